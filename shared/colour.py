@@ -1,0 +1,67 @@
+"""Colour of the program: I420, BT.601, limited range, from plate decode to encoder.
+
+A picture of width W and height H (both even) is one (H * 3 / 2, W) uint8 array: H rows of Y, then
+the U plane and the V plane, each (H / 2, W / 2), packed row after row. JPEG carries the same planes
+in full range; `to_full` and `to_limited` change range by table without leaving YUV.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+_STEPS = np.arange(256, dtype=np.float64)
+
+
+def _table(values: NDArray[np.float64]) -> Picture:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+_Y_TO_LIMITED = _table(16 + _STEPS * 219 / 255)
+_C_TO_LIMITED = _table(128 + (_STEPS - 128) * 224 / 255)
+_Y_TO_FULL = _table((_STEPS - 16) * 255 / 219)
+_C_TO_FULL = _table(128 + (_STEPS - 128) * 255 / 224)
+
+
+def planes(i420: Picture) -> tuple[Picture, Picture, Picture]:
+    """Views of the Y (H, W), U and V (H / 2, W / 2) planes of an I420 picture."""
+    height, width = i420.shape[0] * 2 // 3, i420.shape[1]
+    chroma = i420[height:].reshape(2, height // 2, width // 2)
+    return i420[:height], chroma[0], chroma[1]
+
+
+def to_limited(i420: Picture) -> Picture:
+    """A full-range (JPEG) I420 picture in limited range."""
+    return _ranged(i420, _Y_TO_LIMITED, _C_TO_LIMITED)
+
+
+def to_full(i420: Picture) -> Picture:
+    """A limited-range I420 picture in full (JPEG) range."""
+    return _ranged(i420, _Y_TO_FULL, _C_TO_FULL)
+
+
+def rgb_to_i420(rgb: Picture) -> Picture:
+    """(H, W, 3) RGB, H and W even, as I420."""
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
+
+
+def i420_to_rgb(i420: Picture) -> Picture:
+    """I420 as (H, W, 3) RGB."""
+    return np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420), np.uint8)
+
+
+def crop(i420: Picture, x: int, y: int, width: int, height: int) -> Picture:
+    """A copy of an even-aligned rectangle of an I420 picture, as I420."""
+    out = np.empty((height * 3 // 2, width), np.uint8)
+    for source, target, half in zip(planes(i420), planes(out), (1, 2, 2), strict=True):
+        target[:] = source[y // half : (y + height) // half, x // half : (x + width) // half]
+    return out
+
+
+def _ranged(i420: Picture, luma: Picture, chroma: Picture) -> Picture:
+    height = i420.shape[0] * 2 // 3
+    out = np.empty_like(i420)
+    cv2.LUT(i420[:height], luma, out[:height])
+    cv2.LUT(i420[height:], chroma, out[height:])
+    return out
