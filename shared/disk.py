@@ -1,0 +1,16 @@
+"""Files that are whole or absent."""
+
+import os
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Write beside the target, then rename over it. Raises OSError and leaves the old file as it was."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content)
+        part.rename(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

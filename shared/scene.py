@@ -1,0 +1,62 @@
+"""The scene: the wanted state of a channel. Services converge on it; nobody sends commands."""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from shared.disk import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the operator wants to be on air.
+
+    revision: counts up with every change; a service's pulse says which one it has.
+    on_air: whether the channel is on air; off air the program is the plate alone, without sound.
+    driver: `sample`, `browser`, `camera:N`, `file:PATH` or an rtsp(s)/http(s) URL, as capture opens it.
+    loop: a file driver starts again at its end.
+    label: the visible "AI-generated" label.
+    neutral: counts up each time the operator re-takes the neutral face.
+    recording: path of the recording that should be running, or "".
+    """
+
+    revision: int = 0
+    on_air: bool = True
+    avatar: str = "sample"
+    engine: str = "mesh"
+    driver: str = "sample"
+    loop: bool = True
+    label: bool = True
+    muted: bool = False
+    neutral: int = 0
+    recording: str = ""
+
+    def changed(self, **changes: Any) -> "Scene":
+        """The scene with these fields changed, one revision on; itself when nothing differs."""
+        new = replace(self, **changes)
+        return self if new == self else replace(new, revision=self.revision + 1)
+
+    def facts(self) -> dict[str, Any]:
+        """As plain values for a message."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> "Scene":
+        """From plain values; raises ValueError when a field is missing or of another type."""
+        for each in fields(cls):
+            if type(facts.get(each.name)) is not each.type:
+                raise ValueError(f"scene field {each.name}")
+        return cls(**{each.name: facts[each.name] for each in fields(cls)})
+
+    def save(self, path: Path) -> None:
+        """Written whole or not at all, so that a gateway that dies comes back to the same scene."""
+        write_atomically(path, json.dumps(self.facts()).encode())
+
+    @classmethod
+    def load(cls, path: Path) -> "Scene | None":
+        """What `save` wrote, or None when there is nothing that can be read."""
+        try:
+            return cls.of(json.loads(path.read_text()))
+        except (OSError, ValueError, AttributeError):
+            return None

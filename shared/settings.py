@@ -1,0 +1,109 @@
+"""Settings: defaults < studio.toml < STUDIO_* environment < flags. One model for every service."""
+
+import json
+import os
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from shared.errors import StudioError
+
+PREFIX = "STUDIO_"
+TOML = "studio.toml"
+
+
+def _default_run_root() -> Path:
+    # ipc paths are at most 107 bytes, so this is short and not below the home folder.
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "persona-studio"
+    return Path(tempfile.gettempdir()) / f"persona-studio-{os.getuid()}"
+
+
+class Settings(BaseSettings):
+    """What a studio can be told. `studio config` prints it with where each value came from."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=TOML, extra="forbid", validate_default=True)
+
+    home: Path = Field(Path("~/.local/share/persona-studio"), description="where avatars, recordings and the token are kept")
+    run_root: Path = Field(default_factory=_default_run_root, description="where sockets are made; a short path")
+    channel: str = Field("main", pattern=r"^[a-z0-9][a-z0-9-]{0,19}$", description="name of the live program")
+    host: str = Field("127.0.0.1", description="address the console listens on")
+    port: int = Field(8750, ge=0, le=65535, description="port of the console; a free one near it when it is taken and not asked for")
+    allowed_hosts: list[str] = Field([], description="further host names the console may be reached by")
+    fps: float = Field(25.0, ge=1, le=60, description="pictures a second of the program")
+    avatar: str = Field("sample", description="avatar to start with")
+    engine: str = Field("mesh", description="engine to start with")
+    driver: str = Field("sample", description="sample, browser, camera:N, a video file, or an rtsp/http URL")
+    loop: bool = Field(True, description="a file driver starts again at its end")
+    label: bool = Field(True, description='show the "AI-generated" label')
+    record: Path | None = Field(None, description="record the program into this MP4 from the start")
+    preview_quality: int = Field(85, ge=30, le=100, description="JPEG quality of the browser preview")
+    idle_after: float = Field(0.5, ge=0.1, le=10, description="seconds without a face until the host idles")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+
+    @field_validator("home", "run_root", "record")
+    @classmethod
+    def _expanded(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value is not None else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, sources["env_settings"], TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def rate(self) -> Fraction:
+        """Program pictures a second as a fraction: 29.97 and 23.976 are what broadcasters mean by them."""
+        for exact in (Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60000, 1001)):
+            if abs(self.fps - float(exact)) < 0.005:
+                return exact
+        return Fraction(self.fps).limit_denominator(1001)
+
+    @property
+    def run_dir(self) -> Path:
+        """The channel's folder of sockets."""
+        return self.run_root / self.channel
+
+    def environment(self) -> dict[str, str]:
+        """These settings as STUDIO_* variables, the way the supervisor hands them to the services."""
+        return {
+            PREFIX + name.upper(): value if isinstance(value, str) else json.dumps(value)
+            for name, value in self.model_dump(mode="json").items()
+            if value is not None
+        }
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings from all sources; flags that are None were not given. Raises StudioError in one sentence."""
+    unknown = sorted(
+        key for key in os.environ if key.startswith(PREFIX) and key[len(PREFIX) :].lower() not in Settings.model_fields
+    )
+    if unknown:
+        raise StudioError(f"{unknown[0]} is not a setting; `studio config` lists them.")
+    try:
+        return Settings(**{key: value for key, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise StudioError(f"'{name}' in {TOML} is not a setting; `studio config` lists them.") from None
+        raise StudioError(f"Setting '{name}': {first['msg']} (got {first['input']!r}).") from None
+    except (OSError, ValueError) as error:
+        raise StudioError(f"Settings cannot be read: {error}") from None
+
+
+def origin(name: str, flags: dict[str, Any]) -> str:
+    """Where a setting's value came from: flag, environment, studio.toml or default."""
+    if flags.get(name) is not None:
+        return "flag"
+    if PREFIX + name.upper() in os.environ:
+        return "environment"
+    if name in TomlConfigSettingsSource(Settings).toml_data:
+        return TOML
+    return "default"

@@ -1,0 +1,134 @@
+"""The one message format between services: ``[stream, header, payload]``.
+
+The header is a small msgpack map, the payload the raw buffer, so that pixels are never copied into or out of
+msgpack. `decode` trusts nothing: whatever is wrong with a message comes out as WireError, and the receiver
+counts and drops it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+VERSION = 1
+MAX_HEADER = 64 << 10
+MAX_PAYLOAD = 32 << 20  # a 4K I420 picture is 12 MB
+STREAMS = ("driving", "voice", "face", "program", "sound", "scene", "remote", "pulse")
+
+# Format: item type and number of array axes. `bytes` is a compressed picture or nothing at all.
+FORMATS: dict[str, tuple[Any, int]] = {
+    "rgb24": (np.uint8, 3),
+    "rgba": (np.uint8, 3),
+    "i420": (np.uint8, 2),
+    "s16": (np.int16, 1),
+    "bytes": (np.uint8, 1),
+}
+Fact = TypeVar("Fact")
+NOTHING: NDArray[np.uint8] = np.empty(0, np.uint8)
+
+
+class WireError(ValueError):
+    """A message that cannot be what it says it is; `reason` is the name it is counted under."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a stream.
+
+    epoch: changes when a driver restarts; what was learnt from the old one is void.
+    sequence: counts up by one per message of one publisher.
+    pts: microseconds on the channel clock.
+    format, array: the payload, see FORMATS. Borrowed from the socket's buffer.
+    stamps: when each stage was done with it, microseconds on the channel clock.
+    facts: what else belongs to this stream.
+    """
+
+    stream: str
+    channel: str
+    epoch: int
+    sequence: int
+    pts: int
+    format: str = "bytes"
+    array: NDArray[Any] = field(default_factory=lambda: NOTHING)
+    stamps: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def fact(self, name: str, kind: type[Fact]) -> Fact:
+        """One of the facts, which must be of this very type. Raises WireError."""
+        value = self.facts.get(name)
+        if type(value) is not kind:
+            raise WireError("malformed")
+        return value
+
+
+def encode(message: Message) -> list[Any]:
+    """Three parts ready for `send_multipart(copy=False)`; the array must not change afterwards."""
+    array = np.ascontiguousarray(message.array)
+    header = {
+        "v": VERSION,
+        "channel": message.channel,
+        "epoch": message.epoch,
+        "seq": message.sequence,
+        "pts": message.pts,
+        "format": message.format,
+        "shape": array.shape,
+        "stamps": message.stamps,
+        "facts": message.facts,
+    }
+    return [message.stream.encode(), msgpack.packb(header), array.reshape(-1).view(np.uint8).data]
+
+
+def decode(parts: Sequence[Any]) -> Message:
+    """The message in these parts (bytes or buffers). Raises WireError."""
+    if len(parts) != 3:
+        raise WireError("malformed")
+    head, raw = memoryview(parts[1]), memoryview(parts[2])
+    if head.nbytes > MAX_HEADER or raw.nbytes > MAX_PAYLOAD:
+        raise WireError("oversized")
+    try:
+        stream = bytes(parts[0]).decode("ascii")
+        header = msgpack.unpackb(head)
+    except (ValueError, RecursionError):
+        raise WireError("malformed") from None
+    if not isinstance(header, dict):
+        raise WireError("malformed")
+    if header.get("v") != VERSION:
+        raise WireError("version")
+    kind, shape = header.get("format"), header.get("shape")
+    well_formed = (
+        stream in STREAMS
+        and isinstance(header.get("channel"), str)
+        and all(type(header.get(key)) is int and 0 <= header[key] < 1 << 63 for key in ("epoch", "seq", "pts"))
+        and kind in FORMATS
+        and isinstance(shape, list)
+        and all(type(n) is int and 0 <= n <= MAX_PAYLOAD for n in shape)
+        and isinstance(header.get("facts"), dict)
+        and isinstance(header.get("stamps"), dict)
+        and all(type(at) is int for at in header["stamps"].values())
+    )
+    if not well_formed:
+        raise WireError("malformed")
+    dtype, axes = FORMATS[kind]
+    size = int(np.dtype(dtype).itemsize)
+    for n in shape:
+        size *= n
+    if len(shape) != axes or size != raw.nbytes:
+        raise WireError("short")
+    return Message(
+        stream=stream,
+        channel=header["channel"],
+        epoch=header["epoch"],
+        sequence=header["seq"],
+        pts=header["pts"],
+        format=kind,
+        array=np.frombuffer(raw, dtype).reshape(shape),
+        stamps=header["stamps"],
+        facts=header["facts"],
+    )
