@@ -1,0 +1,35 @@
+"""How strongly the face shows over the idle plate: softly there, softly gone."""
+
+from dataclasses import dataclass, field
+
+SECONDS = 0.3
+
+
+@dataclass(slots=True)
+class Transition:
+    """Opacity between idle (0.0) and face (1.0), eased at both ends and reversible half-way without a step.
+
+    seconds: how long all the way takes.
+    """
+
+    seconds: float = SECONDS
+    _progress: float = field(init=False, default=0.0)
+    _pts: int | None = field(init=False, default=None)
+
+    def step(self, pts: int, face: bool) -> float:
+        """The opacity at `pts` (microseconds, rising) when the face is wanted or not. The first call starts
+        at 0; time that goes backwards changes nothing."""
+        passed = 0 if self._pts is None else max(0, pts - self._pts)
+        self._pts = pts
+        change = passed / 1_000_000 / self.seconds if self.seconds > 0 else 1.0
+        self._progress = min(max(self._progress + (change if face else -change), 0.0), 1.0)
+        return ease(self._progress)
+
+    def jump(self, face: bool) -> None:
+        """Be at one end at once."""
+        self._progress = 1.0 if face else 0.0
+
+
+def ease(t: float) -> float:
+    """0..1 to 0..1 with zero slope at both ends (smoothstep)."""
+    return t * t * (3.0 - 2.0 * t)

@@ -1,0 +1,199 @@
+"""Measuring a plate once: where the portrait's face goes in each frame, and in what light.
+
+A plate is either the portrait itself (nothing to track, the placement undoes the crop) or a foreign
+picture or video whose face is tracked frame by frame.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from shared import similarity
+from shared.errors import StudioError
+from shared.face import OVAL, RIGID, Face
+from shared.face_finder import FaceFinder
+from shared.media import VideoReader, read_image
+from shared.plate import save_index
+from shared.skin import Light, measure_light, smooth_lights, transfer
+
+Picture = NDArray[np.uint8]
+Progress = Callable[[str, float], None]
+
+MAX_SIDE = 1920
+MAX_SECONDS = 60
+STILL_FPS = 25.0
+JPEG_QUALITY = 92
+MAX_REST = 20.0  # degrees a portrait is turned towards its body's pose at most: beyond, a warp shows
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
+# What decides where a face goes: points that neither speech nor a smile moves, and the oval down to the
+# cheeks so that the width of the face counts. Lids and mouth are left out.
+STABLE = np.unique(np.concatenate([RIGID, OVAL[:9], OVAL[-8:]]))
+
+
+@dataclass(frozen=True, slots=True)
+class PlateMeasures:
+    """What the manifest says of a plate. rest: (yaw, pitch) degrees against the portrait; note: for the user."""
+
+    width: int
+    height: int
+    fps: float
+    frames: int
+    kind: str  # "portrait", "image" or "video"
+    rest: tuple[float, float]
+    notes: tuple[str, ...]
+
+
+def build_own_plate(folder: Path, portrait: Picture, portrait_to_roi: NDArray[np.float64]) -> PlateMeasures:
+    """Write the plate of a portrait on its own picture. portrait: (H, W, 3) uint8 RGB."""
+    picture, resized = fit_picture(portrait)
+    placement = similarity.compose(resized, similarity.invert(portrait_to_roi))
+    with _Frames(folder) as frames:
+        frames.add(picture)
+    height, width = picture.shape[:2]
+    _save(folder, (width, height), STILL_FPS, frames.sizes, placement[None], np.ones((1, 3)), np.zeros((1, 3)))
+    return PlateMeasures(width, height, STILL_FPS, 1, "portrait", (0.0, 0.0), ())
+
+
+def build_body_plate(folder: Path, body: Path, roi: Picture, roi_face: Face, progress: Progress) -> PlateMeasures:
+    """Write the plate of a foreign body. roi: (512, 512, 3) uint8 RGB; roi_face: in ROI pixels.
+
+    A frame without a face gets what lies between its neighbours' placements, at either end the nearest
+    one. Raises StudioError when no frame shows a face or the file cannot be read to its end.
+    """
+    is_image = body.suffix.lower() in IMAGE_SUFFIXES
+    fps, total, pictures = _open_image(body) if is_image else _open_video(body)
+    notes: list[str] = []
+    faces: list[Face | None] = []
+    lights: list[Light | None] = []
+    size = (0, 0)
+    finder = FaceFinder()
+    try:
+        with _Frames(folder) as frames:
+            for number, picture in enumerate(pictures):
+                if number >= MAX_SECONDS * fps:
+                    notes.append(f"{body.name} is longer than {MAX_SECONDS} s; the plate ends there.")
+                    break
+                frames.add(picture)
+                size = picture.shape[1], picture.shape[0]
+                face = finder.track(picture)
+                faces.append(face)
+                lights.append(None if face is None else measure_light(picture, face))
+                progress("plate", min(1.0, (number + 1) / max(total, 1)))
+    finally:
+        finder.close()
+    tracked = [face for face in faces if face is not None]
+    if not tracked:
+        raise StudioError(f"No face was found in {body.name}; use a body that shows its face, at least about 40 pixels high.")
+    if len(tracked) < len(faces):
+        missing = len(faces) - len(tracked)
+        notes.append(f"{missing} of {len(faces)} frames show no face; there the nearest tracked placement is used.")
+    rest = rest_pose(roi_face, tracked)
+    placements = place_faces(roi_face, faces, fps)
+    own = measure_light(roi, roi_face)
+    gains, offsets = transfer(own, smooth_lights(lights, fps))
+    _save(folder, size, fps, frames.sizes, placements, gains, offsets)
+    return PlateMeasures(*size, fps, len(faces), "image" if is_image else "video", rest, tuple(notes))
+
+
+def fit_picture(picture: Picture) -> tuple[Picture, NDArray[np.float64]]:
+    """The picture with even sides of at most 1920 pixels, and the (2, 3) matrix from its pixels to the result's."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, MAX_SIDE / max(height, width))
+    if scale == 1.0:  # one row or column less keeps the pixels as they are
+        even = picture[: max(2, height // 2 * 2), : max(2, width // 2 * 2)]
+        return np.ascontiguousarray(even), similarity.resize_matrix(1.0, 1.0)
+    target = max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+    small = cv2.resize(picture, target, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8), similarity.resize_matrix(target[0] / width, target[1] / height)
+
+
+def place_faces(roi_face: Face, faces: list[Face | None], fps: float) -> NDArray[np.float64]:
+    """(N, 2, 3) float64 placements of the ROI on the tracked faces, smoothed; gaps are bridged."""
+    source = roi_face.points[STABLE, :2].astype(np.float64)
+    known = np.array([index for index, face in enumerate(faces) if face is not None])
+    fitted = np.array([similarity.fit(source, face.points[STABLE, :2]) for face in faces if face is not None])
+    flat = fitted.reshape(len(known), 6)
+    every = np.arange(len(faces))
+    # A similarity's matrix is linear in its four numbers, so entries may be interpolated one by one.
+    bridged = np.stack([np.interp(every, known, flat[:, column]) for column in range(6)], axis=1)
+    return similarity.smooth(bridged.reshape(-1, 2, 3), fps, source.mean(axis=0), roi_face.size / 2)
+
+
+def rest_pose(roi_face: Face, tracked: list[Face]) -> tuple[float, float]:
+    """(yaw, pitch) in degrees by which the plate's face is turned against the portrait's, in the median."""
+    own = roi_face.pose
+    yaw = float(np.median([face.pose.yaw for face in tracked])) - own.yaw
+    pitch = float(np.median([face.pose.pitch for face in tracked])) - own.pitch
+    return float(np.clip(yaw, -MAX_REST, MAX_REST)), float(np.clip(pitch, -MAX_REST, MAX_REST))
+
+
+def _open_image(body: Path) -> tuple[float, int, Iterator[Picture]]:
+    return STILL_FPS, 1, iter([fit_picture(read_image(body))[0]])
+
+
+def _open_video(body: Path) -> tuple[float, int, Iterator[Picture]]:
+    reader = VideoReader(body, max_side=MAX_SIDE)
+    fps = min(60.0, max(1.0, float(reader.fps)))
+    seconds = min(reader.duration or MAX_SECONDS, MAX_SECONDS)
+    return fps, round(seconds * fps), _regular(reader, fps)
+
+
+def _regular(reader: VideoReader, fps: float) -> Iterator[Picture]:
+    """A video's pictures at a constant rate: the plate's clock counts frames, phones record unevenly."""
+    with reader:
+        shown: Picture | None = None
+        number = 0
+        for pts, rgb in reader:
+            # Half a frame of tolerance, so that jitter in the time stamps repeats or drops nothing.
+            while shown is not None and (number + 0.5) * 1_000_000 / fps <= pts:
+                yield shown
+                number += 1
+            shown = fit_picture(rgb)[0]
+        if shown is not None:
+            yield shown
+
+
+class _Frames:
+    """`plate.mjpg` while it is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "plate.mjpg"
+        self.sizes: list[int] = []
+
+    def __enter__(self) -> "_Frames":
+        self._file = self._path.open("wb")
+        return self
+
+    def add(self, rgb: Picture) -> None:
+        data = simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420")
+        self._file.write(data)
+        self.sizes.append(len(data))
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _save(
+    folder: Path,
+    size: tuple[int, int],
+    fps: float,
+    sizes: list[int],
+    placements: NDArray[np.float64],
+    gains: NDArray[np.floating],
+    offsets: NDArray[np.floating],
+) -> None:
+    save_index(
+        folder,
+        width=size[0],
+        height=size[1],
+        fps=fps,
+        sizes=sizes,
+        placements=placements,
+        gains=gains.astype(np.float32),
+        offsets=offsets.astype(np.float32),
+    )

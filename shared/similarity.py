@@ -1,0 +1,103 @@
+"""Similarities of the plane: how a face crop is laid onto a picture, and how that moves over time.
+
+A similarity is a (2, 3) float64 matrix [sR | t]: scale, rotation and shift, no shear.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import savgol_filter
+
+Matrix = NDArray[np.float64]
+
+# Smoothing windows in seconds. The short one follows a head turn exactly (a parabola passes unchanged);
+# the long one is for a head that rests, where what is left is the tracker's noise.
+SHORT_WINDOW_S = 0.28
+LONG_SIGMA_S = 0.12
+# Where short and long disagree by less than this many pixels it is noise, by more than the second it is motion.
+STILL_PX, MOVING_PX = 0.25, 0.9
+
+
+def fit(source: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> Matrix:
+    """The similarity that takes (N, 2) source points nearest to (N, 2) target points.
+
+    weights: (N,) non-negative, all equal by default. Weighted least squares after Umeyama, PAMI 1991, in
+    its closed form for the plane. Raises ValueError when the source points all coincide.
+    """
+    a, b = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    w = np.ones(len(a)) if weights is None else np.asarray(weights, np.float64)
+    w = w / w.sum()
+    mean_a, mean_b = w @ a, w @ b
+    a, b = a - mean_a, b - mean_b
+    spread = float(w @ (a * a).sum(axis=1))
+    if not spread > 0.0:
+        raise ValueError("all source points coincide")
+    cosine = float(w @ (a * b).sum(axis=1)) / spread
+    sine = float(w @ (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])) / spread
+    linear = np.array([[cosine, -sine], [sine, cosine]])
+    return np.column_stack([linear, mean_b - linear @ mean_a])
+
+
+def apply(matrix: Matrix, points: ArrayLike) -> NDArray[np.float64]:
+    """(N, 2) points moved by the matrix."""
+    moved: NDArray[np.float64] = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
+    return moved
+
+
+def compose(after: Matrix, before: Matrix) -> Matrix:
+    """The matrix that does `before` first and `after` second."""
+    return np.column_stack([after[:, :2] @ before[:, :2], after[:, :2] @ before[:, 2] + after[:, 2]])
+
+
+def invert(matrix: Matrix) -> Matrix:
+    """The way back. Raises numpy.linalg.LinAlgError for a singular matrix."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([linear, -linear @ matrix[:, 2]])
+
+
+def scale_of(matrix: Matrix) -> float:
+    """How much the matrix enlarges lengths."""
+    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+
+
+def resize_matrix(factor_x: float, factor_y: float) -> Matrix:
+    """What resizing a picture does to its pixel coordinates, pixel centres being at whole numbers."""
+    return np.array([[factor_x, 0.0, (factor_x - 1) / 2], [0.0, factor_y, (factor_y - 1) / 2]])
+
+
+def smooth(matrices: NDArray[np.float64], fps: float, anchor: ArrayLike, radius: float) -> NDArray[np.float64]:
+    """(N, 2, 3) similarities with the tracker's noise taken out and the motion left in, without delay.
+
+    anchor: (2,) the point whose path is smoothed (the face's centre in source pixels), so that noise in
+        rotation does not swing the face about a far-off origin.
+    radius: of the face in source pixels; it turns scale and angle into pixels at the face's rim.
+    Both filters are symmetric in time, so nothing lags. In the result every sample is a mix: the long
+    filter where nothing moves, the short one where something does.
+    """
+    if len(matrices) < 5:
+        return matrices.copy()
+    centre = np.asarray(anchor, np.float64)
+    linear, shift = matrices[:, :, :2], matrices[:, :, 2]
+    path = linear @ centre + shift
+    log_scale = np.log(np.hypot(linear[:, 0, 0], linear[:, 1, 0]))
+    angle = np.unwrap(np.arctan2(linear[:, 1, 0], linear[:, 0, 0]))
+    rim = radius * float(np.exp(np.median(log_scale)))  # in target pixels
+    values = np.column_stack([path, log_scale * rim, angle * rim])  # all in target pixels
+    values = _denoise(values, fps)
+    scale, angle = np.exp(values[:, 2] / rim), values[:, 3] / rim
+    cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
+    out = np.empty_like(matrices)
+    out[:, 0, 0], out[:, 0, 1], out[:, 1, 0], out[:, 1, 1] = cosine, -sine, sine, cosine
+    out[:, :, 2] = values[:, :2] - out[:, :, :2] @ centre
+    return out
+
+
+def _denoise(values: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
+    """(N, C) tracks in pixels, smoothed as `smooth` says."""
+    window = min(2 * round(SHORT_WINDOW_S * fps / 2) + 1, len(values) - 1 + len(values) % 2)
+    short = savgol_filter(values, max(window, 5), polyorder=2, axis=0, mode="interp") if window >= 5 else values
+    long = gaussian_filter1d(short, LONG_SIGMA_S * fps, axis=0, mode="nearest")
+    apart = gaussian_filter1d(np.abs(short - long), LONG_SIGMA_S * fps, axis=0, mode="nearest")
+    t = np.clip((apart - STILL_PX) / (MOVING_PX - STILL_PX), 0.0, 1.0)
+    moving = t * t * (3.0 - 2.0 * t)
+    return np.asarray(long + moving * (short - long), np.float64)
