@@ -33,6 +33,7 @@ class Loop:
         self.scene: Scene | None = None
         self._readers: dict[Any, tuple[Reader, Callable[[Message], None]]] = {}
         self._publishers: list[Publisher] = []
+        self._watched: dict[int, Callable[[], None]] = {}
         self._timers: list[tuple[Callable[[], int], Callable[[int], None]]] = []
         self._on_scene: list[Callable[[Scene], None]] = []
         self._poller = zmq.Poller()
@@ -66,6 +67,11 @@ class Loop:
         """Call `action(now)` whenever `due()` (microseconds) has come; `action` must move it on."""
         self._timers.append((due, action))
 
+    def watch(self, fd: int, action: Callable[[], None]) -> None:
+        """Call `action` whenever this file descriptor can be read: how a thread wakes the loop."""
+        self._watched[fd] = action
+        self._poller.register(fd, zmq.POLLIN)
+
     def stop(self) -> None:
         """End `run` after what it is doing."""
         self._stopping = True
@@ -91,6 +97,9 @@ class Loop:
         next_due = min([self._pulse_due, *(due() for due, _ in self._timers)])
         wait = max(0, min(MAX_WAIT_MS, -((now() - next_due) // 1000)))
         for socket, _ in self._poller.poll(wait):
+            if socket in self._watched:
+                self._watched[socket]()
+                continue
             reader, handler = self._readers[socket]
             for message in reader.read():
                 try:

@@ -1,0 +1,1 @@
+"""Driver in, "driving" and "voice" streams out."""

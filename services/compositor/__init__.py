@@ -1,0 +1,1 @@
+"""Face and plate in, the program out, on the program's clock."""

@@ -1,0 +1,1 @@
+"""Driving and voice in, "face" stream out."""

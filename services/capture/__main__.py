@@ -1,0 +1,10 @@
+"""`python -m services.capture`: run the capture service of a channel."""
+
+from services.capture.service import Capture
+from shared.logs import set_up_logs
+from shared.settings import load_settings
+
+if __name__ == "__main__":
+    settings = load_settings()
+    set_up_logs("capture", settings.log_level)
+    Capture(settings).run()

@@ -1,0 +1,80 @@
+"""Pictures and sound of a driver, in the order they lie in its container."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.error
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.clock import US
+from shared.errors import StudioError
+from shared.media import SOUND_RATE, label, open_container
+
+MAX_SIDE = 640  # pixels; landmarks gain nothing from more, and every stage's copy gets dearer
+
+
+@dataclass(frozen=True, slots=True)
+class DriverPicture:
+    """pts: microseconds, from the driver's start or on the channel clock. rgb: (H, W, 3) uint8, upright, long side
+    at most MAX_SIDE."""
+
+    pts: int
+    rgb: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSound:
+    """pts: microseconds of the first sample on the same clock as the pictures. samples: (n,) int16 mono, 48 kHz."""
+
+    pts: int
+    samples: NDArray[np.int16]
+
+
+def read_driver(source: Path | str) -> Iterator[DriverPicture | DriverSound]:
+    """Everything in a video file or stream, pts from the first of it. Raises StudioError when it has no pictures, cannot be
+    opened or breaks off."""
+    with open_container(source) as container:
+        if not container.streams.video:
+            raise StudioError(f"{label(source)} has no pictures; this engine is moved by a face on video.")
+        video = container.streams.video[0]
+        video.thread_type = "AUTO"
+        video.codec_context.thread_count = 1  # one core goes a long way at this size, and the others need theirs
+        streams = [video, *container.streams.audio[:1]]
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE)
+        origin: int | None = None
+        try:
+            for packet in container.demux(streams):
+                for frame in packet.decode():
+                    if frame.pts is None or frame.time_base is None:
+                        continue
+                    pts = int(frame.pts * frame.time_base * US)
+                    origin = pts if origin is None else origin
+                    if isinstance(frame, av.VideoFrame):
+                        yield DriverPicture(max(0, pts - origin), _upright(frame))
+                    elif isinstance(frame, av.AudioFrame):
+                        for block in resampler.resample(frame):
+                            yield DriverSound(max(0, pts - origin), block.to_ndarray().reshape(-1))
+        except av.error.EOFError:
+            return
+        except (av.error.FFmpegError, OSError) as error:
+            raise StudioError(f"{label(source)} cannot be read any further ({error.strerror}).") from None
+
+
+def fitted(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture with its long side at most MAX_SIDE pixels."""
+    height, width = rgb.shape[:2]
+    scale = MAX_SIDE / max(height, width)
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    rgb = fitted(frame.to_ndarray(format="rgb24"))
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb

@@ -1,0 +1,167 @@
+"""Capture: opens the scene's driver, tracks the face in it, sends "driving" and "voice"."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from services.capture.demux import DriverPicture, DriverSound, fitted
+from services.capture.driver import Driver
+from shared.clock import US, now, tick_after, tick_pts
+from shared.face_follower import FaceFollower
+from shared.loop import Loop
+from shared.scene import Scene
+from shared.settings import Settings
+from shared.wake import Wake
+from shared.wire import Message, WireError
+
+LEAD = 28_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between
+LATE = 2 * US // 10  # a file's picture this late is dropped rather than shown
+LOST = US  # a live driver silent for this long is reported
+MAX_JPEG_SIDE = 4096
+
+
+class Capture:
+    """The service's state and what it does on each event."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.loop = Loop("capture", settings)
+        self._driving = self.loop.publish("driving")
+        self._voice = self.loop.publish("voice")
+        self._follower = FaceFollower()
+        self._wake = Wake()
+        self._driver: Driver | None = None
+        self._base = 0  # channel clock at the start of a file driver
+        self._last_picture = 0
+        self._retaken = -1
+        self._sample = settings.home / "drivers" / "sample.mp4"
+        self.loop.follow_scene(self._on_scene)
+        self.loop.read("remote", self._on_remote, newest=False)
+        self.loop.watch(self._wake.fd, self._on_wake)
+        self.loop.every(self._due, self._release)
+        self.loop.meter.facts = {"cameras": cameras(), "present": False}
+
+    def run(self) -> None:
+        """Until told to stop."""
+        self.loop.run()
+        if self._driver:
+            self._driver.close()
+
+    def _on_scene(self, scene: Scene) -> None:
+        if self._driver is None or (scene.driver, scene.loop) != (self._driver.word, self._driver.loop):
+            self._open(scene)
+        if self._retaken >= 0 and scene.neutral != self._retaken:
+            self._follower.retake_neutral()
+        self._retaken = scene.neutral
+
+    def _open(self, scene: Scene) -> None:
+        if self._driver:
+            self._driver.close()
+        epoch = now()
+        self._driving.epoch = self._voice.epoch = epoch
+        self._follower.restart()
+        rate = self.loop.settings.rate
+        # Half a second to open and decode, and in step with the program so that no picture waits for its tick.
+        self._base = tick_pts(tick_after(epoch + US // 2, rate), rate) - LEAD
+        self._last_picture = epoch
+        self._driver = Driver(scene.driver, loop=scene.loop, sample=self._sample, wake=self._wake)
+        self._driver.start()
+        self.loop.meter.state = "opening"
+
+    def _on_wake(self) -> None:
+        self._wake.clear()
+        driver = self._driver
+        if driver is None:
+            return
+        while driver.sounds:
+            self._send_voice(driver.sounds.popleft(), 0 if driver.live else self._base)
+        if driver.live and (picture := driver.take()):
+            self._send_picture(picture)
+
+    def _due(self) -> int:
+        """When the next picture of a file is to be let go, or when a live driver's silence must be told."""
+        driver = self._driver
+        if driver is None or driver.live or not driver.pictures:
+            return self._last_picture + LOST
+        return driver.pictures[0].pts + self._base
+
+    def _release(self, at: int) -> None:
+        driver = self._driver
+        if driver is None or driver.live or not driver.pictures:
+            self._report_silence(at)
+            return
+        picture = driver.take()
+        assert picture is not None
+        placed = DriverPicture(picture.pts + self._base, picture.rgb)
+        if at - placed.pts > LATE:
+            self._catch_up(at - placed.pts)
+        else:
+            self._send_picture(placed)
+
+    def _catch_up(self, late: int) -> None:
+        """After a stall the file goes on from where it is: time that nobody saw is not made up for. A new epoch, because
+        sound that was sent ahead belongs to the old time."""
+        rate = self.loop.settings.rate
+        self.loop.meter.drops["late"] += 1
+        self._base += tick_pts(tick_after(late, rate), rate)
+        self._driving.epoch = self._voice.epoch = now()
+
+    def _report_silence(self, at: int) -> None:
+        self._last_picture = at
+        driver = self._driver
+        meter = self.loop.meter
+        meter.facts["present"] = False
+        if driver is None:
+            return
+        meter.state = "ended" if driver.ended else "lost"
+        if driver.note:
+            meter.note = driver.note
+        elif driver.ended:
+            meter.note = "The driver has ended; choose another or switch looping on."
+        elif driver.word == "browser":
+            meter.note = "No picture from the browser; press 'use this camera' in the console."
+        else:
+            meter.note = "The driver sends no pictures."
+
+    def _on_remote(self, message: Message) -> None:
+        """A picture or sound from the operator's browser."""
+        if self._driver is None or self._driver.word != "browser":
+            return
+        kind = message.fact("kind", str)
+        if kind == "sound" and message.format == "s16":
+            self._send_voice(DriverSound(message.pts, np.array(message.array)), 0)
+        elif kind == "picture" and message.format == "bytes":
+            bgr = cv2.imdecode(message.array, cv2.IMREAD_COLOR)
+            if bgr is None or max(bgr.shape) > MAX_JPEG_SIDE:
+                raise WireError("malformed")
+            captured = min(message.fact("captured", int), now())
+            self._send_picture(DriverPicture(captured, fitted(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
+        else:
+            raise WireError("malformed")
+
+    def _send_picture(self, picture: DriverPicture) -> None:
+        found = self._follower.follow(picture.rgb, picture.pts)
+        meter = self.loop.meter
+        facts: dict[str, object] = {"present": found is not None}
+        if found is not None:
+            face, neutral = found
+            facts |= {"face": face.pack(), "neutral": neutral.pack(), "pose": list(face.pose)}
+        at = now()
+        self._driving.send(
+            picture.pts, picture.rgb, "rgb24", stamps={"captured": picture.pts, "tracked": at}, facts=facts
+        )
+        self._last_picture = at
+        meter.frame(at, picture.pts)
+        meter.facts["present"] = found is not None
+        meter.state, meter.note = ("running", "") if found else ("no face", "No face in the driver's picture.")
+        if self._driver:
+            meter.drops["driver"] = self._driver.dropped
+
+    def _send_voice(self, sound: DriverSound, base: int) -> None:
+        self._voice.send(sound.pts + base, sound.samples, "s16")
+
+
+def cameras() -> list[int]:
+    """Numbers of the video devices of this machine."""
+    numbers = (p.name.removeprefix("video") for p in Path("/dev").glob("video*"))
+    return sorted(int(n) for n in numbers if n.isdigit())

@@ -1,0 +1,230 @@
+"""The `studio` command: arguments in, calls out."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.progress import progress_bar, stages
+from shared.errors import StudioError
+from shared.logs import set_up_logs
+from shared.settings import Settings, load_settings, origin
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A virtual host, on air or rendered.", pretty_exceptions_enable=False)
+avatars = typer.Typer(no_args_is_help=True, help="Avatars: a portrait, its plate and its rights.")
+app.add_typer(avatars, name="avatar")
+out = Console()
+err = Console(stderr=True)
+
+Home = Annotated[Path | None, typer.Option("--home", help="Studio folder.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+@app.command()
+def live(
+    avatar: Annotated[str | None, typer.Option(help="Avatar to start with.")] = None,
+    driver: Annotated[str | None, typer.Option(help="sample, browser, camera:N, a video file, or an rtsp/http URL.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine to start with.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Name of the live program.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address the console listens on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the console.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Record the program into this MP4.")] = None,
+    duration: Annotated[float | None, typer.Option(help="End after this many seconds on air.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Play a file driver once instead of looping it.")] = False,
+    label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
+    open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the console in a browser.")] = True,
+    home: Home = None,
+) -> None:
+    """Put a host on air."""
+    from services.live import run_live
+
+    settings = load_settings(
+        avatar=avatar,
+        driver=driver,
+        engine=engine,
+        channel=channel,
+        host=host,
+        port=port,
+        fps=fps,
+        record=record,
+        loop=False if once else None,
+        label=label,
+        home=home,
+    )
+    set_up_logs("studio", settings.log_level)
+    port_asked = origin("port", {"port": port}) != "default"
+    run_live(settings, port_asked=port_asked, duration=duration, open_page=open_page, console=out)
+
+
+@app.command()
+def render(
+    driver: Annotated[Path, typer.Option(help="Video that moves the host.")],
+    to: Annotated[Path, typer.Option("--out", help="MP4 to write.")],
+    avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
+    label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
+    home: Home = None,
+) -> None:
+    """Render a driver file on an avatar, in the foreground."""
+    from services.renderer.render import render as run
+    from services.renderer.samples import ensure_samples
+    from shared.avatar import check_name, load_avatar
+
+    settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
+    with progress_bar() as bar:
+        if settings.avatar in ("sample", "sample-video"):
+            ensure_samples(settings.home, stages(bar))
+        task = bar.add_task(f"render {to.name}", total=None)
+        count = run(
+            load_avatar(settings.home / "avatars" / check_name(settings.avatar)),
+            driver,
+            to,
+            engine=settings.engine,
+            label=settings.label,
+            idle_after=settings.idle_after,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    out.print(f"{to}: {count} pictures")
+
+
+@app.command()
+def setup(home: Home = None) -> None:
+    """Build the sample avatars and the sample driver, as the first `studio live` would."""
+    from services.renderer.samples import ensure_samples
+
+    with progress_bar() as bar:
+        ensure_samples(load_settings(home=home).home, stages(bar))
+
+
+@app.command()
+def doctor(as_json: Json = False, home: Home = None) -> None:
+    """What this machine can do, and what is missing."""
+    from services.doctor import examine
+
+    findings = examine(load_settings(home=home))
+    if as_json:
+        print(json.dumps([f.as_dict() for f in findings]))
+    else:
+        table = Table("what", "state", "detail", box=None)
+        marks = {"ok": "[green]ok[/]", "missing": "[yellow]missing[/]", "failed": "[red]failed[/]"}
+        for finding in findings:
+            table.add_row(finding.what, marks[finding.state], finding.detail)
+        out.print(table)
+    if any(f.state == "failed" for f in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    which: Annotated[str, typer.Argument(help="transport, engine, compositor, live, preview or all.")] = "all",
+    as_json: Json = False,
+) -> None:
+    """Measure this machine; the figures are ratios to a reference in the same run."""
+    from benchmarks import NAMES, measure
+
+    names = list(NAMES) if which == "all" else [which]
+    if unknown := set(names) - set(NAMES):
+        raise StudioError(f"There is no benchmark '{unknown.pop()}'; there are {', '.join(NAMES)}.")
+    figures = {name: measure(name) for name in names}
+    result = figures if which == "all" else figures[which]
+    if as_json:
+        print(json.dumps(result))
+        return
+    table = Table("figure", "value", box=None)
+    for key, value in _flat(result):
+        table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
+    out.print(table)
+
+
+@app.command()
+def config(as_json: Json = False) -> None:
+    """Every setting, its value and where that came from."""
+    settings = load_settings()
+    values = settings.model_dump(mode="json")
+    if as_json:
+        print(json.dumps({k: {"value": v, "from": origin(k, {})} for k, v in values.items()}))
+        return
+    table = Table("setting", "value", "from", "meaning", box=None)
+    for name, value in values.items():
+        table.add_row(name, str(value), origin(name, {}), Settings.model_fields[name].description or "")
+    out.print(table)
+
+
+@avatars.command("add")
+def avatar_add(
+    name: str,
+    portrait: Annotated[Path, typer.Option(help="Picture with one face.")],
+    body: Annotated[Path | None, typer.Option(help="Picture or video of the body; without it the portrait is its own.")] = None,
+    rights: Annotated[str, typer.Option(help="What allows you to use this face; kept with the avatar.")] = "not stated",
+    home: Home = None,
+) -> None:
+    """Make an avatar."""
+    from shared.avatar_build import add_avatar
+
+    with progress_bar() as bar:
+        folder = add_avatar(load_settings(home=home).home, name, portrait, body, rights, stages(bar))
+    from shared.avatar import read_manifest
+
+    for note in read_manifest(folder).get("notes", []):
+        out.print(note)
+    out.print(f"{folder}")
+
+
+@avatars.command("list")
+def avatar_list(as_json: Json = False, home: Home = None) -> None:
+    """The avatars there are."""
+    from shared.avatar import read_manifest
+    from shared.avatar_build import avatars_folder, list_avatars
+
+    folder = load_settings(home=home).home
+    manifests = [read_manifest(avatars_folder(folder) / name) for name in list_avatars(folder)]
+    if as_json:
+        print(json.dumps(manifests))
+        return
+    table = Table("name", "plate", "rights", box=None)
+    for m in manifests:
+        plate = m["plate"]
+        table.add_row(m["name"], f"{plate['kind']} {plate['width']}x{plate['height']}", m["rights"])
+    out.print(table)
+
+
+@avatars.command("show")
+def avatar_show(name: str, home: Home = None) -> None:
+    """An avatar's manifest."""
+    from shared.avatar import check_name, read_manifest
+
+    print(json.dumps(read_manifest(load_settings(home=home).home / "avatars" / check_name(name)), indent=2))
+
+
+@avatars.command("remove")
+def avatar_remove(name: str, home: Home = None) -> None:
+    """Delete an avatar."""
+    from shared.avatar_build import remove_avatar
+
+    remove_avatar(load_settings(home=home).home, name)
+
+
+def main() -> None:
+    """Run the command; what a user can mend is one sentence and exit code 1."""
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    try:
+        app(standalone_mode=True)
+    except StudioError as error:
+        err.print(f"studio: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [row for key, each in value.items() for row in _flat(each, f"{prefix}{key}.")]
+    return [(prefix.rstrip("."), value)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`studio live`: make what is missing, start the channel, say where it is, end it cleanly."""
+
+import os
+import signal
+import sys
+import time
+import webbrowser
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from services.progress import progress_bar, stages
+from services.renderer.samples import ensure_samples
+from services.supervisor import SERVICES, Supervisor
+from shared.avatar import check_name, load_avatar
+from shared.errors import StudioError
+from shared.settings import Settings
+from shared.token import operator_token
+
+WORDS = ("sample", "browser")
+SCHEMES = ("camera:", "rtsp://", "rtsps://", "http://", "https://")
+
+
+def driver_word(given: str) -> str:
+    """What the scene calls a driver given on the command line. Raises StudioError for a file that is not there."""
+    if given in WORDS or given.startswith(SCHEMES):
+        return given
+    path = Path(given.removeprefix("file:")).expanduser().absolute()
+    if not path.is_file():
+        raise StudioError(f"There is no driver '{given}'; give sample, browser, camera:N, a video file or an rtsp/http URL.")
+    return f"file:{path}"
+
+
+def run_live(
+    settings: Settings, *, port_asked: bool, duration: float | None, open_page: bool, console: Console
+) -> None:
+    """Run a channel until Ctrl-C, SIGTERM or `duration` seconds on air. Raises StudioError before anything starts."""
+    settings = settings.model_copy(update={"driver": driver_word(settings.driver)})
+    with progress_bar() as bar:
+        ensure_samples(settings.home, stages(bar))
+    load_avatar(settings.home / "avatars" / check_name(settings.avatar))
+    token = operator_token(settings.home)
+    if settings.record and not settings.record.parent.is_dir():
+        raise StudioError(f"There is no folder {settings.record.parent} to record into.")
+    ending: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda which, _: ending.append(which))
+    with Supervisor(settings, port_asked=port_asked) as supervisor:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"http://{host}:{supervisor.port}/#token={token}"
+        if supervisor.port != settings.port and settings.port:
+            console.print(f"Port {settings.port} is taken, so the console is on {supervisor.port}.")
+        supervisor.start()
+        console.print(f"Console: {url}", soft_wrap=True, highlight=False)
+        run = LiveRun(supervisor, duration, url if open_page and _has_display() else "", console)
+        supervisor.run(lambda: bool(ending) or run.over())
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """What the terminal is told while a channel runs, and when its time is up."""
+
+    supervisor: Supervisor
+    duration: float | None
+    page: str
+    console: Console
+    since: float | None = None
+
+    def over(self) -> bool:
+        """Whether the channel has been on air for as long as was asked."""
+        if self.page and "gateway" in self.supervisor.pulses:
+            webbrowser.open(self.page)
+            self.page = ""
+        if self.since is None and len(self.supervisor.pulses) == len(SERVICES) and _driven(self.supervisor):
+            self.since = time.monotonic()
+            self.console.print(f"Channel '{self.supervisor.settings.channel}' is on air. Ctrl-C ends it.")
+        return self.duration is not None and self.since is not None and time.monotonic() - self.since >= self.duration
+
+
+def _has_display() -> bool:
+    """Whether there is a desktop to open a page on; without one a text browser would take the terminal."""
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _driven(supervisor: Supervisor) -> bool:
+    """Whether the program shows a face."""
+    return supervisor.pulses["compositor"].state in ("live", "idle")

@@ -1,0 +1,66 @@
+"""Puts a driver's sound to a rendered picture without touching either's timing."""
+
+import os
+from pathlib import Path
+
+import av
+import av.error
+
+from shared.errors import StudioError
+from shared.media import label, open_container
+from shared.mp4 import COMMENT
+
+# What players expect in an MP4; anything else is made AAC.
+COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
+BIT_RATE = 192_000
+
+
+def mux_sound(picture: Path, driver: Path, out: Path) -> None:
+    """Write `out` with the picture of one file and the sound of the other. Sound in a codec that MP4 carries is copied
+    packet by packet; no picture is decoded. `out` appears whole or not at all. Raises StudioError."""
+    part = out.with_name(out.name + ".part")
+    try:
+        with open_container(picture) as video, open_container(driver) as source:
+            with av.open(str(part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target:
+                target.metadata["comment"] = COMMENT
+                _mux(video, source, target)
+        os.replace(part, out)
+    except (av.error.FFmpegError, OSError) as error:
+        raise StudioError(f"{out} cannot be written with the sound of {label(driver)} ({error.strerror}).") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _mux(
+    video: av.container.InputContainer, source: av.container.InputContainer, target: av.container.OutputContainer
+) -> None:
+    pictures = target.add_stream_from_template(video.streams.video[0])
+    heard = source.streams.audio[0]
+    copied = heard.codec_context.name in COPIED
+    if copied:
+        sound = target.add_stream_from_template(heard)
+    else:
+        sound = target.add_stream("aac", rate=heard.codec_context.sample_rate)
+        assert isinstance(sound, av.AudioStream)
+        sound.bit_rate = BIT_RATE
+        sound.layout = heard.codec_context.layout
+    for packet in video.demux(video.streams.video[0]):
+        if packet.dts is not None:
+            packet.stream = pictures
+            target.mux(packet)
+    # The picture starts at 0, whatever its time was in the driver; the sound keeps its distance to it.
+    first = source.streams.video[0].start_time or 0 if source.streams.video else 0
+    shift = int(first * source.streams.video[0].time_base / heard.time_base) if source.streams.video else 0
+    for packet in source.demux(heard):
+        if copied:
+            if packet.dts is None:
+                continue
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.stream = sound
+            target.mux(packet)
+        else:
+            for frame in packet.decode():
+                frame.pts = frame.pts - shift if frame.pts is not None else None
+                target.mux(sound.encode(frame))
+    if not copied:
+        target.mux(sound.encode(None))

@@ -1,0 +1,40 @@
+"""From driver pictures to motion: track, smooth, and know the neutral. The same for live and for render."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face import Face
+from shared.face_tracker import FaceTracker
+from shared.neutral import Neutral
+from shared.smoothing import FaceSmoother
+
+
+class FaceFollower:
+    """Follows the driver's face through its pictures. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._tracker = FaceTracker()
+        self._smoother = FaceSmoother()
+        self._neutral = Neutral()
+        self._retake = False
+
+    def restart(self) -> None:
+        """Another driver begins."""
+        self._smoother.reset()
+        self._neutral.reset()
+
+    def retake_neutral(self) -> None:
+        """The next face is the neutral one."""
+        self._retake = True
+
+    def follow(self, rgb: NDArray[np.uint8], pts: int) -> tuple[Face, Face] | None:
+        """(smoothed face, neutral) in a (H, W, 3) uint8 RGB picture at `pts` (microseconds), None while there is no face."""
+        found = self._tracker.track(rgb)
+        if found is None:
+            self._smoother.reset()
+            return None
+        face = self._smoother.step(found, pts)
+        if self._retake:
+            self._retake = False
+            self._neutral.retake(face)
+        return face, self._neutral.see(face, pts)
