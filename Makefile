@@ -1,0 +1,48 @@
+# make live    put a host on air          make test    everything CI runs
+# make setup   only install               make bench   the figures in the README
+SHELL := /bin/bash
+STUDIO := .venv/bin/studio
+PYTHON := .venv/bin/python
+# What the wheels and the browser tests need from the system.
+TEST_PACKAGES := chromium fonts-dejavu-core
+
+.PHONY: live setup setup-dev test check format bench lock clean
+
+live: .venv/.installed
+	$(STUDIO) live $(ARGS)
+
+setup: .venv/.installed
+	$(STUDIO) setup
+
+setup-dev: .venv/.installed-dev
+
+test: .venv/.installed-dev check
+	$(PYTHON) -m pytest $(ARGS)
+
+check: .venv/.installed-dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/.installed-dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+bench: .venv/.installed-dev
+	$(STUDIO) bench $(ARGS)
+
+# Versions and hashes of everything, from pyproject.toml.
+lock:
+	uv pip compile --universal --python-version 3.11 pyproject.toml -o requirements.lock --no-emit-index-url --generate-hashes --no-header -q
+	uv pip compile --universal --python-version 3.11 pyproject.toml --extra dev -o requirements-dev.lock --no-emit-index-url --generate-hashes --no-header -q
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+
+.venv/.installed: requirements.lock pyproject.toml deploy/setup.sh
+	deploy/setup.sh requirements.lock
+	touch $@
+
+.venv/.installed-dev: requirements-dev.lock pyproject.toml deploy/setup.sh
+	deploy/setup.sh requirements-dev.lock $(TEST_PACKAGES)
+	touch $@ .venv/.installed

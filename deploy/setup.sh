@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Makes .venv what the lock file says. Usage: deploy/setup.sh LOCKFILE [system package ...]
+# System packages are installed through apt where this runs as root; otherwise what is missing is named in one sentence.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+lock=$1
+shift
+packages=("$@")
+
+missing=()
+if command -v dpkg-query >/dev/null; then
+    for package in "${packages[@]}"; do
+        # A name may be provided by another package, as after a library's transition; an unmet one is asked for.
+        dpkg-query -W -f='${Status}\n' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+    done
+fi
+
+python=
+for candidate in python3.11 python3.12 python3; do
+    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
+        python=$candidate
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    echo "Persona Studio needs Python 3.11 or 3.12; install it (Debian 12: apt install python3 python3-venv) and run this again." >&2
+    exit 1
+fi
+if [ ! -x .venv/bin/python ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    version=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+    missing+=("$version")
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    else
+        echo "Please install: ${missing[*]} (for example: sudo apt-get install ${missing[*]})." >&2
+        # The venv module is needed to go on at all; the others may be there under another name.
+        [[ "${missing[*]}" != *-venv* ]] || exit 1
+    fi
+fi
+
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+# Every package at the locked version and hash, and none besides: mediapipe lists four that nothing here uses.
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
