@@ -1,0 +1,68 @@
+"""The `mesh` engine: opens an avatar, turns driving frames into ROI frames."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.generator.engine import Driving, EngineSpec, RoiFrame
+from services.generator.engines.mesh.easing import Easing
+from services.generator.engines.mesh.motion import Motion
+from shared.avatar import ROI_SIZE, Avatar
+
+SPEC = EngineSpec(
+    name="mesh",
+    title="Mesh warp",
+    driven_by=frozenset({"motion"}),
+    roi_size=ROI_SIZE,
+    frames_per_step=1,
+    look_ahead=0,
+    weights=(),
+    devices=("cpu",),
+    accelerations=(),
+)
+
+
+class MeshEngine:
+    """Moves the portrait's own face mesh. Needs no weights, runs on any CPU."""
+
+    spec = SPEC
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def open(self, avatar: Avatar) -> "MeshSession":
+        return MeshSession(avatar)
+
+
+class MeshSession:
+    """The engine on one avatar. Carries only what eases one motion into the next. Not thread-safe."""
+
+    def __init__(self, avatar: Avatar) -> None:
+        from services.generator.engines.mesh.picture import Picture
+
+        self._picture = Picture(avatar)
+        self._easing = Easing()
+        self._picture.render(self._easing.motion)  # what is compiled on first use is compiled now
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        """One frame. Without a face or a neutral the last motion is held."""
+        return self._frame(driving.pts, self._easing.drive(driving))
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        return self._frame(pts, self._easing.idle(pts))
+
+    def flush(self) -> list[RoiFrame]:
+        return []
+
+    def reset(self) -> None:
+        self._easing = Easing()
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        return self._easing.save()
+
+    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
+        self._easing = Easing.restored(state)
+
+    def _frame(self, pts: int, motion: Motion) -> list[RoiFrame]:
+        return [RoiFrame(pts, self._picture.render(motion))]
+
+

@@ -1,0 +1,162 @@
+"""The portrait as one surface in 3D: its face mesh, and round it a sheet for hair, ears and neck.
+
+The sheet is joined to the face along its oval and pinned near the picture's edge and at the
+shoulders, so the whole is a disc with a fixed rim: however the head turns, every pixel lies under at
+least one triangle that faces the viewer, and a fold has no hole behind it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.generator.engines.mesh.eyes import LidRig
+from services.generator.engines.mesh.lips import LipRig
+from services.generator.engines.mesh.motion import Motion, head_centre
+from services.generator.engines.mesh.topology import (
+    SURFACE,
+    opening_triangles,
+    oriented,
+    skin_triangles,
+)
+from shared.avatar import ROI_SIZE
+from shared.face import OVAL, Face
+
+RIM = 22.0  # pixels at the edge of the ROI that never move (4 % of 512, rounded up)
+SPACING = 22  # pixels between the points of the sheet
+# The sheet falls back behind the oval by this much depth per pixel outwards, up to so many eye distances:
+# a skull's side. Hair is about as deep as the ears.
+FALL, FALL_END = 0.5, 0.35
+# How far the skin's own movement (jaw, cheeks) reaches into the sheet, in eye distances.
+REACH = 0.22
+# The head's translation is followed this far (eye distances, and logarithm of size), softly.
+FOLLOW, SHIFT_LIMIT, SIZE_LIMIT = 0.8, 0.22, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A head in motion.
+
+    vertices: (N, 3) float32 in ROI pixels; the first 468 are the face's points.
+    rigid: (468, 2) float32 where the face's points would be by head movement alone.
+    """
+
+    vertices: NDArray[np.float32]
+    rigid: NDArray[np.float32]
+
+
+class HeadMesh:
+    """The portrait's surface and how it moves.
+
+    source: (N, 2) float32 vertices in the portrait. triangles: (M, 3) int32, see `warp.rasterise`.
+    """
+
+    def __init__(self, face: Face, rest: tuple[float, float]) -> None:
+        self.unit = face.eye_distance
+        self._pose = face.pose
+        self._rest = rest
+        self._home = face.rotation
+        self._centre = head_centre(face)
+        self.lids = LidRig(face)
+        self.lips = LipRig(face)
+        skin = face.points[:SURFACE].astype(np.float64)
+        skin = self.lids.inset(skin)
+        sheet, self._weight = _sheet(face)
+        points = np.concatenate([skin, sheet])
+        self.source = np.ascontiguousarray(points[:, :2], np.float32)
+        self._local = (points - self._centre) @ self._home
+        self._pull = _pull(skin, sheet, self.unit * REACH)
+        self.triangles = _triangles(self.source)
+
+    def move(self, motion: Motion) -> Moved:
+        """The surface under a motion."""
+        skin = motion.skin * np.float32(self.unit)
+        skin = self.lids.hold(skin)
+        skin = skin + self.lips.part(skin, motion) * self.unit
+        skin = skin + self.lids.close(motion.lids)
+        turned = rotation(self._pose.yaw + self._rest[0] + motion.turn[0],
+                          self._pose.pitch + self._rest[1] + motion.turn[1],
+                          self._pose.roll + motion.turn[2])
+        size = np.exp(_soft(FOLLOW * float(motion.shift[2]), SIZE_LIMIT))
+        shift = np.array([_soft(FOLLOW * float(v), SHIFT_LIMIT) * self.unit for v in motion.shift[:2]] + [0.0])
+        rigid = (self._local @ turned.T) * size + self._centre + shift
+        vertices = rigid.copy()
+        own = skin @ turned.T * size
+        vertices[:SURFACE] += own
+        still = self._local[SURFACE:] @ self._home.T + self._centre
+        moved = rigid[SURFACE:] + self._pull @ own[OVAL]
+        vertices[SURFACE:] = still + self._weight[:, None] * (moved - still)
+        return Moved(vertices.astype(np.float32), rigid[:SURFACE, :2].astype(np.float32))
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+    """(3, 3) rotation for angles in degrees; the inverse of `shared.face.pose_of`."""
+    (sy, cy), (sp, cp), (sr, cr) = ((np.sin(a), np.cos(a)) for a in np.radians((yaw, pitch, roll)))
+    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return np.asarray(about_z @ about_y @ about_x, np.float64)
+
+
+def _soft(value: float, limit: float) -> float:
+    return float(limit * np.tanh(value / limit))
+
+
+def _sheet(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(K, 3) points outside the face's oval, and (K,) how much each moves with the head, 0 to 1."""
+    oval = face.points[OVAL].astype(np.float64)
+    outline = oval[:, :2].astype(np.float32)
+    ticks = np.unique(np.concatenate([[0, ROI_SIZE - 1], np.arange(RIM, ROI_SIZE - RIM + 1, SPACING)]))
+    ticks = np.unique(np.append(ticks, ROI_SIZE - 1 - RIM))
+    grid = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    hull = cv2.convexHull(face.points[:SURFACE, :2].copy())
+    away = np.array([-cv2.pointPolygonTest(hull, (float(x), float(y)), True) for x, y in grid])
+    kept = away > 0.45 * SPACING
+    grid, away = grid[kept], away[kept]
+    near = np.linalg.norm(grid[:, None] - outline[None], axis=2)
+    share = 1.0 / np.maximum(near, 1.0) ** 3
+    share /= share.sum(axis=1, keepdims=True)
+    unit = face.eye_distance
+    depth = share @ oval[:, 2] + FALL_END * unit * np.tanh(FALL * away / (FALL_END * unit))
+    return np.column_stack([grid, depth]), _follow(grid, face)
+
+
+def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
+    """How much picture points move with the head: all of it beside and above the face, less down the
+    neck, none at the shoulders and the rim."""
+    unit = face.eye_distance
+    down = face.rotation[:2, 1] / np.linalg.norm(face.rotation[:2, 1])
+    chin = face.points[152, :2].astype(np.float64)
+    below = (grid - chin) @ down / unit
+    sideways = np.abs((grid - chin) @ np.array([-down[1], down[0]])) / unit
+    # beside the neck the falloff begins higher: long hair hangs from the head but lies on the shoulders
+    start = -0.1 - 0.25 * _smoothstep((sideways - 0.4) / 0.6)
+    neck = 1.0 - _smoothstep((below - start) / 0.75)
+    edge = np.minimum(grid, ROI_SIZE - 1 - grid).min(axis=1)
+    return np.asarray(neck * _smoothstep((edge - RIM) / 60.0))
+
+
+def _pull(skin: NDArray[np.float64], sheet: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
+    """(K, 36) how the oval's own movement carries on into the sheet."""
+    near = np.linalg.norm(sheet[:, None, :2] - skin[OVAL][None, :, :2], axis=2)
+    share = 1.0 / np.maximum(near, 1.0) ** 3
+    share /= share.sum(axis=1, keepdims=True)
+    return np.asarray(share * np.exp(-((near.min(axis=1) / reach) ** 2))[:, None])
+
+
+def _triangles(source: NDArray[np.float32]) -> NDArray[np.int32]:
+    from scipy.spatial import Delaunay
+
+    outer = np.concatenate([OVAL, np.arange(SURFACE, len(source))])
+    simplices = outer[Delaunay(source[outer].astype(np.float64)).simplices]
+    outline = source[OVAL]
+    middles = source[simplices].mean(axis=1)
+    outside = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) < 0 for x, y in middles]
+    joined = np.concatenate([skin_triangles(), opening_triangles(), simplices[outside].astype(np.int32)])
+    return oriented(joined.astype(np.int32), source)
+
+
+def _smoothstep(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    t = np.clip(value, 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t))

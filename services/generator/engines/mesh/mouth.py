@@ -1,0 +1,183 @@
+"""What is seen between the lips: the portrait's own teeth where it shows them, else a row of teeth that
+catches the face's light, and behind it a dark mouth with a tongue."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.generator.engines.mesh.topology import INNER_LOWER, INNER_UPPER, mouth_ring
+from services.generator.engines.mesh.warp import blend, polygon_cover
+from shared.face import Face
+
+SHOWS_TEETH = 0.05  # lip gap (eye distances) from which a portrait's own mouth interior is used
+BRIGHT = 0.6  # and how bright it must be against the skin to be teeth
+# A synthetic row in eye distances (an outer eye distance is about 90 mm): the upper incisors reach this far
+# below the closed lip line, and this far above it.
+TEETH_DOWN, TEETH_UP = 0.028, 0.12
+TEETH = np.array([0.98, 0.96, 0.90])  # of the skin's highlights, which carry the light's colour
+FLESH = np.array([0.42, 0.17, 0.16])  # tongue and gums, of the skin
+DARK = np.array([0.13, 0.055, 0.05])
+# The portrait's own closed lip line gives way to the interior while the lips part by this much.
+PART = (0.012, 0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class _Canvas:
+    """Teeth as (h, w, 4) uint8 premultiplied RGBA, at corner (left, top) in ROI pixels."""
+
+    pixels: NDArray[np.uint8]
+    corner: tuple[int, int]
+
+
+class Mouth:
+    """Draws the mouth's interior into the opening that the lips leave."""
+
+    def __init__(self, roi: NDArray[np.uint8], face: Face) -> None:
+        self.unit = face.eye_distance
+        self._ring = mouth_ring()
+        edge = face.points[self._ring, :2]
+        self._rest_gap = face.mouth_opening
+        self._solve = np.linalg.pinv(np.column_stack([edge, np.ones(len(edge))]))
+        self._down = (face.rotation[:2, 1] / np.linalg.norm(face.rotation[:2, 1])).astype(np.float32)
+        skin, light = _skin(roi, face)
+        self._skin = skin
+        self.own_teeth = self._rest_gap > SHOWS_TEETH and _brightness(roi, edge) > BRIGHT * float(skin.mean())
+        self._canvas = (
+            _own_teeth(roi, face, self.unit) if self.own_teeth else _drawn_teeth(roi, face, light, self.unit)
+        )
+
+    def draw(self, out: NDArray[np.uint8], vertices: NDArray[np.float32], rigid: NDArray[np.float32]) -> None:
+        """Draw into out, (512, 512, 3) uint8, which already shows the portrait's own mouth stretched over
+        the opening. vertices, rigid: see `head.Moved`."""
+        ring = vertices[self._ring, :2]
+        gaps = np.linalg.norm(vertices[INNER_LOWER, :2] - vertices[INNER_UPPER, :2], axis=1) / self.unit
+        change = abs(float(gaps[5]) - self._rest_gap)
+        share = min(1.0, max(0.0, (change - PART[0]) / (PART[1] - PART[0])))
+        if share <= 0.0 or gaps.max() < 0.01:
+            return
+        low = np.maximum(np.floor(ring.min(axis=0)).astype(int) - 2, 0)
+        high = np.minimum(np.ceil(ring.max(axis=0)).astype(int) + 3, out.shape[0])
+        width, height = (int(v) for v in high - low)
+        if width < 3 or height < 2:
+            return
+        left, top = int(low[0]), int(low[1])
+        cover = polygon_cover(ring, left, top, width, height)
+        patch = self._interior(ring, rigid, left, top, width, height, cover)
+        cover = cv2.GaussianBlur(cover, (3, 3), 0)
+        blend(patch, np.asarray(cv2.convertScaleAbs(cover, alpha=share), np.uint8), out, left, top)
+
+    def _interior(
+        self,
+        ring: NDArray[np.float32],
+        rigid: NDArray[np.float32],
+        left: int,
+        top: int,
+        width: int,
+        height: int,
+        cover: NDArray[np.uint8],
+    ) -> NDArray[np.uint8]:
+        affine = (self._solve @ rigid[self._ring]).T.astype(np.float64)
+        shift = np.array([self._canvas.corner]).T
+        affine[:, 2] += affine[:, :2] @ shift[:, 0] - (left, top)
+        teeth = cv2.warpAffine(self._canvas.pixels, affine, (width, height), flags=cv2.INTER_LINEAR)
+        depth = self._cavity(ring, left, top, width, height)
+        # lips shade what lies behind them, most in the corners
+        lit = cv2.GaussianBlur(cover, (0, 0), 0.028 * self.unit).astype(np.float32) / 255.0
+        shade = np.clip(0.25 + 0.95 * lit, 0.0, 1.0)[..., None]
+        through = 1.0 - teeth[..., 3:].astype(np.float32) / 255.0
+        inside = teeth[..., :3] + depth * through
+        if self.own_teeth:  # photographed teeth carry their shade already
+            shade = 1.0 - (1.0 - shade) * through
+        return np.asarray(np.clip(inside * shade, 0, 255), np.uint8)
+
+    def _cavity(
+        self, ring: NDArray[np.float32], left: int, top: int, width: int, height: int
+    ) -> NDArray[np.float32]:
+        """(h, w, 3) float32: darkness, and the tongue resting on the lower jaw."""
+        lower = ring[10:]
+        floor = lower[np.argmax(lower @ self._down)]
+        across = float(np.linalg.norm(ring[0] - ring[10]))
+        xs = np.arange(left, left + width, dtype=np.float32)[None, :]
+        ys = np.arange(top, top + height, dtype=np.float32)[:, None]
+        x, y = xs - floor[0], ys - floor[1]
+        up = -(x * self._down[0] + y * self._down[1]) / self.unit
+        side = (x * self._down[1] - y * self._down[0]) / max(across, 1.0)
+        hump = np.clip(1.0 - np.hypot(side / 0.34, (up - 0.0) / 0.11), 0.0, 1.0)
+        tongue = (hump * hump * (3.0 - 2.0 * hump))[..., None]
+        return np.asarray((DARK + (FLESH - DARK) * tongue) * self._skin, np.float32)
+
+
+def _skin(roi: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(3,) the median skin round the mouth and cheeks, and its highlights."""
+    cover = np.zeros(roi.shape[:2], np.uint8)
+    for cheek in ((50, 36, 205, 187, 147, 123), (280, 266, 425, 411, 376, 352)):
+        cv2.fillConvexPoly(cover, cv2.convexHull(face.points[list(cheek), :2].copy()).astype(np.int32), 255)
+    pixels = roi[cover > 0].astype(np.float64)
+    if len(pixels) < 20:
+        pixels = roi.reshape(-1, 3).astype(np.float64)
+    return np.median(pixels, axis=0), np.percentile(pixels, 85, axis=0)
+
+
+def _brightness(roi: NDArray[np.uint8], edge: NDArray[np.float32]) -> float:
+    cover = np.zeros(roi.shape[:2], np.uint8)
+    cv2.fillPoly(cover, [np.round(edge).astype(np.int32)], 255)
+    return float(roi[cover > 0].mean())
+
+
+def _own_teeth(roi: NDArray[np.uint8], face: Face, unit: float) -> _Canvas:
+    """The portrait's own teeth, cut out along the lips, softly towards the dark below."""
+    edge = face.points[mouth_ring(), :2]
+    pad = int(0.1 * unit)
+    left, top = (int(v) for v in np.floor(edge.min(axis=0)) - pad)
+    right, bottom = (int(v) for v in np.ceil(edge.max(axis=0)) + pad)
+    patch = roi[top:bottom, left:right]
+    cover = polygon_cover(edge, left, top, right - left, bottom - top)
+    inside = cv2.erode(cover, np.ones((3, 3), np.uint8))
+    # above, the teeth go on behind the upper lip; at the corners and below they end
+    hole = np.where(inside > 200, 0, 255).astype(np.uint8)
+    grown = cv2.inpaint(patch, hole, 3, cv2.INPAINT_TELEA)
+    upper = face.points[INNER_UPPER, :2]
+    line = np.interp(np.arange(left, right), upper[:, 0], upper[:, 1])
+    above = (np.arange(top, bottom)[:, None] < line[None, :] + 2.0) & (np.arange(left, right) > upper[1, 0]) & (
+        np.arange(left, right) < upper[-2, 0]
+    )
+    alpha = np.maximum(cv2.GaussianBlur(inside, (0, 0), 1.2), (above * 255).astype(np.uint8)).astype(np.float32)
+    alpha = cv2.GaussianBlur(alpha, (0, 0), 0.8)[..., None] / 255.0
+    return _Canvas(np.concatenate([grown * alpha, alpha * 255.0], axis=2).astype(np.uint8), (left, top))
+
+
+def _drawn_teeth(roi: NDArray[np.uint8], face: Face, light: NDArray[np.float64], unit: float) -> _Canvas:
+    """A soft row of upper teeth hung on the portrait's lip line."""
+    middle = (face.points[INNER_UPPER, :2] + face.points[INNER_LOWER, :2]) / 2
+    upper = face.points[INNER_UPPER, :2]
+    pad = int(0.25 * unit)
+    left, top = (int(v) for v in np.floor(middle.min(axis=0)) - pad)
+    right, bottom = (int(v) for v in np.ceil(middle.max(axis=0)) + pad)
+    xs, ys = np.arange(left, right), np.arange(top, bottom)[:, None]
+    span = upper[-1, 0] - upper[0, 0]
+    across = np.clip((xs - upper[0, 0]) / max(float(span), 1.0), -0.5, 1.5)
+    side = np.abs(across - 0.5) * 2.0  # 0 in the middle, 1 at the corners
+    chord = upper[0, 1] + (upper[-1, 1] - upper[0, 1]) * across
+    line = 0.5 * np.interp(xs, middle[:, 0], middle[:, 1]) + 0.5 * chord
+    # incisors are longest in the middle and have faint gaps; canines a little longer again
+    tooth = across * 10.0
+    notch = np.abs(((tooth + 0.0) % 1.0) - 0.5) * 2.0
+    end = line + unit * (TEETH_DOWN * (1.0 - 0.55 * side**2) - 0.006 * notch**4)
+    start = line - unit * TEETH_UP
+    soft = 0.012 * unit
+    alpha = _ramp((end[None, :] - ys) / soft) * _ramp((ys - start[None, :]) / soft) * _ramp((0.86 - side) / 0.2)[None, :]
+    form = (1.0 - 0.5 * side**2)[None, :] * (1.0 - 0.10 * notch**6)[None, :]
+    fade = 0.72 + 0.28 * _ramp((ys - line[None, :] + 0.06 * unit) / (0.09 * unit))
+    white = np.clip(light * TEETH, 0, 245) * 0.92
+    colour = (form * fade)[..., None] * white
+    return _Canvas(
+        np.concatenate([colour * alpha[..., None], alpha[..., None] * 255.0], axis=2).clip(0, 255).astype(np.uint8),
+        (left, top),
+    )
+
+
+def _ramp(value: NDArray[np.floating]) -> NDArray[np.float64]:
+    t = np.clip(value, 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t))
