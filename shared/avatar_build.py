@@ -21,7 +21,7 @@ from shared.errors import StudioError
 from shared.face import Face
 from shared.face_finder import FaceFinder
 from shared.face_tracker import MIN_FACE_PX, FaceTracker
-from shared.mask import body_mask, own_mask
+from shared.mask import own_mask
 from shared.media import read_image
 from shared.plate_build import PlateMeasures, build_body_plate, build_own_plate
 
@@ -105,13 +105,12 @@ def _fill(folder: Path, name: str, portrait: Path, body: Path | None, rights: st
     progress("portrait", 1.0)
     if body is None:
         plate = build_own_plate(folder, read.picture, read.to_roi)
-        mask = own_mask()
+        roi, mask = read.roi, own_mask()
     else:
-        plate = build_body_plate(folder, body, read.roi, read.face, progress)
-        mask = body_mask(read.face)
+        plate, roi, mask = build_body_plate(folder, body, read.roi, read.face, progress)
     np.savez(folder / "face.npz", points=read.face.points, portrait_to_roi=read.to_roi)
     _write(folder / "portrait.png", read.picture[..., ::-1])
-    _write(folder / "roi.png", read.roi[..., ::-1])
+    _write(folder / "roi.png", roi[..., ::-1])
     _write(folder / "mask.png", mask)
     _write(folder / "thumb.jpg", _shrunk(read.picture, THUMB_PX)[0][..., ::-1])
     manifest = _manifest(name, portrait, body, rights, read, plate)
@@ -136,7 +135,7 @@ def _manifest(
             "opencv": cv2.__version__,
         },
         "portrait": {"width": width, "height": height},
-        "roi": {"size": ROI_SIZE, "face": round(read.face.size, 2)},
+        "roi": {"size": ROI_SIZE, "face": round(read.face.size, 2), "relit": body is not None},
         "plate": {
             "width": plate.width,
             "height": plate.height,

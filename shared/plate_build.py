@@ -17,8 +17,11 @@ from shared import similarity
 from shared.errors import StudioError
 from shared.face import OVAL, RIGID, Face
 from shared.face_finder import FaceFinder
+from shared.mask import body_mask
 from shared.media import VideoReader, read_image
 from shared.plate import save_index
+from shared.relight import landmark_colours, relight
+from shared.rest import rest_pose, turned
 from shared.skin import Light, measure_light, smooth_lights, transfer
 
 Picture = NDArray[np.uint8]
@@ -28,7 +31,6 @@ MAX_SIDE = 1920
 MAX_SECONDS = 60
 STILL_FPS = 25.0
 JPEG_QUALITY = 92
-MAX_REST = 20.0  # degrees a portrait is turned towards its body's pose at most: beyond, a warp shows
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 # What decides where a face goes: points that neither speech nor a smile moves, and the oval down to the
 # cheeks so that the width of the face counts. Lids and mouth are left out.
@@ -59,45 +61,87 @@ def build_own_plate(folder: Path, portrait: Picture, portrait_to_roi: NDArray[np
     return PlateMeasures(width, height, STILL_FPS, 1, "portrait", (0.0, 0.0), ())
 
 
-def build_body_plate(folder: Path, body: Path, roi: Picture, roi_face: Face, progress: Progress) -> PlateMeasures:
+def build_body_plate(
+    folder: Path, body: Path, roi: Picture, roi_face: Face, progress: Progress
+) -> tuple[PlateMeasures, Picture, NDArray[np.uint8]]:
     """Write the plate of a foreign body. roi: (512, 512, 3) uint8 RGB; roi_face: in ROI pixels.
 
     A frame without a face gets what lies between its neighbours' placements, at either end the nearest
-    one. Raises StudioError when no frame shows a face or the file cannot be read to its end.
+    one. Returns what was measured, the ROI in the plate's light, and its mask. Raises StudioError when no
+    frame shows a face or the file cannot be read to its end.
     """
     is_image = body.suffix.lower() in IMAGE_SUFFIXES
     fps, total, pictures = _open_image(body) if is_image else _open_video(body)
+    seen, notes = _follow(folder, body.name, pictures, fps, lambda done: progress("plate", done / max(total, 1)))
+    tracked = [face for face in seen.faces if face is not None]
+    if not tracked:
+        raise StudioError(f"No face was found in {body.name}; use a body whose face is at least about 40 pixels high.")
+    if len(tracked) < len(seen.faces):
+        missing = len(seen.faces) - len(tracked)
+        notes.append(f"{missing} of {len(seen.faces)} frames show no face; there the nearest tracked placement is used.")
+    rest = rest_pose(roi_face, tracked)
+    shown = turned(roi_face, rest)
+    placements = place_faces(shown, seen.faces, fps)
+    lights = smooth_lights(seen.lights, fps)
+    lit = _relit(roi, roi_face, seen, lights)
+    gains, offsets = transfer(measure_light(lit, roi_face), lights)
+    _save(folder, seen.size, fps, seen.bytes, placements, gains, offsets)
+    mask = body_mask(shown, _plate_oval(seen.faces, placements))
+    kind = "image" if is_image else "video"
+    return PlateMeasures(*seen.size, fps, len(seen.faces), kind, rest, tuple(notes)), lit, mask
+
+
+def _relit(roi: Picture, roi_face: Face, seen: "_Seen", lights: list[Light]) -> Picture:
+    luma = float(np.median([light.mean[0] for light in lights])) - 16.0
+    if not np.isfinite(luma):
+        return roi
+    plate = np.median(np.array(seen.colours), axis=0)
+    return relight(roi, roi_face, landmark_colours(roi, roi_face), plate, luma)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What following a body yields, frame by frame. colours: of the frames with a face only."""
+
+    faces: list[Face | None]
+    lights: list[Light | None]
+    colours: list[NDArray[np.float32]]
+    size: tuple[int, int]
+    bytes: list[int]
+
+
+def _follow(
+    folder: Path, name: str, pictures: Iterator[Picture], fps: float, progress: Callable[[int], None]
+) -> tuple[_Seen, list[str]]:
+    """Track the body's face and write its frames, at most 60 s of them, in one pass."""
+    seen = _Seen([], [], [], (0, 0), [])
     notes: list[str] = []
-    faces: list[Face | None] = []
-    lights: list[Light | None] = []
-    size = (0, 0)
     finder = FaceFinder()
     try:
         with _Frames(folder) as frames:
             for number, picture in enumerate(pictures):
                 if number >= MAX_SECONDS * fps:
-                    notes.append(f"{body.name} is longer than {MAX_SECONDS} s; the plate ends there.")
+                    notes.append(f"{name} is longer than {MAX_SECONDS} s; the plate ends there.")
                     break
                 frames.add(picture)
-                size = picture.shape[1], picture.shape[0]
                 face = finder.track(picture)
-                faces.append(face)
-                lights.append(None if face is None else measure_light(picture, face))
-                progress("plate", min(1.0, (number + 1) / max(total, 1)))
+                seen.faces.append(face)
+                seen.lights.append(None if face is None else measure_light(picture, face))
+                if face is not None:
+                    seen.colours.append(landmark_colours(picture, face))
+                seen.size = picture.shape[1], picture.shape[0]
+                progress(number + 1)
     finally:
         finder.close()
-    tracked = [face for face in faces if face is not None]
-    if not tracked:
-        raise StudioError(f"No face was found in {body.name}; use a body that shows its face, at least about 40 pixels high.")
-    if len(tracked) < len(faces):
-        missing = len(faces) - len(tracked)
-        notes.append(f"{missing} of {len(faces)} frames show no face; there the nearest tracked placement is used.")
-    rest = rest_pose(roi_face, tracked)
-    placements = place_faces(roi_face, faces, fps)
-    own = measure_light(roi, roi_face)
-    gains, offsets = transfer(own, smooth_lights(lights, fps))
-    _save(folder, size, fps, frames.sizes, placements, gains, offsets)
-    return PlateMeasures(*size, fps, len(faces), "image" if is_image else "video", rest, tuple(notes))
+    seen.bytes = frames.sizes
+    return seen, notes
+
+
+def _plate_oval(faces: list[Face | None], placements: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(36, 2) the outline of the plate's face in ROI pixels, in the median."""
+    pairs = zip(faces, placements, strict=True)
+    ovals = [similarity.apply(similarity.invert(m), f.points[OVAL, :2]) for f, m in pairs if f is not None]
+    return np.asarray(np.median(ovals, axis=0), np.float64)
 
 
 def fit_picture(picture: Picture) -> tuple[Picture, NDArray[np.float64]]:
@@ -122,14 +166,6 @@ def place_faces(roi_face: Face, faces: list[Face | None], fps: float) -> NDArray
     # A similarity's matrix is linear in its four numbers, so entries may be interpolated one by one.
     bridged = np.stack([np.interp(every, known, flat[:, column]) for column in range(6)], axis=1)
     return similarity.smooth(bridged.reshape(-1, 2, 3), fps, source.mean(axis=0), roi_face.size / 2)
-
-
-def rest_pose(roi_face: Face, tracked: list[Face]) -> tuple[float, float]:
-    """(yaw, pitch) in degrees by which the plate's face is turned against the portrait's, in the median."""
-    own = roi_face.pose
-    yaw = float(np.median([face.pose.yaw for face in tracked])) - own.yaw
-    pitch = float(np.median([face.pose.pitch for face in tracked])) - own.pitch
-    return float(np.clip(yaw, -MAX_REST, MAX_REST)), float(np.clip(pitch, -MAX_REST, MAX_REST))
 
 
 def _open_image(body: Path) -> tuple[float, int, Iterator[Picture]]:

@@ -11,11 +11,12 @@ from shared.face import LEFT_EYE_CORNERS, LIP_CORNERS, OVAL, RIGHT_EYE_CORNERS, 
 
 MEASURE_PX = 160  # faces are measured at this size: enough for a mean, and fast
 GAIN_RANGE = 0.6, 1.6
+MIN_SKIN_PX = 50
 SMOOTH_SIGMA_S = 0.4  # light changes slowly; what is faster is the measure's noise
 MIN_SPREAD = 1.0  # levels; below, the ratio of two spreads says nothing
-# How far the spread of each channel follows the plate's. Chroma spreads are a few levels and follow make-up and
-# noise more than light, so they are followed half-way.
-FOLLOW = np.array([1.0, 0.5, 0.5])
+# How far the spread of each channel follows the plate's. A face's contrast is partly its own, and chroma spreads are
+# a few levels that follow make-up and noise more than light.
+FOLLOW = np.array([0.35, 0.25, 0.25])
 # BT.601 limited range, rows Y, U, V of (R, G, B) 0..255 (ITU-R BT.601-7, 8 bit).
 RGB_TO_YUV = np.array(
     [[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], np.float64
@@ -33,24 +34,31 @@ class Light:
 
 def measure_light(rgb: NDArray[np.uint8], face: Face) -> Light | None:
     """The light on a face in a (H, W, 3) uint8 RGB picture; None where too little skin is inside it."""
-    left, top, right, bottom = face.box
-    scale = min(1.0, MEASURE_PX / max(face.size, 1.0))
-    width, height = max(8, round((right - left) * scale)), max(8, round((bottom - top) * scale))
-    # float32 taps over the source area: a face of any size is measured alike.
-    matrix = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
-    x0, y0 = max(0, int(left) - 2), max(0, int(top) - 2)
-    crop = rgb[y0 : max(y0, int(bottom) + 3), x0 : max(x0, int(right) + 3)]
-    if crop.size == 0:
-        return None
-    small = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else crop
-    shift = np.array([x0, y0], np.float64) * scale
-    points = face.points[:, :2] @ matrix[:, :2].T - shift
+    small, points = close_up(rgb, face, MEASURE_PX)
     mask = skin_mask(points, small.shape[1], small.shape[0])
-    if int(np.count_nonzero(mask)) < 50 or width * height < 64:
+    if int(np.count_nonzero(mask)) < MIN_SKIN_PX:
         return None
     yuv = small[mask > 0].astype(np.float64) @ RGB_TO_YUV.T + YUV_BASE
     kept = yuv[_not_extreme(yuv[:, 0])]
     return Light(kept.mean(axis=0), kept.std(axis=0))
+
+
+def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """A square picture in which the face is `size` pixels large, with a quarter of that around it, and the face's
+    (478, 2) points in it. Averaged down, so that every pixel counts, and faces of any size are measured alike."""
+    left, top, _, _ = face.box
+    scale = size / max(face.size, 1.0)
+    side = size + size // 4 * 2
+    x, y, span = left - (side - size) / 2 / scale, top - (side - size) / 2 / scale, side / scale
+    x0, y0, x1, y1 = round(x), round(y), max(round(x + span), round(x) + 1), max(round(y + span), round(y) + 1)
+    height, width = rgb.shape[:2]
+    # A face may reach beyond the picture; its edge is continued there.
+    rows, columns = np.clip(np.arange(y0, y1), 0, height - 1), np.clip(np.arange(x0, x1), 0, width - 1)
+    crop = rgb[rows[:, None], columns[None]] if x0 < 0 or y0 < 0 or x1 > width or y1 > height else rgb[y0:y1, x0:x1]
+    small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    factor = np.array([side / (x1 - x0), side / (y1 - y0)])
+    points = (face.points[:, :2].astype(np.float64) - (x0, y0) + 0.5) * factor - 0.5
+    return np.asarray(small, np.uint8), points
 
 
 def skin_mask(points: NDArray[np.floating], width: int, height: int) -> NDArray[np.uint8]:
