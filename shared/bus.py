@@ -4,12 +4,14 @@ A stream's publisher binds, its readers connect, so that either side may die and
 collect from many: `pulse`, which the gateway and the supervisor each bind.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 from numpy.typing import NDArray
 
 from shared.wire import MAX_PAYLOAD, NOTHING, Message, WireError, decode, encode
@@ -18,6 +20,7 @@ LIVE_HWM = 2  # pictures: a reader that is slow by more than this loses the olde
 SOUND_HWM = 250  # sound is never dropped silently: five seconds of 20 ms blocks
 # One read of a socket takes at most this many messages, so that a flood cannot hold a service's loop.
 READ_LIMIT = 64
+_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECT_RETRIED
 
 
 def endpoint(run_dir: Path, name: str) -> str:
@@ -28,8 +31,11 @@ def endpoint(run_dir: Path, name: str) -> str:
 class Publisher:
     """Sends one stream. Owned by one thread."""
 
-    def __init__(self, context: zmq.Context[Any], address: str, stream: str, channel: str, *, bind: bool = True) -> None:
+    def __init__(
+        self, context: zmq.Context[Any], address: str, stream: str, channel: str, *, bind: bool = True
+    ) -> None:
         self.stream, self.channel, self.epoch = stream, channel, 0
+        self._run = secrets.randbits(62)
         self._sequence = 0
         self._socket = context.socket(zmq.PUB)
         _bound(self._socket, SOUND_HWM if stream in ("voice", "sound") else LIVE_HWM)
@@ -50,7 +56,16 @@ class Publisher:
     ) -> None:
         """Send without a copy: the array belongs to the socket from now on."""
         message = Message(
-            self.stream, self.channel, self.epoch, self._sequence, pts, format, array, dict(stamps or {}), dict(facts or {})
+            self.stream,
+            self.channel,
+            self.epoch,
+            self._run,
+            self._sequence,
+            pts,
+            format,
+            array,
+            dict(stamps or {}),
+            dict(facts or {}),
         )
         self._sequence += 1
         self._socket.send_multipart(encode(message), copy=False)
@@ -68,16 +83,37 @@ class Reader:
     """
 
     def __init__(
-        self, context: zmq.Context[Any], address: str, stream: str, channel: str, *, newest: bool = True, bind: bool = False
+        self,
+        context: zmq.Context[Any],
+        address: str,
+        stream: str,
+        channel: str,
+        *,
+        newest: bool = True,
+        bind: bool = False,
     ) -> None:
         self.stream, self.channel, self.newest = stream, channel, newest
         self.losses: Counter[str] = Counter()
         self._next: int | None = None
+        self._run: int | None = None
         self._gaps = not bind  # a collecting reader hears many publishers, whose numbers interleave
         self.socket = context.socket(zmq.SUB)
         _bound(self.socket, LIVE_HWM if newest else SOUND_HWM)
         self.socket.setsockopt(zmq.SUBSCRIBE, b"")  # everything, so that what does not belong here is counted
+        self._address = address
+        self._monitor = None if bind else self.socket.get_monitor_socket(_CONNECTION)
         self.socket.bind(address) if bind else self.socket.connect(address)
+
+    def heal(self) -> None:
+        """Dial again where libzmq has given up, which it does for good when a message is beyond MAXMSGSIZE. Called with
+        every pulse."""
+        event = None
+        while self._monitor is not None and self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)["event"]
+        if event == zmq.EVENT_DISCONNECTED:  # a peer that died would have been followed by a retry
+            self.losses["oversized"] += 1
+            self.socket.disconnect(self._address)
+            self.socket.connect(self._address)
 
     def read(self) -> list[Message]:
         """What has arrived, without waiting: the newest message, or all in order."""
@@ -96,8 +132,9 @@ class Reader:
                 self.losses["foreign"] += 1
                 continue
             if self._gaps:
-                if self._next is not None and message.sequence > self._next:
+                if self._run == message.run and self._next is not None and message.sequence > self._next:
                     self.losses["lost"] += message.sequence - self._next
+                self._run = message.run
                 self._next = message.sequence + 1
             if self.newest and messages:
                 self.losses["stale"] += 1
@@ -106,6 +143,9 @@ class Reader:
         return messages
 
     def close(self) -> None:
+        if self._monitor is not None:
+            self.socket.disable_monitor()
+            self._monitor.close(linger=0)
         self.socket.close(linger=0)
 
 
@@ -116,5 +156,3 @@ def _bound(socket: zmq.Socket[Any], hwm: int) -> None:
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD + 4096)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 250)
-
-

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Points = NDArray[np.float32]
 
 POINTS = 478
+MAX_COORDINATE = 1e5  # pixels; beyond any picture
 LEFT_IRIS, RIGHT_IRIS = 473, 468  # iris centres; the four points after each lie on its rim
 LEFT_IRIS_RING = np.arange(474, 478)
 RIGHT_IRIS_RING = np.arange(469, 473)
@@ -105,6 +106,20 @@ class Face:
         )
         return right / self.eye_distance, left / self.eye_distance
 
+    def pack(self) -> bytes:
+        """The points as raw little-endian float32, for a message."""
+        return self.points.astype("<f4").tobytes()
+
+    @classmethod
+    def unpack(cls, raw: object) -> "Face":
+        """What `pack` made. Raises ValueError for anything else, also for points that are not finite."""
+        if not isinstance(raw, bytes) or len(raw) != POINTS * 3 * 4:
+            raise ValueError("a face is 478 x 3 float32")
+        points = np.frombuffer(raw, "<f4").reshape(POINTS, 3).astype(np.float32)
+        if not np.isfinite(points).all() or np.abs(points).max() > MAX_COORDINATE or np.ptp(points[:, 0]) < 1:
+            raise ValueError("not the points of a face")
+        return cls(points)
+
     def moved(self, matrix: NDArray[np.float64]) -> "Face":
         """The same face under a 2x3 similarity of the picture; z is scaled along."""
         scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
@@ -123,4 +138,4 @@ def pose_of(rotation: NDArray[np.float64]) -> Pose:
 
 
 def _centre(points: Points, indices: tuple[int, ...]) -> NDArray[np.float64]:
-    return points[list(indices)].mean(axis=0, dtype=np.float64)
+    return np.asarray(points[list(indices)].mean(axis=0, dtype=np.float64))

@@ -38,7 +38,7 @@ class FaceTracker:
     _last: Face | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        from mediapipe.python.solutions import face_mesh  # type: ignore[import-untyped]
+        from mediapipe.python.solutions import face_mesh
 
         self._mesh = face_mesh.FaceMesh(
             static_image_mode=self.still, refine_landmarks=True, max_num_faces=self.max_faces
@@ -50,9 +50,9 @@ class FaceTracker:
         result = self._mesh.process(np.ascontiguousarray(rgb))
         found = [
             Face(
-                np.array(
-                    [(p.x * width, p.y * height, p.z * width) for p in each.landmark], np.float32
-                ).reshape(POINTS, 3)
+                np.array([(p.x * width, p.y * height, p.z * width) for p in each.landmark], np.float32).reshape(
+                    POINTS, 3
+                )
             )
             for each in result.multi_face_landmarks or ()
         ]

@@ -40,19 +40,21 @@ class Loop:
         self._stopping = False
         self._parent = os.getppid()
         self._pulse_due = 0
-        self._pulses = self._publisher(Publisher(self.context, self._at("pulse"), "pulse", settings.channel, bind=False))
+        self._pulses = self._publisher(
+            Publisher(self.context, self._at("pulse"), "pulse", settings.channel, bind=False)
+        )
         self._pulses.connect(self._at("watch"))
 
     def publish(self, stream: str) -> Publisher:
         """Open a stream for sending."""
         return self._publisher(Publisher(self.context, self._at(stream), stream, self.settings.channel))
 
-    def read(self, stream: str, handler: Callable[[Message], None], *, newest: bool = True, collect: bool = False) -> Reader:
+    def read(
+        self, stream: str, handler: Callable[[Message], None], *, newest: bool = True, collect: bool = False
+    ) -> Reader:
         """Hand every message of a stream (only the newest of each read, for pictures) to `handler`. `collect` binds, to
         hear many publishers."""
-        reader = Reader(
-            self.context, self._at(stream), stream, self.settings.channel, newest=newest, bind=collect
-        )
+        reader = Reader(self.context, self._at(stream), stream, self.settings.channel, newest=newest, bind=collect)
         self._readers[reader.socket] = (reader, handler)
         self._poller.register(reader.socket, zmq.POLLIN)
         return reader
@@ -120,6 +122,7 @@ class Loop:
             log.warning("supervisor gone", service=self.meter.service)
             self.stop()
         for reader, _ in self._readers.values():
+            reader.heal()
             for reason, count in reader.losses.items():
                 self.meter.drops[f"{reader.stream} {reason}"] = count
         self._pulses.send(at, NOTHING, facts=self.meter.pulse(at).as_facts())

@@ -91,7 +91,7 @@ class Plate:
             self._cache.move_to_end(index)
             return kept
         (decoded,) = self._decoder.decode(av.Packet(self.jpeg(index)))
-        picture = to_limited(decoded.to_ndarray(format="yuvj420p"))
+        picture = to_limited(np.asarray(decoded.to_ndarray(format="yuvj420p"), np.uint8))
         while self._cache and (len(self._cache) + 1) * picture.nbytes > CACHE_BYTES:
             self._cache.popitem(last=False)
         self._cache[index] = picture

@@ -29,11 +29,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=TOML, extra="forbid", validate_default=True)
 
-    home: Path = Field(Path("~/.local/share/persona-studio"), description="where avatars, recordings and the token are kept")
+    home: Path = Field(
+        Path("~/.local/share/persona-studio"), description="where avatars, recordings and the token are kept"
+    )
     run_root: Path = Field(default_factory=_default_run_root, description="where sockets are made; a short path")
     channel: str = Field("main", pattern=r"^[a-z0-9][a-z0-9-]{0,19}$", description="name of the live program")
     host: str = Field("127.0.0.1", description="address the console listens on")
-    port: int = Field(8750, ge=0, le=65535, description="port of the console; a free one near it when it is taken and not asked for")
+    port: int = Field(
+        8750, ge=0, le=65535, description="port of the console; a free one near it when it is taken and not asked for"
+    )
     allowed_hosts: list[str] = Field([], description="further host names the console may be reached by")
     fps: float = Field(25.0, ge=1, le=60, description="pictures a second of the program")
     avatar: str = Field("sample", description="avatar to start with")
@@ -53,9 +57,15 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **sources: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, sources["env_settings"], TomlConfigSettingsSource(settings_cls)
+        """Flags, then environment, then studio.toml; no .env file and no secrets folder."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
     def rate(self) -> Fraction:

@@ -72,6 +72,5 @@ class FaceSmoother:
         return Face(self._filter.step(face.points / np.float32(self._unit), pts) * np.float32(self._unit))
 
 
-def _alpha(cutoff: float | NDArray[np.float32], dt: float) -> float | NDArray[np.float32]:
-    tau = 1.0 / (2.0 * np.pi * cutoff)
-    return np.float32(1.0) / (np.float32(1.0) + tau / dt)
+def _alpha(cutoff: float | NDArray[np.float32], dt: float) -> NDArray[np.float32]:
+    return np.asarray(1.0 / (1.0 + 1.0 / (2.0 * np.pi * cutoff * dt)), np.float32)

@@ -43,7 +43,8 @@ class Message:
     """One message of a stream.
 
     epoch: changes when a driver restarts; what was learnt from the old one is void.
-    sequence: counts up by one per message of one publisher.
+    run: which start of the publisher this is, a random number.
+    sequence: counts up by one per message of a run.
     pts: microseconds on the channel clock.
     format, array: the payload, see FORMATS. Borrowed from the socket's buffer.
     stamps: when each stage was done with it, microseconds on the channel clock.
@@ -53,6 +54,7 @@ class Message:
     stream: str
     channel: str
     epoch: int
+    run: int
     sequence: int
     pts: int
     format: str = "bytes"
@@ -75,6 +77,7 @@ def encode(message: Message) -> list[Any]:
         "v": VERSION,
         "channel": message.channel,
         "epoch": message.epoch,
+        "run": message.run,
         "seq": message.sequence,
         "pts": message.pts,
         "format": message.format,
@@ -101,11 +104,13 @@ def decode(parts: Sequence[Any]) -> Message:
         raise WireError("malformed")
     if header.get("v") != VERSION:
         raise WireError("version")
-    kind, shape = header.get("format"), header.get("shape")
+    kind: Any = header.get("format")
+    shape: Any = header.get("shape")
     well_formed = (
         stream in STREAMS
         and isinstance(header.get("channel"), str)
-        and all(type(header.get(key)) is int and 0 <= header[key] < 1 << 63 for key in ("epoch", "seq", "pts"))
+        and all(type(header.get(key)) is int and 0 <= header[key] < 1 << 63 for key in ("epoch", "run", "seq", "pts"))
+        and isinstance(kind, str)
         and kind in FORMATS
         and isinstance(shape, list)
         and all(type(n) is int and 0 <= n <= MAX_PAYLOAD for n in shape)
@@ -125,6 +130,7 @@ def decode(parts: Sequence[Any]) -> Message:
         stream=stream,
         channel=header["channel"],
         epoch=header["epoch"],
+        run=header["run"],
         sequence=header["seq"],
         pts=header["pts"],
         format=kind,

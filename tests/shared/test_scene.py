@@ -1,0 +1,33 @@
+"""The scene as message and as file."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.scene import Scene
+
+
+def test_a_change_counts_and_no_change_does_not() -> None:
+    scene = Scene()
+    assert scene.changed(label=False).revision == scene.revision + 1
+    assert scene.changed(label=scene.label) is scene
+
+
+def test_it_survives_a_message_and_a_file(tmp_path: Path) -> None:
+    scene = Scene(revision=4, avatar="mona", muted=True)
+    assert Scene.of(scene.facts()) == scene
+    scene.save(tmp_path / "scene.json")
+    assert Scene.load(tmp_path / "scene.json") == scene
+    assert [p.name for p in tmp_path.iterdir()] == ["scene.json"]
+
+
+@pytest.mark.parametrize("change", [{"label": 1}, {"avatar": None}, {"revision": "3"}, {"extra": 1, "loop": []}])
+def test_fields_of_another_type_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        Scene.of(Scene().facts() | change)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"avatar": 3}'])
+def test_a_damaged_file_is_no_scene(tmp_path: Path, content: str) -> None:
+    (tmp_path / "scene.json").write_text(content)
+    assert Scene.load(tmp_path / "scene.json") is None

@@ -1,0 +1,56 @@
+"""Settings: which source wins, and what is refused."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from shared.errors import StudioError
+from shared.settings import Settings, load_settings, origin
+
+
+@pytest.fixture(autouse=True)
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_flags_over_environment_over_file_over_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "studio.toml").write_text('port = 1001\nchannel = "file"\nengine = "file"\n')
+    monkeypatch.setenv("STUDIO_PORT", "1002")
+    monkeypatch.setenv("STUDIO_CHANNEL", "environment")
+    settings = load_settings(port=1003)
+    assert (settings.port, settings.channel, settings.engine, settings.fps) == (1003, "environment", "file", 25.0)
+    assert [origin(n, {"port": 1003}) for n in ("port", "channel", "engine", "fps")] == [
+        "flag",
+        "environment",
+        "studio.toml",
+        "default",
+    ]
+
+
+@pytest.mark.parametrize(
+    "toml, words", [("colour = 1", "colour"), ("port = 'x'", "port"), ("port = ", "cannot be read")]
+)
+def test_a_bad_file_is_one_sentence(tmp_path: Path, toml: str, words: str) -> None:
+    (tmp_path / "studio.toml").write_text(toml)
+    with pytest.raises(StudioError, match=words) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_PROT", "1")
+    with pytest.raises(StudioError, match="STUDIO_PROT"):
+        load_settings()
+
+
+def test_services_get_the_same_settings_from_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(record=Path("out.mp4"), allowed_hosts=["studio.local"], fps=29.97, loop=False)
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
+
+
+@pytest.mark.parametrize("fps, rate", [(25, Fraction(25)), (29.97, Fraction(30000, 1001)), (12.5, Fraction(25, 2))])
+def test_frame_rates_are_exact(fps: float, rate: Fraction) -> None:
+    assert Settings(fps=fps).rate == rate
