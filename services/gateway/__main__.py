@@ -1,0 +1,81 @@
+"""`python -m services.gateway [--fd N]`: run the gateway of a channel on an inherited listening socket, or its own."""
+
+import argparse
+import asyncio
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from services.gateway.app import make_app
+from shared.errors import StudioError
+from shared.logs import set_up_logs
+from shared.settings import Settings, load_settings
+
+MAX_MESSAGE = 2 << 20  # of a page on a websocket; a camera picture is at most 1 MB
+BACKLOG = 64
+
+
+def listener(settings: Settings, fd: int | None) -> socket.socket:
+    """The inherited socket, which outlives a gateway that was killed, or a new one. Raises StudioError."""
+    if fd is not None:
+        return socket.socket(fileno=fd)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )[0]
+        made = socket.socket(family, kind, protocol)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(BACKLOG)
+    except OSError as error:
+        raise StudioError(
+            f"Port {settings.port} of {settings.host} cannot be used ({error.strerror}); set another."
+        ) from None
+    return made
+
+
+async def serve(settings: Settings, sock: socket.socket) -> None:
+    """Until SIGTERM or SIGINT, or until the bus has ended."""
+
+    def end() -> None:
+        server.should_exit = True
+
+    app = make_app(settings, end)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            ws_max_size=MAX_MESSAGE,
+            ws_per_message_deflate=False,  # JPEG does not get smaller, only later
+            timeout_graceful_shutdown=1,
+            server_header=False,
+            proxy_headers=False,
+        )
+    )
+    # uvicorn raises the signal again once it has shut down in order; there is nothing left to do then.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: end())
+    await server.serve(sockets=[sock])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="services.gateway", description=__doc__)
+    parser.add_argument("--fd", type=int, help="number of an inherited listening socket")
+    arguments = parser.parse_args()
+    try:
+        settings = load_settings()
+        set_up_logs("gateway", settings.log_level)
+        sock = listener(settings, arguments.fd)
+        settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        asyncio.run(serve(settings, sock))
+    except StudioError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

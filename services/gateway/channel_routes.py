@@ -1,0 +1,174 @@
+"""HTTP API: the channel's state, its scene, and its recording."""
+
+import time
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.gateway import state
+from services.gateway.guard import need_token
+from services.gateway.service import Gateway
+from shared.avatar_build import list_avatars
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
+
+
+class ScenePatch(BaseModel):
+    """Fields of the scene to change; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    avatar: str | None = Field(None, max_length=40)
+    engine: str | None = Field(None, max_length=40)
+    driver: str | None = Field(
+        None,
+        max_length=2000,
+        description="sample, browser, camera:N, upload:ID, as-started, or an http(s)/rtsp(s) address",
+    )
+    loop: bool | None = None
+    label: bool | None = None
+    muted: bool | None = None
+    on_air: bool | None = None
+
+
+def of_channel(channel: str, request: Request) -> Gateway:
+    """The gateway, if the channel is the one it has."""
+    gateway: Gateway = request.app.state.gateway
+    if channel != gateway.settings.channel:
+        raise HTTPException(
+            404, f"This studio's channel is '{gateway.settings.channel}', not '{channel[:40]}'."
+        )
+    return gateway
+
+
+Channel = Annotated[Gateway, Depends(of_channel)]
+
+
+@router.get("/channels/{channel}")
+async def channel_state(gateway: Channel) -> dict[str, Any]:
+    """The channel's whole state, as the state socket sends it."""
+    return state.snapshot(gateway)
+
+
+@router.patch("/channels/{channel}/scene")
+async def change_scene(patch: ScenePatch, gateway: Channel) -> dict[str, Any]:
+    """Change what is wanted on air; the services converge on it."""
+    changes: dict[str, Any] = {name: value for name, value in patch if value is not None}
+    if "avatar" in changes:
+        _check_avatar(gateway, changes["avatar"])
+    if "engine" in changes:
+        _check_engine(gateway, changes["engine"])
+    if "driver" in changes:
+        changes["driver"] = driver_word(gateway, changes["driver"])
+    before = gateway.director.scene
+    gateway.director.change(**changes)
+    _note(gateway, before.facts(), changes)
+    return dict(state.snapshot(gateway)["scene"])
+
+
+@router.post("/channels/{channel}/neutral/retake")
+async def retake_neutral(gateway: Channel) -> dict[str, int]:
+    """Take the driver's next frames as its neutral face."""
+    scene = gateway.director.retake()
+    gateway.journal.add("Neutral face is being retaken: look straight ahead, mouth closed.")
+    return {"neutral": scene.neutral}
+
+
+@router.post("/channels/{channel}/recording", status_code=201)
+async def start_recording(gateway: Channel) -> dict[str, str]:
+    """Begin a recording in the studio's home."""
+    if gateway.director.scene.recording and gateway.recorder.state.state != "failed":
+        raise HTTPException(409, "A recording is running; stop it first.")
+    name = f"{gateway.settings.channel}-{time.strftime('%Y%m%d-%H%M%S')}"
+    gateway.director.change(recording=str(state.recordings_folder(gateway.settings.home) / f"{name}.mp4"))
+    return {"id": name}
+
+
+@router.delete("/channels/{channel}/recording")
+async def stop_recording(gateway: Channel) -> dict[str, str]:
+    """End the recording."""
+    if not gateway.director.scene.recording:
+        raise HTTPException(409, "No recording is running.")
+    gateway.director.change(recording="")
+    return {"state": "off"}
+
+
+@router.get("/recordings")
+async def list_recordings(request: Request) -> list[dict[str, Any]]:
+    """Recordings made from the console, newest first."""
+    found = state.recordings(request.app.state.gateway.settings.home)
+    return [
+        {"id": path.stem, "bytes": path.stat().st_size, "modified": path.stat().st_mtime} for path in found
+    ]
+
+
+@router.get("/recordings/{recording}", response_class=FileResponse)
+async def fetch_recording(recording: str, request: Request) -> FileResponse:
+    """One recording as MP4."""
+    path = state.recordings_folder(request.app.state.gateway.settings.home) / f"{recording}.mp4"
+    if not state.RECORDING.fullmatch(recording) or not path.is_file():
+        raise HTTPException(404, "There is no such recording; GET /api/v1/recordings lists them.")
+    return FileResponse(path, media_type="video/mp4", filename=path.name)
+
+
+def _check_avatar(gateway: Gateway, name: str) -> None:
+    if name not in list_avatars(gateway.settings.home):
+        raise HTTPException(404, "There is no such avatar; GET /api/v1/avatars lists them.")
+
+
+def _check_engine(gateway: Gateway, name: str) -> None:
+    known = {row["name"]: row["unavailable"] for row in state.engines(gateway)}
+    if not known:
+        raise HTTPException(
+            409, "The generator has not said yet which engines there are; try again in a second."
+        )
+    if name not in known:
+        raise HTTPException(404, f"There is no such engine; there is {', '.join(known)}.")
+    if known[name]:
+        raise HTTPException(409, known[name])
+
+
+def driver_word(gateway: Gateway, word: str) -> str:
+    """The scene's driver for the API's word. Nothing from a request is ever used as a path."""
+    if word in ("sample", "browser"):
+        return word
+    kind, _, rest = word.partition(":")
+    if kind == "camera" and rest.isascii() and rest.isdigit() and len(rest) <= 3:
+        return f"camera:{int(rest)}"
+    if word == "as-started":
+        return gateway.director.as_started
+    if kind == "upload":
+        for path in state.uploads(gateway.settings.home):
+            if path.stem == rest:
+                return f"file:{path}"
+        raise HTTPException(404, "There is no such uploaded driver; GET /api/v1/drivers lists them.")
+    if kind in ("http", "https", "rtsp", "rtsps") and word.isprintable() and _has_host(word):
+        return word
+    raise HTTPException(
+        422,
+        "A driver is sample, browser, camera:N, upload:ID, or an address with http, https, rtsp or rtsps.",
+    )
+
+
+def _has_host(address: str) -> bool:
+    try:
+        return bool(urlsplit(address).hostname)
+    except ValueError:
+        return False
+
+
+def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> None:
+    sentences = {
+        "avatar": lambda value: f"Avatar is now {value}.",
+        "engine": lambda value: f"Engine is now {value}.",
+        "driver": lambda value: f"Driver is now {state.driver_title(value)}.",
+        "loop": lambda value: f"Driver loop {'on' if value else 'off'}.",
+        "label": lambda value: f"Label {'on' if value else 'off'}.",
+        "muted": lambda value: "Sound muted." if value else "Sound on.",
+    }
+    for name, value in changes.items():
+        if name in sentences and before[name] != value:
+            gateway.journal.add(sentences[name](value))

@@ -1,0 +1,38 @@
+"""The console's log line: what happened, one sentence each, newest last."""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import structlog
+
+log = structlog.get_logger()
+KEPT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """number: counts up, so that a page knows what it has shown; at: wall clock, seconds; kind: info, warning or error."""
+
+    number: int
+    at: float
+    kind: str
+    text: str
+
+
+class Journal:
+    """The last events. Any thread may add; `events` is a snapshot."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=KEPT)
+        self._count = 0
+
+    def add(self, text: str, kind: str = "info") -> None:
+        """Note one sentence."""
+        self._count += 1
+        self._events.append(Event(self._count, time.time(), kind, text))
+        log.info(text, kind=kind)
+
+    def events(self) -> list[Event]:
+        """Oldest first."""
+        return list(self._events)

@@ -1,0 +1,81 @@
+"""Prometheus metrics: what the state says, for machines."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.gateway.service import Gateway
+
+WORDS = ("ON AIR", "IDLE", "STARTING", "RECOVERING", "OFF")
+
+
+class ChannelCollector(Collector):
+    """Reads the gateway when it is asked; must be asked in the event loop."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._stages()
+        yield from self._outputs()
+        state = GaugeMetricFamily(
+            "studio_channel_state", "1 for the state the channel is in", labels=["state"]
+        )
+        for word in WORDS:
+            state.add_metric([word.lower().replace(" ", "_")], float(self._gateway.watch.word == word))
+        yield state
+
+    def _stages(self) -> Iterable[Metric]:
+        fps = GaugeMetricFamily("studio_stage_fps", "Frames finished a second", labels=["stage"])
+        latency = GaugeMetricFamily(
+            "studio_stage_latency_milliseconds",
+            "From the driver frame's capture to this stage",
+            labels=["stage", "quantile"],
+        )
+        drops = CounterMetricFamily(
+            "studio_stage_drops", "What was dropped, by reason", labels=["stage", "reason"]
+        )
+        up = GaugeMetricFamily("studio_stage_up", "1 while the stage answers", labels=["stage"])
+        memory = GaugeMetricFamily("studio_stage_resident_bytes", "Resident memory", labels=["stage"])
+        for name, row in self._gateway.watch.rows().items():
+            fps.add_metric([name], row["fps"])
+            latency.add_metric([name, "0.5"], row["p50"])
+            latency.add_metric([name, "0.95"], row["p95"])
+            up.add_metric([name], float(row["state"] not in ("recovering", "starting")))
+            memory.add_metric([name], row["rss"])
+            for reason, count in row["drops"].items():
+                drops.add_metric([name, reason], count)
+        yield from (fps, latency, drops, up, memory)
+
+    def _outputs(self) -> Iterable[Metric]:
+        audience, feed = self._gateway.audience, self._gateway.feed
+        viewers = GaugeMetricFamily("studio_preview_viewers", "Browsers watching, by mode", labels=["mode"])
+        for mode, count in audience.watching().items():
+            viewers.add_metric([mode], count)
+        sent = CounterMetricFamily("studio_preview_bytes", "Bytes sent to browsers", labels=["mode"])
+        for mode, count in audience.sent().items():
+            sent.add_metric([mode], count)
+        yield from (viewers, sent)
+        yield CounterMetricFamily(
+            "studio_preview_dropped", "Pictures that viewers were too slow for", value=audience.dropped
+        )
+        repeated = CounterMetricFamily(
+            "studio_program_repeated", "Ticks the gateway had to make up", labels=["kind"]
+        )
+        for kind in ("picture", "sound"):
+            repeated.add_metric([kind], feed.repeated[kind])
+        yield repeated
+        record = self._gateway.recorder.state
+        yield GaugeMetricFamily(
+            "studio_recording_active", "1 while recording", value=float(record.state == "recording")
+        )
+        yield GaugeMetricFamily("studio_recording_bytes", "Size of the recording", value=record.bytes)
+
+
+def exposition(gateway: Gateway) -> bytes:
+    """The metrics in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(ChannelCollector(gateway))
+    return generate_latest(registry)

@@ -1,0 +1,149 @@
+"""The gateway's threads: the bus, the preview encoder, the recorder; and what they share with the event loop.
+
+Crash-only: a thread that ends by an exception ends the process, and the supervisor starts it anew.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from services.gateway.director import Director
+from services.gateway.journal import Journal
+from services.gateway.preview import Preview, PreviewThread
+from services.gateway.program import ProgramFeed, picture_of, sound_of
+from services.gateway.record import Recorder
+from services.gateway.remote import RemoteDriver
+from services.gateway.viewers import Audience
+from services.gateway.watch import Watch
+from shared.clock import US, now
+from shared.loop import Loop
+from shared.settings import Settings
+from shared.wake import Wake
+from shared.wire import Message, WireError
+
+log = structlog.get_logger()
+CLOSE_WAIT = 0.7  # seconds the threads have to finish their files
+
+
+class Gateway:
+    """One channel's gateway. Made and started in the event loop."""
+
+    def __init__(self, settings: Settings, ended: Callable[[], None]) -> None:
+        self.settings = settings
+        self.started = time.time()
+        self.journal = Journal()
+        self.director = Director(settings, self.journal)
+        self.feed = ProgramFeed(settings.rate)
+        self.watch = Watch(self.journal, self.feed)
+        self.recorder = Recorder(settings, self.journal)
+        self.audience = Audience(self._watched)
+        self.preview = PreviewThread(settings.preview_quality, self._deliver)
+        self.feed.outlets = [self.preview.outlet, self.recorder.outlet]
+        self.remote = RemoteDriver(settings)
+        self.builds: dict[str, dict[str, object]] = {}  # avatars being built, by name: stage and share done
+        self._events = asyncio.get_running_loop()
+        self._ended = ended
+        self._wake = Wake()
+        self._scene_due = self._captured = 0
+        self._open_bus()
+        self._threads = [
+            threading.Thread(target=self._guard, args=(run,), name=name, daemon=True)
+            for name, run in (
+                ("bus", self._bus),
+                ("preview", self.preview.run),
+                ("record", self.recorder.run),
+            )
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        self.director.listen(lambda scene: self.recorder.want(scene.recording))
+        self.director.listen(lambda _: self._wake.set())
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        """End the threads; the recording is closed properly."""
+        self.recorder.stop()
+        self.preview.stop()
+        self.loop.stop()
+        self._wake.set()
+        deadline = time.monotonic() + CLOSE_WAIT
+        for thread in reversed(self._threads):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self.remote.close()
+
+    def _open_bus(self) -> None:
+        self.loop = Loop("gateway", self.settings)
+        self.loop.read("program", self._on_program)
+        self.loop.read("sound", self._on_sound, newest=False)
+        self.loop.read("pulse", self.watch.hear, newest=False, collect=True)
+        self.loop.read("driving", self._on_driving)
+        self._scenes = self.loop.publish("scene")
+        self.loop.every(self.feed.due, self.feed.fill)
+        self.loop.every(lambda: self._scene_due, self._send_scene)
+        self.loop.watch(self._wake.fd, self._on_wake)
+
+    def _bus(self) -> None:
+        try:
+            self.loop.run(signals=False)
+        finally:
+            self._events.call_soon_threadsafe(self._ended)
+
+    def _guard(self, run: Callable[[], None]) -> None:
+        try:
+            run()
+        except BaseException:
+            log.exception("thread ended", thread=threading.current_thread().name)
+            os._exit(1)
+
+    def _on_program(self, message: Message) -> None:
+        picture = picture_of(message)
+        new = self.feed.picture(picture)
+        meter = self.loop.meter
+        meter.state = picture.state
+        meter.drops["picture late"] = self.feed.late["picture"]
+        if new:
+            fresh = picture.captured and picture.captured != self._captured
+            meter.frame(now(), picture.captured if fresh else None)
+            self._captured = picture.captured
+
+    def _on_sound(self, message: Message) -> None:
+        self.feed.sound(sound_of(message, self.settings.rate))
+        self.loop.meter.drops["sound late"] = self.feed.late["sound"]
+
+    def _on_driving(self, message: Message) -> None:
+        if message.format != "rgb24" or message.array.shape[2] != 3 or message.array.size == 0:
+            raise WireError("malformed")
+        self.preview.driver = (message.array, message.pts)
+
+    def _on_wake(self) -> None:
+        self._wake.clear()
+        self._scene_due = 0
+
+    def _send_scene(self, at: int) -> None:
+        self._scene_due = at + US
+        scene = self.director.scene
+        self._scenes.send(at, facts=scene.facts())
+        meter = self.loop.meter
+        meter.scene = scene.revision
+        for outlet in self.feed.outlets:
+            for kind, count in outlet.drops.items():
+                # What the preview leaves out while nobody watches, or to show the newest, is no loss.
+                if outlet.name != "preview" and count:
+                    meter.drops[f"{outlet.name} {kind}"] = count
+        for reason, count in self.remote.drops.items():
+            meter.drops[reason] = count
+
+    def _watched(self, modes: frozenset[str]) -> None:
+        self.preview.modes = modes
+
+    def _deliver(self, item: Preview | bytes) -> None:
+        try:
+            self._events.call_soon_threadsafe(self.audience.deliver, item)
+        except RuntimeError:
+            pass  # the event loop is closed: the process is ending

@@ -1,0 +1,150 @@
+"""WebSockets: state, preview, and the browser as driver. The token comes in the first message, never in the address."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from services.gateway import state
+from services.gateway.guard import same_token
+from services.gateway.service import Gateway
+from services.gateway.viewers import Viewer
+
+router = APIRouter(prefix="/api/v1/channels/{channel}")
+
+TOKEN_WAIT = 3.0
+STATE_PERIOD = 0.25
+BAD_TOKEN, BAD_MESSAGE, NO_CHANNEL, TAKEN, NOT_WANTED = 4401, 4400, 4404, 4409, 4410
+MAX_BAD = 100  # messages that no page sends, until the socket is closed
+
+
+async def _admitted(socket: WebSocket, channel: str) -> Gateway | None:
+    """The gateway, once the socket has shown the token; otherwise it is closed with the reason."""
+    await socket.accept()
+    gateway: Gateway = socket.app.state.gateway
+    try:
+        words = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_WAIT))
+        token = words.get("token") if isinstance(words, dict) else None
+    except (TimeoutError, ValueError, KeyError, RecursionError):
+        token = None
+    except WebSocketDisconnect:
+        return None
+    if not isinstance(token, str) or not same_token(token, socket.app.state.token):
+        await socket.close(BAD_TOKEN, "The operator's token is missing or wrong.")
+        return None
+    if channel != gateway.settings.channel:
+        await socket.close(NO_CHANNEL, f"This studio's channel is '{gateway.settings.channel}'.")
+        return None
+    return gateway
+
+
+async def _until_first(*jobs: Awaitable[None]) -> None:
+    """Run until one of them ends, then end the others."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    except WebSocketDisconnect:
+        pass
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _silence(socket: WebSocket) -> None:
+    """Wait until the page goes; what it says meanwhile means nothing here."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+@router.websocket("/state")
+async def state_socket(socket: WebSocket, channel: str) -> None:
+    """The channel's state, four times a second."""
+    gateway = await _admitted(socket, channel)
+    if gateway is None:
+        return
+
+    async def send() -> None:
+        while True:
+            await socket.send_text(json.dumps(state.snapshot(gateway)))
+            await asyncio.sleep(STATE_PERIOD)
+
+    await _until_first(send(), _silence(socket))
+
+
+@router.websocket("/preview")
+async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") -> None:
+    """Picture and sound; the format is in `services.gateway.preview`, the conversation in `services.gateway.viewers`."""
+    gateway = await _admitted(socket, channel)
+    if gateway is None:
+        return
+    viewer = Viewer(mode="roi" if mode == "roi" else "full")
+
+    async def send() -> None:
+        while True:
+            for message in await viewer.messages():
+                await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
+            gateway.audience.update()
+
+    async def listen() -> None:
+        bad = 0
+        while bad < MAX_BAD:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            bad += not viewer.hear(message.get("text") or "")
+            gateway.audience.update()
+        await socket.close(BAD_MESSAGE, "Too many messages that a page does not send.")
+
+    gateway.audience.join(viewer)
+    try:
+        await _until_first(send(), listen())
+    finally:
+        gateway.audience.leave(viewer)
+
+
+@router.websocket("/driver")
+async def driver_socket(socket: WebSocket, channel: str) -> None:
+    """Camera and microphone of one browser; messages are one byte (1 JPEG picture, 2 s16 sound at 48 kHz) and the data."""
+    gateway = await _admitted(socket, channel)
+    if gateway is None:
+        return
+    if gateway.director.scene.driver != "browser":
+        await socket.close(NOT_WANTED, "The driver is not the browser; choose it first.")
+        return
+    if gateway.remote.taken:
+        await socket.close(TAKEN, "Another browser is the driver; stop it there first.")
+        return
+    async with _driving(gateway):
+        await _until_first(_pass_on(gateway, socket), _while_wanted(gateway, socket))
+
+
+@asynccontextmanager
+async def _driving(gateway: Gateway) -> AsyncIterator[None]:
+    gateway.remote.begin()
+    gateway.journal.add("A browser's camera is the driver.")
+    try:
+        yield
+    finally:
+        gateway.remote.taken = False
+        gateway.journal.add("The browser's camera stopped.")
+
+
+async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
+    bad = 0
+    while bad < MAX_BAD:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        bad += not gateway.remote.pass_on(message.get("bytes") or b"")
+    await socket.close(BAD_MESSAGE, "Too many messages that a page does not send.")
+
+
+async def _while_wanted(gateway: Gateway, socket: WebSocket) -> None:
+    while gateway.director.scene.driver == "browser":
+        await asyncio.sleep(STATE_PERIOD)
+    await socket.close(NOT_WANTED, "Another driver was chosen.")

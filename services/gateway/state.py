@@ -1,0 +1,192 @@
+"""The channel's state as one JSON object: what the console is drawn from, and nothing else is."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from services.gateway.service import Gateway
+from shared.avatar import read_manifest
+from shared.avatar_build import avatars_folder, list_avatars
+from shared.clock import now
+from shared.errors import StudioError
+from shared.media import label
+
+RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
+UPLOAD = re.compile(r"[0-9a-f]{16}")
+UPLOAD_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+
+
+def snapshot(gateway: Gateway) -> dict[str, Any]:
+    """Everything, now. Must run in the event loop; reads two small folders."""
+    scene = gateway.director.scene
+    return {
+        "channel": gateway.settings.channel,
+        "on_air_state": gateway.watch.word,
+        "since": gateway.watch.since,
+        "started": gateway.started,
+        "rate": float(gateway.settings.rate),
+        "scene": scene.facts()
+        | {"driver": shown_driver(gateway, scene.driver), "recording": Path(scene.recording).name},
+        "avatars": avatars(gateway),
+        "engines": engines(gateway),
+        "drivers": drivers(gateway),
+        "services": gateway.watch.rows(),
+        "program": program(gateway),
+        "outputs": {"preview": preview(gateway), "record": record(gateway)},
+        "log": [
+            {"number": e.number, "at": e.at, "kind": e.kind, "text": e.text} for e in gateway.journal.events()
+        ],
+    }
+
+
+def avatars(gateway: Gateway) -> list[dict[str, Any]]:
+    """Finished avatars, damaged ones with the reason, then those being built."""
+    home, rows = gateway.settings.home, []
+    for name in list_avatars(home):
+        row: dict[str, Any] = {"name": name, "rights": "", "kind": "", "unavailable": "", "building": None}
+        try:
+            manifest = read_manifest(avatars_folder(home) / name)
+            row["rights"], row["kind"] = (
+                str(manifest.get("rights", "")),
+                str(manifest.get("plate", {}).get("kind", "")),
+            )
+        except (StudioError, AttributeError) as error:
+            row["unavailable"] = str(error)
+        rows.append(row)
+    building = dict(gateway.builds)
+    rows += [
+        {"name": name, "rights": "", "kind": "", "unavailable": "", "building": progress}
+        for name, progress in building.items()
+    ]
+    return rows
+
+
+def engines(gateway: Gateway) -> list[dict[str, str]]:
+    """Engines as the generator reports them."""
+    reported = gateway.watch.facts("generator").get("engines")
+    rows = []
+    if isinstance(reported, dict):
+        for name, about in reported.items():
+            about = about if isinstance(about, dict) else {}
+            title, unavailable = about.get("title", ""), about.get("unavailable", "")
+            rows.append({"name": str(name), "title": str(title), "unavailable": str(unavailable)})
+    return rows
+
+
+def drivers(gateway: Gateway) -> list[dict[str, str]]:
+    """What can drive: word for the API, title, and why it cannot be had."""
+    rows = [{"word": "sample", "title": "Sample clip", "unavailable": ""}]
+    reported = gateway.watch.facts("capture").get("cameras")
+    cameras = [n for n in reported if type(n) is int] if isinstance(reported, list) else []
+    rows += [{"word": f"camera:{n}", "title": f"Camera {n}", "unavailable": ""} for n in cameras]
+    if not cameras:
+        reason = "No camera is connected to this machine; plug one in, or use this browser's."
+        rows.append({"word": "camera:0", "title": "Camera", "unavailable": reason})
+    rows.append({"word": "browser", "title": "This browser's camera", "unavailable": ""})
+    started = gateway.director.as_started
+    if started not in {row["word"] for row in rows}:
+        rows.append(
+            {"word": "as-started", "title": f"{driver_title(started)} (as started)", "unavailable": ""}
+        )
+    for path in uploads(gateway.settings.home):
+        rows.append({"word": f"upload:{path.stem}", "title": upload_title(path), "unavailable": ""})
+    scene = gateway.director.scene.driver
+    if shown_driver(gateway, scene) not in {row["word"] for row in rows}:
+        rows.append({"word": shown_driver(gateway, scene), "title": driver_title(scene), "unavailable": ""})
+    return rows
+
+
+def shown_driver(gateway: Gateway, driver: str) -> str:
+    """The API's word for a scene's driver: paths and passwords stay on this machine."""
+    if driver == gateway.director.as_started and driver.startswith(("file:", "http", "rtsp")):
+        return "as-started"
+    if driver.startswith("file:"):
+        path = Path(driver.removeprefix("file:"))
+        return f"upload:{path.stem}" if path.parent == drivers_folder(gateway.settings.home) else "as-started"
+    return label(driver) if "://" in driver else driver
+
+
+def driver_title(driver: str) -> str:
+    """How a driver is called on the page."""
+    if driver.startswith("file:"):
+        return Path(driver.removeprefix("file:")).name
+    return label(driver) if "://" in driver else driver
+
+
+def drivers_folder(home: Path) -> Path:
+    """Where uploaded drivers are."""
+    return home / "drivers"
+
+
+def uploads(home: Path) -> list[Path]:
+    """Uploaded drivers, oldest first."""
+    found = [
+        path for path in drivers_folder(home).glob("*")
+        if UPLOAD.fullmatch(path.stem) and path.suffix in UPLOAD_SUFFIXES
+    ]  # fmt: skip
+    return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
+def upload_title(path: Path) -> str:
+    """The name its owner gave an uploaded driver."""
+    try:
+        return path.with_suffix(".txt").read_text()[:80] or path.stem
+    except (OSError, ValueError):
+        return path.stem
+
+
+def recordings_folder(home: Path) -> Path:
+    """Where recordings started from the console go."""
+    return home / "recordings"
+
+
+def recordings(home: Path) -> list[Path]:
+    """Finished and running recordings, newest first."""
+    found = [path for path in recordings_folder(home).glob("*.mp4") if RECORDING.fullmatch(path.stem)]
+    return sorted(found, key=lambda path: path.stem, reverse=True)
+
+
+def program(gateway: Gateway) -> dict[str, Any]:
+    """The picture on air."""
+    last, feed = gateway.feed.last, gateway.feed
+    present = gateway.watch.facts("capture").get("present")
+    return {
+        "width": last.width if last else 0,
+        "height": last.height if last else 0,
+        "avatar": last.avatar if last else "",
+        "state": last.state if last else "",
+        "age": round((now() - feed.heard) / 1e6, 2) if last else None,
+        "level": round(feed.level, 3),
+        "repeated": feed.repeated["picture"],
+        "present": present if isinstance(present, bool) else None,
+    }
+
+
+def preview(gateway: Gateway) -> dict[str, Any]:
+    """Viewers, and what a viewer costs by mode (measured also for the mode that nobody watches)."""
+    sizes, rate = gateway.preview.sizes, float(gateway.settings.rate)
+    return {
+        "viewers": gateway.audience.watching(),
+        "bytes_per_second": {mode: round(size * rate) for mode, size in sizes.items()},
+        "sent": gateway.audience.sent(),
+        "dropped": gateway.audience.dropped,
+    }
+
+
+def record(gateway: Gateway) -> dict[str, Any]:
+    """The recording; its id when it can be fetched from the API."""
+    state = gateway.recorder.state
+    path = Path(state.path)
+    fetchable = (
+        state.path
+        and path.parent == recordings_folder(gateway.settings.home)
+        and RECORDING.fullmatch(path.stem)
+    )
+    return {
+        "state": state.state,
+        "id": path.stem if fetchable else "",
+        "name": path.name if state.path else "",
+        "seconds": round(state.seconds, 1),
+        "bytes": state.bytes,
+        "note": state.note,
+    }

@@ -1,0 +1,154 @@
+"""Multipart uploads straight to disk, bounded while they arrive: nothing is taken in beyond its limit."""
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from fastapi import HTTPException, Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+MAX_FIELD = 4 << 10
+MAX_HEADS = 64 << 10  # what boundaries and part headers may add to the parts' own limits
+
+
+@dataclass(slots=True)
+class Form:
+    """What came: text fields, and files with the name their sender gave them (never used as a path)."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    files: dict[str, Path] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Callbacks of the multipart parser: one part after the other into its field or file."""
+
+    folder: Path
+    limits: dict[str, int]
+    form: Form = field(default_factory=Form)
+    done: bool = False
+    _header: bytearray = field(default_factory=bytearray)
+    _value: bytearray = field(default_factory=bytearray)
+    _disposition: bytes = b""
+    _name: str = ""
+    _text: bytearray = field(default_factory=bytearray)
+    _file: BinaryIO | None = None
+    _size: int = 0
+
+    def on_part_begin(self) -> None:
+        self._disposition, self._size = b"", 0
+        self._text.clear()
+
+    def on_header_begin(self) -> None:
+        self._header.clear()
+        self._value.clear()
+
+    def on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def on_header_end(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = bytes(self._value)
+
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        self._name = options.get(b"name", b"").decode("utf-8", "replace")
+        if self._name not in self.limits or self._name in self.form.fields or self._name in self.form.files:
+            raise HTTPException(422, f"The form has an unexpected field '{self._name[:40]}'.")
+        if self.limits[self._name] > MAX_FIELD:
+            path = self.folder / self._name
+            self.form.files[self._name] = path
+            self.form.names[self._name] = Path(options.get(b"filename", b"").decode("utf-8", "replace")).name[
+                :80
+            ]
+            self._file = path.open("wb")
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._size += end - start
+        limit = self.limits[self._name]
+        if self._size > limit:
+            raise HTTPException(413, f"'{self._name}' is larger than {_size(limit)}; send a smaller one.")
+        if self._file:
+            self._file.write(data[start:end])
+        else:
+            self._text += data[start:end]
+
+    def on_part_end(self) -> None:
+        if self._file:
+            self.close()
+        else:
+            self.form.fields[self._name] = self._text.decode("utf-8", "replace")
+
+    def on_end(self) -> None:
+        self.done = True
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
+
+
+@asynccontextmanager
+async def received(request: Request, home: Path, limits: dict[str, int]) -> AsyncIterator[Form]:
+    """The form of this request, its files in a folder that is gone afterwards.
+
+    limits: the fields there may be and the most bytes of each; above 4 KB it is a file. Raises HTTPException with
+    411 to 422 in one sentence.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary", b"")
+    if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
+        raise HTTPException(415, "Send a form as multipart/form-data.")
+    most = sum(limits.values()) + MAX_HEADS
+    declared = request.headers.get("content-length", "0")
+    if not declared.isdigit() or int(declared) > most:
+        raise HTTPException(413, f"The upload is larger than {_size(most)}; send a smaller one.")
+    folder = _incoming(home)
+    reader = _Reader(folder, limits)
+    try:
+        await _read(request, boundary, reader, most)
+        yield reader.form
+    except OSError as error:
+        raise HTTPException(
+            507, f"The upload cannot be stored ({error.strerror}); free some space and try again."
+        ) from None
+    finally:
+        reader.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _read(request: Request, boundary: bytes, reader: _Reader, most: int) -> None:
+    names = [name for name in dir(reader) if name.startswith("on_")]
+    parser = MultipartParser(boundary, {name: getattr(reader, name) for name in names})  # type: ignore[misc]
+    taken = 0
+    try:
+        async for chunk in request.stream():
+            taken += len(chunk)
+            if taken > most:
+                raise HTTPException(413, f"The upload is larger than {_size(most)}; send a smaller one.")
+            parser.write(chunk)
+    except FormParserError:
+        raise HTTPException(400, "The form is damaged; send it again.") from None
+    if not reader.done:
+        raise HTTPException(400, "The form ended too early; send it again.")
+
+
+def _incoming(home: Path) -> Path:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".incoming-", dir=home))
+    except OSError as error:
+        raise HTTPException(507, f"The studio's home cannot be written ({error.strerror}).") from None
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MB" if count >= 1 << 20 else f"{count >> 10} KB"

@@ -1,0 +1,146 @@
+"""What the gateway knows of the channel: pulses of the services, one state word, a minute of history, events."""
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.gateway.journal import Journal
+from services.gateway.program import ProgramFeed
+from shared.clock import US, now
+from shared.pulse import Pulse
+from shared.scene import Scene
+from shared.wire import Message, WireError
+
+SERVICES = ("capture", "generator", "compositor", "gateway")
+SILENT_AFTER = 2 * US  # a stage that has not pulsed for this long is recovering
+FROZEN_AFTER = US // 2  # no program picture for this long: it is the compositor that recovers
+HISTORY = 60  # seconds
+DRIVER_NAMES = {"sample": "sample clip", "browser": "this browser's camera"}
+
+
+@dataclass(slots=True)
+class Heard:
+    """The newest pulse of a service and when it came, with a minute of history, one entry a second."""
+
+    pulse: Pulse
+    at: int
+    fps: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    p50: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    p95: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    recent_drops: deque[int] = field(default_factory=lambda: deque(maxlen=11))
+
+
+class Watch:
+    """Collects pulses (bus thread), judges the state (event loop, four times a second)."""
+
+    def __init__(self, journal: Journal, feed: ProgramFeed) -> None:
+        self.heard: dict[str, Heard] = {}
+        self.drops: Counter[str] = Counter()
+        self.word, self.since = "STARTING", time.time()
+        self._journal, self._feed = journal, feed
+        self._silent: set[str] = set()
+        self._notes: dict[str, str] = {}
+        self._sampled = 0
+
+    def hear(self, message: Message) -> None:
+        """A pulse. Raises WireError for one that is none."""
+        pulse = Pulse.of(message.facts)
+        if pulse.service not in SERVICES or not all(type(n) is int for n in pulse.drops.values()):
+            raise WireError("malformed")
+        known = self.heard.get(pulse.service)
+        if known is None:
+            self.heard[pulse.service] = Heard(pulse, now())
+            return
+        if known.pulse.pid != pulse.pid:
+            known.recent_drops.clear()
+        known.pulse, known.at = pulse, now()
+
+    def age(self, service: str, at: int) -> int | None:
+        """Microseconds since a service was last heard, None if never."""
+        heard = self.heard.get(service)
+        return at - heard.at if heard else None
+
+    def facts(self, service: str) -> dict[str, Any]:
+        """What a service last said of itself beside its figures."""
+        heard = self.heard.get(service)
+        return heard.pulse.facts if heard else {}
+
+    def judge(self, scene: Scene) -> None:
+        """Bring the state word up to date and note what changed."""
+        at = now()
+        self._sample(at)
+        silent = {name for name in self.heard if (self.age(name, at) or 0) > SILENT_AFTER}
+        for name in sorted(silent - self._silent):
+            self._journal.add(f"{name} does not answer, it is being restarted.", "warning")
+        for name in sorted(self._silent - silent):
+            self._journal.add(f"{name} is back.")
+        self._silent = silent
+        for name, heard in list(self.heard.items()):
+            note = heard.pulse.note
+            if note and note != self._notes.get(name):
+                self._journal.add(f"{name}: {note}", "warning")
+            self._notes[name] = note
+        word = self._word(scene, at, silent)
+        if word != self.word:
+            self._journal.add(
+                _sentence(self.word, word), "warning" if word in ("IDLE", "RECOVERING") else "info"
+            )
+            self.word, self.since = word, time.time()
+
+    def _word(self, scene: Scene, at: int, silent: set[str]) -> str:
+        if not scene.on_air:
+            return "OFF"
+        last = self._feed.last
+        if last is None:
+            return "STARTING"
+        if silent or at - self._feed.heard > FROZEN_AFTER:
+            return "RECOVERING"
+        return "ON AIR" if last.state == "live" else "IDLE"
+
+    def _sample(self, at: int) -> None:
+        if at - self._sampled < US:
+            return
+        self._sampled = at
+        for heard in list(self.heard.values()):
+            heard.fps.append(round(heard.pulse.fps, 1))
+            heard.p50.append(round(heard.pulse.p50, 1))
+            heard.p95.append(round(heard.pulse.p95, 1))
+            heard.recent_drops.append(sum(heard.pulse.drops.values()))
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The services as the console shows them."""
+        at = now()
+        return {name: self._row(name, at) for name in SERVICES}
+
+    def _row(self, name: str, at: int) -> dict[str, Any]:
+        heard = self.heard.get(name)
+        if heard is None:
+            return {"state": "starting", "fps": 0.0, "p50": 0.0, "p95": 0.0, "drops": {}, "drop_rate": 0.0, "note": "",
+                    "age": None, "rss": 0, "pid": 0, "history": {"fps": [], "p50": [], "p95": []}}  # fmt: skip
+        pulse, drops = heard.pulse, list(heard.recent_drops)
+        return {
+            "state": "recovering" if at - heard.at > SILENT_AFTER else pulse.state,
+            "fps": round(pulse.fps, 1),
+            "p50": round(pulse.p50, 1),
+            "p95": round(pulse.p95, 1),
+            "drops": pulse.drops,
+            "drop_rate": round(max(0, drops[-1] - drops[0]) / (len(drops) - 1), 1) if len(drops) > 1 else 0.0,
+            "note": pulse.note,
+            "age": round((at - heard.at) / US, 2),
+            "rss": pulse.rss,
+            "pid": pulse.pid,
+            "history": {"fps": list(heard.fps), "p50": list(heard.p50), "p95": list(heard.p95)},
+        }
+
+
+def _sentence(before: str, after: str) -> str:
+    if after == "IDLE":
+        return "Driver lost, idle." if before == "ON AIR" else "Idle: no face in the driver yet."
+    if after == "ON AIR":
+        return {"IDLE": "Driver is there, on air.", "OFF": "On air."}.get(before, "On air.")
+    return {
+        "OFF": "Off air.",
+        "STARTING": "Starting.",
+        "RECOVERING": "Recovering, the last picture is held.",
+    }[after]
