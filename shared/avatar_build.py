@@ -176,10 +176,11 @@ def _find_faces(rgb: Picture) -> list[Face]:
             for box in finder.search(small)
         ]
         found = [face for box in boxes if (face := finder.look(rgb, box)) is not None]
+        found = _distinct(sorted(found, key=lambda face: -face.size))
+        return [finder.measure(rgb, face) if face is found[0] else face for face in found]
     finally:
         tracker.close()
         finder.close()
-    return _distinct(sorted(found, key=lambda face: -face.size))
 
 
 def _distinct(faces: list[Face]) -> list[Face]:

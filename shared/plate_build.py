@@ -30,6 +30,8 @@ Progress = Callable[[str, float], None]
 MAX_SIDE = 1920
 MAX_SECONDS = 60
 STILL_FPS = 25.0
+# Landmarks are a little off, in the same way in every frame; so many frames, so far apart, tell by how much.
+PRECISE_EVERY, PRECISE_FRAMES = 10, 12
 JPEG_QUALITY = 92
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 # What decides where a face goes: points that neither speech nor a smile moves, and the oval down to the
@@ -81,7 +83,7 @@ def build_body_plate(
         notes.append(f"{missing} of {len(seen.faces)} frames show no face; there the nearest tracked placement is used.")
     rest = rest_pose(roi_face, tracked)
     shown = turned(roi_face, rest)
-    placements = place_faces(shown, seen.faces, fps)
+    placements = place_faces(shown, seen.faces, fps, seen.precise)
     lights = smooth_lights(seen.lights, fps)
     lit = _relit(roi, roi_face, seen, lights)
     gains, offsets = transfer(measure_light(lit, roi_face), lights)
@@ -101,11 +103,12 @@ def _relit(roi: Picture, roi_face: Face, seen: "_Seen", lights: list[Light]) -> 
 
 @dataclass(slots=True)
 class _Seen:
-    """What following a body yields, frame by frame. colours: of the frames with a face only."""
+    """What following a body yields, frame by frame. colours: of the frames with a face only. precise: of some."""
 
     faces: list[Face | None]
     lights: list[Light | None]
     colours: list[NDArray[np.float32]]
+    precise: dict[int, Face]
     size: tuple[int, int]
     bytes: list[int]
 
@@ -114,7 +117,7 @@ def _follow(
     folder: Path, name: str, pictures: Iterator[Picture], fps: float, progress: Callable[[int], None]
 ) -> tuple[_Seen, list[str]]:
     """Track the body's face and write its frames, at most 60 s of them, in one pass."""
-    seen = _Seen([], [], [], (0, 0), [])
+    seen = _Seen([], [], [], {}, (0, 0), [])
     notes: list[str] = []
     finder = FaceFinder()
     try:
@@ -129,6 +132,8 @@ def _follow(
                 seen.lights.append(None if face is None else measure_light(picture, face))
                 if face is not None:
                     seen.colours.append(landmark_colours(picture, face))
+                    if number % PRECISE_EVERY == 0 and len(seen.precise) < PRECISE_FRAMES:
+                        seen.precise[number] = finder.measure(picture, face)
                 seen.size = picture.shape[1], picture.shape[0]
                 progress(number + 1)
     finally:
@@ -156,16 +161,31 @@ def fit_picture(picture: Picture) -> tuple[Picture, NDArray[np.float64]]:
     return np.asarray(small, np.uint8), similarity.resize_matrix(target[0] / width, target[1] / height)
 
 
-def place_faces(roi_face: Face, faces: list[Face | None], fps: float) -> NDArray[np.float64]:
-    """(N, 2, 3) float64 placements of the ROI on the tracked faces, smoothed; gaps are bridged."""
+def place_faces(
+    roi_face: Face, faces: list[Face | None], fps: float, precise: dict[int, Face]
+) -> NDArray[np.float64]:
+    """(N, 2, 3) float64 placements of the ROI on the tracked faces, smoothed; gaps are bridged.
+
+    precise: some of the faces, by frame, measured again with more care; their mean difference is put right in all.
+    """
     source = roi_face.points[STABLE, :2].astype(np.float64)
-    known = np.array([index for index, face in enumerate(faces) if face is not None])
-    fitted = np.array([similarity.fit(source, face.points[STABLE, :2]) for face in faces if face is not None])
-    flat = fitted.reshape(len(known), 6)
-    every = np.arange(len(faces))
-    # A similarity's matrix is linear in its four numbers, so entries may be interpolated one by one.
+    fitted = {number: _fit(source, face) for number, face in enumerate(faces) if face is not None}
+    flat = np.array(list(fitted.values())).reshape(-1, 6)
+    known, every = np.array(list(fitted)), np.arange(len(faces))
+    # A similarity's matrix is linear in its four numbers, so entries may be interpolated and averaged one by one.
     bridged = np.stack([np.interp(every, known, flat[:, column]) for column in range(6)], axis=1)
-    return similarity.smooth(bridged.reshape(-1, 2, 3), fps, source.mean(axis=0), roi_face.size / 2)
+    placements = similarity.smooth(bridged.reshape(-1, 2, 3), fps, source.mean(axis=0), roi_face.size / 2)
+    off = [
+        similarity.compose(similarity.invert(fitted[number]), _fit(source, face)) for number, face in precise.items()
+    ]
+    if not off:
+        return placements
+    mean = np.asarray(np.mean(off, axis=0), np.float64)
+    return np.array([similarity.compose(placement, mean) for placement in placements])
+
+
+def _fit(source: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
+    return similarity.fit(source, face.points[STABLE, :2])
 
 
 def _open_image(body: Path) -> tuple[float, int, Iterator[Picture]]:
