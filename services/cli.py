@@ -15,7 +15,12 @@ from shared.errors import StudioError
 from shared.logs import set_up_logs
 from shared.settings import Settings, load_settings, origin
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A virtual host, on air or rendered.", pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="A virtual host, on air or rendered.",
+    pretty_exceptions_enable=False,
+)
 avatars = typer.Typer(no_args_is_help=True, help="Avatars: a portrait, its plate and its rights.")
 app.add_typer(avatars, name="avatar")
 out = Console()
@@ -28,7 +33,9 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard 
 @app.command()
 def live(
     avatar: Annotated[str | None, typer.Option(help="Avatar to start with.")] = None,
-    driver: Annotated[str | None, typer.Option(help="sample, browser, camera:N, a video file, or an rtsp/http URL.")] = None,
+    driver: Annotated[
+        str | None, typer.Option(help="sample, browser, camera:N, a video file, or an rtsp/http URL.")
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to start with.")] = None,
     channel: Annotated[str | None, typer.Option(help="Name of the live program.")] = None,
     host: Annotated[str | None, typer.Option(help="Address the console listens on.")] = None,
@@ -160,7 +167,9 @@ def config(as_json: Json = False) -> None:
 def avatar_add(
     name: str,
     portrait: Annotated[Path, typer.Option(help="Picture with one face.")],
-    body: Annotated[Path | None, typer.Option(help="Picture or video of the body; without it the portrait is its own.")] = None,
+    body: Annotated[
+        Path | None, typer.Option(help="Picture or video of the body; without it the portrait is its own.")
+    ] = None,
     rights: Annotated[str, typer.Option(help="What allows you to use this face; kept with the avatar.")] = "not stated",
     home: Home = None,
 ) -> None:

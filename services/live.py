@@ -28,7 +28,9 @@ def driver_word(given: str) -> str:
         return given
     path = Path(given.removeprefix("file:")).expanduser().absolute()
     if not path.is_file():
-        raise StudioError(f"There is no driver '{given}'; give sample, browser, camera:N, a video file or an rtsp/http URL.")
+        raise StudioError(
+            f"There is no driver '{given}'; give sample, browser, camera:N, a video file or an rtsp/http URL."
+        )
     return f"file:{path}"
 
 

@@ -204,7 +204,9 @@ def _claim(settings: Settings) -> int:
                 raise StudioError(f"{folder} is not this user's alone; remove it or set STUDIO_RUN_ROOT.")
         lock = os.open(root / f".{settings.channel}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StudioError(f"{run_dir} cannot be made ({error.strerror}); set STUDIO_RUN_ROOT to a folder that can.") from None
+        raise StudioError(
+            f"{run_dir} cannot be made ({error.strerror}); set STUDIO_RUN_ROOT to a folder that can."
+        ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -219,4 +221,3 @@ def _claim(settings: Settings) -> int:
 
 def _how(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit {code}"
-

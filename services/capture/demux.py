@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
@@ -49,27 +50,31 @@ def read_driver(source: Path | str) -> Iterator[DriverPicture | DriverSound]:
         try:
             for packet in container.demux(streams):
                 for frame in packet.decode():
-                    if frame.pts is None or frame.time_base is None:
+                    if (
+                        not isinstance(frame, av.VideoFrame | av.AudioFrame)
+                        or frame.pts is None
+                        or frame.time_base is None
+                    ):
                         continue
                     pts = int(frame.pts * frame.time_base * US)
                     origin = pts if origin is None else origin
                     if isinstance(frame, av.VideoFrame):
                         yield DriverPicture(max(0, pts - origin), _upright(frame))
-                    elif isinstance(frame, av.AudioFrame):
+                    else:
                         for block in resampler.resample(frame):
-                            yield DriverSound(max(0, pts - origin), block.to_ndarray().reshape(-1))
+                            yield DriverSound(max(0, pts - origin), block.to_ndarray().reshape(-1).astype(np.int16))
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(f"{label(source)} cannot be read any further ({error.strerror}).") from None
 
 
-def fitted(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture with its long side at most MAX_SIDE pixels."""
+def fitted(rgb: Any) -> NDArray[np.uint8]:
+    """A (H, W, 3) uint8 picture with its long side at most MAX_SIDE pixels."""
     height, width = rgb.shape[:2]
     scale = MAX_SIDE / max(height, width)
     if scale >= 1:
-        return rgb
+        return np.asarray(rgb, np.uint8)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
 

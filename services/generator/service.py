@@ -149,7 +149,9 @@ def open_session(settings: Settings, engine: str, avatar: str) -> Opened:
     if reason := chosen.unavailable():
         raise StudioError(reason)
     session = chosen.open(loaded)
-    session.step(Driving(0, loaded.face, loaded.face, np.zeros((2, 2, 3), np.uint8)))  # compiles what compiles on first use
+    session.step(
+        Driving(0, loaded.face, loaded.face, np.zeros((2, 2, 3), np.uint8))
+    )  # compiles what compiles on first use
     session.reset()
     return Opened(engine, loaded, session)
 

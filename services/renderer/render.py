@@ -97,7 +97,8 @@ def _roi_frames(reader: VideoReader, session: Session, idle_after: int) -> Itera
         if found is not None:
             last_face = pts
         if found is None and (last_face is None or pts - last_face > idle_after):
-            yield from session.idle(pts) or [pts]
+            idle = session.idle(pts)
+            yield from idle or (pts,)
             continue
         face, neutral = found if found is not None else (None, None)
         yield from session.step(Driving(pts, face, neutral, rgb))

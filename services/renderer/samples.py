@@ -15,4 +15,6 @@ def ensure_samples(home: Path, progress: Callable[[str, float], None]) -> None:
         ensure_sample_avatars(home, progress)
         ensure_sample_driver(home, progress)
     except OSError as error:
-        raise StudioError(f"The studio's home {home} cannot be used ({error.strerror}); set another with STUDIO_HOME.") from None
+        raise StudioError(
+            f"The studio's home {home} cannot be used ({error.strerror}); set another with STUDIO_HOME."
+        ) from None

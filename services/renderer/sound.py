@@ -36,31 +36,29 @@ def _mux(
 ) -> None:
     pictures = target.add_stream_from_template(video.streams.video[0])
     heard = source.streams.audio[0]
-    copied = heard.codec_context.name in COPIED
-    if copied:
-        sound = target.add_stream_from_template(heard)
-    else:
-        sound = target.add_stream("aac", rate=heard.codec_context.sample_rate)
-        assert isinstance(sound, av.AudioStream)
-        sound.bit_rate = BIT_RATE
-        sound.layout = heard.codec_context.layout
+    sound = target.add_stream_from_template(heard) if heard.codec_context.name in COPIED else _aac(target, heard)
     for packet in video.demux(video.streams.video[0]):
         if packet.dts is not None:
             packet.stream = pictures
             target.mux(packet)
     # The picture starts at 0, whatever its time was in the driver; the sound keeps its distance to it.
-    first = source.streams.video[0].start_time or 0 if source.streams.video else 0
-    shift = int(first * source.streams.video[0].time_base / heard.time_base) if source.streams.video else 0
-    for packet in source.demux(heard):
-        if copied:
-            if packet.dts is None:
-                continue
-            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-            packet.stream = sound
-            target.mux(packet)
-        else:
-            for frame in packet.decode():
-                frame.pts = frame.pts - shift if frame.pts is not None else None
-                target.mux(sound.encode(frame))
-    if not copied:
-        target.mux(sound.encode(None))
+    first = source.streams.video[0]
+    shift = int((first.start_time or 0) * (first.time_base or 0) / (heard.time_base or 1))
+    if heard.codec_context.name in COPIED:
+        for block in source.demux(heard):
+            if block.dts is not None and block.pts is not None:
+                block.pts, block.dts = block.pts - shift, block.dts - shift
+                block.stream = sound
+                target.mux(block)
+        return
+    for frame in source.decode(heard):
+        frame.pts = frame.pts - shift if frame.pts is not None else None
+        target.mux(sound.encode(frame))
+    target.mux(sound.encode(None))
+
+
+def _aac(target: av.container.OutputContainer, heard: av.AudioStream) -> av.AudioStream:
+    sound = target.add_stream("aac", rate=heard.codec_context.sample_rate, layout=heard.codec_context.layout.name)
+    assert isinstance(sound, av.AudioStream)
+    sound.bit_rate = BIT_RATE
+    return sound

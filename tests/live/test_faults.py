@@ -1,0 +1,87 @@
+"""Services are killed and frozen; the program goes on."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.clock import now, tick_pts
+from shared.settings import Settings
+from benchmarks.channel import SERVICES, Studio, resident, studio, wait_for
+
+RATE = Settings().rate
+
+
+@pytest.fixture(scope="module")
+def channel(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    root = Path(f"/tmp/studio-faults-{os.getpid()}")
+    root.mkdir(mode=0o700)
+    with studio(live_home, root / "run", "--port", "0") as started:
+        yield started.on_air()
+    for left in sorted(root.rglob("*"), reverse=True):
+        left.unlink() if left.is_file() else left.rmdir()
+    root.rmdir()
+
+
+def back_on_air(channel: Studio) -> None:
+    wait_for(lambda: channel.state().get("on_air_state") == "ON AIR", 10, "on air again")
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.013, 0.31])
+@pytest.mark.parametrize("service", SERVICES)
+def test_kill_9_costs_nobody_else_anything(channel: Studio, service: str, pause: float) -> None:
+    back_on_air(channel)
+    before = channel.pids()
+    assert set(before) == set(SERVICES)
+    time.sleep(pause)
+    os.kill(before[service], signal.SIGKILL)
+    died = time.monotonic()
+    pictures = channel.watch("program", 3.0)
+    after = channel.pids()
+    assert after[service] != before[service]
+    assert {n: p for n, p in after.items() if n != service} == {n: p for n, p in before.items() if n != service}
+    ticks = [m.facts["tick"] for _, m in pictures]
+    if service == "compositor":
+        assert pictures[0][0] - died < 3.0
+    else:
+        # One picture each tick, for ever: what little is missing was dropped on the way to this slow reader.
+        assert ticks[-1] - ticks[0] + 1 - len(ticks) <= 3
+    assert any(m.facts["state"] == "live" and at - died < 3.0 for at, m in pictures[-10:]), "driven again within 3 s"
+    assert all(tick_pts(m.facts["tick"], RATE) == m.pts for _, m in pictures)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_stage_that_froze_for_ten_seconds_shows_nothing_stale(channel: Studio, service: str) -> None:
+    back_on_air(channel)
+    before, memory = channel.pids(), {n: resident(p) for n, p in channel.pids().items()}
+    os.kill(before[service], signal.SIGSTOP)
+    during = channel.watch("program", 10.0)
+    os.kill(before[service], signal.SIGCONT)
+    after = channel.watch("program", 3.0)
+    assert channel.pids() == before
+    if service != "compositor":
+        ticks = [m.facts["tick"] for _, m in during]
+        assert ticks[-1] - ticks[0] + 1 - len(ticks) <= 3
+    for at, message in after:
+        if message.facts["captured"]:
+            # What the program shows was captured less than idle_after ago, or it is not shown at all.
+            assert message.pts - message.facts["captured"] < 600_000
+        assert at * 1e6 - message.pts < 1_000_000 or service == "compositor"
+    assert any(m.facts["state"] == "live" for _, m in after[-10:])
+    grown = {n: resident(p) - memory[n] for n, p in before.items()}
+    assert max(grown.values()) < 60 << 20, grown
+    assert now() > 0
+
+
+def test_a_slow_reader_of_the_program_slows_nobody(channel: Studio) -> None:
+    back_on_air(channel)
+    sleeper = channel.read("program")
+    pictures = channel.watch("program", 4.0)
+    ticks = [m.facts["tick"] for _, m in pictures]
+    assert ticks[-1] - ticks[0] + 1 - len(ticks) <= 2
+    sleeper.read()
+    late = [at * 1e6 - m.pts for at, m in pictures]
+    assert sorted(late)[len(late) // 2] < 40_000
