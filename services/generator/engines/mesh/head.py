@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.engines.mesh.eyes import LidRig
+from services.generator.engines.mesh.lids import LidRig
 from services.generator.engines.mesh.lips import LipRig
 from services.generator.engines.mesh.motion import Motion, head_centre
 from services.generator.engines.mesh.topology import (
@@ -28,6 +28,8 @@ SPACING = 22  # pixels between the points of the sheet
 # The sheet falls back behind the oval by this much depth per pixel outwards, up to so many eye distances:
 # a skull's side. Hair is about as deep as the ears.
 FALL, FALL_END = 0.5, 0.35
+# The tracker flattens faces: with its own depth a turned portrait is measured as turned too little.
+DEPTH = 1.12
 # How far the skin's own movement (jaw, cheeks) reaches into the sheet, in eye distances.
 REACH = 0.22
 # The head's translation is followed this far (eye distances, and logarithm of size), softly.
@@ -61,17 +63,19 @@ class HeadMesh:
         self.lids = LidRig(face)
         self.lips = LipRig(face)
         skin = face.points[:SURFACE].astype(np.float64)
-        skin = self.lids.inset(skin)
         sheet, self._weight = _sheet(face)
         points = np.concatenate([skin, sheet])
         self.source = np.ascontiguousarray(points[:, :2], np.float32)
         self._local = (points - self._centre) @ self._home
+        self._local[:, 2] *= DEPTH
+        self._expressive = _expressive(face)
         self._pull = _pull(skin, sheet, self.unit * REACH)
+        self._still = points[len(skin) :]
         self.triangles = _triangles(self.source)
 
     def move(self, motion: Motion) -> Moved:
         """The surface under a motion."""
-        skin = motion.skin * np.float32(self.unit)
+        skin = motion.skin * (self._expressive * np.float32(self.unit))
         skin = self.lids.hold(skin)
         skin = skin + self.lips.part(skin, motion) * self.unit
         skin = skin + self.lids.close(motion.lids)
@@ -84,9 +88,8 @@ class HeadMesh:
         vertices = rigid.copy()
         own = skin @ turned.T * size
         vertices[:SURFACE] += own
-        still = self._local[SURFACE:] @ self._home.T + self._centre
         moved = rigid[SURFACE:] + self._pull @ own[OVAL]
-        vertices[SURFACE:] = still + self._weight[:, None] * (moved - still)
+        vertices[SURFACE:] = self._still + self._weight[:, None] * (moved - self._still)
         return Moved(vertices.astype(np.float32), rigid[:SURFACE, :2].astype(np.float32))
 
 
@@ -143,6 +146,26 @@ def _pull(skin: NDArray[np.float64], sheet: NDArray[np.float64], reach: float) -
     share = 1.0 / np.maximum(near, 1.0) ** 3
     share /= share.sum(axis=1, keepdims=True)
     return np.asarray(share * np.exp(-((near.min(axis=1) / reach) ** 2))[:, None])
+
+
+def _expressive(face: Face) -> NDArray[np.float32]:
+    """(468, 3) how much of the driver's skin movement each point takes on.
+
+    All of it round the mouth and on the chin; brows up and down only; next to nothing on nose, forehead
+    and temples, where what the tracker reports is head rotation that its mesh bent a little.
+    """
+    unit = face.eye_distance
+    local = face.points[:SURFACE].astype(np.float64) @ face.rotation / unit
+    nose, middle = local[2], local[168]
+    lower = _smoothstep((local[:, 1] - (nose[1] - 0.34)) / 0.36)
+    side = 1.0 - _smoothstep((np.abs(local[:, 0] - middle[0]) - 0.5) / 0.3)
+    lower = lower * (0.35 + 0.65 * side)
+    tip = np.exp(-(((local[:, 0] - nose[0]) / 0.14) ** 2) - ((local[:, 1] - nose[1]) / 0.14) ** 2)
+    lower = lower * (1.0 - 0.7 * tip)
+    lids = local[[159, 386], 1].mean()
+    brow_end = local[[105, 334], 1].mean()  # upper edge of the brows
+    brows = _smoothstep((lids - local[:, 1]) / 0.12) * (1.0 - _smoothstep((brow_end - local[:, 1]) / 0.3)) * side
+    return np.stack([lower, np.maximum(lower, brows), lower], axis=1).astype(np.float32)
 
 
 def _triangles(source: NDArray[np.float32]) -> NDArray[np.int32]:

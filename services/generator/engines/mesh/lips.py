@@ -4,13 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.engines.mesh.motion import Motion, lip_gaps
-from services.generator.engines.mesh.topology import LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
+from services.generator.engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
 from shared.face import Face
 
 # Share of a missing gap that the upper lip makes up; the lower lip does the rest, as it does in a face.
 UPPER_SHARE = 0.35
 # How far a lip takes the skin round it along, in eye distances: the short upper lip, and the chin.
 UPPER_REACH, LOWER_REACH = 0.16, 0.32
+# How high (eye distances) the upper lip rises at most, softly: in a portrait that smiles with its teeth it is
+# up already, and more would show gums.
+HIGHEST, HIGHEST_SMILING, SMILING_GAP = 0.10, 0.025, 0.06
 # What the mesh needs to be measured by the tracker as the gap that was asked for.
 GAIN = 1.0
 
@@ -26,16 +29,19 @@ class LipRig:
         self.unit = face.eye_distance
         self.base = local[:SURFACE]
         self.gaps = np.maximum(lip_gaps(local), 0.0)
+        self._highest = HIGHEST_SMILING if self.gaps.max() > SMILING_GAP else HIGHEST
         self._upper = _reach(self.base, UPPER_LIP_ROWS, LOWER_LIP_ROWS, UPPER_REACH, -1.0)
         self._lower = _reach(self.base, LOWER_LIP_ROWS, UPPER_LIP_ROWS, LOWER_REACH, 1.0)
 
     def part(self, skin: NDArray[np.float32], motion: Motion) -> NDArray[np.float64]:
         """(468, 3) what to add to a movement of the skin (468, 3, pixels) so that the lips are as far
         apart as the motion says, in eye distances."""
-        wanted = self.gaps * float(motion.seal[0]) + motion.lips * GAIN
-        missing = wanted - lip_gaps(self.base + skin / self.unit)
         extra = np.zeros((SURFACE, 3))
-        extra[:, 1] = self._lower @ (missing * (1.0 - UPPER_SHARE)) - self._upper @ (missing * UPPER_SHARE)
+        raised = -skin[INNER_UPPER[1:-1], 1].astype(np.float64) / self.unit
+        extra[:, 1] += self._upper @ np.maximum(raised - self._highest * np.tanh(raised / self._highest), 0.0)
+        wanted = self.gaps * float(motion.seal[0]) + motion.lips * GAIN
+        missing = wanted - lip_gaps(self.base + skin / self.unit + extra)
+        extra[:, 1] += self._lower @ (missing * (1.0 - UPPER_SHARE)) - self._upper @ (missing * UPPER_SHARE)
         return extra
 
 

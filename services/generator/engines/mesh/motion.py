@@ -17,11 +17,11 @@ from services.generator.engines.mesh.topology import (
     SURFACE,
     UPPER_LIDS,
 )
-from shared.face import LEFT_IRIS, RIGHT_IRIS, RIGID, Face, pose_of
+from shared.face import LEFT_IRIS, RIGHT_IRIS, RIGID, Face
 
 # A lip gap this small (eye distances) is a closed mouth within the tracker's noise. A driver whose neutral
 # gap is below it closes the portrait's lips only as far as the gap falls below it.
-CLOSED_GAP = 0.03
+CLOSED_GAP = 0.04
 MIDDLE = slice(2, 7)  # of the nine lip columns: those whose gap is well measured
 # Beyond this much yaw (degrees) the far eye's lids are guesses of the tracker; the near eye counts.
 NEAR_EYE_YAW = (12.0, 28.0)
@@ -85,8 +85,10 @@ def relative_motion(face: Face, neutral: Face) -> Motion:
     """What takes `neutral` to `face`, both of one person in one picture."""
     unit = neutral.eye_distance
     home = neutral.rotation
-    scale, turn, move = similarity(neutral.points[RIGID], face.points[RIGID])
-    pose, rest = np.array(pose_of(turn @ home)), np.array(neutral.pose)
+    turn = face.rotation @ home.T
+    scale, move = scale_and_shift(neutral.points[RIGID], face.points[RIGID], turn)
+    # the pose that everyone measures, not the fit's: the output is compared by it
+    pose, rest = np.array(face.pose), np.array(neutral.pose)
     delta = (pose - rest + 180.0) % 360.0 - 180.0
     centre = head_centre(neutral)
     shift = (scale * turn @ centre + move - centre)[:2] / unit
@@ -106,18 +108,15 @@ def relative_motion(face: Face, neutral: Face) -> Motion:
     )
 
 
-def similarity(
-    source: NDArray[np.floating], target: NDArray[np.floating]
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Scale, (3, 3) rotation and (3,) shift that best take (N, 3) source to target (Umeyama, PAMI 1991)."""
+def scale_and_shift(
+    source: NDArray[np.floating], target: NDArray[np.floating], turn: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Scale and (3,) shift that, with a given (3, 3) rotation, best take (N, 3) source to target."""
     a, b = source.astype(np.float64), target.astype(np.float64)
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
-    a, b = a - mean_a, b - mean_b
-    u, singular, vt = np.linalg.svd(b.T @ a)
-    flip = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * flip) @ vt
-    scale = float((singular * flip).sum() / (a * a).sum())
-    return scale, rotation, mean_b - scale * rotation @ mean_a
+    turned = (a - mean_a) @ turn.T
+    scale = float((turned * (b - mean_b)).sum() / (turned * turned).sum())
+    return scale, mean_b - scale * turn @ mean_a
 
 
 def head_centre(face: Face) -> NDArray[np.float64]:

@@ -12,13 +12,14 @@ from services.generator.engines.mesh.warp import blend, polygon_cover
 from shared.face import Face
 
 SHOWS_TEETH = 0.05  # lip gap (eye distances) from which a portrait's own mouth interior is used
-BRIGHT = 0.6  # and how bright it must be against the skin to be teeth
+BRIGHT, TINT = 0.7, 0.9  # and how bright and how little redder than the skin it must be to be teeth
 # A synthetic row in eye distances (an outer eye distance is about 90 mm): the upper incisors reach this far
 # below the closed lip line, and this far above it.
-TEETH_DOWN, TEETH_UP = 0.028, 0.12
+TEETH_DOWN, TEETH_UP = 0.04, 0.12
+ROW = 1.2  # width of the row over that of the closed mouth: a smile shows more of it
 TEETH = np.array([0.98, 0.96, 0.90])  # of the skin's highlights, which carry the light's colour
-FLESH = np.array([0.42, 0.17, 0.16])  # tongue and gums, of the skin
-DARK = np.array([0.13, 0.055, 0.05])
+FLESH = np.array([0.55, 0.25, 0.24])  # tongue and gums, of the skin
+DARK = np.array([0.24, 0.10, 0.09])
 # The portrait's own closed lip line gives way to the interior while the lips part by this much.
 PART = (0.012, 0.05)
 
@@ -43,7 +44,7 @@ class Mouth:
         self._down = (face.rotation[:2, 1] / np.linalg.norm(face.rotation[:2, 1])).astype(np.float32)
         skin, light = _skin(roi, face)
         self._skin = skin
-        self.own_teeth = self._rest_gap > SHOWS_TEETH and _brightness(roi, edge) > BRIGHT * float(skin.mean())
+        self.own_teeth = self._rest_gap > SHOWS_TEETH and _are_teeth(roi, edge, skin)
         self._canvas = (
             _own_teeth(roi, face, self.unit) if self.own_teeth else _drawn_teeth(roi, face, light, self.unit)
         )
@@ -78,7 +79,7 @@ class Mouth:
         height: int,
         cover: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
-        affine = (self._solve @ rigid[self._ring]).T.astype(np.float64)
+        affine = (self._solve @ self._anchor(ring, rigid[self._ring])).T.astype(np.float64)
         shift = np.array([self._canvas.corner]).T
         affine[:, 2] += affine[:, :2] @ shift[:, 0] - (left, top)
         teeth = cv2.warpAffine(self._canvas.pixels, affine, (width, height), flags=cv2.INTER_LINEAR)
@@ -92,6 +93,17 @@ class Mouth:
             shade = 1.0 - (1.0 - shade) * through
         return np.asarray(np.clip(inside * shade, 0, 255), np.uint8)
 
+    def _anchor(self, ring: NDArray[np.float32], rigid: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(20, 2) where the ring would be if it were fixed to the teeth: moved by the head alone, but
+        wider in a wide mouth, or a grin would show where the row of teeth ends."""
+        along = rigid[10] - rigid[0]
+        length = float(np.linalg.norm(along))
+        along = along / max(length, 1e-3)
+        wider = np.clip(float(np.linalg.norm(ring[10] - ring[0])) / max(length, 1e-3), 0.9, 1.5) - 1.0
+        middle = (rigid[0] + rigid[10]) / 2
+        offset = (rigid - middle) @ along
+        return np.asarray(rigid + np.outer(offset * wider, along), np.float32)
+
     def _cavity(
         self, ring: NDArray[np.float32], left: int, top: int, width: int, height: int
     ) -> NDArray[np.float32]:
@@ -104,7 +116,7 @@ class Mouth:
         x, y = xs - floor[0], ys - floor[1]
         up = -(x * self._down[0] + y * self._down[1]) / self.unit
         side = (x * self._down[1] - y * self._down[0]) / max(across, 1.0)
-        hump = np.clip(1.0 - np.hypot(side / 0.34, (up - 0.0) / 0.11), 0.0, 1.0)
+        hump = np.clip(1.0 - np.hypot(side / 0.42, up / 0.16), 0.0, 1.0)
         tongue = (hump * hump * (3.0 - 2.0 * hump))[..., None]
         return np.asarray((DARK + (FLESH - DARK) * tongue) * self._skin, np.float32)
 
@@ -120,10 +132,15 @@ def _skin(roi: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.float64], NDAr
     return np.median(pixels, axis=0), np.percentile(pixels, 85, axis=0)
 
 
-def _brightness(roi: NDArray[np.uint8], edge: NDArray[np.float32]) -> float:
+def _are_teeth(roi: NDArray[np.uint8], edge: NDArray[np.float32], skin: NDArray[np.float64]) -> bool:
+    """Whether what the portrait shows between its lips is bright and no redder than its skin."""
     cover = np.zeros(roi.shape[:2], np.uint8)
     cv2.fillPoly(cover, [np.round(edge).astype(np.int32)], 255)
-    return float(roi[cover > 0].mean())
+    inside = roi[cover > 0].astype(np.float64)
+    if len(inside) == 0:
+        return False
+    colour = inside.mean(axis=0)
+    return bool(colour.mean() > BRIGHT * skin.mean() and colour[1] / colour[0] > TINT * skin[1] / skin[0])
 
 
 def _own_teeth(roi: NDArray[np.uint8], face: Face, unit: float) -> _Canvas:
@@ -156,19 +173,19 @@ def _drawn_teeth(roi: NDArray[np.uint8], face: Face, light: NDArray[np.float64],
     left, top = (int(v) for v in np.floor(middle.min(axis=0)) - pad)
     right, bottom = (int(v) for v in np.ceil(middle.max(axis=0)) + pad)
     xs, ys = np.arange(left, right), np.arange(top, bottom)[:, None]
-    span = upper[-1, 0] - upper[0, 0]
-    across = np.clip((xs - upper[0, 0]) / max(float(span), 1.0), -0.5, 1.5)
-    side = np.abs(across - 0.5) * 2.0  # 0 in the middle, 1 at the corners
+    span = float(upper[-1, 0] - upper[0, 0])
+    across = np.clip((xs - upper[0, 0]) / max(span, 1.0), -0.5, 1.5)
+    side = np.abs(across - 0.5) * 2.0 / ROW  # 0 in the middle, 1 where the row is lost in the dark
     chord = upper[0, 1] + (upper[-1, 1] - upper[0, 1]) * across
     line = 0.5 * np.interp(xs, middle[:, 0], middle[:, 1]) + 0.5 * chord
     # incisors are longest in the middle and have faint gaps; canines a little longer again
     tooth = across * 10.0
     notch = np.abs(((tooth + 0.0) % 1.0) - 0.5) * 2.0
-    end = line + unit * (TEETH_DOWN * (1.0 - 0.55 * side**2) - 0.006 * notch**4)
+    end = line + unit * (TEETH_DOWN * (1.0 - 0.55 * side**2) - 0.004 * notch**6)
     start = line - unit * TEETH_UP
     soft = 0.012 * unit
     alpha = _ramp((end[None, :] - ys) / soft) * _ramp((ys - start[None, :]) / soft) * _ramp((0.86 - side) / 0.2)[None, :]
-    form = (1.0 - 0.5 * side**2)[None, :] * (1.0 - 0.10 * notch**6)[None, :]
+    form = (1.0 - 0.5 * side**2)[None, :] * (1.0 - 0.06 * notch**8)[None, :]
     fade = 0.72 + 0.28 * _ramp((ys - line[None, :] + 0.06 * unit) / (0.09 * unit))
     white = np.clip(light * TEETH, 0, 245) * 0.92
     colour = (form * fade)[..., None] * white

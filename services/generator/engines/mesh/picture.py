@@ -22,7 +22,7 @@ class Picture:
         self._mask = avatar.mask
         self._layers = split(avatar.roi, avatar.face)
         self._head = HeadMesh(avatar.face, avatar.rest)
-        self._eyes = Eyes(avatar.roi, avatar.face, self._head.source)
+        self._eyes = Eyes(avatar.roi, avatar.face)
         self._mouth = Mouth(avatar.roi, avatar.face)
         ticks = np.arange(ROI_SIZE, dtype=np.float32)
         self._identity = np.meshgrid(ticks, ticks)
@@ -39,7 +39,7 @@ class Picture:
         person = cv2.remap(self._layers.person, *self._map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         out = np.empty((ROI_SIZE, ROI_SIZE, 3), np.uint8)
         over(person, self._layers.background, out)
-        self._eyes.draw(out, moved.vertices, moved.rigid, motion.gaze, motion.lids)
+        self._eyes.draw(out, self._map, moved.vertices, moved.rigid, motion.gaze, motion.lids)
         self._mouth.draw(out, moved.vertices, moved.rigid)
         if self._own_plate:
             _keep_rim(out, self._roi)
