@@ -3,7 +3,9 @@
 import json
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -22,10 +24,11 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 class Avatar:
     """An avatar loaded from its folder.
 
-    roi: (512, 512, 3) uint8 RGB, the square face crop of the portrait.
+    roi: (512, 512, 3) uint8 RGB, the square face crop of the portrait, for a foreign body in that body's light.
     face: the portrait's face in ROI pixels.
     mask: (512, 512) uint8, 255 where the ROI covers the plate. For a plate that is the portrait
-        itself it is the whole ROI with a soft rim; for a foreign body it is the face alone.
+        itself it is the whole ROI with a soft rim; for a foreign body it is the face alone,
+        in its rest pose.
     own_plate: the plate is the portrait itself, so that hair and background around the face continue
         into it.
     rest: (yaw, pitch) in degrees by which the plate's face is turned against the portrait's; an
@@ -58,10 +61,10 @@ def load_avatar(folder: Path) -> Avatar:
     """Read an avatar's folder. Raises StudioError when it is missing, damaged or of a newer version."""
     manifest = read_manifest(folder)
     try:
-        with np.load(folder / "face.npz", allow_pickle=False) as data:
+        with np.load(BytesIO((folder / "face.npz").read_bytes()), allow_pickle=False) as data:
             points = data["points"].astype(np.float32).reshape(POINTS, 3)
             portrait_to_roi = data["portrait_to_roi"].astype(np.float64).reshape(2, 3)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudioError(f"{folder / 'face.npz'} cannot be read ({error}); add the avatar again.") from error
     return Avatar(
         name=manifest["name"],
@@ -86,7 +89,9 @@ def read_manifest(folder: Path) -> dict:  # type: ignore[type-arg]
     except (OSError, ValueError) as error:
         raise StudioError(f"{folder / 'avatar.json'} cannot be read ({error}); add the avatar again.") from error
     if manifest.get("schema") != SCHEMA:
-        raise StudioError(f"Avatar '{folder.name}' has format {manifest.get('schema')}, this studio reads {SCHEMA}; add it again.")
+        raise StudioError(
+            f"Avatar '{folder.name}' has format {manifest.get('schema')}, this studio reads {SCHEMA}; add it again."
+        )
     return dict(manifest)
 
 

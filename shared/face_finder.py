@@ -19,7 +19,7 @@ CLOSE_UP_MARGIN = 2.0  # its side over the size of the face
 ANCHORS = RIGID  # what the second close-up is cut around: they hold still while a face speaks
 EYES_TO_SIDE = 4.4  # its side over their eye distance; of 3.0, 3.6 and 4.4 the steadiest by half
 MIN_SCORE = 0.4
-SEARCH_EVERY = 5  # frames: without a face the whole picture is searched this often, it takes 100 ms
+SEARCH_EVERY = 5  # frames: once a face has been gone this long the picture is searched this often, it takes 100 ms
 MAX_JUMP = 0.5  # of the face's size between frames: more is another face or a mistake
 
 
@@ -50,10 +50,13 @@ class FaceFinder:
                 self._last, self._missed = face, 0
                 return face
         self._missed += 1
-        if self._last is None and self._missed > 1 and self._missed % SEARCH_EVERY:
+        if self._missed > SEARCH_EVERY and self._missed % SEARCH_EVERY:
+            self._last = None
             return None
         boxes = self.search(rgb)
         self._last = self.look(rgb, boxes[0]) if boxes else None
+        if self._last is not None:
+            self._missed = 0
         return self._last
 
     def look(self, rgb: NDArray[np.uint8], box: Box) -> Face | None:

@@ -62,6 +62,7 @@ class Mp4Writer:
         self._samples = 0  # given to the encoder, those waiting included
         flags = "+frag_keyframe+empty_moov+default_base_moof" if fragmented else "+faststart"
         with self._mended():
+            self._part.open("wb").close()  # ffmpeg would not try before the first packet is there
             self._container = av.open(
                 str(self._part.absolute()), "w", format="mp4", options={"movflags": flags, "flush_packets": "1"}
             )

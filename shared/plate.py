@@ -7,7 +7,9 @@ hand (the plate is played to and fro) and because a browser is sent the very sam
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
+from zipfile import BadZipFile
 
 import av
 import numpy as np
@@ -48,7 +50,7 @@ class Plate:
     def load(cls, folder: Path) -> "Plate":
         """Open `plate.mjpg` and `plate.npz` in an avatar's folder. Raises StudioError when they do not fit."""
         try:
-            with np.load(folder / "plate.npz", allow_pickle=False) as data:
+            with np.load(BytesIO((folder / "plate.npz").read_bytes()), allow_pickle=False) as data:
                 plate = cls(
                     path=folder / "plate.mjpg",
                     width=int(data["width"]),
@@ -60,7 +62,7 @@ class Plate:
                     starts=data["starts"],
                 )
             whole = plate.path.stat().st_size == int(plate.starts[-1])
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise StudioError(f"The plate in {folder} cannot be read ({error}); add the avatar again.") from error
         if not whole:
             raise StudioError(f"{plate.path} is not the file its index was made for; add the avatar again.")
