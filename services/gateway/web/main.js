@@ -1,0 +1,83 @@
+// The console: token, sockets, and the panels drawn from the channel's state alone.
+
+import { Api } from "./api.js";
+import { BrowserCamera } from "./camera.js";
+import { Clock } from "./clock.js";
+import { byId, write } from "./elements.js";
+import { listenToKeys } from "./keys.js";
+import { BAD_TOKEN, keepOpen } from "./link.js";
+import { avatars } from "./panels/avatars.js";
+import { desk } from "./panels/desk.js";
+import { drivers } from "./panels/drivers.js";
+import { engines } from "./panels/engines.js";
+import { headline } from "./panels/headline.js";
+import { health } from "./panels/health.js";
+import { latency } from "./panels/latency.js";
+import { log } from "./panels/log.js";
+import { outputs } from "./panels/outputs.js";
+import { Preview } from "./preview.js";
+import { ProgramSound } from "./sound.js";
+import { Stage } from "./stage.js";
+import { forgetToken, keepToken, takeToken } from "./token.js";
+
+/** @type {any} */
+let state = null;
+const current = () => state;
+
+/** @param {string} token */
+async function open(token) {
+  const { channel } = await (await fetch("/api/v1/version")).json();
+  const api = new Api(token, channel);
+  await api.ask("GET", "/drivers"); // a wrong token is told here, before anything is drawn
+  byId("token-form").hidden = true;
+  byId("console").hidden = false;
+  const stage = new Stage(byId("program"), new Clock(), new ProgramSound());
+  const preview = new Preview(api, stage, byId("driver-picture"));
+  const panels = [
+    headline(api, current), avatars(api), engines(api), drivers(api, new BrowserCamera(api)),
+    desk(api, preview, current), health, latency(stage), outputs(api, preview, current), log,
+  ];
+  const draw = (linked) => { if (state) for (const panel of panels) panel(state, linked); };
+  keepOpen(() => api.socket("state"), {
+    message: (event) => {
+      state = JSON.parse(event.data);
+      draw(true);
+    },
+    down: (event) => {
+      if (event.code === BAD_TOKEN) askForToken("This token is not valid any more.");
+      draw(false);
+    },
+  });
+  preview.start();
+  listenToKeys(preview);
+  // What tests and the curious may ask of this page.
+  window.studio = {
+    latency: () => stage.latency(),
+    frames: () => stage.frames,
+    tick: () => stage.tick,
+    shown: () => preview.shown,
+  };
+}
+
+/** @param {string} reason */
+function askForToken(reason) {
+  forgetToken();
+  byId("console").hidden = true;
+  byId("token-form").hidden = false;
+  write(byId("token-error"), reason);
+}
+
+byId("token-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const token = byId("token").value.trim();
+  try {
+    await open(token);
+    keepToken(token);
+  } catch (error) {
+    askForToken(error.message);
+  }
+});
+
+const token = takeToken();
+if (token) open(token).catch((error) => askForToken(error.message));
+else askForToken("");

@@ -1,0 +1,50 @@
+// Drivers: sample, cameras, this browser, uploads, addresses.
+
+import { attempt, byId, element, keyed, mark, write } from "../elements.js";
+
+/** @param {import("../api.js").Api} api @param {import("../camera.js").BrowserCamera} camera */
+export function drivers(api, camera) {
+  const failed = byId("driver-error");
+  const use = (word) => attempt(failed, async () => {
+    if (word !== "browser") {
+      camera.stop();
+      await api.patch({ driver: word });
+      return;
+    }
+    await camera.open();
+    await api.patch({ driver: word });
+    camera.start();
+  });
+  const make = (row) => {
+    const choose = element("button", { class: "choice" }, element("span", { class: "name" }), element("span", { class: "why" }));
+    choose.addEventListener("click", () => use(row.word));
+    return element("li", {}, choose);
+  };
+  byId("driver-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const field = byId("driver-address");
+    if (field.value.trim()) use(field.value.trim());
+  });
+  byId("driver-upload").addEventListener("change", (event) => attempt(failed, async () => {
+    const [file] = event.target.files;
+    if (!file) return;
+    const form = new FormData();
+    form.append("video", file);
+    write(failed, `Uploading ${file.name}…`);
+    const made = await (await api.ask("POST", "/drivers", form)).json();
+    event.target.value = "";
+    write(failed, "");
+    await api.patch({ driver: made.driver });
+  }));
+
+  return (state) => {
+    camera.follow(state.scene.driver);
+    keyed(byId("drivers"), state.drivers, (row) => row.word, make, (child, row) => {
+      const choose = child.firstChild;
+      mark(choose, "aria-pressed", String(state.scene.driver === row.word));
+      choose.disabled = Boolean(row.unavailable);
+      write(choose.firstChild, row.title);
+      write(choose.lastChild, row.unavailable || (row.word === "browser" ? camera.note : ""));
+    });
+  };
+}

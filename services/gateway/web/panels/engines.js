@@ -1,0 +1,19 @@
+// Engines: those that can run, and why the others cannot.
+
+import { attempt, byId, element, keyed, mark, write } from "../elements.js";
+
+/** @param {import("../api.js").Api} api */
+export function engines(api) {
+  const make = (row) => {
+    const choose = element("button", { class: "choice" }, element("span", { class: "name" }), element("span", { class: "why" }));
+    choose.addEventListener("click", () => attempt(byId("engine-error"), () => api.patch({ engine: row.name })));
+    return element("li", {}, choose);
+  };
+  return (state) => keyed(byId("engines"), state.engines, (row) => row.name, make, (child, row) => {
+    const choose = child.firstChild;
+    mark(choose, "aria-pressed", String(state.scene.engine === row.name));
+    choose.disabled = Boolean(row.unavailable);
+    write(choose.firstChild, row.title || row.name);
+    write(choose.lastChild, row.unavailable);
+  });
+}

@@ -1,0 +1,43 @@
+// Latency: driver to program as the gateway measures it, driver to canvas as this page does.
+
+import { byId, element, write } from "../elements.js";
+import { drawSpark, spark } from "../spark.js";
+
+const BUDGET = 83; // milliseconds from driver to canvas, 95th percentile
+const HISTORY = 60;
+
+/** @param {import("../stage.js").Stage} stage */
+export function latency(stage) {
+  const rows = {
+    program: row("to program", "driver to program"),
+    canvas: row("to this screen", "driver to canvas"),
+  };
+  byId("latency").append(rows.program.box, rows.canvas.box);
+  const seen = [];
+  setInterval(() => {
+    const measured = stage.latency();
+    if (!measured) return;
+    seen.push(measured.p95);
+    if (seen.length > HISTORY) seen.shift();
+  }, 1000);
+  return (state) => {
+    const gateway = state.services.gateway;
+    fill(rows.program, gateway.p95 ? { median: gateway.p50, p95: gateway.p95 } : null, gateway.history.p95);
+    fill(rows.canvas, stage.latency(), seen);
+  };
+}
+
+function row(short, long) {
+  const number = element("span", { class: "number" });
+  const line = spark(`${long}: 95th percentile, last minute`);
+  const why = element("span", { class: "why" });
+  const box = element("div", { class: "latency-row", role: "group", "aria-label": long },
+    element("span", { class: "name" }, short), number, line, why);
+  return { box, number, line, why };
+}
+
+function fill(target, measured, history) {
+  write(target.number, measured ? `${measured.median.toFixed(0)} / ${measured.p95.toFixed(0)} ms` : "– ms");
+  drawSpark(target.line, history, BUDGET);
+  write(target.why, measured && measured.p95 > BUDGET ? `slow: over ${BUDGET} ms at the 95th percentile` : "");
+}

@@ -1,0 +1,98 @@
+// The program on its canvas: pictures in order of ticks, either whole or plate, label and box.
+
+import { Plate } from "./plate.js";
+import { LABEL, ROI, decode } from "./wire.js";
+
+const WINDOW = 60_000; // milliseconds of latencies kept
+
+export class Stage {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {import("./clock.js").Clock} clock
+   * @param {import("./sound.js").ProgramSound} sound
+   */
+  constructor(canvas, clock, sound) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d", { alpha: false });
+    this.clock = clock;
+    this.sound = sound;
+    /** @type {Plate | null} */
+    this.plate = null;
+    this.plateNumber = -1;
+    this.label = null;
+    this.tick = -1;
+    this.number = -1;
+    this.captured = 0;
+    this.frames = 0;
+    /** @type {{at: number, ms: number}[]} */
+    this.latencies = [];
+  }
+
+  /** Another avatar: what was known of the last one's plate is void. @param {number} number */
+  begin(number) {
+    this.number = number;
+    this.tick = -1;
+    this.label = null;
+    if (number !== this.plateNumber) {
+      this.plate?.close();
+      this.plate = null;
+    }
+  }
+
+  /** @param {Plate} plate @param {number} number */
+  usePlate(plate, number) {
+    this.plate = plate;
+    this.plateNumber = number;
+  }
+
+  /** Decode and draw one picture or label message. @param {ReturnType<typeof import("./wire.js").parse>} message */
+  async show(message) {
+    if (message.kind === LABEL) {
+      const bitmap = message.w ? decode(message.payload) : null;
+      this.label = bitmap && { x: message.x, y: message.y, bitmap };
+      return;
+    }
+    const roi = message.kind === ROI;
+    if (roi && (!this.plate || message.number !== this.plateNumber)) return;
+    const label = this.label;
+    const [picture, plate, patch] = await Promise.all([
+      message.payload.length ? decode(message.payload) : null,
+      roi ? this.plate.frame(message.plate) : null,
+      roi && label ? label.bitmap : null,
+    ]);
+    await this.sound.waitFor(message.pts);
+    if (message.number !== this.number || message.tick <= this.tick) return;
+    this.tick = message.tick;
+    this.resize(message.width, message.height);
+    if (plate) this.context.drawImage(plate, 0, 0);
+    if (patch) this.context.drawImage(patch, label.x, label.y);
+    if (picture) this.context.drawImage(picture, message.x, message.y);
+    picture?.close();
+    this.frames += 1;
+    this.measure(message.captured);
+  }
+
+  /** @param {number} width @param {number} height */
+  resize(width, height) {
+    if (this.canvas.width === width && this.canvas.height === height) return;
+    this.canvas.width = width;
+    this.canvas.height = height;
+  }
+
+  /** From the driver frame's capture to its pixels here. @param {number} captured microseconds, 0 for none */
+  measure(captured) {
+    if (!captured || captured === this.captured || !this.clock.known) return;
+    this.captured = captured;
+    const at = performance.now();
+    this.latencies.push({ at, ms: (this.clock.now() - captured) / 1000 });
+    while (this.latencies.length && this.latencies[0].at < at - WINDOW) this.latencies.shift();
+  }
+
+  /** Of the last minute. @returns {{median: number, p95: number, count: number} | null} milliseconds */
+  latency() {
+    if (!this.latencies.length) return null;
+    const sorted = this.latencies.map((sample) => sample.ms).sort((a, b) => a - b);
+    const rank = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+    return { median: rank(0.5), p95: rank(0.95), count: sorted.length };
+  }
+}

@@ -1,0 +1,22 @@
+// The operator's token: taken from the address once, kept for this tab only, never left in the address.
+
+const KEY = "persona-studio-token";
+
+/** @returns {string} the token, or "" when the page was opened without one */
+export function takeToken() {
+  const given = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (given) {
+    sessionStorage.setItem(KEY, given);
+    history.replaceState(null, "", location.pathname + location.search);
+  }
+  return sessionStorage.getItem(KEY) ?? "";
+}
+
+/** @param {string} token */
+export function keepToken(token) {
+  sessionStorage.setItem(KEY, token);
+}
+
+export function forgetToken() {
+  sessionStorage.removeItem(KEY);
+}

@@ -1,0 +1,25 @@
+// Numbers as people read them, each with its unit.
+
+/** @param {number} seconds @returns {string} h:mm:ss */
+export function clockTime(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  const pad = (n) => String(n).padStart(2, "0");
+  return `${pad(Math.floor(whole / 3600))}:${pad(Math.floor(whole / 60) % 60)}:${pad(whole % 60)}`;
+}
+
+/** @param {number} count bytes @returns {string} */
+export function bytes(count) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  let value = count;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** @param {number} at seconds since 1970 @returns {string} */
+export function timeOfDay(at) {
+  return new Date(at * 1000).toLocaleTimeString("en-GB", { hour12: false });
+}
