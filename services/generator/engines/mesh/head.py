@@ -25,15 +25,25 @@ from shared.face import OVAL, Face
 
 RIM = 22.0  # pixels at the edge of the ROI that never move (4 % of 512, rounded up)
 SPACING = 22  # pixels between the points of the sheet
-# The sheet falls back behind the oval by this much depth per pixel outwards, up to so many eye distances:
-# a skull's side. Hair is about as deep as the ears.
-FALL, FALL_END = 0.5, 0.35
+# The sheet falls back from the oval to the depth of the head's centre within about so many eye distances: what is
+# seen of hair and skull against the background is about as deep as the ears.
+FALL = 0.30
+BACK = 0.05  # eye distances behind the centre
 # The tracker flattens faces: with its own depth a turned portrait is measured as turned too little.
-DEPTH = 1.12
+DEPTH = 1.18
+# The sides of a face, deeper than this (eye distances, the head's centre being 0), are drawn flatter by this
+# factor: the portrait shows them as a narrow strip, which would be stretched into streaks.
+SIDE_DEPTH, SIDE_SLOPE = -0.40, 0.6
 # How far the skin's own movement (jaw, cheeks) reaches into the sheet, in eye distances.
 REACH = 0.22
 # The head's translation is followed this far (eye distances, and logarithm of size), softly.
 FOLLOW, SHIFT_LIMIT, SIZE_LIMIT = 0.8, 0.22, 0.05
+
+
+# Degrees a head turns away from the portrait at most: yaw, pitch and roll. A turned portrait turns back
+# towards the viewer less, for nobody knows its far cheek: at 35 degrees of yaw only so far.
+YAW_END, PITCH_END, ROLL_END = 32.0, 24.0, 28.0
+YAW_BACK, YAW_TURNED = 17.0, 35.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +77,19 @@ class HeadMesh:
         points = np.concatenate([skin, sheet])
         self.source = np.ascontiguousarray(points[:, :2], np.float32)
         self._local = (points - self._centre) @ self._home
-        self._local[:, 2] *= DEPTH
+        self._local[:, 2] = _shallow(self._local[:, 2] * DEPTH, self.unit)
         self._expressive = _expressive(face)
         self._pull = _pull(skin, sheet, self.unit * REACH)
         self._still = points[len(skin) :]
         self.triangles = _triangles(self.source)
+
+    def _turn(self, motion: Motion) -> NDArray[np.float64]:
+        yaw, pitch, roll = (float(v) for v in motion.turn)
+        return rotation(
+            self._pose.yaw + _limited(self._rest[0] + yaw, *_yaw_range(self._pose.yaw)),
+            self._pose.pitch + _limited(self._rest[1] + pitch, -PITCH_END, PITCH_END),
+            self._pose.roll + _limited(roll, -ROLL_END, ROLL_END),
+        )
 
     def move(self, motion: Motion) -> Moved:
         """The surface under a motion."""
@@ -79,9 +97,7 @@ class HeadMesh:
         skin = self.lids.hold(skin)
         skin = skin + self.lips.part(skin, motion) * self.unit
         skin = skin + self.lids.close(motion.lids)
-        turned = rotation(self._pose.yaw + self._rest[0] + motion.turn[0],
-                          self._pose.pitch + self._rest[1] + motion.turn[1],
-                          self._pose.roll + motion.turn[2])
+        turned = self._turn(motion)
         size = np.exp(_soft(FOLLOW * float(motion.shift[2]), SIZE_LIMIT))
         shift = np.array([_soft(FOLLOW * float(v), SHIFT_LIMIT) * self.unit for v in motion.shift[:2]] + [0.0])
         rigid = (self._local @ turned.T) * size + self._centre + shift
@@ -91,6 +107,23 @@ class HeadMesh:
         moved = rigid[SURFACE:] + self._pull @ own[OVAL]
         vertices[SURFACE:] = self._still + self._weight[:, None] * (moved - self._still)
         return Moved(vertices.astype(np.float32), rigid[:SURFACE, :2].astype(np.float32))
+
+
+def _yaw_range(yaw: float) -> tuple[float, float]:
+    """How far a portrait of this yaw may be turned, both ways, in degrees."""
+    turned = min(1.0, abs(yaw) / YAW_TURNED)
+    back = YAW_END + (YAW_BACK - YAW_END) * turned * turned
+    away = YAW_END * (1.0 - 0.5 * turned)
+    return (-back, away) if yaw > 0.0 else (-away, back)
+
+
+def _limited(value: float, low: float, high: float) -> float:
+    """The value itself well within (low, high), and never beyond."""
+    limit = high if value > 0.0 else -low
+    over = abs(value) - 0.7 * limit
+    if over <= 0.0:
+        return value
+    return float(np.sign(value)) * (0.7 * limit + 0.3 * limit * float(np.tanh(over / (0.3 * limit))))
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
@@ -121,8 +154,16 @@ def _sheet(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     share = 1.0 / np.maximum(near, 1.0) ** 3
     share /= share.sum(axis=1, keepdims=True)
     unit = face.eye_distance
-    depth = share @ oval[:, 2] + FALL_END * unit * np.tanh(FALL * away / (FALL_END * unit))
+    fallen = 1.0 - np.exp(-away / (FALL * unit))
+    edge = share @ oval[:, 2]
+    depth = edge + fallen * np.maximum(head_centre(face)[2] + BACK * unit - edge, 0.0)
     return np.column_stack([grid, depth]), _follow(grid, face)
+
+
+def _shallow(depth: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
+    """Head-space depth in pixels, its far part compressed."""
+    start = SIDE_DEPTH * unit
+    return np.asarray(np.where(depth > start, start + SIDE_SLOPE * (depth - start), depth))
 
 
 def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
@@ -134,8 +175,8 @@ def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
     below = (grid - chin) @ down / unit
     sideways = np.abs((grid - chin) @ np.array([-down[1], down[0]])) / unit
     # beside the neck the falloff begins higher: long hair hangs from the head but lies on the shoulders
-    start = -0.1 - 0.25 * _smoothstep((sideways - 0.4) / 0.6)
-    neck = 1.0 - _smoothstep((below - start) / 0.75)
+    start = -0.1 - 0.6 * _smoothstep((sideways - 0.4) / 0.5)
+    neck = 1.0 - _smoothstep((below - start) / 0.7)
     edge = np.minimum(grid, ROI_SIZE - 1 - grid).min(axis=1)
     return np.asarray(neck * _smoothstep((edge - RIM) / 60.0))
 

@@ -12,7 +12,7 @@ from shared.face import Face
 # Below and above these the segmentation's probability is taken as background and person.
 UNSURE, SURE = 0.25, 0.85
 FILL_SIZE = 160  # the background is filled in at this size: it is only ever seen as a strip beside the head
-MARGIN = 9  # pixels beyond the matte that are not trusted to be background (hair, glow)
+MARGIN = 23  # pixels beyond the matte that are not trusted to be background (hair, glow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,12 @@ class Layers:
 def split(roi: NDArray[np.uint8], face: Face) -> Layers:
     """Split a (S, S, 3) uint8 RGB portrait."""
     alpha = matte(roi, face)
-    background = _filled(roi, alpha)
-    through = (1.0 - alpha)[..., None]
+    back = np.floor(_filled(roi, alpha)).clip(0, 255)
     portrait = roi.astype(np.float32)
-    # nowhere more light through the matte than the portrait has, or the person's layer would be negative
-    limit = portrait / np.maximum(through, 1e-3)
-    background = np.minimum(background, np.where(through > 0.02, limit, 255.0))
-    back = np.floor(background).clip(0, 255)
-    alpha8 = np.round(alpha * 255.0)
+    # Where the portrait is darker than the background that was filled in, something stands before it: strands
+    # of hair that the segmentation missed. They go with the person, as a matte of just that darkness.
+    strands = 1.0 - (portrait / np.maximum(back, 1.0)).min(axis=2)
+    alpha8 = np.ceil(np.maximum(alpha, strands).clip(0, 1) * 255.0)
     seen = np.floor(((255.0 - alpha8)[..., None] * back + 127.0) / 255.0)  # exactly as `warp.over` rounds
     person = np.concatenate([np.clip(portrait - seen, 0, 255), alpha8[..., None]], axis=2)
     return Layers(np.ascontiguousarray(person, np.uint8), np.ascontiguousarray(back, np.uint8))
@@ -84,6 +82,6 @@ def _filled(roi: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.fl
     filled = cv2.inpaint(small, strip, 4, cv2.INPAINT_TELEA)
     filled = cv2.GaussianBlur(filled, (0, 0), 1.0)
     wide = cv2.resize(filled, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    share = cv2.GaussianBlur(person.astype(np.float32), (0, 0), 3.0)
-    share = np.where(person > 0, np.maximum(share, alpha), 0.0)[..., None]
+    inner = cv2.erode(person, np.ones((MARGIN, MARGIN), np.uint8)).astype(np.float32)
+    share = np.maximum(cv2.GaussianBlur(inner, (0, 0), MARGIN / 5), alpha)[..., None]
     return np.asarray(roi * (1.0 - share) + wide * share, np.float32)
