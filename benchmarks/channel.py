@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,13 @@ class Studio:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STUDIO_")}
         environment |= {"STUDIO_HOME": str(home), "STUDIO_RUN_ROOT": str(run_root), "PYTHONUNBUFFERED": "1"}
         self.log = run_root.parent / f"{channel}.log"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", "live", "--no-open", "--channel", channel, *arguments],
-            env=environment,
-            stdout=self.log.open("w"),
-            stderr=subprocess.STDOUT,
-        )
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.cli", "live", "--no-open", "--channel", channel, *arguments],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         self._context: zmq.Context[Any] = zmq.Context()
         self._readers: list[Reader] = []
 
@@ -86,9 +88,9 @@ class Studio:
                 found[name] = pid
         return found
 
-    def read(self, stream: str) -> Reader:
+    def read(self, stream: str, *, newest: bool = False) -> Reader:
         """One more reader of a stream."""
-        reader = Reader(self._context, endpoint(self.run_dir, stream), stream, self.channel, newest=False)
+        reader = Reader(self._context, endpoint(self.run_dir, stream), stream, self.channel, newest=newest)
         self._readers.append(reader)
         return reader
 
@@ -152,3 +154,8 @@ def command(pid: int) -> list[str]:
 def resident(pid: int) -> int:
     """A process's resident memory in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def longest_gap(pictures: list[tuple[float, Message]]) -> float:
+    """Seconds between the two consecutive arrivals that are furthest apart."""
+    return max((later[0] - earlier[0] for earlier, later in pairwise(pictures)), default=float("inf"))

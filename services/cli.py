@@ -1,7 +1,6 @@
 """The `studio` command: arguments in, calls out."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -221,7 +220,6 @@ def avatar_remove(name: str, home: Home = None) -> None:
 
 def main() -> None:
     """Run the command; what a user can mend is one sentence and exit code 1."""
-    os.environ.setdefault("GLOG_minloglevel", "3")
     try:
         app(standalone_mode=True)
     except StudioError as error:

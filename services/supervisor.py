@@ -26,7 +26,7 @@ log = structlog.get_logger()
 SERVICES = ("gateway", "compositor", "generator", "capture")
 TERM_WAIT = 1.2  # seconds a service has to end before it is killed; Ctrl-C is over within two
 HUNG_AFTER = 30.0  # seconds without a pulse until a service counts as hung
-BACKOFF = (0.0, 0.2, 0.5, 1.0, 2.0)  # seconds before a restart, by deaths in the last minute
+BACKOFF = (0.0, 0.0, 0.1, 0.2, 0.5)  # seconds before a restart, by deaths in the last minute
 PORTS_TRIED = 20
 
 

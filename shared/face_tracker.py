@@ -1,6 +1,9 @@
 """Finds the face in a picture, offline, with the model that mediapipe's wheel carries."""
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.face import POINTS, Face
-
-os.environ.setdefault("GLOG_minloglevel", "3")  # read when mediapipe's library is loaded
 
 MIN_FACE_PX = 96  # a portrait's face needs this many pixels to be worth animating
 # A second face takes over only when it scores this much better: no flicker between two people.
@@ -36,18 +37,26 @@ class FaceTracker:
     max_faces: int = 2
     _mesh: Any = field(init=False, repr=False)
     _last: Face | None = field(init=False, default=None)
+    _found: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        from mediapipe.python.solutions import face_mesh
+        with _quiet():
+            from mediapipe.python.solutions import face_mesh
 
-        self._mesh = face_mesh.FaceMesh(
-            static_image_mode=self.still, refine_landmarks=True, max_num_faces=self.max_faces
-        )
+            self._mesh = face_mesh.FaceMesh(
+                static_image_mode=self.still, refine_landmarks=True, max_num_faces=self.max_faces
+            )
+            self._mesh.process(np.zeros((64, 64, 3), np.uint8))
 
     def faces(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """Every face in a (H, W, 3) uint8 RGB picture, best first (see `face_score`)."""
         height, width = rgb.shape[:2]
-        result = self._mesh.process(np.ascontiguousarray(rgb))
+        if self._found:
+            result = self._mesh.process(np.ascontiguousarray(rgb))
+        else:
+            with _quiet():
+                result = self._mesh.process(np.ascontiguousarray(rgb))
+            self._found = bool(result.multi_face_landmarks)
         found = [
             Face(
                 np.array([(p.x * width, p.y * height, p.z * width) for p in each.landmark], np.float32).reshape(
@@ -80,3 +89,18 @@ class FaceTracker:
 
     def close(self) -> None:
         self._mesh.close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the model's own start-up chatter off the terminal. It is written by C++ and heeds no log level; it comes
+    once, when the model is made and when it sees its first face."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

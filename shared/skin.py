@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
 
 from shared.face import LEFT_EYE_CORNERS, LIP_CORNERS, OVAL, RIGHT_EYE_CORNERS, Face
 
@@ -82,6 +81,8 @@ def skin_mask(points: NDArray[np.floating], width: int, height: int) -> NDArray[
 
 def smooth_lights(lights: list[Light | None], fps: float) -> list[Light]:
     """One light per frame: gaps bridged, noise taken out. At least one must be known."""
+    from scipy.ndimage import gaussian_filter1d  # only building a plate needs it, and it is slow to import
+
     known = np.array([index for index, light in enumerate(lights) if light is not None])
     values = np.array([np.concatenate([light.mean, light.spread]) for light in lights if light is not None])
     if not len(known):

@@ -81,7 +81,7 @@ class Gateway:
         self.loop = Loop("gateway", self.settings)
         self.loop.read("program", self._on_program)
         self.loop.read("sound", self._on_sound, newest=False)
-        self.loop.read("pulse", self.watch.hear, newest=False, collect=True)
+        self.loop.read("pulse", self._on_pulse, newest=False, collect=True)
         self.loop.read("driving", self._on_driving)
         self._scenes = self.loop.publish("scene")
         self.loop.every(self.feed.due, self.feed.fill)
@@ -100,6 +100,11 @@ class Gateway:
         except BaseException:
             log.exception("thread ended", thread=threading.current_thread().name)
             os._exit(1)
+
+    def _on_pulse(self, message: Message) -> None:
+        self.watch.hear(message)
+        if message.facts["scene"] != self.director.scene.revision:
+            self._scene_due = 0  # it has just started, or has not heard yet: tell it now, not in a second
 
     def _on_program(self, message: Message) -> None:
         picture = picture_of(message)

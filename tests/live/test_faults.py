@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.clock import now, tick_pts
+from shared.clock import tick_pts
 from shared.settings import Settings
-from benchmarks.channel import SERVICES, Studio, resident, studio, wait_for
+from benchmarks.channel import SERVICES, Studio, longest_gap, resident, studio, wait_for
 
 RATE = Settings().rate
 
@@ -43,12 +43,10 @@ def test_kill_9_costs_nobody_else_anything(channel: Studio, service: str, pause:
     after = channel.pids()
     assert after[service] != before[service]
     assert {n: p for n, p in after.items() if n != service} == {n: p for n, p in before.items() if n != service}
-    ticks = [m.facts["tick"] for _, m in pictures]
     if service == "compositor":
         assert pictures[0][0] - died < 3.0
     else:
-        # One picture each tick, for ever: what little is missing was dropped on the way to this slow reader.
-        assert ticks[-1] - ticks[0] + 1 - len(ticks) <= 3
+        assert longest_gap(pictures) < 0.5, "the program goes on"
     assert any(m.facts["state"] == "live" and at - died < 3.0 for at, m in pictures[-10:]), "driven again within 3 s"
     assert all(tick_pts(m.facts["tick"], RATE) == m.pts for _, m in pictures)
 
@@ -63,25 +61,21 @@ def test_a_stage_that_froze_for_ten_seconds_shows_nothing_stale(channel: Studio,
     after = channel.watch("program", 3.0)
     assert channel.pids() == before
     if service != "compositor":
-        ticks = [m.facts["tick"] for _, m in during]
-        assert ticks[-1] - ticks[0] + 1 - len(ticks) <= 3
+        assert longest_gap(during) < 0.5, "the program goes on"
     for at, message in after:
         if message.facts["captured"]:
             # What the program shows was captured less than idle_after ago, or it is not shown at all.
             assert message.pts - message.facts["captured"] < 600_000
         assert at * 1e6 - message.pts < 1_000_000 or service == "compositor"
     assert any(m.facts["state"] == "live" for _, m in after[-10:])
+    # Bounded: nothing that arrived in ten seconds was kept (the driver's pictures alone would be 200 MB).
     grown = {n: resident(p) - memory[n] for n, p in before.items()}
     assert max(grown.values()) < 60 << 20, grown
-    assert now() > 0
 
 
 def test_a_slow_reader_of_the_program_slows_nobody(channel: Studio) -> None:
     back_on_air(channel)
-    sleeper = channel.read("program")
+    sleeper = channel.read("program", newest=True)
     pictures = channel.watch("program", 4.0)
-    ticks = [m.facts["tick"] for _, m in pictures]
-    assert ticks[-1] - ticks[0] + 1 - len(ticks) <= 2
-    sleeper.read()
-    late = [at * 1e6 - m.pts for at, m in pictures]
-    assert sorted(late)[len(late) // 2] < 40_000
+    assert longest_gap(pictures) < 0.5
+    wait_for(lambda: sleeper.read() and sleeper.losses["lost"] > 50, 5, "it was slow indeed")
