@@ -76,8 +76,7 @@ class HeadMesh:
         sheet, self._weight = _sheet(face)
         points = np.concatenate([skin, sheet])
         self.source = np.ascontiguousarray(points[:, :2], np.float32)
-        self._local = (points - self._centre) @ self._home
-        self._local[:, 2] = _shallow(self._local[:, 2] * DEPTH, self.unit)
+        self._local = (_sculpted(points, self._centre, self._home, self.unit) - self._centre) @ self._home
         self._expressive = _expressive(face)
         self._pull = _pull(skin, sheet, self.unit * REACH)
         self._still = points[len(skin) :]
@@ -160,10 +159,18 @@ def _sheet(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.column_stack([grid, depth]), _follow(grid, face)
 
 
-def _shallow(depth: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
-    """Head-space depth in pixels, its far part compressed."""
+def _sculpted(
+    points: NDArray[np.float64], centre: NDArray[np.float64], home: NDArray[np.float64], unit: float
+) -> NDArray[np.float64]:
+    """(N, 3) points with a deeper face and flatter sides. Moved along the line of sight only, so that
+    the portrait still looks the same from where it was seen."""
+    depth = (points - centre) @ home[:, 2]
     start = SIDE_DEPTH * unit
-    return np.asarray(np.where(depth > start, start + SIDE_SLOPE * (depth - start), depth))
+    wanted = depth * DEPTH
+    wanted = np.where(wanted > start, start + SIDE_SLOPE * (wanted - start), wanted)
+    result = points.copy()
+    result[:, 2] += (wanted - depth) / max(float(home[2, 2]), 0.6)
+    return result
 
 
 def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:

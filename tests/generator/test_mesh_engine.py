@@ -1,0 +1,122 @@
+"""The mesh engine keeps the engines' contract: what is given back, held, eased, saved."""
+
+import numpy as np
+import pytest
+
+from benchmarks.engine import psnr
+from services.generator.engines import ENGINES, load
+from shared.errors import StudioError
+from shared.performance import Gesture, shape
+from tests.generator.mesh_material import MS, avatar, difference, driving, picture, session, tracked
+
+TALKING = Gesture(yaw=9, pitch=4, roll=-3, mouth=0.7, brow=0.5)
+
+
+def test_every_engine_loads_under_its_own_name() -> None:
+    for name in ENGINES:
+        engine = load(name)
+        assert engine.spec.name == name
+        assert engine.unavailable() is None
+
+
+def test_an_unknown_engine_is_one_sentence_naming_those_there_are() -> None:
+    with pytest.raises(StudioError, match="no engine 'nonsense'.*mesh"):
+        load("nonsense")
+
+
+def test_a_neutral_driver_gives_the_portrait_back() -> None:
+    pixels = picture(session(), Gesture())
+    assert pixels.shape == (512, 512, 3) and pixels.dtype == np.uint8
+    assert psnr(pixels, avatar().roi) >= 40
+
+
+def test_a_body_of_its_own_gets_the_matte_of_the_moved_face() -> None:
+    opened = session(own_plate=False)
+    neutral = picture(opened, Gesture())
+    assert neutral.shape == (512, 512, 4)
+    assert difference(neutral[..., 3], avatar(own_plate=False).mask) < 0.5
+    chin = [int(np.nonzero(picture(opened, Gesture(mouth=m))[:, 256, 3] > 128)[0].max()) for m in (0.0, 1.0)]
+    assert chin[1] > chin[0] + 8, "the matte does not follow the lowered jaw"
+
+
+def test_the_rim_stays_the_portrait_however_the_head_moves() -> None:
+    pixels = picture(session(), Gesture(yaw=25, pitch=10, roll=15, mouth=1))
+    for edge in (np.s_[:20], np.s_[-20:], np.s_[:, :20], np.s_[:, -20:]):
+        assert np.array_equal(pixels[edge], avatar().roi[edge])
+
+
+def test_shoulders_and_background_stay_put() -> None:
+    pixels, portrait = picture(session(), Gesture(yaw=15, roll=8)), avatar().roi
+    shoulders = np.s_[440:490, 60:450]
+    assert difference(pixels[shoulders], portrait[shoulders]) < 2.0
+    assert difference(pixels[60:120, 25:60], portrait[60:120, 25:60]) < 2.0
+
+
+def test_the_bodys_rest_pose_is_added_to_every_pose() -> None:
+    straight, turned = (tracked(picture(session(rest=rest), Gesture())) for rest in ((0.0, 0.0), (12.0, 6.0)))
+    assert turned.pose.yaw - straight.pose.yaw > 6
+    assert turned.pose.pitch - straight.pose.pitch > 3
+
+
+def test_without_a_face_the_last_motion_is_held() -> None:
+    opened = session()
+    last = opened.step(driving(0, TALKING))[0].pixels
+    held = opened.step(driving(40 * MS))[0]
+    assert held.pts == 40 * MS
+    assert np.array_equal(held.pixels, last)
+
+
+def test_reset_forgets_all_motion() -> None:
+    opened = session()
+    opened.step(driving(0, TALKING))
+    opened.reset()
+    assert psnr(opened.step(driving(40 * MS))[0].pixels, avatar().roi) >= 40
+
+
+def test_a_retaken_neutral_is_eased_to() -> None:
+    opened = session()
+    before = opened.step(driving(0, TALKING))[0].pixels
+    neutral = shape(avatar().face, TALKING)
+    after = [opened.step(driving(t * MS, TALKING, neutral))[0].pixels for t in (40, 80, 160, 240, 340, 380)]
+    assert difference(after[0], before) < 0.1 * difference(after[-1], before), "it jumps"
+    assert psnr(after[-1], avatar().roi) >= 40, "0.3 s later it has not arrived"
+
+
+def test_waiting_is_eased_into_and_out_of() -> None:
+    opened = session()
+    talking = opened.step(driving(0, TALKING))[0].pixels
+    first = opened.idle(40 * MS)[0].pixels
+    waiting = [opened.idle(t * MS)[0].pixels for t in range(80, 560, 40)][-1]
+    assert difference(first, talking) < 0.1 * difference(waiting, talking)
+    back = [opened.step(driving(t * MS, TALKING))[0].pixels for t in range(560, 960, 40)]
+    assert difference(back[0], waiting) < 0.1 * difference(talking, waiting)
+    assert np.array_equal(back[-1], talking)
+
+
+def test_waiting_depends_on_time_alone_and_blinks() -> None:
+    one, two = session(), session()
+    for opened in (one, two):
+        opened.idle(0)
+    one.idle(1000 * MS)
+    openings = []
+    for t in range(2000, 10_000, 80):
+        motion = one._easing.idle(t * MS)
+        openings.append(float(motion.lids.min()))
+    assert min(openings) < 0.2 and 0.6 < float(np.mean(openings)) < 1.0
+    two.idle(2000 * MS)
+    assert np.array_equal(one.idle(12_345 * MS)[0].pixels, two.idle(12_345 * MS)[0].pixels)
+    assert not np.array_equal(one.idle(13_345 * MS)[0].pixels, two.idle(12_345 * MS)[0].pixels)
+
+
+def test_a_restored_session_goes_on_as_if_it_had_never_stopped() -> None:
+    one, two = session(), session()
+    one.step(driving(0, TALKING))
+    one.idle(40 * MS)
+    one.step(driving(120 * MS, Gesture(yaw=-5)))
+    state = one.save()
+    assert all(isinstance(value, np.ndarray) for value in state.values())
+    two.restore(state)
+    for t in (160, 200, 600):
+        now = driving(t * MS, Gesture(yaw=-4, mouth=0.4))
+        assert np.array_equal(one.step(now)[0].pixels, two.step(now)[0].pixels)
+    assert one.flush() == []
