@@ -12,10 +12,12 @@ Every binary message is HEADER (little endian, 40 bytes) and a payload:
     20      f64   captured: when the driver frame entered capture, microseconds, or 0
     28      u16   x, y, w, h of the payload in the program picture (0 0 0 0: nothing beside the plate)
     36      u16   width, height of the program picture
-    40            payload: JPEG, or s16 mono 48 kHz
+    40            payload: JPEG, or s16 mono 48 kHz; of a ROI picture with a box first a bit for each 16x16
+                  block of the box, row after row, lowest bit first, in ceil(rows * columns / 8) bytes
 
-A full picture carries the whole program. A ROI picture carries only its box: the page has the plate already
-and draws plate frame, label patch, box, in that order. Each picture is encoded once per mode, however many
+A full picture carries the whole program. A ROI picture carries only its box, and of that only the blocks that
+differ from the plate (the others are one flat colour): the page has the plate already and draws plate frame,
+label patch, marked blocks of the box, in that order. Each picture is encoded once per mode, however many
 watch, straight from I420 to JPEG's own full-range YUV, and only for modes that somebody watches.
 """
 
@@ -29,6 +31,7 @@ import simplejpeg
 
 from numpy.typing import NDArray
 
+from services.gateway.blocks import PlateFrames, flattened, packed, part_of
 from services.gateway.program import Box, Outlet, Picture, Sound
 from shared.colour import crop, planes, to_full
 
@@ -41,6 +44,8 @@ MODES = ("full", "roi")
 LABEL_CHANGED = 0.75
 # A mode that nobody watches is encoded this often, so that its bytes per second can be told all the same.
 SAMPLE_EVERY = 2_000_000
+# A face on its plate hides the loss: 0.7 dB on the box for a seventh of the bytes.
+ROI_QUALITY_STEP = 5
 DRIVER_EVERY, DRIVER_WIDTH, DRIVER_QUALITY = 100_000, 320, 75
 WAIT = 0.2
 
@@ -74,9 +79,11 @@ class Encoder:
     number: counts avatars and picture sizes, so that page and gateway speak of the same plate.
     """
 
-    def __init__(self, quality: int) -> None:
+    def __init__(self, quality: int, plates: Callable[[str], PlateFrames]) -> None:
         self.number = 0
         self._quality = quality
+        self._open = plates
+        self._plate: PlateFrames | None = None
         self._of: tuple[str, int, int] | None = None
         self._label: Box | None = None
         self._patch: Pixels | None = None
@@ -86,36 +93,37 @@ class Encoder:
         """The messages of one picture, for these modes."""
         of = picture.avatar, picture.width, picture.height
         if of != self._of:
-            self._of, self._patch, self.number = of, None, (self.number + 1) & 0xFFFF
-        whole = (0, 0, picture.width, picture.height)
+            self._of, self._patch, self._plate = of, None, None
+            self.number = (self.number + 1) & 0xFFFF
         return Preview(
             picture.tick,
             picture.avatar,
             self.number,
             picture.width,
             picture.height,
-            full=self._message(FULL, picture, whole, picture.i420) if "full" in modes else b"",
-            roi=self._message(ROI, picture, picture.box) if "roi" in modes else b"",
+            full=self._full(picture) if "full" in modes else b"",
+            roi=self._roi(picture) if "roi" in modes else b"",
             label=self._current_label(picture) if "roi" in modes else b"",
         )
 
     def size(self, picture: Picture, mode: str) -> int:
         """Bytes this picture would be in this mode."""
-        box = picture.box if mode == "roi" else (0, 0, picture.width, picture.height)
-        return len(self._message(FULL, picture, box))
+        return len(self._roi(picture) if mode == "roi" else self._full(picture))
 
-    def _message(self, kind: int, picture: Picture, box: Box | None, i420: Pixels | None = None) -> bytes:
-        payload = b""
-        if box is not None:
-            payload = encode(crop(picture.i420, *box) if i420 is None else i420, self._quality)
-        state = STATES[picture.state]
-        return (
-            HEADER.pack(
-                kind, state, self.number, picture.tick, picture.plate, picture.pts, picture.captured,
-                *(box or (0, 0, 0, 0)), picture.width, picture.height,
-            )
-            + payload
-        )  # fmt: skip
+    def _full(self, picture: Picture) -> bytes:
+        box = (0, 0, picture.width, picture.height)
+        return _head(FULL, self.number, picture, box) + encode(picture.i420, self._quality)
+
+    def _roi(self, picture: Picture) -> bytes:
+        box = picture.box
+        if box is None:
+            return _head(ROI, self.number, picture, None)
+        if self._plate is None:
+            self._plate = self._open(picture.avatar)
+        plate = self._plate.frame(picture.plate, picture.width, picture.height)
+        part, wanted = part_of(picture.i420, plate, box)
+        jpeg = simplejpeg.encode_jpeg_yuv_planes(*flattened(part, wanted), self._quality - ROI_QUALITY_STEP)
+        return _head(ROI, self.number, picture, box) + packed(wanted) + bytes(jpeg)
 
     def _current_label(self, picture: Picture) -> bytes:
         patch = crop(picture.i420, *picture.label) if picture.label else np.empty(0, np.uint8)
@@ -124,8 +132,16 @@ class Encoder:
             same = float(cv2.norm(patch, self._patch, cv2.NORM_L1)) / patch.size < LABEL_CHANGED
         if not same:
             self._label, self._patch = picture.label, patch
-            self._label_message = self._message(LABEL, picture, picture.label)
+            payload = encode(patch, self._quality) if picture.label else b""
+            self._label_message = _head(LABEL, self.number, picture, picture.label) + payload
         return self._label_message
+
+
+def _head(kind: int, number: int, picture: Picture, box: Box | None) -> bytes:
+    return HEADER.pack(
+        kind, STATES[picture.state], number, picture.tick, picture.plate, picture.pts, picture.captured,
+        *(box or (0, 0, 0, 0)), picture.width, picture.height,
+    )  # fmt: skip
 
 
 def sound_message(sound: Sound) -> bytes:
@@ -153,12 +169,14 @@ class PreviewThread:
     sizes: smoothed bytes of a picture by mode, also for a mode that nobody watches.
     """
 
-    def __init__(self, quality: int, deliver: Callable[[Preview | bytes], None]) -> None:
+    def __init__(
+        self, quality: int, plates: Callable[[str], PlateFrames], deliver: Callable[[Preview | bytes], None]
+    ) -> None:
         self.outlet = Outlet("preview", pictures=1, sounds=50)
         self.modes: frozenset[str] = frozenset()
         self.driver: tuple[Pixels, int] | None = None
         self.sizes: dict[str, float] = {}
-        self.encoder = Encoder(quality)
+        self.encoder = Encoder(quality, plates)
         self._deliver = deliver
         self._stopping = False
         self._sampled = self._driver_sent = 0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
+from services.gateway.blocks import PlateFrames
 from services.gateway.director import Director
 from services.gateway.journal import Journal
 from services.gateway.preview import Preview, PreviewThread
@@ -19,6 +20,8 @@ from services.gateway.record import Recorder
 from services.gateway.remote import RemoteDriver
 from services.gateway.viewers import Audience
 from services.gateway.watch import Watch
+from shared.avatar import NAME
+from shared.avatar_build import avatars_folder
 from shared.clock import US, now
 from shared.loop import Loop
 from shared.settings import Settings
@@ -41,7 +44,7 @@ class Gateway:
         self.watch = Watch(self.journal, self.feed)
         self.recorder = Recorder(settings, self.journal)
         self.audience = Audience(self._watched)
-        self.preview = PreviewThread(settings.preview_quality, self._deliver)
+        self.preview = PreviewThread(settings.preview_quality, self._plate, self._deliver)
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet]
         self.remote = RemoteDriver(settings)
         self.builds: dict[str, dict[str, object]] = {}  # avatars being built, by name: stage and share done
@@ -143,6 +146,10 @@ class Gateway:
                     meter.drops[f"{outlet.name} {kind}"] = count
         for reason, count in self.remote.drops.items():
             meter.drops[reason] = count
+
+    def _plate(self, avatar: str) -> PlateFrames:
+        # The name comes from a message: one that could not name an avatar must not become a path.
+        return PlateFrames(avatars_folder(self.settings.home) / (avatar if NAME.fullmatch(avatar) else "-"))
 
     def _watched(self, modes: frozenset[str]) -> None:
         self.preview.modes = modes

@@ -26,7 +26,8 @@ export class Api {
     }
     if (answer.ok) return answer;
     const words = await answer.json().catch(() => ({}));
-    throw new Error(words.detail ?? `The studio refused this (${answer.status}).`);
+    const error = new Error(words.detail ?? `The studio refused this (${answer.status}).`);
+    throw Object.assign(error, { status: answer.status });
   }
 
   /** Change the scene. @param {object} changes */

@@ -20,6 +20,8 @@ import { ProgramSound } from "./sound.js";
 import { Stage } from "./stage.js";
 import { forgetToken, keepToken, takeToken } from "./token.js";
 
+const RETRY = 500;
+
 /** @type {any} */
 let state = null;
 const current = () => state;
@@ -44,7 +46,10 @@ async function open(token) {
       draw(true);
     },
     down: (event) => {
-      if (event.code === BAD_TOKEN) askForToken("This token is not valid any more.");
+      if (event.code === BAD_TOKEN) {
+        forgetToken();
+        askForToken("This token is not valid any more.");
+      }
       draw(false);
     },
   });
@@ -61,7 +66,6 @@ async function open(token) {
 
 /** @param {string} reason */
 function askForToken(reason) {
-  forgetToken();
   byId("console").hidden = true;
   byId("token-form").hidden = false;
   write(byId("token-error"), reason);
@@ -79,5 +83,16 @@ byId("token-form").addEventListener("submit", async (event) => {
 });
 
 const token = takeToken();
-if (token) open(token).catch((error) => askForToken(error.message));
+if (token) start();
 else askForToken("");
+
+/** A studio that is still starting is asked again; only a wrong token is asked for. */
+async function start() {
+  try {
+    await open(token);
+  } catch (error) {
+    if (error.status === 401) forgetToken();
+    if (error.status) askForToken(error.message);
+    else setTimeout(start, RETRY);
+  }
+}

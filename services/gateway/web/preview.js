@@ -2,7 +2,7 @@
 
 import { keepOpen } from "./link.js";
 import { Plate } from "./plate.js";
-import { DRIVER, FULL, LABEL, ROI, SOUND, decode, parse } from "./wire.js";
+import { DRIVER, LABEL, ROI, SOUND, decode, parse } from "./wire.js";
 
 const PING_EVERY = 2000;
 const MODE_KEY = "persona-studio-mode";
@@ -80,16 +80,21 @@ export class Preview {
     }
   }
 
-  /** @param {ReturnType<typeof parse>} message */
+  /** Show a picture; acknowledge it as soon as there is room for the next, drawn or not.
+   * @param {ReturnType<typeof parse>} message */
   async show(message) {
+    let waiting = message.kind !== LABEL;
+    const acknowledge = () => {
+      if (waiting) this.say({ ack: 1 });
+      waiting = false;
+    };
     try {
-      await this.stage.show(message);
+      await this.stage.show(message, acknowledge);
       if (message.kind !== LABEL) this.shown = message.kind === ROI ? "roi" : "full";
     } catch {
       this.note = "A picture could not be decoded.";
     }
-    // Acknowledged whether it was drawn or not: what matters is that the page has room for the next.
-    if (message.kind === FULL || message.kind === ROI) this.say({ ack: 1 });
+    acknowledge();
   }
 
   /** Another avatar is on: fetch its plate, full pictures until it is here. */

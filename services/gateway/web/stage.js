@@ -1,7 +1,7 @@
 // The program on its canvas: pictures in order of ticks, either whole or plate, label and box.
 
 import { Plate } from "./plate.js";
-import { LABEL, ROI, decode } from "./wire.js";
+import { BLOCK, LABEL, ROI, blockBytes, decode } from "./wire.js";
 
 const WINDOW = 60_000; // milliseconds of latencies kept
 
@@ -45,8 +45,10 @@ export class Stage {
     this.plateNumber = number;
   }
 
-  /** Decode and draw one picture or label message. @param {ReturnType<typeof import("./wire.js").parse>} message */
-  async show(message) {
+  /** Decode and draw one picture or label message.
+   * @param {ReturnType<typeof import("./wire.js").parse>} message
+   * @param {() => void} decoded called once there is room for another picture */
+  async show(message, decoded) {
     if (message.kind === LABEL) {
       const bitmap = message.w ? decode(message.payload) : null;
       this.label = bitmap && { x: message.x, y: message.y, bitmap };
@@ -56,20 +58,42 @@ export class Stage {
     if (roi && (!this.plate || message.number !== this.plateNumber)) return;
     const label = this.label;
     const [picture, plate, patch] = await Promise.all([
-      message.payload.length ? decode(message.payload) : null,
+      message.w ? decode(roi ? message.payload.subarray(blockBytes(message)) : message.payload) : null,
       roi ? this.plate.frame(message.plate) : null,
       roi && label ? label.bitmap : null,
     ]);
+    decoded();
     await this.sound.waitFor(message.pts);
     if (message.number !== this.number || message.tick <= this.tick) return;
     this.tick = message.tick;
     this.resize(message.width, message.height);
     if (plate) this.context.drawImage(plate, 0, 0);
     if (patch) this.context.drawImage(patch, label.x, label.y);
-    if (picture) this.context.drawImage(picture, message.x, message.y);
+    if (picture && roi) this.drawBlocks(picture, message);
+    else if (picture) this.context.drawImage(picture, 0, 0);
     picture?.close();
     this.frames += 1;
     this.measure(message.captured);
+  }
+
+  /** Only the blocks that differ from the plate. @param {ImageBitmap} picture @param {any} message */
+  drawBlocks(picture, message) {
+    const columns = Math.ceil(message.w / BLOCK), rows = Math.ceil(message.h / BLOCK);
+    const wanted = (at) => (message.payload[at >> 3] >> (at & 7)) & 1;
+    this.context.save();
+    this.context.beginPath();
+    for (let row = 0; row < rows; row += 1) {
+      for (let column = 0; column < columns; column += 1) {
+        const begin = column;
+        while (column < columns && wanted(row * columns + column)) column += 1;
+        if (column > begin) {
+          this.context.rect(message.x + begin * BLOCK, message.y + row * BLOCK, (column - begin) * BLOCK, BLOCK);
+        }
+      }
+    }
+    this.context.clip();
+    this.context.drawImage(picture, message.x, message.y);
+    this.context.restore();
   }
 
   /** @param {number} width @param {number} height */

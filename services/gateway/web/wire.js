@@ -1,6 +1,8 @@
 // The preview's binary format; the table is in services/gateway/preview.py.
 
 export const FULL = 1, ROI = 2, LABEL = 3, SOUND = 4, DRIVER = 5;
+/** Side of the blocks a ROI picture leaves out where they look like the plate. */
+export const BLOCK = 16;
 const HEADER = 40;
 
 /**
@@ -28,4 +30,9 @@ export function parse(buffer) {
 /** @param {Uint8Array} payload @returns {Promise<ImageBitmap>} */
 export function decode(payload) {
   return createImageBitmap(new Blob([payload], { type: "image/jpeg" }));
+}
+
+/** Bytes of a ROI picture's block bits before its JPEG. @param {{w: number, h: number}} message @returns {number} */
+export function blockBytes({ w, h }) {
+  return Math.ceil((Math.ceil(w / BLOCK) * Math.ceil(h / BLOCK)) / 8);
 }
