@@ -21,8 +21,8 @@ Maps = list[NDArray[np.float32]]
 BEYOND = 0.34  # what is seen of an eye reaches this share of its opening beyond the tracked edge
 BEYOND_PX = 4.0  # and at least so many pixels
 DRAWN = 0.3  # closure at which the drawn lid has wholly taken over from the portrait's own
-LASH = 0.012  # thickness of a lash line in eye distances
-LASH_STRENGTH = 0.8
+LASH = 0.014  # thickness of a lash line in eye distances
+LASH_STRENGTH = 0.9
 
 
 @dataclass(slots=True)

@@ -27,7 +27,8 @@ RIM = 22.0  # pixels at the edge of the ROI that never move (4 % of 512, rounded
 SPACING = 22  # pixels between the points of the sheet
 # The sheet falls back from the oval to the depth of the head's centre within about so many eye distances: what is
 # seen of hair and skull against the background is about as deep as the ears.
-FALL = 0.30
+# Above the forehead hair stands forward, so there it takes longer.
+FALL, FALL_TOP = 0.30, 0.75
 BACK = 0.05  # eye distances behind the centre
 # The tracker flattens faces: with its own depth a turned portrait is measured as turned too little.
 DEPTH = 1.18
@@ -43,7 +44,7 @@ FOLLOW, SHIFT_LIMIT, SIZE_LIMIT = 0.8, 0.22, 0.05
 # Degrees a head turns away from the portrait at most: yaw, pitch and roll. A turned portrait turns back
 # towards the viewer less, for nobody knows its far cheek: at 35 degrees of yaw only so far.
 YAW_END, PITCH_END, ROLL_END = 32.0, 24.0, 28.0
-YAW_BACK, YAW_TURNED = 17.0, 35.0
+YAW_BACK, YAW_TURNED = 11.0, 35.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ def _sheet(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     share = 1.0 / np.maximum(near, 1.0) ** 3
     share /= share.sum(axis=1, keepdims=True)
     unit = face.eye_distance
-    fallen = 1.0 - np.exp(-away / (FALL * unit))
+    up = np.clip((face.points[10, 1] - grid[:, 1]) / (0.4 * unit) + 0.5, 0.0, 1.0)
+    fallen = 1.0 - np.exp(-away / ((FALL + (FALL_TOP - FALL) * up) * unit))
     edge = share @ oval[:, 2]
     depth = edge + fallen * np.maximum(head_centre(face)[2] + BACK * unit - edge, 0.0)
     return np.column_stack([grid, depth]), _follow(grid, face)

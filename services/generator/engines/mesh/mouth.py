@@ -15,7 +15,7 @@ SHOWS_TEETH = 0.05  # lip gap (eye distances) from which a portrait's own mouth 
 BRIGHT, TINT = 0.7, 0.9  # and how bright and how little redder than the skin it must be to be teeth
 # A synthetic row in eye distances (an outer eye distance is about 90 mm): the upper incisors reach this far
 # below the closed lip line, and this far above it.
-TEETH_DOWN, TEETH_UP = 0.032, 0.12
+TEETH_DOWN, TEETH_UP = 0.04, 0.12
 ROW = 1.2  # width of the row over that of the closed mouth: a smile shows more of it
 TEETH = np.array([0.98, 0.96, 0.90])  # of the skin's highlights, which carry the light's colour
 FLESH = np.array([0.55, 0.25, 0.24])  # tongue and gums, of the skin
@@ -161,7 +161,7 @@ def _own_teeth(roi: NDArray[np.uint8], face: Face, unit: float) -> _Canvas:
         np.arange(left, right) < upper[-2, 0]
     )
     alpha = np.maximum(cv2.GaussianBlur(inside, (0, 0), 1.2), (above * 255).astype(np.uint8)).astype(np.float32)
-    alpha = cv2.GaussianBlur(alpha, (0, 0), 0.8)[..., None] / 255.0
+    alpha = cv2.GaussianBlur(alpha, (0, 0), 1.6)[..., None] / 255.0
     return _Canvas(np.concatenate([grown * alpha, alpha * 255.0], axis=2).astype(np.uint8), (left, top))
 
 
@@ -181,14 +181,14 @@ def _drawn_teeth(roi: NDArray[np.uint8], face: Face, light: NDArray[np.float64],
     # incisors are longest in the middle and have faint gaps; canines a little longer again
     tooth = across * 10.0
     notch = np.abs(((tooth + 0.0) % 1.0) - 0.5) * 2.0
-    end = line + unit * (TEETH_DOWN * (1.0 - 0.55 * side**2) - 0.004 * notch**6)
+    end = line + unit * (TEETH_DOWN * (1.0 - 1.2 * side**2) - 0.004 * notch**6)
     start = line - unit * TEETH_UP
     soft = 0.012 * unit
     alpha = _ramp((end[None, :] - ys) / soft) * _ramp((ys - start[None, :]) / soft) * _ramp((0.86 - side) / 0.2)[None, :]
-    form = (1.0 - 0.5 * side**2)[None, :] * (1.0 - 0.06 * notch**8)[None, :]
-    fade = 0.72 + 0.28 * _ramp((ys - line[None, :] + 0.06 * unit) / (0.09 * unit))
+    form = (1.0 - 0.45 * side**2)[None, :] * (1.0 - 0.06 * notch**8)[None, :]
+    fade = 0.84 + 0.16 * _ramp((ys - line[None, :] + 0.06 * unit) / (0.09 * unit))
     grey = np.full(3, light.max())  # skin is redder than the light that falls on it
-    white = np.clip((0.5 * light + 0.5 * grey) * TEETH, 0, 245) * 0.9
+    white = np.clip((0.55 * light + 0.45 * grey) * TEETH, 0, 240)
     colour = (form * fade)[..., None] * white
     return _Canvas(
         np.concatenate([colour * alpha[..., None], alpha[..., None] * 255.0], axis=2).clip(0, 255).astype(np.uint8),
