@@ -76,7 +76,7 @@ class _Reader:
         self._size += end - start
         limit = self.limits[self._name]
         if self._size > limit:
-            raise HTTPException(413, f"'{self._name}' is larger than {_size(limit)}; send a smaller one.")
+            raise _too_large(f"'{self._name}'", limit)
         if self._file:
             self._file.write(data[start:end])
         else:
@@ -111,7 +111,7 @@ async def received(request: Request, home: Path, limits: dict[str, int]) -> Asyn
     most = sum(limits.values()) + MAX_HEADS
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > most:
-        raise HTTPException(413, f"The upload is larger than {_size(most)}; send a smaller one.")
+        raise _too_large("The upload", most)
     folder = _incoming(home)
     reader = _Reader(folder, limits)
     try:
@@ -134,7 +134,7 @@ async def _read(request: Request, boundary: bytes, reader: _Reader, most: int) -
         async for chunk in request.stream():
             taken += len(chunk)
             if taken > most:
-                raise HTTPException(413, f"The upload is larger than {_size(most)}; send a smaller one.")
+                raise _too_large("The upload", most)
             parser.write(chunk)
     except FormParserError:
         raise HTTPException(400, "The form is damaged; send it again.") from None
@@ -148,6 +148,11 @@ def _incoming(home: Path) -> Path:
         return Path(tempfile.mkdtemp(prefix=".incoming-", dir=home))
     except OSError as error:
         raise HTTPException(507, f"The studio's home cannot be written ({error.strerror}).") from None
+
+
+def _too_large(what: str, limit: int) -> HTTPException:
+    # Closing the connection is what makes the sender stop.
+    return HTTPException(413, f"{what} is larger than {_size(limit)}; send a smaller one.", {"connection": "close"})
 
 
 def _size(count: int) -> str:
