@@ -37,7 +37,7 @@ class FaceFinder:
     _missed: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        from mediapipe.python.solutions import face_detection  # type: ignore[import-untyped]
+        from mediapipe.python.solutions import face_detection
 
         self._close_up = FaceTracker(still=True, max_faces=1)
         self._detector = face_detection.FaceDetection(model_selection=1, min_detection_confidence=MIN_SCORE)

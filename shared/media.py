@@ -1,11 +1,12 @@
 """Reading pictures, video and sound that users bring: bounded, never half, one sentence when it fails."""
 
+import io
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import av
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 
 from shared.errors import StudioError
 from shared.mp4 import SOUND_RATE, Mp4Writer
+
+if TYPE_CHECKING:  # Pillow is imported where it is used only: live services have no need of it
+    from PIL import Image
 
 __all__ = ["SOUND_RATE", "Mp4Writer", "VideoReader", "open_container", "read_image", "read_sound"]
 
@@ -72,10 +76,9 @@ def read_image(path: Path) -> Picture:
         raise StudioError(f"{name} is truncated or damaged ({_short(error)}); save it again and retry.") from None
 
 
-def _to_rgb(image: object) -> Picture:
+def _to_rgb(image: "Image.Image") -> Picture:
     from PIL import Image
 
-    assert isinstance(image, Image.Image)
     if image.mode.startswith("I"):  # 16 bit grey: Pillow would clip it instead of scaling
         grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
@@ -87,13 +90,10 @@ def _to_rgb(image: object) -> Picture:
     return np.array(image.convert("RGB"), np.uint8)
 
 
-def _in_srgb(image: object) -> object:  # typed loosely: Pillow is imported where it is used only
+def _in_srgb(image: "Image.Image") -> "Image.Image":
     """Phones save Display P3; taken as sRGB its skin would be pale."""
-    import io
+    from PIL import ImageCms
 
-    from PIL import Image, ImageCms
-
-    assert isinstance(image, Image.Image)
     profile = image.info.get("icc_profile")
     if not profile or image.mode not in ("RGB", "RGBA"):
         return image
@@ -208,10 +208,9 @@ class VideoReader:
         start: int | None = None
         last = -1
         step = int(1_000_000 / self.fps)
-        for frame in (*([first] if first is not None else []),):
-            start = _pts(frame) or 0
-            last = 0
-            yield 0, self._rgb(frame)
+        if first is not None:
+            start, last = _pts(first) or 0, 0
+            yield 0, self._rgb(first)
         for frame in self._frames:
             pts = _pts(frame)
             start = start if start is not None else (pts or 0)
@@ -223,7 +222,7 @@ class VideoReader:
         width, height = self._size
         same = (frame.width, frame.height) == self._size
         how = av.video.reformatter.Interpolation.BILINEAR if same else av.video.reformatter.Interpolation.AREA
-        rgb = frame.reformat(width, height, "rgb24", interpolation=how).to_ndarray()
+        rgb = np.asarray(frame.reformat(width, height, "rgb24", interpolation=how).to_ndarray(), np.uint8)
         turns = _turns(frame)
         return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 
@@ -262,13 +261,13 @@ def read_sound(source: Source) -> Iterator[tuple[int, NDArray[np.int16]]]:
         try:
             for frame in container.decode(container.streams.audio[0]):
                 for block in resampler.resample(frame):
-                    samples = block.to_ndarray().reshape(-1)
+                    samples = np.asarray(block.to_ndarray().reshape(-1), np.int16)
                     pts = _pts(block)
                     next_pts = next_pts if pts is None else pts - origin
                     yield next_pts, samples
                     next_pts += len(samples) * 1_000_000 // SOUND_RATE
             for block in resampler.resample(None):
-                yield next_pts, block.to_ndarray().reshape(-1)
+                yield next_pts, np.asarray(block.to_ndarray().reshape(-1), np.int16)
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:

@@ -197,7 +197,7 @@ class Mp4Writer:
             self.abort()
 
 
-def _sentence(path: Path, error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
+def _sentence(path: Path, error: Exception) -> str:
+    if getattr(error, "errno", None) == errno.ENOSPC:
         return f"The disk is full, so {path.name} could not be finished; free some space and try again."
-    return f"{path} cannot be written ({error.strerror or error}); choose another place."
+    return f"{path} cannot be written ({getattr(error, 'strerror', None) or error}); choose another place."

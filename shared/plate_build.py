@@ -7,6 +7,7 @@ picture or video whose face is tracked frame by frame.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from shared import similarity
 from shared.errors import StudioError
 from shared.face import OVAL, RIGID, Face
 from shared.face_finder import FaceFinder
-from shared.mask import body_mask
+from shared.mask import bound_mask
 from shared.media import VideoReader, read_image
 from shared.plate import save_index
 from shared.relight import landmark_colours, relight
@@ -88,7 +89,7 @@ def build_body_plate(
     lit = _relit(roi, roi_face, seen, lights)
     gains, offsets = transfer(measure_light(lit, roi_face), lights)
     _save(folder, seen.size, fps, seen.bytes, placements, gains, offsets)
-    mask = body_mask(shown, _plate_oval(seen.faces, placements))
+    mask = bound_mask(shown, _plate_oval(seen.faces, placements))
     kind = "image" if is_image else "video"
     return PlateMeasures(*seen.size, fps, len(seen.faces), kind, rest, tuple(notes)), lit, mask
 
@@ -240,8 +241,8 @@ def _save(
     fps: float,
     sizes: list[int],
     placements: NDArray[np.float64],
-    gains: NDArray[np.floating],
-    offsets: NDArray[np.floating],
+    gains: NDArray[np.floating[Any]],
+    offsets: NDArray[np.floating[Any]],
 ) -> None:
     save_index(
         folder,

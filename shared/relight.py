@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.face import OVAL, Face
-from shared.skin import RGB_TO_YUV, close_up, skin_mask
+from shared.skin import RGB_TO_YUV, close_up, lit, skin_mask
 
 Picture = NDArray[np.uint8]
 
@@ -48,7 +48,7 @@ def relight(
 ) -> Picture:
     """The ROI (S, S, 3) uint8 RGB in the plate's light.
 
-    own, plate: (468, 4), see `landmark_colours`. luma: mean of the plate's skin above black, 0 to 219.
+    own, plate: (468, 4), see `landmark_colours`. luma: mean of the plate's lit skin above black, 0 to 219 (see `shared.skin.Light`).
     """
     trust = (own[:, 3] * plate[:, 3]).astype(np.float64)
     if float(trust.sum()) < 1.0:
@@ -61,7 +61,8 @@ def relight(
     field = STRENGTH * _spread(face, roi.shape[0], local, trust)
     # What is trusted is not all of the skin: its mean brightness is set right once the shading is.
     skin = skin_mask(face.points[:, :2], roi.shape[1], roi.shape[0]) > 0
-    reached = float(np.mean((roi[skin] * whole * np.exp(field[skin])[:, None]) @ RGB_TO_YUV[0])) if skin.any() else luma
+    levels = (roi[skin] * whole * np.exp(field[skin])[:, None]) @ RGB_TO_YUV[0]
+    reached = float(levels[lit(levels)].mean()) if len(levels) else luma
     whole = whole * np.clip(luma / max(reached, 1.0), *WHOLE_RANGE)
     factor = np.exp(_fade(face, roi.shape[0])[..., None] * (field[..., None] + np.log(whole)))
     return np.rint(_knee(roi * factor)).astype(np.uint8)
@@ -70,7 +71,7 @@ def relight(
 def _knee(value: NDArray[np.float64]) -> NDArray[np.float64]:
     """Levels above KNEE bent towards 255 instead of cut off, or bright cheeks would turn into flat patches."""
     room = 255.0 - KNEE
-    return np.where(value > KNEE, KNEE + room * np.tanh((value - KNEE) / room), value)
+    return np.asarray(np.where(value > KNEE, KNEE + room * np.tanh((value - KNEE) / room), value), np.float64)
 
 
 def _facing(face: Face) -> NDArray[np.float64]:
@@ -78,7 +79,7 @@ def _facing(face: Face) -> NDArray[np.float64]:
     points = face.points[:SURFACE].astype(np.float64)
     away = points - (points.mean(axis=0) + face.rotation[:, 2] * 0.6 * face.eye_distance)
     away /= np.linalg.norm(away, axis=1, keepdims=True)
-    return np.clip(-away[:, 2] * 1.6, 0.05, 1.0)
+    return np.asarray(np.clip(-away[:, 2] * 1.6, 0.05, 1.0), np.float64)
 
 
 def _spread(face: Face, side: int, values: NDArray[np.float64], trust: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -88,7 +89,7 @@ def _spread(face: Face, side: int, values: NDArray[np.float64], trust: NDArray[n
     splat = np.zeros((small, small, 2))
     at = np.clip((face.points[:SURFACE, :2] / step).astype(int), 0, small - 1)
     np.add.at(splat, (at[:, 1], at[:, 0]), np.column_stack([values * trust, trust]))
-    splat = cv2.GaussianBlur(splat, (0, 0), FIELD_SIGMA * face.size / step)
+    splat = np.asarray(cv2.GaussianBlur(splat, (0, 0), FIELD_SIGMA * face.size / step), np.float64)
     # Far from every landmark the field is none rather than a quotient of nothings.
     field = splat[..., 0] / np.maximum(splat[..., 1], 1e-3 * splat[..., 1].max())
     return np.asarray(cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC), np.float64)
@@ -96,7 +97,7 @@ def _spread(face: Face, side: int, values: NDArray[np.float64], trust: NDArray[n
 
 def _fade(face: Face, side: int) -> NDArray[np.float64]:
     outside = np.full((side, side), 255, np.uint8)
-    cv2.fillConvexPoly(outside, cv2.convexHull(np.rint(face.points[OVAL, :2]).astype(np.int32)), 0)
+    cv2.fillConvexPoly(outside, cv2.convexHull(np.rint(face.points[OVAL, :2]).astype(np.int32)), (0,))
     away = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / (FADE * face.size)
     t = np.clip(1.0 - away, 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t), np.float64)

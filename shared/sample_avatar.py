@@ -43,7 +43,8 @@ def sample_portrait() -> NDArray[np.uint8]:
     """(1024, 1024, 3) uint8 RGB: scikit-image's astronaut, enlarged."""
     from skimage.data import astronaut
 
-    large = cv2.resize(astronaut(), (SIDE, SIDE), interpolation=cv2.INTER_LANCZOS4)
+    small = np.asarray(astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    large = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LANCZOS4)
     blurred = cv2.GaussianBlur(large, (0, 0), 2.0)
     return np.asarray(cv2.addWeighted(large, 1 + SHARPEN, blurred, -SHARPEN, 0), np.uint8)
 

@@ -1,6 +1,7 @@
 """The light on a face: colour of its skin, and what turns one face's into another's."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ YUV_BASE = np.array([16.0, 128.0, 128.0])
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Mean and standard deviation of the skin's Y, U and V (limited-range BT.601), each (3,) float64."""
+    """Mean (of what is lit) and standard deviation of the skin's Y, U and V, limited-range BT.601, each (3,) float64."""
 
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
@@ -38,8 +39,7 @@ def measure_light(rgb: NDArray[np.uint8], face: Face) -> Light | None:
     if int(np.count_nonzero(mask)) < MIN_SKIN_PX:
         return None
     yuv = small[mask > 0].astype(np.float64) @ RGB_TO_YUV.T + YUV_BASE
-    kept = yuv[_not_extreme(yuv[:, 0])]
-    return Light(kept.mean(axis=0), kept.std(axis=0))
+    return Light(yuv[lit(yuv[:, 0])].mean(axis=0), yuv[lit(yuv[:, 0], 10)].std(axis=0))
 
 
 def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -60,22 +60,22 @@ def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.
     return np.asarray(small, np.uint8), points
 
 
-def skin_mask(points: NDArray[np.floating], width: int, height: int) -> NDArray[np.uint8]:
+def skin_mask(points: NDArray[np.floating[Any]], width: int, height: int) -> NDArray[np.uint8]:
     """(height, width) uint8, 255 on the skin of a face whose (478, 2) points are in pixels: its oval without a rim
     (hair, neck), eyes, brows and lips."""
     mask = np.zeros((height, width), np.uint8)
     centre = points[OVAL].mean(axis=0)
     oval = centre + (points[OVAL] - centre) * 0.85
-    cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(oval).astype(np.int32)), 255)
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(oval).astype(np.int32)), (255,))
     for corners in (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS):
         a, b = points[corners[0]], points[corners[1]]
         radius = float(np.linalg.norm(a - b))
         up = (points[10] - points[152]) / max(float(np.linalg.norm(points[10] - points[152])), 1e-6)
-        cv2.circle(mask, _pixel((a + b) / 2 + up * radius * 0.35), int(radius * 0.85), 0, -1)
+        cv2.circle(mask, _pixel((a + b) / 2 + up * radius * 0.35), int(radius * 0.85), (0,), -1)
     a, b = points[LIP_CORNERS[0]], points[LIP_CORNERS[1]]
     across = float(np.linalg.norm(a - b))
     angle = float(np.degrees(np.arctan2(b[1] - a[1], b[0] - a[0])))
-    cv2.ellipse(mask, _pixel((a + b) / 2), (int(across * 0.65), int(across * 0.45)), angle, 0, 360, 0, -1)
+    cv2.ellipse(mask, _pixel((a + b) / 2), (int(across * 0.65), int(across * 0.45)), angle, 0, 360, (0,), -1)
     return mask
 
 
@@ -111,12 +111,12 @@ def transfer(own: Light | None, plate: list[Light]) -> tuple[NDArray[np.float32]
     return gains, offsets
 
 
-def _not_extreme(luma: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Without the darkest and brightest tenth: nostrils, strands of hair, highlights."""
-    low, high = np.percentile(luma, (10, 90))
-    kept: NDArray[np.bool_] = (luma >= low) & (luma <= high)
-    return kept
+def lit(luma: NDArray[np.float64], darkest: float = 30.0) -> NDArray[np.bool_]:
+    """Which of the skin's pixels tell its colour: not the darkest so many per cent, which lie in shade or under hair, nor
+    the brightest tenth, which shine. A mean over the shaded half of a face would have the other half burnt out."""
+    low, high = np.percentile(luma, (darkest, 90))
+    return np.asarray((luma >= low) & (luma <= high), np.bool_)
 
 
-def _pixel(point: NDArray[np.floating]) -> tuple[int, int]:
+def _pixel(point: NDArray[np.floating[Any]]) -> tuple[int, int]:
     return int(round(float(point[0]))), int(round(float(point[1])))

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -40,8 +41,8 @@ class Blender:
         program: Picture,
         pixels: NDArray[np.uint8],
         placement: NDArray[np.float64],
-        gains: NDArray[np.floating] = AS_IT_IS[0],
-        offsets: NDArray[np.floating] = AS_IT_IS[1],
+        gains: NDArray[np.floating[Any]] = AS_IT_IS[0],
+        offsets: NDArray[np.floating[Any]] = AS_IT_IS[1],
         opacity: float = 1.0,
     ) -> Box:
         """Blend a ROI frame into an I420 picture, in place, and return the (x, y, w, h) that it touched.
@@ -162,8 +163,8 @@ def place(
     pixels: NDArray[np.uint8],
     mask: NDArray[np.uint8],
     placement: NDArray[np.float64],
-    gains: NDArray[np.floating] = AS_IT_IS[0],
-    offsets: NDArray[np.floating] = AS_IT_IS[1],
+    gains: NDArray[np.floating[Any]] = AS_IT_IS[0],
+    offsets: NDArray[np.floating[Any]] = AS_IT_IS[1],
     opacity: float = 1.0,
 ) -> Box:
     """`Blender.place` for a single picture."""

@@ -1,5 +1,7 @@
 """The fused loop under the compositor: an RGBA patch onto I420, colour-matched, in whole numbers."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ SHIFT = 14  # fixed point: 10 bits of four summed colours, 14 of fraction and a 
 OPAQUE = 256
 
 
-def coefficients(gains: NDArray[np.floating], offsets: NDArray[np.floating]) -> NDArray[np.int32]:
+def coefficients(gains: NDArray[np.floating[Any]], offsets: NDArray[np.floating[Any]]) -> NDArray[np.int32]:
     """(3, 4) int32 fixed-point rows that take (R, G, B, 1) to Y, U and V, the colour match folded in.
 
     gains, offsets: (3,), as a plate carries them: out = gain * (v - 128) + 128 + offset.
@@ -18,10 +20,10 @@ def coefficients(gains: NDArray[np.floating], offsets: NDArray[np.floating]) -> 
     gain = np.asarray(gains, np.float64)
     constant = gain * (YUV_BASE - 128.0) + 128.0 + np.asarray(offsets, np.float64)
     rows = np.column_stack([RGB_TO_YUV * gain[:, None], constant + 0.5])  # the half rounds
-    return np.rint(rows * (1 << SHIFT)).astype(np.int32)
+    return np.asarray(np.rint(rows * (1 << SHIFT)), np.int32)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def blend(
     luma: NDArray[np.uint8],
     chroma_u: NDArray[np.uint8],

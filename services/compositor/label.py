@@ -64,7 +64,7 @@ def render(text: str, tall: int) -> NDArray[np.uint8]:
     alpha = np.maximum(ground, ink)
     # Ink over the box, as a colour without its alpha.
     grey = np.divide(255.0 * ink, alpha, out=np.zeros_like(ink), where=alpha > 0).clip(0, 255)
-    return np.rint(np.dstack([grey, grey, grey, alpha])).astype(np.uint8)
+    return np.asarray(np.rint(np.dstack([grey, grey, grey, alpha])), np.uint8)
 
 
 def _even(value: float) -> int:

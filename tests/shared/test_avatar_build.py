@@ -14,13 +14,14 @@ from shared.avatar import ROI_SIZE, load_avatar
 from shared.avatar_build import add_avatar, list_avatars, remove_avatar
 from shared.colour import rgb_to_i420
 from shared.errors import StudioError
+from shared.face import OVAL
 from shared.face_finder import FaceFinder
-from shared.mask import body_mask, own_mask
+from shared.mask import body_mask, bound_mask, moving_matte, own_mask
 from shared.mp4 import Mp4Writer
 from shared.relight import landmark_colours, relight
 from shared.rest import turned
 from shared.sample_avatar import body_motion, sample_portrait
-from shared.skin import RGB_TO_YUV, YUV_BASE, measure_light, skin_mask
+from shared.skin import RGB_TO_YUV, YUV_BASE, lit, measure_light, skin_mask
 from tests.shared.test_media import jpeg, png_header, turn
 
 Picture = NDArray[np.uint8]
@@ -115,24 +116,43 @@ def test_the_body_mask_is_the_face_alone(sample_home: Path) -> None:
     assert mask[:40].max() == 0 and np.abs(np.diff(mask.astype(int), axis=0)).max() < 20, "soft"
 
 
+def test_a_moving_matte_follows_the_face_within_its_bound(sample_home: Path) -> None:
+    avatar = load_avatar(sample_home / "avatars" / "sample-video")
+    face, everywhere = avatar.face, np.full((ROI_SIZE, ROI_SIZE), 255, np.uint8)
+    still = moving_matte(face, everywhere)
+    assert np.abs(still.astype(int) - body_mask(face)).mean() < 2
+    moved = moving_matte(face.moved(np.array([[1.0, 0, 32], [0, 1, 12]])), everywhere)
+    assert np.abs(np.roll(still, (12, 32), (0, 1)).astype(int) - moved).mean() < 1
+    assert (moving_matte(face, avatar.mask) <= avatar.mask).all()
+
+
+def test_the_bound_ends_where_the_plates_face_ends(sample_home: Path) -> None:
+    face = load_avatar(sample_home / "avatars" / "sample-video").face
+    narrow = face.points[OVAL, :2].copy()
+    narrow[:, 0] = 256 + (narrow[:, 0] - 256) * 0.7
+    wide, slim = bound_mask(face, face.points[OVAL, :2]), bound_mask(face, narrow)
+    cheek = face.points[234, :2].astype(int) + (25, 0)
+    assert wide[cheek[1], cheek[0]] > 100 and slim[cheek[1], cheek[0]] == 0
+
+
 # Light
 
 
 def test_a_face_takes_the_colour_of_its_body(tmp_path: Path, portrait: Picture) -> None:
-    lit = in_light(portrait)
-    folder = add_avatar(tmp_path, "warm", save(tmp_path / "p.png", portrait), save(tmp_path / "b.png", lit), "mine")
+    warm = in_light(portrait)
+    folder = add_avatar(tmp_path, "warm", save(tmp_path / "p.png", portrait), save(tmp_path / "b.png", warm), "mine")
     avatar = load_avatar(folder)
     finder = FaceFinder()
-    face = finder.track(lit)
+    face = finder.track(warm)
     finder.close()
     assert face is not None
-    wanted = measure_light(lit, face)
+    wanted = measure_light(warm, face)
     shown = avatar.roi @ RGB_TO_YUV.T + YUV_BASE
     shown = (shown - 128) * avatar.plate.gains[0] + 128 + avatar.plate.offsets[0]
     skin = skin_mask(avatar.face.points[:, :2], ROI_SIZE, ROI_SIZE) > 0
     before = measure_light(cv2.warpAffine(portrait, avatar.portrait_to_roi, (ROI_SIZE, ROI_SIZE)), avatar.face)
     assert wanted is not None and before is not None
-    assert np.abs(shown[skin].mean(axis=0) - wanted.mean).max() < 5
+    assert np.abs(shown[skin][lit(shown[skin][:, 0])].mean(axis=0) - wanted.mean).max() < 3
     assert np.abs(before.mean - wanted.mean).max() > 30
     left, right = skin.copy(), skin.copy()
     left[:, 256:] = right[:, :256] = False

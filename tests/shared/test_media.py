@@ -170,7 +170,7 @@ def test_a_video_broken_in_the_middle_says_so_or_ends(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     path.write_bytes(data[: len(data) * 2 // 3])  # the index comes first, so that it opens
     shown = 0
-    with pytest.raises(StudioError, match="broken.mp4"), VideoReader(path) as reader:
+    with pytest.raises(StudioError, match=r"broken\.mp4"), VideoReader(path) as reader:
         for _ in reader:
             shown += 1
     assert shown < 60
