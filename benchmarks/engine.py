@@ -49,7 +49,8 @@ def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)
     """scikit-image's astronaut as an avatar without a plate: all that an engine looks at."""
     from skimage.data import astronaut
 
-    portrait = cv2.resize(astronaut(), None, fx=2.0, fy=2.0, interpolation=cv2.INTER_CUBIC)
+    small: Picture = astronaut()  # type: ignore[no-untyped-call]
+    portrait = np.asarray(cv2.resize(small, None, fx=2.0, fy=2.0, interpolation=cv2.INTER_CUBIC), np.uint8)
     tracker = FaceTracker(still=True)
     face = tracker.faces(portrait)[0]
     tracker.close()
@@ -67,7 +68,7 @@ def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)
     if not own_plate:
         mask[:] = 0
         hull = cv2.convexHull(face.points[:468, :2].copy())
-        cv2.fillConvexPoly(mask, hull.astype(np.int32), 255)
+        cv2.fillConvexPoly(mask, hull.astype(np.int32), (255,))
     return Avatar(
         name="sample",
         folder=Path("."),
@@ -191,10 +192,10 @@ def _signals(face: Face) -> tuple[float, ...]:
 
 def _references(roi: Picture) -> tuple[float, float]:
     axes = np.meshgrid(np.arange(ROI_SIZE, dtype=np.float32), np.arange(ROI_SIZE, dtype=np.float32))
-    shifted = [axis + np.float32(0.3) for axis in axes]
+    map_x, map_y = (np.asarray(axis + np.float32(0.3), np.float32) for axis in axes)
     target = np.empty_like(roi)
     return (
-        _median_ms(lambda: cv2.remap(roi, *shifted, cv2.INTER_LINEAR)),
+        _median_ms(lambda: cv2.remap(roi, map_x, map_y, cv2.INTER_LINEAR)),
         _median_ms(lambda: np.copyto(target, roi)),
     )
 

@@ -121,7 +121,7 @@ def gesture_at(seconds: float) -> Gesture:
     emphasis = sum(s.loud * _bump(t, s) for s in _SCRIPT if s.loud == 1.0)
     return Gesture(
         yaw=fade * float(6.5 * np.sin(2 * turn) + 3.0 * np.sin(5 * turn + 0.7) + 2.0 * np.sin(3 * turn + 2.0)),
-        pitch=fade * float(3.4 * np.sin(3 * turn + 0.5) + 2.2 * np.sin(7 * turn) + 1.8 * emphasis),
+        pitch=fade * float(4.4 * np.sin(3 * turn + 0.5) + 2.6 * np.sin(7 * turn) + 1.8 * emphasis),
         roll=fade * float(3.2 * np.sin(2 * turn + 1.9) + 1.2 * np.sin(5 * turn)),
         mouth=mouth,
         wide=float(np.clip(wide, -1.0, 1.0)),
@@ -279,5 +279,3 @@ def _smooth(value: float) -> float:
 def _smooth_all(value: NDArray[np.float64]) -> NDArray[np.float64]:
     t = np.clip(value, 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t))
-
-

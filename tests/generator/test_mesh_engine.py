@@ -20,7 +20,7 @@ def test_every_engine_loads_under_its_own_name() -> None:
 
 
 def test_an_unknown_engine_is_one_sentence_naming_those_there_are() -> None:
-    with pytest.raises(StudioError, match="no engine 'nonsense'.*mesh"):
+    with pytest.raises(StudioError, match=r"no engine 'nonsense'.*mesh"):
         load("nonsense")
 
 

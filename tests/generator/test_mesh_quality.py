@@ -16,9 +16,7 @@ STEP = 2  # every other frame of the script
 def test_every_signal_of_a_performance_comes_through() -> None:
     opened, face = session(), avatar().face
     faces = [perform(face, i / FPS) for i in range(0, round(SECONDS * FPS), STEP)]
-    pictures = [
-        opened.step(Driving(i * STEP * 1_000_000 // FPS, each, face))[0].pixels for i, each in enumerate(faces)
-    ]
+    pictures = [opened.step(Driving(i * STEP * 1_000_000 // FPS, each, face))[0].pixels for i, each in enumerate(faces)]
     for name, figures in follow(faces, pictures).items():
         assert figures["moves"], f"the script hardly moves {name}"
         assert figures["correlation"] >= 0.9, (name, figures)

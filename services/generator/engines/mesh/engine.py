@@ -64,5 +64,3 @@ class MeshSession:
 
     def _frame(self, pts: int, motion: Motion) -> list[RoiFrame]:
         return [RoiFrame(pts, self._picture.render(motion))]
-
-

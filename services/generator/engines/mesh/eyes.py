@@ -103,7 +103,10 @@ class Eyes:
         share = t * t * (3.0 - 2.0 * t)
         if share == 0.0:
             return
-        lid = cv2.remap(self._bare, maps[0][box], maps[1][box], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        lid = np.asarray(
+            cv2.remap(self._bare, maps[0][box], maps[1][box], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+            np.uint8,
+        )
         if ball is not None:
             blend(ball, cover, lid, 0, 0)
         lashes = _line_cover(ring[:9] - (left, top), width, height, LASH * self.unit * (0.8 + 0.6 * closure))
@@ -153,7 +156,7 @@ def _measure(
     ring = eye_ring(eye)
     edge = points[ring]
     line = np.zeros(roi.shape[:2], np.uint8)
-    cv2.polylines(line, [np.round(edge[1:8]).astype(np.int32)], False, 255, 5)
+    cv2.polylines(line, [np.round(edge[1:8]).astype(np.int32)], False, (255,), 5)
     pixels = roi[line > 0].astype(np.float64)
     dark = pixels[pixels.sum(axis=1) <= np.percentile(pixels.sum(axis=1), 20)]
     return _Eye(
@@ -174,7 +177,7 @@ def _grow_skin(picture: NDArray[np.uint8], edge: NDArray[np.float32], opening: f
     high = np.minimum(np.ceil(edge.max(axis=0)).astype(int) + pad, picture.shape[0])
     patch = picture[low[1] : high[1], low[0] : high[0]].astype(np.float32)
     hole = np.zeros(patch.shape[:2], np.uint8)
-    cv2.fillPoly(hole, [np.round(edge - low).astype(np.int32)], 255)
+    cv2.fillPoly(hole, [np.round(edge - low).astype(np.int32)], (255,))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(0.6 * beyond) + 1, 2 * round(beyond) + 1))
     inside = cv2.dilate(hole, kernel)[..., None] > 0
     if inside.all():
@@ -192,9 +195,8 @@ def _line_cover(line: NDArray[np.float32], width: int, height: int, thickness: f
     scale = 4
     cover = np.zeros((height * scale, width * scale), np.uint8)
     points = np.round(((line + 0.5) * scale - 0.5) * 16).astype(np.int32)
-    for index in range(len(points) - 1):
+    for index, (start, end) in enumerate(zip(points[:-1].tolist(), points[1:].tolist(), strict=True)):
         taper = 1.0 - 0.6 * abs(index - (len(points) - 2) / 2) / ((len(points) - 2) / 2)
-        cv2.line(cover, points[index].tolist(), points[index + 1].tolist(), 255,
-                 max(1, round(thickness * scale * taper)), cv2.LINE_AA, 4)
+        cv2.line(cover, start, end, (255,), max(1, round(thickness * scale * taper)), cv2.LINE_AA, 4)
     small = cv2.resize(cover, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.uint8)

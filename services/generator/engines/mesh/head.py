@@ -32,6 +32,8 @@ FALL, FALL_TOP = 0.30, 0.75
 BACK = 0.05  # eye distances behind the centre
 # The tracker flattens faces: with its own depth a turned portrait is measured as turned too little.
 DEPTH = 1.18
+# With that depth, a nod is measured as larger than the driver's.
+PITCH = 0.92
 # The sides of a face, deeper than this (eye distances, the head's centre being 0), are drawn flatter by this
 # factor: the portrait shows them as a narrow strip, which would be stretched into streaks.
 SIDE_DEPTH, SIDE_SLOPE = -0.40, 0.6
@@ -87,7 +89,7 @@ class HeadMesh:
         yaw, pitch, roll = (float(v) for v in motion.turn)
         return rotation(
             self._pose.yaw + _limited(self._rest[0] + yaw, *_yaw_range(self._pose.yaw)),
-            self._pose.pitch + _limited(self._rest[1] + pitch, -PITCH_END, PITCH_END),
+            self._pose.pitch + _limited(self._rest[1] + PITCH * pitch, -PITCH_END, PITCH_END),
             self._pose.roll + _limited(roll, -ROLL_END, ROLL_END),
         )
 
@@ -215,7 +217,7 @@ def _expressive(face: Face) -> NDArray[np.float32]:
     lids = local[[159, 386], 1].mean()
     brow_end = local[[105, 334], 1].mean()  # upper edge of the brows
     brows = _smoothstep((lids - local[:, 1]) / 0.12) * (1.0 - _smoothstep((brow_end - local[:, 1]) / 0.3)) * side
-    return np.stack([lower, np.maximum(lower, brows), lower], axis=1).astype(np.float32)
+    return np.asarray(np.stack([lower, np.maximum(lower, brows), lower], axis=1), np.float32)
 
 
 def _triangles(source: NDArray[np.float32]) -> NDArray[np.int32]:

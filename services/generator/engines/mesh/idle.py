@@ -1,6 +1,7 @@
 """The host waiting: blinks at irregular times, breath, a slowly wandering gaze; a pure function of time."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.generator.engines.mesh.motion import REST, Motion
 from shared.blink import blink_closure
@@ -32,7 +33,7 @@ def idle_motion(pts: int) -> Motion:
     )
 
 
-def _glance(t: float) -> np.ndarray:
+def _glance(t: float) -> NDArray[np.float64]:
     """(2,) gaze in eye distances: small quick steps between places, mostly near the viewer."""
     index = int(np.floor(t / GLANCE_S))
     here, last = (np.random.default_rng([7, max(i, 0)]).normal(0.0, (0.010, 0.004)) for i in (index, index - 1))

@@ -46,7 +46,7 @@ def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
     mediapipe's wheel, its edge drawn to the picture's by a guided filter (He et al., PAMI 2013)."""
     probability = _segment(roi)
     head = np.zeros(roi.shape[:2], np.uint8)
-    cv2.fillConvexPoly(head, cv2.convexHull(face.points[:468, :2].copy()).astype(np.int32), 255)
+    cv2.fillConvexPoly(head, cv2.convexHull(face.points[:468, :2].copy()).astype(np.int32), (255,))
     probability = np.maximum(probability, (head > 0).astype(np.float32))
     guided = cv2.ximgproc.guidedFilter(roi, probability, 8, 60.0)
     alpha = np.clip((guided - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
@@ -55,7 +55,7 @@ def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
 
 
 def _segment(roi: NDArray[np.uint8]) -> NDArray[np.float32]:
-    from mediapipe.python.solutions import selfie_segmentation  # type: ignore[import-untyped]
+    from mediapipe.python.solutions import selfie_segmentation
 
     model: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
     try:

@@ -5,6 +5,7 @@ the viewer, when the head looks straight at it), so that a large driver moves a 
 """
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +110,7 @@ def relative_motion(face: Face, neutral: Face) -> Motion:
 
 
 def scale_and_shift(
-    source: NDArray[np.floating], target: NDArray[np.floating], turn: NDArray[np.float64]
+    source: NDArray[np.floating[Any]], target: NDArray[np.floating[Any]], turn: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
     """Scale and (3,) shift that, with a given (3, 3) rotation, best take (N, 3) source to target."""
     a, b = source.astype(np.float64), target.astype(np.float64)
@@ -125,7 +126,7 @@ def head_centre(face: Face) -> NDArray[np.float64]:
     return np.asarray(ears + face.rotation[:, 2] * (0.15 * face.eye_distance))
 
 
-def lip_gaps(points: NDArray[np.floating]) -> NDArray[np.float64]:
+def lip_gaps(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """(9,) distance of the inner lips along head-space y, column by column, in the points' unit."""
     return np.asarray(points[INNER_LOWER[1:-1], 1] - points[INNER_UPPER[1:-1], 1], np.float64)
 

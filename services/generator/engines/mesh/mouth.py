@@ -2,6 +2,7 @@
 catches the face's light, and behind it a dark mouth with a tongue."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,11 +16,11 @@ SHOWS_TEETH = 0.05  # lip gap (eye distances) from which a portrait's own mouth 
 BRIGHT, TINT = 0.7, 0.9  # and how bright and how little redder than the skin it must be to be teeth
 # A synthetic row in eye distances (an outer eye distance is about 90 mm): the upper incisors reach this far
 # below the closed lip line, and this far above it.
-TEETH_DOWN, TEETH_UP = 0.04, 0.12
+TEETH_DOWN, TEETH_UP = 0.034, 0.12
 ROW = 1.2  # width of the row over that of the closed mouth: a smile shows more of it
 TEETH = np.array([0.98, 0.96, 0.90])  # of the skin's highlights, which carry the light's colour
-FLESH = np.array([0.55, 0.25, 0.24])  # tongue and gums, of the skin
-DARK = np.array([0.24, 0.10, 0.09])
+FLESH = np.array([0.50, 0.22, 0.21])  # tongue and gums, of the skin
+DARK = np.array([0.19, 0.08, 0.07])
 # The portrait's own closed lip line gives way to the interior while the lips part by this much.
 PART = (0.012, 0.05)
 
@@ -45,9 +46,7 @@ class Mouth:
         skin, light = _skin(roi, face)
         self._skin = skin
         self.own_teeth = self._rest_gap > SHOWS_TEETH and _are_teeth(roi, edge, skin)
-        self._canvas = (
-            _own_teeth(roi, face, self.unit) if self.own_teeth else _drawn_teeth(roi, face, light, self.unit)
-        )
+        self._canvas = _own_teeth(roi, face, self.unit) if self.own_teeth else _drawn_teeth(roi, face, light, self.unit)
 
     def draw(self, out: NDArray[np.uint8], vertices: NDArray[np.float32], rigid: NDArray[np.float32]) -> None:
         """Draw into out, (512, 512, 3) uint8, which already shows the portrait's own mouth stretched over
@@ -66,8 +65,8 @@ class Mouth:
         left, top = int(low[0]), int(low[1])
         cover = polygon_cover(ring, left, top, width, height)
         patch = self._interior(ring, rigid, left, top, width, height, cover)
-        cover = cv2.GaussianBlur(cover, (3, 3), 0)
-        blend(patch, np.asarray(cv2.convertScaleAbs(cover, alpha=share), np.uint8), out, left, top)
+        soft = cv2.convertScaleAbs(cv2.GaussianBlur(cover, (3, 3), 0), alpha=share)
+        blend(patch, np.asarray(soft, np.uint8), out, left, top)
 
     def _interior(
         self,
@@ -85,8 +84,8 @@ class Mouth:
         teeth = cv2.warpAffine(self._canvas.pixels, affine, (width, height), flags=cv2.INTER_LINEAR)
         depth = self._cavity(ring, left, top, width, height)
         # lips shade what lies behind them, most in the corners
-        lit = cv2.GaussianBlur(cover, (0, 0), 0.028 * self.unit).astype(np.float32) / 255.0
-        shade = np.clip(0.25 + 0.95 * lit, 0.0, 1.0)[..., None]
+        lit = cv2.GaussianBlur(cover, (0, 0), 0.036 * self.unit).astype(np.float32) / 255.0
+        shade = np.clip(0.05 + 1.15 * lit, 0.0, 1.0)[..., None]
         through = 1.0 - teeth[..., 3:].astype(np.float32) / 255.0
         inside = teeth[..., :3] + depth * through
         if self.own_teeth:  # photographed teeth carry their shade already
@@ -104,9 +103,7 @@ class Mouth:
         offset = (rigid - middle) @ along
         return np.asarray(rigid + np.outer(offset * wider, along), np.float32)
 
-    def _cavity(
-        self, ring: NDArray[np.float32], left: int, top: int, width: int, height: int
-    ) -> NDArray[np.float32]:
+    def _cavity(self, ring: NDArray[np.float32], left: int, top: int, width: int, height: int) -> NDArray[np.float32]:
         """(h, w, 3) float32: darkness, and the tongue resting on the lower jaw."""
         lower = ring[10:]
         floor = lower[np.argmax(lower @ self._down)]
@@ -125,7 +122,7 @@ def _skin(roi: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.float64], NDAr
     """(3,) the median skin round the mouth and cheeks, and its highlights."""
     cover = np.zeros(roi.shape[:2], np.uint8)
     for cheek in ((50, 36, 205, 187, 147, 123), (280, 266, 425, 411, 376, 352)):
-        cv2.fillConvexPoly(cover, cv2.convexHull(face.points[list(cheek), :2].copy()).astype(np.int32), 255)
+        cv2.fillConvexPoly(cover, cv2.convexHull(face.points[list(cheek), :2].copy()).astype(np.int32), (255,))
     pixels = roi[cover > 0].astype(np.float64)
     if len(pixels) < 20:
         pixels = roi.reshape(-1, 3).astype(np.float64)
@@ -135,7 +132,7 @@ def _skin(roi: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.float64], NDAr
 def _are_teeth(roi: NDArray[np.uint8], edge: NDArray[np.float32], skin: NDArray[np.float64]) -> bool:
     """Whether what the portrait shows between its lips is bright and no redder than its skin."""
     cover = np.zeros(roi.shape[:2], np.uint8)
-    cv2.fillPoly(cover, [np.round(edge).astype(np.int32)], 255)
+    cv2.fillPoly(cover, [np.round(edge).astype(np.int32)], (255,))
     inside = roi[cover > 0].astype(np.float64)
     if len(inside) == 0:
         return False
@@ -157,8 +154,10 @@ def _own_teeth(roi: NDArray[np.uint8], face: Face, unit: float) -> _Canvas:
     grown = cv2.inpaint(patch, hole, 3, cv2.INPAINT_TELEA)
     upper = face.points[INNER_UPPER, :2]
     line = np.interp(np.arange(left, right), upper[:, 0], upper[:, 1])
-    above = (np.arange(top, bottom)[:, None] < line[None, :] + 2.0) & (np.arange(left, right) > upper[1, 0]) & (
-        np.arange(left, right) < upper[-2, 0]
+    above = (
+        (np.arange(top, bottom)[:, None] < line[None, :] + 2.0)
+        & (np.arange(left, right) > upper[1, 0])
+        & (np.arange(left, right) < upper[-2, 0])
     )
     alpha = np.maximum(cv2.GaussianBlur(inside, (0, 0), 1.2), (above * 255).astype(np.uint8)).astype(np.float32)
     alpha = cv2.GaussianBlur(alpha, (0, 0), 1.6)[..., None] / 255.0
@@ -184,7 +183,9 @@ def _drawn_teeth(roi: NDArray[np.uint8], face: Face, light: NDArray[np.float64],
     end = line + unit * (TEETH_DOWN * (1.0 - 1.2 * side**2) - 0.004 * notch**6)
     start = line - unit * TEETH_UP
     soft = 0.012 * unit
-    alpha = _ramp((end[None, :] - ys) / soft) * _ramp((ys - start[None, :]) / soft) * _ramp((0.86 - side) / 0.2)[None, :]
+    alpha = (
+        _ramp((end[None, :] - ys) / soft) * _ramp((ys - start[None, :]) / soft) * _ramp((0.86 - side) / 0.2)[None, :]
+    )
     form = (1.0 - 0.45 * side**2)[None, :] * (1.0 - 0.06 * notch**8)[None, :]
     fade = 0.84 + 0.16 * _ramp((ys - line[None, :] + 0.06 * unit) / (0.09 * unit))
     grey = np.full(3, light.max())  # skin is redder than the light that falls on it
@@ -196,6 +197,6 @@ def _drawn_teeth(roi: NDArray[np.uint8], face: Face, light: NDArray[np.float64],
     )
 
 
-def _ramp(value: NDArray[np.floating]) -> NDArray[np.float64]:
+def _ramp(value: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     t = np.clip(value, 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t))

@@ -35,16 +35,17 @@ class Picture:
         self._depth.fill(FAR)
         for axis, identity in zip(self._map, self._identity, strict=True):
             np.copyto(axis, identity)
-        rasterise(moved.vertices, self._head.source, self._head.triangles, *self._map, self._depth)
-        person = cv2.remap(self._layers.person, *self._map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        map_x, map_y = self._map
+        rasterise(moved.vertices, self._head.source, self._head.triangles, map_x, map_y, self._depth)
+        person = cv2.remap(self._layers.person, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         out = np.empty((ROI_SIZE, ROI_SIZE, 3), np.uint8)
-        over(person, self._layers.background, out)
+        over(np.asarray(person, np.uint8), self._layers.background, out)
         self._eyes.draw(out, self._map, moved.vertices, moved.rigid, motion.gaze, motion.lids)
         self._mouth.draw(out, moved.vertices, moved.rigid)
         if self._own_plate:
             _keep_rim(out, self._roi)
             return out
-        mask = cv2.remap(self._mask, *self._map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+        mask = cv2.remap(self._mask, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return np.asarray(cv2.merge([*cv2.split(out), mask]), np.uint8)
 
 

@@ -53,7 +53,7 @@ def mouth_ring() -> NDArray[np.int64]:
 
 def skin_triangles() -> NDArray[np.int32]:
     """(M, 3) triangles of the skin: a disc with holes at the eyes and the mouth."""
-    from mediapipe.python.solutions.face_mesh_connections import (  # type: ignore[import-untyped]
+    from mediapipe.python.solutions.face_mesh_connections import (
         FACEMESH_TESSELATION,
     )
 
@@ -111,5 +111,3 @@ def oriented(triangles: NDArray[np.int32], xy: NDArray[np.float32]) -> NDArray[n
     corner = xy[result]
     area = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
     return result if area.sum() > 0 else np.ascontiguousarray(result[:, ::-1])
-
-

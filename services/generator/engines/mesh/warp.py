@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 FAR = np.float32(1e9)
 
 
-@njit(cache=True, fastmath=True)  # type: ignore[misc]
+@njit(cache=True, fastmath=True)
 def rasterise(
     moved: NDArray[np.float32],
     source: NDArray[np.float32],
@@ -73,10 +73,8 @@ def rasterise(
                     map_y[y, x] = v0 + vx * dx + vy * dy
 
 
-@njit(cache=True)  # type: ignore[misc]
-def over(
-    person: NDArray[np.uint8], background: NDArray[np.uint8], out: NDArray[np.uint8]
-) -> None:
+@njit(cache=True)
+def over(person: NDArray[np.uint8], background: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     """Put the person over the background: (H, W, 4) uint8 premultiplied RGBA over (H, W, 3) into out."""
     height, width = background.shape[:2]
     for y in range(height):
@@ -92,10 +90,8 @@ def over(
                     out[y, x, c] = min(value, 255)
 
 
-@njit(cache=True)  # type: ignore[misc]
-def blend(
-    patch: NDArray[np.uint8], cover: NDArray[np.uint8], out: NDArray[np.uint8], left: int, top: int
-) -> None:
+@njit(cache=True)
+def blend(patch: NDArray[np.uint8], cover: NDArray[np.uint8], out: NDArray[np.uint8], left: int, top: int) -> None:
     """Lay an (h, w, 3) uint8 patch over out at (left, top), as far as cover (h, w) uint8 says."""
     height, width = cover.shape
     for y in range(height):
@@ -113,5 +109,5 @@ def polygon_cover(ring: NDArray[np.float32], left: int, top: int, width: int, he
     scale = 4  # drawn larger and averaged down: OpenCV's own anti-aliasing is a pixel too fat
     cover = np.zeros((height * scale, width * scale), np.uint8)
     corner = (ring - (left, top) + 0.5) * scale - 0.5
-    cv2.fillPoly(cover, [np.round(corner * 16).astype(np.int32)], 255, shift=4)
+    cv2.fillPoly(cover, [np.round(corner * 16).astype(np.int32)], (255,), shift=4)
     return np.asarray(cv2.resize(cover, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
