@@ -1,9 +1,13 @@
 """What several tests share: a home with the sample avatars, built once."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from services.renderer.sample_driver import ensure_sample_driver
 from shared.sample_avatar import ensure_sample_avatars
 
 
@@ -13,3 +17,19 @@ def sample_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     ensure_sample_avatars(home)
     return home
+
+
+@pytest.fixture(scope="session")
+def live_home(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with all that a first run makes: sample avatars and sample driver."""
+    home = tmp_path_factory.mktemp("live") / "home"
+    shutil.copytree(sample_home, home)
+    ensure_sample_driver(home)
+    return home
+
+
+@pytest.fixture
+def run_root() -> Iterator[Path]:
+    """A folder for sockets; ipc paths must be short."""
+    with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
+        yield Path(folder) / "run"

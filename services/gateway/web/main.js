@@ -58,6 +58,7 @@ async function open(token) {
   // What tests and the curious may ask of this page.
   window.studio = {
     latency: () => stage.latency(),
+    forget: () => { stage.latencies.length = 0; },
     frames: () => stage.frames,
     tick: () => stage.tick,
     shown: () => preview.shown,
