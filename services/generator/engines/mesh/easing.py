@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from services.generator.engine import Driving
 from services.generator.engines.mesh.idle import idle_motion
-from services.generator.engines.mesh.motion import REST, Motion, relative_motion
+from services.generator.engines.mesh.motion import REST, Motion, Neutral, relative_motion
+from shared.face import Face
 
 INTO_IDLE_US, OUT_OF_IDLE_US, NEW_NEUTRAL_US = 400_000, 300_000, 300_000
 
@@ -22,7 +23,7 @@ class Easing:
         self._offset = np.zeros_like(self._shown)
         self._since, self._duration = 0, 0
         self._idle, self._fresh = False, True
-        self._neutral: NDArray[np.float32] | None = None
+        self._neutral: Neutral | None = None
 
     @property
     def motion(self) -> Motion:
@@ -33,11 +34,11 @@ class Easing:
         """The motion for a driving frame."""
         switch = OUT_OF_IDLE_US if self._idle else 0
         if driving.face is not None and driving.neutral is not None:
-            self._driven = relative_motion(driving.face, driving.neutral).flat()
-            points = driving.neutral.points
-            if self._neutral is not None and not np.array_equal(points, self._neutral):
-                switch = max(switch, NEW_NEUTRAL_US)
-            self._neutral = points.copy()
+            if self._neutral is None or not np.array_equal(driving.neutral.points, self._neutral.points):
+                if self._neutral is not None:
+                    switch = max(switch, NEW_NEUTRAL_US)
+                self._neutral = Neutral(Face(driving.neutral.points.copy()))
+            self._driven = relative_motion(driving.face, self._neutral).flat()
         self._idle = False
         return self._show(self._driven, driving.pts, switch)
 
@@ -55,7 +56,7 @@ class Easing:
             "offset": self._offset.copy(),
             "times": np.array([self._since, self._duration], np.int64),
             "flags": np.array([self._idle, self._fresh]),
-            "neutral": np.zeros((0, 3), np.float32) if self._neutral is None else self._neutral.copy(),
+            "neutral": (np.zeros((0, 3), np.float32) if self._neutral is None else self._neutral.points.copy()),
         }
 
     @classmethod
@@ -68,7 +69,7 @@ class Easing:
         easing._since, easing._duration = (int(v) for v in state["times"])
         easing._idle, easing._fresh = (bool(v) for v in state["flags"])
         neutral = np.asarray(state["neutral"], np.float32)
-        easing._neutral = neutral if len(neutral) else None
+        easing._neutral = Neutral(Face(neutral)) if len(neutral) else None
         return easing
 
     def _show(self, target: NDArray[np.float32], pts: int, switch: int) -> Motion:

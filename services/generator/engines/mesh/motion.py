@@ -18,7 +18,7 @@ from services.generator.engines.mesh.topology import (
     SURFACE,
     UPPER_LIDS,
 )
-from shared.face import LEFT_IRIS, RIGHT_IRIS, RIGID, Face
+from shared.face import LEFT_IRIS, RIGHT_IRIS, RIGID, Face, pose_of
 
 # A lip gap this small (eye distances) is a closed mouth within the tracker's noise. A driver whose neutral
 # gap is below it closes the portrait's lips only as far as the gap falls below it.
@@ -82,30 +82,45 @@ REST = Motion(
 )
 
 
-def relative_motion(face: Face, neutral: Face) -> Motion:
+class Neutral:
+    """A driver's face at rest, and what is measured of it once and not for every frame."""
+
+    def __init__(self, face: Face) -> None:
+        self.points = face.points
+        self.unit = face.eye_distance
+        self.home = face.rotation
+        self.pose = np.array(pose_of(self.home))
+        self.rigid = face.points[RIGID].astype(np.float64)
+        self.centre = head_centre(face)
+        self.base = face.points.astype(np.float64) @ self.home / self.unit
+        self.gaps = lip_gaps(self.base)
+        self.gap = float(self.gaps[MIDDLE].mean())
+        self.openings = np.array([max(_opening(self.base, eye), 1e-3) for eye in (0, 1)])
+        self.gaze = _gaze(self.base)
+
+
+def relative_motion(face: Face, neutral: Face | Neutral) -> Motion:
     """What takes `neutral` to `face`, both of one person in one picture."""
-    unit = neutral.eye_distance
-    home = neutral.rotation
-    turn = face.rotation @ home.T
-    scale, move = scale_and_shift(neutral.points[RIGID], face.points[RIGID], turn)
-    # the pose that everyone measures, not the fit's: the output is compared by it
-    pose, rest = np.array(face.pose), np.array(neutral.pose)
-    delta = (pose - rest + 180.0) % 360.0 - 180.0
-    centre = head_centre(neutral)
-    shift = (scale * turn @ centre + move - centre)[:2] / unit
+    rest = neutral if isinstance(neutral, Neutral) else Neutral(neutral)
+    rotation = face.rotation
+    turn = rotation @ rest.home.T
+    scale, move = scale_and_shift(rest.rigid, face.points[RIGID], turn)
+    # the pose that everyone measures, not a fit's: the output is compared by it
+    pose = np.array(pose_of(rotation))
+    delta = (pose - rest.pose + 180.0) % 360.0 - 180.0
+    shift = (scale * turn @ rest.centre + move - rest.centre)[:2] / rest.unit
     # the face with its head movement undone, in the neutral's head space
-    still = ((face.points.astype(np.float64) - move) @ turn / scale) @ home / unit
-    base = neutral.points.astype(np.float64) @ home / unit
-    gaps, rest_gaps = lip_gaps(still), lip_gaps(base)
-    gap, rest_gap = float(gaps[MIDDLE].mean()), float(rest_gaps[MIDDLE].mean())
+    still = (face.points - move) @ (turn @ rest.home / (scale * rest.unit))
+    gaps = lip_gaps(still)
+    closing = rest.gap - float(gaps[MIDDLE].mean())
     return Motion(
         turn=delta.astype(np.float32),
         shift=np.array([shift[0], shift[1], np.log(scale)], np.float32),
-        lids=_lid_ratios(still, base, float(pose[0])),
-        gaze=(_gaze(still) - _gaze(base)).astype(np.float32),
-        lips=np.maximum(gaps - rest_gaps, 0.0).astype(np.float32),
-        seal=np.array([np.clip(1.0 - (rest_gap - gap) / max(rest_gap, CLOSED_GAP), 0.0, 1.0)], np.float32),
-        skin=(still - base)[:SURFACE].astype(np.float32),
+        lids=_lid_ratios(still, rest, float(pose[0])),
+        gaze=(_gaze(still) - rest.gaze).astype(np.float32),
+        lips=np.maximum(gaps - rest.gaps, 0.0).astype(np.float32),
+        seal=np.array([np.clip(1.0 - closing / max(rest.gap, CLOSED_GAP), 0.0, 1.0)], np.float32),
+        skin=(still - rest.base)[:SURFACE].astype(np.float32),
     )
 
 
@@ -116,7 +131,7 @@ def scale_and_shift(
     a, b = source.astype(np.float64), target.astype(np.float64)
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
     turned = (a - mean_a) @ turn.T
-    scale = float((turned * (b - mean_b)).sum() / (turned * turned).sum())
+    scale = max(float((turned * (b - mean_b)).sum() / (turned * turned).sum()), 1e-3)
     return scale, mean_b - scale * turn @ mean_a
 
 
@@ -131,14 +146,14 @@ def lip_gaps(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return np.asarray(points[INNER_LOWER[1:-1], 1] - points[INNER_UPPER[1:-1], 1], np.float64)
 
 
-def _lid_ratios(still: NDArray[np.float64], base: NDArray[np.float64], yaw: float) -> NDArray[np.float32]:
-    ratios = np.array([_opening(still, eye) / max(_opening(base, eye), 1e-3) for eye in (0, 1)])
+def _lid_ratios(still: NDArray[np.float64], rest: Neutral, yaw: float) -> NDArray[np.float32]:
+    ratios = np.array([_opening(still, eye) for eye in (0, 1)]) / rest.openings
     # yaw > 0 turns towards the picture's right, which hides the left eye
     low, high = NEAR_EYE_YAW
     trust = np.clip((abs(yaw) - low) / (high - low), 0.0, 1.0)
     near, far = (0, 1) if yaw > 0 else (1, 0)
     ratios[far] += trust * (ratios[near] - ratios[far])
-    return ratios.astype(np.float32)
+    return np.asarray(ratios, np.float32)
 
 
 def _opening(points: NDArray[np.float64], eye: int) -> float:

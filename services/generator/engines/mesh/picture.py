@@ -12,6 +12,8 @@ from services.generator.engines.mesh.mouth import Mouth
 from services.generator.engines.mesh.warp import FAR, over, rasterise
 from shared.avatar import ROI_SIZE, Avatar
 
+INNER = slice(int(RIM), ROI_SIZE - int(RIM))
+
 
 class Picture:
     """Everything measured from the portrait once, and `render`."""
@@ -25,32 +27,22 @@ class Picture:
         self._eyes = Eyes(avatar.roi, avatar.face)
         self._mouth = Mouth(avatar.roi, avatar.face)
         ticks = np.arange(ROI_SIZE, dtype=np.float32)
-        self._identity = np.meshgrid(ticks, ticks)
-        self._map = [axis.copy() for axis in self._identity]
+        self._map = np.meshgrid(ticks, ticks)  # every pixel is written anew by `rasterise`, see `head`
         self._depth = np.empty((ROI_SIZE, ROI_SIZE), np.float32)
 
     def render(self, motion: Motion) -> NDArray[np.uint8]:
         """(512, 512, 3) uint8 RGB on the portrait's own plate, else (512, 512, 4) with the face's matte."""
         moved = self._head.move(motion)
         self._depth.fill(FAR)
-        for axis, identity in zip(self._map, self._identity, strict=True):
-            np.copyto(axis, identity)
         map_x, map_y = self._map
         rasterise(moved.vertices, self._head.source, self._head.triangles, map_x, map_y, self._depth)
-        person = cv2.remap(self._layers.person, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        out = np.empty((ROI_SIZE, ROI_SIZE, 3), np.uint8)
-        over(np.asarray(person, np.uint8), self._layers.background, out)
+        out = self._roi.copy()  # the rim, which never moves, stays
+        inner = map_x[INNER, INNER], map_y[INNER, INNER]
+        person = cv2.remap(self._layers.person, *inner, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        over(np.asarray(person, np.uint8), self._layers.background[INNER, INNER], out[INNER, INNER])
         self._eyes.draw(out, self._map, moved.vertices, moved.rigid, motion.gaze, motion.lids)
         self._mouth.draw(out, moved.vertices, moved.rigid)
         if self._own_plate:
-            _keep_rim(out, self._roi)
             return out
         mask = cv2.remap(self._mask, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         return np.asarray(cv2.merge([*cv2.split(out), mask]), np.uint8)
-
-
-def _keep_rim(out: NDArray[np.uint8], roi: NDArray[np.uint8]) -> None:
-    """The outermost pixels are the portrait's own, bit for bit: there it continues into the plate."""
-    rim = int(RIM)
-    out[:rim], out[-rim:] = roi[:rim], roi[-rim:]
-    out[:, :rim], out[:, -rim:] = roi[:, :rim], roi[:, -rim:]

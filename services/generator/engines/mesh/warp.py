@@ -64,13 +64,21 @@ def rasterise(
                     high = -1e9
             first = max(0, int(np.ceil(low + x0 - 1e-3)))
             last = min(width - 1, int(np.floor(high + x0 + 1e-3)))
+            along = np.float32(first - x0)
+            z, u, v = (
+                np.float32(z0 + zx * along + zy * dy),
+                np.float32(u0 + ux * along + uy * dy),
+                np.float32(v0 + vx * along + vy * dy),
+            )
+            step_z, step_u, step_v = np.float32(zx), np.float32(ux), np.float32(vx)
             for x in range(first, last + 1):
-                dx = x - x0
-                z = z0 + zx * dx + zy * dy
                 if z < depth[y, x]:
                     depth[y, x] = z
-                    map_x[y, x] = u0 + ux * dx + uy * dy
-                    map_y[y, x] = v0 + vx * dx + vy * dy
+                    map_x[y, x] = u
+                    map_y[y, x] = v
+                z += step_z
+                u += step_u
+                v += step_v
 
 
 @njit(cache=True)
