@@ -77,9 +77,7 @@ def flattened(part: Picture, wanted: NDArray[np.bool_]) -> tuple[Picture, Pictur
     rows, columns = wanted.shape
     for plane, side in zip(planes(to_full(part)), (SIDE, SIDE // 2, SIDE // 2), strict=True):
         height, width = plane.shape
-        whole = cv2.copyMakeBorder(
-            plane, 0, rows * side - height, 0, columns * side - width, cv2.BORDER_REPLICATE
-        )
+        whole = cv2.copyMakeBorder(plane, 0, rows * side - height, 0, columns * side - width, cv2.BORDER_REPLICATE)
         means = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
         flat = cv2.resize(means, (columns * side, rows * side), interpolation=cv2.INTER_NEAREST)
         mask = np.repeat(np.repeat(wanted, side, axis=0), side, axis=1)
@@ -92,7 +90,9 @@ def packed(wanted: NDArray[np.bool_]) -> bytes:
     return np.packbits(wanted.reshape(-1), bitorder="little").tobytes()
 
 
-def part_of(picture: Picture, plate: Picture | None, box: tuple[int, int, int, int]) -> tuple[Picture, NDArray[np.bool_]]:
+def part_of(
+    picture: Picture, plate: Picture | None, box: tuple[int, int, int, int]
+) -> tuple[Picture, NDArray[np.bool_]]:
     """The box of a picture, and which of its blocks the page must be sent."""
     part = crop(picture, *box)
     if plate is None:

@@ -38,9 +38,7 @@ def of_channel(channel: str, request: Request) -> Gateway:
     """The gateway, if the channel is the one it has."""
     gateway: Gateway = request.app.state.gateway
     if channel != gateway.settings.channel:
-        raise HTTPException(
-            404, f"This studio's channel is '{gateway.settings.channel}', not '{channel[:40]}'."
-        )
+        raise HTTPException(404, f"This studio's channel is '{gateway.settings.channel}', not '{channel[:40]}'.")
     return gateway
 
 
@@ -83,6 +81,7 @@ async def start_recording(gateway: Channel) -> dict[str, str]:
     if gateway.director.scene.recording and gateway.recorder.state.state != "failed":
         raise HTTPException(409, "A recording is running; stop it first.")
     name = f"{gateway.settings.channel}-{time.strftime('%Y%m%d-%H%M%S')}"
+    gateway.recorder.try_again()
     gateway.director.change(recording=str(state.recordings_folder(gateway.settings.home) / f"{name}.mp4"))
     return {"id": name}
 
@@ -100,9 +99,7 @@ async def stop_recording(gateway: Channel) -> dict[str, str]:
 async def list_recordings(request: Request) -> list[dict[str, Any]]:
     """Recordings made from the console, newest first."""
     found = state.recordings(request.app.state.gateway.settings.home)
-    return [
-        {"id": path.stem, "bytes": path.stat().st_size, "modified": path.stat().st_mtime} for path in found
-    ]
+    return [{"id": path.stem, "bytes": path.stat().st_size, "modified": path.stat().st_mtime} for path in found]
 
 
 @router.get("/recordings/{recording}", response_class=FileResponse)
@@ -122,9 +119,7 @@ def _check_avatar(gateway: Gateway, name: str) -> None:
 def _check_engine(gateway: Gateway, name: str) -> None:
     known = {row["name"]: row["unavailable"] for row in state.engines(gateway)}
     if not known:
-        raise HTTPException(
-            409, "The generator has not said yet which engines there are; try again in a second."
-        )
+        raise HTTPException(409, "The generator has not said yet which engines there are; try again in a second.")
     if name not in known:
         raise HTTPException(404, f"There is no such engine; there is {', '.join(known)}.")
     if known[name]:

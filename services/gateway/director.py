@@ -44,9 +44,7 @@ class Director:
             try:
                 scene.save(self._path)
             except OSError as error:
-                self._journal.add(
-                    f"The scene cannot be saved in {self._path.parent} ({error.strerror}).", "error"
-                )
+                self._journal.add(f"The scene cannot be saved in {self._path.parent} ({error.strerror}).", "error")
             for listener in self._listeners:
                 listener(scene)
         return scene

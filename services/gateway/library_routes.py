@@ -96,9 +96,7 @@ async def add(request: Request) -> dict[str, str]:
         except StudioError as error:
             raise HTTPException(422, str(error)) from None
         if name in gateway.builds or name in list_avatars(gateway.settings.home):
-            raise HTTPException(
-                409, f"There is an avatar '{name}' already; choose another name or delete it first."
-            )
+            raise HTTPException(409, f"There is an avatar '{name}' already; choose another name or delete it first.")
         await _build(gateway, name, rights, form.files["portrait"], form.files.get("body"))
     return {"name": name}
 

@@ -20,9 +20,7 @@ class ChannelCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         yield from self._stages()
         yield from self._outputs()
-        state = GaugeMetricFamily(
-            "studio_channel_state", "1 for the state the channel is in", labels=["state"]
-        )
+        state = GaugeMetricFamily("studio_channel_state", "1 for the state the channel is in", labels=["state"])
         for word in WORDS:
             state.add_metric([word.lower().replace(" ", "_")], float(self._gateway.watch.word == word))
         yield state
@@ -34,9 +32,7 @@ class ChannelCollector(Collector):
             "From the driver frame's capture to this stage",
             labels=["stage", "quantile"],
         )
-        drops = CounterMetricFamily(
-            "studio_stage_drops", "What was dropped, by reason", labels=["stage", "reason"]
-        )
+        drops = CounterMetricFamily("studio_stage_drops", "What was dropped, by reason", labels=["stage", "reason"])
         up = GaugeMetricFamily("studio_stage_up", "1 while the stage answers", labels=["stage"])
         memory = GaugeMetricFamily("studio_stage_resident_bytes", "Resident memory", labels=["stage"])
         for name, row in self._gateway.watch.rows().items():
@@ -61,9 +57,7 @@ class ChannelCollector(Collector):
         yield CounterMetricFamily(
             "studio_preview_dropped", "Pictures that viewers were too slow for", value=audience.dropped
         )
-        repeated = CounterMetricFamily(
-            "studio_program_repeated", "Ticks the gateway had to make up", labels=["kind"]
-        )
+        repeated = CounterMetricFamily("studio_program_repeated", "Ticks the gateway had to make up", labels=["kind"])
         for kind in ("picture", "sound"):
             repeated.add_metric([kind], feed.repeated[kind])
         yield repeated

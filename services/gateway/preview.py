@@ -154,9 +154,7 @@ def driver_message(rgb: Pixels, pts: int) -> bytes:
     """The driver's picture, small."""
     height, width = rgb.shape[:2]
     scale = min(1.0, DRIVER_WIDTH / max(width, 1))
-    small = cv2.resize(
-        rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
     payload = simplejpeg.encode_jpeg(np.ascontiguousarray(small), DRIVER_QUALITY, "RGB", "420")
     size = small.shape[1], small.shape[0]
     return HEADER.pack(DRIVER, 0, 0, 0, 0, pts, 0, 0, 0, *size, *size) + payload
@@ -206,9 +204,7 @@ class PreviewThread:
         if "full" in watched:
             self._measure("full", len(preview.full))
         if "roi" in watched:
-            self._measure(
-                "roi", len(preview.roi) + (0 if preview.label is self._label else len(preview.label))
-            )
+            self._measure("roi", len(preview.roi) + (0 if preview.label is self._label else len(preview.label)))
             self._label = preview.label
         if picture.pts - self._sampled > SAMPLE_EVERY and not picture.repeated:
             self._sampled = picture.pts

@@ -68,13 +68,7 @@ class Sound:
 def picture_of(message: Message) -> Picture:
     """The picture in a program message. Raises WireError for one that cannot be what it says."""
     i420 = message.array
-    if (
-        message.format != "i420"
-        or i420.shape[0] % 3
-        or i420.shape[0] == 0
-        or i420.shape[1] % 2
-        or i420.shape[1] == 0
-    ):
+    if message.format != "i420" or i420.shape[0] % 3 or i420.shape[0] == 0 or i420.shape[1] % 2 or i420.shape[1] == 0:
         raise WireError("malformed")
     width, height = int(i420.shape[1]), int(i420.shape[0]) * 2 // 3
     state = message.fact("state", str)
@@ -214,9 +208,7 @@ class ProgramFeed:
     def due(self) -> int:
         """When `fill` has something to do, microseconds."""
         pending = [
-            tick
-            for tick, begun in ((self._next_picture, self.last), (self._next_sound, self._next_sound))
-            if begun
+            tick for tick, begun in ((self._next_picture, self.last), (self._next_sound, self._next_sound)) if begun
         ]
         return tick_pts(min(pending), self.rate) + self._patience if pending else 1 << 62
 
@@ -237,9 +229,7 @@ class ProgramFeed:
         while self._next_picture < until:
             tick = self._next_picture
             self.repeated["picture"] += 1
-            self._give(
-                replace(self.last, tick=tick, pts=tick_pts(tick, self.rate), captured=0, repeated=True)
-            )
+            self._give(replace(self.last, tick=tick, pts=tick_pts(tick, self.rate), captured=0, repeated=True))
             self._next_picture = tick + 1
 
     def _repeat_sounds(self, until: int) -> None:

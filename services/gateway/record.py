@@ -51,6 +51,10 @@ class Recorder:
         self._wanted = path
         self.outlet.wake()
 
+    def try_again(self) -> None:
+        """The operator asked anew: a path that failed may be writable now."""
+        self._refused = ""
+
     def stop(self) -> None:
         """Make `run` close the file and return."""
         self._stopping.set()
@@ -65,9 +69,7 @@ class Recorder:
                 self._close()
                 wanted = self._wanted
                 if not wanted and self.state.state == "recording":
-                    self.state = RecordState(
-                        path=self.state.path, seconds=self.state.seconds, bytes=self.state.bytes
-                    )
+                    self.state = RecordState(path=self.state.path, seconds=self.state.seconds, bytes=self.state.bytes)
             if wanted and wanted != self._refused:
                 self._write(wanted, items)
         for item in self.outlet.take(0):

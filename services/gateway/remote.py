@@ -27,9 +27,7 @@ class RemoteDriver:
         self.taken = False
         self.drops: Counter[str] = Counter()
         self._context: zmq.Context[Any] = zmq.Context()
-        self._publisher = Publisher(
-            self._context, endpoint(settings.run_dir, "remote"), "remote", settings.channel
-        )
+        self._publisher = Publisher(self._context, endpoint(settings.run_dir, "remote"), "remote", settings.channel)
 
     def begin(self) -> None:
         """A browser takes over: what was learnt from the one before is void."""
@@ -44,9 +42,7 @@ class RemoteDriver:
             at = now()
             self._publisher.send(at, np.frombuffer(body, np.uint8), facts={"kind": "picture", "captured": at})
         elif kind == SOUND and 0 < len(body) <= MAX_SOUND and len(body) % 2 == 0:
-            self._publisher.send(
-                now(), np.frombuffer(body, "<i2"), "s16", facts={"kind": "sound", "rate": RATE}
-            )
+            self._publisher.send(now(), np.frombuffer(body, "<i2"), "s16", facts={"kind": "sound", "rate": RATE})
         else:
             self.drops["remote malformed"] += 1
             return False

@@ -33,9 +33,7 @@ def snapshot(gateway: Gateway) -> dict[str, Any]:
         "services": gateway.watch.rows(),
         "program": program(gateway),
         "outputs": {"preview": preview(gateway), "record": record(gateway)},
-        "log": [
-            {"number": e.number, "at": e.at, "kind": e.kind, "text": e.text} for e in gateway.journal.events()
-        ],
+        "log": [{"number": e.number, "at": e.at, "kind": e.kind, "text": e.text} for e in gateway.journal.events()],
     }
 
 
@@ -85,9 +83,7 @@ def drivers(gateway: Gateway) -> list[dict[str, str]]:
     rows.append({"word": "browser", "title": "This browser's camera", "unavailable": ""})
     started = gateway.director.as_started
     if started not in {row["word"] for row in rows}:
-        rows.append(
-            {"word": "as-started", "title": f"{driver_title(started)} (as started)", "unavailable": ""}
-        )
+        rows.append({"word": "as-started", "title": f"{driver_title(started)} (as started)", "unavailable": ""})
     for path in uploads(gateway.settings.home):
         rows.append({"word": f"upload:{path.stem}", "title": upload_title(path), "unavailable": ""})
     scene = gateway.director.scene.driver
@@ -178,9 +174,7 @@ def record(gateway: Gateway) -> dict[str, Any]:
     state = gateway.recorder.state
     path = Path(state.path)
     fetchable = (
-        state.path
-        and path.parent == recordings_folder(gateway.settings.home)
-        and RECORDING.fullmatch(path.stem)
+        state.path and path.parent == recordings_folder(gateway.settings.home) and RECORDING.fullmatch(path.stem)
     )
     return {
         "state": state.state,

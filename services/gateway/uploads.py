@@ -67,9 +67,7 @@ class _Reader:
         if self.limits[self._name] > MAX_FIELD:
             path = self.folder / self._name
             self.form.files[self._name] = path
-            self.form.names[self._name] = Path(options.get(b"filename", b"").decode("utf-8", "replace")).name[
-                :80
-            ]
+            self.form.names[self._name] = Path(options.get(b"filename", b"").decode("utf-8", "replace")).name[:80]
             self._file = path.open("wb")
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:

@@ -99,14 +99,15 @@ class Viewer:
             self._ready.clear()
             out: list[str | bytes] = [*self._text]
             self._text.clear()
-            if self._picture is not None and self._unacked < IN_FLIGHT:
+            room = self._unacked < IN_FLIGHT
+            if self._picture is not None and room:
                 out += self._pictures(self._picture)
                 self._picture = None
             while self._sounds and self._unacked_sounds < SOUNDS_IN_FLIGHT:
                 self._unacked_sounds += 1
                 self.sent["sound"] += len(self._sounds[0])
                 out.append(self._sounds.popleft())
-            if self._driver and self._unacked <= IN_FLIGHT:
+            if self._driver and room:
                 self.sent["driver"] += len(self._driver)
                 out.append(self._driver)
                 self._driver = b""
@@ -178,10 +179,7 @@ class Audience:
 
     def sent(self) -> dict[str, int]:
         """Bytes sent since the start, by mode."""
-        return {
-            mode: gone + sum(viewer.sent[mode] for viewer in self.viewers)
-            for mode, gone in self._gone.items()
-        }
+        return {mode: gone + sum(viewer.sent[mode] for viewer in self.viewers) for mode, gone in self._gone.items()}
 
     def watching(self) -> dict[str, int]:
         """Viewers by the mode they are sent."""

@@ -83,9 +83,7 @@ class Watch:
             self._notes[name] = note
         word = self._word(scene, at, silent)
         if word != self.word:
-            self._journal.add(
-                _sentence(self.word, word), "warning" if word in ("IDLE", "RECOVERING") else "info"
-            )
+            self._journal.add(_sentence(self.word, word), "warning" if word in ("IDLE", "RECOVERING") else "info")
             self.word, self.since = word, time.time()
 
     def _word(self, scene: Scene, at: int, silent: set[str]) -> str:

@@ -36,9 +36,7 @@ LABEL = (12, 600, 120, 20)
 PLATES = 4
 
 
-def make_avatar(
-    home: Path, name: str, picture: NDArray[np.uint8], frames: int = PLATES
-) -> list[NDArray[np.uint8]]:
+def make_avatar(home: Path, name: str, picture: NDArray[np.uint8], frames: int = PLATES) -> list[NDArray[np.uint8]]:
     """An avatar's folder as the gateway needs it, its plate moving a little; returns the plate as limited I420."""
     folder = home / "avatars" / name
     folder.mkdir(parents=True)
@@ -53,9 +51,7 @@ def make_avatar(
     ones = np.ones((frames, 3), np.float32)
     height, width = picture.shape[:2]
     sizes = [len(jpeg) for jpeg in jpegs]
-    save_index(
-        folder, width=width, height=height, fps=25, sizes=sizes, placements=eye, gains=ones, offsets=ones
-    )
+    save_index(folder, width=width, height=height, fps=25, sizes=sizes, placements=eye, gains=ones, offsets=ones)
     thumb = cv2.resize(picture, (192, 256), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(folder / "thumb.jpg"), thumb[..., ::-1])
     (folder / "avatar.json").write_text(
@@ -65,12 +61,11 @@ def make_avatar(
 
 
 def picture(width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
-    """A smooth RGB picture with some detail."""
+    """An RGB picture with the fine detail that cloth and hair have."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    rgb = np.stack(
-        [90 + 60 * np.sin(x / 40), 110 + 50 * np.cos(y / 55), 120 + 40 * np.sin((x + y) / 70)], axis=2
-    )
-    return np.asarray(rgb.clip(0, 255), np.uint8)
+    rgb = np.stack([90 + 60 * np.sin(x / 40), 110 + 50 * np.cos(y / 55), 120 + 40 * np.sin((x + y) / 70)], axis=2)
+    grain = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 40, (height, width, 1)).astype(np.float32), (0, 0), 1.2)
+    return np.asarray((rgb + grain[..., None]).clip(0, 255), np.uint8)
 
 
 class Channel:
@@ -135,12 +130,10 @@ class Channel:
         context: zmq.Context[Any] = zmq.Context()
         run_dir, channel, rate = self.settings.run_dir, self.settings.channel, self.settings.rate
         program, sound, driving = (
-            Publisher(context, endpoint(run_dir, name), name, channel)
-            for name in ("program", "sound", "driving")
+            Publisher(context, endpoint(run_dir, name), name, channel) for name in ("program", "sound", "driving")
         )
         pulses = {
-            name: Publisher(context, endpoint(run_dir, "pulse"), "pulse", channel, bind=False)
-            for name in self.meters
+            name: Publisher(context, endpoint(run_dir, "pulse"), "pulse", channel, bind=False) for name in self.meters
         }
         scenes = Reader(context, endpoint(run_dir, "scene"), "scene", channel)
         tick, pulsed = tick_after(now(), rate), 0

@@ -85,7 +85,9 @@ def test_answers_carry_no_cors_header_and_a_strict_policy(running: Studio) -> No
         ({"driver": "concat:a|b"}, 422), ({"driver": "x" * 3000}, 422), ({"driver": "http://a\nb"}, 422),
     ],
 )  # fmt: skip
-def test_a_scene_that_cannot_be_is_refused_in_one_sentence(running: Studio, changes: dict[str, Any], status: int) -> None:
+def test_a_scene_that_cannot_be_is_refused_in_one_sentence(
+    running: Studio, changes: dict[str, Any], status: int
+) -> None:
     before = running.state()["scene"]
     answer = running.patch(**changes)
     assert answer.status_code == status, answer.text

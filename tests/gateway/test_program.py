@@ -37,7 +37,9 @@ def test_missing_ticks_are_filled_with_the_last_picture_and_silence() -> None:
     assert [(p.tick, p.repeated) for p in pictures] == [(10, False), (11, False), (12, True), (13, True), (14, False)]
     assert [s.tick for s in sounds] == [10, 11, 12, 13, 14]
     assert [bool(s.samples.any()) for s in sounds] == [True, True, False, False, True]
-    assert sum(len(s.samples) for s in sounds) == sound_samples(14, RATE, 48_000)[1] - sound_samples(10, RATE, 48_000)[0]
+    assert (
+        sum(len(s.samples) for s in sounds) == sound_samples(14, RATE, 48_000)[1] - sound_samples(10, RATE, 48_000)[0]
+    )
 
 
 def test_a_dead_compositor_is_made_up_for_after_one_and_a_half_ticks() -> None:
