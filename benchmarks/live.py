@@ -121,6 +121,5 @@ def percentiles(values: Any) -> dict[str, float]:
     return {"p50": float(np.percentile(values, 50)), "p95": float(np.percentile(values, 95))}
 
 
-
 if __name__ == "__main__":
     print(json.dumps(measure(), indent=None if "--json" in sys.argv else 2))

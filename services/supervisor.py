@@ -157,11 +157,8 @@ class Supervisor:
         os.close(self._lock)
 
 
-_ONE_THREAD = {
-    # Each service has its own core to itself at best; thread pools of libraries only take it from the others.
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS")
-}
+# Each service has its own core to itself at best; thread pools of libraries only take it from the others.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def _without_studio(environment: Any) -> dict[str, str]:

@@ -85,7 +85,9 @@ def add_avatar(
         _sweep(folder.parent)
         unfinished = Path(tempfile.mkdtemp(prefix=f"{BUILDING}{name}-", dir=folder.parent))
     except OSError as error:
-        raise StudioError(f"{folder.parent} cannot be written ({error.strerror}); choose another home folder.") from None
+        raise StudioError(
+            f"{folder.parent} cannot be written ({error.strerror}); choose another home folder."
+        ) from None
     try:
         _fill(unfinished, name, portrait, body, rights, progress)
         unfinished.chmod(0o755)
@@ -199,7 +201,9 @@ def _crop_roi(rgb: Picture, face: Face) -> tuple[Picture, NDArray[np.float64]]:
     side = face.size * ROI_OF_FACE
     scale = ROI_SIZE / side
     half = (ROI_SIZE - 1) / 2
-    matrix = np.array([[scale, 0.0, half - scale * (left + right) / 2], [0.0, scale, half - scale * (top + bottom) / 2]])
+    matrix = np.array(
+        [[scale, 0.0, half - scale * (left + right) / 2], [0.0, scale, half - scale * (top + bottom) / 2]]
+    )
     source, to_crop = rgb, matrix
     if scale < 1.0:  # averaged down to the wanted scale first, or fine hair would alias
         height, width = rgb.shape[:2]

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 from numpy.typing import NDArray
+from zmq.utils.monitor import recv_monitor_message
 
 from shared.wire import MAX_PAYLOAD, NOTHING, Message, WireError, decode, encode
 

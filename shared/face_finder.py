@@ -80,15 +80,15 @@ class FaceFinder:
         side = face.eye_distance * EYES_TO_SIDE
         cuts = [(dx, zoom, roll) for dx in (-0.02, 0.02) for zoom in (0.94, 1.06) for roll in (-4.0, 0.0, 4.0)]
         seen = [
-            self._landmarks(rgb, (float(x) + dx * side, float(y) + dx * roll * side / 8), side * zoom, face.pose.roll + roll)
+            self._landmarks(
+                rgb, (float(x) + dx * side, float(y) + dx * roll * side / 8), side * zoom, face.pose.roll + roll
+            )
             for dx, zoom, roll in cuts
         ]
         found = [each.points for each in (face, *seen) if each is not None and _is_same(each, face)]
         return Face(np.mean(found, axis=0).astype(np.float32))
 
-    def _landmarks(
-        self, rgb: NDArray[np.uint8], centre: tuple[float, float], side: float, roll: float
-    ) -> Face | None:
+    def _landmarks(self, rgb: NDArray[np.uint8], centre: tuple[float, float], side: float, roll: float) -> Face | None:
         """The face in the square of this side around `centre`, turned upright by `roll` degrees."""
         scale = CLOSE_UP_PX / side
         cosine, sine = scale * np.cos(np.radians(roll)), scale * np.sin(np.radians(roll))

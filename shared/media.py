@@ -57,7 +57,9 @@ def read_image(path: Path) -> Picture:
         if size == 0:
             raise StudioError(f"{name} is empty; give a JPEG, PNG or WebP picture.")
         if size > MAX_IMAGE_BYTES:
-            raise StudioError(f"{name} has {size >> 20} MB, more than {MAX_IMAGE_BYTES >> 20} MB; use a smaller picture.")
+            raise StudioError(
+                f"{name} has {size >> 20} MB, more than {MAX_IMAGE_BYTES >> 20} MB; use a smaller picture."
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large and odd pictures; the checks below refuse them
             with Image.open(path, formats=IMAGE_FORMATS) as image:
@@ -116,7 +118,9 @@ def open_container(source: Source) -> av.container.InputContainer:
     """
     scheme = urlsplit(source).scheme.lower() if isinstance(source, str) and "://" in source else ""
     if scheme not in _PROTOCOLS:
-        raise StudioError(f"'{scheme}://' sources are not supported; use a file, or an rtsp, rtsps, http or https address.")
+        raise StudioError(
+            f"'{scheme}://' sources are not supported; use a file, or an rtsp, rtsps, http or https address."
+        )
     options = {"protocol_whitelist": _PROTOCOLS[scheme]}
     if scheme:
         address = str(source)
@@ -132,7 +136,9 @@ def open_container(source: Source) -> av.container.InputContainer:
     try:
         return av.open(address, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise StudioError(f"{label(source)} cannot be opened ({_short(error)}); check that it plays elsewhere.") from None
+        raise StudioError(
+            f"{label(source)} cannot be opened ({_short(error)}); check that it plays elsewhere."
+        ) from None
 
 
 def label(source: Source) -> str:
@@ -197,7 +203,9 @@ class VideoReader:
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
-            raise StudioError(f"{self.name} cannot be read any further ({_short(error)}); check that it plays elsewhere.") from None
+            raise StudioError(
+                f"{self.name} cannot be read any further ({_short(error)}); check that it plays elsewhere."
+            ) from None
 
     def __iter__(self) -> Iterator[tuple[int, Picture]]:
         """(pts in microseconds, (height, width, 3) uint8 RGB) of each picture, pts from 0 and rising.
@@ -229,7 +237,9 @@ class VideoReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:

@@ -81,7 +81,9 @@ def build_body_plate(
         raise StudioError(f"No face was found in {body.name}; use a body whose face is at least about 40 pixels high.")
     if len(tracked) < len(seen.faces):
         missing = len(seen.faces) - len(tracked)
-        notes.append(f"{missing} of {len(seen.faces)} frames show no face; there the nearest tracked placement is used.")
+        notes.append(
+            f"{missing} of {len(seen.faces)} frames show no face; there the nearest tracked placement is used."
+        )
     rest = rest_pose(roi_face, tracked)
     shown = turned(roi_face, rest)
     placements = place_faces(shown, seen.faces, fps, seen.precise)
@@ -162,9 +164,7 @@ def fit_picture(picture: Picture) -> tuple[Picture, NDArray[np.float64]]:
     return np.asarray(small, np.uint8), similarity.resize_matrix(target[0] / width, target[1] / height)
 
 
-def place_faces(
-    roi_face: Face, faces: list[Face | None], fps: float, precise: dict[int, Face]
-) -> NDArray[np.float64]:
+def place_faces(roi_face: Face, faces: list[Face | None], fps: float, precise: dict[int, Face]) -> NDArray[np.float64]:
     """(N, 2, 3) float64 placements of the ROI on the tracked faces, smoothed; gaps are bridged.
 
     precise: some of the faces, by frame, measured again with more care; their mean difference is put right in all.

@@ -43,9 +43,7 @@ def landmark_colours(rgb: Picture, face: Face) -> NDArray[np.float32]:
     return np.column_stack([coarse[at[:, 1], at[:, 0]], trust]).astype(np.float32)
 
 
-def relight(
-    roi: Picture, face: Face, own: NDArray[np.float32], plate: NDArray[np.float32], luma: float
-) -> Picture:
+def relight(roi: Picture, face: Face, own: NDArray[np.float32], plate: NDArray[np.float32], luma: float) -> Picture:
     """The ROI (S, S, 3) uint8 RGB in the plate's light.
 
     own, plate: (468, 4), see `landmark_colours`. luma: mean of the plate's lit skin above black, 0 to 219 (see `shared.skin.Light`).

@@ -18,9 +18,9 @@ MIN_SPREAD = 1.0  # levels; below, the ratio of two spreads says nothing
 # a few levels that follow make-up and noise more than light.
 FOLLOW = np.array([0.35, 0.25, 0.25])
 # BT.601 limited range, rows Y, U, V of (R, G, B) 0..255 (ITU-R BT.601-7, 8 bit).
-RGB_TO_YUV = np.array(
-    [[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], np.float64
-) / 255.0
+RGB_TO_YUV = (
+    np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], np.float64) / 255.0
+)
 YUV_BASE = np.array([16.0, 128.0, 128.0])
 
 

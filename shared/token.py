@@ -16,7 +16,9 @@ def operator_token(home: Path) -> str:
             write_atomically(path, secrets.token_urlsafe(32).encode())
         token = path.read_text().strip()
     except OSError as error:
-        raise StudioError(f"The studio's home {home} cannot be used ({error.strerror}); set another with STUDIO_HOME.") from None
+        raise StudioError(
+            f"The studio's home {home} cannot be used ({error.strerror}); set another with STUDIO_HOME."
+        ) from None
     if len(token) < 32:
         raise StudioError(f"{path} is damaged; delete it and start again.")
     return token

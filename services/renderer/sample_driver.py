@@ -4,14 +4,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from shared.performance import SECONDS, perform, voice
-
 from services.generator.engine import Driving
 from services.generator.engines import load
 from shared.avatar import load_avatar
 from shared.clock import US
 from shared.colour import rgb_to_i420
 from shared.mp4 import Mp4Writer
+from shared.performance import SECONDS, perform, voice
 
 FPS = 25
 

@@ -20,10 +20,13 @@ def mux_sound(picture: Path, driver: Path, out: Path) -> None:
     packet by packet; no picture is decoded. `out` appears whole or not at all. Raises StudioError."""
     part = out.with_name(out.name + ".part")
     try:
-        with open_container(picture) as video, open_container(driver) as source:
-            with av.open(str(part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target:
-                target.metadata["comment"] = COMMENT
-                _mux(video, source, target)
+        with (
+            open_container(picture) as video,
+            open_container(driver) as source,
+            av.open(str(part.absolute()), "w", format="mp4", options={"movflags": "+faststart"}) as target,
+        ):
+            target.metadata["comment"] = COMMENT
+            _mux(video, source, target)
         os.replace(part, out)
     except (av.error.FFmpegError, OSError) as error:
         raise StudioError(f"{out} cannot be written with the sound of {label(driver)} ({error.strerror}).") from None

@@ -32,8 +32,13 @@ def turned(scale: float, degrees: float, x: float, y: float) -> NDArray[np.float
 
 
 def reference(
-    plate: Picture, roi: NDArray[np.uint8], mask: NDArray[np.uint8], placement: NDArray[np.float64],
-    gains: NDArray[np.float64], offsets: NDArray[np.float64], opacity: float,
+    plate: Picture,
+    roi: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    placement: NDArray[np.float64],
+    gains: NDArray[np.float64],
+    offsets: NDArray[np.float64],
+    opacity: float,
 ) -> list[NDArray[np.float64]]:
     """The obvious way, over the whole picture in floating point: Y, U and V."""
     whole = cv2.warpAffine(roi.astype(np.float32), placement, (WIDTH, HEIGHT))
@@ -47,7 +52,9 @@ def reference(
     for channel, plane in enumerate(planes(plate)):
         value, weight = yuv[..., channel], alpha
         if channel:
-            value, weight = (cv2.resize(each, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for each in (value, weight))
+            value, weight = (
+                cv2.resize(each, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for each in (value, weight)
+            )
         value = np.clip(value, 16, 235 if channel == 0 else 240)
         out.append(plane * (1 - weight) + value * weight)
     return out
@@ -55,12 +62,16 @@ def reference(
 
 @pytest.mark.parametrize("scale", [0.62, 0.8, 1.0])
 @pytest.mark.parametrize("opacity", [1.0, 0.4])
-def test_it_is_within_two_levels_of_floating_point(plate: Picture, roi: NDArray[np.uint8], scale: float, opacity: float) -> None:
+def test_it_is_within_two_levels_of_floating_point(
+    plate: Picture, roi: NDArray[np.uint8], scale: float, opacity: float
+) -> None:
     placement = turned(scale, 4.0, 61.3, 12.7)
     gains, offsets = np.array([0.9, 1.2, 0.8]), np.array([6.0, -3.0, 2.5])
     out = plate.copy()
     Blender(own_mask()).place(out, roi, placement, gains, offsets, opacity)
-    for mine, wanted in zip(planes(out), reference(plate, roi, own_mask(), placement, gains, offsets, opacity), strict=True):
+    for mine, wanted in zip(
+        planes(out), reference(plate, roi, own_mask(), placement, gains, offsets, opacity), strict=True
+    ):
         assert np.abs(mine - wanted).max() <= 2.0
 
 
@@ -103,7 +114,9 @@ def test_a_face_partly_outside_is_clipped(plate: Picture, roi: NDArray[np.uint8]
         np.eye(3),
     ],
 )
-def test_a_placement_that_shows_nothing_changes_nothing(plate: Picture, roi: NDArray[np.uint8], placement: NDArray[np.float64]) -> None:
+def test_a_placement_that_shows_nothing_changes_nothing(
+    plate: Picture, roi: NDArray[np.uint8], placement: NDArray[np.float64]
+) -> None:
     out = plate.copy()
     assert Blender(own_mask()).place(out, roi, placement) == NOWHERE
     assert np.array_equal(out, plate)
@@ -130,7 +143,9 @@ def test_a_roi_of_another_size_lands_in_the_same_place(plate: Picture, roi: NDAr
     flat = np.zeros((512, 512, 3), np.uint8)
     cv2.circle(flat, (300, 200), 60, (255, 255, 255), -1, cv2.LINE_AA)
     flat = cv2.GaussianBlur(flat, (0, 0), 6)
-    other = np.asarray(cv2.resize(flat, (size, size), interpolation=cv2.INTER_AREA if size < 512 else cv2.INTER_LINEAR), np.uint8)
+    other = np.asarray(
+        cv2.resize(flat, (size, size), interpolation=cv2.INTER_AREA if size < 512 else cv2.INTER_LINEAR), np.uint8
+    )
     blender, placement = Blender(own_mask()), turned(0.7, 5.0, 80, 30)
     a, b = plate.copy(), plate.copy()
     blender.place(a, flat, placement)

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from shared.settings import Settings
 from benchmarks.channel import children, command, longest_gap, studio, wait_for
+from shared.settings import Settings
 
 
 def services_running(run_root: Path) -> list[int]:
@@ -74,9 +74,10 @@ def test_services_end_when_the_supervisor_is_killed(live_home: Path, run_root: P
 
 
 def test_two_channels_do_not_disturb_each_other(live_home: Path, run_root: Path) -> None:
-    with studio(live_home, run_root, "--port", "0") as first, studio(
-        live_home, run_root, "--port", "0", "--avatar", "sample-video", channel="second"
-    ) as second:
+    with (
+        studio(live_home, run_root, "--port", "0") as first,
+        studio(live_home, run_root, "--port", "0", "--avatar", "sample-video", channel="second") as second,
+    ):
         first.on_air(), second.on_air()
         assert first.base != second.base
         assert {m.facts["avatar"] for _, m in first.watch("program", 1)} == {"sample"}
@@ -114,7 +115,11 @@ def test_a_port_in_use_is_one_sentence_when_asked_for_and_the_next_one_otherwise
 
 @pytest.mark.parametrize(
     "driver, words",
-    [("missing.mp4", "There is no driver"), ("file:/nowhere/x.mp4", "There is no driver"), ("ftp://host/x", "no driver")],
+    [
+        ("missing.mp4", "There is no driver"),
+        ("file:/nowhere/x.mp4", "There is no driver"),
+        ("ftp://host/x", "no driver"),
+    ],
 )
 def test_a_driver_that_is_not_there_is_one_sentence(live_home: Path, run_root: Path, driver: str, words: str) -> None:
     with studio(live_home, run_root, "--driver", driver) as run:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.channel import SERVICES, Studio, longest_gap, resident, studio, wait_for
 from shared.clock import tick_pts
 from shared.settings import Settings
-from benchmarks.channel import SERVICES, Studio, longest_gap, resident, studio, wait_for
 
 RATE = Settings().rate
 

@@ -35,9 +35,7 @@ class Alone:
         self.run_dir = run_root / "main"
         self.run_dir.mkdir(mode=0o700, parents=True)
         self.context: zmq.Context[Any] = zmq.Context()
-        self.pulses = Reader(
-            self.context, endpoint(self.run_dir, "pulse"), "pulse", "main", newest=False, bind=True
-        )
+        self.pulses = Reader(self.context, endpoint(self.run_dir, "pulse"), "pulse", "main", newest=False, bind=True)
         self.senders = {stream: self._bound(stream) for stream in INPUTS[service]}
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STUDIO_")}
         environment |= {"STUDIO_HOME": str(home), "STUDIO_RUN_ROOT": str(run_root)}

@@ -218,7 +218,7 @@ def test_a_turned_video_gives_an_upright_plate(tmp_path: Path) -> None:
 def test_of_two_faces_the_largest_is_taken_and_noted(tmp_path: Path, portrait: Picture) -> None:
     small = cv2.resize(portrait, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     both = np.full((640, 640 + small.shape[1], 3), 180, np.uint8)
-    both[:, : 640] = portrait
+    both[:, :640] = portrait
     both[100 : 100 + small.shape[0], 640:] = small
     avatar = load_avatar(add_avatar(tmp_path, "two", save(tmp_path / "p.png", both), None, "mine"))
     middle = similarity.apply(similarity.invert(avatar.portrait_to_roi), [(256, 256)])[0]

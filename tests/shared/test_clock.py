@@ -1,6 +1,7 @@
 """The program's grid of ticks, and sound that fits it without a gap."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -20,5 +21,5 @@ def test_the_next_tick_is_the_first_one_later(pts: int, fps: Fraction) -> None:
 @pytest.mark.parametrize("fps", RATES)
 def test_sound_blocks_join_without_gap_or_overlap(fps: Fraction) -> None:
     ends = [sound_samples(tick, fps, 48_000) for tick in range(10_000, 11_000)]
-    assert all(last == first for (_, last), (first, _) in zip(ends, ends[1:], strict=False))
+    assert all(last == first for (_, last), (first, _) in pairwise(ends))
     assert ends[-1][1] - ends[0][0] == pytest.approx(1000 * 48_000 / float(fps), abs=1)

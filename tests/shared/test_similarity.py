@@ -43,7 +43,9 @@ def test_invert_and_compose_undo_each_other() -> None:
 
 def test_resizing_keeps_the_picture_corner_to_corner() -> None:
     # The outer corner of the first pixel lies at -0.5 before and after.
-    assert np.allclose(similarity.apply(similarity.resize_matrix(0.25, 3.0), [(-0.5, -0.5), (7.5, 1.5)]), [(-0.5, -0.5), (1.5, 5.5)])
+    assert np.allclose(
+        similarity.apply(similarity.resize_matrix(0.25, 3.0), [(-0.5, -0.5), (7.5, 1.5)]), [(-0.5, -0.5), (1.5, 5.5)]
+    )
 
 
 def test_smoothing_quiets_a_face_at_rest() -> None:
@@ -55,7 +57,9 @@ def test_smoothing_quiets_a_face_at_rest() -> None:
 
 def test_smoothing_follows_motion_without_lag() -> None:
     at = np.arange(100)
-    moving = np.array([make(0.5 * (1 + 0.1 * np.sin(t / 12)), 8 * np.sin(t / 10), 100 + 60 * np.sin(t / 9), 50) for t in at])
+    moving = np.array(
+        [make(0.5 * (1 + 0.1 * np.sin(t / 12)), 8 * np.sin(t / 10), 100 + 60 * np.sin(t / 9), 50) for t in at]
+    )
     smoothed = similarity.smooth(moving, 25.0, (256, 256), 130)
     centres = [np.array([similarity.apply(m, [(256, 256)])[0] for m in each]) for each in (moving, smoothed)]
     assert np.abs(centres[0] - centres[1])[3:-3].max() < 0.5
