@@ -1,5 +1,7 @@
 """The mesh engine keeps the engines' contract: what is given back, held, eased, saved."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -79,6 +81,8 @@ def test_a_retaken_neutral_is_eased_to() -> None:
     neutral = shape(avatar().face, TALKING)
     after = [opened.step(driving(t * MS, TALKING, neutral))[0].pixels for t in (40, 80, 160, 240, 340, 380)]
     assert difference(after[0], before) < 0.1 * difference(after[-1], before), "it jumps"
+    steps = [difference(a, b) for a, b in pairwise([before, *after])]
+    assert max(steps) < 0.6 * difference(after[-1], before), "it jumps later"
     assert psnr(after[-1], avatar().roi) >= 40, "0.3 s later it has not arrived"
 
 
@@ -86,10 +90,13 @@ def test_waiting_is_eased_into_and_out_of() -> None:
     opened = session()
     talking = opened.step(driving(0, TALKING))[0].pixels
     first = opened.idle(40 * MS)[0].pixels
-    waiting = [opened.idle(t * MS)[0].pixels for t in range(80, 560, 40)][-1]
+    arriving = [opened.idle(t * MS)[0].pixels for t in range(80, 560, 40)]
+    waiting = arriving[-1]
+    assert max(difference(a, b) for a, b in pairwise([first, *arriving])) < 0.4 * difference(waiting, talking)
     assert difference(first, talking) < 0.1 * difference(waiting, talking)
     back = [opened.step(driving(t * MS, TALKING))[0].pixels for t in range(560, 960, 40)]
     assert difference(back[0], waiting) < 0.1 * difference(talking, waiting)
+    assert max(difference(a, b) for a, b in pairwise(back)) < 0.4 * difference(talking, waiting)
     assert np.array_equal(back[-1], talking)
 
 
