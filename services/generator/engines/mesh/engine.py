@@ -1,11 +1,13 @@
 """The `mesh` engine: opens an avatar, turns driving frames into ROI frames."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.engine import Driving, EngineSpec, RoiFrame
 from services.generator.engines.mesh.easing import Easing
-from services.generator.engines.mesh.motion import Motion
+from services.generator.engines.mesh.motion import REST, Motion
 from shared.avatar import ROI_SIZE, Avatar
 
 SPEC = EngineSpec(
@@ -18,6 +20,11 @@ SPEC = EngineSpec(
     weights=(),
     devices=("cpu",),
     accelerations=(),
+)
+
+# A motion that takes every path through the engine: blinking, looking aside, speaking.
+EVERYTHING = replace(
+    REST, lids=np.zeros(2, np.float32), gaze=np.full(2, 0.02, np.float32), lips=np.full(9, 0.1, np.float32)
 )
 
 
@@ -41,7 +48,7 @@ class MeshSession:
 
         self._picture = Picture(avatar)
         self._easing = Easing()
-        self._picture.render(self._easing.motion)  # what is compiled on first use is compiled now
+        self._picture.render(EVERYTHING)  # what is compiled on first use is compiled now, not on air
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         """One frame. Without a face or a neutral the last motion is held."""
