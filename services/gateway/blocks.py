@@ -17,7 +17,7 @@ log = structlog.get_logger()
 SIDE = 16  # a JPEG block with 4:2:0 chroma: a block that is left out costs a few bits and disturbs no other
 # A block is the plate's when no sample is further off than LIMIT and all together not more than MEAN, in
 # steps of 255. Less than JPEG itself adds at the preview's quality.
-LIMIT, MEAN = 6, 1.0
+LIMIT, MEAN = 8, 1.5
 CACHE_BYTES = 48 << 20
 
 
@@ -47,7 +47,7 @@ class PlateFrames:
                 log.warning("plate cannot be read", reason=str(error))
                 self._plate = None
                 return None
-            kept = to_limited(decoded.to_ndarray(format="yuvj420p"))
+            kept = to_limited(np.asarray(decoded.to_ndarray(format="yuvj420p"), np.uint8))
             while self._cache and (len(self._cache) + 1) * kept.nbytes > CACHE_BYTES:
                 self._cache.popitem(last=False)
             self._cache[index] = kept

@@ -156,14 +156,13 @@ def _has_host(address: str) -> bool:
 
 
 def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> None:
-    sentences = {
-        "avatar": lambda value: f"Avatar is now {value}.",
-        "engine": lambda value: f"Engine is now {value}.",
-        "driver": lambda value: f"Driver is now {state.driver_title(value)}.",
-        "loop": lambda value: f"Driver loop {'on' if value else 'off'}.",
-        "label": lambda value: f"Label {'on' if value else 'off'}.",
-        "muted": lambda value: "Sound muted." if value else "Sound on.",
-    }
     for name, value in changes.items():
-        if name in sentences and before[name] != value:
-            gateway.journal.add(sentences[name](value))
+        if before[name] == value or name == "on_air":
+            continue  # the state word has its own sentence
+        if name in ("loop", "label"):
+            gateway.journal.add(f"{name.capitalize()} {'on' if value else 'off'}.")
+        elif name == "muted":
+            gateway.journal.add("Sound muted." if value else "Sound on.")
+        else:
+            shown = state.driver_title(value) if name == "driver" else value
+            gateway.journal.add(f"{name.capitalize()} is now {shown}.")

@@ -145,6 +145,7 @@ async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
 
 
 async def _while_wanted(gateway: Gateway, socket: WebSocket) -> None:
-    while gateway.director.scene.driver == "browser":
+    # Looked at now and then: the scene may change in any thread.
+    while gateway.director.scene.driver == "browser":  # noqa: ASYNC110
         await asyncio.sleep(STATE_PERIOD)
     await socket.close(NOT_WANTED, "Another driver was chosen.")

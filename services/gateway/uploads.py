@@ -126,7 +126,7 @@ async def received(request: Request, home: Path, limits: dict[str, int]) -> Asyn
 
 async def _read(request: Request, boundary: bytes, reader: _Reader, most: int) -> None:
     names = [name for name in dir(reader) if name.startswith("on_")]
-    parser = MultipartParser(boundary, {name: getattr(reader, name) for name in names})  # type: ignore[misc]
+    parser = MultipartParser(boundary, {name: getattr(reader, name) for name in names})  # type: ignore[arg-type]
     taken = 0
     try:
         async for chunk in request.stream():

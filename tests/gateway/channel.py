@@ -1,5 +1,6 @@
 """A channel without its other services: what they would send, from real publishers, to a real gateway process."""
 
+import json
 import math
 import os
 import signal
@@ -55,7 +56,7 @@ def make_avatar(home: Path, name: str, picture: NDArray[np.uint8], frames: int =
     thumb = cv2.resize(picture, (192, 256), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(folder / "thumb.jpg"), thumb[..., ::-1])
     (folder / "avatar.json").write_text(
-        '{"schema": 1, "name": "%s", "rights": "test", "plate": {"kind": "still"}}' % name
+        json.dumps({"schema": 1, "name": name, "rights": "test", "plate": {"kind": "still"}})
     )
     return plates
 
@@ -107,11 +108,11 @@ class Channel:
         program = self.plates[index].copy()
         x, y, w, h = self.face
         if self.state != "plate":
-            luma, blue, red = planes(program)
+            luma = planes(program)[0]
             ball = np.zeros((h, w), np.float32)
             at = (int(w / 2 + w / 4 * math.sin(tick / 5)), h // 2)
-            cv2.circle(ball, at, min(w, h) // 6, 1.0, -1)
-            ball = cv2.GaussianBlur(ball, (0, 0), 3)
+            cv2.circle(ball, at, min(w, h) // 6, (1.0,), -1)
+            ball = np.asarray(cv2.GaussianBlur(ball, (0, 0), 3), np.float32)
             ball[[0, -1]] = ball[:, [0, -1]] = 0
             part = luma[y : y + h, x : x + w]
             part[:] = (part + ball * (210 - part)).astype(np.uint8)
@@ -167,8 +168,9 @@ class Channel:
                 for name, meter in self.meters.items():
                     pulses[name].send(pulsed, facts=meter.pulse(pulsed).as_facts())
             tick += 1
-        for each in (program, sound, driving, scenes, *pulses.values()):
-            each.close()
+        scenes.close()
+        for publisher in (program, sound, driving, *pulses.values()):
+            publisher.close()
         context.term()
 
 

@@ -43,10 +43,10 @@ def test_roi_sends_a_tenth_of_the_bytes(running: Studio) -> None:
     counts = {}
     for mode in ("full", "roi"):
         with watching(running, mode) as viewer:
-            viewer.bytes.clear()
+            viewer.received.clear()
             for _ in range(25):
                 viewer.picture()
-            counts[mode] = sum(viewer.bytes.values())
+            counts[mode] = sum(viewer.received.values())
     assert counts["roi"] < counts["full"] / 10
     rates = running.state()["outputs"]["preview"]["bytes_per_second"]
     assert rates["roi"] < rates["full"] / 10

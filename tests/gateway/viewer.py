@@ -1,5 +1,6 @@
 """A viewer without a browser: speaks the preview's format over a real websocket."""
 
+import itertools
 import json
 import math
 import time
@@ -54,7 +55,7 @@ class Viewer:
     connection: ClientConnection
     plates: list[Rgb] = field(default_factory=list)
     label: tuple[int, int, Rgb] | None = None
-    bytes: dict[int, int] = field(default_factory=dict)
+    received: dict[int, int] = field(default_factory=dict)
     sounds: list[tuple[int, bytes]] = field(default_factory=list)
     number: int = -1
 
@@ -72,7 +73,7 @@ class Viewer:
                     self.number = hello["number"]
                 continue
             head, payload = Head(*HEADER.unpack_from(data)), data[HEADER.size :]
-            self.bytes[head.kind] = self.bytes.get(head.kind, 0) + len(data)
+            self.received[head.kind] = self.received.get(head.kind, 0) + len(data)
             if head.kind == SOUND:
                 self.sounds.append((head.tick, payload))
                 self.say(sounds=1)
@@ -106,7 +107,7 @@ def fetch_plates(running: Studio, avatar: str) -> list[Rgb]:
     """What a page fetches once."""
     starts = running.http.get(f"/avatars/{avatar}/plate/index").json()["starts"]
     plate = running.http.get(f"/avatars/{avatar}/plate").content
-    return [decoded(plate[begin:end]) for begin, end in zip(starts, starts[1:], strict=False)]
+    return [decoded(plate[begin:end]) for begin, end in itertools.pairwise(starts)]
 
 
 @contextmanager
