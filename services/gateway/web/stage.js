@@ -20,6 +20,8 @@ export class Stage {
     this.plate = null;
     this.plateNumber = -1;
     this.label = null;
+    /** What lies under the last box: plate, label, and where the box was. */
+    this.under = null;
     this.tick = -1;
     this.number = -1;
     this.captured = 0;
@@ -32,6 +34,7 @@ export class Stage {
   begin(number) {
     this.number = number;
     this.tick = -1;
+    this.under = null;
     this.label = null;
     if (number !== this.plateNumber) {
       this.plate?.close();
@@ -67,13 +70,30 @@ export class Stage {
     if (message.number !== this.number || message.tick <= this.tick) return;
     this.tick = message.tick;
     this.resize(message.width, message.height);
-    if (plate) this.context.drawImage(plate, 0, 0);
-    if (patch) this.context.drawImage(patch, label.x, label.y);
+    if (plate) this.drawPlate(plate, message, patch && { ...label, patch });
+    else this.under = null;
     if (picture && roi) this.drawBlocks(picture, message);
     else if (picture) this.context.drawImage(picture, 0, 0);
     picture?.close();
     this.frames += 1;
     this.measure(message.captured);
+  }
+
+  /** The plate and the label on it. Where both are there already only the last box is painted over: a browser
+   * without a GPU takes milliseconds for a whole picture.
+   * @param {ImageBitmap} plate @param {any} message @param {{x: number, y: number, patch: ImageBitmap} | null} label */
+  drawPlate(plate, message, label) {
+    const under = this.under;
+    if (under?.plate === plate && under.patch === label?.patch) {
+      const { x, y, w, h } = under;
+      if (w) this.context.drawImage(plate, x, y, w, h, x, y, w, h);
+      const overlaps = label && w && label.x < x + w && x < label.x + label.patch.width && label.y < y + h && y < label.y + label.patch.height;
+      if (overlaps) this.context.drawImage(label.patch, label.x, label.y);
+    } else {
+      this.context.drawImage(plate, 0, 0);
+      if (label) this.context.drawImage(label.patch, label.x, label.y);
+    }
+    this.under = { plate, patch: label?.patch, x: message.x, y: message.y, w: message.w, h: message.h };
   }
 
   /** Only the blocks that differ from the plate. @param {ImageBitmap} picture @param {any} message */
@@ -99,6 +119,7 @@ export class Stage {
   /** @param {number} width @param {number} height */
   resize(width, height) {
     if (this.canvas.width === width && this.canvas.height === height) return;
+    this.under = null;
     this.canvas.width = width;
     this.canvas.height = height;
   }
