@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from shared import similarity
 from shared.face import RIGID, Face
 from shared.face_tracker import FaceTracker
+from shared.quiet import quiet
 
 Box = tuple[float, float, float, float]
 
@@ -37,10 +38,12 @@ class FaceFinder:
     _missed: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        from mediapipe.python.solutions import face_detection
+        with quiet():
+            from mediapipe.python.solutions import face_detection
 
-        self._close_up = FaceTracker(still=True, max_faces=1)
-        self._detector = face_detection.FaceDetection(model_selection=1, min_detection_confidence=MIN_SCORE)
+            self._close_up = FaceTracker(still=True, max_faces=1)
+            self._detector = face_detection.FaceDetection(model_selection=1, min_detection_confidence=MIN_SCORE)
+            self._detector.process(np.zeros((64, 64, 3), np.uint8))
 
     def track(self, rgb: NDArray[np.uint8]) -> Face | None:
         """The followed face in the next (H, W, 3) uint8 RGB picture, or None while there is none."""

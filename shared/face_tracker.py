@@ -1,9 +1,5 @@
 """Finds the face in a picture, offline, with the model that mediapipe's wheel carries."""
 
-import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.face import POINTS, Face
+from shared.quiet import quiet
 
 MIN_FACE_PX = 96  # a portrait's face needs this many pixels to be worth animating
 # A second face takes over only when it scores this much better: no flicker between two people.
@@ -40,7 +37,7 @@ class FaceTracker:
     _found: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        with _quiet():
+        with quiet():
             from mediapipe.python.solutions import face_mesh
 
             self._mesh = face_mesh.FaceMesh(
@@ -54,7 +51,7 @@ class FaceTracker:
         if self._found:
             result = self._mesh.process(np.ascontiguousarray(rgb))
         else:
-            with _quiet():
+            with quiet():
                 result = self._mesh.process(np.ascontiguousarray(rgb))
             self._found = bool(result.multi_face_landmarks)
         found = [
@@ -89,18 +86,3 @@ class FaceTracker:
 
     def close(self) -> None:
         self._mesh.close()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the model's own start-up chatter off the terminal. It is written by C++ and heeds no log level; it comes
-    once, when the model is made and when it sees its first face."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
