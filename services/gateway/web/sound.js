@@ -2,7 +2,7 @@
 
 const RATE = 48_000;
 const LEAD = 0.06; // seconds between arrival and playing: what the network's jitter may be
-const LATEST = 0.35; // further ahead than this the schedule is started anew
+const LATEST = 0.15; // further ahead than this (the audio clock stood still) the schedule is started anew
 
 export class ProgramSound {
   constructor() {

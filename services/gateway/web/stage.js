@@ -130,11 +130,11 @@ export class Stage {
     this.captured = captured;
     const at = performance.now();
     this.latencies.push({ at, ms: (this.clock.now() - captured) / 1000 });
-    while (this.latencies.length && this.latencies[0].at < at - WINDOW) this.latencies.shift();
   }
 
   /** Of the last minute. @returns {{median: number, p95: number, count: number} | null} milliseconds */
   latency() {
+    while (this.latencies.length && this.latencies[0].at < performance.now() - WINDOW) this.latencies.shift();
     if (!this.latencies.length) return null;
     const sorted = this.latencies.map((sample) => sample.ms).sort((a, b) => a - b);
     const rank = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];

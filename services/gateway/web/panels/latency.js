@@ -10,14 +10,14 @@ const HISTORY = 60;
 export function latency(stage) {
   const rows = {
     program: row("to program", "driver to program"),
-    canvas: row("to this screen", "driver to canvas"),
+    canvas: row("to screen", "driver to canvas"),
   };
   byId("latency").append(rows.program.box, rows.canvas.box);
   const seen = [];
   setInterval(() => {
     const measured = stage.latency();
-    if (!measured) return;
-    seen.push(measured.p95);
+    if (measured) seen.push(measured.p95);
+    else seen.length = 0;
     if (seen.length > HISTORY) seen.shift();
   }, 1000);
   return (state) => {
