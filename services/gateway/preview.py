@@ -45,7 +45,7 @@ LABEL_CHANGED = 0.75
 SAMPLE_EVERY = 2_000_000
 # A face on its plate hides the loss: 0.7 dB on the box for a seventh of the bytes.
 ROI_QUALITY_STEP = 6
-DRIVER_EVERY, DRIVER_WIDTH, DRIVER_QUALITY = 100_000, 320, 75
+DRIVER_EVERY, DRIVER_WIDTH, DRIVER_QUALITY = 100_000, 240, 65
 WAIT = 0.2
 
 
