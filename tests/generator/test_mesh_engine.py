@@ -36,7 +36,10 @@ def test_a_body_of_its_own_gets_the_matte_of_the_moved_face() -> None:
     opened = session(own_plate=False)
     neutral = picture(opened, Gesture())
     assert neutral.shape == (512, 512, 4)
-    assert difference(neutral[..., 3], avatar(own_plate=False).mask) < 0.5
+    face, mask = avatar().face, avatar(own_plate=False).mask
+    nose, eyes = face.points[4, :2].astype(int), face.points[[33, 263], :2].astype(int)
+    assert all(neutral[y, x, 3] > 250 for x, y in (nose, *eyes)) and not neutral[:, :40, 3].any()
+    assert (neutral[..., 3] <= mask).all(), "the matte leaves the avatar's mask"
     chin = [int(np.nonzero(picture(opened, Gesture(mouth=m))[:, 256, 3] > 128)[0].max()) for m in (0.0, 1.0)]
     assert chin[1] > chin[0] + 8, "the matte does not follow the lowered jaw"
 

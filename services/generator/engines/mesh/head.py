@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.generator.engines.mesh.lids import LidRig
 from services.generator.engines.mesh.lips import LipRig
-from services.generator.engines.mesh.motion import Motion, head_centre
+from services.generator.engines.mesh.motion import Motion
 from services.generator.engines.mesh.topology import (
     SURFACE,
     opening_triangles,
@@ -22,6 +22,7 @@ from services.generator.engines.mesh.topology import (
 )
 from shared.avatar import ROI_SIZE
 from shared.face import OVAL, Face
+from shared.rest import head_centre, rotation
 
 RIM = 22.0  # pixels at the edge of the ROI that never move (4 % of 512, rounded up)
 SPACING = 22  # pixels between the points of the sheet
@@ -41,7 +42,10 @@ SIDE_DEPTH, SIDE_SLOPE = -0.40, 0.6
 REACH = 0.22
 # The head's translation is followed this far (eye distances, and logarithm of size), softly.
 FOLLOW, SHIFT_LIMIT, SIZE_LIMIT = 0.8, 0.22, 0.05
-
+# On a foreign body only the face is shown: the head around it has its own pose, and a face that turned or slid much
+# further than this within it would come away from it. Degrees of yaw, pitch and roll; shift and size as above.
+BODY_TURN = (8.0, 8.0, 6.0)
+BODY_SHIFT_LIMIT, BODY_SIZE_LIMIT = 0.05, 0.02
 
 # Degrees a head turns away from the portrait at most: yaw, pitch and roll. A turned portrait turns back
 # towards the viewer less, for nobody knows its far cheek: at 35 degrees of yaw only so far.
@@ -67,10 +71,13 @@ class HeadMesh:
     source: (N, 2) float32 vertices in the portrait. triangles: (M, 3) int32, see `warp.rasterise`.
     """
 
-    def __init__(self, face: Face, rest: tuple[float, float]) -> None:
+    def __init__(self, face: Face, rest: tuple[float, float], *, own_plate: bool) -> None:
         self.unit = face.eye_distance
         self._pose = face.pose
         self._rest = rest
+        self._body_turn = None if own_plate else BODY_TURN
+        self._shift_limit = SHIFT_LIMIT if own_plate else BODY_SHIFT_LIMIT
+        self._size_limit = SIZE_LIMIT if own_plate else BODY_SIZE_LIMIT
         self._home = face.rotation
         self._centre = head_centre(face)
         self.lids = LidRig(face)
@@ -87,6 +94,10 @@ class HeadMesh:
 
     def _turn(self, motion: Motion) -> NDArray[np.float64]:
         yaw, pitch, roll = (float(v) for v in motion.turn)
+        if self._body_turn:
+            yaw, pitch, roll = (
+                _limited(v, -end, end) for v, end in zip((yaw, pitch, roll), self._body_turn, strict=True)
+            )
         return rotation(
             self._pose.yaw + _limited(self._rest[0] + yaw, *_yaw_range(self._pose.yaw)),
             self._pose.pitch + _limited(self._rest[1] + PITCH * pitch, -PITCH_END, PITCH_END),
@@ -100,8 +111,8 @@ class HeadMesh:
         skin = skin + self.lips.part(skin, motion) * self.unit
         skin = skin + self.lids.close(motion.lids)
         turned = self._turn(motion)
-        size = np.exp(_soft(FOLLOW * float(motion.shift[2]), SIZE_LIMIT))
-        shift = np.array([_soft(FOLLOW * float(v), SHIFT_LIMIT) * self.unit for v in motion.shift[:2]] + [0.0])
+        size = np.exp(_soft(FOLLOW * float(motion.shift[2]), self._size_limit))
+        shift = np.array([_soft(FOLLOW * float(v), self._shift_limit) * self.unit for v in motion.shift[:2]] + [0.0])
         rigid = (self._local @ turned.T) * size + self._centre + shift
         vertices = rigid.copy()
         own = skin @ turned.T * size
@@ -126,15 +137,6 @@ def _limited(value: float, low: float, high: float) -> float:
     if over <= 0.0:
         return value
     return float(np.sign(value)) * (0.7 * limit + 0.3 * limit * float(np.tanh(over / (0.3 * limit))))
-
-
-def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
-    """(3, 3) rotation for angles in degrees; the inverse of `shared.face.pose_of`."""
-    (sy, cy), (sp, cp), (sr, cr) = ((np.sin(a), np.cos(a)) for a in np.radians((yaw, pitch, roll)))
-    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return np.asarray(about_z @ about_y @ about_x, np.float64)
 
 
 def _soft(value: float, limit: float) -> float:

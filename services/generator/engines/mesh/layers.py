@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.face import Face
+from shared.quiet import quiet
 
 # Below and above these the segmentation's probability is taken as background and person.
 UNSURE, SURE = 0.25, 0.85
@@ -55,13 +56,14 @@ def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
 
 
 def _segment(roi: NDArray[np.uint8]) -> NDArray[np.float32]:
-    from mediapipe.python.solutions import selfie_segmentation
+    with quiet():
+        from mediapipe.python.solutions import selfie_segmentation
 
-    model: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
-    try:
-        found = model.process(np.ascontiguousarray(roi)).segmentation_mask
-    finally:
-        model.close()
+        model: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
+        try:
+            found = model.process(np.ascontiguousarray(roi)).segmentation_mask
+        finally:
+            model.close()
     return np.asarray(found, np.float32).reshape(roi.shape[:2])
 
 

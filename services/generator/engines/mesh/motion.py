@@ -19,6 +19,7 @@ from services.generator.engines.mesh.topology import (
     UPPER_LIDS,
 )
 from shared.face import LEFT_IRIS, RIGHT_IRIS, RIGID, Face, pose_of
+from shared.rest import head_centre
 
 # A lip gap this small (eye distances) is a closed mouth within the tracker's noise. A driver whose neutral
 # gap is below it closes the portrait's lips only as far as the gap falls below it.
@@ -133,12 +134,6 @@ def scale_and_shift(
     turned = (a - mean_a) @ turn.T
     scale = max(float((turned * (b - mean_b)).sum() / (turned * turned).sum()), 1e-3)
     return scale, mean_b - scale * turn @ mean_a
-
-
-def head_centre(face: Face) -> NDArray[np.float64]:
-    """(3,) the point a head turns about: between the ears and a little behind them, in picture pixels."""
-    ears = face.points[[234, 454]].mean(axis=0, dtype=np.float64)
-    return np.asarray(ears + face.rotation[:, 2] * (0.15 * face.eye_distance))
 
 
 def lip_gaps(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -9,8 +9,11 @@ from services.generator.engines.mesh.head import RIM, HeadMesh
 from services.generator.engines.mesh.layers import split
 from services.generator.engines.mesh.motion import Motion
 from services.generator.engines.mesh.mouth import Mouth
+from services.generator.engines.mesh.topology import SURFACE
 from services.generator.engines.mesh.warp import FAR, over, rasterise
 from shared.avatar import ROI_SIZE, Avatar
+from shared.face import Face
+from shared.mask import moving_matte
 
 INNER = slice(int(RIM), ROI_SIZE - int(RIM))
 
@@ -21,9 +24,9 @@ class Picture:
     def __init__(self, avatar: Avatar) -> None:
         self._roi = avatar.roi
         self._own_plate = avatar.own_plate
-        self._mask = avatar.mask
+        self._points, self._mask = avatar.face.points, avatar.mask
         self._layers = split(avatar.roi, avatar.face)
-        self._head = HeadMesh(avatar.face, avatar.rest)
+        self._head = HeadMesh(avatar.face, avatar.rest, own_plate=avatar.own_plate)
         self._eyes = Eyes(avatar.roi, avatar.face)
         self._mouth = Mouth(avatar.roi, avatar.face)
         ticks = np.arange(ROI_SIZE, dtype=np.float32)
@@ -44,5 +47,6 @@ class Picture:
         self._mouth.draw(out, moved.vertices, moved.rigid)
         if self._own_plate:
             return out
-        mask = cv2.remap(self._mask, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
-        return np.asarray(cv2.merge([*cv2.split(out), mask]), np.uint8)
+        face = self._points.copy()
+        face[:SURFACE] = moved.vertices[:SURFACE]
+        return np.dstack([out, moving_matte(Face(face), self._mask)])
