@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -133,6 +134,21 @@ def studio(home: Path, run_root: Path, *arguments: str, channel: str = "main") -
         yield started
     finally:
         started.close()
+
+
+@contextmanager
+def sample_channel(*arguments: str) -> Iterator[tuple[Studio, float]]:
+    """The sample channel on air, in a home of its own, and the seconds it took from the command to a driven face."""
+    from services.renderer.samples import ensure_samples
+
+    with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
+        home = Path(folder) / "home"
+        ensure_samples(home, lambda stage, done: None)
+        started = time.monotonic()
+        with studio(home, Path(folder) / "run", "--port", "0", *arguments) as run:
+            run.on_air()
+            yield run, time.monotonic() - started
+            run.end()
 
 
 def children(pid: int) -> list[int]:

@@ -5,16 +5,12 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.channel import SERVICES, Studio, studio, wait_for
+from benchmarks.channel import SERVICES, Studio, sample_channel, wait_for
 from shared.clock import US
 
 SECONDS = 15.0
@@ -36,9 +32,10 @@ def measure() -> dict[str, Any]:
 
     capture, engine, compositor: what a stage adds to a driver frame, waiting included. program: captured to composed.
     without_engine: program less the engine's stage. canvas: captured to drawn in a real browser, by preview mode.
+    on_air_s: from the command to a driven face. recovery_s: from kill -9 of a service to a driven face.
     """
-    with channel() as run:
-        figures: dict[str, Any] = {"program_fps": 25, "alone": _stages(run)}
+    with sample_channel() as (run, on_air_s):
+        figures: dict[str, Any] = {"program_fps": 25, "on_air_s": on_air_s, "alone": _stages(run)}
         browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
         if browser is None:
             figures["canvas"] = "no Chromium on this machine"
@@ -48,19 +45,6 @@ def measure() -> dict[str, Any]:
         figures["recovery_s"] = {name: recovery(run, name) for name in SERVICES}
         figures["resident_mb"] = {name: row["rss"] >> 20 for name, row in run.state()["services"].items()}
     return figures
-
-
-@contextmanager
-def channel(*arguments: str) -> Iterator[Studio]:
-    """The sample channel on air, in a home of its own."""
-    from services.renderer.samples import ensure_samples
-
-    with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
-        home = Path(folder) / "home"
-        ensure_samples(home, lambda stage, done: None)
-        with studio(home, Path(folder) / "run", "--port", "0", *arguments) as run:
-            yield run.on_air()
-            run.end()
 
 
 def _stages(run: Studio) -> dict[str, dict[str, float]]:

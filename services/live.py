@@ -45,6 +45,8 @@ def run_live(
     token = operator_token(settings.home)
     if settings.record and not settings.record.parent.is_dir():
         raise StudioError(f"There is no folder {settings.record.parent} to record into.")
+    if settings.record and settings.record.exists():
+        console.print(f"{settings.record} exists and is kept; the recording gets its name with the next free number.")
     ending: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda which, _: ending.append(which))
