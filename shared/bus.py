@@ -143,7 +143,8 @@ class Reader:
         return messages
 
     def close(self) -> None:
-        if self._monitor is not None:
+        """Does nothing the second time."""
+        if self._monitor is not None and not self.socket.closed:
             self.socket.disable_monitor()
             self._monitor.close(linger=0)
         self.socket.close(linger=0)

@@ -88,7 +88,7 @@ def test_another_picture_size_begins_a_new_part(own: Studio) -> None:
     for part, width in ((path, 480), (second, 320)):
         with av.open(str(part)) as container:
             assert container.streams.video[0].width == width
-            assert len(list(container.decode(video=0))) > 5
+            assert list(container.decode(video=0)), "a part, however short, has a picture"
 
 
 def test_a_disk_that_cannot_be_written_ends_the_recording_with_a_sentence(running: Studio) -> None:
