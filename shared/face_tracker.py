@@ -10,6 +10,8 @@ from shared.face import POINTS, Face
 from shared.quiet import quiet
 
 MIN_FACE_PX = 96  # a portrait's face needs this many pixels to be worth animating
+SURVEY = 50  # pictures of a video between two looks at the whole of it
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 # A second face takes over only when it scores this much better: no flicker between two people.
 SWITCH_MARGIN = 1.3
 
@@ -25,15 +27,19 @@ def face_score(face: Face, width: int, height: int) -> float:
 
 @dataclass(slots=True)
 class FaceTracker:
-    """Follows one face through a video, or looks at single pictures (``still=True``).
+    """Follows one face through a video, or looks at single pictures (``still=True``). Not thread-safe.
 
-    Not thread-safe: one per thread. ``track`` takes 3 to 5 ms at 512x512 on one core.
+    max_faces: how many `faces` finds in a single picture. A video's face is followed alone, which costs half as much as
+        looking for a second one in every picture; every SURVEY pictures the whole picture is looked at.
     """
 
     still: bool = False
     max_faces: int = 2
     _mesh: Any = field(init=False, repr=False)
+    _survey: "FaceTracker | None" = field(init=False, repr=False, default=None)
     _last: Face | None = field(init=False, default=None)
+    _region: Box | None = field(init=False, default=None)  # all that the model is shown, until it follows the face there
+    _until_survey: int = field(init=False, default=0)
     _found: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -41,9 +47,13 @@ class FaceTracker:
             from mediapipe.python.solutions import face_mesh
 
             self._mesh = face_mesh.FaceMesh(
-                static_image_mode=self.still, refine_landmarks=True, max_num_faces=self.max_faces
+                static_image_mode=self.still,
+                refine_landmarks=True,
+                max_num_faces=self.max_faces if self.still else 1,
             )
             self._mesh.process(np.zeros((64, 64, 3), np.uint8))
+        if not self.still:
+            self._survey = FaceTracker(still=True, max_faces=self.max_faces)
 
     def faces(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """Every face in a (H, W, 3) uint8 RGB picture, best first (see `face_score`)."""
@@ -54,12 +64,9 @@ class FaceTracker:
             with quiet():
                 result = self._mesh.process(np.ascontiguousarray(rgb))
             self._found = bool(result.multi_face_landmarks)
+        scale = np.array([width, height, width], np.float32)
         found = [
-            Face(
-                np.array([(p.x * width, p.y * height, p.z * width) for p in each.landmark], np.float32).reshape(
-                    POINTS, 3
-                )
-            )
+            Face(np.array([(p.x, p.y, p.z) for p in each.landmark], np.float32).reshape(POINTS, 3) * scale)
             for each in result.multi_face_landmarks or ()
         ]
         return sorted(found, key=lambda face: -face_score(face, width, height))
@@ -67,22 +74,63 @@ class FaceTracker:
     def track(self, rgb: NDArray[np.uint8]) -> Face | None:
         """The followed face in the next picture of a video, or None while there is none.
 
-        With several faces the one followed so far is kept unless another is clearly more central
-        and larger.
+        With several faces the most central large one is taken up, and kept unless another becomes clearly more so.
         """
-        faces = self.faces(rgb)
-        if not faces:
-            self._last = None
-            return None
-        best = faces[0]
-        if self._last is not None and len(faces) > 1:
-            anchor = self._last.points[:468, :2].mean(axis=0)
-            kept = min(faces, key=lambda f: float(np.linalg.norm(f.points[:468, :2].mean(axis=0) - anchor)))
-            height, width = rgb.shape[:2]
-            if face_score(best, width, height) < SWITCH_MARGIN * face_score(kept, width, height):
-                best = kept
-        self._last = best
+        face = next(iter(self.faces(rgb if self._region is None else _only(rgb, self._region))), None)
+        if self._survey is None:
+            return face
+        if face is None or self._last is None:
+            self._until_survey = 0
+        elif self._region is not None and _inside(face, self._region):
+            self._region = None
+        if self._until_survey == 0 and (face is not None or self._region is not None):
+            face = self._choose(rgb, face)
+        self._until_survey = max(0, self._until_survey - 1)
+        self._last = face
+        return face
+
+    def _choose(self, rgb: NDArray[np.uint8], face: Face | None) -> Face | None:
+        """Look at the whole picture; where another face is the one to follow, turn to it."""
+        assert self._survey is not None
+        self._until_survey = SURVEY
+        height, width = rgb.shape[:2]
+        self._region = None
+        everyone = self._survey.faces(rgb)
+        if len(everyone) < 2 or face is None:
+            return face
+        best, kept = everyone[0], min(everyone, key=lambda f: _distance(f, face))
+        margin = 1.0 if self._last is None else SWITCH_MARGIN
+        if best is kept or face_score(best, width, height) < margin * face_score(kept, width, height):
+            return face
+        left, top, right, bottom = best.box
+        grow_x, grow_y = 0.25 * (right - left), 0.25 * (bottom - top)
+        self._region = (
+            max(0, int(left - grow_x)),
+            max(0, int(top - grow_y)),
+            min(width, int(right + grow_x)),
+            min(height, int(bottom + grow_y)),
+        )
         return best
 
     def close(self) -> None:
         self._mesh.close()
+        if self._survey is not None:
+            self._survey.close()
+
+
+def _distance(one: Face, other: Face) -> float:
+    return float(np.linalg.norm(one.points[:468, :2].mean(axis=0) - other.points[:468, :2].mean(axis=0)))
+
+
+def _inside(face: Face, region: Box) -> bool:
+    x, y = face.points[:468, :2].mean(axis=0)
+    left, top, right, bottom = region
+    return bool(left < x < right and top < y < bottom)
+
+
+def _only(rgb: NDArray[np.uint8], region: Box) -> NDArray[np.uint8]:
+    """The picture with everything outside the region black."""
+    left, top, right, bottom = region
+    out = np.zeros_like(rgb)
+    out[top:bottom, left:right] = rgb[top:bottom, left:right]
+    return out

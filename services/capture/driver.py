@@ -42,14 +42,16 @@ class Driver:
             self._thread.start()
 
     def take(self) -> DriverPicture | None:
-        """The next picture, or None."""
+        """The next picture, or None. Say `served` when it is dealt with."""
         try:
-            picture = self.pictures.popleft()
+            return self.pictures.popleft()
         except IndexError:
             return None
+
+    def served(self) -> None:
+        """The picture taken is dealt with: a file's reader may decode one more, which it did not while that took time."""
         if not self.live:
             self._room.release()
-        return picture
 
     def close(self) -> None:
         """End the thread soon; does not wait for a device that hangs."""

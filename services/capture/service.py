@@ -97,6 +97,7 @@ class Capture:
             self._catch_up(at - placed.pts)
         else:
             self._send_picture(placed)
+        driver.served()
 
     def _catch_up(self, late: int) -> None:
         """After a stall the file goes on from where it is: time that nobody saw is not made up for. A new epoch, because

@@ -35,6 +35,7 @@ def collect(driver: Driver, count: int, seconds: float = 5.0) -> list[DriverPict
     while len(got) < count and time.monotonic() < ends:
         if picture := driver.take():
             got.append(picture)
+            driver.served()
         else:
             time.sleep(0.005)
     return got

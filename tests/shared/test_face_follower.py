@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from shared.clock import US
 from shared.face import Face, pose_of
 from shared.face_follower import FaceFollower
-from shared.face_tracker import FaceTracker
+from shared.face_tracker import SURVEY, FaceTracker
 from shared.neutral import Neutral
 from shared.sample_avatar import sample_portrait
 from shared.smoothing import FAST_POINTS, FaceSmoother
@@ -73,6 +73,21 @@ def test_two_faces_the_most_central_large_one_is_kept(picture: NDArray[np.uint8]
     tracker = FaceTracker()
     kept = [tracker.track(both) for _ in range(5)]
     assert all(f is not None and f.box[0] > 240 for f in kept)
+
+
+def test_a_face_that_becomes_the_central_large_one_takes_over(picture: NDArray[np.uint8]) -> None:
+    """First a small face alone, then a large one beside it: within a survey the large one is followed, and stays so."""
+    alone = np.full((512, 960, 3), 128, np.uint8)
+    alone[:384, :384] = cv2.resize(picture, (384, 384), interpolation=cv2.INTER_AREA)
+    both = alone.copy()
+    both[:, 420:932] = picture
+    tracker = FaceTracker()
+    for _ in range(3):
+        face = tracker.track(alone)
+        assert face is not None and face.box[2] < 400
+    faces = [tracker.track(both) for _ in range(SURVEY + 30)]
+    assert all(f is not None for f in faces)
+    assert all(f is not None and f.box[0] > 400 for f in faces[-20:])
 
 
 def test_the_calmest_face_of_the_first_two_seconds_is_neutral_until_retaken(face: Face) -> None:
