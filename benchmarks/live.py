@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -10,21 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import browser
 from benchmarks.channel import SERVICES, Studio, sample_channel, wait_for
 from shared.clock import US
 
 SECONDS = 15.0
 BROWSER_SECONDS = 20.0
-BROWSERS = ("chromium", "google-chrome", "chromium-browser")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-)
 
 
 def measure() -> dict[str, Any]:
@@ -36,11 +26,10 @@ def measure() -> dict[str, Any]:
     """
     with sample_channel() as (run, on_air_s):
         figures: dict[str, Any] = {"program_fps": 25, "on_air_s": on_air_s, "alone": _stages(run)}
-        browser = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-        if browser is None:
+        if browser.installed() is None:
             figures["canvas"] = "no Chromium on this machine"
         else:
-            figures["canvas"] = {mode: canvas_latency(run, browser, mode) for mode in ("roi", "full")}
+            figures["canvas"] = {mode: canvas_latency(run, mode) for mode in ("roi", "full")}
             figures["with_browser_program"] = _stages(run)["program"]
         figures["recovery_s"] = {name: recovery(run, name) for name in SERVICES}
         figures["resident_mb"] = {name: row["rss"] >> 20 for name, row in run.state()["services"].items()}
@@ -63,21 +52,16 @@ def _stages(run: Studio) -> dict[str, dict[str, float]]:
     return {name: percentiles(np.array(values) / 1000) for name, values in spent.items()}
 
 
-def canvas_latency(run: Studio, browser: str, mode: str) -> dict[str, float]:
+def canvas_latency(run: Studio, mode: str) -> dict[str, float]:
     """What the console measures itself: driver frame captured to pixels drawn, in milliseconds."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=list(FLAGS))
-        page = chromium.new_page(viewport={"width": 1280, "height": 720})
-        page.add_init_script(f"localStorage.setItem('persona-studio-mode', '{mode}')")
-        page.goto(f"{run.base}/#token={run.token}")
-        while (page.evaluate("window.studio?.latency()?.count") or 0) < 50:
-            page.wait_for_timeout(100)
+    with browser.page(f"{run.base}/#token={run.token}") as page:
+        wait_for(lambda: page.evaluate("!!window.studio"), 30, "the console has loaded")
+        page.evaluate(f"localStorage.setItem('persona-studio-mode', '{mode}'); location.reload()")
+        wait_for(lambda: (page.evaluate("window.studio?.latency()?.count") or 0) > 50, 30, "pictures on the canvas")
         page.evaluate("window.studio.forget()")
-        page.wait_for_timeout(BROWSER_SECONDS * 1000)
+        time.sleep(BROWSER_SECONDS)
         measured: dict[str, float] = page.evaluate("window.studio.latency()")
-        chromium.close()
+        assert page.evaluate("window.studio.shown()") == mode
     return {"p50": measured["median"], "p95": measured["p95"], "pictures": measured["count"]}
 
 

@@ -28,6 +28,7 @@ TERM_WAIT = 1.2  # seconds a service has to end before it is killed; Ctrl-C is o
 HUNG_AFTER = 30.0  # seconds without a pulse until a service counts as hung
 BACKOFF = (0.0, 0.0, 0.1, 0.2, 0.5)  # seconds before a restart, by deaths in the last minute
 PORTS_TRIED = 20
+PRIORITY = -10  # nice value of the services
 
 
 @dataclass(slots=True)
@@ -135,6 +136,7 @@ class Supervisor:
             pass_fds=[self._listener.fileno()] if name == "gateway" else [],
             start_new_session=True,  # Ctrl-C is the supervisor's to pass on, once
         )
+        _prefer(process.pid)
         child = Child(name, process, os.pidfd_open(process.pid))
         self._children[name] = child
         self._poller.register(child.pidfd, zmq.POLLIN)
@@ -159,6 +161,14 @@ class Supervisor:
 
 # Each service has its own core to itself at best; thread pools of libraries only take it from the others.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def _prefer(pid: int) -> None:
+    """Before the browser that only watches, where this user may: a late program is everybody's, a late preview one's own."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, PRIORITY)
+    except OSError:
+        pass  # without the right to it everyone is equal, which works too
 
 
 def _without_studio(environment: Any) -> dict[str, str]:

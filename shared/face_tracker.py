@@ -38,7 +38,9 @@ class FaceTracker:
     _mesh: Any = field(init=False, repr=False)
     _survey: "FaceTracker | None" = field(init=False, repr=False, default=None)
     _last: Face | None = field(init=False, default=None)
-    _region: Box | None = field(init=False, default=None)  # all that the model is shown, until it follows the face there
+    _region: Box | None = field(
+        init=False, default=None
+    )  # all that the model is shown, until it follows the face there
     _until_survey: int = field(init=False, default=0)
     _found: bool = field(init=False, default=False)
 
@@ -76,27 +78,30 @@ class FaceTracker:
 
         With several faces the most central large one is taken up, and kept unless another becomes clearly more so.
         """
-        face = next(iter(self.faces(rgb if self._region is None else _only(rgb, self._region))), None)
+        shown = rgb if self._region is None else _only(rgb, self._region)
+        face = next(iter(self.faces(shown)), None)
         if self._survey is None:
             return face
+        if self._region is not None:
+            if face is None:  # the model lets go of the old face in one picture and finds the new one in the next
+                face = next(iter(self._survey.faces(shown)), None)
+            else:
+                self._region = None
         if face is None or self._last is None:
             self._until_survey = 0
-        elif self._region is not None and _inside(face, self._region):
-            self._region = None
-        if self._until_survey == 0 and (face is not None or self._region is not None):
+        if self._until_survey == 0 and face is not None:
             face = self._choose(rgb, face)
         self._until_survey = max(0, self._until_survey - 1)
         self._last = face
         return face
 
-    def _choose(self, rgb: NDArray[np.uint8], face: Face | None) -> Face | None:
+    def _choose(self, rgb: NDArray[np.uint8], face: Face) -> Face:
         """Look at the whole picture; where another face is the one to follow, turn to it."""
         assert self._survey is not None
         self._until_survey = SURVEY
         height, width = rgb.shape[:2]
-        self._region = None
         everyone = self._survey.faces(rgb)
-        if len(everyone) < 2 or face is None:
+        if len(everyone) < 2:
             return face
         best, kept = everyone[0], min(everyone, key=lambda f: _distance(f, face))
         margin = 1.0 if self._last is None else SWITCH_MARGIN
@@ -120,12 +125,6 @@ class FaceTracker:
 
 def _distance(one: Face, other: Face) -> float:
     return float(np.linalg.norm(one.points[:468, :2].mean(axis=0) - other.points[:468, :2].mean(axis=0)))
-
-
-def _inside(face: Face, region: Box) -> bool:
-    x, y = face.points[:468, :2].mean(axis=0)
-    left, top, right, bottom = region
-    return bool(left < x < right and top < y < bottom)
 
 
 def _only(rgb: NDArray[np.uint8], region: Box) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from shared.settings import Settings
 from shared.wake import Wake
 from shared.wire import Message, WireError
 
-LEAD = 28_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between
+LEAD = 35_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between
 LATE = 2 * US // 10  # a file's picture this late is dropped rather than shown
 LOST = US  # a live driver silent for this long is reported
 MAX_JPEG_SIDE = 4096
