@@ -20,6 +20,7 @@ HEIGHT, WIDTH = 1080, 1920
 PACED_FPS, PACED = 50, 150
 FLOOD_SECONDS = 1.5
 ROUNDS = 3
+QUIET_MS = 4000  # a sender that says nothing for so long has ended, whatever became of its last word
 PEERS = ("studio", "imagezmq_pub", "imagezmq_req")
 
 
@@ -93,8 +94,7 @@ def _studio(folder: Path) -> Iterator[tuple[int, int]]:
     context: zmq.Context[Any] = zmq.Context()
     reader = Reader(context, endpoint(folder, "program"), "program", "bench", newest=False)
     try:
-        while True:
-            reader.socket.poll(1000)
+        while reader.socket.poll(QUIET_MS):
             for message in reader.read():
                 yield message.facts["phase"], message.pts
     finally:
@@ -108,7 +108,7 @@ def _imagezmq(folder: Path, *, request_reply: bool) -> Iterator[tuple[int, int]]
     address = f"ipc://{folder}/peer.ipc"
     hub = imagezmq.ImageHub(open_port=address, REQ_REP=request_reply)
     try:
-        while True:
+        while hub.zmq_socket.poll(QUIET_MS):
             text, _ = hub.recv_image()
             at = now()
             if request_reply:
