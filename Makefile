@@ -3,7 +3,8 @@
 SHELL := /bin/bash
 STUDIO := .venv/bin/studio
 PYTHON := .venv/bin/python
-# What the wheels and the browser tests need from the system.
+# What OpenCV's wheel needs from the system, and what the browser tests need.
+PACKAGES := libgl1 libglib2.0-0
 TEST_PACKAGES := chromium fonts-dejavu-core
 
 .PHONY: live setup setup-dev test check format bench lock clean
@@ -40,9 +41,9 @@ clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
 
 .venv/.installed: requirements.lock pyproject.toml deploy/setup.sh
-	deploy/setup.sh requirements.lock
+	deploy/setup.sh requirements.lock $(PACKAGES)
 	touch $@
 
 .venv/.installed-dev: requirements-dev.lock pyproject.toml deploy/setup.sh
-	deploy/setup.sh requirements-dev.lock $(TEST_PACKAGES)
+	deploy/setup.sh requirements-dev.lock $(PACKAGES) $(TEST_PACKAGES)
 	touch $@ .venv/.installed

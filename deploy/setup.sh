@@ -46,3 +46,8 @@ fi
 # Every package at the locked version and hash, and none besides: mediapipe lists four that nothing here uses.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+if ! .venv/bin/python -c 'import cv2' 2>/dev/null; then
+    .venv/bin/python -c 'import cv2' 2>&1 | tail -n 1 >&2
+    echo "OpenCV does not load; install the system library named above (Debian: libgl1, libglib2.0-0) and run this again." >&2
+    exit 1
+fi
