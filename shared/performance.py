@@ -18,6 +18,7 @@ from shared.face import (
     RIGHT_IRIS,
     Face,
 )
+from shared.rest import rotation
 
 SECONDS = 12.0  # it ends where it begins
 RATE = 48_000  # of the voice
@@ -146,7 +147,7 @@ def shape(face: Face, gesture: Gesture) -> Face:
     moved = local + _speech(local, gesture) + _brows(local, gesture)
     moved = _gaze(_lids(moved, gesture), gesture)
     pose = face.pose
-    turned = _rotation(pose.yaw + gesture.yaw, pose.pitch + gesture.pitch, pose.roll + gesture.roll)
+    turned = rotation(pose.yaw + gesture.yaw, pose.pitch + gesture.pitch, pose.roll + gesture.roll)
     return Face((moved * unit @ turned.T + centre).astype(np.float32))
 
 
@@ -221,15 +222,6 @@ def _gaze(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]:
         moved[iris : iris + 5, 0] += 0.16 * width * gesture.look_x
         moved[iris : iris + 5, 1] += 0.10 * width * gesture.look_y
     return moved
-
-
-def _rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
-    """(3, 3), the inverse of `shared.face.pose_of`; degrees."""
-    (sy, cy), (sp, cp), (sr, cr) = ((np.sin(a), np.cos(a)) for a in np.radians((yaw, pitch, roll)))
-    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return np.asarray(about_z @ about_y @ about_x, np.float64)
 
 
 def _voice_once() -> NDArray[np.int16]:

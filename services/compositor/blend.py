@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from services.compositor.kernel import OPAQUE, blend, coefficients
 from shared import similarity
-from shared.avatar import ROI_SIZE
 from shared.colour import Picture, planes
 
 Box = tuple[int, int, int, int]
@@ -156,17 +155,3 @@ def _onto(program: Picture, patch: NDArray[np.uint8], box: Box, level: int, rows
 @functools.cache
 def _plain() -> NDArray[np.int32]:
     return coefficients(*AS_IT_IS)
-
-
-def place(
-    program: Picture,
-    pixels: NDArray[np.uint8],
-    mask: NDArray[np.uint8],
-    placement: NDArray[np.float64],
-    gains: NDArray[np.floating[Any]] = AS_IT_IS[0],
-    offsets: NDArray[np.floating[Any]] = AS_IT_IS[1],
-    opacity: float = 1.0,
-) -> Box:
-    """`Blender.place` for a single picture."""
-    assert mask.shape == (ROI_SIZE, ROI_SIZE)
-    return Blender(mask).place(program, pixels, placement, gains, offsets, opacity)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.compositor.blend import NOWHERE, Blender, blend_patch, place
+from services.compositor.blend import NOWHERE, Blender, blend_patch
 from shared.avatar import load_avatar
 from shared.colour import Picture, i420_to_rgb, planes
 from shared.mask import own_mask
@@ -89,7 +89,7 @@ def test_nothing_outside_the_box_changes(plate: Picture, roi: NDArray[np.uint8])
 def test_the_box_is_no_larger_than_the_mask_needs(plate: Picture, roi: NDArray[np.uint8]) -> None:
     mask = np.zeros((512, 512), np.uint8)
     mask[200:300, 220:280] = 255
-    assert place(plate, roi, mask, np.eye(2, 3)) == (218, 198, 64, 104)
+    assert Blender(mask).place(plate, roi, np.eye(2, 3)) == (218, 198, 64, 104)
 
 
 @pytest.mark.parametrize(("x", "y"), [(-200, -300), (500, 300), (-100, 200), (200, -400)])
