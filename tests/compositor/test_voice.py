@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from services.compositor.voice import Delay, VoiceBuffer, VoicePlayer
+from services.compositor.voice import Delay, VoicePlayer
 from shared.clock import US
 from shared.media import SOUND_RATE
+from shared.voice import VoiceBuffer
 
 SECOND = SOUND_RATE
 
