@@ -152,7 +152,7 @@ def bench(
 def config(as_json: Json = False) -> None:
     """Every setting, its value and where that came from."""
     settings = load_settings()
-    values = settings.model_dump(mode="json")
+    values = settings.shown()
     if as_json:
         print(json.dumps({k: {"value": v, "from": origin(k, {})} for k, v in values.items()}))
         return

@@ -19,6 +19,8 @@ class Scene:
     label: the visible "AI-generated" label.
     neutral: counts up each time the operator re-takes the neutral face.
     recording: path of the recording that should be running, or "".
+    rtmp: whether the program is pushed to the RTMP address of the settings.
+    record_clean, rtmp_clean: that output takes the picture without the label.
     """
 
     revision: int = 0
@@ -31,6 +33,9 @@ class Scene:
     muted: bool = False
     neutral: int = 0
     recording: str = ""
+    rtmp: bool = False
+    record_clean: bool = False
+    rtmp_clean: bool = False
 
     def changed(self, **changes: Any) -> "Scene":
         """The scene with these fields changed, one revision on; itself when nothing differs."""

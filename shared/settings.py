@@ -5,9 +5,10 @@ import os
 import tempfile
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from shared.errors import StudioError
@@ -46,6 +47,18 @@ class Settings(BaseSettings):
     loop: bool = Field(True, description="a file driver starts again at its end")
     label: bool = Field(True, description='show the "AI-generated" label')
     record: Path | None = Field(None, description="record the program into this MP4 from the start")
+    record_split_minutes: float = Field(0, ge=0, le=1440, description="begin a new part after this long; 0 is never")
+    record_split_megabytes: int = Field(0, ge=0, description="begin a new part beyond this size; 0 is never")
+    rtmp_url: SecretStr | None = Field(
+        None, description="push the program to this rtmp:// or rtmps:// address, stream key included, from the start"
+    )
+    rtmp_kbps: int = Field(2500, ge=200, le=50_000, description="bit rate of the picture that is pushed, kbit/s")
+    clean_feed_right: str = Field(
+        "", max_length=500, description="what allows you to put out pictures without the label; kept in the log"
+    )
+    clean_feed: list[Literal["record", "rtmp"]] = Field(
+        [], description="outputs that begin without the label; needs clean_feed_right"
+    )
     preview_quality: int = Field(85, ge=30, le=100, description="JPEG quality of the browser preview")
     idle_after: float = Field(0.5, ge=0.1, le=10, description="seconds without a face until the host idles")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
@@ -54,6 +67,20 @@ class Settings(BaseSettings):
     @classmethod
     def _expanded(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None
+
+    @field_validator("rtmp_url")
+    @classmethod
+    def _pushable(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and (parts.scheme not in ("rtmp", "rtmps") or not parts.hostname or not parts.path.strip("/")):
+            raise ValueError("it must be an address like rtmp://host/app/key")
+        return value
+
+    @model_validator(mode="after")
+    def _allowed(self) -> Self:
+        if self.clean_feed and not self.clean_feed_right.strip():
+            raise ValueError("clean_feed needs clean_feed_right: say what allows you to leave the label out")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -82,11 +109,26 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """These settings as STUDIO_* variables, the way the supervisor hands them to the services."""
+        values = self.model_dump(mode="json") | {
+            name: value.get_secret_value() for name, value in self if isinstance(value, SecretStr)
+        }
         return {
             PREFIX + name.upper(): value if isinstance(value, str) else json.dumps(value)
-            for name, value in self.model_dump(mode="json").items()
+            for name, value in values.items()
             if value is not None
         }
+
+    def shown(self) -> dict[str, Any]:
+        """These settings as plain values for people: of a secret that is an address scheme and host, of others stars."""
+        return self.model_dump(mode="json") | {
+            name: shown_address(value) for name, value in self if isinstance(value, SecretStr)
+        }
+
+
+def shown_address(secret: SecretStr) -> str:
+    """Scheme and host of a secret address, stars for the rest."""
+    parts = urlsplit(secret.get_secret_value())
+    return f"{parts.scheme}://{parts.hostname}/***" if parts.scheme and parts.hostname else "***"
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -103,7 +145,13 @@ def load_settings(**flags: Any) -> Settings:
         name = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             raise StudioError(f"'{name}' in {TOML} is not a setting; `studio config` lists them.") from None
-        raise StudioError(f"Setting '{name}': {first['msg']} (got {first['input']!r}).") from None
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        if not name:
+            raise StudioError(f"Settings: {reason}.") from None
+        field = Settings.model_fields.get(name.split(".")[0])
+        secret = field is not None and "SecretStr" in str(field.annotation)
+        got = "" if secret else f" (got {first['input']!r})"
+        raise StudioError(f"Setting '{name}': {reason}{got}.") from None
     except (OSError, ValueError) as error:
         raise StudioError(f"Settings cannot be read: {error}") from None
 

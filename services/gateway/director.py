@@ -27,6 +27,9 @@ class Director:
             loop=settings.loop,
             label=settings.label,
             recording=str(settings.record) if settings.record else "",
+            rtmp=settings.rtmp_url is not None,
+            record_clean="record" in settings.clean_feed,
+            rtmp_clean="rtmp" in settings.clean_feed,
         )
 
     def listen(self, listener: Callable[[Scene], None]) -> None:

@@ -45,7 +45,9 @@ def test_an_unknown_variable_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_services_get_the_same_settings_from_their_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = load_settings(record=Path("out.mp4"), allowed_hosts=["studio.local"], fps=29.97, loop=False)
+    settings = load_settings(
+        record=Path("out.mp4"), allowed_hosts=["studio.local"], fps=29.97, loop=False, rtmp_url="rtmp://host/live/key"
+    )
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert load_settings() == settings
@@ -54,3 +56,19 @@ def test_services_get_the_same_settings_from_their_environment(monkeypatch: pyte
 @pytest.mark.parametrize("fps, rate", [(25, Fraction(25)), (29.97, Fraction(30000, 1001)), (12.5, Fraction(25, 2))])
 def test_frame_rates_are_exact(fps: float, rate: Fraction) -> None:
     assert Settings(fps=fps).rate == rate
+
+
+def test_a_stream_key_is_in_nothing_that_people_see() -> None:
+    settings = load_settings(rtmp_url="rtmps://user:secret@host.example:443/live/secret?secret=1")
+    assert settings.shown()["rtmp_url"] == "rtmps://host.example/***"
+    assert "secret" not in f"{settings!r} {settings} {settings.model_dump(mode='json')}"
+    for bad in ("http://host/secret", "rtmp:///secret", "rtmp://host", "secret"):
+        with pytest.raises(StudioError, match="rtmp_url") as refused:
+            load_settings(rtmp_url=bad)
+        assert "secret" not in str(refused.value)
+
+
+def test_a_clean_feed_needs_a_right_that_is_stated() -> None:
+    with pytest.raises(StudioError, match="clean_feed_right"):
+        load_settings(clean_feed=["rtmp"])
+    assert load_settings(clean_feed=["rtmp"], clean_feed_right="own label in the mixer").clean_feed == ["rtmp"]
