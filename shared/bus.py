@@ -18,6 +18,7 @@ from shared.wire import MAX_PAYLOAD, NOTHING, Message, WireError, decode, encode
 
 LIVE_HWM = 2  # pictures: a reader that is slow by more than this loses the oldest
 SOUND_HWM = 250  # sound is never dropped silently: five seconds of 20 ms blocks
+SOUNDS = ("voice", "sound", "remote")  # streams with sound in them
 # One read of a socket takes at most this many messages, so that a flood cannot hold a service's loop.
 READ_LIMIT = 64
 _CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECT_RETRIED
@@ -38,7 +39,7 @@ class Publisher:
         self._run = secrets.randbits(62)
         self._sequence = 0
         self._socket = context.socket(zmq.PUB)
-        _bound(self._socket, SOUND_HWM if stream in ("voice", "sound") else LIVE_HWM)
+        _bound(self._socket, SOUND_HWM if stream in SOUNDS else LIVE_HWM)
         self._socket.bind(address) if bind else self._socket.connect(address)
 
     def connect(self, address: str) -> None:

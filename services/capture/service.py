@@ -16,7 +16,7 @@ from shared.wake import Wake
 from shared.wire import Message, WireError
 
 LEAD = 35_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between
-LATE = 2 * US // 10  # a file's picture this late is dropped rather than shown
+LATE = 2 * US // 10  # a file's or a page's picture this late is dropped rather than shown
 LOST = US  # a live driver silent for this long is reported
 MAX_JPEG_SIDE = 4096
 
@@ -132,10 +132,13 @@ class Capture:
         if kind == "sound" and message.format == "s16":
             self._send_voice(DriverSound(message.pts, np.array(message.array)), 0)
         elif kind == "picture" and message.format == "bytes":
+            captured = min(message.fact("captured", int), now())
+            if now() - captured > LATE:
+                self.loop.meter.drops["late"] += 1
+                return
             bgr = cv2.imdecode(message.array, cv2.IMREAD_COLOR)
             if bgr is None or max(bgr.shape) > MAX_JPEG_SIDE:
                 raise WireError("malformed")
-            captured = min(message.fact("captured", int), now())
             self._send_picture(DriverPicture(captured, fitted(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
         else:
             raise WireError("malformed")

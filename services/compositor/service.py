@@ -77,7 +77,7 @@ class Compositor:
             raise WireError("malformed")
         if message.epoch != self._voice_epoch:
             self._voice_epoch = message.epoch
-            self._voice.buffer.clear()
+            self._voice.switch()
             self._voice.delay.restart()
         self._voice.buffer.write(message.pts, message.array)
 
@@ -117,7 +117,11 @@ class Compositor:
         captured = face.facts["captured"] if face else 0
         if face and captured and captured != self._shown:
             self._shown = captured
-            self._voice.delay.measure(pts - captured)
+            if face.facts.get("driven") == "voice":
+                self._voice.delay.settle(pts - captured)
+            else:
+                self._voice.delay.measure(pts - captured)
+            self.loop.meter.facts["voice delay"] = self._voice.delay.us
             self.loop.meter.frame(done, captured)
         else:
             self.loop.meter.frame(done)

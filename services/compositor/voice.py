@@ -30,6 +30,11 @@ class Delay:
         self._recent.clear()
         self._settled = False
 
+    def settle(self, us: int) -> None:
+        """A picture says how late it is by design, as a voice-driven one does: no need to measure."""
+        self.us, self._settled = us, True
+        self._recent.clear()
+
     def measure(self, latency: int) -> None:
         """A picture was shown `latency` microseconds after it was captured."""
         self._recent.append(latency)
@@ -49,17 +54,24 @@ class VoicePlayer:
         self.buffer = VoiceBuffer()
         self.delay = Delay()
         self._last = (0, 0.0)  # delay in samples and gain of the block before
+        self._leaving: VoiceBuffer | None = None  # what was being played when another voice took over
+
+    def switch(self) -> None:
+        """Another driver, or an interrupt: what was on its way fades out within the next block."""
+        self.buffer, self._leaving = VoiceBuffer(), self._leaving or self.buffer
 
     def block(self, first: int, count: int, gain: float) -> NDArray[np.int16]:
         """(count,) samples to be heard from program sample number `first` on."""
         now = (self.delay.us * SOUND_RATE // US, gain)
-        samples = self._at(now, first, count)
-        if now != self._last:
+        leaving, self._leaving = self._leaving or self.buffer, None
+        samples = _at(self.buffer, now, first, count)
+        if now != self._last or leaving is not self.buffer:
             ramp = np.minimum(np.arange(count, dtype=np.float32) / FADE, 1)
-            samples = samples * ramp + self._at(self._last, first, count) * (1 - ramp)
+            samples = samples * ramp + _at(leaving, self._last, first, count) * (1 - ramp)
         self._last = now
         return samples.astype(np.int16)
 
-    def _at(self, how: tuple[int, float], first: int, count: int) -> NDArray[np.float32]:
-        delay, gain = how
-        return self.buffer.read(first - delay, count) * np.float32(gain)
+
+def _at(buffer: VoiceBuffer, how: tuple[int, float], first: int, count: int) -> NDArray[np.float32]:
+    delay, gain = how
+    return buffer.read(first - delay, count) * np.float32(gain)

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from services.gateway import channel_routes, library_routes, metrics, sockets
+from services.gateway import channel_routes, library_routes, metrics, sockets, speech_routes
 from services.gateway.guard import HEADERS, Guard
 from services.gateway.service import Gateway
 from shared.settings import Settings
@@ -30,11 +30,12 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         gateway = Gateway(settings, ended)
         app.state.gateway = gateway
         gateway.start()
-        judging = asyncio.create_task(_judge(gateway))
+        gateway.keep(gateway.speech.run())
+        gateway.keep(_judge(gateway))
         try:
             yield
         finally:
-            judging.cancel()
+            gateway.still()
             await asyncio.to_thread(gateway.close)
 
     app = FastAPI(
@@ -48,7 +49,13 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
     app.state.token = operator_token(settings.home)
     app.state.channel = settings.channel
     app.add_middleware(Guard, settings=settings)
-    for router in (channel_routes.router, library_routes.router, sockets.router):
+    for router in (
+        channel_routes.router,
+        library_routes.router,
+        speech_routes.routes,
+        speech_routes.socket_router,
+        sockets.router,
+    ):
         app.include_router(router)
     _add_pages(app)
     app.add_exception_handler(RequestValidationError, _invalid)

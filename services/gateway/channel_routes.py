@@ -26,7 +26,7 @@ class ScenePatch(BaseModel):
     driver: str | None = Field(
         None,
         max_length=2000,
-        description="sample, browser, camera:N, upload:ID, as-started, or an http(s)/rtsp(s) address",
+        description="sample, browser, microphone, speech, camera:N, upload:ID, as-started, or an http(s)/rtsp(s) address",
     )
     loop: bool | None = None
     label: bool | None = None
@@ -128,7 +128,7 @@ def _check_engine(gateway: Gateway, name: str) -> None:
 
 def driver_word(gateway: Gateway, word: str) -> str:
     """The scene's driver for the API's word. Nothing from a request is ever used as a path."""
-    if word in ("sample", "browser"):
+    if word in ("sample", "browser", "microphone", "speech"):
         return word
     kind, _, rest = word.partition(":")
     if kind == "camera" and rest.isascii() and rest.isdigit() and len(rest) <= 3:
@@ -144,7 +144,7 @@ def driver_word(gateway: Gateway, word: str) -> str:
         return word
     raise HTTPException(
         422,
-        "A driver is sample, browser, camera:N, upload:ID, or an address with http, https, rtsp or rtsps.",
+        "A driver is sample, browser, microphone, speech, camera:N, upload:ID, or an address with http, https, rtsp or rtsps.",
     )
 
 

@@ -25,7 +25,7 @@ MAX_PORTRAIT, MAX_BODY, MAX_DRIVER = 64 << 20, 512 << 20, 512 << 20
 AVATAR_FIELDS = {"name": 64, "rights": 2000, "portrait": MAX_PORTRAIT, "body": MAX_BODY}
 
 
-def _form(required: list[str], **properties: dict[str, str]) -> dict[str, Any]:
+def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, Any]:
     """OpenAPI's description of a form that is read by `received`, not by FastAPI."""
     schema = {"type": "object", "required": required, "properties": properties}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
@@ -82,7 +82,7 @@ async def plate_index(name: str, request: Request) -> dict[str, Any]:
 @router.post(
     "/avatars",
     status_code=201,
-    openapi_extra=_form(["name", "portrait", "rights"], name=_TEXT, rights=_TEXT, portrait=_FILE, body=_FILE),
+    openapi_extra=form_schema(["name", "portrait", "rights"], name=_TEXT, rights=_TEXT, portrait=_FILE, body=_FILE),
 )
 async def add(request: Request) -> dict[str, str]:
     """Make an avatar from a portrait (at most 64 MB) and optionally a body (512 MB); answers when it is built."""
@@ -140,7 +140,7 @@ async def list_drivers(request: Request) -> list[dict[str, str]]:
     return state.drivers(_gateway(request))
 
 
-@router.post("/drivers", status_code=201, openapi_extra=_form(["video"], video=_FILE))
+@router.post("/drivers", status_code=201, openapi_extra=form_schema(["video"], video=_FILE))
 async def add_driver(request: Request) -> dict[str, str]:
     """Upload a driver video (at most 512 MB); use it as driver `upload:ID`."""
     gateway = _gateway(request)

@@ -1,10 +1,11 @@
-"""The operator's browser as driver: its camera and microphone, checked and passed on to capture."""
+"""What drives from here: the operator's camera and microphone, checked and passed on to capture, and the speech queue."""
 
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from shared.bus import Publisher, endpoint
 from shared.clock import now
@@ -47,6 +48,15 @@ class RemoteDriver:
             self.drops["remote malformed"] += 1
             return False
         return True
+
+    def speak(self, pts: int, samples: NDArray[np.int16]) -> None:
+        """Voice of the speech queue: (n,) int16 mono at 48 kHz whose first sample belongs to `pts`."""
+        self._publisher.send(pts, samples, "s16", facts={"kind": "sound", "rate": RATE})
+
+    def hush(self) -> None:
+        """Whatever voice is on its way is not to be heard any more."""
+        self._publisher.epoch = now()
+        self._publisher.send(now(), facts={"kind": "end"})
 
     def close(self) -> None:
         self._publisher.close()

@@ -7,7 +7,8 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
@@ -18,12 +19,14 @@ from services.gateway.preview import Preview, PreviewThread
 from services.gateway.program import ProgramFeed, picture_of, sound_of
 from services.gateway.record import Recorder
 from services.gateway.remote import RemoteDriver
+from services.gateway.speech import Speech
 from services.gateway.viewers import Audience
 from services.gateway.watch import Watch
 from shared.avatar import NAME
 from shared.avatar_build import avatars_folder
 from shared.clock import US, now
 from shared.loop import Loop
+from shared.scene import Scene
 from shared.settings import Settings
 from shared.wake import Wake
 from shared.wire import Message, WireError
@@ -47,8 +50,10 @@ class Gateway:
         self.preview = PreviewThread(settings.preview_quality, self._plate, self._deliver)
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet]
         self.remote = RemoteDriver(settings)
+        self.speech = Speech(self.journal, self.remote.speak, self.remote.hush, self._voice_delay)
         self.builds: dict[str, dict[str, object]] = {}  # avatars being built, by name: stage and share done
         self._events = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ended = ended
         self._wake = Wake()
         self._scene_due = self._captured = 0
@@ -65,12 +70,13 @@ class Gateway:
     def start(self) -> None:
         """Start the threads."""
         self.director.listen(lambda scene: self.recorder.want(scene.recording))
+        self.director.listen(self._on_scene)
         self.director.listen(lambda _: self._wake.set())
         for thread in self._threads:
             thread.start()
 
     def close(self) -> None:
-        """End the threads; the recording is closed properly."""
+        """End the threads; the recording is closed properly. Called in a thread, from the event loop's end."""
         self.recorder.stop()
         self.preview.stop()
         self.loop.stop()
@@ -79,6 +85,31 @@ class Gateway:
         for thread in reversed(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
         self.remote.close()
+
+    def keep(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run in the event loop until it ends or the gateway does."""
+        task = self._events.create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._left)
+
+    def still(self) -> None:
+        """End what `keep` runs. Called in the event loop, before `close`."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _left(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("task ended", exc_info=error)
+            os._exit(1)
+
+    def _on_scene(self, scene: Scene) -> None:
+        if scene.driver != "speech":  # another driver was chosen: nothing of the queue is said later by surprise
+            self._events.call_soon_threadsafe(self.speech.interrupt)
+
+    def _voice_delay(self) -> int:
+        reported = self.watch.facts("compositor").get("voice delay")
+        return reported if type(reported) is int else 0
 
     def _open_bus(self) -> None:
         self.loop = Loop("gateway", self.settings)

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -17,30 +18,31 @@ router = APIRouter(prefix="/api/v1/channels/{channel}")
 TOKEN_WAIT = 3.0
 STATE_PERIOD = 0.25
 BAD_TOKEN, BAD_MESSAGE, NO_CHANNEL, TAKEN, NOT_WANTED = 4401, 4400, 4404, 4409, 4410
+OF_THE_BROWSER = {"browser": "camera", "microphone": "microphone"}  # drivers that a page is, and by which device
 MAX_BAD = 100  # messages that no page sends, until the socket is closed
 
 
-async def _admitted(socket: WebSocket, channel: str) -> Gateway | None:
-    """The gateway, once the socket has shown the token; otherwise it is closed with the reason."""
+async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, Any]] | None:
+    """The gateway and the socket's first words, once they have shown the token; otherwise it is closed with the reason."""
     await socket.accept()
     gateway: Gateway = socket.app.state.gateway
     try:
         words = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_WAIT))
-        token = words.get("token") if isinstance(words, dict) else None
     except (TimeoutError, ValueError, KeyError, RecursionError):
-        token = None
+        words = None
     except WebSocketDisconnect:
         return None
+    token = words.get("token") if isinstance(words, dict) else None
     if not isinstance(token, str) or not same_token(token, socket.app.state.token):
         await socket.close(BAD_TOKEN, "The operator's token is missing or wrong.")
         return None
     if channel != gateway.settings.channel:
         await socket.close(NO_CHANNEL, f"This studio's channel is '{gateway.settings.channel}'.")
         return None
-    return gateway
+    return gateway, words
 
 
-async def _until_first(*jobs: Awaitable[None]) -> None:
+async def until_first(*jobs: Awaitable[None]) -> None:
     """Run until one of them ends, then end the others."""
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
@@ -64,24 +66,26 @@ async def _silence(socket: WebSocket) -> None:
 @router.websocket("/state")
 async def state_socket(socket: WebSocket, channel: str) -> None:
     """The channel's state, four times a second."""
-    gateway = await _admitted(socket, channel)
-    if gateway is None:
+    opened = await admitted(socket, channel)
+    if opened is None:
         return
+    gateway, _ = opened
 
     async def send() -> None:
         while True:
             await socket.send_text(json.dumps(state.snapshot(gateway)))
             await asyncio.sleep(STATE_PERIOD)
 
-    await _until_first(send(), _silence(socket))
+    await until_first(send(), _silence(socket))
 
 
 @router.websocket("/preview")
 async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") -> None:
     """Picture and sound; the format is in `services.gateway.preview`, the conversation in `services.gateway.viewers`."""
-    gateway = await _admitted(socket, channel)
-    if gateway is None:
+    opened = await admitted(socket, channel)
+    if opened is None:
         return
+    gateway, _ = opened
     viewer = Viewer(mode="roi" if mode == "roi" else "full")
 
     async def send() -> None:
@@ -102,7 +106,7 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
 
     gateway.audience.join(viewer)
     try:
-        await _until_first(send(), listen())
+        await until_first(send(), listen())
     finally:
         gateway.audience.leave(viewer)
 
@@ -110,28 +114,30 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
 @router.websocket("/driver")
 async def driver_socket(socket: WebSocket, channel: str) -> None:
     """Camera and microphone of one browser; messages are one byte (1 JPEG picture, 2 s16 sound at 48 kHz) and the data."""
-    gateway = await _admitted(socket, channel)
-    if gateway is None:
+    opened = await admitted(socket, channel)
+    if opened is None:
         return
-    if gateway.director.scene.driver != "browser":
+    gateway, _ = opened
+    if gateway.director.scene.driver not in OF_THE_BROWSER:
         await socket.close(NOT_WANTED, "The driver is not the browser; choose it first.")
         return
     if gateway.remote.taken:
         await socket.close(TAKEN, "Another browser is the driver; stop it there first.")
         return
     async with _driving(gateway):
-        await _until_first(_pass_on(gateway, socket), _while_wanted(gateway, socket))
+        await until_first(_pass_on(gateway, socket), _while_wanted(gateway, socket))
 
 
 @asynccontextmanager
 async def _driving(gateway: Gateway) -> AsyncIterator[None]:
     gateway.remote.begin()
-    gateway.journal.add("A browser's camera is the driver.")
+    device = OF_THE_BROWSER[gateway.director.scene.driver]
+    gateway.journal.add(f"A browser's {device} is the driver.")
     try:
         yield
     finally:
         gateway.remote.taken = False
-        gateway.journal.add("The browser's camera stopped.")
+        gateway.journal.add(f"The browser's {device} stopped.")
 
 
 async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
@@ -145,7 +151,8 @@ async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
 
 
 async def _while_wanted(gateway: Gateway, socket: WebSocket) -> None:
+    wanted = gateway.director.scene.driver
     # Looked at now and then: the scene may change in any thread.
-    while gateway.director.scene.driver == "browser":  # noqa: ASYNC110
+    while gateway.director.scene.driver == wanted:  # noqa: ASYNC110
         await asyncio.sleep(STATE_PERIOD)
     await socket.close(NOT_WANTED, "Another driver was chosen.")

@@ -32,6 +32,7 @@ def snapshot(gateway: Gateway) -> dict[str, Any]:
         "drivers": drivers(gateway),
         "services": gateway.watch.rows(),
         "program": program(gateway),
+        "speech": gateway.speech.facts(),
         "outputs": {"preview": preview(gateway), "record": record(gateway)},
         "log": [{"number": e.number, "at": e.at, "kind": e.kind, "text": e.text} for e in gateway.journal.events()],
     }
@@ -81,6 +82,8 @@ def drivers(gateway: Gateway) -> list[dict[str, str]]:
         reason = "No camera is connected to this machine; plug one in, or use this browser's."
         rows.append({"word": "camera:0", "title": "Camera", "unavailable": reason})
     rows.append({"word": "browser", "title": "This browser's camera", "unavailable": ""})
+    rows.append({"word": "microphone", "title": "This browser's microphone", "unavailable": ""})
+    rows.append({"word": "speech", "title": "Speech", "unavailable": ""})
     started = gateway.director.as_started
     if started not in {row["word"] for row in rows}:
         rows.append({"word": "as-started", "title": f"{driver_title(started)} (as started)", "unavailable": ""})
