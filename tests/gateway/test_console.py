@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.gateway.channel import Studio
+from tests.gateway.test_speech import tone, wav
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -186,6 +187,38 @@ def test_the_browsers_camera_drives(page: "Page", running: Studio) -> None:
     assert running.state()["scene"]["driver"] == "browser"
     page.get_by_role("button", name="Sample clip").click()
     running.wait(lambda: any("camera stopped" in event["text"] for event in running.state()["log"]))
+
+
+def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page", running: Studio) -> None:
+    interrupt = page.get_by_role("button", name="Interrupt")
+    assert interrupt.is_disabled()
+    drop = """([data, name]) => {
+        const carried = new DataTransfer();
+        carried.items.add(new File([new Uint8Array(data)], name, { type: "audio/wav" }));
+        for (const kind of ["dragenter", "dragover", "drop"])
+            document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true }));
+    }"""
+    try:
+        for name in ("hello.wav", "again.wav"):
+            page.evaluate(drop, [list(wav(tone(8, rate=8000), 8000)), name])
+        page.get_by_label("Speech", exact=True).get_by_text("Saying hello.wav · queue: 1").wait_for()
+        assert running.state()["scene"]["driver"] == "speech"
+        page.get_by_role("button", name="Clear queue").click()
+        page.get_by_label("Speech", exact=True).get_by_text("Saying hello.wav", exact=True).wait_for()
+        page.keyboard.press("i")
+        page.get_by_label("Speech", exact=True).get_by_text("Waiting for speech").wait_for()
+        page.get_by_label("Speech file").set_input_files({"name": "x.wav", "mimeType": "audio/wav", "buffer": b"no"})
+        page.get_by_role("alert").get_by_text(re.compile("x.wav cannot be opened")).wait_for()
+    finally:
+        running.patch(driver="sample")
+
+
+def test_the_browsers_microphone_drives_alone(page: "Page", running: Studio) -> None:
+    page.get_by_role("button", name="This browser's microphone").click()
+    page.get_by_text("this page is the driver").wait_for()
+    assert running.state()["scene"]["driver"] == "microphone"
+    page.get_by_role("button", name="Sample clip").click()
+    running.wait(lambda: any("microphone stopped" in event["text"] for event in running.state()["log"]))
 
 
 def test_a_restarted_gateway_is_found_again(page: "Page", running: Studio) -> None:

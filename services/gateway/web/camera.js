@@ -1,4 +1,4 @@
-// This browser's camera and microphone as driver: newest picture only, nothing queued.
+// This browser's camera and microphone, or its microphone alone, as driver: newest picture only, nothing queued.
 
 import { Microphone } from "./microphone.js";
 
@@ -22,22 +22,29 @@ export class BrowserCamera {
     this.canvas.height = HEIGHT;
     this.timer = 0;
     this.busy = false;
+    this.word = "";
   }
 
-  /** Ask for camera and microphone. Rejects with a sentence. */
-  async open() {
-    if (this.stream) return;
-    if (!navigator.mediaDevices) throw new Error("Browsers give the camera only to pages on localhost or https; open the console there.");
+  /** Ask for the devices of a driver. Rejects with a sentence. @param {"browser" | "microphone"} word */
+  async open(word) {
+    if (this.stream && this.word === word) return;
+    this.stop();
+    this.word = word;
+    if (!navigator.mediaDevices) throw new Error("Browsers give camera and microphone only to pages on localhost or https; open the console there.");
     const video = { width: WIDTH, height: HEIGHT, frameRate: RATE };
     const audio = { echoCancellation: true, noiseSuppression: true, channelCount: 1 };
+    const device = word === "browser" ? "camera" : "microphone";
+    const devices = navigator.mediaDevices;
     try {
-      this.stream = await navigator.mediaDevices.getUserMedia({ video, audio })
-        .catch((error) => (error.name === "NotFoundError" ? navigator.mediaDevices.getUserMedia({ video }) : Promise.reject(error)));
+      this.stream = word === "microphone" ? await devices.getUserMedia({ audio })
+        : await devices.getUserMedia({ video, audio })
+          .catch((error) => (error.name === "NotFoundError" ? devices.getUserMedia({ video }) : Promise.reject(error)));
     } catch (error) {
       throw new Error(error.name === "NotAllowedError"
-        ? "The browser was not allowed to use the camera; allow it beside the address and try again."
-        : `The browser has no camera to offer (${error.name}).`);
+        ? `The browser was not allowed to use the ${device}; allow it beside the address and try again.`
+        : `The browser has no ${device} to offer (${error.name}).`);
     }
+    if (word === "microphone") return;
     this.video.srcObject = this.stream;
     await this.video.play();
   }
@@ -50,7 +57,7 @@ export class BrowserCamera {
     this.microphone = new Microphone(this.stream, (block) => this.send(block));
     this.socket.addEventListener("open", () => {
       this.note = "this page is the driver";
-      this.timer = setInterval(() => this.picture(), 1000 / RATE);
+      if (this.word === "browser") this.timer = setInterval(() => this.picture(), 1000 / RATE);
       this.microphone.start();
     });
     this.socket.addEventListener("close", (event) => {
@@ -73,7 +80,7 @@ export class BrowserCamera {
 
   /** Another driver was chosen somewhere: give the camera back. @param {string} driver */
   follow(driver) {
-    if (this.socket?.readyState === WebSocket.OPEN && driver !== "browser") this.stop();
+    if (this.socket?.readyState === WebSocket.OPEN && driver !== this.word) this.stop();
   }
 
   async picture() {

@@ -8,6 +8,8 @@ const KEYS = [
   ["m", "mute the program", "mute"],
   ["l", "AI label on or off", "label"],
   ["r", "start or stop recording", "record"],
+  ["v", "choose a speech file to say", "speak"],
+  ["i", "interrupt the speech", "interrupt"],
   ["n", "retake neutral", "neutral"],
   ["o", "loop the driver", "loop"],
   ["s", "hear the program here", "listen"],

@@ -15,6 +15,7 @@ import { health } from "./panels/health.js";
 import { latency } from "./panels/latency.js";
 import { log } from "./panels/log.js";
 import { outputs } from "./panels/outputs.js";
+import { speech } from "./panels/speech.js";
 import { Preview } from "./preview.js";
 import { ProgramSound } from "./sound.js";
 import { Stage } from "./stage.js";
@@ -37,7 +38,7 @@ async function open(token) {
   const preview = new Preview(api, stage, byId("driver-picture"));
   const panels = [
     headline(api, current), avatars(api), engines(api), drivers(api, new BrowserCamera(api)),
-    desk(api, preview, current), health, latency(stage), outputs(api, preview, current), log,
+    desk(api, preview, current), speech(api), health, latency(stage), outputs(api, preview, current), log,
   ];
   const draw = (linked) => { if (state) for (const panel of panels) panel(state, linked); };
   keepOpen(() => api.socket("state"), {

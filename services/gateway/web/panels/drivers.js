@@ -6,12 +6,12 @@ import { attempt, byId, element, keyed, mark, write } from "../elements.js";
 export function drivers(api, camera) {
   const failed = byId("driver-error");
   const use = (word) => attempt(failed, async () => {
-    if (word !== "browser") {
+    if (word !== "browser" && word !== "microphone") {
       camera.stop();
       await api.patch({ driver: word });
       return;
     }
-    await camera.open();
+    await camera.open(word);
     await api.patch({ driver: word });
     camera.start();
   });
@@ -44,7 +44,7 @@ export function drivers(api, camera) {
       mark(choose, "aria-pressed", String(state.scene.driver === row.word));
       choose.disabled = Boolean(row.unavailable);
       write(choose.firstChild, row.title);
-      write(choose.lastChild, row.unavailable || (row.word === "browser" ? camera.note : ""));
+      write(choose.lastChild, row.unavailable || (row.word === camera.word ? camera.note : ""));
     });
   };
 }
