@@ -59,6 +59,13 @@ def crop(i420: Picture, x: int, y: int, width: int, height: int) -> Picture:
     return out
 
 
+def paste(i420: Picture, patch: Picture, x: int, y: int) -> None:
+    """Put an I420 rectangle at even (x, y) of an I420 picture, in place: what `crop` took out there."""
+    height, width = patch.shape[0] * 2 // 3, patch.shape[1]
+    for source, target, half in zip(planes(patch), planes(i420), (1, 2, 2), strict=True):
+        target[y // half : (y + height) // half, x // half : (x + width) // half] = source
+
+
 def _ranged(i420: Picture, luma: Picture, chroma: Picture) -> Picture:
     height = i420.shape[0] * 2 // 3
     out = np.empty_like(i420)

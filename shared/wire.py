@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 VERSION = 1
-MAX_HEADER = 64 << 10
+MAX_HEADER = 512 << 10  # mostly less than one; what the label covers on a portrait 4K picture is 146 KB
 MAX_PAYLOAD = 32 << 20  # a 4K I420 picture is 12 MB
 STREAMS = ("driving", "voice", "face", "program", "sound", "scene", "remote", "pulse")
 

@@ -16,20 +16,23 @@ class Composed:
     """A finished program picture.
 
     picture: I420, see shared.colour. box: (x, y, width, height) of what the face changed, NOWHERE where nothing.
-    label: the box of the label, NOWHERE without one.
+    label: the box of the label, NOWHERE without one. under: I420 of that box as it was before, where it was kept.
     """
 
     picture: Picture
     plate: int
     box: Box
     label: Box
+    under: Picture | None = None
 
 
 class Composer:
     """Composes pictures for one avatar. Not thread-safe."""
 
-    def __init__(self, avatar: Avatar) -> None:
+    def __init__(self, avatar: Avatar, *, keep_under: bool = False) -> None:
+        """keep_under: keep what the label covers, for those who may put out a picture without it."""
         self.avatar = avatar
+        self._keep_under = keep_under
         self._blender = Blender(avatar.mask)
         self._label = Label()
 
@@ -51,4 +54,7 @@ class Composer:
             box = self._blender.place(
                 background, roi, plate.placements[index], plate.gains[index], plate.offsets[index], opacity
             )
-        return Composed(background, index, box, self._label.draw(background) if label else NOWHERE)
+        if not label:
+            return Composed(background, index, box, NOWHERE)
+        under = self._label.under(background) if self._keep_under else None
+        return Composed(background, index, box, self._label.draw(background), under)

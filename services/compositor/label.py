@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compositor.blend import Box, blend_patch
-from shared.colour import Picture
+from shared.colour import Picture, crop
 
 TEXT = "AI-generated"
 HEIGHT = 0.032  # of the picture's height
@@ -26,13 +26,20 @@ class Label:
 
     def draw(self, program: Picture, opacity: float = 1.0) -> Box:
         """Blend the label into the bottom left corner of an I420 picture, in place, and return its (x, y, w, h)."""
-        size = program.shape[1], program.shape[0] * 2 // 3
-        made = self._made.get(size)
-        if made is None:
-            self._made.clear()  # a channel has one size at a time
-            made = self._made[size] = layout(self.text, *size)
-        patch, x, y = made
+        patch, x, y = self._of(program)
         return blend_patch(program, patch, x, y, opacity) if patch.size else (0, 0, 0, 0)
+
+    def under(self, program: Picture) -> Picture:
+        """A copy of what the label would cover, as I420; empty where it does not fit."""
+        patch, x, y = self._of(program)
+        return crop(program, x, y, patch.shape[1], patch.shape[0])
+
+    def _of(self, program: Picture) -> tuple[NDArray[np.uint8], int, int]:
+        size = program.shape[1], program.shape[0] * 2 // 3
+        if size not in self._made:
+            self._made.clear()  # a channel has one size at a time
+            self._made[size] = layout(self.text, *size)
+        return self._made[size]
 
 
 def layout(text: str, width: int, height: int) -> tuple[NDArray[np.uint8], int, int]:

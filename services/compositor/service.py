@@ -50,7 +50,10 @@ class Compositor:
     def _load(self, name: str) -> None:
         meter = self.loop.meter
         try:
-            composer = Composer(load_avatar(self.loop.settings.home / "avatars" / check_name(name)))
+            composer = Composer(
+                load_avatar(self.loop.settings.home / "avatars" / check_name(name)),
+                keep_under=bool(self.loop.settings.clean_feed_right),
+            )
             composer.background(0)
         except StudioError as error:
             meter.note = str(error)
@@ -146,6 +149,7 @@ def program_facts(tick: int, avatar: str, composed: Composed, state: str, captur
         "label": _listed(composed.label),
         "state": state,
         "captured": captured,
+        "under": b"" if composed.under is None else composed.under.tobytes(),
     }
 
 

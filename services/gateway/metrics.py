@@ -62,10 +62,8 @@ class ChannelCollector(Collector):
             repeated.add_metric([kind], feed.repeated[kind])
         yield repeated
         record = self._gateway.recorder.state
-        yield GaugeMetricFamily(
-            "studio_recording_active", "1 while recording", value=float(record.state == "recording")
-        )
-        yield GaugeMetricFamily("studio_recording_bytes", "Size of the recording", value=record.bytes)
+        yield GaugeMetricFamily("studio_recording_active", "1 while recording", value=float(record.state == "live"))
+        yield GaugeMetricFamily("studio_recording_bytes", "Size of the recording", value=record.figures.get("bytes", 0))
 
 
 def exposition(gateway: Gateway) -> bytes:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.clock import now, sound_samples, tick_after, tick_pts
+from shared.colour import paste
 from shared.wire import Message, WireError
 
 SOUND_RATE = 48_000
@@ -31,6 +32,7 @@ class Picture:
 
     i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: nobody writes to it.
     box: (x, y, w, h) of what differs from the plate frame, label: of the label; None where there is none.
+    under: I420 of the label's box from before the label was drawn, where the channel has the right to a clean feed.
     state: live, idle or plate. captured: when the driver frame it shows entered capture, microseconds, or 0.
     repeated: the gateway made it up.
     """
@@ -44,7 +46,16 @@ class Picture:
     label: Box | None
     state: str
     captured: int
+    under: NDArray[np.uint8] | None = None
     repeated: bool = False
+
+    def clean(self) -> NDArray[np.uint8]:
+        """The picture without the label where that is known, otherwise as it is."""
+        if self.label is None or self.under is None:
+            return self.i420
+        picture = self.i420.copy()
+        paste(picture, self.under, *self.label[:2])
+        return picture
 
     @property
     def width(self) -> int:
@@ -80,6 +91,7 @@ def picture_of(message: Message) -> Picture:
         or max(tick, plate) >= 1 << 32
     ):
         raise WireError("malformed")
+    label = _box(message.fact("label", list), width, height)
     return Picture(
         tick=tick,
         pts=message.pts,
@@ -87,10 +99,19 @@ def picture_of(message: Message) -> Picture:
         avatar=message.fact("avatar", str)[:80],
         plate=plate,
         box=_box(message.fact("box", list), width, height),
-        label=_box(message.fact("label", list), width, height),
+        label=label,
         state=state,
         captured=captured,
+        under=_under(message.fact("under", bytes), label),
     )
+
+
+def _under(raw: bytes, label: Box | None) -> NDArray[np.uint8] | None:
+    if not raw:
+        return None
+    if label is None or len(raw) != label[2] * label[3] * 3 // 2:
+        raise WireError("malformed")
+    return np.frombuffer(raw, np.uint8).reshape(-1, label[2])
 
 
 def _box(values: list[Any], width: int, height: int) -> Box | None:
@@ -116,10 +137,14 @@ def sound_of(message: Message, rate: Fraction) -> Sound:
 
 
 class Outlet:
-    """What one output has still to take. Bounded: the oldest goes first, counted. Safe between two threads."""
+    """What one output has still to take. Bounded: the oldest goes first, counted. Safe between two threads.
+
+    open: False while the output is off, which then is given nothing and holds nothing.
+    """
 
     def __init__(self, name: str, *, pictures: int, sounds: int) -> None:
         self.name = name
+        self.open = True
         self.drops: Counter[str] = Counter()
         self._pictures: deque[Picture] = deque(maxlen=pictures)
         self._sounds: deque[Sound] = deque(maxlen=sounds)
@@ -127,6 +152,8 @@ class Outlet:
 
     def put(self, item: Picture | Sound) -> None:
         """Add without ever waiting for the output."""
+        if not self.open:
+            return
         with self._ready:
             if isinstance(item, Picture):
                 self.drops["picture"] += len(self._pictures) == self._pictures.maxlen

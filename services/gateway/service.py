@@ -69,11 +69,16 @@ class Gateway:
 
     def start(self) -> None:
         """Start the threads."""
-        self.director.listen(lambda scene: self.recorder.want(scene.recording))
+        self.director.listen(self._want_outputs)
         self.director.listen(self._on_scene)
         self.director.listen(lambda _: self._wake.set())
         for thread in self._threads:
             thread.start()
+
+    def _want_outputs(self, scene: Scene) -> None:
+        allowed = bool(self.settings.clean_feed_right)
+        self.recorder.clean = scene.record_clean and allowed
+        self.recorder.want(scene.recording)
 
     def close(self) -> None:
         """End the threads; the recording is closed properly. Called in a thread, from the event loop's end."""

@@ -174,16 +174,6 @@ def preview(gateway: Gateway) -> dict[str, Any]:
 
 def record(gateway: Gateway) -> dict[str, Any]:
     """The recording; its id when it can be fetched from the API."""
-    state = gateway.recorder.state
-    path = Path(state.path)
-    fetchable = (
-        state.path and path.parent == recordings_folder(gateway.settings.home) and RECORDING.fullmatch(path.stem)
-    )
-    return {
-        "state": state.state,
-        "id": path.stem if fetchable else "",
-        "name": path.name if state.path else "",
-        "seconds": round(state.seconds, 1),
-        "bytes": state.bytes,
-        "note": state.note,
-    }
+    path = Path(gateway.recorder.path)
+    fetchable = path.parent == recordings_folder(gateway.settings.home) and RECORDING.fullmatch(path.stem)
+    return gateway.recorder.state.facts() | {"id": path.stem if fetchable else "", "name": path.name}

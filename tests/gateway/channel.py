@@ -77,6 +77,7 @@ class Channel:
         self.state = "live"
         self.face = FACE
         self.sent: dict[int, NDArray[np.uint8]] = {}
+        self.clean: dict[int, NDArray[np.uint8]] = {}  # the same without the label
         self.scene: Scene | None = None
         self.meters = {name: Meter(name) for name in ("capture", "generator", "compositor")}
         self.meters["generator"].facts = {
@@ -116,6 +117,8 @@ class Channel:
             ball[[0, -1]] = ball[:, [0, -1]] = 0
             part = luma[y : y + h, x : x + w]
             part[:] = (part + ball * (210 - part)).astype(np.uint8)
+        self.clean[tick] = program.copy()
+        self.clean.pop(tick - 200, None)
         if self.scene is None or self.scene.label:
             lx, ly, lw, lh = self.label
             planes(program)[0][ly : ly + lh, lx : lx + lw] = 40
@@ -147,10 +150,13 @@ class Channel:
             self.sent.pop(tick - 200, None)
             captured = now() - 9_000
             labelled = self.scene is None or self.scene.label
+            under = b""
+            if labelled and self.settings.clean_feed_right:
+                under = crop(self.clean[tick], *self.label).tobytes()
             facts = {
                 "tick": tick, "avatar": self.avatar, "plate": tick % len(self.plates), "state": self.state,
                 "box": list(self.face) if self.state != "plate" else [], "label": list(self.label) if labelled else [],
-                "captured": captured if self.state == "live" else 0,
+                "captured": captured if self.state == "live" else 0, "under": under,
             }  # fmt: skip
             program.send(pts, made, "i420", facts=facts, stamps={"composed": now()})
             first, end = sound_samples(tick, rate, 48_000)

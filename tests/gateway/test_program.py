@@ -82,7 +82,9 @@ def test_an_outlet_that_nobody_empties_keeps_the_newest_and_counts_the_rest() ->
     assert outlet.drops == {"picture": 8, "sound": 7}
 
 
-FACTS = {"tick": 1, "avatar": "a", "plate": 0, "box": [0, 0, 2, 2], "label": [], "state": "live", "captured": 1}
+FACTS = {
+    "tick": 1, "avatar": "a", "plate": 0, "box": [0, 0, 2, 2], "label": [], "state": "live", "captured": 1, "under": b"",
+}  # fmt: skip
 
 
 def message(array: np.ndarray, facts: dict[str, object]) -> Message:  # type: ignore[type-arg]
@@ -96,7 +98,7 @@ def message(array: np.ndarray, facts: dict[str, object]) -> Message:  # type: ig
     [
         {"tick": -1}, {"tick": 1 << 32}, {"tick": "1"}, {"tick": True}, {"state": "dead"}, {"plate": None},
         {"box": [0, 0, 2]}, {"box": [1, 0, 2, 2]}, {"box": [0, 0, 2, 600]}, {"box": [0, 0, 0, 0]}, {"box": [-2, 0, 2, 2]},
-        {"label": [0, 0, "2", 2]}, {"captured": 1.5}, {"avatar": 3},
+        {"label": [0, 0, "2", 2]}, {"captured": 1.5}, {"avatar": 3}, {"under": b"123456"}, {"label": [0, 0, 2, 2], "under": b"12345"}, {"under": None},
     ],
 )  # fmt: skip
 def test_a_program_message_that_lies_is_refused(wrong: dict[str, object]) -> None:

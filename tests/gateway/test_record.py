@@ -16,13 +16,13 @@ def record(own: Studio, seconds: float) -> Path:
     """Start a recording and let it run; its path."""
     name = own.http.post("/channels/main/recording").json()["id"]
     path = own.settings.home / "recordings" / f"{name}.mp4"
-    own.wait(lambda: own.state()["outputs"]["record"]["seconds"] >= seconds)
+    own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) >= seconds)
     return path
 
 
 def played(path: Path) -> tuple[float, float, int, float]:
     """(seconds of picture, seconds of sound, pictures, loudness) of a file, all of it decoded."""
-    pictures, samples, power = [], 0, 0.0
+    pictures, samples, peaks = [], 0, []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             assert frame.time is not None
@@ -30,8 +30,9 @@ def played(path: Path) -> tuple[float, float, int, float]:
     with av.open(str(path)) as container:
         for block in container.decode(audio=0):
             samples += block.samples
-            power = max(power, float(np.abs(block.to_ndarray()).max()))
-    return pictures[-1] + 0.04, samples / 48_000, len(pictures), power
+            peaks.append(float(np.abs(block.to_ndarray()).max()))
+    # The median: where the sound begins in the middle of a wave, AAC overshoots.
+    return pictures[-1] + 0.04, samples / 48_000, len(pictures), float(np.median(peaks))
 
 
 def test_a_recording_plays_with_sound_and_can_be_fetched(running: Studio) -> None:
@@ -52,25 +53,29 @@ def test_a_killed_gateway_leaves_a_playable_file_and_goes_on_in_the_next(own: St
     first = record(own, 2.5)
     own.kill()
     kept = first.read_bytes()
+    assert kept.count(b"moof") >= 2, "a fragment a second, so that a second is the most there is to lose"
     own.start()
-    own.wait(lambda: own.state()["outputs"]["record"]["seconds"] >= 1)
+    own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) >= 1)
     second = first.with_stem(f"{first.stem}-2")
     assert own.state()["outputs"]["record"]["name"] == second.name
     assert own.terminate() == 0
     assert first.read_bytes() == kept
-    assert played(first)[0] > 1
+    picture, sound, _, loudness = played(first)
+    assert picture > 1 and abs(picture - sound) < 0.3 and loudness > 0.1
     assert played(second)[0] > 0.9 and own.process and own.process.returncode == 0
 
 
 def test_recorded_time_is_wall_time_across_a_dead_compositor(own: Studio) -> None:
     path = record(own, 0.5)
     own.channel.stop()
-    before = own.state()["outputs"]["record"]["seconds"]
+    before = own.state()["outputs"]["record"]["figures"].get("seconds", 0)
     own.wait(lambda: own.state()["on_air_state"] == "RECOVERING")
-    own.wait(lambda: own.state()["outputs"]["record"]["seconds"] > before + 1)  # it goes on without a compositor
+    own.wait(
+        lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) > before + 1
+    )  # it goes on without a compositor
     own.channel.start()
     own.wait(lambda: own.state()["on_air_state"] == "ON AIR")
-    own.wait(lambda: own.state()["outputs"]["record"]["seconds"] > before + 2)
+    own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) > before + 2)
     own.terminate()
     picture, sound, frames, _ = played(path)
     assert abs(picture - sound) < 0.1

@@ -20,7 +20,7 @@ export function outputs(api, preview, current) {
   const saving = element("p", { class: "detail" });
   const record = element("button", { class: "record", id: "record", "aria-pressed": "false" });
   record.addEventListener("click", () => attempt(failed, () =>
-    api.ask(current().outputs.record.state === "recording" ? "DELETE" : "POST", "./recording")));
+    api.ask(current().scene.recording && current().outputs.record.state !== "failed" ? "DELETE" : "POST", "./recording")));
   const recorded = element("p", { class: "detail" });
   const fetched = element("button", { class: "quiet" }, "Download");
   fetched.addEventListener("click", () => attempt(failed, () => download(api, current().outputs.record.id)));
@@ -45,10 +45,10 @@ export function outputs(api, preview, current) {
 }
 
 function drawRecord(state, button, line, fetched, note) {
-  const on = state.state === "recording";
+  const on = state.state === "live" || state.state === "connecting";
   mark(button, "aria-pressed", String(on));
   write(button, on ? "■ Stop recording" : "● Record");
-  write(line, state.name ? `${state.name} · ${clockTime(state.seconds)} · ${bytes(state.bytes)}` : "nothing recorded yet");
+  write(line, state.name ? `${state.name} · ${clockTime(state.figures.seconds ?? 0)} · ${bytes(state.figures.bytes ?? 0)}` : "nothing recorded yet");
   fetched.hidden = on || !state.id || state.state === "failed";
   write(note, state.note);
 }
