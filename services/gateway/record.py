@@ -142,8 +142,7 @@ class Recorder:
 
     def _tell(self, part: "Part") -> None:
         seconds, size, count = self._done
-        figures = {"seconds": seconds + part.seconds, "bytes": size + part.bytes(), "parts": count + 1}
-        self.state = self.state.now("live", **figures)
+        self.state = self.state.now("live", seconds=seconds + part.seconds, bytes=size + part.bytes(), parts=count + 1)
 
     def _close(self) -> None:
         try:
