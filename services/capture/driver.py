@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 
 from services.capture.demux import DriverPicture, DriverSound, fitted, read_driver
+from services.capture.steady import Steady
 from shared.clock import US, now
 from shared.errors import StudioError
 from shared.wake import Wake
@@ -92,16 +93,20 @@ class Driver:
     def _read_stream(self, url: str) -> None:
         if not url.startswith(URL_SCHEMES):
             raise ValueError(url)
+        # A file served over HTTP arrives as fast as it is read. A camera paces itself, and what FFmpeg had gathered
+        # before it began is let go at once: waiting for its time would put the host as far behind for ever.
+        paced = url.startswith("http")
         start: int | None = None
+        steady = Steady()
         for item in read_driver(url):
-            if start is None:
-                start = now() - item.pts
             if isinstance(item, DriverPicture):
-                # A file served over HTTP arrives as fast as it is read; a camera paces itself.
-                self._stop.wait(max(0.0, (start + item.pts - now()) / US))
+                if paced and start is not None:
+                    self._stop.wait(max(0.0, (start + item.pts - now()) / US))
+                start = start if paced and start is not None else now() - item.pts
                 self._put(DriverPicture(now(), item.rgb))
             else:
-                self._put(DriverSound(start + item.pts, item.samples))
+                start = now() - item.pts if start is None else start
+                self._put(DriverSound(*steady.place(start + item.pts, item.samples)))
             if self._stop.is_set():
                 return
         raise StudioError("The driver stream ended; connecting again.")

@@ -7,6 +7,7 @@ import numpy as np
 
 from services.capture.demux import DriverPicture, DriverSound, fitted
 from services.capture.driver import Driver
+from services.capture.steady import Steady
 from shared.clock import US, now, tick_after, tick_pts
 from shared.face_follower import FaceFollower
 from shared.loop import Loop
@@ -29,6 +30,7 @@ class Capture:
         self._driving = self.loop.publish("driving")
         self._voice = self.loop.publish("voice")
         self._follower = FaceFollower()
+        self._steady = Steady()  # of the sound that a page sends
         self._wake = Wake()
         self._driver: Driver | None = None
         self._base = 0  # channel clock at the start of a file driver
@@ -60,6 +62,7 @@ class Capture:
         epoch = now()
         self._driving.epoch = self._voice.epoch = epoch
         self._follower.restart()
+        self._steady = Steady()
         rate = self.loop.settings.rate
         # Half a second to open and decode, and in step with the program so that no picture waits for its tick.
         self._base = tick_pts(tick_after(epoch + US // 2, rate), rate) - LEAD
@@ -126,11 +129,15 @@ class Capture:
 
     def _on_remote(self, message: Message) -> None:
         """A picture or sound from the operator's browser."""
-        if self._driver is None or self._driver.word != "browser":
+        word = self._driver.word if self._driver else ""
+        if word not in ("browser", "microphone", "speech"):
             return
         kind = message.fact("kind", str)
         if kind == "sound" and message.format == "s16":
-            self._send_voice(DriverSound(message.pts, np.array(message.array)), 0)
+            samples = np.array(message.array)
+            # Speech comes from the studio's own clock, a microphone from that of a sound card.
+            placed = (message.pts, samples) if word == "speech" else self._steady.place(message.pts, samples)
+            self._send_voice(DriverSound(*placed), 0)
         elif kind == "picture" and message.format == "bytes":
             captured = min(message.fact("captured", int), now())
             if now() - captured > LATE:
