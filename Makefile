@@ -1,5 +1,6 @@
 # make live    put a host on air          make test    everything CI runs
 # make setup   only install               make bench   the figures in the README
+# make live LIVEKIT=1    and publish it to a LiveKit server, its own unless LIVEKIT_URL names one
 SHELL := /bin/bash
 STUDIO := .venv/bin/studio
 PYTHON := .venv/bin/python
@@ -10,7 +11,8 @@ TEST_PACKAGES := chromium fonts-dejavu-core
 .PHONY: live setup setup-dev test check format bench lock clean
 
 live: .venv/.installed
-	$(STUDIO) live $(ARGS)
+	$(if $(LIVEKIT),$(if $(LIVEKIT_URL),,deploy/livekit.sh))
+	$(STUDIO) live $(if $(LIVEKIT),--livekit) $(ARGS)
 
 setup: .venv/.installed
 	$(STUDIO) setup
@@ -18,6 +20,7 @@ setup: .venv/.installed
 setup-dev: .venv/.installed-dev
 
 test: .venv/.installed-dev check
+	-deploy/livekit.sh
 	$(PYTHON) -m pytest $(ARGS)
 
 check: .venv/.installed-dev

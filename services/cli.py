@@ -41,6 +41,10 @@ def live(
     port: Annotated[int | None, typer.Option(help="Port of the console.")] = None,
     fps: Annotated[float | None, typer.Option(help="Pictures a second.")] = None,
     record: Annotated[Path | None, typer.Option(help="Record the program into this MP4.")] = None,
+    livekit: Annotated[
+        bool | None,
+        typer.Option("--livekit/--no-livekit", help="Publish to LiveKit; without LIVEKIT_URL to a server of its own."),
+    ] = None,
     duration: Annotated[float | None, typer.Option(help="End after this many seconds on air.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Play a file driver once instead of looping it.")] = False,
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
@@ -59,6 +63,7 @@ def live(
         port=port,
         fps=fps,
         record=record,
+        livekit=livekit,
         loop=False if once else None,
         label=label,
         home=home,

@@ -5,11 +5,15 @@ import signal
 import sys
 import time
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
 from rich.console import Console
 
+from services.livekit_server import LiveKitServer
 from services.progress import progress_bar, stages
 from services.renderer.samples import ensure_samples
 from services.supervisor import SERVICES, Supervisor
@@ -50,15 +54,39 @@ def run_live(
     ending: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda which, _: ending.append(which))
-    with Supervisor(settings, port_asked=port_asked) as supervisor:
+    with own_livekit(settings) as server, Supervisor(told(settings, server), port_asked=port_asked) as supervisor:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{supervisor.port}/#token={token}"
         if supervisor.port != settings.port and settings.port:
             console.print(f"Port {settings.port} is taken, so the console is on {supervisor.port}.")
         supervisor.start()
         console.print(f"Console: {url}", soft_wrap=True, highlight=False)
-        run = LiveRun(supervisor, duration, url if open_page and _has_display() else "", console)
+        if settings.livekit:
+            where = f"its own server, {server.url}" if server else settings.livekit_url
+            console.print(f"LiveKit: {where}, room '{settings.room}'.", soft_wrap=True, highlight=False)
+        run = LiveRun(supervisor, server, duration, url if open_page and _has_display() else "", console)
         supervisor.run(lambda: bool(ending) or run.over())
+
+
+@contextmanager
+def own_livekit(settings: Settings) -> Iterator[LiveKitServer | None]:
+    """A LiveKit server that ends with the studio, where one is wanted and none is named. Raises StudioError."""
+    keys = (settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret.get_secret_value())
+    if not settings.livekit or all(keys):
+        yield None
+    elif any(keys):
+        raise StudioError("LiveKit needs all of LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or none of them.")
+    else:
+        with LiveKitServer(settings.home / "livekit.log") as server:
+            yield server
+
+
+def told(settings: Settings, server: LiveKitServer | None) -> Settings:
+    """The settings with the address and the keys of one's own server."""
+    if server is None:
+        return settings
+    keys = {"livekit_url": server.url, "livekit_api_key": server.key, "livekit_api_secret": SecretStr(server.secret)}
+    return settings.model_copy(update=keys)
 
 
 @dataclass(slots=True)
@@ -66,6 +94,7 @@ class LiveRun:
     """What the terminal is told while a channel runs, and when its time is up."""
 
     supervisor: Supervisor
+    livekit: LiveKitServer | None
     duration: float | None
     page: str
     console: Console
@@ -73,6 +102,8 @@ class LiveRun:
 
     def over(self) -> bool:
         """Whether the channel has been on air for as long as was asked."""
+        if self.livekit:
+            self.livekit.see_to()
         if self.page and "gateway" in self.supervisor.pulses:
             webbrowser.open(self.page)
             self.page = ""

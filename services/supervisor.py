@@ -18,7 +18,7 @@ import zmq
 from shared.bus import Reader, endpoint
 from shared.errors import StudioError
 from shared.pulse import Pulse
-from shared.settings import Settings
+from shared.settings import PREFIX, Settings
 from shared.wire import WireError
 
 log = structlog.get_logger()
@@ -131,7 +131,8 @@ class Supervisor:
             command += ["--fd", str(self._listener.fileno())]
         process = subprocess.Popen(
             command,
-            env=_without_studio(os.environ) | self.settings.environment() | _ONE_THREAD,
+            # Only the gateway speaks to other machines; no other service is told its secrets.
+            env=_without_studio(os.environ) | self.settings.environment(secrets=name == "gateway") | _ONE_THREAD,
             stdin=subprocess.DEVNULL,
             pass_fds=[self._listener.fileno()] if name == "gateway" else [],
             start_new_session=True,  # Ctrl-C is the supervisor's to pass on, once
@@ -172,7 +173,7 @@ def _prefer(pid: int) -> None:
 
 
 def _without_studio(environment: Any) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if not key.startswith("STUDIO_")}
+    return {key: value for key, value in environment.items() if not key.startswith((PREFIX, "LIVEKIT_"))}
 
 
 def listen(host: str, port: int, *, asked: bool) -> socket.socket:

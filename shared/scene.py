@@ -20,6 +20,7 @@ class Scene:
     neutral: counts up each time the operator re-takes the neutral face.
     recording: path of the recording that should be running, or "".
     rtmp: whether the program is pushed to the RTMP address of the settings.
+    livekit: whether the program is published to the LiveKit server of the settings.
     record_clean, rtmp_clean: that output takes the picture without the label.
     """
 
@@ -34,6 +35,7 @@ class Scene:
     neutral: int = 0
     recording: str = ""
     rtmp: bool = False
+    livekit: bool = False
     record_clean: bool = False
     rtmp_clean: bool = False
 

@@ -9,12 +9,26 @@ from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from shared.errors import StudioError
 
 PREFIX = "STUDIO_"
 TOML = "studio.toml"
+
+
+# What LiveKit's own tools read; the STUDIO_ variables go before.
+LIVEKIT_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+
+
+def _plain_livekit() -> dict[str, Any]:
+    return {name.lower(): os.environ[name] for name in LIVEKIT_VARIABLES if os.environ.get(name)}
 
 
 def _default_run_root() -> Path:
@@ -59,6 +73,20 @@ class Settings(BaseSettings):
     clean_feed: list[Literal["record", "rtmp"]] = Field(
         [], description="outputs that begin without the label; needs clean_feed_right"
     )
+    livekit: bool = Field(False, description="publish the program to LiveKit from the start")
+    livekit_url: str = Field("", description="LiveKit server, ws:// or wss://; also LIVEKIT_URL")
+    livekit_public_url: str = Field("", description="the same server as viewers reach it, when that differs")
+    livekit_api_key: str = Field("", description="LiveKit API key; also LIVEKIT_API_KEY")
+    livekit_api_secret: SecretStr = Field(SecretStr(""), description="LiveKit API secret; also LIVEKIT_API_SECRET")
+    livekit_room: str = Field("", max_length=64, description="room to publish in; the channel's name when empty")
+    livekit_codec: Literal["vp8", "h264", "vp9", "av1"] = Field("vp8", description="codec of the published picture")
+    livekit_kbps: int = Field(0, ge=0, le=50_000, description="highest bit rate of the picture, kbit/s; 0 is by size")
+    livekit_simulcast: bool = Field(
+        False, description="also publish smaller pictures for poor lines; costs half as much again, starts small"
+    )
+    livekit_degradation: Literal["maintain-resolution", "maintain-framerate", "balanced"] = Field(
+        "maintain-resolution", description="what a line or machine that is too slow keeps"
+    )
     preview_quality: int = Field(85, ge=30, le=100, description="JPEG quality of the browser preview")
     idle_after: float = Field(0.5, ge=0.1, le=10, description="seconds without a face until the host idles")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
@@ -76,6 +104,14 @@ class Settings(BaseSettings):
             raise ValueError("it must be an address like rtmp://host/app/key")
         return value
 
+    @field_validator("livekit_url", "livekit_public_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname):
+            raise ValueError("it must be an address like wss://livekit.example.com")
+        return value.rstrip("/")
+
     @model_validator(mode="after")
     def _allowed(self) -> Self:
         if self.clean_feed and not self.clean_feed_right.strip():
@@ -91,8 +127,14 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then environment, then studio.toml; no .env file and no secrets folder."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Flags, environment, LiveKit's own variables, studio.toml; no .env file and no secrets folder."""
+        plain = InitSettingsSource(settings_cls, _plain_livekit())
+        return init_settings, env_settings, plain, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def room(self) -> str:
+        """The LiveKit room the program is published in."""
+        return self.livekit_room or self.channel
 
     @property
     def rate(self) -> Fraction:
@@ -107,10 +149,10 @@ class Settings(BaseSettings):
         """The channel's folder of sockets."""
         return self.run_root / self.channel
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, *, secrets: bool = True) -> dict[str, str]:
         """These settings as STUDIO_* variables, the way the supervisor hands them to the services."""
         values = self.model_dump(mode="json") | {
-            name: value.get_secret_value() for name, value in self if isinstance(value, SecretStr)
+            name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)
         }
         return {
             PREFIX + name.upper(): value if isinstance(value, str) else json.dumps(value)
@@ -126,7 +168,9 @@ class Settings(BaseSettings):
 
 
 def shown_address(secret: SecretStr) -> str:
-    """Scheme and host of a secret address, stars for the rest."""
+    """Scheme and host of a secret address, stars for the rest; nothing of one that is not set."""
+    if not secret.get_secret_value():
+        return ""
     parts = urlsplit(secret.get_secret_value())
     return f"{parts.scheme}://{parts.hostname}/***" if parts.scheme and parts.hostname else "***"
 
@@ -160,7 +204,7 @@ def origin(name: str, flags: dict[str, Any]) -> str:
     """Where a setting's value came from: flag, environment, studio.toml or default."""
     if flags.get(name) is not None:
         return "flag"
-    if PREFIX + name.upper() in os.environ:
+    if PREFIX + name.upper() in os.environ or name in _plain_livekit():
         return "environment"
     if name in TomlConfigSettingsSource(Settings).toml_data:
         return TOML

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway import state
 from services.gateway.guard import need_token
+from services.gateway.livekit_token import missing
 from services.gateway.service import Gateway
 from shared.avatar_build import list_avatars
 
@@ -32,6 +33,7 @@ class ScenePatch(BaseModel):
     label: bool | None = None
     muted: bool | None = None
     on_air: bool | None = None
+    livekit: bool | None = None
 
 
 def of_channel(channel: str, request: Request) -> Gateway:
@@ -61,6 +63,8 @@ async def change_scene(patch: ScenePatch, gateway: Channel) -> dict[str, Any]:
         _check_engine(gateway, changes["engine"])
     if "driver" in changes:
         changes["driver"] = driver_word(gateway, changes["driver"])
+    if changes.get("livekit") and (reason := missing(gateway.settings)):
+        raise HTTPException(409, reason)
     before = gateway.director.scene
     gateway.director.change(**changes)
     _note(gateway, before.facts(), changes)
@@ -157,8 +161,8 @@ def _has_host(address: str) -> bool:
 
 def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> None:
     for name, value in changes.items():
-        if before[name] == value or name == "on_air":
-            continue  # the state word has its own sentence
+        if before[name] == value or name in ("on_air", "livekit"):
+            continue  # these say themselves how they are
         if name in ("loop", "label"):
             gateway.journal.add(f"{name.capitalize()} {'on' if value else 'off'}.")
         elif name == "muted":

@@ -28,6 +28,7 @@ class Director:
             label=settings.label,
             recording=str(settings.record) if settings.record else "",
             rtmp=settings.rtmp_url is not None,
+            livekit=settings.livekit,
             record_clean="record" in settings.clean_feed,
             rtmp_clean="rtmp" in settings.clean_feed,
         )

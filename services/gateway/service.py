@@ -15,6 +15,7 @@ import structlog
 from services.gateway.blocks import PlateFrames
 from services.gateway.director import Director
 from services.gateway.journal import Journal
+from services.gateway.livekit import LiveKit
 from services.gateway.preview import Preview, PreviewThread
 from services.gateway.program import ProgramFeed, picture_of, sound_of
 from services.gateway.record import Recorder
@@ -46,9 +47,10 @@ class Gateway:
         self.feed = ProgramFeed(settings.rate)
         self.watch = Watch(self.journal, self.feed)
         self.recorder = Recorder(settings, self.journal)
+        self.livekit = LiveKit(settings, self.journal)
         self.audience = Audience(self._watched)
         self.preview = PreviewThread(settings.preview_quality, self._plate, self._deliver)
-        self.feed.outlets = [self.preview.outlet, self.recorder.outlet]
+        self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet]
         self.remote = RemoteDriver(settings)
         self.speech = Speech(self.journal, self.remote.speak, self.remote.hush, self._voice_delay)
         self.builds: dict[str, dict[str, object]] = {}  # avatars being built, by name: stage and share done
@@ -64,6 +66,7 @@ class Gateway:
                 ("bus", self._bus),
                 ("preview", self.preview.run),
                 ("record", self.recorder.run),
+                ("livekit", self.livekit.run),
             )
         ]
 
@@ -79,10 +82,12 @@ class Gateway:
         allowed = bool(self.settings.clean_feed_right)
         self.recorder.clean = scene.record_clean and allowed
         self.recorder.want(scene.recording)
+        self.livekit.want(scene.livekit)
 
     def close(self) -> None:
         """End the threads; the recording is closed properly. Called in a thread, from the event loop's end."""
         self.recorder.stop()
+        self.livekit.stop()
         self.preview.stop()
         self.loop.stop()
         self._wake.set()

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from services.gateway.livekit_token import missing
 from services.gateway.service import Gateway
 from shared.avatar import read_manifest
 from shared.avatar_build import avatars_folder, list_avatars
@@ -33,7 +34,7 @@ def snapshot(gateway: Gateway) -> dict[str, Any]:
         "services": gateway.watch.rows(),
         "program": program(gateway),
         "speech": gateway.speech.facts(),
-        "outputs": {"preview": preview(gateway), "record": record(gateway)},
+        "outputs": {"preview": preview(gateway), "record": record(gateway), "livekit": livekit(gateway)},
         "log": [{"number": e.number, "at": e.at, "kind": e.kind, "text": e.text} for e in gateway.journal.events()],
     }
 
@@ -177,3 +178,11 @@ def record(gateway: Gateway) -> dict[str, Any]:
     path = Path(gateway.recorder.path)
     fetchable = path.parent == recordings_folder(gateway.settings.home) and RECORDING.fullmatch(path.stem)
     return gateway.recorder.state.facts() | {"id": path.stem if fetchable else "", "name": path.name}
+
+
+def livekit(gateway: Gateway) -> dict[str, Any]:
+    """The publication to LiveKit; why there can be none."""
+    return gateway.livekit.state.facts() | {
+        "room": gateway.settings.room,
+        "unavailable": missing(gateway.settings),
+    }

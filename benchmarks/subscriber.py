@@ -1,0 +1,131 @@
+"""A viewer without a browser: subscribes with LiveKit's SDK and writes down what it sees and hears, and when.
+
+    python -m benchmarks.subscriber URL SECONDS < token      one JSON object on standard output
+
+A process of its own, so that measuring does not slow what is measured.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+SOUND_RATE = 48_000
+LOUD = 1500  # of int16
+Row = list[float]
+
+
+@dataclass(slots=True)
+class Received:
+    """What came. Times are seconds since the subscriber began to connect.
+
+    pictures: rows of (time, width, height, mean luma, frame id or -1, milliseconds since the capture it states or -1,
+    mean luma of the lower eighth's left half less its right half).
+    onsets: times at which sound began after silence. peaks: (time, hertz of the loudest partial) per quarter second.
+    level: root mean square of all sound.
+    """
+
+    pictures: list[Row] = field(default_factory=list)
+    onsets: list[float] = field(default_factory=list)
+    silences: list[float] = field(default_factory=list)
+    peaks: list[Row] = field(default_factory=list)
+
+    def flashes(self, bright: float = 140) -> list[float]:
+        """Times at which the picture turned bright."""
+        return [b[0] for a, b in zip(self.pictures, self.pictures[1:], strict=False) if a[3] < bright <= b[3]]
+
+    def offsets(self) -> list[float]:
+        """Milliseconds from each flash to its beep; positive where the sound is late."""
+        found = []
+        for flash in self.flashes():
+            nearest = min(self.onsets, key=lambda onset: abs(onset - flash), default=None)
+            if nearest is not None and abs(nearest - flash) < 0.45:
+                found.append((nearest - flash) * 1000)
+        return found
+
+
+async def receive(url: str, token: str, seconds: float) -> Received:
+    """Subscribe to everything for a while."""
+    from livekit import rtc
+
+    got, begun, tasks = Received(), time.monotonic(), []
+    room = rtc.Room()
+
+    def on_track(track: Any, *_: Any) -> None:
+        if track.kind == rtc.TrackKind.KIND_VIDEO:
+            tasks.append(
+                asyncio.create_task(_watch(rtc.VideoStream(track, format=rtc.VideoBufferType.I420), got, begun))
+            )
+        else:
+            stream = rtc.AudioStream(track, sample_rate=SOUND_RATE, num_channels=1)
+            tasks.append(asyncio.create_task(_listen(stream, got, begun)))
+
+    room.on("track_subscribed", on_track)
+    await room.connect(url, token)
+    await asyncio.sleep(max(0.0, begun + seconds - time.monotonic()))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await room.disconnect()
+    return got
+
+
+async def _watch(stream: Any, got: Received, begun: float) -> None:
+    async for event in stream:
+        at, frame = time.monotonic() - begun, event.frame
+        width, height = frame.width, frame.height
+        luma = np.frombuffer(frame.data, np.uint8, width * height).reshape(height, width)[::8, ::8]
+        foot = luma[luma.shape[0] * 7 // 8 + 1 :]
+        half = foot.shape[1] // 2
+        stamp = event.metadata
+        age = time.time() * 1000 - stamp.user_timestamp / 1000 if stamp and stamp.user_timestamp else -1.0
+        number = stamp.frame_id if stamp else -1
+        side = float(foot[:, :half].mean() - foot[:, half:].mean())
+        got.pictures.append([at, width, height, float(luma.mean()), number, age, side])
+
+
+async def _listen(stream: Any, got: Received, begun: float) -> None:
+    quiet_since, window = 0.0, []
+    async for event in stream:
+        samples = np.frombuffer(event.frame.data, np.int16)
+        at = time.monotonic() - begun - len(samples) / SOUND_RATE
+        loud = np.abs(samples) > LOUD
+        if loud.any():
+            if at - quiet_since > 0.1:
+                got.onsets.append(at + int(loud.argmax()) / SOUND_RATE)
+            quiet_since = at + (len(samples) - int(loud[::-1].argmax())) / SOUND_RATE
+            got.silences.append(quiet_since)
+        window.append(samples)
+        if len(window) * len(samples) >= SOUND_RATE // 4:
+            block = np.concatenate(window).astype(np.float64)
+            spectrum = np.abs(np.fft.rfft(block * np.hanning(len(block))))
+            hertz = float(spectrum.argmax() * SOUND_RATE / len(block))
+            got.peaks.append([at, hertz, float(np.sqrt((block**2).mean()))])
+            window = []
+
+
+def start(url: str, token: str, seconds: float) -> "subprocess.Popen[bytes]":
+    """A subscriber in a process of its own; `finish` has what it received."""
+    command = [sys.executable, "-m", "benchmarks.subscriber", url, str(seconds)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write(token.encode())
+    process.stdin.close()
+    return process
+
+
+def finish(process: "subprocess.Popen[bytes]") -> Received:
+    """What it received, when it has ended."""
+    assert process.stdout
+    with process:
+        return Received(**json.loads(process.stdout.read()))
+
+
+if __name__ == "__main__":
+    received = asyncio.run(receive(sys.argv[1], sys.stdin.read().strip(), float(sys.argv[2])))
+    print(json.dumps({name: getattr(received, name) for name in Received.__slots__}))

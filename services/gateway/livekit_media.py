@@ -1,0 +1,139 @@
+"""The program as LiveKit's SDK takes it: a source of pictures and a source of sound, kept together by one queue.
+
+The SDK takes 10 ms of sound out of its queue every 10 ms. A tick's sound is put in when it comes, behind what still
+waits there, so the moment at which its first sample leaves is known; the tick's picture is handed over at that moment.
+What waits in the queue is a cushion against uneven arrival. It is kept at CUSHION: a sender whose clock runs faster or
+slower than ours shows in the level, and is met by playing a few samples in a thousand more or fewer, which nobody
+hears (0.5 % is a twelfth of a semitone).
+"""
+
+import asyncio
+import ctypes
+import time
+from collections import Counter
+from fractions import Fraction
+
+import numpy as np
+from livekit import rtc
+from numpy.typing import NDArray
+
+from services.gateway.program import SOUND_RATE, Picture, Sound
+from shared.clock import now
+
+QUEUE_MS = 60  # the SDK lets a caller wait beyond this; an interrupt is heard within it
+CUSHION = 0.020  # seconds of sound that wait when a block comes
+SLACK = 0.008  # seconds by which the average level may differ from CUSHION before it is corrected
+FULL = 0.110  # seconds; the SDK's queue holds twice QUEUE_MS, then refuses
+STRETCH = 0.005  # share of a block's samples that a correction adds or leaves out
+SMOOTH = 50  # blocks over which the level is averaged, two seconds at 25 a second
+RAMP = 240  # samples (5 ms) that sound after a hole takes to come up
+
+
+class Media:
+    """The two sources of one publication. Used in one event loop; they outlive reconnects and changes of scene.
+
+    drops: pictures and sounds that came too late or too many. corrected: blocks stretched or shrunk.
+    """
+
+    def __init__(self, first: Picture, rate: Fraction) -> None:
+        self.video = rtc.VideoSource(first.width, first.height)
+        self.audio = rtc.AudioSource(SOUND_RATE, 1, QUEUE_MS)
+        self.size = first.width, first.height
+        self.drops: Counter[str] = Counter()
+        self.corrected = 0
+        self.level = CUSHION  # average, seconds
+        self._period = float(1 / rate)
+        self._loop = asyncio.get_running_loop()
+        self._empty = 0.0  # loop time at which the queue will have run out
+        self._anchor = 0, 0.0  # a tick and the loop time at which its first sample leaves
+        self._pending: dict[int, asyncio.TimerHandle] = {}
+        # A source that has had no picture sends black ones; the track must begin with the program.
+        self._show(first)
+
+    async def feed(self, item: Picture | Sound) -> None:
+        """Hand over one tick's picture or sound; returns when the sound is in the queue."""
+        if isinstance(item, Sound):
+            await self._sound(item)
+        else:
+            self._picture(item)
+
+    async def close(self) -> None:
+        """Forget what waits and free the sources."""
+        for timer in self._pending.values():
+            timer.cancel()
+        self._pending.clear()
+        await self.audio.aclose()
+        await self.video.aclose()
+
+    async def _sound(self, sound: Sound) -> None:
+        samples, at = sound.samples, self._loop.time()
+        waiting = max(0.0, self._empty - at)
+        if waiting + len(samples) / SOUND_RATE > max(FULL, self._period + CUSHION):
+            self.drops["sound"] += 1
+            return
+        if waiting == 0.0:
+            # It ran dry, or begins: there is a hole already, so the cushion is put back and the sound comes up softly.
+            samples = np.concatenate([np.zeros(int(CUSHION * SOUND_RATE), np.int16), ramped(samples)])
+            waiting, self.level = 0.0, CUSHION
+            self._anchor = sound.tick, at + CUSHION
+        else:
+            self._anchor = sound.tick, at + waiting
+            self.level += (waiting - self.level) / SMOOTH
+            samples = self._corrected(samples)
+        self._empty = at + waiting + len(samples) / SOUND_RATE
+        await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE, 1, len(samples)))
+        returned = self._loop.time()
+        if returned - at > 0.005 and self._empty - returned < QUEUE_MS / 1000 - 0.01:
+            # The SDK made us wait until QUEUE_MS were left: there is more in its queue than we counted.
+            self._empty = returned + QUEUE_MS / 1000
+
+    def _corrected(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        if abs(self.level - CUSHION) <= SLACK:
+            return samples
+        self.corrected += 1
+        share = -STRETCH if self.level > CUSHION else STRETCH
+        return stretched(samples, round(len(samples) * (1 + share)))
+
+    def _picture(self, picture: Picture) -> None:
+        tick, starts = self._anchor
+        at = self._loop.time()
+        due = starts + (picture.tick - tick) * self._period if starts else at
+        if due < at - self._period:
+            self.drops["picture"] += 1
+        elif due <= at or due > at + 1:
+            self._show(picture)
+        else:
+            self._pending[picture.tick] = self._loop.call_at(due, self._show, picture)
+
+    def _show(self, picture: Picture) -> None:
+        self._pending.pop(picture.tick, None)
+        stamp = rtc.FrameMetadata(user_timestamp=wall(picture.captured or picture.pts), frame_id=picture.tick)
+        self.size = picture.width, picture.height
+        self.video.capture_frame(frame_of(picture.i420), metadata=stamp)
+
+
+def frame_of(i420: NDArray[np.uint8]) -> rtc.VideoFrame:
+    """(H * 3 / 2, W) uint8 as the SDK's frame, without a copy: it takes an address of flat, writable memory."""
+    height, width = i420.shape[0] * 2 // 3, i420.shape[1]
+    flat = (ctypes.c_uint8 * i420.size).from_address(np.ascontiguousarray(i420).ctypes.data)
+    return rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, memoryview(flat))
+
+
+def wall(pts: int) -> int:
+    """A time on the channel clock as wall clock microseconds, which a subscriber elsewhere can compare."""
+    return time.time_ns() // 1000 - now() + pts
+
+
+def ramped(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Sound that comes up from nothing."""
+    gain = np.ones(len(samples), np.float32)
+    gain[:RAMP] = np.linspace(0, 1, len(gain[:RAMP]))
+    return (samples * gain).astype(np.int16)
+
+
+def stretched(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
+    """The same sound in `length` samples; first and last stay, so that neighbours join as before."""
+    if length == len(samples) or len(samples) < 2:
+        return samples
+    at = np.linspace(0, len(samples) - 1, length)
+    return np.interp(at, np.arange(len(samples)), samples).round().astype(np.int16)

@@ -1,0 +1,115 @@
+"""A LiveKit server of one's own, on loopback, for as long as the studio runs."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import structlog
+
+from shared.errors import StudioError
+
+log = structlog.get_logger()
+CACHE = Path("~/.cache/persona-studio").expanduser()
+KEY = "studio"
+READY_WAIT = 10.0  # seconds until it must answer
+AGAIN = 1.0  # seconds between two starts
+
+
+def find_server() -> Path | None:
+    """The `livekit-server` on the path, or the one that deploy/livekit.sh built."""
+    found = shutil.which("livekit-server")
+    cached = cache() / "bin" / "livekit-server"
+    return Path(found) if found else cached if os.access(cached, os.X_OK) else None
+
+
+def cache() -> Path:
+    """Where deploy/livekit.sh puts what is fetched once; outside the clone."""
+    return Path(os.environ.get("PERSONA_STUDIO_CACHE") or CACHE)
+
+
+class LiveKitServer:
+    """The server's process, its address and its keys. A context manager: leaving it ends the process."""
+
+    def __init__(self, log_file: Path) -> None:
+        """Start it on free ports. Raises StudioError when there is none or it does not come up."""
+        program = find_server()
+        if program is None:
+            raise StudioError(
+                "There is no LiveKit server: run deploy/livekit.sh, which builds one, or set LIVEKIT_URL, "
+                "LIVEKIT_API_KEY and LIVEKIT_API_SECRET of one that runs elsewhere."
+            )
+        self.key, self.secret = KEY, secrets.token_urlsafe(32)
+        self._program, self._log_file = program, log_file
+        self._ports = free_ports()
+        self._started = 0.0
+        self.url = f"ws://127.0.0.1:{self._ports[0]}"
+        self.start()
+
+    def start(self) -> None:
+        """Start the process and wait until it answers. Raises StudioError."""
+        self._started = time.monotonic()
+        # The keys go by the environment: a command line is everybody's to read.
+        with self._log_file.open("ab") as file:
+            self.process = subprocess.Popen(
+                [*_ends_with_us(), str(self._program), "--bind", "127.0.0.1", "--node-ip", "127.0.0.1"],
+                env={"PATH": os.environ.get("PATH", ""), "LIVEKIT_CONFIG": self._config()},
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+            )  # fmt: skip
+        while time.monotonic() - self._started < READY_WAIT:
+            try:
+                socket.create_connection(("127.0.0.1", self._ports[0]), 1).close()
+                return
+            except OSError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.05)
+        self.kill()
+        raise StudioError(f"The LiveKit server {self._program} did not start; {self._log_file} says why.")
+
+    def see_to(self) -> None:
+        """Start it again if it has died; asked now and then."""
+        if self.process.poll() is not None and time.monotonic() - self._started > AGAIN:
+            log.warning("LiveKit server ended, starting it again", code=self.process.returncode)
+            try:
+                self.start()
+            except StudioError as error:
+                log.warning(str(error))
+
+    def kill(self) -> None:
+        """End the process at once; its rooms are gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> "LiveKitServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def _config(self) -> str:
+        port, tcp, udp = self._ports
+        rtc = f"{{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false}}"
+        # The studio asks for rooms by joining them; nothing is kept between runs, so no Redis.
+        return f'port: {port}\nrtc: {rtc}\nkeys: {{"{self.key}": "{self.secret}"}}\nlogging: {{level: warn}}\n'
+
+
+def free_ports() -> tuple[int, int, int]:
+    """Ports for signalling, media over TCP and media over UDP that were free just now."""
+    kinds = (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    sockets = [socket.socket(socket.AF_INET, kind) for kind in kinds]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports[0], ports[1], ports[2]
+
+
+def _ends_with_us() -> list[str]:
+    """A prefix that ends the server when the studio is killed; where there is none it is ended only in order."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
