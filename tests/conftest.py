@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from services.livekit_server import LiveKitServer, find_server
 from services.renderer.sample_driver import ensure_sample_driver
 from shared.sample_avatar import ensure_sample_avatars
 
@@ -33,3 +34,12 @@ def run_root() -> Iterator[Path]:
     """A folder for sockets; ipc paths must be short."""
     with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
         yield Path(folder) / "run"
+
+
+@pytest.fixture(scope="session")
+def livekit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
+    """A real LiveKit server; a test that stops it starts it again."""
+    if find_server() is None:
+        pytest.skip("no LiveKit server: deploy/livekit.sh builds one")
+    with LiveKitServer(tmp_path_factory.mktemp("livekit") / "livekit.log") as server:
+        yield server

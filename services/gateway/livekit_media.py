@@ -23,10 +23,10 @@ from shared.clock import now
 QUEUE_MS = 60  # the SDK lets a caller wait beyond this; an interrupt is heard within it
 CUSHION = 0.020  # seconds of sound that wait when a block comes
 SLACK = 0.008  # seconds by which the average level may differ from CUSHION before it is corrected
-FULL = 0.110  # seconds; the SDK's queue holds twice QUEUE_MS, then refuses
+HIGH = 0.055  # seconds that wait when a block comes, beyond which the block is left out: a stall is over, catch up
 STRETCH = 0.005  # share of a block's samples that a correction adds or leaves out
 SMOOTH = 50  # blocks over which the level is averaged, two seconds at 25 a second
-RAMP = 240  # samples (5 ms) that sound after a hole takes to come up
+RAMP = 240  # samples (5 ms) that sound takes to come up after a hole, and to cross over where a block is left out
 
 
 class Media:
@@ -46,6 +46,7 @@ class Media:
         self._loop = asyncio.get_running_loop()
         self._empty = 0.0  # loop time at which the queue will have run out
         self._anchor = 0, 0.0  # a tick and the loop time at which its first sample leaves
+        self._left_out: NDArray[np.int16] | None = None  # the first of the blocks just left out
         self._pending: dict[int, asyncio.TimerHandle] = {}
         # A source that has had no picture sends black ones; the track must begin with the program.
         self._show(first)
@@ -68,13 +69,16 @@ class Media:
     async def _sound(self, sound: Sound) -> None:
         samples, at = sound.samples, self._loop.time()
         waiting = max(0.0, self._empty - at)
-        if waiting + len(samples) / SOUND_RATE > max(FULL, self._period + CUSHION):
+        if waiting > HIGH:
             self.drops["sound"] += 1
+            self._left_out = samples if self._left_out is None else self._left_out
             return
+        if self._left_out is not None:
+            samples, self._left_out = crossed(self._left_out, samples), None
         if waiting == 0.0:
             # It ran dry, or begins: there is a hole already, so the cushion is put back and the sound comes up softly.
             samples = np.concatenate([np.zeros(int(CUSHION * SOUND_RATE), np.int16), ramped(samples)])
-            waiting, self.level = 0.0, CUSHION
+            self.level = CUSHION
             self._anchor = sound.tick, at + CUSHION
         else:
             self._anchor = sound.tick, at + waiting
@@ -129,6 +133,15 @@ def ramped(samples: NDArray[np.int16]) -> NDArray[np.int16]:
     gain = np.ones(len(samples), np.float32)
     gain[:RAMP] = np.linspace(0, 1, len(gain[:RAMP]))
     return (samples * gain).astype(np.int16)
+
+
+def crossed(before: NDArray[np.int16], after: NDArray[np.int16]) -> NDArray[np.int16]:
+    """`after`, begun as `before` begins: what would have followed crosses over into what does, without a click."""
+    length = min(RAMP, len(before), len(after))
+    gain = np.linspace(0, 1, length, dtype=np.float32)
+    made = after.copy()
+    made[:length] = before[:length] * (1 - gain) + after[:length] * gain
+    return made
 
 
 def stretched(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:

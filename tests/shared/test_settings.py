@@ -59,16 +59,31 @@ def test_frame_rates_are_exact(fps: float, rate: Fraction) -> None:
 
 
 def test_a_stream_key_is_in_nothing_that_people_see() -> None:
-    settings = load_settings(rtmp_url="rtmps://user:secret@host.example:443/live/secret?secret=1")
+    settings = load_settings(rtmp_url="rtmps://user:hush@host.example:443/live/hush?hush=1")
     assert settings.shown()["rtmp_url"] == "rtmps://host.example/***"
-    assert "secret" not in f"{settings!r} {settings} {settings.model_dump(mode='json')}"
-    for bad in ("http://host/secret", "rtmp:///secret", "rtmp://host", "secret"):
+    assert "hush" not in f"{settings!r} {settings} {settings.model_dump(mode='json')}"
+    for bad in ("http://host/hush", "rtmp:///hush", "rtmp://host", "hush"):
         with pytest.raises(StudioError, match="rtmp_url") as refused:
             load_settings(rtmp_url=bad)
-        assert "secret" not in str(refused.value)
+        assert "hush" not in str(refused.value)
 
 
 def test_a_clean_feed_needs_a_right_that_is_stated() -> None:
     with pytest.raises(StudioError, match="clean_feed_right"):
         load_settings(clean_feed=["rtmp"])
     assert load_settings(clean_feed=["rtmp"], clean_feed_right="own label in the mixer").clean_feed == ["rtmp"]
+
+
+def test_livekits_own_variables_count_below_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "studio.toml").write_text('livekit_url = "wss://file"\nlivekit_room = "file"\n')
+    monkeypatch.setenv("LIVEKIT_URL", "wss://plain")
+    assert (load_settings().livekit_url, origin("livekit_url", {})) == ("wss://plain", "environment")
+    monkeypatch.setenv("STUDIO_LIVEKIT_URL", "wss://ours")
+    assert (load_settings().livekit_url, load_settings().room) == ("wss://ours", "file")
+
+
+def test_only_who_needs_it_is_told_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEKIT_API_SECRET", "hidden" * 6)
+    settings = load_settings()
+    assert "hidden" not in f"{settings} {settings.shown()} {settings.environment(secrets=False)}"
+    assert settings.environment()["STUDIO_LIVEKIT_API_SECRET"] == "hidden" * 6
