@@ -64,6 +64,7 @@ class FlashProgram(threading.Thread):
             pts = tick_pts(tick, rate)
             facts = {
                 "tick": tick, "avatar": "flash", "plate": 0, "state": "live", "box": [], "label": [], "captured": pts,
+                "under": b"",
             }  # fmt: skip
             sound.send(pts, beep(tick, rate, self.muted), "s16", facts={"tick": tick})
             program.send(pts, pictures.of(tick, rate), "i420", facts=facts, stamps={"composed": now()})

@@ -34,6 +34,7 @@ class LiveKit:
 
     def __init__(self, settings: Settings, journal: Journal) -> None:
         self.outlet = Outlet("livekit", pictures=QUEUE_PICTURES, sounds=QUEUE_SOUNDS)
+        self.outlet.open = False
         self.state = OutputState()
         self._settings, self._journal = settings, journal
         self._wanted = self._stopping = False
@@ -44,7 +45,7 @@ class LiveKit:
     def want(self, wanted: bool) -> None:
         """Publish, or not. May be called from any thread."""
         with self._changed:
-            self._wanted = wanted
+            self._wanted = self.outlet.open = wanted
             if not wanted and self._leave:
                 loop, event = self._leave
                 loop.call_soon_threadsafe(event.set)
