@@ -15,12 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import StudioError
+from shared.sound_blocks import RATE, SoundBlocks
 
-SOUND_RATE = 48_000
+SOUND_RATE = RATE
 SOUND_BIT_RATE = 128_000
-SOUND_BLOCK = 1024  # samples an AAC frame holds
-# Blocks whose pts is off by less than this follow each other without a seam: time stamps are rounded.
-SOUND_SLACK = SOUND_RATE // 50
 COMMENT = "AI-generated"
 _SMPTE170M = 6  # BT.601 in H.273's numbering of matrices, primaries and transfer functions
 _MPEG_RANGE = 1
@@ -58,8 +56,7 @@ class Mp4Writer:
         self.fps = Fraction(fps)
         self._closed = False
         self._last_tick = -1
-        self._waiting = np.empty(0, np.int16)
-        self._samples = 0  # given to the encoder, those waiting included
+        self._blocks = SoundBlocks()
         flags = "+frag_keyframe+empty_moov+default_base_moof" if fragmented else "+faststart"
         with self._mended():
             self._part.open("wb").close()  # ffmpeg would not try before the first packet is there
@@ -122,24 +119,8 @@ class Mp4Writer:
         """Add (n,) int16 samples that begin at pts (microseconds). A gap becomes silence, what overlaps is cut."""
         if self._sound is None:
             raise ValueError("this file was opened without sound")
-        begin = round(pts * SOUND_RATE / 1_000_000)
-        missing = begin - self._samples
-        if missing < -SOUND_SLACK:
-            samples = samples[-missing:]
-        while missing > SOUND_SLACK:
-            silence = min(missing, SOUND_RATE)
-            self._queue(np.zeros(silence, np.int16))
-            missing -= silence
-        self._queue(samples)
-
-    def _queue(self, samples: NDArray[np.int16]) -> None:
-        self._waiting = np.concatenate([self._waiting, samples])
-        self._samples += len(samples)
-        whole = len(self._waiting) // SOUND_BLOCK * SOUND_BLOCK
-        first = self._samples - len(self._waiting)
-        for at in range(0, whole, SOUND_BLOCK):
-            self._encode_sound(self._waiting[at : at + SOUND_BLOCK], first + at)
-        self._waiting = self._waiting[whole:]
+        for at, block in self._blocks.add(samples, round(pts * SOUND_RATE / 1_000_000)):
+            self._encode_sound(block, at)
 
     def _encode_sound(self, block: NDArray[np.int16], at: int) -> None:
         assert self._sound is not None
@@ -154,8 +135,8 @@ class Mp4Writer:
         """Finish the file. Does nothing the second time."""
         if self._closed:
             return
-        if self._sound is not None and len(self._waiting):
-            self._encode_sound(self._waiting, self._samples - len(self._waiting))
+        if self._sound is not None and (rest := self._blocks.rest()):
+            self._encode_sound(rest[1], rest[0])
         with self._mended():
             for stream in (self._picture, self._sound):
                 for packet in stream.encode(None) if stream is not None else ():

@@ -34,6 +34,9 @@ class ScenePatch(BaseModel):
     muted: bool | None = None
     on_air: bool | None = None
     livekit: bool | None = None
+    rtmp: bool | None = Field(None, description="push to the RTMP address of the settings")
+    record_clean: bool | None = Field(None, description="record without the label; needs clean_feed_right")
+    rtmp_clean: bool | None = Field(None, description="push without the label; needs clean_feed_right")
 
 
 def of_channel(channel: str, request: Request) -> Gateway:
@@ -65,6 +68,10 @@ async def change_scene(patch: ScenePatch, gateway: Channel) -> dict[str, Any]:
         changes["driver"] = driver_word(gateway, changes["driver"])
     if changes.get("livekit") and (reason := missing(gateway.settings)):
         raise HTTPException(409, reason)
+    if changes.get("rtmp") and (unavailable := state.rtmp(gateway)["unavailable"]):
+        raise HTTPException(409, unavailable)
+    if (changes.get("record_clean") or changes.get("rtmp_clean")) and (why := state.clean_feed(gateway)["unavailable"]):
+        raise HTTPException(409, why)
     before = gateway.director.scene
     gateway.director.change(**changes)
     _note(gateway, before.facts(), changes)
@@ -161,10 +168,14 @@ def _has_host(address: str) -> bool:
 
 def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> None:
     for name, value in changes.items():
-        if before[name] == value or name in ("on_air", "livekit"):
+        if before[name] == value or name in ("on_air", "livekit", "rtmp"):
             continue  # these say themselves how they are
         if name in ("loop", "label"):
             gateway.journal.add(f"{name.capitalize()} {'on' if value else 'off'}.")
+        elif name in ("record_clean", "rtmp_clean"):
+            output = "Recording" if name == "record_clean" else "RTMP push"
+            right = f"without the AI label; the right stated: {gateway.settings.clean_feed_right.strip()}"
+            gateway.journal.add(f"{output} {right if value else 'with the AI label'}.")
         elif name == "muted":
             gateway.journal.add("Sound muted." if value else "Sound on.")
         else:

@@ -20,6 +20,7 @@ from services.gateway.preview import Preview, PreviewThread
 from services.gateway.program import ProgramFeed, picture_of, sound_of
 from services.gateway.record import Recorder
 from services.gateway.remote import RemoteDriver
+from services.gateway.rtmp import RtmpPush
 from services.gateway.speech import Speech
 from services.gateway.viewers import Audience
 from services.gateway.watch import Watch
@@ -48,9 +49,10 @@ class Gateway:
         self.watch = Watch(self.journal, self.feed)
         self.recorder = Recorder(settings, self.journal)
         self.livekit = LiveKit(settings, self.journal)
+        self.rtmp = RtmpPush(settings, self.journal)
         self.audience = Audience(self._watched)
         self.preview = PreviewThread(settings.preview_quality, self._plate, self._deliver)
-        self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet]
+        self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet, self.rtmp.outlet]
         self.remote = RemoteDriver(settings)
         self.speech = Speech(self.journal, self.remote.speak, self.remote.hush, self._voice_delay)
         self.builds: dict[str, dict[str, object]] = {}  # avatars being built, by name: stage and share done
@@ -67,6 +69,7 @@ class Gateway:
                 ("preview", self.preview.run),
                 ("record", self.recorder.run),
                 ("livekit", self.livekit.run),
+                ("rtmp", self.rtmp.run),
             )
         ]
 
@@ -83,11 +86,14 @@ class Gateway:
         self.recorder.clean = scene.record_clean and allowed
         self.recorder.want(scene.recording)
         self.livekit.want(scene.livekit)
+        self.rtmp.clean = scene.rtmp_clean and allowed
+        self.rtmp.want(scene.rtmp)
 
     def close(self) -> None:
         """End the threads; the recording is closed properly. Called in a thread, from the event loop's end."""
         self.recorder.stop()
         self.livekit.stop()
+        self.rtmp.stop()
         self.preview.stop()
         self.loop.stop()
         self._wake.set()

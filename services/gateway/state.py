@@ -34,7 +34,13 @@ def snapshot(gateway: Gateway) -> dict[str, Any]:
         "services": gateway.watch.rows(),
         "program": program(gateway),
         "speech": gateway.speech.facts(),
-        "outputs": {"preview": preview(gateway), "record": record(gateway), "livekit": livekit(gateway)},
+        "outputs": {
+            "preview": preview(gateway),
+            "record": record(gateway),
+            "livekit": livekit(gateway),
+            "rtmp": rtmp(gateway),
+        },
+        "clean_feed": clean_feed(gateway),
         "log": [{"number": e.number, "at": e.at, "kind": e.kind, "text": e.text} for e in gateway.journal.events()],
     }
 
@@ -186,3 +192,17 @@ def livekit(gateway: Gateway) -> dict[str, Any]:
         "room": gateway.settings.room,
         "unavailable": missing(gateway.settings),
     }
+
+
+def rtmp(gateway: Gateway) -> dict[str, Any]:
+    """The push; of its address only what is no secret."""
+    push = gateway.rtmp
+    unavailable = "" if push.shown else "There is no address: set rtmp_url in studio.toml, or STUDIO_RTMP_URL."
+    return push.state.facts() | {"address": push.shown, "unavailable": unavailable}
+
+
+def clean_feed(gateway: Gateway) -> dict[str, str]:
+    """Whether outputs may leave the label out: what allows it, or why not."""
+    right = gateway.settings.clean_feed_right.strip()
+    why = "A picture without the AI label needs a stated right: set clean_feed_right to the licence or the reason."
+    return {"right": right, "unavailable": "" if right else why}

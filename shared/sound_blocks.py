@@ -1,0 +1,43 @@
+"""Sound as it comes, in the blocks that an AAC encoder takes."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Samples = NDArray[np.int16]
+RATE = 48_000
+BLOCK = 1024  # samples an AAC frame holds
+# Samples that are off by less than this follow each other without a seam: time stamps are rounded.
+SLACK = RATE // 50
+
+
+class SoundBlocks:
+    """Joins (n,) int16 samples: a gap becomes silence, what overlaps is cut. Its time begins at sample 0."""
+
+    def __init__(self) -> None:
+        self._waiting: Samples = np.empty(0, np.int16)
+        self._count = 0  # samples given, those waiting included
+
+    def add(self, samples: Samples, begin: int) -> Iterator[tuple[int, Samples]]:
+        """Samples that begin at sample number `begin`; gives (number of the first sample, BLOCK samples)."""
+        missing = begin - self._count
+        if missing < -SLACK:
+            samples = samples[-missing:]
+        while missing > SLACK:
+            silence = min(missing, RATE)
+            yield from self._join(np.zeros(silence, np.int16))
+            missing -= silence
+        yield from self._join(samples)
+
+    def rest(self) -> tuple[int, Samples] | None:
+        """The last block, which may be shorter."""
+        return (self._count - len(self._waiting), self._waiting) if len(self._waiting) else None
+
+    def _join(self, samples: Samples) -> Iterator[tuple[int, Samples]]:
+        self._waiting = np.concatenate([self._waiting, samples])
+        self._count += len(samples)
+        first, whole = self._count - len(self._waiting), len(self._waiting) // BLOCK * BLOCK
+        joined, self._waiting = self._waiting, self._waiting[whole:]
+        for at in range(0, whole, BLOCK):
+            yield first + at, joined[at : at + BLOCK]
