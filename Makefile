@@ -4,9 +4,9 @@
 SHELL := /bin/bash
 STUDIO := .venv/bin/studio
 PYTHON := .venv/bin/python
-# What OpenCV's wheel needs from the system, and what the browser tests need.
+# What OpenCV's wheel needs from the system, and what the tests need: a browser, and speech with known phonemes.
 PACKAGES := libgl1 libglib2.0-0
-TEST_PACKAGES := chromium fonts-dejavu-core
+TEST_PACKAGES := chromium fonts-dejavu-core libespeak-ng1 espeak-ng-data
 
 .PHONY: live setup setup-dev test check format bench lock clean
 

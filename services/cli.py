@@ -33,7 +33,11 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard 
 def live(
     avatar: Annotated[str | None, typer.Option(help="Avatar to start with.")] = None,
     driver: Annotated[
-        str | None, typer.Option(help="sample, browser, camera:N, a video file, or an rtsp/http URL.")
+        str | None,
+        typer.Option(
+            help="sample, browser, microphone, speech, camera:N, a video file (a face moves the host) or a sound file (a voice "
+            "does), or an rtsp/http URL."
+        ),
     ] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to start with.")] = None,
     channel: Annotated[str | None, typer.Option(help="Name of the live program.")] = None,
@@ -75,10 +79,11 @@ def live(
 
 @app.command()
 def render(
-    driver: Annotated[Path, typer.Option(help="Video that moves the host.")],
+    driver: Annotated[Path, typer.Option(help="Video whose face moves the host, or a sound file whose voice does.")],
     to: Annotated[Path, typer.Option("--out", help="MP4 to write.")],
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second where a voice drives.")] = None,
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
     home: Home = None,
 ) -> None:
@@ -87,7 +92,7 @@ def render(
     from services.renderer.samples import ensure_samples
     from shared.avatar import check_name, load_avatar
 
-    settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
+    settings = load_settings(avatar=avatar, engine=engine, fps=fps, label=label, home=home)
     with progress_bar() as bar:
         if settings.avatar in ("sample", "sample-video"):
             ensure_samples(settings.home, stages(bar))
@@ -97,6 +102,7 @@ def render(
             driver,
             to,
             engine=settings.engine,
+            rate=settings.rate,
             label=settings.label,
             idle_after=settings.idle_after,
             progress=lambda done, total: bar.update(task, completed=done, total=total),

@@ -52,8 +52,9 @@ def examine(settings: Settings) -> list[Finding]:
     }
     findings = [Finding(what, *_tried(check, settings)) for what, check in checks.items()]
     for name, engine in engines().items():
-        reason = engine["unavailable"]
-        findings.append(Finding(f"engine {name}", "missing" if reason else "ok", reason or engine["title"]))
+        reason = str(engine["unavailable"])
+        title = f"{engine['title']}, moved by " + ("a face or a voice" if engine["voice"] else "a face")
+        findings.append(Finding(f"engine {name}", "missing" if reason else "ok", reason or title))
     return findings
 
 

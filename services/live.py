@@ -19,10 +19,10 @@ from services.renderer.samples import ensure_samples
 from services.supervisor import SERVICES, Supervisor
 from shared.avatar import check_name, load_avatar
 from shared.errors import StudioError
+from shared.scene import WORDS
 from shared.settings import Settings
 from shared.token import operator_token
 
-WORDS = ("sample", "browser")
 SCHEMES = ("camera:", "rtsp://", "rtsps://", "http://", "https://")
 
 
@@ -33,7 +33,8 @@ def driver_word(given: str) -> str:
     path = Path(given.removeprefix("file:")).expanduser().absolute()
     if not path.is_file():
         raise StudioError(
-            f"There is no driver '{given}'; give sample, browser, camera:N, a video file or an rtsp/http URL."
+            f"There is no driver '{given}'; give sample, browser, microphone, speech, camera:N, a video or sound file, or an "
+            "rtsp/http URL."
         )
     return f"file:{path}"
 

@@ -20,7 +20,16 @@ from shared.mp4 import SOUND_RATE, Mp4Writer
 if TYPE_CHECKING:  # Pillow is imported where it is used only: live services have no need of it
     from PIL import Image
 
-__all__ = ["SOUND_RATE", "Mp4Writer", "VideoReader", "open_container", "read_image", "read_sound"]
+__all__ = [
+    "SOUND_RATE",
+    "Mp4Writer",
+    "VideoReader",
+    "has_pictures",
+    "open_container",
+    "read_image",
+    "read_sound",
+    "video_of",
+]
 
 Picture = NDArray[np.uint8]
 Source = Path | str
@@ -150,6 +159,23 @@ def label(source: Source) -> str:
     return Path(source).name
 
 
+def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The moving pictures of a file, None where there are none: the cover of a song is not one."""
+    covers = av.stream.Disposition.attached_pic
+    return next((each for each in container.streams.video if not each.disposition & covers), None)
+
+
+def has_pictures(source: Source) -> bool:
+    """Whether a file has moving pictures; one with sound alone is a voice. Raises StudioError when it has neither, or
+    cannot be opened."""
+    with open_container(source) as container:
+        if video_of(container) is not None:
+            return True
+        if not container.streams.audio:
+            raise StudioError(f"{label(source)} has neither pictures nor sound; give a video or sound file.")
+        return False
+
+
 class VideoReader:
     """The pictures of a video, upright, one after the other. Not thread-safe.
 
@@ -174,9 +200,9 @@ class VideoReader:
             raise
 
     def _video_stream(self) -> av.VideoStream:
-        if not self._container.streams.video:
+        stream = video_of(self._container)
+        if stream is None:
             raise StudioError(f"{self.name} has no picture in it; give a video file.")
-        stream = self._container.streams.video[0]
         if stream.codec_context.width * stream.codec_context.height > MAX_VIDEO_PIXELS:
             raise StudioError(f"{self.name} has {stream.width}x{stream.height} pixels; use a video of 8K or less.")
         stream.thread_type = "AUTO"

@@ -7,6 +7,10 @@ from typing import Any
 
 from shared.disk import write_atomically
 
+SPOKEN = ("speech", "microphone")  # drivers that are a voice and nothing else
+REMOTE = ("browser", *SPOKEN)  # drivers that come by way of the gateway
+WORDS = ("sample", *REMOTE)
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -14,7 +18,8 @@ class Scene:
 
     revision: counts up with every change; a service's pulse says which one it has.
     on_air: whether the channel is on air; off air the program is the plate alone, without sound.
-    driver: `sample`, `browser`, `camera:N`, `file:PATH` or an rtsp(s)/http(s) URL, as capture opens it.
+    driver: `sample`, `browser`, `speech`, `microphone`, `camera:N`, `file:PATH` or an rtsp(s)/http(s) URL, as capture
+        opens it.
     loop: a file driver starts again at its end.
     label: the visible "AI-generated" label.
     neutral: counts up each time the operator re-takes the neutral face.

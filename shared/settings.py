@@ -57,7 +57,10 @@ class Settings(BaseSettings):
     fps: float = Field(25.0, ge=1, le=60, description="pictures a second of the program")
     avatar: str = Field("sample", description="avatar to start with")
     engine: str = Field("mesh", description="engine to start with")
-    driver: str = Field("sample", description="sample, browser, camera:N, a video file, or an rtsp/http URL")
+    driver: str = Field(
+        "sample",
+        description="sample, browser, microphone, speech, camera:N, a video or sound file, or an rtsp/http URL",
+    )
     loop: bool = Field(True, description="a file driver starts again at its end")
     label: bool = Field(True, description='show the "AI-generated" label')
     record: Path | None = Field(None, description="record the program into this MP4 from the start")

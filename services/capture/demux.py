@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shared.clock import US
 from shared.errors import StudioError
-from shared.media import SOUND_RATE, label, open_container
+from shared.media import SOUND_RATE, has_pictures, label, open_container, read_sound, video_of
 
 MAX_SIDE = 640  # pixels; landmarks gain nothing from more, and every stage's copy gets dearer
 
@@ -29,19 +29,23 @@ class DriverPicture:
 
 @dataclass(frozen=True, slots=True)
 class DriverSound:
-    """pts: microseconds of the first sample on the same clock as the pictures. samples: (n,) int16 mono, 48 kHz."""
+    """pts: microseconds of the first sample on the same clock as the pictures. samples: (n,) int16 mono, 48 kHz.
+    drives: there are no pictures, so this voice is what moves the host."""
 
     pts: int
     samples: NDArray[np.int16]
+    drives: bool = False
 
 
 def read_driver(source: Path | str) -> Iterator[DriverPicture | DriverSound]:
-    """Everything in a video file or stream, pts from the first of it. Raises StudioError when it has no pictures, cannot be
-    opened or breaks off."""
+    """Everything in a video or sound file or stream, pts from the first of it. Raises StudioError when it holds neither
+    pictures nor sound, cannot be opened or breaks off."""
+    if not has_pictures(source):
+        yield from _read_voice(source)
+        return
     with open_container(source) as container:
-        if not container.streams.video:
-            raise StudioError(f"{label(source)} has no pictures; this engine is moved by a face on video.")
-        video = container.streams.video[0]
+        video = video_of(container)
+        assert video is not None
         video.thread_type = "AUTO"
         video.codec_context.thread_count = 1  # one core goes a long way at this size, and the others need theirs
         streams = [video, *container.streams.audio[:1]]
@@ -67,6 +71,13 @@ def read_driver(source: Path | str) -> Iterator[DriverPicture | DriverSound]:
             return
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(f"{label(source)} cannot be read any further ({error.strerror}).") from None
+
+
+def _read_voice(source: Path | str) -> Iterator[DriverSound]:
+    origin: int | None = None
+    for pts, samples in read_sound(source):
+        origin = pts if origin is None else origin
+        yield DriverSound(max(0, pts - origin), samples, drives=True)
 
 
 def fitted(rgb: Any) -> NDArray[np.uint8]:

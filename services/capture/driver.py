@@ -10,9 +10,12 @@ from services.capture.demux import DriverPicture, DriverSound, fitted, read_driv
 from services.capture.steady import Steady
 from shared.clock import US, now
 from shared.errors import StudioError
+from shared.media import SOUND_RATE
+from shared.scene import REMOTE, SPOKEN
 from shared.wake import Wake
 
 AHEAD = 24  # frames of a file decoded before they are due
+STREAM_SLACK = 300_000  # us that a voice streamed to us may arrive late
 RETRY = 2.0  # seconds until a driver that failed is tried again
 URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
@@ -21,7 +24,8 @@ class Driver:
     """Reads one driver in a thread: `pictures` and `sounds` fill up, `wake` is set whenever something came.
 
     live: pts are on the channel clock and only the newest picture is kept; otherwise pts count from the start
-        of the file and the reader stays at most AHEAD pictures ahead.
+        of the file and the reader stays at most AHEAD pictures ahead, or blocks of sound where there are no pictures.
+    voice: it has no pictures, so its sound moves the host. Known of a file as soon as its first sound is here.
     note: one sentence while it cannot be read, else "".
     ended: a file was read to its end (and its last pictures may still be waiting).
     """
@@ -32,14 +36,15 @@ class Driver:
         self.pictures: deque[DriverPicture] = deque(maxlen=1 if self.live else None)
         self.sounds: deque[DriverSound] = deque(maxlen=500)
         self.note, self.ended, self.dropped = "", False, 0
+        self.voice = word in SPOKEN
         self._sample, self._wake = sample, wake
         self._room = threading.Semaphore(AHEAD)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
 
     def start(self) -> None:
-        """Begin to read. The browser's driver needs no thread: the gateway sends it."""
-        if self.word != "browser":
+        """Begin to read. What comes by way of the gateway needs no thread."""
+        if self.word not in REMOTE:
             self._thread.start()
 
     def take(self) -> DriverPicture | None:
@@ -50,7 +55,7 @@ class Driver:
             return None
 
     def served(self) -> None:
-        """The picture taken is dealt with: a file's reader may decode one more, which it did not while that took time."""
+        """The picture, or the block of a voice, that was taken is dealt with: a file's reader may decode one more, which it did not while that took time."""
         if not self.live:
             self._room.release()
 
@@ -73,7 +78,7 @@ class Driver:
             except StudioError as error:
                 self.note = str(error)
             except ValueError:
-                self.note = f"'{self.word}' is not a driver; use sample, browser, camera:N, a file or a URL."
+                self.note = f"'{self.word}' is not a driver; use sample, browser, microphone, speech, camera:N, a file or a URL."
             self._wake.set()
             self._stop.wait(RETRY)
 
@@ -106,7 +111,10 @@ class Driver:
                 self._put(DriverPicture(now(), item.rgb))
             else:
                 start = now() - item.pts if start is None else start
-                self._put(DriverSound(*steady.place(start + item.pts, item.samples)))
+                if item.drives and paced:
+                    self._stop.wait(max(0.0, (start + item.pts - now()) / US))
+                slack = STREAM_SLACK if item.drives else 0
+                self._put(DriverSound(*steady.place(start + item.pts + slack, item.samples), item.drives))
             if self._stop.is_set():
                 return
         raise StudioError("The driver stream ended; connecting again.")
@@ -123,11 +131,14 @@ class Driver:
                     self._room.acquire()
                     self._put(DriverPicture(previous, item.rgb))
                 else:
-                    self._put(DriverSound(offset + item.pts, item.samples))
+                    if item.drives:
+                        end = offset + item.pts + len(item.samples) * US // SOUND_RATE
+                        self._room.acquire()
+                    self._put(DriverSound(offset + item.pts, item.samples, item.drives))
                 if self._stop.is_set():
                     return
             if end == offset:
-                raise StudioError(f"{path.name} holds too few pictures to drive with.")
+                raise StudioError(f"{path.name} holds too little to drive with.")
             if not self.loop:
                 break
             offset = end
@@ -140,5 +151,6 @@ class Driver:
             self.dropped += self.live and len(self.pictures) == 1
             self.pictures.append(item)
         else:
+            self.voice = self.voice or item.drives
             self.sounds.append(item)
         self._wake.set()

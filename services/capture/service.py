@@ -11,13 +11,15 @@ from services.capture.steady import Steady
 from shared.clock import US, now, tick_after, tick_pts
 from shared.face_follower import FaceFollower
 from shared.loop import Loop
-from shared.scene import Scene
+from shared.scene import REMOTE, Scene
 from shared.settings import Settings
 from shared.wake import Wake
 from shared.wire import Message, WireError
 
 LEAD = 35_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between
 LATE = 2 * US // 10  # a file's or a page's picture this late is dropped rather than shown
+SOUND_AHEAD = US  # a voice file is sent so long before its time
+HUSH = np.zeros(48, np.int16)  # a millisecond of silence: all that an interrupted voice still has to say
 LOST = US  # a live driver silent for this long is reported
 MAX_JPEG_SIDE = 4096
 
@@ -30,12 +32,13 @@ class Capture:
         self._driving = self.loop.publish("driving")
         self._voice = self.loop.publish("voice")
         self._follower = FaceFollower()
-        self._steady = Steady()  # of the sound that a page sends
         self._wake = Wake()
         self._driver: Driver | None = None
         self._base = 0  # channel clock at the start of a file driver
         self._last_picture = 0
         self._retaken = -1
+        self._steady = Steady()  # of the sound that a page sends
+        self._remote_epoch: int | None = None
         self._sample = settings.home / "drivers" / "sample.mp4"
         self.loop.follow_scene(self._on_scene)
         self.loop.read("remote", self._on_remote, newest=False)
@@ -61,8 +64,8 @@ class Capture:
             self._driver.close()
         epoch = now()
         self._driving.epoch = self._voice.epoch = epoch
+        self._steady, self._remote_epoch = Steady(), None
         self._follower.restart()
-        self._steady = Steady()
         rate = self.loop.settings.rate
         # Half a second to open and decode, and in step with the program so that no picture waits for its tick.
         self._base = tick_pts(tick_after(epoch + US // 2, rate), rate) - LEAD
@@ -76,20 +79,26 @@ class Capture:
         driver = self._driver
         if driver is None:
             return
-        while driver.sounds:
+        while driver.sounds and (driver.live or not driver.voice):
             self._send_voice(driver.sounds.popleft(), 0 if driver.live else self._base)
         if driver.live and (picture := driver.take()):
             self._send_picture(picture)
 
     def _due(self) -> int:
-        """When the next picture of a file is to be let go, or when a live driver's silence must be told."""
+        """When the next picture, or the next sound of a voice file, is to be let go, or when a driver's silence must be told."""
         driver = self._driver
-        if driver is None or driver.live or not driver.pictures:
-            return self._last_picture + LOST
-        return driver.pictures[0].pts + self._base
+        if driver is not None and not driver.live:
+            if driver.pictures:
+                return driver.pictures[0].pts + self._base
+            if driver.voice and driver.sounds:
+                return driver.sounds[0].pts + self._base - SOUND_AHEAD
+        return self._last_picture + LOST
 
     def _release(self, at: int) -> None:
         driver = self._driver
+        if driver is not None and not driver.live and driver.voice and driver.sounds:
+            self._release_voice(at, driver)
+            return
         if driver is None or driver.live or not driver.pictures:
             self._report_silence(at)
             return
@@ -100,6 +109,13 @@ class Capture:
             self._catch_up(at - placed.pts)
         else:
             self._send_picture(placed)
+        driver.served()
+
+    def _release_voice(self, at: int, driver: Driver) -> None:
+        late = at - driver.sounds[0].pts - self._base
+        if late > LATE:
+            self._catch_up(late)
+        self._send_voice(driver.sounds.popleft(), self._base)
         driver.served()
 
     def _catch_up(self, late: int) -> None:
@@ -122,23 +138,34 @@ class Capture:
             meter.note = driver.note
         elif driver.ended:
             meter.note = "The driver has ended; choose another or switch looping on."
+        elif driver.word == "speech" or (driver.voice and not driver.live):
+            meter.state, meter.note = "quiet", ""
+        elif driver.word == "microphone":
+            meter.note = "No sound from the browser; press 'use this microphone' in the console."
         elif driver.word == "browser":
             meter.note = "No picture from the browser; press 'use this camera' in the console."
         else:
             meter.note = "The driver sends no pictures."
 
     def _on_remote(self, message: Message) -> None:
-        """A picture or sound from the operator's browser."""
-        word = self._driver.word if self._driver else ""
-        if word not in ("browser", "microphone", "speech"):
+        """A picture or sound from the operator's browser, or a voice from the speech queue."""
+        driver = self._driver
+        if driver is None or driver.word not in REMOTE:
             return
         kind = message.fact("kind", str)
-        if kind == "sound" and message.format == "s16":
-            samples = np.array(message.array)
-            # Speech comes from the studio's own clock, a microphone from that of a sound card.
-            placed = (message.pts, samples) if word == "speech" else self._steady.place(message.pts, samples)
-            self._send_voice(DriverSound(*placed), 0)
-        elif kind == "picture" and message.format == "bytes":
+        if kind not in ("sound", "picture", "end"):
+            raise WireError("malformed")
+        if self._remote_epoch not in (None, message.epoch):
+            self._voice.epoch, self._steady = now(), Steady()
+        self._remote_epoch = message.epoch
+        if kind == "end":
+            self._send_voice(DriverSound(now(), HUSH, driver.voice), 0)
+        elif kind == "sound" and message.format == "s16":
+            sound = message.pts, np.array(message.array)
+            # the speech queue keeps the channel's time by itself, a sound card does not
+            pts, samples = sound if driver.word == "speech" else self._steady.place(*sound)
+            self._send_voice(DriverSound(pts, samples, driver.voice), 0)
+        elif kind == "picture" and message.format == "bytes" and not driver.voice:
             captured = min(message.fact("captured", int), now())
             if now() - captured > LATE:
                 self.loop.meter.drops["late"] += 1
@@ -169,7 +196,10 @@ class Capture:
             meter.drops["driver"] = self._driver.dropped
 
     def _send_voice(self, sound: DriverSound, base: int) -> None:
-        self._voice.send(sound.pts + base, sound.samples, "s16")
+        self._voice.send(sound.pts + base, sound.samples, "s16", facts={"drives": sound.drives})
+        if sound.drives:
+            self._last_picture = now()
+            self.loop.meter.state, self.loop.meter.note = "running", ""
 
 
 def cameras() -> list[int]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from services.gateway.journal import Journal
-from shared.scene import Scene
+from shared.scene import WORDS, Scene
 from shared.settings import Settings
 
 FILE = "scene.json"
@@ -60,5 +60,5 @@ class Director:
 
 def _driver(word: str) -> str:
     """A driver from the settings as the scene names it: a path gets its scheme."""
-    known = word in ("sample", "browser") or word.startswith(("camera:", "file:")) or "://" in word
+    known = word in WORDS or word.startswith(("camera:", "file:")) or "://" in word
     return word if known else f"file:{word}"

@@ -1,6 +1,7 @@
 """The one interface that every engine implements, from a mesh warp to a diffusion model."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal, Protocol
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from shared.avatar import Avatar
 from shared.face import Face
+
+RATE = Fraction(25)  # frames a second where nothing else is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,7 @@ class EngineSpec:
     roi_size: int  # pixels, square
     frames_per_step: int  # ROI frames that one driving frame may complete
     look_ahead: int  # driving frames held back before the first ROI frame comes out
+    voice_ahead: int  # microseconds of voice after a frame's own time that the frame needs; 0 where no voice drives
     weights: tuple[str, ...]  # files below pretrained_weights/
     devices: tuple[str, ...]
     accelerations: tuple[str, ...]
@@ -42,15 +46,29 @@ class Driving:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceBlock:
+    """A stretch of voice.
+
+    pts: microseconds of the first sample, on the channel clock.
+    samples: (n,) int16 mono at 48 kHz; any n.
+    """
+
+    pts: int
+    samples: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
 class RoiFrame:
     """One engine output.
 
     pixels: (S, S, 3) uint8 RGB, or (S, S, 4) where the fourth channel is the matte of the face in
         this frame; without it the avatar's own mask holds.
+    waiting: a voice drives, and nobody has spoken for a while: the host idles in this frame.
     """
 
     pts: int
     pixels: NDArray[np.uint8]
+    waiting: bool = False
 
 
 class Session(Protocol):
@@ -60,17 +78,24 @@ class Session(Protocol):
         """ROI frames that this driving frame completes. Without a face the last motion is held."""
         ...
 
+    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
+        """ROI frames that this block of voice completes: one for each tick (`shared.clock.tick_pts`, at the rate the
+        session was opened with) whose time and `voice_ahead` the voice has reached, the same to the bit however the
+        voice is cut into blocks. A block that does not follow the last one begins anew, at the first tick that is not
+        before it. Empty where no voice drives."""
+        ...
+
     def idle(self, pts: int) -> list[RoiFrame]:
         """A frame of the host waiting: blinks and breathing, eased into from the last motion and,
         by the next `step`, eased out of. Empty where the engine cannot."""
         ...
 
     def flush(self) -> list[RoiFrame]:
-        """What is still held back, at the end of a driver."""
+        """What is still held back, at the end of a driver; for a voice the ticks before its end."""
         ...
 
     def reset(self) -> None:
-        """Forget all motion: the driver has restarted."""
+        """Forget all motion and voice: the driver has restarted. A mouth that was speaking closes within two frames."""
         ...
 
     def save(self) -> dict[str, NDArray[np.generic]]:
@@ -91,6 +116,7 @@ class Engine(Protocol):
         """One sentence saying why this machine cannot run it and what would help, or None."""
         ...
 
-    def open(self, avatar: Avatar) -> Session:
-        """Load what depends on the avatar. Raises StudioError when a weight file is missing."""
+    def open(self, avatar: Avatar, rate: Fraction = RATE) -> Session:
+        """Load what depends on the avatar. rate: ROI frames a second for a voice; for motion the driver's own
+        times count. Raises StudioError when a weight file is missing."""
         ...

@@ -1,22 +1,26 @@
-"""Generator: turns each driving frame into the avatar's face with the scene's engine."""
+"""Generator: turns each driving frame, or the voice of each tick, into the avatar's face with the scene's engine."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from services.generator.engine import Driving, RoiFrame, Session
+from services.generator.engine import Driving, EngineSpec, RoiFrame, Session, VoiceBlock
 from services.generator.engines import ENGINES, load
+from services.generator.voice import VoiceLine
 from shared.avatar import Avatar, check_name, load_avatar
 from shared.clock import US, now, tick_after, tick_pts
 from shared.errors import StudioError
 from shared.face import Face
 from shared.loop import Loop
+from shared.media import SOUND_RATE
 from shared.scene import Scene
 from shared.settings import Settings
 from shared.wake import Wake
 from shared.wire import Message, WireError
 
+VOICE_LEAD = 24_000  # us before a program tick at which its face is made from the voice
+DEAF = "{} is moved by a face on video, not by a voice; choose mesh or another driver."
 STALE = 3 * US // 10  # a driving frame older than this is not worth a face any more
 
 
@@ -24,9 +28,14 @@ STALE = 3 * US // 10  # a driving frame older than this is not worth a face any 
 class Opened:
     """An engine's session on an avatar, as the scene wants it."""
 
-    engine: str
+    spec: EngineSpec
     avatar: Avatar
     session: Session
+
+    @property
+    def hears(self) -> bool:
+        """Whether a voice can drive it."""
+        return "voice" in self.spec.driven_by
 
 
 class Generator:
@@ -43,10 +52,15 @@ class Generator:
         self._idle_after = int(settings.idle_after * US)
         self._last_face = 0  # pts of the last driving frame with a face in it
         self._next_idle = now()
+        self._voice = VoiceLine(settings.rate)
+        self._voice_tick = tick_after(now(), settings.rate)
+        self._deaf = False  # a voice drives, and the engine does not hear it
         self.loop.follow_scene(self._on_scene)
         self.loop.read("driving", self._on_driving)
+        self.loop.read("voice", self._on_voice, newest=False)
         self.loop.watch(self._wake.fd, self._on_opened)
         self.loop.every(lambda: self._next_idle, self._idle)
+        self.loop.every(lambda: tick_pts(self._voice_tick, settings.rate) - VOICE_LEAD, self._speak)
         self.loop.meter.facts = {"engines": engines()}
 
     def run(self) -> None:
@@ -55,6 +69,7 @@ class Generator:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _on_scene(self, scene: Scene) -> None:
+        self._voice.on_scene(scene)
         if (scene.engine, scene.avatar) != self._wanted:
             self._wanted = (scene.engine, scene.avatar)
             self._open()
@@ -83,11 +98,12 @@ class Generator:
         else:
             self._opened = opened
             meter.state, meter.note = "running", ""
-        if self._wanted != (self._opened.engine, self._opened.avatar.name) and meter.state != "failed":
+        if self._wanted != (self._opened.spec.name, self._opened.avatar.name) and meter.state != "failed":
             self._open()
 
     def _on_driving(self, message: Message) -> None:
         driving = driving_of(message)
+        self._voice.on_driving()
         at = now()
         if at - message.pts > STALE:
             self.loop.meter.drops["stale"] += 1
@@ -102,6 +118,29 @@ class Generator:
         for frame in self._opened.session.step(driving):
             self._send(frame, "live", message.stamps, message.pts)
 
+    def _on_voice(self, message: Message) -> None:
+        if self._voice.on_voice(message) and self._opened is not None and self._voice.drives:
+            self._opened.session.reset()
+
+    def _speak(self, at: int) -> None:
+        """Once a program tick while a voice drives: the face that says what was heard some ticks ago, in silence too, so
+        that the compositor knows before the first word by how much the sound is to be delayed."""
+        rate = self.loop.settings.rate
+        tick = max(tick_after(at + VOICE_LEAD, rate) - 1, self._voice_tick)
+        self._voice_tick = tick + 1
+        opened = self._opened
+        deaf = opened is not None and self._voice.drives and not opened.hears
+        if opened is not None and deaf != self._deaf:
+            self._deaf = deaf
+            self.loop.meter.note = DEAF.format(opened.spec.title) if deaf else ""
+        if opened is None or deaf or not self._voice.drives:
+            return
+        frames = opened.session.hear(self._voice.block(tick, opened.spec.voice_ahead))
+        if frames:
+            newest = frames[-1]
+            face = RoiFrame(tick_pts(tick, rate), newest.pixels)
+            self._send(face, "idle" if newest.waiting else "live", {}, newest.pts, "voice")
+
     def _idle(self, at: int) -> None:
         """Once a program tick while nobody drives: the host waits, alive."""
         rate = self.loop.settings.rate
@@ -109,10 +148,12 @@ class Generator:
         self._next_idle = tick_pts(tick, rate)
         if self._opened is None or at - self._last_face <= self._idle_after:
             return
+        if self._voice.drives and self._opened.hears:
+            return
         for frame in self._opened.session.idle(self._next_idle):
             self._send(frame, "idle", {}, 0)
 
-    def _send(self, frame: RoiFrame, state: str, stamps: dict[str, int], captured: int) -> None:
+    def _send(self, frame: RoiFrame, state: str, stamps: dict[str, int], captured: int, driven: str = "motion") -> None:
         assert self._opened is not None
         at = now()
         pixels = frame.pixels
@@ -121,7 +162,7 @@ class Generator:
             pixels,
             "rgba" if pixels.shape[2] == 4 else "rgb24",
             stamps={**stamps, "engine": at},
-            facts={"avatar": self._opened.avatar.name, "state": state, "captured": captured},
+            facts={"avatar": self._opened.avatar.name, "state": state, "captured": captured, "driven": driven},
         )
         self.loop.meter.frame(at, captured or None)
         if self.loop.meter.state != "opening":
@@ -148,17 +189,21 @@ def open_session(settings: Settings, engine: str, avatar: str) -> Opened:
     chosen = load(engine)
     if reason := chosen.unavailable():
         raise StudioError(reason)
-    session = chosen.open(loaded)
-    session.step(
-        Driving(0, loaded.face, loaded.face, np.zeros((2, 2, 3), np.uint8))
-    )  # compiles what compiles on first use
+    session = chosen.open(loaded, settings.rate)
+    # what is compiled on first use is compiled now
+    session.step(Driving(0, loaded.face, loaded.face, np.zeros((2, 2, 3), np.uint8)))
+    session.hear(VoiceBlock(0, np.zeros(SOUND_RATE // 5, np.int16)))
     session.reset()
-    return Opened(engine, loaded, session)
+    return Opened(chosen.spec, loaded, session)
 
 
-def engines() -> dict[str, dict[str, str]]:
-    """Every engine's title and, where this machine cannot run it, why."""
+def engines() -> dict[str, dict[str, object]]:
+    """Every engine's title, whether a voice can drive it and, where this machine cannot run it, why."""
     return {
-        name: {"title": engine.spec.title, "unavailable": engine.unavailable() or ""}
+        name: {
+            "title": engine.spec.title,
+            "voice": "voice" in engine.spec.driven_by,
+            "unavailable": engine.unavailable() or "",
+        }
         for name, engine in ((name, load(name)) for name in ENGINES)
     }

@@ -7,8 +7,8 @@ import av
 import av.error
 
 from shared.errors import StudioError
-from shared.media import label, open_container
-from shared.mp4 import COMMENT
+from shared.media import label, open_container, video_of
+from shared.mp4 import COMMENT, SOUND_RATE
 
 # What players expect in an MP4; anything else is made AAC.
 COPIED = frozenset({"aac", "mp3", "ac3", "eac3", "alac"})
@@ -44,8 +44,9 @@ def _mux(
         if packet.dts is not None:
             packet.stream = pictures
             target.mux(packet)
-    # The picture starts at 0, whatever its time was in the driver; the sound keeps its distance to it.
-    first = source.streams.video[0]
+    # The picture starts at 0, whatever its time was in the driver; the sound keeps its distance to it, or starts there
+    # too where it is all there is.
+    first = video_of(source) or heard
     shift = int((first.start_time or 0) * (first.time_base or 0) / (heard.time_base or 1))
     if heard.codec_context.name in COPIED:
         for block in source.demux(heard):
@@ -61,7 +62,9 @@ def _mux(
 
 
 def _aac(target: av.container.OutputContainer, heard: av.AudioStream) -> av.AudioStream:
-    sound = target.add_stream("aac", rate=heard.codec_context.sample_rate, layout=heard.codec_context.layout.name)
+    # Rate and layout are made what AAC has: a WAV may have any rate, and often does not say which channels it has.
+    layout = "mono" if heard.codec_context.channels == 1 else "stereo"
+    sound = target.add_stream("aac", rate=SOUND_RATE, layout=layout)
     assert isinstance(sound, av.AudioStream)
     sound.bit_rate = BIT_RATE
     return sound

@@ -1,7 +1,9 @@
 """Drivers read in their thread: files in time and whole, live ones newest first."""
 
 import time
+import wave
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,15 +86,27 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: byt
     assert "bad.mp4" in driver.note
 
 
-def test_sound_without_pictures_is_refused(tmp_path: Path) -> None:
-    import wave
-
+def test_sound_without_pictures_is_a_voice_that_drives(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1), file.setsampwidth(2), file.setframerate(16_000)
-        file.writeframes(bytes(32_000))
-    with pytest.raises(StudioError, match="no pictures"):
-        list(read_driver(path))
+        file.writeframes((8000 * np.sin(np.arange(32_000) / 8)).astype("<i2").tobytes())
+    items = list(read_driver(path))
+    assert all(isinstance(i, DriverSound) and i.drives for i in items)
+    assert sum(len(i.samples) for i in items) == pytest.approx(2 * SOUND_RATE, abs=100)
+    driver = opened(f"file:{path}", loop=True)
+    heard: list[DriverSound] = []
+    ends = time.monotonic() + 5
+    while sum(len(s.samples) for s in heard) < 5 * SOUND_RATE and time.monotonic() < ends:
+        if driver.sounds:
+            heard.append(driver.sounds.popleft())
+            driver.served()
+        else:
+            time.sleep(0.005)
+    driver.close()
+    assert driver.voice and not driver.note
+    gaps = [b.pts - a.pts - len(a.samples) * US // SOUND_RATE for a, b in pairwise(heard)]
+    assert sum(len(s.samples) for s in heard) >= 5 * SOUND_RATE and max(map(abs, gaps)) < 1000, "a loop joins"
 
 
 def test_unknown_words_are_told() -> None:

@@ -1,4 +1,4 @@
-"""From one motion to the next without a jump: a retaken neutral, into waiting and out of it."""
+"""From one motion to the next without a jump: a retaken neutral, into waiting and out of it, into speech."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ class Easing:
         self._driven = REST.flat()  # last motion of the driver, held while there is no face
         self._offset = np.zeros_like(self._shown)
         self._since, self._duration = 0, 0
-        self._idle, self._fresh = False, True
+        self._idle, self._speaking, self._fresh = False, False, True
         self._neutral: Neutral | None = None
 
     @property
@@ -32,21 +32,27 @@ class Easing:
 
     def drive(self, driving: Driving) -> Motion:
         """The motion for a driving frame."""
-        switch = OUT_OF_IDLE_US if self._idle else 0
+        switch = OUT_OF_IDLE_US if self._idle or self._speaking else 0
         if driving.face is not None and driving.neutral is not None:
             if self._neutral is None or not np.array_equal(driving.neutral.points, self._neutral.points):
                 if self._neutral is not None:
                     switch = max(switch, NEW_NEUTRAL_US)
                 self._neutral = Neutral(Face(driving.neutral.points.copy()))
             self._driven = relative_motion(driving.face, self._neutral).flat()
-        self._idle = False
+        self._idle = self._speaking = False
         return self._show(self._driven, driving.pts, switch)
 
     def idle(self, pts: int) -> Motion:
         """The motion of waiting."""
         switch = 0 if self._idle else INTO_IDLE_US
-        self._idle = True
+        self._idle, self._speaking = True, False
         return self._show(idle_motion(pts).flat(), pts, switch)
+
+    def speak(self, pts: int, motion: Motion) -> Motion:
+        """The motion that a voice makes."""
+        switch = 0 if self._speaking else OUT_OF_IDLE_US
+        self._speaking, self._idle = True, False
+        return self._show(motion.flat(), pts, switch)
 
     def save(self) -> State:
         """Everything, as plain arrays."""
@@ -55,7 +61,7 @@ class Easing:
             "driven": self._driven.copy(),
             "offset": self._offset.copy(),
             "times": np.array([self._since, self._duration], np.int64),
-            "flags": np.array([self._idle, self._fresh]),
+            "flags": np.array([self._idle, self._speaking, self._fresh]),
             "neutral": (np.zeros((0, 3), np.float32) if self._neutral is None else self._neutral.points.copy()),
         }
 
@@ -67,7 +73,7 @@ class Easing:
         easing._driven = np.asarray(state["driven"], np.float32)
         easing._offset = np.asarray(state["offset"], np.float32)
         easing._since, easing._duration = (int(v) for v in state["times"])
-        easing._idle, easing._fresh = (bool(v) for v in state["flags"])
+        easing._idle, easing._speaking, easing._fresh = (bool(v) for v in state["flags"])
         neutral = np.asarray(state["neutral"], np.float32)
         easing._neutral = Neutral(Face(neutral)) if len(neutral) else None
         return easing
