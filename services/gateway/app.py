@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from services.gateway import channel_routes, library_routes, metrics, sockets, speech_routes
+from services.gateway import channel_routes, library_routes, metrics, recording_routes, sockets, speech_routes
 from services.gateway.guard import HEADERS, Guard
 from services.gateway.service import Gateway
 from shared.settings import Settings
@@ -48,10 +48,12 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
     )
     app.state.token = operator_token(settings.home)
     app.state.channel = settings.channel
+    app.state.tickets = recording_routes.Tickets()
     app.add_middleware(Guard, settings=settings)
     for router in (
         channel_routes.router,
         library_routes.router,
+        recording_routes.router,
         speech_routes.routes,
         speech_routes.socket_router,
         sockets.router,

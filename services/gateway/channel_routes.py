@@ -5,7 +5,6 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway import state
@@ -104,22 +103,6 @@ async def stop_recording(gateway: Channel) -> dict[str, str]:
         raise HTTPException(409, "No recording is running.")
     gateway.director.change(recording="")
     return {"state": "off"}
-
-
-@router.get("/recordings")
-async def list_recordings(request: Request) -> list[dict[str, Any]]:
-    """Recordings made from the console, newest first."""
-    found = state.recordings(request.app.state.gateway.settings.home)
-    return [{"id": path.stem, "bytes": path.stat().st_size, "modified": path.stat().st_mtime} for path in found]
-
-
-@router.get("/recordings/{recording}", response_class=FileResponse)
-async def fetch_recording(recording: str, request: Request) -> FileResponse:
-    """One recording as MP4."""
-    path = state.recordings_folder(request.app.state.gateway.settings.home) / f"{recording}.mp4"
-    if not state.RECORDING.fullmatch(recording) or not path.is_file():
-        raise HTTPException(404, "There is no such recording; GET /api/v1/recordings lists them.")
-    return FileResponse(path, media_type="video/mp4", filename=path.name)
 
 
 def _check_avatar(gateway: Gateway, name: str) -> None:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -149,10 +150,44 @@ def test_going_off_air_asks_once(page: "Page", running: Studio) -> None:
 
 
 def test_recording_from_the_page(page: "Page", running: Studio) -> None:
-    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name="● Record").click()
     page.get_by_role("button", name="Stop recording").click()
     page.get_by_role("button", name="Download").wait_for()
     assert running.state()["outputs"]["record"]["state"] == "off"
+
+
+def test_old_recordings_are_listed_and_fetched(page: "Page", running: Studio) -> None:
+    page.get_by_role("button", name="● Record").click()
+    page.get_by_role("button", name="Stop recording").click()
+    running.wait(lambda: any("finished" in event["text"] for event in running.state()["log"]))
+    page.get_by_role("button", name="All recordings").click()
+    newest = page.get_by_role("list", name="Recordings").get_by_role("button").first
+    with page.expect_download() as download:
+        newest.click()
+    name = download.value.suggested_filename
+    assert Path(download.value.path()).read_bytes() == (running.settings.home / "recordings" / name).read_bytes()
+
+
+def test_an_uploaded_driver_is_deleted_after_asking_once(page: "Page", running: Studio) -> None:
+    kept = running.settings.home / "drivers" / "0123456789abcdef.mp4"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(b"film")
+    kept.with_suffix(".txt").write_text("old clip.mp4")
+    remove = page.get_by_role("button", name="Delete driver old clip.mp4")
+    remove.click()
+    assert kept.exists() and remove.inner_text() == "delete?"
+    remove.click()
+    remove.wait_for(state="detached")
+    assert not kept.exists() and not kept.with_suffix(".txt").exists()
+
+
+def test_the_push_and_the_clean_feed_say_why_they_cannot_be_had(page: "Page", running: Studio) -> None:
+    push = page.get_by_role("button", name="Push", exact=False).first
+    assert push.is_disabled()
+    page.get_by_text("set rtmp_url in studio.toml").wait_for()
+    group = page.get_by_role("group", name="Outputs without the AI label")
+    assert all(button.is_disabled() for button in group.get_by_role("button").all())
+    page.get_by_text("set clean_feed_right to the licence").wait_for()
 
 
 def test_unavailable_things_say_why_and_errors_are_beside_them(page: "Page", running: Studio) -> None:

@@ -1,15 +1,18 @@
 """Recordings: playable whatever happens, with sound in step, never over an old file."""
 
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import av
+import httpx
 import numpy as np
 import pytest
 
 from services.gateway.record import claim
 from shared.errors import StudioError
-from tests.gateway.channel import Studio
+from tests.gateway.channel import Studio, studio
 
 
 def record(own: Studio, seconds: float) -> Path:
@@ -138,3 +141,33 @@ def test_sigterm_ends_the_gateway_while_all_is_open(own: Studio) -> None:
     assert played(path)[2] > 10
     children = subprocess.run(["pgrep", "-P", str(own.process.pid)], capture_output=True, text=True).stdout
     assert children == ""
+
+
+def test_a_browser_fetches_a_recording_once_with_a_ticket(running: Studio) -> None:
+    path = record(running, 0.3)
+    running.http.delete("/channels/main/recording")
+    running.wait(lambda: running.state()["outputs"]["record"]["state"] == "off")
+    base = f"http://{running.address}/api/v1/recordings/{path.stem}"
+    ticket = running.http.post(f"/recordings/{path.stem}/ticket").json()["ticket"]
+    assert httpx.get(f"{base}/download?ticket={ticket}x").status_code == 401
+    assert httpx.get(f"{base[:-1]}/download?ticket={ticket}").status_code == 401  # of another recording, and now void
+    assert httpx.get(f"{base}/download?ticket={ticket}").status_code == 401
+    ticket = running.http.post(f"/recordings/{path.stem}/ticket").json()["ticket"]
+    assert httpx.get(f"{base}/download?ticket={ticket}").content == path.read_bytes()
+    assert httpx.get(f"{base}/download?ticket={ticket}").status_code == 401
+    assert httpx.post(f"{base}/ticket").status_code == 401
+    assert running.http.post("/recordings/main-20200101-000000/ticket").status_code == 404
+
+
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_recording_has_no_label_where_the_right_is_stated(tmp_path: Path, clean: bool) -> None:
+    settings: dict[str, Any] = {"clean_feed_right": "own label"} | ({"clean_feed": ["record"]} if clean else {})
+    with tempfile.TemporaryDirectory() as folder, studio(Path(folder), **settings) as own:
+        path = record(own, 0.6)
+        x, y, w, h = own.channel.label
+        plates = [plate[y : y + h, x : x + w].astype(float) for plate in own.channel.plates]
+        own.terminate()
+        with av.open(str(path)) as container:
+            pictures = [f.to_ndarray(format="gray")[y : y + h, x : x + w] for f in container.decode(video=0)]
+    apart = [min(np.abs(picture - plate).mean() for plate in plates) for picture in pictures]
+    assert max(apart) < 10 if clean else min(apart) > 30

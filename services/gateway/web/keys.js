@@ -10,6 +10,7 @@ const KEYS = [
   ["r", "start or stop recording", "record"],
   ["v", "choose a speech file to say", "speak"],
   ["i", "interrupt the speech", "interrupt"],
+  ["t", "start or stop the RTMP push", "rtmp"],
   ["n", "retake neutral", "neutral"],
   ["o", "loop the driver", "loop"],
   ["s", "hear the program here", "listen"],

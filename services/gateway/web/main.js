@@ -7,6 +7,7 @@ import { byId, write } from "./elements.js";
 import { listenToKeys } from "./keys.js";
 import { BAD_TOKEN, keepOpen } from "./link.js";
 import { avatars } from "./panels/avatars.js";
+import { clean } from "./panels/clean.js";
 import { desk } from "./panels/desk.js";
 import { drivers } from "./panels/drivers.js";
 import { engines } from "./panels/engines.js";
@@ -15,6 +16,8 @@ import { health } from "./panels/health.js";
 import { latency } from "./panels/latency.js";
 import { log } from "./panels/log.js";
 import { outputs } from "./panels/outputs.js";
+import { push } from "./panels/push.js";
+import { recordings } from "./panels/recordings.js";
 import { speech } from "./panels/speech.js";
 import { Preview } from "./preview.js";
 import { ProgramSound } from "./sound.js";
@@ -38,7 +41,8 @@ async function open(token) {
   const preview = new Preview(api, stage, byId("driver-picture"));
   const panels = [
     headline(api, current), avatars(api), engines(api), drivers(api, new BrowserCamera(api)),
-    desk(api, preview, current), speech(api), health, latency(stage), outputs(api, preview, current), log,
+    desk(api, preview, current), speech(api), health, latency(stage), outputs(api, preview, current), recordings(api),
+    push(api, current), clean(api, current), log,
   ];
   const draw = (linked) => { if (state) for (const panel of panels) panel(state, linked); };
   keepOpen(() => api.socket("state"), {

@@ -1,6 +1,6 @@
 // Drivers: sample, cameras, this browser, uploads, addresses.
 
-import { attempt, byId, element, keyed, mark, write } from "../elements.js";
+import { askOnce, attempt, byId, element, keyed, mark, write } from "../elements.js";
 
 /** @param {import("../api.js").Api} api @param {import("../camera.js").BrowserCamera} camera */
 export function drivers(api, camera) {
@@ -18,7 +18,10 @@ export function drivers(api, camera) {
   const make = (row) => {
     const choose = element("button", { class: "choice" }, element("span", { class: "name" }), element("span", { class: "why" }));
     choose.addEventListener("click", () => use(row.word));
-    return element("li", {}, choose);
+    if (!row.word.startsWith("upload:")) return element("li", {}, choose);
+    const remove = element("button", { class: "remove", "aria-label": `Delete driver ${row.title}` }, "✕");
+    askOnce(remove, () => "delete?", () => attempt(failed, () => api.ask("DELETE", `/drivers/${row.word.slice(7)}`)));
+    return element("li", {}, choose, remove);
   };
   byId("driver-form").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -40,7 +43,11 @@ export function drivers(api, camera) {
   return (state) => {
     camera.follow(state.scene.driver);
     keyed(byId("drivers"), state.drivers, (row) => row.word, make, (child, row) => {
-      const choose = child.firstChild;
+      const [choose, remove] = child.children;
+      if (remove) {
+        remove.hidden = state.scene.driver === row.word;
+        if (!remove.dataset.asking) write(remove, "✕");
+      }
       mark(choose, "aria-pressed", String(state.scene.driver === row.word));
       choose.disabled = Boolean(row.unavailable);
       write(choose.firstChild, row.title);

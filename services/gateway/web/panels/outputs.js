@@ -2,8 +2,9 @@
 
 import { attempt, byId, element, mark, write } from "../elements.js";
 import { bytes, clockTime } from "../units.js";
+import { download } from "./recordings.js";
 
-const MISSING = [["LiveKit", "not in this version"], ["RTMP", "not in this version"]];
+const MISSING = [["LiveKit", "not in this version"]];
 
 /** @param {import("../api.js").Api} api @param {import("../preview.js").Preview} preview @param {() => any} current */
 export function outputs(api, preview, current) {
@@ -51,10 +52,4 @@ function drawRecord(state, button, line, fetched, note) {
   write(line, state.name ? `${state.name} · ${clockTime(state.figures.seconds ?? 0)} · ${bytes(state.figures.bytes ?? 0)}` : "nothing recorded yet");
   fetched.hidden = on || !state.id || state.state === "failed";
   write(note, state.note);
-}
-
-async function download(api, id) {
-  const link = element("a", { href: await api.picture(`/recordings/${id}`), download: `${id}.mp4` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
