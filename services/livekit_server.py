@@ -10,10 +10,10 @@ from pathlib import Path
 
 import structlog
 
+from shared.cache import cache_folder
 from shared.errors import StudioError
 
 log = structlog.get_logger()
-CACHE = Path("~/.cache/persona-studio").expanduser()
 KEY = "studio"
 READY_WAIT = 10.0  # seconds until it must answer
 AGAIN = 1.0  # seconds between two starts
@@ -22,13 +22,8 @@ AGAIN = 1.0  # seconds between two starts
 def find_server() -> Path | None:
     """The `livekit-server` on the path, or the one that deploy/livekit.sh built."""
     found = shutil.which("livekit-server")
-    cached = cache() / "bin" / "livekit-server"
+    cached = cache_folder() / "bin" / "livekit-server"
     return Path(found) if found else cached if os.access(cached, os.X_OK) else None
-
-
-def cache() -> Path:
-    """Where deploy/livekit.sh puts what is fetched once; outside the clone."""
-    return Path(os.environ.get("PERSONA_STUDIO_CACHE") or CACHE)
 
 
 class LiveKitServer:

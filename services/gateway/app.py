@@ -12,7 +12,15 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from services.gateway import channel_routes, library_routes, metrics, recording_routes, sockets, speech_routes
+from services.gateway import (
+    channel_routes,
+    library_routes,
+    livekit_routes,
+    metrics,
+    recording_routes,
+    sockets,
+    speech_routes,
+)
 from services.gateway.guard import HEADERS, Guard
 from services.gateway.service import Gateway
 from shared.settings import Settings
@@ -54,6 +62,8 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         channel_routes.router,
         library_routes.router,
         recording_routes.router,
+        livekit_routes.router,
+        livekit_routes.pages,
         speech_routes.routes,
         speech_routes.socket_router,
         sockets.router,

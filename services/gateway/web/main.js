@@ -14,6 +14,7 @@ import { engines } from "./panels/engines.js";
 import { headline } from "./panels/headline.js";
 import { health } from "./panels/health.js";
 import { latency } from "./panels/latency.js";
+import { livekit } from "./panels/livekit.js";
 import { log } from "./panels/log.js";
 import { outputs } from "./panels/outputs.js";
 import { push } from "./panels/push.js";
@@ -42,7 +43,7 @@ async function open(token) {
   const panels = [
     headline(api, current), avatars(api), engines(api), drivers(api, new BrowserCamera(api)),
     desk(api, preview, current), speech(api), health, latency(stage), outputs(api, preview, current), recordings(api),
-    push(api, current), clean(api, current), log,
+    livekit(api, current), push(api, current), clean(api, current), log,
   ];
   const draw = (linked) => { if (state) for (const panel of panels) panel(state, linked); };
   keepOpen(() => api.socket("state"), {

@@ -1,10 +1,8 @@
-// Outputs: this preview by mode, the recording, and what this version has not got.
+// Outputs: this preview by mode, and the recording.
 
 import { attempt, byId, element, mark, write } from "../elements.js";
 import { bytes, clockTime } from "../units.js";
 import { download } from "./recordings.js";
-
-const MISSING = [["LiveKit", "not in this version"]];
 
 /** @param {import("../api.js").Api} api @param {import("../preview.js").Preview} preview @param {() => any} current */
 export function outputs(api, preview, current) {
@@ -28,9 +26,7 @@ export function outputs(api, preview, current) {
   const note = element("p", { class: "bad" });
   byId("outputs").append(
     element("h3", {}, "Preview"), group, saving,
-    element("h3", {}, "Recording"), record, recorded, fetched, note, failed,
-    element("ul", { class: "missing" }, ...MISSING.map(([name, why]) =>
-      element("li", {}, element("span", { class: "name" }, `✕ ${name}`), element("span", { class: "why" }, why)))));
+    element("h3", {}, "Recording"), record, recorded, fetched, note, failed);
 
   return (state) => {
     const { bytes_per_second: rates, viewers, dropped } = state.outputs.preview;
