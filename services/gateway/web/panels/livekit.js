@@ -1,8 +1,8 @@
 // LiveKit: how the publication is, what its viewers get, and a link for one who has no token.
 
 import { attempt, byId, element, mark, write } from "../elements.js";
+import { WORDS } from "./push.js";
 
-const SIGNS = { off: "○ off", connecting: "◌ connecting", live: "● live", reconnecting: "◌ reconnecting", failed: "✕ failed" };
 const BUSY_LOSS = 0.02;
 
 /** @param {import("../api.js").Api} api @param {() => any} current */
@@ -34,7 +34,7 @@ export function livekit(api, current) {
     const output = state.outputs.livekit;
     const wanted = state.scene.livekit;
     mark(place, "data-state", output.state);
-    write(word, SIGNS[output.state] ?? output.state);
+    write(word, WORDS[output.state]);
     mark(toggle, "aria-pressed", String(wanted));
     write(toggle, wanted ? "Stop publishing" : "Publish to LiveKit");
     toggle.disabled = Boolean(output.unavailable) && !wanted;

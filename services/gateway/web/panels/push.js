@@ -3,7 +3,7 @@
 import { attempt, byId, element, mark, write } from "../elements.js";
 import { clockTime } from "../units.js";
 
-const WORDS = { off: "○ off", connecting: "◌ connecting…", live: "● live", reconnecting: "▲ reconnecting", failed: "✕ failed" };
+export const WORDS = { off: "○ off", connecting: "◌ connecting…", live: "● live", reconnecting: "▲ reconnecting", failed: "✕ failed" };
 
 /** @param {import("../api.js").Api} api @param {() => any} current */
 export function push(api, current) {
