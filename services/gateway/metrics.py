@@ -57,6 +57,11 @@ class ChannelCollector(Collector):
         yield CounterMetricFamily(
             "studio_preview_dropped", "Pictures that viewers were too slow for", value=audience.dropped
         )
+        yield GaugeMetricFamily(
+            "studio_program_stall_milliseconds",
+            "Longest wait for a picture beyond its tick in the last ten seconds",
+            value=feed.stall() / 1000,
+        )
         repeated = CounterMetricFamily("studio_program_repeated", "Ticks the gateway had to make up", labels=["kind"])
         for kind in ("picture", "sound"):
             repeated.add_metric([kind], feed.repeated[kind])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.clock import now, sound_samples, tick_after, tick_pts
+from shared.clock import US, now, sound_samples, tick_after, tick_pts
 from shared.colour import paste
 from shared.wire import Message, WireError
 
@@ -23,6 +23,7 @@ PATIENCE = Fraction(3, 2)  # ticks after which a missing picture or sound is rep
 # After a long stop (SIGSTOP, a suspended machine) at most this many ticks are made up for; outputs know by the
 # time stamps that there was a hole.
 CATCH_UP = 25
+STALL_WINDOW = 10  # seconds over which the longest stall is told
 Box = tuple[int, int, int, int]
 
 
@@ -204,6 +205,13 @@ class ProgramFeed:
     late: Counter[str] = field(default_factory=Counter)
     _next_picture: int = 0
     _next_sound: int = 0
+    _given: int = 0
+    _stalls: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=STALL_WINDOW))  # (second, longest)
+
+    def stall(self) -> int:
+        """By how much the longest wait for a picture in the last seconds was longer than a tick, microseconds."""
+        since = self.clock() // US - STALL_WINDOW
+        return max((longest for second, longest in list(self._stalls) if second > since), default=0)
 
     def picture(self, picture: Picture) -> bool:
         """A real picture arrived; False when its tick is over."""
@@ -273,5 +281,15 @@ class ProgramFeed:
             self._next_sound = tick + 1
 
     def _give(self, item: Picture | Sound) -> None:
+        if isinstance(item, Picture):
+            self._measure()
         for outlet in self.outlets:
             outlet.put(item)
+
+    def _measure(self) -> None:
+        at = self.clock()
+        late = max(0, at - self._given - round(US / self.rate)) if self._given else 0
+        self._given = at
+        if self._stalls and self._stalls[-1][0] == at // US:
+            late = max(late, self._stalls.pop()[1])
+        self._stalls.append((at // US, late))

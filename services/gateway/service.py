@@ -53,6 +53,7 @@ class Gateway:
         self.audience = Audience(self._watched)
         self.preview = PreviewThread(settings.preview_quality, self._plate, self._deliver)
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet, self.rtmp.outlet]
+        self.told = (0.0, "")  # when the pages were last told the state, and what
         self.remote = RemoteDriver(settings)
         self.speech = Speech(self.journal, self.remote.speak, self.remote.hush, self._voice_delay)
         self.builds: dict[str, dict[str, object]] = {}  # avatars being built, by name: stage and share done

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ router = APIRouter(prefix="/api/v1/channels/{channel}")
 
 TOKEN_WAIT = 3.0
 STATE_PERIOD = 0.25
+STATE_SHARED = 0.1  # seconds for which one snapshot serves every page
 BAD_TOKEN, BAD_MESSAGE, NO_CHANNEL, TAKEN, NOT_WANTED = 4401, 4400, 4404, 4409, 4410
 OF_THE_BROWSER = {"browser": "camera", "microphone": "microphone"}  # drivers that a page is, and by which device
 MAX_BAD = 100  # messages that no page sends, until the socket is closed
@@ -63,6 +65,15 @@ async def _silence(socket: WebSocket) -> None:
         pass
 
 
+def _state_text(gateway: Gateway) -> str:
+    """The state as text, made once for all who are told it at about the same time."""
+    made, text = gateway.told
+    if time.monotonic() - made > STATE_SHARED:
+        text = json.dumps(state.snapshot(gateway))
+        gateway.told = time.monotonic(), text
+    return text
+
+
 @router.websocket("/state")
 async def state_socket(socket: WebSocket, channel: str) -> None:
     """The channel's state, four times a second."""
@@ -73,7 +84,7 @@ async def state_socket(socket: WebSocket, channel: str) -> None:
 
     async def send() -> None:
         while True:
-            await socket.send_text(json.dumps(state.snapshot(gateway)))
+            await socket.send_text(_state_text(gateway))
             await asyncio.sleep(STATE_PERIOD)
 
     await until_first(send(), _silence(socket))
@@ -92,7 +103,7 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
         while True:
             for message in await viewer.messages():
                 await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
-            gateway.audience.update()
+            gateway.audience.update(viewer)
 
     async def listen() -> None:
         bad = 0
@@ -101,7 +112,7 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
             if message["type"] == "websocket.disconnect":
                 return
             bad += not viewer.hear(message.get("text") or "")
-            gateway.audience.update()
+            gateway.audience.update(viewer)
         await socket.close(BAD_MESSAGE, "Too many messages that a page does not send.")
 
     gateway.audience.join(viewer)

@@ -145,25 +145,30 @@ class Audience:
     """
 
     def __init__(self, on_modes: Callable[[frozenset[str]], None]) -> None:
-        self.viewers: set[Viewer] = set()
+        self.viewers: dict[Viewer, str] = {}  # with the mode each is sent
         self._on_modes = on_modes
         self._gone = {"full": 0, "roi": 0, "sound": 0, "driver": 0}
         self._gone_dropped = 0
 
     def join(self, viewer: Viewer) -> None:
-        self.viewers.add(viewer)
-        self.update()
+        self.viewers[viewer] = viewer.wanted
+        self._tell()
 
     def leave(self, viewer: Viewer) -> None:
-        self.viewers.discard(viewer)
+        self.viewers.pop(viewer, None)
         self._gone_dropped += viewer.dropped
         for mode, count in viewer.sent.items():
             self._gone[mode] += count
-        self.update()
+        self._tell()
 
-    def update(self) -> None:
-        """A viewer came, went or changed its mind."""
-        self._on_modes(frozenset(viewer.wanted for viewer in self.viewers))
+    def update(self, viewer: Viewer) -> None:
+        """A viewer may have changed its mind. Called with every message, so it costs nothing when it has not."""
+        if viewer in self.viewers and self.viewers[viewer] != viewer.wanted:
+            self.viewers[viewer] = viewer.wanted
+            self._tell()
+
+    def _tell(self) -> None:
+        self._on_modes(frozenset(self.viewers.values()))
 
     def deliver(self, item: Preview | bytes) -> None:
         """Offer one item to everyone."""
@@ -183,5 +188,5 @@ class Audience:
 
     def watching(self) -> dict[str, int]:
         """Viewers by the mode they are sent."""
-        modes = [viewer.wanted for viewer in self.viewers]
+        modes = list(self.viewers.values())
         return {"full": modes.count("full"), "roi": modes.count("roi")}
