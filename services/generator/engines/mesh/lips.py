@@ -7,8 +7,9 @@ from services.generator.engines.mesh.motion import Motion, lip_gaps
 from services.generator.engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
 from shared.face import Face
 
-# Share of a missing gap that the upper lip makes up; the lower lip does the rest, as it does in a face.
-UPPER_SHARE = 0.35
+# Share of a missing gap that the upper lip makes up; the lower lip does the rest, as it does in a face. A lip that
+# smiles is drawn up already.
+UPPER_SHARE, UPPER_SHARE_SMILING = 0.35, 0.1
 # How far a lip takes the skin round it along, in eye distances: the short upper lip, and the chin.
 UPPER_REACH, LOWER_REACH = 0.16, 0.32
 # How high (eye distances) the upper lip rises at most, softly: in a portrait that smiles with its teeth it is
@@ -29,7 +30,9 @@ class LipRig:
         self.unit = face.eye_distance
         self.base = local[:SURFACE]
         self.gaps = np.maximum(lip_gaps(local), 0.0)
-        self._highest = HIGHEST_SMILING if self.gaps.max() > SMILING_GAP else HIGHEST
+        smiling = self.gaps.max() > SMILING_GAP
+        self._highest = HIGHEST_SMILING if smiling else HIGHEST
+        self._upper_share = UPPER_SHARE_SMILING if smiling else UPPER_SHARE
         self._upper = _reach(self.base, UPPER_LIP_ROWS, LOWER_LIP_ROWS, UPPER_REACH, -1.0)
         self._lower = _reach(self.base, LOWER_LIP_ROWS, UPPER_LIP_ROWS, LOWER_REACH, 1.0)
 
@@ -41,7 +44,7 @@ class LipRig:
         extra[:, 1] += self._upper @ np.maximum(raised - self._highest * np.tanh(raised / self._highest), 0.0)
         wanted = self.gaps * float(motion.seal[0]) + motion.lips * GAIN
         missing = wanted - lip_gaps(self.base + skin / self.unit + extra)
-        extra[:, 1] += self._lower @ (missing * (1.0 - UPPER_SHARE)) - self._upper @ (missing * UPPER_SHARE)
+        extra[:, 1] += self._lower @ (missing * (1.0 - self._upper_share)) - self._upper @ (missing * self._upper_share)
         return extra
 
 

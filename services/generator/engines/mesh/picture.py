@@ -9,13 +9,15 @@ from services.generator.engines.mesh.head import RIM, HeadMesh
 from services.generator.engines.mesh.layers import split
 from services.generator.engines.mesh.motion import Motion
 from services.generator.engines.mesh.mouth import Mouth
+from services.generator.engines.mesh.reading import read
 from services.generator.engines.mesh.topology import SURFACE
-from services.generator.engines.mesh.warp import FAR, over, rasterise
+from services.generator.engines.mesh.warp import far_to_near, over, rasterise
 from shared.avatar import ROI_SIZE, Avatar
 from shared.face import Face
 from shared.mask import moving_matte
 
 INNER = slice(int(RIM), ROI_SIZE - int(RIM))
+BAND = 52  # rows that are sampled and composed at a time, so that they are still in the cache: 9 bands make the ROI
 
 
 class Picture:
@@ -31,18 +33,32 @@ class Picture:
         self._mouth = Mouth(avatar.roi, avatar.face)
         ticks = np.arange(ROI_SIZE, dtype=np.float32)
         self._map = np.meshgrid(ticks, ticks)  # every pixel is written anew by `rasterise`, see `head`
-        self._depth = np.empty((ROI_SIZE, ROI_SIZE), np.float32)
+        self._band = np.empty((BAND, INNER.stop - INNER.start, 4), np.uint8)
+        self._reading = read(self.draw, avatar.face, turns=avatar.own_plate)
 
     def render(self, motion: Motion) -> NDArray[np.uint8]:
+        """The picture in which a tracker reads this motion, see `draw`."""
+        return self.draw(self._reading.corrected(motion))
+
+    def draw(self, motion: Motion) -> NDArray[np.uint8]:
         """(512, 512, 3) uint8 RGB on the portrait's own plate, else (512, 512, 4) with the face's matte."""
         moved = self._head.move(motion)
-        self._depth.fill(FAR)
         map_x, map_y = self._map
-        rasterise(moved.vertices, self._head.source, self._head.triangles, map_x, map_y, self._depth)
+        triangles = far_to_near(self._head.triangles, moved.vertices[:, 2])
         out = self._roi.copy()  # the rim, which never moves, stays
-        inner = map_x[INNER, INNER], map_y[INNER, INNER]
-        person = cv2.remap(self._layers.person, *inner, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        over(np.asarray(person, np.uint8), self._layers.background[INNER, INNER], out[INNER, INNER])
+        for top in range(INNER.start, INNER.stop, BAND):
+            rasterise(moved.vertices, self._head.source, triangles, map_x, map_y, top, top + BAND)
+            band = slice(top, top + BAND), INNER
+            cv2.remap(
+                self._layers.person,
+                map_x[band],
+                map_y[band],
+                cv2.INTER_LINEAR,
+                dst=self._band,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            cv2.cvtColor(self._band, cv2.COLOR_RGBA2RGB, dst=out[band])
+            over(self._band, self._layers.background[band], out[band])
         self._eyes.draw(out, self._map, moved.vertices, moved.rigid, motion.gaze, motion.lids)
         self._mouth.draw(out, moved.vertices, moved.rigid)
         if self._own_plate:

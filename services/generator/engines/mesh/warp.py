@@ -5,7 +5,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-FAR = np.float32(1e9)
+EDGE = 1e-3  # pixels by which a triangle reaches beyond its edge, so that neighbours leave no gap
 
 
 @njit(cache=True, fastmath=True)
@@ -15,21 +15,26 @@ def rasterise(
     triangles: NDArray[np.int32],
     map_x: NDArray[np.float32],
     map_y: NDArray[np.float32],
-    depth: NDArray[np.float32],
+    start: int,
+    stop: int,
 ) -> None:
-    """Write for every pixel where in the source it comes from.
+    """Write for every pixel of the rows from start up to stop where in the source it comes from.
 
     moved: (N, 3) float32 vertices in output pixels, z away from the viewer; source: (N, 2) float32
-    the same vertices in the source. Triangles of positive area are drawn, nearest first by a depth
-    buffer; the others show their back. map_x, map_y: (H, W) float32, left as they are where nothing is
-    drawn; depth: (H, W) float32, to be filled with FAR by the caller.
+    the same vertices in the source. Triangles of positive area are drawn over one another in the order
+    given, see `far_to_near`; the others show their back. map_x, map_y: (H, W) float32, left as they are
+    where nothing is drawn.
     """
-    height, width = depth.shape
+    width = map_x.shape[1]
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        x0, y0, z0 = moved[i, 0], moved[i, 1], moved[i, 2]
-        x1, y1, z1 = moved[j, 0] - x0, moved[j, 1] - y0, moved[j, 2] - z0
-        x2, y2, z2 = moved[k, 0] - x0, moved[k, 1] - y0, moved[k, 2] - z0
+        x0, y0 = moved[i, 0], moved[i, 1]
+        top = max(start, int(np.ceil(min(y0, moved[j, 1], moved[k, 1]) - EDGE)))
+        bottom = min(stop - 1, int(np.floor(max(y0, moved[j, 1], moved[k, 1]) + EDGE)))
+        if top > bottom:
+            continue
+        x1, y1 = moved[j, 0] - x0, moved[j, 1] - y0
+        x2, y2 = moved[k, 0] - x0, moved[k, 1] - y0
         area = x1 * y2 - x2 * y1
         if area <= 1e-3:
             continue
@@ -42,57 +47,58 @@ def rasterise(
         u2, v2 = source[k, 0] - u0, source[k, 1] - v0
         ux, uy = u1 * bx + u2 * cx, u1 * by + u2 * cy
         vx, vy = v1 * bx + v2 * cx, v1 * by + v2 * cy
-        zx, zy = z1 * bx + z2 * cx, z1 * by + z2 * cy
-        top = max(0, int(np.ceil(y0 + min(0.0, y1, y2) - 1e-3)))
-        bottom = min(height - 1, int(np.floor(y0 + max(0.0, y1, y2) + 1e-3)))
+        step_u, step_v = np.float32(ux), np.float32(vx)
+        # the edge opposite each corner, as x over y; `towards` is -1 where the triangle lies left of it
+        start_b, slope_b, towards_b = _edge(bx, by, 0.0)
+        start_c, slope_c, towards_c = _edge(cx, cy, 0.0)
+        start_a, slope_a, towards_a = _edge(-bx - cx, -by - cy, 1.0)
         for y in range(top, bottom + 1):
             dy = y - y0
-            low, high = -1e9, 1e9
-            # each of the three weights is >= 0 between low and high
-            for edge in range(3):
-                if edge == 0:
-                    slope, offset = bx, by * dy
-                elif edge == 1:
-                    slope, offset = cx, cy * dy
-                else:
-                    slope, offset = -bx - cx, 1.0 - (by + cy) * dy
-                if slope > 1e-9:
-                    low = max(low, -offset / slope)
-                elif slope < -1e-9:
-                    high = min(high, -offset / slope)
-                elif offset < -1e-4:
-                    high = -1e9
-            first = max(0, int(np.ceil(low + x0 - 1e-3)))
-            last = min(width - 1, int(np.floor(high + x0 + 1e-3)))
-            along = np.float32(first - x0)
-            z, u, v = (
-                np.float32(z0 + zx * along + zy * dy),
-                np.float32(u0 + ux * along + uy * dy),
-                np.float32(v0 + vx * along + vy * dy),
-            )
-            step_z, step_u, step_v = np.float32(zx), np.float32(ux), np.float32(vx)
-            for x in range(first, last + 1):
-                if z < depth[y, x]:
-                    depth[y, x] = z
-                    map_x[y, x] = u
-                    map_y[y, x] = v
-                z += step_z
-                u += step_u
-                v += step_v
+            low, high = -1e6, 1e6
+            low, high = _cut(low, high, start_a + slope_a * dy, towards_a)
+            low, high = _cut(low, high, start_b + slope_b * dy, towards_b)
+            low, high = _cut(low, high, start_c + slope_c * dy, towards_c)
+            first = max(0, int(np.ceil(low + x0 - EDGE)))
+            last = min(width - 1, int(np.floor(high + x0 + EDGE)))
+            along = first - x0
+            u, v = np.float32(u0 + ux * along + uy * dy), np.float32(v0 + vx * along + vy * dy)
+            for n in range(last + 1 - first):
+                map_x[y, first + n] = u + step_u * np.float32(n)
+                map_y[y, first + n] = v + step_v * np.float32(n)
+
+
+@njit(cache=True, inline="always")
+def _edge(x: float, y: float, constant: float) -> tuple[float, float, float]:
+    """Where x * X + y * Y + constant is 0: X at Y = 0, its slope over Y, and which side is positive."""
+    if abs(x) <= 1e-9:
+        return 0.0, 0.0, 0.0
+    return -constant / x, -y / x, 1.0 if x > 0.0 else -1.0
+
+
+@njit(cache=True, inline="always")
+def _cut(low: float, high: float, edge: float, towards: float) -> tuple[float, float]:
+    if towards > 0.0:
+        return max(low, edge), high
+    if towards < 0.0:
+        return low, min(high, edge)
+    return low, high
+
+
+def far_to_near(triangles: NDArray[np.int32], depth: NDArray[np.float32]) -> NDArray[np.int32]:
+    """The (M, 3) triangles in painting order: the farthest middle first. depth: (N,) of the vertices."""
+    middle = depth[triangles[:, 0]] + depth[triangles[:, 1]] + depth[triangles[:, 2]]
+    return triangles[np.argsort(-middle)]
 
 
 @njit(cache=True)
 def over(person: NDArray[np.uint8], background: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    """Put the person over the background: (H, W, 4) uint8 premultiplied RGBA over (H, W, 3) into out."""
+    """Put the person over the background where it shows through: (H, W, 4) uint8 premultiplied RGBA over (H, W, 3)
+    into out, which holds the person's colour already."""
     height, width = background.shape[:2]
     for y in range(height):
         for x in range(width):
             through = np.int32(255) - np.int32(person[y, x, 3])
-            if through == 0:
-                out[y, x, 0] = person[y, x, 0]
-                out[y, x, 1] = person[y, x, 1]
-                out[y, x, 2] = person[y, x, 2]
-            else:
+            if through != 0:
                 for c in range(3):
                     value = np.int32(person[y, x, c]) + (through * np.int32(background[y, x, c]) + 127) // 255
                     out[y, x, c] = min(value, 255)
