@@ -1,6 +1,6 @@
 """A viewer without a browser: subscribes with LiveKit's SDK and writes down what it sees and hears, and when.
 
-    python -m benchmarks.subscriber URL SECONDS < token      one JSON object on standard output
+    python -m benchmarks.subscriber URL SECONDS [X Y W H] < token      one JSON object on standard output
 
 A process of its own, so that measuring does not slow what is measured.
 """
@@ -18,6 +18,7 @@ import numpy as np
 SOUND_RATE = 48_000
 LOUD = 1500  # of int16
 Row = list[float]
+Box = tuple[int, int, int, int]
 
 
 @dataclass(slots=True)
@@ -27,13 +28,16 @@ class Received:
     pictures: rows of (time, width, height, mean luma, frame id or -1, milliseconds since the capture it states or -1,
     mean luma of the lower eighth's left half less its right half).
     onsets: times at which sound began after silence. peaks: (time, hertz of the loudest partial) per quarter second.
-    level: root mean square of all sound.
+    begun: the monotonic clock, in seconds, when the times began.
+    box: rows of (time, mean luma inside the box that was asked for).
     """
 
     pictures: list[Row] = field(default_factory=list)
     onsets: list[float] = field(default_factory=list)
     silences: list[float] = field(default_factory=list)
     peaks: list[Row] = field(default_factory=list)
+    begun: float = 0.0
+    box: list[Row] = field(default_factory=list)
 
     def flashes(self, bright: float = 140) -> list[float]:
         """Times at which the picture turned bright."""
@@ -49,17 +53,18 @@ class Received:
         return found
 
 
-async def receive(url: str, token: str, seconds: float) -> Received:
-    """Subscribe to everything for a while."""
+async def receive(url: str, token: str, seconds: float, box: Box | None = None) -> Received:
+    """Subscribe to everything for a while. box: (x, y, w, h) in pixels of the picture, to look at more closely."""
     from livekit import rtc
 
-    got, begun, tasks = Received(), time.monotonic(), []
+    begun, tasks = time.monotonic(), []
+    got = Received(begun=begun)
     room = rtc.Room()
 
     def on_track(track: Any, *_: Any) -> None:
         if track.kind == rtc.TrackKind.KIND_VIDEO:
             tasks.append(
-                asyncio.create_task(_watch(rtc.VideoStream(track, format=rtc.VideoBufferType.I420), got, begun))
+                asyncio.create_task(_watch(rtc.VideoStream(track, format=rtc.VideoBufferType.I420), got, begun, box))
             )
         else:
             stream = rtc.AudioStream(track, sample_rate=SOUND_RATE, num_channels=1)
@@ -75,17 +80,21 @@ async def receive(url: str, token: str, seconds: float) -> Received:
     return got
 
 
-async def _watch(stream: Any, got: Received, begun: float) -> None:
+async def _watch(stream: Any, got: Received, begun: float, box: Box | None) -> None:
     async for event in stream:
         at, frame = time.monotonic() - begun, event.frame
         width, height = frame.width, frame.height
-        luma = np.frombuffer(frame.data, np.uint8, width * height).reshape(height, width)[::8, ::8]
+        whole = np.frombuffer(frame.data, np.uint8, width * height).reshape(height, width)
+        luma = whole[::8, ::8]
         foot = luma[luma.shape[0] * 7 // 8 + 1 :]
         half = foot.shape[1] // 2
         stamp = event.metadata
         age = time.time() * 1000 - stamp.user_timestamp / 1000 if stamp and stamp.user_timestamp else -1.0
         number = stamp.frame_id if stamp else -1
         side = float(foot[:, :half].mean() - foot[:, half:].mean())
+        if box:
+            x, y, w, h = box
+            got.box.append([at, float(whole[y : y + h, x : x + w].mean())])
         got.pictures.append([at, width, height, float(luma.mean()), number, age, side])
 
 
@@ -109,9 +118,9 @@ async def _listen(stream: Any, got: Received, begun: float) -> None:
             window = []
 
 
-def start(url: str, token: str, seconds: float) -> "subprocess.Popen[bytes]":
+def start(url: str, token: str, seconds: float, box: Box | None = None) -> "subprocess.Popen[bytes]":
     """A subscriber in a process of its own; `finish` has what it received."""
-    command = [sys.executable, "-m", "benchmarks.subscriber", url, str(seconds)]
+    command = [sys.executable, "-m", "benchmarks.subscriber", url, str(seconds), *map(str, box or ())]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
     process.stdin.write(token.encode())
@@ -127,5 +136,7 @@ def finish(process: "subprocess.Popen[bytes]") -> Received:
 
 
 if __name__ == "__main__":
-    received = asyncio.run(receive(sys.argv[1], sys.stdin.read().strip(), float(sys.argv[2])))
+    asked = tuple(int(word) for word in sys.argv[3:7])
+    looked_at = (asked[0], asked[1], asked[2], asked[3]) if asked else None
+    received = asyncio.run(receive(sys.argv[1], sys.stdin.read().strip(), float(sys.argv[2]), looked_at))
     print(json.dumps({name: getattr(received, name) for name in Received.__slots__}))

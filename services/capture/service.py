@@ -73,6 +73,7 @@ class Capture:
         self._driver = Driver(scene.driver, loop=scene.loop, sample=self._sample, wake=self._wake)
         self._driver.start()
         self.loop.meter.state = "opening"
+        self.loop.meter.facts["voice"] = self._driver.voice
 
     def _on_wake(self) -> None:
         self._wake.clear()
@@ -200,6 +201,7 @@ class Capture:
         if sound.drives:
             self._last_picture = now()
             self.loop.meter.state, self.loop.meter.note = "running", ""
+            self.loop.meter.facts["voice"] = True
 
 
 def cameras() -> list[int]:

@@ -12,6 +12,7 @@ from services.gateway.guard import need_token
 from services.gateway.livekit_token import missing
 from services.gateway.service import Gateway
 from shared.avatar_build import list_avatars
+from shared.scene import WORDS
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
@@ -122,7 +123,7 @@ def _check_engine(gateway: Gateway, name: str) -> None:
 
 def driver_word(gateway: Gateway, word: str) -> str:
     """The scene's driver for the API's word. Nothing from a request is ever used as a path."""
-    if word in ("sample", "browser", "microphone", "speech"):
+    if word in WORDS:
         return word
     kind, _, rest = word.partition(":")
     if kind == "camera" and rest.isascii() and rest.isdigit() and len(rest) <= 3:

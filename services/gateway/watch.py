@@ -9,7 +9,7 @@ from services.gateway.journal import Journal
 from services.gateway.program import ProgramFeed
 from shared.clock import US, now
 from shared.pulse import Pulse
-from shared.scene import Scene
+from shared.scene import SPOKEN, Scene
 from shared.wire import Message, WireError
 
 SERVICES = ("capture", "generator", "compositor", "gateway")
@@ -94,7 +94,9 @@ class Watch:
             return "STARTING"
         if silent or at - self._feed.heard > FROZEN_AFTER:
             return "RECOVERING"
-        return "ON AIR" if last.state == "live" else "IDLE"
+        # A host that is driven by a voice waits for it on air; one that has lost its face idles.
+        waits = scene.driver in SPOKEN or self.facts("capture").get("voice") is True
+        return "ON AIR" if last.state == "live" or (last.state == "idle" and waits) else "IDLE"
 
     def _sample(self, at: int) -> None:
         if at - self._sampled < US:
