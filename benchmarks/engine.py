@@ -2,6 +2,8 @@
 
     python -m benchmarks.engine [--json]
 
+On footage of your own: `benchmarks.following`.
+
 Times are processor time of one thread, which other work on the machine does not lengthen. Next to them stand two references from the same run, so that
 figures of different machines can be compared: a full-frame remap and a memory copy of the same size.
 """

@@ -140,11 +140,18 @@ def doctor(as_json: Json = False, home: Home = None) -> None:
 @app.command()
 def bench(
     which: Annotated[str, typer.Argument(help="transport, engine, compositor, live, preview or all.")] = "all",
+    avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
+    driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
     as_json: Json = False,
+    home: Home = None,
 ) -> None:
-    """Measure this machine; the figures are ratios to a reference in the same run."""
+    """Measure this machine; the figures are ratios to a reference in the same run. With --avatar and --driver (each
+    may be given again): how well the engine follows footage of your own."""
     from benchmarks import NAMES, measure
 
+    if avatar or driver:
+        _print_following(which, avatar or [], driver or [], home, as_json)
+        return
     names = list(NAMES) if which == "all" else [which]
     if unknown := set(names) - set(NAMES):
         raise StudioError(f"There is no benchmark '{unknown.pop()}'; there are {', '.join(NAMES)}.")
@@ -156,6 +163,24 @@ def bench(
     table = Table("figure", "value", box=None)
     for key, value in _flat(result):
         table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
+    out.print(table)
+
+
+def _print_following(which: str, names: list[str], drivers: list[Path], home: Path | None, as_json: bool) -> None:
+    from benchmarks.following import measure
+    from shared.avatar import check_name, load_avatar
+    from shared.avatar_build import avatars_folder
+
+    if which != "engine" or not names or not drivers:
+        raise StudioError("--avatar and --driver go together: `studio bench engine --avatar NAME --driver VIDEO`.")
+    folder = avatars_folder(load_settings(home=home).home)
+    rows = measure([load_avatar(folder / check_name(name)) for name in names], drivers)
+    if as_json:
+        print(json.dumps({"following": rows}))
+        return
+    table = Table("driver", "avatar", "signal", "range", "correlation", "gain", "verdict", box=None)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
     out.print(table)
 
 
