@@ -55,7 +55,7 @@ class Gateway:
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet, self.rtmp.outlet]
         self.told = (0.0, "")  # when the pages were last told the state, and what
         self.remote = RemoteDriver(settings)
-        self.speech = Speech(self.journal, self.remote.speak, self.remote.hush, self._voice_delay)
+        self.speech = Speech(self.journal, self.remote.speak, self.remote.hush, self.voice_delay)
         self.builds: dict[str, dict[str, object]] = {}  # avatars being built, by name: stage and share done
         self._events = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -124,7 +124,8 @@ class Gateway:
         if scene.driver != "speech":  # another driver was chosen: nothing of the queue is said later by surprise
             self._events.call_soon_threadsafe(self.speech.interrupt)
 
-    def _voice_delay(self) -> int:
+    def voice_delay(self) -> int:
+        """By how many microseconds the compositor plays the voice later, so that it meets its picture."""
         reported = self.watch.facts("compositor").get("voice delay")
         return reported if type(reported) is int else 0
 
