@@ -2,23 +2,18 @@
 catches the face's light, and behind it a dark mouth with a tongue."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.generator.engines.mesh.teeth import draw_row
 from services.generator.engines.mesh.topology import INNER_LOWER, INNER_UPPER, mouth_ring
 from services.generator.engines.mesh.warp import blend, polygon_cover
 from shared.face import Face
 
 SHOWS_TEETH = 0.05  # lip gap (eye distances) from which a portrait's own mouth interior is used
 BRIGHT, TINT = 0.7, 0.9  # and how bright and how little redder than the skin it must be to be teeth
-# A synthetic row in eye distances (an outer eye distance is about 90 mm): the upper incisors reach this far
-# below the closed lip line, and this far above it.
-TEETH_DOWN, TEETH_UP = 0.034, 0.12
-ROW = 1.2  # width of the row over that of the closed mouth: a smile shows more of it
-TEETH = np.array([0.98, 0.96, 0.90])  # of the skin's highlights, which carry the light's colour
 FLESH = np.array([0.50, 0.22, 0.21])  # tongue and gums, of the skin
 DARK = np.array([0.19, 0.08, 0.07])
 # The portrait's own closed lip line gives way to the interior while the lips part by this much.
@@ -46,7 +41,7 @@ class Mouth:
         skin, light = _skin(roi, face)
         self._skin = skin
         self.own_teeth = self._rest_gap > SHOWS_TEETH and _are_teeth(roi, edge, skin)
-        self._canvas = _own_teeth(roi, face, self.unit) if self.own_teeth else _drawn_teeth(roi, face, light, self.unit)
+        self._canvas = _own_teeth(roi, face, self.unit) if self.own_teeth else _Canvas(*draw_row(face, skin, light))
 
     def draw(self, out: NDArray[np.uint8], vertices: NDArray[np.float32], rigid: NDArray[np.float32]) -> None:
         """Draw into out, (512, 512, 3) uint8, which already shows the portrait's own mouth stretched over
@@ -162,41 +157,3 @@ def _own_teeth(roi: NDArray[np.uint8], face: Face, unit: float) -> _Canvas:
     alpha = np.maximum(cv2.GaussianBlur(inside, (0, 0), 1.2), (above * 255).astype(np.uint8)).astype(np.float32)
     alpha = cv2.GaussianBlur(alpha, (0, 0), 1.6)[..., None] / 255.0
     return _Canvas(np.concatenate([grown * alpha, alpha * 255.0], axis=2).astype(np.uint8), (left, top))
-
-
-def _drawn_teeth(roi: NDArray[np.uint8], face: Face, light: NDArray[np.float64], unit: float) -> _Canvas:
-    """A soft row of upper teeth hung on the portrait's lip line."""
-    middle = (face.points[INNER_UPPER, :2] + face.points[INNER_LOWER, :2]) / 2
-    upper = face.points[INNER_UPPER, :2]
-    pad = int(0.25 * unit)
-    left, top = (int(v) for v in np.floor(middle.min(axis=0)) - pad)
-    right, bottom = (int(v) for v in np.ceil(middle.max(axis=0)) + pad)
-    xs, ys = np.arange(left, right), np.arange(top, bottom)[:, None]
-    span = float(upper[-1, 0] - upper[0, 0])
-    across = np.clip((xs - upper[0, 0]) / max(span, 1.0), -0.5, 1.5)
-    side = np.abs(across - 0.5) * 2.0 / ROW  # 0 in the middle, 1 where the row is lost in the dark
-    chord = upper[0, 1] + (upper[-1, 1] - upper[0, 1]) * across
-    line = 0.5 * np.interp(xs, middle[:, 0], middle[:, 1]) + 0.5 * chord
-    # incisors are longest in the middle and have faint gaps; canines a little longer again
-    tooth = across * 10.0
-    notch = np.abs(((tooth + 0.0) % 1.0) - 0.5) * 2.0
-    end = line + unit * (TEETH_DOWN * (1.0 - 1.2 * side**2) - 0.004 * notch**6)
-    start = line - unit * TEETH_UP
-    soft = 0.012 * unit
-    alpha = (
-        _ramp((end[None, :] - ys) / soft) * _ramp((ys - start[None, :]) / soft) * _ramp((0.86 - side) / 0.2)[None, :]
-    )
-    form = (1.0 - 0.45 * side**2)[None, :] * (1.0 - 0.06 * notch**8)[None, :]
-    fade = 0.84 + 0.16 * _ramp((ys - line[None, :] + 0.06 * unit) / (0.09 * unit))
-    grey = np.full(3, light.max())  # skin is redder than the light that falls on it
-    white = np.clip((0.55 * light + 0.45 * grey) * TEETH, 0, 240)
-    colour = (form * fade)[..., None] * white
-    return _Canvas(
-        np.concatenate([colour * alpha[..., None], alpha[..., None] * 255.0], axis=2).clip(0, 255).astype(np.uint8),
-        (left, top),
-    )
-
-
-def _ramp(value: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    t = np.clip(value, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t))
