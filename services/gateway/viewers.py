@@ -10,6 +10,7 @@ import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from services.gateway.preview import DRIVER, SOUND, Preview
 from shared.clock import now
@@ -19,17 +20,23 @@ SOUNDS_IN_FLIGHT = 25
 SOUNDS_WAITING = 25
 
 
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(n) is int and 0 < n < 1 << 16 for n in value)
+
+
 @dataclass(eq=False, slots=True)
 class Viewer:
     """One preview socket. Lives in the event loop.
 
     mode: what it asked for; plate: number of the avatar whose plate the page has, or -1. A page without the
         plate is sent full pictures whatever its mode.
+    view: width and height of what the page shows the picture in, in its screen's pixels, where it has said so.
     sent: bytes by mode. dropped: pictures and sounds it was too slow for.
     """
 
     mode: str = "full"
     plate: int = -1
+    view: tuple[int, int] = (0, 0)
     listening: bool = False
     sent: dict[str, int] = field(default_factory=lambda: {"full": 0, "roi": 0, "sound": 0, "driver": 0})
     dropped: int = 0
@@ -39,6 +46,7 @@ class Viewer:
     _driver: bytes = b""
     _label: bytes = b""  # the label patch the page has
     _number: int = -1
+    _size: tuple[int, int] = (0, 0)  # of the program
     _sounds: deque[bytes] = field(default_factory=lambda: deque(maxlen=SOUNDS_WAITING))
     _text: deque[str] = field(default_factory=lambda: deque(maxlen=16))
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,6 +87,8 @@ class Viewer:
                 self.mode = value
             elif word == "plate" and type(value) is int:
                 self.plate = value
+            elif word == "view" and _is_size(value):
+                self.view = value[0], value[1]
             elif word == "listen" and type(value) is bool:
                 self.listening = value
                 self._sounds.clear()
@@ -89,8 +99,11 @@ class Viewer:
 
     @property
     def wanted(self) -> str:
-        """The mode to encode for it."""
-        return "roi" if self.mode == "roi" and self.plate == self._number else "full"
+        """What to encode for it: roi, full, or half for a page on which that looks the same."""
+        if self.mode == "roi" and self.plate == self._number:
+            return "roi"
+        (width, height), (wide, high) = self._size, self.view
+        return "half" if wide and (2 * wide <= width or 2 * high <= height) else "full"
 
     async def messages(self) -> list[str | bytes]:
         """What may be sent now, in order; waits until there is something."""
@@ -117,7 +130,7 @@ class Viewer:
     def _pictures(self, preview: Preview) -> list[str | bytes]:
         out: list[str | bytes] = []
         if preview.number != self._number:
-            self._number = preview.number
+            self._number, self._size = preview.number, (preview.width, preview.height)
             out.append(json.dumps({
                 "hello": {
                     "number": preview.number, "avatar": preview.avatar,
@@ -125,7 +138,7 @@ class Viewer:
                 }
             }))  # fmt: skip
         mode = self.wanted
-        message = preview.roi if mode == "roi" else preview.full
+        message = {"roi": preview.roi, "half": preview.half, "full": preview.full}[mode]
         if not message:
             return out  # it was encoded before this viewer changed its mode; the next one fits
         if mode == "roi" and preview.label is not self._label:
@@ -133,7 +146,7 @@ class Viewer:
             out.append(preview.label)
             self.sent["roi"] += len(preview.label)
         out.append(message)
-        self.sent[mode] += len(message)
+        self.sent["roi" if mode == "roi" else "full"] += len(message)
         self._unacked += 1
         return out
 
@@ -189,4 +202,4 @@ class Audience:
     def watching(self) -> dict[str, int]:
         """Viewers by the mode they are sent."""
         modes = list(self.viewers.values())
-        return {"full": modes.count("full"), "roi": modes.count("roi")}
+        return {"full": len(modes) - modes.count("roi"), "roi": modes.count("roi")}

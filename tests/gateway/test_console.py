@@ -104,6 +104,29 @@ def test_both_modes_look_the_same(page: "Page", running: Studio) -> None:
         running.channel.state = "live"
 
 
+def test_a_small_window_is_sent_half_and_looks_the_same(page: "Page", running: Studio) -> None:
+    running.channel.state = "plate"
+    plates = running.channel.plates
+    running.channel.plates = plates[:1]
+    shown, width = {}, "document.querySelector('[aria-label=\"Program picture\"]').width"
+    try:
+        page.get_by_role("button", name="Full frames").click()
+        for height, expected in ((800, 480), (460, 240)):
+            page.set_viewport_size({"width": 1280, "height": height})
+            until(page, f"{width} === {expected}")
+            page.get_by_label("State", exact=True).get_by_text("IDLE").wait_for()
+            frames = page.evaluate("studio.frames()")
+            until(page, f"studio.frames() > {frames + 4}")
+            shown[expected] = pixels(page)
+        apart = [abs(a - b) for a, b in zip(shown[480], shown[240], strict=True)]
+        assert sum(apart) / len(apart) < 4  # one of the two is scaled twice
+        page.get_by_role("button", name="ROI").click()
+        until(page, f"{width} === 480")
+    finally:
+        running.channel.plates = plates
+        running.channel.state = "live"
+
+
 def test_the_token_leaves_the_address(page: "Page", running: Studio) -> None:
     assert running.token not in page.url
     page.reload()

@@ -39,6 +39,19 @@ def test_what_a_viewer_draws_is_the_program(running: Studio, mode: str, state: s
         running.channel.state = "live"
 
 
+def test_a_small_page_is_sent_half_the_size_and_sees_the_same(running: Studio) -> None:
+    with watching(running, "full") as viewer:
+        for view, size in (([400, 320], (320, 240)), ([400, 330], (640, 480)), ([240, 900], (320, 240))):
+            viewer.say(view=view)
+            for _ in range(50):
+                head, drawn = viewer.picture()
+                if drawn.shape[:2] == size:
+                    break
+            assert drawn.shape[:2] == size and (head.width, head.height) == (480, 640)
+            shown = cv2.resize(program(running, head.tick), size[::-1], interpolation=cv2.INTER_AREA)
+            assert cv2.PSNR(drawn, shown) > 36
+
+
 def test_roi_sends_a_tenth_of_the_bytes(running: Studio) -> None:
     counts = {}
     for mode in ("full", "roi"):

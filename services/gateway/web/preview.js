@@ -31,6 +31,7 @@ export class Preview {
       message: (event) => this.receive(event.data),
       down: () => { this.socket = null; },
     });
+    new ResizeObserver(() => this.sayView()).observe(this.stage.canvas);
     setInterval(() => this.say({ ping: performance.now() }), PING_EVERY);
   }
 
@@ -40,7 +41,15 @@ export class Preview {
     this.stage.begin(-1);
     this.stage.clock.samples.length = 0; // a machine that slept has another offset
     this.say({ mode: this.mode, listen: this.stage.sound.listening });
+    this.sayView();
     for (let i = 0; i < 4; i += 1) setTimeout(() => this.say({ ping: performance.now() }), 50 * i);
+  }
+
+  /** How large the picture is on this screen: more than that need not be sent. */
+  sayView() {
+    const { clientWidth, clientHeight } = this.stage.canvas;
+    const view = [clientWidth, clientHeight].map((side) => Math.ceil(side * devicePixelRatio));
+    if (view[0] && view[1]) this.say({ view });
   }
 
   /** @param {object} words */

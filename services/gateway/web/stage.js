@@ -69,7 +69,9 @@ export class Stage {
     await this.sound.waitFor(message.pts);
     if (message.number !== this.number || message.tick <= this.tick) return;
     this.tick = message.tick;
-    this.resize(message.width, message.height);
+    // A full picture may come at half its size: what this page shows of it is smaller still.
+    if (roi) this.resize(message.width, message.height);
+    else this.resize(picture.width, picture.height);
     if (plate) this.drawPlate(plate, message, patch && { ...label, patch });
     else this.under = null;
     if (picture && roi) this.drawBlocks(picture, message);
