@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-NAMES = ("transport", "engine", "compositor", "live", "preview", "viewers")
+NAMES = ("transport", "engine", "compositor", "live", "preview", "viewers", "voice")
 
 
 def measure(name: str) -> dict[str, Any]:

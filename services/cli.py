@@ -139,7 +139,9 @@ def doctor(as_json: Json = False, home: Home = None) -> None:
 
 @app.command()
 def bench(
-    which: Annotated[str, typer.Argument(help="transport, engine, compositor, live, preview or all.")] = "all",
+    which: Annotated[
+        str, typer.Argument(help="transport, engine, compositor, live, preview, viewers, voice or all.")
+    ] = "all",
     avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
     driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
     as_json: Json = False,

@@ -22,7 +22,7 @@ from training import material
 from training.espeak import available
 from training.material import Example
 
-HIDDEN = (128, 64)
+HIDDEN = (256, 96)
 BATCH, RATE, LATE_RATE, DECAY = 256, 1.5e-3, 1e-4, 1e-5
 NOISE = 0.06  # added to what is seen
 FIGURES = WEIGHTS.with_suffix(".json")
@@ -200,7 +200,7 @@ def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
     known = [n for n in material.TEXTS if n not in material.HELD_OUT_LANGUAGES]
     sets: dict[str, list[Example]] = {"new voices": [], "new languages": [], "both": [], "both, clean": []}
     for variant in material.HELD_OUT_VARIANTS:
-        for language in known[::2]:
+        for language in known[::3]:
             sets["new voices"].append(
                 material.example(
                     material.spoken(language, variant, excerpt(material.TEXTS[language], chance), chance), chance
@@ -210,7 +210,7 @@ def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
             both = material.spoken(language, variant, material.TEXTS[language], chance)
             sets["both"].append(material.example(both, chance))
             sets["both, clean"].append(material.example(both, chance, clean=True))
-    for variant in material.VARIANTS[::3]:
+    for variant in material.VARIANTS[::18]:
         for language in material.HELD_OUT_LANGUAGES:
             sets["new languages"].append(
                 material.example(material.spoken(language, variant, material.TEXTS[language], chance), chance)

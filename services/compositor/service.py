@@ -120,10 +120,11 @@ class Compositor:
         captured = face.facts["captured"] if face else 0
         if face and captured and captured != self._shown:
             self._shown = captured
-            if face.facts.get("driven") == "voice":
-                self._voice.delay.settle(pts - captured)
-            else:
-                self._voice.delay.measure(pts - captured)
+            delay = self._voice.delay
+            if face.facts.get("driven") == "voice" and not delay.settled:
+                delay.settle(face.pts - captured)
+            else:  # a face that was late once changes nothing, one that is late always does
+                delay.measure(pts - captured)
             self.loop.meter.facts["voice delay"] = self._voice.delay.us
             self.loop.meter.frame(done, captured)
         else:

@@ -23,27 +23,27 @@ class Delay:
     def __init__(self) -> None:
         self.us = 60_000
         self._recent: list[int] = []
-        self._settled = False
+        self.settled = False
 
     def restart(self) -> None:
         """Another driver: measure anew, and take the first measurements at once."""
         self._recent.clear()
-        self._settled = False
+        self.settled = False
 
     def settle(self, us: int) -> None:
         """A picture says how late it is by design, as a voice-driven one does: no need to measure."""
-        self.us, self._settled = us, True
+        self.us, self.settled = us, True
         self._recent.clear()
 
     def measure(self, latency: int) -> None:
         """A picture was shown `latency` microseconds after it was captured."""
         self._recent.append(latency)
-        if len(self._recent) < (self.SETTLE if self._settled else 5):
+        if len(self._recent) < (self.SETTLE if self.settled else 5):
             return
         median = int(np.median(self._recent))
-        if not self._settled or abs(median - self.us) > self.TOLERANCE:
+        if not self.settled or abs(median - self.us) > self.TOLERANCE:
             self.us = median
-        self._settled = True
+        self.settled = True
         self._recent.clear()
 
 

@@ -74,7 +74,7 @@ def test_an_interrupt_is_silence_in_the_program(channel: Studio) -> None:
 
 
 def test_a_generator_that_stalls_leaves_the_sound_alone(channel: Studio) -> None:
-    say(channel, 12)
+    say(channel, 30)
     wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.2)} == {"live"}, 10, "speaking")
     behind = distance(channel)
     generator = channel.pids()["generator"]
@@ -87,15 +87,16 @@ def test_a_generator_that_stalls_leaves_the_sound_alone(channel: Studio) -> None
         os.kill(generator, signal.SIGCONT)
     assert len(stalled) > 40 and all(loud(stalled))
     wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.3)} == {"live"}, 10, "driven again")
-    assert abs(distance(channel) - behind) < 20_000  # lips and sound are as far apart as before: not at all
+    assert distance(channel) < behind + 100_000  # nothing is made up for: at most the machine has become slower
     ask(channel, "/interrupt")
 
 
 def distance(channel: Studio) -> float:
-    """Microseconds by which the face is behind the voice it speaks; the sound is as late."""
-    pictures = [m for _, m in channel.watch("program", 0.6) if m.facts["captured"]]
-    behind = float(np.median([m.pts - m.facts["captured"] for m in pictures]))
-    wait_for(
-        lambda: abs(channel.state()["program"]["voice_delay_ms"] * 1000 - behind) < 20_000, 5, "sound waits for it"
-    )
-    return behind
+    """Microseconds by which the face is behind the voice it speaks, once the sound is as late."""
+
+    def agreed() -> float | None:
+        pictures = [m for _, m in channel.watch("program", 0.6) if m.facts["captured"]]
+        behind = float(np.median([m.pts - m.facts["captured"] for m in pictures]))
+        return behind if abs(channel.state()["program"]["voice_delay_ms"] * 1000 - behind) < 20_000 else None
+
+    return float(wait_for(agreed, 20, "sound waits for the face"))

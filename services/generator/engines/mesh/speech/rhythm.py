@@ -13,6 +13,7 @@ NOD_S, POSE_S, BROW_S = 0.09, 0.28, 0.12  # time constants of critically damped 
 NOD, BROW = 3.2, 0.9  # degrees of pitch, and brow, for full stress
 # Where a phrase may take the head: degrees of yaw, pitch and roll, one standard deviation.
 POSE = np.array([2.6, 1.1, 1.5])
+TALK = STEP / 0.12  # follower of speech, per frame: a click or a chair is not the beginning of a phrase
 PAUSE, HOLD = 0.22, (1.1, 2.8)  # seconds of silence that end a phrase; and that a pose is held at least, at most
 BLINK_CHANCE, BLINK_REST = 0.45, 1.4  # at the end of a phrase, and seconds from one blink to the next
 FORGET = 0.5  # seconds after its last sound that a host is still speaking
@@ -45,6 +46,7 @@ class Rhythm:
     to_roll: float = 0.0
     fast: float = 0.0
     slow: float = 0.0
+    talk: float = 0.0
     hold: float = 0.0  # seconds until the pose may change
     blink: float = 60.0  # seconds since the last blink of this speaker began
 
@@ -57,20 +59,21 @@ class Rhythm:
         stress = min(1.0, max(0.0, self.fast - 0.8 * self.slow))
         wanted = float(np.clip(1.05 + (loud + 3.0) / 32.0, 0.6, 1.15))
         self.effort += 0.3 * (wanted - self.effort)
+        self.talk += TALK * (spoken - self.talk)
         self.presence += (
-            STEP / (0.1 if spoken > 0.5 else 0.45) * ((1.0 if self.silent < PAUSE else 0.0) - self.presence)
+            STEP / (0.1 if self.talk > 0.5 else 0.45) * ((1.0 if self.silent < PAUSE else 0.0) - self.presence)
         )
-        self._phrase(frame, spoken, stress)
+        self._phrase(frame, stress)
         self.nod, self.nod_speed = _spring(self.nod, self.nod_speed, NOD * stress, NOD_S)
         self.brow, self.brow_speed = _spring(self.brow, self.brow_speed, BROW * max(0.0, stress - STRESSED), BROW_S)
         self.yaw, self.yaw_speed = _spring(self.yaw, self.yaw_speed, self.to_yaw, POSE_S)
         self.pitch, self.pitch_speed = _spring(self.pitch, self.pitch_speed, self.to_pitch, POSE_S)
         self.roll, self.roll_speed = _spring(self.roll, self.roll_speed, self.to_roll, POSE_S)
 
-    def _phrase(self, frame: int, spoken: float, stress: float) -> None:
+    def _phrase(self, frame: int, stress: float) -> None:
         self.hold -= STEP
         self.blink += STEP
-        if spoken > 0.5:
+        if self.talk > 0.5:
             begins = self.silent > PAUSE
             if begins or (self.hold <= 0.0 and stress > STRESSED) or self.hold < -1.0:
                 chance = np.random.default_rng([11, frame & 0xFFFFFFFF])
