@@ -141,11 +141,12 @@ class Outlet:
     """What one output has still to take. Bounded: the oldest goes first, counted. Safe between two threads.
 
     open: False while the output is off, which then is given nothing and holds nothing.
+    counting: False while what is left out is no loss, because nobody is there yet.
     """
 
     def __init__(self, name: str, *, pictures: int, sounds: int) -> None:
         self.name = name
-        self.open = True
+        self.open = self.counting = True
         self.drops: Counter[str] = Counter()
         self._pictures: deque[Picture] = deque(maxlen=pictures)
         self._sounds: deque[Sound] = deque(maxlen=sounds)
@@ -157,10 +158,10 @@ class Outlet:
             return
         with self._ready:
             if isinstance(item, Picture):
-                self.drops["picture"] += len(self._pictures) == self._pictures.maxlen
+                self.drops["picture"] += self.counting and len(self._pictures) == self._pictures.maxlen
                 self._pictures.append(item)
             else:
-                self.drops["sound"] += len(self._sounds) == self._sounds.maxlen
+                self.drops["sound"] += self.counting and len(self._sounds) == self._sounds.maxlen
                 self._sounds.append(item)
             self._ready.notify()
 

@@ -11,7 +11,6 @@ stream, {"acked": bytes the receiver has taken} while it runs, {"error": kind}.
 
 import ctypes
 import errno
-import fcntl
 import io
 import json
 import os
@@ -29,7 +28,6 @@ REPORT_EVERY = 0.5
 PR_SET_PDEATHSIG = 1
 # Offset of tcpi_bytes_acked in struct tcp_info (linux/tcp.h): 8 bytes, 24 32-bit numbers, two pacing rates.
 BYTES_ACKED = struct.Struct("<120xQ")
-PIPE_BYTES = 1 << 20  # FLV that may wait here, seconds of it
 
 
 def main() -> int:
@@ -37,7 +35,6 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the gateway's to pass on
     av.logging.set_level(None)  # FFmpeg's messages may hold the stream key
     source = os.fdopen(0, "rb", buffering=0)
-    fcntl.fcntl(source, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
     address = _line(source)
     threading.Thread(target=_report, daemon=True).start()
     try:

@@ -1,5 +1,6 @@
 """The gateway's end of a push: starts the process, gives it bytes without ever waiting long, knows when it is stuck."""
 
+import fcntl
 import json
 import os
 import select
@@ -13,6 +14,7 @@ OPEN = 7.0  # seconds a receiver has to accept the stream
 STALLED = 6.0  # seconds in which a receiver must take something
 GOODBYE = 0.3  # seconds for saying that the stream ends
 SLICE = 0.1
+PIPE_BYTES = 1 << 20  # FLV that may wait while the receiver is being found, seconds of it
 
 
 class PushError(Exception):
@@ -45,6 +47,7 @@ class PushProcess:
             raise PushError("unstarted") from None
         assert self._process.stdin and self._process.stdout
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         for fd in (self._in, self._out):
             os.set_blocking(fd, False)
         self._heard = b""

@@ -98,6 +98,7 @@ class RtmpPush:
     def _push(self) -> None:
         """One connection, until it is not wanted any more or the picture has another size. Raises PushError."""
         self.outlet.clear()
+        self.outlet.counting = False
         self.outlet.open = True
         stream: FlvWriter | None = None
         process = self._process = PushProcess()
@@ -130,6 +131,7 @@ class RtmpPush:
         """Live once the receiver has taken something of the stream."""
         if not process.live:
             return
+        self.outlet.counting = True
         if self.state.state != "live":
             self._journal.add(f"RTMP push to {self.shown} is live.")
         if process.live_for > SETTLED:
