@@ -23,6 +23,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from services.supervisor import PRIORITY
 from shared.bus import Publisher, endpoint
 from shared.clock import US, now, sound_samples, tick_after, tick_pts
 from shared.pulse import Meter
@@ -186,6 +187,15 @@ class FlashGateway:
                 [sys.executable, "-m", "services.gateway", "--fd", str(fd)],
                 env=kept | self.settings.environment(), pass_fds=[fd], stdout=file, stderr=file,
             )  # fmt: skip
+
+
+def preferred() -> None:
+    """This process and those it starts before whatever else runs here, as the supervisor's services are; far ends
+    that would be machines of their own otherwise wait for this one's processor, and that is measured instead."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    except OSError:
+        pass  # without the right to it the machine had better be quiet
 
 
 @contextmanager

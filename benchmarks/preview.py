@@ -29,7 +29,7 @@ def measure(seconds: float = SECONDS) -> Measured:
             wait_for(partial(_shows, run, avatar), 20, "the avatar is on air")
             row: dict[str, float] = {}
             for mode in ("full", "roi"):
-                sent, pictures = _watch(address, run.token, mode, seconds)
+                sent, pictures = watch(address, run.token, mode, seconds)
                 row[f"{mode}_bytes_per_second"] = round(sent / seconds)
                 row[f"{mode}_pictures_per_second"] = round(pictures / seconds, 1)
             row["saved"] = round(1 - row["roi_bytes_per_second"] / row["full_bytes_per_second"], 4)
@@ -42,7 +42,7 @@ def _shows(run: Studio, avatar: str) -> bool:
     return state.get("on_air_state") == "ON AIR" and state["program"]["avatar"] == avatar
 
 
-def _watch(address: str, token: str, mode: str, seconds: float) -> tuple[int, int]:
+def watch(address: str, token: str, mode: str, seconds: float) -> tuple[int, int]:
     """Bytes and pictures that a viewer in this mode is sent."""
     url = f"ws://{address}/api/v1/channels/main/preview?mode={mode}"
     with connect(url, max_size=None, compression=None) as socket:

@@ -43,13 +43,13 @@ class Received:
         """Times at which the picture turned bright."""
         return [b[0] for a, b in zip(self.pictures, self.pictures[1:], strict=False) if a[3] < bright <= b[3]]
 
-    def offsets(self) -> list[float]:
-        """Milliseconds from each flash to its beep; positive where the sound is late."""
+    def offsets(self) -> list[tuple[float, float]]:
+        """(time of each flash, milliseconds from it to its beep); positive where the sound is late."""
         found = []
         for flash in self.flashes():
             nearest = min(self.onsets, key=lambda onset: abs(onset - flash), default=None)
             if nearest is not None and abs(nearest - flash) < 0.45:
-                found.append((nearest - flash) * 1000)
+                found.append((flash, (nearest - flash) * 1000))
         return found
 
 

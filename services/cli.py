@@ -140,10 +140,13 @@ def doctor(as_json: Json = False, home: Home = None) -> None:
 @app.command()
 def bench(
     which: Annotated[
-        str, typer.Argument(help="transport, engine, compositor, live, preview, viewers, voice or all.")
+        str, typer.Argument(help="transport, engine, compositor, live, preview, viewers, voice, livekit, av or all.")
     ] = "all",
     avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
     driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="How long to measure, where that can be chosen: av, livekit, preview.")
+    ] = None,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
@@ -157,7 +160,7 @@ def bench(
     names = list(NAMES) if which == "all" else [which]
     if unknown := set(names) - set(NAMES):
         raise StudioError(f"There is no benchmark '{unknown.pop()}'; there are {', '.join(NAMES)}.")
-    figures = {name: measure(name) for name in names}
+    figures = {name: measure(name, seconds) for name in names}
     result = figures if which == "all" else figures[which]
     if as_json:
         print(json.dumps(result))

@@ -2,13 +2,15 @@
 
 The SDK takes 10 ms of sound out of its queue every 10 ms. A tick's sound is put in when it comes, behind what still
 waits there, so the moment at which its first sample leaves is known; the tick's picture is handed over at that moment.
-What waits in the queue is a cushion against uneven arrival. It is kept at CUSHION: a sender whose clock runs faster or
-slower than ours shows in the level, and is met by playing a few samples in a thousand more or fewer, which nobody
-hears (0.5 % is a twelfth of a semitone).
+How much waits is counted, and the count is checked at every block: the SDK answers when one tick's length is left, never
+earlier, so the earliest of some answers is the truth. What waits is a cushion against uneven arrival. It is kept at
+CUSHION: a sender whose clock runs faster or slower than ours shows in the level, and is met by playing a few samples in
+a thousand more or fewer, which nobody hears (0.5 % is a twelfth of a semitone).
 """
 
 import asyncio
 import ctypes
+import math
 import time
 from collections import Counter
 from fractions import Fraction
@@ -20,12 +22,13 @@ from numpy.typing import NDArray
 from services.gateway.program import SOUND_RATE, Picture, Sound
 from shared.clock import now
 
-QUEUE_MS = 60  # the SDK lets a caller wait beyond this; an interrupt is heard within it
 CUSHION = 0.020  # seconds of sound that wait when a block comes
 SLACK = 0.008  # seconds by which the average level may differ from CUSHION before it is corrected
 HIGH = 0.055  # seconds that wait when a block comes, beyond which the block is left out: a stall is over, catch up
 STRETCH = 0.005  # share of a block's samples that a correction adds or leaves out
-SMOOTH = 50  # blocks over which the level is averaged, two seconds at 25 a second
+ANSWERS = 10  # of the SDK, of which the earliest counts
+ASTRAY = 0.002  # seconds by which the count may be wrong before it is put right
+SMOOTH = 25  # blocks over which the level is averaged, a second at 25 a second
 RAMP = 240  # samples (5 ms) that sound takes to come up after a hole, and to cross over where a block is left out
 
 
@@ -37,7 +40,10 @@ class Media:
 
     def __init__(self, first: Picture, rate: Fraction) -> None:
         self.video = rtc.VideoSource(first.width, first.height)
-        self.audio = rtc.AudioSource(SOUND_RATE, 1, QUEUE_MS)
+        # It lets a caller wait while more than this is in its queue, and holds twice as much. An interrupt is heard
+        # after what waits at most: CUSHION and one tick, 60 ms at 25 a second.
+        self._answers_at = math.ceil(100 / rate) / 100  # seconds, a multiple of 10 ms
+        self.audio = rtc.AudioSource(SOUND_RATE, 1, round(self._answers_at * 1000))
         self.size = first.width, first.height
         self.drops: Counter[str] = Counter()
         self.corrected = 0
@@ -46,13 +52,15 @@ class Media:
         self._loop = asyncio.get_running_loop()
         self._empty = 0.0  # loop time at which the queue will have run out
         self._anchor = 0, 0.0  # a tick and the loop time at which its first sample leaves
+        self._putting: asyncio.Task[None] | None = None
+        self._surplus: list[float] = []  # seconds by which the last answers came later than counted
         self._left_out: NDArray[np.int16] | None = None  # the first of the blocks just left out
         self._pending: dict[int, asyncio.TimerHandle] = {}
         # A source that has had no picture sends black ones; the track must begin with the program.
         self._show(first)
 
     async def feed(self, item: Picture | Sound) -> None:
-        """Hand over one tick's picture or sound; returns when the sound is in the queue."""
+        """Hand over one tick's picture or sound; returns when the next may come."""
         if isinstance(item, Sound):
             await self._sound(item)
         else:
@@ -60,6 +68,8 @@ class Media:
 
     async def close(self) -> None:
         """Forget what waits and free the sources."""
+        if self._putting:
+            self._putting.cancel()
         for timer in self._pending.values():
             timer.cancel()
         self._pending.clear()
@@ -67,6 +77,7 @@ class Media:
         await self.video.aclose()
 
     async def _sound(self, sound: Sound) -> None:
+        self._check_count()
         samples, at = sound.samples, self._loop.time()
         waiting = max(0.0, self._empty - at)
         if waiting > HIGH:
@@ -84,12 +95,22 @@ class Media:
             self._anchor = sound.tick, at + waiting
             self.level += (waiting - self.level) / SMOOTH
             samples = self._corrected(samples)
-        self._empty = at + waiting + len(samples) / SOUND_RATE
+        self._empty = empty = at + waiting + len(samples) / SOUND_RATE
+        if self._putting:
+            await self._putting  # the SDK takes one at a time
+        self._putting = self._loop.create_task(self._put(samples, empty))
+
+    async def _put(self, samples: NDArray[np.int16], empty: float) -> None:
         await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE, 1, len(samples)))
-        returned = self._loop.time()
-        if returned - at > 0.005 and self._empty - returned < QUEUE_MS / 1000 - 0.01:
-            # The SDK made us wait until QUEUE_MS were left: there is more in its queue than we counted.
-            self._empty = returned + QUEUE_MS / 1000
+        self._surplus.append(self._loop.time() + self._answers_at - empty)
+
+    def _check_count(self) -> None:
+        if len(self._surplus) < ANSWERS or (self._putting and not self._putting.done()):
+            return
+        astray = min(self._surplus)
+        if abs(astray) > ASTRAY:
+            self._empty += astray
+        self._surplus.clear()
 
     def _corrected(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
         if abs(self.level - CUSHION) <= SLACK:

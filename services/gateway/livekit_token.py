@@ -57,6 +57,8 @@ def _signed(settings: Settings, identity: str, grants: Mapping[str, object], exp
         "sub": identity,
         "nbf": int(time.time()) - LEEWAY,
         "exp": expires,
+        # Whoever comes first makes the room: receivers shall play picture and sound as one stream, in sync.
+        "roomConfig": {"syncStreams": True},
         "video": {"roomJoin": True, "room": settings.room, **refused, **grants},
     }
     return jwt.encode(claims, settings.livekit_api_secret.get_secret_value(), algorithm="HS256")

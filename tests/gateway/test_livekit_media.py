@@ -31,23 +31,23 @@ def test_the_library_reads_our_own_planes() -> None:
     assert (frame.width, frame.height, bytes(frame.data)) == (64, 48, received)
 
 
-@pytest.mark.parametrize("pace", [0.98, 1.02])
+@pytest.mark.parametrize("pace", [0.9975, 1.0025])
 def test_a_clock_that_runs_otherwise_is_followed_without_a_hole(pace: float) -> None:
-    """Two percent is a hundred times what clocks do: it takes as long to fill the queue as the test may last."""
+    """A quarter of a percent is twenty times what clocks do, so that seconds show what hours would."""
 
     async def run() -> Media:
         media = Media(picture(0), RATE)
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        for tick in range(1, 150):
-            await asyncio.sleep(max(0.0, begun + tick * 0.04 * (1 + (pace - 1) / 4) - loop.time()))
+        for tick in range(1, 200):
+            await asyncio.sleep(max(0.0, begun + tick * 0.04 * pace - loop.time()))
             await media.feed(sound(tick))
             await media.feed(picture(tick))
         await media.close()
         return media
 
     media = asyncio.run(run())
-    assert media.corrected > 10
+    assert media.corrected >= 5
     assert abs(media.level - CUSHION) < 0.02
 
 
