@@ -1,6 +1,6 @@
 """Trains the viseme network of the mesh engine on speech whose phonemes are known to the millisecond.
 
-    python -m training.voice [--minutes 45] [--passes 12]
+    python -m training.voice [--minutes 120] [--passes 9]
 
 Writes `visemes.npz` and, beside it, `visemes.json` with what it reaches on voices and languages it has not heard.
 Plain numpy: a network with two hidden layers, Adam (Kingma and Ba, 2015), cross-entropy, frames weighted so that rare
@@ -22,7 +22,7 @@ from training import material
 from training.espeak import available
 from training.material import Example
 
-HIDDEN = (256, 96)
+HIDDEN = (128, 64)
 BATCH, RATE, LATE_RATE, DECAY = 256, 1.5e-3, 1e-4, 1e-5
 NOISE = 0.06  # added to what is seen
 FIGURES = WEIGHTS.with_suffix(".json")
@@ -220,8 +220,8 @@ def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=45.0, help="of speech to learn from")
-    parser.add_argument("--passes", type=int, default=12, help="over all of it")
+    parser.add_argument("--minutes", type=float, default=120.0, help="of speech to learn from")
+    parser.add_argument("--passes", type=int, default=9, help="over all of it")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     if not available():

@@ -5,7 +5,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.blink import closure_since
+from shared.blink import blink_closure, closure_since
 
 STEP = 0.01  # seconds between two frames
 FAST, SLOW = STEP / 0.04, STEP / 0.5  # followers of loudness, per frame; their difference is stress
@@ -88,7 +88,9 @@ class Rhythm:
         self.silent += STEP
         if before <= PAUSE < self.silent:
             chance = np.random.default_rng([13, frame & 0xFFFFFFFF])
-            if self.blink > BLINK_REST and chance.random() < BLINK_CHANCE:
+            # one more than the host makes anyway, so not close to one of those
+            anyway = any(blink_closure(frame * STEP + away) > 0.0 for away in (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5))
+            if self.blink > BLINK_REST and not anyway and chance.random() < BLINK_CHANCE:
                 self.blink = 0.0
         if self.silent > FORGET:
             self.to_yaw = self.to_pitch = self.to_roll = 0.0

@@ -9,12 +9,13 @@ from services.generator.engines.mesh.topology import LOWER_LIP_ROWS, SURFACE, UP
 from shared.face import LIP_CORNERS, Face
 
 CHIN = 152
+BITE = 0.045  # eye distances between the lips when the lower one touches the upper teeth: as much as shows them
 SMILING = 0.35  # share by which a portrait that smiles with open lips opens further: its lips are apart in every sound
 BROW_UP = 0.05  # eye distances that raised brows rise
 JAW_SHARE = 0.75  # of the gap that the lower lip and the jaw make; the upper lip rises for the rest
 # At full strength, in eye distances: corners pulled apart and up or drawn in, lips pushed forward, the lower lip raised
 # and drawn in under the teeth, the upper lip bared for it, pressed lips thinned.
-SPREAD, SMILE, ROUND, FORWARD, TUCK_UP, TUCK_IN, BARE, PRESS = 0.035, 0.008, 0.075, 0.06, 0.020, 0.03, 0.012, 0.010
+SPREAD, SMILE, ROUND, FORWARD, TUCK_UP, TUCK_IN, BARE, PRESS = 0.035, 0.008, 0.09, 0.06, 0.030, 0.03, 0.030, 0.010
 
 
 class SpeakingFace:
@@ -41,7 +42,7 @@ class SpeakingFace:
         """(9,) lips, (1,) seal and (468, 3) skin of a `Motion`. brow: 0 to 1, raised."""
         spread, rounding = max(0.0, mouth.wide), min(1.0, max(0.0, -mouth.wide))
         outline = self._outlines[0] + (self._outlines[1] - self._outlines[0]) * rounding
-        gap = mouth.gap * self._stretch
+        gap = max(mouth.gap * self._stretch, BITE * mouth.tuck)
         wanted = gap * outline * (1.0 - mouth.closed)
         seal = min(1.0, float(wanted[MIDDLE].mean()) / self._gap) if self._gap > 1e-4 else 1.0 - mouth.closed
         lips = np.maximum(wanted - self._gaps * seal, 0.0)
