@@ -13,8 +13,10 @@ import numpy as np
 
 from services.capture.service import cameras
 from services.generator.service import engines
+from services.livekit_server import find_server
 from services.supervisor import listen
 from shared.avatar_build import list_avatars
+from shared.cache import cache_folder
 from shared.errors import StudioError
 from shared.settings import Settings
 
@@ -48,6 +50,7 @@ def examine(settings: Settings) -> list[Finding]:
         "cameras": _cameras,
         "avatars": _avatars,
         "browser": _browser,
+        "LiveKit": _livekit,
         "GPU": _gpu,
     }
     findings = [Finding(what, *_tried(check, settings)) for what, check in checks.items()]
@@ -126,6 +129,15 @@ def _avatars(settings: Settings) -> tuple[State, str]:
 def _browser(_: Settings) -> tuple[State, str]:
     found = [name for name in BROWSERS if shutil.which(name)]
     return ("ok", found[0]) if found else ("missing", "none here; open the console from another machine's, by ssh -L")
+
+
+def _livekit(settings: Settings) -> tuple[State, str]:
+    if not [*cache_folder().glob("livekit-client-*.mjs")]:
+        return "missing", "the viewers' page has no library; deploy/livekit.sh gets it"
+    if settings.livekit_url:
+        return "ok", f"publishes to {settings.livekit_url}"
+    found = find_server()
+    return ("ok", f"{found}") if found else ("missing", "no server and no LIVEKIT_URL; deploy/livekit.sh builds one")
 
 
 def _gpu(_: Settings) -> tuple[State, str]:

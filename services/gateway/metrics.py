@@ -69,6 +69,20 @@ class ChannelCollector(Collector):
         record = self._gateway.recorder.state
         yield GaugeMetricFamily("studio_recording_active", "1 while recording", value=float(record.state == "live"))
         yield GaugeMetricFamily("studio_recording_bytes", "Size of the recording", value=record.figures.get("bytes", 0))
+        yield from self._livekit()
+
+    def _livekit(self) -> Iterable[Metric]:
+        state = self._gateway.livekit.state
+        yield GaugeMetricFamily(
+            "studio_livekit_live", "1 while published to LiveKit", value=float(state.state == "live")
+        )
+        for name, figure, meaning in (
+            ("studio_livekit_viewers", "viewers", "Participants beside the studio"),
+            ("studio_livekit_kilobits", "kbps", "Sent to LiveKit, kbit/s"),
+            ("studio_livekit_loss", "loss", "Share of picture packets lost on the way to LiveKit"),
+            ("studio_livekit_round_trip_milliseconds", "rtt_ms", "Round trip to LiveKit"),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=state.figures.get(figure, 0.0))
 
 
 def exposition(gateway: Gateway) -> bytes:
