@@ -135,7 +135,3 @@ def spread(values: list[float]) -> dict[str, float | int]:
         "p95": round(float(np.percentile(values, 95)), 1),
         "count": len(values),
     }
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(), indent=2))

@@ -1,12 +1,9 @@
-"""How well, how early and how cheaply a voice becomes a mouth, before any service is involved.
-
-    python -m benchmarks.voice [--json]
+"""How well, how early and how cheaply a voice becomes a mouth, in the engine alone and at a viewer.
 
 Times are processor time of one thread. The speech is synthesised by espeak-ng, in voices and languages that the network was
 not trained on, because its closures are known to the millisecond; without espeak-ng those figures are left out.
 """
 
-import argparse
 import json
 import statistics
 import time
@@ -19,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
+from benchmarks import far_end
 from benchmarks.engine import sample_avatar
 from services.generator.engine import VoiceBlock
 from services.generator.engines import load
@@ -192,19 +190,4 @@ def measure() -> dict[str, Any]:
     }
     if available():
         figures |= {"closures": closures(face), "opening_against_voiced_loudness": follows(face, own)}
-    return figures
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON object")
-    figures = measure()
-    if parser.parse_args().json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name}: {value}")
-
-
-if __name__ == "__main__":
-    main()
+    return figures | {"at_a_viewer": far_end.measure()}
