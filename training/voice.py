@@ -1,6 +1,6 @@
 """Trains the viseme network of the mesh engine on speech whose phonemes are known to the millisecond.
 
-    python -m training.voice [--minutes 120] [--passes 9]
+    python -m training.voice [--minutes 200] [--passes 12]
 
 Writes `visemes.npz` and, beside it, `visemes.json` with what it reaches on voices and languages it has not heard.
 Plain numpy: a network with two hidden layers, Adam (Kingma and Ba, 2015), cross-entropy, frames weighted so that rare
@@ -220,8 +220,8 @@ def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=120.0, help="of speech to learn from")
-    parser.add_argument("--passes", type=int, default=9, help="over all of it")
+    parser.add_argument("--minutes", type=float, default=200.0, help="of speech to learn from")
+    parser.add_argument("--passes", type=int, default=12, help="over all of it")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     if not available():

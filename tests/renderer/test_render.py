@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import wave
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from services.renderer.render import render
 from shared.avatar import Avatar, load_avatar
 from shared.errors import StudioError
 from shared.media import SOUND_RATE, Mp4Writer, VideoReader
+from tests.generator.voice_material import silence, sound_of, voiced
 
 FRAMES = 40
 
@@ -38,7 +41,7 @@ def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def sound_of(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+def heard_in(path: Path) -> np.ndarray:  # type: ignore[type-arg]
     with av.open(str(path)) as container:
         return np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
 
@@ -53,10 +56,48 @@ def test_length_rate_and_sound_are_the_drivers(avatar: Avatar, driver: Path, tmp
         assert reader.fps == 30 and (reader.width, reader.height) == (avatar.plate.width, avatar.plate.height)
     assert len(pictures) == FRAMES
     assert [p for p, _ in pictures] == pytest.approx([n * 1e6 / 30 for n in range(FRAMES)], abs=1500)
-    assert np.array_equal(sound_of(out), sound_of(driver)), "sound is copied, not made anew"
+    assert np.array_equal(heard_in(out), heard_in(driver)), "sound is copied, not made anew"
     with av.open(str(out)) as container:
         assert container.metadata["comment"] == "AI-generated"
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001)])
+def test_a_voice_is_rendered_with_its_own_sound_and_length(avatar: Avatar, tmp_path: Path, rate: Fraction) -> None:
+    voice, out = tmp_path / "speech.wav", tmp_path / "out.mp4"
+    sound = sound_of([silence(0.4), voiced("a", 0.5), silence(0.37)])
+    with wave.open(str(voice), "wb") as file:
+        file.setnchannels(1), file.setsampwidth(2), file.setframerate(SOUND_RATE)
+        file.writeframes(sound.tobytes())
+    count = render(avatar, voice, out, rate=rate)
+    seconds = len(sound) / SOUND_RATE
+    assert count / rate == pytest.approx(seconds, abs=float(1 / rate))
+    with VideoReader(out) as reader:
+        pictures = [rgb.astype(int) for _, rgb in reader]
+        assert reader.fps == pytest.approx(rate, rel=1e-3) and len(pictures) == count and reader.has_audio
+    heard = heard_in(out)
+    assert len(heard) / SOUND_RATE == pytest.approx(seconds, abs=0.05)
+    first = np.flatnonzero(np.abs(heard) > 0.05)[0] / SOUND_RATE
+    assert first == pytest.approx(0.4, abs=0.03), "the sound is where it was"
+    quiet, loud = (
+        np.abs(pictures[int(a * rate)] - pictures[int(b * rate)]).mean() for a, b in ((0.2, 0.3), (0.3, 0.6))
+    )
+    assert loud > 2 * quiet, "the mouth does not move with the voice"
+
+
+def test_an_engine_that_no_voice_drives_says_so(
+    avatar: Avatar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from services.generator.engines.mesh.engine import MeshEngine
+
+    monkeypatch.setattr(MeshEngine, "spec", replace(MeshEngine.spec, driven_by=frozenset({"motion"})))
+    voice = tmp_path / "speech.wav"
+    with wave.open(str(voice), "wb") as file:
+        file.setnchannels(1), file.setsampwidth(2), file.setframerate(16_000)
+        file.writeframes(bytes(32_000))
+    with pytest.raises(StudioError, match="Mesh warp is moved by a face on video"):
+        render(avatar, voice, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
 
 
 def test_the_face_follows_the_driver(avatar: Avatar, driver: Path, tmp_path: Path) -> None:

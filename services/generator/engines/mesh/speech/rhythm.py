@@ -57,7 +57,7 @@ class Rhythm:
         self.fast += FAST * (strength - self.fast)
         self.slow += SLOW * (strength - self.slow)
         stress = min(1.0, max(0.0, self.fast - 0.8 * self.slow))
-        wanted = float(np.clip(1.05 + (loud + 3.0) / 32.0, 0.6, 1.15))
+        wanted = float(np.clip(1.05 + (loud + 3.0) / 32.0, 0.6, 1.1))
         self.effort += 0.3 * (wanted - self.effort)
         self.talk += TALK * (spoken - self.talk)
         self.presence += (

@@ -10,7 +10,7 @@ from shared.face import LIP_CORNERS, Face
 
 CHIN = 152
 BITE = 0.045  # eye distances between the lips when the lower one touches the upper teeth: as much as shows them
-SMILING = 0.35  # share by which a portrait that smiles with open lips opens further: its lips are apart in every sound
+SMILING = 0.2  # share by which a portrait that smiles with open lips opens further: its lips are apart in every sound
 BROW_UP = 0.05  # eye distances that raised brows rise
 JAW_SHARE = 0.75  # of the gap that the lower lip and the jaw make; the upper lip rises for the rest
 # At full strength, in eye distances: corners pulled apart and up or drawn in, lips pushed forward, the lower lip raised
