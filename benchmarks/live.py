@@ -30,6 +30,7 @@ def measure() -> dict[str, Any]:
             figures["canvas"] = "no Chromium on this machine"
         else:
             figures["canvas"] = {mode: canvas_latency(run, mode) for mode in ("roi", "full")}
+            figures["canvas_full_to_roi_p95"] = figures["canvas"]["full"]["p95"] / figures["canvas"]["roi"]["p95"]
             figures["with_browser_program"] = _stages(run)["program"]
         figures["recovery_s"] = {name: recovery(run, name) for name in SERVICES}
         figures["resident_mb"] = {name: row["rss"] >> 20 for name, row in run.state()["services"].items()}

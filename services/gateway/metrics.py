@@ -67,7 +67,16 @@ class ChannelCollector(Collector):
             repeated.add_metric([kind], feed.repeated[kind])
         yield repeated
         record = self._gateway.recorder.state
-        yield GaugeMetricFamily("studio_recording_active", "1 while recording", value=float(record.state == "live"))
+        live = GaugeMetricFamily("studio_output_live", "1 while an output is live", labels=["output"])
+        failed = GaugeMetricFamily("studio_output_failed", "1 while an output has failed", labels=["output"])
+        for name, state in (
+            ("record", record),
+            ("livekit", self._gateway.livekit.state),
+            ("rtmp", self._gateway.rtmp.state),
+        ):
+            live.add_metric([name], float(state.state == "live"))
+            failed.add_metric([name], float(state.state == "failed"))
+        yield from (live, failed)
         yield GaugeMetricFamily("studio_recording_bytes", "Size of the recording", value=record.figures.get("bytes", 0))
         yield from self._livekit()
 

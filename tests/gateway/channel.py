@@ -211,7 +211,7 @@ class Studio:
     def patch(self, **changes: Any) -> httpx.Response:
         return self.http.patch(f"/channels/{self.settings.channel}/scene", json=changes)
 
-    def wait(self, true: Callable[[], Any], seconds: float = 15) -> Any:
+    def wait(self, true: Callable[[], Any], seconds: float = 40) -> Any:
         """Ask until it is true, and return it; a gateway that is not there yet is asked again."""
         deadline = time.monotonic() + seconds
         while True:

@@ -45,7 +45,7 @@ class Receiver:
         for line in self.process.stdout:
             self.said.put(json.loads(line))
 
-    def next(self, timeout: float = 30) -> dict[str, Any]:
+    def next(self, timeout: float = 60) -> dict[str, Any]:
         """What it saw in the next stretch."""
         return self.said.get(timeout=timeout)
 
