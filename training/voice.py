@@ -2,9 +2,9 @@
 
     python -m training.voice [--minutes 200] [--passes 12]
 
-Writes `visemes.npz` and, beside it, `visemes.json` with what it reaches on voices and languages it has not heard.
-Plain numpy: a network with two hidden layers, Adam (Kingma and Ba, 2015), cross-entropy, frames weighted so that rare
-visemes count.
+Writes `visemes.npz` and, beside it, `visemes.json` with what it reaches on voices and languages it has not heard. Takes
+about ten minutes of processor time. Plain numpy: a network with two hidden layers, Adam (Kingma and Ba, 2015),
+cross-entropy, frames weighted so that rare visemes count.
 """
 
 import argparse
@@ -200,7 +200,7 @@ def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
     known = [n for n in material.TEXTS if n not in material.HELD_OUT_LANGUAGES]
     sets: dict[str, list[Example]] = {"new voices": [], "new languages": [], "both": [], "both, clean": []}
     for variant in material.HELD_OUT_VARIANTS:
-        for language in known[::3]:
+        for language in known[::2]:
             sets["new voices"].append(
                 material.example(
                     material.spoken(language, variant, excerpt(material.TEXTS[language], chance), chance), chance
@@ -210,7 +210,7 @@ def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
             both = material.spoken(language, variant, material.TEXTS[language], chance)
             sets["both"].append(material.example(both, chance))
             sets["both, clean"].append(material.example(both, chance, clean=True))
-    for variant in material.VARIANTS[::18]:
+    for variant in material.VARIANTS[::3]:
         for language in material.HELD_OUT_LANGUAGES:
             sets["new languages"].append(
                 material.example(material.spoken(language, variant, material.TEXTS[language], chance), chance)
