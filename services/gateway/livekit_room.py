@@ -108,8 +108,8 @@ class Session:
     async def _figures(self, room: rtc.Room) -> dict[str, float]:
         figures: dict[str, float] = {
             "viewers": len(room.remote_participants),
-            "queue_ms": round(self._media.level * 1000, 1),
-            "dropped": sum(self._media.drops.values()),
+            "queue_ms": round(self._media.cushion.level * 1000, 1),
+            "dropped": self._media.dropped,
         }
         try:
             stats = await asyncio.wait_for(room.get_rtc_stats(), STATS_WAIT)
