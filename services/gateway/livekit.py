@@ -69,7 +69,7 @@ class LiveKit:
                 continue
             first = next((item for item in items if isinstance(item, Picture)), None)
             if first is None:
-                self._say("connecting", "Waiting for the program.")
+                self._say("connecting")  # until the program is there
                 continue
             try:
                 asyncio.run(self._publish(first))
