@@ -22,6 +22,14 @@ ARGUMENTS = [
     "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
 
+# Drops a file on the page as a person would.
+DROP = """([data, name]) => {
+    const carried = new DataTransfer();
+    carried.items.add(new File([new Uint8Array(data)], name, { type: "audio/wav" }));
+    for (const kind of ["dragenter", "dragover", "drop"])
+        document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true }));
+}"""
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
@@ -250,15 +258,9 @@ def test_the_browsers_camera_drives(page: "Page", running: Studio) -> None:
 def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page", running: Studio) -> None:
     interrupt = page.get_by_role("button", name="Interrupt")
     assert interrupt.is_disabled()
-    drop = """([data, name]) => {
-        const carried = new DataTransfer();
-        carried.items.add(new File([new Uint8Array(data)], name, { type: "audio/wav" }));
-        for (const kind of ["dragenter", "dragover", "drop"])
-            document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true }));
-    }"""
     try:
         for name in ("hello.wav", "again.wav"):
-            page.evaluate(drop, [list(wav(tone(8, rate=8000), 8000)), name])
+            page.evaluate(DROP, [list(wav(tone(8, rate=8000), 8000)), name])
         page.get_by_label("Speech", exact=True).get_by_text("Saying hello.wav · queue: 1").wait_for()
         assert running.state()["scene"]["driver"] == "speech"
         page.get_by_role("button", name="Clear queue").click()
