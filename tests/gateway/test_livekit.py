@@ -192,7 +192,10 @@ def until(made: LiveKit, state: str, seconds: float = 30) -> str:
 
 
 def test_a_wrong_secret_is_one_sentence_and_asked_ever_less_often(
-    livekit_server: LiveKitServer, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    livekit_server: LiveKitServer,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[float] = []
     monkeypatch.setattr(livekit, "publisher_token", lambda s: (asked.append(time.monotonic()), publisher_token(s))[1])
@@ -203,7 +206,7 @@ def test_a_wrong_secret_is_one_sentence_and_asked_ever_less_often(
         time.sleep(5)
         assert made.state.state == "failed" and 2 <= len(asked) <= 5
         assert len([event for event in journal.events() if "refuses" in event.text]) == 1
-    said = "".join(capfd.readouterr()) + str(journal.events()) + str(made.state)
+    said = "".join(capfd.readouterr()) + caplog.text + str(journal.events()) + str(made.state)
     assert "eyJ" not in said and "wrongwrong" not in said  # neither token nor secret, in no log and no state
 
 
