@@ -5,7 +5,7 @@
 set -euo pipefail
 server_version=v1.13.5
 client_version=2.23.0
-# Of the package's archive, as the registry states it for this version.
+# Of the package's archive, as published for this version.
 client_sha512=j9Kg86nJjBjNFUD+ukp2jwMCGa0k+YD5gU//RzAM+ZY3pbG631QCte7fQjwqWMmtBzhDJL9nKYuOLMv/9IbAxg==
 cache=${PERSONA_STUDIO_CACHE:-$HOME/.cache/persona-studio}
 mkdir -p "$cache/bin"

@@ -18,9 +18,9 @@ from services.gateway.livekit_cushion import Cushion, Samples
 from services.gateway.program import SOUND_RATE, Picture, Sound
 from shared.clock import now
 
-# A packet of Opus holds 20 ms, and the sender's reports (RFC 3550, 6.4.1) date its first sample by when it left: whoever
-# plays by them plays sound that much late, and puts nothing right that is within 30 ms. The picture waits for it.
-PACKET = 0.020  # seconds
+# A packet of Opus is two of the 10 ms that the SDK takes, and the sender's reports (RFC 3550, 6.4.1) date its first sample
+# by when the second was there: whoever plays by them plays sound that much late. The picture waits for it.
+PACKET = 0.010  # seconds
 
 
 class Media:
