@@ -18,10 +18,6 @@ from services.gateway.livekit_cushion import Cushion, Samples
 from services.gateway.program import SOUND_RATE, Picture, Sound
 from shared.clock import now
 
-# A packet of Opus is two of the 10 ms that the SDK takes, and the sender's reports (RFC 3550, 6.4.1) date its first sample
-# by when the second was there: whoever plays by them plays sound that much late. The picture waits for it.
-PACKET = 0.010  # seconds
-
 
 class Media:
     """The two sources of one publication. Used in one event loop; they outlive reconnects and changes of scene.
@@ -88,7 +84,7 @@ class Media:
     def _picture(self, picture: Picture) -> None:
         tick, starts = self._anchor
         at = self._loop.time()
-        due = starts + (picture.tick - tick) * self._period + PACKET if starts else at
+        due = starts + (picture.tick - tick) * self._period if starts else at
         if due < at - self._period:
             self.late += 1
         elif due <= at or due > at + 1:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.gateway.livekit_cushion import CUSHION, HIGH, Cushion, crossed, ramped, stretched
-from services.gateway.livekit_media import PACKET, Media, frame_of
+from services.gateway.livekit_media import Media, frame_of
 from services.gateway.program import Picture, Sound
 from shared.clock import tick_pts
 
@@ -82,7 +82,7 @@ def test_a_picture_is_shown_when_its_sound_is_heard() -> None:
         for tick in range(1, 20):
             await media.feed(sound(tick))
             await media.feed(picture(tick))
-            due[tick] = media._anchor[1] + PACKET
+            due[tick] = media._anchor[1]
             await asyncio.sleep(0.04)
         await media.close()
 
