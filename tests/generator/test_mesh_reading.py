@@ -1,13 +1,14 @@
 """What a tracker reads of the engine's pictures is what it read of the driver, whatever the portrait."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from services.generator.engines.mesh.lids import SHUT, lid_opening
 from services.generator.engines.mesh.motion import REST, Motion
-from services.generator.engines.mesh.reading import LIP_LIMIT, PLAIN, TURN_LIMIT, Reading, read
+from services.generator.engines.mesh.reading import FILE, LIP_LIMIT, PLAIN, TURN_LIMIT, Reading, kept_reading, read
 from shared.face import LIP_BOTTOM, LIP_TOP
 from tests.generator.mesh_material import avatar, session, tracked
 
@@ -66,3 +67,26 @@ def test_what_is_read_too_small_is_drawn_larger_and_never_beyond_its_limits() ->
 def test_a_portrait_that_the_tracker_does_not_find_is_drawn_by_the_motion_alone() -> None:
     blank = np.zeros((512, 512, 3), np.uint8)
     assert read(lambda motion: blank, avatar().face, turns=True) is PLAIN
+
+
+def test_a_reading_is_measured_once_and_anew_when_it_is_damaged(tmp_path: Path) -> None:
+    measured: list[Reading] = []
+
+    def measure() -> Reading:
+        measured.append(Reading(np.array([1.1, 0.9, 1.0]), 1.2, 0.8, np.array([0.0, -1.5, 0.25])))
+        return measured[-1]
+
+    first = kept_reading(tmp_path, measure)
+    again = kept_reading(tmp_path, measure)
+    assert len(measured) == 1 and again.lips == first.lips and again.lids == first.lids
+    assert np.array_equal(again.turn, first.turn) and np.array_equal(again.blink, first.blink)
+    for damage in (
+        "",
+        "[]",
+        "null",
+        '{"version": 0}',
+        '{"version": 1, "turn": [1], "lips": 1, "lids": 1, "blink": [1]}',
+    ):
+        (tmp_path / FILE).write_text(damage)
+        measured.clear()
+        assert kept_reading(tmp_path, measure).lips == 1.2 and len(measured) == 1

@@ -9,7 +9,7 @@ from services.generator.engines.mesh.head import RIM, HeadMesh
 from services.generator.engines.mesh.layers import split
 from services.generator.engines.mesh.motion import Motion
 from services.generator.engines.mesh.mouth import Mouth
-from services.generator.engines.mesh.reading import read
+from services.generator.engines.mesh.reading import kept_reading, read
 from services.generator.engines.mesh.topology import SURFACE
 from services.generator.engines.mesh.warp import far_to_near, over, rasterise
 from shared.avatar import ROI_SIZE, Avatar
@@ -34,7 +34,7 @@ class Picture:
         ticks = np.arange(ROI_SIZE, dtype=np.float32)
         self._map = np.meshgrid(ticks, ticks)  # every pixel is written anew by `rasterise`, see `head`
         self._band = np.empty((BAND, INNER.stop - INNER.start, 4), np.uint8)
-        self._reading = read(self.draw, avatar.face, turns=avatar.own_plate)
+        self._reading = kept_reading(avatar.folder, lambda: read(self.draw, avatar.face, turns=avatar.own_plate))
 
     def render(self, motion: Motion) -> NDArray[np.uint8]:
         """The picture in which a tracker reads this motion, see `draw`."""

@@ -5,8 +5,10 @@ about alike; and it reads one portrait's mouth or nod as larger or smaller than 
 here; the second is measured when the portrait is opened, on pictures of known movements.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from services.generator.engines.mesh.lids import SHUT
 from services.generator.engines.mesh.motion import MIDDLE, REST, Motion, Neutral, relative_motion
 from services.generator.engines.mesh.topology import INNER_UPPER
+from shared.disk import write_atomically
 from shared.face import Face
 from shared.face_tracker import FaceTracker
 from shared.performance import Gesture, shape
@@ -50,6 +53,7 @@ LID_LIMIT = 0.75, 1.6
 TURN_SWEEP = np.array([0.5, 1.0, 0.5, 0.0, -0.5, -1.0, -0.5])
 SWEEP = np.array([0.35, 0.7, 1.0, 0.7, 0.35])
 TURN_DEGREES = 7.0
+FILE, VERSION = "mesh-reading.json", 1  # in the avatar's folder; what another version measured is measured anew
 SETTLE = 3  # pictures after which the video tracker has come to rest
 
 
@@ -104,6 +108,26 @@ def expression(motion: Motion) -> NDArray[np.float64]:
             float(motion.lids[0] - motion.lids[1]),
         ]
     )
+
+
+def kept_reading(folder: Path, measure: Callable[[], Reading]) -> Reading:
+    """The reading that an avatar's folder keeps, measured the first time: that takes a tracker, and loading one takes
+    longer than all else that a generator does when it starts again."""
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_text())
+        turn, blink = np.array(found["turn"], np.float64), np.array(found["blink"], np.float64)
+        if found["version"] == VERSION and turn.shape == blink.shape == (3,):
+            return Reading(turn, float(found["lips"]), float(found["lids"]), blink)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not measured yet, or damaged
+    reading = measure()
+    facts = {"version": VERSION, "turn": reading.turn.tolist(), "lips": reading.lips, "lids": reading.lids}
+    try:
+        write_atomically(path, json.dumps(facts | {"blink": reading.blink.tolist()}).encode(), 0o644)
+    except OSError:
+        pass  # a folder that cannot be written is measured each time
+    return reading
 
 
 def read(render: Render, face: Face, *, turns: bool) -> Reading:
