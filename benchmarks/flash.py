@@ -34,6 +34,9 @@ RATE = 48_000
 FLASH_SECONDS = 0.2
 BEEP_HERTZ = 1000
 BRIGHT, DARK = 225, 60
+# Standard deviation of the luma, as of a camera in good light. At 6 a 1080p picture cannot be coded in its bit rate: the
+# flash then takes 200 ms to send, and the receiver needs half a minute to move the sound to it.
+GRAIN = 2.0
 
 
 class FlashProgram(threading.Thread):
@@ -85,7 +88,7 @@ class Pictures:
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = width, height = size
-        grain = np.random.default_rng(1).normal(0, 6, (height, width))
+        grain = np.random.default_rng(1).normal(0, GRAIN, (height, width))
         self._grounds = []
         for luma in (DARK, BRIGHT):
             ground = np.full((height * 3 // 2, width), 128, np.uint8)

@@ -1,5 +1,6 @@
 """The one loop that every service runs: read sockets, do what is due, pulse, until told to stop."""
 
+import gc
 import os
 import signal
 from collections.abc import Callable
@@ -84,6 +85,9 @@ class Loop:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: self.stop())
         log.info("running", service=self.meter.service, pid=os.getpid())
+        # What is there now stays to the end. Searched through for garbage, it would stop the program for several ticks.
+        gc.collect()
+        gc.freeze()
         try:
             while not self._stopping:
                 self.turn()
