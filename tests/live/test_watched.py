@@ -1,0 +1,127 @@
+"""All of it at once: a speech file is dropped into the console, and a viewer's tab shows and plays the host saying it."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from benchmarks.channel import Studio, studio, wait_for
+from benchmarks.far_end import mouth_box, vowel
+from services.livekit_server import find_server
+from tests.gateway.test_console import ARGUMENTS, CHROMIUM, DROP
+from tests.gateway.test_speech import wav
+
+if TYPE_CHECKING:
+    pass
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine"),
+    pytest.mark.skipif(find_server() is None, reason="no LiveKit server: deploy/livekit.sh builds one"),
+]
+
+RATE = 48_000
+SYLLABLES = 8
+# Notes the mouth's darkness with every picture and the loudness every 10 ms, in milliseconds of the page's clock.
+WATCH = """([x, y, w, h]) => {
+    const video = document.querySelector("video");
+    const canvas = new OffscreenCanvas(w, h), draw = canvas.getContext("2d", { willReadFrequently: true });
+    const seen = [], heard = [];
+    window.noted = { seen, heard };
+    const look = (at) => {
+        draw.drawImage(video, x, y, w, h, 0, 0, w, h);
+        const bytes = draw.getImageData(0, 0, w, h).data;
+        let sum = 0;
+        for (let i = 1; i < bytes.length; i += 4) sum += bytes[i];
+        seen.push([at, sum / (w * h)]);
+        video.requestVideoFrameCallback(look);
+    };
+    video.requestVideoFrameCallback(look);
+    const context = new AudioContext(), ear = context.createAnalyser();
+    ear.fftSize = 512;
+    context.createMediaStreamSource(video.srcObject).connect(ear);
+    const samples = new Float32Array(512);
+    setInterval(() => {
+        ear.getFloatTimeDomainData(samples);
+        heard.push([performance.now(), Math.hypot(...samples) / Math.sqrt(512)]);
+    }, 10);
+}"""
+
+
+@pytest.fixture
+def channel(live_home: Path, run_root: Path) -> Iterator[Studio]:
+    with studio(live_home, run_root, "--port", "0", "--driver", "speech", "--livekit") as started:
+        yield started.on_air()
+        started.end()
+
+
+def speech() -> bytes:
+    """Syllables of uneven length with pauses between them."""
+    chance = np.random.default_rng(2)
+    parts = []
+    for _ in range(SYLLABLES):
+        parts += [vowel(float(chance.uniform(0.25, 0.45))), np.zeros(int(chance.uniform(0.4, 0.7) * RATE), np.int16)]
+    return wav(np.concatenate(parts))
+
+
+def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio) -> None:
+    from playwright.sync_api import sync_playwright
+
+    wait_for(lambda: channel.state()["outputs"]["livekit"]["state"] == "live", 40, "published")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        console, viewer = browser.new_page(), browser.new_page()
+        console.goto(f"{channel.base}/#token={channel.token}")
+        console.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+        viewer.goto(f"{channel.base}{made_link(channel)}")
+        viewer.get_by_text("Live", exact=True).wait_for(timeout=20_000)
+        full = "() => document.querySelector('video').videoHeight"
+        wait_for(lambda: viewer.evaluate(full) == height(channel), 20, "the full picture")
+        viewer.evaluate(WATCH, list(mouth_box(channel)))
+        viewer.wait_for_timeout(1500)
+        console.evaluate(DROP, [list(speech()), "speech.wav"])
+        wait_for(lambda: spoken(channel), 40, "said to the end")
+        viewer.wait_for_timeout(1000)
+        noted = viewer.evaluate("() => window.noted")
+        browser.close()
+    late = offsets(noted)
+    print(f"mouth after sound, ms: {sorted(round(each) for each in late)}")
+    # The mouth begins to open with the sound, a vowel; a picture is 40 ms, and this browser shares two cores with it all.
+    assert len(late) >= SYLLABLES - 2
+    assert abs(float(np.median(late))) < 120
+
+
+def made_link(channel: Studio) -> str:
+    import httpx
+
+    address = f"{channel.base}/api/v1/channels/main/viewers"
+    answer = httpx.post(address, headers={"Authorization": f"Bearer {channel.token}"}, trust_env=False)
+    return str(answer.raise_for_status().json()["watch"])
+
+
+def height(channel: Studio) -> int:
+    return int(channel.state()["program"]["height"])
+
+
+def spoken(channel: Studio) -> bool:
+    recent = channel.state().get("speech", {}).get("recent", [])
+    return bool(recent) and recent[0]["state"] == "ended"
+
+
+def offsets(noted: dict[str, Any]) -> list[float]:
+    """Milliseconds from each syllable's beginning in the sound to that of the mouth's opening."""
+    seen, heard = np.array(noted["seen"]), np.array(noted["heard"])
+    loud = heard[:, 1] > 0.25 * heard[:, 1].max()
+    onsets = [heard[i + 1, 0] for i, (a, b) in enumerate(pairwise(loud)) if b and not a]
+    onsets = [at for before, at in pairwise([-1e9, *onsets]) if at - before > 300]
+    closed, opened = np.percentile(seen[:, 1], [90, 5])
+    assert closed - opened > 4, "the mouth moves"
+    is_open = seen[:, 1] < (closed + opened) / 2
+    openings = np.array([seen[i + 1, 0] for i, (a, b) in enumerate(pairwise(is_open)) if b and not a])
+    late = []
+    for onset in onsets:
+        near = openings[np.abs(openings - onset) < 350]
+        late += [float(min(near - onset, key=abs))] if len(near) else []
+    return late
