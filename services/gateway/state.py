@@ -164,6 +164,7 @@ def program(gateway: Gateway) -> dict[str, Any]:
         "age": round((now() - feed.heard) / 1e6, 2) if last else None,
         "level": round(feed.level, 3),
         "repeated": feed.repeated["picture"],
+        "by_voice": gateway.watch.by_voice(gateway.director.scene),
         "voice_delay_ms": gateway.voice_delay() / 1000,
         "stall": round(feed.stall() / 1000, 1),
         "present": present if isinstance(present, bool) else None,

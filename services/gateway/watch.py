@@ -66,6 +66,10 @@ class Watch:
         heard = self.heard.get(service)
         return heard.pulse.facts if heard else {}
 
+    def by_voice(self, scene: Scene) -> bool:
+        """Whether a voice drives, and not a face."""
+        return scene.driver in SPOKEN or self.facts("capture").get("voice") is True
+
     def judge(self, scene: Scene) -> None:
         """Bring the state word up to date and note what changed."""
         at = now()
@@ -95,8 +99,7 @@ class Watch:
         if silent or at - self._feed.heard > FROZEN_AFTER:
             return "RECOVERING"
         # A host that is driven by a voice waits for it on air; one that has lost its face idles.
-        waits = scene.driver in SPOKEN or self.facts("capture").get("voice") is True
-        return "ON AIR" if last.state == "live" or (last.state == "idle" and waits) else "IDLE"
+        return "ON AIR" if last.state == "live" or (last.state == "idle" and self.by_voice(scene)) else "IDLE"
 
     def _sample(self, at: int) -> None:
         if at - self._sampled < US:

@@ -30,8 +30,7 @@ function draw(state, preview) {
   mark(byId("level"), "aria-valuenow", level.toFixed(0));
   write(byId("level-text"), state.scene.muted ? "muted" : `${level <= QUIETEST ? "−∞" : `−${Math.abs(level).toFixed(0)}`} dB`);
   const present = state.program.present;
-  const voice = ["speech", "microphone"].includes(state.scene.driver);
-  write(byId("driver-note"), voice ? "driver: voice" : present === null ? "no driver yet" : present ? "driver: face found" : "driver: no face");
+  write(byId("driver-note"), state.program.by_voice ? "driver: voice" : present === null ? "no driver yet" : present ? "driver: face found" : "driver: no face");
   const empty = state.program.width === 0;
   write(byId("stage-note"), preview.note || (empty ? "The first picture is on its way." : ""));
 }

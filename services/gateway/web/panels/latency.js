@@ -22,8 +22,10 @@ export function latency(stage) {
   }, 1000);
   return (state) => {
     const gateway = state.services.gateway;
-    fill(rows.program, gateway.p95 ? { median: gateway.p50, p95: gateway.p95 } : null, gateway.history.p95);
-    fill(rows.canvas, stage.latency(), seen);
+    // A mouth that is driven by a voice hears what comes next before it moves; that is no slowness.
+    const ahead = state.program.by_voice ? state.program.voice_delay_ms : 0;
+    fill(rows.program, gateway.p95 ? { median: gateway.p50, p95: gateway.p95 } : null, gateway.history.p95, ahead);
+    fill(rows.canvas, stage.latency(), seen, ahead);
   };
 }
 
@@ -36,8 +38,9 @@ function row(short, long) {
   return { box, number, line, why };
 }
 
-function fill(target, measured, history) {
+function fill(target, measured, history, ahead) {
+  const budget = BUDGET + ahead;
   write(target.number, measured ? `${measured.median.toFixed(0)} / ${measured.p95.toFixed(0)} ms` : "– ms");
-  drawSpark(target.line, history, BUDGET);
-  write(target.why, measured && measured.p95 > BUDGET ? `slow: over ${BUDGET} ms at the 95th percentile` : "");
+  drawSpark(target.line, history, budget);
+  write(target.why, measured && measured.p95 > budget ? `slow: over ${budget.toFixed(0)} ms at the 95th percentile` : "");
 }
