@@ -7,6 +7,7 @@ import wave
 from collections.abc import Iterator
 from typing import Any
 
+import av
 import httpx
 import numpy as np
 import pytest
@@ -111,6 +112,24 @@ def test_a_file_is_said_whole_in_time_and_makes_speech_the_driver(running: Studi
     assert no_gap(capture.sounds())
     running.wait(lambda: states(running)["Good morning"] == "ended")
     assert any("Speaking Good morning" in entry["text"] for entry in running.state()["log"])
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "libmp3lame"), ("a.ogg", "libopus")])
+def test_compressed_files_are_said_too(running: Studio, capture: Capture, name: str, codec: str) -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format=name[2:]) as container:
+        stream = container.add_stream(codec, rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone(1.5)[None], format="s16", layout="mono")
+        frame.sample_rate = RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert say(running, file.getvalue(), codec, name).status_code == 201
+    running.wait(lambda: len(capture.voice()) > 1.45 * RATE)
+    running.wait(lambda: states(running)[codec] == "ended")
+    said = capture.voice()
+    assert len(said) < 1.6 * RATE
+    spectrum = np.abs(np.fft.rfft(said * np.hanning(len(said))))
+    assert abs(spectrum.argmax() * RATE / len(said) - 440) < 3
 
 
 def test_utterances_follow_each_other_without_a_gap(running: Studio, capture: Capture) -> None:
