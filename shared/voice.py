@@ -53,3 +53,11 @@ class VoiceBuffer:
     def _put(self, at: int, samples: NDArray[np.int16]) -> None:
         index = np.arange(at, at + len(samples)) % len(self._ring)
         self._ring[index] = samples
+
+
+def stretched(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
+    """The same sound in `length` samples; first and last stay, so that neighbours join as before."""
+    if length == len(samples) or len(samples) < 2:
+        return samples
+    at = np.linspace(0, len(samples) - 1, length)
+    return np.interp(at, np.arange(len(samples)), samples).round().astype(np.int16)

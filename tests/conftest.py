@@ -4,12 +4,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from services.livekit_server import LiveKitServer, find_server
 from services.renderer.sample_driver import ensure_sample_driver
 from shared.sample_avatar import ensure_sample_avatars
+from tests.chromium import ARGUMENTS, CHROMIUM
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +48,13 @@ def livekit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKit
         pytest.skip("no LiveKit server: deploy/livekit.sh builds one")
     with LiveKitServer(tmp_path_factory.mktemp("livekit") / "livekit.log") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Chromium without a window, with a camera and a microphone of its own making."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()

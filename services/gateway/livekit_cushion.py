@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.gateway.program import SOUND_RATE
+from shared.voice import stretched
 
 Samples = NDArray[np.int16]
 CUSHION = 0.020  # seconds of sound that wait when a block comes
@@ -89,11 +90,3 @@ def crossed(before: Samples, after: Samples) -> Samples:
     made = after.copy()
     made[:length] = before[:length] * (1 - gain) + after[:length] * gain
     return made
-
-
-def stretched(samples: Samples, length: int) -> Samples:
-    """The same sound in `length` samples; first and last stay, so that neighbours join as before."""
-    if length == len(samples) or len(samples) < 2:
-        return samples
-    at = np.linspace(0, len(samples) - 1, length)
-    return np.interp(at, np.arange(len(samples)), samples).round().astype(np.int16)

@@ -1,43 +1,20 @@
 """The console in a real browser, found by role and label as a person finds it."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chromium import DROP, needs_chromium, until
 from tests.gateway.channel import Studio
 from tests.gateway.test_speech import tone, wav
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-    "--autoplay-policy=no-user-gesture-required",
-]  # fmt: skip
-
-# Drops a file on the page as a person would.
-DROP = """([data, name]) => {
-    const carried = new DataTransfer();
-    carried.items.add(new File([new Uint8Array(data)], name, { type: "audio/wav" }));
-    for (const kind of ["dragenter", "dragover", "drop"])
-        document.body.dispatchEvent(new DragEvent(kind, { dataTransfer: carried, bubbles: true, cancelable: true }));
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture
@@ -67,15 +44,6 @@ def pixels(page: "Page") -> list[int]:
         return [...small.getImageData(0, 0, 48, 64).data].filter((_, i) => i % 4 === 1); }"""
     )
     return found
-
-
-def until(page: "Page", expression: str) -> None:
-    """Playwright's own waiting evaluates strings inside the page, which the page's policy forbids."""
-    for _ in range(300):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never {expression}")
 
 
 @pytest.mark.parametrize("mode", ["ROI", "Full frames"])

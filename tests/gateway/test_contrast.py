@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.chromium import needs_chromium, until
 from tests.gateway.channel import Studio
-from tests.gateway.test_console import CHROMIUM, browser, until
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-__all__ = ["browser"]
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine")
+pytestmark = needs_chromium
 
 # For every visible text and every control's edge: the colours that meet there and their ratio (WCAG 2.2, 1.4.3, 1.4.11).
 # Translucent grounds are laid over what is below; over the program picture over both black and white.

@@ -7,10 +7,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from services.gateway.livekit_cushion import CUSHION, HIGH, Cushion, crossed, ramped, stretched
+from services.gateway.livekit_cushion import CUSHION, HIGH, Cushion, crossed, ramped
 from services.gateway.livekit_media import Media, frame_of
 from services.gateway.program import Picture, Sound
 from shared.clock import tick_pts
+from shared.voice import stretched
 
 RATE = Fraction(25)
 BLOCK = np.full(1920, 1000, np.int16)

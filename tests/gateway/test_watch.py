@@ -13,27 +13,18 @@ import pytest
 from benchmarks.flash import FlashGateway, flash_gateway
 from services.livekit_server import LiveKitServer
 from shared.cache import cache_folder
-from tests.gateway.test_console import ARGUMENTS, CHROMIUM
+from tests.chromium import needs_chromium
 from tests.gateway.test_livekit import SIZE, keys
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine"),
+    needs_chromium,
     pytest.mark.skipif(not [*cache_folder().glob("livekit-client-*.mjs")], reason="deploy/livekit.sh was not run"),
 ]
 SHOWN = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames"
 WATCHING = (Path(__file__).parent / "watching.js").read_text()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
