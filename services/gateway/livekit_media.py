@@ -100,9 +100,11 @@ class Media:
 
 
 def frame_of(i420: NDArray[np.uint8]) -> rtc.VideoFrame:
-    """(H * 3 / 2, W) uint8 as the SDK's frame, without a copy: it takes an address of flat, writable memory."""
+    """(H * 3 / 2, W) uint8, contiguous, as the SDK's frame, without a copy: it takes an address of flat, writable memory,
+    which must outlive the frame."""
     height, width = i420.shape[0] * 2 // 3, i420.shape[1]
-    flat = (ctypes.c_uint8 * i420.size).from_address(np.ascontiguousarray(i420).ctypes.data)
+    assert i420.flags.c_contiguous
+    flat = (ctypes.c_uint8 * i420.size).from_address(i420.ctypes.data)
     return rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, memoryview(flat))
 
 
