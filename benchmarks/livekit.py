@@ -54,7 +54,8 @@ def frame_costs(width: int, height: int) -> dict[str, float]:
         return lambda: source.capture_frame(rtc.VideoFrame(width, height, kind, data))
 
     def converted() -> None:
-        source.capture_frame(frame_of(np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)))
+        made = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
+        source.capture_frame(frame_of(made))
 
     ways: dict[str, Callable[[], None]] = {
         "copy": lambda: np.copyto(target, i420),
