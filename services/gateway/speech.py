@@ -7,7 +7,6 @@ loses nothing else and is heard at once. Lives in the event loop.
 
 import asyncio
 import secrets
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -42,8 +41,8 @@ class Utterance:
     def __init__(self, title: str, changed: Callable[[], None]) -> None:
         self.id = secrets.token_hex(8)
         self.title, self.state, self.complete, self.note = title, "queued", False, ""
-        self.queued_at = time.time()
         self.received = 0  # samples
+        self.buffered = 0  # samples waiting here
         self.first: int | None = None  # pts of its first sample, once that has left
         self.end = 0  # pts after the last sample that has left
         self.fed = now()  # when something last came
@@ -58,11 +57,6 @@ class Utterance:
         return self.state in ("ended", "interrupted")
 
     @property
-    def buffered(self) -> int:
-        """Samples waiting here."""
-        return sum(len(block) for block in self._blocks)
-
-    @property
     def drained(self) -> bool:
         return self.complete and not self._blocks
 
@@ -75,6 +69,7 @@ class Utterance:
             self._blocks.append(samples[at : at + BLOCK])
             self.fed = now()
             self.received += len(self._blocks[-1])
+            self.buffered += len(self._blocks[-1])
             if self.buffered >= BUFFER:
                 self._room.clear()
             self._changed()
@@ -90,6 +85,7 @@ class Utterance:
         if not self._blocks:
             return None
         block = self._blocks.popleft()
+        self.buffered -= len(block)
         if self.state == "queued":
             self._left.append(block)
         if self.buffered < BUFFER:
@@ -101,12 +97,14 @@ class Utterance:
         self._left.clear()
         if self.over:
             self._blocks.clear()
+            self.buffered = 0
             self._room.set()
         self._changed()
 
     def rewind(self) -> None:
         """What has left was emptied on its way before anybody heard it."""
         self._blocks.extendleft(reversed(self._left))
+        self.buffered += sum(len(block) for block in self._left)
         self._left.clear()
         self.first = None
 
