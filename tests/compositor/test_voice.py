@@ -70,3 +70,23 @@ def test_the_voice_is_heard_by_the_delay_later() -> None:
     for number in range(5):
         got = player.block(5 * SECOND + 1920 * (number + 1), 1920, 1.0)
         assert np.array_equal(got[300:], sound[1920 * number : 1920 * (number + 1)][300:])
+
+
+def test_an_interrupted_voice_fades_out_at_once_and_without_a_click() -> None:
+    player = VoicePlayer()
+    player.buffer.write(0, tone(4 * SECOND))
+    blocks = [player.block(SECOND, 1920, 1.0)]
+    blocks.append(player.block(SECOND + 1920, 1920, 1.0))
+    player.switch()
+    player.switch()  # a second one before the next block changes nothing
+    blocks += [player.block(SECOND + 1920 * number, 1920, 1.0) for number in (2, 3)]
+    assert np.abs(np.diff(np.concatenate(blocks[1:]).astype(int))).max() < 1000
+    assert blocks[1].any() and not blocks[2][300:].any() and not blocks[3].any()
+
+
+def test_a_delay_that_is_told_is_taken_at_once_and_measured_from_then_on() -> None:
+    delay = Delay()
+    delay.settle(120_000)
+    assert delay.us == 120_000 and delay.settled
+    delay.measure(400_000)  # one late face moves nothing
+    assert delay.us == 120_000
