@@ -1,5 +1,6 @@
 """The speech queue: what is sent in comes out whole, in order and in time, and stops when it is told to."""
 
+import asyncio
 import io
 import json
 import time
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from services.gateway.journal import Journal
 from services.gateway.pcm import PcmDecoder
+from services.gateway.speech import Speech
 from shared.bus import Reader, endpoint
 from shared.clock import US, now
 from shared.wire import Message
@@ -178,6 +181,28 @@ def test_one_that_is_dropped_takes_nothing_from_the_next(running: Studio, captur
     said = np.concatenate([message.array for message in capture.sounds() if message.epoch == newest])
     assert np.array_equal(said[-len(following) :], following)
     assert running.http.delete(f"/channels/main/speech/{gone}").status_code == 404
+
+
+def test_what_had_left_of_the_next_one_is_said_again_from_its_beginning() -> None:
+    said: list[Samples] = []
+    speech = Speech(Journal(), lambda _, samples: said.append(samples), said.clear, lambda: 0)
+    following = tone(0.6, 700)
+
+    async def scenario() -> None:
+        gone, after = speech.add("gone"), speech.add("next")
+        for utterance, sound in ((gone, tone(0.06)), (after, following)):
+            await utterance.write(sound)
+            utterance.finish()
+        at = now()
+        speech.pump(at)
+        assert after.first is not None and after.state == "queued"  # on its way, and not heard yet
+        assert speech.cancel(gone.id)
+        for step in range(100):
+            speech.pump(at + step * 10_000)
+        assert after.state == "ended"
+
+    asyncio.run(scenario())
+    assert np.array_equal(np.concatenate(said), following)
 
 
 @pytest.mark.parametrize("rate", [16_000, 22_050, 24_000, 44_100, 48_000])
