@@ -38,7 +38,7 @@ bench: .venv/.installed-dev
 # Versions and hashes of everything, from pyproject.toml.
 lock:
 	uv pip compile --universal --python-version 3.11 pyproject.toml -o requirements.lock --no-emit-index-url --generate-hashes --no-header -q
-	uv pip compile --universal --python-version 3.11 pyproject.toml --extra dev -o requirements-dev.lock --no-emit-index-url --generate-hashes --no-header -q
+	uv pip compile --universal --python-version 3.11 pyproject.toml --extra dev --extra s3 --extra flower -o requirements-dev.lock --no-emit-index-url --generate-hashes --no-header -q
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
