@@ -12,6 +12,7 @@ import argparse
 import json
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -73,7 +74,7 @@ def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)
         cv2.fillConvexPoly(mask, hull.astype(np.int32), (255,))
     return Avatar(
         name="sample",
-        folder=Path("."),
+        folder=Path(tempfile.mkdtemp(prefix="studio-bench-")),
         rights="public domain",
         roi=np.ascontiguousarray(roi, np.uint8),
         face=face,

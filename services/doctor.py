@@ -54,7 +54,7 @@ def examine(settings: Settings) -> list[Finding]:
         "GPU": _gpu,
     }
     findings = [Finding(what, *_tried(check, settings)) for what, check in checks.items()]
-    for name, engine in engines().items():
+    for name, engine in engines(settings).items():
         reason = str(engine["unavailable"])
         title = f"{engine['title']}, moved by " + ("a face or a voice" if engine["voice"] else "a face")
         findings.append(Finding(f"engine {name}", "missing" if reason else "ok", reason or title))

@@ -14,3 +14,12 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's content, or a folder's names, are on the disk and would outlive a power cut. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -7,3 +7,11 @@ class StudioError(Exception):
     The command line prints it without a traceback, the HTTP API returns it as ``detail``, and a
     service puts it into its pulse.
     """
+
+
+class OutOfMemoryError(StudioError):
+    """A device has too little memory for what was asked of it; less may still fit."""
+
+
+class NoSpaceError(StudioError):
+    """A disk is full; the same may succeed when there is room again."""

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     fps: float = Field(25.0, ge=1, le=60, description="pictures a second of the program")
     avatar: str = Field("sample", description="avatar to start with")
     engine: str = Field("mesh", description="engine to start with")
+    engines: dict[str, str] = Field(
+        {}, description='further engines by name, each as "module:class" of the engine interface'
+    )
     driver: str = Field(
         "sample",
         description="sample, browser, microphone, speech, camera:N, a video or sound file, or an rtsp/http URL",

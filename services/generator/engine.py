@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from shared.avatar import Avatar
 from shared.face import Face
 
+UNDRAWN: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)  # the pixels of a frame that was not drawn
 RATE = Fraction(25)  # frames a second where nothing else is asked for
 
 
@@ -23,6 +24,10 @@ class EngineSpec:
     roi_size: int  # pixels, square
     frames_per_step: int  # ROI frames that one driving frame may complete
     look_ahead: int  # driving frames held back before the first ROI frame comes out
+    sees: bool  # needs the driver's picture, not only its points
+    # What a frame owes to those before it: nothing, a state that can be brought up to date without drawing (`draws`), or
+    # one that only drawing brings about.
+    carries: Literal["nothing", "motion", "pictures"]
     voice_ahead: int  # microseconds of voice after a frame's own time that the frame needs; 0 where no voice drives
     weights: tuple[str, ...]  # files below pretrained_weights/
     devices: tuple[str, ...]
@@ -72,7 +77,13 @@ class RoiFrame:
 
 
 class Session(Protocol):
-    """An engine opened on one avatar. Not thread-safe."""
+    """An engine opened on one avatar. Not thread-safe.
+
+    draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state goes on as if
+        they had been drawn. What carries pictures draws all the same.
+    """
+
+    draws: bool
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         """ROI frames that this driving frame completes. Without a face the last motion is held."""
@@ -116,7 +127,9 @@ class Engine(Protocol):
         """One sentence saying why this machine cannot run it and what would help, or None."""
         ...
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE) -> Session:
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> Session:
         """Load what depends on the avatar. rate: ROI frames a second for a voice; for motion the driver's own
-        times count. Raises StudioError when a weight file is missing."""
+        times count. small: with as little memory as it can be done, after memory once ran out; the frames may take
+        longer, they do not change. Raises StudioError when a weight file is missing, here and later OutOfMemoryError where
+        the device has too little."""
         ...

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.generator.engine import Driving, EngineSpec, RoiFrame, Session, VoiceBlock
-from services.generator.engines import ENGINES, load
+from services.generator.engines import load, names
 from services.generator.voice import VoiceLine
 from shared.avatar import Avatar, check_name, load_avatar
 from shared.clock import US, now, tick_after, tick_pts
@@ -61,7 +61,7 @@ class Generator:
         self.loop.watch(self._wake.fd, self._on_opened)
         self.loop.every(lambda: self._next_idle, self._idle)
         self.loop.every(lambda: tick_pts(self._voice_tick, settings.rate) - VOICE_LEAD, self._speak)
-        self.loop.meter.facts = {"engines": engines()}
+        self.loop.meter.facts = {"engines": engines(settings)}
 
     def run(self) -> None:
         """Until told to stop."""
@@ -186,7 +186,7 @@ def driving_of(message: Message) -> Driving:
 def open_session(settings: Settings, engine: str, avatar: str) -> Opened:
     """Load an avatar and open an engine on it. Raises StudioError."""
     loaded = load_avatar(settings.home / "avatars" / check_name(avatar))
-    chosen = load(engine)
+    chosen = load(engine, settings.engines)
     if reason := chosen.unavailable():
         raise StudioError(reason)
     session = chosen.open(loaded, settings.rate)
@@ -197,7 +197,7 @@ def open_session(settings: Settings, engine: str, avatar: str) -> Opened:
     return Opened(chosen.spec, loaded, session)
 
 
-def engines() -> dict[str, dict[str, object]]:
+def engines(settings: Settings) -> dict[str, dict[str, object]]:
     """Every engine's title, whether a voice can drive it and, where this machine cannot run it, why."""
     return {
         name: {
@@ -205,5 +205,5 @@ def engines() -> dict[str, dict[str, object]]:
             "voice": "voice" in engine.spec.driven_by,
             "unavailable": engine.unavailable() or "",
         }
-        for name, engine in ((name, load(name)) for name in ENGINES)
+        for name, engine in ((name, load(name, settings.engines)) for name in names(settings.engines))
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.engine import psnr
-from services.generator.engines import ENGINES, load
+from services.generator.engines import ENGINES, load, names
 from shared.errors import StudioError
 from shared.performance import Gesture, shape
 from tests.generator.mesh_material import MS, avatar, difference, driving, picture, session, tracked
@@ -116,6 +116,25 @@ def test_waiting_depends_on_time_alone_and_blinks() -> None:
     two.idle(2000 * MS)
     assert np.array_equal(one.idle(12_345 * MS)[0].pixels, two.idle(12_345 * MS)[0].pixels)
     assert not np.array_equal(one.idle(13_345 * MS)[0].pixels, two.idle(12_345 * MS)[0].pixels)
+
+
+def test_a_session_that_does_not_draw_moves_on_as_if_it_had() -> None:
+    one, two = session(), session()
+    two.draws = False
+    steps = [driving(0, TALKING), driving(40 * MS, Gesture(yaw=-5)), driving(80 * MS, Gesture(mouth=0.4))]
+    drawn, undrawn = ([f for step in steps for f in each.step(step)] + each.idle(120 * MS) for each in (one, two))
+    assert [f.pts for f in drawn] == [f.pts for f in undrawn] and all(f.pixels.size == 0 for f in undrawn)
+    two.draws = True
+    now = driving(160 * MS, Gesture(yaw=9))
+    assert np.array_equal(one.step(now)[0].pixels, two.step(now)[0].pixels)
+
+
+def test_engines_of_ones_own_are_loaded_by_where_they_are() -> None:
+    added = {"mine": "services.generator.engines.mesh.engine:MeshEngine", "gone": "nowhere.at_all:Engine"}
+    assert names(added) == [*names(), "mine", "gone"]
+    assert load("mine", added).spec.title == load("mesh").spec.title
+    with pytest.raises(StudioError, match="cannot be loaded from nowhere"):
+        load("gone", added)
 
 
 def test_a_restored_session_goes_on_as_if_it_had_never_stopped() -> None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.engine import RATE, Driving, EngineSpec, RoiFrame, VoiceBlock
+from services.generator.engine import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
 from services.generator.engines.mesh.easing import Easing
 from services.generator.engines.mesh.motion import REST, Motion
 from services.generator.engines.mesh.speech.speaker import VOICE_AHEAD, Said, Speaker
@@ -19,6 +19,8 @@ SPEC = EngineSpec(
     roi_size=ROI_SIZE,
     frames_per_step=1,
     look_ahead=0,
+    sees=False,
+    carries="motion",
     voice_ahead=VOICE_AHEAD,
     weights=(),
     devices=("cpu",),
@@ -39,7 +41,7 @@ class MeshEngine:
     def unavailable(self) -> str | None:
         return None
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE) -> "MeshSession":
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "MeshSession":
         return MeshSession(avatar, rate)
 
 
@@ -50,6 +52,7 @@ class MeshSession:
     def __init__(self, avatar: Avatar, rate: Fraction = RATE) -> None:
         from services.generator.engines.mesh.picture import Picture
 
+        self.draws = True
         self._picture = Picture(avatar)
         self._easing = Easing()
         self._speaker = Speaker(avatar.face, rate)
@@ -83,9 +86,11 @@ class MeshSession:
 
     def _speak(self, said: list[Said]) -> list[RoiFrame]:
         return [
-            RoiFrame(each.pts, self._picture.render(self._easing.speak(each.pts, each.motion)), each.waiting)
-            for each in said
+            RoiFrame(each.pts, self._pixels(self._easing.speak(each.pts, each.motion)), each.waiting) for each in said
         ]
 
     def _frame(self, pts: int, motion: Motion) -> list[RoiFrame]:
-        return [RoiFrame(pts, self._picture.render(motion))]
+        return [RoiFrame(pts, self._pixels(motion))]
+
+    def _pixels(self, motion: Motion) -> NDArray[np.uint8]:
+        return self._picture.render(motion) if self.draws else UNDRAWN
