@@ -1,5 +1,7 @@
 """From driver pictures to motion: track, smooth, and know the neutral. The same for live and for render."""
 
+from collections.abc import Iterable, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,7 @@ from shared.face import Face
 from shared.face_tracker import FaceTracker
 from shared.neutral import Neutral
 from shared.smoothing import FaceSmoother
+from shared.state import packed, unpacked
 
 
 class FaceFollower:
@@ -38,3 +41,19 @@ class FaceFollower:
             self._retake = False
             self._neutral.retake(face)
         return face, self._neutral.see(face, pts)
+
+    def join(self, before: Iterable[NDArray[np.uint8]]) -> None:
+        """A segment begins: the tracker, whose memory cannot be kept, starts anew and is shown the few pictures before.
+        Whoever begins here finds what those find who come along from earlier."""
+        self._tracker.restart()
+        for rgb in before:
+            self._tracker.track(rgb)
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """What is carried from picture to picture, as plain arrays; the tracker's own memory is not (see `join`)."""
+        return packed("smoother", self._smoother.save()) | packed("neutral", self._neutral.save())
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on where `save` left off."""
+        self._smoother.restore(unpacked("smoother", state))
+        self._neutral.restore(unpacked("neutral", state))

@@ -117,6 +117,11 @@ class FaceTracker:
         )
         return best
 
+    def restart(self) -> None:
+        """Forget the video: the next picture is looked at as if it were the first."""
+        self._mesh.reset()
+        self._last, self._region, self._until_survey = None, None, 0
+
     def close(self) -> None:
         self._mesh.close()
         if self._survey is not None:

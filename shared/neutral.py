@@ -1,5 +1,10 @@
 """The driver's neutral: the face at rest that all motion is measured from."""
 
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
 from shared.clock import US
 from shared.face import Face
 
@@ -51,3 +56,17 @@ class Neutral:
         elif score < self._score and pts - self._since < SETTLE:
             self.face, self._score = face, score
         return self.face
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """What it carries, as plain arrays."""
+        if self.face is None:
+            return {}
+        times = np.array([self._since, self._seen], np.int64)
+        return {"points": self.face.points.copy(), "score": np.array(self._score), "times": times}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on where `save` left off."""
+        self.reset()
+        if "points" in state:
+            self.face, self._score = Face(np.asarray(state["points"], np.float32)), float(state["score"])
+            self._since, self._seen = (int(value) for value in state["times"])

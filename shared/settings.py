@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     record: Path | None = Field(None, description="record the program into this MP4 from the start")
     record_split_minutes: float = Field(0, ge=0, le=1440, description="begin a new part after this long; 0 is never")
     record_split_megabytes: int = Field(0, ge=0, description="begin a new part beyond this size; 0 is never")
+    jobs: str = Field(
+        "",
+        description="where jobs are kept: a folder or an fsspec URL such as s3://bucket/jobs; <home>/jobs when empty",
+    )
     rtmp_url: SecretStr | None = Field(
         None, description="push the program to this rtmp:// or rtmps:// address, stream key included, from the start"
     )
@@ -149,6 +153,11 @@ class Settings(BaseSettings):
             if abs(self.fps - float(exact)) < 0.005:
                 return exact
         return Fraction(self.fps).limit_denominator(1001)
+
+    @property
+    def jobs_url(self) -> str:
+        """The store of jobs."""
+        return self.jobs or str(self.home / "jobs")
 
     @property
     def run_dir(self) -> Path:

@@ -1,5 +1,7 @@
 """Smoothing of tracked points that is still at rest and does not lag in motion."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,6 +50,19 @@ class OneEuro:
         self._pts = pts
         return self._value.copy()
 
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """What it carries, as plain arrays."""
+        if self._value is None or self._speed is None:
+            return {}
+        return {"value": self._value.copy(), "speed": self._speed.copy(), "pts": np.array(self._pts, np.int64)}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on where `save` left off."""
+        self.reset()
+        if "value" in state:
+            self._value, self._speed = np.asarray(state["value"], np.float32), np.asarray(state["speed"], np.float32)
+            self._pts = int(state["pts"])
+
 
 class FaceSmoother:
     """One-Euro on all points of a face, in units of the eye distance so that size does not matter."""
@@ -70,6 +85,15 @@ class FaceSmoother:
         if self._unit == 0.0:
             self._unit = max(face.eye_distance, 1.0)
         return Face(self._filter.step(face.points / np.float32(self._unit), pts) * np.float32(self._unit))
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """What it carries, as plain arrays."""
+        return {**self._filter.save(), "unit": np.array(self._unit)}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on where `save` left off."""
+        self._filter.restore(state)
+        self._unit = float(state["unit"])
 
 
 def _alpha(cutoff: float | NDArray[np.float32], dt: float) -> NDArray[np.float32]:

@@ -1,0 +1,1 @@
+"""Jobs: offline renders, on disk for everybody who works on them."""

@@ -1,0 +1,95 @@
+"""A job as it was handed in: written once, before anything is queued, and never changed."""
+
+from fractions import Fraction
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import StudioError
+from shared.jobs.store import Store
+
+SCHEMA = 1
+SEGMENT_SECONDS = 10
+Priority = Literal["high", "normal", "low"]
+Driven = Literal["motion", "voice"]
+
+
+class Span(NamedTuple):
+    """A segment's ticks, from `start` up to but not including `stop`."""
+
+    start: int
+    stop: int
+
+
+class Plan(BaseModel):
+    """How a job is cut.
+
+    rate: pictures a second, "25" or "30000/1001". ticks: pictures of the whole; for a voice as its file says, the last
+    segment has what there really is. segment: ticks in each but the last. chained: each segment needs the one before it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    driven: Driven
+    rate: str
+    ticks: int
+    segment: int
+    chained: bool
+
+    @property
+    def fps(self) -> Fraction:
+        """Pictures a second."""
+        return Fraction(self.rate)
+
+    @property
+    def segments(self) -> int:
+        """How many segments there are, at least one."""
+        return max(1, -(-self.ticks // self.segment))
+
+    def span(self, index: int) -> Span:
+        """The ticks of segment `index`."""
+        return Span(index * self.segment, min((index + 1) * self.segment, self.ticks))
+
+
+class Manifest(BaseModel):
+    """What a job is: who, moved by what, by which engine, into which file.
+
+    avatar_files, driver_file: names in the store. driver: the file's name as its sender called it. out: a path on the
+    machine that handed it in, "" where the result stays in the store. output: `shared.output.Output` as a dict.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA
+    id: str
+    key: str
+    created: str
+    priority: Priority
+    avatar: str
+    avatar_files: str
+    engine: str
+    driver: str
+    driver_file: str
+    driver_sha256: str
+    heard: bool
+    out: str
+    output: dict[str, Any]
+    idle_after: float
+    plan: Plan
+    versions: dict[str, str]
+
+
+def folder(job: str) -> str:
+    """A job's folder in the store."""
+    return f"jobs/{job}"
+
+
+def read_manifest(store: Store, job: str) -> Manifest:
+    """Raises StudioError where there is no such job, or one that this version does not read."""
+    raw = store.read(f"{folder(job)}/job.json")
+    if raw is None:
+        raise StudioError(f"There is no job '{job[:60]}'; `studio jobs list` shows what there is.")
+    try:
+        return Manifest.model_validate_json(raw)
+    except ValidationError:
+        raise StudioError(f"Job '{job[:60]}' was made by another version of the studio; submit it again.") from None

@@ -1,0 +1,259 @@
+"""How a job stands: read from its folder, and what an operator may wish of it."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from shared.errors import StudioError
+from shared.jobs import units
+from shared.jobs.manifest import Manifest, folder, read_manifest
+from shared.jobs.store import Store
+from shared.jobs.units import ASSEMBLE, Unit
+
+State = Literal["queued", "rendering", "assembling", "done", "paused", "cancelled", "parked"]
+Wanted = Literal["run", "paused", "cancelled"]
+OPEN: tuple[State, ...] = ("queued", "rendering", "assembling", "paused", "parked")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment of a job. state: waiting, following, rendering, done or parked. attempts: how often it was begun to be
+    rendered. done: of its ticks. reason: why the last attempt failed, "" where none did."""
+
+    number: int
+    state: Literal["waiting", "following", "rendering", "done", "parked"]
+    attempts: int
+    ticks: int
+    done: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a job stands. reason: what it waits for or why it is parked. kind: failed, memory or no_space where it is
+    parked. fps: pictures a second of all workers at it now. eta: seconds, None where nobody can say."""
+
+    id: str
+    state: State
+    reason: str
+    kind: str
+    avatar: str
+    engine: str
+    driver: str
+    priority: str
+    created: str
+    ticks: int
+    done: int
+    fps: float
+    eta: float | None
+    segments: tuple[Segment, ...]
+    preview: bool
+    result: str
+    bytes: int
+
+    @property
+    def percent(self) -> float:
+        """0 to 100; 100 only when it is done."""
+        return 100.0 if self.state == "done" else min(99.9, 100.0 * self.done / max(1, self.ticks))
+
+
+def jobs(store: Store) -> list[str]:
+    """Every job's id, oldest first."""
+    return store.list("jobs")
+
+
+def wanted(store: Store, job: str) -> Wanted:
+    """What the operator wishes of a job."""
+    value = _json(store, f"{folder(job)}/wish.json").get("wanted", "run")
+    return cast(Wanted, value) if value in ("run", "paused", "cancelled") else "run"
+
+
+def wish(store: Store, job: str, want: Wanted) -> None:
+    """Say what is wished of a job. Raises StudioError for one that has ended, or does not exist."""
+    read_manifest(store, job)
+    if result(store, job):
+        raise StudioError(f"Job {job} is done already.")
+    if wanted(store, job) == "cancelled" and want != "cancelled":
+        raise StudioError(f"Job {job} is cancelled; submit it again.")
+    store.write(f"{folder(job)}/wish.json", json.dumps({"wanted": want}).encode())
+
+
+def retry(store: Store, job: str) -> None:
+    """Try again the segments that were parked, and those alone. Raises StudioError where there is nothing to try."""
+    manifest = read_manifest(store, job)
+    if result(store, job):
+        raise StudioError(f"Job {job} is done already.")
+    if wanted(store, job) == "cancelled":
+        raise StudioError(f"Job {job} is cancelled; submit it again.")
+    stuck = [unit for unit in units.units(manifest.plan) if _stuck(units.look(store, job, unit))]
+    if not stuck and parked(store, job) is None:
+        raise StudioError(f"Nothing of job {job} has failed.")
+    for unit in stuck:
+        units.forget_failures(store, job, unit)
+    unpark(store, job)
+
+
+def remove(store: Store, job: str) -> None:
+    """Delete a job with all it made. Raises StudioError for one that is still at work."""
+    read_manifest(store, job)
+    if not result(store, job) and wanted(store, job) != "cancelled":
+        raise StudioError(f"Job {job} is not finished; cancel it first.")
+    # The manifest goes first: what is left of a removal that was cut short is not a job any more.
+    store.remove(f"{folder(job)}/job.json")
+    store.remove(folder(job))
+
+
+def park(store: Store, job: str, reason: str, kind: str) -> None:
+    """The whole job waits."""
+    store.write(f"{folder(job)}/parked.json", json.dumps({"reason": reason, "kind": kind}).encode())
+
+
+def unpark(store: Store, job: str) -> None:
+    """The job goes on."""
+    store.remove(f"{folder(job)}/parked.json")
+
+
+def parked(store: Store, job: str) -> tuple[str, str] | None:
+    """Reason and kind, None where the job does not wait."""
+    facts = _json(store, f"{folder(job)}/parked.json")
+    return (str(facts.get("reason", "")), str(facts.get("kind", ""))) if facts else None
+
+
+def result(store: Store, job: str) -> dict[str, Any]:
+    """The sidecar of a finished job, empty before."""
+    return _json(store, f"{folder(job)}/result.json")
+
+
+def status(store: Store, job: str) -> Status:
+    """How a job stands. Raises StudioError where there is none."""
+    manifest = read_manifest(store, job)
+    finished = result(store, job)
+    if finished:
+        return _made(manifest, "done", (), done=int(finished["ticks"]), finished=finished, preview=True)
+    want, waits = wanted(store, job), parked(store, job)
+    segments, fps, kind = _segments(store, manifest)
+    done = sum(segment.done for segment in segments)
+    preview = "preview.jpg" in store.list(folder(job))
+    stuck = next((segment for segment in segments if segment.state == "parked"), None)
+    last = units.look(store, job, Unit(ASSEMBLE))
+    state: State = "queued"
+    reason = ""
+    if want != "run":
+        state = want
+    elif waits:
+        state, (reason, kind) = "parked", waits
+    elif last.parked:
+        state, reason = "parked", _reason(store, job, Unit(ASSEMBLE))
+        kind = "failed"
+    elif stuck and not fps:
+        state, reason = "parked", f"Segment {stuck.number + 1}: {stuck.reason}"
+    elif last.open:
+        state = "assembling"
+    elif done or fps or any(segment.state != "waiting" for segment in segments):
+        state = "rendering"
+    rate = fps if state == "rendering" else 0.0
+    return _made(
+        manifest,
+        state,
+        segments,
+        done=done,
+        fps=rate,
+        reason=reason,
+        kind=kind if state == "parked" else "",
+        preview=preview,
+    )
+
+
+def _made(
+    manifest: Manifest,
+    state: State,
+    segments: tuple[Segment, ...],
+    *,
+    done: int,
+    fps: float = 0.0,
+    reason: str = "",
+    kind: str = "",
+    preview: bool = False,
+    finished: dict[str, Any] | None = None,
+) -> Status:
+    return Status(
+        id=manifest.id,
+        state=state,
+        reason=reason,
+        kind=kind,
+        avatar=manifest.avatar,
+        engine=manifest.engine,
+        driver=manifest.driver,
+        priority=manifest.priority,
+        created=manifest.created,
+        ticks=max(manifest.plan.ticks, done),
+        done=done,
+        fps=fps,
+        eta=max(0.0, manifest.plan.ticks - done) / fps if fps else None,
+        segments=segments,
+        preview=preview,
+        result=str(finished["file"]) if finished else "",
+        bytes=int(finished["bytes"]) if finished else 0,
+    )
+
+
+def _segments(store: Store, manifest: Manifest) -> tuple[tuple[Segment, ...], float, str]:
+    """The segments, the pictures a second of those at work, the kind of the first that is parked."""
+    found, rate, kind = [], 0.0, ""
+    there = set(store.list(f"{folder(manifest.id)}/units"))
+    for index in range(manifest.plan.segments):
+        render, follow = Unit("render", index), Unit("follow", index)
+        segment, fps, why = _segment(store, manifest, render, follow, there)
+        found.append(segment)
+        rate += fps
+        kind = kind or why
+    return tuple(found), rate, kind
+
+
+def _segment(
+    store: Store, manifest: Manifest, render: Unit, follow: Unit, there: set[str]
+) -> tuple[Segment, float, str]:
+    start, stop = manifest.plan.span(render.index)
+    job, ticks = manifest.id, stop - start
+    if follow.name not in there:
+        return Segment(render.index, "waiting", 0, ticks, 0, ""), 0.0, ""
+    state = units.look(store, job, render) if render.name in there else units.UnitState(0, False, 0, 0, False, False)
+    if state.done:
+        return Segment(render.index, "done", state.claim, ticks, ticks, ""), 0.0, ""
+    before = units.look(store, job, follow)
+    for unit, each in ((render, state), (follow, before)):
+        if each.parked:
+            why = units.failures(store, job, unit)
+            reason = _reason(store, job, unit)
+            return (
+                Segment(render.index, "parked", each.claim, ticks, 0, reason),
+                0.0,
+                str(why[-1].get("kind", "failed") if why else "failed"),
+            )
+    reason = _reason(store, job, render) if state.failures else ""
+    if state.open:
+        facts = units.read_beat(store, job, render, state.claim)
+        done, fps = min(ticks, int(facts.get("done", 0))), float(facts.get("fps", 0.0))
+        return Segment(render.index, "rendering", state.claim, ticks, done, reason), fps, ""
+    word: Literal["following", "waiting"] = "following" if before.open and not before.done else "waiting"
+    return Segment(render.index, word, state.claim, ticks, 0, reason), 0.0, ""
+
+
+def _stuck(state: units.UnitState) -> bool:
+    return state.parked and not state.done
+
+
+def _reason(store: Store, job: str, unit: Unit) -> str:
+    failed = units.failures(store, job, unit)
+    if failed:
+        return str(failed[-1].get("reason", ""))
+    return "The worker died each time it was at this; its log may say why."
+
+
+def _json(store: Store, name: str) -> dict[str, Any]:
+    raw = store.read(name)
+    try:
+        value = json.loads(raw) if raw else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

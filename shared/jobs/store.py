@@ -1,0 +1,292 @@
+"""Where jobs are kept: a folder of this machine, of the network, or of an object store.
+
+Everything that several machines agree on rests on two things a store can do: `write`, which is whole or not at all, and
+`create`, of which exactly one of several at once succeeds. No clock is involved.
+"""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol, cast
+
+from shared.cache import cache_folder
+from shared.disk import flush
+from shared.errors import NoSpaceError, StudioError
+
+
+class Store(Protocol):
+    """Named files below one place. A name is relative, with forward slashes. All raise StudioError when the store
+    cannot be reached or written, NoSpaceError when it is full."""
+
+    url: str
+
+    def read(self, name: str) -> bytes | None:
+        """A file's content, None where there is no such file."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Make or replace a file: a reader sees the old content or the new one."""
+        ...
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Make a file that must not be there yet; False where it is. Of several who try at once, one succeeds."""
+        ...
+
+    def put(self, source: Path, name: str) -> None:
+        """Make or replace a file with the content of a local one."""
+        ...
+
+    def take(self, source: Path, name: str) -> None:
+        """As `put`, and the local file is gone afterwards."""
+        ...
+
+    def scratch(self, name: str) -> Path:
+        """A local name to make a file under that will be taken as `name`; hidden, and on the store's own disk where that
+        is local."""
+        ...
+
+    def fetch(self, name: str) -> Path:
+        """A local file with this content, to read from; it is the store's own where that is local. Names that are fetched
+        must not change their content. Raises StudioError where there is no such file."""
+        ...
+
+    def list(self, folder: str) -> list[str]:
+        """The names of the files and folders in a folder, sorted; empty where there is no such folder."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Delete a file, or a folder with all that is in it; nothing where it is not there."""
+        ...
+
+    def room(self) -> int | None:
+        """Free bytes, None where a store does not say."""
+        ...
+
+
+def open_store(url: str) -> Store:
+    """The store at a path or an fsspec URL (s3://bucket/folder, ...). Raises StudioError."""
+    if "://" not in url or url.startswith("file://"):
+        return LocalStore(Path(url.removeprefix("file://")).expanduser().absolute())
+    return RemoteStore(url)
+
+
+class LocalStore:
+    """A folder, of this machine or mounted from another."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.url = root, str(root)
+
+    def read(self, name: str) -> bytes | None:
+        with self._mended(name):
+            try:
+                return self._path(name).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def write(self, name: str, content: bytes) -> None:
+        with self._finished(name) as part:
+            part.write_bytes(content)
+            flush(part)
+            os.replace(part, self._path(name))
+
+    def create(self, name: str, content: bytes) -> bool:
+        path = self._path(name)
+        if path.exists():
+            return False
+        with self._finished(name) as part:
+            part.write_bytes(content)
+            flush(part)
+            try:
+                os.link(part, path)  # the one way that is exclusive and never shows a half-written file, on NFS too
+            except FileExistsError:
+                return False
+        return True
+
+    def put(self, source: Path, name: str) -> None:
+        with self._finished(name) as part:
+            shutil.copyfile(source, part)
+            flush(part)
+            os.replace(part, self._path(name))
+
+    def take(self, source: Path, name: str) -> None:
+        with self._mended(name):
+            path = self._path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if source.stat().st_dev == path.parent.stat().st_dev:
+                flush(source)
+                os.replace(source, path)
+                flush(path.parent)
+                return
+        self.put(source, name)
+        source.unlink()
+
+    def scratch(self, name: str) -> Path:
+        path = self._path(name)
+        with self._mended(name):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        return path.with_name(f".part-{path.name}")
+
+    def fetch(self, name: str) -> Path:
+        path = self._path(name)
+        if not path.exists():
+            raise StudioError(f"{path} is missing; submit the job again.")
+        return path
+
+    def list(self, folder: str) -> list[str]:
+        with self._mended(folder):
+            try:
+                return sorted(name for name in os.listdir(self._path(folder)) if not name.startswith("."))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
+    def remove(self, name: str) -> None:
+        path = self._path(name)
+        with self._mended(name):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def room(self) -> int | None:
+        with self._mended(""):
+            self.root.mkdir(parents=True, exist_ok=True)
+            return shutil.disk_usage(self.root).free
+
+    @contextmanager
+    def _finished(self, name: str) -> Iterator[Path]:
+        """A name to write under, beside the target and gone afterwards; the folder is there and on disk."""
+        path = self._path(name)
+        part: Path | None = None
+        try:
+            with self._mended(name):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                descriptor, given = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+                os.close(descriptor)
+                part = Path(given)
+                yield part
+                flush(path.parent)
+        finally:
+            if part is not None:
+                part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _mended(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise _sentence(f"{self.root / name}", error) from None
+
+    def _path(self, name: str) -> Path:
+        return self.root / _checked(name)
+
+
+class RemoteStore:
+    """A folder behind fsspec. `create` needs a store that can write on condition that nothing is there (for S3: PUT with
+    If-None-Match); `check` in the worker proves it before anything is claimed."""
+
+    def __init__(self, url: str) -> None:
+        import fsspec
+
+        try:
+            filesystem, root = fsspec.url_to_fs(url)
+        except (ImportError, ValueError, OSError) as error:
+            raise StudioError(f"The jobs cannot be kept at {url} ({error}).") from None
+        self.url, self._root, self._fs = url, str(root).rstrip("/"), cast(Any, filesystem)
+
+    def read(self, name: str) -> bytes | None:
+        with self._mended(name):
+            try:
+                return bytes(self._fs.cat_file(self._path(name)))
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, content: bytes) -> None:
+        with self._mended(name):
+            self._fs.pipe_file(self._path(name), content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        with self._mended(name):
+            try:
+                self._fs.pipe_file(self._path(name), content, mode="create")
+            except FileExistsError:
+                return False
+            return True
+
+    def put(self, source: Path, name: str) -> None:
+        with self._mended(name):
+            self._fs.put_file(str(source), self._path(name))
+
+    def take(self, source: Path, name: str) -> None:
+        self.put(source, name)
+        source.unlink()
+
+    def scratch(self, name: str) -> Path:
+        path = cache_folder() / "scratch" / f"{os.getpid()}" / PurePosixPath(_checked(name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def fetch(self, name: str) -> Path:
+        kept = cache_folder() / "fetched" / PurePosixPath(_checked(name))
+        if kept.exists():
+            return kept
+        with self._mended(name):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".fetch-", dir=kept.parent) as folder:
+                part = Path(folder) / "part"
+                try:
+                    self._fs.get_file(self._path(name), str(part))
+                except FileNotFoundError:
+                    raise StudioError(f"{self.url}/{name} is missing; submit the job again.") from None
+                os.replace(part, kept)
+        return kept
+
+    def list(self, folder: str) -> list[str]:
+        with self._mended(folder):
+            try:
+                self._fs.invalidate_cache()
+                found = self._fs.ls(self._path(folder), detail=False)
+            except FileNotFoundError:
+                return []
+        return sorted(name for name in (str(each).rstrip("/").rsplit("/", 1)[-1] for each in found) if name)
+
+    def remove(self, name: str) -> None:
+        with self._mended(name):
+            try:
+                self._fs.rm(self._path(name), recursive=True)
+            except FileNotFoundError:
+                pass
+
+    def room(self) -> int | None:
+        return None
+
+    @contextmanager
+    def _mended(self, name: str) -> Iterator[None]:
+        _checked(name)
+        try:
+            yield
+        except StudioError:
+            raise
+        except Exception as error:  # every filesystem behind fsspec has errors of its own
+            raise _sentence(f"{self.url}/{name}", error) from None
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{_checked(name)}"
+
+
+def _checked(name: str) -> str:
+    """The name itself. Raises ValueError for one that leads elsewhere: no name in here comes from outside unchecked."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError(f"'{name}' is not a name in a store")
+    return name
+
+
+def _sentence(where: str, error: Exception) -> StudioError:
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError(f"There is no space left for {where}; free some and the job goes on.")
+    reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or type(error).__name__
+    return StudioError(f"{where} cannot be reached ({reason}); check the jobs folder.")

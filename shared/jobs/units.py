@@ -1,0 +1,206 @@
+"""Units of work, and who may do them: claims that outlive clocks, Redis and frozen workers.
+
+A claim is a numbered file made by exclusive creation; its number is the fencing token. Its holder rewrites it with a rising
+beat. Whoever sees the same beat for LEASE_S of their own monotonic clock may say that it has expired, and then the next
+number can be claimed. A unit is done when `done.json` has been created, once and by one.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import StudioError
+from shared.jobs.manifest import Manifest, Plan, folder
+from shared.jobs.store import Store
+
+BEAT_S = 2.0
+LEASE_S = 15.0  # a worker that does not beat for this long is taken for dead
+ATTEMPTS = 3  # failures until a unit is left alone
+DEATHS = 6  # claims whose worker died silently, until a unit is left alone
+ASSEMBLE = "assemble"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A piece of a job. kind: follow (what moves the face, and the engine's state), render (pictures), assemble."""
+
+    kind: str
+    index: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its folder's name."""
+        return self.kind if self.kind == ASSEMBLE else f"{self.kind}-{self.index:05d}"
+
+    @classmethod
+    def named(cls, name: str) -> "Unit":
+        """The unit of this name. Raises ValueError."""
+        if name == ASSEMBLE:
+            return cls(ASSEMBLE)
+        kind, _, index = name.partition("-")
+        if kind not in ("follow", "render"):
+            raise ValueError(f"'{name}' is not a unit")
+        return cls(kind, int(index))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to do a unit. number: the fencing token, higher than that of every earlier claim."""
+
+    job: str
+    unit: Unit
+    number: int
+
+    def file(self, suffix: str) -> str:
+        """A name in the store that no other claim uses."""
+        return f"{_place(self.job, self.unit)}/{self.number:04d}{suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """What a unit's folder says. claim: the highest number, 0 before the first. open: that claim's holder may still be at
+    it. failures: attempts that ended with a reason. deaths: claims that ended without one. parked: not to be tried again
+    before somebody says so."""
+
+    claim: int
+    open: bool
+    failures: int
+    deaths: int
+    parked: bool
+    done: bool
+
+
+def _place(job: str, unit: Unit) -> str:
+    return f"{folder(job)}/units/{unit.name}"
+
+
+def look(store: Store, job: str, unit: Unit) -> UnitState:
+    """A unit's state, by one listing."""
+    names = store.list(_place(job, unit))
+    of: dict[str, set[int]] = {"claim": set(), "failed": set(), "returned": set()}
+    for name in names:
+        kind, _, rest = name.partition("-")
+        if kind in of and rest.endswith(".json"):
+            of[kind].add(int(rest.removesuffix(".json")))
+    highest = max(of["claim"], default=0)
+    ended = of["failed"] | of["returned"]
+    failed, deaths = len(of["failed"]), len(of["claim"] - ended - {highest})
+    return UnitState(
+        claim=highest,
+        open=highest > 0 and highest not in ended,
+        failures=failed,
+        deaths=deaths,
+        parked="parked.json" in names or failed >= ATTEMPTS or deaths >= DEATHS,
+        done="done.json" in names,
+    )
+
+
+def claim(store: Store, job: str, unit: Unit, seen: UnitState, worker: str) -> Claim | None:
+    """Take a unit that nobody is at, or whose holder has expired. None where somebody else was faster."""
+    number = seen.claim + 1
+    made = store.create(f"{_place(job, unit)}/claim-{number:04d}.json", _beat(0, worker, {}))
+    return Claim(job, unit, number) if made else None
+
+
+def beat(store: Store, held: Claim, number: int, worker: str, facts: dict[str, Any]) -> bool:
+    """Say that the holder lives, with what it has to tell; False where the claim is another's by now."""
+    if not holds(store, held):
+        return False
+    store.write(f"{_place(held.job, held.unit)}/claim-{held.number:04d}.json", _beat(number, worker, facts))
+    return True
+
+
+def holds(store: Store, held: Claim) -> bool:
+    """Whether this is still the highest claim and the job is there."""
+    return look(store, held.job, held.unit).claim == held.number
+
+
+def read_beat(store: Store, job: str, unit: Unit, number: int) -> dict[str, Any]:
+    """What a claim's holder said last: beat, worker, and the facts it told; empty where it is gone."""
+    return _read(store, f"{_place(job, unit)}/claim-{number:04d}.json")
+
+
+def give_back(store: Store, held: Claim) -> None:
+    """The unit is free again, nobody's fault."""
+    store.create(f"{_place(held.job, held.unit)}/returned-{held.number:04d}.json", b"{}")
+
+
+def fail(store: Store, held: Claim, reason: str, kind: str) -> None:
+    """The attempt ended with a reason. kind: failed, or memory; that is tried once more, with less."""
+    earlier = failures(store, held.job, held.unit)
+    content = json.dumps({"reason": reason, "kind": kind}).encode()
+    place = _place(held.job, held.unit)
+    store.create(f"{place}/failed-{held.number:04d}.json", content)
+    if kind == "memory" and any(each.get("kind") == "memory" for each in earlier):
+        store.create(f"{place}/parked.json", content)
+
+
+def failures(store: Store, job: str, unit: Unit) -> list[dict[str, Any]]:
+    """Reason and kind of each failed attempt, oldest first."""
+    place = _place(job, unit)
+    return [_read(store, f"{place}/{name}") for name in store.list(place) if name.startswith("failed-")]
+
+
+def publish(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
+    """Record the unit as done by this claim; False where the claim is another's by now, or another was first. What was
+    made lies under names of this claim alone, so a late one overwrites nothing."""
+    if not holds(store, held):
+        return False
+    content = json.dumps({"claim": held.number, **facts}).encode()
+    return store.create(f"{_place(held.job, held.unit)}/done.json", content)
+
+
+def done(store: Store, job: str, unit: Unit) -> dict[str, Any]:
+    """What was recorded when the unit was done: `claim` and its facts. Raises StudioError where it is not done."""
+    facts = _read(store, f"{_place(job, unit)}/done.json")
+    if not facts:
+        raise StudioError(f"{unit.name} of job {job} is not done yet.")
+    return facts
+
+
+def made(store: Store, job: str, unit: Unit, suffix: str) -> str:
+    """The name in the store of what a unit that is done has made."""
+    return Claim(job, unit, int(done(store, job, unit)["claim"])).file(suffix)
+
+
+def forget_failures(store: Store, job: str, unit: Unit) -> None:
+    """Try again what was tried too often; what is done stays done."""
+    state = look(store, job, unit)
+    if state.done or not state.parked:
+        return
+    place = _place(job, unit)
+    # The claims stay: their numbers must not be given out twice. An open one among the dead is ended as handed back.
+    for number in range(1, state.claim + 1):
+        store.create(f"{place}/returned-{number:04d}.json", b"{}")
+    for name in store.list(place):
+        if name.startswith(("failed-", "parked")):
+            store.remove(f"{place}/{name}")
+
+
+def units(plan: Plan) -> list[Unit]:
+    """Every unit of a job, in the order they are best done."""
+    pairs = [Unit(kind, index) for index in range(plan.segments) for kind in ("follow", "render")]
+    return [*pairs, Unit(ASSEMBLE)]
+
+
+def needs(unit: Unit, manifest: Manifest) -> list[Unit]:
+    """What must be done before a unit can be."""
+    if unit.kind == ASSEMBLE:
+        return [Unit("render", index) for index in range(manifest.plan.segments)]
+    before = [Unit(unit.kind, unit.index - 1)] if unit.index else []
+    if unit.kind == "follow":
+        return before
+    return [Unit("follow", unit.index), *(before if manifest.plan.chained else [])]
+
+
+def _beat(number: int, worker: str, facts: dict[str, Any]) -> bytes:
+    return json.dumps({"beat": number, "worker": worker, **facts}).encode()
+
+
+def _read(store: Store, name: str) -> dict[str, Any]:
+    raw = store.read(name)
+    try:
+        value = json.loads(raw) if raw else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

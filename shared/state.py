@@ -1,0 +1,32 @@
+"""State that one process leaves for another: plain arrays by name, several parts in one map, a map in one file."""
+
+from collections.abc import Mapping
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+State = Mapping[str, NDArray[np.generic]]
+
+
+def packed(part: str, state: State) -> dict[str, NDArray[np.generic]]:
+    """A part's arrays under names that say whose they are."""
+    return {f"{part}.{name}": value for name, value in state.items()}
+
+
+def unpacked(part: str, state: State) -> dict[str, NDArray[np.generic]]:
+    """The arrays of one part."""
+    return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
+
+
+def to_bytes(state: State) -> bytes:
+    """One NPZ file."""
+    file = BytesIO()
+    np.savez(file, **dict(state))
+    return file.getvalue()
+
+
+def from_bytes(raw: bytes) -> dict[str, NDArray[np.generic]]:
+    """What `to_bytes` made. Raises ValueError for anything else; nothing in it is executed."""
+    with np.load(BytesIO(raw), allow_pickle=False) as data:
+        return {name: data[name] for name in data.files}
