@@ -10,6 +10,7 @@ from pathlib import Path
 
 import structlog
 
+from services.owned import ends_with_us
 from shared.cache import cache_folder
 from shared.errors import StudioError
 
@@ -50,7 +51,7 @@ class LiveKitServer:
         # The keys go by the environment: a command line is everybody's to read.
         with self._log_file.open("ab") as file:
             self.process = subprocess.Popen(
-                [*_ends_with_us(), str(self._program), "--bind", "127.0.0.1", "--node-ip", "127.0.0.1"],
+                [*ends_with_us(), str(self._program), "--bind", "127.0.0.1", "--node-ip", "127.0.0.1"],
                 env={"PATH": os.environ.get("PATH", ""), "LIVEKIT_CONFIG": self._config()},
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
@@ -102,9 +103,3 @@ def free_ports() -> tuple[int, int, int]:
     for each in sockets:
         each.close()
     return ports[0], ports[1], ports[2]
-
-
-def _ends_with_us() -> list[str]:
-    """A prefix that ends the server when the studio is killed; where there is none it is ended only in order."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []

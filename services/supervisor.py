@@ -173,7 +173,7 @@ def _prefer(pid: int) -> None:
 
 
 def _without_studio(environment: Any) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if not key.startswith((PREFIX, "LIVEKIT_"))}
+    return {key: value for key, value in environment.items() if not key.startswith((PREFIX, "LIVEKIT_", "REDIS_"))}
 
 
 def listen(host: str, port: int, *, asked: bool) -> socket.socket:

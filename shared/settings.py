@@ -23,12 +23,12 @@ PREFIX = "STUDIO_"
 TOML = "studio.toml"
 
 
-# What LiveKit's own tools read; the STUDIO_ variables go before.
-LIVEKIT_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+# What LiveKit's own tools read, and what Redis is called everywhere; the STUDIO_ variables go before.
+PLAIN_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "REDIS_URL")
 
 
-def _plain_livekit() -> dict[str, Any]:
-    return {name.lower(): os.environ[name] for name in LIVEKIT_VARIABLES if os.environ.get(name)}
+def _plain() -> dict[str, Any]:
+    return {name.lower(): os.environ[name] for name in PLAIN_VARIABLES if os.environ.get(name)}
 
 
 def _default_run_root() -> Path:
@@ -73,6 +73,10 @@ class Settings(BaseSettings):
         "",
         description="where jobs are kept: a folder or an fsspec URL such as s3://bucket/jobs; <home>/jobs when empty",
     )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis that wakes the workers, redis:// or rediss://; the studio's own when unset; also REDIS_URL",
+    )
     rtmp_url: SecretStr | None = Field(
         None, description="push the program to this rtmp:// or rtmps:// address, stream key included, from the start"
     )
@@ -114,6 +118,14 @@ class Settings(BaseSettings):
             raise ValueError("it must be an address like rtmp://host/app/key")
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and (parts.scheme not in ("redis", "rediss") or not parts.hostname):
+            raise ValueError("it must be an address like redis://:password@host:6379/0")
+        return value
+
     @field_validator("livekit_url", "livekit_public_url")
     @classmethod
     def _reachable(cls, value: str) -> str:
@@ -137,8 +149,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, environment, LiveKit's own variables, studio.toml; no .env file and no secrets folder."""
-        plain = InitSettingsSource(settings_cls, _plain_livekit())
+        """Flags, environment, the plain variables, studio.toml; no .env file and no secrets folder."""
+        plain = InitSettingsSource(settings_cls, _plain())
         return init_settings, env_settings, plain, TomlConfigSettingsSource(settings_cls)
 
     @property
@@ -219,7 +231,7 @@ def origin(name: str, flags: dict[str, Any]) -> str:
     """Where a setting's value came from: flag, environment, studio.toml or default."""
     if flags.get(name) is not None:
         return "flag"
-    if PREFIX + name.upper() in os.environ or name in _plain_livekit():
+    if PREFIX + name.upper() in os.environ or name in _plain():
         return "environment"
     if name in TomlConfigSettingsSource(Settings).toml_data:
         return TOML

