@@ -1,0 +1,132 @@
+"""The square that the networks see, cut from a picture by a face's points, and the way back into the picture.
+
+A crop's matrix is (2, 3) from picture to crop pixels.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Picture = NDArray[np.uint8]
+Matrix = NDArray[np.float32]
+
+SIDE, INPUT = 512, 256  # pixels of a source crop, and of what the extractors see
+RIM = 16.0  # crop pixels over which the crop fades into the picture
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A crop in picture pixels: its middle, its side, and the angle (radians) by which it is turned.
+
+    Rounded to float32 where the published code does: warping goes by thirty-seconds of a pixel, and a matrix that differs
+    in its last bits gives another picture.
+    """
+
+    centre: NDArray[np.float32]
+    side: float
+    angle: float
+
+    def to_crop(self, size: int, *, upright: bool = False) -> Matrix:
+        """(2, 3) from picture pixels to those of a crop with `size` pixels a side."""
+        scale = size / self.side
+        angle = 0.0 if upright else self.angle
+        c, s = np.cos(angle), np.sin(angle)
+        x, y = (float(v) for v in self.centre)
+        half = size / 2
+        rows = [
+            [scale * c, scale * s, half - scale * (c * x + s * y)],
+            [-scale * s, scale * c, half - scale * (-s * x + c * y)],
+        ]
+        return np.asarray(rows, np.float32)
+
+    def corners(self, *, upright: bool = False) -> NDArray[np.float32]:
+        """(4, 2): top left, top right, bottom right, bottom left."""
+        half = self.side / 2
+        square = np.array([[-half, -half], [half, -half], [half, half], [-half, half]])
+        corners = np.asarray(self.centre.astype(np.float64) + square, np.float32)
+        if upright:
+            return corners
+        c, s = np.cos(self.angle), np.sin(self.angle)
+        turn = np.array([[c, s], [-s, c]], np.float32)
+        return np.asarray((corners - self.centre) @ turn + self.centre, np.float32)
+
+
+def square(
+    points: ArrayLike, eyes: ArrayLike, mouth: ArrayLike, scale: float, shift: float, aside: float = 0.0
+) -> Square:
+    """The square about a face.
+
+    points: (N, 2) the cloud whose extent is measured along the face's own axes. eyes, mouth: (2,) the middle of both
+    eyes and of the mouth, which give those axes. scale: of the side over the cloud's longer one. shift, aside: of the
+    middle, in sides, towards the chin (negative is up) and to the right.
+    """
+    cloud = np.asarray(points, np.float32)
+    down = np.asarray(mouth, np.float32) - np.asarray(eyes, np.float32)
+    length = np.linalg.norm(down)
+    down = down / length if length > 1e-3 else np.array([0, 1], np.float32)
+    right = np.array([down[1], -down[0]], np.float32)
+    angle = math.acos(min(1.0, max(-1.0, float(right[0]))))
+    mean = cloud.mean(axis=0)
+    turned = (cloud - mean) @ np.array([right, down]).T
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    side = (high - low).max() * np.float32(scale)
+    middle = (low + high) / np.float32(2)
+    centre = mean + right * middle[0] + down * middle[1]
+    centre = centre + right * (np.float32(aside) * side) + down * (np.float32(shift) * side)
+    return Square(centre.astype(np.float32), float(side), -angle if right[1] < 0 else angle)
+
+
+def mean_square(corners: list[NDArray[np.float32]]) -> Square:
+    """The upright square that holds still for a whole driver: the mean of each frame's upright corners."""
+    ends = np.mean([[*each[0], *each[2]] for each in np.asarray(corners, np.float32)], axis=0).tolist()
+    left, top, right, bottom = ends
+    return Square(np.array([(left + right) / 2, (top + bottom) / 2], np.float32), right - left, 0.0)
+
+
+def cut(picture: Picture, matrix: Matrix, size: int) -> Picture:
+    """The crop; black where it reaches beyond the picture."""
+    return np.asarray(cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def rim_mask() -> NDArray[np.uint8]:
+    """(512, 512) uint8: 255 inside the crop, fading over its last 16 pixels."""
+    at = np.arange(SIDE, dtype=np.float64)
+    out = np.maximum(np.maximum(RIM - at, at - (SIDE - RIM)), 0.0)
+    away = np.hypot(out[:, None], out[None])
+    return np.asarray(np.floor(255 * np.clip(1.0 - away / RIM, 0.0, 1.0)), np.uint8)
+
+
+def back(matrix: Matrix) -> Matrix:
+    """The matrix from crop to picture pixels."""
+    square_matrix = np.vstack([matrix, np.array([0, 0, 1], np.float32)])
+    return np.asarray(np.linalg.inv(square_matrix)[:2], np.float32)
+
+
+def spread_mask(matrix: Matrix, size: tuple[int, int]) -> NDArray[np.float32]:
+    """(H, W) float32 0..1: how much of each pixel of a (W, H) picture the crop covers."""
+    mask = cv2.warpAffine(rim_mask(), back(matrix), size, flags=cv2.INTER_LINEAR)
+    return np.asarray(mask, np.float32) / np.float32(255)
+
+
+def pasted(face: Picture, matrix: Matrix, picture: Picture) -> Picture:
+    """The picture with the (512, 512, 3) face crop put back where it was cut. The whole-picture form, as published:
+    what a compositor does with the ROI alone is compared with it."""
+    height, width = picture.shape[:2]
+    mask = spread_mask(matrix, (width, height))[..., None]
+    placed = cv2.warpAffine(face, back(matrix), (width, height), flags=cv2.INTER_LINEAR)
+    return np.clip(mask * placed + (1 - mask) * picture, 0, 255).astype(np.uint8)
+
+
+def limited(picture: Picture, longest: int = 1280, multiple: int = 2) -> Picture:
+    """A source picture no longer than `longest`, its sides cut to a multiple; as it is where it is small."""
+    height, width = picture.shape[:2]
+    if longest > 0 and max(height, width) > longest:
+        factor = longest / max(height, width)
+        size = (longest, int(height * factor)) if width > height else (int(width * factor), longest)
+        picture = np.asarray(cv2.resize(picture, size), np.uint8)
+        height, width = picture.shape[:2]
+    cut_height, cut_width = (side - side % multiple or side for side in (height, width))
+    return picture[:cut_height, :cut_width]

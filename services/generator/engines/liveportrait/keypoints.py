@@ -1,0 +1,82 @@
+"""From the motion extractor's heads to keypoints. Pure numpy float32: a frame's motion is 76 numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float32]
+
+POINTS = 21
+BIN_DEGREES, BIN_OFFSET = 3.0, 97.5  # 66 bins from -97.5 to 97.5 degrees
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Where a head is and what its face does, in coordinates of its crop: -1..1, x right, y down, z inwards.
+
+    scale: (). rotation: (3, 3), for row vectors. exp: (21, 3). t: (3,); its z is never used. kp: (21, 3) canonical keypoints,
+    None for a driver, whose shape does not matter. All float32.
+    """
+
+    scale: Array
+    rotation: Array
+    exp: Array
+    t: Array
+    kp: Array | None = None
+
+    @property
+    def points(self) -> Array:
+        """(21, 3) keypoints: scale * (kp @ R + exp), shifted by t in the picture's plane."""
+        assert self.kp is not None
+        return placed(self.kp, self.scale, self.rotation, self.exp, self.t)
+
+    def with_kp(self, kp: Array) -> "Motion":
+        return replace(self, kp=kp)
+
+
+def placed(kp: Array, scale: Array, rotation: Array, exp: Array, t: Array) -> Array:
+    """(21, 3) canonical keypoints moved as told."""
+    points = scale * (kp @ rotation + exp)
+    points[:, :2] += t[:2]
+    return points.astype(np.float32)
+
+
+def degrees(logits: ArrayLike) -> Array:
+    """(N, 66) logits to (N,) expected degrees, -97.5..97.5."""
+    x = np.asarray(logits, np.float32)
+    x = np.exp(x - x.max(axis=1, keepdims=True))
+    mean = (x * np.arange(x.shape[1], dtype=np.float32)).sum(axis=1) / x.sum(axis=1)
+    return np.asarray(mean * BIN_DEGREES - BIN_OFFSET, np.float32)
+
+
+def rotation(pitch: ArrayLike, yaw: ArrayLike, roll: ArrayLike) -> Array:
+    """(N, 3, 3) rotations for row vectors from (N,) degrees: the transpose of Rz(roll) Ry(yaw) Rx(pitch)."""
+    p, y, r = (np.radians(np.asarray(a, np.float32).reshape(-1)) for a in (pitch, yaw, roll))
+    (sp, cp), (sy, cy), (sr, cr) = ((np.sin(a), np.cos(a)) for a in (p, y, r))
+    o, i = np.zeros_like(p), np.ones_like(p)
+    about_x = _stack(i, o, o, o, cp, -sp, o, sp, cp)
+    about_y = _stack(cy, o, sy, o, i, o, -sy, o, cy)
+    about_z = _stack(cr, -sr, o, sr, cr, o, o, o, i)
+    return np.ascontiguousarray((about_z @ about_y @ about_x).transpose(0, 2, 1), np.float32)
+
+
+def motions(heads: Mapping[str, ArrayLike]) -> list[Motion]:
+    """The motions of a batch, from the motion extractor's raw heads as arrays."""
+    raw = {name: np.asarray(value, np.float32) for name, value in heads.items()}
+    turns = rotation(*(degrees(raw[name]) for name in ("pitch", "yaw", "roll")))
+    return [
+        Motion(
+            scale=raw["scale"][i].reshape(()),
+            rotation=turns[i],
+            exp=raw["exp"][i].reshape(POINTS, 3),
+            t=raw["t"][i],
+            kp=raw["kp"][i].reshape(POINTS, 3),
+        )
+        for i in range(len(turns))
+    ]
+
+
+def _stack(*entries: Array) -> Array:
+    return np.stack(entries, axis=-1).reshape(-1, 3, 3)

@@ -1,0 +1,48 @@
+"""Convolution blocks that the networks share. Attribute names are the published checkpoints' keys."""
+
+import torch
+from torch import Tensor, nn
+
+
+class ConvNorm(nn.Module):
+    """3x3 (or 3x3x3) convolution and batch norm, then a rectifier."""
+
+    def __init__(self, inputs: int, outputs: int, *, volume: bool = False, slope: float = 0.0) -> None:
+        super().__init__()
+        self.conv = (nn.Conv3d if volume else nn.Conv2d)(inputs, outputs, 3, padding=1)
+        self.norm = (nn.BatchNorm3d if volume else nn.BatchNorm2d)(outputs)
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.norm(self.conv(x))
+        return nn.functional.leaky_relu(x, self.slope) if self.slope else nn.functional.relu(x)
+
+
+class Down(ConvNorm):
+    """The same, then half the size in the picture's plane; a volume keeps its depth."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        return nn.functional.avg_pool3d(x, (1, 2, 2)) if x.ndim == 5 else nn.functional.avg_pool2d(x, 2)
+
+
+class Up(ConvNorm):
+    """Twice the size in the volume's plane by repeating, then the same."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.interpolate(x, scale_factor=(1, 2, 2)))
+
+
+class VolumeResidual(nn.Module):
+    """Two convolutions of a volume, each after its norm and rectifier, added to what came in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv3d(channels, channels, 3, padding=1)
+        self.norm1 = nn.BatchNorm3d(channels)
+        self.norm2 = nn.BatchNorm3d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(torch.relu(self.norm1(x)))
+        return x + self.conv2(torch.relu(self.norm2(y)))

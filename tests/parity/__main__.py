@@ -1,0 +1,35 @@
+"""`python -m tests.parity ENGINE DUMP`: our engine against what its original gave.
+
+DUMP is a folder that a peer script wrote with the original's own code: weights, inputs and results. One line a level;
+exit status 1 where a level differs.
+"""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ENGINES = ("liveportrait", "personalive")
+
+
+def main() -> int:
+    if len(sys.argv) != 3 or sys.argv[1] not in ENGINES:
+        print(f"usage: python -m tests.parity {'|'.join(ENGINES)} DUMP")
+        return 2
+    dump = Path(sys.argv[2])
+    if not (dump / "results").is_dir():
+        print(f"{dump} holds no results; have the peer script write it first.")
+        return 2
+    try:
+        engine = import_module(f"tests.parity.{sys.argv[1]}")
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is missing here.")
+        return 2
+    differ = False
+    for level in engine.levels(dump):
+        print(level, flush=True)
+        differ |= not level.agrees
+    return int(differ)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""LivePortrait's whole loop: what the original handed to warping and decoding under every set of options."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from services.generator.engines.liveportrait import crop, rules
+from services.generator.engines.liveportrait.closed_lips import closed_lips
+from services.generator.engines.liveportrait.keypoints import Array, Motion, motions
+from services.generator.engines.liveportrait.networks import Networks
+from services.generator.engines.liveportrait.smoothing import OFFLINE_VARIANCE, smoothed
+from services.generator.engines.liveportrait.template import Template, read_template
+from tests.parity.level import Level
+from tests.parity.liveportrait_maths import ratios, square
+
+EVERY = 65537  # of a feature volume, kept in the dump
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One picture of a source, through the extractors."""
+
+    picture: NDArray[np.uint8]
+    matrix: NDArray[np.float32]
+    motion: Motion
+    volume: Tensor
+    own: rules.Ratios
+
+
+def options_of(run: Mapping[str, Any]) -> rules.Options:
+    """The original's flags as ours."""
+    return rules.Options(
+        region=run.get("animation_region", "all"),
+        relative=run.get("flag_relative_motion", True),
+        expression_friendly=run.get("driving_option", "expression-friendly") == "expression-friendly",
+        stitching=run.get("flag_stitching", True),
+        eyes=run.get("flag_eye_retargeting", False),
+        lips=run.get("flag_lip_retargeting", False),
+        close_lips=run.get("flag_normalize_lip", False),
+        steady_eyes=run.get("flag_source_video_eye_retargeting", False),
+        multiplier=run.get("driving_multiplier", 1.0),
+    )
+
+
+def loop(dump: Path, networks: Networks) -> Level:
+    level = Level("pipeline", 2e-5, 2e-5)
+    runs = json.loads((dump / "manifest.json").read_text())["pipeline_runs"]
+    with np.load(dump / "inputs/pipeline_landmarks.npz") as data:
+        points = dict(data)
+    with np.load(dump / "results/pipeline_motion.npz") as data:
+        theirs = dict(data)
+    still = limited(dump / "inputs/source.png")
+
+    @cache
+    def source(cropped: bool) -> Source:
+        matrix = square(points["source106"], 2.3, -0.125).to_crop(crop.SIDE)
+        return seen(networks, still, matrix if cropped else None, points["source203"])
+
+    @cache
+    def video() -> list[Source]:
+        frames = [limited(path) for path in sorted((dump / "inputs/source_frames").glob("*.png"))]
+        clouds = [points[f"video203_{i}"] for i in range(len(frames))]
+        return [
+            seen(networks, frame, square(cloud, 2.3, -0.125).to_crop(crop.SIDE), cloud)
+            for frame, cloud in zip(frames, clouds, strict=True)
+        ]
+
+    for name, run in runs.items():
+        template = read_template(dump / "inputs/templates" / f"{run['template']}.pkl")
+        options, nets = options_of(run), networks.correctors()
+        if run["source"] == "image":
+            one = source(run.get("flag_do_crop", True))
+            driven = still_run(one, template, options, nets)
+            sources = [one] * len(driven)
+        else:
+            sources = video()
+            variance = run.get("driving_smooth_observation_variance", OFFLINE_VARIANCE)
+            driven = video_run(sources, template, options, nets, variance)
+            sources = sources[: len(driven)]
+            samples = np.stack([each.volume.flatten()[::EVERY].numpy() for each in sources])
+            level.check(f"{name} volume", theirs[f"{name}:f_s_sample"], samples)
+        level.check(f"{name} source", theirs[f"{name}:x_s"], np.stack([each.motion.points for each in sources]))
+        level.check(name, theirs[f"{name}:x_d"], np.stack(driven))
+    template = read_template(dump / "inputs/templates/seq3.pkl")
+    one = source(True)
+    driven = still_run(one, template, rules.Options(), networks.correctors())
+    level.check("pasted", theirs["final_pasted"], np.stack([drawn(networks, one, points) for points in driven]))
+    return level
+
+
+def still_run(source: Source, template: Template, options: rules.Options, nets: rules.Correctors) -> list[Array]:
+    """Every frame's keypoints of a still source."""
+    moving = len(template.motions) > 1
+    closed = None if moving else closed_lips()
+    anchor, own = template.motions[0], source.motion.points
+    out, first = [], own
+    for i, driver in enumerate(template.motions):
+        points = rules.onto_still(source.motion, driver, anchor, options, closed)
+        if options.relative and options.expression_friendly and moving:
+            first = points if i == 0 else first
+            points = rules.friendly(own, points, first, rules.size_ratio(own, first))
+        wanted = template.ratios[i] if template.ratios else None
+        out.append(rules.corrected(own, points, options, nets, source.own, wanted))
+    return out
+
+
+def video_run(
+    sources: list[Source], template: Template, options: rules.Options, nets: rules.Correctors, variance: float
+) -> list[Array]:
+    """Every frame's keypoints of a source video."""
+    moving = len(template.motions) > 1
+    count = min(len(sources), len(template.motions)) if moving else len(sources)
+    sources = sources[:count]
+    drivers = template.motions[:count] if moving else template.motions * count
+    closed = None if moving else closed_lips()
+    wanted_motion = [
+        rules.onto_frame(source.motion, driver, drivers[0], options, closed)
+        for source, driver in zip(sources, drivers, strict=True)
+    ]
+    exps, turns = (np.stack(track) for track in zip(*wanted_motion, strict=True))
+    if moving:
+        exps, turns = smoothed(exps, variance), smoothed(turns, variance)
+    steady = rules.steady_opening(sources[0].own)
+    out = []
+    for i, (source, driver) in enumerate(zip(sources, drivers, strict=True)):
+        points = rules.onto_moving(source.motion, driver, exps[i], turns[i], options)
+        wanted = template.ratios[i if moving else 0] if template.ratios else None
+        out.append(rules.corrected(source.motion.points, points, options, nets, source.own, wanted, steady))
+    return out
+
+
+def seen(networks: Networks, picture: NDArray[np.uint8], matrix: NDArray[np.float32] | None, cloud: Array) -> Source:
+    """A picture through crop and extractors; without a matrix the whole picture is the crop."""
+    if matrix is None:
+        small = cv2.resize(picture, (crop.INPUT, crop.INPUT))
+        matrix = np.eye(2, 3, dtype=np.float32)
+    else:
+        cut = crop.cut(picture, matrix, crop.SIDE)
+        small = cv2.resize(cut, (crop.INPUT, crop.INPUT), interpolation=cv2.INTER_AREA)
+    prepared = networks.prepared(np.asarray(small, np.uint8))
+    return Source(picture, matrix, motions(networks.heads(prepared))[0], networks.appearance(prepared), ratios(cloud))
+
+
+def drawn(networks: Networks, source: Source, driven: Array) -> NDArray[np.uint8]:
+    """The whole picture with the driven face in it."""
+    own, points = (torch.from_numpy(x)[None] for x in (source.motion.points, driven))
+    out = networks.decoder(networks.warping(source.volume, own, points).out)
+    return crop.pasted(Networks.to_bytes(out)[0].numpy(), source.matrix, source.picture)
+
+
+def limited(path: Path) -> NDArray[np.uint8]:
+    picture = cv2.imread(str(path))
+    assert picture is not None, path
+    return np.ascontiguousarray(crop.limited(np.asarray(picture[..., ::-1], np.uint8)))
