@@ -1,0 +1,90 @@
+"""Which workers live: each says so in Redis with a rising beat, and whoever looks twice knows, without any clock."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+
+import redis
+
+from shared.jobs.queue import Queue
+
+KEY = "studio:workers"
+SILENT_S = 15.0  # of the observer's own time, until a worker counts as gone
+GONE_S = 120.0  # until it is not shown any more
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """A worker as it described itself. unit: of `job`, "" while it waits. alive: as the observer sees it."""
+
+    name: str
+    beat: int
+    host: str
+    pid: int
+    engines: tuple[str, ...]
+    gpu: int | None = None
+    job: str = ""
+    unit: str = ""
+    fps: float = 0.0
+    alive: bool = True
+
+
+@dataclass(slots=True)
+class Workers:
+    """The workers that are known. Ask again and again: one whose beat does not change is dead."""
+
+    queue: Queue
+    clock: Callable[[], float] = time.monotonic
+    _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def say(self, worker: Alive) -> None:
+        """Say that this worker lives; nothing where Redis is away."""
+        client = self.queue.client()
+        if client is None:
+            return
+        try:
+            client.hset(KEY, worker.name, json.dumps(asdict(worker)))
+        except redis.RedisError:
+            self.queue.away()
+
+    def leave(self, name: str) -> None:
+        """This worker ends."""
+        client = self.queue.client()
+        if client is None:
+            return
+        try:
+            client.hdel(KEY, name)
+        except redis.RedisError:
+            self.queue.away()
+
+    def look(self) -> list[Alive] | None:
+        """All workers, None where Redis is away. One seen for the first time counts as alive."""
+        client = self.queue.client()
+        if client is None:
+            return None
+        try:
+            rows = client.hgetall(KEY)
+        except redis.RedisError:
+            self.queue.away()
+            return None
+        found = [each for each in map(_worker, rows.values()) if each]
+        now = self.clock()
+        for each in found:
+            before = self._seen.get(each.name)
+            if before is None or before[0] != each.beat:
+                self._seen[each.name] = each.beat, now
+            elif now - before[1] > GONE_S:
+                self.leave(each.name)
+        return sorted(
+            (replace(each, alive=now - self._seen[each.name][1] <= SILENT_S) for each in found),
+            key=lambda each: each.name,
+        )
+
+
+def _worker(raw: bytes | str) -> Alive | None:
+    try:
+        facts = json.loads(raw)
+        return Alive(**facts | {"engines": tuple(facts["engines"])})
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,154 @@
+"""How every job stood when somebody last looked, in Redis, so that ten thousand are listed at once. What is true stands in
+the store: what is missing here is read there, and what is gone there is dropped here."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import Any, cast
+
+import redis
+
+from shared.errors import StudioError
+from shared.jobs.queue import Queue
+from shared.jobs.status import State, Status, jobs, status
+from shared.jobs.store import Store
+from shared.settings import Settings
+
+# A hash as one answer instead of ten thousand.
+LINES = """local all, lines = redis.call('HGETALL', KEYS[1]), {}
+for at = 1, #all, 2 do lines[#lines + 1] = all[at] .. ' ' .. all[at + 1] end
+return table.concat(lines, '\\n')"""
+
+
+class Index:
+    """Two hashes of a store's jobs: `states`, state and time of each, and `rows`, all that a list shows of it."""
+
+    def __init__(self, store: Store, queue: Queue) -> None:
+        self._store, self._queue = store, queue
+        # One Redis may serve several studios.
+        key = f"studio:jobs:{hashlib.sha256(store.url.encode()).hexdigest()[:16]}"
+        self._states, self._rows = f"{key}:states", f"{key}:rows"
+
+    def order(self) -> list[tuple[str, State]]:
+        """Every job and its state, in the order they were handed in. Raises StudioError when the store cannot be read."""
+        names = jobs(self._store)
+        known = self._known()
+        missing = self._look([name for name in names if name not in known])
+        self.drop(known.keys() - set(names))
+        known |= {each.id: (each.created, each.state) for each in missing}
+        return [
+            (name, known[name][1]) for name in sorted((n for n in names if n in known), key=lambda n: (known[n][0], n))
+        ]
+
+    def rows(self, names: list[str]) -> list[Status]:
+        """These jobs, without their segments; those that are gone are left out."""
+        found = self._kept(names)
+        found |= {each.id: each for each in self._look([name for name in names if name not in found])}
+        return [found[name] for name in names if name in found]
+
+    def refresh(self, job: str) -> Status | None:
+        """Look at a job again; None where it is gone."""
+        seen = self._look([job])
+        if not seen:
+            self.drop([job])
+        return seen[0] if seen else None
+
+    def put(self, found: Collection[Status]) -> None:
+        """Remember how these jobs stand."""
+        client = self._queue.client()
+        if client is None or not found:
+            return
+        try:
+            with client.pipeline(transaction=True) as pipe:
+                pipe.hset(self._rows, mapping={each.id: json.dumps(_row(each)) for each in found})
+                pipe.hset(self._states, mapping={each.id: f"{each.created} {each.state}" for each in found})
+                pipe.execute()
+        except redis.RedisError:
+            self._queue.away()
+
+    def drop(self, names: Collection[str]) -> None:
+        """Forget jobs that are gone."""
+        client = self._queue.client()
+        if client is None or not names:
+            return
+        try:
+            client.hdel(self._rows, *names)
+            client.hdel(self._states, *names)
+        except redis.RedisError:
+            self._queue.away()
+
+    def _look(self, names: list[str]) -> list[Status]:
+        """As they stand in the store, remembered."""
+        found = []
+        for name in names:
+            try:
+                found.append(status(self._store, name))
+            except StudioError:
+                continue  # gone since it was listed, or of another version
+        self.put(found)
+        return found
+
+    def _known(self) -> dict[str, tuple[str, State]]:
+        """Time and state by job."""
+        client = self._queue.client()
+        if client is None:
+            return {}
+        try:
+            lines = cast(bytes, client.eval(LINES, 1, self._states)).decode().splitlines()
+        except redis.RedisError:
+            self._queue.away()
+            return {}
+        rows = (line.split(" ") for line in lines)
+        return {row[0]: (row[1], cast(State, row[2])) for row in rows if len(row) == 3}
+
+    def _kept(self, names: list[str]) -> dict[str, Status]:
+        client = self._queue.client()
+        if client is None or not names:
+            return {}
+        try:
+            raw = [each for each in client.hmget(self._rows, names) if each]
+            return {row["id"]: Status(**row, segments=()) for row in map(json.loads, raw)}
+        except redis.RedisError:
+            self._queue.away()
+        except (ValueError, TypeError, KeyError):
+            pass  # written by another version: read from the store
+        return {}
+
+
+def summaries(
+    settings: Settings, store: Store, limit: int, states: Collection[State] | None = None, offset: int = 0
+) -> list[Status]:
+    """Jobs in these states, newest first, without their segments. Raises StudioError when the store cannot be read."""
+    queue = Queue(settings)
+    try:
+        index = Index(store, queue)
+        names = [name for name, state in reversed(index.order()) if not states or state in states]
+        return index.rows(names[offset : offset + limit])
+    finally:
+        queue.close()
+
+
+def counts(settings: Settings, store: Store) -> dict[State, int]:
+    """How many jobs are in each state. Raises StudioError when the store cannot be read."""
+    queue = Queue(settings)
+    try:
+        return Counter(state for _, state in Index(store, queue).order())
+    finally:
+        queue.close()
+
+
+def refresh(settings: Settings, store: Store, job: str) -> None:
+    """Look at a job again, after it was handed in, steered or removed."""
+    queue = Queue(settings)
+    try:
+        Index(store, queue).refresh(job)
+    finally:
+        queue.close()
+
+
+def _row(seen: Status) -> dict[str, Any]:
+    row = asdict(seen)
+    del row["segments"]
+    return row
