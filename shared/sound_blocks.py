@@ -13,10 +13,11 @@ SLACK = RATE // 50
 
 
 class SoundBlocks:
-    """Joins (n,) int16 samples: a gap becomes silence, what overlaps is cut. Its time begins at sample 0."""
+    """Joins (n,) int16 samples, (n, channels) where channels are given: a gap becomes silence, what overlaps is cut. Its
+    time begins at sample 0."""
 
-    def __init__(self) -> None:
-        self._waiting: Samples = np.empty(0, np.int16)
+    def __init__(self, channels: int = 0) -> None:
+        self._waiting: Samples = np.empty((0, channels) if channels else 0, np.int16)
         self._count = 0  # samples given, those waiting included
 
     def add(self, samples: Samples, begin: int) -> Iterator[tuple[int, Samples]]:
@@ -26,7 +27,7 @@ class SoundBlocks:
             samples = samples[-missing:]
         while missing > SLACK:
             silence = min(missing, RATE)
-            yield from self._join(np.zeros(silence, np.int16))
+            yield from self._join(np.zeros((silence, *self._waiting.shape[1:]), np.int16))
             missing -= silence
         yield from self._join(samples)
 

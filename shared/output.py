@@ -1,0 +1,131 @@
+"""What a render delivers: codec, frame rate, size and label, as asked for and as a job's manifest keeps it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from shared.errors import StudioError
+
+Codec = Literal["h264", "hevc", "prores", "vp9"]
+Size = tuple[int, int]
+
+CODECS: tuple[str, ...] = get_args(Codec)
+# The container that people expect of each codec: the suffix, and what FFmpeg calls its format.
+SUFFIXES: dict[str, str] = {"h264": ".mp4", "hevc": ".mp4", "prores": ".mov", "vp9": ".webm"}
+FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
+FPS_RANGE = Fraction(1), Fraction(240)
+SIDE_RANGE = 64, 8192
+HD_HEIGHT, HD_WIDTH = 576, 1280  # above that height, or from that width on, players take colours for BT.709
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What is delivered. Raises StudioError for what cannot be.
+
+    codec: h264 and hevc (8 bit 4:2:0), prores (422 HQ, 10 bit), vp9 (with the host cut out, as alpha).
+    fps: pictures a second; None: the driver's. size: (width, height) in pixels, both even; None: the plate's. A plate of
+        another shape is shown whole, with black (for vp9, transparent) bars beside it: nobody's head is cut off.
+    label: the visible "AI-generated" label.
+    encoder: FFmpeg's name of the encoder to use; None: the best that opens here. A job names one, so that all of its
+        segments come out of the same.
+    """
+
+    codec: Codec = "h264"
+    fps: Fraction | None = None
+    size: Size | None = None
+    label: bool = True
+    encoder: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.codec not in CODECS:
+            raise StudioError(f"There is no codec '{str(self.codec)[:40]}'; choose one of {', '.join(CODECS)}.")
+        if self.fps is not None and not FPS_RANGE[0] <= self.fps <= FPS_RANGE[1]:
+            raise StudioError(f"{float(self.fps):g} pictures a second are impossible; choose 1 to 240.")
+        if self.size is not None:
+            low, high = SIDE_RANGE
+            if any(side % 2 or not low <= side <= high for side in self.size):
+                raise StudioError(
+                    f"A size of {self.size[0]}x{self.size[1]} is impossible; both sides must be even and {low} to {high}."
+                )
+
+    @property
+    def suffix(self) -> str:
+        """Of the finished file and of its segments."""
+        return SUFFIXES[self.codec]
+
+    @property
+    def alpha(self) -> bool:
+        """Whether the host is cut out."""
+        return self.codec == "vp9"
+
+    def check_path(self, out: Path) -> None:
+        """Raises StudioError unless the file's name fits the codec."""
+        if out.suffix.lower() != self.suffix:
+            fitting = ", ".join(codec for codec in CODECS if SUFFIXES[codec] == out.suffix.lower())
+            other = f", or choose the codec {fitting.replace(', ', ' or ')}" if fitting else ""
+            raise StudioError(f"{out.name} should end in {self.suffix}, which is where {self.codec} goes{other}.")
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; `from_dict` reads it."""
+        return {
+            "codec": self.codec,
+            "fps": str(self.fps) if self.fps is not None else None,
+            "size": list(self.size) if self.size is not None else None,
+            "label": self.label,
+            "encoder": self.encoder,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """What `as_dict` wrote. Keys may be missing. Raises StudioError for anything else."""
+        try:
+            if unknown := set(data) - {"codec", "fps", "size", "label", "encoder"}:
+                raise StudioError(f"An output has no setting '{str(min(unknown))[:40]}'.")
+            fps, size, encoder = data.get("fps"), data.get("size"), data.get("encoder")
+            width, height = size if size is not None else (0, 0)
+            return cls(
+                codec=data.get("codec", "h264"),
+                fps=read_fps(str(fps)) if fps is not None else None,
+                size=(int(width), int(height)) if size is not None else None,
+                label=bool(data.get("label", True)),
+                encoder=str(encoder) if encoder is not None else None,
+            )
+        except (AttributeError, TypeError, ValueError):
+            raise StudioError("The output's settings cannot be read; give codec, fps, size and label.") from None
+
+
+def read_fps(text: str) -> Fraction:
+    """'25', '30000/1001' or '29.97' as an exact rate: what people write for 30000/1001 is taken for that.
+
+    Raises StudioError.
+    """
+    try:
+        fps = Fraction(text.strip())
+    except (ValueError, ZeroDivisionError):
+        raise StudioError(f"'{text[:40]}' is no frame rate; give 25, 29.97 or 30000/1001.") from None
+    for whole in (24, 30, 60, 120):
+        exact = Fraction(whole * 1000, 1001)
+        if fps.denominator != 1 and abs(fps - exact) < Fraction(1, 100):
+            return exact
+    return fps.limit_denominator(1001)
+
+
+def read_size(text: str) -> Size:
+    """'1920x1080' as (1920, 1080). Raises StudioError."""
+    width, x, height = text.strip().lower().partition("x")
+    if not (x and width.isdecimal() and height.isdecimal()):
+        raise StudioError(f"'{text[:40]}' is no size; give one such as 1920x1080.")
+    return int(width), int(height)
+
+
+def is_hd(size: Size) -> bool:
+    """Whether pictures of this (width, height) are delivered as BT.709; smaller ones stay BT.601."""
+    return size[1] > HD_HEIGHT or size[0] >= HD_WIDTH
+
+
+def fitted(inner: Size, outer: Size) -> tuple[int, int, int, int]:
+    """(x, y, width, height), all even: where a picture of size `inner` lies in one of size `outer`, whole and centred."""
+    scale = min(outer[0] / inner[0], outer[1] / inner[1])
+    width, height = (min(max(2, round(side * scale / 2) * 2), limit) for side, limit in zip(inner, outer, strict=True))
+    return (outer[0] - width) // 4 * 2, (outer[1] - height) // 4 * 2, width, height
