@@ -80,19 +80,25 @@ def live(
 @app.command()
 def render(
     driver: Annotated[Path, typer.Option(help="Video whose face moves the host, or a sound file whose voice does.")],
-    to: Annotated[Path, typer.Option("--out", help="MP4 to write.")],
+    to: Annotated[Path, typer.Option("--out", help="File to write: .mp4, .mov for prores, .webm for vp9.")],
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Pictures a second where a voice drives.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Pictures a second, such as 25 or 29.97; else the driver's.")] = None,
+    size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
+    codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
     home: Home = None,
 ) -> None:
     """Render a driver file on an avatar, in the foreground."""
+    from shared.output import Output, read_size
+
     from services.renderer.render import render as run
     from services.renderer.samples import ensure_samples
     from shared.avatar import check_name, load_avatar
 
-    settings = load_settings(avatar=avatar, engine=engine, fps=fps, label=label, home=home)
+    settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
+    wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
+    output = Output.from_dict(wanted)
     with progress_bar() as bar:
         if settings.avatar in ("sample", "sample-video"):
             ensure_samples(settings.home, stages(bar))
@@ -102,9 +108,11 @@ def render(
             driver,
             to,
             engine=settings.engine,
+            engines=settings.engines,
             rate=settings.rate,
-            label=settings.label,
+            output=output,
             idle_after=settings.idle_after,
+            segment_seconds=settings.segment_seconds,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     out.print(f"{to}: {count} pictures")

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
         None,
         description="Redis that wakes the workers, redis:// or rediss://; the studio's own when unset; also REDIS_URL",
     )
+    segment_seconds: float = Field(
+        10, ge=0.2, le=600, description="length of the pieces that workers render; a lost one costs that much again"
+    )
     rtmp_url: SecretStr | None = Field(
         None, description="push the program to this rtmp:// or rtmps:// address, stream key included, from the start"
     )

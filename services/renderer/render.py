@@ -1,24 +1,32 @@
-"""Renders a driver file on an avatar, with the very functions that live uses."""
+"""Renders a driver file on an avatar in the foreground, segment by segment, as a job would and with its very functions."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from shared.output import Output
+from shared.timeline import Timeline, pictures, read_timeline
 
 from services.compositor.compose import Composer
-from services.compositor.transition import Transition
-from services.generator.engine import RATE, Driving, Engine, RoiFrame, Session, VoiceBlock
-from services.generator.engines import load
-from services.renderer.sound import mux_sound
+from services.generator.engine import RATE, RoiFrame
+from services.generator.engines import NONE, load
+from services.renderer.assemble import assemble
+from services.renderer.draw import draw
+from services.renderer.following import JOIN, MAX_SIDE, tracked
+from services.renderer.plan import SEGMENT_SECONDS, planned
+from services.renderer.run import Run
+from services.renderer.segment import SegmentWriter
+from services.renderer.spoken import spoken, write_samples
 from shared.avatar import Avatar
 from shared.clock import US
 from shared.errors import StudioError
 from shared.face_follower import FaceFollower
-from shared.media import VideoReader, has_pictures, open_container, read_sound
-from shared.mp4 import Mp4Writer
+from shared.jobs.manifest import Plan
 
-MAX_SIDE = 640  # of the driver's picture, as in capture
 Progress = Callable[[int, int], None]
 
 
@@ -28,110 +36,81 @@ def render(
     out: Path,
     *,
     engine: str = "mesh",
+    engines: Mapping[str, str] = NONE,
     rate: Fraction = RATE,
-    label: bool = True,
+    output: Output | None = None,
     idle_after: float = 0.5,
+    segment_seconds: float = SEGMENT_SECONDS,
     progress: Progress = lambda done, total: None,
 ) -> int:
-    """Write `out`, an MP4 with the driver's frame rate, length and sound; returns the number of pictures.
+    """Write `out` with the driver's length and sound, and its frame rate unless `output` asks for another; returns the
+    number of pictures.
 
-    driver: a video, or sound alone, which then drives as a voice. rate: pictures a second for a voice.
-    progress: called with pictures done and expected. `out` appears whole or not at all. Raises StudioError.
+    driver: a video, or sound alone, which then drives as a voice. engines: see `load`. rate: pictures a second for a
+    voice. progress: called with pictures done and expected. `out` appears whole or not at all. Raises StudioError.
     """
-    if out.suffix.lower() != ".mp4":
-        raise StudioError(f"{out.name} should end in .mp4, which is what a render is.")
+    output = output or Output()
+    output.check_path(out)
     if out.exists() and driver.exists() and out.samefile(driver):
         raise StudioError("The output would replace the driver; choose another name.")
-    chosen = load(engine)
+    chosen = load(engine, engines)
     if reason := chosen.unavailable():
         raise StudioError(reason)
+    plan, heard = planned(driver, chosen, output.fps, rate, segment_seconds)
     try:
         folder = tempfile.TemporaryDirectory(prefix=".studio-render-", dir=out.absolute().parent)
     except OSError as error:
         raise StudioError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
+    plate = avatar.plate
     with folder as name:
-        picture = Path(name) / "picture.mp4"
-        if has_pictures(driver):
-            _check(chosen, "motion")
-            with VideoReader(driver, max_side=MAX_SIDE) as reader:
-                frames = _roi_frames(reader, chosen.open(avatar), int(idle_after * US))
-                total, heard = round(reader.duration * reader.fps), reader.has_audio
-                count = _render_picture(frames, reader.fps, total, Composer(avatar), picture, label, progress)
-        else:
-            _check(chosen, "voice")
-            frames = _spoken_frames(driver, chosen.open(avatar, rate))
-            total, heard = _ticks(driver, rate), True
-            count = _render_picture(frames, rate, total, Composer(avatar), picture, label, progress)
-        if heard:
-            mux_sound(picture, driver, out)
-        else:
-            picture.replace(out)
-    return count
-
-
-def _check(engine: Engine, driver: Literal["motion", "voice"]) -> None:
-    """Raises StudioError for an engine that is not driven so."""
-    if driver not in engine.spec.driven_by:
-        needs = "a face on video" if driver == "voice" else "a voice"
-        raise StudioError(f"{engine.spec.title} is moved by {needs}; give such a driver or choose the engine mesh.")
-
-
-def _render_picture(
-    frames: Iterator[RoiFrame | int],
-    fps: Fraction,
-    total: int,
-    composer: Composer,
-    path: Path,
-    label: bool,
-    progress: Progress,
-) -> int:
-    plate = composer.avatar.plate
-    faded = Transition()
-    faded.jump(face=True)
-    shown: RoiFrame | None = None
-    done = 0
-    with Mp4Writer(path, plate.width, plate.height, fps, sound=False) as writer:
-        for frame in frames:
-            shown = frame if isinstance(frame, RoiFrame) else shown
-            pts = frame.pts if isinstance(frame, RoiFrame) else frame
-            opacity = faded.step(pts, isinstance(frame, RoiFrame))
-            index = plate.index(pts)
-            composed = composer.compose(
-                composer.background(index), index, shown.pixels if shown else None, opacity, label
-            )
-            writer.picture(composed.picture, pts=pts)
-            done += 1
-            progress(done, max(total, done))
+        run = Run(chosen.open(avatar, plan.fps), int(idle_after * US))
+        segments: Iterator[Iterator[RoiFrame | int]] | Iterator[Iterator[RoiFrame]]
+        segments = _motion(driver, plan, run) if plan.driven == "motion" else _voice(driver, plan, run, Path(name))
+        done, parts = 0, []
+        for index, frames in enumerate(segments):
+            parts.append(Path(name) / f"{index:05d}{output.suffix}")
+            told = _Told(progress, done, plan.ticks)
+            with SegmentWriter(parts[-1], plate.width, plate.height, plan.fps, output) as writer:
+                done += draw(frames, Composer(avatar), writer, output.label, told)
+        assemble(parts, driver if heard else None, out, output, plan.fps)
     return done
 
 
-def _roi_frames(reader: VideoReader, session: Session, idle_after: int) -> Iterator[RoiFrame | int]:
-    """The face for each driver picture, or that picture's pts where the engine has none to show."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Counts on from the segments before."""
+
+    progress: Progress
+    before: int
+    total: int
+
+    def __call__(self, number: int, picture: NDArray[np.uint8]) -> None:
+        done = self.before + number
+        self.progress(done, max(self.total, done))
+
+
+def _motion(driver: Path, plan: Plan, run: Run) -> Iterator[Iterator[RoiFrame | int]]:
+    """The frames of each segment; engine and follower go on from one to the next."""
+    timeline = read_timeline(driver, plan.fps)
     follower = FaceFollower()
-    last_face: int | None = None
-    for pts, rgb in reader:
-        found = follower.follow(rgb, pts)
-        if found is not None:
-            last_face = pts
-        if found is None and (last_face is None or pts - last_face > idle_after):
-            idle = session.idle(pts)
-            yield from idle or (pts,)
-            continue
-        face, neutral = found if found is not None else (None, None)
-        yield from session.step(Driving(pts, face, neutral, rgb))
-    yield from session.flush()
+    for index in range(plan.segments):
+        yield _segment(driver, plan, run, timeline, follower, index)
 
 
-def _spoken_frames(driver: Path, session: Session) -> Iterator[RoiFrame | int]:
-    """The face for each tick of a voice, from 0 on."""
-    origin: int | None = None
-    for pts, samples in read_sound(driver):
-        origin = pts if origin is None else origin
-        yield from session.hear(VoiceBlock(pts - origin, samples))
-    yield from session.flush()
+def _segment(
+    driver: Path, plan: Plan, run: Run, timeline: Timeline, follower: FaceFollower, index: int
+) -> Iterator[RoiFrame | int]:
+    start, stop = plan.span(index)
+    if start:
+        follower.join(rgb for _, rgb, _ in pictures(driver, timeline, max(0, start - JOIN), start, MAX_SIDE))
+    yield from run.motion(tracked(follower, pictures(driver, timeline, start, stop, MAX_SIDE)))
+    if index + 1 == plan.segments:
+        yield from run.session.flush()
 
 
-def _ticks(driver: Path, rate: Fraction) -> int:
-    """About how many pictures a voice will have."""
-    with open_container(driver) as container:
-        return round((container.duration or 0) * rate / US)
+def _voice(driver: Path, plan: Plan, run: Run, folder: Path) -> Iterator[Iterator[RoiFrame]]:
+    """The frames of each segment of a voice; the last one has all that is left."""
+    path = folder / "voice.s16"
+    write_samples(driver, path)
+    for index in range(plan.segments):
+        yield spoken(run, plan, path, index)

@@ -9,7 +9,6 @@ from shared.errors import StudioError
 from shared.jobs.store import Store
 
 SCHEMA = 1
-SEGMENT_SECONDS = 10
 Priority = Literal["high", "normal", "low"]
 Driven = Literal["motion", "voice"]
 

@@ -1,0 +1,111 @@
+"""What a worker has open of a job: its avatar, its driver and its engine, kept from one segment to the next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from shared.output import Output
+from shared.timeline import Timeline, pictures, read_timeline
+
+from services.compositor.compose import Composer
+from services.generator.engine import EngineSpec
+from services.generator.engines import load
+from services.renderer.following import JOIN, MAX_SIDE, Tick
+from services.renderer.run import Run
+from shared.avatar import Avatar, load_avatar
+from shared.clock import US
+from shared.errors import StudioError
+from shared.jobs.manifest import Manifest
+from shared.jobs.store import Store
+from shared.settings import Settings
+
+
+@dataclass(slots=True)
+class Opened:
+    """A job on this machine.
+
+    run: the engine on the avatar; `pristine` is its state before anything.
+    """
+
+    manifest: Manifest
+    avatar: Avatar
+    driver: Path
+    output: Output
+    spec: EngineSpec
+    run: Run
+    pristine: dict[str, NDArray[np.generic]]
+    small: bool
+    _timeline: Timeline | None = None
+
+    @property
+    def composer(self) -> Composer:
+        """For the avatar."""
+        return Composer(self.avatar)
+
+    @property
+    def timeline(self) -> Timeline:
+        """Of a motion driver; read from the file once."""
+        if self._timeline is None:
+            self._timeline = read_timeline(self.driver, self.manifest.plan.fps)
+        return self._timeline
+
+    def ticks(self, start: int, stop: int) -> Iterator[Tick]:
+        """The driver's pictures at the ticks of a span."""
+        return pictures(self.driver, self.timeline, start, stop, MAX_SIDE)
+
+    def before(self, start: int) -> list[NDArray[np.uint8]]:
+        """The last few pictures before a tick, for the tracker to warm up on."""
+        span = self.ticks(max(0, start - JOIN), start) if start else iter(())
+        return [rgb for _, rgb, _ in span]
+
+
+class Opener:
+    """Opens jobs, one at a time; an engine that is open on the same avatar already is used again."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._last: Opened | None = None
+
+    def open(self, manifest: Manifest, small: bool) -> Opened:
+        """small: memory ran out before. Raises StudioError."""
+        last = self._last
+        if last is not None and last.small == small and last.manifest.id == manifest.id:
+            return last
+        driver = self._store.fetch(manifest.driver_file)
+        output = Output.from_dict(manifest.output)
+        if last is not None and last.small == small and _engine(last.manifest) == _engine(manifest):
+            run = Run(last.run.session, int(manifest.idle_after * US))
+            self._last = Opened(manifest, last.avatar, driver, output, last.spec, run, last.pristine, small)
+            return self._last
+        self._last = None  # the old one is let go of before the new one asks for memory
+        self._last = self._opened(manifest, driver, output, small)
+        return self._last
+
+    def _opened(self, manifest: Manifest, driver: Path, output: Output, small: bool) -> Opened:
+        engine = load(manifest.engine, self._settings.engines)
+        if reason := engine.unavailable():
+            raise StudioError(reason)
+        avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
+        session = engine.open(avatar, manifest.plan.fps, small)
+        run = Run(session, int(manifest.idle_after * US))
+        return Opened(manifest, avatar, driver, output, engine.spec, run, run.save(), small)
+
+    def close(self) -> None:
+        """Let go of everything: the device is free."""
+        self._last = None
+
+
+def fetch_folder(store: Store, name: str) -> Path:
+    """A local folder with the files of one in the store. Raises StudioError where it is not there."""
+    files = store.list(name)
+    if not files:
+        raise StudioError(f"{name} is missing in the jobs folder; submit the job again.")
+    local = [store.fetch(f"{name}/{file}") for file in files]
+    return local[0].parent
+
+
+def _engine(manifest: Manifest) -> tuple[str, str, Fraction]:
+    return manifest.engine, manifest.avatar_files, manifest.plan.fps
