@@ -90,11 +90,10 @@ def render(
     home: Home = None,
 ) -> None:
     """Render a driver file on an avatar, in the foreground."""
-    from shared.output import Output, read_size
-
     from services.renderer.render import render as run
     from services.renderer.samples import ensure_samples
     from shared.avatar import check_name, load_avatar
+    from shared.output import Output, read_size
 
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}

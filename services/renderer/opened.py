@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from shared.output import Output
-from shared.timeline import Timeline, pictures, read_timeline
 
 from services.compositor.compose import Composer
 from services.generator.engine import EngineSpec
@@ -20,7 +18,9 @@ from shared.clock import US
 from shared.errors import StudioError
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import Store
+from shared.output import Output
 from shared.settings import Settings
+from shared.timeline import Timeline, pictures, read_timeline
 
 
 @dataclass(slots=True)

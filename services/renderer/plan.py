@@ -3,12 +3,11 @@
 from fractions import Fraction
 from pathlib import Path
 
-from shared.timeline import read_timeline
-
 from services.generator.engine import Engine
 from shared.errors import StudioError
 from shared.jobs.manifest import Driven, Plan
 from shared.media import has_pictures, open_container
+from shared.timeline import read_timeline
 
 SEGMENT_SECONDS = 10.0
 

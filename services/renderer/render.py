@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from shared.output import Output
-from shared.timeline import Timeline, pictures, read_timeline
 
 from services.compositor.compose import Composer
 from services.generator.engine import RATE, RoiFrame
@@ -26,6 +24,8 @@ from shared.clock import US
 from shared.errors import StudioError
 from shared.face_follower import FaceFollower
 from shared.jobs.manifest import Plan
+from shared.output import Output
+from shared.timeline import Timeline, pictures, read_timeline
 
 Progress = Callable[[int, int], None]
 

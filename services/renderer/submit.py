@@ -15,16 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from shared.encoder import choose_encoder
-from shared.output import Output
-
 from services.generator.engines import load
 from services.renderer.plan import planned
 from services.renderer.unit_work import sha256
 from shared.avatar import load_avatar
+from shared.encoder import choose_encoder
 from shared.errors import StudioError
 from shared.jobs.manifest import Manifest, Priority, folder, read_manifest
 from shared.jobs.store import LocalStore, Store, open_store
+from shared.output import Output
 from shared.settings import Settings, load_settings
 
 MAX_KEY = 200

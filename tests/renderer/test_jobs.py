@@ -11,7 +11,6 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from shared.output import Output
 
 from services.renderer.opened import Opener
 from services.renderer.render import render
@@ -24,6 +23,7 @@ from shared.jobs.manifest import Manifest
 from shared.jobs.store import LocalStore
 from shared.jobs.units import Unit
 from shared.media import SOUND_RATE, Mp4Writer, VideoReader
+from shared.output import Output
 from shared.settings import Settings
 from tests.renderer.engines import ENGINES, ORDERS
 

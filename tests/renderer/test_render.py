@@ -15,6 +15,7 @@ from services.renderer.render import render
 from shared.avatar import Avatar, load_avatar
 from shared.errors import StudioError
 from shared.media import SOUND_RATE, Mp4Writer, VideoReader
+from shared.output import Output
 from tests.generator.voice_material import silence, sound_of, voiced
 
 FRAMES = 40
@@ -105,7 +106,7 @@ def test_the_face_follows_the_driver(avatar: Avatar, driver: Path, tmp_path: Pat
     from shared.face_tracker import FaceTracker
 
     out = tmp_path / "out.mp4"
-    render(avatar, driver, out, label=False)
+    render(avatar, driver, out, output=Output(label=False))
     openings = []
     for path in (driver, out):
         tracker = FaceTracker()
