@@ -23,12 +23,18 @@ PREFIX = "STUDIO_"
 TOML = "studio.toml"
 
 
-# What LiveKit's own tools read, and what Redis is called everywhere; the STUDIO_ variables go before.
-PLAIN_VARIABLES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "REDIS_URL")
+# What LiveKit's and the hub's own tools read, and what Redis is called everywhere; the STUDIO_ variables go before.
+PLAIN_VARIABLES = {
+    "livekit_url": "LIVEKIT_URL",
+    "livekit_api_key": "LIVEKIT_API_KEY",
+    "livekit_api_secret": "LIVEKIT_API_SECRET",
+    "redis_url": "REDIS_URL",
+    "weights_hub": "HF_ENDPOINT",
+}
 
 
 def _plain() -> dict[str, Any]:
-    return {name.lower(): os.environ[name] for name in PLAIN_VARIABLES if os.environ.get(name)}
+    return {name: os.environ[key] for name, key in PLAIN_VARIABLES.items() if os.environ.get(key)}
 
 
 def _default_run_root() -> Path:
@@ -106,9 +112,13 @@ class Settings(BaseSettings):
     )
     preview_quality: int = Field(85, ge=30, le=100, description="JPEG quality of the browser preview")
     idle_after: float = Field(0.5, ge=0.1, le=10, description="seconds without a face until the host idles")
+    weights: Path | None = Field(
+        None, description="folder of official checkpoints in their authors' layout; the checkout's pretrained_weights"
+    )
+    weights_hub: str = Field("https://huggingface.co", description="where weights are fetched from; also HF_ENDPOINT")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
 
-    @field_validator("home", "run_root", "record")
+    @field_validator("home", "run_root", "record", "weights")
     @classmethod
     def _expanded(cls, value: Path | None) -> Path | None:
         return value.expanduser().absolute() if value is not None else None

@@ -1,0 +1,77 @@
+"""Whether a file can be a checkpoint at all: seen from its first and last bytes, without torch and without loading it."""
+
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+LFS = b"version https://git-lfs"
+TENSORS = (".pth", ".pt", ".bin", ".pkl", ".ckpt")  # what torch.save writes
+HEADER_MAX = 100 << 20  # bytes; the safetensors library's own bound
+
+
+def damage(path: Path) -> str:
+    """What is wrong with this file as the second half of a sentence ("is truncated"), or "" where nothing is seen.
+
+    A truncated archive, a Git LFS pointer, a web page saved under a checkpoint's name and a header that promises more
+    than the file has are found; flipped bits in the middle are not: that takes a hash. Raises OSError.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not head:
+        return "is empty"
+    if head.startswith(LFS):
+        return "is a Git LFS pointer of a few lines and not the weights themselves (`git lfs pull` was not run)"
+    if path.suffix == ".safetensors":
+        return _damaged_safetensors(path, size)
+    if path.suffix in TENSORS:
+        return _damaged_torch(path, size, head)
+    if path.suffix == ".json":
+        return _damaged_json(path, size)
+    return ""
+
+
+def _damaged_safetensors(path: Path, size: int) -> str:
+    if size < 8:
+        return "is truncated"
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > HEADER_MAX:
+            return "is not safetensors: its header claims to be larger than any"
+        if 8 + length > size:
+            return "is truncated"
+        try:
+            header = json.loads(file.read(length))
+            ends = [int(row["data_offsets"][1]) for name, row in header.items() if name != "__metadata__"]
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            return "is not safetensors: its header cannot be read"
+    return "is truncated" if 8 + length + max(ends, default=0) > size else ""
+
+
+def _damaged_torch(path: Path, size: int, head: bytes) -> str:
+    if head.startswith(b"PK\x03\x04"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                entries = archive.infolist()
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
+            return "is truncated"
+        # torch stores and never compresses: an entry larger than the file would only fill the memory
+        if any(e.compress_type != zipfile.ZIP_STORED or e.file_size > size for e in entries):
+            return "is no file of torch's: it unpacks to more than it holds"
+        return ""
+    if head.startswith(b"\x80"):
+        return ""  # torch before 1.6 wrote a bare pickle, which has no length to hold against
+    if head.lstrip()[:1] in (b"<", b"{") or head[:256].isascii():
+        return "is text and not weights (a web page or an error message was saved under this name)"
+    return "is not a file that torch has written"
+
+
+def _damaged_json(path: Path, size: int) -> str:
+    if size > 1 << 20:
+        return "is far too large for a configuration"
+    try:
+        json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return "is not JSON"
+    return ""
