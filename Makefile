@@ -1,5 +1,6 @@
 # make live    put a host on air          make test    everything CI runs
 # make setup   only install               make bench   the figures in the README
+# make setup-torch       and what the neural engines run on (several GB; `studio weights` gets their checkpoints)
 # make live LIVEKIT=1    and publish it to a LiveKit server, its own unless LIVEKIT_URL names one
 SHELL := /bin/bash
 STUDIO := .venv/bin/studio
@@ -8,7 +9,7 @@ PYTHON := .venv/bin/python
 PACKAGES := libgl1 libglib2.0-0
 TEST_PACKAGES := chromium fonts-dejavu-core libespeak-ng1 espeak-ng-data
 
-.PHONY: live setup setup-dev test check format bench lock clean
+.PHONY: live setup setup-dev setup-torch test check format bench lock clean
 
 live: .venv/.installed
 	$(if $(LIVEKIT),$(if $(LIVEKIT_URL),,deploy/livekit.sh))
@@ -19,7 +20,9 @@ setup: .venv/.installed
 
 setup-dev: .venv/.installed-dev
 
-test: .venv/.installed-dev check
+setup-torch: .venv/.installed-torch
+
+test: .venv/.installed-test check
 	-deploy/livekit.sh
 	$(PYTHON) -m pytest $(ARGS)
 
@@ -35,10 +38,16 @@ format: .venv/.installed-dev
 bench: .venv/.installed-dev
 	$(STUDIO) bench $(ARGS)
 
-# Versions and hashes of everything, from pyproject.toml.
+# Versions and hashes of everything, from pyproject.toml. Torch asks for a GPU's libraries; the tests' lock leaves out what
+# a machine without one can do without.
+LOCK := uv pip compile --universal --python-version 3.11 pyproject.toml --no-emit-index-url --generate-hashes --no-header -q
 lock:
-	uv pip compile --universal --python-version 3.11 pyproject.toml -o requirements.lock --no-emit-index-url --generate-hashes --no-header -q
-	uv pip compile --universal --python-version 3.11 pyproject.toml --extra dev --extra s3 --extra flower -o requirements-dev.lock --no-emit-index-url --generate-hashes --no-header -q
+	$(LOCK) -o requirements.lock
+	$(LOCK) -o requirements-dev.lock --extra dev --extra s3 --extra flower
+	$(LOCK) -o requirements-torch.lock --extra torch --extra diffusion
+	cat requirements-dev.lock requirements-torch.lock > requirements-test.lock  # the same versions in all of them
+	$(LOCK) -o requirements-test.lock --extra dev --extra s3 --extra flower --extra torch --extra diffusion \
+		--excludes deploy/torch-on-a-cpu.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
@@ -50,3 +59,11 @@ clean:
 .venv/.installed-dev: requirements-dev.lock pyproject.toml deploy/setup.sh
 	deploy/setup.sh requirements-dev.lock $(PACKAGES) $(TEST_PACKAGES)
 	touch $@ .venv/.installed
+
+.venv/.installed-torch: requirements-torch.lock pyproject.toml deploy/setup.sh
+	deploy/setup.sh requirements-torch.lock $(PACKAGES)
+	touch $@ .venv/.installed
+
+.venv/.installed-test: requirements-test.lock pyproject.toml deploy/setup.sh
+	deploy/setup.sh requirements-test.lock $(PACKAGES) $(TEST_PACKAGES)
+	touch $@ .venv/.installed-dev .venv/.installed

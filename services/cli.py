@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.progress import progress_bar, stages
+from services.weights_cli import app as weights
 from shared.errors import StudioError
 from shared.logs import set_up_logs
 from shared.settings import Settings, load_settings, origin
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 avatars = typer.Typer(no_args_is_help=True, help="Avatars: a portrait, its plate and its rights.")
 app.add_typer(avatars, name="avatar")
+app.add_typer(weights, name="weights")
 out = Console()
 err = Console(stderr=True)
 

@@ -4,7 +4,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 
 @contextmanager
@@ -30,3 +38,24 @@ def stages(bar: Progress) -> Callable[[str, float], None]:
         bar.update(tasks[stage], completed=done)
 
     return show
+
+
+@contextmanager
+def transfer_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A callback (name, bytes done, bytes expected) that shows one bar a file, on standard error."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def show(name: str, done: int, expected: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=expected or None)
+            bar.update(tasks[name], completed=done)
+
+        yield show

@@ -10,24 +10,25 @@ TENSORS = (".pth", ".pt", ".bin", ".pkl", ".ckpt")  # what torch.save writes
 HEADER_MAX = 100 << 20  # bytes; the safetensors library's own bound
 
 
-def damage(path: Path) -> str:
+def damage(path: Path, suffix: str = "") -> str:
     """What is wrong with this file as the second half of a sentence ("is truncated"), or "" where nothing is seen.
+    suffix: that of the name it is to have, where that differs.
 
     A truncated archive, a Git LFS pointer, a web page saved under a checkpoint's name and a header that promises more
     than the file has are found; flipped bits in the middle are not: that takes a hash. Raises OSError.
     """
-    size = path.stat().st_size
+    size, suffix = path.stat().st_size, suffix or path.suffix
     with path.open("rb") as file:
         head = file.read(512)
     if not head:
         return "is empty"
     if head.startswith(LFS):
         return "is a Git LFS pointer of a few lines and not the weights themselves (`git lfs pull` was not run)"
-    if path.suffix == ".safetensors":
+    if suffix == ".safetensors":
         return _damaged_safetensors(path, size)
-    if path.suffix in TENSORS:
+    if suffix in TENSORS:
         return _damaged_torch(path, size, head)
-    if path.suffix == ".json":
+    if suffix == ".json":
         return _damaged_json(path, size)
     return ""
 

@@ -133,7 +133,9 @@ def read_record(folder: Path) -> dict[str, Pulled]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:
-        raise StudioError(f"{folder / RECORD} cannot be read ({error}); restore it, or delete it to trust anew.") from None
+        raise StudioError(
+            f"{folder / RECORD} cannot be read ({error}); restore it, or delete it to trust anew."
+        ) from None
 
 
 def write_record(folder: Path, record: Mapping[str, Pulled]) -> None:
@@ -159,7 +161,10 @@ def look(file: WeightFile, folder: Path, record: Mapping[str, Pulled]) -> tuple[
     except OSError as error:
         return "damaged", f"cannot be read ({error.strerror})"
     if path == folder / file.path and wants is not None and has != wants:
-        return "damaged", f"is truncated: {has} of {wants} bytes" if has < wants else f"has {has} bytes instead of {wants}"
+        return (
+            "damaged",
+            f"is truncated: {has} of {wants} bytes" if has < wants else f"has {has} bytes instead of {wants}",
+        )
     return "ok", ""
 
 
