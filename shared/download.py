@@ -17,7 +17,6 @@ import httpx2
 from shared.disk import flush
 from shared.errors import NoSpaceError, StudioError
 
-BLOCK = 1 << 20
 ATTEMPTS = 5  # in a row without a byte of progress
 PAUSE = 1.0  # seconds before the second attempt; doubles
 HOPS = 5
@@ -160,16 +159,18 @@ def _read_on(http: httpx2.Client, offer: Offer, file: BufferedIOBase, progress: 
         if has and not (answer.status_code == 206 and _begins_at(answer, has)):
             has = 0  # a server without Range sends all of it again
             file.truncate(0)
-        for block in answer.iter_raw(BLOCK):
-            has += len(block)
-            if offer.size is not None and has > offer.size:
-                file.truncate(0)
-                raise StudioError(
-                    f"{answer.url.host} sends more than the {offer.size} bytes it announced; try another mirror."
-                )
-            file.write(block)
-            progress(has)
-        file.flush()
+        try:
+            for block in answer.iter_raw():
+                has += len(block)
+                if offer.size is not None and has > offer.size:
+                    file.truncate(0)
+                    raise StudioError(f"{answer.url.host} sends more than the {offer.size} bytes it announced.")
+                file.write(block)
+                progress(has)
+        except httpx2.TransportError:
+            raise Interrupted(f"the line broke after {has} bytes") from None
+        finally:
+            file.flush()
     if offer.size is not None and has < offer.size:
         raise Interrupted(f"it ended after {has} of {offer.size} bytes")
 
@@ -177,14 +178,14 @@ def _read_on(http: httpx2.Client, offer: Offer, file: BufferedIOBase, progress: 
 def _again(
     request: Callable[[], T], url: str, attempts: int, pause: float, position: Callable[[], int] = lambda: 0
 ) -> T:
-    """Try until it succeeds or fails `attempts` times in a row without `position` moving on."""
-    failures, before = 0, position()
+    """Try until it succeeds or fails `attempts` times in a row without `position` going beyond where it was."""
+    failures, farthest = 0, position()
     while True:
         try:
             return request()
         except (Interrupted, httpx2.TransportError) as error:
-            failures = 1 if position() > before else failures + 1
-            before = position()
+            failures = 1 if position() > farthest else failures + 1
+            farthest = max(farthest, position())
             if failures >= attempts:
                 raise _unreachable(url, error) from None
         time.sleep(min(pause * 2 ** (failures - 1), 30))
