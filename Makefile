@@ -24,6 +24,7 @@ setup-torch: .venv/.installed-torch
 
 test: .venv/.installed-test check
 	-deploy/livekit.sh
+	-deploy/s3.sh
 	$(PYTHON) -m pytest $(ARGS)
 
 check: .venv/.installed-dev

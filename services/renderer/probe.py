@@ -1,0 +1,32 @@
+"""Whether a store does what claims rest on, proved before anything is claimed."""
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
+from shared.errors import StudioError
+from shared.jobs.store import Store
+
+AT_ONCE = 4
+
+
+def probe(store: Store) -> None:
+    """Raises StudioError in one sentence for a store that cannot be written, or in which two may both be the first to make
+    a file."""
+    folder = f"probe-{secrets.token_hex(6)}"
+    try:
+        # One after the other finds a store that does not know the condition, all at once one that looks before it writes.
+        first, again = (store.create(f"{folder}/in-turn", mark) for mark in (b"first", b"again"))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            made = list(pool.map(lambda n: store.create(f"{folder}/at-once", f"{n}".encode()), range(AT_ONCE)))
+        kept = store.read(f"{folder}/in-turn")
+        winner = store.read(f"{folder}/at-once")
+        store.write(f"{folder}/in-turn", b"over")
+        over = store.read(f"{folder}/in-turn")
+    finally:
+        store.remove(folder)
+    exclusive = first and not again and kept == b"first" and made.count(True) == 1
+    if not exclusive or winner != f"{made.index(True)}".encode() or over != b"over":
+        raise StudioError(
+            f"{store.url} cannot keep jobs: of several who make the same file at once more than one succeeds; use a folder, "
+            "or an S3 store that knows If-None-Match."
+        )

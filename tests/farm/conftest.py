@@ -1,0 +1,68 @@
+"""Real servers for the farm's tests: Redis, and an S3 store."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.redis_server import RedisServer
+from shared.cache import cache_folder
+
+S3_KEYS = {"ROOT_ACCESS_KEY": "studio", "ROOT_SECRET_KEY": "a-secret-of-the-tests"}
+
+
+@pytest.fixture
+def redis_home(tmp_path: Path) -> Iterator[Path]:
+    """A studio folder whose Redis runs."""
+    with RedisServer(tmp_path):
+        yield tmp_path
+
+
+def s3_program() -> Path | None:
+    """The S3 server on the path, or the one that deploy/s3.sh built."""
+    found = shutil.which("versitygw")
+    cached = cache_folder() / "bin" / "versitygw"
+    return Path(found) if found else cached if os.access(cached, os.X_OK) else None
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a bucket of a real S3 server; the environment knows the way and the keys."""
+    program = s3_program()
+    if program is None:
+        pytest.skip("no S3 server: deploy/s3.sh builds one")
+    pytest.importorskip("s3fs")
+    folder = tmp_path_factory.mktemp("s3")
+    (folder / "studio").mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(program), "--port", f"127.0.0.1:{port}", "--quiet", "posix", str(folder)]
+    process = subprocess.Popen(command, env=S3_KEYS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            time.sleep(0.05)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", S3_KEYS["ROOT_ACCESS_KEY"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", S3_KEYS["ROOT_SECRET_KEY"])
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield "s3://studio"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def s3_store(s3_server: str) -> str:
+    """The URL of a folder in a bucket that nobody else uses."""
+    return f"{s3_server}/{secrets.token_hex(4)}"
