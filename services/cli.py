@@ -120,6 +120,31 @@ def render(
 
 
 @app.command()
+def worker(
+    engines: Annotated[
+        str | None, typer.Option(help="Engines to work with, comma between; else all that run here.")
+    ] = None,
+    gpu: Annotated[int | None, typer.Option(min=0, help="Number of the GPU it may use.")] = None,
+    redis: Annotated[
+        str | None, typer.Option(help="Redis that wakes it; else REDIS_URL, else the studio's own.")
+    ] = None,
+    jobs: Annotated[str | None, typer.Option(help="Where the jobs are: a folder or an fsspec URL.")] = None,
+    metrics: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Show Prometheus metrics on this port of loopback.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Render jobs until Ctrl-C, which hands back what is at work; a second one ends at once."""
+    from services.redis_server import RedisKeeper
+    from services.renderer.worker import Given, run_worker
+
+    settings = load_settings(home=home, redis_url=redis, jobs=jobs)
+    set_up_logs("worker", settings.log_level)
+    names = tuple(name.strip() for name in (engines or "").split(",") if name.strip())
+    run_worker(settings, Given(names, gpu, metrics), RedisKeeper(settings))
+
+
+@app.command()
 def setup(home: Home = None) -> None:
     """Build the sample avatars and the sample driver, as the first `studio live` would."""
     from services.renderer.samples import ensure_samples

@@ -17,7 +17,8 @@ import structlog
 from services.owned import ends_with_us
 from shared.disk import write_atomically
 from shared.errors import StudioError
-from shared.jobs.address import ADDRESS, FOLDER, LOCK, read_address
+from shared.jobs.address import ADDRESS, FOLDER, LOCK, own_redis, read_address
+from shared.settings import Settings
 
 log = structlog.get_logger()
 READY_WAIT = 10.0  # seconds until it must answer
@@ -35,6 +36,10 @@ def find_redis_server() -> Path | None:
             return carried
     found = shutil.which("redis-server")
     return Path(found) if found else None
+
+
+class Taken(StudioError):
+    """Another studio runs the Redis of this home."""
 
 
 class RedisServer:
@@ -144,6 +149,35 @@ class RedisServer:
         )
 
 
+class RedisKeeper:
+    """Has Redis run for as long as somebody of this home needs it: where none is named and nobody runs the studio's own,
+    this one does, and takes over from one that dies, at the same address. A context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._server: RedisServer | None = None
+
+    def turn(self) -> None:
+        """See to it; called several times a second. Raises StudioError where Redis cannot be started."""
+        if self._settings.redis_url:
+            return
+        if self._server:
+            self._server.see_to()
+        elif own_redis(self._settings.home) is None:
+            try:
+                self._server = RedisServer(self._settings.home)
+            except Taken:
+                pass  # another was faster; it is seen next time
+
+    def __enter__(self) -> "RedisKeeper":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server:
+            self._server.close()
+            self._server = None
+
+
 def _own(folder: Path) -> int:
     """The lock of the folder. Raises StudioError where another studio has it."""
     try:
@@ -159,9 +193,7 @@ def _own(folder: Path) -> int:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 os.close(lock)
-                raise StudioError(
-                    f"Another studio runs the Redis in {folder}; set REDIS_URL to use one elsewhere."
-                ) from None
+                raise Taken(f"Another studio runs the Redis in {folder}; set REDIS_URL to use one elsewhere.") from None
             time.sleep(0.05)
 
 

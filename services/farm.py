@@ -1,0 +1,188 @@
+"""The studio's own farm: Redis where none is named, and one worker beside it. One for each studio folder.
+
+`python -m services.farm` runs until it is told to end, and waits while another one runs; with --until-idle it ends when no
+job has been open for a minute, and at once where another one runs.
+"""
+
+import argparse
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from services.owned import end_with, ends_with_us
+from services.redis_server import RedisKeeper
+from shared.errors import StudioError
+from shared.jobs.address import FOLDER
+from shared.jobs.status import State, jobs, status
+from shared.jobs.store import Store, open_store
+from shared.logs import set_up_logs
+from shared.settings import PREFIX, Settings, load_settings
+
+log = structlog.get_logger()
+
+NICE = 10  # behind a live channel on the same machine
+IDLE_S = 60.0  # without an open job
+LOOK_S = 5.0  # between two looks for one
+LEAVE_S = 10.0  # that a worker has to end
+BACKOFF = (0.5, 1.0, 2.0, 5.0, 15.0)  # seconds before a worker is started again, by deaths in the last minute
+OPEN: tuple[State, ...] = ("queued", "rendering", "assembling")
+
+
+class Farm:
+    """Redis and a worker, each started again when it dies. A context manager: leaving it leaves neither behind."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keeper = RedisKeeper(settings)
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._deaths: list[float] = []
+        self._due = 0.0
+
+    def turn(self) -> None:
+        """See to both; called several times a second, always by the same thread: they end with it."""
+        self._keeper.turn()
+        now = time.monotonic()
+        if self._worker is not None and (code := self._worker.poll()) is not None:
+            self._deaths = [at for at in self._deaths if now - at < 60] + [now]
+            wait = BACKOFF[min(len(self._deaths), len(BACKOFF)) - 1]
+            log.warning("worker ended", code=code, again_in_s=wait)
+            self._worker, self._due = None, now + wait
+        if self._worker is None and now >= self._due:
+            command = [*ends_with_us(), sys.executable, "-m", "services.cli", "worker"]
+            told = environment(self._settings)
+            self._worker = subprocess.Popen(command, env=told, stdin=subprocess.DEVNULL, start_new_session=True)
+
+    @property
+    def worker(self) -> int | None:
+        """The worker's process id."""
+        return self._worker.pid if self._worker else None
+
+    def __enter__(self) -> "Farm":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._worker is not None:
+            self._worker.terminate()
+            try:
+                self._worker.wait(LEAVE_S)
+            except subprocess.TimeoutExpired:
+                self._worker.kill()
+                self._worker.wait()
+        self._keeper.__exit__()
+
+
+class OpenJobs:
+    """Whether there is anything to do; remembers which jobs have ended, which never changes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ended: set[str] = set()
+
+    def any(self) -> bool:
+        """Whether some job waits for a worker or is at work. Raises StudioError when the store cannot be read."""
+        for job in reversed(jobs(self._store)):
+            if job in self._ended:
+                continue
+            try:
+                state = status(self._store, job).state
+            except StudioError:
+                continue  # gone, or of another version
+            if state in OPEN:
+                return True
+            if state in ("done", "cancelled"):
+                self._ended.add(job)
+        return False
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a farm and its worker are told: these settings, and nothing of LiveKit."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "LIVEKIT_", "REDIS_"))}
+    told = plain | settings.environment(secrets=False)
+    if settings.redis_url:
+        told[f"{PREFIX}REDIS_URL"] = settings.redis_url.get_secret_value()
+    return told
+
+
+def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes] | None":
+    """Start a farm in a process of its own. detached: it outlives us and ends by itself when there is nothing to do;
+    otherwise it ends with the thread that calls this. None where Redis is named: its workers are its operator's."""
+    if settings.redis_url:
+        return None
+    folder = settings.home / FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "services.farm"]
+    command = [*command, "--until-idle"] if detached else [*ends_with_us(), *command, "--parent", str(os.getpid())]
+    with (folder / "farm.log").open("ab") as file:
+        return subprocess.Popen(
+            command, env=environment(settings), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+def main() -> int:
+    """Run a farm."""
+    parser = argparse.ArgumentParser(prog="python -m services.farm")
+    parser.add_argument("--until-idle", action="store_true")
+    parser.add_argument("--parent", type=int)
+    given = parser.parse_args()
+    if given.parent:
+        end_with(given.parent)
+    ending: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda which, _: ending.append(which))
+    os.nice(NICE)
+    settings = load_settings()
+    set_up_logs("farm", settings.log_level)
+    lock = _lock(settings.home / FOLDER)
+    while not _taken(lock):
+        if given.until_idle or ending:
+            return 0
+        time.sleep(0.5)
+    run(settings, ending, until_idle=given.until_idle)
+    return 0
+
+
+def run(settings: Settings, ending: list[int], *, until_idle: bool) -> None:
+    """Keep a farm until a signal is in `ending` or there is nothing to do."""
+    look = OpenJobs(open_store(settings.jobs_url))
+    busy = looked = time.monotonic()
+    with Farm(settings) as farm:
+        log.info("farm", home=str(settings.home))
+        while not ending:
+            try:
+                farm.turn()
+                now = time.monotonic()
+                if until_idle and now - looked >= LOOK_S:
+                    looked = now
+                    busy = now if look.any() else busy
+                    if now - busy >= IDLE_S:
+                        log.info("nothing to do, ending")
+                        return
+            except StudioError as error:
+                log.warning(str(error))
+                time.sleep(1.0)
+            time.sleep(0.2)
+
+
+def _lock(folder: Path) -> int:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(folder / "farm.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _taken(lock: int) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Celery's own processes of a worker, started and watched by `studio worker`: python -m services.renderer ..."""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from services.owned import end_with
+from services.renderer.app import Child, add_task, make_app
+from services.renderer.link import Link
+from shared.jobs.address import redis_url
+from shared.jobs.queue import queue_names
+from shared.logs import set_up_logs
+from shared.settings import Settings, load_settings
+
+
+def main() -> int:
+    """Take messages until a signal says otherwise."""
+    parser = argparse.ArgumentParser(prog="python -m services.renderer")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--engines", required=True)
+    parser.add_argument("--link", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    given = parser.parse_args()
+    end_with(given.parent)
+    settings = load_settings()
+    set_up_logs("worker", settings.log_level)
+    url = redis_url(settings)
+    if url is None:
+        return 1
+    run(settings, url, given.name, given.engines.split(","), Link(given.link))
+    return 0
+
+
+def run(settings: Settings, url: str, name: str, engines: list[str], link: Link) -> None:
+    """Celery's main process and, forked from it, the child that does the work."""
+    from celery import signals
+
+    from services.renderer.quiet import hush
+
+    app, main_pid = make_app(url), os.getpid()
+    children: list[Child] = []
+
+    def advance(job: str, expired: list[list[Any]]) -> None:
+        children[0].advance(job, expired)
+
+    def forked(**_: Any) -> None:
+        end_with(main_pid)
+        set_up_logs("worker", settings.log_level)
+        link.end()  # the one before may have been killed at its work
+        children.append(Child(link, name, settings))
+
+    add_task(app, advance)
+    hush()
+    signals.worker_process_init.connect(forked, weak=False)
+    worker = app.Worker(
+        hostname=f"{name}@studio", pool="prefork", concurrency=1, queues=queue_names(engines),
+        without_gossip=True, without_mingle=True, quiet=True, loglevel="WARNING", task_events=True,
+    )  # fmt: skip
+    worker.start()
+    sys.exit(worker.exitcode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

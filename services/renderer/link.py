@@ -1,0 +1,61 @@
+"""What a worker's processes tell each other, in shared memory without locks: any of them may be killed at any moment."""
+
+import mmap
+import os
+import struct
+from typing import Self
+
+SIZE = 4096
+LEAVING, BUSY, TAKEN, JOB = 0, 1, 8, 16  # offsets
+JOB_SIZE = 100
+
+
+class Link:
+    """One page of memory. The worker says when it leaves; Celery's child says what it is at."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, SIZE)
+
+    @classmethod
+    def create(cls) -> Self:
+        """A new one, to be inherited by its descriptor."""
+        descriptor = os.memfd_create("studio-worker")
+        os.ftruncate(descriptor, SIZE)
+        return cls(descriptor)
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the worker is about to end."""
+        return self._memory[LEAVING] == 1
+
+    def leave(self) -> None:
+        """The worker is about to end: the segment at work is handed back."""
+        self._memory[LEAVING] = 1
+
+    def begin(self, job: str) -> None:
+        """A message was taken."""
+        self._memory[JOB : JOB + JOB_SIZE] = job.encode()[:JOB_SIZE].ljust(JOB_SIZE, b"\0")
+        self._memory[BUSY] = 1
+        self._memory[TAKEN : TAKEN + 8] = struct.pack("<Q", self.taken + 1)
+
+    def end(self) -> None:
+        """Nothing is at work: a message is done with, or the child is new."""
+        self._memory[BUSY] = 0
+
+    @property
+    def taken(self) -> int:
+        """Messages so far."""
+        return int(struct.unpack("<Q", self._memory[TAKEN : TAKEN + 8])[0])
+
+    @property
+    def job(self) -> str:
+        """The job at work, "" while there is none."""
+        if not self._memory[BUSY]:
+            return ""
+        return self._memory[JOB : JOB + JOB_SIZE].rstrip(b"\0").decode(errors="replace")
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._memory.close()
+        os.close(self.descriptor)

@@ -1,0 +1,51 @@
+"""Celery's log as one line an event, with what concerns an operator alone."""
+
+import logging
+import signal
+import warnings
+from typing import Any
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class OneLine(logging.Handler):
+    """Celery's warnings without tracebacks; the same thing said again and again is said once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = next((line.strip() for line in record.getMessage().splitlines() if line.strip()), "")
+        start = said[:40]
+        if said and start != self._last:
+            log.warning(said)
+        self._last = start
+
+
+def hush() -> None:
+    """Take over Celery's logging, and say when Redis is there."""
+    from celery import signals
+    from celery.platforms import SecurityWarning
+    from celery.worker import state
+
+    # Celery warns of root because of pickle, which is not accepted here.
+    warnings.simplefilter("ignore", SecurityWarning)
+    handler = OneLine()
+
+    def set_up(**_: Any) -> None:
+        root = logging.getLogger()
+        root.handlers[:] = [handler]
+        root.setLevel(logging.WARNING)
+
+    def ready(**_: Any) -> None:
+        log.info("ready")
+        signal.signal(signal.SIGTERM, end)  # as Celery's own does, without a word
+
+    def end(*_: Any) -> None:
+        state.should_stop = 0
+
+    signals.setup_logging.connect(set_up, weak=False)
+    signals.worker_ready.connect(ready, weak=False)
