@@ -1,5 +1,6 @@
 """Multipart uploads straight to disk, bounded while they arrive: nothing is taken in beyond its limit."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 MAX_FIELD = 4 << 10
 MAX_HEADS = 64 << 10  # what boundaries and part headers may add to the parts' own limits
+BATCH = 1 << 20  # bytes that go to the disk at once, in a thread: the event loop has a program to show
 
 
 @dataclass(slots=True)
@@ -127,13 +129,17 @@ async def received(request: Request, home: Path, limits: dict[str, int]) -> Asyn
 async def _read(request: Request, boundary: bytes, reader: _Reader, most: int) -> None:
     names = [name for name in dir(reader) if name.startswith("on_")]
     parser = MultipartParser(boundary, {name: getattr(reader, name) for name in names})  # type: ignore[arg-type]
-    taken = 0
+    taken, batch = 0, bytearray()
     try:
         async for chunk in request.stream():
             taken += len(chunk)
             if taken > most:
                 raise _too_large("The upload", most)
-            parser.write(chunk)
+            batch += chunk
+            if len(batch) >= BATCH:
+                await asyncio.to_thread(parser.write, bytes(batch))
+                batch.clear()
+        await asyncio.to_thread(parser.write, bytes(batch))
     except FormParserError:
         raise HTTPException(400, "The form is damaged; send it again.") from None
     if not reader.done:
@@ -154,4 +160,7 @@ def _too_large(what: str, limit: int) -> HTTPException:
 
 
 def _size(count: int) -> str:
-    return f"{count >> 20} MB" if count >= 1 << 20 else f"{count >> 10} KB"
+    for unit, shift in (("GB", 30), ("MB", 20), ("KB", 10)):
+        if count >= 1 << shift:
+            return f"{count >> shift} {unit}"
+    return f"{count} bytes"
