@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from services.gateway import (
     channel_routes,
+    job_routes,
     library_routes,
     livekit_routes,
     metrics,
@@ -39,6 +40,7 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         app.state.gateway = gateway
         gateway.start()
         gateway.keep(gateway.speech.run())
+        gateway.keep(gateway.jobs.run())
         gateway.keep(_judge(gateway))
         try:
             yield
@@ -62,6 +64,8 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         channel_routes.router,
         library_routes.router,
         recording_routes.router,
+        job_routes.router,
+        job_routes.downloads,
         livekit_routes.router,
         livekit_routes.pages,
         speech_routes.routes,
@@ -100,7 +104,7 @@ def _add_pages(app: FastAPI) -> None:
     async def get_metrics(request: Request) -> Response:
         """Prometheus metrics."""
         return Response(
-            metrics.exposition(request.app.state.gateway),
+            await metrics.exposition(request.app.state.gateway),
             media_type="text/plain; version=0.0.4; charset=utf-8",
         )
 

@@ -24,7 +24,7 @@ async def build(
     arguments = [str(home), name, rights, str(portrait), *([str(body)] if body else [])]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.gateway.build", *arguments,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, preexec_fn=_with_parent,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, preexec_fn=with_parent,
     )  # fmt: skip
     error = ""
     try:
@@ -46,7 +46,7 @@ async def build(
         raise StudioError(error or "The avatar could not be built; the studio's log says why.")
 
 
-def _with_parent() -> None:
+def with_parent() -> None:
     """In the child: low priority, and an end when the gateway ends, however it does."""
     import ctypes
     import signal

@@ -6,7 +6,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from services.gateway.job_metrics import families
+from services.gateway.jobs import Figures
 from services.gateway.service import Gateway
+from services.gateway.state import engines
 
 WORDS = ("ON AIR", "IDLE", "STARTING", "RECOVERING", "OFF")
 
@@ -94,8 +97,21 @@ class ChannelCollector(Collector):
             yield GaugeMetricFamily(name, meaning, value=state.figures.get(figure, 0.0))
 
 
-def exposition(gateway: Gateway) -> bytes:
+class JobCollector(Collector):
+    """What was read of the jobs."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        yield from families(self._figures)
+
+
+async def exposition(gateway: Gateway) -> bytes:
     """The metrics in Prometheus' text format."""
+    names = {row["name"] for row in engines(gateway)} | {gateway.settings.engine}
+    figures = await gateway.job_metrics.figures(sorted(names))
     registry = CollectorRegistry()
     registry.register(ChannelCollector(gateway))
+    registry.register(JobCollector(figures))
     return generate_latest(registry)

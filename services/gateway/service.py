@@ -14,6 +14,8 @@ import structlog
 
 from services.gateway.blocks import PlateFrames
 from services.gateway.director import Director
+from services.gateway.job_metrics import JobMetrics
+from services.gateway.jobs import Jobs
 from services.gateway.journal import Journal
 from services.gateway.livekit import LiveKit
 from services.gateway.preview import Preview, PreviewThread
@@ -56,6 +58,8 @@ class Gateway:
         self.told = (0.0, "")  # when the pages were last told the state, and what
         self.remote = RemoteDriver(settings)
         self.speech = Speech(self.journal, self.remote.speak, self.remote.hush, self.voice_delay)
+        self.jobs = Jobs(settings, self.journal)
+        self.job_metrics = JobMetrics(self.jobs)
         self.builds: dict[str, dict[str, object]] = {}  # avatars being built, by name: stage and share done
         self._events = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -76,15 +76,19 @@ def _state_text(gateway: Gateway) -> str:
 
 @router.websocket("/state")
 async def state_socket(socket: WebSocket, channel: str) -> None:
-    """The channel's state, four times a second."""
+    """The channel's state, four times a second; its jobs, in a message of their own, when they have changed."""
     opened = await admitted(socket, channel)
     if opened is None:
         return
     gateway, _ = opened
 
     async def send() -> None:
+        told = ""
         while True:
             await socket.send_text(_state_text(gateway))
+            if (text := gateway.jobs.watched()) is not told:
+                told = text
+                await socket.send_text(text)
             await asyncio.sleep(STATE_PERIOD)
 
     await until_first(send(), _silence(socket))

@@ -1,7 +1,7 @@
 """Handing in a job: everything that can be known is checked, then the manifest is written, and then it exists.
 
-`python -m services.renderer.submit` reads a request as JSON on standard input and prints {"id"} or {"error"}: the gateway
-has drivers of strangers opened there and not in the process that shows the program.
+`python -m services.renderer.submit` reads a request as JSON on standard input and prints its manifest, or {"error", "kind"}:
+the gateway has drivers of strangers opened there and not in the process that shows the program.
 """
 
 import hashlib
@@ -31,6 +31,10 @@ SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 AVATAR_FILES = ("avatar.json", "face.npz", "roi.png", "mask.png", "plate.npz", "plate.mjpg")
 MEASURED = ("mesh-reading.json",)  # what an engine measured of an avatar once, taken along where it is there
 PACKAGES = ("persona-studio", "numpy", "opencv-contrib-python", "mediapipe", "av", "torch", "diffusers")
+
+
+class KeyUsedError(StudioError):
+    """A key that belongs to another job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def _again(store: Store, manifest: Manifest) -> Manifest:
     there = read_manifest(store, manifest.id)
     differs = {"id": manifest.id, "created": there.created, "versions": there.versions}
     if there.model_dump() | differs != manifest.model_dump() | differs:
-        raise StudioError("This key was used for another job already; use a new one.")
+        raise KeyUsedError("This key was used for another job already; use a new one.")
     return there
 
 
@@ -174,7 +178,7 @@ def main() -> int:
             settings,
         )
     except StudioError as error:
-        print(json.dumps({"error": str(error)}))
+        print(json.dumps({"error": str(error), "kind": "key" if isinstance(error, KeyUsedError) else ""}))
         return 1
     print(made.model_dump_json())
     return 0

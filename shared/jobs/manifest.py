@@ -1,5 +1,6 @@
 """A job as it was handed in: written once, before anything is queued, and never changed."""
 
+import re
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
 
@@ -9,6 +10,7 @@ from shared.errors import StudioError
 from shared.jobs.store import Store
 
 SCHEMA = 1
+ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}")  # what looks otherwise never becomes a name in the store
 Priority = Literal["high", "normal", "low"]
 Driven = Literal["motion", "voice"]
 
@@ -85,7 +87,7 @@ def folder(job: str) -> str:
 
 def read_manifest(store: Store, job: str) -> Manifest:
     """Raises StudioError where there is no such job, or one that this version does not read."""
-    raw = store.read(f"{folder(job)}/job.json")
+    raw = store.read(f"{folder(job)}/job.json") if ID.fullmatch(job) else None
     if raw is None:
         raise StudioError(f"There is no job '{job[:60]}'; `studio jobs list` shows what there is.")
     try:

@@ -1,0 +1,45 @@
+"""The inbox: a folder of the studio's home for drivers that are too large to upload, and what a request may name of it."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+from shared.errors import StudioError
+
+LISTED = 1000
+LONGEST = 255
+
+
+def inbox_folder(home: Path) -> Path:
+    """Where the inbox is."""
+    return home / "inbox"
+
+
+def inbox(home: Path) -> list[dict[str, Any]]:
+    """The files in the inbox, newest first; makes the folder, so that there is one to put files into."""
+    folder = inbox_folder(home)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        found = [(path, path.lstat()) for path in folder.iterdir() if _is_name(path.name)]
+    except OSError as error:
+        raise StudioError(f"The inbox {folder} cannot be read ({error.strerror}); mend it on the machine.") from None
+    files = [(path.name, about) for path, about in found if stat.S_ISREG(about.st_mode)]
+    files.sort(key=lambda file: file[1].st_mtime, reverse=True)
+    return [{"name": name, "bytes": about.st_size, "modified": about.st_mtime} for name, about in files[:LISTED]]
+
+
+def inbox_file(home: Path, name: str) -> Path:
+    """The file of this name. Raises StudioError for all that is no plain file directly in the inbox: a path, a link, a
+    device, something that is not there."""
+    path = inbox_folder(home) / name if _is_name(name) else None
+    try:
+        if path is not None and stat.S_ISREG(path.lstat().st_mode):
+            return path
+    except OSError:
+        pass
+    raise StudioError("There is no such file in the inbox; give a name that GET /api/v1/inbox lists, without a folder.")
+
+
+def _is_name(name: str) -> bool:
+    plain = name.isprintable() and "/" not in name and not name.startswith(".")
+    return plain and 0 < len(name.encode("utf-8", "surrogateescape")) <= LONGEST
