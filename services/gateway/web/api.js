@@ -30,6 +30,31 @@ export class Api {
     throw Object.assign(error, { status: answer.status });
   }
 
+  /**
+   * Send a form that may be large, and be told how much of it has gone.
+   * @param {string} path @param {FormData} form @param {Record<string, string>} headers
+   * @param {(share: number) => void} told 0 to 1
+   * @returns {Promise<any>} the answer; rejects with an Error whose message is for the operator
+   */
+  upload(path, form, headers, told) {
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest();  // fetch does not say how much has been sent
+      const refuse = (message) => reject(Object.assign(new Error(message), { status: request.status }));
+      request.open("POST", `/api/v1${path}`);
+      request.responseType = "json";
+      for (const [name, value] of Object.entries({ ...headers, Authorization: `Bearer ${this.token}` })) {
+        request.setRequestHeader(name, value);
+      }
+      request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) told(event.loaded / event.total); });
+      request.addEventListener("error", () => refuse("The studio ended the upload; it may be too large, or restarting. Try again."));
+      request.addEventListener("load", () => {
+        if (request.status < 300) resolve(request.response);
+        else refuse(request.response?.detail ?? `The studio refused this (${request.status}).`);
+      });
+      request.send(form);
+    });
+  }
+
   /** Change the scene. @param {object} changes */
   patch(changes) {
     return this.ask("PATCH", "./scene", changes);

@@ -14,6 +14,7 @@ const KEYS = [
   ["n", "retake neutral", "neutral"],
   ["o", "loop the driver", "loop"],
   ["s", "hear the program here", "listen"],
+  ["j", "jobs, or back to the program", "jobs-line"],
 ];
 
 /** @param {import("./preview.js").Preview} preview */

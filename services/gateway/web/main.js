@@ -13,6 +13,7 @@ import { drivers } from "./panels/drivers.js";
 import { engines } from "./panels/engines.js";
 import { headline } from "./panels/headline.js";
 import { health } from "./panels/health.js";
+import { jobs } from "./panels/jobs.js";
 import { latency } from "./panels/latency.js";
 import { livekit } from "./panels/livekit.js";
 import { log } from "./panels/log.js";
@@ -43,13 +44,14 @@ async function open(token) {
   const panels = [
     headline(api, current), avatars(api), engines(api), drivers(api, new BrowserCamera(api)),
     desk(api, preview, current), speech(api), health, latency(stage), outputs(api, preview, current), recordings(api),
-    livekit(api, current), push(api, current), clean(api, current), log,
+    livekit(api, current), push(api, current), clean(api, current), jobs(api), log,
   ];
-  const draw = (linked) => { if (state) for (const panel of panels) panel(state, linked); };
+  const draw = (linked) => { if (state?.channel) for (const panel of panels) panel(state, linked); };
   keepOpen(() => api.socket("state"), {
     message: (event) => {
-      state = JSON.parse(event.data);
-      draw(true);
+      // Jobs come in messages of their own, when they have changed.
+      state = { ...state, ...JSON.parse(event.data) };
+      if (state.channel) draw(true);
     },
     down: (event) => {
       if (event.code === BAD_TOKEN) {

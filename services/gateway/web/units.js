@@ -23,3 +23,12 @@ export function bytes(count) {
 export function timeOfDay(at) {
   return new Date(at * 1000).toLocaleTimeString("en-GB", { hour12: false });
 }
+
+/** @param {number} seconds @returns {string} m:ss, or h:mm:ss from an hour on */
+export function timeLeft(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const pad = (n) => String(n).padStart(2, "0");
+  const hours = Math.floor(whole / 3600);
+  const rest = `${hours ? pad(Math.floor(whole / 60) % 60) : Math.floor(whole / 60) % 60}:${pad(whole % 60)}`;
+  return hours ? `${hours}:${rest}` : rest;
+}
