@@ -8,7 +8,7 @@ from typing import Any
 
 from services.renderer.assemble import assemble
 from services.renderer.heart import Heart
-from services.renderer.opened import Opened
+from services.renderer.opened import Opened, Opener
 from services.renderer.unit_work import sha256
 from shared.disk import flush
 from shared.errors import NoSpaceError, StudioError
@@ -20,7 +20,7 @@ from shared.jobs.units import Claim, Unit
 STATEMENT = "AI-generated: the face in this video is synthetic."
 
 
-def finish(store: Store, opened: Opened, claim: Claim, heart: Heart) -> dict[str, Any]:
+def finish(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: Heart) -> dict[str, Any]:
     """Assemble the result, put it and its sidecar into the store and where it was asked for. Raises StudioError."""
     manifest = opened.manifest
     segments = [units.done(store, claim.job, Unit("render", index)) for index in range(manifest.plan.segments)]
@@ -28,8 +28,9 @@ def finish(store: Store, opened: Opened, claim: Claim, heart: Heart) -> dict[str
     name = f"{folder(claim.job)}/result{opened.output.suffix}"
     scratch = store.scratch(claim.file(opened.output.suffix))
     ticks = sum(int(facts["frames"]) for facts in segments)
+    said = {"avatar": manifest.avatar, "engine": manifest.engine}
     try:
-        assemble(parts, opened.driver if manifest.heard else None, scratch, opened.output, manifest.plan.fps)
+        assemble(parts, opened.driver if manifest.heard else None, scratch, opened.output, manifest.plan.fps, said)
         heart.step(ticks, ticks)
         facts = _sidecar(manifest, opened, segments, ticks) | {
             "file": f"result{opened.output.suffix}",

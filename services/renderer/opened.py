@@ -1,7 +1,7 @@
 """What a worker has open of a job: its avatar, its driver and its engine, kept from one segment to the next."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from services.renderer.run import Run
 from shared.avatar import Avatar, load_avatar
 from shared.clock import US
 from shared.errors import StudioError
+from shared.face_follower import FaceFollower
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import Store
 from shared.output import Output
@@ -27,11 +28,12 @@ from shared.timeline import Timeline, pictures, read_timeline
 class Opened:
     """A job on this machine.
 
-    run: the engine on the avatar; `pristine` is its state before anything.
+    composer: for the avatar. run: the engine on it; `pristine` is its state before anything.
     """
 
     manifest: Manifest
     avatar: Avatar
+    composer: Composer
     driver: Path
     output: Output
     spec: EngineSpec
@@ -39,11 +41,6 @@ class Opened:
     pristine: dict[str, NDArray[np.generic]]
     small: bool
     _timeline: Timeline | None = None
-
-    @property
-    def composer(self) -> Composer:
-        """For the avatar."""
-        return Composer(self.avatar)
 
     @property
     def timeline(self) -> Timeline:
@@ -68,6 +65,13 @@ class Opener:
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
         self._last: Opened | None = None
+        self._follower: FaceFollower | None = None
+
+    @property
+    def follower(self) -> FaceFollower:
+        """One for all segments: its models take longer to load than many pictures take."""
+        self._follower = self._follower or FaceFollower()
+        return self._follower
 
     def open(self, manifest: Manifest, small: bool) -> Opened:
         """small: memory ran out before. Raises StudioError."""
@@ -78,7 +82,7 @@ class Opener:
         output = Output.from_dict(manifest.output)
         if last is not None and last.small == small and _engine(last.manifest) == _engine(manifest):
             run = Run(last.run.session, int(manifest.idle_after * US))
-            self._last = Opened(manifest, last.avatar, driver, output, last.spec, run, last.pristine, small)
+            self._last = replace(last, manifest=manifest, driver=driver, output=output, run=run, _timeline=None)
             return self._last
         self._last = None  # the old one is let go of before the new one asks for memory
         self._last = self._opened(manifest, driver, output, small)
@@ -91,7 +95,7 @@ class Opener:
         avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
         session = engine.open(avatar, manifest.plan.fps, small)
         run = Run(session, int(manifest.idle_after * US))
-        return Opened(manifest, avatar, driver, output, engine.spec, run, run.save(), small)
+        return Opened(manifest, avatar, Composer(avatar), driver, output, engine.spec, run, run.save(), small)
 
     def close(self) -> None:
         """Let go of everything: the device is free."""

@@ -13,11 +13,10 @@ from services.generator.engine import RoiFrame
 from services.renderer.draw import draw
 from services.renderer.following import Record, recorded, tracked
 from services.renderer.heart import Heart
-from services.renderer.opened import Opened
+from services.renderer.opened import Opened, Opener
 from services.renderer.segment import SegmentWriter, verify
 from services.renderer.spoken import spoken, write_samples
 from shared.errors import StudioError
-from shared.face_follower import FaceFollower
 from shared.jobs.manifest import folder
 from shared.jobs.store import Store
 from shared.jobs.units import Claim, Unit, made
@@ -29,13 +28,14 @@ PREVIEW_WIDTH = 480
 Facts = dict[str, Any]
 
 
-def follow(store: Store, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+def follow(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: Heart) -> Facts:
     """Track the driver through a segment and bring the engine's state to its end, without drawing."""
     if opened.manifest.plan.driven == "voice":
         return _follow_voice(store, opened, claim, heart)
     index, (start, stop) = claim.unit.index, opened.manifest.plan.span(claim.unit.index)
     before = _state(store, opened, Unit("follow", index - 1))
-    follower = FaceFollower()
+    follower = opener.follower
+    follower.restart()
     if index:
         follower.restore(unpacked("follower", before))
     follower.join(opened.before(start))
@@ -77,7 +77,7 @@ def _follow_voice(store: Store, opened: Opened, claim: Claim, heart: Heart) -> F
     return {"samples": heard}
 
 
-def render(store: Store, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+def render(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: Heart) -> Facts:
     """Draw a segment and encode it."""
     plan, index = opened.manifest.plan, claim.unit.index
     start, stop = plan.span(index)

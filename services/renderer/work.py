@@ -108,7 +108,8 @@ class Worker:
     def _made(self, manifest: Manifest, claim: Claim, heart: Heart) -> dict[str, Any]:
         earlier = units.failures(self.store, claim.job, claim.unit)
         small = any(each.get("kind") == "memory" for each in earlier)
-        return DO[claim.unit.kind](self.store, self.opener.open(manifest, small), claim, heart)
+        opened = self.opener.open(manifest, small)
+        return DO[claim.unit.kind](self.store, self.opener, opened, claim, heart)
 
     def _published(self, manifest: Manifest, claim: Claim, facts: dict[str, Any]) -> Step:
         frames = int(facts.get("frames", 0))
