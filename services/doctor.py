@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from services.capture.service import cameras
-from services.generator.service import engines
+from services.generator.roster import engines
 from services.livekit_server import find_server
 from services.supervisor import listen
 from shared.avatar_build import list_avatars
@@ -57,7 +57,8 @@ def examine(settings: Settings) -> list[Finding]:
     for name, engine in engines(settings).items():
         reason = str(engine["unavailable"])
         title = f"{engine['title']}, moved by " + ("a face or a voice" if engine["voice"] else "a face")
-        findings.append(Finding(f"engine {name}", "missing" if reason else "ok", reason or title))
+        detail = " ".join(filter(None, (reason or f"{title}.", str(engine["terms"]))))
+        findings.append(Finding(f"engine {name}", "missing" if reason else "ok", detail))
     return findings
 
 

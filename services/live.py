@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from rich.console import Console
 
+from services.generator.roster import check_engine
 from services.livekit_server import LiveKitServer
 from services.progress import progress_bar, stages
 from services.renderer.samples import ensure_samples
@@ -47,6 +48,7 @@ def run_live(
     with progress_bar() as bar:
         ensure_samples(settings.home, stages(bar))
     load_avatar(settings.home / "avatars" / check_name(settings.avatar))
+    check_engine(settings)
     token = operator_token(settings.home)
     if settings.record and not settings.record.parent.is_dir():
         raise StudioError(f"There is no folder {settings.record.parent} to record into.")

@@ -47,6 +47,13 @@ def _avatar(request: Request, name: str) -> Path:
     return avatars_folder(home) / name
 
 
+@router.get("/engines")
+async def list_engines(request: Request) -> list[dict[str, str]]:
+    """Engines by name and title, what their weights may be used for, and why one cannot run here; empty until the
+    generator has said so."""
+    return state.engines(_gateway(request))
+
+
 @router.get("/avatars")
 async def list_all(request: Request) -> list[dict[str, Any]]:
     """Avatars, and those being built with their progress."""

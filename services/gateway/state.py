@@ -74,8 +74,8 @@ def engines(gateway: Gateway) -> list[dict[str, str]]:
     if isinstance(reported, dict):
         for name, about in reported.items():
             about = about if isinstance(about, dict) else {}
-            title, unavailable = about.get("title", ""), about.get("unavailable", "")
-            rows.append({"name": str(name), "title": str(title), "unavailable": str(unavailable)})
+            words = {word: str(about.get(word, "")) for word in ("title", "terms", "unavailable")}
+            rows.append({"name": str(name)} | words)
     return rows
 
 

@@ -1,12 +1,15 @@
 """Generator: turns each driving frame, or the voice of each tick, into the avatar's face with the scene's engine."""
 
+import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import structlog
 
 from services.generator.engine import Driving, EngineSpec, RoiFrame, Session, VoiceBlock
-from services.generator.engines import load, names
+from services.generator.engines import load
+from services.generator.roster import engines
 from services.generator.voice import VoiceLine
 from shared.avatar import Avatar, check_name, load_avatar
 from shared.clock import US, now, tick_after, tick_pts
@@ -19,9 +22,14 @@ from shared.settings import Settings
 from shared.wake import Wake
 from shared.wire import Message, WireError
 
+log = structlog.get_logger()
 VOICE_LEAD = 24_000  # us before a program tick at which its face is made from the voice
 DEAF = "{} is moved by a face on video, not by a voice; choose mesh or another driver."
 STALE = 3 * US // 10  # a driving frame older than this is not worth a face any more
+LOOK = 5 * US  # between two looks at which engines can run: weights are pulled while on air
+# How long the thread that opens an engine may keep the loop waiting for the interpreter: importing and unpacking a model
+# is Python for seconds, and at the usual 5 ms the picture would stutter until it is done.
+TURN, USUAL_TURN = 0.0005, sys.getswitchinterval()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,9 @@ class Generator:
         self._opened: Opened | None = None
         self._opening: Future[Opened] | None = None
         self._wanted = ("", "")  # engine, avatar
+        self._tried = ("", "")  # what was opened last, or could not be
+        self._looking: Future[dict[str, dict[str, object]]] | None = None
+        self._next_look = now() + LOOK
         self._pool = ThreadPoolExecutor(1, "open")
         self._wake = Wake()
         self._idle_after = int(settings.idle_after * US)
@@ -61,6 +72,7 @@ class Generator:
         self.loop.watch(self._wake.fd, self._on_opened)
         self.loop.every(lambda: self._next_idle, self._idle)
         self.loop.every(lambda: tick_pts(self._voice_tick, settings.rate) - VOICE_LEAD, self._speak)
+        self.loop.every(lambda: self._next_look, self._look)
         self.loop.meter.facts = {"engines": engines(settings)}
 
     def run(self) -> None:
@@ -78,8 +90,9 @@ class Generator:
         """Open in a thread: a model may take seconds to load, and the pulse must go on. The old session goes on too."""
         if self._opening is not None:
             return  # what is wanted by then is opened when this one is done
-        engine, avatar = self._wanted
+        engine, avatar = self._tried = self._wanted
         self.loop.meter.state = "opening"
+        sys.setswitchinterval(TURN)
         self._opening = self._pool.submit(open_session, self.loop.settings, engine, avatar)
         self._opening.add_done_callback(lambda _: self._wake.set())
 
@@ -88,18 +101,33 @@ class Generator:
         if self._opening is None or not self._opening.done():
             return
         future, self._opening = self._opening, None
+        sys.setswitchinterval(USUAL_TURN)
         meter = self.loop.meter
         try:
-            opened = future.result()
+            self._opened = future.result()
         except StudioError as error:
             meter.state, meter.note = "failed", str(error)
-            if self._opened is None:
-                return
+        except Exception as error:  # a model's own trouble must not take the picture of the one before it
+            log.exception("engine_not_opened", engine=self._tried[0], avatar=self._tried[1])
+            about = f"{type(error).__name__}: {error}"
+            meter.state, meter.note = "failed", f"{self._tried[0]} cannot be opened ({about}); choose another engine."
         else:
-            self._opened = opened
             meter.state, meter.note = "running", ""
-        if self._wanted != (self._opened.spec.name, self._opened.avatar.name) and meter.state != "failed":
+        if self._wanted != self._tried:
             self._open()
+
+    def _look(self, at: int) -> None:
+        """See again which engines can run, and open the wanted one if it is what became able to."""
+        self._next_look = at + LOOK
+        if self._looking is not None and not self._looking.done():
+            return
+        if self._looking is not None:
+            before, found = self.loop.meter.facts["engines"], self._looking.result()
+            self.loop.meter.facts = {**self.loop.meter.facts, "engines": found}
+            helped = before.get(self._tried[0], {}).get("unavailable") and not found[self._tried[0]]["unavailable"]
+            if helped and self._opening is None:
+                self._open()
+        self._looking = self._pool.submit(engines, self.loop.settings)
 
     def _on_driving(self, message: Message) -> None:
         driving = driving_of(message)
@@ -195,15 +223,3 @@ def open_session(settings: Settings, engine: str, avatar: str) -> Opened:
     session.hear(VoiceBlock(0, np.zeros(SOUND_RATE // 5, np.int16)))
     session.reset()
     return Opened(chosen.spec, loaded, session)
-
-
-def engines(settings: Settings) -> dict[str, dict[str, object]]:
-    """Every engine's title, whether a voice can drive it and, where this machine cannot run it, why."""
-    return {
-        name: {
-            "title": engine.spec.title,
-            "voice": "voice" in engine.spec.driven_by,
-            "unavailable": engine.unavailable() or "",
-        }
-        for name, engine in ((name, load(name, settings.engines)) for name in names(settings.engines))
-    }

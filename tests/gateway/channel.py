@@ -85,7 +85,8 @@ class Channel:
                 "mesh": {"title": "Mesh warp", "unavailable": ""},
                 "live-portrait": {
                     "title": "LivePortrait",
-                    "unavailable": "Weights are missing: studio weights get.",
+                    "terms": "Weights for research only.",
+                    "unavailable": "Weights are missing: studio weights pull live-portrait.",
                 },
             }
         }

@@ -114,6 +114,13 @@ def test_another_channel_is_not_there(running: Studio) -> None:
     assert running.http.get("/channels/other").status_code == 404
 
 
+def test_engines_say_why_they_cannot_run_and_on_what_terms(running: Studio) -> None:
+    rows = {row.pop("name"): row for row in running.http.get("/engines").json()}
+    assert rows["mesh"] == {"title": "Mesh warp", "terms": "", "unavailable": ""}
+    assert rows["live-portrait"]["terms"] == "Weights for research only."
+    assert rows["live-portrait"]["unavailable"].startswith("Weights are missing")
+
+
 def test_avatars_with_picture_plate_and_index(running: Studio) -> None:
     assert {row["name"] for row in running.http.get("/avatars").json()} == {"sample", "mona"}
     assert running.http.get("/avatars/sample/thumb").content.startswith(b"\xff\xd8")

@@ -191,7 +191,9 @@ def test_the_push_and_the_clean_feed_say_why_they_cannot_be_had(page: "Page", ru
 
 def test_unavailable_things_say_why_and_errors_are_beside_them(page: "Page", running: Studio) -> None:
     engine = page.get_by_role("button", name="LivePortrait")
-    assert engine.is_disabled() and "Weights are missing" in engine.inner_text()
+    assert engine.is_disabled() and "Weights are missing: studio weights pull live-portrait." in engine.inner_text()
+    assert "Weights for research only." in engine.inner_text()
+    assert "Weights" not in page.get_by_role("button", name="Mesh warp").inner_text()
     page.get_by_label("Driver address").fill("file:/etc/passwd")
     page.get_by_role("button", name="Use", exact=True).click()
     page.get_by_role("alert").get_by_text(re.compile("A driver is sample")).wait_for()

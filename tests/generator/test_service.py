@@ -31,12 +31,13 @@ class Channel:
         self.generator = Generator(settings)
         self.face = Reader(self.context, endpoint(settings.run_dir, "face"), "face", "main", newest=False)
         self.faces: list[Message] = []
+        self.wanted = Scene(driver="speech")
 
     def turn(self, until: Callable[[], bool], seconds: float = 30.0) -> None:
         ends = time.monotonic() + seconds
         while not until():
             assert time.monotonic() < ends, "it did not happen"
-            self.scene.send(now(), facts=Scene(driver="speech").facts())
+            self.scene.send(now(), facts=self.wanted.facts())
             self.generator.loop.turn()
             self.faces += self.face.read()
 

@@ -1,11 +1,12 @@
-// Engines: those that can run, and why the others cannot.
+// Engines: those that can run, why the others cannot, and what their weights may be used for.
 
 import { attempt, byId, element, keyed, mark, write } from "../elements.js";
 
 /** @param {import("../api.js").Api} api */
 export function engines(api) {
   const make = (row) => {
-    const choose = element("button", { class: "choice" }, element("span", { class: "name" }), element("span", { class: "why" }));
+    const choose = element("button", { class: "choice" }, element("span", { class: "name" }), element("span", { class: "why" }),
+      element("span", { class: "detail terms" }));
     choose.addEventListener("click", () => attempt(byId("engine-error"), () => api.patch({ engine: row.name })));
     return element("li", {}, choose);
   };
@@ -13,7 +14,9 @@ export function engines(api) {
     const choose = child.firstChild;
     mark(choose, "aria-pressed", String(state.scene.engine === row.name));
     choose.disabled = Boolean(row.unavailable);
-    write(choose.firstChild, row.title || row.name);
-    write(choose.lastChild, row.unavailable);
+    const [name, why, terms] = choose.children;
+    write(name, row.title || row.name);
+    write(why, row.unavailable);
+    write(terms, row.terms);
   });
 }

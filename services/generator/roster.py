@@ -1,0 +1,28 @@
+"""The engines with what a user picks them by: title, driver, terms, and why one cannot run here."""
+
+from services.generator.engines import load, names
+from shared.errors import StudioError
+from shared.settings import Settings
+from shared.weights import terms
+
+
+def engines(settings: Settings) -> dict[str, dict[str, object]]:
+    """Every engine's title, whether a voice can drive it, what its weights may be used for and, where this machine cannot
+    run it, why. Reads the first and last bytes of weight files; imports no torch."""
+    return {name: _row(name, settings) for name in names(settings.engines)}
+
+
+def _row(name: str, settings: Settings) -> dict[str, object]:
+    row: dict[str, object] = {"title": name, "voice": False, "terms": terms(name), "unavailable": ""}
+    try:
+        engine = load(name, settings.engines)
+    except StudioError as error:
+        return row | {"unavailable": str(error)}
+    voice = "voice" in engine.spec.driven_by
+    return row | {"title": engine.spec.title, "voice": voice, "unavailable": engine.unavailable() or ""}
+
+
+def check_engine(settings: Settings) -> None:
+    """Raises StudioError, in the engine's own sentence, when the engine of the settings cannot run here."""
+    if reason := load(settings.engine, settings.engines).unavailable():
+        raise StudioError(reason)
