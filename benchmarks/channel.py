@@ -1,5 +1,6 @@
 """A whole channel, started as a user starts it, and eyes on its streams."""
 
+import json
 import os
 import re
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -36,10 +37,18 @@ def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = ""
 class Studio:
     """`studio live` in a process of its own."""
 
-    def __init__(self, home: Path, run_root: Path, *arguments: str, channel: str = "main") -> None:
+    def __init__(
+        self,
+        home: Path,
+        run_root: Path,
+        *arguments: str,
+        channel: str = "main",
+        engines: Mapping[str, str] | None = None,  # the setting of that name
+    ) -> None:
         self.home, self.run_dir, self.channel = home, run_root / channel, channel
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STUDIO_")}
         environment |= {"STUDIO_HOME": str(home), "STUDIO_RUN_ROOT": str(run_root), "PYTHONUNBUFFERED": "1"}
+        environment |= {"STUDIO_ENGINES": json.dumps(engines or {})}
         self.log = run_root.parent / f"{channel}.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -126,10 +135,16 @@ class Studio:
 
 
 @contextmanager
-def studio(home: Path, run_root: Path, *arguments: str, channel: str = "main") -> Iterator[Studio]:
+def studio(
+    home: Path,
+    run_root: Path,
+    *arguments: str,
+    channel: str = "main",
+    engines: Mapping[str, str] | None = None,
+) -> Iterator[Studio]:
     """A channel for the length of a test."""
     run_root.mkdir(mode=0o700, exist_ok=True)
-    started = Studio(home, run_root, *arguments, channel=channel)
+    started = Studio(home, run_root, *arguments, channel=channel, engines=engines)
     try:
         yield started
     finally:

@@ -1,6 +1,5 @@
 """Generator: turns each driving frame, or the voice of each tick, into the avatar's face with the scene's engine."""
 
-import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -27,9 +26,6 @@ VOICE_LEAD = 24_000  # us before a program tick at which its face is made from t
 DEAF = "{} is moved by a face on video, not by a voice; choose mesh or another driver."
 STALE = 3 * US // 10  # a driving frame older than this is not worth a face any more
 LOOK = 5 * US  # between two looks at which engines can run: weights are pulled while on air
-# How long the thread that opens an engine may keep the loop waiting for the interpreter: importing and unpacking a model
-# is Python for seconds, and at the usual 5 ms the picture would stutter until it is done.
-TURN, USUAL_TURN = 0.0005, sys.getswitchinterval()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,6 @@ class Generator:
             return  # what is wanted by then is opened when this one is done
         engine, avatar = self._tried = self._wanted
         self.loop.meter.state = "opening"
-        sys.setswitchinterval(TURN)
         self._opening = self._pool.submit(open_session, self.loop.settings, engine, avatar)
         self._opening.add_done_callback(lambda _: self._wake.set())
 
@@ -101,7 +96,6 @@ class Generator:
         if self._opening is None or not self._opening.done():
             return
         future, self._opening = self._opening, None
-        sys.setswitchinterval(USUAL_TURN)
         meter = self.loop.meter
         try:
             self._opened = future.result()

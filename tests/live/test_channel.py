@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.channel import children, command, longest_gap, studio, wait_for
 from shared.settings import Settings
+from tests.generator.slow_engines import ENGINES as SLOW_ENGINES
 
 
 def services_running(run_root: Path) -> list[int]:
@@ -164,3 +165,25 @@ def test_switching_the_avatar_keeps_the_picture_on_air(live_home: Path, run_root
         assert longest_gap(pictures) < 0.5
         assert pictures[-1][1].facts["avatar"] == "sample-video" and pictures[-1][1].facts["state"] == "live"
         assert children(run.process.pid) and Settings().fps == 25
+
+
+def test_switching_to_an_engine_that_opens_slowly_keeps_the_picture_on_air(live_home: Path, run_root: Path) -> None:
+    with studio(live_home, run_root, "--port", "0", engines=SLOW_ENGINES) as run:
+        run.on_air()
+        refused = run.patch(engine="waiting")
+        assert refused.status_code == 409 and "`studio weights pull waiting`" in refused.json()["detail"]
+        assert run.patch(engine="slow").status_code == 200
+        pictures = run.watch("program", 2.0)
+        assert run.state()["services"]["generator"]["state"] == "opening"
+        assert longest_gap(pictures) < 0.5
+        assert {m.facts["state"] for _, m in pictures} == {"live"}, "the old engine goes on"
+        wait_for(lambda: run.state()["services"]["generator"]["state"] == "running", 20, "the slow engine")
+        pictures = run.watch("program", 1.0)
+        assert longest_gap(pictures) < 0.5 and {m.facts["state"] for _, m in pictures} == {"live"}
+
+
+def test_an_engine_that_cannot_run_is_one_sentence(live_home: Path, run_root: Path) -> None:
+    with studio(live_home, run_root, "--engine", "waiting", engines=SLOW_ENGINES) as run:
+        assert run.process.wait(20) == 1
+        said = " ".join(run.log.read_text().split())
+    assert "Waiting's weights are missing; `studio weights pull waiting` gets them." in said and "Traceback" not in said
