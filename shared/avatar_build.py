@@ -21,8 +21,8 @@ from shared.errors import StudioError
 from shared.face import Face
 from shared.face_finder import FaceFinder
 from shared.face_tracker import MIN_FACE_PX, FaceTracker
+from shared.image import read_image
 from shared.mask import own_mask
-from shared.media import read_image
 from shared.plate_build import PlateMeasures, build_body_plate, build_own_plate
 
 Picture = NDArray[np.uint8]

@@ -15,3 +15,9 @@ class OutOfMemoryError(StudioError):
 
 class NoSpaceError(StudioError):
     """A disk is full; the same may succeed when there is room again."""
+
+
+def short(error: BaseException) -> str:
+    """An error's own words, without the path and number that FFmpeg adds."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).splitlines()[0].strip(" .")[:120]

@@ -1,12 +1,12 @@
-"""Reading pictures, video and sound that users bring: bounded, never half, one sentence when it fails."""
+"""Reading video and sound that users bring: bounded, never half, one sentence when it fails."""
 
-import io
-import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
+from math import ceil
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import av
@@ -14,11 +14,8 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import StudioError
+from shared.errors import StudioError, short
 from shared.mp4 import SOUND_RATE, Mp4Writer
-
-if TYPE_CHECKING:  # Pillow is imported where it is used only: live services have no need of it
-    from PIL import Image
 
 __all__ = [
     "SOUND_RATE",
@@ -26,19 +23,15 @@ __all__ = [
     "VideoReader",
     "has_pictures",
     "open_container",
-    "read_image",
     "read_sound",
     "video_of",
 ]
 
 Picture = NDArray[np.uint8]
 Source = Path | str
+Timed = tuple[int, av.VideoFrame]  # pts in microseconds
 
-MAX_IMAGE_PIXELS = 50_000_000
-MAX_IMAGE_BYTES = 64 << 20
 MAX_VIDEO_PIXELS = 8192 * 4320
-IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-BACKDROP = 128  # grey behind a transparent portrait: neutral to every colour measure taken from it later
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 10.0
 # What ffmpeg may open by itself on behalf of a source. Playlist formats are not among the local ones, or
 # a file called video.mp4 could name others for ffmpeg to read.
@@ -49,74 +42,10 @@ _PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",
     "rtsps": "rtsps,rtsp,rtp,srtp,udp,tcp,tls,crypto",
 }
+# Formats whose packets carry true time stamps wherever reading begins; in others it begins at the beginning.
+_EXACT_FORMATS = ("mov,", "matroska", "mpegts")
+_LOOK_BACK = (0, 3_000_000, 12_000_000)  # microseconds: where seeking finds no key picture, a longer way before
 _LOCAL_FORMATS = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,flac,aac,mjpeg,m4v,h264,hevc,asf,gif,ivf,w64,aiff"
-
-
-def read_image(path: Path) -> Picture:
-    """The picture as (H, W, 3) uint8 RGB in sRGB, upright, transparency over grey.
-
-    Its size is checked before anything is decoded. Raises StudioError for a file that is missing, empty,
-    truncated, damaged, of an unknown format, over 64 MB or over 50 megapixels.
-    """
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    name = path.name
-    try:
-        size = path.stat().st_size
-        if size == 0:
-            raise StudioError(f"{name} is empty; give a JPEG, PNG or WebP picture.")
-        if size > MAX_IMAGE_BYTES:
-            raise StudioError(
-                f"{name} has {size >> 20} MB, more than {MAX_IMAGE_BYTES >> 20} MB; use a smaller picture."
-            )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large and odd pictures; the checks below refuse them
-            with Image.open(path, formats=IMAGE_FORMATS) as image:
-                if image.width * image.height > MAX_IMAGE_PIXELS:
-                    raise StudioError(_too_many_pixels(name, f"{image.width}x{image.height}"))
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
-    except Image.DecompressionBombError:
-        raise StudioError(_too_many_pixels(name, "far too many")) from None
-    except FileNotFoundError:
-        raise StudioError(f"There is no file {path}.") from None
-    except UnidentifiedImageError:
-        raise StudioError(f"{name} is not a picture that can be read; give a JPEG, PNG or WebP file.") from None
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
-        # SyntaxError is what Pillow's PNG reader raises for broken chunks.
-        raise StudioError(f"{name} is truncated or damaged ({_short(error)}); save it again and retry.") from None
-
-
-def _to_rgb(image: "Image.Image") -> Picture:
-    from PIL import Image
-
-    if image.mode.startswith("I"):  # 16 bit grey: Pillow would clip it instead of scaling
-        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    image = _in_srgb(image)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        backdrop = Image.new("RGBA", rgba.size, (BACKDROP, BACKDROP, BACKDROP, 255))
-        image = Image.alpha_composite(backdrop, rgba)
-    return np.array(image.convert("RGB"), np.uint8)
-
-
-def _in_srgb(image: "Image.Image") -> "Image.Image":
-    """Phones save Display P3; taken as sRGB its skin would be pale."""
-    from PIL import ImageCms
-
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA"):
-        return image
-    try:
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), target) or image
-    except (ImageCms.PyCMSError, OSError):
-        return image  # a broken profile says nothing; the pixels still do
-
-
-def _too_many_pixels(name: str, size: str) -> str:
-    return f"{name} has {size} pixels, more than {MAX_IMAGE_PIXELS // 1_000_000} megapixels; use a smaller picture."
 
 
 def open_container(source: Source) -> av.container.InputContainer:
@@ -146,7 +75,7 @@ def open_container(source: Source) -> av.container.InputContainer:
         return av.open(address, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise StudioError(
-            f"{label(source)} cannot be opened ({_short(error)}); check that it plays elsewhere."
+            f"{label(source)} cannot be opened ({short(error)}); check that it plays elsewhere."
         ) from None
 
 
@@ -180,21 +109,27 @@ class VideoReader:
     """The pictures of a video, upright, one after the other. Not thread-safe.
 
     max_side: pictures are scaled down so that neither side is longer.
+    start: microseconds after the first picture; reading begins with the picture that is shown then. Its pixels and time
+        stamps, and all that follow, are those that reading from the beginning gives, to the bit.
     width, height: pixels after rotation and scaling. Pictures of another size in mid-stream are fitted to it.
     fps: average frames a second. duration: seconds, 0.0 where unknown (a live source).
+    origin: microseconds of the first picture on the file's own clock, None in files that have no time stamps.
     Raises StudioError when there is no picture to be had.
     """
 
-    def __init__(self, source: Source, max_side: int | None = None) -> None:
+    def __init__(self, source: Source, max_side: int | None = None, start: int = 0) -> None:
         self.name = label(source)
+        self._source = source
         self._container = open_container(source)
         try:
             self._stream = self._video_stream()
-            self._frames = self._decode()
-            self._first: av.VideoFrame | None = next(self._frames, None)
-            if self._first is None:
+            frames = self._decode()
+            first = next(frames, None)
+            if first is None:
                 raise StudioError(f"{self.name} holds no picture that can be read; check that it plays elsewhere.")
-            self._measure(self._first, max_side)
+            self._measure(first, max_side)
+            self.origin = _pts(first)
+            self._timed = self._from(start, chain([first], frames))
         except BaseException:
             self._container.close()
             raise
@@ -223,34 +158,92 @@ class VideoReader:
         self.duration = known / 1_000_000 if known and known > 0 else 0.0
         self.has_audio = bool(self._container.streams.audio)
 
-    def _decode(self) -> Iterator[av.VideoFrame]:
+    def _decode(self, from_key: bool = False) -> Iterator[av.VideoFrame]:
+        """from_key: begin with the next key picture, and leave out what is shown before it but decoded after it."""
+        waiting = trusting = not from_key
         try:
-            yield from self._container.decode(self._stream)
+            for packet in self._container.demux(self._stream):
+                waiting = waiting or packet.is_keyframe or not packet.size
+                for frame in packet.decode() if waiting else ():
+                    trusting = trusting or frame.key_frame
+                    if trusting:
+                        yield frame
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(
-                f"{self.name} cannot be read any further ({_short(error)}); check that it plays elsewhere."
+                f"{self.name} cannot be read any further ({short(error)}); check that it plays elsewhere."
             ) from None
+
+    def _from(self, start: int, frames: Iterator[av.VideoFrame]) -> Iterator[Timed]:
+        """The pictures from the one on that is shown at `start`. frames: all of them."""
+        if start <= 0:
+            return self._stamped(frames)
+        if self.origin is not None and self._container.format.name.startswith(_EXACT_FORMATS):
+            for back in _LOOK_BACK:
+                if start > back and (found := self._sought(start, back)):
+                    return found
+            self._container.close()
+            self._container = open_container(self._source)
+            self._stream = self._video_stream()
+            frames = self._decode()
+        return _shown_from(self._stamped(frames), start)
+
+    def _sought(self, start: int, back: int) -> Iterator[Timed] | None:
+        """By seeking to a key picture `back` microseconds or more before; None where that may not be exact."""
+        origin, base = self.origin or 0, self._stream.time_base or Fraction(1, 1_000_000)
+        try:
+            self._container.seek(ceil((origin + start - back) / (base * 1_000_000)), stream=self._stream)
+            frames = self._decode(from_key=True)
+            last: Timed | None = None
+            for frame in frames:
+                pts = _pts(frame)
+                if pts is None or (last is not None and pts - origin <= last[0]):
+                    return None  # such time stamps depend on all that was before
+                if pts - origin > start:
+                    return chain([last, (pts - origin, frame)], self._stamped(frames, pts - origin)) if last else None
+                last = pts - origin, frame
+            return iter([last]) if last else None
+        except (StudioError, av.error.FFmpegError, OSError):
+            return None
+
+    def _stamped(self, frames: Iterator[av.VideoFrame], last: int = -1) -> Iterator[Timed]:
+        """With pts in microseconds, from 0 and rising. last: the one before."""
+        known, run = max(last, 0), 0
+        for frame in frames:
+            pts = _pts(frame)
+            now = pts - (self.origin or 0) if pts is not None else -1
+            if last < 0 or now > last:
+                last = known = max(now, 0)
+                run = 0
+            else:
+                # A picture without a time stamp, or one that goes back, follows the last at the usual distance.
+                run += 1
+                last = max(last + 1, known + int(run * 1_000_000 / self.fps))
+            yield last, frame
 
     def __iter__(self) -> Iterator[tuple[int, Picture]]:
         """(pts in microseconds, (height, width, 3) uint8 RGB) of each picture, pts from 0 and rising.
 
         Raises StudioError naming the file when it breaks off in the middle.
         """
-        first, self._first = self._first, None
-        start: int | None = None
-        last = -1
-        step = int(1_000_000 / self.fps)
-        if first is not None:
-            start, last = _pts(first) or 0, 0
-            yield 0, self._rgb(first)
-        for frame in self._frames:
-            pts = _pts(frame)
-            start = start if start is not None else (pts or 0)
-            # A picture without a time stamp, or one that goes back, follows the last at the usual distance.
-            last = pts - start if pts is not None and pts - start > last else last + step
-            yield last, self._rgb(frame)
+        return ((pts, self._rgb(frame)) for pts, frame in self._timed)
+
+    def shown_at(self, times: Iterable[int]) -> Iterator[tuple[Picture, bool]]:
+        """The picture shown at each of these rising times (microseconds), and whether it is another than at the time
+        before; the last picture stays. A picture that is never shown is not converted. Raises as `__iter__`."""
+        ahead = next(self._timed, None)
+        frame, rgb = None, None
+        for time in times:
+            new = False
+            while ahead is not None and (ahead[0] <= time or frame is None):
+                frame, new = ahead[1], True
+                ahead = next(self._timed, None)
+            if frame is None:
+                return
+            if new or rgb is None:
+                rgb = self._rgb(frame)
+            yield rgb, new
 
     def _rgb(self, frame: av.VideoFrame) -> Picture:
         width, height = self._size
@@ -270,6 +263,19 @@ class VideoReader:
 
     def close(self) -> None:
         self._container.close()
+
+
+def _shown_from(timed: Iterator[Timed], start: int) -> Iterator[Timed]:
+    last: Timed | None = None
+    for each in timed:
+        if last is not None and each[0] > start:
+            yield last
+            yield each
+            yield from timed
+            return
+        last = each
+    if last is not None:
+        yield last
 
 
 def _turns(frame: av.VideoFrame) -> int:
@@ -307,10 +313,4 @@ def read_sound(source: Source) -> Iterator[tuple[int, NDArray[np.int16]]]:
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
-            raise StudioError(f"The sound of {label(source)} cannot be read any further ({_short(error)}).") from None
-
-
-def _short(error: BaseException) -> str:
-    """An error's own words without the path and number that ffmpeg adds."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0].strip(" .")[:120]
+            raise StudioError(f"The sound of {label(source)} cannot be read any further ({short(error)}).") from None

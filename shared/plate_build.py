@@ -18,8 +18,9 @@ from shared import similarity
 from shared.errors import StudioError
 from shared.face import OVAL, RIGID, Face
 from shared.face_finder import FaceFinder
+from shared.image import read_image
 from shared.mask import bound_mask
-from shared.media import VideoReader, read_image
+from shared.media import VideoReader
 from shared.plate import save_index
 from shared.relight import landmark_colours, relight
 from shared.rest import rest_pose, turned

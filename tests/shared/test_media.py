@@ -19,7 +19,8 @@ from PIL import Image
 
 from shared.colour import i420_to_rgb, rgb_to_i420
 from shared.errors import StudioError
-from shared.media import VideoReader, open_container, read_image, read_sound
+from shared.image import read_image
+from shared.media import VideoReader, open_container, read_sound
 from shared.mp4 import SOUND_RATE, Mp4Writer
 
 
