@@ -56,7 +56,7 @@ def tick_limit(tick: int, rate: Fraction) -> int:
     return (2 * tick + 1) * US * rate.denominator // (2 * rate.numerator)
 
 
-def driver_pictures(
+def pictures(
     driver: Path, rate: Fraction, begin: int, end: int, max_side: int | None = None
 ) -> Iterator[tuple[int, Picture, bool]]:
     """(pts of the tick in microseconds, (H, W, 3) uint8 RGB, whether it is another picture than the tick before showed) for each

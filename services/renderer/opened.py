@@ -21,7 +21,7 @@ from shared.jobs.manifest import Manifest
 from shared.jobs.store import Store
 from shared.output import Output
 from shared.settings import Settings
-from shared.timeline import Timeline, pictures, read_timeline
+from shared.timeline import pictures
 
 
 @dataclass(slots=True)
@@ -40,18 +40,10 @@ class Opened:
     run: Run
     pristine: dict[str, NDArray[np.generic]]
     small: bool
-    _timeline: Timeline | None = None
-
-    @property
-    def timeline(self) -> Timeline:
-        """Of a motion driver; read from the file once."""
-        if self._timeline is None:
-            self._timeline = read_timeline(self.driver, self.manifest.plan.fps)
-        return self._timeline
 
     def ticks(self, start: int, stop: int) -> Iterator[Tick]:
         """The driver's pictures at the ticks of a span."""
-        return pictures(self.driver, self.timeline, start, stop, MAX_SIDE)
+        return pictures(self.driver, self.manifest.plan.fps, start, stop, MAX_SIDE)
 
     def before(self, start: int) -> list[NDArray[np.uint8]]:
         """The last few pictures before a tick, for the tracker to warm up on."""

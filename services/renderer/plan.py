@@ -6,7 +6,7 @@ from pathlib import Path
 from services.generator.engine import Engine
 from shared.errors import StudioError
 from shared.jobs.manifest import Driven, Plan
-from shared.media import has_pictures, open_container
+from shared.media import has_pictures
 from shared.timeline import read_timeline
 
 SEGMENT_SECONDS = 10.0
@@ -24,22 +24,15 @@ def planned(
     driven: Driven = "motion" if has_pictures(driver) else "voice"
     spec = engine.spec
     check_driven(engine, driven)
-    if driven == "motion":
-        timeline = read_timeline(driver, fps)
-        rate, ticks = timeline.rate, timeline.ticks
-        with open_container(driver) as container:
-            heard = bool(container.streams.audio)
-    else:
-        rate, heard = fps or voice_fps, True
-        ticks = voice_ticks(driver, rate)
+    timeline = read_timeline(driver, fps or (voice_fps if driven == "voice" else None))
     plan = Plan(
         driven=driven,
-        rate=str(rate),
-        ticks=ticks,
-        segment=max(1, round(segment_seconds * rate)),
+        rate=str(timeline.rate),
+        ticks=timeline.ticks,
+        segment=max(1, round(segment_seconds * timeline.rate)),
         chained=spec.carries == "pictures" or spec.look_ahead > 0,
     )
-    return plan, heard
+    return plan, timeline.has_sound
 
 
 def check_driven(engine: Engine, driven: Driven) -> None:
@@ -47,12 +40,3 @@ def check_driven(engine: Engine, driven: Driven) -> None:
     if driven not in engine.spec.driven_by:
         needs = "a face on video" if driven == "voice" else "a voice"
         raise StudioError(f"{engine.spec.title} is moved by {needs}; give such a driver or choose the engine mesh.")
-
-
-def voice_ticks(driver: Path, rate: Fraction) -> int:
-    """About how many pictures a voice will have. Raises StudioError for a file without any length."""
-    with open_container(driver) as container:
-        ticks = round((container.duration or 0) * rate / 1_000_000)
-    if ticks < 1:
-        raise StudioError(f"{driver.name} has no length; give a file that plays elsewhere.")
-    return ticks

@@ -25,7 +25,7 @@ from shared.errors import StudioError
 from shared.face_follower import FaceFollower
 from shared.jobs.manifest import Plan
 from shared.output import Output
-from shared.timeline import Timeline, pictures, read_timeline
+from shared.timeline import pictures
 
 Progress = Callable[[int, int], None]
 
@@ -91,19 +91,16 @@ class _Told:
 
 def _motion(driver: Path, plan: Plan, run: Run) -> Iterator[Iterator[RoiFrame | int]]:
     """The frames of each segment; engine and follower go on from one to the next."""
-    timeline = read_timeline(driver, plan.fps)
     follower = FaceFollower()
     for index in range(plan.segments):
-        yield _segment(driver, plan, run, timeline, follower, index)
+        yield _segment(driver, plan, run, follower, index)
 
 
-def _segment(
-    driver: Path, plan: Plan, run: Run, timeline: Timeline, follower: FaceFollower, index: int
-) -> Iterator[RoiFrame | int]:
+def _segment(driver: Path, plan: Plan, run: Run, follower: FaceFollower, index: int) -> Iterator[RoiFrame | int]:
     start, stop = plan.span(index)
     if start:
-        follower.join(rgb for _, rgb, _ in pictures(driver, timeline, max(0, start - JOIN), start, MAX_SIDE))
-    yield from run.motion(tracked(follower, pictures(driver, timeline, start, stop, MAX_SIDE)))
+        follower.join(rgb for _, rgb, _ in pictures(driver, plan.fps, max(0, start - JOIN), start, MAX_SIDE))
+    yield from run.motion(tracked(follower, pictures(driver, plan.fps, start, stop, MAX_SIDE)))
     if index + 1 == plan.segments:
         yield from run.session.flush()
 

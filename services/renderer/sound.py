@@ -1,6 +1,5 @@
 """A driver's sound for a rendered file: its own packets where the file can carry them, and never re-timed."""
 
-import heapq
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 
 from shared.errors import StudioError
 from shared.media import label, open_container, video_of
-from shared.media_file import MediaFile
 from shared.sound_blocks import RATE, SoundBlocks
 
 if TYPE_CHECKING:
@@ -125,23 +123,6 @@ def first_pts(driver: Path) -> Fraction:
         except (av.error.FFmpegError, OSError):
             pass  # reading on will say it
         return Fraction((stream.start_time or 0) * (stream.time_base or 0))
-
-
-def mux_sound(picture: Path, driver: Path, out: Path) -> None:
-    """Write `out`, an MP4 with the picture of one file and the sound of the other, whole or not at all. No picture is
-    decoded. Raises StudioError."""
-    with open_container(picture) as video, MediaFile(out, "mp4", {"movflags": "+faststart"}) as file:
-        pictures = file.container.add_stream_from_template(video.streams.video[0])
-        sound = DriverSound(driver, file.container, ".mp4", Fraction(video.duration or 0, 1_000_000))
-        seen = (packet for packet in video.demux(video.streams.video[0]) if packet.dts is not None)
-        try:
-            for packet in heapq.merge(seen, sound.packets(), key=seconds):
-                if packet.stream is video.streams.video[0]:
-                    packet.stream = pictures
-                with file.writing():
-                    file.container.mux(packet)
-        finally:
-            sound.close()
 
 
 def seconds(packet: "Packet") -> float:

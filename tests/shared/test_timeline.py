@@ -14,7 +14,7 @@ import pytest
 
 from shared.errors import StudioError
 from shared.media import VideoReader
-from shared.timeline import driver_pictures, read_timeline, tick_limit
+from shared.timeline import pictures, read_timeline, tick_limit
 from tests.renderer.material import moving, write_driver
 
 COUNT = 60
@@ -169,7 +169,7 @@ def test_the_pictures_of_ticks_do_not_depend_on_how_they_are_cut(tmp_path: Path,
     def shown(begin: int, end: int) -> list[tuple[int, str, bool]]:
         return [
             (pts, hashlib.sha256(rgb.tobytes()).hexdigest(), new)
-            for pts, rgb, new in driver_pictures(path, timeline.rate, begin, end)
+            for pts, rgb, new in pictures(path, timeline.rate, begin, end)
         ]
 
     whole = shown(0, timeline.ticks)
@@ -191,8 +191,8 @@ def test_a_picture_is_a_timeline(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", count=1)
     timeline = read_timeline(path)
     assert (timeline.rate, timeline.ticks) == (25, 1)
-    assert [new for *_, new in driver_pictures(path, timeline.rate, 0, 1)] == [True]
-    assert len(list(driver_pictures(path, timeline.rate, 3, 5))) == 2, "after its end the last picture stays"
+    assert [new for *_, new in pictures(path, timeline.rate, 0, 1)] == [True]
+    assert len(list(pictures(path, timeline.rate, 3, 5))) == 2, "after its end the last picture stays"
 
 
 def test_pictures_of_odd_sides_are_read(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_pictures_of_odd_sides_are_read(tmp_path: Path) -> None:
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    check = [rgb.shape for _, rgb, _ in driver_pictures(tmp_path / "a.mkv", Fraction(25), 6, 12)]
+    check = [rgb.shape for _, rgb, _ in pictures(tmp_path / "a.mkv", Fraction(25), 6, 12)]
     assert check == [(97, 161, 3)] * 6
 
 
@@ -248,7 +248,7 @@ def test_hours_are_measured_and_entered_quickly(tmp_path: Path) -> None:
     begin = time.process_time()
     timeline = read_timeline(path)
     assert (timeline.rate, timeline.ticks, len(timeline.pts)) == (25, 270_000, 270_000)
-    ticks = [pts for pts, *_ in driver_pictures(path, timeline.rate, 260_000, 260_050)]
+    ticks = [pts for pts, *_ in pictures(path, timeline.rate, 260_000, 260_050)]
     assert ticks[0] == 260_000 * 40_000 and len(ticks) == 50
     assert time.process_time() - begin < 30, "far from decoding all of it"
 
