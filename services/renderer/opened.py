@@ -74,7 +74,7 @@ class Opener:
         output = Output.from_dict(manifest.output)
         if last is not None and last.small == small and _engine(last.manifest) == _engine(manifest):
             run = Run(last.run.session, int(manifest.idle_after * US))
-            self._last = replace(last, manifest=manifest, driver=driver, output=output, run=run, _timeline=None)
+            self._last = replace(last, manifest=manifest, driver=driver, output=output, run=run)
             return self._last
         self._last = None  # the old one is let go of before the new one asks for memory
         self._last = self._opened(manifest, driver, output, small)
