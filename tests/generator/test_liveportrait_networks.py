@@ -12,8 +12,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
-from services.generator.engines.liveportrait import checkpoint, decoder, layers, motion_extractor, warping  # noqa: E402
+from services.generator.engines.liveportrait import decoder, layers, motion_extractor, warping  # noqa: E402
 from services.generator.engines.liveportrait.networks import Networks  # noqa: E402
+from shared.checkpoint import fold_spectral_norm  # noqa: E402
 from tests.parity.golden import OUT, SIZES, inputs  # noqa: E402
 from tests.parity.ruled import published_shapes, samples, state  # noqa: E402
 
@@ -27,11 +28,13 @@ def golden() -> dict[str, Any]:
         return dict(data)
 
 
-def worst(name: str, fold: Callable[[Any], Any] = checkpoint.folded) -> float:
+def worst(name: str, fold: Callable[[Any], Any] = fold_spectral_norm, fused: bool = False) -> float:
     """How far a network is off, in shares of the tolerance."""
     net = getattr(Networks.empty(SIZES), name)
     weights = state(published_shapes(net))
     net.load_state_dict(fold(weights) if name == "decoder" else weights, strict=True)
+    if fused:
+        net.fuse()
     with torch.inference_mode():
         out = net(*inputs(name))
     if name == "warping":
@@ -50,13 +53,17 @@ def test_a_network_gives_the_originals_numbers(name: str) -> None:
     assert worst(name) <= 1.0
 
 
+def test_wider_convolutions_give_the_same_numbers() -> None:
+    assert worst("decoder", fused=True) <= 1.0
+
+
 def _by_largest(weights: dict[str, Any]) -> dict[str, Any]:
     """Spectral norm by the true largest singular value, which the stored vectors only come near."""
     fixed = dict(weights)
     for name in [name for name in weights if name.endswith("weight_orig")]:
         u, _, v = torch.linalg.svd(weights[name].reshape(len(weights[name]), -1), full_matrices=False)
         fixed[name.replace("_orig", "_u")], fixed[name.replace("_orig", "_v")] = u[:, 0], v[0]
-    return checkpoint.folded(fixed)
+    return fold_spectral_norm(fixed)
 
 
 MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
@@ -105,7 +112,3 @@ def test_a_rectified_last_layer_is_seen(name: str, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Retargeting, "forward", lambda self, x: torch.relu(self.mlp(x)))
     assert worst(name) > 3.0
-
-
-def test_names_of_parallel_training_are_unwrapped() -> None:
-    assert checkpoint.unwrapped({"module.mlp.0.weight": 1, "mlp.0.bias": 2}) == {"mlp.0.weight": 1, "mlp.0.bias": 2}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from services.generator.engines.liveportrait.keypoints import motions
 from services.generator.engines.liveportrait.networks import Networks
 from tests.parity.level import Level
-from tests.parity.liveportrait_loop import loop
+from tests.parity.liveportrait_loop import loop, to_bytes
 from tests.parity.liveportrait_maths import maths, ratios
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -96,7 +96,7 @@ def wrapper(dump: Path, networks: Networks) -> Level:
         "lip_delta": nets.lip_delta(xs, float(own.lips), 0.0)[None],
         "f_s": volume,
         "out": out,
-        "out_uint8": crop_bytes(out),
+        "out_uint8": to_bytes(out),
         "deformation": warped.deformation,
         "occlusion_map": warped.occlusion,
     }
@@ -108,11 +108,6 @@ def wrapper(dump: Path, networks: Networks) -> Level:
         if key in theirs:
             level.check(key, theirs[key].reshape(np.shape(value)), value)
     return level
-
-
-def crop_bytes(out: Tensor) -> NDArray[np.uint8]:
-    """(B, H, W, 3) uint8 as the engine's frames leave the device."""
-    return np.asarray(Networks.to_bytes(out), np.uint8)
 
 
 def arrays(dump: Path, name: str) -> Arrays:

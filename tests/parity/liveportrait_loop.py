@@ -154,7 +154,12 @@ def drawn(networks: Networks, source: Source, driven: Array) -> NDArray[np.uint8
     """The whole picture with the driven face in it."""
     own, points = (torch.from_numpy(x)[None] for x in (source.motion.points, driven))
     out = networks.decoder(networks.warping(source.volume, own, points).out)
-    return crop.pasted(Networks.to_bytes(out)[0].numpy(), source.matrix, source.picture)
+    return crop.pasted(to_bytes(out)[0], source.matrix, source.picture)
+
+
+def to_bytes(out: Tensor) -> NDArray[np.uint8]:
+    """(B, H, W, 3) uint8 of (B, 3, H, W) 0..1, cut off and not rounded, as the original does it."""
+    return np.asarray((out.clamp(0, 1) * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous(), np.uint8)
 
 
 def limited(path: Path) -> NDArray[np.uint8]:

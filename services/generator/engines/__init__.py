@@ -16,7 +16,13 @@ def _mesh() -> Engine:
     return MeshEngine()
 
 
-ENGINES: Mapping[str, Callable[[], Engine]] = {"mesh": _mesh}
+def _liveportrait() -> Engine:
+    from services.generator.engines.liveportrait.engine import LivePortraitEngine
+
+    return LivePortraitEngine()
+
+
+ENGINES: Mapping[str, Callable[[], Engine]] = {"mesh": _mesh, "liveportrait": _liveportrait}
 
 
 def names(added: Mapping[str, str] = NONE) -> list[str]:

@@ -23,6 +23,8 @@ class Down(ConvNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         x = super().forward(x)
+        if x.ndim == 5 and not x.is_cuda:  # a CPU pools volumes in float32 only
+            return nn.functional.avg_pool2d(x.flatten(1, 2), 2).unflatten(1, x.shape[1:3])
         return nn.functional.avg_pool3d(x, (1, 2, 2)) if x.ndim == 5 else nn.functional.avg_pool2d(x, 2)
 
 

@@ -1,9 +1,11 @@
 """All networks of the engine, loaded from the published layout, on one device."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -12,29 +14,29 @@ from torch import Tensor, nn
 
 from services.generator.engines.liveportrait import retargeting
 from services.generator.engines.liveportrait.appearance import AppearanceExtractor
-from services.generator.engines.liveportrait.checkpoint import folded, unwrapped
 from services.generator.engines.liveportrait.crop import INPUT
 from services.generator.engines.liveportrait.decoder import SpadeDecoder
+from services.generator.engines.liveportrait.files import F, G, M, S, W
 from services.generator.engines.liveportrait.keypoints import Array
 from services.generator.engines.liveportrait.motion_extractor import MotionExtractor
 from services.generator.engines.liveportrait.retargeting import Retargeting
 from services.generator.engines.liveportrait.rules import Correctors
 from services.generator.engines.liveportrait.warping import WarpingNetwork
-from shared.errors import StudioError
+from shared.checkpoint import check_state, fold_spectral_norm, load_state
+from shared.errors import OutOfMemoryError, StudioError
 
-F, M, W, G = (
-    f"base_models/{name}.pth"
-    for name in ("appearance_feature_extractor", "motion_extractor", "warping_module", "spade_generator")
-)
-S = "retargeting_models/stitching_retargeting_module.pth"
-FILES = (F, M, W, G, S)
+Draw = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+CPU = torch.device("cpu")
 PUBLISHED: Mapping[str, Mapping[str, Any]] = {}
-SHOULDERS, MOUTH, EYES = "retarget_shoulder", "retarget_mouth", "retarget_eye"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Networks:
-    """The seven networks, in evaluation. Those of `retargeting` stay on the CPU: they are smaller than the way there."""
+    """The seven networks, in evaluation.
+
+    Warping and decoding are of `dtype`; the rest is float32. Those of `retargeting` stay on the CPU: they are smaller than
+    the way to a device.
+    """
 
     appearance: AppearanceExtractor
     motion: MotionExtractor
@@ -43,23 +45,31 @@ class Networks:
     stitching: Retargeting
     eyes: Retargeting
     lips: Retargeting
+    device: torch.device = CPU
+    dtype: torch.dtype = torch.float32
+    draw: Draw = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.draw = self._draw
 
     @classmethod
     def load(cls, folder: Path) -> "Networks":
         """From a folder with the published layout. Raises StudioError for a file that is missing, damaged or another."""
         with torch.device("meta"):
             nets = cls.empty()
-        small = _read(folder / S)
-        for net, state, path in (
-            (nets.appearance, _read(folder / F), F),
-            (nets.motion, _read(folder / M), M),
-            (nets.warping, _read(folder / W), W),
-            (nets.decoder, folded(_read(folder / G)), G),
-            (nets.stitching, _part(small, SHOULDERS, folder), S),
-            (nets.lips, _part(small, MOUTH, folder), S),
-            (nets.eyes, _part(small, EYES, folder), S),
+        for net, path, key in (
+            (nets.appearance, F, None),
+            (nets.motion, M, None),
+            (nets.warping, W, None),
+            (nets.decoder, G, None),
+            (nets.stitching, S, "retarget_shoulder"),
+            (nets.lips, S, "retarget_mouth"),
+            (nets.eyes, S, "retarget_eye"),
         ):
-            _fill(net, unwrapped(state), folder / path)
+            state = fold_spectral_norm(load_state(folder / path, key))
+            wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+            net.load_state_dict(check_state(state, wanted, str(folder / path)), strict=True, assign=True)
+            net.requires_grad_(False)
         return nets
 
     @classmethod
@@ -78,24 +88,90 @@ class Networks:
             net.eval().requires_grad_(False)
         return nets
 
+    @classmethod
+    def shared(cls, folder: Path, device: str = "auto", precision: str = "auto", compiled: bool = False) -> "Networks":
+        """The networks of this folder, ready to run; the same ones for as long as somebody holds them, so that another
+        avatar costs no second copy. Raises StudioError."""
+        key = f"{folder} {device} {precision} {compiled}"
+        nets = _SHARED.get(key)
+        if nets is None:
+            chosen = pick_device(device)
+            nets = cls.load(folder)
+            nets.prepare(chosen, pick_precision(precision, chosen), compiled)
+            _SHARED[key] = nets
+        return nets
+
+    def prepare(self, device: torch.device, dtype: torch.dtype, compiled: bool = False) -> None:
+        """Move them to a device and lay them out for it."""
+        self.device, self.dtype = device, dtype
+        for net in (self.appearance, self.motion):
+            net.to(device)
+        self.decoder.fuse()
+        for net in (self.warping, self.decoder):
+            net.to(device, dtype)
+            _lay_out(net, device)
+        if compiled:
+            self.draw = torch.compile(self._draw, mode="reduce-overhead")
+
+    def in_float32(self) -> None:
+        """From here on without half precision: it overflowed."""
+        self.dtype = torch.float32
+        for net in (self.warping, self.decoder):
+            net.float()
+
+    def _draw(self, volume: Tensor, compressed: Tensor, source: Tensor, driving: Tensor) -> Tensor:
+        """(B, 3, 512, 512) RGB 0..1 of what depends on the source, kept, and (B, 21, 3) keypoints."""
+        picture: Tensor = self.decoder(self.warping(volume, source, driving, compressed).out)
+        return picture
+
     def prepared(self, picture: NDArray[np.uint8]) -> Tensor:
         """(1, 3, 256, 256) float32 0..1 from an RGB crop of that size."""
         assert picture.shape == (INPUT, INPUT, 3)
-        device = next(self.motion.parameters()).device
-        return (torch.from_numpy(picture).to(device).permute(2, 0, 1)[None].float() / 255).contiguous()
+        return (torch.from_numpy(picture).to(self.device).permute(2, 0, 1)[None].float() / 255).contiguous()
 
     def heads(self, prepared: Tensor) -> dict[str, Array]:
         """The motion extractor's raw heads as arrays."""
-        return {name: value.cpu().numpy() for name, value in self.motion(prepared).items()}
+        with torch.inference_mode():
+            return {name: value.cpu().numpy() for name, value in self.motion(prepared).items()}
 
     def correctors(self) -> Correctors:
         """The small networks as functions of arrays."""
         return Correctors(*(of_arrays(net) for net in (self.stitching, self.eyes, self.lips)))
 
-    @staticmethod
-    def to_bytes(out: Tensor) -> Tensor:
-        """(B, 3, H, W) 0..1 to (B, H, W, 3) uint8, cut off and not rounded, as published."""
-        return (out.float().clamp(0, 1) * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+_SHARED: WeakValueDictionary[str, Networks] = WeakValueDictionary()
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of this name; "auto" is a GPU where there is one. Raises StudioError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise StudioError(f"There is no device '{name[:40]}' here; set STUDIO_LIVEPORTRAIT_DEVICE to auto.") from None
+    return device
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """The number format of this name; "auto" is half precision on a GPU."""
+    if name == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[name]
+
+
+@contextmanager
+def on_device() -> Iterator[None]:
+    """Run something on the device; raises OutOfMemoryError where it has too little memory."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise OutOfMemoryError(
+            f"The GPU has too little memory for LivePortrait ({str(error)[:80]}); free some or set"
+            " STUDIO_LIVEPORTRAIT_DEVICE=cpu."
+        ) from None
 
 
 def of_arrays(net: Retargeting) -> Callable[[Array], Array]:
@@ -108,26 +184,10 @@ def of_arrays(net: Retargeting) -> Callable[[Array], Array]:
     return run
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True, mmap=True))
-    except FileNotFoundError:
-        raise StudioError(f"{path} is missing; `studio weights pull liveportrait` gets it.") from None
-    except Exception as error:  # torch raises whatever the file's bytes lead it to
-        raise StudioError(
-            f"{path} cannot be read ({str(error)[:120]}); delete it and run `studio weights pull liveportrait`."
-        ) from None
-
-
-def _part(state: Mapping[str, Any], name: str, folder: Path) -> dict[str, Tensor]:
-    if not isinstance(state.get(name), Mapping):
-        raise StudioError(f"{folder / S} has no {name}; run `studio weights pull liveportrait`.")
-    return dict(state[name])
-
-
-def _fill(net: nn.Module, state: Mapping[str, Tensor], path: Path) -> None:
-    try:
-        net.load_state_dict(state, strict=True, assign=True)
-    except RuntimeError:
-        raise StudioError(f"{path} holds another model's weights; run `studio weights pull liveportrait`.") from None
-    net.requires_grad_(False)
+def _lay_out(net: nn.Module, device: torch.device) -> None:
+    """Weights in the memory order that the device convolves fastest in."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.to(memory_format=torch.channels_last)
+        elif isinstance(layer, nn.Conv3d) and device.type == "cuda":
+            layer.to(memory_format=torch.channels_last_3d)

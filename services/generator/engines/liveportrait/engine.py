@@ -1,0 +1,55 @@
+"""The `liveportrait` engine: an implicit-keypoint portrait model, live and offline."""
+
+from fractions import Fraction
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from services.generator.engine import RATE, EngineSpec
+from services.generator.engines.liveportrait.files import FILES
+from shared.avatar import ROI_SIZE, Avatar
+from shared.errors import StudioError
+from shared.weights import lacking, weights_folder
+
+if TYPE_CHECKING:
+    from services.generator.engines.liveportrait.session import LivePortraitSession
+
+NAME = "liveportrait"
+NO_TORCH = "LivePortrait needs PyTorch, which is not installed here; `make setup-torch` brings it."
+SPEC = EngineSpec(
+    name=NAME,
+    title="LivePortrait",
+    driven_by=frozenset({"motion"}),
+    roi_size=ROI_SIZE,
+    frames_per_step=1,
+    look_ahead=0,
+    sees=True,
+    carries="motion",
+    voice_ahead=0,
+    weights=tuple(f"{NAME}/{path}" for path in FILES),
+    devices=("cuda", "cpu"),
+    accelerations=("float16", "bfloat16", "torch.compile"),
+)
+
+
+class LivePortraitEngine:
+    """Moves a portrait by another face's motion. Wants a GPU: on a CPU a frame takes seconds."""
+
+    spec = SPEC
+
+    def unavailable(self) -> str | None:
+        if find_spec("torch") is None:
+            return NO_TORCH
+        return lacking(NAME) or None
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "LivePortraitSession":
+        if reason := self.unavailable():
+            raise StudioError(reason)
+        from services.generator.engines.liveportrait.networks import Networks
+        from services.generator.engines.liveportrait.session import LivePortraitSession
+        from services.generator.engines.liveportrait.settings import load_liveportrait_settings
+
+        settings = load_liveportrait_settings()
+        networks = Networks.shared(
+            weights_folder() / NAME, settings.device, settings.precision, settings.compile and not small
+        )
+        return LivePortraitSession(avatar, networks, settings)

@@ -1,0 +1,58 @@
+"""What the engine can be told: STUDIO_LIVEPORTRAIT_* in the environment."""
+
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.generator.engines.liveportrait.rules import Options, Region
+from shared.errors import StudioError
+
+PREFIX = "STUDIO_LIVEPORTRAIT_"
+
+
+class LivePortraitSettings(BaseSettings):
+    """Options of the rules, and how the networks are run."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", validate_default=True)
+
+    region: Region = Field("all", description="what follows the driver: all, exp, pose, lip or eyes")
+    relative: bool = Field(True, description="follow the driver's changes since its neutral, not its own pose and face")
+    expression_friendly: bool = Field(True, description="scale the movement by the sizes of the two faces")
+    stitching: bool = Field(True, description="keep the shoulders where they are")
+    eyes: bool = Field(False, description="the eyes' openings follow the driver's measured ones, and nothing else does")
+    lips: bool = Field(False, description="the same for the lips")
+    close_lips: bool = Field(True, description="close a portrait's open mouth before moving it")
+    multiplier: float = Field(1.0, ge=0.0, le=3.0, description="of the whole movement")
+    variance: float = Field(
+        3e-6, ge=0.0, le=1e-2, description="smoothing of the driver's motion: its noise; 0 is none, 1e-4 is much"
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = Field(
+        "auto", description="of warping and decoding; auto is float16 on a GPU, float32 elsewhere"
+    )
+    compile: bool = Field(False, description="torch.compile: faster frames after a slow start, a minute or more")
+
+    def options(self) -> Options:
+        """Those that the rules take."""
+        return Options(
+            region=self.region,
+            relative=self.relative,
+            expression_friendly=self.expression_friendly,
+            stitching=self.stitching,
+            eyes=self.eyes,
+            lips=self.lips,
+            close_lips=self.close_lips,
+            multiplier=self.multiplier,
+        )
+
+
+def load_liveportrait_settings() -> LivePortraitSettings:
+    """From the environment. Raises StudioError for a value that is none."""
+    try:
+        nothing: dict[str, Any] = {}
+        return LivePortraitSettings(**nothing)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"{PREFIX}{'_'.join(str(part) for part in first['loc']).upper()}"
+        raise StudioError(f"{name} is wrong: {first['msg']}; mend or unset it.") from None
