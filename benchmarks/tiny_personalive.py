@@ -1,0 +1,143 @@
+"""`python -m benchmarks.tiny_personalive FOLDER`: a weights folder of PersonaLive's layout with tiny random networks.
+
+For trying the engine's machinery on any CPU: what it makes is noise. Every tensor is a function of its name alone.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny
+from torch import nn
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from services.generator.engines.liveportrait.motion_extractor import MotionExtractor
+from services.generator.engines.personalive.motion_encoder import MotionEncoder
+from services.generator.engines.personalive.pose_guider import PoseGuider
+from services.generator.engines.personalive.unet import DenoisingUNet, ReferenceUNet
+
+WIDTHS, CONTEXT = (32, 64, 64, 64), 32
+UNET: dict[str, Any] = {
+    "act_fn": "silu",
+    "attention_head_dim": 8,
+    "block_out_channels": list(WIDTHS),
+    "cross_attention_dim": CONTEXT,
+    "in_channels": 4,
+    "layers_per_block": 2,
+    "norm_num_groups": 32,
+    "out_channels": 4,
+    "sample_size": 64,
+}
+CALM = 0.02  # of the last layer: an untrained network predicts no noise, and dividing by its level would blow it up
+STILL = 0.02  # of the heads that place the head: its key points then lie about where a face's would
+
+
+def seeded(name: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Normal numbers that depend on a name only."""
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
+    return np.random.Generator(np.random.PCG64(seed)).standard_normal(shape)
+
+
+def by_rule(network: nn.Module, name: str) -> Any:
+    """The network with every tensor from its name: matrices scaled by their inputs, scales near 1, offsets near 0."""
+    state = network.state_dict()
+    for key, tensor in state.items():
+        leaf = key.rsplit(".", 1)[-1]
+        if not tensor.is_floating_point() or leaf == "pe":
+            continue
+        normal = seeded(f"{name}/{key}", tuple(tensor.shape))
+        if leaf == "running_var":
+            normal = 1 + 0.2 * abs(normal)
+        elif tensor.ndim > 1 and leaf != "gamma":
+            normal *= 0.5 / np.sqrt(np.prod(tensor.shape[1:]))
+        else:
+            normal = 1 + 0.1 * normal if leaf == "weight" else 0.05 * normal
+        tensor.copy_(torch.from_numpy(normal))
+    return network
+
+
+def make_weights(folder: Path) -> None:
+    """Write the folder, as the authors lay theirs out."""
+    own, base = folder / "personalive", folder / "sd-image-variations-diffusers"
+    (base / "unet").mkdir(parents=True, exist_ok=True)
+    own.mkdir(parents=True, exist_ok=True)
+    denoising = by_rule(DenoisingUNet(**UNET), "denoising")
+    denoising.conv_out.weight.data.mul_(CALM)
+    state = denoising.state_dict()
+    temporal = {name: tensor for name, tensor in state.items() if "temporal_modules" in name}
+    torch.save({name: tensor for name, tensor in state.items() if "_modules" not in name}, base / "unet" / BIN)
+    torch.save({name: tensor for name, tensor in state.items() if name not in temporal}, own / "denoising_unet.pth")
+    torch.save(temporal, own / "temporal_module.pth")
+    (base / "unet" / "config.json").write_text(json.dumps({"_class_name": "UNet2DConditionModel", **UNET}))
+    others: dict[str, Any] = {
+        "reference_unet": ReferenceUNet(**UNET),
+        "motion_encoder": MotionEncoder(16, 64),
+        "pose_guider": PoseGuider(WIDTHS[0], (4, 8, 8, 16)),
+        "motion_extractor": MotionExtractor(depths=(1, 1, 2, 1), widths=(8, 16, 24, 32)),
+    }
+    placed(by_rule(others["motion_extractor"], "motion_extractor"))
+    for name, network in others.items():
+        state = network.state_dict() if name == "motion_extractor" else by_rule(network, name).state_dict()
+        torch.save(state, own / f"{name}.pth")
+    clip = CLIPVisionConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=224,
+        patch_size=32,
+        projection_dim=CONTEXT,
+    )
+    by_rule(CLIPVisionModelWithProjection(clip), "clip").save_pretrained(base / "image_encoder")
+    by_rule(vae(), "vae").save_pretrained(folder / "sd-vae-ft-mse", safe_serialization=False)
+    by_rule(small_vae(), "taesd").save_pretrained(folder / "taesd")
+
+
+BIN = "diffusion_pytorch_model.bin"
+
+
+def placed(extractor: Any) -> None:
+    """Make the head's key points those of a face in the middle of the picture, moved a little by what is seen."""
+    heads = extractor.detector
+    spread = np.clip(seeded("points", (63,)) * 0.2, -0.4, 0.4)
+    heads.fc_kp.bias.data.copy_(torch.from_numpy(spread))
+    heads.fc_scale.bias.data.fill_(1.0)
+    for head in (heads.fc_kp, heads.fc_scale, heads.fc_t):
+        head.weight.data.mul_(STILL)
+    for head in (heads.fc_pitch, heads.fc_yaw, heads.fc_roll):
+        head.bias.data.copy_(-((torch.arange(66.0) - 32.5) ** 2) / 20)
+
+
+def vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(32, 32, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        norm_num_groups=16,
+    )
+
+
+def small_vae() -> AutoencoderTiny:
+    return AutoencoderTiny(
+        encoder_block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8, 8),
+        num_encoder_blocks=(1, 1, 1, 1),
+        num_decoder_blocks=(1, 1, 1, 1),
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    make_weights(parser.parse_args().folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Attention of the modules that the denoising network adds to Stable Diffusion's, and the choice of its kernel."""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values: (b, heads, n, d) -> (b, heads, n, d)
+
+
+def sdpa(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """PyTorch's own fused attention."""
+    return F.scaled_dot_product_attention(queries, keys, values)
+
+
+def xformers(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """xFormers' fused attention, which takes heads after tokens."""
+    from xformers.ops import memory_efficient_attention
+
+    joined = (each.transpose(1, 2) for each in (queries, keys, values))
+    return memory_efficient_attention(*joined).transpose(1, 2)
+
+
+def split_heads(tokens: Tensor, heads: int) -> Tensor:
+    """(b, n, c) -> (b, heads, n, c / heads)."""
+    return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def join_heads(tokens: Tensor) -> Tensor:
+    """(b, heads, n, d) -> (b, n, heads * d)."""
+    return tokens.transpose(1, 2).flatten(2)
+
+
+class Attention(nn.Module):
+    """Multi-head attention, (b, n, c) -> (b, n, c). context: (b, m, k), or None for attention to itself."""
+
+    def __init__(self, channels: int, heads: int, context: int | None = None) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attend: Attend = sdpa
+        self.to_q = nn.Linear(channels, channels, bias=False)
+        self.to_k = nn.Linear(context or channels, channels, bias=False)
+        self.to_v = nn.Linear(context or channels, channels, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
+
+    def forward(self, hidden: Tensor, context: Tensor | None = None) -> Tensor:
+        context = hidden if context is None else context
+        queries, keys, values = self.to_q(hidden), self.to_k(context), self.to_v(context)
+        found = self.attend(*(split_heads(each, self.heads) for each in (queries, keys, values)))
+        joined: Tensor = self.to_out[0](join_heads(found))
+        return joined

@@ -1,0 +1,118 @@
+"""The head's pose as LivePortrait's motion extractor reads it, lent to the portrait, and drawn for the pose guider."""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+SHIFT = 0.5  # how much of the driver's own shift the portrait follows
+POINTS = (1, 2, 3, 4, 12, 15, 20)  # of the 21, those that are drawn and that frame the face
+COLOURS = ((255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255), (255, 0, 255), (255, 0, 85))
+RADIUS = 4  # pixels of a disc
+FACE_SIDE = 3.4  # of a face's box, in units of how high its key points rise above their middle
+
+
+@dataclass(frozen=True, slots=True)
+class HeadPose:
+    """Of f frames. angles: (f, 3) degrees of pitch, yaw and roll; shift: (f, 3); scale: (f, 1); points: (f, 21, 3), the
+    person's key points before they are turned. float32."""
+
+    angles: Tensor
+    shift: Tensor
+    scale: Tensor
+    points: Tensor
+
+    def frame(self, i: int) -> "HeadPose":
+        """One of the frames."""
+        at = slice(i, i + 1)
+        return HeadPose(self.angles[at], self.shift[at], self.scale[at], self.points[at])
+
+
+def read_pose(heads: dict[str, Tensor]) -> HeadPose:
+    """What the extractor's heads say. An angle is the mean of 66 bins of 3 degrees from -97.5 on, each as probable as
+    its softmax."""
+    bins = torch.stack([heads[name] for name in ("pitch", "yaw", "roll")], 1).softmax(-1)
+    index = torch.arange(bins.shape[-1], dtype=bins.dtype, device=bins.device)
+    angles = bins @ index * 3 - 97.5
+    return HeadPose(angles, heads["t"], heads["scale"], heads["kp"].unflatten(1, (-1, 3)))
+
+
+def rotation(angles: Tensor) -> Tensor:
+    """(f, 3) degrees -> (f, 3, 3), to be multiplied from the right: the transpose of Rz(roll) Ry(yaw) Rx(pitch)."""
+    x, y, z = (angles / 180 * math.pi).unbind(1)
+    one, zero = torch.ones_like(x), torch.zeros_like(x)
+
+    def matrix(*rows: Tensor) -> Tensor:
+        return torch.stack(rows, 1).unflatten(1, (3, 3))
+
+    pitch = matrix(one, zero, zero, zero, x.cos(), -x.sin(), zero, x.sin(), x.cos())
+    yaw = matrix(y.cos(), zero, y.sin(), zero, one, zero, -y.sin(), zero, y.cos())
+    roll = matrix(z.cos(), -z.sin(), zero, z.sin(), z.cos(), zero, zero, zero, one)
+    return (roll @ yaw @ pitch).transpose(1, 2)
+
+
+def key_points(pose: HeadPose) -> Tensor:
+    """(f, 21, 3): turned, scaled, and shifted in the picture's plane; the picture is -1..1."""
+    turned = pose.points @ rotation(pose.angles) * pose.scale[..., None]
+    return torch.cat([turned[..., :2] + pose.shift[:, None, :2], turned[..., 2:]], 2)
+
+
+def lend(portrait: HeadPose, neutral: HeadPose, driver: HeadPose) -> HeadPose:
+    """The portrait's head (one frame) turned as the driver's, and shifted as far as the driver is from the neutral."""
+    count = len(driver.angles)
+    return HeadPose(
+        driver.angles,
+        (driver.shift - neutral.shift) * SHIFT + portrait.shift,
+        portrait.scale.expand(count, -1),
+        portrait.points.expand(count, -1, -1),
+    )
+
+
+def approach(start: Tensor, end: Tensor, count: int) -> Tensor:
+    """`count` even steps from `start` to just before `end`, along the first dimension, which is 1 in both."""
+    alpha = torch.linspace(0, 1, count + 1, dtype=start.dtype, device=start.device)[:-1]
+    alpha = alpha.view(-1, *[1] * (start.ndim - 1))
+    return (1 - alpha) * start + alpha * end
+
+
+def lead_in(portrait: HeadPose, lent: HeadPose, count: int) -> HeadPose:
+    """`count` poses from the portrait's own to just before the first of `lent`."""
+    first = lent.frame(0)
+    return replace(
+        portrait,
+        angles=approach(portrait.angles, first.angles, count),
+        shift=approach(portrait.shift, first.shift, count),
+        scale=approach(portrait.scale, first.scale, count),
+        points=portrait.points.expand(count, -1, -1),
+    )
+
+
+def joined(*poses: HeadPose) -> HeadPose:
+    """Poses one after the other."""
+    fields = ("angles", "shift", "scale", "points")
+    return HeadPose(*(torch.cat([getattr(pose, field) for pose in poses]) for field in fields))
+
+
+def _pixels(points: Tensor, size: int) -> Tensor:
+    """(f, 21, 3) -> (f, 7, 2) whole pixels of those that count."""
+    return ((points[:, POINTS, :2] * 0.5 + 0.5) * size).long()
+
+
+def draw(points: Tensor, size: int) -> Tensor:
+    """(f, 21, 3) key points -> (f, 3, size, size) in 0..1: a disc of its own colour for each; where two meet they add."""
+    at = _pixels(points, size)
+    along = torch.arange(size, device=points.device)
+    x, y = ((at[..., i, None] - along) ** 2 for i in (0, 1))  # (f, 7, size)
+    discs = (y[..., :, None] + x[..., None, :] <= RADIUS**2).float()
+    colours = torch.tensor(COLOURS, dtype=torch.float32, device=points.device) / 255
+    return torch.einsum("fkhw,kc->fchw", discs, colours).clamp(0, 1)
+
+
+def face_boxes(points: Tensor, size: int) -> Tensor:
+    """(f, 21, 3) key points -> (f, 4) whole pixels: left, top, right and bottom of the face, within the picture."""
+    at = _pixels(points, size).float()
+    middle = at.mean(1)
+    half = (middle[:, 1:] - at[..., 1].min(1)[0][:, None]) * 2.0 * (FACE_SIDE / 2) / 2
+    corners = torch.cat([middle - half * 0.95, middle + half * 1.05], 1)
+    return corners.clamp(0, size - 1).long()

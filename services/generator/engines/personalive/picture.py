@@ -1,0 +1,48 @@
+"""Pictures as the networks take them."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+CLIP_SIZE = 224
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the pictures that CLIP was trained on
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def tensor_of(pictures: NDArray[np.uint8]) -> Tensor:
+    """(f, h, w, 3) RGB -> (f, 3, h, w) float32 in -1..1."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255 * 2 - 1
+
+
+def squashed(picture: NDArray[np.uint8], size: int) -> Tensor:
+    """(h, w, 3) RGB -> (1, 3, size, size) float32 in -1..1, by Lanczos."""
+    resized = Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS)
+    return tensor_of(np.array(resized)[None])
+
+
+def clip_pixels(picture: NDArray[np.uint8]) -> Tensor:
+    """(h, w, 3) RGB -> (1, 3, 224, 224) float32: the middle square, as CLIP was trained to see."""
+    height, width = picture.shape[:2]
+    scale = CLIP_SIZE / min(height, width)
+    size = (max(CLIP_SIZE, int(width * scale)), max(CLIP_SIZE, int(height * scale)))
+    resized = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
+    left, top = ((side - CLIP_SIZE) // 2 for side in size)
+    square = np.array(resized)[top : top + CLIP_SIZE, left : left + CLIP_SIZE]
+    scaled = (square.astype(np.float64) / 255).astype(np.float32)
+    normal = (scaled - np.array(CLIP_MEAN, np.float32)) / np.array(CLIP_STD, np.float32)
+    return torch.from_numpy(normal).permute(2, 0, 1)[None].contiguous()
+
+
+def resized(pictures: Tensor, size: int) -> Tensor:
+    """(f, 3, h, w) -> (f, 3, size, size), bilinear."""
+    return F.interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False)
+
+
+def pixels_of(decoded: Tensor) -> NDArray[np.uint8]:
+    """(f, 3, h, w) in -1..1 -> (f, h, w, 3) uint8 RGB, on the CPU."""
+    bytes_ = (decoded / 2 + 0.5).clamp(0, 1).mul(255).to(torch.uint8)
+    array: NDArray[np.uint8] = bytes_.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return array

@@ -1,0 +1,48 @@
+"""The noise schedule: four levels, one for each chunk of the window, and the DDIM step between them.
+
+DDIM (Song et al. 2021), equations 12 and 16 without noise of its own; betas "scaled linear" from 0.00085 to 0.02.
+"""
+
+import torch
+from torch import Tensor
+
+CHUNK = 4  # frames that enter and leave at each call
+CHUNKS = 4  # in the window, one for each noise level
+WINDOW = CHUNK * CHUNKS
+FILL = WINDOW - CHUNK  # frames of the window that the first call makes up between portrait and driver
+STEP = 333
+LEVELS = (0, 333, 666, 999)  # time steps, oldest chunk first
+TIMES = tuple(level for level in LEVELS for _ in range(CHUNK))  # of each frame of the window
+
+
+def alphas() -> Tensor:
+    """(1000,) float32: how much of the picture's power is left at each time step."""
+    return torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.02**0.5, 1000, dtype=torch.float32) ** 2, 0)
+
+
+class Schedule:
+    """The schedule's constants on one device."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        table = alphas()
+        times = torch.tensor(TIMES)
+        now = table[times]
+        before = torch.where(times >= STEP, table[(times - STEP).clamp(min=0)], torch.ones(()))
+        self._alphas = table
+        # float32 roots whatever the network computes in: that is what the checkpoints were trained and run with
+        roots = (now**0.5, (1 - now) ** 0.5, before**0.5, (1 - before) ** 0.5)
+        self._now, self._noise, self._before, self._noise_before = (each.view(-1, 1, 1, 1).to(device) for each in roots)
+
+    def add_noise(self, clean: Tensor, noise: Tensor, times: list[int]) -> Tensor:
+        """Frames at their time steps. clean, noise: (f, 4, h, w); times: f of them. The roots are taken in the frames'
+        own precision, as the original takes them."""
+        level = self._alphas[times].to(clean.device, clean.dtype).view(-1, 1, 1, 1)
+        return level**0.5 * clean + (1 - level) ** 0.5 * noise
+
+    def step(self, frames: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """The window one level cleaner, and the clean frames that this predicts.
+
+        frames, predicted noise: (16, 4, h, w). Of the oldest chunk both are the same. float32 at least.
+        """
+        clean = (frames - self._noise * predicted) / self._now
+        return self._before * clean + self._noise_before * predicted, clean

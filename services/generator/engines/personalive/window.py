@@ -1,0 +1,77 @@
+"""The sliding window: the one loop of live and offline.
+
+At each call a chunk of four noisy frames enters, the network cleans every chunk of the window by one level, and the
+oldest leaves clean. When the driver's motion is unlike all seen so far, the frame that leaves is read by the reference
+network too, as a keyframe that later frames stay consistent with; there are three of those at most.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from services.generator.engines.personalive.portrait import Portrait
+from services.generator.engines.personalive.schedule import CHUNK, FILL, LEVELS, TIMES, WINDOW, Schedule
+from services.generator.engines.personalive.unet import DenoisingUNet, ReferenceUNet, joined
+
+KEYFRAMES = 3
+UNLIKE = 17.0  # how far a motion (512 numbers) lies from every other that is remembered, to be worth a keyframe
+SETTLED = 9  # calls before the first keyframe
+Noise = Callable[[tuple[int, ...]], Tensor]  # normal noise of a shape, in the networks' precision
+
+
+class Window:
+    """The frames under way, on one portrait. Frames come first in every tensor, oldest first."""
+
+    def __init__(
+        self, reference: ReferenceUNet, denoising: DenoisingUNet, portrait: Portrait, noise: Noise, *, judged: int = 0
+    ) -> None:
+        """judged: the frame of the window whose motion is held against those remembered; it is the oldest, which is the
+        one that becomes the keyframe. Sets of frames that came before the driver start at the portrait."""
+        self.portrait = portrait
+        self._reference, self._denoising, self._noise, self._judged = reference, denoising, noise, judged
+        self._schedule = Schedule(portrait.latent.device)
+        self._times = denoising.times(portrait.latent.device)
+        start = portrait.latent.expand(FILL, -1, -1, -1)
+        self.latents = self._schedule.add_noise(start, noise(tuple(start.shape)), list(TIMES[:FILL]))
+        self.poses = start[:0]
+        self.motions = start[:0]
+        self.known = start[:0]  # motions that are no longer unlike all others, at most 1 + KEYFRAMES
+        self.keyframes = start[:0]  # their latents
+        self.calls = 0
+        self._memory = portrait.memory
+
+    def step(self, poses: Tensor, motions: Tensor, rest: Tensor | None = None) -> Tensor:
+        """The oldest chunk, clean: (4, 4, h, w) latents.
+
+        poses: pose features of the 4 newest frames, (4, channels, h, w); motions: their tokens, (4, 32, 16). At the first
+        call 16 of each, and rest: the portrait's own tokens, (1, 32, 16).
+        """
+        if rest is not None:
+            self.known, self.poses, self.motions = rest, poses[:0], motions[:0]
+        self.poses, self.motions = torch.cat([self.poses, poses]), torch.cat([self.motions, motions])
+        newest = self.portrait.latent.expand(CHUNK, -1, -1, -1)
+        newest = self._schedule.add_noise(newest, self._noise(tuple(newest.shape)), [LEVELS[-1]] * CHUNK)
+        frames = torch.cat([self.latents, newest])
+        assert len(frames) == len(self.poses) == len(self.motions) == WINDOW
+        predicted = self._denoising(frames, self._times, self._memory, self.motions, self.poses)
+        cleaner, clean = self._schedule.step(frames, predicted)
+        if self._is_new(self.motions[self._judged]):
+            self.known = torch.cat([self.known, self.motions[self._judged : self._judged + 1]])
+            self.add_keyframe(clean[:1].to(frames.dtype))
+        self.latents = cleaner[CHUNK:].to(frames.dtype)
+        self.poses, self.motions = self.poses[CHUNK:], self.motions[CHUNK:]
+        self.calls += 1
+        return clean[:CHUNK].to(frames.dtype)
+
+    def add_keyframe(self, latent: Tensor) -> None:
+        """Stay consistent with this frame, (1, 4, h, w), from now on."""
+        self.keyframes = torch.cat([self.keyframes, latent])
+        bank = self._reference.read(latent, self.portrait.clip)
+        self._memory = joined(self._memory, self._denoising.remember(bank, self.portrait.clip))
+
+    def _is_new(self, motion: Tensor) -> bool:
+        if self.calls < SETTLED or len(self.known) > KEYFRAMES:
+            return False
+        apart = torch.cdist(motion.flatten()[None].float(), self.known.flatten(1).float())
+        return bool(apart.min() > UNLIKE)

@@ -1,0 +1,162 @@
+"""The loops of PersonaLive's original, chunk by chunk, against our one window."""
+
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from services.generator.engines.personalive.head_pose import approach, draw
+from services.generator.engines.personalive.networks import Networks
+from services.generator.engines.personalive.picture import squashed
+from services.generator.engines.personalive.portrait import Portrait, read_portrait
+from services.generator.engines.personalive.schedule import CHUNK, CHUNKS, FILL
+from services.generator.engines.personalive.transfer import POSE_SIZE, HeadTransfer, Transfer
+from services.generator.engines.personalive.window import KEYFRAMES, Noise, Window
+from tests.parity.personalive_networks import frames_first, networks, tensor
+from tests.parity.recording import Array, Case, Pairs, distance
+
+SIZE = 128
+FACE = slice(16, 112)  # what the offline cases cut out of each picture as the face
+
+
+def pieces(noise: Iterator[Array]) -> Noise:
+    """The recorded noise, in the pieces that the window asks for."""
+    left: list[Tensor] = []
+
+    def draw_from(shape: tuple[int, ...]) -> Tensor:
+        if not left:
+            left.extend(tensor(frames_first(next(noise))).split(CHUNK))
+        taken, left[:] = left[: shape[0] // CHUNK], left[shape[0] // CHUNK :]
+        return torch.cat(taken)
+
+    return draw_from
+
+
+def recorded_noise(case: Case) -> Noise:
+    return pieces(case.given(f"noise{i:02d}") for i in count())
+
+
+def in_unit(decoded: Tensor) -> Tensor:
+    return (decoded / 2 + 0.5).clamp(0, 1)
+
+
+def settle_threads(case: Case, ours: Networks, picture: Tensor, own: Tensor) -> None:
+    """Work with one thread or with several, as the recording did: PyTorch resamples float32 with another kernel then,
+    and its rounding, 1e-8 of a motion token, would hide smaller mistakes of a float64 recording."""
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        _, motions = Transfer(ours.extract, ours.encode, ours.guide, picture, own).take(tensor(case.given("frames00")))
+        if distance(motions[CHUNK:].numpy(), case.found("motion00")[0]) < 1e-9:
+            return
+
+
+@torch.no_grad()
+def streaming(case: Case) -> Pairs:
+    """The online loop: latents, motion, poses and pictures after every chunk."""
+    ours = networks(case)
+    picture = case.given("image_reference")
+    portrait = read_portrait(ours, picture, SIZE)
+    own = squashed(picture, POSE_SIZE) / 2 + 0.5
+    yield "reference latent", portrait.latent, case.found("ref_latent")
+    yield "clip", portrait.clip, case.found("clip")
+    yield "reference face", own, case.found("ref_face_input")
+    window = Window(ours.reference, ours.denoising, portrait, recorded_noise(case))
+    settle_threads(case, ours, portrait.picture, own)
+    transfer = Transfer(ours.extract, ours.encode, ours.guide, portrait.picture, own)
+    for entry in case.meta["log"]:
+        i = entry["chunk"]
+        poses, motions = transfer.take(tensor(case.given(f"frames{i:02d}")))
+        clean = window.step(poses, motions, transfer.rest if i == 0 else None)
+        video = in_unit(ours.decode(clean)).permute(0, 2, 3, 1)
+        yield f"latents {i}", window.latents, frames_first(case.found(f"latents{i:02d}"))
+        yield f"motion {i}", window.motions, case.found(f"motion{i:02d}")[0]
+        yield f"pose {i}", window.poses.float(), frames_first(case.found(f"pose{i:02d}"))
+        yield f"video {i}", video, case.found(f"video{i:02d}")
+        yield f"keyframes {i}", np.array(len(window.keyframes)), np.array(entry["keyframes"])
+
+
+def faces_of(pictures: Array) -> Tensor:
+    return torch.cat([squashed(picture[FACE, FACE], 224) for picture in pictures])
+
+
+class Offline:
+    """What the offline pipelines do around the window: faces as they are given, everything by Lanczos."""
+
+    def __init__(self, case: Case, judged: int) -> None:
+        self.networks: Networks = networks(case)
+        picture = case.given("image_reference")
+        seen = np.asarray(Image.fromarray(picture).resize((224, 224)))
+        self.portrait: Portrait = read_portrait(self.networks, picture, SIZE, seen)
+        self.head = HeadTransfer(self.networks.extract, squashed(picture, POSE_SIZE) / 2 + 0.5)
+        self.rest = self.encode(picture[None])
+        parts = (self.networks.reference, self.networks.denoising, self.portrait)
+        self.window = Window(*parts, recorded_noise(case), judged=judged)
+
+    def encode(self, pictures: Array) -> Tensor:
+        found: Tensor = self.networks.encode(faces_of(pictures).to(self.networks.dtype))
+        return found
+
+    def guide(self, pictures: Array) -> Tensor:
+        small = torch.cat([squashed(picture, POSE_SIZE) for picture in pictures]) / 2 + 0.5
+        drawn = draw(self.head.take(small)[0], SIZE).to(self.networks.dtype)
+        found: Tensor = self.networks.guide(drawn)
+        return found
+
+    def run(
+        self, poses: Tensor, motions: Tensor, after: Callable[[int, Tensor], None] | None = None
+    ) -> Iterator[Tensor]:
+        """The pictures of each chunk, (4, 3, s, s) in 0..1; the first three are those made up before the driver."""
+        motions = torch.cat([approach(self.rest, motions[:1], FILL), motions])
+        for call in range(len(motions) // CHUNK - CHUNKS + 1):
+            at = slice(FILL + CHUNK * call, FILL + CHUNK * (call + 1)) if call else slice(0, FILL + CHUNK)
+            clean = self.window.step(poses[at], motions[at], None if call else self.rest)
+            if after is not None:
+                after(call, clean[:1])
+            yield in_unit(self.networks.decode(clean))
+
+
+@torch.no_grad()
+def offline_stream(case: Case) -> Pairs:
+    """The offline default. Once its memory of motions is full, the original adds a keyframe at every call; ours does
+    not, so the pictures after that are compared with a window that is made to do the same."""
+    pictures = case.given("frames")
+    padded = np.concatenate([pictures, pictures[-FILL - 1 : -1][::-1]])
+    theirs = case.found("video")[0].swapaxes(0, 1)
+    additions = case.meta["keyframe_bank_after_each_addition"][-1]
+    offline = Offline(case, judged=FILL)
+    poses, motions = offline.guide(padded), offline.encode(padded)
+    calls = len(theirs) // CHUNK - max(0, additions - KEYFRAMES)  # whose pictures were made before the fourth keyframe
+    found = list(islice(offline.run(poses, motions), CHUNKS - 1 + calls))[CHUNKS - 1 :]
+    yield "pictures", torch.cat(found), theirs[: CHUNK * calls]
+    yield "keyframes", np.array(len(offline.window.keyframes)), np.array(min(additions, KEYFRAMES))
+
+    flawed = Offline(case, judged=FILL)
+
+    def as_the_original(call: int, clean: Tensor) -> None:
+        if full_since and call > full_since[0]:
+            flawed.window.add_keyframe(clean)
+        elif len(flawed.window.known) > KEYFRAMES:
+            full_since.append(call)
+
+    full_since: list[int] = []
+    found = list(flawed.run(poses, motions, as_the_original))[CHUNKS - 1 :]
+    yield "pictures with the original's defect", torch.cat(found), theirs
+    yield "keyframes with it", np.array(len(flawed.window.keyframes)), np.array(additions)
+
+
+@torch.no_grad()
+def offline_whole(case: Case) -> Pairs:
+    """The offline pipeline that keeps everything in memory; the end is filled by repeating the last frame."""
+    pictures = case.given("frames")
+    offline = Offline(case, judged=0)
+    poses, motions = offline.guide(pictures), offline.encode(pictures)
+    poses, motions = (torch.cat([each, *[each[-1:]] * FILL]) for each in (poses, motions))
+    found = list(offline.run(poses, motions))[CHUNKS - 1 :]
+    theirs: Any = case.found("video")[0]
+    yield "pictures", torch.cat(found), theirs.swapaxes(0, 1)
+    additions = case.meta["keyframe_bank_after_each_addition"]
+    yield "keyframes", np.array(len(offline.window.keyframes)), np.array(additions[-1] if additions else 0)
