@@ -195,6 +195,9 @@ def test_a_conversion_is_made_once_for_each_state_of_its_files(
     (kept,) = (tmp_path / "cache" / "weights").iterdir()
     kept.write_bytes(kept.read_bytes()[:-5])
     assert "more" in converted("test-net-fp32", [source], make, version=2) and len(made) == 4
+    os.utime(source, (1, 1))
+    converted("test-net-fp32", [source], make, version=2)
+    assert len(made) == 5, "a file of another time may be another one in the middle"
     with pytest.raises(StudioError, match="cannot be read"):
         converted("test-net-fp32", [tmp_path / "absent"], make)
 
