@@ -17,7 +17,8 @@ SHA = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture
-def hub() -> Iterator[Hub]:
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with running_hub() as hub:
         hub.add("o/r", "f.bin", CONTENT)
         yield hub
