@@ -171,7 +171,10 @@ def look(file: WeightFile, folder: Path, record: Mapping[str, Pulled]) -> tuple[
 def lacking(name: str, folder: Path | None = None) -> str:
     """One sentence naming what is missing or damaged of an engine's files and the command that gets it, or ""."""
     engine, folder = engine_weights(name), folder or weights_folder()
-    record = read_record(folder)
+    try:
+        record = read_record(folder)
+    except StudioError as error:
+        return str(error)
     needed = [file for file in engine.files if not file.optional]
     wrong = [(file, said) for file in needed for state, said in [look(file, folder, record)] if state != "ok"]
     if not wrong:

@@ -132,6 +132,8 @@ def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) ->
     said = str(told.value)
     assert f"{LIVEPORTRAIT[0].path} is missing, {LIVEPORTRAIT[1].path} is truncated;" in said
     assert said.endswith("`studio weights pull liveportrait` gets them.")
+    (tmp_path / RECORD).write_text("[")
+    assert "delete it to trust anew" in lacking("liveportrait", tmp_path)
     with pytest.raises(StudioError, match="No weights are known for 'nonsense'"):
         lacking("nonsense", tmp_path)
 
