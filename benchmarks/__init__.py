@@ -4,7 +4,7 @@ from importlib import import_module
 from inspect import signature
 from typing import Any
 
-NAMES = ("transport", "engine", "compositor", "live", "preview", "viewers", "voice", "livekit", "av", "jobs")
+NAMES = ("transport", "engine", "compositor", "live", "preview", "viewers", "voice", "livekit", "av", "jobs", "beside")
 
 
 def measure(name: str, seconds: float | None = None) -> dict[str, Any]:

@@ -175,7 +175,9 @@ def doctor(as_json: Json = False, home: Home = None) -> None:
 def bench(
     which: Annotated[
         str,
-        typer.Argument(help="transport, engine, compositor, live, preview, viewers, voice, livekit, av, jobs or all."),
+        typer.Argument(
+            help="transport, engine, compositor, live, preview, viewers, voice, livekit, av, jobs, beside or all."
+        ),
     ] = "all",
     avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
     driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
