@@ -8,13 +8,22 @@ from numpy.typing import NDArray
 from services.compositor.compose import Composer
 from services.compositor.transition import Transition
 from services.generator.engine import RoiFrame
+from services.renderer.cutout import Cutout
 from services.renderer.segment import SegmentWriter
 
 Told = Callable[[int, NDArray[np.uint8]], None]  # pictures done, and the newest as I420
 
 
-def draw(frames: Iterable[RoiFrame | int], composer: Composer, writer: SegmentWriter, label: bool, told: Told) -> int:
+def draw(
+    frames: Iterable[RoiFrame | int],
+    composer: Composer,
+    writer: SegmentWriter,
+    label: bool,
+    told: Told,
+    cutout: Cutout | None = None,
+) -> int:
     """Compose and write each frame; an int is the pts of a frame without a face. Returns how many there were.
+    cutout: for an output with alpha.
 
     Every segment begins with the face fully shown, where there is one, so that none needs the picture before it.
     """
@@ -29,7 +38,8 @@ def draw(frames: Iterable[RoiFrame | int], composer: Composer, writer: SegmentWr
         opacity = faded.step(pts, face)
         index = plate.index(pts)
         composed = composer.compose(composer.background(index), index, shown, opacity, label)
-        writer.picture(done, composed.picture)
+        alpha = cutout.alpha(index, shown, opacity, composed.label) if cutout else None
+        writer.picture(done, composed.picture, alpha)
         done += 1
         told(done, composed.picture)
     return done

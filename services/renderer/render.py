@@ -13,6 +13,7 @@ from services.compositor.compose import Composer
 from services.generator.engine import RATE, RoiFrame
 from services.generator.engines import NONE, load
 from services.renderer.assemble import assemble
+from services.renderer.cutout import Cutout
 from services.renderer.draw import draw
 from services.renderer.following import JOIN, MAX_SIDE, tracked
 from services.renderer.plan import SEGMENT_SECONDS, planned
@@ -66,12 +67,13 @@ def render(
         run = Run(chosen.open(avatar, plan.fps), int(idle_after * US))
         segments: Iterator[Iterator[RoiFrame | int]] | Iterator[Iterator[RoiFrame]]
         segments = _motion(driver, plan, run) if plan.driven == "motion" else _voice(driver, plan, run, Path(name))
+        cutout = Cutout(avatar) if output.alpha else None
         done, parts = 0, []
         for index, frames in enumerate(segments):
             parts.append(Path(name) / f"{index:05d}{output.suffix}")
             told = _Told(progress, done, plan.ticks)
             with SegmentWriter(parts[-1], plate.width, plate.height, plan.fps, output) as writer:
-                done += draw(frames, Composer(avatar), writer, output.label, told)
+                done += draw(frames, Composer(avatar), writer, output.label, told, cutout)
         assemble(parts, driver if heard else None, out, output, plan.fps)
     return done
 

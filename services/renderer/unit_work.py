@@ -10,6 +10,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from services.generator.engine import RoiFrame
+from services.renderer.cutout import Cutout
 from services.renderer.draw import draw
 from services.renderer.following import Record, recorded, tracked
 from services.renderer.heart import Heart
@@ -96,7 +97,9 @@ def render(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: He
     try:
         plate = opened.avatar.plate
         with SegmentWriter(scratch, plate.width, plate.height, plan.fps, opened.output) as writer:
-            count = draw(_frames(store, opened, claim, last), opened.composer, writer, opened.output.label, told)
+            frames, label = _frames(store, opened, claim, last), opened.output.label
+            cutout = Cutout(opened.avatar) if opened.output.alpha else None
+            count = draw(frames, opened.composer, writer, label, told, cutout)
         verify(scratch, count)
         digest = sha256(scratch)
         size = scratch.stat().st_size
