@@ -4,7 +4,20 @@ from importlib import import_module
 from inspect import signature
 from typing import Any
 
-NAMES = ("transport", "engine", "compositor", "live", "preview", "viewers", "voice", "livekit", "av", "jobs", "beside")
+NAMES = (
+    "transport",
+    "engine",
+    "compositor",
+    "live",
+    "preview",
+    "viewers",
+    "voice",
+    "livekit",
+    "av",
+    "jobs",
+    "beside",
+    "liveportrait",
+)
 
 
 def measure(name: str, seconds: float | None = None) -> dict[str, Any]:

@@ -176,7 +176,7 @@ def bench(
     which: Annotated[
         str,
         typer.Argument(
-            help="transport, engine, compositor, live, preview, viewers, voice, livekit, av, jobs, beside or all."
+            help="transport, engine, compositor, live, preview, viewers, voice, livekit, av, jobs, beside, liveportrait or all."
         ),
     ] = "all",
     avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,

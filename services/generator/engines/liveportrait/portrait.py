@@ -44,16 +44,15 @@ class Portrait:
         self._grid = self._roi_in_crop().to(networks.device)
 
     def picture(self) -> NDArray[np.uint8]:
-        """(512, 512, 3) uint8 RGB source crop: the ROI, and the rest of the portrait where the crop reaches beyond it."""
+        """(512, 512, 3) uint8 RGB source crop: the ROI, the rest of the portrait where the crop reaches beyond it,
+        and black beyond that, as the networks know it."""
         size = (crop.SIDE, crop.SIDE)
-        roi = cv2.warpAffine(
-            self._avatar.roi, self._to_crop, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-        )
+        roi = crop.cut(self._avatar.roi, self._to_crop, crop.SIDE)
         whole = _portrait(self._avatar.folder)
         if whole is None:
-            return np.asarray(roi, np.uint8)
+            return roi
         matrix = similarity.compose(self._to_crop.astype(np.float64), self._avatar.portrait_to_roi)
-        out = cv2.warpAffine(whole, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        out = cv2.warpAffine(whole, matrix, size, flags=cv2.INTER_LINEAR)
         inside = cv2.warpAffine(np.full((ROI_SIZE, ROI_SIZE), 255, np.uint8), self._to_crop, size)
         return np.asarray(np.where(inside[..., None] == 255, roi, out), np.uint8)
 
