@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.jobs_cli import jobs
 from services.progress import progress_bar, stages
 from services.weights_cli import app as weights
 from shared.errors import StudioError
@@ -24,6 +25,7 @@ app = typer.Typer(
 avatars = typer.Typer(no_args_is_help=True, help="Avatars: a portrait, its plate and its rights.")
 app.add_typer(avatars, name="avatar")
 app.add_typer(weights, name="weights")
+app.add_typer(jobs, name="jobs")
 out = Console()
 err = Console(stderr=True)
 

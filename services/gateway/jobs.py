@@ -140,7 +140,10 @@ class Jobs:
         order = self._index().order()[::-1]
         names = [name for name, each in order if state in ("", each)]
         counts = Counter(each for _, each in order)
-        return {"counts": counts, "jobs": self._rows(names[offset : offset + limit])}
+        wanted = names[offset : offset + limit]
+        fresh = self._anew([name for name, each in order if each in AT_WORK and name in set(wanted)])
+        rows = {row["id"]: row for row in self._rows(wanted)} | {name: facts(each) for name, each in fresh.items()}
+        return {"counts": counts, "jobs": [rows[name] for name in wanted if name in rows]}
 
     def _rows(self, names: list[str]) -> list[dict[str, Any]]:
         return [facts(each) for each in self._index().rows(names)]

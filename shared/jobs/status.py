@@ -149,7 +149,7 @@ def status(store: Store, job: str) -> Status:
         state, reason = "parked", f"Segment {stuck.number + 1}: {stuck.reason}"
     elif last.open:
         state = "assembling"
-    elif done or fps or any(segment.state != "waiting" for segment in segments):
+    elif store.list(f"{folder(job)}/units"):
         state = "rendering"
     rate = fps if state == "rendering" else 0.0
     return _made(

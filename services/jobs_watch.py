@@ -1,0 +1,107 @@
+"""Watching a job on the terminal, until it ends."""
+
+import json
+import time
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from shared.jobs.manifest import folder, read_manifest
+from shared.jobs.status import Status, status
+from shared.jobs.store import Store
+from shared.jobs.strip import strip
+
+SIGNS = {
+    "queued": "○", "rendering": "●", "assembling": "◐", "done": "✓", "paused": "‖", "cancelled": "⊘", "parked": "✕",
+}  # fmt: skip
+STRIP = str.maketrans({"d": "█", "r": "▄", "w": "▁", "f": "✕"})
+CELLS = 30
+LOOK_S = 0.5
+# How `watch` and `submit --wait` end: parked and cancelled are told from an error of the command, which is 1.
+ENDED = {"done": 0, "parked": 3, "cancelled": 4}
+
+
+def facts(found: Status) -> dict[str, Any]:
+    """A job's status as plain values."""
+    return asdict(found) | {"percent": round(found.percent, 1)}
+
+
+def place(store: Store, found: Status) -> str:
+    """Where a finished job's file is, "" before."""
+    if found.state != "done":
+        return ""
+    return read_manifest(store, found.id).out or f"{store.url}/{folder(found.id)}/{found.result}"
+
+
+def time_left(seconds: float | None) -> str:
+    """m:ss, or h:mm:ss from an hour on; nothing where it is not known."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def pace(found: Status) -> str:
+    """Frames a second and the time that is left, while it goes on."""
+    words = [f"{found.fps:.1f} fps" if found.fps else "", time_left(found.eta)]
+    return " · ".join(word for word in words if word) if found.state == "rendering" else ""
+
+
+def watch(store: Store, job: str, console: Console, as_json: bool) -> int:
+    """Tell how the job gets on, until it is done, parked or cancelled; returns the exit code that says which.
+
+    as_json: one object a line, whenever something has changed. Raises StudioError when the job is removed meanwhile.
+    """
+    last = _lines(store, job) if as_json else _bar(store, job, console)
+    if not as_json:
+        console.print(sentence(store, last), markup=False, highlight=False, soft_wrap=True)
+    return ENDED[last.state]
+
+
+def sentence(store: Store, found: Status) -> str:
+    """How a job has ended."""
+    if found.state == "done":
+        return f"Job {found.id} is done: {place(store, found)}"
+    if found.state == "parked":
+        return f"Job {found.id} is parked: {found.reason} `studio jobs retry {found.id}` tries what failed again."
+    return f"Job {found.id} is {found.state}."
+
+
+def _lines(store: Store, job: str) -> Status:
+    told = ""
+    while True:
+        found = status(store, job)
+        text = json.dumps(facts(found))
+        if text != told:
+            print(text, flush=True)
+            told = text
+        if found.state in ENDED:
+            return found
+        time.sleep(LOOK_S)
+
+
+def _bar(store: Store, job: str, console: Console) -> Status:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[pace]}"),
+        TextColumn("{task.fields[strip]}", style="dim"),
+    )
+    word = ""
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=100.0, pace="", strip="")
+        while True:
+            found = status(store, job)
+            line = strip([segment.state for segment in found.segments], CELLS).translate(STRIP)
+            description = f"{SIGNS[found.state]} {found.state}"
+            bar.update(task, description=description, completed=found.percent, pace=pace(found), strip=line)
+            if word != description and not console.is_terminal:
+                console.print(f"{description} {found.percent:.0f} %", highlight=False)
+            word = description
+            if found.state in ENDED:
+                return found
+            time.sleep(LOOK_S)
