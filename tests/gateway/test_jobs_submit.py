@@ -100,7 +100,7 @@ def test_what_cannot_be_is_one_sentence_and_leaves_nothing(
 
 
 def test_drivers_of_no_use_are_refused(running: Studio, store: Store, avatar: str) -> None:
-    cases = [(b"\0", "empty.mp4"), (b"no film" * 1000, "broken.mp4"), (speech(0.001), "short.wav"), (b"RIFF", "x.wav")]
+    cases = [(b"\0", "empty.mp4"), (b"no film" * 1000, "broken.mp4"), (speech(0), "short.wav"), (b"RIFF", "x.wav")]
     for content, name in cases:
         answer = handed_in(running, content, name, avatar=avatar)
         assert answer.status_code == 422 and name in answer.json()["detail"], (name, answer.text)
