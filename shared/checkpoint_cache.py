@@ -60,8 +60,7 @@ def _keep(state: State, kept: Path, name: str) -> None:
     part = kept.with_name(f".{kept.name}.{os.getpid()}")
     try:
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # tensors that share memory, or are views into a larger one, cannot be stored as they are
-        save_file({key: each.detach().cpu().contiguous().clone() for key, each in state.items()}, part)
+        save_file(_storable(state), part)
         part.rename(kept)
         for old in kept.parent.glob(f"{name}-*.safetensors"):
             if old != kept and len(old.stem) == len(kept.stem):
@@ -70,3 +69,15 @@ def _keep(state: State, kept: Path, name: str) -> None:
         log.warning("weights_not_cached", file=str(kept), error=str(error))
         with suppress(OSError):
             part.unlink()
+
+
+def _storable(state: State) -> State:
+    """The same tensors, each in memory of its own: what shares some, or is a view into more, cannot be stored as it is."""
+    own, taken = {}, set()
+    for name, each in state.items():
+        each = each.detach().cpu()
+        memory = each.untyped_storage()
+        alone = each.is_contiguous() and memory.nbytes() == each.nbytes and memory.data_ptr() not in taken
+        taken.add(memory.data_ptr())
+        own[name] = each if alone else each.contiguous().clone()
+    return own

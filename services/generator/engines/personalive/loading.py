@@ -12,15 +12,16 @@ from torch import Tensor, nn
 from transformers import CLIPVisionModelWithProjection
 
 from services.generator.engines.liveportrait.motion_extractor import MotionExtractor
-from services.generator.engines.personalive.checkpoint import fill, is_newer, keep, merged, read
+from services.generator.engines.personalive.checkpoint import fill, merged
 from services.generator.engines.personalive.motion_encoder import MotionEncoder
 from services.generator.engines.personalive.networks import Networks
 from services.generator.engines.personalive.pose_guider import PoseGuider
 from services.generator.engines.personalive.unet import DenoisingUNet, ReferenceUNet
+from shared.checkpoint import load_state
+from shared.checkpoint_cache import converted
 from shared.errors import StudioError
 
 OWN, BASE, VAE, SMALL_VAE = "personalive", "sd-image-variations-diffusers", "sd-vae-ft-mse", "taesd"
-CONVERTED = "denoising.safetensors"  # the merged denoising network, beside the files it was made from
 UNET_CONFIG = f"{BASE}/unet/config.json"
 UNET = f"{BASE}/unet/diffusion_pytorch_model"
 
@@ -32,9 +33,9 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> Net
     networks = Networks(
         reference=reference(folder, config),
         denoising=denoising(folder, config),
-        extract=extractor(read(own / "motion_extractor.pth")),
-        encode=encoder(read(own / "motion_encoder.pth")),
-        guide=guider(read(own / "pose_guider.pth")),
+        extract=extractor(load_state(own / "motion_extractor.pth")),
+        encode=encoder(load_state(own / "motion_encoder.pth")),
+        guide=guider(load_state(own / "pose_guider.pth")),
         vae=stock(AutoencoderKL, folder / VAE),
         clip=stock(CLIPVisionModelWithProjection, folder / BASE / "image_encoder"),
         small_vae=stock(AutoencoderTiny, folder / SMALL_VAE)
@@ -64,29 +65,16 @@ def unet_config(folder: Path) -> dict[str, Any]:
         raise StudioError(f"{path} cannot be read ({error}); `studio weights pull {OWN}` gets it.") from None
 
 
-def base(folder: Path) -> tuple[Path, Mapping[str, Tensor]]:
-    """The base UNet's file, in the format it lies in, and what is in it."""
-    path = next((p for p in (folder / f"{UNET}{end}" for end in (".safetensors", ".bin")) if p.is_file()), None)
-    path = path or folder / f"{UNET}.bin"
-    return path, read(path)
-
-
 def denoising(folder: Path, config: dict[str, Any]) -> DenoisingUNet:
-    """The denoising network: from the file it was converted to, or merged of its three and converted for the next time."""
-    own, kept = own_files(folder), folder / OWN / CONVERTED
-    parts = [own / "denoising_unet.pth", own / "temporal_module.pth"]
-    bases = [folder / f"{UNET}{end}" for end in (".safetensors", ".bin")]
+    """The denoising network: merged of its three files, and kept so for the next time."""
+    own = own_files(folder)
+    base = next((p for p in (folder / f"{UNET}{end}" for end in (".safetensors", ".bin")) if p.is_file()), None)
+    files = (base or folder / f"{UNET}.bin", own / "denoising_unet.pth", own / "temporal_module.pth")
     with torch.device("meta"):
         network = DenoisingUNet(**config)
-    if is_newer(kept, (*parts, *bases)):
-        fill(network, {kept.name: read(kept)})
-        return network
-    path, stock_unet = base(folder)
-    state = merged({path.name: stock_unet, **{part.name: read(part) for part in parts}}, network)
-    try:
-        keep(state, kept)
-    except StudioError:
-        pass  # a folder that cannot be written to is read as it lies, each time
+    state = converted(
+        "personalive-denoising", files, lambda: merged({path.name: load_state(path) for path in files}, network)
+    )
     network.load_state_dict(state, strict=True, assign=True)
     return network
 
@@ -96,7 +84,7 @@ def reference(folder: Path, config: dict[str, Any]) -> ReferenceUNet:
     path = own_files(folder) / "reference_unet.pth"
     with torch.device("meta"):
         network = ReferenceUNet(**config)
-    fill(network, {path.name: read(path)})
+    fill(network, {path.name: load_state(path)})
     return network
 
 
