@@ -14,8 +14,10 @@ from services.generator.engines import load  # noqa: E402
 from services.generator.engines.liveportrait import crop  # noqa: E402
 from services.generator.engines.liveportrait.face_crop import driver_square, in_reference, source_square  # noqa: E402
 from services.generator.engines.liveportrait.portrait import Portrait  # noqa: E402
+from services.generator.engines.liveportrait.recording import record  # noqa: E402
 from services.generator.engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from services.generator.engines.liveportrait.settings import LivePortraitSettings, load_liveportrait_settings  # noqa: E402
+from services.generator.engines.liveportrait.template import Template, read_template  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from tests.generator.liveportrait_material import MS, avatar, driving, networks, session  # noqa: E402
 
@@ -150,6 +152,26 @@ def test_waiting_moves_blinks_and_is_eased_into_and_out_of() -> None:
     assert np.abs(shown(opened) - waiting).max() < 0.1 * max(np.abs(driven - waiting).max(), 0.01)
     opened.draws = True
     assert opened.idle(12_040 * MS)[0].pixels.shape == (512, 512, 3)
+
+
+def test_a_recorded_motion_is_played_as_it_was_driven(tmp_path: Path) -> None:
+    nets = networks()
+    settings = LivePortraitSettings(variance=0)
+    live, played = session(nets, settings=settings), session(nets, settings=settings)
+    live.draws = played.draws = False
+    frames = [driving(i * 40 * MS, i) for i in range(4)]
+    record([driving(0, None), *frames], nets.read, 25).save(tmp_path / "motion.npz")
+    template = read_template(tmp_path / "motion.npz")
+    assert len(template.motions) == 4 and template.fps == 25
+    for number, frame in enumerate(frames):
+        live.step(frame)
+        played.play(frame.pts, template, number)
+        assert np.allclose(shown(played), shown(live), atol=1e-6)
+    still = Template(template.motions[:1], 25, None, template.anchor)
+    played.play(200 * MS, still, 0)
+    assert not np.allclose(shown(played), played._portrait.points, atol=1e-3), "one picture moves nothing"
+    with pytest.raises(StudioError, match="No face was found"):
+        record([driving(0, None)], nets.read, 25)
 
 
 def test_reset_forgets_the_driver() -> None:

@@ -53,7 +53,7 @@ def template(frames: slice) -> Template:
     rows = zip(of["scale"], of["R"], of["exp"], of["t"], strict=True)
     motions = [Motion(scale.reshape(()), turn, exp, t) for scale, turn, exp, t in rows]
     ratios = [rules.Ratios(eyes, lips[0]) for eyes, lips in zip(of["eyes"], of["lips"], strict=True)]
-    return Template(motions, 25, ratios)
+    return Template(motions, 25, ratios, motions[0])
 
 
 @cache

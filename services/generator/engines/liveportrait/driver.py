@@ -1,13 +1,21 @@
 """A driver's motion, frame by frame, from its pictures: nothing of the future is needed, and nothing is bound to the
-first frame."""
+first frame.
 
+The extractor runs here, beside the networks that draw, and the driver's picture travels to it. It costs a hundredth of
+a frame's arithmetic (11.6 of 1245 GFLOP), the picture 0.7 MB and one hop; run in the capture service it would want
+PyTorch, the weights and a GPU there, to save that hop.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.engine import Driving
-from services.generator.engines.liveportrait.crop import Square
+from services.generator.engines.liveportrait import crop
+from services.generator.engines.liveportrait.crop import Picture, Square
 from services.generator.engines.liveportrait.face_crop import driver_square, in_reference, openings
 from services.generator.engines.liveportrait.keypoints import POINTS, Array, Motion
 from services.generator.engines.liveportrait.rules import Ratios
@@ -22,12 +30,15 @@ NEARER = 0.8  # of the last distance, for another frame to be taken instead
 NEUTRAL = 0.02  # nearer than this is near enough
 
 State = dict[str, NDArray[np.generic]]
+Read = Callable[[Picture], Motion]
 
 
 class Driver:
     """What is carried from one driving frame to the next."""
 
-    def __init__(self, variance: float) -> None:
+    def __init__(self, variance: float, read: Read) -> None:
+        """variance: of the smoothing. read: the motion in a (256, 256, 3) uint8 RGB crop."""
+        self._read = read
         self._filter = Causal(variance)
         self._box: Square | None = None
         self._reference: Square | None = None
@@ -43,8 +54,16 @@ class Driver:
         """The driver's motion at rest, None before the first face."""
         return None if self._anchor is None else _motion(self._anchor)
 
-    def crop(self, driving: Driving) -> Square | None:
-        """The square of the driving picture to be looked at, None where there is nothing to see."""
+    def follow(self, driving: Driving) -> bool | None:
+        """Take a driving frame; whether what motion is measured from has changed, None where there is nothing to see."""
+        square = self._crop(driving)
+        if square is None or driving.picture is None:
+            return None
+        cut = crop.cut(driving.picture, square.to_crop(crop.SIDE), crop.SIDE)
+        return self._see(driving, self._read(np.asarray(cv2.resize(cut, (crop.INPUT, crop.INPUT)), np.uint8)))
+
+    def _crop(self, driving: Driving) -> Square | None:
+        """The square of the driving picture to be looked at."""
         face, neutral = driving.face, driving.neutral
         if face is None or neutral is None or driving.picture is None:
             return None
@@ -63,8 +82,7 @@ class Driver:
         self._box = Square(centre.astype(np.float32), float(np.float32(side)), 0.0)
         return self._box
 
-    def see(self, driving: Driving, found: Motion) -> bool:
-        """Take the motion that was found in the crop; whether what motion is measured from has changed."""
+    def _see(self, driving: Driving, found: Motion) -> bool:
         assert self._box is not None and self._reference is not None and driving.face is not None
         scale, t = in_reference(found.scale, found.t, self._box, self._reference)
         flat = np.concatenate([found.exp.ravel(), found.rotation.ravel(), t, scale.reshape(1)])
@@ -87,9 +105,9 @@ class Driver:
         }
 
     @classmethod
-    def restored(cls, variance: float, state: State) -> "Driver":
+    def restored(cls, variance: float, read: Read, state: State) -> "Driver":
         """As it was when `save` was called."""
-        driver = cls(variance)
+        driver = cls(variance, read)
         driver._filter.mean, driver._filter.spread = _or_none(state["filter"]), float(state["spread"])
         driver._box, driver._reference = _square(state["box"]), _square(state["reference"])
         driver._neutral, driver._anchor = _or_none(state["neutral"], (FACE_POINTS, 3)), _or_none(state["anchor"])

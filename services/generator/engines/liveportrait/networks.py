@@ -17,7 +17,7 @@ from services.generator.engines.liveportrait.appearance import AppearanceExtract
 from services.generator.engines.liveportrait.crop import INPUT
 from services.generator.engines.liveportrait.decoder import SpadeDecoder
 from services.generator.engines.liveportrait.files import F, G, M, S, W
-from services.generator.engines.liveportrait.keypoints import Array
+from services.generator.engines.liveportrait.keypoints import Array, Motion, motions
 from services.generator.engines.liveportrait.motion_extractor import MotionExtractor
 from services.generator.engines.liveportrait.retargeting import Retargeting
 from services.generator.engines.liveportrait.rules import Correctors
@@ -133,6 +133,11 @@ class Networks:
         """The motion extractor's raw heads as arrays."""
         with torch.inference_mode():
             return {name: value.cpu().numpy() for name, value in self.motion(prepared).items()}
+
+    def read(self, picture: NDArray[np.uint8]) -> Motion:
+        """The motion in a (256, 256, 3) uint8 RGB crop. Raises OutOfMemoryError."""
+        with on_device():
+            return motions(self.heads(self.prepared(picture)))[0]
 
     def correctors(self) -> Correctors:
         """The small networks as functions of arrays."""

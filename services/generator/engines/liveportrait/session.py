@@ -1,17 +1,20 @@
 """The engine opened on one avatar: motion in, ROI frames out."""
 
-import cv2
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.engine import UNDRAWN, Driving, RoiFrame, VoiceBlock
-from services.generator.engines.liveportrait import crop, rules
+from services.generator.engines.liveportrait import rules
+from services.generator.engines.liveportrait.closed_lips import closed_lips
 from services.generator.engines.liveportrait.driver import Driver
 from services.generator.engines.liveportrait.idle import idle_points
-from services.generator.engines.liveportrait.keypoints import Array, motions, rotation
+from services.generator.engines.liveportrait.keypoints import Array, Motion, rotation
 from services.generator.engines.liveportrait.networks import Networks, on_device
 from services.generator.engines.liveportrait.portrait import Portrait
 from services.generator.engines.liveportrait.settings import LivePortraitSettings
+from services.generator.engines.liveportrait.template import Template
 from shared.avatar import Avatar
 
 INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US = 400_000, 300_000, 300_000
@@ -38,16 +41,21 @@ class LivePortraitSession:
         """One frame. Without a face, a neutral or a picture the last motion is held."""
         switch = OUT_OF_IDLE_US if self._idle else 0
         self._idle = False
-        square = self._driver.crop(driving)
-        if square is not None and driving.picture is not None:
-            cut = crop.cut(driving.picture, square.to_crop(crop.SIDE), crop.SIDE)
-            small = np.asarray(cv2.resize(cut, (crop.INPUT, crop.INPUT)), np.uint8)
-            with on_device():
-                found = motions(self._networks.heads(self._networks.prepared(small)))[0]
-            if self._driver.see(driving, found):
-                switch = max(switch, NEW_ANCHOR_US)
-            self._driven = self._follow()
+        changed = self._driver.follow(driving)
+        if changed is not None:
+            switch = max(switch, NEW_ANCHOR_US) if changed else switch
+            assert self._driver.motion is not None and self._driver.anchor is not None
+            self._driven = self._under(self._driver.motion, self._driver.anchor, self._driver.ratios)
         return self._frame(driving.pts, self._driven, switch)
+
+    def play(self, pts: int, template: Template, number: int) -> list[RoiFrame]:
+        """One frame of a recorded motion."""
+        switch = OUT_OF_IDLE_US if self._idle else 0
+        self._idle = False
+        ratios = template.ratios[number] if template.ratios else None
+        closed = closed_lips() if len(template.motions) == 1 else None
+        self._driven = self._under(template.motions[number], template.anchor, ratios, closed)
+        return self._frame(pts, self._driven, switch)
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         """Nothing: no voice drives it."""
@@ -59,8 +67,8 @@ class LivePortraitSession:
         self._idle = True
         source = self._portrait
         points = idle_points(pts, source.motion, source.openings, source.unit, self._nets)
-        plain = rules.Options(stitching=self._options.stitching)
-        points = rules.corrected(source.points, self._rested(points), plain, self._nets, None, None)
+        own, plain = source.openings, replace(self._options, eyes=False, lips=False, multiplier=1.0)
+        points = rules.corrected(source.points, self._rested(points), plain, self._nets, own, None)
         return self._frame(pts, points, switch)
 
     def flush(self) -> list[RoiFrame]:
@@ -69,7 +77,7 @@ class LivePortraitSession:
 
     def reset(self) -> None:
         """Forget the driver."""
-        self._driver = Driver(self._variance)
+        self._driver = Driver(self._variance, self._networks.read)
         self._driven = self._corrected(self._rested(self._portrait.points), None)
         self._shown, self._offset = self._driven, np.zeros_like(self._driven)
         self._since, self._duration = 0, 0
@@ -87,23 +95,22 @@ class LivePortraitSession:
 
     def restore(self, state: State) -> None:
         """Go on where `save` left off."""
-        self._driver = Driver.restored(self._variance, state)
+        self._driver = Driver.restored(self._variance, self._networks.read, state)
         self._driven, self._shown, self._offset = (
             np.asarray(state[name], np.float32) for name in ("driven", "shown", "offset")
         )
         self._since, self._duration = (int(value) for value in state["times"])
         self._idle, self._fresh = (bool(value) for value in state["flags"])
 
-    def _follow(self) -> Array:
-        """The keypoints for the driver's motion now."""
-        driver, anchor, source = self._driver.motion, self._driver.anchor, self._portrait.motion
-        assert driver is not None and anchor is not None
-        points = rules.onto_still(source, driver, anchor, self._options)
-        if self._options.relative and self._options.expression_friendly:
-            first = rules.onto_still(source, anchor, anchor, self._options)
+    def _under(self, driver: Motion, anchor: Motion, ratios: rules.Ratios | None, closed: Array | None = None) -> Array:
+        """The keypoints under a driver's motion."""
+        source, options = self._portrait.motion, self._options
+        points = rules.onto_still(source, driver, anchor, options, closed)
+        if options.relative and options.expression_friendly and closed is None:
+            first = rules.onto_still(source, anchor, anchor, options)
             ratio = rules.size_ratio(self._portrait.points, first)
             points = rules.friendly(self._portrait.points, points, first, ratio)
-        return self._corrected(self._rested(points), self._driver.ratios)
+        return self._corrected(self._rested(points), ratios)
 
     def _rested(self, points: Array) -> Array:
         """Turned as the body's rest pose wants it, about the head's own middle."""

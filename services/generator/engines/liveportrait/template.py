@@ -21,28 +21,29 @@ from shared.disk import write_atomically
 from shared.errors import StudioError
 
 VERSION = 1
+PARTS = ("scale", "rotation", "exp", "t")  # of a motion, as arrays
 LARGEST = 256 * 2**20  # bytes of a file
 _KNOWN = {("numpy", "ndarray"), ("numpy", "dtype")}
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A driver's motion, frame by frame, and its openings where they were measured. fps: frames a second."""
+    """A driver's motion, frame by frame, and its openings where they were measured.
+
+    fps: frames a second. anchor: the driver at rest, from which a relative motion is measured: the published ones take the
+    first frame.
+    """
 
     motions: list[Motion]
     fps: float
     ratios: list[Ratios] | None
+    anchor: Motion
 
     def save(self, path: Path) -> None:
         """Write it as .npz; whole or not at all."""
-        held: dict[str, NDArray[Any]] = {
-            "version": np.array(VERSION),
-            "fps": np.array(self.fps),
-            "scale": np.stack([m.scale for m in self.motions]),
-            "rotation": np.stack([m.rotation for m in self.motions]),
-            "exp": np.stack([m.exp for m in self.motions]),
-            "t": np.stack([m.t for m in self.motions]),
-        }
+        held: dict[str, NDArray[Any]] = {"version": np.array(VERSION), "fps": np.array(self.fps)}
+        for name in PARTS:  # the anchor goes before the frames
+            held[name] = np.stack([getattr(motion, name) for motion in (self.anchor, *self.motions)])
         if self.ratios is not None:
             held["eyes"] = np.stack([r.eyes for r in self.ratios])
             held["lips"] = np.stack([r.lips for r in self.ratios])
@@ -71,10 +72,10 @@ def _ours(data: bytes) -> Template:
     with np.load(BytesIO(data), allow_pickle=False) as held:
         if int(held["version"]) != VERSION:
             raise ValueError("another version")
-        arrays = {name: held[name] for name in ("scale", "rotation", "exp", "t")}
-        motions = [_motion(*(arrays[name][i] for name in arrays)) for i in range(len(arrays["scale"]))]
+        arrays = [held[name] for name in PARTS]
+        anchor, *motions = (_motion(*row) for row in zip(*arrays, strict=True))
         ratios = [_ratios(e, m) for e, m in zip(held["eyes"], held["lips"], strict=True)] if "eyes" in held else None
-        return _checked(motions, float(held["fps"]), ratios)
+        return _checked(motions, float(held["fps"]), ratios, anchor)
 
 
 def _published(data: bytes) -> Template:
@@ -87,16 +88,16 @@ def _published(data: bytes) -> Template:
         for name, older in (("c_eyes_lst", "c_d_eyes_lst"), ("c_lip_lst", "c_d_lip_lst"))
     )
     ratios = [_ratios(e, m) for e, m in zip(eyes, lips, strict=True)] if eyes and lips else None
-    return _checked(motions, float(found.get("output_fps", 25)), ratios)
+    return _checked(motions, float(found.get("output_fps", 25)), ratios, motions[0])
 
 
-def _checked(motions: list[Motion], fps: float, ratios: list[Ratios] | None) -> Template:
-    numbers = [np.concatenate([a.ravel() for a in (m.scale, m.rotation, m.exp, m.t)]) for m in motions]
+def _checked(motions: list[Motion], fps: float, ratios: list[Ratios] | None, anchor: Motion) -> Template:
+    numbers = [np.concatenate([a.ravel() for a in (m.scale, m.rotation, m.exp, m.t)]) for m in (anchor, *motions)]
     if not motions or not np.isfinite(numbers).all() or not 1 <= fps <= 240:
         raise ValueError("no motion")
     if ratios is not None and len(ratios) != len(motions):
         raise ValueError("openings for other frames")
-    return Template(motions, fps, ratios)
+    return Template(motions, fps, ratios, anchor)
 
 
 def _motion(scale: Any, rotation: Any, exp: Any, t: Any, kp: Any = None) -> Motion:
