@@ -50,12 +50,15 @@ def transfer_bar() -> Iterator[Callable[[str, int, int], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    tasks: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    bar, tasks = Progress(*columns, console=Console(stderr=True), transient=True), dict[str, TaskID]()
 
-        def show(name: str, done: int, expected: int) -> None:
-            if name not in tasks:
-                tasks[name] = bar.add_task(name, total=expected or None)
-            bar.update(tasks[name], completed=done)
+    def show(name: str, done: int, expected: int) -> None:
+        bar.start()  # not before there is something to show: a question may come first
+        if name not in tasks:
+            tasks[name] = bar.add_task(name, total=expected or None)
+        bar.update(tasks[name], completed=done)
 
+    try:
         yield show
+    finally:
+        bar.stop()

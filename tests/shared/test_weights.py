@@ -61,15 +61,17 @@ Studio = Callable[..., Done]
 
 @pytest.fixture
 def studio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
-    """The command `studio weights` as a shell without a terminal runs it."""
+    """The command `studio weights`, without a terminal unless it is to be answered there."""
 
-    def run(*arguments: str, folder: Path, hub: Hub | None = None) -> Done:
+    def run(*arguments: str, folder: Path, hub: Hub | None = None, answer: str | None = None) -> Done:
         monkeypatch.setenv("STUDIO_WEIGHTS", str(folder))
         monkeypatch.delenv("STUDIO_WEIGHTS_HUB", raising=False)
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setenv("HF_ENDPOINT", hub.url if hub else "https://192.0.2.1")
         monkeypatch.setattr(sys, "argv", ["studio", "weights", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO())
+        typed = io.StringIO(answer)
+        monkeypatch.setattr(typed, "isatty", lambda: answer is not None)
+        monkeypatch.setattr(sys, "stdin", typed)
         code = 0
         try:
             cli.main()
@@ -200,6 +202,11 @@ def test_a_restricted_licence_is_accepted_or_nothing_is_fetched(studio: Studio, 
     refused = studio("pull", "personalive", folder=tmp_path, hub=hub)
     assert refused.returncode == 1 and "academic research only" in refused.stderr
     assert "add --accept-licence" in refused.stderr and not hub.asked
+    declined = studio("pull", "personalive", folder=tmp_path, hub=hub, answer="n\n")
+    assert declined.returncode == 1 and "Accept?" in declined.stderr and not hub.asked
+    taken = studio("pull", "personalive", folder=tmp_path, hub=hub, answer="y\n")
+    assert taken.returncode == 0 and lacking("personalive", tmp_path) == "", taken.stderr
+    (tmp_path / "personalive" / "pose_guider.pth").unlink()
     taken = studio("pull", "personalive", "--accept-licence", folder=tmp_path, hub=hub)
     assert taken.returncode == 0, taken.stderr
     assert lacking("personalive", tmp_path) == ""
