@@ -25,7 +25,7 @@ setup-torch: .venv/.installed-torch
 test: .venv/.installed-test check
 	-deploy/livekit.sh
 	-deploy/s3.sh
-	$(PYTHON) -m pytest $(ARGS)
+	tests/run.sh $(PYTHON) $(ARGS)
 
 check: .venv/.installed-dev
 	.venv/bin/ruff check .

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Every test, in two halves at once: those of the live program, which wait for a clock most of the time, and all others, which
+# only compute and give way to them. Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+python=$1
+shift
+if [ $# -gt 0 ] && [[ "$*" != --durations=* ]]; then
+    exec "$python" -m pytest "$@"
+fi
+
+live=(tests/live tests/gateway)
+computing=$(mktemp)
+trap 'kill %1 2>/dev/null; rm -f "$computing"' EXIT
+nice -n 15 "$python" -m pytest "${live[@]/#/--ignore=}" -o cache_dir=.pytest_cache/computing "$@" >"$computing" 2>&1 &
+"$python" -m pytest "${live[@]}" "$@"
+first=$?
+wait %1
+second=$?
+cat "$computing"
+exit $((first ? first : second))
