@@ -39,7 +39,8 @@ _X265 = "log-level=error:info=0:open-gop=0:frame-threads=1"
 _ENCODERS = {
     "h264": [
         Encoder("h264_nvenc", "yuv420p", {"preset": "p5", "rc": "vbr", "cq": "19", "b": "0", "strict_gop": "1"}),
-        Encoder("libx264", "yuv420p", {"preset": "faster", "crf": "18"}),
+        # Slower presets cost twice the time and are no closer to the picture at this quality.
+        Encoder("libx264", "yuv420p", {"preset": "veryfast", "crf": "18"}),
     ],
     "hevc": [
         Encoder(

@@ -65,4 +65,7 @@ class Picture:
             return out
         face = self._points.copy()
         face[:SURFACE] = moved.vertices[:SURFACE]
-        return np.dstack([out, moving_matte(Face(face), self._mask)])
+        with_matte = np.empty((*out.shape[:2], 4), np.uint8)
+        matte = moving_matte(Face(face), self._mask)
+        cv2.mixChannels([out, matte], [with_matte], [0, 0, 1, 1, 2, 2, 3, 3])
+        return with_matte
