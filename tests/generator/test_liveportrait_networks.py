@@ -53,8 +53,9 @@ def test_a_network_gives_the_originals_numbers(name: str) -> None:
     assert worst(name) <= 1.0
 
 
-def test_wider_convolutions_give_the_same_numbers() -> None:
-    assert worst("decoder", fused=True) <= 1.0
+@pytest.mark.parametrize("name", ("warping", "decoder"))
+def test_fused_layers_give_the_same_numbers(name: str) -> None:
+    assert worst(name, fused=True) <= 1.0
 
 
 def _by_largest(weights: dict[str, Any]) -> dict[str, Any]:

@@ -27,10 +27,9 @@ class Spade(nn.Module):
             gamma, beta = self.mlp_gamma(drawn), self.mlp_beta(drawn)
         else:
             gamma, beta = self.both(drawn).chunk(2, dim=1)
-        # statistics in half precision overflow
-        variance, mean = torch.var_mean(x.float(), dim=(2, 3), keepdim=True, correction=0)
-        scale = torch.rsqrt(variance + EPS)
-        normal = x * scale.to(x.dtype) - (mean * scale).to(x.dtype)
+        exact = x.float()  # statistics in half precision overflow
+        variance, mean = torch.var_mean(exact, dim=(2, 3), keepdim=True, correction=0)
+        normal = ((exact - mean) * torch.rsqrt(variance + EPS)).to(x.dtype)
         return normal * (1 + gamma) + beta
 
     def fuse(self) -> None:

@@ -106,8 +106,8 @@ class Networks:
         self.device, self.dtype = device, dtype
         for net in (self.appearance, self.motion):
             net.to(device)
-        self.decoder.fuse()
         for net in (self.warping, self.decoder):
+            net.fuse()
             net.to(device, dtype)
             _lay_out(net, device)
         if compiled:

@@ -84,6 +84,7 @@ def main() -> int:
         return 2
     try:
         networks = Networks.load(weights_folder() / NAME)
+        networks.warping.fuse()
         networks.decoder.fuse()
         for path in export(networks, Path(sys.argv[1])):
             print(path)

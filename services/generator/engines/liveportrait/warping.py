@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from services.generator.engines.liveportrait.layers import ConvNorm, Down, Up
+from services.generator.engines.liveportrait.layers import ConvNorm, Down, Up, fold_norm
 
 VARIANCE = 0.01  # of a keypoint's heat
 LEAK = 0.01
@@ -113,6 +113,13 @@ class WarpingNetwork(nn.Module):
         moved = sample(volume.to(deformation.dtype), deformation).to(volume.dtype)
         out = self.fourth(self.third(moved.flatten(1, 2))) * occlusion
         return Warped(out, deformation, occlusion)
+
+    def fuse(self) -> None:
+        """The same numbers without a batch norm."""
+        for block in [block for block in self.modules() if isinstance(block, ConvNorm)]:
+            fold_norm(block, "conv")
+        fold_norm(self.dense_motion_network.hourglass.decoder, "conv")
+        fold_norm(self.dense_motion_network, "compress")
 
 
 def identity_grid(size: list[int], like: Tensor) -> Tensor:
