@@ -143,7 +143,8 @@ def timing_options(output: Output, fps: Fraction) -> dict[str, str]:
 
 def verify(path: Path, frames: int) -> None:
     """Raises StudioError unless a segment is whole: so many pictures, evenly spaced, the first a key picture, and both
-    the first and the last can be decoded. Reads the file once and decodes two groups of pictures at most."""
+    the first and the last can be decoded. Reads the file once and decodes two groups of pictures at most. Damage that a
+    decoder makes up for is not seen: that is what a segment's hash is for."""
     with open_container(path) as container:
         stream = video_of(container)
         if stream is None:
