@@ -44,6 +44,7 @@ bench: .venv/.installed-dev
 LOCK := uv pip compile --universal --python-version 3.11 pyproject.toml --no-emit-index-url --generate-hashes --no-header -q
 lock:
 	$(LOCK) -o requirements.lock
+	$(LOCK) -o requirements-farm.lock --extra s3 --extra flower
 	$(LOCK) -o requirements-dev.lock --extra dev --extra s3 --extra flower
 	$(LOCK) -o requirements-torch.lock --extra torch --extra diffusion
 	cat requirements-dev.lock requirements-torch.lock > requirements-test.lock  # the same versions in all of them

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 NICE = 10  # behind a live channel on the same machine
 IDLE_S = 60.0  # without an open job
 LOOK_S = 5.0  # between two looks for one
+BESIDE_S = 0.6  # that a farm has to end after its channel has; Ctrl-C is over within two seconds
 LEAVE_S = 10.0  # that a worker has to end
 BACKOFF = (0.5, 1.0, 2.0, 5.0, 15.0)  # seconds before a worker is started again, by deaths in the last minute
 OPEN: tuple[State, ...] = ("queued", "rendering", "assembling")
@@ -123,6 +125,57 @@ def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes
             command, env=environment(settings), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             start_new_session=True,
         )  # fmt: skip
+
+
+class FarmBeside:
+    """A farm beside a channel, from when there is a job for it on: a channel alone costs no more than a look now and then.
+    A context manager; the rest is called by one thread, with which the farm ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = float("-inf")
+        self._needed, self._over = threading.Event(), threading.Event()
+        self._looker = threading.Thread(target=self._look, name="jobs", daemon=True)
+
+    def turn(self) -> None:
+        """Called several times a second once the channel is on air."""
+        if not self._looker.is_alive() and not self._over.is_set() and not self._needed.is_set():
+            self._looker.start()
+        ended = self._process is None or self._process.poll() is not None
+        if ended and self._needed.is_set() and time.monotonic() - self._started > LOOK_S:
+            self._started = time.monotonic()
+            self._process = start_farm(self._settings, detached=False)
+
+    def leave(self) -> None:
+        """The channel ends: what is at work is handed back meanwhile."""
+        self._over.set()
+        if self._process is not None:
+            self._process.terminate()
+
+    def __enter__(self) -> "FarmBeside":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+        if self._process is not None:
+            try:
+                self._process.wait(BESIDE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()  # and with it all it started; what was at work is begun again from its segment's start
+                self._process.wait()
+
+    def _look(self) -> None:
+        """In a thread: a store may be slow."""
+        open_jobs = None
+        while not self._over.is_set() and not self._needed.is_set():
+            try:
+                open_jobs = open_jobs or OpenJobs(open_store(self._settings.jobs_url))
+                if open_jobs.any():
+                    self._needed.set()
+            except StudioError as error:
+                log.debug(str(error))
+            self._over.wait(LOOK_S)
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from rich.console import Console
 
+from services.farm import FarmBeside
 from services.generator.roster import check_engine
 from services.livekit_server import LiveKitServer
 from services.progress import progress_bar, stages
@@ -57,7 +58,11 @@ def run_live(
     ending: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda which, _: ending.append(which))
-    with own_livekit(settings) as server, Supervisor(told(settings, server), port_asked=port_asked) as supervisor:
+    with (
+        own_livekit(settings) as server,
+        FarmBeside(settings) as farm,
+        Supervisor(told(settings, server), port_asked=port_asked) as supervisor,
+    ):
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{supervisor.port}/#token={token}"
         if supervisor.port != settings.port and settings.port:
@@ -67,8 +72,9 @@ def run_live(
         if settings.livekit:
             where = f"its own server, {server.url}" if server else settings.livekit_url
             console.print(f"LiveKit: {where}, room '{settings.room}'.", soft_wrap=True, highlight=False)
-        run = LiveRun(supervisor, server, duration, url if open_page and _has_display() else "", console)
+        run = LiveRun(supervisor, server, farm, duration, url if open_page and _has_display() else "", console)
         supervisor.run(lambda: bool(ending) or run.over())
+        farm.leave()
 
 
 @contextmanager
@@ -98,6 +104,7 @@ class LiveRun:
 
     supervisor: Supervisor
     livekit: LiveKitServer | None
+    farm: FarmBeside
     duration: float | None
     page: str
     console: Console
@@ -113,6 +120,8 @@ class LiveRun:
         if self.since is None and len(self.supervisor.pulses) == len(SERVICES) and _driven(self.supervisor):
             self.since = time.monotonic()
             self.console.print(f"Channel '{self.supervisor.settings.channel}' is on air. Ctrl-C ends it.")
+        if self.since is not None:
+            self.farm.turn()
         return self.duration is not None and self.since is not None and time.monotonic() - self.since >= self.duration
 
 

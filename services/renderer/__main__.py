@@ -47,8 +47,8 @@ def run(settings: Settings, url: str, name: str, engines: list[str], link: Link)
     def forked(**_: Any) -> None:
         end_with(main_pid)
         set_up_logs("worker", settings.log_level)
-        link.end()  # the one before may have been killed at its work
-        children.append(Child(link, name, settings))
+        link.born(os.getpid())
+        children.append(Child(link, f"{name}.{os.getpid()}", settings))
 
     add_task(app, advance)
     hush()

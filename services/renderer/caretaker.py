@@ -53,8 +53,15 @@ class Swept:
 class Caretaker:
     """One per worker; several do not disturb each other."""
 
-    def __init__(self, store: Store, queue: Queue, clock: Callable[[], float] = time.monotonic) -> None:
-        self._store, self._queue, self._clock = store, queue, clock
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        clock: Callable[[], float] = time.monotonic,
+        dead: Callable[[str], bool] = lambda worker: False,
+    ) -> None:
+        """dead: whether the holder of a claim, by its name, is known to be dead without waiting for its lease to end."""
+        self._store, self._queue, self._clock, self._dead = store, queue, clock, dead
         self._index = Index(store, queue)
         self._board = Board()
         self._leases = Leases(2 * SWEEP_S, clock)
@@ -71,16 +78,18 @@ class Caretaker:
         """Look, and send what is missing. at_work: jobs that workers say they are at. Raises StudioError when the store
         cannot be read."""
         self._learn()
+        until = self._clock() - AGAIN_S
+        self._sent = {key: at for key, at in self._sent.items() if at > until}
         for job in at_work:
             if job in self._open:
                 self._open[job].begun = True
         seen = {job: survey for job in self._chosen() if (survey := self._see(job)) is not None}
-        expired = self._leases.look(self._beats(seen))
+        beats = self._beats(seen)
+        buried = [key for key, (worker, _) in beats.items() if self._dead(worker)]
+        expired = list(dict.fromkeys([*buried, *self._leases.look({key: beat for key, (_, beat) in beats.items()})]))
         sent = self._send_expired(expired) + self._top_up(seen)
         unparked = self._make_room()
         self._see_to_index(seen)
-        until = self._clock() - AGAIN_S
-        self._sent = {key: at for key, at in self._sent.items() if at > until}
         return Swept(len(self._open), sent, len(expired), unparked)
 
     def _learn(self) -> None:
@@ -162,14 +171,16 @@ class Caretaker:
         known.manifest = manifest if known.begun else None
         return survey
 
-    def _beats(self, seen: dict[str, Survey]) -> dict[Key, int]:
+    def _beats(self, seen: dict[str, Survey]) -> dict[Key, tuple[str, int]]:
+        """Holder and beat of every open claim."""
         beats = {}
         self.at_work = {}
         for job, survey in seen.items():
             for unit, claim in survey.open:
                 facts = read_beat(self._store, job, unit, claim)
-                beats[job, unit.name, claim] = int(facts.get("beat", -1))
-                self.at_work[str(facts.get("worker"))] = job, unit.name, float(facts.get("fps", 0.0))
+                worker = str(facts.get("worker"))
+                beats[job, unit.name, claim] = worker, int(facts.get("beat", -1))
+                self.at_work[worker] = job, unit.name, float(facts.get("fps", 0.0))
         return beats
 
     def _send_expired(self, expired: list[Key]) -> int:

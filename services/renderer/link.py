@@ -6,7 +6,7 @@ import struct
 from typing import Self
 
 SIZE = 4096
-LEAVING, BUSY, TAKEN, JOB = 0, 1, 8, 16  # offsets
+LEAVING, BUSY, TAKEN, CHILD, JOB = 0, 1, 8, 16, 24  # offsets
 JOB_SIZE = 100
 
 
@@ -33,20 +33,30 @@ class Link:
         """The worker is about to end: the segment at work is handed back."""
         self._memory[LEAVING] = 1
 
+    def born(self, child: int) -> None:
+        """A new child: the one before, if there was one, is dead, whatever it was at."""
+        self._memory[BUSY] = 0
+        self._write(CHILD, child)
+
+    @property
+    def child(self) -> int:
+        """The child's process id, 0 before the first."""
+        return self._read(CHILD)
+
     def begin(self, job: str) -> None:
         """A message was taken."""
         self._memory[JOB : JOB + JOB_SIZE] = job.encode()[:JOB_SIZE].ljust(JOB_SIZE, b"\0")
         self._memory[BUSY] = 1
-        self._memory[TAKEN : TAKEN + 8] = struct.pack("<Q", self.taken + 1)
+        self._write(TAKEN, self.taken + 1)
 
     def end(self) -> None:
-        """Nothing is at work: a message is done with, or the child is new."""
+        """A message is done with."""
         self._memory[BUSY] = 0
 
     @property
     def taken(self) -> int:
         """Messages so far."""
-        return int(struct.unpack("<Q", self._memory[TAKEN : TAKEN + 8])[0])
+        return self._read(TAKEN)
 
     @property
     def job(self) -> str:
@@ -54,6 +64,12 @@ class Link:
         if not self._memory[BUSY]:
             return ""
         return self._memory[JOB : JOB + JOB_SIZE].rstrip(b"\0").decode(errors="replace")
+
+    def _read(self, at: int) -> int:
+        return int(struct.unpack("<Q", self._memory[at : at + 8])[0])
+
+    def _write(self, at: int, value: int) -> None:
+        self._memory[at : at + 8] = struct.pack("<Q", value)
 
     def close(self) -> None:
         """Let go of it."""

@@ -18,6 +18,9 @@ class OneLine(logging.Handler):
         self._last = ""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if "WorkerLostError" in record.getMessage():
+            log.warning("the process at work died; another one takes its place")
+            return
         said = next((line.strip() for line in record.getMessage().splitlines() if line.strip()), "")
         start = said[:40]
         if said and start != self._last:
@@ -27,6 +30,7 @@ class OneLine(logging.Handler):
 
 def hush() -> None:
     """Take over Celery's logging, and say when Redis is there."""
+    from billiard.util import get_logger
     from celery import signals
     from celery.platforms import SecurityWarning
     from celery.worker import state
@@ -39,6 +43,7 @@ def hush() -> None:
         root = logging.getLogger()
         root.handlers[:] = [handler]
         root.setLevel(logging.WARNING)
+        get_logger().handlers[:] = [logging.NullHandler()]  # the pool says less of the same
 
     def ready(**_: Any) -> None:
         log.info("ready")

@@ -1,6 +1,5 @@
 """`studio worker`: watches over Celery's processes, says that they live, and cares for the jobs that wait."""
 
-import json
 import os
 import secrets
 import signal
@@ -11,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -23,7 +22,7 @@ from services.renderer.metrics import FOLDER, MetricsPage, QueueCollector
 from services.renderer.probe import probe
 from shared.errors import StudioError
 from shared.jobs.address import redis_url
-from shared.jobs.alive import Alive, Workers
+from shared.jobs.alive import Alive, WorkerFiles, Workers
 from shared.jobs.queue import Queue
 from shared.jobs.store import Store, open_store
 from shared.settings import PREFIX, Settings
@@ -36,7 +35,6 @@ STALLED_S = 30.0  # idle beside a queue that is not empty, until Celery is start
 BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before a restart, by deaths in the last minute
 BEAT_S = 2.0
 FILE_EVERY = 5  # beats between two files
-WORKERS = "workers"  # folder of the store in which each worker says that it lives
 CAPPED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -122,7 +120,7 @@ class RenderWorker:
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
         self._link = Link.create()
         self._queue = Queue(settings)
-        self._workers = Workers(self._queue)
+        self._workers, self._files = Workers(self._queue), WorkerFiles(store)
         self._closing = ExitStack()
         self._page = self._metrics()
         self._process: subprocess.Popen[bytes] | None = None
@@ -174,7 +172,7 @@ class RenderWorker:
         if not at_once():
             self._carer.join(2 * BEAT_S)
             self._workers.leave(self.name)
-            self._store.remove(f"{WORKERS}/{self.name}.json")
+            self._files.leave(self.name)
         self._closing.close()
         self._queue.close()
 
@@ -207,16 +205,16 @@ class RenderWorker:
         return page
 
     def _care(self) -> None:
-        caretaker = Caretaker(self._store, self._queue)
-        beat, swept = 0, float("-inf")
+        caretaker = Caretaker(self._store, self._queue, dead=self._dead)
+        beat, swept, child = 0, float("-inf"), 0
         while not self._quit.wait(BEAT_S if beat else 0.0):
             beat += 1
             try:
                 self._say(beat, caretaker)
                 if self._idle.stalled():
                     self._stalled.set()
-                if time.monotonic() - swept >= SWEEP_S:
-                    swept = time.monotonic()
+                if time.monotonic() - swept >= SWEEP_S or child != self._link.child:
+                    swept, child = time.monotonic(), self._link.child
                     self._sweep(caretaker)
             except StudioError as error:
                 log.warning(str(error))
@@ -229,15 +227,23 @@ class RenderWorker:
         if done.expired or done.unparked:
             log.info("found", dead_claims=done.expired, room_again_for=done.unparked, sent=done.sent)
 
+    def _holder(self) -> str:
+        """What our child is called in its claims."""
+        return f"{self.name}.{self._link.child}"
+
+    def _dead(self, worker: str) -> bool:
+        """Whether a claim was held by a child of ours that another has followed."""
+        return worker.startswith(f"{self.name}.") and worker != self._holder()
+
     def _say(self, beat: int, caretaker: Caretaker) -> None:
-        job, (told, unit, fps) = self._link.job, caretaker.at_work.get(self.name, ("", "", 0.0))
+        job, (told, unit, fps) = self._link.job, caretaker.at_work.get(self._holder(), ("", "", 0.0))
         if job != told:  # the claim of the job before, or none yet
             unit, fps = "", 0.0
         about = (self._engines, self._given.gpu, job, unit, fps)
         said = Alive(self.name, beat, socket.gethostname(), os.getpid(), *about)
         self._workers.say(said)
         if beat % FILE_EVERY == 1:
-            self._store.write(f"{WORKERS}/{self.name}.json", json.dumps(asdict(said)).encode())
+            self._files.say(said)
 
 
 class Idle:

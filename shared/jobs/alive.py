@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 import redis
 
 from shared.jobs.queue import Queue
+from shared.jobs.store import Store
 
 KEY = "studio:workers"
+FOLDER = "workers"  # of the store
 SILENT_S = 15.0  # of the observer's own time, until a worker counts as gone
 GONE_S = 120.0  # until it is not shown any more
 
@@ -80,6 +82,33 @@ class Workers:
             (replace(each, alive=now - self._seen[each.name][1] <= SILENT_S) for each in found),
             key=lambda each: each.name,
         )
+
+
+@dataclass(slots=True)
+class WorkerFiles:
+    """The same in the store, less often, for when Redis is away: a file for each worker."""
+
+    store: Store
+    clock: Callable[[], float] = time.monotonic
+    _seen: dict[str, tuple[bytes, float]] = field(default_factory=dict)
+
+    def say(self, worker: Alive) -> None:
+        """Say that this worker lives; drop the files of those that have long said nothing. Raises StudioError."""
+        self.store.write(f"{FOLDER}/{worker.name}.json", json.dumps(asdict(worker)).encode())
+        now, there = self.clock(), {}
+        for name in self.store.list(FOLDER):
+            raw = self.store.read(f"{FOLDER}/{name}")
+            if raw is None:
+                continue
+            before = self._seen.get(name)
+            there[name] = before if before and before[0] == raw else (raw, now)
+            if now - there[name][1] > GONE_S:
+                self.store.remove(f"{FOLDER}/{name}")
+        self._seen = there
+
+    def leave(self, name: str) -> None:
+        """This worker ends. Raises StudioError."""
+        self.store.remove(f"{FOLDER}/{name}.json")
 
 
 def _worker(raw: bytes | str) -> Alive | None:

@@ -1,0 +1,156 @@
+"""Who cares for jobs that wait: leases by one's own time, messages that were lost, and what that costs."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from services.redis_server import RedisServer
+from services.renderer.caretaker import AT_MOST, Caretaker
+from services.renderer.leases import Leases
+from shared.jobs import units
+from shared.jobs.alive import GONE_S, SILENT_S, Alive, WorkerFiles, Workers
+from shared.jobs.index import counts, summaries
+from shared.jobs.manifest import Manifest, Plan
+from shared.jobs.queue import Queue, connect, queue_name
+from shared.jobs.status import park, parked, wish
+from shared.jobs.store import LocalStore
+from shared.jobs.units import LEASE_S, Unit
+from shared.settings import load_settings
+
+PLAN = Plan(driven="voice", rate="10", ticks=60, segment=20, chained=False)
+
+
+class Clock:
+    """Time as the test says."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def job(store: LocalStore, number: int = 0) -> str:
+    """A job on disk that nobody was told of."""
+    manifest = Manifest(
+        id=f"20260101-000000-{number:08x}", key="", created=f"2026-01-01T00:00:{number % 60:02}", priority="normal",
+        avatar="a", avatar_files="avatars/a", engine="counter", driver="d.wav", driver_file="drivers/d.wav",
+        driver_sha256="0" * 64, heard=True, out="", output={}, idle_after=0.5, plan=PLAN, versions={},
+    )  # fmt: skip
+    store.root.joinpath("jobs", manifest.id).mkdir(parents=True)
+    store.root.joinpath("jobs", manifest.id, "job.json").write_text(manifest.model_dump_json())
+    return manifest.id
+
+
+def test_a_lease_ends_by_the_observers_time_alone() -> None:
+    clock = Clock()
+    leases, key = Leases(10.0, clock), ("job", "render-00000", 1)
+    assert leases.look({key: 4}) == []
+    clock.now += LEASE_S / 2
+    assert leases.look({key: 5}) == [], "it beats"
+    clock.now += 9.0
+    assert leases.look({key: 5}) == []
+    clock.now += 9.0
+    assert leases.look({key: 5}) == [key]
+    assert leases.look({key: 6}) == [], "it beats again"
+    clock.now += 3600.0  # the observer was frozen, perhaps with everybody else
+    assert leases.look({key: 6}) == []
+
+
+def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
+    settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), Clock()
+    queue = Queue(settings)
+    caretaker = Caretaker(store, queue, clock, dead=lambda worker: worker == "ghost")
+    first = job(store)
+    assert caretaker.sweep().sent == 0, "Redis is away"
+    with RedisServer(tmp_path) as server, connect(server.url) as client:
+        time.sleep(2.1)
+        new, begun = (queue_name("counter", "normal", begun=begun) for begun in (False, True))
+        assert caretaker.sweep().sent == 1
+        assert caretaker.sweep().sent == 0, "one waits already"
+        client.flushall()
+        clock.now += 20
+        assert caretaker.sweep().sent == 1
+        assert client.llen(new) == 1
+        client.flushall()
+        # Somebody begins, and dies: known to be dead at once, or after the lease.
+        seen = units.look(store, first, Unit("follow", 0))
+        units.claim(store, first, Unit("follow", 0), seen, "ghost")
+        clock.now += 5
+        swept = caretaker.sweep()
+        assert (swept.expired, swept.sent, client.llen(begun)) == (1, 1, 1)
+        client.flushall()
+        units.claim(store, first, Unit("follow", 0), units.look(store, first, Unit("follow", 0)), "silent")
+        expired = 0
+        for _ in range(5):
+            clock.now += 5
+            expired += caretaker.sweep().expired
+        assert expired == 2, "seen to stand still after three looks more"
+        assert client.llen(begun) == 1, "and said once"
+        wish(store, first, "cancelled")
+        assert caretaker.sweep().open == 0
+    queue.close()
+
+
+def test_a_job_without_room_goes_on_when_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, queue = LocalStore(tmp_path / "jobs"), Queue(load_settings(home=tmp_path))
+    caretaker, waiting = Caretaker(store, queue, Clock()), job(store)
+    park(store, waiting, "full", "no_space")
+    stuck = job(store, 1)
+    park(store, stuck, "broken", "failed")
+    monkeypatch.setattr(store, "room", lambda: 1)
+    assert caretaker.sweep().unparked == 0
+    monkeypatch.undo()
+    assert caretaker.sweep().unparked == 1
+    assert parked(store, waiting) is None
+    assert parked(store, stuck) == ("broken", "failed")
+
+
+def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path) -> None:
+    count = 3000  # a third of it: what making them costs is not what is measured
+    settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), Clock()
+    for number in range(count):
+        job(store, number)
+    queue = Queue(settings)
+    with RedisServer(tmp_path) as server, connect(server.url) as client:
+        caretaker = Caretaker(store, queue, clock)
+        while caretaker.sweep().open < count:
+            clock.now += 5
+        assert client.llen(queue_name("counter", "normal", begun=False)) <= AT_MOST, "the queue must not be flooded"
+        before = time.thread_time()
+        for _ in range(5):
+            clock.now += 5
+            caretaker.sweep()
+        swept = (time.thread_time() - before) / 5
+        assert counts(settings, store) == {"queued": count}
+        before = time.thread_time()
+        assert len(summaries(settings, store, 50)) == 50
+        listed = time.thread_time() - before
+        client.flushall()
+        assert len(summaries(settings, store, 50)) == 50, "the index was not made again"
+    queue.close()
+    assert swept < 0.25 and listed < 0.1, (swept, listed)  # every five seconds; once
+
+
+def test_workers_are_alive_by_their_beat(tmp_path: Path) -> None:
+    clock, queue = Clock(), Queue(load_settings(home=tmp_path))
+    with RedisServer(tmp_path):
+        workers = Workers(queue, clock)
+        one, two = (Alive(name, 1, "host", 1, ("counter",)) for name in ("one", "two"))
+        workers.say(one)
+        workers.say(two)
+        assert [each.alive for each in workers.look() or []] == [True, True]
+        clock.now += SILENT_S + 1
+        workers.say(Alive("two", 2, "host", 1, ("counter",)))
+        assert [(each.name, each.alive) for each in workers.look() or []] == [("one", False), ("two", True)]
+        clock.now += GONE_S
+        workers.look()
+        assert [each.name for each in workers.look() or []] == ["two"]
+    queue.close()
+    files = WorkerFiles(LocalStore(tmp_path / "jobs"), clock)
+    files.say(one)
+    files.say(two)
+    clock.now += GONE_S + 1
+    files.say(Alive("two", 3, "host", 1, ("counter",)))
+    assert files.store.list("workers") == ["two.json"]

@@ -1,0 +1,220 @@
+"""What kills a render farm's parts does not kill a job: real processes, real Redis, the file compared to the undisturbed one."""
+
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from services.redis_server import find_redis_server
+from shared.jobs import units
+from shared.jobs.queue import connect
+from shared.jobs.units import Unit
+from tests.farm.running import SEGMENT_S, Running, celery, child, descendants, find, running, speech, stop, wait
+
+SEGMENTS = 3
+SECOND = Unit("render", 1)
+
+
+@dataclass
+class Farm:
+    """A running farm with its one worker, and what an undisturbed job looks like."""
+
+    here: Running
+    process: psutil.Process
+    driver: Path
+    undisturbed: list[str]
+
+    def disturbed(self) -> str:
+        """A job whose second segment is being rendered."""
+        job = self.here.submit(self.driver)
+        wait(lambda: self.here.look(job) or self.here.rendering(job, 1), f"the second segment; {self.here.said()}")
+        assert not self.here.look(job)
+        return job
+
+    def whole(self, job: str) -> None:
+        """The job ends in the complete correct file, and at most one segment was rendered again."""
+        assert self.here.finish(job) == self.undisturbed
+        assert self.here.again(job) <= 1, self.here.claims[job]
+
+
+@pytest.fixture(scope="module")
+def farm(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    home = tmp_path_factory.mktemp("farm") / "home"
+    with running(home, sample_home) as here, here.process("services.farm") as process:
+        driver = speech(home / "speech.wav", SEGMENTS * SEGMENT_S)
+        wait(here.redis_url, f"Redis; {here.said()}")
+        undisturbed = here.finish(here.submit(driver))
+        assert len(undisturbed) == SEGMENTS * 20
+        yield Farm(here, process, driver, undisturbed)
+
+
+def test_celerys_child_killed(farm: Farm) -> None:
+    job = farm.disturbed()
+    child(farm.process).kill()
+    farm.whole(job)
+    assert farm.here.again(job) == 1, "the kill came too late to disturb anything"
+
+
+def test_celerys_main_process_killed(farm: Farm) -> None:
+    job = farm.disturbed()
+    below = child(farm.process)
+    celery(farm.process).kill()
+    wait(lambda: not below.is_running(), "the child dies with its parent")
+    farm.whole(job)
+
+
+def test_the_whole_worker_killed(farm: Farm) -> None:
+    job = farm.disturbed()
+    worker = find(farm.process, "services.cli worker")
+    assert worker is not None
+    below = [worker, celery(worker), child(worker)]
+    worker.kill()
+    _, alive = psutil.wait_procs(below, 10)
+    assert not [each for each in alive if each.is_running() and each.status() != psutil.STATUS_ZOMBIE], "orphans"
+    farm.whole(job)
+
+
+def test_redis_killed(farm: Farm) -> None:
+    job = farm.disturbed()
+    farm.here.redis().kill()
+    farm.whole(job)
+    assert farm.here.again(job) == 0, "a segment at work is no business of Redis"
+
+
+def test_redis_emptied(farm: Farm) -> None:
+    job, waiting = farm.disturbed(), farm.here.submit(farm.driver)
+    url = farm.here.redis_url()
+    assert url is not None
+    with connect(url) as client:
+        assert client.flushall()
+    farm.whole(job)
+    farm.whole(waiting)
+    assert farm.here.again(job) == 0
+
+
+def test_a_job_handed_in_while_redis_is_away(farm: Farm) -> None:
+    kept = farm.here.redis()
+    kept.send_signal(signal.SIGSTOP)
+    try:
+        before = time.monotonic()
+        job = farm.here.submit(farm.driver)
+        assert time.monotonic() - before < 10, "Redis was waited for"
+    finally:
+        kept.send_signal(signal.SIGCONT)
+    farm.whole(job)
+
+
+def _away(farm: Farm, seconds: float) -> None:
+    """Redis accepts connections and does not answer, as a machine does that hangs."""
+    job = farm.disturbed()
+    kept = farm.here.redis()
+    kept.send_signal(signal.SIGSTOP)
+    time.sleep(seconds)
+    kept.send_signal(signal.SIGCONT)
+    farm.whole(job)
+    assert farm.here.again(job) == 0
+
+
+def test_redis_gone_for_a_while(farm: Farm) -> None:
+    _away(farm, 8)
+
+
+@pytest.mark.slow
+def test_redis_gone_for_a_minute(farm: Farm) -> None:
+    _away(farm, 60)
+
+
+def test_ctrl_c_hands_the_segment_back(farm: Farm) -> None:
+    job = farm.disturbed()
+    worker = find(farm.process, "services.cli worker")
+    assert worker is not None
+    assert stop(worker, signal.SIGINT) < 10
+    assert (farm.here.store.root / f"jobs/{job}/units/render-00001/returned-0001.json").exists(), "not handed back"
+    farm.whole(job)
+
+
+def test_a_frozen_worker_wakes_up_too_late(farm: Farm) -> None:
+    with farm.here.process("services.cli", "worker", "--engines", "counter") as other:
+        child(other)
+        job = farm.disturbed()
+        holder = units.read_beat(farm.here.store, job, SECOND, 1)["worker"]
+        process = other if f"-{other.pid}-" in holder else find(farm.process, "services.cli worker")
+        assert process is not None
+        frozen = [process, *descendants(process)]
+        for each in frozen:
+            each.suspend()
+        wait(lambda: farm.here.look(job) or units.look(farm.here.store, job, SECOND).claim == 2, "another takes over")
+        # It wakes up while the other is at it, and goes on to what it takes for the end of its segment.
+        for each in frozen:
+            each.resume()
+        published = lambda: units.look(farm.here.store, job, SECOND).done  # noqa: E731
+        wait(lambda: farm.here.look(job) or published(), "the segment is done", every=0.02)
+        assert units.done(farm.here.store, job, SECOND)["claim"] == 2, "the late one published"
+        farm.whole(job)
+        assert farm.here.again(job) == 1
+
+
+def test_two_workers_with_the_same_segment(farm: Farm) -> None:
+    with farm.here.process("services.cli", "worker", "--engines", "counter") as other:
+        child(other)
+        job = farm.disturbed()
+        expired = [(SECOND.name, 1)]
+        farm.here.queue.wake(job, "counter", "normal", 1, expired=expired, begun=True)
+        wait(lambda: units.look(farm.here.store, job, SECOND).claim == 2, "the other takes it too")
+        farm.whole(job)
+        assert farm.here.again(job) == 1
+
+
+def test_a_clock_that_jumps_by_an_hour(farm: Farm, tmp_path: Path) -> None:
+    library, clock = tmp_path / "clock.so", tmp_path / "clock"
+    compiler, program = shutil.which("cc"), find_redis_server()
+    if compiler is None or program is None:
+        pytest.skip("no C compiler for a clock that can be moved")
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-o", library, Path(__file__).with_name("clock.c"), "-ldl"], check=True
+    )
+    move(clock, 0)
+    faked = {"LD_PRELOAD": str(library), "MOVED_CLOCK": str(clock)}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{probe.getsockname()[1]}/0"
+    config = f"bind 127.0.0.1\nport {url.split(':')[2][:-2]}\nsave ''\n"
+    named = subprocess.Popen([program, "-"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=faked)
+    assert named.stdin is not None
+    named.stdin.write(config.encode())
+    named.stdin.close()
+    try:
+        with (
+            running(tmp_path / "home", farm.here.home, STUDIO_REDIS_URL=url) as here,
+            here.process("services.cli", "worker", "--engines", "counter", **faked) as worker,
+        ):
+            child(worker)
+            mine = Farm(here, worker, farm.driver, farm.undisturbed)
+            with connect(url) as client:
+                before = client.time()[0]
+                job = mine.disturbed()
+                move(clock, 3600)
+                assert client.time()[0] - before > 3500, "the clock did not jump"
+                wait(lambda: here.look(job) or here.store.list(f"jobs/{job}/units/render-00002"), "it goes on")
+                move(clock, -3600)
+                mine.whole(job)
+                job = here.submit(farm.driver)
+                mine.whole(job)
+            assert here.again(job) == 0
+    finally:
+        named.kill()
+        named.wait()
+
+
+def move(clock: Path, seconds: int) -> None:
+    """Have the wall clock of those who look at this file be so much later."""
+    with clock.open("r+b" if clock.exists() else "wb") as file:
+        file.write(struct.pack("l", seconds))

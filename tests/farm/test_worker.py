@@ -1,0 +1,124 @@
+"""A real worker: its queues in their order, its metrics, Flower beside it, and what it refuses to start with."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.redis_server import RedisServer
+from shared.jobs.alive import Workers
+from shared.jobs.manifest import Priority
+from shared.jobs.queue import PRIORITIES, queue_names
+from tests.farm.running import Running, child, running, speech, stop, wait
+
+
+@pytest.fixture(scope="module")
+def here(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A studio folder with its own Redis and no worker."""
+    home = tmp_path_factory.mktemp("worker") / "home"
+    with running(home, sample_home, cost=0.0) as here, RedisServer(home):
+        yield here
+
+
+def test_queues_are_emptied_in_their_order(here: Running) -> None:
+    """Handed in from the least urgent to the most, they come out the other way round, and a job is finished before
+    another of its kind is begun."""
+    driver = speech(here.home / "short.wav", 3.0)
+    order: list[Priority] = ["low", "normal", "high", "low", "normal", "high"]
+    jobs = [(here.submit(driver, priority), priority) for priority in order]
+    with here.process("services.cli", "worker", "--engines", "counter"):
+        done: list[str] = []
+
+        def look() -> bool:
+            done.extend(job for job, _ in jobs if job not in done and here.look(job))
+            return len(done) == len(jobs)
+
+        wait(look, "all jobs", every=0.02)
+    of = dict(jobs)
+    assert [of[job] for job in done] == ["high", "high", "normal", "normal", "low", "low"]
+    assert done == [job for level in PRIORITIES for job, priority in jobs if priority == level]
+
+
+def test_metrics_flower_and_liveness(here: Running) -> None:
+    url = here.redis_url()
+    assert url is not None
+    with here.process(
+        "services.cli", "worker", "--engines", "counter", "--metrics", str(port := free_port())
+    ) as worker:
+        child(worker)
+        job = here.submit(speech(here.home / "metrics.wav", 3.0))
+        here.finish(job)
+        page = lambda: get(f"http://127.0.0.1:{port}/metrics")  # noqa: E731
+        wait(lambda: 'studio_render_unit_seconds_count{engine="counter",kind="render"} 2.0' in page(), "its segments")
+        wait(lambda: "studio_render_worker_up{" in page(), "its liveness")
+        shown = page()
+        assert 'studio_render_frames_total{engine="counter"}' in shown
+        for name in queue_names(["counter"]):
+            assert f'studio_render_queue_depth{{queue="{name}"}} 0.0' in shown
+        found = Workers(here.queue).look()
+        assert found is not None
+        mine = next(each for each in found if each.pid == worker.pid)
+        assert mine.alive and mine.engines == ("counter",)
+        assert [json.loads((here.store.root / "workers" / f"{mine.name}.json").read_text())["pid"]] == [worker.pid]
+        flower(here, url, mine.name)
+        assert stop(worker, signal.SIGTERM) < 10
+    left = Workers(here.queue).look()
+    assert left is not None and mine.name not in [each.name for each in left]
+    assert f"{mine.name}.json" not in here.store.list("workers")
+
+
+def flower(here: Running, url: str, name: str) -> None:
+    """Flower, as deploy/ starts it, knows the worker."""
+    pytest.importorskip("flower")
+    port = free_port()
+    told = here.environment | {"REDIS_URL": url, "FLOWER_UNAUTHENTICATED_API": "true"}
+    command = [sys.executable, "-m", "celery", "-A", "services.renderer.app", "flower"]
+    process = subprocess.Popen(
+        [*command, "--address=127.0.0.1", f"--port={port}"],
+        env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        workers = lambda: json.loads(get(f"http://127.0.0.1:{port}/api/workers?refresh=1") or "{}")  # noqa: E731
+        wait(lambda: f"{name}@studio" in workers(), "Flower sees the worker", every=1.0)
+        queues = {each["name"] for each in workers()[f"{name}@studio"]["active_queues"]}
+        assert queues == set(queue_names(["counter"]))
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_what_cannot_work_is_one_sentence(here: Running) -> None:
+    for arguments, sentence in (
+        (["--engines", "nonsense"], "There is no engine 'nonsense'"),
+        (["--jobs", "nothing://here"], "cannot be kept"),
+        (["--redis", "not an address"], "redis_url"),
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-m", "services.cli", "worker", *arguments],
+            env=here.environment, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert ended.returncode == 1
+        assert sentence in " ".join(ended.stderr.split())
+        assert "Traceback" not in ended.stderr
+
+
+def get(url: str) -> str:
+    """The page, "" while there is none."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as page:
+            return str(page.read().decode())
+    except OSError:
+        return ""
+
+
+def free_port() -> int:
+    """A port that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
