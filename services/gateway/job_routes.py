@@ -69,6 +69,7 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
     async with received(request, gateway.settings.home, FIELDS) as form:
         driver = await asyncio.to_thread(_driver, gateway, form)
         job = await gateway.jobs.submit(_asked(gateway, form, driver, idempotency_key))
+    gateway.jobs.hurry()
     gateway.journal.add(f"Job {job} submitted: {driver.name}.")
     return await _of_the_store(gateway.jobs.show, job)
 
@@ -181,7 +182,9 @@ async def retry_job(job: str, request: Request) -> dict[str, Any]:
 
 async def _steer(request: Request, job: str, how: How) -> dict[str, Any]:
     jobs = await _job(request, job)
-    return await _of_the_store(jobs.steer, job, how)
+    steered = await _of_the_store(jobs.steer, job, how)
+    jobs.hurry()
+    return steered
 
 
 @router.delete("/jobs/{job}", status_code=204)
@@ -189,6 +192,7 @@ async def remove_job(job: str, request: Request) -> Response:
     """Delete a job with what it made."""
     jobs = await _job(request, job)
     await _of_the_store(jobs.remove, job)
+    jobs.hurry()
     return Response(status_code=204)
 
 

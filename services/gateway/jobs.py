@@ -60,6 +60,7 @@ class Jobs:
         self._asked = float("-inf")
         self._states: dict[str, str] = {}  # of the jobs at work when last looked
         self._gate = asyncio.Semaphore(SUBMITTING)
+        self._soon = asyncio.Event()
         self._text = ""
 
     async def run(self) -> None:
@@ -70,7 +71,15 @@ class Jobs:
                 before = time.monotonic()
                 self._tell(await asyncio.to_thread(self.look))
                 took = time.monotonic() - before
-            await asyncio.sleep(max(PERIOD_S, RESTING * took))
+            try:
+                await asyncio.wait_for(self._soon.wait(), max(PERIOD_S, RESTING * took))
+            except TimeoutError:
+                pass  # nobody is in a hurry
+            self._soon.clear()
+
+    def hurry(self) -> None:
+        """Something was done to a job: look at once. In the event loop."""
+        self._soon.set()
 
     def watched(self) -> str:
         """Say that a page is open; returns the jobs as JSON for it, "" until they have been looked at."""

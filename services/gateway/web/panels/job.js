@@ -90,8 +90,9 @@ function pace(row) {
 
 /** The time of day, and the day where it was another. @param {number} at seconds since 1970 */
 function when(at) {
-  const day = new Date(at * 1000).toLocaleDateString("sv-SE");
-  return day === new Date().toLocaleDateString("sv-SE") ? timeOfDay(at) : `${day} ${timeOfDay(at).slice(0, 5)}`;
+  const day = (date) => date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  const made = day(new Date(at * 1000));
+  return made === day(new Date()) ? timeOfDay(at) : `${made} ${timeOfDay(at).slice(0, 5)}`;
 }
 
 /** @param {any} row */
