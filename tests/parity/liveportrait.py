@@ -26,6 +26,7 @@ def levels(dump: Path) -> Iterator[Level]:
         yield modules(dump, networks)
         yield wrapper(dump, networks)
         yield maths(dump)
+        networks.prepare(torch.device("cpu"), torch.float32)  # from here on as the engine runs them
         yield loop(dump, networks)
 
 
