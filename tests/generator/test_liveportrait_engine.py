@@ -229,6 +229,13 @@ def test_half_precision_shows_the_same_picture() -> None:
     assert np.abs(exact.astype(int) - half).mean() < 2
 
 
+def test_a_face_beyond_its_picture_is_drawn_from_what_is_there() -> None:
+    """The generator opens a session so, to compile what is compiled on first use."""
+    face = avatar().face
+    frame = pixels(session(), Driving(0, face, face, np.zeros((2, 2, 3), np.uint8)))
+    assert frame.shape == (512, 512, 3)
+
+
 def test_a_wrong_option_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_LIVEPORTRAIT_REGION", "nose")
     with pytest.raises(StudioError, match="STUDIO_LIVEPORTRAIT_REGION is wrong"):

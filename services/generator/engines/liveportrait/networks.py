@@ -130,8 +130,9 @@ class Networks:
         return (torch.from_numpy(picture).to(self.device).permute(2, 0, 1)[None].float() / 255).contiguous()
 
     def heads(self, prepared: Tensor) -> dict[str, Array]:
-        """The motion extractor's raw heads as arrays."""
-        with torch.inference_mode():
+        """The motion extractor's raw heads as arrays. Without a GPU's shortened float32, whose rounding would be seen as
+        jitter."""
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return {name: value.cpu().numpy() for name, value in self.motion(prepared).items()}
 
     def read(self, picture: NDArray[np.uint8]) -> Motion:
