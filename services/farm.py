@@ -1,7 +1,7 @@
 """The studio's own farm: Redis where none is named, and one worker beside it. One for each studio folder.
 
-`python -m services.farm` runs until it is told to end, and waits while another one runs; with --until-idle it ends when no
-job has been open for a minute, and at once where another one runs.
+`python -m services.farm` runs until it is told to end, and waits while another one runs; with --until-idle SECONDS it ends
+when no job has been open for so long, and at once where another one runs.
 """
 
 import argparse
@@ -119,7 +119,11 @@ def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes
     folder = settings.home / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     command = [sys.executable, "-m", "services.farm"]
-    command = [*command, "--until-idle"] if detached else [*ends_with_us(), *command, "--parent", str(os.getpid())]
+    command = (
+        [*command, "--until-idle", str(IDLE_S)]
+        if detached
+        else [*ends_with_us(), *command, "--parent", str(os.getpid())]
+    )
     with (folder / "farm.log").open("ab") as file:
         return subprocess.Popen(
             command, env=environment(settings), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
@@ -181,7 +185,7 @@ class FarmBeside:
 def main() -> int:
     """Run a farm."""
     parser = argparse.ArgumentParser(prog="python -m services.farm")
-    parser.add_argument("--until-idle", action="store_true")
+    parser.add_argument("--until-idle", type=float)
     parser.add_argument("--parent", type=int)
     given = parser.parse_args()
     if given.parent:
@@ -194,15 +198,15 @@ def main() -> int:
     set_up_logs("farm", settings.log_level)
     lock = _lock(settings.home / FOLDER)
     while not _taken(lock):
-        if given.until_idle or ending:
+        if given.until_idle is not None or ending:
             return 0
         time.sleep(0.5)
     run(settings, ending, until_idle=given.until_idle)
     return 0
 
 
-def run(settings: Settings, ending: list[int], *, until_idle: bool) -> None:
-    """Keep a farm until a signal is in `ending` or there is nothing to do."""
+def run(settings: Settings, ending: list[int], *, until_idle: float | None) -> None:
+    """Keep a farm until a signal is in `ending` or there has been nothing to do for `until_idle` seconds."""
     look = OpenJobs(open_store(settings.jobs_url))
     busy = looked = time.monotonic()
     with Farm(settings) as farm:
@@ -211,10 +215,10 @@ def run(settings: Settings, ending: list[int], *, until_idle: bool) -> None:
             try:
                 farm.turn()
                 now = time.monotonic()
-                if until_idle and now - looked >= LOOK_S:
+                if until_idle is not None and now - looked >= LOOK_S:
                     looked = now
                     busy = now if look.any() else busy
-                    if now - busy >= IDLE_S:
+                    if now - busy >= until_idle:
                         log.info("nothing to do, ending")
                         return
             except StudioError as error:

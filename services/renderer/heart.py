@@ -11,7 +11,7 @@ import structlog
 from shared.errors import StudioError
 from shared.jobs.status import wanted
 from shared.jobs.store import Store
-from shared.jobs.units import BEAT_S, Claim, beat
+from shared.jobs.units import BEAT_S, Claim, beat, give_back
 
 log = structlog.get_logger()
 
@@ -92,7 +92,16 @@ class Heart:
             asked = asked or (now if self._why else None)
             late = asked is not None and now - asked > PATIENCE_S
             if self._die and (late or now - self._moved > STALLED_S):
+                self._let_go()
                 self._die()
+
+    def _let_go(self) -> None:
+        """The process ends in the middle of a picture: nobody need wait for the lease to end."""
+        if self._why in ("cancelled", "handed back"):
+            try:
+                give_back(self._store, self._claim)
+            except StudioError:
+                pass  # then the claim expires
 
     def _look(self) -> Why | None:
         if self._store.read(f"jobs/{self._claim.job}/job.json") is None:

@@ -47,16 +47,16 @@ class QueueCollector(Collector):
         self._queue, self._alive, self._engines = queue, alive, list(engines)
 
     def collect(self) -> Iterable[Metric]:
-        depth = GaugeMetricFamily("studio_render_queue_depth", "Messages waiting", labels=["queue"])
+        depth = GaugeMetricFamily("studio_jobs_queue_depth", "Messages that wait for a worker", labels=["queue"])
         found = self._queue.depths(self._engines)
         for name, count in (found or {}).items():
             depth.add_metric([name], count)
         yield depth
-        yield GaugeMetricFamily("studio_render_redis_up", "1 while Redis answers", value=float(found is not None))
-        up = GaugeMetricFamily("studio_render_worker_up", "1 while a worker beats", labels=["worker", "host"])
-        fps = GaugeMetricFamily("studio_render_worker_fps", "Pictures a second it makes now", labels=["worker"])
+        yield GaugeMetricFamily("studio_jobs_redis_up", "1 while Redis answers", value=float(found is not None))
+        up = GaugeMetricFamily("studio_jobs_worker_up", "1 while a worker lives", labels=["worker"])
+        fps = GaugeMetricFamily("studio_jobs_worker_fps", "Pictures a second it makes now", labels=["worker"])
         for each in self._alive():
-            up.add_metric([each.name, each.host], float(each.alive))
+            up.add_metric([each.name], float(each.alive))
             fps.add_metric([each.name], each.fps)
         yield from (up, fps)
 

@@ -23,6 +23,8 @@ class OneLine(logging.Handler):
             return
         said = next((line.strip() for line in record.getMessage().splitlines() if line.strip()), "")
         start = said[:40]
+        if "DeprecationWarning" in said:  # of settings that are as they are meant
+            return
         if said and start != self._last:
             log.warning(said)
         self._last = start

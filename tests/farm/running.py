@@ -29,7 +29,7 @@ from tests.renderer.material import decoded
 
 ENGINES = {"counter": "tests.farm.engine:Counter"}
 FPS, SEGMENT_S = 10, 2.0
-PATIENCE = 60.0  # seconds that a busy machine may take for what takes a few
+PATIENCE = 150.0  # seconds that a busy machine may take for what takes a few
 
 
 def wait(until: Callable[[], object], what: str, patience: float = PATIENCE, every: float = 0.05) -> None:
@@ -166,8 +166,8 @@ def find(process: psutil.Process, word: str) -> psutil.Process | None:
 
 def celery(process: psutil.Process) -> psutil.Process:
     """Celery's main process below a farm or a worker."""
-    wait(lambda: find(process, "services.renderer"), "Celery's main process")
-    found = find(process, "services.renderer")
+    wait(lambda: find(process, "services.renderer --name"), "Celery's main process")
+    found = find(process, "services.renderer --name")
     assert found is not None
     return found
 

@@ -56,11 +56,11 @@ def test_metrics_flower_and_liveness(here: Running) -> None:
         here.finish(job)
         page = lambda: get(f"http://127.0.0.1:{port}/metrics")  # noqa: E731
         wait(lambda: 'studio_render_unit_seconds_count{engine="counter",kind="render"} 2.0' in page(), "its segments")
-        wait(lambda: "studio_render_worker_up{" in page(), "its liveness")
+        wait(lambda: "studio_jobs_worker_up{" in page(), "its liveness")
         shown = page()
         assert 'studio_render_frames_total{engine="counter"}' in shown
         for name in queue_names(["counter"]):
-            assert f'studio_render_queue_depth{{queue="{name}"}} 0.0' in shown
+            assert f'studio_jobs_queue_depth{{queue="{name}"}} 0.0' in shown
         found = Workers(here.queue).look()
         assert found is not None
         mine = next(each for each in found if each.pid == worker.pid)
