@@ -1,0 +1,39 @@
+"""Celery that has stopped taking messages is noticed, and one that works or waits is left alone."""
+
+import pytest
+
+from services.renderer import worker
+from services.renderer.link import Link
+from services.renderer.worker import STALLED_S, Idle
+
+
+def test_only_what_is_idle_beside_a_full_queue_has_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, waiting = [0.0], [1]
+    monkeypatch.setattr(worker.time, "monotonic", lambda: now[0])
+    link = Link.create()
+    idle = Idle(link, lambda: {"counter.normal": waiting[0]})
+
+    def after(seconds: float) -> bool:
+        """Whether it says so within this time, asked every two seconds."""
+        said = False
+        for _ in range(int(seconds / 2)):
+            now[0] += 2
+            said |= idle.stalled()
+        return said
+
+    assert not after(STALLED_S - 4)
+    assert after(8), "nothing was done for long enough"
+    link.begin("a job")
+    assert not after(10 * STALLED_S), "it is at work"
+    assert link.job == "a job"
+    link.end()
+    assert not after(STALLED_S - 4)
+    link.begin("another")
+    link.end()
+    assert not after(STALLED_S - 4), "it has done something meanwhile"
+    waiting[0] = 0
+    assert not after(10 * STALLED_S), "nothing waits for it"
+    link.begin("a job")
+    link.born(17)
+    assert (link.job, link.child, link.taken) == ("", 17, 3), "the child that was at it is dead"
+    link.close()
