@@ -120,7 +120,7 @@ class Jobs:
         if waiting and found is None and redis_url(self._settings):
             note = "Redis does not answer, so jobs may wait until it does."
         elif waiting and not living:
-            note = "No worker is running, so jobs wait; `studio worker` starts one."
+            note = "No worker is running yet, so jobs wait; `studio worker` starts one where none comes by itself."
         count = None if found is None else {"alive": len(living), "at_work": sum(bool(each.job) for each in living)}
         return count, note
 

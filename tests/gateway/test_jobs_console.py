@@ -174,7 +174,7 @@ def test_a_job_is_submitted_from_this_computer_and_from_the_inbox(
     form.get_by_role("button", name="Submit").focus()
     page.keyboard.press("Enter")
     page.get_by_role("group", name=re.compile("from the disk.wav, queued")).wait_for()
-    page.get_by_text("No worker is running, so jobs wait").wait_for()
+    page.get_by_text("No worker is running yet, so jobs wait").wait_for()
 
 
 def test_many_jobs_are_shown_a_page_at_a_time_by_state(page: "Page", store: Store) -> None:
