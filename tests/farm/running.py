@@ -21,7 +21,7 @@ from shared.jobs.address import own_redis
 from shared.jobs.manifest import Priority
 from shared.jobs.queue import Queue
 from shared.jobs.status import result
-from shared.jobs.store import LocalStore
+from shared.jobs.store import Store, open_store
 from shared.jobs.units import Unit
 from shared.settings import Settings, load_settings
 from tests.farm.engine import COST
@@ -55,7 +55,7 @@ class Running:
 
     home: Path
     settings: Settings
-    store: LocalStore
+    store: Store
     queue: Queue
     environment: dict[str, str]
     claims: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class Running:
 
 
 @contextmanager
-def running(home: Path, avatars: Path, cost: float = 0.15, **told: str) -> Iterator[Running]:
+def running(home: Path, avatars: Path, cost: float = 0.15, jobs: str = "", **told: str) -> Iterator[Running]:
     """A studio folder with an avatar of `avatars`, whose engine takes `cost` seconds for a picture of the second segment."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "avatars").symlink_to(avatars / "avatars")
@@ -133,14 +133,20 @@ def running(home: Path, avatars: Path, cost: float = 0.15, **told: str) -> Itera
         "STUDIO_ENGINES": json.dumps(ENGINES),
         "STUDIO_FPS": str(FPS),
         "STUDIO_SEGMENT_SECONDS": str(SEGMENT_S),
+        "STUDIO_JOBS": jobs or str(home / "jobs"),
         **told,
     }
     settings = load_settings(
-        home=home, engines=ENGINES, fps=FPS, segment_seconds=SEGMENT_S, redis_url=told.get("STUDIO_REDIS_URL")
+        home=home,
+        engines=ENGINES,
+        fps=FPS,
+        segment_seconds=SEGMENT_S,
+        jobs=told["STUDIO_JOBS"],
+        redis_url=told.get("STUDIO_REDIS_URL"),
     )
     queue = Queue(settings)
     try:
-        yield Running(home, settings, LocalStore(home / "jobs"), queue, plain | told | {COST: str(cost)})
+        yield Running(home, settings, open_store(settings.jobs_url), queue, plain | told | {COST: str(cost)})
     finally:
         queue.close()
 

@@ -137,7 +137,7 @@ def test_ctrl_c_hands_the_segment_back(farm: Farm) -> None:
     worker = find(farm.process, "services.cli worker")
     assert worker is not None
     assert stop(worker, signal.SIGINT) < 10
-    assert (farm.here.store.root / f"jobs/{job}/units/render-00001/returned-0001.json").exists(), "not handed back"
+    assert (farm.here.home / f"jobs/jobs/{job}/units/render-00001/returned-0001.json").exists(), "not handed back"
     farm.whole(job)
 
 

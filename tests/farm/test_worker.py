@@ -15,7 +15,7 @@ from services.redis_server import RedisServer
 from shared.jobs.alive import Workers
 from shared.jobs.manifest import Priority
 from shared.jobs.queue import PRIORITIES, queue_names
-from tests.farm.running import Running, child, running, speech, stop, wait
+from tests.farm.running import FPS, SEGMENT_S, Running, child, running, speech, stop, wait
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_metrics_flower_and_liveness(here: Running) -> None:
         assert found is not None
         mine = next(each for each in found if each.pid == worker.pid)
         assert mine.alive and mine.engines == ("counter",)
-        assert [json.loads((here.store.root / "workers" / f"{mine.name}.json").read_text())["pid"]] == [worker.pid]
+        assert [json.loads((here.home / "jobs" / "workers" / f"{mine.name}.json").read_text())["pid"]] == [worker.pid]
         flower(here, url, mine.name)
         assert stop(worker, signal.SIGTERM) < 10
     left = Workers(here.queue).look()
@@ -91,6 +91,24 @@ def flower(here: Running, url: str, name: str) -> None:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_a_job_in_a_bucket(s3_store: str, here: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that worker and sender share is Redis and an S3 server; the worker leaves in the middle and another goes on."""
+    url = here.redis_url()
+    assert url is not None
+    monkeypatch.setenv("PERSONA_STUDIO_CACHE", str(tmp_path / "cache"))
+    driver = speech(tmp_path / "bucket.wav", 3 * SEGMENT_S)
+    with running(tmp_path / "home", here.home, jobs=s3_store, STUDIO_REDIS_URL=url) as there:
+        with there.process("services.cli", "worker", "--engines", "counter") as first:
+            child(first)
+            job = there.submit(driver)
+            wait(lambda: there.rendering(job, 1), "its second segment")
+            assert stop(first, signal.SIGINT) < 10
+        with there.process("services.cli", "worker", "--engines", "counter"):
+            assert len(set(there.finish(job))) == 3 * SEGMENT_S * FPS
+        assert there.again(job) == 1
+        assert len(there.store.list("workers")) == 1, "the first did not take its leave"
 
 
 def test_what_cannot_work_is_one_sentence(here: Running) -> None:
