@@ -109,10 +109,11 @@ def _run(weights: Path | None, precision: str, compiled: bool, rounds: int, seco
     session.step(Driving(0, face, avatar.face, picture))
     first = time.perf_counter() - start
     prepared = nets.prepared(np.ascontiguousarray(picture[:256, :256]))
-    own, driven = portrait._own, portrait._own + 0.02
+    volume, compressed, own = portrait._features()
+    driven = own + 0.02
 
     def warp() -> Any:
-        return nets.warping(portrait._volume, own, driven, portrait._compressed)
+        return nets.warping(volume, own, driven, compressed)
 
     with torch.inference_mode():
         out = warp().out
@@ -129,7 +130,7 @@ def _run(weights: Path | None, precision: str, compiled: bool, rounds: int, seco
         "M": timed(lambda: nets.motion(prepared), rounds, seconds),
         "W": timed(warp, rounds, seconds),
         "G": timed(lambda: nets.decoder(out), rounds, seconds),
-        "W+G": timed(lambda: nets.draw(portrait._volume, portrait._compressed, own, driven), rounds, seconds),
+        "W+G": timed(lambda: nets.draw(volume, compressed, own, driven), rounds, seconds),
         "frame": timed(whole, rounds, seconds),
         "first_frame_s": round(first, 2),
     }

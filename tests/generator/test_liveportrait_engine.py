@@ -199,7 +199,7 @@ def test_the_crop_laid_back_is_the_originals_paste() -> None:
     y, x = np.mgrid[0:512, 0:512] / 512
     face = np.stack([x, y, (x + y) / 2], axis=-1).astype(np.float32)
     ours = portrait._on_roi(torch.from_numpy(face).permute(2, 0, 1)[None])[0].numpy()
-    theirs = crop.pasted((face * 255).astype(np.uint8), portrait._to_crop, avatar().roi)
+    theirs = crop.pasted((face * 255).astype(np.uint8), portrait.to_crop, avatar().roi)
     off = np.abs(ours.astype(int) - theirs)  # ours is sampled more sharply
     assert (off > 2).mean() < 2e-3 and off.max() < 10
     again = portrait._on_roi(torch.from_numpy(portrait.picture()).permute(2, 0, 1)[None] / 255)[0].numpy()

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from services.generator.engine import UNDRAWN, Driving, RoiFrame, VoiceBlock
 from services.generator.engines.liveportrait import rules
+from services.generator.engines.liveportrait.body import plate_views
 from services.generator.engines.liveportrait.closed_lips import closed_lips
 from services.generator.engines.liveportrait.driver import Driver
 from services.generator.engines.liveportrait.idle import idle_points
@@ -14,8 +15,10 @@ from services.generator.engines.liveportrait.keypoints import Array, Motion, rot
 from services.generator.engines.liveportrait.networks import Networks, on_device
 from services.generator.engines.liveportrait.portrait import Portrait
 from services.generator.engines.liveportrait.settings import LivePortraitSettings
+from services.generator.engines.liveportrait.smoothing import Causal
 from services.generator.engines.liveportrait.template import Template
 from shared.avatar import Avatar
+from shared.rest import turned
 
 INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US = 400_000, 300_000, 300_000
 
@@ -29,40 +32,43 @@ class LivePortraitSession:
         self.draws = True
         self._networks, self._nets = networks, networks.correctors()
         self._options, self._variance = settings.options(), settings.variance
+        if settings.source == "body":
+            self._options = replace(self._options, eyes=False, lips=False)  # its openings are not measured
+        self._plate = avatar.plate if settings.source == "body" else None
+        rest = avatar.rest if self._plate is None else (0.0, 0.0)  # the plate's own face is where it is
+        face = None if self._plate is None else turned(avatar.face, avatar.rest)
         with on_device():
-            self._portrait = Portrait(avatar, networks)
-        yaw, pitch = avatar.rest
-        self._rest = rotation([pitch], [-yaw], [0.0])[0]
+            self._portrait = Portrait(avatar, networks, face)
+        self._rest = rotation([rest[1]], [-rest[0]], [0.0])[0]
         self._idle, self._fresh = False, True
         self._since, self._duration = 0, 0
         self.reset()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         """One frame. Without a face, a neutral or a picture the last motion is held."""
-        switch = OUT_OF_IDLE_US if self._idle else 0
-        self._idle = False
         changed = self._driver.follow(driving)
-        if changed is not None:
-            switch = max(switch, NEW_ANCHOR_US) if changed else switch
-            assert self._driver.motion is not None and self._driver.anchor is not None
-            self._driven = self._under(self._driver.motion, self._driver.anchor, self._driver.ratios)
-        return self._frame(driving.pts, self._driven, switch)
+        driver, anchor = self._driver.motion, self._driver.anchor
+        self._look(driving.pts)
+        if driver is None or anchor is None:
+            return self._driven(driving.pts, self._at_rest(), 0)
+        points = self._under(driver, anchor, self._driver.ratios)
+        return self._driven(driving.pts, points, NEW_ANCHOR_US if changed else 0)
 
     def play(self, pts: int, template: Template, number: int) -> list[RoiFrame]:
         """One frame of a recorded motion."""
-        switch = OUT_OF_IDLE_US if self._idle else 0
-        self._idle = False
         ratios = template.ratios[number] if template.ratios else None
         closed = closed_lips() if len(template.motions) == 1 else None
-        self._driven = self._under(template.motions[number], template.anchor, ratios, closed)
-        return self._frame(pts, self._driven, switch)
+        self._look(pts)
+        return self._driven(pts, self._under(template.motions[number], template.anchor, ratios, closed), 0)
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         """Nothing: no voice drives it."""
         return []
 
     def idle(self, pts: int) -> list[RoiFrame]:
-        """A frame of the host waiting."""
+        """A frame of the host waiting; none for a body's own face, which waits as it was filmed."""
+        if self._plate is not None:
+            return []
         switch = 0 if self._idle else INTO_IDLE_US
         self._idle = True
         source = self._portrait
@@ -78,15 +84,19 @@ class LivePortraitSession:
     def reset(self) -> None:
         """Forget the driver."""
         self._driver = Driver(self._variance, self._networks.read)
-        self._driven = self._corrected(self._rested(self._portrait.points), None)
-        self._shown, self._offset = self._driven, np.zeros_like(self._driven)
+        self._steady = Causal(self._variance)
+        self._looked = -1
+        self._look(0)
+        self._shown = self._at_rest()
+        self._offset = np.zeros_like(self._shown)
         self._since, self._duration = 0, 0
         self._idle, self._fresh = False, True
 
     def save(self) -> State:
         """Everything, as plain arrays."""
         return self._driver.save() | {
-            "driven": self._driven.copy(),
+            "steady": np.zeros(0, np.float32) if self._steady.mean is None else self._steady.mean.copy(),
+            "steady_spread": np.array(self._steady.spread),
             "shown": self._shown.copy(),
             "offset": self._offset.copy(),
             "times": np.array([self._since, self._duration], np.int64),
@@ -96,15 +106,29 @@ class LivePortraitSession:
     def restore(self, state: State) -> None:
         """Go on where `save` left off."""
         self._driver = Driver.restored(self._variance, self._networks.read, state)
-        self._driven, self._shown, self._offset = (
-            np.asarray(state[name], np.float32) for name in ("driven", "shown", "offset")
-        )
+        self._steady = Causal(self._variance)
+        if state["steady"].size:
+            self._steady.mean = np.asarray(state["steady"], np.float32)
+        self._steady.spread = float(state["steady_spread"])
+        self._shown, self._offset = (np.asarray(state[name], np.float32) for name in ("shown", "offset"))
         self._since, self._duration = (int(value) for value in state["times"])
         self._idle, self._fresh = (bool(value) for value in state["flags"])
+
+    def _look(self, pts: int) -> None:
+        """Where the source is a video, its picture at this time."""
+        if self._plate is not None and (index := self._plate.index(pts)) != self._looked:
+            self._looked = index
+            with on_device():
+                self._portrait.look(*plate_views(self._plate, index, self._portrait.to_crop))
 
     def _under(self, driver: Motion, anchor: Motion, ratios: rules.Ratios | None, closed: Array | None = None) -> Array:
         """The keypoints under a driver's motion."""
         source, options = self._portrait.motion, self._options
+        if self._plate is not None:
+            exp, turn = rules.onto_frame(source, driver, anchor, options, closed)
+            exp, turn = np.split(self._steady.step(np.concatenate([exp.ravel(), turn.ravel()])), [exp.size])
+            points = rules.onto_moving(source, driver, exp.reshape(-1, 3), turn.reshape(3, 3), options)
+            return self._corrected(points, ratios)
         points = rules.onto_still(source, driver, anchor, options, closed)
         if options.relative and options.expression_friendly and closed is None:
             first = rules.onto_still(source, anchor, anchor, options)
@@ -112,14 +136,24 @@ class LivePortraitSession:
             points = rules.friendly(self._portrait.points, points, first, ratio)
         return self._corrected(self._rested(points), ratios)
 
+    def _at_rest(self) -> Array:
+        """The keypoints of nobody's motion."""
+        return self._corrected(self._rested(self._portrait.points), None)
+
     def _rested(self, points: Array) -> Array:
         """Turned as the body's rest pose wants it, about the head's own middle."""
         middle = self._portrait.points.mean(axis=0)
         return np.asarray((points - middle) @ self._rest + middle, np.float32)
 
     def _corrected(self, points: Array, wanted: rules.Ratios | None) -> Array:
-        own = self._portrait.openings
+        own = self._portrait.openings if self._plate is None else None  # a body's are not measured
         return rules.corrected(self._portrait.points, points, self._options, self._nets, own, wanted)
+
+    def _driven(self, pts: int, target: Array, switch: int) -> list[RoiFrame]:
+        """A frame that somebody drives."""
+        switch = max(switch, OUT_OF_IDLE_US if self._idle else 0)
+        self._idle = False
+        return self._frame(pts, target, switch)
 
     def _frame(self, pts: int, target: Array, switch: int) -> list[RoiFrame]:
         """Show the target; at a switch the difference to what was shown is kept and let fade."""

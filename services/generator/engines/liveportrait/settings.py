@@ -16,6 +16,9 @@ class LivePortraitSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", validate_default=True)
 
+    source: Literal["portrait", "body"] = Field(
+        "portrait", description="whose face is moved: the portrait's, or the one that the body video itself shows"
+    )
     region: Region = Field("all", description="what follows the driver: all, exp, pose, lip or eyes")
     relative: bool = Field(True, description="follow the driver's changes since its neutral, not its own pose and face")
     expression_friendly: bool = Field(True, description="scale the movement by the sizes of the two faces")
