@@ -118,19 +118,15 @@ class RedisServer:
     def _up(self) -> bool:
         """Start the process; whether it answers."""
         self._started = time.monotonic()
+        # The password goes by a file of this user's alone: a command line is everybody's to read.
+        told = self._folder / "redis.conf"
+        write_atomically(told, self._config().encode())
         with (self._folder / "redis.log").open("ab") as file:
             self.process = subprocess.Popen(
-                [*ends_with_us(), str(self._program), "-"],
+                [*ends_with_us(), str(self._program), str(told)],
                 env={"PATH": os.environ.get("PATH", "")},
-                stdin=subprocess.PIPE, stdout=file, stderr=file, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
-        assert self.process.stdin is not None
-        # The password goes by standard input: a command line is everybody's to read.
-        try:
-            self.process.stdin.write(self._config().encode())
-            self.process.stdin.close()
-        except OSError:
-            pass  # it has ended; seen below
         while time.monotonic() - self._started < READY_WAIT and self.process.poll() is None:
             if _answers(self._port, self._password):
                 facts = {"url": self.url, "pid": self.process.pid, "host": socket.gethostname()}

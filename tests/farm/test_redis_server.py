@@ -46,7 +46,7 @@ def test_only_this_user_on_this_machine_gets_in(tmp_path: Path) -> None:
             client.ping()
         with _client(server.url) as client:
             assert cast(dict[str, str], client.config_get("bind"))["bind"] == "127.0.0.1"
-        for name in ("redis.json", "password", "lock"):
+        for name in ("redis.json", "redis.conf", "password", "lock"):
             assert stat.S_IMODE((tmp_path / "redis" / name).stat().st_mode) == 0o600
         assert stat.S_IMODE((tmp_path / "redis").stat().st_mode) == 0o700
         shown = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
