@@ -21,19 +21,20 @@ from services.generator.engines.personalive.motion_encoder import MotionEncoder
 from services.generator.engines.personalive.pose_guider import PoseGuider
 from services.generator.engines.personalive.unet import DenoisingUNet, ReferenceUNet
 
-WIDTHS, CONTEXT = (32, 64, 64, 64), 32
+WIDTHS, CONTEXT = (32, 32, 32, 32), 32
 UNET: dict[str, Any] = {
     "act_fn": "silu",
-    "attention_head_dim": 8,
+    "attention_head_dim": 1,
     "block_out_channels": list(WIDTHS),
     "cross_attention_dim": CONTEXT,
     "in_channels": 4,
-    "layers_per_block": 2,
+    "layers_per_block": 1,
     "norm_num_groups": 32,
     "out_channels": 4,
     "sample_size": 64,
 }
 CALM = 0.02  # of the last layer: an untrained network predicts no noise, and dividing by its level would blow it up
+VIVID = 4.0  # of the small decoder's last layer, for pictures that are not all black
 STILL = 0.02  # of the heads that place the head: its key points then lie about where a face's would
 
 
@@ -95,7 +96,11 @@ def make_weights(folder: Path) -> None:
     )
     by_rule(CLIPVisionModelWithProjection(clip), "clip").save_pretrained(base / "image_encoder")
     by_rule(vae(), "vae").save_pretrained(folder / "sd-vae-ft-mse", safe_serialization=False)
-    by_rule(small_vae(), "taesd").save_pretrained(folder / "taesd")
+    small = by_rule(small_vae(), "taesd")
+    last = small.decoder.layers[-1]
+    last.weight.data.mul_(VIVID)
+    last.bias.data.fill_(0.5)
+    small.save_pretrained(folder / "taesd")
 
 
 BIN = "diffusion_pytorch_model.bin"
@@ -115,11 +120,11 @@ def placed(extractor: Any) -> None:
 
 def vae() -> AutoencoderKL:
     return AutoencoderKL(
-        block_out_channels=(32, 32, 32, 32),
+        block_out_channels=(8, 8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         layers_per_block=1,
-        norm_num_groups=16,
+        norm_num_groups=8,
     )
 
 

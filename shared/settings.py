@@ -20,6 +20,7 @@ from pydantic_settings import (
 from shared.errors import StudioError
 
 PREFIX = "STUDIO_"
+OF_ENGINES = (PREFIX + "LIVEPORTRAIT_", PREFIX + "PERSONALIVE_")  # settings that an engine reads itself
 TOML = "studio.toml"
 
 
@@ -218,7 +219,11 @@ def shown_address(secret: SecretStr) -> str:
 def load_settings(**flags: Any) -> Settings:
     """Settings from all sources; flags that are None were not given. Raises StudioError in one sentence."""
     unknown = sorted(
-        key for key in os.environ if key.startswith(PREFIX) and key[len(PREFIX) :].lower() not in Settings.model_fields
+        key
+        for key in os.environ
+        if key.startswith(PREFIX)
+        and not key.startswith(OF_ENGINES)
+        and key[len(PREFIX) :].lower() not in Settings.model_fields
     )
     if unknown:
         raise StudioError(f"{unknown[0]} is not a setting; `studio config` lists them.")

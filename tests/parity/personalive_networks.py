@@ -33,8 +33,8 @@ def loaded(case: Case, network: nn.Module, name: str) -> Any:
     for table in (key for key in state if key.endswith(".pe") or key == "pe"):
         assert torch.equal(state[table].float(), network.state_dict()[table]), table
     dtype = next(value.dtype for value in state.values() if value.is_floating_point())
-    network.load_state_dict(state, strict=True)
-    return network.to(dtype).eval().requires_grad_(False)
+    network.to(dtype).load_state_dict(state, strict=True)
+    return network.eval().requires_grad_(False)
 
 
 def config(case: Case, name: str, *ours: str) -> dict[str, Any]:

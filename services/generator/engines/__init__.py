@@ -22,7 +22,17 @@ def _liveportrait() -> Engine:
     return LivePortraitEngine()
 
 
-ENGINES: Mapping[str, Callable[[], Engine]] = {"mesh": _mesh, "liveportrait": _liveportrait}
+def _personalive() -> Engine:
+    from services.generator.engines.personalive.engine import PersonaLiveEngine
+
+    return PersonaLiveEngine()
+
+
+ENGINES: Mapping[str, Callable[[], Engine]] = {
+    "mesh": _mesh,
+    "liveportrait": _liveportrait,
+    "personalive": _personalive,
+}
 
 
 def names(added: Mapping[str, str] = NONE) -> list[str]:

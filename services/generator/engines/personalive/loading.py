@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
+import transformers
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPVisionModelWithProjection
@@ -28,6 +30,9 @@ UNET = f"{BASE}/unet/diffusion_pytorch_model"
 
 def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> Networks:
     """All networks from the weights folder. Raises StudioError."""
+    for library in (diffusers.utils.logging, transformers.utils.logging):
+        library.set_verbosity_error()  # they warn of nothing, and draw progress bars into the log
+        library.disable_progress_bar()
     config = unet_config(folder)
     own = own_files(folder)
     networks = Networks(
@@ -118,7 +123,8 @@ def guider(state: Mapping[str, Tensor]) -> nn.Module:
 def stock(kind: Any, folder: Path) -> Any:
     """A stock network from its own folder. Raises StudioError."""
     try:
-        return kind.from_pretrained(folder, local_files_only=True)
+        safe = any(folder.glob("*.safetensors"))
+        return kind.from_pretrained(folder, local_files_only=True, use_safetensors=safe)
     except Exception as error:  # the libraries raise what they like for a file that is none
         said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise StudioError(

@@ -38,13 +38,15 @@ class HeadTransfer:
         self.own = read_pose(extract(portrait))
         self.neutral: HeadPose | None = None
 
-    def take(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def take(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
         """Key points of the portrait's head as the driver holds it, (f, 21, 3), and of the driver's own.
 
         pictures: as `extractor_input` gives them. At the first call 12 more come before them, from the portrait's own
-        pose to the first of these.
+        pose to the first of these. retaken: the one of these from which the driver's shift counts from now on.
         """
         driver = read_pose(self._extract(pictures))
+        if self.neutral is not None and retaken >= 0:
+            self.neutral = driver.frame(retaken)
         if self.neutral is not None:
             return key_points(lend(self.own, self.neutral, driver)), key_points(driver)
         self.neutral = driver.frame(0)
@@ -53,9 +55,12 @@ class HeadTransfer:
 
 
 def crop_faces(pictures: Tensor, boxes: Tensor) -> Tensor:
-    """(f, 3, s, s) pictures and (f, 4) boxes -> (f, 3, 224, 224), bilinear."""
+    """(f, 3, s, s) pictures and (f, 4) boxes -> (f, 3, 224, 224), bilinear. Where a box has nothing in it, because no face
+    was there, the whole picture is taken."""
     crops = []
     for picture, (left, top, right, bottom) in zip(pictures, boxes.tolist(), strict=True):
+        if right <= left or bottom <= top:
+            left, top, right, bottom = 0, 0, picture.shape[2], picture.shape[1]
         crops.append(resized(picture[None, :, top:bottom, left:right], FACE_SIZE))
     return torch.cat(crops)
 
@@ -78,13 +83,13 @@ class Transfer:
         self.head = HeadTransfer(extract, extractor_input(portrait) if own is None else own)
         self.rest: Tensor | None = None  # the portrait's own motion tokens, once the first chunk was taken
 
-    def take(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    def take(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
         """Pose features and motion tokens of four frames, at the first call of 16.
 
         pictures: (4, 3, s, s) in -1..1. The features are (f, channels, s / 8, s / 8), the tokens (f, 32, 16).
         """
         size = self._portrait.shape[-1]
-        lent, driver = self.head.take(extractor_input(pictures))
+        lent, driver = self.head.take(extractor_input(pictures), retaken)
         faces = crop_faces(pictures, face_boxes(driver, size))
         poses = self._guide(draw(lent, size).to(self._portrait.dtype))
         if self.rest is not None:

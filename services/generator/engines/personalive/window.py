@@ -59,8 +59,9 @@ class Window:
         if self._is_new(self.motions[self._judged]):
             self.known = torch.cat([self.known, self.motions[self._judged : self._judged + 1]])
             self.add_keyframe(clean[:1].to(frames.dtype))
-        self.latents = cleaner[CHUNK:].to(frames.dtype)
-        self.poses, self.motions = self.poses[CHUNK:], self.motions[CHUNK:]
+        # laid out as a restored state is, or the networks' rounding would tell them apart
+        self.latents = cleaner[CHUNK:].to(frames.dtype, copy=True).contiguous()
+        self.poses, self.motions = self.poses[CHUNK:].contiguous(), self.motions[CHUNK:].contiguous()
         self.calls += 1
         return clean[:CHUNK].to(frames.dtype)
 
