@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,20 @@ class Session(Protocol):
 
     def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
         """Go on where `save` left off."""
+        ...
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """A session that can do with less quality where the device cannot keep up or its memory runs out.
+
+    adjusts: whether it may do so to keep up; the operator may have chosen a quality to stay at.
+    """
+
+    adjusts: bool
+
+    def lower(self) -> str | None:
+        """One rung down; one sentence saying what it is now, None where there is no further rung. Begins anew."""
         ...
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 
+from services.generator.batch import Batch
 from services.generator.engine import Driving, EngineSpec, RoiFrame, Session, VoiceBlock
 from services.generator.engines import load
 from services.generator.roster import engines
@@ -56,6 +57,8 @@ class Generator:
         self._next_look = now() + LOOK
         self._pool = ThreadPoolExecutor(1, "open")
         self._wake = Wake()
+        self._batch: Batch | None = None  # where the engine takes several frames at a time
+        self._batch_wake = Wake()
         self._idle_after = int(settings.idle_after * US)
         self._last_face = 0  # pts of the last driving frame with a face in it
         self._next_idle = now()
@@ -66,6 +69,8 @@ class Generator:
         self.loop.read("driving", self._on_driving)
         self.loop.read("voice", self._on_voice, newest=False)
         self.loop.watch(self._wake.fd, self._on_opened)
+        self.loop.watch(self._batch_wake.fd, self._on_batch)
+        self.loop.every(self._next_handed, self._hand_on)
         self.loop.every(lambda: self._next_idle, self._idle)
         self.loop.every(lambda: tick_pts(self._voice_tick, settings.rate) - VOICE_LEAD, self._speak)
         self.loop.every(lambda: self._next_look, self._look)
@@ -107,6 +112,7 @@ class Generator:
             meter.state, meter.note = "failed", f"{self._tried[0]} cannot be opened ({about}); choose another engine."
         else:
             meter.state, meter.note = "running", ""
+            self._begin_batch()
         if self._wanted != self._tried:
             self._open()
 
@@ -134,11 +140,50 @@ class Generator:
             self._last_face = message.pts
         if self._opened is None or at - self._last_face > self._idle_after:
             return
-        if message.epoch != self._face.epoch:
-            self._face.epoch = message.epoch
+        anew = message.epoch != self._face.epoch
+        self._face.epoch = message.epoch
+        if self._batch is not None:
+            self._batch.offer(driving, message.stamps, anew=anew)
+            return
+        if anew:
             self._opened.session.reset()
         for frame in self._opened.session.step(driving):
             self._send(frame, "live", message.stamps, message.pts)
+
+    def _begin_batch(self) -> None:
+        """A thread for a session that takes several frames at a time; the one before it ends."""
+        assert self._opened is not None
+        if self._batch is not None:
+            self._batch.close()
+        size = self._opened.spec.frames_per_step
+        several = size > 1 and not self._opened.hears
+        self._batch = Batch(self._opened.session, size, self._batch_wake.set, self._idle_after) if several else None
+
+    def _on_batch(self) -> None:
+        """Something came out, or went wrong."""
+        self._batch_wake.clear()
+        if self._batch is None:
+            return
+        if isinstance(self._batch.failure, StudioError):
+            self.loop.meter.state, self.loop.meter.note = "failed", str(self._batch.failure)
+            self._batch = None
+        elif self._batch.failure is not None:
+            raise self._batch.failure
+        elif self._batch.note:
+            self.loop.meter.note = self._batch.note
+
+    def _next_handed(self) -> int:
+        due = self._batch.due() if self._batch is not None else None
+        return now() + US if due is None else due
+
+    def _hand_on(self, at: int) -> None:
+        """What the batch made, at its time: shown now, captured when its driving frame was."""
+        if self._batch is None:
+            return
+        for paced in self._batch.take(at):
+            self._send(RoiFrame(paced.due, paced.frame.pixels), "live", dict(paced.stamps), paced.frame.pts)
+        self.loop.meter.drops["driver frame skipped"] = self._batch.dropped
+        self.loop.meter.drops["face late"] = self._batch.late
 
     def _on_voice(self, message: Message) -> None:
         if self._voice.on_voice(message) and self._opened is not None and self._voice.drives:

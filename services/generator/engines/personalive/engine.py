@@ -62,7 +62,9 @@ class PersonaLiveEngine:
         chosen = rung(settings.quality)
         while True:
             try:
-                return PersonaLiveSession(avatar, networks, chosen, settings.seed, small)
+                session = PersonaLiveSession(avatar, networks, chosen, settings.seed, small)
+                session.adjusts = settings.quality == "auto"
+                return session
             except OutOfMemoryError:
                 lower = below(chosen, networks.small_vae is not None) if settings.quality == "auto" and small else None
                 if lower is None:

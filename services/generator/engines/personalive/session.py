@@ -57,6 +57,7 @@ class PersonaLiveSession:
     def __init__(self, avatar: Avatar, networks: Networks, rung: Rung, seed: int, small: bool = False) -> None:
         """small: decode frame by frame, in a quarter of the memory."""
         self.draws = True
+        self.adjusts = False
         self._avatar, self._networks, self._seed, self._small = avatar, networks, seed, small
         self._read(rung)
 
