@@ -31,7 +31,7 @@ Figures = dict[str, Any]
 
 def measure(seconds: float = 0.0) -> Figures:
     """Ours alone, for `studio bench`; without PyTorch a sentence. seconds: at least so long for each figure."""
-    return _ours(None, 2, seconds) if find_spec("torch") else {"left_out": NO_TORCH}
+    return _ours(None, 1, seconds) if find_spec("torch") else {"left_out": NO_TORCH}
 
 
 def compare(peer: Path, rounds: int) -> Figures:
@@ -45,7 +45,7 @@ def compare(peer: Path, rounds: int) -> Figures:
         ours = _ours(weights, rounds, 0.0)
     ratios = {}
     for way, original in theirs.items():
-        same = ours["float16" if "float16" in way else "float32"]
+        same = ours[way]
         ratios[way] = {name: round(value / same[name], 2) for name, value in original.items() if same.get(name)}
     return ours | {"original": theirs, "original_over_ours": ratios}
 

@@ -122,7 +122,8 @@ class LivePortraitSession:
                 self._portrait.look(*plate_views(self._plate, index, self._portrait.to_crop))
 
     def _under(self, driver: Motion, anchor: Motion, ratios: rules.Ratios | None, closed: Array | None = None) -> Array:
-        """The keypoints under a driver's motion."""
+        """The keypoints under a driver's motion. `rules.friendly` is left out: at the anchor a relative motion is the source
+        itself, the hulls are equal and their ratio is 1."""
         source, options = self._portrait.motion, self._options
         if self._plate is not None:
             exp, turn = rules.onto_frame(source, driver, anchor, options, closed)
@@ -130,10 +131,6 @@ class LivePortraitSession:
             points = rules.onto_moving(source, driver, exp.reshape(-1, 3), turn.reshape(3, 3), options)
             return self._corrected(points, ratios)
         points = rules.onto_still(source, driver, anchor, options, closed)
-        if options.relative and options.expression_friendly and closed is None:
-            first = rules.onto_still(source, anchor, anchor, options)
-            ratio = rules.size_ratio(self._portrait.points, first)
-            points = rules.friendly(self._portrait.points, points, first, ratio)
         return self._corrected(self._rested(points), ratios)
 
     def _at_rest(self) -> Array:

@@ -21,7 +21,6 @@ class LivePortraitSettings(BaseSettings):
     )
     region: Region = Field("all", description="what follows the driver: all, exp, pose, lip or eyes")
     relative: bool = Field(True, description="follow the driver's changes since its neutral, not its own pose and face")
-    expression_friendly: bool = Field(True, description="scale the movement by the sizes of the two faces")
     stitching: bool = Field(True, description="keep the shoulders where they are")
     eyes: bool = Field(False, description="the eyes' openings follow the driver's measured ones, and nothing else does")
     lips: bool = Field(False, description="the same for the lips")
@@ -41,7 +40,6 @@ class LivePortraitSettings(BaseSettings):
         return Options(
             region=self.region,
             relative=self.relative,
-            expression_friendly=self.expression_friendly,
             stitching=self.stitching,
             eyes=self.eyes,
             lips=self.lips,
