@@ -8,7 +8,7 @@ from shared.errors import StudioError
 from shared.jobs import units
 from shared.jobs.manifest import Manifest, folder, read_manifest
 from shared.jobs.store import Store
-from shared.jobs.units import ASSEMBLE, Unit
+from shared.jobs.units import ASSEMBLE, Unit, read_json
 
 State = Literal["queued", "rendering", "assembling", "done", "paused", "cancelled", "parked"]
 Wanted = Literal["run", "paused", "cancelled"]
@@ -64,7 +64,7 @@ def jobs(store: Store) -> list[str]:
 
 def wanted(store: Store, job: str) -> Wanted:
     """What the operator wishes of a job."""
-    value = _json(store, f"{folder(job)}/wish.json").get("wanted", "run")
+    value = read_json(store, f"{folder(job)}/wish.json").get("wanted", "run")
     return cast(Wanted, value) if value in ("run", "paused", "cancelled") else "run"
 
 
@@ -115,13 +115,13 @@ def unpark(store: Store, job: str) -> None:
 
 def parked(store: Store, job: str) -> tuple[str, str] | None:
     """Reason and kind, None where the job does not wait."""
-    facts = _json(store, f"{folder(job)}/parked.json")
+    facts = read_json(store, f"{folder(job)}/parked.json")
     return (str(facts.get("reason", "")), str(facts.get("kind", ""))) if facts else None
 
 
 def result(store: Store, job: str) -> dict[str, Any]:
     """The sidecar of a finished job, empty before."""
-    return _json(store, f"{folder(job)}/result.json")
+    return read_json(store, f"{folder(job)}/result.json")
 
 
 def status(store: Store, job: str) -> Status:
@@ -248,12 +248,3 @@ def _reason(store: Store, job: str, unit: Unit) -> str:
     if failed:
         return str(failed[-1].get("reason", ""))
     return "The worker died each time it was at this; its log may say why."
-
-
-def _json(store: Store, name: str) -> dict[str, Any]:
-    raw = store.read(name)
-    try:
-        value = json.loads(raw) if raw else {}
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

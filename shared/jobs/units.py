@@ -117,7 +117,7 @@ def holds(store: Store, held: Claim) -> bool:
 
 def read_beat(store: Store, job: str, unit: Unit, number: int) -> dict[str, Any]:
     """What a claim's holder said last: beat, worker, and the facts it told; empty where it is gone."""
-    return _read(store, f"{_place(job, unit)}/claim-{number:04d}.json")
+    return read_json(store, f"{_place(job, unit)}/claim-{number:04d}.json")
 
 
 def give_back(store: Store, held: Claim) -> None:
@@ -138,7 +138,7 @@ def fail(store: Store, held: Claim, reason: str, kind: str) -> None:
 def failures(store: Store, job: str, unit: Unit) -> list[dict[str, Any]]:
     """Reason and kind of each failed attempt, oldest first."""
     place = _place(job, unit)
-    return [_read(store, f"{place}/{name}") for name in store.list(place) if name.startswith("failed-")]
+    return [read_json(store, f"{place}/{name}") for name in store.list(place) if name.startswith("failed-")]
 
 
 def publish(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
@@ -152,7 +152,7 @@ def publish(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
 
 def done(store: Store, job: str, unit: Unit) -> dict[str, Any]:
     """What was recorded when the unit was done: `claim` and its facts. Raises StudioError where it is not done."""
-    facts = _read(store, f"{_place(job, unit)}/done.json")
+    facts = read_json(store, f"{_place(job, unit)}/done.json")
     if not facts:
         raise StudioError(f"{unit.name} of job {job} is not done yet.")
     return facts
@@ -197,7 +197,8 @@ def _beat(number: int, worker: str, facts: dict[str, Any]) -> bytes:
     return json.dumps({"beat": number, "worker": worker, **facts}).encode()
 
 
-def _read(store: Store, name: str) -> dict[str, Any]:
+def read_json(store: Store, name: str) -> dict[str, Any]:
+    """A file as a map, empty where there is none or it is no map."""
     raw = store.read(name)
     try:
         value = json.loads(raw) if raw else {}
