@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from services.generator.engines.liveportrait.enlarged import Enlarged
+
 MIDDLE = 6  # blocks at the map's own size
 LEAK = 0.2
 EPS = 1e-5
@@ -88,22 +90,25 @@ class SpadeDecoder(nn.Module):
         for i in range(MIDDLE):
             x = self.get_submodule(f"G_middle_{i}")(x, drawn[2 * i : 2 * i + 2])
         for i, block in enumerate((self.up_0, self.up_1)):
-            x = nn.functional.interpolate(x, scale_factor=2)
-            x = block(x, self._drawn(i + 1, nn.functional.interpolate(seg, size=x.shape[2:])))
+            x = block(nn.functional.interpolate(x, scale_factor=2), self._drawn(i + 1, seg))
         return torch.sigmoid(self.conv_img(nn.functional.leaky_relu(x, LEAK)))
 
     def fuse(self) -> None:
         """The same numbers by fewer and wider convolutions: every norm of one size looks at the same map."""
         middle = [norm for i in range(MIDDLE) for norm in self.get_submodule(f"G_middle_{i}").norms]
         groups = [middle, self.up_0.norms, self.up_1.norms]
-        self.shared = nn.ModuleList(_side_by_side([norm.mlp_shared[0] for norm in group]) for group in groups)
+        wide = [_side_by_side([norm.mlp_shared[0] for norm in group]) for group in groups]
+        self.shared = nn.ModuleList([wide[0], Enlarged(wide[1], 2), Enlarged(wide[2], 4)])
         for norm in [norm for group in groups for norm in group]:
             norm.fuse()
 
     def _drawn(self, group: int, seg: Tensor) -> Sequence[Tensor]:
-        """What each norm of a size takes: the map itself, or its part of what was made of the map for all."""
-        count = 2 * MIDDLE if group == 0 else 3
-        return [seg] * count if self.shared is None else torch.relu(self.shared[group](seg)).chunk(count, dim=1)
+        """What each norm of a size takes: the map in that size, or its part of what was made of the map for all."""
+        count = 3 if group else 2 * MIDDLE
+        if self.shared is not None:
+            parts: Sequence[Tensor] = torch.relu(self.shared[group](seg)).chunk(count, dim=1)
+            return parts
+        return [nn.functional.interpolate(seg, scale_factor=2**group) if group else seg] * count
 
 
 def _side_by_side(convs: list[nn.Conv2d]) -> nn.Conv2d:
