@@ -1,9 +1,10 @@
 """Where the networks want a face, from the studio's 478 points instead of the 106 and 203 they were used with.
 
 Those clouds span from the brows to the chin and from cheek to cheek; so does BROWS_TO_CHIN here. How large a crop is
-around such a cloud was measured on the 15 square clips and pictures that LivePortrait ships as drivers, cropped by its
-own tool: their side is 2.05 of the cloud (interquartile 1.85 to 2.21; the nominal factor is 2.2 of 203 points) and
-their middle 0.12 sides above the cloud's (nominal 0.1). A source is cropped larger by the same proportion.
+around such a cloud was measured on the 15 square clips and pictures that LivePortrait ships as drivers: their side is
+2.05 of the cloud (median; the middle half 1.9 to 2.2; the nominal factor is 2.2 of 203 points) and their middle 0.12
+sides above the cloud's (nominal 0.1). A source is cropped larger and higher by the same proportion. The models behind
+the two clouds may not be used commercially and were not run: how they differ from face to face is not known here.
 """
 
 from typing import Any
