@@ -21,6 +21,7 @@ from shared.bus import Reader, endpoint
 from shared.wire import Message
 
 URL = re.compile(r"(http://[^/\s]+)/#token=(\S+)")
+NOTHING: Mapping[str, str] = {}
 SERVICES = ("capture", "generator", "compositor", "gateway")
 
 
@@ -44,10 +45,15 @@ class Studio:
         *arguments: str,
         channel: str = "main",
         engines: Mapping[str, str] | None = None,  # the setting of that name
+        environment: Mapping[str, str] = NOTHING,  # further settings
     ) -> None:
         self.home, self.run_dir, self.channel = home, run_root / channel, channel
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("STUDIO_")}
-        environment |= {"STUDIO_HOME": str(home), "STUDIO_RUN_ROOT": str(run_root), "PYTHONUNBUFFERED": "1"}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("STUDIO_")}
+        environment = (
+            inherited
+            | dict(environment)
+            | {"STUDIO_HOME": str(home), "STUDIO_RUN_ROOT": str(run_root), "PYTHONUNBUFFERED": "1"}
+        )
         environment |= {"STUDIO_ENGINES": json.dumps(engines or {})}
         self.log = run_root.parent / f"{channel}.log"
         with self.log.open("w") as log:
@@ -60,12 +66,17 @@ class Studio:
         self._context: zmq.Context[Any] = zmq.Context()
         self._readers: list[Reader] = []
 
-    def on_air(self) -> "Studio":
-        """Wait until the program shows a driven face."""
+    def console(self) -> "Studio":
+        """Wait until there is a console to ask."""
         wait_for(lambda: URL.search(self.log.read_text()) or self.process.poll() is not None, 60, "console address")
         found = URL.search(self.log.read_text())
         assert found, self.log.read_text()
         self.base, self.token = found.groups()
+        return self
+
+    def on_air(self) -> "Studio":
+        """Wait until the program shows a driven face."""
+        self.console()
         wait_for(lambda: self.state().get("on_air_state") == "ON AIR", 30, f"on air\n{self.log.read_text()}")
         return self
 
@@ -141,10 +152,11 @@ def studio(
     *arguments: str,
     channel: str = "main",
     engines: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] = NOTHING,
 ) -> Iterator[Studio]:
     """A channel for the length of a test."""
     run_root.mkdir(mode=0o700, exist_ok=True)
-    started = Studio(home, run_root, *arguments, channel=channel, engines=engines)
+    started = Studio(home, run_root, *arguments, channel=channel, engines=engines, environment=environment)
     try:
         yield started
     finally:

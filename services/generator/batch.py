@@ -103,11 +103,12 @@ class Batch:
             self.late += max(0, len(ready) - 1)
             return ready[-1:]
 
-    def close(self) -> None:
-        """Let the thread end after what it is doing."""
+    def close(self, wait: float = 0.0) -> None:
+        """Let the thread end after what it is doing. wait: seconds to wait for that."""
         with self._guard:
             self._stopping = True
             self._guard.notify()
+        self._thread.join(wait)
 
     def _run(self) -> None:
         try:

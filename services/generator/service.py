@@ -26,6 +26,7 @@ log = structlog.get_logger()
 VOICE_LEAD = 24_000  # us before a program tick at which its face is made from the voice
 DEAF = "{} is moved by a face on video, not by a voice; choose mesh or another driver."
 STALE = 3 * US // 10  # a driving frame older than this is not worth a face any more
+ENDING = 1.0  # seconds that a batch under way is waited for at the end
 LOOK = 5 * US  # between two looks at which engines can run: weights are pulled while on air
 
 
@@ -79,6 +80,8 @@ class Generator:
     def run(self) -> None:
         """Until told to stop."""
         self.loop.run()
+        if self._batch is not None:
+            self._batch.close(ENDING)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _on_scene(self, scene: Scene) -> None:

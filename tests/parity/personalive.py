@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import torch
 
@@ -166,5 +167,6 @@ CASES: dict[str, Callable[[Case], Pairs]] = {
 
 def levels(dump: Path) -> Iterator[Level]:
     """Every case of a dump that `personalive_peer.py` wrote."""
+    diffusers.utils.logging.set_verbosity_error()  # it warns, at every change of precision, of nothing
     torch.set_num_threads(1)  # such small networks gain nothing by more
     return levels_of(CASES, dump)
