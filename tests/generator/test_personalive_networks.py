@@ -15,6 +15,7 @@ pytest.importorskip("diffusers", reason="diffusers is not installed: `make setup
 pytest.importorskip("transformers", reason="transformers is not installed: `make setup-torch` brings it")
 
 from services.generator.engines.personalive import head_pose, inserted, schedule, transfer, unet  # noqa: E402
+from services.generator.engines.personalive.pose_guider import PoseGuider  # noqa: E402
 from tests.parity.personalive import CASES as PARITY  # noqa: E402
 from tests.parity.personalive_golden import CASES, Golden  # noqa: E402
 from tests.parity.recording import Level, compare  # noqa: E402
@@ -91,3 +92,12 @@ def test_a_mistake_is_seen(mistake: str, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr("tests.parity.personalive.joined", wrong)
     level = judged(name, {"denoising_unet": 3 if what == "joined" else 2}.get(name))
     assert level.worst > WORSE * level.allowed, str(level)
+
+
+def test_at_full_size_the_networks_have_the_published_tensors() -> None:
+    sizes = {"block_out_channels": (320, 640, 1280, 1280), "cross_attention_dim": 768, "attention_head_dim": 8}
+    with torch.device("meta"):
+        full = (unet.DenoisingUNet(**sizes), unet.ReferenceUNet(**sizes), PoseGuider())
+    assert [len(network.state_dict()) for network in full] == [1820, 682, 16]
+    assert sum(parameter.numel() for parameter in full[0].parameters()) == pytest.approx(1684.8e6, rel=1e-4)
+    assert sum(parameter.numel() for parameter in full[1].parameters()) == pytest.approx(859.5e6, rel=1e-3)
