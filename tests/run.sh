@@ -12,7 +12,8 @@ fi
 live=(tests/live tests/gateway)
 computing=$(mktemp)
 trap 'kill %1 2>/dev/null; rm -f "$computing"' EXIT
-nice -n 15 "$python" -m pytest "${live[@]/#/--ignore=}" -o cache_dir=.pytest_cache/computing "$@" >"$computing" 2>&1 &
+# A shell has what it runs in the background ignore Ctrl-C, and some of these tests send one.
+env --default-signal=INT nice -n 15 "$python" -m pytest "${live[@]/#/--ignore=}" -o cache_dir=.pytest_cache/computing "$@" >"$computing" 2>&1 &
 "$python" -m pytest "${live[@]}" "$@"
 first=$?
 wait %1
