@@ -6,29 +6,25 @@ from numpy.typing import NDArray
 from services.generator.engine import Driving
 from services.generator.engines.mesh.idle import idle_motion
 from services.generator.engines.mesh.motion import REST, Motion, Neutral, relative_motion
+from services.generator.fade import Fade, State
 from shared.face import Face
 
 INTO_IDLE_US, OUT_OF_IDLE_US, NEW_NEUTRAL_US = 400_000, 300_000, 300_000
 
-State = dict[str, NDArray[np.generic]]
-
 
 class Easing:
-    """The motion shown now. At every switch the difference to what was shown before is kept and let
-    fade, so the new motion is followed live from its first frame on."""
+    """The motion shown now, whoever makes it."""
 
     def __init__(self) -> None:
-        self._shown = REST.flat()
+        self._fade = Fade(REST.flat())
         self._driven = REST.flat()  # last motion of the driver, held while there is no face
-        self._offset = np.zeros_like(self._shown)
-        self._since, self._duration = 0, 0
-        self._idle, self._speaking, self._fresh = False, False, True
+        self._idle, self._speaking = False, False
         self._neutral: Neutral | None = None
 
     @property
     def motion(self) -> Motion:
         """The motion shown last."""
-        return Motion.from_flat(self._shown)
+        return Motion.from_flat(self._fade.shown)
 
     def drive(self, driving: Driving) -> Motion:
         """The motion for a driving frame."""
@@ -56,12 +52,9 @@ class Easing:
 
     def save(self) -> State:
         """Everything, as plain arrays."""
-        return {
-            "shown": self._shown.copy(),
+        return self._fade.save() | {
             "driven": self._driven.copy(),
-            "offset": self._offset.copy(),
-            "times": np.array([self._since, self._duration], np.int64),
-            "flags": np.array([self._idle, self._speaking, self._fresh]),
+            "flags": np.array([self._idle, self._speaking]),
             "neutral": (np.zeros((0, 3), np.float32) if self._neutral is None else self._neutral.points.copy()),
         }
 
@@ -69,22 +62,13 @@ class Easing:
     def restored(cls, state: State) -> "Easing":
         """As it was when `save` was called."""
         easing = cls()
-        easing._shown = np.asarray(state["shown"], np.float32)
+        easing._fade = Fade.restored(state)
         easing._driven = np.asarray(state["driven"], np.float32)
-        easing._offset = np.asarray(state["offset"], np.float32)
-        easing._since, easing._duration = (int(v) for v in state["times"])
-        easing._idle, easing._speaking, easing._fresh = (bool(v) for v in state["flags"])
+        easing._idle, easing._speaking = (bool(v) for v in state["flags"])
         neutral = np.asarray(state["neutral"], np.float32)
         easing._neutral = Neutral(Face(neutral)) if len(neutral) else None
         return easing
 
     def _show(self, target: NDArray[np.float32], pts: int, switch: int) -> Motion:
-        if switch and not self._fresh:
-            self._offset, self._since, self._duration = self._shown - target, pts, switch
-        self._fresh = False
-        left = 1.0 - (pts - self._since) / self._duration if self._duration else 0.0
-        left = min(1.0, max(0.0, left))
-        if left == 0.0:
-            self._duration = 0
-        self._shown = target + self._offset * np.float32(left * left * (3.0 - 2.0 * left))
+        self._fade.step(target, pts, switch)
         return self.motion
