@@ -28,7 +28,7 @@ from shared.settings import Settings, load_settings
 
 MAX_KEY = 200
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
-AVATAR_FILES = ("avatar.json", "face.npz", "roi.png", "mask.png", "plate.npz", "plate.mjpg")
+AVATAR_FILES = ("avatar.json", "face.npz", "portrait.png", "roi.png", "mask.png", "plate.npz", "plate.mjpg")
 MEASURED = ("mesh-reading.json",)  # what an engine measured of an avatar once, taken along where it is there
 PACKAGES = ("persona-studio", "numpy", "opencv-contrib-python", "mediapipe", "av", "torch", "diffusers")
 
@@ -145,7 +145,8 @@ def _again(store: Store, manifest: Manifest) -> Manifest:
 def _avatar_files(avatar: Path) -> str:
     digest = hashlib.sha256()
     for name in AVATAR_FILES:
-        digest.update(sha256(avatar / name).encode())
+        if (avatar / name).is_file():  # one without its portrait can be loaded, and looks otherwise
+            digest.update(sha256(avatar / name).encode())
     return f"avatars/{digest.hexdigest()[:32]}"
 
 
