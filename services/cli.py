@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.jobs_cli import jobs
+from services.motion_cli import motion
 from services.progress import progress_bar, stages
 from services.weights_cli import app as weights
 from shared.errors import StudioError
@@ -26,6 +27,7 @@ avatars = typer.Typer(no_args_is_help=True, help="Avatars: a portrait, its plate
 app.add_typer(avatars, name="avatar")
 app.add_typer(weights, name="weights")
 app.add_typer(jobs, name="jobs")
+app.add_typer(motion, name="motion")
 out = Console()
 err = Console(stderr=True)
 
@@ -83,7 +85,9 @@ def live(
 
 @app.command()
 def render(
-    driver: Annotated[Path, typer.Option(help="Video whose face moves the host, or a sound file whose voice does.")],
+    driver: Annotated[
+        Path, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
+    ],
     to: Annotated[Path, typer.Option("--out", help="File to write: .mp4, .mov for prores, .webm for vp9.")],
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,

@@ -30,7 +30,9 @@ REDIS_WAIT = 15.0  # seconds in which the studio's own Redis has come up
 
 @jobs.command()
 def submit(
-    driver: Annotated[Path, typer.Option(help="Video whose face moves the host, or a sound file whose voice does.")],
+    driver: Annotated[
+        Path, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
+    ],
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
     to: Annotated[Path | None, typer.Option("--out", help="File to write; else the result stays with the job.")] = None,

@@ -1,8 +1,10 @@
 """The one interface that every engine implements, from a mesh warp to a diffusion model."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ class EngineSpec:
 
     name: str
     title: str
-    driven_by: frozenset[Literal["motion", "voice"]]
+    driven_by: frozenset[Literal["motion", "voice", "template"]]  # template: recorded motion, of a `PlaysTemplates`
     roi_size: int  # pixels, square
     frames_per_step: int  # ROI frames that one driving frame may complete
     look_ahead: int  # driving frames held back before the first ROI frame comes out
@@ -42,12 +44,14 @@ class Driving:
     face: the tracked and smoothed face in pixels of the driver picture, None while there is none.
     neutral: the same person's face at rest, in the same picture; what motion is relative to.
     picture: (H, W, 3) uint8 RGB, None where an engine needs points only.
+    recorded: one frame of a motion template of the engine's own, in place of all these; only "template" gives any.
     """
 
     pts: int
     face: Face | None
     neutral: Face | None
     picture: NDArray[np.uint8] | None = None
+    recorded: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +150,36 @@ class Engine(Protocol):
         times count. small: with as little memory as it can be done, after memory once ran out; the frames may take
         longer, they do not change. Raises StudioError when a weight file is missing, here and later OutOfMemoryError where
         the device has too little."""
+        ...
+
+
+class MotionTemplate(Protocol):
+    """A driver's motion without its pictures, as an engine made it. What a frame is, only that engine knows: it goes into
+    `Driving.recorded`."""
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int, /) -> Any: ...
+
+    def save(self, path: Path) -> None:
+        """Write it; whole or not at all."""
+        ...
+
+
+@runtime_checkable
+class PlaysTemplates(Protocol):
+    """An engine that plays recorded motion, whose `driven_by` says "template"."""
+
+    def read_template(self, path: Path) -> MotionTemplate:
+        """A template from a file, needing no weights. Raises StudioError for a file that is not one of this engine's."""
+        ...
+
+    def record(self, frames: Iterable[Driving], rate: Fraction) -> MotionTemplate:
+        """The motion of a driver's frames, with their pictures. Raises StudioError where none has a face, and what `open`
+        raises."""
         ...

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compositor.compose import Composer
-from services.generator.engine import EngineSpec
+from services.generator.engine import Engine, EngineSpec, MotionTemplate
 from services.generator.engines import load
 from services.renderer.following import JOIN, MAX_SIDE, Tick
+from services.renderer.played import read_template
 from services.renderer.run import Run
 from shared.avatar import Avatar, load_avatar
 from shared.clock import US
@@ -28,13 +29,15 @@ from shared.timeline import pictures
 class Opened:
     """A job on this machine.
 
-    composer: for the avatar. run: the engine on it; `pristine` is its state before anything.
+    composer: for the avatar. template: the driver, where it is one. run: the engine on it; `pristine` is its state before
+    anything.
     """
 
     manifest: Manifest
     avatar: Avatar
     composer: Composer
     driver: Path
+    template: MotionTemplate | None
     output: Output
     spec: EngineSpec
     run: Run
@@ -74,7 +77,8 @@ class Opener:
         output = Output.from_dict(manifest.output)
         if last is not None and last.small == small and _engine(last.manifest) == _engine(manifest):
             run = Run(last.run.session, int(manifest.idle_after * US))
-            self._last = replace(last, manifest=manifest, driver=driver, output=output, run=run)
+            template = _template(manifest, load(manifest.engine, self._settings.engines), driver)
+            self._last = replace(last, manifest=manifest, driver=driver, template=template, output=output, run=run)
             return self._last
         self._last = None  # the old one is let go of before the new one asks for memory
         self._last = self._opened(manifest, driver, output, small)
@@ -87,7 +91,8 @@ class Opener:
         avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
         session = engine.open(avatar, manifest.plan.fps, small)
         run = Run(session, int(manifest.idle_after * US))
-        return Opened(manifest, avatar, Composer(avatar), driver, output, engine.spec, run, run.save(), small)
+        template = _template(manifest, engine, driver)
+        return Opened(manifest, avatar, Composer(avatar), driver, template, output, engine.spec, run, run.save(), small)
 
     def close(self) -> None:
         """Let go of everything: the device is free."""
@@ -105,3 +110,7 @@ def fetch_folder(store: Store, name: str) -> Path:
 
 def _engine(manifest: Manifest) -> tuple[str, str, Fraction]:
     return manifest.engine, manifest.avatar_files, manifest.plan.fps
+
+
+def _template(manifest: Manifest, engine: Engine, driver: Path) -> MotionTemplate | None:
+    return read_template(engine, driver) if manifest.plan.driven == "template" else None

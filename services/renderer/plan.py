@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from services.generator.engine import Engine
+from services.renderer.played import TEMPLATES, read_template
 from shared.errors import StudioError
 from shared.jobs.manifest import Driven, Plan
 from shared.media import has_pictures
@@ -21,22 +22,42 @@ def planned(
 ) -> tuple[Plan, bool]:
     """The plan, and whether the driver is heard. fps: pictures a second that were asked for; None: the driver's own, for
     a voice `voice_fps`. Raises StudioError for a driver that cannot be used."""
-    driven: Driven = "motion" if has_pictures(driver) else "voice"
+    driven = driven_by(driver)
     spec = engine.spec
     check_driven(engine, driven)
-    timeline = read_timeline(driver, fps or (voice_fps if driven == "voice" else None))
+    if driven == "template":
+        template = read_template(engine, driver)
+        rate, heard = fps or template.rate, False
+        ticks = max(1, round(len(template) / template.rate * rate))
+    else:
+        timeline = read_timeline(driver, fps or (voice_fps if driven == "voice" else None))
+        rate, heard, ticks = timeline.rate, timeline.has_sound, timeline.ticks
     plan = Plan(
         driven=driven,
-        rate=str(timeline.rate),
-        ticks=timeline.ticks,
-        segment=max(1, round(segment_seconds * timeline.rate)),
+        rate=str(rate),
+        ticks=ticks,
+        segment=max(1, round(segment_seconds * rate)),
         chained=spec.carries == "pictures" or spec.look_ahead > 0,
     )
-    return plan, timeline.has_sound
+    return plan, heard
+
+
+def driven_by(driver: Path) -> Driven:
+    """What a driver moves a host with; a motion template is told by its name. Raises StudioError for a file that has neither
+    pictures nor sound."""
+    if driver.suffix.lower() in TEMPLATES:
+        return "template"
+    return "motion" if has_pictures(driver) else "voice"
 
 
 def check_driven(engine: Engine, driven: Driven) -> None:
     """Raises StudioError for an engine that is not driven so."""
-    if driven not in engine.spec.driven_by:
-        needs = "a face on video" if driven == "voice" else "a voice"
-        raise StudioError(f"{engine.spec.title} is moved by {needs}; give such a driver or choose the engine mesh.")
+    if driven in engine.spec.driven_by:
+        return
+    if driven == "template":
+        raise StudioError(
+            f"{engine.spec.title} plays no motion templates; give a video or sound, or choose an engine that does, such as "
+            "liveportrait."
+        )
+    needs = "a face on video" if driven == "voice" else "a voice"
+    raise StudioError(f"{engine.spec.title} is moved by {needs}; give such a driver or choose the engine mesh.")

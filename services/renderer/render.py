@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compositor.compose import Composer
-from services.generator.engine import RATE, RoiFrame
+from services.generator.engine import RATE, MotionTemplate, RoiFrame
 from services.generator.engines import NONE, load
 from services.renderer.assemble import assemble
 from services.renderer.cutout import Cutout
 from services.renderer.draw import draw
 from services.renderer.following import JOIN, MAX_SIDE, tracked
 from services.renderer.plan import SEGMENT_SECONDS, planned
+from services.renderer.played import played, read_template
 from services.renderer.run import Run
 from services.renderer.segment import SegmentWriter
 from services.renderer.spoken import spoken, write_samples
@@ -47,7 +48,7 @@ def render(
     """Write `out` with the driver's length and sound, and its frame rate unless `output` asks for another; returns the
     number of pictures.
 
-    driver: a video, or sound alone, which then drives as a voice. engines: see `load`. rate: pictures a second for a
+    driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see `load`. rate: pictures a second for a
     voice. progress: called with pictures done and expected. `out` appears whole or not at all. Raises StudioError.
     """
     output = output or Output()
@@ -66,7 +67,12 @@ def render(
     with folder as name:
         run = Run(chosen.open(avatar, plan.fps), int(idle_after * US))
         segments: Iterator[Iterator[RoiFrame | int]] | Iterator[Iterator[RoiFrame]]
-        segments = _motion(driver, plan, run) if plan.driven == "motion" else _voice(driver, plan, run, Path(name))
+        if plan.driven == "motion":
+            segments = _motion(driver, plan, run)
+        elif plan.driven == "voice":
+            segments = _voice(driver, plan, run, Path(name))
+        else:
+            segments = _template(read_template(chosen, driver), plan, run)
         cutout = Cutout(avatar) if output.alpha else None
         done, parts = 0, []
         for index, frames in enumerate(segments):
@@ -103,6 +109,18 @@ def _segment(driver: Path, plan: Plan, run: Run, follower: FaceFollower, index: 
     if start:
         follower.join(rgb for _, rgb, _ in pictures(driver, plan.fps, max(0, start - JOIN), start, MAX_SIDE))
     yield from run.motion(tracked(follower, pictures(driver, plan.fps, start, stop, MAX_SIDE)))
+    if index + 1 == plan.segments:
+        yield from run.session.flush()
+
+
+def _template(template: MotionTemplate, plan: Plan, run: Run) -> Iterator[Iterator[RoiFrame | int]]:
+    """The frames of each segment of a recorded motion."""
+    for index in range(plan.segments):
+        yield _played(template, plan, run, index)
+
+
+def _played(template: MotionTemplate, plan: Plan, run: Run, index: int) -> Iterator[RoiFrame | int]:
+    yield from run.motion(played(template, plan.fps, *plan.span(index)))
     if index + 1 == plan.segments:
         yield from run.session.flush()
 

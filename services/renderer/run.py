@@ -27,7 +27,7 @@ class Run:
         for tick in ticks:
             self.note(tick)
             waits = self._last_face == NEVER or tick.pts - self._last_face > self.idle_after
-            if tick.face is None and waits:
+            if tick.face is None and tick.recorded is None and waits:
                 idle = self.session.idle(tick.pts)
                 yield from idle
                 if not idle:

@@ -9,12 +9,13 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from services.generator.engine import RoiFrame
+from services.generator.engine import Driving, RoiFrame
 from services.renderer.cutout import Cutout
 from services.renderer.draw import draw
 from services.renderer.following import Record, recorded, tracked
 from services.renderer.heart import Heart
 from services.renderer.opened import Opened, Opener
+from services.renderer.played import played
 from services.renderer.segment import SegmentWriter, verify
 from services.renderer.spoken import spoken, write_samples
 from shared.errors import StudioError
@@ -33,6 +34,8 @@ def follow(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: He
     """Track the driver through a segment and bring the engine's state to its end, without drawing."""
     if opened.manifest.plan.driven == "voice":
         return _follow_voice(store, opened, claim, heart)
+    if opened.template is not None:
+        return _follow_template(store, opened, claim, heart)
     index, (start, stop) = claim.unit.index, opened.manifest.plan.span(claim.unit.index)
     before = _state(store, opened, Unit("follow", index - 1))
     follower = opener.follower
@@ -78,6 +81,22 @@ def _follow_voice(store: Store, opened: Opened, claim: Claim, heart: Heart) -> F
     return {"samples": heard}
 
 
+def _follow_template(store: Store, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+    index, plan = claim.unit.index, opened.manifest.plan
+    opened.run.restore(_state(store, opened, Unit("follow", index - 1)))
+    if _moves(opened):
+        opened.run.session.draws = False
+        for number, _ in enumerate(opened.run.motion(_played(opened, index)), 1):
+            heart.step(number, plan.segment)
+    _keep(store, claim, STATE, to_bytes(opened.run.save()))
+    return {}
+
+
+def _played(opened: Opened, index: int) -> Iterator[Driving]:
+    assert opened.template is not None
+    return played(opened.template, opened.manifest.plan.fps, *opened.manifest.plan.span(index))
+
+
 def render(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: Heart) -> Facts:
     """Draw a segment and encode it."""
     plan, index = opened.manifest.plan, claim.unit.index
@@ -117,9 +136,13 @@ def _frames(store: Store, opened: Opened, claim: Claim, last: bool) -> Iterator[
         samples = store.fetch(made(store, claim.job, Unit("follow", 0), SAMPLES))
         yield from spoken(opened.run, plan, samples, index)
         return
-    faces = from_bytes(_read(store, made(store, claim.job, Unit("follow", index), STATE)))
-    pictures = opened.ticks(*plan.span(index)) if opened.spec.sees else None
-    yield from opened.run.motion(recorded(unpacked("record", faces), pictures))
+    if plan.driven == "template":
+        ticks = _played(opened, index)
+    else:
+        faces = from_bytes(_read(store, made(store, claim.job, Unit("follow", index), STATE)))
+        pictures = opened.ticks(*plan.span(index)) if opened.spec.sees else None
+        ticks = recorded(unpacked("record", faces), pictures)
+    yield from opened.run.motion(ticks)
     if last:
         yield from opened.run.session.flush()
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from benchmarks.engine import sample_avatar
 from services.generator.engine import Driving
+from services.generator.engines.liveportrait.engine import LivePortraitEngine
 from services.generator.engines.liveportrait.networks import Networks
 from services.generator.engines.liveportrait.session import LivePortraitSession
 from services.generator.engines.liveportrait.settings import LivePortraitSettings
@@ -72,3 +73,13 @@ def driving(pts: int, number: int | None, neutral: int = 0) -> Driving:
 
 def _moved(face: Face, number: int) -> Face:
     return face.moved(move(number)) if number else face
+
+
+class NarrowEngine(LivePortraitEngine):
+    """The engine with narrow networks, for which no weights are needed; reached by the setting `engines`."""
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def _loaded(self, small: bool) -> tuple[Networks, LivePortraitSettings]:
+        return networks(), LivePortraitSettings()

@@ -59,11 +59,11 @@ def test_every_plate_frame_is_its_own_source_and_rests_where_it_is(body: Avatar)
     sources = []
     for i in range(FRAMES):
         opened.step(driving(i * 40 * MS, 0))
-        assert np.allclose(opened._shown, opened._portrait.points, atol=1e-5), "a driver at rest moves it"
+        assert np.allclose(opened._fade.shown, opened._portrait.points, atol=1e-5), "a driver at rest moves it"
         sources.append(opened._portrait.points)
     assert not np.array_equal(sources[0], sources[3])
     opened.step(driving(160 * MS, 6))
-    assert not np.allclose(opened._shown, opened._portrait.points, atol=1e-3)
+    assert not np.allclose(opened._fade.shown, opened._portrait.points, atol=1e-3)
     opened.draws = True
     frame = opened.step(driving(200 * MS, 6))[0].pixels
     assert frame.shape == (512, 512, 4) and opened.idle(240 * MS) == []
@@ -80,7 +80,7 @@ def test_segments_of_a_moved_body_are_those_of_the_whole(body: Avatar, tmp_path:
         given = driving(i * 40 * MS, None if i == 4 else i)
         whole.step(given)
         rest.step(given)
-        assert np.array_equal(whole._shown, rest._shown)
+        assert np.array_equal(whole._fade.shown, rest._fade.shown)
     whole.draws = rest.draws = True
     given = driving(240 * MS, 6)
     assert np.array_equal(whole.step(given)[0].pixels, rest.step(given)[0].pixels)

@@ -29,7 +29,7 @@ def pixels(of: LivePortraitSession, given: Driving) -> np.ndarray:
 
 
 def shown(of: LivePortraitSession) -> np.ndarray:
-    return of._shown.copy()
+    return of._fade.shown.copy()
 
 
 def test_frames_are_rois_and_follow_the_driver() -> None:
@@ -165,10 +165,10 @@ def test_a_recorded_motion_is_played_as_it_was_driven(tmp_path: Path) -> None:
     assert len(template.motions) == 4 and template.fps == 25
     for number, frame in enumerate(frames):
         live.step(frame)
-        played.play(frame.pts, template, number)
+        played.step(Driving(frame.pts, None, None, recorded=template[number]))
         assert np.allclose(shown(played), shown(live), atol=1e-6)
     still = Template(template.motions[:1], 25, None, template.anchor)
-    played.play(200 * MS, still, 0)
+    played.step(Driving(200 * MS, None, None, recorded=still[0]))
     assert not np.allclose(shown(played), played._portrait.points, atol=1e-3), "one picture moves nothing"
     with pytest.raises(StudioError, match="No face was found"):
         record([driving(0, None)], nets.read, 25)

@@ -5,6 +5,7 @@ They are reached as a user's own engines are: by the setting `engines`.
 
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.engine import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from services.generator.engines.liveportrait.template import Played, Template, read_template
 from shared.avatar import Avatar
 from shared.errors import OutOfMemoryError
 
@@ -22,7 +24,7 @@ SPEC = EngineSpec(
 )  # fmt: skip
 # A folder in which the tests leave orders for the engines in the workers: a file's name is the order.
 ORDERS = "STUDIO_TEST_ORDERS"
-ENGINES = {name: f"tests.renderer.engines:{name.title()}" for name in ("card", "seer", "chain")}
+ENGINES = {name: f"tests.renderer.engines:{name.title()}" for name in ("card", "seer", "chain", "player")}
 
 
 def ordered(name: str) -> str | None:
@@ -55,6 +57,18 @@ class Chain(Card):
     spec = replace(SPEC, name="chain", carries="pictures", look_ahead=2)
 
 
+class Player(Card):
+    """The same, and it plays LivePortrait's motion templates."""
+
+    spec = replace(SPEC, name="player", driven_by=frozenset({"motion", "template"}))
+
+    def read_template(self, path: Path) -> Template:
+        return read_template(path)
+
+    def record(self, frames: Iterable[Driving], rate: Fraction) -> Template:
+        raise NotImplementedError
+
+
 class Session:
     """State: how many ticks it has seen, and a sum over their points."""
 
@@ -68,6 +82,8 @@ class Session:
         self._seen += 1
         if driving.face is not None:
             self._sum += float(driving.face.points[:468, 1].mean())
+        if isinstance(driving.recorded, Played):
+            self._sum += float(driving.recorded.motion.exp.sum())
         if self._spec.sees and driving.picture is not None:
             self._sum += float(driving.picture.mean())
         if self.draws or self._spec.carries == "pictures":

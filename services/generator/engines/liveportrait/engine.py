@@ -1,24 +1,29 @@
 """The `liveportrait` engine: an implicit-keypoint portrait model, live and offline."""
 
+from collections.abc import Iterable
 from fractions import Fraction
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from services.generator.engine import RATE, EngineSpec
+from services.generator.engine import RATE, Driving, EngineSpec
 from services.generator.engines.liveportrait.files import FILES
 from shared.avatar import ROI_SIZE, Avatar
 from shared.errors import StudioError
 from shared.weights import lacking, weights_folder
 
 if TYPE_CHECKING:
+    from services.generator.engines.liveportrait.networks import Networks
     from services.generator.engines.liveportrait.session import LivePortraitSession
+    from services.generator.engines.liveportrait.settings import LivePortraitSettings
+    from services.generator.engines.liveportrait.template import Template
 
 NAME = "liveportrait"
 NO_TORCH = "LivePortrait needs PyTorch, which is not installed here; `make setup-torch` brings it."
 SPEC = EngineSpec(
     name=NAME,
     title="LivePortrait",
-    driven_by=frozenset({"motion"}),
+    driven_by=frozenset({"motion", "template"}),
     roi_size=ROI_SIZE,
     frames_per_step=1,
     look_ahead=0,
@@ -42,14 +47,29 @@ class LivePortraitEngine:
         return lacking(NAME) or None
 
     def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "LivePortraitSession":
+        from services.generator.engines.liveportrait.session import LivePortraitSession
+
+        networks, settings = self._loaded(small)
+        return LivePortraitSession(avatar, networks, settings)
+
+    def read_template(self, path: Path) -> "Template":
+        from services.generator.engines.liveportrait.template import read_template
+
+        return read_template(path)
+
+    def record(self, frames: Iterable[Driving], rate: Fraction) -> "Template":
+        from services.generator.engines.liveportrait.recording import record
+
+        networks, _ = self._loaded(small=True)
+        return record(frames, networks.read, float(rate))
+
+    def _loaded(self, small: bool) -> "tuple[Networks, LivePortraitSettings]":
         if reason := self.unavailable():
             raise StudioError(reason)
         from services.generator.engines.liveportrait.networks import Networks
-        from services.generator.engines.liveportrait.session import LivePortraitSession
         from services.generator.engines.liveportrait.settings import load_liveportrait_settings
 
         settings = load_liveportrait_settings()
-        networks = Networks.shared(
-            weights_folder() / NAME, settings.device, settings.precision, settings.compile and not small
-        )
-        return LivePortraitSession(avatar, networks, settings)
+        compiled = settings.compile and not small
+        folder = weights_folder() / NAME
+        return Networks.shared(folder, settings.device, settings.precision, compiled), settings

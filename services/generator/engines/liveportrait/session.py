@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.generator.engine import UNDRAWN, Driving, RoiFrame, VoiceBlock
 from services.generator.engines.liveportrait import rules
@@ -16,13 +15,12 @@ from services.generator.engines.liveportrait.networks import Networks, on_device
 from services.generator.engines.liveportrait.portrait import Portrait
 from services.generator.engines.liveportrait.settings import LivePortraitSettings
 from services.generator.engines.liveportrait.smoothing import Causal
-from services.generator.engines.liveportrait.template import Template
+from services.generator.engines.liveportrait.template import Played
+from services.generator.fade import Fade, State
 from shared.avatar import Avatar
 from shared.rest import turned
 
 INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US = 400_000, 300_000, 300_000
-
-State = dict[str, NDArray[np.generic]]
 
 
 class LivePortraitSession:
@@ -40,12 +38,13 @@ class LivePortraitSession:
         with on_device():
             self._portrait = Portrait(avatar, networks, face)
         self._rest = rotation([rest[1]], [-rest[0]], [0.0])[0]
-        self._idle, self._fresh = False, True
-        self._since, self._duration = 0, 0
+        self._idle = False
         self.reset()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         """One frame. Without a face, a neutral or a picture the last motion is held."""
+        if isinstance(driving.recorded, Played):
+            return self._play(driving.pts, driving.recorded)
         changed = self._driver.follow(driving)
         driver, anchor = self._driver.motion, self._driver.anchor
         self._look(driving.pts)
@@ -53,13 +52,6 @@ class LivePortraitSession:
             return self._driven(driving.pts, self._at_rest(), 0)
         points = self._under(driver, anchor, self._driver.ratios)
         return self._driven(driving.pts, points, NEW_ANCHOR_US if changed else 0)
-
-    def play(self, pts: int, template: Template, number: int) -> list[RoiFrame]:
-        """One frame of a recorded motion."""
-        ratios = template.ratios[number] if template.ratios else None
-        closed = closed_lips() if len(template.motions) == 1 else None
-        self._look(pts)
-        return self._driven(pts, self._under(template.motions[number], template.anchor, ratios, closed), 0)
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         """Nothing: no voice drives it."""
@@ -87,21 +79,20 @@ class LivePortraitSession:
         self._steady = Causal(self._variance)
         self._looked = -1
         self._look(0)
-        self._shown = self._at_rest()
-        self._offset = np.zeros_like(self._shown)
-        self._since, self._duration = 0, 0
-        self._idle, self._fresh = False, True
+        self._fade = Fade(self._at_rest())
+        self._idle = False
 
     def save(self) -> State:
         """Everything, as plain arrays."""
-        return self._driver.save() | {
-            "steady": np.zeros(0, np.float32) if self._steady.mean is None else self._steady.mean.copy(),
-            "steady_spread": np.array(self._steady.spread),
-            "shown": self._shown.copy(),
-            "offset": self._offset.copy(),
-            "times": np.array([self._since, self._duration], np.int64),
-            "flags": np.array([self._idle, self._fresh]),
-        }
+        return (
+            self._driver.save()
+            | self._fade.save()
+            | {
+                "steady": np.zeros(0, np.float32) if self._steady.mean is None else self._steady.mean.copy(),
+                "steady_spread": np.array(self._steady.spread),
+                "idle": np.array(self._idle),
+            }
+        )
 
     def restore(self, state: State) -> None:
         """Go on where `save` left off."""
@@ -110,9 +101,14 @@ class LivePortraitSession:
         if state["steady"].size:
             self._steady.mean = np.asarray(state["steady"], np.float32)
         self._steady.spread = float(state["steady_spread"])
-        self._shown, self._offset = (np.asarray(state[name], np.float32) for name in ("shown", "offset"))
-        self._since, self._duration = (int(value) for value in state["times"])
-        self._idle, self._fresh = (bool(value) for value in state["flags"])
+        self._fade = Fade.restored(state)
+        self._idle = bool(state["idle"])
+
+    def _play(self, pts: int, frame: Played) -> list[RoiFrame]:
+        """One frame of a recorded motion."""
+        self._look(pts)
+        closed = closed_lips() if frame.alone else None
+        return self._driven(pts, self._under(frame.motion, frame.anchor, frame.ratios, closed), 0)
 
     def _look(self, pts: int) -> None:
         """Where the source is a video, its picture at this time."""
@@ -153,15 +149,9 @@ class LivePortraitSession:
         return self._frame(pts, target, switch)
 
     def _frame(self, pts: int, target: Array, switch: int) -> list[RoiFrame]:
-        """Show the target; at a switch the difference to what was shown is kept and let fade."""
-        if switch and not self._fresh:
-            self._offset, self._since, self._duration = self._shown - target, pts, switch
-        self._fresh = False
-        left = 1.0 - (pts - self._since) / self._duration if self._duration else 0.0
-        left = min(1.0, max(0.0, left))
-        self._duration = self._duration if left else 0
-        self._shown = target + self._offset * np.float32(left * left * (3.0 - 2.0 * left))
+        """Show the target, come over to in `switch` microseconds where it is another one."""
+        shown = self._fade.step(target, pts, switch)
         if not self.draws:
             return [RoiFrame(pts, UNDRAWN)]
         with on_device():
-            return [RoiFrame(pts, self._portrait.draw(self._shown[None])[0])]
+            return [RoiFrame(pts, self._portrait.draw(shown[None])[0])]

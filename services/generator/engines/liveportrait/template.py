@@ -7,10 +7,12 @@ else, whether or not they carry the openings of eyes and lips, under the newer o
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +24,18 @@ from shared.errors import StudioError
 
 VERSION = 1
 PARTS = ("scale", "rotation", "exp", "t")  # of a motion, as arrays
-LARGEST = 256 * 2**20  # bytes of a file
+LARGEST = 256 * 2**20  # bytes of a file, and of what is packed in it
 _KNOWN = {("numpy", "ndarray"), ("numpy", "dtype")}
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One frame of a template. alone: it has no other, so none that it could be compared with."""
+
+    motion: Motion
+    anchor: Motion
+    ratios: Ratios | None
+    alone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,18 @@ class Template:
     fps: float
     ratios: list[Ratios] | None
     anchor: Motion
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second, exactly: 29.97 of a file is 2997/100."""
+        return Fraction(self.fps).limit_denominator(1001)
+
+    def __len__(self) -> int:
+        return len(self.motions)
+
+    def __getitem__(self, number: int) -> Played:
+        ratios = self.ratios[number] if self.ratios is not None else None
+        return Played(self.motions[number], self.anchor, ratios, len(self.motions) == 1)
 
     def save(self, path: Path) -> None:
         """Write it as .npz; whole or not at all."""
@@ -62,13 +86,16 @@ def read_template(path: Path) -> Template:
         raise StudioError(f"{path} cannot be read ({error.strerror}); choose another file.") from None
     try:
         return _ours(data) if data[:2] == b"PK" else _published(data)
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, EOFError, BadZipFile, pickle.UnpicklingError):
+    except Exception:  # a stranger's file may fail in any way there is: unpacking, unpickling, memory
         raise StudioError(
             f"{path.name} is not a motion template; use one that this studio or LivePortrait wrote."
         ) from None
 
 
 def _ours(data: bytes) -> Template:
+    with ZipFile(BytesIO(data)) as packed:
+        if sum(entry.file_size for entry in packed.infolist()) > LARGEST:
+            raise ValueError("it would unpack to more than it may")
     with np.load(BytesIO(data), allow_pickle=False) as held:
         if int(held["version"]) != VERSION:
             raise ValueError("another version")
@@ -115,6 +142,8 @@ def _ratios(eyes: Any, lips: Any) -> Ratios:
 
 
 def _array(value: Any, shape: tuple[int, ...]) -> Array:
+    if np.size(value) != prod(shape):  # before it is copied: it may claim any size
+        raise ValueError("another shape")
     return np.array(value, np.float32).reshape(shape)
 
 

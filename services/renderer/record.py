@@ -1,0 +1,65 @@
+"""Records a driver video's motion as a template, to be played on any avatar and as often as one likes."""
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from services.generator.engine import Driving, PlaysTemplates
+from services.generator.engines import NONE, load
+from services.renderer.following import MAX_SIDE, tracked
+from services.renderer.plan import check_driven
+from shared.errors import StudioError
+from shared.face_follower import FaceFollower
+from shared.media import has_pictures
+from shared.timeline import pictures, read_timeline
+
+SUFFIX = ".npz"
+Progress = Callable[[int, int], None]
+
+
+def record(
+    driver: Path,
+    out: Path,
+    *,
+    engine: str = "liveportrait",
+    engines: Mapping[str, str] = NONE,
+    progress: Progress = lambda done, total: None,
+) -> int:
+    """Write `out` with the motion of the face that a video shows, at the video's rate; returns the number of frames.
+
+    engine: who is to play it, and the only one who can. engines: see `load`. `out` appears whole or not at all. Raises
+    StudioError.
+    """
+    chosen = load(engine, engines)
+    check_driven(chosen, "template")
+    if reason := chosen.unavailable():
+        raise StudioError(reason)
+    _check_out(driver, out)
+    if not has_pictures(driver):
+        raise StudioError(f"{driver.name} has no pictures; record from a video that shows a face.")
+    assert isinstance(chosen, PlaysTemplates)
+    timeline = read_timeline(driver)
+    ticks = pictures(driver, timeline.rate, 0, timeline.ticks, MAX_SIDE)
+    template = chosen.record(_counted(tracked(FaceFollower(), ticks), timeline.ticks, progress), timeline.rate)
+    template.save(out)
+    return len(template)
+
+
+def _check_out(driver: Path, out: Path) -> None:
+    """Raises StudioError where it cannot be written, before the work and not after it."""
+    if out.suffix.lower() != SUFFIX:
+        raise StudioError(f"A motion template ends in {SUFFIX}; choose such a name.")
+    if out.exists() and driver.exists() and out.samefile(driver):
+        raise StudioError("The output would replace the driver; choose another name.")
+    probe = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StudioError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
+
+
+def _counted(ticks: Iterable[Driving], total: int, progress: Progress) -> Iterator[Driving]:
+    for number, tick in enumerate(ticks, 1):
+        yield tick
+        progress(number, total)
