@@ -1,6 +1,7 @@
 """Motion templates: ours go out and come back, the published ones are read, and nothing in a file is ever run."""
 
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +89,33 @@ def test_what_is_not_a_template_is_one_sentence_and_nothing_runs(
     assert not (tmp_path / "run-by-a-template").exists()
     with pytest.raises(StudioError, match="cannot be read"):
         read_template(tmp_path / "absent.pkl")
+
+
+class Claim:
+    """An array that says how large it is, and holds nothing."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return np.ndarray, ((2**24,),)
+
+
+def bomb(path: Path) -> int:
+    """A small file that unpacks to a large one; returns the bytes that reading it may take."""
+    np.savez_compressed(path, version=1, fps=25.0, scale=np.zeros(70 * 2**20, np.float32))
+    return 2**24
+
+
+def claim(path: Path) -> int:
+    path.write_bytes(pickle.dumps({"motion": [published()["motion"][0] | {"exp": Claim()}]}))
+    return 2**27 + 2**24  # the claim itself, which touches no memory, and no copy of it
+
+
+@pytest.mark.parametrize("make", (bomb, claim))
+def test_what_a_file_claims_to_hold_is_not_unpacked(make: Any, tmp_path: Path) -> None:
+    most = make(path := tmp_path / "bad.npz")
+    assert path.stat().st_size < 2**20
+    tracemalloc.start()
+    with pytest.raises(StudioError, match=r"bad\.npz is not a motion template"):
+        read_template(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < most
