@@ -17,6 +17,7 @@ from services.farm import FarmBeside
 from services.generator.roster import check_engine
 from services.livekit_server import LiveKitServer
 from services.progress import progress_bar, stages
+from services.renderer.played import TEMPLATES
 from services.renderer.samples import ensure_samples
 from services.supervisor import SERVICES, Supervisor
 from shared.avatar import check_name, load_avatar
@@ -37,6 +38,10 @@ def driver_word(given: str) -> str:
         raise StudioError(
             f"There is no driver '{given}'; give sample, browser, microphone, speech, camera:N, a video or sound file, or an "
             "rtsp/http URL."
+        )
+    if path.suffix.lower() in TEMPLATES:
+        raise StudioError(
+            f"{path.name} is recorded motion, which plays in `studio render` and jobs, not live; give a video."
         )
     return f"file:{path}"
 

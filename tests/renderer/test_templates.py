@@ -14,6 +14,7 @@ import pytest
 from services.generator.engine import Driving
 from services.generator.engines.liveportrait.keypoints import Motion
 from services.generator.engines.liveportrait.template import Played, Template
+from services.live import driver_word
 from services.renderer.opened import Opener
 from services.renderer.played import played
 from services.renderer.record import record
@@ -150,6 +151,12 @@ def test_an_engine_that_plays_no_templates_says_so(farm: Farm, tmp_path: Path) -
             farm.submit(tmp_path / "motion.npz", engine)
     with pytest.raises(StudioError, match="plays no motion templates"):
         record(tmp_path / "video.mp4", tmp_path / "out.npz", engine="mesh")
+
+
+def test_live_says_that_it_plays_none(tmp_path: Path) -> None:
+    template().save(tmp_path / "motion.npz")
+    with pytest.raises(StudioError, match=r"motion\.npz is recorded motion, .* not live"):
+        driver_word(str(tmp_path / "motion.npz"))
 
 
 def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) -> None:
