@@ -15,6 +15,7 @@ from typing import Any
 import av
 import pytest
 
+from benchmarks.channel import wait_for
 from services.cli import main
 from shared.jobs.status import park
 from shared.jobs.store import LocalStore
@@ -142,7 +143,8 @@ def test_a_job_is_paused_resumed_cancelled_and_removed(studio: Studio) -> None:
     assert studio.json("cancel", job)["state"] == "cancelled"
     said, _ = watching.communicate(timeout=60)
     assert watching.returncode == 4 and json.loads(said.splitlines()[-1])["state"] == "cancelled"
-    assert [row["id"] for row in studio.json("list", "--state", "cancelled")] == [job]
+    # A worker that looked just before may still tell the list what it saw; its next look mends that.
+    wait_for(lambda: [row["id"] for row in studio.json("list", "--state", "cancelled")] == [job], 30, "it is listed")
     studio.json("rm", job)
 
 
