@@ -96,9 +96,12 @@ def list_jobs(
 
     settings = load_settings(home=home)
     store = open_store(settings.jobs_url)
+    index = Index(
+        store, Queue(settings)
+    )  # tells how jobs stood; those at work are looked at before they are sorted out
+    for name in [name for name, each in index.order() if each in AT_WORK][:limit]:
+        index.refresh(name)
     rows = summaries(settings, store, limit, (state,) if state else None)
-    index = Index(store, Queue(settings))  # tells how jobs stood; those at work are looked at
-    rows = [(row.state in AT_WORK and index.refresh(row.id)) or row for row in rows]
     if as_json:
         print(json.dumps([_plain(row) for row in rows]))
         return
