@@ -1,7 +1,10 @@
 """Files that are whole or absent."""
 
 import os
+import secrets
 from pathlib import Path
+
+from shared.errors import StudioError
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -23,3 +26,15 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_output(source: Path, out: Path) -> None:
+    """Raises StudioError where `out` would replace its source or cannot be written: before the work, not after it."""
+    if out.exists() and source.exists() and out.samefile(source):
+        raise StudioError("The output would replace the driver; choose another name.")
+    probe = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise StudioError(f"{out} cannot be written ({error.strerror}); choose another place.") from None

@@ -147,10 +147,12 @@ class Jobs:
     def page(self, state: str, limit: int, offset: int) -> dict[str, Any]:
         """Jobs in this state, "" for all, newest first. Raises StudioError."""
         order = self._index().order()[::-1]
+        # Those at work are looked at before they are sorted by state: one that has just ended is found where it belongs.
+        fresh = self._anew([name for name, each in order if each in AT_WORK])
+        order = [(name, fresh[name].state if name in fresh else each) for name, each in order]
         names = [name for name, each in order if state in ("", each)]
         counts = Counter(each for _, each in order)
         wanted = names[offset : offset + limit]
-        fresh = self._anew([name for name, each in order if each in AT_WORK and name in set(wanted)])
         rows = {row["id"]: row for row in self._rows(wanted)} | {name: facts(each) for name, each in fresh.items()}
         return {"counts": counts, "jobs": [rows[name] for name in wanted if name in rows]}
 

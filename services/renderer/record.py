@@ -1,6 +1,5 @@
 """Records a driver video's motion as a template, to be played on any avatar and as often as one likes."""
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from services.generator.engine import Driving, PlaysTemplates
 from services.generator.engines import NONE, load
 from services.renderer.following import MAX_SIDE, tracked
 from services.renderer.plan import check_driven
+from shared.disk import check_output
 from shared.errors import StudioError
 from shared.face_follower import FaceFollower
 from shared.media import has_pictures
@@ -49,14 +49,7 @@ def _check_out(driver: Path, out: Path) -> None:
     """Raises StudioError where it cannot be written, before the work and not after it."""
     if out.suffix.lower() != SUFFIX:
         raise StudioError(f"A motion template ends in {SUFFIX}; choose such a name.")
-    if out.exists() and driver.exists() and out.samefile(driver):
-        raise StudioError("The output would replace the driver; choose another name.")
-    probe = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}")
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise StudioError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
+    check_output(driver, out)
 
 
 def _counted(ticks: Iterable[Driving], total: int, progress: Progress) -> Iterator[Driving]:

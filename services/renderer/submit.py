@@ -19,6 +19,7 @@ from services.generator.engines import load
 from services.renderer.plan import planned
 from services.renderer.unit_work import sha256
 from shared.avatar import load_avatar
+from shared.disk import check_output
 from shared.encoder import choose_encoder
 from shared.errors import StudioError
 from shared.jobs.manifest import Manifest, Priority, folder, read_manifest
@@ -106,14 +107,7 @@ def check_out(store: Store, request: Request) -> None:
         raise StudioError(
             "The jobs are kept on another machine, so the result stays there; leave out --out, or use --wait."
         )
-    if out.exists() and out.samefile(request.driver):
-        raise StudioError("The output would replace the driver; choose another name.")
-    probe = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}")
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise StudioError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
+    check_output(request.driver, out)
 
 
 def versions() -> dict[str, str]:
