@@ -18,6 +18,7 @@ class Scene:
 
     revision: counts up with every change; a service's pulse says which one it has.
     on_air: whether the channel is on air; off air the program is the plate alone, without sound.
+    quality: the rung of the engine's ladder to stay at, by name; "", or one that the engine lacks, leaves it to the engine.
     driver: `sample`, `browser`, `speech`, `microphone`, `camera:N`, `file:PATH` or an rtsp(s)/http(s) URL, as capture
         opens it.
     loop: a file driver starts again at its end.
@@ -43,9 +44,13 @@ class Scene:
     livekit: bool = False
     record_clean: bool = False
     rtmp_clean: bool = False
+    quality: str = ""
 
     def changed(self, **changes: Any) -> "Scene":
-        """The scene with these fields changed, one revision on; itself when nothing differs."""
+        """The scene with these fields changed, one revision on; itself when nothing differs. Another engine begins at its
+        own choice of quality."""
+        if changes.get("engine", self.engine) != self.engine:
+            changes = {"quality": ""} | changes
         new = replace(self, **changes)
         return self if new == self else replace(new, revision=self.revision + 1)
 
@@ -67,8 +72,8 @@ class Scene:
 
     @classmethod
     def load(cls, path: Path) -> "Scene | None":
-        """What `save` wrote, or None when there is nothing that can be read."""
+        """What `save` wrote, of a studio before this one too, or None when there is nothing that can be read."""
         try:
-            return cls.of(json.loads(path.read_text()))
-        except (OSError, ValueError, AttributeError):
+            return cls.of(cls().facts() | json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError):
             return None

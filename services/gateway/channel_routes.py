@@ -24,6 +24,9 @@ class ScenePatch(BaseModel):
 
     avatar: str | None = Field(None, max_length=40)
     engine: str | None = Field(None, max_length=40)
+    quality: str | None = Field(
+        None, max_length=40, description='one of the engine\'s qualities to stay at; "" leaves it to the engine'
+    )
     driver: str | None = Field(
         None,
         max_length=2000,
@@ -64,6 +67,8 @@ async def change_scene(patch: ScenePatch, gateway: Channel) -> dict[str, Any]:
         _check_avatar(gateway, changes["avatar"])
     if "engine" in changes:
         _check_engine(gateway, changes["engine"])
+    if changes.get("quality"):
+        _check_quality(gateway, changes.get("engine", gateway.director.scene.engine), changes["quality"])
     if "driver" in changes:
         changes["driver"] = driver_word(gateway, changes["driver"])
     if changes.get("livekit") and (reason := missing(gateway.settings)):
@@ -112,13 +117,26 @@ def _check_avatar(gateway: Gateway, name: str) -> None:
 
 
 def _check_engine(gateway: Gateway, name: str) -> None:
-    known = {row["name"]: row["unavailable"] for row in state.engines(gateway)}
-    if not known:
+    known = _engine(gateway, name)
+    if known["unavailable"]:
+        raise HTTPException(409, known["unavailable"])
+
+
+def _check_quality(gateway: Gateway, engine: str, name: str) -> None:
+    known = _engine(gateway, engine)
+    names = [rung["name"] for rung in known["qualities"]]
+    if name not in names:
+        choice = f'there is {", ".join(names)}, and "" for its own choice' if names else "it has but one"
+        raise HTTPException(404, f"{known['title']} has no such quality; {choice}.")
+
+
+def _engine(gateway: Gateway, name: str) -> dict[str, Any]:
+    rows = {row["name"]: row for row in state.engines(gateway)}
+    if not rows:
         raise HTTPException(409, "The generator has not said yet which engines there are; try again in a second.")
-    if name not in known:
-        raise HTTPException(404, f"There is no such engine; there is {', '.join(known)}.")
-    if known[name]:
-        raise HTTPException(409, known[name])
+    if name not in rows:
+        raise HTTPException(404, f"There is no such engine; there is {', '.join(rows)}.")
+    return rows[name]
 
 
 def driver_word(gateway: Gateway, word: str) -> str:
@@ -160,6 +178,8 @@ def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> 
             output = "Recording" if name == "record_clean" else "RTMP push"
             right = f"without the AI label; the right stated: {gateway.settings.clean_feed_right.strip()}"
             gateway.journal.add(f"{output} {right if value else 'with the AI label'}.")
+        elif name == "quality":
+            gateway.journal.add(f"Quality is now {value or 'left to the engine'}.")
         elif name == "muted":
             gateway.journal.add("Sound muted." if value else "Sound on.")
         else:

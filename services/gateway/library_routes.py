@@ -48,9 +48,9 @@ def _avatar(request: Request, name: str) -> Path:
 
 
 @router.get("/engines")
-async def list_engines(request: Request) -> list[dict[str, str]]:
-    """Engines by name and title, what their weights may be used for, and why one cannot run here; empty until the
-    generator has said so."""
+async def list_engines(request: Request) -> list[dict[str, Any]]:
+    """Engines by name and title, the qualities of each, what their weights may be used for, and why one cannot run here;
+    empty until the generator has said so."""
     return state.engines(_gateway(request))
 
 

@@ -30,6 +30,7 @@ def snapshot(gateway: Gateway) -> dict[str, Any]:
         | {"driver": shown_driver(gateway, scene.driver), "recording": Path(scene.recording).name},
         "avatars": avatars(gateway),
         "engines": engines(gateway),
+        "engine": engine(gateway),
         "drivers": drivers(gateway),
         "services": gateway.watch.rows(),
         "program": program(gateway),
@@ -67,16 +68,29 @@ def avatars(gateway: Gateway) -> list[dict[str, Any]]:
     return rows
 
 
-def engines(gateway: Gateway) -> list[dict[str, str]]:
-    """Engines as the generator reports them."""
+def engines(gateway: Gateway) -> list[dict[str, Any]]:
+    """Engines as the generator reports them; qualities: name and title of each that can be chosen, best first."""
     reported = gateway.watch.facts("generator").get("engines")
     rows = []
     if isinstance(reported, dict):
         for name, about in reported.items():
             about = about if isinstance(about, dict) else {}
             words = {word: str(about.get(word, "")) for word in ("title", "terms", "unavailable")}
-            rows.append({"name": str(name)} | words)
+            rungs = about.get("qualities")
+            qualities = [
+                {word: str(rung.get(word, "")) for word in ("name", "title")}
+                for rung in (rungs if isinstance(rungs, list) else [])
+                if isinstance(rung, dict)
+            ]
+            rows.append({"name": str(name), "qualities": qualities} | words)
     return rows
+
+
+def engine(gateway: Gateway) -> dict[str, Any]:
+    """The quality that the engine on air is at, name and title, and its delay from motion to face beside what it cannot go
+    below; None where it has none."""
+    facts = gateway.watch.facts("generator")
+    return {word: facts.get(word) if isinstance(facts.get(word), dict) else None for word in ("quality", "delay")}
 
 
 def drivers(gateway: Gateway) -> list[dict[str, str]]:

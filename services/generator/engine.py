@@ -1,6 +1,6 @@
 """The one interface that every engine implements, from a mesh warp to a diffusion model."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +34,9 @@ class EngineSpec:
     weights: tuple[str, ...]  # files below pretrained_weights/
     devices: tuple[str, ...]
     accelerations: tuple[str, ...]
+    qualities: tuple[
+        tuple[str, str], ...
+    ] = ()  # (name, title) of each rung of an `Adjustable` one's ladder, best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class RoiFrame:
 
 
 class Session(Protocol):
-    """An engine opened on one avatar. Not thread-safe.
+    """An engine opened on one avatar. Called by one thread at a time, which need not be the one that opened it.
 
     draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state goes on as if
         they had been drawn. What carries pictures draws all the same.
@@ -124,15 +127,40 @@ class Session(Protocol):
 
 @runtime_checkable
 class Adjustable(Protocol):
-    """A session that can do with less quality where the device cannot keep up or its memory runs out.
+    """A session with a ladder of qualities, for where the device cannot keep up or its memory runs out.
 
-    adjusts: whether it may do so to keep up; the operator may have chosen a quality to stay at.
+    quality: name of the rung it is at now, one of the spec's `qualities`; may be read from any thread.
+    adjusts: whether it may go down to keep up; False where a quality was chosen to stay at.
     """
+
+    @property
+    def quality(self) -> str: ...
 
     adjusts: bool
 
     def lower(self) -> str | None:
-        """One rung down; one sentence saying what it is now, None where there is no further rung. Begins anew."""
+        """One rung down; one sentence saying what it is now, None where there is no further rung. What is under way goes on
+        where it can. Raises OutOfMemoryError, and is at the lower rung all the same."""
+        ...
+
+    def choose(self, name: str) -> None:
+        """Go to the rung of this name and stay there; "" is the engine's own choice, from which it may go down by itself.
+        What is under way goes on where it can. Raises StudioError where it cannot have that rung, and stays as it was;
+        OutOfMemoryError, and is at that rung all the same."""
+        ...
+
+
+@runtime_checkable
+class Overlaps(Protocol):
+    """A session whose frames come out later than the call that makes them: one batch is decoded while the next is begun."""
+
+    def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
+        """What `step` does, without waiting: `step(d)` is `begin(d)` and, at once, a call of what that returned. None where
+        this frame completes nothing.
+
+        What is returned waits for the frames and is called once, in another thread, while the session goes on or begins
+        anew: it needs nothing of the session that a later call changes. Calls come in the order of `begin`, and at most
+        one is outstanding when the next `begin` is called. Both raise OutOfMemoryError."""
         ...
 
 

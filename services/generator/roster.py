@@ -7,19 +7,24 @@ from shared.weights import terms
 
 
 def engines(settings: Settings) -> dict[str, dict[str, object]]:
-    """Every engine's title, whether a voice can drive it, what its weights may be used for and, where this machine cannot
-    run it, why. Reads the first and last bytes of weight files; imports no torch."""
+    """Every engine's title, whether a voice can drive it, the qualities to choose from, what its weights may be used for
+    and, where this machine cannot run it, why. Reads the first and last bytes of weight files; imports no torch."""
     return {name: _row(name, settings) for name in names(settings.engines)}
 
 
 def _row(name: str, settings: Settings) -> dict[str, object]:
-    row: dict[str, object] = {"title": name, "voice": False, "terms": terms(name), "unavailable": ""}
+    row: dict[str, object] = {"title": name, "voice": False, "qualities": [], "terms": terms(name), "unavailable": ""}
     try:
         engine = load(name, settings.engines)
     except StudioError as error:
         return row | {"unavailable": str(error)}
-    voice = "voice" in engine.spec.driven_by
-    return row | {"title": engine.spec.title, "voice": voice, "unavailable": engine.unavailable() or ""}
+    spec = engine.spec
+    return row | {
+        "title": spec.title,
+        "voice": "voice" in spec.driven_by,
+        "qualities": [{"name": rung, "title": title} for rung, title in spec.qualities],
+        "unavailable": engine.unavailable() or "",
+    }
 
 
 def check_engine(settings: Settings) -> None:

@@ -83,6 +83,11 @@ class Channel:
         self.meters["generator"].facts = {
             "engines": {
                 "mesh": {"title": "Mesh warp", "unavailable": ""},
+                "ladder": {
+                    "title": "Ladder",
+                    "qualities": [{"name": "full", "title": "512 pixels"}, {"name": "half", "title": "256 pixels"}],
+                    "unavailable": "",
+                },
                 "live-portrait": {
                     "title": "LivePortrait",
                     "terms": "Weights for research only.",
@@ -90,6 +95,7 @@ class Channel:
                 },
             }
         }
+        self.meters["generator"].facts["quality"] = {"name": "half", "title": "256 pixels"}
         self.meters["capture"].facts = {"cameras": [0], "present": True}
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None

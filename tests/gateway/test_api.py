@@ -82,6 +82,7 @@ def test_answers_carry_no_cors_header_and_a_strict_policy(running: Studio) -> No
         ({"avatar": "nobody"}, 404), ({"avatar": "../sample"}, 404), ({"engine": "none"}, 404), ({"engine": "live-portrait"}, 409),
         ({"driver": "file:/etc/passwd"}, 422), ({"driver": "/etc/passwd"}, 422), ({"driver": "camera:/dev/sda"}, 422),
         ({"driver": "camera:-1"}, 422), ({"driver": "upload:../../x"}, 404), ({"driver": "http://"}, 422),
+        ({"quality": "full"}, 404), ({"engine": "ladder", "quality": "best"}, 404), ({"quality": 3}, 422),
         ({"driver": "concat:a|b"}, 422), ({"driver": "x" * 3000}, 422), ({"driver": "http://a\nb"}, 422),
     ],
 )  # fmt: skip
@@ -105,6 +106,23 @@ def test_a_change_reaches_the_other_services_and_survives_the_gateway(own: Studi
     assert (scene["avatar"], scene["label"], scene["driver"]) == ("mona", False, "camera:2")
 
 
+def test_a_quality_is_chosen_of_those_that_the_engine_has(own: Studio) -> None:
+    rows = {row["name"]: row for row in own.wait(lambda: own.state()["engines"])}
+    names = [rung["name"] for rung in rows["ladder"]["qualities"]]
+    assert names == ["full", "half"] and own.state()["engine"]["quality"] == {"name": "half", "title": "256 pixels"}
+    refused = own.patch(engine="ladder", quality="best")
+    assert refused.json()["detail"] == 'Ladder has no such quality; there is full, half, and "" for its own choice.'
+    assert own.patch(quality="half").json()["detail"] == "Mesh warp has no such quality; it has but one."
+    assert own.patch(engine="ladder", quality="half").json()["quality"] == "half"
+    own.wait(lambda: own.channel.scene and own.channel.scene.quality == "half")
+    assert own.patch(quality="").json()["quality"] == ""
+    assert [e["text"] for e in own.state()["log"] if "Quality" in e["text"]] == [
+        "Quality is now half.", "Quality is now left to the engine.",
+    ]  # fmt: skip
+    own.patch(quality="full")
+    assert own.patch(engine="mesh").json()["quality"] == ""
+
+
 def test_neutral_counts_up(running: Studio) -> None:
     before = running.state()["scene"]["neutral"]
     assert running.http.post("/channels/main/neutral/retake").json() == {"neutral": before + 1}
@@ -116,7 +134,7 @@ def test_another_channel_is_not_there(running: Studio) -> None:
 
 def test_engines_say_why_they_cannot_run_and_on_what_terms(running: Studio) -> None:
     rows = {row.pop("name"): row for row in running.http.get("/engines").json()}
-    assert rows["mesh"] == {"title": "Mesh warp", "terms": "", "unavailable": ""}
+    assert rows["mesh"] == {"title": "Mesh warp", "qualities": [], "terms": "", "unavailable": ""}
     assert rows["live-portrait"]["terms"] == "Weights for research only."
     assert rows["live-portrait"]["unavailable"].startswith("Weights are missing")
 

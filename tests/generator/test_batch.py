@@ -23,6 +23,7 @@ class Slow:
 
     seconds: float
     adjusts: bool = True
+    quality: str = "full"
     rungs: int = 1
     full: bool = False
     held: list[int] = field(default_factory=list)
@@ -44,6 +45,9 @@ class Slow:
     def reset(self) -> None:
         self.resets += 1
         self.held, self.count = [], 0
+
+    def choose(self, name: str) -> None:
+        self.quality = name or "full"
 
     def lower(self) -> str | None:
         self.reset()

@@ -1,5 +1,6 @@
 """The scene as message and as file."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,23 @@ def test_a_change_counts_and_no_change_does_not() -> None:
     scene = Scene()
     assert scene.changed(label=False).revision == scene.revision + 1
     assert scene.changed(label=scene.label) is scene
+
+
+def test_another_engine_begins_at_its_own_choice_of_quality() -> None:
+    scene = Scene(engine="personalive").changed(quality="384")
+    assert scene.quality == "384" and scene.changed(avatar="mona", engine="personalive").quality == "384"
+    assert scene.changed(engine="mesh").quality == ""
+    assert scene.changed(engine="other", quality="256").quality == "256"
+
+
+def test_a_file_from_before_a_field_was_there_is_read(tmp_path: Path) -> None:
+    scene = Scene(revision=4, avatar="mona", muted=True)
+    old = scene.facts()
+    del old["quality"]
+    (tmp_path / "scene.json").write_text(json.dumps(old))
+    assert Scene.load(tmp_path / "scene.json") == scene
+    with pytest.raises(ValueError):
+        Scene.of(old)
 
 
 def test_it_survives_a_message_and_a_file(tmp_path: Path) -> None:
