@@ -93,7 +93,7 @@ def _run(weights: Path | None, precision: str, compiled: bool, rounds: int, seco
 
     from services.generator.engines.liveportrait.networks import Networks, pick_device, pick_precision
     from services.generator.engines.liveportrait.session import LivePortraitSession
-    from services.generator.engines.liveportrait.settings import load_liveportrait_settings
+    from services.generator.engines.liveportrait.settings import LivePortraitSettings
 
     device = pick_device("auto")
     if device.type == "cuda":
@@ -102,7 +102,7 @@ def _run(weights: Path | None, precision: str, compiled: bool, rounds: int, seco
     nets = Networks.empty() if weights is None else Networks.load(weights)
     nets.prepare(device, pick_precision(precision, device), compiled)
     avatar = sample_avatar()
-    session = LivePortraitSession(avatar, nets, load_liveportrait_settings())
+    session = LivePortraitSession(avatar, nets, LivePortraitSettings.load())
     portrait = session._portrait
     picture = avatar.roi
     face = perform(avatar.face, 1.0)

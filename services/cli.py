@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from services.generator.roster import settings_of_engines
 from services.jobs_cli import jobs
 from services.motion_cli import motion
 from services.progress import progress_bar, stages
@@ -236,13 +237,16 @@ def _print_following(which: str, names: list[str], drivers: list[Path], home: Pa
 def config(as_json: Json = False) -> None:
     """Every setting, its value and where that came from."""
     settings = load_settings()
-    values = settings.shown()
+    rows = [(name, value, origin(name, {}), Settings.model_fields[name]) for name, value in settings.shown().items()]
+    for each in settings_of_engines(settings):
+        values = each.model_dump(mode="json")
+        rows += [(f"{each.ENGINE}.{k}", v, each.origin(k), type(each).model_fields[k]) for k, v in values.items()]
     if as_json:
-        print(json.dumps({k: {"value": v, "from": origin(k, {})} for k, v in values.items()}))
+        print(json.dumps({name: {"value": value, "from": where} for name, value, where, _ in rows}))
         return
     table = Table("setting", "value", "from", "meaning", box=None)
-    for name, value in values.items():
-        table.add_row(name, str(value), origin(name, {}), Settings.model_fields[name].description or "")
+    for name, value, where, field in rows:
+        table.add_row(name, str(value), where, field.description or "")
     out.print(table)
 
 

@@ -20,7 +20,7 @@ from pydantic_settings import (
 from shared.errors import StudioError
 
 PREFIX = "STUDIO_"
-OF_ENGINES = (PREFIX + "LIVEPORTRAIT_", PREFIX + "PERSONALIVE_")  # settings that an engine reads itself
+OF_ENGINES = ("liveportrait", "personalive")  # have settings of their own: `shared.engine_settings`
 TOML = "studio.toml"
 
 
@@ -49,7 +49,7 @@ def _default_run_root() -> Path:
 class Settings(BaseSettings):
     """What a studio can be told. `studio config` prints it with where each value came from."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=TOML, extra="forbid", validate_default=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", validate_default=True)
 
     home: Path = Field(
         Path("~/.local/share/persona-studio"), description="where avatars, recordings and the token are kept"
@@ -165,7 +165,10 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags, environment, the plain variables, studio.toml; no .env file and no secrets folder."""
         plain = InitSettingsSource(settings_cls, _plain())
-        return init_settings, env_settings, plain, TomlConfigSettingsSource(settings_cls)
+        table = TomlConfigSettingsSource(settings_cls, TOML).toml_data
+        others = {*OF_ENGINES, *table.get("engines", {})}
+        own = InitSettingsSource(settings_cls, {key: value for key, value in table.items() if key not in others})
+        return init_settings, env_settings, plain, own
 
     @property
     def room(self) -> str:
@@ -218,17 +221,10 @@ def shown_address(secret: SecretStr) -> str:
 
 def load_settings(**flags: Any) -> Settings:
     """Settings from all sources; flags that are None were not given. Raises StudioError in one sentence."""
-    unknown = sorted(
-        key
-        for key in os.environ
-        if key.startswith(PREFIX)
-        and not key.startswith(OF_ENGINES)
-        and key[len(PREFIX) :].lower() not in Settings.model_fields
-    )
-    if unknown:
-        raise StudioError(f"{unknown[0]} is not a setting; `studio config` lists them.")
     try:
-        return Settings(**{key: value for key, value in flags.items() if value is not None})
+        settings = Settings(**{key: value for key, value in flags.items() if value is not None})
+        _check_variables(settings)
+        return settings
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -245,12 +241,20 @@ def load_settings(**flags: Any) -> Settings:
         raise StudioError(f"Settings cannot be read: {error}") from None
 
 
+def _check_variables(settings: Settings) -> None:
+    of_engines = tuple(f"{PREFIX}{engine}_".upper() for engine in (*OF_ENGINES, *settings.engines))
+    for key in sorted(os.environ):
+        known = not key.startswith(PREFIX) or key[len(PREFIX) :].lower() in Settings.model_fields
+        if not known and not key.startswith(of_engines):
+            raise StudioError(f"{key} is not a setting; `studio config` lists them.")
+
+
 def origin(name: str, flags: dict[str, Any]) -> str:
     """Where a setting's value came from: flag, environment, studio.toml or default."""
     if flags.get(name) is not None:
         return "flag"
     if PREFIX + name.upper() in os.environ or name in _plain():
         return "environment"
-    if name in TomlConfigSettingsSource(Settings).toml_data:
+    if name in TomlConfigSettingsSource(Settings, TOML).toml_data:
         return TOML
     return "default"

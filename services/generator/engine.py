@@ -1,6 +1,6 @@
 """The one interface that every engine implements, from a mesh warp to a diffusion model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar import Avatar
+from shared.engine_settings import EngineSettings
 from shared.face import Face
 
 UNDRAWN: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)  # the pixels of a frame that was not drawn
@@ -178,6 +179,19 @@ class Engine(Protocol):
         times count. small: with as little memory as it can be done, after memory once ran out; the frames may take
         longer, they do not change. Raises StudioError when a weight file is missing, here and later OutOfMemoryError where
         the device has too little."""
+        ...
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """An engine with settings of its own."""
+
+    def settings(self) -> EngineSettings:
+        """As they hold for it. Raises StudioError for one that is wrong."""
+        ...
+
+    def under(self, look: Mapping[str, Any]) -> Engine:
+        """The engine with this look (`EngineSettings.look`), whatever holds here."""
         ...
 
 

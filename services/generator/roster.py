@@ -1,6 +1,8 @@
 """The engines with what a user picks them by: title, driver, terms, and why one cannot run here."""
 
+from services.generator.engine import Configurable
 from services.generator.engines import load, names
+from shared.engine_settings import EngineSettings
 from shared.errors import StudioError
 from shared.settings import Settings
 from shared.weights import terms
@@ -31,3 +33,9 @@ def check_engine(settings: Settings) -> None:
     """Raises StudioError, in the engine's own sentence, when the engine of the settings cannot run here."""
     if reason := load(settings.engine, settings.engines).unavailable():
         raise StudioError(reason)
+
+
+def settings_of_engines(settings: Settings) -> list[EngineSettings]:
+    """Those that the engines have of their own. Raises StudioError for one that is wrong."""
+    engines = (load(name, settings.engines) for name in names(settings.engines))
+    return [engine.settings() for engine in engines if isinstance(engine, Configurable)]

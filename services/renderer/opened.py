@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.compositor.compose import Composer
-from services.generator.engine import Engine, EngineSpec, MotionTemplate
+from services.generator.engine import Configurable, Engine, EngineSpec, MotionTemplate
 from services.generator.engines import load
 from services.renderer.following import JOIN, MAX_SIDE, Tick
 from services.renderer.played import read_template
@@ -75,9 +76,9 @@ class Opener:
             return last
         driver = self._store.fetch(manifest.driver_file)
         output = Output.from_dict(manifest.output)
-        if last is not None and last.small == small and _engine(last.manifest) == _engine(manifest):
+        if last is not None and last.small == small and _of_engine(last.manifest) == _of_engine(manifest):
             run = Run(last.run.session, int(manifest.idle_after * US))
-            template = _template(manifest, load(manifest.engine, self._settings.engines), driver)
+            template = _template(manifest, self._engine(manifest), driver)
             self._last = replace(last, manifest=manifest, driver=driver, template=template, output=output, run=run)
             return self._last
         self._last = None  # the old one is let go of before the new one asks for memory
@@ -85,7 +86,7 @@ class Opener:
         return self._last
 
     def _opened(self, manifest: Manifest, driver: Path, output: Output, small: bool) -> Opened:
-        engine = load(manifest.engine, self._settings.engines)
+        engine = self._engine(manifest)
         if reason := engine.unavailable():
             raise StudioError(reason)
         avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
@@ -93,6 +94,11 @@ class Opener:
         run = Run(session, int(manifest.idle_after * US))
         template = _template(manifest, engine, driver)
         return Opened(manifest, avatar, Composer(avatar), driver, template, output, engine.spec, run, run.save(), small)
+
+    def _engine(self, manifest: Manifest) -> Engine:
+        """With the look that the job was handed in with: this machine's settings are not those of the next."""
+        engine = load(manifest.engine, self._settings.engines)
+        return engine.under(manifest.look) if isinstance(engine, Configurable) else engine
 
     def close(self) -> None:
         """Let go of everything: the device is free."""
@@ -108,8 +114,8 @@ def fetch_folder(store: Store, name: str) -> Path:
     return local[0].parent
 
 
-def _engine(manifest: Manifest) -> tuple[str, str, Fraction]:
-    return manifest.engine, manifest.avatar_files, manifest.plan.fps
+def _of_engine(manifest: Manifest) -> tuple[str, dict[str, Any], str, Fraction]:
+    return manifest.engine, manifest.look, manifest.avatar_files, manifest.plan.fps
 
 
 def _template(manifest: Manifest, engine: Engine, driver: Path) -> MotionTemplate | None:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from services.generator.engine import Configurable
 from services.generator.engines import load
 from services.renderer.plan import planned
 from services.renderer.unit_work import sha256
@@ -80,6 +81,7 @@ def submit(store: Store, request: Request, settings: Settings) -> Manifest:
         avatar=avatar.name,
         avatar_files=_avatar_files(request.avatar),
         engine=request.engine,
+        look=engine.settings().look() if isinstance(engine, Configurable) else {},
         driver=request.driver_name or request.driver.name,
         driver_file=driver_file,
         driver_sha256=digest,

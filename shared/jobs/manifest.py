@@ -56,7 +56,8 @@ class Manifest(BaseModel):
     """What a job is: who, moved by what, by which engine, into which file.
 
     avatar_files, driver_file: names in the store. driver: the file's name as its sender called it. out: a path on the
-    machine that handed it in, "" where the result stays in the store. output: `shared.output.Output` as a dict.
+    machine that handed it in, "" where the result stays in the store. output: `shared.output.Output` as a dict. look: the
+    engine's own settings that frames depend on, as they were where the job was handed in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,6 +70,7 @@ class Manifest(BaseModel):
     avatar: str
     avatar_files: str
     engine: str
+    look: dict[str, Any] = {}
     driver: str
     driver_file: str
     driver_sha256: str

@@ -16,7 +16,7 @@ from services.generator.engines.liveportrait.face_crop import driver_square, in_
 from services.generator.engines.liveportrait.portrait import Portrait  # noqa: E402
 from services.generator.engines.liveportrait.recording import record  # noqa: E402
 from services.generator.engines.liveportrait.session import LivePortraitSession  # noqa: E402
-from services.generator.engines.liveportrait.settings import LivePortraitSettings, load_liveportrait_settings  # noqa: E402
+from services.generator.engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from services.generator.engines.liveportrait.template import Template, read_template  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from tests.generator.liveportrait_material import MS, avatar, driving, networks, session  # noqa: E402
@@ -238,8 +238,8 @@ def test_a_face_beyond_its_picture_is_drawn_from_what_is_there() -> None:
 
 def test_a_wrong_option_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_LIVEPORTRAIT_REGION", "nose")
-    with pytest.raises(StudioError, match="STUDIO_LIVEPORTRAIT_REGION is wrong"):
-        load_liveportrait_settings()
+    with pytest.raises(StudioError, match=r"liveportrait\.region' is wrong"):
+        LivePortraitSettings.load()
 
 
 def test_without_torch_or_weights_it_says_what_helps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from services.generator.engines import load
 from services.generator.engines.personalive import acceleration, engine, quality
 from services.generator.engines.personalive.networks import Networks
 from services.generator.engines.personalive.session import PersonaLiveSession
-from services.generator.engines.personalive.settings import load_personalive_settings
+from services.generator.engines.personalive.settings import PersonaLiveSettings
 from services.generator.engines.personalive.window import KEYFRAMES, Window
 from shared.errors import OutOfMemoryError, StudioError
 from shared.state import from_bytes, to_bytes
@@ -171,7 +171,7 @@ def test_the_engine_says_why_it_cannot_run(tmp_path: Path, monkeypatch: pytest.M
 
 def test_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "384")
-    assert quality.rung(load_personalive_settings().quality).size == 384
+    assert quality.rung(PersonaLiveSettings.load().quality).size == 384
     monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "best")
-    with pytest.raises(StudioError, match="STUDIO_PERSONALIVE_QUALITY is wrong"):
-        load_personalive_settings()
+    with pytest.raises(StudioError, match=r"personalive\.quality' is wrong"):
+        PersonaLiveSettings.load()

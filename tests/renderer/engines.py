@@ -5,17 +5,20 @@ They are reached as a user's own engines are: by the setting `engines`.
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_settings import SettingsConfigDict
 
 from services.generator.engine import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
 from services.generator.engines.liveportrait.template import Played, Template, read_template
 from shared.avatar import Avatar
+from shared.engine_settings import NOTHING, EngineSettings
 from shared.errors import OutOfMemoryError
 
 SPEC = EngineSpec(
@@ -24,7 +27,7 @@ SPEC = EngineSpec(
 )  # fmt: skip
 # A folder in which the tests leave orders for the engines in the workers: a file's name is the order.
 ORDERS = "STUDIO_TEST_ORDERS"
-ENGINES = {name: f"tests.renderer.engines:{name.title()}" for name in ("card", "seer", "chain", "player")}
+ENGINES = {name: f"tests.renderer.engines:{name.title()}" for name in ("card", "seer", "chain", "player", "dyed")}
 
 
 def ordered(name: str) -> str | None:
@@ -69,12 +72,41 @@ class Player(Card):
         raise NotImplementedError
 
 
+class DyedSettings(EngineSettings):
+    """blue: a look. threads: how it runs here."""
+
+    ENGINE: ClassVar[str] = "dyed"
+    MACHINE: ClassVar[frozenset[str]] = frozenset({"threads"})
+    model_config = SettingsConfigDict(env_prefix="STUDIO_DYED_")
+
+    blue: int = 10
+    threads: int = 1
+
+
+class Dyed(Card):
+    """The same, in the blue that its own settings say."""
+
+    spec = replace(SPEC, name="dyed")
+
+    def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
+        self._look = look
+
+    def settings(self) -> DyedSettings:
+        return DyedSettings.load(self._look)
+
+    def under(self, look: Mapping[str, Any]) -> "Dyed":
+        return Dyed(look)
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "Session":
+        return Session(self.spec, small, self.settings().blue)
+
+
 class Session:
     """State: how many ticks it has seen, and a sum over their points."""
 
-    def __init__(self, spec: EngineSpec, small: bool) -> None:
+    def __init__(self, spec: EngineSpec, small: bool, blue: int = 255) -> None:
         self.draws = True
-        self._spec, self._small = spec, small
+        self._spec, self._small, self._blue = spec, small, blue
         self._seen, self._sum = 0, 0.0
         self._held: list[RoiFrame] = []
 
@@ -122,7 +154,7 @@ class Session:
         card = np.zeros((64, 64, 3), np.uint8)
         card[:, :, 0] = self._seen * 5 % 256
         card[:, :, 1] = int(self._sum * 7) % 256
-        card[:, : self._seen % 64, 2] = 255
+        card[:, : self._seen % 64, 2] = self._blue
         return card
 
     def _obey(self, pts: int) -> None:

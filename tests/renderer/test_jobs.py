@@ -119,6 +119,28 @@ def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tm
     assert not (farm.store.root / "jobs" / job / "units").exists(), "what nobody needs any more is kept"
 
 
+def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "20")
+    monkeypatch.setenv("STUDIO_DYED_THREADS", "2")
+    first = farm.submit(driver, "dyed")
+    assert first.look == {"blue": 20}
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "200")
+    second = farm.submit(driver, "dyed")
+    monkeypatch.delenv("STUDIO_DYED_BLUE")
+    worker = farm.worker()  # one for both, with settings of its own
+    for job in (first.id, second.id):
+        farm.finish(job, worker)
+    one, other = (pictures(farm.result(job.id)) for job in (first, second))
+    assert one != other
+    said = json.loads((farm.store.root / "jobs" / second.id / "result.json").read_text())
+    assert said["look"] == {"blue": 200}
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "20")
+    third = farm.submit(driver, "dyed").id
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "90")
+    farm.finish(third)
+    assert pictures(farm.result(third)) == one
+
+
 def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: Farm, driver: Path, tmp_path: Path) -> None:
     job = farm.submit(driver, "card").id
     steps: list[Step] = []

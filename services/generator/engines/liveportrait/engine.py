@@ -1,21 +1,22 @@
 """The `liveportrait` engine: an implicit-keypoint portrait model, live and offline."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from services.generator.engine import RATE, Driving, EngineSpec
 from services.generator.engines.liveportrait.files import FILES
+from services.generator.engines.liveportrait.settings import LivePortraitSettings
 from shared.avatar import ROI_SIZE, Avatar
+from shared.engine_settings import NOTHING
 from shared.errors import StudioError
 from shared.weights import lacking, weights_folder
 
 if TYPE_CHECKING:
     from services.generator.engines.liveportrait.networks import Networks
     from services.generator.engines.liveportrait.session import LivePortraitSession
-    from services.generator.engines.liveportrait.settings import LivePortraitSettings
     from services.generator.engines.liveportrait.template import Template
 
 NAME = "liveportrait"
@@ -40,6 +41,15 @@ class LivePortraitEngine:
     """Moves a portrait by another face's motion. Wants a GPU: on a CPU a frame takes seconds."""
 
     spec = SPEC
+
+    def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
+        self._look = look
+
+    def settings(self) -> LivePortraitSettings:
+        return LivePortraitSettings.load(self._look)
+
+    def under(self, look: Mapping[str, Any]) -> "LivePortraitEngine":
+        return LivePortraitEngine(look)
 
     def unavailable(self) -> str | None:
         if find_spec("torch") is None:
@@ -67,9 +77,8 @@ class LivePortraitEngine:
         if reason := self.unavailable():
             raise StudioError(reason)
         from services.generator.engines.liveportrait.networks import Networks
-        from services.generator.engines.liveportrait.settings import load_liveportrait_settings
 
-        settings = load_liveportrait_settings()
+        settings = self.settings()
         compiled = settings.compile and not small
         folder = weights_folder() / NAME
         return Networks.shared(folder, settings.device, settings.precision, compiled), settings

@@ -1,20 +1,20 @@
-"""What the engine can be told: STUDIO_LIVEPORTRAIT_* in the environment."""
+"""What the engine can be told."""
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
 from services.generator.engines.liveportrait.rules import Options, Region
-from shared.errors import StudioError
-
-PREFIX = "STUDIO_LIVEPORTRAIT_"
+from shared.engine_settings import EngineSettings
 
 
-class LivePortraitSettings(BaseSettings):
+class LivePortraitSettings(EngineSettings):
     """Options of the rules, and how the networks are run."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", validate_default=True)
+    ENGINE: ClassVar[str] = "liveportrait"
+    MACHINE: ClassVar[frozenset[str]] = frozenset({"device", "precision", "compile"})
+    model_config = SettingsConfigDict(env_prefix="STUDIO_LIVEPORTRAIT_")
 
     source: Literal["portrait", "body"] = Field(
         "portrait", description="whose face is moved: the portrait's, or the one that the body video itself shows"
@@ -46,14 +46,3 @@ class LivePortraitSettings(BaseSettings):
             close_lips=self.close_lips,
             multiplier=self.multiplier,
         )
-
-
-def load_liveportrait_settings() -> LivePortraitSettings:
-    """From the environment. Raises StudioError for a value that is none."""
-    try:
-        nothing: dict[str, Any] = {}
-        return LivePortraitSettings(**nothing)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = f"{PREFIX}{'_'.join(str(part) for part in first['loc']).upper()}"
-        raise StudioError(f"{name} is wrong: {first['msg']}; mend or unset it.") from None

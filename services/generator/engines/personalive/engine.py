@@ -1,21 +1,23 @@
 """The `personalive` engine: a streaming diffusion model of a talking portrait, live and offline."""
 
 import json
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from services.generator.engine import RATE, EngineSpec
+from services.generator.engines.personalive.settings import Acceleration, PersonaLiveSettings
 from shared.avatar import ROI_SIZE, Avatar
+from shared.engine_settings import NOTHING
 from shared.errors import OutOfMemoryError, StudioError
 from shared.weights import engine_weights, lacking, weights_folder
 
 if TYPE_CHECKING:
     from services.generator.engines.personalive.networks import Networks
     from services.generator.engines.personalive.session import PersonaLiveSession
-    from services.generator.engines.personalive.settings import Acceleration
 
 NAME = "personalive"
 NEEDED = ("torch", "diffusers", "transformers")
@@ -43,6 +45,15 @@ class PersonaLiveEngine:
 
     spec = SPEC
 
+    def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
+        self._look = look
+
+    def settings(self) -> PersonaLiveSettings:
+        return PersonaLiveSettings.load(self._look)
+
+    def under(self, look: Mapping[str, Any]) -> "PersonaLiveEngine":
+        return PersonaLiveEngine(look)
+
     def unavailable(self) -> str | None:
         if absent := next((name for name in NEEDED if find_spec(name) is None), None):
             return NO_TORCH.format(absent)
@@ -55,9 +66,8 @@ class PersonaLiveEngine:
             raise StudioError(reason)
         from services.generator.engines.personalive.quality import below, rung
         from services.generator.engines.personalive.session import PersonaLiveSession
-        from services.generator.engines.personalive.settings import load_personalive_settings
 
-        settings = load_personalive_settings()
+        settings = self.settings()
         networks = shared_networks(weights_folder(), settings.device, settings.acceleration)
         chosen = rung(settings.quality)
         while True:
@@ -87,7 +97,7 @@ def is_tiny(folder: Path) -> bool:
 
 
 @cache
-def shared_networks(folder: Path, device: str, acceleration: "Acceleration") -> "Networks":
+def shared_networks(folder: Path, device: str, acceleration: Acceleration) -> "Networks":
     """The networks, loaded once: another portrait needs no other ones. Raises StudioError."""
     import torch
 

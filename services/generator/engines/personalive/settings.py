@@ -1,21 +1,22 @@
-"""What the engine can be told: STUDIO_PERSONALIVE_* in the environment."""
+"""What the engine can be told."""
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-from shared.errors import StudioError
+from shared.engine_settings import EngineSettings
 
-PREFIX = "STUDIO_PERSONALIVE_"
 Quality = Literal["auto", "full", "taesd", "384", "256", "half"]
 Acceleration = Literal["none", "compile", "xformers", "tensorrt"]
 
 
-class PersonaLiveSettings(BaseSettings):
+class PersonaLiveSettings(EngineSettings):
     """How the networks are run."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", validate_default=True)
+    ENGINE: ClassVar[str] = "personalive"
+    MACHINE: ClassVar[frozenset[str]] = frozenset({"device", "acceleration"})
+    model_config = SettingsConfigDict(env_prefix="STUDIO_PERSONALIVE_")
 
     quality: Quality = Field(
         "auto",
@@ -27,14 +28,3 @@ class PersonaLiveSettings(BaseSettings):
         42, ge=0, lt=2**31, description="of the noise that frames begin as: the same seed, the same frames"
     )
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
-
-
-def load_personalive_settings() -> PersonaLiveSettings:
-    """From the environment. Raises StudioError for a value that is none."""
-    try:
-        nothing: dict[str, Any] = {}
-        return PersonaLiveSettings(**nothing)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = f"{PREFIX}{'_'.join(str(part) for part in first['loc']).upper()}"
-        raise StudioError(f"{name} is wrong: {first['msg']}; mend or unset it.") from None
