@@ -43,7 +43,7 @@ def live(
         str | None,
         typer.Option(
             help="sample, browser, microphone, speech, camera:N, a video file (a face moves the host) or a sound file (a voice "
-            "does), or an rtsp/http URL."
+            "does), recorded motion (.npz), or an rtsp/http URL."
         ),
     ] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to start with.")] = None,

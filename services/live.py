@@ -14,10 +14,9 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from services.farm import FarmBeside
-from services.generator.roster import check_engine
+from services.generator.roster import check_engine, check_template
 from services.livekit_server import LiveKitServer
 from services.progress import progress_bar, stages
-from services.renderer.played import TEMPLATES
 from services.renderer.samples import ensure_samples
 from services.supervisor import SERVICES, Supervisor
 from shared.avatar import check_name, load_avatar
@@ -36,12 +35,8 @@ def driver_word(given: str) -> str:
     path = Path(given.removeprefix("file:")).expanduser().absolute()
     if not path.is_file():
         raise StudioError(
-            f"There is no driver '{given}'; give sample, browser, microphone, speech, camera:N, a video or sound file, or an "
-            "rtsp/http URL."
-        )
-    if path.suffix.lower() in TEMPLATES:
-        raise StudioError(
-            f"{path.name} is recorded motion, which plays in `studio render` and jobs, not live; give a video."
+            f"There is no driver '{given}'; give sample, browser, microphone, speech, camera:N, a video or sound file, recorded "
+            "motion (.npz), or an rtsp/http URL."
         )
     return f"file:{path}"
 
@@ -55,6 +50,7 @@ def run_live(
         ensure_samples(settings.home, stages(bar))
     load_avatar(settings.home / "avatars" / check_name(settings.avatar))
     check_engine(settings)
+    check_template(settings)
     token = operator_token(settings.home)
     if settings.record and not settings.record.parent.is_dir():
         raise StudioError(f"There is no folder {settings.record.parent} to record into.")

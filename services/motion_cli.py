@@ -21,7 +21,7 @@ def group() -> None:
 @motion.command()
 def record(
     driver: Annotated[Path, typer.Option(help="Video whose face's motion is to be kept.")],
-    to: Annotated[Path, typer.Option("--out", help="File to write: .npz, a driver for `render` and `jobs submit`.")],
+    to: Annotated[Path, typer.Option("--out", help="File to write: .npz, a driver for `live`, `render` and jobs.")],
     engine: Annotated[str, typer.Option(help="Engine that is to play it.")] = "liveportrait",
     home: Annotated[Path | None, typer.Option("--home", help="Studio folder.")] = None,
 ) -> None:

@@ -10,6 +10,13 @@ from shared.disk import write_atomically
 SPOKEN = ("speech", "microphone")  # drivers that are a voice and nothing else
 REMOTE = ("browser", *SPOKEN)  # drivers that come by way of the gateway
 WORDS = ("sample", *REMOTE)
+TEMPLATES = (".npz", ".pkl")  # how a motion template's name ends
+
+
+def template_of(driver: str) -> Path | None:
+    """The file of a scene's driver where it is a motion template, None for any other driver."""
+    path = Path(driver.removeprefix("file:"))
+    return path if driver.startswith("file:") and path.suffix.lower() in TEMPLATES else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from services.capture.steady import Steady
 from shared.clock import US, now
 from shared.errors import StudioError
 from shared.media import SOUND_RATE
-from shared.scene import REMOTE, SPOKEN
+from shared.scene import REMOTE, SPOKEN, template_of
 from shared.wake import Wake
 
 AHEAD = 24  # frames of a file decoded before they are due
@@ -26,6 +26,7 @@ class Driver:
     live: pts are on the channel clock and only the newest picture is kept; otherwise pts count from the start
         of the file and the reader stays at most AHEAD pictures ahead, or blocks of sound where there are no pictures.
     voice: it has no pictures, so its sound moves the host. Known of a file as soon as its first sound is here.
+    template: it is recorded motion, which the generator plays by itself: there is nothing to capture.
     note: one sentence while it cannot be read, else "".
     ended: a file was read to its end (and its last pictures may still be waiting).
     """
@@ -37,14 +38,15 @@ class Driver:
         self.sounds: deque[DriverSound] = deque(maxlen=500)
         self.note, self.ended, self.dropped = "", False, 0
         self.voice = word in SPOKEN
+        self.template = template_of(word) is not None
         self._sample, self._wake = sample, wake
         self._room = threading.Semaphore(AHEAD)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
 
     def start(self) -> None:
-        """Begin to read. What comes by way of the gateway needs no thread."""
-        if self.word not in REMOTE:
+        """Begin to read. What comes by way of the gateway, or not at all, needs no thread."""
+        if self.word not in REMOTE and not self.template:
             self._thread.start()
 
     def take(self) -> DriverPicture | None:

@@ -74,6 +74,8 @@ class Capture:
         self._driver.start()
         self.loop.meter.state = "opening"
         self.loop.meter.facts["voice"] = self._driver.voice
+        if self._driver.template:
+            self._report_silence(epoch)
 
     def _on_wake(self) -> None:
         self._wake.clear()
@@ -135,7 +137,9 @@ class Capture:
         if driver is None:
             return
         meter.state = "ended" if driver.ended else "lost"
-        if driver.note:
+        if driver.template:
+            meter.state, meter.note = "template", ""
+        elif driver.note:
             meter.note = driver.note
         elif driver.ended:
             meter.note = "The driver has ended; choose another or switch looping on."

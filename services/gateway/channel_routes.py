@@ -12,7 +12,7 @@ from services.gateway.guard import need_token
 from services.gateway.livekit_token import missing
 from services.gateway.service import Gateway
 from shared.avatar_build import list_avatars
-from shared.scene import WORDS
+from shared.scene import WORDS, template_of
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
@@ -86,6 +86,8 @@ async def change_scene(patch: ScenePatch, gateway: Channel) -> dict[str, Any]:
 @router.post("/channels/{channel}/neutral/retake")
 async def retake_neutral(gateway: Channel) -> dict[str, int]:
     """Take the driver's next frames as its neutral face."""
+    if template_of(gateway.director.scene.driver):
+        raise HTTPException(409, "Recorded motion has a neutral face of its own, which cannot be retaken.")
     scene = gateway.director.retake()
     gateway.journal.add("Neutral face is being retaken: look straight ahead, mouth closed.")
     return {"neutral": scene.neutral}

@@ -12,12 +12,14 @@ from services.gateway import state
 from services.gateway.build import build
 from services.gateway.guard import need_token
 from services.gateway.service import Gateway
+from services.gateway.template import check_template
 from services.gateway.uploads import received
 from shared.avatar import check_name
 from shared.avatar_build import avatars_folder, list_avatars, remove_avatar
 from shared.disk import write_atomically
 from shared.errors import StudioError
 from shared.plate import Plate
+from shared.scene import TEMPLATES
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
@@ -149,17 +151,20 @@ async def list_drivers(request: Request) -> list[dict[str, str]]:
 
 @router.post("/drivers", status_code=201, openapi_extra=form_schema(["video"], video=_FILE))
 async def add_driver(request: Request) -> dict[str, str]:
-    """Upload a driver video (at most 512 MB); use it as driver `upload:ID`."""
+    """Upload a driver, a video or a motion template (at most 512 MB); use it as driver `upload:ID`."""
     gateway = _gateway(request)
     home = gateway.settings.home
     async with received(request, home, {"video": MAX_DRIVER}) as form:
         if "video" not in form.files:
-            raise HTTPException(422, "Send the driver video in the field 'video'.")
+            raise HTTPException(422, "Send the driver, a video or a motion template, in the field 'video'.")
         given = form.names["video"]
         suffix = Path(given).suffix.lower()
         if suffix not in state.UPLOAD_SUFFIXES:
-            raise HTTPException(422, f"A driver video ends in {', '.join(state.UPLOAD_SUFFIXES)}.")
-        await asyncio.to_thread(_check_video, form.files["video"], given)
+            raise HTTPException(422, f"A driver's name ends in {', '.join(state.UPLOAD_SUFFIXES)}.")
+        if suffix in TEMPLATES:
+            await check_template(form.files["video"], given)
+        else:
+            await asyncio.to_thread(_check_video, form.files["video"], given)
         made = secrets.token_hex(8)
         path = state.drivers_folder(home) / f"{made}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,15 +6,17 @@ from typing import Any
 
 from services.gateway.livekit_token import missing
 from services.gateway.service import Gateway
+from services.gateway.watch import delay_of
 from shared.avatar import read_manifest
 from shared.avatar_build import avatars_folder, list_avatars
 from shared.clock import now
 from shared.errors import StudioError
 from shared.media import label
+from shared.scene import TEMPLATES, template_of
 
 RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
 UPLOAD = re.compile(r"[0-9a-f]{16}")
-UPLOAD_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+UPLOAD_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", *TEMPLATES)
 
 
 def snapshot(gateway: Gateway) -> dict[str, Any]:
@@ -88,32 +90,41 @@ def engines(gateway: Gateway) -> list[dict[str, Any]]:
 
 def engine(gateway: Gateway) -> dict[str, Any]:
     """The quality that the engine on air is at, name and title, and its delay from motion to face beside what it cannot go
-    below; None where it has none."""
+    below, with a minute of it; None where it has none."""
     facts = gateway.watch.facts("generator")
-    return {word: facts.get(word) if isinstance(facts.get(word), dict) else None for word in ("quality", "delay")}
+    at, delay = facts.get("quality"), delay_of(facts)
+    quality = {word: str(at.get(word, "")) for word in ("name", "title")} if isinstance(at, dict) else None
+    return {"quality": quality, "delay": delay or None, "delay_history": gateway.watch.delays()}
 
 
 def drivers(gateway: Gateway) -> list[dict[str, str]]:
-    """What can drive: word for the API, title, and why it cannot be had."""
-    rows = [{"word": "sample", "title": "Sample clip", "unavailable": ""}]
+    """What can drive: word for the API, title, what it is where its title does not say, and why it cannot be had."""
+    rows = [_driver("sample", "Sample clip")]
     reported = gateway.watch.facts("capture").get("cameras")
     cameras = [n for n in reported if type(n) is int] if isinstance(reported, list) else []
-    rows += [{"word": f"camera:{n}", "title": f"Camera {n}", "unavailable": ""} for n in cameras]
+    rows += [_driver(f"camera:{n}", f"Camera {n}") for n in cameras]
     if not cameras:
         reason = "No camera is connected to this machine; plug one in, or use this browser's."
-        rows.append({"word": "camera:0", "title": "Camera", "unavailable": reason})
-    rows.append({"word": "browser", "title": "This browser's camera", "unavailable": ""})
-    rows.append({"word": "microphone", "title": "This browser's microphone", "unavailable": ""})
-    rows.append({"word": "speech", "title": "Speech", "unavailable": ""})
-    started = gateway.director.as_started
+        rows.append(_driver("camera:0", "Camera", unavailable=reason))
+    rows.append(_driver("browser", "This browser's camera"))
+    rows.append(_driver("microphone", "This browser's microphone"))
+    rows.append(_driver("speech", "Speech"))
+    started, scene = gateway.director.as_started, gateway.director.scene.driver
     if started not in {row["word"] for row in rows}:
-        rows.append({"word": "as-started", "title": f"{driver_title(started)} (as started)", "unavailable": ""})
+        rows.append(_driver("as-started", f"{driver_title(started)} (as started)", _detail(started)))
     for path in uploads(gateway.settings.home):
-        rows.append({"word": f"upload:{path.stem}", "title": upload_title(path), "unavailable": ""})
-    scene = gateway.director.scene.driver
+        rows.append(_driver(f"upload:{path.stem}", upload_title(path), _detail(f"file:{path}")))
     if shown_driver(gateway, scene) not in {row["word"] for row in rows}:
-        rows.append({"word": shown_driver(gateway, scene), "title": driver_title(scene), "unavailable": ""})
+        rows.append(_driver(shown_driver(gateway, scene), driver_title(scene), _detail(scene)))
     return rows
+
+
+def _driver(word: str, title: str, detail: str = "", unavailable: str = "") -> dict[str, str]:
+    return {"word": word, "title": title, "detail": detail, "unavailable": unavailable}
+
+
+def _detail(driver: str) -> str:
+    return "recorded motion" if template_of(driver) else ""
 
 
 def shown_driver(gateway: Gateway, driver: str) -> str:
@@ -129,7 +140,8 @@ def shown_driver(gateway: Gateway, driver: str) -> str:
 def driver_title(driver: str) -> str:
     """How a driver is called on the page."""
     if driver.startswith("file:"):
-        return Path(driver.removeprefix("file:")).name
+        path = Path(driver.removeprefix("file:"))
+        return upload_title(path) if UPLOAD.fullmatch(path.stem) else path.name
     return label(driver) if "://" in driver else driver
 
 
@@ -179,6 +191,7 @@ def program(gateway: Gateway) -> dict[str, Any]:
         "level": round(feed.level, 3),
         "repeated": feed.repeated["picture"],
         "by_voice": gateway.watch.by_voice(gateway.director.scene),
+        "by_template": template_of(gateway.director.scene.driver) is not None,
         "voice_delay_ms": gateway.voice_delay() / 1000,
         "stall": round(feed.stall() / 1000, 1),
         "present": present if isinstance(present, bool) else None,

@@ -9,14 +9,14 @@ from services.gateway.journal import Journal
 from services.gateway.program import ProgramFeed
 from shared.clock import US, now
 from shared.pulse import Pulse
-from shared.scene import SPOKEN, Scene
+from shared.scene import SPOKEN, Scene, template_of
 from shared.wire import Message, WireError
 
 SERVICES = ("capture", "generator", "compositor", "gateway")
 SILENT_AFTER = 2 * US  # a stage that has not pulsed for this long is recovering
 FROZEN_AFTER = US // 2  # no program picture for this long: it is the compositor that recovers
 HISTORY = 60  # seconds
-DRIVER_NAMES = {"sample": "sample clip", "browser": "this browser's camera"}
+DELAY = ("frames", "calls", "interval_ms", "call_ms", "floor_ms", "ms")  # the generator's fact `delay`
 
 
 @dataclass(slots=True)
@@ -28,7 +28,8 @@ class Heard:
     fps: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
     p50: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
     p95: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    recent_drops: deque[int] = field(default_factory=lambda: deque(maxlen=11))
+    delay: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))  # through the engine, milliseconds
+    recent_drops: deque[dict[str, int]] = field(default_factory=lambda: deque(maxlen=11))
 
 
 class Watch:
@@ -66,6 +67,11 @@ class Watch:
         heard = self.heard.get(service)
         return heard.pulse.facts if heard else {}
 
+    def delays(self) -> list[float]:
+        """Milliseconds through an engine that takes several frames at a time, over the last minute."""
+        heard = self.heard.get("generator")
+        return list(heard.delay) if heard else []
+
     def by_voice(self, scene: Scene) -> bool:
         """Whether a voice drives, and not a face."""
         return scene.driver in SPOKEN or self.facts("capture").get("voice") is True
@@ -87,7 +93,8 @@ class Watch:
             self._notes[name] = note
         word = self._word(scene, at, silent)
         if word != self.word:
-            self._journal.add(_sentence(self.word, word), "warning" if word in ("IDLE", "RECOVERING") else "info")
+            told = _sentence(self.word, word, template_of(scene.driver) is not None)
+            self._journal.add(told, "warning" if word in ("IDLE", "RECOVERING") else "info")
             self.word, self.since = word, time.time()
 
     def _word(self, scene: Scene, at: int, silent: set[str]) -> str:
@@ -109,7 +116,11 @@ class Watch:
             heard.fps.append(round(heard.pulse.fps, 1))
             heard.p50.append(round(heard.pulse.p50, 1))
             heard.p95.append(round(heard.pulse.p95, 1))
-            heard.recent_drops.append(sum(heard.pulse.drops.values()))
+            heard.recent_drops.append(heard.pulse.drops)
+            if delay := delay_of(heard.pulse.facts):
+                heard.delay.append(round(delay["ms"], 1))
+            else:
+                heard.delay.clear()
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """The services as the console shows them."""
@@ -119,16 +130,17 @@ class Watch:
     def _row(self, name: str, at: int) -> dict[str, Any]:
         heard = self.heard.get(name)
         if heard is None:
-            return {"state": "starting", "fps": 0.0, "p50": 0.0, "p95": 0.0, "drops": {}, "drop_rate": 0.0, "note": "",
-                    "age": None, "rss": 0, "pid": 0, "history": {"fps": [], "p50": [], "p95": []}}  # fmt: skip
-        pulse, drops = heard.pulse, list(heard.recent_drops)
+            return {"state": "starting", "fps": 0.0, "p50": 0.0, "p95": 0.0, "drops": {}, "drop_rate": 0.0,
+                    "drop_rates": {}, "note": "", "age": None, "rss": 0, "pid": 0, "history": {"fps": [], "p50": [], "p95": []}}  # fmt: skip
+        pulse, rates = heard.pulse, _rates(list(heard.recent_drops))
         return {
             "state": "recovering" if at - heard.at > SILENT_AFTER else pulse.state,
             "fps": round(pulse.fps, 1),
             "p50": round(pulse.p50, 1),
             "p95": round(pulse.p95, 1),
             "drops": pulse.drops,
-            "drop_rate": round(max(0, drops[-1] - drops[0]) / (len(drops) - 1), 1) if len(drops) > 1 else 0.0,
+            "drop_rate": round(sum(rates.values()), 1),
+            "drop_rates": {reason: round(rate, 1) for reason, rate in rates.items()},
             "note": pulse.note,
             "age": round((at - heard.at) / US, 2),
             "rss": pulse.rss,
@@ -137,11 +149,29 @@ class Watch:
         }
 
 
-def _sentence(before: str, after: str) -> str:
+def delay_of(facts: dict[str, Any]) -> dict[str, float]:
+    """What an engine that takes several frames at a time said of its delay, {} where none did."""
+    told = facts.get("delay")
+    whole = isinstance(told, dict) and all(type(told.get(name)) in (int, float) for name in DELAY)
+    return {name: told[name] for name in DELAY} if whole and isinstance(told, dict) else {}
+
+
+def _rates(drops: list[dict[str, int]]) -> dict[str, float]:
+    """Drops a second by reason, from their counts second by second."""
+    if len(drops) < 2:
+        return {}
+    gone = {reason: count - drops[0].get(reason, 0) for reason, count in drops[-1].items()}
+    return {reason: count / (len(drops) - 1) for reason, count in gone.items() if count > 0}
+
+
+def _sentence(before: str, after: str, template: bool) -> str:
+    if after == "IDLE" and template:
+        return "No recorded motion plays, idle."
     if after == "IDLE":
         return "Driver lost, idle." if before == "ON AIR" else "Idle: no face in the driver yet."
     if after == "ON AIR":
-        return {"IDLE": "Driver is there, on air.", "OFF": "On air."}.get(before, "On air.")
+        driven = "The recorded motion plays, on air." if template else "Driver is there, on air."
+        return driven if before == "IDLE" else "On air."
     return {
         "OFF": "Off air.",
         "STARTING": "Starting.",

@@ -2,8 +2,10 @@
 
 from services.generator.engine import Configurable
 from services.generator.engines import load, names
+from services.generator.playing import read_template
 from shared.engine_settings import EngineSettings
 from shared.errors import StudioError
+from shared.scene import template_of
 from shared.settings import Settings
 from shared.weights import terms
 
@@ -39,3 +41,9 @@ def settings_of_engines(settings: Settings) -> list[EngineSettings]:
     """Those that the engines have of their own. Raises StudioError for one that is wrong."""
     engines = (load(name, settings.engines) for name in names(settings.engines))
     return [engine.settings() for engine in engines if isinstance(engine, Configurable)]
+
+
+def check_template(settings: Settings) -> None:
+    """Raises StudioError where the driver of the settings is a motion template that their engine cannot play."""
+    if path := template_of(settings.driver):
+        read_template(load(settings.engine, settings.engines), path)

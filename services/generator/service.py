@@ -1,5 +1,6 @@
 """Generator: turns each driving frame, or the voice of each tick, into the avatar's face with the scene's engine."""
 
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -7,8 +8,9 @@ import numpy as np
 import structlog
 
 from services.generator.batch import Batch
-from services.generator.engine import Driving, EngineSpec, RoiFrame, Session, VoiceBlock
+from services.generator.engine import Driving, Engine, EngineSpec, RoiFrame, Session, VoiceBlock
 from services.generator.engines import load
+from services.generator.playing import Player
 from services.generator.roster import engines
 from services.generator.voice import VoiceLine
 from shared.avatar import Avatar, check_name, load_avatar
@@ -34,9 +36,13 @@ LOOK = 5 * US  # between two looks at which engines can run: weights are pulled 
 class Opened:
     """An engine's session on an avatar, as the scene wants it."""
 
-    spec: EngineSpec
+    engine: Engine
     avatar: Avatar
     session: Session
+
+    @property
+    def spec(self) -> EngineSpec:
+        return self.engine.spec
 
     @property
     def hears(self) -> bool:
@@ -66,12 +72,16 @@ class Generator:
         self._voice = VoiceLine(settings.rate)
         self._voice_tick = tick_after(now(), settings.rate)
         self._deaf = False  # a voice drives, and the engine does not hear it
+        self._player = Player(settings.rate, self._pool)
+        self._said = ""  # by the player
         self.loop.follow_scene(self._on_scene)
         self.loop.read("driving", self._on_driving)
         self.loop.read("voice", self._on_voice, newest=False)
         self.loop.watch(self._wake.fd, self._on_opened)
         self.loop.watch(self._batch_wake.fd, self._on_batch)
+        self.loop.watch(self._player.wake.fd, self._on_template)
         self.loop.every(self._next_handed, self._hand_on)
+        self.loop.every(self._player.due, self._play)
         self.loop.every(lambda: self._next_idle, self._idle)
         self.loop.every(lambda: tick_pts(self._voice_tick, settings.rate) - VOICE_LEAD, self._speak)
         self.loop.every(lambda: self._next_look, self._look)
@@ -86,6 +96,8 @@ class Generator:
 
     def _on_scene(self, scene: Scene) -> None:
         self._voice.on_scene(scene)
+        self._player.on_scene(scene)
+        self._say()
         if (scene.engine, scene.avatar) != self._wanted:
             self._wanted = (scene.engine, scene.avatar)
             self._open()
@@ -116,6 +128,9 @@ class Generator:
         else:
             meter.state, meter.note = "running", ""
             self._begin_batch()
+            self._player.use(self._tried[0], self._opened.engine)
+            self._said = ""
+            self._say()
         if self._wanted != self._tried:
             self._open()
 
@@ -135,23 +150,42 @@ class Generator:
     def _on_driving(self, message: Message) -> None:
         driving = driving_of(message)
         self._voice.on_driving()
-        at = now()
-        if at - message.pts > STALE:
+        if now() - message.pts > STALE:
             self.loop.meter.drops["stale"] += 1
+        elif not self._player.drives:  # what is still on its way when recorded motion takes over
+            self._drive(driving, message.stamps, message.epoch)
+
+    def _drive(self, driving: Driving, stamps: Mapping[str, int], epoch: int) -> None:
+        if driving.face is not None or driving.recorded is not None:
+            self._last_face = driving.pts
+        if self._opened is None or now() - self._last_face > self._idle_after:
             return
-        if driving.face is not None:
-            self._last_face = message.pts
-        if self._opened is None or at - self._last_face > self._idle_after:
-            return
-        anew = message.epoch != self._face.epoch
-        self._face.epoch = message.epoch
+        anew = epoch != self._face.epoch
+        self._face.epoch = epoch
         if self._batch is not None:
-            self._batch.offer(driving, message.stamps, anew=anew)
+            self._batch.offer(driving, stamps, anew=anew)
             return
         if anew:
             self._opened.session.reset()
         for frame in self._opened.session.step(driving):
-            self._send(frame, "live", message.stamps, message.pts)
+            self._send(frame, "live", dict(stamps), driving.pts)
+
+    def _on_template(self) -> None:
+        self._player.arrived()
+        self._say()
+
+    def _play(self, at: int) -> None:
+        """The frame of recorded motion that is due, where that drives."""
+        if (driving := self._player.take(at)) is not None:
+            self._drive(driving, {"captured": driving.pts}, self._player.epoch)
+        self.loop.meter.drops["recorded frame skipped"] = self._player.skipped
+        self.loop.meter.drops["recorded motion stalled"] = self._player.stalls
+        self._say()
+
+    def _say(self) -> None:
+        """What the player has to say, when that has changed."""
+        if self._player.note != self._said:
+            self._said = self.loop.meter.note = self._player.note
 
     def _begin_batch(self) -> None:
         """A thread for a session that takes several frames at a time; the one before it ends."""
@@ -264,4 +298,4 @@ def open_session(settings: Settings, engine: str, avatar: str) -> Opened:
     session.step(Driving(0, loaded.face, loaded.face, np.zeros((2, 2, 3), np.uint8)))
     session.hear(VoiceBlock(0, np.zeros(SOUND_RATE // 5, np.int16)))
     session.reset()
-    return Opened(chosen.spec, loaded, session)
+    return Opened(chosen, loaded, session)

@@ -4,10 +4,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from services.generator.engine import Engine
-from services.renderer.played import TEMPLATES, read_template
+from services.renderer.played import read_template
 from shared.errors import StudioError
 from shared.jobs.manifest import Driven, Plan
 from shared.media import has_pictures
+from shared.scene import TEMPLATES
 from shared.timeline import read_timeline
 
 SEGMENT_SECONDS = 10.0

@@ -7,8 +7,6 @@ from pathlib import Path
 from services.generator.engine import Driving, Engine, MotionTemplate, PlaysTemplates
 from shared.clock import tick_pts
 
-TEMPLATES = (".npz", ".pkl")  # how a template's name ends
-
 
 def read_template(engine: Engine, path: Path) -> MotionTemplate:
     """The template of an engine that plays any. Raises StudioError for a file that is not one."""

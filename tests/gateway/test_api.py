@@ -1,5 +1,6 @@
 """The HTTP API as a stranger, an attacker and an operator meet it."""
 
+import pickle
 import re
 import socket
 from collections.abc import Iterator
@@ -12,7 +13,10 @@ import httpx
 import numpy as np
 import pytest
 
+from shared.scene import TEMPLATES
 from tests.gateway.channel import Studio, picture
+from tests.generator.test_liveportrait_template import Evil
+from tests.renderer.test_templates import published, template
 
 OPEN = {("GET", "/api/v1/version"), ("GET", "/metrics")}
 
@@ -244,6 +248,34 @@ def test_a_driver_that_is_no_video_is_refused(running: Studio) -> None:
         answer = running.http.post("/drivers", files={"video": (name, content)})
         assert answer.status_code == 422, answer.text
     assert not list((running.settings.home / "drivers").glob("*.exe"))
+
+
+def test_an_uploaded_template_is_a_driver_and_says_what_it_is(running: Studio, tmp_path: Path) -> None:
+    template().save(tmp_path / "walk.npz")
+    original = published(tmp_path / "walk.pkl", template())
+    for path in (tmp_path / "walk.npz", original):
+        made = running.http.post("/drivers", files={"video": (path.name, path.read_bytes())}).json()
+        row = next(row for row in running.http.get("/drivers").json() if row["word"] == made["driver"])
+        assert row == {"word": made["driver"], "title": path.name, "detail": "recorded motion", "unavailable": ""}
+        stored = running.settings.home / "drivers" / f"{made['id']}{path.suffix}"
+        running.patch(driver=made["driver"])
+        running.wait(lambda stored=stored: running.channel.scene and running.channel.scene.driver == f"file:{stored}")
+        assert running.state()["program"]["by_template"]
+        refused = running.http.post("/channels/main/neutral/retake")
+        assert refused.status_code == 409 and "neutral face of its own" in refused.json()["detail"]
+        running.patch(driver="sample")
+        assert running.http.delete(f"/drivers/{made['id']}").status_code == 204
+
+
+def test_what_is_no_template_is_refused_by_its_owners_name(running: Studio, tmp_path: Path) -> None:
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Evil()))
+    np.savez(tmp_path / "foreign.npz", frames=np.zeros(3))
+    for path in (tmp_path / "evil.pkl", tmp_path / "foreign.npz"):
+        answer = running.http.post("/drivers", files={"video": (path.name, path.read_bytes())})
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(f"{path.name} is not a motion template; "), answer.text
+    folder = running.settings.home / "drivers"
+    assert not [path for path in folder.glob("*") if path.suffix in TEMPLATES]
 
 
 def test_metrics_are_prometheus_text(running: Studio) -> None:

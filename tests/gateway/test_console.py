@@ -10,6 +10,7 @@ import pytest
 from tests.chromium import DROP, needs_chromium, until
 from tests.gateway.channel import Studio
 from tests.gateway.test_speech import tone, wav
+from tests.renderer.test_templates import template
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -215,6 +216,27 @@ def test_a_silent_stage_shows_in_its_row_and_the_picture_stays(page: "Page", run
     assert page.get_by_role("img", name="Program picture").bounding_box() == box
     running.channel.start()
     page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+
+
+def test_an_uploaded_template_is_selected_and_nobody_looks_for_its_face(
+    page: "Page", running: Studio, tmp_path: Path
+) -> None:
+    template().save(tmp_path / "walk.npz")
+    chooser = page.get_by_label("+ Upload a video or recorded motion")
+    try:
+        (tmp_path / "bad.npz").write_bytes(b"no motion")
+        chooser.set_input_files(tmp_path / "bad.npz")
+        page.get_by_role("alert").get_by_text("bad.npz is not a motion template; use one").wait_for()
+        chooser.set_input_files(tmp_path / "walk.npz")
+        page.get_by_role("button", name="walk.npz recorded motion", pressed=True).wait_for()
+        page.get_by_text("driver: recorded motion").wait_for()
+        page.keyboard.press("n")
+        page.get_by_role("alert").get_by_text("Recorded motion has a neutral face of its own").wait_for()
+        running.channel.state = "idle"
+        page.get_by_role("log").get_by_text("No recorded motion plays, idle.").wait_for()
+    finally:
+        running.channel.state = "live"
+        running.patch(driver="sample")
 
 
 def test_the_browsers_camera_drives(page: "Page", running: Studio) -> None:

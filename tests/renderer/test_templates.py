@@ -14,6 +14,7 @@ import pytest
 from services.generator.engine import Driving
 from services.generator.engines.liveportrait.keypoints import Motion
 from services.generator.engines.liveportrait.template import Played, Template
+from services.generator.roster import check_template
 from services.live import driver_word
 from services.renderer.opened import Opener
 from services.renderer.played import played
@@ -153,10 +154,20 @@ def test_an_engine_that_plays_no_templates_says_so(farm: Farm, tmp_path: Path) -
         record(tmp_path / "video.mp4", tmp_path / "out.npz", engine="mesh")
 
 
-def test_live_says_that_it_plays_none(tmp_path: Path) -> None:
+def test_live_takes_a_template_and_says_what_is_wrong_with_it_before_anything_starts(
+    farm: Farm, tmp_path: Path
+) -> None:
     template().save(tmp_path / "motion.npz")
-    with pytest.raises(StudioError, match=r"motion\.npz is recorded motion, .* not live"):
-        driver_word(str(tmp_path / "motion.npz"))
+    word = driver_word(str(tmp_path / "motion.npz"))
+    assert word == f"file:{tmp_path / 'motion.npz'}"
+    live = farm.settings.model_copy(update={"driver": word, "engine": "player"})
+    check_template(live)
+    with pytest.raises(StudioError, match=r"Mesh warp plays no motion templates; .*liveportrait"):
+        check_template(live.model_copy(update={"engine": "mesh"}))
+    foreign(tmp_path / "motion.npz")
+    with pytest.raises(StudioError, match=r"^motion\.npz is not a motion template"):
+        check_template(live)
+    check_template(live.model_copy(update={"driver": "sample", "engine": "mesh"}))
 
 
 def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) -> None:

@@ -29,8 +29,11 @@ function draw(state, preview) {
   byId("level-fill").style.width = `${((level - QUIETEST) / -QUIETEST) * 100}%`;
   mark(byId("level"), "aria-valuenow", level.toFixed(0));
   write(byId("level-text"), state.scene.muted ? "muted" : `${level <= QUIETEST ? "−∞" : `−${Math.abs(level).toFixed(0)}`} dB`);
+  const unseen = state.program.by_voice ? "voice" : state.program.by_template ? "recorded motion" : "";
   const present = state.program.present;
-  write(byId("driver-note"), state.program.by_voice ? "driver: voice" : present === null ? "no driver yet" : present ? "driver: face found" : "driver: no face");
+  write(byId("driver-note"), unseen ? `driver: ${unseen}` : present === null ? "no driver yet" : present ? "driver: face found" : "driver: no face");
+  // What is not seen has no picture: that of the driver before it would be taken for its own.
+  byId("driver-picture").classList.toggle("unseen", Boolean(unseen));
   const empty = state.program.width === 0;
   write(byId("stage-note"), preview.note || (empty ? "The first picture is on its way." : ""));
 }

@@ -1,4 +1,4 @@
-// Drivers: sample, cameras, this browser, uploads, addresses.
+// Drivers: sample, cameras, this browser, uploaded videos and recorded motions, addresses.
 
 import { askOnce, attempt, byId, element, keyed, mark, write } from "../elements.js";
 
@@ -16,7 +16,8 @@ export function drivers(api, camera) {
     camera.start();
   });
   const make = (row) => {
-    const choose = element("button", { class: "choice" }, element("span", { class: "name" }), element("span", { class: "why" }));
+    const choose = element("button", { class: "choice" }, element("span", { class: "name" }),
+      element("span", { class: "detail" }), element("span", { class: "why" }));
     choose.addEventListener("click", () => use(row.word));
     if (!row.word.startsWith("upload:")) return element("li", {}, choose);
     const remove = element("button", { class: "remove", "aria-label": `Delete driver ${row.title}` }, "✕");
@@ -50,8 +51,10 @@ export function drivers(api, camera) {
       }
       mark(choose, "aria-pressed", String(state.scene.driver === row.word));
       choose.disabled = Boolean(row.unavailable);
-      write(choose.firstChild, row.title);
-      write(choose.lastChild, row.unavailable || (row.word === camera.word ? camera.note : ""));
+      const [name, detail, why] = choose.children;
+      write(name, row.title);
+      write(detail, row.detail);
+      write(why, row.unavailable || (row.word === camera.word ? camera.note : ""));
     });
   };
 }
