@@ -76,6 +76,7 @@ class Channel:
         self.settings, self.plates, self.avatar = settings, plates, avatar
         self.state = "live"
         self.face = FACE
+        self.late = 0  # microseconds more between driver and program
         self.sent: dict[int, NDArray[np.uint8]] = {}
         self.clean: dict[int, NDArray[np.uint8]] = {}  # the same without the label
         self.scene: Scene | None = None
@@ -155,7 +156,7 @@ class Channel:
             made = self.compose(tick)
             self.sent[tick] = made
             self.sent.pop(tick - 200, None)
-            captured = now() - 9_000
+            captured = now() - 9_000 - self.late
             labelled = self.scene is None or self.scene.label
             under = b""
             if labelled and self.settings.clean_feed_right:

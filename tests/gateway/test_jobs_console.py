@@ -144,12 +144,12 @@ def test_a_job_is_submitted_from_this_computer_and_from_the_inbox(
     form = page.get_by_role("form", name="New job")
     form.get_by_label("Avatar").select_option(avatar)
     form.get_by_label("Engine").select_option("mesh")
-    form.get_by_label("Driver, film or speech").set_input_files(
+    form.get_by_label("Driver, film, speech or recorded motion").set_input_files(
         {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no film"}
     )
     form.get_by_role("button", name="Submit").click()
     page.get_by_role("alert").get_by_text(re.compile("broken.mp4 cannot be opened")).wait_for()
-    form.get_by_label("Driver, film or speech").set_input_files(
+    form.get_by_label("Driver, film, speech or recorded motion").set_input_files(
         {"name": "talk.wav", "mimeType": "audio/wav", "buffer": speech}
     )
     form.get_by_label("Priority").select_option("high")

@@ -14,6 +14,7 @@ const KEYS = [
   ["n", "retake neutral", "neutral"],
   ["o", "loop the driver", "loop"],
   ["s", "hear the program here", "listen"],
+  ["q", "quality of the engine, where it has several", "quality"],
   ["j", "jobs, or back to the program", "jobs-line"],
 ];
 

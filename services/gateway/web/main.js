@@ -19,6 +19,7 @@ import { livekit } from "./panels/livekit.js";
 import { log } from "./panels/log.js";
 import { outputs } from "./panels/outputs.js";
 import { push } from "./panels/push.js";
+import { quality } from "./panels/quality.js";
 import { recordings } from "./panels/recordings.js";
 import { speech } from "./panels/speech.js";
 import { Preview } from "./preview.js";
@@ -42,8 +43,8 @@ async function open(token) {
   const stage = new Stage(byId("program"), new Clock(), new ProgramSound());
   const preview = new Preview(api, stage, byId("driver-picture"));
   const panels = [
-    headline(api, current), avatars(api), engines(api), drivers(api, new BrowserCamera(api)),
-    desk(api, preview, current), speech(api), health, latency(stage), outputs(api, preview, current), recordings(api),
+    headline(api, current), avatars(api), engines(api), quality(api), drivers(api, new BrowserCamera(api)),
+    desk(api, preview, current), speech(api), health(api), latency(stage), outputs(api, preview, current), recordings(api),
     livekit(api, current), push(api, current), clean(api, current), jobs(api), log,
   ];
   const draw = (linked) => { if (state?.channel) for (const panel of panels) panel(state, linked); };

@@ -2,6 +2,7 @@
 
 import { byId, element, write } from "../elements.js";
 import { drawSpark, spark } from "../spark.js";
+import { delay } from "./delay.js";
 
 const BUDGET = 83; // milliseconds from driver to canvas, 95th percentile
 const HISTORY = 60;
@@ -13,6 +14,7 @@ export function latency(stage) {
     canvas: row("to screen", "driver to canvas"),
   };
   byId("latency").append(rows.program.box, rows.canvas.box);
+  const inEngine = delay(byId("latency"));
   const seen = [];
   setInterval(() => {
     const measured = stage.latency();
@@ -22,10 +24,12 @@ export function latency(stage) {
   }, 1000);
   return (state) => {
     const gateway = state.services.gateway;
-    // A mouth that is driven by a voice hears what comes next before it moves; that is no slowness.
-    const ahead = state.program.by_voice ? state.program.voice_delay_ms : 0;
+    // A mouth that is driven by a voice hears what comes next before it moves, and an engine that takes several frames at a
+    // time waits for them: that is no slowness.
+    const ahead = state.program.by_voice ? state.program.voice_delay_ms : state.engine.delay?.floor_ms ?? 0;
     fill(rows.program, gateway.p95 ? { median: gateway.p50, p95: gateway.p95 } : null, gateway.history.p95, ahead);
     fill(rows.canvas, stage.latency(), seen, ahead);
+    inEngine(state);
   };
 }
 
