@@ -4,20 +4,13 @@ import os
 import secrets
 import shutil
 import socket
-import subprocess
-import time
 from pathlib import Path
 
-import structlog
-
-from services.owned import ends_with_us
+from services.owned import OwnedServer
 from shared.cache import cache_folder
 from shared.errors import StudioError
 
-log = structlog.get_logger()
 KEY = "studio"
-READY_WAIT = 10.0  # seconds until it must answer
-AGAIN = 1.0  # seconds between two starts
 
 
 def find_server() -> Path | None:
@@ -27,8 +20,10 @@ def find_server() -> Path | None:
     return Path(found) if found else cached if os.access(cached, os.X_OK) else None
 
 
-class LiveKitServer:
+class LiveKitServer(OwnedServer):
     """The server's process, its address and its keys. A context manager: leaving it ends the process."""
+
+    title = "LiveKit server"
 
     def __init__(self, log_file: Path) -> None:
         """Start it on free ports. Raises StudioError when there is none or it does not come up."""
@@ -41,44 +36,22 @@ class LiveKitServer:
         self.key, self.secret = KEY, secrets.token_urlsafe(32)
         self._program, self._log_file = program, log_file
         self._ports = free_ports()
-        self._started = 0.0
         self.url = f"ws://127.0.0.1:{self._ports[0]}"
         self.start()
 
     def start(self) -> None:
-        """Start the process and wait until it answers. Raises StudioError."""
-        self._started = time.monotonic()
+        """Start the process and wait until it answers; rooms of one before are gone. Raises StudioError."""
+        command = [str(self._program), "--bind", "127.0.0.1", "--node-ip", "127.0.0.1"]
         # The keys go by the environment: a command line is everybody's to read.
-        with self._log_file.open("ab") as file:
-            self.process = subprocess.Popen(
-                [*ends_with_us(), str(self._program), "--bind", "127.0.0.1", "--node-ip", "127.0.0.1"],
-                env={"PATH": os.environ.get("PATH", ""), "LIVEKIT_CONFIG": self._config()},
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
-            )  # fmt: skip
-        while time.monotonic() - self._started < READY_WAIT:
-            try:
-                socket.create_connection(("127.0.0.1", self._ports[0]), 1).close()
-                return
-            except OSError:
-                if self.process.poll() is not None:
-                    break
-                time.sleep(0.05)
-        self.kill()
-        raise StudioError(f"The LiveKit server {self._program} did not start; {self._log_file} says why.")
+        if not self._run(command, self._log_file, self._answers, {"LIVEKIT_CONFIG": self._config()}):
+            raise StudioError(f"The LiveKit server {self._program} did not start; {self._log_file} says why.")
 
-    def see_to(self) -> None:
-        """Start it again if it has died; asked now and then."""
-        if self.process.poll() is not None and time.monotonic() - self._started > AGAIN:
-            log.warning("LiveKit server ended, starting it again", code=self.process.returncode)
-            try:
-                self.start()
-            except StudioError as error:
-                log.warning(str(error))
-
-    def kill(self) -> None:
-        """End the process at once; its rooms are gone."""
-        self.process.kill()
-        self.process.wait()
+    def _answers(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._ports[0]), 1).close()
+        except OSError:
+            return False
+        return True
 
     def __enter__(self) -> "LiveKitServer":
         return self

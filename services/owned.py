@@ -4,8 +4,20 @@ import ctypes
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
+import structlog
+
+from shared.errors import StudioError
+
+log = structlog.get_logger()
+READY_WAIT = 10.0  # seconds until a server must answer
+AGAIN = 1.0  # seconds between two starts
 PR_SET_PDEATHSIG = 1
 
 
@@ -24,3 +36,47 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+class OwnedServer(ABC):
+    """A server program that runs for as long as its owner does, and is started again when it dies."""
+
+    title: str
+    process: subprocess.Popen[bytes]
+    _started = 0.0
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start the process and wait until it answers. Raises StudioError."""
+
+    def see_to(self) -> None:
+        """Start it again if it has died; asked now and then."""
+        if self.process.poll() is not None and time.monotonic() - self._started > AGAIN:
+            log.warning(f"{self.title} ended, starting it again", code=self.process.returncode)
+            try:
+                self.start()
+            except StudioError as error:
+                log.warning(str(error))
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.process.kill()
+        self.process.wait()
+
+    def _run(
+        self, command: list[str], log_file: Path, answers: Callable[[], bool], variables: Mapping[str, str]
+    ) -> bool:
+        """Start a program; whether it answers in time. Killed where it does not."""
+        self._started = time.monotonic()
+        with log_file.open("ab") as file:
+            self.process = subprocess.Popen(
+                [*ends_with_us(), *command],
+                env={"PATH": os.environ.get("PATH", ""), **variables},
+                stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+            )  # fmt: skip
+        while time.monotonic() - self._started < READY_WAIT and self.process.poll() is None:
+            if answers():
+                return True
+            time.sleep(0.03)
+        self.kill()
+        return False

@@ -9,21 +9,20 @@ import shutil
 import socket
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
 
-from services.owned import ends_with_us
+from services.owned import OwnedServer
 from shared.disk import write_atomically
 from shared.errors import StudioError
 from shared.jobs.address import ADDRESS, FOLDER, LOCK, own_redis, read_address
 from shared.settings import Settings
 
 log = structlog.get_logger()
-READY_WAIT = 10.0  # seconds until it must answer
 LOCK_WAIT = 0.5  # seconds in which those who only look at the lock have let go of it
-AGAIN = 1.0  # seconds between two starts
 APPENDED = "appendonly.aof"
 
 
@@ -42,8 +41,10 @@ class Taken(StudioError):
     """Another studio runs the Redis of this home."""
 
 
-class RedisServer:
+class RedisServer(OwnedServer):
     """The server's process and its address. A context manager: leaving it ends the process."""
+
+    title = "Redis"
 
     def __init__(self, home: Path) -> None:
         """Start it on a free port, with what its folder in `home` holds. Raises StudioError when there is no program, when
@@ -55,12 +56,11 @@ class RedisServer:
             )
         self._program, self._folder = program, home / FOLDER
         self._lock = _own(self._folder)
-        self._started = 0.0
         try:
             self._password = _password(self._folder)
             # The port of the last time, where it is free: who still has that address finds its way again.
             before = read_address(home)
-            self._port = _port(urlsplit(before["url"]).port if before else None)
+            self._port = (urlsplit(before["url"]).port if before else None) or 0
             self.start()
         except BaseException:
             os.close(self._lock)
@@ -72,7 +72,8 @@ class RedisServer:
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
-        """Start the process and wait until it answers. Raises StudioError."""
+        """Start the process and wait until it answers, at the port of before where that is still free. Raises StudioError."""
+        self._port = _port(self._port)
         if self._up():
             return
         # All that it holds is hints, which are made again: a file that it cannot read is put aside rather than mended.
@@ -83,21 +84,6 @@ class RedisServer:
             if self._up():
                 return
         raise StudioError(f"Redis {self._program} did not start; {self._folder / 'redis.log'} says why.")
-
-    def see_to(self) -> None:
-        """Start it again if it has died; asked now and then."""
-        if self.process.poll() is not None and time.monotonic() - self._started > AGAIN:
-            log.warning("Redis ended, starting it again", code=self.process.returncode)
-            self._port = _port(self._port)
-            try:
-                self.start()
-            except StudioError as error:
-                log.warning(str(error))
-
-    def kill(self) -> None:
-        """End the process at once; what it was told is on disk."""
-        self.process.kill()
-        self.process.wait()
 
     def close(self) -> None:
         """End it in order and let another studio have the folder."""
@@ -117,24 +103,15 @@ class RedisServer:
 
     def _up(self) -> bool:
         """Start the process; whether it answers."""
-        self._started = time.monotonic()
         # The password goes by a file of this user's alone: a command line is everybody's to read.
         told = self._folder / "redis.conf"
         write_atomically(told, self._config().encode())
-        with (self._folder / "redis.log").open("ab") as file:
-            self.process = subprocess.Popen(
-                [*ends_with_us(), str(self._program), str(told)],
-                env={"PATH": os.environ.get("PATH", "")},
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
-            )  # fmt: skip
-        while time.monotonic() - self._started < READY_WAIT and self.process.poll() is None:
-            if _answers(self._port, self._password):
-                facts = {"url": self.url, "pid": self.process.pid, "host": socket.gethostname()}
-                write_atomically(self._folder / ADDRESS, json.dumps(facts).encode())
-                return True
-            time.sleep(0.03)
-        self.kill()
-        return False
+        answers = partial(_answers, self._port, self._password)
+        if not self._run([str(self._program), str(told)], self._folder / "redis.log", answers, {}):
+            return False
+        facts = {"url": self.url, "pid": self.process.pid, "host": socket.gethostname()}
+        write_atomically(self._folder / ADDRESS, json.dumps(facts).encode())
+        return True
 
     def _config(self) -> str:
         return (
@@ -201,13 +178,13 @@ def _password(folder: Path) -> str:
     return path.read_text()
 
 
-def _port(wanted: int | None) -> int:
-    """The port that is wanted if it is free, else one that was free just now."""
+def _port(wanted: int) -> int:
+    """The port that is wanted if it is free, else one that was free just now; 0 is none in particular."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port or 0))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return int(probe.getsockname()[1])

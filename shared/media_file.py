@@ -2,6 +2,7 @@
 
 import errno
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,30 @@ COMMENT = "AI-generated"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class MediaFile:
+class Finished(ABC):
+    """Something written that is finished when its ``with`` block ends, and given up when that fails."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish it."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Give up."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+
+class MediaFile(Finished):
     """An FFmpeg container to write into, within ``with file.writing():``.
 
     in_place=False: written to `<name>.part` and renamed when closed, so that the name only ever means a whole file;
@@ -81,14 +105,3 @@ class MediaFile:
                 self._part.unlink(missing_ok=True)
             except OSError:
                 pass  # its folder is gone, or is no folder
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

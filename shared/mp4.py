@@ -2,15 +2,13 @@
 
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.encoder import SMPTE170M, Encoder, add_pictures, frame_of
-from shared.media_file import MediaFile
+from shared.media_file import Finished, MediaFile
 from shared.sound_blocks import RATE, SoundBlocks
 
 SOUND_RATE = RATE
@@ -18,7 +16,7 @@ SOUND_BIT_RATE = 128_000
 _TICKS = 90_000  # at least this many ticks a second, so that microsecond time stamps lose nothing visible
 
 
-class Mp4Writer:
+class Mp4Writer(Finished):
     """Writes one MP4 file: H.264 from I420 (BT.601, limited range) and AAC from 48 kHz mono.
 
     fragmented=False: the name only ever means a whole file; `abort` (or an exception inside ``with``) leaves nothing.
@@ -119,14 +117,3 @@ class Mp4Writer:
     def abort(self) -> None:
         """Give up: an unfinished file is removed (a fragmented one stays, as far as it got)."""
         self._file.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()

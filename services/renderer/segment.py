@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import av
 import av.error
@@ -15,7 +13,7 @@ from shared.colour import paste, resized, to_bt709
 from shared.encoder import BT709, SMPTE170M, add_pictures, choose_encoder, frame_of
 from shared.errors import StudioError
 from shared.media import open_container, video_of
-from shared.media_file import MediaFile
+from shared.media_file import Finished, MediaFile
 from shared.output import FORMATS, Output, Size, fitted, is_hd
 
 Picture = NDArray[np.uint8]
@@ -24,7 +22,7 @@ THREADS = 2
 GOP_SECONDS = 2
 
 
-class SegmentWriter:
+class SegmentWriter(Finished):
     """Writes the pictures 0, 1, 2... of one segment. The same pictures make the same packets. Not thread-safe.
 
     The first picture is a key picture and nothing refers beyond it. `path` appears when the segment is closed, whole;
@@ -86,17 +84,6 @@ class SegmentWriter:
     def abort(self) -> None:
         """Give up and leave nothing."""
         self._file.abort()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.abort()
 
 
 class _Frame:
