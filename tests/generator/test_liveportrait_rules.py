@@ -1,11 +1,11 @@
 """The combination rules give what the original's own loop gave, under all 59 sets of options.
 
-The vectors are the original's: its loop run on motions and retargeting weights that follow from their names.
+The vectors are the original's: its loop run on motions and retargeting weights that follow from their names
+(`tests.parity.rules_golden`).
 """
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,14 @@ from services.generator.engines.liveportrait.smoothing import OFFLINE_VARIANCE  
 from services.generator.engines.liveportrait.template import Template  # noqa: E402
 from tests.parity.liveportrait_loop import Source, options_of, still_run, video_run  # noqa: E402
 from tests.parity.ruled import published_shapes, state  # noqa: E402
+from tests.parity.rules_golden import LAST_LAYER, OUT  # noqa: E402
 
-FILE = Path(__file__).with_name("liveportrait_rules.npz")
 CROPPED, WHOLE, VIDEO = 0, 1, 2  # of the sources: the still, the still uncropped, and from here a video's frames
-LAST_LAYER = 0.05  # of what the rule gives, as a trained network's corrections are small
 
 
 @cache
 def golden() -> dict[str, Any]:
-    with np.load(FILE, allow_pickle=False) as data:
+    with np.load(OUT, allow_pickle=False) as data:
         return dict(data)
 
 
