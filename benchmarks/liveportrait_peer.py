@@ -1,7 +1,8 @@
 """The original LivePortrait from a checkout, timed on random weights that it writes in its own layout."""
 
 import sys
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 
-Timed = Callable[[Callable[[], object], int], float]
 PLATE = 1280, 720
 NETWORKS = (
     ("appearance_feature_extractor", "appearance_feature_extractor", "AppearanceFeatureExtractor"),
@@ -20,23 +20,12 @@ NETWORKS = (
 SMALL = (("retarget_shoulder", "stitching"), ("retarget_mouth", "lip"), ("retarget_eye", "eye"))
 
 
-def peer_figures(checkout: Path, weights: Path, rounds: int, timed: Timed) -> dict[str, dict[str, float]]:
-    """Milliseconds by way of running it: float32 on a CPU, and half precision with and without its compile flag on a GPU.
-    Writes the weights it was run with to `weights`, in the published layout."""
+def write_weights(checkout: Path, weights: Path) -> None:
+    """Random weights of every network in the published layout, gentle enough that activations neither vanish nor overflow
+    in half precision."""
     import torch
 
     sys.path.insert(0, str(checkout))
-    write_weights(checkout, weights)
-    if not torch.cuda.is_available():
-        return {"float32": _run(checkout, weights, rounds, timed, half=False, compiled=False)}
-    ways = {"float32": (False, False), "float16": (True, False), "float16 compiled": (True, True)}
-    return {name: _run(checkout, weights, rounds, timed, half=way[0], compiled=way[1]) for name, way in ways.items()}
-
-
-def write_weights(checkout: Path, weights: Path) -> None:
-    """Random weights of every network, gentle enough that activations neither vanish nor overflow in half precision."""
-    import torch
-
     sizes = import_module("yaml").safe_load((checkout / "src/config/models.yaml").read_text())["model_params"]
     (weights / "base_models").mkdir(parents=True)
     (weights / "retargeting_models").mkdir()
@@ -61,9 +50,17 @@ def write_weights(checkout: Path, weights: Path) -> None:
     torch.save(states, weights / "retargeting_models" / "stitching_retargeting_module.pth")
 
 
-def _run(checkout: Path, weights: Path, rounds: int, timed: Timed, *, half: bool, compiled: bool) -> dict[str, float]:
+def run(checkout: Path, weights: Path, way: str, rounds: int, threads: int) -> dict[str, float]:
+    """Milliseconds of its networks and of a whole frame; what it needs. way: "float32", "float16", and " compiled" for its
+    compile flag. weights: in the published layout."""
     import torch
 
+    from benchmarks.liveportrait import timed, use_threads
+
+    use_threads(threads)
+    sys.path.insert(0, str(checkout))
+    precision, _, compiled = way.partition(" ")
+    gpu = torch.cuda.is_available()
     config = import_module("src.config.inference_config").InferenceConfig
     wrapper_of = import_module("src.live_portrait_wrapper").LivePortraitWrapper
     crop = import_module("src.utils.crop")
@@ -71,13 +68,14 @@ def _run(checkout: Path, weights: Path, rounds: int, timed: Timed, *, half: bool
         f"checkpoint_{letter}": str(weights / "base_models" / f"{name}.pth")
         for letter, (name, _, _) in zip("FMWG", NETWORKS, strict=True)
     }
+    start = time.perf_counter()
     wrapper = wrapper_of(
         config(
             **paths,
             checkpoint_S=str(weights / "retargeting_models" / "stitching_retargeting_module.pth"),
-            flag_force_cpu=not torch.cuda.is_available(),
-            flag_use_half_precision=half,
-            flag_do_torch_compile=compiled,
+            flag_force_cpu=not gpu,
+            flag_use_half_precision=precision == "float16",
+            flag_do_torch_compile=bool(compiled),
         )
     )
     chance = np.random.default_rng(1)
@@ -89,8 +87,14 @@ def _run(checkout: Path, weights: Path, rounds: int, timed: Timed, *, half: bool
     source = wrapper.prepare_source(picture)
     info = wrapper.get_kp_info(source)
     points, volume = wrapper.transform_keypoint(info), wrapper.extract_feature_3d(source)
-    warped = wrapper.warp_decode(volume, points, points + 0.02)["out"].shape
-    assert tuple(warped) == (1, 3, 512, 512)
+
+    def warp() -> Any:
+        with torch.no_grad(), wrapper.inference_ctx():
+            return wrapper.warping_module(volume, kp_source=points, kp_driving=points + 0.02)["out"]
+
+    def decode() -> Any:
+        with torch.no_grad(), wrapper.inference_ctx():
+            return wrapper.spade_generator(feature=warped)
 
     def frame() -> None:
         driving = wrapper.prepare_videos([picture])[0]
@@ -99,10 +103,19 @@ def _run(checkout: Path, weights: Path, rounds: int, timed: Timed, *, half: bool
         out = wrapper.parse_output(wrapper.warp_decode(volume, points, driven)["out"])[0]
         crop.paste_back(out, matrix, plate, covered)
 
-    calls: Mapping[str, Callable[[], Any]] = {
+    frame()
+    figures = {"first_frame_s": round(time.perf_counter() - start, 2)}
+    calls: dict[str, Callable[[], Any]] = {
         "F": lambda: wrapper.extract_feature_3d(source),
         "M": lambda: wrapper.get_kp_info(source),
         "W+G": lambda: wrapper.warp_decode(volume, points, points + 0.02),
         "frame": frame,
     }
-    return {name: timed(call, rounds) for name, call in calls.items()}
+    if not compiled:  # its graphs are recorded for both in a row
+        warped = warp()
+        calls |= {"W": warp, "G": decode}
+    for name, call in calls.items():
+        figures[name] = timed(call, rounds)
+    if gpu:
+        figures["gpu_mb"] = torch.cuda.max_memory_reserved() >> 20
+    return figures
