@@ -19,6 +19,7 @@ LEFT_IRIS_RING = np.arange(474, 478)
 RIGHT_IRIS_RING = np.arange(469, 473)
 LIP_TOP, LIP_BOTTOM = 13, 14  # inner lip, middle
 LIP_CORNERS = (78, 308)  # inner lip corners, right then left
+MOUTH_CORNERS = (61, 291)  # outer, right then left
 # Upper and lower lid points that face each other, three pairs an eye, and the eye's corners.
 RIGHT_LIDS = ((159, 145), (158, 153), (160, 144))
 LEFT_LIDS = ((386, 374), (385, 380), (387, 373))
@@ -105,6 +106,21 @@ class Face:
             for lids in (RIGHT_LIDS, LEFT_LIDS)
         )
         return right / self.eye_distance, left / self.eye_distance
+
+    @property
+    def opening_ratios(self) -> Points:
+        """(3,) float32: of the right and left eye and of the mouth, the gap in the middle over its own width, as the
+        picture shows them; about 0.3 is an open eye, 0 a closed one."""
+        points = self.points[:, :2].astype(np.float64)
+        gaps = (
+            (*RIGHT_LIDS[0], *RIGHT_EYE_CORNERS),
+            (*LEFT_LIDS[0], *LEFT_EYE_CORNERS),
+            (LIP_TOP, LIP_BOTTOM, *MOUTH_CORNERS),
+        )
+        lengths = [
+            (np.linalg.norm(points[a] - points[b]), np.linalg.norm(points[c] - points[d])) for a, b, c, d in gaps
+        ]
+        return np.array([gap / (width + 1e-6) for gap, width in lengths], np.float32)
 
     def pack(self) -> bytes:
         """The points as raw little-endian float32, for a message."""

@@ -30,6 +30,8 @@ class Plate:
     placements: (N, 2, 3) float64, ROI pixels to plate pixels.
     gains, offsets: (N, 3) float32, for Y, U and V of the placed ROI: out = gain * (v - 128) + 128 + offset, which
         matches its colour to the plate's lighting.
+    openings: (N, 3) float32, `Face.opening_ratios` of the body's own face; None on a portrait's own plate, or where the
+        avatar was added before they were measured.
     """
 
     path: Path
@@ -40,6 +42,7 @@ class Plate:
     gains: NDArray[np.float32]
     offsets: NDArray[np.float32]
     starts: NDArray[np.int64]
+    openings: NDArray[np.float32] | None = None
     _cache: OrderedDict[int, Picture] = field(init=False, repr=False, default_factory=OrderedDict)
     _decoder: av.VideoCodecContext = field(init=False, repr=False)
 
@@ -60,6 +63,7 @@ class Plate:
                     gains=data["gains"],
                     offsets=data["offsets"],
                     starts=data["starts"],
+                    openings=data.get("openings"),
                 )
             whole = plate.path.stat().st_size == int(plate.starts[-1])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
@@ -110,8 +114,10 @@ def save_index(
     placements: NDArray[np.float64],
     gains: NDArray[np.float32],
     offsets: NDArray[np.float32],
+    openings: NDArray[np.float32] | None = None,
 ) -> None:
     """Write `plate.npz` for a `plate.mjpg` whose frames have these sizes in bytes."""
+    further = {} if openings is None else {"openings": openings}
     np.savez(
         folder / "plate.npz",
         width=width,
@@ -121,6 +127,7 @@ def save_index(
         placements=placements.astype(np.float64),
         gains=gains.astype(np.float32),
         offsets=offsets.astype(np.float32),
+        **further,
     )
 
 

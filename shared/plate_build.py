@@ -91,7 +91,7 @@ def build_body_plate(
     lights = smooth_lights(seen.lights, fps)
     lit = _relit(roi, roi_face, seen, lights)
     gains, offsets = transfer(measure_light(lit, roi_face), lights)
-    _save(folder, seen.size, fps, seen.bytes, placements, gains, offsets)
+    _save(folder, seen.size, fps, seen.bytes, placements, gains, offsets, measure_openings(seen.faces))
     mask = bound_mask(shown, _plate_oval(seen.faces, placements))
     kind = "image" if is_image else "video"
     return PlateMeasures(*seen.size, fps, len(seen.faces), kind, rest, tuple(notes)), lit, mask
@@ -186,6 +186,14 @@ def place_faces(roi_face: Face, faces: list[Face | None], fps: float, precise: d
     return np.array([similarity.compose(placement, mean) for placement in placements])
 
 
+def measure_openings(faces: list[Face | None]) -> NDArray[np.float32]:
+    """(N, 3) `Face.opening_ratios` of each frame; gaps are bridged."""
+    known = [number for number, face in enumerate(faces) if face is not None]
+    found = np.array([face.opening_ratios for face in faces if face is not None])
+    bridged = [np.interp(np.arange(len(faces)), known, column) for column in found.T]
+    return np.asarray(np.stack(bridged, axis=1), np.float32)
+
+
 def _fit(source: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
     return similarity.fit(source, face.points[STABLE, :2])
 
@@ -244,6 +252,7 @@ def _save(
     placements: NDArray[np.float64],
     gains: NDArray[np.floating[Any]],
     offsets: NDArray[np.floating[Any]],
+    openings: NDArray[np.float32] | None = None,
 ) -> None:
     save_index(
         folder,
@@ -254,4 +263,5 @@ def _save(
         placements=placements,
         gains=gains.astype(np.float32),
         offsets=offsets.astype(np.float32),
+        openings=openings,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.engine import Driving, RoiFrame, Session, VoiceBlock
+from services.generator.engine import DrawsTogether, Driving, RoiFrame, Session, VoiceBlock
 from shared.clock import US
 from shared.media import SOUND_RATE
 from shared.state import State, packed, unpacked
@@ -24,6 +24,10 @@ class Run:
 
     def motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
         """For each tick its face, or its pts where the engine has none to show."""
+        frames = self._motion(ticks)
+        return self.session.together(frames) if isinstance(self.session, DrawsTogether) else frames
+
+    def _motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
         for tick in ticks:
             self.note(tick)
             waits = self._last_face == NEVER or tick.pts - self._last_face > self.idle_after

@@ -1,6 +1,8 @@
 """What LivePortrait's tests share: narrow networks whose weights follow from their names, and a driver."""
 
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -8,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.engine import sample_avatar
+from benchmarks.liveportrait import NARROW
 from services.generator.engine import Driving
 from services.generator.engines.liveportrait.engine import LivePortraitEngine
 from services.generator.engines.liveportrait.networks import Networks
@@ -16,14 +19,9 @@ from services.generator.engines.liveportrait.settings import LivePortraitSetting
 from shared.avatar import Avatar
 from shared.checkpoint import fold_spectral_norm
 from shared.face import Face
+from shared.plate import Plate, save_index
 from tests.parity.ruled import published_shapes, state
 
-NARROW = {
-    "appearance": {"width": 4, "channels": 8, "depth": 2, "residuals": 1},
-    "motion": {"depths": (1, 1, 1, 1), "widths": (8, 8, 8, 16)},
-    "warping": {"width": 4, "channels": 8, "depth": 2, "compress": 1, "sizes": (4, 8)},
-    "decoder": {"width": 4, "hidden": 8},
-}
 MS = 1_000
 
 torch.set_num_threads(1)  # narrow networks gain nothing from more, and on a busy machine they wait for each other
@@ -45,6 +43,25 @@ def networks(dtype: torch.dtype = torch.float32) -> Networks:
 @cache
 def avatar(own_plate: bool = True) -> Avatar:
     return sample_avatar(own_plate)
+
+
+def swaying_body(folder: Path) -> Avatar:
+    """A body that sways: the portrait's face on a plate of four frames, each with a light of its own, the eyes and the
+    mouth said to be open in some and not in others."""
+    frames, size = 4, (640, 720)
+    jpegs, placements = [], []
+    for i in range(frames):
+        placement = np.array([[0.8, -0.02 * i, 60.0 + 12 * i], [0.02 * i, 0.8, 90.0]])
+        frame = cv2.warpAffine(avatar().roi, placement, size, borderMode=cv2.BORDER_REPLICATE)
+        jpegs.append(cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
+        placements.append(placement)
+    (folder / "plate.mjpg").write_bytes(b"".join(jpegs))
+    save_index(
+        folder, width=size[0], height=size[1], fps=25, sizes=[len(jpeg) for jpeg in jpegs],
+        placements=np.stack(placements), gains=np.full((frames, 3), 0.9), offsets=np.full((frames, 3), 4.0),
+        openings=np.array([[0.3, 0.28, 0.0], [0.2, 0.2, 0.1], [0.04, 0.05, 0.2], [0.25, 0.3, 0.01]], np.float32),
+    )  # fmt: skip
+    return replace(avatar(own_plate=False), plate=Plate.load(folder))
 
 
 def session(
@@ -82,4 +99,4 @@ class NarrowEngine(LivePortraitEngine):
         return None
 
     def _loaded(self, small: bool) -> tuple[Networks, LivePortraitSettings]:
-        return networks(), LivePortraitSettings()
+        return networks(), self.settings()

@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -12,40 +11,27 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 
 from services.compositor.blend import Blender  # noqa: E402
 from services.generator.engines.liveportrait.body import plate_views  # noqa: E402
+from services.generator.engines.liveportrait.face_crop import ratios  # noqa: E402
+from services.generator.engines.liveportrait.recording import record  # noqa: E402
 from services.generator.engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from services.generator.engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from shared.avatar import Avatar  # noqa: E402
-from shared.plate import Plate, save_index  # noqa: E402
-from tests.generator.liveportrait_material import MS, avatar, driving, networks  # noqa: E402
-
-FRAMES, SIZE = 4, (640, 720)
+from tests.generator.liveportrait_material import MS, driving, networks, swaying_body  # noqa: E402
+from tests.parity.liveportrait_loop import Source, video_run  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def body(tmp_path_factory: pytest.TempPathFactory) -> Avatar:
-    """A body that sways: the portrait's face on a plate of four frames, each with a light of its own."""
-    folder = tmp_path_factory.mktemp("body")
-    jpegs, placements = [], []
-    for i in range(FRAMES):
-        placement = np.array([[0.8, -0.02 * i, 60.0 + 12 * i], [0.02 * i, 0.8, 90.0]])
-        frame = cv2.warpAffine(avatar().roi, placement, SIZE, borderMode=cv2.BORDER_REPLICATE)
-        jpegs.append(cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes())
-        placements.append(placement)
-    (folder / "plate.mjpg").write_bytes(b"".join(jpegs))
-    save_index(
-        folder, width=SIZE[0], height=SIZE[1], fps=25, sizes=[len(jpeg) for jpeg in jpegs],
-        placements=np.stack(placements), gains=np.full((FRAMES, 3), 0.9), offsets=np.full((FRAMES, 3), 4.0),
-    )  # fmt: skip
-    return replace(avatar(own_plate=False), plate=Plate.load(folder))
+    return swaying_body(tmp_path_factory.mktemp("body"))
 
 
 @cache
 def settings() -> LivePortraitSettings:
-    return LivePortraitSettings(source="body", stitching=False, variance=0)
+    return LivePortraitSettings(source="body", stitching=False, close_lips=False, variance=0)
 
 
 def test_the_square_under_the_roi_is_cut_out_and_fits_back_without_a_trace(body: Avatar) -> None:
-    for index in range(FRAMES):
+    for index in range(len(body.plate)):
         roi = plate_views(body.plate, index, np.eye(2, 3, dtype=np.float32))[0]
         program = body.plate.frame(index).copy()
         plate = body.plate
@@ -57,7 +43,7 @@ def test_every_plate_frame_is_its_own_source_and_rests_where_it_is(body: Avatar)
     opened = LivePortraitSession(body, networks(), settings())
     opened.draws = False
     sources = []
-    for i in range(FRAMES):
+    for i in range(len(body.plate)):
         opened.step(driving(i * 40 * MS, 0))
         assert np.allclose(opened._fade.shown, opened._portrait.points, atol=1e-5), "a driver at rest moves it"
         sources.append(opened._portrait.points)
@@ -67,6 +53,42 @@ def test_every_plate_frame_is_its_own_source_and_rests_where_it_is(body: Avatar)
     opened.draws = True
     frame = opened.step(driving(200 * MS, 6))[0].pixels
     assert frame.shape == (512, 512, 4) and opened.idle(240 * MS) == []
+
+
+OPTIONS: tuple[dict[str, object], ...] = (
+    {"eyes": True},
+    {"lips": True},
+    {"eyes": True, "lips": True, "relative": False, "stitching": False},
+    {"close_lips": True, "steady_eyes": True},
+    {"close_lips": False, "steady_eyes": False},
+)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: " ".join(options))
+def test_its_own_openings_count_as_the_originals_rules_for_a_source_video_have_it(
+    options: dict[str, object], body: Avatar
+) -> None:
+    nets = networks()
+    wanted = settings().model_copy(update={"stitching": True, **options})
+    opened, count = LivePortraitSession(body, nets, wanted), len(body.plate)
+    opened.draws = False
+    script, sources, shown = [driving(i * 40 * MS, i) for i in range(count)], [], []
+    for i, given in enumerate(script):
+        opened.step(given)
+        shown.append(opened._fade.shown.copy())
+        own = ratios(body.plate.openings[i])
+        sources.append(
+            Source(given.picture, np.eye(2, 3, dtype=np.float32), opened._portrait.motion, torch.zeros(1), own)
+        )
+    template = record(script, nets.read, 25)
+    theirs = video_run(sources, template, wanted.options(), nets.correctors(), variance=0.0)
+    assert np.allclose(shown, theirs, atol=1e-5)
+    if any(options.values()):
+        without = LivePortraitSession(replace(body, plate=replace(body.plate, openings=None)), nets, wanted)
+        without.draws = False
+        for given in script:
+            without.step(given)
+        assert not np.allclose(without._fade.shown, theirs[-1], atol=1e-3), "the openings change nothing"
 
 
 def test_segments_of_a_moved_body_are_those_of_the_whole(body: Avatar, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from benchmarks.engine import psnr  # noqa: E402
 from services.generator.engine import Driving  # noqa: E402
 from services.generator.engines import load  # noqa: E402
 from services.generator.engines.liveportrait import crop  # noqa: E402
-from services.generator.engines.liveportrait.face_crop import driver_square, in_reference, source_square  # noqa: E402
+from services.generator.engines.liveportrait.face_crop import driver_square, in_reference, ratios, source_square  # noqa: E402
 from services.generator.engines.liveportrait.portrait import Portrait  # noqa: E402
 from services.generator.engines.liveportrait.recording import record  # noqa: E402
 from services.generator.engines.liveportrait.session import LivePortraitSession  # noqa: E402
@@ -54,7 +55,10 @@ def test_a_body_of_its_own_gets_the_matte_of_the_moved_face() -> None:
     nose = avatar().face.points[4, :2].astype(int)
     assert frame.shape == (512, 512, 4) and frame[nose[1], nose[0], 3] > 250 and not frame[:20, :, 3].any()
     aside = opened._portrait.points + np.array([0.1, 0, 0], np.float32)
-    columns = [np.nonzero(matte.max(axis=0) > 128)[0] for matte in (frame[..., 3], opened._portrait._matte(aside))]
+    columns = [
+        np.nonzero(matte.max(axis=0) > 128)[0]
+        for matte in (frame[..., 3], opened._portrait._matte(opened._portrait.shot(aside)))
+    ]
     assert columns[1].min() > columns[0].min() + 10, "the matte stays behind"
 
 
@@ -198,12 +202,20 @@ def test_the_crop_laid_back_is_the_originals_paste() -> None:
     portrait = Portrait(avatar(), networks())
     y, x = np.mgrid[0:512, 0:512] / 512
     face = np.stack([x, y, (x + y) / 2], axis=-1).astype(np.float32)
-    ours = portrait._on_roi(torch.from_numpy(face).permute(2, 0, 1)[None])[0].numpy()
+    around = portrait.shot(portrait.points).source.around[None]
+    ours = portrait._on_roi(torch.from_numpy(face).permute(2, 0, 1)[None], around)[0].numpy()
     theirs = crop.pasted((face * 255).astype(np.uint8), portrait.to_crop, avatar().roi)
     off = np.abs(ours.astype(int) - theirs)  # ours is sampled more sharply
     assert (off > 2).mean() < 2e-3 and off.max() < 10
-    again = portrait._on_roi(torch.from_numpy(portrait.picture()).permute(2, 0, 1)[None] / 255)[0].numpy()
+    again = portrait._on_roi(torch.from_numpy(portrait.picture()).permute(2, 0, 1)[None] / 255, around)[0].numpy()
     assert psnr(again, avatar().roi) > 32, "the crop of a portrait does not give the portrait back"
+
+
+def test_openings_are_in_the_originals_measure() -> None:
+    for ours, theirs in ((0.071, 0.019), (0.171, 0.195), (0.275, 0.291), (0.398, 0.463), (0.489, 0.549)):
+        read = ratios(np.array([ours, ours, 0.158], np.float32))
+        assert np.allclose(read.eyes, theirs, atol=0.035) and np.allclose(read.lips, 0.154, atol=0.01)
+    assert not ratios(np.array([0.03, 0.0, 0.0], np.float32)).eyes.any(), "an eye more than closed"
 
 
 def test_the_source_crop_reaches_as_far_as_the_originals() -> None:
@@ -213,14 +225,27 @@ def test_the_source_crop_reaches_as_far_as_the_originals() -> None:
     assert found.centre[1] < (top + bottom) / 2, "there is no room for the hair"
 
 
-def test_an_overflow_of_half_precision_is_drawn_again_in_float32() -> None:
-    nets = networks(torch.bfloat16)
-    draw = nets.draw
-    nets.draw = lambda *given: draw(*given) * (1.0 if nets.dtype == torch.float32 else float("nan"))
-    frame = pixels(session(nets), driving(0, 2))
-    exact = pixels(session(networks()), driving(0, 2))
-    assert nets.dtype == torch.float32
-    assert np.abs(exact.astype(int) - frame).mean() < 2  # the weights stay rounded
+def test_an_overflow_of_half_precision_is_drawn_again_in_float32_that_frame_alone() -> None:
+    nets, plain = networks(torch.bfloat16), session(networks(torch.bfloat16))
+    draw, opened = nets.draw, session(nets)
+
+    def overflowing(volume: Any, compressed: Any, source: Any, driven: Any) -> Any:
+        spoilt = np.allclose(driven.numpy(), shown(opened))
+        return draw(volume, compressed, source, driven) * (float("nan") if spoilt and overflows else 1.0)
+
+    nets.draw = overflowing
+    for number, overflows in enumerate((False, True, False)):
+        given = driving(number * 40 * MS, number)
+        frame, usual = pixels(opened, given), pixels(plain, given)
+        if overflows:
+            exact = session(networks())
+            for i in range(number + 1):
+                frame_in_float32 = pixels(exact, driving(i * 40 * MS, i))
+            off = np.abs(frame_in_float32.astype(int) - frame)
+            assert 0 < off.mean() < 2, "the weights stay rounded"
+        else:
+            assert np.array_equal(frame, usual), "one frame's overflow changes the others"
+    assert nets.dtype == torch.bfloat16
 
 
 def test_half_precision_shows_the_same_picture() -> None:

@@ -95,6 +95,14 @@ def test_a_moving_body_is_followed_to_a_fraction_of_a_pixel(sample_home: Path) -
     assert np.sqrt((np.diff(off, 2, axis=0) ** 2).sum(axis=2).mean()) < 0.05, "it does not tremble"
 
 
+def test_the_openings_of_the_bodys_eyes_and_mouth_are_measured(sample_home: Path) -> None:
+    own, moving = (load_avatar(sample_home / "avatars" / name) for name in ("sample", "sample-video"))
+    assert own.plate.openings is None and moving.plate.openings is not None
+    assert moving.plate.openings.shape == (len(moving.plate), 3)
+    off = moving.plate.openings - moving.face.opening_ratios  # the body is the portrait, moved
+    assert np.abs(off).max() < 0.08 and np.abs(np.median(off, axis=0)).max() < 0.03
+
+
 def test_a_body_like_its_portrait_needs_no_correction(sample_home: Path) -> None:
     avatar = load_avatar(sample_home / "avatars" / "sample-video")
     assert np.abs(avatar.rest).max() < 1.5

@@ -47,6 +47,10 @@ def test_a_jpeg_is_the_very_bytes_on_disk(folder: Path) -> None:
     assert b"".join(plate.jpeg(n) for n in range(5)) == (folder / "plate.mjpg").read_bytes()
 
 
+def test_a_plate_of_before_openings_were_measured_has_none(folder: Path) -> None:
+    assert Plate.load(folder).openings is None
+
+
 def test_a_shortened_file_is_refused(folder: Path) -> None:
     whole = (folder / "plate.mjpg").read_bytes()
     (folder / "plate.mjpg").write_bytes(whole[:-100])

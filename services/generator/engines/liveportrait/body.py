@@ -5,6 +5,8 @@ import cv2
 import numpy as np
 
 from services.generator.engines.liveportrait.crop import SIDE, Matrix, Picture
+from services.generator.engines.liveportrait.face_crop import ratios
+from services.generator.engines.liveportrait.rules import Ratios
 from shared import similarity
 from shared.avatar import ROI_SIZE
 from shared.colour import i420_to_rgb, planes
@@ -26,3 +28,8 @@ def plate_views(plate: Plate, index: int, to_crop: Matrix) -> tuple[Picture, Pic
     roi = cv2.warpAffine(rgb, to_roi, (ROI_SIZE, ROI_SIZE), borderMode=cv2.BORDER_REPLICATE)
     cut = cv2.warpAffine(rgb, similarity.compose(to_crop.astype(np.float64), to_roi), (SIDE, SIDE))
     return np.asarray(roi, np.uint8), np.asarray(cut, np.uint8)
+
+
+def plate_openings(plate: Plate, index: int) -> Ratios | None:
+    """The openings of the face in a plate frame; None where the avatar was added before they were measured."""
+    return None if plate.openings is None else ratios(plate.openings[index])

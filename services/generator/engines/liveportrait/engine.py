@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from services.generator.engines.liveportrait.template import Template
 
 NAME = "liveportrait"
+BATCH = 4  # frames that a render draws at a time on a GPU
 NO_TORCH = "LivePortrait needs PyTorch, which is not installed here; `make setup-torch` brings it."
 SPEC = EngineSpec(
     name=NAME,
@@ -49,7 +50,7 @@ class LivePortraitEngine:
         return LivePortraitSettings.load(self._look)
 
     def under(self, look: Mapping[str, Any]) -> "LivePortraitEngine":
-        return LivePortraitEngine(look)
+        return type(self)(look)
 
     def unavailable(self) -> str | None:
         if find_spec("torch") is None:
@@ -57,10 +58,12 @@ class LivePortraitEngine:
         return lacking(NAME) or None
 
     def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "LivePortraitSession":
+        """small: without a batch, whose frames may differ from single ones by a grey level (see `batch`)."""
         from services.generator.engines.liveportrait.session import LivePortraitSession
 
         networks, settings = self._loaded(small)
-        return LivePortraitSession(avatar, networks, settings)
+        batch = settings.batch or (BATCH if networks.device.type == "cuda" else 1)
+        return LivePortraitSession(avatar, networks, settings, rate, 1 if small else batch)
 
     def read_template(self, path: Path) -> "Template":
         from services.generator.engines.liveportrait.template import read_template

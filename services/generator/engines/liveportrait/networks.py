@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ class Networks:
     device: torch.device = CPU
     dtype: torch.dtype = torch.float32
     draw: Draw = field(init=False, repr=False)
+    _exact: tuple[WarpingNetwork, SpadeDecoder] | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         self.draw = self._draw
@@ -113,11 +115,13 @@ class Networks:
         if compiled:
             self.draw = torch.compile(self._draw, mode="reduce-overhead")
 
-    def in_float32(self) -> None:
-        """From here on without half precision: it overflowed."""
-        self.dtype = torch.float32
-        for net in (self.warping, self.decoder):
-            net.float()
+    def draw_exactly(self, volume: Tensor, source: Tensor, driving: Tensor) -> Tensor:
+        """As `draw`, in float32, for what half precision cannot hold. The networks' second copy stays, 400 MB."""
+        if self._exact is None:
+            self._exact = deepcopy(self.warping).float(), deepcopy(self.decoder).float()
+        warping, decoder = self._exact
+        picture: Tensor = decoder(warping(volume.float(), source, driving).out)
+        return picture
 
     def _draw(self, volume: Tensor, compressed: Tensor, source: Tensor, driving: Tensor) -> Tensor:
         """(B, 3, 512, 512) RGB 0..1 of what depends on the source, kept, and (B, 21, 3) keypoints."""

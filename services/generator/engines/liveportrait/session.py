@@ -1,12 +1,15 @@
 """The engine opened on one avatar: motion in, ROI frames out."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
-from services.generator.engine import UNDRAWN, Driving, RoiFrame, VoiceBlock
+from services.generator.engine import RATE, UNDRAWN, Driving, RoiFrame, VoiceBlock
 from services.generator.engines.liveportrait import rules
-from services.generator.engines.liveportrait.body import plate_views
+from services.generator.engines.liveportrait.batch import Batch
+from services.generator.engines.liveportrait.body import plate_openings, plate_views
 from services.generator.engines.liveportrait.closed_lips import closed_lips
 from services.generator.engines.liveportrait.driver import Driver
 from services.generator.engines.liveportrait.idle import idle_points
@@ -26,18 +29,30 @@ INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US = 400_000, 300_000, 300_000
 class LivePortraitSession:
     """Carries the driver's motion and what eases one motion into the next; its pictures carry nothing. Not thread-safe."""
 
-    def __init__(self, avatar: Avatar, networks: Networks, settings: LivePortraitSettings) -> None:
+    def __init__(
+        self,
+        avatar: Avatar,
+        networks: Networks,
+        settings: LivePortraitSettings,
+        rate: Fraction = RATE,
+        batch: int = 1,
+    ) -> None:
+        """rate: frames a second of a render. batch: how many of them are drawn at a time."""
         self.draws = True
         self._networks, self._nets = networks, networks.correctors()
         self._options, self._variance = settings.options(), settings.variance
-        if settings.source == "body":
-            self._options = replace(self._options, eyes=False, lips=False)  # its openings are not measured
-        self._plate = avatar.plate if settings.source == "body" else None
+        self._plate = avatar.plate if settings.source == "body" and not avatar.own_plate else None
         rest = avatar.rest if self._plate is None else (0.0, 0.0)  # the plate's own face is where it is
         face = None if self._plate is None else turned(avatar.face, avatar.rest)
         with on_device():
             self._portrait = Portrait(avatar, networks, face)
+        self._own: rules.Ratios | None = self._portrait.openings
+        self._steady_opening: float | None = None
+        if self._plate is not None and (first := plate_openings(self._plate, 0)) is not None:
+            self._steady_opening = rules.steady_opening(first)
         self._rest = rotation([rest[1]], [-rest[0]], [0.0])[0]
+        self._batch = Batch(self._portrait, batch, rate) if batch > 1 else None
+        self._later = False  # whether frames go into the batch
         self._idle = False
         self.reset()
 
@@ -72,6 +87,24 @@ class LivePortraitSession:
     def flush(self) -> list[RoiFrame]:
         """Nothing: no frame is held back."""
         return []
+
+    def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
+        """The frames that come out of this session as they are asked for, drawn several at a time; whole numbers among
+        them stay in their place."""
+        if self._batch is None:
+            yield from frames
+            return
+        self._later = True
+        try:
+            for frame in frames:
+                yield from self._batch.ready()
+                if isinstance(frame, int) or not self.draws:
+                    yield from self._batch.drawn()
+                    yield frame
+            yield from self._batch.drawn()
+        finally:
+            self._later = False
+            self._batch.clear()
 
     def reset(self) -> None:
         """Forget the driver."""
@@ -114,6 +147,7 @@ class LivePortraitSession:
         """Where the source is a video, its picture at this time."""
         if self._plate is not None and (index := self._plate.index(pts)) != self._looked:
             self._looked = index
+            self._own = plate_openings(self._plate, index)
             with on_device():
                 self._portrait.look(*plate_views(self._plate, index, self._portrait.to_crop))
 
@@ -139,8 +173,8 @@ class LivePortraitSession:
         return np.asarray((points - middle) @ self._rest + middle, np.float32)
 
     def _corrected(self, points: Array, wanted: rules.Ratios | None) -> Array:
-        own = self._portrait.openings if self._plate is None else None  # a body's are not measured
-        return rules.corrected(self._portrait.points, points, self._options, self._nets, own, wanted)
+        own, steady = self._own, self._steady_opening
+        return rules.corrected(self._portrait.points, points, self._options, self._nets, own, wanted, steady)
 
     def _driven(self, pts: int, target: Array, switch: int) -> list[RoiFrame]:
         """A frame that somebody drives."""
@@ -154,4 +188,8 @@ class LivePortraitSession:
         if not self.draws:
             return [RoiFrame(pts, UNDRAWN)]
         with on_device():
-            return [RoiFrame(pts, self._portrait.draw(shown[None])[0])]
+            shot = self._portrait.shot(shown)
+            if self._later and self._batch is not None:
+                self._batch.hold(pts, shot)
+                return [RoiFrame(pts, UNDRAWN)]
+            return [RoiFrame(pts, self._portrait.draw([shot])[0])]
