@@ -153,5 +153,5 @@ def test_terms_stand_where_an_engine_is_picked(page: "Page", running: Studio) ->
     form.get_by_label("Engine").select_option(label="PersonaLive")
     form.get_by_text(re.compile("Code Apache-2.0; .* academic research only")).wait_for()
     form.get_by_text("Why some cannot be had").click()
-    form.get_by_text(re.compile("LivePortrait: .*(make setup-torch|weights pull)")).wait_for()
+    form.get_by_text(re.compile("LivePortrait.*(make setup-torch|weights pull)")).wait_for()
     assert poor(page) == []

@@ -56,7 +56,7 @@ export function submit(api) {
     write(parts.terms, [chosen?.terms, chosen?.qualities?.length ? BEST : ""].filter(Boolean).join(" "));
     const absent = state.engines.filter((row) => row.unavailable);
     parts.absent.hidden = absent.length === 0;
-    keyed(parts.absent.lastChild, absent, (row) => row.name, () => element("li"), (child, row) => write(child, `${row.title || row.name}: ${row.unavailable}`));
+    keyed(parts.absent.lastChild, absent, (row) => row.name, () => element("li"), (child, row) => write(child, row.unavailable));
   };
 }
 
