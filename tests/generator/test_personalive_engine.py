@@ -6,38 +6,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.generator.personalive_material import FRAME, avatar, driver, networks, session, torch  # isort: skip
+from tests.generator.personalive_material import FRAME, avatar, driver, networks, run, same, session, state  # isort: skip
 
 from services.generator.engine import Driving, RoiFrame
 from services.generator.engines import load
-from services.generator.engines.personalive import acceleration, engine, quality
+from services.generator.engines.personalive import acceleration, engine
 from services.generator.engines.personalive.networks import Networks
-from services.generator.engines.personalive.session import PersonaLiveSession
-from services.generator.engines.personalive.settings import PersonaLiveSettings
-from services.generator.engines.personalive.window import KEYFRAMES, Window
-from shared.errors import OutOfMemoryError, StudioError
+from services.generator.engines.personalive.window import KEYFRAMES
+from shared.avatar import Avatar
+from shared.errors import StudioError
 from shared.state import from_bytes, to_bytes
 
 
 @pytest.fixture(scope="session")
-def nets(tmp_path_factory: pytest.TempPathFactory) -> Networks:
-    return networks(tmp_path_factory.mktemp("personalive"))
+def nets() -> Networks:
+    return networks()
 
 
 @pytest.fixture(scope="session")
 def usual(nets: Networks) -> list[RoiFrame]:
     """What a fresh session makes of the first 16 frames."""
     return run(session(nets), list(driver(16)))
-
-
-def run(of: PersonaLiveSession, frames: list[Driving]) -> list[RoiFrame]:
-    return [made for frame in frames for made in of.step(frame)]
-
-
-def same(a: list[RoiFrame], b: list[RoiFrame]) -> bool:
-    return [f.pts for f in a] == [f.pts for f in b] and all(
-        np.array_equal(x.pixels, y.pixels) for x, y in zip(a, b, strict=True)
-    )
 
 
 def test_four_frames_at_a_time_and_every_driver_frame_has_its_own(nets: Networks) -> None:
@@ -101,10 +90,19 @@ def test_after_a_reset_nothing_is_left_of_the_driver_before(nets: Networks, usua
     assert same(run(one, list(driver(16))), usual)
 
 
-def test_another_portrait_shows_nothing_of_the_one_before(nets: Networks, usual: list[RoiFrame]) -> None:
-    other = session(nets, who=replace(avatar(), roi=np.ascontiguousarray(avatar().roi[::-1])))
-    assert not same(run(other, list(driver(16))), usual)
-    assert same(run(session(nets), list(driver(16))), usual), "the networks keep nothing of a portrait"
+def test_another_portrait_shows_nothing_of_the_one_before(nets: Networks) -> None:
+    who = replace(avatar(), roi=np.ascontiguousarray(avatar().roi[::-1]))
+    frames = list(driver(8))
+
+    def after(of: Networks, person: Avatar) -> bytes:
+        one = session(of, who=person)
+        run(one, frames)
+        return state(one)
+
+    first, second = after(nets, avatar()), after(nets, who)
+    assert first != second, "it is another person"
+    assert second == after(networks(fresh=1), who), "as where nobody was before"
+    assert first == after(nets, avatar()), "and the first one comes back as it was"
 
 
 def test_a_neutral_is_taken_anew_without_a_restart(nets: Networks) -> None:
@@ -118,32 +116,6 @@ def test_a_neutral_is_taken_anew_without_a_restart(nets: Networks) -> None:
     assert np.array_equal(one["under_way"], other["under_way"]), "it goes on"
     assert not np.array_equal(one["held"], other["held"]), "the driver is seen in another square"
     assert not np.array_equal(one["neutral_shift"], other["neutral_shift"]), "its shift counts from another frame"
-
-
-def test_the_ladder_goes_down_one_rung_at_a_time_to_its_end(nets: Networks) -> None:
-    names, rung = ["full"], quality.LADDER[0]
-    while (lower := quality.below(rung, small_vae=True)) is not None:
-        names.append(lower.name)
-        rung = lower
-    assert names == ["full", "taesd", "384", "256", "half"]
-    assert str(quality.below(quality.LADDER[0], small_vae=False)) == str(quality.rung("384"))
-    one = PersonaLiveSession(avatar(), nets, quality.rung("256"), 1)
-    said = one.lower()
-    assert said is not None and "every second driver frame" in said
-    run(one, list(driver(8)))
-    assert one.save()["under_way"][-4:].tolist() == [i * FRAME for i in (1, 3, 5, 7)]
-    assert one.lower() is None
-
-
-def test_memory_that_runs_out_is_told_in_one_sentence(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = session(nets)
-
-    def fail(self: Window, *_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-
-    monkeypatch.setattr(Window, "step", fail)
-    with pytest.raises(OutOfMemoryError, match="too little memory for PersonaLive at"):
-        run(one, list(driver(4)))
 
 
 def test_decoding_frame_by_frame_gives_the_same_frames(nets: Networks, usual: list[RoiFrame]) -> None:
@@ -167,11 +139,3 @@ def test_the_engine_says_why_it_cannot_run(tmp_path: Path, monkeypatch: pytest.M
     assert reason is not None and "studio weights pull personalive" in reason
     monkeypatch.setattr(engine, "find_spec", lambda name: None)
     assert load("personalive").unavailable() == engine.NO_TORCH.format("torch")
-
-
-def test_settings_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "384")
-    assert quality.rung(PersonaLiveSettings.load().quality).size == 384
-    monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "best")
-    with pytest.raises(StudioError, match=r"personalive\.quality' is wrong"):
-        PersonaLiveSettings.load()

@@ -15,10 +15,9 @@ from services.generator.engines.personalive.motion_encoder import (
     HourGlass,
     MotionEncoder,
     PatchAttention,
-    token_positions,
 )
 from services.generator.engines.personalive.pose_guider import PoseGuider
-from services.generator.engines.personalive.schedule import TIMES, Schedule, alphas
+from services.generator.engines.personalive.schedule import TIMES, WINDOW, Schedule, alphas
 from services.generator.engines.personalive.transfer import HeadTransfer
 from services.generator.engines.personalive.unet import DenoisingUNet, Memory, ReferenceUNet, joined
 from tests.parity.personalive_loop import offline_stream, offline_whole, streaming
@@ -32,7 +31,7 @@ BANKS = ("d00", "d01", "d10", "d11", "d20", "d21", "m") + tuple(f"u{b}{i}" for b
 def schedule(case: Case) -> Pairs:
     ours = Schedule()
     clean, noise, predicted = (tensor(frames_first(case.given(name))) for name in ("clean", "noise", "eps"))
-    noisy = ours.add_noise(clean, noise, list(TIMES))
+    noisy = ours.add_noise(clean, noise, slice(WINDOW))
     cleaner, picture = ours.step(noisy, predicted)
     yield "alphas", alphas(), case.found("alphas_cumprod")
     yield "times", np.array(TIMES), case.found("timesteps")
@@ -87,7 +86,6 @@ def motion_encoder_parts(case: Case) -> Pairs:
 
 def motion_encoder(case: Case) -> Pairs:
     network = loaded(case, MotionEncoder(), "full")
-    yield "positions", token_positions(), case.weights("full", network)["pe"].float().numpy()
     yield "motion", network(tensor(frames_first(case.given("faces"))).tanh()), case.found("motion")[0]
 
 

@@ -47,6 +47,8 @@ def in_unit(decoded: Tensor) -> Tensor:
 def settle_threads(case: Case, ours: Networks, picture: Tensor, own: Tensor) -> None:
     """Work with one thread or with several, as the recording did: PyTorch resamples float32 with another kernel then,
     and its rounding, 1e-8 of a motion token, would hide smaller mistakes of a float64 recording."""
+    if ours.dtype != torch.float64:
+        return
     for threads in (1, 2):
         torch.set_num_threads(threads)
         _, motions = Transfer(ours.extract, ours.encode, ours.guide, picture, own).take(tensor(case.given("frames00")))

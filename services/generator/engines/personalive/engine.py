@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from services.generator.engine import RATE, EngineSpec
+from services.generator.engines.personalive.quality import LADDER, NO_SMALL_DECODER, SMALL_DECODER, below, rung
 from services.generator.engines.personalive.settings import Acceleration, PersonaLiveSettings
 from shared.avatar import ROI_SIZE, Avatar
 from shared.engine_settings import NOTHING
@@ -37,6 +38,7 @@ SPEC = EngineSpec(
     weights=tuple(file.path for file in engine_weights(NAME).files),
     devices=("cuda",),
     accelerations=("none", "compile", "xformers", "tensorrt"),
+    qualities=tuple((rung.name, rung.title) for rung in LADDER),
 )
 
 
@@ -64,17 +66,16 @@ class PersonaLiveEngine:
     def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "PersonaLiveSession":
         if reason := self.unavailable():
             raise StudioError(reason)
-        from services.generator.engines.personalive.quality import below, rung
         from services.generator.engines.personalive.session import PersonaLiveSession
 
         settings = self.settings()
         networks = shared_networks(weights_folder(), settings.device, settings.acceleration)
         chosen = rung(settings.quality)
+        if chosen.name == SMALL_DECODER and networks.small_vae is None:
+            raise StudioError(NO_SMALL_DECODER)
         while True:
             try:
-                session = PersonaLiveSession(avatar, networks, chosen, settings.seed, small)
-                session.adjusts = settings.quality == "auto"
-                return session
+                return PersonaLiveSession(avatar, networks, chosen, settings.seed, small, settings.quality)
             except OutOfMemoryError:
                 lower = below(chosen, networks.small_vae is not None) if settings.quality == "auto" and small else None
                 if lower is None:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -96,7 +97,8 @@ def joined(*poses: HeadPose) -> HeadPose:
 
 def _pixels(points: Tensor, size: int) -> Tensor:
     """(f, 21, 3) -> (f, 7, 2) whole pixels of those that count."""
-    return ((points[:, POINTS, :2] * 0.5 + 0.5) * size).long()
+    counted = torch.stack([points[:, i, :2] for i in POINTS], 1)
+    return ((counted * 0.5 + 0.5) * size).long()
 
 
 def draw(points: Tensor, size: int) -> Tensor:
@@ -105,8 +107,12 @@ def draw(points: Tensor, size: int) -> Tensor:
     along = torch.arange(size, device=points.device)
     x, y = ((at[..., i, None] - along) ** 2 for i in (0, 1))  # (f, 7, size)
     discs = (y[..., :, None] + x[..., None, :] <= RADIUS**2).float()
-    colours = torch.tensor(COLOURS, dtype=torch.float32, device=points.device) / 255
-    return torch.einsum("fkhw,kc->fchw", discs, colours).clamp(0, 1)
+    return torch.einsum("fkhw,kc->fchw", discs, _colours(points.device)).clamp(0, 1)
+
+
+@cache
+def _colours(device: torch.device) -> Tensor:
+    return torch.tensor(COLOURS, dtype=torch.float32, device=device) / 255
 
 
 def face_boxes(points: Tensor, size: int) -> Tensor:

@@ -12,15 +12,15 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the pictures that CLIP was
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def tensor_of(pictures: NDArray[np.uint8]) -> Tensor:
-    """(f, h, w, 3) RGB -> (f, 3, h, w) float32 in -1..1."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255 * 2 - 1
+def tensor_of(pictures: Tensor) -> Tensor:
+    """(f, h, w, 3) uint8 RGB -> (f, 3, h, w) float32 in -1..1, where they are."""
+    return pictures.permute(0, 3, 1, 2).float() / 255 * 2 - 1
 
 
 def squashed(picture: NDArray[np.uint8], size: int) -> Tensor:
     """(h, w, 3) RGB -> (1, 3, size, size) float32 in -1..1, by Lanczos."""
     resized = Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS)
-    return tensor_of(np.array(resized)[None])
+    return tensor_of(torch.from_numpy(np.array(resized)[None]))
 
 
 def clip_pixels(picture: NDArray[np.uint8]) -> Tensor:
@@ -41,8 +41,7 @@ def resized(pictures: Tensor, size: int) -> Tensor:
     return F.interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False)
 
 
-def pixels_of(decoded: Tensor) -> NDArray[np.uint8]:
-    """(f, 3, h, w) in -1..1 -> (f, h, w, 3) uint8 RGB, on the CPU."""
-    bytes_ = (decoded / 2 + 0.5).clamp(0, 1).mul(255).to(torch.uint8)
-    array: NDArray[np.uint8] = bytes_.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return array
+def bytes_of(decoded: Tensor) -> Tensor:
+    """(f, 3, h, w) in -1..1 -> (f, h, w, 3) uint8 RGB."""
+    whole = (decoded / 2 + 0.5).clamp(0, 1).mul(255).to(torch.uint8)
+    return whole.permute(0, 2, 3, 1).contiguous()

@@ -28,15 +28,17 @@ class Schedule:
         times = torch.tensor(TIMES)
         now = table[times]
         before = torch.where(times >= STEP, table[(times - STEP).clamp(min=0)], torch.ones(()))
-        self._alphas = table
         # float32 roots whatever the network computes in: that is what the checkpoints were trained and run with
         roots = (now**0.5, (1 - now) ** 0.5, before**0.5, (1 - before) ** 0.5)
-        self._now, self._noise, self._before, self._noise_before = (each.view(-1, 1, 1, 1).to(device) for each in roots)
+        kept = (now, *roots)
+        self._level, self._now, self._noise, self._before, self._noise_before = (
+            each.view(-1, 1, 1, 1).to(device) for each in kept
+        )
 
-    def add_noise(self, clean: Tensor, noise: Tensor, times: list[int]) -> Tensor:
-        """Frames at their time steps. clean, noise: (f, 4, h, w); times: f of them. The roots are taken in the frames'
-        own precision, as the original takes them."""
-        level = self._alphas[times].to(clean.device, clean.dtype).view(-1, 1, 1, 1)
+    def add_noise(self, clean: Tensor, noise: Tensor, place: slice) -> Tensor:
+        """Frames at the time steps of their places in the window. clean, noise: (f, 4, h, w). The roots are taken in the
+        frames' own precision, as the original takes them."""
+        level = self._level[place].to(clean.dtype)
         return level**0.5 * clean + (1 - level) ** 0.5 * noise
 
     def step(self, frames: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,7 @@
 """The engine opened on one avatar: driving frames in, four at a time; their ROI frames out, twelve later."""
 
-import hashlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,31 +12,33 @@ from torch import Tensor
 from services.generator.engine import Driving, RoiFrame, VoiceBlock
 from services.generator.engines.personalive.driver import DriverView, Picture
 from services.generator.engines.personalive.networks import Networks
-from services.generator.engines.personalive.picture import pixels_of, tensor_of
+from services.generator.engines.personalive.noise import SeededNoise
+from services.generator.engines.personalive.picture import bytes_of, tensor_of
 from services.generator.engines.personalive.portrait import Portrait, read_portrait
-from services.generator.engines.personalive.quality import Rung, below
+from services.generator.engines.personalive.quality import (
+    AUTO,
+    NO_SMALL_DECODER,
+    SMALL_DECODER,
+    Rung,
+    below,
+    is_rung,
+    rung,
+)
 from services.generator.engines.personalive.schedule import CHUNK, FILL
-from services.generator.engines.personalive.state import State, restored, saved
+from services.generator.engines.personalive.state import (
+    State,
+    restore_transfer,
+    restore_window,
+    saved_transfer,
+    saved_window,
+)
+from services.generator.engines.personalive.streams import Fetched, fetch, send, streams_of
 from services.generator.engines.personalive.transfer import Transfer
 from services.generator.engines.personalive.window import Window
 from shared.avatar import ROI_SIZE, Avatar
-from shared.errors import OutOfMemoryError
+from shared.errors import OutOfMemoryError, StudioError
 
 PADDING = -1  # pts of a frame that nobody asked for
-
-
-class SeededNoise:
-    """Normal noise, the same for the same seed and number of the draw, on any device."""
-
-    def __init__(self, seed: int, device: torch.device, dtype: torch.dtype) -> None:
-        self._seed, self._device, self._dtype = seed, device, dtype
-        self.draws = 0
-
-    def __call__(self, shape: tuple[int, ...]) -> Tensor:
-        digest = hashlib.sha256(f"{self._seed}/{self.draws}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:4], "little"))  # it heeds no more than 32 bits
-        self.draws += 1
-        return torch.randn(shape, generator=generator).to(self._device, self._dtype)
 
 
 class PersonaLiveSession:
@@ -54,24 +55,34 @@ class PersonaLiveSession:
     _count: int  # driving frames since the beginning
     _retaken: int  # which of the pending ones has a new neutral, -1 for none
 
-    def __init__(self, avatar: Avatar, networks: Networks, rung: Rung, seed: int, small: bool = False) -> None:
-        """small: decode frame by frame, in a quarter of the memory."""
+    def __init__(
+        self, avatar: Avatar, networks: Networks, rung: Rung, seed: int, small: bool = False, default: str = AUTO
+    ) -> None:
+        """small: decode frame by frame, in a quarter of the memory. default: the quality where none is chosen."""
         self.draws = True
-        self.adjusts = False
+        self.adjusts = default == AUTO
         self._avatar, self._networks, self._seed, self._small = avatar, networks, seed, small
-        self._read(rung)
+        self.rung, self._default = rung, default
+        self._device, self._streams = networks.device, streams_of(networks.device)
+        self._read()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         """Four frames at every fourth, from the sixteenth on. Without a face the last motion is held."""
+        wait = self.begin(driving)
+        return [] if wait is None else wait()
+
+    def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
+        """What `step` does, without waiting for it: at every fourth frame what comes back waits for the frames, in any
+        thread and without touching the session."""
         self._count += 1
         if self._count % self.rung.every:
-            return []
+            return None
         if self._view.see(driving):
             self._retaken = len(self._pending)
         if self._view.held is None:
-            return []
+            return None
         self._pending.append((driving.pts, self._view.held))
-        return self._chunk() if len(self._pending) == CHUNK else []
+        return self._chunk() if len(self._pending) == CHUNK else None
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         """Nothing: no voice drives it."""
@@ -88,7 +99,7 @@ class PersonaLiveSession:
             assert self._view.held is not None
             while len(self._pending) < CHUNK:
                 self._pending.append((PADDING, self._view.held))
-            frames += self._chunk()
+            frames += self._chunk()()
         self._begin()
         return frames
 
@@ -97,13 +108,27 @@ class PersonaLiveSession:
         self._view = DriverView(self._avatar.face, self.rung.size)
         self._begin()
 
+    @property
+    def quality(self) -> str:
+        """The name of the rung it is at."""
+        return self.rung.name
+
     def lower(self) -> str | None:
         """Go one rung down, for speed or memory; what it is now, None where there is no further one."""
-        rung = below(self.rung, self._networks.small_vae is not None)
-        if rung is None:
+        lower = below(self.rung, self._networks.small_vae is not None)
+        if lower is None:
             return None
-        self._read(rung)
-        return f"PersonaLive goes on with {rung}."
+        self._change(lower)
+        return f"PersonaLive goes on with {lower.title}."
+
+    def choose(self, name: str) -> None:
+        """Stay at this rung; with "", or one that there is not, at what the settings say."""
+        chosen = name if is_rung(name) else self._default
+        wanted = rung(chosen)
+        if wanted.name == SMALL_DECODER and self._networks.small_vae is None:
+            raise StudioError(NO_SMALL_DECODER)
+        self.adjusts = chosen == AUTO
+        self._change(wanted)
 
     def save(self) -> State:
         """Everything, as plain arrays."""
@@ -117,10 +142,17 @@ class PersonaLiveSession:
         }
         if self._view.held is not None and self._view.neutral is not None:
             state |= {"held": self._view.held, "driver_neutral": self._view.neutral}
-        return state | (saved(self._window, self._transfer) if self._window.calls else {})
+        if not self._window.calls:
+            return state
+        with self._on_device(), self._streams.reading.work():
+            state |= saved_transfer(self._transfer)
+        with self._on_device(), self._streams.denoising.work():
+            return state | saved_window(self._window)
 
     def restore(self, state: State) -> None:
-        """Go on where `save` left off."""
+        """Go on where `save` left off, at the quality that it was."""
+        if state["rung"] != self.rung.name:
+            self._change(rung(str(state["rung"])))
         self.reset()
         self._count, self._retaken, draws, calls = (int(value) for value in state["count"])
         self._under_way = deque(int(pts) for pts in state["under_way"])
@@ -129,49 +161,82 @@ class PersonaLiveSession:
         if "held" in state:
             self._view.held = np.asarray(state["held"], np.uint8)
             self._view.neutral = np.asarray(state["driver_neutral"], np.float32)
-        with self._on_device():
-            if calls:
-                restored(self._window, self._transfer, state)
-            self._window.calls, self._noise.draws = calls, draws
+        if calls:
+            with self._on_device(), self._streams.reading.work():
+                restore_transfer(self._transfer, state)
+            with self._on_device(), self._streams.denoising.work():
+                restore_window(self._window, state)
+        self._window.calls, self._noise.draws = calls, draws
 
-    def _read(self, rung: Rung) -> None:
-        """Read the portrait at a rung's size, and begin with no driver."""
-        self.rung = rung
-        with self._on_device():
-            self._portrait = read_portrait(self._networks, self._avatar.roi, rung.size)
+    def _change(self, wanted: Rung) -> None:
+        """Where the pictures' size stays, all that is under way goes on; else it begins anew."""
+        self.rung = wanted
+        if wanted.size != self._portrait.picture.shape[-1]:
+            self._read()
+
+    def _read(self) -> None:
+        """Read the portrait at the rung's size, and begin with no driver."""
+        with self._on_device(), self._streams.denoising.work():
+            self._portrait = read_portrait(self._networks, self._avatar.roi, self.rung.size)
         self.reset()
 
     def _begin(self) -> None:
-        nets = self._networks
+        nets, streams = self._networks, self._streams
         self._pending = []
         self._under_way = deque([PADDING] * FILL)  # what lies between portrait and driver is not shown
         self._count, self._retaken = 0, -1
-        self._noise = SeededNoise(self._seed, nets.device, nets.dtype)
-        with self._on_device():
+        self._noise = SeededNoise(self._seed, self._device, nets.dtype)
+        with self._on_device(), streams.denoising.work():
             self._window = Window(nets.reference, nets.denoising, self._portrait, self._noise)
+        with self._on_device(), streams.reading.work():
+            streams.reading.take(streams.denoising, self._portrait.picture)
             self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._portrait.picture)
 
-    def _chunk(self) -> list[RoiFrame]:
+    def _chunk(self) -> Callable[[], list[RoiFrame]]:
+        """Begin a call of the window; what comes back waits for the frames that leave it."""
         pts, pictures = zip(*self._pending, strict=True)
-        self._under_way.extend(pts)
         self._pending = []
-        with self._on_device():
-            seen = tensor_of(np.stack(pictures)).to(self._networks.device)
+        self._under_way.extend(pts)
+        leave = [self._under_way.popleft() for _ in range(CHUNK)]
+        try:
+            with self._on_device():
+                clean = self._denoise(np.stack(pictures))
+                fetched = self._decode(clean, any(at != PADDING for at in leave))
+        except OutOfMemoryError:
+            self.reset()  # half a call is none
+            raise
+
+        def wait() -> list[RoiFrame]:
+            pixels = fetched().numpy()
+            return [RoiFrame(at, frame) for at, frame in zip(leave, pixels, strict=True) if at != PADDING]
+
+        return wait
+
+    def _denoise(self, pictures: Picture) -> Tensor:
+        """(4, s, s, 3) pictures of the driver -> the latents that leave the window, (4, 4, s / 8, s / 8)."""
+        reading, denoising = self._streams.reading, self._streams.denoising
+        with reading.work():
+            seen = tensor_of(send(torch.from_numpy(pictures), self._device))
             poses, motions = self._transfer.take(seen, self._retaken)
             self._retaken = -1
-            clean = self._window.step(poses, motions, self._transfer.rest if self._window.calls == 0 else None)
-            leave = [self._under_way.popleft() for _ in range(CHUNK)]
-            if all(each == PADDING for each in leave):
-                return []
-            decoded = self._decode(clean)
+        with denoising.work():
+            rest = self._transfer.rest if self._window.calls == 0 else None
+            denoising.take(reading, poses, motions, *(each for each in (rest,) if each is not None))
+            return self._window.step(poses, motions, rest)
+
+    def _decode(self, latents: Tensor, shown: bool) -> Fetched:
+        """Latents that left the window -> (4, S, S, 3) uint8, on their way to the host; themselves if nobody asked for
+        the pictures."""
+        decoding = self._streams.decoding
+        with decoding.work():
+            decoding.take(self._streams.denoising, latents)
+            if not shown:
+                return fetch(latents)
+            pieces = latents.split(1) if self._small else [latents]
+            decoded = torch.cat([self._networks.decode(piece, self.rung.small_vae) for piece in pieces])
             if decoded.shape[-1] != ROI_SIZE:
                 decoded = F.interpolate(decoded.float(), size=(ROI_SIZE, ROI_SIZE), mode="bicubic", antialias=True)
-            pixels = pixels_of(decoded)
-        return [RoiFrame(at, frame) for at, frame in zip(leave, pixels, strict=True) if at != PADDING]
-
-    def _decode(self, latents: Tensor) -> Tensor:
-        pieces = latents.split(1) if self._small else [latents]
-        return torch.cat([self._networks.decode(piece, self.rung.small_vae) for piece in pieces])
+            return fetch(bytes_of(decoded))
 
     @contextmanager
     def _on_device(self) -> Iterator[None]:
@@ -181,6 +246,6 @@ class PersonaLiveSession:
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise OutOfMemoryError(
-                f"The GPU has too little memory for PersonaLive at {self.rung} ({str(error)[:80]}); free some or set"
+                f"The GPU has too little memory for PersonaLive at {self.rung.name} ({str(error)[:80]}); free some or set"
                 " STUDIO_PERSONALIVE_QUALITY lower."
             ) from None

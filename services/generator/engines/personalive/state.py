@@ -3,36 +3,49 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from services.generator.engines.personalive.head_pose import HeadPose
+from services.generator.engines.personalive.streams import fetch
 from services.generator.engines.personalive.transfer import Transfer
 from services.generator.engines.personalive.window import Window
 
 State = dict[str, NDArray[np.generic]]
-OF_WINDOW = ("latents", "poses", "motions", "known")
+OF_WINDOW = ("latents", "poses", "motions", "keyframes")
 OF_NEUTRAL = ("angles", "shift", "scale", "points")
 
 
-def saved(window: Window, transfer: Transfer) -> State:
-    """Of a window that has taken its first chunk. Keyframes are kept as latents: what the networks make of them is
-    made again."""
+def saved_window(window: Window) -> State:
+    """Keyframes are kept as latents: what the networks make of them is made again."""
+    known = torch.cat([each() for each in window.known])
+    return _arrays({name: getattr(window, name) for name in OF_WINDOW} | {"known": known})
+
+
+def saved_transfer(transfer: Transfer) -> State:
+    """Of one that has taken its first chunk."""
     neutral, rest = transfer.head.neutral, transfer.rest
     assert neutral is not None and rest is not None
-    tensors = {name: getattr(window, name) for name in (*OF_WINDOW, "keyframes")}
-    tensors |= {f"neutral_{name}": getattr(neutral, name) for name in OF_NEUTRAL} | {"rest": rest}
-    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+    return _arrays({f"neutral_{name}": getattr(neutral, name) for name in OF_NEUTRAL} | {"rest": rest})
 
 
-def restored(window: Window, transfer: Transfer, state: State) -> None:
-    """Give a fresh window and transfer the state."""
+def restore_window(window: Window, state: State) -> None:
+    """Give a fresh window the state."""
+    tensors = {name: torch.from_numpy(np.array(state[name])) for name in (*OF_WINDOW, "known")}
     device = window.latents.device
-    tensors = {
-        name: torch.from_numpy(np.array(state[name])).to(device)
-        for name in (*OF_WINDOW, "keyframes", "rest", *(f"neutral_{name}" for name in OF_NEUTRAL))
-    }
-    for name in OF_WINDOW:
-        setattr(window, name, tensors[name])
-    for keyframe in tensors["keyframes"]:
+    window.latents, window.poses, window.motions = (tensors[name].to(device) for name in OF_WINDOW[:3])
+    window.tell(window.motions)
+    window.known = [fetch(each) for each in tensors["known"].split(1)]
+    for keyframe in tensors["keyframes"].to(device):
         window.add_keyframe(keyframe[None])
-    transfer.rest = tensors["rest"]
-    transfer.head.neutral = HeadPose(*(tensors[f"neutral_{name}"] for name in OF_NEUTRAL))
+
+
+def restore_transfer(transfer: Transfer, state: State) -> None:
+    """Give a fresh transfer the state."""
+    device = transfer.head.own.angles.device
+    names = ("rest", *(f"neutral_{name}" for name in OF_NEUTRAL))
+    transfer.rest, *neutral = (torch.from_numpy(np.array(state[name])).to(device) for name in names)
+    transfer.head.neutral = HeadPose(*neutral)
+
+
+def _arrays(tensors: dict[str, Tensor]) -> State:
+    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}

@@ -19,6 +19,7 @@ from services.generator.engines.personalive.head_pose import (
 from services.generator.engines.personalive.motion_encoder import FACE_SIZE
 from services.generator.engines.personalive.picture import resized
 from services.generator.engines.personalive.schedule import FILL
+from services.generator.engines.personalive.streams import fetch
 
 POSE_SIZE = 256  # of a picture that a head's pose is read from
 Extract = Callable[[Tensor], dict[str, Tensor]]  # (f, 3, 256, 256) in 0..1 -> the motion extractor's heads
@@ -55,8 +56,8 @@ class HeadTransfer:
 
 
 def crop_faces(pictures: Tensor, boxes: Tensor) -> Tensor:
-    """(f, 3, s, s) pictures and (f, 4) boxes -> (f, 3, 224, 224), bilinear. Where a box has nothing in it, because no face
-    was there, the whole picture is taken."""
+    """(f, 3, s, s) pictures and (f, 4) boxes on the host -> (f, 3, 224, 224), bilinear. Where a box has nothing in it,
+    because no face was there, the whole picture is taken."""
     crops = []
     for picture, (left, top, right, bottom) in zip(pictures, boxes.tolist(), strict=True):
         if right <= left or bottom <= top:
@@ -90,11 +91,12 @@ class Transfer:
         """
         size = self._portrait.shape[-1]
         lent, driver = self.head.take(extractor_input(pictures), retaken)
-        faces = crop_faces(pictures, face_boxes(driver, size))
-        poses = self._guide(draw(lent, size).to(self._portrait.dtype))
+        boxes = fetch(face_boxes(driver, size))
+        poses = self._guide(draw(lent, size).to(self._portrait.dtype))  # while they come
+        faces = crop_faces(pictures, boxes())
         if self.rest is not None:
             return poses, self._encode(faces.to(self._portrait.dtype))
-        own = crop_faces(self._portrait, face_boxes(lent[:1], size))
+        own = crop_faces(self._portrait, fetch(face_boxes(lent[:1], size))())
         motions = self._encode(torch.cat([own, faces.to(own.dtype)]))
         self.rest, motions = motions[:1], motions[1:]
         return poses, torch.cat([approach(self.rest, motions[:1], FILL), motions])

@@ -2,16 +2,19 @@
 
 At each call a chunk of four noisy frames enters, the network cleans every chunk of the window by one level, and the
 oldest leaves clean. When the driver's motion is unlike all seen so far, the frame that leaves is read by the reference
-network too, as a keyframe that later frames stay consistent with; there are three of those at most.
+network too, as a keyframe that later frames stay consistent with; there are three of those at most. Whether it is one the
+host decides, by motion that came to it calls before it is asked, so that it does not wait for the device.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from services.generator.engines.personalive.portrait import Portrait
-from services.generator.engines.personalive.schedule import CHUNK, FILL, LEVELS, TIMES, WINDOW, Schedule
+from services.generator.engines.personalive.schedule import CHUNK, FILL, WINDOW, Schedule
+from services.generator.engines.personalive.streams import Fetched, fetch
 from services.generator.engines.personalive.unet import DenoisingUNet, ReferenceUNet, joined
 
 KEYFRAMES = 3
@@ -33,10 +36,11 @@ class Window:
         self._schedule = Schedule(portrait.latent.device)
         self._times = denoising.times(portrait.latent.device)
         start = portrait.latent.expand(FILL, -1, -1, -1)
-        self.latents = self._schedule.add_noise(start, noise(tuple(start.shape)), list(TIMES[:FILL]))
+        self.latents = self._schedule.add_noise(start, noise(tuple(start.shape)), slice(FILL))
         self.poses = start[:0]
         self.motions = start[:0]
-        self.known = start[:0]  # motions that are no longer unlike all others, at most 1 + KEYFRAMES
+        self.told: deque[Fetched] = deque()  # the motions, chunk by chunk, for the host
+        self.known: list[Fetched] = []  # motions that are no longer unlike all others, at most 1 + KEYFRAMES
         self.keyframes = start[:0]  # their latents
         self.calls = 0
         self._memory = portrait.memory
@@ -48,20 +52,23 @@ class Window:
         call 16 of each, and rest: the portrait's own tokens, (1, 32, 16).
         """
         if rest is not None:
-            self.known, self.poses, self.motions = rest, poses[:0], motions[:0]
+            self.known, self.poses, self.motions = [fetch(rest)], poses[:0], motions[:0]
+        self.tell(motions)
+        unlike = self._unlike()
         self.poses, self.motions = torch.cat([self.poses, poses]), torch.cat([self.motions, motions])
         newest = self.portrait.latent.expand(CHUNK, -1, -1, -1)
-        newest = self._schedule.add_noise(newest, self._noise(tuple(newest.shape)), [LEVELS[-1]] * CHUNK)
+        newest = self._schedule.add_noise(newest, self._noise(tuple(newest.shape)), slice(FILL, WINDOW))
         frames = torch.cat([self.latents, newest])
         assert len(frames) == len(self.poses) == len(self.motions) == WINDOW
         predicted = self._denoising(frames, self._times, self._memory, self.motions, self.poses)
         cleaner, clean = self._schedule.step(frames, predicted)
-        if self._is_new(self.motions[self._judged]):
-            self.known = torch.cat([self.known, self.motions[self._judged : self._judged + 1]])
+        if unlike is not None:
+            self.known.append(fetch(unlike))
             self.add_keyframe(clean[:1].to(frames.dtype))
         # laid out as a restored state is, or the networks' rounding would tell them apart
         self.latents = cleaner[CHUNK:].to(frames.dtype, copy=True).contiguous()
         self.poses, self.motions = self.poses[CHUNK:].contiguous(), self.motions[CHUNK:].contiguous()
+        self.told.popleft()
         self.calls += 1
         return clean[:CHUNK].to(frames.dtype)
 
@@ -71,8 +78,15 @@ class Window:
         bank = self._reference.read(latent, self.portrait.clip)
         self._memory = joined(self._memory, self._denoising.remember(bank, self.portrait.clip))
 
-    def _is_new(self, motion: Tensor) -> bool:
+    def tell(self, motions: Tensor) -> None:
+        """Let the host know of motions, (f, 32, 16), as they come."""
+        self.told.extend(fetch(chunk) for chunk in motions.split(CHUNK))
+
+    def _unlike(self) -> Tensor | None:
+        """The motion that is judged in this call, (1, 32, 16) on the host, where it is unlike all that are known."""
         if self.calls < SETTLED or len(self.known) > KEYFRAMES:
-            return False
-        apart = torch.cdist(motion.flatten()[None].float(), self.known.flatten(1).float())
-        return bool(apart.min() > UNLIKE)
+            return None
+        motion = self.told[self._judged // CHUNK]()[self._judged % CHUNK][None]
+        known = torch.cat([each() for each in self.known])
+        apart = torch.cdist(motion.flatten(1).float(), known.flatten(1).float())
+        return motion if apart.min() > UNLIKE else None
