@@ -12,7 +12,7 @@ from services.generator.engines.personalive.driver import Picture
 from services.generator.engines.personalive.networks import Networks
 from services.generator.engines.personalive.portrait import Portrait
 from services.generator.engines.personalive.session import PersonaLiveSession
-from services.generator.engines.personalive.settings import load_personalive_settings
+from services.generator.engines.personalive.settings import PersonaLiveSettings
 from services.generator.engines.personalive.window import Window
 from shared.errors import OutOfMemoryError, StudioError
 from shared.state import to_bytes
@@ -146,7 +146,7 @@ def test_a_segment_goes_on_at_the_quality_it_was_left_at(nets: Networks) -> None
 
 def test_settings_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "384")
-    assert quality.rung(load_personalive_settings().quality).size == 384
+    assert quality.rung(PersonaLiveSettings.load().quality).size == 384
     monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "best")
-    with pytest.raises(StudioError, match="STUDIO_PERSONALIVE_QUALITY is wrong"):
-        load_personalive_settings()
+    with pytest.raises(StudioError, match=r"personalive\.quality' is wrong"):
+        PersonaLiveSettings.load()

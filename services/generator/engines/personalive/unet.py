@@ -131,12 +131,14 @@ class DenoisingUNet(UNet2DConditionModel):
 
     def remember(self, bank: Bank, clip: Tensor) -> Memory:
         """A bank through this network's own projections."""
-        keys, values, constants = [], [], []
+        keys: list[Tensor] = []
+        values: list[Tensor] = []
+        constants: list[Tensor] = []
         for transformer, tokens in zip(transformers(self), bank, strict=True):
             block = transformer.transformer_blocks[0]
             own, cross = block.attn1, block.attn2
-            keys.append(split_heads(own.to_k(tokens), own.heads))
-            values.append(split_heads(own.to_v(tokens), own.heads))
+            for kept, to in ((keys, own.to_k), (values, own.to_v)):
+                kept.append(split_heads(to(tokens), own.heads).contiguous())  # laid out as what is joined of it
             constants.append(cross.to_out[0](cross.to_v(clip)))
         return Memory(keys, values, constants)
 
