@@ -37,6 +37,7 @@ class Loop:
         self._watched: dict[int, Callable[[], None]] = {}
         self._timers: list[tuple[Callable[[], int], Callable[[int], None]]] = []
         self._on_scene: list[Callable[[Scene], None]] = []
+        self._before_pulse: list[Callable[[], None]] = []
         self._poller = zmq.Poller()
         self._stopping = False
         self._parent = os.getppid()
@@ -69,6 +70,10 @@ class Loop:
     def every(self, due: Callable[[], int], action: Callable[[int], None]) -> None:
         """Call `action(now)` whenever `due()` (microseconds) has come; `action` must move it on."""
         self._timers.append((due, action))
+
+    def before_pulse(self, action: Callable[[], None]) -> None:
+        """Call `action` just before each pulse, to bring the meter up to date."""
+        self._before_pulse.append(action)
 
     def watch(self, fd: int, action: Callable[[], None]) -> None:
         """Call `action` whenever this file descriptor can be read: how a thread wakes the loop."""
@@ -129,6 +134,8 @@ class Loop:
             reader.heal()
             for reason, count in reader.losses.items():
                 self.meter.drops[f"{reader.stream} {reason}"] = count
+        for action in self._before_pulse:
+            action()
         self._pulses.send(at, NOTHING, facts=self.meter.pulse(at).as_facts())
 
     def _hear_scene(self, message: Message) -> None:

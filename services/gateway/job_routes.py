@@ -26,7 +26,7 @@ downloads = APIRouter(prefix="/api/v1", tags=["jobs"])
 
 MAX_DRIVER = 8 << 30  # hours of a phone's film; larger ones go through the inbox
 FIELDS = {
-    "avatar": 64, "engine": 64, "priority": 16, "codec": 32, "size": 32, "fps": 32, "label": 8, "inbox": 1024,
+    "avatar": 64, "engine": 64, "quality": 64, "priority": 16, "codec": 32, "size": 32, "fps": 32, "label": 8, "inbox": 1024,
     "driver": MAX_DRIVER,
 }  # fmt: skip
 LONGEST_NAME = 120  # bytes of a driver's name
@@ -123,6 +123,7 @@ def _asked(gateway: Gateway, form: Form, driver: Path, key: str) -> dict[str, An
     return {
         "avatar": str(_avatar(gateway, text("avatar"))),
         "engine": text("engine", gateway.settings.engine),
+        "quality": text("quality"),
         "driver": str(driver),
         "driver_name": driver.name,
         "priority": priority,

@@ -2,23 +2,19 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
-import numpy as np
 import structlog
 
 from services.generator.batch import Batch
-from services.generator.engine import Driving, Engine, EngineSpec, RoiFrame, Session, VoiceBlock
-from services.generator.engines import load
+from services.generator.engine import Driving, RoiFrame
+from services.generator.opening import Opened, Opener, known
 from services.generator.playing import Player
 from services.generator.roster import engines
 from services.generator.voice import VoiceLine
-from shared.avatar import Avatar, check_name, load_avatar
 from shared.clock import US, now, tick_after, tick_pts
 from shared.errors import StudioError
 from shared.face import Face
 from shared.loop import Loop
-from shared.media import SOUND_RATE
 from shared.scene import Scene
 from shared.settings import Settings
 from shared.wake import Wake
@@ -28,26 +24,7 @@ log = structlog.get_logger()
 VOICE_LEAD = 24_000  # us before a program tick at which its face is made from the voice
 DEAF = "{} is moved by a face on video, not by a voice; choose mesh or another driver."
 STALE = 3 * US // 10  # a driving frame older than this is not worth a face any more
-ENDING = 1.0  # seconds that a batch under way is waited for at the end
 LOOK = 5 * US  # between two looks at which engines can run: weights are pulled while on air
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An engine's session on an avatar, as the scene wants it."""
-
-    engine: Engine
-    avatar: Avatar
-    session: Session
-
-    @property
-    def spec(self) -> EngineSpec:
-        return self.engine.spec
-
-    @property
-    def hears(self) -> bool:
-        """Whether a voice can drive it."""
-        return "voice" in self.spec.driven_by
 
 
 class Generator:
@@ -57,14 +34,15 @@ class Generator:
         self.loop = Loop("generator", settings)
         self._face = self.loop.publish("face")
         self._opened: Opened | None = None
-        self._opening: Future[Opened] | None = None
         self._wanted = ("", "")  # engine, avatar
-        self._tried = ("", "")  # what was opened last, or could not be
+        self._quality = ""
+        self._trouble = ""  # why what is wanted is not on air
         self._looking: Future[dict[str, dict[str, object]]] | None = None
         self._next_look = now() + LOOK
-        self._pool = ThreadPoolExecutor(1, "open")
+        self._pool = ThreadPoolExecutor(1, "look")
         self._wake = Wake()
-        self._batch: Batch | None = None  # where the engine takes several frames at a time
+        self._opener = Opener(settings, self._wake.set)
+        self._batch: Batch | None = None  # where no voice drives: such engines may be slower than the loop must be
         self._batch_wake = Wake()
         self._idle_after = int(settings.idle_after * US)
         self._last_face = 0  # pts of the last driving frame with a face in it
@@ -73,7 +51,6 @@ class Generator:
         self._voice_tick = tick_after(now(), settings.rate)
         self._deaf = False  # a voice drives, and the engine does not hear it
         self._player = Player(settings.rate, self._pool)
-        self._said = ""  # by the player
         self.loop.follow_scene(self._on_scene)
         self.loop.read("driving", self._on_driving)
         self.loop.read("voice", self._on_voice, newest=False)
@@ -85,54 +62,63 @@ class Generator:
         self.loop.every(lambda: self._next_idle, self._idle)
         self.loop.every(lambda: tick_pts(self._voice_tick, settings.rate) - VOICE_LEAD, self._speak)
         self.loop.every(lambda: self._next_look, self._look)
-        self.loop.meter.facts = {"engines": engines(settings)}
+        self.loop.before_pulse(self._report)
+        self._engines = engines(settings)
 
-    def run(self) -> None:
+    def run(self, *, signals: bool = True) -> None:
         """Until told to stop."""
-        self.loop.run()
+        self.loop.run(signals=signals)
         if self._batch is not None:
-            self._batch.close(ENDING)
+            self._batch.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _on_scene(self, scene: Scene) -> None:
         self._voice.on_scene(scene)
         self._player.on_scene(scene)
-        self._say()
-        if (scene.engine, scene.avatar) != self._wanted:
+        another, self._quality = scene.quality != self._quality, scene.quality
+        if (scene.engine, scene.avatar) != self._wanted or (another and self._trouble):
             self._wanted = (scene.engine, scene.avatar)
             self._open()
+        elif another:
+            self._choose()
+        self._say()
 
     def _open(self) -> None:
-        """Open in a thread: a model may take seconds to load, and the pulse must go on. The old session goes on too."""
-        if self._opening is not None:
-            return  # what is wanted by then is opened when this one is done
-        engine, avatar = self._tried = self._wanted
+        """A model may take seconds to load, and the pulse must go on. The old session goes on too."""
         self.loop.meter.state = "opening"
-        self._opening = self._pool.submit(open_session, self.loop.settings, engine, avatar)
-        self._opening.add_done_callback(lambda _: self._wake.set())
+        self._opener.open(*self._wanted, self._quality)
 
     def _on_opened(self) -> None:
         self._wake.clear()
-        if self._opening is None or not self._opening.done():
-            return
-        future, self._opening = self._opening, None
-        meter = self.loop.meter
         try:
-            self._opened = future.result()
+            opened = self._opener.take()
         except StudioError as error:
-            meter.state, meter.note = "failed", str(error)
+            self._fail(str(error))
         except Exception as error:  # a model's own trouble must not take the picture of the one before it
-            log.exception("engine_not_opened", engine=self._tried[0], avatar=self._tried[1])
-            about = f"{type(error).__name__}: {error}"
-            meter.state, meter.note = "failed", f"{self._tried[0]} cannot be opened ({about}); choose another engine."
+            engine, avatar = self._wanted
+            log.exception("engine_not_opened", engine=engine, avatar=avatar)
+            self._fail(f"{engine} cannot be opened ({type(error).__name__}: {error}); choose another engine.")
         else:
-            meter.state, meter.note = "running", ""
-            self._begin_batch()
-            self._player.use(self._tried[0], self._opened.engine)
-            self._said = ""
-            self._say()
-        if self._wanted != self._tried:
-            self._open()
+            if opened is not None:
+                self._begin(opened)
+
+    def _fail(self, why: str) -> None:
+        self.loop.meter.state, self._trouble = "failed", why
+        self._say()
+
+    def _say(self) -> None:
+        """The note: what matters most of what there is to say."""
+        deaf = DEAF.format(self._opened.spec.title) if self._opened is not None and self._deaf else ""
+        quality = self._batch.note if self._batch is not None else ""
+        self.loop.meter.note = self._trouble or deaf or self._player.note or quality
+
+    def _report(self) -> None:
+        """Bring the meter up to date."""
+        meter = self.loop.meter
+        meter.facts = {"engines": self._engines}
+        if self._batch is not None:
+            meter.drops += self._batch.counted()
+            meter.facts |= self._batch.facts()
 
     def _look(self, at: int) -> None:
         """See again which engines can run, and open the wanted one if it is what became able to."""
@@ -140,10 +126,10 @@ class Generator:
         if self._looking is not None and not self._looking.done():
             return
         if self._looking is not None:
-            before, found = self.loop.meter.facts["engines"], self._looking.result()
-            self.loop.meter.facts = {**self.loop.meter.facts, "engines": found}
-            helped = before.get(self._tried[0], {}).get("unavailable") and not found[self._tried[0]]["unavailable"]
-            if helped and self._opening is None:
+            before, self._engines = self._engines, self._looking.result()
+            wanted = self._wanted[0]
+            helped = before.get(wanted, {}).get("unavailable") and not self._engines[wanted]["unavailable"]
+            if helped and not self._opener.busy:
                 self._open()
         self._looking = self._pool.submit(engines, self.loop.settings)
 
@@ -168,7 +154,7 @@ class Generator:
         if anew:
             self._opened.session.reset()
         for frame in self._opened.session.step(driving):
-            self._send(frame, "live", dict(stamps), driving.pts)
+            self._send(frame, "live", stamps, driving.pts)
 
     def _on_template(self) -> None:
         self._player.arrived()
@@ -182,32 +168,35 @@ class Generator:
         self.loop.meter.drops["recorded motion stalled"] = self._player.stalls
         self._say()
 
-    def _say(self) -> None:
-        """What the player has to say, when that has changed."""
-        if self._player.note != self._said:
-            self._said = self.loop.meter.note = self._player.note
-
-    def _begin_batch(self) -> None:
-        """A thread for a session that takes several frames at a time; the one before it ends."""
-        assert self._opened is not None
+    def _begin(self, opened: Opened | None) -> None:
+        """Go on with this session, or with none. One that no voice drives gets a thread; that of the one before ends."""
         if self._batch is not None:
             self._batch.close()
-        size = self._opened.spec.frames_per_step
-        several = size > 1 and not self._opened.hears
-        self._batch = Batch(self._opened.session, size, self._batch_wake.set, self._idle_after) if several else None
+            self.loop.meter.drops += self._batch.counted()
+        self._opened, self._batch = opened, None
+        if opened is not None and not opened.hears:
+            self._batch = Batch(opened, self._batch_wake.set, self._idle_after)
+        if opened is not None:
+            self.loop.meter.state, self._trouble = "running", ""
+            self._player.use(self._wanted[0], opened.engine)
+            self._choose()
+        self._say()
+
+    def _choose(self) -> None:
+        """The scene's quality, where the engine has it."""
+        if self._opened is not None and self._batch is not None:
+            self._batch.choose(known(self._opened.spec, self._quality))
 
     def _on_batch(self) -> None:
         """Something came out, or went wrong."""
         self._batch_wake.clear()
-        if self._batch is None:
-            return
-        if isinstance(self._batch.failure, StudioError):
-            self.loop.meter.state, self.loop.meter.note = "failed", str(self._batch.failure)
-            self._batch = None
-        elif self._batch.failure is not None:
-            raise self._batch.failure
-        elif self._batch.note:
-            self.loop.meter.note = self._batch.note
+        failure = self._batch.failure if self._batch is not None else None
+        if failure is not None and not isinstance(failure, StudioError):
+            raise failure
+        if failure is not None:
+            self._begin(None)
+            self._fail(str(failure))
+        self._say()
 
     def _next_handed(self) -> int:
         due = self._batch.due() if self._batch is not None else None
@@ -217,14 +206,15 @@ class Generator:
         """What the batch made, at its time: shown now, captured when its driving frame was."""
         if self._batch is None:
             return
-        for paced in self._batch.take(at):
-            self._send(RoiFrame(paced.due, paced.frame.pixels), "live", dict(paced.stamps), paced.frame.pts)
-        self.loop.meter.drops["driver frame skipped"] = self._batch.dropped
-        self.loop.meter.drops["face late"] = self._batch.late
+        if (paced := self._batch.take(at)) is not None:
+            face = RoiFrame(max(paced.due, paced.frame.pts), paced.frame.pixels)
+            state, captured = ("live", paced.frame.pts) if paced.live else ("idle", 0)
+            self._send(face, state, paced.stamps, captured)
 
     def _on_voice(self, message: Message) -> None:
-        if self._voice.on_voice(message) and self._opened is not None and self._voice.drives:
-            self._opened.session.reset()
+        opened = self._opened
+        if self._voice.on_voice(message) and opened is not None and opened.hears and self._voice.drives:
+            opened.session.reset()
 
     def _speak(self, at: int) -> None:
         """Once a program tick while a voice drives: the face that says what was heard some ticks ago, in silence too, so
@@ -236,7 +226,7 @@ class Generator:
         deaf = opened is not None and self._voice.drives and not opened.hears
         if opened is not None and deaf != self._deaf:
             self._deaf = deaf
-            self.loop.meter.note = DEAF.format(opened.spec.title) if deaf else ""
+            self._say()
         if opened is None or deaf or not self._voice.drives:
             return
         frames = opened.session.hear(self._voice.block(tick, opened.spec.voice_ahead))
@@ -254,10 +244,15 @@ class Generator:
             return
         if self._voice.drives and self._opened.hears:
             return
+        if self._batch is not None:
+            self._batch.idle(self._next_idle)
+            return
         for frame in self._opened.session.idle(self._next_idle):
             self._send(frame, "idle", {}, 0)
 
-    def _send(self, frame: RoiFrame, state: str, stamps: dict[str, int], captured: int, driven: str = "motion") -> None:
+    def _send(
+        self, frame: RoiFrame, state: str, stamps: Mapping[str, int], captured: int, driven: str = "motion"
+    ) -> None:
         assert self._opened is not None
         at = now()
         pixels = frame.pixels
@@ -285,17 +280,3 @@ def driving_of(message: Message) -> Driving:
     except ValueError:
         raise WireError("malformed") from None
     return Driving(message.pts, face, neutral, message.array)
-
-
-def open_session(settings: Settings, engine: str, avatar: str) -> Opened:
-    """Load an avatar and open an engine on it. Raises StudioError."""
-    loaded = load_avatar(settings.home / "avatars" / check_name(avatar))
-    chosen = load(engine, settings.engines)
-    if reason := chosen.unavailable():
-        raise StudioError(reason)
-    session = chosen.open(loaded, settings.rate)
-    # what is compiled on first use is compiled now
-    session.step(Driving(0, loaded.face, loaded.face, np.zeros((2, 2, 3), np.uint8)))
-    session.hear(VoiceBlock(0, np.zeros(SOUND_RATE // 5, np.int16)))
-    session.reset()
-    return Opened(chosen, loaded, session)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from services.generator.engine import Configurable
+from services.generator.engine import Configurable, Engine
 from services.generator.engines import load
 from services.renderer.plan import planned
 from services.renderer.unit_work import sha256
@@ -44,7 +44,8 @@ class Request:
     """What is asked for.
 
     avatar: its folder. driver_name: how the sender calls the file, where that is not its name here. key: the same key
-    with the same request is the same job. out: where the result goes besides the store; None: nowhere else.
+    with the same request is the same job. out: where the result goes besides the store; None: nowhere else. quality: one of
+    the engine's; "": what its settings say.
     """
 
     avatar: Path
@@ -55,6 +56,7 @@ class Request:
     key: str = ""
     output: Output = field(default_factory=Output)
     out: Path | None = None
+    quality: str = ""
 
 
 def submit(store: Store, request: Request, settings: Settings) -> Manifest:
@@ -81,7 +83,7 @@ def submit(store: Store, request: Request, settings: Settings) -> Manifest:
         avatar=avatar.name,
         avatar_files=_avatar_files(request.avatar),
         engine=request.engine,
-        look=engine.settings().look() if isinstance(engine, Configurable) else {},
+        look=_look(engine, request.quality),
         driver=request.driver_name or request.driver.name,
         driver_file=driver_file,
         driver_sha256=digest,
@@ -110,6 +112,16 @@ def check_out(store: Store, request: Request) -> None:
             "The jobs are kept on another machine, so the result stays there; leave out --out, or use --wait."
         )
     check_output(request.driver, out)
+
+
+def _look(engine: Engine, quality: str) -> dict[str, Any]:
+    """The engine's own settings as they hold here, but for the quality that is asked for. Raises StudioError."""
+    look = engine.settings().look() if isinstance(engine, Configurable) else {}
+    names = [name for name, _ in engine.spec.qualities]
+    if quality and quality not in names:
+        there = f"there is {', '.join(names)}" if names else "it has but one"
+        raise StudioError(f"{engine.spec.title} has no quality '{quality[:40]}'; {there}.")
+    return look | ({"quality": quality} if quality else {})
 
 
 def versions() -> dict[str, str]:
@@ -157,7 +169,7 @@ def _bring(store: Store, request: Request, manifest: Manifest) -> None:
 
 
 def main() -> int:
-    """One request. Fields: avatar, driver, driver_name, engine, priority, key, output."""
+    """One request. Fields: avatar, driver, driver_name, engine, quality, priority, key, output."""
     try:
         asked: dict[str, Any] = json.load(sys.stdin)
         settings = load_settings()
@@ -171,6 +183,7 @@ def main() -> int:
                 priority=asked["priority"],
                 key=asked["key"],
                 output=Output.from_dict(asked["output"]),
+                quality=asked["quality"],
             ),
             settings,
         )

@@ -1,9 +1,11 @@
-"""Engines that are hard to open: one takes seconds of plain Python, one breaks, one waits for its weights. And one that
-plays motion templates without a network to draw them."""
+"""Engines that are slow, or hard to open: one takes seconds of plain Python to open, one for ever, one breaks, one waits for
+its weights; one takes for ever for a frame, one has a ladder, one's calls overlap,
+and one plays motion templates without a network to draw them."""
 
 import os
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,8 +16,10 @@ from services.generator.engine import RATE, Driving, RoiFrame
 from services.generator.engines.liveportrait.template import Played, Template, read_template
 from services.generator.engines.mesh.engine import SPEC, MeshEngine, MeshSession
 from shared.avatar import ROI_SIZE, Avatar
+from shared.errors import OutOfMemoryError
 
 OPENING = 3.0  # seconds
+FOR_EVER = 40.0  # seconds: longer than any test waits
 RED = np.array([255, 0, 0], np.uint8)
 
 
@@ -101,10 +105,118 @@ class PlayingEngine(MeshEngine):
         raise NotImplementedError
 
 
+class HeavySession(RedSession):
+    """Quick at its first frame, which is tried while it opens; after that every one takes for ever, but nobody's
+    processor."""
+
+    tried = False
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        if self.tried:
+            time.sleep(FOR_EVER)
+        self.tried = True
+        return super().step(driving)
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        time.sleep(FOR_EVER)
+        return super().idle(pts)
+
+
+class HeavyEngine(MeshEngine):
+    """Takes for ever for a frame."""
+
+    spec = replace(SPEC, name="heavy", title="Heavy", driven_by=frozenset({"motion"}))
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        return HeavySession(avatar, rate)
+
+
+class StuckEngine(HeavyEngine):
+    """Takes for ever for its first frame already."""
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        session = HeavySession(avatar, rate)
+        session.tried = True
+        return session
+
+
+class LadderSession(RedSession):
+    """Has two rungs, and memory for the lower one alone."""
+
+    quality, adjusts, chosen = "full", True, ""
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        if self.quality == "full":
+            raise OutOfMemoryError("The GPU has too little memory.")
+        return super().step(driving)
+
+    def choose(self, name: str) -> None:
+        self.quality, self.chosen = name or "full", name
+
+    def lower(self) -> str | None:
+        if self.quality == "half":
+            return None
+        self.quality = "half"
+        return "Ladder goes on with half."
+
+
+class LadderEngine(MeshEngine):
+    """Goes down a rung while it opens."""
+
+    spec = replace(
+        SPEC, name="ladder", title="Ladder", driven_by=frozenset({"motion"}),
+        qualities=(("full", "512 pixels"), ("half", "256 pixels")),
+    )  # fmt: skip
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        return LadderSession(avatar, rate)
+
+
+class OverlappingSession:
+    """Takes four frames a call: it takes a while to begin one, and a while longer until its frames are there.
+
+    gate: the frames are there when it is open. breaks: what waiting for the frames of one call raises. outstanding: calls whose
+    frames are not there; most: of them, when another was begun; overlapped: how often there were any.
+    """
+
+    def __init__(self, begins: float, waits: float) -> None:
+        self.begins, self.waits = begins, waits
+        self.gate = threading.Event()
+        self.gate.set()
+        self.breaks: list[Exception] = []
+        self.outstanding = self.most = self.overlapped = 0
+        self._held: list[int] = []
+
+    def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
+        self._held.append(driving.pts)
+        if len(self._held) < 4:
+            return None
+        held, self._held = self._held, []
+        self.most = max(self.most, self.outstanding)
+        self.overlapped += self.outstanding > 0
+        self.outstanding += 1
+        time.sleep(self.begins)
+        return lambda: self._frames(held)
+
+    def _frames(self, held: list[int]) -> list[RoiFrame]:
+        time.sleep(self.waits)
+        self.gate.wait()
+        self.outstanding -= 1
+        if self.breaks:
+            raise self.breaks.pop()
+        return [RoiFrame(pts, np.zeros((4, 4, 3), np.uint8)) for pts in held]
+
+    def reset(self) -> None:
+        self._held = []
+
+
 ENGINES = {
     "slow": "tests.generator.slow_engines:SlowEngine",
     "broken": "tests.generator.slow_engines:BrokenEngine",
     "waiting": "tests.generator.slow_engines:WaitingEngine",
     "playing": "tests.generator.slow_engines:PlayingEngine",
+    "heavy": "tests.generator.slow_engines:HeavyEngine",
+    "stuck": "tests.generator.slow_engines:StuckEngine",
+    "ladder": "tests.generator.slow_engines:LadderEngine",
     "absent": "tests.generator.nothing_here:Engine",
 }

@@ -180,6 +180,27 @@ def test_switching_to_an_engine_that_opens_slowly_keeps_the_picture_on_air(live_
         wait_for(lambda: stage(run) == "running", 30, "the slow engine")
         pictures = run.watch("program", 1.0)
         assert longest_gap(pictures) < 0.8 and lively(pictures) > 0.7
+        os.kill(run.pids()["generator"], signal.SIGKILL)
+        pictures = run.watch("program", 2.0)
+        assert longest_gap(pictures) < 0.8 and lively(pictures[-10:]) == 0, "it idles while the engine is opened again"
+        wait_for(lambda: lively(run.watch("program", 0.5)) > 0.7, 30, "the slow engine is back")
+
+
+def test_an_engine_that_takes_for_ever_for_a_frame_holds_up_nothing(live_home: Path, run_root: Path) -> None:
+    with studio(live_home, run_root, "--port", "0", "--engine", "heavy", engines=SLOW_ENGINES) as run:
+        run.console()
+        wait_for(lambda: stage(run) == "running", 30, "the heavy engine")
+        skipped = "driver frame skipped"
+        wait_for(lambda: run.state()["services"]["generator"]["drops"].get(skipped, 0) > 10, 10, "and what it costs")
+        assert run.patch(engine="mesh").status_code == 200
+        wait_for(lambda: lively(run.watch("program", 0.5)) > 0.7, 15, "another engine takes over")
+        assert "does not answer" not in run.log.read_text()
+        assert run.patch(engine="heavy").status_code == 200
+        wait_for(lambda: stage(run) == "running" and lively(run.watch("program", 0.5)) == 0, 15, "a frame is under way")
+        os.kill(run.pids()["generator"], signal.SIGTERM)
+        wait_for(lambda: "service ended" in run.log.read_text(), 10, "it ends in the middle of a frame")
+        ended = next(line for line in run.log.read_text().splitlines() if "service ended" in line)
+        assert "exit 0" in ended and "generator" in ended, ended
 
 
 def stage(run: Studio) -> str:

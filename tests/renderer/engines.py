@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,20 +73,21 @@ class Player(Card):
 
 
 class DyedSettings(EngineSettings):
-    """blue: a look. threads: how it runs here."""
+    """blue, quality: a look. threads: how it runs here."""
 
     ENGINE: ClassVar[str] = "dyed"
     MACHINE: ClassVar[frozenset[str]] = frozenset({"threads"})
     model_config = SettingsConfigDict(env_prefix="STUDIO_DYED_")
 
     blue: int = 10
+    quality: Literal["deep", "pale"] = "deep"
     threads: int = 1
 
 
 class Dyed(Card):
     """The same, in the blue that its own settings say."""
 
-    spec = replace(SPEC, name="dyed")
+    spec = replace(SPEC, name="dyed", qualities=(("deep", "deep"), ("pale", "pale")))
 
     def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
         self._look = look

@@ -119,11 +119,16 @@ def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tm
     assert not (farm.store.root / "jobs" / job / "units").exists(), "what nobody needs any more is kept"
 
 
+def test_a_job_is_made_at_the_quality_it_asks_for(farm: Farm, driver: Path) -> None:
+    looks = [farm.submit(driver, "dyed", quality=name).look for name in ("pale", "")]
+    assert looks == [{"blue": 10, "quality": "pale"}, {"blue": 10, "quality": "deep"}]
+
+
 def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_DYED_BLUE", "20")
     monkeypatch.setenv("STUDIO_DYED_THREADS", "2")
     first = farm.submit(driver, "dyed")
-    assert first.look == {"blue": 20}
+    assert first.look == {"blue": 20, "quality": "deep"}
     monkeypatch.setenv("STUDIO_DYED_BLUE", "200")
     second = farm.submit(driver, "dyed")
     monkeypatch.delenv("STUDIO_DYED_BLUE")
@@ -133,7 +138,7 @@ def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch:
     one, other = (pictures(farm.result(job.id)) for job in (first, second))
     assert one != other
     said = json.loads((farm.store.root / "jobs" / second.id / "result.json").read_text())
-    assert said["look"] == {"blue": 200}
+    assert said["look"] == {"blue": 200, "quality": "deep"}
     monkeypatch.setenv("STUDIO_DYED_BLUE", "20")
     third = farm.submit(driver, "dyed").id
     monkeypatch.setenv("STUDIO_DYED_BLUE", "90")
@@ -304,6 +309,7 @@ def test_what_can_be_known_is_said_when_a_job_is_handed_in(farm: Farm, driver: P
         ({"driver": nothing}, r"nothing\.wav"),
         ({"driver": voice, "engine": "card"}, "moved by a face on video"),
         ({"driver": driver, "engine": "nonsense"}, "no engine"),
+        ({"driver": driver, "engine": "dyed", "quality": "best"}, "no quality 'best'; there is deep, pale"),
         ({"driver": driver, "out": tmp_path / "no" / "out.mp4"}, "cannot be written"),
         ({"driver": driver, "out": tmp_path / "out.mov"}, r"should end in \.mp4"),
         ({"driver": driver, "key": "k" * 300}, "at most"),

@@ -23,7 +23,7 @@ export function delay(place) {
     const over = measured.ms - measured.floor_ms;
     write(number, ms(measured.ms));
     drawSpark(line, state.engine.delay_history, measured.floor_ms);
-    write(floor, `floor ${ms(measured.floor_ms)}: motion to photon cannot be less`);
+    write(floor, `motion to photon, floor ${ms(measured.floor_ms)}`);
     write(why, over > step(measured) ? `${ms(over)} over its floor: more than a whole call` : "");
     [what, sum, remedy].forEach((words, i) => write(reasons[i], words(measured)));
   };

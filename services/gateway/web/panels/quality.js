@@ -3,7 +3,7 @@
 import { attempt, byId, element, keyed, write } from "../elements.js";
 
 const SETTLED = 300; // milliseconds: arrow keys pass over choices that nobody wants
-const AUTO = ["auto", "Auto: lower when it must"];
+const AUTO = ["auto", "auto"];
 
 /** @param {import("../api.js").Api} api */
 export function quality(api) {

@@ -4,7 +4,6 @@ import { byId, element, keyed, mark, write } from "../elements.js";
 
 const CODECS = [["h264", "H.264 (.mp4)"], ["hevc", "HEVC (.mp4)"], ["prores", "ProRes (.mov)"], ["vp9", "VP9 with alpha (.webm)"]];
 const INBOX = "inbox";
-const BEST = "A job takes the time it needs: it is made at the best quality the worker's memory allows.";
 
 /** @param {import("../api.js").Api} api @returns {(state: any) => void} */
 export function submit(api) {
@@ -53,10 +52,13 @@ export function submit(api) {
     choose(form.elements.avatar, state.avatars.filter((row) => !row.building).map((row) => [row.name, row.name, row.unavailable]), state.scene.avatar);
     choose(form.elements.engine, state.engines.map((row) => [row.name, row.title || row.name, row.unavailable]), state.scene.engine);
     const chosen = state.engines.find((row) => row.name === form.elements.engine.value);
-    write(parts.terms, [chosen?.terms, chosen?.qualities?.length ? BEST : ""].filter(Boolean).join(" "));
+    write(parts.terms, chosen?.terms ?? "");
+    const rungs = chosen?.qualities ?? [];
+    parts.quality.hidden = rungs.length === 0;
+    choose(form.elements.quality, rungs.length ? [["", "as the studio is set", ""], ...rungs.map((rung) => [rung.name, rung.title, ""])] : [], "");
     const absent = state.engines.filter((row) => row.unavailable);
     parts.absent.hidden = absent.length === 0;
-    keyed(parts.absent.lastChild, absent, (row) => row.name, () => element("li"), (child, row) => write(child, `${row.title || row.name}: ${row.unavailable}`));
+    keyed(parts.absent.lastChild, absent, (row) => row.name, () => element("li"), (child, row) => write(child, row.unavailable));
   };
 }
 
@@ -65,6 +67,7 @@ function fill(form) {
   const select = (name, rows = []) => element("select", { name }, ...rows.map(([value, text]) => element("option", { value }, text)));
   const label = (text, control) => element("label", {}, text, control);
   const file = label("Driver, film, speech or recorded motion", element("input", { name: "driver", type: "file", accept: "video/*,audio/*,.npz,.pkl" }));
+  const quality = label("Quality", select("quality"));
   const terms = element("p", { class: "detail" });
   const absent = element("details", { hidden: "" }, element("summary", {}, "Why some cannot be had"), element("ul", { class: "why" }));
   const inbox = label("File in the inbox", select(INBOX));
@@ -75,20 +78,20 @@ function fill(form) {
   const send = element("button", { class: "primary" }, "Submit");
   const sent = element("progress", { max: "1", value: "0", "aria-label": "sent", hidden: "" });
   form.append(
-    label("Avatar", select("avatar")), label("Engine", select("engine")), terms, absent,
+    label("Avatar", select("avatar")), label("Engine", select("engine")), terms, absent, quality,
     label("Driver from", select("source", [["file", "this computer"], [INBOX, "the studio's inbox"]])), file, inbox, note,
     label("Priority", select("priority", [["normal", "normal"], ["high", "high"], ["low", "low"]])),
     element("details", {}, element("summary", {}, "More"),
       label("Codec", select("codec", CODECS)), label("Size", size), label("Pictures a second", fps),
       element("label", { class: "check" }, marked, "AI label")),
     sent, send);
-  return { file, inbox, note, terms, absent, send, sent };
+  return { file, inbox, note, quality, terms, absent, send, sent };
 }
 
 /** @param {HTMLFormElement} form */
 function contents(form) {
   const given = form.elements, body = new FormData();
-  for (const name of ["avatar", "engine", "priority", "codec", "size", "fps"]) if (given[name].value) body.append(name, given[name].value);
+  for (const name of ["avatar", "engine", "quality", "priority", "codec", "size", "fps"]) if (given[name].value) body.append(name, given[name].value);
   body.append("label", given.label.checked ? "yes" : "no");
   if (given.source.value === INBOX) body.append(INBOX, given[INBOX].value);
   else body.append("driver", given.driver.files[0]);

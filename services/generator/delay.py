@@ -1,0 +1,72 @@
+"""How long it takes from a driver's motion to its face, measured frame by frame, and what the model cannot go below."""
+
+from collections import deque
+
+import numpy as np
+
+STEADY = 8  # batches over which everything is judged
+DRIVEN = 50  # driver frames over which their rate is
+
+
+class Delay:
+    """Of one session. All times are microseconds. Not thread-safe."""
+
+    def __init__(self, frames: int, look_ahead: int) -> None:
+        """frames: that a call takes. look_ahead: driving frames held back before the first ROI frame comes out."""
+        self.frames, self.calls = frames, -(-(look_ahead + 1) // frames)
+        self._offered: deque[int] = deque(maxlen=DRIVEN)
+        self._shown: deque[int] = deque(maxlen=STEADY * frames)
+        self.restart()
+
+    def restart(self) -> None:
+        """The engine begins anew, or at another quality: what its calls took does not count any more."""
+        self._took: deque[int] = deque(maxlen=STEADY)
+        self._batches: deque[int] = deque(
+            maxlen=STEADY
+        )  # that a call needed: more than one where it skips frames itself
+        self._done = 0
+        self._shown.clear()
+
+    def offered(self, pts: int) -> None:
+        """A driver frame came, taken or not."""
+        self._offered.append(pts)
+
+    def called(self, began: int, done: int, batches: int) -> None:
+        """A call made frames. A call that began before the one before it was done counts from there: what is measured
+        is how long a call keeps the device, however many are under way."""
+        if self._done:  # the first one filled the window
+            self._took.append(done - max(began, self._done))
+            self._batches.append(batches)
+        self._done = done
+
+    def shown(self, delay: int) -> None:
+        """A face was handed on, so long after its motion."""
+        self._shown.append(delay)
+
+    @property
+    def load(self) -> float:
+        """What a call takes as a part of the time that the driver leaves for it, 0 until that is known."""
+        if len(self._took) < STEADY or not (left := self.frames * self._interval()):
+            return 0.0
+        return float(np.mean(self._took)) / left
+
+    def facts(self) -> dict[str, float] | None:
+        """In milliseconds. interval_ms: between the driver frames that are taken where none is skipped; call_ms: a call;
+        ms: from a frame's motion to the moment its face is handed on, median; floor_ms: what that cannot be below at this
+        driver's rate, the fill of a call and the calls that a frame lies in the window for. None until all are known."""
+        if not self._took or not self._shown or not (interval := self._interval() / 1000):
+            return None
+        call = float(np.median(self._took)) / 1000
+        floor = (self.frames - 1) * interval + (self.calls - 1) * max(self.frames * interval, call) + call
+        figures = {
+            "interval_ms": interval,
+            "call_ms": call,
+            "floor_ms": floor,
+            "ms": float(np.median(self._shown)) / 1000,
+        }
+        return {"frames": self.frames, "calls": self.calls} | {name: round(value, 1) for name, value in figures.items()}
+
+    def _interval(self) -> float:
+        if len(self._offered) < 2 or not self._batches:
+            return 0.0
+        return float(np.median(np.diff(self._offered)) * np.median(self._batches))
