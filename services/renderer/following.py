@@ -12,6 +12,7 @@ from shared.face_follower import FaceFollower
 from shared.state import State
 
 MAX_SIDE = 640  # of the driver's picture, as in capture
+NO_FACE = "There is no face to be found in {}; give a video that shows one."
 JOIN = 6  # driver pictures that the tracker is shown before a segment begins
 
 Tick = tuple[int, NDArray[np.uint8], bool]  # pts, the driver's picture, whether it is another than the last tick's

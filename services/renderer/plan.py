@@ -12,6 +12,7 @@ from shared.scene import TEMPLATES
 from shared.timeline import read_timeline
 
 SEGMENT_SECONDS = 10.0
+SLACK = 2  # times what an engine holds back, which may take every other frame only: a segment never ends up empty
 
 
 def planned(
@@ -37,7 +38,7 @@ def planned(
         driven=driven,
         rate=str(rate),
         ticks=ticks,
-        segment=max(1, round(segment_seconds * rate)),
+        segment=max(round(segment_seconds * rate), SLACK * (spec.look_ahead + 1)),
         chained=spec.carries == "pictures" or spec.look_ahead > 0,
     )
     return plan, heard

@@ -15,7 +15,7 @@ from services.generator.engines import NONE, load
 from services.renderer.assemble import assemble
 from services.renderer.cutout import Cutout
 from services.renderer.draw import draw
-from services.renderer.following import JOIN, MAX_SIDE, tracked
+from services.renderer.following import JOIN, MAX_SIDE, NO_FACE, tracked
 from services.renderer.plan import SEGMENT_SECONDS, planned
 from services.renderer.played import played, read_template
 from services.renderer.run import Run
@@ -102,6 +102,8 @@ def _motion(driver: Path, plan: Plan, run: Run) -> Iterator[Iterator[RoiFrame | 
     follower = FaceFollower()
     for index in range(plan.segments):
         yield _segment(driver, plan, run, follower, index)
+    if run.faceless:
+        raise StudioError(NO_FACE.format(driver.name))
 
 
 def _segment(driver: Path, plan: Plan, run: Run, follower: FaceFollower, index: int) -> Iterator[RoiFrame | int]:
@@ -110,7 +112,7 @@ def _segment(driver: Path, plan: Plan, run: Run, follower: FaceFollower, index: 
         follower.join(rgb for _, rgb, _ in pictures(driver, plan.fps, max(0, start - JOIN), start, MAX_SIDE))
     yield from run.motion(tracked(follower, pictures(driver, plan.fps, start, stop, MAX_SIDE)))
     if index + 1 == plan.segments:
-        yield from run.session.flush()
+        yield from run.flush()
 
 
 def _template(template: MotionTemplate, plan: Plan, run: Run) -> Iterator[Iterator[RoiFrame | int]]:
@@ -122,7 +124,7 @@ def _template(template: MotionTemplate, plan: Plan, run: Run) -> Iterator[Iterat
 def _played(template: MotionTemplate, plan: Plan, run: Run, index: int) -> Iterator[RoiFrame | int]:
     yield from run.motion(played(template, plan.fps, *plan.span(index)))
     if index + 1 == plan.segments:
-        yield from run.session.flush()
+        yield from run.flush()
 
 
 def _voice(driver: Path, plan: Plan, run: Run, folder: Path) -> Iterator[Iterator[RoiFrame]]:

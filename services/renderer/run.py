@@ -1,7 +1,8 @@
 """An engine's way through a driver, from any segment edge on: the same frames whether it came along or was restored."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,18 @@ NEVER = -1
 
 @dataclass(slots=True)
 class Run:
-    """A session and what the render adds to it. idle_after: microseconds without a face until the host idles."""
+    """A session and what the render adds to it: idling without a face, and a frame for every tick, whatever the engine
+    leaves out. idle_after: microseconds without a face until the host idles."""
 
     session: Session
     idle_after: int
     _last_face: int = NEVER
+    _owed: deque[int] = field(default_factory=deque)  # pts of the ticks whose frames are still held back
+
+    @property
+    def faceless(self) -> bool:
+        """Whether no tick has had a face so far."""
+        return self._last_face == NEVER
 
     def motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
         """For each tick its face, or its pts where the engine has none to show."""
@@ -35,10 +43,29 @@ class Run:
                 idle = self.session.idle(tick.pts)
                 yield from idle
                 if not idle:
-                    yield from self.session.flush()
+                    yield from self.flush()
                     yield tick.pts
             else:
-                yield from self.session.step(tick)
+                self._owed.append(tick.pts)
+                yield from self._paid(self.session.step(tick))
+
+    def flush(self) -> Iterator[RoiFrame | int]:
+        """What is still held back, at the end of a driver."""
+        last: RoiFrame | None = None
+        for last in self._paid(self.session.flush()):
+            yield last
+        while self._owed:
+            pts = self._owed.popleft()
+            yield pts if last is None else RoiFrame(pts, last.pixels)
+
+    def _paid(self, frames: Iterable[RoiFrame]) -> Iterator[RoiFrame]:
+        """The frames, and before each the ticks that got none: they show it too."""
+        for frame in frames:
+            while self._owed and self._owed[0] < frame.pts:
+                yield RoiFrame(self._owed.popleft(), frame.pixels)
+            if self._owed and self._owed[0] == frame.pts:
+                self._owed.popleft()
+            yield frame
 
     def note(self, tick: Driving) -> None:
         """A tick passes, whoever makes its face."""
@@ -53,9 +80,11 @@ class Run:
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """All that the next segment needs."""
-        return packed("engine", self.session.save()) | {"last_face": np.array(self._last_face, np.int64)}
+        own = {"last_face": np.array(self._last_face, np.int64), "owed": np.array(self._owed, np.int64)}
+        return packed("engine", self.session.save()) | own
 
     def restore(self, state: State) -> None:
         """Go on where `save` left off."""
         self.session.restore(unpacked("engine", state))
         self._last_face = int(state["last_face"])
+        self._owed = deque(int(pts) for pts in state["owed"])

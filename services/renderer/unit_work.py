@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from services.generator.engine import Driving, RoiFrame
 from services.renderer.cutout import Cutout
 from services.renderer.draw import draw
-from services.renderer.following import Record, recorded, tracked
+from services.renderer.following import NO_FACE, Record, recorded, tracked
 from services.renderer.heart import Heart
 from services.renderer.opened import Opened, Opener
 from services.renderer.played import played
@@ -56,7 +56,7 @@ def follow(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: He
             heart.step(number, stop - start)
     faces = int(before.get("faces", np.array(0))) + record.faces
     if index + 1 == opened.manifest.plan.segments and not faces:
-        raise StudioError(f"There is no face to be found in {opened.manifest.driver}; give a video that shows one.")
+        raise StudioError(NO_FACE.format(opened.manifest.driver))
     after = packed("record", record.save()) | packed("follower", follower.save()) | {"faces": np.array(faces)}
     _keep(store, claim, STATE, to_bytes(opened.run.save() | after))
     return {"frames": stop - start, "faces": record.faces}
@@ -144,7 +144,7 @@ def _frames(store: Store, opened: Opened, claim: Claim, last: bool) -> Iterator[
         ticks = recorded(unpacked("record", faces), pictures)
     yield from opened.run.motion(ticks)
     if last:
-        yield from opened.run.session.flush()
+        yield from opened.run.flush()
 
 
 class Preview:
