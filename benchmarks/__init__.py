@@ -17,12 +17,18 @@ NAMES = (
     "jobs",
     "beside",
     "liveportrait",
+    "personalive",
 )
 
 
-def measure(name: str, seconds: float | None = None) -> dict[str, Any]:
-    """Run one benchmark, for so long where it measures over a time, and return its figures."""
+def measure(name: str, **given: Any) -> dict[str, Any]:
+    """Run one benchmark with those of the options given (not None) that it takes, and return its figures."""
     run = import_module(f"benchmarks.{name}").measure
-    timed = seconds is not None and "seconds" in signature(run).parameters
-    figures: dict[str, Any] = run(seconds=seconds) if timed else run()
+    taken = {key: value for key, value in given.items() if value is not None and takes(name, key)}
+    figures: dict[str, Any] = run(**taken)
     return figures
+
+
+def takes(name: str, option: str) -> bool:
+    """Whether a benchmark has an option: seconds, peer or size."""
+    return option in signature(import_module(f"benchmarks.{name}").measure).parameters

@@ -4,18 +4,16 @@ For trying the engine's machinery on any CPU: what it makes is noise. Every tens
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
-from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from benchmarks.by_rule import by_rule, calmed, placed
 from services.generator.engines.liveportrait.motion_extractor import MotionExtractor
 from services.generator.engines.personalive.motion_encoder import MotionEncoder
 from services.generator.engines.personalive.pose_guider import PoseGuider
@@ -33,33 +31,7 @@ UNET: dict[str, Any] = {
     "out_channels": 4,
     "sample_size": 64,
 }
-CALM = 0.02  # of the last layer: an untrained network predicts no noise, and dividing by its level would blow it up
 VIVID = 4.0  # of the small decoder's last layer, for pictures that are not all black
-STILL = 0.02  # of the heads that place the head: its key points then lie about where a face's would
-
-
-def seeded(name: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Normal numbers that depend on a name only."""
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
-    return np.random.Generator(np.random.PCG64(seed)).standard_normal(shape)
-
-
-def by_rule(network: nn.Module, name: str) -> Any:
-    """The network with every tensor from its name: matrices scaled by their inputs, scales near 1, offsets near 0."""
-    state = network.state_dict()
-    for key, tensor in state.items():
-        leaf = key.rsplit(".", 1)[-1]
-        if not tensor.is_floating_point() or leaf == "pe":
-            continue
-        normal = seeded(f"{name}/{key}", tuple(tensor.shape))
-        if leaf == "running_var":
-            normal = 1 + 0.2 * abs(normal)
-        elif tensor.ndim > 1 and leaf != "gamma":
-            normal *= 0.5 / np.sqrt(np.prod(tensor.shape[1:]))
-        else:
-            normal = 1 + 0.1 * normal if leaf == "weight" else 0.05 * normal
-        tensor.copy_(torch.from_numpy(normal))
-    return network
 
 
 def make_weights(folder: Path) -> None:
@@ -67,8 +39,7 @@ def make_weights(folder: Path) -> None:
     own, base = folder / "personalive", folder / "sd-image-variations-diffusers"
     (base / "unet").mkdir(parents=True, exist_ok=True)
     own.mkdir(parents=True, exist_ok=True)
-    denoising = by_rule(DenoisingUNet(**UNET), "denoising")
-    denoising.conv_out.weight.data.mul_(CALM)
+    denoising = calmed(by_rule(DenoisingUNet(**UNET), "denoising"))
     state = denoising.state_dict()
     temporal = {name: tensor for name, tensor in state.items() if "temporal_modules" in name}
     torch.save({name: tensor for name, tensor in state.items() if "_modules" not in name}, base / "unet" / BIN)
@@ -104,18 +75,6 @@ def make_weights(folder: Path) -> None:
 
 
 BIN = "diffusion_pytorch_model.bin"
-
-
-def placed(extractor: Any) -> None:
-    """Make the head's key points those of a face in the middle of the picture, moved a little by what is seen."""
-    heads = extractor.detector
-    spread = np.clip(seeded("points", (63,)) * 0.2, -0.4, 0.4)
-    heads.fc_kp.bias.data.copy_(torch.from_numpy(spread))
-    heads.fc_scale.bias.data.fill_(1.0)
-    for head in (heads.fc_kp, heads.fc_scale, heads.fc_t):
-        head.weight.data.mul_(STILL)
-    for head in (heads.fc_pitch, heads.fc_yaw, heads.fc_roll):
-        head.bias.data.copy_(-((torch.arange(66.0) - 32.5) ** 2) / 20)
 
 
 def vae() -> AutoencoderKL:

@@ -183,7 +183,8 @@ def bench(
     which: Annotated[
         str,
         typer.Argument(
-            help="transport, engine, compositor, live, preview, viewers, voice, livekit, av, jobs, beside, liveportrait or all."
+            help="transport, engine, compositor, live, preview, viewers, voice, livekit, av, jobs, beside, liveportrait, "
+            "personalive or all."
         ),
     ] = "all",
     avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
@@ -191,12 +192,14 @@ def bench(
     seconds: Annotated[
         float | None, typer.Option(help="How long to measure, where that can be chosen: av, livekit, preview.")
     ] = None,
+    peer: Annotated[Path | None, typer.Option(help="personalive: a checkout of the original, run beside.")] = None,
+    size: Annotated[str | None, typer.Option(help="personalive: full, which wants a GPU, or tiny.")] = None,
     as_json: Json = False,
     home: Home = None,
 ) -> None:
     """Measure this machine; the figures are ratios to a reference in the same run. With --avatar and --driver (each
     may be given again): how well the engine follows footage of your own."""
-    from benchmarks import NAMES, measure
+    from benchmarks import NAMES, measure, takes
 
     if avatar or driver:
         _print_following(which, avatar or [], driver or [], home, as_json)
@@ -204,7 +207,10 @@ def bench(
     names = list(NAMES) if which == "all" else [which]
     if unknown := set(names) - set(NAMES):
         raise StudioError(f"There is no benchmark '{unknown.pop()}'; there are {', '.join(NAMES)}.")
-    figures = {name: measure(name, seconds) for name in names}
+    for option, value in (("peer", peer), ("size", size)):
+        if value is not None and not any(takes(name, option) for name in names):
+            raise StudioError(f"The benchmark {which} has no --{option}.")
+    figures = {name: measure(name, seconds=seconds, peer=peer, size=size) for name in names}
     result = figures if which == "all" else figures[which]
     if as_json:
         print(json.dumps(result))

@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 pytest.importorskip("diffusers", reason="diffusers is not installed: `make setup-torch` brings it")
 pytest.importorskip("transformers", reason="transformers is not installed: `make setup-torch` brings it")
 
+from benchmarks.by_rule import by_rule  # noqa: E402
 from benchmarks.engine import sample_avatar  # noqa: E402
-from benchmarks.tiny_personalive import by_rule, make_weights  # noqa: E402
+from benchmarks.tiny_personalive import make_weights  # noqa: E402
 from services.generator.engine import Driving, RoiFrame  # noqa: E402
 from services.generator.engines.personalive.loading import load_networks  # noqa: E402
 from services.generator.engines.personalive.networks import Networks  # noqa: E402
