@@ -10,11 +10,10 @@ from tests.generator.personalive_material import FRAME, avatar, driver, networks
 
 from services.generator.engine import Driving, RoiFrame
 from services.generator.engines import load
-from services.generator.engines.personalive import acceleration, engine
+from services.generator.engines.personalive import engine
 from services.generator.engines.personalive.networks import Networks
 from services.generator.engines.personalive.window import KEYFRAMES
 from shared.avatar import Avatar
-from shared.errors import StudioError
 from shared.state import from_bytes, to_bytes
 
 
@@ -123,14 +122,6 @@ def test_decoding_frame_by_frame_gives_the_same_frames(nets: Networks, usual: li
     small._small = True
     for a, b in zip(usual, run(small, list(driver(16))), strict=True):
         assert np.abs(a.pixels.astype(int) - b.pixels).max() <= 1, "but for rounding"
-
-
-def test_accelerations_that_cannot_be_had_are_refused(nets: Networks) -> None:
-    with pytest.raises(StudioError, match="TensorRT engines are not built"):
-        acceleration.accelerate(nets, "tensorrt")
-    with pytest.raises(StudioError, match="xFormers is not installed or there is no GPU"):
-        acceleration.accelerate(nets, "xformers")
-    acceleration.accelerate(nets, "none")
 
 
 def test_the_engine_says_why_it_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,3 +105,18 @@ def test_what_was_begun_is_fetched_later_in_another_thread(nets: Networks) -> No
     thread.start()
     thread.join(60)
     assert same(fetched, run(wanted, frames)) and len(fetched) == 8
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_on_a_gpu_nothing_is_waited_for_either(nets: Networks) -> None:
+    there, frames = deepcopy(nets), list(driver(28))
+    for network in there.all():
+        network.to("cuda")
+    one, plain = session(there), session(there)
+    run(one, frames[:20])
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        begun = [wait for frame in frames[20:] if (wait := one.begin(frame)) is not None]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert same([frame for wait in begun for frame in wait()], run(plain, frames)[8:])

@@ -68,8 +68,8 @@ def through_tokens(transformer: nn.Module, hidden: Tensor, through: Callable[[nn
     """A stock transformer around its one block: `through` takes the block and (f, tokens, channels)."""
     tokens = transformer.proj_in(transformer.norm(hidden)).flatten(2).transpose(1, 2)
     tokens = through(transformer.transformer_blocks[0], tokens)
-    back = tokens.transpose(1, 2).reshape(hidden.shape)
-    found: Tensor = transformer.proj_out(back.contiguous()) + hidden
+    back = tokens.transpose(1, 2).reshape(hidden.shape)  # channels last, as the convolution wants it on a GPU
+    found: Tensor = transformer.proj_out(back) + hidden
     return found
 
 
@@ -137,8 +137,8 @@ class DenoisingUNet(UNet2DConditionModel):
         for transformer, tokens in zip(transformers(self), bank, strict=True):
             block = transformer.transformer_blocks[0]
             own, cross = block.attn1, block.attn2
-            for kept, to in ((keys, own.to_k), (values, own.to_v)):
-                kept.append(split_heads(to(tokens), own.heads).contiguous())  # laid out as what is joined of it
+            for kept, to in ((keys, own.to_k), (values, own.to_v)):  # laid out as what is joined of them
+                kept.append(split_heads(to(tokens), own.heads).clone(memory_format=torch.contiguous_format))
             constants.append(cross.to_out[0](cross.to_v(clip)))
         return Memory(keys, values, constants)
 

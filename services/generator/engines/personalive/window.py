@@ -55,19 +55,18 @@ class Window:
             self.known, self.poses, self.motions = [fetch(rest)], poses[:0], motions[:0]
         self.tell(motions)
         unlike = self._unlike()
-        self.poses, self.motions = torch.cat([self.poses, poses]), torch.cat([self.motions, motions])
+        self.poses, self.motions = _joined(self.poses, poses), _joined(self.motions, motions)
         newest = self.portrait.latent.expand(CHUNK, -1, -1, -1)
         newest = self._schedule.add_noise(newest, self._noise(tuple(newest.shape)), slice(FILL, WINDOW))
-        frames = torch.cat([self.latents, newest])
+        frames = _joined(self.latents, newest)
         assert len(frames) == len(self.poses) == len(self.motions) == WINDOW
         predicted = self._denoising(frames, self._times, self._memory, self.motions, self.poses)
         cleaner, clean = self._schedule.step(frames, predicted)
         if unlike is not None:
             self.known.append(fetch(unlike))
             self.add_keyframe(clean[:1].to(frames.dtype))
-        # laid out as a restored state is, or the networks' rounding would tell them apart
-        self.latents = cleaner[CHUNK:].to(frames.dtype, copy=True).contiguous()
-        self.poses, self.motions = self.poses[CHUNK:].contiguous(), self.motions[CHUNK:].contiguous()
+        self.latents = cleaner[CHUNK:].to(frames.dtype, copy=True)
+        self.poses, self.motions = self.poses[CHUNK:], self.motions[CHUNK:]
         self.told.popleft()
         self.calls += 1
         return clean[:CHUNK].to(frames.dtype)
@@ -90,3 +89,9 @@ class Window:
         known = torch.cat([each() for each in self.known])
         apart = torch.cdist(motion.flatten(1).float(), known.flatten(1).float())
         return motion if apart.min() > UNLIKE else None
+
+
+def _joined(older: Tensor, newer: Tensor) -> Tensor:
+    """Laid out the same at every call, the first and one that follows a restored state too: the networks' rounding would
+    tell them apart, and what is compiled would be compiled again."""
+    return torch.cat([older, newer]).contiguous()
