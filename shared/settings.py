@@ -194,11 +194,13 @@ class Settings(BaseSettings):
         return self.run_root / self.channel
 
     def environment(self, *, secrets: bool = True) -> dict[str, str]:
-        """These settings as STUDIO_* variables, the way the supervisor hands them to the services."""
+        """These settings as STUDIO_* variables, the way the supervisor hands them to the services; and as they are those
+        that the engines have of their own, which are read by nobody here."""
         values = self.model_dump(mode="json") | {
             name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)
         }
-        return {
+        own = {key: value for key, value in os.environ.items() if key.startswith(_of_engines(self))}
+        return own | {
             PREFIX + name.upper(): value if isinstance(value, str) else json.dumps(value)
             for name, value in values.items()
             if value is not None
@@ -241,8 +243,13 @@ def load_settings(**flags: Any) -> Settings:
         raise StudioError(f"Settings cannot be read: {error}") from None
 
 
+def _of_engines(settings: Settings) -> tuple[str, ...]:
+    """How the variables begin that are settings of an engine."""
+    return tuple(f"{PREFIX}{engine}_".upper() for engine in (*OF_ENGINES, *settings.engines))
+
+
 def _check_variables(settings: Settings) -> None:
-    of_engines = tuple(f"{PREFIX}{engine}_".upper() for engine in (*OF_ENGINES, *settings.engines))
+    of_engines = _of_engines(settings)
     for key in sorted(os.environ):
         known = not key.startswith(PREFIX) or key[len(PREFIX) :].lower() in Settings.model_fields
         if not known and not key.startswith(of_engines):

@@ -87,3 +87,10 @@ def test_only_who_needs_it_is_told_a_secret(monkeypatch: pytest.MonkeyPatch) -> 
     settings = load_settings()
     assert "hidden" not in f"{settings} {settings.shown()} {settings.environment(secrets=False)}"
     assert settings.environment()["STUDIO_LIVEKIT_API_SECRET"] == "hidden" * 6
+
+
+def test_what_an_engine_was_told_reaches_the_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "256")
+    monkeypatch.setenv("STUDIO_CARD_BLUE", "20")
+    told = load_settings(engines={"card": "somewhere:Card"}).environment(secrets=False)
+    assert (told["STUDIO_PERSONALIVE_QUALITY"], told["STUDIO_CARD_BLUE"]) == ("256", "20")

@@ -40,7 +40,7 @@ const what = ({ frames, calls }) =>
 
 const sum = (measured) => {
   const { frames, calls, interval_ms, call_ms } = measured;
-  const fill = `${frames} frames at ${(1000 / interval_ms).toFixed(0)}/s fill in ${ms((frames - 1) * interval_ms)}`;
+  const fill = `${frames} frames at ${Number((1000 / interval_ms).toFixed(1))}/s fill in ${ms((frames - 1) * interval_ms)}`;
   const more = calls > 1 ? `, ${count(calls - 1)} more ${calls > 2 ? "calls wait" : "call waits"} ${ms(step(measured))}${calls > 2 ? " each" : ""}` : "";
   return `${fill}${more}, the last takes ${ms(call_ms)}: ${ms(measured.floor_ms)} in all. What is above that is a call waiting for the one before it, `
     + "and frames handed on evenly. Composing and sending come on top: the rows above have them in.";
