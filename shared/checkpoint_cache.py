@@ -60,6 +60,9 @@ def _keep(state: State, kept: Path, name: str) -> None:
     part = kept.with_name(f".{kept.name}.{os.getpid()}")
     try:
         kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in kept.parent.glob(f".{name}-*.safetensors.*"):
+            if not _alive(left.suffix[1:]):
+                left.unlink(missing_ok=True)
         save_file(_storable(state), part)
         part.rename(kept)
         for old in kept.parent.glob(f"{name}-*.safetensors"):
@@ -69,6 +72,17 @@ def _keep(state: State, kept: Path, name: str) -> None:
         log.warning("weights_not_cached", file=str(kept), error=str(error))
         with suppress(OSError):
             part.unlink()
+
+
+def _alive(pid: str) -> bool:
+    """Whether the process that writes a part is there; gigabytes of one that was killed would lie there for ever."""
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _storable(state: State) -> State:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import sys
 import zipfile
 from pathlib import Path
@@ -209,6 +210,28 @@ def test_a_cache_that_cannot_be_written_costs_only_the_time(
     monkeypatch.setenv("PERSONA_STUDIO_CACHE", str(tmp_path / "cache"))
     torch.save(state, tmp_path / "a.pth")
     assert same(converted("x", [tmp_path / "a.pth"], lambda: state), state)
+
+
+def test_a_conversion_that_was_killed_leaves_nothing_for_long(
+    tmp_path: Path, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERSONA_STUDIO_CACHE", str(tmp_path / "cache"))
+    torch.save(state, tmp_path / "a.pth")
+
+    def half(_state: object, path: Path) -> None:
+        path.write_bytes(b"half of it")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if (child := os.fork()) == 0:
+        monkeypatch.setattr("safetensors.torch.save_file", half)
+        converted("test", [tmp_path / "a.pth"], lambda: state)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    folder = tmp_path / "cache" / "weights"
+    assert [path.read_bytes() for path in folder.iterdir()] == [b"half of it"], (
+        "nothing under the name that is looked for"
+    )
+    assert same(converted("test", [tmp_path / "a.pth"], lambda: state), state)
+    assert [path.suffix for path in folder.iterdir()] == [".safetensors"]
 
 
 def test_weights_are_known_without_torch() -> None:
