@@ -87,6 +87,7 @@ def test_the_manifest_names_sources_and_licences_and_invents_nothing() -> None:
     known = tomllib.loads(MANIFEST.read_text())["engines"]
     assert known["mesh"].get("sources", []) == []
     for engine in manifest().values():
+        assert len({file.path for file in engine.files}) == len(engine.files), "each file once"
         for file in engine.files:
             assert file.licence and file.purpose and (file.hub or engine.by_hand), file.path
             assert not Path(file.path).is_absolute() and ".." not in Path(file.path).parts

@@ -47,8 +47,9 @@ class Networks:
         return self.denoising.dtype
 
     def decode(self, latents: Tensor, small: bool = False) -> Tensor:
-        """(f, 4, h, w) latents -> (f, 3, 8 h, 8 w) in about -1..1."""
-        if small and self.small_vae is not None:
+        """(f, 4, h, w) latents -> (f, 3, 8 h, 8 w) in about -1..1. small: by the small VAE, which must be there."""
+        if small:
+            assert self.small_vae is not None
             return self.small_vae.decode(latents).sample
         return self.vae.decode(1 / LATENT_SCALE * latents).sample
 

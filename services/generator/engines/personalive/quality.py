@@ -26,7 +26,7 @@ LADDER = (
 )
 SMALL_DECODER = "taesd"  # differs from the rung above it by nothing but the decoder
 NO_SMALL_DECODER = (
-    "PersonaLive's small decoder (TAESD) is not installed; `studio weights pull personalive` gets it, or choose"
+    "PersonaLive's small decoder (TAESD) is not installed; `studio weights pull personalive --all` gets it, or choose"
     " another quality."
 )
 

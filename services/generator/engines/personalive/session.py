@@ -45,6 +45,7 @@ class PersonaLiveSession:
     """Carries the window of frames under way. Not thread-safe."""
 
     rung: Rung
+    _small_decoder: bool
     _portrait: Portrait
     _view: DriverView
     _noise: SeededNoise
@@ -62,8 +63,9 @@ class PersonaLiveSession:
         self.draws = True
         self.adjusts = default == AUTO
         self._avatar, self._networks, self._seed, self._small = avatar, networks, seed, small
-        self.rung, self._default = rung, default
+        self._default = default
         self._device, self._streams = networks.device, streams_of(networks.device)
+        self._stand_on(rung)
         self._read()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
@@ -135,6 +137,7 @@ class PersonaLiveSession:
         pending = [picture for _, picture in self._pending]
         state: State = {
             "rung": np.array(self.rung.name),
+            "small_decoder": np.array(self._small_decoder),
             "count": np.array([self._count, self._retaken, self._noise.draws, self._window.calls], np.int64),
             "under_way": np.array(self._under_way, np.int64),
             "pending_pts": np.array([pts for pts, _ in self._pending], np.int64),
@@ -150,9 +153,13 @@ class PersonaLiveSession:
             return state | saved_window(self._window)
 
     def restore(self, state: State) -> None:
-        """Go on where `save` left off, at the quality that it was."""
+        """Go on where `save` left off, at the quality that it was. Raises StudioError where that needs a decoder which is
+        not here."""
         if state["rung"] != self.rung.name:
             self._change(rung(str(state["rung"])))
+        self._small_decoder = bool(state["small_decoder"])
+        if self._small_decoder and self._networks.small_vae is None:
+            raise StudioError(NO_SMALL_DECODER)
         self.reset()
         self._count, self._retaken, draws, calls = (int(value) for value in state["count"])
         self._under_way = deque(int(pts) for pts in state["under_way"])
@@ -170,9 +177,12 @@ class PersonaLiveSession:
 
     def _change(self, wanted: Rung) -> None:
         """Where the pictures' size stays, all that is under way goes on; else it begins anew."""
-        self.rung = wanted
+        self._stand_on(wanted)
         if wanted.size != self._portrait.picture.shape[-1]:
             self._read()
+
+    def _stand_on(self, wanted: Rung) -> None:
+        self.rung, self._small_decoder = wanted, wanted.small_vae and self._networks.small_vae is not None
 
     def _read(self) -> None:
         """Read the portrait at the rung's size, and begin with no driver."""
@@ -233,7 +243,7 @@ class PersonaLiveSession:
             if not shown:
                 return fetch(latents)
             pieces = latents.split(1) if self._small else [latents]
-            decoded = torch.cat([self._networks.decode(piece, self.rung.small_vae) for piece in pieces])
+            decoded = torch.cat([self._networks.decode(piece, self._small_decoder) for piece in pieces])
             if decoded.shape[-1] != ROI_SIZE:
                 decoded = F.interpolate(decoded.float(), size=(ROI_SIZE, ROI_SIZE), mode="bicubic", antialias=True)
             return fetch(bytes_of(decoded))
