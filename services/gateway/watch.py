@@ -166,11 +166,11 @@ def _rates(drops: list[dict[str, int]]) -> dict[str, float]:
 
 def _sentence(before: str, after: str, template: bool) -> str:
     if after == "IDLE" and template:
-        return "No recorded motion plays, idle."
+        return "No face comes of the recorded motion, idle."
     if after == "IDLE":
         return "Driver lost, idle." if before == "ON AIR" else "Idle: no face in the driver yet."
     if after == "ON AIR":
-        driven = "The recorded motion plays, on air." if template else "Driver is there, on air."
+        driven = "The recorded motion moves the host, on air." if template else "Driver is there, on air."
         return driven if before == "IDLE" else "On air."
     return {
         "OFF": "Off air.",

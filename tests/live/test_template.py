@@ -25,4 +25,4 @@ def test_a_template_drives_from_the_command_line_and_no_driver_is_missed(
         wait_for(lambda: run.state()["on_air_state"] == "IDLE", 20, "it ends")
         assert run.state()["services"]["generator"]["note"].startswith("The recorded motion has ended")
         said = [event["text"] for event in run.state()["log"]]
-        assert "No recorded motion plays, idle." in said and not any("lost" in text for text in said), said
+        assert "No face comes of the recorded motion, idle." in said and not any("lost" in text for text in said), said

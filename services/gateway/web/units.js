@@ -32,3 +32,11 @@ export function timeLeft(seconds) {
   const rest = `${hours ? pad(Math.floor(whole / 60) % 60) : Math.floor(whole / 60) % 60}:${pad(whole % 60)}`;
   return hours ? `${hours}:${rest}` : rest;
 }
+
+const LONG = 10_000; // milliseconds from which they are told in seconds
+
+/** @param {...number} spans milliseconds @returns {string} all of them in one unit, slashes between */
+export function delayed(...spans) {
+  const long = Math.max(...spans) >= LONG;
+  return `${spans.map((span) => (long ? (span / 1000).toFixed(1) : span.toFixed(0))).join(" / ")} ${long ? "s" : "ms"}`;
+}

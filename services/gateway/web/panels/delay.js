@@ -2,6 +2,7 @@
 
 import { element, write } from "../elements.js";
 import { drawSpark, spark } from "../spark.js";
+import { delayed } from "../units.js";
 
 const COUNTS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight"];
 
@@ -21,15 +22,14 @@ export function delay(place) {
     row.hidden = !measured;
     if (!measured) return;
     const over = measured.ms - measured.floor_ms;
-    write(number, ms(measured.ms));
+    write(number, delayed(measured.ms));
     drawSpark(line, state.engine.delay_history, measured.floor_ms);
-    write(floor, `motion to photon, floor ${ms(measured.floor_ms)}`);
-    write(why, over > step(measured) ? `${ms(over)} over its floor: more than a whole call` : "");
+    write(floor, `motion to photon, floor ${delayed(measured.floor_ms)}`);
+    write(why, over > step(measured) ? `${delayed(over)} over its floor: more than a whole call` : "");
     [what, sum, remedy].forEach((words, i) => write(reasons[i], words(measured)));
   };
 }
 
-const ms = (value) => `${value.toFixed(0)} ms`;
 const count = (value) => COUNTS[value] ?? String(value);
 
 /** Milliseconds from one call to the next: it waits for its frames, or they for it. */
@@ -40,9 +40,9 @@ const what = ({ frames, calls }) =>
 
 const sum = (measured) => {
   const { frames, calls, interval_ms, call_ms } = measured;
-  const fill = `${frames} frames at ${Number((1000 / interval_ms).toFixed(1))}/s fill in ${ms((frames - 1) * interval_ms)}`;
-  const more = calls > 1 ? `, ${count(calls - 1)} more ${calls > 2 ? "calls wait" : "call waits"} ${ms(step(measured))}${calls > 2 ? " each" : ""}` : "";
-  return `${fill}${more}, the last takes ${ms(call_ms)}: ${ms(measured.floor_ms)} in all. What is above that is a call waiting for the one before it, `
+  const fill = `${frames} frames at ${Number((1000 / interval_ms).toFixed(1))}/s fill in ${delayed((frames - 1) * interval_ms)}`;
+  const more = calls > 1 ? `, ${count(calls - 1)} more ${calls > 2 ? "calls wait" : "call waits"} ${delayed(step(measured))}${calls > 2 ? " each" : ""}` : "";
+  return `${fill}${more}, the last takes ${delayed(call_ms)}: ${delayed(measured.floor_ms)} in all. What is above that is a call waiting for the one before it, `
     + "and frames handed on evenly. Composing and sending come on top: the rows above have them in.";
 };
 

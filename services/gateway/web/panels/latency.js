@@ -2,6 +2,7 @@
 
 import { byId, element, write } from "../elements.js";
 import { drawSpark, spark } from "../spark.js";
+import { delayed } from "../units.js";
 import { delay } from "./delay.js";
 
 const BUDGET = 83; // milliseconds from driver to canvas, 95th percentile
@@ -44,7 +45,7 @@ function row(short, long) {
 
 function fill(target, measured, history, ahead) {
   const budget = BUDGET + ahead;
-  write(target.number, measured ? `${measured.median.toFixed(0)} / ${measured.p95.toFixed(0)} ms` : "– ms");
+  write(target.number, measured ? delayed(measured.median, measured.p95) : "– ms");
   drawSpark(target.line, history, budget);
-  write(target.why, measured && measured.p95 > budget ? `slow: over ${budget.toFixed(0)} ms at the 95th percentile` : "");
+  write(target.why, measured && measured.p95 > budget ? `slow: over ${delayed(budget)} at the 95th percentile` : "");
 }
