@@ -1,9 +1,5 @@
 """A driver's motion, frame by frame, from its pictures: nothing of the future is needed, and nothing is bound to the
 first frame.
-
-The extractor runs here, beside the networks that draw, and the driver's picture travels to it. It costs a hundredth of
-a frame's arithmetic (11.6 of 1245 GFLOP), the picture 0.7 MB and one hop; run in the capture service it would want
-PyTorch, the weights and a GPU there, to save that hop.
 """
 
 from collections.abc import Callable

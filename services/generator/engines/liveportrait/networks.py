@@ -18,6 +18,7 @@ from services.generator.engines.liveportrait.appearance import AppearanceExtract
 from services.generator.engines.liveportrait.crop import INPUT
 from services.generator.engines.liveportrait.decoder import SpadeDecoder
 from services.generator.engines.liveportrait.files import F, G, M, S, W
+from services.generator.engines.liveportrait.graph import Recorded
 from services.generator.engines.liveportrait.keypoints import Array, Motion, motions
 from services.generator.engines.liveportrait.motion_extractor import MotionExtractor
 from services.generator.engines.liveportrait.retargeting import Retargeting
@@ -113,7 +114,8 @@ class Networks:
             net.to(device, dtype)
             _lay_out(net, device)
         if compiled:
-            self.draw = torch.compile(self._draw, mode="reduce-overhead")
+            draw = torch.compile(self._draw, dynamic=False)
+            self.draw = Recorded(draw) if device.type == "cuda" else draw
 
     def draw_exactly(self, volume: Tensor, source: Tensor, driving: Tensor) -> Tensor:
         """As `draw`, in float32, for what half precision cannot hold. The networks' second copy stays, 400 MB."""

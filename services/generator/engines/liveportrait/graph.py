@@ -1,0 +1,61 @@
+"""A function of tensors, recorded on a GPU once and played again: its hundreds of launches become one.
+
+PyTorch records what it compiles by itself where it is told to (mode "reduce-overhead"), but keeps it by thread, and live the
+thread that opens a session is not the one that draws. What is recorded here is played by any thread, one at a time. It has
+not been run on a GPU yet.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+WARM = 3  # calls before recording, in which kernels are compiled and libraries set up what they work with
+
+Shapes = tuple[torch.Size, ...]
+
+
+class Recorded:
+    """`work` of tensors on a GPU. Shapes that it has not seen are recorded first. Not thread-safe.
+
+    What it returns is overwritten by the next call.
+    """
+
+    def __init__(self, work: Callable[..., Tensor]) -> None:
+        self._work = work
+        self._recordings: dict[Shapes, _Recording] = {}
+
+    def __call__(self, *given: Tensor) -> Tensor:
+        """Raises torch.OutOfMemoryError."""
+        shapes = tuple(each.shape for each in given)
+        recording = self._recordings.get(shapes)
+        if recording is None:
+            with torch.cuda.device(given[0].device):
+                recording = self._recordings[shapes] = _Recording(self._work, given)
+        return recording.play(given)
+
+
+class _Recording:
+    """For one set of shapes."""
+
+    def __init__(self, work: Callable[..., Tensor], given: tuple[Tensor, ...]) -> None:
+        self._given = [each.clone() for each in given]
+        self._last: tuple[Tensor | None, ...] = (None,) * len(given)
+        aside = torch.cuda.Stream()
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            for _ in range(WARM):
+                work(*self._given)
+        torch.cuda.current_stream().wait_stream(aside)
+        self._graph = torch.cuda.CUDAGraph()
+        # Another engine may be at work in another thread while this one is opened.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._out = work(*self._given)
+
+    def play(self, given: tuple[Tensor, ...]) -> Tensor:
+        for kept, new, last in zip(self._given, given, self._last, strict=True):
+            if new is not last:  # a still source's volume is copied once
+                kept.copy_(new)
+        self._last = given
+        self._graph.replay()
+        return self._out
