@@ -41,6 +41,7 @@ KEYFRAMES = 3
 DELAYED, DELAYED_S = 20, 20.0  # batches over which the delay is measured, and seconds that are enough for it
 CAMERA = 25.0  # driver frames a second at which the delay is measured, where the engine is as fast
 HEADROOM = 0.95  # of what it holds, where it is not
+LONG = "left out: to compile them for a CPU takes many minutes"
 NOT_HERE = "not measured: the bar is of the full size on a GPU of the H200's class"
 
 
@@ -174,7 +175,10 @@ class Bench:
         from services.generator.engines.personalive.attention import sdpa
 
         assert self._nets is not None
-        if reason := refusal(way.acceleration, self._device):
+        reason = refusal(way.acceleration, self._device)
+        if way.acceleration == "compile" and self._device.type == "cpu":
+            reason = reason or LONG
+        if reason:
             self._refused[way.acceleration] = reason
             return
         try:

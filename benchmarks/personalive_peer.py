@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from types import ModuleType, SimpleNamespace, TracebackType
 from typing import Any
@@ -68,8 +68,9 @@ class Peer:
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._said):
-            if pipe is not None:
-                pipe.close()
+            with suppress(OSError):  # what was written and never read is no matter any more
+                if pipe is not None:
+                    pipe.close()
 
 
 class Original:
