@@ -78,7 +78,7 @@ function fill(form) {
   const send = element("button", { class: "primary" }, "Submit");
   const sent = element("progress", { max: "1", value: "0", "aria-label": "sent", hidden: "" });
   form.append(
-    label("Avatar", select("avatar")), label("Engine", select("engine")), terms, absent, quality,
+    label("Avatar", select("avatar")), label("Engine", select("engine")), terms, quality, absent,
     label("Driver from", select("source", [["file", "this computer"], [INBOX, "the studio's inbox"]])), file, inbox, note,
     label("Priority", select("priority", [["normal", "normal"], ["high", "high"], ["low", "low"]])),
     element("details", {}, element("summary", {}, "More"),
