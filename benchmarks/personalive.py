@@ -208,7 +208,8 @@ class Bench:
         figures["memory_mb"] = memory_mb(self._device)
         if way.acceleration == "none":  # the others do the same, in ways that the counter does not see
             self._tflop[way.small_vae] = counted(loop.call)
-        figures |= self._achieved(self._tflop[way.small_vae], figures["parts_ms"], way.precision)
+        if tflop := self._tflop.get(way.small_vae):
+            figures |= self._achieved(tflop, figures["parts_ms"], way.precision)
         loop.keep(KEYFRAMES)
         loop.laps(1)
         figures["keyframes_ms"] = parts(loop.laps(CALLS))["parts_ms"]
