@@ -107,19 +107,24 @@ class PlayingEngine(MeshEngine):
 
 class HeavySession(RedSession):
     """Quick at its first frame, which is tried while it opens; after that every one takes for ever, but nobody's
-    processor."""
+    processor. under_way: one has begun."""
 
     tried = False
+    under_way = threading.Event()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         if self.tried:
-            time.sleep(FOR_EVER)
+            self._wait()
         self.tried = True
         return super().step(driving)
 
     def idle(self, pts: int) -> list[RoiFrame]:
-        time.sleep(FOR_EVER)
+        self._wait()
         return super().idle(pts)
+
+    def _wait(self) -> None:
+        self.under_way.set()
+        time.sleep(FOR_EVER)
 
 
 class HeavyEngine(MeshEngine):

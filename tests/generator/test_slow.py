@@ -10,7 +10,7 @@ import pytest
 from shared.clock import now
 from shared.scene import Scene
 from shared.settings import Settings
-from tests.generator.slow_engines import ENGINES, FOR_EVER
+from tests.generator.slow_engines import ENGINES, FOR_EVER, HeavySession
 from tests.generator.test_service import Channel
 from tests.generator.test_switch import red
 
@@ -19,6 +19,7 @@ SOON = FOR_EVER / 3  # seconds in which a busy machine does what takes a moment
 
 @pytest.fixture
 def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
+    HeavySession.under_way.clear()
     made = Channel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
     made.wanted = Scene(driver="browser")
     yield made
@@ -39,9 +40,8 @@ def longest_turn(channel: Channel, until: Callable[[], bool]) -> float:
 
 
 def test_a_frame_that_takes_for_ever_holds_up_neither_the_pulse_nor_the_next_engine(channel: Channel) -> None:
-    meter = channel.generator.loop.meter
     channel.wanted = Scene(driver="browser", engine="heavy")
-    channel.turn(lambda: meter.state == "running")
+    channel.turn(HeavySession.under_way.is_set)
     ends = time.monotonic() + 2
     assert longest_turn(channel, lambda: time.monotonic() > ends) < 1.5, "nobody drives, and it idles for ever"
     channel.faces.clear()
@@ -54,7 +54,8 @@ def test_an_opening_that_takes_for_ever_is_given_up_for_another_engine(channel: 
     meter = channel.generator.loop.meter
     channel.turn(lambda: bool(channel.faces))
     channel.wanted = Scene(driver="browser", engine="stuck")
-    channel.turn(lambda: meter.state == "opening")
+    channel.turn(HeavySession.under_way.is_set)
+    assert meter.state == "opening" and not red(channel.faces[-1])
     channel.wanted = Scene(driver="browser", engine="slow")
     channel.turn(lambda: red(channel.faces[-1]), SOON)
 
