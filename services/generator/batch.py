@@ -148,7 +148,7 @@ class Batch:
             try:
                 work()
             except Exception as error:  # the loop's thread is told, and ends the process
-                self.failure = error
+                self.failure = self.failure or error
                 self.close()
                 self._done()
 

@@ -146,17 +146,29 @@ class StuckEngine(HeavyEngine):
 
 
 class LadderSession(RedSession):
-    """Has two rungs, and memory for the lower one alone."""
+    """Has two rungs, and memory for the lower one alone; where others have taken it, for none. chosen: what it was told."""
 
-    quality, adjusts, chosen = "full", True, ""
+    quality, adjusts, taken = "full", True, False
+
+    def __init__(self, avatar: Avatar, rate: Fraction) -> None:
+        super().__init__(avatar, rate)
+        self.chosen: list[str] = []
 
     def step(self, driving: Driving) -> list[RoiFrame]:
-        if self.quality == "full":
-            raise OutOfMemoryError("The GPU has too little memory.")
+        self._need()
         return super().step(driving)
 
+    def idle(self, pts: int) -> list[RoiFrame]:
+        self._need()
+        return super().idle(pts)
+
+    def _need(self) -> None:
+        if self.quality == "full" or self.taken:
+            raise OutOfMemoryError("The GPU has too little memory.")
+
     def choose(self, name: str) -> None:
-        self.quality, self.chosen = name or "full", name
+        self.quality = name or "full"
+        self.chosen.append(name)
 
     def lower(self) -> str | None:
         if self.quality == "half":

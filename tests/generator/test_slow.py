@@ -10,7 +10,7 @@ import pytest
 from shared.clock import now
 from shared.scene import Scene
 from shared.settings import Settings
-from tests.generator.slow_engines import ENGINES, FOR_EVER, HeavySession
+from tests.generator.slow_engines import ENGINES, FOR_EVER, HeavySession, LadderSession
 from tests.generator.test_service import Channel
 from tests.generator.test_switch import red
 
@@ -80,11 +80,29 @@ def test_memory_that_runs_out_while_it_opens_costs_a_rung_and_the_note_stays_unt
 def test_the_scenes_quality_is_the_sessions(channel: Channel) -> None:
     meter = channel.generator.loop.meter
     channel.wanted = Scene(driver="browser", engine="ladder", quality="half")
-    channel.turn(lambda: meter.state in ("running", "idle"))
-    assert meter.note == "", "it was opened at that quality, for which there is memory"
-    opened = channel.generator._opened
-    assert opened is not None and opened.session.chosen == "half"  # type: ignore[attr-defined]
+    session = opened(channel)
+    assert session.chosen == ["half"] and meter.note == "", "it was opened at that quality, for which there is memory"
     channel.wanted = Scene(driver="browser", engine="ladder", quality="of another engine")
-    channel.turn(lambda: opened.session.quality == "full")  # type: ignore[attr-defined]
+    channel.turn(lambda: session.chosen == ["half", ""])
+    channel.turn(lambda: meter.note == "Ladder goes on with half.")
     channel.wanted = Scene(driver="browser", engine="ladder", quality="half")
-    channel.turn(lambda: opened.session.quality == "half")  # type: ignore[attr-defined]
+    channel.turn(lambda: session.chosen == ["half", "", "half"] and meter.note == "")
+
+
+def test_memory_that_runs_out_for_good_is_told_and_another_quality_tries_again(channel: Channel) -> None:
+    meter = channel.generator.loop.meter
+    channel.wanted = Scene(driver="browser", engine="ladder")
+    opened(channel).taken = True
+    channel.turn(lambda: meter.state == "failed")
+    assert meter.note == "The GPU has too little memory."
+    channel.faces.clear()
+    channel.wanted = Scene(driver="browser", engine="ladder", quality="half")
+    channel.turn(lambda: bool(channel.faces) and meter.note == "")
+
+
+def opened(channel: Channel) -> LadderSession:
+    """The session, as soon as it is on air."""
+    channel.turn(lambda: channel.generator._opened is not None)
+    session = channel.generator._opened.session  # type: ignore[union-attr]
+    assert isinstance(session, LadderSession)
+    return session

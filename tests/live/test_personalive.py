@@ -40,12 +40,19 @@ def test_an_overloaded_engine_keeps_its_delay(live_home: Path, run_root: Path, t
             if reader.socket.poll(100):
                 shown += reader.read()
         program = run.watch("program", 3)
-        pulses = wait_for(lambda: run.state().get("services"), 20, "the services' state")
+        state = wait_for(run.state, 20, "the channel's state")
     delays = [(message.pts - message.fact("captured", int)) / US for message in shown]
     third = len(delays) // 3
     first, last = float(np.median(delays[:third])), float(np.median(delays[-third:]))
-    skipped = pulses["generator"]["drops"].get("driver frame skipped", 0)
-    print(f"{len(delays)} faces, delay {first:.1f} s at first, {last:.1f} s at last, {skipped} driver frames skipped")
+    skipped = state["services"]["generator"]["drops"].get("driver frame skipped", 0)
+    said, quality = state["engine"]["delay"], state["engine"]["quality"]
+    print(
+        f"{len(delays)} faces, delay {first:.1f} s at first, {last:.1f} s at last, {skipped} driver frames skipped; it says {said}"
+    )
     assert last < 2 * first + 5, "a growing delay is what there must not be"
     assert skipped > 0, "the driver was too fast, and what was skipped is counted"
+    assert quality["name"] == "256"
+    assert said["floor_ms"] <= 1.01 * said["ms"] and 0.5 * last < said["ms"] / 1000 < 2 * last, (
+        "it is told beside its floor"
+    )
     assert longest_gap(program) < 2.0, "the program goes on at its own rate"
