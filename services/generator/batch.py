@@ -82,7 +82,7 @@ class Batch:
                 self._made.clear()
                 self._stamps.clear()
                 self._pacer = self._new_pacer()
-                self._delay.restart()
+                self._delay.begin()
                 self._epoch += 1
             self._newest, self._wish = driving.pts, None
             self._delay.offered(driving.pts)
@@ -290,7 +290,7 @@ class Batch:
 
     def _changed(self, note: str) -> None:
         with self._guard:
-            self._delay.restart()
+            self._delay.forget()
             self.note = note
         self._done()
 

@@ -16,16 +16,20 @@ class Delay:
         self.frames, self.calls = frames, -(-(look_ahead + 1) // frames)
         self._offered: deque[int] = deque(maxlen=DRIVEN)
         self._shown: deque[int] = deque(maxlen=STEADY * frames)
-        self.restart()
-
-    def restart(self) -> None:
-        """The engine begins anew, or at another quality: what its calls took does not count any more."""
         self._took: deque[int] = deque(maxlen=STEADY)
-        self._batches: deque[int] = deque(
-            maxlen=STEADY
-        )  # that a call needed: more than one where it skips frames itself
+        self._batches: deque[int] = deque(maxlen=STEADY)  # that a call needed: several where it skips frames itself
+        self._done = 0  # when the last call was
+
+    def begin(self) -> None:
+        """The window is empty: the first call that makes frames is to fill it."""
         self._done = 0
+
+    def forget(self) -> None:
+        """The engine is at another quality: what its calls took does not count any more."""
+        self._took.clear()
+        self._batches.clear()
         self._shown.clear()
+        self.begin()
 
     def offered(self, pts: int) -> None:
         """A driver frame came, taken or not."""

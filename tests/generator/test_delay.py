@@ -51,5 +51,9 @@ def test_nothing_is_said_before_it_is_known() -> None:
     delay = Delay(4, 15)
     assert delay.facts() is None and delay.load == 0
     delay = measured(100_000)
-    delay.restart()
+    known = delay.facts(), delay.load
+    delay.begin()
+    delay.called(90_000_000, 99_000_000, 4)
+    assert (delay.facts(), delay.load) == known, "the call that fills the window is like no other"
+    delay.forget()
     assert delay.facts() is None and delay.load == 0
