@@ -15,6 +15,8 @@ from shared.errors import OutOfMemoryError, StudioError
 from shared.media import SOUND_RATE
 from shared.settings import Settings
 
+LITTLE = "There is little memory left on the GPU: {} makes do with less and may be slower."
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -87,13 +89,18 @@ def opened_session(settings: Settings, engine: str, avatar: str, quality: str = 
     chosen = load(engine, settings.engines)
     if reason := chosen.unavailable():
         raise StudioError(reason)
-    return Opened(chosen, loaded, chosen.open(loaded, settings.rate), known(chosen.spec, quality))
+    wanted = known(chosen.spec, quality)
+    try:
+        return Opened(chosen, loaded, chosen.open(loaded, settings.rate), wanted)
+    except OutOfMemoryError:
+        session = chosen.open(loaded, settings.rate, small=True)
+        return Opened(chosen, loaded, session, wanted, LITTLE.format(chosen.spec.title))
 
 
 def warmed(opened: Opened) -> Opened:
     """At the quality that is wanted, with all compiled that is compiled on first use. Memory that runs out costs a rung.
     Raises OutOfMemoryError where there is none left."""
-    session, note = opened.session, _choose(opened)
+    session, note = opened.session, _choose(opened) or opened.note
     while True:
         try:
             _try(opened)

@@ -189,6 +189,17 @@ class LadderEngine(MeshEngine):
         return LadderSession(avatar, rate)
 
 
+class TightEngine(MeshEngine):
+    """Has the memory to be opened only where it makes do with little."""
+
+    spec = replace(SPEC, name="tight", title="Tight", driven_by=frozenset({"motion"}))
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        if not small:
+            raise OutOfMemoryError("The GPU has too little memory.")
+        return RedSession(avatar, rate)
+
+
 class OverlappingSession:
     """Takes four frames a call: it takes a while to begin one, and a while longer until its frames are there.
 
@@ -235,5 +246,6 @@ ENGINES = {
     "heavy": "tests.generator.slow_engines:HeavyEngine",
     "stuck": "tests.generator.slow_engines:StuckEngine",
     "ladder": "tests.generator.slow_engines:LadderEngine",
+    "tight": "tests.generator.slow_engines:TightEngine",
     "absent": "tests.generator.nothing_here:Engine",
 }

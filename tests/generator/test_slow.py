@@ -100,6 +100,12 @@ def test_memory_that_runs_out_for_good_is_told_and_another_quality_tries_again(c
     channel.turn(lambda: bool(channel.faces) and meter.note == "")
 
 
+def test_memory_that_runs_out_while_an_avatar_is_read_has_it_done_with_less(channel: Channel) -> None:
+    channel.wanted = Scene(driver="browser", engine="tight")
+    channel.turn(lambda: bool(channel.faces) and red(channel.faces[-1]))
+    assert "little memory" in channel.generator.loop.meter.note
+
+
 def opened(channel: Channel) -> LadderSession:
     """The session, as soon as it is on air."""
     channel.turn(lambda: channel.generator._opened is not None)

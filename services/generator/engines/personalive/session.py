@@ -241,7 +241,7 @@ class PersonaLiveSession:
         with decoding.work():
             decoding.take(self._streams.denoising, latents)
             if not shown:
-                return fetch(latents)
+                return fetch(latents.float())  # of any precision
             pieces = latents.split(1) if self._small else [latents]
             decoded = torch.cat([self._networks.decode(piece, self._small_decoder) for piece in pieces])
             if decoded.shape[-1] != ROI_SIZE:
