@@ -48,9 +48,12 @@ NARROW: Mapping[str, Mapping[str, Any]] = {
 Figures = dict[str, Any]
 
 
-def measure(seconds: float = 0.0) -> Figures:
-    """Ours alone, for `studio bench`; without PyTorch a sentence. seconds: at least so long for each figure."""
-    return ours(None, 1, seconds) if find_spec("torch") else {"left_out": NO_TORCH}
+def measure(seconds: float = 0.0, peer: Path | None = None) -> Figures:
+    """For `studio bench`; without PyTorch a sentence. seconds: at least so long for each figure of ours alone. peer: a
+    checkout of the original, to run beside."""
+    if not find_spec("torch"):
+        return {"left_out": NO_TORCH}
+    return compare(peer.absolute(), 2, 0) if peer else ours(None, 1, seconds)
 
 
 def compare(peer: Path, rounds: int, threads: int) -> Figures:
@@ -126,15 +129,16 @@ def _alone(work: Callable[..., Any], *given: Any) -> Any:
     """What `work` gives in a new process that has compiled nothing yet; told as it comes, for the whole takes minutes."""
     with (
         tempfile.TemporaryDirectory(prefix="studio-bench-") as cache,
-        ProcessPoolExecutor(1, get_context("spawn"), _compile_into, (cache,)) as process,
+        ProcessPoolExecutor(1, get_context("spawn"), _begin_alone, (cache,)) as process,
     ):
         found = process.submit(work, *given).result()
     print(f"{work.__name__} {' '.join(str(each) for each in given)}: {found}", file=sys.stderr, flush=True)
     return found
 
 
-def _compile_into(cache: str) -> None:
+def _begin_alone(cache: str) -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the original tells what it does there
 
 
 def _verdict(mine: Figures, theirs: Figures) -> Figures:

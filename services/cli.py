@@ -192,7 +192,9 @@ def bench(
     seconds: Annotated[
         float | None, typer.Option(help="How long to measure, where that can be chosen: av, livekit, preview.")
     ] = None,
-    peer: Annotated[Path | None, typer.Option(help="personalive: a checkout of the original, run beside.")] = None,
+    peer: Annotated[
+        Path | None, typer.Option(help="liveportrait, personalive: a checkout of the original, run beside.")
+    ] = None,
     size: Annotated[str | None, typer.Option(help="personalive: full, which wants a GPU, or tiny.")] = None,
     as_json: Json = False,
     home: Home = None,
