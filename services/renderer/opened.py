@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.compositor.compose import Composer
-from services.generator.engine import Configurable, Engine, EngineSpec, MotionTemplate
+from services.generator.engine import Engine, EngineSpec, MotionTemplate
 from services.generator.engines import load
 from services.renderer.following import JOIN, MAX_SIDE, Tick
+from services.renderer.look import with_look
 from services.renderer.played import read_template
 from services.renderer.run import Run
 from shared.avatar import Avatar, load_avatar
@@ -97,8 +98,7 @@ class Opener:
 
     def _engine(self, manifest: Manifest) -> Engine:
         """With the look that the job was handed in with: this machine's settings are not those of the next."""
-        engine = load(manifest.engine, self._settings.engines)
-        return engine.under(manifest.look) if isinstance(engine, Configurable) else engine
+        return with_look(load(manifest.engine, self._settings.engines), manifest.look)
 
     def close(self) -> None:
         """Let go of everything: the device is free."""

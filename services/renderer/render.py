@@ -16,6 +16,7 @@ from services.renderer.assemble import assemble
 from services.renderer.cutout import Cutout
 from services.renderer.draw import draw
 from services.renderer.following import JOIN, MAX_SIDE, NO_FACE, tracked
+from services.renderer.look import look_of, with_look
 from services.renderer.plan import SEGMENT_SECONDS, planned
 from services.renderer.played import played, read_template
 from services.renderer.run import Run
@@ -39,6 +40,7 @@ def render(
     *,
     engine: str = "mesh",
     engines: Mapping[str, str] = NONE,
+    quality: str = "",
     rate: Fraction = RATE,
     output: Output | None = None,
     idle_after: float = 0.5,
@@ -48,8 +50,9 @@ def render(
     """Write `out` with the driver's length and sound, and its frame rate unless `output` asks for another; returns the
     number of pictures.
 
-    driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see `load`. rate: pictures a second for a
-    voice. progress: called with pictures done and expected. `out` appears whole or not at all. Raises StudioError.
+    driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see
+    `load`. quality: one of the engine's; "": what its settings say. rate: pictures a second for a voice. progress: called
+    with pictures done and expected. `out` appears whole or not at all. Raises StudioError.
     """
     output = output or Output()
     output.check_path(out)
@@ -58,6 +61,7 @@ def render(
     chosen = load(engine, engines)
     if reason := chosen.unavailable():
         raise StudioError(reason)
+    chosen = with_look(chosen, look_of(chosen, quality))
     plan, heard = planned(driver, chosen, output.fps, rate, segment_seconds)
     try:
         folder = tempfile.TemporaryDirectory(prefix=".studio-render-", dir=out.absolute().parent)

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from services.generator.engine import Configurable, Engine
 from services.generator.engines import load
+from services.renderer.look import look_of
 from services.renderer.plan import planned
 from services.renderer.unit_work import sha256
 from shared.avatar import load_avatar
@@ -83,7 +83,7 @@ def submit(store: Store, request: Request, settings: Settings) -> Manifest:
         avatar=avatar.name,
         avatar_files=_avatar_files(request.avatar),
         engine=request.engine,
-        look=_look(engine, request.quality),
+        look=look_of(engine, request.quality),
         driver=request.driver_name or request.driver.name,
         driver_file=driver_file,
         driver_sha256=digest,
@@ -112,16 +112,6 @@ def check_out(store: Store, request: Request) -> None:
             "The jobs are kept on another machine, so the result stays there; leave out --out, or use --wait."
         )
     check_output(request.driver, out)
-
-
-def _look(engine: Engine, quality: str) -> dict[str, Any]:
-    """The engine's own settings as they hold here, but for the quality that is asked for. Raises StudioError."""
-    look = engine.settings().look() if isinstance(engine, Configurable) else {}
-    names = [name for name, _ in engine.spec.qualities]
-    if quality and quality not in names:
-        there = f"there is {', '.join(names)}" if names else "it has but one"
-        raise StudioError(f"{engine.spec.title} has no quality '{quality[:40]}'; {there}.")
-    return look | ({"quality": quality} if quality else {})
 
 
 def versions() -> dict[str, str]:

@@ -99,7 +99,8 @@ class Dyed(Card):
         return Dyed(look)
 
     def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "Session":
-        return Session(self.spec, small, self.settings().blue)
+        settings = self.settings()
+        return Session(self.spec, small, settings.blue + 100 * (settings.quality == "pale"))
 
 
 class Session:

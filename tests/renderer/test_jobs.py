@@ -119,9 +119,20 @@ def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tm
     assert not (farm.store.root / "jobs" / job / "units").exists(), "what nobody needs any more is kept"
 
 
-def test_a_job_is_made_at_the_quality_it_asks_for(farm: Farm, driver: Path) -> None:
-    looks = [farm.submit(driver, "dyed", quality=name).look for name in ("pale", "")]
-    assert looks == [{"blue": 10, "quality": "pale"}, {"blue": 10, "quality": "deep"}]
+def test_a_job_and_a_render_are_made_at_the_quality_that_is_asked_for(farm: Farm, driver: Path, tmp_path: Path) -> None:
+    whole, avatar = tmp_path / "whole.mp4", load_avatar(farm.home / "avatars" / "sample")
+    more = {"engines": ENGINES, "idle_after": farm.settings.idle_after, "segment_seconds": SEGMENT}
+    shown = {}
+    for name in ("pale", ""):
+        job = farm.submit(driver, "dyed", quality=name)
+        assert job.look == {"blue": 10, "quality": name or "deep"}
+        farm.finish(job.id)
+        render(avatar, driver, whole, engine="dyed", quality=name, **more)  # type: ignore[arg-type]
+        shown[name] = pictures(whole)
+        assert pictures(farm.result(job.id)) == shown[name]
+    assert shown["pale"] != shown[""]
+    with pytest.raises(StudioError, match="there is deep, pale"):
+        render(avatar, driver, whole, engine="dyed", quality="loud", **more)  # type: ignore[arg-type]
 
 
 def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
