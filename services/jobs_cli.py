@@ -98,9 +98,8 @@ def list_jobs(
 
     settings = load_settings(home=home)
     store = open_store(settings.jobs_url)
-    index = Index(
-        store, Queue(settings)
-    )  # tells how jobs stood; those at work are looked at before they are sorted out
+    index = Index(store, Queue(settings))
+    # It tells how jobs stood; those at work are looked at before they are sorted out.
     for name in [name for name, each in index.order() if each in AT_WORK][:limit]:
         index.refresh(name)
     rows = summaries(settings, store, limit, (state,) if state else None)

@@ -35,9 +35,8 @@ class EngineSpec:
     weights: tuple[str, ...]  # files below pretrained_weights/
     devices: tuple[str, ...]
     accelerations: tuple[str, ...]
-    qualities: tuple[
-        tuple[str, str], ...
-    ] = ()  # (name, title) of each rung of an `Adjustable` one's ladder, best first
+    # (name, title) of each rung of an `Adjustable` one's ladder, best first
+    qualities: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
