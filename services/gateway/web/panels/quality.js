@@ -3,7 +3,7 @@
 import { attempt, byId, element, keyed, write } from "../elements.js";
 
 const SETTLED = 300; // milliseconds: arrow keys pass over choices that nobody wants
-const AUTO = ["auto", "auto"];
+const AUTO = ["auto", "as the studio is set"]; // by itself, unless the settings name one
 
 /** @param {import("../api.js").Api} api */
 export function quality(api) {
