@@ -13,6 +13,12 @@ WORDS = ("sample", *REMOTE)
 TEMPLATES = (".npz", ".pkl")  # how a motion template's name ends
 
 
+def no_such_quality(title: str, names: list[str]) -> str:
+    """What is said to who asks for a quality that the engine of this title lacks; names: those it has."""
+    there = f'there is {", ".join(names)}, and "" leaves it to the engine' if names else "it has but one"
+    return f"{title} has no such quality; {there}."
+
+
 def template_of(driver: str) -> Path | None:
     """The file of a scene's driver where it is a motion template, None for any other driver."""
     path = Path(driver.removeprefix("file:"))

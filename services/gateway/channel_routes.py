@@ -12,7 +12,7 @@ from services.gateway.guard import need_token
 from services.gateway.livekit_token import missing
 from services.gateway.service import Gateway
 from shared.avatar_build import list_avatars
-from shared.scene import WORDS, template_of
+from shared.scene import WORDS, no_such_quality, template_of
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
@@ -128,8 +128,7 @@ def _check_quality(gateway: Gateway, engine: str, name: str) -> None:
     known = _engine(gateway, engine)
     names = [rung["name"] for rung in known["qualities"]]
     if name not in names:
-        choice = f'there is {", ".join(names)}, and "" for its own choice' if names else "it has but one"
-        raise HTTPException(404, f"{known['title']} has no such quality; {choice}.")
+        raise HTTPException(404, no_such_quality(known["title"], names))
 
 
 def _engine(gateway: Gateway, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.generator.engine import Configurable, Engine
 from shared.errors import StudioError
+from shared.scene import no_such_quality
 
 
 def look_of(engine: Engine, quality: str) -> dict[str, Any]:
@@ -12,8 +13,7 @@ def look_of(engine: Engine, quality: str) -> dict[str, Any]:
     look = engine.settings().look() if isinstance(engine, Configurable) else {}
     names = [name for name, _ in engine.spec.qualities]
     if quality and quality not in names:
-        there = f"there is {', '.join(names)}" if names else "it has but one"
-        raise StudioError(f"{engine.spec.title} has no quality '{quality[:40]}'; {there}.")
+        raise StudioError(no_such_quality(engine.spec.title, names))
     return look | ({"quality": quality} if quality else {})
 
 
