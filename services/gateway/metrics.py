@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 from services.gateway.job_metrics import families
 from services.gateway.jobs import Figures
 from services.gateway.service import Gateway
-from services.gateway.state import engines
+from services.gateway.state import engine, engines
 
 WORDS = ("ON AIR", "IDLE", "STARTING", "RECOVERING", "OFF")
 
@@ -22,6 +22,7 @@ class ChannelCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield from self._stages()
+        yield from self._engine()
         yield from self._outputs()
         state = GaugeMetricFamily("studio_channel_state", "1 for the state the channel is in", labels=["state"])
         for word in WORDS:
@@ -47,6 +48,18 @@ class ChannelCollector(Collector):
             for reason, count in row["drops"].items():
                 drops.add_metric([name, reason], count)
         yield from (fps, latency, drops, up, memory)
+
+    def _engine(self) -> Iterable[Metric]:
+        told = engine(self._gateway)
+        delay = GaugeMetricFamily("studio_engine_delay_milliseconds", "From a face's motion to the face it moves")
+        floor = GaugeMetricFamily("studio_engine_delay_floor_milliseconds", "What that delay cannot go below")
+        if told["delay"]:
+            delay.add_metric([], told["delay"]["ms"])
+            floor.add_metric([], told["delay"]["floor_ms"])
+        quality = GaugeMetricFamily("studio_engine_quality", "1 for the quality the engine is at", labels=["quality"])
+        if told["quality"]:
+            quality.add_metric([told["quality"]["name"]], 1.0)
+        yield from (delay, floor, quality)
 
     def _outputs(self) -> Iterable[Metric]:
         audience, feed = self._gateway.audience, self._gateway.feed

@@ -115,7 +115,9 @@ def test_a_quality_is_chosen_of_those_that_the_engine_has(own: Studio) -> None:
     names = [rung["name"] for rung in rows["ladder"]["qualities"]]
     assert names == ["full", "half"] and own.state()["engine"]["quality"] == {"name": "half", "title": "256 pixels"}
     refused = own.patch(engine="ladder", quality="best")
-    assert refused.json()["detail"] == 'Ladder has no such quality; there is full, half, and "" for its own choice.'
+    assert (
+        refused.json()["detail"] == 'Ladder has no such quality; there is full, half, and "" leaves it to the engine.'
+    )
     assert own.patch(quality="half").json()["detail"] == "Mesh warp has no such quality; it has but one."
     assert own.patch(engine="ladder", quality="half").json()["quality"] == "half"
     own.wait(lambda: own.channel.scene and own.channel.scene.quality == "half")
@@ -287,6 +289,16 @@ def test_metrics_are_prometheus_text(running: Studio) -> None:
     assert stages == {"capture", "generator", "compositor", "gateway"}
     assert "studio_preview_bytes" in families and "studio_channel_state" in families
     assert running.token not in text
+
+
+def test_metrics_tell_the_engines_quality_and_delay(own: Studio) -> None:
+    metrics = f"http://{own.address}/metrics"
+    own.wait(lambda: 'studio_engine_quality{quality="half"} 1.0' in httpx.get(metrics).text)
+    assert "\nstudio_engine_delay_milliseconds " not in httpx.get(metrics).text, "none is told"
+    delay = {"frames": 4, "calls": 4, "interval_ms": 40.0, "call_ms": 70.0, "floor_ms": 670.0, "ms": 712.0}
+    own.channel.meters["generator"].facts |= {"delay": delay}
+    own.wait(lambda: "\nstudio_engine_delay_milliseconds 712.0" in httpx.get(metrics).text)
+    assert "\nstudio_engine_delay_floor_milliseconds 670.0" in httpx.get(metrics).text
 
 
 def test_page_and_api_page_call_nobody_else(running: Studio) -> None:
