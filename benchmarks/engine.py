@@ -9,8 +9,10 @@ figures of different machines can be compared: a full-frame remap and a memory c
 """
 
 import argparse
+import atexit
 import json
 import platform
+import shutil
 import statistics
 import tempfile
 import time
@@ -72,9 +74,11 @@ def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)
         mask[:] = 0
         hull = cv2.convexHull(face.points[:468, :2].copy())
         cv2.fillConvexPoly(mask, hull.astype(np.int32), (255,))
+    folder = tempfile.mkdtemp(prefix="studio-bench-")  # where engines keep what they read of it
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Avatar(
         name="sample",
-        folder=Path(tempfile.mkdtemp(prefix="studio-bench-")),
+        folder=Path(folder),
         rights="public domain",
         roi=np.ascontiguousarray(roi, np.uint8),
         face=face,
