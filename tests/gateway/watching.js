@@ -9,6 +9,7 @@ async (seconds) => {
   const small = new OffscreenCanvas(64, 36).getContext("2d", { willReadFrequently: true });
   const found = { flashes: [], beeps: [], hertz: [], pictures: 0, columns: [], sizes: [] };
   let bright = null;
+  let watching = true;
   let loudUntil = 0;
   const wave = new Float32Array(analyser.fftSize);
   const bins = new Float32Array(analyser.frequencyBinCount);
@@ -32,10 +33,12 @@ async (seconds) => {
     if (!bright) found.columns.push(row.indexOf(Math.max(...row)));
     found.pictures += 1;
     found.sizes.push(`${width}x${height}`);
-    video.requestVideoFrameCallback(look);
+    if (watching) video.requestVideoFrameCallback(look);
   };
   video.requestVideoFrameCallback(look);
   await new Promise((resolve) => { setTimeout(resolve, seconds * 1000); });
+  watching = false;
   clearInterval(listening);
+  await context.close();
   return found;
 }

@@ -15,6 +15,7 @@ from tests.generator.test_service import Channel
 from tests.generator.test_switch import red
 
 SOON = FOR_EVER / 3  # seconds in which a busy machine does what takes a moment
+AWAY = FOR_EVER / 8  # seconds that it may be away from the loop, which would wait for ever if it waited for a frame
 
 
 @pytest.fixture
@@ -43,10 +44,10 @@ def test_a_frame_that_takes_for_ever_holds_up_neither_the_pulse_nor_the_next_eng
     channel.wanted = Scene(driver="browser", engine="heavy")
     channel.turn(HeavySession.under_way.is_set)
     ends = time.monotonic() + 2
-    assert longest_turn(channel, lambda: time.monotonic() > ends) < 1.5, "nobody drives, and it idles for ever"
+    assert longest_turn(channel, lambda: time.monotonic() > ends) < AWAY, "nobody drives, and it idles for ever"
     channel.faces.clear()
     channel.wanted = Scene(driver="browser", engine="mesh")
-    assert longest_turn(channel, lambda: bool(channel.faces)) < 1.5
+    assert longest_turn(channel, lambda: bool(channel.faces)) < AWAY
     assert not red(channel.faces[-1])
 
 

@@ -42,8 +42,9 @@ def test_an_engine_that_opens_slowly_takes_over_without_a_gap(channel: Channel) 
     channel.faces.clear()
     channel.turn(lambda: red(channel.faces[-1]) if channel.faces else False)
     before = [m for m in channel.faces if not red(m)]
-    assert len(before) > OPENING * 25 * 0.4, "the old engine went on"
-    assert longest_gap(channel.faces) < 0.6
+    # Where the opening holds the loop up there is one gap as long as it, however idle or busy the machine is.
+    assert len(before) >= 5, "the old engine went on"
+    assert longest_gap(channel.faces) < OPENING / 2
     assert channel.generator.loop.meter.state in ("running", "idle")
     channel.faces.clear()
     channel.turn(lambda: len(channel.faces) >= 10)
