@@ -125,7 +125,7 @@ def test_the_same_key_is_the_same_job(studio: Studio) -> None:
 
 def test_a_job_is_paused_resumed_cancelled_and_removed(studio: Studio) -> None:
     long = studio.home / "long.wav"
-    long.write_bytes(wav(tone(60, rate=16_000), 16_000))
+    long.write_bytes(wav(tone(600, rate=16_000), 16_000))  # no worker is done with it before it is cancelled
     code, said, complained = studio.run("submit", "--driver", str(long), "--priority", "high")
     assert code == 0, complained
     job = said.strip()

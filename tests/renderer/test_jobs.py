@@ -320,7 +320,7 @@ def test_what_can_be_known_is_said_when_a_job_is_handed_in(farm: Farm, driver: P
         ({"driver": nothing}, r"nothing\.wav"),
         ({"driver": voice, "engine": "card"}, "moved by a face on video"),
         ({"driver": driver, "engine": "nonsense"}, "no engine"),
-        ({"driver": driver, "engine": "dyed", "quality": "best"}, "no quality 'best'; there is deep, pale"),
+        ({"driver": driver, "engine": "dyed", "quality": "best"}, "no such quality; there is deep, pale"),
         ({"driver": driver, "out": tmp_path / "no" / "out.mp4"}, "cannot be written"),
         ({"driver": driver, "out": tmp_path / "out.mov"}, r"should end in \.mp4"),
         ({"driver": driver, "key": "k" * 300}, "at most"),
