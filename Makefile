@@ -67,5 +67,5 @@ clean:
 	touch $@ .venv/.installed
 
 .venv/.installed-test: requirements-test.lock pyproject.toml deploy/setup.sh
-	PIP_NO_COMPILE=1 deploy/setup.sh requirements-test.lock $(PACKAGES) $(TEST_PACKAGES)  # half a minute, for what no test imports
+	PIP_COMPILE=0 deploy/setup.sh requirements-test.lock $(PACKAGES) $(TEST_PACKAGES)  # half a minute, for what no test imports
 	touch $@ .venv/.installed-dev .venv/.installed
