@@ -158,7 +158,7 @@ class Overlaps(Protocol):
         """What `step` does, without waiting: `step(d)` is `begin(d)` and, at once, a call of what that returned. None where
         this frame completes nothing.
 
-        What is returned waits for the frames and is called once, in another thread, while the session goes on or begins
+        What is returned waits for the frames and is called once, in any thread, also while the session goes on or begins
         anew: it needs nothing of the session that a later call changes. Calls come in the order of `begin`, and at most
         one is outstanding when the next `begin` is called. Both raise OutOfMemoryError."""
         ...

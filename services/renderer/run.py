@@ -1,13 +1,13 @@
 """An engine's way through a driver, from any segment edge on: the same frames whether it came along or was restored."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.engine import DrawsTogether, Driving, RoiFrame, Session, VoiceBlock
+from services.generator.engine import DrawsTogether, Driving, Overlaps, RoiFrame, Session, VoiceBlock
 from shared.clock import US
 from shared.media import SOUND_RATE
 from shared.state import State, packed, unpacked
@@ -24,6 +24,9 @@ class Run:
     idle_after: int
     _last_face: int = NEVER
     _owed: deque[int] = field(default_factory=deque)  # pts of the ticks whose frames are still held back
+    _wait: Callable[[], list[RoiFrame]] | None = (
+        None  # for the frames of the last call, of a session whose calls overlap
+    )
 
     @property
     def faceless(self) -> bool:
@@ -40,6 +43,7 @@ class Run:
             self.note(tick)
             waits = self._last_face == NEVER or tick.pts - self._last_face > self.idle_after
             if tick.face is None and tick.recorded is None and waits:
+                yield from self._paid(self._arrived())
                 idle = self.session.idle(tick.pts)
                 yield from idle
                 if not idle:
@@ -47,7 +51,22 @@ class Run:
                     yield tick.pts
             else:
                 self._owed.append(tick.pts)
-                yield from self._paid(self.session.step(tick))
+                yield from self._paid(self._step(tick))
+        yield from self._paid(self._arrived())  # a segment ends with nothing under way
+
+    def _step(self, tick: Driving) -> list[RoiFrame]:
+        """Where calls overlap, the frames of the last one: while they are composed and encoded the next one is computed."""
+        if not isinstance(self.session, Overlaps):
+            return self.session.step(tick)
+        if (begun := self.session.begin(tick)) is None:
+            return []
+        frames, self._wait = self._arrived(), begun
+        return frames
+
+    def _arrived(self) -> list[RoiFrame]:
+        """The frames that are waited for."""
+        wait, self._wait = self._wait, None
+        return wait() if wait is not None else []
 
     def flush(self) -> Iterator[RoiFrame | int]:
         """What is still held back, at the end of a driver."""
