@@ -67,5 +67,5 @@ clean:
 	touch $@ .venv/.installed
 
 .venv/.installed-test: requirements-test.lock pyproject.toml deploy/setup.sh
-	PIP_COMPILE=0 deploy/setup.sh requirements-test.lock $(PACKAGES) $(TEST_PACKAGES)  # half a minute, for what no test imports
+	PIP_COMPILE=0 deploy/setup.sh requirements-test.lock $(PACKAGES) $(TEST_PACKAGES)  # what is imported is compiled then (tests/run.sh)
 	touch $@ .venv/.installed-dev .venv/.installed

@@ -5,6 +5,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 python=$1
 shift
+unset PYTHONDONTWRITEBYTECODE  # as containers set it: every process that a test starts would compile all it imports anew
 if [ $# -gt 0 ] && [[ "$*" != --durations=* ]]; then
     exec "$python" -m pytest "$@"
 fi
