@@ -8,6 +8,8 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from shared.errors import StudioError
+
 ENGINES = ("liveportrait", "personalive")
 
 
@@ -25,9 +27,13 @@ def main() -> int:
         print(f"{error.name} is missing here.")
         return 2
     differ = False
-    for level in engine.levels(dump):
-        print(level, flush=True)
-        differ |= not level.agrees
+    try:
+        for level in engine.levels(dump):
+            print(level, flush=True)
+            differ |= not level.agrees
+    except (OSError, StudioError) as error:
+        print(f"{dump} is not whole, have the peer script write it again: {error}")
+        return 2
     return int(differ)
 
 
