@@ -5,7 +5,9 @@ The vectors are the original's: its loop run on motions and retargeting weights 
 """
 
 import json
+import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from services.generator.engines.liveportrait.keypoints import Motion, rotation  
 from services.generator.engines.liveportrait.networks import of_arrays  # noqa: E402
 from services.generator.engines.liveportrait.smoothing import OFFLINE_VARIANCE  # noqa: E402
 from services.generator.engines.liveportrait.template import Template  # noqa: E402
+from tests.parity.__main__ import main  # noqa: E402
 from tests.parity.liveportrait_loop import Source, options_of, still_run, video_run  # noqa: E402
 from tests.parity.ruled import published_shapes, state  # noqa: E402
 from tests.parity.rules_golden import LAST_LAYER, OUT  # noqa: E402
@@ -103,3 +106,13 @@ def test_a_wrong_rule_is_seen(what: str, wrong: Any, name: str, monkeypatch: pyt
     if what == "LIPS":
         monkeypatch.setitem(rules._SOME, "lip", wrong)
     assert np.abs(driven(name) - golden()[f"driven {name}"]).max() > 1e-3
+
+
+def test_a_dump_that_is_not_whole_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "results").mkdir()  # as the peer script leaves it when it breaks early
+    monkeypatch.setattr(sys, "argv", ["parity", "liveportrait", str(tmp_path)])
+    assert main() == 2
+    said = capsys.readouterr().out
+    assert said.startswith(f"{tmp_path} is not whole") and len(said.splitlines()) == 1
