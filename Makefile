@@ -66,6 +66,7 @@ clean:
 	deploy/setup.sh requirements-torch.lock $(PACKAGES)
 	touch $@ .venv/.installed
 
+# What the tests import is compiled then (tests/run.sh), and all the rest of these gigabytes never.
 .venv/.installed-test: requirements-test.lock pyproject.toml deploy/setup.sh
-	PIP_COMPILE=0 deploy/setup.sh requirements-test.lock $(PACKAGES) $(TEST_PACKAGES)  # what is imported is compiled then (tests/run.sh)
+	PIP_COMPILE=0 deploy/setup.sh requirements-test.lock $(PACKAGES) $(TEST_PACKAGES)
 	touch $@ .venv/.installed-dev .venv/.installed

@@ -24,9 +24,7 @@ class Run:
     idle_after: int
     _last_face: int = NEVER
     _owed: deque[int] = field(default_factory=deque)  # pts of the ticks whose frames are still held back
-    _wait: Callable[[], list[RoiFrame]] | None = (
-        None  # for the frames of the last call, of a session whose calls overlap
-    )
+    _wait: Callable[[], list[RoiFrame]] | None = None  # for the last call's frames, where calls overlap
 
     @property
     def faceless(self) -> bool:

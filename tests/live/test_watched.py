@@ -87,8 +87,7 @@ def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio, browser: "Br
         wait_for(lambda: said(channel) > before, 40, "said to the end")
         viewer.wait_for_timeout(1000)
         late = offsets(viewer.evaluate("() => window.noted"))
-        assert len(late) >= SYLLABLES - 2
-        return late
+        return late if len(late) >= SYLLABLES - 2 else []
 
     # The mouth begins to open with the sound, a vowel; a picture is 40 ms, and a browser that shares two cores with it all
     # keeps some 60 ms of sound more in hand.
