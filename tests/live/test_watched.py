@@ -89,9 +89,8 @@ def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio, browser: "Br
         late = offsets(viewer.evaluate("() => window.noted"))
         return late if len(late) >= SYLLABLES - 2 else []
 
-    # The mouth begins to open with the sound, a vowel; a picture is 40 ms, and a browser that shares two cores with it all
-    # keeps some 60 ms of sound more in hand.
-    assert in_sync(look, 100)
+    # The mouth begins to open with the sound, a vowel, and is half open one picture or two later.
+    assert in_sync(look, early=-100)
 
 
 def made_link(channel: Studio) -> str:
@@ -110,17 +109,18 @@ def said(channel: Studio) -> int:
 
 
 def offsets(noted: dict[str, Any]) -> list[float]:
-    """Milliseconds from each syllable's beginning in the sound to that of the mouth's opening."""
+    """Milliseconds from each time the mouth is half open to the beginning of its syllable in the sound."""
     seen, heard = np.array(noted["seen"]), np.array(noted["heard"])
     loud = heard[:, 1] > 0.25 * heard[:, 1].max()
     onsets = [heard[i + 1, 0] for i, (a, b) in enumerate(pairwise(loud)) if b and not a]
     onsets = [at for before, at in pairwise([-1e9, *onsets]) if at - before > 300]
     closed, opened = np.percentile(seen[:, 1], [90, 5])
-    assert closed - opened > 4, "the mouth moves"
+    if closed - opened <= 4:
+        return []  # no picture of an open mouth came through
     is_open = seen[:, 1] < (closed + opened) / 2
     openings = np.array([seen[i + 1, 0] for i, (a, b) in enumerate(pairwise(is_open)) if b and not a])
     late = []
     for onset in onsets:
         near = openings[np.abs(openings - onset) < 350]
-        late += [float(min(near - onset, key=abs))] if len(near) else []
+        late += [float(min(onset - near, key=abs))] if len(near) else []
     return late
