@@ -39,6 +39,7 @@ class Media:
         self._anchor = 0, 0.0  # a tick and the loop time at which its first sample leaves
         self._putting: asyncio.Task[None] | None = None
         self._pending: dict[int, asyncio.TimerHandle] = {}
+        self._shown = -1  # the pts of the last picture that was handed over
         # A source that has had no picture sends black ones; the track must begin with the program.
         self._show(first)
 
@@ -94,6 +95,12 @@ class Media:
 
     def _show(self, picture: Picture) -> None:
         self._pending.pop(picture.tick, None)
+        if (
+            picture.pts <= self._shown
+        ):  # a loop that was held up comes to a picture that waited after the one that did not
+            self.late += 1
+            return
+        self._shown = picture.pts
         stamp = rtc.FrameMetadata(user_timestamp=wall(picture.captured or picture.pts), frame_id=picture.tick)
         self.size = picture.width, picture.height
         self.video.capture_frame(frame_of(picture.i420), metadata=stamp)

@@ -94,6 +94,23 @@ def test_a_picture_is_shown_when_its_sound_is_heard() -> None:
     assert len(late) > 10 and min(late) > -0.003 and abs(float(np.median(late))) < 0.02
 
 
+def test_a_loop_that_was_held_up_shows_no_picture_after_a_later_one() -> None:
+    async def run() -> tuple[list[int], int]:
+        media, handed = Media(picture(0), RATE), []
+        media.video.capture_frame = lambda _, metadata: handed.append(metadata.frame_id)  # type: ignore[assignment]
+        await media.feed(sound(1))
+        due = media._anchor[1]
+        await media.feed(picture(1))
+        while media._loop.time() < due + 0.05:  # picture 1 was due, and 2 is by 10 ms
+            pass
+        await media.feed(picture(2))
+        await asyncio.sleep(0.1)
+        await media.close()
+        return handed, media.late
+
+    assert asyncio.run(run()) == ([2], 1)
+
+
 def test_stretched_sound_keeps_its_ends_and_its_shape() -> None:
     wave = (np.sin(np.arange(1920) * 2 * np.pi * 440 / 48_000) * 8000).astype(np.int16)
     for length in (1910, 1930):
