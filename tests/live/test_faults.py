@@ -14,6 +14,8 @@ from shared.clock import tick_pts
 from shared.settings import Settings
 
 RATE = Settings().rate
+# Seconds. A program that waited for a stage would wait until it has started again, or for all the time it is frozen.
+GAP = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def test_kill_9_costs_nobody_else_anything(channel: Studio, service: str, pause:
     assert after[service] != before[service]
     assert {n: p for n, p in after.items() if n != service} == {n: p for n, p in before.items() if n != service}
     if service != "compositor":
-        assert longest_gap(pictures) < 0.5, "the program goes on"
+        assert longest_gap(pictures, 2.5) < GAP, "the program goes on"
     wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.3)} == {"live"}, 15, "driven again")
     assert all(tick_pts(m.facts["tick"], RATE) == m.pts for _, m in pictures)
 
@@ -59,7 +61,7 @@ def test_a_stage_that_froze_for_ten_seconds_shows_nothing_stale(channel: Studio,
     after = channel.watch("program", 3.0)
     assert channel.pids() == before
     if service != "compositor":
-        assert longest_gap(during) < 0.5, "the program goes on"
+        assert longest_gap(during, 10) < GAP, "the program goes on"
     for at, message in after:
         if message.facts["captured"]:
             # What the program shows was captured less than idle_after ago, or it is not shown at all.
@@ -75,5 +77,5 @@ def test_a_slow_reader_of_the_program_slows_nobody(channel: Studio) -> None:
     back_on_air(channel)
     sleeper = channel.read("program", newest=True)
     pictures = channel.watch("program", 4.0)
-    assert longest_gap(pictures) < 0.5
+    assert longest_gap(pictures, 4) < GAP
     wait_for(lambda: sleeper.read() and sleeper.losses["lost"] > 50, 5, "it was slow indeed")
