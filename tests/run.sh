@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# Every test, in three groups at once: those of the live program, which go by the clock, and two that give way to them: those
-# of jobs, API and console, which wait for answers, and all others, which compute.
-# Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
+# Every test, in two halves at once: those of the live program, which wait for a clock most of the time, and all others, which
+# only compute and give way to them. Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=$1
@@ -12,26 +11,13 @@ if [ $# -gt 0 ] && [[ "$*" != --durations=* ]]; then
 fi
 
 live=(tests/live tests/gateway)
-asking=(tests/farm tests/test_jobs_cli.py tests/gateway/test_{jobs_*,api,console,contrast,engine_console}.py)
-output=$(mktemp -d)
-pids=()
-trap 'kill "${pids[@]}" 2>/dev/null; rm -rf "$output"' EXIT
-
-beside() {  # NAME [pytest argument ...]
-    local name=$1
-    shift
-    # A shell has what it runs in the background ignore Ctrl-C, and some of these tests send one.
-    exec env --default-signal=INT nice -n 15 "$python" -m pytest -o "cache_dir=.pytest_cache/$name" "$@" >"$output/$name" 2>&1
-}
-
-beside asking "${asking[@]}" "$@" &
-pids+=($!)
-beside computing "${live[@]/#/--ignore=}" "${asking[@]/#/--ignore=}" "$@" &
-pids+=($!)
-"$python" -m pytest "${live[@]}" "${asking[@]/#/--ignore=}" "$@"
-failed=$?
-for pid in "${pids[@]}"; do
-    wait "$pid" || failed=$?
-done
-cat "$output"/*
-exit $failed
+computing=$(mktemp)
+trap 'kill %1 2>/dev/null; rm -f "$computing"' EXIT
+# A shell has what it runs in the background ignore Ctrl-C, and some of these tests send one.
+env --default-signal=INT nice -n 15 "$python" -m pytest "${live[@]/#/--ignore=}" -o cache_dir=.pytest_cache/computing "$@" >"$computing" 2>&1 &
+"$python" -m pytest "${live[@]}" "$@"
+first=$?
+wait %1
+second=$?
+cat "$computing"
+exit $((first ? first : second))
