@@ -37,7 +37,7 @@ def test_a_host_is_watched_through_a_server_of_ones_own(live_home: Path, run_roo
         got = watch(run, 8)
         rows = np.array(got.pictures)
         assert (rows[0][1], rows[0][2]) == (state["program"]["width"], state["program"]["height"])
-        assert len(rows) > 80 and np.ptp(rows[:, 3]) > 0.05  # it moves
+        assert len(rows) > 30 and np.ptp(rows[:, 3]) > 0.05  # it moves
         assert max(level for *_, level in got.peaks) > 100  # the sample driver speaks
         secret = [line for line in run.log.read_text().splitlines() if "eyJ" in line and "token=" not in line]
         assert not secret
@@ -53,7 +53,7 @@ def test_a_host_is_watched_through_a_server_of_ones_own(live_home: Path, run_roo
         os.kill(first[0], signal.SIGKILL)
         wait_for(lambda: servers(run) not in ([], first), 15, "the server is started again")
         wait_for(lambda: published(run), 60, "published again")
-        assert len(watch(run, 5).pictures) > 30
+        assert len(watch(run, 5).pictures) > 15
         assert run.end() == 0
         assert not servers(run)
 
