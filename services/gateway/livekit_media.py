@@ -22,7 +22,7 @@ from shared.clock import now
 class Media:
     """The two sources of one publication. Used in one event loop; they outlive reconnects and changes of scene.
 
-    late: pictures that came too late for their sound.
+    late: pictures that came too late for their sound, or after a later one.
     """
 
     def __init__(self, first: Picture, rate: Fraction) -> None:
@@ -95,9 +95,8 @@ class Media:
 
     def _show(self, picture: Picture) -> None:
         self._pending.pop(picture.tick, None)
-        if (
-            picture.pts <= self._shown
-        ):  # a loop that was held up comes to a picture that waited after the one that did not
+        # A loop that was held up comes to what waits for its time after what did not have to wait any more.
+        if picture.pts <= self._shown:
             self.late += 1
             return
         self._shown = picture.pts

@@ -96,12 +96,12 @@ def test_a_picture_is_shown_when_its_sound_is_heard() -> None:
 
 def test_a_loop_that_was_held_up_shows_no_picture_after_a_later_one() -> None:
     async def run() -> tuple[list[int], int]:
-        media, handed = Media(picture(0), RATE), []
+        media, handed = Media(picture(0), Fraction(2)), []
         media.video.capture_frame = lambda _, metadata: handed.append(metadata.frame_id)  # type: ignore[assignment]
         await media.feed(sound(1))
         due = media._anchor[1]
         await media.feed(picture(1))
-        while media._loop.time() < due + 0.05:  # picture 1 was due, and 2 is by 10 ms
+        while media._loop.time() < due + 0.55:  # picture 1 was due, and 2 is now, half a second later
             pass
         await media.feed(picture(2))
         await asyncio.sleep(0.1)
