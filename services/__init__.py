@@ -1,0 +1,1 @@
+"""The studio's processes, one package each, and what starts them on one machine (`local`)."""

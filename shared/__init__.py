@@ -1,0 +1,1 @@
+"""What services, engines and the command line have in common."""

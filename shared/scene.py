@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from shared.disk import write_atomically
+from shared.runtime.files import write_atomically
 
 SPOKEN = ("speech", "microphone")  # drivers that are a voice and nothing else
 REMOTE = ("browser", *SPOKEN)  # drivers that come by way of the gateway

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services.livekit_server import LiveKitServer, find_server
-from services.renderer.sample_driver import ensure_sample_driver
-from shared.sample_avatar import ensure_sample_avatars
-from tests.chromium import ARGUMENTS, CHROMIUM
+from services.local.livekit_server import LiveKitServer, find_server
+from services.local.sample_driver import ensure_sample_driver
+from shared.avatar.samples import ensure_sample_avatars
+from tests.support.chromium import ARGUMENTS, CHROMIUM
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -10,7 +10,7 @@ if [ $# -gt 0 ] && [[ "$*" != --durations=* ]]; then
     exec "$python" -m pytest "$@"
 fi
 
-live=(tests/live tests/gateway)
+live=(tests/system tests/services/gateway)
 computing=$(mktemp)
 trap 'kill %1 2>/dev/null; rm -f "$computing"' EXIT
 # A shell has what it runs in the background ignore Ctrl-C, and some of these tests send one.

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
 
-from services.generator.engines.mesh.speech.ear import HOP, WINDOW, Level, hear, loudness
-from services.generator.engines.mesh.speech.visemes import VISEMES
-from shared.media import SOUND_RATE
+from engines.mesh.speech.mel_features import HOP, WINDOW, Level, hear, loudness
+from engines.mesh.speech.visemes import VISEMES
+from shared.media.reader import SOUND_RATE
 from training.espeak import Phoneme, Speech, say
 
 _SYMBOLS = {

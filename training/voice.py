@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.engines.mesh.speech.visemes import AFTER, BEFORE, INPUTS, VISEMES, WEIGHTS, Network
+from engines.mesh.speech.visemes import AFTER, BEFORE, INPUTS, VISEMES, WEIGHTS, Network
 from training import material
 from training.espeak import available
 from training.material import Example

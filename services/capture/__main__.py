@@ -1,8 +1,8 @@
 """`python -m services.capture`: run the capture service of a channel."""
 
 from services.capture.service import Capture
-from shared.logs import set_up_logs
-from shared.settings import load_settings
+from shared.config.settings import load_settings
+from shared.runtime.logs import set_up_logs
 
 if __name__ == "__main__":
     settings = load_settings()

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.clock import US
 from shared.errors import StudioError
-from shared.media import SOUND_RATE, has_pictures, label, open_container, read_sound, video_of
+from shared.media.reader import SOUND_RATE, has_pictures, label, open_container, read_sound, video_of
+from shared.runtime.clock import US
 
 MAX_SIDE = 640  # pixels; landmarks gain nothing from more, and every stage's copy gets dearer
 

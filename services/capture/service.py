@@ -5,16 +5,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from services.capture.audio_drift import Steady
 from services.capture.demux import DriverPicture, DriverSound, fitted
-from services.capture.driver import Driver
-from services.capture.steady import Steady
-from shared.clock import US, now, tick_after, tick_pts
-from shared.face_follower import FaceFollower
-from shared.loop import Loop
+from services.capture.source import Driver
+from shared.config.settings import Settings
+from shared.face.follower import FaceFollower
+from shared.runtime.clock import US, now, tick_after, tick_pts
+from shared.runtime.loop import Loop
+from shared.runtime.wake import Wake
 from shared.scene import REMOTE, Scene
-from shared.settings import Settings
-from shared.wake import Wake
-from shared.wire import Message, WireError
+from shared.wire.message import Message, WireError
 
 LEAD = 35_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between
 LATE = 2 * US // 10  # a file's or a page's picture this late is dropped rather than shown

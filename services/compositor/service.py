@@ -1,18 +1,18 @@
 """Compositor: owns the program clock and emits one picture and its sound each tick, for ever."""
 
-from services.compositor.blend import Box, warm_up
-from services.compositor.compose import Composed, Composer
-from services.compositor.transition import Transition
-from services.compositor.voice import VoicePlayer
-from shared.avatar import check_name, load_avatar
-from shared.clock import US, now, sound_samples, tick_after, tick_pts
-from shared.colour import Picture
+from compositing.blend import Box, warm_up
+from compositing.compose import Composed, Composer
+from compositing.transition import Transition
+from services.compositor.voice_delay import VoicePlayer
+from shared.avatar.model import check_name, load_avatar
+from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.loop import Loop
-from shared.media import SOUND_RATE
+from shared.media.colour import Picture
+from shared.media.reader import SOUND_RATE
+from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
+from shared.runtime.loop import Loop
 from shared.scene import Scene
-from shared.settings import Settings
-from shared.wire import Message, WireError
+from shared.wire.message import Message, WireError
 
 
 class Compositor:

@@ -8,10 +8,10 @@ import sys
 
 import uvicorn
 
-from services.gateway.app import make_app
+from services.gateway.api.app import make_app
+from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
-from shared.logs import set_up_logs
-from shared.settings import Settings, load_settings
+from shared.runtime.logs import set_up_logs
 
 MAX_MESSAGE = 2 << 20  # of a page on a websocket; a camera picture is at most 1 MB
 BACKLOG = 64

@@ -12,28 +12,28 @@ from typing import Any
 
 import structlog
 
-from services.gateway.blocks import PlateFrames
-from services.gateway.director import Director
-from services.gateway.job_metrics import JobMetrics
-from services.gateway.jobs import Jobs
-from services.gateway.journal import Journal
-from services.gateway.livekit import LiveKit
-from services.gateway.preview import Preview, PreviewThread
-from services.gateway.program import ProgramFeed, picture_of, sound_of
-from services.gateway.record import Recorder
-from services.gateway.remote import RemoteDriver
-from services.gateway.rtmp import RtmpPush
-from services.gateway.speech import Speech
-from services.gateway.viewers import Audience
-from services.gateway.watch import Watch
-from shared.avatar import NAME
-from shared.avatar_build import avatars_folder
-from shared.clock import US, now
-from shared.loop import Loop
+from services.gateway.channel.browser_source import RemoteDriver
+from services.gateway.channel.event_log import Journal
+from services.gateway.channel.health import Watch
+from services.gateway.channel.program_feed import ProgramFeed, picture_of, sound_of
+from services.gateway.channel.scene_store import Director
+from services.gateway.channel.speech_queue import Speech
+from services.gateway.jobs.board import Jobs
+from services.gateway.jobs.metrics import JobMetrics
+from services.gateway.outputs.livekit.output import LiveKit
+from services.gateway.outputs.recorder import Recorder
+from services.gateway.outputs.rtmp.output import RtmpPush
+from services.gateway.preview.encoder import Preview, PreviewThread
+from services.gateway.preview.plate_diff import PlateFrames
+from services.gateway.preview.viewers import Audience
+from shared.avatar.build import avatars_folder
+from shared.avatar.model import NAME
+from shared.config.settings import Settings
+from shared.runtime.clock import US, now
+from shared.runtime.loop import Loop
+from shared.runtime.wake import Wake
 from shared.scene import Scene
-from shared.settings import Settings
-from shared.wake import Wake
-from shared.wire import Message, WireError
+from shared.wire.message import Message, WireError
 
 log = structlog.get_logger()
 CLOSE_WAIT = 0.7  # seconds the threads have to finish their files

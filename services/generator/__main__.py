@@ -3,8 +3,8 @@
 import os
 
 from services.generator.service import Generator
-from shared.logs import set_up_logs
-from shared.settings import load_settings
+from shared.config.settings import load_settings
+from shared.runtime.logs import set_up_logs
 
 if __name__ == "__main__":
     settings = load_settings()

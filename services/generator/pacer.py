@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.generator.engine import RoiFrame
+from engines.api import RoiFrame
 
 STEADY = 8  # bursts over which the delay is judged
 

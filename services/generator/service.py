@@ -5,20 +5,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
-from services.generator.batch import Batch
-from services.generator.engine import Driving, RoiFrame
-from services.generator.opening import Opened, Opener, known
-from services.generator.playing import Player
-from services.generator.roster import engines
-from services.generator.voice import VoiceLine
-from shared.clock import US, now, tick_after, tick_pts
+from engines.api import Driving, RoiFrame
+from engines.catalog import engines
+from services.generator.engine_thread import Batch
+from services.generator.session_opener import Opened, Opener, known
+from services.generator.template_player import Player
+from services.generator.voice_line import VoiceLine
+from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.face import Face
-from shared.loop import Loop
+from shared.face.landmarks import Face
+from shared.runtime.clock import US, now, tick_after, tick_pts
+from shared.runtime.loop import Loop
+from shared.runtime.wake import Wake
 from shared.scene import Scene
-from shared.settings import Settings
-from shared.wake import Wake
-from shared.wire import Message, WireError
+from shared.wire.message import Message, WireError
 
 log = structlog.get_logger()
 VOICE_LEAD = 24_000  # us before a program tick at which its face is made from the voice

@@ -5,13 +5,13 @@ import os
 import sys
 from typing import Any
 
-from services.owned import end_with
-from services.renderer.app import Child, add_task, make_app
-from services.renderer.link import Link
-from shared.jobs.address import redis_url
+from services.renderer.worker.celery_app import Child, add_task, make_app
+from services.renderer.worker.shared_state import Link
+from shared.config.settings import Settings, load_settings
 from shared.jobs.queue import queue_names
-from shared.logs import set_up_logs
-from shared.settings import Settings, load_settings
+from shared.jobs.redis_address import redis_url
+from shared.runtime.logs import set_up_logs
+from shared.runtime.process import end_with
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def run(settings: Settings, url: str, name: str, engines: list[str], link: Link)
     """Celery's main process and, forked from it, the child that does the work."""
     from celery import signals
 
-    from services.renderer.quiet import hush
+    from services.renderer.worker.celery_logging import hush
 
     app, main_pid = make_app(url), os.getpid()
     children: list[Child] = []

@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import redis
 
+from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs.queue import Queue
 from shared.jobs.status import State, Status, jobs, status
 from shared.jobs.store import Store
-from shared.settings import Settings
 
 # A hash as one answer instead of ten thousand.
 LINES = """local all, lines = redis.call('HGETALL', KEYS[1]), {}

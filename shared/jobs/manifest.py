@@ -56,7 +56,7 @@ class Manifest(BaseModel):
     """What a job is: who, moved by what, by which engine, into which file.
 
     avatar_files, driver_file: names in the store. driver: the file's name as its sender called it. out: a path on the
-    machine that handed it in, "" where the result stays in the store. output: `shared.output.Output` as a dict. look: the
+    machine that handed it in, "" where the result stays in the store. output: `shared.media.output_spec.Output` as a dict. look: the
     engine's own settings that frames depend on, as they were where the job was handed in.
     """
 

@@ -8,10 +8,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from shared.jobs.address import redis_url
-from shared.jobs.board import Expired
+from shared.config.settings import Settings
 from shared.jobs.manifest import Priority
-from shared.settings import Settings
+from shared.jobs.redis_address import redis_url
+from shared.jobs.survey import Expired
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from shared.errors import StudioError
-from shared.jobs import units
+from shared.jobs import claims
+from shared.jobs.claims import ASSEMBLE, Unit, read_json
 from shared.jobs.manifest import Manifest, folder, read_manifest
 from shared.jobs.store import Store
-from shared.jobs.units import ASSEMBLE, Unit, read_json
 
 State = Literal["queued", "rendering", "assembling", "done", "paused", "cancelled", "parked"]
 Wanted = Literal["run", "paused", "cancelled"]
@@ -85,11 +85,11 @@ def retry(store: Store, job: str) -> None:
         raise StudioError(f"Job {job} is done already.")
     if wanted(store, job) == "cancelled":
         raise StudioError(f"Job {job} is cancelled; submit it again.")
-    stuck = [unit for unit in units.units(manifest.plan) if _stuck(units.look(store, job, unit))]
+    stuck = [unit for unit in claims.units(manifest.plan) if _stuck(claims.look(store, job, unit))]
     if not stuck and parked(store, job) is None:
         raise StudioError(f"Nothing of job {job} has failed.")
     for unit in stuck:
-        units.forget_failures(store, job, unit)
+        claims.forget_failures(store, job, unit)
     unpark(store, job)
 
 
@@ -135,7 +135,7 @@ def status(store: Store, job: str) -> Status:
     done = sum(segment.done for segment in segments)
     preview = "preview.jpg" in store.list(folder(job))
     stuck = next((segment for segment in segments if segment.state == "parked"), None)
-    last = units.look(store, job, Unit(ASSEMBLE))
+    last = claims.look(store, job, Unit(ASSEMBLE))
     state: State = "queued"
     reason = ""
     if want != "run":
@@ -217,13 +217,13 @@ def _segment(
     job, ticks = manifest.id, stop - start
     if follow.name not in there:
         return Segment(render.index, "waiting", 0, ticks, 0, ""), 0.0, ""
-    state = units.look(store, job, render) if render.name in there else units.UnitState(0, False, 0, 0, False, False)
+    state = claims.look(store, job, render) if render.name in there else claims.UnitState(0, False, 0, 0, False, False)
     if state.done:
         return Segment(render.index, "done", state.claim, ticks, ticks, ""), 0.0, ""
-    before = units.look(store, job, follow)
+    before = claims.look(store, job, follow)
     for unit, each in ((render, state), (follow, before)):
         if each.parked:
-            why = units.failures(store, job, unit)
+            why = claims.failures(store, job, unit)
             reason = _reason(store, job, unit)
             return (
                 Segment(render.index, "parked", each.claim, ticks, 0, reason),
@@ -232,19 +232,19 @@ def _segment(
             )
     reason = _reason(store, job, render) if state.failures else ""
     if state.open:
-        facts = units.read_beat(store, job, render, state.claim)
+        facts = claims.read_beat(store, job, render, state.claim)
         done, fps = min(ticks, int(facts.get("done", 0))), float(facts.get("fps", 0.0))
         return Segment(render.index, "rendering", state.claim, ticks, done, reason), fps, ""
     word: Literal["following", "waiting"] = "following" if before.open and not before.done else "waiting"
     return Segment(render.index, word, state.claim, ticks, 0, reason), 0.0, ""
 
 
-def _stuck(state: units.UnitState) -> bool:
+def _stuck(state: claims.UnitState) -> bool:
     return state.parked and not state.done
 
 
 def _reason(store: Store, job: str, unit: Unit) -> str:
-    failed = units.failures(store, job, unit)
+    failed = claims.failures(store, job, unit)
     if failed:
         return str(failed[-1].get("reason", ""))
     return "The worker died each time it was at this; its log may say why."

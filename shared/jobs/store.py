@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, cast
 
-from shared.cache import cache_folder
-from shared.disk import flush
+from shared.config.cache_dir import cache_folder
 from shared.errors import NoSpaceError, StudioError
+from shared.runtime.files import flush
 
 
 class Store(Protocol):

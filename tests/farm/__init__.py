@@ -1,0 +1,1 @@
+"""A whole render farm: workers, Redis, and what can happen to them."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from services.redis_server import RedisServer
-from shared.cache import cache_folder
+from services.local.redis_server import RedisServer
+from shared.config.cache_dir import cache_folder
 
 S3_KEYS = {"ROOT_ACCESS_KEY": "studio", "ROOT_SECRET_KEY": "a-secret-of-the-tests"}
 

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from services.redis_server import RedisServer
-from services.renderer.caretaker import AT_MOST, Caretaker
-from services.renderer.leases import Leases
-from shared.jobs import units
-from shared.jobs.alive import GONE_S, SILENT_S, Alive, WorkerFiles, Workers
+from services.local.redis_server import RedisServer
+from services.renderer.worker.caretaker import AT_MOST, Caretaker
+from services.renderer.worker.expired_claims import Leases
+from shared.config.settings import load_settings
+from shared.jobs import claims
+from shared.jobs.claims import LEASE_S, Unit
 from shared.jobs.index import counts, summaries
 from shared.jobs.manifest import Manifest, Plan
 from shared.jobs.queue import Queue, connect, queue_name
 from shared.jobs.status import park, parked, wish
 from shared.jobs.store import LocalStore
-from shared.jobs.units import LEASE_S, Unit
-from shared.settings import load_settings
+from shared.jobs.workers import GONE_S, SILENT_S, Alive, WorkerFiles, Workers
 
 PLAN = Plan(driven="voice", rate="10", ticks=60, segment=20, chained=False)
 
@@ -75,13 +75,13 @@ def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
         assert client.llen(new) == 1
         client.flushall()
         # Somebody begins, and dies: known to be dead at once, or after the lease.
-        seen = units.look(store, first, Unit("follow", 0))
-        units.claim(store, first, Unit("follow", 0), seen, "ghost")
+        seen = claims.look(store, first, Unit("follow", 0))
+        claims.claim(store, first, Unit("follow", 0), seen, "ghost")
         clock.now += 5
         swept = caretaker.sweep()
         assert (swept.expired, swept.sent, client.llen(begun)) == (1, 1, 1)
         client.flushall()
-        units.claim(store, first, Unit("follow", 0), units.look(store, first, Unit("follow", 0)), "silent")
+        claims.claim(store, first, Unit("follow", 0), claims.look(store, first, Unit("follow", 0)), "silent")
         expired = 0
         for _ in range(5):
             clock.now += 5

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import psutil
 
-from services.farm import FarmBeside
+from services.local.render_farm import FarmBeside
+from shared.config.settings import load_settings
 from shared.jobs.store import LocalStore
-from shared.settings import load_settings
-from tests.farm.running import child, descendants, running, wait
 from tests.farm.test_caretaker import job
+from tests.support.farm import child, descendants, running, wait
 
 
 def test_beside_a_channel_it_runs_when_there_is_a_job_and_ends_with_it(tmp_path: Path) -> None:
@@ -44,11 +44,11 @@ def test_beside_a_channel_it_runs_when_there_is_a_job_and_ends_with_it(tmp_path:
 def test_there_is_one_and_it_ends_when_there_is_nothing_to_do(tmp_path: Path) -> None:
     with (
         running(tmp_path / "home", tmp_path) as here,
-        here.process("services.farm", "--until-idle", "12") as first,
+        here.process("services.local.render_farm", "--until-idle", "12") as first,
     ):
         wait(here.redis_url, "Redis")
         redis = json.loads((here.home / "redis" / "redis.json").read_text())["pid"]
-        with here.process("services.farm", "--until-idle", "12") as second:
+        with here.process("services.local.render_farm", "--until-idle", "12") as second:
             psutil.wait_procs([second], 30)
             assert not second.is_running() or second.status() == psutil.STATUS_ZOMBIE, "two farms in one folder"
         below = descendants(first)

@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.redis_server import find_redis_server
-from shared.jobs import units
+from services.local.redis_server import find_redis_server
+from shared.jobs import claims
+from shared.jobs.claims import Unit
 from shared.jobs.queue import connect
-from shared.jobs.units import Unit
-from tests.farm.running import SEGMENT_S, Running, celery, child, descendants, find, running, speech, stop, wait
+from tests.support.farm import SEGMENT_S, Running, celery, child, descendants, find, running, speech, stop, wait
 
 SEGMENTS = 3
 SECOND = Unit("render", 1)
@@ -48,7 +48,7 @@ class Farm:
 @pytest.fixture(scope="module")
 def farm(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     home = tmp_path_factory.mktemp("farm") / "home"
-    with running(home, sample_home) as here, here.process("services.farm") as process:
+    with running(home, sample_home) as here, here.process("services.local.render_farm") as process:
         driver = speech(home / "speech.wav", SEGMENTS * SEGMENT_S)
         wait(here.redis_url, f"Redis; {here.said()}")
         undisturbed = here.finish(here.submit(driver))
@@ -73,7 +73,7 @@ def test_celerys_main_process_killed(farm: Farm) -> None:
 
 def test_the_whole_worker_killed(farm: Farm) -> None:
     job = farm.disturbed()
-    worker = find(farm.process, "services.cli worker")
+    worker = find(farm.process, "cli.app worker")
     assert worker is not None
     below = [worker, celery(worker), child(worker)]
     worker.kill()
@@ -134,7 +134,7 @@ def test_redis_gone_for_a_minute(farm: Farm) -> None:
 
 def test_ctrl_c_hands_the_segment_back(farm: Farm) -> None:
     job = farm.disturbed()
-    worker = find(farm.process, "services.cli worker")
+    worker = find(farm.process, "cli.app worker")
     assert worker is not None
     assert stop(worker, signal.SIGINT) < 10
     assert (farm.here.home / f"jobs/jobs/{job}/units/render-00001/returned-0001.json").exists(), "not handed back"
@@ -142,33 +142,33 @@ def test_ctrl_c_hands_the_segment_back(farm: Farm) -> None:
 
 
 def test_a_frozen_worker_wakes_up_too_late(farm: Farm) -> None:
-    with farm.here.process("services.cli", "worker", "--engines", "counter") as other:
+    with farm.here.process("cli.app", "worker", "--engines", "counter") as other:
         child(other)
         job = farm.disturbed()
-        holder = units.read_beat(farm.here.store, job, SECOND, 1)["worker"]
-        process = other if f"-{other.pid}-" in holder else find(farm.process, "services.cli worker")
+        holder = claims.read_beat(farm.here.store, job, SECOND, 1)["worker"]
+        process = other if f"-{other.pid}-" in holder else find(farm.process, "cli.app worker")
         assert process is not None
         frozen = [process, *descendants(process)]
         for each in frozen:
             each.suspend()
-        wait(lambda: farm.here.look(job) or units.look(farm.here.store, job, SECOND).claim == 2, "another takes over")
+        wait(lambda: farm.here.look(job) or claims.look(farm.here.store, job, SECOND).claim == 2, "another takes over")
         # It wakes up while the other is at it, and goes on to what it takes for the end of its segment.
         for each in frozen:
             each.resume()
-        published = lambda: units.look(farm.here.store, job, SECOND).done  # noqa: E731
+        published = lambda: claims.look(farm.here.store, job, SECOND).done  # noqa: E731
         wait(lambda: farm.here.look(job) or published(), "the segment is done", every=0.02)
-        assert units.done(farm.here.store, job, SECOND)["claim"] == 2, "the late one published"
+        assert claims.done(farm.here.store, job, SECOND)["claim"] == 2, "the late one published"
         farm.whole(job)
         assert farm.here.again(job) == 1
 
 
 def test_two_workers_with_the_same_segment(farm: Farm) -> None:
-    with farm.here.process("services.cli", "worker", "--engines", "counter") as other:
+    with farm.here.process("cli.app", "worker", "--engines", "counter") as other:
         child(other)
         job = farm.disturbed()
         expired = [(SECOND.name, 1)]
         farm.here.queue.wake(job, "counter", "normal", 1, expired=expired, begun=True)
-        wait(lambda: units.look(farm.here.store, job, SECOND).claim == 2, "the other takes it too")
+        wait(lambda: claims.look(farm.here.store, job, SECOND).claim == 2, "the other takes it too")
         farm.whole(job)
         assert farm.here.again(job) == 1
 
@@ -194,7 +194,7 @@ def test_a_clock_that_jumps_by_an_hour(farm: Farm, tmp_path: Path) -> None:
     try:
         with (
             running(tmp_path / "home", farm.here.home, STUDIO_REDIS_URL=url) as here,
-            here.process("services.cli", "worker", "--engines", "counter", **faked) as worker,
+            here.process("cli.app", "worker", "--engines", "counter", **faked) as worker,
         ):
             child(worker)
             mine = Farm(here, worker, farm.driver, farm.undisturbed)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from services.renderer import worker
-from services.renderer.link import Link
-from services.renderer.worker import STALLED_S, Idle
+from services.renderer.worker import supervisor
+from services.renderer.worker.shared_state import Link
+from services.renderer.worker.supervisor import STALLED_S, Idle
 
 
 def test_only_what_is_idle_beside_a_full_queue_has_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
     now, waiting = [0.0], [1]
-    monkeypatch.setattr(worker.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(supervisor.time, "monotonic", lambda: now[0])
     link = Link.create()
     idle = Idle(link, lambda: {"counter.normal": waiting[0]})
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from services.renderer.probe import probe
+from services.renderer.worker.store_probe import probe
 from shared.errors import StudioError
-from shared.jobs import units
+from shared.jobs import claims
+from shared.jobs.claims import Unit
 from shared.jobs.store import RemoteStore, open_store
-from shared.jobs.units import Unit
 
 
 def test_of_many_at_once_one_creates(s3_store: str) -> None:
@@ -55,14 +55,14 @@ def test_files_are_kept_and_found_again(s3_store: str, tmp_path: Path, monkeypat
 def test_claims_hold_in_a_bucket(s3_store: str) -> None:
     one, two = open_store(s3_store), open_store(s3_store)
     unit, job = Unit("render", 0), "job"
-    seen = units.look(one, job, unit)
-    held = units.claim(one, job, unit, seen, "first")
+    seen = claims.look(one, job, unit)
+    held = claims.claim(one, job, unit, seen, "first")
     assert held is not None
-    assert units.claim(two, job, unit, seen, "second") is None
-    taken = units.claim(two, job, unit, units.look(two, job, unit), "second")
+    assert claims.claim(two, job, unit, seen, "second") is None
+    taken = claims.claim(two, job, unit, claims.look(two, job, unit), "second")
     assert taken is not None
-    assert not units.publish(one, held, {}), "a late worker published"
-    assert units.publish(two, taken, {})
+    assert not claims.publish(one, held, {}), "a late worker published"
+    assert claims.publish(two, taken, {})
 
 
 def test_a_store_in_which_two_may_be_first_is_refused() -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from services.redis_server import RedisServer
-from shared.jobs.alive import Workers
+from services.local.redis_server import RedisServer
 from shared.jobs.manifest import Priority
 from shared.jobs.queue import PRIORITIES, queue_names
-from tests.farm.running import FPS, SEGMENT_S, Running, child, running, speech, stop, wait
+from shared.jobs.workers import Workers
+from tests.support.farm import FPS, SEGMENT_S, Running, child, running, speech, stop, wait
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_queues_are_emptied_in_their_order(here: Running) -> None:
     driver = speech(here.home / "short.wav", 3.0)
     order: list[Priority] = ["low", "normal", "high", "low", "normal", "high"]
     jobs = [(here.submit(driver, priority), priority) for priority in order]
-    with here.process("services.cli", "worker", "--engines", "counter"):
+    with here.process("cli.app", "worker", "--engines", "counter"):
         done: list[str] = []
 
         def look() -> bool:
@@ -48,9 +48,7 @@ def test_queues_are_emptied_in_their_order(here: Running) -> None:
 def test_metrics_flower_and_liveness(here: Running) -> None:
     url = here.redis_url()
     assert url is not None
-    with here.process(
-        "services.cli", "worker", "--engines", "counter", "--metrics", str(port := free_port())
-    ) as worker:
+    with here.process("cli.app", "worker", "--engines", "counter", "--metrics", str(port := free_port())) as worker:
         child(worker)
         job = here.submit(speech(here.home / "metrics.wav", 3.0))
         here.finish(job)
@@ -78,7 +76,7 @@ def flower(here: Running, url: str, name: str) -> None:
     pytest.importorskip("flower")
     port = free_port()
     told = here.environment | {"REDIS_URL": url, "FLOWER_UNAUTHENTICATED_API": "true"}
-    command = [sys.executable, "-m", "celery", "-A", "services.renderer.app", "flower"]
+    command = [sys.executable, "-m", "celery", "-A", "services.renderer.worker.celery_app", "flower"]
     process = subprocess.Popen(
         [*command, "--address=127.0.0.1", f"--port={port}"],
         env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -100,12 +98,12 @@ def test_a_job_in_a_bucket(s3_store: str, here: Running, tmp_path: Path, monkeyp
     monkeypatch.setenv("PERSONA_STUDIO_CACHE", str(tmp_path / "cache"))
     driver = speech(tmp_path / "bucket.wav", 3 * SEGMENT_S)
     with running(tmp_path / "home", here.home, jobs=s3_store, STUDIO_REDIS_URL=url) as there:
-        with there.process("services.cli", "worker", "--engines", "counter") as first:
+        with there.process("cli.app", "worker", "--engines", "counter") as first:
             child(first)
             job = there.submit(driver)
             wait(lambda: there.rendering(job, 1), "its second segment")
             assert stop(first, signal.SIGINT) < 10
-        with there.process("services.cli", "worker", "--engines", "counter"):
+        with there.process("cli.app", "worker", "--engines", "counter"):
             assert len(set(there.finish(job))) == 3 * SEGMENT_S * FPS
         assert there.again(job) == 1
         assert len(there.store.list("workers")) == 1, "the first did not take its leave"
@@ -118,7 +116,7 @@ def test_what_cannot_work_is_one_sentence(here: Running) -> None:
         (["--redis", "not an address"], "redis_url"),
     ):
         ended = subprocess.run(
-            [sys.executable, "-m", "services.cli", "worker", *arguments],
+            [sys.executable, "-m", "cli.app", "worker", *arguments],
             env=here.environment, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert ended.returncode == 1

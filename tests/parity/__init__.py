@@ -1,0 +1,1 @@
+"""Engines held against their originals."""

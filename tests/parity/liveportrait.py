@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from services.generator.engines.liveportrait.keypoints import motions
-from services.generator.engines.liveportrait.networks import Networks
+from engines.liveportrait.motion.keypoints import motions
+from engines.liveportrait.networks.networks import Networks
 from tests.parity.level import Level
 from tests.parity.liveportrait_loop import loop, to_bytes
 from tests.parity.liveportrait_maths import maths, ratios

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from services.generator.engines.liveportrait import crop, rules
-from services.generator.engines.liveportrait.closed_lips import closed_lips
-from services.generator.engines.liveportrait.keypoints import Array, Motion, motions
-from services.generator.engines.liveportrait.networks import Networks
-from services.generator.engines.liveportrait.smoothing import OFFLINE_VARIANCE, smoothed
-from services.generator.engines.liveportrait.template import Template, read_template
+from engines.liveportrait.motion import crop, retarget_rules
+from engines.liveportrait.motion.closed_lips import closed_lips
+from engines.liveportrait.motion.keypoints import Array, Motion, motions
+from engines.liveportrait.motion.smoothing import OFFLINE_VARIANCE, smoothed
+from engines.liveportrait.motion.template import Template, read_template
+from engines.liveportrait.networks.networks import Networks
 from tests.parity.level import Level
 from tests.parity.liveportrait_maths import ratios, square
 
@@ -33,12 +33,12 @@ class Source:
     matrix: NDArray[np.float32]
     motion: Motion
     volume: Tensor
-    own: rules.Ratios
+    own: retarget_rules.Ratios
 
 
-def options_of(run: Mapping[str, Any]) -> rules.Options:
+def options_of(run: Mapping[str, Any]) -> retarget_rules.Options:
     """The original's flags as ours."""
-    return rules.Options(
+    return retarget_rules.Options(
         region=run.get("animation_region", "all"),
         relative=run.get("flag_relative_motion", True),
         expression_friendly=run.get("driving_option", "expression-friendly") == "expression-friendly",
@@ -92,29 +92,35 @@ def loop(dump: Path, networks: Networks) -> Level:
         level.check(name, theirs[f"{name}:x_d"], np.stack(driven))
     template = read_template(dump / "inputs/templates/seq3.pkl")
     one = source(True)
-    driven = still_run(one, template, rules.Options(), networks.correctors())
+    driven = still_run(one, template, retarget_rules.Options(), networks.correctors())
     level.check("pasted", theirs["final_pasted"], np.stack([drawn(networks, one, points) for points in driven]))
     return level
 
 
-def still_run(source: Source, template: Template, options: rules.Options, nets: rules.Correctors) -> list[Array]:
+def still_run(
+    source: Source, template: Template, options: retarget_rules.Options, nets: retarget_rules.Correctors
+) -> list[Array]:
     """Every frame's keypoints of a still source."""
     moving = len(template.motions) > 1
     closed = None if moving else closed_lips()
     anchor, own = template.motions[0], source.motion.points
     out, first = [], own
     for i, driver in enumerate(template.motions):
-        points = rules.onto_still(source.motion, driver, anchor, options, closed)
+        points = retarget_rules.onto_still(source.motion, driver, anchor, options, closed)
         if options.relative and options.expression_friendly and moving:
             first = points if i == 0 else first
-            points = rules.friendly(own, points, first, rules.size_ratio(own, first))
+            points = retarget_rules.friendly(own, points, first, retarget_rules.size_ratio(own, first))
         wanted = template.ratios[i] if template.ratios else None
-        out.append(rules.corrected(own, points, options, nets, source.own, wanted))
+        out.append(retarget_rules.corrected(own, points, options, nets, source.own, wanted))
     return out
 
 
 def video_run(
-    sources: list[Source], template: Template, options: rules.Options, nets: rules.Correctors, variance: float
+    sources: list[Source],
+    template: Template,
+    options: retarget_rules.Options,
+    nets: retarget_rules.Correctors,
+    variance: float,
 ) -> list[Array]:
     """Every frame's keypoints of a source video."""
     moving = len(template.motions) > 1
@@ -123,18 +129,18 @@ def video_run(
     drivers = template.motions[:count] if moving else template.motions * count
     closed = None if moving else closed_lips()
     wanted_motion = [
-        rules.onto_frame(source.motion, driver, drivers[0], options, closed)
+        retarget_rules.onto_frame(source.motion, driver, drivers[0], options, closed)
         for source, driver in zip(sources, drivers, strict=True)
     ]
     exps, turns = (np.stack(track) for track in zip(*wanted_motion, strict=True))
     if moving:
         exps, turns = smoothed(exps, variance), smoothed(turns, variance)
-    steady = rules.steady_opening(sources[0].own)
+    steady = retarget_rules.steady_opening(sources[0].own)
     out = []
     for i, (source, driver) in enumerate(zip(sources, drivers, strict=True)):
-        points = rules.onto_moving(source.motion, driver, exps[i], turns[i], options)
+        points = retarget_rules.onto_moving(source.motion, driver, exps[i], turns[i], options)
         wanted = template.ratios[i if moving else 0] if template.ratios else None
-        out.append(rules.corrected(source.motion.points, points, options, nets, source.own, wanted, steady))
+        out.append(retarget_rules.corrected(source.motion.points, points, options, nets, source.own, wanted, steady))
     return out
 
 

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.engines.liveportrait import crop
-from services.generator.engines.liveportrait.keypoints import degrees, placed, rotation
-from services.generator.engines.liveportrait.rules import Ratios, size_ratio
-from services.generator.engines.liveportrait.smoothing import smoothed
+from engines.liveportrait.motion import crop
+from engines.liveportrait.motion.keypoints import degrees, placed, rotation
+from engines.liveportrait.motion.retarget_rules import Ratios, size_ratio
+from engines.liveportrait.motion.smoothing import smoothed
 from tests.parity.level import Level
 
 # Which points of a cloud are the left eye, the right eye and the mouth.

@@ -7,19 +7,14 @@ import diffusers
 import numpy as np
 import torch
 
-from services.generator.engines.liveportrait.motion_extractor import MotionExtractor
-from services.generator.engines.personalive.head_pose import draw, face_boxes
-from services.generator.engines.personalive.inserted import MotionModule, TemporalModule
-from services.generator.engines.personalive.motion_encoder import (
-    ConvBlock,
-    HourGlass,
-    MotionEncoder,
-    PatchAttention,
-)
-from services.generator.engines.personalive.pose_guider import PoseGuider
-from services.generator.engines.personalive.schedule import TIMES, WINDOW, Schedule, alphas
-from services.generator.engines.personalive.transfer import HeadTransfer
-from services.generator.engines.personalive.unet import DenoisingUNet, Memory, ReferenceUNet, joined
+from engines.liveportrait.networks.motion_extractor import MotionExtractor
+from engines.personalive.head_pose import draw, face_boxes
+from engines.personalive.networks.adapter_layers import MotionModule, TemporalModule
+from engines.personalive.networks.motion_encoder import ConvBlock, HourGlass, MotionEncoder, PatchAttention
+from engines.personalive.networks.pose_guider import PoseGuider
+from engines.personalive.networks.schedule import TIMES, WINDOW, Schedule, alphas
+from engines.personalive.networks.unet import DenoisingUNet, Memory, ReferenceUNet, joined
+from engines.personalive.transfer import HeadTransfer
 from tests.parity.personalive_loop import offline_stream, offline_whole, streaming
 from tests.parity.personalive_networks import frames_first, loaded, tensor, unet_config
 from tests.parity.recording import Case, Level, Pairs, levels_of

@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from services.generator.engines.personalive.head_pose import approach, draw
-from services.generator.engines.personalive.networks import Networks
-from services.generator.engines.personalive.picture import squashed
-from services.generator.engines.personalive.portrait import Portrait, read_portrait
-from services.generator.engines.personalive.schedule import CHUNK, CHUNKS, FILL
-from services.generator.engines.personalive.transfer import POSE_SIZE, HeadTransfer, Transfer
-from services.generator.engines.personalive.window import KEYFRAMES, Noise, Window
+from engines.personalive.head_pose import approach, draw
+from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.schedule import CHUNK, CHUNKS, FILL
+from engines.personalive.picture import squashed
+from engines.personalive.portrait import Portrait, read_portrait
+from engines.personalive.transfer import POSE_SIZE, HeadTransfer, Transfer
+from engines.personalive.window import KEYFRAMES, Noise, Window
 from tests.parity.personalive_networks import frames_first, networks, tensor
 from tests.parity.recording import Array, Case, Pairs, distance
 

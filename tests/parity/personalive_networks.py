@@ -10,10 +10,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from services.generator.engines.liveportrait.motion_extractor import MotionExtractor
-from services.generator.engines.personalive.networks import Networks
-from services.generator.engines.personalive.pose_guider import PoseGuider
-from services.generator.engines.personalive.unet import DenoisingUNet, ReferenceUNet
+from engines.liveportrait.networks.motion_extractor import MotionExtractor
+from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.pose_guider import PoseGuider
+from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
 from tests.parity.recording import Array, Case
 
 

@@ -3,7 +3,7 @@ combines motions, under every set of options.
 
 CHECKOUT is the original, SCRIPT the peer script that writes dumps of it: its `Dump.stage_pipeline` runs the loop. Here the
 loop is given motions and retargeting weights that follow from their names (`tests.parity.ruled`) instead of what networks
-find in pictures, so that a test needs neither. Writes tests/generator/liveportrait_rules.npz.
+find in pictures, so that a test needs neither. Writes tests/engines/liveportrait/rules_golden.npz.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from torch import Tensor
 from tests.parity.liveportrait_maths import ratios
 from tests.parity.ruled import state, uniform
 
-OUT = Path(__file__).parents[1] / "generator" / "liveportrait_rules.npz"
+OUT = Path(__file__).parents[1] / "engines" / "liveportrait" / "rules_golden.npz"
 SEED = 3
 LAST_LAYER = 0.05  # of what the rule gives, as a trained network's corrections are small
 NETWORKS = {

@@ -1,0 +1,1 @@
+"""Benchmarks of single engines, alone and beside their originals."""

@@ -1,0 +1,112 @@
+"""How well the mesh engine follows a driver of your own, on avatars of your own.
+
+    studio bench engine --avatar NAME --driver VIDEO [--avatar ... --driver ...] [--json]
+
+For every pair: range of the driver's own signal, correlation and slope of what a tracker reads in the output. Next to
+them stands what the same tracker makes of the driver's own pictures, shrunk and tracked again: no engine can be read
+better than that. What the driver hardly moves is noise; it is named and not judged.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypedDict
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.engines.engine import Followed, Picture, follow
+from engines.api import Driving, Session
+from engines.registry import load
+from shared.avatar.model import Avatar
+from shared.errors import StudioError
+from shared.face.follower import FaceFollower
+from shared.face.landmarks import Face
+from shared.media.reader import VideoReader
+
+FRAMES = 240  # pictures of the driver, from its beginning
+MAX_SIDE = 640  # of the driver's picture, as in capture
+SHRUNK = 0.85  # size at which the driver is tracked again: another crop, other pixels, the same face
+AGAIN = "(tracked again)"
+LEAST, GAIN = 0.9, (0.7, 1.3)  # correlation and gain that are asked for
+
+
+class Row(TypedDict):
+    """One signal of one pair. avatar: AGAIN where it is the driver's own pictures that were tracked."""
+
+    driver: str
+    avatar: str
+    signal: str
+    range: float
+    correlation: float
+    gain: float
+    verdict: str
+
+
+def measure(avatars: list[Avatar], drivers: list[Path], frames: int = FRAMES) -> list[Row]:
+    """A row for every driver, avatar and signal. Raises StudioError when a driver cannot be read or shows no face."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        return [row for driver in drivers for row in _rows(avatars, driver, frames)]
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _rows(avatars: list[Avatar], path: Path, frames: int) -> Iterator[Row]:
+    driving, shrunk = _tracked(path, frames)
+    faces = [each.face for each in driving if each.face is not None]
+    pairs: list[tuple[str, Iterable[Picture]]] = [(AGAIN, shrunk)]
+    for avatar in avatars:
+        session = load("mesh").open(avatar)
+        pairs.append((avatar.name, _pictures(session, driving)))
+    for name, pictures in pairs:
+        for signal, each in follow(faces, pictures).items():
+            yield Row(
+                driver=path.name,
+                avatar=name,
+                signal=signal,
+                range=each["range"],
+                correlation=each["correlation"],
+                gain=each["gain"],
+                verdict=verdict(each),
+            )
+
+
+def _pictures(session: Session, driving: list[Driving]) -> Iterator[Picture]:
+    for each in driving:
+        yield session.step(each)[0].pixels
+
+
+def verdict(figures: Followed) -> str:
+    """Whether a signal follows as asked for; what the driver hardly moves is not judged."""
+    if not figures["moves"]:
+        return "hardly moves"
+    follows = figures["correlation"] >= LEAST and GAIN[0] <= figures["gain"] <= GAIN[1]
+    return "follows" if follows else "missed"
+
+
+def _tracked(path: Path, frames: int) -> tuple[list[Driving], list[Picture]]:
+    """What capture makes of the driver's pictures, and those with a face made smaller."""
+    follower = FaceFollower()
+    driving, shrunk = [], []
+    with VideoReader(path, max_side=MAX_SIDE) as reader:
+        matrix = _shrink(reader.width, reader.height)
+        for pts, rgb in reader:
+            found = follower.follow(rgb, pts)
+            if found is not None:
+                driving.append(Driving(pts, *_copied(*found)))
+                shrunk.append(np.asarray(cv2.warpAffine(rgb, matrix, (reader.width, reader.height)), np.uint8))
+            if len(driving) == frames:
+                break
+    if len(driving) < 2:
+        raise StudioError(f"{path.name} shows no face; choose a driver whose face is seen.")
+    return driving, shrunk
+
+
+def _shrink(width: int, height: int) -> NDArray[np.float64]:
+    return np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), 0.0, SHRUNK), np.float64)
+
+
+def _copied(face: Face, neutral: Face) -> tuple[Face, Face]:
+    return Face(face.points.copy()), Face(neutral.points.copy())

@@ -1,0 +1,262 @@
+"""The LivePortrait engine at full size with random weights: each network, the whole frame, memory, first frame.
+
+`--peer CHECKOUT` runs the original's own code path (commit 1986663 of KwaiVGI/LivePortrait) beside it: the same weights
+and the same picture on the same device, its wrapper's calls and its paste-back into a 1280x720 picture. On a CPU the times
+are processor seconds of all threads, which a busy machine does not change much; on a GPU they are seconds, the median of
+many. Every way of running either side has a process of its own, so that neither's memory, kernels or first frame profit
+from another's.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.engines.engine import sample_avatar
+from compositing.blend import Blender
+from engines.api import Driving, RoiFrame
+from engines.liveportrait.engine import BATCH, NO_TORCH
+from shared.face.scripted import perform
+
+PLATE = 1280, 720
+WARM, ROUNDS = (
+    5,
+    30,
+)  # calls on a GPU that are not counted, and that are at least: graphs are recorded by the first ones
+BATCHES = (1, 2, 4, 8, 16)
+BARS = {"W+G": 2.0, "frame": 4.0}  # how much faster than the original's best in half precision is wanted
+MOST_MB = 3000  # of GPU memory
+NARROW: Mapping[str, Mapping[str, Any]] = {
+    "appearance": {"width": 4, "channels": 8, "depth": 2, "residuals": 1},
+    "motion": {"depths": (1, 1, 1, 1), "widths": (8, 8, 8, 16)},
+    "warping": {"width": 4, "channels": 8, "depth": 2, "compress": 1, "sizes": (4, 8)},
+    "decoder": {"width": 4, "hidden": 8},
+}
+Figures = dict[str, Any]
+
+
+def measure(seconds: float = 0.0, peer: Path | None = None) -> Figures:
+    """For `studio bench`; without PyTorch a sentence. seconds: at least so long for each figure of ours alone. peer: a
+    checkout of the original, to run beside."""
+    if not find_spec("torch"):
+        return {"left_out": NO_TORCH}
+    return compare(peer.absolute(), 2, 0) if peer else ours(None, 1, seconds)
+
+
+def compare(peer: Path, rounds: int, threads: int) -> Figures:
+    """Ours and the original's, and how much faster ours is."""
+    from benchmarks.engines.liveportrait_peer import run, write_weights
+
+    with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
+        weights = Path(folder) / "liveportrait"
+        _alone(write_weights, peer, weights)
+        theirs = {way: _alone(run, peer, weights, way, rounds, threads) for way in _ways() if way != "bfloat16"}
+        mine = ours(weights, rounds, 0.0, threads)
+    ratios = {}
+    for way, original in theirs.items():
+        same = mine[way]
+        ratios[way] = {name: round(value / same[name], 2) for name, value in original.items() if same.get(name)}
+    return mine | {"original": theirs, "original_over_ours": ratios} | _verdict(mine, theirs)
+
+
+def ours(weights: Path | None, rounds: int, seconds: float = 0.0, threads: int = 0, narrow: bool = False) -> Figures:
+    """Every way of running ours. weights: in the published layout; None: random ones. narrow: of a few channels, to try
+    out the benchmark itself."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    figures: Figures = {
+        "device": torch.cuda.get_device_name() if gpu else "cpu",
+        "threads": threads or torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    for way in _ways():
+        figures[way] = _alone(_run, weights, way, rounds, seconds, threads, narrow)
+    return figures
+
+
+def timed(work: Callable[[], object], rounds: int, seconds: float = 0.0) -> float:
+    """Milliseconds of one call. On a GPU the median of ROUNDS or more, done when the device is; on a CPU, where a call
+    takes seconds, the least of `rounds` or more after one that is not counted."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    clock = time.perf_counter if gpu else time.process_time
+    times: list[float] = []
+    for _ in range(WARM if gpu else 1):
+        work()
+    begin = time.perf_counter()
+    while len(times) < (max(rounds, ROUNDS) if gpu else rounds) or time.perf_counter() - begin < seconds:
+        if gpu:
+            torch.cuda.synchronize()
+        start = clock()
+        work()
+        if gpu:
+            torch.cuda.synchronize()
+        times.append((clock() - start) * 1e3)
+    return round(statistics.median(times) if gpu else min(times), 2)
+
+
+def use_threads(count: int) -> None:
+    """Of PyTorch and OpenCV; 0 leaves it to them."""
+    import torch
+
+    if count:
+        torch.set_num_threads(count)
+        cv2.setNumThreads(count)
+
+
+def _ways() -> tuple[str, ...]:
+    import torch
+
+    return ("float32", "float16", "float16 compiled") if torch.cuda.is_available() else ("float32", "bfloat16")
+
+
+def _alone(work: Callable[..., Any], *given: Any) -> Any:
+    """What `work` gives in a new process that has compiled nothing yet; told as it comes, for the whole takes minutes."""
+    with (
+        tempfile.TemporaryDirectory(prefix="studio-bench-") as cache,
+        ProcessPoolExecutor(1, get_context("spawn"), _begin_alone, (cache,)) as process,
+    ):
+        found = process.submit(work, *given).result()
+    print(f"{work.__name__} {' '.join(str(each) for each in given)}: {found}", file=sys.stderr, flush=True)
+    return found
+
+
+def _begin_alone(cache: str) -> None:
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the original tells what it does there
+
+
+def _verdict(mine: Figures, theirs: Figures) -> Figures:
+    """Each bar with what there is: the best in half precision of either side."""
+    halves = [way for way in theirs if way.startswith("float16")]
+    if not halves:
+        return {}
+    best = {name: min(theirs[w][name] for w in halves) / min(mine[w][name] for w in halves) for name in BARS}
+    bars: Figures = {name: f"{best[name]:.2f} times, wanted {wanted}" for name, wanted in BARS.items()}
+    most = max(mine[way][name] for way in halves for name in ("gpu_mb", "render_gpu_mb"))
+    return {"bars": bars | {"gpu_mb": f"{most}, wanted below {MOST_MB}"}}
+
+
+def _run(*given: Any) -> Figures:
+    import torch
+
+    with torch.inference_mode():
+        return _figures(*given)
+
+
+def _figures(weights: Path | None, way: str, rounds: int, seconds: float, threads: int, narrow: bool) -> Figures:
+    """Each network in milliseconds, the whole frame live and in a render, and what it needs."""
+    import torch
+
+    from engines.liveportrait.networks.networks import PUBLISHED, Networks, pick_device, pick_precision
+    from engines.liveportrait.session import LivePortraitSession
+    from engines.liveportrait.settings import LivePortraitSettings
+
+    use_threads(threads)
+    avatar = sample_avatar()
+    device = pick_device("auto")
+    gpu = device.type == "cuda"
+    precision, _, compiled = way.partition(" ")
+    start = time.perf_counter()
+    nets = Networks.load(weights) if weights else Networks.empty(NARROW if narrow else PUBLISHED)
+    nets.prepare(device, pick_precision(precision, device), bool(compiled))
+    session = LivePortraitSession(avatar, nets, LivePortraitSettings.load(), batch=BATCH)
+    portrait, picture = session._portrait, avatar.roi
+    face = perform(avatar.face, 1.0)
+    session.step(Driving(0, face, avatar.face, picture))
+    first = time.perf_counter() - start
+    prepared = nets.prepared(np.ascontiguousarray(picture[:256, :256]))
+    source = portrait.shot(portrait.points).source
+    volume, compressed_, own = source.volume, source.compressed, source.keypoints
+    driven = own + 0.02
+
+    def warp() -> Any:
+        return nets.warping(volume, own, driven, compressed_)
+
+    out = warp().out
+    blender, plate = Blender(avatar.mask), np.full((PLATE[1] * 3 // 2, PLATE[0]), 128, np.uint8)
+    placement = np.array([[0.8, 0.0, 400.0], [0.0, 0.8, 100.0]])
+    at = iter(range(1, 1_000_000))
+
+    def frames(count: int) -> Iterator[Any]:
+        for _ in range(count):
+            yield from session.step(Driving(next(at) * 40_000, face, avatar.face, picture))
+
+    def live() -> None:
+        for frame in frames(1):
+            blender.place(plate, frame.pixels, placement)
+
+    def render() -> None:
+        for frame in session.together(frames(2 * BATCH)):
+            if isinstance(frame, RoiFrame):
+                blender.place(plate, frame.pixels, placement)
+
+    figures: Figures = {"F": timed(lambda: nets.appearance(prepared), rounds, seconds)}
+    figures["M"] = timed(lambda: nets.motion(prepared), rounds, seconds)
+    if not compiled:
+        figures["W"] = timed(warp, rounds, seconds)
+        figures["G"] = timed(lambda: nets.decoder(out), rounds, seconds)
+    figures["W+G"] = timed(lambda: nets.draw(volume, compressed_, own, driven), rounds, seconds)
+    figures["frame"] = timed(live, rounds, seconds)
+    figures |= {"fps": round(1e3 / figures["frame"], 2), "first_frame_s": round(first, 2)}
+    figures["resident_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    if gpu:
+        figures["gpu_mb"] = torch.cuda.max_memory_reserved() >> 20
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    if gpu or narrow:
+        figures["render_frame"] = round(timed(render, rounds, seconds) / (2 * BATCH), 2)
+        figures["render_fps"] = round(1e3 / figures["render_frame"], 2)
+    if gpu:
+        figures["render_gpu_mb"] = torch.cuda.max_memory_reserved() >> 20
+    if (gpu or narrow) and not compiled:
+        shot = portrait.shot(portrait.points)
+        figures["drawn_in_batches_of"] = {
+            size: round(timed(lambda size=size: portrait.draw([shot] * size), rounds, seconds) / size, 2)  # type: ignore[misc]
+            for size in BATCHES
+        }
+    if nets._exact is not None:
+        figures["left_out"] = "These weights overflow half precision: the times are of drawing twice."
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer", type=Path, help="a checkout of the original, to run beside")
+    parser.add_argument("--rounds", type=int, default=2, help="on a CPU; on a GPU there are more")
+    parser.add_argument("--threads", type=int, default=0, help="of PyTorch and OpenCV; 0 is their own choice")
+    parser.add_argument(
+        "--narrow", action="store_true", help="networks of a few channels, to try out the benchmark itself"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    given = parser.parse_args()
+    if not find_spec("torch"):
+        figures: Figures = {"left_out": NO_TORCH}
+    elif given.peer:
+        figures = compare(given.peer.absolute(), given.rounds, given.threads)
+    else:
+        figures = ours(None, given.rounds, 0.0, given.threads, given.narrow)
+    if given.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,339 @@
+"""PersonaLive with random weights: a call by part, frames a second, memory, first frame, drift, delay, beside the original.
+
+`--peer CHECKOUT` runs the original's own online loop (commit 32f401d of GVCLab/PersonaLive) in a process of its own on the
+same device, weights and pictures, in turns with ours, so that both see the same machine. `--size full` is the published
+model and wants a GPU; `--size tiny` shows on a CPU that all of this works, and says nothing of the model's speed. On a CPU
+times are processor time of all threads, rates are a processor second's, and what says `clock` is not.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.engines.personalive_peer import Peer
+from engines.personalive.engine import NEEDED, NO_TORCH
+from shared.errors import StudioError
+
+if TYPE_CHECKING:
+    import torch
+
+    from benchmarks.engines.personalive_ours import Driven, Loop, Recording
+    from benchmarks.engines.personalive_size import Size
+    from engines.personalive.networks.networks import Networks
+    from engines.personalive.settings import Acceleration
+
+Figures = dict[str, Any]
+PARTS = ("transfer", "denoise", "decode", "copy")
+ROUNDS, CALLS = 3, 4
+COMPARED = 6  # chunks whose frames are compared
+KEYFRAMES = 3
+DELAYED, DELAYED_S = 20, 20.0  # batches over which the delay is measured, and seconds that are enough for it
+CAMERA = 25.0  # driver frames a second at which the delay is measured, where the engine is as fast
+HEADROOM = 0.95  # of what it holds, where it is not
+LONG = "left out: to compile them for a CPU takes many minutes"
+NOT_HERE = "not measured: the bar is of the full size on a GPU of the H200's class"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way of running the networks."""
+
+    precision: str
+    acceleration: "Acceleration" = "none"
+    small_vae: bool = False
+
+    def __str__(self) -> str:
+        decoder = " taesd" if self.small_vae else ""
+        return f"{self.precision} {self.acceleration}{decoder}"
+
+
+def ways(gpu: bool) -> list[Way]:
+    """In the order in which they are run: compiled networks stay so."""
+    half = "float16" if gpu else "bfloat16"
+    first, then = ("float32", half) if gpu else (half, "float32")
+    return [
+        Way(first),
+        Way(then),
+        Way(then, small_vae=True),
+        Way(then, "xformers"),
+        Way(then, "tensorrt"),
+        Way(then, "compile"),
+        Way(then, "compile", small_vae=True),
+    ]
+
+
+def measure(seconds: float = 0.0, peer: Path | None = None, size: str | None = None, rounds: int = ROUNDS) -> Figures:
+    """seconds: at least so long for each way. peer: a checkout of the original. size: full or tiny; else full on a GPU.
+    Without PyTorch a sentence. Raises StudioError."""
+    if absent := next((name for name in NEEDED if find_spec(name) is None), None):
+        return {"left_out": NO_TORCH.format(absent)}
+    import torch
+
+    from benchmarks.engines.personalive_size import SIZES
+    from benchmarks.harness.stopwatch import describe, matrix_rate
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    gpu = device.type == "cuda"
+    name = size or ("full" if gpu else "tiny")
+    if name not in SIZES:
+        raise StudioError(f"There is no size '{name}'; there are {', '.join(SIZES)}.")
+    if name == "full" and not gpu:
+        raise StudioError("The full size wants a GPU, and PyTorch finds none; `--size tiny` runs on a CPU.")
+    precisions = sorted({way.precision for way in ways(gpu)})
+    figures: Figures = {
+        "device": describe(device),
+        "torch": torch.__version__,
+        "size": name,
+        "matrix_tflop_s": {each: matrix_rate(device, getattr(torch, each)) for each in precisions},
+    }
+    with ExitStack() as stack, torch.inference_mode():
+        original = stack.enter_context(Peer(peer.absolute(), name)) if peer else None
+        bench = Bench(SIZES[name], device, original, max(1, rounds), seconds, figures["matrix_tflop_s"])
+        bench.run(ways(gpu))
+    figures |= bench.figures()
+    return figures | {"bars": bars(figures if gpu and name == "full" else {})}
+
+
+class Bench:
+    """Runs the ways one after the other, each in turns with the original."""
+
+    def __init__(
+        self,
+        size: "Size",
+        device: "torch.device",
+        peer: Peer | None,
+        rounds: int,
+        seconds: float,
+        rates: dict[str, float],
+    ) -> None:
+        self._size, self._device, self._peer = size, device, peer
+        self._rounds, self._seconds, self._rates = rounds, seconds, rates
+        self._ways: Figures = {}
+        self._refused: dict[str, str] = {}
+        self._theirs: Figures = {}
+        self._exact: Recording | None = None  # float32 without acceleration
+        self._recordings: dict[str, Recording] = {}
+        self._nets: Networks | None = None
+        self._tflop: dict[bool, float] = {}  # of a call, with the small decoder and without
+
+    def run(self, these: list[Way]) -> None:
+        """Measure them. A way that cannot be had or breaks is told with the reason."""
+        with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
+            begun = Path(folder) / "frames.npy"
+            if self._peer:
+                self._theirs = self._peer.ask("begin", calls=COMPARED, to=str(begun))
+            precision = ""
+            for way in these:
+                if way.precision != precision:
+                    self._nets, precision = None, way.precision
+                    self._nets = self._made(precision)
+                self._try(way)
+            if self._peer:
+                self._theirs |= self._peer.ask("facts")
+                theirs = self._theirs
+                theirs |= self._achieved(theirs["tflop"], theirs["parts_ms"], theirs["precision"])
+                self._theirs["keyframes_ms"] = self._with_keyframes(self._peer)
+                same = self._recordings.get(f"{self._theirs['precision']} none")
+                if same is not None:
+                    shown = (np.load(begun).astype(np.float32) * 255).astype(np.uint8)  # as its server does
+                    self._theirs["frames_differ"] = levels(same.pictures, shown)
+
+    def figures(self) -> Figures:
+        """All of it. drift: against float32 without acceleration."""
+        for name, recording in self._recordings.items():
+            if self._exact is not None and name in self._ways and name != "float32 none":
+                self._ways[name]["drift"] = drifted(recording, self._exact, latents_only=" taesd" in name)
+        told: Figures = {"ways": self._ways, "refused": self._refused}
+        return told | ({"original": self._theirs} if self._peer else {})
+
+    def _made(self, precision: str) -> "Networks":
+        import torch
+
+        from benchmarks.engines.personalive_ours import networks
+        from engines.personalive.acceleration import accelerate
+
+        with torch.inference_mode(False):
+            made = networks(self._size, self._device, getattr(torch, precision))
+        accelerate(made, "none")
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return made
+
+    def _try(self, way: Way) -> None:
+        from engines.personalive.acceleration import accelerate, attend_by, refusal
+        from engines.personalive.networks.attention import sdpa
+
+        assert self._nets is not None
+        reason = refusal(way.acceleration, self._device)
+        if way.acceleration == "compile" and self._device.type == "cpu":
+            reason = reason or LONG
+        if reason:
+            self._refused[way.acceleration] = reason
+            return
+        try:
+            if way.acceleration != "none" and not way.small_vae:
+                accelerate(self._nets, way.acceleration)
+            self._ways[str(way)] = self._way(way, self._nets)
+        except Exception as error:  # a compiler that is missing, a kernel for another device: it is told
+            self._refused[str(way)] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+        if way.acceleration == "xformers":
+            attend_by(self._nets, sdpa)
+
+    def _way(self, way: Way, nets: "Networks") -> Figures:
+        import torch
+
+        from benchmarks.engines.personalive_ours import Driven, Loop, recorded
+        from benchmarks.harness.stopwatch import memory_mb
+
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        driven = Driven(nets, self._size, way.small_vae)
+        recording = self._recordings[str(way)] = recorded(nets, self._size, way.small_vae, COMPARED)
+        if str(way) == "float32 none":
+            self._exact = recording
+        loop = Loop(nets, self._size, way.small_vae)
+        loop.laps(COMPARED)
+        figures: Figures = {"first_frame_s": driven.first_frame_s} | self._rounds_of(way, loop, driven)
+        figures["memory_mb"] = memory_mb(self._device)
+        if way.acceleration == "none":  # the others do the same, in ways that the counter does not see
+            self._tflop[way.small_vae] = counted(loop.call)
+        if tflop := self._tflop.get(way.small_vae):
+            figures |= self._achieved(tflop, figures["parts_ms"], way.precision)
+        loop.keep(KEYFRAMES)
+        loop.laps(1)
+        figures["keyframes_ms"] = parts(loop.laps(CALLS))["parts_ms"]
+        if self._device.type == "cuda" or str(way) == "float32 none":
+            figures["delay"] = delayed(driven, figures["clock_ms"])
+        return figures
+
+    def _achieved(self, tflop: float, milliseconds: float, precision: str) -> Figures:
+        rate = tflop / milliseconds * 1e3
+        return {"tflop": tflop, "tflop_s": rate, "of_matrix_rate": rate / self._rates[precision]}
+
+    def _rounds_of(self, way: Way, loop: "Loop", driven: "Driven") -> Figures:
+        """Rounds of ours and of the original in turns. call_ms: of the session; parts_ms: of its pieces one by one."""
+        ours: list[dict[str, float]] = []
+        theirs: list[dict[str, float]] = []
+        calls: list[float] = []
+        clocks: list[float] = []
+        gpu, began = self._device.type == "cuda", time.monotonic()
+        while len(ours) < self._rounds or time.monotonic() - began < self._seconds:
+            ours.append(parts(loop.laps(CALLS)))
+            clock, worked = driven.calls(CALLS)
+            clocks.append(clock * 1e3)
+            calls.append((clock if gpu else worked) * 1e3)
+            if self._peer:
+                theirs.append(parts(self._peer.ask("round", calls=CALLS)["laps"]))
+        best = min(ours, key=lambda each: each["parts_ms"])
+        figures: Figures = best | {"call_ms": min(calls), "clock_ms": min(clocks)}
+        figures["fps"] = 4e3 / figures["call_ms"]
+        if theirs:
+            peer = min(theirs, key=lambda each: each["parts_ms"])
+            figures["original_over_this"] = peer["parts_ms"] / figures["call_ms"]
+            if peer["parts_ms"] < self._theirs.get("parts_ms", float("inf")):
+                self._theirs |= peer | {"fps": 4e3 / peer["parts_ms"]}
+        return figures
+
+    def _with_keyframes(self, peer: Peer) -> float:
+        peer.ask("keyframes", count=KEYFRAMES)
+        peer.ask("round", calls=1)
+        return parts(peer.ask("round", calls=CALLS)["laps"])["parts_ms"]
+
+
+def parts(rows: list[list[float]]) -> dict[str, float]:
+    """Milliseconds of each part and of all together: the median of the calls."""
+    of = {f"{name}_ms": statistics.median(row[i] for row in rows) for i, name in enumerate(PARTS)}
+    return of | {"parts_ms": statistics.median(sum(row) for row in rows)}
+
+
+def counted(call: Callable[[], object]) -> float:
+    """TFLOP of a call; a multiplication and an addition are two."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return float(counter.get_total_flops()) / 1e12
+
+
+def delayed(driven: "Driven", clock_ms: float) -> Figures:
+    """Driver to frame at a camera's rate, or at what it holds, by the clock; and what it cannot go below there."""
+    fps = min(CAMERA, HEADROOM * 4e3 / clock_ms)
+    try:
+        measured = driven.delay(1 / fps, max(6, min(DELAYED, int(DELAYED_S * fps / 4))))
+    except Exception as error:  # told, as in `_try`
+        return {"left_out": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"}
+    return {"driver_fps": fps} | measured
+
+
+def drifted(of: "Recording", exact: "Recording", latents_only: bool) -> Figures:
+    """Latents: root mean square as a part of theirs, of the first and the last chunk. Frames: in levels of 255."""
+    from benchmarks.engines.personalive_ours import apart
+
+    figures = {f"latents_{name}": apart(of.latents[i], exact.latents[i]) for name, i in (("first", 0), ("last", -1))}
+    return figures if latents_only else figures | levels(of.pictures, exact.pictures)
+
+
+def levels(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> dict[str, float]:
+    """How far pictures lie apart."""
+    difference = np.abs(one.astype(np.int16) - other)
+    return {"levels_mean": float(difference.mean()), "levels_p99": float(np.percentile(difference, 99))}
+
+
+def bars(figures: Figures) -> dict[str, str]:
+    """What was promised of one GPU of the H200's class at 512 pixels: met, missed or not measured, of the fastest way in half
+    precision."""
+    if not figures:
+        return {f"{bar:g} {what}": NOT_HERE for what, _, bar, _ in _wanted({}, {})}
+    rows = {name: row for name, row in figures["ways"].items() if name.startswith("float16")}
+    full = _fastest(row for name, row in rows.items() if "taesd" not in name)
+    small = _fastest(row for name, row in rows.items() if "taesd" in name)
+    return {f"{bar:g} {what}": _verdict(value, bar, least) for what, value, bar, least in _wanted(full, small)}
+
+
+def _fastest(rows: Iterable[Figures]) -> Figures:
+    none: Figures = {}
+    return max(rows, key=lambda row: float(row["fps"]), default=none)
+
+
+def _wanted(full: Figures, small: Figures) -> list[tuple[str, float | None, float, bool]]:
+    """What, its figure, its bar, and whether that is the least or the most."""
+    return [
+        ("times the original's fps, full decoder", full.get("original_over_this"), 2.0, True),
+        ("fps, full decoder", full.get("fps"), 25.0, True),
+        ("ms from driver to frame, full decoder", full.get("delay", {}).get("ms"), 800.0, False),
+        ("MB of GPU memory, full decoder", full.get("memory_mb"), 12_000.0, False),
+        ("fps, small decoder", small.get("fps"), 35.0, True),
+    ]
+
+
+def _verdict(value: float | None, bar: float, least: bool) -> str:
+    if value is None:
+        return "not measured"
+    met = value >= bar if least else value <= bar
+    return f"{'met' if met else 'missed'}: {value:.4g}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer", type=Path, help="a checkout of the original, to run beside")
+    parser.add_argument("--size", choices=("full", "tiny"))
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    given = parser.parse_args()
+    figures = measure(peer=given.peer, size=given.size, rounds=given.rounds)
+    print(json.dumps(figures, indent=None if given.json else 2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Our side of PersonaLive's comparison: the loop in its parts on what the original gets, and the session as users have it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from diffusers import AutoencoderTiny
+from numpy.typing import NDArray
+
+from benchmarks.engines.engine import sample_avatar
+from benchmarks.engines.personalive_size import CHUNK, FaintNoise, Size, StandIn, clip, driver, portrait, vae
+from benchmarks.harness.by_rule import by_rule, calmed, placed
+from benchmarks.harness.stopwatch import Stopwatch
+from engines.api import Driving
+from engines.liveportrait.networks.motion_extractor import MotionExtractor
+from engines.personalive.engine import PersonaLiveEngine
+from engines.personalive.networks.motion_encoder import MotionEncoder
+from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.pose_guider import PoseGuider
+from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
+from engines.personalive.picture import bytes_of, tensor_of
+from engines.personalive.portrait import read_portrait
+from engines.personalive.quality import Rung
+from engines.personalive.session import PersonaLiveSession
+from engines.personalive.streams import fetch, send
+from engines.personalive.transfer import Transfer
+from engines.personalive.window import Window
+from services.generator.engine_thread import Batch
+from services.generator.session_opener import Opened
+from shared.runtime.clock import US, now
+
+SEED = 1
+
+
+def networks(size: Size, device: torch.device, dtype: torch.dtype) -> Networks:
+    """All of them by rule. Not to be called in inference mode: threads fill them, which have no mode of their caller's."""
+    diffusers.utils.logging.set_verbosity_error()  # it warns of nothing
+    small = size.vae["block_out_channels"][:1] * 4 if size.name == "tiny" else (64,) * 4
+    made = Networks(
+        reference=by_rule(ReferenceUNet(**size.unet), "reference"),
+        denoising=calmed(by_rule(DenoisingUNet(**size.unet), "denoising")),
+        extract=placed(by_rule(MotionExtractor(depths=size.extractor[0], widths=size.extractor[1]), "extractor")),
+        encode=by_rule(MotionEncoder() if size.encoder else StandIn(), "encoder"),
+        guide=by_rule(PoseGuider(size.unet["block_out_channels"][0], size.guider), "guider"),
+        vae=by_rule(vae(size), "vae"),
+        clip=by_rule(clip(size), "clip"),
+        small_vae=by_rule(
+            AutoencoderTiny(encoder_block_out_channels=small, decoder_block_out_channels=small), "small vae"
+        ),
+    )
+    for network in made.all():
+        network.to(device, torch.float32 if network is made.extract else dtype)
+        network.eval().requires_grad_(False)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """latents: (chunks, 4, 4, h, w) float32. pictures: (chunks * 4, s, s, 3) uint8."""
+
+    latents: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
+
+
+class Loop:
+    """Portrait, transfer, window and decoder, one after the other, with marks between them."""
+
+    def __init__(self, nets: Networks, size: Size, small_vae: bool, noise: Callable[..., Any] | None = None) -> None:
+        self._nets, self._size, self._small = nets, size, small_vae
+        self._calls = 0
+        self._watch = Stopwatch(nets.device)
+        self._read = read_portrait(nets, portrait(size), size.pictures)
+        self._window = Window(nets.reference, nets.denoising, self._read, noise or self._noise)
+        self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._read.picture)
+
+    def call(self) -> tuple[torch.Tensor, NDArray[np.uint8]]:
+        """The next chunk, from pictures on the CPU to pictures on the CPU; and its latents."""
+        pictures = driver(self._size, self._calls)
+        self._watch.mark()
+        poses, motions = self._transfer.take(tensor_of(send(torch.from_numpy(pictures), self._nets.device)))
+        rest = None if self._calls else self._transfer.rest
+        self._watch.mark()
+        clean = self._window.step(poses, motions, rest)
+        self._watch.mark()
+        decoded = self._nets.decode(clean, self._small)
+        self._watch.mark()
+        made = fetch(bytes_of(decoded))().numpy()
+        self._watch.mark()
+        self._calls += 1
+        return clean, made
+
+    def laps(self, calls: int) -> list[list[float]]:
+        """Milliseconds of the parts of so many calls."""
+        rows = []
+        self._watch.laps()
+        for _ in range(calls):
+            self.call()
+            rows.append(self._watch.laps())
+        return rows
+
+    def keep(self, keyframes: int) -> None:
+        """Have the window keep so many keyframes."""
+        for _ in range(keyframes):
+            self._window.add_keyframe(self._read.latent)
+
+    def _noise(self, shape: tuple[int, ...]) -> torch.Tensor:
+        return torch.randn(shape).to(self._nets.device, self._nets.dtype)
+
+
+def recorded(nets: Networks, size: Size, small_vae: bool, calls: int) -> Recording:
+    """The first chunks, with faint noise."""
+    loop = Loop(nets, size, small_vae, FaintNoise(nets.device, nets.dtype))
+    made = [loop.call() for _ in range(calls)]
+    latents = np.stack([clean.float().cpu().numpy() for clean, _ in made])
+    return Recording(latents, np.concatenate([pictures for _, pictures in made]))
+
+
+def apart(one: NDArray[Any], other: NDArray[Any]) -> float:
+    """Root mean square of the difference, as a part of the other's."""
+    a, b = one.astype(np.float64), other.astype(np.float64)
+    return float(np.sqrt(((a - b) ** 2).mean() / max((b**2).mean(), 1e-30)))
+
+
+class Driven:
+    """A session as users have it, and an endless driver of its own."""
+
+    def __init__(self, nets: Networks, size: Size, small_vae: bool) -> None:
+        """first_frame_s: from the networks on the device to the first frame of the driver."""
+        self._device, self._avatar = nets.device, sample_avatar()
+        self._number = 0
+        synchronise(self._device)
+        began = time.perf_counter()
+        rung = Rung(size.name, size.name, size.pictures, small_vae, 1)
+        self.session = PersonaLiveSession(self._avatar, nets, rung, SEED, default=rung.name)
+        while not self.session.step(self._next(self._number * US // 25)):
+            pass
+        self.first_frame_s = time.perf_counter() - began
+
+    def calls(self, count: int) -> tuple[float, float]:
+        """(seconds on the clock, of the processor) of one of so many calls, begun before the frames of the last are there,
+        as live does it."""
+        synchronise(self._device)
+        began, worked = time.perf_counter(), time.process_time()
+        wait: Callable[[], object] | None = None
+        for _ in range(count * CHUNK):
+            begun = self.session.begin(self._next(self._number * US // 25))
+            if begun is not None:
+                if wait is not None:
+                    wait()
+                wait = begun
+        if wait is not None:
+            wait()
+        synchronise(self._device)
+        return (time.perf_counter() - began) / count, (time.process_time() - worked) / count
+
+    def delay(self, interval_s: float, batches: int) -> dict[str, Any]:
+        """From a driver frame to the moment its own is handed on, as the generator measures it live, at this pace; and what
+        that cannot go below."""
+        interval = int(interval_s * US)
+        batch = Batch(Opened(PersonaLiveEngine(), self._avatar, self.session), lambda: None, away=60 * US)
+        begin = now()
+        try:
+            for number in range(batches * CHUNK):
+                while (left := begin + number * interval - now()) > 0:
+                    time.sleep(min(left, 1000) / US)
+                    batch.take(now())
+                batch.offer(self._next(now()), {}, anew=number == 0)
+                if batch.failure is not None:
+                    raise batch.failure
+            facts: Any = batch.facts().get("delay", {})
+            return dict(facts) | dict(batch.counted())
+        finally:
+            batch.close()
+
+    def _next(self, pts: int) -> Driving:
+        self._number += 1
+        picture = np.roll(self._avatar.roi, (2 * self._number, self._number), (0, 1))
+        return Driving(pts, self._avatar.face, self._avatar.face, picture)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait for what a GPU is doing."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,335 @@
+"""The original PersonaLive (commit 32f401d of GVCLab/PersonaLive) from a checkout, in a process of its own, asked line by line.
+
+Its online loop (`src/wrapper.py`) is run as it is, on weights by rule: only its reading of checkpoint files is left out.
+With a virtual environment in the checkout (CHECKOUT/.venv) it is that one's Python that runs it, with the libraries it was
+written for; else this one, which needs einops and omegaconf besides.
+"""
+
+import functools
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from types import ModuleType, SimpleNamespace, TracebackType
+from typing import Any
+
+from shared.errors import StudioError
+
+ROOT = Path(__file__).resolve().parents[2]
+WRAPPER = "src/wrapper.py"
+UNUSED = ("av", "cv2", "torchvision", "torchvision.transforms", "decord")  # it imports them, and uses none of them here
+
+
+class Peer:
+    """The process, as a context. `ask` hands one request over and waits for the answer."""
+
+    def __init__(self, checkout: Path, size: str) -> None:
+        """Raises StudioError where the folder is not the original's."""
+        if not (checkout / WRAPPER).is_file():
+            raise StudioError(f"{checkout} is no checkout of PersonaLive: it has no {WRAPPER}.")
+        own = checkout / ".venv" / "bin" / "python"
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed with the process
+        self._process = subprocess.Popen(
+            [str(own if own.exists() else sys.executable), "-m", "benchmarks.engines.personalive_peer", str(checkout), size],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True,
+        )  # fmt: skip
+
+    def ask(self, what: str, **about: Any) -> dict[str, Any]:
+        """The answer. Raises StudioError with the process's last words where it ends."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps({"what": what, **about}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self._process.wait()
+            self._said.seek(0)
+            last = next((each.strip() for each in reversed(self._said.readlines()) if each.strip()), "it ended")
+            raise StudioError(
+                f"The original cannot be run beside ({last[:200]}); see `benchmarks/engines/personalive_peer.py`."
+            )
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> "Peer":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._said):
+            with suppress(OSError):  # what was written and never read is no matter any more
+                if pipe is not None:
+                    pipe.close()
+
+
+class Original:
+    """Its wrapper without its checkpoint files, and marks at the ends of the parts of a call."""
+
+    def __init__(self, checkout: Path, size: Any, device: Any) -> None:
+        import torch
+
+        from benchmarks.harness.stopwatch import Stopwatch
+
+        self.size, self.device, self.calls = size, device, 0
+        self.dtype = torch.float16 if device.type == "cuda" else torch.float32
+        make_importable(checkout)
+        self.wrapper = wrapper(checkout, size, device, self.dtype)
+        self.watch = Stopwatch(device)
+        self.wrapper.denoising_unet.register_forward_pre_hook(lambda *_: self.watch.mark())
+        decode = self.wrapper.vae.decode
+
+        def marked(latents: Any) -> Any:
+            self.watch.mark()
+            decoded = decode(latents)
+            self.watch.mark()
+            return decoded
+
+        self.wrapper.vae.decode = marked
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def call(self) -> Any:
+        """The next chunk, from pictures on the CPU to pictures on the CPU."""
+        import torch
+
+        from benchmarks.engines.personalive_size import driver
+
+        pictures = driver(self.size, self.calls)
+        self.calls += 1
+        self.watch.mark()
+        frames = torch.from_numpy(pictures).to(self.device).float() / 255.0 * 2.0 - 1.0
+        frames = frames.permute(0, 3, 1, 2)
+        video = self.wrapper.process_input(frames)
+        self.watch.mark()
+        return video
+
+    def begin(self, calls: int, to: str) -> dict[str, Any]:
+        """Read the portrait and make the first chunks, with faint noise; keeps them in a file. first_frame_s: until the first
+        one of the driver's own."""
+        import numpy as np
+        import torch
+        from PIL import Image
+
+        from benchmarks.engines.personalive_size import LEAD, FaintNoise, portrait
+
+        noise, usual = FaintNoise(self.device, self.dtype), torch.randn_like
+
+        def faint(like: Any, **_: Any) -> Any:
+            _, channels, frames, height, width = like.shape
+            return noise((frames, channels, height, width)).permute(1, 0, 2, 3)[None]
+
+        torch.randn_like = faint
+        try:
+            began, first, made = time.perf_counter(), 0.0, []
+            self.wrapper.fuse_reference(Image.fromarray(portrait(self.size)))
+            for call in range(calls):
+                made.append(self.call())
+                first = time.perf_counter() - began if call == LEAD else first
+        finally:
+            torch.randn_like = usual
+        self.watch.laps()
+        np.save(to, np.concatenate(made))
+        return {"first_frame_s": first}
+
+    def round(self, calls: int) -> dict[str, Any]:
+        """Milliseconds of the parts of so many calls."""
+        rows = []
+        for _ in range(calls):
+            self.call()
+            rows.append(self.watch.laps())
+        return {"laps": rows}
+
+    def keyframes(self, count: int) -> dict[str, Any]:
+        """Have it keep so many keyframes, as its own loop does when the driver's motion is new."""
+        import torch
+
+        own = self.wrapper
+        for _ in range(count):
+            own.reference_control_writer.clear()
+            with torch.no_grad():
+                own.reference_unet(
+                    own.ref_image_latents, torch.zeros(1, dtype=self.dtype, device=self.device),
+                    encoder_hidden_states=own.encoder_hidden_states, return_dict=False,
+                )  # fmt: skip
+            own.reference_control_reader.update_hkf(own.reference_control_writer)
+        return {}
+
+    def facts(self) -> dict[str, Any]:
+        """What it is, what a call computes, and the most memory it took."""
+        import diffusers
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
+
+        from benchmarks.harness.stopwatch import memory_mb
+
+        peak = memory_mb(self.device)
+        with FlopCounterMode(display=False) as counter:
+            self.call()
+        self.watch.laps()
+        return {
+            "torch": torch.__version__,
+            "diffusers": diffusers.__version__,
+            "precision": str(self.dtype).removeprefix("torch."),
+            "xformers": self.wrapper.has_xformers,
+            "keyframes": self.wrapper.num_khf,
+            "memory_mb": peak,
+            "tflop": counter.get_total_flops() / 1e12,
+        }
+
+
+def make_importable(checkout: Path) -> None:
+    """Put the checkout on the path, with what it only imports stood in for where it is not there."""
+    sys.dont_write_bytecode = True
+    for name in ("diffusers", "diffusers.image_processor", "transformers"):
+        importlib.import_module(name)  # these look for what they can use before any of it is stood in for
+    for name in UNUSED:
+        try:
+            importlib.import_module(name)
+        except Exception:  # missing or broken is the same here
+            sys.modules[name] = Absent(name)
+    sys.path.insert(0, str(checkout))
+    embeddings = importlib.import_module("diffusers.models.embeddings")
+    encoder = importlib.import_module("src.models.motion_encoder.encoder")
+    encoder.get_1d_sincos_pos_embed_from_grid = functools.partial(_positions, embeddings)  # type: ignore[attr-defined]
+
+
+class Absent(ModuleType):
+    """A module that is not there, whose names can be imported and not used."""
+
+    __path__: list[str] = []  # noqa: RUF012 that it has one makes it a package
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Absent(f"{self.__name__}.{name}")
+
+
+def _positions(embeddings: Any, width: int, at: Any) -> Any:
+    """diffusers' table of positions for the original, which gives and wants arrays; later versions have tensors."""
+    import numpy as np
+    import torch
+
+    table = embeddings.get_1d_sincos_pos_embed_from_grid
+    try:
+        return np.asarray(table(width, torch.as_tensor(at), output_type="pt"))
+    except TypeError:
+        return table(width, at)
+
+
+def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
+    """Its `PersonaLive`, put together as its constructor does after the files are read."""
+    import numpy as np
+    import torch
+    from diffusers.image_processor import VaeImageProcessor
+
+    from benchmarks.engines.personalive_size import clip, vae
+    from benchmarks.harness.by_rule import by_rule, calmed, placed
+
+    own = importlib.import_module("src.wrapper")
+    drawing = importlib.import_module("src.utils.util")
+    sides = {"height": size.pictures, "width": size.pictures}
+    own.draw_keypoints = functools.partial(drawing.draw_keypoints, **sides)  # type: ignore[attr-defined]
+    own.get_boxes = functools.partial(drawing.get_boxes, **sides)  # type: ignore[attr-defined]
+    config = own.OmegaConf.to_container(own.OmegaConf.load(checkout / "configs/inference/inference_stage3.yaml"))
+
+    def ready(network: Any, name: str, then: Callable[[Any], Any] = lambda network: network) -> Any:
+        return then(by_rule(network, name)).to(device, dtype).eval().requires_grad_(False)
+
+    made = object.__new__(own.PersonaLive)
+    made.device, made.dtype, made.numpy_dtype = device, dtype, np.float16 if dtype == torch.float16 else np.float32
+    made.temporal_adaptive_step = made.temporal_window_size = made.num_inference_steps = 4
+    made.batch_size, made.vae_scale_factor = 1, 8
+    made.denoising_unet = ready(
+        own.UNet3DConditionModel(**size.unet, **config["unet_additional_kwargs"]), "denoising", calmed
+    )
+    made.reference_unet = ready(own.UNet2DConditionModel(**size.unet), "reference")
+    guider = own.PoseGuider(
+        conditioning_embedding_channels=size.unet["block_out_channels"][0], block_out_channels=size.guider
+    )
+    made.pose_guider = ready(guider, "guider")
+    made.pose_encoder = ready(extractor(own, size), "extractor", placed)
+    made.motion_encoder = ready(own.MotEncoder() if size.encoder else stand_in(), "encoder")
+    made.vae, made.image_encoder = ready(vae(size), "vae"), ready(clip(size), "clip")
+    control = functools.partial(
+        own.ReferenceAttentionControl, do_classifier_free_guidance=False, batch_size=1, fusion_blocks="full"
+    )
+    made.reference_control_writer = control(made.reference_unet, mode="write")
+    made.reference_control_reader = control(made.denoising_unet, mode="read", cache_kv=True)
+    made.scheduler = own.DDIMScheduler(**config["noise_scheduler_kwargs"])
+    made.scheduler.set_step_length(333)
+    made.timesteps = torch.tensor([999, 666, 333, 0], device=device).long()
+    made.generator = torch.Generator(device)
+    pictures = functools.partial(VaeImageProcessor, vae_scale_factor=8, do_convert_rgb=True)
+    made.ref_image_processor, made.cond_image_processor = pictures(), pictures(do_normalize=True)
+    made.clip_image_processor = clip_processor(own)
+    made.cfg = SimpleNamespace(reference_image_height=size.pictures, reference_image_width=size.pictures)
+    made.reset()
+    try:
+        made.enable_xformers_memory_efficient_attention()
+        made.has_xformers = True
+    except Exception:  # its own constructor goes on without, too
+        made.has_xformers = False
+    return made
+
+
+def extractor(own: Any, size: Any) -> Any:
+    """Its motion extractor with stages of this size."""
+    detector = importlib.import_module("src.liveportrait.convnextv2").ConvNeXtV2
+    network = own.MotionExtractor(num_kp=21)
+    depths, widths = (list(each) for each in size.extractor)
+    network.detector = detector(depths=depths, dims=widths, num_kp=21)
+    return network
+
+
+def stand_in() -> Any:
+    """`personalive_size.StandIn`, called as the original calls its encoder: (1, 3, f, 224, 224) -> (1, f, 32, 16)."""
+    from benchmarks.engines.personalive_size import StandIn
+
+    class Called(StandIn):
+        def forward(self, faces: Any) -> Any:
+            return super().forward(faces.to(self.final_proj.weight.dtype)[0].transpose(0, 1))[None]
+
+    return Called()
+
+
+def clip_processor(own: Any) -> Any:
+    """Its reading of the portrait for CLIP; later versions of transformers have it without torchvision under another name."""
+    from PIL import Image
+
+    try:
+        processor = own.CLIPImageProcessor()
+        processor.preprocess(Image.new("RGB", (64, 64)), return_tensors="pt")
+        return processor
+    except Exception:  # what a stand-in for torchvision leads to
+        return importlib.import_module("transformers.models.clip.image_processing_pil_clip").CLIPImageProcessorPil()
+
+
+def main() -> None:
+    import torch
+
+    from benchmarks.engines.personalive_size import SIZES
+
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    checkout, size = sys.argv[1:]
+    with redirect_stdout(sys.stderr), torch.no_grad():  # it prints as it goes
+        original = Original(Path(checkout), SIZES[size], torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+        for line in sys.stdin:
+            asked = json.loads(line)
+            answer = getattr(original, asked.pop("what"))(**asked)
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()

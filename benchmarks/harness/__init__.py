@@ -1,0 +1,1 @@
+"""What benchmarks share: a running channel, a browser, a LiveKit subscriber, stopwatches."""

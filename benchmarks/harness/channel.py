@@ -1,0 +1,206 @@
+"""A whole channel, started as a user starts it, and eyes on its streams."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import zmq
+
+from shared.wire.bus import Reader, endpoint
+from shared.wire.message import Message
+
+URL = re.compile(r"(http://[^/\s]+)/#token=(\S+)")
+NOTHING: Mapping[str, str] = {}
+SERVICES = ("capture", "generator", "compositor", "gateway")
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "") -> Any:
+    """The first true value of a condition."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"did not happen within {seconds} s: {what or condition}")
+
+
+class Studio:
+    """`studio live` in a process of its own."""
+
+    def __init__(
+        self,
+        home: Path,
+        run_root: Path,
+        *arguments: str,
+        channel: str = "main",
+        engines: Mapping[str, str] | None = None,  # the setting of that name
+        environment: Mapping[str, str] = NOTHING,  # further settings
+    ) -> None:
+        self.home, self.run_dir, self.channel = home, run_root / channel, channel
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("STUDIO_")}
+        environment = (
+            inherited
+            | dict(environment)
+            | {"STUDIO_HOME": str(home), "STUDIO_RUN_ROOT": str(run_root), "PYTHONUNBUFFERED": "1"}
+        )
+        environment |= {"STUDIO_ENGINES": json.dumps(engines or {})}
+        self.log = run_root.parent / f"{channel}.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cli.app", "live", "--no-open", "--channel", channel, *arguments],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._readers: list[Reader] = []
+
+    def console(self) -> "Studio":
+        """Wait until there is a console to ask."""
+        wait_for(lambda: URL.search(self.log.read_text()) or self.process.poll() is not None, 60, "console address")
+        found = URL.search(self.log.read_text())
+        assert found, self.log.read_text()
+        self.base, self.token = found.groups()
+        return self
+
+    def on_air(self) -> "Studio":
+        """Wait until the program shows a driven face."""
+        self.console()
+        wait_for(lambda: self.state().get("on_air_state") == "ON AIR", 30, f"on air\n{self.log.read_text()}")
+        return self
+
+    def state(self) -> dict[str, Any]:
+        """The channel's state from the API, {} while the gateway cannot answer."""
+        try:
+            answer = httpx.get(
+                f"{self.base}/api/v1/channels/{self.channel}", headers=self._auth, timeout=2, trust_env=False
+            )
+            return dict(answer.json()) if answer.status_code == 200 else {}
+        except httpx.HTTPError:
+            return {}
+
+    def patch(self, **changes: object) -> httpx.Response:
+        """Change the scene."""
+        url = f"{self.base}/api/v1/channels/{self.channel}/scene"
+        return httpx.patch(url, json=changes, headers=self._auth, timeout=5, trust_env=False)
+
+    @property
+    def _auth(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def pids(self) -> dict[str, int]:
+        """The services' process ids, as the kernel knows them."""
+        found = {}
+        for pid in children(self.process.pid):
+            words = command(pid)
+            name = next((w.removeprefix("services.") for w in words if w.startswith("services.")), "")
+            if name in SERVICES:
+                found[name] = pid
+        return found
+
+    def read(self, stream: str, *, newest: bool = False) -> Reader:
+        """One more reader of a stream."""
+        reader = Reader(self._context, endpoint(self.run_dir, stream), stream, self.channel, newest=newest)
+        self._readers.append(reader)
+        return reader
+
+    def watch(self, stream: str, seconds: float) -> list[tuple[float, Message]]:
+        """(time of arrival, message) of everything on a stream for a while."""
+        reader, got = self.read(stream), []
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            if reader.socket.poll(20):
+                got += [(time.monotonic(), m) for m in reader.read()]
+        reader.close()
+        self._readers.remove(reader)
+        return got
+
+    def end(self, number: int = signal.SIGINT, seconds: float = 10.0) -> int:
+        """Send a signal and wait for the end; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+    def close(self) -> None:
+        """Whatever is left, gone."""
+        for reader in self._readers:
+            reader.close()
+        self._context.term()
+        left = [self.process.pid, *children(self.process.pid)] if self.process.poll() is None else []
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+
+
+@contextmanager
+def studio(
+    home: Path,
+    run_root: Path,
+    *arguments: str,
+    channel: str = "main",
+    engines: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] = NOTHING,
+) -> Iterator[Studio]:
+    """A channel for the length of a test."""
+    run_root.mkdir(mode=0o700, exist_ok=True)
+    started = Studio(home, run_root, *arguments, channel=channel, engines=engines, environment=environment)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+@contextmanager
+def sample_channel(*arguments: str) -> Iterator[tuple[Studio, float]]:
+    """The sample channel on air, in a home of its own, and the seconds it took from the command to a driven face."""
+    from services.local.samples import ensure_samples
+
+    with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
+        home = Path(folder) / "home"
+        ensure_samples(home, lambda stage, done: None)
+        started = time.monotonic()
+        with studio(home, Path(folder) / "run", "--port", "0", *arguments) as run:
+            run.on_air()
+            yield run, time.monotonic() - started
+            run.end()
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of a process's children."""
+    try:
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def command(pid: int) -> list[str]:
+    """A process's command line."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def resident(pid: int) -> int:
+    """A process's resident memory in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def longest_gap(pictures: list[tuple[float, Message]], watched: float = 0.0) -> float:
+    """Seconds between the two consecutive arrivals that are furthest apart. watched: for how many seconds they were watched;
+    what of that lies before the first and after the last counts as one gap."""
+    at = [arrival for arrival, _ in pictures]
+    return max(watched - (at[-1] - at[0]), *(b - a for a, b in pairwise(at))) if len(at) > 1 else float("inf")

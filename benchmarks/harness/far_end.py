@@ -1,0 +1,137 @@
+"""Speech as a viewer of a real LiveKit server sees and hears it: how soon it begins, and how soon an interrupt is silence.
+
+A whole channel, driven by speech, is published to a server of its own; a subscriber in a process of its own writes down
+when the sound began, when the mouth moved, and when it fell silent. A vowel is sent as a voice agent sends it, in blocks
+of 20 ms as they are produced, and interrupted at a moment that has nothing to do with the program's ticks.
+"""
+
+import contextlib
+import json
+import random
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import numpy as np
+from numpy.typing import NDArray
+from websockets.sync.client import ClientConnection, connect
+
+from benchmarks.harness.channel import Studio, sample_channel, wait_for
+from benchmarks.harness.subscriber import Box, Received, finish, start
+from engines.mesh.topology import INNER_LOWER, INNER_UPPER
+from services.local.livekit_server import find_server
+from shared.avatar.model import load_avatar
+from shared.face.similarity import apply
+
+RATE = 48_000
+BLOCK = RATE // 50
+TRIALS = 10
+REST, SPEAK = 2.5, 1.4  # seconds between two vowels, and of a vowel until it is interrupted
+CLEAR = 4.0  # times the unrest of a waiting face that a change of the mouth must be, to be one
+
+
+def vowel(seconds: float) -> NDArray[np.int16]:
+    """An "a": 120 Hz and its harmonics, loudest near 700, 1100 and 2500 Hz."""
+    at = np.arange(round(seconds * RATE)) / RATE
+    sound = np.zeros(len(at))
+    for number in range(1, 34):
+        hertz = 120 * number
+        gain = sum(w / (1 + ((hertz - f) / 90) ** 2) for f, w in ((730, 1.0), (1090, 0.6), (2440, 0.2)))
+        sound += gain * np.sin(2 * np.pi * hertz * at + number)
+    return np.asarray(14_000 * sound / np.abs(sound).max(), np.int16)
+
+
+def measure() -> dict[str, Any]:
+    """Milliseconds from the first block's sending to the first sound and the first movement of the mouth at the
+    subscriber, and from the interrupt to the last sound there."""
+    if find_server() is None:
+        return {"skipped": "there is no livekit-server; deploy/livekit.sh builds one"}
+    with sample_channel("--livekit", "--driver", "speech") as (run, _):
+        wait_for(lambda: run.state()["outputs"]["livekit"]["state"] == "live", 30, "published")
+        seconds = 8 + TRIALS * (REST + SPEAK + 0.5)
+        with subscribed(run, seconds) as watching:
+            time.sleep(5)
+            trials = [speak_and_interrupt(run) for _ in range(TRIALS)]
+            received = finish(watching)
+    sounds, pictures, silences = [], [], []
+    for begun, interrupted in trials:
+        begun, interrupted = begun - received.begun, interrupted - received.begun
+        sounds += [1000 * (at - begun) for at in received.onsets if 0 < at - begun < SPEAK][:1]
+        pictures += [1000 * (at - begun) for at in first_movement(received, begun)]
+        silences += [1000 * (max(at for at in received.silences if at < interrupted + 1) - interrupted)]
+    return {
+        "trials": len(trials),
+        "first_sound_ms": spread(sounds),
+        "first_picture_ms": spread(pictures),
+        "silence_ms": spread(silences),
+        "frames_a_second": round(len(received.pictures) / (received.pictures[-1][0] - received.pictures[0][0]), 1),
+    }
+
+
+@contextlib.contextmanager
+def subscribed(run: Studio, seconds: float) -> Iterator[Any]:
+    """A viewer of the channel that looks at the mouth."""
+    given = httpx.post(
+        f"{run.base}/api/v1/channels/main/viewers", headers={"Authorization": f"Bearer {run.token}"}, trust_env=False
+    ).raise_for_status()
+    process = start(given.json()["url"], given.json()["token"], seconds, mouth_box(run))
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def mouth_box(run: Studio) -> Box:
+    """Where the sample avatar's lips are in the program, with room for an open mouth."""
+    avatar = load_avatar(run.home / "avatars" / "sample")
+    lips = avatar.face.points[np.concatenate([INNER_UPPER, INNER_LOWER]), :2]
+    placed = apply(avatar.plate.placements[0], lips)
+    (left, top), (right, bottom) = placed.min(axis=0), placed.max(axis=0)
+    return round(left), round(top), round(right - left), max(4, round(bottom - top + 0.25 * (right - left)))
+
+
+def speak_and_interrupt(run: Studio) -> tuple[float, float]:
+    """(when the first block was sent, when the interrupt was), on the monotonic clock in seconds."""
+    time.sleep(REST)
+    sound = vowel(SPEAK + 1)
+    with connect(f"ws{run.base[4:]}/api/v1/channels/main/speech", compression=None, proxy=None) as socket:
+        socket.send(json.dumps({"token": run.token, "rate": RATE, "format": "s16"}))
+        socket.recv(5)
+        time.sleep(0.2 + random.random() * 0.04)
+        begun = time.monotonic()
+        _produce(socket, sound, begun, SPEAK + random.random() * 0.04)
+        interrupted = time.monotonic()
+        socket.send('{"do": "interrupt"}')
+        time.sleep(0.3)
+    return begun, interrupted
+
+
+def _produce(socket: ClientConnection, sound: NDArray[np.int16], begun: float, seconds: float) -> None:
+    """Send each block when a synthesiser that keeps time would have it."""
+    for number in range(int(seconds / 0.02)):
+        time.sleep(max(0.0, begun + number * 0.02 - time.monotonic()))
+        socket.send(sound[number * BLOCK : (number + 1) * BLOCK].tobytes())
+
+
+def first_movement(received: Received, begun: float) -> list[float]:
+    """When the mouth first looked otherwise than it did in the second before; empty when it never did."""
+    before = np.array([luma for at, luma in received.box if begun - 1 < at < begun])
+    if len(before) < 5:
+        return []
+    unrest = max(float(np.abs(before - np.median(before)).max()), 0.5)
+    after = [(at, luma) for at, luma in received.box if begun < at < begun + SPEAK]
+    moved = [abs(luma - float(np.median(before))) > CLEAR * unrest for _, luma in after]
+    return [at for (at, _), pair in zip(after, pairwise(moved), strict=False) if all(pair)][:1]
+
+
+def spread(values: list[float]) -> dict[str, float | int]:
+    """Median, 95th and number of some milliseconds."""
+    if not values:
+        return {"count": 0}
+    return {
+        "median": round(float(np.median(values)), 1),
+        "p95": round(float(np.percentile(values, 95)), 1),
+        "count": len(values),
+    }

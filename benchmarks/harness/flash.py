@@ -1,0 +1,212 @@
+"""A program that can be measured: a flash and a beep at the same instant once a second, through a real gateway.
+
+Flash and beep begin with the same tick, so at a viewer the time between them is what the way there did to them. A bar
+moves so that every picture differs; fine grain gives the encoder the work that cloth and hair give it.
+"""
+
+import math
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from services.local.channel_supervisor import PRIORITY
+from shared.config.settings import PREFIX, Settings
+from shared.config.token import operator_token
+from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
+from shared.runtime.pulse import Meter
+from shared.wire.bus import Publisher, endpoint
+
+RATE = 48_000
+FLASH_SECONDS = 0.2
+BEEP_HERTZ = 1000
+BRIGHT, DARK = 225, 60
+# Standard deviation of the luma, as of a camera in good light. At 6 a 1080p picture cannot be coded in its bit rate: the
+# flash then takes 200 ms to send, and the receiver needs half a minute to move the sound to it.
+GRAIN = 2.0
+
+
+class FlashProgram(threading.Thread):
+    """Sends program and sound as the compositor does; `size` may be changed while it runs."""
+
+    def __init__(self, settings: Settings, size: tuple[int, int]) -> None:
+        super().__init__(daemon=True)
+        self.settings, self.size = settings, size
+        self.muted = False
+        self._stop_asked = threading.Event()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop_asked.set()
+        self.join()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        context: zmq.Context[Any] = zmq.Context()
+        run_dir, channel, rate = self.settings.run_dir, self.settings.channel, self.settings.rate
+        program, sound = (Publisher(context, endpoint(run_dir, name), name, channel) for name in ("program", "sound"))
+        pulse = Publisher(context, endpoint(run_dir, "pulse"), "pulse", channel, bind=False)
+        meter, pulsed = Meter("compositor"), 0
+        tick = tick_after(now(), rate)
+        pictures = Pictures(self.size)
+        while not self._stop_asked.wait(max(0.0, (tick_pts(tick, rate) - now()) / US)):
+            if pictures.size != self.size:
+                pictures = Pictures(self.size)
+            pts = tick_pts(tick, rate)
+            facts = {
+                "tick": tick, "avatar": "flash", "plate": 0, "state": "live", "box": [], "label": [], "captured": pts,
+                "under": b"",
+            }  # fmt: skip
+            sound.send(pts, beep(tick, rate, self.muted), "s16", facts={"tick": tick})
+            program.send(pts, pictures.of(tick, rate), "i420", facts=facts, stamps={"composed": now()})
+            meter.frame(now(), pts)
+            meter.state = "live"
+            if pts - pulsed > US // 2:
+                pulsed = pts
+                pulse.send(pts, facts=meter.pulse(pts).as_facts())
+            tick += 1
+        for publisher in (program, sound, pulse):
+            publisher.close()
+        context.term()
+
+
+class Pictures:
+    """Dark and bright pictures with a moving bar; a ring of buffers, because the bus sends them without a copy."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = width, height = size
+        grain = np.random.default_rng(1).normal(0, GRAIN, (height, width))
+        self._grounds = []
+        for luma in (DARK, BRIGHT):
+            ground = np.full((height * 3 // 2, width), 128, np.uint8)
+            ground[:height] = (luma + grain).clip(16, 235)
+            self._grounds.append(ground)
+        self._ring = [np.empty_like(self._grounds[0]) for _ in range(8)]
+
+    def of(self, tick: int, rate: Fraction) -> NDArray[np.uint8]:
+        """The picture of a tick, (H * 3 / 2, W) I420."""
+        width, height = self.size
+        made = self._ring[tick % len(self._ring)]
+        np.copyto(made, self._grounds[flashing(tick, rate)])
+        at = tick * 8 % (width - 32)
+        made[height * 7 // 8 : height, at : at + 32] = 150
+        return made
+
+
+def flashing(tick: int, rate: Fraction) -> bool:
+    """Whether the tick is bright: FLASH_SECONDS from the first tick of each second on."""
+    return tick % round(rate) < round(FLASH_SECONDS * rate)
+
+
+def beep(tick: int, rate: Fraction, muted: bool = False) -> NDArray[np.int16]:
+    """The tick's sound: a tone while it is bright, nothing else."""
+    first, end = sound_samples(tick, rate, RATE)
+    if muted or not flashing(tick, rate):
+        return np.zeros(end - first, np.int16)
+    wave = np.sin(np.arange(first, end) * 2 * math.pi * BEEP_HERTZ / RATE) * 12_000
+    return np.asarray(wave, np.int16)
+
+
+class FlashGateway:
+    """A gateway process on the flash program, and its API."""
+
+    def __init__(self, folder: Path, size: tuple[int, int], **changes: Any) -> None:
+        self.settings = Settings(home=folder / "home", run_root=folder / "run", log_level="warning", port=0, **changes)
+        self.settings.run_dir.mkdir(parents=True)
+        self.token = operator_token(self.settings.home)
+        self.program = FlashProgram(self.settings, size)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        self.http = httpx.Client(base_url=f"http://{self.address}/api/v1", headers=headers, timeout=20, trust_env=False)
+        self.log = folder / "gateway.log"
+        self.process = self._start()
+        self.program.start()
+        self.wait(lambda: self.state()["on_air_state"] == "ON AIR")
+
+    def state(self) -> dict[str, Any]:
+        """The channel's state."""
+        return dict(self.http.get(f"/channels/{self.settings.channel}").raise_for_status().json())
+
+    def livekit(self) -> dict[str, Any]:
+        """The LiveKit output's state."""
+        return dict(self.state()["outputs"]["livekit"])
+
+    def patch(self, **changes: Any) -> httpx.Response:
+        """Change the scene."""
+        return self.http.patch(f"/channels/{self.settings.channel}/scene", json=changes)
+
+    def post(self, path: str, body: Any = None) -> httpx.Response:
+        """Ask the channel for something."""
+        return self.http.post(f"/channels/{self.settings.channel}/{path}", json=body)
+
+    def wait(self, true: Callable[[], Any], seconds: float = 30) -> Any:
+        """The first true value; a gateway that is not there yet is asked again."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if value := true():
+                    return value
+            except httpx.HTTPError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"it did not become true within {seconds} s; {self.log.read_text()[-2000:]}")
+
+    def cpu(self) -> float:
+        """Seconds of processor time the gateway has used."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self) -> None:
+        """End it."""
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.program.stop()
+        self.http.close()
+        self._listener.close()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        fd = self._listener.fileno()
+        kept = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "LIVEKIT_"))}
+        with self.log.open("ab") as file:
+            return subprocess.Popen(
+                [sys.executable, "-m", "services.gateway", "--fd", str(fd)],
+                env=kept | self.settings.environment(), pass_fds=[fd], stdout=file, stderr=file,
+            )  # fmt: skip
+
+
+def preferred() -> None:
+    """This process and those it starts before whatever else runs here, as the supervisor's services are; far ends
+    that would be machines of their own otherwise wait for this one's processor, and that is measured instead."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    except OSError:
+        pass  # without the right to it the machine had better be quiet
+
+
+@contextmanager
+def flash_gateway(size: tuple[int, int], **changes: Any) -> Iterator[FlashGateway]:
+    """A gateway on air with the flash program, in a folder with a short path."""
+    with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        running = FlashGateway(Path(folder), size, **changes)
+        try:
+            yield running
+        finally:
+            running.close()

@@ -1,0 +1,142 @@
+"""A viewer without a browser: subscribes with LiveKit's SDK and writes down what it sees and hears, and when.
+
+    python -m benchmarks.harness.subscriber URL SECONDS [X Y W H] < token      one JSON object on standard output
+
+A process of its own, so that measuring does not slow what is measured.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+SOUND_RATE = 48_000
+LOUD = 1500  # of int16
+Row = list[float]
+Box = tuple[int, int, int, int]
+
+
+@dataclass(slots=True)
+class Received:
+    """What came. Times are seconds since the subscriber began to connect.
+
+    pictures: rows of (time, width, height, mean luma, frame id or -1, milliseconds since the capture it states or -1,
+    mean luma of the lower eighth's left half less its right half).
+    onsets: times at which sound began after silence. peaks: (time, hertz of the loudest partial) per quarter second.
+    begun: the monotonic clock, in seconds, when the times began.
+    box: rows of (time, mean luma inside the box that was asked for).
+    """
+
+    pictures: list[Row] = field(default_factory=list)
+    onsets: list[float] = field(default_factory=list)
+    silences: list[float] = field(default_factory=list)
+    peaks: list[Row] = field(default_factory=list)
+    begun: float = 0.0
+    box: list[Row] = field(default_factory=list)
+
+    def flashes(self, bright: float = 140) -> list[float]:
+        """Times at which the picture turned bright."""
+        return [b[0] for a, b in zip(self.pictures, self.pictures[1:], strict=False) if a[3] < bright <= b[3]]
+
+    def offsets(self) -> list[tuple[float, float]]:
+        """(time of each flash, milliseconds from it to its beep); positive where the sound is late."""
+        found = []
+        for flash in self.flashes():
+            nearest = min(self.onsets, key=lambda onset: abs(onset - flash), default=None)
+            if nearest is not None and abs(nearest - flash) < 0.45:
+                found.append((flash, (nearest - flash) * 1000))
+        return found
+
+
+async def receive(url: str, token: str, seconds: float, box: Box | None = None) -> Received:
+    """Subscribe to everything for a while. box: (x, y, w, h) in pixels of the picture, to look at more closely."""
+    from livekit import rtc
+
+    begun, tasks = time.monotonic(), []
+    got = Received(begun=begun)
+    room = rtc.Room()
+
+    def on_track(track: Any, *_: Any) -> None:
+        if track.kind == rtc.TrackKind.KIND_VIDEO:
+            tasks.append(
+                asyncio.create_task(_watch(rtc.VideoStream(track, format=rtc.VideoBufferType.I420), got, begun, box))
+            )
+        else:
+            stream = rtc.AudioStream(track, sample_rate=SOUND_RATE, num_channels=1)
+            tasks.append(asyncio.create_task(_listen(stream, got, begun)))
+
+    room.on("track_subscribed", on_track)
+    await room.connect(url, token)
+    await asyncio.sleep(max(0.0, begun + seconds - time.monotonic()))
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await room.disconnect()
+    return got
+
+
+async def _watch(stream: Any, got: Received, begun: float, box: Box | None) -> None:
+    async for event in stream:
+        at, frame = time.monotonic() - begun, event.frame
+        width, height = frame.width, frame.height
+        whole = np.frombuffer(frame.data, np.uint8, width * height).reshape(height, width)
+        luma = whole[::8, ::8]
+        foot = luma[luma.shape[0] * 7 // 8 + 1 :]
+        half = foot.shape[1] // 2
+        stamp = event.metadata
+        age = time.time() * 1000 - stamp.user_timestamp / 1000 if stamp and stamp.user_timestamp else -1.0
+        number = stamp.frame_id if stamp else -1
+        side = float(foot[:, :half].mean() - foot[:, half:].mean())
+        if box:
+            x, y, w, h = box
+            got.box.append([at, float(whole[y : y + h, x : x + w].mean())])
+        got.pictures.append([at, width, height, float(luma.mean()), number, age, side])
+
+
+async def _listen(stream: Any, got: Received, begun: float) -> None:
+    quiet_since, window = 0.0, []
+    async for event in stream:
+        samples = np.frombuffer(event.frame.data, np.int16)
+        at = time.monotonic() - begun - len(samples) / SOUND_RATE
+        loud = np.abs(samples) > LOUD
+        if loud.any():
+            if at - quiet_since > 0.1:
+                got.onsets.append(at + int(loud.argmax()) / SOUND_RATE)
+            quiet_since = at + (len(samples) - int(loud[::-1].argmax())) / SOUND_RATE
+            got.silences.append(quiet_since)
+        window.append(samples)
+        if len(window) * len(samples) >= SOUND_RATE // 4:
+            block = np.concatenate(window).astype(np.float64)
+            spectrum = np.abs(np.fft.rfft(block * np.hanning(len(block))))
+            hertz = float(spectrum.argmax() * SOUND_RATE / len(block))
+            got.peaks.append([at, hertz, float(np.sqrt((block**2).mean()))])
+            window = []
+
+
+def start(url: str, token: str, seconds: float, box: Box | None = None) -> "subprocess.Popen[bytes]":
+    """A subscriber in a process of its own; `finish` has what it received."""
+    command = [sys.executable, "-m", "benchmarks.harness.subscriber", url, str(seconds), *map(str, box or ())]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    process.stdin.write(token.encode())
+    process.stdin.close()
+    return process
+
+
+def finish(process: "subprocess.Popen[bytes]") -> Received:
+    """What it received, when it has ended."""
+    assert process.stdout
+    with process:
+        return Received(**json.loads(process.stdout.read()))
+
+
+if __name__ == "__main__":
+    asked = tuple(int(word) for word in sys.argv[3:7])
+    looked_at = (asked[0], asked[1], asked[2], asked[3]) if asked else None
+    received = asyncio.run(receive(sys.argv[1], sys.stdin.read().strip(), float(sys.argv[2]), looked_at))
+    print(json.dumps({name: getattr(received, name) for name in Received.__slots__}))

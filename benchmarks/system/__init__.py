@@ -1,0 +1,1 @@
+"""Benchmarks of the running studio: channel, services, workers."""

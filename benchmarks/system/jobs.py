@@ -1,0 +1,272 @@
+"""What rendering by a farm costs beside rendering in one go, how it grows with workers, and how it bears a long queue.
+
+The engine sleeps COST_MS a frame where workers are counted, so that their number and not this machine's cores decides.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness.sleeper import COST, ENGINES, NAME
+from services.local.redis_server import RedisServer
+from services.local.samples import ensure_samples
+from services.renderer.job.submit import Request, submit
+from services.renderer.pipeline.foreground import render
+from shared.avatar.model import load_avatar
+from shared.config.settings import Settings, load_settings
+from shared.jobs.index import counts, summaries
+from shared.jobs.manifest import Manifest, folder
+from shared.jobs.queue import Queue
+from shared.jobs.status import status
+from shared.jobs.store import LocalStore
+from shared.media.colour import rgb_to_i420
+from shared.media.mp4 import Mp4Writer
+from shared.media.output_spec import Output
+from shared.media.reader import VideoReader
+
+COST_MS = 250
+WORKERS = (1, 2, 4, 8)
+SEGMENTS = 32
+ROUNDS = 3
+QUEUE, SUBMITS, DRAINED = 10_000, 100, 300
+SMALL = Output(size=(320, 240))
+
+
+def measure() -> dict[str, Any]:
+    """All figures: `overhead`, `scaling`, `submit`, `queue`."""
+    with tempfile.TemporaryDirectory(prefix="studio-bench-") as name:
+        home = Path(name) / "home"
+        ensure_samples(home, lambda stage, done: None)
+        settings = load_settings(home=home, engines=ENGINES)
+        return {
+            "overhead": overhead(settings),
+            "submit": submits(settings),
+            "scaling": scaling(settings),
+            "queue": queue(settings),
+        }
+
+
+def overhead(settings: Settings) -> dict[str, Any]:
+    """CPU seconds of a job in segments of the usual length over those of the same job in a single segment, and over those
+    of one run, which follows and draws at once. One worker in this process does them all, with its engine open already."""
+    from services.renderer.job.open_job import Opener
+    from services.renderer.job.step import Worker
+
+    home, usual = settings.home, settings.segment_seconds
+    driver = lengthened(home / "drivers" / "sample.mp4", home / "minute.mp4", seconds=40)
+    avatar = load_avatar(home / "avatars" / "sample-video")
+    store = LocalStore(home / "overhead")
+    worker = Worker(store, Opener(store, settings), "bench")
+
+    def job(segment_seconds: float, key: str) -> float:
+        cut = settings.model_copy(update={"segment_seconds": segment_seconds})
+        made = submit(store, Request(avatar.folder, driver, key=key), cut).id
+        start = time.process_time()
+        while worker.advance(made).outcome == "done":
+            pass
+        return time.process_time() - start
+
+    def one_run() -> float:
+        start = time.process_time()
+        render(avatar, driver, home / "whole.mp4", segment_seconds=600)
+        return time.process_time() - start
+
+    job(usual, "warm"), one_run()
+    rows = [(job(usual, f"cut-{n}"), job(600, f"whole-{n}"), one_run()) for n in range(ROUNDS)]
+    cut, whole, run = (statistics.median(row[column] for row in rows) for column in range(3))
+    return {
+        "segment_s": usual,
+        "one_run_cpu_s": round(run, 2),
+        "segments_over_one_segment": round(cut / whole, 3),
+        "job_over_one_run": round(cut / run, 3),
+    }
+
+
+def submits(settings: Settings) -> dict[str, Any]:
+    """Milliseconds from a request to a job on disk, fsynced, with a message sent."""
+    store = LocalStore(settings.home / "submits")
+    driver = settings.home / "drivers" / "sample.mp4"
+    times = []
+    with RedisServer(settings.home):
+        sender = Queue(settings)
+        for number in range(SUBMITS):
+            start = time.perf_counter()
+            made = submit(store, Request(settings.home / "avatars" / "sample", driver, NAME, key=str(number)), settings)
+            sender.wake(made.id, NAME, made.priority)
+            times.append((time.perf_counter() - start) * 1e3)
+        sender.close()
+    times.sort()
+    return {
+        "n": SUBMITS,
+        "median_ms": round(statistics.median(times), 1),
+        "p95_ms": round(times[SUBMITS * 95 // 100], 1),
+    }
+
+
+def scaling(settings: Settings) -> dict[str, Any]:
+    """Seconds that the same job takes with more and more workers, and how near that comes to dividing."""
+    home = settings.home
+    driver = lengthened(home / "drivers" / "sample.mp4", home / "scaling.mp4", seconds=SEGMENTS)
+    settings = settings.model_copy(update={"segment_seconds": 1.0, "jobs": str(home / "scaling")})
+    times: dict[int, float] = {}
+    for number in WORKERS:
+        with farm(settings, number):
+            done(settings, home / "drivers" / "sample.mp4", "warm", number)  # every worker has its engine open
+            times[number] = done(settings, driver, "scaling", number)
+    return {
+        "cost_ms_per_frame": COST_MS,
+        "segments": SEGMENTS,
+        "seconds": {number: round(taken, 1) for number, taken in times.items()},
+        "of_linear": {number: round(times[1] / taken / number, 3) for number, taken in times.items()},
+    }
+
+
+def done(settings: Settings, driver: Path, key: str, number: int) -> float:
+    """Seconds until a job is done."""
+    store, sender = LocalStore(Path(settings.jobs)), Queue(settings)
+    request = Request(settings.home / "avatars" / "sample", driver, NAME, key=f"{key}-{number}", output=SMALL)
+    made = submit(store, request, settings)
+    start = time.monotonic()
+    sender.wake(made.id, NAME, made.priority)
+    while status(store, made.id).state != "done":
+        if status(store, made.id).state == "parked":
+            raise RuntimeError(status(store, made.id).reason)
+        time.sleep(0.1)
+    sender.close()
+    return time.monotonic() - start
+
+
+@contextmanager
+def farm(settings: Settings, workers: int, cost: float = COST_MS) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """A Redis and so many workers."""
+    environment = os.environ | settings.environment() | {COST: str(cost)}
+    with RedisServer(settings.home) as server:
+        environment["STUDIO_REDIS_URL"] = server.url
+        command = [sys.executable, "-m", "cli.app", "worker", "--engines", NAME]
+        log = (settings.home / "workers.log").open("ab")
+        started = [subprocess.Popen(command, env=environment, stdout=log, stderr=log) for _ in range(workers)]
+        try:
+            yield started
+        finally:
+            for process in started:
+                process.terminate()
+            for process in started:
+                process.wait()
+            log.close()
+
+
+def queue(settings: Settings) -> dict[str, Any]:
+    """A queue of ten thousand: how long a list of it takes, and what grows while it is drained."""
+    home = settings.home
+    settings = settings.model_copy(update={"jobs": str(home / "queue")})
+    store = LocalStore(home / "queue")
+    driver = lengthened(home / "drivers" / "sample.mp4", home / "short.mp4", seconds=0.2)
+    made = submit(store, Request(home / "avatars" / "sample", driver, NAME, output=SMALL), settings)
+    for number in range(QUEUE - 1):
+        copy(store, made, number)
+    with RedisServer(home):
+        summaries(settings, store, 50)  # makes the index
+        lists = [timed(lambda: summaries(settings, store, QUEUE)) for _ in range(7)]
+        pages = [timed(lambda: (summaries(settings, store, 50), counts(settings, store))) for _ in range(7)]
+    figures = {
+        "jobs": QUEUE,
+        "list_all_ms": round(statistics.median(lists), 1),
+        "page_of_50_and_counts_ms": round(statistics.median(pages), 1),
+    }
+    return figures | drain(settings, store)
+
+
+def drain(settings: Settings, store: LocalStore) -> dict[str, Any]:
+    """Two workers on the queue until DRAINED jobs are done: resident memory and Redis when a third is done, and then."""
+    with farm(settings, 2, cost=0) as workers:
+        look = Queue(settings)
+        wait_done(settings, store, DRAINED // 3)
+        before = held(workers, look)
+        start = time.monotonic()
+        wait_done(settings, store, DRAINED)
+        taken = time.monotonic() - start
+        after = held(workers, look)
+        look.close()
+    rate = (DRAINED - DRAINED // 3) / taken
+    return {"drained": DRAINED, "jobs_per_s": round(rate, 2), "a_third_done": before, "all_done": after}
+
+
+def held(workers: list[subprocess.Popen[bytes]], look: Queue) -> dict[str, float]:
+    """What the workers and Redis hold: resident megabytes, keys."""
+    processes = [each for worker in workers for each in family(worker.pid)]
+    client = look.client()
+    assert client is not None
+    used = client.info("memory")["used_memory"]
+    return {
+        "workers_mb": round(sum(map(resident, processes)) / 1e6, 1),
+        "redis_mb": round(used / 1e6, 2),
+        "redis_keys": client.dbsize(),
+    }
+
+
+def family(pid: int) -> list[int]:
+    """A process and all below it."""
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in below for each in family(int(child)))]
+
+
+def resident(pid: int) -> int:
+    """Bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def wait_done(settings: Settings, store: LocalStore, number: int) -> None:
+    """Until so many jobs are done. Raises RuntimeError when none is for a minute."""
+    seen, since = -1, time.monotonic()
+    while (found := counts(settings, store).get("done", 0)) < number:
+        if found > seen:
+            seen, since = found, time.monotonic()
+        if time.monotonic() - since > 60:
+            raise RuntimeError(f"no job was done for a minute, after {found}")
+        time.sleep(1.0)
+
+
+def timed(call: Callable[[], object]) -> float:
+    """Milliseconds of a call."""
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1e3
+
+
+def copy(store: LocalStore, made: Manifest, number: int) -> None:
+    """Another job like this one. Written without waiting for the disk, which is not what is measured here."""
+    name = f"{made.id}-{number:05d}"
+    path = store.root / folder(name) / "job.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(made.model_copy(update={"id": name}).model_dump_json())
+
+
+def lengthened(driver: Path, path: Path, seconds: float) -> Path:
+    """The driver's pictures over and over until it lasts so long, without sound."""
+    if path.exists():
+        return path
+    with VideoReader(driver) as reader:
+        fps, size = reader.fps, (reader.width, reader.height)
+    count, number = round(seconds * fps), 0
+    with Mp4Writer(path, *size, Fraction(fps), sound=False) as writer:
+        while number < count:
+            with VideoReader(driver) as reader:
+                for _, rgb in reader:
+                    if number < count:
+                        writer.picture(rgb_to_i420(rgb), index=number)
+                        number += 1
+    return path
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure()))

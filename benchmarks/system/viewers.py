@@ -1,0 +1,138 @@
+"""Joining and leaving is free: program pacing, memory and handles with 200 viewers of the preview coming and going.
+
+`python -m benchmarks.system.viewers [--json]`
+"""
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from benchmarks.harness.channel import Studio, longest_gap, resident, sample_channel, wait_for
+from services.gateway.preview.encoder import FULL, HEADER, ROI
+
+VIEWERS = 200
+SECONDS = 20.0
+STAY, AWAY = (0.2, 1.5), (0.5, 4.0)  # seconds a viewer watches, and is away before it comes again
+SOCKETS = ("preview?mode=roi", "preview?mode=full", "preview?mode=roi", "state")  # what an open page has, and a switch
+
+
+def measure(seconds: float = SECONDS) -> dict[str, Any]:
+    """The same measurement without viewers and with them, and what is left when they have gone.
+
+    stall_ms: by how much the longest gap between two program pictures was longer than a tick, as the compositor sends
+    them and as the gateway's outputs are given them. visits: viewers that came, watched and left.
+    """
+    with sample_channel() as (run, _):
+        with Crowd(run.base, run.token, run.channel) as first:  # the first ones load what stays loaded
+            time.sleep(5)
+            first.leave()
+        time.sleep(12)
+        figures: dict[str, Any] = {"viewers": VIEWERS, "alone": _pacing(run, seconds), "before": _held(run)}
+        with Crowd(run.base, run.token, run.channel) as crowd:
+            figures["with_viewers"] = _pacing(run, seconds)
+            figures["during"] = _held(run)
+            figures["visits"] = crowd.leave()
+        wait_for(lambda: not sum(run.state()["outputs"]["preview"]["viewers"].values()), 20, "all have left")
+        time.sleep(3)
+        figures["after"] = _held(run)
+    return figures
+
+
+def _pacing(run: Studio, seconds: float) -> dict[str, Any]:
+    before = run.state()["program"]["repeated"]
+    pictures = run.watch("program", seconds)
+    ticks = [message.facts["tick"] for _, message in pictures]
+    state = run.state()["program"]
+    tick = 1000 / 25
+    return {
+        "compositor_stall_ms": round(max(0.0, longest_gap(pictures) * 1000 - tick), 1),
+        "gateway_stall_ms": state["stall"],
+        "ticks_missing": ticks[-1] - ticks[0] + 1 - len(ticks),
+        "ticks_made_up": state["repeated"] - before,
+    }
+
+
+def _held(run: Studio) -> dict[str, float]:
+    """What the gateway's process holds."""
+    pid = run.pids()["gateway"]
+    return {
+        "resident_mb": round(resident(pid) / 1e6, 1),
+        "handles": len(list(Path(f"/proc/{pid}/fd").iterdir())),
+        "threads": len(list(Path(f"/proc/{pid}/task").iterdir())),
+    }
+
+
+class Crowd:
+    """The viewers, in a process of their own until `leave`."""
+
+    def __init__(self, base: str, token: str, channel: str, count: int = VIEWERS) -> None:
+        sockets = f"{base.replace('http', 'ws', 1)}/api/v1/channels/{channel}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.system.viewers", "--crowd", sockets, str(count)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self._process.stdin
+        self._process.stdin.write(token + "\n")
+        self._process.stdin.flush()
+
+    def leave(self) -> int:
+        """All go; how many visits there were."""
+        said, _ = self._process.communicate("\n", timeout=30)
+        return int(said)
+
+    def __enter__(self) -> "Crowd":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+async def crowd(address: str, count: int) -> int:
+    """`count` viewers come and go until a line on standard input; the visits made."""
+    token = sys.stdin.readline().strip()
+    ends = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ends.set)
+    visits = await asyncio.gather(*(_viewer(address, token, number, ends) for number in range(count)))
+    return sum(visits)
+
+
+async def _viewer(address: str, token: str, number: int, ends: asyncio.Event) -> int:
+    chance = random.Random(number)
+    visits = 0
+    while not ends.is_set():
+        await asyncio.sleep(chance.uniform(*AWAY))
+        try:
+            await asyncio.wait_for(_visit(f"{address}/{SOCKETS[number % len(SOCKETS)]}", token), chance.uniform(*STAY))
+        except TimeoutError:
+            visits += 1  # it has watched for as long as it wanted
+        except (OSError, WebSocketException):
+            pass
+    return visits
+
+
+async def _visit(address: str, token: str) -> None:
+    # As a browser does when its tab is closed: gone without waiting for an answer.
+    async with connect(address, max_size=None, compression=None, close_timeout=0.1) as socket:
+        await socket.send(json.dumps({"token": token}))
+        async for data in socket:
+            if isinstance(data, bytes):
+                if HEADER.unpack_from(data)[0] in (FULL, ROI):
+                    await socket.send('{"ack": 1}')
+            elif hello := json.loads(data).get("hello"):
+                await socket.send(json.dumps({"plate": hello["number"]}))
+
+
+if __name__ == "__main__":
+    if "--crowd" in sys.argv:
+        print(asyncio.run(crowd(sys.argv[2], int(sys.argv[3]))))
+    else:
+        print(json.dumps(measure(), indent=None if "--json" in sys.argv else 2))

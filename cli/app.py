@@ -1,0 +1,335 @@
+"""The `studio` command: arguments in, calls out."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cli.jobs import jobs
+from cli.motion import motion
+from cli.progress import progress_bar, stages
+from cli.weights import app as weights
+from engines.catalog import settings_of_engines
+from shared.config.settings import Settings, load_settings, origin
+from shared.errors import StudioError
+from shared.runtime.logs import set_up_logs
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="A virtual host, on air or rendered.",
+    pretty_exceptions_enable=False,
+)
+avatars = typer.Typer(no_args_is_help=True, help="Avatars: a portrait, its plate and its rights.")
+app.add_typer(avatars, name="avatar")
+app.add_typer(weights, name="weights")
+app.add_typer(jobs, name="jobs")
+app.add_typer(motion, name="motion")
+out = Console()
+err = Console(stderr=True)
+
+Home = Annotated[Path | None, typer.Option("--home", help="Studio folder.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+@app.command()
+def live(
+    avatar: Annotated[str | None, typer.Option(help="Avatar to start with.")] = None,
+    driver: Annotated[
+        str | None,
+        typer.Option(
+            help="sample, browser, microphone, speech, camera:N, a video file (a face moves the host) or a sound file (a voice "
+            "does), recorded motion (.npz), or an rtsp/http URL."
+        ),
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine to start with.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Name of the live program.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address the console listens on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the console.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Pictures a second.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Record the program into this MP4.")] = None,
+    livekit: Annotated[
+        bool | None,
+        typer.Option("--livekit/--no-livekit", help="Publish to LiveKit; without LIVEKIT_URL to a server of its own."),
+    ] = None,
+    duration: Annotated[float | None, typer.Option(help="End after this many seconds on air.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Play a file driver once instead of looping it.")] = False,
+    label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
+    open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the console in a browser.")] = True,
+    home: Home = None,
+) -> None:
+    """Put a host on air."""
+    from cli.live import run_live
+
+    settings = load_settings(
+        avatar=avatar,
+        driver=driver,
+        engine=engine,
+        channel=channel,
+        host=host,
+        port=port,
+        fps=fps,
+        record=record,
+        livekit=livekit,
+        loop=False if once else None,
+        label=label,
+        home=home,
+    )
+    set_up_logs("studio", settings.log_level)
+    port_asked = origin("port", {"port": port}) != "default"
+    run_live(settings, port_asked=port_asked, duration=duration, open_page=open_page, console=out)
+
+
+@app.command()
+def render(
+    driver: Annotated[
+        Path, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
+    ],
+    to: Annotated[Path, typer.Option("--out", help="File to write: .mp4, .mov for prores, .webm for vp9.")],
+    avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
+    quality: Annotated[str, typer.Option(help="One of the engine's; else what its settings say.")] = "",
+    fps: Annotated[str | None, typer.Option(help="Pictures a second, such as 25 or 29.97; else the driver's.")] = None,
+    size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
+    codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
+    label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
+    home: Home = None,
+) -> None:
+    """Render a driver file on an avatar, in the foreground."""
+    from services.local.samples import ensure_samples
+    from services.renderer.pipeline.foreground import render as run
+    from shared.avatar.model import check_name, load_avatar
+    from shared.media.output_spec import Output, read_size
+
+    settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
+    wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
+    output = Output.from_dict(wanted)
+    with progress_bar() as bar:
+        if settings.avatar in ("sample", "sample-video"):
+            ensure_samples(settings.home, stages(bar))
+        task = bar.add_task(f"render {to.name}", total=None)
+        count = run(
+            load_avatar(settings.home / "avatars" / check_name(settings.avatar)),
+            driver,
+            to,
+            engine=settings.engine,
+            engines=settings.engines,
+            quality=quality,
+            rate=settings.rate,
+            output=output,
+            idle_after=settings.idle_after,
+            segment_seconds=settings.segment_seconds,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    out.print(f"{to}: {count} pictures")
+
+
+@app.command()
+def worker(
+    engines: Annotated[
+        str | None, typer.Option(help="Engines to work with, comma between; else all that run here.")
+    ] = None,
+    gpu: Annotated[int | None, typer.Option(min=0, help="Number of the GPU it may use.")] = None,
+    redis: Annotated[
+        str | None, typer.Option(help="Redis that wakes it; else REDIS_URL, else the studio's own.")
+    ] = None,
+    jobs: Annotated[str | None, typer.Option(help="Where the jobs are: a folder or an fsspec URL.")] = None,
+    metrics: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Show Prometheus metrics on this port of loopback.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Render jobs until Ctrl-C, which hands back what is at work; a second one ends at once."""
+    from services.local.redis_server import RedisKeeper
+    from services.renderer.worker.supervisor import Given, run_worker
+
+    settings = load_settings(home=home, redis_url=redis, jobs=jobs)
+    set_up_logs("worker", settings.log_level)
+    names = tuple(name.strip() for name in (engines or "").split(",") if name.strip())
+    run_worker(settings, Given(names, gpu, metrics), RedisKeeper(settings))
+
+
+@app.command()
+def setup(home: Home = None) -> None:
+    """Build the sample avatars and the sample driver, as the first `studio live` would."""
+    from services.local.samples import ensure_samples
+
+    with progress_bar() as bar:
+        ensure_samples(load_settings(home=home).home, stages(bar))
+
+
+@app.command()
+def doctor(as_json: Json = False, home: Home = None) -> None:
+    """What this machine can do, and what is missing."""
+    from cli.doctor import examine
+
+    findings = examine(load_settings(home=home))
+    if as_json:
+        print(json.dumps([f.as_dict() for f in findings]))
+    else:
+        table = Table("what", "state", "detail", box=None)
+        marks = {"ok": "[green]ok[/]", "missing": "[yellow]missing[/]", "failed": "[red]failed[/]"}
+        for finding in findings:
+            table.add_row(finding.what, marks[finding.state], finding.detail)
+        out.print(table)
+    if any(f.state == "failed" for f in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    which: Annotated[
+        str,
+        typer.Argument(
+            help="transport, engine, compositor, live, preview, viewers, voice, livekit, av, jobs, beside, liveportrait, "
+            "personalive or all."
+        ),
+    ] = "all",
+    avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
+    driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="How long to measure, where that can be chosen: av, livekit, preview.")
+    ] = None,
+    peer: Annotated[
+        Path | None, typer.Option(help="liveportrait, personalive: a checkout of the original, run beside.")
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="personalive: full, which wants a GPU, or tiny.")] = None,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Measure this machine; the figures are ratios to a reference in the same run. With --avatar and --driver (each
+    may be given again): how well the engine follows footage of your own."""
+    from benchmarks import NAMES, measure, takes
+
+    if avatar or driver:
+        _print_following(which, avatar or [], driver or [], home, as_json)
+        return
+    names = list(NAMES) if which == "all" else [which]
+    if unknown := set(names) - set(NAMES):
+        raise StudioError(f"There is no benchmark '{unknown.pop()}'; there are {', '.join(NAMES)}.")
+    for option, value in (("peer", peer), ("size", size)):
+        if value is not None and not any(takes(name, option) for name in names):
+            raise StudioError(f"The benchmark {which} has no --{option}.")
+    figures = {name: measure(name, seconds=seconds, peer=peer, size=size) for name in names}
+    result = figures if which == "all" else figures[which]
+    if as_json:
+        print(json.dumps(result))
+        return
+    table = Table("figure", "value", box=None)
+    for key, value in _flat(result):
+        table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
+    out.print(table)
+
+
+def _print_following(which: str, names: list[str], drivers: list[Path], home: Path | None, as_json: bool) -> None:
+    from benchmarks.engines.following import measure
+    from shared.avatar.build import avatars_folder
+    from shared.avatar.model import check_name, load_avatar
+
+    if which != "engine" or not names or not drivers:
+        raise StudioError("--avatar and --driver go together: `studio bench engine --avatar NAME --driver VIDEO`.")
+    folder = avatars_folder(load_settings(home=home).home)
+    rows = measure([load_avatar(folder / check_name(name)) for name in names], drivers)
+    if as_json:
+        print(json.dumps({"following": rows}))
+        return
+    table = Table("driver", "avatar", "signal", "range", "correlation", "gain", "verdict", box=None)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    out.print(table)
+
+
+@app.command()
+def config(as_json: Json = False) -> None:
+    """Every setting, its value and where that came from."""
+    settings = load_settings()
+    rows = [(name, value, origin(name, {}), Settings.model_fields[name]) for name, value in settings.shown().items()]
+    for each in settings_of_engines(settings):
+        values = each.model_dump(mode="json")
+        rows += [(f"{each.ENGINE}.{k}", v, each.origin(k), type(each).model_fields[k]) for k, v in values.items()]
+    if as_json:
+        print(json.dumps({name: {"value": value, "from": where} for name, value, where, _ in rows}))
+        return
+    table = Table("setting", "value", "from", "meaning", box=None)
+    for name, value, where, field in rows:
+        table.add_row(name, str(value), where, field.description or "")
+    out.print(table)
+
+
+@avatars.command("add")
+def avatar_add(
+    name: str,
+    portrait: Annotated[Path, typer.Option(help="Picture with one face.")],
+    body: Annotated[
+        Path | None, typer.Option(help="Picture or video of the body; without it the portrait is its own.")
+    ] = None,
+    rights: Annotated[str, typer.Option(help="What allows you to use this face; kept with the avatar.")] = "not stated",
+    home: Home = None,
+) -> None:
+    """Make an avatar."""
+    from shared.avatar.build import add_avatar
+
+    with progress_bar() as bar:
+        folder = add_avatar(load_settings(home=home).home, name, portrait, body, rights, stages(bar))
+    from shared.avatar.model import read_manifest
+
+    for note in read_manifest(folder).get("notes", []):
+        out.print(note)
+    out.print(f"{folder}")
+
+
+@avatars.command("list")
+def avatar_list(as_json: Json = False, home: Home = None) -> None:
+    """The avatars there are."""
+    from shared.avatar.build import avatars_folder, list_avatars
+    from shared.avatar.model import read_manifest
+
+    folder = load_settings(home=home).home
+    manifests = [read_manifest(avatars_folder(folder) / name) for name in list_avatars(folder)]
+    if as_json:
+        print(json.dumps(manifests))
+        return
+    table = Table("name", "plate", "rights", box=None)
+    for m in manifests:
+        plate = m["plate"]
+        table.add_row(m["name"], f"{plate['kind']} {plate['width']}x{plate['height']}", m["rights"])
+    out.print(table)
+
+
+@avatars.command("show")
+def avatar_show(name: str, home: Home = None) -> None:
+    """An avatar's manifest."""
+    from shared.avatar.model import check_name, read_manifest
+
+    print(json.dumps(read_manifest(load_settings(home=home).home / "avatars" / check_name(name)), indent=2))
+
+
+@avatars.command("remove")
+def avatar_remove(name: str, home: Home = None) -> None:
+    """Delete an avatar."""
+    from shared.avatar.build import remove_avatar
+
+    remove_avatar(load_settings(home=home).home, name)
+
+
+def main() -> None:
+    """Run the command; what a user can mend is one sentence and exit code 1."""
+    try:
+        app(standalone_mode=True)
+    except StudioError as error:
+        err.print(f"studio: {error}", style="red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [row for key, each in value.items() for row in _flat(each, f"{prefix}{key}.")]
+    return [(prefix.rstrip("."), value)]
+
+
+if __name__ == "__main__":
+    main()

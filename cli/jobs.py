@@ -1,0 +1,291 @@
+"""`studio jobs`: submit, list, watch and steer renders."""
+
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from shared.config.settings import Settings, load_settings
+from shared.errors import StudioError
+from shared.jobs.manifest import Priority
+from shared.jobs.status import State, Status, Wanted
+from shared.jobs.store import LocalStore, Store, open_store
+
+jobs = typer.Typer(no_args_is_help=True, help="Jobs: renders in a queue, that survive what happens to their workers.")
+out = Console()
+
+Home = Annotated[Path | None, typer.Option("--home", help="Studio folder.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Job = Annotated[str, typer.Argument(help="A job's id.")]
+INTERRUPTED = 130
+AT_WORK = ("rendering", "assembling")
+REDIS_WAIT = 15.0  # seconds in which the studio's own Redis has come up
+
+
+@jobs.command()
+def submit(
+    driver: Annotated[
+        Path, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
+    ],
+    avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
+    quality: Annotated[str, typer.Option(help="One of the engine's; else what its settings say.")] = "",
+    to: Annotated[Path | None, typer.Option("--out", help="File to write; else the result stays with the job.")] = None,
+    priority: Annotated[Priority, typer.Option(help="Which jobs go first.")] = "normal",
+    key: Annotated[str, typer.Option(help="The same key with the same content is the same job.")] = "",
+    codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
+    size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Pictures a second, such as 25 or 29.97; else the driver's.")] = None,
+    label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it has ended, as `watch` does.")] = False,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """Hand in a job; it goes on when this command has ended."""
+    from services.renderer.job.submit import Request
+    from services.renderer.job.submit import submit as hand_in
+    from shared.avatar.model import check_name
+    from shared.media.output_spec import Output, read_size
+
+    settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
+    store = open_store(settings.jobs_url)
+    _make_samples(settings)
+    wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
+    output = Output.from_dict(wanted)
+    brought = to if wait and not isinstance(store, LocalStore) else None  # the workers' machines have no such path
+    if brought is not None:
+        output.check_path(brought)
+    request = Request(
+        avatar=settings.home / "avatars" / check_name(settings.avatar),
+        driver=driver.expanduser(),
+        engine=settings.engine,
+        quality=quality,
+        priority=priority,
+        key=key,
+        output=output,
+        out=None if brought else to,
+    )
+    job = hand_in(store, request, settings).id
+    _tell_workers(settings, store, job)
+    if not wait:
+        _said(as_json, _plain(_look(store, job)), job)
+        return
+    if not as_json:
+        out.print(f"Job {job}", highlight=False)
+    code = _watched(store, job, as_json)
+    if brought is not None and code == 0:
+        _bring(store, job, brought)
+    raise typer.Exit(code)
+
+
+@jobs.command("list")
+def list_jobs(
+    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+    home: Home = None,
+) -> None:
+    """The jobs there are, newest first."""
+    from cli.jobs_watch import SIGNS, time_left
+    from shared.jobs.index import Index, summaries
+    from shared.jobs.queue import Queue
+
+    settings = load_settings(home=home)
+    store = open_store(settings.jobs_url)
+    index = Index(store, Queue(settings))
+    # It tells how jobs stood; those at work are looked at before they are sorted out.
+    for name in [name for name, each in index.order() if each in AT_WORK][:limit]:
+        index.refresh(name)
+    rows = summaries(settings, store, limit, (state,) if state else None)
+    if as_json:
+        print(json.dumps([_plain(row) for row in rows]))
+        return
+    table = Table(box=None)
+    for name in ("job", "state", "done", "left", "driver", "avatar", "submitted"):
+        table.add_column(name, no_wrap=True, min_width=23 if name == "job" else None)
+    for row in rows:
+        made = datetime.fromisoformat(row.created).astimezone().strftime("%d %b %H:%M")
+        table.add_row(
+            row.id, f"{SIGNS[row.state]} {row.state}", f"{row.percent:.0f} %", time_left(row.eta), escape(row.driver),
+            row.avatar, made,
+        )  # fmt: skip
+    out.print(
+        table if rows else "There is no such job." if state else "There is no job; `studio jobs submit` makes one."
+    )
+
+
+@jobs.command()
+def show(job: Job, as_json: Json = False, home: Home = None) -> None:
+    """One job: how far it is, its segments, where its result is."""
+    from cli.jobs_watch import SIGNS, pace, place
+
+    store = open_store(load_settings(home=home).jobs_url)
+    found = _look(store, job)
+    if as_json:
+        print(json.dumps(_plain(found) | {"file": place(store, found)}))
+        return
+    rows = {
+        "job": found.id, "state": f"{SIGNS[found.state]} {found.state}", "reason": found.reason,
+        "done": f"{found.percent:.0f} %, {found.done} of {found.ticks} pictures", "pace": pace(found),
+        "driver": found.driver, "avatar": found.avatar, "engine": found.engine, "priority": found.priority,
+        "submitted": found.created, "result": place(store, found),
+    }  # fmt: skip
+    for name, value in rows.items():
+        if value:
+            out.print(f"{name:<10} {value}", markup=False, highlight=False, soft_wrap=True)
+    table = Table("segment", "state", "attempts", "pictures", "reason", box=None)
+    for each in found.segments:
+        pictures = f"{each.done}/{each.ticks}"
+        table.add_row(str(each.number + 1), each.state, str(each.attempts), pictures, escape(each.reason))
+    if found.segments:
+        out.print(table)
+
+
+@jobs.command()
+def cancel(job: Job, as_json: Json = False, home: Home = None) -> None:
+    """End a job; what is being rendered stops within two seconds."""
+    _steer(job, "cancelled", as_json, home)
+
+
+@jobs.command()
+def pause(job: Job, as_json: Json = False, home: Home = None) -> None:
+    """Let a job rest until it is resumed."""
+    _steer(job, "paused", as_json, home)
+
+
+@jobs.command()
+def resume(job: Job, as_json: Json = False, home: Home = None) -> None:
+    """Go on with a paused job."""
+    _steer(job, "run", as_json, home)
+
+
+@jobs.command()
+def retry(job: Job, as_json: Json = False, home: Home = None) -> None:
+    """Try again the segments of a parked job that failed; what is done stays done."""
+    _steer(job, "retry", as_json, home)
+
+
+@jobs.command()
+def watch(job: Job, as_json: Json = False, home: Home = None) -> None:
+    """Follow a job to its end. Exit code: 0 done, 3 parked, 4 cancelled. --json: one object a line when it changes."""
+    raise typer.Exit(_watched(open_store(load_settings(home=home).jobs_url), job, as_json))
+
+
+@jobs.command()
+def rm(job: Job, as_json: Json = False, home: Home = None) -> None:
+    """Delete a finished or cancelled job with all it made."""
+    from shared.jobs.index import Index
+    from shared.jobs.queue import Queue
+    from shared.jobs.status import remove
+
+    settings = load_settings(home=home)
+    store = open_store(settings.jobs_url)
+    remove(store, job)
+    Index(store, Queue(settings)).drop([job])
+    _said(as_json, {"id": job, "removed": True}, f"Job {job} is removed.")
+
+
+@jobs.command()
+def recover(as_json: Json = False, home: Home = None) -> None:
+    """Rebuild the queue from the jobs on disk, as after the loss of Redis. Workers do so by themselves, too."""
+    from services.local.render_farm import start_farm
+    from services.renderer.worker.caretaker import Caretaker
+    from shared.jobs.index import Index
+    from shared.jobs.queue import Queue
+
+    settings = load_settings(home=home)
+    store, queue = open_store(settings.jobs_url), Queue(settings)
+    start_farm(settings, detached=True)
+    until = time.monotonic() + REDIS_WAIT
+    while queue.depths([settings.engine]) is None:
+        if time.monotonic() > until:
+            raise StudioError("Redis does not answer; check REDIS_URL. The jobs are safe on disk and wait for it.")
+        time.sleep(0.2)
+    Index(store, queue).order()
+    swept = Caretaker(store, queue).sweep()
+    facts = {"open": swept.open, "sent": swept.sent, "unparked": swept.unparked}
+    _said(as_json, facts, f"{swept.open} unfinished jobs; {swept.sent} messages sent to the workers.")
+
+
+def _steer(job: str, how: Wanted | Literal["retry"], as_json: bool, home: Path | None) -> None:
+    from shared.jobs import status
+
+    settings = load_settings(home=home)
+    store = open_store(settings.jobs_url)
+    if how == "retry":
+        status.retry(store, job)
+    else:
+        status.wish(store, job, how)
+    if how in ("retry", "run"):
+        _tell_workers(settings, store, job)
+    found = _look(store, job)
+    _said(as_json, _plain(found), f"Job {job} is {found.state}.")
+
+
+def _tell_workers(settings: Settings, store: Store, job: str) -> None:
+    """There is something to do; where nobody runs to do it, the studio's own worker is started."""
+    from services.local.render_farm import start_farm
+    from shared.jobs.index import Index
+    from shared.jobs.manifest import read_manifest
+    from shared.jobs.queue import Queue
+
+    start_farm(settings, detached=True)
+    queue, manifest = Queue(settings), read_manifest(store, job)
+    Index(store, queue).refresh(job)
+    queue.wake(job, manifest.engine, manifest.priority, manifest.plan.segments)
+
+
+def _make_samples(settings: Settings) -> None:
+    """The sample avatars are made when they are first asked for."""
+    from cli.progress import progress_bar, stages
+    from services.local.samples import ensure_samples
+    from shared.avatar.build import list_avatars
+
+    if settings.avatar in ("sample", "sample-video") and settings.avatar not in list_avatars(settings.home):
+        with progress_bar() as bar:
+            ensure_samples(settings.home, stages(bar))
+
+
+def _watched(store: Store, job: str, as_json: bool) -> int:
+    from cli.jobs_watch import watch as follow
+
+    try:
+        return follow(store, job, out, as_json)
+    except KeyboardInterrupt:
+        _said(as_json, {"id": job, "watched": False}, f"The job goes on; `studio jobs watch {job}` shows it again.")
+        return INTERRUPTED
+
+
+def _bring(store: Store, job: str, to: Path) -> None:
+    """Copy the result from a store that is elsewhere."""
+    from services.renderer.job.assemble_unit import deliver
+    from shared.jobs.manifest import folder
+    from shared.jobs.status import result
+
+    sidecar = result(store, job)
+    deliver(store.fetch(f"{folder(job)}/{sidecar['file']}"), json.dumps(sidecar, indent=2).encode(), to)
+
+
+def _look(store: Store, job: str) -> Status:
+    from shared.jobs.status import status
+
+    return status(store, job)
+
+
+def _plain(found: Status) -> dict[str, Any]:
+    from cli.jobs_watch import facts
+
+    return facts(found)
+
+
+def _said(as_json: bool, words: dict[str, Any], sentence: str) -> None:
+    if as_json:
+        print(json.dumps(words))
+    else:
+        out.print(sentence, markup=False, highlight=False, soft_wrap=True)

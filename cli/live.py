@@ -1,0 +1,136 @@
+"""`studio live`: make what is missing, start the channel, say where it is, end it cleanly."""
+
+import os
+import signal
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+from rich.console import Console
+
+from cli.progress import progress_bar, stages
+from engines.catalog import check_engine, check_template
+from services.local.channel_supervisor import SERVICES, Supervisor
+from services.local.livekit_server import LiveKitServer
+from services.local.render_farm import FarmBeside
+from services.local.samples import ensure_samples
+from shared.avatar.model import check_name, load_avatar
+from shared.config.settings import Settings
+from shared.config.token import operator_token
+from shared.errors import StudioError
+from shared.scene import WORDS
+
+SCHEMES = ("camera:", "rtsp://", "rtsps://", "http://", "https://")
+
+
+def driver_word(given: str) -> str:
+    """What the scene calls a driver given on the command line. Raises StudioError for a file that is not there."""
+    if given in WORDS or given.startswith(SCHEMES):
+        return given
+    path = Path(given.removeprefix("file:")).expanduser().absolute()
+    if not path.is_file():
+        raise StudioError(
+            f"There is no driver '{given}'; give sample, browser, microphone, speech, camera:N, a video or sound file, recorded "
+            "motion (.npz), or an rtsp/http URL."
+        )
+    return f"file:{path}"
+
+
+def run_live(
+    settings: Settings, *, port_asked: bool, duration: float | None, open_page: bool, console: Console
+) -> None:
+    """Run a channel until Ctrl-C, SIGTERM or `duration` seconds on air. Raises StudioError before anything starts."""
+    settings = settings.model_copy(update={"driver": driver_word(settings.driver)})
+    with progress_bar() as bar:
+        ensure_samples(settings.home, stages(bar))
+    load_avatar(settings.home / "avatars" / check_name(settings.avatar))
+    check_engine(settings)
+    check_template(settings)
+    token = operator_token(settings.home)
+    if settings.record and not settings.record.parent.is_dir():
+        raise StudioError(f"There is no folder {settings.record.parent} to record into.")
+    if settings.record and settings.record.exists():
+        console.print(f"{settings.record} exists and is kept; the recording gets its name with the next free number.")
+    ending: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda which, _: ending.append(which))
+    with (
+        own_livekit(settings) as server,
+        FarmBeside(settings) as farm,
+        Supervisor(told(settings, server), port_asked=port_asked) as supervisor,
+    ):
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"http://{host}:{supervisor.port}/#token={token}"
+        if supervisor.port != settings.port and settings.port:
+            console.print(f"Port {settings.port} is taken, so the console is on {supervisor.port}.")
+        supervisor.start()
+        console.print(f"Console: {url}", soft_wrap=True, highlight=False)
+        if settings.livekit:
+            where = f"its own server, {server.url}" if server else settings.livekit_url
+            console.print(f"LiveKit: {where}, room '{settings.room}'.", soft_wrap=True, highlight=False)
+        run = LiveRun(supervisor, server, farm, duration, url if open_page and _has_display() else "", console)
+        supervisor.run(lambda: bool(ending) or run.over())
+        farm.leave()
+
+
+@contextmanager
+def own_livekit(settings: Settings) -> Iterator[LiveKitServer | None]:
+    """A LiveKit server that ends with the studio, where one is wanted and none is named. Raises StudioError."""
+    keys = (settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret.get_secret_value())
+    if not settings.livekit or all(keys):
+        yield None
+    elif any(keys):
+        raise StudioError("LiveKit needs all of LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or none of them.")
+    else:
+        with LiveKitServer(settings.home / "livekit.log") as server:
+            yield server
+
+
+def told(settings: Settings, server: LiveKitServer | None) -> Settings:
+    """The settings with the address and the keys of one's own server."""
+    if server is None:
+        return settings
+    keys = {"livekit_url": server.url, "livekit_api_key": server.key, "livekit_api_secret": SecretStr(server.secret)}
+    return settings.model_copy(update=keys)
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """What the terminal is told while a channel runs, and when its time is up."""
+
+    supervisor: Supervisor
+    livekit: LiveKitServer | None
+    farm: FarmBeside
+    duration: float | None
+    page: str
+    console: Console
+    since: float | None = None
+
+    def over(self) -> bool:
+        """Whether the channel has been on air for as long as was asked."""
+        if self.livekit:
+            self.livekit.see_to()
+        if self.page and "gateway" in self.supervisor.pulses:
+            webbrowser.open(self.page)
+            self.page = ""
+        if self.since is None and len(self.supervisor.pulses) == len(SERVICES) and _driven(self.supervisor):
+            self.since = time.monotonic()
+            self.console.print(f"Channel '{self.supervisor.settings.channel}' is on air. Ctrl-C ends it.")
+        if self.since is not None:
+            self.farm.turn()
+        return self.duration is not None and self.since is not None and time.monotonic() - self.since >= self.duration
+
+
+def _has_display() -> bool:
+    """Whether there is a desktop to open a page on; without one a text browser would take the terminal."""
+    return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _driven(supervisor: Supervisor) -> bool:
+    """Whether the program shows a face."""
+    return supervisor.pulses["compositor"].state in ("live", "idle")

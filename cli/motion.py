@@ -1,0 +1,41 @@
+"""`studio motion`: a driver's motion, kept without its pictures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from cli.progress import progress_bar
+from shared.config.settings import load_settings
+
+motion = typer.Typer(no_args_is_help=True, help="Motion templates: a driver's motion without its pictures.")
+out = Console()
+
+
+@motion.callback()
+def group() -> None:
+    """Keeps `record` a command of its own, alone as it is."""
+
+
+@motion.command()
+def record(
+    driver: Annotated[Path, typer.Option(help="Video whose face's motion is to be kept.")],
+    to: Annotated[Path, typer.Option("--out", help="File to write: .npz, a driver for `live`, `render` and jobs.")],
+    engine: Annotated[str, typer.Option(help="Engine that is to play it.")] = "liveportrait",
+    home: Annotated[Path | None, typer.Option("--home", help="Studio folder.")] = None,
+) -> None:
+    """Record the motion of a face on video."""
+    from services.renderer.pipeline.record_motion import record as run
+
+    settings = load_settings(home=home)
+    with progress_bar() as bar:
+        task = bar.add_task(f"record {to.name}", total=None)
+        count = run(
+            driver,
+            to,
+            engine=engine,
+            engines=settings.engines,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    out.print(f"{to}: {count} frames")

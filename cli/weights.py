@@ -1,0 +1,129 @@
+"""`studio weights`: official checkpoints of the engines; arguments in, calls out."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from cli.progress import transfer_bar
+from shared.config.settings import load_settings
+from shared.errors import StudioError
+
+app = typer.Typer(no_args_is_help=True, help="Official checkpoints of the engines.")
+out = Console()
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """What each engine needs, what is here of it, and on what terms."""
+    from shared.weights.manifest import weights_folder
+    from shared.weights.pull import listing
+
+    settings = load_settings()
+    rows = listing(weights_folder(settings), settings.weights_hub)
+    if as_json:
+        print(json.dumps(rows))
+        return
+    out.print(rows[0]["folder"], style="bold", highlight=False)
+    for row in rows:
+        out.print(f"\n{row['engine']}: {row['title']}", highlight=False)
+        out.print(row["terms"] if row["files"] else "Needs no weights.", highlight=False)
+        if not row["files"]:
+            continue
+        table = Table(Column("file", overflow="fold"), "state", Column("MB", justify="right"), "what it is", box=None)
+        for file in row["files"]:
+            size = file["size"] or file["about"]
+            state = file["state"] + (" (optional)" if file["optional"] else "")
+            mb = f"{'' if file['size'] else '~'}{size / 1e6:.1f}" if size else ""
+            table.add_row(file["path"], state, mb, file["purpose"])
+        out.print(table)
+
+
+@app.command()
+def pull(
+    engine: Annotated[str, typer.Argument(help="Engine whose weights to fetch.")],
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept licences that bar some uses, instead of being asked.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Optional files too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch an engine's weights from the hub: resumed, checked, whole or absent."""
+    from shared.weights.manifest import engine_weights, weights_folder
+    from shared.weights.pull import licences
+    from shared.weights.pull import pull as run
+
+    settings = load_settings()
+    folder, about = weights_folder(settings), engine_weights(engine)
+    for line in licences(about.files):
+        err.print(line, markup=False, highlight=False)
+    if about.terms:
+        err.print(about.terms, markup=False, highlight=False)
+
+    def consent(terms: Sequence[str]) -> bool:
+        if accept_licence:
+            return True
+        if as_json or not sys.stdin.isatty():
+            raise StudioError(
+                f"{about.title}'s weights bar some uses ({'; '.join(terms)}); add --accept-licence to accept that."
+            )
+        return typer.confirm("Accept?", err=True)
+
+    with transfer_bar() as progress:
+        fetched = run(engine, folder, settings.weights_hub, consent, everything=everything, progress=progress)
+    if as_json:
+        print(json.dumps({"engine": engine, "folder": str(folder), "fetched": [asdict(row) for row in fetched]}))
+        return
+    for row in fetched:
+        note = ", a hash not known before, trusted from now on" if row.first_seen else ""
+        out.print(f"{row.path}: {row.size / 1e6:.1f} MB{note}", highlight=False)
+    if not fetched:
+        out.print(f"{about.title}: nothing to fetch.", highlight=False)
+
+
+@app.command()
+def verify(
+    engine: Annotated[str | None, typer.Argument(help="Only this engine.")] = None, as_json: Json = False
+) -> None:
+    """Read every file again and hold its hash against the known one; exit code 1 where one is damaged or changed."""
+    from shared.weights.manifest import engine_weights, manifest, weights_folder
+    from shared.weights.pull import failed
+    from shared.weights.pull import verify as run
+
+    one = engine_weights(engine) if engine else None
+    with transfer_bar() as progress:
+        rows = run([engine] if engine else list(manifest()), weights_folder(load_settings()), progress)
+    if as_json:
+        print(json.dumps(rows))
+    else:
+        table = Table("engine", "file", "state", "detail", box=None)
+        for row in rows:
+            table.add_row(row["engine"], row["path"], row["state"], row["detail"])
+        out.print(table)
+    if failed(rows, one):
+        raise typer.Exit(1)
+
+
+@app.command()
+def path(
+    engine: Annotated[str | None, typer.Argument(help="Its files; without it the folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Where the weights lie."""
+    from shared.weights.manifest import weight_files, weights_folder
+
+    folder = weights_folder(load_settings())
+    files = weight_files(engine, folder) if engine else {}
+    if as_json:
+        print(json.dumps({"folder": str(folder), "files": {name: str(where) for name, where in files.items()}}))
+        return
+    for where in files.values() if engine else [folder]:
+        print(where)

@@ -1,0 +1,157 @@
+"""The animated face onto a plate frame: only the pixels under it are touched, I420 in and I420 out."""
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from compositing.kernel import OPAQUE, blend, coefficients
+from shared.face import similarity
+from shared.media.colour import Picture, planes
+
+Box = tuple[int, int, int, int]
+
+NOWHERE: Box = (0, 0, 0, 0)
+SHRINK = 0.6  # a placement that scales by less than this is prefiltered: linear sampling would skip pixels
+SCALE_RANGE = 0.01, 16.0  # what a placement may scale by; anything else is a damaged one
+AS_IT_IS = np.array([1.0, 1.0, 1.0]), np.array([0.0, 0.0, 0.0])
+
+
+@dataclass(slots=True)
+class Blender:
+    """Places the ROI frames of one avatar. Not thread-safe (it reuses its buffers).
+
+    mask: (512, 512) uint8, where the ROI covers the plate; a ROI frame's own matte goes before it.
+    """
+
+    mask: NDArray[np.uint8]
+    _reach: Box = field(init=False)
+    _rgba: NDArray[np.uint8] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._reach = cv2.boundingRect(self.mask)  # type: ignore[assignment]
+        self._rgba = np.empty((*self.mask.shape, 4), np.uint8)
+
+    def place(
+        self,
+        program: Picture,
+        pixels: NDArray[np.uint8],
+        placement: NDArray[np.float64],
+        gains: NDArray[np.floating[Any]] = AS_IT_IS[0],
+        offsets: NDArray[np.floating[Any]] = AS_IT_IS[1],
+        opacity: float = 1.0,
+    ) -> Box:
+        """Blend a ROI frame into an I420 picture, in place, and return the (x, y, w, h) that it touched.
+
+        program: (H * 3 / 2, W) uint8, your own copy of a plate frame. pixels: (S, S, 3 or 4) uint8 RGB; with
+            four channels the last is the matte and replaces the mask. A ROI of another size than the mask's is
+            taken as the same square. placement: (2, 3), mask pixels to program pixels. gains, offsets: (3,) for
+            Y, U and V. opacity: 0..1.
+        The box has even corners and lies within the picture; it is (0, 0, 0, 0) where nothing was to be done,
+        also for a placement that is not a usable matrix.
+        """
+        height, width = program.shape[0] * 2 // 3, program.shape[1]
+        level = _level(opacity)
+        scale = _usable_scale(placement)
+        if level == 0 or scale == 0.0:
+            return NOWHERE
+        rgba, reach, to_mask = self._with_alpha(pixels)
+        matrix = similarity.compose(np.asarray(placement, np.float64), to_mask)
+        box = _even_box(matrix, reach, width, height)
+        if box == NOWHERE:
+            return NOWHERE
+        patch = _warped(rgba, matrix, box)
+        _onto(program, patch, box, level, coefficients(gains, offsets))
+        return box
+
+    def _with_alpha(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Box, NDArray[np.float64]]:
+        """The ROI as RGBA, the (x, y, w, h) in it that is not transparent, and the matrix to mask pixels."""
+        to_mask = similarity.resize_matrix(self.mask.shape[1] / pixels.shape[1], self.mask.shape[0] / pixels.shape[0])
+        if pixels.shape[2] == 4:
+            return pixels, cv2.boundingRect(pixels[..., 3]), to_mask  # type: ignore[return-value]
+        mask, reach = self.mask, self._reach
+        if pixels.shape[:2] != mask.shape:
+            mask = np.asarray(cv2.resize(mask, pixels.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
+            reach = cv2.boundingRect(mask)  # type: ignore[assignment]
+        if self._rgba.shape[:2] != pixels.shape[:2]:
+            self._rgba = np.empty((*pixels.shape[:2], 4), np.uint8)
+        cv2.mixChannels([np.ascontiguousarray(pixels), mask], [self._rgba], [0, 0, 1, 1, 2, 2, 3, 3])
+        return self._rgba, reach, to_mask
+
+
+def blend_patch(program: Picture, patch: NDArray[np.uint8], x: int, y: int, opacity: float = 1.0) -> Box:
+    """Blend a (h, w, 4) RGBA patch, h and w even, at even (x, y) of an I420 picture, in place.
+
+    The patch must lie within the picture (ValueError otherwise).
+    """
+    height, width = program.shape[0] * 2 // 3, program.shape[1]
+    h, w = patch.shape[:2]
+    if x % 2 or y % 2 or h % 2 or w % 2 or x < 0 or y < 0 or x + w > width or y + h > height:
+        raise ValueError(f"a {w}x{h} patch does not fit at ({x}, {y}) of {width}x{height}")
+    level = _level(opacity)
+    if level:
+        _onto(program, np.ascontiguousarray(patch), (x, y, w, h), level, _plain())
+    return (x, y, w, h) if level else NOWHERE
+
+
+def warm_up() -> None:
+    """Load the compiled loop now (compiling takes seconds the first time), not with the first picture."""
+    program = np.full((96, 64), 128, np.uint8)
+    blend_patch(program, np.zeros((64, 64, 4), np.uint8), 0, 0)
+
+
+def _level(opacity: float) -> int:
+    return int(round(min(max(opacity, 0.0), 1.0) * OPAQUE)) if np.isfinite(opacity) else 0
+
+
+def _usable_scale(placement: NDArray[np.float64]) -> float:
+    if np.shape(placement) != (2, 3) or not np.isfinite(placement).all():
+        return 0.0
+    scale = similarity.scale_of(placement)
+    return scale if SCALE_RANGE[0] <= scale <= SCALE_RANGE[1] else 0.0
+
+
+def _even_box(matrix: NDArray[np.float64], reach: Box, width: int, height: int) -> Box:
+    """The even-aligned box that a rectangle of the ROI covers in the picture, clipped to it."""
+    x, y, w, h = reach
+    if w == 0 or h == 0:
+        return NOWHERE
+    corners = similarity.apply(matrix, [(x - 1, y - 1), (x + w, y - 1), (x - 1, y + h), (x + w, y + h)])
+    # Clipped before they become whole numbers: far outside they need not fit any.
+    low = np.clip(corners.min(axis=0), 0, (width, height))
+    high = np.clip(corners.max(axis=0) + 1, 0, (width, height))
+    left, top = int(low[0]) & ~1, int(low[1]) & ~1
+    right, bottom = min(width, (int(high[0]) + 2) & ~1), min(height, (int(high[1]) + 2) & ~1)
+    outside = high[0] <= 0 or high[1] <= 0 or low[0] >= width or low[1] >= height
+    return NOWHERE if outside else (left, top, right - left, bottom - top)
+
+
+def _warped(rgba: NDArray[np.uint8], matrix: NDArray[np.float64], box: Box) -> NDArray[np.uint8]:
+    x, y, w, h = box
+    scale = similarity.scale_of(matrix)
+    if scale < SHRINK:
+        size = max(1, round(rgba.shape[1] * scale)), max(1, round(rgba.shape[0] * scale))
+        shrink = similarity.resize_matrix(size[0] / rgba.shape[1], size[1] / rgba.shape[0])
+        rgba = np.asarray(cv2.resize(rgba, size, interpolation=cv2.INTER_AREA), np.uint8)
+        matrix = similarity.compose(matrix, similarity.invert(shrink))
+    shift = matrix.copy()
+    shift[:, 2] -= (x, y)
+    patch = cv2.warpAffine(
+        rgba, shift, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0)
+    )
+    return np.asarray(patch, np.uint8)
+
+
+def _onto(program: Picture, patch: NDArray[np.uint8], box: Box, level: int, rows: NDArray[np.int32]) -> None:
+    x, y, w, h = box
+    luma, u, v = planes(program)
+    half = np.s_[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2]
+    blend(luma[y : y + h, x : x + w], u[half], v[half], patch.view(np.uint32)[..., 0], np.int32(level), rows)
+
+
+@functools.cache
+def _plain() -> NDArray[np.int32]:
+    return coefficients(*AS_IT_IS)

@@ -1,0 +1,60 @@
+"""The alpha of a program picture: the plate's matte, and what the animated face adds to it."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from compositing.blend import NOWHERE, Box
+from shared.avatar.matte import Cutter, plate_mattes, refined
+from shared.avatar.model import Avatar
+from shared.face import similarity
+
+Picture = NDArray[np.uint8]
+
+
+class Cutout:
+    """Cuts one avatar out of its program pictures. The plate is looked at once, when this is made (see
+    `shared.avatar.matte.plate_mattes`). Not thread-safe."""
+
+    def __init__(self, avatar: Avatar) -> None:
+        self._avatar = avatar
+        self._mattes = plate_mattes(avatar.folder, avatar.plate)
+        self._cutter: Cutter | None = None
+
+    def alpha(self, index: int, roi: Picture | None, opacity: float, label: Box = NOWHERE) -> Picture:
+        """(H, W) uint8, 255 where the host is, for plate frame `index` with these ROI pixels (S, S, 3 or 4) on it.
+
+        A face with a matte of its own only adds to the plate's. On a plate that is the portrait itself the head moves
+        together with what is behind it, so there it is cut out anew (40 ms). The label stays visible.
+        """
+        alpha = self._mattes.frame(index)
+        if roi is not None and opacity > 0:
+            alpha = self._with_face(alpha, index, roi, opacity)
+        x, y, w, h = label
+        alpha[y : y + h, x : x + w] = 255
+        return alpha
+
+    def _with_face(self, alpha: Picture, index: int, roi: Picture, opacity: float) -> Picture:
+        avatar = self._avatar
+        if roi.shape[2] == 4:
+            return self._added(alpha, index, roi[..., 3], opacity)
+        mask = np.asarray(cv2.resize(avatar.mask, roi.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
+        if not avatar.own_plate:
+            return self._added(alpha, index, mask, opacity)
+        self._cutter = self._cutter or Cutter()
+        matte = refined(self._cutter.find(np.ascontiguousarray(roi)), roi)
+        share = self._placed(mask, index, alpha.shape).astype(np.float32) * (opacity / 255)
+        mixed = alpha + (self._placed(matte, index, alpha.shape).astype(np.float32) - alpha) * share
+        return np.asarray(np.rint(mixed), np.uint8)
+
+    def _added(self, alpha: Picture, index: int, matte: Picture, opacity: float) -> Picture:
+        placed = cv2.convertScaleAbs(self._placed(matte, index, alpha.shape), alpha=opacity)
+        return np.asarray(cv2.max(alpha, placed), np.uint8)
+
+    def _placed(self, plane: Picture, index: int, shape: tuple[int, ...]) -> Picture:
+        """ROI pixels as they lie on the plate frame."""
+        side = self._avatar.mask.shape[0]
+        matrix = similarity.compose(
+            self._avatar.plate.placements[index], similarity.resize_matrix(side / plane.shape[1], side / plane.shape[0])
+        )
+        return np.asarray(cv2.warpAffine(plane, matrix, shape[::-1], flags=cv2.INTER_LINEAR), np.uint8)

@@ -1,0 +1,49 @@
+"""The engines with what a user picks them by: title, driver, terms, and why one cannot run here."""
+
+from engines.api import Configurable
+from engines.registry import load, names
+from engines.settings import EngineSettings
+from engines.templates import read_template
+from shared.config.settings import Settings
+from shared.errors import StudioError
+from shared.scene import template_of
+from shared.weights.manifest import terms
+
+
+def engines(settings: Settings) -> dict[str, dict[str, object]]:
+    """Every engine's title, whether a voice can drive it, the qualities to choose from, what its weights may be used for
+    and, where this machine cannot run it, why. Reads the first and last bytes of weight files; imports no torch."""
+    return {name: _row(name, settings) for name in names(settings.engines)}
+
+
+def _row(name: str, settings: Settings) -> dict[str, object]:
+    row: dict[str, object] = {"title": name, "voice": False, "qualities": [], "terms": terms(name), "unavailable": ""}
+    try:
+        engine = load(name, settings.engines)
+    except StudioError as error:
+        return row | {"unavailable": str(error)}
+    spec = engine.spec
+    return row | {
+        "title": spec.title,
+        "voice": "voice" in spec.driven_by,
+        "qualities": [{"name": rung, "title": title} for rung, title in spec.qualities],
+        "unavailable": engine.unavailable() or "",
+    }
+
+
+def check_engine(settings: Settings) -> None:
+    """Raises StudioError, in the engine's own sentence, when the engine of the settings cannot run here."""
+    if reason := load(settings.engine, settings.engines).unavailable():
+        raise StudioError(reason)
+
+
+def settings_of_engines(settings: Settings) -> list[EngineSettings]:
+    """Those that the engines have of their own. Raises StudioError for one that is wrong."""
+    engines = (load(name, settings.engines) for name in names(settings.engines))
+    return [engine.settings() for engine in engines if isinstance(engine, Configurable)]
+
+
+def check_template(settings: Settings) -> None:
+    """Raises StudioError where the driver of the settings is a motion template that their engine cannot play."""
+    if path := template_of(settings.driver):
+        read_template(load(settings.engine, settings.engines), path)

@@ -1,0 +1,44 @@
+"""Reads a stranger's motion template in a process of its own, away from the program.
+
+`python -m engines.inspect_template FILE` prints one JSON object: {"frames", "rate"} of a template that one of the engines
+plays, or {"error"}.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from engines.api import MotionTemplate
+from engines.registry import load, names
+from engines.templates import read_template
+from shared.config.settings import load_settings
+from shared.errors import StudioError
+
+
+def examined(path: Path, engines: Mapping[str, str]) -> MotionTemplate:
+    """The template in a file, read by the first engine that knows it. Raises StudioError, in the words of the last engine
+    that plays any."""
+    refusal = StudioError("No engine here plays motion templates; send a video.")
+    for name in names(engines):
+        try:
+            engine = load(name, engines)
+            if "template" in engine.spec.driven_by:
+                return read_template(engine, path)
+        except StudioError as error:
+            refusal = error
+    raise refusal
+
+
+def main() -> int:
+    try:
+        template = examined(Path(sys.argv[1]), load_settings().engines)
+    except StudioError as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    print(json.dumps({"frames": len(template), "rate": str(template.rate)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""The `liveportrait` engine: an implicit-keypoint portrait model, live and offline.
+
+Where motion is extracted: here, beside the networks that draw, and the driver's picture travels; not in the capture
+service, with motion travelling. A motion is 304 bytes, a 640x480 picture 0.9 MB; but on two busy cores the hop takes 0.4 ms for
+the one and 0.9 ms for the other (`benchmarks.system.transport` with pictures of these sizes; 1.5 ms for 3.1 MB on idle ones), and half
+a millisecond is all there is to save. For that, capture would want PyTorch, the weights and a GPU: on a CPU the extractor
+takes 0.14 s of a core (0.26 s of a shared one), 7 pictures a second at best. Beside the networks that draw it is 1 % of a
+frame's arithmetic (11.6 of 1245 GFLOP; 1.3 % of its time on a CPU), and live and recorded drivers read motion by the same
+code. Motion does travel alone where there is time: as a template (`recording`).
+"""
+
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engines.api import RATE, Driving, EngineSpec
+from engines.liveportrait.networks.checkpoint_files import FILES
+from engines.liveportrait.settings import LivePortraitSettings
+from engines.settings import NOTHING
+from shared.avatar.model import ROI_SIZE, Avatar
+from shared.errors import StudioError
+from shared.weights.manifest import lacking, weights_folder
+
+if TYPE_CHECKING:
+    from engines.liveportrait.motion.template import Template
+    from engines.liveportrait.networks.networks import Networks
+    from engines.liveportrait.session import LivePortraitSession
+
+NAME = "liveportrait"
+BATCH = 4  # frames that a render draws at a time on a GPU
+NO_TORCH = "LivePortrait needs PyTorch, which is not installed here; `make setup-torch` brings it."
+SPEC = EngineSpec(
+    name=NAME,
+    title="LivePortrait",
+    driven_by=frozenset({"motion", "template"}),
+    roi_size=ROI_SIZE,
+    frames_per_step=1,
+    look_ahead=0,
+    sees=True,
+    carries="motion",
+    voice_ahead=0,
+    weights=tuple(f"{NAME}/{path}" for path in FILES),
+    devices=("cuda", "cpu"),
+    accelerations=("float16", "bfloat16", "torch.compile"),
+)
+
+
+class LivePortraitEngine:
+    """Moves a portrait by another face's motion. Wants a GPU: on a CPU a frame takes seconds."""
+
+    spec = SPEC
+
+    def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
+        self._look = look
+
+    def settings(self) -> LivePortraitSettings:
+        return LivePortraitSettings.load(self._look)
+
+    def under(self, look: Mapping[str, Any]) -> "LivePortraitEngine":
+        return type(self)(look)
+
+    def unavailable(self) -> str | None:
+        if find_spec("torch") is None:
+            return NO_TORCH
+        return lacking(NAME) or None
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "LivePortraitSession":
+        """small: without a batch, whose frames may differ from single ones by a grey level (see `batch`)."""
+        from engines.liveportrait.session import LivePortraitSession
+
+        networks, settings = self._loaded(small)
+        batch = settings.batch or (BATCH if networks.device.type == "cuda" else 1)
+        return LivePortraitSession(avatar, networks, settings, rate, 1 if small else batch)
+
+    def read_template(self, path: Path) -> "Template":
+        from engines.liveportrait.motion.template import read_template
+
+        return read_template(path)
+
+    def record(self, frames: Iterable[Driving], rate: Fraction) -> "Template":
+        from engines.liveportrait.motion.recording import record
+
+        networks, _ = self._loaded(small=True)
+        return record(frames, networks.read, float(rate))
+
+    def _loaded(self, small: bool) -> "tuple[Networks, LivePortraitSettings]":
+        if reason := self.unavailable():
+            raise StudioError(reason)
+        from engines.liveportrait.networks.networks import Networks
+
+        settings = self.settings()
+        compiled = settings.compile and not small
+        folder = weights_folder() / NAME
+        return Networks.shared(folder, settings.device, settings.precision, compiled), settings

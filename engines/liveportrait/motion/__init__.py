@@ -1,0 +1,1 @@
+"""From a face to implicit keypoints: crops, drivers, rules, templates, idling."""

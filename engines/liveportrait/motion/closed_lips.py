@@ -1,0 +1,22 @@
+"""The expression of closed lips, for a driver of a single picture, which has no rest to be compared with.
+
+The 63 numbers are LivePortrait's (MIT licence, Copyright (c) 2024 Kuaishou Visual Generation and Interaction Center);
+the notice lies beside them.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from engines.liveportrait.motion.keypoints import Array
+
+FILE = Path(__file__).with_name("closed_lips.npy")
+
+
+@cache
+def closed_lips() -> Array:
+    """(21, 3) float32; read-only."""
+    values: Array = np.load(FILE, allow_pickle=False)
+    values.flags.writeable = False
+    return values

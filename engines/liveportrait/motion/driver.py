@@ -1,0 +1,149 @@
+"""A driver's motion, frame by frame, from its pictures: nothing of the future is needed, and nothing is bound to the
+first frame.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.api import Driving
+from engines.liveportrait.motion import crop
+from engines.liveportrait.motion.crop import Picture, Square
+from engines.liveportrait.motion.face_crop import driver_square, in_reference, openings
+from engines.liveportrait.motion.keypoints import POINTS, Array, Motion
+from engines.liveportrait.motion.retarget_rules import Ratios
+from engines.liveportrait.motion.smoothing import Causal
+from shared.face.landmarks import POINTS as FACE_POINTS
+from shared.face.landmarks import Face
+
+FOLLOW_US = 600_000  # time constant with which the crop follows the face
+AWAY_US = 500_000  # without a face for longer, and whoever comes back is measured afresh
+# A frame's face is this far from the neutral, in eye distances: the nearest one yet is what motion is measured from.
+NEARER = 0.8  # of the last distance, for another frame to be taken instead
+NEUTRAL = 0.02  # nearer than this is near enough
+
+State = dict[str, NDArray[np.generic]]
+Read = Callable[[Picture], Motion]
+
+
+class Driver:
+    """What is carried from one driving frame to the next."""
+
+    def __init__(self, variance: float, read: Read) -> None:
+        """variance: of the smoothing. read: the motion in a (256, 256, 3) uint8 RGB crop."""
+        self._read = read
+        self._filter = Causal(variance)
+        self._box: Square | None = None
+        self._reference: Square | None = None
+        self._neutral: Array | None = None
+        self._anchor: Array | None = None
+        self._distance = np.inf
+        self._seen = 0
+        self.motion: Motion | None = None
+        self.ratios: Ratios | None = None
+
+    @property
+    def anchor(self) -> Motion | None:
+        """The driver's motion at rest, None before the first face."""
+        return None if self._anchor is None else _motion(self._anchor)
+
+    def follow(self, driving: Driving) -> bool | None:
+        """Take a driving frame; whether what motion is measured from has changed, None where there is nothing to see."""
+        square = self._crop(driving)
+        if square is None or driving.picture is None:
+            return None
+        cut = crop.cut(driving.picture, square.to_crop(crop.SIDE), crop.SIDE)
+        return self._see(driving, self._read(np.asarray(cv2.resize(cut, (crop.INPUT, crop.INPUT)), np.uint8)))
+
+    def _crop(self, driving: Driving) -> Square | None:
+        """The square of the driving picture to be looked at."""
+        face, neutral = driving.face, driving.neutral
+        if face is None or neutral is None or driving.picture is None:
+            return None
+        gap = driving.pts - self._seen
+        if self._neutral is None or not np.array_equal(neutral.points, self._neutral):
+            self._neutral, self._distance = neutral.points.copy(), np.inf
+            self._reference = self._reference or driver_square(neutral)
+        target = driver_square(face)
+        if self._box is None or not 0 < gap <= AWAY_US:
+            self._box = target
+            self._filter.reset()
+        share = np.float32(1.0 - np.exp(-max(gap, 0) / FOLLOW_US))
+        centre = self._box.centre + share * (target.centre - self._box.centre)
+        side = self._box.side + float(share) * (target.side - self._box.side)
+        self._seen = driving.pts
+        self._box = Square(centre.astype(np.float32), float(np.float32(side)), 0.0)
+        return self._box
+
+    def _see(self, driving: Driving, found: Motion) -> bool:
+        assert self._box is not None and self._reference is not None and driving.face is not None
+        scale, t = in_reference(found.scale, found.t, self._box, self._reference)
+        flat = np.concatenate([found.exp.ravel(), found.rotation.ravel(), t, scale.reshape(1)])
+        flat = self._filter.step(flat)
+        self.motion, self.ratios = _motion(flat), openings(driving.face)
+        return self._take_anchor(driving.face, flat)
+
+    def save(self) -> State:
+        """Everything, as plain arrays; empty ones for what is not there."""
+        return {
+            "filter": _or_empty(self._filter.mean),
+            "spread": np.array(self._filter.spread),
+            "box": _flat_square(self._box),
+            "reference": _flat_square(self._reference),
+            "neutral": _or_empty(self._neutral),
+            "anchor": _or_empty(self._anchor),
+            "distance": np.array(self._distance),
+            "seen": np.array(self._seen, np.int64),
+            "openings": np.zeros(0, np.float32) if self.ratios is None else np.r_[self.ratios.eyes, self.ratios.lips],
+        }
+
+    @classmethod
+    def restored(cls, variance: float, read: Read, state: State) -> "Driver":
+        """As it was when `save` was called."""
+        driver = cls(variance, read)
+        driver._filter.mean, driver._filter.spread = _or_none(state["filter"]), float(state["spread"])
+        driver._box, driver._reference = _square(state["box"]), _square(state["reference"])
+        driver._neutral, driver._anchor = _or_none(state["neutral"], (FACE_POINTS, 3)), _or_none(state["anchor"])
+        driver._distance, driver._seen = float(state["distance"]), int(state["seen"])
+        if driver._filter.mean is not None:
+            driver.motion = _motion(driver._filter.mean)
+        ratios = _or_none(state["openings"])
+        driver.ratios = None if ratios is None else Ratios(ratios[:2], ratios[2])
+        return driver
+
+    def _take_anchor(self, face: Face, flat: Array) -> bool:
+        """The neutral is a face without a picture, unless it is this very frame's: the frame that looks most like it
+        stands for it, and a better one that comes later replaces it."""
+        if self._distance <= NEUTRAL or self._neutral is None:
+            return False
+        away = float(np.linalg.norm(face.points - self._neutral, axis=1).mean()) / max(face.eye_distance, 1.0)
+        if self._anchor is not None and away > NEARER * self._distance:
+            return False
+        changed = self._anchor is not None
+        self._anchor, self._distance = flat.copy(), away
+        return changed
+
+
+def _motion(flat: Array) -> Motion:
+    exp, turn, t, scale = np.split(flat, [63, 72, 75])
+    u, _, v = np.linalg.svd(turn.reshape(3, 3))  # smoothed rotations are not quite rotations
+    return Motion(scale.reshape(()), np.asarray(u @ v, np.float32), exp.reshape(POINTS, 3), t)
+
+
+def _flat_square(box: Square | None) -> NDArray[Any]:
+    return np.zeros(0) if box is None else np.array([*box.centre, box.side])
+
+
+def _square(flat: NDArray[Any]) -> Square | None:
+    return Square(flat[:2].astype(np.float32), float(flat[2]), 0.0) if len(flat) else None
+
+
+def _or_empty(value: Array | None) -> Array:
+    return np.zeros(0, np.float32) if value is None else value.copy()
+
+
+def _or_none(value: NDArray[Any], shape: tuple[int, ...] = (-1,)) -> Array | None:
+    return np.asarray(value, np.float32).reshape(shape) if value.size else None

@@ -1,0 +1,27 @@
+"""The host waiting, in keypoints: the studio's own slow motion and blinks."""
+
+import numpy as np
+
+from engines.idle import idle_motion
+from engines.liveportrait.motion.keypoints import Array, Motion, placed, rotation
+from engines.liveportrait.motion.retarget_rules import Correctors, Ratios
+
+
+def idle_points(pts: int, source: Motion, own: Ratios, unit: float, nets: Correctors) -> Array:
+    """(21, 3) keypoints at `pts` (microseconds), the same for the same pts, before stitching.
+
+    own: the portrait's openings. unit: an eye distance in keypoint coordinates. The studio's yaw is positive towards the
+    picture's right, a keypoint rotation's towards its left.
+    """
+    assert source.kp is not None
+    motion = idle_motion(pts)
+    yaw, pitch, roll = (float(angle) for angle in motion.turn)
+    turn = source.rotation @ rotation([pitch], [-yaw], [roll])[0]
+    t = source.t.copy()
+    t[:2] += motion.shift[:2] * np.float32(unit)
+    points = placed(source.kp, source.scale * np.exp(motion.shift[2]), turn, source.exp, t)
+    lids = float(np.clip(motion.lids.mean(), 0.0, 1.0))
+    if lids < 1.0:
+        open_, rest = float(own.eyes.mean()), source.points
+        points += nets.eye_delta(rest, own.eyes, open_ * lids) - nets.eye_delta(rest, own.eyes, open_)
+    return points

@@ -1,0 +1,26 @@
+"""A driver's motion kept: recorded once from pictures, played on any avatar, without the pictures."""
+
+from collections.abc import Iterable
+
+from engines.api import Driving
+from engines.liveportrait.motion.driver import Driver, Read
+from engines.liveportrait.motion.keypoints import Motion
+from engines.liveportrait.motion.retarget_rules import Ratios
+from engines.liveportrait.motion.template import Template
+from shared.errors import StudioError
+
+
+def record(frames: Iterable[Driving], read: Read, fps: float) -> Template:
+    """The motion of a driver's frames, unsmoothed; without a face the last one is held, and what is before the first face
+    is left out. Raises StudioError where there is none in any."""
+    driver = Driver(0.0, read)
+    motions: list[Motion] = []
+    ratios: list[Ratios] = []
+    for frame in frames:
+        driver.follow(frame)
+        if driver.motion is not None and driver.ratios is not None:
+            motions.append(driver.motion)
+            ratios.append(driver.ratios)
+    if driver.anchor is None:
+        raise StudioError("No face was found in the driver; record from one that shows a face.")
+    return Template(motions, fps, ratios, driver.anchor)

@@ -1,0 +1,1 @@
+"""LivePortrait's networks, and how their checkpoints are found and loaded."""

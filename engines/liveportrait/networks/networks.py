@@ -1,0 +1,205 @@
+"""All networks of the engine, loaded from the published layout, on one device."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engines.liveportrait.motion.crop import INPUT
+from engines.liveportrait.motion.keypoints import Array, Motion, motions
+from engines.liveportrait.motion.retarget_rules import Correctors
+from engines.liveportrait.networks import retargeting
+from engines.liveportrait.networks.appearance import AppearanceExtractor
+from engines.liveportrait.networks.checkpoint_files import F, G, M, S, W
+from engines.liveportrait.networks.cuda_graph import Recorded
+from engines.liveportrait.networks.decoder import SpadeDecoder
+from engines.liveportrait.networks.motion_extractor import MotionExtractor
+from engines.liveportrait.networks.retargeting import Retargeting
+from engines.liveportrait.networks.warping import WarpingNetwork
+from shared.errors import OutOfMemoryError, StudioError
+from shared.weights.checkpoint import check_state, fold_spectral_norm, load_state
+
+Draw = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+CPU = torch.device("cpu")
+PUBLISHED: Mapping[str, Mapping[str, Any]] = {}
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Networks:
+    """The seven networks, in evaluation.
+
+    Warping and decoding are of `dtype`; the rest is float32. Those of `retargeting` stay on the CPU: they are smaller than
+    the way to a device.
+    """
+
+    appearance: AppearanceExtractor
+    motion: MotionExtractor
+    warping: WarpingNetwork
+    decoder: SpadeDecoder
+    stitching: Retargeting
+    eyes: Retargeting
+    lips: Retargeting
+    device: torch.device = CPU
+    dtype: torch.dtype = torch.float32
+    draw: Draw = field(init=False, repr=False)
+    _exact: tuple[WarpingNetwork, SpadeDecoder] | None = field(init=False, repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.draw = self._draw
+
+    @classmethod
+    def load(cls, folder: Path) -> "Networks":
+        """From a folder with the published layout. Raises StudioError for a file that is missing, damaged or another."""
+        with torch.device("meta"):
+            nets = cls.empty()
+        for net, path, key in (
+            (nets.appearance, F, None),
+            (nets.motion, M, None),
+            (nets.warping, W, None),
+            (nets.decoder, G, None),
+            (nets.stitching, S, "retarget_shoulder"),
+            (nets.lips, S, "retarget_mouth"),
+            (nets.eyes, S, "retarget_eye"),
+        ):
+            state = fold_spectral_norm(load_state(folder / path, key))
+            wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+            net.load_state_dict(check_state(state, wanted, str(folder / path)), strict=True, assign=True)
+            net.requires_grad_(False)
+        return nets
+
+    @classmethod
+    def empty(cls, sizes: Mapping[str, Mapping[str, Any]] = PUBLISHED) -> "Networks":
+        """Without weights. sizes: by network, where they are not the published ones."""
+        nets = cls(
+            AppearanceExtractor(**sizes.get("appearance", {})),
+            MotionExtractor(**sizes.get("motion", {})),
+            WarpingNetwork(**sizes.get("warping", {})),
+            SpadeDecoder(**sizes.get("decoder", {})),
+            Retargeting(retargeting.STITCHING),
+            Retargeting(retargeting.EYES),
+            Retargeting(retargeting.LIPS),
+        )
+        for net in (nets.appearance, nets.motion, nets.warping, nets.decoder, nets.stitching, nets.eyes, nets.lips):
+            net.eval().requires_grad_(False)
+        return nets
+
+    @classmethod
+    def shared(cls, folder: Path, device: str = "auto", precision: str = "auto", compiled: bool = False) -> "Networks":
+        """The networks of this folder, ready to run; the same ones for as long as somebody holds them, so that another
+        avatar costs no second copy. Raises StudioError."""
+        key = f"{folder} {device} {precision} {compiled}"
+        nets = _SHARED.get(key)
+        if nets is None:
+            chosen = pick_device(device)
+            nets = cls.load(folder)
+            nets.prepare(chosen, pick_precision(precision, chosen), compiled)
+            _SHARED[key] = nets
+        return nets
+
+    def prepare(self, device: torch.device, dtype: torch.dtype, compiled: bool = False) -> None:
+        """Move them to a device and lay them out for it."""
+        self.device, self.dtype = device, dtype
+        for net in (self.appearance, self.motion):
+            net.to(device)
+        for net in (self.warping, self.decoder):
+            net.fuse()
+            net.to(device, dtype)
+            _lay_out(net, device)
+        if compiled:
+            draw = torch.compile(self._draw, dynamic=False)
+            self.draw = Recorded(draw) if device.type == "cuda" else draw
+
+    def draw_exactly(self, volume: Tensor, source: Tensor, driving: Tensor) -> Tensor:
+        """As `draw`, in float32, for what half precision cannot hold. The networks' second copy stays, 400 MB."""
+        if self._exact is None:
+            self._exact = deepcopy(self.warping).float(), deepcopy(self.decoder).float()
+        warping, decoder = self._exact
+        picture: Tensor = decoder(warping(volume.float(), source, driving).out)
+        return picture
+
+    def _draw(self, volume: Tensor, compressed: Tensor, source: Tensor, driving: Tensor) -> Tensor:
+        """(B, 3, 512, 512) RGB 0..1 of what depends on the source, kept, and (B, 21, 3) keypoints."""
+        picture: Tensor = self.decoder(self.warping(volume, source, driving, compressed).out)
+        return picture
+
+    def prepared(self, picture: NDArray[np.uint8]) -> Tensor:
+        """(1, 3, 256, 256) float32 0..1 from an RGB crop of that size."""
+        assert picture.shape == (INPUT, INPUT, 3)
+        return (torch.from_numpy(picture).to(self.device).permute(2, 0, 1)[None].float() / 255).contiguous()
+
+    def heads(self, prepared: Tensor) -> dict[str, Array]:
+        """The motion extractor's raw heads as arrays. Without a GPU's shortened float32, whose rounding would be seen as
+        jitter."""
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            return {name: value.cpu().numpy() for name, value in self.motion(prepared).items()}
+
+    def read(self, picture: NDArray[np.uint8]) -> Motion:
+        """The motion in a (256, 256, 3) uint8 RGB crop. Raises OutOfMemoryError."""
+        with on_device():
+            return motions(self.heads(self.prepared(picture)))[0]
+
+    def correctors(self) -> Correctors:
+        """The small networks as functions of arrays."""
+        return Correctors(*(of_arrays(net) for net in (self.stitching, self.eyes, self.lips)))
+
+
+_SHARED: WeakValueDictionary[str, Networks] = WeakValueDictionary()
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of this name; "auto" is a GPU where there is one. Raises StudioError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise StudioError(f"There is no device '{name[:40]}' here; set STUDIO_LIVEPORTRAIT_DEVICE to auto.") from None
+    return device
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """The number format of this name; "auto" is half precision on a GPU."""
+    if name == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[name]
+
+
+@contextmanager
+def on_device() -> Iterator[None]:
+    """Run something on the device; raises OutOfMemoryError where it has too little memory."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise OutOfMemoryError(
+            f"The GPU has too little memory for LivePortrait ({str(error)[:80]}); free some or set"
+            " STUDIO_LIVEPORTRAIT_DEVICE=cpu."
+        ) from None
+
+
+def of_arrays(net: Retargeting) -> Callable[[Array], Array]:
+    """The network as a function of one (N,) float32 array."""
+
+    def run(x: Array) -> Array:
+        with torch.inference_mode():
+            return np.asarray(net(torch.from_numpy(x)[None])[0].numpy())
+
+    return run
+
+
+def _lay_out(net: nn.Module, device: torch.device) -> None:
+    """Weights in the memory order that the device convolves fastest in."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.to(memory_format=torch.channels_last)
+        elif isinstance(layer, nn.Conv3d) and device.type == "cuda":
+            layer.to(memory_format=torch.channels_last_3d)

@@ -1,0 +1,98 @@
+"""`python -m engines.liveportrait.onnx_export FOLDER`: the networks as ONNX files, for runtimes other
+than PyTorch.
+
+Opset 20, the first whose GridSample takes volumes. Files: appearance, motion, and `draw`, warping and decoding in one,
+so that the feature map never leaves the runtime. What a runtime gives for them equals PyTorch to rounding (tested with
+onnxruntime on a CPU). The three retargeting networks are too small to be worth a file.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from engines.liveportrait.engine import NAME
+from engines.liveportrait.motion.keypoints import POINTS
+from engines.liveportrait.networks.networks import Networks
+from shared.errors import StudioError
+from shared.weights.manifest import weights_folder
+
+OPSET = 20
+FILES = ("appearance", "motion", "draw")
+
+
+class Draw(nn.Module):
+    """Feature volume and keypoints to the picture, (1, 3, 512, 512) RGB 0..1."""
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self.warping, self.decoder = networks.warping, networks.decoder
+
+    def forward(self, volume: Tensor, source: Tensor, driving: Tensor) -> Tensor:
+        picture: Tensor = self.decoder(self.warping(volume, source, driving).out)
+        return picture
+
+
+class Heads(nn.Module):
+    """The motion extractor's heads in a fixed order."""
+
+    def __init__(self, networks: Networks) -> None:
+        super().__init__()
+        self.motion = networks.motion
+
+    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.motion(picture).values())
+
+
+def export(networks: Networks, folder: Path) -> list[Path]:
+    """Write the files and return their paths. networks: in float32 on the CPU. Raises StudioError where the exporter is
+    not installed."""
+    picture = torch.zeros(1, 3, 256, 256)
+    with torch.inference_mode():
+        volume = networks.appearance(picture)
+    points = torch.zeros(1, POINTS, 3)
+    heads = list(networks.motion.detector.heads)
+    jobs: tuple[tuple[str, nn.Module, tuple[Tensor, ...], list[str], list[str]], ...] = (
+        ("appearance", networks.appearance, (picture,), ["picture"], ["volume"]),
+        ("motion", Heads(networks), (picture,), ["picture"], heads),
+        ("draw", Draw(networks), (volume.clone(), points, points), ["volume", "source", "driving"], ["picture"]),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, net, given, inputs, outputs in jobs:
+        path = folder / f"{name}.onnx"
+        try:
+            torch.onnx.export(
+                net.eval(),
+                given,
+                str(path),
+                input_names=inputs,
+                output_names=outputs,
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        except ImportError as error:
+            raise StudioError(f"The export needs {error.name}; install it with `pip install {error.name}`.") from None
+        written.append(path)
+    return written
+
+
+def main() -> int:
+    if len(sys.argv) != 2:
+        print(__doc__)
+        return 2
+    try:
+        networks = Networks.load(weights_folder() / NAME)
+        networks.warping.fuse()
+        networks.decoder.fuse()
+        for path in export(networks, Path(sys.argv[1])):
+            print(path)
+    except StudioError as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""A source face through the networks once, and its picture under any keypoints."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import structlog
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engines.liveportrait.motion import crop
+from engines.liveportrait.motion.face_crop import openings, source_square
+from engines.liveportrait.motion.keypoints import Array, motions
+from engines.liveportrait.networks.networks import Networks
+from shared.avatar.mask import moving_matte
+from shared.avatar.model import ROI_SIZE, Avatar
+from shared.face import similarity
+from shared.face.landmarks import Face
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What of a source picture its frames are made of.
+
+    volume: (1, C, D, 64, 64) and compressed: (1, 4, D, 64, 64), in the networks' precision. keypoints: (1, 21, 3) float32,
+    on the device. points: the same as an array, (21, 3). around: (3, 512, 512) float32, the ROI's pixels where the crop
+    does not cover them.
+    """
+
+    volume: Tensor
+    compressed: Tensor
+    keypoints: Tensor
+    points: Array
+    around: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A frame to be drawn: (21, 3) float32 keypoints that a source is to take."""
+
+    driven: Array
+    source: Source
+
+
+class Portrait:
+    """A face in ROI pixels through the networks once, kept; `draw` makes its frames. Not thread-safe."""
+
+    def __init__(self, avatar: Avatar, networks: Networks, face: Face | None = None) -> None:
+        """face: in the ROI, where it is not the portrait's own."""
+        self._avatar, self._networks = avatar, networks
+        self._face = face or avatar.face
+        square = source_square(self._face)
+        self.to_crop = square.to_crop(crop.SIDE)
+        self.openings = openings(self._face)
+        self.unit = 2 * self._face.eye_distance / square.side  # an eye distance in keypoint coordinates
+        mask = crop.spread_mask(self.to_crop, (ROI_SIZE, ROI_SIZE))
+        self._mask = torch.from_numpy(mask).to(networks.device)
+        self._grid = self._roi_in_crop().to(networks.device)
+        if face is None:
+            self.look(avatar.roi, self.picture())
+            self.shot(self.points)  # now, and not with the first frame
+
+    def look(self, roi: NDArray[np.uint8], cut: NDArray[np.uint8]) -> None:
+        """From here on this is the source: (512, 512, 3) uint8 RGB, the ROI and the crop around it."""
+        small = cv2.resize(cut, (crop.INPUT, crop.INPUT), interpolation=cv2.INTER_AREA)
+        self._prepared = self._networks.prepared(np.asarray(small, np.uint8))
+        self._source: Source | None = None
+        self._roi = roi
+        self.motion = motions(self._networks.heads(self._prepared))[0]
+        self.points = self.motion.points
+
+    def shot(self, driven: Array) -> Shot:
+        """A frame of the source as it is now, to be drawn now or later."""
+        if self._source is None:
+            self._source = self._read()
+        return Shot(driven, self._source)
+
+    def _read(self) -> Source:
+        nets = self._networks
+        with torch.inference_mode():
+            volume = nets.appearance(self._prepared).to(nets.dtype)
+            compressed = nets.warping.dense_motion_network.compressed(volume)
+            keypoints = torch.from_numpy(self.points)[None].to(nets.device)
+            around = torch.from_numpy(self._roi).to(nets.device).permute(2, 0, 1) * (1 - self._mask)
+        return Source(volume, compressed, keypoints, self.points, around)
+
+    def picture(self) -> NDArray[np.uint8]:
+        """(512, 512, 3) uint8 RGB source crop: the ROI, the rest of the portrait where the crop reaches beyond it,
+        and black beyond that, as the networks know it."""
+        size = (crop.SIDE, crop.SIDE)
+        roi = crop.cut(self._avatar.roi, self.to_crop, crop.SIDE)
+        whole = _portrait(self._avatar.folder)
+        if whole is None:
+            return roi
+        matrix = similarity.compose(self.to_crop.astype(np.float64), self._avatar.portrait_to_roi)
+        out = cv2.warpAffine(whole, matrix, size, flags=cv2.INTER_LINEAR)
+        inside = cv2.warpAffine(np.full((ROI_SIZE, ROI_SIZE), 255, np.uint8), self.to_crop, size)
+        return np.asarray(np.where(inside[..., None] == 255, roi, out), np.uint8)
+
+    def draw(self, shots: Sequence[Shot]) -> NDArray[np.uint8]:
+        """(B, 512, 512, 3) uint8 RGB ROI pictures of B shots; with the face's matte as a fourth channel on a body that is
+        not the portrait's own."""
+        with torch.inference_mode():
+            around = _joined([shot.source.around[None] for shot in shots])
+            pictures: NDArray[np.uint8] = self._on_roi(self._faces(shots), around).cpu().numpy()
+        if self._avatar.own_plate:
+            return pictures
+        return np.concatenate([pictures, np.stack([self._matte(shot) for shot in shots])[..., None]], axis=-1)
+
+    def _faces(self, shots: Sequence[Shot]) -> Tensor:
+        """(B, 3, 512, 512) 0..1 crops. What half precision cannot hold is drawn again without it, that frame alone: the
+        others must not depend on it."""
+        nets, sources = self._networks, [shot.source for shot in shots]
+        volume, compressed, own = (
+            _joined([getattr(each, name) for each in sources]) for name in ("volume", "compressed", "keypoints")
+        )
+        driven = torch.from_numpy(np.stack([shot.driven for shot in shots])).to(nets.device)
+        faces = nets.draw(volume, compressed, own, driven)
+        fine = torch.isfinite(faces).flatten(1).all(dim=1).tolist()
+        if all(fine) or nets.dtype == torch.float32:
+            return faces
+        log.warning("liveportrait_in_float32", reason="half precision overflowed", frames=fine.count(False))
+        faces = faces.clone()
+        for i in (i for i, good in enumerate(fine) if not good):
+            faces[i] = nets.draw_exactly(volume[i, None], own[i, None], driven[i, None])[0]
+        return faces
+
+    def _on_roi(self, faces: Tensor, around: Tensor) -> Tensor:
+        """(B, 512, 512, 3) uint8: the crops laid back over the ROI they were taken from."""
+        grid = self._grid.expand(len(faces), -1, -1, -1)
+        placed = torch.nn.functional.grid_sample(
+            faces.float(), grid, mode="bicubic", padding_mode="border", align_corners=True
+        )
+        mixed = placed.clamp(0, 1) * 255 * self._mask + around
+        return (mixed + 0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+    def _roi_in_crop(self) -> Tensor:
+        """(1, 512, 512, 2) where each ROI pixel lies in the crop, for grid_sample."""
+        y, x = np.mgrid[0:ROI_SIZE, 0:ROI_SIZE].astype(np.float32)
+        at = np.stack([x, y], axis=-1) @ self.to_crop[:, :2].T + self.to_crop[:, 2]
+        return torch.from_numpy((at * np.float32(2 / (crop.SIDE - 1)) - 1).astype(np.float32))[None]
+
+    def _matte(self, shot: Shot) -> NDArray[np.uint8]:
+        """(512, 512) uint8: where the face has gone, by the similarity that its keypoints follow."""
+        to_roi = crop.back(self.to_crop).astype(np.float64)
+        here, there = (
+            similarity.apply(to_roi, (points[:, :2] + 1) * (crop.SIDE / 2))
+            for points in (shot.source.points, shot.driven)
+        )
+        return moving_matte(self._face.moved(similarity.fit(here, there)), self._avatar.mask)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """One after another along the first axis."""
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _portrait(folder: Path) -> NDArray[np.uint8] | None:
+    """The whole portrait, RGB, where the avatar's folder has it."""
+    path = folder / "portrait.png"
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+    return None if picture is None else np.ascontiguousarray(np.asarray(picture, np.uint8)[..., ::-1])

@@ -1,0 +1,197 @@
+"""The engine opened on one avatar: motion in, ROI frames out."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from engines.api import RATE, UNDRAWN, Driving, RoiFrame, VoiceBlock
+from engines.fade import Fade, State
+from engines.liveportrait.batch import Batch
+from engines.liveportrait.motion import retarget_rules
+from engines.liveportrait.motion.closed_lips import closed_lips
+from engines.liveportrait.motion.driver import Driver
+from engines.liveportrait.motion.idle import idle_points
+from engines.liveportrait.motion.keypoints import Array, Motion, rotation
+from engines.liveportrait.motion.smoothing import Causal
+from engines.liveportrait.motion.template import Played
+from engines.liveportrait.networks.networks import Networks, on_device
+from engines.liveportrait.plate_source import plate_openings, plate_views
+from engines.liveportrait.portrait import Portrait
+from engines.liveportrait.settings import LivePortraitSettings
+from shared.avatar.model import Avatar
+from shared.face.rest_pose import turned
+
+INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US = 400_000, 300_000, 300_000
+
+
+class LivePortraitSession:
+    """Carries the driver's motion and what eases one motion into the next; its pictures carry nothing. Not thread-safe."""
+
+    def __init__(
+        self,
+        avatar: Avatar,
+        networks: Networks,
+        settings: LivePortraitSettings,
+        rate: Fraction = RATE,
+        batch: int = 1,
+    ) -> None:
+        """rate: frames a second of a render. batch: how many of them are drawn at a time."""
+        self.draws = True
+        self._networks, self._nets = networks, networks.correctors()
+        self._options, self._variance = settings.options(), settings.variance
+        self._plate = avatar.plate if settings.source == "body" and not avatar.own_plate else None
+        rest = avatar.rest if self._plate is None else (0.0, 0.0)  # the plate's own face is where it is
+        face = None if self._plate is None else turned(avatar.face, avatar.rest)
+        with on_device():
+            self._portrait = Portrait(avatar, networks, face)
+        self._own: retarget_rules.Ratios | None = self._portrait.openings
+        self._steady_opening: float | None = None
+        if self._plate is not None and (first := plate_openings(self._plate, 0)) is not None:
+            self._steady_opening = retarget_rules.steady_opening(first)
+        self._rest = rotation([rest[1]], [-rest[0]], [0.0])[0]
+        self._batch = Batch(self._portrait, batch, rate) if batch > 1 else None
+        self._later = False  # whether frames go into the batch
+        self._idle = False
+        self.reset()
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        """One frame. Without a face, a neutral or a picture the last motion is held."""
+        if isinstance(driving.recorded, Played):
+            return self._play(driving.pts, driving.recorded)
+        changed = self._driver.follow(driving)
+        driver, anchor = self._driver.motion, self._driver.anchor
+        self._look(driving.pts)
+        if driver is None or anchor is None:
+            return self._driven(driving.pts, self._at_rest(), 0)
+        points = self._under(driver, anchor, self._driver.ratios)
+        return self._driven(driving.pts, points, NEW_ANCHOR_US if changed else 0)
+
+    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
+        """Nothing: no voice drives it."""
+        return []
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        """A frame of the host waiting; none for a body's own face, which waits as it was filmed."""
+        if self._plate is not None:
+            return []
+        switch = 0 if self._idle else INTO_IDLE_US
+        self._idle = True
+        source = self._portrait
+        points = idle_points(pts, source.motion, source.openings, source.unit, self._nets)
+        own, plain = source.openings, replace(self._options, eyes=False, lips=False, multiplier=1.0)
+        points = retarget_rules.corrected(source.points, self._rested(points), plain, self._nets, own, None)
+        return self._frame(pts, points, switch)
+
+    def flush(self) -> list[RoiFrame]:
+        """Nothing: no frame is held back."""
+        return []
+
+    def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
+        """The frames that come out of this session as they are asked for, drawn several at a time; whole numbers among
+        them stay in their place."""
+        if self._batch is None:
+            yield from frames
+            return
+        self._later = True
+        try:
+            for frame in frames:
+                yield from self._batch.ready()
+                if isinstance(frame, int) or not self.draws:
+                    yield from self._batch.drawn()
+                    yield frame
+            yield from self._batch.drawn()
+        finally:
+            self._later = False
+            self._batch.clear()
+
+    def reset(self) -> None:
+        """Forget the driver."""
+        self._driver = Driver(self._variance, self._networks.read)
+        self._steady = Causal(self._variance)
+        self._looked = -1
+        self._look(0)
+        self._fade = Fade(self._at_rest())
+        self._idle = False
+
+    def save(self) -> State:
+        """Everything, as plain arrays."""
+        return (
+            self._driver.save()
+            | self._fade.save()
+            | {
+                "steady": np.zeros(0, np.float32) if self._steady.mean is None else self._steady.mean.copy(),
+                "steady_spread": np.array(self._steady.spread),
+                "idle": np.array(self._idle),
+            }
+        )
+
+    def restore(self, state: State) -> None:
+        """Go on where `save` left off."""
+        self._driver = Driver.restored(self._variance, self._networks.read, state)
+        self._steady = Causal(self._variance)
+        if state["steady"].size:
+            self._steady.mean = np.asarray(state["steady"], np.float32)
+        self._steady.spread = float(state["steady_spread"])
+        self._fade = Fade.restored(state)
+        self._idle = bool(state["idle"])
+
+    def _play(self, pts: int, frame: Played) -> list[RoiFrame]:
+        """One frame of a recorded motion."""
+        self._look(pts)
+        closed = closed_lips() if frame.alone else None
+        return self._driven(pts, self._under(frame.motion, frame.anchor, frame.ratios, closed), 0)
+
+    def _look(self, pts: int) -> None:
+        """Where the source is a video, its picture at this time."""
+        if self._plate is not None and (index := self._plate.index(pts)) != self._looked:
+            self._looked = index
+            self._own = plate_openings(self._plate, index)
+            with on_device():
+                self._portrait.look(*plate_views(self._plate, index, self._portrait.to_crop))
+
+    def _under(
+        self, driver: Motion, anchor: Motion, ratios: retarget_rules.Ratios | None, closed: Array | None = None
+    ) -> Array:
+        """The keypoints under a driver's motion. `rules.friendly` is left out: at the anchor a relative motion is the source
+        itself, the hulls are equal and their ratio is 1."""
+        source, options = self._portrait.motion, self._options
+        if self._plate is not None:
+            exp, turn = retarget_rules.onto_frame(source, driver, anchor, options, closed)
+            exp, turn = np.split(self._steady.step(np.concatenate([exp.ravel(), turn.ravel()])), [exp.size])
+            points = retarget_rules.onto_moving(source, driver, exp.reshape(-1, 3), turn.reshape(3, 3), options)
+            return self._corrected(points, ratios)
+        points = retarget_rules.onto_still(source, driver, anchor, options, closed)
+        return self._corrected(self._rested(points), ratios)
+
+    def _at_rest(self) -> Array:
+        """The keypoints of nobody's motion."""
+        return self._corrected(self._rested(self._portrait.points), None)
+
+    def _rested(self, points: Array) -> Array:
+        """Turned as the body's rest pose wants it, about the head's own middle."""
+        middle = self._portrait.points.mean(axis=0)
+        return np.asarray((points - middle) @ self._rest + middle, np.float32)
+
+    def _corrected(self, points: Array, wanted: retarget_rules.Ratios | None) -> Array:
+        own, steady = self._own, self._steady_opening
+        return retarget_rules.corrected(self._portrait.points, points, self._options, self._nets, own, wanted, steady)
+
+    def _driven(self, pts: int, target: Array, switch: int) -> list[RoiFrame]:
+        """A frame that somebody drives."""
+        switch = max(switch, OUT_OF_IDLE_US if self._idle else 0)
+        self._idle = False
+        return self._frame(pts, target, switch)
+
+    def _frame(self, pts: int, target: Array, switch: int) -> list[RoiFrame]:
+        """Show the target, come over to in `switch` microseconds where it is another one."""
+        shown = self._fade.step(target, pts, switch)
+        if not self.draws:
+            return [RoiFrame(pts, UNDRAWN)]
+        with on_device():
+            shot = self._portrait.shot(shown)
+            if self._later and self._batch is not None:
+                self._batch.hold(pts, shot)
+                return [RoiFrame(pts, UNDRAWN)]
+            return [RoiFrame(pts, self._portrait.draw([shot])[0])]

@@ -1,0 +1,96 @@
+"""The `mesh` engine: opens an avatar, turns driving frames into ROI frames."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.mesh.motion import REST, Motion
+from engines.mesh.motion_blend import Easing
+from engines.mesh.speech.speech_motion import VOICE_AHEAD, Said, Speaker
+from shared.avatar.model import ROI_SIZE, Avatar
+
+SPEC = EngineSpec(
+    name="mesh",
+    title="Mesh warp",
+    driven_by=frozenset({"motion", "voice"}),
+    roi_size=ROI_SIZE,
+    frames_per_step=1,
+    look_ahead=0,
+    sees=False,
+    carries="motion",
+    voice_ahead=VOICE_AHEAD,
+    weights=(),
+    devices=("cpu",),
+    accelerations=(),
+)
+
+# A motion that takes every path through the engine: blinking, looking aside, speaking.
+EVERYTHING = replace(
+    REST, lids=np.zeros(2, np.float32), gaze=np.full(2, 0.02, np.float32), lips=np.full(9, 0.1, np.float32)
+)
+
+
+class MeshEngine:
+    """Moves the portrait's own face mesh. Needs no weights, runs on any CPU."""
+
+    spec = SPEC
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "MeshSession":
+        return MeshSession(avatar, rate)
+
+
+class MeshSession:
+    """The engine on one avatar. Carries what eases one motion into the next, and what was heard of a voice. Not
+    thread-safe."""
+
+    def __init__(self, avatar: Avatar, rate: Fraction = RATE) -> None:
+        from engines.mesh.renderer import Picture
+
+        self.draws = True
+        self._picture = Picture(avatar)
+        self._easing = Easing()
+        self._speaker = Speaker(avatar.face, rate)
+        self._picture.render(EVERYTHING)  # what is compiled on first use is compiled now, not on air
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        """One frame. Without a face or a neutral the last motion is held."""
+        return self._frame(driving.pts, self._easing.drive(driving))
+
+    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
+        return self._speak(self._speaker.hear(block))
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        return self._frame(pts, self._easing.idle(pts))
+
+    def flush(self) -> list[RoiFrame]:
+        return self._speak(self._speaker.flush())
+
+    def reset(self) -> None:
+        self._easing = Easing()
+        self._speaker.reset()
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        return self._easing.save() | {f"voice_{name}": value for name, value in self._speaker.save().items()}
+
+    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
+        self._easing = Easing.restored(state)
+        self._speaker.restore(
+            {name.removeprefix("voice_"): value for name, value in state.items() if name.startswith("voice_")}
+        )
+
+    def _speak(self, said: list[Said]) -> list[RoiFrame]:
+        return [
+            RoiFrame(each.pts, self._pixels(self._easing.speak(each.pts, each.motion)), each.waiting) for each in said
+        ]
+
+    def _frame(self, pts: int, motion: Motion) -> list[RoiFrame]:
+        return [RoiFrame(pts, self._pixels(motion))]
+
+    def _pixels(self, motion: Motion) -> NDArray[np.uint8]:
+        return self._picture.render(motion) if self.draws else UNDRAWN

@@ -1,0 +1,202 @@
+"""Eyes: an iris that looks about beneath the lids, and the skin of a lid drawn over it as it closes.
+
+The tracked edge of an eye lies within what one sees of it: some white and all lashes lie outside.
+Moving lids as texture alone would leave that white in sight. So a closing lid is drawn with skin
+grown from round the eye, and its lash line is drawn along its edge.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.mesh.lids import lid_opening
+from engines.mesh.rasterizer import blend, polygon_cover
+from engines.mesh.topology import LOWER_LIDS, UPPER_LIDS, eye_ring
+from shared.face.landmarks import LEFT_IRIS, LEFT_IRIS_RING, RIGHT_IRIS, RIGHT_IRIS_RING, Face
+
+Maps = list[NDArray[np.float32]]
+
+BEYOND = 0.34  # what is seen of an eye reaches this share of its opening beyond the tracked edge
+BEYOND_PX = 4.0  # and at least so many pixels
+DRAWN = 0.3  # closure at which the drawn lid has wholly taken over from the portrait's own
+LASH = 0.014  # thickness of a lash line in eye distances
+LASH_STRENGTH = 0.9
+
+
+@dataclass(slots=True)
+class _Eye:
+    """ring: 16 mesh points; iris: (2,) its centre in ROI pixels; radius: of the iris; width: of the eye, pixels;
+    solve: (3, 16) least squares for the affine of the ring; lash: (3,) uint8 RGB."""
+
+    ring: NDArray[np.int64]
+    iris: NDArray[np.float64]
+    radius: float
+    width: float
+    solve: NDArray[np.float64]
+    lash: NDArray[np.uint8]
+
+
+class Eyes:
+    """Draws both eyes over the warped portrait.
+
+    roi: (512, 512, 3) uint8 RGB.
+    """
+
+    def __init__(self, roi: NDArray[np.uint8], face: Face) -> None:
+        self.unit = face.eye_distance
+        self._home = face.rotation
+        self._roi = roi
+        self._bare = roi.copy()  # the portrait with skin grown over its eyes
+        self._eyes = []
+        irises = ((RIGHT_IRIS, RIGHT_IRIS_RING), (LEFT_IRIS, LEFT_IRIS_RING))
+        for eye, (centre, rim) in enumerate(irises):
+            points = face.points[:, :2]
+            _grow_skin(self._bare, points[eye_ring(eye)], _opening(points, eye))
+            self._eyes.append(_measure(roi, points, eye, points[centre], points[rim]))
+
+    def draw(
+        self,
+        out: NDArray[np.uint8],
+        maps: Maps,
+        vertices: NDArray[np.float32],
+        rigid: NDArray[np.float32],
+        gaze: NDArray[np.float32],
+        ratios: NDArray[np.float32],
+    ) -> None:
+        """Draw into out, (512, 512, 3) uint8, the portrait sampled through maps (see `warp.rasterise`).
+
+        vertices, rigid: see `head.Moved`; gaze: (2,) in eye distances in head space; ratios: (2,) lid
+        openings over neutral.
+        """
+        look = (self._home[:2, :2] @ gaze) * self.unit
+        for eye, ratio in zip(self._eyes, ratios, strict=True):
+            closure = max(0.0, 1.0 - lid_opening(float(ratio)))
+            if closure > 0.0 or float(np.hypot(*look)) > 0.02:
+                self._draw_eye(out, maps, eye, vertices[eye.ring, :2], rigid[eye.ring], look, closure)
+
+    def _draw_eye(
+        self,
+        out: NDArray[np.uint8],
+        maps: Maps,
+        eye: _Eye,
+        ring: NDArray[np.float32],
+        rigid: NDArray[np.float32],
+        look: NDArray[np.float64],
+        closure: float,
+    ) -> None:
+        reach = 0.3 * eye.width + 4.0  # all that the drawn lid may differ in
+        low = np.maximum(np.floor(np.minimum(ring.min(axis=0), rigid.min(axis=0)) - reach).astype(int), 0)
+        high = np.minimum(np.ceil(np.maximum(ring.max(axis=0), rigid.max(axis=0)) + reach).astype(int), out.shape[0])
+        width, height = (int(v) for v in high - low)
+        if width < 4 or height < 4:
+            return
+        left, top = int(low[0]), int(low[1])
+        box = (slice(top, top + height), slice(left, left + width))
+        cover = polygon_cover(ring, left, top, width, height)
+        ball = self._ball(eye, rigid, look, left, top, width, height)
+        patch = out[box]
+        if ball is not None:
+            blend(ball, cover, patch, 0, 0)
+        t = min(1.0, closure / DRAWN)
+        share = t * t * (3.0 - 2.0 * t)
+        if share == 0.0:
+            return
+        lid = np.asarray(
+            cv2.remap(self._bare, maps[0][box], maps[1][box], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
+            np.uint8,
+        )
+        if ball is not None:
+            blend(ball, cover, lid, 0, 0)
+        lashes = _line_cover(ring[:9] - (left, top), width, height, LASH * self.unit * (0.8 + 0.6 * closure))
+        strength = np.asarray(cv2.convertScaleAbs(lashes, alpha=LASH_STRENGTH), np.uint8)
+        blend(np.broadcast_to(eye.lash, lid.shape), strength, lid, 0, 0)
+        patch[:] = cv2.addWeighted(lid, share, patch, 1.0 - share, 0.0)
+
+    def _ball(
+        self,
+        eye: _Eye,
+        rigid: NDArray[np.float32],
+        look: NDArray[np.float64],
+        left: int,
+        top: int,
+        width: int,
+        height: int,
+    ) -> NDArray[np.uint8] | None:
+        """(height, width, 3) uint8: the eyeball, which moves with the head and not with the lids."""
+        affine = (eye.solve @ rigid).T.astype(np.float64)  # (2, 3) portrait to output
+        if abs(float(np.linalg.det(affine[:, :2]))) < 0.05:
+            return None  # seen from the side
+        back = cv2.invertAffineTransform(affine)
+        xs = np.arange(left, left + width, dtype=np.float32)[None, :]
+        ys = np.arange(top, top + height, dtype=np.float32)[:, None]
+        u = back[0, 0] * xs + back[0, 1] * ys + back[0, 2]
+        v = back[1, 0] * xs + back[1, 1] * ys + back[1, 2]
+        # the iris and what is near it shift whole; towards the corners the white stretches
+        off = np.hypot(u - (eye.iris[0] + look[0]), v - (eye.iris[1] + look[1]))
+        reach = 0.66 * eye.width
+        carry = np.clip((reach - off) / max(reach - 1.1 * eye.radius, 1.0), 0.0, 1.0)
+        u = (u - look[0] * carry).astype(np.float32)
+        v = (v - look[1] * carry).astype(np.float32)
+        return np.asarray(cv2.remap(self._roi, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def _opening(points: NDArray[np.float32], eye: int) -> float:
+    return float(np.linalg.norm(points[LOWER_LIDS[eye]] - points[UPPER_LIDS[eye]], axis=1).max())
+
+
+def _measure(
+    roi: NDArray[np.uint8],
+    points: NDArray[np.float32],
+    eye: int,
+    iris: NDArray[np.float32],
+    rim: NDArray[np.float32],
+) -> _Eye:
+    ring = eye_ring(eye)
+    edge = points[ring]
+    line = np.zeros(roi.shape[:2], np.uint8)
+    cv2.polylines(line, [np.round(edge[1:8]).astype(np.int32)], False, (255,), 5)
+    pixels = roi[line > 0].astype(np.float64)
+    dark = pixels[pixels.sum(axis=1) <= np.percentile(pixels.sum(axis=1), 20)]
+    return _Eye(
+        ring=ring,
+        iris=iris.astype(np.float64),
+        radius=float(np.linalg.norm(rim - iris, axis=1).mean()),
+        width=float(np.linalg.norm(edge[0] - edge[8])),
+        solve=np.linalg.pinv(np.column_stack([edge, np.ones(len(edge))])),
+        lash=np.round(dark.mean(axis=0)).astype(np.uint8),
+    )
+
+
+def _grow_skin(picture: NDArray[np.uint8], edge: NDArray[np.float32], opening: float) -> None:
+    """Replace an eye, as far as one sees it, by a membrane spanned between the skin round it."""
+    beyond = max(BEYOND * opening, BEYOND_PX)
+    pad = int(beyond) + 6
+    low = np.maximum(np.floor(edge.min(axis=0)).astype(int) - pad, 0)
+    high = np.minimum(np.ceil(edge.max(axis=0)).astype(int) + pad, picture.shape[0])
+    patch = picture[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+    hole = np.zeros(patch.shape[:2], np.uint8)
+    cv2.fillPoly(hole, [np.round(edge - low).astype(np.int32)], (255,))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(0.6 * beyond) + 1, 2 * round(beyond) + 1))
+    inside = cv2.dilate(hole, kernel)[..., None] > 0
+    if inside.all():
+        return
+    fill = np.where(inside, patch[~inside[..., 0]].mean(axis=0), patch).astype(np.float32)
+    for size in (15, 9, 5, 3):  # coarse to fine: each pass smooths what the last one left
+        for _ in range(60):
+            fill = np.where(inside, cv2.blur(fill, (size, size), borderType=cv2.BORDER_REPLICATE), patch)
+    soft = cv2.GaussianBlur(inside[..., 0].astype(np.float32), (0, 0), 1.2)[..., None]
+    picture[low[1] : high[1], low[0] : high[0]] = np.round(patch + (fill - patch) * soft).clip(0, 255)
+
+
+def _line_cover(line: NDArray[np.float32], width: int, height: int, thickness: float) -> NDArray[np.uint8]:
+    """(height, width) uint8 coverage of a soft line that is thinner at its ends."""
+    scale = 4
+    cover = np.zeros((height * scale, width * scale), np.uint8)
+    points = np.round(((line + 0.5) * scale - 0.5) * 16).astype(np.int32)
+    for index, (start, end) in enumerate(zip(points[:-1].tolist(), points[1:].tolist(), strict=True)):
+        taper = 1.0 - 0.6 * abs(index - (len(points) - 2) / 2) / ((len(points) - 2) / 2)
+        cv2.line(cover, start, end, (255,), max(1, round(thickness * scale * taper)), cv2.LINE_AA, 4)
+    small = cv2.resize(cover, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), 0.7), np.uint8)

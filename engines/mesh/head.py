@@ -1,0 +1,234 @@
+"""The portrait as one surface in 3D: its face mesh, and round it a sheet for hair, ears and neck.
+
+The sheet is joined to the face along its oval and pinned near the picture's edge and at the
+shoulders, so the whole is a disc with a fixed rim: however the head turns, every pixel lies under at
+least one triangle that faces the viewer, and a fold has no hole behind it.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.mesh.lids import LidRig
+from engines.mesh.lips import LipRig
+from engines.mesh.motion import Motion
+from engines.mesh.topology import SURFACE, opening_triangles, oriented, skin_triangles
+from shared.avatar.model import ROI_SIZE
+from shared.face.landmarks import OVAL, Face
+from shared.face.rest_pose import head_centre, rotation
+
+RIM = 22.0  # pixels at the edge of the ROI that never move (4 % of 512, rounded up)
+SPACING = 22  # pixels between the points of the sheet
+# The sheet falls back from the oval to the depth of the head's centre within about so many eye distances: what is
+# seen of hair and skull against the background is about as deep as the ears.
+# Above the forehead hair stands forward, so there it takes longer.
+FALL, FALL_TOP = 0.30, 0.75
+BACK = 0.05  # eye distances behind the centre
+# The tracker flattens faces: with its own depth a turned portrait is measured as turned too little.
+DEPTH = 1.18
+# With that depth, a nod is measured as larger than the driver's.
+PITCH = 0.92
+# The sides of a face, deeper than this (eye distances, the head's centre being 0), are drawn flatter by this
+# factor: the portrait shows them as a narrow strip, which would be stretched into streaks.
+SIDE_DEPTH, SIDE_SLOPE = -0.40, 0.6
+# How far the skin's own movement (jaw, cheeks) reaches into the sheet, in eye distances.
+REACH = 0.22
+# The head's translation is followed this far (eye distances, and logarithm of size), softly.
+FOLLOW, SHIFT_LIMIT, SIZE_LIMIT = 0.8, 0.22, 0.05
+# On a foreign body only the face is shown: the head around it has its own pose, and a face that turned or slid much
+# further than this within it would come away from it. Degrees of yaw, pitch and roll; shift and size as above.
+BODY_TURN = (8.0, 8.0, 6.0)
+BODY_SHIFT_LIMIT, BODY_SIZE_LIMIT = 0.05, 0.02
+
+# Degrees a head turns away from the portrait at most: yaw, pitch and roll. A turned portrait turns back
+# towards the viewer less, for nobody knows its far cheek: at 35 degrees of yaw only so far.
+YAW_END, PITCH_END, ROLL_END = 32.0, 24.0, 28.0
+YAW_BACK, YAW_TURNED = 11.0, 35.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A head in motion.
+
+    vertices: (N, 3) float32 in ROI pixels; the first 468 are the face's points.
+    rigid: (468, 2) float32 where the face's points would be by head movement alone.
+    """
+
+    vertices: NDArray[np.float32]
+    rigid: NDArray[np.float32]
+
+
+class HeadMesh:
+    """The portrait's surface and how it moves.
+
+    source: (N, 2) float32 vertices in the portrait. triangles: (M, 3) int32, see `warp.rasterise`.
+    """
+
+    def __init__(self, face: Face, rest: tuple[float, float], *, own_plate: bool) -> None:
+        self.unit = face.eye_distance
+        self._pose = face.pose
+        self._rest = rest
+        self._body_turn = None if own_plate else BODY_TURN
+        self._shift_limit = SHIFT_LIMIT if own_plate else BODY_SHIFT_LIMIT
+        self._size_limit = SIZE_LIMIT if own_plate else BODY_SIZE_LIMIT
+        self._home = face.rotation
+        self._centre = head_centre(face)
+        self.lids = LidRig(face)
+        self.lips = LipRig(face)
+        skin = face.points[:SURFACE].astype(np.float64)
+        sheet, self._weight = _sheet(face)
+        points = np.concatenate([skin, sheet])
+        self.source = np.ascontiguousarray(points[:, :2], np.float32)
+        self._local = (_sculpted(points, self._centre, self._home, self.unit) - self._centre) @ self._home
+        self._expressive = _expressive(face)
+        self._pull = _pull(skin, sheet, self.unit * REACH)
+        self._still = points[len(skin) :]
+        self.triangles = _triangles(self.source)
+
+    def _turn(self, motion: Motion) -> NDArray[np.float64]:
+        yaw, pitch, roll = (float(v) for v in motion.turn)
+        if self._body_turn:
+            yaw, pitch, roll = (
+                _limited(v, -end, end) for v, end in zip((yaw, pitch, roll), self._body_turn, strict=True)
+            )
+        return rotation(
+            self._pose.yaw + _limited(self._rest[0] + yaw, *_yaw_range(self._pose.yaw)),
+            self._pose.pitch + _limited(self._rest[1] + PITCH * pitch, -PITCH_END, PITCH_END),
+            self._pose.roll + _limited(roll, -ROLL_END, ROLL_END),
+        )
+
+    def move(self, motion: Motion) -> Moved:
+        """The surface under a motion."""
+        skin = motion.skin * (self._expressive * np.float32(self.unit))
+        skin = self.lids.hold(skin)
+        skin = skin + self.lips.part(skin, motion) * self.unit
+        skin = skin + self.lids.close(motion.lids)
+        turned = self._turn(motion)
+        size = np.exp(_soft(FOLLOW * float(motion.shift[2]), self._size_limit))
+        shift = np.array([_soft(FOLLOW * float(v), self._shift_limit) * self.unit for v in motion.shift[:2]] + [0.0])
+        rigid = (self._local @ turned.T) * size + self._centre + shift
+        vertices = rigid.copy()
+        own = skin @ turned.T * size
+        vertices[:SURFACE] += own
+        moved = rigid[SURFACE:] + self._pull @ own[OVAL]
+        vertices[SURFACE:] = self._still + self._weight[:, None] * (moved - self._still)
+        return Moved(vertices.astype(np.float32), rigid[:SURFACE, :2].astype(np.float32))
+
+
+def _yaw_range(yaw: float) -> tuple[float, float]:
+    """How far a portrait of this yaw may be turned, both ways, in degrees."""
+    turned = min(1.0, abs(yaw) / YAW_TURNED)
+    back = YAW_END + (YAW_BACK - YAW_END) * turned * turned
+    away = YAW_END * (1.0 - 0.5 * turned)
+    return (-back, away) if yaw > 0.0 else (-away, back)
+
+
+def _limited(value: float, low: float, high: float) -> float:
+    """The value itself well within (low, high), and never beyond."""
+    limit = high if value > 0.0 else -low
+    over = abs(value) - 0.7 * limit
+    if over <= 0.0:
+        return value
+    return float(np.sign(value)) * (0.7 * limit + 0.3 * limit * float(np.tanh(over / (0.3 * limit))))
+
+
+def _soft(value: float, limit: float) -> float:
+    return float(limit * np.tanh(value / limit))
+
+
+def _sheet(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(K, 3) points outside the face's oval, and (K,) how much each moves with the head, 0 to 1."""
+    oval = face.points[OVAL].astype(np.float64)
+    outline = oval[:, :2].astype(np.float32)
+    ticks = np.unique(np.concatenate([[0, ROI_SIZE - 1], np.arange(RIM, ROI_SIZE - RIM + 1, SPACING)]))
+    ticks = np.unique(np.append(ticks, ROI_SIZE - 1 - RIM))
+    grid = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
+    hull = cv2.convexHull(face.points[:SURFACE, :2].copy())
+    away = np.array([-cv2.pointPolygonTest(hull, (float(x), float(y)), True) for x, y in grid])
+    kept = away > 0.45 * SPACING
+    grid, away = grid[kept], away[kept]
+    near = np.linalg.norm(grid[:, None] - outline[None], axis=2)
+    share = 1.0 / np.maximum(near, 1.0) ** 3
+    share /= share.sum(axis=1, keepdims=True)
+    unit = face.eye_distance
+    up = np.clip((face.points[10, 1] - grid[:, 1]) / (0.4 * unit) + 0.5, 0.0, 1.0)
+    fallen = 1.0 - np.exp(-away / ((FALL + (FALL_TOP - FALL) * up) * unit))
+    edge = share @ oval[:, 2]
+    depth = edge + fallen * np.maximum(head_centre(face)[2] + BACK * unit - edge, 0.0)
+    return np.column_stack([grid, depth]), _follow(grid, face)
+
+
+def _sculpted(
+    points: NDArray[np.float64], centre: NDArray[np.float64], home: NDArray[np.float64], unit: float
+) -> NDArray[np.float64]:
+    """(N, 3) points with a deeper face and flatter sides. Moved along the line of sight only, so that
+    the portrait still looks the same from where it was seen."""
+    depth = (points - centre) @ home[:, 2]
+    start = SIDE_DEPTH * unit
+    wanted = depth * DEPTH
+    wanted = np.where(wanted > start, start + SIDE_SLOPE * (wanted - start), wanted)
+    result = points.copy()
+    result[:, 2] += (wanted - depth) / max(float(home[2, 2]), 0.6)
+    return result
+
+
+def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
+    """How much picture points move with the head: all of it beside and above the face, less down the
+    neck, none at the shoulders and the rim."""
+    unit = face.eye_distance
+    down = face.rotation[:2, 1] / np.linalg.norm(face.rotation[:2, 1])
+    chin = face.points[152, :2].astype(np.float64)
+    below = (grid - chin) @ down / unit
+    sideways = np.abs((grid - chin) @ np.array([-down[1], down[0]])) / unit
+    # beside the neck the falloff begins higher: long hair hangs from the head but lies on the shoulders
+    start = -0.1 - 0.6 * _smoothstep((sideways - 0.4) / 0.5)
+    neck = 1.0 - _smoothstep((below - start) / 0.7)
+    edge = np.minimum(grid, ROI_SIZE - 1 - grid).min(axis=1)
+    return np.asarray(neck * _smoothstep((edge - RIM) / 60.0))
+
+
+def _pull(skin: NDArray[np.float64], sheet: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
+    """(K, 36) how the oval's own movement carries on into the sheet."""
+    near = np.linalg.norm(sheet[:, None, :2] - skin[OVAL][None, :, :2], axis=2)
+    share = 1.0 / np.maximum(near, 1.0) ** 3
+    share /= share.sum(axis=1, keepdims=True)
+    return np.asarray(share * np.exp(-((near.min(axis=1) / reach) ** 2))[:, None])
+
+
+def _expressive(face: Face) -> NDArray[np.float32]:
+    """(468, 3) how much of the driver's skin movement each point takes on.
+
+    All of it round the mouth and on the chin; brows up and down only; next to nothing on nose, forehead
+    and temples, where what the tracker reports is head rotation that its mesh bent a little.
+    """
+    unit = face.eye_distance
+    local = face.points[:SURFACE].astype(np.float64) @ face.rotation / unit
+    nose, middle = local[2], local[168]
+    lower = _smoothstep((local[:, 1] - (nose[1] - 0.34)) / 0.36)
+    side = 1.0 - _smoothstep((np.abs(local[:, 0] - middle[0]) - 0.5) / 0.3)
+    lower = lower * (0.35 + 0.65 * side)
+    tip = np.exp(-(((local[:, 0] - nose[0]) / 0.14) ** 2) - ((local[:, 1] - nose[1]) / 0.14) ** 2)
+    lower = lower * (1.0 - 0.7 * tip)
+    lids = local[[159, 386], 1].mean()
+    brow_end = local[[105, 334], 1].mean()  # upper edge of the brows
+    brows = _smoothstep((lids - local[:, 1]) / 0.12) * (1.0 - _smoothstep((brow_end - local[:, 1]) / 0.3)) * side
+    return np.asarray(np.stack([lower, np.maximum(lower, brows), lower], axis=1), np.float32)
+
+
+def _triangles(source: NDArray[np.float32]) -> NDArray[np.int32]:
+    from scipy.spatial import Delaunay
+
+    outer = np.concatenate([OVAL, np.arange(SURFACE, len(source))])
+    simplices = outer[Delaunay(source[outer].astype(np.float64)).simplices]
+    outline = source[OVAL]
+    middles = source[simplices].mean(axis=1)
+    outside = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) < 0 for x, y in middles]
+    joined = np.concatenate([skin_triangles(), opening_triangles(), simplices[outside].astype(np.int32)])
+    return oriented(joined.astype(np.int32), source)
+
+
+def _smoothstep(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    t = np.clip(value, 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t))

@@ -1,0 +1,89 @@
+"""The portrait in two layers: the person, who moves, and the background behind, who is filled in once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face.landmarks import Face
+from shared.runtime.native_stderr import quiet
+
+# Below and above these the segmentation's probability is taken as background and person.
+UNSURE, SURE = 0.25, 0.85
+FILL_SIZE = 160  # the background is filled in at this size: it is only ever seen as a strip beside the head
+MARGIN = 23  # pixels beyond the matte that are not trusted to be background (hair, glow)
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """person: (S, S, 4) uint8 RGBA, colour premultiplied. background: (S, S, 3) uint8 RGB.
+
+    person over background is the portrait, to within rounding: the person's layer holds whatever
+    the background's, seen through the matte, lacks (so no matting error shows at rest).
+    """
+
+    person: NDArray[np.uint8]
+    background: NDArray[np.uint8]
+
+
+def split(roi: NDArray[np.uint8], face: Face) -> Layers:
+    """Split a (S, S, 3) uint8 RGB portrait."""
+    alpha = matte(roi, face)
+    back = np.floor(_filled(roi, alpha)).clip(0, 255)
+    portrait = roi.astype(np.float32)
+    # Where the portrait is darker than the background that was filled in, something stands before it: strands
+    # of hair that the segmentation missed. They go with the person, as a matte of just that darkness.
+    strands = 1.0 - (portrait / np.maximum(back, 1.0)).min(axis=2)
+    alpha8 = np.ceil(np.maximum(alpha, strands).clip(0, 1) * 255.0)
+    seen = np.floor(((255.0 - alpha8)[..., None] * back + 127.0) / 255.0)  # exactly as `warp.over` rounds
+    person = np.concatenate([np.clip(portrait - seen, 0, 255), alpha8[..., None]], axis=2)
+    return Layers(np.ascontiguousarray(person, np.uint8), np.ascontiguousarray(back, np.uint8))
+
+
+def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
+    """(S, S) float32 0 to 1: the person with hair and shoulders, from the selfie segmentation in
+    mediapipe's wheel, its edge drawn to the picture's by a guided filter (He et al., PAMI 2013)."""
+    probability = _segment(roi)
+    head = np.zeros(roi.shape[:2], np.uint8)
+    cv2.fillConvexPoly(head, cv2.convexHull(face.points[:468, :2].copy()).astype(np.int32), (255,))
+    probability = np.maximum(probability, (head > 0).astype(np.float32))
+    guided = cv2.ximgproc.guidedFilter(roi, probability, 8, 60.0)
+    alpha = np.clip((guided - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
+    alpha[head > 0] = 1.0
+    return np.asarray(cv2.GaussianBlur(alpha, (0, 0), 0.8), np.float32)
+
+
+def _segment(roi: NDArray[np.uint8]) -> NDArray[np.float32]:
+    with quiet():
+        from mediapipe.python.solutions import selfie_segmentation
+
+        model: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
+        try:
+            found = model.process(np.ascontiguousarray(roi)).segmentation_mask
+        finally:
+            model.close()
+    return np.asarray(found, np.float32).reshape(roi.shape[:2])
+
+
+def _filled(roi: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(S, S, 3) float32: the background, carried on behind the person (Telea, 2004)."""
+    size = roi.shape[0]
+    person = cv2.dilate((alpha > 0.04).astype(np.uint8), np.ones((2 * MARGIN + 1,) * 2, np.uint8))
+    small = cv2.resize(roi, (FILL_SIZE, FILL_SIZE), interpolation=cv2.INTER_AREA)
+    hole = cv2.resize(person, (FILL_SIZE, FILL_SIZE), interpolation=cv2.INTER_AREA)
+    hole = ((hole > 0) * 255).astype(np.uint8)
+    if hole.all():
+        return roi.astype(np.float32)
+    # the deep inside is never uncovered: filled with one colour so that the slow filling is of a strip
+    strip = hole.copy()
+    deep = cv2.erode(hole, np.ones((41, 41), np.uint8)) > 0
+    small[deep] = np.median(small[hole == 0], axis=0)
+    strip[deep] = 0
+    filled = cv2.inpaint(small, strip, 4, cv2.INPAINT_TELEA)
+    filled = cv2.GaussianBlur(filled, (0, 0), 1.0)
+    wide = cv2.resize(filled, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    inner = cv2.erode(person, np.ones((MARGIN, MARGIN), np.uint8)).astype(np.float32)
+    share = np.maximum(cv2.GaussianBlur(inner, (0, 0), MARGIN / 5), alpha)[..., None]
+    return np.asarray(roi * (1.0 - share) + wide * share, np.float32)

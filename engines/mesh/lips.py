@@ -1,0 +1,77 @@
+"""Lips that part and meet: the driver's lip gap on the portrait's own lips, never crossing."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.mesh.motion import Motion, lip_gaps
+from engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
+from shared.face.landmarks import Face
+
+# Share of a missing gap that the upper lip makes up; the lower lip does the rest, as it does in a face. A lip that
+# smiles is drawn up already.
+UPPER_SHARE, UPPER_SHARE_SMILING = 0.35, 0.1
+# How far a lip takes the skin round it along, in eye distances: the short upper lip, and the chin.
+UPPER_REACH, LOWER_REACH = 0.16, 0.32
+# How high (eye distances) the upper lip rises at most, softly: in a portrait that smiles with its teeth it is
+# up already, and more would show gums.
+HIGHEST, HIGHEST_SMILING, SMILING_GAP = 0.10, 0.025, 0.06
+# The tracker takes the edge of the upper teeth for the lip and so reads a gap as smaller than it is.
+GAIN = 1.04
+
+
+class LipRig:
+    """Corrects the gap between the lips, column by column, and takes the skin round them along.
+
+    gaps: (9,) the portrait's own gaps at rest in eye distances.
+    """
+
+    def __init__(self, face: Face) -> None:
+        local = face.points.astype(np.float64) @ face.rotation / face.eye_distance
+        self.unit = face.eye_distance
+        self.base = local[:SURFACE]
+        self.gaps = np.maximum(lip_gaps(local), 0.0)
+        smiling = self.gaps.max() > SMILING_GAP
+        self._highest = HIGHEST_SMILING if smiling else HIGHEST
+        self._upper_share = UPPER_SHARE_SMILING if smiling else UPPER_SHARE
+        self._upper = _reach(self.base, UPPER_LIP_ROWS, LOWER_LIP_ROWS, UPPER_REACH, -1.0)
+        self._lower = _reach(self.base, LOWER_LIP_ROWS, UPPER_LIP_ROWS, LOWER_REACH, 1.0)
+
+    def part(self, skin: NDArray[np.float32], motion: Motion) -> NDArray[np.float64]:
+        """(468, 3) what to add to a movement of the skin (468, 3, pixels) so that the lips are as far
+        apart as the motion says, in eye distances."""
+        extra = np.zeros((SURFACE, 3))
+        raised = -skin[INNER_UPPER[1:-1], 1].astype(np.float64) / self.unit
+        extra[:, 1] += self._upper @ np.maximum(raised - self._highest * np.tanh(raised / self._highest), 0.0)
+        wanted = self.gaps * float(motion.seal[0]) + motion.lips * GAIN
+        missing = wanted - lip_gaps(self.base + skin / self.unit + extra)
+        extra[:, 1] += self._lower @ (missing * (1.0 - self._upper_share)) - self._upper @ (missing * self._upper_share)
+        return extra
+
+
+def _reach(
+    base: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    other: NDArray[np.int64],
+    reach: float,
+    side: float,
+) -> NDArray[np.float64]:
+    """(468, 9) how much of each inner-lip column's movement every skin point takes along.
+
+    All rows of a lip move as one; beyond the outer row it fades with the distance, on the lip's own side
+    of the mouth only.
+    """
+    weights = np.zeros((SURFACE, 9))
+    outer = base[rows[-1, 1:-1]]
+    line = float(base[rows[0]][:, 1].mean())
+    near = np.linalg.norm(base[:, None, :2] - outer[None, :, :2], axis=2)
+    column = np.exp(-((base[:, None, 0] - outer[None, :, 0]) ** 2) / (2 * 0.05**2)) + 1e-9
+    column /= column.sum(axis=1, keepdims=True)
+    fade = np.exp(-((near.min(axis=1) / reach) ** 2))
+    fade[(base[:, 1] - line) * side < 0] = 0.0
+    weights[:] = column * fade[:, None]
+    for row in rows:
+        weights[row[1:-1]] = np.eye(9)
+        weights[row[[0, -1]]] = 0.0
+    for row in other:
+        weights[row] = 0.0
+    return weights

@@ -1,0 +1,155 @@
+"""What a driver's face does, freed of whose face it is: the few numbers that move a portrait.
+
+Lengths are in eye distances, measured in head space (x to the picture's right, y down, z away from
+the viewer, when the head looks straight at it), so that a large driver moves a small portrait alike.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.mesh.topology import EYE_CORNERS, INNER_LOWER, INNER_UPPER, LOWER_LIDS, SURFACE, UPPER_LIDS
+from shared.face.landmarks import LEFT_IRIS, RIGHT_IRIS, RIGID, Face, pose_of
+from shared.face.rest_pose import head_centre
+
+# A lip gap this small (eye distances) is a closed mouth within the tracker's noise. A driver whose neutral
+# gap is below it closes the portrait's lips only as far as the gap falls below it.
+CLOSED_GAP = 0.04
+MIDDLE = slice(2, 7)  # of the nine lip columns: those whose gap is well measured
+# Beyond this much yaw (degrees) the far eye's lids are guesses of the tracker; the near eye counts.
+NEAR_EYE_YAW = (12.0, 28.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Movement away from neutral.
+
+    turn: (3,) yaw, pitch, roll in degrees (see `shared.face.landmarks.Pose`).
+    shift: (3,) head centre to the right and down in eye distances, and the logarithm of its size.
+    lids: (2,) opening of the right and left eye over the neutral one; 1 is neutral.
+    gaze: (2,) iris to the right and down, in eye distances.
+    lips: (9,) how much further the inner lips are apart, column by column, >= 0.
+    seal: (1,) 1 at neutral down to 0 where the driver's lips have closed beyond neutral.
+    skin: (468, 3) movement of the skin in head space.
+    """
+
+    turn: NDArray[np.float32]
+    shift: NDArray[np.float32]
+    lids: NDArray[np.float32]
+    gaze: NDArray[np.float32]
+    lips: NDArray[np.float32]
+    seal: NDArray[np.float32]
+    skin: NDArray[np.float32]
+
+    def flat(self) -> NDArray[np.float32]:
+        """All of it as one (1424,) vector, for easing and saving."""
+        return np.concatenate([getattr(self, f.name).ravel() for f in fields(self)])
+
+    @classmethod
+    def from_flat(cls, flat: NDArray[np.float32]) -> "Motion":
+        parts, at = [], 0
+        for field in fields(cls):
+            like = getattr(REST, field.name)
+            parts.append(flat[at : at + like.size].reshape(like.shape))
+            at += like.size
+        return cls(*parts)
+
+    def with_turn(self, yaw: float, pitch: float, roll: float) -> "Motion":
+        """The same with another head rotation."""
+        return replace(self, turn=np.array([yaw, pitch, roll], np.float32))
+
+
+def _zeros(*shape: int) -> NDArray[np.float32]:
+    return np.zeros(shape, np.float32)
+
+
+REST = Motion(
+    turn=_zeros(3),
+    shift=_zeros(3),
+    lids=np.ones(2, np.float32),
+    gaze=_zeros(2),
+    lips=_zeros(9),
+    seal=np.ones(1, np.float32),
+    skin=_zeros(SURFACE, 3),
+)
+
+
+class Neutral:
+    """A driver's face at rest, and what is measured of it once and not for every frame."""
+
+    def __init__(self, face: Face) -> None:
+        self.points = face.points
+        self.unit = face.eye_distance
+        self.home = face.rotation
+        self.pose = np.array(pose_of(self.home))
+        self.rigid = face.points[RIGID].astype(np.float64)
+        self.centre = head_centre(face)
+        self.base = face.points.astype(np.float64) @ self.home / self.unit
+        self.gaps = lip_gaps(self.base)
+        self.gap = float(self.gaps[MIDDLE].mean())
+        self.openings = np.array([max(_opening(self.base, eye), 1e-3) for eye in (0, 1)])
+        self.gaze = _gaze(self.base)
+
+
+def relative_motion(face: Face, neutral: Face | Neutral) -> Motion:
+    """What takes `neutral` to `face`, both of one person in one picture."""
+    rest = neutral if isinstance(neutral, Neutral) else Neutral(neutral)
+    rotation = face.rotation
+    turn = rotation @ rest.home.T
+    scale, move = scale_and_shift(rest.rigid, face.points[RIGID], turn)
+    # the pose that everyone measures, not a fit's: the output is compared by it
+    pose = np.array(pose_of(rotation))
+    delta = (pose - rest.pose + 180.0) % 360.0 - 180.0
+    shift = (scale * turn @ rest.centre + move - rest.centre)[:2] / rest.unit
+    # the face with its head movement undone, in the neutral's head space
+    still = (face.points - move) @ (turn @ rest.home / (scale * rest.unit))
+    gaps = lip_gaps(still)
+    closing = rest.gap - float(gaps[MIDDLE].mean())
+    return Motion(
+        turn=delta.astype(np.float32),
+        shift=np.array([shift[0], shift[1], np.log(scale)], np.float32),
+        lids=_lid_ratios(still, rest, float(pose[0])),
+        gaze=(_gaze(still) - rest.gaze).astype(np.float32),
+        lips=np.maximum(gaps - rest.gaps, 0.0).astype(np.float32),
+        seal=np.array([np.clip(1.0 - closing / max(rest.gap, CLOSED_GAP), 0.0, 1.0)], np.float32),
+        skin=(still - rest.base)[:SURFACE].astype(np.float32),
+    )
+
+
+def scale_and_shift(
+    source: NDArray[np.floating[Any]], target: NDArray[np.floating[Any]], turn: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Scale and (3,) shift that, with a given (3, 3) rotation, best take (N, 3) source to target."""
+    a, b = source.astype(np.float64), target.astype(np.float64)
+    mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
+    turned = (a - mean_a) @ turn.T
+    scale = max(float((turned * (b - mean_b)).sum() / (turned * turned).sum()), 1e-3)
+    return scale, mean_b - scale * turn @ mean_a
+
+
+def lip_gaps(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """(9,) distance of the inner lips along head-space y, column by column, in the points' unit."""
+    return np.asarray(points[INNER_LOWER[1:-1], 1] - points[INNER_UPPER[1:-1], 1], np.float64)
+
+
+def _lid_ratios(still: NDArray[np.float64], rest: Neutral, yaw: float) -> NDArray[np.float32]:
+    ratios = np.array([_opening(still, eye) for eye in (0, 1)]) / rest.openings
+    # yaw > 0 turns towards the picture's right, which hides the left eye
+    low, high = NEAR_EYE_YAW
+    trust = np.clip((abs(yaw) - low) / (high - low), 0.0, 1.0)
+    near, far = (0, 1) if yaw > 0 else (1, 0)
+    ratios[far] += trust * (ratios[near] - ratios[far])
+    return np.asarray(ratios, np.float32)
+
+
+def _opening(points: NDArray[np.float64], eye: int) -> float:
+    gaps = points[LOWER_LIDS[eye, 1:6]] - points[UPPER_LIDS[eye, 1:6]]
+    return float(np.linalg.norm(gaps, axis=1).mean())
+
+
+def _gaze(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2,) mean offset of the irises from the middle of their eyes' corners."""
+    middles = points[EYE_CORNERS].mean(axis=1)
+    return np.asarray((points[[RIGHT_IRIS, LEFT_IRIS]] - middles)[:, :2].mean(axis=0))

@@ -1,0 +1,73 @@
+"""What is heard of a voice: its spectrum every 10 ms, and how loud it is against itself and its room."""
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.media.reader import SOUND_RATE
+
+HOP = SOUND_RATE // 100  # samples between two frames of hearing
+WINDOW = 1200  # samples of one frame, 25 ms, its time being the middle
+FFT = 2048
+BANDS = 26
+LOW_HZ, HIGH_HZ = 80.0, 7600.0  # nothing that tells lips apart lies outside, and a 16 kHz voice has no more
+QUIET_DB = -80.0  # of full scale: what is below is silence
+
+# The level a voice is measured against follows its loud syllables within a few frames, and forgets them slowly.
+# It is at least this far above the room, so that noise alone is never heard as a voice.
+FIRST_DB, ATTACK, RELEASE_DB, ABOVE_ROOM_DB, LEAST_DB = -30.0, 0.25, 0.03, 18.0, -58.0
+ROOM_FIRST_DB, ROOM_RISE_DB, ROOM_FALL = -65.0, 0.03, 0.1
+
+
+@cache
+def _mel() -> NDArray[np.float32]:
+    """(bins, BANDS) triangles, equally wide on the mel scale (Stevens, Volkmann and Newman, 1937)."""
+    low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOW_HZ, HIGH_HZ))
+    edges = np.linspace(low, high, BANDS + 2)
+    centres = 700 * (10 ** (edges / 2595) - 1)
+    bins = np.arange(int(HIGH_HZ * FFT / SOUND_RATE) + 1) * SOUND_RATE / FFT
+    rise = (bins[:, None] - centres[None, :-2]) / np.diff(centres)[None, :-1]
+    fall = (centres[None, 2:] - bins[:, None]) / np.diff(centres)[None, 1:]
+    return np.asarray(np.maximum(0.0, np.minimum(rise, fall)), np.float32)
+
+
+_TAPER = np.hanning(WINDOW).astype(np.float32)
+
+
+def hear(windows: NDArray[Any]) -> NDArray[np.float32]:
+    """(n, BANDS) decibels of full scale in each band of (n, WINDOW) int16 samples."""
+    sound = windows.astype(np.float32) * (_TAPER / np.float32(32768))
+    spectrum = np.fft.rfft(sound, FFT, axis=1)[:, : len(_mel())]
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _mel()
+    # a full-scale sine has the power (sum of the taper / 2) squared
+    decibels = 10 * np.log10(power / np.float32((WINDOW / 4) ** 2) + np.float32(1e-9))
+    return np.asarray(np.maximum(decibels, QUIET_DB), np.float32)
+
+
+def loudness(bands: NDArray[np.float32]) -> float:
+    """Decibels of all bands together."""
+    return float(10 * np.log10(np.sum(10 ** (bands.astype(np.float64) / 10))))
+
+
+class Level:
+    """How loud the voice and its room are, running: in speech from the first syllable on, and never by looking ahead.
+
+    voice, room: decibels of full scale.
+    """
+
+    def __init__(self, voice: float = FIRST_DB, room: float = ROOM_FIRST_DB) -> None:
+        self.voice, self.room = voice, room
+
+    def step(self, loud: float) -> None:
+        """One frame of this loudness (decibels)."""
+        if loud > self.room:
+            self.room += min(ROOM_RISE_DB, loud - self.room)
+        else:
+            self.room += ROOM_FALL * (loud - self.room)
+        if loud > self.voice:
+            self.voice += ATTACK * (loud - self.voice)
+        else:
+            self.voice -= RELEASE_DB
+        self.voice = max(self.voice, min(self.room + ABOVE_ROOM_DB, 0.0), LEAST_DB)

@@ -1,0 +1,120 @@
+"""What a head does while its mouth speaks: nods on what is stressed, turns with a new phrase, blinks where it ends."""
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face.blink import blink_closure, closure_since
+
+STEP = 0.01  # seconds between two frames
+FAST, SLOW = STEP / 0.04, STEP / 0.5  # followers of loudness, per frame; their difference is stress
+NOD_S, POSE_S, BROW_S = 0.09, 0.28, 0.12  # time constants of critically damped springs
+NOD, BROW = 3.2, 0.9  # degrees of pitch, and brow, for full stress
+# Where a phrase may take the head: degrees of yaw, pitch and roll, one standard deviation.
+POSE = np.array([2.6, 1.1, 1.5])
+TALK = STEP / 0.12  # follower of speech, per frame: a click or a chair is not the beginning of a phrase
+PAUSE, HOLD = 0.22, (1.1, 2.8)  # seconds of silence that end a phrase; and that a pose is held at least, at most
+BLINK_CHANCE, BLINK_REST = 0.45, 1.4  # at the end of a phrase, and seconds from one blink to the next
+FORGET = 0.5  # seconds after its last sound that a host is still speaking
+STRESSED = 0.28
+
+
+@dataclass(slots=True)
+class Rhythm:
+    """All of it changes with every 10 ms of voice, and by nothing else: the same voice at the same time moves alike.
+
+    yaw, pitch, roll: degrees, the pose of this phrase. nod: degrees of pitch. brow: 0 to 1. silent: seconds since the last
+    sound. effort: how much the mouth opens, about 1. presence: 0 waiting to 1 speaking, eased.
+    """
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    nod: float = 0.0
+    brow: float = 0.0
+    silent: float = 60.0
+    effort: float = 1.0
+    presence: float = 0.0
+    yaw_speed: float = 0.0
+    pitch_speed: float = 0.0
+    roll_speed: float = 0.0
+    nod_speed: float = 0.0
+    brow_speed: float = 0.0
+    to_yaw: float = 0.0
+    to_pitch: float = 0.0
+    to_roll: float = 0.0
+    fast: float = 0.0
+    slow: float = 0.0
+    talk: float = 0.0
+    hold: float = 0.0  # seconds until the pose may change
+    blink: float = 60.0  # seconds since the last blink of this speaker began
+
+    def step(self, frame: int, spoken: float, loud: float) -> None:
+        """One frame. frame: its number on the channel clock, which seeds what is left to chance. spoken: probability
+        that there is speech. loud: decibels against the voice's own level."""
+        strength = spoken * float(10 ** (np.clip(loud, -40.0, 6.0) / 20))
+        self.fast += FAST * (strength - self.fast)
+        self.slow += SLOW * (strength - self.slow)
+        stress = min(1.0, max(0.0, self.fast - 0.8 * self.slow))
+        wanted = float(np.clip(1.05 + (loud + 3.0) / 32.0, 0.6, 1.1))
+        self.effort += 0.3 * (wanted - self.effort)
+        self.talk += TALK * (spoken - self.talk)
+        self.presence += (
+            STEP / (0.1 if self.talk > 0.5 else 0.45) * ((1.0 if self.silent < PAUSE else 0.0) - self.presence)
+        )
+        self._phrase(frame, stress)
+        self.nod, self.nod_speed = _spring(self.nod, self.nod_speed, NOD * stress, NOD_S)
+        self.brow, self.brow_speed = _spring(self.brow, self.brow_speed, BROW * max(0.0, stress - STRESSED), BROW_S)
+        self.yaw, self.yaw_speed = _spring(self.yaw, self.yaw_speed, self.to_yaw, POSE_S)
+        self.pitch, self.pitch_speed = _spring(self.pitch, self.pitch_speed, self.to_pitch, POSE_S)
+        self.roll, self.roll_speed = _spring(self.roll, self.roll_speed, self.to_roll, POSE_S)
+
+    def _phrase(self, frame: int, stress: float) -> None:
+        self.hold -= STEP
+        self.blink += STEP
+        if self.talk > 0.5:
+            begins = self.silent > PAUSE
+            if begins or (self.hold <= 0.0 and stress > STRESSED) or self.hold < -1.0:
+                chance = np.random.default_rng([11, frame & 0xFFFFFFFF])
+                # away from where it is, or the new pose might be the old one
+                self.to_yaw, self.to_pitch, self.to_roll = (
+                    float(v) for v in chance.normal(0.0, POSE) - 0.35 * np.array([self.yaw, self.pitch, self.roll])
+                )
+                self.hold = float(chance.uniform(*HOLD))
+            self.silent = 0.0
+            return
+        before = self.silent
+        self.silent += STEP
+        if before <= PAUSE < self.silent:
+            chance = np.random.default_rng([13, frame & 0xFFFFFFFF])
+            # one more than the host makes anyway, so not close to one of those
+            anyway = any(blink_closure(frame * STEP + away) > 0.0 for away in (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5))
+            if self.blink > BLINK_REST and not anyway and chance.random() < BLINK_CHANCE:
+                self.blink = 0.0
+        if self.silent > FORGET:
+            self.to_yaw = self.to_pitch = self.to_roll = 0.0
+
+    @property
+    def closure(self) -> float:
+        """How far this speaker's own blink has closed the lids, 0 to 1."""
+        return closure_since(self.blink)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nobody has spoken for a while."""
+        return self.silent > FORGET
+
+    def save(self) -> NDArray[np.float64]:
+        return np.array(astuple(self))
+
+    @classmethod
+    def restored(cls, values: NDArray[np.float64]) -> "Rhythm":
+        return cls(*(float(v) for v in values))
+
+
+def _spring(value: float, speed: float, target: float, seconds: float) -> tuple[float, float]:
+    """One frame of a critically damped spring (implicit Euler, stable for any time constant)."""
+    w = 1.0 / seconds
+    speed = (speed + STEP * w * w * (target - value)) / (1.0 + 2.0 * STEP * w + STEP * STEP * w * w)
+    return value + STEP * speed, speed

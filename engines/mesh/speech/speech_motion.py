@@ -1,0 +1,137 @@
+"""A voice as motion: one for each tick, from what is heard up to a little after it."""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.api import VoiceBlock
+from engines.idle import idle_motion
+from engines.mesh.motion import Motion
+from engines.mesh.speech.articulation import FUTURE, PAST, REST, Mouth, flat, mixed, mouth
+from engines.mesh.speech.mel_features import HOP
+from engines.mesh.speech.mouth_shapes import SpeakingFace
+from engines.mesh.speech.prosody import Rhythm
+from engines.mesh.speech.viseme_stream import Listener, State, needed
+from engines.mesh.speech.visemes import VISEMES, Network
+from shared.face.landmarks import Face
+from shared.media.reader import SOUND_RATE
+from shared.runtime.clock import US, tick_after, tick_pts
+
+VOICE_AHEAD = 85_000  # us of voice after a tick's own time: what `needed` takes, rounded up
+# Eye distances that the iris moves against one degree of the head: eyes stay on the viewer while the head moves.
+FIXATION = 0.0023
+LET_GO = (0.45, 0.0)  # what is left of an interrupted mouth in the first and the second frame after
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One tick's motion. waiting: nobody speaks."""
+
+    pts: int
+    motion: Motion
+    waiting: bool
+
+
+class Speaker:
+    """Speaks on one avatar's face. Not thread-safe."""
+
+    def __init__(self, face: Face, rate: Fraction) -> None:
+        self._rate = rate
+        self._face = SpeakingFace(face)
+        self._listener = Listener(Network.load())
+        self._rhythm = Rhythm()
+        self._mouth = REST
+        self._tick = 0
+        self._forget()
+        self._after = len(LET_GO)
+
+    def hear(self, block: VoiceBlock) -> list[Said]:
+        """The ticks that this block brings within reach."""
+        if self._listener.hear(block):
+            self._forget()
+            self._tick = tick_after(self._listener.start * US // SOUND_RATE - 1, self._rate)
+        return self._until(self._listener.end)
+
+    def flush(self) -> list[Said]:
+        """The ticks up to the end of the voice, followed by silence."""
+        end = self._listener.end
+        if end < 0:
+            return []
+        silence = np.zeros(VOICE_AHEAD * SOUND_RATE // US + 1, np.int16)
+        self._listener.hear(VoiceBlock(end * US // SOUND_RATE, silence))
+        said = self._until(self._listener.end, end)
+        self.reset()
+        return said
+
+    def reset(self) -> None:
+        """Nothing has been heard. The mouth closes within two frames, the head comes to rest in its own time."""
+        self._listener = self._listener.another()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._told = np.zeros((PAST + 1 + FUTURE, len(VISEMES)), np.float32)
+        self._told[:, 0] = 1.0
+        self._held, self._after = self._mouth, 0
+
+    def _until(self, heard: int, end: int | None = None) -> list[Said]:
+        said: list[Said] = []
+        while True:
+            pts = tick_pts(self._tick, self._rate)
+            reached = (pts + VOICE_AHEAD) * SOUND_RATE <= heard * US
+            if not reached or (end is not None and pts * SOUND_RATE >= end * US):
+                return said
+            said.append(self._say(pts))
+            self._tick += 1
+
+    def _say(self, pts: int) -> Said:
+        frame = pts * SOUND_RATE // US // HOP + FUTURE
+        first = self._listener.told + 1
+        for number, (told, loud) in enumerate(self._listener.tell(frame), first):
+            self._told = np.concatenate([self._told[1:], told[None]])
+            self._rhythm.step(number, 1.0 - float(told[0]), loud)
+        spoken = mouth(self._told, self._rhythm.effort, self._rhythm.presence)
+        if self._after < len(LET_GO):
+            spoken = mixed(spoken, self._held, LET_GO[self._after])
+            self._after += 1
+        self._mouth = spoken
+        return Said(pts, self._motion(pts, spoken), self._rhythm.waiting)
+
+    def _motion(self, pts: int, spoken: Mouth) -> Motion:
+        idle, rhythm = idle_motion(pts), self._rhythm
+        lips, seal, skin = self._face.motion(spoken, rhythm.brow)
+        head = np.array([rhythm.yaw, rhythm.pitch + rhythm.nod, rhythm.roll], np.float32)
+        look = np.array([-FIXATION * head[0], -FIXATION * head[1]], np.float32)
+        return replace(
+            idle,
+            turn=idle.turn + head,
+            gaze=idle.gaze * np.float32(1.0 - 0.4 * rhythm.presence) + look,
+            lids=np.minimum(idle.lids, np.float32(1.0 - rhythm.closure)),
+            lips=lips,
+            seal=seal,
+            skin=skin,
+        )
+
+    def save(self) -> State:
+        return self._listener.save() | {
+            "told": self._told.copy(),
+            "rhythm": self._rhythm.save(),
+            "mouths": np.array([flat(self._mouth), flat(self._held)]),
+            "ticks": np.array([self._tick, self._after], np.int64),
+        }
+
+    def restore(self, state: State) -> None:
+        self._listener.restore(state)
+        self._told = np.asarray(state["told"], np.float32)
+        self._rhythm = Rhythm.restored(_floats(state["rhythm"]))
+        shown, held = _floats(state["mouths"])
+        self._mouth, self._held = Mouth(*map(float, shown)), Mouth(*map(float, held))
+        self._tick, self._after = (int(v) for v in state["ticks"])
+
+
+def _floats(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    return np.asarray(values, np.float64)
+
+
+assert needed(FUTURE) * US <= VOICE_AHEAD * SOUND_RATE

@@ -1,0 +1,205 @@
+"""How a tracker reads the portrait's own pictures, and a motion corrected so that it reads them as it read the driver.
+
+A tracker is no ruler. It takes a lifted upper lip for a nod and a mouth pulled aside for a turn, in every portrait
+about alike; and it reads one portrait's mouth or nod as larger or smaller than another's. The first is a rule
+here; the second is measured when the portrait is opened, on pictures of known movements.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.mesh.lids import SHUT
+from engines.mesh.motion import MIDDLE, REST, Motion, Neutral, relative_motion
+from engines.mesh.topology import INNER_UPPER
+from shared.face.landmarks import Face
+from shared.face.scripted import Gesture, shape
+from shared.face.tracker import FaceTracker
+from shared.runtime.files import write_atomically
+
+Picture = NDArray[np.uint8]
+Render = Callable[[Motion], Picture]
+
+LIP_CORNERS = [61, 291]
+BROWS = [105, 334]
+# Degrees (yaw, pitch, roll) that are read into a face whose head does not move, per eye distance of: the mouth lifted as
+# a whole, the upper lip lowered over the corners, the lips parted, narrowed (negative), widened, and pulled to the
+# picture's right, and the brows lowered; and per difference of the lids' openings. Measured on five portraits under
+# expressions without head movement.
+EXPRESSION = np.array(
+    [
+        [0.0, 16.0, 0.0],
+        [0.0, 28.0, 0.0],
+        [0.0, 12.0, 0.0],
+        [0.0, 10.0, 0.0],
+        [0.0, -8.0, 0.0],
+        [6.0, 0.0, -3.0],
+        [0.0, 50.0, 0.0],
+        [0.0, 0.0, 3.0],
+    ]
+)
+TRUST = 4.0  # degrees of such a reading that are believed at most, softly
+PER_GAP = 1.1  # the middle of the lips opens this much further than the mean of their columns
+PER_LIDS = 0.095  # eye distances that an ordinary eye opens
+# A measured gain is made up for by this power of it, for it is measured with the tracker's noise; and no further than
+# this, for beyond it the movement would be seen to be wrong.
+TURN_SHARE, TURN_LIMIT = 0.5, (0.8, 1.25)
+LIP_SHARE, LIP_LIMIT = 0.6, (0.85, 1.4)
+LID_LIMIT = 0.75, 1.6
+TURN_SWEEP = np.array([0.5, 1.0, 0.5, 0.0, -0.5, -1.0, -0.5])
+SWEEP = np.array([0.35, 0.7, 1.0, 0.7, 0.35])
+TURN_DEGREES = 7.0
+FILE, VERSION = "mesh-reading.json", 1  # in the avatar's folder; what another version measured is measured anew
+SETTLE = 3  # pictures after which the video tracker has come to rest
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What to make of a motion before it is drawn.
+
+    turn: (3,) factors of yaw, pitch and roll. lips: factor of their gap. lids: power of a lid's closure, above 1
+    where the portrait's eyes are so large that they would seem to close before the driver's; shut stays shut. blink: (3,) degrees
+    that are read into the head while both lids close by 1.
+    """
+
+    turn: NDArray[np.float64]
+    lips: float
+    lids: float
+    blink: NDArray[np.float64]
+
+    def corrected(self, motion: Motion) -> Motion:
+        """The motion that, drawn, reads as this one."""
+        read = expression(motion) @ EXPRESSION + self.blink * float(1.0 - np.minimum(motion.lids, 1.0).mean())
+        turn = motion.turn * self.turn - TRUST * np.tanh(read / TRUST)
+        closure = np.clip((1.0 - motion.lids) / (1.0 - SHUT), 0.0, 1.0)
+        lids = np.where(closure > 0.0, 1.0 - (1.0 - SHUT) * closure**self.lids, motion.lids)
+        return replace(
+            motion,
+            turn=turn.astype(np.float32),
+            lips=(motion.lips * self.lips).astype(np.float32),
+            lids=lids.astype(np.float32),
+        )
+
+
+PLAIN = Reading(np.ones(3), 1.0, 1.0, np.zeros(3))
+
+
+def expression(motion: Motion) -> NDArray[np.float64]:
+    """(8,) what EXPRESSION has a row for, in eye distances and lid openings; all zero at rest."""
+    skin = motion.skin
+    upper = float(skin[INNER_UPPER[3:8], 1].mean())
+    corners = float(skin[LIP_CORNERS, 1].mean())
+    wider = float(skin[LIP_CORNERS[1], 0] - skin[LIP_CORNERS[0], 0])
+    aside = float(skin[[0, 13], 0].mean())
+    parted = min(float(motion.lips[MIDDLE].mean()), 0.2)
+    return np.array(
+        [
+            (upper + corners) / 2,
+            upper - corners,
+            parted,
+            min(wider, 0.0),
+            max(wider, 0.0),
+            aside,
+            float(skin[BROWS, 1].mean()),
+            float(motion.lids[0] - motion.lids[1]),
+        ]
+    )
+
+
+def kept_reading(folder: Path, measure: Callable[[], Reading]) -> Reading:
+    """The reading that an avatar's folder keeps, measured the first time: that takes a tracker, and loading one takes
+    longer than all else that a generator does when it starts again."""
+    path = folder / FILE
+    try:
+        found = json.loads(path.read_text())
+        turn, blink = np.array(found["turn"], np.float64), np.array(found["blink"], np.float64)
+        if found["version"] == VERSION and turn.shape == blink.shape == (3,):
+            return Reading(turn, float(found["lips"]), float(found["lids"]), blink)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not measured yet, or damaged
+    reading = measure()
+    facts = {"version": VERSION, "turn": reading.turn.tolist(), "lips": reading.lips, "lids": reading.lids}
+    try:
+        write_atomically(path, json.dumps(facts | {"blink": reading.blink.tolist()}).encode(), 0o644)
+    except OSError:
+        pass  # a folder that cannot be written is measured each time
+    return reading
+
+
+def read(render: Render, face: Face, *, turns: bool) -> Reading:
+    """Draw known movements of the portrait's face, track them, and see what comes back.
+
+    turns: also how far turns of the head are read. Takes about a third of a second. PLAIN where the tracker
+    finds no face in a picture of the portrait.
+    """
+    neutral = Neutral(face)
+    tracker = FaceTracker()
+    try:
+        for _ in range(SETTLE):
+            rest = tracker.track(_shown(render, REST))
+        if rest is None:
+            return PLAIN
+        parted, opened = _sweep(tracker, render, [_gesture(face, neutral, Gesture(mouth=0.8 * a)) for a in SWEEP], rest)
+        shut, closed = _sweep(tracker, render, [_gesture(face, neutral, Gesture(blink=a)) for a in SWEEP], rest)
+        if not parted or not shut:
+            return PLAIN
+        gap = _slope(np.array([m.lips[MIDDLE].mean() for m in parted]), opened[:, 0])
+        closure = np.array([1.0 - m.lids.mean() for m in shut])
+        lids = -_slope(closure, closed[:, 1])
+        blink = np.array([_slope(closure, closed[:, 2 + axis]) for axis in range(3)])
+        turn = _turns(tracker, render, rest) if turns else np.ones(3)
+    finally:
+        tracker.close()
+    return Reading(
+        turn=np.clip(np.maximum(turn, 0.3) ** -TURN_SHARE, *TURN_LIMIT),
+        lips=float(np.clip((PER_GAP / max(gap, 0.1)) ** LIP_SHARE, *LIP_LIMIT)),
+        lids=float(np.clip(lids / PER_LIDS, *LID_LIMIT)),
+        blink=blink,
+    )
+
+
+def _turns(tracker: FaceTracker, render: Render, rest: Face) -> NDArray[np.float64]:
+    """(3,) how far yaw and pitch are read over how far they were turned; roll is read as it is."""
+    gains = np.ones(3)
+    for axis in (0, 1):
+        angles = np.zeros((len(TURN_SWEEP), 3))
+        angles[:, axis] = TURN_DEGREES * TURN_SWEEP
+        _, seen = _sweep(tracker, render, [REST.with_turn(*a) for a in angles.tolist()], rest)
+        if len(seen) == len(angles):
+            gains[axis] = _slope(angles[:, axis], seen[:, 2 + axis])
+    return gains
+
+
+def _sweep(
+    tracker: FaceTracker, render: Render, motions: list[Motion], rest: Face
+) -> tuple[list[Motion], NDArray[np.float64]]:
+    """The motions in which a face was found, and (N, 5) what was read of them beyond `rest`."""
+    kept, seen = [], []
+    for motion in motions:
+        face = tracker.track(_shown(render, motion))
+        if face is not None:
+            kept.append(motion)
+            seen.append(_signals(face) - _signals(rest))
+    return kept, np.array(seen).reshape(-1, 5)
+
+
+def _gesture(face: Face, neutral: Neutral, gesture: Gesture) -> Motion:
+    return relative_motion(shape(face, gesture), neutral)
+
+
+def _shown(render: Render, motion: Motion) -> Picture:
+    return np.ascontiguousarray(render(motion)[..., :3])
+
+
+def _signals(face: Face) -> NDArray[np.float64]:
+    return np.array([face.mouth_opening, sum(face.eye_openings) / 2, *face.pose])
+
+
+def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Least squares through the origin; 0 without data."""
+    power = float((x * x).sum())
+    return float((x * y).sum()) / power if power > 0.0 else 0.0

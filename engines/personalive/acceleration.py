@@ -1,0 +1,87 @@
+"""What makes the networks faster, each doing what its name says or refusing in one sentence."""
+
+import os
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+
+from engines.personalive.networks.attention import Attend, Attention, xformers
+from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.unet import DenoisingUNet, Memory
+from engines.personalive.settings import Acceleration
+from shared.errors import StudioError
+
+NONE_INSTEAD = "set STUDIO_PERSONALIVE_ACCELERATION=none."
+
+
+def refusal(acceleration: Acceleration, device: torch.device) -> str:
+    """Why this acceleration cannot be had here, or ""."""
+    if acceleration == "tensorrt":
+        return "TensorRT engines are not built by this version; set STUDIO_PERSONALIVE_ACCELERATION=compile or none."
+    if acceleration == "xformers" and (device.type != "cuda" or find_spec("xformers") is None):
+        return f"xFormers is not installed or there is no GPU for it; {NONE_INSTEAD}"
+    if acceleration == "compile" and device.type == "cuda" and find_spec("triton") is None:
+        return f"torch.compile needs Triton, which is not installed; {NONE_INSTEAD}"
+    if acceleration == "compile" and not any(map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang"))):
+        return f"torch.compile needs a C compiler, and none is installed; install gcc or {NONE_INSTEAD}"
+    return ""
+
+
+def accelerate(networks: Networks, acceleration: Acceleration) -> None:
+    """Change the networks to run so. Raises StudioError where they cannot."""
+    if reason := refusal(acceleration, networks.device):
+        raise StudioError(reason)
+    if networks.device.type == "cuda":
+        for network in networks.all():
+            network.to(memory_format=torch.channels_last)
+    if acceleration == "xformers":
+        _try(xformers, networks.device)
+        attend_by(networks, xformers)
+    if acceleration == "compile":
+        compile_networks(networks)
+
+
+def attend_by(networks: Networks, attend: Attend) -> None:
+    """Use this kernel in every attention of ours."""
+    networks.denoising.attend = attend
+    for network in (networks.denoising, networks.encode):
+        for module in network.modules():
+            if isinstance(module, Attention):
+                module.attend = attend
+
+
+def compile_networks(networks: Networks, backend: str = "inductor") -> None:
+    """Compile what a call spends its time in: the denoising network and the decoders, each as one graph of fixed shapes.
+
+    Without CUDA graphs: PyTorch keeps those by thread, and the thread that opens a session is not the one that steps it;
+    a call of this size keeps a GPU busy far longer than it takes to launch.
+    """
+    compile_denoising(networks.denoising, backend)
+    for vae in (networks.vae, networks.small_vae):
+        if vae is not None:
+            vae.decoder.compile(fullgraph=True, dynamic=False, backend=backend)
+
+
+def compile_denoising(network: DenoisingUNet, backend: str) -> None:
+    """One graph for however many keyframes there are: all shapes are fixed but how much is remembered."""
+    compiled = torch.compile(network.forward, fullgraph=True, dynamic=False, backend=backend)
+
+    def forward(frames: Tensor, times: Tensor, memory: Memory, motion: Tensor, pose: Tensor) -> Tensor:
+        for each in (*memory.keys, *memory.values):
+            torch._dynamo.mark_dynamic(each, 2)
+        return compiled(frames, times, memory, motion, pose)
+
+    network.forward = forward  # type: ignore[method-assign]
+
+
+def _try(attend: Callable[..., torch.Tensor], device: torch.device) -> None:
+    some = torch.zeros(1, 1, 8, 8, device=device, dtype=torch.float16)
+    try:
+        attend(some, some, some)
+    except Exception as error:  # its kernels may be built for another PyTorch, which shows in many ways
+        raise StudioError(
+            f"xFormers does not work with this PyTorch ({type(error).__name__}); {NONE_INSTEAD}"
+        ) from None

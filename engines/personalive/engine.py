@@ -1,0 +1,122 @@
+"""The `personalive` engine: a streaming diffusion model of a talking portrait, live and offline."""
+
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engines.api import RATE, EngineSpec
+from engines.personalive.quality import LADDER, NO_SMALL_DECODER, SMALL_DECODER, below, rung
+from engines.personalive.settings import Acceleration, PersonaLiveSettings
+from engines.settings import NOTHING
+from shared.avatar.model import ROI_SIZE, Avatar
+from shared.errors import OutOfMemoryError, StudioError
+from shared.weights.manifest import engine_weights, lacking, weights_folder
+
+if TYPE_CHECKING:
+    from engines.personalive.networks.networks import Networks
+    from engines.personalive.session import PersonaLiveSession
+
+NAME = "personalive"
+NEEDED = ("torch", "diffusers", "transformers")
+NO_TORCH = "PersonaLive needs {}, which is not installed here; `make setup-torch` brings it."
+NO_GPU = "PersonaLive needs an NVIDIA GPU, of 12 GB or more, and none was found; choose mesh or another machine."
+TINY = 64  # channels of a first layer up to which a CPU does: networks for tests have so few
+SPEC = EngineSpec(
+    name=NAME,
+    title="PersonaLive",
+    driven_by=frozenset({"motion"}),
+    roi_size=ROI_SIZE,
+    frames_per_step=4,
+    look_ahead=15,
+    sees=True,
+    carries="pictures",
+    voice_ahead=0,
+    weights=tuple(file.path for file in engine_weights(NAME).files),
+    devices=("cuda",),
+    accelerations=("none", "compile", "xformers", "tensorrt"),
+    qualities=tuple((rung.name, rung.title) for rung in LADDER),
+)
+
+
+class PersonaLiveEngine:
+    """A portrait that a driver's face moves, with its own hair, light and depth. Wants a GPU."""
+
+    spec = SPEC
+
+    def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
+        self._look = look
+
+    def settings(self) -> PersonaLiveSettings:
+        return PersonaLiveSettings.load(self._look)
+
+    def under(self, look: Mapping[str, Any]) -> "PersonaLiveEngine":
+        return PersonaLiveEngine(look)
+
+    def unavailable(self) -> str | None:
+        if absent := next((name for name in NEEDED if find_spec(name) is None), None):
+            return NO_TORCH.format(absent)
+        if reason := lacking(NAME):
+            return reason
+        return None if has_gpu() or is_tiny(weights_folder()) else NO_GPU
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "PersonaLiveSession":
+        if reason := self.unavailable():
+            raise StudioError(reason)
+        from engines.personalive.session import PersonaLiveSession
+
+        settings = self.settings()
+        networks = shared_networks(weights_folder(), settings.device, settings.acceleration)
+        chosen = rung(settings.quality)
+        if chosen.name == SMALL_DECODER and networks.small_vae is None:
+            raise StudioError(NO_SMALL_DECODER)
+        while True:
+            try:
+                return PersonaLiveSession(avatar, networks, chosen, settings.seed, small, settings.quality)
+            except OutOfMemoryError:
+                lower = below(chosen, networks.small_vae is not None) if settings.quality == "auto" and small else None
+                if lower is None:
+                    raise
+                chosen = lower
+
+
+def has_gpu() -> bool:
+    """Whether an NVIDIA driver is there, told without importing torch."""
+    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
+
+
+def is_tiny(folder: Path) -> bool:
+    """Whether the weights are of networks so small that a CPU does."""
+    try:
+        config = json.loads((folder / "sd-image-variations-diffusers/unet/config.json").read_text())
+        return int(config["block_out_channels"][0]) <= TINY
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return False
+
+
+@cache
+def shared_networks(folder: Path, device: str, acceleration: Acceleration) -> "Networks":
+    """The networks, loaded once: another portrait needs no other ones. Raises StudioError."""
+    import torch
+
+    from engines.personalive.acceleration import accelerate, refusal
+    from engines.personalive.loading import load_networks
+
+    chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise StudioError("PyTorch finds no GPU here; unset STUDIO_PERSONALIVE_DEVICE or look at the driver.")
+    if chosen.type == "cpu" and not is_tiny(folder):
+        raise StudioError(NO_GPU)
+    if reason := refusal(acceleration, chosen):
+        raise StudioError(reason)
+    dtype = torch.float16 if chosen.type == "cuda" else torch.float32
+    try:
+        networks = load_networks(folder, chosen, dtype)
+        accelerate(networks, acceleration)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        raise OutOfMemoryError("The GPU has too little memory for PersonaLive's networks (6 GB); free some.") from None
+    return networks

@@ -1,0 +1,1 @@
+"""PersonaLive's networks, and the noise schedule they are built around."""

@@ -1,0 +1,247 @@
+"""The engine opened on one avatar: driving frames in, four at a time; their ROI frames out, twelve later."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engines.api import Driving, RoiFrame, VoiceBlock
+from engines.personalive.driver import DriverView, Picture
+from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.schedule import CHUNK, FILL
+from engines.personalive.noise import SeededNoise
+from engines.personalive.picture import bytes_of, tensor_of
+from engines.personalive.portrait import Portrait, read_portrait
+from engines.personalive.quality import AUTO, NO_SMALL_DECODER, SMALL_DECODER, Rung, below, is_rung, rung
+from engines.personalive.session_state import State, restore_transfer, restore_window, saved_transfer, saved_window
+from engines.personalive.streams import Fetched, fetch, send, streams_of
+from engines.personalive.transfer import Transfer
+from engines.personalive.window import Window
+from shared.avatar.model import ROI_SIZE, Avatar
+from shared.errors import OutOfMemoryError, StudioError
+
+PADDING = -1  # pts of a frame that nobody asked for
+
+
+class PersonaLiveSession:
+    """Carries the window of frames under way. Not thread-safe."""
+
+    rung: Rung
+    _small_decoder: bool
+    _portrait: Portrait
+    _view: DriverView
+    _noise: SeededNoise
+    _window: Window
+    _transfer: Transfer
+    _pending: list[tuple[int, Picture]]  # of the next chunk, with their pts
+    _under_way: deque[int]  # pts of the frames in the window
+    _count: int  # driving frames since the beginning
+    _retaken: int  # which of the pending ones has a new neutral, -1 for none
+
+    def __init__(
+        self, avatar: Avatar, networks: Networks, rung: Rung, seed: int, small: bool = False, default: str = AUTO
+    ) -> None:
+        """small: decode frame by frame, in a quarter of the memory. default: the quality where none is chosen."""
+        self.draws = True
+        self.adjusts = default == AUTO
+        self._avatar, self._networks, self._seed, self._small = avatar, networks, seed, small
+        self._default = default
+        self._device, self._streams = networks.device, streams_of(networks.device)
+        self._stand_on(rung)
+        self._read()
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        """Four frames at every fourth, from the sixteenth on. Without a face the last motion is held."""
+        wait = self.begin(driving)
+        return [] if wait is None else wait()
+
+    def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
+        """What `step` does, without waiting for it: at every fourth frame what comes back waits for the frames, in any
+        thread and without touching the session."""
+        self._count += 1
+        if self._count % self.rung.every:
+            return None
+        if self._view.see(driving):
+            self._retaken = len(self._pending)
+        if self._view.held is None:
+            return None
+        self._pending.append((driving.pts, self._view.held))
+        return self._chunk() if len(self._pending) == CHUNK else None
+
+    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
+        """Nothing: no voice drives it."""
+        return []
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        """Nothing: the plate idles."""
+        return []
+
+    def flush(self) -> list[RoiFrame]:
+        """The frames under way, their window filled up with the last one again; then it begins anew."""
+        frames: list[RoiFrame] = []
+        while any(pts != PADDING for pts in (*self._under_way, *(pts for pts, _ in self._pending))):
+            assert self._view.held is not None
+            while len(self._pending) < CHUNK:
+                self._pending.append((PADDING, self._view.held))
+            frames += self._chunk()()
+        self._begin()
+        return frames
+
+    def reset(self) -> None:
+        """Forget the driver."""
+        self._view = DriverView(self._avatar.face, self.rung.size)
+        self._begin()
+
+    @property
+    def quality(self) -> str:
+        """The name of the rung it is at."""
+        return self.rung.name
+
+    def lower(self) -> str | None:
+        """Go one rung down, for speed or memory; what it is now, None where there is no further one."""
+        lower = below(self.rung, self._networks.small_vae is not None)
+        if lower is None:
+            return None
+        self._change(lower)
+        return f"PersonaLive goes on with {lower.title}."
+
+    def choose(self, name: str) -> None:
+        """Stay at this rung; with "", or one that there is not, at what the settings say."""
+        chosen = name if is_rung(name) else self._default
+        wanted = rung(chosen)
+        if wanted.name == SMALL_DECODER and self._networks.small_vae is None:
+            raise StudioError(NO_SMALL_DECODER)
+        self.adjusts = chosen == AUTO
+        self._change(wanted)
+
+    def save(self) -> State:
+        """Everything, as plain arrays."""
+        pending = [picture for _, picture in self._pending]
+        state: State = {
+            "rung": np.array(self.rung.name),
+            "small_decoder": np.array(self._small_decoder),
+            "count": np.array([self._count, self._retaken, self._noise.draws, self._window.calls], np.int64),
+            "under_way": np.array(self._under_way, np.int64),
+            "pending_pts": np.array([pts for pts, _ in self._pending], np.int64),
+            "pending": np.array(pending, np.uint8),
+        }
+        if self._view.held is not None and self._view.neutral is not None:
+            state |= {"held": self._view.held, "driver_neutral": self._view.neutral}
+        if not self._window.calls:
+            return state
+        with self._on_device(), self._streams.reading.work():
+            state |= saved_transfer(self._transfer)
+        with self._on_device(), self._streams.denoising.work():
+            return state | saved_window(self._window)
+
+    def restore(self, state: State) -> None:
+        """Go on where `save` left off, at the quality that it was. Raises StudioError where that needs a decoder which is
+        not here."""
+        if state["rung"] != self.rung.name:
+            self._change(rung(str(state["rung"])))
+        self._small_decoder = bool(state["small_decoder"])
+        if self._small_decoder and self._networks.small_vae is None:
+            raise StudioError(NO_SMALL_DECODER)
+        self.reset()
+        self._count, self._retaken, draws, calls = (int(value) for value in state["count"])
+        self._under_way = deque(int(pts) for pts in state["under_way"])
+        pictures = np.asarray(state["pending"], np.uint8)
+        self._pending = [(int(pts), picture) for pts, picture in zip(state["pending_pts"], pictures, strict=True)]
+        if "held" in state:
+            self._view.held = np.asarray(state["held"], np.uint8)
+            self._view.neutral = np.asarray(state["driver_neutral"], np.float32)
+        if calls:
+            with self._on_device(), self._streams.reading.work():
+                restore_transfer(self._transfer, state)
+            with self._on_device(), self._streams.denoising.work():
+                restore_window(self._window, state)
+        self._window.calls, self._noise.draws = calls, draws
+
+    def _change(self, wanted: Rung) -> None:
+        """Where the pictures' size stays, all that is under way goes on; else it begins anew."""
+        self._stand_on(wanted)
+        if wanted.size != self._portrait.picture.shape[-1]:
+            self._read()
+
+    def _stand_on(self, wanted: Rung) -> None:
+        self.rung, self._small_decoder = wanted, wanted.small_vae and self._networks.small_vae is not None
+
+    def _read(self) -> None:
+        """Read the portrait at the rung's size, and begin with no driver."""
+        with self._on_device(), self._streams.denoising.work():
+            self._portrait = read_portrait(self._networks, self._avatar.roi, self.rung.size)
+        self.reset()
+
+    def _begin(self) -> None:
+        nets, streams = self._networks, self._streams
+        self._pending = []
+        self._under_way = deque([PADDING] * FILL)  # what lies between portrait and driver is not shown
+        self._count, self._retaken = 0, -1
+        self._noise = SeededNoise(self._seed, self._device, nets.dtype)
+        with self._on_device(), streams.denoising.work():
+            self._window = Window(nets.reference, nets.denoising, self._portrait, self._noise)
+        with self._on_device(), streams.reading.work():
+            streams.reading.take(streams.denoising, self._portrait.picture)
+            self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._portrait.picture)
+
+    def _chunk(self) -> Callable[[], list[RoiFrame]]:
+        """Begin a call of the window; what comes back waits for the frames that leave it."""
+        pts, pictures = zip(*self._pending, strict=True)
+        self._pending = []
+        self._under_way.extend(pts)
+        leave = [self._under_way.popleft() for _ in range(CHUNK)]
+        try:
+            with self._on_device():
+                clean = self._denoise(np.stack(pictures))
+                fetched = self._decode(clean, any(at != PADDING for at in leave))
+        except OutOfMemoryError:
+            self.reset()  # half a call is none
+            raise
+
+        def wait() -> list[RoiFrame]:
+            pixels = fetched().numpy()
+            return [RoiFrame(at, frame) for at, frame in zip(leave, pixels, strict=True) if at != PADDING]
+
+        return wait
+
+    def _denoise(self, pictures: Picture) -> Tensor:
+        """(4, s, s, 3) pictures of the driver -> the latents that leave the window, (4, 4, s / 8, s / 8)."""
+        reading, denoising = self._streams.reading, self._streams.denoising
+        with reading.work():
+            seen = tensor_of(send(torch.from_numpy(pictures), self._device))
+            poses, motions = self._transfer.take(seen, self._retaken)
+            self._retaken = -1
+        with denoising.work():
+            rest = self._transfer.rest if self._window.calls == 0 else None
+            denoising.take(reading, poses, motions, *(each for each in (rest,) if each is not None))
+            return self._window.step(poses, motions, rest)
+
+    def _decode(self, latents: Tensor, shown: bool) -> Fetched:
+        """Latents that left the window -> (4, S, S, 3) uint8, on their way to the host; themselves if nobody asked for
+        the pictures."""
+        decoding = self._streams.decoding
+        with decoding.work():
+            decoding.take(self._streams.denoising, latents)
+            if not shown:
+                return fetch(latents.float())  # of any precision
+            pieces = latents.split(1) if self._small else [latents]
+            decoded = torch.cat([self._networks.decode(piece, self._small_decoder) for piece in pieces])
+            if decoded.shape[-1] != ROI_SIZE:
+                decoded = F.interpolate(decoded.float(), size=(ROI_SIZE, ROI_SIZE), mode="bicubic", antialias=True)
+            return fetch(bytes_of(decoded))
+
+    @contextmanager
+    def _on_device(self) -> Iterator[None]:
+        try:
+            with torch.inference_mode():
+                yield
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise OutOfMemoryError(
+                f"The GPU has too little memory for PersonaLive at {self.rung.name} ({str(error)[:80]}); free some or set"
+                " STUDIO_PERSONALIVE_QUALITY lower."
+            ) from None

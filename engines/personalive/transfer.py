@@ -1,0 +1,102 @@
+"""What the driver does, as the window takes it: pose features of the portrait's head and motion tokens of the face."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from engines.personalive.head_pose import (
+    HeadPose,
+    approach,
+    draw,
+    face_boxes,
+    joined,
+    key_points,
+    lead_in,
+    lend,
+    read_pose,
+)
+from engines.personalive.networks.motion_encoder import FACE_SIZE
+from engines.personalive.networks.schedule import FILL
+from engines.personalive.picture import resized
+from engines.personalive.streams import fetch
+
+POSE_SIZE = 256  # of a picture that a head's pose is read from
+Extract = Callable[[Tensor], dict[str, Tensor]]  # (f, 3, 256, 256) in 0..1 -> the motion extractor's heads
+
+
+def extractor_input(pictures: Tensor) -> Tensor:
+    """(f, 3, s, s) in -1..1 -> (f, 3, 256, 256) float32 in 0..1."""
+    return resized(pictures, POSE_SIZE).float() / 2 + 0.5
+
+
+class HeadTransfer:
+    """Lends the portrait the driver's head. The driver's shift counts from its first frame."""
+
+    def __init__(self, extract: Extract, portrait: Tensor) -> None:
+        """portrait: as `extractor_input` gives it."""
+        self._extract = extract
+        self.own = read_pose(extract(portrait))
+        self.neutral: HeadPose | None = None
+
+    def take(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
+        """Key points of the portrait's head as the driver holds it, (f, 21, 3), and of the driver's own.
+
+        pictures: as `extractor_input` gives them. At the first call 12 more come before them, from the portrait's own
+        pose to the first of these. retaken: the one of these from which the driver's shift counts from now on.
+        """
+        driver = read_pose(self._extract(pictures))
+        if self.neutral is not None and retaken >= 0:
+            self.neutral = driver.frame(retaken)
+        if self.neutral is not None:
+            return key_points(lend(self.own, self.neutral, driver)), key_points(driver)
+        self.neutral = driver.frame(0)
+        lent = lend(self.own, self.neutral, driver)
+        return key_points(joined(lead_in(self.own, lent, FILL), lent)), key_points(driver)
+
+
+def crop_faces(pictures: Tensor, boxes: Tensor) -> Tensor:
+    """(f, 3, s, s) pictures and (f, 4) boxes on the host -> (f, 3, 224, 224), bilinear. Where a box has nothing in it,
+    because no face was there, the whole picture is taken."""
+    crops = []
+    for picture, (left, top, right, bottom) in zip(pictures, boxes.tolist(), strict=True):
+        if right <= left or bottom <= top:
+            left, top, right, bottom = 0, 0, picture.shape[2], picture.shape[1]
+        crops.append(resized(picture[None, :, top:bottom, left:right], FACE_SIZE))
+    return torch.cat(crops)
+
+
+class Transfer:
+    """Head and face of a driver onto a portrait, chunk by chunk."""
+
+    def __init__(
+        self,
+        extract: Extract,
+        encode: Callable[[Tensor], Tensor],
+        guide: Callable[[Tensor], Tensor],
+        portrait: Tensor,
+        own: Tensor | None = None,
+    ) -> None:
+        """extract, encode, guide: motion extractor, motion encoder and pose guider. portrait: (1, 3, s, s) in -1..1, from
+        which both head and face are read. own: the portrait as `extractor_input` would give it, where there is a
+        better one."""
+        self._encode, self._guide, self._portrait = encode, guide, portrait
+        self.head = HeadTransfer(extract, extractor_input(portrait) if own is None else own)
+        self.rest: Tensor | None = None  # the portrait's own motion tokens, once the first chunk was taken
+
+    def take(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
+        """Pose features and motion tokens of four frames, at the first call of 16.
+
+        pictures: (4, 3, s, s) in -1..1. The features are (f, channels, s / 8, s / 8), the tokens (f, 32, 16).
+        """
+        size = self._portrait.shape[-1]
+        lent, driver = self.head.take(extractor_input(pictures), retaken)
+        boxes = fetch(face_boxes(driver, size))
+        poses = self._guide(draw(lent, size).to(self._portrait.dtype))  # while they come
+        faces = crop_faces(pictures, boxes())
+        if self.rest is not None:
+            return poses, self._encode(faces.to(self._portrait.dtype))
+        own = crop_faces(self._portrait, fetch(face_boxes(lent[:1], size))())
+        motions = self._encode(torch.cat([own, faces.to(own.dtype)]))
+        self.rest, motions = motions[:1], motions[1:]
+        return poses, torch.cat([approach(self.rest, motions[:1], FILL), motions])

@@ -1,0 +1,158 @@
+"""Drivers: what moves the host, opened from the scene's `driver` word and read in a thread of its own."""
+
+import threading
+from collections import deque
+from pathlib import Path
+
+import cv2
+
+from services.capture.audio_drift import Steady
+from services.capture.demux import DriverPicture, DriverSound, fitted, read_driver
+from shared.errors import StudioError
+from shared.media.reader import SOUND_RATE
+from shared.runtime.clock import US, now
+from shared.runtime.wake import Wake
+from shared.scene import REMOTE, SPOKEN, template_of
+
+AHEAD = 24  # frames of a file decoded before they are due
+STREAM_SLACK = 300_000  # us that a voice streamed to us may arrive late
+RETRY = 2.0  # seconds until a driver that failed is tried again
+URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
+
+
+class Driver:
+    """Reads one driver in a thread: `pictures` and `sounds` fill up, `wake` is set whenever something came.
+
+    live: pts are on the channel clock and only the newest picture is kept; otherwise pts count from the start
+        of the file and the reader stays at most AHEAD pictures ahead, or blocks of sound where there are no pictures.
+    voice: it has no pictures, so its sound moves the host. Known of a file as soon as its first sound is here.
+    template: it is recorded motion, which the generator plays by itself: there is nothing to capture.
+    note: one sentence while it cannot be read, else "".
+    ended: a file was read to its end (and its last pictures may still be waiting).
+    """
+
+    def __init__(self, word: str, *, loop: bool, sample: Path, wake: Wake) -> None:
+        self.word, self.loop = word, loop
+        self.live = not (word == "sample" or word.startswith("file:"))
+        self.pictures: deque[DriverPicture] = deque(maxlen=1 if self.live else None)
+        self.sounds: deque[DriverSound] = deque(maxlen=500)
+        self.note, self.ended, self.dropped = "", False, 0
+        self.voice = word in SPOKEN
+        self.template = template_of(word) is not None
+        self._sample, self._wake = sample, wake
+        self._room = threading.Semaphore(AHEAD)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read. What comes by way of the gateway, or not at all, needs no thread."""
+        if self.word not in REMOTE and not self.template:
+            self._thread.start()
+
+    def take(self) -> DriverPicture | None:
+        """The next picture, or None. Say `served` when it is dealt with."""
+        try:
+            return self.pictures.popleft()
+        except IndexError:
+            return None
+
+    def served(self) -> None:
+        """The picture, or the block of a voice, that was taken is dealt with: a file's reader may decode one more, which it did not while that took time."""
+        if not self.live:
+            self._room.release()
+
+    def close(self) -> None:
+        """End the thread soon; does not wait for a device that hangs."""
+        self._stop.set()
+        self._room.release()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                if self.word.startswith("camera:"):
+                    self._read_camera(int(self.word.removeprefix("camera:")))
+                elif self.live:
+                    self._read_stream(self.word)
+                else:
+                    path = self._sample if self.word == "sample" else Path(self.word.removeprefix("file:"))
+                    self._read_file(path)
+                    return
+            except StudioError as error:
+                self.note = str(error)
+            except ValueError:
+                self.note = f"'{self.word}' is not a driver; use sample, browser, microphone, speech, camera:N, a file or a URL."
+            self._wake.set()
+            self._stop.wait(RETRY)
+
+    def _read_camera(self, number: int) -> None:
+        camera = cv2.VideoCapture(number)
+        try:
+            if not camera.isOpened():
+                raise StudioError(f"Camera {number} cannot be opened; is it plugged in and free? Trying again.")
+            while not self._stop.is_set():
+                ok, bgr = camera.read()
+                if not ok:
+                    raise StudioError(f"Camera {number} stopped sending pictures; trying again.")
+                self._put(DriverPicture(now(), fitted(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
+        finally:
+            camera.release()
+
+    def _read_stream(self, url: str) -> None:
+        if not url.startswith(URL_SCHEMES):
+            raise ValueError(url)
+        # A file served over HTTP arrives as fast as it is read. A camera paces itself, and what FFmpeg had gathered
+        # before it began is let go at once: waiting for its time would put the host as far behind for ever.
+        paced = url.startswith("http")
+        start: int | None = None
+        steady = Steady()
+        for item in read_driver(url):
+            if isinstance(item, DriverPicture):
+                if paced and start is not None:
+                    self._stop.wait(max(0.0, (start + item.pts - now()) / US))
+                start = start if paced and start is not None else now() - item.pts
+                self._put(DriverPicture(now(), item.rgb))
+            else:
+                start = now() - item.pts if start is None else start
+                if item.drives and paced:
+                    self._stop.wait(max(0.0, (start + item.pts - now()) / US))
+                slack = STREAM_SLACK if item.drives else 0
+                self._put(DriverSound(*steady.place(start + item.pts + slack, item.samples), item.drives))
+            if self._stop.is_set():
+                return
+        raise StudioError("The driver stream ended; connecting again.")
+
+    def _read_file(self, path: Path) -> None:
+        offset = end = 0
+        while not self._stop.is_set():
+            previous = offset
+            for item in read_driver(path):
+                if isinstance(item, DriverPicture):
+                    # The end is one picture after the last, as far away as that is from the one before.
+                    last, previous = previous, offset + item.pts
+                    end = max(end, 2 * previous - last)
+                    self._room.acquire()
+                    self._put(DriverPicture(previous, item.rgb))
+                else:
+                    if item.drives:
+                        end = offset + item.pts + len(item.samples) * US // SOUND_RATE
+                        self._room.acquire()
+                    self._put(DriverSound(offset + item.pts, item.samples, item.drives))
+                if self._stop.is_set():
+                    return
+            if end == offset:
+                raise StudioError(f"{path.name} holds too little to drive with.")
+            if not self.loop:
+                break
+            offset = end
+        self.ended = True
+        self._wake.set()
+
+    def _put(self, item: DriverPicture | DriverSound) -> None:
+        self.note = ""
+        if isinstance(item, DriverPicture):
+            self.dropped += self.live and len(self.pictures) == 1
+            self.pictures.append(item)
+        else:
+            self.voice = self.voice or item.drives
+            self.sounds.append(item)
+        self._wake.set()

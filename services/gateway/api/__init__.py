@@ -1,0 +1,1 @@
+"""The HTTP API: application, security, uploads, sockets, metrics, state snapshot."""

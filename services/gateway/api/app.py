@@ -1,0 +1,129 @@
+"""The ASGI application: routes, the page, and what is the same for all of them."""
+
+import asyncio
+import importlib.metadata
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from services.gateway.api import metrics, sockets
+from services.gateway.api.routes import channel, jobs, library, recordings, speech, viewers
+from services.gateway.api.security import HEADERS, Guard
+from services.gateway.service import Gateway
+from shared.config.settings import Settings
+from shared.config.token import operator_token
+
+WEB = Path(__file__).parents[1] / "web"
+JUDGE_PERIOD = 0.25
+
+
+def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
+    """The application; its gateway starts and ends with it. `ended` is called when the bus is gone."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        gateway = Gateway(settings, ended)
+        app.state.gateway = gateway
+        gateway.start()
+        gateway.keep(gateway.speech.run())
+        gateway.keep(gateway.jobs.run())
+        gateway.keep(_judge(gateway))
+        try:
+            yield
+        finally:
+            gateway.still()
+            await asyncio.to_thread(gateway.close)
+
+    app = FastAPI(
+        title="Persona Studio",
+        version=version(),
+        lifespan=lifespan,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # FastAPI's own page loads scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.token = operator_token(settings.home)
+    app.state.channel = settings.channel
+    app.state.tickets = recordings.Tickets()
+    app.add_middleware(Guard, settings=settings)
+    for router in (
+        channel.router,
+        library.router,
+        recordings.router,
+        jobs.router,
+        jobs.downloads,
+        viewers.router,
+        viewers.pages,
+        speech.routes,
+        speech.socket_router,
+        sockets.router,
+    ):
+        app.include_router(router)
+    _add_pages(app)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(Exception, _failed)
+    return app
+
+
+async def _judge(gateway: Gateway) -> None:
+    while True:
+        gateway.watch.judge(gateway.director.scene)
+        await asyncio.sleep(JUDGE_PERIOD)
+
+
+def version() -> str:
+    """The installed version, or 0 in a tree that is not installed."""
+    try:
+        return importlib.metadata.version("persona-studio")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/api/v1/version", tags=["open"])
+    async def get_version(request: Request) -> dict[str, str]:
+        """Version of the studio and the name of its channel."""
+        return {"version": version(), "channel": request.app.state.channel}
+
+    @app.get("/metrics", tags=["open"], response_class=PlainTextResponse)
+    async def get_metrics(request: Request) -> Response:
+        """Prometheus metrics."""
+        return Response(
+            await metrics.exposition(request.app.state.gateway),
+            media_type="text/plain; version=0.0.4; charset=utf-8",
+        )
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(WEB / "console" / "index.html")
+
+    @app.get("/api/v1/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(WEB / "docs" / "docs.html")
+
+    app.mount("/web", StaticFiles(directory=WEB), name="web")
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    message = "is not a field here" if first["type"] == "extra_forbidden" else str(first["msg"])
+    return JSONResponse({"detail": f"'{where[:60]}': {message}."}, 422)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"detail": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    # Starlette logs the traceback; this handler runs outside the middleware that adds the headers.
+    return JSONResponse({"detail": "The studio failed at this; its log says why."}, 500, HEADERS)

@@ -1,0 +1,130 @@
+"""Prometheus metrics: what the state says, for machines."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from services.gateway.api.snapshot import engine, engines
+from services.gateway.jobs.board import Figures
+from services.gateway.jobs.metrics import families
+from services.gateway.service import Gateway
+
+WORDS = ("ON AIR", "IDLE", "STARTING", "RECOVERING", "OFF")
+
+
+class ChannelCollector(Collector):
+    """Reads the gateway when it is asked; must be asked in the event loop."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterable[Metric]:
+        yield from self._stages()
+        yield from self._engine()
+        yield from self._outputs()
+        state = GaugeMetricFamily("studio_channel_state", "1 for the state the channel is in", labels=["state"])
+        for word in WORDS:
+            state.add_metric([word.lower().replace(" ", "_")], float(self._gateway.watch.word == word))
+        yield state
+
+    def _stages(self) -> Iterable[Metric]:
+        fps = GaugeMetricFamily("studio_stage_fps", "Frames finished a second", labels=["stage"])
+        latency = GaugeMetricFamily(
+            "studio_stage_latency_milliseconds",
+            "From the driver frame's capture to this stage",
+            labels=["stage", "quantile"],
+        )
+        drops = CounterMetricFamily("studio_stage_drops", "What was dropped, by reason", labels=["stage", "reason"])
+        up = GaugeMetricFamily("studio_stage_up", "1 while the stage answers", labels=["stage"])
+        memory = GaugeMetricFamily("studio_stage_resident_bytes", "Resident memory", labels=["stage"])
+        for name, row in self._gateway.watch.rows().items():
+            fps.add_metric([name], row["fps"])
+            latency.add_metric([name, "0.5"], row["p50"])
+            latency.add_metric([name, "0.95"], row["p95"])
+            up.add_metric([name], float(row["state"] not in ("recovering", "starting")))
+            memory.add_metric([name], row["rss"])
+            for reason, count in row["drops"].items():
+                drops.add_metric([name, reason], count)
+        yield from (fps, latency, drops, up, memory)
+
+    def _engine(self) -> Iterable[Metric]:
+        told = engine(self._gateway)
+        delay = GaugeMetricFamily("studio_engine_delay_milliseconds", "From a face's motion to the face it moves")
+        floor = GaugeMetricFamily("studio_engine_delay_floor_milliseconds", "What that delay cannot go below")
+        if told["delay"]:
+            delay.add_metric([], told["delay"]["ms"])
+            floor.add_metric([], told["delay"]["floor_ms"])
+        quality = GaugeMetricFamily("studio_engine_quality", "1 for the quality the engine is at", labels=["quality"])
+        if told["quality"]:
+            quality.add_metric([told["quality"]["name"]], 1.0)
+        yield from (delay, floor, quality)
+
+    def _outputs(self) -> Iterable[Metric]:
+        audience, feed = self._gateway.audience, self._gateway.feed
+        viewers = GaugeMetricFamily("studio_preview_viewers", "Browsers watching, by mode", labels=["mode"])
+        for mode, count in audience.watching().items():
+            viewers.add_metric([mode], count)
+        sent = CounterMetricFamily("studio_preview_bytes", "Bytes sent to browsers", labels=["mode"])
+        for mode, count in audience.sent().items():
+            sent.add_metric([mode], count)
+        yield from (viewers, sent)
+        yield CounterMetricFamily(
+            "studio_preview_dropped", "Pictures that viewers were too slow for", value=audience.dropped
+        )
+        yield GaugeMetricFamily(
+            "studio_program_stall_milliseconds",
+            "Longest wait for a picture beyond its tick in the last ten seconds",
+            value=feed.stall() / 1000,
+        )
+        repeated = CounterMetricFamily("studio_program_repeated", "Ticks the gateway had to make up", labels=["kind"])
+        for kind in ("picture", "sound"):
+            repeated.add_metric([kind], feed.repeated[kind])
+        yield repeated
+        record = self._gateway.recorder.state
+        live = GaugeMetricFamily("studio_output_live", "1 while an output is live", labels=["output"])
+        failed = GaugeMetricFamily("studio_output_failed", "1 while an output has failed", labels=["output"])
+        for name, state in (
+            ("record", record),
+            ("livekit", self._gateway.livekit.state),
+            ("rtmp", self._gateway.rtmp.state),
+        ):
+            live.add_metric([name], float(state.state == "live"))
+            failed.add_metric([name], float(state.state == "failed"))
+        yield from (live, failed)
+        yield GaugeMetricFamily("studio_recording_bytes", "Size of the recording", value=record.figures.get("bytes", 0))
+        yield from self._livekit()
+
+    def _livekit(self) -> Iterable[Metric]:
+        state = self._gateway.livekit.state
+        yield GaugeMetricFamily(
+            "studio_livekit_live", "1 while published to LiveKit", value=float(state.state == "live")
+        )
+        for name, figure, meaning in (
+            ("studio_livekit_viewers", "viewers", "Participants beside the studio"),
+            ("studio_livekit_kilobits", "kbps", "Sent to LiveKit, kbit/s"),
+            ("studio_livekit_loss", "loss", "Share of picture packets lost on the way to LiveKit"),
+            ("studio_livekit_round_trip_milliseconds", "rtt_ms", "Round trip to LiveKit"),
+        ):
+            yield GaugeMetricFamily(name, meaning, value=state.figures.get(figure, 0.0))
+
+
+class JobCollector(Collector):
+    """What was read of the jobs."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterable[Metric]:
+        yield from families(self._figures)
+
+
+async def exposition(gateway: Gateway) -> bytes:
+    """The metrics in Prometheus' text format."""
+    names = {row["name"] for row in engines(gateway)} | {gateway.settings.engine}
+    figures = await gateway.job_metrics.figures(sorted(names))
+    registry = CollectorRegistry()
+    registry.register(ChannelCollector(gateway))
+    registry.register(JobCollector(figures))
+    return generate_latest(registry)

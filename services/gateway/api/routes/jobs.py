@@ -1,0 +1,241 @@
+"""HTTP API: jobs, submitted, watched, steered and fetched; and the inbox."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse
+
+from services.gateway.api.routes.library import form_schema
+from services.gateway.api.security import need_token
+from services.gateway.api.uploads import Form, received
+from services.gateway.jobs.board import How, Jobs
+from services.gateway.jobs.inbox import inbox, inbox_file, inbox_folder
+from services.gateway.service import Gateway
+from shared.avatar.build import avatars_folder, list_avatars
+from shared.errors import StudioError
+from shared.jobs.queue import PRIORITIES
+from shared.jobs.status import State
+from shared.media.output_spec import Output, read_size
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["jobs"])
+downloads = APIRouter(prefix="/api/v1", tags=["jobs"])
+
+MAX_DRIVER = 8 << 30  # hours of a phone's film; larger ones go through the inbox
+FIELDS = {
+    "avatar": 64, "engine": 64, "quality": 64, "priority": 16, "codec": 32, "size": 32, "fps": 32, "label": 8, "inbox": 1024,
+    "driver": MAX_DRIVER,
+}  # fmt: skip
+LONGEST_NAME = 120  # bytes of a driver's name
+PAGE = 500
+KEY = re.compile(r"[\x21-\x7e]{1,200}")
+T = TypeVar("T")
+
+_FILE, _TEXT = {"type": "string", "format": "binary"}, {"type": "string"}
+_FORM = form_schema(["avatar"], **{name: _TEXT for name in FIELDS if name != "driver"}, driver=_FILE)
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+async def _job(request: Request, job: str) -> Jobs:
+    """The jobs, when this one is among them; 404 otherwise. What does not look like an id never reaches the store."""
+    jobs = _gateway(request).jobs
+    if not await _of_the_store(jobs.has, job):
+        raise HTTPException(404, "There is no such job; GET /api/v1/jobs lists them.")
+    return jobs
+
+
+async def _of_the_store(read: Callable[..., T], *arguments: Any) -> T:
+    """In a thread: a store may be a network away."""
+    try:
+        return await asyncio.to_thread(read, *arguments)
+    except StudioError as error:
+        raise HTTPException(409, str(error)) from None
+
+
+@router.post("/jobs", status_code=201, openapi_extra=_FORM)
+async def submit_job(request: Request, idempotency_key: Annotated[str, Header()] = "") -> dict[str, Any]:
+    """Submit a job: an avatar and a driver, uploaded (at most 8 GB) or the name of a file in the inbox. The same
+    `Idempotency-Key` with the same content is the same job."""
+    if idempotency_key and not KEY.fullmatch(idempotency_key):
+        raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
+    gateway = _gateway(request)
+    async with received(request, gateway.settings.home, FIELDS) as form:
+        driver = await asyncio.to_thread(_driver, gateway, form)
+        job = await gateway.jobs.submit(_asked(gateway, form, driver, idempotency_key))
+    gateway.jobs.hurry()
+    gateway.journal.add(f"Job {job} submitted: {driver.name}.")
+    return await _of_the_store(gateway.jobs.show, job)
+
+
+def _driver(gateway: Gateway, form: Form) -> Path:
+    """Where the driver is: in the inbox, or the upload under the name its owner gave, so that it is called so."""
+    named, sent = form.fields.get("inbox", ""), form.files.get("driver")
+    if bool(named) == bool(sent):
+        raise HTTPException(422, "Send the driver in the field 'driver', or name a file of the inbox in 'inbox'.")
+    if named:
+        try:
+            return inbox_file(gateway.settings.home, named)
+        except StudioError as error:
+            raise HTTPException(422, str(error)) from None
+    assert sent is not None
+    folder = sent.with_name("named")
+    folder.mkdir()
+    return sent.rename(folder / file_name(form.names["driver"]))
+
+
+def file_name(given: str) -> str:
+    """A name that a file can have everywhere, as near to the given one as can be: it was chosen by a stranger."""
+    plain = "".join(char if char.isprintable() and char not in '/\\:*?"<>|' else "_" for char in given).lstrip(".-")
+    stem, suffix = Path(plain).stem, Path(plain).suffix[:16]
+    room = LONGEST_NAME - len(suffix.encode())
+    return (stem.encode()[:room].decode("utf-8", "ignore") or "driver") + suffix
+
+
+def _asked(gateway: Gateway, form: Form, driver: Path, key: str) -> dict[str, Any]:
+    """What `services.renderer.job.submit` reads. Raises HTTPException."""
+
+    def text(name: str, otherwise: str = "") -> str:
+        return form.fields.get(name, "").strip() or otherwise
+
+    label, priority = text("label", "yes"), text("priority", "normal")
+    if priority not in PRIORITIES:
+        raise HTTPException(422, f"The field 'priority' is one of {', '.join(PRIORITIES)}.")
+    if label not in ("yes", "no"):
+        raise HTTPException(422, "The field 'label' is yes or no.")
+    try:
+        output = Output.from_dict(
+            {
+                "codec": text("codec", "h264"),
+                "fps": text("fps") or None,
+                "size": read_size(text("size")) if text("size") else None,
+                "label": label == "yes",
+            }
+        )
+    except StudioError as error:
+        raise HTTPException(422, str(error)) from None
+    return {
+        "avatar": str(_avatar(gateway, text("avatar"))),
+        "engine": text("engine", gateway.settings.engine),
+        "quality": text("quality"),
+        "driver": str(driver),
+        "driver_name": driver.name,
+        "priority": priority,
+        "key": key,
+        "output": output.as_dict(),
+    }
+
+
+def _avatar(gateway: Gateway, name: str) -> Path:
+    home = gateway.settings.home
+    if name not in list_avatars(home):
+        raise HTTPException(404, "There is no such avatar; GET /api/v1/avatars lists them.")
+    return avatars_folder(home) / name
+
+
+@router.get("/jobs")
+async def list_jobs(
+    request: Request,
+    state: Annotated[State | Literal[""], Query()] = "",
+    limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
+    offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+) -> dict[str, Any]:
+    """Jobs, newest first, a page at a time, and how many there are by state."""
+    return await _of_the_store(_gateway(request).jobs.page, state, limit, offset)
+
+
+@router.get("/jobs/{job}")
+async def show_job(job: str, request: Request) -> dict[str, Any]:
+    """One job with its segments."""
+    jobs = await _job(request, job)
+    return await _of_the_store(jobs.show, job)
+
+
+@router.post("/jobs/{job}/cancel")
+async def cancel_job(job: str, request: Request) -> dict[str, Any]:
+    """End a job; what is being rendered stops within two seconds."""
+    return await _steer(request, job, "cancelled")
+
+
+@router.post("/jobs/{job}/pause")
+async def pause_job(job: str, request: Request) -> dict[str, Any]:
+    """Let a job rest; `resume` goes on with it."""
+    return await _steer(request, job, "paused")
+
+
+@router.post("/jobs/{job}/resume")
+async def resume_job(job: str, request: Request) -> dict[str, Any]:
+    """Go on with a paused job."""
+    return await _steer(request, job, "run")
+
+
+@router.post("/jobs/{job}/retry")
+async def retry_job(job: str, request: Request) -> dict[str, Any]:
+    """Try again what failed in a parked job; what is done stays done."""
+    return await _steer(request, job, "retry")
+
+
+async def _steer(request: Request, job: str, how: How) -> dict[str, Any]:
+    jobs = await _job(request, job)
+    steered = await _of_the_store(jobs.steer, job, how)
+    jobs.hurry()
+    return steered
+
+
+@router.delete("/jobs/{job}", status_code=204)
+async def remove_job(job: str, request: Request) -> Response:
+    """Delete a job with what it made."""
+    jobs = await _job(request, job)
+    await _of_the_store(jobs.remove, job)
+    jobs.hurry()
+    return Response(status_code=204)
+
+
+@router.get("/jobs/{job}/preview", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+async def preview_job(job: str, request: Request) -> Response:
+    """The newest picture of a job, JPEG."""
+    jobs = await _job(request, job)
+    picture = await _of_the_store(jobs.preview, job)
+    if picture is None:
+        raise HTTPException(404, "This job has no picture yet; it comes with its first segment.")
+    return Response(picture, media_type="image/jpeg")
+
+
+@router.get("/jobs/{job}/result", response_class=FileResponse)
+async def fetch_result(job: str, request: Request) -> FileResponse:
+    """The finished file; ranges of it may be asked for."""
+    return await _result(request, job)
+
+
+@router.post("/jobs/{job}/ticket", status_code=201)
+async def make_ticket(job: str, request: Request) -> dict[str, str]:
+    """Leave to fetch this job's result once without the token, within 30 seconds."""
+    await _job(request, job)
+    return {"ticket": request.app.state.tickets.give(f"job/{job}")}
+
+
+@downloads.get("/jobs/{job}/download", response_class=FileResponse)
+async def download_result(job: str, request: Request, ticket: str = "") -> FileResponse:
+    """The finished file, for the ticket."""
+    if not request.app.state.tickets.take(ticket, f"job/{job}"):
+        raise HTTPException(401, "This download is over; press Download again.")
+    return await _result(request, job)
+
+
+async def _result(request: Request, job: str) -> FileResponse:
+    jobs = await _job(request, job)
+    path, name = await _of_the_store(jobs.result, job)
+    return FileResponse(path, filename=name)
+
+
+@router.get("/inbox")
+async def list_inbox(request: Request) -> dict[str, Any]:
+    """The files in the studio's inbox, newest first, and the folder it is."""
+    home = _gateway(request).settings.home
+    return {"folder": str(inbox_folder(home)), "files": await _of_the_store(inbox, home)}

@@ -1,0 +1,197 @@
+"""HTTP API: avatars and uploaded drivers."""
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi.responses import FileResponse
+
+from services.gateway.api import snapshot
+from services.gateway.api.security import need_token
+from services.gateway.api.uploads import received
+from services.gateway.service import Gateway
+from services.gateway.workers.avatar_build import build
+from services.gateway.workers.template_check import check_template
+from shared.avatar.build import avatars_folder, list_avatars, remove_avatar
+from shared.avatar.model import check_name
+from shared.avatar.plate import Plate
+from shared.errors import StudioError
+from shared.runtime.files import write_atomically
+from shared.scene import TEMPLATES
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
+
+MAX_PORTRAIT, MAX_BODY, MAX_DRIVER = 64 << 20, 512 << 20, 512 << 20
+AVATAR_FIELDS = {"name": 64, "rights": 2000, "portrait": MAX_PORTRAIT, "body": MAX_BODY}
+
+
+def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, Any]:
+    """OpenAPI's description of a form that is read by `received`, not by FastAPI."""
+    schema = {"type": "object", "required": required, "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+_FILE = {"type": "string", "format": "binary"}
+_TEXT = {"type": "string"}
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+def _avatar(request: Request, name: str) -> Path:
+    home = _gateway(request).settings.home
+    if name not in list_avatars(home):
+        raise HTTPException(404, "There is no such avatar; GET /api/v1/avatars lists them.")
+    return avatars_folder(home) / name
+
+
+@router.get("/engines")
+async def list_engines(request: Request) -> list[dict[str, Any]]:
+    """Engines by name and title, the qualities of each, what their weights may be used for, and why one cannot run here;
+    empty until the generator has said so."""
+    return snapshot.engines(_gateway(request))
+
+
+@router.get("/avatars")
+async def list_all(request: Request) -> list[dict[str, Any]]:
+    """Avatars, and those being built with their progress."""
+    return snapshot.avatars(_gateway(request))
+
+
+@router.get("/avatars/{name}/thumb", response_class=FileResponse)
+async def thumb(name: str, request: Request) -> FileResponse:
+    """The avatar's thumbnail, JPEG."""
+    path = _avatar(request, name) / "thumb.jpg"
+    if not path.is_file():
+        raise HTTPException(404, "This avatar has no thumbnail; add it again.")
+    return FileResponse(path, media_type="image/jpeg")
+
+
+@router.get("/avatars/{name}/plate", response_class=FileResponse)
+async def plate(name: str, request: Request) -> FileResponse:
+    """The plate's frames, JPEG after JPEG; `plate/index` says where each begins."""
+    return FileResponse(_avatar(request, name) / "plate.mjpg", media_type="application/octet-stream")
+
+
+@router.get("/avatars/{name}/plate/index")
+async def plate_index(name: str, request: Request) -> dict[str, Any]:
+    """Size, rate, and where each frame of the plate begins, with the end of the last."""
+    try:
+        opened = Plate.load(_avatar(request, name))
+    except StudioError as error:
+        raise HTTPException(409, str(error)) from None
+    size = {"width": opened.width, "height": opened.height, "fps": opened.fps}
+    return size | {"starts": [int(start) for start in opened.starts]}
+
+
+@router.post(
+    "/avatars",
+    status_code=201,
+    openapi_extra=form_schema(["name", "portrait", "rights"], name=_TEXT, rights=_TEXT, portrait=_FILE, body=_FILE),
+)
+async def add(request: Request) -> dict[str, str]:
+    """Make an avatar from a portrait (at most 64 MB) and optionally a body (512 MB); answers when it is built."""
+    gateway = _gateway(request)
+    async with received(request, gateway.settings.home, AVATAR_FIELDS) as form:
+        name, rights = form.fields.get("name", "").strip(), form.fields.get("rights", "").strip()
+        if "portrait" not in form.files or not rights:
+            raise HTTPException(422, "An avatar needs a name, a portrait, and who may use it (rights).")
+        try:
+            check_name(name)
+        except StudioError as error:
+            raise HTTPException(422, str(error)) from None
+        if name in gateway.builds or name in list_avatars(gateway.settings.home):
+            raise HTTPException(409, f"There is an avatar '{name}' already; choose another name or delete it first.")
+        await _build(gateway, name, rights, form.files["portrait"], form.files.get("body"))
+    return {"name": name}
+
+
+async def _build(gateway: Gateway, name: str, rights: str, portrait: Path, body: Path | None) -> None:
+    def told(stage: str, done: float) -> None:
+        gateway.builds[name] = {"stage": stage, "done": done}
+
+    told("waiting", 0.0)
+    gateway.journal.add(f"Avatar {name} is being built.")
+    try:
+        # An empty body field is what a page sends when no file was chosen.
+        body = body if body and body.stat().st_size else None
+        await build(gateway.settings.home, name, rights, portrait, body, told)
+    except StudioError as error:
+        gateway.journal.add(f"Avatar {name}: {error}", "error")
+        raise HTTPException(422, str(error)) from None
+    finally:
+        gateway.builds.pop(name, None)
+    gateway.journal.add(f"Avatar {name} is ready.")
+
+
+@router.delete("/avatars/{name}", status_code=204)
+async def remove(name: str, request: Request) -> Response:
+    """Delete an avatar that is not on air."""
+    gateway = _gateway(request)
+    _avatar(request, name)
+    if name == gateway.director.scene.avatar:
+        raise HTTPException(409, f"Avatar '{name}' is on air; choose another one first.")
+    try:
+        await asyncio.to_thread(remove_avatar, gateway.settings.home, name)
+    except (StudioError, OSError) as error:
+        raise HTTPException(409, str(error)) from None
+    gateway.journal.add(f"Avatar {name} deleted.")
+    return Response(status_code=204)
+
+
+@router.get("/drivers")
+async def list_drivers(request: Request) -> list[dict[str, str]]:
+    """What can drive the host, and why something cannot."""
+    return snapshot.drivers(_gateway(request))
+
+
+@router.post("/drivers", status_code=201, openapi_extra=form_schema(["video"], video=_FILE))
+async def add_driver(request: Request) -> dict[str, str]:
+    """Upload a driver, a video or a motion template (at most 512 MB); use it as driver `upload:ID`."""
+    gateway = _gateway(request)
+    home = gateway.settings.home
+    async with received(request, home, {"video": MAX_DRIVER}) as form:
+        if "video" not in form.files:
+            raise HTTPException(422, "Send the driver, a video or a motion template, in the field 'video'.")
+        given = form.names["video"]
+        suffix = Path(given).suffix.lower()
+        if suffix not in snapshot.UPLOAD_SUFFIXES:
+            raise HTTPException(422, f"A driver's name ends in {', '.join(snapshot.UPLOAD_SUFFIXES)}.")
+        if suffix in TEMPLATES:
+            await check_template(form.files["video"], given)
+        else:
+            await asyncio.to_thread(_check_video, form.files["video"], given)
+        made = secrets.token_hex(8)
+        path = snapshot.drivers_folder(home) / f"{made}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path.with_suffix(".txt"), given.encode())
+        form.files["video"].rename(path)
+    gateway.journal.add(f"Driver {given} uploaded.")
+    return {"id": made, "driver": f"upload:{made}"}
+
+
+def _check_video(path: Path, given: str) -> None:
+    from shared.media.reader import VideoReader
+
+    try:
+        VideoReader(path).close()
+    except StudioError as error:
+        raise HTTPException(422, str(error).replace(path.name, given, 1)) from None
+
+
+@router.delete("/drivers/{driver}", status_code=204)
+async def remove_driver(driver: str, request: Request) -> Response:
+    """Delete an uploaded driver that is not in use."""
+    gateway = _gateway(request)
+    for path in snapshot.uploads(gateway.settings.home):
+        if path.stem == driver:
+            if gateway.director.scene.driver == f"file:{path}":
+                raise HTTPException(409, "This driver is in use; choose another one first.")
+            path.unlink(missing_ok=True)
+            path.with_suffix(".txt").unlink(missing_ok=True)
+            return Response(status_code=204)
+    raise HTTPException(404, "There is no such uploaded driver; GET /api/v1/drivers lists them.")

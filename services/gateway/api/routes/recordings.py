@@ -1,0 +1,73 @@
+"""HTTP API: recordings made from the console."""
+
+import secrets
+import time
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import FileResponse
+
+from services.gateway.api import snapshot
+from services.gateway.api.security import need_token
+
+router = APIRouter(prefix="/api/v1/recordings", tags=["recordings"])
+TICKET_SECONDS = 30.0
+TICKETS = 64
+
+
+class Tickets:
+    """Leave to fetch one recording once, soon: for a browser's own download, which cannot send the token."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, tuple[str, float]] = {}
+
+    def give(self, recording: str) -> str:
+        """A new ticket; of too many the oldest is void."""
+        while len(self._given) >= TICKETS:
+            del self._given[next(iter(self._given))]
+        ticket = secrets.token_urlsafe(24)
+        self._given[ticket] = recording, time.monotonic() + TICKET_SECONDS
+        return ticket
+
+    def take(self, ticket: str, recording: str) -> bool:
+        """Whether it is good; it is not any more."""
+        of, until = self._given.pop(ticket, ("", 0.0))
+        return of == recording and time.monotonic() < until
+
+
+def _path(request: Request, recording: str) -> Path:
+    path = snapshot.recordings_folder(request.app.state.gateway.settings.home) / f"{recording}.mp4"
+    if not snapshot.RECORDING.fullmatch(recording) or not path.is_file():
+        raise HTTPException(404, "There is no such recording; GET /api/v1/recordings lists them.")
+    return path
+
+
+@router.get("", dependencies=[Depends(need_token)])
+async def list_recordings(request: Request) -> list[dict[str, Any]]:
+    """Recordings made from the console, newest first."""
+    found = snapshot.recordings(request.app.state.gateway.settings.home)
+    return [{"id": path.stem, "bytes": path.stat().st_size, "modified": path.stat().st_mtime} for path in found]
+
+
+@router.get("/{recording}", response_class=FileResponse, dependencies=[Depends(need_token)])
+async def fetch_recording(recording: str, request: Request) -> FileResponse:
+    """One recording as MP4."""
+    path = _path(request, recording)
+    return FileResponse(path, media_type="video/mp4", filename=path.name)
+
+
+@router.post("/{recording}/ticket", status_code=201, dependencies=[Depends(need_token)])
+async def make_ticket(recording: str, request: Request) -> dict[str, str]:
+    """Leave to fetch this recording once without the token, within 30 seconds."""
+    _path(request, recording)
+    return {"ticket": request.app.state.tickets.give(recording)}
+
+
+@router.get("/{recording}/download", response_class=FileResponse)
+async def download_recording(recording: str, request: Request, ticket: str = "") -> FileResponse:
+    """One recording as MP4, for the ticket."""
+    if not request.app.state.tickets.take(ticket, recording):
+        raise HTTPException(401, "This download is over; press Download again.")
+    path = _path(request, recording)
+    return FileResponse(path, media_type="video/mp4", filename=path.name)

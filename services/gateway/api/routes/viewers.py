@@ -1,0 +1,95 @@
+"""What viewers get: a token from the operator, the page they open with it, and the library of that page.
+
+A viewer has no operator's token. The operator makes a link whose fragment (which browsers send to nobody) carries a
+token that may only watch, for minutes; the page is the same for everybody and holds nothing secret.
+"""
+
+import html
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Depends, HTTPException
+from fastapi.responses import FileResponse, HTMLResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.gateway.api.routes.channel import Channel
+from services.gateway.api.security import need_token
+from services.gateway.outputs.livekit.token import missing, viewer_token
+from shared.config.cache_dir import cache_folder
+from shared.config.settings import Settings
+
+PAGE = Path(__file__).parents[2] / "web" / "watch" / "watch.html"
+MINUTES = 10
+LIBRARY_MISSING = "The viewers' library is not on this machine; `deploy/livekit.sh` gets it."
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
+pages = APIRouter()
+
+
+class ViewerRequest(BaseModel):
+    """How long a link can be opened; whoever has opened it may stay."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    minutes: float = Field(MINUTES, ge=1, le=60)
+
+
+class Viewer(BaseModel):
+    """What a viewer needs. watch: path of the page with the token in its fragment; expires: wall clock seconds."""
+
+    url: str
+    room: str
+    identity: str
+    token: str
+    expires: int
+    watch: str
+
+
+@router.post("/channels/{channel}/viewers", status_code=201)
+async def add_viewer(gateway: Channel, wanted: ViewerRequest | None = None) -> Viewer:
+    """A token that may watch and listen, and nothing else, and must be used within minutes."""
+    settings = gateway.settings
+    if reason := missing(settings):
+        raise HTTPException(409, reason)
+    given = viewer_token(settings, (wanted or ViewerRequest(minutes=MINUTES)).minutes)
+    return Viewer(
+        url=public_url(settings),
+        room=settings.room,
+        identity=given.identity,
+        token=given.token,
+        expires=given.expires,
+        watch=f"/watch/{settings.channel}#token={given.token}",
+    )
+
+
+@pages.get("/watch/{channel}", include_in_schema=False)
+async def watch_page(gateway: Channel) -> Response:
+    """The page a viewer opens; its policy lets it speak to the LiveKit server and to nobody else."""
+    url = public_url(gateway.settings)
+    page = PAGE.read_text().replace("{{livekit-url}}", html.escape(url, quote=True))
+    return HTMLResponse(page, headers={"content-security-policy": policy(url)})
+
+
+@pages.get("/watch/assets/livekit-client.mjs", include_in_schema=False)
+async def client_library() -> FileResponse:
+    """livekit-client, from our own origin."""
+    found = sorted(cache_folder().glob("livekit-client-*.mjs"))
+    if not found:
+        raise HTTPException(404, LIBRARY_MISSING)
+    return FileResponse(found[-1], media_type="text/javascript")
+
+
+def public_url(settings: Settings) -> str:
+    """The server as viewers reach it."""
+    return settings.livekit_public_url or settings.livekit_url
+
+
+def policy(url: str) -> str:
+    """Content security policy of the page: own scripts and styles, connections to this LiveKit server."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    secure = urlsplit(url).scheme in ("wss", "https")
+    server = f" {'wss' if secure else 'ws'}://{host} {'https' if secure else 'http'}://{host}" if host else ""
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob: mediastream:; "
+        f"connect-src 'self'{server}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )

@@ -1,0 +1,238 @@
+"""The channel's state as one JSON object: what the console is drawn from, and nothing else is."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from services.gateway.channel.health import delay_of
+from services.gateway.outputs.livekit.token import missing
+from services.gateway.service import Gateway
+from shared.avatar.build import avatars_folder, list_avatars
+from shared.avatar.model import read_manifest
+from shared.errors import StudioError
+from shared.media.reader import label
+from shared.runtime.clock import now
+from shared.scene import TEMPLATES, template_of
+
+RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
+UPLOAD = re.compile(r"[0-9a-f]{16}")
+UPLOAD_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", *TEMPLATES)
+
+
+def snapshot(gateway: Gateway) -> dict[str, Any]:
+    """Everything, now. Must run in the event loop; reads two small folders."""
+    scene = gateway.director.scene
+    return {
+        "channel": gateway.settings.channel,
+        "on_air_state": gateway.watch.word,
+        "since": gateway.watch.since,
+        "started": gateway.started,
+        "rate": float(gateway.settings.rate),
+        "scene": scene.facts()
+        | {"driver": shown_driver(gateway, scene.driver), "recording": Path(scene.recording).name},
+        "avatars": avatars(gateway),
+        "engines": engines(gateway),
+        "engine": engine(gateway),
+        "drivers": drivers(gateway),
+        "services": gateway.watch.rows(),
+        "program": program(gateway),
+        "speech": gateway.speech.facts(),
+        "outputs": {
+            "preview": preview(gateway),
+            "record": record(gateway),
+            "livekit": livekit(gateway),
+            "rtmp": rtmp(gateway),
+        },
+        "clean_feed": clean_feed(gateway),
+        "log": [{"number": e.number, "at": e.at, "kind": e.kind, "text": e.text} for e in gateway.journal.events()],
+    }
+
+
+def avatars(gateway: Gateway) -> list[dict[str, Any]]:
+    """Finished avatars, damaged ones with the reason, then those being built."""
+    home, rows = gateway.settings.home, []
+    for name in list_avatars(home):
+        row: dict[str, Any] = {"name": name, "rights": "", "kind": "", "unavailable": "", "building": None}
+        try:
+            manifest = read_manifest(avatars_folder(home) / name)
+            row["rights"], row["kind"] = (
+                str(manifest.get("rights", "")),
+                str(manifest.get("plate", {}).get("kind", "")),
+            )
+        except (StudioError, AttributeError) as error:
+            row["unavailable"] = str(error)
+        rows.append(row)
+    building = dict(gateway.builds)
+    rows += [
+        {"name": name, "rights": "", "kind": "", "unavailable": "", "building": progress}
+        for name, progress in building.items()
+    ]
+    return rows
+
+
+def engines(gateway: Gateway) -> list[dict[str, Any]]:
+    """Engines as the generator reports them; qualities: name and title of each that can be chosen, best first."""
+    reported = gateway.watch.facts("generator").get("engines")
+    rows = []
+    if isinstance(reported, dict):
+        for name, about in reported.items():
+            about = about if isinstance(about, dict) else {}
+            words = {word: str(about.get(word, "")) for word in ("title", "terms", "unavailable")}
+            rungs = about.get("qualities")
+            qualities = [
+                {word: str(rung.get(word, "")) for word in ("name", "title")}
+                for rung in (rungs if isinstance(rungs, list) else [])
+                if isinstance(rung, dict)
+            ]
+            rows.append({"name": str(name), "qualities": qualities} | words)
+    return rows
+
+
+def engine(gateway: Gateway) -> dict[str, Any]:
+    """The quality that the engine on air is at, name and title, and its delay from motion to face beside what it cannot go
+    below, with a minute of it; None where it has none."""
+    facts = gateway.watch.facts("generator")
+    at, delay = facts.get("quality"), delay_of(facts)
+    quality = {word: str(at.get(word, "")) for word in ("name", "title")} if isinstance(at, dict) else None
+    return {"quality": quality, "delay": delay or None, "delay_history": gateway.watch.delays()}
+
+
+def drivers(gateway: Gateway) -> list[dict[str, str]]:
+    """What can drive: word for the API, title, what it is where its title does not say, and why it cannot be had."""
+    rows = [_driver("sample", "Sample clip")]
+    reported = gateway.watch.facts("capture").get("cameras")
+    cameras = [n for n in reported if type(n) is int] if isinstance(reported, list) else []
+    rows += [_driver(f"camera:{n}", f"Camera {n}") for n in cameras]
+    if not cameras:
+        reason = "No camera is connected to this machine; plug one in, or use this browser's."
+        rows.append(_driver("camera:0", "Camera", unavailable=reason))
+    rows.append(_driver("browser", "This browser's camera"))
+    rows.append(_driver("microphone", "This browser's microphone"))
+    rows.append(_driver("speech", "Speech"))
+    started, scene = gateway.director.as_started, gateway.director.scene.driver
+    if started not in {row["word"] for row in rows}:
+        rows.append(_driver("as-started", f"{driver_title(started)} (as started)", _detail(started)))
+    for path in uploads(gateway.settings.home):
+        rows.append(_driver(f"upload:{path.stem}", upload_title(path), _detail(f"file:{path}")))
+    if shown_driver(gateway, scene) not in {row["word"] for row in rows}:
+        rows.append(_driver(shown_driver(gateway, scene), driver_title(scene), _detail(scene)))
+    return rows
+
+
+def _driver(word: str, title: str, detail: str = "", unavailable: str = "") -> dict[str, str]:
+    return {"word": word, "title": title, "detail": detail, "unavailable": unavailable}
+
+
+def _detail(driver: str) -> str:
+    return "recorded motion" if template_of(driver) else ""
+
+
+def shown_driver(gateway: Gateway, driver: str) -> str:
+    """The API's word for a scene's driver: paths and passwords stay on this machine."""
+    if driver == gateway.director.as_started and driver.startswith(("file:", "http", "rtsp")):
+        return "as-started"
+    if driver.startswith("file:"):
+        path = Path(driver.removeprefix("file:"))
+        return f"upload:{path.stem}" if path.parent == drivers_folder(gateway.settings.home) else "as-started"
+    return label(driver) if "://" in driver else driver
+
+
+def driver_title(driver: str) -> str:
+    """How a driver is called on the page."""
+    if driver.startswith("file:"):
+        path = Path(driver.removeprefix("file:"))
+        return upload_title(path) if UPLOAD.fullmatch(path.stem) else path.name
+    return label(driver) if "://" in driver else driver
+
+
+def drivers_folder(home: Path) -> Path:
+    """Where uploaded drivers are."""
+    return home / "drivers"
+
+
+def uploads(home: Path) -> list[Path]:
+    """Uploaded drivers, oldest first."""
+    found = [
+        path for path in drivers_folder(home).glob("*")
+        if UPLOAD.fullmatch(path.stem) and path.suffix in UPLOAD_SUFFIXES
+    ]  # fmt: skip
+    return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
+def upload_title(path: Path) -> str:
+    """The name its owner gave an uploaded driver."""
+    try:
+        return path.with_suffix(".txt").read_text()[:80] or path.stem
+    except (OSError, ValueError):
+        return path.stem
+
+
+def recordings_folder(home: Path) -> Path:
+    """Where recordings started from the console go."""
+    return home / "recordings"
+
+
+def recordings(home: Path) -> list[Path]:
+    """Finished and running recordings, newest first."""
+    found = [path for path in recordings_folder(home).glob("*.mp4") if RECORDING.fullmatch(path.stem)]
+    return sorted(found, key=lambda path: path.stem, reverse=True)
+
+
+def program(gateway: Gateway) -> dict[str, Any]:
+    """The picture on air."""
+    last, feed = gateway.feed.last, gateway.feed
+    present = gateway.watch.facts("capture").get("present")
+    return {
+        "width": last.width if last else 0,
+        "height": last.height if last else 0,
+        "avatar": last.avatar if last else "",
+        "state": last.state if last else "",
+        "age": round((now() - feed.heard) / 1e6, 2) if last else None,
+        "level": round(feed.level, 3),
+        "repeated": feed.repeated["picture"],
+        "by_voice": gateway.watch.by_voice(gateway.director.scene),
+        "by_template": template_of(gateway.director.scene.driver) is not None,
+        "voice_delay_ms": gateway.voice_delay() / 1000,
+        "stall": round(feed.stall() / 1000, 1),
+        "present": present if isinstance(present, bool) else None,
+    }
+
+
+def preview(gateway: Gateway) -> dict[str, Any]:
+    """Viewers, and what a viewer costs by mode (measured also for the mode that nobody watches)."""
+    sizes, rate = gateway.preview.sizes, float(gateway.settings.rate)
+    return {
+        "viewers": gateway.audience.watching(),
+        "bytes_per_second": {mode: round(size * rate) for mode, size in sizes.items()},
+        "sent": gateway.audience.sent(),
+        "dropped": gateway.audience.dropped,
+    }
+
+
+def record(gateway: Gateway) -> dict[str, Any]:
+    """The recording; its id when it can be fetched from the API."""
+    path = Path(gateway.recorder.path)
+    fetchable = path.parent == recordings_folder(gateway.settings.home) and RECORDING.fullmatch(path.stem)
+    return gateway.recorder.state.facts() | {"id": path.stem if fetchable else "", "name": path.name}
+
+
+def livekit(gateway: Gateway) -> dict[str, Any]:
+    """The publication to LiveKit; why there can be none."""
+    return gateway.livekit.state.facts() | {
+        "room": gateway.settings.room,
+        "unavailable": missing(gateway.settings),
+    }
+
+
+def rtmp(gateway: Gateway) -> dict[str, Any]:
+    """The push; of its address only what is no secret."""
+    push = gateway.rtmp
+    unavailable = "" if push.shown else "There is no address: set rtmp_url in studio.toml, or STUDIO_RTMP_URL."
+    return push.state.facts() | {"address": push.shown, "unavailable": unavailable}
+
+
+def clean_feed(gateway: Gateway) -> dict[str, str]:
+    """Whether outputs may leave the label out: what allows it, or why not."""
+    right = gateway.settings.clean_feed_right.strip()
+    why = "A picture without the AI label needs a stated right: set clean_feed_right to the licence or the reason."
+    return {"right": right, "unavailable": "" if right else why}

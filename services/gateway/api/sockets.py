@@ -1,0 +1,173 @@
+"""WebSockets: state, preview, and the browser as driver. The token comes in the first message, never in the address."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from services.gateway.api import snapshot
+from services.gateway.api.security import same_token
+from services.gateway.preview.viewers import Viewer
+from services.gateway.service import Gateway
+
+router = APIRouter(prefix="/api/v1/channels/{channel}")
+
+TOKEN_WAIT = 3.0
+STATE_PERIOD = 0.25
+STATE_SHARED = 0.1  # seconds for which one snapshot serves every page
+BAD_TOKEN, BAD_MESSAGE, NO_CHANNEL, TAKEN, NOT_WANTED = 4401, 4400, 4404, 4409, 4410
+OF_THE_BROWSER = {"browser": "camera", "microphone": "microphone"}  # drivers that a page is, and by which device
+MAX_BAD = 100  # messages that no page sends, until the socket is closed
+
+
+async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, Any]] | None:
+    """The gateway and the socket's first words, once they have shown the token; otherwise it is closed with the reason."""
+    await socket.accept()
+    gateway: Gateway = socket.app.state.gateway
+    try:
+        words = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_WAIT))
+    except (TimeoutError, ValueError, KeyError, RecursionError):
+        words = None
+    except WebSocketDisconnect:
+        return None
+    token = words.get("token") if isinstance(words, dict) else None
+    if not isinstance(token, str) or not same_token(token, socket.app.state.token):
+        await socket.close(BAD_TOKEN, "The operator's token is missing or wrong.")
+        return None
+    if channel != gateway.settings.channel:
+        await socket.close(NO_CHANNEL, f"This studio's channel is '{gateway.settings.channel}'.")
+        return None
+    return gateway, words
+
+
+async def until_first(*jobs: Awaitable[None]) -> None:
+    """Run until one of them ends, then end the others."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    except WebSocketDisconnect:
+        pass
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _silence(socket: WebSocket) -> None:
+    """Wait until the page goes; what it says meanwhile means nothing here."""
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def _state_text(gateway: Gateway) -> str:
+    """The state as text, made once for all who are told it at about the same time."""
+    made, text = gateway.told
+    if time.monotonic() - made > STATE_SHARED:
+        text = json.dumps(snapshot.snapshot(gateway))
+        gateway.told = time.monotonic(), text
+    return text
+
+
+@router.websocket("/state")
+async def state_socket(socket: WebSocket, channel: str) -> None:
+    """The channel's state, four times a second; its jobs, in a message of their own, when they have changed."""
+    opened = await admitted(socket, channel)
+    if opened is None:
+        return
+    gateway, _ = opened
+
+    async def send() -> None:
+        told = ""
+        while True:
+            await socket.send_text(_state_text(gateway))
+            if (text := gateway.jobs.watched()) is not told:
+                told = text
+                await socket.send_text(text)
+            await asyncio.sleep(STATE_PERIOD)
+
+    await until_first(send(), _silence(socket))
+
+
+@router.websocket("/preview")
+async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") -> None:
+    """Picture and sound; the format is in `services.gateway.preview.encoder`, the conversation in `services.gateway.preview.viewers`."""
+    opened = await admitted(socket, channel)
+    if opened is None:
+        return
+    gateway, _ = opened
+    viewer = Viewer(mode="roi" if mode == "roi" else "full")
+
+    async def send() -> None:
+        while True:
+            for message in await viewer.messages():
+                await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
+            gateway.audience.update(viewer)
+
+    async def listen() -> None:
+        bad = 0
+        while bad < MAX_BAD:
+            message = await socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            bad += not viewer.hear(message.get("text") or "")
+            gateway.audience.update(viewer)
+        await socket.close(BAD_MESSAGE, "Too many messages that a page does not send.")
+
+    gateway.audience.join(viewer)
+    try:
+        await until_first(send(), listen())
+    finally:
+        gateway.audience.leave(viewer)
+
+
+@router.websocket("/driver")
+async def driver_socket(socket: WebSocket, channel: str) -> None:
+    """Camera and microphone of one browser; messages are one byte (1 JPEG picture, 2 s16 sound at 48 kHz) and the data."""
+    opened = await admitted(socket, channel)
+    if opened is None:
+        return
+    gateway, _ = opened
+    if gateway.director.scene.driver not in OF_THE_BROWSER:
+        await socket.close(NOT_WANTED, "The driver is not the browser; choose it first.")
+        return
+    if gateway.remote.taken:
+        await socket.close(TAKEN, "Another browser is the driver; stop it there first.")
+        return
+    async with _driving(gateway):
+        await until_first(_pass_on(gateway, socket), _while_wanted(gateway, socket))
+
+
+@asynccontextmanager
+async def _driving(gateway: Gateway) -> AsyncIterator[None]:
+    gateway.remote.begin()
+    device = OF_THE_BROWSER[gateway.director.scene.driver]
+    gateway.journal.add(f"A browser's {device} is the driver.")
+    try:
+        yield
+    finally:
+        gateway.remote.taken = False
+        gateway.journal.add(f"The browser's {device} stopped.")
+
+
+async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
+    bad = 0
+    while bad < MAX_BAD:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        bad += not gateway.remote.pass_on(message.get("bytes") or b"")
+    await socket.close(BAD_MESSAGE, "Too many messages that a page does not send.")
+
+
+async def _while_wanted(gateway: Gateway, socket: WebSocket) -> None:
+    wanted = gateway.director.scene.driver
+    # Looked at now and then: the scene may change in any thread.
+    while gateway.director.scene.driver == wanted:  # noqa: ASYNC110
+        await asyncio.sleep(STATE_PERIOD)
+    await socket.close(NOT_WANTED, "Another driver was chosen.")

@@ -1,0 +1,1 @@
+"""The live channel inside the gateway: scene, health, program feed, speech queue, browser driver."""

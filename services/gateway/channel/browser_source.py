@@ -1,0 +1,63 @@
+"""What drives from here: the operator's camera and microphone, checked and passed on to capture, and the speech queue."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from shared.config.settings import Settings
+from shared.runtime.clock import now
+from shared.wire.bus import Publisher, endpoint
+
+PICTURE, SOUND = 1, 2  # first byte of a message from the page
+MAX_PICTURE = 1 << 20
+MAX_SOUND = 48_000 * 2  # a second of s16
+RATE = 48_000
+JPEG_MAGIC = b"\xff\xd8\xff"
+
+
+class RemoteDriver:
+    """Sends the `remote` stream. Lives in the event loop, with a context of its own: publishing never waits.
+
+    taken: one browser is the driver; a second one is told so.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.taken = False
+        self.drops: Counter[str] = Counter()
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._publisher = Publisher(self._context, endpoint(settings.run_dir, "remote"), "remote", settings.channel)
+
+    def begin(self) -> None:
+        """A browser takes over: what was learnt from the one before is void."""
+        self.taken = True
+        self._publisher.epoch = now()
+
+    def pass_on(self, message: bytes) -> bool:
+        """One message of the page; False, and counted, when it is not what a page sends."""
+        body = message[1:]
+        kind = message[0] if message else 0
+        if kind == PICTURE and len(body) <= MAX_PICTURE and body.startswith(JPEG_MAGIC):
+            at = now()
+            self._publisher.send(at, np.frombuffer(body, np.uint8), facts={"kind": "picture", "captured": at})
+        elif kind == SOUND and 0 < len(body) <= MAX_SOUND and len(body) % 2 == 0:
+            self._publisher.send(now(), np.frombuffer(body, "<i2"), "s16", facts={"kind": "sound", "rate": RATE})
+        else:
+            self.drops["remote malformed"] += 1
+            return False
+        return True
+
+    def speak(self, pts: int, samples: NDArray[np.int16]) -> None:
+        """Voice of the speech queue: (n,) int16 mono at 48 kHz whose first sample belongs to `pts`."""
+        self._publisher.send(pts, samples, "s16", facts={"kind": "sound", "rate": RATE})
+
+    def hush(self) -> None:
+        """Whatever voice is on its way is not to be heard any more."""
+        self._publisher.epoch = now()
+        self._publisher.send(now(), facts={"kind": "end"})
+
+    def close(self) -> None:
+        self._publisher.close()
+        self._context.term()

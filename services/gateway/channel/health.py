@@ -1,0 +1,179 @@
+"""What the gateway knows of the channel: pulses of the services, one state word, a minute of history, events."""
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.gateway.channel.event_log import Journal
+from services.gateway.channel.program_feed import ProgramFeed
+from shared.runtime.clock import US, now
+from shared.runtime.pulse import Pulse
+from shared.scene import SPOKEN, Scene, template_of
+from shared.wire.message import Message, WireError
+
+SERVICES = ("capture", "generator", "compositor", "gateway")
+SILENT_AFTER = 2 * US  # a stage that has not pulsed for this long is recovering
+FROZEN_AFTER = US // 2  # no program picture for this long: it is the compositor that recovers
+HISTORY = 60  # seconds
+DELAY = ("frames", "calls", "interval_ms", "call_ms", "floor_ms", "ms")  # the generator's fact `delay`
+
+
+@dataclass(slots=True)
+class Heard:
+    """The newest pulse of a service and when it came, with a minute of history, one entry a second."""
+
+    pulse: Pulse
+    at: int
+    fps: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    p50: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    p95: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    delay: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))  # through the engine, milliseconds
+    recent_drops: deque[dict[str, int]] = field(default_factory=lambda: deque(maxlen=11))
+
+
+class Watch:
+    """Collects pulses (bus thread), judges the state (event loop, four times a second)."""
+
+    def __init__(self, journal: Journal, feed: ProgramFeed) -> None:
+        self.heard: dict[str, Heard] = {}
+        self.drops: Counter[str] = Counter()
+        self.word, self.since = "STARTING", time.time()
+        self._journal, self._feed = journal, feed
+        self._silent: set[str] = set()
+        self._notes: dict[str, str] = {}
+        self._sampled = 0
+
+    def hear(self, message: Message) -> None:
+        """A pulse. Raises WireError for one that is none."""
+        pulse = Pulse.of(message.facts)
+        if pulse.service not in SERVICES or not all(type(n) is int for n in pulse.drops.values()):
+            raise WireError("malformed")
+        known = self.heard.get(pulse.service)
+        if known is None:
+            self.heard[pulse.service] = Heard(pulse, now())
+            return
+        if known.pulse.pid != pulse.pid:
+            known.recent_drops.clear()
+        known.pulse, known.at = pulse, now()
+
+    def age(self, service: str, at: int) -> int | None:
+        """Microseconds since a service was last heard, None if never."""
+        heard = self.heard.get(service)
+        return at - heard.at if heard else None
+
+    def facts(self, service: str) -> dict[str, Any]:
+        """What a service last said of itself beside its figures."""
+        heard = self.heard.get(service)
+        return heard.pulse.facts if heard else {}
+
+    def delays(self) -> list[float]:
+        """Milliseconds through an engine that takes several frames at a time, over the last minute."""
+        heard = self.heard.get("generator")
+        return list(heard.delay) if heard else []
+
+    def by_voice(self, scene: Scene) -> bool:
+        """Whether a voice drives, and not a face."""
+        return scene.driver in SPOKEN or self.facts("capture").get("voice") is True
+
+    def judge(self, scene: Scene) -> None:
+        """Bring the state word up to date and note what changed."""
+        at = now()
+        self._sample(at)
+        silent = {name for name in self.heard if (self.age(name, at) or 0) > SILENT_AFTER}
+        for name in sorted(silent - self._silent):
+            self._journal.add(f"{name} does not answer, it is being restarted.", "warning")
+        for name in sorted(self._silent - silent):
+            self._journal.add(f"{name} is back.")
+        self._silent = silent
+        for name, heard in list(self.heard.items()):
+            note = heard.pulse.note
+            if note and note != self._notes.get(name):
+                self._journal.add(f"{name}: {note}", "warning")
+            self._notes[name] = note
+        word = self._word(scene, at, silent)
+        if word != self.word:
+            told = _sentence(self.word, word, template_of(scene.driver) is not None)
+            self._journal.add(told, "warning" if word in ("IDLE", "RECOVERING") else "info")
+            self.word, self.since = word, time.time()
+
+    def _word(self, scene: Scene, at: int, silent: set[str]) -> str:
+        if not scene.on_air:
+            return "OFF"
+        last = self._feed.last
+        if last is None:
+            return "STARTING"
+        if silent or at - self._feed.heard > FROZEN_AFTER:
+            return "RECOVERING"
+        # A host that is driven by a voice waits for it on air; one that has lost its face idles.
+        return "ON AIR" if last.state == "live" or (last.state == "idle" and self.by_voice(scene)) else "IDLE"
+
+    def _sample(self, at: int) -> None:
+        if at - self._sampled < US:
+            return
+        self._sampled = at
+        for heard in list(self.heard.values()):
+            heard.fps.append(round(heard.pulse.fps, 1))
+            heard.p50.append(round(heard.pulse.p50, 1))
+            heard.p95.append(round(heard.pulse.p95, 1))
+            heard.recent_drops.append(heard.pulse.drops)
+            if delay := delay_of(heard.pulse.facts):
+                heard.delay.append(round(delay["ms"], 1))
+            else:
+                heard.delay.clear()
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """The services as the console shows them."""
+        at = now()
+        return {name: self._row(name, at) for name in SERVICES}
+
+    def _row(self, name: str, at: int) -> dict[str, Any]:
+        heard = self.heard.get(name)
+        if heard is None:
+            return {"state": "starting", "fps": 0.0, "p50": 0.0, "p95": 0.0, "drops": {}, "drop_rate": 0.0,
+                    "drop_rates": {}, "note": "", "age": None, "rss": 0, "pid": 0, "history": {"fps": [], "p50": [], "p95": []}}  # fmt: skip
+        pulse, rates = heard.pulse, _rates(list(heard.recent_drops))
+        return {
+            "state": "recovering" if at - heard.at > SILENT_AFTER else pulse.state,
+            "fps": round(pulse.fps, 1),
+            "p50": round(pulse.p50, 1),
+            "p95": round(pulse.p95, 1),
+            "drops": pulse.drops,
+            "drop_rate": round(sum(rates.values()), 1),
+            "drop_rates": {reason: round(rate, 1) for reason, rate in rates.items()},
+            "note": pulse.note,
+            "age": round((at - heard.at) / US, 2),
+            "rss": pulse.rss,
+            "pid": pulse.pid,
+            "history": {"fps": list(heard.fps), "p50": list(heard.p50), "p95": list(heard.p95)},
+        }
+
+
+def delay_of(facts: dict[str, Any]) -> dict[str, float]:
+    """What an engine that takes several frames at a time said of its delay, {} where none did."""
+    told = facts.get("delay")
+    whole = isinstance(told, dict) and all(type(told.get(name)) in (int, float) for name in DELAY)
+    return {name: told[name] for name in DELAY} if whole and isinstance(told, dict) else {}
+
+
+def _rates(drops: list[dict[str, int]]) -> dict[str, float]:
+    """Drops a second by reason, from their counts second by second."""
+    if len(drops) < 2:
+        return {}
+    gone = {reason: count - drops[0].get(reason, 0) for reason, count in drops[-1].items()}
+    return {reason: count / (len(drops) - 1) for reason, count in gone.items() if count > 0}
+
+
+def _sentence(before: str, after: str, template: bool) -> str:
+    if after == "IDLE" and template:
+        return "No face comes of the recorded motion, idle."
+    if after == "IDLE":
+        return "Driver lost, idle." if before == "ON AIR" else "Idle: no face in the driver yet."
+    if after == "ON AIR":
+        driven = "The recorded motion moves the host, on air." if template else "Driver is there, on air."
+        return driven if before == "IDLE" else "On air."
+    return {
+        "OFF": "Off air.",
+        "STARTING": "Starting.",
+        "RECOVERING": "Recovering, the last picture is held.",
+    }[after]

@@ -1,0 +1,296 @@
+"""The program as the outputs see it: every tick exactly once, whoever dies, and no output in another's way.
+
+The compositor sends one picture and one block of sound per tick. When either is missing for longer than
+PATIENCE ticks, the last picture is repeated and silence takes the sound's place, so that no output ever ends.
+"""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.media.colour import paste
+from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
+from shared.wire.message import Message, WireError
+
+SOUND_RATE = 48_000
+PATIENCE = Fraction(3, 2)  # ticks after which a missing picture or sound is replaced
+# After a long stop (SIGSTOP, a suspended machine) at most this many ticks are made up for; outputs know by the
+# time stamps that there was a hole.
+CATCH_UP = 25
+STALL_WINDOW = 10  # seconds over which the longest stall is told
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One tick's picture.
+
+    i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: nobody writes to it.
+    box: (x, y, w, h) of what differs from the plate frame, label: of the label; None where there is none.
+    under: I420 of the label's box from before the label was drawn, where the channel has the right to a clean feed.
+    state: live, idle or plate. captured: when the driver frame it shows entered capture, microseconds, or 0.
+    repeated: the gateway made it up.
+    """
+
+    tick: int
+    pts: int
+    i420: NDArray[np.uint8]
+    avatar: str
+    plate: int
+    box: Box | None
+    label: Box | None
+    state: str
+    captured: int
+    under: NDArray[np.uint8] | None = None
+    repeated: bool = False
+
+    def clean(self) -> NDArray[np.uint8]:
+        """The picture without the label where that is known, otherwise as it is."""
+        if self.label is None or self.under is None:
+            return self.i420
+        picture = self.i420.copy()
+        paste(picture, self.under, *self.label[:2])
+        return picture
+
+    @property
+    def width(self) -> int:
+        return int(self.i420.shape[1])
+
+    @property
+    def height(self) -> int:
+        return int(self.i420.shape[0]) * 2 // 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """One tick's sound: (n,) int16 mono at 48 kHz, exactly `sound_samples` of that tick."""
+
+    tick: int
+    pts: int
+    samples: NDArray[np.int16]
+    repeated: bool = False
+
+
+def picture_of(message: Message) -> Picture:
+    """The picture in a program message. Raises WireError for one that cannot be what it says."""
+    i420 = message.array
+    if message.format != "i420" or i420.shape[0] % 3 or i420.shape[0] == 0 or i420.shape[1] % 2 or i420.shape[1] == 0:
+        raise WireError("malformed")
+    width, height = int(i420.shape[1]), int(i420.shape[0]) * 2 // 3
+    state = message.fact("state", str)
+    tick, plate, captured = (message.fact(name, int) for name in ("tick", "plate", "captured"))
+    if (
+        height % 2
+        or state not in ("live", "idle", "plate")
+        or min(tick, plate, captured) < 0
+        or max(tick, plate) >= 1 << 32
+    ):
+        raise WireError("malformed")
+    label = _box(message.fact("label", list), width, height)
+    return Picture(
+        tick=tick,
+        pts=message.pts,
+        i420=i420,
+        avatar=message.fact("avatar", str)[:80],
+        plate=plate,
+        box=_box(message.fact("box", list), width, height),
+        label=label,
+        state=state,
+        captured=captured,
+        under=_under(message.fact("under", bytes), label),
+    )
+
+
+def _under(raw: bytes, label: Box | None) -> NDArray[np.uint8] | None:
+    if not raw:
+        return None
+    if label is None or len(raw) != label[2] * label[3] * 3 // 2:
+        raise WireError("malformed")
+    return np.frombuffer(raw, np.uint8).reshape(-1, label[2])
+
+
+def _box(values: list[Any], width: int, height: int) -> Box | None:
+    if not values:
+        return None
+    if len(values) != 4 or any(type(n) is not int or n < 0 or n % 2 for n in values):
+        raise WireError("malformed")
+    x, y, w, h = values
+    if w == 0 or h == 0 or x + w > width or y + h > height:
+        raise WireError("malformed")
+    return x, y, w, h
+
+
+def sound_of(message: Message, rate: Fraction) -> Sound:
+    """The sound in a message. Raises WireError for one that is not exactly its tick's samples."""
+    tick = message.fact("tick", int)
+    if message.format != "s16" or not 0 <= tick < 1 << 32:
+        raise WireError("malformed")
+    first, end = sound_samples(tick, rate, SOUND_RATE)
+    if len(message.array) != end - first:
+        raise WireError("malformed")
+    return Sound(tick, message.pts, message.array)
+
+
+class Outlet:
+    """What one output has still to take. Bounded: the oldest goes first, counted. Safe between two threads.
+
+    open: False while the output is off, which then is given nothing and holds nothing.
+    counting: False while what is left out is no loss, because nobody is there yet.
+    """
+
+    def __init__(self, name: str, *, pictures: int, sounds: int) -> None:
+        self.name = name
+        self.open = self.counting = True
+        self.drops: Counter[str] = Counter()
+        self._pictures: deque[Picture] = deque(maxlen=pictures)
+        self._sounds: deque[Sound] = deque(maxlen=sounds)
+        self._ready = threading.Condition()
+
+    def put(self, item: Picture | Sound) -> None:
+        """Add without ever waiting for the output."""
+        if not self.open:
+            return
+        with self._ready:
+            if isinstance(item, Picture):
+                self.drops["picture"] += self.counting and len(self._pictures) == self._pictures.maxlen
+                self._pictures.append(item)
+            else:
+                self.drops["sound"] += self.counting and len(self._sounds) == self._sounds.maxlen
+                self._sounds.append(item)
+            self._ready.notify()
+
+    def take(self, timeout: float) -> list[Picture | Sound]:
+        """All that waits, in the order of ticks, sound before picture; after `timeout` seconds nothing."""
+        with self._ready:
+            if not self._pictures and not self._sounds:
+                self._ready.wait(timeout)
+            items: list[Picture | Sound] = [*self._sounds, *self._pictures]
+            self._sounds.clear()
+            self._pictures.clear()
+        return sorted(items, key=lambda item: item.tick)
+
+    def clear(self) -> None:
+        """Forget what waits."""
+        with self._ready:
+            self._pictures.clear()
+            self._sounds.clear()
+
+    def wake(self) -> None:
+        """Make a waiting `take` return."""
+        with self._ready:
+            self._ready.notify()
+
+
+@dataclass(slots=True)
+class ProgramFeed:
+    """Turns what arrives into every tick once and hands it to all outlets. Owned by the bus thread.
+
+    repeated, late: ticks made up, and those that came after they had been made up.
+    last: the newest real picture. `heard` its arrival time, microseconds.
+    level: peak of the last sound, 0 to 1.
+    """
+
+    rate: Fraction
+    clock: Callable[[], int] = now
+    outlets: list[Outlet] = field(default_factory=list)
+    last: Picture | None = None
+    heard: int = 0
+    level: float = 0.0
+    repeated: Counter[str] = field(default_factory=Counter)
+    late: Counter[str] = field(default_factory=Counter)
+    _next_picture: int = 0
+    _next_sound: int = 0
+    _given: int = 0
+    _stalls: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=STALL_WINDOW))  # (second, longest)
+
+    def stall(self) -> int:
+        """By how much the longest wait for a picture in the last seconds was longer than a tick, microseconds."""
+        since = self.clock() // US - STALL_WINDOW
+        return max((longest for second, longest in list(self._stalls) if second > since), default=0)
+
+    def picture(self, picture: Picture) -> bool:
+        """A real picture arrived; False when its tick is over."""
+        self.heard = self.clock()
+        if self.last is not None:
+            if picture.tick < self._next_picture:
+                self.late["picture"] += 1
+                # It is still the newest thing to repeat.
+                self.last = picture
+                return False
+            self._repeat_pictures(picture.tick)
+        self.last = picture
+        self._next_picture = picture.tick + 1
+        self._give(picture)
+        return True
+
+    def sound(self, sound: Sound) -> bool:
+        """Real sound arrived; False when its tick is over."""
+        if self._next_sound:
+            if sound.tick < self._next_sound:
+                self.late["sound"] += 1
+                return False
+            self._repeat_sounds(sound.tick)
+        self._next_sound = sound.tick + 1
+        self.level = float(np.abs(sound.samples.astype(np.int32)).max(initial=0)) / 32768
+        self._give(sound)
+        return True
+
+    def due(self) -> int:
+        """When `fill` has something to do, microseconds."""
+        pending = [
+            tick for tick, begun in ((self._next_picture, self.last), (self._next_sound, self._next_sound)) if begun
+        ]
+        return tick_pts(min(pending), self.rate) + self._patience if pending else 1 << 62
+
+    def fill(self, at: int) -> None:
+        """Make up for the ticks whose picture or sound should long have come."""
+        overdue = tick_after(at - self._patience, self.rate)
+        self._repeat_pictures(overdue)
+        self._repeat_sounds(overdue)
+
+    @property
+    def _patience(self) -> int:
+        return int(PATIENCE / self.rate * 1_000_000)
+
+    def _repeat_pictures(self, until: int) -> None:
+        if self.last is None:
+            return
+        self._next_picture = max(self._next_picture, until - CATCH_UP)
+        while self._next_picture < until:
+            tick = self._next_picture
+            self.repeated["picture"] += 1
+            self._give(replace(self.last, tick=tick, pts=tick_pts(tick, self.rate), captured=0, repeated=True))
+            self._next_picture = tick + 1
+
+    def _repeat_sounds(self, until: int) -> None:
+        if not self._next_sound:
+            return
+        self._next_sound = max(self._next_sound, until - CATCH_UP)
+        while self._next_sound < until:
+            tick = self._next_sound
+            self.repeated["sound"] += 1
+            self.level = 0.0
+            first, end = sound_samples(tick, self.rate, SOUND_RATE)
+            silence = np.zeros(end - first, np.int16)
+            self._give(Sound(tick, tick_pts(tick, self.rate), silence, repeated=True))
+            self._next_sound = tick + 1
+
+    def _give(self, item: Picture | Sound) -> None:
+        if isinstance(item, Picture):
+            self._measure()
+        for outlet in self.outlets:
+            outlet.put(item)
+
+    def _measure(self) -> None:
+        at = self.clock()
+        late = max(0, at - self._given - round(US / self.rate)) if self._given else 0
+        self._given = at
+        if self._stalls and self._stalls[-1][0] == at // US:
+            late = max(late, self._stalls.pop()[1])
+        self._stalls.append((at // US, late))

@@ -1,0 +1,64 @@
+"""The scene's owner: what is wanted on air, kept on disk, so that a gateway that dies comes back to the same show."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from services.gateway.channel.event_log import Journal
+from shared.config.settings import Settings
+from shared.scene import WORDS, Scene
+
+FILE = "scene.json"
+
+
+class Director:
+    """Holds the scene and saves each change. Any thread may call `change`; listeners run in that thread."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self._path = settings.run_dir / FILE
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._listeners: list[Callable[[Scene], None]] = []
+        self.as_started = _driver(settings.driver)
+        self.scene = Scene.load(self._path) or Scene(
+            avatar=settings.avatar,
+            engine=settings.engine,
+            driver=self.as_started,
+            loop=settings.loop,
+            label=settings.label,
+            recording=str(settings.record) if settings.record else "",
+            rtmp=settings.rtmp_url is not None,
+            livekit=settings.livekit,
+            record_clean="record" in settings.clean_feed,
+            rtmp_clean="rtmp" in settings.clean_feed,
+        )
+
+    def listen(self, listener: Callable[[Scene], None]) -> None:
+        """Call `listener` with the scene now and after each change."""
+        self._listeners.append(listener)
+        listener(self.scene)
+
+    def change(self, **changes: Any) -> Scene:
+        """The scene with these fields changed, saved and told to everyone."""
+        with self._lock:
+            scene = self.scene.changed(**changes)
+            if scene is self.scene:
+                return scene
+            self.scene = scene
+            try:
+                scene.save(self._path)
+            except OSError as error:
+                self._journal.add(f"The scene cannot be saved in {self._path.parent} ({error.strerror}).", "error")
+            for listener in self._listeners:
+                listener(scene)
+        return scene
+
+    def retake(self) -> Scene:
+        """Ask for a new neutral face."""
+        return self.change(neutral=self.scene.neutral + 1)
+
+
+def _driver(word: str) -> str:
+    """A driver from the settings as the scene names it: a path gets its scheme."""
+    known = word in WORDS or word.startswith(("camera:", "file:")) or "://" in word
+    return word if known else f"file:{word}"

@@ -1,0 +1,249 @@
+"""Speech: the utterances that the host is to say, one after the other, given out just ahead of their time.
+
+An utterance is a bounded buffer with somebody filling it (a file being decoded, a voice agent on a socket) and this
+module emptying it at the pace of the channel clock. Only what is about to be heard has left the queue, so an interrupt
+loses nothing else and is heard at once. Lives in the event loop.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.gateway.channel.event_log import Journal
+from shared.errors import StudioError
+from shared.media.reader import SOUND_RATE
+from shared.runtime.clock import US, now
+
+LEAD = 20_000  # us from here to an utterance's first sample: what the next blocks of live speech may be late
+LATE = 10_000  # us behind its time at which a block still finds everybody waiting for it
+SWITCH = 60_000  # the same, where the driver has just become speech and capture must hear of it first
+AHEAD = 120_000  # us of voice that are on their way at any time
+BLOCK = SOUND_RATE // 50
+BUFFER = 30 * SOUND_RATE  # samples an utterance holds; whoever fills it waits then
+STALL = 5 * US  # an utterance that nobody goes on with is over
+MOST = 64  # utterances waiting
+PERIOD = 0.01
+RECENT = 20  # that are over and still shown
+
+
+class Utterance:
+    """One thing to say.
+
+    state: queued, started, ended or interrupted. seconds: of sound received so far; `complete` when that is all.
+    Times are microseconds on the channel clock.
+    """
+
+    def __init__(self, title: str, changed: Callable[[], None]) -> None:
+        self.id = secrets.token_hex(8)
+        self.title, self.state, self.complete, self.note = title, "queued", False, ""
+        self.received = 0  # samples
+        self.buffered = 0  # samples waiting here
+        self.first: int | None = None  # pts of its first sample, once that has left
+        self.end = 0  # pts after the last sample that has left
+        self.fed = now()  # when something last came
+        self._changed = changed
+        self._blocks: deque[NDArray[np.int16]] = deque()
+        self._left: list[NDArray[np.int16]] = []  # gone ahead but not heard yet
+        self._room = asyncio.Event()
+        self._room.set()
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("ended", "interrupted")
+
+    @property
+    def drained(self) -> bool:
+        return self.complete and not self._blocks
+
+    async def write(self, samples: NDArray[np.int16]) -> bool:
+        """Add (n,) int16 mono at 48 kHz once there is room; False when nobody wants it any more."""
+        for at in range(0, len(samples), BLOCK):
+            await self._room.wait()
+            if self.over:
+                return False
+            self._blocks.append(samples[at : at + BLOCK])
+            self.fed = now()
+            self.received += len(self._blocks[-1])
+            self.buffered += len(self._blocks[-1])
+            if self.buffered >= BUFFER:
+                self._room.clear()
+            self._changed()
+        return not self.over
+
+    def finish(self) -> None:
+        """That was all of it."""
+        self.complete = True
+        self._changed()
+
+    def take(self) -> NDArray[np.int16] | None:
+        """The next samples to leave."""
+        if not self._blocks:
+            return None
+        block = self._blocks.popleft()
+        self.buffered -= len(block)
+        if self.state == "queued":
+            self._left.append(block)
+        if self.buffered < BUFFER:
+            self._room.set()
+        return block
+
+    def become(self, state: str) -> None:
+        self.state = state
+        self._left.clear()
+        if self.over:
+            self._blocks.clear()
+            self.buffered = 0
+            self._room.set()
+        self._changed()
+
+    def rewind(self) -> None:
+        """What has left was emptied on its way before anybody heard it."""
+        self._blocks.extendleft(reversed(self._left))
+        self.buffered += sum(len(block) for block in self._left)
+        self._left.clear()
+        self.first = None
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "title": self.title,
+            "state": self.state,
+            "seconds": round(self.received / SOUND_RATE, 2),
+            "complete": self.complete,
+            "note": self.note,
+        }
+
+
+class Speech:
+    """The queue. `send(pts, samples)` gives voice out, `hush()` empties what is on its way, `delay()` is how much later
+    than its pts the program plays a voice (microseconds)."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        send: Callable[[int, NDArray[np.int16]], None],
+        hush: Callable[[], None],
+        delay: Callable[[], int],
+    ) -> None:
+        self.queue: list[Utterance] = []  # not over yet, in order
+        self.recent: deque[Utterance] = deque(maxlen=RECENT)
+        self.late = 0  # times an utterance ran dry in the middle
+        self._journal, self._send, self._hush, self._delay = journal, send, hush, delay
+        self._work = asyncio.Event()
+        self._end = 0  # pts after the last sample given out
+        self._not_before = 0
+        self._listeners: dict[str, Callable[[Utterance], None]] = {}
+
+    def add(self, title: str, listener: Callable[[Utterance], None] | None = None) -> Utterance:
+        """A new utterance at the end of the queue. `listener` hears of each of its states. Raises StudioError when full."""
+        if len(self.queue) >= MOST:
+            raise StudioError(f"{MOST} utterances are waiting already; clear the queue or try again later.")
+        made = Utterance(title[:80], self._work.set)
+        self.queue.append(made)
+        if listener:
+            self._listeners[made.id] = listener
+        self._tell(made)
+        return made
+
+    def driver_changed(self) -> None:
+        """Speech has just become the driver: the voice waits until everybody knows."""
+        self._not_before = now() + SWITCH
+
+    def interrupt(self) -> list[str]:
+        """Silence, now: what is being said and all that waits is over. Returns the ids."""
+        return self._drop(list(self.queue))
+
+    def clear(self) -> list[str]:
+        """What is being said is said to its end, nothing after it. Returns the ids of what was dropped."""
+        return self._drop([each for each in self.queue if each.state == "queued"])
+
+    def cancel(self, utterance: str) -> bool:
+        """One utterance is over, the others stay; False when it is not in the queue."""
+        return bool(self._drop([each for each in self.queue if each.id == utterance]))
+
+    def facts(self) -> dict[str, Any]:
+        """What is said, waits and is over, for the state."""
+        return {
+            "queue": [each.facts() for each in self.queue],
+            "recent": [each.facts() for each in self.recent],
+            "ran_dry": self.late,
+        }
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            self._work.clear()
+            self.pump(now())
+            try:
+                await asyncio.wait_for(self._work.wait(), PERIOD if self.queue else None)
+            except TimeoutError:
+                pass
+
+    def pump(self, at: int) -> None:
+        """Give out what is due and tell what has begun and ended."""
+        for utterance in list(self.queue):
+            if not utterance.drained and not self._give(utterance, at):
+                break
+        heard = at - self._delay()
+        for utterance in list(self.queue):
+            if utterance.first is not None and utterance.state == "queued" and heard >= utterance.first:
+                self._become(utterance, "started")
+            if utterance.drained and heard >= utterance.end:
+                self._become(utterance, "ended")
+
+    def _give(self, utterance: Utterance, at: int) -> bool:
+        """Whether the next utterance may follow."""
+        while self._end < at + AHEAD:
+            if self._end < at - LATE:  # nothing is on its way any more
+                due = max(at + LEAD, self._not_before)
+                if due > at + AHEAD:
+                    return False
+            else:
+                due = self._end
+            block = utterance.take()
+            if block is None:
+                if not utterance.complete and at - max(utterance.fed, self._end) > STALL:
+                    utterance.note = "Nobody went on with it."
+                    utterance.finish()
+                return utterance.complete
+            if utterance.first is None:
+                utterance.first = due
+            elif due != self._end:
+                self.late += 1
+            self._send(due, block)
+            self._end = utterance.end = due + len(block) * US // SOUND_RATE
+        return utterance.drained
+
+    def _drop(self, dropped: list[Utterance]) -> list[str]:
+        sent = any(each.first is not None for each in dropped)
+        for utterance in dropped:
+            self._become(utterance, "interrupted")
+        if sent:
+            self._hush()
+            self._end = 0
+            for utterance in self.queue:
+                if utterance.state == "queued":
+                    utterance.rewind()
+        return [each.id for each in dropped]
+
+    def _become(self, utterance: Utterance, state: str) -> None:
+        utterance.become(state)
+        if utterance.over:
+            self.queue.remove(utterance)
+            self.recent.appendleft(utterance)
+        self._tell(utterance)
+        if state == "started":
+            self._journal.add(f"Speaking {utterance.title}.")
+        elif state == "interrupted":
+            self._journal.add(f"{utterance.title} was interrupted.")
+
+    def _tell(self, utterance: Utterance) -> None:
+        if listener := self._listeners.get(utterance.id):
+            listener(utterance)
+        if utterance.over:
+            self._listeners.pop(utterance.id, None)

@@ -1,0 +1,1 @@
+"""Render jobs inside the gateway: list, inbox, submission, metrics."""

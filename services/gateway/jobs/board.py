@@ -1,0 +1,246 @@
+"""What the console knows of the jobs: read in threads, once a second while somebody looks, told when it has changed."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from services.gateway.channel.event_log import Journal
+from services.gateway.jobs.submit import submit
+from shared.config.settings import Settings
+from shared.errors import StudioError
+from shared.jobs.index import Index
+from shared.jobs.manifest import ID, folder, read_manifest
+from shared.jobs.queue import Queue
+from shared.jobs.redis_address import redis_url
+from shared.jobs.status import State, Status, Wanted, remove, result, retry, status, wish
+from shared.jobs.store import Store, open_store
+from shared.jobs.strip import strip
+from shared.jobs.workers import Workers
+
+How = Wanted | Literal["retry"]
+STATES: tuple[State, ...] = get_args(State)
+PERIOD_S = 1.0
+RESTING = 20  # times as long as a look took until the next one: a slow store costs no more than a twentieth of a core
+WATCHED_S = 3.0  # a page that looks says so four times a second
+ROWS = 50
+CELLS = 48
+MOMENT_S = 0.25  # for looking at jobs at work anew
+SUBMITTING = 2  # at once: each opens its driver in a process of its own
+AT_WORK: tuple[State, ...] = ("rendering", "assembling", "parked", "paused")  # which are looked at first
+WAITING: tuple[State, ...] = ("queued", "rendering", "assembling")  # for a worker
+SAID = {
+    "done": ("is done.", "info"),
+    "parked": ("is parked: {reason}", "error"),
+    "cancelled": ("is cancelled.", "info"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """jobs: by state. depths: messages by queue, None where Redis is away. workers: whether each lives, by name."""
+
+    jobs: dict[str, int]
+    depths: dict[str, int] | None
+    workers: dict[str, bool]
+
+
+class Jobs:
+    """The jobs of this studio, as its pages see them. `run` and `submit` in the event loop; the rest in a thread."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self._settings, self._journal = settings, journal
+        self._opened: Store | None = None
+        self._queue = Queue(settings)
+        self._workers = Workers(self._queue)
+        self._asked = float("-inf")
+        self._states: dict[str, str] = {}  # of the jobs at work when last looked
+        self._gate = asyncio.Semaphore(SUBMITTING)
+        self._soon = asyncio.Event()
+        self._text = ""
+
+    async def run(self) -> None:
+        """Look once a second while a page is open."""
+        while True:
+            took = 0.0
+            if time.monotonic() - self._asked < WATCHED_S:
+                before = time.monotonic()
+                self._tell(await asyncio.to_thread(self.look))
+                took = time.monotonic() - before
+            try:
+                await asyncio.wait_for(self._soon.wait(), max(PERIOD_S, RESTING * took))
+            except TimeoutError:
+                pass  # nobody is in a hurry
+            self._soon.clear()
+
+    def hurry(self) -> None:
+        """Something was done to a job: look at once. In the event loop."""
+        self._soon.set()
+
+    def watched(self) -> str:
+        """Say that a page is open; returns the jobs as JSON for it, "" until they have been looked at."""
+        self._asked = time.monotonic()
+        return self._text
+
+    def _tell(self, facts: dict[str, Any]) -> None:
+        text = json.dumps({"jobs": facts})
+        if text != self._text:
+            self._text = text
+        for row in facts["rows"]:
+            # The log line says what became of a job while somebody watched.
+            if self._states.get(row["id"], row["state"]) != row["state"] and row["state"] in SAID:
+                words, kind = SAID[row["state"]]
+                self._journal.add(f"Job {row['id']} ({row['driver']}) {words.format(**row)}", kind)
+        self._states = {row["id"]: row["state"] for row in facts["rows"] if row["state"] in AT_WORK}
+
+    def look(self) -> dict[str, Any]:
+        """Counts by state, the newest jobs, and those at work however old they are; `note` says why there are none."""
+        try:
+            order = self._index().order()
+            at_work = sorted((AT_WORK.index(state), name) for name, state in order if state in AT_WORK)[:ROWS]
+            fresh = self._anew([name for _, name in at_work])
+            names = [name for name, _ in order[: -ROWS - 1 : -1]] + [name for _, name in at_work] + list(self._states)
+            rows = self._rows([name for name in dict.fromkeys(names) if name not in fresh])
+            counts = Counter(state for _, state in order)
+            workers, note = self._staff(sum(counts[state] for state in WAITING))
+            rows = [facts(each) for each in fresh.values()] + rows
+            return {"counts": counts, "rows": rows, "workers": workers, "note": note}
+        except StudioError as error:
+            return {"counts": {}, "rows": [], "workers": None, "note": str(error)}
+
+    def _staff(self, waiting: int) -> tuple[dict[str, int] | None, str]:
+        """How many workers live and how many of them are at work, None where nobody can say; and what is wrong with that."""
+        found = self._workers.look()
+        living = [worker for worker in found or [] if worker.alive]
+        note = ""
+        if waiting and found is None and redis_url(self._settings):
+            note = "Redis does not answer, so jobs may wait until it does."
+        elif waiting and not living:
+            note = "No worker is running yet, so jobs wait; `studio worker` starts one where none comes by itself."
+        count = None if found is None else {"alive": len(living), "at_work": sum(bool(each.job) for each in living)}
+        return count, note
+
+    def _anew(self, names: list[str]) -> dict[str, Status]:
+        """As many of these as can be looked at in a moment, with their segments; the others are as last told."""
+        found = {}
+        until = time.monotonic() + MOMENT_S
+        for name in names:
+            if (seen := self._index().refresh(name)) is not None:
+                found[name] = seen
+            if time.monotonic() > until:
+                break
+        return found
+
+    def figures(self, engines: list[str]) -> Figures:
+        """For the metrics."""
+        try:
+            counts = Counter[str](state for _, state in self._index().order())
+        except StudioError:
+            counts = Counter()
+        workers = {worker.name: worker.alive for worker in self._workers.look() or []}
+        return Figures(dict(counts), self._queue.depths(engines), workers)
+
+    def page(self, state: str, limit: int, offset: int) -> dict[str, Any]:
+        """Jobs in this state, "" for all, newest first. Raises StudioError."""
+        order = self._index().order()[::-1]
+        # Those at work are looked at before they are sorted by state: one that has just ended is found where it belongs.
+        fresh = self._anew([name for name, each in order if each in AT_WORK])
+        order = [(name, fresh[name].state if name in fresh else each) for name, each in order]
+        names = [name for name, each in order if state in ("", each)]
+        counts = Counter(each for _, each in order)
+        wanted = names[offset : offset + limit]
+        rows = {row["id"]: row for row in self._rows(wanted)} | {name: facts(each) for name, each in fresh.items()}
+        return {"counts": counts, "jobs": [rows[name] for name in wanted if name in rows]}
+
+    def _rows(self, names: list[str]) -> list[dict[str, Any]]:
+        return [facts(each) for each in self._index().rows(names)]
+
+    def has(self, job: str) -> bool:
+        """Whether there is such a job; what does not look like an id is not asked for."""
+        return bool(ID.fullmatch(job)) and self._store().read(f"{folder(job)}/job.json") is not None
+
+    def show(self, job: str) -> dict[str, Any]:
+        """One job with its segments. Raises StudioError."""
+        found = status(self._store(), job)
+        return facts(found) | {"segments": [asdict(segment) for segment in found.segments]}
+
+    def steer(self, job: str, how: How) -> dict[str, Any]:
+        """`retry` what failed, or wish it cancelled, paused or run. Raises StudioError where that cannot be."""
+        store = self._store()
+        if how == "retry":
+            retry(store, job)
+        else:
+            wish(store, job, how)
+        self._index().refresh(job)
+        self.wake(job)
+        return self.show(job)
+
+    def wake(self, job: str) -> None:
+        """Tell the workers; where Redis is away they find out by themselves."""
+        manifest = read_manifest(self._store(), job)
+        self._queue.wake(job, manifest.engine, manifest.priority, manifest.plan.segments)
+
+    def remove(self, job: str) -> None:
+        """Delete it with what it made. Raises StudioError while it is at work."""
+        remove(self._store(), job)
+        self._index().drop([job])
+
+    def preview(self, job: str) -> bytes | None:
+        """Its newest picture, JPEG."""
+        return self._store().read(f"{folder(job)}/preview.jpg")
+
+    def result(self, job: str) -> tuple[Path, str]:
+        """The finished file here, and what to call it. Raises StudioError where it is not finished."""
+        store = self._store()
+        made = result(store, job)
+        if not made:
+            raise StudioError("This job is not finished; its result is there when its state is done.")
+        name = Path(str(made["file"])).name
+        called = f"{Path(status(store, job).driver).stem}-{job}{Path(name).suffix}"
+        return store.fetch(f"{folder(job)}/{name}"), called
+
+    async def submit(self, asked: dict[str, Any]) -> str:
+        """The new job's id. Raises HTTPException."""
+        async with self._gate:
+            job = str((await submit(asked))["id"])
+        await asyncio.to_thread(self.wake, job)
+        return job
+
+    def _index(self) -> Index:
+        return Index(self._store(), self._queue)
+
+    def _store(self) -> Store:
+        if self._opened is None:
+            self._opened = open_store(self._settings.jobs_url)
+        return self._opened
+
+
+def facts(found: Status) -> dict[str, Any]:
+    """A job as the page draws it."""
+    failing = next((s for s in found.segments if s.state == "parked"), None)
+    failing = failing or next((s for s in found.segments if s.reason and s.state != "done"), None)
+    return {
+        "id": found.id,
+        "state": found.state,
+        "reason": found.reason,
+        "kind": found.kind,
+        "avatar": found.avatar,
+        "engine": found.engine,
+        "driver": found.driver,
+        "priority": found.priority,
+        "created": datetime.fromisoformat(found.created).timestamp(),
+        "done": found.done,
+        "total": found.ticks,
+        "fps": round(found.fps, 1),
+        "eta": None if found.eta is None else round(found.eta),
+        "strip": strip([segment.state for segment in found.segments], CELLS),
+        "segments": len(found.segments),
+        "failing": failing and {"number": failing.number + 1, "attempts": failing.attempts, "reason": failing.reason},
+        "preview": f"{found.done}" if found.preview else "",
+        "result": Path(found.result).name,
+        "bytes": found.bytes,
+    }

@@ -1,0 +1,46 @@
+"""The jobs' part of the metrics page. What a unit took and how often one is tried again is on each worker's own page."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+
+from services.gateway.jobs.board import RESTING, STATES, Figures, Jobs
+
+KEPT_S = 5.0  # the page is open to everybody on this machine: who asks often is told the same again
+
+
+class JobMetrics:
+    """Reads the jobs when it is asked, in a thread, and not more often than is good."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._figures = Figures({}, None, {})
+        self._until = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def figures(self, engines: Iterable[str]) -> Figures:
+        """The newest there are. engines: whose queues are counted."""
+        async with self._lock:
+            if time.monotonic() > self._until:
+                began = time.monotonic()
+                self._figures = await asyncio.to_thread(self._jobs.figures, list(engines))
+                took = time.monotonic() - began
+                self._until = time.monotonic() + max(KEPT_S, RESTING * took)
+        return self._figures
+
+
+def families(figures: Figures) -> Iterable[Metric]:
+    """As Prometheus knows them."""
+    jobs = GaugeMetricFamily("studio_jobs", "Jobs by state", labels=["state"])
+    for state in STATES:
+        jobs.add_metric([state], figures.jobs.get(state, 0))
+    depth = GaugeMetricFamily("studio_jobs_queue_depth", "Messages that wait for a worker", labels=["queue"])
+    for name, count in (figures.depths or {}).items():
+        depth.add_metric([name], count)
+    up = GaugeMetricFamily("studio_jobs_worker_up", "1 while a worker lives", labels=["worker"])
+    for name, alive in figures.workers.items():
+        up.add_metric([name], float(alive))
+    redis = GaugeMetricFamily("studio_jobs_redis_up", "1 while Redis answers", value=float(figures.depths is not None))
+    yield from (jobs, depth, up, redis)

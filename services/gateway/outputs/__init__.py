@@ -1,0 +1,1 @@
+"""Where the program goes: LiveKit, RTMP, recordings."""

@@ -1,0 +1,119 @@
+"""The program as LiveKit's SDK takes it: a source of pictures and a source of sound, kept together by the sound's queue.
+
+A tick's sound is put in the queue when it comes, behind the cushion that waits there, so the moment at which its first
+sample leaves is known; the tick's picture is handed over for that moment.
+"""
+
+import asyncio
+import ctypes
+import math
+import time
+from fractions import Fraction
+
+import numpy as np
+from livekit import rtc
+from numpy.typing import NDArray
+
+from services.gateway.channel.program_feed import SOUND_RATE, Picture, Sound
+from services.gateway.outputs.livekit.audio_queue import Cushion, Samples
+from shared.runtime.clock import now
+
+
+class Media:
+    """The two sources of one publication. Used in one event loop; they outlive reconnects and changes of scene.
+
+    late: pictures that came too late for their sound, or after a later one.
+    """
+
+    def __init__(self, first: Picture, rate: Fraction) -> None:
+        self.video = rtc.VideoSource(first.width, first.height)
+        # It lets a caller wait while more than this is in its queue, and holds twice as much. An interrupt is heard
+        # after what waits at most: the cushion and one tick, 60 ms at 25 a second.
+        self._answers_at = math.ceil(100 / rate) / 100  # seconds, a multiple of 10 ms
+        self.audio = rtc.AudioSource(SOUND_RATE, 1, round(self._answers_at * 1000))
+        self.size = first.width, first.height
+        self.cushion = Cushion()
+        self.late = 0
+        self._period = float(1 / rate)
+        self._loop = asyncio.get_running_loop()
+        self._anchor = 0, 0.0  # a tick and the loop time at which its first sample leaves
+        self._putting: asyncio.Task[None] | None = None
+        self._pending: dict[int, asyncio.TimerHandle] = {}
+        self._shown = -1  # the pts of the last picture that was handed over
+        # A source that has had no picture sends black ones; the track must begin with the program.
+        self._show(first)
+
+    @property
+    def dropped(self) -> int:
+        """Pictures and blocks of sound that came too late or too many."""
+        return self.late + self.cushion.left_out
+
+    async def feed(self, item: Picture | Sound) -> None:
+        """Hand over one tick's picture or sound; returns when the next may come."""
+        if isinstance(item, Sound):
+            await self._sound(item)
+        else:
+            self._picture(item)
+
+    async def close(self) -> None:
+        """Forget what waits and free the sources."""
+        if self._putting:
+            self._putting.cancel()
+        for timer in self._pending.values():
+            timer.cancel()
+        self._pending.clear()
+        await self.audio.aclose()
+        await self.video.aclose()
+
+    async def _sound(self, sound: Sound) -> None:
+        if self._putting is None or self._putting.done():
+            self.cushion.check()
+        put = self.cushion.add(sound.samples, self._loop.time())
+        if put is None:
+            return
+        samples, leaves = put
+        self._anchor = sound.tick, leaves
+        counted = self.cushion.empty
+        if self._putting:
+            await self._putting  # the SDK takes one at a time
+        self._putting = self._loop.create_task(self._put(samples, counted))
+
+    async def _put(self, samples: Samples, counted: float) -> None:
+        await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE, 1, len(samples)))
+        self.cushion.answered(self._loop.time() + self._answers_at, counted)
+
+    def _picture(self, picture: Picture) -> None:
+        tick, starts = self._anchor
+        at = self._loop.time()
+        due = starts + (picture.tick - tick) * self._period if starts else at
+        if due < at - self._period:
+            self.late += 1
+        elif due <= at or due > at + 1:
+            self._show(picture)
+        else:
+            self._pending[picture.tick] = self._loop.call_at(due, self._show, picture)
+
+    def _show(self, picture: Picture) -> None:
+        self._pending.pop(picture.tick, None)
+        # A loop that was held up comes to what waits for its time after what did not have to wait any more.
+        if picture.pts <= self._shown:
+            self.late += 1
+            return
+        self._shown = picture.pts
+        stamp = rtc.FrameMetadata(user_timestamp=wall(picture.captured or picture.pts), frame_id=picture.tick)
+        self.size = picture.width, picture.height
+        self.video.capture_frame(frame_of(picture.i420), metadata=stamp)
+
+
+def frame_of(i420: NDArray[np.uint8]) -> rtc.VideoFrame:
+    """(H * 3 / 2, W) uint8, contiguous, as the SDK's frame, without a copy: it takes an address of flat, writable memory,
+    which must outlive the frame."""
+    height, width = i420.shape[0] * 2 // 3, i420.shape[1]
+    assert i420.flags.c_contiguous
+    flat = (ctypes.c_uint8 * i420.size).from_address(i420.ctypes.data)
+    return rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, memoryview(flat))
+
+
+def wall(pts: int) -> int:
+    """A time on the channel clock as wall clock microseconds, which a subscriber elsewhere can compare."""
+    return time.time_ns() // 1000 - now() + pts

@@ -1,0 +1,137 @@
+"""Publishing to LiveKit: one picture and one sound track, in a thread of its own, back again whatever happens.
+
+The SDK mends short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that is
+our own loop: a new token, a new room, ever longer pauses. What cannot mend itself (another publisher of the same name,
+being removed) ends in `failed` until it is switched on again. The SDK's own messages carry the access token, so none of
+them is shown or logged.
+"""
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import structlog
+
+from services.gateway.channel.event_log import Journal
+from services.gateway.channel.program_feed import Outlet, Picture
+from services.gateway.outputs.base import Backoff, OutputState, State
+from services.gateway.outputs.livekit.token import missing, publisher_token
+from shared.config.settings import Settings
+
+if TYPE_CHECKING:
+    from services.gateway.outputs.livekit.media import Media
+
+log = structlog.get_logger()
+WAIT = 0.2  # seconds between looks at what is wanted while nothing comes
+QUEUE_PICTURES, QUEUE_SOUNDS = 4, 12
+SETTLED = 10.0  # seconds live after which the next break counts as the first
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 20.0
+
+
+class LiveKit:
+    """Publishes the program while it is wanted."""
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self.outlet = Outlet("livekit", pictures=QUEUE_PICTURES, sounds=QUEUE_SOUNDS)
+        self.outlet.open = False
+        self.state = OutputState()
+        self._settings, self._journal = settings, journal
+        self._wanted = self._stopping = False
+        self._changed = threading.Lock()
+        self._leave: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        logging.getLogger("livekit").setLevel(logging.CRITICAL + 1)
+
+    def want(self, wanted: bool) -> None:
+        """Publish, or not. May be called from any thread."""
+        with self._changed:
+            self._wanted = self.outlet.open = wanted
+            if not wanted and self._leave:
+                loop, event = self._leave
+                loop.call_soon_threadsafe(event.set)
+        self.outlet.wake()
+
+    def stop(self) -> None:
+        """Make `run` leave the room and return."""
+        self._stopping = True
+        self.want(False)
+
+    def run(self) -> None:
+        """Until `stop`."""
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        while not self._stopping:
+            items = self.outlet.take(WAIT)
+            if not self._wanted:
+                self._say("off")
+                continue
+            if reason := missing(self._settings):
+                self._say("failed", reason)
+                continue
+            first = next((item for item in items if isinstance(item, Picture)), None)
+            if first is None:
+                self._say("connecting")  # until the program is there
+                continue
+            try:
+                asyncio.run(self._publish(first))
+            except Exception:
+                # The SDK is not ours, and no fault of it may reach the other outputs.
+                log.exception("livekit output ended")
+                self._say("reconnecting", "LiveKit's library failed; the studio's log says how. Trying again.")
+                asyncio.run(asyncio.sleep(backoff.wait()))
+
+    async def _publish(self, first: Picture) -> None:
+        """Stay in the room until it is not wanted any more."""
+        from services.gateway.outputs.livekit.media import Media
+
+        leave = asyncio.Event()
+        with self._changed:
+            self._leave = asyncio.get_running_loop(), leave
+            if not self._wanted:
+                leave.set()
+        media = Media(first, self._settings.rate)
+        feeding = asyncio.create_task(self._feed(media))
+        staying = asyncio.create_task(self._stay(media, leave))
+        try:
+            done, _ = await asyncio.wait({feeding, staying}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            with self._changed:
+                self._leave = None
+            for task in (feeding, staying):
+                task.cancel()
+            await asyncio.gather(feeding, staying, return_exceptions=True)
+            await media.close()
+
+    async def _feed(self, media: "Media") -> None:
+        while True:
+            for item in await asyncio.to_thread(self.outlet.take, WAIT):
+                await media.feed(item)
+
+    async def _stay(self, media: "Media", leave: asyncio.Event) -> None:
+        from services.gateway.outputs.livekit.room import Session
+
+        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._say("connecting")
+        while not leave.is_set():
+            session = Session(self._settings, media, leave, self._say)
+            trouble = await session.run(publisher_token(self._settings))
+            if trouble is None:
+                break
+            if session.lived > SETTLED:
+                backoff.reset()
+            was_live = self.state.state in ("live", "reconnecting")
+            state = "connecting" if trouble.state == "reconnecting" and not was_live else trouble.state
+            self._say(state, trouble.note)
+            try:
+                await asyncio.wait_for(leave.wait(), None if trouble.final else backoff.wait())
+            except TimeoutError:
+                pass
+        self._say("off")
+
+    def _say(self, state: State, note: str = "", **figures: float) -> None:
+        before = self.state
+        self.state = before.now(state, note, **figures)
+        if (before.state, before.note) != (state, note) and (note or state in ("live", "off")):
+            word = f"LiveKit: {note}" if note else f"LiveKit is {state}."
+            self._journal.add(word, "error" if state == "failed" else "warning" if note else "info")

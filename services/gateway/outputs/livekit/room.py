@@ -1,0 +1,157 @@
+"""One stay in a LiveKit room: connect, publish the two tracks, watch the figures, until it ends."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from livekit import rtc
+from livekit.rtc._proto.room_pb2 import DegradationPreference as ProtoDegradation
+from livekit.rtc._proto.stats_pb2 import OutboundRtpStreamStats
+
+from services.gateway.outputs.livekit.errors import Trouble, farewell, refusal
+from services.gateway.outputs.livekit.media import Media
+from services.gateway.outputs.livekit.token import publisher_identity
+from shared.config.settings import Settings
+
+CONNECT_WAIT, PUBLISH_WAIT, LEAVE_WAIT = 30.0, 15.0, 3.0  # seconds
+MEND_WAIT = 75.0  # seconds that the SDK may try to mend a break; its ten attempts take up to a minute
+STATS_PERIOD = 1.0
+STATS_WAIT = 2.0
+BITS_PER_PIXEL = 0.09  # of VP8 for a face that hardly shows its losses: 2.1 Mbit/s at 720p25, 4.7 at 1080p25
+SOUND_BITS = 64_000
+CODECS = {
+    "vp8": rtc.VideoCodec.VP8,
+    "h264": rtc.VideoCodec.H264,
+    "vp9": rtc.VideoCodec.VP9,
+    "av1": rtc.VideoCodec.AV1,
+}
+KEPT = {
+    "maintain-resolution": ProtoDegradation.DEGRADATION_PREFERENCE_MAINTAIN_RESOLUTION,
+    "maintain-framerate": ProtoDegradation.DEGRADATION_PREFERENCE_MAINTAIN_FRAMERATE,
+    "balanced": ProtoDegradation.DEGRADATION_PREFERENCE_BALANCED,
+}
+
+
+class Session:
+    """Joins once. lived: seconds it was live."""
+
+    def __init__(self, settings: Settings, media: Media, leave: asyncio.Event, say: Callable[..., None]) -> None:
+        self.lived = 0.0
+        self._settings, self._media, self._leave, self._say = settings, media, leave, say
+        self._host = urlsplit(settings.livekit_url).netloc.rpartition("@")[2]
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[str] = self._loop.create_future()
+        self._broken: float | None = None  # loop time since which the SDK tries to mend a break
+        self._sent = 0, 0.0
+
+    async def run(self, token: str) -> Trouble | None:
+        """Why it ended; None when it was left because it is not wanted any more."""
+        room = rtc.Room(self._loop)
+        room.on("disconnected", self._on_disconnected)
+        room.on("reconnecting", self._on_reconnecting)
+        room.on("reconnected", self._on_reconnected)
+        try:
+            options = rtc.RoomOptions(auto_subscribe=False, dynacast=self._settings.livekit_simulcast)
+            await asyncio.wait_for(room.connect(self._settings.livekit_url, token, options), CONNECT_WAIT)
+            await asyncio.wait_for(self._publish(room), PUBLISH_WAIT)
+        except (rtc.ConnectError, rtc.participant.PublishTrackError, TimeoutError) as error:
+            await self._disconnect(room)
+            return refusal(str(error), self._host)
+        begun = self._loop.time()
+        try:
+            return await self._live(room)
+        finally:
+            self.lived = self._loop.time() - begun
+            await self._disconnect(room)
+
+    async def _publish(self, room: rtc.Room) -> None:
+        settings, (width, height) = self._settings, self._media.size
+        picture = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_CAMERA,
+            video_codec=CODECS[settings.livekit_codec],
+            simulcast=settings.livekit_simulcast,
+            degradation_preference=KEPT[settings.livekit_degradation],
+            frame_metadata_features=[
+                rtc.FrameMetadataFeature.FMF_USER_TIMESTAMP,
+                rtc.FrameMetadataFeature.FMF_FRAME_ID,
+            ],
+        )
+        by_size = int(width * height * float(settings.rate) * BITS_PER_PIXEL)
+        picture.video_encoding.max_bitrate = settings.livekit_kbps * 1000 or max(500_000, by_size)
+        picture.video_encoding.max_framerate = float(settings.rate)
+        # Without dtx: silence is sent too, so that nobody's sound begins with the second half of a word.
+        sound = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
+        sound.audio_encoding.max_bitrate = SOUND_BITS
+        me = room.local_participant
+        # One stream for both: the receiver keeps tracks of one stream in sync.
+        picture.stream = sound.stream = "program"
+        await me.publish_track(rtc.LocalVideoTrack.create_video_track("picture", self._media.video), picture)
+        await me.publish_track(rtc.LocalAudioTrack.create_audio_track("sound", self._media.audio), sound)
+
+    async def _live(self, room: rtc.Room) -> Trouble | None:
+        leaving = asyncio.create_task(self._leave.wait())
+        try:
+            while not self._leave.is_set():
+                if self._broken is None:
+                    self._say("live", **await self._figures(room))
+                elif self._loop.time() - self._broken > MEND_WAIT:
+                    return farewell("", self._host, "")
+                waiting: set[asyncio.Future[Any]] = {leaving, self._ended}
+                await asyncio.wait(waiting, timeout=STATS_PERIOD, return_when=asyncio.FIRST_COMPLETED)
+                if self._ended.done():
+                    return farewell(self._ended.result(), self._host, publisher_identity(self._settings))
+            return None
+        finally:
+            leaving.cancel()
+
+    async def _figures(self, room: rtc.Room) -> dict[str, float]:
+        figures: dict[str, float] = {
+            "viewers": len(room.remote_participants),
+            "queue_ms": round(self._media.cushion.level * 1000, 1),
+            "dropped": self._media.dropped,
+        }
+        try:
+            stats = await asyncio.wait_for(room.get_rtc_stats(), STATS_WAIT)
+        except (TimeoutError, RuntimeError):
+            return figures
+        sent = 0
+        for row in stats.publisher_stats:
+            kind = row.WhichOneof("stats")
+            if kind == "outbound_rtp":
+                sent += row.outbound_rtp.sent.bytes_sent
+                if row.outbound_rtp.stream.kind == "video" and row.outbound_rtp.outbound.frame_width:
+                    _take_larger(figures, row.outbound_rtp.outbound)
+            elif kind == "remote_inbound_rtp" and row.remote_inbound_rtp.stream.kind == "video":
+                remote = row.remote_inbound_rtp.remote_inbound
+                figures["rtt_ms"] = round(remote.round_trip_time * 1000, 1)
+                figures["loss"] = round(remote.fraction_lost, 4)
+        before, at = self._sent
+        self._sent = sent, self._loop.time()
+        if before and sent >= before:
+            figures["kbps"] = round((sent - before) * 8 / 1000 / (self._sent[1] - at))
+        return figures
+
+    async def _disconnect(self, room: rtc.Room) -> None:
+        try:
+            await asyncio.wait_for(room.disconnect(), LEAVE_WAIT)
+        except (TimeoutError, RuntimeError):
+            pass  # the server is gone; it will notice that we are
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        if not self._ended.done():
+            self._ended.set_result(rtc.DisconnectReason.Name(reason))
+
+    def _on_reconnecting(self) -> None:
+        self._broken = self._loop.time()
+        self._say("reconnecting", f"The connection to {self._host} was lost; trying again.")
+
+    def _on_reconnected(self) -> None:
+        self._broken = None
+
+
+def _take_larger(figures: dict[str, float], outbound: OutboundRtpStreamStats) -> None:
+    """Size and rate of the largest picture that is sent."""
+    if outbound.frame_width >= figures.get("width", 0):
+        figures |= {"width": outbound.frame_width, "height": outbound.frame_height}
+        figures["fps"] = round(outbound.frames_per_second, 1)

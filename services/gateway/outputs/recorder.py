@@ -1,0 +1,229 @@
+"""Recording: the program into MP4 files, in a thread of its own, one part after the other, never over an old file."""
+
+import os
+import threading
+from collections import deque
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+from services.gateway.channel.event_log import Journal
+from services.gateway.channel.program_feed import SOUND_RATE, Outlet, Picture, Sound
+from services.gateway.outputs.base import OutputState
+from shared.config.settings import Settings
+from shared.errors import StudioError
+from shared.media.mp4 import Mp4Writer
+from shared.runtime.clock import sound_samples
+
+PRESET, CRF = "veryfast", 20
+QUEUE_PICTURES = 25  # a second: what a slow disk may be behind; 78 MB at 1080p
+QUEUE_SOUNDS = 250
+WAIT = 0.2  # seconds between looks at what is wanted while nothing comes
+MEGABYTE = 1_000_000
+
+
+class Recorder:
+    """Writes whatever path was last asked for by `want`.
+
+    A path that exists, a part that has reached the length or size of the settings, another picture size or a gateway
+    that was restarted begin a new part: OUT.mp4, OUT-2.mp4, OUT-3.mp4. A disk that cannot be written ends the
+    recording with one sentence and nothing else.
+
+    state: off, connecting (no picture yet), live or failed; its figures are seconds and bytes of all parts, and how many there are.
+    path: the part being written, or the last one. clean: take the pictures without the label.
+    """
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self.outlet = Outlet("record", pictures=QUEUE_PICTURES, sounds=QUEUE_SOUNDS)
+        self.outlet.open = False
+        self.state = OutputState()
+        self.path = ""
+        self.clean = False
+        self._rate = settings.rate
+        self._most_ticks = round(settings.record_split_minutes * 60 * settings.rate)
+        self._most_bytes = settings.record_split_megabytes * MEGABYTE
+        self._journal = journal
+        self._wanted = self._refused = ""
+        self._stopping = threading.Event()
+        self._part: Part | None = None
+        self._ending: Part | None = None  # the part before, while sound of its time may still come
+        self._ahead: deque[Sound] = deque(
+            maxlen=QUEUE_SOUNDS
+        )  # sound whose picture has not come: it may belong to the next part
+        self._done = (0.0, 0, 0)  # seconds, bytes and number of the finished parts
+
+    def want(self, path: str) -> None:
+        """Record into this path, or nothing when it is empty. May be called from any thread."""
+        self._wanted = path
+        self.outlet.open = bool(path)
+        self.outlet.wake()
+
+    def try_again(self) -> None:
+        """The operator asked anew: a path that failed may be writable now."""
+        self._refused = ""
+
+    def stop(self) -> None:
+        """Make `run` close the file and return."""
+        self._stopping.set()
+        self.outlet.wake()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        wanted = ""
+        while not self._stopping.is_set():
+            items = self.outlet.take(WAIT)
+            if self._wanted != wanted:
+                self._close()
+                wanted = self._wanted
+                self._done = (0.0, 0, 0)
+                if wanted:
+                    self.state = self.state.now("connecting")
+                elif self.state.state != "failed":
+                    self.state = replace(self.state.now("off"), figures=self.state.figures)
+            if wanted and wanted != self._refused:
+                self._write(wanted, items)
+        if self._part:
+            self._write(wanted, self.outlet.take(0))
+        self._close()
+
+    def _write(self, wanted: str, items: list[Picture | Sound]) -> None:
+        try:
+            for item in items:
+                if isinstance(item, Sound):
+                    self._ahead.append(item)
+                    continue
+                if self._part is None or self._full(self._part, item):
+                    self._turn(wanted, item)
+                assert self._part is not None
+                self._part.picture(item, self.clean)
+            self._give_sound()
+            if self._part:
+                self._tell(self._part)
+        except StudioError as error:
+            self._fail(wanted, str(error))
+
+    def _full(self, part: "Part", picture: Picture) -> bool:
+        length = picture.tick - part.first
+        return (
+            (picture.width, picture.height) != part.size
+            or (self._most_ticks > 0 and length >= self._most_ticks)
+            # Looked at once a second, which is how often a fragment is written.
+            or (self._most_bytes > 0 and length % round(self._rate) == 0 and part.bytes() >= self._most_bytes)
+        )
+
+    def _turn(self, wanted: str, first: Picture) -> None:
+        """The next part begins with this picture. The last one stays open for the sound that belongs to its pictures."""
+        self._give_sound()
+        self._end()
+        part = Part.open(Path(wanted), first, self._rate)
+        if self._part:
+            seconds, size, count = self._done
+            self._done = seconds + self._part.seconds, size + self._part.bytes(), count + 1
+        self._ending, self._part = self._part, part
+        self.path = str(part.path)
+        self._journal.add(f"Recording to {part.path.name}.")
+
+    def _give_sound(self) -> None:
+        """To each part the sound of its own pictures' ticks; what is ahead of the last picture waits."""
+        while self._ahead and self._part and self._ahead[0].tick <= self._part.last:
+            sound = self._ahead.popleft()
+            if self._ending and sound.tick < self._part.first:
+                self._ending.sound(sound)
+            else:
+                self._end()
+                self._part.sound(sound)
+
+    def _end(self) -> None:
+        """The part before is complete."""
+        part, self._ending = self._ending, None
+        if part:
+            part.writer.close()
+            self._journal.add(f"Recording {part.path.name} finished, {part.seconds:.0f} s.")
+
+    def _tell(self, part: "Part") -> None:
+        seconds, size, count = self._done
+        self.state = self.state.now("live", seconds=seconds + part.seconds, bytes=size + part.bytes(), parts=count + 1)
+
+    def _close(self) -> None:
+        try:
+            if self._part:
+                self._give_sound()
+            self._end()
+            self._ending, self._part = self._part, None
+            self._end()
+        except StudioError as error:
+            self._fail(self._wanted, str(error))
+        self._ahead.clear()
+
+    def _fail(self, wanted: str, sentence: str) -> None:
+        for part in (self._ending, self._part):
+            if part:
+                part.writer.abort()
+        self._ending = self._part = None
+        self._ahead.clear()
+        self._refused = wanted
+        self.path = wanted
+        self.state = replace(self.state.now("failed", sentence), figures=self.state.figures)
+        self._journal.add(f"Recording stopped: {sentence}", "error")
+
+
+class Part:
+    """One MP4 file in the making; its time begins with its first picture.
+
+    first, last: ticks of the first and the last picture. size: (width, height).
+    """
+
+    def __init__(self, path: Path, writer: Mp4Writer, first: Picture, rate: Fraction) -> None:
+        self.path, self.writer = path, writer
+        self.size = first.width, first.height
+        self.first = self.last = first.tick
+        self._rate = rate
+        self._first_sample = sound_samples(first.tick, rate, SOUND_RATE)[0]
+
+    @classmethod
+    def open(cls, wanted: Path, first: Picture, rate: Fraction) -> "Part":
+        """Claim the next free name. Raises StudioError."""
+        path = claim(wanted)
+        writer = Mp4Writer(path, first.width, first.height, rate, True, PRESET, CRF, fragmented=True)
+        return cls(path, writer, first, rate)
+
+    def picture(self, picture: Picture, clean: bool) -> None:
+        """Write one tick's picture. Raises StudioError."""
+        self.last = picture.tick
+        self.writer.picture(picture.clean() if clean else picture.i420, index=picture.tick - self.first)
+
+    def sound(self, sound: Sound) -> None:
+        """Write one tick's sound; what is before the first picture is left out. Raises StudioError."""
+        if sound.tick >= self.first:
+            at = sound_samples(sound.tick, self._rate, SOUND_RATE)[0] - self._first_sample
+            self.writer.sound(sound.samples, at * 1_000_000 // SOUND_RATE)
+
+    @property
+    def seconds(self) -> float:
+        return float((self.last - self.first + 1) / self._rate)
+
+    def bytes(self) -> int:
+        """What is on the disk. Raises StudioError when the file is gone."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            raise StudioError(
+                f"{self.path.name} was removed while it was being written; start a new recording."
+            ) from None
+
+
+def claim(wanted: Path) -> Path:
+    """A new empty file: `wanted`, or the first free of `wanted`-2, -3 and so on. Raises StudioError."""
+    number = 1
+    while True:
+        path = wanted if number == 1 else wanted.with_stem(f"{wanted.stem}-{number}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            return path
+        except FileExistsError:
+            if not path.parent.is_dir():
+                raise StudioError(f"{path.parent} is not a folder; choose another place.") from None
+            number += 1
+        except OSError as error:
+            raise StudioError(f"{path} cannot be written ({error.strerror}); choose another place.") from None

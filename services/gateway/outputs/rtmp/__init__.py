@@ -1,0 +1,1 @@
+"""Pushing over RTMP, in a process of its own."""

@@ -1,0 +1,151 @@
+"""RTMP push: the program to an RTMP receiver, encoded in a thread of its own, sent by a process of its own.
+
+Whatever the receiver does (refuses, never answers, reads no more, goes away), it is noticed within ten seconds, said in
+one sentence, and tried again with backoff; no other output knows of it.
+"""
+
+import threading
+import time
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from services.gateway.channel.event_log import Journal
+from services.gateway.channel.program_feed import Outlet, Picture
+from services.gateway.outputs.base import Backoff, OutputState
+from services.gateway.outputs.rtmp.flv import FlvWriter
+from services.gateway.outputs.rtmp.process import PushError, PushProcess
+from shared.config.settings import Settings, shown_address
+
+QUEUE_PICTURES = 12  # half a second: older pictures are of no use to viewers
+QUEUE_SOUNDS = 50
+WAIT = 0.2
+# A receiver that drops the stream sooner than this after accepting it counts as another failure in a row.
+SETTLED = 10.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+SENTENCES = {
+    "unreachable": "{host} does not answer; is the RTMP server running, and rtmp_url right?",
+    "refused": "{host} does not accept the stream; check the application and the stream key in rtmp_url.",
+    "silent": "{host} takes the connection and never answers; is it an RTMP server?",
+    "stalled": "{host} takes nothing any more.",
+    "unstarted": "The process that sends to {host} cannot be started; this machine is out of memory or processes.",
+    "closed": "{host} ended the connection.",
+}
+
+
+class RtmpPush:
+    """Pushes to the address of the settings while `want(True)`.
+
+    state: off, connecting, live, reconnecting (it was live) or failed; both of the last try again by themselves. Its
+    figures are kbps and seconds live. clean: take the pictures without the label. shown: the address without its
+    secrets, "" without one.
+    """
+
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self.outlet = Outlet("rtmp", pictures=QUEUE_PICTURES, sounds=QUEUE_SOUNDS)
+        self.outlet.open = False
+        self.state = OutputState()
+        self.clean = False
+        self._address = settings.rtmp_url.get_secret_value() if settings.rtmp_url else ""
+        self.shown = shown_address(settings.rtmp_url) if settings.rtmp_url else ""
+        self._rate, self._kbps = settings.rate, settings.rtmp_kbps
+        self._journal = journal
+        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._wanted = False
+        self._changed = threading.Event()
+        self._stopping = False
+        self._process: PushProcess | None = None
+
+    def want(self, on: bool) -> None:
+        """Push, or do not. May be called from any thread."""
+        on = on and bool(self._address)
+        if on != self._wanted:
+            self._wanted = on
+            self._backoff.reset()
+            self._nudge()
+
+    def stop(self) -> None:
+        """Make `run` return; whatever it is waiting for is over."""
+        self._stopping = True
+        self._nudge()
+
+    def _nudge(self) -> None:
+        self._changed.set()
+        self.outlet.wake()
+        process = self._process
+        if process and (self._stopping or not self._wanted):
+            process.end()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopping:
+            self._changed.clear()
+            if not self._wanted:
+                self._turn_off()
+                self._changed.wait()
+                continue
+            if self.state.state in ("off", "live"):
+                self.state = self.state.now("connecting")
+            try:
+                self._push()
+            except PushError as error:
+                self._pause(error)
+
+    def _turn_off(self) -> None:
+        if self.state.state != "off":
+            self._journal.add(f"RTMP push to {self.shown} ended.")
+            self.state = self.state.now("off")
+
+    def _push(self) -> None:
+        """One connection, until it is not wanted any more or the picture has another size. Raises PushError."""
+        self.outlet.clear()
+        self.outlet.counting = False
+        self.outlet.open = True
+        stream: FlvWriter | None = None
+        process = self._process = PushProcess()
+        try:
+            process.write(f"{self._address}\n".encode())
+            while self._wanted and not self._stopping:
+                for item in self.outlet.take(WAIT):
+                    if isinstance(item, Picture):
+                        if stream is None:
+                            stream = FlvWriter(process.write, item, self._rate, self._kbps)
+                        elif stream.size != (item.width, item.height):
+                            return
+                        stream.picture(item, item.clean() if self.clean else item.i420)
+                    elif stream:
+                        stream.sound(item)
+                process.check()
+                self._tell(process)
+        except PushError:
+            if self._wanted and not self._stopping:
+                raise
+        finally:
+            self.outlet.open = False
+            self._process = None
+            process.close()
+            if stream:
+                stream.close()
+            self.outlet.clear()
+
+    def _tell(self, process: PushProcess) -> None:
+        """Live once the receiver has taken something of the stream."""
+        if not process.live:
+            return
+        self.outlet.counting = True
+        if self.state.state != "live":
+            self._journal.add(f"RTMP push to {self.shown} is live.")
+        if process.live_for > SETTLED:
+            self._backoff.reset()
+        self.state = self.state.now("live", kbps=round(process.kbps), seconds=round(process.live_for))
+
+    def _pause(self, error: PushError) -> None:
+        """Say what is wrong and wait for the next attempt, or until something else is wanted."""
+        sentence = SENTENCES[error.kind].format(host=urlsplit(self._address).hostname)
+        was_live = self.state.state == "live" and error.kind == "closed"
+        pause = self._backoff.wait()
+        if sentence not in self.state.note:  # once, not with every attempt
+            self._journal.add(f"RTMP: {sentence}", "error")
+        note = f"{sentence} Trying again in {max(1, round(pause))} s."
+        self.state = replace(self.state.now("reconnecting" if was_live else "failed", note), figures={})
+        until = time.monotonic() + pause
+        self._changed.wait(max(0.0, until - time.monotonic()))

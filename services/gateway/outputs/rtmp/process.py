@@ -1,0 +1,137 @@
+"""The gateway's end of a push: starts the process, gives it bytes without ever waiting long, knows when it is stuck."""
+
+import fcntl
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections import deque
+
+START = 20.0  # seconds a busy machine may take to start an interpreter and see the first of the stream
+OPEN = 7.0  # seconds a receiver has to accept the stream
+STALLED = 6.0  # seconds in which a receiver must take something
+GOODBYE = 0.3  # seconds for saying that the stream ends
+SLICE = 0.1
+PIPE_BYTES = 1 << 20  # FLV that may wait while the receiver is being found, seconds of it
+
+
+class PushError(Exception):
+    """The push is over; `kind` is unreachable, refused, silent, stalled, closed or unstarted."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class PushProcess:
+    """One connection: write the address and a new line, then FLV. Owned by one thread; only `end` is for others.
+
+    live: the receiver has accepted the stream and taken something of it.
+    """
+
+    def __init__(self) -> None:
+        self.live = False
+        self._ending = False
+        self._state, self._since = "starting", time.monotonic()
+        self._acked: deque[tuple[float, int]] = deque(maxlen=20)  # when, and bytes the receiver has taken by then
+        self._live_since = 0.0
+        self._error = ""
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "services.gateway.outputs.rtmp.child"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+        except OSError:
+            raise PushError("unstarted") from None
+        assert self._process.stdin and self._process.stdout
+        self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
+        fcntl.fcntl(self._in, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        for fd in (self._in, self._out):
+            os.set_blocking(fd, False)
+        self._heard = b""
+
+    def write(self, data: bytes | memoryview) -> int:
+        """All of these bytes. Raises PushError when the process is dead, stuck, or told to end."""
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[os.write(self._in, rest) :]
+            except BlockingIOError:
+                select.select([], [self._in], [], SLICE)
+                self.check()
+            except BrokenPipeError:
+                self._process.wait()
+                self.check()
+                raise PushError("closed") from None
+        return len(data)
+
+    def check(self) -> None:
+        """Hear what the process says. Raises PushError when it is dead, stuck, or told to end."""
+        if self._ending:
+            raise PushError("closed")
+        over = self._hear()
+        at, quiet = time.monotonic(), time.monotonic() - self._since
+        if over:
+            raise PushError(self._error or "closed")
+        if self._state == "starting" and quiet > START:
+            raise PushError("silent")
+        if self._state == "ready" and quiet > OPEN:
+            raise PushError("silent")
+        if self._state == "open" and at - self._acked[-1][0] > STALLED:
+            raise PushError("stalled")
+
+    def _hear(self) -> bool:
+        """Read its lines; True when it is over."""
+        while True:
+            try:
+                got = os.read(self._out, 4096)
+            except BlockingIOError:
+                return False
+            if not got:
+                return True
+            *lines, self._heard = (self._heard + got).split(b"\n")
+            for line in lines:
+                self._understand(json.loads(line))
+
+    def _understand(self, words: dict[str, object]) -> None:
+        at = time.monotonic()
+        if "ready" in words:
+            self._state, self._since = "ready", at
+        elif "open" in words:
+            self._state, self._since = "open", at
+            self._acked.append((at, 0))
+        elif "error" in words:
+            self._error = str(words["error"])
+        acked = words.get("acked")
+        if self._state == "open" and type(acked) is int and acked > self._acked[-1][1]:
+            if not self.live and len(self._acked) > 1:
+                self.live, self._live_since = True, at
+            self._acked.append((at, acked))
+
+    @property
+    def live_for(self) -> float:
+        """Seconds."""
+        return time.monotonic() - self._live_since if self.live else 0.0
+
+    @property
+    def kbps(self) -> float:
+        """What the receiver took over the last seconds, kbit/s."""
+        (begin, first), (end, last) = self._acked[min(1, len(self._acked) - 1)], self._acked[-1]
+        return (last - first) * 8 / 1000 / (end - begin) if end > begin else 0.0
+
+    def end(self) -> None:
+        """Make whoever waits for the process stop waiting. Any thread may call it."""
+        self._ending = True
+
+    def close(self) -> None:
+        """Say goodbye to the receiver if that goes quickly, and leave no process."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.close()  # the end of the stream
+        try:
+            self._process.wait(GOODBYE if self.live else 0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()

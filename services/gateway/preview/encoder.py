@@ -1,0 +1,232 @@
+"""The browser preview: program pictures as JPEG in two modes, sound as PCM, in one small binary format.
+
+Every binary message is HEADER (little endian, 40 bytes) and a payload:
+
+    offset  type  field
+    0       u8    kind: 1 full picture, 2 ROI picture, 3 label patch, 4 sound, 5 driver picture
+    1       u8    state: 0 plate, 1 idle, 2 live (pictures); 1 if repeated (sound)
+    2       u16   avatar: number of the avatar in the last "hello", so that a late picture is never put on another plate
+    4       u32   tick
+    8       u32   plate: index of the plate frame
+    12      f64   pts, microseconds on the channel clock
+    20      f64   captured: when the driver frame entered capture, microseconds, or 0
+    28      u16   x, y, w, h of the payload in the program picture (0 0 0 0: nothing beside the plate)
+    36      u16   width, height of the program picture
+    40            payload: JPEG, or s16 mono 48 kHz; of a ROI picture with a box first a bit for each 16x16
+                  block of the box, row after row, lowest bit first, in ceil(rows * columns / 8) bytes
+
+A full picture carries the whole program, for a page that shows it at half its size or smaller at half its size, which
+looks the same there and takes a third of the time from here to the canvas. A ROI picture carries only its box, and of that only the blocks that
+differ from the plate (the others are one flat colour): the page has the plate already and draws plate frame,
+label patch, marked blocks of the box, in that order. Each picture is encoded once per mode, however many
+watch, straight from I420 to JPEG's own full-range YUV, and only for modes that somebody watches.
+"""
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from services.gateway.channel.program_feed import Box, Outlet, Picture, Sound
+from services.gateway.preview.plate_diff import PlateFrames, flattened, packed, part_of
+from shared.media.colour import crop, planes, to_full
+
+Pixels = NDArray[np.uint8]
+HEADER = struct.Struct("<BBHIIddHHHHHH")
+FULL, ROI, LABEL, SOUND, DRIVER = 1, 2, 3, 4, 5
+STATES = {"plate": 0, "idle": 1, "live": 2}
+MODES = ("full", "roi")  # what a page chooses; "half" is how a full picture is sent to a small one
+# Mean difference in luma steps above which the label has changed: it is translucent, and the plate moves below it.
+LABEL_CHANGED = 0.75
+# A mode that nobody watches is encoded this often, so that its bytes per second can be told all the same.
+SAMPLE_EVERY = 2_000_000
+# A face on its plate hides the loss: 0.7 dB on the box for a seventh of the bytes.
+ROI_QUALITY_STEP = 6
+DRIVER_EVERY, DRIVER_WIDTH, DRIVER_QUALITY = 100_000, 240, 65
+WAIT = 0.2
+
+
+def encode(i420: Pixels, quality: int) -> bytes:
+    """A limited-range I420 picture as JPEG with 4:2:0 chroma, without leaving YUV."""
+    luma, blue, red = planes(to_full(i420))
+    return bytes(simplejpeg.encode_jpeg_yuv_planes(luma, blue, red, quality))
+
+
+def halved(i420: Pixels) -> Pixels:
+    """An I420 picture at half its size, each sample the mean of four."""
+    height, width = i420.shape[0] // 6 * 2, i420.shape[1] // 4 * 2
+    out = np.empty((height * 3 // 2, width), np.uint8)
+    for source, target in zip(planes(i420), planes(out), strict=True):
+        cv2.resize(np.ascontiguousarray(source), target.shape[::-1], dst=target, interpolation=cv2.INTER_AREA)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What one tick gives to the viewers: `full`, `half` and `roi` messages (b"" where not encoded).
+
+    label: the label patch that is on now; the same object until it changes.
+    """
+
+    tick: int
+    avatar: str
+    number: int
+    width: int
+    height: int
+    full: bytes = b""
+    half: bytes = b""
+    roi: bytes = b""
+    label: bytes = b""
+
+
+class Encoder:
+    """Makes messages from pictures. Owned by the preview thread.
+
+    number: counts avatars and picture sizes, so that page and gateway speak of the same plate.
+    """
+
+    def __init__(self, quality: int, plates: Callable[[str], PlateFrames]) -> None:
+        self.number = 0
+        self._quality = quality
+        self._open = plates
+        self._plate: PlateFrames | None = None
+        self._of: tuple[str, int, int] | None = None
+        self._label: Box | None = None
+        self._patch: Pixels | None = None
+        self._label_message = b""
+
+    def picture(self, picture: Picture, modes: set[str]) -> Preview:
+        """The messages of one picture, for these modes."""
+        of = picture.avatar, picture.width, picture.height
+        if of != self._of:
+            self._of, self._patch, self._plate = of, None, None
+            self.number = (self.number + 1) & 0xFFFF
+        return Preview(
+            picture.tick,
+            picture.avatar,
+            self.number,
+            picture.width,
+            picture.height,
+            full=self._full(picture, picture.i420) if "full" in modes else b"",
+            half=self._full(picture, halved(picture.i420)) if "half" in modes else b"",
+            roi=self._roi(picture) if "roi" in modes else b"",
+            label=self._current_label(picture) if "roi" in modes else b"",
+        )
+
+    def size(self, picture: Picture, mode: str) -> int:
+        """Bytes this picture would be in this mode."""
+        return len(self._roi(picture) if mode == "roi" else self._full(picture, picture.i420))
+
+    def _full(self, picture: Picture, i420: Pixels) -> bytes:
+        box = (0, 0, picture.width, picture.height)
+        return _head(FULL, self.number, picture, box) + encode(i420, self._quality)
+
+    def _roi(self, picture: Picture) -> bytes:
+        box = picture.box
+        if box is None:
+            return _head(ROI, self.number, picture, None)
+        if self._plate is None:
+            self._plate = self._open(picture.avatar)
+        plate = self._plate.frame(picture.plate, picture.width, picture.height)
+        part, wanted = part_of(picture.i420, plate, box)
+        jpeg = simplejpeg.encode_jpeg_yuv_planes(*flattened(part, wanted), self._quality - ROI_QUALITY_STEP)
+        return _head(ROI, self.number, picture, box) + packed(wanted) + bytes(jpeg)
+
+    def _current_label(self, picture: Picture) -> bytes:
+        patch = crop(picture.i420, *picture.label) if picture.label else np.empty(0, np.uint8)
+        same = self._patch is not None and picture.label == self._label and patch.shape == self._patch.shape
+        if same and patch.size and self._patch is not None:
+            same = float(cv2.norm(patch, self._patch, cv2.NORM_L1)) / patch.size < LABEL_CHANGED
+        if not same:
+            self._label, self._patch = picture.label, patch
+            payload = encode(patch, self._quality) if picture.label else b""
+            self._label_message = _head(LABEL, self.number, picture, picture.label) + payload
+        return self._label_message
+
+
+def _head(kind: int, number: int, picture: Picture, box: Box | None) -> bytes:
+    return HEADER.pack(
+        kind, STATES[picture.state], number, picture.tick, picture.plate, picture.pts, picture.captured,
+        *(box or (0, 0, 0, 0)), picture.width, picture.height,
+    )  # fmt: skip
+
+
+def sound_message(sound: Sound) -> bytes:
+    """One tick's sound."""
+    head = HEADER.pack(SOUND, int(sound.repeated), 0, sound.tick, 0, sound.pts, 0, 0, 0, 0, 0, 0, 0)
+    return head + sound.samples.astype("<i2").tobytes()
+
+
+def driver_message(rgb: Pixels, pts: int) -> bytes:
+    """The driver's picture, small."""
+    height, width = rgb.shape[:2]
+    scale = min(1.0, DRIVER_WIDTH / max(width, 1))
+    small = cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
+    payload: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(small), DRIVER_QUALITY, "RGB", "420")
+    size = small.shape[1], small.shape[0]
+    return HEADER.pack(DRIVER, 0, 0, 0, 0, pts, 0, 0, 0, *size, *size) + payload
+
+
+class PreviewThread:
+    """Encodes what the viewers want and hands it to `deliver`. Its outlet keeps only the newest picture.
+
+    modes: what is watched now, set by the viewers' side. driver: the newest driver picture and its pts, set by the bus.
+    sizes: smoothed bytes of a picture by mode, also for a mode that nobody watches.
+    """
+
+    def __init__(
+        self, quality: int, plates: Callable[[str], PlateFrames], deliver: Callable[[Preview | bytes], None]
+    ) -> None:
+        self.outlet = Outlet("preview", pictures=1, sounds=50)
+        self.modes: frozenset[str] = frozenset()
+        self.driver: tuple[Pixels, int] | None = None
+        self.sizes: dict[str, float] = {}
+        self.encoder = Encoder(quality, plates)
+        self._deliver = deliver
+        self._stopping = False
+        self._sampled = self._driver_sent = 0
+        self._label = b""
+
+    def stop(self) -> None:
+        self._stopping = True
+        self.outlet.wake()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._stopping:
+            items = self.outlet.take(WAIT)
+            if not self.modes:
+                continue
+            for item in items:
+                if isinstance(item, Sound):
+                    self._deliver(sound_message(item))
+                else:
+                    self._picture(item)
+            self._driver()
+
+    def _picture(self, picture: Picture) -> None:
+        watched = set(self.modes)
+        preview = self.encoder.picture(picture, watched)
+        self._deliver(preview)
+        if "full" in watched:
+            self._measure("full", len(preview.full))
+        if "roi" in watched:
+            self._measure("roi", len(preview.roi) + (0 if preview.label is self._label else len(preview.label)))
+            self._label = preview.label
+        if picture.pts - self._sampled > SAMPLE_EVERY and not picture.repeated:
+            self._sampled = picture.pts
+            for mode in set(MODES) - watched:
+                self._measure(mode, self.encoder.size(picture, mode))
+
+    def _measure(self, mode: str, size: int) -> None:
+        self.sizes[mode] = self.sizes.get(mode, float(size)) * 0.9 + size * 0.1
+
+    def _driver(self) -> None:
+        driver = self.driver
+        if driver is not None and driver[1] - self._driver_sent >= DRIVER_EVERY:
+            self._driver_sent = driver[1]
+            self._deliver(driver_message(*driver))

@@ -1,0 +1,100 @@
+"""Which 16x16 blocks of a box need sending: those that do not look like the plate the page already has."""
+
+from collections import OrderedDict
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from shared.avatar.plate import Plate
+from shared.errors import StudioError
+from shared.media.colour import Picture, crop, planes, to_full, to_limited
+
+log = structlog.get_logger()
+SIDE = 16  # a JPEG block with 4:2:0 chroma: a block that is left out costs a few bits and disturbs no other
+# A block is the plate's when no sample is further off than LIMIT and all together not more than MEAN, in
+# steps of 255. Less than JPEG itself adds at the preview's quality.
+LIMIT, MEAN = 8, 1.5
+CACHE_BYTES = 48 << 20
+
+
+class PlateFrames:
+    """The frames of an avatar's plate as limited-range I420. Owned by one thread, with a cache of its own size."""
+
+    def __init__(self, folder: Path) -> None:
+        self._plate: Plate | None = None
+        self._cache: OrderedDict[int, Picture] = OrderedDict()
+        self._decoder = av.VideoCodecContext.create("mjpeg", "r")
+        self._decoder.thread_count = 1
+        try:
+            self._plate = Plate.load(folder)
+        except StudioError as error:
+            log.warning("no plate to compare with", reason=str(error))
+
+    def frame(self, index: int, width: int, height: int) -> Picture | None:
+        """One frame, or None when there is none of this size."""
+        plate = self._plate
+        if plate is None or (plate.width, plate.height) != (width, height) or index >= len(plate):
+            return None
+        kept = self._cache.get(index)
+        if kept is None:
+            try:
+                (decoded,) = self._decoder.decode(av.Packet(plate.jpeg(index)))
+            except (OSError, ValueError) as error:
+                log.warning("plate cannot be read", reason=str(error))
+                self._plate = None
+                return None
+            kept = to_limited(np.asarray(decoded.to_ndarray(format="yuvj420p"), np.uint8))
+            while self._cache and (len(self._cache) + 1) * kept.nbytes > CACHE_BYTES:
+                self._cache.popitem(last=False)
+            self._cache[index] = kept
+        self._cache.move_to_end(index)
+        return kept
+
+
+def differing(part: Picture, plate: Picture) -> NDArray[np.bool_]:
+    """(rows, columns) of SIDE x SIDE blocks: whether this part of a picture differs from that of the plate (both I420)."""
+    height, width = part.shape[0] * 2 // 3, part.shape[1]
+    rows, columns = -(-height // SIDE), -(-width // SIDE)
+    most = np.zeros((rows, columns), np.uint8)
+    mean = np.zeros((rows, columns), np.float64)
+    for mine, theirs, side in zip(planes(part), planes(plate), (SIDE, SIDE // 2, SIDE // 2), strict=True):
+        off = np.zeros((rows * side, columns * side), np.uint8)
+        off[: mine.shape[0], : mine.shape[1]] = cv2.absdiff(np.ascontiguousarray(mine), np.ascontiguousarray(theirs))
+        blocks = off.reshape(rows, side, columns, side)
+        most = np.maximum(most, blocks.max(axis=(1, 3)))
+        mean = np.maximum(mean, blocks.mean(axis=(1, 3)))
+    differs: NDArray[np.bool_] = (most > LIMIT) | (mean > MEAN)
+    return differs
+
+
+def flattened(part: Picture, wanted: NDArray[np.bool_]) -> tuple[Picture, Picture, Picture]:
+    """Full-range planes of the part with every block that is not wanted in its own mean colour."""
+    out = []
+    rows, columns = wanted.shape
+    for plane, side in zip(planes(to_full(part)), (SIDE, SIDE // 2, SIDE // 2), strict=True):
+        height, width = plane.shape
+        whole = cv2.copyMakeBorder(plane, 0, rows * side - height, 0, columns * side - width, cv2.BORDER_REPLICATE)
+        means = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
+        flat = cv2.resize(means, (columns * side, rows * side), interpolation=cv2.INTER_NEAREST)
+        mask = np.repeat(np.repeat(wanted, side, axis=0), side, axis=1)
+        out.append(np.ascontiguousarray(np.where(mask, whole, flat)[:height, :width]))
+    return out[0], out[1], out[2]
+
+
+def packed(wanted: NDArray[np.bool_]) -> bytes:
+    """The blocks as bits, row after row, lowest bit first."""
+    return np.packbits(wanted.reshape(-1), bitorder="little").tobytes()
+
+
+def part_of(
+    picture: Picture, plate: Picture | None, box: tuple[int, int, int, int]
+) -> tuple[Picture, NDArray[np.bool_]]:
+    """The box of a picture, and which of its blocks the page must be sent."""
+    part = crop(picture, *box)
+    if plate is None:
+        return part, np.ones((-(-box[3] // SIDE), -(-box[2] // SIDE)), bool)
+    return part, differing(part, crop(plate, *box))

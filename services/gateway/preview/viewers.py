@@ -1,0 +1,205 @@
+"""The people watching: what each browser is sent, and that a slow one costs nobody else anything.
+
+Flow control is the page's: it acknowledges what it has drawn. A viewer has at most IN_FLIGHT pictures on the way;
+while it has, a newer picture replaces the one that waits, counted as dropped. Nothing is ever queued in the
+socket beyond that, so a stalled browser holds two pictures and no more.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.gateway.preview.encoder import DRIVER, SOUND, Preview
+from shared.runtime.clock import now
+
+IN_FLIGHT = 2
+SOUNDS_IN_FLIGHT = 25
+SOUNDS_WAITING = 25
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(type(n) is int and 0 < n < 1 << 16 for n in value)
+
+
+@dataclass(eq=False, slots=True)
+class Viewer:
+    """One preview socket. Lives in the event loop.
+
+    mode: what it asked for; plate: number of the avatar whose plate the page has, or -1. A page without the
+        plate is sent full pictures whatever its mode.
+    view: width and height of what the page shows the picture in, in its screen's pixels, where it has said so.
+    sent: bytes by mode. dropped: pictures and sounds it was too slow for.
+    """
+
+    mode: str = "full"
+    plate: int = -1
+    view: tuple[int, int] = (0, 0)
+    listening: bool = False
+    sent: dict[str, int] = field(default_factory=lambda: {"full": 0, "roi": 0, "sound": 0, "driver": 0})
+    dropped: int = 0
+    _unacked: int = 0
+    _unacked_sounds: int = 0
+    _picture: Preview | None = None
+    _driver: bytes = b""
+    _label: bytes = b""  # the label patch the page has
+    _number: int = -1
+    _size: tuple[int, int] = (0, 0)  # of the program
+    _sounds: deque[bytes] = field(default_factory=lambda: deque(maxlen=SOUNDS_WAITING))
+    _text: deque[str] = field(default_factory=lambda: deque(maxlen=16))
+    _ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def offer(self, preview: Preview) -> None:
+        """A new picture; one that still waits is dropped."""
+        if self._picture is not None:
+            self.dropped += 1
+        self._picture = preview
+        self._ready.set()
+
+    def offer_bytes(self, message: bytes) -> None:
+        """Sound or a driver picture."""
+        if message[0] == DRIVER:
+            self._driver = message
+        elif message[0] == SOUND and self.listening:
+            self.dropped += len(self._sounds) == SOUNDS_WAITING
+            self._sounds.append(message)
+        self._ready.set()
+
+    def hear(self, text: str) -> bool:
+        """What the page says: acknowledgements, its mode, a ping. False for what it could not have sent."""
+        try:
+            words = json.loads(text)
+        except (ValueError, RecursionError):
+            return False
+        if not isinstance(words, dict):
+            return False
+        known = True
+        for word, value in words.items():
+            if word == "ping" and type(value) in (int, float):
+                self._text.append(json.dumps({"pong": value, "now": now()}))
+            elif word == "ack" and type(value) is int:
+                self._unacked = max(0, self._unacked - max(0, value))
+            elif word == "sounds" and type(value) is int:
+                self._unacked_sounds = max(0, self._unacked_sounds - max(0, value))
+            elif word == "mode" and value in ("full", "roi"):
+                self.mode = value
+            elif word == "plate" and type(value) is int:
+                self.plate = value
+            elif word == "view" and _is_size(value):
+                self.view = value[0], value[1]
+            elif word == "listen" and type(value) is bool:
+                self.listening = value
+                self._sounds.clear()
+            else:
+                known = False
+        self._ready.set()
+        return known
+
+    @property
+    def wanted(self) -> str:
+        """What to encode for it: roi, full, or half for a page on which that looks the same."""
+        if self.mode == "roi" and self.plate == self._number:
+            return "roi"
+        (width, height), (wide, high) = self._size, self.view
+        return "half" if wide and (2 * wide <= width or 2 * high <= height) else "full"
+
+    async def messages(self) -> list[str | bytes]:
+        """What may be sent now, in order; waits until there is something."""
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            out: list[str | bytes] = [*self._text]
+            self._text.clear()
+            room = self._unacked < IN_FLIGHT
+            if self._picture is not None and room:
+                out += self._pictures(self._picture)
+                self._picture = None
+            while self._sounds and self._unacked_sounds < SOUNDS_IN_FLIGHT:
+                self._unacked_sounds += 1
+                self.sent["sound"] += len(self._sounds[0])
+                out.append(self._sounds.popleft())
+            if self._driver and room:
+                self.sent["driver"] += len(self._driver)
+                out.append(self._driver)
+                self._driver = b""
+            if out:
+                return out
+
+    def _pictures(self, preview: Preview) -> list[str | bytes]:
+        out: list[str | bytes] = []
+        if preview.number != self._number:
+            self._number, self._size = preview.number, (preview.width, preview.height)
+            out.append(json.dumps({
+                "hello": {
+                    "number": preview.number, "avatar": preview.avatar,
+                    "width": preview.width, "height": preview.height,
+                }
+            }))  # fmt: skip
+        mode = self.wanted
+        message = {"roi": preview.roi, "half": preview.half, "full": preview.full}[mode]
+        if not message:
+            return out  # it was encoded before this viewer changed its mode; the next one fits
+        if mode == "roi" and preview.label is not self._label:
+            self._label = preview.label
+            out.append(preview.label)
+            self.sent["roi"] += len(preview.label)
+        out.append(message)
+        self.sent["roi" if mode == "roi" else "full"] += len(message)
+        self._unacked += 1
+        return out
+
+
+class Audience:
+    """All viewers. Lives in the event loop.
+
+    dropped: pictures all viewers together were too slow for, also those who left. on_modes: told which modes are watched.
+    """
+
+    def __init__(self, on_modes: Callable[[frozenset[str]], None]) -> None:
+        self.viewers: dict[Viewer, str] = {}  # with the mode each is sent
+        self._on_modes = on_modes
+        self._gone = {"full": 0, "roi": 0, "sound": 0, "driver": 0}
+        self._gone_dropped = 0
+
+    def join(self, viewer: Viewer) -> None:
+        self.viewers[viewer] = viewer.wanted
+        self._tell()
+
+    def leave(self, viewer: Viewer) -> None:
+        self.viewers.pop(viewer, None)
+        self._gone_dropped += viewer.dropped
+        for mode, count in viewer.sent.items():
+            self._gone[mode] += count
+        self._tell()
+
+    def update(self, viewer: Viewer) -> None:
+        """A viewer may have changed its mind. Called with every message, so it costs nothing when it has not."""
+        if viewer in self.viewers and self.viewers[viewer] != viewer.wanted:
+            self.viewers[viewer] = viewer.wanted
+            self._tell()
+
+    def _tell(self) -> None:
+        self._on_modes(frozenset(self.viewers.values()))
+
+    def deliver(self, item: Preview | bytes) -> None:
+        """Offer one item to everyone."""
+        for viewer in self.viewers:
+            if isinstance(item, bytes):
+                viewer.offer_bytes(item)
+            else:
+                viewer.offer(item)
+
+    @property
+    def dropped(self) -> int:
+        return self._gone_dropped + sum(viewer.dropped for viewer in self.viewers)
+
+    def sent(self) -> dict[str, int]:
+        """Bytes sent since the start, by mode."""
+        return {mode: gone + sum(viewer.sent[mode] for viewer in self.viewers) for mode, gone in self._gone.items()}
+
+    def watching(self) -> dict[str, int]:
+        """Viewers by the mode they are sent."""
+        modes = list(self.viewers.values())
+        return {"full": len(modes) - modes.count("roi"), "roi": modes.count("roi")}

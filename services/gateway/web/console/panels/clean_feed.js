@@ -1,0 +1,28 @@
+// The clean feed: which outputs leave the AI label out, and what allows it.
+
+import { attempt, byId, element, mark, write } from "../../lib/elements.js";
+
+const OUTPUTS = [["record_clean", "Recording"], ["rtmp_clean", "RTMP"]];
+
+/** @param {import("../../lib/api.js").Api} api @param {() => any} current */
+export function clean(api, current) {
+  const failed = element("p", { class: "bad", role: "alert" });
+  const group = element("div", { class: "modes", role: "group", "aria-label": "Outputs without the AI label" });
+  const buttons = OUTPUTS.map(([field, title]) => {
+    const button = element("button", { "aria-pressed": "false" }, title);
+    button.addEventListener("click", () => attempt(failed, () => api.patch({ [field]: !current().scene[field] })));
+    group.append(button);
+    return [field, button];
+  });
+  const why = element("p", { class: "detail" });
+  byId("outputs").append(element("h3", {}, "Without the AI label"), group, why, failed);
+
+  return (state) => {
+    const { right, unavailable } = state.clean_feed;
+    for (const [field, button] of buttons) {
+      mark(button, "aria-pressed", String(state.scene[field] && !unavailable));
+      button.disabled = Boolean(unavailable);
+    }
+    write(why, unavailable || `Right: ${right}`);
+  };
+}

@@ -1,0 +1,28 @@
+// The RTMP push: on or off, how it is, and why it cannot be had.
+
+import { attempt, byId, element, mark, write } from "../../lib/elements.js";
+import { clockTime } from "../../lib/units.js";
+
+export const WORDS = { off: "○ off", connecting: "◌ connecting…", live: "● live", reconnecting: "▲ reconnecting", failed: "✕ failed" };
+
+/** @param {import("../../lib/api.js").Api} api @param {() => any} current */
+export function push(api, current) {
+  const failed = element("p", { class: "bad", role: "alert" });
+  const toggle = element("button", { class: "record", id: "rtmp", "aria-pressed": "false" });
+  toggle.addEventListener("click", () => attempt(failed, () => api.patch({ rtmp: !current().scene.rtmp })));
+  const line = element("p", { class: "detail", role: "status", "aria-label": "RTMP" });
+  const note = element("p", { class: "why" });
+  byId("outputs").append(element("h3", {}, "RTMP"), toggle, line, note, failed);
+
+  return (state) => {
+    const { state: word, note: said, since, figures, address, unavailable } = state.outputs.rtmp;
+    const on = state.scene.rtmp && !unavailable;
+    mark(toggle, "aria-pressed", String(on));
+    toggle.disabled = Boolean(unavailable);
+    write(toggle, on ? "■ Stop pushing" : "▶ Push");
+    const kbps = figures.kbps === undefined ? "" : ` · ${figures.kbps} kbit/s`;
+    const time = word === "live" ? ` · ${clockTime(Math.max(0, Date.now() / 1000 - since))}` : "";
+    write(line, unavailable ? "✕ not available" : `${WORDS[word]} · ${address}${time}${kbps}`);
+    write(note, unavailable || said);
+  };
+}

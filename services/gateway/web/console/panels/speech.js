@@ -1,0 +1,56 @@
+// Speech: a file is dropped on the page or chosen, and said; what waits; interrupt and clear.
+
+import { attempt, byId, element, mark, write } from "../../lib/elements.js";
+
+/** @param {import("../../lib/api.js").Api} api */
+export function speech(api) {
+  const failed = byId("control-error");
+  const chooser = byId("speak-file");
+  const say = (files) => attempt(failed, async () => {
+    for (const file of files) {
+      const form = new FormData();
+      form.append("audio", file);
+      await api.ask("POST", "./speech", form);
+    }
+  });
+  byId("speak").addEventListener("click", () => chooser.click());
+  chooser.addEventListener("change", async () => {
+    await say([...chooser.files]);
+    chooser.value = "";
+  });
+  byId("interrupt").addEventListener("click", () => attempt(failed, () => api.ask("POST", "./speech/interrupt")));
+  byId("speech-clear").addEventListener("click", () => attempt(failed, () => api.ask("POST", "./speech/clear")));
+  acceptDrops(say);
+
+  return (state) => {
+    const [first, ...rest] = state.speech.queue;
+    const saying = first?.state === "started" ? first : null;
+    const waiting = saying ? rest.length : state.speech.queue.length;
+    const line = saying ? `Saying ${saying.title}` : state.scene.driver === "speech" ? "Waiting for speech" : "";
+    write(byId("speech-line"), [line, waiting ? `queue: ${waiting}` : ""].filter(Boolean).join(" · "));
+    byId("speech-clear").hidden = waiting === 0;
+    byId("interrupt").disabled = !first;
+    mark(byId("interrupt"), "data-live", String(Boolean(saying)));
+  };
+}
+
+/** A file dragged over the page is announced, and said when it is let go. @param {(files: File[]) => void} say */
+function acceptDrops(say) {
+  const note = element("div", { class: "drop", role: "status", hidden: "" }, "Let go to have it said");
+  document.body.append(note);
+  let inside = 0;
+  const show = (change) => {
+    inside = Math.max(0, inside + change);
+    note.hidden = inside === 0;
+  };
+  const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
+  document.addEventListener("dragenter", (event) => { if (carriesFiles(event)) show(1); });
+  document.addEventListener("dragleave", (event) => { if (carriesFiles(event)) show(-1); });
+  document.addEventListener("dragover", (event) => { if (carriesFiles(event)) event.preventDefault(); });
+  document.addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    show(-inside);
+    say([...event.dataTransfer.files]);
+  });
+}

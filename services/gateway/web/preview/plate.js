@@ -1,0 +1,46 @@
+// An avatar's plate in the page: fetched once, its frames decoded as they are shown.
+
+const DECODED_BYTES = 96 << 20;
+
+export class Plate {
+  /** @param {ArrayBuffer} bytes @param {{starts: number[], width: number, height: number}} index */
+  constructor(bytes, index) {
+    this.bytes = bytes;
+    this.starts = index.starts;
+    this.count = index.starts.length - 1;
+    this.room = Math.max(4, Math.floor(DECODED_BYTES / (index.width * index.height * 4)));
+    /** @type {Map<number, Promise<ImageBitmap>>} */
+    this.decoded = new Map();
+  }
+
+  /** @param {import("../lib/api.js").Api} api @param {string} avatar @returns {Promise<Plate>} */
+  static async fetch(api, avatar) {
+    const path = `/avatars/${encodeURIComponent(avatar)}/plate`;
+    const index = await (await api.ask("GET", `${path}/index`)).json();
+    return new Plate(await (await api.ask("GET", path)).arrayBuffer(), index);
+  }
+
+  /** One frame. @param {number} index @returns {Promise<ImageBitmap>} */
+  frame(index) {
+    let found = this.decoded.get(index);
+    if (found) {
+      this.decoded.delete(index); // and in again as the latest used
+    } else {
+      const jpeg = new Uint8Array(this.bytes, this.starts[index], this.starts[index + 1] - this.starts[index]);
+      found = createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+    }
+    this.decoded.set(index, found);
+    if (this.decoded.size > this.room) this.forget(this.decoded.keys().next().value);
+    return found;
+  }
+
+  /** @param {number} index */
+  forget(index) {
+    this.decoded.get(index)?.then((bitmap) => bitmap.close(), () => {});
+    this.decoded.delete(index);
+  }
+
+  close() {
+    for (const index of [...this.decoded.keys()]) this.forget(index);
+  }
+}

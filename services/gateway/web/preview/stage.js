@@ -1,0 +1,145 @@
+// The program on its canvas: pictures in order of ticks, either whole or plate, label and box.
+
+import { Plate } from "./plate.js";
+import { BLOCK, LABEL, ROI, blockBytes, decode } from "./preview_format.js";
+
+const WINDOW = 60_000; // milliseconds of latencies kept
+
+export class Stage {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {import("../lib/clock.js").Clock} clock
+   * @param {import("./sound.js").ProgramSound} sound
+   */
+  constructor(canvas, clock, sound) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d", { alpha: false });
+    this.clock = clock;
+    this.sound = sound;
+    /** @type {Plate | null} */
+    this.plate = null;
+    this.plateNumber = -1;
+    this.label = null;
+    /** What lies under the last box: plate, label, and where the box was. */
+    this.under = null;
+    this.tick = -1;
+    this.number = -1;
+    this.captured = 0;
+    this.frames = 0;
+    /** @type {{at: number, ms: number}[]} */
+    this.latencies = [];
+  }
+
+  /** Another avatar: what was known of the last one's plate is void. @param {number} number */
+  begin(number) {
+    this.number = number;
+    this.tick = -1;
+    this.under = null;
+    this.label = null;
+    if (number !== this.plateNumber) {
+      this.plate?.close();
+      this.plate = null;
+    }
+  }
+
+  /** @param {Plate} plate @param {number} number */
+  usePlate(plate, number) {
+    this.plate = plate;
+    this.plateNumber = number;
+  }
+
+  /** Decode and draw one picture or label message.
+   * @param {ReturnType<typeof import("./preview_format.js").parse>} message
+   * @param {() => void} decoded called once there is room for another picture */
+  async show(message, decoded) {
+    if (message.kind === LABEL) {
+      const bitmap = message.w ? decode(message.payload) : null;
+      this.label = bitmap && { x: message.x, y: message.y, bitmap };
+      return;
+    }
+    const roi = message.kind === ROI;
+    if (roi && (!this.plate || message.number !== this.plateNumber)) return;
+    const label = this.label;
+    const [picture, plate, patch] = await Promise.all([
+      message.w ? decode(roi ? message.payload.subarray(blockBytes(message)) : message.payload) : null,
+      roi ? this.plate.frame(message.plate) : null,
+      roi && label ? label.bitmap : null,
+    ]);
+    decoded();
+    await this.sound.waitFor(message.pts);
+    if (message.number !== this.number || message.tick <= this.tick) return;
+    this.tick = message.tick;
+    // A full picture may come at half its size: what this page shows of it is smaller still.
+    if (roi) this.resize(message.width, message.height);
+    else this.resize(picture.width, picture.height);
+    if (plate) this.drawPlate(plate, message, patch && { ...label, patch });
+    else this.under = null;
+    if (picture && roi) this.drawBlocks(picture, message);
+    else if (picture) this.context.drawImage(picture, 0, 0);
+    picture?.close();
+    this.frames += 1;
+    this.measure(message.captured);
+  }
+
+  /** The plate and the label on it. Where both are there already only the last box is painted over: a browser
+   * without a GPU takes milliseconds for a whole picture.
+   * @param {ImageBitmap} plate @param {any} message @param {{x: number, y: number, patch: ImageBitmap} | null} label */
+  drawPlate(plate, message, label) {
+    const under = this.under;
+    if (under?.plate === plate && under.patch === label?.patch) {
+      const { x, y, w, h } = under;
+      if (w) this.context.drawImage(plate, x, y, w, h, x, y, w, h);
+      const overlaps = label && w && label.x < x + w && x < label.x + label.patch.width && label.y < y + h && y < label.y + label.patch.height;
+      if (overlaps) this.context.drawImage(label.patch, label.x, label.y);
+    } else {
+      this.context.drawImage(plate, 0, 0);
+      if (label) this.context.drawImage(label.patch, label.x, label.y);
+    }
+    this.under = { plate, patch: label?.patch, x: message.x, y: message.y, w: message.w, h: message.h };
+  }
+
+  /** Only the blocks that differ from the plate. @param {ImageBitmap} picture @param {any} message */
+  drawBlocks(picture, message) {
+    const columns = Math.ceil(message.w / BLOCK), rows = Math.ceil(message.h / BLOCK);
+    const wanted = (at) => (message.payload[at >> 3] >> (at & 7)) & 1;
+    this.context.save();
+    this.context.beginPath();
+    for (let row = 0; row < rows; row += 1) {
+      for (let column = 0; column < columns; column += 1) {
+        const begin = column;
+        while (column < columns && wanted(row * columns + column)) column += 1;
+        if (column > begin) {
+          this.context.rect(message.x + begin * BLOCK, message.y + row * BLOCK, (column - begin) * BLOCK, BLOCK);
+        }
+      }
+    }
+    this.context.clip();
+    this.context.drawImage(picture, message.x, message.y);
+    this.context.restore();
+  }
+
+  /** @param {number} width @param {number} height */
+  resize(width, height) {
+    if (this.canvas.width === width && this.canvas.height === height) return;
+    this.under = null;
+    this.canvas.width = width;
+    this.canvas.height = height;
+  }
+
+  /** From the driver frame's capture to its pixels here. @param {number} captured microseconds, 0 for none */
+  measure(captured) {
+    if (!captured || captured === this.captured || !this.clock.known) return;
+    this.captured = captured;
+    const at = performance.now();
+    this.latencies.push({ at, ms: (this.clock.now() - captured) / 1000 });
+  }
+
+  /** Of the last minute. @returns {{median: number, p95: number, count: number} | null} milliseconds */
+  latency() {
+    while (this.latencies.length && this.latencies[0].at < performance.now() - WINDOW) this.latencies.shift();
+    if (!this.latencies.length) return null;
+    const sorted = this.latencies.map((sample) => sample.ms).sort((a, b) => a - b);
+    const rank = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+    return { median: rank(0.5), p95: rank(0.95), count: sorted.length };
+  }
+}

@@ -1,0 +1,1 @@
+"""Child processes for heavy work and untrusted files: avatar builds, template checks."""

@@ -1,0 +1,77 @@
+"""Building an avatar in a process of its own, so that minutes of tracking never slow the program.
+
+`python -m services.gateway.workers.avatar_build HOME NAME RIGHTS PORTRAIT [BODY]` prints one JSON object a line:
+{"stage", "done"} while it goes on, {"error"} when it could not be made.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from shared.avatar.build import add_avatar
+from shared.errors import StudioError
+
+NICENESS = 10  # the channel on air goes first
+
+
+async def build(
+    home: Path, name: str, rights: str, portrait: Path, body: Path | None, told: Callable[[str, float], None]
+) -> None:
+    """Run the child until it is done. Raises StudioError in the child's own words."""
+    arguments = [str(home), name, rights, str(portrait), *([str(body)] if body else [])]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.gateway.workers.avatar_build", *arguments,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, preexec_fn=with_parent,
+    )  # fmt: skip
+    error = ""
+    try:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            try:
+                words = json.loads(line)
+            except ValueError:
+                continue  # something a library printed
+            error = words.get("error", error)
+            if "stage" in words:
+                told(str(words["stage"]), float(words["done"]))
+        code = await process.wait()
+    except BaseException:
+        if process.returncode is None:
+            process.kill()
+        raise
+    if error or code:
+        raise StudioError(error or "The avatar could not be built; the studio's log says why.")
+
+
+def with_parent() -> None:
+    """In the child: low priority, and an end when the gateway ends, however it does."""
+    import ctypes
+    import signal
+
+    os.nice(NICENESS)
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _say(**words: object) -> None:
+    print(json.dumps(words), flush=True)
+
+
+def main() -> int:
+    home, name, rights, portrait, *body = sys.argv[1:]
+    try:
+        add_avatar(
+            Path(home), name, Path(portrait), Path(body[0]) if body else None, rights,
+            lambda stage, done: _say(stage=stage, done=round(done, 3)),
+        )  # fmt: skip
+    except StudioError as error:
+        _say(error=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,298 @@
+"""Live, for an engine that may take longer than a frame, and may take several driving frames at a time.
+
+It runs in a thread of its own, always on the newest driving frames: what came meanwhile and is not needed is dropped and
+counted, so that the delay is that of the engine and never grows. What comes out in a burst is handed on one by one, as
+far apart as the driver's frames were.
+"""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from engines.api import Adjustable, Driving, Overlaps, RoiFrame
+from services.generator.latency import Delay
+from services.generator.pacer import AtOnce, Paced, Pacer, evenly
+from services.generator.session_opener import Opened
+from shared.errors import OutOfMemoryError, StudioError
+from shared.runtime.clock import now
+
+WAITING = 3  # batches of driving frames that may wait; the oldest go first
+HANDED = 3  # batches of ROI frames that may wait to be handed on
+SLOWER = 1.1  # than the driver, by this much, is too slow
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call under way. wait: for its frames. began: when; batches: of driving frames that it needed; epoch, rung: that it
+    began in and at."""
+
+    wait: Callable[[], list[RoiFrame]]
+    began: int
+    batches: int
+    epoch: int
+    rung: int
+
+
+class Batch:
+    """A session in a thread, or in two where its calls overlap. Every public method is called by the loop's thread.
+
+    note: what a user should know, of the quality. failure: what ended it.
+    """
+
+    def __init__(self, opened: Opened, done: Callable[[], None], away: int) -> None:
+        """done: called, in a thread, when something came out or happened. away: microseconds between driving frames after
+        which a window of several begins anew."""
+        self._session, self._spec, self._done = opened.session, opened.spec, done
+        self._size = size = opened.spec.frames_per_step
+        self._away = away if size > 1 else None
+        self._guard = threading.Condition()  # of all that follows
+        self._waiting: deque[tuple[Driving, Mapping[str, int]]] = deque(maxlen=WAITING * size)
+        self._made: deque[Paced] = deque(maxlen=HANDED * size)
+        self._stamps: dict[int, Mapping[str, int]] = {}
+        self._delay = Delay(size, opened.spec.look_ahead)
+        self._pacer = self._new_pacer()
+        self._drops: Counter[str] = Counter()
+        self._newest = 0
+        self._epoch = self._begun = 0  # the driver's, and the one that the session is in
+        self._wish: int | None = None  # pts of an idle frame
+        self._quality = self._chosen = opened.quality  # wanted, and told to the session
+        self._too_much: str | None = None  # why it is to go one rung down: memory ran out, or "" where it is too slow
+        self._rung = 0  # counts the times that it went to another one
+        self._batches = 0  # since the last call that made frames
+        self._call: Call | None = None  # the one whose frames are waited for
+        self._stopping = False
+        self.note = opened.note
+        self.failure: Exception | None = None
+        session = opened.session
+        self._begin = session.begin if isinstance(session, Overlaps) else self._whole_step
+        self._hand_over = self._launch if isinstance(session, Overlaps) else self._complete
+        self._start(self._steps, "engine")
+        if isinstance(session, Overlaps):
+            self._start(self._waits, "frames")
+
+    def offer(self, driving: Driving, stamps: Mapping[str, int], *, anew: bool = False) -> None:
+        """A driving frame. anew: the driver has restarted."""
+        with self._guard:
+            if anew or (self._away is not None and driving.pts - self._newest > self._away):
+                self._drops["driver frame skipped"] += len(self._waiting)
+                self._drops["face late"] += len(self._made)
+                self._waiting.clear()
+                self._made.clear()
+                self._stamps.clear()
+                self._pacer = self._new_pacer()
+                self._delay.begin()
+                self._epoch += 1
+            self._newest, self._wish = driving.pts, None
+            self._delay.offered(driving.pts)
+            self._drops["driver frame skipped"] += len(self._waiting) == self._waiting.maxlen
+            self._waiting.append((driving, stamps))
+            self._guard.notify_all()
+
+    def idle(self, pts: int) -> None:
+        """Nobody drives: a frame of the host waiting, at this tick; only the latest wish counts."""
+        with self._guard:
+            self._wish = pts
+            self._guard.notify_all()
+
+    def choose(self, quality: str) -> None:
+        """Go to the quality of this name; "" leaves it to the engine."""
+        with self._guard:
+            self._quality = quality
+            self._guard.notify_all()
+
+    def due(self) -> int | None:
+        """When the next frame is to be handed on, None while there is none."""
+        with self._guard:
+            return self._made[0].due if self._made else None
+
+    def take(self, at: int) -> Paced | None:
+        """What is due at `at`: the newest of it; what it overtook is counted as late."""
+        with self._guard:
+            ready: list[Paced] = []
+            while self._made and self._made[0].due <= at:
+                ready.append(self._made.popleft())
+            if not ready:
+                return None
+            self._drops["face late"] += len(ready) - 1
+            if ready[-1].live:
+                self._delay.shown(at - ready[-1].frame.pts)
+            return ready[-1]
+
+    def counted(self) -> Counter[str]:
+        """What was dropped, by reason, since this was asked last."""
+        with self._guard:
+            drops, self._drops = self._drops, Counter()
+            return drops
+
+    def facts(self) -> dict[str, object]:
+        """quality: name and title, of an `Adjustable` one; delay: of one that takes several frames at a time."""
+        facts: dict[str, object] = {}
+        if isinstance(self._session, Adjustable):
+            name = self._session.quality
+            facts["quality"] = {"name": name, "title": dict(self._spec.qualities).get(name, name)}
+        with self._guard:
+            if self._size > 1 and (delay := self._delay.facts()):
+                facts["delay"] = delay
+        return facts
+
+    def close(self) -> None:
+        """The threads end after what they are doing, which nobody waits for."""
+        with self._guard:
+            self._stopping = True
+            self._guard.notify_all()
+
+    def _start(self, work: Callable[[], None], name: str) -> None:
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # the loop's thread is told, and ends the process
+                self.failure = self.failure or error
+                self.close()
+                self._done()
+
+        threading.Thread(target=run, name=name, daemon=True).start()
+
+    def _steps(self) -> None:
+        """The thread that the session is called in."""
+        while (task := self._next()) is not None:
+            try:
+                task()
+            except OutOfMemoryError as error:
+                self._ran_out(error, self._rung)
+
+    def _next(self) -> Callable[[], object] | None:
+        """Wait for something to do; None at the end."""
+        with self._guard:
+            while not self._stopping:
+                if (task := self._task()) is not None:
+                    return task
+                self._guard.wait()
+        return None
+
+    def _task(self) -> Callable[[], object] | None:
+        """What is to be done first, taken off what waits."""
+        if self._too_much is not None:
+            why, self._too_much = self._too_much, None
+            self._rung += 1
+            return partial(self._lower, why)
+        if self._quality != self._chosen:
+            self._chosen = self._quality
+            self._rung += 1
+            return partial(self._choose, self._chosen)
+        if self._begun != self._epoch:
+            self._begun, self._batches = self._epoch, 0
+            return self._session.reset
+        if len(self._waiting) >= self._size:
+            return partial(self._step, self._newest_frames(), self._epoch)
+        if self._wish is not None:
+            pts, self._wish = self._wish, None
+            return partial(self._idle, pts, self._epoch)
+        return None
+
+    def _newest_frames(self) -> list[Driving]:
+        taken = [self._waiting[i] for i in evenly(len(self._waiting), self._size)]
+        self._drops["driver frame skipped"] += len(self._waiting) - self._size
+        self._waiting.clear()
+        self._stamps |= {driving.pts: stamps for driving, stamps in taken}
+        return [driving for driving, _ in taken]
+
+    def _step(self, chosen: list[Driving], epoch: int) -> None:
+        began = now()
+        self._batches += 1
+        for driving in chosen:
+            if (wait := self._begin(driving)) is not None:
+                self._hand_over(Call(wait, began, self._batches, epoch, self._rung))
+                self._batches = 0
+
+    def _whole_step(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
+        frames = self._session.step(driving)
+        return (lambda: frames) if frames else None
+
+    def _launch(self, call: Call) -> None:
+        """Leave a call to the other thread, when that is done with the one before it."""
+        with self._guard:
+            self._guard.wait_for(lambda: self._stopping or self._call is None)
+            self._call = call
+            self._guard.notify_all()
+
+    def _waits(self) -> None:
+        """The thread that waits for the frames of a call while the session is at the next one."""
+        while True:
+            with self._guard:
+                self._guard.wait_for(lambda: self._stopping or self._call is not None)
+                call = self._call
+                if self._stopping or call is None:
+                    return
+            try:
+                self._complete(call)
+            except OutOfMemoryError as error:
+                self._ran_out(error, call.rung)
+            with self._guard:
+                self._call = None
+                self._guard.notify_all()
+
+    def _complete(self, call: Call) -> None:
+        frames = call.wait()
+        at = now()
+        with self._guard:
+            if call.epoch != self._epoch:
+                self._drops["face late"] += len(frames)
+                return
+            for due, frame in zip(self._pacer.pace(frames, at), frames, strict=True):
+                self._make(Paced(due, frame, self._stamps.pop(frame.pts, {})))
+            self._stamps = {pts: stamps for pts, stamps in self._stamps.items() if not frames or pts > frames[-1].pts}
+            self._delay.called(call.began, at, call.batches)
+            slow = self._delay.load > SLOWER and call.rung == self._rung
+            if slow and isinstance(self._session, Adjustable) and self._session.adjusts:
+                self._too_much = ""
+                self._guard.notify_all()
+        self._done()
+
+    def _idle(self, pts: int, epoch: int) -> None:
+        frames = self._session.idle(pts)
+        with self._guard:
+            if epoch == self._epoch:
+                for frame in frames:
+                    self._make(Paced(now(), frame, {}, live=False))
+        if frames:
+            self._done()
+
+    def _make(self, paced: Paced) -> None:
+        self._drops["face late"] += len(self._made) == self._made.maxlen
+        self._made.append(paced)
+
+    def _ran_out(self, error: OutOfMemoryError, rung: int) -> None:
+        with self._guard:
+            if rung == self._rung:  # else there is more room by now
+                self._too_much = str(error)
+                self._guard.notify_all()
+
+    def _lower(self, why: str) -> None:
+        """One rung down, with a note; where there is none, memory that ran out is the user's to know."""
+        said = self._session.lower() if isinstance(self._session, Adjustable) else None
+        if said is None and why:
+            raise StudioError(why)
+        self._changed(said or self.note)
+
+    def _choose(self, quality: str) -> None:
+        if not isinstance(self._session, Adjustable):
+            return
+        try:
+            self._session.choose(quality)
+        except OutOfMemoryError:
+            raise
+        except StudioError as error:
+            self._changed(str(error))
+        else:
+            self._changed("")
+
+    def _changed(self, note: str) -> None:
+        with self._guard:
+            self._delay.forget()
+            self.note = note
+        self._done()
+
+    def _new_pacer(self) -> Pacer:
+        return Pacer() if self._size > 1 else AtOnce()

@@ -1,0 +1,121 @@
+"""A motion template as a live driver, played here and not by capture.
+
+It is the engine's own format, a few hundred bytes a frame that nobody else can read, and there is nothing in it to track:
+a capture service that played it would need the engine, and a stream of its own for what only the engine understands.
+"""
+
+from concurrent.futures import Executor, Future
+from fractions import Fraction
+from pathlib import Path
+
+import structlog
+
+from engines.api import Driving, Engine, MotionTemplate
+from engines.templates import read_template
+from shared.errors import StudioError
+from shared.runtime.clock import US, now, tick_after, tick_pts
+from shared.runtime.wake import Wake
+from shared.scene import Scene, template_of
+
+log = structlog.get_logger()
+ENDED = "The recorded motion has ended; choose another driver or switch looping on."
+LEAD = 24_000  # us before a program tick at which the first frame is played: the engine fits in between
+LATE = 2 * US // 10  # after a stall this long it goes on from where it is: time that nobody saw is not made up for
+
+
+class Player:
+    """The scene's driver, while it is a motion template. Every method is called by the loop's thread.
+
+    wake: set when a template was read, which happens in another thread; the loop then calls `arrived`.
+    note: one sentence while nothing can be played, or nothing is left to play; else "".
+    epoch: of what is being played; another one begins whenever it begins.
+    skipped: frames left out, where the loop was too slow for the template's rate. stalls: how often it came later than LATE.
+    """
+
+    def __init__(self, rate: Fraction, pool: Executor) -> None:
+        """rate: of the program, in step with which it begins. pool: where templates are read."""
+        self.wake = Wake()
+        self.note = ""
+        self.epoch = self.skipped = self.stalls = 0
+        self._rate = rate
+        self._pool = pool
+        self._engine: Engine | None = None
+        self._wanted: tuple[Path | None, str] = (None, "")  # the template, the name of the engine
+        self._loop = True
+        self._reading: Future[MotionTemplate] | None = None
+        self._template: MotionTemplate | None = None
+        self._played = 0  # frames since it began, over all its rounds
+        self._base = 0  # when it began
+        self._over = False
+
+    @property
+    def drives(self) -> bool:
+        """Whether the scene's driver is a motion template, playing or not."""
+        return self._wanted[0] is not None
+
+    def on_scene(self, scene: Scene) -> None:
+        """Another driver, or another loop: a template that has ended starts again when it may."""
+        self._loop = scene.loop
+        self._want(template_of(scene.driver), self._wanted[1])
+        if self._over and self._loop:
+            self._begin()
+
+    def use(self, name: str, engine: Engine) -> None:
+        """The engine that is open now. A template goes on under another avatar, and begins anew under another engine."""
+        self._engine = engine
+        self._want(self._wanted[0], name)
+
+    def arrived(self) -> None:
+        """A template was read, or could not be."""
+        self.wake.clear()
+        if self._reading is None or not self._reading.done():
+            return  # one that is not wanted any more
+        future, self._reading = self._reading, None
+        try:
+            self._template = future.result()
+        except StudioError as error:
+            self.note = str(error)
+        except Exception as error:  # an engine's own trouble with a file must not take the picture
+            log.exception("template_not_read", path=str(self._wanted[0]))
+            self.note = f"The recorded motion cannot be read ({type(error).__name__}: {error}); choose another driver."
+        else:
+            self._begin()
+
+    def due(self) -> int:
+        """When the next frame is to be played (microseconds)."""
+        if self._template is None or self._over:
+            return now() + US
+        return self._base + tick_pts(self._played, self._template.rate)
+
+    def take(self, at: int) -> Driving | None:
+        """The newest frame that is due at `at`, at its own time; None where none is, or the last one has ended."""
+        template = self._template
+        if template is None or self._over:
+            return None
+        if (late := at - self.due()) > LATE:
+            self._base += tick_pts(tick_after(late, self._rate), self._rate)
+            self.stalls += 1
+            return None
+        newest = max(self._played, tick_after(at - self._base, template.rate) - 1)
+        if self._played and not self._loop and newest // len(template) > (self._played - 1) // len(template):
+            self._over, self.note = True, ENDED
+            return None
+        self.skipped += newest - self._played
+        self._played = newest + 1
+        pts = self._base + tick_pts(newest, template.rate)
+        return Driving(pts, None, None, recorded=template[newest % len(template)])
+
+    def _want(self, path: Path | None, name: str) -> None:
+        if (path, name) == self._wanted:
+            return
+        self._wanted = path, name
+        self._template = self._reading = None
+        self._over, self.note = False, ""
+        if path is not None and self._engine is not None:
+            self._reading = self._pool.submit(read_template, self._engine, path)
+            self._reading.add_done_callback(lambda _: self.wake.set())
+
+    def _begin(self) -> None:
+        self.epoch = now()
+        self._base = tick_pts(tick_after(self.epoch + LEAD, self._rate), self._rate) - LEAD
+        self._played, self._over, self.note = 0, False, ""

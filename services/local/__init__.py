@@ -1,0 +1,1 @@
+"""What one machine starts for itself: channel processes, render workers, Redis, LiveKit, samples."""

@@ -1,0 +1,245 @@
+"""The studio's own farm: Redis where none is named, and one worker beside it. One for each studio folder.
+
+`python -m services.local.render_farm` runs until it is told to end, and waits while another one runs; with --until-idle SECONDS it ends
+when no job has been open for so long, and at once where another one runs.
+"""
+
+import argparse
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import structlog
+
+from services.local.redis_server import RedisKeeper
+from shared.config.settings import PREFIX, Settings, load_settings
+from shared.errors import StudioError
+from shared.jobs.redis_address import FOLDER
+from shared.jobs.status import State, jobs, status
+from shared.jobs.store import Store, open_store
+from shared.runtime.logs import set_up_logs
+from shared.runtime.process import end_with, ends_with_us
+
+log = structlog.get_logger()
+
+NICE = 10  # behind a live channel on the same machine
+IDLE_S = 60.0  # without an open job
+LOOK_S = 5.0  # between two looks for one
+BESIDE_S = 0.6  # that a farm has to end after its channel has; Ctrl-C is over within two seconds
+LEAVE_S = 10.0  # that a worker has to end
+BACKOFF = (0.5, 1.0, 2.0, 5.0, 15.0)  # seconds before a worker is started again, by deaths in the last minute
+OPEN: tuple[State, ...] = ("queued", "rendering", "assembling")
+
+
+class Farm:
+    """Redis and a worker, each started again when it dies. A context manager: leaving it leaves neither behind."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._keeper = RedisKeeper(settings)
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._deaths: list[float] = []
+        self._due = 0.0
+
+    def turn(self) -> None:
+        """See to both; called several times a second, always by the same thread: they end with it."""
+        self._keeper.turn()
+        now = time.monotonic()
+        if self._worker is not None and (code := self._worker.poll()) is not None:
+            self._deaths = [at for at in self._deaths if now - at < 60] + [now]
+            wait = BACKOFF[min(len(self._deaths), len(BACKOFF)) - 1]
+            log.warning("worker ended", code=code, again_in_s=wait)
+            self._worker, self._due = None, now + wait
+        if self._worker is None and now >= self._due:
+            command = [*ends_with_us(), sys.executable, "-m", "cli.app", "worker"]
+            told = environment(self._settings)
+            self._worker = subprocess.Popen(command, env=told, stdin=subprocess.DEVNULL, start_new_session=True)
+
+    @property
+    def worker(self) -> int | None:
+        """The worker's process id."""
+        return self._worker.pid if self._worker else None
+
+    def __enter__(self) -> "Farm":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._worker is not None:
+            self._worker.terminate()
+            try:
+                self._worker.wait(LEAVE_S)
+            except subprocess.TimeoutExpired:
+                self._worker.kill()
+                self._worker.wait()
+        self._keeper.__exit__()
+
+
+class OpenJobs:
+    """Whether there is anything to do; remembers which jobs have ended, which never changes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._ended: set[str] = set()
+
+    def any(self) -> bool:
+        """Whether some job waits for a worker or is at work. Raises StudioError when the store cannot be read."""
+        for job in reversed(jobs(self._store)):
+            if job in self._ended:
+                continue
+            try:
+                state = status(self._store, job).state
+            except StudioError:
+                continue  # gone, or of another version
+            if state in OPEN:
+                return True
+            if state in ("done", "cancelled"):
+                self._ended.add(job)
+        return False
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a farm and its worker are told: these settings, and nothing of LiveKit."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "LIVEKIT_", "REDIS_"))}
+    told = plain | settings.environment(secrets=False)
+    if settings.redis_url:
+        told[f"{PREFIX}REDIS_URL"] = settings.redis_url.get_secret_value()
+    return told
+
+
+def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes] | None":
+    """Start a farm in a process of its own. detached: it outlives us and ends by itself when there is nothing to do;
+    otherwise it ends with the thread that calls this. None where Redis is named: its workers are its operator's."""
+    if settings.redis_url:
+        return None
+    folder = settings.home / FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "services.local.render_farm"]
+    command = (
+        [*command, "--until-idle", str(IDLE_S)]
+        if detached
+        else [*ends_with_us(), *command, "--parent", str(os.getpid())]
+    )
+    with (folder / "farm.log").open("ab") as file:
+        return subprocess.Popen(
+            command, env=environment(settings), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+class FarmBeside:
+    """A farm beside a channel, from when there is a job for it on: a channel alone costs no more than a look now and then.
+    A context manager; the rest is called by one thread, with which the farm ends."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = float("-inf")
+        self._needed, self._over = threading.Event(), threading.Event()
+        self._looker = threading.Thread(target=self._look, name="jobs", daemon=True)
+
+    def turn(self) -> None:
+        """Called several times a second once the channel is on air."""
+        if not self._looker.is_alive() and not self._over.is_set() and not self._needed.is_set():
+            self._looker.start()
+        ended = self._process is None or self._process.poll() is not None
+        if ended and self._needed.is_set() and time.monotonic() - self._started > LOOK_S:
+            self._started = time.monotonic()
+            self._process = start_farm(self._settings, detached=False)
+
+    def leave(self) -> None:
+        """The channel ends: what is at work is handed back meanwhile."""
+        self._over.set()
+        if self._process is not None:
+            self._process.terminate()
+
+    def __enter__(self) -> "FarmBeside":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+        if self._process is not None:
+            try:
+                self._process.wait(BESIDE_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()  # and with it all it started; what was at work is begun again from its segment's start
+                self._process.wait()
+
+    def _look(self) -> None:
+        """In a thread: a store may be slow."""
+        open_jobs = None
+        while not self._over.is_set() and not self._needed.is_set():
+            try:
+                open_jobs = open_jobs or OpenJobs(open_store(self._settings.jobs_url))
+                if open_jobs.any():
+                    self._needed.set()
+            except StudioError as error:
+                log.debug(str(error))
+            self._over.wait(LOOK_S)
+
+
+def main() -> int:
+    """Run a farm."""
+    parser = argparse.ArgumentParser(prog="python -m services.local.render_farm")
+    parser.add_argument("--until-idle", type=float)
+    parser.add_argument("--parent", type=int)
+    given = parser.parse_args()
+    if given.parent:
+        end_with(given.parent)
+    ending: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda which, _: ending.append(which))
+    os.nice(NICE)
+    settings = load_settings()
+    set_up_logs("farm", settings.log_level)
+    lock = _lock(settings.home / FOLDER)
+    while not _taken(lock):
+        if given.until_idle is not None or ending:
+            return 0
+        time.sleep(0.5)
+    run(settings, ending, until_idle=given.until_idle)
+    return 0
+
+
+def run(settings: Settings, ending: list[int], *, until_idle: float | None) -> None:
+    """Keep a farm until a signal is in `ending` or there has been nothing to do for `until_idle` seconds."""
+    look = OpenJobs(open_store(settings.jobs_url))
+    busy = looked = time.monotonic()
+    with Farm(settings) as farm:
+        log.info("farm", home=str(settings.home))
+        while not ending:
+            try:
+                farm.turn()
+                now = time.monotonic()
+                if until_idle is not None and now - looked >= LOOK_S:
+                    looked = now
+                    busy = now if look.any() else busy
+                    if now - busy >= until_idle:
+                        log.info("nothing to do, ending")
+                        return
+            except StudioError as error:
+                log.warning(str(error))
+                time.sleep(1.0)
+            time.sleep(0.2)
+
+
+def _lock(folder: Path) -> int:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(folder / "farm.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _taken(lock: int) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

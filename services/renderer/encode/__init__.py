@@ -1,0 +1,1 @@
+"""Segments, their concatenation, and the driver's sound."""

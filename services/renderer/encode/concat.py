@@ -1,0 +1,119 @@
+"""Finished segments and the driver's sound into one file, without decoding a picture."""
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+
+from services.renderer.encode.driver_sound import DriverSound, seconds
+from services.renderer.encode.segment import timing_options
+from shared.errors import StudioError
+from shared.media.container import MediaFile
+from shared.media.output_spec import FORMATS, Output
+from shared.media.reader import open_container, video_of
+
+
+def assemble(
+    parts: Sequence[Path],
+    driver: Path | None,
+    out: Path,
+    output: Output,
+    rate: Fraction,
+    facts: Mapping[str, str] | None = None,
+) -> int:
+    """Write `out` from the segments in their order; returns the number of its pictures.
+
+    Each picture lasts exactly one tick of `rate`. driver: whose sound is put to them, None for a silent file; sound that
+    is longer than the pictures ends with them. facts: said of the file in its metadata, besides that it is AI-generated.
+    `out` appears whole or not at all. Memory does not grow with the length, but for the file's own index.
+    Raises StudioError; NoSpaceError when the disk is full.
+    """
+    output.check_path(out)
+    if not parts:
+        raise StudioError(f"There is nothing to make {out.name} of.")
+    delay, count = _survey(parts, rate)
+    options = timing_options(output, rate)
+    options |= {"cues_to_front": "1"} if output.suffix == ".webm" else {"movflags": "+faststart"}
+    with MediaFile(out, FORMATS[output.suffix], options) as file:
+        if facts:
+            said = "; ".join(f"{name}: {fact}" for name, fact in facts.items())
+            if output.suffix == ".mov":  # QuickTime's own files have no description
+                file.container.metadata["comment"] += f"; {said}"
+            else:
+                file.container.metadata["description"] = said
+        with open_container(parts[0]) as first:
+            pictures = file.container.add_stream_from_template(first.streams.video[0])
+            pictures.time_base = 1 / rate
+            pictures.codec_context.codec_tag = first.streams.video[0].codec_context.codec_tag
+        sound = _sound(driver, file, output.suffix, count / rate)
+        try:
+            streams = [_joined(parts, pictures, rate, delay, count), sound.packets() if sound else iter(())]
+            for packet in heapq.merge(*streams, key=seconds):
+                with file.writing():
+                    file.container.mux(packet)
+        finally:
+            if sound:
+                sound.close()
+    return count
+
+
+def _sound(driver: Path | None, file: MediaFile, suffix: str, end: Fraction) -> DriverSound | None:
+    if driver is None:
+        return None
+    with open_container(driver) as source:
+        if not source.streams.audio:
+            return None
+    return DriverSound(driver, file.container, suffix, end)
+
+
+def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:
+    """(ticks by which decoding is ahead of showing, number of pictures). Raises StudioError where a segment is not of
+    one kind with the first: their packets would not go together."""
+    delay = count = 0
+    kind: tuple[object, ...] = ()
+    for part in parts:
+        with open_container(part) as container:
+            stream = video_of(container)
+            packet = next((p for p in container.demux(stream) if p.size), None) if stream else None
+            if stream is None or packet is None or packet.pts != 0 or not packet.is_keyframe:
+                raise StudioError(f"{part.name} is no finished segment; it must be rendered again.")
+            codec = stream.codec_context
+            this = codec.name, codec.codec_tag, codec.width, codec.height, codec.pix_fmt, codec.extradata
+            if kind and this != kind:
+                raise StudioError(f"{part.name} was encoded otherwise than {parts[0].name}; render one of them again.")
+            kind = this
+            delay = max(delay, -round((packet.dts or 0) * packet.time_base * rate))
+            count += round((container.duration or 0) * rate / 1_000_000)
+    return delay, count
+
+
+def _joined(
+    parts: Sequence[Path], pictures: av.VideoStream, rate: Fraction, delay: int, expected: int
+) -> "Iterator[av.Packet[Any]]":
+    """The packets of all segments, one tick each, numbered through."""
+    done = 0
+    for part in parts:
+        with open_container(part) as container:
+            count, last = 0, -1
+            try:
+                for packet in container.demux(container.streams.video[0]):
+                    if not packet.size or packet.pts is None:
+                        continue
+                    tick = round(packet.pts * packet.time_base * rate)
+                    last = max(last, tick)
+                    packet.time_base = 1 / rate
+                    packet.pts, packet.dts, packet.duration = done + tick, done + count - delay, 1
+                    packet.stream = pictures
+                    count += 1
+                    yield packet
+            except (av.error.FFmpegError, OSError):
+                count = -1
+            if count != last + 1:
+                raise StudioError(f"{part.name} is damaged; it must be rendered again.")
+        done += count
+    if done != expected:
+        raise StudioError(f"The segments hold {done} pictures instead of {expected}; render them again.")

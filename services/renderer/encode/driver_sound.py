@@ -1,0 +1,130 @@
+"""A driver's sound for a rendered file: its own packets where the file can carry them, and never re-timed."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+import numpy as np
+
+from shared.errors import StudioError
+from shared.media.aac_blocks import RATE, SoundBlocks
+from shared.media.reader import label, open_container, video_of
+
+if TYPE_CHECKING:
+    Packet = av.Packet[Any]
+
+# What each kind of file carries, and which encoder makes it of everything else.
+CODECS = {".mp4": ("aac", "aac"), ".mov": ("aac", "aac"), ".webm": ("opus", "libopus")}
+BIT_RATE = 192_000
+# A decoder needs what lies just before the first sound that is heard; this much of it goes along.
+LEAD_IN = Fraction(50, 1000)
+
+
+class DriverSound:
+    """The sound of a driver, ready to be put to pictures that begin at 0. Raises StudioError. Close it."""
+
+    def __init__(self, driver: Path, target: av.container.OutputContainer, suffix: str, end: Fraction) -> None:
+        """target: a stream is added to it. suffix: of the file. end: seconds; what begins later is left out."""
+        self._name = label(driver)
+        self._origin = first_pts(driver)
+        self._end = end
+        self._source = open_container(driver)
+        self._heard = self._source.streams.audio[0]
+        codec, encoder = CODECS[suffix]
+        self.copied = self._heard.codec_context.name == codec
+        # WebM knows no time before 0 but what its codec needs to begin.
+        self._begin = -LEAD_IN if suffix != ".webm" else Fraction(-10, 1000)
+        self.stream = target.add_stream_from_template(self._heard) if self.copied else self._encoded(target, encoder)
+
+    def _encoded(self, target: av.container.OutputContainer, encoder: str) -> av.AudioStream:
+        # Rate and layout are made what the codec has: a WAV may have any rate, and often does not say which channels
+        # it has.
+        layout = "mono" if self._heard.codec_context.channels == 1 else "stereo"
+        stream = target.add_stream(encoder, rate=RATE, layout=layout)
+        assert isinstance(stream, av.AudioStream)
+        stream.bit_rate = BIT_RATE
+        return stream
+
+    def packets(self) -> "Iterator[Packet]":
+        """In the order of time, for the target's stream, the first picture's time being 0."""
+        try:
+            yield from self._copies() if self.copied else self._encodes()
+        except av.error.EOFError:
+            return
+        except (av.error.FFmpegError, OSError) as error:
+            raise StudioError(
+                f"The sound of {self._name} cannot be read any further ({error.strerror}); check that it plays elsewhere."
+            ) from None
+
+    def _copies(self) -> "Iterator[Packet]":
+        base = self._heard.time_base or Fraction(1, RATE)
+        shift = round(self._origin / base)
+        for packet in self._source.demux(self._heard):
+            if packet.pts is None or packet.dts is None:
+                continue
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            if packet.pts * base >= self._end:
+                return
+            if (packet.pts + (packet.duration or 0)) * base > self._begin:
+                packet.stream = self.stream
+                yield packet
+
+    def _encodes(self) -> "Iterator[Packet]":
+        channels = self.stream.codec_context.channels
+        left = round(self._end * RATE)
+        blocks = SoundBlocks(channels)
+        resampler = av.AudioResampler(format="s16", layout=self.stream.codec_context.layout, rate=RATE)
+        at: Fraction | None = None
+        for frame in self._source.decode(self._heard):
+            if frame.pts is not None and frame.time_base is not None:
+                at = frame.pts * frame.time_base - self._origin
+            for block in resampler.resample(frame):
+                samples = np.asarray(block.to_ndarray(), np.int16).reshape(-1, channels)
+                begin = round((at or Fraction(0)) * RATE)
+                samples = samples[: max(0, left - begin)]
+                if begin < 0:
+                    samples, begin = samples[-begin:], 0
+                for first, joined in blocks.add(samples, begin):
+                    yield from self._encode(joined, first)
+                at = Fraction(begin + len(samples), RATE)
+            if at is not None and at >= self._end:
+                break
+        if rest := blocks.rest():
+            yield from self._encode(rest[1], rest[0])
+        yield from self.stream.encode(None)
+
+    def _encode(self, samples: "np.ndarray[tuple[int, ...], np.dtype[np.int16]]", at: int) -> "list[Packet]":
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(samples.reshape(1, -1)), format="s16", layout=self.stream.codec_context.layout
+        )
+        frame.sample_rate = RATE
+        frame.pts, frame.time_base = at, Fraction(1, RATE)
+        return self.stream.encode(frame)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+def first_pts(driver: Path) -> Fraction:
+    """The time of the driver's first picture in seconds on the file's own clock, of its first sound where it has no
+    pictures: what the render's 0 is. Raises StudioError."""
+    with open_container(driver) as container:
+        stream = video_of(container) or container.streams.audio[0]
+        try:
+            for packet in container.demux(stream):
+                for frame in packet.decode():
+                    assert isinstance(frame, av.VideoFrame | av.AudioFrame)
+                    pts, base = frame.pts, frame.time_base
+                    if pts is not None and base is not None:
+                        return pts * base
+        except (av.error.FFmpegError, OSError):
+            pass  # reading on will say it
+        return Fraction((stream.start_time or 0) * (stream.time_base or 0))
+
+
+def seconds(packet: "Packet") -> float:
+    """When a packet is to be decoded."""
+    return (packet.dts or 0) * float(packet.time_base)

@@ -1,0 +1,194 @@
+"""One segment of a render: a file of its own, by a fresh encoder, so that finished segments only need to be joined."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import StudioError
+from shared.media.colour import paste, resized, to_bt709
+from shared.media.container import Finished, MediaFile
+from shared.media.encoder import BT709, SMPTE170M, add_pictures, choose_encoder, frame_of
+from shared.media.output_spec import FORMATS, Output, Size, fitted, is_hd
+from shared.media.reader import open_container, video_of
+
+Picture = NDArray[np.uint8]
+# What comes out depends on it, so it is the same for every segment of a job wherever it is rendered.
+THREADS = 2
+GOP_SECONDS = 2
+
+
+class SegmentWriter(Finished):
+    """Writes the pictures 0, 1, 2... of one segment. The same pictures make the same packets. Not thread-safe.
+
+    The first picture is a key picture and nothing refers beyond it. `path` appears when the segment is closed, whole;
+    an exception inside ``with`` leaves nothing. Raises StudioError, NoSpaceError when the disk is full.
+    """
+
+    def __init__(
+        self, path: Path, width: int, height: int, fps: Fraction, output: Output, threads: int = THREADS
+    ) -> None:
+        """width, height: of the pictures to come; what is written has the output's size. fps: of this render."""
+        size = output.size or (width, height)
+        if width % 2 or height % 2:
+            raise ValueError(f"I420 has even sides, not {width}x{height}")
+        self.count = 0
+        self._coded = 0
+        self._encoder = choose_encoder(output.codec, output.encoder)
+        self._hd = is_hd(size)
+        self._matrix = BT709 if self._hd else SMPTE170M
+        self._frame = _Frame((width, height), size)
+        self._time_base = 1 / fps
+        self._file = MediaFile(path, FORMATS[output.suffix], timing_options(output, fps))
+        self._stream = add_pictures(
+            self._file.container,
+            self._encoder,
+            size,
+            fps,
+            time_base=self._time_base,
+            threads=threads,
+            gop=max(1, round(fps * GOP_SECONDS)),
+            matrix=self._matrix,
+        )
+
+    def picture(self, number: int, i420: Picture, alpha: Picture | None = None) -> None:
+        """Add the next picture. i420: (H * 3 / 2, W) uint8, BT.601, limited range; it is delivered as BT.709 when it is
+        HD. alpha: (H, W) uint8, 255 where the host is; used by codecs that carry it."""
+        if number != self.count:
+            raise ValueError(f"picture {self.count} comes next, not {number}")
+        i420 = self._frame.picture(i420)
+        if self._hd:
+            i420 = to_bt709(i420)
+        matte = self._frame.alpha(alpha) if self._encoder.pixels == "yuva420p" else None
+        self._encode(frame_of(i420, number, self._time_base, self._matrix, self._encoder.pixels, matte))
+        self.count += 1
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        with self._file.writing():
+            for packet in self._stream.encode(frame):
+                if self._encoder.ahead is not None:
+                    packet.dts = self._coded - self._encoder.ahead
+                self._coded += 1
+                self._file.container.mux(packet)
+
+    def close(self) -> None:
+        """Finish the file. Does nothing the second time."""
+        if not self._file.closed:
+            self._encode(None)
+            self._file.close()
+
+    def abort(self) -> None:
+        """Give up and leave nothing."""
+        self._file.abort()
+
+
+class _Frame:
+    """Puts pictures of one size into those of another, whole, with bars where the shapes differ."""
+
+    def __init__(self, inner: Size, outer: Size) -> None:
+        self._same = inner == outer
+        self._x, self._y, self._width, self._height = fitted(inner, outer)
+        width, height = outer
+        self._bars = np.full((height * 3 // 2, width), 128, np.uint8)
+        self._bars[:height] = 16
+        self._clear = np.zeros((height, width), np.uint8)
+
+    def picture(self, i420: Picture) -> Picture:
+        if self._same:
+            return i420
+        framed = self._bars.copy()
+        paste(framed, resized(i420, self._width, self._height), self._x, self._y)
+        return framed
+
+    def alpha(self, alpha: Picture | None) -> Picture | None:
+        if self._same:
+            return alpha
+        framed = self._clear.copy()
+        inside = framed[self._y : self._y + self._height, self._x : self._x + self._width]
+        inside[:] = 255 if alpha is None else _resized_plane(alpha, self._width, self._height)
+        return framed
+
+
+def _resized_plane(plane: Picture, width: int, height: int) -> Picture:
+    import cv2
+
+    how = cv2.INTER_AREA if width < plane.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=how), np.uint8)
+
+
+def timing_options(output: Output, fps: Fraction) -> dict[str, str]:
+    """Of the MP4 and MOV writers: a clock that pictures of this rate fall on exactly."""
+    if output.suffix == ".webm":
+        return {}  # counts milliseconds, and nothing else
+    scale = str(fps.numerator * max(1, -(-10_000 // fps.numerator)))
+    return {"video_track_timescale": scale, "movie_timescale": scale}
+
+
+def verify(path: Path, frames: int) -> None:
+    """Raises StudioError unless a segment is whole: so many pictures, evenly spaced, the first a key picture, and both
+    the first and the last can be decoded. Reads the file once and decodes two groups of pictures at most. Damage that a
+    decoder makes up for is not seen: that is what a segment's hash is for."""
+    with open_container(path) as container:
+        stream = video_of(container)
+        if stream is None:
+            raise StudioError(f"{path.name} has no pictures; it must be rendered again.")
+        stamps, problem = _stamps(container, stream)
+        if not problem and len(stamps) != frames:
+            problem = f"has {len(stamps)} pictures instead of {frames}"
+        problem = problem or _unevenness(stamps) or _decode_ends(container, stream, stamps)
+    if problem:
+        raise StudioError(f"{path.name} {problem}; it must be rendered again.")
+
+
+def _stamps(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[list[int], str]:
+    """Sorted pts of all pictures, and what is wrong with the packets."""
+    stamps: list[int] = []
+    last: int | None = None
+    try:
+        for packet in container.demux(stream):
+            if packet.dts is None and not packet.size:
+                continue
+            if packet.pts is None or packet.dts is None or (last is not None and packet.dts <= last):
+                return stamps, f"has a wrong time stamp at picture {len(stamps)}"
+            if packet.is_corrupt:
+                return stamps, f"is damaged at picture {len(stamps)}"
+            if not stamps and not packet.is_keyframe:
+                return stamps, "does not begin with a key picture"
+            stamps.append(packet.pts)
+            last = packet.dts
+    except (av.error.FFmpegError, OSError):
+        return stamps, f"is damaged at picture {len(stamps)}"
+    return sorted(stamps), ""
+
+
+def _unevenness(stamps: list[int]) -> str:
+    if not stamps or stamps[0] != 0:
+        return "does not begin at 0"
+    step = Fraction(stamps[-1], max(1, len(stamps) - 1))
+    # Containers that count milliseconds round.
+    if len(stamps) > 1 and (step == 0 or any(abs(pts - number * step) > 1 for number, pts in enumerate(stamps))):
+        return "has uneven time stamps"
+    return ""
+
+
+def _decode_ends(container: av.container.InputContainer, stream: av.VideoStream, stamps: list[int]) -> str:
+    """What is wrong with the first or the last picture."""
+    for name, pts in (("first", stamps[0]), ("last", stamps[-1])):
+        try:
+            container.seek(pts, stream=stream)
+            if not any(frame.pts == pts and not frame.is_corrupt for frame in _until(container, stream, pts)):
+                return f"has a {name} picture that cannot be decoded"
+        except (av.error.FFmpegError, OSError):
+            return f"has a {name} picture that cannot be decoded"
+    return ""
+
+
+def _until(container: av.container.InputContainer, stream: av.VideoStream, pts: int) -> Iterator[av.VideoFrame]:
+    for frame in container.decode(stream):
+        yield frame
+        if frame.pts is not None and frame.pts >= pts:
+            return

@@ -1,0 +1,1 @@
+"""A render job from submission to the finished file: plan, claims, units, assembly."""

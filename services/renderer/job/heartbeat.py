@@ -1,0 +1,111 @@
+"""A claim kept alive while its unit is done, and given up when it is lost or not wanted any more."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import structlog
+
+from shared.errors import StudioError
+from shared.jobs.claims import BEAT_S, Claim, beat, give_back
+from shared.jobs.status import wanted
+from shared.jobs.store import Store
+
+log = structlog.get_logger()
+
+LOOK_S = 0.5  # between two looks at what is wished
+PATIENCE_S = 1.0  # for a picture that is being made when the unit must stop; then the process ends
+STALLED_S = 600.0  # without a single picture: the engine hangs
+
+Why = Literal["cancelled", "handed back", "lost", "gone"]
+
+
+class Stopped(Exception):
+    """The unit must not go on. why: cancelled by the operator, handed back because the worker ends, lost to another
+    worker, or the job is gone."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why)
+        self.why: Why = why
+
+
+class Heart:
+    """Beats for a claim from a thread of its own; a context manager. `step` is called with every picture.
+
+    leaving: whether the worker is about to end. die: ends the process, for a picture that takes too long to be waited
+    for; None where that is not to be (a foreground process).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        claim: Claim,
+        worker: str,
+        leaving: Callable[[], bool] = lambda: False,
+        die: Callable[[], None] | None = None,
+    ) -> None:
+        self._store, self._claim, self._worker = store, claim, worker
+        self._leaving, self._die = leaving, die
+        self._beat = 0
+        self._facts: dict[str, Any] = {}
+        self._started = self._moved = time.monotonic()
+        self._why: Why | None = None
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+
+    def step(self, done: int, total: int) -> None:
+        """A picture more is done. Raises Stopped when there must be no other."""
+        self._moved = time.monotonic()
+        fps = done / max(1e-3, self._moved - self._started)
+        self._facts = {"done": done, "total": total, "fps": round(fps, 2)}
+        if self._why is not None:
+            raise Stopped(self._why)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        asked: float | None = None
+        due = 0.0
+        while not self._end.wait(LOOK_S):
+            now = time.monotonic()
+            try:
+                if self._why is None:
+                    self._why = self._look()
+                if now >= due and self._why != "lost":
+                    due = now + BEAT_S
+                    self._beat += 1
+                    if not beat(self._store, self._claim, self._beat, self._worker, self._facts):
+                        self._why = "lost"
+            except StudioError as error:
+                log.warning("no heartbeat", unit=self._claim.unit.name, why=str(error))
+                continue
+            asked = asked or (now if self._why else None)
+            late = asked is not None and now - asked > PATIENCE_S
+            if self._die and (late or now - self._moved > STALLED_S):
+                self._let_go()
+                self._die()
+
+    def _let_go(self) -> None:
+        """The process ends in the middle of a picture: nobody need wait for the lease to end."""
+        if self._why in ("cancelled", "handed back"):
+            try:
+                give_back(self._store, self._claim)
+            except StudioError:
+                pass  # then the claim expires
+
+    def _look(self) -> Why | None:
+        if self._store.read(f"jobs/{self._claim.job}/job.json") is None:
+            return "gone"
+        if wanted(self._store, self._claim.job) == "cancelled":
+            return "cancelled"
+        return "handed back" if self._leaving() else None

@@ -1,0 +1,122 @@
+"""What a worker has open of a job: its avatar, its driver and its engine, kept from one segment to the next."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compositing.compose import Composer
+from engines.api import Engine, EngineSpec, MotionTemplate
+from engines.registry import load
+from services.renderer.job.frame_settings import with_look
+from services.renderer.pipeline.engine_run import Run
+from services.renderer.pipeline.template_driver import read_template
+from services.renderer.pipeline.tracked_driver import JOIN, MAX_SIDE, Tick
+from shared.avatar.model import Avatar, load_avatar
+from shared.config.settings import Settings
+from shared.errors import StudioError
+from shared.face.follower import FaceFollower
+from shared.jobs.manifest import Manifest
+from shared.jobs.store import Store
+from shared.media.output_spec import Output
+from shared.media.timeline import pictures
+from shared.runtime.clock import US
+
+
+@dataclass(slots=True)
+class Opened:
+    """A job on this machine.
+
+    composer: for the avatar. template: the driver, where it is one. run: the engine on it; `pristine` is its state before
+    anything.
+    """
+
+    manifest: Manifest
+    avatar: Avatar
+    composer: Composer
+    driver: Path
+    template: MotionTemplate | None
+    output: Output
+    spec: EngineSpec
+    run: Run
+    pristine: dict[str, NDArray[np.generic]]
+    small: bool
+
+    def ticks(self, start: int, stop: int) -> Iterator[Tick]:
+        """The driver's pictures at the ticks of a span."""
+        return pictures(self.driver, self.manifest.plan.fps, start, stop, MAX_SIDE)
+
+    def before(self, start: int) -> list[NDArray[np.uint8]]:
+        """The last few pictures before a tick, for the tracker to warm up on."""
+        span = self.ticks(max(0, start - JOIN), start) if start else iter(())
+        return [rgb for _, rgb, _ in span]
+
+
+class Opener:
+    """Opens jobs, one at a time; an engine that is open on the same avatar already is used again."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._last: Opened | None = None
+        self._follower: FaceFollower | None = None
+
+    @property
+    def follower(self) -> FaceFollower:
+        """One for all segments: its models take longer to load than many pictures take."""
+        self._follower = self._follower or FaceFollower()
+        return self._follower
+
+    def open(self, manifest: Manifest, small: bool) -> Opened:
+        """small: memory ran out before. Raises StudioError."""
+        last = self._last
+        if last is not None and last.small == small and last.manifest.id == manifest.id:
+            return last
+        driver = self._store.fetch(manifest.driver_file)
+        output = Output.from_dict(manifest.output)
+        if last is not None and last.small == small and _of_engine(last.manifest) == _of_engine(manifest):
+            run = Run(last.run.session, int(manifest.idle_after * US))
+            template = _template(manifest, self._engine(manifest), driver)
+            self._last = replace(last, manifest=manifest, driver=driver, template=template, output=output, run=run)
+            return self._last
+        self._last = None  # the old one is let go of before the new one asks for memory
+        self._last = self._opened(manifest, driver, output, small)
+        return self._last
+
+    def _opened(self, manifest: Manifest, driver: Path, output: Output, small: bool) -> Opened:
+        engine = self._engine(manifest)
+        if reason := engine.unavailable():
+            raise StudioError(reason)
+        avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
+        session = engine.open(avatar, manifest.plan.fps, small)
+        run = Run(session, int(manifest.idle_after * US))
+        template = _template(manifest, engine, driver)
+        return Opened(manifest, avatar, Composer(avatar), driver, template, output, engine.spec, run, run.save(), small)
+
+    def _engine(self, manifest: Manifest) -> Engine:
+        """With the look that the job was handed in with: this machine's settings are not those of the next."""
+        return with_look(load(manifest.engine, self._settings.engines), manifest.look)
+
+    def close(self) -> None:
+        """Let go of everything: the device is free."""
+        self._last = None
+
+
+def fetch_folder(store: Store, name: str) -> Path:
+    """A local folder with the files of one in the store. Raises StudioError where it is not there."""
+    files = store.list(name)
+    if not files:
+        raise StudioError(f"{name} is missing in the jobs folder; submit the job again.")
+    local = [store.fetch(f"{name}/{file}") for file in files]
+    return local[0].parent
+
+
+def _of_engine(manifest: Manifest) -> tuple[str, dict[str, Any], str, Fraction]:
+    return manifest.engine, manifest.look, manifest.avatar_files, manifest.plan.fps
+
+
+def _template(manifest: Manifest, engine: Engine, driver: Path) -> MotionTemplate | None:
+    return read_template(engine, driver) if manifest.plan.driven == "template" else None

@@ -1,0 +1,65 @@
+"""How a driver is cut into segments, and whether an engine can be moved by it at all."""
+
+from fractions import Fraction
+from pathlib import Path
+
+from engines.api import Engine
+from services.renderer.pipeline.template_driver import read_template
+from shared.errors import StudioError
+from shared.jobs.manifest import Driven, Plan
+from shared.media.reader import has_pictures
+from shared.media.timeline import read_timeline
+from shared.scene import TEMPLATES
+
+SEGMENT_SECONDS = 10.0
+SLACK = 2  # times what an engine holds back, which may take every other frame only: a segment never ends up empty
+
+
+def planned(
+    driver: Path,
+    engine: Engine,
+    fps: Fraction | None,
+    voice_fps: Fraction,
+    segment_seconds: float = SEGMENT_SECONDS,
+) -> tuple[Plan, bool]:
+    """The plan, and whether the driver is heard. fps: pictures a second that were asked for; None: the driver's own, for
+    a voice `voice_fps`. Raises StudioError for a driver that cannot be used."""
+    driven = driven_by(driver)
+    spec = engine.spec
+    check_driven(engine, driven)
+    if driven == "template":
+        template = read_template(engine, driver)
+        rate, heard = fps or template.rate, False
+        ticks = max(1, round(len(template) / template.rate * rate))
+    else:
+        timeline = read_timeline(driver, fps or (voice_fps if driven == "voice" else None))
+        rate, heard, ticks = timeline.rate, timeline.has_sound, timeline.ticks
+    plan = Plan(
+        driven=driven,
+        rate=str(rate),
+        ticks=ticks,
+        segment=max(round(segment_seconds * rate), SLACK * (spec.look_ahead + 1)),
+        chained=spec.carries == "pictures" or spec.look_ahead > 0,
+    )
+    return plan, heard
+
+
+def driven_by(driver: Path) -> Driven:
+    """What a driver moves a host with; a motion template is told by its name. Raises StudioError for a file that has neither
+    pictures nor sound."""
+    if driver.suffix.lower() in TEMPLATES:
+        return "template"
+    return "motion" if has_pictures(driver) else "voice"
+
+
+def check_driven(engine: Engine, driven: Driven) -> None:
+    """Raises StudioError for an engine that is not driven so."""
+    if driven in engine.spec.driven_by:
+        return
+    if driven == "template":
+        raise StudioError(
+            f"{engine.spec.title} plays no motion templates; give a video or sound, or choose an engine that does, such as "
+            "liveportrait."
+        )
+    needs = "a face on video" if driven == "voice" else "a voice"
+    raise StudioError(f"{engine.spec.title} is moved by {needs}; give such a driver or choose the engine mesh.")

@@ -1,0 +1,188 @@
+"""Handing in a job: everything that can be known is checked, then the manifest is written, and then it exists.
+
+`python -m services.renderer.job.submit` reads a request as JSON on standard input and prints its manifest, or {"error", "kind"}:
+the gateway has drivers of strangers opened there and not in the process that shows the program.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import re
+import secrets
+import sys
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engines.registry import load
+from services.renderer.job.frame_settings import look_of
+from services.renderer.job.plan import planned
+from services.renderer.job.units import sha256
+from shared.avatar.model import load_avatar
+from shared.config.settings import Settings, load_settings
+from shared.errors import StudioError
+from shared.jobs.manifest import Manifest, Priority, folder, read_manifest
+from shared.jobs.store import LocalStore, Store, open_store
+from shared.media.encoder import choose_encoder
+from shared.media.output_spec import Output
+from shared.runtime.files import check_output
+
+MAX_KEY = 200
+SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
+AVATAR_FILES = ("avatar.json", "face.npz", "portrait.png", "roi.png", "mask.png", "plate.npz", "plate.mjpg")
+MEASURED = ("mesh-reading.json",)  # what an engine measured of an avatar once, taken along where it is there
+PACKAGES = ("persona-studio", "numpy", "opencv-contrib-python", "mediapipe", "av", "torch", "diffusers")
+
+
+class KeyUsedError(StudioError):
+    """A key that belongs to another job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for.
+
+    avatar: its folder. driver_name: how the sender calls the file, where that is not its name here. key: the same key
+    with the same request is the same job. out: where the result goes besides the store; None: nowhere else. quality: one of
+    the engine's; "": what its settings say.
+    """
+
+    avatar: Path
+    driver: Path
+    engine: str = "mesh"
+    driver_name: str = ""
+    priority: Priority = "normal"
+    key: str = ""
+    output: Output = field(default_factory=Output)
+    out: Path | None = None
+    quality: str = ""
+
+
+def submit(store: Store, request: Request, settings: Settings) -> Manifest:
+    """Hand in a job; it is on disk when this returns. Raises StudioError in one sentence for what cannot be done, and for
+    a key that was used for something else."""
+    if len(request.key) > MAX_KEY:
+        raise StudioError(f"A key has at most {MAX_KEY} characters.")
+    engine = load(request.engine, settings.engines)
+    if reason := engine.unavailable():
+        raise StudioError(reason)
+    avatar = load_avatar(request.avatar)
+    if request.out is not None:
+        check_out(store, request)
+    plan, heard = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
+    encoder = choose_encoder(request.output.codec, request.output.encoder).name
+    digest = sha256(request.driver)
+    suffix = request.driver.suffix.lower()
+    driver_file = f"drivers/{digest}{suffix if SUFFIX.fullmatch(suffix) else ''}"
+    manifest = Manifest(
+        id=_id(request.key),
+        key=request.key,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        priority=request.priority,
+        avatar=avatar.name,
+        avatar_files=_avatar_files(request.avatar),
+        engine=request.engine,
+        look=look_of(engine, request.quality),
+        driver=request.driver_name or request.driver.name,
+        driver_file=driver_file,
+        driver_sha256=digest,
+        heard=heard,
+        out=str(request.out.absolute()) if request.out else "",
+        output=replace(request.output, encoder=encoder).as_dict(),
+        idle_after=settings.idle_after,
+        plan=plan,
+        versions=versions(),
+    )
+    if request.key and store.read(f"{folder(manifest.id)}/job.json") is not None:
+        return _again(store, manifest)
+    _bring(store, request, manifest)
+    if not store.create(f"{folder(manifest.id)}/job.json", manifest.model_dump_json(indent=2).encode()):
+        return _again(store, manifest)
+    return manifest
+
+
+def check_out(store: Store, request: Request) -> None:
+    """Raises StudioError where the result cannot go."""
+    out = request.out
+    assert out is not None
+    request.output.check_path(out)
+    if not isinstance(store, LocalStore):
+        raise StudioError(
+            "The jobs are kept on another machine, so the result stays there; leave out --out, or use --wait."
+        )
+    check_output(request.driver, out)
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that have a part in the picture."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _id(key: str) -> str:
+    if key:
+        return f"k{hashlib.sha256(key.encode()).hexdigest()[:20]}"
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+
+
+def _again(store: Store, manifest: Manifest) -> Manifest:
+    """The job that has this key already. Raises StudioError where it is about something else."""
+    there = read_manifest(store, manifest.id)
+    differs = {"id": manifest.id, "created": there.created, "versions": there.versions}
+    if there.model_dump() | differs != manifest.model_dump() | differs:
+        raise KeyUsedError("This key was used for another job already; use a new one.")
+    return there
+
+
+def _avatar_files(avatar: Path) -> str:
+    digest = hashlib.sha256()
+    for name in AVATAR_FILES:
+        if (avatar / name).is_file():  # one without its portrait can be loaded, and looks otherwise
+            digest.update(sha256(avatar / name).encode())
+    return f"avatars/{digest.hexdigest()[:32]}"
+
+
+def _bring(store: Store, request: Request, manifest: Manifest) -> None:
+    """Put avatar and driver into the store, where they are not there yet: a job needs nothing else of this machine."""
+    for name in (*MEASURED, *AVATAR_FILES):
+        source, there = request.avatar / name, set(store.list(manifest.avatar_files))
+        if source.is_file() and name not in there:
+            store.put(source, f"{manifest.avatar_files}/{name}")
+    if Path(manifest.driver_file).name not in store.list("drivers"):
+        store.put(request.driver, manifest.driver_file)
+
+
+def main() -> int:
+    """One request. Fields: avatar, driver, driver_name, engine, quality, priority, key, output."""
+    try:
+        asked: dict[str, Any] = json.load(sys.stdin)
+        settings = load_settings()
+        made = submit(
+            open_store(settings.jobs_url),
+            Request(
+                avatar=Path(asked["avatar"]),
+                driver=Path(asked["driver"]),
+                engine=asked["engine"],
+                driver_name=asked["driver_name"],
+                priority=asked["priority"],
+                key=asked["key"],
+                output=Output.from_dict(asked["output"]),
+                quality=asked["quality"],
+            ),
+            settings,
+        )
+    except StudioError as error:
+        print(json.dumps({"error": str(error), "kind": "key" if isinstance(error, KeyUsedError) else ""}))
+        return 1
+    print(made.model_dump_json())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

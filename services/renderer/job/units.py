@@ -1,0 +1,199 @@
+"""What it is to do a unit: follow a segment's driver, render the segment, assemble the file."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from compositing.cutout import Cutout
+from engines.api import Driving, RoiFrame
+from services.renderer.encode.segment import SegmentWriter, verify
+from services.renderer.job.heartbeat import Heart
+from services.renderer.job.open_job import Opened, Opener
+from services.renderer.pipeline.draw import draw
+from services.renderer.pipeline.template_driver import played
+from services.renderer.pipeline.tracked_driver import NO_FACE, Record, recorded, tracked
+from services.renderer.pipeline.voice_driver import spoken, write_samples
+from shared.errors import StudioError
+from shared.jobs.claims import Claim, Unit, made
+from shared.jobs.manifest import folder
+from shared.jobs.store import Store
+from shared.runtime.arrays import from_bytes, packed, to_bytes, unpacked
+
+STATE, SAMPLES = ".npz", ".s16"
+PREVIEW_EVERY = 50  # pictures between two previews
+PREVIEW_WIDTH = 480
+Facts = dict[str, Any]
+
+
+def follow(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+    """Track the driver through a segment and bring the engine's state to its end, without drawing."""
+    if opened.manifest.plan.driven == "voice":
+        return _follow_voice(store, opened, claim, heart)
+    if opened.template is not None:
+        return _follow_template(store, opened, claim, heart)
+    index, (start, stop) = claim.unit.index, opened.manifest.plan.span(claim.unit.index)
+    before = _state(store, opened, Unit("follow", index - 1))
+    follower = opener.follower
+    follower.restart()
+    if index:
+        follower.restore(unpacked("follower", before))
+    follower.join(opened.before(start))
+    record = Record()
+    ticks = record.noting(tracked(follower, opened.ticks(start, stop)))
+    opened.run.restore(before)
+    if _moves(opened):
+        opened.run.session.draws = False
+        for number, _ in enumerate(opened.run.motion(ticks), 1):
+            heart.step(number, stop - start)
+    else:
+        for number, tick in enumerate(ticks, 1):
+            opened.run.note(tick)
+            heart.step(number, stop - start)
+    faces = int(before.get("faces", np.array(0))) + record.faces
+    if index + 1 == opened.manifest.plan.segments and not faces:
+        raise StudioError(NO_FACE.format(opened.manifest.driver))
+    after = packed("record", record.save()) | packed("follower", follower.save()) | {"faces": np.array(faces)}
+    _keep(store, claim, STATE, to_bytes(opened.run.save() | after))
+    return {"frames": stop - start, "faces": record.faces}
+
+
+def _follow_voice(store: Store, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+    index = claim.unit.index
+    if index == 0:
+        scratch = store.scratch(claim.file(SAMPLES))
+        heard = write_samples(opened.driver, scratch)
+        store.take(scratch, claim.file(SAMPLES))
+        samples = store.fetch(claim.file(SAMPLES))
+    else:
+        samples = store.fetch(made(store, claim.job, Unit("follow", 0), SAMPLES))
+        heard = samples.stat().st_size // 2
+    opened.run.restore(_state(store, opened, Unit("follow", index - 1)))
+    if _moves(opened):
+        opened.run.session.draws = False
+        for number, _ in enumerate(spoken(opened.run, opened.manifest.plan, samples, index), 1):
+            heart.step(number, opened.manifest.plan.segment)
+    _keep(store, claim, STATE, to_bytes(opened.run.save()))
+    return {"samples": heard}
+
+
+def _follow_template(store: Store, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+    index, plan = claim.unit.index, opened.manifest.plan
+    opened.run.restore(_state(store, opened, Unit("follow", index - 1)))
+    if _moves(opened):
+        opened.run.session.draws = False
+        for number, _ in enumerate(opened.run.motion(_played(opened, index)), 1):
+            heart.step(number, plan.segment)
+    _keep(store, claim, STATE, to_bytes(opened.run.save()))
+    return {}
+
+
+def _played(opened: Opened, index: int) -> Iterator[Driving]:
+    assert opened.template is not None
+    return played(opened.template, opened.manifest.plan.fps, *opened.manifest.plan.span(index))
+
+
+def render(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+    """Draw a segment and encode it."""
+    plan, index = opened.manifest.plan, claim.unit.index
+    start, stop = plan.span(index)
+    run = opened.run
+    run.session.draws = True
+    source = "render" if plan.chained else "follow"
+    run.restore(_state(store, opened, Unit(source, index - 1)))
+    last = index + 1 == plan.segments
+    scratch = store.scratch(claim.file(opened.output.suffix))
+    preview = Preview(store, f"{folder(claim.job)}/preview.jpg")
+
+    def told(number: int, picture: NDArray[np.uint8]) -> None:
+        heart.step(number, stop - start)
+        preview.show(number, picture)
+
+    try:
+        plate = opened.avatar.plate
+        with SegmentWriter(scratch, plate.width, plate.height, plan.fps, opened.output) as writer:
+            frames, label = _frames(store, opened, claim, last), opened.output.label
+            cutout = Cutout(opened.avatar) if opened.output.alpha else None
+            count = draw(frames, opened.composer, writer, label, told, cutout)
+        verify(scratch, count)
+        digest = sha256(scratch)
+        size = scratch.stat().st_size
+        store.take(scratch, claim.file(opened.output.suffix))
+    finally:
+        scratch.unlink(missing_ok=True)
+    if plan.chained and not last:
+        _keep(store, claim, STATE, to_bytes(run.save()))
+    return {"frames": count, "sha256": digest, "bytes": size}
+
+
+def _frames(store: Store, opened: Opened, claim: Claim, last: bool) -> Iterator[RoiFrame | int]:
+    plan, index = opened.manifest.plan, claim.unit.index
+    if plan.driven == "voice":
+        samples = store.fetch(made(store, claim.job, Unit("follow", 0), SAMPLES))
+        yield from spoken(opened.run, plan, samples, index)
+        return
+    if plan.driven == "template":
+        ticks = _played(opened, index)
+    else:
+        faces = from_bytes(_read(store, made(store, claim.job, Unit("follow", index), STATE)))
+        pictures = opened.ticks(*plan.span(index)) if opened.spec.sees else None
+        ticks = recorded(unpacked("record", faces), pictures)
+    yield from opened.run.motion(ticks)
+    if last:
+        yield from opened.run.flush()
+
+
+class Preview:
+    """A small picture of what was made last, for those who watch."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._name = store, name
+
+    def show(self, number: int, picture: NDArray[np.uint8]) -> None:
+        """picture: I420. Kept once in a while."""
+        if number % PREVIEW_EVERY != 1:
+            return
+        self._store.write(self._name, jpeg(picture))
+
+
+def jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """An I420 picture as a JPEG of PREVIEW_WIDTH."""
+    import cv2
+
+    rgb = cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420)
+    scale = min(1.0, PREVIEW_WIDTH / rgb.shape[1])
+    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(small), quality=80))
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _moves(opened: Opened) -> bool:
+    """Whether following brings the engine's state along."""
+    return opened.spec.carries == "motion" and not opened.manifest.plan.chained
+
+
+def _state(store: Store, opened: Opened, unit: Unit) -> dict[str, NDArray[np.generic]]:
+    """What a unit left for the next of its kind; before the first, the engine as it was opened."""
+    if unit.index < 0:
+        return opened.pristine
+    return opened.pristine | from_bytes(_read(store, made(store, opened.manifest.id, unit, STATE)))
+
+
+def _keep(store: Store, claim: Claim, suffix: str, content: bytes) -> None:
+    store.write(claim.file(suffix), content)
+
+
+def _read(store: Store, name: str) -> bytes:
+    content = store.read(name)
+    if content is None:
+        raise StudioError(f"{name} is missing in the jobs folder; submit the job again.")
+    return content

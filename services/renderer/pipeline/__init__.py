@@ -1,0 +1,1 @@
+"""From a driver to composited frames: tracking, engine, drawing."""

@@ -1,0 +1,45 @@
+"""Draws frames: faces onto plate frames, into a segment's file."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compositing.compose import Composer
+from compositing.cutout import Cutout
+from compositing.transition import Transition
+from engines.api import RoiFrame
+from services.renderer.encode.segment import SegmentWriter
+
+Told = Callable[[int, NDArray[np.uint8]], None]  # pictures done, and the newest as I420
+
+
+def draw(
+    frames: Iterable[RoiFrame | int],
+    composer: Composer,
+    writer: SegmentWriter,
+    label: bool,
+    told: Told,
+    cutout: Cutout | None = None,
+) -> int:
+    """Compose and write each frame; an int is the pts of a frame without a face. Returns how many there were.
+    cutout: for an output with alpha.
+
+    Every segment begins with the face fully shown, where there is one, so that none needs the picture before it.
+    """
+    plate = composer.avatar.plate
+    faded = Transition()
+    faded.jump(face=True)
+    shown: NDArray[np.uint8] | None = None
+    done = 0
+    for frame in frames:
+        face = isinstance(frame, RoiFrame)
+        shown, pts = (frame.pixels, frame.pts) if isinstance(frame, RoiFrame) else (shown, frame)
+        opacity = faded.step(pts, face)
+        index = plate.index(pts)
+        composed = composer.compose(composer.background(index), index, shown, opacity, label)
+        alpha = cutout.alpha(index, shown, opacity, composed.label) if cutout else None
+        writer.picture(done, composed.picture, alpha)
+        done += 1
+        told(done, composed.picture)
+    return done

@@ -1,0 +1,107 @@
+"""An engine's way through a driver, from any segment edge on: the same frames whether it came along or was restored."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.api import DrawsTogether, Driving, Overlaps, RoiFrame, Session, VoiceBlock
+from shared.media.reader import SOUND_RATE
+from shared.runtime.arrays import State, packed, unpacked
+from shared.runtime.clock import US
+
+NEVER = -1
+
+
+@dataclass(slots=True)
+class Run:
+    """A session and what the render adds to it: idling without a face, and a frame for every tick, whatever the engine
+    leaves out. idle_after: microseconds without a face until the host idles."""
+
+    session: Session
+    idle_after: int
+    _last_face: int = NEVER
+    _owed: deque[int] = field(default_factory=deque)  # pts of the ticks whose frames are still held back
+    _wait: Callable[[], list[RoiFrame]] | None = None  # for the last call's frames, where calls overlap
+
+    @property
+    def faceless(self) -> bool:
+        """Whether no tick has had a face so far."""
+        return self._last_face == NEVER
+
+    def motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
+        """For each tick its face, or its pts where the engine has none to show."""
+        frames = self._motion(ticks)
+        return self.session.together(frames) if isinstance(self.session, DrawsTogether) else frames
+
+    def _motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
+        for tick in ticks:
+            self.note(tick)
+            waits = self._last_face == NEVER or tick.pts - self._last_face > self.idle_after
+            if tick.face is None and tick.recorded is None and waits:
+                yield from self._paid(self._arrived())
+                idle = self.session.idle(tick.pts)
+                yield from idle
+                if not idle:
+                    yield from self.flush()
+                    yield tick.pts
+            else:
+                self._owed.append(tick.pts)
+                yield from self._paid(self._step(tick))
+        yield from self._paid(self._arrived())  # a segment ends with nothing under way
+
+    def _step(self, tick: Driving) -> list[RoiFrame]:
+        """Where calls overlap, the frames of the last one: while they are composed and encoded the next one is computed."""
+        if not isinstance(self.session, Overlaps):
+            return self.session.step(tick)
+        if (begun := self.session.begin(tick)) is None:
+            return []
+        frames, self._wait = self._arrived(), begun
+        return frames
+
+    def _arrived(self) -> list[RoiFrame]:
+        """The frames that are waited for."""
+        wait, self._wait = self._wait, None
+        return wait() if wait is not None else []
+
+    def flush(self) -> Iterator[RoiFrame | int]:
+        """What is still held back, at the end of a driver."""
+        last: RoiFrame | None = None
+        for last in self._paid(self.session.flush()):
+            yield last
+        while self._owed:
+            pts = self._owed.popleft()
+            yield pts if last is None else RoiFrame(pts, last.pixels)
+
+    def _paid(self, frames: Iterable[RoiFrame]) -> Iterator[RoiFrame]:
+        """The frames, and before each the ticks that got none: they show it too."""
+        for frame in frames:
+            while self._owed and self._owed[0] < frame.pts:
+                yield RoiFrame(self._owed.popleft(), frame.pixels)
+            if self._owed and self._owed[0] == frame.pts:
+                self._owed.popleft()
+            yield frame
+
+    def note(self, tick: Driving) -> None:
+        """A tick passes, whoever makes its face."""
+        if tick.face is not None:
+            self._last_face = tick.pts
+
+    def voice(self, samples: NDArray[np.int16], first: int) -> Iterator[RoiFrame]:
+        """The faces that a stretch of voice completes; `first` is the number of its first sample."""
+        for at in range(0, len(samples), SOUND_RATE):
+            pts = (first + at) * US // SOUND_RATE
+            yield from self.session.hear(VoiceBlock(pts, samples[at : at + SOUND_RATE]))
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """All that the next segment needs."""
+        own = {"last_face": np.array(self._last_face, np.int64), "owed": np.array(self._owed, np.int64)}
+        return packed("engine", self.session.save()) | own
+
+    def restore(self, state: State) -> None:
+        """Go on where `save` left off."""
+        self.session.restore(unpacked("engine", state))
+        self._last_face = int(state["last_face"])
+        self._owed = deque(int(pts) for pts in state["owed"])

@@ -1,0 +1,1 @@
+"""The worker process: Celery app, supervision, caretaker, probes, metrics."""

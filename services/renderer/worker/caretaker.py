@@ -1,0 +1,236 @@
+"""Sees to it that no job waits in vain: claims whose holder is dead, messages that were lost, room that is there again.
+
+Every few seconds it looks at the jobs that have begun, at the first few of those that wait, and at some of the others in
+turn. It needs nothing of Redis but that it takes messages.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from services.renderer.worker.expired_claims import Key, Leases
+from shared.errors import StudioError
+from shared.jobs.claims import read_beat
+from shared.jobs.index import Index
+from shared.jobs.manifest import Manifest, Priority, folder, read_manifest
+from shared.jobs.queue import Queue, queue_name
+from shared.jobs.status import jobs, parked, result, unpark, wanted
+from shared.jobs.store import Store
+from shared.jobs.survey import Board, Survey
+
+SWEEP_S = 5.0  # between two sweeps
+AGAIN_S = 10.0  # until a message that brought nothing about is sent again
+HEAD = 24  # jobs of a queue that are next
+IN_TURN = 24  # others in each sweep
+AT_MOST = 32  # messages put into a queue that is empty
+LEARN_S = 1.5  # time for jobs seen for the first time, in one sweep
+INDEX_S = 60.0  # between two looks whether the index is whole
+ROOM_AGAIN = 256 << 20  # free bytes with which jobs that were parked for want of room go on
+
+Lane = tuple[str, Priority]  # engine and priority
+
+
+@dataclass(slots=True)
+class Known:
+    """What is remembered of an open job. manifest: once it has begun."""
+
+    created: str
+    lane: Lane
+    begun: bool
+    manifest: Manifest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found and did. open: jobs. sent: messages. expired: claims of dead workers. unparked: jobs."""
+
+    open: int
+    sent: int
+    expired: int
+    unparked: int
+
+
+class Caretaker:
+    """One per worker; several do not disturb each other."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        clock: Callable[[], float] = time.monotonic,
+        dead: Callable[[str], bool] = lambda worker: False,
+    ) -> None:
+        """dead: whether the holder of a claim, by its name, is known to be dead without waiting for its lease to end."""
+        self._store, self._queue, self._clock, self._dead = store, queue, clock, dead
+        self._index = Index(store, queue)
+        self._board = Board()
+        self._leases = Leases(2 * SWEEP_S, clock)
+        self._open: dict[str, Known] = {}
+        self._ended: set[str] = set()
+        self._order: list[str] = []
+        self._sent: dict[Key, float] = {}
+        self._roomless: set[str] = set()
+        self._turn = 0
+        self._indexed = float("-inf")
+        self.at_work: dict[str, tuple[str, str, float]] = {}  # by worker: job, unit, pictures a second
+
+    def sweep(self, at_work: Collection[str] = ()) -> Swept:
+        """Look, and send what is missing. at_work: jobs that workers say they are at. Raises StudioError when the store
+        cannot be read."""
+        self._learn()
+        until = self._clock() - AGAIN_S
+        self._sent = {key: at for key, at in self._sent.items() if at > until}
+        for job in at_work:
+            if job in self._open:
+                self._open[job].begun = True
+        seen = {job: survey for job in self._chosen() if (survey := self._see(job)) is not None}
+        beats = self._beats(seen)
+        buried = [key for key, (worker, _) in beats.items() if self._dead(worker)]
+        expired = list(dict.fromkeys([*buried, *self._leases.look({key: beat for key, (_, beat) in beats.items()})]))
+        sent = self._send_expired(expired) + self._top_up(seen)
+        unparked = self._make_room()
+        self._see_to_index(seen)
+        return Swept(len(self._open), sent, len(expired), unparked)
+
+    def _learn(self) -> None:
+        """Jobs that are new to us, and those that are gone."""
+        names = jobs(self._store)
+        there = set(names)
+        for gone in self._open.keys() - there:
+            self._close(gone)
+        self._ended &= there
+        until = self._clock() + LEARN_S
+        before = len(self._open)
+        for job in names:
+            if job in self._open or job in self._ended:
+                continue
+            self._meet(job)
+            if self._clock() > until:
+                break
+        if len(self._open) != before or len(self._order) != before:
+            self._order = sorted(self._open, key=lambda job: (self._open[job].created, job))
+
+    def _meet(self, job: str) -> None:
+        try:
+            manifest = read_manifest(self._store, job)
+        except StudioError:
+            self._ended.add(job)  # of another version, or gone again
+            return
+        if self._over(job):
+            self._ended.add(job)
+            return
+        begun = bool(self._store.list(f"{folder(job)}/units"))
+        self._open[job] = Known(manifest.created, (manifest.engine, manifest.priority), begun)
+
+    def _over(self, job: str) -> bool:
+        return bool(result(self._store, job)) or wanted(self._store, job) == "cancelled"
+
+    def _close(self, job: str) -> None:
+        self._open.pop(job, None)
+        self._roomless.discard(job)
+        self._board.forget(job)
+        self._order = []
+
+    def _chosen(self) -> list[str]:
+        """The jobs to look at now, oldest first."""
+        order = [job for job in self._order if job in self._open]
+        begun = [job for job in order if self._open[job].begun]
+        waiting = [job for job in order if not self._open[job].begun]
+        first: dict[Lane, list[str]] = {}
+        for job in waiting:
+            lane = first.setdefault(self._open[job].lane, [])
+            if len(lane) < HEAD:
+                lane.append(job)
+        start = self._turn if self._turn < len(waiting) else 0
+        self._turn = start + IN_TURN
+        chosen = {*begun, *waiting[start : start + IN_TURN]}.union(*first.values())
+        return [job for job in order if job in chosen]
+
+    def _see(self, job: str) -> Survey | None:
+        """How a job's units stand; None where nothing is to be done for it now."""
+        known = self._open[job]
+        if self._over(job):
+            self._close(job)
+            self._ended.add(job)
+            self._index.refresh(job)
+            return None
+        waits = parked(self._store, job)
+        if waits and waits[1] == "no_space":
+            self._roomless.add(job)
+        if waits or wanted(self._store, job) == "paused":
+            self._index.refresh(job)
+            return None
+        self._roomless.discard(job)
+        try:
+            manifest = known.manifest or read_manifest(self._store, job)
+        except StudioError:
+            return None  # removed just now
+        survey = self._board.survey(self._store, manifest)
+        if survey.open or any(state.claim or unit.index or unit.kind != "follow" for unit, state in survey.ready):
+            known.begun = True
+        known.manifest = manifest if known.begun else None
+        return survey
+
+    def _beats(self, seen: dict[str, Survey]) -> dict[Key, tuple[str, int]]:
+        """Holder and beat of every open claim."""
+        beats = {}
+        self.at_work = {}
+        for job, survey in seen.items():
+            for unit, claim in survey.open:
+                facts = read_beat(self._store, job, unit, claim)
+                worker = str(facts.get("worker"))
+                beats[job, unit.name, claim] = worker, int(facts.get("beat", -1))
+                self.at_work[worker] = job, unit.name, float(facts.get("fps", 0.0))
+        return beats
+
+    def _send_expired(self, expired: list[Key]) -> int:
+        sent = 0
+        for key in expired:
+            job, unit, claim = key
+            if key not in self._sent and self._wake(job, 1, [(unit, claim)], begun=True):
+                self._sent[key] = self._clock()
+                sent += 1
+        return sent
+
+    def _top_up(self, seen: dict[str, Survey]) -> int:
+        """Messages for what is ready, where none wait."""
+        depths = self._queue.depths({self._open[job].lane[0] for job in seen})
+        if depths is None:
+            return 0
+        room = {name: 0 if waiting else AT_MOST for name, waiting in depths.items()}
+        sent = 0
+        for job, survey in seen.items():
+            engine, priority = self._open[job].lane
+            begun = self._open[job].begun
+            name = queue_name(engine, priority, begun=begun)
+            ready = [(job, unit.name, state.claim) for unit, state in survey.ready]
+            due = [key for key in ready if key not in self._sent][: room[name]]
+            if due and self._wake(job, len(due), (), begun=begun):
+                self._sent |= dict.fromkeys(due, self._clock())
+                room[name] -= len(due)
+                sent += len(due)
+        return sent
+
+    def _wake(self, job: str, count: int, expired: list[tuple[str, int]] | tuple[()], *, begun: bool) -> bool:
+        engine, priority = self._open[job].lane
+        return self._queue.wake(job, engine, priority, count, expired=expired, begun=begun)
+
+    def _make_room(self) -> int:
+        """Jobs that were parked for want of room go on once there is some."""
+        if not self._roomless:
+            return 0
+        free = self._store.room()
+        if free is not None and free < ROOM_AGAIN:
+            return 0
+        for job in sorted(self._roomless):
+            unpark(self._store, job)
+        made, self._roomless = len(self._roomless), set()
+        return made
+
+    def _see_to_index(self, seen: dict[str, Survey]) -> None:
+        for job in seen:
+            if self._open[job].begun:
+                self._index.refresh(job)
+        if self._clock() - self._indexed >= INDEX_S:
+            self._indexed = self._clock()
+            self._index.order()

@@ -1,0 +1,141 @@
+"""The Celery app of the workers. Its one task gets a job on by one unit; all else stands on disk.
+
+`celery -A services.renderer.worker.celery_app flower` and Celery's other tools find it here as `app`.
+"""
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from services.renderer.worker.shared_state import Link
+from shared.config.settings import Settings, load_settings
+from shared.errors import StudioError
+from shared.jobs.manifest import read_manifest
+from shared.jobs.queue import ADVANCE, Queue, celery_app, transport_options
+from shared.jobs.redis_address import redis_url
+from shared.jobs.store import Store, open_store
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from services.renderer.job.step import Step, Worker
+
+log = structlog.get_logger()
+JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")  # Redis is trusted with when, not with where
+HURT = 70  # exit code of a child whose engine cannot be stopped otherwise
+
+
+def make_app(url: str) -> "Celery":
+    """The app with what a worker needs beside what a sender does."""
+    app = celery_app(url)
+    app.conf.update(
+        # A message is gone when it is taken: what it was about is on disk, and a worker that dies is seen by its claim.
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,  # none is held back by a worker that is busy, so the order of the queues holds
+        worker_concurrency=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_proc_alive_timeout=60,
+        worker_send_task_events=True,  # for Flower
+        broker_connection_retry=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options=transport_options(),
+        task_default_queue="studio",
+    )
+    return app
+
+
+class Child:
+    """What lives in Celery's child process from one message to the next: the engine that is open."""
+
+    def __init__(self, link: Link, name: str, settings: Settings) -> None:
+        self._link, self._name, self._settings = link, name, settings
+        self._queue = Queue(settings)
+        self._store: Store | None = None
+        self._worker: Worker | None = None
+
+    def advance(self, job: str, expired: Sequence[Sequence[Any]]) -> None:
+        """Get on with a job by one unit, and wake as many workers as can go on from there."""
+        if not JOB.fullmatch(job):
+            return
+        self._link.begin(job)
+        try:
+            self._advance(job, [(str(unit), int(claim)) for unit, claim in expired])
+        except StudioError as error:
+            log.warning(str(error), job=job)
+        except (TypeError, ValueError):
+            log.warning("a message that nobody understands", job=job)
+        finally:
+            self._link.end()
+
+    def _advance(self, job: str, expired: list[tuple[str, int]]) -> None:
+        from services.renderer.worker.metrics import observe
+
+        worker, store = self._opened()
+        if self._link.leaving:
+            self._wake(store, job, 1)
+            return
+        began = time.monotonic()
+        step = worker.advance(job, expired)
+        took = time.monotonic() - began
+        if step.outcome != "nothing":
+            observe(read_manifest(store, job).engine, step, took)
+            say(job, step, took)
+        elif step.reason:
+            log.warning(step.reason, job=job)
+        if step.wake:
+            self._wake(store, job, step.wake)
+
+    def _wake(self, store: Store, job: str, count: int) -> None:
+        manifest = read_manifest(store, job)
+        self._queue.wake(job, manifest.engine, manifest.priority, count, begun=True)
+
+    def _opened(self) -> "tuple[Worker, Store]":
+        """Opened with the first message: nothing heavy may happen between Celery's fork and then."""
+        if self._worker is None or self._store is None:
+            import cv2
+
+            from services.renderer.job.open_job import Opener
+            from services.renderer.job.step import Worker
+
+            # It takes every core unless it is told; other libraries have read their limits from the environment.
+            cv2.setNumThreads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+            store = open_store(self._settings.jobs_url)
+            self._store = store
+            self._worker = Worker(
+                store, Opener(store, self._settings), self._name, lambda: self._link.leaving, lambda: os._exit(HURT)
+            )
+        return self._worker, self._store
+
+
+def add_task(app: "Celery", advance: Any) -> None:
+    """Give the app its one task."""
+    app.task(name=ADVANCE, ignore_result=True)(advance)
+
+
+def say(job: str, step: "Step", took: float) -> None:
+    """One line for what came of a message."""
+    facts: dict[str, Any] = {"job": job, "unit": step.unit}
+    if step.outcome == "done":
+        log.info("done", **facts, seconds=round(took, 1), fps=round(step.frames / max(took, 1e-3), 1))
+    elif step.outcome in ("failed", "no_space"):
+        log.warning(step.outcome.replace("_", " "), **facts, why=step.reason)
+    else:
+        log.info(step.outcome, **facts)
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, for Celery's own tools; made when they ask for it."""
+    if name != "app":
+        raise AttributeError(name)
+    url = redis_url(load_settings())
+    if url is None:
+        raise StudioError("There is no Redis: set REDIS_URL, or start `studio worker` first.")
+    return make_app(url)

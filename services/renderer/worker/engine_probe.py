@@ -1,0 +1,36 @@
+"""Which engines this machine can run. Asked in a process of its own, which may load what it likes:
+`python -m services.renderer.worker.engine_probe` prints {engine: "" or why not} as JSON."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from engines.registry import load, names
+from shared.config.settings import load_settings
+from shared.errors import StudioError
+
+PATIENCE = 120.0  # seconds
+
+
+def available(environment: Mapping[str, str]) -> dict[str, str]:
+    """Every engine, with "" or one sentence why it cannot run here. Raises StudioError."""
+    command = [sys.executable, "-m", "services.renderer.worker.engine_probe"]
+    try:
+        asked = subprocess.run(command, env=dict(environment), capture_output=True, timeout=PATIENCE, check=True)
+        found = json.loads(asked.stdout.splitlines()[-1])
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        raise StudioError("The engines of this machine cannot be loaded; `studio doctor` may say why.") from None
+    return {str(name): str(reason) for name, reason in found.items()}
+
+
+def _reason(name: str, added: Mapping[str, str]) -> str:
+    try:
+        return load(name, added).unavailable() or ""
+    except StudioError as error:
+        return str(error)
+
+
+if __name__ == "__main__":
+    engines = load_settings().engines
+    print(json.dumps({name: _reason(name, engines) for name in names(engines)}))

@@ -1,0 +1,86 @@
+"""What a worker counts: in Celery's child, in files that its main process reads out."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from shared.errors import StudioError
+from shared.jobs.queue import Queue
+from shared.jobs.workers import Alive
+
+if TYPE_CHECKING:
+    from services.renderer.job.step import Step
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name
+BUCKETS = (0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640)
+
+SECONDS = Histogram(
+    "studio_render_unit_seconds", "Time a unit took", ["engine", "kind"], buckets=BUCKETS, registry=None
+)
+FRAMES = Counter("studio_render_frames", "Pictures made", ["engine"], registry=None)
+UNITS = Counter("studio_render_units", "Units by what came of them", ["engine", "kind", "outcome"], registry=None)
+RETRIES = Counter("studio_render_retries", "Units that will be tried again", ["engine", "kind"], registry=None)
+
+
+def observe(engine: str, step: "Step", seconds: float) -> None:
+    """Count a unit."""
+    kind = step.unit.partition("-")[0]
+    UNITS.labels(engine, kind, step.outcome).inc()
+    if step.outcome == "done":
+        SECONDS.labels(engine, kind).observe(seconds)
+        FRAMES.labels(engine).inc(step.frames)
+    elif step.wake:
+        RETRIES.labels(engine, kind).inc()
+
+
+class QueueCollector(Collector):
+    """How many messages wait, and which workers live; reads Redis when it is asked."""
+
+    def __init__(self, queue: Queue, alive: Callable[[], Iterable[Alive]], engines: Iterable[str]) -> None:
+        self._queue, self._alive, self._engines = queue, alive, list(engines)
+
+    def collect(self) -> Iterable[Metric]:
+        depth = GaugeMetricFamily("studio_jobs_queue_depth", "Messages that wait for a worker", labels=["queue"])
+        found = self._queue.depths(self._engines)
+        for name, count in (found or {}).items():
+            depth.add_metric([name], count)
+        yield depth
+        yield GaugeMetricFamily("studio_jobs_redis_up", "1 while Redis answers", value=float(found is not None))
+        up = GaugeMetricFamily("studio_jobs_worker_up", "1 while a worker lives", labels=["worker"])
+        fps = GaugeMetricFamily("studio_jobs_worker_fps", "Pictures a second it makes now", labels=["worker"])
+        for each in self._alive():
+            up.add_metric([each.name], float(each.alive))
+            fps.add_metric([each.name], each.fps)
+        yield from (up, fps)
+
+
+class MetricsPage:
+    """A worker's metrics on a port of loopback."""
+
+    def __init__(self, port: int, collector: QueueCollector) -> None:
+        """Raises StudioError for a port that is taken."""
+        self.folder = Path(tempfile.mkdtemp(prefix="studio-metrics-"))
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=str(self.folder))  # type: ignore[no-untyped-call]
+        registry.register(collector)
+        try:
+            self._server, _ = start_http_server(port, addr="127.0.0.1", registry=registry)
+        except OSError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise StudioError(
+                f"The metrics cannot be shown on port {port} ({error.strerror}); choose another with --metrics."
+            ) from None
+        self.port = int(self._server.server_port)
+
+    def close(self) -> None:
+        """The port is free and the files are gone."""
+        self._server.shutdown()
+        self._server.server_close()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,271 @@
+"""`studio worker`: watches over Celery's processes, says that they live, and cares for the jobs that wait."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from services.renderer.worker.caretaker import SWEEP_S, Caretaker
+from services.renderer.worker.engine_probe import available
+from services.renderer.worker.metrics import FOLDER, MetricsPage, QueueCollector
+from services.renderer.worker.shared_state import Link
+from services.renderer.worker.store_probe import probe
+from shared.config.settings import PREFIX, Settings
+from shared.errors import StudioError
+from shared.jobs.queue import Queue
+from shared.jobs.redis_address import redis_url
+from shared.jobs.store import Store, open_store
+from shared.jobs.workers import Alive, WorkerFiles, Workers
+
+log = structlog.get_logger()
+
+NICE = 10  # behind a live channel on the same machine
+LEAVE_S = 8.0  # that a segment has to be handed back
+STALLED_S = 30.0  # idle beside a queue that is not empty, until Celery is started again
+BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before a restart, by deaths in the last minute
+BEAT_S = 2.0
+FILE_EVERY = 5  # beats between two files
+CAPPED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What `studio worker` was told. gpu: which one it may see. metrics: a port of loopback."""
+
+    engines: tuple[str, ...] = ()
+    gpu: int | None = None
+    metrics: int | None = None
+
+
+class Keeper(Protocol):
+    """Who has Redis run, where none is named. A context manager; `turn` is called several times a second."""
+
+    def turn(self) -> None: ...
+
+    def __enter__(self) -> Any: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def run_worker(settings: Settings, given: Given, keeper: Keeper) -> None:
+    """Work until Ctrl-C or SIGTERM; the second one ends it at once. Raises StudioError before anything starts."""
+    ending: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda which, _: ending.append(which))
+    os.nice(NICE)
+    store = open_store(settings.jobs_url)
+    probe(store)
+    with keeper:
+        keeper.turn()
+        worker = RenderWorker(settings, store, given, engines_of(settings, given))
+        worker.start()
+        try:
+            while not ending:
+                keeper.turn()
+                worker.turn()
+                time.sleep(0.2)
+        finally:
+            worker.leave(lambda: len(ending) > 1)
+
+
+def engines_of(settings: Settings, given: Given) -> tuple[str, ...]:
+    """The engines to work with: those that were asked for, else all that this machine can run. Raises StudioError where
+    one that was asked for cannot be run, or none can."""
+    found = available(environment(settings, given))
+    if unknown := [name for name in given.engines if name not in found]:
+        raise StudioError(f"There is no engine '{unknown[0][:60]}'; there is {', '.join(sorted(found))}.")
+    for name in given.engines:
+        if found[name]:
+            raise StudioError(found[name])
+    if given.engines:
+        return given.engines
+    for name, reason in found.items():
+        if reason:
+            log.info("engine left out", engine=name, why=reason)
+    chosen = tuple(name for name, reason in found.items() if not reason)
+    if not chosen:
+        raise StudioError("No engine can be run on this machine; `studio doctor` says what is missing.")
+    return chosen
+
+
+def environment(settings: Settings, given: Given) -> dict[str, str]:
+    """What Celery's processes are told: the settings, how many threads, which GPU."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "LIVEKIT_", "REDIS_"))}
+    told = plain | settings.environment(secrets=False)
+    if url := redis_url(settings):
+        told[f"{PREFIX}REDIS_URL"] = url
+    # Half the machine, and behind everybody else on it: a live channel keeps its rate.
+    told |= dict.fromkeys(CAPPED, str(max(1, (os.cpu_count() or 2) // 2)))
+    if given.gpu is not None:
+        told["CUDA_VISIBLE_DEVICES"] = str(given.gpu)
+    return told
+
+
+class RenderWorker:
+    """Celery's processes and who cares for them. `turn` in the main thread; the caretaker has one of its own, since a slow
+    store must not keep a dead process from being noticed."""
+
+    def __init__(self, settings: Settings, store: Store, given: Given, engines: tuple[str, ...]) -> None:
+        self._settings, self._store, self._given, self._engines = settings, store, given, engines
+        self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._link = Link.create()
+        self._queue = Queue(settings)
+        self._workers, self._files = Workers(self._queue), WorkerFiles(store)
+        self._closing = ExitStack()
+        self._page = self._metrics()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._url: str | None = None
+        self._deaths: list[float] = []
+        self._due = 0.0
+        self._quit = threading.Event()
+        self._idle = Idle(self._link, lambda: self._queue.depths(self._engines))
+        self._stalled = threading.Event()
+        self._carer = threading.Thread(target=self._care, name="caretaker", daemon=True)
+
+    def start(self) -> None:
+        """Start Celery and the caretaker."""
+        log.info("worker", name=self.name, engines=",".join(self._engines), jobs=self._store.url)
+        self._spawn()
+        self._carer.start()
+
+    def turn(self) -> None:
+        """See to Celery's main process; asked several times a second."""
+        now = time.monotonic()
+        if self._process is None:
+            if now >= self._due:
+                self._spawn()
+            return
+        code = self._process.poll()
+        if code is None and (self._stalled.is_set() or self._moved()):
+            self._stalled.clear()
+            log.warning("does not take messages, starting Celery again")
+            self._process.kill()
+            code = self._process.wait()
+        if code is not None:
+            self._deaths = [at for at in self._deaths if now - at < 60] + [now]
+            wait = BACKOFF[min(len(self._deaths), len(BACKOFF)) - 1]
+            log.warning("Celery ended", code=code, again_in_s=wait)
+            self._process, self._due = None, now + wait
+
+    def leave(self, at_once: Callable[[], bool]) -> None:
+        """End: the segment at work is handed back, within LEAVE_S."""
+        log.info("leaving")
+        self._link.leave()
+        self._quit.set()
+        if self._process is not None:
+            self._process.terminate()
+            deadline = time.monotonic() + LEAVE_S
+            while self._process.poll() is None and time.monotonic() < deadline and not at_once():
+                time.sleep(0.05)
+            self._process.kill()
+            self._process.wait()
+        if not at_once():
+            self._carer.join(2 * BEAT_S)
+            self._workers.leave(self.name)
+            self._files.leave(self.name)
+        self._closing.close()
+        self._queue.close()
+
+    def _spawn(self) -> None:
+        self._url = redis_url(self._settings) or self._url
+        told = environment(self._settings, self._given)
+        if self._page:
+            told[FOLDER] = str(self._page.folder)
+        self._idle.reset()
+        command = [sys.executable, "-m", "services.renderer", "--name", self.name, "--engines", ",".join(self._engines)]
+        self._process = subprocess.Popen(
+            [*command, "--link", str(self._link.descriptor), "--parent", str(os.getpid())],
+            env=told, stdin=subprocess.DEVNULL, pass_fds=[self._link.descriptor],
+            start_new_session=True,  # Ctrl-C is ours to pass on
+        )  # fmt: skip
+
+    def _moved(self) -> bool:
+        """Whether the studio's own Redis is somewhere else now."""
+        url = redis_url(self._settings)
+        return url is not None and url != self._url
+
+    def _metrics(self) -> MetricsPage | None:
+        if self._given.metrics is None:
+            return None
+        page = MetricsPage(
+            self._given.metrics, QueueCollector(self._queue, lambda: self._workers.look() or [], self._engines)
+        )
+        self._closing.callback(page.close)
+        log.info("metrics", url=f"http://127.0.0.1:{page.port}/metrics")
+        return page
+
+    def _care(self) -> None:
+        caretaker = Caretaker(self._store, self._queue, dead=self._dead)
+        beat, swept, child = 0, float("-inf"), 0
+        while not self._quit.wait(BEAT_S if beat else 0.0):
+            beat += 1
+            try:
+                self._say(beat, caretaker)
+                if self._idle.stalled():
+                    self._stalled.set()
+                if time.monotonic() - swept >= SWEEP_S or child != self._link.child:
+                    swept, child = time.monotonic(), self._link.child
+                    self._sweep(caretaker)
+            except StudioError as error:
+                log.warning(str(error))
+            except Exception:  # the one who cares must not end before the worker does
+                log.exception("the caretaker stumbled")
+
+    def _sweep(self, caretaker: Caretaker) -> None:
+        others = self._workers.look() or []
+        done = caretaker.sweep([each.job for each in others if each.job])
+        if done.expired or done.unparked:
+            log.info("found", dead_claims=done.expired, room_again_for=done.unparked, sent=done.sent)
+
+    def _holder(self) -> str:
+        """What our child is called in its claims."""
+        return f"{self.name}.{self._link.child}"
+
+    def _dead(self, worker: str) -> bool:
+        """Whether a claim was held by a child of ours that another has followed."""
+        return worker.startswith(f"{self.name}.") and worker != self._holder()
+
+    def _say(self, beat: int, caretaker: Caretaker) -> None:
+        job, (told, unit, fps) = self._link.job, caretaker.at_work.get(self._holder(), ("", "", 0.0))
+        if job != told:  # the claim of the job before, or none yet
+            unit, fps = "", 0.0
+        about = (self._engines, self._given.gpu, job, unit, fps)
+        said = Alive(self.name, beat, socket.gethostname(), os.getpid(), *about)
+        self._workers.say(said)
+        if beat % FILE_EVERY == 1:
+            self._files.say(said)
+
+
+class Idle:
+    """Whether Celery has stopped taking messages though some wait for it."""
+
+    def __init__(self, link: Link, depths: Callable[[], dict[str, int] | None]) -> None:
+        self._link, self._depths = link, depths
+        self._taken = -1
+        self._since: float | None = None
+
+    def stalled(self) -> bool:
+        """Asked now and then; says so once STALLED_S have passed with nothing done and something to do."""
+        if self._link.job or self._link.taken != self._taken or not sum((self._depths() or {}).values()):
+            self._taken = self._link.taken
+            self.reset()
+        elif self._since is None:
+            self._since = time.monotonic()
+        elif time.monotonic() - self._since >= STALLED_S:
+            self.reset()
+            return True
+        return False
+
+    def reset(self) -> None:
+        """Celery was just started, or moves."""
+        self._since = None

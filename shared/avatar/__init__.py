@@ -1,0 +1,1 @@
+"""Avatars: model, build, plate, mask, matte, light."""

@@ -1,0 +1,252 @@
+"""Making an avatar's folder from a portrait and, optionally, a body: all or nothing."""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.avatar.mask import own_mask
+from shared.avatar.model import ROI_SIZE, SCHEMA, check_name
+from shared.avatar.plate_build import PlateMeasures, build_body_plate, build_own_plate
+from shared.errors import StudioError
+from shared.face import similarity
+from shared.face.finder import FaceFinder
+from shared.face.landmarks import Face
+from shared.face.tracker import MIN_FACE_PX, FaceTracker
+from shared.media.still import read_image
+
+Picture = NDArray[np.uint8]
+Progress = Callable[[str, float], None]
+
+MAX_PORTRAIT_PX = 2048
+ROI_OF_FACE = 1.9  # side of the ROI over the size of the face
+THUMB_PX = 256
+BUILDING = ".building-"  # unfinished folders; no avatar's name can begin like this
+ABANDONED_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class _Portrait:
+    picture: Picture  # (H, W, 3) RGB, at most 2048 a side
+    roi: Picture  # (512, 512, 3) RGB
+    face: Face  # in ROI pixels
+    to_roi: NDArray[np.float64]  # (2, 3), from `picture`
+    notes: tuple[str, ...]
+
+
+def avatars_folder(home: Path) -> Path:
+    """Where avatars live."""
+    return home / "avatars"
+
+
+def list_avatars(home: Path) -> list[str]:
+    """Names of the finished avatars, sorted."""
+    return sorted(path.parent.name for path in avatars_folder(home).glob("[!.]*/avatar.json"))
+
+
+def remove_avatar(home: Path, name: str) -> None:
+    """Delete an avatar. Raises StudioError when there is none of that name."""
+    folder = avatars_folder(home) / check_name(name)
+    if folder.is_symlink() or not folder.is_dir():
+        raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows what there is.")
+    # Renamed first: whoever lists avatars meanwhile sees a whole one or none.
+    doomed = folder.with_name(f"{BUILDING}{name}-removed-{os.getpid()}-{time.monotonic_ns()}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def add_avatar(
+    home: Path, name: str, portrait: Path, body: Path | None, rights: str, progress: Progress = lambda stage, done: None
+) -> Path:
+    """Build `home/avatars/<name>` and return it.
+
+    portrait: a picture with one face of at least 96 pixels (of several the largest is taken, and noted in the
+        manifest). body: a picture or video (its first 60 s) to place the face on; None for the portrait itself.
+    progress: called with a stage ("portrait", "plate", "done") and its share done, 0 to 1.
+    Raises StudioError, leaving nothing behind, when the name is taken or an input is of no use.
+    """
+    folder = avatars_folder(home) / check_name(name)
+    if folder.exists():
+        raise StudioError(_taken(name))
+    if body is not None and not body.is_file():
+        raise StudioError(f"There is no file {body}.")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent)
+        unfinished = Path(tempfile.mkdtemp(prefix=f"{BUILDING}{name}-", dir=folder.parent))
+    except OSError as error:
+        raise StudioError(
+            f"{folder.parent} cannot be written ({error.strerror}); choose another home folder."
+        ) from None
+    try:
+        _fill(unfinished, name, portrait, body, rights, progress)
+        unfinished.chmod(0o755)
+        unfinished.rename(folder)  # fails when someone else finished the same name meanwhile
+    except OSError as error:
+        taken = folder.exists()
+        raise StudioError(_taken(name) if taken else f"Avatar '{name}' cannot be written ({error.strerror}).") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    progress("done", 1.0)
+    return folder
+
+
+def _fill(folder: Path, name: str, portrait: Path, body: Path | None, rights: str, progress: Progress) -> None:
+    progress("portrait", 0.0)
+    read = _read_portrait(portrait)
+    progress("portrait", 1.0)
+    if body is None:
+        plate = build_own_plate(folder, read.picture, read.to_roi)
+        roi, mask = read.roi, own_mask()
+    else:
+        plate, roi, mask = build_body_plate(folder, body, read.roi, read.face, progress)
+    np.savez(folder / "face.npz", points=read.face.points, portrait_to_roi=read.to_roi)
+    _write(folder / "portrait.png", read.picture[..., ::-1])
+    _write(folder / "roi.png", roi[..., ::-1])
+    _write(folder / "mask.png", mask)
+    _write(folder / "thumb.jpg", _shrunk(read.picture, THUMB_PX)[0][..., ::-1])
+    manifest = _manifest(name, portrait, body, rights, read, plate)
+    (folder / "avatar.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+
+
+def _manifest(
+    name: str, portrait: Path, body: Path | None, rights: str, read: _Portrait, plate: PlateMeasures
+) -> dict[str, object]:
+    height, width = read.picture.shape[:2]
+    return {
+        "schema": SCHEMA,
+        "name": name,
+        "rights": rights,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "own_plate": body is None,
+        "rest": [round(angle, 3) for angle in plate.rest],
+        "sources": {"portrait": portrait.name, "body": body.name if body else None},
+        "versions": {
+            "studio": _version("persona-studio"),
+            "mediapipe": _version("mediapipe"),
+            "opencv": cv2.__version__,
+        },
+        "portrait": {"width": width, "height": height},
+        "roi": {"size": ROI_SIZE, "face": round(read.face.size, 2), "relit": body is not None},
+        "plate": {
+            "width": plate.width,
+            "height": plate.height,
+            "fps": plate.fps,
+            "frames": plate.frames,
+            "kind": plate.kind,
+        },
+        "notes": [*read.notes, *plate.notes],
+    }
+
+
+def _read_portrait(path: Path) -> _Portrait:
+    original = read_image(path)
+    faces = _find_faces(original)
+    if not faces:
+        raise StudioError(f"No face was found in {path.name}; use a portrait that shows one face from the front.")
+    face = faces[0]
+    if face.size < MIN_FACE_PX:
+        raise StudioError(
+            f"The face in {path.name} is only {face.size:.0f} pixels high; use a picture where it has {MIN_FACE_PX} or more."
+        )
+    notes = (f"{path.name} shows {len(faces)} faces; the largest was taken.",) if len(faces) > 1 else ()
+    picture, resized = _shrunk(original, MAX_PORTRAIT_PX)
+    # The ROI is taken from the original: a small face in a large photograph keeps its pixels.
+    roi, original_to_roi = _crop_roi(original, face)
+    to_roi = similarity.compose(original_to_roi, similarity.invert(resized))
+    return _Portrait(picture, roi, face.moved(original_to_roi), to_roi, notes)
+
+
+def _find_faces(rgb: Picture) -> list[Face]:
+    """Every face, largest first, from a close-up of each: precise also where it is small in the picture."""
+    small, resized = _shrunk(rgb, 1280)
+    tracker, finder = FaceTracker(still=True, max_faces=8), FaceFinder()
+    try:
+        enlarge = similarity.invert(resized)
+        boxes = [face.moved(enlarge).box for face in tracker.faces(small)] or [
+            (box[0] / resized[0, 0], box[1] / resized[1, 1], box[2] / resized[0, 0], box[3] / resized[1, 1])
+            for box in finder.search(small)
+        ]
+        found = [face for box in boxes if (face := finder.look(rgb, box)) is not None]
+        found = _distinct(sorted(found, key=lambda face: -face.size))
+        return [finder.measure(rgb, face) if face is found[0] else face for face in found]
+    finally:
+        tracker.close()
+        finder.close()
+
+
+def _distinct(faces: list[Face]) -> list[Face]:
+    kept: list[Face] = []
+    for face in faces:
+        centre = face.points[:468, :2].mean(axis=0)
+        if all(np.linalg.norm(centre - other.points[:468, :2].mean(axis=0)) > 0.5 * other.size for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _crop_roi(rgb: Picture, face: Face) -> tuple[Picture, NDArray[np.float64]]:
+    """The upright square around a face, 1.9 times its size, and the matrix to it. Where it reaches beyond the
+    picture the picture is mirrored."""
+    left, top, right, bottom = face.box
+    side = face.size * ROI_OF_FACE
+    scale = ROI_SIZE / side
+    half = (ROI_SIZE - 1) / 2
+    matrix = np.array(
+        [[scale, 0.0, half - scale * (left + right) / 2], [0.0, scale, half - scale * (top + bottom) / 2]]
+    )
+    source, to_crop = rgb, matrix
+    if scale < 1.0:  # averaged down to the wanted scale first, or fine hair would alias
+        height, width = rgb.shape[:2]
+        target = max(1, round(width * scale)), max(1, round(height * scale))
+        source = np.asarray(cv2.resize(rgb, target, interpolation=cv2.INTER_AREA), np.uint8)
+        shrink = similarity.resize_matrix(target[0] / width, target[1] / height)
+        linear = np.diag([matrix[0, 0] / shrink[0, 0], matrix[1, 1] / shrink[1, 1]])
+        to_crop = np.column_stack([linear, matrix[:, 2] - linear @ shrink[:, 2]])
+    roi = cv2.warpAffine(
+        source, to_crop, (ROI_SIZE, ROI_SIZE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+    )
+    return np.asarray(roi, np.uint8), matrix
+
+
+def _shrunk(rgb: Picture, side: int) -> tuple[Picture, NDArray[np.float64]]:
+    """The picture with its longer side at most `side`, and the matrix from its pixels to the result's."""
+    height, width = rgb.shape[:2]
+    if max(height, width) <= side:
+        return rgb, similarity.resize_matrix(1.0, 1.0)
+    scale = side / max(height, width)
+    target = max(1, round(width * scale)), max(1, round(height * scale))
+    small = np.asarray(cv2.resize(rgb, target, interpolation=cv2.INTER_AREA), np.uint8)
+    return small, similarity.resize_matrix(target[0] / width, target[1] / height)
+
+
+def _write(path: Path, picture: Picture) -> None:
+    if not cv2.imwrite(str(path), picture):
+        raise OSError(None, f"no room for {path.name}")
+
+
+def _sweep(folder: Path) -> None:
+    """Clear away what a killed process left unfinished."""
+    for path in folder.glob(f"{BUILDING}*"):
+        if time.time() - path.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _taken(name: str) -> str:
+    return f"There is already an avatar '{name}'; choose another name, or `studio avatar remove {name}` first."
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

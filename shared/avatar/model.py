@@ -1,0 +1,102 @@
+"""An avatar: a folder with a portrait, its plate, and what was measured from them once."""
+
+import json
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from zipfile import BadZipFile
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.avatar.plate import Plate
+from shared.errors import StudioError
+from shared.face.landmarks import POINTS, Face
+
+SCHEMA = 1
+ROI_SIZE = 512
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Avatar:
+    """An avatar loaded from its folder.
+
+    roi: (512, 512, 3) uint8 RGB, the square face crop of the portrait, for a foreign body in that body's light.
+    face: the portrait's face in ROI pixels.
+    mask: (512, 512) uint8, 255 where the ROI covers the plate. For a plate that is the portrait
+        itself it is the whole ROI with a soft rim; for a foreign body it is the face alone,
+        in its rest pose.
+    own_plate: the plate is the portrait itself, so that hair and background around the face continue
+        into it.
+    rest: (yaw, pitch) in degrees by which the plate's face is turned against the portrait's; an
+        engine adds it to every pose, so that the placed face looks where its body does.
+    portrait_to_roi: (2, 3) float64.
+    """
+
+    name: str
+    folder: Path
+    rights: str
+    roi: NDArray[np.uint8]
+    face: Face
+    mask: NDArray[np.uint8]
+    own_plate: bool
+    rest: tuple[float, float]
+    portrait_to_roi: NDArray[np.float64]
+    plate: Plate
+
+
+def check_name(name: str) -> str:
+    """The name itself, or StudioError when it is not one that can name a folder everywhere."""
+    if not NAME.fullmatch(name):
+        raise StudioError(
+            f"'{name[:60]}' cannot name an avatar: use 1 to 40 of a-z, 0-9, '-' and '_', starting with a letter or digit."
+        )
+    return name
+
+
+def load_avatar(folder: Path) -> Avatar:
+    """Read an avatar's folder. Raises StudioError when it is missing, damaged or of a newer version."""
+    manifest = read_manifest(folder)
+    try:
+        with np.load(BytesIO((folder / "face.npz").read_bytes()), allow_pickle=False) as data:
+            points = data["points"].astype(np.float32).reshape(POINTS, 3)
+            portrait_to_roi = data["portrait_to_roi"].astype(np.float64).reshape(2, 3)
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise StudioError(f"{folder / 'face.npz'} cannot be read ({error}); add the avatar again.") from error
+    return Avatar(
+        name=manifest["name"],
+        folder=folder,
+        rights=manifest["rights"],
+        roi=np.ascontiguousarray(_picture(folder / "roi.png", cv2.IMREAD_COLOR)[..., ::-1]),
+        face=Face(points),
+        mask=_picture(folder / "mask.png", cv2.IMREAD_GRAYSCALE),
+        own_plate=bool(manifest["own_plate"]),
+        rest=(float(manifest["rest"][0]), float(manifest["rest"][1])),
+        portrait_to_roi=portrait_to_roi,
+        plate=Plate.load(folder),
+    )
+
+
+def read_manifest(folder: Path) -> dict:  # type: ignore[type-arg]
+    """`avatar.json` as a dict with name, rights, own_plate, rest, created, versions and source sizes."""
+    try:
+        manifest = json.loads((folder / "avatar.json").read_text())
+    except FileNotFoundError:
+        raise StudioError(f"There is no avatar '{folder.name}'; `studio avatar list` shows what there is.") from None
+    except (OSError, ValueError) as error:
+        raise StudioError(f"{folder / 'avatar.json'} cannot be read ({error}); add the avatar again.") from error
+    if manifest.get("schema") != SCHEMA:
+        raise StudioError(
+            f"Avatar '{folder.name}' has format {manifest.get('schema')}, this studio reads {SCHEMA}; add it again."
+        )
+    return dict(manifest)
+
+
+def _picture(path: Path, flag: int) -> NDArray[np.uint8]:
+    picture = cv2.imread(str(path), flag)
+    if picture is None or picture.shape[:2] != (ROI_SIZE, ROI_SIZE):
+        raise StudioError(f"{path} is missing or damaged; add the avatar again.")
+    return np.asarray(picture, np.uint8)

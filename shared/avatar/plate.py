@@ -1,0 +1,137 @@
+"""The full-body background: a still or a video, any frame at once, one placement per frame.
+
+On disk a plate is two files: `plate.mjpg`, its frames as JPEG (full-range 4:2:0) one after the
+other, and `plate.npz`, where each begins and where the face goes. JPEG because any frame must be at
+hand (the plate is played to and fro) and because a browser is sent the very same bytes once.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from zipfile import BadZipFile
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import StudioError
+from shared.media.colour import Picture, to_limited
+
+CACHE_BYTES = 256 << 20  # decoded frames kept: a 7 s 720x1080 plate fits, longer ones are decoded as they come
+
+
+@dataclass(slots=True)
+class Plate:
+    """A plate opened for reading. Not thread-safe.
+
+    width, height: pixels, both even.
+    fps: frames a second as recorded (25 for a still).
+    placements: (N, 2, 3) float64, ROI pixels to plate pixels.
+    gains, offsets: (N, 3) float32, for Y, U and V of the placed ROI: out = gain * (v - 128) + 128 + offset, which
+        matches its colour to the plate's lighting.
+    openings: (N, 3) float32, `Face.opening_ratios` of the body's own face; None on a portrait's own plate, or where the
+        avatar was added before they were measured.
+    """
+
+    path: Path
+    width: int
+    height: int
+    fps: float
+    placements: NDArray[np.float64]
+    gains: NDArray[np.float32]
+    offsets: NDArray[np.float32]
+    starts: NDArray[np.int64]
+    openings: NDArray[np.float32] | None = None
+    _cache: OrderedDict[int, Picture] = field(init=False, repr=False, default_factory=OrderedDict)
+    _decoder: av.VideoCodecContext = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._decoder = _jpeg_decoder()
+
+    @classmethod
+    def load(cls, folder: Path) -> "Plate":
+        """Open `plate.mjpg` and `plate.npz` in an avatar's folder. Raises StudioError when they do not fit."""
+        try:
+            with np.load(BytesIO((folder / "plate.npz").read_bytes()), allow_pickle=False) as data:
+                plate = cls(
+                    path=folder / "plate.mjpg",
+                    width=int(data["width"]),
+                    height=int(data["height"]),
+                    fps=float(data["fps"]),
+                    placements=data["placements"],
+                    gains=data["gains"],
+                    offsets=data["offsets"],
+                    starts=data["starts"],
+                    openings=data.get("openings"),
+                )
+            whole = plate.path.stat().st_size == int(plate.starts[-1])
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise StudioError(f"The plate in {folder} cannot be read ({error}); add the avatar again.") from error
+        if not whole:
+            raise StudioError(f"{plate.path} is not the file its index was made for; add the avatar again.")
+        return plate
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def index(self, pts: int) -> int:
+        """The frame to show at `pts` (microseconds): the plate is played to and fro, so that its
+        end never jumps."""
+        count = len(self)
+        if count == 1:
+            return 0
+        turn = int(pts * self.fps / 1_000_000) % (2 * (count - 1))
+        return turn if turn < count else 2 * (count - 1) - turn
+
+    def jpeg(self, index: int) -> bytes:
+        """One frame as JPEG."""
+        with self.path.open("rb") as file:
+            file.seek(int(self.starts[index]))
+            return file.read(int(self.starts[index + 1] - self.starts[index]))
+
+    def frame(self, index: int) -> Picture:
+        """One frame as limited-range I420. Borrowed: the plate keeps it, so do not write to it."""
+        kept = self._cache.get(index)
+        if kept is not None:
+            self._cache.move_to_end(index)
+            return kept
+        (decoded,) = self._decoder.decode(av.Packet(self.jpeg(index)))
+        picture = to_limited(np.asarray(decoded.to_ndarray(format="yuvj420p"), np.uint8))
+        while self._cache and (len(self._cache) + 1) * picture.nbytes > CACHE_BYTES:
+            self._cache.popitem(last=False)
+        self._cache[index] = picture
+        return picture
+
+
+def save_index(
+    folder: Path,
+    *,
+    width: int,
+    height: int,
+    fps: float,
+    sizes: list[int],
+    placements: NDArray[np.float64],
+    gains: NDArray[np.float32],
+    offsets: NDArray[np.float32],
+    openings: NDArray[np.float32] | None = None,
+) -> None:
+    """Write `plate.npz` for a `plate.mjpg` whose frames have these sizes in bytes."""
+    further = {} if openings is None else {"openings": openings}
+    np.savez(
+        folder / "plate.npz",
+        width=width,
+        height=height,
+        fps=fps,
+        starts=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        placements=placements.astype(np.float64),
+        gains=gains.astype(np.float32),
+        offsets=offsets.astype(np.float32),
+        **further,
+    )
+
+
+def _jpeg_decoder() -> av.VideoCodecContext:
+    decoder = av.VideoCodecContext.create("mjpeg", "r")
+    decoder.thread_count = 1  # with frame threads a packet would not come out at once
+    return decoder

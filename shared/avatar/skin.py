@@ -1,0 +1,122 @@
+"""The light on a face: colour of its skin, and what turns one face's into another's."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face.landmarks import LEFT_EYE_CORNERS, LIP_CORNERS, OVAL, RIGHT_EYE_CORNERS, Face
+
+MEASURE_PX = 160  # faces are measured at this size: enough for a mean, and fast
+GAIN_RANGE = 0.6, 1.6
+MIN_SKIN_PX = 50
+SMOOTH_SIGMA_S = 0.4  # light changes slowly; what is faster is the measure's noise
+MIN_SPREAD = 1.0  # levels; below, the ratio of two spreads says nothing
+# How far the spread of each channel follows the plate's. A face's contrast is partly its own, and chroma spreads are
+# a few levels that follow make-up and noise more than light.
+FOLLOW = np.array([0.35, 0.25, 0.25])
+# BT.601 limited range, rows Y, U, V of (R, G, B) 0..255 (ITU-R BT.601-7, 8 bit).
+RGB_TO_YUV = (
+    np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]], np.float64) / 255.0
+)
+YUV_BASE = np.array([16.0, 128.0, 128.0])
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Mean (of what is lit) and standard deviation of the skin's Y, U and V, limited-range BT.601, each (3,) float64."""
+
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def measure_light(rgb: NDArray[np.uint8], face: Face) -> Light | None:
+    """The light on a face in a (H, W, 3) uint8 RGB picture; None where too little skin is inside it."""
+    small, points = close_up(rgb, face, MEASURE_PX)
+    mask = skin_mask(points, small.shape[1], small.shape[0])
+    if int(np.count_nonzero(mask)) < MIN_SKIN_PX:
+        return None
+    yuv = small[mask > 0].astype(np.float64) @ RGB_TO_YUV.T + YUV_BASE
+    return Light(yuv[lit(yuv[:, 0])].mean(axis=0), yuv[lit(yuv[:, 0], 10)].std(axis=0))
+
+
+def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """A square picture in which the face is `size` pixels large, with a quarter of that around it, and the face's
+    (478, 2) points in it. Averaged down, so that every pixel counts, and faces of any size are measured alike."""
+    left, top, _, _ = face.box
+    scale = size / max(face.size, 1.0)
+    side = size + size // 4 * 2
+    x, y, span = left - (side - size) / 2 / scale, top - (side - size) / 2 / scale, side / scale
+    x0, y0, x1, y1 = round(x), round(y), max(round(x + span), round(x) + 1), max(round(y + span), round(y) + 1)
+    height, width = rgb.shape[:2]
+    # A face may reach beyond the picture; its edge is continued there.
+    rows, columns = np.clip(np.arange(y0, y1), 0, height - 1), np.clip(np.arange(x0, x1), 0, width - 1)
+    crop = rgb[rows[:, None], columns[None]] if x0 < 0 or y0 < 0 or x1 > width or y1 > height else rgb[y0:y1, x0:x1]
+    small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    factor = np.array([side / (x1 - x0), side / (y1 - y0)])
+    points = (face.points[:, :2].astype(np.float64) - (x0, y0) + 0.5) * factor - 0.5
+    return np.asarray(small, np.uint8), points
+
+
+def skin_mask(points: NDArray[np.floating[Any]], width: int, height: int) -> NDArray[np.uint8]:
+    """(height, width) uint8, 255 on the skin of a face whose (478, 2) points are in pixels: its oval without a rim
+    (hair, neck), eyes, brows and lips."""
+    mask = np.zeros((height, width), np.uint8)
+    centre = points[OVAL].mean(axis=0)
+    oval = centre + (points[OVAL] - centre) * 0.85
+    cv2.fillConvexPoly(mask, cv2.convexHull(np.rint(oval).astype(np.int32)), (255,))
+    for corners in (RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS):
+        a, b = points[corners[0]], points[corners[1]]
+        radius = float(np.linalg.norm(a - b))
+        up = (points[10] - points[152]) / max(float(np.linalg.norm(points[10] - points[152])), 1e-6)
+        cv2.circle(mask, _pixel((a + b) / 2 + up * radius * 0.35), int(radius * 0.85), (0,), -1)
+    a, b = points[LIP_CORNERS[0]], points[LIP_CORNERS[1]]
+    across = float(np.linalg.norm(a - b))
+    angle = float(np.degrees(np.arctan2(b[1] - a[1], b[0] - a[0])))
+    cv2.ellipse(mask, _pixel((a + b) / 2), (int(across * 0.65), int(across * 0.45)), angle, 0, 360, (0,), -1)
+    return mask
+
+
+def smooth_lights(lights: list[Light | None], fps: float) -> list[Light]:
+    """One light per frame: gaps bridged, noise taken out. At least one must be known."""
+    from scipy.ndimage import gaussian_filter1d  # only building a plate needs it, and it is slow to import
+
+    known = np.array([index for index, light in enumerate(lights) if light is not None])
+    values = np.array([np.concatenate([light.mean, light.spread]) for light in lights if light is not None])
+    if not len(known):
+        values, known = np.concatenate([np.full(3, np.nan), np.full(3, np.nan)])[None], np.array([0])
+    every = np.arange(len(lights))
+    whole = np.stack([np.interp(every, known, values[:, column]) for column in range(6)], axis=1)
+    smooth = gaussian_filter1d(whole, max(SMOOTH_SIGMA_S * fps, 1e-3), axis=0, mode="nearest")
+    return [Light(row[:3], row[3:]) for row in smooth]
+
+
+def transfer(own: Light | None, plate: list[Light]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """((N, 3) gains, (N, 3) offsets) for out = gain * (v - 128) + 128 + offset, which give a face lit like `own`
+    the mean of each of the plate's lights and, within 0.6 to 1.6, their contrast (Reinhard et al., CG&A 2001,
+    in YUV). Gain 1 and offset 0 where a light is unknown."""
+    gains = np.ones((len(plate), 3), np.float32)
+    offsets = np.zeros((len(plate), 3), np.float32)
+    if own is None:
+        return gains, offsets
+    for row, light in enumerate(plate):
+        if not np.isfinite(light.mean).all():
+            continue
+        ratio = np.maximum(light.spread, MIN_SPREAD) / np.maximum(own.spread, MIN_SPREAD)
+        gain = np.clip(ratio**FOLLOW, *GAIN_RANGE)
+        gains[row] = gain
+        offsets[row] = light.mean - (gain * (own.mean - 128.0) + 128.0)
+    return gains, offsets
+
+
+def lit(luma: NDArray[np.float64], darkest: float = 30.0) -> NDArray[np.bool_]:
+    """Which of the skin's pixels tell its colour: not the darkest so many per cent, which lie in shade or under hair, nor
+    the brightest tenth, which shine. A mean over the shaded half of a face would have the other half burnt out."""
+    low, high = np.percentile(luma, (darkest, 90))
+    return np.asarray((luma >= low) & (luma <= high), np.bool_)
+
+
+def _pixel(point: NDArray[np.floating[Any]]) -> tuple[int, int]:
+    return int(round(float(point[0]))), int(round(float(point[1])))

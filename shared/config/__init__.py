@@ -1,0 +1,1 @@
+"""Settings, the operator's token, the cache folder."""

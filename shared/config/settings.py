@@ -1,0 +1,267 @@
+"""Settings: defaults < studio.toml < STUDIO_* environment < flags. One model for every service."""
+
+import json
+import os
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from shared.errors import StudioError
+
+PREFIX = "STUDIO_"
+OF_ENGINES = ("liveportrait", "personalive")  # have settings of their own: `engines.settings`
+TOML = "studio.toml"
+
+
+# What LiveKit's and the hub's own tools read, and what Redis is called everywhere; the STUDIO_ variables go before.
+PLAIN_VARIABLES = {
+    "livekit_url": "LIVEKIT_URL",
+    "livekit_api_key": "LIVEKIT_API_KEY",
+    "livekit_api_secret": "LIVEKIT_API_SECRET",
+    "redis_url": "REDIS_URL",
+    "weights_hub": "HF_ENDPOINT",
+}
+
+
+def _plain() -> dict[str, Any]:
+    return {name: os.environ[key] for name, key in PLAIN_VARIABLES.items() if os.environ.get(key)}
+
+
+def _default_run_root() -> Path:
+    # ipc paths are at most 107 bytes, so this is short and not below the home folder.
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "persona-studio"
+    return Path(tempfile.gettempdir()) / f"persona-studio-{os.getuid()}"
+
+
+class Settings(BaseSettings):
+    """What a studio can be told. `studio config` prints it with where each value came from."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", validate_default=True)
+
+    home: Path = Field(
+        Path("~/.local/share/persona-studio"), description="where avatars, recordings and the token are kept"
+    )
+    run_root: Path = Field(default_factory=_default_run_root, description="where sockets are made; a short path")
+    channel: str = Field("main", pattern=r"^[a-z0-9][a-z0-9-]{0,19}$", description="name of the live program")
+    host: str = Field("127.0.0.1", description="address the console listens on")
+    port: int = Field(
+        8750, ge=0, le=65535, description="port of the console; a free one near it when it is taken and not asked for"
+    )
+    allowed_hosts: list[str] = Field([], description="further host names the console may be reached by")
+    fps: float = Field(25.0, ge=1, le=60, description="pictures a second of the program")
+    avatar: str = Field("sample", description="avatar to start with")
+    engine: str = Field("mesh", description="engine to start with")
+    engines: dict[str, str] = Field(
+        {}, description='further engines by name, each as "module:class" of the engine interface'
+    )
+    driver: str = Field(
+        "sample",
+        description="sample, browser, microphone, speech, camera:N, a video or sound file, or an rtsp/http URL",
+    )
+    loop: bool = Field(True, description="a file driver starts again at its end")
+    label: bool = Field(True, description='show the "AI-generated" label')
+    record: Path | None = Field(None, description="record the program into this MP4 from the start")
+    record_split_minutes: float = Field(0, ge=0, le=1440, description="begin a new part after this long; 0 is never")
+    record_split_megabytes: int = Field(0, ge=0, description="begin a new part beyond this size; 0 is never")
+    jobs: str = Field(
+        "",
+        description="where jobs are kept: a folder or an fsspec URL such as s3://bucket/jobs; <home>/jobs when empty",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis that wakes the workers, redis:// or rediss://; the studio's own when unset; also REDIS_URL",
+    )
+    segment_seconds: float = Field(
+        10, ge=0.2, le=600, description="length of the pieces that workers render; a lost one costs that much again"
+    )
+    rtmp_url: SecretStr | None = Field(
+        None, description="push the program to this rtmp:// or rtmps:// address, stream key included, from the start"
+    )
+    rtmp_kbps: int = Field(2500, ge=200, le=50_000, description="bit rate of the picture that is pushed, kbit/s")
+    clean_feed_right: str = Field(
+        "", max_length=500, description="what allows you to put out pictures without the label; kept in the log"
+    )
+    clean_feed: list[Literal["record", "rtmp"]] = Field(
+        [], description="outputs that begin without the label; needs clean_feed_right"
+    )
+    livekit: bool = Field(False, description="publish the program to LiveKit from the start")
+    livekit_url: str = Field("", description="LiveKit server, ws:// or wss://; also LIVEKIT_URL")
+    livekit_public_url: str = Field("", description="the same server as viewers reach it, when that differs")
+    livekit_api_key: str = Field("", description="LiveKit API key; also LIVEKIT_API_KEY")
+    livekit_api_secret: SecretStr = Field(SecretStr(""), description="LiveKit API secret; also LIVEKIT_API_SECRET")
+    livekit_room: str = Field("", max_length=64, description="room to publish in; the channel's name when empty")
+    livekit_codec: Literal["vp8", "h264", "vp9", "av1"] = Field("vp8", description="codec of the published picture")
+    livekit_kbps: int = Field(0, ge=0, le=50_000, description="highest bit rate of the picture, kbit/s; 0 is by size")
+    livekit_simulcast: bool = Field(
+        False, description="also publish smaller pictures for poor lines; costs half as much again, starts small"
+    )
+    livekit_degradation: Literal["maintain-resolution", "maintain-framerate", "balanced"] = Field(
+        "maintain-resolution", description="what a line or machine that is too slow keeps"
+    )
+    preview_quality: int = Field(85, ge=30, le=100, description="JPEG quality of the browser preview")
+    idle_after: float = Field(0.5, ge=0.1, le=10, description="seconds without a face until the host idles")
+    weights: Path | None = Field(
+        None, description="folder of official checkpoints in their authors' layout; the checkout's pretrained_weights"
+    )
+    weights_hub: str = Field("https://huggingface.co", description="where weights are fetched from; also HF_ENDPOINT")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
+
+    @field_validator("home", "run_root", "record", "weights")
+    @classmethod
+    def _expanded(cls, value: Path | None) -> Path | None:
+        return value.expanduser().absolute() if value is not None else None
+
+    @field_validator("rtmp_url")
+    @classmethod
+    def _pushable(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and (parts.scheme not in ("rtmp", "rtmps") or not parts.hostname or not parts.path.strip("/")):
+            raise ValueError("it must be an address like rtmp://host/app/key")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = urlsplit(value.get_secret_value()) if value else None
+        if parts and (parts.scheme not in ("redis", "rediss") or not parts.hostname):
+            raise ValueError("it must be an address like redis://:password@host:6379/0")
+        return value
+
+    @field_validator("livekit_url", "livekit_public_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname):
+            raise ValueError("it must be an address like wss://livekit.example.com")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _allowed(self) -> Self:
+        if self.clean_feed and not self.clean_feed_right.strip():
+            raise ValueError("clean_feed needs clean_feed_right: say what allows you to leave the label out")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, environment, the plain variables, studio.toml; no .env file and no secrets folder."""
+        plain = InitSettingsSource(settings_cls, _plain())
+        table = TomlConfigSettingsSource(settings_cls, TOML).toml_data
+        others = {*OF_ENGINES, *table.get("engines", {})}
+        own = InitSettingsSource(settings_cls, {key: value for key, value in table.items() if key not in others})
+        return init_settings, env_settings, plain, own
+
+    @property
+    def room(self) -> str:
+        """The LiveKit room the program is published in."""
+        return self.livekit_room or self.channel
+
+    @property
+    def rate(self) -> Fraction:
+        """Program pictures a second as a fraction: 29.97 and 23.976 are what broadcasters mean by them."""
+        for exact in (Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60000, 1001)):
+            if abs(self.fps - float(exact)) < 0.005:
+                return exact
+        return Fraction(self.fps).limit_denominator(1001)
+
+    @property
+    def jobs_url(self) -> str:
+        """The store of jobs."""
+        return self.jobs or str(self.home / "jobs")
+
+    @property
+    def run_dir(self) -> Path:
+        """The channel's folder of sockets."""
+        return self.run_root / self.channel
+
+    def environment(self, *, secrets: bool = True) -> dict[str, str]:
+        """These settings as STUDIO_* variables, the way the supervisor hands them to the services; and as they are those
+        that the engines have of their own, which are read by nobody here."""
+        values = self.model_dump(mode="json") | {
+            name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)
+        }
+        own = {key: value for key, value in os.environ.items() if key.startswith(_of_engines(self))}
+        return own | {
+            PREFIX + name.upper(): value if isinstance(value, str) else json.dumps(value)
+            for name, value in values.items()
+            if value is not None
+        }
+
+    def shown(self) -> dict[str, Any]:
+        """These settings as plain values for people: of a secret that is an address scheme and host, of others stars."""
+        return self.model_dump(mode="json") | {
+            name: shown_address(value) for name, value in self if isinstance(value, SecretStr)
+        }
+
+
+def shown_address(secret: SecretStr) -> str:
+    """Scheme and host of a secret address, stars for the rest; nothing of one that is not set."""
+    if not secret.get_secret_value():
+        return ""
+    parts = urlsplit(secret.get_secret_value())
+    return f"{parts.scheme}://{parts.hostname}/***" if parts.scheme and parts.hostname else "***"
+
+
+def load_settings(**flags: Any) -> Settings:
+    """Settings from all sources; flags that are None were not given. Raises StudioError in one sentence."""
+    try:
+        settings = Settings(**{key: value for key, value in flags.items() if value is not None})
+        _check_variables(settings)
+        return settings
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise StudioError(f"'{name}' in {TOML} is not a setting; `studio config` lists them.") from None
+        reason = str(first["msg"]).removeprefix("Value error, ")
+        if not name:
+            raise StudioError(f"Settings: {reason}.") from None
+        field = Settings.model_fields.get(name.split(".")[0])
+        secret = field is not None and "SecretStr" in str(field.annotation)
+        got = "" if secret else f" (got {first['input']!r})"
+        raise StudioError(f"Setting '{name}': {reason}{got}.") from None
+    except (OSError, ValueError) as error:
+        raise StudioError(f"Settings cannot be read: {error}") from None
+
+
+def _of_engines(settings: Settings) -> tuple[str, ...]:
+    """How the variables begin that are settings of an engine."""
+    return tuple(f"{PREFIX}{engine}_".upper() for engine in (*OF_ENGINES, *settings.engines))
+
+
+def _check_variables(settings: Settings) -> None:
+    of_engines = _of_engines(settings)
+    for key in sorted(os.environ):
+        known = not key.startswith(PREFIX) or key[len(PREFIX) :].lower() in Settings.model_fields
+        if not known and not key.startswith(of_engines):
+            raise StudioError(f"{key} is not a setting; `studio config` lists them.")
+
+
+def origin(name: str, flags: dict[str, Any]) -> str:
+    """Where a setting's value came from: flag, environment, studio.toml or default."""
+    if flags.get(name) is not None:
+        return "flag"
+    if PREFIX + name.upper() in os.environ or name in _plain():
+        return "environment"
+    if name in TomlConfigSettingsSource(Settings, TOML).toml_data:
+        return TOML
+    return "default"

@@ -1,0 +1,24 @@
+"""The operator's token: made once, kept in the studio's home where only its owner can read it."""
+
+import secrets
+from pathlib import Path
+
+from shared.errors import StudioError
+from shared.runtime.files import write_atomically
+
+
+def operator_token(home: Path) -> str:
+    """The token of this home, made when there is none. Raises StudioError when the home cannot be written."""
+    path = home / "token"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            write_atomically(path, secrets.token_urlsafe(32).encode())
+        token = path.read_text().strip()
+    except OSError as error:
+        raise StudioError(
+            f"The studio's home {home} cannot be used ({error.strerror}); set another with STUDIO_HOME."
+        ) from None
+    if len(token) < 32:
+        raise StudioError(f"{path} is damaged; delete it and start again.")
+    return token

@@ -1,0 +1,1 @@
+"""Faces: landmarks, tracking, neutral, rest pose, the scripted performance."""

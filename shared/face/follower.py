@@ -1,0 +1,59 @@
+"""From driver pictures to motion: track, smooth, and know the neutral. The same for live and for render."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face.landmarks import Face
+from shared.face.neutral import Neutral
+from shared.face.smoothing import FaceSmoother
+from shared.face.tracker import FaceTracker
+from shared.runtime.arrays import packed, unpacked
+
+
+class FaceFollower:
+    """Follows the driver's face through its pictures. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._tracker = FaceTracker()
+        self._smoother = FaceSmoother()
+        self._neutral = Neutral()
+        self._retake = False
+
+    def restart(self) -> None:
+        """Another driver begins."""
+        self._smoother.reset()
+        self._neutral.reset()
+
+    def retake_neutral(self) -> None:
+        """The next face is the neutral one."""
+        self._retake = True
+
+    def follow(self, rgb: NDArray[np.uint8], pts: int) -> tuple[Face, Face] | None:
+        """(smoothed face, neutral) in a (H, W, 3) uint8 RGB picture at `pts` (microseconds), None while there is no face."""
+        found = self._tracker.track(rgb)
+        if found is None:
+            self._smoother.reset()
+            return None
+        face = self._smoother.step(found, pts)
+        if self._retake:
+            self._retake = False
+            self._neutral.retake(face)
+        return face, self._neutral.see(face, pts)
+
+    def join(self, before: Iterable[NDArray[np.uint8]]) -> None:
+        """A segment begins: the tracker, whose memory cannot be kept, starts anew and is shown the few pictures before.
+        Whoever begins here finds what those find who come along from earlier."""
+        self._tracker.restart()
+        for rgb in before:
+            self._tracker.track(rgb)
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        """What is carried from picture to picture, as plain arrays; the tracker's own memory is not (see `join`)."""
+        return packed("smoother", self._smoother.save()) | packed("neutral", self._neutral.save())
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Go on where `save` left off."""
+        self._smoother.restore(unpacked("smoother", state))
+        self._neutral.restore(unpacked("neutral", state))

@@ -1,0 +1,40 @@
+"""The rest pose: how far a portrait's head is turned so that it looks where its body does."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face.landmarks import Face
+
+MAX_REST = 20.0  # degrees; a portrait turned further shows that it is a picture
+
+
+def rest_pose(portrait: Face, plate: list[Face]) -> tuple[float, float]:
+    """(yaw, pitch) in degrees by which the plate's faces are turned against the portrait's, in the median and at
+    most 20 either way."""
+    own = portrait.pose
+    yaw = float(np.median([face.pose.yaw for face in plate])) - own.yaw
+    pitch = float(np.median([face.pose.pitch for face in plate])) - own.pitch
+    return float(np.clip(yaw, -MAX_REST, MAX_REST)), float(np.clip(pitch, -MAX_REST, MAX_REST))
+
+
+def turned(face: Face, rest: tuple[float, float]) -> Face:
+    """The face with its head turned by (yaw, pitch) degrees about its own centre: what an engine shows at rest,
+    and therefore what has to be placed."""
+    home, pose, centre = face.rotation, face.pose, head_centre(face)
+    turn = rotation(pose.yaw + rest[0], pose.pitch + rest[1], pose.roll) @ home.T
+    return Face(((face.points - centre) @ turn.T + centre).astype(np.float32))
+
+
+def head_centre(face: Face) -> NDArray[np.float64]:
+    """(3,) the point a head turns about: between the ears and a little behind them, in picture pixels."""
+    ears = face.points[[234, 454]].mean(axis=0, dtype=np.float64)
+    return np.asarray(ears + face.rotation[:, 2] * (0.15 * face.eye_distance), np.float64)
+
+
+def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+    """(3, 3) rotation for angles in degrees: Rz(roll) Ry(-yaw) Rx(pitch), the inverse of `shared.face.landmarks.pose_of`."""
+    (sy, cy), (sp, cp), (sr, cr) = ((np.sin(a), np.cos(a)) for a in np.radians((yaw, pitch, roll)))
+    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    about_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
+    return np.asarray(about_z @ about_y @ about_x, np.float64)

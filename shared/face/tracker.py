@@ -1,0 +1,140 @@
+"""Finds the face in a picture, offline, with the model that mediapipe's wheel carries."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face.landmarks import POINTS, Face
+from shared.runtime.native_stderr import quiet
+
+MIN_FACE_PX = 96  # a portrait's face needs this many pixels to be worth animating
+SURVEY = 50  # pictures of a video between two looks at the whole of it
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+# A second face takes over only when it scores this much better: no flicker between two people.
+SWITCH_MARGIN = 1.3
+
+
+def face_score(face: Face, width: int, height: int) -> float:
+    """Size of a face in pixels, discounted towards the edge of the picture: the most central large
+    face scores highest."""
+    left, top, right, bottom = face.box
+    dx = ((left + right) / 2 - width / 2) / width
+    dy = ((top + bottom) / 2 - height / 2) / height
+    return face.size * (1.0 - float(np.hypot(dx, dy)))
+
+
+@dataclass(slots=True)
+class FaceTracker:
+    """Follows one face through a video, or looks at single pictures (``still=True``). Not thread-safe.
+
+    max_faces: how many `faces` finds in a single picture. A video's face is followed alone, which costs half as much as
+        looking for a second one in every picture; every SURVEY pictures the whole picture is looked at.
+    """
+
+    still: bool = False
+    max_faces: int = 2
+    _mesh: Any = field(init=False, repr=False)
+    _survey: "FaceTracker | None" = field(init=False, repr=False, default=None)
+    _last: Face | None = field(init=False, default=None)
+    _region: Box | None = field(
+        init=False, default=None
+    )  # all that the model is shown, until it follows the face there
+    _until_survey: int = field(init=False, default=0)
+    _found: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        with quiet():
+            from mediapipe.python.solutions import face_mesh
+
+            self._mesh = face_mesh.FaceMesh(
+                static_image_mode=self.still,
+                refine_landmarks=True,
+                max_num_faces=self.max_faces if self.still else 1,
+            )
+            self._mesh.process(np.zeros((64, 64, 3), np.uint8))
+        if not self.still:
+            self._survey = FaceTracker(still=True, max_faces=self.max_faces)
+
+    def faces(self, rgb: NDArray[np.uint8]) -> list[Face]:
+        """Every face in a (H, W, 3) uint8 RGB picture, best first (see `face_score`)."""
+        height, width = rgb.shape[:2]
+        if self._found:
+            result = self._mesh.process(np.ascontiguousarray(rgb))
+        else:
+            with quiet():
+                result = self._mesh.process(np.ascontiguousarray(rgb))
+            self._found = bool(result.multi_face_landmarks)
+        scale = np.array([width, height, width], np.float32)
+        found = [
+            Face(np.array([(p.x, p.y, p.z) for p in each.landmark], np.float32).reshape(POINTS, 3) * scale)
+            for each in result.multi_face_landmarks or ()
+        ]
+        return sorted(found, key=lambda face: -face_score(face, width, height))
+
+    def track(self, rgb: NDArray[np.uint8]) -> Face | None:
+        """The followed face in the next picture of a video, or None while there is none.
+
+        With several faces the most central large one is taken up, and kept unless another becomes clearly more so.
+        """
+        shown = rgb if self._region is None else _only(rgb, self._region)
+        face = next(iter(self.faces(shown)), None)
+        if self._survey is None:
+            return face
+        if self._region is not None:
+            if face is None:  # the model lets go of the old face in one picture and finds the new one in the next
+                face = next(iter(self._survey.faces(shown)), None)
+            else:
+                self._region = None
+        if face is None or self._last is None:
+            self._until_survey = 0
+        if self._until_survey == 0 and face is not None:
+            face = self._choose(rgb, face)
+        self._until_survey = max(0, self._until_survey - 1)
+        self._last = face
+        return face
+
+    def _choose(self, rgb: NDArray[np.uint8], face: Face) -> Face:
+        """Look at the whole picture; where another face is the one to follow, turn to it."""
+        assert self._survey is not None
+        self._until_survey = SURVEY
+        height, width = rgb.shape[:2]
+        everyone = self._survey.faces(rgb)
+        if len(everyone) < 2:
+            return face
+        best, kept = everyone[0], min(everyone, key=lambda f: _distance(f, face))
+        margin = 1.0 if self._last is None else SWITCH_MARGIN
+        if best is kept or face_score(best, width, height) < margin * face_score(kept, width, height):
+            return face
+        left, top, right, bottom = best.box
+        grow_x, grow_y = 0.25 * (right - left), 0.25 * (bottom - top)
+        self._region = (
+            max(0, int(left - grow_x)),
+            max(0, int(top - grow_y)),
+            min(width, int(right + grow_x)),
+            min(height, int(bottom + grow_y)),
+        )
+        return best
+
+    def restart(self) -> None:
+        """Forget the video: the next picture is looked at as if it were the first."""
+        self._mesh.reset()
+        self._last, self._region, self._until_survey = None, None, 0
+
+    def close(self) -> None:
+        self._mesh.close()
+        if self._survey is not None:
+            self._survey.close()
+
+
+def _distance(one: Face, other: Face) -> float:
+    return float(np.linalg.norm(one.points[:468, :2].mean(axis=0) - other.points[:468, :2].mean(axis=0)))
+
+
+def _only(rgb: NDArray[np.uint8], region: Box) -> NDArray[np.uint8]:
+    """The picture with everything outside the region black."""
+    left, top, right, bottom = region
+    out = np.zeros_like(rgb)
+    out[top:bottom, left:right] = rgb[top:bottom, left:right]
+    return out

@@ -1,0 +1,180 @@
+"""Encoders of delivered pictures: which one, how it is set, and how a program picture is handed to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import av
+import av.error
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import StudioError
+from shared.media.colour import planes
+
+MPEG_RANGE = 1
+BT709, SMPTE170M = 1, 6  # matrices, primaries and transfer functions as H.273 numbers them; the second is BT.601
+_PROBE_SIDE = 256  # NVENC refuses pictures below about 145 pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """name: FFmpeg's. options: its settings. tag: the sample entry in MP4 and MOV where FFmpeg's own is not understood
+    everywhere (Apple's players want hvc1). ahead: by how many pictures decoding is ahead of showing, given where the
+    encoder itself says it wrongly: libx265 of a few pictures alone, fewer than it looks ahead."""
+
+    name: str
+    pixels: str
+    options: dict[str, str] = field(default_factory=dict)
+    tag: str = ""
+    ahead: int | None = None
+
+
+# Every encoder closes its groups of pictures and is the same run after run for the same number of threads, on
+# whatever machine: segments from several must go together.
+_X265 = "log-level=error:info=0:open-gop=0:frame-threads=1"
+_ENCODERS = {
+    "h264": [
+        Encoder("h264_nvenc", "yuv420p", {"preset": "p5", "rc": "vbr", "cq": "19", "b": "0", "strict_gop": "1"}),
+        # Slower presets cost twice the time and are no closer to the picture at this quality.
+        # Without cpu-independent one in ten files of the same pictures was another: its fastest code rounds as it comes.
+        Encoder("libx264", "yuv420p", {"preset": "veryfast", "crf": "18", "x264-params": "cpu-independent=1"}),
+    ],
+    "hevc": [
+        Encoder(
+            "hevc_nvenc", "yuv420p", {"preset": "p5", "rc": "vbr", "cq": "21", "b": "0", "strict_gop": "1"}, "hvc1"
+        ),
+        Encoder("libx265", "yuv420p", {"preset": "fast", "crf": "20", "x265-params": _X265}, "hvc1", ahead=2),
+    ],
+    "prores": [Encoder("prores_ks", "yuv422p10le", {"profile": "3", "vendor": "apl0"})],
+    "vp9": [
+        Encoder(
+            "libvpx-vp9",
+            "yuva420p",
+            # FFmpeg takes no alpha with alternate reference frames.
+            {"deadline": "good", "cpu-used": "4", "crf": "24", "b": "0", "row-mt": "1", "auto-alt-ref": "0"},
+        )
+    ],
+}
+
+
+def choose_encoder(codec: str, name: str | None = None) -> Encoder:
+    """The encoder of this name, or the first for the codec that opens here: hardware where there is any.
+
+    Raises StudioError when the named one does not open here. Trying NVENC loads CUDA into the process: not to be done
+    in one that forks afterwards.
+    """
+    known = _ENCODERS[codec]
+    if name is None:
+        return next(each for each in known if _opens(each))
+    chosen = next((each for each in known if each.name == name), None)
+    if chosen is None:
+        names = ", ".join(each.name for each in known)
+        raise StudioError(f"{codec} is not encoded by '{name[:40]}'; choose one of {names}.")
+    if not _opens(chosen):
+        raise StudioError(
+            f"The encoder {name} does not open on this machine; render with {known[-1].name}, or where it does."
+        )
+    return chosen
+
+
+def _opens(encoder: Encoder) -> bool:
+    return "nvenc" not in encoder.name or _nvenc_opens(encoder.name)
+
+
+@lru_cache
+def _nvenc_opens(name: str) -> bool:
+    """Whether a picture can really be encoded: the encoder is in every build of FFmpeg, the hardware is not there, or
+    its driver is too old, or it has no sessions left."""
+    try:
+        context = av.CodecContext.create(name, "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.width = context.height = _PROBE_SIDE
+        context.pix_fmt, context.time_base = "yuv420p", Fraction(1, 25)
+        frame = av.VideoFrame(_PROBE_SIDE, _PROBE_SIDE, "yuv420p")
+        frame.pts = 0
+        return bool([*context.encode(frame), *context.encode(None)])
+    except (av.error.FFmpegError, OSError, ValueError):
+        return False
+
+
+def add_pictures(
+    container: av.container.OutputContainer,
+    encoder: Encoder,
+    size: tuple[int, int],
+    fps: Fraction,
+    *,
+    time_base: Fraction,
+    threads: int,
+    gop: int,
+    matrix: int,
+) -> av.VideoStream:
+    """A stream for pictures of this (width, height), limited range. gop: pictures between key pictures at most.
+    matrix: BT709 or SMPTE170M, which says primaries and transfer function as well."""
+    options = dict(encoder.options)
+    if encoder.name == "libx265":
+        options["x265-params"] = f"{options['x265-params']}:pools={threads}"
+    stream = container.add_stream(encoder.name, rate=fps, options=options)
+    assert isinstance(stream, av.VideoStream)
+    stream.width, stream.height = size
+    stream.pix_fmt = encoder.pixels
+    codec = stream.codec_context
+    codec.time_base = stream.time_base = time_base
+    codec.gop_size = gop
+    codec.thread_count = threads
+    codec.color_range = MPEG_RANGE
+    codec.colorspace = codec.color_primaries = codec.color_trc = matrix
+    if encoder.tag:
+        codec.codec_tag = encoder.tag
+    return stream
+
+
+def frame_of(
+    i420: NDArray[np.uint8],
+    pts: int,
+    time_base: Fraction,
+    matrix: int,
+    pixels: str = "yuv420p",
+    alpha: NDArray[np.uint8] | None = None,
+) -> av.VideoFrame:
+    """A picture for an encoder. i420: (H * 3 / 2, W) uint8. pixels: yuv420p, yuv422p10le, or yuva420p with
+    alpha: (H, W) uint8, None for opaque."""
+    if pixels == "yuva420p":
+        frame = _with_alpha(i420, alpha)
+    elif pixels == "yuv422p10le":
+        frame = _deepened(i420)
+    else:
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(i420), format=pixels)
+    frame.color_range = MPEG_RANGE
+    frame.colorspace = frame.color_primaries = frame.color_trc = matrix
+    frame.pts, frame.time_base = pts, time_base
+    return frame
+
+
+def _with_alpha(i420: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> av.VideoFrame:
+    luma, u, v = planes(i420)
+    matte = np.full_like(luma, 255) if alpha is None else alpha
+    frame = av.VideoFrame(luma.shape[1], luma.shape[0], "yuva420p")
+    _fill(frame, (luma, u, v, matte))
+    return frame
+
+
+def _deepened(i420: NDArray[np.uint8]) -> av.VideoFrame:
+    """8 bit 4:2:0 as 10 bit 4:2:2: chroma rows halfway between those that are there."""
+    luma, u, v = planes(i420)
+    frame = av.VideoFrame(luma.shape[1], luma.shape[0], "yuv422p10le")
+    deep = [luma.astype(np.uint16) * np.uint16(4)]
+    for chroma in (u, v):
+        taller = cv2.resize(chroma.astype(np.float32), (chroma.shape[1], luma.shape[0]), interpolation=cv2.INTER_LINEAR)
+        deep.append(np.rint(taller * 4).astype(np.uint16))
+    _fill(frame, deep)
+    return frame
+
+
+def _fill(frame: av.VideoFrame, sources: Sequence[NDArray[Any]]) -> None:
+    for plane, source in zip(frame.planes, sources, strict=True):
+        rows = np.frombuffer(memoryview(plane), source.dtype).reshape(plane.height, -1)  # wider than the picture
+        rows[:, : source.shape[1]] = source

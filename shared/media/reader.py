@@ -1,0 +1,316 @@
+"""Reading video and sound that users bring: bounded, never half, one sentence when it fails."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from itertools import chain
+from math import ceil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import StudioError, short
+from shared.media.mp4 import SOUND_RATE, Mp4Writer
+
+__all__ = [
+    "SOUND_RATE",
+    "Mp4Writer",
+    "VideoReader",
+    "has_pictures",
+    "open_container",
+    "read_sound",
+    "video_of",
+]
+
+Picture = NDArray[np.uint8]
+Source = Path | str
+Timed = tuple[int, av.VideoFrame]  # pts in microseconds
+
+MAX_VIDEO_PIXELS = 8192 * 4320
+OPEN_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 10.0
+# What ffmpeg may open by itself on behalf of a source. Playlist formats are not among the local ones, or
+# a file called video.mp4 could name others for ffmpeg to read.
+_PROTOCOLS = {
+    "": "file",
+    "http": "http,https,httpproxy,tcp,tls,crypto",
+    "https": "http,https,httpproxy,tcp,tls,crypto",
+    "rtsp": "rtsp,rtp,udp,tcp",
+    "rtsps": "rtsps,rtsp,rtp,srtp,udp,tcp,tls,crypto",
+}
+# Formats whose packets carry true time stamps wherever reading begins; in others it begins at the beginning.
+_EXACT_FORMATS = ("mov,", "matroska", "mpegts")
+_LOOK_BACK = (0, 3_000_000, 12_000_000)  # microseconds: where seeking finds no key picture, a longer way before
+_LOCAL_FORMATS = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,flac,aac,mjpeg,m4v,h264,hevc,asf,gif,ivf,w64,aiff"
+
+
+def open_container(source: Source) -> av.container.InputContainer:
+    """Open a local file or an rtsp, rtsps, http or https address for reading.
+
+    Opening and every read give up after 10 s. Raises StudioError when it cannot be opened or is something
+    else, such as a playlist that would make ffmpeg open further files.
+    """
+    scheme = urlsplit(source).scheme.lower() if isinstance(source, str) and "://" in source else ""
+    if scheme not in _PROTOCOLS:
+        raise StudioError(
+            f"'{scheme}://' sources are not supported; use a file, or an rtsp, rtsps, http or https address."
+        )
+    options = {"protocol_whitelist": _PROTOCOLS[scheme]}
+    if scheme:
+        address = str(source)
+        options |= {"rtsp_transport": "tcp", "reconnect": "0"} if scheme.startswith("rtsp") else {"reconnect": "0"}
+    else:
+        path = Path(source)
+        address = str(path.absolute())  # a leading slash: nothing in the name can be taken for a protocol
+        options["format_whitelist"] = _LOCAL_FORMATS
+        if not path.is_file():
+            raise StudioError(f"There is no file {path}.")
+        if path.stat().st_size == 0:
+            raise StudioError(f"{path.name} is empty; give a video or sound file.")
+    try:
+        return av.open(address, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise StudioError(
+            f"{label(source)} cannot be opened ({short(error)}); check that it plays elsewhere."
+        ) from None
+
+
+def label(source: Source) -> str:
+    """How a source is called in a message: its file name, or its address without user, password and query."""
+    if isinstance(source, str) and "://" in source:
+        parts = urlsplit(source)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    return Path(source).name
+
+
+def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The moving pictures of a file, None where there are none: the cover of a song is not one."""
+    covers = av.stream.Disposition.attached_pic
+    return next((each for each in container.streams.video if not each.disposition & covers), None)
+
+
+def has_pictures(source: Source) -> bool:
+    """Whether a file has moving pictures; one with sound alone is a voice. Raises StudioError when it has neither, or
+    cannot be opened."""
+    with open_container(source) as container:
+        if video_of(container) is not None:
+            return True
+        if not container.streams.audio:
+            raise StudioError(f"{label(source)} has neither pictures nor sound; give a video or sound file.")
+        return False
+
+
+class VideoReader:
+    """The pictures of a video, upright, one after the other. Not thread-safe.
+
+    max_side: pictures are scaled down so that neither side is longer.
+    start: microseconds after the first picture; reading begins with the picture that is shown then. Its pixels and time
+        stamps, and all that follow, are those that reading from the beginning gives, to the bit.
+    width, height: pixels after rotation and scaling. Pictures of another size in mid-stream are fitted to it.
+    fps: average frames a second. duration: seconds, 0.0 where unknown (a live source).
+    origin: microseconds of the first picture on the file's own clock, None in files that have no time stamps.
+    Raises StudioError when there is no picture to be had.
+    """
+
+    def __init__(self, source: Source, max_side: int | None = None, start: int = 0) -> None:
+        self.name = label(source)
+        self._source = source
+        self._container = open_container(source)
+        try:
+            self._stream = self._video_stream()
+            frames = self._decode()
+            first = next(frames, None)
+            if first is None:
+                raise StudioError(f"{self.name} holds no picture that can be read; check that it plays elsewhere.")
+            self._measure(first, max_side)
+            self.origin = _pts(first)
+            self._timed = self._from(start, chain([first], frames))
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _video_stream(self) -> av.VideoStream:
+        stream = video_of(self._container)
+        if stream is None:
+            raise StudioError(f"{self.name} has no picture in it; give a video file.")
+        if stream.codec_context.width * stream.codec_context.height > MAX_VIDEO_PIXELS:
+            raise StudioError(f"{self.name} has {stream.width}x{stream.height} pixels; use a video of 8K or less.")
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = 2
+        return stream
+
+    def _measure(self, frame: av.VideoFrame, max_side: int | None) -> None:
+        stream = self._stream
+        width, height = frame.width, frame.height
+        aspect = stream.sample_aspect_ratio
+        if aspect and aspect != 1 and 0.1 < aspect < 10:  # anamorphic: square pixels from here on
+            width = max(1, round(width * float(aspect)))
+        scale = min(1.0, max_side / max(width, height)) if max_side else 1.0
+        self._size = max(2, round(width * scale)), max(2, round(height * scale))  # before rotation
+        self.width, self.height = self._size if _turns(frame) % 2 == 0 else self._size[::-1]
+        self.fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
+        known = self._container.duration
+        self.duration = known / 1_000_000 if known and known > 0 else 0.0
+        self.has_audio = bool(self._container.streams.audio)
+
+    def _decode(self, from_key: bool = False) -> Iterator[av.VideoFrame]:
+        """from_key: begin with the next key picture, and leave out what is shown before it but decoded after it."""
+        waiting = trusting = not from_key
+        try:
+            for packet in self._container.demux(self._stream):
+                waiting = waiting or packet.is_keyframe or not packet.size
+                for frame in packet.decode() if waiting else ():
+                    trusting = trusting or frame.key_frame
+                    if trusting:
+                        yield frame
+        except av.error.EOFError:
+            return
+        except (av.error.FFmpegError, OSError) as error:
+            raise StudioError(
+                f"{self.name} cannot be read any further ({short(error)}); check that it plays elsewhere."
+            ) from None
+
+    def _from(self, start: int, frames: Iterator[av.VideoFrame]) -> Iterator[Timed]:
+        """The pictures from the one on that is shown at `start`. frames: all of them."""
+        if start <= 0:
+            return self._stamped(frames)
+        if self.origin is not None and self._container.format.name.startswith(_EXACT_FORMATS):
+            for back in _LOOK_BACK:
+                if start > back and (found := self._sought(start, back)):
+                    return found
+            self._container.close()
+            self._container = open_container(self._source)
+            self._stream = self._video_stream()
+            frames = self._decode()
+        return _shown_from(self._stamped(frames), start)
+
+    def _sought(self, start: int, back: int) -> Iterator[Timed] | None:
+        """By seeking to a key picture `back` microseconds or more before; None where that may not be exact."""
+        origin, base = self.origin or 0, self._stream.time_base or Fraction(1, 1_000_000)
+        try:
+            self._container.seek(ceil((origin + start - back) / (base * 1_000_000)), stream=self._stream)
+            frames = self._decode(from_key=True)
+            last: Timed | None = None
+            for frame in frames:
+                pts = _pts(frame)
+                if pts is None or (last is not None and pts - origin <= last[0]):
+                    return None  # such time stamps depend on all that was before
+                if pts - origin > start:
+                    return chain([last, (pts - origin, frame)], self._stamped(frames, pts - origin)) if last else None
+                last = pts - origin, frame
+            return iter([last]) if last else None
+        except (StudioError, av.error.FFmpegError, OSError):
+            return None
+
+    def _stamped(self, frames: Iterator[av.VideoFrame], last: int = -1) -> Iterator[Timed]:
+        """With pts in microseconds, from 0 and rising. last: the one before."""
+        known, run = max(last, 0), 0
+        for frame in frames:
+            pts = _pts(frame)
+            now = pts - (self.origin or 0) if pts is not None else -1
+            if last < 0 or now > last:
+                last = known = max(now, 0)
+                run = 0
+            else:
+                # A picture without a time stamp, or one that goes back, follows the last at the usual distance.
+                run += 1
+                last = max(last + 1, known + int(run * 1_000_000 / self.fps))
+            yield last, frame
+
+    def __iter__(self) -> Iterator[tuple[int, Picture]]:
+        """(pts in microseconds, (height, width, 3) uint8 RGB) of each picture, pts from 0 and rising.
+
+        Raises StudioError naming the file when it breaks off in the middle.
+        """
+        return ((pts, self._rgb(frame)) for pts, frame in self._timed)
+
+    def shown_at(self, times: Iterable[int]) -> Iterator[tuple[Picture, bool]]:
+        """The picture shown at each of these rising times (microseconds), and whether it is another than at the time
+        before; the last picture stays. A picture that is never shown is not converted. Raises as `__iter__`."""
+        ahead = next(self._timed, None)
+        frame, rgb = None, None
+        for time in times:
+            new = False
+            while ahead is not None and (ahead[0] <= time or frame is None):
+                frame, new = ahead[1], True
+                ahead = next(self._timed, None)
+            if frame is None:
+                return
+            if new or rgb is None:
+                rgb = self._rgb(frame)
+            yield rgb, new
+
+    def _rgb(self, frame: av.VideoFrame) -> Picture:
+        width, height = self._size
+        same = (frame.width, frame.height) == self._size
+        how = av.video.reformatter.Interpolation.BILINEAR if same else av.video.reformatter.Interpolation.AREA
+        rgb = np.asarray(frame.reformat(width, height, "rgb24", interpolation=how).to_ndarray(), np.uint8)
+        turns = _turns(frame)
+        return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._container.close()
+
+
+def _shown_from(timed: Iterator[Timed], start: int) -> Iterator[Timed]:
+    last: Timed | None = None
+    for each in timed:
+        if last is not None and each[0] > start:
+            yield last
+            yield each
+            yield from timed
+            return
+        last = each
+    if last is not None:
+        yield last
+
+
+def _turns(frame: av.VideoFrame) -> int:
+    """Quarter turns counter-clockwise that the file's display matrix asks for."""
+    return round(frame.rotation / 90) % 4
+
+
+def _pts(frame: av.VideoFrame | av.AudioFrame) -> int | None:
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return int(frame.pts * frame.time_base * 1_000_000)
+
+
+def read_sound(source: Source) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    """(pts in microseconds, (n,) int16 mono at 48 kHz) of each block of sound, pts on the file's own clock.
+
+    Nothing for a file without sound. Raises StudioError when it cannot be opened or breaks off.
+    """
+    with open_container(source) as container:
+        if not container.streams.audio:
+            return
+        origin = (container.start_time or 0) if container.start_time and container.start_time > 0 else 0
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE)
+        next_pts = 0
+        try:
+            for frame in container.decode(container.streams.audio[0]):
+                for block in resampler.resample(frame):
+                    samples = np.asarray(block.to_ndarray().reshape(-1), np.int16)
+                    pts = _pts(block)
+                    next_pts = next_pts if pts is None else pts - origin
+                    yield next_pts, samples
+                    next_pts += len(samples) * 1_000_000 // SOUND_RATE
+            for block in resampler.resample(None):
+                yield next_pts, np.asarray(block.to_ndarray().reshape(-1), np.int16)
+        except av.error.EOFError:
+            return
+        except (av.error.FFmpegError, OSError) as error:
+            raise StudioError(f"The sound of {label(source)} cannot be read any further ({short(error)}).") from None

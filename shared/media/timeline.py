@@ -1,0 +1,203 @@
+"""A driver's timeline: how long it is, at which rate it is rendered, and which of its pictures each tick shows.
+
+Ticks lie at ``k / rate`` seconds after the driver's first picture (or first sound, where it is a voice). A tick shows the
+last picture that is not more than half a tick later: pictures of an uneven or other rate are shown twice or left out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import StudioError, short
+from shared.media.reader import VideoReader, label, open_container, video_of
+from shared.runtime.clock import US, tick_pts
+
+Picture = NDArray[np.uint8]
+Stamps = NDArray[np.int64]
+
+VOICE_RATE = Fraction(25)
+_WHOLE = (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120, 240)
+USUAL_RATES = (Fraction(25, 2), *map(Fraction, _WHOLE), *(Fraction(1000 * n, 1001) for n in (24, 30, 60, 120)))
+LOWEST_RATE, HIGHEST_RATE = Fraction(1), Fraction(240)
+SLACK = 1_100  # microseconds by which stamps of a constant rate may be off: containers count milliseconds
+MAX_HOURS = 24  # more is a broken time stamp
+BREAKS_OFF = 1.0  # seconds that may be missing of what a file promises: sound and picture end apart
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """kind: what the driver moves a host with. rate: ticks a second. ticks: of all the driver. duration: seconds, exact.
+    variable: its pictures come unevenly, or at another rate than this one. pts: (N,) int64, when each picture is shown, microseconds after the first,
+    rising; empty for a voice. has_sound: whether there is any to put to the pictures."""
+
+    kind: Literal["motion", "voice"]
+    rate: Fraction
+    ticks: int
+    duration: Fraction
+    variable: bool
+    has_sound: bool
+    pts: Stamps
+
+    def shown(self, begin: int, end: int) -> Stamps:
+        """(end - begin,) int64 number of the driver's picture that each tick from `begin` to before `end` shows."""
+        limits = np.array([tick_limit(tick, self.rate) for tick in range(begin, end)], np.int64)
+        return np.asarray(np.maximum(np.searchsorted(self.pts, limits, side="right") - 1, 0), np.int64)
+
+
+def tick_limit(tick: int, rate: Fraction) -> int:
+    """Microseconds: what a tick shows is not later than this."""
+    return (2 * tick + 1) * US * rate.denominator // (2 * rate.numerator)
+
+
+def pictures(
+    driver: Path, rate: Fraction, begin: int, end: int, max_side: int | None = None
+) -> Iterator[tuple[int, Picture, bool]]:
+    """(pts of the tick in microseconds, (H, W, 3) uint8 RGB, whether it is another picture than the tick before showed) for each
+    tick from `begin` to before `end`. The same for every way of cutting a driver into such ranges.
+
+    rate: the timeline's. A picture is lent: the same array comes again for a tick that shows the same one.
+    Raises StudioError where the driver cannot be read any further.
+    """
+    first = max(0, begin - 1)  # whether `begin` shows another picture, only the tick before can tell
+    with VideoReader(driver, max_side, start=tick_limit(begin - 1, rate) if begin else 0) as reader:
+        ticks = range(first, end)
+        for tick, (rgb, new) in zip(ticks, reader.shown_at(tick_limit(k, rate) for k in ticks), strict=True):
+            if tick >= begin:
+                yield tick_pts(tick, rate), rgb, new
+
+
+def read_timeline(driver: Path, rate: Fraction | None = None) -> Timeline:
+    """The timeline of a video or sound file. Every packet is read, no more than one picture decoded.
+
+    rate: what is asked for; None: the pictures' own, exactly, where it is constant, the nearest usual one where it is not,
+    and 25 for a voice. Raises StudioError for a driver that cannot be opened, is empty, holds nothing that can be shown or
+    heard, or breaks off.
+    """
+    name = label(driver)
+    with open_container(driver) as container:
+        video = video_of(container)
+        if video is None and not container.streams.audio:
+            raise StudioError(f"{name} has neither pictures nor sound; give a video or sound file.")
+        has_sound = bool(container.streams.audio)
+        stream = video or container.streams.audio[0]
+        pts, last = _stamps(container, stream, name)
+        promised = _promised(container, stream)
+        reported = Fraction(video.average_rate or video.guessed_rate or 0) if video is not None else Fraction(0)
+    if not len(pts):
+        raise StudioError(f"{name} holds no {'picture' if video else 'sound'} at all; check that it plays elsewhere.")
+    if video is None:
+        duration = Fraction(int(pts[-1]) - int(pts[0]) + max(last, 0), US)
+        return _timeline(name, "voice", rate or VOICE_RATE, duration, False, True, np.empty(0, np.int64))
+    pts -= _first_shown(driver, pts)
+    pts = np.unique(pts[pts >= 0])
+    steady = _steady_rate(pts, reported)
+    own = steady or _nearest_usual(pts, reported)
+    duration = _duration(pts, steady, last, own)
+    if promised is not None and float(duration) < promised - max(BREAKS_OFF, 0.02 * promised):
+        raise StudioError(
+            f"{name} breaks off after {float(duration):.1f} of {promised:.1f} seconds; copy or download it again."
+        )
+    return _timeline(name, "motion", rate or own, duration, steady is None or steady != (rate or own), has_sound, pts)
+
+
+def _timeline(
+    name: str,
+    kind: Literal["motion", "voice"],
+    rate: Fraction,
+    duration: Fraction,
+    variable: bool,
+    sound: bool,
+    pts: Stamps,
+) -> Timeline:
+    if duration > MAX_HOURS * 3600:
+        raise StudioError(f"{name} lasts {float(duration) / 3600:.0f} hours, more than {MAX_HOURS}; cut it into parts.")
+    return Timeline(kind, rate, max(1, round(duration * rate)), duration, variable, sound, pts)
+
+
+def _stamps(
+    container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream, name: str
+) -> tuple[Stamps, int]:
+    """((N,) sorted pts of all packets in microseconds on the file's clock, duration of the last one or 0)."""
+    counts: list[int] = []
+    missing = durations = 0
+    try:
+        for packet in container.demux(stream):
+            if not packet.size or packet.is_discard:
+                continue
+            stamp = packet.pts if packet.pts is not None else packet.dts
+            if stamp is None:
+                missing += 1
+                continue
+            counts.append(stamp)
+            durations = packet.duration or 0
+    except (av.error.FFmpegError, OSError) as error:
+        raise StudioError(
+            f"{name} cannot be read any further ({short(error)}); check that it plays elsewhere."
+        ) from None
+    base = stream.time_base or Fraction(1, US)
+    if missing and not counts:  # pictures and nothing else: they follow each other at the rate that the file states
+        rate = (stream.average_rate if isinstance(stream, av.VideoStream) else None) or Fraction(25)
+        return np.array([tick_pts(number, rate) for number in range(missing)], np.int64), 0
+    scale = base * US
+    stamps = np.sort(np.array(counts, np.int64))
+    return stamps * scale.numerator // scale.denominator, int(durations * scale)
+
+
+def _promised(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream) -> float | None:
+    """Seconds of pictures that the file's index states, where it has one: only that can tell that some are missing."""
+    if container.format.name.startswith("mov,") and stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return None
+
+
+def _first_shown(driver: Path, pts: Stamps) -> int:
+    """The time of the first picture that can be decoded, on the file's clock. Also refuses what has none, or is too large."""
+    with VideoReader(driver) as reader:
+        return reader.origin if reader.origin is not None else int(pts[0])
+
+
+def _steady_rate(pts: Stamps, reported: Fraction) -> Fraction | None:
+    """The rate that all pictures keep to; None where none does."""
+    if len(pts) < 2:
+        return reported if LOWEST_RATE <= reported <= HIGHEST_RATE else None
+    mean = Fraction(len(pts) - 1) * US / int(pts[-1])
+    candidates = {reported, *USUAL_RATES, mean.limit_denominator(1001)}
+    numbers = np.arange(len(pts))
+    fits: list[tuple[int, int, Fraction]] = []
+    for rate in candidates:
+        if not LOWEST_RATE <= rate <= HIGHEST_RATE or abs(rate - mean) > mean / 20:
+            continue
+        off = pts - numbers * float(US / rate)
+        spread = float(off.max() - off.min()) / 2
+        if spread <= SLACK:
+            # Short files fit several rates alike: then a usual one, the one that the file states before others.
+            stated = abs(rate - reported) * 10_000 < rate
+            fits.append((round(spread / 250), (not stated) + 2 * (rate not in USUAL_RATES), rate))
+    return min(fits)[2] if fits else None
+
+
+def _nearest_usual(pts: Stamps, reported: Fraction) -> Fraction:
+    """For pictures that come unevenly: the usual rate nearest to what they mostly come at. Gaps, where a phone or a
+    screen recorder left pictures out, do not count."""
+    if len(pts) < 2:
+        return reported if LOWEST_RATE <= reported <= HIGHEST_RATE else VOICE_RATE
+    steps = np.diff(pts)
+    middle = float(np.median(steps))
+    common = steps[(steps > 0.6 * middle) & (steps < 1.4 * middle)]
+    mostly = US / float(common.mean()) if len(common) else US / middle
+    return min(USUAL_RATES, key=lambda rate: abs(np.log(float(rate) / mostly)))
+
+
+def _duration(pts: Stamps, steady: Fraction | None, last: int, rate: Fraction) -> Fraction:
+    """Seconds. The last picture stays as long as it is said to, a tick where nothing is said."""
+    step = round(US / rate)
+    if steady is not None and last <= 1.5 * step:
+        return len(pts) / steady
+    return Fraction(int(pts[-1]) + (last or step), US)

@@ -1,0 +1,63 @@
+"""The voice kept by its own time, until somebody asks for a stretch of it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.media.reader import SOUND_RATE
+from shared.runtime.clock import US
+
+SECONDS = 8  # of voice kept; a file's sound is sent up to two seconds ahead
+JOIN = SOUND_RATE * 30 // 1000  # a block this close to the end of the last one follows it without a seam
+
+
+class VoiceBuffer:
+    """A ring of mono int16 samples at 48 kHz, addressed by sample number on the channel clock."""
+
+    def __init__(self) -> None:
+        self._ring = np.zeros(SECONDS * SOUND_RATE, np.int16)
+        self._end = 0  # number after the newest sample
+
+    def clear(self) -> None:
+        """Forget everything: the driver has restarted."""
+        self._ring[:] = 0
+        self._end = 0
+
+    def write(self, pts: int, samples: NDArray[np.int16]) -> None:
+        """Keep samples that begin at `pts` (microseconds). The oldest are overwritten when the ring is full."""
+        samples = samples[-len(self._ring) :]
+        at = pts * SOUND_RATE // US
+        if abs(at - self._end) <= JOIN:
+            at = self._end
+        else:
+            self._silence(at)
+        self._put(at, samples)
+        self._end = at + len(samples)
+
+    def read(self, first: int, count: int) -> NDArray[np.int16]:
+        """Samples [first, first + count): silence where there are none."""
+        out = np.zeros(count, np.int16)
+        low = max(first, self._end - len(self._ring))
+        high = min(first + count, self._end)
+        if low < high:
+            index = np.arange(low, high) % len(self._ring)
+            out[low - first : high - first] = self._ring[index]
+        return out
+
+    def _silence(self, at: int) -> None:
+        """Nothing lies between the end so far and `at`."""
+        if at < self._end or at - self._end > len(self._ring):
+            self._ring[:] = 0
+        else:
+            self._put(self._end, np.zeros(at - self._end, np.int16))
+
+    def _put(self, at: int, samples: NDArray[np.int16]) -> None:
+        index = np.arange(at, at + len(samples)) % len(self._ring)
+        self._ring[index] = samples
+
+
+def stretched(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
+    """The same sound in `length` samples; first and last stay, so that neighbours join as before."""
+    if length == len(samples) or len(samples) < 2:
+        return samples
+    at = np.linspace(0, len(samples) - 1, length)
+    return np.interp(at, np.arange(len(samples)), samples).round().astype(np.int16)

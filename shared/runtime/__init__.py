@@ -1,0 +1,1 @@
+"""What every process needs: service loop, clock, logs, files, child processes."""

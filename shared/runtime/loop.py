@@ -1,0 +1,157 @@
+"""The one loop that every service runs: read sockets, do what is due, pulse, until told to stop."""
+
+import gc
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+import zmq
+
+from shared.config.settings import Settings
+from shared.runtime.clock import now
+from shared.runtime.pulse import PERIOD, Meter
+from shared.scene import Scene
+from shared.wire.bus import Publisher, Reader, endpoint
+from shared.wire.message import NOTHING, Message, WireError
+
+log = structlog.get_logger()
+MAX_WAIT_MS = 200
+
+
+class Loop:
+    """Sockets, timers and the pulse of one service. Owned by one thread; only `stop` may be called from another.
+
+    A handler that meets bad data raises WireError, and the message is counted and dropped. Any other exception
+    ends the process, and the supervisor starts it anew.
+    """
+
+    def __init__(self, service: str, settings: Settings) -> None:
+        self.settings = settings
+        self.context: zmq.Context[Any] = zmq.Context(io_threads=1)
+        self.meter = Meter(service)
+        self.scene: Scene | None = None
+        self._readers: dict[Any, tuple[Reader, Callable[[Message], None]]] = {}
+        self._publishers: list[Publisher] = []
+        self._watched: dict[int, Callable[[], None]] = {}
+        self._timers: list[tuple[Callable[[], int], Callable[[int], None]]] = []
+        self._on_scene: list[Callable[[Scene], None]] = []
+        self._before_pulse: list[Callable[[], None]] = []
+        self._poller = zmq.Poller()
+        self._stopping = False
+        self._parent = os.getppid()
+        self._pulse_due = 0
+        self._pulses = self._publisher(
+            Publisher(self.context, self._at("pulse"), "pulse", settings.channel, bind=False)
+        )
+        self._pulses.connect(self._at("watch"))
+
+    def publish(self, stream: str) -> Publisher:
+        """Open a stream for sending."""
+        return self._publisher(Publisher(self.context, self._at(stream), stream, self.settings.channel))
+
+    def read(
+        self, stream: str, handler: Callable[[Message], None], *, newest: bool = True, collect: bool = False
+    ) -> Reader:
+        """Hand every message of a stream (only the newest of each read, for pictures) to `handler`. `collect` binds, to
+        hear many publishers."""
+        reader = Reader(self.context, self._at(stream), stream, self.settings.channel, newest=newest, bind=collect)
+        self._readers[reader.socket] = (reader, handler)
+        self._poller.register(reader.socket, zmq.POLLIN)
+        return reader
+
+    def follow_scene(self, handler: Callable[[Scene], None] | None = None) -> None:
+        """Keep `scene` what the gateway says; call `handler` on each change."""
+        if handler:
+            self._on_scene.append(handler)
+        self.read("scene", self._hear_scene)
+
+    def every(self, due: Callable[[], int], action: Callable[[int], None]) -> None:
+        """Call `action(now)` whenever `due()` (microseconds) has come; `action` must move it on."""
+        self._timers.append((due, action))
+
+    def before_pulse(self, action: Callable[[], None]) -> None:
+        """Call `action` just before each pulse, to bring the meter up to date."""
+        self._before_pulse.append(action)
+
+    def watch(self, fd: int, action: Callable[[], None]) -> None:
+        """Call `action` whenever this file descriptor can be read: how a thread wakes the loop."""
+        self._watched[fd] = action
+        self._poller.register(fd, zmq.POLLIN)
+
+    def stop(self) -> None:
+        """End `run` after what it is doing."""
+        self._stopping = True
+
+    def run(self, *, signals: bool = True) -> None:
+        """Until `stop`, SIGTERM or SIGINT, or until the supervisor that started this process is gone."""
+        if signals:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: self.stop())
+        log.info("running", service=self.meter.service, pid=os.getpid())
+        # What is there now stays to the end. Searched through for garbage, it would stop the program for several ticks.
+        gc.collect()
+        gc.freeze()
+        try:
+            while not self._stopping:
+                self.turn()
+        finally:
+            for reader, _ in self._readers.values():
+                reader.close()
+            for publisher in self._publishers:
+                publisher.close()
+            self.context.term()
+
+    def turn(self) -> None:
+        """Wait for the next message or timer and serve what is there."""
+        next_due = min([self._pulse_due, *(due() for due, _ in self._timers)])
+        wait = max(0, min(MAX_WAIT_MS, -((now() - next_due) // 1000)))
+        for socket, _ in self._poller.poll(wait):
+            if socket in self._watched:
+                self._watched[socket]()
+                continue
+            reader, handler = self._readers[socket]
+            for message in reader.read():
+                try:
+                    handler(message)
+                except WireError as error:
+                    reader.losses[error.reason] += 1
+        for due, action in self._timers:
+            at = now()
+            if due() <= at:
+                action(at)
+        if now() >= self._pulse_due:
+            self._pulse()
+
+    def _pulse(self) -> None:
+        at = now()
+        self._pulse_due = at + PERIOD
+        if os.getppid() != self._parent:
+            log.warning("supervisor gone", service=self.meter.service)
+            self.stop()
+        for reader, _ in self._readers.values():
+            reader.heal()
+            for reason, count in reader.losses.items():
+                self.meter.drops[f"{reader.stream} {reason}"] = count
+        for action in self._before_pulse:
+            action()
+        self._pulses.send(at, NOTHING, facts=self.meter.pulse(at).as_facts())
+
+    def _hear_scene(self, message: Message) -> None:
+        try:
+            scene = Scene.of(message.facts)
+        except (ValueError, TypeError):
+            raise WireError("malformed") from None
+        if scene != self.scene:
+            self.scene = scene
+            for handler in self._on_scene:
+                handler(scene)
+        self.meter.scene = scene.revision
+
+    def _at(self, name: str) -> str:
+        return endpoint(self.settings.run_dir, name)
+
+    def _publisher(self, publisher: Publisher) -> Publisher:
+        self._publishers.append(publisher)
+        return publisher

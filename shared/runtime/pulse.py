@@ -1,0 +1,97 @@
+"""What a service says of itself twice a second: rate, latency, drops, state."""
+
+import os
+from collections import Counter, deque
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+import numpy as np
+
+from shared.runtime.clock import US
+from shared.wire.message import WireError
+
+PERIOD = US // 2
+WINDOW = 2 * US  # rate is taken over this
+HISTORY = 256  # latencies kept for the percentiles
+
+
+@dataclass(slots=True)
+class Pulse:
+    """One report.
+
+    service: capture, generator, compositor or gateway.
+    fps: frames finished a second, over the last two seconds.
+    p50, p95: milliseconds from the driver frame's capture until this service was done with its frame.
+    drops: what was dropped since the service started, by reason.
+    state: one word; note: one sentence where something is wrong, else "".
+    scene: the revision of the scene it has converged on.
+    rss: resident memory in bytes.
+    """
+
+    service: str
+    pid: int
+    fps: float
+    p50: float
+    p95: float
+    drops: dict[str, int]
+    state: str
+    note: str
+    scene: int
+    rss: int
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def as_facts(self) -> dict[str, Any]:
+        """As plain values for a message."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """From plain values. Raises WireError."""
+        kinds = {"str": str, "int": int, "float": float}
+        for each in fields(cls):
+            kind = each.type if isinstance(each.type, type) else kinds.get(str(each.type), dict)
+            if not isinstance(values.get(each.name), kind):
+                raise WireError("malformed")
+        return cls(**{each.name: values[each.name] for each in fields(cls)})
+
+
+class Meter:
+    """Counts what a service does between pulses. Owned by the service's loop."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.drops: Counter[str] = Counter()
+        self.state, self.note, self.scene = "starting", "", -1
+        self.facts: dict[str, Any] = {}
+        self._done: deque[int] = deque(maxlen=int(WINDOW / US * 130))
+        self._latencies: deque[int] = deque(maxlen=HISTORY)
+        self._page = os.sysconf("SC_PAGE_SIZE")
+
+    def frame(self, at: int, captured: int | None = None) -> None:
+        """A frame was finished at `at`, made from a driver frame captured at `captured` (both microseconds)."""
+        self._done.append(at)
+        if captured is not None:
+            self._latencies.append(at - captured)
+
+    def pulse(self, at: int) -> Pulse:
+        """The report at `at` (microseconds)."""
+        while self._done and self._done[0] <= at - WINDOW:
+            self._done.popleft()
+        p50, p95 = np.percentile(self._latencies, (50, 95)) / 1000 if self._latencies else (0.0, 0.0)
+        return Pulse(
+            service=self.service,
+            pid=os.getpid(),
+            fps=len(self._done) * US / WINDOW,
+            p50=float(p50),
+            p95=float(p95),
+            drops=dict(self.drops),
+            state=self.state,
+            note=self.note,
+            scene=self.scene,
+            rss=self._resident(),
+            facts=self.facts,
+        )
+
+    def _resident(self) -> int:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * self._page

@@ -1,0 +1,1 @@
+"""Checkpoints: the manifest, downloads, safe reading, the cache."""

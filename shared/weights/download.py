@@ -1,0 +1,261 @@
+"""Large files over HTTPS: resumed where they broke off, checked against size and hash, whole or absent in the end."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BufferedIOBase
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+
+from shared.errors import NoSpaceError, StudioError
+from shared.runtime.files import flush
+
+ATTEMPTS = 5  # in a row without a byte of progress
+PAUSE = 1.0  # seconds before the second attempt; doubles
+HOPS = 5
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
+
+Progress = Callable[[int], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server says of a file before it is fetched; None or "" where it does not say.
+
+    sha256 is what hubs with Git LFS send for their large files; commit the revision that the address stands for.
+    """
+
+    url: str
+    size: int | None
+    sha256: str | None
+    tag: str
+    commit: str
+
+
+class Interrupted(Exception):
+    """The line broke or the server stumbled: worth another attempt."""
+
+
+def client() -> httpx2.Client:
+    """A client that never leaves HTTPS, unless the server is on this machine."""
+    return httpx2.Client(timeout=TIMEOUT, follow_redirects=True, event_hooks={"request": [_encrypted]})
+
+
+def _encrypted(request: httpx2.Request) -> None:
+    if request.url.scheme != "https" and request.url.host not in LOOPBACK:
+        raise StudioError(f"{request.url.host} would send the file without encryption; name an address with https.")
+
+
+def ask(http: httpx2.Client, url: str, *, attempts: int = ATTEMPTS, pause: float = PAUSE) -> Offer:
+    """Size and hash of a file. Raises StudioError in one sentence where it cannot be had."""
+    return _again(lambda: _ask(http, url), url, attempts, pause)
+
+
+def _ask(http: httpx2.Client, url: str) -> Offer:
+    at, size, sha, commit = url, None, None, ""
+    for _ in range(HOPS):
+        answer = http.head(at, follow_redirects=False, headers={"Accept-Encoding": "identity"})
+        head = answer.headers
+        # A hub speaks of the file itself before it sends one on to where its bytes lie.
+        size = _number(head.get("X-Linked-Size")) if size is None else size
+        sha = _sha256(head.get("X-Linked-ETag", "")) if sha is None else sha
+        commit = commit or head.get("X-Repo-Commit", "")
+        if not answer.is_redirect:
+            _refuse(answer)
+            size = _number(head.get("Content-Length")) if size is None else size
+            return Offer(url, size, sha, sha or head.get("ETag", "").strip('W/"'), commit)
+        if size is not None and sha is not None:
+            return Offer(url, size, sha, sha, commit)
+        at = urljoin(at, head["Location"])
+    raise StudioError(f"{urlsplit(url).hostname} sends in circles for {url}; try another mirror.")
+
+
+def fetch(
+    http: httpx2.Client,
+    offer: Offer,
+    to: Path,
+    *,
+    progress: Progress = lambda done: None,
+    check: Callable[[Path], str] = lambda part: "",
+    attempts: int = ATTEMPTS,
+    pause: float = PAUSE,
+) -> str:
+    """Make `to` the offered file and return its SHA-256; what was there before stays until then.
+
+    progress: called with the bytes that lie on the disk. check: says of the whole part, before it takes the name, what is
+    wrong with it, or "". An interrupted fetch leaves `.NAME.part`, and the next one goes
+    on behind it when the server still offers the same file. Raises StudioError in one sentence, NoSpaceError where the
+    disk is full.
+    """
+    part = to.with_name(f".{to.name}.{_short(offer.tag)}.part")
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        for old in to.parent.glob(f".{to.name}.*.part"):
+            if old != part or not offer.tag:
+                old.unlink()
+        with open(part, "a+b") as file:
+            _lock(file, to)
+            digest = _filled(http, offer, file, progress, attempts, pause)
+            os.fsync(file.fileno())
+            if reason := check(part):
+                part.unlink()
+                raise StudioError(f"What {urlsplit(offer.url).netloc} sent as {to.name} {reason}; try another mirror.")
+            part.rename(to)
+        flush(to.parent)
+    except OSError as error:
+        raise _unwritable(to, error) from None
+    return digest
+
+
+def _filled(
+    http: httpx2.Client, offer: Offer, file: BufferedIOBase, progress: Progress, attempts: int, pause: float
+) -> str:
+    """Fill the part and return its hash; wrong bytes are fetched anew once and then kept no longer."""
+    for again in (True, False):
+        resumed = file.seek(0, os.SEEK_END) > 0
+        _again(
+            lambda: _read_on(http, offer, file, progress),
+            offer.url,
+            attempts,
+            pause,
+            lambda: file.seek(0, os.SEEK_END),
+        )
+        digest = sha256(file)
+        if offer.sha256 in (None, digest):
+            return digest
+        file.truncate(0)
+        if not (again and resumed):
+            break  # bytes from an earlier run may be to blame; fresh ones are the server's
+    host = urlsplit(offer.url).hostname
+    raise StudioError(
+        f"{host} sent something else than {Path(urlsplit(offer.url).path).name} (SHA-256 {digest[:16]}… instead of "
+        f"{str(offer.sha256)[:16]}…); nothing of it was kept: try again, or another mirror."
+    )
+
+
+def _read_on(http: httpx2.Client, offer: Offer, file: BufferedIOBase, progress: Progress) -> None:
+    """One request for what is still missing. Raises Interrupted."""
+    has = file.seek(0, os.SEEK_END)
+    if offer.size is not None and has >= offer.size:
+        if has > offer.size:
+            file.truncate(0)
+            raise Interrupted("the part is longer than the file")
+        return
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={has}-"} if has else {})
+    with http.stream("GET", offer.url, headers=headers) as answer:
+        if answer.status_code == 416:
+            file.truncate(0)
+            raise Interrupted("the part does not fit the file")
+        _refuse(answer)
+        if has and not (answer.status_code == 206 and _begins_at(answer, has)):
+            has = 0  # a server without Range sends all of it again
+            file.truncate(0)
+        try:
+            for block in answer.iter_raw():
+                has += len(block)
+                if offer.size is not None and has > offer.size:
+                    file.truncate(0)
+                    raise StudioError(f"{answer.url.host} sends more than the {offer.size} bytes it announced.")
+                file.write(block)
+                progress(has)
+        except httpx2.TransportError:
+            raise Interrupted(f"the line broke after {has} bytes") from None
+        finally:
+            file.flush()
+    if offer.size is not None and has < offer.size:
+        raise Interrupted(f"it ended after {has} of {offer.size} bytes")
+
+
+def _again(
+    request: Callable[[], T], url: str, attempts: int, pause: float, position: Callable[[], int] = lambda: 0
+) -> T:
+    """Try until it succeeds or fails `attempts` times in a row without `position` going beyond where it was."""
+    failures, farthest = 0, position()
+    while True:
+        try:
+            return request()
+        except (Interrupted, httpx2.TransportError) as error:
+            failures = 1 if position() > farthest else failures + 1
+            farthest = max(farthest, position())
+            if failures >= attempts:
+                raise _unreachable(url, error) from None
+        time.sleep(min(pause * 2 ** (failures - 1), 30))
+
+
+def _unreachable(url: str, error: Exception) -> StudioError:
+    host = urlsplit(url).netloc
+    if isinstance(error, Interrupted):
+        return StudioError(f"{host} does not finish {_name(url)}: {error}; what came is kept, pull again to go on.")
+    why = str(error) or type(error).__name__
+    return StudioError(
+        f"{host} cannot be reached ({why}); check the line, or name a mirror with STUDIO_WEIGHTS_HUB or HF_ENDPOINT."
+    )
+
+
+def _refuse(answer: httpx2.Response) -> None:
+    """Raises Interrupted where waiting may help, StudioError where not, for an answer that is no file."""
+    code, url = answer.status_code, str(answer.url)
+    if answer.is_success:
+        return
+    if code == 429 or code >= 500:
+        raise Interrupted(f"it answers {code}")
+    if code in (401, 403):
+        raise StudioError(f"{answer.url.host} does not give out {_name(url)} ({code}); its owners may ask for a login.")
+    if code in (404, 410):
+        raise StudioError(f"{answer.url.host} has no {_name(url)} any more ({code}); its authors may have moved it.")
+    raise StudioError(f"{answer.url.host} answers {code} for {_name(url)}; try again, or another mirror.")
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.lstrip("/")
+
+
+def _begins_at(answer: httpx2.Response, has: int) -> bool:
+    return answer.headers.get("Content-Range", "").replace("=", " ").startswith(f"bytes {has}-")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
+def _sha256(tag: str) -> str | None:
+    tag = tag.strip('W/"').lower()
+    return tag if len(tag) == 64 and set(tag) <= set("0123456789abcdef") else None
+
+
+def part_size(offer: Offer, to: Path) -> int:
+    """Bytes of an earlier, interrupted fetch that the next one will go on behind."""
+    part = to.with_name(f".{to.name}.{_short(offer.tag)}.part")
+    return part.stat().st_size if offer.tag and part.is_file() else 0
+
+
+def _short(tag: str) -> str:
+    return hashlib.sha256(tag.encode()).hexdigest()[:12] if tag else ""
+
+
+def _lock(file: BufferedIOBase, to: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StudioError(f"{to.name} is being fetched by another `pull`; wait for it.") from None
+
+
+def _unwritable(to: Path, error: OSError) -> StudioError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpaceError(f"The disk of {to.parent} is full; what came is kept: make room and pull again.")
+    return StudioError(f"{to} cannot be written ({error.strerror}); choose another folder with STUDIO_WEIGHTS.")
+
+
+def sha256(file: BufferedIOBase) -> str:
+    """Hash of an open file, all of it, in hexadecimal."""
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()

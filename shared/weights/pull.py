@@ -1,0 +1,245 @@
+"""Weights on this machine: what is here, fetching what is not, and holding it against its hashes."""
+
+import datetime
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from shared.errors import NoSpaceError, StudioError
+from shared.weights import download
+from shared.weights.manifest import (
+    EngineWeights,
+    Pulled,
+    WeightFile,
+    engine_weights,
+    known_size,
+    look,
+    manifest,
+    read_record,
+    write_record,
+)
+from shared.weights.probe import damage
+
+SPARE = 256 << 20  # bytes left free on the disk
+REVISION = "main"
+
+Verdict = Literal["ok", "missing", "damaged", "changed", "recorded", "unknown"]
+Consent = Callable[[Sequence[str]], bool]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One file that was fetched. first_seen: no hash was known before, this one is trusted from now on."""
+
+    path: str
+    size: int
+    sha256: str
+    first_seen: bool
+
+
+def listing(folder: Path, hub: str) -> list[dict[str, Any]]:
+    """Every engine with its files and how they are, as plain values."""
+    record = read_record(folder)
+    rows = []
+    for engine in manifest().values():
+        files = [_row(file, folder, hub, record) for file in engine.files]
+        rows.append(
+            {
+                "engine": engine.name,
+                "title": engine.title,
+                "terms": engine.terms,
+                "by_hand": engine.by_hand,
+                "folder": str(folder),
+                "complete": all(row["state"] == "ok" for row in files if not row["optional"]),
+                "files": files,
+            }
+        )
+    return rows
+
+
+def _row(file: WeightFile, folder: Path, hub: str, record: dict[str, Pulled]) -> dict[str, Any]:
+    state, detail = look(file, folder, record)
+    pulled = record.get(file.path)
+    where = file.find(folder)
+    return {
+        "path": file.path,
+        "state": state,
+        "detail": detail,
+        "file": str(where) if where else None,
+        "size": where.stat().st_size if where else known_size(file, record),
+        "about": file.about or None,
+        "sha256": file.sha256 or (pulled.sha256 if pulled else None),
+        "purpose": file.purpose,
+        "licence": file.licence,
+        "restricted": file.restricted,
+        "optional": file.optional,
+        "source": address(hub, file) if file.hub else None,
+    }
+
+
+def address(hub: str, file: WeightFile) -> str:
+    """Where a file is fetched from."""
+    return f"{hub.rstrip('/')}/{file.hub}/resolve/{REVISION}/{quote(file.file)}"
+
+
+def pull(
+    name: str,
+    folder: Path,
+    hub: str,
+    consent: Consent,
+    *,
+    everything: bool = False,
+    progress: Progress = lambda path, done, total: None,
+    pause: float = download.PAUSE,
+) -> list[Fetched]:
+    """Fetch what an engine lacks; nothing that is whole is touched.
+
+    consent: given the licences that bar some use, says whether they are accepted. everything: optional files too.
+    progress: path, bytes done, bytes expected. Raises StudioError in one sentence; files that were finished stay.
+    """
+    engine, record = engine_weights(name), read_record(folder)
+    wanted = [file for file in engine.files if everything or not file.optional]
+    wanted = [file for file in wanted if look(file, folder, record)[0] != "ok"]
+    if not wanted:
+        return []
+    if not all(file.hub for file in wanted):
+        raise StudioError(f"{engine.title}'s weights cannot be fetched: {engine.by_hand} Put them into {folder}.")
+    _checked(hub)
+    if (terms := licences(wanted, restricted=True)) and not consent(terms):
+        raise StudioError(f"{engine.title}'s weights were not fetched: their licence was not accepted.")
+    with download.client() as http:
+        offers = [(file, _offer(http, hub, file, record, pause)) for file in wanted]
+        _room(folder, [(file, offer) for file, offer in offers])
+        return [_fetch(http, file, offer, folder, record, progress, pause) for file, offer in offers]
+
+
+def licences(files: Sequence[WeightFile], *, restricted: bool = False) -> list[str]:
+    """One line for each repository: its name and licence. restricted: only those that bar some use."""
+    rows = {f"{file.hub or 'by hand'}: {file.licence}": file.restricted for file in files}
+    return [line for line, bars in rows.items() if bars or not restricted]
+
+
+def _checked(hub: str) -> None:
+    parts = urlsplit(hub)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in download.LOOPBACK):
+        raise StudioError(f"The hub '{hub[:200]}' is not an https address; mend STUDIO_WEIGHTS_HUB or HF_ENDPOINT.")
+
+
+def _offer(http: httpx2.Client, hub: str, file: WeightFile, record: dict[str, Pulled], pause: float) -> download.Offer:
+    """What the hub offers, held against what is known of the file."""
+    offer = download.ask(http, address(hub, file), attempts=3, pause=pause)
+    known = record.get(file.path)
+    size, sha = known_size(file, record), file.sha256 or (known.sha256 if known else None)
+    other_size = None not in (size, offer.size) and size != offer.size
+    other_sha = None not in (sha, offer.sha256) and sha != offer.sha256
+    if other_size or other_sha:
+        named = "the manifest" if file.sha256 or file.size is not None else "the first pull here"
+        raise StudioError(
+            f"{urlsplit(hub).netloc} offers another {file.file} than {named} knows; see what its authors say of it, then "
+            f"delete its entry in pulled.json to trust the new one."
+        )
+    sha = sha or offer.sha256
+    return replace(offer, size=size if offer.size is None else offer.size, sha256=sha, tag=sha or offer.tag)
+
+
+def _room(folder: Path, offers: Sequence[tuple[WeightFile, download.Offer]]) -> None:
+    existing = next(place for place in (folder, *folder.parents) if place.is_dir())
+    needs = sum((o.size or f.about) - min(download.part_size(o, folder / f.path), o.size or 0) for f, o in offers)
+    free = shutil.disk_usage(existing).free
+    if needs + SPARE > free:
+        raise NoSpaceError(
+            f"{needs / 1e9:.1f} GB are to be fetched into {folder}, and its disk has {free / 1e9:.1f} GB free; make room, or "
+            f"choose another folder with STUDIO_WEIGHTS."
+        )
+
+
+def _fetch(
+    http: httpx2.Client,
+    file: WeightFile,
+    offer: download.Offer,
+    folder: Path,
+    record: dict[str, Pulled],
+    progress: Progress,
+    pause: float,
+) -> Fetched:
+    to, total = folder / file.path, offer.size or file.about
+    digest = download.fetch(
+        http,
+        offer,
+        to,
+        progress=lambda done: progress(file.path, done, total),
+        check=lambda part: damage(part, to.suffix),
+        pause=pause,
+    )
+    size = to.stat().st_size
+    first = file.sha256 is None and file.path not in record
+    record[file.path] = Pulled(size, digest, offer.url, offer.commit, _today())
+    write_record(folder, record)
+    return Fetched(file.path, size, digest, first)
+
+
+def verify(
+    names: Sequence[str], folder: Path, progress: Progress = lambda path, done, total: None
+) -> list[dict[str, Any]]:
+    """Read every file of these engines that is here and hold its hash against the known one.
+
+    A file whose hash nobody knows is written into the record as it is now ("recorded"), so that a later change is seen;
+    where the folder cannot be written it stays "unknown".
+    """
+    record, rows, new = read_record(folder), [], False
+    for engine in map(engine_weights, names):
+        for file in engine.files:
+            verdict, detail, digest = _verdict(file, folder, record, progress)
+            if verdict == "unknown":
+                size = (folder / file.path).stat().st_size
+                record[file.path] = Pulled(size, digest, "", "", _today())
+                new = True
+            row = {"engine": engine.name, "path": file.path, "optional": file.optional}
+            rows.append({**row, "state": verdict, "detail": detail, "sha256": digest or None})
+    if new:
+        try:
+            write_record(folder, record)
+        except OSError:
+            return rows
+        for row in rows:
+            if row["state"] == "unknown":
+                row |= {"state": "recorded", "detail": "no hash was known; this one is trusted from now on"}
+    return rows
+
+
+def _verdict(file: WeightFile, folder: Path, record: dict[str, Pulled], progress: Progress) -> tuple[Verdict, str, str]:
+    state, detail = look(file, folder, record)
+    where = file.find(folder)
+    if state != "ok" or where is None:
+        return state, detail, ""
+    try:
+        with where.open("rb") as opened:
+            progress(file.path, 0, where.stat().st_size)
+            digest = download.sha256(opened)
+    except OSError as error:
+        return "damaged", f"cannot be read ({error.strerror})", ""
+    progress(file.path, where.stat().st_size, where.stat().st_size)
+    if where != folder / file.path:
+        return "ok", f"lies as {where.relative_to(folder)}, for which no hash is known", digest
+    known = file.sha256 or (record[file.path].sha256 if file.path in record else "")
+    if not known:
+        return "unknown", "no hash is known to hold it against", digest
+    if digest != known:
+        return "changed", f"is not the file it was (SHA-256 {digest[:16]}… instead of {known[:16]}…)", digest
+    return "ok", "", digest
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def failed(rows: Sequence[dict[str, Any]], engine: EngineWeights | None) -> bool:
+    """Whether `verify` found what must be mended: damage anywhere, and, asked for one engine, what is missing of it."""
+    bad = {"damaged", "changed"} | ({"missing"} if engine else set())
+    return any(row["state"] in bad and not (row["state"] == "missing" and row["optional"]) for row in rows)

@@ -1,0 +1,1 @@
+"""Messages between services, and the streams that carry them."""

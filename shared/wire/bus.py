@@ -1,0 +1,160 @@
+"""ZeroMQ sockets of a channel: one ipc endpoint per stream, bounded, latest wins, every loss counted.
+
+A stream's publisher binds, its readers connect, so that either side may die and come back. Two exceptions
+collect from many: `pulse`, which the gateway and the supervisor each bind.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import zmq
+from numpy.typing import NDArray
+from zmq.utils.monitor import recv_monitor_message
+
+from shared.wire.message import MAX_PAYLOAD, NOTHING, Message, WireError, decode, encode
+
+LIVE_HWM = 2  # pictures: a reader that is slow by more than this loses the oldest
+SOUND_HWM = 250  # sound is never dropped silently: five seconds of 20 ms blocks
+SOUNDS = ("voice", "sound", "remote")  # streams with sound in them
+# One read of a socket takes at most this many messages, so that a flood cannot hold a service's loop.
+READ_LIMIT = 64
+_CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECT_RETRIED
+
+
+def endpoint(run_dir: Path, name: str) -> str:
+    """The ipc endpoint of a stream (or of one of the two readers of `pulse`)."""
+    return f"ipc://{run_dir / name}.ipc"
+
+
+class Publisher:
+    """Sends one stream. Owned by one thread."""
+
+    def __init__(
+        self, context: zmq.Context[Any], address: str, stream: str, channel: str, *, bind: bool = True
+    ) -> None:
+        self.stream, self.channel, self.epoch = stream, channel, 0
+        self._run = secrets.randbits(62)
+        self._sequence = 0
+        self._socket = context.socket(zmq.PUB)
+        _bound(self._socket, SOUND_HWM if stream in SOUNDS else LIVE_HWM)
+        self._socket.bind(address) if bind else self._socket.connect(address)
+
+    def connect(self, address: str) -> None:
+        """Send to one more reader that binds."""
+        self._socket.connect(address)
+
+    def send(
+        self,
+        pts: int,
+        array: NDArray[Any] = NOTHING,
+        format: str = "bytes",
+        *,
+        stamps: Mapping[str, int] | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Send without a copy: the array belongs to the socket from now on."""
+        message = Message(
+            self.stream,
+            self.channel,
+            self.epoch,
+            self._run,
+            self._sequence,
+            pts,
+            format,
+            array,
+            dict(stamps or {}),
+            dict(facts or {}),
+        )
+        self._sequence += 1
+        self._socket.send_multipart(encode(message), copy=False)
+
+    def close(self) -> None:
+        self._socket.close(linger=0)
+
+
+class Reader:
+    """Receives one stream. Owned by one thread.
+
+    newest: hand out only the newest message of a read; those it replaces are counted as ``stale``.
+    losses: what was dropped and why: stale, lost (gaps in the sequence), malformed, short, oversized, version,
+        foreign (another channel's or stream's).
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[Any],
+        address: str,
+        stream: str,
+        channel: str,
+        *,
+        newest: bool = True,
+        bind: bool = False,
+    ) -> None:
+        self.stream, self.channel, self.newest = stream, channel, newest
+        self.losses: Counter[str] = Counter()
+        self._next: int | None = None
+        self._run: int | None = None
+        self._gaps = not bind  # a collecting reader hears many publishers, whose numbers interleave
+        self.socket = context.socket(zmq.SUB)
+        _bound(self.socket, LIVE_HWM if newest else SOUND_HWM)
+        self.socket.setsockopt(zmq.SUBSCRIBE, b"")  # everything, so that what does not belong here is counted
+        self._address = address
+        self._monitor = None if bind else self.socket.get_monitor_socket(_CONNECTION)
+        self.socket.bind(address) if bind else self.socket.connect(address)
+
+    def heal(self) -> None:
+        """Dial again where libzmq has given up, which it does for good when a message is beyond MAXMSGSIZE. Called with
+        every pulse."""
+        event = None
+        while self._monitor is not None and self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)["event"]
+        if event == zmq.EVENT_DISCONNECTED:  # a peer that died would have been followed by a retry
+            self.losses["oversized"] += 1
+            self.socket.disconnect(self._address)
+            self.socket.connect(self._address)
+
+    def read(self) -> list[Message]:
+        """What has arrived, without waiting: the newest message, or all in order."""
+        messages: list[Message] = []
+        for _ in range(READ_LIMIT):
+            try:
+                parts = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                break
+            try:
+                message = decode([part.buffer for part in parts])
+            except WireError as error:
+                self.losses[error.reason] += 1
+                continue
+            if message.stream != self.stream or message.channel != self.channel:
+                self.losses["foreign"] += 1
+                continue
+            if self._gaps:
+                if self._run == message.run and self._next is not None and message.sequence > self._next:
+                    self.losses["lost"] += message.sequence - self._next
+                self._run = message.run
+                self._next = message.sequence + 1
+            if self.newest and messages:
+                self.losses["stale"] += 1
+                messages.clear()
+            messages.append(message)
+        return messages
+
+    def close(self) -> None:
+        """Does nothing the second time."""
+        if self._monitor is not None and not self.socket.closed:
+            self.socket.disable_monitor()
+            self._monitor.close(linger=0)
+        self.socket.close(linger=0)
+
+
+def _bound(socket: zmq.Socket[Any], hwm: int) -> None:
+    socket.setsockopt(zmq.SNDHWM, hwm)
+    socket.setsockopt(zmq.RCVHWM, hwm)
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD + 4096)
+    socket.setsockopt(zmq.RECONNECT_IVL, 50)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 250)

@@ -1,0 +1,52 @@
+"""The benchmark of PersonaLive measures what it says, and says what it cannot measure."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.support.personalive_material import torch  # isort: skip
+
+from benchmarks.engines import personalive, personalive_size
+from benchmarks.engines.personalive_peer import Peer
+from shared.errors import StudioError
+
+FULL = {"fps": 30.0, "original_over_this": 1.9, "memory_mb": 9_000, "delay": {"ms": 720.0}}
+
+
+def test_a_run_without_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setitem(personalive_size.SIZES, "tiny", replace(personalive_size.TINY, pictures=64))
+    monkeypatch.setattr(personalive, "CALLS", 1)
+    monkeypatch.setattr(personalive, "delayed", lambda driven, clock_ms: {"ms": clock_ms})
+    chosen = [way for way in personalive.ways(gpu=False) if way.precision == "float32" and not way.small_vae]
+    monkeypatch.setattr(personalive, "ways", lambda gpu: chosen)
+    figures = personalive.measure(size="tiny", rounds=1)
+    (row,) = figures["ways"].values()
+    assert row["parts_ms"] == pytest.approx(sum(row[f"{name}_ms"] for name in personalive.PARTS), rel=0.01)
+    assert 0 < row["of_matrix_rate"] < 1 and row["keyframes_ms"] > 0 and row["fps"] > 0
+    assert set(figures["refused"]) == {"compile", "xformers", "tensorrt"}
+    assert set(figures["bars"].values()) == {personalive.NOT_HERE}
+    with pytest.raises(StudioError, match="The full size wants a GPU"):
+        personalive.measure(size="full")
+
+
+def test_bars_are_met_missed_or_not_measured() -> None:
+    told = personalive.bars(
+        {"ways": {"float16 none": FULL, "float16 compile": FULL | {"fps": 20.0}, "float32 none": {}}}
+    )
+    assert [said.split(":")[0] for said in told.values()] == ["missed", "met", "met", "met", "not measured"]
+
+
+def test_an_original_that_cannot_be_run_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StudioError, match="is no checkout of PersonaLive"):
+        Peer(tmp_path, "tiny")
+    for path, content in (
+        ("src/wrapper.py", ""),
+        (".venv/bin/python", "#!/bin/sh\necho it lacks einops >&2\nexit 1\n"),
+    ):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text(content)
+        (tmp_path / path).chmod(0o755)
+    with Peer(tmp_path, "tiny") as peer, pytest.raises(StudioError, match=r"cannot be run beside \(it lacks einops\)"):
+        peer.ask("facts")

@@ -1,0 +1,206 @@
+"""`studio jobs` as it is typed: real commands, the studio's own Redis and worker, real files."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from benchmarks.harness.channel import wait_for
+from cli.app import main
+from shared.jobs.status import park
+from shared.jobs.store import LocalStore
+from tests.services.gateway.test_speech_queue import tone, wav
+from tests.support import job_material as material
+
+ROOT = Path(__file__).parents[2]
+TICKS = 25  # of the driver, at 25 a second
+
+
+class Studio:
+    """A studio folder and its command."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.store = LocalStore(home / "jobs")
+        self.driver = home / "talk.wav"
+        self.driver.write_bytes(wav(tone(TICKS / 25, rate=16_000), 16_000))
+        plain = {key: value for key, value in os.environ.items() if not key.startswith(("STUDIO_", "REDIS_"))}
+        self.environment = plain | {"STUDIO_HOME": str(home), "COLUMNS": "120"}
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "cli.app", "jobs", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, standard output, standard error."""
+        with self.start(*arguments) as process:
+            said, complained = process.communicate(timeout=180)
+        return process.returncode, said, complained
+
+    def json(self, *arguments: str) -> Any:
+        code, said, complained = self.run(*arguments, "--json")
+        assert code == 0, complained
+        return json.loads(said)
+
+    def submit(self, *arguments: str) -> dict[str, Any]:
+        return dict(self.json("submit", "--driver", str(self.driver), *arguments))
+
+    def wait(self, job: str, *states: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 120
+        while (found := self.json("show", job))["state"] not in states:
+            assert time.monotonic() < deadline, found
+        return dict(found)
+
+
+@pytest.fixture(scope="module")
+def studio(sample_home: Path) -> Iterator[Studio]:
+    """A bare studio: avatars, and nothing that runs; what a command has started ends with the tests."""
+    with tempfile.TemporaryDirectory(prefix="studio-jobs-") as folder:
+        home = Path(folder) / "home"
+        shutil.copytree(sample_home, home)
+        yield Studio(home)
+        for pid in farms(home):
+            os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while farms(home) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def farms(home: Path) -> list[int]:
+    """Process ids of this folder's farm."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if (
+                b"services.local.render_farm" in (entry / "cmdline").read_bytes()
+                and str(home).encode() in (entry / "environ").read_bytes()
+            ):
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has ended, or is another user's
+    return found
+
+
+def test_on_a_bare_machine_a_job_is_rendered_and_watched_to_its_end(studio: Studio) -> None:
+    out = studio.home / "out.mp4"
+    code, said, complained = studio.run(
+        "submit", "--driver", str(studio.driver), "--out", str(out), "--size", "256x256", "--wait", "--json"
+    )
+    assert code == 0, complained
+    told = [json.loads(line) for line in said.splitlines()]
+    assert told[-1]["state"] == "done" and told[-1]["done"] == TICKS and told[-1]["percent"] == 100
+    with av.open(str(out)) as film:
+        assert sum(1 for _ in film.decode(video=0)) == TICKS
+    job = told[-1]["id"]
+    assert json.loads(Path(f"{out}.json").read_text())["job"] == job
+    assert studio.json("show", job)["file"] == str(out)
+    code, said, _ = studio.run("watch", job)
+    assert code == 0 and f"Job {job} is done: {out}" in said
+    code, said, _ = studio.run("list")
+    assert code == 0 and job in said and "✓ done" in said and "talk.wav" in said
+    assert studio.json("rm", job) == {"id": job, "removed": True}
+    assert out.exists() and studio.json("list") == []
+
+
+def test_the_same_key_is_the_same_job(studio: Studio) -> None:
+    job = studio.submit("--key", "april", "--size", "256x256")["id"]
+    assert studio.submit("--key", "april", "--size", "256x256")["id"] == job
+    code, _, complained = studio.run("submit", "--driver", str(studio.driver), "--key", "april", "--size", "128x128")
+    assert code == 1 and "key" in complained and len(complained.splitlines()) == 1
+    assert [row["id"] for row in studio.json("list")] == [job]
+    studio.wait(job, "done")
+    studio.json("rm", job)
+
+
+def test_a_job_is_paused_resumed_cancelled_and_removed(studio: Studio) -> None:
+    long = studio.home / "long.wav"
+    long.write_bytes(wav(tone(600, rate=16_000), 16_000))  # no worker is done with it before it is cancelled
+    code, said, complained = studio.run("submit", "--driver", str(long), "--priority", "high")
+    assert code == 0, complained
+    job = said.strip()
+    assert studio.json("pause", job)["state"] == "paused"
+    assert studio.json("resume", job)["state"] in ("queued", "rendering")
+    watching = studio.start("watch", job)
+    assert watching.stdout and watching.stdout.readline().split()[1] in ("queued", "rendering")
+    watching.send_signal(signal.SIGINT)
+    said, _ = watching.communicate(timeout=60)
+    assert watching.returncode == 130 and f"`studio jobs watch {job}` shows it again" in said
+    code, _, complained = studio.run("rm", job)
+    assert code == 1 and "cancel it first" in complained
+    watching = studio.start("watch", job, "--json")
+    assert watching.stdout and json.loads(watching.stdout.readline())["id"] == job
+    assert studio.json("cancel", job)["state"] == "cancelled"
+    said, _ = watching.communicate(timeout=60)
+    assert watching.returncode == 4 and json.loads(said.splitlines()[-1])["state"] == "cancelled"
+    # A worker that looked just before may still tell the list what it saw; its next look mends that.
+    wait_for(lambda: [row["id"] for row in studio.json("list", "--state", "cancelled")] == [job], 30, "it is listed")
+    studio.json("rm", job)
+
+
+def test_a_parked_job_says_why_and_its_exit_code_says_that_it_is_parked(studio: Studio) -> None:
+    job = material.job(studio.store, 1)
+    park(studio.store, job, "The face is nowhere.", "failed")  # for want of space it would go on by itself
+    code, said, _ = studio.run("watch", job)
+    assert code == 3 and "The face is nowhere." in said and f"studio jobs retry {job}" in said
+    code, said, _ = studio.run("show", job)
+    assert code == 0 and "parked" in said and "The face is nowhere." in said
+    assert studio.json("cancel", job)["state"] == "cancelled"
+    studio.json("rm", job)
+
+
+def test_recover_tells_the_workers_of_what_is_on_disk(studio: Studio) -> None:
+    job = material.job(studio.store, 1)
+    assert studio.json("recover")["open"] == 1
+    studio.json("cancel", job)
+    studio.json("rm", job)
+
+
+def test_what_cannot_be_is_one_sentence(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STUDIO_HOME", str(studio.home))
+    driver = ["submit", "--driver", str(studio.driver)]
+    empty, gone = studio.home / "empty.mp4", "20200101-000000-00000000"
+    empty.touch()
+    finished = material.job(studio.store, 1)
+    material.complete(studio.store, finished)
+    for arguments, word in (
+        (["submit", "--driver", "/nowhere/x.mp4"], "x.mp4"),
+        (["submit", "--driver", str(empty)], "empty.mp4"),
+        (["submit", "--driver", str(studio.home)], "home"),
+        ([*driver, "--avatar", "nobody"], "nobody"),
+        ([*driver, "--avatar", "../sample"], "../sample"),
+        ([*driver, "--engine", "none"], "none"),
+        ([*driver, "--out", str(studio.home / "x.mov")], "x.mov"),
+        ([*driver, "--out", "/proc/x.mp4"], "/proc/x.mp4"),
+        ([*driver, "--out", str(studio.driver)], "talk.wav"),
+        ([*driver, "--codec", "gif"], "gif"),
+        ([*driver, "--size", "big"], "big"),
+        ([*driver, "--fps", "1/0"], "1/0"),
+        (["show", "../../etc"], "no job"),
+        (["cancel", gone], "no job"),
+        (["watch", gone], "no job"),
+        (["rm", gone], "no job"),
+        (["retry", finished], "done already"),
+        (["pause", finished], "done already"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["studio", "jobs", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()  # in this process: what the renderer imports is slow to import eighteen times
+        said, complained = capsys.readouterr()
+        assert ended.value.code == 1 and not said, (arguments, said)
+        assert complained.startswith("studio: ") and "Traceback" not in complained, (arguments, complained)
+        assert word in complained.replace("\n", " "), (arguments, complained)
+    assert studio.store.list("jobs") == [finished]
+    studio.json("rm", finished)

@@ -1,0 +1,136 @@
+"""The host cut out: by the plate's own matte, with the moved face, and the label still to be read."""
+
+import shutil
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from compositing.compose import Composer
+from compositing.cutout import Cutout
+from engines.api import RoiFrame
+from services.renderer.encode.segment import SegmentWriter
+from services.renderer.pipeline.draw import draw
+from shared.avatar.matte import FILE, plate_mattes
+from shared.avatar.model import Avatar, load_avatar
+from shared.media.output_spec import Output
+
+Picture = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def portrait(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Avatar:
+    """The avatar `sample` in a folder of its own: its plate is its portrait."""
+    folder = tmp_path_factory.mktemp("avatars") / "sample"
+    shutil.copytree(sample_home / "avatars" / "sample", folder)
+    return load_avatar(folder)
+
+
+@pytest.fixture(scope="module")
+def body(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Avatar:
+    """The avatar `sample-video`, of whose plate the first three frames are kept."""
+    folder = tmp_path_factory.mktemp("avatars") / "sample-video"
+    shutil.copytree(sample_home / "avatars" / "sample-video", folder)
+    with np.load(folder / "plate.npz", allow_pickle=False) as data:
+        facts = {name: data[name] for name in data.files}
+    facts["starts"] = facts["starts"][:4]
+    for name in ("placements", "gains", "offsets"):
+        facts[name] = facts[name][:3]
+    np.savez(folder / "plate.npz", **facts)
+    with (folder / "plate.mjpg").open("r+b") as file:
+        file.truncate(int(facts["starts"][-1]))
+    return load_avatar(folder)
+
+
+def outline(avatar: Avatar, index: int = 0) -> Picture:
+    """(H, W) 1 well inside the plate's face."""
+    plate = avatar.plate
+    face = np.zeros(avatar.mask.shape, np.uint8)
+    hull = cv2.convexHull(avatar.face.points[:, :2].astype(np.int32))
+    cv2.fillConvexPoly(face, hull, (255,))
+    placed = cv2.warpAffine(face, plate.placements[index], (plate.width, plate.height))
+    return np.asarray(cv2.erode((placed > 250).astype(np.uint8), np.ones((25, 25), np.uint8)), np.uint8)
+
+
+def test_the_host_is_in_and_the_background_is_out(portrait: Avatar) -> None:
+    alpha = Cutout(portrait).alpha(0, None, 0.0)
+    assert alpha.shape == (portrait.plate.height, portrait.plate.width)
+    assert alpha[outline(portrait) > 0].min() > 250, "the face"
+    assert alpha[:60, :60].max() == 0 and alpha[:60, -60:].max() == 0, "the corners above"
+    assert alpha[-60, alpha.shape[1] // 2] == 255, "the body"
+    edge = ((alpha > 10) & (alpha < 245)).mean()
+    assert 0.001 < edge < 0.05, "a soft edge, and nothing else that is half there"
+
+
+def test_a_plate_is_looked_at_once(body: Avatar, monkeypatch: pytest.MonkeyPatch) -> None:
+    (body.folder / FILE).unlink(missing_ok=True)
+    done: list[int] = []
+    made = plate_mattes(body.folder, body.plate, done.append)
+    assert done == [1, 2, 3] and len(made) == 3
+    monkeypatch.setattr("shared.avatar.matte.Cutter", None)  # whoever looks again fails
+    kept = plate_mattes(body.folder, body.plate)
+    assert all(np.array_equal(made.frame(n), kept.frame(n)) for n in range(3))
+    assert np.abs(made.frame(0).astype(int) - made.frame(2)).mean() < 4, "steady"
+    monkeypatch.undo()
+    (body.folder / FILE).write_bytes(b"damaged")
+    again = plate_mattes(body.folder, body.plate)
+    assert np.array_equal(again.frame(1), made.frame(1))
+
+
+def test_a_matte_of_the_face_only_adds(body: Avatar) -> None:
+    cutout = Cutout(body)
+    plain = cutout.alpha(0, None, 0.0)
+    roi = np.zeros((512, 512, 4), np.uint8)
+    roi[:100, :100, 3] = 255
+    added = cutout.alpha(0, roi, 1.0)
+    assert (added >= plain).all()
+    corner = body.plate.placements[0] @ np.array([50.0, 50.0, 1.0])
+    assert added[int(corner[1]), int(corner[0])] == 255
+    half = cutout.alpha(0, roi, 0.5)
+    assert half[int(corner[1]), int(corner[0])] in (plain[int(corner[1]), int(corner[0])], 127, 128)
+
+
+def test_a_head_that_moves_with_its_portrait_is_cut_out_where_it_is(portrait: Avatar) -> None:
+    cutout = Cutout(portrait)
+    still = cutout.alpha(0, portrait.roi, 1.0)
+    rest = cutout.alpha(0, None, 0.0)
+    assert np.abs(still.astype(int) - rest).mean() < 2.5
+    moved = cv2.warpAffine(
+        portrait.roi, np.float32([[1, 0, 24], [0, 1, 0]]), (512, 512), borderMode=cv2.BORDER_REPLICATE
+    )
+    alpha = cutout.alpha(0, np.asarray(moved, np.uint8), 1.0)
+    row = int((portrait.plate.placements[0] @ np.array([256.0, 200.0, 1.0]))[1])
+    left = [int(np.flatnonzero(each[row] > 128)[0]) for each in (still, alpha)]
+    shift = 24 * np.hypot(*portrait.plate.placements[0][:, 0])
+    assert left[1] - left[0] == pytest.approx(shift, abs=0.35 * shift), "the outline goes with the head"
+
+
+def test_the_label_stays_visible(portrait: Avatar) -> None:
+    alpha = Cutout(portrait).alpha(0, None, 0.0, (10, 12, 40, 20))
+    assert (alpha[12:32, 10:50] == 255).all() and alpha[5, 5] == 0
+
+
+def test_a_render_has_the_alpha_of_each_of_its_pictures(body: Avatar, tmp_path: Path) -> None:
+    path = tmp_path / "a.webm"
+    plate, output = body.plate, Output("vp9", label=False)
+    roi = np.dstack([body.roi, body.mask])
+    frames = [RoiFrame(number * 40_000, roi) for number in range(3)]
+    begin = time.process_time()
+    with SegmentWriter(path, plate.width, plate.height, Fraction(25), output) as writer:
+        assert draw(frames, Composer(body), writer, False, lambda *_: None, Cutout(body)) == 3
+    assert time.process_time() - begin < 60
+    decoder = av.CodecContext.create("libvpx-vp9", "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    with av.open(str(path)) as container:
+        seen = [frame for packet in container.demux(video=0) for frame in decoder.decode(packet)]
+    assert len(seen) == 3
+    for number, frame in enumerate(seen):
+        plane = frame.planes[3]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)[:, : plane.width].astype(int)
+        wanted = Cutout(body).alpha(body.plate.index(number * 40_000), roi, 1.0)
+        assert np.abs(rows - wanted).mean() < 2.5

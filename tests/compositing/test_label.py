@@ -1,0 +1,78 @@
+"""The label: readable, in its corner, in any size; and the soft transition."""
+
+import numpy as np
+import pytest
+
+from compositing.label import Label, layout
+from compositing.transition import Transition, ease
+from shared.media.colour import planes
+
+
+def grey(width: int, height: int, level: int = 128) -> np.ndarray:
+    picture = np.full((height * 3 // 2, width), 128, np.uint8)
+    picture[:height] = level
+    return picture
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (720, 1080), (1024, 1024), (640, 360)])
+def test_it_sits_in_the_bottom_left_corner(width: int, height: int) -> None:
+    picture = grey(width, height)
+    x, y, w, h = Label().draw(picture)
+    assert 0 < x < 0.05 * width and y > 0.9 * height and y + h < height and x + w < 0.5 * width
+    assert h == pytest.approx(max(16, 0.032 * height), abs=2)
+
+
+@pytest.mark.parametrize("level", [16, 128, 235])
+def test_it_reads_on_any_ground(level: int) -> None:
+    picture = grey(1280, 720, level)
+    x, y, w, h = Label().draw(picture)
+    box = planes(picture)[0][y : y + h, x : x + w]
+    assert box.max() > 225, "letters are white"
+    assert np.percentile(box, 30) < 125, "their ground is dark"
+    assert (box > 200).mean() > 0.05
+
+
+def test_nothing_else_is_touched() -> None:
+    picture = grey(1280, 720)
+    x, y, w, h = Label().draw(picture)
+    luma, u, v = planes(picture)
+    luma[y : y + h, x : x + w] = 128
+    u[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2] = v[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2] = 128
+    assert np.array_equal(picture, grey(1280, 720))
+
+
+def test_it_follows_a_change_of_size() -> None:
+    label = Label()
+    first = label.draw(grey(1920, 1080))
+    assert label.draw(grey(640, 360))[3] < first[3] and label.draw(grey(1920, 1080)) == first
+
+
+def test_a_picture_too_small_for_it_is_left_alone() -> None:
+    assert layout("AI-generated", 64, 32)[0].size == 0
+    picture = grey(64, 32)
+    assert Label().draw(picture) == (0, 0, 0, 0) and np.array_equal(picture, grey(64, 32))
+
+
+def test_the_transition_is_soft_and_complete() -> None:
+    fade = Transition(seconds=0.3)
+    up = [fade.step(n * 20_000, True) for n in range(20)]
+    assert up[0] == 0.0 and up[15] == 1.0 and up[-1] == 1.0
+    steps = np.diff(up)
+    assert (steps >= 0).all() and steps.max() < 0.15 and steps[0] < 0.03
+
+
+def test_the_transition_turns_back_without_a_step() -> None:
+    fade = Transition(seconds=0.3)
+    shown = [fade.step(n * 20_000, n < 8) for n in range(30)]
+    assert shown[-1] == 0.0 and np.abs(np.diff(shown)).max() < 0.15
+
+
+def test_time_that_stands_or_goes_back_changes_nothing() -> None:
+    fade = Transition()
+    fade.step(0, True)
+    half = fade.step(150_000, True)
+    assert fade.step(150_000, True) == half and fade.step(100_000, False) == half
+
+
+def test_ease_is_flat_at_both_ends() -> None:
+    assert ease(0.0) == 0.0 and ease(1.0) == 1.0 and ease(0.01) < 0.001 and ease(0.5) == 0.5

@@ -1,0 +1,36 @@
+"""Speech with known phonemes on the mesh engine: lips close where the sound is closed, and open with what is voiced."""
+
+import pytest
+
+from benchmarks.system.voice import closures, follows, same_however_cut, still
+from tests.support.mesh_material import avatar
+from tests.support.voice_material import closed
+from training.espeak import available
+
+speech = pytest.mark.skipif(
+    not available(), reason="espeak-ng is not installed (Debian: libespeak-ng1, espeak-ng-data)"
+)
+
+
+@speech
+def test_lips_close_where_the_sound_is_closed_and_hardly_elsewhere() -> None:
+    for face in (avatar().face, closed(avatar().face)):
+        figures = closures(face)
+        assert figures["in_the_sound"] > 60
+        assert figures["seen_within_40ms"] >= 0.9, figures
+        assert figures["frames_closed_without"] <= 0.25, figures
+
+
+@speech
+def test_the_mouth_opens_with_what_is_voiced_in_languages_it_has_not_heard() -> None:
+    for voice, match in follows(closed(avatar().face), 0.0).items():
+        assert match > 0.6, (voice, match)
+
+
+def test_nobody_speaking_is_a_mouth_at_rest() -> None:
+    figures = still(closed(avatar().face), 0.0)
+    assert figures["silence"] == figures["quiet_room"] == 0.0 and figures["loud_room"] < 0.25, figures
+
+
+def test_noise_too_is_the_same_however_it_is_cut() -> None:
+    assert same_however_cut(avatar().face)

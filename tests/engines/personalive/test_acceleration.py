@@ -1,0 +1,95 @@
+"""PersonaLive's accelerations: each gives the frames of `none`, or says why it cannot be had."""
+
+import sys
+from copy import deepcopy
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.personalive_material import driver, networks, run, session, torch  # isort: skip
+
+from engines.personalive import acceleration, window
+from engines.personalive.networks import attention
+from engines.personalive.networks.networks import Networks
+from shared.errors import StudioError
+
+NEAR = 1e-4  # of the greatest latent: what another order of the same sums makes of float32
+
+
+@pytest.fixture(scope="module")
+def nets() -> Networks:
+    return networks()
+
+
+def apart(ours: Networks, usual: Networks, calls: int) -> float:
+    """How far the latents under way are from those of `usual`, as a part of the greatest."""
+    found, wanted = (run_for(nets, calls) for nets in (ours, usual))
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
+def run_for(nets: Networks, calls: int) -> Any:
+    one = session(nets)
+    run(one, list(driver(4 * calls)))
+    return one.save()["latents"]
+
+
+def test_what_cannot_be_had_is_refused(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StudioError, match="TensorRT engines are not built"):
+        acceleration.accelerate(nets, "tensorrt")
+    with pytest.raises(StudioError, match="xFormers is not installed or there is no GPU"):
+        acceleration.accelerate(nets, "xformers")
+    gpu = torch.device("cuda")
+    monkeypatch.setattr(acceleration, "find_spec", lambda name: None)
+    assert "needs Triton" in acceleration.refusal("compile", gpu)
+    monkeypatch.setattr(acceleration, "find_spec", lambda name: name)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert "needs a C compiler" in acceleration.refusal("compile", gpu)
+    assert acceleration.refusal("none", gpu) == ""
+    acceleration.accelerate(nets, "none")
+
+
+def test_xformers_that_does_not_work_is_told_before_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xformers", None)  # an import of it fails
+    with pytest.raises(StudioError, match="xFormers does not work with this PyTorch"):
+        acceleration._try(attention.xformers, torch.device("cpu"))
+
+
+def documented(queries: Any, keys: Any, values: Any) -> Any:
+    """What xFormers says its `memory_efficient_attention` computes, of (batch, tokens, heads, width)."""
+    scores = torch.einsum("bmhk,bnhk->bhmn", queries / queries.shape[-1] ** 0.5, keys)
+    return torch.einsum("bhmn,bnhk->bmhk", scores.softmax(-1), values)
+
+
+def test_xformers_is_given_tokens_as_it_wants_them(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def attend(*given: Any) -> Any:
+        asked.append(given)
+        return documented(*given)
+
+    ops = ModuleType("xformers.ops")
+    ops.memory_efficient_attention = attend  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "xformers", ModuleType("xformers"))
+    monkeypatch.setitem(sys.modules, "xformers.ops", ops)
+    other = deepcopy(nets)
+    acceleration.attend_by(other, attention.xformers)
+    assert apart(other, nets, 1) < NEAR
+    transformers = sum(hasattr(module, "attn1") for module in other.denoising.modules())
+    inserted = sum(isinstance(module, attention.Attention) for module in other.denoising.modules())
+    assert len(asked) == transformers + inserted, "every attention of a call, motion's and time's too"
+
+
+@pytest.mark.slow
+def test_compiled_it_is_the_same_and_compiled_once(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window, "SETTLED", 0)
+    monkeypatch.setattr(window, "UNLIKE", -1.0)
+    compiled = deepcopy(nets)
+    acceleration.compile_networks(compiled)
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+    assert apart(compiled, nets, 5) < NEAR
+    counters = torch._dynamo.utils.counters
+    assert not counters["graph_break"]
+    assert counters["stats"]["unique_graphs"] == 2, "the denoising for any number of keyframes, and the decoder"

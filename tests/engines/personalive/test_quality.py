@@ -1,0 +1,154 @@
+"""PersonaLive's ladder: one rung down at a time, or the one that is chosen; where the pictures' size stays nothing is lost."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.support.personalive_material import avatar, driver, networks, run, state, torch  # isort: skip
+
+from engines.personalive import engine, quality, session
+from engines.personalive.driver import Picture
+from engines.personalive.networks.networks import Networks
+from engines.personalive.portrait import Portrait
+from engines.personalive.session import PersonaLiveSession
+from engines.personalive.settings import PersonaLiveSettings
+from engines.personalive.window import Window
+from shared.errors import OutOfMemoryError, StudioError
+from shared.runtime.arrays import to_bytes
+
+# The ladder at sizes for tests: what is one size there is one here.
+SIZES = {512: 128, 384: 192, 256: 128}  # the layers want a multiple of 64
+SMALL = tuple(replace(rung, size=SIZES[rung.size]) for rung in quality.LADDER)
+NAMES = [rung.name for rung in SMALL]
+
+
+@pytest.fixture
+def nets(monkeypatch: pytest.MonkeyPatch) -> Networks:
+    monkeypatch.setattr(quality, "LADDER", SMALL)
+    return networks()
+
+
+def opened(nets: Networks, name: str, default: str = "auto") -> PersonaLiveSession:
+    return PersonaLiveSession(avatar(), nets, quality.rung(name), 1, default=default)
+
+
+def test_the_ladder_goes_down_one_rung_at_a_time_to_its_end(nets: Networks) -> None:
+    one = opened(nets, "auto")
+    assert one.adjusts and one.quality == "full"
+    assert engine.SPEC.qualities[0] == ("full", "512 pixels, full decoder")
+    assert [name for name, _ in engine.SPEC.qualities] == NAMES
+    for name in NAMES[1:]:
+        assert one.lower() == f"PersonaLive goes on with {quality.rung(name).title}."
+        assert one.quality == name
+    assert one.lower() is None and one.quality == NAMES[-1]
+    assert NAMES == ["full", "taesd", "384", "256", "half"]
+
+
+def test_without_the_small_decoder_its_rung_is_passed_over_and_refused(nets: Networks) -> None:
+    one = opened(replace(nets, small_vae=None), "full")
+    with pytest.raises(StudioError, match="studio weights pull personalive --all"):
+        one.choose("taesd")
+    assert one.quality == "full" and one.adjusts, "nothing changed"
+    one.lower()
+    assert one.quality == "384"
+
+
+@pytest.mark.parametrize(("before", "after"), [("full", "taesd"), ("half", "256")])
+def test_where_the_size_stays_no_frame_is_lost(nets: Networks, before: str, after: str) -> None:
+    one, taken, start, made = opened(nets, before), [], 0, []
+    plain = opened(nets, before)
+    for name in (before, after, before):  # twice in the middle of a chunk
+        kept = {key: array for key, array in one.save().items() if key not in ("rung", "small_decoder")}
+        one.choose(name)
+        assert one.quality == name
+        assert to_bytes(one.save() | kept) == to_bytes(one.save()), "the window is kept"
+        every = quality.rung(name).every
+        frames = list(driver(9 * every, start))
+        start += len(frames)
+        made += run(one, frames)
+        taken += [frame.pts for i, frame in enumerate(frames, start - len(frames)) if (i + 1) % every == 0]
+    made += one.flush()
+    assert [frame.pts for frame in made] == taken
+    if after == "taesd":
+        whole = run(plain, list(driver(start))) + plain.flush()
+        equal = [np.array_equal(a.pixels, b.pixels) for a, b in zip(made, whole, strict=True)]
+        assert equal == [False] * 4 + [True] * (start - 4), "only what left meanwhile was decoded otherwise"
+
+
+def test_another_size_begins_anew(nets: Networks) -> None:
+    one = opened(nets, "full")
+    run(one, list(driver(6, seed=2)))
+    one.choose("384")
+    fresh, frames = opened(nets, "384"), list(driver(6))
+    assert run(one, frames) == run(fresh, frames) and state(one) == state(fresh)
+
+
+def test_what_is_chosen_stays(nets: Networks) -> None:
+    one = opened(nets, "auto")
+    one.choose("taesd")
+    assert (one.quality, one.adjusts) == ("taesd", False)
+    one.choose("")
+    assert (one.quality, one.adjusts) == ("full", True), "the engine's own choice begins at the top"
+    one.choose("of another engine")
+    assert one.adjusts
+    fixed = opened(nets, "taesd", default="taesd")
+    assert not fixed.adjusts
+    fixed.choose("full")
+    fixed.choose("")
+    assert (fixed.quality, fixed.adjusts) == ("taesd", False), "the settings hold where nothing is chosen"
+
+
+def test_memory_that_runs_out_is_one_sentence_and_half_a_call_is_none(
+    nets: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = opened(nets, "full")
+    frames = list(driver(8))
+    run(one, frames[:7])
+    with monkeypatch.context() as broken:
+
+        def fail(self: Window, *_: object) -> None:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+        broken.setattr(Window, "step", fail)
+        with pytest.raises(OutOfMemoryError, match="too little memory for PersonaLive at full"):
+            run(one, frames[7:8])
+    one.lower()
+    fresh = opened(nets, "taesd")
+    assert run(one, frames[:5]) == run(fresh, frames[:5]) and state(one) == state(fresh), "as if it had just begun"
+
+
+def test_from_a_rung_that_does_not_fit_it_goes_down_further(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, read = opened(nets, "taesd"), session.read_portrait
+
+    def fail(networks: Networks, picture: Picture, size: int) -> Portrait:
+        if size == SIZES[384]:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return read(networks, picture, size)
+
+    monkeypatch.setattr(session, "read_portrait", fail)
+    with pytest.raises(OutOfMemoryError):
+        one.choose("384")
+    one.choose("taesd")
+    with pytest.raises(OutOfMemoryError):
+        one.lower()
+    assert one.lower() is not None and one.quality == "256"
+    run(one, list(driver(1)))
+    assert one.save()["held"].shape == (SIZES[256], SIZES[256], 3)
+
+
+def test_a_segment_goes_on_at_the_quality_it_was_left_at(nets: Networks) -> None:
+    one, other = opened(nets, "384"), opened(nets, "taesd")
+    run(one, list(driver(5)))
+    other.restore(one.save())
+    assert other.quality == "384" and state(one) == state(other)
+    with pytest.raises(StudioError, match="small decoder"):  # its frames would be others
+        opened(replace(nets, small_vae=None), "384").restore(one.save())
+
+
+def test_settings_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "384")
+    assert quality.rung(PersonaLiveSettings.load().quality).size == 384
+    monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "best")
+    with pytest.raises(StudioError, match=r"personalive\.quality' is wrong"):
+        PersonaLiveSettings.load()

@@ -1,0 +1,53 @@
+"""An engine's own settings: from where all settings come, and a wrong one is one sentence."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.config.settings import load_settings
+from shared.errors import StudioError
+from tests.support.job_engines import ENGINES, DyedSettings
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_variables_go_over_the_file_and_that_over_defaults(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert DyedSettings.load().blue == 10
+    (here / "studio.toml").write_text("[dyed]\nblue = 30\nthreads = 4\n")
+    assert (DyedSettings.load().blue, DyedSettings.load().threads) == (30, 4)
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "40")
+    settings = DyedSettings.load()
+    assert (settings.blue, settings.threads) == (40, 4)
+    assert [settings.origin(name) for name in ("blue", "threads")] == ["environment", "studio.toml"]
+    assert settings.look() == {"blue": 40, "quality": "deep"}, "how it runs here is nobody else's"
+    assert DyedSettings.load({"blue": 50}).blue == 50
+
+
+def test_a_wrong_one_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "much")
+    with pytest.raises(StudioError, match=r"dyed\.blue' is wrong"):
+        DyedSettings.load()
+    monkeypatch.delenv("STUDIO_DYED_BLUE")
+    monkeypatch.setenv("STUDIO_DYED_BLEU", "1")
+    with pytest.raises(StudioError, match="STUDIO_DYED_BLEU is not a setting"):
+        DyedSettings.load()
+    monkeypatch.delenv("STUDIO_DYED_BLEU")
+    (here / "studio.toml").write_text("[dyed]\nbleu = 1\n")
+    with pytest.raises(StudioError, match=r"dyed\.bleu' is wrong"):
+        DyedSettings.load()
+
+
+def test_the_studio_leaves_them_to_the_engine(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "1")
+    with pytest.raises(StudioError, match="STUDIO_DYED_BLUE is not a setting"):
+        load_settings()
+    assert load_settings(engines=ENGINES).engines == ENGINES
+    table = "\n".join(f'{name} = "{where}"' for name, where in ENGINES.items())
+    (here / "studio.toml").write_text(
+        f"fps = 30\n[engines]\n{table}\n[dyed]\nblue = 2\n[liveportrait]\nregion = 'lip'\n"
+    )
+    assert load_settings().rate == 30

@@ -1,0 +1,121 @@
+"""Drivers read in their thread: files in time and whole, live ones newest first."""
+
+import time
+import wave
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.capture.demux import MAX_SIDE, DriverPicture, DriverSound, fitted, read_driver
+from services.capture.source import AHEAD, Driver
+from shared.errors import StudioError
+from shared.media.reader import SOUND_RATE, Mp4Writer
+from shared.runtime.clock import US
+from shared.runtime.wake import Wake
+
+FRAMES, FPS = 20, 25
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20 grey pictures that grow lighter, with a tone."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    with Mp4Writer(path, 320, 240, Fraction(FPS), sound=True) as writer:
+        for number in range(FRAMES):
+            writer.picture(np.full((360, 320), 30 + 8 * number, np.uint8), index=number)
+        tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(FRAMES * SOUND_RATE // FPS) / SOUND_RATE)
+        writer.sound(tone.astype(np.int16), 0)
+    return path
+
+
+def collect(driver: Driver, count: int, seconds: float = 5.0) -> list[DriverPicture]:
+    got: list[DriverPicture] = []
+    ends = time.monotonic() + seconds
+    while len(got) < count and time.monotonic() < ends:
+        if picture := driver.take():
+            got.append(picture)
+            driver.served()
+        else:
+            time.sleep(0.005)
+    return got
+
+
+def opened(word: str, *, loop: bool) -> Driver:
+    driver = Driver(word, loop=loop, sample=Path("none"), wake=Wake())
+    driver.start()
+    return driver
+
+
+def test_a_file_gives_all_its_pictures_and_sound_in_time(film: Path) -> None:
+    items = list(read_driver(film))
+    pictures = [i for i in items if isinstance(i, DriverPicture)]
+    assert [p.pts for p in pictures] == pytest.approx([n * US // FPS for n in range(FRAMES)], abs=1000)
+    sounds = [i for i in items if isinstance(i, DriverSound)]
+    assert sum(len(s.samples) for s in sounds) == pytest.approx(FRAMES * SOUND_RATE / FPS, abs=2048)
+
+
+def test_a_loop_goes_on_where_the_file_ended(film: Path) -> None:
+    driver = opened(f"file:{film}", loop=True)
+    got = collect(driver, 3 * FRAMES)
+    driver.close()
+    assert np.diff([p.pts for p in got]) == pytest.approx(np.full(3 * FRAMES - 1, US // FPS), abs=1500)
+
+
+def test_once_means_once_and_reading_ahead_is_bounded(film: Path) -> None:
+    driver = opened(f"file:{film}", loop=True)
+    time.sleep(0.5)
+    assert len(driver.pictures) <= AHEAD + 1
+    driver.close()
+    driver = opened(f"file:{film}", loop=False)
+    assert len(collect(driver, 100, 1.5)) == FRAMES and driver.ended and not driver.note
+
+
+@pytest.mark.parametrize("content", [b"", b"not a film at all" * 100])
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.mp4"
+    path.write_bytes(content)
+    with pytest.raises(StudioError) as caught:
+        list(read_driver(path))
+    assert "bad.mp4" in str(caught.value) and "\n" not in str(caught.value)
+    driver = opened(f"file:{path}", loop=True)
+    time.sleep(0.3)
+    driver.close()
+    assert "bad.mp4" in driver.note
+
+
+def test_sound_without_pictures_is_a_voice_that_drives(tmp_path: Path) -> None:
+    path = tmp_path / "speech.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1), file.setsampwidth(2), file.setframerate(16_000)
+        file.writeframes((8000 * np.sin(np.arange(32_000) / 8)).astype("<i2").tobytes())
+    items = list(read_driver(path))
+    assert all(isinstance(i, DriverSound) and i.drives for i in items)
+    assert sum(len(i.samples) for i in items) == pytest.approx(2 * SOUND_RATE, abs=100)
+    driver = opened(f"file:{path}", loop=True)
+    heard: list[DriverSound] = []
+    ends = time.monotonic() + 5
+    while sum(len(s.samples) for s in heard) < 5 * SOUND_RATE and time.monotonic() < ends:
+        if driver.sounds:
+            heard.append(driver.sounds.popleft())
+            driver.served()
+        else:
+            time.sleep(0.005)
+    driver.close()
+    assert driver.voice and not driver.note
+    gaps = [b.pts - a.pts - len(a.samples) * US // SOUND_RATE for a, b in pairwise(heard)]
+    assert sum(len(s.samples) for s in heard) >= 5 * SOUND_RATE and max(map(abs, gaps)) < 1000, "a loop joins"
+
+
+def test_unknown_words_are_told() -> None:
+    driver = opened("teapot", loop=True)
+    time.sleep(0.2)
+    driver.close()
+    assert "not a driver" in driver.note
+
+
+def test_pictures_are_fitted_without_squashing() -> None:
+    assert fitted(np.zeros((1080, 1920, 3), np.uint8)).shape == (360, MAX_SIDE, 3)
+    assert fitted(np.zeros((100, 50, 3), np.uint8)).shape == (100, 50, 3)

@@ -1,0 +1,40 @@
+"""A studio per test file: starting a process for each test would take the longer part of a minute."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shared.jobs.store import Store, open_store
+from tests.support.gateway import Studio, studio
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Studio]:
+    """A gateway on air; a test that changes the scene puts it back."""
+    with tempfile.TemporaryDirectory() as folder, studio(Path(folder)) as made:
+        yield made
+
+
+@pytest.fixture
+def own() -> Iterator[Studio]:
+    """A gateway for one test alone, to be killed."""
+    with tempfile.TemporaryDirectory() as folder, studio(Path(folder)) as made:
+        yield made
+
+
+@pytest.fixture
+def store(running: Studio) -> Iterator[Store]:
+    """The running studio's jobs; there are none at the end."""
+    opened = open_store(running.settings.jobs_url)
+    yield opened
+    opened.remove("jobs")
+
+
+@pytest.fixture(scope="module")
+def avatar(running: Studio, sample_home: Path) -> str:
+    """A whole avatar; the others here have no face."""
+    shutil.copytree(sample_home / "avatars" / "sample", running.settings.home / "avatars" / "whole", dirs_exist_ok=True)
+    return "whole"

@@ -1,0 +1,322 @@
+"""The HTTP API as a stranger, an attacker and an operator meet it."""
+
+import pickle
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import httpx
+import numpy as np
+import pytest
+
+from shared.scene import TEMPLATES
+from tests.engines.liveportrait.test_template import Evil
+from tests.services.renderer.test_templates import published, template
+from tests.support.gateway import Studio, picture
+
+OPEN = {("GET", "/api/v1/version"), ("GET", "/metrics")}
+
+
+def operations(running: Studio) -> Iterator[tuple[str, str]]:
+    schema = httpx.get(f"http://{running.address}/api/v1/openapi.json").json()
+    for path, methods in schema["paths"].items():
+        for method in methods:
+            yield method.upper(), path
+
+
+def filled(path: str) -> str:
+    return re.sub(r"\{channel\}", "main", re.sub(r"\{(?!channel)\w+\}", "sample", path))
+
+
+def test_every_route_of_the_schema_wants_the_token(running: Studio) -> None:
+    found = list(operations(running))
+    assert len(found) > 15
+    before = running.state()["scene"]["revision"]
+    for method, path in found:
+        for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Basic {running.token}"}):
+            answer = httpx.request(method, f"http://{running.address}{filled(path)}", headers=headers)
+            expected = 200 if (method, path) in OPEN else 401
+            assert answer.status_code == expected, (method, path, answer.text)
+    assert running.state()["scene"]["revision"] == before
+
+
+def test_the_token_in_the_address_is_of_no_use(running: Studio) -> None:
+    answer = httpx.get(f"http://{running.address}/api/v1/channels/main", params={"token": running.token})
+    assert answer.status_code == 401
+
+
+def test_a_foreign_host_name_is_refused(running: Studio) -> None:
+    for host in ("evil.example", "127.0.0.1.evil.example", "evil.example:80", ""):
+        answer = running.http.get("/channels/main", headers={"Host": host})
+        assert answer.status_code in (400, 421), host
+    for host in ("localhost", f"localhost:{running.port}", f"[::1]:{running.port}"):
+        assert running.http.get("/channels/main", headers={"Host": host}).status_code == 200
+
+
+def test_a_foreign_origin_may_change_nothing(running: Studio) -> None:
+    before = running.state()["scene"]
+    for origin in ("https://evil.example", "null", f"http://127.0.0.1:{running.port + 1}", "http://[bad"):
+        for method, path in operations(running):
+            if method != "GET":
+                url = f"http://{running.address}{filled(path)}"
+                answer = httpx.request(method, url, headers={**running.headers, "Origin": origin})
+                assert answer.status_code == 403, (origin, method, path)
+    assert running.state()["scene"] == before
+    own = {"Origin": f"http://{running.address}"}
+    assert running.http.patch("/channels/main/scene", json={}, headers=own).status_code == 200
+
+
+def test_answers_carry_no_cors_header_and_a_strict_policy(running: Studio) -> None:
+    for path in ("/", "/web/console/main.js", "/api/v1/version", "/api/v1/channels/main", "/nowhere"):
+        answer = httpx.get(f"http://{running.address}{path}", headers={"Origin": "https://evil.example"})
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"nonsense": 1}, 422), ({"recording": "/tmp/x.mp4"}, 422), ({"revision": 3}, 422), ({"label": "yes"}, 422),
+        ({"avatar": "nobody"}, 404), ({"avatar": "../sample"}, 404), ({"engine": "none"}, 404), ({"engine": "live-portrait"}, 409),
+        ({"driver": "file:/etc/passwd"}, 422), ({"driver": "/etc/passwd"}, 422), ({"driver": "camera:/dev/sda"}, 422),
+        ({"driver": "camera:-1"}, 422), ({"driver": "upload:../../x"}, 404), ({"driver": "http://"}, 422),
+        ({"quality": "full"}, 404), ({"engine": "ladder", "quality": "best"}, 404), ({"quality": 3}, 422),
+        ({"driver": "concat:a|b"}, 422), ({"driver": "x" * 3000}, 422), ({"driver": "http://a\nb"}, 422),
+    ],
+)  # fmt: skip
+def test_a_scene_that_cannot_be_is_refused_in_one_sentence(
+    running: Studio, changes: dict[str, Any], status: int
+) -> None:
+    before = running.state()["scene"]
+    answer = running.patch(**changes)
+    assert answer.status_code == status, answer.text
+    assert list(answer.json()) == ["detail"] and answer.json()["detail"].strip().endswith((".", "]")), answer.text
+    assert running.state()["scene"] == before
+
+
+def test_a_change_reaches_the_other_services_and_survives_the_gateway(own: Studio) -> None:
+    assert own.patch(avatar="mona", label=False, driver="camera:2").status_code == 200
+    own.wait(lambda: own.channel.scene and own.channel.scene.avatar == "mona")
+    assert own.channel.scene and own.channel.scene.driver == "camera:2"
+    own.kill()
+    own.start()
+    scene = own.state()["scene"]
+    assert (scene["avatar"], scene["label"], scene["driver"]) == ("mona", False, "camera:2")
+
+
+def test_a_quality_is_chosen_of_those_that_the_engine_has(own: Studio) -> None:
+    rows = {row["name"]: row for row in own.wait(lambda: own.state()["engines"])}
+    names = [rung["name"] for rung in rows["ladder"]["qualities"]]
+    assert names == ["full", "half"] and own.state()["engine"]["quality"] == {"name": "half", "title": "256 pixels"}
+    refused = own.patch(engine="ladder", quality="best")
+    assert (
+        refused.json()["detail"] == 'Ladder has no such quality; there is full, half, and "" leaves it to the engine.'
+    )
+    assert own.patch(quality="half").json()["detail"] == "Mesh warp has no such quality; it has but one."
+    assert own.patch(engine="ladder", quality="half").json()["quality"] == "half"
+    own.wait(lambda: own.channel.scene and own.channel.scene.quality == "half")
+    assert own.patch(quality="").json()["quality"] == ""
+    assert [e["text"] for e in own.state()["log"] if "Quality" in e["text"]] == [
+        "Quality is now half.", "Quality is now left to the engine.",
+    ]  # fmt: skip
+    own.patch(quality="full")
+    assert own.patch(engine="mesh").json()["quality"] == ""
+
+
+def test_neutral_counts_up(running: Studio) -> None:
+    before = running.state()["scene"]["neutral"]
+    assert running.http.post("/channels/main/neutral/retake").json() == {"neutral": before + 1}
+
+
+def test_another_channel_is_not_there(running: Studio) -> None:
+    assert running.http.get("/channels/other").status_code == 404
+
+
+def test_engines_say_why_they_cannot_run_and_on_what_terms(running: Studio) -> None:
+    rows = {row.pop("name"): row for row in running.http.get("/engines").json()}
+    assert rows["mesh"] == {"title": "Mesh warp", "qualities": [], "terms": "", "unavailable": ""}
+    assert rows["live-portrait"]["terms"] == "Weights for research only."
+    assert rows["live-portrait"]["unavailable"].startswith("Weights are missing")
+
+
+def test_avatars_with_picture_plate_and_index(running: Studio) -> None:
+    assert {row["name"] for row in running.http.get("/avatars").json()} == {"sample", "mona"}
+    assert running.http.get("/avatars/sample/thumb").content.startswith(b"\xff\xd8")
+    index = running.http.get("/avatars/sample/plate/index").json()
+    plate = running.http.get("/avatars/sample/plate").content
+    assert len(plate) == index["starts"][-1] and len(index["starts"]) == 5
+    for start in index["starts"][:-1]:
+        assert plate[start : start + 2] == b"\xff\xd8"
+    for name in ("..", "%2e%2e", "nobody", ".building-x"):
+        assert running.http.get(f"/avatars/{name}/plate").status_code == 404
+
+
+def test_the_avatar_on_air_cannot_be_deleted(running: Studio) -> None:
+    assert running.http.delete("/avatars/sample").status_code == 409
+    assert running.http.delete("/avatars/nobody").status_code == 404
+
+
+def files(**given: bytes) -> dict[str, tuple[str, bytes]]:
+    return {name: (f"{name}.png", content) for name, content in given.items()}
+
+
+def test_an_upload_that_says_it_is_too_large_is_refused_before_it_is_read(running: Studio) -> None:
+    head = (
+        f"POST /api/v1/avatars HTTP/1.1\r\nHost: {running.address}\r\nAuthorization: Bearer {running.token}\r\n"
+        f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {700 << 20}\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", running.port), timeout=5) as connection:
+        connection.sendall(head.encode())
+        assert b" 413 " in connection.recv(1000)
+
+
+def test_a_part_is_refused_as_soon_as_it_is_too_large(running: Studio) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="portrait"; filename="a.png"\r\n\r\n'
+        while sent < 200 << 20:
+            sent += 1 << 20
+            yield bytes(1 << 20)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    try:
+        answer = running.http.post("/avatars", headers=headers, content=endless())
+        assert answer.status_code == 413
+    except httpx.TransportError:
+        pass  # refused while it was still being sent
+    assert sent < 100 << 20
+    assert not list((running.settings.home).glob(".incoming-*"))
+
+
+@pytest.mark.parametrize(
+    ("data", "given", "status"),
+    [
+        ({"name": "x"}, {}, 422),
+        ({"name": "../x", "rights": "mine"}, files(portrait=b"x"), 422),
+        ({"name": "x", "rights": ""}, files(portrait=b"x"), 422),
+        ({"name": "sample", "rights": "mine"}, files(portrait=b"x"), 409),
+        ({"name": "x", "rights": "mine", "else": "1"}, files(portrait=b"x"), 422),
+        ({"name": "x", "rights": "m" * 3000}, files(portrait=b"x"), 413),
+    ],
+)
+def test_a_bad_form_is_one_sentence(running: Studio, data: dict[str, str], given: Any, status: int) -> None:
+    answer = running.http.post("/avatars", data=data, files=given or {"": ("", b"")})
+    assert answer.status_code == status, answer.text
+    assert not list(running.settings.home.glob(".incoming-*"))
+
+
+def test_a_portrait_that_is_no_picture_leaves_one_sentence_and_nothing_else(running: Studio) -> None:
+    data = {"name": "new", "rights": "mine"}
+    answer = running.http.post("/avatars", data=data, files=files(portrait=b"not a picture"))
+    assert answer.status_code == 422 and "picture" in answer.json()["detail"]
+    assert not (running.settings.home / "avatars" / "new").exists()
+    assert any("new" in event["text"] and event["kind"] == "error" for event in running.state()["log"])
+
+
+def clip(path: Path) -> bytes:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height = 64, 48
+        for _ in range(5):
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path.read_bytes()
+
+
+def test_an_uploaded_driver_is_used_by_the_id_we_made(running: Studio, tmp_path: Path) -> None:
+    given = {"video": ("../../evil name.mp4", clip(tmp_path / "a.mp4"))}
+    made = running.http.post("/drivers", files=given).json()
+    stored = running.settings.home / "drivers" / f"{made['id']}.mp4"
+    assert re.fullmatch(r"[0-9a-f]{16}", made["id"]) and stored.is_file()
+    assert running.patch(driver=made["driver"]).json()["driver"] == made["driver"]
+    running.wait(lambda: running.channel.scene and running.channel.scene.driver == f"file:{stored}")
+    assert running.http.delete(f"/drivers/{made['id']}").status_code == 409
+    running.patch(driver="sample")
+    assert running.http.delete(f"/drivers/{made['id']}").status_code == 204
+    assert not stored.exists()
+
+
+def test_a_driver_that_is_no_video_is_refused(running: Studio) -> None:
+    for name, content in (("a.mp4", b"text"), ("a.exe", b"MZ"), ("a.mp4", b"")):
+        answer = running.http.post("/drivers", files={"video": (name, content)})
+        assert answer.status_code == 422, answer.text
+    assert not list((running.settings.home / "drivers").glob("*.exe"))
+
+
+def test_an_uploaded_template_is_a_driver_and_says_what_it_is(running: Studio, tmp_path: Path) -> None:
+    template().save(tmp_path / "walk.npz")
+    original = published(tmp_path / "walk.pkl", template())
+    for path in (tmp_path / "walk.npz", original):
+        made = running.http.post("/drivers", files={"video": (path.name, path.read_bytes())}).json()
+        row = next(row for row in running.http.get("/drivers").json() if row["word"] == made["driver"])
+        assert row == {"word": made["driver"], "title": path.name, "detail": "recorded motion", "unavailable": ""}
+        stored = running.settings.home / "drivers" / f"{made['id']}{path.suffix}"
+        running.patch(driver=made["driver"])
+        running.wait(lambda stored=stored: running.channel.scene and running.channel.scene.driver == f"file:{stored}")
+        assert running.state()["program"]["by_template"]
+        refused = running.http.post("/channels/main/neutral/retake")
+        assert refused.status_code == 409 and "neutral face of its own" in refused.json()["detail"]
+        running.patch(driver="sample")
+        assert running.http.delete(f"/drivers/{made['id']}").status_code == 204
+
+
+def test_what_is_no_template_is_refused_by_its_owners_name(running: Studio, tmp_path: Path) -> None:
+    (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Evil()))
+    np.savez(tmp_path / "foreign.npz", frames=np.zeros(3))
+    for path in (tmp_path / "evil.pkl", tmp_path / "foreign.npz"):
+        answer = running.http.post("/drivers", files={"video": (path.name, path.read_bytes())})
+        assert answer.status_code == 422
+        assert answer.json()["detail"].startswith(f"{path.name} is not a motion template; "), answer.text
+    folder = running.settings.home / "drivers"
+    assert not [path for path in folder.glob("*") if path.suffix in TEMPLATES]
+
+
+def test_metrics_are_prometheus_text(running: Studio) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    text = httpx.get(f"http://{running.address}/metrics").text
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    stages = {sample.labels["stage"] for sample in families["studio_stage_fps"].samples}
+    assert stages == {"capture", "generator", "compositor", "gateway"}
+    assert "studio_preview_bytes" in families and "studio_channel_state" in families
+    assert running.token not in text
+
+
+def test_metrics_tell_the_engines_quality_and_delay(own: Studio) -> None:
+    metrics = f"http://{own.address}/metrics"
+    own.wait(lambda: 'studio_engine_quality{quality="half"} 1.0' in httpx.get(metrics).text)
+    assert "\nstudio_engine_delay_milliseconds " not in httpx.get(metrics).text, "none is told"
+    delay = {"frames": 4, "calls": 4, "interval_ms": 40.0, "call_ms": 70.0, "floor_ms": 670.0, "ms": 712.0}
+    own.channel.meters["generator"].facts |= {"delay": delay}
+    own.wait(lambda: "\nstudio_engine_delay_milliseconds 712.0" in httpx.get(metrics).text)
+    assert "\nstudio_engine_delay_floor_milliseconds 670.0" in httpx.get(metrics).text
+
+
+def test_page_and_api_page_call_nobody_else(running: Studio) -> None:
+    page = httpx.get(f"http://{running.address}/").text + httpx.get(f"http://{running.address}/api/v1/docs").text
+    assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page)
+    assert "<script>" not in page and "style=" not in page
+
+
+def test_recordings_are_fetched_by_id_and_never_by_path(running: Studio) -> None:
+    for name in ("..%2f..%2ftoken", "token", "main-20260101-000000", "..", "main-20260101-000000%00"):
+        assert running.http.get(f"/recordings/{name}").status_code == 404
+
+
+def test_an_avatar_is_shown_once_it_has_been_removed_no_more(running: Studio) -> None:
+    folder = running.settings.home / "avatars" / "gone"
+    folder.mkdir()
+    (folder / "avatar.json").write_text('{"schema": 1, "name": "gone", "rights": "x"}')
+    cv2.imwrite(str(folder / "thumb.jpg"), picture(64, 64))
+    assert "gone" in {row["name"] for row in running.state()["avatars"]}
+    assert running.http.delete("/avatars/gone").status_code == 204
+    assert "gone" not in {row["name"] for row in running.state()["avatars"]}

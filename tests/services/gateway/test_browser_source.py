@@ -1,0 +1,73 @@
+"""The browser as driver: one at a time, only what a page sends, passed on to capture."""
+
+import json
+
+import pytest
+import zmq
+from websockets.exceptions import ConnectionClosed
+
+from services.gateway.channel.browser_source import MAX_PICTURE
+from services.gateway.preview.encoder import encode
+from shared.media.colour import rgb_to_i420
+from shared.wire.bus import Reader, endpoint
+from shared.wire.message import Message
+from tests.support.gateway import Studio, picture
+from tests.support.viewer import open_socket
+
+JPEG = encode(rgb_to_i420(picture(64, 48)), 80)
+
+
+def closed_with(running: Studio) -> int:
+    with open_socket(running, "driver") as connection, pytest.raises(ConnectionClosed) as closed:
+        connection.recv(5)
+    assert closed.value.rcvd
+    return int(closed.value.rcvd.code)
+
+
+def test_pictures_and_sound_of_one_browser_reach_capture(running: Studio) -> None:
+    assert closed_with(running) == 4410  # the scene wants another driver
+    running.patch(driver="browser")
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    reader = Reader(context, endpoint(running.settings.run_dir, "remote"), "remote", "main", newest=False)
+    seen: list[Message] = []
+
+    def heard(kind: str) -> bool:
+        connection.send(b"\x01" + JPEG)
+        connection.send(b"\x02" + bytes(1920))
+        seen.extend(reader.read())
+        return any(message.facts["kind"] == kind for message in seen)
+
+    try:
+        with open_socket(running, "driver") as connection:
+            running.wait(lambda: heard("picture") and heard("sound"))
+            assert closed_with(running) == 4409  # one browser at a time
+            pictures = [message for message in seen if message.facts["kind"] == "picture"]
+            sounds = [message for message in seen if message.facts["kind"] == "sound"]
+            assert bytes(pictures[0].array) == JPEG and pictures[0].facts["captured"] > 0
+            assert sounds[0].format == "s16" and sounds[0].facts["rate"] == 48_000 and len(sounds[0].array) == 960
+            seen.clear()
+            while reader.read():
+                pass
+            for wrong in (b"", b"\x01", b"\x01GIF89a", b"\x01" + JPEG[:3] + bytes(MAX_PICTURE), b"\x02odd", b"\x03x"):
+                connection.send(wrong)
+            running.wait(lambda: running.state()["services"]["gateway"]["drops"].get("remote malformed") == 6)
+            assert not [message for message in reader.read() if message.array.size not in (len(JPEG), 960)]
+            running.patch(driver="sample")
+            with pytest.raises(ConnectionClosed):
+                connection.recv(5)
+    finally:
+        running.patch(driver="sample")
+        reader.close()
+        context.term()
+
+
+def test_a_browser_that_leaves_makes_room_for_the_next(running: Studio) -> None:
+    running.patch(driver="browser")
+    try:
+        for _ in range(2):
+            with open_socket(running, "driver") as connection:
+                connection.send(b"\x01" + JPEG)
+                running.wait(lambda: "is the driver" in json.dumps(running.state()["log"][-1]))
+            running.wait(lambda: "stopped" in running.state()["log"][-1]["text"])
+    finally:
+        running.patch(driver="sample")

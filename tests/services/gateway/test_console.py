@@ -1,0 +1,291 @@
+"""The console in a real browser, found by role and label as a person finds it."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.services.gateway.test_speech_queue import tone, wav
+from tests.services.renderer.test_templates import template
+from tests.support.chromium import DROP, needs_chromium, until
+from tests.support.gateway import Studio
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture
+def page(browser: "Browser", running: Studio) -> Iterator["Page"]:
+    """The console, with its token; anything it complains of or asks of others fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: complaints.append(request.url) if not at_home(request.url, running) else None)
+    page.goto(f"http://{running.address}/#token={running.token}")
+    page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def at_home(url: str, running: Studio) -> bool:
+    return url.startswith((f"http://{running.address}/", f"ws://{running.address}/", f"blob:http://{running.address}/"))
+
+
+def pixels(page: "Page") -> list[int]:
+    """Luma of a coarse grid of the program canvas."""
+    found: list[int] = page.evaluate(
+        """() => { const canvas = document.querySelector('[aria-label="Program picture"]');
+        const small = new OffscreenCanvas(48, 64).getContext('2d'); small.drawImage(canvas, 0, 0, 48, 64);
+        return [...small.getImageData(0, 0, 48, 64).data].filter((_, i) => i % 4 === 1); }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("mode", ["ROI", "Full frames"])
+def test_the_picture_moves_and_its_latency_is_measured(page: "Page", running: Studio, mode: str) -> None:
+    page.get_by_role("group", name="Preview mode").get_by_role("button", name=mode).click()
+    until(page, f"studio.shown() === '{'roi' if mode == 'ROI' else 'full'}'")
+    before, frames = pixels(page), page.evaluate("studio.frames()")
+    until(page, f"studio.frames() > {frames + 10}")
+    after = pixels(page)
+    assert max(before) - min(before) > 50
+    assert max(abs(a - b) for a, b in zip(before, after, strict=True)) > 20
+    latency = page.evaluate("studio.latency()")
+    # How exact it is hangs on the quickest ping, and a busy machine has none.
+    assert 0 < latency["median"] <= latency["p95"] < 10_000 and latency["count"] > 5
+
+
+def test_both_modes_look_the_same(page: "Page", running: Studio) -> None:
+    running.channel.state = "plate"
+    plates = running.channel.plates
+    running.channel.plates = plates[:1]  # the plate stands still while the two are compared
+    shown = {}
+    try:
+        for mode, word in (("ROI", "roi"), ("Full frames", "full")):
+            page.get_by_role("button", name=mode).click()
+            until(page, f"studio.shown() === '{word}'")
+            page.get_by_label("State", exact=True).get_by_text("IDLE").wait_for()
+            frames = page.evaluate("studio.frames()")
+            until(page, f"studio.frames() > {frames + 4}")
+            shown[word] = pixels(page)
+        apart = [abs(a - b) for a, b in zip(shown["roi"], shown["full"], strict=True)]
+        assert sum(apart) / len(apart) < 2
+    finally:
+        running.channel.plates = plates
+        running.channel.state = "live"
+
+
+def test_a_small_window_is_sent_half_and_looks_the_same(page: "Page", running: Studio) -> None:
+    running.channel.state = "plate"
+    plates = running.channel.plates
+    running.channel.plates = plates[:1]
+    shown, width = {}, "document.querySelector('[aria-label=\"Program picture\"]').width"
+    try:
+        page.get_by_role("button", name="Full frames").click()
+        for height, expected in ((800, 480), (460, 240)):
+            page.set_viewport_size({"width": 1280, "height": height})
+            until(page, f"{width} === {expected}")
+            page.get_by_label("State", exact=True).get_by_text("IDLE").wait_for()
+            frames = page.evaluate("studio.frames()")
+            until(page, f"studio.frames() > {frames + 4}")
+            shown[expected] = pixels(page)
+        apart = [abs(a - b) for a, b in zip(shown[480], shown[240], strict=True)]
+        assert sum(apart) / len(apart) < 4  # one of the two is scaled twice
+        page.get_by_role("button", name="ROI").click()
+        until(page, f"{width} === 480")
+    finally:
+        running.channel.plates = plates
+        running.channel.state = "live"
+
+
+def test_the_token_leaves_the_address(page: "Page", running: Studio) -> None:
+    assert running.token not in page.url
+    page.reload()
+    page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+
+
+def test_without_a_token_the_page_asks_for_it(browser: "Browser", running: Studio) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"http://{running.address}/")
+    page.get_by_label("Operator's token").fill("wrong")
+    page.get_by_role("button", name="Open the console").click()
+    page.get_by_role("alert").get_by_text(re.compile("token is missing or wrong")).wait_for()
+    page.get_by_label("Operator's token").fill(running.token)
+    page.get_by_role("button", name="Open the console").click()
+    page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+    context.close()
+
+
+def test_controls_change_the_scene(page: "Page", running: Studio) -> None:
+    page.get_by_role("button", name="AI label on").click()
+    page.get_by_role("button", name="AI label off").wait_for()
+    assert running.state()["scene"]["label"] is False
+    page.keyboard.press("l")
+    page.get_by_role("button", name="AI label on").wait_for()
+    neutral = running.state()["scene"]["neutral"]
+    page.keyboard.press("n")
+    running.wait(lambda: running.state()["scene"]["neutral"] == neutral + 1)
+    page.get_by_role("button", name=re.compile("^mona")).click()
+    running.wait(lambda: running.state()["scene"]["avatar"] == "mona")
+    page.keyboard.press("2")
+    running.wait(lambda: running.state()["scene"]["avatar"] == "sample")
+
+
+def test_going_off_air_asks_once(page: "Page", running: Studio) -> None:
+    page.get_by_role("button", name="Go off air").click()
+    assert running.state()["scene"]["on_air"] is True
+    page.get_by_role("button", name="Sure? Press again").click()
+    page.get_by_label("State", exact=True).get_by_text("OFF").wait_for()
+    assert "OFF" in page.title()
+    page.get_by_role("button", name="Go on air").click()
+    page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+    assert "ON AIR" in page.title()
+
+
+def test_recording_from_the_page(page: "Page", running: Studio) -> None:
+    page.get_by_role("button", name="● Record").click()
+    page.get_by_role("button", name="Stop recording").click()
+    page.get_by_role("button", name="Download").wait_for()
+    assert running.state()["outputs"]["record"]["state"] == "off"
+
+
+def test_old_recordings_are_listed_and_fetched(page: "Page", running: Studio) -> None:
+    page.get_by_role("button", name="● Record").click()
+    page.get_by_role("button", name="Stop recording").click()
+    running.wait(lambda: any("finished" in event["text"] for event in running.state()["log"]))
+    page.get_by_role("button", name="All recordings").click()
+    newest = page.get_by_role("list", name="Recordings").get_by_role("button").first
+    with page.expect_download() as download:
+        newest.click()
+    name = download.value.suggested_filename
+    assert Path(download.value.path()).read_bytes() == (running.settings.home / "recordings" / name).read_bytes()
+
+
+def test_an_uploaded_driver_is_deleted_after_asking_once(page: "Page", running: Studio) -> None:
+    kept = running.settings.home / "drivers" / "0123456789abcdef.mp4"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_bytes(b"film")
+    kept.with_suffix(".txt").write_text("old clip.mp4")
+    remove = page.get_by_role("button", name="Delete driver old clip.mp4")
+    remove.click()
+    assert kept.exists() and remove.inner_text() == "delete?"
+    remove.click()
+    remove.wait_for(state="detached")
+    assert not kept.exists() and not kept.with_suffix(".txt").exists()
+
+
+def test_the_push_and_the_clean_feed_say_why_they_cannot_be_had(page: "Page", running: Studio) -> None:
+    push = page.get_by_role("button", name="Push", exact=False).first
+    assert push.is_disabled()
+    page.get_by_text("set rtmp_url in studio.toml").wait_for()
+    group = page.get_by_role("group", name="Outputs without the AI label")
+    assert all(button.is_disabled() for button in group.get_by_role("button").all())
+    page.get_by_text("set clean_feed_right to the licence").wait_for()
+
+
+def test_unavailable_things_say_why_and_errors_are_beside_them(page: "Page", running: Studio) -> None:
+    engine = page.get_by_role("button", name="LivePortrait")
+    assert engine.is_disabled() and "Weights are missing: studio weights pull live-portrait." in engine.inner_text()
+    assert "Weights for research only." in engine.inner_text()
+    assert "Weights" not in page.get_by_role("button", name="Mesh warp").inner_text()
+    page.get_by_label("Driver address").fill("file:/etc/passwd")
+    page.get_by_role("button", name="Use", exact=True).click()
+    page.get_by_role("alert").get_by_text(re.compile("A driver is sample")).wait_for()
+    assert running.state()["scene"]["driver"] == "sample"
+
+
+def test_keys_are_shown_on_question_mark(page: "Page") -> None:
+    page.keyboard.press("?")
+    page.get_by_role("region", name="Keys").get_by_text("start or stop recording").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("region", name="Keys").wait_for(state="hidden")
+
+
+def test_a_silent_stage_shows_in_its_row_and_the_picture_stays(page: "Page", running: Studio) -> None:
+    box = page.get_by_role("img", name="Program picture").bounding_box()
+    running.channel.stop()
+    page.get_by_label("State", exact=True).get_by_text("RECOVERING").wait_for()
+    page.get_by_role("group", name="compositor").get_by_text(re.compile("being restarted")).wait_for()
+    assert page.get_by_role("img", name="Program picture").bounding_box() == box
+    running.channel.start()
+    page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+
+
+def test_an_uploaded_template_is_selected_and_nobody_looks_for_its_face(
+    page: "Page", running: Studio, tmp_path: Path
+) -> None:
+    template().save(tmp_path / "walk.npz")
+    chooser = page.get_by_label("+ Upload a video or recorded motion")
+    try:
+        (tmp_path / "bad.npz").write_bytes(b"no motion")
+        chooser.set_input_files(tmp_path / "bad.npz")
+        page.get_by_role("alert").get_by_text("bad.npz is not a motion template; use one").wait_for()
+        chooser.set_input_files(tmp_path / "walk.npz")
+        page.get_by_role("button", name="walk.npz recorded motion", pressed=True).wait_for()
+        page.get_by_text("driver: recorded motion").wait_for()
+        page.keyboard.press("n")
+        page.get_by_role("alert").get_by_text("Recorded motion has a neutral face of its own").wait_for()
+        running.channel.state = "idle"
+        page.get_by_role("log").get_by_text("No face comes of the recorded motion, idle.").wait_for()
+    finally:
+        running.channel.state = "live"
+        running.patch(driver="sample")
+
+
+def test_the_browsers_camera_drives(page: "Page", running: Studio) -> None:
+    page.get_by_role("button", name="This browser's camera").click()
+    page.get_by_text("this page is the driver").wait_for()
+    assert running.state()["scene"]["driver"] == "browser"
+    page.get_by_role("button", name="Sample clip").click()
+    running.wait(lambda: any("camera stopped" in event["text"] for event in running.state()["log"]))
+
+
+def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page", running: Studio) -> None:
+    interrupt = page.get_by_role("button", name="Interrupt")
+    assert interrupt.is_disabled()
+    try:
+        for name in ("hello.wav", "again.wav"):
+            page.evaluate(DROP, [list(wav(tone(8, rate=8000), 8000)), name])
+        page.get_by_label("Speech", exact=True).get_by_text("Saying hello.wav · queue: 1").wait_for()
+        assert running.state()["scene"]["driver"] == "speech"
+        page.get_by_role("button", name="Clear queue").click()
+        page.get_by_label("Speech", exact=True).get_by_text("Saying hello.wav", exact=True).wait_for()
+        page.keyboard.press("i")
+        page.get_by_label("Speech", exact=True).get_by_text("Waiting for speech").wait_for()
+        page.get_by_label("Speech file").set_input_files({"name": "x.wav", "mimeType": "audio/wav", "buffer": b"no"})
+        page.get_by_role("alert").get_by_text(re.compile("x.wav cannot be opened")).wait_for()
+    finally:
+        running.patch(driver="sample")
+
+
+def test_the_browsers_microphone_drives_alone(page: "Page", running: Studio) -> None:
+    page.get_by_role("button", name="This browser's microphone").click()
+    page.get_by_text("this page is the driver").wait_for()
+    assert running.state()["scene"]["driver"] == "microphone"
+    page.get_by_role("button", name="Sample clip").click()
+    running.wait(lambda: any("microphone stopped" in event["text"] for event in running.state()["log"]))
+
+
+def test_a_restarted_gateway_is_found_again(page: "Page", running: Studio) -> None:
+    running.kill()
+    page.get_by_label("State", exact=True).get_by_text("NO LINK").wait_for()
+    page.get_by_text("Connection lost, reconnecting").wait_for()
+    running.start()
+    page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+    frames = page.evaluate("studio.frames()")
+    until(page, f"studio.frames() > {frames + 5}")
+
+
+def test_it_fits_a_phone_held_upright(page: "Page") -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for name in ("Mute program", "Go off air"):
+        box = page.get_by_role("button", name=name).bounding_box()
+        assert box and box["y"] + box["height"] <= 844

@@ -1,0 +1,57 @@
+"""Joining and leaving is free: viewers by the hundred come and go, and nothing of them stays."""
+
+import time
+from pathlib import Path
+
+from benchmarks.harness.channel import resident
+from benchmarks.system.viewers import VIEWERS, Crowd
+from tests.services.gateway.test_recorder import played, record
+from tests.support.gateway import Studio
+from tests.support.viewer import watching
+
+
+def handles(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def threads(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
+
+
+def nobody(own: Studio) -> bool:
+    return not sum(own.state()["outputs"]["preview"]["viewers"].values())
+
+
+def visited(own: Studio, seconds: float) -> int:
+    """Viewers come and go for a while; how many visits there were. Afterwards all have left."""
+    with Crowd(f"http://{own.address}", own.token, "main") as crowd:
+        time.sleep(seconds)
+        visits = crowd.leave()
+    own.wait(lambda: nobody(own))
+    time.sleep(1)  # sockets that were dropped without a word are noticed
+    return visits
+
+
+def test_two_hundred_viewers_come_and_go_and_nothing_stays(own: Studio) -> None:
+    assert own.process
+    pid = own.process.pid
+    path = record(own, 0.5)
+    visited(own, 5)  # what is loaded with the first of them stays loaded
+    before = handles(pid), threads(pid)
+    memory = resident(pid)
+    begun = own.state()["outputs"]["record"]["figures"]["seconds"]
+    with watching(own, "full") as witness:
+        first = witness.picture()[0].tick
+    visits = visited(own, 12)
+    assert visits >= VIEWERS
+    with watching(own, "full") as witness:
+        last = witness.picture()[0].tick
+    own.wait(lambda: (handles(pid), threads(pid)) <= before)
+    assert resident(pid) - memory < 24 << 20, "a visit leaves nothing: a kept picture each would be more than this"
+    state = own.state()
+    assert not state["services"]["gateway"]["drops"].get("record picture")
+    assert own.terminate() == 0
+    picture, sound, frames, _ = played(path)
+    assert abs(frames - picture * 25) <= 1, "every tick is in the recording"
+    assert abs(picture - sound) < 0.1
+    assert picture - begun >= (last - first) / 25 - 0.5

@@ -1,0 +1,269 @@
+"""Published to a real LiveKit server: what a subscriber sees and hears, and how the output takes what happens to it."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jwt
+import numpy as np
+import pytest
+from livekit import rtc
+from pydantic import SecretStr
+
+from benchmarks.harness import subscriber
+from benchmarks.harness.flash import FlashGateway, flash_gateway
+from services.gateway.channel.event_log import Journal
+from services.gateway.outputs.livekit import output as livekit
+from services.gateway.outputs.livekit import token
+from services.gateway.outputs.livekit.errors import farewell, refusal
+from services.gateway.outputs.livekit.output import LiveKit
+from services.gateway.outputs.livekit.token import publisher_token, viewer_token
+from services.local.livekit_server import LiveKitServer
+from shared.config.settings import Settings
+from tests.services.gateway.test_livekit_media import picture, sound
+from tests.support.sync import in_sync
+
+SIZE = (640, 360)
+
+
+def keys(server: LiveKitServer) -> dict[str, Any]:
+    return {
+        "livekit_url": server.url,
+        "livekit_api_key": server.key,
+        "livekit_api_secret": SecretStr(server.secret),
+    }
+
+
+@pytest.fixture(scope="module")
+def published(livekit_server: LiveKitServer) -> Iterator[FlashGateway]:
+    """A gateway that publishes the flash program; a test that changes that puts it back."""
+    with flash_gateway(SIZE, livekit=True, **keys(livekit_server)) as running:
+        running.wait(lambda: running.livekit()["state"] == "live")
+        yield running
+
+
+def watch(running: FlashGateway, seconds: float) -> subscriber.Received:
+    settings = running.settings
+    return subscriber.finish(subscriber.start(settings.livekit_url, viewer_token(settings, 5).token, seconds))
+
+
+def test_a_subscriber_sees_and_hears_the_program_in_sync(published: FlashGateway) -> None:
+    looks: list[subscriber.Received] = []
+
+    def look() -> list[float]:
+        looks.append(watch(published, 12))
+        return [offset for at, offset in looks[-1].offsets() if at > 2]
+
+    assert in_sync(look)
+    got = looks[-1]
+    first, last = got.pictures[0], got.pictures[-1]
+    assert first[0] < 4 and (first[1], first[2]) == SIZE  # full resolution from the first picture on
+    assert len(got.pictures) / (last[0] - first[0]) > 5  # of 25: a busy machine leaves pictures out
+    assert min(row[3] for row in got.pictures) > 40  # never the library's own black
+    assert len(got.flashes()) >= 6 and len(got.onsets) >= 6
+    loud = [hertz for _, hertz, level in got.peaks if level > 2000]
+    assert loud and abs(float(np.median(loud)) - 1000) < 20
+    sides = np.array([row[6] for row in got.pictures])
+    assert sides.max() - sides.min() > 4  # the bar wanders from one half to the other
+    numbers = [row[4] for row in got.pictures]
+    assert all(later > earlier for earlier, later in pairwise(numbers))
+    ages = np.array([row[5] for row in got.pictures])
+    assert 0 < np.median(ages) < 1000
+
+
+def test_the_console_is_told_what_the_viewers_get(published: FlashGateway) -> None:
+    settings = published.settings
+    viewer = subscriber.start(settings.livekit_url, viewer_token(settings, 5).token, 8)
+    published.wait(lambda: published.livekit()["figures"].get("viewers") == 1)
+    figures = published.wait(lambda: (f := published.livekit()["figures"]).get("kbps", 0) > 100 and "rtt_ms" in f and f)
+    subscriber.finish(viewer)
+    assert (figures["width"], figures["height"]) == SIZE
+    assert figures["loss"] == 0 and 0 < figures["fps"] < 30
+    published.wait(lambda: published.livekit()["figures"].get("viewers") == 0)
+    assert published.settings.livekit_api_secret.get_secret_value() not in str(published.state())
+
+
+def test_another_size_needs_no_other_track(published: FlashGateway) -> None:
+    viewer = subscriber.start(published.settings.livekit_url, viewer_token(published.settings, 5).token, 10)
+    published.wait(lambda: published.livekit()["figures"].get("viewers") == 1)
+    time.sleep(2)
+    published.program.size = (480, 640)
+    got = subscriber.finish(viewer)
+    published.program.size = SIZE
+    sizes = [(row[1], row[2]) for row in got.pictures]
+    assert sizes[0] == SIZE and sizes[-1] == (480, 640)
+    published.wait(lambda: published.livekit()["figures"].get("height") == SIZE[1])
+
+
+def test_it_is_switched_without_a_restart_and_only_with_the_token(published: FlashGateway) -> None:
+    url = f"/channels/{published.settings.channel}/scene"
+    assert published.http.patch(url, json={"livekit": False}, headers={"Authorization": "Bearer no"}).status_code == 401
+    assert published.livekit()["state"] == "live"
+    published.patch(livekit=False).raise_for_status()
+    published.wait(lambda: published.livekit()["state"] == "off")
+    published.patch(livekit=True).raise_for_status()
+    published.wait(lambda: published.livekit()["state"] == "live")
+
+
+def recorded(running: FlashGateway) -> float:
+    return float(running.state()["outputs"]["record"]["figures"].get("seconds", 0))
+
+
+def test_a_killed_server_is_found_again_and_nothing_else_notices(
+    published: FlashGateway, livekit_server: LiveKitServer
+) -> None:
+    published.post("recording").raise_for_status()
+    published.wait(lambda: recorded(published) > 1)
+    repeated = published.state()["program"]["repeated"]
+    livekit_server.kill()
+    down = published.wait(lambda: (now := published.livekit())["state"] == "reconnecting" and now)
+    assert "lost" in down["note"] and str(livekit_server.url.rpartition("/")[2]) in down["note"]
+    before = recorded(published)
+    time.sleep(5)
+    assert recorded(published) > before + 4
+    livekit_server.start()
+    published.wait(lambda: published.livekit()["state"] == "live", 60)
+    got = watch(published, 6)
+    assert len(got.pictures) > 25 and got.onsets
+    published.http.delete(f"/channels/{published.settings.channel}/recording").raise_for_status()
+    # A program held up while the server was away, five seconds and more, would lack 125.
+    assert published.state()["program"]["repeated"] - repeated < 60
+
+
+def test_two_publishers_of_one_name_do_not_fight(published: FlashGateway) -> None:
+    async def intrude() -> bool:
+        room = rtc.Room()
+        await room.connect(published.settings.livekit_url, publisher_token(published.settings))
+        await asyncio.sleep(6)
+        stayed = room.isconnected()
+        await room.disconnect()
+        return stayed
+
+    assert asyncio.run(intrude())
+    state = published.livekit()
+    assert state["state"] == "failed" and "Another studio publishes" in state["note"]
+    published.patch(livekit=False)
+    published.wait(lambda: published.livekit()["state"] == "off")
+    published.patch(livekit=True)
+    published.wait(lambda: published.livekit()["state"] == "live")
+
+
+@contextmanager
+def output(**changes: Any) -> Iterator[tuple[LiveKit, Journal]]:
+    """The output alone, fed by a thread."""
+    journal, ending = Journal(), threading.Event()
+    made = LiveKit(Settings(**changes), journal)
+
+    def feed() -> None:
+        tick = 0
+        while not ending.wait(0.04):
+            tick += 1
+            made.outlet.put(sound(tick))
+            made.outlet.put(picture(tick))
+
+    threads = [threading.Thread(target=run, daemon=True) for run in (feed, made.run)]
+    for thread in threads:
+        thread.start()
+    made.want(True)
+    try:
+        yield made, journal
+    finally:
+        made.stop()
+        ending.set()
+        for thread in threads:
+            thread.join(10)
+
+
+def until(made: LiveKit, state: str, seconds: float = 30) -> str:
+    deadline = time.monotonic() + seconds
+    while made.state.state != state:
+        assert time.monotonic() < deadline, made.state
+        time.sleep(0.05)
+    return made.state.note
+
+
+def test_a_wrong_secret_is_one_sentence_and_asked_ever_less_often(
+    livekit_server: LiveKitServer,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(livekit, "publisher_token", lambda s: (asked.append(time.monotonic()), publisher_token(s))[1])
+    wrong = keys(livekit_server) | {"livekit_api_secret": SecretStr("wrong" * 8)}
+    with output(**wrong) as (made, journal):
+        note = until(made, "failed")
+        assert "refuses the key or secret" in note and "LIVEKIT_API_SECRET" in note
+        time.sleep(5)
+        assert made.state.state == "failed" and 2 <= len(asked) <= 5
+        assert len([event for event in journal.events() if "refuses" in event.text]) == 1
+    said = "".join(capfd.readouterr()) + caplog.text + str(journal.events()) + str(made.state)
+    assert "eyJ" not in said and "wrongwrong" not in said  # neither token nor secret, in no log and no state
+
+
+def test_an_expired_token_is_named_and_the_next_one_works(
+    livekit_server: LiveKitServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token, "PUBLISHER_LIFE", -120)
+    with output(**keys(livekit_server), livekit_room="expired") as (made, _):
+        assert "clocks" in until(made, "failed")
+        monkeypatch.setattr(token, "PUBLISHER_LIFE", 600)
+        until(made, "live")
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, livekit_server: LiveKitServer) -> None:
+    with LiveKitServer(tmp_path / "log") as late:
+        late.kill()
+        with output(**keys(late)) as (made, _):
+            deadline = time.monotonic() + 20
+            while not made.state.note.startswith(late.url.rpartition("/")[2]):
+                assert time.monotonic() < deadline, made.state
+                time.sleep(0.05)
+            assert made.state.state == "connecting"
+            late.start()
+            until(made, "live")
+
+
+def test_without_a_key_it_says_how_to_get_one() -> None:
+    with output() as (made, _):
+        assert "make live LIVEKIT=1" in until(made, "failed", 5)
+
+
+def test_sentences_name_the_way_out() -> None:
+    assert refusal("403 Forbidden", "host").state == "failed"
+    assert refusal("connection refused", "host").state == "reconnecting"
+    assert farewell("PARTICIPANT_REMOVED", "host", "studio-main").final
+    assert not farewell("SERVER_SHUTDOWN", "host", "studio-main").final
+
+
+def test_tokens_grant_the_least_for_minutes(livekit_server: LiveKitServer) -> None:
+    settings = Settings(**keys(livekit_server))
+    given = viewer_token(settings, 10)
+    claims = jwt.decode(given.token, livekit_server.secret, algorithms=["HS256"])
+    assert 0 < claims["exp"] - time.time() <= 600 and claims["sub"] == given.identity
+    assert claims["video"] == {
+        "roomJoin": True, "room": "main", "canPublish": False, "canSubscribe": True, "canPublishData": False,
+        "canUpdateOwnMetadata": False,
+    }  # fmt: skip
+    assert given.identity != viewer_token(settings, 10).identity
+    publisher = jwt.decode(publisher_token(settings), livekit_server.secret, algorithms=["HS256"])["video"]
+    assert not publisher["canSubscribe"] and "roomAdmin" not in publisher
+
+
+def test_the_server_lets_a_viewer_publish_nothing(livekit_server: LiveKitServer) -> None:
+    async def publish() -> None:
+        room = rtc.Room()
+        await room.connect(livekit_server.url, viewer_token(Settings(**keys(livekit_server)), 10).token)
+        track = rtc.LocalVideoTrack.create_video_track("mine", rtc.VideoSource(64, 64))
+        try:
+            await asyncio.wait_for(room.local_participant.publish_track(track), 15)
+        finally:
+            await room.disconnect()
+
+    with pytest.raises((rtc.participant.PublishTrackError, TimeoutError)):
+        asyncio.run(publish())

@@ -1,0 +1,132 @@
+"""What is handed to LiveKit's library: no hidden copy, and sound and picture on one clock. No server is needed."""
+
+import asyncio
+import ctypes
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from services.gateway.channel.program_feed import Picture, Sound
+from services.gateway.outputs.livekit.audio_queue import CUSHION, HIGH, Cushion, crossed, ramped
+from services.gateway.outputs.livekit.media import Media, frame_of
+from shared.media.voice_ring import stretched
+from shared.runtime.clock import tick_pts
+
+RATE = Fraction(25)
+BLOCK = np.full(1920, 1000, np.int16)
+
+
+def picture(tick: int, size: tuple[int, int] = (64, 48)) -> Picture:
+    i420 = np.full((size[1] * 3 // 2, size[0]), 90, np.uint8)
+    return Picture(tick, tick_pts(tick, RATE), i420, "sample", 0, None, None, "live", 0)
+
+
+def sound(tick: int) -> Sound:
+    return Sound(tick, tick_pts(tick, RATE), BLOCK)
+
+
+def test_the_library_reads_our_own_planes() -> None:
+    received = picture(1).i420.tobytes()
+    i420 = np.frombuffer(received, np.uint8).reshape(72, 64)  # what comes from the bus may not be written to
+    frame = frame_of(i420)
+    assert ctypes.addressof(ctypes.c_char.from_buffer(frame.data)) == i420.ctypes.data
+    assert (frame.width, frame.height, bytes(frame.data)) == (64, 48, received)
+
+
+@pytest.mark.parametrize("pace", [0.9995, 0.9999, 1.0001, 1.0005])
+def test_hours_beside_a_clock_that_runs_otherwise_leave_no_hole(pace: float) -> None:
+    """Three hours, in no time: the sender's second is longer or shorter than ours, and comes unevenly."""
+    cushion, uneven = Cushion(), np.random.default_rng(1)
+    levels = []
+    for tick in range(3 * 3600 * 25):
+        at = tick * 0.04 * pace + uneven.uniform(0, 0.005)
+        cushion.add(BLOCK, at)
+        levels.append(cushion.level)
+    assert (cushion.holes, cushion.left_out) == (1, 0)  # the beginning is the only hole
+    assert max(levels) < CUSHION + 0.015 and min(levels) > CUSHION - 0.015
+    assert cushion.corrected > 100
+
+
+def test_a_count_that_went_astray_is_put_right_by_the_earliest_answer() -> None:
+    cushion, uneven = Cushion(), np.random.default_rng(1)
+    missed = 0.013  # seconds that the queue stood dry unseen
+    cushion.add(BLOCK, 0.0)
+    for tick in range(1, 12):
+        cushion.check()
+        cushion.add(BLOCK, tick * 0.04)
+        cushion.answered(cushion.empty + missed + uneven.uniform(0, 0.03) * (tick != 5), cushion.empty)
+    counted = cushion.empty
+    cushion.check()
+    assert cushion.empty - counted == pytest.approx(0) and cushion.level > CUSHION  # it was put right once, before
+    truth = CUSHION + 12 * 0.04 + missed
+    assert cushion.empty == pytest.approx(truth, abs=0.001)
+
+
+def test_a_burst_after_a_stall_is_left_out_and_not_piled_up() -> None:
+    cushion = Cushion()
+    for tick in range(100):
+        cushion.add(BLOCK, tick * 0.04)
+    taken = [cushion.add(BLOCK, 4.5) is not None for _ in range(13)]  # half a second of sound at once
+    assert sum(taken) == 1 and cushion.left_out == 12
+    assert cushion.empty - 4.5 < HIGH + 0.04
+
+
+def test_a_picture_is_shown_when_its_sound_is_heard() -> None:
+    class Noting(Media):
+        def _show(self, picture: Picture) -> None:
+            shown[picture.tick] = self._loop.time()
+            super()._show(picture)
+
+    async def run() -> None:
+        media = Noting(picture(0), RATE)
+        for tick in range(1, 20):
+            await media.feed(sound(tick))
+            await media.feed(picture(tick))
+            due[tick] = media._anchor[1]
+            await asyncio.sleep(0.04)
+        await media.close()
+
+    shown: dict[int, float] = {}
+    due: dict[int, float] = {}
+    asyncio.run(run())
+    late = [shown[tick] - due[tick] for tick in due if tick in shown]
+    assert len(late) > 10 and min(late) > -0.003 and abs(float(np.median(late))) < 0.02
+
+
+def test_a_loop_that_was_held_up_shows_no_picture_after_a_later_one() -> None:
+    async def run() -> tuple[list[int], int]:
+        media, handed = Media(picture(0), Fraction(2)), []
+        media.video.capture_frame = lambda _, metadata: handed.append(metadata.frame_id)  # type: ignore[assignment]
+        await media.feed(sound(1))
+        due = media._anchor[1]
+        await media.feed(picture(1))
+        while media._loop.time() < due + 0.55:  # picture 1 was due, and 2 is now, half a second later
+            pass
+        await media.feed(picture(2))
+        await asyncio.sleep(0.1)
+        await media.close()
+        return handed, media.late
+
+    assert asyncio.run(run()) == ([2], 1)
+
+
+def test_stretched_sound_keeps_its_ends_and_its_shape() -> None:
+    wave = (np.sin(np.arange(1920) * 2 * np.pi * 440 / 48_000) * 8000).astype(np.int16)
+    for length in (1910, 1930):
+        longer = stretched(wave, length)
+        assert (len(longer), longer[0], longer[-1]) == (length, wave[0], wave[-1])
+        # A jump would show as a step larger than the wave's own steepest.
+        assert np.abs(np.diff(longer.astype(int))).max() <= np.abs(np.diff(wave.astype(int))).max() * 1.02 + 1
+    assert stretched(wave, 1920) is wave
+
+
+def test_sound_after_a_hole_comes_up_softly() -> None:
+    soft = ramped(np.full(1920, 10_000, np.int16))
+    assert soft[0] == 0 and soft[300] == 10_000 and np.diff(soft.astype(int)).max() < 100
+
+
+def test_where_blocks_are_left_out_nothing_jumps() -> None:
+    wave = (np.sin(np.arange(1920 * 5) * 2 * np.pi * 210 / 48_000) * 8000).astype(np.int16).reshape(5, 1920)
+    joined = np.concatenate([wave[0], crossed(wave[1], wave[4])]).astype(int)
+    assert np.abs(np.diff(joined)).max() < 450  # the wave's own steepest is 220; a cut would be thousands

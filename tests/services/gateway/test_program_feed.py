@@ -1,0 +1,114 @@
+"""The program feed: every tick once, nobody waits, whatever arrives."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from services.gateway.channel.program_feed import CATCH_UP, Outlet, Picture, ProgramFeed, Sound, picture_of
+from shared.runtime.clock import sound_samples, tick_pts
+from shared.wire.message import Message, WireError
+
+RATE = Fraction(30000, 1001)
+
+
+def picture(tick: int) -> Picture:
+    return Picture(tick, tick_pts(tick, RATE), np.zeros((6, 4), np.uint8), "a", 0, None, None, "live", 5)
+
+
+def sound(tick: int) -> Sound:
+    first, end = sound_samples(tick, RATE, 48_000)
+    return Sound(tick, tick_pts(tick, RATE), np.full(end - first, 7, np.int16))
+
+
+def feed() -> tuple[ProgramFeed, Outlet]:
+    outlet = Outlet("test", pictures=100, sounds=100)
+    return ProgramFeed(RATE, clock=lambda: 0, outlets=[outlet]), outlet
+
+
+def test_missing_ticks_are_filled_with_the_last_picture_and_silence() -> None:
+    program, outlet = feed()
+    for tick in (10, 11, 14):
+        program.picture(picture(tick))
+        program.sound(sound(tick))
+    items = outlet.take(0)
+    pictures = [item for item in items if isinstance(item, Picture)]
+    sounds = [item for item in items if isinstance(item, Sound)]
+    assert [(p.tick, p.repeated) for p in pictures] == [(10, False), (11, False), (12, True), (13, True), (14, False)]
+    assert [s.tick for s in sounds] == [10, 11, 12, 13, 14]
+    assert [bool(s.samples.any()) for s in sounds] == [True, True, False, False, True]
+    assert (
+        sum(len(s.samples) for s in sounds) == sound_samples(14, RATE, 48_000)[1] - sound_samples(10, RATE, 48_000)[0]
+    )
+
+
+def test_a_dead_compositor_is_made_up_for_after_one_and_a_half_ticks() -> None:
+    program, outlet = feed()
+    program.picture(picture(10))
+    program.sound(sound(10))
+    due = program.due()
+    assert 1.4 < (due - tick_pts(11, RATE)) * RATE / 1_000_000 < 1.6
+    program.fill(due - 1)
+    assert [item.tick for item in outlet.take(0)] == [10, 10]
+    program.fill(due)
+    assert [(item.tick, item.repeated) for item in outlet.take(0)] == [(11, True), (11, True)]
+    assert program.due() > due
+
+
+def test_a_tick_that_was_made_up_is_not_given_twice() -> None:
+    program, outlet = feed()
+    program.picture(picture(10))
+    program.fill(tick_pts(13, RATE))
+    given = {item.tick for item in outlet.take(0)}
+    assert 11 in given
+    assert not program.picture(picture(11))
+    assert outlet.take(0) == []
+    assert program.late["picture"] == 1
+
+
+def test_after_a_long_stop_the_hole_is_not_filled_frame_by_frame() -> None:
+    program, outlet = feed()
+    program.picture(picture(10))
+    program.fill(tick_pts(100_000, RATE))
+    assert len(outlet.take(0)) <= CATCH_UP + 1
+
+
+def test_an_outlet_that_nobody_empties_keeps_the_newest_and_counts_the_rest() -> None:
+    outlet = Outlet("slow", pictures=2, sounds=3)
+    for tick in range(10):
+        outlet.put(picture(tick))
+        outlet.put(sound(tick))
+    assert [item.tick for item in outlet.take(0)] == [7, 8, 8, 9, 9]
+    assert outlet.drops == {"picture": 8, "sound": 7}
+
+
+FACTS = {
+    "tick": 1, "avatar": "a", "plate": 0, "box": [0, 0, 2, 2], "label": [], "state": "live", "captured": 1, "under": b"",
+}  # fmt: skip
+
+
+def message(array: np.ndarray, facts: dict[str, object]) -> Message:  # type: ignore[type-arg]
+    return Message(
+        stream="program", channel="main", epoch=0, run=0, sequence=0, pts=0, format="i420", array=array, facts=dict(facts)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"tick": -1}, {"tick": 1 << 32}, {"tick": "1"}, {"tick": True}, {"state": "dead"}, {"plate": None},
+        {"box": [0, 0, 2]}, {"box": [1, 0, 2, 2]}, {"box": [0, 0, 2, 600]}, {"box": [0, 0, 0, 0]}, {"box": [-2, 0, 2, 2]},
+        {"label": [0, 0, "2", 2]}, {"captured": 1.5}, {"avatar": 3}, {"under": b"123456"}, {"label": [0, 0, 2, 2], "under": b"12345"}, {"under": None},
+    ],
+)  # fmt: skip
+def test_a_program_message_that_lies_is_refused(wrong: dict[str, object]) -> None:
+    array = np.zeros((12, 8), np.uint8)
+    picture_of(message(array, FACTS))
+    with pytest.raises(WireError):
+        picture_of(message(array, FACTS | wrong))
+
+
+def test_a_picture_that_is_no_i420_is_refused() -> None:
+    for shape in ((11, 8), (12, 7), (0, 8)):
+        with pytest.raises(WireError):
+            picture_of(message(np.zeros(shape, np.uint8), FACTS))

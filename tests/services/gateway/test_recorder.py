@@ -1,0 +1,173 @@
+"""Recordings: playable whatever happens, with sound in step, never over an old file."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+import pytest
+
+from services.gateway.outputs.recorder import claim
+from shared.errors import StudioError
+from tests.support.gateway import Studio, studio
+
+
+def record(own: Studio, seconds: float) -> Path:
+    """Start a recording and let it run; its path."""
+    name = own.http.post("/channels/main/recording").json()["id"]
+    path = own.settings.home / "recordings" / f"{name}.mp4"
+    own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) >= seconds)
+    return path
+
+
+def played(path: Path) -> tuple[float, float, int, float]:
+    """(seconds of picture, seconds of sound, pictures, loudness) of a file, all of it decoded."""
+    pictures, samples, peaks = [], 0, []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            assert frame.time is not None
+            pictures.append(frame.time)
+    with av.open(str(path)) as container:
+        for block in container.decode(audio=0):
+            samples += block.samples
+            peaks.append(float(np.abs(block.to_ndarray()).max()))
+    # The median: where the sound begins in the middle of a wave, AAC overshoots.
+    return pictures[-1] + 0.04, samples / 48_000, len(pictures), float(np.median(peaks))
+
+
+def test_a_recording_plays_with_sound_and_can_be_fetched(running: Studio) -> None:
+    path = record(running, 1.5)
+    assert running.http.post("/channels/main/recording").status_code == 409
+    assert running.http.delete("/channels/main/recording").status_code == 200
+    running.wait(lambda: running.state()["outputs"]["record"]["state"] == "off")
+    running.wait(lambda: any("finished" in event["text"] for event in running.state()["log"]))
+    picture, sound, frames, loudness = played(path)
+    assert abs(picture - sound) < 0.1 and abs(frames - picture * 25) <= 2 and picture > 1.4
+    assert 0.1 < loudness < 0.3  # the tone is 6000 of 32768
+    assert running.http.get(f"/recordings/{path.stem}").content == path.read_bytes()
+    assert path.stem in [row["id"] for row in running.http.get("/recordings").json()]
+    assert running.http.delete("/channels/main/recording").status_code == 409
+
+
+def test_a_killed_gateway_leaves_a_playable_file_and_goes_on_in_the_next(own: Studio) -> None:
+    first = record(own, 2.5)
+    own.kill()
+    kept = first.read_bytes()
+    assert kept.count(b"moof") >= 2, "a fragment a second, so that a second is the most there is to lose"
+    own.start()
+    own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) >= 1)
+    second = first.with_stem(f"{first.stem}-2")
+    assert own.state()["outputs"]["record"]["name"] == second.name
+    assert own.terminate() == 0
+    assert first.read_bytes() == kept
+    picture, sound, _, loudness = played(first)
+    assert picture > 1 and abs(picture - sound) < 0.3 and loudness > 0.1
+    assert played(second)[0] > 0.9 and own.process and own.process.returncode == 0
+
+
+def test_recorded_time_is_wall_time_across_a_dead_compositor(own: Studio) -> None:
+    path = record(own, 0.5)
+    own.channel.stop()
+    before = own.state()["outputs"]["record"]["figures"].get("seconds", 0)
+    own.wait(lambda: own.state()["on_air_state"] == "RECOVERING")
+    own.wait(
+        lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) > before + 1
+    )  # it goes on without a compositor
+    own.channel.start()
+    own.wait(lambda: own.state()["on_air_state"] == "ON AIR")
+    own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) > before + 2)
+    own.terminate()
+    picture, sound, frames, _ = played(path)
+    assert abs(picture - sound) < 0.1
+    assert abs(frames - picture * 25) <= 3  # the gap was filled picture by picture
+
+
+def test_another_picture_size_begins_a_new_part(own: Studio) -> None:
+    path = record(own, 0.4)
+    own.channel.stop()
+    own.channel.plates = [np.ascontiguousarray(plate[:, :320]) for plate in own.channel.plates]
+    own.channel.start()
+    second = path.with_stem(f"{path.stem}-2")
+    own.wait(lambda: own.state()["outputs"]["record"]["name"] == second.name)
+    own.terminate()
+    for part, width in ((path, 480), (second, 320)):
+        with av.open(str(part)) as container:
+            assert container.streams.video[0].width == width
+            assert list(container.decode(video=0)), "a part, however short, has a picture"
+
+
+def test_a_disk_that_cannot_be_written_ends_the_recording_with_a_sentence(running: Studio) -> None:
+    folder = running.settings.home / "recordings"
+    kept = folder.with_name("kept")
+    if folder.exists():
+        folder.rename(kept)
+    folder.write_text("in the way")
+    try:
+        running.http.post("/channels/main/recording")
+        state = running.wait(
+            lambda: (lambda r: r if r["state"] == "failed" else None)(running.state()["outputs"]["record"])
+        )
+        assert state["note"].endswith(".")
+        assert running.state()["on_air_state"] == "ON AIR"
+    finally:
+        folder.unlink()
+        if kept.exists():
+            kept.rename(folder)
+    record(running, 0.2)  # and the next one works
+    running.http.delete("/channels/main/recording")
+
+
+def test_parts_are_numbered_and_nothing_is_overwritten(tmp_path: Path) -> None:
+    names = [claim(tmp_path / "new" / "out.mp4").name for _ in range(3)]
+    assert names == ["out.mp4", "out-2.mp4", "out-3.mp4"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StudioError):
+        claim(tmp_path / "file" / "out.mp4")
+
+
+def test_sigterm_ends_the_gateway_while_all_is_open(own: Studio) -> None:
+    from tests.support.viewer import watching
+
+    path = record(own, 0.5)
+    with watching(own, "full") as viewer:
+        viewer.picture()
+        assert own.process
+        own.process.terminate()
+        own.process.wait(5)
+        assert own.process.returncode == 0
+    assert played(path)[2] > 10
+    children = subprocess.run(["pgrep", "-P", str(own.process.pid)], capture_output=True, text=True).stdout
+    assert children == ""
+
+
+def test_a_browser_fetches_a_recording_once_with_a_ticket(running: Studio) -> None:
+    path = record(running, 0.3)
+    running.http.delete("/channels/main/recording")
+    running.wait(lambda: running.state()["outputs"]["record"]["state"] == "off")
+    base = f"http://{running.address}/api/v1/recordings/{path.stem}"
+    ticket = running.http.post(f"/recordings/{path.stem}/ticket").json()["ticket"]
+    assert httpx.get(f"{base}/download?ticket={ticket}x").status_code == 401
+    assert httpx.get(f"{base[:-1]}/download?ticket={ticket}").status_code == 401  # of another recording, and now void
+    assert httpx.get(f"{base}/download?ticket={ticket}").status_code == 401
+    ticket = running.http.post(f"/recordings/{path.stem}/ticket").json()["ticket"]
+    assert httpx.get(f"{base}/download?ticket={ticket}").content == path.read_bytes()
+    assert httpx.get(f"{base}/download?ticket={ticket}").status_code == 401
+    assert httpx.post(f"{base}/ticket").status_code == 401
+    assert running.http.post("/recordings/main-20200101-000000/ticket").status_code == 404
+
+
+@pytest.mark.parametrize("clean", [False, True])
+def test_a_recording_has_no_label_where_the_right_is_stated(tmp_path: Path, clean: bool) -> None:
+    settings: dict[str, Any] = {"clean_feed_right": "own label"} | ({"clean_feed": ["record"]} if clean else {})
+    with tempfile.TemporaryDirectory() as folder, studio(Path(folder), **settings) as own:
+        path = record(own, 0.6)
+        x, y, w, h = own.channel.label
+        plates = [plate[y : y + h, x : x + w].astype(float) for plate in own.channel.plates]
+        own.terminate()
+        with av.open(str(path)) as container:
+            pictures = [f.to_ndarray(format="gray")[y : y + h, x : x + w] for f in container.decode(video=0)]
+    apart = [min(np.abs(picture - plate).mean() for plate in plates) for picture in pictures]
+    assert max(apart) < 10 if clean else min(apart) > 30

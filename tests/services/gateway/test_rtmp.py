@@ -1,0 +1,203 @@
+"""RTMP push to a real receiver: picture and sound arrive, and whatever the receiver does, only the push feels it."""
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.harness.channel import command
+from tests.services.gateway.test_recorder import played, record
+from tests.support.gateway import Studio, studio
+from tests.support.rtmp_receiver import KEY, free_port, receiver
+from tests.support.viewer import watching
+
+
+@contextmanager
+def pushing(port: int, **changes: Any) -> Iterator[Studio]:
+    """A studio that pushes to this port from the start."""
+    url = f"rtmp://operator:{KEY}@127.0.0.1:{port}/live/{KEY}?auth={KEY}"
+    with tempfile.TemporaryDirectory() as folder, studio(Path(folder), rtmp_url=url, **changes) as made:
+        yield made
+
+
+def push(running: Studio) -> dict[str, Any]:
+    return dict(running.state()["outputs"]["rtmp"])
+
+
+def until(running: Studio, state: str, seconds: float = 60) -> dict[str, Any]:
+    """The push's state once it is in this one."""
+    return dict(running.wait(lambda: (lambda now: now if now["state"] == state else None)(push(running)), seconds))
+
+
+def senders(running: Studio) -> list[int]:
+    """Processes that push for this gateway."""
+    assert running.process
+    tasks = Path(f"/proc/{running.process.pid}/task").iterdir()  # a process belongs to the thread that started it
+    found = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    return [pid for pid in found if "services.gateway.outputs.rtmp.child" in command(pid)]
+
+
+@contextmanager
+def black_hole() -> Iterator[tuple[int, list[float]]]:
+    """A server that accepts connections and then neither reads nor answers: its port, and when each one came."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    came: list[float] = []
+    kept: list[socket.socket] = []
+
+    def accept() -> None:
+        try:
+            while True:
+                kept.append(listener.accept()[0])
+                came.append(time.monotonic())
+        except OSError:
+            return
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield listener.getsockname()[1], came
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+        for connection in kept:
+            connection.close()
+
+
+def test_picture_and_sound_arrive_and_the_key_is_nowhere_to_be_seen() -> None:
+    port = free_port()
+    with receiver(port) as peer, pushing(port) as running:
+        live = until(running, "live")
+        peer.next()
+        seen = peer.next()
+        assert (seen["width"], seen["height"]) == (480, 640)
+        assert 20 <= seen["pictures"] <= 30, "a second of pictures"
+        assert seen["moved"] > 20, "the face moves"
+        assert abs(seen["hz"] - 440) < 3, "the tone is heard"
+        assert seen["apart"] < 0.2
+        running.wait(lambda: push(running)["figures"]["kbps"] > 50)
+        assert live["address"] == "rtmp://127.0.0.1/***" and live["since"] > 0
+        metrics = running.http.get(f"http://{running.address}/metrics").text
+        assert KEY not in f"{running.state()} {metrics}"
+        assert 'studio_output_live{output="rtmp"} 1.0' in metrics
+        assert running.process
+        assert len(senders(running)) == 1
+        for pid in (running.process.pid, *senders(running)):
+            assert KEY not in " ".join(command(pid))
+        # Off and on again by the operator.
+        assert running.patch(rtmp=False).status_code == 200
+        until(running, "off")
+        assert senders(running) == []
+        peer.process.wait(10)  # it has seen the end of the stream
+
+
+def test_it_is_live_again_once_a_receiver_that_died_is_back() -> None:
+    port = free_port()
+    with pushing(port) as running:
+        note = until(running, "failed")["note"]  # nobody is there yet
+        assert "127.0.0.1 does not answer" in note and "Trying again in" in note and KEY not in note
+        with receiver(port) as first:
+            first.next()
+            assert running.process
+            pid = running.process.pid
+        running.wait(lambda: push(running)["state"] in ("reconnecting", "failed"))
+        with receiver(port) as second:
+            assert second.next()["moved"] > 20
+            until(running, "live")
+        assert running.process.pid == pid and running.process.poll() is None
+
+
+def test_a_receiver_that_never_answers_fails_within_ten_seconds_and_harms_nobody() -> None:
+    with black_hole() as (port, came), pushing(port) as running:
+        path = record(running, 0.5)
+        running.wait(lambda: came)
+        with watching(running, "full") as viewer:
+            ticks = [viewer.picture()[0].tick]
+            while push(running)["state"] != "failed":
+                ticks += [viewer.picture()[0].tick for _ in range(5)]
+                assert time.monotonic() - came[0] < 15  # ten seconds, and what a busy machine adds
+        assert "never answers" in push(running)["note"]
+        assert max(np.diff(ticks)) < 25, "the preview went on"
+        running.wait(lambda: len(came) >= 2)  # tried again
+        assert came[1] - came[0] > 7, "not in a tight loop"
+        assert len(senders(running)) <= 1
+        drops = running.state()["services"]["gateway"]["drops"]
+        (sender,) = running.wait(lambda: senders(running))
+        started = time.monotonic()
+        assert running.terminate() == 0
+        assert command(sender) == []
+        assert time.monotonic() - started < 3, "it ends while FFmpeg is blocked"
+        picture, _, frames, _ = played(path)
+        assert abs(frames - picture * 25) <= 1 and frames > 150, "every tick is in the recording"
+        assert not drops.get("record picture")
+
+
+def test_a_receiver_that_stops_reading_fails_and_a_new_one_is_found() -> None:
+    port = free_port()
+    with receiver(port) as peer, pushing(port) as running:
+        until(running, "live")
+        peer.next()
+        os.kill(peer.process.pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        failed = until(running, "failed")
+        assert time.monotonic() - stopped < 20  # ten seconds, and what a busy machine adds
+        assert "takes nothing any more" in failed["note"]
+        peer.process.kill()
+        peer.process.wait()
+        with receiver(port) as other:
+            assert other.next()["moved"] > 20
+
+
+def test_a_killed_gateway_leaves_no_sender() -> None:
+    with black_hole() as (port, came), pushing(port) as running:
+        running.wait(lambda: came)
+        (pid,) = senders(running)
+        running.kill()
+        deadline = time.monotonic() + 5
+        while subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode == 0:
+            assert time.monotonic() < deadline, "the sender outlived its gateway"
+            time.sleep(0.05)
+        running.start()
+        running.wait(lambda: len(came) >= 2)  # the next gateway goes on pushing
+        assert push(running)["state"] in ("connecting", "failed")
+
+
+def test_the_clean_feed_has_no_label_while_the_preview_has() -> None:
+    port = free_port()
+    right = "The label is put on by the mixer."
+    with receiver(port) as peer, pushing(port, clean_feed_right=right) as running:
+        x, y, w, h = running.channel.label
+        peer.next()
+        labelled = np.array(peer.next()["grey"])
+        assert running.patch(rtmp_clean=True).status_code == 200
+        peer.next()
+        clean = np.array(peer.next()["grey"])
+        plates = [plate[y : y + h, x : x + w].astype(float) for plate in running.channel.plates]
+        apart = [min(np.abs(picture - plate).mean() for plate in plates) for picture in (labelled, clean)]
+        assert apart[0] > 30 and apart[1] < 12
+        with watching(running, "full") as viewer:
+            head, drawn = viewer.picture()
+            box = drawn[y : y + h, x : x + w].mean(axis=2)
+            assert np.abs(box - plates[head.plate]).mean() > 30
+        assert any(right in event["text"] for event in running.state()["log"])
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [({"rtmp": True}, "rtmp_url"), ({"rtmp_clean": True}, "clean_feed_right"), ({"record_clean": True}, "")],
+)
+def test_what_is_not_set_up_is_refused_with_the_way_out(running: Studio, change: dict[str, bool], words: str) -> None:
+    answer = running.patch(**change)
+    assert answer.status_code == 409 and words in answer.json()["detail"]
+    assert push(running)["state"] == "off"
+    assert words in push(running)["unavailable"] + running.state()["clean_feed"]["unavailable"]

@@ -1,0 +1,320 @@
+"""The speech queue: what is sent in comes out whole, in order and in time, and stops when it is told to."""
+
+import asyncio
+import io
+import json
+import time
+import wave
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import httpx
+import numpy as np
+import pytest
+import zmq
+from numpy.typing import NDArray
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+
+from services.gateway.channel.event_log import Journal
+from services.gateway.channel.pcm import PcmDecoder
+from services.gateway.channel.speech_queue import Speech
+from shared.runtime.clock import US, now
+from shared.wire.bus import Reader, endpoint
+from shared.wire.message import Message
+from tests.support.gateway import Studio
+from tests.support.viewer import open_socket
+
+RATE = 48_000
+Samples = NDArray[np.int16]
+
+
+def tone(seconds: float, hertz: float = 440, rate: int = RATE) -> Samples:
+    return (9000 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.int16)
+
+
+def wav(samples: Samples, rate: int = RATE) -> bytes:
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(rate)
+        writer.writeframes(samples.tobytes())
+    return file.getvalue()
+
+
+class Capture:
+    """Stands where capture stands and listens."""
+
+    def __init__(self, running: Studio) -> None:
+        self._context: zmq.Context[Any] = zmq.Context()
+        run_dir = running.settings.run_dir
+        self._reader = Reader(self._context, endpoint(run_dir, "remote"), "remote", "main", newest=False)
+        self.heard: list[tuple[Message, int]] = []
+
+    def listen(self) -> list[Message]:
+        self.heard += [(message, now()) for message in self._reader.read()]
+        return [message for message, _ in self.heard]
+
+    def sounds(self) -> list[Message]:
+        return [message for message in self.listen() if message.facts["kind"] == "sound"]
+
+    def voice(self) -> Samples:
+        return np.concatenate([message.array for message in self.sounds()] or [np.zeros(0, np.int16)])
+
+    def forget(self) -> None:
+        self.listen()
+        self.heard.clear()
+
+    def close(self) -> None:
+        self._reader.close()
+        self._context.term()
+
+
+@pytest.fixture
+def capture(running: Studio) -> Iterator[Capture]:
+    made = Capture(running)
+    running.patch(driver="speech")
+    time.sleep(0.3)
+    try:
+        yield made
+    finally:
+        running.http.post("/channels/main/speech/interrupt")
+        running.patch(driver="sample")
+        made.close()
+
+
+def no_gap(sounds: list[Message]) -> bool:
+    """Whether each block begins where the one before ends."""
+    ends = [message.pts + len(message.array) * US / RATE for message in sounds]
+    return all(abs(message.pts - end) < 200 for message, end in zip(sounds[1:], ends, strict=False))
+
+
+def say(running: Studio, data: bytes, title: str = "", name: str = "speech.wav") -> httpx.Response:
+    form = {"title": title} if title else {}
+    return running.http.post("/channels/main/speech", files={"audio": (name, data)}, data=form)
+
+
+def states(running: Studio) -> dict[str, str]:
+    facts = running.http.get("/channels/main/speech").json()
+    return {each["title"]: each["state"] for each in [*facts["queue"], *facts["recent"]]}
+
+
+def test_a_file_is_said_whole_in_time_and_makes_speech_the_driver(running: Studio, capture: Capture) -> None:
+    running.patch(driver="sample")
+    sound = tone(1.5)
+    answer = say(running, wav(sound), "Good morning")
+    assert answer.status_code == 201 and answer.json()["state"] == "queued"
+    assert running.state()["scene"]["driver"] == "speech"
+    running.wait(lambda: len(capture.voice()) >= len(sound))
+    assert np.array_equal(capture.voice(), sound)
+    for message, at in capture.heard:
+        if message.facts["kind"] == "sound":
+            assert -50_000 < message.pts - at < 200_000  # ahead of its time, and not by much
+    assert no_gap(capture.sounds())
+    running.wait(lambda: states(running)["Good morning"] == "ended")
+    assert any("Speaking Good morning" in entry["text"] for entry in running.state()["log"])
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp3", "libmp3lame"), ("a.ogg", "libopus")])
+def test_compressed_files_are_said_too(running: Studio, capture: Capture, name: str, codec: str) -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format=name[2:]) as container:
+        stream = container.add_stream(codec, rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(tone(1.5)[None], format="s16", layout="mono")
+        frame.sample_rate = RATE
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert say(running, file.getvalue(), codec, name).status_code == 201
+    running.wait(lambda: len(capture.voice()) > 1.45 * RATE)
+    running.wait(lambda: states(running)[codec] == "ended")
+    said = capture.voice()
+    assert len(said) < 1.6 * RATE
+    spectrum = np.abs(np.fft.rfft(said * np.hanning(len(said))))
+    assert abs(spectrum.argmax() * RATE / len(said) - 440) < 3
+
+
+def test_utterances_follow_each_other_without_a_gap(running: Studio, capture: Capture) -> None:
+    first, second = tone(0.5), tone(0.5, 880)
+    say(running, wav(first), "one")
+    say(running, wav(second), "two")
+    running.wait(lambda: len(capture.voice()) >= len(first) + len(second))
+    assert np.array_equal(capture.voice(), np.concatenate([first, second]))
+    assert no_gap(capture.sounds())
+    running.wait(lambda: states(running)["two"] == "ended")
+
+
+def test_an_interrupt_ends_everything_at_once(running: Studio, capture: Capture) -> None:
+    for title in ("long", "waiting"):
+        say(running, wav(tone(20)), title)
+    running.wait(lambda: states(running)["long"] == "started")
+    epoch = capture.sounds()[-1].epoch
+    answer = running.http.post("/channels/main/speech/interrupt")
+    assert len(answer.json()["interrupted"]) == 2
+    running.wait(lambda: capture.listen()[-1].facts["kind"] == "end")
+    assert capture.listen()[-1].epoch != epoch  # what is on its way is void
+    capture.forget()
+    time.sleep(0.5)
+    assert not capture.listen()
+    assert states(running)["long"] == states(running)["waiting"] == "interrupted"
+
+
+def test_clear_lets_the_sentence_end(running: Studio, capture: Capture) -> None:
+    sound = tone(1.2)
+    say(running, wav(sound), "this")
+    say(running, wav(tone(1)), "that")
+    running.wait(lambda: states(running)["this"] == "started")
+    assert len(running.http.post("/channels/main/speech/clear").json()["interrupted"]) == 1
+    running.wait(lambda: states(running)["this"] == "ended")
+    assert np.array_equal(capture.voice(), sound) and states(running)["that"] == "interrupted"
+
+
+def test_one_that_is_dropped_takes_nothing_from_the_next(running: Studio, capture: Capture) -> None:
+    following = tone(0.6, 700)
+    gone = say(running, wav(tone(0.4)), "gone").json()["id"]
+    say(running, wav(following), "next")
+    running.wait(lambda: len(capture.voice()) > 0.3 * RATE)  # by now some of the next may have left too
+    assert running.http.delete(f"/channels/main/speech/{gone}").status_code == 204
+    running.wait(lambda: states(running)["next"] == "ended")
+    newest = capture.sounds()[-1].epoch
+    said = np.concatenate([message.array for message in capture.sounds() if message.epoch == newest])
+    assert np.array_equal(said[-len(following) :], following)
+    assert running.http.delete(f"/channels/main/speech/{gone}").status_code == 404
+
+
+def test_what_had_left_of_the_next_one_is_said_again_from_its_beginning() -> None:
+    said: list[Samples] = []
+    speech = Speech(Journal(), lambda _, samples: said.append(samples), said.clear, lambda: 0)
+    following = tone(0.6, 700)
+
+    async def scenario() -> None:
+        gone, after = speech.add("gone"), speech.add("next")
+        for utterance, sound in ((gone, tone(0.06)), (after, following)):
+            await utterance.write(sound)
+            utterance.finish()
+        at = now()
+        speech.pump(at)
+        assert after.first is not None and after.state == "queued"  # on its way, and not heard yet
+        assert speech.cancel(gone.id)
+        for step in range(100):
+            speech.pump(at + step * 10_000)
+        assert after.state == "ended"
+
+    asyncio.run(scenario())
+    assert np.array_equal(np.concatenate(said), following)
+
+
+@pytest.mark.parametrize("rate", [16_000, 22_050, 24_000, 44_100, 48_000])
+@pytest.mark.parametrize("layout", ["s16", "f32"])
+def test_pcm_of_every_rate_keeps_pitch_and_length(rate: int, layout: str) -> None:
+    sound = tone(1, 1000, rate)
+    data = sound.tobytes() if layout == "s16" else (sound / np.float32(32767)).astype("<f4").tobytes()
+    decoder, parts, at = PcmDecoder(rate, "s16" if layout == "s16" else "f32"), [], 0
+    for size in np.random.default_rng(3).integers(1, 4001, 1000):
+        parts.append(decoder.feed(data[at : at + size]))
+        at += size
+    whole = np.concatenate([*parts, decoder.flush()]).astype(np.float64)
+    assert abs(len(whole) - RATE) < 100
+    spectrum = np.abs(np.fft.rfft(whole * np.hanning(len(whole))))
+    assert abs(spectrum.argmax() * RATE / len(whole) - 1000) < 2
+    assert 8500 < np.abs(whole[2000:-2000]).max() < 9500
+
+
+def test_pcm_that_is_no_number_is_silence() -> None:
+    wild = np.array([np.nan, np.inf, -np.inf, 5, -5, 0.5], "<f4")
+    assert PcmDecoder(RATE, "f32").feed(wild.tobytes()).tolist() == [0, 32767, -32767, 32767, -32767, 16383]
+
+
+def begin(connection: ClientConnection, running: Studio, **more: Any) -> None:
+    connection.send(json.dumps({"token": running.token, "rate": RATE, "format": "s16", **more}))
+    assert json.loads(connection.recv(5)) == {"event": "ready"}
+
+
+def speech_socket(running: Studio) -> Any:
+    from websockets.sync.client import connect
+
+    return connect(f"ws://{running.address}/api/v1/channels/main/speech", compression=None)
+
+
+def test_live_pcm_tells_its_events(running: Studio, capture: Capture) -> None:
+    sound = tone(0.6)
+    with speech_socket(running) as connection:
+        begin(connection, running, title="agent")
+        for at in range(0, len(sound), 960):
+            connection.send(sound[at : at + 960].tobytes())
+            time.sleep(0.02)
+        connection.send('{"do": "end"}')
+        events = [json.loads(connection.recv(5)) for _ in range(3)]
+        assert [event["event"] for event in events] == ["queued", "started", "ended"]
+        assert np.array_equal(capture.voice(), sound)
+        connection.send(sound.tobytes())
+        assert json.loads(connection.recv(5))["event"] == "queued"
+        connection.send('{"do": "interrupt"}')
+        while (event := json.loads(connection.recv(5)))["event"] != "interrupted":
+            assert event["event"] == "started"
+
+
+def test_a_sender_far_ahead_is_held_back(running: Studio, capture: Capture) -> None:
+    block = bytes(2 * RATE)  # a second
+    sent = 0
+    with speech_socket(running) as connection:
+        begin(connection, running, title="flood")
+        connection.socket.settimeout(1.0)
+        try:
+            for _ in range(600):
+                connection.socket.sendall(_frame(block))
+                sent += 1
+        except TimeoutError:
+            pass
+        assert sent < 200
+        waiting = running.http.get("/channels/main/speech").json()["queue"][0]["seconds"]
+        assert waiting < 60
+        assert running.http.post("/channels/main/speech/interrupt").json()["interrupted"]
+
+
+def _frame(payload: bytes) -> bytes:
+    """A masked binary websocket frame: the library's own send would wait for ever when nobody reads."""
+    return bytes([0x82, 0x80 | 127]) + len(payload).to_bytes(8, "big") + bytes(4) + payload
+
+
+def test_what_cannot_be_said_is_refused_in_a_sentence(running: Studio, capture: Capture) -> None:
+    for data in (b"", b"this is no sound", wav(tone(0.1))[:30], wav(np.zeros(0, np.int16))):
+        answer = say(running, data, name="mine.wav")
+        assert answer.status_code == 422 and answer.json()["detail"].count(".") >= 1, answer.text
+        assert "/" not in answer.json()["detail"]
+    assert running.http.post("/channels/main/speech", files={"video": b"x"}).status_code == 422
+    for index in range(64):
+        assert say(running, wav(tone(5)), f"n{index}").status_code == 201
+    assert say(running, wav(tone(5)), "one too many").status_code == 429
+
+
+@pytest.mark.parametrize(
+    "words",
+    [{"rate": 1}, {"rate": 48_000, "format": "mp3"}, {"rate": 48_000, "channels": 9}, {}, {"rate": 48_000, "x": 1}],
+)
+def test_a_socket_that_opens_wrongly_is_told_why(running: Studio, words: dict[str, Any]) -> None:
+    with speech_socket(running) as connection:
+        connection.send(json.dumps({"token": running.token, **words}))
+        with pytest.raises(ConnectionClosed) as closed:
+            connection.recv(5)
+    assert closed.value.rcvd and closed.value.rcvd.code == 4400 and "'" in closed.value.rcvd.reason
+
+
+def test_another_driver_ends_the_speech(running: Studio, capture: Capture) -> None:
+    say(running, wav(tone(10)), "cut off")
+    running.wait(lambda: states(running)["cut off"] == "started")
+    running.patch(driver="sample")
+    running.wait(lambda: states(running)["cut off"] == "interrupted")
+
+
+def test_the_microphone_is_a_driver_of_its_own(running: Studio, capture: Capture) -> None:
+    running.patch(driver="microphone")
+    with open_socket(running, "driver") as connection:
+
+        def heard() -> bool:
+            connection.send(b"\x02" + tone(0.02).tobytes())
+            return bool(capture.sounds())
+
+        running.wait(heard)
+        running.wait(lambda: "microphone is the driver" in json.dumps(running.state()["log"]))

@@ -1,0 +1,150 @@
+"""The viewers' page in a real browser, subscribed through a real LiveKit server."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import numpy as np
+import pytest
+
+from benchmarks.harness.flash import FlashGateway, flash_gateway
+from services.local.livekit_server import LiveKitServer
+from shared.config.cache_dir import cache_folder
+from tests.services.gateway.test_livekit import SIZE, keys
+from tests.support.chromium import needs_chromium
+from tests.support.sync import in_sync
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = [
+    needs_chromium,
+    pytest.mark.skipif(not [*cache_folder().glob("livekit-client-*.mjs")], reason="deploy/livekit.sh was not run"),
+]
+SHOWN = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames"
+WATCHING = (Path(__file__).parent / "watching.js").read_text()
+
+
+@pytest.fixture
+def page(browser: "Browser") -> Iterator["Page"]:
+    """An empty page; a script's error or a breach of the page's policy fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+    yield page
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture(scope="module")
+def published(livekit_server: LiveKitServer) -> Iterator[FlashGateway]:
+    with flash_gateway(SIZE, livekit=True, **keys(livekit_server)) as running:
+        running.wait(lambda: running.livekit()["state"] == "live")
+        yield running
+
+
+def link(running: FlashGateway) -> str:
+    return f"http://{running.address}{running.post('viewers').raise_for_status().json()['watch']}"
+
+
+def apart(found: dict[str, Any]) -> list[float]:
+    """Milliseconds from each flash to its beep."""
+    beeps = np.array(found["beeps"])
+    return [float((beeps - flash)[np.abs(beeps - flash).argmin()]) for flash in found["flashes"][:-1] if len(beeps)]
+
+
+def test_a_viewer_sees_and_hears_the_program_in_sync(published: FlashGateway, page: "Page") -> None:
+    page.goto(link(published))
+    page.get_by_role("status").get_by_text("Live").wait_for()
+    page.get_by_role("button", name="Turn sound on").click()
+    found: dict[str, Any] = {}
+
+    def look() -> list[float]:
+        found.update(page.evaluate(f"({WATCHING})(12)"))
+        return apart(found)
+
+    assert in_sync(look)
+    assert found["pictures"] > 60 and found["sizes"][-1] == f"{SIZE[0]}x{SIZE[1]}"
+    assert len(set(found["columns"])) > 10  # the bar moves
+    assert abs(float(np.median(found["hertz"])) - 1000) < 60
+    page.get_by_label("Figures").get_by_text(str(SIZE[0])).wait_for()
+    page.get_by_role("button", name="Turn sound off").click()
+    assert page.evaluate("document.querySelector('video').muted")
+
+
+def test_a_viewer_comes_back_when_the_server_does(
+    published: FlashGateway, page: "Page", livekit_server: LiveKitServer
+) -> None:
+    page.goto(link(published))
+    page.get_by_role("status").get_by_text("Live").wait_for()
+    livekit_server.kill()
+    page.get_by_role("status").get_by_text("again").or_(page.get_by_text("reconnecting")).wait_for()
+    livekit_server.start()
+    page.get_by_role("status").get_by_text("Live").wait_for(timeout=90_000)
+    before = page.evaluate(SHOWN)
+    published.wait(lambda: page.evaluate(SHOWN) > before + 20)
+
+
+def test_only_the_operator_makes_links(published: FlashGateway, livekit_server: LiveKitServer) -> None:
+    url = f"/channels/{published.settings.channel}/viewers"
+    assert published.http.post(url, headers={"Authorization": "Bearer no"}).status_code == 401
+    assert published.http.post(url, json={"minutes": 600}).status_code == 422
+    given = published.http.post(url, json={"minutes": 2}).json()
+    claims = jwt.decode(given["token"], livekit_server.secret, algorithms=["HS256"])
+    assert claims["exp"] == given["expires"] and claims["exp"] - claims["nbf"] < 140
+    assert claims["video"]["canSubscribe"] and not claims["video"]["canPublish"]
+
+
+def test_the_page_may_speak_to_the_livekit_server_alone(published: FlashGateway) -> None:
+    answer = published.http.get(f"http://{published.address}/watch/main")
+    policy = answer.headers["content-security-policy"]
+    host = published.settings.livekit_url.rpartition("/")[2]
+    assert f"connect-src 'self' ws://{host} http://{host};" in policy
+    assert "unsafe" not in policy and "<script>" not in answer.text and "style=" not in answer.text
+    assert published.settings.livekit_api_secret.get_secret_value() not in answer.text
+
+
+def test_a_link_that_cannot_work_says_why(published: FlashGateway, page: "Page") -> None:
+    old = base64.urlsafe_b64encode(json.dumps({"exp": 100}).encode()).decode()
+    for fragment, words in (("", "not complete"), (f"#token=a.{old}.c", "expired")):
+        page.goto("about:blank")
+        page.goto(f"http://{published.address}/watch/main{fragment}")
+        page.get_by_role("status").get_by_text(words).wait_for()
+
+
+def test_without_the_library_the_page_names_the_command(
+    livekit_server: LiveKitServer, page: "Page", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PERSONA_STUDIO_CACHE", str(tmp_path))
+    with flash_gateway((64, 48), **keys(livekit_server)) as running:
+        page.goto(link(running))
+        page.get_by_role("status").get_by_text("deploy/livekit.sh").wait_for()
+
+
+def test_the_console_switches_it_and_makes_links(published: FlashGateway, page: "Page") -> None:
+    page.goto(f"http://{published.address}/#token={published.token}")
+    panel = page.get_by_role("group", name="LiveKit")
+    panel.get_by_role("status").get_by_text("live").wait_for()
+    panel.get_by_text("kbit/s").wait_for()
+    panel.get_by_role("button", name="Make watch link").click()
+    panel.get_by_label("Watch link").wait_for()
+    assert "/watch/main#token=" in panel.get_by_label("Watch link").input_value()
+    panel.get_by_role("button", name="Stop publishing").click()
+    panel.get_by_role("status").get_by_text("off").wait_for()
+    panel.get_by_role("button", name="Publish to LiveKit").click()
+    panel.get_by_role("status").get_by_text("live", exact=False).wait_for()
+
+
+def test_without_a_key_the_console_says_how_to_get_one(page: "Page") -> None:
+    with flash_gateway((64, 48)) as running:
+        page.goto(f"http://{running.address}/#token={running.token}")
+        panel = page.get_by_role("group", name="LiveKit")
+        panel.get_by_text("make live LIVEKIT=1").wait_for()
+        assert panel.get_by_role("button", name="Publish to LiveKit").is_disabled()
+        assert running.patch(livekit=True).status_code == 409
+        assert running.post("viewers").status_code == 409

@@ -1,0 +1,238 @@
+"""An engine that takes four frames at a time, slower than the driver: a steady delay, an even stream, nothing silently lost."""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from engines.api import Adjustable, Driving, RoiFrame
+from services.generator.engine_thread import Batch
+from services.generator.pacer import Pacer, evenly
+from shared.errors import OutOfMemoryError, StudioError
+from shared.runtime.clock import US, now
+from tests.support.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened, until
+
+
+@dataclass
+class Slow:
+    """Takes `seconds` for four frames, and hands out those of three batches before. Runs out of memory when told to."""
+
+    seconds: float
+    adjusts: bool = True
+    quality: str = "full"
+    rungs: int = 1
+    full: bool = False
+    held: list[int] = field(default_factory=list)
+    resets: int = 0
+    count: int = 0
+    chosen: list[str] = field(default_factory=list)
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        self.count += 1
+        self.held.append(driving.pts)
+        if self.count % SIZE:
+            return []
+        if self.full:
+            self.full = False
+            raise OutOfMemoryError("The GPU has too little memory.")
+        time.sleep(self.seconds)
+        out, self.held = self.held[: max(0, len(self.held) - 3 * SIZE)], self.held[-3 * SIZE :]
+        return [RoiFrame(pts, PIXELS) for pts in out]
+
+    def reset(self) -> None:
+        self.resets += 1
+        self.held, self.count = [], 0
+
+    def choose(self, name: str) -> None:
+        if name == "nothing":
+            raise StudioError("There is no such rung.")
+        self.quality = name
+        self.chosen.append(name)
+
+    def lower(self) -> str | None:
+        self.reset()
+        if self.rungs == 0:
+            return None
+        self.rungs -= 1
+        self.seconds /= 10
+        return "It goes on with less."
+
+
+class One:
+    """Takes one frame at a time and waits at the gate for it."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        return self._frame("step", driving.pts)
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        return self._frame("idle", pts)
+
+    def reset(self) -> None:
+        self.calls.append(("reset", 0))
+
+    def _frame(self, call: str, pts: int) -> list[RoiFrame]:
+        self.calls.append((call, pts))
+        self.gate.wait()
+        return [RoiFrame(pts, PIXELS)]
+
+
+def test_under_an_overload_the_delay_is_steady_and_everything_is_counted() -> None:
+    session = Slow(0.4, adjusts=False)  # ten frames a second where the driver has 25
+    batch = Batch(opened(session), lambda: None, 5 * US)
+    out, offered = drive(batch, 7)
+    batch.close()
+    dropped = batch.counted()["driver frame skipped"]
+    delays = [at - pts for at, pts in out]
+    first, last = np.median(delays[4:12]), np.median(delays[-8:])
+    assert len(out) >= 20
+    assert last < 1.4 * first and last < 4 * US, "a growing delay is what there must not be"
+    assert [pts for _, pts in out] == sorted(pts for _, pts in out)
+    assert abs(offered - dropped - session.count) <= 4 * SIZE, "what was not taken was counted, but for what waits"
+    assert dropped > offered / 3
+
+
+def test_what_comes_in_bursts_is_handed_on_evenly() -> None:
+    pacer = Pacer()
+    due = []
+    for i in range(6):
+        frames = [RoiFrame((4 * i + k) * FRAME, PIXELS) for k in range(4)]
+        due += pacer.pace(frames, (4 * i + 4) * FRAME + 90_000 + 3_000 * (i % 2))
+    gaps = np.diff(due[8:])
+    assert gaps.min() >= FRAME - 4_000 and gaps.max() <= FRAME + 4_000
+
+
+@pytest.mark.parametrize("count", range(4, 13))
+def test_the_newest_frame_is_always_among_those_taken(count: int) -> None:
+    taken = evenly(count, SIZE)
+    assert len(set(taken)) == SIZE and taken[-1] == count - 1
+    assert max(np.diff(taken)) - min(np.diff(taken)) <= 1
+
+
+def test_what_cannot_keep_up_goes_one_rung_down_and_says_so() -> None:
+    session = Slow(0.25)
+    assert isinstance(session, Adjustable)
+    batch = Batch(opened(session), lambda: None, 5 * US)
+    drive(batch, 5)
+    batch.close()
+    assert batch.note == "It goes on with less." and session.rungs == 0
+
+
+def test_memory_that_runs_out_costs_a_rung_and_not_the_service() -> None:
+    session = Slow(0.0, adjusts=False, full=True)
+    batch = Batch(opened(session), lambda: None, 5 * US)
+    out, _ = drive(batch, 2)
+    batch.close()
+    assert out and batch.note == "It goes on with less."
+
+
+def test_memory_that_runs_out_at_the_last_rung_is_the_users_to_know() -> None:
+    done = threading.Event()
+    batch = Batch(opened(Slow(0.0, rungs=0, full=True)), done.set, 5 * US)
+    at = now()
+    for i in range(SIZE):
+        batch.offer(Driving(at + i * FRAME, None, None), {})
+    assert done.wait(5)
+    assert isinstance(batch.failure, StudioError) and "too little memory" in str(batch.failure)
+
+
+def test_a_driver_that_restarts_or_was_away_begins_anew() -> None:
+    session = Slow(0.0, adjusts=False)
+    batch = Batch(opened(session), lambda: None, US // 2)
+    drive(batch, 1)
+    before = session.resets
+    batch.offer(Driving(now(), None, None), {}, anew=True)
+    drive(batch, 0.5)
+    assert session.resets == before + 1
+    drive(batch, 0.5, start=now() + US)
+    assert session.resets == before + 2
+    batch.close()
+
+
+def test_one_frame_at_a_time_is_handed_on_at_once_and_a_pause_is_no_new_beginning() -> None:
+    session = One()
+    batch = Batch(opened(session, size=1), lambda: None, US // 2)
+    for pts in (0, FRAME, 20 * US):
+        batch.offer(Driving(pts, None, None), {"captured": pts})
+        until(lambda: batch.due() is not None)
+        paced = batch.take(now())
+        assert paced is not None and paced.live, "no delay is added"
+        assert (paced.frame.pts, paced.stamps) == (pts, {"captured": pts})
+    assert session.calls == [("step", 0), ("step", FRAME), ("step", 20 * US)]
+    batch.offer(Driving(21 * US, None, None), {}, anew=True)
+    until(lambda: batch.due() is not None)
+    assert session.calls[3:] == [("reset", 0), ("step", 21 * US)]
+    batch.close()
+
+
+def test_a_slow_one_idles_in_its_thread_at_the_latest_wish() -> None:
+    session = One()
+    session.gate.clear()
+    batch = Batch(opened(session, size=1), lambda: None, US // 2)
+    batch.offer(Driving(1, None, None), {})
+    until(lambda: session.calls == [("step", 1)])
+    for pts in (2, 3, 4):
+        batch.idle(pts)
+    session.gate.set()
+    until(lambda: len(session.calls) == 2 and batch.due() is not None)
+    assert session.calls[1] == ("idle", 4)
+    session.gate.clear()
+    batch.idle(5)
+    until(lambda: len(session.calls) == 3)
+    batch.idle(6)
+    batch.offer(Driving(7, None, None), {})
+    session.gate.set()
+    until(lambda: len(session.calls) == 4)
+    assert session.calls[3] == ("step", 7), "somebody drives again"
+    until(lambda: (paced := batch.take(now())) is not None and paced.live)
+    batch.close()
+    assert batch.counted()["driver frame skipped"] == 0
+
+
+def test_what_is_dropped_is_counted_whether_or_not_anything_comes_out() -> None:
+    session = One()
+    session.gate.clear()
+    batch = Batch(opened(session, size=1), lambda: None, US // 2)
+    batch.offer(Driving(0, None, None), {})
+    until(lambda: session.calls)
+    for pts in range(1, 11):
+        batch.offer(Driving(pts, None, None), {})
+    assert batch.counted()["driver frame skipped"] == 7, "three may wait"
+    session.gate.set()
+    until(lambda: len(session.calls) == 2)
+    assert session.calls[1] == ("step", 10)
+    assert batch.counted()["driver frame skipped"] == 2 and not +batch.counted()
+    batch.close()
+
+
+def test_a_chosen_quality_is_told_to_the_session_once_and_ends_the_note_of_a_lower_one() -> None:
+    session = Slow(0.0, full=True)
+    batch = Batch(opened(session, quality="full"), lambda: None, 5 * US)
+    batch.choose("full")
+    drive(batch, 0.5)
+    assert batch.note == "It goes on with less." and session.chosen == []
+    batch.choose("half")
+    until(lambda: batch.note == "")
+    assert session.chosen == ["half"] and batch.facts()["quality"] == {"name": "half", "title": "256 pixels"}
+    batch.choose("nothing")
+    until(lambda: batch.note == "There is no such rung.")
+    batch.close()
+
+
+def test_the_delay_is_measured_beside_its_floor() -> None:
+    session = Slow(0.05, adjusts=False)
+    batch = Batch(opened(session), lambda: None, 5 * US)
+    assert "delay" not in batch.facts()
+    drive(batch, 2.5)
+    batch.close()
+    delay = batch.facts()["delay"]
+    assert isinstance(delay, dict) and (delay["frames"], delay["calls"]) == (4, 4)
+    assert delay["interval_ms"] == 40.0 and delay["call_ms"] > 49
+    assert delay["floor_ms"] == pytest.approx(3 * 40 + 3 * max(160, delay["call_ms"]) + delay["call_ms"], abs=0.3)
+    assert delay["floor_ms"] - 1 < delay["ms"] < 5000

@@ -1,0 +1,98 @@
+"""An engine whose calls overlap: while the frames of one are waited for the next is begun, in order, and never more than that."""
+
+import threading
+import time
+
+import pytest
+
+from engines.api import Driving
+from services.generator.engine_thread import Batch
+from shared.errors import OutOfMemoryError
+from shared.runtime.clock import US, now
+from tests.support.engine_thread_material import FRAME, SIZE, drive, opened, until
+from tests.support.slow_engines import OverlappingSession
+
+
+def call(batch: Batch, start: int, *, anew: bool = False) -> None:
+    """A call's worth of driving frames."""
+    for i in range(SIZE):
+        batch.offer(Driving(start + i * FRAME, None, None), {}, anew=anew and i == 0)
+
+
+def test_two_calls_take_hardly_longer_than_the_longer_half_of_one() -> None:
+    session = OverlappingSession(0.2, 0.2)
+    batch = Batch(opened(session), lambda: None, 5 * US)
+    out, _ = drive(batch, 4)
+    batch.close()
+    one_by_one = 4 / 0.4 * SIZE
+    assert len(out) > 1.3 * one_by_one
+    assert session.overlapped >= 5 and session.most == 1, "one is waited for while one is begun, and no more"
+    given = [pts for _, pts in out]
+    assert given == sorted(set(given)), "in order, none twice"
+
+
+def test_nothing_is_lost_while_it_keeps_up() -> None:
+    session = OverlappingSession(0.01, 0.03)
+    batch = Batch(opened(session), lambda: None, 5 * US)
+    out, offered = drive(batch, 2)
+    batch.close()
+    missing = (out[-1][1] - out[0][1]) // FRAME + 1 - len(out)
+    assert missing <= batch.counted().total(), "what a busy machine was late for is counted"
+    assert len(out) > 0.6 * offered
+
+
+def test_what_is_under_way_when_the_driver_restarts_is_not_shown() -> None:
+    session = OverlappingSession(0.0, 0.0)
+    session.gate.clear()
+    batch = Batch(opened(session), lambda: None, 5 * US)
+    call(batch, 0)
+    until(lambda: session.outstanding == 1)
+    call(batch, US)
+    until(lambda: session.outstanding == 2)
+    call(batch, 10 * US, anew=True)
+    session.gate.set()
+    shown: list[int] = []
+    ends = time.monotonic() + 20
+    while 10 * US + 3 * FRAME not in shown and time.monotonic() < ends:
+        shown += [paced.frame.pts for paced in [batch.take(now() + 60 * US)] if paced is not None]
+    assert shown and min(shown) >= 10 * US
+    assert batch.counted()["face late"] >= 2 * SIZE
+    batch.close()
+
+
+def test_what_breaks_while_frames_are_waited_for_is_told() -> None:
+    session, told = OverlappingSession(0.0, 0.0), threading.Event()
+    session.breaks = [RuntimeError("an illegal memory access")]
+    batch = Batch(opened(session), told.set, 5 * US)
+    call(batch, now())
+    assert told.wait(20)
+    assert isinstance(batch.failure, RuntimeError)
+
+
+class Ladder(OverlappingSession):
+    quality, adjusts, lowered = "full", False, 0
+
+    def choose(self, name: str) -> None:
+        self.quality = name
+
+    def lower(self) -> str | None:
+        self.lowered += 1
+        return "It goes on with less."
+
+
+@pytest.mark.parametrize("calls", [1, 2])
+def test_memory_that_runs_out_while_frames_are_waited_for_costs_one_rung(calls: int) -> None:
+    session = Ladder(0.0, 0.0)
+    session.gate.clear()
+    session.breaks = [OutOfMemoryError("The GPU has too little memory.")] * calls
+    batch = Batch(opened(session), lambda: None, 5 * US)
+    for i in range(calls):
+        call(batch, now())
+        until(lambda i=i: session.outstanding == i + 1)
+    session.gate.set()
+    until(lambda: session.lowered == 1 and session.outstanding == 0)
+    assert batch.note == "It goes on with less."
+    call(batch, now())
+    until(lambda: batch.take(now() + 60 * US) is not None)
+    assert session.lowered == 1 and batch.failure is None
+    batch.close()

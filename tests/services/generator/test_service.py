@@ -1,0 +1,86 @@
+"""The generator service and a voice: what it sends while it waits, and what it says of an engine that hears nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+
+from engines.mesh.engine import MeshEngine
+from services.generator.service import Generator
+from shared.config.settings import Settings
+from shared.runtime.clock import now, tick_pts
+from shared.scene import Scene
+from shared.wire.bus import Publisher, Reader, endpoint
+from shared.wire.message import Message
+from tests.support.voice_material import babble, sound_of
+
+
+class Channel:
+    """A generator in this thread, with its neighbours' sockets."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.run_dir.mkdir(parents=True)
+        self.context: zmq.Context = zmq.Context()  # type: ignore[type-arg]
+        self.scene, self.voice = (
+            Publisher(self.context, endpoint(settings.run_dir, name), name, "main") for name in ("scene", "voice")
+        )
+        self.generator = Generator(settings)
+        self.face = Reader(self.context, endpoint(settings.run_dir, "face"), "face", "main", newest=False)
+        self.faces: list[Message] = []
+        self.wanted = Scene(driver="speech")
+
+    def turn(self, until: Callable[[], bool], seconds: float = 30.0) -> None:
+        ends = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < ends, "it did not happen"
+            self.scene.send(now(), facts=self.wanted.facts())
+            self.generator.loop.turn()
+            self.faces += self.face.read()
+
+    def close(self) -> None:
+        self.generator.loop.stop()
+        self.generator.loop.run(signals=False)  # closes what it opened
+        for each in (self.scene, self.voice, self.face):
+            each.close()
+        self.context.term()
+
+
+@pytest.fixture
+def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
+    made = Channel(Settings(run_root=run_root, home=live_home))
+    yield made
+    made.close()
+
+
+def test_a_host_that_waits_for_speech_already_knows_how_late_it_will_be(channel: Channel) -> None:
+    channel.turn(lambda: len(channel.faces) >= 10)
+    assert {m.facts["state"] for m in channel.faces} == {"idle"}
+    late = {m.pts - m.facts["captured"] for m in channel.faces}
+    assert late == {tick_pts(3, Settings().rate)}, "three ticks at 25 pictures a second"
+    sound = sound_of([babble(20)])
+    channel.voice.epoch = now()
+    channel.voice.send(now() - 200_000, sound, "s16", facts={"drives": True})
+    channel.faces.clear()
+    channel.turn(lambda: any(m.facts["state"] == "live" for m in channel.faces))
+    assert {m.pts - m.facts["captured"] for m in channel.faces} == late
+    assert {m.facts["driven"] for m in channel.faces} == {"voice"}
+    channel.voice.epoch = now()
+    channel.voice.send(now(), np.zeros(48, np.int16), "s16", facts={"drives": True})
+    channel.turn(lambda: channel.faces[-1].facts["state"] == "idle")
+
+
+def test_an_engine_that_no_voice_drives_says_so_and_idles(
+    live_home: Path, run_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MeshEngine, "spec", replace(MeshEngine.spec, driven_by=frozenset({"motion"})))
+    channel = Channel(Settings(run_root=run_root, home=live_home))
+    try:
+        channel.turn(lambda: len(channel.faces) >= 5)
+        assert {(m.facts["state"], m.facts["driven"]) for m in channel.faces} == {("idle", "motion")}
+        assert channel.generator.loop.meter.note.startswith("Mesh warp is moved by a face on video, not by a voice;")
+    finally:
+        channel.close()

@@ -1,0 +1,115 @@
+"""Engines that take for ever for a frame, or to open: the service goes on beside them, and gets rid of them at once."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.config.settings import Settings
+from shared.runtime.clock import now
+from shared.scene import Scene
+from tests.services.generator.test_service import Channel
+from tests.services.generator.test_switch import red
+from tests.support.slow_engines import ENGINES, FOR_EVER, HeavySession, LadderSession
+
+SOON = FOR_EVER / 3  # seconds in which a busy machine does what takes a moment
+AWAY = FOR_EVER / 8  # seconds that it may be away from the loop, which would wait for ever if it waited for a frame
+
+
+@pytest.fixture
+def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
+    HeavySession.under_way.clear()
+    made = Channel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
+    made.wanted = Scene(driver="browser")
+    yield made
+    made.close()
+
+
+def longest_turn(channel: Channel, until: Callable[[], bool]) -> float:
+    """Seconds that the loop was away for at most."""
+    longest, last = 0.0, time.monotonic()
+
+    def asked() -> bool:
+        nonlocal longest, last
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        return until()
+
+    channel.turn(asked, SOON)
+    return longest
+
+
+def test_a_frame_that_takes_for_ever_holds_up_neither_the_pulse_nor_the_next_engine(channel: Channel) -> None:
+    channel.wanted = Scene(driver="browser", engine="heavy")
+    channel.turn(HeavySession.under_way.is_set)
+    ends = time.monotonic() + 2
+    assert longest_turn(channel, lambda: time.monotonic() > ends) < AWAY, "nobody drives, and it idles for ever"
+    channel.faces.clear()
+    channel.wanted = Scene(driver="browser", engine="mesh")
+    assert longest_turn(channel, lambda: bool(channel.faces)) < AWAY
+    assert not red(channel.faces[-1])
+
+
+def test_an_opening_that_takes_for_ever_is_given_up_for_another_engine(channel: Channel) -> None:
+    meter = channel.generator.loop.meter
+    channel.turn(lambda: bool(channel.faces))
+    channel.wanted = Scene(driver="browser", engine="stuck")
+    channel.turn(HeavySession.under_way.is_set)
+    assert meter.state == "opening" and not red(channel.faces[-1])
+    channel.wanted = Scene(driver="browser", engine="slow")
+    channel.turn(lambda: red(channel.faces[-1]), SOON)
+
+
+def test_memory_that_runs_out_while_it_opens_costs_a_rung_and_the_note_stays_until_another_engine(
+    channel: Channel,
+) -> None:
+    meter = channel.generator.loop.meter
+    channel.wanted = Scene(driver="browser", engine="ladder")
+    channel.turn(lambda: bool(channel.faces) and red(channel.faces[-1]))
+    said = "Ladder goes on with half."
+    assert meter.note == said
+    channel.turn(lambda: meter.facts.get("quality") == {"name": "half", "title": "256 pixels"})
+    channel.voice.send(now(), np.zeros(48, np.int16), "s16", facts={"drives": True})
+    channel.turn(lambda: "moved by a face" in meter.note)
+    channel.voice.send(now(), np.zeros(48, np.int16), "s16", facts={"drives": False})
+    channel.turn(lambda: meter.note == said)
+    channel.wanted = Scene(driver="browser", engine="mesh")
+    channel.turn(lambda: meter.note == "" and "quality" not in meter.facts)
+
+
+def test_the_scenes_quality_is_the_sessions(channel: Channel) -> None:
+    meter = channel.generator.loop.meter
+    channel.wanted = Scene(driver="browser", engine="ladder", quality="half")
+    session = opened(channel)
+    assert session.chosen == ["half"] and meter.note == "", "it was opened at that quality, for which there is memory"
+    channel.wanted = Scene(driver="browser", engine="ladder", quality="of another engine")
+    channel.turn(lambda: session.chosen == ["half", ""])
+    channel.turn(lambda: meter.note == "Ladder goes on with half.")
+    channel.wanted = Scene(driver="browser", engine="ladder", quality="half")
+    channel.turn(lambda: session.chosen == ["half", "", "half"] and meter.note == "")
+
+
+def test_memory_that_runs_out_for_good_is_told_and_another_quality_tries_again(channel: Channel) -> None:
+    meter = channel.generator.loop.meter
+    channel.wanted = Scene(driver="browser", engine="ladder")
+    opened(channel).taken = True
+    channel.turn(lambda: meter.state == "failed")
+    assert meter.note == "The GPU has too little memory."
+    channel.faces.clear()
+    channel.wanted = Scene(driver="browser", engine="ladder", quality="half")
+    channel.turn(lambda: bool(channel.faces) and meter.note == "")
+
+
+def test_memory_that_runs_out_while_an_avatar_is_read_has_it_done_with_less(channel: Channel) -> None:
+    channel.wanted = Scene(driver="browser", engine="tight")
+    channel.turn(lambda: bool(channel.faces) and red(channel.faces[-1]))
+    assert "little memory" in channel.generator.loop.meter.note
+
+
+def opened(channel: Channel) -> LadderSession:
+    """The session, as soon as it is on air."""
+    channel.turn(lambda: channel.generator._opened is not None)
+    session = channel.generator._opened.session  # type: ignore[union-attr]
+    assert isinstance(session, LadderSession)
+    return session

@@ -1,0 +1,99 @@
+"""Changing the engine while on air: the old one keeps the picture moving until the new one is there, or for good."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engines.catalog import check_engine, engines
+from services.generator import service
+from shared.config.settings import Settings
+from shared.errors import StudioError
+from shared.runtime.clock import US
+from shared.scene import Scene
+from shared.wire.message import Message
+from tests.services.generator.test_service import Channel
+from tests.support.slow_engines import ENGINES, OPENING, RED
+
+
+@pytest.fixture
+def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
+    made = Channel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
+    made.wanted = Scene(driver="browser")
+    yield made
+    made.close()
+
+
+def red(message: Message) -> bool:
+    return bool((message.array[:8, :8, :3] == RED).all())
+
+
+def longest_gap(faces: list[Message]) -> float:
+    """Seconds of program time without a new face."""
+    return max(b.pts - a.pts for a, b in itertools.pairwise(faces)) / US
+
+
+def test_an_engine_that_opens_slowly_takes_over_without_a_gap(channel: Channel) -> None:
+    channel.turn(lambda: len(channel.faces) >= 5)
+    assert not any(red(m) for m in channel.faces)
+    channel.wanted = Scene(driver="browser", engine="slow")
+    channel.turn(lambda: channel.generator.loop.meter.state == "opening")
+    channel.faces.clear()
+    channel.turn(lambda: red(channel.faces[-1]) if channel.faces else False)
+    before = [m for m in channel.faces if not red(m)]
+    # Where the opening holds the loop up there is one gap as long as it, however idle or busy the machine is.
+    assert len(before) >= 5, "the old engine went on"
+    assert longest_gap(channel.faces) < OPENING / 2
+    assert channel.generator.loop.meter.state in ("running", "idle")
+    channel.faces.clear()
+    channel.turn(lambda: len(channel.faces) >= 10)
+    assert all(red(m) for m in channel.faces), "and it is opened once"
+
+
+def test_an_engine_that_breaks_leaves_the_old_one_on_air(channel: Channel) -> None:
+    channel.turn(lambda: len(channel.faces) >= 3)
+    channel.wanted = Scene(driver="browser", engine="broken")
+    meter = channel.generator.loop.meter
+    channel.turn(lambda: meter.note != "")
+    assert meter.note == "broken cannot be opened (RuntimeError: no kernel image); choose another engine."
+    channel.faces.clear()
+    channel.turn(lambda: len(channel.faces) >= 5)
+    channel.wanted = Scene(driver="browser", engine="mesh")
+    channel.turn(lambda: meter.note == "")
+
+
+def test_the_last_choice_counts_even_when_the_one_before_it_breaks(channel: Channel) -> None:
+    channel.turn(lambda: len(channel.faces) >= 1)
+    channel.wanted = Scene(driver="browser", engine="broken")
+    channel.turn(lambda: channel.generator.loop.meter.state == "opening")
+    channel.wanted = Scene(driver="browser", engine="waiting")
+    channel.turn(lambda: "weights are missing" in channel.generator.loop.meter.note)
+
+
+def test_weights_that_arrive_while_on_air_are_used(
+    channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "LOOK", US // 10)
+    monkeypatch.setenv("TEST_WEIGHTS", str(tmp_path / "weights"))
+    meter = channel.generator.loop.meter
+    channel.generator._next_look = 0
+    channel.wanted = Scene(driver="browser", engine="waiting")
+    channel.turn(lambda: "weights are missing" in meter.note)
+    assert meter.facts["engines"]["waiting"]["unavailable"] == meter.note
+    (tmp_path / "weights").touch()
+    channel.turn(lambda: bool(channel.faces) and red(channel.faces[-1]))
+    channel.turn(lambda: meter.facts["engines"]["waiting"]["unavailable"] == "")
+    assert meter.note == ""
+
+
+def test_engines_that_cannot_run_are_listed_with_the_reason(live_home: Path, tmp_path: Path) -> None:
+    settings = Settings(home=live_home, engines=ENGINES)
+    rows = engines(settings)
+    assert next(iter(rows)) == "mesh" and set(ENGINES) <= set(rows)
+    assert rows["mesh"] == {"title": "Mesh warp", "voice": True, "qualities": [], "terms": "", "unavailable": ""}
+    assert "`studio weights pull waiting`" in str(rows["waiting"]["unavailable"])
+    assert "mend the setting 'engines'" in str(rows["absent"]["unavailable"])
+    check_engine(settings)
+    with pytest.raises(StudioError, match="Waiting's weights are missing"):
+        check_engine(settings.model_copy(update={"engine": "waiting"}))

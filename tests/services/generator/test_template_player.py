@@ -1,0 +1,159 @@
+"""A motion template as a live driver: at its own rate, round and round or once, and one sentence where it cannot be."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from engines.api import Driving, Engine
+from engines.liveportrait.motion.template import Played, Template
+from services.generator.template_player import LATE, LEAD, Player
+from shared.config.settings import Settings
+from shared.runtime.clock import US, tick_after, tick_pts
+from shared.scene import Scene
+from tests.services.generator.test_service import Channel
+from tests.services.renderer.test_templates import template
+from tests.support.slow_engines import ENGINES, PlayingEngine
+
+RATE = Fraction(25)
+FRAMES = 5
+
+
+@pytest.fixture
+def walk(tmp_path: Path) -> Path:
+    template(FRAMES, 12.5).save(path := tmp_path / "walk.npz")
+    return path
+
+
+@pytest.fixture
+def player() -> Iterator[Player]:
+    with ThreadPoolExecutor(1) as pool:
+        yield Player(RATE, pool)
+
+
+def scene(path: Path | str, loop: bool = True) -> Scene:
+    return Scene(driver=f"file:{path}", loop=loop)
+
+
+def open_with(player: Player, wanted: Scene, engine: Engine | None = None) -> None:
+    player.on_scene(wanted)
+    player.use("playing", engine or PlayingEngine())
+    arrive(player)
+
+
+def arrive(player: Player) -> None:
+    assert player._reading is not None
+    player._reading.exception(10)
+    player.arrived()
+
+
+def number(driving: Driving | None, of: Path) -> int:
+    assert driving is not None and isinstance(driving.recorded, Played)
+    exp = driving.recorded.motion.exp
+    made = PlayingEngine().read_template(of)
+    return next(i for i, motion in enumerate(made.motions) if (motion.exp == exp).all())
+
+
+def test_it_plays_at_its_own_rate_in_step_with_the_program_round_and_round(player: Player, walk: Path) -> None:
+    open_with(player, scene(walk))
+    first = player.due()
+    assert (first + LEAD) in {tick_pts(tick_after(first + LEAD, RATE) - 1, RATE)}, "just before a program tick"
+    for count in range(2 * FRAMES + 1):
+        assert player.due() == first + count * 80_000
+        driving = player.take(player.due())
+        assert driving is not None and driving.pts == first + count * 80_000
+        assert number(driving, walk) == count % FRAMES and driving.face is None
+    assert (player.skipped, player.stalls, player.note) == (0, 0, "")
+
+
+def test_once_it_says_that_it_has_ended_and_begins_again_when_it_may(player: Player, walk: Path) -> None:
+    open_with(player, scene(walk, loop=False))
+    epoch = player.epoch
+    for _ in range(FRAMES):
+        assert player.take(player.due()) is not None
+    assert player.take(player.due()) is None and player.note.startswith("The recorded motion has ended; ")
+    player.on_scene(scene(walk))
+    assert player.note == "" and player.epoch > epoch
+    assert number(player.take(player.due()), walk) == 0
+
+
+def test_a_slow_loop_skips_frames_and_a_stall_is_not_made_up_for(player: Player, walk: Path) -> None:
+    open_with(player, scene(walk))
+    player.take(player.due())
+    assert number(player.take(player.due() + 90_000), walk) == 2 and player.skipped == 1
+    due = player.due()
+    assert player.take(due + LATE + US) is None and player.stalls == 1
+    assert due + LATE + US <= player.due() <= due + LATE + US + 80_000
+    assert number(player.take(player.due()), walk) == 3
+
+
+def test_another_engine_begins_anew_and_another_avatar_does_not(player: Player, walk: Path) -> None:
+    open_with(player, scene(walk))
+    epoch = player.epoch
+    player.take(player.due())
+    player.use("playing", PlayingEngine())
+    assert number(player.take(player.due()), walk) == 1 and player.epoch == epoch
+    player.use("other", PlayingEngine())
+    assert player.take(player.due()) is None, "nothing is played that the engine has not read"
+    arrive(player)
+    assert number(player.take(player.due()), walk) == 0 and player.epoch > epoch
+    player.on_scene(Scene(driver="sample"))
+    assert not player.drives and player.take(player.due()) is None
+
+
+def test_what_cannot_be_played_is_one_sentence(player: Player, walk: Path, tmp_path: Path) -> None:
+    open_with(player, scene(walk), deaf := PlayingEngine())
+    deaf.spec = replace(deaf.spec, title="Still", driven_by=frozenset({"motion"}))
+    player.use("still", deaf)
+    arrive(player)
+    assert player.note.startswith("Still plays no motion templates; choose an engine that does")
+    player.use("playing", PlayingEngine())
+    (tmp_path / "bad.npz").write_bytes(b"PK no template")
+    for path, says in ((tmp_path / "bad.npz", "is not a motion template"), (tmp_path / "gone.npz", "cannot be read")):
+        player.on_scene(scene(path))
+        arrive(player)
+        assert says in player.note and player.take(player.due()) is None
+    player.use("broken", BreakingEngine())
+    arrive(player)
+    assert player.note == "The recorded motion cannot be read (RuntimeError: no such kernel); choose another driver."
+
+
+class BreakingEngine(PlayingEngine):
+    """Fails at a file in a way that nobody foresaw."""
+
+    def read_template(self, path: Path) -> Template:
+        raise RuntimeError("no such kernel")
+
+
+@pytest.fixture
+def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
+    made = Channel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
+    yield made
+    made.close()
+
+
+def test_the_service_plays_it_under_an_engine_that_can_and_idles_under_one_that_cannot(
+    channel: Channel, walk: Path
+) -> None:
+    meter = channel.generator.loop.meter
+    channel.wanted = scene(walk)
+    channel.turn(lambda: bool(meter.note) and len(channel.faces) >= 5)
+    assert meter.note.startswith("Mesh warp plays no motion templates;") and meter.state == "idle"
+    assert {m.facts["state"] for m in channel.faces} == {"idle"}
+    channel.wanted = replace(scene(walk), engine="playing")
+    channel.turn(lambda: bool(channel.faces) and channel.faces[-1].facts["state"] == "live")
+    assert meter.note == ""
+    channel.faces.clear()
+    channel.turn(lambda: len(channel.faces) >= 2 * FRAMES)
+    live = [m for m in channel.faces if m.facts["state"] == "live"]
+    steps = {(later.facts["captured"] - one.facts["captured"]) % 80_000 for one, later in pairwise(live)}
+    assert len(live) > FRAMES and steps == {0}, "at the template's rate"
+    # As often as there are frames, and no more: the mesh's corner has the frame's own colour.
+    assert len({bytes(m.array[0, 0, :3]) for m in live}) == FRAMES
+    channel.wanted = replace(scene(walk, loop=False), engine="playing")
+    channel.turn(lambda: "has ended" in meter.note)
+    channel.turn(lambda: channel.faces[-1].facts["state"] == "idle")

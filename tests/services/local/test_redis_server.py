@@ -1,0 +1,104 @@
+"""The studio's own Redis: alone on loopback, found by others, outlived by what it was told."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+import pytest
+import redis
+
+from services.local.redis_server import RedisServer
+from shared.config.settings import load_settings
+from shared.errors import StudioError
+from shared.jobs.redis_address import own_redis, redis_url
+
+
+def _client(url: str) -> redis.Redis:
+    return redis.Redis.from_url(url, socket_timeout=2)
+
+
+def test_it_keeps_what_it_was_told_and_its_address(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        assert own_redis(tmp_path) == server.url == redis_url(load_settings(home=tmp_path))
+        with _client(server.url) as client:
+            client.set("told", "yes")
+            server.process.send_signal(signal.SIGKILL)
+            server.process.wait()
+            time.sleep(1.1)
+            server.see_to()
+            assert own_redis(tmp_path) == server.url
+            assert client.get("told") == b"yes"
+        before = server.url
+    assert own_redis(tmp_path) is None
+    with RedisServer(tmp_path) as server, _client(server.url) as client:
+        assert server.url.split("@")[0] == before.split("@")[0]
+        assert client.get("told") == b"yes"
+
+
+def test_only_this_user_on_this_machine_gets_in(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        with pytest.raises(redis.AuthenticationError), redis.Redis(port=server._port) as client:
+            client.ping()
+        with _client(server.url) as client:
+            assert cast(dict[str, str], client.config_get("bind"))["bind"] == "127.0.0.1"
+        for name in ("redis.json", "redis.conf", "password", "lock"):
+            assert stat.S_IMODE((tmp_path / "redis" / name).stat().st_mode) == 0o600
+        assert stat.S_IMODE((tmp_path / "redis").stat().st_mode) == 0o700
+        shown = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
+        assert server._password.encode() not in shown
+        with pytest.raises(StudioError, match="Another studio"):
+            RedisServer(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage"])
+def test_a_damaged_file_does_not_stop_it(tmp_path: Path, damage: str) -> None:
+    with RedisServer(tmp_path) as server, _client(server.url) as client:
+        for number in range(20):
+            client.set(f"key{number}", "value")
+    kept = tmp_path / "redis" / "appendonly.aof"
+    raw = kept.read_bytes()
+    kept.write_bytes(raw[:-7] if damage == "cut" else raw[:40] + b"\0 no redis wrote this \r\n" + raw[60:])
+    with RedisServer(tmp_path) as server, _client(server.url) as client:
+        assert client.get("key3") == (b"value" if damage == "cut" else None)
+        assert client.set("key20", "value")
+
+
+def test_it_dies_with_its_owner_and_the_next_one_takes_over(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from services.local.redis_server import RedisServer\n"
+        "server = RedisServer(Path(sys.argv[1])); print(server.process.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        assert own_redis(tmp_path)
+        owner.kill()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{pid}").exists(), "Redis outlived its owner"
+    assert (tmp_path / "redis" / "redis.json").exists()
+    assert own_redis(tmp_path) is None, "a stale address was believed"
+    with RedisServer(tmp_path) as server:
+        assert own_redis(tmp_path) == server.url
+
+
+def test_the_plain_variable_names_it_and_nobody_sees_the_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://:hush@farm.example:6380/3")
+    settings = load_settings(home=tmp_path)
+    assert redis_url(settings) == "redis://:hush@farm.example:6380/3"
+    assert settings.shown()["redis_url"] == "redis://farm.example/***"
+    assert "hush" not in repr(settings)
+    assert "hush" not in str(settings.environment(secrets=False))
+    monkeypatch.setenv("REDIS_URL", "farm.example")
+    with pytest.raises(StudioError, match="redis_url") as error:
+        load_settings(home=tmp_path)
+    assert "farm.example" not in str(error.value).split("like")[0]
+    assert os.environ["REDIS_URL"]

@@ -1,0 +1,381 @@
+"""Jobs done by workers in this process: the same pictures as in one go, nothing done twice, nothing lost, one sentence."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from services.renderer.job.open_job import Opener
+from services.renderer.job.step import Step, Worker
+from services.renderer.job.submit import Request, submit
+from services.renderer.pipeline.foreground import render
+from shared.avatar.model import load_avatar
+from shared.config.settings import Settings
+from shared.errors import StudioError
+from shared.jobs import claims, status
+from shared.jobs.claims import Unit
+from shared.jobs.manifest import Manifest
+from shared.jobs.store import LocalStore
+from shared.media.output_spec import Output
+from shared.media.reader import SOUND_RATE, Mp4Writer, VideoReader
+from tests.support.job_engines import ENGINES, ORDERS
+
+FRAMES, FPS, SEGMENT = 44, 25, 0.48  # 12 pictures in each of three segments and 8 in the last
+
+
+@dataclass
+class Farm:
+    """A jobs folder, and what is done in it."""
+
+    home: Path
+    store: LocalStore
+    settings: Settings
+    orders: Path
+    steps: list[Step] = field(default_factory=list)
+
+    def worker(self, name: str = "w") -> Worker:
+        return Worker(self.store, Opener(self.store, self.settings), name)
+
+    def submit(self, driver: Path, engine: str = "mesh", **more: object) -> Manifest:
+        request = Request(self.home / "avatars" / "sample", driver, engine, **more)  # type: ignore[arg-type]
+        return submit(self.store, request, self.settings)
+
+    def finish(self, job: str, worker: Worker | None = None) -> list[Step]:
+        """Go on until there is nothing to do."""
+        worker = worker or self.worker()
+        steps: list[Step] = []
+        while not steps or steps[-1].outcome != "nothing":
+            steps.append(worker.advance(job))
+        return steps[:-1]
+
+    def result(self, job: str) -> Path:
+        return self.store.root / "jobs" / job / status.status(self.store, job).result
+
+    def order(self, name: str, content: str = "") -> None:
+        (self.orders / name).write_text(content)
+
+
+@pytest.fixture
+def farm(live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Farm:
+    orders = tmp_path / "orders"
+    orders.mkdir()
+    monkeypatch.setenv(ORDERS, str(orders))
+    settings = Settings(
+        home=live_home, jobs=str(tmp_path / "jobs"), engines=ENGINES, segment_seconds=SEGMENT, idle_after=0.2
+    )
+    return Farm(live_home, LocalStore(tmp_path / "jobs"), settings, orders)
+
+
+@pytest.fixture(scope="module")
+def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of the sample driver with sound; for half a second in the middle nobody is there."""
+    path = tmp_path_factory.mktemp("driver") / "talk.mp4"
+    with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
+        pictures = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
+    height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
+    noise = np.random.default_rng(1).normal(0, 2000, FRAMES * SOUND_RATE // FPS).astype(np.int16)
+    with Mp4Writer(path, width, height, Fraction(FPS), sound=True) as writer:
+        for number, picture in enumerate(pictures):
+            writer.picture(np.full_like(picture, 128) if 18 <= number < 30 else picture, index=number)
+        writer.sound(noise, 0)
+    return path
+
+
+def pictures(path: Path) -> list[str]:
+    with VideoReader(path) as reader:
+        return [hashlib.sha256(rgb.tobytes()).hexdigest() for _, rgb in reader]
+
+
+def sound(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+    with av.open(str(path)) as container:
+        return np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
+
+
+@pytest.mark.parametrize("engine", ["mesh", "card", "seer", "chain"])
+def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tmp_path: Path, engine: str) -> None:
+    whole = tmp_path / "whole.mp4"
+    count = render(
+        load_avatar(farm.home / "avatars" / "sample"), driver, whole, engine=engine, engines=ENGINES,
+        idle_after=farm.settings.idle_after, segment_seconds=SEGMENT,
+    )  # fmt: skip
+    assert count == FRAMES
+    job = farm.submit(driver, engine).id
+    # Another worker at every step: nothing is carried over but what stands on disk.
+    steps = []
+    while not steps or steps[-1].outcome != "nothing":
+        steps.append(farm.worker().advance(job))
+    assert [step.outcome for step in steps] == ["done"] * 9 + ["nothing"]
+    result = farm.result(job)
+    assert pictures(result) == pictures(whole) and len(pictures(whole)) == FRAMES
+    assert np.array_equal(sound(result), sound(driver)), "sound is copied, not made anew"
+    assert status.status(farm.store, job).state == "done"
+    assert not (farm.store.root / "jobs" / job / "units").exists(), "what nobody needs any more is kept"
+
+
+def test_a_job_and_a_render_are_made_at_the_quality_that_is_asked_for(farm: Farm, driver: Path, tmp_path: Path) -> None:
+    whole, avatar = tmp_path / "whole.mp4", load_avatar(farm.home / "avatars" / "sample")
+    more = {"engines": ENGINES, "idle_after": farm.settings.idle_after, "segment_seconds": SEGMENT}
+    shown = {}
+    for name in ("pale", ""):
+        job = farm.submit(driver, "dyed", quality=name)
+        assert job.look == {"blue": 10, "quality": name or "deep"}
+        farm.finish(job.id)
+        render(avatar, driver, whole, engine="dyed", quality=name, **more)  # type: ignore[arg-type]
+        shown[name] = pictures(whole)
+        assert pictures(farm.result(job.id)) == shown[name]
+    assert shown["pale"] != shown[""]
+    with pytest.raises(StudioError, match="there is deep, pale"):
+        render(avatar, driver, whole, engine="dyed", quality="loud", **more)  # type: ignore[arg-type]
+
+
+def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "20")
+    monkeypatch.setenv("STUDIO_DYED_THREADS", "2")
+    first = farm.submit(driver, "dyed")
+    assert first.look == {"blue": 20, "quality": "deep"}
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "200")
+    second = farm.submit(driver, "dyed")
+    monkeypatch.delenv("STUDIO_DYED_BLUE")
+    worker = farm.worker()  # one for both, with settings of its own
+    for job in (first.id, second.id):
+        farm.finish(job, worker)
+    one, other = (pictures(farm.result(job.id)) for job in (first, second))
+    assert one != other
+    said = json.loads((farm.store.root / "jobs" / second.id / "result.json").read_text())
+    assert said["look"] == {"blue": 200, "quality": "deep"}
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "20")
+    third = farm.submit(driver, "dyed").id
+    monkeypatch.setenv("STUDIO_DYED_BLUE", "90")
+    farm.finish(third)
+    assert pictures(farm.result(third)) == one
+
+
+def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: Farm, driver: Path, tmp_path: Path) -> None:
+    job = farm.submit(driver, "card").id
+    steps: list[Step] = []
+
+    def work(name: str) -> None:
+        worker = farm.worker(name)
+        while status.status(farm.store, job).state != "done":
+            steps.append(worker.advance(job))
+
+    threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(3)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    done = sorted(step.unit for step in steps if step.outcome == "done")
+    assert len(done) == len(set(done)) == 9, "something was done twice"
+    reference = farm.submit(driver, "card", key="again").id
+    farm.finish(reference)
+    assert pictures(farm.result(job)) == pictures(farm.result(reference))
+
+
+def test_a_voice_in_segments_is_what_one_run_makes(farm: Farm, tmp_path: Path) -> None:
+    from tests.support.voice_material import silence, sound_of, voiced
+
+    voice, whole = tmp_path / "speech.wav", tmp_path / "whole.mp4"
+    samples = sound_of([silence(0.3), voiced("a", 0.4), silence(0.2), voiced("i", 0.3), silence(0.21)])
+    write_wav(voice, samples)
+    avatar = load_avatar(farm.home / "avatars" / "sample")
+    count = render(avatar, voice, whole, segment_seconds=SEGMENT, idle_after=farm.settings.idle_after)
+    assert abs(count / FPS - len(samples) / SOUND_RATE) <= 1 / FPS
+    job = farm.submit(voice).id
+    assert all(step.outcome == "done" for step in farm.finish(job))
+    assert pictures(farm.result(job)) == pictures(whole) and len(pictures(whole)) == count
+
+
+def write_wav(path: Path, samples: np.ndarray) -> None:  # type: ignore[type-arg]
+    import wave
+
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1), file.setsampwidth(2), file.setframerate(SOUND_RATE)
+        file.writeframes(samples.tobytes())
+
+
+def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: Farm, driver: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "host.mp4"
+    out.parent.mkdir()
+    job = farm.submit(driver, "card", out=out, output=Output(size=(320, 240))).id
+    farm.finish(job)
+    assert sorted(p.name for p in out.parent.iterdir()) == ["host.mp4", "host.mp4.json"]
+    sidecar = json.loads((out.parent / "host.mp4.json").read_text())
+    assert sidecar["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest() and "AI-generated" in sidecar["statement"]
+    assert sidecar["driver"]["sha256"] == hashlib.sha256(driver.read_bytes()).hexdigest()
+    assert sidecar["engine"] == "card" and sidecar["ticks"] == FRAMES and sidecar["output"]["size"] == [320, 240]
+    with VideoReader(out) as reader:
+        assert (reader.width, reader.height) == (320, 240)
+
+
+def test_a_segment_that_always_fails_is_parked_and_the_others_finish(farm: Farm, driver: Path) -> None:
+    job = farm.submit(driver, "card").id
+    farm.order("fail", "15")
+    failed = [step for step in farm.finish(job) if step.outcome == "failed"]
+    assert [step.unit for step in failed] == ["render-00001"] * claims.ATTEMPTS and failed[0].wake == 1
+    assert failed[-1].wake == 0
+    seen = status.status(farm.store, job)
+    assert seen.state == "parked" and "Segment 2" in seen.reason and "told to fail at tick 15" in seen.reason
+    assert [segment.state for segment in seen.segments] == ["done", "parked", "done", "done"]
+    (farm.orders / "fail").unlink()
+    status.retry(farm.store, job)
+    assert [step.unit for step in farm.finish(job)] == ["render-00001", "assemble"]
+    assert len(pictures(farm.result(job))) == FRAMES
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_memory_that_runs_out_is_tried_smaller_once_and_then_parked(farm: Farm, driver: Path, fits: bool) -> None:
+    job = farm.submit(driver, "card").id
+    farm.order("memory", "15")
+    if fits:
+        farm.order("small-fits")
+    steps = [step for step in farm.finish(job) if step.unit == "render-00001"]
+    assert [step.outcome for step in steps] == (["failed", "done"] if fits else ["failed", "failed"])
+    seen = status.status(farm.store, job)
+    assert (seen.state, seen.kind) == (("done", "") if fits else ("parked", "memory"))
+    assert fits or "too little memory" in seen.reason
+
+
+def test_a_driver_without_a_face_is_parked_with_that_sentence(farm: Farm, tmp_path: Path) -> None:
+    path = tmp_path / "wall.mp4"
+    with Mp4Writer(path, 320, 240, Fraction(FPS), sound=False) as writer:
+        for number in range(10):
+            writer.picture(np.full((360, 320), 128, np.uint8), index=number)
+    job = farm.submit(path, "card").id
+    farm.finish(job)
+    seen = status.status(farm.store, job)
+    assert seen.state == "parked" and "no face to be found in wall.mp4" in seen.reason
+
+
+def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: Farm, driver: Path) -> None:
+    job = farm.submit(driver, "card").id
+    farm.order("sleep", "0.2")
+    worker = farm.worker()
+    threading.Timer(1.2, lambda: status.wish(farm.store, job, "cancelled")).start()
+    steps = farm.finish(job, worker)
+    assert steps[-1].outcome == "cancelled" and worker.opener._last is None
+    assert status.status(farm.store, job).state == "cancelled"
+    assert farm.worker().advance(job).outcome == "nothing"
+
+
+def test_a_worker_that_leaves_hands_its_segment_back(farm: Farm, driver: Path) -> None:
+    job = farm.submit(driver, "card").id
+    farm.order("sleep", "0.1")
+    leaving = threading.Event()
+    worker = farm.worker()
+    worker.leaving = leaving.is_set
+    assert worker.advance(job).unit == "follow-00000"
+    threading.Timer(0.5, leaving.set).start()
+    step = worker.advance(job)
+    assert (step.outcome, step.unit, step.wake) == ("handed back", "render-00000", 1)
+    (farm.orders / "sleep").unlink()
+    assert [s.unit for s in farm.finish(job)][:1] == ["render-00000"]
+    assert status.status(farm.store, job).state == "done"
+
+
+def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm: Farm, driver: Path) -> None:
+    job = farm.submit(driver, "card").id
+    fast = farm.worker("fast")
+    assert fast.advance(job).unit == "follow-00000"
+
+    class Frozen(Worker):
+        """Has made its segment, and while it sleeps before publishing, another makes it too."""
+
+        __slots__ = ()
+
+        def _published(self, manifest: Manifest, claim: claims.Claim, facts: dict[str, object]) -> Step:
+            step = fast.advance(job, {("render-00000", 1)})
+            assert (step.outcome, step.unit) == ("done", "render-00000")
+            return super()._published(manifest, claim, facts)
+
+    late = Frozen(farm.store, Opener(farm.store, farm.settings), "late")
+    assert late.advance(job).outcome == "lost"
+    assert claims.done(farm.store, job, Unit("render", 0))["claim"] == 2
+    farm.finish(job)
+    assert len(pictures(farm.result(job))) == FRAMES
+
+
+def test_the_same_key_is_the_same_job(farm: Farm, driver: Path) -> None:
+    first = farm.submit(driver, key="tonight")
+    assert farm.submit(driver, key="tonight").id == first.id and status.jobs(farm.store) == [first.id]
+    with pytest.raises(StudioError, match="used for another job"):
+        farm.submit(driver, "card", key="tonight")
+
+
+def test_what_can_be_known_is_said_when_a_job_is_handed_in(farm: Farm, driver: Path, tmp_path: Path) -> None:
+    empty, text, voice = tmp_path / "empty.mp4", tmp_path / "text.mp4", tmp_path / "voice.wav"
+    empty.write_bytes(b"")
+    text.write_bytes(b"hello" * 999)
+    write_wav(voice, np.zeros(SOUND_RATE, np.int16))
+    nothing = tmp_path / "nothing.wav"
+    write_wav(nothing, np.zeros(0, np.int16))
+    cases: list[tuple[dict[str, object], str]] = [
+        ({"driver": empty}, "empty"),
+        ({"driver": text}, "text.mp4"),
+        ({"driver": tmp_path / "gone.mp4"}, "no file"),
+        ({"driver": nothing}, r"nothing\.wav"),
+        ({"driver": voice, "engine": "card"}, "moved by a face on video"),
+        ({"driver": driver, "engine": "nonsense"}, "no engine"),
+        ({"driver": driver, "engine": "dyed", "quality": "best"}, "no such quality; there is deep, pale"),
+        ({"driver": driver, "out": tmp_path / "no" / "out.mp4"}, "cannot be written"),
+        ({"driver": driver, "out": tmp_path / "out.mov"}, r"should end in \.mp4"),
+        ({"driver": driver, "key": "k" * 300}, "at most"),
+    ]
+    for asked, words in cases:
+        with pytest.raises(StudioError, match=words) as caught:
+            farm.submit(**asked)  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
+    assert status.jobs(farm.store) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    import subprocess
+
+    path = tmp_path / "disk"
+    path.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", path], capture_output=True)
+    if made.returncode:
+        pytest.skip("this user may not mount a small disk")
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_a_full_disk_parks_the_job_and_room_lets_it_go_on(
+    farm: Farm, driver: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    farm.store = LocalStore(small_disk / "jobs")
+    farm.settings = farm.settings.model_copy(update={"jobs": str(small_disk / "jobs")})
+    job = farm.submit(driver, "card").id
+    assert farm.worker().advance(job).outcome == "done"
+    monkeypatch.setattr("services.renderer.job.step.ROOM", 0)  # not noticed beforehand, but by the write that fails
+    filler = small_disk / "filler"
+    with filler.open("wb") as file:
+        try:
+            while file.write(bytes(1 << 16)):
+                pass
+        except OSError:
+            pass
+    step = farm.worker().advance(job)
+    assert step.outcome in ("no_space", "nothing") and "space" in step.reason
+    filler.unlink()
+    monkeypatch.undo()
+    monkeypatch.setenv(ORDERS, str(farm.orders))
+    status.unpark(farm.store, job)
+    expired = {("render-00000", 1), ("follow-00001", 1)}  # where not even the claim could be ended
+    steps = [farm.worker().advance(job, expired) for _ in range(12)]
+    assert status.status(farm.store, job).state == "done", steps
+    assert len(pictures(farm.result(job))) == FRAMES
+
+
+def test_too_little_room_is_noticed_before_anything_is_begun(farm: Farm, driver: Path, small_disk: Path) -> None:
+    farm.store = LocalStore(small_disk / "jobs")
+    job = farm.submit(driver, "card").id
+    (small_disk / "filler").write_bytes(bytes(50 << 20))
+    assert farm.worker().advance(job).outcome == "nothing"
+    seen = status.status(farm.store, job)
+    assert (seen.state, seen.kind) == ("parked", "no_space") and "MB are free" in seen.reason

@@ -1,0 +1,161 @@
+"""`studio render`: the driver's length, rate and sound, the live picture's functions, nothing half-written."""
+
+import subprocess
+import sys
+import wave
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from services.renderer.pipeline.foreground import render
+from shared.avatar.model import Avatar, load_avatar
+from shared.errors import StudioError
+from shared.media.output_spec import Output
+from shared.media.reader import SOUND_RATE, Mp4Writer, VideoReader
+from tests.support.voice_material import silence, sound_of, voiced
+
+FRAMES = 40
+
+
+@pytest.fixture(scope="module")
+def avatar(live_home: Path) -> Avatar:
+    return load_avatar(live_home / "avatars" / "sample-video")
+
+
+@pytest.fixture(scope="module")
+def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 40 pictures of the sample driver at 30 a second, with a click each half second."""
+    path = tmp_path_factory.mktemp("driver") / "driver.mp4"
+    clicks = np.zeros(FRAMES * SOUND_RATE // 30, np.int16)
+    clicks[:: SOUND_RATE // 2] = 20_000
+    with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
+        pictures = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
+    height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
+    with Mp4Writer(path, width, height, Fraction(30), sound=True) as writer:
+        for number, picture in enumerate(pictures):
+            writer.picture(np.asarray(picture, np.uint8), index=number)
+        writer.sound(clicks, 0)
+    return path
+
+
+def heard_in(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+    with av.open(str(path)) as container:
+        return np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
+
+
+def test_length_rate_and_sound_are_the_drivers(avatar: Avatar, driver: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.mp4"
+    seen: list[tuple[int, int]] = []
+    assert render(avatar, driver, out, progress=lambda done, total: seen.append((done, total))) == FRAMES
+    assert seen[0] == (1, FRAMES) and seen[-1] == (FRAMES, FRAMES)
+    with VideoReader(out) as reader:
+        pictures = list(reader)
+        assert reader.fps == 30 and (reader.width, reader.height) == (avatar.plate.width, avatar.plate.height)
+    assert len(pictures) == FRAMES
+    assert [p for p, _ in pictures] == pytest.approx([n * 1e6 / 30 for n in range(FRAMES)], abs=1500)
+    assert np.array_equal(heard_in(out), heard_in(driver)), "sound is copied, not made anew"
+    with av.open(str(out)) as container:
+        assert container.metadata["comment"] == "AI-generated"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001)])
+def test_a_voice_is_rendered_with_its_own_sound_and_length(avatar: Avatar, tmp_path: Path, rate: Fraction) -> None:
+    voice, out = tmp_path / "speech.wav", tmp_path / "out.mp4"
+    sound = sound_of([silence(0.4), voiced("a", 0.5), silence(0.37)])
+    with wave.open(str(voice), "wb") as file:
+        file.setnchannels(1), file.setsampwidth(2), file.setframerate(SOUND_RATE)
+        file.writeframes(sound.tobytes())
+    count = render(avatar, voice, out, rate=rate)
+    seconds = len(sound) / SOUND_RATE
+    assert count / rate == pytest.approx(seconds, abs=float(1 / rate))
+    with VideoReader(out) as reader:
+        pictures = [rgb.astype(int) for _, rgb in reader]
+        assert reader.fps == pytest.approx(rate, rel=1e-3) and len(pictures) == count and reader.has_audio
+    heard = heard_in(out)
+    assert len(heard) / SOUND_RATE == pytest.approx(seconds, abs=0.05)
+    first = np.flatnonzero(np.abs(heard) > 0.05)[0] / SOUND_RATE
+    assert first == pytest.approx(0.4, abs=0.03), "the sound is where it was"
+    quiet, loud = (
+        np.abs(pictures[int(a * rate)] - pictures[int(b * rate)]).mean() for a, b in ((0.2, 0.3), (0.3, 0.6))
+    )
+    assert loud > 2 * quiet, "the mouth does not move with the voice"
+
+
+def test_an_engine_that_no_voice_drives_says_so(
+    avatar: Avatar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engines.mesh.engine import MeshEngine
+
+    monkeypatch.setattr(MeshEngine, "spec", replace(MeshEngine.spec, driven_by=frozenset({"motion"})))
+    voice = tmp_path / "speech.wav"
+    with wave.open(str(voice), "wb") as file:
+        file.setnchannels(1), file.setsampwidth(2), file.setframerate(16_000)
+        file.writeframes(bytes(32_000))
+    with pytest.raises(StudioError, match="Mesh warp is moved by a face on video"):
+        render(avatar, voice, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_the_face_follows_the_driver(avatar: Avatar, driver: Path, tmp_path: Path) -> None:
+    """Mouth opening, tracked again in the output, goes with the driver's."""
+    from shared.face.tracker import FaceTracker
+
+    out = tmp_path / "out.mp4"
+    render(avatar, driver, out, output=Output(label=False))
+    openings = []
+    for path in (driver, out):
+        tracker = FaceTracker()
+        with VideoReader(path) as reader:
+            faces = [tracker.track(rgb) for _, rgb in reader]
+        openings.append([f.mouth_opening if f else np.nan for f in faces])
+    assert not np.isnan(openings).any()
+    assert np.corrcoef(openings[0][3:], openings[1][3:])[0, 1] > 0.9
+
+
+def test_it_is_repeatable(avatar: Avatar, driver: Path, tmp_path: Path) -> None:
+    hashes = []
+    for name in ("a.mp4", "b.mp4"):
+        render(avatar, driver, tmp_path / name)
+        with VideoReader(tmp_path / name) as reader:
+            hashes.append([hash(rgb.tobytes()) for _, rgb in reader])
+    assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize(
+    "name, content, words",
+    [("empty.mp4", b"", "empty"), ("text.mp4", b"hello" * 999, "text.mp4"), ("gone.mp4", None, "no file")],
+)
+def test_a_bad_driver_is_one_sentence_and_leaves_nothing(
+    avatar: Avatar, tmp_path: Path, name: str, content: bytes | None, words: str
+) -> None:
+    driver, out = tmp_path / name, tmp_path / "out" / "out.mp4"
+    out.parent.mkdir()
+    if content is not None:
+        driver.write_bytes(content)
+    with pytest.raises(StudioError, match=words) as caught:
+        render(avatar, driver, out)
+    assert "\n" not in str(caught.value) and not list(out.parent.iterdir())
+
+
+def test_a_driver_cut_off_in_the_middle_leaves_no_file(avatar: Avatar, driver: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(driver.read_bytes()[: driver.stat().st_size // 2])
+    with pytest.raises(StudioError, match=r"cut\.mp4"):
+        render(avatar, cut, tmp_path / "out.mp4")
+    assert [p.name for p in tmp_path.iterdir()] == ["cut.mp4"]
+
+
+def test_the_command_says_it_in_one_sentence(live_home: Path, tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "cli.app", "render", "--home", live_home, "--driver", "gone.mp4", "--out", "x.mp4"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert answer.returncode == 1 and "gone.mp4" in answer.stderr and "Traceback" not in answer.stderr
+    assert not list(tmp_path.iterdir())

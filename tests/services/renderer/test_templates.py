@@ -1,0 +1,204 @@
+"""Recorded motion as a driver: a file without sound at its own rate, the same in segments, and one sentence for what is none."""
+
+import pickle
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from cli.live import driver_word
+from engines.api import Driving
+from engines.catalog import check_template
+from engines.liveportrait.motion.keypoints import Motion
+from engines.liveportrait.motion.template import Played, Template
+from services.renderer.job.open_job import Opener
+from services.renderer.job.step import Worker
+from services.renderer.job.submit import Request, submit
+from services.renderer.pipeline.foreground import render
+from services.renderer.pipeline.record_motion import record
+from services.renderer.pipeline.template_driver import played
+from shared.avatar.model import load_avatar
+from shared.config.settings import Settings
+from shared.errors import StudioError
+from shared.jobs import status
+from shared.jobs.store import LocalStore
+from shared.media.output_spec import Output
+from shared.media.reader import Mp4Writer
+from tests.support.job_engines import ENGINES
+from tests.support.media_material import decoded, write_driver
+
+FRAMES, FPS = 13, 12.5
+SEGMENT = 0.4  # seconds: five frames in each of two segments and three in the last
+
+
+@dataclass
+class Farm:
+    """A jobs folder, and how jobs in it are done."""
+
+    home: Path
+    store: LocalStore
+    settings: Settings
+
+    def submit(self, driver: Path, engine: str = "player", output: Output | None = None) -> str:
+        request = Request(self.home / "avatars" / "sample", driver, engine, output=output or Output())
+        return submit(self.store, request, self.settings).id
+
+    def result(self, job: str) -> Path:
+        """What comes of it when another worker does every step: nothing is carried over but what stands on disk."""
+        while (step := Worker(self.store, Opener(self.store, self.settings), "w").advance(job)).outcome != "nothing":
+            assert step.outcome == "done", step
+        return self.store.root / "jobs" / job / status.status(self.store, job).result
+
+    def render(self, driver: Path, out: Path, engine: str = "player") -> int:
+        return render(
+            load_avatar(self.home / "avatars" / "sample"), driver, out, engine=engine, engines=self.settings.engines,
+            segment_seconds=self.settings.segment_seconds,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def farm(live_home: Path, tmp_path: Path) -> Farm:
+    engines = ENGINES | {"narrow": "tests.support.liveportrait_material:NarrowEngine"}
+    jobs = tmp_path / "jobs"
+    return Farm(
+        live_home, LocalStore(jobs), Settings(home=live_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT)
+    )
+
+
+def template(frames: int = FRAMES, fps: float = FPS) -> Template:
+    chance = np.random.default_rng(3)
+
+    def one() -> Motion:
+        exp = chance.normal(0, 1, (21, 3)).astype(np.float32)
+        return Motion(np.ones((), np.float32), np.eye(3, dtype=np.float32), exp, np.zeros(3, np.float32))
+
+    motions = [one() for _ in range(frames)]
+    return Template(motions, fps, None, motions[0])
+
+
+def published(path: Path, made: Template) -> Path:
+    """The same in the original's own format."""
+    motion = [
+        {"scale": m.scale[None, None], "R": m.rotation[None], "exp": m.exp[None], "t": m.t[None]} for m in made.motions
+    ]
+    path.write_bytes(pickle.dumps({"n_frames": len(motion), "output_fps": made.fps, "motion": motion}))
+    return path
+
+
+@pytest.mark.parametrize("kind", ("npz", "pkl"))
+def test_a_template_in_segments_shows_what_one_run_shows(farm: Farm, tmp_path: Path, kind: str) -> None:
+    made, driver, whole = template(), tmp_path / f"motion.{kind}", tmp_path / "whole.mp4"
+    made.save(driver) if kind == "npz" else published(driver, made)
+    assert farm.render(driver, whole) == FRAMES
+    stamps, pictures = decoded(whole)
+    assert stamps == [Fraction(2 * number, 25) for number in range(FRAMES)], "not at the template's rate"
+    assert len(set(pictures)) == FRAMES
+    assert decoded(farm.result(farm.submit(driver))) == (stamps, pictures)
+    with av.open(str(whole)) as container:
+        assert not container.streams.audio
+
+
+def number_of(made: Template, tick: Driving) -> int:
+    assert isinstance(tick.recorded, Played)
+    return next(number for number, motion in enumerate(made.motions) if motion is tick.recorded.motion)
+
+
+def test_a_render_of_another_rate_shows_frames_again_or_leaves_some_out() -> None:
+    made = template()
+    for rate, numbers in ((Fraction(25), [0, 0, 1, 1, 2, 2]), (Fraction(25, 4), [1, 3, 5, 7])):
+        ticks = list(islice(played(made, rate, 0, 100), len(numbers)))
+        assert [number_of(made, tick) for tick in ticks] == numbers
+    (last,) = played(made, Fraction(25), 99, 100)
+    assert last.pts == 3_960_000 and number_of(made, last) == FRAMES - 1
+
+
+def test_a_template_lasts_as_long_at_any_rate(farm: Farm, tmp_path: Path) -> None:
+    template().save(tmp_path / "motion.npz")
+    job = farm.submit(tmp_path / "motion.npz", output=Output.from_dict({"fps": "25"}))
+    assert len(decoded(farm.result(job))[0]) == 2 * FRAMES
+
+
+def damaged(path: Path) -> None:
+    template().save(path)
+    content = bytearray(path.read_bytes())
+    for at in range(200, len(content) - 400, 7):
+        content[at] ^= 0x5A
+    path.write_bytes(content)
+
+
+def foreign(path: Path) -> None:
+    np.savez(path, frames=np.zeros(3))
+
+
+@pytest.mark.parametrize("make", (damaged, foreign))
+def test_a_file_that_is_no_template_is_one_sentence_and_no_job(farm: Farm, tmp_path: Path, make: Any) -> None:
+    make(path := tmp_path / "motion.npz")
+    with pytest.raises(StudioError, match=r"^motion\.npz is not a motion template; use one that .*\.$"):
+        farm.submit(path)
+    with pytest.raises(StudioError, match="is not a motion template"):
+        farm.render(path, tmp_path / "out.mp4")
+    assert not (tmp_path / "out.mp4").exists() and not list((tmp_path / "jobs").rglob("job.json"))
+
+
+def test_an_engine_that_plays_no_templates_says_so(farm: Farm, tmp_path: Path) -> None:
+    template().save(tmp_path / "motion.npz")
+    for engine, title in (("mesh", "Mesh"), ("card", "Test card")):
+        with pytest.raises(StudioError, match=f"{title}.* plays no motion templates; .*liveportrait"):
+            farm.submit(tmp_path / "motion.npz", engine)
+    with pytest.raises(StudioError, match="plays no motion templates"):
+        record(tmp_path / "video.mp4", tmp_path / "out.npz", engine="mesh")
+
+
+def test_live_takes_a_template_and_says_what_is_wrong_with_it_before_anything_starts(
+    farm: Farm, tmp_path: Path
+) -> None:
+    template().save(tmp_path / "motion.npz")
+    word = driver_word(str(tmp_path / "motion.npz"))
+    assert word == f"file:{tmp_path / 'motion.npz'}"
+    live = farm.settings.model_copy(update={"driver": word, "engine": "player"})
+    check_template(live)
+    with pytest.raises(StudioError, match=r"Mesh warp plays no motion templates; .*liveportrait"):
+        check_template(live.model_copy(update={"engine": "mesh"}))
+    foreign(tmp_path / "motion.npz")
+    with pytest.raises(StudioError, match=r"^motion\.npz is not a motion template"):
+        check_template(live)
+    check_template(live.model_copy(update={"driver": "sample", "engine": "mesh"}))
+
+
+def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) -> None:
+    """With the real engine, its networks narrow, on the sample driver's first pictures."""
+    pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
+    count, video, kept = 4, tmp_path / "video.mp4", tmp_path / "motion.npz"
+    with av.open(str(farm.home / "drivers" / "sample.mp4")) as source:
+        shots = [frame.to_ndarray(format="yuv420p") for frame in islice(source.decode(video=0), 0, 9 * count, 9)]
+    with Mp4Writer(video, shots[0].shape[1], shots[0].shape[0] * 2 // 3, Fraction(10), sound=False) as writer:
+        for number, shot in enumerate(shots):
+            writer.picture(shot, index=number)
+    told: list[tuple[int, int]] = []
+    done = record(video, kept, engine="narrow", engines=farm.settings.engines, progress=lambda *how: told.append(how))
+    assert done == count and told == [(number, count) for number in range(1, count + 1)]
+    farm.settings.segment_seconds = 0.2
+    assert farm.render(kept, tmp_path / "whole.mp4", "narrow") == count
+    stamps, pictures = decoded(tmp_path / "whole.mp4")
+    assert stamps[1] == Fraction(1, 10) and len(set(pictures)) == count
+    assert decoded(farm.result(farm.submit(kept, "narrow"))) == (stamps, pictures)
+
+
+def test_what_cannot_be_recorded_is_one_sentence_and_leaves_nothing(farm: Farm, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
+    faceless = write_driver(tmp_path / "faceless.mp4", pictures=3)
+    heard = write_driver(tmp_path / "heard.m4a", sound=0.5)
+    for driver, out, says in (
+        (faceless, "motion.npz", "No face was found"),
+        (heard, "motion.npz", "heard.m4a has no pictures"),
+        (faceless, "motion.pkl", "ends in .npz"),
+        (faceless, "nowhere/motion.npz", "cannot be written"),
+    ):
+        with pytest.raises(StudioError, match=says):
+            record(driver, tmp_path / out, engine="narrow", engines=farm.settings.engines)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["faceless.mp4", "heard.m4a"]

@@ -1,0 +1,151 @@
+"""Streams over real sockets: newest wins, sound keeps its order, every loss is counted."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zmq
+
+from shared.wire.bus import SOUND_HWM, Publisher, Reader, endpoint
+from shared.wire.message import MAX_HEADER, MAX_PAYLOAD, Message, encode
+
+
+class Bus:
+    """Opens streams in a folder of its own and closes them all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.context: zmq.Context[Any] = zmq.Context()
+        self.opened: list[Publisher | Reader] = []
+
+    def publisher(self, stream: str = "face") -> Publisher:
+        self.opened.append(publisher := Publisher(self.context, endpoint(self.folder, stream), stream, "main"))
+        return publisher
+
+    def reader(self, stream: str = "face", *, newest: bool = True) -> Reader:
+        self.opened.append(reader := Reader(self.context, endpoint(self.folder, stream), stream, "main", newest=newest))
+        return reader
+
+    def pair(self, stream: str = "face", *, newest: bool = True) -> tuple[Publisher, Reader]:
+        publisher, reader = self.publisher(stream), self.reader(stream, newest=newest)
+        connected(publisher, reader)
+        return publisher, reader
+
+
+@pytest.fixture
+def bus(tmp_path: Path) -> Iterator[Bus]:
+    bus = Bus(tmp_path)
+    yield bus
+    for each in bus.opened:
+        each.close()
+    bus.context.destroy(linger=0)  # also what a test that failed had opened by itself
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.01)
+    raise AssertionError("did not happen in time")
+
+
+def connected(publisher: Publisher, reader: Reader) -> None:
+    """Send until the first message comes through: subscriptions take a moment."""
+
+    def heard() -> list[Message]:
+        publisher.send(0)
+        return reader.read()
+
+    wait_for(heard)
+    time.sleep(0.05)
+    reader.read()
+    reader.losses.clear()
+
+
+def test_a_slow_reader_gets_the_newest_and_every_loss_is_counted(bus: Bus) -> None:
+    publisher, reader = bus.pair()
+    first = publisher._sequence
+    for number in range(200):
+        publisher.send(number, np.zeros((720, 640), np.uint8), "i420")
+        time.sleep(0.0005)
+    time.sleep(0.2)
+    got: list[Message] = []
+
+    def newest() -> bool:
+        got.extend(reader.read())
+        if not got or got[-1].pts != 1000:
+            publisher.send(1000)  # what was dropped at the end shows when a later one comes
+        return bool(got) and got[-1].pts == 1000
+
+    wait_for(newest)
+    time.sleep(0.1)
+    got.extend(reader.read())
+    assert reader.losses["lost"] > 100, "the queue is short"
+    assert reader.losses["stale"] + reader.losses["lost"] + len(got) == publisher._sequence - first
+
+
+def test_sound_comes_whole_and_in_order(bus: Bus) -> None:
+    publisher, reader = bus.pair("voice", newest=False)
+    count = SOUND_HWM // 2
+    for number in range(count):
+        publisher.send(number, np.full(960, number, np.int16), "s16")
+    got: list[Message] = []
+    wait_for(lambda: got.extend(reader.read()) or len(got) >= count)
+    assert [m.pts for m in got] == list(range(count))
+    assert not reader.losses
+
+
+def test_hostile_messages_are_counted_and_the_good_ones_still_come(bus: Bus) -> None:
+    """Every kind of bad message from a real peer on the stream's own endpoint."""
+    hostile: zmq.Socket[Any] = bus.context.socket(zmq.PUB)
+    hostile.bind(endpoint(bus.folder, "face"))
+    reader = bus.reader(newest=False)
+
+    def knock() -> int:
+        hostile.send(b"?")
+        reader.read()
+        return reader.losses["malformed"]
+
+    wait_for(knock)
+    for parts in ([b"face", b"\xc1", b""], [b"face", b"\x80", b""], [b"face", b"x" * (MAX_HEADER + 1), b""]):
+        hostile.send_multipart(parts)
+    foreign = Message("face", "other-channel", 0, 0, 0, 1)
+    hostile.send_multipart(encode(foreign))
+    wait_for(lambda: reader.read() or reader.losses["foreign"])
+    assert reader.losses["version"] == 1 and reader.losses["oversized"] == 1 and reader.losses["foreign"] == 1
+    hostile.send_multipart(encode(replace(foreign, channel="main", pts=42)))
+    assert wait_for(reader.read)[0].pts == 42
+    hostile.close(linger=0)
+
+
+def test_a_message_beyond_the_limit_costs_the_sender_its_connection_and_nothing_else(bus: Bus) -> None:
+    publisher, reader = bus.pair()
+    publisher._socket.send_multipart([b"face", b"\x80", bytes(MAX_PAYLOAD + 8192)], copy=False)
+    time.sleep(0.3)
+
+    reader.heal()
+
+    def heard() -> list[Message]:
+        publisher.send(7)
+        return reader.read()
+
+    assert wait_for(heard)[0].pts == 7
+    assert reader.losses["oversized"] == 1
+
+
+def test_a_publisher_that_dies_and_comes_back_is_heard_again(bus: Bus) -> None:
+    publisher, reader = bus.pair()
+    publisher.close()
+    again = bus.publisher()
+
+    def heard() -> list[Message]:
+        again.send(5)
+        return reader.read()
+
+    assert wait_for(heard)[0].pts == 5
+    assert reader.losses["lost"] == 0  # numbers that start anew are no gap

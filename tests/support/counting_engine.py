@@ -1,0 +1,76 @@
+"""An engine that costs next to nothing, moved by a voice: each picture shows its number, which it carries along."""
+
+import os
+import time
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from shared.avatar.model import Avatar
+from shared.media.reader import SOUND_RATE
+from shared.runtime.clock import US, tick_pts
+
+COST = "FARM_TEST_COST"  # seconds that a picture of the slow segment takes
+SLOW = range(20, 40)
+SIDE = 64
+
+
+class Counter:
+    """Reached by the setting `engines`, as a user's own is."""
+
+    spec = EngineSpec(
+        name="counter", title="Counter", driven_by=frozenset({"voice"}), roi_size=SIDE, frames_per_step=1, look_ahead=0,
+        sees=False, carries="motion", voice_ahead=0, weights=(), devices=("cpu",), accelerations=(),
+    )  # fmt: skip
+
+    def unavailable(self) -> str | None:
+        return None
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "Session":
+        return Session(rate)
+
+
+class Session:
+    """State: the number of the next picture."""
+
+    def __init__(self, rate: Fraction) -> None:
+        self.draws = True
+        self._rate, self._next, self._heard = rate, 0, 0
+        self._cost = float(os.environ.get(COST, "0"))
+
+    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
+        self._heard = block.pts + len(block.samples) * US // SOUND_RATE
+        frames = []
+        while (pts := tick_pts(self._next, self._rate)) < self._heard:
+            frames.append(RoiFrame(pts, self._draw()))
+            self._next += 1
+        return frames
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        return []
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        return []
+
+    def flush(self) -> list[RoiFrame]:
+        return []
+
+    def reset(self) -> None:
+        self._next, self._heard = 0, 0
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        return {"next": np.array(self._next)}
+
+    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
+        self._next = int(state["next"])
+
+    def _draw(self) -> NDArray[np.uint8]:
+        if not self.draws:
+            return UNDRAWN
+        if self._next in SLOW:
+            time.sleep(self._cost)
+        picture = np.full((SIDE, SIDE, 3), 40, np.uint8)
+        picture[:, : 1 + self._next % SIDE] = (200, self._next * 3 % 256, 90)
+        return picture

@@ -1,0 +1,48 @@
+"""What the tests of batches share: a session opened by hand, and a driver in real time."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.api import Driving
+from engines.mesh.engine import SPEC, MeshEngine
+from services.generator.engine_thread import Batch
+from services.generator.session_opener import Opened
+from shared.runtime.clock import US, now
+
+SIZE, FRAME = 4, 40_000
+PIXELS: NDArray[np.uint8] = np.zeros((4, 4, 3), np.uint8)
+QUALITIES = (("full", "512 pixels"), ("half", "256 pixels"))
+
+
+def opened(session: Any, size: int = SIZE, quality: str = "") -> Opened:
+    """A session of an engine that takes `size` frames at a time and holds four calls' worth back."""
+    engine = MeshEngine()
+    engine.spec = replace(SPEC, frames_per_step=size, look_ahead=4 * size - 1, qualities=QUALITIES)
+    return Opened(engine, None, session, quality)  # type: ignore[arg-type]
+
+
+def drive(batch: Batch, seconds: float, start: int | None = None) -> tuple[list[tuple[int, int]], int]:
+    """A driver of 25 frames a second in real time; (handed on at, pts) of what comes out, and how many went in."""
+    out: list[tuple[int, int]] = []
+    offered, began = 0, now() if start is None else start
+    while now() - began < seconds * US:
+        if now() >= began + offered * FRAME:
+            batch.offer(Driving(began + offered * FRAME, None, None), {})
+            offered += 1
+        if (paced := batch.take(now())) is not None:
+            out.append((now(), paced.frame.pts))
+        assert batch.failure is None
+        time.sleep(0.002)
+    return out, offered
+
+
+def until(true: Any, seconds: float = 20.0) -> None:
+    """Wait until it is true."""
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.005)

@@ -1,0 +1,193 @@
+"""A whole farm in processes of its own, and what the tests ask it: how jobs stand, who is at what, how often it was tried."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from services.renderer.job.submit import Request, submit
+from shared.config.settings import Settings, load_settings
+from shared.jobs import claims as units
+from shared.jobs.claims import Unit
+from shared.jobs.manifest import Priority
+from shared.jobs.queue import Queue
+from shared.jobs.redis_address import own_redis
+from shared.jobs.status import result
+from shared.jobs.store import Store, open_store
+from tests.support.counting_engine import COST
+from tests.support.media_material import decoded
+
+ENGINES = {"counter": "tests.support.counting_engine:Counter"}
+FPS, SEGMENT_S = 10, 2.0
+PATIENCE = 150.0  # seconds that a busy machine may take for what takes a few
+
+
+def wait(until: Callable[[], object], what: str, patience: float = PATIENCE, every: float = 0.05) -> None:
+    """Fails when something does not come about."""
+    deadline = time.monotonic() + patience
+    while not until():
+        assert time.monotonic() < deadline, f"waited {patience:.0f} s in vain: {what}"
+        time.sleep(every)
+
+
+def speech(path: Path, seconds: float) -> Path:
+    """A tone, for an engine that only counts."""
+    samples = (np.sin(np.arange(int(seconds * 48_000)) * 0.05) * 8000).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 48_000, len(samples), "NONE", ""))
+        file.writeframes(samples.tobytes())
+    return path
+
+
+@dataclass
+class Running:
+    """A studio folder, its settings, and the processes that were started for it."""
+
+    home: Path
+    settings: Settings
+    store: Store
+    queue: Queue
+    environment: dict[str, str]
+    claims: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
+
+    @contextmanager
+    def process(self, *arguments: str, **more: str) -> Iterator[psutil.Process]:
+        """A process of the studio, ended with all its children afterwards."""
+        log = (self.home / "log").open("ab")
+        command = [sys.executable, "-m", *arguments]
+        started = subprocess.Popen(
+            command, env=self.environment | more, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+        process = psutil.Process(started.pid)
+        try:
+            yield process
+        finally:
+            for each in (*descendants(process), process):
+                if each.is_running():
+                    each.kill()
+            started.wait()
+            log.close()
+
+    def submit(self, driver: Path, priority: Priority = "normal", *, quietly: bool = False) -> str:
+        """Hand a job in; quietly: without waking anybody."""
+        request = Request(self.home / "avatars" / "sample", driver, engine="counter", priority=priority)
+        manifest = submit(self.store, request, self.settings)
+        if not quietly:
+            self.queue.wake(manifest.id, "counter", priority)
+        return manifest.id
+
+    def look(self, job: str) -> bool:
+        """Note which claims there are; whether the job is done."""
+        seen = self.claims.setdefault(job, set())
+        for name in self.store.list(f"jobs/{job}/units"):
+            state = units.look(self.store, job, Unit.named(name))
+            seen |= {(name, number) for number in range(1, state.claim + 1)}
+        return bool(result(self.store, job))
+
+    def rendering(self, job: str, index: int) -> bool:
+        """Whether this segment is being rendered now."""
+        state = units.look(self.store, job, Unit("render", index))
+        return state.open and not state.done
+
+    def finish(self, job: str, patience: float = PATIENCE) -> list[str]:
+        """Wait for the job; the hashes of its pictures."""
+        wait(lambda: self.look(job), f"job {job} done; {self.said()}", patience, every=0.03)
+        return decoded(self.store.fetch(f"jobs/{job}/result.mp4"))[1]
+
+    def again(self, job: str) -> int:
+        """How often a segment was begun to be rendered that had been before."""
+        tried = [name for name, _ in self.claims[job] if name.startswith("render")]
+        return len(tried) - len(set(tried))
+
+    def said(self) -> str:
+        """The end of what the processes logged."""
+        return (self.home / "log").read_text(errors="replace")[-3000:] if (self.home / "log").exists() else ""
+
+    def redis(self) -> psutil.Process:
+        """The studio's own Redis."""
+        return psutil.Process(json.loads((self.home / "redis" / "redis.json").read_text())["pid"])
+
+    def redis_url(self) -> str | None:
+        """Where it is."""
+        return own_redis(self.home)
+
+
+@contextmanager
+def running(home: Path, avatars: Path, cost: float = 0.15, jobs: str = "", **told: str) -> Iterator[Running]:
+    """A studio folder with an avatar of `avatars`, whose engine takes `cost` seconds for a picture of the second segment."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "avatars").symlink_to(avatars / "avatars")
+    plain = {key: value for key, value in os.environ.items() if not key.startswith(("STUDIO_", "REDIS_"))}
+    told = {
+        "STUDIO_HOME": str(home),
+        "STUDIO_ENGINES": json.dumps(ENGINES),
+        "STUDIO_FPS": str(FPS),
+        "STUDIO_SEGMENT_SECONDS": str(SEGMENT_S),
+        "STUDIO_JOBS": jobs or str(home / "jobs"),
+        **told,
+    }
+    settings = load_settings(
+        home=home,
+        engines=ENGINES,
+        fps=FPS,
+        segment_seconds=SEGMENT_S,
+        jobs=told["STUDIO_JOBS"],
+        redis_url=told.get("STUDIO_REDIS_URL"),
+    )
+    queue = Queue(settings)
+    try:
+        yield Running(home, settings, open_store(settings.jobs_url), queue, plain | told | {COST: str(cost)})
+    finally:
+        queue.close()
+
+
+def descendants(process: psutil.Process) -> list[psutil.Process]:
+    """Its children and theirs."""
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def find(process: psutil.Process, word: str) -> psutil.Process | None:
+    """The first descendant whose command line has this word."""
+    for each in descendants(process):
+        try:
+            if word in " ".join(each.cmdline()):
+                return each
+        except psutil.NoSuchProcess:
+            continue
+    return None
+
+
+def celery(process: psutil.Process) -> psutil.Process:
+    """Celery's main process below a farm or a worker."""
+    wait(lambda: find(process, "services.renderer --name"), "Celery's main process")
+    found = find(process, "services.renderer --name")
+    assert found is not None
+    return found
+
+
+def child(process: psutil.Process) -> psutil.Process:
+    """The process that does the work."""
+    wait(lambda: celery(process).children(), "Celery's child")
+    return celery(process).children()[0]
+
+
+def stop(process: psutil.Process, number: signal.Signals) -> float:
+    """Send a signal and wait for the end; seconds that it took."""
+    before = time.monotonic()
+    process.send_signal(number)
+    psutil.wait_procs([process], PATIENCE)
+    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return time.monotonic() - before

@@ -1,0 +1,270 @@
+"""A channel without its other services: what they would send, from real publishers, to a real gateway process."""
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from services.gateway.preview.encoder import encode
+from shared.avatar.plate import save_index
+from shared.config.settings import Settings
+from shared.config.token import operator_token
+from shared.media.colour import crop, planes, rgb_to_i420
+from shared.runtime.clock import now, sound_samples, tick_after, tick_pts
+from shared.runtime.pulse import Meter
+from shared.scene import Scene
+from shared.wire.bus import Publisher, Reader, endpoint
+
+ROOT = Path(__file__).parents[2]
+WIDTH, HEIGHT = 480, 640
+FACE = (160, 120, 160, 176)
+LABEL = (12, 600, 120, 20)
+PLATES = 4
+
+
+def make_avatar(home: Path, name: str, picture: NDArray[np.uint8], frames: int = PLATES) -> list[NDArray[np.uint8]]:
+    """An avatar's folder as the gateway needs it, its plate moving a little; returns the plate as limited I420."""
+    folder = home / "avatars" / name
+    folder.mkdir(parents=True)
+    jpegs, plates = [], []
+    for index in range(frames):
+        moved = np.roll(picture, 2 * index, axis=1)
+        i420 = rgb_to_i420(moved)
+        jpegs.append(encode(i420, 92))
+        plates.append(i420)
+    (folder / "plate.mjpg").write_bytes(b"".join(jpegs))
+    eye = np.tile(np.eye(2, 3), (frames, 1, 1))
+    ones = np.ones((frames, 3), np.float32)
+    height, width = picture.shape[:2]
+    sizes = [len(jpeg) for jpeg in jpegs]
+    save_index(folder, width=width, height=height, fps=25, sizes=sizes, placements=eye, gains=ones, offsets=ones)
+    thumb = cv2.resize(picture, (192, 256), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(folder / "thumb.jpg"), thumb[..., ::-1])
+    (folder / "avatar.json").write_text(
+        json.dumps({"schema": 1, "name": name, "rights": "test", "plate": {"kind": "still"}})
+    )
+    return plates
+
+
+def picture(width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
+    """An RGB picture with the fine detail that cloth and hair have."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    rgb = np.stack([90 + 60 * np.sin(x / 40), 110 + 50 * np.cos(y / 55), 120 + 40 * np.sin((x + y) / 70)], axis=2)
+    grain = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 40, (height, width, 1)).astype(np.float32), (0, 0), 1.2)
+    return np.asarray((rgb + grain[..., None]).clip(0, 255), np.uint8)
+
+
+class Channel:
+    """Plays capture, generator and compositor; `start` and `stop` the compositor as one would kill and restart it."""
+
+    def __init__(self, settings: Settings, plates: list[NDArray[np.uint8]], avatar: str) -> None:
+        self.settings, self.plates, self.avatar = settings, plates, avatar
+        self.state = "live"
+        self.face = FACE
+        self.late = 0  # microseconds more between driver and program
+        self.sent: dict[int, NDArray[np.uint8]] = {}
+        self.clean: dict[int, NDArray[np.uint8]] = {}  # the same without the label
+        self.scene: Scene | None = None
+        self.meters = {name: Meter(name) for name in ("capture", "generator", "compositor")}
+        self.meters["generator"].facts = {
+            "engines": {
+                "mesh": {"title": "Mesh warp", "unavailable": ""},
+                "ladder": {
+                    "title": "Ladder",
+                    "qualities": [{"name": "full", "title": "512 pixels"}, {"name": "half", "title": "256 pixels"}],
+                    "unavailable": "",
+                },
+                "live-portrait": {
+                    "title": "LivePortrait",
+                    "terms": "Weights for research only.",
+                    "unavailable": "Weights are missing: studio weights pull live-portrait.",
+                },
+            }
+        }
+        self.meters["generator"].facts["quality"] = {"name": "half", "title": "256 pixels"}
+        self.meters["capture"].facts = {"cameras": [0], "present": True}
+        self._stop: threading.Event | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(self._stop,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._stop and self._thread:
+            self._stop.set()
+            self._thread.join()
+
+    def compose(self, tick: int) -> NDArray[np.uint8]:
+        """The picture of a tick: plate, a moving face, the label."""
+        index = tick % len(self.plates)
+        program = self.plates[index].copy()
+        x, y, w, h = self.face
+        if self.state != "plate":
+            luma = planes(program)[0]
+            ball = np.zeros((h, w), np.float32)
+            at = (int(w / 2 + w / 4 * math.sin(tick / 5)), h // 2)
+            cv2.circle(ball, at, min(w, h) // 6, (1.0,), -1)
+            ball = np.asarray(cv2.GaussianBlur(ball, (0, 0), 3), np.float32)
+            ball[[0, -1]] = ball[:, [0, -1]] = 0
+            part = luma[y : y + h, x : x + w]
+            part[:] = (part + ball * (210 - part)).astype(np.uint8)
+        self.clean[tick] = program.copy()
+        self.clean.pop(tick - 200, None)
+        if self.scene is None or self.scene.label:
+            lx, ly, lw, lh = self.label
+            planes(program)[0][ly : ly + lh, lx : lx + lw] = 40
+            planes(program)[0][ly + 6 : ly + lh - 6, lx + 8 : lx + lw - 8 : 4] = 220
+        return program
+
+    @property
+    def label(self) -> tuple[int, int, int, int]:
+        height = self.plates[0].shape[0] * 2 // 3
+        return (LABEL[0], height - 40, LABEL[2], LABEL[3])
+
+    def _run(self, stop: threading.Event) -> None:
+        context: zmq.Context[Any] = zmq.Context()
+        run_dir, channel, rate = self.settings.run_dir, self.settings.channel, self.settings.rate
+        program, sound, driving = (
+            Publisher(context, endpoint(run_dir, name), name, channel) for name in ("program", "sound", "driving")
+        )
+        pulses = {
+            name: Publisher(context, endpoint(run_dir, "pulse"), "pulse", channel, bind=False) for name in self.meters
+        }
+        scenes = Reader(context, endpoint(run_dir, "scene"), "scene", channel)
+        tick, pulsed = tick_after(now(), rate), 0
+        while not stop.wait(max(0.0, (tick_pts(tick, rate) - now()) / 1e6)):
+            for message in scenes.read():
+                self.scene = Scene.of(message.facts)
+            pts = tick_pts(tick, rate)
+            made = self.compose(tick)
+            self.sent[tick] = made
+            self.sent.pop(tick - 200, None)
+            captured = now() - 9_000 - self.late
+            labelled = self.scene is None or self.scene.label
+            under = b""
+            if labelled and self.settings.clean_feed_right:
+                under = crop(self.clean[tick], *self.label).tobytes()
+            facts = {
+                "tick": tick, "avatar": self.avatar, "plate": tick % len(self.plates), "state": self.state,
+                "box": list(self.face) if self.state != "plate" else [], "label": list(self.label) if labelled else [],
+                "captured": captured if self.state == "live" else 0, "under": under,
+            }  # fmt: skip
+            program.send(pts, made, "i420", facts=facts, stamps={"composed": now()})
+            first, end = sound_samples(tick, rate, 48_000)
+            wave = np.sin(np.arange(first, end) * 2 * math.pi * 440 / 48_000) * 6000
+            sound.send(pts, wave.astype(np.int16), "s16", facts={"tick": tick})
+            if tick % 2 == 0:
+                x, y, w, h = self.face
+                rgb = cv2.cvtColor(crop(made, x, y, w, h), cv2.COLOR_YUV2RGB_I420)
+                driving.send(pts, rgb, "rgb24", facts={"present": True, "pose": [0.0, 0.0, 0.0]})
+            for meter in self.meters.values():
+                meter.frame(now(), captured)
+                meter.state = self.state
+            if now() - pulsed > 500_000:
+                pulsed = now()
+                for name, meter in self.meters.items():
+                    pulses[name].send(pulsed, facts=meter.pulse(pulsed).as_facts())
+            tick += 1
+        scenes.close()
+        for publisher in (program, sound, driving, *pulses.values()):
+            publisher.close()
+        context.term()
+
+
+class Studio:
+    """A gateway process with its client and its channel."""
+
+    def __init__(self, settings: Settings, channel: Channel) -> None:
+        self.settings, self.channel = settings, channel
+        self.token = operator_token(settings.home)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.address = f"127.0.0.1:{self.port}"
+        self.headers = {"Authorization": f"Bearer {self.token}"}
+        self.http = httpx.Client(base_url=f"http://{self.address}/api/v1", headers=self.headers, timeout=20)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the gateway on the socket that stays open here, as the supervisor does."""
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("STUDIO_")}
+        fd = self._listener.fileno()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "services.gateway", "--fd", str(fd)],
+            cwd=ROOT, env=environment | self.settings.environment(), pass_fds=[fd],
+        )  # fmt: skip
+        self.wait(lambda: self.state()["on_air_state"] in ("ON AIR", "IDLE", "OFF"))
+
+    def state(self) -> dict[str, Any]:
+        answer = self.http.get(f"/channels/{self.settings.channel}")
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def patch(self, **changes: Any) -> httpx.Response:
+        return self.http.patch(f"/channels/{self.settings.channel}/scene", json=changes)
+
+    def wait(self, true: Callable[[], Any], seconds: float = 40) -> Any:
+        """Ask until it is true, and return it; a gateway that is not there yet is asked again."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                value = true()
+            except httpx.TransportError:
+                value = None
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise AssertionError("it did not become true")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> int:
+        assert self.process
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+    def close(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.terminate()
+        self.channel.stop()
+        self.http.close()
+        self._listener.close()
+
+
+@contextmanager
+def studio(folder: Path, rgb: NDArray[np.uint8] | None = None, **changes: Any) -> Iterator[Studio]:
+    """A studio on air in a folder with a short path."""
+    home = folder / "home"
+    made = picture() if rgb is None else rgb
+    plates = make_avatar(home, "sample", made)
+    make_avatar(home, "mona", np.ascontiguousarray(made[:, ::-1]))
+    settings = Settings(home=home, run_root=folder / "run", log_level="warning", port=0, **changes)
+    settings.run_dir.mkdir(parents=True)
+    channel = Channel(settings, plates, "sample")
+    running = Studio(settings, channel)
+    channel.start()
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()

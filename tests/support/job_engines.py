@@ -1,0 +1,172 @@
+"""Engines that fail on command, cost what they are told, or carry what they have drawn, for jobs to be tried on.
+
+They are reached as a user's own engines are: by the setting `engines`.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic_settings import SettingsConfigDict
+
+from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.liveportrait.motion.template import Played, Template, read_template
+from engines.settings import NOTHING, EngineSettings
+from shared.avatar.model import Avatar
+from shared.errors import OutOfMemoryError
+
+SPEC = EngineSpec(
+    name="card", title="Test card", driven_by=frozenset({"motion"}), roi_size=64, frames_per_step=1, look_ahead=0,
+    sees=False, carries="motion", voice_ahead=0, weights=(), devices=("cpu",), accelerations=(),
+)  # fmt: skip
+# A folder in which the tests leave orders for the engines in the workers: a file's name is the order.
+ORDERS = "STUDIO_TEST_ORDERS"
+ENGINES = {name: f"tests.support.job_engines:{name.title()}" for name in ("card", "seer", "chain", "player", "dyed")}
+
+
+def ordered(name: str) -> str | None:
+    """The content of an order, None where it was not given."""
+    path = Path(os.environ.get(ORDERS, "/nonexistent")) / name
+    return path.read_text() if path.exists() else None
+
+
+class Card:
+    """Draws a picture of its own state: a sum over everything it was shown. Carries motion."""
+
+    spec = SPEC
+
+    def unavailable(self) -> str | None:
+        return ordered("unavailable")
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "Session":
+        return Session(self.spec, small)
+
+
+class Seer(Card):
+    """The same, and it looks at the driver's picture."""
+
+    spec = replace(SPEC, name="seer", sees=True)
+
+
+class Chain(Card):
+    """The same, but its state comes about by drawing only, and frames come out two ticks late."""
+
+    spec = replace(SPEC, name="chain", carries="pictures", look_ahead=2)
+
+
+class Player(Card):
+    """The same, and it plays LivePortrait's motion templates."""
+
+    spec = replace(SPEC, name="player", driven_by=frozenset({"motion", "template"}))
+
+    def read_template(self, path: Path) -> Template:
+        return read_template(path)
+
+    def record(self, frames: Iterable[Driving], rate: Fraction) -> Template:
+        raise NotImplementedError
+
+
+class DyedSettings(EngineSettings):
+    """blue, quality: a look. threads: how it runs here."""
+
+    ENGINE: ClassVar[str] = "dyed"
+    MACHINE: ClassVar[frozenset[str]] = frozenset({"threads"})
+    model_config = SettingsConfigDict(env_prefix="STUDIO_DYED_")
+
+    blue: int = 10
+    quality: Literal["deep", "pale"] = "deep"
+    threads: int = 1
+
+
+class Dyed(Card):
+    """The same, in the blue that its own settings say."""
+
+    spec = replace(SPEC, name="dyed", qualities=(("deep", "deep"), ("pale", "pale")))
+
+    def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
+        self._look = look
+
+    def settings(self) -> DyedSettings:
+        return DyedSettings.load(self._look)
+
+    def under(self, look: Mapping[str, Any]) -> "Dyed":
+        return Dyed(look)
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "Session":
+        settings = self.settings()
+        return Session(self.spec, small, settings.blue + 100 * (settings.quality == "pale"))
+
+
+class Session:
+    """State: how many ticks it has seen, and a sum over their points."""
+
+    def __init__(self, spec: EngineSpec, small: bool, blue: int = 255) -> None:
+        self.draws = True
+        self._spec, self._small, self._blue = spec, small, blue
+        self._seen, self._sum = 0, 0.0
+        self._held: list[RoiFrame] = []
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        self._seen += 1
+        if driving.face is not None:
+            self._sum += float(driving.face.points[:468, 1].mean())
+        if isinstance(driving.recorded, Played):
+            self._sum += float(driving.recorded.motion.exp.sum())
+        if self._spec.sees and driving.picture is not None:
+            self._sum += float(driving.picture.mean())
+        if self.draws or self._spec.carries == "pictures":
+            self._obey(driving.pts)
+        self._held.append(RoiFrame(driving.pts, self._card()))
+        late = self._spec.look_ahead
+        ready, self._held = self._held[: len(self._held) - late], self._held[len(self._held) - late :]
+        return ready
+
+    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
+        return []
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        return []
+
+    def flush(self) -> list[RoiFrame]:
+        held, self._held = self._held, []
+        return held
+
+    def reset(self) -> None:
+        self._seen, self._sum, self._held = 0, 0.0, []
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        pixels = np.stack([f.pixels for f in self._held]) if self._held else np.zeros((0, 64, 64, 3), np.uint8)
+        pts = np.array([f.pts for f in self._held], np.int64)
+        return {"seen": np.array(self._seen), "sum": np.array(self._sum), "held": pixels, "held_pts": pts}
+
+    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
+        self._seen, self._sum = int(state["seen"]), float(state["sum"])
+        held = zip(state["held_pts"], state["held"], strict=True)
+        self._held = [RoiFrame(int(pts), np.asarray(pixels, np.uint8)) for pts, pixels in held]
+
+    def _card(self) -> NDArray[np.uint8]:
+        if not self.draws and self._spec.carries != "pictures":
+            return UNDRAWN
+        card = np.zeros((64, 64, 3), np.uint8)
+        card[:, :, 0] = self._seen * 5 % 256
+        card[:, :, 1] = int(self._sum * 7) % 256
+        card[:, : self._seen % 64, 2] = self._blue
+        return card
+
+    def _obey(self, pts: int) -> None:
+        tick = str(pts // 40_000)
+        time.sleep(float(ordered("sleep") or 0))
+        if (at := ordered("fail")) and tick in at.split():
+            raise RuntimeError(f"told to fail at tick {tick}")
+        if (at := ordered("memory")) and tick in at.split() and not (self._small and ordered("small-fits") is not None):
+            raise OutOfMemoryError("The card has too little memory.")
+        if (at := ordered("die")) and tick in at.split():
+            os._exit(9)
+        if ordered("hang") and tick in (ordered("hang") or "").split():
+            time.sleep(3600)

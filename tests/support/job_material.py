@@ -1,0 +1,79 @@
+"""Jobs in every state, made in the store as workers would leave them."""
+
+import datetime
+import io
+import json
+
+import numpy as np
+from PIL import Image
+
+from shared.jobs import claims
+from shared.jobs.claims import Unit
+from shared.jobs.manifest import Manifest, Plan, folder
+from shared.jobs.store import Store
+
+SEGMENT = 250
+
+
+def job(
+    store: Store, number: int, *, segments: int = 8, driver: str = "interview.mp4", priority: str = "normal"
+) -> str:
+    """A job that nobody has begun; a higher number is younger."""
+    made = datetime.datetime(2026, 5, 4, 12, tzinfo=datetime.UTC) + datetime.timedelta(seconds=number)
+    name = f"{made:%Y%m%d-%H%M%S}-{number:06x}"
+    plan = Plan(driven="motion", rate="25", ticks=segments * SEGMENT, segment=SEGMENT, chained=False)
+    manifest = Manifest(
+        id=name, key="", created=made.isoformat(), priority=priority, avatar="sample", avatar_files="avatars/0.zip",
+        engine="mesh", driver=driver, driver_file="drivers/0.mp4", driver_sha256="0", heard=True, out="",
+        output={}, idle_after=0.5, plan=plan, versions={},
+    )  # fmt: skip
+    store.create(f"{folder(name)}/job.json", manifest.model_dump_json().encode())
+    return name
+
+
+def begin(store: Store, name: str, done: int, at_work: int = 0) -> None:
+    """The first `done` segments are there and the next `at_work` are being rendered."""
+    for index in range(done + at_work):
+        finish(store, name, Unit("follow", index))
+    for index in range(done):
+        finish(store, name, Unit("render", index))
+    for index in range(done, done + at_work):
+        held = claim(store, name, Unit("render", index))
+        claims.beat(store, held, 1, "box-1", {"done": 100 + 10 * index, "fps": 23.4})
+    picture(store, name)
+
+
+def fail(store: Store, name: str, index: int, reason: str, times: int = claims.ATTEMPTS) -> None:
+    """A segment fails, again and again."""
+    finish(store, name, Unit("follow", index))
+    for _ in range(times):
+        claims.fail(store, claim(store, name, Unit("render", index)), reason, "failed")
+
+
+def complete(store: Store, name: str, content: bytes = b"film" * 1000) -> None:
+    """The job's result is there."""
+    picture(store, name)
+    store.write(f"{folder(name)}/result.mp4", content)
+    facts = {"file": "result.mp4", "bytes": len(content), "ticks": 8 * SEGMENT}
+    store.create(f"{folder(name)}/result.json", json.dumps(facts).encode())
+
+
+def claim(store: Store, name: str, unit: Unit) -> claims.Claim:
+    """The next claim of a unit."""
+    held = claims.claim(store, name, unit, claims.look(store, name, unit), "box-1")
+    assert held
+    return held
+
+
+def finish(store: Store, name: str, unit: Unit) -> None:
+    """A unit that is done."""
+    assert claims.publish(store, claim(store, name, unit), {"frames": SEGMENT})
+
+
+def picture(store: Store, name: str, tint: int = 90) -> None:
+    """A preview."""
+    y, x = np.mgrid[0:320, 0:180]
+    rgb = np.stack([x % 256, (y * 200 // 320 + tint) % 256, np.full_like(x, tint)], axis=2).astype(np.uint8)
+    to = io.BytesIO()
+    Image.fromarray(rgb).save(to, "JPEG")
+    store.write(f"{folder(name)}/preview.jpg", to.getvalue())

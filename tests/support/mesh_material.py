@@ -1,0 +1,54 @@
+"""What the mesh engine's tests share: one avatar, its picture under a gesture, and a look at it."""
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.engines.engine import sample_avatar
+from engines.api import Driving
+from engines.mesh.engine import MeshSession
+from engines.registry import load
+from shared.avatar.model import Avatar
+from shared.face.landmarks import Face
+from shared.face.scripted import Gesture, shape
+from shared.face.tracker import FaceTracker
+
+MS = 1_000
+
+
+@cache
+def avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> Avatar:
+    return sample_avatar(own_plate, rest)
+
+
+def session(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> MeshSession:
+    opened = load("mesh").open(avatar(own_plate, rest))
+    assert isinstance(opened, MeshSession)
+    return opened
+
+
+def driving(pts: int = 0, gesture: Gesture | None = None, neutral: Face | None = None) -> Driving:
+    """The avatar's own face making a gesture; no gesture is no face."""
+    own = avatar().face
+    face = None if gesture is None else shape(own, gesture)
+    return Driving(pts, face, None if gesture is None else neutral or own)
+
+
+def picture(of: MeshSession, gesture: Gesture) -> NDArray[np.uint8]:
+    """(512, 512, 3 or 4) uint8 of a session that forgets what was before."""
+    of.reset()
+    return of.step(driving(0, gesture))[0].pixels
+
+
+def tracked(pixels: NDArray[np.uint8]) -> Face:
+    tracker = FaceTracker(still=True)
+    face = tracker.track(np.ascontiguousarray(pixels[..., :3]))
+    tracker.close()
+    assert face is not None, "no face is found in the engine's picture"
+    return face
+
+
+def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean absolute difference in grey levels."""
+    return float(np.abs(a.astype(np.int16) - b).mean())

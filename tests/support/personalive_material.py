@@ -1,0 +1,73 @@
+"""What PersonaLive's tests share: weights of tiny networks, an engine on them, and a driver."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
+pytest.importorskip("diffusers", reason="diffusers is not installed: `make setup-torch` brings it")
+pytest.importorskip("transformers", reason="transformers is not installed: `make setup-torch` brings it")
+
+from benchmarks.engines.engine import sample_avatar  # noqa: E402
+from benchmarks.engines.tiny_personalive import make_weights  # noqa: E402
+from benchmarks.harness.by_rule import by_rule  # noqa: E402
+from engines.api import Driving, RoiFrame  # noqa: E402
+from engines.personalive.loading import load_networks  # noqa: E402
+from engines.personalive.networks.networks import Networks  # noqa: E402
+from engines.personalive.quality import Rung  # noqa: E402
+from engines.personalive.session import PersonaLiveSession  # noqa: E402
+from shared.avatar.model import Avatar  # noqa: E402
+from shared.runtime.arrays import to_bytes  # noqa: E402
+from tests.parity.personalive_networks import StandIn  # noqa: E402
+
+torch.set_num_threads(1)  # such small networks gain nothing by more
+FRAME = int(1_000_000 / Fraction(25))
+SMALLEST = Rung("256", "small", 128, True, 1)  # smaller than any of the ladder: the machinery is the same
+
+
+@cache
+def avatar() -> Avatar:
+    return sample_avatar()
+
+
+@cache
+def networks(fresh: int = 0) -> Networks:
+    """Of tiny size; the motion encoder, of which half of the work would be, is a glance. fresh: those of another number
+    were never used by what used these."""
+    with TemporaryDirectory() as folder:
+        make_weights(Path(folder))
+        found = load_networks(Path(folder), torch.device("cpu"), torch.float32)
+    found.encode = by_rule(StandIn(), "encode").eval().requires_grad_(False)
+    return found
+
+
+def session(of: Networks, seed: int = 1, who: Avatar | None = None) -> PersonaLiveSession:
+    return PersonaLiveSession(who or avatar(), of, SMALLEST, seed)
+
+
+def run(of: PersonaLiveSession, frames: list[Driving]) -> list[RoiFrame]:
+    return [made for frame in frames for made in of.step(frame)]
+
+
+def same(a: list[RoiFrame], b: list[RoiFrame]) -> bool:
+    return [f.pts for f in a] == [f.pts for f in b] and all(
+        np.array_equal(x.pixels, y.pixels) for x, y in zip(a, b, strict=True)
+    )
+
+
+def driver(count: int, start: int = 0, seed: int = 0) -> Iterator[Driving]:
+    """A face that moves along, frame by frame."""
+    own = avatar()
+    for i in range(start, start + count):
+        picture = np.roll(own.roi, (5 * i + 40 * seed, 3 * i), (0, 1))
+        yield Driving(i * FRAME, own.face, own.face, picture)
+
+
+def state(of: PersonaLiveSession) -> bytes:
+    """Everything that frames to come owe to those before."""
+    return to_bytes(of.save())

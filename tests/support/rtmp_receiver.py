@@ -1,0 +1,99 @@
+"""A real RTMP receiver: FFmpeg's own server in a process of its own, which decodes what it gets and says what it saw.
+
+`python -m tests.support.rtmp_receiver PORT`: takes one stream, prints one JSON object for every SECONDS of it:
+{"pictures", "width", "height", "moved", "grey", "hz", "apart"}.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Queue
+from typing import Any
+
+import av
+import numpy as np
+
+SECONDS = 1.0
+KEY = "s3cr3t-stream-key"
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Receiver:
+    """The process and what it said."""
+
+    def __init__(self, port: int) -> None:
+        self.said: Queue[dict[str, Any]] = Queue()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.rtmp_receiver", str(port)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.said.put(json.loads(line))
+
+    def next(self, timeout: float = 60) -> dict[str, Any]:
+        """What it saw in the next stretch."""
+        return self.said.get(timeout=timeout)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._thread.join()
+        assert self.process.stdout
+        self.process.stdout.close()
+
+
+@contextmanager
+def receiver(port: int) -> Iterator[Receiver]:
+    made = Receiver(port)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def hertz(wave: np.ndarray, rate: int) -> float:  # type: ignore[type-arg]
+    """The strongest frequency."""
+    spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
+    return float(spectrum.argmax() * rate / len(wave))
+
+
+def main() -> None:
+    port = sys.argv[1]
+    with av.open(f"rtmp://127.0.0.1:{port}/live/{KEY}", "r", options={"listen": "1"}) as stream:
+        pictures: list[Any] = []
+        blocks: list[Any] = []
+        for frame in stream.decode(video=0, audio=0):
+            if isinstance(frame, av.VideoFrame):
+                pictures.append(frame)
+            else:
+                blocks.append(frame)
+            if len(pictures) > 2 and len(blocks) > 2 and pictures[-1].time - pictures[0].time >= SECONDS:
+                luma = np.stack([picture.to_ndarray(format="gray").astype(np.float32) for picture in pictures])
+                wave = np.concatenate([block.to_ndarray().reshape(-1) for block in blocks])
+                row = {
+                    "pictures": len(pictures), "width": luma.shape[2], "height": luma.shape[1],
+                    "moved": float(luma.std(axis=0).max()),
+                    "grey": luma[-1][-40:-20, 12:132].round().tolist(), "hz": hertz(wave, blocks[0].sample_rate),
+                    "apart": abs(pictures[-1].time - blocks[-1].time),
+                }  # fmt: skip
+                print(json.dumps(row), flush=True)
+                pictures, blocks = [], []
+
+
+if __name__ == "__main__":
+    main()

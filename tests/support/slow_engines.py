@@ -1,0 +1,251 @@
+"""Engines that are slow, or hard to open: one takes seconds of plain Python to open, one for ever, one breaks, one waits for
+its weights; one takes for ever for a frame, one has a ladder, one's calls overlap,
+and one plays motion templates without a network to draw them."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from engines.api import RATE, Driving, RoiFrame
+from engines.liveportrait.motion.template import Played, Template, read_template
+from engines.mesh.engine import SPEC, MeshEngine, MeshSession
+from shared.avatar.model import ROI_SIZE, Avatar
+from shared.errors import OutOfMemoryError
+
+OPENING = 3.0  # seconds
+FOR_EVER = 40.0  # seconds: longer than any test waits
+RED = np.array([255, 0, 0], np.uint8)
+
+
+def work(seconds: float) -> None:
+    """Keep the interpreter busy, as importing and unpacking a model does."""
+    ends, count = time.monotonic() + seconds, 0
+    while time.monotonic() < ends:
+        count += sum(range(1000))
+
+
+class RedSession(MeshSession):
+    """The mesh with a red corner, to be told by."""
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        return [marked(frame) for frame in super().step(driving)]
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        return [marked(frame) for frame in super().idle(pts)]
+
+
+def marked(frame: RoiFrame) -> RoiFrame:
+    pixels = frame.pixels.copy()
+    pixels[:8, :8, :3] = RED
+    return RoiFrame(frame.pts, pixels, frame.waiting)
+
+
+class SlowEngine(MeshEngine):
+    """Takes its time to open. Its name in the settings need not be its own."""
+
+    spec = replace(SPEC, name="red", title="Red", driven_by=frozenset({"motion"}))
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        work(OPENING)
+        return RedSession(avatar, rate)
+
+
+class BrokenEngine(MeshEngine):
+    """Breaks while it opens, after a while, in a way that nobody foresaw."""
+
+    spec = replace(SPEC, name="broken", title="Broken")
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        work(0.5)
+        raise RuntimeError("no kernel image")
+
+
+class WaitingEngine(MeshEngine):
+    """Lacks a file, which the environment names."""
+
+    spec = replace(SPEC, name="waiting", title="Waiting", driven_by=frozenset({"motion"}))
+
+    def unavailable(self) -> str | None:
+        there = Path(os.environ.get("TEST_WEIGHTS", "/nowhere")).is_file()
+        return None if there else "Waiting's weights are missing; `studio weights pull waiting` gets them."
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        return RedSession(avatar, rate)
+
+
+class PlayingSession(MeshSession):
+    """At rest, with a corner whose colour follows from the frame of recorded motion."""
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        if not isinstance(driving.recorded, Played):
+            return super().step(driving)
+        pixels = np.zeros((ROI_SIZE, ROI_SIZE, 3), np.uint8)
+        pixels[:8, :8] = np.abs(driving.recorded.motion.exp[0] * 60).astype(np.uint8)
+        return [RoiFrame(driving.pts, pixels)]
+
+
+class PlayingEngine(MeshEngine):
+    """Plays LivePortrait's templates, and needs nothing of LivePortrait's for that."""
+
+    spec = replace(SPEC, name="playing", title="Playing", driven_by=frozenset({"motion", "template"}))
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        return PlayingSession(avatar, rate)
+
+    def read_template(self, path: Path) -> Template:
+        return read_template(path)
+
+    def record(self, frames: Iterable[Driving], rate: Fraction) -> Template:
+        raise NotImplementedError
+
+
+class HeavySession(RedSession):
+    """Quick at its first frame, which is tried while it opens; after that every one takes for ever, but nobody's
+    processor. under_way: one has begun."""
+
+    tried = False
+    under_way = threading.Event()
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        if self.tried:
+            self._wait()
+        self.tried = True
+        return super().step(driving)
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        self._wait()
+        return super().idle(pts)
+
+    def _wait(self) -> None:
+        self.under_way.set()
+        time.sleep(FOR_EVER)
+
+
+class HeavyEngine(MeshEngine):
+    """Takes for ever for a frame."""
+
+    spec = replace(SPEC, name="heavy", title="Heavy", driven_by=frozenset({"motion"}))
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        return HeavySession(avatar, rate)
+
+
+class StuckEngine(HeavyEngine):
+    """Takes for ever for its first frame already."""
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        session = HeavySession(avatar, rate)
+        session.tried = True
+        return session
+
+
+class LadderSession(RedSession):
+    """Has two rungs, and memory for the lower one alone; where others have taken it, for none. chosen: what it was told."""
+
+    quality, adjusts, taken = "full", True, False
+
+    def __init__(self, avatar: Avatar, rate: Fraction) -> None:
+        super().__init__(avatar, rate)
+        self.chosen: list[str] = []
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        self._need()
+        return super().step(driving)
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        self._need()
+        return super().idle(pts)
+
+    def _need(self) -> None:
+        if self.quality == "full" or self.taken:
+            raise OutOfMemoryError("The GPU has too little memory.")
+
+    def choose(self, name: str) -> None:
+        self.quality = name or "full"
+        self.chosen.append(name)
+
+    def lower(self) -> str | None:
+        if self.quality == "half":
+            return None
+        self.quality = "half"
+        return "Ladder goes on with half."
+
+
+class LadderEngine(MeshEngine):
+    """Goes down a rung while it opens."""
+
+    spec = replace(
+        SPEC, name="ladder", title="Ladder", driven_by=frozenset({"motion"}),
+        qualities=(("full", "512 pixels"), ("half", "256 pixels")),
+    )  # fmt: skip
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        return LadderSession(avatar, rate)
+
+
+class TightEngine(MeshEngine):
+    """Has the memory to be opened only where it makes do with little."""
+
+    spec = replace(SPEC, name="tight", title="Tight", driven_by=frozenset({"motion"}))
+
+    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+        if not small:
+            raise OutOfMemoryError("The GPU has too little memory.")
+        return RedSession(avatar, rate)
+
+
+class OverlappingSession:
+    """Takes four frames a call: it takes a while to begin one, and a while longer until its frames are there.
+
+    gate: the frames are there when it is open. breaks: what waiting for the frames of one call raises. outstanding: calls whose
+    frames are not there; most: of them, when another was begun; overlapped: how often there were any.
+    """
+
+    def __init__(self, begins: float, waits: float) -> None:
+        self.begins, self.waits = begins, waits
+        self.gate = threading.Event()
+        self.gate.set()
+        self.breaks: list[Exception] = []
+        self.outstanding = self.most = self.overlapped = 0
+        self._held: list[int] = []
+
+    def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
+        self._held.append(driving.pts)
+        if len(self._held) < 4:
+            return None
+        held, self._held = self._held, []
+        self.most = max(self.most, self.outstanding)
+        self.overlapped += self.outstanding > 0
+        self.outstanding += 1
+        time.sleep(self.begins)
+        return lambda: self._frames(held)
+
+    def _frames(self, held: list[int]) -> list[RoiFrame]:
+        time.sleep(self.waits)
+        self.gate.wait()
+        self.outstanding -= 1
+        if self.breaks:
+            raise self.breaks.pop()
+        return [RoiFrame(pts, np.zeros((4, 4, 3), np.uint8)) for pts in held]
+
+    def reset(self) -> None:
+        self._held = []
+
+
+ENGINES = {
+    "slow": "tests.support.slow_engines:SlowEngine",
+    "broken": "tests.support.slow_engines:BrokenEngine",
+    "waiting": "tests.support.slow_engines:WaitingEngine",
+    "playing": "tests.support.slow_engines:PlayingEngine",
+    "heavy": "tests.support.slow_engines:HeavyEngine",
+    "stuck": "tests.support.slow_engines:StuckEngine",
+    "ladder": "tests.support.slow_engines:LadderEngine",
+    "tight": "tests.support.slow_engines:TightEngine",
+    "absent": "tests.services.generator.nothing_here:Engine",
+}

@@ -1,0 +1,124 @@
+"""A viewer without a browser: speaks the preview's format over a real websocket."""
+
+import itertools
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from websockets.sync.client import ClientConnection, connect
+
+from services.gateway.preview.encoder import FULL, HEADER, LABEL, ROI, SOUND
+from services.gateway.preview.plate_diff import SIDE
+from tests.support.gateway import Studio
+
+Rgb = NDArray[np.uint8]
+
+
+class Head(NamedTuple):
+    """The fields of the preview's header."""
+
+    kind: int
+    state: int
+    number: int
+    tick: int
+    plate: int
+    pts: float
+    captured: float
+    x: int
+    y: int
+    w: int
+    h: int
+    width: int
+    height: int
+
+
+@contextmanager
+def open_socket(running: Studio, path: str, token: str | None = None, **more: Any) -> Iterator[ClientConnection]:
+    """One of the channel's sockets with the token sent."""
+    url = f"ws://{running.address}/api/v1/channels/main/{path}"
+    with connect(url, max_size=None, compression=None, **more) as connection:
+        connection.send(json.dumps({"token": running.token if token is None else token}))
+        yield connection
+
+
+@dataclass
+class Viewer:
+    """Draws what it is sent, as the page does."""
+
+    connection: ClientConnection
+    plates: list[Rgb] = field(default_factory=list)
+    label: tuple[int, int, Rgb] | None = None
+    received: dict[int, int] = field(default_factory=dict)
+    sounds: list[tuple[int, bytes]] = field(default_factory=list)
+    number: int = -1
+
+    def say(self, **words: Any) -> None:
+        self.connection.send(json.dumps(words))
+
+    def picture(self, timeout: float = 10) -> tuple[Head, Rgb]:
+        """The next picture as (H, W, 3) RGB, acknowledged."""
+        deadline = time.monotonic() + timeout
+        while True:
+            data = self.connection.recv(max(0.01, deadline - time.monotonic()))
+            if isinstance(data, str):
+                hello = json.loads(data).get("hello")
+                if hello:
+                    self.number = hello["number"]
+                continue
+            head, payload = Head(*HEADER.unpack_from(data)), data[HEADER.size :]
+            self.received[head.kind] = self.received.get(head.kind, 0) + len(data)
+            if head.kind == SOUND:
+                self.sounds.append((head.tick, payload))
+                self.say(sounds=1)
+            elif head.kind == LABEL:
+                self.label = (head.x, head.y, decoded(payload)) if head.w else None
+            elif head.kind in (FULL, ROI):
+                self.say(ack=1)
+                return head, decoded(payload) if head.kind == FULL else self._composed(head, payload)
+
+    def _composed(self, head: Head, payload: bytes) -> Rgb:
+        canvas = self.plates[head.plate].copy()
+        if self.label:
+            x, y, patch = self.label
+            canvas[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
+        if head.w:
+            columns, rows = math.ceil(head.w / SIDE), math.ceil(head.h / SIDE)
+            begin = math.ceil(columns * rows / 8)
+            bits = np.unpackbits(np.frombuffer(payload[:begin], np.uint8), bitorder="little")[: rows * columns]
+            mask = bits.reshape(rows, columns).repeat(SIDE, 0).repeat(SIDE, 1)[: head.h, : head.w].astype(bool)
+            part = decoded(payload[begin:])
+            canvas[head.y : head.y + head.h, head.x : head.x + head.w][mask] = part[mask]
+        return canvas
+
+
+def decoded(jpeg: bytes) -> Rgb:
+    """A JPEG as (H, W, 3) RGB."""
+    return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+
+
+def fetch_plates(running: Studio, avatar: str) -> list[Rgb]:
+    """What a page fetches once."""
+    starts = running.http.get(f"/avatars/{avatar}/plate/index").json()["starts"]
+    plate = running.http.get(f"/avatars/{avatar}/plate").content
+    return [decoded(plate[begin:end]) for begin, end in itertools.pairwise(starts)]
+
+
+@contextmanager
+def watching(running: Studio, mode: str, avatar: str = "sample") -> Iterator[Viewer]:
+    """A viewer in this mode; in ROI mode it has the plate."""
+    with open_socket(running, f"preview?mode={mode}") as connection:
+        viewer = Viewer(connection)
+        if mode == "roi":
+            viewer.plates = fetch_plates(running, avatar)
+            viewer.picture()
+            viewer.say(plate=viewer.number)
+            while viewer.picture()[0].kind != ROI:
+                pass
+        yield viewer

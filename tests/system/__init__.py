@@ -1,0 +1,1 @@
+"""A whole channel, started as a user starts it."""

@@ -1,0 +1,42 @@
+"""A whole channel with outputs that are in trouble: the program, the recording and the end do not feel it."""
+
+import signal
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from benchmarks.harness.channel import command, studio, wait_for
+from tests.services.gateway.test_recorder import played
+from tests.services.gateway.test_rtmp import black_hole
+from tests.system.test_channel import services_running
+
+
+def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
+    live_home: Path, run_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = tmp_path / "out.mp4"
+    with black_hole() as (port, came):
+        (tmp_path / "studio.toml").write_text(f'rtmp_url = "rtmp://127.0.0.1:{port}/live/key"\n')
+        with studio(live_home, run_root, "--port", "0", "--record", str(out)) as run:
+            run.on_air()
+            wait_for(lambda: came, 20, "the push connects")
+            pictures = run.watch("program", 8.0)
+            wait_for(lambda: run.state()["outputs"]["rtmp"]["state"] == "failed", 15, "it is said to have failed")
+            assert run.state()["outputs"]["record"]["state"] == "live"
+            wait_for(lambda: len(came) > 1, 20, "it is tried again")
+            wait_for(
+                lambda: any("rtmp.child" in word for pid in services_running(run_root) for word in command(pid)),
+                10,
+                "sender",
+            )
+            started = time.monotonic()
+            assert run.end(signal.SIGINT) == 0
+            assert time.monotonic() - started < 2
+        assert services_running(run_root) == []
+    ticks = [message.facts["tick"] for _, message in pictures]
+    assert sum(b - a - 1 for a, b in pairwise(ticks)) < len(ticks) / 10  # what a busy machine loses
+    picture, sound, frames, _ = played(out)
+    assert abs(frames - picture * 25) <= 1 and abs(picture - sound) < 0.3

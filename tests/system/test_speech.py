@@ -1,0 +1,102 @@
+"""Speech on a whole channel: said and seen, silenced at once, and not held up by a generator that stalls."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from benchmarks.harness.channel import Studio, studio, wait_for
+from benchmarks.harness.far_end import vowel
+from shared.wire.message import Message
+from tests.services.gateway.test_speech_queue import wav
+
+LOUD = 1500
+
+
+@pytest.fixture(scope="module")
+def channel(live_home: Path) -> Iterator[Studio]:
+    root = Path(f"/tmp/studio-speech-{os.getpid()}")
+    root.mkdir(mode=0o700)
+    with studio(live_home, root / "run", "--port", "0", "--driver", "speech") as started:
+        yield started.on_air()
+        started.end()
+    shutil.rmtree(root)
+
+
+def ask(channel: Studio, path: str, **more: object) -> httpx.Response:
+    address = f"{channel.base}/api/v1/channels/main/speech{path}"
+    headers = {"Authorization": f"Bearer {channel.token}"}
+    return httpx.post(address, headers=headers, timeout=10, trust_env=False, **more)  # type: ignore[arg-type]
+
+
+def say(channel: Studio, seconds: float) -> None:
+    assert ask(channel, "", files={"audio": ("a.wav", wav(vowel(seconds)))}).status_code == 201
+
+
+def loud(messages: list[tuple[float, Message]]) -> list[bool]:
+    """Whether each tick's sound is loud."""
+    return [bool(np.abs(message.array).max(initial=0) > LOUD) for _, message in messages]
+
+
+def test_it_waits_on_air_and_speaks_with_its_mouth(channel: Studio) -> None:
+    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.4)} == {"idle"}, 15, "waiting")
+    assert channel.state()["on_air_state"] == "ON AIR"
+    say(channel, 1.5)
+    pictures = channel.watch("program", 1.2)
+    assert "live" in {message.facts["state"] for _, message in pictures}
+    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.4)} == {"idle"}, 15, "calm again")
+    assert channel.state()["speech"]["recent"][0]["state"] == "ended"
+
+
+def test_an_interrupt_is_silence_in_the_program(channel: Studio) -> None:
+    for pause in (0.0, 0.017, 0.033):
+        say(channel, 20)
+        wait_for(lambda: any(loud(channel.watch("sound", 0.2))), 10, "speaking")
+        time.sleep(pause)
+        reader = channel.read("sound")
+        assert ask(channel, "/interrupt").json()["interrupted"]
+        answered = time.monotonic()
+        heard: list[tuple[float, Message]] = []
+        while time.monotonic() < answered + 1.0:
+            heard += [(time.monotonic(), message) for message in reader.read()]
+            time.sleep(0.005)
+        reader.close()
+        late = [at - answered for (at, _), yes in zip(heard, loud(heard), strict=True) if yes]
+        # A block is 40 ms and there are two hops; a busy machine is given time.
+        assert max(late, default=0) < 0.4
+        assert len(heard) > 15 and not any(loud(heard[-10:]))
+
+
+def test_a_generator_that_stalls_leaves_the_sound_alone(channel: Studio) -> None:
+    say(channel, 30)
+    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.2)} == {"live"}, 10, "speaking")
+    behind = distance(channel)
+    generator = channel.pids()["generator"]
+    os.kill(generator, signal.SIGSTOP)
+    try:
+        time.sleep(1.0)
+        stalled = channel.watch("sound", 2.0)
+        assert {m.facts["state"] for _, m in channel.watch("program", 0.4)} == {"plate"}
+    finally:
+        os.kill(generator, signal.SIGCONT)
+    assert len(stalled) > 40 and all(loud(stalled))
+    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.3)} == {"live"}, 10, "driven again")
+    assert distance(channel) < behind + 100_000  # nothing is made up for: at most the machine has become slower
+    ask(channel, "/interrupt")
+
+
+def distance(channel: Studio) -> float:
+    """Microseconds by which the face is behind the voice it speaks, once the sound is as late."""
+
+    def agreed() -> float | None:
+        pictures = [m for _, m in channel.watch("program", 0.6) if m.facts["captured"]]
+        behind = float(np.median([m.pts - m.facts["captured"] for m in pictures]))
+        return behind if abs(channel.state()["program"]["voice_delay_ms"] * 1000 - behind) < 20_000 else None
+
+    return float(wait_for(agreed, 20, "sound waits for the face"))

@@ -1,0 +1,69 @@
+"""Sound and picture of the program belong together: what the driver did at one time is seen and heard at one time."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from benchmarks.harness.channel import studio
+from shared.media.reader import SOUND_RATE, Mp4Writer
+from shared.runtime.clock import US
+from shared.wire.bus import Reader
+from shared.wire.message import Message
+
+SECONDS, FPS = 6, 25
+LOUD = 8000
+
+
+def film(path: Path, source: Path) -> None:
+    """A face with a click every half second."""
+    clicks = np.zeros(SECONDS * SOUND_RATE, np.int16)
+    clicks[SOUND_RATE // 4 :: SOUND_RATE // 2] = 30_000
+    with av.open(str(source)) as container:
+        pictures = [np.asarray(f.to_ndarray(format="yuv420p"), np.uint8) for f in container.decode(video=0)]
+    height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
+    with Mp4Writer(path, width, height, Fraction(FPS), sound=True) as writer:
+        for number in range(SECONDS * FPS):
+            writer.picture(pictures[number], index=number)
+        writer.sound(clicks, 0)
+
+
+def clicks_in(messages: list[Message]) -> list[float]:
+    """Microseconds on the channel clock of each loudest sample of a click."""
+    times: list[float] = []
+    for message in messages:
+        if len(message.array) and np.abs(message.array).max() > LOUD:
+            at = message.pts + int(np.abs(message.array).argmax()) * US / SOUND_RATE
+            if not times or at - times[-1] > US / 10:
+                times.append(at)
+    return times
+
+
+def drained(reader: Reader, into: list[Message]) -> None:
+    into.extend(Message(m.stream, "", 0, 0, 0, m.pts, "s16", m.array.copy(), {}, m.facts) for m in reader.read())
+
+
+def test_what_happens_together_is_seen_and_heard_together(live_home: Path, run_root: Path, tmp_path: Path) -> None:
+    film(tmp_path / "clicks.mp4", live_home / "drivers" / "sample.mp4")
+    with studio(live_home, run_root, "--port", "0", "--driver", str(tmp_path / "clicks.mp4")) as run:
+        run.on_air()
+        voice, sound = run.read("voice"), run.read("sound")
+        said: list[Message] = []
+        heard: list[Message] = []
+        seen: list[float] = []
+        for _ in range(10):
+            seen += [m.pts - m.facts["captured"] for _, m in run.watch("program", 0.5) if m.facts["captured"]]
+            drained(voice, said)
+            drained(sound, heard)
+        run.end()
+    picture = float(np.median(seen))
+    said_at, heard_at = np.array(clicks_in(said)), np.array(clicks_in(heard))
+    assert len(heard_at) >= 5
+    offsets = []
+    for at in heard_at:
+        before = said_at[said_at <= at]
+        if len(before) and at - before[-1] < US / 2:
+            offsets.append(at - before[-1] - picture)
+    assert len(offsets) >= 4
+    assert np.abs(np.median(offsets)) <= 40_000, offsets

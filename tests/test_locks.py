@@ -1,0 +1,32 @@
+"""The locks agree: what is tested is what is installed."""
+
+import re
+
+import pytest
+
+from shared.weights.manifest import ROOT
+
+# What mediapipe lists and nobody installs is in the locks for a platform that is none, at any version.
+PIN = re.compile(r"^([a-z0-9-]+)==(\S+) (?!; sys_platform == 'never')", re.MULTILINE)
+
+
+def pins(name: str) -> set[tuple[str, str]]:
+    return set(PIN.findall((ROOT / f"requirements{name}.lock").read_text()))
+
+
+def left_out() -> set[str]:
+    lines = (ROOT / "deploy" / "torch-on-a-cpu.txt").read_text().splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+@pytest.mark.parametrize("name", ["", "-dev", "-torch"])
+def test_the_tests_run_on_the_versions_that_users_get(name: str) -> None:
+    differing = {row for row in pins(name) - pins("-test") if row[0] not in left_out()}
+    assert not differing, "run `make lock`"
+
+
+def test_torch_stays_out_of_what_a_first_run_installs() -> None:
+    for name in ("", "-dev"):
+        assert not {package for package, _ in pins(name)} & {"torch", "safetensors", "diffusers", "transformers"}
+    assert {"torch", "safetensors", "diffusers", "triton"} <= {package for package, _ in pins("-torch")}
+    assert not {package for package, _ in pins("-test")} & left_out()
