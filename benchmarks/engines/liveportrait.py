@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import resource
-import statistics
 import sys
 import tempfile
 import time
@@ -22,20 +21,16 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from benchmarks.engines.engine import sample_avatar
+from benchmarks.harness.call_time import timed, use_threads
 from compositing.blend import Blender
 from engines.api import Driving, RoiFrame
 from engines.liveportrait.engine import BATCH, NO_TORCH
 from shared.face.scripted import perform
 
 PLATE = 1280, 720
-WARM, ROUNDS = (
-    5,
-    30,
-)  # calls on a GPU that are not counted, and that are at least: graphs are recorded by the first ones
 BATCHES = (1, 2, 4, 8, 16)
 BARS = {"W+G": 2.0, "frame": 4.0}  # how much faster than the original's best in half precision is wanted
 MOST_MB = 3000  # of GPU memory
@@ -86,37 +81,6 @@ def ours(weights: Path | None, rounds: int, seconds: float = 0.0, threads: int =
     for way in _ways():
         figures[way] = _alone(_run, weights, way, rounds, seconds, threads, narrow)
     return figures
-
-
-def timed(work: Callable[[], object], rounds: int, seconds: float = 0.0) -> float:
-    """Milliseconds of one call. On a GPU the median of ROUNDS or more, done when the device is; on a CPU, where a call
-    takes seconds, the least of `rounds` or more after one that is not counted."""
-    import torch
-
-    gpu = torch.cuda.is_available()
-    clock = time.perf_counter if gpu else time.process_time
-    times: list[float] = []
-    for _ in range(WARM if gpu else 1):
-        work()
-    begin = time.perf_counter()
-    while len(times) < (max(rounds, ROUNDS) if gpu else rounds) or time.perf_counter() - begin < seconds:
-        if gpu:
-            torch.cuda.synchronize()
-        start = clock()
-        work()
-        if gpu:
-            torch.cuda.synchronize()
-        times.append((clock() - start) * 1e3)
-    return round(statistics.median(times) if gpu else min(times), 2)
-
-
-def use_threads(count: int) -> None:
-    """Of PyTorch and OpenCV; 0 leaves it to them."""
-    import torch
-
-    if count:
-        torch.set_num_threads(count)
-        cv2.setNumThreads(count)
 
 
 def _ways() -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from benchmarks.harness.call_time import timed, use_threads
+
 PLATE = 1280, 720
 NETWORKS = (
     ("appearance_feature_extractor", "appearance_feature_extractor", "AppearanceFeatureExtractor"),
@@ -54,8 +56,6 @@ def run(checkout: Path, weights: Path, way: str, rounds: int, threads: int) -> d
     """Milliseconds of its networks and of a whole frame; what it needs. way: "float32", "float16", and " compiled" for its
     compile flag. weights: in the published layout."""
     import torch
-
-    from benchmarks.engines.liveportrait import timed, use_threads
 
     use_threads(threads)
     sys.path.insert(0, str(checkout))

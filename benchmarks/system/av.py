@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.harness import subscriber
 from benchmarks.harness.flash import FlashGateway, flash_gateway, preferred
-from services.gateway.outputs.livekit.token import viewer_token
+from publishing.token import viewer_token
 from services.local.livekit_server import LiveKitServer, find_server
 
 SECONDS = 30.0

@@ -18,7 +18,7 @@ from livekit import rtc
 from benchmarks.harness.flash import FlashGateway, Pictures, flash_gateway, preferred
 from benchmarks.system.av import offsets, received
 from benchmarks.system.preview import watch
-from services.gateway.outputs.livekit.media import frame_of
+from publishing.media import frame_of
 from services.local.livekit_server import LiveKitServer, find_server
 
 SIZES = {"720p25": (1280, 720), "1080p25": (1920, 1080)}

@@ -15,12 +15,12 @@ import structlog
 from services.gateway.channel.browser_source import RemoteDriver
 from services.gateway.channel.event_log import Journal
 from services.gateway.channel.health import Watch
-from services.gateway.channel.program_feed import ProgramFeed, picture_of, sound_of
+from services.gateway.channel.program_feed import ProgramFeed
 from services.gateway.channel.scene_store import Director
 from services.gateway.channel.speech_queue import Speech
 from services.gateway.jobs.board import Jobs
 from services.gateway.jobs.metrics import JobMetrics
-from services.gateway.outputs.livekit.output import LiveKit
+from services.gateway.outputs.livekit import LiveKit
 from services.gateway.outputs.recorder import Recorder
 from services.gateway.outputs.rtmp.output import RtmpPush
 from services.gateway.preview.encoder import Preview, PreviewThread
@@ -34,6 +34,7 @@ from shared.runtime.loop import Loop
 from shared.runtime.wake import Wake
 from shared.scene import Scene
 from shared.wire.message import Message, WireError
+from shared.wire.program import picture_of, sound_of
 
 log = structlog.get_logger()
 CLOSE_WAIT = 0.7  # seconds the threads have to finish their files

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from publishing.token import missing
 from services.gateway.channel.health import delay_of
-from services.gateway.outputs.livekit.token import missing
 from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
 from shared.avatar.model import read_manifest

@@ -9,132 +9,17 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from shared.media.colour import paste
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
-from shared.wire.message import Message, WireError
+from shared.wire.program import SOUND_RATE, Picture, Sound
 
-SOUND_RATE = 48_000
 PATIENCE = Fraction(3, 2)  # ticks after which a missing picture or sound is replaced
 # After a long stop (SIGSTOP, a suspended machine) at most this many ticks are made up for; outputs know by the
 # time stamps that there was a hole.
 CATCH_UP = 25
 STALL_WINDOW = 10  # seconds over which the longest stall is told
-Box = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One tick's picture.
-
-    i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: nobody writes to it.
-    box: (x, y, w, h) of what differs from the plate frame, label: of the label; None where there is none.
-    under: I420 of the label's box from before the label was drawn, where the channel has the right to a clean feed.
-    state: live, idle or plate. captured: when the driver frame it shows entered capture, microseconds, or 0.
-    repeated: the gateway made it up.
-    """
-
-    tick: int
-    pts: int
-    i420: NDArray[np.uint8]
-    avatar: str
-    plate: int
-    box: Box | None
-    label: Box | None
-    state: str
-    captured: int
-    under: NDArray[np.uint8] | None = None
-    repeated: bool = False
-
-    def clean(self) -> NDArray[np.uint8]:
-        """The picture without the label where that is known, otherwise as it is."""
-        if self.label is None or self.under is None:
-            return self.i420
-        picture = self.i420.copy()
-        paste(picture, self.under, *self.label[:2])
-        return picture
-
-    @property
-    def width(self) -> int:
-        return int(self.i420.shape[1])
-
-    @property
-    def height(self) -> int:
-        return int(self.i420.shape[0]) * 2 // 3
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    """One tick's sound: (n,) int16 mono at 48 kHz, exactly `sound_samples` of that tick."""
-
-    tick: int
-    pts: int
-    samples: NDArray[np.int16]
-    repeated: bool = False
-
-
-def picture_of(message: Message) -> Picture:
-    """The picture in a program message. Raises WireError for one that cannot be what it says."""
-    i420 = message.array
-    if message.format != "i420" or i420.shape[0] % 3 or i420.shape[0] == 0 or i420.shape[1] % 2 or i420.shape[1] == 0:
-        raise WireError("malformed")
-    width, height = int(i420.shape[1]), int(i420.shape[0]) * 2 // 3
-    state = message.fact("state", str)
-    tick, plate, captured = (message.fact(name, int) for name in ("tick", "plate", "captured"))
-    if (
-        height % 2
-        or state not in ("live", "idle", "plate")
-        or min(tick, plate, captured) < 0
-        or max(tick, plate) >= 1 << 32
-    ):
-        raise WireError("malformed")
-    label = _box(message.fact("label", list), width, height)
-    return Picture(
-        tick=tick,
-        pts=message.pts,
-        i420=i420,
-        avatar=message.fact("avatar", str)[:80],
-        plate=plate,
-        box=_box(message.fact("box", list), width, height),
-        label=label,
-        state=state,
-        captured=captured,
-        under=_under(message.fact("under", bytes), label),
-    )
-
-
-def _under(raw: bytes, label: Box | None) -> NDArray[np.uint8] | None:
-    if not raw:
-        return None
-    if label is None or len(raw) != label[2] * label[3] * 3 // 2:
-        raise WireError("malformed")
-    return np.frombuffer(raw, np.uint8).reshape(-1, label[2])
-
-
-def _box(values: list[Any], width: int, height: int) -> Box | None:
-    if not values:
-        return None
-    if len(values) != 4 or any(type(n) is not int or n < 0 or n % 2 for n in values):
-        raise WireError("malformed")
-    x, y, w, h = values
-    if w == 0 or h == 0 or x + w > width or y + h > height:
-        raise WireError("malformed")
-    return x, y, w, h
-
-
-def sound_of(message: Message, rate: Fraction) -> Sound:
-    """The sound in a message. Raises WireError for one that is not exactly its tick's samples."""
-    tick = message.fact("tick", int)
-    if message.format != "s16" or not 0 <= tick < 1 << 32:
-        raise WireError("malformed")
-    first, end = sound_samples(tick, rate, SOUND_RATE)
-    if len(message.array) != end - first:
-        raise WireError("malformed")
-    return Sound(tick, message.pts, message.array)
 
 
 class Outlet:

@@ -8,12 +8,13 @@ from fractions import Fraction
 from pathlib import Path
 
 from services.gateway.channel.event_log import Journal
-from services.gateway.channel.program_feed import SOUND_RATE, Outlet, Picture, Sound
+from services.gateway.channel.program_feed import Outlet
 from services.gateway.outputs.base import OutputState
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.media.mp4 import Mp4Writer
 from shared.runtime.clock import sound_samples
+from shared.wire.program import SOUND_RATE, Picture, Sound
 
 PRESET, CRF = "veryfast", 20
 QUEUE_PICTURES = 25  # a second: what a slow disk may be behind; 78 MB at 1080p

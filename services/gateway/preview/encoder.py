@@ -31,9 +31,10 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from services.gateway.channel.program_feed import Box, Outlet, Picture, Sound
+from services.gateway.channel.program_feed import Outlet
 from services.gateway.preview.plate_diff import PlateFrames, flattened, packed, part_of
 from shared.media.colour import crop, planes, to_full
+from shared.wire.program import Box, Picture, Sound
 
 Pixels = NDArray[np.uint8]
 HEADER = struct.Struct("<BBHIIddHHHHHH")

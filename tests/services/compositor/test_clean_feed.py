@@ -8,9 +8,9 @@ import pytest
 
 from compositing.compose import Composer
 from services.compositor.service import program_facts
-from services.gateway.channel.program_feed import Picture, picture_of
 from shared.avatar.model import load_avatar
 from shared.wire.message import MAX_HEADER, Message, decode, encode
+from shared.wire.program import Picture, picture_of
 
 
 def through_the_wire(composer: Composer, label: bool) -> Picture:

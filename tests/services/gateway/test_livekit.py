@@ -17,15 +17,15 @@ from pydantic import SecretStr
 
 from benchmarks.harness import subscriber
 from benchmarks.harness.flash import FlashGateway, flash_gateway
+from publishing import token
+from publishing.errors import farewell, refusal
+from publishing.token import publisher_token, viewer_token
 from services.gateway.channel.event_log import Journal
-from services.gateway.outputs.livekit import output as livekit
-from services.gateway.outputs.livekit import token
-from services.gateway.outputs.livekit.errors import farewell, refusal
-from services.gateway.outputs.livekit.output import LiveKit
-from services.gateway.outputs.livekit.token import publisher_token, viewer_token
+from services.gateway.outputs import livekit
+from services.gateway.outputs.livekit import LiveKit
 from services.local.livekit_server import LiveKitServer
 from shared.config.settings import Settings
-from tests.services.gateway.test_livekit_media import picture, sound
+from tests.publishing.test_media import picture, sound
 from tests.support.sync import in_sync
 
 SIZE = (640, 360)

@@ -5,9 +5,10 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from services.gateway.channel.program_feed import CATCH_UP, Outlet, Picture, ProgramFeed, Sound, picture_of
+from services.gateway.channel.program_feed import CATCH_UP, Outlet, ProgramFeed
 from shared.runtime.clock import sound_samples, tick_pts
 from shared.wire.message import Message, WireError
+from shared.wire.program import Picture, Sound, picture_of
 
 RATE = Fraction(30000, 1001)
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from benchmarks.harness.channel import wait_for
 from services.gateway.channel.event_log import Journal
-from services.gateway.channel.program_feed import Picture, Sound
 from services.gateway.outputs.recorder import Recorder
 from shared.config.settings import Settings
 from shared.runtime.clock import sound_samples, tick_pts
+from shared.wire.program import Picture, Sound
 
 WIDTH, HEIGHT, SIDE, BITS = 320, 96, 16, 16
 FIRST = 1000

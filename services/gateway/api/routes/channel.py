@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from publishing.token import missing
 from services.gateway.api import snapshot
 from services.gateway.api.security import need_token
-from services.gateway.outputs.livekit.token import missing
 from services.gateway.service import Gateway
 from shared.avatar.build import list_avatars
 from shared.scene import WORDS, no_such_quality, template_of

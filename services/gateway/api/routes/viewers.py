@@ -12,9 +12,9 @@ from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from publishing.token import missing, viewer_token
 from services.gateway.api.routes.channel import Channel
 from services.gateway.api.security import need_token
-from services.gateway.outputs.livekit.token import missing, viewer_token
 from shared.config.cache_dir import cache_folder
 from shared.config.settings import Settings
 

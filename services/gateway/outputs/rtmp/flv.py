@@ -7,9 +7,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from services.gateway.channel.program_feed import SOUND_RATE, Picture, Sound
 from shared.media.aac_blocks import SoundBlocks
 from shared.runtime.clock import sound_samples
+from shared.wire.program import SOUND_RATE, Picture, Sound
 
 PRESET = "veryfast"
 KEYFRAME_SECONDS = 2  # what the large streaming services ask for

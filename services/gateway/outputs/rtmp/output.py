@@ -10,11 +10,12 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from services.gateway.channel.event_log import Journal
-from services.gateway.channel.program_feed import Outlet, Picture
+from services.gateway.channel.program_feed import Outlet
 from services.gateway.outputs.base import Backoff, OutputState
 from services.gateway.outputs.rtmp.flv import FlvWriter
 from services.gateway.outputs.rtmp.process import PushError, PushProcess
 from shared.config.settings import Settings, shown_address
+from shared.wire.program import Picture
 
 QUEUE_PICTURES = 12  # half a second: older pictures are of no use to viewers
 QUEUE_SOUNDS = 50

@@ -9,9 +9,9 @@ from livekit import rtc
 from livekit.rtc._proto.room_pb2 import DegradationPreference as ProtoDegradation
 from livekit.rtc._proto.stats_pb2 import OutboundRtpStreamStats
 
-from services.gateway.outputs.livekit.errors import Trouble, farewell, refusal
-from services.gateway.outputs.livekit.media import Media
-from services.gateway.outputs.livekit.token import publisher_identity
+from publishing.errors import Trouble, farewell, refusal
+from publishing.media import Media
+from publishing.token import publisher_identity
 from shared.config.settings import Settings
 
 CONNECT_WAIT, PUBLISH_WAIT, LEAVE_WAIT = 30.0, 15.0, 3.0  # seconds

@@ -1,8 +1,7 @@
 """Why a stay in a LiveKit room did not begin or came to its end, as a sentence for the operator."""
 
 from dataclasses import dataclass
-
-from services.gateway.outputs.base import State
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +9,7 @@ class Trouble:
     """Why a session ended. final: nothing but the operator can change it."""
 
     note: str
-    state: State = "reconnecting"
+    state: Literal["reconnecting", "failed"] = "reconnecting"
     final: bool = False
 
 

@@ -9,8 +9,8 @@ twelfth of a semitone). Nothing here knows of time but what it is told, in secon
 import numpy as np
 from numpy.typing import NDArray
 
-from services.gateway.channel.program_feed import SOUND_RATE
 from shared.media.voice_ring import stretched
+from shared.wire.program import SOUND_RATE
 
 Samples = NDArray[np.int16]
 CUSHION = 0.020  # seconds of sound that wait when a block comes

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from publishing.token import missing, publisher_token
 from services.gateway.channel.event_log import Journal
-from services.gateway.channel.program_feed import Outlet, Picture
+from services.gateway.channel.program_feed import Outlet
 from services.gateway.outputs.base import Backoff, OutputState, State
-from services.gateway.outputs.livekit.token import missing, publisher_token
 from shared.config.settings import Settings
+from shared.wire.program import Picture
 
 if TYPE_CHECKING:
-    from services.gateway.outputs.livekit.media import Media
+    from publishing.media import Media
 
 log = structlog.get_logger()
 WAIT = 0.2  # seconds between looks at what is wanted while nothing comes
@@ -81,7 +82,7 @@ class LiveKit:
 
     async def _publish(self, first: Picture) -> None:
         """Stay in the room until it is not wanted any more."""
-        from services.gateway.outputs.livekit.media import Media
+        from publishing.media import Media
 
         leave = asyncio.Event()
         with self._changed:
@@ -109,7 +110,7 @@ class LiveKit:
                 await media.feed(item)
 
     async def _stay(self, media: "Media", leave: asyncio.Event) -> None:
-        from services.gateway.outputs.livekit.room import Session
+        from publishing.room import Session
 
         backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
         self._say("connecting")

@@ -14,9 +14,9 @@ import numpy as np
 from livekit import rtc
 from numpy.typing import NDArray
 
-from services.gateway.channel.program_feed import SOUND_RATE, Picture, Sound
-from services.gateway.outputs.livekit.audio_queue import Cushion, Samples
+from publishing.audio_queue import Cushion, Samples
 from shared.runtime.clock import now
+from shared.wire.program import SOUND_RATE, Picture, Sound
 
 
 class Media:

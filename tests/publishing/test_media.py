@@ -7,11 +7,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from services.gateway.channel.program_feed import Picture, Sound
-from services.gateway.outputs.livekit.audio_queue import CUSHION, HIGH, Cushion, crossed, ramped
-from services.gateway.outputs.livekit.media import Media, frame_of
+from publishing.audio_queue import CUSHION, HIGH, Cushion, crossed, ramped
+from publishing.media import Media, frame_of
 from shared.media.voice_ring import stretched
 from shared.runtime.clock import tick_pts
+from shared.wire.program import Picture, Sound
 
 RATE = Fraction(25)
 BLOCK = np.full(1920, 1000, np.int16)

@@ -1,0 +1,41 @@
+"""Time of one call on a GPU or a CPU, and the number of threads it may use."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import cv2
+
+WARM_CALLS = 5  # on a GPU, not counted: graphs are recorded by the first ones
+MIN_GPU_CALLS = 30
+
+
+def timed(work: Callable[[], object], rounds: int, seconds: float = 0.0) -> float:
+    """Milliseconds of one call. On a GPU the median of `rounds` or MIN_GPU_CALLS, the larger, done when the device is; on a CPU, where a call
+    takes seconds, the least of `rounds` or more after one that is not counted."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    clock = time.perf_counter if gpu else time.process_time
+    times: list[float] = []
+    for _ in range(WARM_CALLS if gpu else 1):
+        work()
+    begin = time.perf_counter()
+    while len(times) < (max(rounds, MIN_GPU_CALLS) if gpu else rounds) or time.perf_counter() - begin < seconds:
+        if gpu:
+            torch.cuda.synchronize()
+        start = clock()
+        work()
+        if gpu:
+            torch.cuda.synchronize()
+        times.append((clock() - start) * 1e3)
+    return round(statistics.median(times) if gpu else min(times), 2)
+
+
+def use_threads(count: int) -> None:
+    """Of PyTorch and OpenCV; 0 leaves it to them."""
+    import torch
+
+    if count:
+        torch.set_num_threads(count)
+        cv2.setNumThreads(count)

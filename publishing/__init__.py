@@ -1,0 +1,1 @@
+"""Publishing a program to a LiveKit room: connection, sources, tokens. A library that services use."""
