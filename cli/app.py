@@ -101,7 +101,7 @@ def render(
 ) -> None:
     """Render a driver file on an avatar, in the foreground."""
     from services.local.samples import ensure_samples
-    from services.renderer.pipeline.foreground import render as run
+    from services.renderer.job.foreground import render as run
     from shared.avatar.model import check_name, load_avatar
     from shared.media.output_spec import Output, read_size
 

@@ -9,9 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from shared.jobs.manifest import folder, read_manifest
-from shared.jobs.status import Status, status
+from shared.jobs.status import Status, status, strip
 from shared.jobs.store import Store
-from shared.jobs.strip import strip
 
 SIGNS = {
     "queued": "○", "rendering": "●", "assembling": "◐", "done": "✓", "paused": "‖", "cancelled": "⊘", "parked": "✕",

@@ -1,9 +1,10 @@
 """The host waiting: blinks at irregular times, breath, a slowly wandering gaze; a pure function of time."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.mesh.motion import REST, Motion
 from shared.face.blink import blink_closure
 
 US = 1_000_000
@@ -13,8 +14,23 @@ SWAY_S = ((11.7, 0.9), (7.1, 0.5), (17.9, 0.7))  # period, share
 GLANCE_S = 2.9  # the gaze may go elsewhere this often
 
 
-def idle_motion(pts: int) -> Motion:
-    """The motion at `pts` (microseconds), the same for the same pts."""
+@dataclass(frozen=True, slots=True)
+class IdlePose:
+    """Head and eyes of a waiting host, away from rest.
+
+    turn: (3,) yaw, pitch, roll in degrees. shift: (3,) head centre to the right and down in eye distances, and the
+    logarithm of its size. lids: (2,) opening of the right and left eye, 1 at rest. gaze: (2,) iris to the right and
+    down, in eye distances.
+    """
+
+    turn: NDArray[np.float32]
+    shift: NDArray[np.float32]
+    lids: NDArray[np.float32]
+    gaze: NDArray[np.float32]
+
+
+def idle_pose(pts: int) -> IdlePose:
+    """Return the pose at `pts` (microseconds), the same for the same pts."""
     t = pts / US
     breath = np.sin(2 * np.pi * t / BREATH_S)
     yaw = sum(a * np.sin(2 * np.pi * t / p) for p, a in SWAY_S)
@@ -22,14 +38,11 @@ def idle_motion(pts: int) -> Motion:
     pitch = 0.45 * breath + 0.4 * np.sin(2 * np.pi * t / 13.3)
     look = _glance(t)
     shut = blink_closure(t)
-    return Motion(
+    return IdlePose(
         turn=np.array([0.9 * yaw, pitch, 0.5 * roll], np.float32),
         shift=np.array([0.0, -0.006 * breath, 0.002 * breath], np.float32),
         lids=np.full(2, 1.0 - shut, np.float32),
         gaze=look.astype(np.float32),
-        lips=REST.lips,
-        seal=REST.seal,
-        skin=REST.skin,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from services.local.livekit_server import LiveKitServer, find_server
-from services.local.sample_driver import ensure_sample_driver
+from services.local.samples import ensure_sample_driver
 from shared.avatar.samples import ensure_sample_avatars
 from tests.support.chromium import ARGUMENTS, CHROMIUM
 

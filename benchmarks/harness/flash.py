@@ -27,8 +27,8 @@ from services.local.channel_supervisor import PRIORITY
 from shared.config.settings import PREFIX, Settings
 from shared.config.token import operator_token
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
-from shared.runtime.pulse import Meter
 from shared.wire.bus import Publisher, endpoint
+from shared.wire.pulse import Meter
 
 RATE = 48_000
 FLASH_SECONDS = 0.2

@@ -20,8 +20,8 @@ from typing import Any
 from benchmarks.harness.sleeper import COST, ENGINES, NAME
 from services.local.redis_server import RedisServer
 from services.local.samples import ensure_samples
+from services.renderer.job.foreground import render
 from services.renderer.job.submit import Request, submit
-from services.renderer.pipeline.foreground import render
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings, load_settings
 from shared.jobs.index import counts, summaries

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.idle import idle_pose
 from engines.mesh.topology import EYE_CORNERS, INNER_LOWER, INNER_UPPER, LOWER_LIDS, SURFACE, UPPER_LIDS
 from shared.face.landmarks import LEFT_IRIS, RIGHT_IRIS, RIGID, Face, pose_of
 from shared.face.rest_pose import head_centre
@@ -74,6 +75,12 @@ REST = Motion(
     seal=np.ones(1, np.float32),
     skin=_zeros(SURFACE, 3),
 )
+
+
+def idle_motion(pts: int) -> Motion:
+    """Return the motion of a waiting host at `pts` (microseconds), the same for the same pts."""
+    pose = idle_pose(pts)
+    return replace(REST, turn=pose.turn, shift=pose.shift, lids=pose.lids, gaze=pose.gaze)
 
 
 class Neutral:

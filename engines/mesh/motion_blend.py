@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 
 from engines.api import Driving
 from engines.fade import Fade, State
-from engines.idle import idle_motion
-from engines.mesh.motion import REST, Motion, Neutral, relative_motion
+from engines.mesh.motion import REST, Motion, Neutral, idle_motion, relative_motion
 from shared.face.landmarks import Face
 
 INTO_IDLE_US, OUT_OF_IDLE_US, NEW_NEUTRAL_US = 400_000, 300_000, 300_000

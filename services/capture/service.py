@@ -11,9 +11,9 @@ from services.capture.source import Driver
 from shared.config.settings import Settings
 from shared.face.follower import FaceFollower
 from shared.runtime.clock import US, now, tick_after, tick_pts
-from shared.runtime.loop import Loop
 from shared.runtime.wake import Wake
 from shared.scene import REMOTE, Scene
+from shared.wire.loop import Loop
 from shared.wire.message import Message, WireError
 
 LEAD = 35_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between

@@ -10,8 +10,8 @@ from shared.errors import StudioError
 from shared.media.colour import Picture
 from shared.media.reader import SOUND_RATE
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
-from shared.runtime.loop import Loop
 from shared.scene import Scene
+from shared.wire.loop import Loop
 from shared.wire.message import Message, WireError
 
 

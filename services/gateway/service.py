@@ -30,9 +30,9 @@ from shared.avatar.build import avatars_folder
 from shared.avatar.model import NAME
 from shared.config.settings import Settings
 from shared.runtime.clock import US, now
-from shared.runtime.loop import Loop
 from shared.runtime.wake import Wake
 from shared.scene import Scene
+from shared.wire.loop import Loop
 from shared.wire.message import Message, WireError
 from shared.wire.program import picture_of, sound_of
 

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from engines.api import Adjustable, Driving, Overlaps, RoiFrame
-from services.generator.latency import Delay
-from services.generator.pacer import AtOnce, Paced, Pacer, evenly
+from services.generator.latency import AtOnce, Delay, Paced, Pacer, evenly
 from services.generator.session_opener import Opened
 from shared.errors import OutOfMemoryError, StudioError
 from shared.runtime.clock import now

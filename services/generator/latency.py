@@ -1,10 +1,14 @@
-"""How long it takes from a driver's motion to its face, measured frame by frame, and what the model cannot go below."""
+"""Latency from a driver's motion to its face, measured frame by frame, and the pacing of frames that come in bursts."""
 
 from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
-STEADY = 8  # batches over which everything is judged
+from engines.api import RoiFrame
+
+STEADY = 8  # batches, or bursts, over which everything is judged
 DRIVEN = 50  # driver frames over which their rate is
 
 
@@ -74,3 +78,45 @@ class Delay:
         if len(self._offered) < 2 or not self._batches:
             return 0.0
         return float(np.median(np.diff(self._offered)) * np.median(self._batches))
+
+
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """A ROI frame with when it is due; pts of the frame is that of its driving frame, or of the tick it idles at. stamps:
+    of that driving frame. live: somebody drives."""
+
+    due: int
+    frame: RoiFrame
+    stamps: Mapping[str, int]
+    live: bool = True
+
+
+class Pacer:
+    """Every frame is due a steady delay after its driving frame."""
+
+    def __init__(self) -> None:
+        self._delays: deque[int] = deque(maxlen=STEADY)
+        self._last = 0
+
+    def pace(self, frames: list[RoiFrame], at: int) -> list[int]:
+        """When each of a burst that came out at `at` is due (microseconds), never before one already handed on."""
+        if not frames:
+            return []
+        self._delays.append(at - frames[0].pts)
+        delay, due = max(self._delays), []
+        for frame in frames:
+            self._last = max(self._last, frame.pts + delay, at)
+            due.append(self._last)
+        return due
+
+
+class AtOnce(Pacer):
+    """Where frames come one at a time there is nothing to even out, and no delay is added."""
+
+    def pace(self, frames: list[RoiFrame], at: int) -> list[int]:
+        return [at] * len(frames)
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """Which of `count` waiting frames to take: `wanted`, the newest among them, evenly apart."""
+    return [round((i + 1) * count / wanted) - 1 for i in range(wanted)]

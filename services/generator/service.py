@@ -15,9 +15,9 @@ from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.face.landmarks import Face
 from shared.runtime.clock import US, now, tick_after, tick_pts
-from shared.runtime.loop import Loop
 from shared.runtime.wake import Wake
 from shared.scene import Scene
+from shared.wire.loop import Loop
 from shared.wire.message import Message, WireError
 
 log = structlog.get_logger()

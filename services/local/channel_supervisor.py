@@ -17,9 +17,9 @@ import zmq
 
 from shared.config.settings import PREFIX, Settings
 from shared.errors import StudioError
-from shared.runtime.pulse import Pulse
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import WireError
+from shared.wire.pulse import Pulse
 
 log = structlog.get_logger()
 

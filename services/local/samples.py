@@ -1,11 +1,18 @@
 """What a first run needs to have something to show: two sample avatars and a driver."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
-from services.local.sample_driver import ensure_sample_driver
+from engines.api import Driving
+from engines.registry import load
+from shared.avatar.model import load_avatar
 from shared.avatar.samples import ensure_sample_avatars
 from shared.errors import StudioError
+from shared.face.scripted import SECONDS, perform, voice
+from shared.media.colour import rgb_to_i420
+from shared.media.mp4 import Mp4Writer
+from shared.runtime.clock import US
 
 
 def ensure_samples(home: Path, progress: Callable[[str, float], None]) -> None:
@@ -18,3 +25,32 @@ def ensure_samples(home: Path, progress: Callable[[str, float], None]) -> None:
         raise StudioError(
             f"The studio's home {home} cannot be used ({error.strerror}); set another with STUDIO_HOME."
         ) from None
+
+
+FPS = 25
+
+
+def sample_driver(home: Path) -> Path:
+    """Where the built-in driver lies in a studio's home."""
+    return home / "drivers" / "sample.mp4"
+
+
+def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = lambda stage, done: None) -> Path:
+    """Render the built-in driver unless it is there. Needs the sample avatar."""
+    path = sample_driver(home)
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    avatar = load_avatar(home / "avatars" / "sample")
+    session = load("mesh").open(avatar)
+    side = avatar.roi.shape[0]
+    count = round(SECONDS * FPS)
+    with Mp4Writer(path, side, side, Fraction(FPS), sound=True, crf=18) as writer:
+        for number in range(count):
+            pts = number * US // FPS
+            driving = Driving(pts, perform(avatar.face, number / FPS), avatar.face)
+            for frame in session.step(driving):
+                writer.picture(rgb_to_i420(frame.pixels[..., :3].copy()), index=number)
+            progress("sample driver", (number + 1) / count)
+        writer.sound(voice(SECONDS), 0)
+    return path

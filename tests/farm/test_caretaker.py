@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from services.local.redis_server import RedisServer
-from services.renderer.worker.caretaker import AT_MOST, Caretaker
-from services.renderer.worker.expired_claims import Leases
+from services.renderer.worker.caretaker import AT_MOST, Caretaker, Leases
 from shared.config.settings import load_settings
 from shared.jobs import claims
 from shared.jobs.claims import LEASE_S, Unit

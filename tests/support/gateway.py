@@ -26,9 +26,9 @@ from shared.config.settings import Settings
 from shared.config.token import operator_token
 from shared.media.colour import crop, planes, rgb_to_i420
 from shared.runtime.clock import now, sound_samples, tick_after, tick_pts
-from shared.runtime.pulse import Meter
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
+from shared.wire.pulse import Meter
 
 ROOT = Path(__file__).parents[2]
 WIDTH, HEIGHT = 480, 640

@@ -15,10 +15,10 @@ import zmq
 
 from benchmarks.harness.channel import resident, wait_for
 from shared.runtime.clock import now
-from shared.runtime.pulse import Pulse
 from shared.scene import Scene
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import MAX_PAYLOAD, Message, encode
+from shared.wire.pulse import Pulse
 
 INPUTS = {
     "capture": ("scene", "remote"),

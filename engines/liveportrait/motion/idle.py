@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engines.idle import idle_motion
+from engines.idle import idle_pose
 from engines.liveportrait.motion.keypoints import Array, Motion, placed, rotation
 from engines.liveportrait.motion.retarget_rules import Correctors, Ratios
 
@@ -14,13 +14,13 @@ def idle_points(pts: int, source: Motion, own: Ratios, unit: float, nets: Correc
     picture's right, a keypoint rotation's towards its left.
     """
     assert source.kp is not None
-    motion = idle_motion(pts)
-    yaw, pitch, roll = (float(angle) for angle in motion.turn)
+    pose = idle_pose(pts)
+    yaw, pitch, roll = (float(angle) for angle in pose.turn)
     turn = source.rotation @ rotation([pitch], [-yaw], [roll])[0]
     t = source.t.copy()
-    t[:2] += motion.shift[:2] * np.float32(unit)
-    points = placed(source.kp, source.scale * np.exp(motion.shift[2]), turn, source.exp, t)
-    lids = float(np.clip(motion.lids.mean(), 0.0, 1.0))
+    t[:2] += pose.shift[:2] * np.float32(unit)
+    points = placed(source.kp, source.scale * np.exp(pose.shift[2]), turn, source.exp, t)
+    lids = float(np.clip(pose.lids.mean(), 0.0, 1.0))
     if lids < 1.0:
         open_, rest = float(own.eyes.mean()), source.points
         points += nets.eye_delta(rest, own.eyes, open_ * lids) - nets.eye_delta(rest, own.eyes, open_)

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import VoiceBlock
-from engines.idle import idle_motion
-from engines.mesh.motion import Motion
+from engines.mesh.motion import Motion, idle_motion
 from engines.mesh.speech.articulation import FUTURE, PAST, REST, Mouth, flat, mixed, mouth
 from engines.mesh.speech.mel_features import HOP
 from engines.mesh.speech.mouth_shapes import SpeakingFace

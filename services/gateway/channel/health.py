@@ -8,9 +8,9 @@ from typing import Any
 from services.gateway.channel.event_log import Journal
 from services.gateway.channel.program_feed import ProgramFeed
 from shared.runtime.clock import US, now
-from shared.runtime.pulse import Pulse
 from shared.scene import SPOKEN, Scene, template_of
 from shared.wire.message import Message, WireError
+from shared.wire.pulse import Pulse
 
 SERVICES = ("capture", "generator", "compositor", "gateway")
 SILENT_AFTER = 2 * US  # a stage that has not pulsed for this long is recovering

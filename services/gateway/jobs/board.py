@@ -17,9 +17,8 @@ from shared.jobs.index import Index
 from shared.jobs.manifest import ID, folder, read_manifest
 from shared.jobs.queue import Queue
 from shared.jobs.redis_address import redis_url
-from shared.jobs.status import State, Status, Wanted, remove, result, retry, status, wish
+from shared.jobs.status import State, Status, Wanted, remove, result, retry, status, strip, wish
 from shared.jobs.store import Store, open_store
-from shared.jobs.strip import strip
 from shared.jobs.workers import Workers
 
 How = Wanted | Literal["retry"]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from compositing.compose import Composer
 from engines.api import Engine, EngineSpec, MotionTemplate
 from engines.registry import load
-from services.renderer.job.frame_settings import with_look
+from engines.templates import read_template
+from services.renderer.job.plan import with_look
+from services.renderer.pipeline.driver import JOIN, MAX_SIDE, Tick
 from services.renderer.pipeline.engine_run import Run
-from services.renderer.pipeline.template_driver import read_template
-from services.renderer.pipeline.tracked_driver import JOIN, MAX_SIDE, Tick
 from shared.avatar.model import Avatar, load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError

@@ -1,15 +1,17 @@
 """How a driver is cut into segments, and whether an engine can be moved by it at all."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-from engines.api import Engine
-from services.renderer.pipeline.template_driver import read_template
+from engines.api import Configurable, Engine
+from engines.templates import read_template
 from shared.errors import StudioError
 from shared.jobs.manifest import Driven, Plan
 from shared.media.reader import has_pictures
 from shared.media.timeline import read_timeline
-from shared.scene import TEMPLATES
+from shared.scene import TEMPLATES, no_such_quality
 
 SEGMENT_SECONDS = 10.0
 SLACK = 2  # times what an engine holds back, which may take every other frame only: a segment never ends up empty
@@ -63,3 +65,17 @@ def check_driven(engine: Engine, driven: Driven) -> None:
         )
     needs = "a face on video" if driven == "voice" else "a voice"
     raise StudioError(f"{engine.spec.title} is moved by {needs}; give such a driver or choose the engine mesh.")
+
+
+def look_of(engine: Engine, quality: str) -> dict[str, Any]:
+    """As the settings hold here, but for the quality where one is asked for. Raises StudioError."""
+    look = engine.settings().look() if isinstance(engine, Configurable) else {}
+    names = [name for name, _ in engine.spec.qualities]
+    if quality and quality not in names:
+        raise StudioError(no_such_quality(engine.spec.title, names))
+    return look | ({"quality": quality} if quality else {})
+
+
+def with_look(engine: Engine, look: Mapping[str, Any]) -> Engine:
+    """The engine with this look, whatever the settings are here."""
+    return engine.under(look) if isinstance(engine, Configurable) else engine

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.registry import load
-from services.renderer.job.frame_settings import look_of
-from services.renderer.job.plan import planned
+from services.renderer.job.plan import look_of, planned
 from services.renderer.job.units import sha256
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings, load_settings

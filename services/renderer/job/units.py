@@ -15,9 +15,7 @@ from services.renderer.encode.segment import SegmentWriter, verify
 from services.renderer.job.heartbeat import Heart
 from services.renderer.job.open_job import Opened, Opener
 from services.renderer.pipeline.draw import draw
-from services.renderer.pipeline.template_driver import played
-from services.renderer.pipeline.tracked_driver import NO_FACE, Record, recorded, tracked
-from services.renderer.pipeline.voice_driver import spoken, write_samples
+from services.renderer.pipeline.driver import NO_FACE, Record, played, recorded, spoken, tracked, write_samples
 from shared.errors import StudioError
 from shared.jobs.claims import Claim, Unit, made
 from shared.jobs.manifest import folder

@@ -6,11 +6,10 @@ turn. It needs nothing of Redis but that it takes messages.
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from services.renderer.worker.expired_claims import Key, Leases
 from shared.errors import StudioError
-from shared.jobs.claims import read_beat
+from shared.jobs.claims import LEASE_S, read_beat
 from shared.jobs.index import Index
 from shared.jobs.manifest import Manifest, Priority, folder, read_manifest
 from shared.jobs.queue import Queue, queue_name
@@ -18,6 +17,7 @@ from shared.jobs.status import jobs, parked, result, unpark, wanted
 from shared.jobs.store import Store
 from shared.jobs.survey import Board, Survey
 
+Key = tuple[str, str, int]  # job, unit's name, the claim's number
 SWEEP_S = 5.0  # between two sweeps
 AGAIN_S = 10.0  # until a message that brought nothing about is sent again
 HEAD = 24  # jobs of a queue that are next
@@ -28,6 +28,30 @@ INDEX_S = 60.0  # between two looks whether the index is whole
 ROOM_AGAIN = 256 << 20  # free bytes with which jobs that were parked for want of room go on
 
 Lane = tuple[str, Priority]  # engine and priority
+
+
+@dataclass(slots=True)
+class Leases:
+    """Remembers every claim's last beat and when it was first seen. longest: seconds that count at most between two looks,
+    since a pause of the observer may have been everybody's."""
+
+    longest: float
+    clock: Callable[[], float] = time.monotonic
+    _last: float | None = None
+    _time: float = 0.0
+    _beats: dict[Key, tuple[int, float]] = field(default_factory=dict)
+
+    def look(self, beats: dict[Key, int]) -> list[Key]:
+        """beats: of all claims that are open now. Returns those that have stood still for LEASE_S."""
+        now = self.clock()
+        self._time += min(now - self._last, self.longest) if self._last is not None else 0.0
+        self._last = now
+        seen = {}
+        for key, beat in beats.items():
+            before = self._beats.get(key)
+            seen[key] = before if before and before[0] == beat else (beat, self._time)
+        self._beats = seen
+        return [key for key, (_, since) in seen.items() if self._time - since >= LEASE_S]
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from engines.api import Adjustable, Driving, RoiFrame
 from services.generator.engine_thread import Batch
-from services.generator.pacer import Pacer, evenly
+from services.generator.latency import Pacer, evenly
 from shared.errors import OutOfMemoryError, StudioError
 from shared.runtime.clock import US, now
 from tests.support.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened, until

@@ -12,10 +12,10 @@ import av
 import numpy as np
 import pytest
 
+from services.renderer.job.foreground import render
 from services.renderer.job.open_job import Opener
 from services.renderer.job.step import Step, Worker
 from services.renderer.job.submit import Request, submit
-from services.renderer.pipeline.foreground import render
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError

@@ -18,8 +18,8 @@ from engines.personalive import engine, quality
 from engines.personalive.driver import DriverView
 from engines.personalive.session import PersonaLiveSession
 from engines.registry import load
+from services.renderer.job.foreground import render
 from services.renderer.pipeline.engine_run import Run
-from services.renderer.pipeline.foreground import render
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from services.renderer.pipeline.foreground import render
+from services.renderer.job.foreground import render
 from shared.avatar.model import Avatar, load_avatar
 from shared.errors import StudioError
 from shared.media.output_spec import Output

@@ -16,12 +16,12 @@ from engines.api import Driving
 from engines.catalog import check_template
 from engines.liveportrait.motion.keypoints import Motion
 from engines.liveportrait.motion.template import Played, Template
+from services.renderer.job.foreground import render
 from services.renderer.job.open_job import Opener
+from services.renderer.job.record_motion import record
 from services.renderer.job.step import Worker
 from services.renderer.job.submit import Request, submit
-from services.renderer.pipeline.foreground import render
-from services.renderer.pipeline.record_motion import record
-from services.renderer.pipeline.template_driver import played
+from services.renderer.pipeline.driver import played
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError

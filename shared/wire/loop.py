@@ -11,10 +11,10 @@ import zmq
 
 from shared.config.settings import Settings
 from shared.runtime.clock import now
-from shared.runtime.pulse import PERIOD, Meter
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.message import NOTHING, Message, WireError
+from shared.wire.pulse import PERIOD, Meter
 
 log = structlog.get_logger()
 MAX_WAIT_MS = 200

@@ -1,15 +1,21 @@
-"""What moves the face at each tick of a segment: tracked from the driver's pictures, or read from what was tracked."""
+"""Motion and voice of a segment, tick by tick: tracked from the driver's video, read from a record, a template or sound."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.api import Driving
+from engines.api import Driving, MotionTemplate, RoiFrame
+from services.renderer.pipeline.engine_run import Run
 from shared.face.follower import FaceFollower
 from shared.face.landmarks import POINTS, Face
+from shared.jobs.manifest import Plan
+from shared.media.reader import SOUND_RATE, read_sound
 from shared.runtime.arrays import State
+from shared.runtime.clock import sound_samples, tick_pts
 
 MAX_SIDE = 640  # of the driver's picture, as in capture
 NO_FACE = "There is no face to be found in {}; give a video that shows one."
@@ -79,3 +85,45 @@ def recorded(state: State, pictures: Iterable[Tick] | None) -> Iterator[Driving]
         rgb = next(shown, None) if shown is not None else None
         present = int(which) >= 0
         yield Driving(int(pts), next(faces) if present else None, neutrals[int(which)] if present else None, rgb)
+
+
+def played(template: MotionTemplate, rate: Fraction, start: int, stop: int) -> Iterator[Driving]:
+    """Each tick from `start` to before `stop`, with the last frame that is not more than half a tick later: where the
+    render has another rate than the template, frames are shown twice or left out, as a video's are."""
+    for tick in range(start, stop):
+        number = min(int((2 * tick + 1) * template.rate / (2 * rate)), len(template) - 1)
+        yield Driving(tick_pts(tick, rate), None, None, recorded=template[number])
+
+
+def write_samples(driver: Path, path: Path) -> int:
+    """Write the driver's sound as raw little-endian int16 mono at 48 kHz, gaps as silence; returns how many samples.
+    Raises StudioError when it breaks off."""
+    written = 0
+    origin: int | None = None
+    with path.open("wb") as file:
+        for pts, samples in read_sound(driver):
+            origin = pts if origin is None else origin
+            gap = (pts - origin) * SOUND_RATE // 1_000_000 - written
+            if gap > SOUND_RATE // 100:
+                file.write(bytes(2 * gap))
+                written += gap
+            file.write(samples.astype("<i2").tobytes())
+            written += len(samples)
+    return written
+
+
+def read_samples(path: Path, start: int, stop: int | None) -> NDArray[np.int16]:
+    """(n,) int16 of the samples from `start` up to `stop`, or to the end."""
+    count = -1 if stop is None else max(0, stop - start)
+    return np.fromfile(path, "<i2", count=count, offset=2 * start).astype(np.int16)
+
+
+def spoken(run: Run, plan: Plan, samples: Path, index: int) -> Iterator[RoiFrame]:
+    """The faces that the sound of a segment completes; the last one has all that is left. They come out `voice_ahead`
+    late, so a segment has some of the one before, and all together have each once."""
+    last = index + 1 == plan.segments
+    first = sound_samples(plan.span(index).start, plan.fps, SOUND_RATE)[0]
+    past = None if last else sound_samples(plan.span(index).stop, plan.fps, SOUND_RATE)[0]
+    yield from run.voice(read_samples(samples, first, past), first)
+    if last:
+        yield from run.session.flush()

@@ -6,7 +6,7 @@ from pathlib import Path
 from engines.api import Driving, PlaysTemplates
 from engines.registry import NONE, load
 from services.renderer.job.plan import check_driven
-from services.renderer.pipeline.tracked_driver import MAX_SIDE, tracked
+from services.renderer.pipeline.driver import MAX_SIDE, tracked
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower
 from shared.media.reader import has_pictures

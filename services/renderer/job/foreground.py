@@ -13,15 +13,13 @@ from compositing.compose import Composer
 from compositing.cutout import Cutout
 from engines.api import RATE, MotionTemplate, RoiFrame
 from engines.registry import NONE, load
+from engines.templates import read_template
 from services.renderer.encode.concat import assemble
 from services.renderer.encode.segment import SegmentWriter
-from services.renderer.job.frame_settings import look_of, with_look
-from services.renderer.job.plan import SEGMENT_SECONDS, planned
+from services.renderer.job.plan import SEGMENT_SECONDS, look_of, planned, with_look
 from services.renderer.pipeline.draw import draw
+from services.renderer.pipeline.driver import JOIN, MAX_SIDE, NO_FACE, played, spoken, tracked, write_samples
 from services.renderer.pipeline.engine_run import Run
-from services.renderer.pipeline.template_driver import played, read_template
-from services.renderer.pipeline.tracked_driver import JOIN, MAX_SIDE, NO_FACE, tracked
-from services.renderer.pipeline.voice_driver import spoken, write_samples
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower
