@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.engines.engine import Followed, Picture, follow
 from engines.api import Driving, Session
 from engines.registry import load
+from harness.face_following import Followed, follow
+from harness.sample_avatar import Picture
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower

@@ -14,7 +14,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from multiprocessing import get_context
@@ -23,23 +23,18 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.engines.engine import sample_avatar
-from benchmarks.harness.call_time import timed, use_threads
 from compositing.blend import Blender
 from engines.api import Driving, RoiFrame
 from engines.liveportrait.engine import BATCH, NO_TORCH
+from harness.call_time import timed, use_threads
+from harness.sample_avatar import sample_avatar
+from harness.tiny_liveportrait import NARROW
 from shared.face.scripted import perform
 
 PLATE = 1280, 720
 BATCHES = (1, 2, 4, 8, 16)
 BARS = {"W+G": 2.0, "frame": 4.0}  # how much faster than the original's best in half precision is wanted
 MOST_MB = 3000  # of GPU memory
-NARROW: Mapping[str, Mapping[str, Any]] = {
-    "appearance": {"width": 4, "channels": 8, "depth": 2, "residuals": 1},
-    "motion": {"depths": (1, 1, 1, 1), "widths": (8, 8, 8, 16)},
-    "warping": {"width": 4, "channels": 8, "depth": 2, "compress": 1, "sizes": (4, 8)},
-    "decoder": {"width": 4, "hidden": 8},
-}
 Figures = dict[str, Any]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.harness.call_time import timed, use_threads
+from harness.call_time import timed, use_threads
 
 PLATE = 1280, 720
 NETWORKS = (

@@ -81,7 +81,7 @@ def measure(seconds: float = 0.0, peer: Path | None = None, size: str | None = N
     import torch
 
     from benchmarks.engines.personalive_size import SIZES
-    from benchmarks.harness.stopwatch import describe, matrix_rate
+    from harness.stopwatch import describe, matrix_rate
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     gpu = device.type == "cuda"
@@ -194,7 +194,7 @@ class Bench:
         import torch
 
         from benchmarks.engines.personalive_ours import Driven, Loop, recorded
-        from benchmarks.harness.stopwatch import memory_mb
+        from harness.stopwatch import memory_mb
 
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()

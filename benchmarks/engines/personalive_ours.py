@@ -11,10 +11,7 @@ import torch
 from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
 
-from benchmarks.engines.engine import sample_avatar
 from benchmarks.engines.personalive_size import CHUNK, FaintNoise, Size, StandIn, clip, driver, portrait, vae
-from benchmarks.harness.by_rule import by_rule, calmed, placed
-from benchmarks.harness.stopwatch import Stopwatch
 from engines.api import Driving
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
 from engines.personalive.engine import PersonaLiveEngine
@@ -29,6 +26,9 @@ from engines.personalive.session import PersonaLiveSession
 from engines.personalive.streams import fetch, send
 from engines.personalive.transfer import Transfer
 from engines.personalive.window import Window
+from harness.by_rule import by_rule, calmed, placed
+from harness.sample_avatar import sample_avatar
+from harness.stopwatch import Stopwatch
 from services.generator.engine_thread import Batch
 from services.generator.session_opener import Opened
 from shared.runtime.clock import US, now

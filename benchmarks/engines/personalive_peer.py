@@ -79,7 +79,7 @@ class Original:
     def __init__(self, checkout: Path, size: Any, device: Any) -> None:
         import torch
 
-        from benchmarks.harness.stopwatch import Stopwatch
+        from harness.stopwatch import Stopwatch
 
         self.size, self.device, self.calls = size, device, 0
         self.dtype = torch.float16 if device.type == "cuda" else torch.float32
@@ -172,7 +172,7 @@ class Original:
         import torch
         from torch.utils.flop_counter import FlopCounterMode
 
-        from benchmarks.harness.stopwatch import memory_mb
+        from harness.stopwatch import memory_mb
 
         peak = memory_mb(self.device)
         with FlopCounterMode(display=False) as counter:
@@ -235,7 +235,7 @@ def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
     from diffusers.image_processor import VaeImageProcessor
 
     from benchmarks.engines.personalive_size import clip, vae
-    from benchmarks.harness.by_rule import by_rule, calmed, placed
+    from harness.by_rule import by_rule, calmed, placed
 
     own = importlib.import_module("src.wrapper")
     drawing = importlib.import_module("src.utils.util")

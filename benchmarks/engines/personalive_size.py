@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from benchmarks.harness.by_rule import seeded
+from harness.by_rule import seeded
 
 CHUNK = 4  # frames that a call takes and gives
 LEAD = 3  # calls before the first one that gives frames of the driver's

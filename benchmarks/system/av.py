@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import subscriber
-from benchmarks.harness.flash import FlashGateway, flash_gateway, preferred
+from harness import subscriber
+from harness.flash import FlashGateway, flash_gateway, preferred
 from publishing.token import viewer_token
 from services.local.livekit_server import LiveKitServer, find_server
 

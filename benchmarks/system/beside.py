@@ -10,7 +10,7 @@ import time
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.harness.channel import Studio, sample_channel, wait_for
+from harness.channel import Studio, sample_channel, wait_for
 from services.local.render_farm import start_farm
 from services.renderer.job.submit import Request, submit
 from shared.config.settings import load_settings

@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.sleeper import COST, ENGINES, NAME
+from harness.sleeper import COST, ENGINES, NAME
 from services.local.redis_server import RedisServer
 from services.local.samples import ensure_samples
 from services.renderer.job.foreground import render

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import browser
-from benchmarks.harness.channel import SERVICES, Studio, sample_channel, wait_for
+from harness import browser
+from harness.channel import SERVICES, Studio, sample_channel, wait_for
 from shared.runtime.clock import US
 
 SECONDS = 15.0

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from livekit import rtc
 
-from benchmarks.harness.flash import FlashGateway, Pictures, flash_gateway, preferred
 from benchmarks.system.av import offsets, received
 from benchmarks.system.preview import watch
+from harness.flash import FlashGateway, Pictures, flash_gateway, preferred
 from publishing.media import frame_of
 from services.local.livekit_server import LiveKitServer, find_server
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from benchmarks.harness.channel import Studio, sample_channel, wait_for
+from harness.channel import Studio, sample_channel, wait_for
 from services.gateway.preview.encoder import FULL, HEADER, LABEL, ROI
 from shared.avatar.samples import SAMPLE, SAMPLE_VIDEO
 

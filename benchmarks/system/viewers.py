@@ -6,7 +6,6 @@
 import asyncio
 import json
 import random
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,13 +14,12 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from benchmarks.harness.channel import Studio, longest_gap, resident, sample_channel, wait_for
+from harness.channel import Studio, longest_gap, resident, sample_channel, wait_for
+from harness.crowd import SOCKETS, VIEWERS, Crowd
 from services.gateway.preview.encoder import FULL, HEADER, ROI
 
-VIEWERS = 200
 SECONDS = 20.0
 STAY, AWAY = (0.2, 1.5), (0.5, 4.0)  # seconds a viewer watches, and is away before it comes again
-SOCKETS = ("preview?mode=roi", "preview?mode=full", "preview?mode=roi", "state")  # what an open page has, and a switch
 
 
 def measure(seconds: float = SECONDS) -> dict[str, Any]:
@@ -68,32 +66,6 @@ def _held(run: Studio) -> dict[str, float]:
         "handles": len(list(Path(f"/proc/{pid}/fd").iterdir())),
         "threads": len(list(Path(f"/proc/{pid}/task").iterdir())),
     }
-
-
-class Crowd:
-    """The viewers, in a process of their own until `leave`."""
-
-    def __init__(self, base: str, token: str, channel: str, count: int = VIEWERS) -> None:
-        sockets = f"{base.replace('http', 'ws', 1)}/api/v1/channels/{channel}"
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.system.viewers", "--crowd", sockets, str(count)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert self._process.stdin
-        self._process.stdin.write(token + "\n")
-        self._process.stdin.flush()
-
-    def leave(self) -> int:
-        """All go; how many visits there were."""
-        said, _ = self._process.communicate("\n", timeout=30)
-        return int(said)
-
-    def __enter__(self) -> "Crowd":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
 
 
 async def crowd(address: str, count: int) -> int:

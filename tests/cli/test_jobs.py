@@ -15,8 +15,8 @@ from typing import Any
 import av
 import pytest
 
-from benchmarks.harness.channel import wait_for
 from cli.app import main
+from harness.channel import wait_for
 from shared.jobs.status import park
 from shared.jobs.store import LocalStore
 from tests.services.gateway.test_speech_queue import tone, wav

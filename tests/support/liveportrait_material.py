@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.engines.engine import sample_avatar
-from benchmarks.engines.liveportrait import NARROW
 from engines.api import Driving
 from engines.liveportrait.engine import LivePortraitEngine
 from engines.liveportrait.networks.networks import Networks
 from engines.liveportrait.session import LivePortraitSession
 from engines.liveportrait.settings import LivePortraitSettings
+from harness.sample_avatar import sample_avatar
+from harness.tiny_liveportrait import NARROW
 from shared.avatar.model import Avatar
 from shared.avatar.plate import Plate, save_index
 from shared.face.landmarks import Face

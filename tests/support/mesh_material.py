@@ -5,10 +5,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.engines.engine import sample_avatar
 from engines.api import Driving
 from engines.mesh.engine import MeshSession
 from engines.registry import load
+from harness.sample_avatar import sample_avatar
 from shared.avatar.model import Avatar
 from shared.face.landmarks import Face
 from shared.face.scripted import Gesture, shape

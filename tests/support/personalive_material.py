@@ -13,14 +13,14 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 pytest.importorskip("diffusers", reason="diffusers is not installed: `make setup-torch` brings it")
 pytest.importorskip("transformers", reason="transformers is not installed: `make setup-torch` brings it")
 
-from benchmarks.engines.engine import sample_avatar  # noqa: E402
-from benchmarks.engines.tiny_personalive import make_weights  # noqa: E402
-from benchmarks.harness.by_rule import by_rule  # noqa: E402
 from engines.api import Driving, RoiFrame  # noqa: E402
 from engines.personalive.loading import load_networks  # noqa: E402
 from engines.personalive.networks.networks import Networks  # noqa: E402
 from engines.personalive.quality import Rung  # noqa: E402
 from engines.personalive.session import PersonaLiveSession  # noqa: E402
+from harness.by_rule import by_rule  # noqa: E402
+from harness.sample_avatar import sample_avatar  # noqa: E402
+from harness.tiny_personalive import make_weights  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from shared.runtime.arrays import to_bytes  # noqa: E402
 from tests.parity.personalive_networks import StandIn  # noqa: E402

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.harness.channel import Studio, children, command, longest_gap, studio, wait_for
+from harness.channel import Studio, children, command, longest_gap, studio, wait_for
 from shared.config.settings import Settings
 from shared.wire.message import Message
 from tests.support.slow_engines import ENGINES as SLOW_ENGINES

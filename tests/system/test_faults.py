@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.channel import SERVICES, Studio, longest_gap, resident, studio, wait_for
+from harness.channel import SERVICES, Studio, longest_gap, resident, studio, wait_for
 from shared.config.settings import Settings
 from shared.runtime.clock import tick_pts
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zmq
 
-from benchmarks.harness.channel import resident, wait_for
+from harness.channel import resident, wait_for
 from shared.runtime.clock import now
 from shared.scene import Scene
 from shared.wire.bus import Reader, endpoint

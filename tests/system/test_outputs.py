@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.channel import command, studio, wait_for
+from harness.channel import command, studio, wait_for
 from tests.services.gateway.test_recorder import played
 from tests.services.gateway.test_rtmp import black_hole
 from tests.system.test_channel import services_running

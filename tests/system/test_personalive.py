@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.personalive_material import make_weights  # isort: skip
 
-from benchmarks.harness.channel import longest_gap, studio, wait_for
+from harness.channel import longest_gap, studio, wait_for
 from shared.runtime.clock import US
 from shared.wire.message import Message
 

@@ -11,8 +11,8 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks.harness.channel import Studio, studio, wait_for
-from benchmarks.harness.far_end import vowel
+from harness.channel import Studio, studio, wait_for
+from harness.far_end import vowel
 from shared.wire.message import Message
 from tests.services.gateway.test_speech_queue import wav
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from benchmarks.harness.channel import studio
+from harness.channel import studio
 from shared.media.reader import SOUND_RATE, Mp4Writer
 from shared.runtime.clock import US
 from shared.wire.bus import Reader

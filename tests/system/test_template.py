@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchmarks.harness.channel import studio, wait_for
+from harness.channel import studio, wait_for
 from tests.services.renderer.test_templates import template
 from tests.support.slow_engines import ENGINES
 

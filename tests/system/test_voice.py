@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.harness.channel import Studio, studio, wait_for
+from harness.channel import Studio, studio, wait_for
 from shared.face.tracker import FaceTracker
 from shared.media.reader import SOUND_RATE
 from tests.support.voice_material import silence, sound_of, voiced

@@ -9,8 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from benchmarks.harness.channel import Studio, studio, wait_for
-from benchmarks.harness.far_end import mouth_box, vowel
+from harness.channel import Studio, studio, wait_for
+from harness.far_end import mouth_box, vowel
 from services.local.livekit_server import find_server
 from tests.services.gateway.test_speech_queue import wav
 from tests.support.chromium import DROP, needs_chromium

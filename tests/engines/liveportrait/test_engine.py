@@ -9,7 +9,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
-from benchmarks.engines.engine import psnr  # noqa: E402
 from engines.api import Driving  # noqa: E402
 from engines.liveportrait.motion import crop  # noqa: E402
 from engines.liveportrait.motion.face_crop import driver_square, in_reference, ratios, source_square  # noqa: E402
@@ -19,6 +18,7 @@ from engines.liveportrait.portrait import Portrait  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from engines.registry import load  # noqa: E402
+from harness.face_following import psnr  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from tests.support.liveportrait_material import MS, avatar, driving, networks, session  # noqa: E402
 

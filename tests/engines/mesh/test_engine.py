@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from benchmarks.engines.engine import psnr
 from engines.registry import ENGINES, load, names
+from harness.face_following import psnr
 from shared.errors import StudioError
 from shared.face.scripted import Gesture, shape
 from tests.support.mesh_material import MS, avatar, difference, driving, picture, session, tracked

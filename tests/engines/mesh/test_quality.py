@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.engines.engine import FPS, MOVES, follow, still_jitter
 from engines.api import Driving
 from engines.mesh.motion import REST
 from engines.mesh.renderer import INNER
+from harness.face_following import FPS, MOVES, follow, still_jitter
 from shared.face.scripted import SECONDS, Gesture, perform
 from tests.support.mesh_material import avatar, picture, session, tracked
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.system.voice import closures, follows, same_however_cut, still
+from harness.lip_sync import closures, follows, same_however_cut, still
 from tests.support.mesh_material import avatar
 from tests.support.voice_material import closed
 from training.espeak import available

@@ -3,8 +3,8 @@
 import time
 from pathlib import Path
 
-from benchmarks.harness.channel import resident
-from benchmarks.system.viewers import VIEWERS, Crowd
+from harness.channel import resident
+from harness.crowd import VIEWERS, Crowd
 from tests.services.gateway.test_recorder import played, record
 from tests.support.gateway import Studio
 from tests.support.viewer import watching

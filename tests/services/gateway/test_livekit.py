@@ -15,8 +15,8 @@ import pytest
 from livekit import rtc
 from pydantic import SecretStr
 
-from benchmarks.harness import subscriber
-from benchmarks.harness.flash import FlashGateway, flash_gateway
+from harness import subscriber
+from harness.flash import FlashGateway, flash_gateway
 from publishing import token
 from publishing.errors import farewell, refusal
 from publishing.token import publisher_token, viewer_token

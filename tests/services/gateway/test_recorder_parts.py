@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.harness.channel import wait_for
+from harness.channel import wait_for
 from services.gateway.channel.event_log import Journal
 from services.gateway.outputs.recorder import Recorder
 from shared.config.settings import Settings

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.harness.channel import command
+from harness.channel import command
 from tests.services.gateway.test_recorder import played, record
 from tests.support.gateway import Studio, studio
 from tests.support.rtmp_receiver import KEY, free_port, receiver

@@ -10,7 +10,7 @@ import jwt
 import numpy as np
 import pytest
 
-from benchmarks.harness.flash import FlashGateway, flash_gateway
+from harness.flash import FlashGateway, flash_gateway
 from services.local.livekit_server import LiveKitServer
 from shared.config.cache_dir import cache_folder
 from tests.services.gateway.test_livekit import SIZE, keys

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.engines.engine import sample_avatar
+from harness.sample_avatar import sample_avatar
 from shared.face.landmarks import Face
 from shared.face.scripted import RATE, SECONDS, Gesture, gesture_at, perform, shape, voice
 

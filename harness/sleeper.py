@@ -11,7 +11,7 @@ from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
 from shared.avatar.model import Avatar
 
 NAME = "sleeper"
-ENGINES = {NAME: "benchmarks.harness.sleeper:Sleeper"}  # for the setting `engines`
+ENGINES = {NAME: "harness.sleeper:Sleeper"}  # for the setting `engines`
 COST = "SLEEPER_MS"  # environment: milliseconds a frame
 SIDE = 64
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.sync.client import ClientConnection, connect
 
-from benchmarks.harness.channel import Studio, sample_channel, wait_for
-from benchmarks.harness.subscriber import Box, Received, finish, start
 from engines.mesh.topology import INNER_LOWER, INNER_UPPER
+from harness.channel import Studio, sample_channel, wait_for
+from harness.subscriber import Box, Received, finish, start
 from services.local.livekit_server import find_server
 from shared.avatar.model import load_avatar
 from shared.face.similarity import apply

@@ -1,6 +1,6 @@
 """A viewer without a browser: subscribes with LiveKit's SDK and writes down what it sees and hears, and when.
 
-    python -m benchmarks.harness.subscriber URL SECONDS [X Y W H] < token      one JSON object on standard output
+    python -m harness.subscriber URL SECONDS [X Y W H] < token      one JSON object on standard output
 
 A process of its own, so that measuring does not slow what is measured.
 """
@@ -120,7 +120,7 @@ async def _listen(stream: Any, got: Received, begun: float) -> None:
 
 def start(url: str, token: str, seconds: float, box: Box | None = None) -> "subprocess.Popen[bytes]":
     """A subscriber in a process of its own; `finish` has what it received."""
-    command = [sys.executable, "-m", "benchmarks.harness.subscriber", url, str(seconds), *map(str, box or ())]
+    command = [sys.executable, "-m", "harness.subscriber", url, str(seconds), *map(str, box or ())]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
     process.stdin.write(token.encode())

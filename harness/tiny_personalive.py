@@ -1,4 +1,4 @@
-"""`python -m benchmarks.engines.tiny_personalive FOLDER`: a weights folder of PersonaLive's layout with tiny random networks.
+"""`python -m harness.tiny_personalive FOLDER`: a weights folder of PersonaLive's layout with tiny random networks.
 
 For trying the engine's machinery on any CPU: what it makes is noise. Every tensor is a function of its name alone.
 """
@@ -13,11 +13,11 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from benchmarks.harness.by_rule import by_rule, calmed, placed
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
 from engines.personalive.networks.motion_encoder import MotionEncoder
 from engines.personalive.networks.pose_guider import PoseGuider
 from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
+from harness.by_rule import by_rule, calmed, placed
 
 WIDTHS, CONTEXT = (32, 32, 32, 32), 32
 UNET: dict[str, Any] = {

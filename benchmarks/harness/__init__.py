@@ -1,1 +1,0 @@
-"""What benchmarks share: a running channel, a browser, a LiveKit subscriber, stopwatches."""
