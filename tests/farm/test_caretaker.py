@@ -11,13 +11,11 @@ from shared.config.settings import load_settings
 from shared.jobs import claims
 from shared.jobs.claims import LEASE_S, Unit
 from shared.jobs.index import counts, summaries
-from shared.jobs.manifest import Manifest, Plan
 from shared.jobs.queue import Queue, connect, queue_name
 from shared.jobs.status import park, parked, wish
 from shared.jobs.store import LocalStore
 from shared.jobs.workers import GONE_S, SILENT_S, Alive, WorkerFiles, Workers
-
-PLAN = Plan(driven="voice", rate="10", ticks=60, segment=20, chained=False)
+from tests.support.stored_job import job
 
 
 class Clock:
@@ -28,18 +26,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def job(store: LocalStore, number: int = 0) -> str:
-    """A job on disk that nobody was told of."""
-    manifest = Manifest(
-        id=f"20260101-000000-{number:08x}", key="", created=f"2026-01-01T00:00:{number % 60:02}", priority="normal",
-        avatar="a", avatar_files="avatars/a", engine="counter", driver="d.wav", driver_file="drivers/d.wav",
-        driver_sha256="0" * 64, heard=True, out="", output={}, idle_after=0.5, plan=PLAN, versions={},
-    )  # fmt: skip
-    store.root.joinpath("jobs", manifest.id).mkdir(parents=True)
-    store.root.joinpath("jobs", manifest.id, "job.json").write_text(manifest.model_dump_json())
-    return manifest.id
 
 
 def test_a_lease_ends_by_the_observers_time_alone() -> None:

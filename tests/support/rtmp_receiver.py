@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Queue
@@ -97,3 +98,30 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+@contextmanager
+def black_hole() -> Iterator[tuple[int, list[float]]]:
+    """A server that accepts connections and then neither reads nor answers: its port, and when each one came."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    came: list[float] = []
+    kept: list[socket.socket] = []
+
+    def accept() -> None:
+        try:
+            while True:
+                kept.append(listener.accept()[0])
+                came.append(time.monotonic())
+        except OSError:
+            return
+
+    thread = threading.Thread(target=accept)
+    thread.start()
+    try:
+        yield listener.getsockname()[1], came
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join()
+        for connection in kept:
+            connection.close()

@@ -17,6 +17,7 @@ from engines.liveportrait.motion.template import Played, Template, read_template
 from engines.mesh.engine import SPEC, MeshEngine, MeshSession
 from shared.avatar.model import ROI_SIZE, Avatar
 from shared.errors import OutOfMemoryError
+from shared.wire.message import Message
 
 OPENING = 3.0  # seconds
 FOR_EVER = 40.0  # seconds: longer than any test waits
@@ -249,3 +250,7 @@ ENGINES = {
     "tight": "tests.support.slow_engines:TightEngine",
     "absent": "tests.services.generator.nothing_here:Engine",
 }
+
+
+def red(message: Message) -> bool:
+    return bool((message.array[:8, :8, :3] == RED).all())

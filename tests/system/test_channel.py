@@ -11,27 +11,12 @@ import av
 import numpy as np
 import pytest
 
-from harness.channel import Studio, children, command, longest_gap, studio, wait_for
+from harness.channel import Studio, children, longest_gap, studio, wait_for
 from shared.config.settings import Settings
 from shared.wire.message import Message
 from tests.support.slow_engines import ENGINES as SLOW_ENGINES
 from tests.support.slow_engines import OPENING
-
-
-def services_running(run_root: Path) -> list[int]:
-    """Processes anywhere on this machine that belong to studios below this folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and any(
-            w.startswith(("cli.", "engines.", "services.")) for w in command(int(entry.name))
-        ):
-            try:
-                environment = (entry / "environ").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if f"STUDIO_RUN_ROOT={run_root}\0" in environment:
-                found.append(int(entry.name))
-    return found
+from tests.support.system_processes import services_running
 
 
 def test_a_headless_run_leaves_a_playable_file(live_home: Path, run_root: Path, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 from harness.channel import Studio, studio, wait_for
 from harness.far_end import mouth_box, vowel
 from services.local.livekit_server import find_server
-from tests.services.gateway.test_speech_queue import wav
 from tests.support.chromium import DROP, needs_chromium
+from tests.support.sound_files import wav
 from tests.support.sync import in_sync
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from services.renderer.pipeline.engine_run import Run  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from shared.config.settings import Settings  # noqa: E402
 from shared.jobs.store import LocalStore  # noqa: E402
-from tests.services.renderer.test_templates import SEGMENT, Farm, template  # noqa: E402
 from tests.support.liveportrait_material import MS, avatar, driving, networks, swaying_body  # noqa: E402
 from tests.support.media_material import decoded  # noqa: E402
+from tests.support.template_farm import SEGMENT, Farm, template  # noqa: E402
 
 SIZE = 4
 NOBODY = (3, 4)  # ticks without a face

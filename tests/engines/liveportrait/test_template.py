@@ -10,6 +10,7 @@ import pytest
 
 from engines.liveportrait.motion.template import read_template
 from shared.errors import StudioError
+from tests.support.evil_pickle import Evil
 
 FRAMES = 3
 
@@ -55,13 +56,6 @@ def test_ours_come_back_as_they_were(tmp_path: Path) -> None:
     for a, b in zip(first.motions, again.motions, strict=True):
         assert all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("scale", "rotation", "exp", "t"))
     assert all(np.array_equal(a.lips, b.lips) for a, b in zip(first.ratios, again.ratios, strict=True))
-
-
-class Evil:
-    """A file that would run something when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (Path("run-by-a-template"),)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from shared.scene import TEMPLATES
-from tests.engines.liveportrait.test_template import Evil
-from tests.services.renderer.test_templates import published, template
+from tests.support.evil_pickle import Evil
 from tests.support.gateway import Studio, picture
+from tests.support.template_farm import published, template
 
 OPEN = {("GET", "/api/v1/version"), ("GET", "/metrics")}
 

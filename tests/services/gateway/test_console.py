@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.services.gateway.test_speech_queue import tone, wav
-from tests.services.renderer.test_templates import template
 from tests.support.chromium import DROP, needs_chromium, until
 from tests.support.gateway import Studio
+from tests.support.sound_files import tone, wav
+from tests.support.template_farm import template
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

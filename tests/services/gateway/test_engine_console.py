@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engines.catalog import engines
-from tests.services.gateway.test_contrast import poor
 from tests.support.chromium import needs_chromium
+from tests.support.contrast import poor
 from tests.support.gateway import Studio
 
 if TYPE_CHECKING:

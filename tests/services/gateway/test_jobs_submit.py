@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from shared.jobs.store import Store
-from tests.services.gateway.test_speech_queue import tone, wav
 from tests.support.gateway import Studio
+from tests.support.sound_files import tone, wav
 
 
 @pytest.mark.parametrize(

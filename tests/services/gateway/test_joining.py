@@ -5,8 +5,8 @@ from pathlib import Path
 
 from harness.channel import resident
 from harness.crowd import VIEWERS, Crowd
-from tests.services.gateway.test_recorder import played, record
 from tests.support.gateway import Studio
+from tests.support.recordings import played, record
 from tests.support.viewer import watching
 
 

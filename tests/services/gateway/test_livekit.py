@@ -25,18 +25,9 @@ from services.gateway.outputs import livekit
 from services.gateway.outputs.livekit import LiveKit
 from services.local.livekit_server import LiveKitServer
 from shared.config.settings import Settings
-from tests.publishing.test_media import picture, sound
+from tests.support.livekit import SIZE, keys
+from tests.support.program_ticks import picture, sound
 from tests.support.sync import in_sync
-
-SIZE = (640, 360)
-
-
-def keys(server: LiveKitServer) -> dict[str, Any]:
-    return {
-        "livekit_url": server.url,
-        "livekit_api_key": server.key,
-        "livekit_api_secret": SecretStr(server.secret),
-    }
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,8 @@
 
 import os
 import signal
-import socket
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +14,9 @@ import numpy as np
 import pytest
 
 from harness.channel import command
-from tests.services.gateway.test_recorder import played, record
 from tests.support.gateway import Studio, studio
-from tests.support.rtmp_receiver import KEY, free_port, receiver
+from tests.support.recordings import played, record
+from tests.support.rtmp_receiver import KEY, black_hole, free_port, receiver
 from tests.support.viewer import watching
 
 
@@ -45,33 +43,6 @@ def senders(running: Studio) -> list[int]:
     tasks = Path(f"/proc/{running.process.pid}/task").iterdir()  # a process belongs to the thread that started it
     found = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
     return [pid for pid in found if "services.gateway.outputs.rtmp.child" in command(pid)]
-
-
-@contextmanager
-def black_hole() -> Iterator[tuple[int, list[float]]]:
-    """A server that accepts connections and then neither reads nor answers: its port, and when each one came."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    came: list[float] = []
-    kept: list[socket.socket] = []
-
-    def accept() -> None:
-        try:
-            while True:
-                kept.append(listener.accept()[0])
-                came.append(time.monotonic())
-        except OSError:
-            return
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    try:
-        yield listener.getsockname()[1], came
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join()
-        for connection in kept:
-            connection.close()
 
 
 def test_picture_and_sound_arrive_and_the_key_is_nowhere_to_be_seen() -> None:

@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import time
-import wave
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,6 @@ import httpx
 import numpy as np
 import pytest
 import zmq
-from numpy.typing import NDArray
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
@@ -24,24 +22,8 @@ from shared.runtime.clock import US, now
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 from tests.support.gateway import Studio
+from tests.support.sound_files import RATE, Samples, tone, wav
 from tests.support.viewer import open_socket
-
-RATE = 48_000
-Samples = NDArray[np.int16]
-
-
-def tone(seconds: float, hertz: float = 440, rate: int = RATE) -> Samples:
-    return (9000 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.int16)
-
-
-def wav(samples: Samples, rate: int = RATE) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
-        writer.setsampwidth(2)
-        writer.setframerate(rate)
-        writer.writeframes(samples.tobytes())
-    return file.getvalue()
 
 
 class Capture:

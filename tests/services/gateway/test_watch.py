@@ -13,8 +13,8 @@ import pytest
 from harness.flash import FlashGateway, flash_gateway
 from services.local.livekit_server import LiveKitServer
 from shared.config.cache_dir import cache_folder
-from tests.services.gateway.test_livekit import SIZE, keys
 from tests.support.chromium import needs_chromium
+from tests.support.livekit import SIZE, keys
 from tests.support.sync import in_sync
 
 if TYPE_CHECKING:

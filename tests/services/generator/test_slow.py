@@ -10,9 +10,8 @@ import pytest
 from shared.config.settings import Settings
 from shared.runtime.clock import now
 from shared.scene import Scene
-from tests.services.generator.test_service import Channel
-from tests.services.generator.test_switch import red
-from tests.support.slow_engines import ENGINES, FOR_EVER, HeavySession, LadderSession
+from tests.support.generator import Channel
+from tests.support.slow_engines import ENGINES, FOR_EVER, HeavySession, LadderSession, red
 
 SOON = FOR_EVER / 3  # seconds in which a busy machine does what takes a moment
 AWAY = FOR_EVER / 8  # seconds that it may be away from the loop, which would wait for ever if it waited for a frame

@@ -13,8 +13,8 @@ from shared.errors import StudioError
 from shared.runtime.clock import US
 from shared.scene import Scene
 from shared.wire.message import Message
-from tests.services.generator.test_service import Channel
-from tests.support.slow_engines import ENGINES, OPENING, RED
+from tests.support.generator import Channel
+from tests.support.slow_engines import ENGINES, OPENING, red
 
 
 @pytest.fixture
@@ -23,10 +23,6 @@ def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
     made.wanted = Scene(driver="browser")
     yield made
     made.close()
-
-
-def red(message: Message) -> bool:
-    return bool((message.array[:8, :8, :3] == RED).all())
 
 
 def longest_gap(faces: list[Message]) -> float:

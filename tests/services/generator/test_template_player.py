@@ -15,9 +15,9 @@ from services.generator.template_player import LATE, LEAD, Player
 from shared.config.settings import Settings
 from shared.runtime.clock import US, tick_after, tick_pts
 from shared.scene import Scene
-from tests.services.generator.test_service import Channel
-from tests.services.renderer.test_templates import template
+from tests.support.generator import Channel
 from tests.support.slow_engines import ENGINES, PlayingEngine
+from tests.support.template_farm import template
 
 RATE = Fraction(25)
 FRAMES = 5

@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import pytest
 from services.renderer.job.foreground import render
 from services.renderer.job.open_job import Opener
 from services.renderer.job.step import Step, Worker
-from services.renderer.job.submit import Request, submit
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
@@ -26,40 +24,9 @@ from shared.jobs.store import LocalStore
 from shared.media.output_spec import Output
 from shared.media.reader import SOUND_RATE, Mp4Writer, VideoReader
 from tests.support.job_engines import ENGINES, ORDERS
+from tests.support.job_farm import Farm
 
 FRAMES, FPS, SEGMENT = 44, 25, 0.48  # 12 pictures in each of three segments and 8 in the last
-
-
-@dataclass
-class Farm:
-    """A jobs folder, and what is done in it."""
-
-    home: Path
-    store: LocalStore
-    settings: Settings
-    orders: Path
-    steps: list[Step] = field(default_factory=list)
-
-    def worker(self, name: str = "w") -> Worker:
-        return Worker(self.store, Opener(self.store, self.settings), name)
-
-    def submit(self, driver: Path, engine: str = "mesh", **more: object) -> Manifest:
-        request = Request(self.home / "avatars" / "sample", driver, engine, **more)  # type: ignore[arg-type]
-        return submit(self.store, request, self.settings)
-
-    def finish(self, job: str, worker: Worker | None = None) -> list[Step]:
-        """Go on until there is nothing to do."""
-        worker = worker or self.worker()
-        steps: list[Step] = []
-        while not steps or steps[-1].outcome != "nothing":
-            steps.append(worker.advance(job))
-        return steps[:-1]
-
-    def result(self, job: str) -> Path:
-        return self.store.root / "jobs" / job / status.status(self.store, job).result
-
-    def order(self, name: str, content: str = "") -> None:
-        (self.orders / name).write_text(content)
 
 
 @pytest.fixture

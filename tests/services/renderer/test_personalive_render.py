@@ -27,7 +27,7 @@ from shared.face.tracker import FaceTracker
 from shared.jobs.store import LocalStore
 from shared.media.reader import VideoReader
 from shared.runtime.arrays import from_bytes, to_bytes
-from tests.services.renderer.test_jobs import Farm
+from tests.support.job_farm import Farm
 from tests.support.media_material import chirp, decoded, packets
 
 FILM = Fraction(24000, 1001)

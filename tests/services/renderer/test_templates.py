@@ -1,7 +1,5 @@
 """Recorded motion as a driver: a file without sound at its own rate, the same in segments, and one sentence for what is none."""
 
-import pickle
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -14,51 +12,17 @@ import pytest
 from cli.live import driver_word
 from engines.api import Driving
 from engines.catalog import check_template
-from engines.liveportrait.motion.keypoints import Motion
 from engines.liveportrait.motion.template import Played, Template
-from services.renderer.job.foreground import render
-from services.renderer.job.open_job import Opener
 from services.renderer.job.record_motion import record
-from services.renderer.job.step import Worker
-from services.renderer.job.submit import Request, submit
 from services.renderer.pipeline.driver import played
-from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.jobs import status
 from shared.jobs.store import LocalStore
 from shared.media.output_spec import Output
 from shared.media.reader import Mp4Writer
 from tests.support.job_engines import ENGINES
 from tests.support.media_material import decoded, write_driver
-
-FRAMES, FPS = 13, 12.5
-SEGMENT = 0.4  # seconds: five frames in each of two segments and three in the last
-
-
-@dataclass
-class Farm:
-    """A jobs folder, and how jobs in it are done."""
-
-    home: Path
-    store: LocalStore
-    settings: Settings
-
-    def submit(self, driver: Path, engine: str = "player", output: Output | None = None) -> str:
-        request = Request(self.home / "avatars" / "sample", driver, engine, output=output or Output())
-        return submit(self.store, request, self.settings).id
-
-    def result(self, job: str) -> Path:
-        """What comes of it when another worker does every step: nothing is carried over but what stands on disk."""
-        while (step := Worker(self.store, Opener(self.store, self.settings), "w").advance(job)).outcome != "nothing":
-            assert step.outcome == "done", step
-        return self.store.root / "jobs" / job / status.status(self.store, job).result
-
-    def render(self, driver: Path, out: Path, engine: str = "player") -> int:
-        return render(
-            load_avatar(self.home / "avatars" / "sample"), driver, out, engine=engine, engines=self.settings.engines,
-            segment_seconds=self.settings.segment_seconds,
-        )  # fmt: skip
+from tests.support.template_farm import FRAMES, SEGMENT, Farm, published, template
 
 
 @pytest.fixture
@@ -68,26 +32,6 @@ def farm(live_home: Path, tmp_path: Path) -> Farm:
     return Farm(
         live_home, LocalStore(jobs), Settings(home=live_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT)
     )
-
-
-def template(frames: int = FRAMES, fps: float = FPS) -> Template:
-    chance = np.random.default_rng(3)
-
-    def one() -> Motion:
-        exp = chance.normal(0, 1, (21, 3)).astype(np.float32)
-        return Motion(np.ones((), np.float32), np.eye(3, dtype=np.float32), exp, np.zeros(3, np.float32))
-
-    motions = [one() for _ in range(frames)]
-    return Template(motions, fps, None, motions[0])
-
-
-def published(path: Path, made: Template) -> Path:
-    """The same in the original's own format."""
-    motion = [
-        {"scale": m.scale[None, None], "R": m.rotation[None], "exp": m.exp[None], "t": m.t[None]} for m in made.motions
-    ]
-    path.write_bytes(pickle.dumps({"n_frames": len(motion), "output_fps": made.fps, "motion": motion}))
-    return path
 
 
 @pytest.mark.parametrize("kind", ("npz", "pkl"))

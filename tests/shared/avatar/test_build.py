@@ -22,7 +22,7 @@ from shared.face.landmarks import OVAL
 from shared.face.rest_pose import turned
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
-from tests.shared.media.test_reader import jpeg, png_header, turn
+from tests.support.image_files import jpeg, png_header, turn
 
 Picture = NDArray[np.uint8]
 

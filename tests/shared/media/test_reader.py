@@ -1,12 +1,9 @@
 """Reading and writing media: bounded, upright, in sync, and one sentence for what cannot be read."""
 
-import io
 import os
 import signal
-import struct
 import subprocess
 import sys
-import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from shared.media.colour import i420_to_rgb, rgb_to_i420
 from shared.media.mp4 import SOUND_RATE, Mp4Writer
 from shared.media.reader import VideoReader, open_container, read_sound
 from shared.media.still import read_image
+from tests.support.image_files import jpeg, png_header, turn
 
 
 def scene(width: int = 160, height: int = 96) -> NDArray[np.uint8]:
@@ -42,27 +40,6 @@ def write_video(path: Path, count: int = 20, sound: bool = False, **how: object)
                 tone = np.sin(2 * np.pi * 440 * np.arange(1920) / SOUND_RATE) * 8000
                 writer.sound(tone.astype(np.int16), pts=number * 40_000)
     return path
-
-
-def turn(path: Path) -> Path:
-    """Give the file the display matrix of a phone held upright: a quarter turn clockwise."""
-    data = bytearray(path.read_bytes())
-    at = data.index(b"tkhd") + 4 + 40
-    data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 96 << 16, 0, 1 << 30)
-    path.write_bytes(data)
-    return path
-
-
-def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises a picture of this size and has hardly any data: what a decompression bomb looks like."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 999)) + chunk(b"IEND", b"")
-    )
 
 
 # Pictures
@@ -91,13 +68,6 @@ def test_other_kinds_of_picture_become_rgb(tmp_path: Path, mode: str) -> None:
     image.save(tmp_path / "a.tif")
     rgb = read_image(tmp_path / "a.tif")
     assert rgb.shape == (8, 8, 3) and (mode == "1" or abs(float(rgb.mean()) - 200) < 4)
-
-
-def jpeg() -> bytes:
-    buffer = io.BytesIO()
-    noise = np.random.default_rng(8).integers(0, 256, (128, 128, 3)).astype(np.uint8)
-    Image.fromarray(noise).save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize(

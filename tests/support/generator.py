@@ -1,0 +1,43 @@
+"""A generator in this thread, with its neighbours' sockets."""
+
+import time
+from collections.abc import Callable
+
+import zmq
+
+from services.generator.service import Generator
+from shared.config.settings import Settings
+from shared.runtime.clock import now
+from shared.scene import Scene
+from shared.wire.bus import Publisher, Reader, endpoint
+from shared.wire.message import Message
+
+
+class Channel:
+    """A generator in this thread, with its neighbours' sockets."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.run_dir.mkdir(parents=True)
+        self.context: zmq.Context = zmq.Context()  # type: ignore[type-arg]
+        self.scene, self.voice = (
+            Publisher(self.context, endpoint(settings.run_dir, name), name, "main") for name in ("scene", "voice")
+        )
+        self.generator = Generator(settings)
+        self.face = Reader(self.context, endpoint(settings.run_dir, "face"), "face", "main", newest=False)
+        self.faces: list[Message] = []
+        self.wanted = Scene(driver="speech")
+
+    def turn(self, until: Callable[[], bool], seconds: float = 30.0) -> None:
+        ends = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < ends, "it did not happen"
+            self.scene.send(now(), facts=self.wanted.facts())
+            self.generator.loop.turn()
+            self.faces += self.face.read()
+
+    def close(self) -> None:
+        self.generator.loop.stop()
+        self.generator.loop.run(signals=False)  # closes what it opened
+        for each in (self.scene, self.voice, self.face):
+            each.close()
+        self.context.term()

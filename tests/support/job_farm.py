@@ -1,0 +1,44 @@
+"""A jobs folder, and what is done in it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.renderer.job.open_job import Opener
+from services.renderer.job.step import Step, Worker
+from services.renderer.job.submit import Request, submit
+from shared.config.settings import Settings
+from shared.jobs import status
+from shared.jobs.manifest import Manifest
+from shared.jobs.store import LocalStore
+
+
+@dataclass
+class Farm:
+    """A jobs folder, and what is done in it."""
+
+    home: Path
+    store: LocalStore
+    settings: Settings
+    orders: Path
+    steps: list[Step] = field(default_factory=list)
+
+    def worker(self, name: str = "w") -> Worker:
+        return Worker(self.store, Opener(self.store, self.settings), name)
+
+    def submit(self, driver: Path, engine: str = "mesh", **more: object) -> Manifest:
+        request = Request(self.home / "avatars" / "sample", driver, engine, **more)  # type: ignore[arg-type]
+        return submit(self.store, request, self.settings)
+
+    def finish(self, job: str, worker: Worker | None = None) -> list[Step]:
+        """Go on until there is nothing to do."""
+        worker = worker or self.worker()
+        steps: list[Step] = []
+        while not steps or steps[-1].outcome != "nothing":
+            steps.append(worker.advance(job))
+        return steps[:-1]
+
+    def result(self, job: str) -> Path:
+        return self.store.root / "jobs" / job / status.status(self.store, job).result
+
+    def order(self, name: str, content: str = "") -> None:
+        (self.orders / name).write_text(content)

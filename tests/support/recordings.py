@@ -1,0 +1,31 @@
+"""Recordings made by a running gateway, and what is in them."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tests.support.gateway import Studio
+
+
+def record(own: Studio, seconds: float) -> Path:
+    """Start a recording and let it run; its path."""
+    name = own.http.post("/channels/main/recording").json()["id"]
+    path = own.settings.home / "recordings" / f"{name}.mp4"
+    own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) >= seconds)
+    return path
+
+
+def played(path: Path) -> tuple[float, float, int, float]:
+    """(seconds of picture, seconds of sound, pictures, loudness) of a file, all of it decoded."""
+    pictures, samples, peaks = [], 0, []
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            assert frame.time is not None
+            pictures.append(frame.time)
+    with av.open(str(path)) as container:
+        for block in container.decode(audio=0):
+            samples += block.samples
+            peaks.append(float(np.abs(block.to_ndarray()).max()))
+    # The median: where the sound begins in the middle of a wave, AAC overshoots.
+    return pictures[-1] + 0.04, samples / 48_000, len(pictures), float(np.median(peaks))
