@@ -17,13 +17,14 @@ WIDTH, HEIGHT = 640, 480
 @pytest.fixture
 def plate() -> Picture:
     noise = np.random.default_rng(6).integers(16, 236, (HEIGHT * 3 // 2, WIDTH)).astype(np.uint8)
-    return cv2.GaussianBlur(noise, (0, 0), 3)
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), np.uint8)
 
 
 @pytest.fixture
 def roi() -> NDArray[np.uint8]:
     noise = np.random.default_rng(7).integers(0, 256, (512, 512, 3)).astype(np.uint8)
-    return np.asarray(cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 10, 245, cv2.NORM_MINMAX), np.uint8)
+    blurred = cv2.GaussianBlur(noise, (0, 0), 4)
+    return np.asarray(cv2.normalize(blurred, np.empty_like(blurred), 10, 245, cv2.NORM_MINMAX), np.uint8)
 
 
 def turned(scale: float, degrees: float, x: float, y: float) -> NDArray[np.float64]:
@@ -53,7 +54,8 @@ def reference(
         value, weight = yuv[..., channel], alpha
         if channel:
             value, weight = (
-                cv2.resize(each, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for each in (value, weight)
+                np.asarray(cv2.resize(each, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.float64)
+                for each in (value, weight)
             )
         value = np.clip(value, 16, 235 if channel == 0 else 240)
         out.append(plane * (1 - weight) + value * weight)
@@ -142,7 +144,7 @@ def test_a_matte_replaces_the_mask(plate: Picture, roi: NDArray[np.uint8]) -> No
 def test_a_roi_of_another_size_lands_in_the_same_place(plate: Picture, roi: NDArray[np.uint8], size: int) -> None:
     flat = np.zeros((512, 512, 3), np.uint8)
     cv2.circle(flat, (300, 200), 60, (255, 255, 255), -1, cv2.LINE_AA)
-    flat = cv2.GaussianBlur(flat, (0, 0), 6)
+    flat = np.asarray(cv2.GaussianBlur(flat, (0, 0), 6), np.uint8)
     other = np.asarray(
         cv2.resize(flat, (size, size), interpolation=cv2.INTER_AREA if size < 512 else cv2.INTER_LINEAR), np.uint8
     )

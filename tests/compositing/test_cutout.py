@@ -101,7 +101,7 @@ def test_a_head_that_moves_with_its_portrait_is_cut_out_where_it_is(portrait: Av
     rest = cutout.alpha(0, None, 0.0)
     assert np.abs(still.astype(int) - rest).mean() < 2.5
     moved = cv2.warpAffine(
-        portrait.roi, np.float32([[1, 0, 24], [0, 1, 0]]), (512, 512), borderMode=cv2.BORDER_REPLICATE
+        portrait.roi, np.array([[1, 0, 24], [0, 1, 0]], np.float32), (512, 512), borderMode=cv2.BORDER_REPLICATE
     )
     alpha = cutout.alpha(0, np.asarray(moved, np.uint8), 1.0)
     row = int((portrait.plate.placements[0] @ np.array([256.0, 200.0, 1.0]))[1])

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from compositing.label import Label, layout
 from compositing.transition import Transition, ease
 from shared.media.colour import planes
 
 
-def grey(width: int, height: int, level: int = 128) -> np.ndarray:
+def grey(width: int, height: int, level: int = 128) -> NDArray[np.uint8]:
     picture = np.full((height * 3 // 2, width), 128, np.uint8)
     picture[:height] = level
     return picture

@@ -155,7 +155,10 @@ def test_a_frozen_worker_wakes_up_too_late(farm: Farm) -> None:
         # It wakes up while the other is at it, and goes on to what it takes for the end of its segment.
         for each in frozen:
             each.resume()
-        published = lambda: claims.look(farm.here.store, job, SECOND).done  # noqa: E731
+
+        def published() -> bool:
+            return claims.look(farm.here.store, job, SECOND).done
+
         wait(lambda: farm.here.look(job) or published(), "the segment is done", every=0.02)
         assert claims.done(farm.here.store, job, SECOND)["claim"] == 2, "the late one published"
         farm.whole(job)

@@ -1,15 +1,16 @@
 """Celery that has stopped taking messages is noticed, and one that works or waits is left alone."""
 
+import time
+
 import pytest
 
-from services.renderer.worker import supervisor
 from services.renderer.worker.shared_state import Link
 from services.renderer.worker.supervisor import STALLED_S, Idle
 
 
 def test_only_what_is_idle_beside_a_full_queue_has_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
     now, waiting = [0.0], [1]
-    monkeypatch.setattr(supervisor.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     link = Link.create()
     idle = Idle(link, lambda: {"counter.normal": waiting[0]})
 

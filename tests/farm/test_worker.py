@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,10 @@ def test_metrics_flower_and_liveness(here: Running) -> None:
         child(worker)
         job = here.submit(speech(here.home / "metrics.wav", 3.0))
         here.finish(job)
-        page = lambda: get(f"http://127.0.0.1:{port}/metrics")  # noqa: E731
+
+        def page() -> str:
+            return get(f"http://127.0.0.1:{port}/metrics")
+
         wait(lambda: 'studio_render_unit_seconds_count{engine="counter",kind="render"} 2.0' in page(), "its segments")
         wait(lambda: "studio_jobs_worker_up{" in page(), "its liveness")
         shown = page()
@@ -82,7 +86,10 @@ def flower(here: Running, url: str, name: str) -> None:
         env=told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        workers = lambda: json.loads(get(f"http://127.0.0.1:{port}/api/workers?refresh=1") or "{}")  # noqa: E731
+
+        def workers() -> dict[str, Any]:
+            return dict(json.loads(get(f"http://127.0.0.1:{port}/api/workers?refresh=1") or "{}"))
+
         wait(lambda: f"{name}@studio" in workers(), "Flower sees the worker", every=1.0)
         queues = {each["name"] for each in workers()[f"{name}@studio"]["active_queues"]}
         assert queues == set(queue_names(["counter"]))

@@ -49,7 +49,7 @@ def small_original() -> dict[str, torch.nn.Module]:
 
     motion = torch.nn.Module()
     motion.detector = ConvNeXtV2(depths=[1, 1, 2, 1], dims=[8, 16, 24, 32], num_kp=21)
-    motion.forward = motion.detector.forward  # type: ignore[method-assign]
+    motion.forward = motion.detector.forward
     dense = {"block_expansion": 8, "max_features": 64, "num_blocks": 3, "reshape_depth": 4, "compress": 4}
     return {
         "appearance": AppearanceFeatureExtractor(3, 8, 2, 32, 8, 4, 2),
@@ -64,7 +64,7 @@ def small_original() -> dict[str, torch.nn.Module]:
 
 def main() -> None:
     sys.path.insert(0, sys.argv[1])
-    held = {}
+    held: dict[str, Any] = {}
     for name, net in small_original().items():
         net.load_state_dict(state({key: tuple(value.shape) for key, value in net.state_dict().items()}))
         given = inputs(name)

@@ -1,6 +1,7 @@
 """LivePortrait against the original: its networks, its wrapper's calls, its maths, its whole loop."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ def levels(dump: Path) -> Iterator[Level]:
         yield loop(dump, networks)
 
 
+def _output(net: Any, given: torch.Tensor) -> dict[str, Any]:
+    return {"out": net(given)}
+
+
 def modules(dump: Path, networks: Networks) -> Level:
     """Every network by itself, with what its layers gave on the way."""
     level = Level("modules", 1e-5, 1e-4)
@@ -38,13 +43,13 @@ def modules(dump: Path, networks: Networks) -> Level:
     run(level, dump, "M", networks.motion, lambda net: net(pictures))
     for path in sorted((dump / "inputs").glob("W_*.npz")):
         given = {name: torch.from_numpy(value) for name, value in arrays(dump, f"inputs/{path.stem}").items()}
-        run(level, dump, path.stem, networks.warping, lambda net, given=given: _warped(net, given))
+        run(level, dump, path.stem, networks.warping, partial(_warped, given=given))
     for path in sorted((dump / "inputs").glob("G_*.npz")):
         feature = torch.from_numpy(arrays(dump, f"inputs/{path.stem}")["feature"])
-        run(level, dump, path.stem, networks.decoder, lambda net, feature=feature: {"out": net(feature)})
+        run(level, dump, path.stem, networks.decoder, partial(_output, given=feature))
     for name, net in (("stitching", networks.stitching), ("lip", networks.lips), ("eye", networks.eyes)):
         x = torch.from_numpy(arrays(dump, f"inputs/S_{name}")["x"])
-        run(level, dump, f"S_{name}", net, lambda net, x=x: {"out": net(x)})
+        run(level, dump, f"S_{name}", net, partial(_output, given=x))
     return level
 
 
@@ -75,7 +80,10 @@ def wrapper(dump: Path, networks: Networks) -> Level:
 
     level = Level("wrapper", 1e-5, 1e-4)
     given, theirs = arrays(dump, "inputs/wrapper"), arrays(dump, "results/wrapper_calls")
-    source, driving = networks.prepared(given["source"]), networks.prepared(cv2.resize(given["driving"], (256, 256)))
+    source, driving = (
+        networks.prepared(given["source"]),
+        networks.prepared(np.asarray(cv2.resize(given["driving"], (256, 256)), np.uint8)),
+    )
     heads = {"src": networks.heads(source), "drv": networks.heads(driving)}
     moved = {name: motions(each)[0] for name, each in heads.items()}
     nets = networks.correctors()
@@ -104,6 +112,7 @@ def wrapper(dump: Path, networks: Networks) -> Level:
     for name, value in heads["drv"].items():
         ours[f"raw_{name}"] = value
     for side, each in moved.items():
+        assert each.kp is not None
         ours |= {f"{side}_exp": each.exp[None], f"{side}_t": each.t[None], f"{side}_kp": each.kp[None]}
     for key, value in ours.items():
         if key in theirs:

@@ -117,14 +117,14 @@ def main() -> None:
         for key, value in pick(Case.read(Path(sys.argv[1]) / name)).items():
             kept[f"{name}/{key}"] = value
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **kept)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **kept)
     OUT.write_bytes(buffer.getvalue())
     print(f"{OUT}: {len(kept)} arrays, {OUT.stat().st_size // 1000} kB")
 
 
 def pick(case: Case) -> dict[str, Array]:
     """What to keep of a case."""
-    meta = {key: case.meta[key] for key in ("case", "seed", "constructors", "log") if key in case.meta}
+    meta: dict[str, Any] = {key: case.meta[key] for key in ("case", "seed", "constructors", "log") if key in case.meta}
     meta |= {"inputs": {}, "outputs": {}, "gains": {}}
     if "log" in meta:
         meta["log"] = meta["log"][:CHUNKS]

@@ -56,7 +56,7 @@ def settle_threads(case: Case, ours: Networks, picture: Tensor, own: Tensor) -> 
             return
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def streaming(case: Case) -> Pairs:
     """The online loop: latents, motion, poses and pictures after every chunk."""
     ours = networks(case)
@@ -121,7 +121,7 @@ class Offline:
             yield in_unit(self.networks.decode(clean))
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def offline_stream(case: Case) -> Pairs:
     """The offline default. Once its memory of motions is full, the original adds a keyframe at every call; ours does
     not, so the pictures after that are compared with a window that is made to do the same."""
@@ -150,7 +150,7 @@ def offline_stream(case: Case) -> Pairs:
     yield "keyframes with it", np.array(len(flawed.window.keyframes)), np.array(additions)
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def offline_whole(case: Case) -> Pairs:
     """The offline pipeline that keeps everything in memory; the end is filled by repeating the last frame."""
     pictures = case.given("frames")

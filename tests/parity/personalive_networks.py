@@ -60,14 +60,13 @@ class StandIn(nn.Module):
 
 def networks(case: Case) -> Networks:
     """Those of a loop."""
-    guider = {"channels": 32, "widths": (4, 8, 8, 16)}
     clip = CLIPVisionConfig(**config(case, "image_encoder"))
     return Networks(
         reference=loaded(case, ReferenceUNet(**unet_config(case, "reference_unet")), "reference_unet"),
         denoising=loaded(case, DenoisingUNet(**unet_config(case, "denoising_unet")), "denoising_unet"),
         extract=loaded(case, MotionExtractor(depths=(1, 1, 2, 1), widths=(8, 16, 24, 32)), "pose_encoder"),
         encode=loaded(case, StandIn(), "motion_encoder"),
-        guide=loaded(case, PoseGuider(**guider), "pose_guider"),
+        guide=loaded(case, PoseGuider(channels=32, widths=(4, 8, 8, 16)), "pose_guider"),
         vae=loaded(case, AutoencoderKL(**config(case, "vae")), "vae"),
         clip=loaded(case, CLIPVisionModelWithProjection(clip), "image_encoder"),
     )

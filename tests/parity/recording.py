@@ -39,7 +39,7 @@ class Case:
     def weights(self, name: str, network: nn.Module) -> dict[str, Tensor]:
         """The original's weights for our network."""
         assert self.folder is not None
-        return load_file(self.folder / f"{name}.safetensors")
+        return dict(load_file(self.folder / f"{name}.safetensors"))
 
 
 @dataclass(frozen=True, slots=True)

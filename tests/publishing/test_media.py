@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,8 +85,13 @@ def test_a_picture_is_shown_when_its_sound_is_heard() -> None:
 
 def test_a_loop_that_was_held_up_shows_no_picture_after_a_later_one() -> None:
     async def run() -> tuple[list[int], int]:
-        media, handed = Media(picture(0), Fraction(2)), []
-        media.video.capture_frame = lambda _, metadata: handed.append(metadata.frame_id)  # type: ignore[assignment]
+        media = Media(picture(0), Fraction(2))
+        handed: list[int] = []
+
+        def capture_frame(_: object, metadata: Any) -> None:
+            handed.append(metadata.frame_id)
+
+        media.video.capture_frame = capture_frame  # type: ignore[assignment]
         await media.feed(sound(1))
         due = media._anchor[1]
         await media.feed(picture(1))

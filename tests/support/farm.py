@@ -154,7 +154,7 @@ def running(home: Path, avatars: Path, cost: float = 0.15, jobs: str = "", **tol
 def descendants(process: psutil.Process) -> list[psutil.Process]:
     """Its children and theirs."""
     try:
-        return process.children(recursive=True)
+        return list(process.children(recursive=True))
     except psutil.NoSuchProcess:
         return []
 

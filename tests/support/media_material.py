@@ -3,10 +3,13 @@
 import hashlib
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import cv2
 import numpy as np
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from services.renderer.encode.segment import SegmentWriter
@@ -25,7 +28,7 @@ def moving(count: int, width: int = 160, height: int = 96) -> list[Picture]:
     for number in range(count):
         rgb = np.roll(scene, -3 * number, axis=1)[:, :width].copy()
         rgb[: height // 6, : 4 + (number * 4) % (width - 4)] = 250
-        pictures.append(rgb_to_i420(rgb))
+        pictures.append(rgb_to_i420(np.asarray(rgb, np.uint8)))
     return pictures
 
 
@@ -77,8 +80,8 @@ def write_driver(
 ) -> Path:
     """A driver with so many pictures and so many seconds of sound, each beginning when it is said."""
     with av.open(str(path), "w") as container:
-        seen = container.add_stream(video, rate=rate, options=options or {}) if pictures else None
-        heard = container.add_stream(codec, rate=sound_rate, layout="mono") if sound else None
+        seen = cast(VideoStream, container.add_stream(video, rate=rate, options=options or {})) if pictures else None
+        heard = cast(AudioStream, container.add_stream(codec, rate=sound_rate, layout="mono")) if sound else None
         if seen is not None:
             seen.width, seen.height, seen.pix_fmt = 160, 96, "yuv420p"
             seen.codec_context.time_base = 1 / rate

@@ -11,13 +11,14 @@ Samples = NDArray[np.int16]
 
 
 def tone(seconds: float, hertz: float = 440, rate: int = RATE) -> Samples:
-    return (9000 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.int16)
+    wave = 9000 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+    return np.asarray(wave, np.int16)
 
 
-def wav(samples: Samples, rate: int = RATE) -> bytes:
+def wav(samples: Samples, rate: int = RATE, channels: int = 1) -> bytes:
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
-        writer.setnchannels(1)
+        writer.setnchannels(channels)
         writer.setsampwidth(2)
         writer.setframerate(rate)
         writer.writeframes(samples.tobytes())

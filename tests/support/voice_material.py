@@ -21,7 +21,7 @@ def voiced(sound: str, seconds: float, loud: float = 0.3, pitch: float = 120.0) 
         gain = sum(1 / (1 + ((n * pitch - f) / 100) ** 2) for f in SOUNDS[sound]) + 0.01
         out += gain / n * np.sin(2 * np.pi * n * pitch * t)
     edge = np.clip(np.minimum(t, t[-1] - t) / 0.025, 0, 1)
-    return out / np.abs(out).max() * loud * edge * (0.25 if sound == "m" else 1.0)
+    return np.asarray(out / np.abs(out).max() * loud * edge * (0.25 if sound == "m" else 1.0))
 
 
 def silence(seconds: float) -> NDArray[np.float64]:

@@ -197,7 +197,7 @@ def stage(run: Studio) -> str:
 
 def lively(pictures: list[tuple[float, Message]]) -> float:
     """The share of pictures with a driven face; a machine that is busy with other tests drops one now and then."""
-    return sum(m.facts["state"] == "live" for _, m in pictures) / max(1, len(pictures))
+    return sum(bool(m.facts["state"] == "live") for _, m in pictures) / max(1, len(pictures))
 
 
 def test_an_engine_that_cannot_run_is_one_sentence(live_home: Path, run_root: Path) -> None:

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.personalive_material import make_weights  # isort: skip
-
 from harness.channel import longest_gap, studio, wait_for
+from harness.tiny_personalive import make_weights
 from shared.runtime.clock import US
 from shared.wire.message import Message
 

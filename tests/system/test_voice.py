@@ -2,7 +2,6 @@
 
 import os
 import signal
-import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from harness.channel import Studio, studio, wait_for
 from shared.face.tracker import FaceTracker
 from shared.media.reader import SOUND_RATE
+from tests.support.sound_files import wav
 from tests.support.voice_material import silence, sound_of, voiced
 
 FPS = 25
@@ -26,9 +26,7 @@ def speech(path: Path, syllables: int) -> float:
     for _ in range(syllables):
         parts += [voiced("a", float(chance.uniform(0.15, 0.3))), silence(float(chance.uniform(0.12, 0.4)))]
     sound = sound_of(parts)
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1), file.setsampwidth(2), file.setframerate(SOUND_RATE)
-        file.writeframes(sound.tobytes())
+    path.write_bytes(wav(sound))
     return len(sound) / SOUND_RATE
 
 

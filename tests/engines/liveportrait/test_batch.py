@@ -3,9 +3,11 @@ by one but for rounding."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
@@ -32,7 +34,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     draw = portrait.Portrait.draw
 
-    def counted(self: portrait.Portrait, shots: list[portrait.Shot]) -> np.ndarray:
+    def counted(self: portrait.Portrait, shots: list[portrait.Shot]) -> NDArray[Any]:
         sizes.append(len(shots))
         return draw(self, shots)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
@@ -23,13 +24,13 @@ from shared.errors import StudioError  # noqa: E402
 from tests.support.liveportrait_material import MS, avatar, driving, networks, session  # noqa: E402
 
 
-def pixels(of: LivePortraitSession, given: Driving) -> np.ndarray:
+def pixels(of: LivePortraitSession, given: Driving) -> NDArray[Any]:
     (frame,) = of.step(given)
     assert frame.pts == given.pts
     return frame.pixels
 
 
-def shown(of: LivePortraitSession) -> np.ndarray:
+def shown(of: LivePortraitSession) -> NDArray[Any]:
     return of._fade.shown.copy()
 
 
@@ -189,10 +190,10 @@ def test_following_with_the_crop_takes_nothing_from_the_motion() -> None:
     kp = np.random.default_rng(0).normal(0, 0.4, (21, 3)).astype(np.float32)
     face = avatar().face
     boxes = driver_square(face), driver_square(face.moved(np.array([[1.2, 0, 30.0], [0, 1.2, -20.0]])))
-    scale, t = np.float32(1.4), np.array([0.1, -0.05, 0.0], np.float32)
+    scale, t = np.array(1.4, np.float32), np.array([0.1, -0.05, 0.0], np.float32)
 
-    def on_picture(scale: np.ndarray, t: np.ndarray, box: crop.Square) -> np.ndarray:
-        return box.centre + (scale * kp[:, :2] + t[:2]) * (box.side / 2)
+    def on_picture(scale: NDArray[Any], t: NDArray[Any], box: crop.Square) -> NDArray[Any]:
+        return np.asarray(box.centre + (scale * kp[:, :2] + t[:2]) * (box.side / 2))
 
     there = on_picture(*in_reference(scale, t, boxes[1], boxes[0]), boxes[0])
     assert np.allclose(there, on_picture(scale, t, boxes[1]), atol=1e-2)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 pytest.importorskip("onnx", reason="onnx is not installed")
@@ -27,7 +28,7 @@ def test_onnxruntime_gives_the_same(tmp_path: Path) -> None:
         heads = nets.motion(torch.from_numpy(picture))
         drawn = nets.decoder(nets.warping(volume, torch.from_numpy(source), torch.from_numpy(driving)).out)
 
-    def run(name: str, **given: Any) -> list[np.ndarray]:
+    def run(name: str, **given: Any) -> list[NDArray[Any]]:
         session = runtime.InferenceSession(str(tmp_path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
         return list(session.run(None, given))
 
@@ -36,6 +37,6 @@ def test_onnxruntime_gives_the_same(tmp_path: Path) -> None:
     _close(run("draw", volume=volume.numpy(), source=source, driving=driving), [drawn])
 
 
-def _close(ours: list[np.ndarray], theirs: list[Any]) -> None:
+def _close(ours: list[NDArray[Any]], theirs: list[Any]) -> None:
     for a, b in zip(ours, theirs, strict=True):
         assert np.abs(a - b.numpy()).max() <= 1e-4 * max(1.0, float(b.abs().max()))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engines.liveportrait.motion.template import read_template
 from shared.errors import StudioError
@@ -19,7 +20,7 @@ def published(old: bool = False, ratios: bool = True, frames: int = FRAMES) -> d
     """What LivePortrait writes; `old` under its earlier names."""
     chance = np.random.default_rng(5)
 
-    def some(*shape: int) -> np.ndarray:
+    def some(*shape: int) -> NDArray[Any]:
         return chance.normal(0, 0.1, shape).astype(np.float32)
 
     motion = [
@@ -89,7 +90,7 @@ class Claim:
     """An array that says how large it is, and holds nothing."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return np.ndarray, ((2**24,),)
+        return NDArray[Any], ((2**24,),)
 
 
 def bomb(path: Path) -> int:

@@ -15,7 +15,7 @@ pytest.importorskip("diffusers", reason="diffusers is not installed: `make setup
 pytest.importorskip("transformers", reason="transformers is not installed: `make setup-torch` brings it")
 
 from engines.personalive import head_pose, transfer  # noqa: E402
-from engines.personalive.networks import adapter_layers, schedule, unet  # noqa: E402
+from engines.personalive.networks import adapter_layers, attention, schedule, unet  # noqa: E402
 from engines.personalive.networks.pose_guider import PoseGuider  # noqa: E402
 from tests.parity.personalive import CASES as PARITY  # noqa: E402
 from tests.parity.personalive_golden import CASES, Golden  # noqa: E402
@@ -67,7 +67,7 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
     "time steps off by one": ("denoising_unet", unet, "LEVELS", (1, 334, 667, 998)),
     "positions run backwards": (
         "inserted_modules", adapter_layers.TemporalAttention, "forward",
-        lambda self, hidden, context=None: adapter_layers.Attention.forward(
+        lambda self, hidden, context=None: attention.Attention.forward(
             self, hidden.transpose(0, 1) + self.pos_encoder.pe[:, :16].flip(1)
         ).transpose(0, 1),
     ),

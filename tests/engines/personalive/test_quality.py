@@ -10,7 +10,7 @@ from tests.support.personalive_material import avatar, driver, networks, run, st
 from engines.personalive import engine, quality, session
 from engines.personalive.driver import Picture
 from engines.personalive.networks.networks import Networks
-from engines.personalive.portrait import Portrait
+from engines.personalive.portrait import Portrait, read_portrait
 from engines.personalive.session import PersonaLiveSession
 from engines.personalive.settings import PersonaLiveSettings
 from engines.personalive.window import Window
@@ -119,12 +119,13 @@ def test_memory_that_runs_out_is_one_sentence_and_half_a_call_is_none(
 
 
 def test_from_a_rung_that_does_not_fit_it_goes_down_further(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, read = opened(nets, "taesd"), session.read_portrait
+    one, read = opened(nets, "taesd"), read_portrait
 
     def fail(networks: Networks, picture: Picture, size: int) -> Portrait:
         if size == SIZES[384]:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return read(networks, picture, size)
+        made: Portrait = read(networks, picture, size)
+        return made
 
     monkeypatch.setattr(session, "read_portrait", fail)
     with pytest.raises(OutOfMemoryError):

@@ -12,7 +12,8 @@ HERTZ = 500
 
 
 def tone(first: int, count: int) -> np.ndarray:  # type: ignore[type-arg]
-    return (8000 * np.sin(2 * np.pi * HERTZ * np.arange(first, first + count) / SOUND_RATE)).astype(np.int16)
+    wave = 8000 * np.sin(2 * np.pi * HERTZ * np.arange(first, first + count) / SOUND_RATE)
+    return np.asarray(wave, np.int16)
 
 
 @pytest.mark.parametrize(("parts_per_million", "minutes"), [(-40, 60), (300, 20)])

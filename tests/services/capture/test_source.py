@@ -1,7 +1,6 @@
 """Drivers read in their thread: files in time and whole, live ones newest first."""
 
 import time
-import wave
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ from shared.errors import StudioError
 from shared.media.reader import SOUND_RATE, Mp4Writer
 from shared.runtime.clock import US
 from shared.runtime.wake import Wake
+from tests.support.sound_files import wav
 
 FRAMES, FPS = 20, 25
 
@@ -88,12 +88,11 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: byt
 
 def test_sound_without_pictures_is_a_voice_that_drives(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1), file.setsampwidth(2), file.setframerate(16_000)
-        file.writeframes((8000 * np.sin(np.arange(32_000) / 8)).astype("<i2").tobytes())
+    path.write_bytes(wav((8000 * np.sin(np.arange(32_000) / 8)).astype(np.int16), 16_000))
     items = list(read_driver(path))
-    assert all(isinstance(i, DriverSound) and i.drives for i in items)
-    assert sum(len(i.samples) for i in items) == pytest.approx(2 * SOUND_RATE, abs=100)
+    sounds = [item for item in items if isinstance(item, DriverSound)]
+    assert len(sounds) == len(items) and all(sound.drives for sound in sounds)
+    assert sum(len(sound.samples) for sound in sounds) == pytest.approx(2 * SOUND_RATE, abs=100)
     driver = opened(f"file:{path}", loop=True)
     heard: list[DriverSound] = []
     ends = time.monotonic() + 5

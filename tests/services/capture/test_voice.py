@@ -1,7 +1,6 @@
 """Voices through the capture service: from a file and from the gateway, with their facts and epochs."""
 
 import time
-import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from shared.runtime.clock import US, now
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.message import Message
+from tests.support.sound_files import wav
 
 
 class Channel:
@@ -63,9 +63,7 @@ def channel(run_root: Path, tmp_path: Path) -> Iterator[Channel]:
 
 def test_a_voice_file_is_sent_just_ahead_of_its_time_and_says_that_it_drives(channel: Channel, tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1), file.setsampwidth(2), file.setframerate(24_000)
-        file.writeframes((5000 * np.sin(np.arange(24_000 * 3) / 9)).astype("<i2").tobytes())
+    path.write_bytes(wav((5000 * np.sin(np.arange(24_000 * 3) / 9)).astype(np.int16), 24_000))
     channel.choose(f"file:{path}")
     leads: list[int] = []
 

@@ -11,7 +11,8 @@ SECOND = SOUND_RATE
 
 
 def tone(count: int, start: int = 0) -> np.ndarray:  # type: ignore[type-arg]
-    return (8000 * np.sin(2 * np.pi * 440 * (start + np.arange(count)) / SOUND_RATE)).astype(np.int16)
+    wave = 8000 * np.sin(2 * np.pi * 440 * (start + np.arange(count)) / SOUND_RATE)
+    return np.asarray(wave, np.int16)
 
 
 def test_blocks_of_any_size_come_out_as_they_went_in() -> None:

@@ -4,6 +4,7 @@ import pickle
 import re
 import socket
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,11 @@ def test_a_driver_that_is_no_video_is_refused(running: Studio) -> None:
     assert not list((running.settings.home / "drivers").glob("*.exe"))
 
 
+def _drives(running: Studio, stored: Path) -> bool:
+    scene = running.channel.scene
+    return scene is not None and scene.driver == f"file:{stored}"
+
+
 def test_an_uploaded_template_is_a_driver_and_says_what_it_is(running: Studio, tmp_path: Path) -> None:
     template().save(tmp_path / "walk.npz")
     original = published(tmp_path / "walk.pkl", template())
@@ -261,7 +267,7 @@ def test_an_uploaded_template_is_a_driver_and_says_what_it_is(running: Studio, t
         assert row == {"word": made["driver"], "title": path.name, "detail": "recorded motion", "unavailable": ""}
         stored = running.settings.home / "drivers" / f"{made['id']}{path.suffix}"
         running.patch(driver=made["driver"])
-        running.wait(lambda stored=stored: running.channel.scene and running.channel.scene.driver == f"file:{stored}")
+        running.wait(partial(_drives, running, stored))
         assert running.state()["program"]["by_template"]
         refused = running.http.post("/channels/main/neutral/retake")
         assert refused.status_code == 409 and "neutral face of its own" in refused.json()["detail"]

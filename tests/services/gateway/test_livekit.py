@@ -185,7 +185,12 @@ def test_a_wrong_secret_is_one_sentence_and_asked_ever_less_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[float] = []
-    monkeypatch.setattr(livekit, "publisher_token", lambda s: (asked.append(time.monotonic()), publisher_token(s))[1])
+
+    def noted(settings: Settings) -> str:
+        asked.append(time.monotonic())
+        return publisher_token(settings)
+
+    monkeypatch.setattr(livekit, "publisher_token", noted)
     wrong = keys(livekit_server) | {"livekit_api_secret": SecretStr("wrong" * 8)}
     with output(**wrong) as (made, journal):
         note = until(made, "failed")

@@ -5,13 +5,14 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import av
 import httpx
 import numpy as np
 import pytest
 import zmq
+from av.audio.stream import AudioStream
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
@@ -103,7 +104,7 @@ def test_a_file_is_said_whole_in_time_and_makes_speech_the_driver(running: Studi
 def test_compressed_files_are_said_too(running: Studio, capture: Capture, name: str, codec: str) -> None:
     file = io.BytesIO()
     with av.open(file, "w", format=name[2:]) as container:
-        stream = container.add_stream(codec, rate=RATE, layout="mono")
+        stream = cast(AudioStream, container.add_stream(codec, rate=RATE, layout="mono"))
         frame = av.AudioFrame.from_ndarray(tone(1.5)[None], format="s16", layout="mono")
         frame.sample_rate = RATE
         container.mux(stream.encode(frame))

@@ -1,7 +1,6 @@
 """Segments into one file: the same pictures, one tick each, and the driver's own sound in its own time."""
 
 import itertools
-import wave
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from services.renderer.encode.concat import assemble
 from shared.errors import StudioError
 from shared.media.output_spec import CODECS, Output
 from tests.support.media_material import NTSC, chirp, decoded, moving, packets, segment, write_driver
+from tests.support.sound_files import wav
 
 CUTS = (0, 17, 18, 40)  # a segment of one picture among them
 
@@ -30,7 +30,7 @@ def heard(path: Path) -> tuple[float, np.ndarray]:  # type: ignore[type-arg]
     begin, blocks = None, []
     with av.open(str(path)) as container:
         for frame in container.decode(audio=0):
-            begin = float(frame.pts * frame.time_base) if begin is None else begin
+            begin = frame.time if begin is None else begin
             blocks += [block.to_ndarray()[0] for block in resampler.resample(frame)]
     return begin or 0.0, np.concatenate(blocks)
 
@@ -145,9 +145,7 @@ def test_long_sound_ends_with_the_picture_and_short_sound_stays_short(
 def test_a_voice_alone_in_stereo_at_any_rate_is_heard(tmp_path: Path) -> None:
     voice = tmp_path / "voice.wav"
     samples = chirp(1.2, 22_050)
-    with wave.open(str(voice), "wb") as file:
-        file.setnchannels(2), file.setsampwidth(2), file.setframerate(22_050)
-        file.writeframes(np.repeat(samples, 2).tobytes())
+    voice.write_bytes(wav(np.repeat(samples, 2), 22_050, channels=2))
     out = tmp_path / "out.mp4"
     assemble(parts_of(tmp_path, Output(), Fraction(25)), voice, out, Output(), Fraction(25))
     with av.open(str(out)) as container:

@@ -25,6 +25,7 @@ from shared.media.output_spec import Output
 from shared.media.reader import SOUND_RATE, Mp4Writer, VideoReader
 from tests.support.job_engines import ENGINES, ORDERS
 from tests.support.job_farm import Farm
+from tests.support.sound_files import wav
 
 FRAMES, FPS, SEGMENT = 44, 25, 0.48  # 12 pictures in each of three segments and 8 in the last
 
@@ -50,7 +51,8 @@ def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     noise = np.random.default_rng(1).normal(0, 2000, FRAMES * SOUND_RATE // FPS).astype(np.int16)
     with Mp4Writer(path, width, height, Fraction(FPS), sound=True) as writer:
         for number, picture in enumerate(pictures):
-            writer.picture(np.full_like(picture, 128) if 18 <= number < 30 else picture, index=number)
+            shown = np.full_like(picture, 128) if 18 <= number < 30 else picture
+            writer.picture(np.asarray(shown, np.uint8), index=number)
         writer.sound(noise, 0)
     return path
 
@@ -75,7 +77,7 @@ def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tm
     assert count == FRAMES
     job = farm.submit(driver, engine).id
     # Another worker at every step: nothing is carried over but what stands on disk.
-    steps = []
+    steps: list[Step] = []
     while not steps or steps[-1].outcome != "nothing":
         steps.append(farm.worker().advance(job))
     assert [step.outcome for step in steps] == ["done"] * 9 + ["nothing"]
@@ -134,8 +136,10 @@ def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: Farm, dri
             steps.append(worker.advance(job))
 
     threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(3)]
-    [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     done = sorted(step.unit for step in steps if step.outcome == "done")
     assert len(done) == len(set(done)) == 9, "something was done twice"
     reference = farm.submit(driver, "card", key="again").id
@@ -148,21 +152,13 @@ def test_a_voice_in_segments_is_what_one_run_makes(farm: Farm, tmp_path: Path) -
 
     voice, whole = tmp_path / "speech.wav", tmp_path / "whole.mp4"
     samples = sound_of([silence(0.3), voiced("a", 0.4), silence(0.2), voiced("i", 0.3), silence(0.21)])
-    write_wav(voice, samples)
+    voice.write_bytes(wav(samples))
     avatar = load_avatar(farm.home / "avatars" / "sample")
     count = render(avatar, voice, whole, segment_seconds=SEGMENT, idle_after=farm.settings.idle_after)
     assert abs(count / FPS - len(samples) / SOUND_RATE) <= 1 / FPS
     job = farm.submit(voice).id
     assert all(step.outcome == "done" for step in farm.finish(job))
     assert pictures(farm.result(job)) == pictures(whole) and len(pictures(whole)) == count
-
-
-def write_wav(path: Path, samples: np.ndarray) -> None:  # type: ignore[type-arg]
-    import wave
-
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1), file.setsampwidth(2), file.setframerate(SOUND_RATE)
-        file.writeframes(samples.tobytes())
 
 
 def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: Farm, driver: Path, tmp_path: Path) -> None:
@@ -277,9 +273,9 @@ def test_what_can_be_known_is_said_when_a_job_is_handed_in(farm: Farm, driver: P
     empty, text, voice = tmp_path / "empty.mp4", tmp_path / "text.mp4", tmp_path / "voice.wav"
     empty.write_bytes(b"")
     text.write_bytes(b"hello" * 999)
-    write_wav(voice, np.zeros(SOUND_RATE, np.int16))
+    voice.write_bytes(wav(np.zeros(SOUND_RATE, np.int16)))
     nothing = tmp_path / "nothing.wav"
-    write_wav(nothing, np.zeros(0, np.int16))
+    nothing.write_bytes(wav(np.zeros(0, np.int16)))
     cases: list[tuple[dict[str, object], str]] = [
         ({"driver": empty}, "empty"),
         ({"driver": text}, "text.mp4"),

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.support.personalive_material import SMALLEST, driver, make_weights, torch  # isort: skip
+from tests.support.personalive_material import SMALLEST, driver, torch  # isort: skip
 from tests.support.personalive_material import avatar as own  # isort: skip
 
 from engines.api import Driving, RoiFrame
@@ -18,6 +18,7 @@ from engines.personalive import engine, quality
 from engines.personalive.driver import DriverView
 from engines.personalive.session import PersonaLiveSession
 from engines.registry import load
+from harness.tiny_personalive import make_weights
 from services.renderer.job.foreground import render
 from services.renderer.pipeline.engine_run import Run
 from shared.avatar.model import load_avatar
@@ -106,7 +107,7 @@ def test_a_job_by_many_workers_shows_what_one_run_shows(
     monkeypatch.setenv(
         "STUDIO_PERSONALIVE_SEED", "7"
     )  # where it is worked at; the job has that of where it was handed in
-    outcomes = []
+    outcomes: list[str] = []
     while not outcomes or outcomes[-1] != "nothing":
         outcomes.append(farm.worker().advance(job).outcome)  # another one each time: all it has is what stands on disk
     assert outcomes == ["done"] * 5 + ["nothing"]
@@ -120,7 +121,10 @@ def test_a_job_by_many_workers_shows_what_one_run_shows(
 
 def test_where_every_other_driver_frame_is_taken_none_is_missing(weights: Path) -> None:
     nets = engine.shared_networks(weights, "auto", "none")
-    half = lambda: Run(PersonaLiveSession(own(), nets, replace(SMALLEST, every=2), 1), 1)  # noqa: E731
+
+    def half() -> Run:
+        return Run(PersonaLiveSession(own(), nets, replace(SMALLEST, every=2), 1), 1)
+
     frames, first, last = list(driver(37)), half(), half()
     made = list(first.motion(frames[:33]))  # in the middle of a chunk and of a pair
     last.restore(from_bytes(to_bytes(first.save())))

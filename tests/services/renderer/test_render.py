@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import wave
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +15,7 @@ from shared.avatar.model import Avatar, load_avatar
 from shared.errors import StudioError
 from shared.media.output_spec import Output
 from shared.media.reader import SOUND_RATE, Mp4Writer, VideoReader
+from tests.support.sound_files import wav
 from tests.support.voice_material import silence, sound_of, voiced
 
 FRAMES = 40
@@ -67,9 +67,7 @@ def test_length_rate_and_sound_are_the_drivers(avatar: Avatar, driver: Path, tmp
 def test_a_voice_is_rendered_with_its_own_sound_and_length(avatar: Avatar, tmp_path: Path, rate: Fraction) -> None:
     voice, out = tmp_path / "speech.wav", tmp_path / "out.mp4"
     sound = sound_of([silence(0.4), voiced("a", 0.5), silence(0.37)])
-    with wave.open(str(voice), "wb") as file:
-        file.setnchannels(1), file.setsampwidth(2), file.setframerate(SOUND_RATE)
-        file.writeframes(sound.tobytes())
+    voice.write_bytes(wav(sound))
     count = render(avatar, voice, out, rate=rate)
     seconds = len(sound) / SOUND_RATE
     assert count / rate == pytest.approx(seconds, abs=float(1 / rate))
@@ -93,9 +91,7 @@ def test_an_engine_that_no_voice_drives_says_so(
 
     monkeypatch.setattr(MeshEngine, "spec", replace(MeshEngine.spec, driven_by=frozenset({"motion"})))
     voice = tmp_path / "speech.wav"
-    with wave.open(str(voice), "wb") as file:
-        file.setnchannels(1), file.setsampwidth(2), file.setframerate(16_000)
-        file.writeframes(bytes(32_000))
+    voice.write_bytes(wav(np.zeros(16_000, np.int16), 16_000))
     with pytest.raises(StudioError, match="Mesh warp is moved by a face on video"):
         render(avatar, voice, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()

@@ -127,11 +127,11 @@ def test_the_matte_is_the_alpha(tmp_path: Path) -> None:
     decoder = av.CodecContext.create("libvpx-vp9", "r")
     with av.open(str(path)) as container:
         assert container.streams.video[0].metadata["alpha_mode"] == "1"
-        frames = [frame for packet in container.demux(video=0) for frame in decoder.decode(packet)]  # type: ignore[attr-defined]
+        frames = [frame for packet in container.demux(video=0) for frame in decoder.decode(packet)]
     assert len(frames) == 3 and frames[0].format.name == "yuva420p"
     for frame in frames:
         plane = frame.planes[3]
-        alpha = np.frombuffer(plane, np.uint8).reshape(plane.height, -1)[:, : plane.width].astype(int)
+        alpha = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)[:, : plane.width].astype(int)
         assert alpha.shape == (256, 320)
         assert alpha[:28].max() < 12, "bars are transparent"
         assert alpha[32 + 50 : 32 + 130, 90:230].min() > 240 and alpha[120, :70].max() < 12
@@ -232,9 +232,10 @@ print("told", full, whole)
 def test_a_full_disk_is_told_from_other_failures_and_leaves_nothing(tmp_path: Path) -> None:
     """A real one: a disk of 256 KB in memory, filled more and more, so that writing fails at every stage."""
     disk, parts = tmp_path / "disk", tmp_path / "parts"
-    disk.mkdir(), parts.mkdir()
+    disk.mkdir()
+    parts.mkdir()
     mounted = f'mount -t tmpfs -o size=256k none "{disk}" && exec "$@"'
-    command = ["unshare", "-rm", "sh", "-c", mounted, "sh", sys.executable, "-c", FULL, disk, parts]
+    command = ["unshare", "-rm", "sh", "-c", mounted, "sh", sys.executable, "-c", FULL, str(disk), str(parts)]
     if shutil.which("unshare") is None or subprocess.run([*command[:-5], "true"], capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount a disk of its own")
     done = subprocess.run(command, capture_output=True, text=True)

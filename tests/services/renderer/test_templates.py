@@ -122,7 +122,7 @@ def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) 
         shots = [frame.to_ndarray(format="yuv420p") for frame in islice(source.decode(video=0), 0, 9 * count, 9)]
     with Mp4Writer(video, shots[0].shape[1], shots[0].shape[0] * 2 // 3, Fraction(10), sound=False) as writer:
         for number, shot in enumerate(shots):
-            writer.picture(shot, index=number)
+            writer.picture(np.asarray(shot, np.uint8), index=number)
     told: list[tuple[int, int]] = []
     done = record(video, kept, engine="narrow", engines=farm.settings.engines, progress=lambda *how: told.append(how))
     assert done == count and told == [(number, count) for number in range(1, count + 1)]

@@ -48,7 +48,7 @@ def film(path: Path, frames: list[Picture]) -> Path:
 def in_light(rgb: Picture) -> Picture:
     """The same scene under a dim, warm lamp from the right."""
     fall = np.interp(np.arange(rgb.shape[1]), (220, 440), (0.55, 1.0))[None, :, None]
-    return np.clip(rgb * fall * np.array([1.0, 0.86, 0.66]), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(rgb * fall * np.array([1.0, 0.86, 0.66]), 0, 255), np.uint8)
 
 
 # What is built
@@ -158,7 +158,8 @@ def test_a_face_takes_the_colour_of_its_body(tmp_path: Path, portrait: Picture) 
     shown = avatar.roi @ RGB_TO_YUV.T + YUV_BASE
     shown = (shown - 128) * avatar.plate.gains[0] + 128 + avatar.plate.offsets[0]
     skin = skin_mask(avatar.face.points[:, :2], ROI_SIZE, ROI_SIZE) > 0
-    before = measure_light(cv2.warpAffine(portrait, avatar.portrait_to_roi, (ROI_SIZE, ROI_SIZE)), avatar.face)
+    placed = cv2.warpAffine(portrait, avatar.portrait_to_roi, (ROI_SIZE, ROI_SIZE))
+    before = measure_light(np.asarray(placed, np.uint8), avatar.face)
     assert wanted is not None and before is not None
     assert np.abs(shown[skin][lit(shown[skin][:, 0])].mean(axis=0) - wanted.mean).max() < 3
     assert np.abs(before.mean - wanted.mean).max() > 30
@@ -236,7 +237,9 @@ def test_of_two_faces_the_largest_is_taken_and_noted(tmp_path: Path, portrait: P
 
 def test_a_large_portrait_is_kept_at_2048_and_its_roi_keeps_the_detail(tmp_path: Path, portrait: Picture) -> None:
     large = cv2.resize(portrait, (3000, 3000), interpolation=cv2.INTER_CUBIC)
-    avatar = load_avatar(add_avatar(tmp_path, "large", save(tmp_path / "p.jpg", large), None, "mine"))
+    avatar = load_avatar(
+        add_avatar(tmp_path, "large", save(tmp_path / "p.jpg", np.asarray(large, np.uint8)), None, "mine")
+    )
     assert cv2.imread(str(avatar.folder / "portrait.png")).shape == (2048, 2048, 3)
     assert (avatar.plate.width, avatar.plate.height) == (1920, 1920)
 

@@ -53,8 +53,10 @@ def test_of_many_that_create_one_succeeds(tmp_path: Path) -> None:
                 won.append(number)
 
         threads = [threading.Thread(target=race, args=(number,)) for number in range(8)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert len(won) == 1 and store.read(name) == str(won[0]).encode()
     assert not list(tmp_path.glob("x/.*")), "something half-written is left"
 
@@ -216,9 +218,10 @@ def test_a_finished_job_is_done_whatever_else_lies_there(store: Store) -> None:
     store.create(f"{folder(JOB)}/result.json", json.dumps(sidecar).encode())
     seen = status.status(store, JOB)
     assert (seen.state, seen.percent, seen.result, seen.bytes) == ("done", 100.0, "result.mp4", 12)
-    for refused in (lambda: status.wish(store, JOB, "cancelled"), lambda: status.retry(store, JOB)):
-        with pytest.raises(StudioError, match="done already"):
-            refused()
+    with pytest.raises(StudioError, match="done already"):
+        status.wish(store, JOB, "cancelled")
+    with pytest.raises(StudioError, match="done already"):
+        status.retry(store, JOB)
 
 
 def test_a_damaged_manifest_is_one_sentence(store: Store) -> None:

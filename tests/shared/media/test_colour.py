@@ -47,5 +47,5 @@ def test_a_jpeg_in_limited_range_is_what_opencv_makes_of_its_pixels() -> None:
 
     decoder = av.VideoCodecContext.create("mjpeg", "r")
     (frame,) = decoder.decode(av.Packet(simplejpeg.encode_jpeg(rgb, 98, "RGB", "420"))) or decoder.decode(None)
-    planar = colour.to_limited(frame.to_ndarray(format="yuvj420p"))
+    planar = colour.to_limited(np.asarray(frame.to_ndarray(format="yuvj420p"), np.uint8))
     assert np.abs(planar.astype(int) - colour.rgb_to_i420(rgb)).max() <= 3

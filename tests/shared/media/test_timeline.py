@@ -3,7 +3,6 @@
 import hashlib
 import struct
 import time
-import wave
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from shared.errors import StudioError
 from shared.media.reader import VideoReader
 from shared.media.timeline import pictures, read_timeline, tick_limit
 from tests.support.media_material import moving, write_driver
+from tests.support.sound_files import wav
 
 COUNT = 60
 NTSC = Fraction(30000, 1001)
@@ -136,7 +136,7 @@ def test_an_edit_list_is_kept_to(tmp_path: Path) -> None:
     assert [pixels for _, pixels in read(path)][:50] == whole[7:57]
     check_every_start(path)
     timeline = read_timeline(path)
-    assert (timeline.rate, timeline.ticks, timeline.variable) == (25, 50, False)
+    assert (timeline.rate, timeline.ticks, timeline.variable) == (Fraction(25), 50, False)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
@@ -153,7 +153,7 @@ def test_a_constant_rate_is_kept_exactly(tmp_path: Path, name: str, rate: Fracti
 def test_an_uneven_rate_becomes_the_nearest_usual_one_and_the_length_stays(tmp_path: Path) -> None:
     stamps = uneven(COUNT)
     timeline = read_timeline(write(tmp_path / "a.mp4", stamps=stamps, base=Fraction(1, 1000)))
-    assert (timeline.rate, timeline.variable, timeline.kind) == (25, True, "motion")
+    assert (timeline.rate, timeline.variable, timeline.kind) == (Fraction(25), True, "motion")
     seconds = (stamps[-1] - stamps[0]) / 1000
     assert abs(timeline.ticks / timeline.rate - seconds) <= 2 / 25
     at = (np.array(stamps) - stamps[0]) / 1000
@@ -190,7 +190,7 @@ def test_half_a_tick_late_is_not_late() -> None:
 def test_a_picture_is_a_timeline(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", count=1)
     timeline = read_timeline(path)
-    assert (timeline.rate, timeline.ticks) == (25, 1)
+    assert (timeline.rate, timeline.ticks) == (Fraction(25), 1)
     assert [new for *_, new in pictures(path, timeline.rate, 0, 1)] == [True]
     assert len(list(pictures(path, timeline.rate, 3, 5))) == 2, "after its end the last picture stays"
 
@@ -211,9 +211,7 @@ def test_pictures_of_odd_sides_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("seconds", [0.03, 1.0, 7.616])
 def test_a_voice_has_the_ticks_of_its_sound(tmp_path: Path, seconds: float) -> None:
     path = tmp_path / "a.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1), file.setsampwidth(2), file.setframerate(16_000)
-        file.writeframes(bytes(2 * round(seconds * 16_000)))
+    path.write_bytes(wav(np.zeros(round(seconds * 16_000), np.int16), 16_000))
     for rate in (None, NTSC):
         timeline = read_timeline(path, rate)
         assert timeline.kind == "voice" and timeline.rate == (rate or 25) and timeline.has_sound
@@ -247,7 +245,7 @@ def test_hours_are_measured_and_entered_quickly(tmp_path: Path) -> None:
     path = many(tmp_path / "long.mp4", 270_000)
     begin = time.process_time()
     timeline = read_timeline(path)
-    assert (timeline.rate, timeline.ticks, len(timeline.pts)) == (25, 270_000, 270_000)
+    assert (timeline.rate, timeline.ticks, len(timeline.pts)) == (Fraction(25), 270_000, 270_000)
     ticks = [pts for pts, *_ in pictures(path, timeline.rate, 260_000, 260_050)]
     assert ticks[0] == 260_000 * 40_000 and len(ticks) == 50
     assert time.process_time() - begin < 30, "far from decoding all of it"
@@ -266,8 +264,7 @@ def test_a_driver_that_is_none_is_one_sentence(tmp_path: Path, name: str, conten
 
 
 def test_a_driver_of_no_length_is_one_sentence(tmp_path: Path) -> None:
-    with wave.open(str(tmp_path / "silent.wav"), "wb") as file:
-        file.setnchannels(1), file.setsampwidth(2), file.setframerate(16_000)
+    (tmp_path / "silent.wav").write_bytes(wav(np.zeros(0, np.int16), 16_000))
     with pytest.raises(StudioError, match=r"silent\.wav"):
         read_timeline(tmp_path / "silent.wav")
     with av.open(str(tmp_path / "none.mkv"), "w") as container:

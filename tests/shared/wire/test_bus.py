@@ -95,7 +95,12 @@ def test_sound_comes_whole_and_in_order(bus: Bus) -> None:
     for number in range(count):
         publisher.send(number, np.full(960, number, np.int16), "s16")
     got: list[Message] = []
-    wait_for(lambda: got.extend(reader.read()) or len(got) >= count)
+
+    def all_there() -> bool:
+        got.extend(reader.read())
+        return len(got) >= count
+
+    wait_for(all_there)
     assert [m.pts for m in got] == list(range(count))
     assert not reader.losses
 
