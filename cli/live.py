@@ -1,7 +1,6 @@
 """`studio live`: make what is missing, start the channel, say where it is, end it cleanly."""
 
 import os
-import signal
 import sys
 import time
 import webbrowser
@@ -23,6 +22,7 @@ from shared.avatar.model import check_name, load_avatar
 from shared.config.settings import Settings
 from shared.config.token import operator_token
 from shared.errors import StudioError
+from shared.runtime.stop_signals import TERMINAL, StopSignals
 from shared.scene import WORDS
 
 SCHEMES = ("camera:", "rtsp://", "rtsps://", "http://", "https://")
@@ -56,9 +56,7 @@ def run_live(
         raise StudioError(f"There is no folder {settings.record.parent} to record into.")
     if settings.record and settings.record.exists():
         console.print(f"{settings.record} exists and is kept; the recording gets its name with the next free number.")
-    ending: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda which, _: ending.append(which))
+    ending = StopSignals(TERMINAL)
     with (
         own_livekit(settings) as server,
         FarmBeside(settings) as farm,

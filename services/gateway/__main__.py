@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import signal
 import socket
 import sys
 
@@ -12,6 +11,7 @@ from services.gateway.api.app import make_app
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.runtime.logs import set_up_logs
+from shared.runtime.stop_signals import SERVICE, StopSignals
 
 MAX_MESSAGE = 2 << 20  # of a page on a websocket; a camera picture is at most 1 MB
 BACKLOG = 64
@@ -59,8 +59,7 @@ async def serve(settings: Settings, sock: socket.socket) -> None:
         )
     )
     # uvicorn raises the signal again once it has shut down in order; there is nothing left to do then.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: end())
+    StopSignals(SERVICE, end)
     await server.serve(sockets=[sock])
 
 

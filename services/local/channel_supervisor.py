@@ -1,6 +1,5 @@
 """Starts, watches and restarts the four processes of a channel."""
 
-import fcntl
 import os
 import shutil
 import signal
@@ -15,8 +14,11 @@ from typing import Any
 import structlog
 import zmq
 
-from shared.config.settings import PREFIX, Settings
+from shared.config.child_environment import child_environment
+from shared.config.settings import Settings
 from shared.errors import StudioError
+from shared.runtime.file_lock import open_lock, try_lock
+from shared.runtime.restart import RestartPolicy
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import WireError
 from shared.wire.pulse import Pulse
@@ -26,7 +28,7 @@ log = structlog.get_logger()
 SERVICES = ("gateway", "compositor", "generator", "capture")
 TERM_WAIT = 1.2  # seconds a service has to end before it is killed; Ctrl-C is over within two
 HUNG_AFTER = 30.0  # seconds without a pulse until a service counts as hung
-BACKOFF = (0.0, 0.0, 0.1, 0.2, 0.5)  # seconds before a restart, by deaths in the last minute
+RESTART_S = (0.0, 0.0, 0.1, 0.2, 0.5)
 PORTS_TRIED = 20
 PRIORITY = -10  # nice value of the services
 
@@ -48,8 +50,8 @@ class Supervisor:
         self.settings = settings
         self.pulses: dict[str, Pulse] = {}
         self._children: dict[str, Child] = {}
-        self._deaths: dict[str, list[float]] = {name: [] for name in SERVICES}
-        self._due: dict[str, float] = {}
+        self._restarts = {name: RestartPolicy(RESTART_S) for name in SERVICES}
+        self._ended: set[str] = set()
         self._lock = _claim(settings)
         try:
             self._listener = listen(settings.host, settings.port, asked=port_asked)
@@ -96,9 +98,9 @@ class Supervisor:
             elif time.monotonic() - child.heard > HUNG_AFTER:
                 log.warning("no pulse, killing", which=child.service)
                 child.process.kill()
-        for name, due in list(self._due.items()):
-            if time.monotonic() >= due:
-                del self._due[name]
+        for name in sorted(self._ended):
+            if self._restarts[name].is_due():
+                self._ended.discard(name)
                 self._spawn(name)
 
     def close(self) -> None:
@@ -132,7 +134,8 @@ class Supervisor:
         process = subprocess.Popen(
             command,
             # Only the gateway speaks to other machines; no other service is told its secrets.
-            env=_without_studio(os.environ) | self.settings.environment(secrets=name == "gateway") | _ONE_THREAD,
+            # Each service has its own core to itself at best; thread pools of libraries only take it from the others.
+            env=child_environment(self.settings, secrets=name == "gateway", threads=1),
             stdin=subprocess.DEVNULL,
             pass_fds=[self._listener.fileno()] if name == "gateway" else [],
             start_new_session=True,  # Ctrl-C is the supervisor's to pass on, once
@@ -148,20 +151,13 @@ class Supervisor:
         os.close(child.pidfd)
         del self._children[child.service]
         self.pulses.pop(child.service, None)
-        at = time.monotonic()
-        recent = [death for death in self._deaths[child.service] if at - death < 60] + [at]
-        self._deaths[child.service] = recent
-        wait = BACKOFF[min(len(recent), len(BACKOFF)) - 1]
-        log.warning("service ended", which=child.service, how=_how(code), again_in_s=wait)
-        self._due[child.service] = at + wait
+        again_in_s = self._restarts[child.service].died()
+        log.warning("service ended", which=child.service, how=_how(code), again_in_s=again_in_s)
+        self._ended.add(child.service)
 
     def _release(self) -> None:
         shutil.rmtree(self.settings.run_dir, ignore_errors=True)
         os.close(self._lock)
-
-
-# Each service has its own core to itself at best; thread pools of libraries only take it from the others.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def _prefer(pid: int) -> None:
@@ -170,10 +166,6 @@ def _prefer(pid: int) -> None:
         os.setpriority(os.PRIO_PROCESS, pid, PRIORITY)
     except OSError:
         pass  # without the right to it everyone is equal, which works too
-
-
-def _without_studio(environment: Any) -> dict[str, str]:
-    return {key: value for key, value in environment.items() if not key.startswith((PREFIX, "LIVEKIT_", "REDIS_"))}
 
 
 def listen(host: str, port: int, *, asked: bool) -> socket.socket:
@@ -210,18 +202,16 @@ def _claim(settings: Settings) -> int:
             status = folder.lstat()
             if folder.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
                 raise StudioError(f"{folder} is not this user's alone; remove it or set STUDIO_RUN_ROOT.")
-        lock = os.open(root / f".{settings.channel}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = open_lock(root / f".{settings.channel}.lock")
     except OSError as error:
         raise StudioError(
             f"{run_dir} cannot be made ({error.strerror}); set STUDIO_RUN_ROOT to a folder that can."
         ) from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not try_lock(lock):
         os.close(lock)
         raise StudioError(
             f"Channel '{settings.channel}' is already running; stop it, or start another with --channel NAME."
-        ) from None
+        )
     for left in run_dir.iterdir():  # of a studio that was killed
         left.unlink() if not left.is_dir() else shutil.rmtree(left)
     return lock

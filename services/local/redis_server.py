@@ -1,6 +1,5 @@
 """A Redis of the studio's own, on loopback, for as long as its owner runs. What it holds outlives it, and is not needed."""
 
-import fcntl
 import importlib.util
 import json
 import os
@@ -8,7 +7,6 @@ import secrets
 import shutil
 import socket
 import subprocess
-import time
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +16,7 @@ import structlog
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs.redis_address import ADDRESS, FOLDER, LOCK, own_redis, read_address
+from shared.runtime.file_lock import open_lock, try_lock
 from shared.runtime.files import write_atomically
 from shared.runtime.process import OwnedServer
 
@@ -155,19 +154,13 @@ def _own(folder: Path) -> int:
     """The lock of the folder. Raises StudioError where another studio has it."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = open_lock(folder / LOCK)
     except OSError as error:
         raise StudioError(f"{folder} cannot be used ({error.strerror}); set another home with STUDIO_HOME.") from None
-    deadline = time.monotonic() + LOCK_WAIT
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                os.close(lock)
-                raise Taken(f"Another studio runs the Redis in {folder}; set REDIS_URL to use one elsewhere.") from None
-            time.sleep(0.05)
+    if try_lock(lock, LOCK_WAIT):
+        return lock
+    os.close(lock)
+    raise Taken(f"Another studio runs the Redis in {folder}; set REDIS_URL to use one elsewhere.")
 
 
 def _password(folder: Path) -> str:

@@ -5,25 +5,26 @@ when no job has been open for so long, and at once where another one runs.
 """
 
 import argparse
-import fcntl
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import structlog
 
 from services.local.redis_server import RedisKeeper
-from shared.config.settings import PREFIX, Settings, load_settings
+from shared.config.child_environment import child_environment
+from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.redis_address import FOLDER
 from shared.jobs.status import State, jobs, status
 from shared.jobs.store import Store, open_store
+from shared.runtime.file_lock import open_lock, try_lock
 from shared.runtime.logs import set_up_logs
 from shared.runtime.process import end_with, ends_with_us
+from shared.runtime.restart import RestartPolicy
+from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 log = structlog.get_logger()
 
@@ -32,7 +33,7 @@ IDLE_S = 60.0  # without an open job
 LOOK_S = 5.0  # between two looks for one
 BESIDE_S = 0.6  # that a farm has to end after its channel has; Ctrl-C is over within two seconds
 LEAVE_S = 10.0  # that a worker has to end
-BACKOFF = (0.5, 1.0, 2.0, 5.0, 15.0)  # seconds before a worker is started again, by deaths in the last minute
+RESTART_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 OPEN: tuple[State, ...] = ("queued", "rendering", "assembling")
 
 
@@ -43,21 +44,17 @@ class Farm:
         self._settings = settings
         self._keeper = RedisKeeper(settings)
         self._worker: subprocess.Popen[bytes] | None = None
-        self._deaths: list[float] = []
-        self._due = 0.0
+        self._restart = RestartPolicy(RESTART_S)
 
     def turn(self) -> None:
         """See to both; called several times a second, always by the same thread: they end with it."""
         self._keeper.turn()
-        now = time.monotonic()
         if self._worker is not None and (code := self._worker.poll()) is not None:
-            self._deaths = [at for at in self._deaths if now - at < 60] + [now]
-            wait = BACKOFF[min(len(self._deaths), len(BACKOFF)) - 1]
-            log.warning("worker ended", code=code, again_in_s=wait)
-            self._worker, self._due = None, now + wait
-        if self._worker is None and now >= self._due:
+            log.warning("worker ended", code=code, again_in_s=self._restart.died())
+            self._worker = None
+        if self._worker is None and self._restart.is_due():
             command = [*ends_with_us(), sys.executable, "-m", "cli.app", "worker"]
-            told = environment(self._settings)
+            told = farm_environment(self._settings)
             self._worker = subprocess.Popen(command, env=told, stdin=subprocess.DEVNULL, start_new_session=True)
 
     @property
@@ -102,13 +99,9 @@ class OpenJobs:
         return False
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """What a farm and its worker are told: these settings, and nothing of LiveKit."""
-    plain = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "LIVEKIT_", "REDIS_"))}
-    told = plain | settings.environment(secrets=False)
-    if settings.redis_url:
-        told[f"{PREFIX}REDIS_URL"] = settings.redis_url.get_secret_value()
-    return told
+def farm_environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of a farm and its worker: these settings, and nothing of LiveKit."""
+    return child_environment(settings, redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None)
 
 
 def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes] | None":
@@ -126,7 +119,7 @@ def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes
     )
     with (folder / "farm.log").open("ab") as file:
         return subprocess.Popen(
-            command, env=environment(settings), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+            command, env=farm_environment(settings), stdin=subprocess.DEVNULL, stdout=file, stderr=file,
             start_new_session=True,
         )  # fmt: skip
 
@@ -190,14 +183,14 @@ def main() -> int:
     given = parser.parse_args()
     if given.parent:
         end_with(given.parent)
-    ending: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda which, _: ending.append(which))
+    ending = StopSignals(TERMINAL)
     os.nice(NICE)
     settings = load_settings()
     set_up_logs("farm", settings.log_level)
-    lock = _lock(settings.home / FOLDER)
-    while not _taken(lock):
+    folder = settings.home / FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = open_lock(folder / "farm.lock")
+    while not try_lock(lock):
         if given.until_idle is not None or ending:
             return 0
         time.sleep(0.5)
@@ -205,8 +198,8 @@ def main() -> int:
     return 0
 
 
-def run(settings: Settings, ending: list[int], *, until_idle: float | None) -> None:
-    """Keep a farm until a signal is in `ending` or there has been nothing to do for `until_idle` seconds."""
+def run(settings: Settings, ending: StopSignals, *, until_idle: float | None) -> None:
+    """Keep a farm until a stop signal or there has been nothing to do for `until_idle` seconds."""
     look = OpenJobs(open_store(settings.jobs_url))
     busy = looked = time.monotonic()
     with Farm(settings) as farm:
@@ -225,20 +218,6 @@ def run(settings: Settings, ending: list[int], *, until_idle: float | None) -> N
                 log.warning(str(error))
                 time.sleep(1.0)
             time.sleep(0.2)
-
-
-def _lock(folder: Path) -> int:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.open(folder / "farm.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-
-def _taken(lock: int) -> bool:
-    """Whether the lock is ours now."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 if __name__ == "__main__":

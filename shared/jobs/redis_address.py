@@ -1,12 +1,11 @@
 """Where Redis is: the one that is named, or the studio's own, which leaves its address in the studio's folder."""
 
-import fcntl
 import json
-import os
 import socket
 from pathlib import Path
 
 from shared.config.settings import Settings
+from shared.runtime.file_lock import is_locked
 
 FOLDER = "redis"
 ADDRESS = "redis.json"  # this user's alone: it has the password
@@ -23,7 +22,7 @@ def redis_url(settings: Settings) -> str | None:
 def own_redis(home: Path) -> str | None:
     """The address of the studio's own Redis, None where it does not run on this machine."""
     facts = read_address(home)
-    return facts["url"] if facts and facts["host"] == socket.gethostname() and _held(home) else None
+    return facts["url"] if facts and facts["host"] == socket.gethostname() and is_locked(home / FOLDER / LOCK) else None
 
 
 def read_address(home: Path) -> dict[str, str] | None:
@@ -33,18 +32,3 @@ def read_address(home: Path) -> dict[str, str] | None:
         return {"url": str(facts["url"]), "host": str(facts["host"])}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _held(home: Path) -> bool:
-    """Whether somebody holds the lock. Pids are given out again; a lock ends with its holder."""
-    try:
-        lock = os.open(home / FOLDER / LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two who look do not take each other for the owner
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(lock)
-    return False

@@ -9,16 +9,24 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import structlog
 
 from shared.errors import StudioError
+from shared.runtime.restart import RestartPolicy
 
 log = structlog.get_logger()
 READY_WAIT = 10.0  # seconds until a server must answer
-AGAIN = 1.0  # seconds between two starts
-PR_SET_PDEATHSIG = 1
+RESTART_S = (0.0, 1.0)
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def signal_on_parent_death(number: signal.Signals) -> None:
+    """Have the kernel send this signal to this process when the thread that started it is gone. Only on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def ends_with_us() -> list[str]:
@@ -32,8 +40,7 @@ def ends_with_us() -> list[str]:
 
 def end_with(parent: int) -> None:
     """From now on this process is killed when `parent`, its parent, dies; at once where it is dead already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal_on_parent_death(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
@@ -43,7 +50,11 @@ class OwnedServer(ABC):
 
     title: str
     process: subprocess.Popen[bytes]
-    _started = 0.0
+    _ended = False
+
+    @cached_property
+    def _restart(self) -> RestartPolicy:
+        return RestartPolicy(RESTART_S)
 
     @abstractmethod
     def start(self) -> None:
@@ -51,8 +62,14 @@ class OwnedServer(ABC):
 
     def see_to(self) -> None:
         """Start it again if it has died; asked now and then."""
-        if self.process.poll() is not None and time.monotonic() - self._started > AGAIN:
-            log.warning(f"{self.title} ended, starting it again", code=self.process.returncode)
+        if self.process.poll() is None:
+            return
+        if not self._ended:
+            self._ended = True
+            again_in_s = self._restart.died()
+            log.warning(f"{self.title} ended, starting it again", code=self.process.returncode, again_in_s=again_in_s)
+        if self._restart.is_due():
+            self._ended = False
             try:
                 self.start()
             except StudioError as error:
@@ -67,14 +84,14 @@ class OwnedServer(ABC):
         self, command: list[str], log_file: Path, answers: Callable[[], bool], variables: Mapping[str, str]
     ) -> bool:
         """Start a program; whether it answers in time. Killed where it does not."""
-        self._started = time.monotonic()
+        started = time.monotonic()
         with log_file.open("ab") as file:
             self.process = subprocess.Popen(
                 [*ends_with_us(), *command],
                 env={"PATH": os.environ.get("PATH", ""), **variables},
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
-        while time.monotonic() - self._started < READY_WAIT and self.process.poll() is None:
+        while time.monotonic() - started < READY_WAIT and self.process.poll() is None:
             if answers():
                 return True
             time.sleep(0.03)

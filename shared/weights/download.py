@@ -1,7 +1,6 @@
 """Large files over HTTPS: resumed where they broke off, checked against size and hash, whole or absent in the end."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import time
@@ -15,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 
 from shared.errors import NoSpaceError, StudioError
+from shared.runtime.file_lock import try_lock
 from shared.runtime.files import flush
 
 ATTEMPTS = 5  # in a row without a byte of progress
@@ -243,10 +243,8 @@ def _short(tag: str) -> str:
 
 
 def _lock(file: BufferedIOBase, to: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StudioError(f"{to.name} is being fetched by another `pull`; wait for it.") from None
+    if not try_lock(file):
+        raise StudioError(f"{to.name} is being fetched by another `pull`; wait for it.")
 
 
 def _unwritable(to: Path, error: OSError) -> StudioError:

@@ -2,7 +2,6 @@
 
 import gc
 import os
-import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import zmq
 
 from shared.config.settings import Settings
 from shared.runtime.clock import now
+from shared.runtime.stop_signals import SERVICE, StopSignals
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.message import NOTHING, Message, WireError
@@ -87,8 +87,7 @@ class Loop:
     def run(self, *, signals: bool = True) -> None:
         """Until `stop`, SIGTERM or SIGINT, or until the supervisor that started this process is gone."""
         if signals:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: self.stop())
+            StopSignals(SERVICE, self.stop)
         log.info("running", service=self.meter.service, pid=os.getpid())
         # What is there now stays to the end. Searched through for garbage, it would stop the program for several ticks.
         gc.collect()

@@ -1,6 +1,5 @@
-"""What every output that leaves this machine has in common: how it says how it is, and how it tries again."""
+"""What every output that leaves this machine has in common: how it says how it is."""
 
-import random
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -31,22 +30,3 @@ class OutputState:
     def facts(self) -> dict[str, Any]:
         """As plain values for the state socket."""
         return asdict(self)
-
-
-class Backoff:
-    """Seconds to wait before the next attempt: exponential with equal jitter (half fixed, half random) and a cap, so
-    that a failing peer is asked ever less often, never in a tight loop, and not by all studios in step."""
-
-    def __init__(self, first: float = 1.0, cap: float = 15.0) -> None:
-        self._first, self._cap = first, cap
-        self._attempts = 0
-
-    def wait(self) -> float:
-        """The next pause, between `first` / 2 and `cap` seconds."""
-        step = min(self._cap, self._first * 2 ** min(self._attempts, 16))
-        self._attempts += 1
-        return random.uniform(step / 2, step)
-
-    def reset(self) -> None:
-        """It worked: the next failure is the first again."""
-        self._attempts = 0

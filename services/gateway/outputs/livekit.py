@@ -16,8 +16,9 @@ import structlog
 from publishing.token import missing, publisher_token
 from services.gateway.channel.event_log import Journal
 from services.gateway.channel.program_feed import Outlet
-from services.gateway.outputs.base import Backoff, OutputState, State
+from services.gateway.outputs.base import OutputState, State
 from shared.config.settings import Settings
+from shared.runtime.restart import RetryDelay
 from shared.wire.program import Picture
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class LiveKit:
 
     def run(self) -> None:
         """Until `stop`."""
-        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        retry = RetryDelay(FIRST_PAUSE, LONGEST_PAUSE)
         while not self._stopping:
             items = self.outlet.take(WAIT)
             if not self._wanted:
@@ -78,7 +79,7 @@ class LiveKit:
                 # The SDK is not ours, and no fault of it may reach the other outputs.
                 log.exception("livekit output ended")
                 self._say("reconnecting", "LiveKit's library failed; the studio's log says how. Trying again.")
-                asyncio.run(asyncio.sleep(backoff.wait()))
+                asyncio.run(asyncio.sleep(retry.next_s()))
 
     async def _publish(self, first: Picture) -> None:
         """Stay in the room until it is not wanted any more."""
@@ -112,7 +113,7 @@ class LiveKit:
     async def _stay(self, media: "Media", leave: asyncio.Event) -> None:
         from publishing.room import Session
 
-        backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        retry = RetryDelay(FIRST_PAUSE, LONGEST_PAUSE)
         self._say("connecting")
         while not leave.is_set():
             session = Session(self._settings, media, leave, self._say)
@@ -120,12 +121,12 @@ class LiveKit:
             if trouble is None:
                 break
             if session.lived > SETTLED:
-                backoff.reset()
+                retry.reset()
             was_live = self.state.state in ("live", "reconnecting")
             state = "connecting" if trouble.state == "reconnecting" and not was_live else trouble.state
             self._say(state, trouble.note)
             try:
-                await asyncio.wait_for(leave.wait(), None if trouble.final else backoff.wait())
+                await asyncio.wait_for(leave.wait(), None if trouble.final else retry.next_s())
             except TimeoutError:
                 pass
         self._say("off")

@@ -4,17 +4,14 @@
 {"stage", "done"} while it goes on, {"error"} when it could not be made.
 """
 
-import asyncio
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from shared.avatar.build import add_avatar
 from shared.errors import StudioError
-
-NICENESS = 10  # the channel on air goes first
+from shared.runtime.module_process import ModuleError, json_lines
 
 
 async def build(
@@ -22,38 +19,16 @@ async def build(
 ) -> None:
     """Run the child until it is done. Raises StudioError in the child's own words."""
     arguments = [str(home), name, rights, str(portrait), *([str(body)] if body else [])]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.gateway.workers.avatar_build", *arguments,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, preexec_fn=with_parent,
-    )  # fmt: skip
     error = ""
     try:
-        assert process.stdout is not None
-        async for line in process.stdout:
-            try:
-                words = json.loads(line)
-            except ValueError:
-                continue  # something a library printed
-            error = words.get("error", error)
+        async for words in json_lines("services.gateway.workers.avatar_build", *arguments):
+            error = str(words.get("error", error))
             if "stage" in words:
                 told(str(words["stage"]), float(words["done"]))
-        code = await process.wait()
-    except BaseException:
-        if process.returncode is None:
-            process.kill()
-        raise
-    if error or code:
-        raise StudioError(error or "The avatar could not be built; the studio's log says why.")
-
-
-def with_parent() -> None:
-    """In the child: low priority, and an end when the gateway ends, however it does."""
-    import ctypes
-    import signal
-
-    os.nice(NICENESS)
-    PR_SET_PDEATHSIG = 1
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    except ModuleError:
+        raise StudioError(error or "The avatar could not be built; the studio's log says why.") from None
+    if error:
+        raise StudioError(error)
 
 
 def _say(**words: object) -> None:

@@ -1,25 +1,24 @@
 """Which engines this machine can run. Asked in a process of its own, which may load what it likes:
 `python -m services.renderer.worker.engine_probe` prints {engine: "" or why not} as JSON."""
 
+import asyncio
 import json
-import subprocess
-import sys
 from collections.abc import Mapping
 
 from engines.registry import load, names
 from shared.config.settings import load_settings
 from shared.errors import StudioError
+from shared.runtime.module_process import ModuleError, read_json
 
-PATIENCE = 120.0  # seconds
+TIMEOUT_S = 120.0
 
 
 def available(environment: Mapping[str, str]) -> dict[str, str]:
     """Every engine, with "" or one sentence why it cannot run here. Raises StudioError."""
-    command = [sys.executable, "-m", "services.renderer.worker.engine_probe"]
+    probe = read_json("services.renderer.worker.engine_probe", timeout_s=TIMEOUT_S, environment=environment)
     try:
-        asked = subprocess.run(command, env=dict(environment), capture_output=True, timeout=PATIENCE, check=True)
-        found = json.loads(asked.stdout.splitlines()[-1])
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        found = asyncio.run(probe)
+    except (OSError, ModuleError):
         raise StudioError("The engines of this machine cannot be loaded; `studio doctor` may say why.") from None
     return {str(name): str(reason) for name, reason in found.items()}
 

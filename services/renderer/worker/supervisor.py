@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -20,22 +19,24 @@ from services.renderer.worker.engine_probe import available
 from services.renderer.worker.metrics import FOLDER, MetricsPage, QueueCollector
 from services.renderer.worker.shared_state import Link
 from services.renderer.worker.store_probe import probe
-from shared.config.settings import PREFIX, Settings
+from shared.config.child_environment import child_environment
+from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs.queue import Queue
 from shared.jobs.redis_address import redis_url
 from shared.jobs.store import Store, open_store
 from shared.jobs.workers import Alive, WorkerFiles, Workers
+from shared.runtime.restart import RestartPolicy
+from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 log = structlog.get_logger()
 
 NICE = 10  # behind a live channel on the same machine
 LEAVE_S = 8.0  # that a segment has to be handed back
 STALLED_S = 30.0  # idle beside a queue that is not empty, until Celery is started again
-BACKOFF = (0.5, 1.0, 2.0, 5.0, 10.0)  # seconds before a restart, by deaths in the last minute
+RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 BEAT_S = 2.0
 FILE_EVERY = 5  # beats between two files
-CAPPED = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,7 @@ class Keeper(Protocol):
 
 def run_worker(settings: Settings, given: Given, keeper: Keeper) -> None:
     """Work until Ctrl-C or SIGTERM; the second one ends it at once. Raises StudioError before anything starts."""
-    ending: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda which, _: ending.append(which))
+    ending = StopSignals(TERMINAL)
     os.nice(NICE)
     store = open_store(settings.jobs_url)
     probe(store)
@@ -75,13 +74,13 @@ def run_worker(settings: Settings, given: Given, keeper: Keeper) -> None:
                 worker.turn()
                 time.sleep(0.2)
         finally:
-            worker.leave(lambda: len(ending) > 1)
+            worker.leave(lambda: ending.count > 1)
 
 
 def engines_of(settings: Settings, given: Given) -> tuple[str, ...]:
     """The engines to work with: those that were asked for, else all that this machine can run. Raises StudioError where
     one that was asked for cannot be run, or none can."""
-    found = available(environment(settings, given))
+    found = available(worker_environment(settings, given))
     if unknown := [name for name in given.engines if name not in found]:
         raise StudioError(f"There is no engine '{unknown[0][:60]}'; there is {', '.join(sorted(found))}.")
     for name in given.engines:
@@ -98,14 +97,11 @@ def engines_of(settings: Settings, given: Given) -> tuple[str, ...]:
     return chosen
 
 
-def environment(settings: Settings, given: Given) -> dict[str, str]:
-    """What Celery's processes are told: the settings, how many threads, which GPU."""
-    plain = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "LIVEKIT_", "REDIS_"))}
-    told = plain | settings.environment(secrets=False)
-    if url := redis_url(settings):
-        told[f"{PREFIX}REDIS_URL"] = url
-    # Half the machine, and behind everybody else on it: a live channel keeps its rate.
-    told |= dict.fromkeys(CAPPED, str(max(1, (os.cpu_count() or 2) // 2)))
+def worker_environment(settings: Settings, given: Given) -> dict[str, str]:
+    """Return the environment of Celery's processes: the settings, how many threads, which GPU."""
+    # Half the machine, so that a live channel on it keeps its rate.
+    threads = max(1, (os.cpu_count() or 2) // 2)
+    told = child_environment(settings, redis_url=redis_url(settings), threads=threads)
     if given.gpu is not None:
         told["CUDA_VISIBLE_DEVICES"] = str(given.gpu)
     return told
@@ -125,8 +121,7 @@ class RenderWorker:
         self._page = self._metrics()
         self._process: subprocess.Popen[bytes] | None = None
         self._url: str | None = None
-        self._deaths: list[float] = []
-        self._due = 0.0
+        self._restart = RestartPolicy(RESTART_S)
         self._quit = threading.Event()
         self._idle = Idle(self._link, lambda: self._queue.depths(self._engines))
         self._stalled = threading.Event()
@@ -140,9 +135,8 @@ class RenderWorker:
 
     def turn(self) -> None:
         """See to Celery's main process; asked several times a second."""
-        now = time.monotonic()
         if self._process is None:
-            if now >= self._due:
+            if self._restart.is_due():
                 self._spawn()
             return
         code = self._process.poll()
@@ -152,10 +146,8 @@ class RenderWorker:
             self._process.kill()
             code = self._process.wait()
         if code is not None:
-            self._deaths = [at for at in self._deaths if now - at < 60] + [now]
-            wait = BACKOFF[min(len(self._deaths), len(BACKOFF)) - 1]
-            log.warning("Celery ended", code=code, again_in_s=wait)
-            self._process, self._due = None, now + wait
+            log.warning("Celery ended", code=code, again_in_s=self._restart.died())
+            self._process = None
 
     def leave(self, at_once: Callable[[], bool]) -> None:
         """End: the segment at work is handed back, within LEAVE_S."""
@@ -178,7 +170,7 @@ class RenderWorker:
 
     def _spawn(self) -> None:
         self._url = redis_url(self._settings) or self._url
-        told = environment(self._settings, self._given)
+        told = worker_environment(self._settings, self._given)
         if self._page:
             told[FOLDER] = str(self._page.folder)
         self._idle.reset()

@@ -9,7 +9,6 @@ processes. Prints one JSON object a line: {"ready"} before it connects, {"open"}
 stream, {"acked": bytes the receiver has taken} while it runs, {"error": kind}.
 """
 
-import ctypes
 import errno
 import io
 import json
@@ -24,14 +23,15 @@ import time
 import av
 import av.error
 
+from shared.runtime.process import signal_on_parent_death
+
 REPORT_EVERY = 0.5
-PR_SET_PDEATHSIG = 1
 # Offset of tcpi_bytes_acked in struct tcp_info (linux/tcp.h): 8 bytes, 24 32-bit numbers, two pacing rates.
 BYTES_ACKED = struct.Struct("<120xQ")
 
 
 def main() -> int:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal_on_parent_death(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the gateway's to pass on
     av.logging.set_level(None)  # FFmpeg's messages may hold the stream key
     source = os.fdopen(0, "rb", buffering=0)

@@ -1,7 +1,7 @@
 """RTMP push: the program to an RTMP receiver, encoded in a thread of its own, sent by a process of its own.
 
 Whatever the receiver does (refuses, never answers, reads no more, goes away), it is noticed within ten seconds, said in
-one sentence, and tried again with backoff; no other output knows of it.
+one sentence, and tried again with retry; no other output knows of it.
 """
 
 import threading
@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from services.gateway.channel.event_log import Journal
 from services.gateway.channel.program_feed import Outlet
-from services.gateway.outputs.base import Backoff, OutputState
+from services.gateway.outputs.base import OutputState
 from services.gateway.outputs.rtmp.flv import FlvWriter
 from services.gateway.outputs.rtmp.process import PushError, PushProcess
 from shared.config.settings import Settings, shown_address
+from shared.runtime.restart import RetryDelay
 from shared.wire.program import Picture
 
 QUEUE_PICTURES = 12  # half a second: older pictures are of no use to viewers
@@ -50,7 +51,7 @@ class RtmpPush:
         self.shown = shown_address(settings.rtmp_url) if settings.rtmp_url else ""
         self._rate, self._kbps = settings.rate, settings.rtmp_kbps
         self._journal = journal
-        self._backoff = Backoff(FIRST_PAUSE, LONGEST_PAUSE)
+        self._retry = RetryDelay(FIRST_PAUSE, LONGEST_PAUSE)
         self._wanted = False
         self._changed = threading.Event()
         self._stopping = False
@@ -61,7 +62,7 @@ class RtmpPush:
         on = on and bool(self._address)
         if on != self._wanted:
             self._wanted = on
-            self._backoff.reset()
+            self._retry.reset()
             self._nudge()
 
     def stop(self) -> None:
@@ -136,14 +137,14 @@ class RtmpPush:
         if self.state.state != "live":
             self._journal.add(f"RTMP push to {self.shown} is live.")
         if process.live_for > SETTLED:
-            self._backoff.reset()
+            self._retry.reset()
         self.state = self.state.now("live", kbps=round(process.kbps), seconds=round(process.live_for))
 
     def _pause(self, error: PushError) -> None:
         """Say what is wrong and wait for the next attempt, or until something else is wanted."""
         sentence = SENTENCES[error.kind].format(host=urlsplit(self._address).hostname)
         was_live = self.state.state == "live" and error.kind == "closed"
-        pause = self._backoff.wait()
+        pause = self._retry.next_s()
         if sentence not in self.state.note:  # once, not with every attempt
             self._journal.add(f"RTMP: {sentence}", "error")
         note = f"{sentence} Trying again in {max(1, round(pause))} s."

@@ -1,0 +1,42 @@
+"""Advisory locks on files (`flock`): held by one process, released by the kernel however that process ends."""
+
+import fcntl
+import os
+import time
+from io import BufferedIOBase
+from pathlib import Path
+
+POLL_S = 0.05
+
+
+def open_lock(path: Path) -> int:
+    """Return a descriptor of the lock file, created for this user alone. Raises OSError."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def try_lock(file: int | BufferedIOBase, wait_s: float = 0.0) -> bool:
+    """Lock an open file for this process alone; False where another still holds it after `wait_s`."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+        time.sleep(POLL_S)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock. Process ids are reused; a lock ends with its holder."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look are not taken for the holder
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
