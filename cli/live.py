@@ -21,24 +21,25 @@ from services.local.samples import ensure_samples
 from shared.avatar.model import check_name, load_avatar
 from shared.config.settings import Settings
 from shared.config.token import operator_token
+from shared.driver_ref import FORMS, DriverKind, DriverRef, DriverWordError
 from shared.errors import StudioError
 from shared.runtime.stop_signals import TERMINAL, StopSignals
-from shared.scene import WORDS
 
-SCHEMES = ("camera:", "rtsp://", "rtsps://", "http://", "https://")
 
 
 def driver_word(given: str) -> str:
     """What the scene calls a driver given on the command line. Raises StudioError for a file that is not there."""
-    if given in WORDS or given.startswith(SCHEMES):
-        return given
+    try:
+        if (ref := DriverRef.parse(given)).kind is not DriverKind.FILE:
+            return ref.word
+    except DriverWordError:
+        pass  # a path, which needs no `file:`
     path = Path(given.removeprefix("file:")).expanduser().absolute()
     if not path.is_file():
         raise StudioError(
-            f"There is no driver '{given}'; give sample, browser, microphone, speech, camera:N, a video or sound file, recorded "
-            "motion (.npz), or an rtsp/http URL."
+            f"There is no driver '{given}'; give {FORMS}, a video or sound file, recorded motion (.npz), or an rtsp/http URL."
         )
-    return f"file:{path}"
+    return DriverRef.of_file(path).word
 
 
 def run_live(

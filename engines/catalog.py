@@ -6,7 +6,7 @@ from engines.settings import EngineSettings
 from engines.templates import read_template
 from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.scene import template_of
+from shared.driver_ref import DriverRef
 from shared.weights.manifest import terms
 
 
@@ -45,5 +45,5 @@ def settings_of_engines(settings: Settings) -> list[EngineSettings]:
 
 def check_template(settings: Settings) -> None:
     """Raises StudioError where the driver of the settings is a motion template that their engine cannot play."""
-    if path := template_of(settings.driver):
+    if path := DriverRef.of_setting(settings.driver).template:
         read_template(load(settings.engine, settings.engines), path)

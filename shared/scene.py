@@ -5,24 +5,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from shared.driver_ref import DriverRef
 from shared.runtime.files import write_atomically
 
-SPOKEN = ("speech", "microphone")  # drivers that are a voice and nothing else
-REMOTE = ("browser", *SPOKEN)  # drivers that come by way of the gateway
-WORDS = ("sample", *REMOTE)
-TEMPLATES = (".npz", ".pkl")  # how a motion template's name ends
 
 
 def no_such_quality(title: str, names: list[str]) -> str:
     """What is said to who asks for a quality that the engine of this title lacks; names: those it has."""
     there = f'there is {", ".join(names)}, and "" leaves it to the engine' if names else "it has but one"
     return f"{title} has no such quality; {there}."
-
-
-def template_of(driver: str) -> Path | None:
-    """The file of a scene's driver where it is a motion template, None for any other driver."""
-    path = Path(driver.removeprefix("file:"))
-    return path if driver.startswith("file:") and path.suffix.lower() in TEMPLATES else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +23,7 @@ class Scene:
     revision: counts up with every change; a service's pulse says which one it has.
     on_air: whether the channel is on air; off air the program is the plate alone, without sound.
     quality: the rung of the engine's ladder to stay at, by name; "", or one that the engine lacks, leaves it to the engine.
-    driver: `sample`, `browser`, `speech`, `microphone`, `camera:N`, `file:PATH` or an rtsp(s)/http(s) URL, as capture
-        opens it.
+    driver: a driver's word, see `shared.driver_ref`.
     loop: a file driver starts again at its end.
     label: the visible "AI-generated" label.
     neutral: counts up each time the operator re-takes the neutral face.
@@ -58,6 +48,11 @@ class Scene:
     record_clean: bool = False
     rtmp_clean: bool = False
     quality: str = ""
+
+    @property
+    def driver_ref(self) -> DriverRef:
+        """The driver that `driver` names."""
+        return DriverRef.of_scene(self.driver)
 
     def changed(self, **changes: Any) -> "Scene":
         """The scene with these fields changed, one revision on; itself when nothing differs. Another engine begins at its

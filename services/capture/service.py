@@ -12,7 +12,8 @@ from shared.config.settings import Settings
 from shared.face.follower import FaceFollower
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
-from shared.scene import REMOTE, Scene
+from shared.driver_ref import DriverKind
+from shared.scene import Scene
 from shared.wire.loop import Loop
 from shared.wire.message import Message, WireError
 
@@ -53,7 +54,7 @@ class Capture:
             self._driver.close()
 
     def _on_scene(self, scene: Scene) -> None:
-        if self._driver is None or (scene.driver, scene.loop) != (self._driver.word, self._driver.loop):
+        if self._driver is None or (scene.driver, scene.loop) != (self._driver.ref.word, self._driver.loop):
             self._open(scene)
         if self._retaken >= 0 and scene.neutral != self._retaken:
             self._follower.retake_neutral()
@@ -70,7 +71,7 @@ class Capture:
         # Half a second to open and decode, and in step with the program so that no picture waits for its tick.
         self._base = tick_pts(tick_after(epoch + US // 2, rate), rate) - LEAD
         self._last_picture = epoch
-        self._driver = Driver(scene.driver, loop=scene.loop, sample=self._sample, wake=self._wake)
+        self._driver = Driver(scene.driver_ref, loop=scene.loop, sample=self._sample, wake=self._wake)
         self._driver.start()
         self.loop.meter.state = "opening"
         self.loop.meter.facts["voice"] = self._driver.voice
@@ -143,11 +144,11 @@ class Capture:
             meter.note = driver.note
         elif driver.ended:
             meter.note = "The driver has ended; choose another or switch looping on."
-        elif driver.word == "speech" or (driver.voice and not driver.live):
+        elif driver.ref.kind is DriverKind.SPEECH or (driver.voice and not driver.live):
             meter.state, meter.note = "quiet", ""
-        elif driver.word == "microphone":
+        elif driver.ref.kind is DriverKind.MICROPHONE:
             meter.note = "No sound from the browser; press 'use this microphone' in the console."
-        elif driver.word == "browser":
+        elif driver.ref.kind is DriverKind.BROWSER:
             meter.note = "No picture from the browser; press 'use this camera' in the console."
         else:
             meter.note = "The driver sends no pictures."
@@ -155,7 +156,7 @@ class Capture:
     def _on_remote(self, message: Message) -> None:
         """A picture or sound from the operator's browser, or a voice from the speech queue."""
         driver = self._driver
-        if driver is None or driver.word not in REMOTE:
+        if driver is None or not driver.ref.is_remote:
             return
         kind = message.fact("kind", str)
         if kind not in ("sound", "picture", "end"):
@@ -168,7 +169,7 @@ class Capture:
         elif kind == "sound" and message.format == "s16":
             sound = message.pts, np.array(message.array)
             # the speech queue keeps the channel's time by itself, a sound card does not
-            pts, samples = sound if driver.word == "speech" else self._steady.place(*sound)
+            pts, samples = sound if driver.ref.kind is DriverKind.SPEECH else self._steady.place(*sound)
             self._send_voice(DriverSound(pts, samples, driver.voice), 0)
         elif kind == "picture" and message.format == "bytes" and not driver.voice:
             captured = min(message.fact("captured", int), now())

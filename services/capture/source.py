@@ -1,4 +1,4 @@
-"""Drivers: what moves the host, opened from the scene's `driver` word and read in a thread of its own."""
+"""Drivers: what moves the host, opened as the scene's `driver` says and read in a thread of its own."""
 
 import threading
 from collections import deque
@@ -8,16 +8,15 @@ import cv2
 
 from services.capture.audio_drift import Steady
 from services.capture.demux import DriverPicture, DriverSound, fitted, read_driver
+from shared.driver_ref import FORMS, DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.media.reader import SOUND_RATE
 from shared.runtime.clock import US, now
 from shared.runtime.wake import Wake
-from shared.scene import REMOTE, SPOKEN, template_of
 
 AHEAD = 24  # frames of a file decoded before they are due
 STREAM_SLACK = 300_000  # us that a voice streamed to us may arrive late
 RETRY = 2.0  # seconds until a driver that failed is tried again
-URL_SCHEMES = ("rtsp://", "rtsps://", "http://", "https://")
 
 
 class Driver:
@@ -31,14 +30,14 @@ class Driver:
     ended: a file was read to its end (and its last pictures may still be waiting).
     """
 
-    def __init__(self, word: str, *, loop: bool, sample: Path, wake: Wake) -> None:
-        self.word, self.loop = word, loop
-        self.live = not (word == "sample" or word.startswith("file:"))
+    def __init__(self, ref: DriverRef, *, loop: bool, sample: Path, wake: Wake) -> None:
+        self.ref, self.loop = ref, loop
+        self.live = ref.is_live
         self.pictures: deque[DriverPicture] = deque(maxlen=1 if self.live else None)
         self.sounds: deque[DriverSound] = deque(maxlen=500)
         self.note, self.ended, self.dropped = "", False, 0
-        self.voice = word in SPOKEN
-        self.template = template_of(word) is not None
+        self.voice = ref.is_voice
+        self.template = ref.template is not None
         self._sample, self._wake = sample, wake
         self._room = threading.Semaphore(AHEAD)
         self._stop = threading.Event()
@@ -46,7 +45,7 @@ class Driver:
 
     def start(self) -> None:
         """Begin to read. What comes by way of the gateway, or not at all, needs no thread."""
-        if self.word not in REMOTE and not self.template:
+        if not self.ref.is_remote and not self.template:
             self._thread.start()
 
     def take(self) -> DriverPicture | None:
@@ -69,18 +68,17 @@ class Driver:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                if self.word.startswith("camera:"):
-                    self._read_camera(int(self.word.removeprefix("camera:")))
-                elif self.live:
-                    self._read_stream(self.word)
+                if self.ref.kind is DriverKind.CAMERA:
+                    self._read_camera(self.ref.camera)
+                elif self.ref.kind is DriverKind.ADDRESS:
+                    self._read_stream(self.ref.word)
+                elif self.ref.kind is DriverKind.UNKNOWN:
+                    self.note = f"'{self.ref}' is not a driver; use {FORMS}, a file or a URL."
                 else:
-                    path = self._sample if self.word == "sample" else Path(self.word.removeprefix("file:"))
-                    self._read_file(path)
+                    self._read_file(self.ref.path or self._sample)
                     return
             except StudioError as error:
                 self.note = str(error)
-            except ValueError:
-                self.note = f"'{self.word}' is not a driver; use sample, browser, microphone, speech, camera:N, a file or a URL."
             self._wake.set()
             self._stop.wait(RETRY)
 
@@ -98,8 +96,6 @@ class Driver:
             camera.release()
 
     def _read_stream(self, url: str) -> None:
-        if not url.startswith(URL_SCHEMES):
-            raise ValueError(url)
         # A file served over HTTP arrives as fast as it is read. A camera paces itself, and what FFmpeg had gathered
         # before it began is let go at once: waiting for its time would put the host as far behind for ever.
         paced = url.startswith("http")

@@ -15,7 +15,7 @@ from engines.templates import read_template
 from shared.errors import StudioError
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
-from shared.scene import Scene, template_of
+from shared.scene import Scene
 
 log = structlog.get_logger()
 ENDED = "The recorded motion has ended; choose another driver or switch looping on."
@@ -56,7 +56,7 @@ class Player:
     def on_scene(self, scene: Scene) -> None:
         """Another driver, or another loop: a template that has ended starts again when it may."""
         self._loop = scene.loop
-        self._want(template_of(scene.driver), self._wanted[1])
+        self._want(scene.driver_ref.template, self._wanted[1])
         if self._over and self._loop:
             self._begin()
 

@@ -6,7 +6,7 @@ from engines.api import VoiceBlock
 from shared.media.reader import SOUND_RATE
 from shared.media.voice_ring import VoiceBuffer
 from shared.runtime.clock import US, tick_pts
-from shared.scene import SPOKEN, Scene
+from shared.scene import Scene
 from shared.wire.message import Message, WireError
 
 # From the last sample that a face needs to the tick that shows it: the voice's way here, the engine, the face's way on.
@@ -24,12 +24,13 @@ class VoiceLine:
         self._epoch = 0
         self._drives = False  # the driver of this epoch is a voice
         self._word = ""  # the scene's driver
+        self._is_voice = False  # that driver is a voice and nothing else
         self._handed = -1  # number after the last sample handed over
 
     def on_scene(self, scene: Scene) -> None:
         """Another driver is a voice when it says so."""
         if scene.driver != self._word:
-            self._word, self._drives = scene.driver, False
+            self._word, self._is_voice, self._drives = scene.driver, scene.driver_ref.is_voice, False
 
     def on_driving(self) -> None:
         """Pictures come: it is a face that drives."""
@@ -51,7 +52,7 @@ class VoiceLine:
     @property
     def drives(self) -> bool:
         """Whether the scene's driver is a voice, speaking or silent."""
-        return self._drives or self._word in SPOKEN
+        return self._drives or self._is_voice
 
     def said_at(self, tick: int, ahead: int) -> int:
         """The time (microseconds) of the voice that a face shown at this tick speaks, for an engine that needs `ahead`

@@ -8,7 +8,7 @@ from typing import Any
 from services.gateway.channel.event_log import Journal
 from services.gateway.channel.program_feed import ProgramFeed
 from shared.runtime.clock import US, now
-from shared.scene import SPOKEN, Scene, template_of
+from shared.scene import Scene
 from shared.wire.message import Message, WireError
 from shared.wire.pulse import Pulse
 
@@ -74,7 +74,7 @@ class Watch:
 
     def by_voice(self, scene: Scene) -> bool:
         """Whether a voice drives, and not a face."""
-        return scene.driver in SPOKEN or self.facts("capture").get("voice") is True
+        return scene.driver_ref.is_voice or self.facts("capture").get("voice") is True
 
     def judge(self, scene: Scene) -> None:
         """Bring the state word up to date and note what changed."""
@@ -93,7 +93,7 @@ class Watch:
             self._notes[name] = note
         word = self._word(scene, at, silent)
         if word != self.word:
-            told = _sentence(self.word, word, template_of(scene.driver) is not None)
+            told = _sentence(self.word, word, scene.driver_ref.template is not None)
             self._journal.add(told, "warning" if word in ("IDLE", "RECOVERING") else "info")
             self.word, self.since = word, time.time()
 

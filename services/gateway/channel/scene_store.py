@@ -6,7 +6,8 @@ from typing import Any
 
 from services.gateway.channel.event_log import Journal
 from shared.config.settings import Settings
-from shared.scene import WORDS, Scene
+from shared.driver_ref import DriverRef
+from shared.scene import Scene
 
 FILE = "scene.json"
 
@@ -19,7 +20,7 @@ class Director:
         self._journal = journal
         self._lock = threading.Lock()
         self._listeners: list[Callable[[Scene], None]] = []
-        self.as_started = _driver(settings.driver)
+        self.as_started = DriverRef.of_setting(settings.driver).word
         self.scene = Scene.load(self._path) or Scene(
             avatar=settings.avatar,
             engine=settings.engine,
@@ -56,9 +57,3 @@ class Director:
     def retake(self) -> Scene:
         """Ask for a new neutral face."""
         return self.change(neutral=self.scene.neutral + 1)
-
-
-def _driver(word: str) -> str:
-    """A driver from the settings as the scene names it: a path gets its scheme."""
-    known = word in WORDS or word.startswith(("camera:", "file:")) or "://" in word
-    return word if known else f"file:{word}"

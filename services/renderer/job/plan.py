@@ -11,7 +11,8 @@ from shared.errors import StudioError
 from shared.jobs.manifest import Driven, Plan
 from shared.media.reader import has_pictures
 from shared.media.timeline import read_timeline
-from shared.scene import TEMPLATES, no_such_quality
+from shared.driver_ref import DriverRef
+from shared.scene import no_such_quality
 
 SEGMENT_SECONDS = 10.0
 SLACK = 2  # times what an engine holds back, which may take every other frame only: a segment never ends up empty
@@ -49,7 +50,7 @@ def planned(
 def driven_by(driver: Path) -> Driven:
     """What a driver moves a host with; a motion template is told by its name. Raises StudioError for a file that has neither
     pictures nor sound."""
-    if driver.suffix.lower() in TEMPLATES:
+    if DriverRef.of_file(driver).template:
         return "template"
     return "motion" if has_pictures(driver) else "voice"
 

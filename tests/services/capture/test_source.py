@@ -10,6 +10,7 @@ import pytest
 
 from services.capture.demux import MAX_SIDE, DriverPicture, DriverSound, fitted, read_driver
 from services.capture.source import AHEAD, Driver
+from shared.driver_ref import DriverRef
 from shared.errors import StudioError
 from shared.media.reader import SOUND_RATE, Mp4Writer
 from shared.runtime.clock import US
@@ -44,7 +45,7 @@ def collect(driver: Driver, count: int, seconds: float = 5.0) -> list[DriverPict
 
 
 def opened(word: str, *, loop: bool) -> Driver:
-    driver = Driver(word, loop=loop, sample=Path("none"), wake=Wake())
+    driver = Driver(DriverRef.of_scene(word), loop=loop, sample=Path("none"), wake=Wake())
     driver.start()
     return driver
 

@@ -1,0 +1,107 @@
+"""What a driver's word means: `sample`, `browser`, `microphone`, `speech`, `camera:N`, `file:PATH` or an address.
+
+The word is what scenes, settings and the command line hold; every part that needs to know more parses it here.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ADDRESS_SCHEMES = ("rtsp", "rtsps", "http", "https")
+TEMPLATE_SUFFIXES = (".npz", ".pkl")  # of motion templates
+MAX_CAMERA_DIGITS = 3
+FORMS = "sample, browser, microphone, speech, camera:N"
+
+
+class DriverKind(StrEnum):
+    """Where a driver comes from."""
+
+    SAMPLE = "sample"  # the built-in clip
+    BROWSER = "browser"  # camera and microphone of the operator's browser
+    MICROPHONE = "microphone"  # of the operator's browser
+    SPEECH = "speech"  # the gateway's queue
+    CAMERA = "camera"  # of this machine
+    FILE = "file"  # video, sound or recorded motion
+    ADDRESS = "address"  # a stream or file elsewhere
+    UNKNOWN = "unknown"  # a scene's word that names no driver
+
+
+_NAMED = {kind.value: kind for kind in (DriverKind.SAMPLE, DriverKind.BROWSER, DriverKind.MICROPHONE, DriverKind.SPEECH)}
+
+
+class DriverWordError(ValueError):
+    """The word names no driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverRef:
+    """One driver. word: as a scene holds it. camera: number of a camera. path: of a file."""
+
+    kind: DriverKind
+    word: str
+    camera: int = 0
+    path: Path | None = None
+
+    @classmethod
+    def parse(cls, word: str) -> "DriverRef":
+        """Return the driver that a scene's word names. Raises DriverWordError. Whether it exists is not looked at."""
+        if named := _NAMED.get(word):
+            return cls(named, word)
+        scheme, _, rest = word.partition(":")
+        if scheme == "camera" and rest.isascii() and rest.isdigit() and len(rest) <= MAX_CAMERA_DIGITS:
+            return cls(DriverKind.CAMERA, f"camera:{int(rest)}", camera=int(rest))
+        if scheme == "file" and rest:
+            return cls(DriverKind.FILE, word, path=Path(rest))
+        if scheme in ADDRESS_SCHEMES and word.isprintable() and _host(word):
+            return cls(DriverKind.ADDRESS, word)
+        raise DriverWordError(word)
+
+    @classmethod
+    def of_scene(cls, word: str) -> "DriverRef":
+        """Return the driver that a scene's word names; of kind UNKNOWN where it names none."""
+        try:
+            return cls.parse(word)
+        except DriverWordError:
+            return cls(DriverKind.UNKNOWN, word)
+
+    @classmethod
+    def of_setting(cls, word: str) -> "DriverRef":
+        """Return the driver that a setting names, where a path needs no `file:`."""
+        written = word in _NAMED or word.startswith(("camera:", "file:")) or "://" in word
+        return cls.of_scene(word if written else f"file:{word}")
+
+    @classmethod
+    def of_file(cls, path: Path) -> "DriverRef":
+        """Return the driver that this file is."""
+        return cls(DriverKind.FILE, f"file:{path}", path=path)
+
+    def __str__(self) -> str:
+        return self.word
+
+    @property
+    def is_voice(self) -> bool:
+        """Whether it is a voice and nothing else; of a file or an address that shows when it is read."""
+        return self.kind in (DriverKind.SPEECH, DriverKind.MICROPHONE)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it comes by way of the gateway instead of being opened by capture."""
+        return self.is_voice or self.kind is DriverKind.BROWSER
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it goes by the clock, not by a file's own time."""
+        return self.kind not in (DriverKind.SAMPLE, DriverKind.FILE)
+
+    @property
+    def template(self) -> Path | None:
+        """The file where it is recorded motion, else None."""
+        return self.path if self.path is not None and self.path.suffix.lower() in TEMPLATE_SUFFIXES else None
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
