@@ -26,6 +26,7 @@ from services.gateway.outputs.rtmp.output import RtmpPush
 from services.gateway.preview.encoder import Preview, PreviewThread
 from services.gateway.preview.plate_diff import PlateFrames
 from services.gateway.preview.viewers import Audience
+from services.gateway.workers.avatar_build import BuildProgress
 from shared.avatar.build import avatars_folder
 from shared.avatar.model import NAME
 from shared.config.settings import Settings
@@ -61,7 +62,7 @@ class Gateway:
         self.speech = Speech(self.journal, self.remote.speak, self.remote.hush, self.voice_delay)
         self.jobs = Jobs(settings, self.journal)
         self.job_metrics = JobMetrics(self.jobs)
-        self.builds: dict[str, dict[str, object]] = {}  # avatars being built, by name: stage and share done
+        self.builds: dict[str, BuildProgress] = {}  # avatars being built, by name
         self._events = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = ended

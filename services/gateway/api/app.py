@@ -13,6 +13,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from services.gateway.api import metrics, sockets
+from services.gateway.api.models.base import Refusal, Version
+from services.gateway.api.openapi import describe_answers
 from services.gateway.api.routes import channel, jobs, library, recordings, speech, viewers
 from services.gateway.api.security import HEADERS, Guard
 from services.gateway.service import Gateway
@@ -47,6 +49,7 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,  # FastAPI's own page loads scripts from elsewhere
         redoc_url=None,
+        responses={"4XX": {"model": Refusal}},
     )
     app.state.token = operator_token(settings.home)
     app.state.channel = settings.channel
@@ -66,6 +69,7 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
     ):
         app.include_router(router)
     _add_pages(app)
+    describe_answers(app)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(Exception, _failed)
@@ -88,9 +92,9 @@ def version() -> str:
 
 def _add_pages(app: FastAPI) -> None:
     @app.get("/api/v1/version", tags=["open"])
-    async def get_version(request: Request) -> dict[str, str]:
+    async def get_version(request: Request) -> Version:
         """Version of the studio and the name of its channel."""
-        return {"version": version(), "channel": request.app.state.channel}
+        return Version(version=version(), channel=request.app.state.channel)
 
     @app.get("/metrics", tags=["open"], response_class=PlainTextResponse)
     async def get_metrics(request: Request) -> Response:

@@ -7,11 +7,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.gateway.api.snapshot import engine, engines
+from services.gateway.channel.health import CHANNEL_WORDS
 from services.gateway.jobs.board import Figures
 from services.gateway.jobs.metrics import families
 from services.gateway.service import Gateway
-
-WORDS = ("ON AIR", "IDLE", "STARTING", "RECOVERING", "OFF")
 
 
 class ChannelCollector(Collector):
@@ -25,7 +24,7 @@ class ChannelCollector(Collector):
         yield from self._engine()
         yield from self._outputs()
         state = GaugeMetricFamily("studio_channel_state", "1 for the state the channel is in", labels=["state"])
-        for word in WORDS:
+        for word in CHANNEL_WORDS:
             state.add_metric([word.lower().replace(" ", "_")], float(self._gateway.watch.word == word))
         yield state
 
@@ -40,12 +39,12 @@ class ChannelCollector(Collector):
         up = GaugeMetricFamily("studio_stage_up", "1 while the stage answers", labels=["stage"])
         memory = GaugeMetricFamily("studio_stage_resident_bytes", "Resident memory", labels=["stage"])
         for name, row in self._gateway.watch.rows().items():
-            fps.add_metric([name], row["fps"])
-            latency.add_metric([name, "0.5"], row["p50"])
-            latency.add_metric([name, "0.95"], row["p95"])
-            up.add_metric([name], float(row["state"] not in ("recovering", "starting")))
-            memory.add_metric([name], row["rss"])
-            for reason, count in row["drops"].items():
+            fps.add_metric([name], row.fps)
+            latency.add_metric([name, "0.5"], row.p50)
+            latency.add_metric([name, "0.95"], row.p95)
+            up.add_metric([name], float(row.state not in ("recovering", "starting")))
+            memory.add_metric([name], row.rss)
+            for reason, count in row.drops.items():
                 drops.add_metric([name, reason], count)
         yield from (fps, latency, drops, up, memory)
 
@@ -53,12 +52,12 @@ class ChannelCollector(Collector):
         told = engine(self._gateway)
         delay = GaugeMetricFamily("studio_engine_delay_milliseconds", "From a face's motion to the face it moves")
         floor = GaugeMetricFamily("studio_engine_delay_floor_milliseconds", "What that delay cannot go below")
-        if told["delay"]:
-            delay.add_metric([], told["delay"]["ms"])
-            floor.add_metric([], told["delay"]["floor_ms"])
+        if told.delay:
+            delay.add_metric([], told.delay.ms)
+            floor.add_metric([], told.delay.floor_ms)
         quality = GaugeMetricFamily("studio_engine_quality", "1 for the quality the engine is at", labels=["quality"])
-        if told["quality"]:
-            quality.add_metric([told["quality"]["name"]], 1.0)
+        if told.quality:
+            quality.add_metric([told.quality.name], 1.0)
         yield from (delay, floor, quality)
 
     def _outputs(self) -> Iterable[Metric]:
@@ -122,7 +121,7 @@ class JobCollector(Collector):
 
 async def exposition(gateway: Gateway) -> bytes:
     """The metrics in Prometheus' text format."""
-    names = {row["name"] for row in engines(gateway)} | {gateway.settings.engine}
+    names = {row.name for row in engines(gateway)} | {gateway.settings.engine}
     figures = await gateway.job_metrics.figures(sorted(names))
     registry = CollectorRegistry()
     registry.register(ChannelCollector(gateway))

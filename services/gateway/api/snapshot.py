@@ -1,10 +1,28 @@
-"""The channel's state as one JSON object: what the console is drawn from, and nothing else is."""
+"""The channel's state as one object: what the console is drawn from, and nothing else is."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from publishing.token import missing
+from services.gateway.api.models.channel import (
+    PREVIEW_MODES,
+    ChannelState,
+    CleanFeed,
+    EngineState,
+    LiveKitState,
+    Outputs,
+    PreviewSent,
+    PreviewState,
+    PreviewViewers,
+    ProgramState,
+    RecordState,
+    RtmpState,
+    Services,
+)
+from services.gateway.api.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
+from services.gateway.api.models.speech import SpeechState
 from services.gateway.channel.health import delay_of
 from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
@@ -12,92 +30,94 @@ from shared.avatar.model import read_manifest
 from shared.errors import StudioError
 from shared.media.reader import label
 from shared.runtime.clock import now
-from shared.scene import TEMPLATES, template_of
+from shared.scene import TEMPLATES, Scene, template_of
 
 RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
 UPLOAD = re.compile(r"[0-9a-f]{16}")
 UPLOAD_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", *TEMPLATES)
 
 
-def snapshot(gateway: Gateway) -> dict[str, Any]:
+def snapshot(gateway: Gateway) -> ChannelState:
     """Everything, now. Must run in the event loop; reads two small folders."""
+    return ChannelState(
+        channel=gateway.settings.channel,
+        on_air_state=gateway.watch.word,
+        since=gateway.watch.since,
+        started=gateway.started,
+        rate=float(gateway.settings.rate),
+        scene=shown_scene(gateway),
+        avatars=avatars(gateway),
+        engines=engines(gateway),
+        engine=engine(gateway),
+        drivers=drivers(gateway),
+        services=Services(**gateway.watch.rows()),
+        program=program(gateway),
+        speech=speech(gateway),
+        outputs=Outputs(preview=preview(gateway), record=record(gateway), livekit=livekit(gateway), rtmp=rtmp(gateway)),
+        clean_feed=clean_feed(gateway),
+        log=gateway.journal.events(),
+    )
+
+
+def shown_scene(gateway: Gateway) -> Scene:
+    """The scene without what stays on this machine: paths and passwords."""
     scene = gateway.director.scene
-    return {
-        "channel": gateway.settings.channel,
-        "on_air_state": gateway.watch.word,
-        "since": gateway.watch.since,
-        "started": gateway.started,
-        "rate": float(gateway.settings.rate),
-        "scene": scene.facts()
-        | {"driver": shown_driver(gateway, scene.driver), "recording": Path(scene.recording).name},
-        "avatars": avatars(gateway),
-        "engines": engines(gateway),
-        "engine": engine(gateway),
-        "drivers": drivers(gateway),
-        "services": gateway.watch.rows(),
-        "program": program(gateway),
-        "speech": gateway.speech.facts(),
-        "outputs": {
-            "preview": preview(gateway),
-            "record": record(gateway),
-            "livekit": livekit(gateway),
-            "rtmp": rtmp(gateway),
-        },
-        "clean_feed": clean_feed(gateway),
-        "log": [{"number": e.number, "at": e.at, "kind": e.kind, "text": e.text} for e in gateway.journal.events()],
-    }
+    return replace(scene, driver=shown_driver(gateway, scene.driver), recording=Path(scene.recording).name)
 
 
-def avatars(gateway: Gateway) -> list[dict[str, Any]]:
+def avatars(gateway: Gateway) -> list[AvatarRow]:
     """Finished avatars, damaged ones with the reason, then those being built."""
     home, rows = gateway.settings.home, []
     for name in list_avatars(home):
-        row: dict[str, Any] = {"name": name, "rights": "", "kind": "", "unavailable": "", "building": None}
+        rights = kind = unavailable = ""
         try:
             manifest = read_manifest(avatars_folder(home) / name)
-            row["rights"], row["kind"] = (
-                str(manifest.get("rights", "")),
-                str(manifest.get("plate", {}).get("kind", "")),
-            )
+            rights, kind = str(manifest.get("rights", "")), str(manifest.get("plate", {}).get("kind", ""))
         except (StudioError, AttributeError) as error:
-            row["unavailable"] = str(error)
-        rows.append(row)
+            unavailable = str(error)
+        rows.append(AvatarRow(name=name, rights=rights, kind=kind, unavailable=unavailable, building=None))
     building = dict(gateway.builds)
     rows += [
-        {"name": name, "rights": "", "kind": "", "unavailable": "", "building": progress}
+        AvatarRow(name=name, rights="", kind="", unavailable="", building=progress)
         for name, progress in building.items()
     ]
     return rows
 
 
-def engines(gateway: Gateway) -> list[dict[str, Any]]:
-    """Engines as the generator reports them; qualities: name and title of each that can be chosen, best first."""
+def engines(gateway: Gateway) -> list[EngineRow]:
+    """Engines as the generator reports them, with the qualities of each that can be chosen, best first."""
     reported = gateway.watch.facts("generator").get("engines")
     rows = []
     if isinstance(reported, dict):
         for name, about in reported.items():
             about = about if isinstance(about, dict) else {}
-            words = {word: str(about.get(word, "")) for word in ("title", "terms", "unavailable")}
             rungs = about.get("qualities")
-            qualities = [
-                {word: str(rung.get(word, "")) for word in ("name", "title")}
-                for rung in (rungs if isinstance(rungs, list) else [])
-                if isinstance(rung, dict)
-            ]
-            rows.append({"name": str(name), "qualities": qualities} | words)
+            row = EngineRow(
+                name=str(name),
+                qualities=[
+                    _quality(rung) for rung in (rungs if isinstance(rungs, list) else []) if isinstance(rung, dict)
+                ],
+                title=str(about.get("title", "")),
+                terms=str(about.get("terms", "")),
+                unavailable=str(about.get("unavailable", "")),
+            )
+            rows.append(row)
     return rows
 
 
-def engine(gateway: Gateway) -> dict[str, Any]:
-    """The quality that the engine on air is at, name and title, and its delay from motion to face beside what it cannot go
-    below, with a minute of it; None where it has none."""
+def _quality(rung: dict[str, Any]) -> EngineQuality:
+    return EngineQuality(name=str(rung.get("name", "")), title=str(rung.get("title", "")))
+
+
+def engine(gateway: Gateway) -> EngineState:
+    """The quality that the engine on air is at, and its delay from motion to face with a minute of it."""
     facts = gateway.watch.facts("generator")
-    at, delay = facts.get("quality"), delay_of(facts)
-    quality = {word: str(at.get(word, "")) for word in ("name", "title")} if isinstance(at, dict) else None
-    return {"quality": quality, "delay": delay or None, "delay_history": gateway.watch.delays()}
+    at = facts.get("quality")
+    quality = _quality(at) if isinstance(at, dict) else None
+    return EngineState(quality=quality, delay=delay_of(facts), delay_history=gateway.watch.delays())
 
 
-def drivers(gateway: Gateway) -> list[dict[str, str]]:
+def drivers(gateway: Gateway) -> list[DriverRow]:
     """What can drive: word for the API, title, what it is where its title does not say, and why it cannot be had."""
     rows = [_driver("sample", "Sample clip")]
     reported = gateway.watch.facts("capture").get("cameras")
@@ -110,17 +130,17 @@ def drivers(gateway: Gateway) -> list[dict[str, str]]:
     rows.append(_driver("microphone", "This browser's microphone"))
     rows.append(_driver("speech", "Speech"))
     started, scene = gateway.director.as_started, gateway.director.scene.driver
-    if started not in {row["word"] for row in rows}:
+    if started not in {row.word for row in rows}:
         rows.append(_driver("as-started", f"{driver_title(started)} (as started)", _detail(started)))
     for path in uploads(gateway.settings.home):
         rows.append(_driver(f"upload:{path.stem}", upload_title(path), _detail(f"file:{path}")))
-    if shown_driver(gateway, scene) not in {row["word"] for row in rows}:
+    if shown_driver(gateway, scene) not in {row.word for row in rows}:
         rows.append(_driver(shown_driver(gateway, scene), driver_title(scene), _detail(scene)))
     return rows
 
 
-def _driver(word: str, title: str, detail: str = "", unavailable: str = "") -> dict[str, str]:
-    return {"word": word, "title": title, "detail": detail, "unavailable": unavailable}
+def _driver(word: str, title: str, detail: str = "", unavailable: str = "") -> DriverRow:
+    return DriverRow(word=word, title=title, detail=detail, unavailable=unavailable)
 
 
 def _detail(driver: str) -> str:
@@ -178,61 +198,64 @@ def recordings(home: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.stem, reverse=True)
 
 
-def program(gateway: Gateway) -> dict[str, Any]:
-    """The picture on air."""
+def program(gateway: Gateway) -> ProgramState:
+    """The frame on air."""
     last, feed = gateway.feed.last, gateway.feed
     present = gateway.watch.facts("capture").get("present")
-    return {
-        "width": last.width if last else 0,
-        "height": last.height if last else 0,
-        "avatar": last.avatar if last else "",
-        "state": last.state if last else "",
-        "age": round((now() - feed.heard) / 1e6, 2) if last else None,
-        "level": round(feed.level, 3),
-        "repeated": feed.repeated["picture"],
-        "by_voice": gateway.watch.by_voice(gateway.director.scene),
-        "by_template": template_of(gateway.director.scene.driver) is not None,
-        "voice_delay_ms": gateway.voice_delay() / 1000,
-        "stall": round(feed.stall() / 1000, 1),
-        "present": present if isinstance(present, bool) else None,
-    }
+    return ProgramState(
+        width=last.width if last else 0,
+        height=last.height if last else 0,
+        avatar=last.avatar if last else "",
+        state=last.state if last else "",
+        age=round((now() - feed.heard) / 1e6, 2) if last else None,
+        level=round(feed.level, 3),
+        repeated=feed.repeated["picture"],
+        by_voice=gateway.watch.by_voice(gateway.director.scene),
+        by_template=template_of(gateway.director.scene.driver) is not None,
+        voice_delay_ms=gateway.voice_delay() / 1000,
+        stall=round(feed.stall() / 1000, 1),
+        present=present if isinstance(present, bool) else None,
+    )
 
 
-def preview(gateway: Gateway) -> dict[str, Any]:
-    """Viewers, and what a viewer costs by mode (measured also for the mode that nobody watches)."""
+def speech(gateway: Gateway) -> SpeechState:
+    """What is being said, what waits, and the last that are over."""
+    return SpeechState.model_validate(gateway.speech.facts())
+
+
+def preview(gateway: Gateway) -> PreviewState:
+    """Viewers, and what a viewer costs by mode (measured also for the mode that none watches)."""
     sizes, rate = gateway.preview.sizes, float(gateway.settings.rate)
-    return {
-        "viewers": gateway.audience.watching(),
-        "bytes_per_second": {mode: round(size * rate) for mode, size in sizes.items()},
-        "sent": gateway.audience.sent(),
-        "dropped": gateway.audience.dropped,
-    }
+    return PreviewState(
+        viewers=PreviewViewers(**gateway.audience.watching()),
+        bytes_per_second={mode: round(sizes[mode] * rate) for mode in PREVIEW_MODES if mode in sizes},
+        sent=PreviewSent(**gateway.audience.sent()),
+        dropped=gateway.audience.dropped,
+    )
 
 
-def record(gateway: Gateway) -> dict[str, Any]:
+def record(gateway: Gateway) -> RecordState:
     """The recording; its id when it can be fetched from the API."""
     path = Path(gateway.recorder.path)
     fetchable = path.parent == recordings_folder(gateway.settings.home) and RECORDING.fullmatch(path.stem)
-    return gateway.recorder.state.facts() | {"id": path.stem if fetchable else "", "name": path.name}
+    return RecordState(**gateway.recorder.state.facts(), id=path.stem if fetchable else "", name=path.name)
 
 
-def livekit(gateway: Gateway) -> dict[str, Any]:
+def livekit(gateway: Gateway) -> LiveKitState:
     """The publication to LiveKit; why there can be none."""
-    return gateway.livekit.state.facts() | {
-        "room": gateway.settings.room,
-        "unavailable": missing(gateway.settings),
-    }
+    settings = gateway.settings
+    return LiveKitState(**gateway.livekit.state.facts(), room=settings.room, unavailable=missing(settings))
 
 
-def rtmp(gateway: Gateway) -> dict[str, Any]:
+def rtmp(gateway: Gateway) -> RtmpState:
     """The push; of its address only what is no secret."""
     push = gateway.rtmp
     unavailable = "" if push.shown else "There is no address: set rtmp_url in studio.toml, or STUDIO_RTMP_URL."
-    return push.state.facts() | {"address": push.shown, "unavailable": unavailable}
+    return RtmpState(**push.state.facts(), address=push.shown, unavailable=unavailable)
 
 
-def clean_feed(gateway: Gateway) -> dict[str, str]:
+def clean_feed(gateway: Gateway) -> CleanFeed:
     """Whether outputs may leave the label out: what allows it, or why not."""
     right = gateway.settings.clean_feed_right.strip()
     why = "A picture without the AI label needs a stated right: set clean_feed_right to the licence or the reason."
-    return {"right": right, "unavailable": "" if right else why}
+    return CleanFeed(right=right, unavailable="" if right else why)

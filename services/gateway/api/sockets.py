@@ -69,7 +69,7 @@ def _state_text(gateway: Gateway) -> str:
     """The state as text, made once for all who are told it at about the same time."""
     made, text = gateway.told
     if time.monotonic() - made > STATE_SHARED:
-        text = json.dumps(snapshot.snapshot(gateway))
+        text = snapshot.snapshot(gateway).model_dump_json()
         gateway.told = time.monotonic(), text
     return text
 

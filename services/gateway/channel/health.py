@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
 
 from services.gateway.channel.event_log import Journal
 from services.gateway.channel.program_feed import ProgramFeed
@@ -16,7 +16,57 @@ SERVICES = ("capture", "generator", "compositor", "gateway")
 SILENT_AFTER = 2 * US  # a stage that has not pulsed for this long is recovering
 FROZEN_AFTER = US // 2  # no program picture for this long: it is the compositor that recovers
 HISTORY = 60  # seconds
-DELAY = ("frames", "calls", "interval_ms", "call_ms", "floor_ms", "ms")  # the generator's fact `delay`
+ChannelWord = Literal["ON AIR", "IDLE", "STARTING", "RECOVERING", "OFF"]
+CHANNEL_WORDS: tuple[ChannelWord, ...] = get_args(ChannelWord)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineDelay:
+    """What an engine that takes several frames at a time says of its delay, the generator's fact `delay`.
+
+    frames: it takes at once. calls: that a frame passes its window in. interval_ms: between driver frames. call_ms: that
+    a call takes. ms: from motion to face; floor_ms: what that cannot go below.
+    """
+
+    frames: float
+    calls: float
+    interval_ms: float
+    call_ms: float
+    floor_ms: float
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHistory:
+    """A minute of a service, one entry a second, oldest first."""
+
+    fps: list[float]
+    p50: list[float]
+    p95: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """A service as the console shows it.
+
+    state: its own word, or starting before its first pulse and recovering when it is silent. fps: frames finished a
+    second. p50, p95: milliseconds from the driver frame's capture until it was done with its frame. drops: by reason,
+    since it started. drop_rate, drop_rates: drops a second, in all and by reason. age: seconds since it was heard, None
+    before it was. rss: resident bytes.
+    """
+
+    state: str
+    fps: float
+    p50: float
+    p95: float
+    drops: dict[str, int]
+    drop_rate: float
+    drop_rates: dict[str, float]
+    note: str
+    age: float | None
+    rss: int
+    pid: int
+    history: ServiceHistory
 
 
 @dataclass(slots=True)
@@ -38,7 +88,8 @@ class Watch:
     def __init__(self, journal: Journal, feed: ProgramFeed) -> None:
         self.heard: dict[str, Heard] = {}
         self.drops: Counter[str] = Counter()
-        self.word, self.since = "STARTING", time.time()
+        self.word: ChannelWord = "STARTING"
+        self.since = time.time()
         self._journal, self._feed = journal, feed
         self._silent: set[str] = set()
         self._notes: dict[str, str] = {}
@@ -97,7 +148,7 @@ class Watch:
             self._journal.add(told, "warning" if word in ("IDLE", "RECOVERING") else "info")
             self.word, self.since = word, time.time()
 
-    def _word(self, scene: Scene, at: int, silent: set[str]) -> str:
+    def _word(self, scene: Scene, at: int, silent: set[str]) -> ChannelWord:
         if not scene.on_air:
             return "OFF"
         last = self._feed.last
@@ -118,42 +169,42 @@ class Watch:
             heard.p95.append(round(heard.pulse.p95, 1))
             heard.recent_drops.append(heard.pulse.drops)
             if delay := delay_of(heard.pulse.facts):
-                heard.delay.append(round(delay["ms"], 1))
+                heard.delay.append(round(delay.ms, 1))
             else:
                 heard.delay.clear()
 
-    def rows(self) -> dict[str, dict[str, Any]]:
+    def rows(self) -> dict[str, ServiceHealth]:
         """The services as the console shows them."""
         at = now()
         return {name: self._row(name, at) for name in SERVICES}
 
-    def _row(self, name: str, at: int) -> dict[str, Any]:
+    def _row(self, name: str, at: int) -> ServiceHealth:
         heard = self.heard.get(name)
         if heard is None:
-            return {"state": "starting", "fps": 0.0, "p50": 0.0, "p95": 0.0, "drops": {}, "drop_rate": 0.0,
-                    "drop_rates": {}, "note": "", "age": None, "rss": 0, "pid": 0, "history": {"fps": [], "p50": [], "p95": []}}  # fmt: skip
+            return ServiceHealth("starting", 0.0, 0.0, 0.0, {}, 0.0, {}, "", None, 0, 0, ServiceHistory([], [], []))
         pulse, rates = heard.pulse, _rates(list(heard.recent_drops))
-        return {
-            "state": "recovering" if at - heard.at > SILENT_AFTER else pulse.state,
-            "fps": round(pulse.fps, 1),
-            "p50": round(pulse.p50, 1),
-            "p95": round(pulse.p95, 1),
-            "drops": pulse.drops,
-            "drop_rate": round(sum(rates.values()), 1),
-            "drop_rates": {reason: round(rate, 1) for reason, rate in rates.items()},
-            "note": pulse.note,
-            "age": round((at - heard.at) / US, 2),
-            "rss": pulse.rss,
-            "pid": pulse.pid,
-            "history": {"fps": list(heard.fps), "p50": list(heard.p50), "p95": list(heard.p95)},
-        }
+        return ServiceHealth(
+            state="recovering" if at - heard.at > SILENT_AFTER else pulse.state,
+            fps=round(pulse.fps, 1),
+            p50=round(pulse.p50, 1),
+            p95=round(pulse.p95, 1),
+            drops=pulse.drops,
+            drop_rate=round(sum(rates.values()), 1),
+            drop_rates={reason: round(rate, 1) for reason, rate in rates.items()},
+            note=pulse.note,
+            age=round((at - heard.at) / US, 2),
+            rss=pulse.rss,
+            pid=pulse.pid,
+            history=ServiceHistory(list(heard.fps), list(heard.p50), list(heard.p95)),
+        )
 
 
-def delay_of(facts: dict[str, Any]) -> dict[str, float]:
-    """What an engine that takes several frames at a time said of its delay, {} where none did."""
-    told = facts.get("delay")
-    whole = isinstance(told, dict) and all(type(told.get(name)) in (int, float) for name in DELAY)
-    return {name: told[name] for name in DELAY} if whole and isinstance(told, dict) else {}
+def delay_of(facts: dict[str, Any]) -> EngineDelay | None:
+    """What an engine that takes several frames at a time said of its delay, None where none did."""
+    told, names = facts.get("delay"), [each.name for each in fields(EngineDelay)]
+    if not isinstance(told, dict) or not all(type(told.get(name)) in (int, float) for name in names):
+        return None
+    return EngineDelay(**{name: told[name] for name in names})
 
 
 def _rates(drops: list[dict[str, int]]) -> dict[str, float]:

@@ -1,14 +1,14 @@
 """What the console knows of the jobs: read in threads, once a second while somebody looks, told when it has changed."""
 
 import asyncio
-import json
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from services.gateway.api.models.jobs import JobDetail, JobPage, JobsMessage, JobsState, JobView, WorkerCount
 from services.gateway.channel.event_log import Journal
 from services.gateway.jobs.submit import submit
 from shared.config.settings import Settings
@@ -85,18 +85,18 @@ class Jobs:
         self._asked = time.monotonic()
         return self._text
 
-    def _tell(self, facts: dict[str, Any]) -> None:
-        text = json.dumps({"jobs": facts})
+    def _tell(self, found: JobsState) -> None:
+        text = JobsMessage(jobs=found).model_dump_json()
         if text != self._text:
             self._text = text
-        for row in facts["rows"]:
+        for row in found.rows:
             # The log line says what became of a job while somebody watched.
-            if self._states.get(row["id"], row["state"]) != row["state"] and row["state"] in SAID:
-                words, kind = SAID[row["state"]]
-                self._journal.add(f"Job {row['id']} ({row['driver']}) {words.format(**row)}", kind)
-        self._states = {row["id"]: row["state"] for row in facts["rows"] if row["state"] in AT_WORK}
+            if self._states.get(row.id, row.state) != row.state and row.state in SAID:
+                words, kind = SAID[row.state]
+                self._journal.add(f"Job {row.id} ({row.driver}) {words.format(reason=row.reason)}", kind)
+        self._states = {row.id: row.state for row in found.rows if row.state in AT_WORK}
 
-    def look(self) -> dict[str, Any]:
+    def look(self) -> JobsState:
         """Counts by state, the newest jobs, and those at work however old they are; `note` says why there are none."""
         try:
             order = self._index().order()
@@ -106,12 +106,12 @@ class Jobs:
             rows = self._rows([name for name in dict.fromkeys(names) if name not in fresh])
             counts = Counter(state for _, state in order)
             workers, note = self._staff(sum(counts[state] for state in WAITING))
-            rows = [facts(each) for each in fresh.values()] + rows
-            return {"counts": counts, "rows": rows, "workers": workers, "note": note}
+            rows = [job_view(each) for each in fresh.values()] + rows
+            return JobsState(counts=counts, rows=rows, workers=workers, note=note)
         except StudioError as error:
-            return {"counts": {}, "rows": [], "workers": None, "note": str(error)}
+            return JobsState(counts={}, rows=[], workers=None, note=str(error))
 
-    def _staff(self, waiting: int) -> tuple[dict[str, int] | None, str]:
+    def _staff(self, waiting: int) -> tuple[WorkerCount | None, str]:
         """How many workers live and how many of them are at work, None where nobody can say; and what is wrong with that."""
         found = self._workers.look()
         living = [worker for worker in found or [] if worker.alive]
@@ -120,8 +120,9 @@ class Jobs:
             note = "Redis does not answer, so jobs may wait until it does."
         elif waiting and not living:
             note = "No worker is running yet, so jobs wait; `studio worker` starts one where none comes by itself."
-        count = None if found is None else {"alive": len(living), "at_work": sum(bool(each.job) for each in living)}
-        return count, note
+        if found is None:
+            return None, note
+        return WorkerCount(alive=len(living), at_work=sum(bool(each.job) for each in living)), note
 
     def _anew(self, names: list[str]) -> dict[str, Status]:
         """As many of these as can be looked at in a moment, with their segments; the others are as last told."""
@@ -143,7 +144,7 @@ class Jobs:
         workers = {worker.name: worker.alive for worker in self._workers.look() or []}
         return Figures(dict(counts), self._queue.depths(engines), workers)
 
-    def page(self, state: str, limit: int, offset: int) -> dict[str, Any]:
+    def page(self, state: str, limit: int, offset: int) -> JobPage:
         """Jobs in this state, "" for all, newest first. Raises StudioError."""
         order = self._index().order()[::-1]
         # Those at work are looked at before they are sorted by state: one that has just ended is found where it belongs.
@@ -152,22 +153,22 @@ class Jobs:
         names = [name for name, each in order if state in ("", each)]
         counts = Counter(each for _, each in order)
         wanted = names[offset : offset + limit]
-        rows = {row["id"]: row for row in self._rows(wanted)} | {name: facts(each) for name, each in fresh.items()}
-        return {"counts": counts, "jobs": [rows[name] for name in wanted if name in rows]}
+        rows = {row.id: row for row in self._rows(wanted)} | {name: job_view(each) for name, each in fresh.items()}
+        return JobPage(counts=counts, jobs=[rows[name] for name in wanted if name in rows])
 
-    def _rows(self, names: list[str]) -> list[dict[str, Any]]:
-        return [facts(each) for each in self._index().rows(names)]
+    def _rows(self, names: list[str]) -> list[JobView]:
+        return [job_view(each) for each in self._index().rows(names)]
 
     def has(self, job: str) -> bool:
         """Whether there is such a job; what does not look like an id is not asked for."""
         return bool(ID.fullmatch(job)) and self._store().read(f"{folder(job)}/job.json") is not None
 
-    def show(self, job: str) -> dict[str, Any]:
+    def show(self, job: str) -> JobDetail:
         """One job with its segments. Raises StudioError."""
         found = status(self._store(), job)
-        return facts(found) | {"segments": [asdict(segment) for segment in found.segments]}
+        return JobDetail(segments=list(found.segments), **_facts(found))
 
-    def steer(self, job: str, how: How) -> dict[str, Any]:
+    def steer(self, job: str, how: How) -> JobDetail:
         """`retry` what failed, or wish it cancelled, paused or run. Raises StudioError where that cannot be."""
         store = self._store()
         if how == "retry":
@@ -218,8 +219,12 @@ class Jobs:
         return self._opened
 
 
-def facts(found: Status) -> dict[str, Any]:
-    """A job as the page draws it."""
+def job_view(found: Status) -> JobView:
+    """The row of a job."""
+    return JobView(segments=len(found.segments), **_facts(found))
+
+
+def _facts(found: Status) -> dict[str, Any]:
     failing = next((s for s in found.segments if s.state == "parked"), None)
     failing = failing or next((s for s in found.segments if s.reason and s.state != "done"), None)
     return {
@@ -237,7 +242,6 @@ def facts(found: Status) -> dict[str, Any]:
         "fps": round(found.fps, 1),
         "eta": None if found.eta is None else round(found.eta),
         "strip": strip([segment.state for segment in found.segments], CELLS),
-        "segments": len(found.segments),
         "failing": failing and {"number": failing.number + 1, "attempts": failing.attempts, "reason": failing.reason},
         "preview": f"{found.done}" if found.preview else "",
         "result": Path(found.result).name,

@@ -7,11 +7,20 @@
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from shared.avatar.build import add_avatar
 from shared.errors import StudioError
 from shared.runtime.module_process import ModuleError, json_lines
+
+
+@dataclass(frozen=True, slots=True)
+class BuildProgress:
+    """How far an avatar's build is. stage: what is being done; done: the share of all of it, 0 to 1."""
+
+    stage: str
+    done: float
 
 
 async def build(

@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from publishing.token import missing
 from services.gateway.api import snapshot
+from services.gateway.api.models.channel import ChannelState, NeutralRetake, RecordingStarted, RecordingStopped
+from services.gateway.api.models.library import EngineRow
 from services.gateway.api.security import need_token
 from services.gateway.service import Gateway
 from shared.avatar.build import list_avatars
-from shared.scene import WORDS, no_such_quality, template_of
+from shared.scene import WORDS, Scene, no_such_quality, template_of
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
@@ -54,13 +56,13 @@ Channel = Annotated[Gateway, Depends(of_channel)]
 
 
 @router.get("/channels/{channel}")
-async def channel_state(gateway: Channel) -> dict[str, Any]:
+async def channel_state(gateway: Channel) -> ChannelState:
     """The channel's whole state, as the state socket sends it."""
     return snapshot.snapshot(gateway)
 
 
 @router.patch("/channels/{channel}/scene")
-async def change_scene(patch: ScenePatch, gateway: Channel) -> dict[str, Any]:
+async def change_scene(patch: ScenePatch, gateway: Channel) -> Scene:
     """Change what is wanted on air; the services converge on it."""
     changes: dict[str, Any] = {name: value for name, value in patch if value is not None}
     if "avatar" in changes:
@@ -73,46 +75,44 @@ async def change_scene(patch: ScenePatch, gateway: Channel) -> dict[str, Any]:
         changes["driver"] = driver_word(gateway, changes["driver"])
     if changes.get("livekit") and (reason := missing(gateway.settings)):
         raise HTTPException(409, reason)
-    if changes.get("rtmp") and (unavailable := snapshot.rtmp(gateway)["unavailable"]):
+    if changes.get("rtmp") and (unavailable := snapshot.rtmp(gateway).unavailable):
         raise HTTPException(409, unavailable)
-    if (changes.get("record_clean") or changes.get("rtmp_clean")) and (
-        why := snapshot.clean_feed(gateway)["unavailable"]
-    ):
+    if (changes.get("record_clean") or changes.get("rtmp_clean")) and (why := snapshot.clean_feed(gateway).unavailable):
         raise HTTPException(409, why)
     before = gateway.director.scene
     gateway.director.change(**changes)
     _note(gateway, before.facts(), changes)
-    return dict(snapshot.snapshot(gateway)["scene"])
+    return snapshot.shown_scene(gateway)
 
 
 @router.post("/channels/{channel}/neutral/retake")
-async def retake_neutral(gateway: Channel) -> dict[str, int]:
+async def retake_neutral(gateway: Channel) -> NeutralRetake:
     """Take the driver's next frames as its neutral face."""
     if template_of(gateway.director.scene.driver):
         raise HTTPException(409, "Recorded motion has a neutral face of its own, which cannot be retaken.")
     scene = gateway.director.retake()
     gateway.journal.add("Neutral face is being retaken: look straight ahead, mouth closed.")
-    return {"neutral": scene.neutral}
+    return NeutralRetake(neutral=scene.neutral)
 
 
 @router.post("/channels/{channel}/recording", status_code=201)
-async def start_recording(gateway: Channel) -> dict[str, str]:
+async def start_recording(gateway: Channel) -> RecordingStarted:
     """Begin a recording in the studio's home."""
     if gateway.director.scene.recording and gateway.recorder.state.state != "failed":
         raise HTTPException(409, "A recording is running; stop it first.")
     name = f"{gateway.settings.channel}-{time.strftime('%Y%m%d-%H%M%S')}"
     gateway.recorder.try_again()
     gateway.director.change(recording=str(snapshot.recordings_folder(gateway.settings.home) / f"{name}.mp4"))
-    return {"id": name}
+    return RecordingStarted(id=name)
 
 
 @router.delete("/channels/{channel}/recording")
-async def stop_recording(gateway: Channel) -> dict[str, str]:
+async def stop_recording(gateway: Channel) -> RecordingStopped:
     """End the recording."""
     if not gateway.director.scene.recording:
         raise HTTPException(409, "No recording is running.")
     gateway.director.change(recording="")
-    return {"state": "off"}
+    return RecordingStopped(state="off")
 
 
 def _check_avatar(gateway: Gateway, name: str) -> None:
@@ -122,19 +122,19 @@ def _check_avatar(gateway: Gateway, name: str) -> None:
 
 def _check_engine(gateway: Gateway, name: str) -> None:
     known = _engine(gateway, name)
-    if known["unavailable"]:
-        raise HTTPException(409, known["unavailable"])
+    if known.unavailable:
+        raise HTTPException(409, known.unavailable)
 
 
 def _check_quality(gateway: Gateway, engine: str, name: str) -> None:
     known = _engine(gateway, engine)
-    names = [rung["name"] for rung in known["qualities"]]
+    names = [rung.name for rung in known.qualities]
     if name not in names:
-        raise HTTPException(404, no_such_quality(known["title"], names))
+        raise HTTPException(404, no_such_quality(known.title, names))
 
 
-def _engine(gateway: Gateway, name: str) -> dict[str, Any]:
-    rows = {row["name"]: row for row in snapshot.engines(gateway)}
+def _engine(gateway: Gateway, name: str) -> EngineRow:
+    rows = {row.name: row for row in snapshot.engines(gateway)}
     if not rows:
         raise HTTPException(409, "The generator has not said yet which engines there are; try again in a second.")
     if name not in rows:

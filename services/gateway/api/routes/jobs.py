@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 
+from services.gateway.api.models.base import Ticket
+from services.gateway.api.models.jobs import Inbox, InboxFile, JobDetail, JobPage
 from services.gateway.api.routes.library import form_schema
 from services.gateway.api.security import need_token
 from services.gateway.api.uploads import Form, received
@@ -60,7 +62,7 @@ async def _of_the_store(read: Callable[..., T], *arguments: Any) -> T:
 
 
 @router.post("/jobs", status_code=201, openapi_extra=_FORM)
-async def submit_job(request: Request, idempotency_key: Annotated[str, Header()] = "") -> dict[str, Any]:
+async def submit_job(request: Request, idempotency_key: Annotated[str, Header()] = "") -> JobDetail:
     """Submit a job: an avatar and a driver, uploaded (at most 8 GB) or the name of a file in the inbox. The same
     `Idempotency-Key` with the same content is the same job."""
     if idempotency_key and not KEY.fullmatch(idempotency_key):
@@ -145,43 +147,43 @@ async def list_jobs(
     state: Annotated[State | Literal[""], Query()] = "",
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
-) -> dict[str, Any]:
+) -> JobPage:
     """Jobs, newest first, a page at a time, and how many there are by state."""
     return await _of_the_store(_gateway(request).jobs.page, state, limit, offset)
 
 
 @router.get("/jobs/{job}")
-async def show_job(job: str, request: Request) -> dict[str, Any]:
+async def show_job(job: str, request: Request) -> JobDetail:
     """One job with its segments."""
     jobs = await _job(request, job)
     return await _of_the_store(jobs.show, job)
 
 
 @router.post("/jobs/{job}/cancel")
-async def cancel_job(job: str, request: Request) -> dict[str, Any]:
+async def cancel_job(job: str, request: Request) -> JobDetail:
     """End a job; what is being rendered stops within two seconds."""
     return await _steer(request, job, "cancelled")
 
 
 @router.post("/jobs/{job}/pause")
-async def pause_job(job: str, request: Request) -> dict[str, Any]:
+async def pause_job(job: str, request: Request) -> JobDetail:
     """Let a job rest; `resume` goes on with it."""
     return await _steer(request, job, "paused")
 
 
 @router.post("/jobs/{job}/resume")
-async def resume_job(job: str, request: Request) -> dict[str, Any]:
+async def resume_job(job: str, request: Request) -> JobDetail:
     """Go on with a paused job."""
     return await _steer(request, job, "run")
 
 
 @router.post("/jobs/{job}/retry")
-async def retry_job(job: str, request: Request) -> dict[str, Any]:
+async def retry_job(job: str, request: Request) -> JobDetail:
     """Try again what failed in a parked job; what is done stays done."""
     return await _steer(request, job, "retry")
 
 
-async def _steer(request: Request, job: str, how: How) -> dict[str, Any]:
+async def _steer(request: Request, job: str, how: How) -> JobDetail:
     jobs = await _job(request, job)
     steered = await _of_the_store(jobs.steer, job, how)
     jobs.hurry()
@@ -214,10 +216,10 @@ async def fetch_result(job: str, request: Request) -> FileResponse:
 
 
 @router.post("/jobs/{job}/ticket", status_code=201)
-async def make_ticket(job: str, request: Request) -> dict[str, str]:
+async def make_ticket(job: str, request: Request) -> Ticket:
     """Leave to fetch this job's result once without the token, within 30 seconds."""
     await _job(request, job)
-    return {"ticket": request.app.state.tickets.give(f"job/{job}")}
+    return Ticket(ticket=request.app.state.tickets.give(f"job/{job}"))
 
 
 @downloads.get("/jobs/{job}/download", response_class=FileResponse)
@@ -235,7 +237,8 @@ async def _result(request: Request, job: str) -> FileResponse:
 
 
 @router.get("/inbox")
-async def list_inbox(request: Request) -> dict[str, Any]:
+async def list_inbox(request: Request) -> Inbox:
     """The files in the studio's inbox, newest first, and the folder it is."""
     home = _gateway(request).settings.home
-    return {"folder": str(inbox_folder(home)), "files": await _of_the_store(inbox, home)}
+    files = [InboxFile(**file) for file in await _of_the_store(inbox, home)]
+    return Inbox(folder=str(inbox_folder(home)), files=files)

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
 from services.gateway.api import snapshot
+from services.gateway.api.models.library import AvatarName, AvatarRow, DriverRow, EngineRow, PlateIndex, UploadedDriver
 from services.gateway.api.security import need_token
 from services.gateway.api.uploads import received
 from services.gateway.service import Gateway
-from services.gateway.workers.avatar_build import build
+from services.gateway.workers.avatar_build import BuildProgress, build
 from services.gateway.workers.template_check import check_template
 from shared.avatar.build import avatars_folder, list_avatars, remove_avatar
 from shared.avatar.model import check_name
@@ -50,14 +51,14 @@ def _avatar(request: Request, name: str) -> Path:
 
 
 @router.get("/engines")
-async def list_engines(request: Request) -> list[dict[str, Any]]:
+async def list_engines(request: Request) -> list[EngineRow]:
     """Engines by name and title, the qualities of each, what their weights may be used for, and why one cannot run here;
     empty until the generator has said so."""
     return snapshot.engines(_gateway(request))
 
 
 @router.get("/avatars")
-async def list_all(request: Request) -> list[dict[str, Any]]:
+async def list_all(request: Request) -> list[AvatarRow]:
     """Avatars, and those being built with their progress."""
     return snapshot.avatars(_gateway(request))
 
@@ -78,14 +79,14 @@ async def plate(name: str, request: Request) -> FileResponse:
 
 
 @router.get("/avatars/{name}/plate/index")
-async def plate_index(name: str, request: Request) -> dict[str, Any]:
+async def plate_index(name: str, request: Request) -> PlateIndex:
     """Size, rate, and where each frame of the plate begins, with the end of the last."""
     try:
         opened = Plate.load(_avatar(request, name))
     except StudioError as error:
         raise HTTPException(409, str(error)) from None
-    size = {"width": opened.width, "height": opened.height, "fps": opened.fps}
-    return size | {"starts": [int(start) for start in opened.starts]}
+    starts = [int(start) for start in opened.starts]
+    return PlateIndex(width=opened.width, height=opened.height, fps=opened.fps, starts=starts)
 
 
 @router.post(
@@ -93,7 +94,7 @@ async def plate_index(name: str, request: Request) -> dict[str, Any]:
     status_code=201,
     openapi_extra=form_schema(["name", "portrait", "rights"], name=_TEXT, rights=_TEXT, portrait=_FILE, body=_FILE),
 )
-async def add(request: Request) -> dict[str, str]:
+async def add(request: Request) -> AvatarName:
     """Make an avatar from a portrait (at most 64 MB) and optionally a body (512 MB); answers when it is built."""
     gateway = _gateway(request)
     async with received(request, gateway.settings.home, AVATAR_FIELDS) as form:
@@ -107,12 +108,12 @@ async def add(request: Request) -> dict[str, str]:
         if name in gateway.builds or name in list_avatars(gateway.settings.home):
             raise HTTPException(409, f"There is an avatar '{name}' already; choose another name or delete it first.")
         await _build(gateway, name, rights, form.files["portrait"], form.files.get("body"))
-    return {"name": name}
+    return AvatarName(name=name)
 
 
 async def _build(gateway: Gateway, name: str, rights: str, portrait: Path, body: Path | None) -> None:
     def told(stage: str, done: float) -> None:
-        gateway.builds[name] = {"stage": stage, "done": done}
+        gateway.builds[name] = BuildProgress(stage, done)
 
     told("waiting", 0.0)
     gateway.journal.add(f"Avatar {name} is being built.")
@@ -144,13 +145,13 @@ async def remove(name: str, request: Request) -> Response:
 
 
 @router.get("/drivers")
-async def list_drivers(request: Request) -> list[dict[str, str]]:
+async def list_drivers(request: Request) -> list[DriverRow]:
     """What can drive the host, and why something cannot."""
     return snapshot.drivers(_gateway(request))
 
 
 @router.post("/drivers", status_code=201, openapi_extra=form_schema(["video"], video=_FILE))
-async def add_driver(request: Request) -> dict[str, str]:
+async def add_driver(request: Request) -> UploadedDriver:
     """Upload a driver, a video or a motion template (at most 512 MB); use it as driver `upload:ID`."""
     gateway = _gateway(request)
     home = gateway.settings.home
@@ -171,7 +172,7 @@ async def add_driver(request: Request) -> dict[str, str]:
         write_atomically(path.with_suffix(".txt"), given.encode())
         form.files["video"].rename(path)
     gateway.journal.add(f"Driver {given} uploaded.")
-    return {"id": made, "driver": f"upload:{made}"}
+    return UploadedDriver(id=made, driver=f"upload:{made}")
 
 
 def _check_video(path: Path, given: str) -> None:

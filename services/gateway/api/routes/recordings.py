@@ -3,12 +3,13 @@
 import secrets
 import time
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse
 
 from services.gateway.api import snapshot
+from services.gateway.api.models.base import Ticket
+from services.gateway.api.models.library import RecordingRow
 from services.gateway.api.security import need_token
 
 router = APIRouter(prefix="/api/v1/recordings", tags=["recordings"])
@@ -44,10 +45,10 @@ def _path(request: Request, recording: str) -> Path:
 
 
 @router.get("", dependencies=[Depends(need_token)])
-async def list_recordings(request: Request) -> list[dict[str, Any]]:
+async def list_recordings(request: Request) -> list[RecordingRow]:
     """Recordings made from the console, newest first."""
     found = snapshot.recordings(request.app.state.gateway.settings.home)
-    return [{"id": path.stem, "bytes": path.stat().st_size, "modified": path.stat().st_mtime} for path in found]
+    return [RecordingRow(id=path.stem, bytes=path.stat().st_size, modified=path.stat().st_mtime) for path in found]
 
 
 @router.get("/{recording}", response_class=FileResponse, dependencies=[Depends(need_token)])
@@ -58,10 +59,10 @@ async def fetch_recording(recording: str, request: Request) -> FileResponse:
 
 
 @router.post("/{recording}/ticket", status_code=201, dependencies=[Depends(need_token)])
-async def make_ticket(recording: str, request: Request) -> dict[str, str]:
+async def make_ticket(recording: str, request: Request) -> Ticket:
     """Leave to fetch this recording once without the token, within 30 seconds."""
     _path(request, recording)
-    return {"ticket": request.app.state.tickets.give(recording)}
+    return Ticket(ticket=request.app.state.tickets.give(recording))
 
 
 @router.get("/{recording}/download", response_class=FileResponse)

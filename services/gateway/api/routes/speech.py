@@ -3,13 +3,15 @@
 import asyncio
 import json
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, HTTPException, Request, WebSocket
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from services.gateway.api import snapshot
+from services.gateway.api.models.speech import Interrupted, SpeechState, UtteranceRow
 from services.gateway.api.routes.channel import Channel
 from services.gateway.api.routes.library import form_schema
 from services.gateway.api.security import need_token
@@ -45,13 +47,13 @@ def ensure_speech(gateway: Gateway) -> None:
 
 
 @routes.get("")
-async def list_speech(gateway: Channel) -> dict[str, Any]:
+async def list_speech(gateway: Channel) -> SpeechState:
     """What is being said, what waits, and the last that are over."""
-    return gateway.speech.facts()
+    return snapshot.speech(gateway)
 
 
 @routes.post("", status_code=201, openapi_extra=form_schema(["audio"], audio=_FILE, title=_TEXT))
-async def say_file(request: Request, gateway: Channel) -> dict[str, Any]:
+async def say_file(request: Request, gateway: Channel) -> UtteranceRow:
     """Queue a speech file (WAV, MP3, OGG and others, at most 64 MB). Speech becomes the driver."""
     async with received(request, gateway.settings.home, FIELDS) as form:
         if "audio" not in form.files:
@@ -75,7 +77,7 @@ async def say_file(request: Request, gateway: Channel) -> dict[str, Any]:
             gateway.speech.cancel(utterance.id)
             raise
     gateway.keep(_fill(gateway, utterance, first, blocks))
-    return utterance.facts()
+    return UtteranceRow(**utterance.facts())
 
 
 def _next(blocks: Iterator[tuple[int, NDArray[np.int16]]]) -> NDArray[np.int16]:
@@ -99,15 +101,15 @@ async def _fill(
 
 
 @routes.post("/interrupt")
-async def interrupt(gateway: Channel) -> dict[str, list[str]]:
+async def interrupt(gateway: Channel) -> Interrupted:
     """Silence at once: what is being said and all that waits is dropped."""
-    return {"interrupted": gateway.speech.interrupt()}
+    return Interrupted(interrupted=gateway.speech.interrupt())
 
 
 @routes.post("/clear")
-async def clear(gateway: Channel) -> dict[str, list[str]]:
+async def clear(gateway: Channel) -> Interrupted:
     """What waits is dropped; what is being said is said to its end."""
-    return {"interrupted": gateway.speech.clear()}
+    return Interrupted(interrupted=gateway.speech.clear())
 
 
 @routes.delete("/{utterance}", status_code=204)

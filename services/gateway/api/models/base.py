@@ -1,0 +1,29 @@
+"""The base of every answer, and the answers that several routes share."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Answer(BaseModel):
+    """A JSON object of the API. It never changes once made, and a field that its model lacks is an error here, not a
+    field that pages miss."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Refusal(Answer):
+    """Why a request was refused: one sentence with the way out."""
+
+    detail: str
+
+
+class Version(Answer):
+    """version: of the studio; channel: the name of its only channel."""
+
+    version: str
+    channel: str
+
+
+class Ticket(Answer):
+    """Leave to fetch one file once without the token."""
+
+    ticket: str

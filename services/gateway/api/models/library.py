@@ -1,0 +1,81 @@
+"""Answers about what there is to choose from: engines, avatars, drivers, recordings."""
+
+from services.gateway.api.models.base import Answer
+from services.gateway.workers.avatar_build import BuildProgress
+
+
+class EngineQuality(Answer):
+    """One quality of an engine: its name for the API and its title for people."""
+
+    name: str
+    title: str
+
+
+class EngineRow(Answer):
+    """An engine as the generator reports it.
+
+    qualities: those that can be chosen, best first. terms: what its weights may be used for. unavailable: why it cannot
+    run here, "" where it can.
+    """
+
+    name: str
+    qualities: list[EngineQuality]
+    title: str
+    terms: str
+    unavailable: str
+
+
+class AvatarRow(Answer):
+    """An avatar, finished, damaged or being built.
+
+    kind: of its plate. unavailable: why it cannot be used, "" where it can. building: how far it is, null once it is
+    finished.
+    """
+
+    name: str
+    rights: str
+    kind: str
+    unavailable: str
+    building: BuildProgress | None
+
+
+class AvatarName(Answer):
+    """The avatar that was made."""
+
+    name: str
+
+
+class PlateIndex(Answer):
+    """Size, rate, and where each frame of a plate begins in bytes, with the end of the last."""
+
+    width: int
+    height: int
+    fps: float
+    starts: list[int]
+
+
+class DriverRow(Answer):
+    """What can drive.
+
+    word: for the API. detail: what it is where its title does not say. unavailable: why it cannot be had, "" where it can.
+    """
+
+    word: str
+    title: str
+    detail: str
+    unavailable: str
+
+
+class UploadedDriver(Answer):
+    """An uploaded driver: its id, and its word for the scene."""
+
+    id: str
+    driver: str
+
+
+class RecordingRow(Answer):
+    """A recording made from the console. modified: wall clock seconds."""
+
+    id: str
+    bytes: int
+    modified: float

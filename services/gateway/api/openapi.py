@@ -1,0 +1,53 @@
+"""The API's schema: FastAPI's own, with the state socket's messages, which FastAPI does not know of."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from services.gateway.api.models.jobs import JobsMessage
+
+REFERENCE = "#/components/schemas/"
+
+
+def describe_answers(app: FastAPI) -> None:
+    """Add to `app`'s schema what only the state socket sends, and mark every field of an answer as there."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _, found = models_json_schema([(JobsMessage, "serialization")], ref_template=REFERENCE + "{model}")
+            schema = described()
+            models = schema.setdefault("components", {}).setdefault("schemas", {})
+            for name, model in found["$defs"].items():
+                models.setdefault(name, model)
+            _require_all(schema)
+        return described()
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _require_all(schema: dict[str, Any]) -> None:
+    # A dataclass with defaults, such as the scene, counts as one whose fields may be left out, which no answer does.
+    models = schema["components"]["schemas"]
+    taken = {
+        name
+        for methods in schema["paths"].values()
+        for route in methods.values()
+        for name in _models(route.get("requestBody"))
+    }
+    for name, model in models.items():
+        if name not in taken and "properties" in model:
+            model["required"] = list(model["properties"])
+
+
+def _models(part: Any) -> Iterator[str]:
+    """Names of the models that a part of a schema refers to itself."""
+    if isinstance(part, dict):
+        if str(part.get("$ref", "")).startswith(REFERENCE):
+            yield part["$ref"].removeprefix(REFERENCE)
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from _models(each)

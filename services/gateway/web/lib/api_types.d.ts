@@ -1,0 +1,495 @@
+// Generated from the API's schema by `python -m services.gateway.api.types`; not edited by hand.
+
+/** The avatar that was made. */
+export interface AvatarName {
+  name: string;
+}
+
+/**
+ * An avatar, finished, damaged or being built. kind: of its plate. unavailable: why it cannot be used, "" where
+ * it can. building: how far it is, null once it is finished.
+ */
+export interface AvatarRow {
+  name: string;
+  rights: string;
+  kind: string;
+  unavailable: string;
+  building: BuildProgress | null;
+}
+
+/** How far an avatar's build is. stage: what is being done; done: the share of all of it, 0 to 1. */
+export interface BuildProgress {
+  stage: string;
+  done: number;
+}
+
+/**
+ * Everything about the channel, now. on_air_state: its one state word. since: wall clock seconds at which that
+ * began. started: wall clock seconds at which the gateway began. rate: program frames a second. log: events,
+ * oldest first.
+ */
+export interface ChannelState {
+  channel: string;
+  on_air_state: "ON AIR" | "IDLE" | "STARTING" | "RECOVERING" | "OFF";
+  since: number;
+  started: number;
+  rate: number;
+  scene: Scene;
+  avatars: AvatarRow[];
+  engines: EngineRow[];
+  engine: EngineState;
+  drivers: DriverRow[];
+  services: Services;
+  program: ProgramState;
+  speech: SpeechState;
+  outputs: Outputs;
+  clean_feed: CleanFeed;
+  log: Event[];
+}
+
+/**
+ * Whether outputs may leave the label out. right: what allows it; unavailable: why they may not, "" where they
+ * may.
+ */
+export interface CleanFeed {
+  right: string;
+  unavailable: string;
+}
+
+/**
+ * What can drive. word: for the API. detail: what it is where its title does not say. unavailable: why it cannot
+ * be had, "" where it can.
+ */
+export interface DriverRow {
+  word: string;
+  title: string;
+  detail: string;
+  unavailable: string;
+}
+
+/**
+ * What an engine that takes several frames at a time says of its delay, the generator's fact `delay`. frames: it
+ * takes at once. calls: that a frame passes its window in. interval_ms: between driver frames. call_ms: that a
+ * call takes. ms: from motion to face; floor_ms: what that cannot go below.
+ */
+export interface EngineDelay {
+  frames: number;
+  calls: number;
+  interval_ms: number;
+  call_ms: number;
+  floor_ms: number;
+  ms: number;
+}
+
+/** One quality of an engine: its name for the API and its title for people. */
+export interface EngineQuality {
+  name: string;
+  title: string;
+}
+
+/**
+ * An engine as the generator reports it. qualities: those that can be chosen, best first. terms: what its
+ * weights may be used for. unavailable: why it cannot run here, "" where it can.
+ */
+export interface EngineRow {
+  name: string;
+  qualities: EngineQuality[];
+  title: string;
+  terms: string;
+  unavailable: string;
+}
+
+/**
+ * The engine on air. quality: the one it is at, null where it has but one. delay: from motion to face beside
+ * what it cannot go below, null for an engine that takes its frames one by one. delay_history: milliseconds over
+ * the last minute, oldest first.
+ */
+export interface EngineState {
+  quality: EngineQuality | null;
+  delay: EngineDelay | null;
+  delay_history: number[];
+}
+
+/**
+ * number: counts up, so that a page knows what it has shown; at: wall clock, seconds; kind: info, warning or
+ * error.
+ */
+export interface Event {
+  number: number;
+  at: number;
+  kind: string;
+  text: string;
+}
+
+/** The segment that hinders a job: its number from 1, how often it was begun, and why the last attempt failed. */
+export interface FailingSegment {
+  number: number;
+  attempts: number;
+  reason: string;
+}
+
+/** The files in the studio's inbox, newest first, and the folder it is. */
+export interface Inbox {
+  folder: string;
+  files: InboxFile[];
+}
+
+/** A file in the inbox. modified: wall clock seconds. */
+export interface InboxFile {
+  name: string;
+  bytes: number;
+  modified: number;
+}
+
+/** Ids of the utterances that were dropped. */
+export interface Interrupted {
+  interrupted: string[];
+}
+
+/** A job with its segments, one by one. */
+export interface JobDetail {
+  id: string;
+  state: "queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked";
+  reason: string;
+  kind: string;
+  avatar: string;
+  engine: string;
+  driver: string;
+  priority: string;
+  created: number;
+  done: number;
+  total: number;
+  fps: number;
+  eta: number | null;
+  strip: string;
+  failing: FailingSegment | null;
+  preview: string;
+  result: string;
+  bytes: number;
+  segments: Segment[];
+}
+
+/** A page of jobs, newest first, and how many there are by state. */
+export interface JobPage {
+  counts: Partial<Record<"queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked", number>>;
+  jobs: JobView[];
+}
+
+/** A job in a list. segments: how many it has. */
+export interface JobView {
+  id: string;
+  state: "queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked";
+  reason: string;
+  kind: string;
+  avatar: string;
+  engine: string;
+  driver: string;
+  priority: string;
+  created: number;
+  done: number;
+  total: number;
+  fps: number;
+  eta: number | null;
+  strip: string;
+  failing: FailingSegment | null;
+  preview: string;
+  result: string;
+  bytes: number;
+  segments: number;
+}
+
+/** A message of the state socket: the jobs, when they have changed. */
+export interface JobsMessage {
+  jobs: JobsState;
+}
+
+/**
+ * The jobs as the state socket sends them. counts: by state. rows: the newest, and those at work however old
+ * they are. workers: null where that is not known. note: why there are no rows, or why they wait, else "".
+ */
+export interface JobsState {
+  counts: Partial<Record<"queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked", number>>;
+  rows: JobView[];
+  workers: WorkerCount | null;
+  note: string;
+}
+
+/** The publication to LiveKit. unavailable: why there can be none, "" where there can. */
+export interface LiveKitState {
+  state: "off" | "connecting" | "live" | "reconnecting" | "failed";
+  note: string;
+  since: number;
+  figures: Record<string, number>;
+  room: string;
+  unavailable: string;
+}
+
+/** neutral: how often the neutral face was retaken. */
+export interface NeutralRetake {
+  neutral: number;
+}
+
+/** Everything that the program goes to. */
+export interface Outputs {
+  preview: PreviewState;
+  record: RecordState;
+  livekit: LiveKitState;
+  rtmp: RtmpState;
+}
+
+/** Size, rate, and where each frame of a plate begins in bytes, with the end of the last. */
+export interface PlateIndex {
+  width: number;
+  height: number;
+  fps: number;
+  starts: number[];
+}
+
+/** Bytes sent to browsers since the start. */
+export interface PreviewSent {
+  full: number;
+  roi: number;
+  sound: number;
+  driver: number;
+}
+
+/**
+ * The preview in browsers. bytes_per_second: what a viewer costs by mode, also for the mode that none watches,
+ * once measured. dropped: frames and sounds that viewers were too slow for.
+ */
+export interface PreviewState {
+  viewers: PreviewViewers;
+  bytes_per_second: Partial<Record<"full" | "roi", number>>;
+  sent: PreviewSent;
+  dropped: number;
+}
+
+/** Browsers that watch, by the mode they are sent. */
+export interface PreviewViewers {
+  full: number;
+  roi: number;
+}
+
+/**
+ * The frame on air. width, height: 0 until there is one. avatar, state: as the compositor names them. age:
+ * seconds since it came, null until one came. level: of the sound, 0 to 1. repeated: ticks for which an earlier
+ * frame stood in. by_voice, by_template: whether a voice or recorded motion drives. voice_delay_ms: by how much
+ * the program plays a voice later. stall: longest wait for a frame beyond its tick in the last ten seconds,
+ * milliseconds. present: whether the driver shows a face, null where that is not known.
+ */
+export interface ProgramState {
+  width: number;
+  height: number;
+  avatar: string;
+  state: string;
+  age: number | null;
+  level: number;
+  repeated: number;
+  by_voice: boolean;
+  by_template: boolean;
+  voice_delay_ms: number;
+  stall: number;
+  present: boolean | null;
+}
+
+/** The recording. id: "" for one that the API cannot fetch. name: of its file. */
+export interface RecordState {
+  state: "off" | "connecting" | "live" | "reconnecting" | "failed";
+  note: string;
+  since: number;
+  figures: Record<string, number>;
+  id: string;
+  name: string;
+}
+
+/** A recording made from the console. modified: wall clock seconds. */
+export interface RecordingRow {
+  id: string;
+  bytes: number;
+  modified: number;
+}
+
+/** The recording that was begun. */
+export interface RecordingStarted {
+  id: string;
+}
+
+/** The recording is off. */
+export interface RecordingStopped {
+  state: "off";
+}
+
+/** Why a request was refused: one sentence with the way out. */
+export interface Refusal {
+  detail: string;
+}
+
+/** The RTMP push. address: without its secrets. unavailable: why there can be none, "" where there can. */
+export interface RtmpState {
+  state: "off" | "connecting" | "live" | "reconnecting" | "failed";
+  note: string;
+  since: number;
+  figures: Record<string, number>;
+  address: string;
+  unavailable: string;
+}
+
+/**
+ * What the operator wants to be on air. revision: counts up with every change; a service's pulse says which one
+ * it has. on_air: whether the channel is on air; off air the program is the plate alone, without sound. quality:
+ * the rung of the engine's ladder to stay at, by name; "", or one that the engine lacks, leaves it to the
+ * engine. driver: `sample`, `browser`, `speech`, `microphone`, `camera:N`, `file:PATH` or an rtsp(s)/http(s)
+ * URL, as capture opens it. loop: a file driver starts again at its end. label: the visible "AI-generated"
+ * label. neutral: counts up each time the operator re-takes the neutral face. recording: path of the recording
+ * that should be running, or "". rtmp: whether the program is pushed to the RTMP address of the settings.
+ * livekit: whether the program is published to the LiveKit server of the settings. record_clean, rtmp_clean:
+ * that output takes the picture without the label.
+ */
+export interface Scene {
+  revision: number;
+  on_air: boolean;
+  avatar: string;
+  engine: string;
+  driver: string;
+  loop: boolean;
+  label: boolean;
+  muted: boolean;
+  neutral: number;
+  recording: string;
+  rtmp: boolean;
+  livekit: boolean;
+  record_clean: boolean;
+  rtmp_clean: boolean;
+  quality: string;
+}
+
+/** Fields of the scene to change; what is left out stays. */
+export interface ScenePatch {
+  avatar?: string | null;
+  engine?: string | null;
+  /** one of the engine's qualities to stay at; "" leaves it to the engine */
+  quality?: string | null;
+  /** sample, browser, microphone, speech, camera:N, upload:ID, as-started, or an http(s)/rtsp(s) address */
+  driver?: string | null;
+  loop?: boolean | null;
+  label?: boolean | null;
+  muted?: boolean | null;
+  on_air?: boolean | null;
+  livekit?: boolean | null;
+  /** push to the RTMP address of the settings */
+  rtmp?: boolean | null;
+  /** record without the label; needs clean_feed_right */
+  record_clean?: boolean | null;
+  /** push without the label; needs clean_feed_right */
+  rtmp_clean?: boolean | null;
+}
+
+/**
+ * A segment of a job. state: waiting, following, rendering, done or parked. attempts: how often it was begun to
+ * be rendered. done: of its ticks. reason: why the last attempt failed, "" where none did.
+ */
+export interface Segment {
+  number: number;
+  state: "waiting" | "following" | "rendering" | "done" | "parked";
+  attempts: number;
+  ticks: number;
+  done: number;
+  reason: string;
+}
+
+/**
+ * A service as the console shows it. state: its own word, or starting before its first pulse and recovering when
+ * it is silent. fps: frames finished a second. p50, p95: milliseconds from the driver frame's capture until it
+ * was done with its frame. drops: by reason, since it started. drop_rate, drop_rates: drops a second, in all and
+ * by reason. age: seconds since it was heard, None before it was. rss: resident bytes.
+ */
+export interface ServiceHealth {
+  state: string;
+  fps: number;
+  p50: number;
+  p95: number;
+  drops: Record<string, number>;
+  drop_rate: number;
+  drop_rates: Record<string, number>;
+  note: string;
+  age: number | null;
+  rss: number;
+  pid: number;
+  history: ServiceHistory;
+}
+
+/** A minute of a service, one entry a second, oldest first. */
+export interface ServiceHistory {
+  fps: number[];
+  p50: number[];
+  p95: number[];
+}
+
+/** Every service of the channel. */
+export interface Services {
+  capture: ServiceHealth;
+  generator: ServiceHealth;
+  compositor: ServiceHealth;
+  gateway: ServiceHealth;
+}
+
+/**
+ * The speech queue. queue: what is being said and waits, in order. recent: the last that are over, newest first.
+ * ran_dry: how often an utterance had no sound ready in its middle.
+ */
+export interface SpeechState {
+  queue: UtteranceRow[];
+  recent: UtteranceRow[];
+  ran_dry: number;
+}
+
+/** Leave to fetch one file once without the token. */
+export interface Ticket {
+  ticket: string;
+}
+
+/** An uploaded driver: its id, and its word for the scene. */
+export interface UploadedDriver {
+  id: string;
+  driver: string;
+}
+
+/**
+ * One thing to say. seconds: of sound received so far. complete: whether that is all of it. note: what went
+ * wrong with it, else "".
+ */
+export interface UtteranceRow {
+  id: string;
+  title: string;
+  state: "queued" | "started" | "ended" | "interrupted";
+  seconds: number;
+  complete: boolean;
+  note: string;
+}
+
+/** version: of the studio; channel: the name of its only channel. */
+export interface Version {
+  version: string;
+  channel: string;
+}
+
+/** What a viewer needs. watch: path of the page with the token in its fragment; expires: wall clock seconds. */
+export interface Viewer {
+  url: string;
+  room: string;
+  identity: string;
+  token: string;
+  expires: number;
+  watch: string;
+}
+
+/** How long a link can be opened; whoever has opened it may stay. */
+export interface ViewerRequest {
+  minutes?: number;
+}
+
+/** How many workers live, and how many of them are at work. */
+export interface WorkerCount {
+  alive: number;
+  at_work: number;
+}
