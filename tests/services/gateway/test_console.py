@@ -40,7 +40,7 @@ def at_home(url: str, running: Studio) -> bool:
 def pixels(page: "Page") -> list[int]:
     """Luma of a coarse grid of the program canvas."""
     found: list[int] = page.evaluate(
-        """() => { const canvas = document.querySelector('[aria-label="Program picture"]');
+        """() => { const canvas = document.querySelector('[aria-label="Program video"]');
         const small = new OffscreenCanvas(48, 64).getContext('2d'); small.drawImage(canvas, 0, 0, 48, 64);
         return [...small.getImageData(0, 0, 48, 64).data].filter((_, i) => i % 4 === 1); }"""
     )
@@ -85,7 +85,7 @@ def test_a_small_window_is_sent_half_and_looks_the_same(page: "Page", running: S
     running.channel.state = "plate"
     plates = running.channel.plates
     running.channel.plates = plates[:1]
-    shown, width = {}, "document.querySelector('[aria-label=\"Program picture\"]').width"
+    shown, width = {}, "document.querySelector('[aria-label=\"Program video\"]').width"
     try:
         page.get_by_role("button", name="Full frames").click()
         for height, expected in ((800, 480), (460, 240)):
@@ -209,11 +209,11 @@ def test_keys_are_shown_on_question_mark(page: "Page") -> None:
 
 
 def test_a_silent_stage_shows_in_its_row_and_the_picture_stays(page: "Page", running: Studio) -> None:
-    box = page.get_by_role("img", name="Program picture").bounding_box()
+    box = page.get_by_role("img", name="Program video").bounding_box()
     running.channel.stop()
     page.get_by_label("State", exact=True).get_by_text("RECOVERING").wait_for()
     page.get_by_role("group", name="compositor").get_by_text(re.compile("being restarted")).wait_for()
-    assert page.get_by_role("img", name="Program picture").bounding_box() == box
+    assert page.get_by_role("img", name="Program video").bounding_box() == box
     running.channel.start()
     page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
 

@@ -126,14 +126,14 @@ def test_the_result_is_downloaded(page: "Page", store: Store) -> None:
 
 
 def test_tabs_and_keys_go_there_and_back_and_the_picture_stays(page: "Page") -> None:
-    box = page.get_by_role("img", name="Program picture").bounding_box()
+    box = page.get_by_role("img", name="Program video").bounding_box()
     page.keyboard.press("j")
     page.get_by_role("heading", name="Health").wait_for()
     page.get_by_role("tab", name="Program").focus()
     page.keyboard.press("ArrowRight")
     page.get_by_role("button", name="+ New job").wait_for()
     assert page.get_by_role("tab", name=re.compile("^Jobs")).get_attribute("aria-selected") == "true"
-    assert page.get_by_role("img", name="Program picture").bounding_box() == box
+    assert page.get_by_role("img", name="Program video").bounding_box() == box
 
 
 def test_a_job_is_submitted_from_this_computer_and_from_the_inbox(

@@ -69,7 +69,7 @@ def test_a_viewer_sees_and_hears_the_program_in_sync(published: FlashGateway, pa
         return apart(found)
 
     assert in_sync(look)
-    assert found["pictures"] > 60 and found["sizes"][-1] == f"{SIZE[0]}x{SIZE[1]}"
+    assert found["frames"] > 60 and found["sizes"][-1] == f"{SIZE[0]}x{SIZE[1]}"
     assert len(set(found["columns"])) > 10  # the bar moves
     assert abs(float(np.median(found["hertz"])) - 1000) < 60
     page.get_by_label("Figures").get_by_text(str(SIZE[0])).wait_for()

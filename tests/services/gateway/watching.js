@@ -1,4 +1,4 @@
-// Run inside the viewers' page: when the picture turned bright and when the tone began, both in this page's time.
+// Run inside the viewers' page: when the video turned bright and when the tone began, both in this page's time.
 async (seconds) => {
   const video = document.querySelector("video");
   const context = new AudioContext();
@@ -7,7 +7,7 @@ async (seconds) => {
   analyser.fftSize = 1024;
   context.createMediaStreamSource(video.srcObject).connect(analyser);
   const small = new OffscreenCanvas(64, 36).getContext("2d", { willReadFrequently: true });
-  const found = { flashes: [], beeps: [], hertz: [], pictures: 0, columns: [], sizes: [] };
+  const found = { flashes: [], beeps: [], hertz: [], frames: 0, columns: [], sizes: [] };
   let bright = null;
   let watching = true;
   let loudUntil = 0;
@@ -31,7 +31,7 @@ async (seconds) => {
     bright = mean > 140;
     const row = [...luma.slice(64 * 34, 64 * 35)];
     if (!bright) found.columns.push(row.indexOf(Math.max(...row)));
-    found.pictures += 1;
+    found.frames += 1;
     found.sizes.push(`${width}x${height}`);
     if (watching) video.requestVideoFrameCallback(look);
   };

@@ -27,7 +27,7 @@ pages = APIRouter()
 
 
 class ViewerRequest(BaseModel):
-    """How long a link can be opened; whoever has opened it may stay."""
+    """How long a link can be opened; a viewer who has opened it may stay."""
 
     model_config = ConfigDict(extra="forbid")
 

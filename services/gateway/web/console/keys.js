@@ -2,7 +2,7 @@
 
 import { byId, element } from "../lib/elements.js";
 
-/** Key, what it does, the button it presses. */
+/** Key, what it does, the button it presses. @type {[string, string, string][]} */
 const KEYS = [
   ["a", "go on or off air (off asks once)", "on-air"],
   ["m", "mute the program", "mute"],
@@ -18,6 +18,9 @@ const KEYS = [
   ["j", "jobs, or back to the program", "jobs-line"],
 ];
 
+/** @param {EventTarget | null} target @returns {boolean} whether keys are typed into it */
+const isField = (target) => target instanceof Element && target.matches("input, textarea, select");
+
 /** @param {import("../preview/preview.js").Preview} preview */
 export function listenToKeys(preview) {
   const panel = byId("keys");
@@ -25,12 +28,13 @@ export function listenToKeys(preview) {
   const rows = [...KEYS, ["p", "preview mode: ROI or full"], ["1 … 9", "avatar by place"], ["?", "this list"], ["Esc", "close, or do not do it"]];
   for (const [key, what] of rows) list.append(element("dt", {}, element("kbd", {}, key.toUpperCase())), element("dd", {}, what));
   panel.append(element("h2", {}, "Keys"), list);
+  /** @param {boolean} on */
   const show = (on) => { panel.hidden = !on; };
-  byId("keys-open").addEventListener("click", () => show(panel.hidden));
+  byId("keys-open").addEventListener("click", () => show(Boolean(panel.hidden)));
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches("input, textarea, select")) return;
+    if (event.ctrlKey || event.altKey || event.metaKey || isField(event.target)) return;
     const pressed = KEYS.find(([key]) => key === event.key.toLowerCase());
-    if (event.key === "?") show(panel.hidden);
+    if (event.key === "?") show(Boolean(panel.hidden));
     else if (event.key === "Escape") { show(false); byId("on-air").blur(); }
     else if (event.key.toLowerCase() === "p") preview.setMode(preview.mode === "roi" ? "full" : "roi");
     else if (/^[1-9]$/.test(event.key)) byId("avatars").children[Number(event.key) - 1]?.querySelector("button")?.click();

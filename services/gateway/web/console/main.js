@@ -1,14 +1,13 @@
 // The console: token, sockets, and the panels drawn from the channel's state alone.
 
-import { Api } from "../lib/api.js";
+import { Api, RefusedError } from "../lib/api.js";
 import { BrowserCamera } from "../driver/camera.js";
 import { Clock } from "../lib/clock.js";
-import { byId, write } from "../lib/elements.js";
+import { byId, messageOf, setText } from "../lib/elements.js";
 import { listenToKeys } from "./keys.js";
 import { BAD_TOKEN, keepOpen } from "../lib/reconnecting_socket.js";
 import { avatars } from "./panels/avatars.js";
-import { clean } from "./panels/clean_feed.js";
-import { desk } from "./panels/program_controls.js";
+import { cleanFeed } from "./panels/clean_feed.js";
 import { drivers } from "./panels/drivers.js";
 import { engines } from "./panels/engines.js";
 import { headline } from "./panels/headline.js";
@@ -18,41 +17,59 @@ import { latency } from "./panels/latency.js";
 import { livekit } from "./panels/livekit.js";
 import { log } from "./panels/log.js";
 import { outputs } from "./panels/outputs.js";
-import { push } from "./panels/rtmp.js";
+import { programControls } from "./panels/program_controls.js";
 import { quality } from "./panels/quality.js";
 import { recordings } from "./panels/recordings.js";
+import { rtmp } from "./panels/rtmp.js";
 import { speech } from "./panels/speech.js";
 import { Preview } from "../preview/preview.js";
 import { ProgramSound } from "../preview/sound.js";
 import { Stage } from "../preview/stage.js";
 import { forgetToken, keepToken, takeToken } from "../lib/token.js";
 
-const RETRY = 500;
+/** @typedef {import("../lib/globals.js").State} State */
 
-/** @type {any} */
-let state = null;
-const current = () => state;
+const RETRY_MS = 500;
+
+/** The newest of each part of the state; empty until the first has come. @type {Partial<State>} */
+let received = {};
+
+/** @param {Partial<State>} state @returns {state is State} */
+const isWhole = (state) => state.channel !== undefined;
+
+/** The channel's newest state; an operator who is quicker than its first message is asked to try again. */
+function current() {
+  if (!isWhole(received)) throw new Error("The channel's state has not come yet; try again.");
+  return received;
+}
 
 /** @param {string} token */
 async function open(token) {
+  /** @type {import("../lib/api_types.js").Version} */
   const { channel } = await (await fetch("/api/v1/version")).json();
   const api = new Api(token, channel);
-  await api.ask("GET", "/drivers"); // a wrong token is told here, before anything is drawn
+  await api.ask("GET", "/drivers"); // a wrong token is refused here, before anything is drawn
   byId("token-form").hidden = true;
   byId("console").hidden = false;
-  const stage = new Stage(byId("program"), new Clock(), new ProgramSound());
-  const preview = new Preview(api, stage, byId("driver-picture"));
+  const stage = new Stage(byId("program", HTMLCanvasElement), new Clock(), new ProgramSound());
+  const preview = new Preview(api, stage, byId("driver-frame", HTMLCanvasElement));
+  /** @type {import("../lib/globals.js").Panel[]} */
   const panels = [
     headline(api, current), avatars(api), engines(api), quality(api), drivers(api, new BrowserCamera(api)),
-    desk(api, preview, current), speech(api), health(api), latency(stage), outputs(api, preview, current), recordings(api),
-    livekit(api, current), push(api, current), clean(api, current), jobs(api), log,
+    programControls(api, preview, current), speech(api), health(api), latency(stage), outputs(api, preview, current),
+    recordings(api), livekit(api, current), rtmp(api, current), cleanFeed(api, current), jobs(api), log,
   ];
-  const draw = (linked) => { if (state?.channel) for (const panel of panels) panel(state, linked); };
+  /** @param {boolean} linked */
+  const draw = (linked) => {
+    const state = received;
+    if (isWhole(state)) for (const panel of panels) panel(state, linked);
+  };
   keepOpen(() => api.socket("state"), {
     message: (event) => {
-      // Jobs come in messages of their own, when they have changed.
-      state = { ...state, ...JSON.parse(event.data) };
-      if (state.channel) draw(true);
+      /** @type {import("../lib/api_types.js").ChannelState | import("../lib/api_types.js").JobsMessage} */
+      const message = JSON.parse(event.data); // jobs come in messages of their own, when they have changed
+      received = { ...received, ...message };
+      draw(true);
     },
     down: (event) => {
       if (event.code === BAD_TOKEN) {
@@ -64,7 +81,6 @@ async function open(token) {
   });
   preview.start();
   listenToKeys(preview);
-  // What tests and the curious may ask of this page.
   window.studio = {
     latency: () => stage.latency(),
     forget: () => { stage.latencies.length = 0; },
@@ -78,17 +94,17 @@ async function open(token) {
 function askForToken(reason) {
   byId("console").hidden = true;
   byId("token-form").hidden = false;
-  write(byId("token-error"), reason);
+  setText(byId("token-error"), reason);
 }
 
 byId("token-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const token = byId("token").value.trim();
+  const token = byId("token", HTMLInputElement).value.trim();
   try {
     await open(token);
     keepToken(token);
   } catch (error) {
-    askForToken(error.message);
+    askForToken(messageOf(error));
   }
 });
 
@@ -101,8 +117,11 @@ async function start() {
   try {
     await open(token);
   } catch (error) {
+    if (!(error instanceof RefusedError)) {
+      setTimeout(start, RETRY_MS);
+      return;
+    }
     if (error.status === 401) forgetToken();
-    if (error.status) askForToken(error.message);
-    else setTimeout(start, RETRY);
+    askForToken(error.message);
   }
 }

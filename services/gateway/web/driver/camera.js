@@ -1,9 +1,9 @@
-// This browser's camera and microphone, or its microphone alone, as driver: newest picture only, nothing queued.
+// This browser's camera and microphone, or its microphone alone, as driver: newest frame only, nothing queued.
 
 import { Microphone } from "./microphone.js";
 
-const WIDTH = 640, HEIGHT = 480, RATE = 25, QUALITY = 0.8;
-const PICTURE = 1;
+const WIDTH_PX = 640, HEIGHT_PX = 480, RATE_FPS = 25, JPEG_QUALITY = 0.8;
+const FRAME = 1; // first byte of such a message
 
 export class BrowserCamera {
   /** @param {import("../lib/api.js").Api} api */
@@ -14,12 +14,14 @@ export class BrowserCamera {
     this.stream = null;
     /** @type {WebSocket | null} */
     this.socket = null;
+    /** @type {Microphone | null} */
+    this.microphone = null;
     this.video = document.createElement("video");
     this.video.muted = true;
     this.video.playsInline = true;
     this.canvas = document.createElement("canvas");
-    this.canvas.width = WIDTH;
-    this.canvas.height = HEIGHT;
+    this.canvas.width = WIDTH_PX;
+    this.canvas.height = HEIGHT_PX;
     this.timer = 0;
     this.busy = false;
     this.word = "";
@@ -31,7 +33,7 @@ export class BrowserCamera {
     this.stop();
     this.word = word;
     if (!navigator.mediaDevices) throw new Error("Browsers give camera and microphone only to pages on localhost or https; open the console there.");
-    const video = { width: WIDTH, height: HEIGHT, frameRate: RATE };
+    const video = { width: WIDTH_PX, height: HEIGHT_PX, frameRate: RATE_FPS };
     const audio = { echoCancellation: true, noiseSuppression: true, channelCount: 1 };
     const device = word === "browser" ? "camera" : "microphone";
     const devices = navigator.mediaDevices;
@@ -40,9 +42,10 @@ export class BrowserCamera {
         : await devices.getUserMedia({ video, audio })
           .catch((error) => (error.name === "NotFoundError" ? devices.getUserMedia({ video }) : Promise.reject(error)));
     } catch (error) {
-      throw new Error(error.name === "NotAllowedError"
+      const name = error instanceof Error ? error.name : "";
+      throw new Error(name === "NotAllowedError"
         ? `The browser was not allowed to use the ${device}; allow it beside the address and try again.`
-        : `The browser has no ${device} to offer (${error.name}).`);
+        : `The browser has no ${device} to offer (${name}).`);
     }
     if (word === "microphone") return;
     this.video.srcObject = this.stream;
@@ -54,11 +57,12 @@ export class BrowserCamera {
     if (this.socket) return;
     this.socket = this.api.socket("driver");
     this.note = "connecting…";
-    this.microphone = new Microphone(this.stream, (block) => this.send(block));
+    const microphone = new Microphone(this.stream, (block) => this.send(block));
+    this.microphone = microphone;
     this.socket.addEventListener("open", () => {
       this.note = "this page is the driver";
-      if (this.word === "browser") this.timer = setInterval(() => this.picture(), 1000 / RATE);
-      this.microphone.start();
+      if (this.word === "browser") this.timer = setInterval(() => this.sendFrame(), 1000 / RATE_FPS);
+      microphone.start();
     });
     this.socket.addEventListener("close", (event) => {
       this.stop();
@@ -83,13 +87,15 @@ export class BrowserCamera {
     if (this.socket?.readyState === WebSocket.OPEN && driver !== this.word) this.stop();
   }
 
-  async picture() {
+  /** Send the camera's frame, unless the last one is still on its way. */
+  async sendFrame() {
     if (this.busy || !this.socket || this.socket.bufferedAmount > 0) return;
     this.busy = true;
-    this.canvas.getContext("2d").drawImage(this.video, 0, 0, WIDTH, HEIGHT);
-    const jpeg = await new Promise((done) => this.canvas.toBlob(done, "image/jpeg", QUALITY));
+    this.canvas.getContext("2d")?.drawImage(this.video, 0, 0, WIDTH_PX, HEIGHT_PX);
+    /** @type {Blob | null} */
+    const jpeg = await new Promise((done) => { this.canvas.toBlob(done, "image/jpeg", JPEG_QUALITY); });
     this.busy = false;
-    if (jpeg) this.send(new Blob([new Uint8Array([PICTURE]), jpeg]));
+    if (jpeg) this.send(new Blob([new Uint8Array([FRAME]), jpeg]));
   }
 
   /** @param {Blob | ArrayBuffer} message */

@@ -1,6 +1,6 @@
 // Runs on the audio thread: float samples to s16, 20 ms a block.
 
-const BLOCK = 960;
+const BLOCK = 960; // samples
 
 class MicrophoneProcessor extends AudioWorkletProcessor {
   constructor() {
@@ -9,6 +9,7 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
     this.filled = 0;
   }
 
+  /** @param {Float32Array[][]} inputs of the node, each by channel @returns {boolean} true: go on */
   process([[samples]]) {
     for (const sample of samples ?? []) {
       this.block[this.filled] = Math.max(-1, Math.min(1, sample)) * 32767;

@@ -1,10 +1,10 @@
 // The microphone as blocks of 16 bit mono at 48 kHz.
 
-const RATE = 48_000;
+const RATE_HZ = 48_000;
 const SOUND = 2;
 
 export class Microphone {
-  /** @param {MediaStream} stream @param {(block: ArrayBuffer) => void} send */
+  /** @param {MediaStream | null} stream @param {(block: ArrayBuffer) => void} send */
   constructor(stream, send) {
     this.stream = stream;
     this.send = send;
@@ -13,8 +13,9 @@ export class Microphone {
   }
 
   async start() {
-    if (!this.stream?.getAudioTracks().length) return;
-    this.context = new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+    const { stream } = this;
+    if (!stream?.getAudioTracks().length) return;
+    this.context = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
     await this.context.audioWorklet.addModule("/web/driver/microphone-worklet.js");
     if (!this.context) return; // stopped meanwhile
     const node = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
@@ -24,7 +25,7 @@ export class Microphone {
       block.set(new Uint8Array(data), 1);
       this.send(block.buffer);
     };
-    this.context.createMediaStreamSource(this.stream).connect(node);
+    this.context.createMediaStreamSource(stream).connect(node);
   }
 
   stop() {

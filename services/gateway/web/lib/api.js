@@ -1,5 +1,14 @@
 // Requests to the HTTP API: the token in the header, errors as the server's one sentence.
 
+/** A request that the studio refused, with the sentence for the operator. */
+export class RefusedError extends Error {
+  /** @param {string} message @param {number} status of HTTP */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
 export class Api {
   /** @param {string} token @param {string} channel */
   constructor(token, channel) {
@@ -15,37 +24,38 @@ export class Api {
    */
   async ask(method, path, body = null) {
     const url = path.startsWith("./") ? `/api/v1/channels/${this.channel}/${path.slice(2)}` : `/api/v1${path}`;
+    /** @type {Record<string, string>} */
     const headers = { Authorization: `Bearer ${this.token}` };
-    const form = body instanceof FormData;
-    if (body && !form) headers["Content-Type"] = "application/json";
+    if (body && !(body instanceof FormData)) headers["Content-Type"] = "application/json";
     let answer;
     try {
-      answer = await fetch(url, { method, headers, body: body && !form ? JSON.stringify(body) : body });
+      answer = await fetch(url, { method, headers, body: body && !(body instanceof FormData) ? JSON.stringify(body) : body });
     } catch {
       throw new Error("The studio does not answer; it may be restarting. Try again.");
     }
     if (answer.ok) return answer;
-    const words = await answer.json().catch(() => ({}));
-    const error = new Error(words.detail ?? `The studio refused this (${answer.status}).`);
-    throw Object.assign(error, { status: answer.status });
+    /** @type {Partial<import("./api_types.js").Refusal>} */
+    const refusal = await answer.json().catch(() => ({}));
+    throw new RefusedError(refusal.detail ?? `The studio refused this (${answer.status}).`, answer.status);
   }
 
   /**
    * Send a form that may be large, and be told how much of it has gone.
    * @param {string} path @param {FormData} form @param {Record<string, string>} headers
-   * @param {(share: number) => void} told 0 to 1
-   * @returns {Promise<any>} the answer; rejects with an Error whose message is for the operator
+   * @param {(share: number) => void} onProgress 0 to 1
+   * @returns {Promise<unknown>} the answer; rejects with an Error whose message is for the operator
    */
-  upload(path, form, headers, told) {
+  upload(path, form, headers, onProgress) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();  // fetch does not say how much has been sent
-      const refuse = (message) => reject(Object.assign(new Error(message), { status: request.status }));
+      /** @param {string} message */
+      const refuse = (message) => reject(new RefusedError(message, request.status));
       request.open("POST", `/api/v1${path}`);
       request.responseType = "json";
       for (const [name, value] of Object.entries({ ...headers, Authorization: `Bearer ${this.token}` })) {
         request.setRequestHeader(name, value);
       }
-      request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) told(event.loaded / event.total); });
+      request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); });
       request.addEventListener("error", () => refuse("The studio ended the upload; it may be too large, or restarting. Try again."));
       request.addEventListener("load", () => {
         if (request.status < 300) resolve(request.response);
@@ -55,13 +65,13 @@ export class Api {
     });
   }
 
-  /** Change the scene. @param {object} changes */
+  /** Change the scene. @param {import("./api_types.js").ScenePatch} changes */
   patch(changes) {
     return this.ask("PATCH", "./scene", changes);
   }
 
-  /** A picture behind the token as a URL for an <img>. @param {string} path @returns {Promise<string>} */
-  async picture(path) {
+  /** An image behind the token as a URL for an <img>. @param {string} path @returns {Promise<string>} */
+  async imageUrl(path) {
     return URL.createObjectURL(await (await this.ask("GET", path)).blob());
   }
 

@@ -483,7 +483,7 @@ export interface Viewer {
   watch: string;
 }
 
-/** How long a link can be opened; whoever has opened it may stay. */
+/** How long a link can be opened; a viewer who has opened it may stay. */
 export interface ViewerRequest {
   minutes?: number;
 }

@@ -1,13 +1,21 @@
 // Making and updating elements without losing the focus that is on them.
 
-/** @param {string} id @returns {HTMLElement} */
-export function byId(id) {
-  return document.getElementById(id);
+/**
+ * The element of this id, which must be in the page and of this kind.
+ * @template {HTMLElement} [T=HTMLElement]
+ * @param {string} id @param {new () => T} [kind] @returns {T}
+ */
+export function byId(id, kind) {
+  const found = document.getElementById(id);
+  if (!(found instanceof (kind ?? HTMLElement))) throw new Error(`The page has no such element: ${id}`);
+  return /** @type {T} */ (found);
 }
 
 /**
- * @param {string} name @param {Record<string, string>} [attributes] @param {...(Node | string)} children
- * @returns {HTMLElement}
+ * A new element.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} name @param {Record<string, string>} [attributes] @param {...(Node | string)} children
+ * @returns {HTMLElementTagNameMap[K]}
  */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -17,50 +25,63 @@ export function element(name, attributes = {}, ...children) {
 }
 
 /** Set text only when it changes: screen readers announce every write. @param {Element} target @param {string} text */
-export function write(target, text) {
+export function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-/** @param {Element} target @param {string} name @param {string} value */
-export function mark(target, name, value) {
+/** Set an attribute only when it changes. @param {Element} target @param {string} name @param {string} value */
+export function setAttribute(target, name, value) {
   if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }
 
+/** What `make` returned for each child of the lists, to be updated later. @type {WeakMap<Element, any>} */
+const partsOf = new WeakMap();
+
 /**
- * Children of a container by key: made once, updated in place, removed when gone.
+ * Children of a container by key: made once, updated in place, removed when their item is gone.
  * @template T
+ * @template {{root: HTMLElement}} P
  * @param {Element} container @param {T[]} items @param {(item: T) => string} key
- * @param {(item: T) => Element} make @param {(child: Element, item: T) => void} update
+ * @param {(item: T) => P} make the child, `root`, and those of its parts that `update` needs
+ * @param {(parts: P, item: T) => void} update
  */
-export function keyed(container, items, key, make, update) {
-  const old = new Map([...container.children].map((child) => [child.dataset.key, child]));
+export function updateList(container, items, key, make, update) {
+  const children = /** @type {HTMLElement[]} */ ([...container.children]);
+  const old = new Map(children.map((child) => [child.dataset.key, child]));
   let place = container.firstElementChild;
   for (const item of items) {
     const name = key(item);
     let child = old.get(name);
     old.delete(name);
     if (!child) {
-      child = make(item);
+      const parts = make(item);
+      child = parts.root;
       child.dataset.key = name;
+      partsOf.set(child, parts);
     }
-    if (child === place) place = place.nextElementSibling;
+    if (child === place) place = child.nextElementSibling;
     else container.insertBefore(child, place);
-    update(child, item);
+    update(partsOf.get(child), item);
   }
   for (const child of old.values()) child.remove();
 }
 
+/** What went wrong, in one sentence. @param {unknown} error @returns {string} */
+export function messageOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Run an action of the operator; its error is shown beside it. @param {Element} place @param {() => Promise<unknown>} action */
 export async function attempt(place, action) {
-  write(place, "");
+  setText(place, "");
   try {
     await action();
   } catch (error) {
-    write(place, error.message);
+    setText(place, messageOf(error));
   }
 }
 
-const ASK_TIME = 5000;
+const ASK_TIME_MS = 5000;
 
 /** A button that asks once, in place: the second press within five seconds does it.
  * @param {HTMLButtonElement} button @param {() => string} question "" when there is nothing to ask @param {() => void} action */
@@ -79,7 +100,7 @@ export function askOnce(button, question, action) {
     }
     button.dataset.asking = asked;
     button.textContent = asked;
-    timer = setTimeout(calm, ASK_TIME);
+    timer = setTimeout(calm, ASK_TIME_MS);
   });
   button.addEventListener("keydown", (event) => { if (event.key === "Escape") calm(); });
   button.addEventListener("blur", calm);

@@ -1,7 +1,7 @@
 // A socket that comes back by itself.
 
-const FIRST_WAIT = 250;
-const LONGEST_WAIT = 2000;
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 2000;
 export const BAD_TOKEN = 4401;
 
 /**
@@ -10,19 +10,19 @@ export const BAD_TOKEN = 4401;
  *   down?: (event: CloseEvent) => void}} on
  */
 export function keepOpen(open, on) {
-  let wait = FIRST_WAIT;
+  let wait = FIRST_WAIT_MS;
   const again = () => {
     const socket = open();
     socket.addEventListener("open", () => on.up?.(socket));
     socket.addEventListener("message", (event) => {
-      wait = FIRST_WAIT;
+      wait = FIRST_WAIT_MS;
       on.message(event);
     });
     socket.addEventListener("close", (event) => {
       on.down?.(event);
       if (event.code === BAD_TOKEN) return;
       setTimeout(again, wait);
-      wait = Math.min(wait * 2, LONGEST_WAIT);
+      wait = Math.min(wait * 2, LONGEST_WAIT_MS);
     });
   };
   again();

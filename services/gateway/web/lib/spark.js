@@ -4,7 +4,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 120, HEIGHT = 22, SLOTS = 60;
 
 /** @param {string} label @returns {SVGSVGElement} */
-export function spark(label) {
+export function makeSpark(label) {
   const made = document.createElementNS(SVG, "svg");
   made.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   made.setAttribute("preserveAspectRatio", "none");
@@ -28,6 +28,6 @@ export function drawSpark(target, values, least) {
   });
   const line = points.length ? `M${points.join("L")}` : "";
   const left = WIDTH - ((values.length - 1) * WIDTH) / (SLOTS - 1);
-  target.lastChild.setAttribute("d", line);
-  target.firstChild.setAttribute("d", line && `${line}L${WIDTH} ${HEIGHT}L${left.toFixed(1)} ${HEIGHT}Z`);
+  target.lastElementChild?.setAttribute("d", line);
+  target.firstElementChild?.setAttribute("d", line && `${line}L${WIDTH} ${HEIGHT}L${left.toFixed(1)} ${HEIGHT}Z`);
 }

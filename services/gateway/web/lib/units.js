@@ -1,9 +1,11 @@
 // Numbers as people read them, each with its unit.
 
+/** @param {number} number @returns {string} of two digits at least */
+const pad = (number) => String(number).padStart(2, "0");
+
 /** @param {number} seconds @returns {string} h:mm:ss */
 export function clockTime(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
-  const pad = (n) => String(n).padStart(2, "0");
   return `${pad(Math.floor(whole / 3600))}:${pad(Math.floor(whole / 60) % 60)}:${pad(whole % 60)}`;
 }
 
@@ -27,16 +29,15 @@ export function timeOfDay(at) {
 /** @param {number} seconds @returns {string} m:ss, or h:mm:ss from an hour on */
 export function timeLeft(seconds) {
   const whole = Math.max(0, Math.round(seconds));
-  const pad = (n) => String(n).padStart(2, "0");
   const hours = Math.floor(whole / 3600);
   const rest = `${hours ? pad(Math.floor(whole / 60) % 60) : Math.floor(whole / 60) % 60}:${pad(whole % 60)}`;
   return hours ? `${hours}:${rest}` : rest;
 }
 
-const LONG = 10_000; // milliseconds from which they are told in seconds
+const LONG_MS = 10_000; // from which spans are shown in seconds
 
 /** @param {...number} spans milliseconds @returns {string} all of them in one unit, slashes between */
-export function delayed(...spans) {
-  const long = Math.max(...spans) >= LONG;
+export function timeSpans(...spans) {
+  const long = Math.max(...spans) >= LONG_MS;
   return `${spans.map((span) => (long ? (span / 1000).toFixed(1) : span.toFixed(0))).join(" / ")} ${long ? "s" : "ms"}`;
 }

@@ -3,7 +3,7 @@
 const DECODED_BYTES = 96 << 20;
 
 export class Plate {
-  /** @param {ArrayBuffer} bytes @param {{starts: number[], width: number, height: number}} index */
+  /** @param {ArrayBuffer} bytes @param {import("../lib/api_types.js").PlateIndex} index */
   constructor(bytes, index) {
     this.bytes = bytes;
     this.starts = index.starts;
@@ -16,6 +16,7 @@ export class Plate {
   /** @param {import("../lib/api.js").Api} api @param {string} avatar @returns {Promise<Plate>} */
   static async fetch(api, avatar) {
     const path = `/avatars/${encodeURIComponent(avatar)}/plate`;
+    /** @type {import("../lib/api_types.js").PlateIndex} */
     const index = await (await api.ask("GET", `${path}/index`)).json();
     return new Plate(await (await api.ask("GET", path)).arrayBuffer(), index);
   }
@@ -30,7 +31,8 @@ export class Plate {
       found = createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
     }
     this.decoded.set(index, found);
-    if (this.decoded.size > this.room) this.forget(this.decoded.keys().next().value);
+    const [oldest] = this.decoded.keys();
+    if (this.decoded.size > this.room) this.forget(oldest);
     return found;
   }
 

@@ -1,17 +1,20 @@
 // The preview's binary format; the table is in services/gateway/preview/encoder.py.
 
 export const FULL = 1, ROI = 2, LABEL = 3, SOUND = 4, DRIVER = 5;
-/** Side of the blocks a ROI picture leaves out where they look like the plate. */
+/** Side, in pixels, of the blocks that a ROI frame leaves out where they look like the plate. */
 export const BLOCK = 16;
 const HEADER = 40;
 
 /**
- * @param {ArrayBuffer} buffer
- * @returns {{kind: number, state: number, number: number, tick: number, plate: number, pts: number, captured: number,
- *   x: number, y: number, w: number, h: number, width: number, height: number, payload: Uint8Array}}
+ * A message of the preview socket.
+ * @typedef {{kind: number, state: number, number: number, tick: number, plate: number, pts: number, captured: number,
+ *   x: number, y: number, w: number, h: number, width: number, height: number, payload: Uint8Array<ArrayBuffer>}} Message
  */
+
+/** @param {ArrayBuffer} buffer @returns {Message} */
 export function parse(buffer) {
   const view = new DataView(buffer);
+  /** @param {number} at */
   const short = (at) => view.getUint16(at, true);
   return {
     kind: view.getUint8(0),
@@ -27,12 +30,12 @@ export function parse(buffer) {
   };
 }
 
-/** @param {Uint8Array} payload @returns {Promise<ImageBitmap>} */
+/** @param {Uint8Array<ArrayBuffer>} payload @returns {Promise<ImageBitmap>} */
 export function decode(payload) {
   return createImageBitmap(new Blob([payload], { type: "image/jpeg" }));
 }
 
-/** Bytes of a ROI picture's block bits before its JPEG. @param {{w: number, h: number}} message @returns {number} */
+/** Bytes of a ROI frame's block bits before its JPEG. @param {{w: number, h: number}} message @returns {number} */
 export function blockBytes({ w, h }) {
   return Math.ceil((Math.ceil(w / BLOCK) * Math.ceil(h / BLOCK)) / 8);
 }

@@ -1,15 +1,15 @@
-// Program sound: blocks scheduled one after the other on the audio clock, pictures held until theirs is heard.
+// Program sound: blocks scheduled one after the other on the audio clock, frames held until theirs is heard.
 
-const RATE = 48_000;
-const LEAD = 0.06; // seconds between arrival and playing: what the network's jitter may be
-const LATEST = 0.15; // further ahead than this (the audio clock stood still) the schedule is started anew
+const RATE_HZ = 48_000;
+const LEAD_S = 0.06; // between arrival and playing: what the network's jitter may be
+const LATEST_S = 0.15; // further ahead than this (the audio clock stood still) the schedule begins again
 
 export class ProgramSound {
   constructor() {
     /** @type {AudioContext | null} */
     this.context = null;
     this.listening = false;
-    /** Audio time at which the sample with this pts plays. */
+    /** Audio time at which the sample with this pts plays. @type {{pts: number, time: number} | null} */
     this.anchor = null;
   }
 
@@ -18,24 +18,24 @@ export class ProgramSound {
     this.listening = on;
     this.anchor = null;
     if (on) {
-      this.context ??= new AudioContext({ sampleRate: RATE, latencyHint: "interactive" });
+      this.context ??= new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
       await this.context.resume();
     } else {
       await this.context?.suspend();
     }
   }
 
-  /** One tick's sound. @param {number} pts microseconds @param {Uint8Array} payload s16 mono */
+  /** One tick's sound. @param {number} pts microseconds @param {Uint8Array<ArrayBuffer>} payload s16 mono */
   play(pts, payload) {
     if (!this.listening || !this.context || this.context.state !== "running") return;
     const samples = new Int16Array(payload.buffer.slice(payload.byteOffset));
     const now = this.context.currentTime;
-    let at = this.anchor === null ? -1 : this.anchor.time + (pts - this.anchor.pts) / 1e6;
-    if (at < now || at > now + LATEST) {
-      this.anchor = { pts, time: now + LEAD };
-      at = now + LEAD;
+    let at = this.anchor === null ? now : this.anchor.time + (pts - this.anchor.pts) / 1e6;
+    if (this.anchor === null || at < now || at > now + LATEST_S) {
+      this.anchor = { pts, time: now + LEAD_S };
+      at = now + LEAD_S;
     }
-    const block = this.context.createBuffer(1, samples.length, RATE);
+    const block = this.context.createBuffer(1, samples.length, RATE_HZ);
     const channel = block.getChannelData(0);
     for (let i = 0; i < samples.length; i += 1) channel[i] = samples[i] / 32768;
     const source = this.context.createBufferSource();
@@ -44,11 +44,11 @@ export class ProgramSound {
     source.start(at);
   }
 
-  /** Until the sound that belongs to a picture is heard; at once when nobody listens. @param {number} pts */
+  /** Until the sound that belongs to a frame is heard; at once while the sound is off. @param {number} pts */
   async waitFor(pts) {
     if (!this.listening || this.anchor === null || !this.context) return;
     const heard = this.anchor.time + (pts - this.anchor.pts) / 1e6 + (this.context.outputLatency || 0);
-    const wait = Math.min(heard - this.context.currentTime, LATEST);
+    const wait = Math.min(heard - this.context.currentTime, LATEST_S);
     if (wait > 0.004) await new Promise((done) => setTimeout(done, wait * 1000));
   }
 }

@@ -1,9 +1,11 @@
-// The program on its canvas: pictures in order of ticks, either whole or plate, label and box.
+// The program on its canvas: frames in order of ticks, either whole or plate, label and box.
 
 import { Plate } from "./plate.js";
 import { BLOCK, LABEL, ROI, blockBytes, decode } from "./preview_format.js";
 
-const WINDOW = 60_000; // milliseconds of latencies kept
+/** @typedef {import("./preview_format.js").Message} Message */
+
+const WINDOW_MS = 60_000; // of latencies kept
 
 export class Stage {
   /**
@@ -13,14 +15,16 @@ export class Stage {
    */
   constructor(canvas, clock, sound) {
     this.canvas = canvas;
-    this.context = canvas.getContext("2d", { alpha: false });
+    this.context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { alpha: false }));
     this.clock = clock;
     this.sound = sound;
     /** @type {Plate | null} */
     this.plate = null;
     this.plateNumber = -1;
+    /** @type {{x: number, y: number, bitmap: Promise<ImageBitmap>} | null} */
     this.label = null;
-    /** What lies under the last box: plate, label, and where the box was. */
+    /** What lies under the last box: plate, label, and where the box was.
+     * @type {{plate: ImageBitmap, patch: ImageBitmap | undefined, x: number, y: number, w: number, h: number} | null} */
     this.under = null;
     this.tick = -1;
     this.number = -1;
@@ -48,9 +52,9 @@ export class Stage {
     this.plateNumber = number;
   }
 
-  /** Decode and draw one picture or label message.
-   * @param {ReturnType<typeof import("./preview_format.js").parse>} message
-   * @param {() => void} decoded called once there is room for another picture */
+  /** Decode and draw one frame or label message.
+   * @param {Message} message
+   * @param {() => void} decoded called once there is room for another frame */
   async show(message, decoded) {
     if (message.kind === LABEL) {
       const bitmap = message.w ? decode(message.payload) : null;
@@ -60,30 +64,30 @@ export class Stage {
     const roi = message.kind === ROI;
     if (roi && (!this.plate || message.number !== this.plateNumber)) return;
     const label = this.label;
-    const [picture, plate, patch] = await Promise.all([
+    const [image, plate, patch] = await Promise.all([
       message.w ? decode(roi ? message.payload.subarray(blockBytes(message)) : message.payload) : null,
-      roi ? this.plate.frame(message.plate) : null,
+      roi && this.plate ? this.plate.frame(message.plate) : null,
       roi && label ? label.bitmap : null,
     ]);
     decoded();
     await this.sound.waitFor(message.pts);
     if (message.number !== this.number || message.tick <= this.tick) return;
     this.tick = message.tick;
-    // A full picture may come at half its size: what this page shows of it is smaller still.
+    // A whole frame may come at half its size: what this page shows of it is smaller still.
     if (roi) this.resize(message.width, message.height);
-    else this.resize(picture.width, picture.height);
-    if (plate) this.drawPlate(plate, message, patch && { ...label, patch });
+    else if (image) this.resize(image.width, image.height);
+    if (plate) this.drawPlate(plate, message, label && patch && { x: label.x, y: label.y, patch });
     else this.under = null;
-    if (picture && roi) this.drawBlocks(picture, message);
-    else if (picture) this.context.drawImage(picture, 0, 0);
-    picture?.close();
+    if (image && roi) this.drawBlocks(image, message);
+    else if (image) this.context.drawImage(image, 0, 0);
+    image?.close();
     this.frames += 1;
     this.measure(message.captured);
   }
 
   /** The plate and the label on it. Where both are there already only the last box is painted over: a browser
-   * without a GPU takes milliseconds for a whole picture.
-   * @param {ImageBitmap} plate @param {any} message @param {{x: number, y: number, patch: ImageBitmap} | null} label */
+   * without a GPU takes milliseconds for a whole frame.
+   * @param {ImageBitmap} plate @param {Message} message @param {{x: number, y: number, patch: ImageBitmap} | null} label */
   drawPlate(plate, message, label) {
     const under = this.under;
     if (under?.plate === plate && under.patch === label?.patch) {
@@ -98,9 +102,10 @@ export class Stage {
     this.under = { plate, patch: label?.patch, x: message.x, y: message.y, w: message.w, h: message.h };
   }
 
-  /** Only the blocks that differ from the plate. @param {ImageBitmap} picture @param {any} message */
-  drawBlocks(picture, message) {
+  /** Only the blocks that differ from the plate. @param {ImageBitmap} image @param {Message} message */
+  drawBlocks(image, message) {
     const columns = Math.ceil(message.w / BLOCK), rows = Math.ceil(message.h / BLOCK);
+    /** @param {number} at */
     const wanted = (at) => (message.payload[at >> 3] >> (at & 7)) & 1;
     this.context.save();
     this.context.beginPath();
@@ -114,7 +119,7 @@ export class Stage {
       }
     }
     this.context.clip();
-    this.context.drawImage(picture, message.x, message.y);
+    this.context.drawImage(image, message.x, message.y);
     this.context.restore();
   }
 
@@ -134,11 +139,12 @@ export class Stage {
     this.latencies.push({ at, ms: (this.clock.now() - captured) / 1000 });
   }
 
-  /** Of the last minute. @returns {{median: number, p95: number, count: number} | null} milliseconds */
+  /** Of the last minute. @returns {import("../lib/globals.js").LatencyFigures | null} */
   latency() {
-    while (this.latencies.length && this.latencies[0].at < performance.now() - WINDOW) this.latencies.shift();
+    while (this.latencies.length && this.latencies[0].at < performance.now() - WINDOW_MS) this.latencies.shift();
     if (!this.latencies.length) return null;
     const sorted = this.latencies.map((sample) => sample.ms).sort((a, b) => a - b);
+    /** @param {number} share */
     const rank = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
     return { median: rank(0.5), p95: rank(0.95), count: sorted.length };
   }

@@ -1,16 +1,18 @@
 // Avatars: which one is on air, adding one, deleting one.
 
-import { askOnce, attempt, byId, element, keyed, mark, write } from "../../lib/elements.js";
+import { askOnce, attempt, byId, element, setAttribute, setText, updateList } from "../../lib/elements.js";
 
-/** @param {import("../../lib/api.js").Api} api */
+/** @typedef {import("../../lib/api_types.js").AvatarRow} AvatarRow */
+
+/** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
 export function avatars(api) {
   const failed = byId("avatar-error");
-  const form = byId("avatar-form");
+  const form = byId("avatar-form", HTMLFormElement);
   const add = byId("avatar-add");
   add.addEventListener("click", () => {
     form.hidden = !form.hidden;
     add.setAttribute("aria-expanded", String(!form.hidden));
-    if (!form.hidden) form.elements.name.focus();
+    if (!form.hidden) byId("avatar-name").focus();
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -22,34 +24,38 @@ export function avatars(api) {
     add.setAttribute("aria-expanded", "false");
   });
 
+  /** @param {AvatarRow} row */
   const make = (row) => {
-    const picture = element("img", { alt: "" });
-    const choose = element("button", { class: "card" }, picture,
-      element("span", { class: "name" }, row.name), element("span", { class: "why" }));
+    const image = element("img", { alt: "" });
+    const why = element("span", { class: "why" });
+    const choose = element("button", { class: "card" }, image, element("span", { class: "name" }, row.name), why);
     choose.addEventListener("click", () => attempt(failed, () => api.patch({ avatar: row.name })));
     const remove = element("button", { class: "remove", "aria-label": `Delete avatar ${row.name}` }, "✕");
     askOnce(remove, () => "delete?", () => attempt(failed, () => api.ask("DELETE", `/avatars/${row.name}`)));
-    if (!row.building) loadThumb(api, picture, row.name);
-    return element("li", {}, choose, remove);
+    if (!row.building) loadThumb(api, image, row.name);
+    return { root: element("li", {}, choose, remove), choose, why, remove };
   };
 
-  return (state) => keyed(byId("avatars"), state.avatars, (row) => `${row.name}/${Boolean(row.building)}`, make, (child, row) => {
-    const [choose, remove] = child.children;
+  /** @param {AvatarRow} row once it is finished it is another entry, with its thumbnail */
+  const key = (row) => `${row.name}/${Boolean(row.building)}`;
+
+  return (state) => updateList(byId("avatars"), state.avatars, key, make, ({ choose, why, remove }, row) => {
     const on = state.scene.avatar === row.name;
-    mark(choose, "aria-pressed", String(on));
+    setAttribute(choose, "aria-pressed", String(on));
     choose.disabled = Boolean(row.building || row.unavailable);
     const progress = row.building ? `building: ${row.building.stage} ${Math.round(row.building.done * 100)} %` : "";
     const arriving = on && state.program.avatar && state.program.avatar !== row.name ? "loading…" : "";
-    write(choose.lastChild, row.unavailable || progress || arriving || row.kind);
+    setText(why, row.unavailable || progress || arriving || row.kind);
     remove.hidden = on || Boolean(row.building);
-    if (!remove.dataset.asking) write(remove, "✕");
+    if (!remove.dataset.asking) setText(remove, "✕");
   });
 }
 
-async function loadThumb(api, picture, name) {
+/** @param {import("../../lib/api.js").Api} api @param {HTMLImageElement} image @param {string} name of the avatar */
+async function loadThumb(api, image, name) {
   try {
-    picture.src = await api.picture(`/avatars/${encodeURIComponent(name)}/thumb`);
+    image.src = await api.imageUrl(`/avatars/${encodeURIComponent(name)}/thumb`);
   } catch {
-    picture.alt = "no picture";
+    image.alt = "no image";
   }
 }

@@ -1,10 +1,14 @@
 // Drivers: sample, cameras, this browser, uploaded videos and recorded motions, addresses.
 
-import { askOnce, attempt, byId, element, keyed, mark, write } from "../../lib/elements.js";
+import { askOnce, attempt, byId, element, setAttribute, setText, updateList } from "../../lib/elements.js";
 
-/** @param {import("../../lib/api.js").Api} api @param {import("../../driver/camera.js").BrowserCamera} camera */
+/**
+ * @param {import("../../lib/api.js").Api} api @param {import("../../driver/camera.js").BrowserCamera} camera
+ * @returns {import("../../lib/globals.js").Panel}
+ */
 export function drivers(api, camera) {
   const failed = byId("driver-error");
+  /** @param {string} word */
   const use = (word) => attempt(failed, async () => {
     if (word !== "browser" && word !== "microphone") {
       camera.stop();
@@ -15,46 +19,49 @@ export function drivers(api, camera) {
     await api.patch({ driver: word });
     camera.start();
   });
+  /** @param {import("../../lib/api_types.js").DriverRow} row */
   const make = (row) => {
-    const choose = element("button", { class: "choice" }, element("span", { class: "name" }),
-      element("span", { class: "detail" }), element("span", { class: "why" }));
+    const name = element("span", { class: "name" }), detail = element("span", { class: "detail" }), why = element("span", { class: "why" });
+    const choose = element("button", { class: "choice" }, name, detail, why);
     choose.addEventListener("click", () => use(row.word));
-    if (!row.word.startsWith("upload:")) return element("li", {}, choose);
+    const parts = { root: element("li", {}, choose), choose, name, detail, why };
+    if (!row.word.startsWith("upload:")) return { ...parts, remove: null };
     const remove = element("button", { class: "remove", "aria-label": `Delete driver ${row.title}` }, "✕");
     askOnce(remove, () => "delete?", () => attempt(failed, () => api.ask("DELETE", `/drivers/${row.word.slice(7)}`)));
-    return element("li", {}, choose, remove);
+    parts.root.append(remove);
+    return { ...parts, remove };
   };
   byId("driver-form").addEventListener("submit", (event) => {
     event.preventDefault();
-    const field = byId("driver-address");
-    if (field.value.trim()) use(field.value.trim());
+    const address = byId("driver-address", HTMLInputElement).value.trim();
+    if (address) use(address);
   });
-  byId("driver-upload").addEventListener("change", (event) => attempt(failed, async () => {
-    const [file] = event.target.files;
+  const upload = byId("driver-upload", HTMLInputElement);
+  upload.addEventListener("change", () => attempt(failed, async () => {
+    const file = upload.files?.[0];
     if (!file) return;
     const form = new FormData();
     form.append("video", file);
-    write(failed, `Uploading ${file.name}…`);
+    setText(failed, `Uploading ${file.name}…`);
+    /** @type {import("../../lib/api_types.js").UploadedDriver} */
     const made = await (await api.ask("POST", "/drivers", form)).json();
-    event.target.value = "";
-    write(failed, "");
+    upload.value = "";
+    setText(failed, "");
     await api.patch({ driver: made.driver });
   }));
 
   return (state) => {
     camera.follow(state.scene.driver);
-    keyed(byId("drivers"), state.drivers, (row) => row.word, make, (child, row) => {
-      const [choose, remove] = child.children;
+    updateList(byId("drivers"), state.drivers, (row) => row.word, make, ({ choose, name, detail, why, remove }, row) => {
       if (remove) {
         remove.hidden = state.scene.driver === row.word;
-        if (!remove.dataset.asking) write(remove, "✕");
+        if (!remove.dataset.asking) setText(remove, "✕");
       }
-      mark(choose, "aria-pressed", String(state.scene.driver === row.word));
+      setAttribute(choose, "aria-pressed", String(state.scene.driver === row.word));
       choose.disabled = Boolean(row.unavailable);
-      const [name, detail, why] = choose.children;
-      write(name, row.title);
-      write(detail, row.detail);
-      write(why, row.unavailable || (row.word === camera.word ? camera.note : ""));
+      setText(name, row.title);
+      setText(detail, row.detail);
+      setText(why, row.unavailable || (row.word === camera.word ? camera.note : ""));
     });
   };
 }

@@ -1,15 +1,17 @@
 // Motion to photon of an engine that takes several frames at a time: measured, beside what it cannot go below, and why.
 
-import { element, write } from "../../lib/elements.js";
-import { drawSpark, spark } from "../../lib/spark.js";
-import { delayed } from "../../lib/units.js";
+import { element, setText } from "../../lib/elements.js";
+import { drawSpark, makeSpark } from "../../lib/spark.js";
+import { timeSpans } from "../../lib/units.js";
 
 const COUNTS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight"];
 
-/** @param {Element} place @returns {(state: any) => void} */
-export function delay(place) {
+/** @typedef {import("../../lib/api_types.js").EngineDelay} EngineDelay */
+
+/** @param {Element} place @returns {(state: import("../../lib/globals.js").State) => void} */
+export function engineLatency(place) {
   const number = element("span", { class: "number" });
-  const line = spark("motion to photon, through the engine: last minute");
+  const line = makeSpark("motion to photon, through the engine: last minute");
   const floor = element("p", { class: "detail" }), why = element("p", { class: "why" });
   const reasons = [element("p"), element("p"), element("p")];
   const row = element("div", { class: "latency-row", role: "group", "aria-label": "motion to photon, through the engine" },
@@ -22,30 +24,34 @@ export function delay(place) {
     row.hidden = !measured;
     if (!measured) return;
     const over = measured.ms - measured.floor_ms;
-    write(number, delayed(measured.ms));
+    setText(number, timeSpans(measured.ms));
     drawSpark(line, state.engine.delay_history, measured.floor_ms);
-    write(floor, `motion to photon, floor ${delayed(measured.floor_ms)}`);
-    write(why, over > step(measured) ? `${delayed(over)} over its floor: more than a whole call` : "");
-    [what, sum, remedy].forEach((words, i) => write(reasons[i], words(measured)));
+    setText(floor, `motion to photon, floor ${timeSpans(measured.floor_ms)}`);
+    setText(why, over > callPeriod(measured) ? `${timeSpans(over)} over its floor: more than a whole call` : "");
+    [explainCalls, explainFloor, explainRemedy].forEach((explain, i) => setText(reasons[i], explain(measured)));
   };
 }
 
+/** @param {number} value @returns {string} in words */
 const count = (value) => COUNTS[value] ?? String(value);
 
-/** Milliseconds from one call to the next: it waits for its frames, or they for it. */
-const step = ({ frames, interval_ms, call_ms }) => Math.max(frames * interval_ms, call_ms);
+/** Milliseconds from one call to the next: it waits for its frames, or they for it. @param {EngineDelay} measured */
+const callPeriod = ({ frames, interval_ms, call_ms }) => Math.max(frames * interval_ms, call_ms);
 
-const what = ({ frames, calls }) =>
+/** @param {EngineDelay} measured @returns {string} what the engine waits for */
+const explainCalls = ({ frames, calls }) =>
   `The model takes ${count(frames)} driver frames at a time, and a frame passes its window in ${count(calls)} calls.`;
 
-const sum = (measured) => {
+/** @param {EngineDelay} measured @returns {string} how its floor comes about */
+const explainFloor = (measured) => {
   const { frames, calls, interval_ms, call_ms } = measured;
-  const fill = `${frames} frames at ${Number((1000 / interval_ms).toFixed(1))}/s fill in ${delayed((frames - 1) * interval_ms)}`;
-  const more = calls > 1 ? `, ${count(calls - 1)} more ${calls > 2 ? "calls wait" : "call waits"} ${delayed(step(measured))}${calls > 2 ? " each" : ""}` : "";
-  return `${fill}${more}, the last takes ${delayed(call_ms)}: ${delayed(measured.floor_ms)} in all. What is above that is a call waiting for the one before it, `
+  const fill = `${frames} frames at ${Number((1000 / interval_ms).toFixed(1))}/s fill in ${timeSpans((frames - 1) * interval_ms)}`;
+  const more = calls > 1 ? `, ${count(calls - 1)} more ${calls > 2 ? "calls wait" : "call waits"} ${timeSpans(callPeriod(measured))}${calls > 2 ? " each" : ""}` : "";
+  return `${fill}${more}, the last takes ${timeSpans(call_ms)}: ${timeSpans(measured.floor_ms)} in all. What is above that is a call waiting for the one before it, `
     + "and frames handed on evenly. Composing and sending come on top: the rows above have them in.";
 };
 
-const remedy = ({ frames, interval_ms, call_ms }) => (frames * interval_ms >= call_ms
+/** @param {EngineDelay} measured @returns {string} what lowers it */
+const explainRemedy = ({ frames, interval_ms, call_ms }) => (frames * interval_ms >= call_ms
   ? "Lower it with a driver of more frames a second: it is the driver that is waited for. A lower quality shortens the last call only."
   : "Lower it with a lower quality or a faster card: it is the model that is waited for.");

@@ -1,22 +1,21 @@
 // Engines: those that can run, why the others cannot, and what their weights may be used for.
 
-import { attempt, byId, element, keyed, mark, write } from "../../lib/elements.js";
+import { attempt, byId, element, setAttribute, setText, updateList } from "../../lib/elements.js";
 
-/** @param {import("../../lib/api.js").Api} api */
+/** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
 export function engines(api) {
+  /** @param {import("../../lib/api_types.js").EngineRow} row */
   const make = (row) => {
-    const choose = element("button", { class: "choice" }, element("span", { class: "name" }), element("span", { class: "why" }),
-      element("span", { class: "detail terms" }));
+    const title = element("span", { class: "name" }), why = element("span", { class: "why" }), terms = element("span", { class: "detail terms" });
+    const choose = element("button", { class: "choice" }, title, why, terms);
     choose.addEventListener("click", () => attempt(byId("engine-error"), () => api.patch({ engine: row.name })));
-    return element("li", {}, choose);
+    return { root: element("li", {}, choose), choose, title, why, terms };
   };
-  return (state) => keyed(byId("engines"), state.engines, (row) => row.name, make, (child, row) => {
-    const choose = child.firstChild;
-    mark(choose, "aria-pressed", String(state.scene.engine === row.name));
+  return (state) => updateList(byId("engines"), state.engines, (row) => row.name, make, ({ choose, title, why, terms }, row) => {
+    setAttribute(choose, "aria-pressed", String(state.scene.engine === row.name));
     choose.disabled = Boolean(row.unavailable);
-    const [name, why, terms] = choose.children;
-    write(name, row.title || row.name);
-    write(why, row.unavailable);
-    write(terms, row.terms);
+    setText(title, row.title || row.name);
+    setText(why, row.unavailable);
+    setText(terms, row.terms);
   });
 }

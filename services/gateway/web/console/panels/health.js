@@ -1,55 +1,63 @@
 // Health: one row per stage, and what is wrong in words.
 
-import { attempt, byId, element, keyed, mark, write } from "../../lib/elements.js";
-import { drawSpark, spark } from "../../lib/spark.js";
+import { attempt, byId, element, setAttribute, setText, updateList } from "../../lib/elements.js";
+import { drawSpark, makeSpark } from "../../lib/spark.js";
 import { bytes } from "../../lib/units.js";
-import { ladder, lower } from "./quality.js";
+import { nextLower, qualitiesOf } from "./quality.js";
 
+/** @typedef {import("../../lib/api_types.js").ServiceHealth} ServiceHealth */
+/** @typedef {import("../../lib/api_types.js").EngineQuality} EngineQuality */
+
+/** @type {Record<string, string>} */
 const SIGNS = { live: "●", idle: "◐", plate: "◐", running: "●", starting: "◌", recovering: "↻" };
 const SKIPPED = "driver frame skipped";
 
-/** @param {import("../../lib/api.js").Api} api */
+/** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
 export function health(api) {
   let offered = "";
+  /** @param {[string, ServiceHealth]} service */
   const make = ([name]) => {
-    const down = element("button", { class: "down", hidden: "" });
+    const down = element("button", { class: "step-down", hidden: "" });
     down.addEventListener("click", () => attempt(byId("engine-error"), () => api.patch({ quality: offered })));
-    return element("div", { class: "stage-row", role: "group", "aria-label": name },
-      element("span", { class: "sign", "aria-hidden": "true" }),
-      element("span", { class: "name" }, name),
-      element("span", { class: "number fps" }),
-      spark(`${name}: frames per second, last minute`),
-      element("span", { class: "detail" }),
-      element("span", { class: "why" }), down);
+    const sign = element("span", { class: "sign", "aria-hidden": "true" }), fps = element("span", { class: "number fps" });
+    const line = makeSpark(`${name}: frames per second, last minute`);
+    const detail = element("span", { class: "detail" }), why = element("span", { class: "why" });
+    const root = element("div", { class: "stage-row", role: "group", "aria-label": name },
+      sign, element("span", { class: "name" }, name), fps, line, detail, why, down);
+    return { root, sign, fps, line, detail, why, down };
   };
-  return (state) => keyed(byId("health"), Object.entries(state.services), ([name]) => name, make, (row, [name, service]) => {
-    const [sign, , fps, line, detail, why, down] = row.children;
-    write(sign, SIGNS[service.state] ?? "●");
-    mark(row, "data-state", service.state);
-    write(fps, `${service.fps.toFixed(1)} fps`);
+  return (state) => updateList(byId("health"), Object.entries(state.services), ([name]) => name, make, (row, [name, service]) => {
+    const { root, sign, fps, line, detail, why, down } = row;
+    setText(sign, SIGNS[service.state] ?? "●");
+    setAttribute(root, "data-state", service.state);
+    setText(fps, `${service.fps.toFixed(1)} fps`);
     drawSpark(line, service.history.fps, state.rate);
     const drops = Object.values(service.drops).reduce((sum, count) => sum + count, 0);
-    write(detail, `${service.state} · ${drops} drops · ${bytes(service.rss)}`);
-    mark(detail, "title", Object.entries(service.drops).map(([reason, count]) => `${count} ${reason}`).join(", "));
-    const rung = name === "generator" && skipping(service) ? lower(state) : undefined;
-    write(why, sentence(name, service, ladder(state).length > 0, rung));
+    setText(detail, `${service.state} · ${drops} drops · ${bytes(service.rss)}`);
+    setAttribute(detail, "title", Object.entries(service.drops).map(([reason, count]) => `${count} ${reason}`).join(", "));
+    const rung = name === "generator" && skipping(service) ? nextLower(state) : undefined;
+    setText(why, complaint(name, service, qualitiesOf(state).length > 0, rung));
     down.hidden = !rung;
     if (rung) {
       offered = rung.name;
-      write(down, `Step down to ${rung.title}`);
+      setText(down, `Step down to ${rung.title}`);
     }
   });
 }
 
-/** @returns {number} driver frames skipped a second, 0 where that is next to none */
+/** @param {ServiceHealth} service @returns {number} driver frames skipped a second, 0 where that is next to none */
 function skipping(service) {
   const rate = service.drop_rates[SKIPPED] ?? 0;
   return rate >= 1 ? rate : 0;
 }
 
-/** What is wrong with a stage, in words. */
-function sentence(name, service, stepped, rung) {
-  if (service.state === "recovering") return `${name} has been silent for ${service.age.toFixed(0)} s; it is being restarted.`;
+/**
+ * What is wrong with a stage, in words.
+ * @param {string} name @param {ServiceHealth} service @param {boolean} stepped whether its engine has several qualities
+ * @param {EngineQuality | undefined} rung the next lower one
+ */
+function complaint(name, service, stepped, rung) {
+  if (service.state === "recovering") return `${name} has been silent for ${(service.age ?? 0).toFixed(0)} s; it is being restarted.`;
   const skipped = skipping(service);
   if (skipped) {
     const way = rung ? ", step down?" : stepped ? "; this is its lowest quality." : ".";

@@ -1,132 +1,161 @@
 // A new job: which avatar, which engine, which driver, and what comes out.
 
-import { byId, element, keyed, mark, write } from "../../lib/elements.js";
+import { byId, element, messageOf, setAttribute, setText, updateList } from "../../lib/elements.js";
 
+/**
+ * The form's parts. fields: what it sends. file, inbox, quality: a field with its label, shown where it is asked for.
+ * note: of the inbox. terms, absent, absentList: what the chosen engine's weights may be used for, why others cannot be had.
+ * @typedef {ReturnType<typeof fillForm>} Parts
+ */
+
+/** @type {[string, string][]} */
 const CODECS = [["h264", "H.264 (.mp4)"], ["hevc", "HEVC (.mp4)"], ["prores", "ProRes (.mov)"], ["vp9", "VP9 with alpha (.webm)"]];
 const INBOX = "inbox";
+/** Fields that are sent when they say something. @type {("avatar" | "engine" | "quality" | "priority" | "codec" | "size" | "fps")[]} */
+const SENT = ["avatar", "engine", "quality", "priority", "codec", "size", "fps"];
 
-/** @param {import("../../lib/api.js").Api} api @returns {(state: any) => void} */
-export function submit(api) {
-  const form = byId("job-form"), opener = byId("job-new"), failed = byId("job-error");
-  const parts = fill(form);
+/** @param {import("../../lib/api.js").Api} api @returns {(state: import("../../lib/globals.js").State) => void} */
+export function jobForm(api) {
+  const form = byId("job-form", HTMLFormElement), opener = byId("job-new"), failed = byId("job-error");
+  const parts = fillForm(form), { fields } = parts;
   let sending = false;
   let key = newKey();
+  /** @param {boolean} on */
   const show = (on) => {
     form.hidden = !on;
-    mark(opener, "aria-expanded", String(on));
-    if (on) { listInbox(api, parts); form.elements.avatar.focus(); } else opener.focus();
+    setAttribute(opener, "aria-expanded", String(on));
+    if (on) { listInbox(api, parts); fields.avatar.focus(); } else opener.focus();
   };
-  opener.addEventListener("click", () => show(form.hidden));
+  opener.addEventListener("click", () => show(Boolean(form.hidden)));
   form.addEventListener("keydown", (event) => { if (event.key === "Escape") show(false); });
   // Another content is another job; the same one sent twice, after a lost answer, is the same job.
   form.addEventListener("change", () => { key = newKey(); });
-  form.elements.source.addEventListener("change", () => source(form, parts));
-  source(form, parts);
+  fields.source.addEventListener("change", () => showSource(parts));
+  showSource(parts);
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (sending) return;
     sending = true;
-    write(failed, "");
+    setText(failed, "");
     parts.send.disabled = true;
     try {
-      await api.upload("/jobs", contents(form), { "Idempotency-Key": key }, (share) => {
+      await api.upload("/jobs", contents(parts), { "Idempotency-Key": key }, (share) => {
         parts.sent.hidden = false;
         parts.sent.value = share;
-        write(parts.send, share < 1 ? `Sending ${Math.floor(share * 100)} %` : "Being checked…");
+        setText(parts.send, share < 1 ? `Sending ${Math.floor(share * 100)} %` : "Being checked…");
       });
       key = newKey();
-      form.elements.driver.value = "";
+      fields.driver.value = "";
       show(false);
     } catch (error) {
-      write(failed, error.message);
+      setText(failed, messageOf(error));
     } finally {
       sending = false;
-      parts.send.disabled = parts.sent.hidden = false;
+      parts.send.disabled = false;
       parts.sent.hidden = true;
-      write(parts.send, "Submit");
+      setText(parts.send, "Submit");
     }
   });
 
   return (state) => {
-    choose(form.elements.avatar, state.avatars.filter((row) => !row.building).map((row) => [row.name, row.name, row.unavailable]), state.scene.avatar);
-    choose(form.elements.engine, state.engines.map((row) => [row.name, row.title || row.name, row.unavailable]), state.scene.engine);
-    const chosen = state.engines.find((row) => row.name === form.elements.engine.value);
-    write(parts.terms, chosen?.terms ?? "");
+    offer(fields.avatar, state.avatars.filter((row) => !row.building).map((row) => [row.name, row.name, row.unavailable]), state.scene.avatar);
+    offer(fields.engine, state.engines.map((row) => [row.name, row.title || row.name, row.unavailable]), state.scene.engine);
+    const chosen = state.engines.find((row) => row.name === fields.engine.value);
+    setText(parts.terms, chosen?.terms ?? "");
     const rungs = chosen?.qualities ?? [];
     parts.quality.hidden = rungs.length === 0;
-    choose(form.elements.quality, rungs.length ? [["", "as the studio is set", ""], ...rungs.map((rung) => [rung.name, rung.title, ""])] : [], "");
+    offer(fields.quality, rungs.length ? [["", "as the studio is set", ""], ...rungs.map((rung) => option(rung.name, rung.title))] : [], "");
     const absent = state.engines.filter((row) => row.unavailable);
     parts.absent.hidden = absent.length === 0;
-    keyed(parts.absent.lastChild, absent, (row) => row.name, () => element("li"), (child, row) => write(child, row.unavailable));
+    updateList(parts.absentList, absent, (row) => row.name, () => ({ root: element("li") }), ({ root }, row) => setText(root, row.unavailable));
   };
 }
 
 /** @param {HTMLFormElement} form */
-function fill(form) {
+function fillForm(form) {
+  /** @param {string} name @param {[string, string][]} rows value, text */
   const select = (name, rows = []) => element("select", { name }, ...rows.map(([value, text]) => element("option", { value }, text)));
+  /** @param {string} text @param {HTMLElement} control */
   const label = (text, control) => element("label", {}, text, control);
-  const file = label("Driver, film, speech or recorded motion", element("input", { name: "driver", type: "file", accept: "video/*,audio/*,.npz,.pkl" }));
-  const quality = label("Quality", select("quality"));
+  const fields = {
+    avatar: select("avatar"),
+    engine: select("engine"),
+    quality: select("quality"),
+    source: select("source", [["file", "this computer"], [INBOX, "the studio's inbox"]]),
+    driver: element("input", { name: "driver", type: "file", accept: "video/*,audio/*,.npz,.pkl" }),
+    inbox: select(INBOX),
+    priority: select("priority", [["normal", "normal"], ["high", "high"], ["low", "low"]]),
+    codec: select("codec", CODECS),
+    size: element("input", { name: "size", placeholder: "as the plate", pattern: "\\d{2,5}x\\d{2,5}", title: "like 1080x1920", autocomplete: "off" }),
+    fps: element("input", { name: "fps", type: "number", min: "1", max: "120", step: "any", placeholder: "as the driver" }),
+    label: element("input", { name: "label", type: "checkbox", checked: "" }),
+  };
+  const file = label("Driver, film, speech or recorded motion", fields.driver);
+  const quality = label("Quality", fields.quality);
   const terms = element("p", { class: "detail" });
-  const absent = element("details", { hidden: "" }, element("summary", {}, "Why some cannot be had"), element("ul", { class: "why" }));
-  const inbox = label("File in the inbox", select(INBOX));
+  const absentList = element("ul", { class: "why" });
+  const absent = element("details", { hidden: "" }, element("summary", {}, "Why some cannot be had"), absentList);
+  const inbox = label("File in the inbox", fields.inbox);
   const note = element("p", { class: "detail" });
-  const size = element("input", { name: "size", placeholder: "as the plate", pattern: "\\d{2,5}x\\d{2,5}", title: "like 1080x1920", autocomplete: "off" });
-  const fps = element("input", { name: "fps", type: "number", min: "1", max: "120", step: "any", placeholder: "as the driver" });
-  const marked = element("input", { name: "label", type: "checkbox", checked: "" });
   const send = element("button", { class: "primary" }, "Submit");
   const sent = element("progress", { max: "1", value: "0", "aria-label": "sent", hidden: "" });
   form.append(
-    label("Avatar", select("avatar")), label("Engine", select("engine")), terms, quality, absent,
-    label("Driver from", select("source", [["file", "this computer"], [INBOX, "the studio's inbox"]])), file, inbox, note,
-    label("Priority", select("priority", [["normal", "normal"], ["high", "high"], ["low", "low"]])),
+    label("Avatar", fields.avatar), label("Engine", fields.engine), terms, quality, absent,
+    label("Driver from", fields.source), file, inbox, note, label("Priority", fields.priority),
     element("details", {}, element("summary", {}, "More"),
-      label("Codec", select("codec", CODECS)), label("Size", size), label("Pictures a second", fps),
-      element("label", { class: "check" }, marked, "AI label")),
+      label("Codec", fields.codec), label("Size", fields.size), label("Frames a second", fields.fps),
+      element("label", { class: "check" }, fields.label, "AI label")),
     sent, send);
-  return { file, inbox, note, quality, terms, absent, send, sent };
+  return { fields, file, inbox, note, quality, terms, absent, absentList, send, sent };
 }
 
-/** @param {HTMLFormElement} form */
-function contents(form) {
-  const given = form.elements, body = new FormData();
-  for (const name of ["avatar", "engine", "quality", "priority", "codec", "size", "fps"]) if (given[name].value) body.append(name, given[name].value);
-  body.append("label", given.label.checked ? "yes" : "no");
-  if (given.source.value === INBOX) body.append(INBOX, given[INBOX].value);
-  else body.append("driver", given.driver.files[0]);
+/** @param {Parts} parts @returns {FormData} what is sent */
+function contents({ fields }) {
+  const body = new FormData();
+  for (const name of SENT) if (fields[name].value) body.append(name, fields[name].value);
+  body.append("label", fields.label.checked ? "yes" : "no");
+  const file = fields.driver.files?.[0];
+  if (fields.source.value === INBOX) body.append(INBOX, fields.inbox.value);
+  else if (file) body.append("driver", file);
   return body;
 }
 
-/** Only what is asked for is shown, and required. */
-function source(form, parts) {
-  const here = form.elements.source.value !== INBOX;
-  parts.file.hidden = !here;
-  parts.inbox.hidden = parts.note.hidden = here;
-  form.elements.driver.required = here;
-  form.elements[INBOX].required = !here;
+/** Only what is asked for is shown, and required. @param {Parts} parts */
+function showSource({ fields, file, inbox, note }) {
+  const here = fields.source.value !== INBOX;
+  file.hidden = !here;
+  inbox.hidden = note.hidden = here;
+  fields.driver.required = here;
+  fields.inbox.required = !here;
 }
 
-/** @param {import("../../lib/api.js").Api} api */
-async function listInbox(api, parts) {
+/** @param {import("../../lib/api.js").Api} api @param {Parts} parts */
+async function listInbox(api, { fields, note }) {
   try {
+    /** @type {import("../../lib/api_types.js").Inbox} */
     const { folder, files } = await (await api.ask("GET", "/inbox")).json();
-    const rows = files.map((file) => [file.name, file.name, ""]);
-    choose(parts.inbox.querySelector("select"), rows, rows[0]?.[0]);
-    write(parts.note, files.length ? "" : `The inbox is empty; put files into ${folder} on the studio's machine.`);
+    offer(fields.inbox, files.map((file) => option(file.name, file.name)), files[0]?.name ?? "");
+    setText(note, files.length ? "" : `The inbox is empty; put files into ${folder} on the studio's machine.`);
   } catch (error) {
-    write(parts.note, error.message);
+    setText(note, messageOf(error));
   }
 }
 
+/** One that can be had. @param {string} value @param {string} text @returns {[string, string, string]} */
+const option = (value, text) => [value, text, ""];
+
 /** Options by value; the first time there are any, `first` is chosen.
- * @param {HTMLSelectElement} select @param {[string, string, string][]} rows value, text, why it cannot be had */
-function choose(select, rows, first) {
+ * @param {HTMLSelectElement} select @param {[string, string, string][]} rows value, text, why it cannot be had
+ * @param {string} first */
+function offer(select, rows, first) {
   const fresh = !select.options.length && rows.length;
-  keyed(select, rows, ([value]) => value, ([value]) => element("option", { value }), (option, [, text, unavailable]) => {
-    write(option, unavailable ? `${text} (not available)` : text);
-    mark(option, "title", unavailable);
-    option.disabled = Boolean(unavailable);
+  /** @param {[string, string, string]} row */
+  const make = ([value]) => ({ root: element("option", { value }) });
+  updateList(select, rows, ([value]) => value, make, ({ root }, [, text, unavailable]) => {
+    setText(root, unavailable ? `${text} (not available)` : text);
+    setAttribute(root, "title", unavailable);
+    root.disabled = Boolean(unavailable);
   });
   if (fresh && rows.some(([value]) => value === first)) select.value = first;
 }

@@ -1,10 +1,18 @@
 // One job in the list: how it is, how far, what hinders it, and what can be done with it.
 
-import { askOnce, attempt, byId, element, mark, write } from "../../lib/elements.js";
+import { askOnce, attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
 import { bytes, timeLeft, timeOfDay } from "../../lib/units.js";
 
+/** @typedef {import("../../lib/api.js").Api} Api */
+/** @typedef {import("../../lib/api_types.js").JobView} JobView */
+/** @typedef {JobView["state"]} JobState */
+/** What a preview shows, and is to show. @typedef {{api: Api, path: string, image: HTMLImageElement, seen: boolean,
+ *   shown: string, wanted: string, at: number, timer: number}} JobPreview */
+
+/** @type {Record<JobState, string>} */
 const SIGNS = { queued: "○", rendering: "●", assembling: "◐", done: "✓", paused: "‖", cancelled: "⊘", parked: "✕" };
-/** Verb of the API, its button, the states in which it can be had, and what is asked before it is done. */
+/** Verb of the API, its button, the states in which it can be had, and what is asked before it is done.
+ * @type {[string, string, JobState[], string][]} */
 const ACTIONS = [
   ["pause", "Pause", ["queued", "rendering", "assembling"], ""],
   ["resume", "Resume", ["paused"], ""],
@@ -12,77 +20,75 @@ const ACTIONS = [
   ["cancel", "Cancel", ["queued", "rendering", "assembling", "paused", "parked"], "Cancel it?"],
   ["remove", "Remove", ["done", "cancelled"], "Remove it?"],
 ];
-const REFRESH = 2000; // milliseconds a preview picture stands at least
+const REFRESH_MS = 2000; // that a preview image stands at least
+/** @type {Record<string, string>} */
 const CELLS = { d: "done", r: "rendering", w: "waiting", f: "failing" };
 
-/** What each preview shows, and is to show: only those that can be seen are fetched. */
+/** Of each element that shows one: only previews that can be seen are fetched. @type {WeakMap<Element, JobPreview>} */
 const previews = new WeakMap();
 const visible = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     const preview = previews.get(target);
+    if (!preview) continue;
     preview.seen = isIntersecting;
-    refresh(preview);
+    refreshPreview(preview);
   }
 });
 
-/** @param {import("../../lib/api.js").Api} api @param {any} row */
+/** A job as a child of the list, with the parts that change. @param {Api} api @param {JobView} row */
 export function makeJob(api, row) {
   const failed = element("p", { class: "bad", role: "alert" });
   const image = element("img", { alt: "", hidden: "" });
-  const picture = element("div", { class: "picture" }, image);
-  previews.set(picture, { api, path: `/jobs/${row.id}/preview`, image, seen: false, shown: "", wanted: "", at: -REFRESH, timer: 0 });
-  visible.observe(picture);
-  const actions = element("div", { class: "actions" }, ...ACTIONS.map(([verb, title, , question]) => {
+  const frame = element("div", { class: "preview" }, image);
+  /** @type {JobPreview} */
+  const preview = { api, path: `/jobs/${row.id}/preview`, image, seen: false, shown: "", wanted: "", at: -REFRESH_MS, timer: 0 };
+  previews.set(frame, preview);
+  visible.observe(frame);
+  const actions = ACTIONS.map(([verb, title, states, question]) => {
     const button = element("button", { "data-verb": verb }, title);
     askOnce(button, () => question, () => attempt(failed, () => perform(api, row.id, verb)));
-    return button;
-  }));
-  const fetched = element("button", { class: "fetch" }, "Download");
-  fetched.addEventListener("click", () => attempt(failed, () => download(api, row.id)));
-  actions.prepend(fetched);
-  const group = element("div", { class: "job", role: "group" },
-    picture,
-    element("div", { class: "facts" },
-      element("p", { class: "name" }),
-      element("p", { class: "head" }, element("span", { class: "word" }), element("span", { class: "number percent" })),
-      element("div", { class: "share", role: "progressbar", "aria-label": "rendered", "aria-valuemin": "0", "aria-valuemax": "100" }, element("span")),
-      element("p", { class: "detail number pace" }),
-      element("p", { class: "detail what" })),
-    element("div", { class: "strip", role: "img" }),
-    element("p", { class: "why" }), actions, failed);
-  return element("li", {}, group);
+    return { button, title, states };
+  });
+  const fetched = element("button", { class: "download" }, "Download");
+  fetched.addEventListener("click", () => attempt(failed, () => downloadResult(api, row.id)));
+  const name = element("p", { class: "name" }), word = element("span", { class: "state-word" });
+  const percent = element("span", { class: "number percent" });
+  const speed = element("p", { class: "detail number speed" }), description = element("p", { class: "detail description" });
+  const filled = element("span");
+  const progress = element("div", { class: "progress", role: "progressbar", "aria-label": "rendered", "aria-valuemin": "0", "aria-valuemax": "100" }, filled);
+  const strip = element("div", { class: "strip", role: "img" }), why = element("p", { class: "why" });
+  const group = element("div", { class: "job", role: "group" }, frame,
+    element("div", { class: "job-details" }, name, element("p", { class: "head" }, word, percent), progress, speed, description),
+    strip, why, element("div", { class: "actions" }, fetched, ...actions.map(({ button }) => button)), failed);
+  return { root: element("li", {}, group), group, name, word, percent, progress, filled, speed, description, strip, why, actions, fetched, preview };
 }
 
-/** @param {import("../../lib/api.js").Api} api @param {Element} child @param {any} row */
-export function updateJob(api, child, row) {
-  const part = (name) => child.querySelector(`.${name}`);
-  const group = child.firstChild;
-  mark(group, "aria-label", `Job ${row.id}: ${row.driver}, ${row.state}`);
-  mark(group, "data-state", row.state);
-  write(part("name"), row.driver);
-  mark(part("name"), "title", row.driver);
-  write(part("word"), `${SIGNS[row.state] ?? "·"} ${row.state}`);
-  write(part("what"), [row.avatar, row.engine, row.priority === "normal" ? "" : row.priority, when(row.created)].filter(Boolean).join(" · "));
+/** @param {ReturnType<typeof makeJob>} parts @param {JobView} row */
+export function updateJob({ group, name, word, percent, progress, filled, speed, description, strip, why, actions, fetched, preview }, row) {
+  setAttribute(group, "aria-label", `Job ${row.id}: ${row.driver}, ${row.state}`);
+  setAttribute(group, "data-state", row.state);
+  setText(name, row.driver);
+  setAttribute(name, "title", row.driver);
+  setText(word, `${SIGNS[row.state] ?? "·"} ${row.state}`);
+  setText(description, [row.avatar, row.engine, row.priority === "normal" ? "" : row.priority, when(row.created)].filter(Boolean).join(" · "));
   const share = row.total ? Math.min(1, row.done / row.total) : 0;
-  mark(part("share"), "aria-valuenow", (share * 100).toFixed(0));
-  part("share").firstChild.style.width = `${share * 100}%`;
-  write(part("percent"), row.state === "done" ? "" : `${Math.floor(share * 100)} %`);
-  write(part("pace"), pace(row));
-  write(part("why"), why(row));
-  drawStrip(part("strip"), row.strip);
-  for (const button of child.querySelectorAll("[data-verb]")) {
-    const [, title, states] = ACTIONS.find(([verb]) => verb === button.dataset.verb);
+  setAttribute(progress, "aria-valuenow", (share * 100).toFixed(0));
+  filled.style.width = `${share * 100}%`;
+  setText(percent, row.state === "done" ? "" : `${Math.floor(share * 100)} %`);
+  setText(speed, speedLine(row));
+  setText(why, hindrance(row));
+  drawStrip(strip, row.strip);
+  for (const { button, title, states } of actions) {
     button.hidden = !states.includes(row.state);
-    if (!button.dataset.asking) write(button, title);
+    if (!button.dataset.asking) setText(button, title);
   }
-  part("fetch").hidden = row.state !== "done";
-  const preview = previews.get(part("picture"));
+  fetched.hidden = row.state !== "done";
   preview.wanted = row.preview;
-  refresh(preview);
+  refreshPreview(preview);
 }
 
-/** @param {any} row */
-function pace(row) {
+/** How fast it goes and how long it takes, or what came of it. @param {JobView} row @returns {string} */
+function speedLine(row) {
   if (row.state === "done") return [row.result, row.bytes ? bytes(row.bytes) : ""].filter(Boolean).join(" · ");
   if (row.state !== "rendering") return "";
   return [row.fps ? `${row.fps.toFixed(1)} fps` : "", row.eta === null ? "" : `${timeLeft(row.eta)} left`].filter(Boolean).join(" · ");
@@ -90,54 +96,55 @@ function pace(row) {
 
 /** The time of day, and the day where it was another. @param {number} at seconds since 1970 */
 function when(at) {
+  /** @param {Date} date */
   const day = (date) => date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
   const made = day(new Date(at * 1000));
   return made === day(new Date()) ? timeOfDay(at) : `${made} ${timeOfDay(at).slice(0, 5)}`;
 }
 
-/** @param {any} row */
-function why(row) {
+/** What hinders it. @param {JobView} row @returns {string} */
+function hindrance(row) {
   if (!row.failing) return row.reason;
   const { number, attempts, reason } = row.failing;
-  const segment = number === null ? "assembling" : `segment ${number}`;
-  return `${segment}, attempt ${attempts}: ${reason || row.reason}`;
+  return `segment ${number}, attempt ${attempts}: ${reason || row.reason}`;
 }
 
 /** One cell a segment, or a cell for several: height and colour say how it is, its name in words.
- * @param {Element} strip @param {string} cells one of CELLS a segment */
+ * @param {HTMLElement} strip @param {string} cells one of CELLS a segment */
 function drawStrip(strip, cells) {
   strip.hidden = cells.length < 2;
   if (strip.dataset.cells === cells) return;
   strip.dataset.cells = cells;
   strip.replaceChildren(...[...cells].map((cell) => element("span", { "data-cell": CELLS[cell] ?? "waiting" })));
   const counts = Object.entries(CELLS).map(([sign, word]) => [[...cells].filter((cell) => cell === sign).length, word]);
-  mark(strip, "aria-label", `segments: ${counts.filter(([count]) => count).map(([count, word]) => `${count} ${word}`).join(", ")}`);
-  mark(strip, "title", strip.getAttribute("aria-label"));
+  const label = `segments: ${counts.filter(([count]) => count).map(([count, word]) => `${count} ${word}`).join(", ")}`;
+  setAttribute(strip, "aria-label", label);
+  setAttribute(strip, "title", label);
 }
 
-/** Fetch a preview that has changed, at most every REFRESH. */
-async function refresh(preview) {
+/** Fetch a preview that has changed, at most every REFRESH_MS. @param {JobPreview} preview */
+async function refreshPreview(preview) {
   if (!preview.seen || !preview.wanted || preview.wanted === preview.shown || preview.timer) return;
-  const wait = preview.at + REFRESH - performance.now();
+  const wait = preview.at + REFRESH_MS - performance.now();
   if (wait > 0) {
-    preview.timer = setTimeout(() => { preview.timer = 0; refresh(preview); }, wait);
+    preview.timer = setTimeout(() => { preview.timer = 0; refreshPreview(preview); }, wait);
     return;
   }
   preview.at = performance.now();
   const { wanted, image } = preview;
   try {
-    const url = await preview.api.picture(preview.path);
+    const url = await preview.api.imageUrl(preview.path);
     URL.revokeObjectURL(image.src);
     image.src = url;
     image.hidden = false;
-    mark(image, "alt", "preview");
+    setAttribute(image, "alt", "preview");
     preview.shown = wanted;
   } catch {
-    // the picture that is there stays; the next state asks again
+    // the image that is there stays; the next state asks again
   }
 }
 
-/** @param {import("../../lib/api.js").Api} api @param {string} id @param {string} verb */
+/** @param {Api} api @param {string} id @param {string} verb of ACTIONS */
 async function perform(api, id, verb) {
   if (verb !== "remove") {
     await api.ask("POST", `/jobs/${id}/${verb}`);
@@ -148,8 +155,9 @@ async function perform(api, id, verb) {
 }
 
 /** A result may be larger than a page's memory, so the browser fetches it itself, by a ticket good for one download.
- * @param {import("../../lib/api.js").Api} api @param {string} id */
-async function download(api, id) {
+ * @param {Api} api @param {string} id */
+async function downloadResult(api, id) {
+  /** @type {import("../../lib/api_types.js").Ticket} */
   const { ticket } = await (await api.ask("POST", `/jobs/${id}/ticket`)).json();
   element("a", { href: `/api/v1/jobs/${id}/download?ticket=${ticket}`, download: "" }).click();
 }

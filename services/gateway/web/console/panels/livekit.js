@@ -1,14 +1,17 @@
 // LiveKit: how the publication is, what its viewers get, and a link for one who has no token.
 
-import { attempt, byId, element, mark, write } from "../../lib/elements.js";
-import { WORDS } from "./rtmp.js";
+import { attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
+import { OUTPUT_WORDS } from "./rtmp.js";
 
 const BUSY_LOSS = 0.02;
 
-/** @param {import("../../lib/api.js").Api} api @param {() => any} current */
+/**
+ * @param {import("../../lib/api.js").Api} api @param {() => import("../../lib/globals.js").State} current
+ * @returns {import("../../lib/globals.js").Panel}
+ */
 export function livekit(api, current) {
   const place = byId("livekit");
-  const word = element("span", { class: "word", role: "status", "aria-label": "LiveKit state" });
+  const word = element("span", { class: "state-word", role: "status", "aria-label": "LiveKit state" });
   const head = element("div", { class: "head" }, element("h3", {}, "LiveKit"), word);
   const toggle = element("button", { id: "livekit-switch", "aria-pressed": "false" });
   const figures = element("p", { class: "detail", "aria-label": "LiveKit figures" });
@@ -21,32 +24,33 @@ export function livekit(api, current) {
   place.append(head, toggle, figures, note, why, invite, link, about, failed);
   toggle.addEventListener("click", () => attempt(failed, () => api.patch({ livekit: !current().scene.livekit })));
   invite.addEventListener("click", () => attempt(failed, async () => {
+    /** @type {import("../../lib/api_types.js").Viewer} */
     const { watch, expires } = await (await api.ask("POST", "./viewers")).json();
     link.value = location.origin + watch;
     link.hidden = false;
     link.select();
     const until = new Date(expires * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const copied = await navigator.clipboard?.writeText(link.value).then(() => true, () => false);
-    write(about, `${copied ? "Copied. " : ""}It can be opened until ${until}; it lets one watch and do nothing else.`);
+    setText(about, `${copied ? "Copied. " : ""}It can be opened until ${until}; it lets one watch and do nothing else.`);
   }));
 
   return (state) => {
     const output = state.outputs.livekit;
     const wanted = state.scene.livekit;
-    mark(place, "data-state", output.state);
-    write(word, WORDS[output.state]);
-    mark(toggle, "aria-pressed", String(wanted));
-    write(toggle, wanted ? "Stop publishing" : "Publish to LiveKit");
+    setAttribute(place, "data-state", output.state);
+    setText(word, OUTPUT_WORDS[output.state]);
+    setAttribute(toggle, "aria-pressed", String(wanted));
+    setText(toggle, wanted ? "Stop publishing" : "Publish to LiveKit");
     toggle.disabled = Boolean(output.unavailable) && !wanted;
     invite.disabled = Boolean(output.unavailable);
-    write(why, output.unavailable);
-    write(note, output.unavailable ? "" : output.note);
-    write(figures, output.state === "live" ? sentence(output.figures, output.room) : "");
+    setText(why, output.unavailable);
+    setText(note, output.unavailable ? "" : output.note);
+    setText(figures, output.state === "live" ? figuresLine(output.figures, output.room) : "");
   };
 }
 
-/** @param {Record<string, number>} figures @param {string} room */
-function sentence(figures, room) {
+/** @param {Record<string, number>} figures @param {string} room @returns {string} */
+function figuresLine(figures, room) {
   const { viewers = 0, kbps, loss, rtt_ms: trip, width, height, fps } = figures;
   const parts = [`room ${room}`, `${viewers} viewer${viewers === 1 ? "" : "s"}`];
   if (width) parts.push(`${width}×${height} at ${fps} fps`);

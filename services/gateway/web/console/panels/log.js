@@ -1,11 +1,12 @@
 // The log line: what happened, newest first.
 
-import { byId, element, keyed } from "../../lib/elements.js";
+import { byId, element, updateList } from "../../lib/elements.js";
 import { timeOfDay } from "../../lib/units.js";
 
-const make = (event) => element("li", { class: event.kind }, element("time", {}, timeOfDay(event.at)), ` ${event.text}`);
+/** @param {import("../../lib/api_types.js").Event} event */
+const make = (event) => ({ root: element("li", { class: event.kind }, element("time", {}, timeOfDay(event.at)), ` ${event.text}`) });
 
-/** @param {any} state */
+/** @type {import("../../lib/globals.js").Panel} */
 export function log(state) {
-  keyed(byId("log"), [...state.log].reverse(), (event) => `${event.number}/${event.at}`, make, () => {});
+  updateList(byId("log"), [...state.log].reverse(), (event) => `${event.number}/${event.at}`, make, () => {});
 }

@@ -1,28 +1,33 @@
 // Outputs: this preview by mode, and the recording.
 
-import { attempt, byId, element, mark, write } from "../../lib/elements.js";
+import { attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
 import { bytes, clockTime } from "../../lib/units.js";
-import { download } from "./recordings.js";
+import { downloadRecording } from "./recordings.js";
 
-/** @param {import("../../lib/api.js").Api} api @param {import("../../preview/preview.js").Preview} preview @param {() => any} current */
+/** @type {["roi" | "full", string][]} mode of the preview, title */
+const MODES = [["roi", "ROI"], ["full", "Full frames"]];
+
+/**
+ * @param {import("../../lib/api.js").Api} api @param {import("../../preview/preview.js").Preview} preview
+ * @param {() => import("../../lib/globals.js").State} current @returns {import("../../lib/globals.js").Panel}
+ */
 export function outputs(api, preview, current) {
   const failed = element("p", { class: "bad", role: "alert" });
-  const modes = {};
-  const group = element("div", { class: "modes", role: "group", "aria-label": "Preview mode" });
-  for (const [mode, title] of [["roi", "ROI"], ["full", "Full frames"]]) {
+  const group = element("div", { class: "button-pair", role: "group", "aria-label": "Preview mode" });
+  const modes = MODES.map(([mode, title]) => {
     const figure = element("span", { class: "number" });
     const button = element("button", { "aria-pressed": "false" }, title, figure);
     button.addEventListener("click", () => preview.setMode(mode));
-    modes[mode] = { button, figure };
     group.append(button);
-  }
+    return { mode, button, figure };
+  });
   const saving = element("p", { class: "detail" });
   const record = element("button", { class: "record", id: "record", "aria-pressed": "false" });
   record.addEventListener("click", () => attempt(failed, () =>
     api.ask(current().scene.recording && current().outputs.record.state !== "failed" ? "DELETE" : "POST", "./recording")));
   const recorded = element("p", { class: "detail" });
   const fetched = element("button", { class: "quiet" }, "Download");
-  fetched.addEventListener("click", () => attempt(failed, () => download(api, current().outputs.record.id)));
+  fetched.addEventListener("click", () => attempt(failed, () => downloadRecording(api, current().outputs.record.id)));
   const note = element("p", { class: "bad" });
   byId("outputs").append(
     element("h3", {}, "Preview"), group, saving,
@@ -30,22 +35,27 @@ export function outputs(api, preview, current) {
 
   return (state) => {
     const { bytes_per_second: rates, viewers, dropped } = state.outputs.preview;
-    for (const [mode, { button, figure }] of Object.entries(modes)) {
-      mark(button, "aria-pressed", String(preview.mode === mode));
-      write(figure, rates[mode] === undefined ? "– B/s" : `${bytes(rates[mode])}/s`);
+    for (const { mode, button, figure } of modes) {
+      const rate = rates[mode];
+      setAttribute(button, "aria-pressed", String(preview.mode === mode));
+      setText(figure, rate === undefined ? "– B/s" : `${bytes(rate)}/s`);
     }
     const share = rates.full && rates.roi !== undefined ? `ROI sends ${((1 - rates.roi / rates.full) * 100).toFixed(0)} % less · ` : "";
     const watching = viewers.full + viewers.roi;
-    write(saving, `${share}${watching} viewer${watching === 1 ? "" : "s"} · ${dropped} dropped`);
+    setText(saving, `${share}${watching} viewer${watching === 1 ? "" : "s"} · ${dropped} dropped`);
     drawRecord(state.outputs.record, record, recorded, fetched, note);
   };
 }
 
+/**
+ * @param {import("../../lib/api_types.js").RecordState} state @param {HTMLButtonElement} button @param {HTMLElement} line
+ * @param {HTMLElement} fetched the download's button @param {HTMLElement} note
+ */
 function drawRecord(state, button, line, fetched, note) {
   const on = state.state === "live" || state.state === "connecting";
-  mark(button, "aria-pressed", String(on));
-  write(button, on ? "■ Stop recording" : "● Record");
-  write(line, state.name ? `${state.name} · ${clockTime(state.figures.seconds ?? 0)} · ${bytes(state.figures.bytes ?? 0)}` : "nothing recorded yet");
+  setAttribute(button, "aria-pressed", String(on));
+  setText(button, on ? "■ Stop recording" : "● Record");
+  setText(line, state.name ? `${state.name} · ${clockTime(state.figures.seconds ?? 0)} · ${bytes(state.figures.bytes ?? 0)}` : "nothing recorded yet");
   fetched.hidden = on || !state.id || state.state === "failed";
-  write(note, state.note);
+  setText(note, state.note);
 }

@@ -1,13 +1,16 @@
 // The quality of an engine with a ladder: which one is wanted, which one it is at, and what it says of itself.
 
-import { attempt, byId, element, keyed, write } from "../../lib/elements.js";
+import { attempt, byId, element, setText, updateList } from "../../lib/elements.js";
 
-const SETTLED = 300; // milliseconds: arrow keys pass over choices that nobody wants
+const SETTLED_MS = 300; // arrow keys pass over choices that are not wanted
 const AUTO = ["auto", "as the studio is set"]; // by itself, unless the settings name one
 
-/** @param {import("../../lib/api.js").Api} api */
+/** @typedef {import("../../lib/globals.js").State} State */
+/** @typedef {import("../../lib/api_types.js").EngineQuality} EngineQuality */
+
+/** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
 export function quality(api) {
-  const select = byId("quality");
+  const select = byId("quality", HTMLSelectElement);
   let timer = 0, pending = false;
   select.addEventListener("change", () => {
     clearTimeout(timer);
@@ -15,28 +18,29 @@ export function quality(api) {
     timer = setTimeout(async () => {
       await attempt(byId("engine-error"), () => api.patch({ quality: select.value === AUTO[0] ? "" : select.value }));
       pending = false;
-    }, SETTLED);
+    }, SETTLED_MS);
   });
   return (state) => {
-    const rungs = ladder(state);
+    const rungs = qualitiesOf(state);
     byId("quality-box").hidden = rungs.length === 0;
+    /** @type {string[][]} */
     const rows = [AUTO, ...rungs.map((rung) => [rung.name, rung.title])];
-    keyed(select, rows, ([name]) => name, ([name]) => element("option", { value: name }), (option, [, title]) => write(option, title));
+    updateList(select, rows, ([name]) => name, ([name]) => ({ root: element("option", { value: name }) }), ({ root }, [, title]) => setText(root, title));
     const wanted = rungs.some((rung) => rung.name === state.scene.quality) ? state.scene.quality : AUTO[0];
     if (!pending && select.value !== wanted) select.value = wanted;
     const at = state.engine.quality;
-    write(byId("quality-now"), at ? `now at ${at.title}` : "");
-    write(byId("quality-note"), at ? state.services.generator.note : "");
+    setText(byId("quality-now"), at ? `now at ${at.title}` : "");
+    setText(byId("quality-note"), at ? state.services.generator.note : "");
   };
 }
 
-/** The qualities of the engine that is wanted, best first. @param {any} state @returns {{name: string, title: string}[]} */
-export function ladder(state) {
+/** The qualities of the engine that is wanted, best first. @param {State} state @returns {EngineQuality[]} */
+export function qualitiesOf(state) {
   return state.engines.find((row) => row.name === state.scene.engine)?.qualities ?? [];
 }
 
-/** The next one down from where the engine is, if there is one. @param {any} state @returns {{name: string, title: string} | undefined} */
-export function lower(state) {
-  const rungs = ladder(state), at = rungs.findIndex((rung) => rung.name === state.engine.quality?.name);
+/** The next one down from where the engine is, if there is one. @param {State} state @returns {EngineQuality | undefined} */
+export function nextLower(state) {
+  const rungs = qualitiesOf(state), at = rungs.findIndex((rung) => rung.name === state.engine.quality?.name);
   return at < 0 ? undefined : rungs[at + 1];
 }

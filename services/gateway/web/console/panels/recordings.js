@@ -1,26 +1,34 @@
 // Recordings made before: listed when they are asked for, and fetched.
 
-import { attempt, byId, element, keyed, write } from "../../lib/elements.js";
+import { attempt, byId, element, setText, updateList } from "../../lib/elements.js";
 import { bytes } from "../../lib/units.js";
 
-/** @param {import("../../lib/api.js").Api} api */
+/** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
 export function recordings(api) {
   const failed = element("p", { class: "bad", role: "alert" });
   const list = element("ul", { class: "recordings", "aria-label": "Recordings" });
   list.hidden = true;
   const empty = element("p", { class: "detail" });
   const open = element("button", { class: "quiet", id: "recordings", "aria-expanded": "false" }, "All recordings");
+  /** @param {import("../../lib/api_types.js").RecordingRow} row */
+  const make = (row) => {
+    const detail = element("span", { class: "detail" });
+    const fetched = element("button", { "aria-label": `Download recording ${row.id}` }, row.id);
+    fetched.addEventListener("click", () => attempt(failed, () => downloadRecording(api, row.id)));
+    return { root: element("li", {}, detail, fetched), detail };
+  };
   const refresh = () => attempt(failed, async () => {
+    /** @type {import("../../lib/api_types.js").RecordingRow[]} */
     const rows = await (await api.ask("GET", "/recordings")).json();
-    write(empty, rows.length ? "" : "There is no recording yet.");
-    keyed(list, rows, (row) => row.id, (row) => make(api, failed, row), (child, row) => {
-      write(child.firstChild, `${new Date(row.modified * 1000).toLocaleString()} · ${bytes(row.bytes)}`);
+    setText(empty, rows.length ? "" : "There is no recording yet.");
+    updateList(list, rows, (row) => row.id, make, ({ detail }, row) => {
+      setText(detail, `${new Date(row.modified * 1000).toLocaleString()} · ${bytes(row.bytes)}`);
     });
   });
   open.addEventListener("click", () => {
     list.hidden = !list.hidden;
     open.setAttribute("aria-expanded", String(!list.hidden));
-    write(empty, "");
+    setText(empty, "");
     if (!list.hidden) refresh();
   });
   byId("outputs").append(open, list, empty, failed);
@@ -33,15 +41,10 @@ export function recordings(api) {
   };
 }
 
-function make(api, failed, row) {
-  const fetched = element("button", { "aria-label": `Download recording ${row.id}` }, row.id);
-  fetched.addEventListener("click", () => attempt(failed, () => download(api, row.id)));
-  return element("li", {}, element("span", { class: "detail" }), fetched);
-}
-
 /** A recording may be larger than a page's memory, so the browser fetches it itself, by a ticket good for one download.
  * @param {import("../../lib/api.js").Api} api @param {string} id */
-export async function download(api, id) {
+export async function downloadRecording(api, id) {
+  /** @type {import("../../lib/api_types.js").Ticket} */
   const { ticket } = await (await api.ask("POST", `/recordings/${id}/ticket`)).json();
   element("a", { href: `/api/v1/recordings/${id}/download?ticket=${ticket}`, download: `${id}.mp4` }).click();
 }

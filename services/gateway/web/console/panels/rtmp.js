@@ -1,12 +1,16 @@
 // The RTMP push: on or off, how it is, and why it cannot be had.
 
-import { attempt, byId, element, mark, write } from "../../lib/elements.js";
+import { attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
 import { clockTime } from "../../lib/units.js";
 
-export const WORDS = { off: "○ off", connecting: "◌ connecting…", live: "● live", reconnecting: "▲ reconnecting", failed: "✕ failed" };
+/** The state of an output, with its sign. */
+export const OUTPUT_WORDS = { off: "○ off", connecting: "◌ connecting…", live: "● live", reconnecting: "▲ reconnecting", failed: "✕ failed" };
 
-/** @param {import("../../lib/api.js").Api} api @param {() => any} current */
-export function push(api, current) {
+/**
+ * @param {import("../../lib/api.js").Api} api @param {() => import("../../lib/globals.js").State} current
+ * @returns {import("../../lib/globals.js").Panel}
+ */
+export function rtmp(api, current) {
   const failed = element("p", { class: "bad", role: "alert" });
   const toggle = element("button", { class: "record", id: "rtmp", "aria-pressed": "false" });
   toggle.addEventListener("click", () => attempt(failed, () => api.patch({ rtmp: !current().scene.rtmp })));
@@ -17,12 +21,12 @@ export function push(api, current) {
   return (state) => {
     const { state: word, note: said, since, figures, address, unavailable } = state.outputs.rtmp;
     const on = state.scene.rtmp && !unavailable;
-    mark(toggle, "aria-pressed", String(on));
+    setAttribute(toggle, "aria-pressed", String(on));
     toggle.disabled = Boolean(unavailable);
-    write(toggle, on ? "■ Stop pushing" : "▶ Push");
+    setText(toggle, on ? "■ Stop pushing" : "▶ Push");
     const kbps = figures.kbps === undefined ? "" : ` · ${figures.kbps} kbit/s`;
     const time = word === "live" ? ` · ${clockTime(Math.max(0, Date.now() / 1000 - since))}` : "";
-    write(line, unavailable ? "✕ not available" : `${WORDS[word]} · ${address}${time}${kbps}`);
-    write(note, unavailable || said);
+    setText(line, unavailable ? "✕ not available" : `${OUTPUT_WORDS[word]} · ${address}${time}${kbps}`);
+    setText(note, unavailable || said);
   };
 }

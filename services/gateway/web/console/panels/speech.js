@@ -1,11 +1,12 @@
 // Speech: a file is dropped on the page or chosen, and said; what waits; interrupt and clear.
 
-import { attempt, byId, element, mark, write } from "../../lib/elements.js";
+import { attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
 
-/** @param {import("../../lib/api.js").Api} api */
+/** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
 export function speech(api) {
   const failed = byId("control-error");
-  const chooser = byId("speak-file");
+  const chooser = byId("speak-file", HTMLInputElement);
+  /** @param {File[]} files */
   const say = (files) => attempt(failed, async () => {
     for (const file of files) {
       const form = new FormData();
@@ -15,7 +16,7 @@ export function speech(api) {
   });
   byId("speak").addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", async () => {
-    await say([...chooser.files]);
+    await say([...(chooser.files ?? [])]);
     chooser.value = "";
   });
   byId("interrupt").addEventListener("click", () => attempt(failed, () => api.ask("POST", "./speech/interrupt")));
@@ -27,22 +28,24 @@ export function speech(api) {
     const saying = first?.state === "started" ? first : null;
     const waiting = saying ? rest.length : state.speech.queue.length;
     const line = saying ? `Saying ${saying.title}` : state.scene.driver === "speech" ? "Waiting for speech" : "";
-    write(byId("speech-line"), [line, waiting ? `queue: ${waiting}` : ""].filter(Boolean).join(" · "));
+    setText(byId("speech-line"), [line, waiting ? `queue: ${waiting}` : ""].filter(Boolean).join(" · "));
     byId("speech-clear").hidden = waiting === 0;
-    byId("interrupt").disabled = !first;
-    mark(byId("interrupt"), "data-live", String(Boolean(saying)));
+    byId("interrupt", HTMLButtonElement).disabled = !first;
+    setAttribute(byId("interrupt"), "data-live", String(Boolean(saying)));
   };
 }
 
-/** A file dragged over the page is announced, and said when it is let go. @param {(files: File[]) => void} say */
+/** A file dragged over the page is announced, and spoken when it is let go. @param {(files: File[]) => void} say */
 function acceptDrops(say) {
-  const note = element("div", { class: "drop", role: "status", hidden: "" }, "Let go to have it said");
+  const note = element("div", { class: "drop-notice", role: "status", hidden: "" }, "Let go to have it said");
   document.body.append(note);
   let inside = 0;
+  /** @param {number} change of the elements the file is inside of */
   const show = (change) => {
     inside = Math.max(0, inside + change);
     note.hidden = inside === 0;
   };
+  /** @param {DragEvent} event */
   const carriesFiles = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragenter", (event) => { if (carriesFiles(event)) show(1); });
   document.addEventListener("dragleave", (event) => { if (carriesFiles(event)) show(-1); });
@@ -51,6 +54,6 @@ function acceptDrops(say) {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     show(-inside);
-    say([...event.dataTransfer.files]);
+    say([...(event.dataTransfer?.files ?? [])]);
   });
 }

@@ -1,0 +1,35 @@
+// What TypeScript does not know of the pages: the audio thread's names, what tests may ask, and the console's state.
+
+import type { ChannelState, JobsState } from "./api_types.js";
+
+/** A frame's latencies of the last minute, milliseconds. */
+export interface LatencyFigures {
+  median: number;
+  p95: number;
+  count: number;
+}
+
+/** The channel's state with its jobs, once they have come. */
+export type State = ChannelState & { jobs?: JobsState };
+
+/** Draws a part of the page. linked: whether the state socket is open. */
+export type Panel = (state: State, linked: boolean) => void;
+
+declare global {
+  interface Window {
+    /** What tests and the curious may ask of the console. */
+    studio: {
+      latency: () => LatencyFigures | null;
+      forget: () => void;
+      frames: () => number;
+      tick: () => number;
+      shown: () => string;
+    };
+  }
+
+  class AudioWorkletProcessor {
+    readonly port: MessagePort;
+  }
+
+  function registerProcessor(name: string, processor: new () => AudioWorkletProcessor): void;
+}
