@@ -31,6 +31,7 @@ check: .venv/.installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	deploy/typescript.sh
 
 format: .venv/.installed-dev
 	.venv/bin/ruff check --fix .

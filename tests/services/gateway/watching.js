@@ -1,13 +1,16 @@
 // Run inside the viewers' page: when the video turned bright and when the tone began, both in this page's time.
+/** @param {number} seconds */
 async (seconds) => {
-  const video = document.querySelector("video");
+  const video = /** @type {HTMLVideoElement} */ (document.querySelector("video"));
   const context = new AudioContext();
   await context.resume();
   const analyser = context.createAnalyser();
   analyser.fftSize = 1024;
-  context.createMediaStreamSource(video.srcObject).connect(analyser);
-  const small = new OffscreenCanvas(64, 36).getContext("2d", { willReadFrequently: true });
+  context.createMediaStreamSource(/** @type {MediaStream} */ (video.srcObject)).connect(analyser);
+  const small = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(64, 36).getContext("2d", { willReadFrequently: true }));
+  /** @type {{flashes: number[], beeps: number[], hertz: number[], frames: number, columns: number[], sizes: string[]}} */
   const found = { flashes: [], beeps: [], hertz: [], frames: 0, columns: [], sizes: [] };
+  /** @type {boolean | null} */
   let bright = null;
   let watching = true;
   let loudUntil = 0;
@@ -23,6 +26,7 @@ async (seconds) => {
     analyser.getFloatFrequencyData(bins);
     found.hertz.push(bins.indexOf(Math.max(...bins)) * context.sampleRate / analyser.fftSize);
   }, 4);
+  /** @type {VideoFrameRequestCallback} */
   const look = (_, { expectedDisplayTime, width, height }) => {
     small.drawImage(video, 0, 0, 64, 36);
     const luma = small.getImageData(0, 0, 64, 36).data.filter((_, index) => index % 4 === 1);
