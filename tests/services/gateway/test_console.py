@@ -289,3 +289,12 @@ def test_it_fits_a_phone_held_upright(page: "Page") -> None:
     for name in ("Mute program", "Go off air"):
         box = page.get_by_role("button", name=name).bounding_box()
         assert box and box["y"] + box["height"] <= 844
+
+
+def test_the_api_page_names_what_routes_answer_and_its_fields(page: "Page", running: Studio) -> None:
+    page.goto(f"http://{running.address}/api/v1/docs")
+    route = page.get_by_role("article").filter(has_text="POST/api/v1/jobs/{job}/cancel")
+    route.get_by_role("link", name="JobDetail").click()
+    fields = page.locator("#JobDetail").get_by_role("row")
+    fields.filter(has_text="segments").get_by_role("link", name="Segment").wait_for()
+    assert page.locator("#JobDetail").bounding_box() is not None and page.url.endswith("#JobDetail")

@@ -69,10 +69,14 @@ function answerOf(route) {
 }
 
 /** @param {Schema} schema @returns {Schema[]} what it may be, beside null */
-const withoutNull = (schema) => (schema.anyOf ?? [schema]).filter((each) => each.type !== "null");
+function withoutNull(schema) {
+  return (schema.anyOf ?? [schema]).filter((each) => each.type !== "null");
+}
 
 /** @param {string} reference */
-const modelName = (reference) => reference.slice(reference.lastIndexOf("/") + 1);
+function modelName(reference) {
+  return reference.slice(reference.lastIndexOf("/") + 1);
+}
 
 /** A type in words, models as links to their fields. @param {Schema} schema @returns {(Node | string)[]} */
 function typeOf(schema) {
