@@ -13,10 +13,10 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from services.gateway.api import metrics, sockets
-from services.gateway.api.models.base import Refusal, Version
 from services.gateway.api.openapi import describe_answers
 from services.gateway.api.routes import channel, jobs, library, recordings, speech, viewers
 from services.gateway.api.security import HEADERS, Guard
+from services.gateway.models.base import Refusal, Version
 from services.gateway.service import Gateway
 from shared.config.settings import Settings
 from shared.config.token import operator_token

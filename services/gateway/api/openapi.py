@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from services.gateway.api.models.jobs import JobsMessage
+from services.gateway.models.jobs import JobsMessage
 
 REFERENCE = "#/components/schemas/"
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from publishing.token import missing
-from services.gateway.api.models.channel import (
+from services.gateway.channel.health import delay_of
+from services.gateway.models.channel import (
     PREVIEW_MODES,
     ChannelState,
     CleanFeed,
@@ -21,9 +22,8 @@ from services.gateway.api.models.channel import (
     RtmpState,
     Services,
 )
-from services.gateway.api.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
-from services.gateway.api.models.speech import SpeechState
-from services.gateway.channel.health import delay_of
+from services.gateway.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
+from services.gateway.models.speech import SpeechState
 from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
 from shared.avatar.model import read_manifest

@@ -8,9 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from services.gateway.api.models.jobs import JobDetail, JobPage, JobsMessage, JobsState, JobView, WorkerCount
 from services.gateway.channel.event_log import Journal
 from services.gateway.jobs.submit import submit
+from services.gateway.models.jobs import JobDetail, JobPage, JobsMessage, JobsState, JobView, WorkerCount
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs.index import Index

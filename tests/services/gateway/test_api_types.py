@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from services.gateway.api.app import make_app
-from services.gateway.api.models.channel import ChannelState
-from services.gateway.api.models.jobs import JobsMessage
 from services.gateway.api.types import COMMAND, FILE, declarations, type_of
+from services.gateway.models.channel import ChannelState
+from services.gateway.models.jobs import JobsMessage
 from shared.config.settings import Settings
 
 Schema = dict[str, Any]

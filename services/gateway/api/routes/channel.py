@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from publishing.token import missing
 from services.gateway.api import snapshot
-from services.gateway.api.models.channel import ChannelState, NeutralRetake, RecordingStarted, RecordingStopped
-from services.gateway.api.models.library import EngineRow
 from services.gateway.api.security import need_token
+from services.gateway.models.channel import ChannelState, NeutralRetake, RecordingStarted, RecordingStopped
+from services.gateway.models.library import EngineRow
 from services.gateway.service import Gateway
 from shared.avatar.build import list_avatars
 from shared.scene import WORDS, Scene, no_such_quality, template_of

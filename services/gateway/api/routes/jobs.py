@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from services.gateway.api.models.base import Ticket
-from services.gateway.api.models.jobs import Inbox, InboxFile, JobDetail, JobPage
 from services.gateway.api.routes.library import form_schema
 from services.gateway.api.security import need_token
 from services.gateway.api.uploads import Form, received
 from services.gateway.jobs.board import How, Jobs
 from services.gateway.jobs.inbox import inbox, inbox_file, inbox_folder
+from services.gateway.models.base import Ticket
+from services.gateway.models.jobs import Inbox, InboxFile, JobDetail, JobPage
 from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
 from shared.errors import StudioError

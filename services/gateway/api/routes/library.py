@@ -9,9 +9,9 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
 from services.gateway.api import snapshot
-from services.gateway.api.models.library import AvatarName, AvatarRow, DriverRow, EngineRow, PlateIndex, UploadedDriver
 from services.gateway.api.security import need_token
 from services.gateway.api.uploads import received
+from services.gateway.models.library import AvatarName, AvatarRow, DriverRow, EngineRow, PlateIndex, UploadedDriver
 from services.gateway.service import Gateway
 from services.gateway.workers.avatar_build import BuildProgress, build
 from services.gateway.workers.template_check import check_template

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse
 
 from services.gateway.api import snapshot
-from services.gateway.api.models.base import Ticket
-from services.gateway.api.models.library import RecordingRow
 from services.gateway.api.security import need_token
+from services.gateway.models.base import Ticket
+from services.gateway.models.library import RecordingRow
 
 router = APIRouter(prefix="/api/v1/recordings", tags=["recordings"])
 TICKET_SECONDS = 30.0

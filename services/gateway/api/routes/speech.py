@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.gateway.api import snapshot
-from services.gateway.api.models.speech import Interrupted, SpeechState, UtteranceRow
 from services.gateway.api.routes.channel import Channel
 from services.gateway.api.routes.library import form_schema
 from services.gateway.api.security import need_token
@@ -19,6 +18,7 @@ from services.gateway.api.sockets import BAD_MESSAGE, admitted, until_first
 from services.gateway.api.uploads import received
 from services.gateway.channel.pcm import HIGHEST, LOWEST, PcmDecoder
 from services.gateway.channel.speech_queue import Utterance
+from services.gateway.models.speech import Interrupted, SpeechState, UtteranceRow
 from services.gateway.service import Gateway
 from shared.errors import StudioError
 from shared.media.reader import read_sound

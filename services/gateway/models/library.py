@@ -1,6 +1,6 @@
 """Answers about what there is to choose from: engines, avatars, drivers, recordings."""
 
-from services.gateway.api.models.base import Answer
+from services.gateway.models.base import Answer
 from services.gateway.workers.avatar_build import BuildProgress
 
 

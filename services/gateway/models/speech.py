@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from services.gateway.api.models.base import Answer
+from services.gateway.models.base import Answer
 
 
 class UtteranceRow(Answer):

@@ -1,6 +1,6 @@
 """Answers about jobs and the inbox."""
 
-from services.gateway.api.models.base import Answer
+from services.gateway.models.base import Answer
 from shared.jobs.status import Segment, State
 
 

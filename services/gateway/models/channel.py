@@ -2,11 +2,11 @@
 
 from typing import Literal, get_args
 
-from services.gateway.api.models.base import Answer
-from services.gateway.api.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
-from services.gateway.api.models.speech import SpeechState
 from services.gateway.channel.event_log import Event
 from services.gateway.channel.health import ChannelWord, EngineDelay, ServiceHealth
+from services.gateway.models.base import Answer
+from services.gateway.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
+from services.gateway.models.speech import SpeechState
 from services.gateway.outputs.base import State
 from shared.scene import Scene
 
