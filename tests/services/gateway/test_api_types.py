@@ -12,7 +12,7 @@ from services.gateway.api.app import make_app
 from services.gateway.api.types import COMMAND, FILE, declarations, type_of
 from services.gateway.models.channel import ChannelState
 from services.gateway.models.jobs import JobsMessage
-from shared.config.settings import Settings
+from shared.config.settings import load_settings
 
 Schema = dict[str, Any]
 
@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 @pytest.fixture(scope="module")
 def schema() -> Schema:
     with tempfile.TemporaryDirectory() as home:
-        return make_app(Settings(home=Path(home), run_root=Path(home)), lambda: None).openapi()
+        return make_app(load_settings(home=Path(home), run_root=Path(home)), lambda: None).openapi()
 
 
 def json_answers(schema: Schema) -> Iterator[tuple[str, Schema]]:
