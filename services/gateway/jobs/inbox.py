@@ -2,8 +2,8 @@
 
 import stat
 from pathlib import Path
-from typing import Any
 
+from services.gateway.models.jobs import InboxFile
 from shared.errors import StudioError
 
 LISTED = 1000
@@ -15,7 +15,7 @@ def inbox_folder(home: Path) -> Path:
     return home / "inbox"
 
 
-def inbox(home: Path) -> list[dict[str, Any]]:
+def inbox(home: Path) -> list[InboxFile]:
     """The files in the inbox, newest first; makes the folder, so that there is one to put files into."""
     folder = inbox_folder(home)
     try:
@@ -25,7 +25,7 @@ def inbox(home: Path) -> list[dict[str, Any]]:
         raise StudioError(f"The inbox {folder} cannot be read ({error.strerror}); mend it on the machine.") from None
     files = [(path.name, about) for path, about in found if stat.S_ISREG(about.st_mode)]
     files.sort(key=lambda file: file[1].st_mtime, reverse=True)
-    return [{"name": name, "bytes": about.st_size, "modified": about.st_mtime} for name, about in files[:LISTED]]
+    return [InboxFile(name=name, bytes=about.st_size, modified=about.st_mtime) for name, about in files[:LISTED]]
 
 
 def inbox_file(home: Path, name: str) -> Path:

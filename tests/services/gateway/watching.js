@@ -27,7 +27,7 @@ async (seconds) => {
     found.hertz.push(bins.indexOf(Math.max(...bins)) * context.sampleRate / analyser.fftSize);
   }, 4);
   /** @type {VideoFrameRequestCallback} */
-  const look = (_, { expectedDisplayTime, width, height }) => {
+  const readFrame = (_, { expectedDisplayTime, width, height }) => {
     small.drawImage(video, 0, 0, 64, 36);
     const luma = small.getImageData(0, 0, 64, 36).data.filter((_, index) => index % 4 === 1);
     const mean = luma.reduce((sum, value) => sum + value, 0) / luma.length;
@@ -37,9 +37,9 @@ async (seconds) => {
     if (!bright) found.columns.push(row.indexOf(Math.max(...row)));
     found.frames += 1;
     found.sizes.push(`${width}x${height}`);
-    if (watching) video.requestVideoFrameCallback(look);
+    if (watching) video.requestVideoFrameCallback(readFrame);
   };
-  video.requestVideoFrameCallback(look);
+  video.requestVideoFrameCallback(readFrame);
   await new Promise((resolve) => { setTimeout(resolve, seconds * 1000); });
   watching = false;
   clearInterval(listening);

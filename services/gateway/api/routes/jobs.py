@@ -15,7 +15,7 @@ from services.gateway.api.uploads import Form, received
 from services.gateway.jobs.board import How, Jobs
 from services.gateway.jobs.inbox import inbox, inbox_file, inbox_folder
 from services.gateway.models.base import Ticket
-from services.gateway.models.jobs import Inbox, InboxFile, JobDetail, JobPage
+from services.gateway.models.jobs import Inbox, JobDetail, JobPage
 from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
 from shared.errors import StudioError
@@ -240,5 +240,4 @@ async def _result(request: Request, job: str) -> FileResponse:
 async def list_inbox(request: Request) -> Inbox:
     """The files in the studio's inbox, newest first, and the folder it is."""
     home = _gateway(request).settings.home
-    files = [InboxFile(**file) for file in await _of_the_store(inbox, home)]
-    return Inbox(folder=str(inbox_folder(home)), files=files)
+    return Inbox(folder=str(inbox_folder(home)), files=await _of_the_store(inbox, home))

@@ -25,7 +25,7 @@ import { speech } from "./panels/speech.js";
 import { Preview } from "../preview/preview.js";
 import { ProgramSound } from "../preview/sound.js";
 import { Stage } from "../preview/stage.js";
-import { forgetToken, keepToken, takeToken } from "../lib/token.js";
+import { forgetToken, keepToken, readToken } from "../lib/token.js";
 
 /** @typedef {import("../lib/globals.js").State} State */
 
@@ -44,7 +44,7 @@ function current() {
 }
 
 /** @param {string} token */
-async function open(token) {
+async function openConsole(token) {
   /** @type {import("../lib/api_types.js").Version} */
   const { channel } = await (await fetch("/api/v1/version")).json();
   const api = new Api(token, channel);
@@ -101,21 +101,21 @@ byId("token-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const token = byId("token", HTMLInputElement).value.trim();
   try {
-    await open(token);
+    await openConsole(token);
     keepToken(token);
   } catch (error) {
     askForToken(messageOf(error));
   }
 });
 
-const token = takeToken();
+const token = readToken();
 if (token) start();
 else askForToken("");
 
 /** A studio that is still starting is asked again; only a wrong token is asked for. */
 async function start() {
   try {
-    await open(token);
+    await openConsole(token);
   } catch (error) {
     if (!(error instanceof RefusedError)) {
       setTimeout(start, RETRY_MS);

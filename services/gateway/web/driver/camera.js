@@ -28,7 +28,7 @@ export class BrowserCamera {
   }
 
   /** Ask for the devices of a driver. Rejects with a sentence. @param {"browser" | "microphone"} word */
-  async open(word) {
+  async openDevices(word) {
     if (this.stream && this.word === word) return;
     this.stop();
     this.word = word;

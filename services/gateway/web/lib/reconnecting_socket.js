@@ -5,14 +5,14 @@ const LONGEST_WAIT_MS = 2000;
 export const BAD_TOKEN = 4401;
 
 /**
- * @param {() => WebSocket} open
+ * @param {() => WebSocket} connect
  * @param {{message: (event: MessageEvent) => void, up?: (socket: WebSocket) => void,
  *   down?: (event: CloseEvent) => void}} on
  */
-export function keepOpen(open, on) {
+export function keepOpen(connect, on) {
   let wait = FIRST_WAIT_MS;
   const again = () => {
-    const socket = open();
+    const socket = connect();
     socket.addEventListener("open", () => on.up?.(socket));
     socket.addEventListener("message", (event) => {
       wait = FIRST_WAIT_MS;

@@ -3,7 +3,7 @@
 const KEY = "persona-studio-token";
 
 /** @returns {string} the token, or "" when the page was opened without one */
-export function takeToken() {
+export function readToken() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
   if (given) {
     sessionStorage.setItem(KEY, given);

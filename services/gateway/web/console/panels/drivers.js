@@ -15,7 +15,7 @@ export function drivers(api, camera) {
       await api.patch({ driver: word });
       return;
     }
-    await camera.open(word);
+    await camera.openDevices(word);
     await api.patch({ driver: word });
     camera.start();
   });

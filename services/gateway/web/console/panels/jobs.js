@@ -57,9 +57,9 @@ export function jobs(api) {
   return (state) => {
     drawForm(state);
     const facts = state.jobs;
-    if (!facts || (facts === shown && drawn === tabs.open())) return;
+    if (!facts || (facts === shown && drawn === tabs.current())) return;
     shown = facts;
-    drawn = tabs.open();
+    drawn = tabs.current();
     setText(byId("jobs-line"), countsLine(facts.counts));
     setText(byId("tab-jobs"), unfinished(facts.counts) ? `Jobs · ${unfinished(facts.counts)}` : "Jobs");
     if (drawn !== "tab-jobs") return;
@@ -98,10 +98,10 @@ function drawFilter(filter, counts) {
 /** The two tabs of the right column: arrow keys go between them, the line at the bottom and J go there and back. */
 function makeTabs() {
   const tabs = [["tab-program", "program-side"], ["tab-jobs", "jobs-side"]];
-  let open = "tab-program";
+  let current = "tab-program";
   /** @param {string} chosen */
   const show = (chosen) => {
-    open = chosen;
+    current = chosen;
     for (const [tab, side] of tabs) {
       setAttribute(byId(tab), "aria-selected", String(tab === chosen));
       byId(tab).tabIndex = tab === chosen ? 0 : -1;
@@ -120,8 +120,8 @@ function makeTabs() {
     });
   }
   byId("jobs-line").addEventListener("click", () => {
-    show(open === "tab-jobs" ? "tab-program" : "tab-jobs");
-    byId(open).scrollIntoView({ block: "nearest" });
+    show(current === "tab-jobs" ? "tab-program" : "tab-jobs");
+    byId(current).scrollIntoView({ block: "nearest" });
   });
-  return { open: () => open };
+  return { current: () => current };
 }

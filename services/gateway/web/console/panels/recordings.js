@@ -9,7 +9,7 @@ export function recordings(api) {
   const list = element("ul", { class: "recordings", "aria-label": "Recordings" });
   list.hidden = true;
   const empty = element("p", { class: "detail" });
-  const open = element("button", { class: "quiet", id: "recordings", "aria-expanded": "false" }, "All recordings");
+  const opener = element("button", { class: "quiet", id: "recordings", "aria-expanded": "false" }, "All recordings");
   /** @param {import("../../lib/api_types.js").RecordingRow} row */
   const make = (row) => {
     const detail = element("span", { class: "detail" });
@@ -25,13 +25,13 @@ export function recordings(api) {
       setText(detail, `${new Date(row.modified * 1000).toLocaleString()} · ${bytes(row.bytes)}`);
     });
   });
-  open.addEventListener("click", () => {
+  opener.addEventListener("click", () => {
     list.hidden = !list.hidden;
-    open.setAttribute("aria-expanded", String(!list.hidden));
+    opener.setAttribute("aria-expanded", String(!list.hidden));
     setText(empty, "");
     if (!list.hidden) refresh();
   });
-  byId("outputs").append(open, list, empty, failed);
+  byId("outputs").append(opener, list, empty, failed);
 
   let shown = "";
   return (state) => {

@@ -7,7 +7,7 @@ export function speech(api) {
   const failed = byId("control-error");
   const chooser = byId("speak-file", HTMLInputElement);
   /** @param {File[]} files */
-  const say = (files) => attempt(failed, async () => {
+  const speak = (files) => attempt(failed, async () => {
     for (const file of files) {
       const form = new FormData();
       form.append("audio", file);
@@ -16,12 +16,12 @@ export function speech(api) {
   });
   byId("speak").addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", async () => {
-    await say([...(chooser.files ?? [])]);
+    await speak([...(chooser.files ?? [])]);
     chooser.value = "";
   });
   byId("interrupt").addEventListener("click", () => attempt(failed, () => api.ask("POST", "./speech/interrupt")));
   byId("speech-clear").addEventListener("click", () => attempt(failed, () => api.ask("POST", "./speech/clear")));
-  acceptDrops(say);
+  acceptDrops(speak);
 
   return (state) => {
     const [first, ...rest] = state.speech.queue;
@@ -35,8 +35,8 @@ export function speech(api) {
   };
 }
 
-/** A file dragged over the page is announced, and spoken when it is let go. @param {(files: File[]) => void} say */
-function acceptDrops(say) {
+/** A file dragged over the page is announced, and spoken when it is let go. @param {(files: File[]) => void} speak */
+function acceptDrops(speak) {
   const note = element("div", { class: "drop-notice", role: "status", hidden: "" }, "Let go to have it said");
   document.body.append(note);
   let inside = 0;
@@ -54,6 +54,6 @@ function acceptDrops(say) {
     if (!carriesFiles(event)) return;
     event.preventDefault();
     show(-inside);
-    say([...(event.dataTransfer?.files ?? [])]);
+    speak([...(event.dataTransfer?.files ?? [])]);
   });
 }
