@@ -26,7 +26,6 @@ from shared.errors import StudioError
 from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 
-
 def driver_word(given: str) -> str:
     """What the scene calls a driver given on the command line. Raises StudioError for a file that is not there."""
     try:

@@ -5,8 +5,8 @@ from engines.registry import load, names
 from engines.settings import EngineSettings
 from engines.templates import read_template
 from shared.config.settings import Settings
-from shared.errors import StudioError
 from shared.driver_ref import DriverRef
+from shared.errors import StudioError
 from shared.weights.manifest import terms
 
 

@@ -27,7 +27,9 @@ class DriverKind(StrEnum):
     UNKNOWN = "unknown"  # a scene's word that names no driver
 
 
-_NAMED = {kind.value: kind for kind in (DriverKind.SAMPLE, DriverKind.BROWSER, DriverKind.MICROPHONE, DriverKind.SPEECH)}
+_NAMED = {
+    kind.value: kind for kind in (DriverKind.SAMPLE, DriverKind.BROWSER, DriverKind.MICROPHONE, DriverKind.SPEECH)
+}
 
 
 class DriverWordError(ValueError):

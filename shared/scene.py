@@ -9,7 +9,6 @@ from shared.driver_ref import DriverRef
 from shared.runtime.files import write_atomically
 
 
-
 def no_such_quality(title: str, names: list[str]) -> str:
     """What is said to who asks for a quality that the engine of this title lacks; names: those it has."""
     there = f'there is {", ".join(names)}, and "" leaves it to the engine' if names else "it has but one"

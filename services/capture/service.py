@@ -9,10 +9,10 @@ from services.capture.audio_drift import Steady
 from services.capture.demux import DriverPicture, DriverSound, fitted
 from services.capture.source import Driver
 from shared.config.settings import Settings
+from shared.driver_ref import DriverKind
 from shared.face.follower import FaceFollower
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
-from shared.driver_ref import DriverKind
 from shared.scene import Scene
 from shared.wire.loop import Loop
 from shared.wire.message import Message, WireError

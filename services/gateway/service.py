@@ -30,6 +30,7 @@ from services.gateway.workers.avatar_build import BuildProgress
 from shared.avatar.build import avatars_folder
 from shared.avatar.model import NAME
 from shared.config.settings import Settings
+from shared.driver_ref import DriverKind
 from shared.runtime.clock import US, now
 from shared.runtime.wake import Wake
 from shared.scene import Scene
@@ -127,7 +128,9 @@ class Gateway:
             os._exit(1)
 
     def _on_scene(self, scene: Scene) -> None:
-        if scene.driver != "speech":  # another driver was chosen: nothing of the queue is said later by surprise
+        if (
+            scene.driver_ref.kind is not DriverKind.SPEECH
+        ):  # another driver was chosen: nothing of the queue is said later by surprise
             self._events.call_soon_threadsafe(self.speech.interrupt)
 
     def voice_delay(self) -> int:

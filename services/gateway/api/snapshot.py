@@ -27,14 +27,15 @@ from services.gateway.models.speech import SpeechState
 from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
 from shared.avatar.model import read_manifest
+from shared.driver_ref import TEMPLATE_SUFFIXES, DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.media.reader import label
 from shared.runtime.clock import now
-from shared.scene import TEMPLATES, Scene, template_of
+from shared.scene import Scene
 
 RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
 UPLOAD = re.compile(r"[0-9a-f]{16}")
-UPLOAD_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", *TEMPLATES)
+UPLOAD_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", *TEMPLATE_SUFFIXES)
 
 
 def snapshot(gateway: Gateway) -> ChannelState:
@@ -133,7 +134,7 @@ def drivers(gateway: Gateway) -> list[DriverRow]:
     if started not in {row.word for row in rows}:
         rows.append(_driver("as-started", f"{driver_title(started)} (as started)", _detail(started)))
     for path in uploads(gateway.settings.home):
-        rows.append(_driver(f"upload:{path.stem}", upload_title(path), _detail(f"file:{path}")))
+        rows.append(_driver(f"upload:{path.stem}", upload_title(path), _detail(DriverRef.of_file(path).word)))
     if shown_driver(gateway, scene) not in {row.word for row in rows}:
         rows.append(_driver(shown_driver(gateway, scene), driver_title(scene), _detail(scene)))
     return rows
@@ -144,25 +145,29 @@ def _driver(word: str, title: str, detail: str = "", unavailable: str = "") -> D
 
 
 def _detail(driver: str) -> str:
-    return "recorded motion" if template_of(driver) else ""
+    return "recorded motion" if DriverRef.of_scene(driver).template else ""
 
 
 def shown_driver(gateway: Gateway, driver: str) -> str:
     """The API's word for a scene's driver: paths and passwords stay on this machine."""
-    if driver == gateway.director.as_started and driver.startswith(("file:", "http", "rtsp")):
+    ref = DriverRef.of_scene(driver)
+    if driver == gateway.director.as_started and ref.kind in (DriverKind.FILE, DriverKind.ADDRESS):
         return "as-started"
-    if driver.startswith("file:"):
-        path = Path(driver.removeprefix("file:"))
-        return f"upload:{path.stem}" if path.parent == drivers_folder(gateway.settings.home) else "as-started"
-    return label(driver) if "://" in driver else driver
+    if ref.path:
+        return f"upload:{ref.path.stem}" if ref.path.parent == drivers_folder(gateway.settings.home) else "as-started"
+    return _without_password(ref)
 
 
 def driver_title(driver: str) -> str:
     """How a driver is called on the page."""
-    if driver.startswith("file:"):
-        path = Path(driver.removeprefix("file:"))
-        return upload_title(path) if UPLOAD.fullmatch(path.stem) else path.name
-    return label(driver) if "://" in driver else driver
+    ref = DriverRef.of_scene(driver)
+    if ref.path:
+        return upload_title(ref.path) if UPLOAD.fullmatch(ref.path.stem) else ref.path.name
+    return _without_password(ref)
+
+
+def _without_password(ref: DriverRef) -> str:
+    return label(ref.word) if "://" in ref.word else ref.word
 
 
 def drivers_folder(home: Path) -> Path:
@@ -211,7 +216,7 @@ def program(gateway: Gateway) -> ProgramState:
         level=round(feed.level, 3),
         repeated=feed.repeated["picture"],
         by_voice=gateway.watch.by_voice(gateway.director.scene),
-        by_template=template_of(gateway.director.scene.driver) is not None,
+        by_template=gateway.director.scene.driver_ref.template is not None,
         voice_delay_ms=gateway.voice_delay() / 1000,
         stall=round(feed.stall() / 1000, 1),
         present=present if isinstance(present, bool) else None,

@@ -13,6 +13,7 @@ from services.gateway.api import snapshot
 from services.gateway.api.security import same_token
 from services.gateway.preview.viewers import Viewer
 from services.gateway.service import Gateway
+from shared.driver_ref import DriverKind
 
 router = APIRouter(prefix="/api/v1/channels/{channel}")
 
@@ -20,7 +21,7 @@ TOKEN_WAIT = 3.0
 STATE_PERIOD = 0.25
 STATE_SHARED = 0.1  # seconds for which one snapshot serves every page
 BAD_TOKEN, BAD_MESSAGE, NO_CHANNEL, TAKEN, NOT_WANTED = 4401, 4400, 4404, 4409, 4410
-OF_THE_BROWSER = {"browser": "camera", "microphone": "microphone"}  # drivers that a page is, and by which device
+DEVICES = {DriverKind.BROWSER: "camera", DriverKind.MICROPHONE: "microphone"}  # of a page that is the driver
 MAX_BAD = 100  # messages that no page sends, until the socket is closed
 
 
@@ -133,7 +134,7 @@ async def driver_socket(socket: WebSocket, channel: str) -> None:
     if opened is None:
         return
     gateway, _ = opened
-    if gateway.director.scene.driver not in OF_THE_BROWSER:
+    if gateway.director.scene.driver_ref.kind not in DEVICES:
         await socket.close(NOT_WANTED, "The driver is not the browser; choose it first.")
         return
     if gateway.remote.taken:
@@ -146,7 +147,7 @@ async def driver_socket(socket: WebSocket, channel: str) -> None:
 @asynccontextmanager
 async def _driving(gateway: Gateway) -> AsyncIterator[None]:
     gateway.remote.begin()
-    device = OF_THE_BROWSER[gateway.director.scene.driver]
+    device = DEVICES[gateway.director.scene.driver_ref.kind]
     gateway.journal.add(f"A browser's {device} is the driver.")
     try:
         yield

@@ -7,11 +7,11 @@ from typing import Any
 
 from engines.api import Configurable, Engine
 from engines.templates import read_template
+from shared.driver_ref import DriverRef
 from shared.errors import StudioError
 from shared.jobs.manifest import Driven, Plan
 from shared.media.reader import has_pictures
 from shared.media.timeline import read_timeline
-from shared.driver_ref import DriverRef
 from shared.scene import no_such_quality
 
 SEGMENT_SECONDS = 10.0

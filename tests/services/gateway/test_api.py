@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
-from shared.scene import TEMPLATES
+from shared.driver_ref import TEMPLATE_SUFFIXES
 from tests.support.evil_pickle import Evil
 from tests.support.gateway import Studio, picture
 from tests.support.template_farm import published, template
@@ -283,7 +283,7 @@ def test_what_is_no_template_is_refused_by_its_owners_name(running: Studio, tmp_
         assert answer.status_code == 422
         assert answer.json()["detail"].startswith(f"{path.name} is not a motion template; "), answer.text
     folder = running.settings.home / "drivers"
-    assert not [path for path in folder.glob("*") if path.suffix in TEMPLATES]
+    assert not [path for path in folder.glob("*") if path.suffix in TEMPLATE_SUFFIXES]
 
 
 def test_metrics_are_prometheus_text(running: Studio) -> None:

@@ -2,7 +2,6 @@
 
 import time
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +13,8 @@ from services.gateway.models.channel import ChannelState, NeutralRetake, Recordi
 from services.gateway.models.library import EngineRow
 from services.gateway.service import Gateway
 from shared.avatar.build import list_avatars
-from shared.scene import WORDS, Scene, no_such_quality, template_of
+from shared.driver_ref import FORMS, DriverKind, DriverRef, DriverWordError
+from shared.scene import Scene, no_such_quality
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
@@ -88,7 +88,7 @@ async def change_scene(patch: ScenePatch, gateway: Channel) -> Scene:
 @router.post("/channels/{channel}/neutral/retake")
 async def retake_neutral(gateway: Channel) -> NeutralRetake:
     """Take the driver's next frames as its neutral face."""
-    if template_of(gateway.director.scene.driver):
+    if gateway.director.scene.driver_ref.template:
         raise HTTPException(409, "Recorded motion has a neutral face of its own, which cannot be retaken.")
     scene = gateway.director.retake()
     gateway.journal.add("Neutral face is being retaken: look straight ahead, mouth closed.")
@@ -144,31 +144,22 @@ def _engine(gateway: Gateway, name: str) -> EngineRow:
 
 def driver_word(gateway: Gateway, word: str) -> str:
     """The scene's driver for the API's word. Nothing from a request is ever used as a path."""
-    if word in WORDS:
-        return word
-    kind, _, rest = word.partition(":")
-    if kind == "camera" and rest.isascii() and rest.isdigit() and len(rest) <= 3:
-        return f"camera:{int(rest)}"
     if word == "as-started":
         return gateway.director.as_started
-    if kind == "upload":
+    if word.startswith("upload:"):
         for path in snapshot.uploads(gateway.settings.home):
-            if path.stem == rest:
-                return f"file:{path}"
+            if path.stem == word.removeprefix("upload:"):
+                return DriverRef.of_file(path).word
         raise HTTPException(404, "There is no such uploaded driver; GET /api/v1/drivers lists them.")
-    if kind in ("http", "https", "rtsp", "rtsps") and word.isprintable() and _has_host(word):
-        return word
-    raise HTTPException(
-        422,
-        "A driver is sample, browser, microphone, speech, camera:N, upload:ID, or an address with http, https, rtsp or rtsps.",
-    )
-
-
-def _has_host(address: str) -> bool:
     try:
-        return bool(urlsplit(address).hostname)
-    except ValueError:
-        return False
+        ref = DriverRef.parse(word)
+    except DriverWordError:
+        ref = None
+    if ref is None or ref.kind is DriverKind.FILE:
+        raise HTTPException(
+            422, f"A driver is {FORMS}, upload:ID, or an address with http, https, rtsp or rtsps."
+        ) from None
+    return ref.word
 
 
 def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> None:

@@ -18,9 +18,9 @@ from services.gateway.workers.template_check import check_template
 from shared.avatar.build import avatars_folder, list_avatars, remove_avatar
 from shared.avatar.model import check_name
 from shared.avatar.plate import Plate
+from shared.driver_ref import TEMPLATE_SUFFIXES
 from shared.errors import StudioError
 from shared.runtime.files import write_atomically
-from shared.scene import TEMPLATES
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
@@ -162,7 +162,7 @@ async def add_driver(request: Request) -> UploadedDriver:
         suffix = Path(given).suffix.lower()
         if suffix not in snapshot.UPLOAD_SUFFIXES:
             raise HTTPException(422, f"A driver's name ends in {', '.join(snapshot.UPLOAD_SUFFIXES)}.")
-        if suffix in TEMPLATES:
+        if suffix in TEMPLATE_SUFFIXES:
             await check_template(form.files["video"], given)
         else:
             await asyncio.to_thread(_check_video, form.files["video"], given)
@@ -190,7 +190,7 @@ async def remove_driver(driver: str, request: Request) -> Response:
     gateway = _gateway(request)
     for path in snapshot.uploads(gateway.settings.home):
         if path.stem == driver:
-            if gateway.director.scene.driver == f"file:{path}":
+            if gateway.director.scene.driver_ref.path == path:
                 raise HTTPException(409, "This driver is in use; choose another one first.")
             path.unlink(missing_ok=True)
             path.with_suffix(".txt").unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from services.gateway.channel.pcm import HIGHEST, LOWEST, PcmDecoder
 from services.gateway.channel.speech_queue import Utterance
 from services.gateway.models.speech import Interrupted, SpeechState, UtteranceRow
 from services.gateway.service import Gateway
+from shared.driver_ref import DriverKind
 from shared.errors import StudioError
 from shared.media.reader import read_sound
 from shared.runtime.clock import US, now
@@ -40,8 +41,8 @@ def ensure_speech(gateway: Gateway) -> None:
     about = gateway.watch.facts("generator").get("engines", {}).get(scene.engine, {})
     if about.get("voice") is False:
         raise HTTPException(409, f"The engine {scene.engine} is not driven by a voice; choose mesh first.")
-    if scene.driver != "speech":
-        gateway.director.change(driver="speech")
+    if scene.driver_ref.kind is not DriverKind.SPEECH:
+        gateway.director.change(driver=DriverKind.SPEECH.value)
         gateway.speech.driver_changed()
         gateway.journal.add("Driver is now speech.")
 

@@ -338,12 +338,11 @@ export interface RtmpState {
  * What the operator wants to be on air. revision: counts up with every change; a service's pulse says which one
  * it has. on_air: whether the channel is on air; off air the program is the plate alone, without sound. quality:
  * the rung of the engine's ladder to stay at, by name; "", or one that the engine lacks, leaves it to the
- * engine. driver: `sample`, `browser`, `speech`, `microphone`, `camera:N`, `file:PATH` or an rtsp(s)/http(s)
- * URL, as capture opens it. loop: a file driver starts again at its end. label: the visible "AI-generated"
- * label. neutral: counts up each time the operator re-takes the neutral face. recording: path of the recording
- * that should be running, or "". rtmp: whether the program is pushed to the RTMP address of the settings.
- * livekit: whether the program is published to the LiveKit server of the settings. record_clean, rtmp_clean:
- * that output takes the picture without the label.
+ * engine. driver: a driver's word, see `shared.driver_ref`. loop: a file driver starts again at its end. label:
+ * the visible "AI-generated" label. neutral: counts up each time the operator re-takes the neutral face.
+ * recording: path of the recording that should be running, or "". rtmp: whether the program is pushed to the
+ * RTMP address of the settings. livekit: whether the program is published to the LiveKit server of the settings.
+ * record_clean, rtmp_clean: that output takes the picture without the label.
  */
 export interface Scene {
   revision: number;
