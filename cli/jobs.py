@@ -14,8 +14,9 @@ from rich.table import Table
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.manifest import Priority
-from shared.jobs.status import State, Status, Wanted
+from shared.jobs.status import Wanted
 from shared.jobs.store import LocalStore, Store, open_store
+from shared.jobs.view import JobView, State
 
 jobs = typer.Typer(no_args_is_help=True, help="Jobs: renders in a queue, that survive what happens to their workers.")
 out = Console()
@@ -74,7 +75,7 @@ def submit(
     job = hand_in(store, request, settings).id
     _tell_workers(settings, store, job)
     if not wait:
-        _said(as_json, _plain(_look(store, job)), job)
+        _said(as_json, _look(store, job).as_json(), job)
         return
     if not as_json:
         out.print(f"Job {job}", highlight=False)
@@ -104,7 +105,7 @@ def list_jobs(
         index.refresh(name)
     rows = summaries(settings, store, limit, (state,) if state else None)
     if as_json:
-        print(json.dumps([_plain(row) for row in rows]))
+        print(json.dumps([row.as_json() for row in rows]))
         return
     table = Table(box=None)
     for name in ("job", "state", "done", "left", "driver", "avatar", "submitted"):
@@ -128,7 +129,7 @@ def show(job: Job, as_json: Json = False, home: Home = None) -> None:
     store = open_store(load_settings(home=home).jobs_url)
     found = _look(store, job)
     if as_json:
-        print(json.dumps(_plain(found) | {"file": place(store, found)}))
+        print(json.dumps(found.as_json() | {"file": place(store, found)}))
         return
     rows = {
         "job": found.id, "state": f"{SIGNS[found.state]} {found.state}", "reason": found.reason,
@@ -225,7 +226,7 @@ def _steer(job: str, how: Wanted | Literal["retry"], as_json: bool, home: Path |
     if how in ("retry", "run"):
         _tell_workers(settings, store, job)
     found = _look(store, job)
-    _said(as_json, _plain(found), f"Job {job} is {found.state}.")
+    _said(as_json, found.as_json(), f"Job {job} is {found.state}.")
 
 
 def _tell_workers(settings: Settings, store: Store, job: str) -> None:
@@ -272,16 +273,10 @@ def _bring(store: Store, job: str, to: Path) -> None:
     deliver(store.fetch(f"{folder(job)}/{sidecar['file']}"), json.dumps(sidecar, indent=2).encode(), to)
 
 
-def _look(store: Store, job: str) -> Status:
+def _look(store: Store, job: str) -> JobView:
     from shared.jobs.status import status
 
     return status(store, job)
-
-
-def _plain(found: Status) -> dict[str, Any]:
-    from cli.jobs_watch import facts
-
-    return facts(found)
 
 
 def _said(as_json: bool, words: dict[str, Any], sentence: str) -> None:

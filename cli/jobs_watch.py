@@ -2,15 +2,14 @@
 
 import json
 import time
-from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from shared.jobs.manifest import folder, read_manifest
-from shared.jobs.status import Status, status, strip
+from shared.jobs.status import status
 from shared.jobs.store import Store
+from shared.jobs.view import JobView
 
 SIGNS = {
     "queued": "○", "rendering": "●", "assembling": "◐", "done": "✓", "paused": "‖", "cancelled": "⊘", "parked": "✕",
@@ -22,12 +21,7 @@ LOOK_S = 0.5
 ENDED = {"done": 0, "parked": 3, "cancelled": 4}
 
 
-def facts(found: Status) -> dict[str, Any]:
-    """A job's status as plain values."""
-    return asdict(found) | {"percent": round(found.percent, 1)}
-
-
-def place(store: Store, found: Status) -> str:
+def place(store: Store, found: JobView) -> str:
     """Where a finished job's file is, "" before."""
     if found.state != "done":
         return ""
@@ -43,7 +37,7 @@ def time_left(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def pace(found: Status) -> str:
+def pace(found: JobView) -> str:
     """Frames a second and the time that is left, while it goes on."""
     words = [f"{found.fps:.1f} fps" if found.fps else "", time_left(found.eta)]
     return " · ".join(word for word in words if word) if found.state == "rendering" else ""
@@ -60,7 +54,7 @@ def watch(store: Store, job: str, console: Console, as_json: bool) -> int:
     return ENDED[last.state]
 
 
-def sentence(store: Store, found: Status) -> str:
+def sentence(store: Store, found: JobView) -> str:
     """How a job has ended."""
     if found.state == "done":
         return f"Job {found.id} is done: {place(store, found)}"
@@ -69,11 +63,11 @@ def sentence(store: Store, found: Status) -> str:
     return f"Job {found.id} is {found.state}."
 
 
-def _lines(store: Store, job: str) -> Status:
+def _lines(store: Store, job: str) -> JobView:
     told = ""
     while True:
         found = status(store, job)
-        text = json.dumps(facts(found))
+        text = json.dumps(found.as_json())
         if text != told:
             print(text, flush=True)
             told = text
@@ -82,7 +76,7 @@ def _lines(store: Store, job: str) -> Status:
         time.sleep(LOOK_S)
 
 
-def _bar(store: Store, job: str, console: Console) -> Status:
+def _bar(store: Store, job: str, console: Console) -> JobView:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -95,7 +89,7 @@ def _bar(store: Store, job: str, console: Console) -> Status:
         task = bar.add_task("", total=100.0, pace="", strip="")
         while True:
             found = status(store, job)
-            line = strip([segment.state for segment in found.segments], CELLS).translate(STRIP)
+            line = found.strip(CELLS).translate(STRIP)
             description = f"{SIGNS[found.state]} {found.state}"
             bar.update(task, description=description, completed=found.percent, pace=pace(found), strip=line)
             if word != description and not console.is_terminal:

@@ -18,8 +18,9 @@ from shared.config.child_environment import child_environment
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.redis_address import FOLDER
-from shared.jobs.status import State, jobs, status
+from shared.jobs.status import jobs, status
 from shared.jobs.store import Store, open_store
+from shared.jobs.view import State
 from shared.runtime.file_lock import open_lock, try_lock
 from shared.runtime.logs import set_up_logs
 from shared.runtime.process import end_with, ends_with_us

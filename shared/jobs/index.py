@@ -2,19 +2,18 @@
 the store: what is missing here is read there, and what is gone there is dropped here."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import asdict
-from typing import Any, cast
+from typing import cast
 
 import redis
 
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs.queue import Queue
-from shared.jobs.status import State, Status, jobs, status
+from shared.jobs.status import jobs, status
 from shared.jobs.store import Store
+from shared.jobs.view import JobView, State
 
 # A hash as one answer instead of ten thousand.
 LINES = """local all, lines = redis.call('HGETALL', KEYS[1]), {}
@@ -42,27 +41,27 @@ class Index:
             (name, known[name][1]) for name in sorted((n for n in names if n in known), key=lambda n: (known[n][0], n))
         ]
 
-    def rows(self, names: list[str]) -> list[Status]:
+    def rows(self, names: list[str]) -> list[JobView]:
         """These jobs, without their segments; those that are gone are left out."""
         found = self._kept(names)
         found |= {each.id: each for each in self._look([name for name in names if name not in found])}
         return [found[name] for name in names if name in found]
 
-    def refresh(self, job: str) -> Status | None:
+    def refresh(self, job: str) -> JobView | None:
         """Look at a job again; None where it is gone."""
         seen = self._look([job])
         if not seen:
             self.drop([job])
         return seen[0] if seen else None
 
-    def put(self, found: Collection[Status]) -> None:
+    def put(self, found: Collection[JobView]) -> None:
         """Remember how these jobs stand."""
         client = self._queue.client()
         if client is None or not found:
             return
         try:
             with client.pipeline(transaction=True) as pipe:
-                pipe.hset(self._rows, mapping={each.id: json.dumps(_row(each)) for each in found})
+                pipe.hset(self._rows, mapping={each.id: each.as_row() for each in found})
                 pipe.hset(self._states, mapping={each.id: f"{each.created} {each.state}" for each in found})
                 pipe.execute()
         except redis.RedisError:
@@ -79,7 +78,7 @@ class Index:
         except redis.RedisError:
             self._queue.away()
 
-    def _look(self, names: list[str]) -> list[Status]:
+    def _look(self, names: list[str]) -> list[JobView]:
         """As they stand in the store, remembered."""
         found = []
         for name in names:
@@ -103,23 +102,23 @@ class Index:
         rows = (line.split(" ") for line in lines)
         return {row[0]: (row[1], cast(State, row[2])) for row in rows if len(row) == 3}
 
-    def _kept(self, names: list[str]) -> dict[str, Status]:
+    def _kept(self, names: list[str]) -> dict[str, JobView]:
         client = self._queue.client()
         if client is None or not names:
             return {}
         try:
-            raw = [each for each in client.hmget(self._rows, names) if each]
-            return {row["id"]: Status(**row, segments=()) for row in map(json.loads, raw)}
+            raw = cast(list[bytes | None], client.hmget(self._rows, names))
+            return {row.id: row for row in (JobView.from_row(each.decode()) for each in raw if each)}
         except redis.RedisError:
             self._queue.away()
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError):
             pass  # written by another version: read from the store
         return {}
 
 
 def summaries(
     settings: Settings, store: Store, limit: int, states: Collection[State] | None = None, offset: int = 0
-) -> list[Status]:
+) -> list[JobView]:
     """Jobs in these states, newest first, without their segments. Raises StudioError when the store cannot be read."""
     queue = Queue(settings)
     try:
@@ -146,9 +145,3 @@ def refresh(settings: Settings, store: Store, job: str) -> None:
         Index(store, queue).refresh(job)
     finally:
         queue.close()
-
-
-def _row(seen: Status) -> dict[str, Any]:
-    row = asdict(seen)
-    del row["segments"]
-    return row

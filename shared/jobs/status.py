@@ -1,8 +1,6 @@
 """How a job stands: read from its folder, and what an operator may wish of it."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from shared.errors import StudioError
@@ -10,52 +8,9 @@ from shared.jobs import claims
 from shared.jobs.claims import ASSEMBLE, Unit, read_json
 from shared.jobs.manifest import Manifest, folder, read_manifest
 from shared.jobs.store import Store
+from shared.jobs.view import JobView, Segment, State
 
-State = Literal["queued", "rendering", "assembling", "done", "paused", "cancelled", "parked"]
 Wanted = Literal["run", "paused", "cancelled"]
-OPEN: tuple[State, ...] = ("queued", "rendering", "assembling", "paused", "parked")
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A segment of a job. state: waiting, following, rendering, done or parked. attempts: how often it was begun to be
-    rendered. done: of its ticks. reason: why the last attempt failed, "" where none did."""
-
-    number: int
-    state: Literal["waiting", "following", "rendering", "done", "parked"]
-    attempts: int
-    ticks: int
-    done: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How a job stands. reason: what it waits for or why it is parked. kind: failed, memory or no_space where it is
-    parked. fps: pictures a second of all workers at it now. eta: seconds, None where nobody can say."""
-
-    id: str
-    state: State
-    reason: str
-    kind: str
-    avatar: str
-    engine: str
-    driver: str
-    priority: str
-    created: str
-    ticks: int
-    done: int
-    fps: float
-    eta: float | None
-    segments: tuple[Segment, ...]
-    preview: bool
-    result: str
-    bytes: int
-
-    @property
-    def percent(self) -> float:
-        """0 to 100; 100 only when it is done."""
-        return 100.0 if self.state == "done" else min(99.9, 100.0 * self.done / max(1, self.ticks))
 
 
 def jobs(store: Store) -> list[str]:
@@ -125,7 +80,7 @@ def result(store: Store, job: str) -> dict[str, Any]:
     return read_json(store, f"{folder(job)}/result.json")
 
 
-def status(store: Store, job: str) -> Status:
+def status(store: Store, job: str) -> JobView:
     """How a job stands. Raises StudioError where there is none."""
     manifest = read_manifest(store, job)
     finished = result(store, job)
@@ -176,8 +131,8 @@ def _made(
     kind: str = "",
     preview: bool = False,
     finished: dict[str, Any] | None = None,
-) -> Status:
-    return Status(
+) -> JobView:
+    return JobView(
         id=manifest.id,
         state=state,
         reason=reason,
@@ -249,27 +204,3 @@ def _reason(store: Store, job: str, unit: Unit) -> str:
     if failed:
         return str(failed[-1].get("reason", ""))
     return "The worker died each time it was at this; its log may say why."
-
-
-DONE, RENDERING, WAITING, FAILING = "d", "r", "w", "f"
-_OF = {"done": DONE, "rendering": RENDERING, "failed": FAILING, "failing": FAILING, "parked": FAILING}
-
-
-def strip(states: Sequence[str], cells: int) -> str:
-    """At most `cells` signs, each for as many segments as the others (give or take one).
-
-    states: each segment's state in order. A cell is failing or rendering when one of its segments is, done when all are.
-    """
-    signs = [_OF.get(state, WAITING) for state in states]
-    count = min(cells, len(signs))
-    parts = [signs[index * len(signs) // count : (index + 1) * len(signs) // count] for index in range(count)]
-    return "".join(_of_several(part) for part in parts)
-
-
-def _of_several(signs: list[str]) -> str:
-    for sign in (FAILING, RENDERING):
-        if sign in signs:
-            return sign
-    if DONE in signs and WAITING in signs:
-        return RENDERING
-    return signs[0]

@@ -4,21 +4,21 @@ import asyncio
 import time
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from services.gateway.channel.event_log import Journal
 from services.gateway.jobs.submit import submit
-from services.gateway.models.jobs import JobDetail, JobPage, JobsMessage, JobsState, JobView, WorkerCount
+from services.gateway.models.jobs import JobDetail, JobPage, JobRow, JobsMessage, JobsState, WorkerCount
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs.index import Index
 from shared.jobs.manifest import ID, folder, read_manifest
 from shared.jobs.queue import Queue
 from shared.jobs.redis_address import redis_url
-from shared.jobs.status import State, Status, Wanted, remove, result, retry, status, strip, wish
+from shared.jobs.status import Wanted, remove, result, retry, status, wish
 from shared.jobs.store import Store, open_store
+from shared.jobs.view import JobView, State
 from shared.jobs.workers import Workers
 
 How = Wanted | Literal["retry"]
@@ -27,7 +27,6 @@ PERIOD_S = 1.0
 RESTING = 20  # times as long as a look took until the next one: a slow store costs no more than a twentieth of a core
 WATCHED_S = 3.0  # a page that looks says so four times a second
 ROWS = 50
-CELLS = 48
 MOMENT_S = 0.25  # for looking at jobs at work anew
 SUBMITTING = 2  # at once: each opens its driver in a process of its own
 AT_WORK: tuple[State, ...] = ("rendering", "assembling", "parked", "paused")  # which are looked at first
@@ -106,7 +105,7 @@ class Jobs:
             rows = self._rows([name for name in dict.fromkeys(names) if name not in fresh])
             counts = Counter(state for _, state in order)
             workers, note = self._staff(sum(counts[state] for state in WAITING))
-            rows = [job_view(each) for each in fresh.values()] + rows
+            rows = [JobRow.of(each) for each in fresh.values()] + rows
             return JobsState(counts=counts, rows=rows, workers=workers, note=note)
         except StudioError as error:
             return JobsState(counts={}, rows=[], workers=None, note=str(error))
@@ -124,7 +123,7 @@ class Jobs:
             return None, note
         return WorkerCount(alive=len(living), at_work=sum(bool(each.job) for each in living)), note
 
-    def _anew(self, names: list[str]) -> dict[str, Status]:
+    def _anew(self, names: list[str]) -> dict[str, JobView]:
         """As many of these as can be looked at in a moment, with their segments; the others are as last told."""
         found = {}
         until = time.monotonic() + MOMENT_S
@@ -153,11 +152,11 @@ class Jobs:
         names = [name for name, each in order if state in ("", each)]
         counts = Counter(each for _, each in order)
         wanted = names[offset : offset + limit]
-        rows = {row.id: row for row in self._rows(wanted)} | {name: job_view(each) for name, each in fresh.items()}
+        rows = {row.id: row for row in self._rows(wanted)} | {name: JobRow.of(each) for name, each in fresh.items()}
         return JobPage(counts=counts, jobs=[rows[name] for name in wanted if name in rows])
 
-    def _rows(self, names: list[str]) -> list[JobView]:
-        return [job_view(each) for each in self._index().rows(names)]
+    def _rows(self, names: list[str]) -> list[JobRow]:
+        return [JobRow.of(each) for each in self._index().rows(names)]
 
     def has(self, job: str) -> bool:
         """Whether there is such a job; what does not look like an id is not asked for."""
@@ -165,8 +164,7 @@ class Jobs:
 
     def show(self, job: str) -> JobDetail:
         """One job with its segments. Raises StudioError."""
-        found = status(self._store(), job)
-        return JobDetail(segments=list(found.segments), **_facts(found))
+        return JobDetail.of(status(self._store(), job))
 
     def steer(self, job: str, how: How) -> JobDetail:
         """`retry` what failed, or wish it cancelled, paused or run. Raises StudioError where that cannot be."""
@@ -217,33 +215,3 @@ class Jobs:
         if self._opened is None:
             self._opened = open_store(self._settings.jobs_url)
         return self._opened
-
-
-def job_view(found: Status) -> JobView:
-    """The row of a job."""
-    return JobView(segments=len(found.segments), **_facts(found))
-
-
-def _facts(found: Status) -> dict[str, Any]:
-    failing = next((s for s in found.segments if s.state == "parked"), None)
-    failing = failing or next((s for s in found.segments if s.reason and s.state != "done"), None)
-    return {
-        "id": found.id,
-        "state": found.state,
-        "reason": found.reason,
-        "kind": found.kind,
-        "avatar": found.avatar,
-        "engine": found.engine,
-        "driver": found.driver,
-        "priority": found.priority,
-        "created": datetime.fromisoformat(found.created).timestamp(),
-        "done": found.done,
-        "total": found.ticks,
-        "fps": round(found.fps, 1),
-        "eta": None if found.eta is None else round(found.eta),
-        "strip": strip([segment.state for segment in found.segments], CELLS),
-        "failing": failing and {"number": failing.number + 1, "attempts": failing.attempts, "reason": failing.reason},
-        "preview": f"{found.done}" if found.preview else "",
-        "result": Path(found.result).name,
-        "bytes": found.bytes,
-    }

@@ -1,7 +1,13 @@
 """Answers about jobs and the inbox."""
 
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
 from services.gateway.models.base import Answer
-from shared.jobs.status import Segment, State
+from shared.jobs.view import JobView, Segment, State
+
+STRIP_CELLS = 48
 
 
 class FailingSegment(Answer):
@@ -41,10 +47,15 @@ class JobFacts(Answer):
     bytes: int
 
 
-class JobView(JobFacts):
+class JobRow(JobFacts):
     """A job in a list. segments: how many it has."""
 
     segments: int
+
+    @classmethod
+    def of(cls, view: JobView) -> Self:
+        """Return the row of a job."""
+        return cls(segments=len(view.segments), **_facts(view))
 
 
 class JobDetail(JobFacts):
@@ -52,12 +63,17 @@ class JobDetail(JobFacts):
 
     segments: list[Segment]
 
+    @classmethod
+    def of(cls, view: JobView) -> Self:
+        """Return all that a page shows of a job."""
+        return cls(segments=list(view.segments), **_facts(view))
+
 
 class JobPage(Answer):
     """A page of jobs, newest first, and how many there are by state."""
 
     counts: dict[State, int]
-    jobs: list[JobView]
+    jobs: list[JobRow]
 
 
 class WorkerCount(Answer):
@@ -75,7 +91,7 @@ class JobsState(Answer):
     """
 
     counts: dict[State, int]
-    rows: list[JobView]
+    rows: list[JobRow]
     workers: WorkerCount | None
     note: str
 
@@ -99,3 +115,20 @@ class Inbox(Answer):
 
     folder: str
     files: list[InboxFile]
+
+
+def _facts(view: JobView) -> dict[str, Any]:
+    """The fields of `JobFacts`: numbers rounded for a page, times as seconds, the segments as a strip."""
+    taken = ("id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "done", "bytes")
+    failing = view.failing
+    return {name: getattr(view, name) for name in taken} | {
+        "created": datetime.fromisoformat(view.created).timestamp(),
+        "total": view.ticks,
+        "fps": round(view.fps, 1),
+        "eta": None if view.eta is None else round(view.eta),
+        "strip": view.strip(STRIP_CELLS),
+        "failing": failing
+        and FailingSegment(number=failing.number + 1, attempts=failing.attempts, reason=failing.reason),
+        "preview": f"{view.done}" if view.preview else "",
+        "result": Path(view.result).name,
+    }

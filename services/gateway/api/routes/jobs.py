@@ -20,7 +20,7 @@ from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
 from shared.errors import StudioError
 from shared.jobs.queue import PRIORITIES
-from shared.jobs.status import State
+from shared.jobs.view import State
 from shared.media.output_spec import Output, read_size
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["jobs"])

@@ -172,11 +172,11 @@ export interface JobDetail {
 /** A page of jobs, newest first, and how many there are by state. */
 export interface JobPage {
   counts: Partial<Record<"queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked", number>>;
-  jobs: JobView[];
+  jobs: JobRow[];
 }
 
 /** A job in a list. segments: how many it has. */
-export interface JobView {
+export interface JobRow {
   id: string;
   state: "queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked";
   reason: string;
@@ -209,7 +209,7 @@ export interface JobsMessage {
  */
 export interface JobsState {
   counts: Partial<Record<"queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked", number>>;
-  rows: JobView[];
+  rows: JobRow[];
   workers: WorkerCount | null;
   note: string;
 }
@@ -384,8 +384,8 @@ export interface ScenePatch {
 }
 
 /**
- * A segment of a job. state: waiting, following, rendering, done or parked. attempts: how often it was begun to
- * be rendered. done: of its ticks. reason: why the last attempt failed, "" where none did.
+ * A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
+ * failed, "" where none did.
  */
 export interface Segment {
   number: number;

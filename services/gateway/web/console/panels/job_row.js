@@ -4,8 +4,8 @@ import { askOnce, attempt, byId, element, setAttribute, setText } from "../../li
 import { bytes, timeLeft, timeOfDay } from "../../lib/units.js";
 
 /** @typedef {import("../../lib/api.js").Api} Api */
-/** @typedef {import("../../lib/api_types.js").JobView} JobView */
-/** @typedef {JobView["state"]} JobState */
+/** @typedef {import("../../lib/api_types.js").JobRow} JobRow */
+/** @typedef {JobRow["state"]} JobState */
 /** What a preview shows, and is to show. @typedef {{api: Api, path: string, image: HTMLImageElement, seen: boolean,
  *   shown: string, wanted: string, at: number, timer: number}} JobPreview */
 
@@ -35,7 +35,7 @@ const visible = new IntersectionObserver((entries) => {
   }
 });
 
-/** A job as a child of the list, with the parts that change. @param {Api} api @param {JobView} row */
+/** A job as a child of the list, with the parts that change. @param {Api} api @param {JobRow} row */
 export function makeJob(api, row) {
   const failed = element("p", { class: "bad", role: "alert" });
   const image = element("img", { alt: "", hidden: "" });
@@ -63,7 +63,7 @@ export function makeJob(api, row) {
   return { root: element("li", {}, group), group, name, word, percent, progress, filled, speed, description, strip, why, actions, fetched, preview };
 }
 
-/** @param {ReturnType<typeof makeJob>} parts @param {JobView} row */
+/** @param {ReturnType<typeof makeJob>} parts @param {JobRow} row */
 export function updateJob({ group, name, word, percent, progress, filled, speed, description, strip, why, actions, fetched, preview }, row) {
   setAttribute(group, "aria-label", `Job ${row.id}: ${row.driver}, ${row.state}`);
   setAttribute(group, "data-state", row.state);
@@ -87,7 +87,7 @@ export function updateJob({ group, name, word, percent, progress, filled, speed,
   refreshPreview(preview);
 }
 
-/** How fast it goes and how long it takes, or what came of it. @param {JobView} row @returns {string} */
+/** How fast it goes and how long it takes, or what came of it. @param {JobRow} row @returns {string} */
 function speedLine(row) {
   if (row.state === "done") return [row.result, row.bytes ? bytes(row.bytes) : ""].filter(Boolean).join(" · ");
   if (row.state !== "rendering") return "";
@@ -102,7 +102,7 @@ function when(at) {
   return made === day(new Date()) ? timeOfDay(at) : `${made} ${timeOfDay(at).slice(0, 5)}`;
 }
 
-/** What hinders it. @param {JobView} row @returns {string} */
+/** What hinders it. @param {JobRow} row @returns {string} */
 function hindrance(row) {
   if (!row.failing) return row.reason;
   const { number, attempts, reason } = row.failing;

@@ -4,14 +4,14 @@ import { attempt, byId, element, setAttribute, setText, updateList } from "../..
 import { makeJob, updateJob } from "./job_row.js";
 import { jobForm } from "./job_form.js";
 
-/** @typedef {import("../../lib/api_types.js").JobView} JobView */
+/** @typedef {import("../../lib/api_types.js").JobRow} JobRow */
 /** @typedef {import("../../lib/api_types.js").JobsState} JobsState */
 /** @typedef {JobsState["counts"]} Counts */
 
 const PAGE = 50;
-/** What the line at the bottom shows, in this order. @type {[string, JobView["state"][]][]} */
+/** What the line at the bottom shows, in this order. @type {[string, JobRow["state"][]][]} */
 const LINE_PARTS = [["running", ["rendering", "assembling"]], ["queued", ["queued"]], ["paused", ["paused"]], ["parked", ["parked"]]];
-/** @type {JobView["state"][]} */
+/** @type {JobRow["state"][]} */
 const STATES = ["rendering", "assembling", "queued", "paused", "parked", "done", "cancelled"];
 
 /** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
@@ -19,7 +19,7 @@ export function jobs(api) {
   const tabs = makeTabs();
   const drawForm = jobForm(api);
   const filter = byId("jobs-filter", HTMLSelectElement);
-  /** Asked for by "More": beyond what the state carries. @type {Map<string, JobView>} */
+  /** Asked for by "More": beyond what the state carries. @type {Map<string, JobRow>} */
   const older = new Map();
   /** @type {JobsState | null} */
   let shown = null;

@@ -1,0 +1,105 @@
+"""A job as the command line, the API and the index show it: one model, built by `shared.jobs.status.status` alone."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.jobs.manifest import Priority
+
+State = Literal["queued", "rendering", "assembling", "done", "paused", "cancelled", "parked"]
+SegmentState = Literal["waiting", "following", "rendering", "done", "parked"]
+DONE, RENDERING, WAITING, FAILING = "d", "r", "w", "f"
+_SIGNS: dict[SegmentState, str] = {"done": DONE, "rendering": RENDERING, "parked": FAILING}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
+    failed, "" where none did."""
+
+    number: int
+    state: SegmentState
+    attempts: int
+    ticks: int
+    done: int
+    reason: str
+
+
+class JobView(BaseModel):
+    """How a job stands, with the names that JSON has.
+
+    reason: what it waits for or why it is parked. kind: failed, memory or no_space where it is parked. fps: frames a
+    second of all workers at it now. eta: seconds, None where it is not known. segments: empty in what the index keeps and
+    for a finished job. preview: whether there is a preview image. result: the finished file's name, bytes: its size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    state: State
+    reason: str
+    kind: str
+    avatar: str
+    engine: str
+    driver: str
+    priority: Priority
+    created: str
+    ticks: int
+    done: int
+    fps: float
+    eta: float | None
+    segments: tuple[Segment, ...]
+    preview: bool
+    result: str
+    bytes: int
+
+    @property
+    def percent(self) -> float:
+        """0 to 100; 100 only when it is done."""
+        return 100.0 if self.state == "done" else min(99.9, 100.0 * self.done / max(1, self.ticks))
+
+    @property
+    def failing(self) -> Segment | None:
+        """The segment that hinders the job: one that is parked, else one whose last attempt failed."""
+        parked = next((each for each in self.segments if each.state == "parked"), None)
+        return parked or next((each for each in self.segments if each.reason and each.state != "done"), None)
+
+    def strip(self, cells: int) -> str:
+        """The segments on one short line of at most `cells` signs."""
+        return strip([segment.state for segment in self.segments], cells)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `--json` prints: every field, and the percentage with one decimal."""
+        return self.model_dump(mode="json") | {"percent": round(self.percent, 1)}
+
+    def as_row(self) -> str:
+        """Return the JSON that the index keeps: everything but the segments."""
+        return self.model_dump_json(exclude={"segments"})
+
+    @classmethod
+    def from_row(cls, row: str) -> "JobView":
+        """Read what `as_row` wrote. Raises ValueError for a row of another version."""
+        return cls.model_validate(json.loads(row) | {"segments": ()})
+
+
+def strip(states: Sequence[SegmentState], cells: int) -> str:
+    """Return at most `cells` signs, each for as many segments as the others (give or take one).
+
+    states: each segment's state in order. A cell is failing or rendering when one of its segments is, done when all are.
+    """
+    signs = [_SIGNS.get(state, WAITING) for state in states]
+    count = min(cells, len(signs))
+    parts = [signs[index * len(signs) // count : (index + 1) * len(signs) // count] for index in range(count)]
+    return "".join(_sign_of_several(part) for part in parts)
+
+
+def _sign_of_several(signs: list[str]) -> str:
+    for sign in (FAILING, RENDERING):
+        if sign in signs:
+            return sign
+    if DONE in signs and WAITING in signs:
+        return RENDERING
+    return signs[0]
