@@ -275,9 +275,9 @@ def avatar_add(
 
     with progress_bar() as bar:
         folder = add_avatar(load_settings(home=home).home, name, portrait, body, rights, stages(bar))
-    from shared.avatar.model import read_manifest
+    from shared.avatar.manifest import read_avatar_manifest
 
-    for note in read_manifest(folder).get("notes", []):
+    for note in read_avatar_manifest(folder).notes:
         out.print(note)
     out.print(f"{folder}")
 
@@ -286,26 +286,31 @@ def avatar_add(
 def avatar_list(as_json: Json = False, home: Home = None) -> None:
     """The avatars there are."""
     from shared.avatar.build import avatars_folder, list_avatars
-    from shared.avatar.model import read_manifest
+    from shared.avatar.manifest import read_avatar_manifest
 
     folder = load_settings(home=home).home
-    manifests = [read_manifest(avatars_folder(folder) / name) for name in list_avatars(folder)]
+    manifests = [read_avatar_manifest(avatars_folder(folder) / name) for name in list_avatars(folder)]
     if as_json:
-        print(json.dumps(manifests))
+        print(json.dumps([manifest.as_json() for manifest in manifests]))
         return
     table = Table("name", "plate", "rights", box=None)
-    for m in manifests:
-        plate = m["plate"]
-        table.add_row(m["name"], f"{plate['kind']} {plate['width']}x{plate['height']}", m["rights"])
+    for manifest in manifests:
+        plate = manifest.plate
+        table.add_row(manifest.name, f"{plate.kind} {plate.width}x{plate.height}", manifest.rights)
     out.print(table)
 
 
 @avatars.command("show")
 def avatar_show(name: str, home: Home = None) -> None:
     """An avatar's manifest."""
-    from shared.avatar.model import check_name, read_manifest
+    from shared.avatar.manifest import read_avatar_manifest
+    from shared.avatar.model import check_name
 
-    print(json.dumps(read_manifest(load_settings(home=home).home / "avatars" / check_name(name)), indent=2))
+    print(
+        json.dumps(
+            read_avatar_manifest(load_settings(home=home).home / "avatars" / check_name(name)).as_json(), indent=2
+        )
+    )
 
 
 @avatars.command("remove")

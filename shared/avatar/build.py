@@ -2,7 +2,6 @@
 
 import datetime
 import importlib.metadata
-import json
 import os
 import shutil
 import tempfile
@@ -15,8 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.avatar.manifest import SCHEMA, AvatarManifest, PlateFacts, PortraitFacts, RoiFacts, Sources
 from shared.avatar.mask import own_mask
-from shared.avatar.model import ROI_SIZE, SCHEMA, check_name
+from shared.avatar.model import ROI_SIZE, check_name
 from shared.avatar.plate_build import PlateMeasures, build_body_plate, build_own_plate
 from shared.errors import StudioError
 from shared.face import similarity
@@ -115,38 +115,31 @@ def _fill(folder: Path, name: str, portrait: Path, body: Path | None, rights: st
     _write(folder / "roi.png", roi[..., ::-1])
     _write(folder / "mask.png", mask)
     _write(folder / "thumb.jpg", _shrunk(read.picture, THUMB_PX)[0][..., ::-1])
-    manifest = _manifest(name, portrait, body, rights, read, plate)
-    (folder / "avatar.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    _manifest(name, portrait, body, rights, read, plate).save(folder)
 
 
 def _manifest(
     name: str, portrait: Path, body: Path | None, rights: str, read: _Portrait, plate: PlateMeasures
-) -> dict[str, object]:
+) -> AvatarManifest:
     height, width = read.picture.shape[:2]
-    return {
-        "schema": SCHEMA,
-        "name": name,
-        "rights": rights,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "own_plate": body is None,
-        "rest": [round(angle, 3) for angle in plate.rest],
-        "sources": {"portrait": portrait.name, "body": body.name if body else None},
-        "versions": {
+    return AvatarManifest(
+        schema=SCHEMA,
+        name=name,
+        rights=rights,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        own_plate=body is None,
+        rest=(round(plate.rest[0], 3), round(plate.rest[1], 3)),
+        sources=Sources(portrait=portrait.name, body=body.name if body else None),
+        versions={
             "studio": _version("persona-studio"),
             "mediapipe": _version("mediapipe"),
             "opencv": cv2.__version__,
         },
-        "portrait": {"width": width, "height": height},
-        "roi": {"size": ROI_SIZE, "face": round(read.face.size, 2), "relit": body is not None},
-        "plate": {
-            "width": plate.width,
-            "height": plate.height,
-            "fps": plate.fps,
-            "frames": plate.frames,
-            "kind": plate.kind,
-        },
-        "notes": [*read.notes, *plate.notes],
-    }
+        portrait=PortraitFacts(width=width, height=height),
+        roi=RoiFacts(size=ROI_SIZE, face=round(read.face.size, 2), relit=body is not None),
+        plate=PlateFacts(width=plate.width, height=plate.height, fps=plate.fps, frames=plate.frames, kind=plate.kind),
+        notes=(*read.notes, *plate.notes),
+    )
 
 
 def _read_portrait(path: Path) -> _Portrait:

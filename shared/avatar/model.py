@@ -1,6 +1,5 @@
 """An avatar: a folder with a portrait, its plate, and what was measured from them once."""
 
-import json
 import re
 from dataclasses import dataclass
 from io import BytesIO
@@ -11,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.avatar.manifest import read_avatar_manifest
 from shared.avatar.plate import Plate
 from shared.errors import StudioError
 from shared.face.landmarks import POINTS, Face
 
-SCHEMA = 1
 ROI_SIZE = 512
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
@@ -59,7 +58,7 @@ def check_name(name: str) -> str:
 
 def load_avatar(folder: Path) -> Avatar:
     """Read an avatar's folder. Raises StudioError when it is missing, damaged or of a newer version."""
-    manifest = read_manifest(folder)
+    manifest = read_avatar_manifest(folder)
     try:
         with np.load(BytesIO((folder / "face.npz").read_bytes()), allow_pickle=False) as data:
             points = data["points"].astype(np.float32).reshape(POINTS, 3)
@@ -67,32 +66,17 @@ def load_avatar(folder: Path) -> Avatar:
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudioError(f"{folder / 'face.npz'} cannot be read ({error}); add the avatar again.") from error
     return Avatar(
-        name=manifest["name"],
+        name=manifest.name,
         folder=folder,
-        rights=manifest["rights"],
+        rights=manifest.rights,
         roi=np.ascontiguousarray(_picture(folder / "roi.png", cv2.IMREAD_COLOR)[..., ::-1]),
         face=Face(points),
         mask=_picture(folder / "mask.png", cv2.IMREAD_GRAYSCALE),
-        own_plate=bool(manifest["own_plate"]),
-        rest=(float(manifest["rest"][0]), float(manifest["rest"][1])),
+        own_plate=manifest.own_plate,
+        rest=manifest.rest,
         portrait_to_roi=portrait_to_roi,
         plate=Plate.load(folder),
     )
-
-
-def read_manifest(folder: Path) -> dict:  # type: ignore[type-arg]
-    """`avatar.json` as a dict with name, rights, own_plate, rest, created, versions and source sizes."""
-    try:
-        manifest = json.loads((folder / "avatar.json").read_text())
-    except FileNotFoundError:
-        raise StudioError(f"There is no avatar '{folder.name}'; `studio avatar list` shows what there is.") from None
-    except (OSError, ValueError) as error:
-        raise StudioError(f"{folder / 'avatar.json'} cannot be read ({error}); add the avatar again.") from error
-    if manifest.get("schema") != SCHEMA:
-        raise StudioError(
-            f"Avatar '{folder.name}' has format {manifest.get('schema')}, this studio reads {SCHEMA}; add it again."
-        )
-    return dict(manifest)
 
 
 def _picture(path: Path, flag: int) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from shared.avatar.manifest import PlateKind
 from shared.avatar.mask import bound_mask
 from shared.avatar.plate import save_index
 from shared.avatar.relight import landmark_colours, relight
@@ -49,7 +50,7 @@ class PlateMeasures:
     height: int
     fps: float
     frames: int
-    kind: str  # "portrait", "image" or "video"
+    kind: PlateKind
     rest: tuple[float, float]
     notes: tuple[str, ...]
 
@@ -93,7 +94,7 @@ def build_body_plate(
     gains, offsets = transfer(measure_light(lit, roi_face), lights)
     _save(folder, seen.size, fps, seen.bytes, placements, gains, offsets, measure_openings(seen.faces))
     mask = bound_mask(shown, _plate_oval(seen.faces, placements))
-    kind = "image" if is_image else "video"
+    kind: PlateKind = "image" if is_image else "video"
     return PlateMeasures(*seen.size, fps, len(seen.faces), kind, rest, tuple(notes)), lit, mask
 
 

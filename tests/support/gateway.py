@@ -56,7 +56,7 @@ def make_avatar(home: Path, name: str, picture: NDArray[np.uint8], frames: int =
     thumb = cv2.resize(picture, (192, 256), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(folder / "thumb.jpg"), thumb[..., ::-1])
     (folder / "avatar.json").write_text(
-        json.dumps({"schema": 1, "name": name, "rights": "test", "plate": {"kind": "still"}})
+        json.dumps({"schema": 1, "name": name, "rights": "test", "plate": {"kind": "portrait"}})
     )
     return plates
 

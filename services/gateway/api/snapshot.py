@@ -26,7 +26,7 @@ from services.gateway.models.library import AvatarRow, DriverRow, EngineQuality,
 from services.gateway.models.speech import SpeechState
 from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
-from shared.avatar.model import read_manifest
+from shared.avatar.manifest import read_avatar_manifest
 from shared.driver_ref import TEMPLATE_SUFFIXES, DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.media.reader import label
@@ -72,8 +72,8 @@ def avatars(gateway: Gateway) -> list[AvatarRow]:
     for name in list_avatars(home):
         rights = kind = unavailable = ""
         try:
-            manifest = read_manifest(avatars_folder(home) / name)
-            rights, kind = str(manifest.get("rights", "")), str(manifest.get("plate", {}).get("kind", ""))
+            manifest = read_avatar_manifest(avatars_folder(home) / name)
+            rights, kind = manifest.rights, manifest.plate.kind
         except (StudioError, AttributeError) as error:
             unavailable = str(error)
         rows.append(AvatarRow(name=name, rights=rights, kind=kind, unavailable=unavailable, building=None))

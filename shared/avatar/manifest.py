@@ -1,0 +1,101 @@
+"""`avatar.json`: what an avatar is made of, as a typed and versioned file."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import StudioError
+
+SCHEMA = 1  # of avatars that this studio reads and writes
+FILE = "avatar.json"
+PlateKind = Literal["portrait", "image", "video"]
+
+
+class _Part(BaseModel):
+    """A part of the manifest. Keys that a later studio adds are kept."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Sources(_Part):
+    """Names of the files that the avatar was made from."""
+
+    portrait: str = ""
+    body: str | None = None
+
+
+class PortraitFacts(_Part):
+    """Size of the kept portrait in pixels."""
+
+    width: int = 0
+    height: int = 0
+
+
+class RoiFacts(_Part):
+    """size: side of the ROI in pixels. face: height of the face in it. relit: whether the plate's light is on it."""
+
+    size: int = 0
+    face: float = 0.0
+    relit: bool = False
+
+
+class PlateFacts(_Part):
+    """The plate: pixels, frames a second, frames, and what it was made of."""
+
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    frames: int = 0
+    kind: PlateKind | Literal[""] = ""
+
+
+class AvatarManifest(_Part):
+    """All of `avatar.json`.
+
+    own_plate: the plate is the portrait itself. rest: (yaw, pitch) in degrees by which the plate's face is turned against
+    the portrait's. created: ISO 8601, UTC. notes: sentences for the person who added it.
+    """
+
+    schema_: Literal[1]
+    name: str
+    rights: str
+    created: str = ""
+    own_plate: bool = True
+    rest: tuple[float, float] = (0.0, 0.0)
+    sources: Sources = Sources()
+    versions: dict[str, str] = {}
+    portrait: PortraitFacts = PortraitFacts()
+    roi: RoiFacts = RoiFacts()
+    plate: PlateFacts = PlateFacts()
+    notes: tuple[str, ...] = ()
+
+    model_config = ConfigDict(extra="allow", frozen=True, alias_generator=lambda name: name.rstrip("_"))
+
+    def save(self, folder: Path) -> None:
+        """Write it into an avatar's folder that nothing reads yet. Raises OSError."""
+        (folder / FILE).write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the file's content as plain values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def read_avatar_manifest(folder: Path) -> AvatarManifest:
+    """Return an avatar's manifest. Raises StudioError where it is missing, damaged or of another version."""
+    try:
+        content = json.loads((folder / FILE).read_bytes())
+    except FileNotFoundError:
+        raise StudioError(f"There is no avatar '{folder.name}'; `studio avatar list` shows what there is.") from None
+    except (OSError, ValueError) as error:
+        raise StudioError(f"{folder / FILE} cannot be read ({error}); add the avatar again.") from error
+    version = content.get("schema") if isinstance(content, dict) else None
+    if version != SCHEMA:
+        raise StudioError(f"Avatar '{folder.name}' has format {version}, this studio reads {SCHEMA}; add it again.")
+    try:
+        return AvatarManifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StudioError(f"{folder / FILE} is damaged ({where}: {first['msg']}); add the avatar again.") from None
