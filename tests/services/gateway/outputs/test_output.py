@@ -1,6 +1,10 @@
 """What outputs have in common."""
 
+import pytest
+
 from services.gateway.outputs.base import OutputState
+
+pytestmark = pytest.mark.unit
 
 
 def test_since_moves_with_the_word_only() -> None:

@@ -10,6 +10,8 @@ from shared.runtime.clock import sound_samples, tick_pts
 from shared.wire.message import Message, WireError
 from shared.wire.program import Picture, Sound, picture_of
 
+pytestmark = pytest.mark.unit
+
 RATE = Fraction(30000, 1001)
 
 

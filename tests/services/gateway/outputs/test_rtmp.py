@@ -15,8 +15,9 @@ import pytest
 
 from harness.channel import command
 from tests.support.gateway import Studio, studio
+from tests.support.ports import free_port
 from tests.support.recordings import played, record
-from tests.support.rtmp_receiver import KEY, black_hole, free_port, receiver
+from tests.support.rtmp_receiver import KEY, black_hole, receiver
 from tests.support.viewer import watching
 
 

@@ -1,0 +1,1 @@
+"""Tests of the tests: where they lie and what they import."""
