@@ -25,13 +25,13 @@ NOTHING: Mapping[str, str] = {}
 SERVICES = ("capture", "generator", "compositor", "gateway")
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "") -> Any:
-    """The first true value of a condition."""
+def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "", every: float = 0.02) -> Any:
+    """The first true value of a condition, which is asked `every` so many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        time.sleep(0.02)
+        time.sleep(every)
     raise AssertionError(f"did not happen within {seconds} s: {what or condition}")
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from services.local.redis_server import RedisServer
 from shared.config.cache_dir import cache_folder
+from tests.support.ports import free_port
 
 S3_KEYS = {"ROOT_ACCESS_KEY": "studio", "ROOT_SECRET_KEY": "a-secret-of-the-tests"}
 
@@ -40,9 +41,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pytest.importorskip("s3fs")
     folder = tmp_path_factory.mktemp("s3")
     (folder / "studio").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [str(program), "--port", f"127.0.0.1:{port}", "--quiet", "posix", str(folder)]
     process = subprocess.Popen(command, env=S3_KEYS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 20

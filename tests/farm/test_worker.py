@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,6 +16,7 @@ from shared.jobs.manifest import Priority
 from shared.jobs.queue import PRIORITIES, queue_names
 from shared.jobs.workers import Workers
 from tests.support.farm import FPS, SEGMENT_S, Running, child, running, speech, stop, wait
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -138,10 +138,3 @@ def get(url: str) -> str:
             return str(page.read().decode())
     except OSError:
         return ""
-
-
-def free_port() -> int:
-    """A port that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

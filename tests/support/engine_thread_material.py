@@ -38,11 +38,3 @@ def drive(batch: Batch, seconds: float, start: int | None = None) -> tuple[list[
         assert batch.failure is None
         time.sleep(0.002)
     return out, offered
-
-
-def until(true: Any, seconds: float = 20.0) -> None:
-    """Wait until it is true."""
-    ends = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < ends, "it did not happen"
-        time.sleep(0.005)

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from harness.channel import wait_for
 from services.renderer.job.submit import Request, submit
 from shared.config.settings import Settings, load_settings
 from shared.jobs import claims as units
@@ -26,6 +26,7 @@ from shared.jobs.status import result
 from shared.jobs.store import Store, open_store
 from tests.support.counting_engine import COST
 from tests.support.media_material import decoded
+from tests.support.sound_files import wav
 
 ENGINES = {"counter": "tests.support.counting_engine:Counter"}
 FPS, SEGMENT_S = 10, 2.0
@@ -34,18 +35,13 @@ PATIENCE = 150.0  # seconds that a busy machine may take for what takes a few
 
 def wait(until: Callable[[], object], what: str, patience: float = PATIENCE, every: float = 0.05) -> None:
     """Fails when something does not come about."""
-    deadline = time.monotonic() + patience
-    while not until():
-        assert time.monotonic() < deadline, f"waited {patience:.0f} s in vain: {what}"
-        time.sleep(every)
+    wait_for(until, patience, what, every)
 
 
 def speech(path: Path, seconds: float) -> Path:
     """A tone, for an engine that only counts."""
     samples = (np.sin(np.arange(int(seconds * 48_000)) * 0.05) * 8000).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 48_000, len(samples), "NONE", ""))
-        file.writeframes(samples.tobytes())
+    path.write_bytes(wav(samples.astype(np.int16)))
     return path
 
 

@@ -22,13 +22,6 @@ SECONDS = 1.0
 KEY = "s3cr3t-stream-key"
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class Receiver:
     """The process and what it said."""
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from engines.api import Adjustable, Driving, RoiFrame
+from harness.channel import wait_for
 from services.generator.engine_thread import Batch
 from services.generator.latency import Pacer, evenly
 from shared.errors import OutOfMemoryError, StudioError
 from shared.runtime.clock import US, now
-from tests.support.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened, until
+from tests.support.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened
 
 
 @dataclass
@@ -160,13 +161,13 @@ def test_one_frame_at_a_time_is_handed_on_at_once_and_a_pause_is_no_new_beginnin
     batch = Batch(opened(session, size=1), lambda: None, US // 2)
     for pts in (0, FRAME, 20 * US):
         batch.offer(Driving(pts, None, None), {"captured": pts})
-        until(lambda: batch.due() is not None)
+        wait_for(lambda: batch.due() is not None)
         paced = batch.take(now())
         assert paced is not None and paced.live, "no delay is added"
         assert (paced.frame.pts, paced.stamps) == (pts, {"captured": pts})
     assert session.calls == [("step", 0), ("step", FRAME), ("step", 20 * US)]
     batch.offer(Driving(21 * US, None, None), {}, anew=True)
-    until(lambda: batch.due() is not None)
+    wait_for(lambda: batch.due() is not None)
     assert session.calls[3:] == [("reset", 0), ("step", 21 * US)]
     batch.close()
 
@@ -176,21 +177,21 @@ def test_a_slow_one_idles_in_its_thread_at_the_latest_wish() -> None:
     session.gate.clear()
     batch = Batch(opened(session, size=1), lambda: None, US // 2)
     batch.offer(Driving(1, None, None), {})
-    until(lambda: session.calls == [("step", 1)])
+    wait_for(lambda: session.calls == [("step", 1)])
     for pts in (2, 3, 4):
         batch.idle(pts)
     session.gate.set()
-    until(lambda: len(session.calls) == 2 and batch.due() is not None)
+    wait_for(lambda: len(session.calls) == 2 and batch.due() is not None)
     assert session.calls[1] == ("idle", 4)
     session.gate.clear()
     batch.idle(5)
-    until(lambda: len(session.calls) == 3)
+    wait_for(lambda: len(session.calls) == 3)
     batch.idle(6)
     batch.offer(Driving(7, None, None), {})
     session.gate.set()
-    until(lambda: len(session.calls) == 4)
+    wait_for(lambda: len(session.calls) == 4)
     assert session.calls[3] == ("step", 7), "somebody drives again"
-    until(lambda: (paced := batch.take(now())) is not None and paced.live)
+    wait_for(lambda: (paced := batch.take(now())) is not None and paced.live)
     batch.close()
     assert batch.counted()["driver frame skipped"] == 0
 
@@ -200,12 +201,12 @@ def test_what_is_dropped_is_counted_whether_or_not_anything_comes_out() -> None:
     session.gate.clear()
     batch = Batch(opened(session, size=1), lambda: None, US // 2)
     batch.offer(Driving(0, None, None), {})
-    until(lambda: session.calls)
+    wait_for(lambda: session.calls)
     for pts in range(1, 11):
         batch.offer(Driving(pts, None, None), {})
     assert batch.counted()["driver frame skipped"] == 7, "three may wait"
     session.gate.set()
-    until(lambda: len(session.calls) == 2)
+    wait_for(lambda: len(session.calls) == 2)
     assert session.calls[1] == ("step", 10)
     assert batch.counted()["driver frame skipped"] == 2 and not +batch.counted()
     batch.close()
@@ -218,10 +219,10 @@ def test_a_chosen_quality_is_told_to_the_session_once_and_ends_the_note_of_a_low
     drive(batch, 0.5)
     assert batch.note == "It goes on with less." and session.chosen == []
     batch.choose("half")
-    until(lambda: batch.note == "")
+    wait_for(lambda: batch.note == "")
     assert session.chosen == ["half"] and batch.facts()["quality"] == {"name": "half", "title": "256 pixels"}
     batch.choose("nothing")
-    until(lambda: batch.note == "There is no such rung.")
+    wait_for(lambda: batch.note == "There is no such rung.")
     batch.close()
 
 

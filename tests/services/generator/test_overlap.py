@@ -2,14 +2,16 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from engines.api import Driving
+from harness.channel import wait_for
 from services.generator.engine_thread import Batch
 from shared.errors import OutOfMemoryError
 from shared.runtime.clock import US, now
-from tests.support.engine_thread_material import FRAME, SIZE, drive, opened, until
+from tests.support.engine_thread_material import FRAME, SIZE, drive, opened
 from tests.support.slow_engines import OverlappingSession
 
 
@@ -46,9 +48,9 @@ def test_what_is_under_way_when_the_driver_restarts_is_not_shown() -> None:
     session.gate.clear()
     batch = Batch(opened(session), lambda: None, 5 * US)
     call(batch, 0)
-    until(lambda: session.outstanding == 1)
+    wait_for(lambda: session.outstanding == 1)
     call(batch, US)
-    until(lambda: session.outstanding == 2)
+    wait_for(lambda: session.outstanding == 2)
     call(batch, 10 * US, anew=True)
     session.gate.set()
     shown: list[int] = []
@@ -80,6 +82,10 @@ class Ladder(OverlappingSession):
         return "It goes on with less."
 
 
+def waiting(session: OverlappingSession, calls: int) -> bool:
+    return session.outstanding == calls
+
+
 @pytest.mark.parametrize("calls", [1, 2])
 def test_memory_that_runs_out_while_frames_are_waited_for_costs_one_rung(calls: int) -> None:
     session = Ladder(0.0, 0.0)
@@ -88,11 +94,11 @@ def test_memory_that_runs_out_while_frames_are_waited_for_costs_one_rung(calls: 
     batch = Batch(opened(session), lambda: None, 5 * US)
     for i in range(calls):
         call(batch, now())
-        until(lambda i=i: session.outstanding == i + 1)
+        wait_for(partial(waiting, session, i + 1))
     session.gate.set()
-    until(lambda: session.lowered == 1 and session.outstanding == 0)
+    wait_for(lambda: session.lowered == 1 and session.outstanding == 0)
     assert batch.note == "It goes on with less."
     call(batch, now())
-    until(lambda: batch.take(now() + 60 * US) is not None)
+    wait_for(lambda: batch.take(now() + 60 * US) is not None)
     assert session.lowered == 1 and batch.failure is None
     batch.close()

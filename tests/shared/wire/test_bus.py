@@ -1,7 +1,7 @@
 """Streams over real sockets: newest wins, sound keeps its order, every loss is counted."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import zmq
 
+from harness.channel import wait_for
 from shared.wire.bus import SOUND_HWM, Publisher, Reader, endpoint
 from shared.wire.message import MAX_HEADER, MAX_PAYLOAD, Message, encode
 
@@ -43,15 +44,6 @@ def bus(tmp_path: Path) -> Iterator[Bus]:
     for each in bus.opened:
         each.close()
     bus.context.destroy(linger=0)  # also what a test that failed had opened by itself
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.01)
-    raise AssertionError("did not happen in time")
 
 
 def connected(publisher: Publisher, reader: Reader) -> None:
