@@ -1,5 +1,6 @@
-# make live    put a host on air          make test    everything CI runs
-# make setup   only install               make bench   the figures in the README
+# make live    put a host on air          make check   format, lint, types, import contract, unit tests: about a minute
+# make setup   only install               make test    everything CI runs
+# make bench   the figures in the README
 # make setup-torch       and what the neural engines run on (several GB; `studio weights` gets their checkpoints)
 # make live LIVEKIT=1    and publish it to a LiveKit server, its own unless LIVEKIT_URL names one
 SHELL := /bin/bash
@@ -9,7 +10,7 @@ PYTHON := .venv/bin/python
 PACKAGES := libgl1 libglib2.0-0
 TEST_PACKAGES := chromium fonts-dejavu-core libespeak-ng1 espeak-ng-data
 
-.PHONY: live setup setup-dev setup-torch test check format bench lock clean
+.PHONY: live setup setup-dev setup-torch test check static unit format bench lock clean
 
 live: .venv/.installed
 	$(if $(LIVEKIT),$(if $(LIVEKIT_URL),,deploy/livekit.sh))
@@ -22,16 +23,24 @@ setup-dev: .venv/.installed-dev
 
 setup-torch: .venv/.installed-torch
 
-test: .venv/.installed-test check
+test: .venv/.installed-test static
 	-deploy/livekit.sh
 	-deploy/s3.sh
 	tests/run.sh $(PYTHON) $(ARGS)
 
+# The unit tests run beside mypy, each on a core. `make test` runs them once too, with all the others.
 check: .venv/.installed-dev
+	+$(MAKE) --jobs 2 --output-sync=target static unit
+
+static: .venv/.installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-cache
 	.venv/bin/mypy
 	deploy/typescript.sh
+
+unit: .venv/.installed-dev
+	$(PYTHON) -m pytest -m unit
 
 format: .venv/.installed-dev
 	.venv/bin/ruff check --fix .

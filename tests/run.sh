@@ -1,23 +1,43 @@
 #!/usr/bin/env bash
 # Every test, in two halves at once: those of the live program, which wait for a clock most of the time, and all others, which
-# only compute and give way to them. Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
+# only compute and give way to them. Failures are printed when they happen, then each half's slowest tests and the lines
+# that both covered. Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=$1
 shift
 unset PYTHONDONTWRITEBYTECODE  # as containers set it: every process that a test starts would compile all it imports anew
-if [ $# -gt 0 ] && [[ "$*" != --durations=* ]]; then
+if [ $# -gt 0 ]; then
     exec "$python" -m pytest "$@"
 fi
 
-live=(tests/system tests/services/gateway)
-computing=$(mktemp)
-trap 'kill %1 2>/dev/null; rm -f "$computing"' EXIT
+data=$(mktemp -d)
+trap 'kill %1 %2 2>/dev/null; rm -rf "$data"' EXIT
+exec {live_out}> >(exec sed -u 's/^/live      | /')
+live_printer=$!
+exec {computing_out}> >(exec sed -u 's/^/computing | /')
+computing_printer=$!
+# Lines are counted in the tests' own processes: in those they start it costs a third more processor time, and services
+# go by the clock.
+half=("$python" -m coverage run --data-file)
+show=(-m pytest -p tests.support.failures_at_once --tb=short --durations=15)
 # A shell has what it runs in the background ignore Ctrl-C, and some of these tests send one.
-env --default-signal=INT nice -n 15 "$python" -m pytest "${live[@]/#/--ignore=}" -o cache_dir=.pytest_cache/computing "$@" >"$computing" 2>&1 &
-"$python" -m pytest "${live[@]}" "$@"
+env --default-signal=INT nice -n 15 "${half[@]}" "$data/.coverage.computing" "${show[@]}" \
+    -m "not live and not slow" -o cache_dir=.pytest_cache/computing >&"$computing_out" 2>&1 &
+computing=$!
+env --default-signal=INT "${half[@]}" "$data/.coverage.live" "${show[@]}" -m "live and not slow" >&"$live_out" 2>&1 &
+wait $!
 first=$?
-wait %1
+wait "$computing"
 second=$?
-cat "$computing"
+exec {live_out}>&- {computing_out}>&-
+wait "$live_printer" "$computing_printer"
+
+export COVERAGE_FILE=$data/.coverage
+if "$python" -m coverage combine -q "$data"; then
+    for room in cli benchmarks harness services training engines compositing publishing shared; do
+        printf '%-12s %3s %% of lines covered\n' "$room" "$("$python" -m coverage report --format=total --include="$room/*")"
+    done
+    printf '%-12s %3s %%\n' all "$("$python" -m coverage report --format=total)"
+fi
 exit $((first ? first : second))

@@ -10,6 +10,8 @@ from harness.face_following import FPS, MOVES, follow, still_jitter
 from shared.face.scripted import SECONDS, Gesture, perform
 from tests.support.mesh_material import avatar, picture, session, tracked
 
+pytestmark = pytest.mark.apart
+
 STEP = 2  # every other frame of the script
 
 

@@ -7,6 +7,8 @@ from tests.support.mesh_material import avatar
 from tests.support.voice_material import closed
 from training.espeak import available
 
+pytestmark = pytest.mark.apart
+
 speech = pytest.mark.skipif(
     not available(), reason="espeak-ng is not installed (Debian: libespeak-ng1, espeak-ng-data)"
 )

@@ -24,6 +24,8 @@ from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
 from tests.support.image_files import jpeg, png_header, turn
 
+pytestmark = pytest.mark.apart
+
 Picture = NDArray[np.uint8]
 
 

@@ -248,6 +248,7 @@ def test_an_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
             Mp4Writer(path, 160, 96, Fraction(25), sound=False)
 
 
+@pytest.mark.apart
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     # A limit on file size stands in for a full disk; it is the process's own, hence the second one.
     code = """
@@ -272,6 +273,7 @@ except StudioError as error:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.apart
 def test_a_recording_survives_kill_9(tmp_path: Path) -> None:
     code = """
 import sys

@@ -212,6 +212,7 @@ def test_a_cache_that_cannot_be_written_costs_only_the_time(
     assert same(converted("x", [tmp_path / "a.pth"], lambda: state), state)
 
 
+@pytest.mark.apart
 def test_a_conversion_that_was_killed_leaves_nothing_for_long(
     tmp_path: Path, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +235,7 @@ def test_a_conversion_that_was_killed_leaves_nothing_for_long(
     assert [path.suffix for path in folder.iterdir()] == [".safetensors"]
 
 
+@pytest.mark.apart
 def test_weights_are_known_without_torch() -> None:
     import subprocess
 

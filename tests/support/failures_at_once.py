@@ -1,0 +1,38 @@
+"""A failure is printed when it happens, not at the end of the run: `pytest -p tests.support.failures_at_once`."""
+
+import pytest
+
+
+class FailuresAtOnce:
+    """Prints the report of each failure as soon as there is one."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._print(report, f"{report.nodeid} ({report.when})")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self._print(report, f"{report.nodeid} (collection)")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        self._config.option.tbstyle = "no"  # nothing is printed twice
+
+    def _print(self, report: pytest.TestReport | pytest.CollectReport, title: str) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        assert terminal is not None
+        terminal.ensure_newline()
+        terminal.write_sep("_", f"FAILED {title}", red=True)
+        terminal.write_line(report.longreprtext)
+        for name, content in report.sections:
+            terminal.write_sep("-", name)
+            terminal.write_line(content)
+        terminal.flush()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the printer; hooks of a module could not know the terminal."""
+    config.pluginmanager.register(FailuresAtOnce(config), "failures-at-once")

@@ -1,0 +1,67 @@
+"""The kinds of test, which `pytest -m` selects by.
+
+`live`: a live program's, which go by the machine's clock. `unit`: of the code in this process alone; `make check` runs
+them. Where a test differs from the others in its folder it marks itself `unit` or, because it takes many seconds or
+starts a process, `apart`.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+LIVE = ("system", "services/gateway")
+UNIT = (
+    "compositing", "deploy", "engines/mesh", "publishing", "services/capture", "services/compositor", "shared",
+    "structure",
+)  # fmt: skip
+HOMES = {"sample_home", "live_home"}  # fixtures that take long to build
+STARTS_A_PROCESS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"})
+
+_unit: list[str] = []  # the unit test that is running
+
+
+def _refuse_processes(event: str, arguments: tuple[object, ...]) -> None:
+    if _unit and event in STARTS_A_PROCESS:
+        raise AssertionError(f"{_unit[-1]} starts a process ({event}); mark it `apart`")
+
+
+sys.addaudithook(_refuse_processes)
+
+
+def _inside(folder: Path, parents: tuple[str, ...]) -> bool:
+    return any(folder.is_relative_to(TESTS / parent) for parent in parents)
+
+
+def _apart(item: pytest.Item) -> bool:
+    """Whether a test is too slow for a unit test."""
+    fixtures = getattr(item, "fixturenames", ())
+    return not HOMES.isdisjoint(fixtures) or any(map(item.get_closest_marker, ("apart", "slow")))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with its kind, before `-m` selects by it."""
+    for item in items:
+        folder = item.path.parent
+        if item.get_closest_marker("unit"):
+            continue
+        if _inside(folder, LIVE):
+            item.add_marker("live")
+        elif _inside(folder, UNIT) and not _apart(item):
+            item.add_marker("unit")
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """While a unit test runs, starting a process fails."""
+    if item.get_closest_marker("unit"):
+        _unit.append(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _unit.clear()
