@@ -75,9 +75,9 @@ class LivePortraitEngine:
         return LivePortraitSession(avatar, networks, settings, rate, 1 if small else batch)
 
     def read_template(self, path: Path) -> "Template":
-        from engines.liveportrait.motion.template import read_template
+        from engines.liveportrait.motion.template import parse_template
 
-        return read_template(path)
+        return parse_template(path)
 
     def record(self, frames: Iterable[Driving], rate: Fraction) -> "Template":
         from engines.liveportrait.motion.recording import record

@@ -17,7 +17,7 @@ from engines.liveportrait.motion import crop, retarget_rules
 from engines.liveportrait.motion.closed_lips import closed_lips
 from engines.liveportrait.motion.keypoints import Array, Motion, motions
 from engines.liveportrait.motion.smoothing import OFFLINE_VARIANCE, smoothed
-from engines.liveportrait.motion.template import Template, read_template
+from engines.liveportrait.motion.template import Template, parse_template
 from engines.liveportrait.networks.networks import Networks
 from tests.parity.level import Level
 from tests.parity.liveportrait_maths import ratios, square
@@ -75,7 +75,7 @@ def loop(dump: Path, networks: Networks) -> Level:
         ]
 
     for name, run in runs.items():
-        template = read_template(dump / "inputs/templates" / f"{run['template']}.pkl")
+        template = parse_template(dump / "inputs/templates" / f"{run['template']}.pkl")
         options, nets = options_of(run), networks.correctors()
         if run["source"] == "image":
             one = source(run.get("flag_do_crop", True))
@@ -90,7 +90,7 @@ def loop(dump: Path, networks: Networks) -> Level:
             level.check(f"{name} volume", theirs[f"{name}:f_s_sample"], samples)
         level.check(f"{name} source", theirs[f"{name}:x_s"], np.stack([each.motion.points for each in sources]))
         level.check(name, theirs[f"{name}:x_d"], np.stack(driven))
-    template = read_template(dump / "inputs/templates/seq3.pkl")
+    template = parse_template(dump / "inputs/templates/seq3.pkl")
     one = source(True)
     driven = still_run(one, template, retarget_rules.Options(), networks.correctors())
     level.check("pasted", theirs["final_pasted"], np.stack([drawn(networks, one, points) for points in driven]))

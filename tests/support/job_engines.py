@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic_settings import SettingsConfigDict
 
 from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
-from engines.liveportrait.motion.template import Played, Template, read_template
+from engines.liveportrait.motion.template import Played, Template, parse_template
 from engines.settings import NOTHING, EngineSettings
 from shared.avatar.model import Avatar
 from shared.errors import OutOfMemoryError
@@ -66,7 +66,7 @@ class Player(Card):
     spec = replace(SPEC, name="player", driven_by=frozenset({"motion", "template"}))
 
     def read_template(self, path: Path) -> Template:
-        return read_template(path)
+        return parse_template(path)
 
     def record(self, frames: Iterable[Driving], rate: Fraction) -> Template:
         raise NotImplementedError

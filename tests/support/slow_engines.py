@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from engines.api import RATE, Driving, RoiFrame
-from engines.liveportrait.motion.template import Played, Template, read_template
+from engines.liveportrait.motion.template import Played, Template, parse_template
 from engines.mesh.engine import SPEC, MeshEngine, MeshSession
 from shared.avatar.model import ROI_SIZE, Avatar
 from shared.errors import OutOfMemoryError
@@ -100,7 +100,7 @@ class PlayingEngine(MeshEngine):
         return PlayingSession(avatar, rate)
 
     def read_template(self, path: Path) -> Template:
-        return read_template(path)
+        return parse_template(path)
 
     def record(self, frames: Iterable[Driving], rate: Fraction) -> Template:
         raise NotImplementedError

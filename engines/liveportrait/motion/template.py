@@ -76,7 +76,7 @@ class Template:
         write_atomically(path, out.getvalue(), 0o644)
 
 
-def read_template(path: Path) -> Template:
+def parse_template(path: Path) -> Template:
     """A template of either kind. Raises StudioError for a file that is not one."""
     try:
         if path.stat().st_size > LARGEST:

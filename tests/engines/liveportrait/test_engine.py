@@ -14,7 +14,7 @@ from engines.api import Driving  # noqa: E402
 from engines.liveportrait.motion import crop  # noqa: E402
 from engines.liveportrait.motion.face_crop import driver_square, in_reference, ratios, source_square  # noqa: E402
 from engines.liveportrait.motion.recording import record  # noqa: E402
-from engines.liveportrait.motion.template import Template, read_template  # noqa: E402
+from engines.liveportrait.motion.template import Template, parse_template  # noqa: E402
 from engines.liveportrait.portrait import Portrait  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
@@ -166,7 +166,7 @@ def test_a_recorded_motion_is_played_as_it_was_driven(tmp_path: Path) -> None:
     live.draws = played.draws = False
     frames = [driving(i * 40 * MS, i) for i in range(4)]
     record([driving(0, None), *frames], nets.read, 25).save(tmp_path / "motion.npz")
-    template = read_template(tmp_path / "motion.npz")
+    template = parse_template(tmp_path / "motion.npz")
     assert len(template.motions) == 4 and template.fps == 25
     for number, frame in enumerate(frames):
         live.step(frame)

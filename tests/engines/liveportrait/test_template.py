@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engines.liveportrait.motion.template import read_template
+from engines.liveportrait.motion.template import parse_template
 from shared.errors import StudioError
 from tests.support.evil_pickle import Evil
 
@@ -39,7 +39,7 @@ def published(old: bool = False, ratios: bool = True, frames: int = FRAMES) -> d
 def test_published_templates_are_read(old: bool, ratios: bool, tmp_path: Path) -> None:
     held = published(old, ratios)
     (tmp_path / "t.pkl").write_bytes(pickle.dumps(held))
-    template = read_template(tmp_path / "t.pkl")
+    template = parse_template(tmp_path / "t.pkl")
     assert len(template.motions) == FRAMES and template.fps == 25
     assert np.array_equal(template.motions[1].rotation, held["motion"][1]["R_d" if old else "R"][0])
     assert np.array_equal(template.motions[2].exp, held["motion"][2]["exp"][0])
@@ -50,9 +50,9 @@ def test_published_templates_are_read(old: bool, ratios: bool, tmp_path: Path) -
 
 def test_ours_come_back_as_they_were(tmp_path: Path) -> None:
     (tmp_path / "t.pkl").write_bytes(pickle.dumps(published()))
-    first = read_template(tmp_path / "t.pkl")
+    first = parse_template(tmp_path / "t.pkl")
     first.save(tmp_path / "t.npz")
-    again = read_template(tmp_path / "t.npz")
+    again = parse_template(tmp_path / "t.npz")
     assert again.fps == first.fps and again.ratios is not None and first.ratios is not None
     for a, b in zip(first.motions, again.motions, strict=True):
         assert all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("scale", "rotation", "exp", "t"))
@@ -80,10 +80,10 @@ def test_what_is_not_a_template_is_one_sentence_and_nothing_runs(
     path = tmp_path / "bad.pkl"
     path.write_bytes(content)
     with pytest.raises(StudioError, match=r"bad\.pkl is not a motion template"):
-        read_template(path)
+        parse_template(path)
     assert not (tmp_path / "run-by-a-template").exists()
     with pytest.raises(StudioError, match="cannot be read"):
-        read_template(tmp_path / "absent.pkl")
+        parse_template(tmp_path / "absent.pkl")
 
 
 class Claim:
@@ -110,7 +110,7 @@ def test_what_a_file_claims_to_hold_is_not_unpacked(make: Any, tmp_path: Path) -
     assert path.stat().st_size < 2**20
     tracemalloc.start()
     with pytest.raises(StudioError, match=r"bad\.npz is not a motion template"):
-        read_template(path)
+        parse_template(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < most
