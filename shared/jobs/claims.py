@@ -32,16 +32,6 @@ class Unit:
         """Its folder's name."""
         return self.kind if self.kind == ASSEMBLE else f"{self.kind}-{self.index:05d}"
 
-    @classmethod
-    def named(cls, name: str) -> "Unit":
-        """The unit of this name. Raises ValueError."""
-        if name == ASSEMBLE:
-            return cls(ASSEMBLE)
-        kind, _, index = name.partition("-")
-        if kind not in ("follow", "render"):
-            raise ValueError(f"'{name}' is not a unit")
-        return cls(kind, int(index))
-
 
 @dataclass(frozen=True, slots=True)
 class Claim:

@@ -86,7 +86,8 @@ class Running:
         """Note which claims there are; whether the job is done."""
         seen = self.claims.setdefault(job, set())
         for name in self.store.list(f"jobs/{job}/units"):
-            state = units.look(self.store, job, Unit.named(name))
+            kind, _, index = name.partition("-")
+            state = units.look(self.store, job, Unit(kind, int(index or 0)))
             seen |= {(name, number) for number in range(1, state.claim + 1)}
         return bool(result(self.store, job))
 
