@@ -14,7 +14,7 @@ from cli.motion import motion
 from cli.progress import progress_bar, stages
 from cli.weights import app as weights
 from engines.catalog import settings_of_engines
-from shared.config.settings import Settings, load_settings, origin
+from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.runtime.logs import set_up_logs
 
@@ -80,7 +80,7 @@ def live(
         home=home,
     )
     set_up_logs("studio", settings.log_level)
-    port_asked = origin("port", {"port": port}) != "default"
+    port_asked = Settings.origin("port", {"port": port}) != "default"
     run_live(settings, port_asked=port_asked, duration=duration, open_page=open_page, console=out)
 
 
@@ -247,10 +247,12 @@ def _print_following(which: str, names: list[str], drivers: list[Path], home: Pa
 def config(as_json: Json = False) -> None:
     """Every setting, its value and where that came from."""
     settings = load_settings()
-    rows = [(name, value, origin(name, {}), Settings.model_fields[name]) for name, value in settings.shown().items()]
+    rows = [
+        (name, value, Settings.origin(name), Settings.model_fields[name]) for name, value in settings.shown().items()
+    ]
     for each in settings_of_engines(settings):
         values = each.model_dump(mode="json")
-        rows += [(f"{each.ENGINE}.{k}", v, each.origin(k), type(each).model_fields[k]) for k, v in values.items()]
+        rows += [(f"{each.TABLE}.{k}", v, each.origin(k), type(each).model_fields[k]) for k, v in values.items()]
     if as_json:
         print(json.dumps({name: {"value": value, "from": where} for name, value, where, _ in rows}))
         return

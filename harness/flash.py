@@ -24,7 +24,8 @@ import zmq
 from numpy.typing import NDArray
 
 from services.local.channel_supervisor import PRIORITY
-from shared.config.settings import PREFIX, Settings
+from shared.config.layered import PREFIX
+from shared.config.settings import Settings
 from shared.config.token import operator_token
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
 from shared.wire.bus import Publisher, endpoint

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from engines.api import RATE, Driving, EngineSpec
 from engines.liveportrait.networks.checkpoint_files import FILES
 from engines.liveportrait.settings import LivePortraitSettings
-from engines.settings import NOTHING
 from shared.avatar.model import ROI_SIZE, Avatar
+from shared.config.layered import NOTHING
 from shared.errors import StudioError
 from shared.weights.manifest import lacking, weights_folder
 

@@ -12,7 +12,7 @@ from engines.settings import EngineSettings
 class LivePortraitSettings(EngineSettings):
     """Options of the rules, and how the networks are run."""
 
-    ENGINE: ClassVar[str] = "liveportrait"
+    TABLE: ClassVar[str] = "liveportrait"
     MACHINE: ClassVar[frozenset[str]] = frozenset({"device", "precision", "batch", "compile"})
     model_config = SettingsConfigDict(env_prefix="STUDIO_LIVEPORTRAIT_")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from engines.api import RATE, EngineSpec
 from engines.personalive.quality import LADDER, NO_SMALL_DECODER, SMALL_DECODER, below, rung
 from engines.personalive.settings import Acceleration, PersonaLiveSettings
-from engines.settings import NOTHING
 from shared.avatar.model import ROI_SIZE, Avatar
+from shared.config.layered import NOTHING
 from shared.errors import OutOfMemoryError, StudioError
 from shared.weights.manifest import engine_weights, lacking, weights_folder
 

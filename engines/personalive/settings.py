@@ -14,7 +14,7 @@ Acceleration = Literal["none", "compile", "xformers", "tensorrt"]
 class PersonaLiveSettings(EngineSettings):
     """How the networks are run."""
 
-    ENGINE: ClassVar[str] = "personalive"
+    TABLE: ClassVar[str] = "personalive"
     MACHINE: ClassVar[frozenset[str]] = frozenset({"device", "acceleration"})
     model_config = SettingsConfigDict(env_prefix="STUDIO_PERSONALIVE_")
 

@@ -2,7 +2,8 @@
 
 import os
 
-from shared.config.settings import PREFIX, Settings
+from shared.config.layered import PREFIX
+from shared.config.settings import Settings
 
 KEPT_BACK = (PREFIX, "LIVEKIT_", "REDIS_")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

@@ -8,20 +8,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    InitSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from shared.errors import StudioError
+from shared.config.layered import PREFIX, LayeredSettings
 
-PREFIX = "STUDIO_"
 OF_ENGINES = ("liveportrait", "personalive")  # have settings of their own: `engines.settings`
-TOML = "studio.toml"
 
 
 # What LiveKit's and the hub's own tools read, and what Redis is called everywhere; the STUDIO_ variables go before.
@@ -34,10 +26,6 @@ PLAIN_VARIABLES = {
 }
 
 
-def _plain() -> dict[str, Any]:
-    return {name: os.environ[key] for name, key in PLAIN_VARIABLES.items() if os.environ.get(key)}
-
-
 def _default_run_root() -> Path:
     # ipc paths are at most 107 bytes, so this is short and not below the home folder.
     runtime = os.environ.get("XDG_RUNTIME_DIR")
@@ -46,10 +34,10 @@ def _default_run_root() -> Path:
     return Path(tempfile.gettempdir()) / f"persona-studio-{os.getuid()}"
 
 
-class Settings(BaseSettings):
+class Settings(LayeredSettings):
     """What a studio can be told. `studio config` prints it with where each value came from."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", validate_default=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
     home: Path = Field(
         Path("~/.local/share/persona-studio"), description="where avatars, recordings and the token are kept"
@@ -155,20 +143,20 @@ class Settings(BaseSettings):
         return self
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, environment, the plain variables, studio.toml; no .env file and no secrets folder."""
-        plain = InitSettingsSource(settings_cls, _plain())
-        table = TomlConfigSettingsSource(settings_cls, TOML).toml_data
-        others = {*OF_ENGINES, *table.get("engines", {})}
-        own = InitSettingsSource(settings_cls, {key: value for key, value in table.items() if key not in others})
-        return init_settings, env_settings, plain, own
+    def other_variables(cls) -> dict[str, Any]:
+        """Return the settings that variables of other tools give."""
+        return {name: os.environ[key] for name, key in PLAIN_VARIABLES.items() if os.environ.get(key)}
+
+    @classmethod
+    def toml_values(cls) -> dict[str, Any]:
+        """Return the top level of studio.toml without the tables of engines."""
+        values = super().toml_values()
+        tables = {*OF_ENGINES, *values.get("engines", {})}
+        return {key: value for key, value in values.items() if key not in tables}
+
+    def foreign_prefixes(self) -> tuple[str, ...]:
+        """Return how the variables of engines begin."""
+        return tuple(f"{PREFIX}{engine}_".upper() for engine in (*OF_ENGINES, *self.engines))
 
     @property
     def room(self) -> str:
@@ -199,7 +187,7 @@ class Settings(BaseSettings):
         values = self.model_dump(mode="json") | {
             name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)
         }
-        own = {key: value for key, value in os.environ.items() if key.startswith(_of_engines(self))}
+        own = {key: value for key, value in os.environ.items() if key.startswith(self.foreign_prefixes())}
         return own | {
             PREFIX + name.upper(): value if isinstance(value, str) else json.dumps(value)
             for name, value in values.items()
@@ -223,45 +211,4 @@ def shown_address(secret: SecretStr) -> str:
 
 def load_settings(**flags: Any) -> Settings:
     """Settings from all sources; flags that are None were not given. Raises StudioError in one sentence."""
-    try:
-        settings = Settings(**{key: value for key, value in flags.items() if value is not None})
-        _check_variables(settings)
-        return settings
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise StudioError(f"'{name}' in {TOML} is not a setting; `studio config` lists them.") from None
-        reason = str(first["msg"]).removeprefix("Value error, ")
-        if not name:
-            raise StudioError(f"Settings: {reason}.") from None
-        field = Settings.model_fields.get(name.split(".")[0])
-        secret = field is not None and "SecretStr" in str(field.annotation)
-        got = "" if secret else f" (got {first['input']!r})"
-        raise StudioError(f"Setting '{name}': {reason}{got}.") from None
-    except (OSError, ValueError) as error:
-        raise StudioError(f"Settings cannot be read: {error}") from None
-
-
-def _of_engines(settings: Settings) -> tuple[str, ...]:
-    """How the variables begin that are settings of an engine."""
-    return tuple(f"{PREFIX}{engine}_".upper() for engine in (*OF_ENGINES, *settings.engines))
-
-
-def _check_variables(settings: Settings) -> None:
-    of_engines = _of_engines(settings)
-    for key in sorted(os.environ):
-        known = not key.startswith(PREFIX) or key[len(PREFIX) :].lower() in Settings.model_fields
-        if not known and not key.startswith(of_engines):
-            raise StudioError(f"{key} is not a setting; `studio config` lists them.")
-
-
-def origin(name: str, flags: dict[str, Any]) -> str:
-    """Where a setting's value came from: flag, environment, studio.toml or default."""
-    if flags.get(name) is not None:
-        return "flag"
-    if PREFIX + name.upper() in os.environ or name in _plain():
-        return "environment"
-    if name in TomlConfigSettingsSource(Settings, TOML).toml_data:
-        return TOML
-    return "default"
+    return Settings.load({key: value for key, value in flags.items() if value is not None})

@@ -29,7 +29,7 @@ def test_variables_go_over_the_file_and_that_over_defaults(here: Path, monkeypat
 
 def test_a_wrong_one_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_DYED_BLUE", "much")
-    with pytest.raises(StudioError, match=r"dyed\.blue' is wrong"):
+    with pytest.raises(StudioError, match=r"dyed\.blue'"):
         DyedSettings.load()
     monkeypatch.delenv("STUDIO_DYED_BLUE")
     monkeypatch.setenv("STUDIO_DYED_BLEU", "1")
@@ -37,7 +37,7 @@ def test_a_wrong_one_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch
         DyedSettings.load()
     monkeypatch.delenv("STUDIO_DYED_BLEU")
     (here / "studio.toml").write_text("[dyed]\nbleu = 1\n")
-    with pytest.raises(StudioError, match=r"dyed\.bleu' is wrong"):
+    with pytest.raises(StudioError, match=r"'dyed\.bleu' in studio\.toml is not a setting"):
         DyedSettings.load()
 
 

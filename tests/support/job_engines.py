@@ -17,8 +17,9 @@ from pydantic_settings import SettingsConfigDict
 
 from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
 from engines.liveportrait.motion.template import Played, Template, parse_template
-from engines.settings import NOTHING, EngineSettings
+from engines.settings import EngineSettings
 from shared.avatar.model import Avatar
+from shared.config.layered import NOTHING
 from shared.errors import OutOfMemoryError
 
 SPEC = EngineSpec(
@@ -75,7 +76,7 @@ class Player(Card):
 class DyedSettings(EngineSettings):
     """blue, quality: a look. threads: how it runs here."""
 
-    ENGINE: ClassVar[str] = "dyed"
+    TABLE: ClassVar[str] = "dyed"
     MACHINE: ClassVar[frozenset[str]] = frozenset({"threads"})
     model_config = SettingsConfigDict(env_prefix="STUDIO_DYED_")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.config.settings import Settings, load_settings, origin
+from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 
 
@@ -20,7 +20,7 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path, monkeypa
     monkeypatch.setenv("STUDIO_CHANNEL", "environment")
     settings = load_settings(port=1003)
     assert (settings.port, settings.channel, settings.engine, settings.fps) == (1003, "environment", "file", 25.0)
-    assert [origin(n, {"port": 1003}) for n in ("port", "channel", "engine", "fps")] == [
+    assert [Settings.origin(n, {"port": 1003}) for n in ("port", "channel", "engine", "fps")] == [
         "flag",
         "environment",
         "studio.toml",
@@ -77,7 +77,7 @@ def test_a_clean_feed_needs_a_right_that_is_stated() -> None:
 def test_livekits_own_variables_count_below_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "studio.toml").write_text('livekit_url = "wss://file"\nlivekit_room = "file"\n')
     monkeypatch.setenv("LIVEKIT_URL", "wss://plain")
-    assert (load_settings().livekit_url, origin("livekit_url", {})) == ("wss://plain", "environment")
+    assert (load_settings().livekit_url, Settings.origin("livekit_url", {})) == ("wss://plain", "environment")
     monkeypatch.setenv("STUDIO_LIVEKIT_URL", "wss://ours")
     assert (load_settings().livekit_url, load_settings().room) == ("wss://ours", "file")
 
