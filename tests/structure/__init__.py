@@ -1,1 +1,1 @@
-"""Tests of the tests: where they lie and what they import."""
+"""Tests of the tree: what lies where, and what imports what."""
