@@ -36,6 +36,7 @@ static: .venv/.installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --no-cache
+	$(PYTHON) tests/words.py
 	.venv/bin/mypy
 	deploy/typescript.sh
 
