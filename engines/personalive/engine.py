@@ -103,7 +103,7 @@ def shared_networks(folder: Path, device: str, acceleration: Acceleration) -> "N
     import torch
 
     from engines.personalive.acceleration import accelerate, refusal
-    from engines.personalive.loading import load_networks
+    from engines.personalive.networks.loading import load_networks
 
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda" and not torch.cuda.is_available():

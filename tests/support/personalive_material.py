@@ -14,7 +14,7 @@ pytest.importorskip("diffusers", reason="diffusers is not installed: `make setup
 pytest.importorskip("transformers", reason="transformers is not installed: `make setup-torch` brings it")
 
 from engines.api import Driving, RoiFrame  # noqa: E402
-from engines.personalive.loading import load_networks  # noqa: E402
+from engines.personalive.networks.loading import load_networks  # noqa: E402
 from engines.personalive.networks.networks import Networks  # noqa: E402
 from engines.personalive.quality import Rung  # noqa: E402
 from engines.personalive.session import PersonaLiveSession  # noqa: E402

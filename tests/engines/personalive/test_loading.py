@@ -24,7 +24,7 @@ CONFIG: dict[str, Any] = {
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The files as their authors publish them, at a size for tests; without the tables that a network makes itself."""
-    from engines.personalive.loading import UNET, UNET_CONFIG
+    from engines.personalive.networks.loading import UNET, UNET_CONFIG
     from engines.personalive.networks.unet import DenoisingUNet
 
     monkeypatch.setenv("PERSONA_STUDIO_CACHE", str(tmp_path / "cache"))
@@ -46,13 +46,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(folder: Path) -> Any:
-    from engines.personalive.loading import denoising, unet_config
+    from engines.personalive.networks.loading import denoising, unet_config
 
     return denoising(folder, unet_config(folder))
 
 
 def test_the_later_file_wins_and_nothing_is_left_empty(folder: Path) -> None:
-    from engines.personalive.loading import UNET
+    from engines.personalive.networks.loading import UNET
 
     network = load(folder)
     base = torch.load(folder / f"{UNET}.bin", weights_only=True)
@@ -61,7 +61,7 @@ def test_the_later_file_wins_and_nothing_is_left_empty(folder: Path) -> None:
 
 
 def test_it_is_kept_and_loaded_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engines.personalive import loading
+    from engines.personalive.networks import loading
 
     first = load(folder).state_dict()
     monkeypatch.setattr(loading, "merged", None)  # a second merge would fail

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionModelWithProjection
 
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
-from engines.personalive.checkpoint import fill, merged
+from engines.personalive.networks.checkpoint import fill, merged
 from engines.personalive.networks.motion_encoder import MotionEncoder
 from engines.personalive.networks.networks import Networks
 from engines.personalive.networks.pose_guider import PoseGuider
