@@ -1,13 +1,13 @@
 // LiveKit: how the publication is, what its viewers get, and a link for one who has no token.
 
-import { attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
+import { attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
 import { OUTPUT_WORDS } from "./rtmp.js";
 
 const BUSY_LOSS = 0.02;
 
 /**
- * @param {import("../../lib/api.js").Api} api @param {() => import("../../lib/globals.js").State} current
- * @returns {import("../../lib/globals.js").Panel}
+ * @param {import("../../../lib/api.js").Api} api @param {() => import("../../../lib/globals.js").State} current
+ * @returns {import("../../../lib/globals.js").Panel}
  */
 export function livekit(api, current) {
   const place = byId("livekit");
@@ -24,7 +24,7 @@ export function livekit(api, current) {
   place.append(head, toggle, figures, note, why, invite, link, about, failed);
   toggle.addEventListener("click", () => attempt(failed, () => api.patch({ livekit: !current().scene.livekit })));
   invite.addEventListener("click", () => attempt(failed, async () => {
-    /** @type {import("../../lib/api_types.js").Viewer} */
+    /** @type {import("../../../lib/api_types.js").Viewer} */
     const { watch, expires } = await (await api.ask("POST", "./viewers")).json();
     link.value = location.origin + watch;
     link.hidden = false;

@@ -1,10 +1,10 @@
 // One job in the list: how it is, how far, what hinders it, and what can be done with it.
 
-import { askOnce, attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
-import { bytes, timeLeft, timeOfDay } from "../../lib/units.js";
+import { askOnce, attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
+import { bytes, timeLeft, timeOfDay } from "../../../lib/units.js";
 
-/** @typedef {import("../../lib/api.js").Api} Api */
-/** @typedef {import("../../lib/api_types.js").JobRow} JobRow */
+/** @typedef {import("../../../lib/api.js").Api} Api */
+/** @typedef {import("../../../lib/api_types.js").JobRow} JobRow */
 /** @typedef {JobRow["state"]} JobState */
 /** What a preview shows, and is to show. @typedef {{api: Api, path: string, image: HTMLImageElement, seen: boolean,
  *   shown: string, wanted: string, at: number, timer: number}} JobPreview */
@@ -157,7 +157,7 @@ async function perform(api, id, verb) {
 /** A result may be larger than a page's memory, so the browser fetches it itself, by a ticket good for one download.
  * @param {Api} api @param {string} id */
 async function downloadResult(api, id) {
-  /** @type {import("../../lib/api_types.js").Ticket} */
+  /** @type {import("../../../lib/api_types.js").Ticket} */
   const { ticket } = await (await api.ask("POST", `/jobs/${id}/ticket`)).json();
   element("a", { href: `/api/v1/jobs/${id}/download?ticket=${ticket}`, download: "" }).click();
 }

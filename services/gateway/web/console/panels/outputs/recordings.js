@@ -1,16 +1,16 @@
 // Recordings made before: listed when they are asked for, and fetched.
 
-import { attempt, byId, element, setText, updateList } from "../../lib/elements.js";
-import { bytes } from "../../lib/units.js";
+import { attempt, byId, element, setText, updateList } from "../../../lib/elements.js";
+import { bytes } from "../../../lib/units.js";
 
-/** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
+/** @param {import("../../../lib/api.js").Api} api @returns {import("../../../lib/globals.js").Panel} */
 export function recordings(api) {
   const failed = element("p", { class: "bad", role: "alert" });
   const list = element("ul", { class: "recordings", "aria-label": "Recordings" });
   list.hidden = true;
   const empty = element("p", { class: "detail" });
   const opener = element("button", { class: "quiet", id: "recordings", "aria-expanded": "false" }, "All recordings");
-  /** @param {import("../../lib/api_types.js").RecordingRow} row */
+  /** @param {import("../../../lib/api_types.js").RecordingRow} row */
   const make = (row) => {
     const detail = element("span", { class: "detail" });
     const fetched = element("button", { "aria-label": `Download recording ${row.id}` }, row.id);
@@ -18,7 +18,7 @@ export function recordings(api) {
     return { root: element("li", {}, detail, fetched), detail };
   };
   const refresh = () => attempt(failed, async () => {
-    /** @type {import("../../lib/api_types.js").RecordingRow[]} */
+    /** @type {import("../../../lib/api_types.js").RecordingRow[]} */
     const rows = await (await api.ask("GET", "/recordings")).json();
     setText(empty, rows.length ? "" : "There is no recording yet.");
     updateList(list, rows, (row) => row.id, make, ({ detail }, row) => {
@@ -42,9 +42,9 @@ export function recordings(api) {
 }
 
 /** A recording may be larger than a page's memory, so the browser fetches it itself, by a ticket good for one download.
- * @param {import("../../lib/api.js").Api} api @param {string} id */
+ * @param {import("../../../lib/api.js").Api} api @param {string} id */
 export async function downloadRecording(api, id) {
-  /** @type {import("../../lib/api_types.js").Ticket} */
+  /** @type {import("../../../lib/api_types.js").Ticket} */
   const { ticket } = await (await api.ask("POST", `/recordings/${id}/ticket`)).json();
   element("a", { href: `/api/v1/recordings/${id}/download?ticket=${ticket}`, download: `${id}.mp4` }).click();
 }

@@ -1,14 +1,14 @@
 // The RTMP push: on or off, how it is, and why it cannot be had.
 
-import { attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
-import { clockTime } from "../../lib/units.js";
+import { attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
+import { clockTime } from "../../../lib/units.js";
 
 /** The state of an output, with its sign. */
 export const OUTPUT_WORDS = { off: "○ off", connecting: "◌ connecting…", live: "● live", reconnecting: "▲ reconnecting", failed: "✕ failed" };
 
 /**
- * @param {import("../../lib/api.js").Api} api @param {() => import("../../lib/globals.js").State} current
- * @returns {import("../../lib/globals.js").Panel}
+ * @param {import("../../../lib/api.js").Api} api @param {() => import("../../../lib/globals.js").State} current
+ * @returns {import("../../../lib/globals.js").Panel}
  */
 export function rtmp(api, current) {
   const failed = element("p", { class: "bad", role: "alert" });

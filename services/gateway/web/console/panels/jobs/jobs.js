@@ -1,11 +1,11 @@
 // Jobs: the tab beside the program, the list with its filter, and the line at the bottom.
 
-import { attempt, byId, element, setAttribute, setText, updateList } from "../../lib/elements.js";
+import { attempt, byId, element, setAttribute, setText, updateList } from "../../../lib/elements.js";
 import { makeJob, updateJob } from "./job_row.js";
 import { jobForm } from "./job_form.js";
 
-/** @typedef {import("../../lib/api_types.js").JobRow} JobRow */
-/** @typedef {import("../../lib/api_types.js").JobsState} JobsState */
+/** @typedef {import("../../../lib/api_types.js").JobRow} JobRow */
+/** @typedef {import("../../../lib/api_types.js").JobsState} JobsState */
 /** @typedef {JobsState["counts"]} Counts */
 
 const PAGE = 50;
@@ -14,7 +14,7 @@ const LINE_PARTS = [["running", ["rendering", "assembling"]], ["queued", ["queue
 /** @type {JobRow["state"][]} */
 const STATES = ["rendering", "assembling", "queued", "paused", "parked", "done", "cancelled"];
 
-/** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
+/** @param {import("../../../lib/api.js").Api} api @returns {import("../../../lib/globals.js").Panel} */
 export function jobs(api) {
   const tabs = makeTabs();
   const drawForm = jobForm(api);
@@ -40,7 +40,7 @@ export function jobs(api) {
   };
   const more = () => attempt(byId("job-error"), async () => {
     const offset = byId("jobs").childElementCount;
-    /** @type {import("../../lib/api_types.js").JobPage} */
+    /** @type {import("../../../lib/api_types.js").JobPage} */
     const page = await (await api.ask("GET", `/jobs?limit=${PAGE}&offset=${offset}&state=${filter.value}`)).json();
     for (const row of page.jobs) older.set(row.id, row);
     if (shown) draw(shown);

@@ -1,15 +1,15 @@
 // Outputs: this preview by mode, and the recording.
 
-import { attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
-import { bytes, clockTime } from "../../lib/units.js";
+import { attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
+import { bytes, clockTime } from "../../../lib/units.js";
 import { downloadRecording } from "./recordings.js";
 
 /** @type {["roi" | "full", string][]} mode of the preview, title */
 const MODES = [["roi", "ROI"], ["full", "Full frames"]];
 
 /**
- * @param {import("../../lib/api.js").Api} api @param {import("../../preview/preview.js").Preview} preview
- * @param {() => import("../../lib/globals.js").State} current @returns {import("../../lib/globals.js").Panel}
+ * @param {import("../../../lib/api.js").Api} api @param {import("../../../preview/preview.js").Preview} preview
+ * @param {() => import("../../../lib/globals.js").State} current @returns {import("../../../lib/globals.js").Panel}
  */
 export function outputs(api, preview, current) {
   const failed = element("p", { class: "bad", role: "alert" });
@@ -48,7 +48,7 @@ export function outputs(api, preview, current) {
 }
 
 /**
- * @param {import("../../lib/api_types.js").RecordState} state @param {HTMLButtonElement} button @param {HTMLElement} line
+ * @param {import("../../../lib/api_types.js").RecordState} state @param {HTMLButtonElement} button @param {HTMLElement} line
  * @param {HTMLElement} fetched the download's button @param {HTMLElement} note
  */
 function drawRecord(state, button, line, fetched, note) {

@@ -1,6 +1,6 @@
 // A new job: which avatar, which engine, which driver, and what comes out.
 
-import { byId, element, messageOf, setAttribute, setText, updateList } from "../../lib/elements.js";
+import { byId, element, messageOf, setAttribute, setText, updateList } from "../../../lib/elements.js";
 
 /**
  * The form's parts. fields: what it sends. file, inbox, quality: a field with its label, shown where it is asked for.
@@ -14,7 +14,7 @@ const INBOX = "inbox";
 /** Fields that are sent when they say something. @type {("avatar" | "engine" | "quality" | "priority" | "codec" | "size" | "fps")[]} */
 const SENT = ["avatar", "engine", "quality", "priority", "codec", "size", "fps"];
 
-/** @param {import("../../lib/api.js").Api} api @returns {(state: import("../../lib/globals.js").State) => void} */
+/** @param {import("../../../lib/api.js").Api} api @returns {(state: import("../../../lib/globals.js").State) => void} */
 export function jobForm(api) {
   const form = byId("job-form", HTMLFormElement), opener = byId("job-new"), failed = byId("job-error");
   const parts = fillForm(form), { fields } = parts;
@@ -130,10 +130,10 @@ function showSource({ fields, file, inbox, note }) {
   fields.inbox.required = !here;
 }
 
-/** @param {import("../../lib/api.js").Api} api @param {Parts} parts */
+/** @param {import("../../../lib/api.js").Api} api @param {Parts} parts */
 async function listInbox(api, { fields, note }) {
   try {
-    /** @type {import("../../lib/api_types.js").Inbox} */
+    /** @type {import("../../../lib/api_types.js").Inbox} */
     const { folder, files } = await (await api.ask("GET", "/inbox")).json();
     offer(fields.inbox, files.map((file) => option(file.name, file.name)), files[0]?.name ?? "");
     setText(note, files.length ? "" : `The inbox is empty; put files into ${folder} on the studio's machine.`);

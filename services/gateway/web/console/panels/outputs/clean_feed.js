@@ -1,13 +1,13 @@
 // The clean feed: which outputs leave the AI label out, and what allows it.
 
-import { attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
+import { attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
 
 /** @type {["record_clean" | "rtmp_clean", string][]} field of the scene, title */
 const OUTPUTS = [["record_clean", "Recording"], ["rtmp_clean", "RTMP"]];
 
 /**
- * @param {import("../../lib/api.js").Api} api @param {() => import("../../lib/globals.js").State} current
- * @returns {import("../../lib/globals.js").Panel}
+ * @param {import("../../../lib/api.js").Api} api @param {() => import("../../../lib/globals.js").State} current
+ * @returns {import("../../../lib/globals.js").Panel}
  */
 export function cleanFeed(api, current) {
   const failed = element("p", { class: "bad", role: "alert" });
