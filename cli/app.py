@@ -11,6 +11,7 @@ from rich.table import Table
 
 from cli.jobs import jobs
 from cli.motion import motion
+from cli.options import HomeOption, JsonOption
 from cli.progress import progress_bar, stages
 from cli.weights import app as weights
 from engines.catalog import settings_of_engines
@@ -31,9 +32,6 @@ app.add_typer(jobs, name="jobs")
 app.add_typer(motion, name="motion")
 out = Console()
 err = Console(stderr=True)
-
-Home = Annotated[Path | None, typer.Option("--home", help="Studio folder.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 
 
 @app.command()
@@ -60,7 +58,7 @@ def live(
     once: Annotated[bool, typer.Option("--once", help="Play a file driver once instead of looping it.")] = False,
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the console in a browser.")] = True,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Put a host on air."""
     from cli.live import run_live
@@ -97,17 +95,17 @@ def render(
     size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
     codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Render a driver file on an avatar, in the foreground."""
     from services.local.samples import ensure_samples
-    from services.renderer.job.foreground import render as run
+    from services.renderer.job.foreground import render_file as run
     from shared.avatar.model import check_name, load_avatar
-    from shared.media.output_spec import Output, read_size
+    from shared.media.output_spec import OutputSpec, read_size
 
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
-    output = Output.from_dict(wanted)
+    output = OutputSpec.from_dict(wanted)
     with progress_bar() as bar:
         if settings.avatar in ("sample", "sample-video"):
             ensure_samples(settings.home, stages(bar))
@@ -141,20 +139,20 @@ def worker(
     metrics: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Show Prometheus metrics on this port of loopback.")
     ] = None,
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Render jobs until Ctrl-C, which hands back what is at work; a second one ends at once."""
     from services.local.redis_server import RedisKeeper
-    from services.renderer.worker.supervisor import Given, run_worker
+    from services.renderer.worker.supervisor import WorkerOptions, run_worker
 
     settings = load_settings(home=home, redis_url=redis, jobs=jobs)
     set_up_logs("worker", settings.log_level)
     names = tuple(name.strip() for name in (engines or "").split(",") if name.strip())
-    run_worker(settings, Given(names, gpu, metrics), RedisKeeper(settings))
+    run_worker(settings, WorkerOptions(names, gpu, metrics), RedisKeeper(settings))
 
 
 @app.command()
-def setup(home: Home = None) -> None:
+def setup(home: HomeOption = None) -> None:
     """Build the sample avatars and the sample driver, as the first `studio live` would."""
     from services.local.samples import ensure_samples
 
@@ -163,11 +161,11 @@ def setup(home: Home = None) -> None:
 
 
 @app.command()
-def doctor(as_json: Json = False, home: Home = None) -> None:
+def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """What this machine can do, and what is missing."""
-    from cli.doctor import examine
+    from cli.doctor import find_problems
 
-    findings = examine(load_settings(home=home))
+    findings = find_problems(load_settings(home=home))
     if as_json:
         print(json.dumps([f.as_dict() for f in findings]))
     else:
@@ -198,8 +196,8 @@ def bench(
         Path | None, typer.Option(help="liveportrait, personalive: a checkout of the original, run beside.")
     ] = None,
     size: Annotated[str | None, typer.Option(help="personalive: full, which wants a GPU, or tiny.")] = None,
-    as_json: Json = False,
-    home: Home = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """Measure this machine; the figures are ratios to a reference in the same run. With --avatar and --driver (each
     may be given again): how well the engine follows footage of your own."""
@@ -244,7 +242,7 @@ def _print_following(which: str, names: list[str], drivers: list[Path], home: Pa
 
 
 @app.command()
-def config(as_json: Json = False) -> None:
+def config(as_json: JsonOption = False) -> None:
     """Every setting, its value and where that came from."""
     settings = load_settings()
     rows = [
@@ -270,7 +268,7 @@ def avatar_add(
         Path | None, typer.Option(help="Picture or video of the body; without it the portrait is its own.")
     ] = None,
     rights: Annotated[str, typer.Option(help="What allows you to use this face; kept with the avatar.")] = "not stated",
-    home: Home = None,
+    home: HomeOption = None,
 ) -> None:
     """Make an avatar."""
     from shared.avatar.build import add_avatar
@@ -285,7 +283,7 @@ def avatar_add(
 
 
 @avatars.command("list")
-def avatar_list(as_json: Json = False, home: Home = None) -> None:
+def avatar_list(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """The avatars there are."""
     from shared.avatar.build import avatars_folder, list_avatars
     from shared.avatar.manifest import read_avatar_manifest
@@ -303,7 +301,7 @@ def avatar_list(as_json: Json = False, home: Home = None) -> None:
 
 
 @avatars.command("show")
-def avatar_show(name: str, home: Home = None) -> None:
+def avatar_show(name: str, home: HomeOption = None) -> None:
     """An avatar's manifest."""
     from shared.avatar.manifest import read_avatar_manifest
     from shared.avatar.model import check_name
@@ -316,7 +314,7 @@ def avatar_show(name: str, home: Home = None) -> None:
 
 
 @avatars.command("remove")
-def avatar_remove(name: str, home: Home = None) -> None:
+def avatar_remove(name: str, home: HomeOption = None) -> None:
     """Delete an avatar."""
     from shared.avatar.build import remove_avatar
 

@@ -11,16 +11,16 @@ from typing import Literal
 
 import numpy as np
 
-from engines.catalog import engines
+from engines.catalog import engine_summaries
 from services.capture.service import cameras
-from services.local.channel_supervisor import listen
+from services.local.channel_supervisor import listening_socket
 from services.local.livekit_server import find_server
 from shared.avatar.build import list_avatars
 from shared.config.cache_dir import cache_folder
 from shared.config.settings import Settings
 from shared.errors import StudioError
 
-State = Literal["ok", "missing", "failed"]
+FindingState = Literal["ok", "missing", "failed"]
 FREE_BYTES = 2 << 30  # an hour of recording is about one gigabyte
 BROWSERS = ("chromium", "google-chrome", "chromium-browser", "firefox")
 
@@ -30,7 +30,7 @@ class Finding:
     """One row: `failed` stops a channel, `missing` only means that something cannot be used."""
 
     what: str
-    state: State
+    state: FindingState
     detail: str
 
     def as_dict(self) -> dict[str, str]:
@@ -38,9 +38,9 @@ class Finding:
         return asdict(self)
 
 
-def examine(settings: Settings) -> list[Finding]:
+def find_problems(settings: Settings) -> list[Finding]:
     """Try what a channel needs on this machine."""
-    checks: dict[str, Callable[[Settings], tuple[State, str]]] = {
+    checks: dict[str, Callable[[Settings], tuple[FindingState, str]]] = {
         "machine": _machine,
         "home": _home,
         "sockets": _sockets,
@@ -54,7 +54,7 @@ def examine(settings: Settings) -> list[Finding]:
         "GPU": _gpu,
     }
     findings = [Finding(what, *_tried(check, settings)) for what, check in checks.items()]
-    for name, engine in engines(settings).items():
+    for name, engine in engine_summaries(settings).items():
         reason = str(engine["unavailable"])
         title = f"{engine['title']}, moved by " + ("a face or a voice" if engine["voice"] else "a face")
         detail = " ".join(filter(None, (reason or f"{title}.", str(engine["terms"]))))
@@ -62,18 +62,18 @@ def examine(settings: Settings) -> list[Finding]:
     return findings
 
 
-def _tried(check: Callable[[Settings], tuple[State, str]], settings: Settings) -> tuple[State, str]:
+def _tried(check: Callable[[Settings], tuple[FindingState, str]], settings: Settings) -> tuple[FindingState, str]:
     try:
         return check(settings)
     except (StudioError, OSError, ImportError) as error:
         return "failed", str(error)
 
 
-def _machine(_: Settings) -> tuple[State, str]:
+def _machine(_: Settings) -> tuple[FindingState, str]:
     return "ok", f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores"
 
 
-def _home(settings: Settings) -> tuple[State, str]:
+def _home(settings: Settings) -> tuple[FindingState, str]:
     settings.home.mkdir(parents=True, exist_ok=True)
     if not os.access(settings.home, os.W_OK):
         return "failed", f"{settings.home} cannot be written; set another with STUDIO_HOME."
@@ -82,19 +82,19 @@ def _home(settings: Settings) -> tuple[State, str]:
     return ("ok", detail) if free > FREE_BYTES else ("missing", f"{detail}: too little to record for long.")
 
 
-def _sockets(settings: Settings) -> tuple[State, str]:
+def _sockets(settings: Settings) -> tuple[FindingState, str]:
     settings.run_root.mkdir(mode=0o700, parents=True, exist_ok=True)
     return "ok", str(settings.run_root)
 
 
-def _port(settings: Settings) -> tuple[State, str]:
-    listener = listen(settings.host, settings.port, asked=False)
+def _port(settings: Settings) -> tuple[FindingState, str]:
+    listener = listening_socket(settings.host, settings.port, asked=False)
     port = listener.getsockname()[1]
     listener.close()
     return "ok", f"{settings.host}:{port} is free"
 
 
-def _tracking(_: Settings) -> tuple[State, str]:
+def _tracking(_: Settings) -> tuple[FindingState, str]:
     from shared.avatar.samples import sample_portrait
     from shared.face.tracker import FaceTracker
 
@@ -110,29 +110,29 @@ def _tracking(_: Settings) -> tuple[State, str]:
     )
 
 
-def _encoder(_: Settings) -> tuple[State, str]:
+def _encoder(_: Settings) -> tuple[FindingState, str]:
     import av
 
     av.CodecContext.create("libx264", "w")
     return "ok", "H.264 (x264)"
 
 
-def _cameras(_: Settings) -> tuple[State, str]:
+def _cameras(_: Settings) -> tuple[FindingState, str]:
     found = cameras()
     return ("ok", ", ".join(f"camera:{n}" for n in found)) if found else ("missing", "none; the browser's can be used")
 
 
-def _avatars(settings: Settings) -> tuple[State, str]:
+def _avatars(settings: Settings) -> tuple[FindingState, str]:
     found = list_avatars(settings.home)
     return ("ok", ", ".join(found)) if found else ("missing", "none yet; `studio setup` makes the samples")
 
 
-def _browser(_: Settings) -> tuple[State, str]:
+def _browser(_: Settings) -> tuple[FindingState, str]:
     found = [name for name in BROWSERS if shutil.which(name)]
     return ("ok", found[0]) if found else ("missing", "none here; open the console from another machine's, by ssh -L")
 
 
-def _livekit(settings: Settings) -> tuple[State, str]:
+def _livekit(settings: Settings) -> tuple[FindingState, str]:
     if not [*cache_folder().glob("livekit-client-*.mjs")]:
         return "missing", "the viewers' page has no library; deploy/livekit.sh gets it"
     if settings.livekit_url:
@@ -141,7 +141,7 @@ def _livekit(settings: Settings) -> tuple[State, str]:
     return ("ok", f"{found}") if found else ("missing", "no server and no LIVEKIT_URL; deploy/livekit.sh builds one")
 
 
-def _gpu(_: Settings) -> tuple[State, str]:
+def _gpu(_: Settings) -> tuple[FindingState, str]:
     if not shutil.which("nvidia-smi"):
         return "missing", "no NVIDIA GPU; the mesh engine needs none"
     return ("ok", "NVIDIA GPU") if find_spec("torch") else ("missing", "NVIDIA GPU, but torch is not installed")

@@ -11,22 +11,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from cli.options import HomeOption
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.manifest import Priority
-from shared.jobs.status import Wanted
+from shared.jobs.status import WantedState
 from shared.jobs.store import LocalStore, Store, open_store
-from shared.jobs.view import JobView, State
+from shared.jobs.view import JobState, JobView
 
 jobs = typer.Typer(no_args_is_help=True, help="Jobs: renders in a queue, that survive what happens to their workers.")
 out = Console()
 
-Home = Annotated[Path | None, typer.Option("--home", help="Studio folder.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+JobsJsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 Job = Annotated[str, typer.Argument(help="A job's id.")]
 INTERRUPTED = 130
 AT_WORK = ("rendering", "assembling")
-REDIS_WAIT = 15.0  # seconds in which the studio's own Redis has come up
+REDIS_WAIT_S = 15.0  # seconds in which the studio's own Redis has come up
 
 
 @jobs.command()
@@ -45,24 +45,24 @@ def submit(
     fps: Annotated[str | None, typer.Option(help="Pictures a second, such as 25 or 29.97; else the driver's.")] = None,
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it has ended, as `watch` does.")] = False,
-    as_json: Json = False,
-    home: Home = None,
+    as_json: JobsJsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """Hand in a job; it goes on when this command has ended."""
-    from services.renderer.job.submit import Request
-    from services.renderer.job.submit import submit as hand_in
+    from services.renderer.job.submit import JobRequest
+    from services.renderer.job.submit import submit_to_store as hand_in
     from shared.avatar.model import check_name
-    from shared.media.output_spec import Output, read_size
+    from shared.media.output_spec import OutputSpec, read_size
 
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
     store = open_store(settings.jobs_url)
     _make_samples(settings)
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
-    output = Output.from_dict(wanted)
+    output = OutputSpec.from_dict(wanted)
     brought = to if wait and not isinstance(store, LocalStore) else None  # the workers' machines have no such path
     if brought is not None:
         output.check_path(brought)
-    request = Request(
+    request = JobRequest(
         avatar=settings.home / "avatars" / check_name(settings.avatar),
         driver=driver.expanduser(),
         engine=settings.engine,
@@ -75,31 +75,31 @@ def submit(
     job = hand_in(store, request, settings).id
     _tell_workers(settings, store, job)
     if not wait:
-        _said(as_json, _look(store, job).as_json(), job)
+        _print_words(as_json, _look(store, job).as_json(), job)
         return
     if not as_json:
         out.print(f"Job {job}", highlight=False)
     code = _watched(store, job, as_json)
     if brought is not None and code == 0:
-        _bring(store, job, brought)
+        _copy_result(store, job, brought)
     raise typer.Exit(code)
 
 
 @jobs.command("list")
 def list_jobs(
-    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
-    as_json: Json = False,
-    home: Home = None,
+    as_json: JobsJsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """The jobs there are, newest first."""
     from cli.jobs_watch import SIGNS, time_left
-    from shared.jobs.index import Index, summaries
-    from shared.jobs.queue import Queue
+    from shared.jobs.index import JobIndex, summaries
+    from shared.jobs.queue import JobQueue
 
     settings = load_settings(home=home)
     store = open_store(settings.jobs_url)
-    index = Index(store, Queue(settings))
+    index = JobIndex(store, JobQueue(settings))
     # It tells how jobs stood; those at work are looked at before they are sorted out.
     for name in [name for name, each in index.order() if each in AT_WORK][:limit]:
         index.refresh(name)
@@ -122,7 +122,7 @@ def list_jobs(
 
 
 @jobs.command()
-def show(job: Job, as_json: Json = False, home: Home = None) -> None:
+def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
     """One job: how far it is, its segments, where its result is."""
     from cli.jobs_watch import SIGNS, pace, place
 
@@ -149,96 +149,96 @@ def show(job: Job, as_json: Json = False, home: Home = None) -> None:
 
 
 @jobs.command()
-def cancel(job: Job, as_json: Json = False, home: Home = None) -> None:
+def cancel(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
     """End a job; what is being rendered stops within two seconds."""
     _steer(job, "cancelled", as_json, home)
 
 
 @jobs.command()
-def pause(job: Job, as_json: Json = False, home: Home = None) -> None:
+def pause(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
     """Let a job rest until it is resumed."""
     _steer(job, "paused", as_json, home)
 
 
 @jobs.command()
-def resume(job: Job, as_json: Json = False, home: Home = None) -> None:
+def resume(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
     """Go on with a paused job."""
     _steer(job, "run", as_json, home)
 
 
 @jobs.command()
-def retry(job: Job, as_json: Json = False, home: Home = None) -> None:
+def retry(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
     """Try again the segments of a parked job that failed; what is done stays done."""
     _steer(job, "retry", as_json, home)
 
 
 @jobs.command()
-def watch(job: Job, as_json: Json = False, home: Home = None) -> None:
+def watch(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
     """Follow a job to its end. Exit code: 0 done, 3 parked, 4 cancelled. --json: one object a line when it changes."""
     raise typer.Exit(_watched(open_store(load_settings(home=home).jobs_url), job, as_json))
 
 
 @jobs.command()
-def rm(job: Job, as_json: Json = False, home: Home = None) -> None:
+def rm(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
     """Delete a finished or cancelled job with all it made."""
-    from shared.jobs.index import Index
-    from shared.jobs.queue import Queue
-    from shared.jobs.status import remove
+    from shared.jobs.index import JobIndex
+    from shared.jobs.queue import JobQueue
+    from shared.jobs.status import delete_job
 
     settings = load_settings(home=home)
     store = open_store(settings.jobs_url)
-    remove(store, job)
-    Index(store, Queue(settings)).drop([job])
-    _said(as_json, {"id": job, "removed": True}, f"Job {job} is removed.")
+    delete_job(store, job)
+    JobIndex(store, JobQueue(settings)).drop([job])
+    _print_words(as_json, {"id": job, "removed": True}, f"Job {job} is removed.")
 
 
 @jobs.command()
-def recover(as_json: Json = False, home: Home = None) -> None:
+def recover(as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
     """Rebuild the queue from the jobs on disk, as after the loss of Redis. Workers do so by themselves, too."""
     from services.local.render_farm import start_farm
     from services.renderer.worker.caretaker import Caretaker
-    from shared.jobs.index import Index
-    from shared.jobs.queue import Queue
+    from shared.jobs.index import JobIndex
+    from shared.jobs.queue import JobQueue
 
     settings = load_settings(home=home)
-    store, queue = open_store(settings.jobs_url), Queue(settings)
+    store, queue = open_store(settings.jobs_url), JobQueue(settings)
     start_farm(settings, detached=True)
-    until = time.monotonic() + REDIS_WAIT
+    until = time.monotonic() + REDIS_WAIT_S
     while queue.depths([settings.engine]) is None:
         if time.monotonic() > until:
             raise StudioError("Redis does not answer; check REDIS_URL. The jobs are safe on disk and wait for it.")
         time.sleep(0.2)
-    Index(store, queue).order()
+    JobIndex(store, queue).order()
     swept = Caretaker(store, queue).sweep()
     facts = {"open": swept.open, "sent": swept.sent, "unparked": swept.unparked}
-    _said(as_json, facts, f"{swept.open} unfinished jobs; {swept.sent} messages sent to the workers.")
+    _print_words(as_json, facts, f"{swept.open} unfinished jobs; {swept.sent} messages sent to the workers.")
 
 
-def _steer(job: str, how: Wanted | Literal["retry"], as_json: bool, home: Path | None) -> None:
+def _steer(job: str, how: WantedState | Literal["retry"], as_json: bool, home: Path | None) -> None:
     from shared.jobs import status
 
     settings = load_settings(home=home)
     store = open_store(settings.jobs_url)
     if how == "retry":
-        status.retry(store, job)
+        status.retry_parked(store, job)
     else:
-        status.wish(store, job, how)
+        status.set_wanted_state(store, job, how)
     if how in ("retry", "run"):
         _tell_workers(settings, store, job)
     found = _look(store, job)
-    _said(as_json, found.as_json(), f"Job {job} is {found.state}.")
+    _print_words(as_json, found.as_json(), f"Job {job} is {found.state}.")
 
 
 def _tell_workers(settings: Settings, store: Store, job: str) -> None:
     """There is something to do; where nobody runs to do it, the studio's own worker is started."""
     from services.local.render_farm import start_farm
-    from shared.jobs.index import Index
-    from shared.jobs.manifest import read_manifest
-    from shared.jobs.queue import Queue
+    from shared.jobs.index import JobIndex
+    from shared.jobs.manifest import read_job_manifest
+    from shared.jobs.queue import JobQueue
 
     start_farm(settings, detached=True)
-    queue, manifest = Queue(settings), read_manifest(store, job)
-    Index(store, queue).refresh(job)
+    queue, manifest = JobQueue(settings), read_job_manifest(store, job)
+    JobIndex(store, queue).refresh(job)
     queue.wake(job, manifest.engine, manifest.priority, manifest.plan.segments)
 
 
@@ -254,16 +254,18 @@ def _make_samples(settings: Settings) -> None:
 
 
 def _watched(store: Store, job: str, as_json: bool) -> int:
-    from cli.jobs_watch import watch as follow
+    from cli.jobs_watch import watch_job as follow
 
     try:
         return follow(store, job, out, as_json)
     except KeyboardInterrupt:
-        _said(as_json, {"id": job, "watched": False}, f"The job goes on; `studio jobs watch {job}` shows it again.")
+        _print_words(
+            as_json, {"id": job, "watched": False}, f"The job goes on; `studio jobs watch {job}` shows it again."
+        )
         return INTERRUPTED
 
 
-def _bring(store: Store, job: str, to: Path) -> None:
+def _copy_result(store: Store, job: str, to: Path) -> None:
     """Copy the result from a store that is elsewhere."""
     from services.renderer.job.assemble_unit import deliver
     from shared.jobs.manifest import folder
@@ -279,7 +281,7 @@ def _look(store: Store, job: str) -> JobView:
     return status(store, job)
 
 
-def _said(as_json: bool, words: dict[str, Any], sentence: str) -> None:
+def _print_words(as_json: bool, words: dict[str, Any], sentence: str) -> None:
     if as_json:
         print(json.dumps(words))
     else:

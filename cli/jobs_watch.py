@@ -6,7 +6,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from shared.jobs.manifest import folder, read_manifest
+from shared.jobs.manifest import folder, read_job_manifest
 from shared.jobs.status import status
 from shared.jobs.store import Store
 from shared.jobs.view import JobView
@@ -17,7 +17,7 @@ SIGNS = {
 STRIP = str.maketrans({"d": "█", "r": "▄", "w": "▁", "f": "✕"})
 CELLS = 30
 LOOK_S = 0.5
-# How `watch` and `submit --wait` end: parked and cancelled are told from an error of the command, which is 1.
+# How `watch_job` and `submit --wait` end: parked and cancelled are told from an error of the command, which is 1.
 ENDED = {"done": 0, "parked": 3, "cancelled": 4}
 
 
@@ -25,7 +25,7 @@ def place(store: Store, found: JobView) -> str:
     """Where a finished job's file is, "" before."""
     if found.state != "done":
         return ""
-    return read_manifest(store, found.id).out or f"{store.url}/{folder(found.id)}/{found.result}"
+    return read_job_manifest(store, found.id).out or f"{store.url}/{folder(found.id)}/{found.result}"
 
 
 def time_left(seconds: float | None) -> str:
@@ -43,7 +43,7 @@ def pace(found: JobView) -> str:
     return " · ".join(word for word in words if word) if found.state == "rendering" else ""
 
 
-def watch(store: Store, job: str, console: Console, as_json: bool) -> int:
+def watch_job(store: Store, job: str, console: Console, as_json: bool) -> int:
     """Tell how the job gets on, until it is done, parked or cancelled; returns the exit code that says which.
 
     as_json: one object a line, whenever something has changed. Raises StudioError when the job is removed meanwhile.

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from cli.progress import progress_bar, stages
-from engines.catalog import check_engine, check_template
+from engines.catalog import check_driver_template, check_engine
 from services.local.channel_supervisor import SERVICES, Supervisor
 from services.local.livekit_server import LiveKitServer
 from services.local.render_farm import FarmBeside
@@ -26,7 +26,7 @@ from shared.errors import StudioError
 from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 
-def driver_word(given: str) -> str:
+def scene_driver_for_file(given: str) -> str:
     """What the scene calls a driver given on the command line. Raises StudioError for a file that is not there."""
     try:
         if (ref := DriverRef.parse(given)).kind is not DriverKind.FILE:
@@ -45,12 +45,12 @@ def run_live(
     settings: Settings, *, port_asked: bool, duration: float | None, open_page: bool, console: Console
 ) -> None:
     """Run a channel until Ctrl-C, SIGTERM or `duration` seconds on air. Raises StudioError before anything starts."""
-    settings = settings.model_copy(update={"driver": driver_word(settings.driver)})
+    settings = settings.model_copy(update={"driver": scene_driver_for_file(settings.driver)})
     with progress_bar() as bar:
         ensure_samples(settings.home, stages(bar))
     load_avatar(settings.home / "avatars" / check_name(settings.avatar))
     check_engine(settings)
-    check_template(settings)
+    check_driver_template(settings)
     token = operator_token(settings.home)
     if settings.record and not settings.record.parent.is_dir():
         raise StudioError(f"There is no folder {settings.record.parent} to record into.")
@@ -60,7 +60,7 @@ def run_live(
     with (
         own_livekit(settings) as server,
         FarmBeside(settings) as farm,
-        Supervisor(told(settings, server), port_asked=port_asked) as supervisor,
+        Supervisor(settings_with_livekit(settings, server), port_asked=port_asked) as supervisor,
     ):
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         url = f"http://{host}:{supervisor.port}/#token={token}"
@@ -72,7 +72,7 @@ def run_live(
             where = f"its own server, {server.url}" if server else settings.livekit_url
             console.print(f"LiveKit: {where}, room '{settings.room}'.", soft_wrap=True, highlight=False)
         run = LiveRun(supervisor, server, farm, duration, url if open_page and _has_display() else "", console)
-        supervisor.run(lambda: bool(ending) or run.over())
+        supervisor.run(lambda: bool(ending) or run.is_over())
         farm.leave()
 
 
@@ -89,7 +89,7 @@ def own_livekit(settings: Settings) -> Iterator[LiveKitServer | None]:
             yield server
 
 
-def told(settings: Settings, server: LiveKitServer | None) -> Settings:
+def settings_with_livekit(settings: Settings, server: LiveKitServer | None) -> Settings:
     """The settings with the address and the keys of one's own server."""
     if server is None:
         return settings
@@ -109,10 +109,10 @@ class LiveRun:
     console: Console
     since: float | None = None
 
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the channel has been on air for as long as was asked."""
         if self.livekit:
-            self.livekit.see_to()
+            self.livekit.restart_if_dead()
         if self.page and "gateway" in self.supervisor.pulses:
             webbrowser.open(self.page)
             self.page = ""

@@ -26,7 +26,7 @@ def record(
     home: Annotated[Path | None, typer.Option("--home", help="Studio folder.")] = None,
 ) -> None:
     """Record the motion of a face on video."""
-    from services.renderer.job.record_motion import record as run
+    from services.renderer.job.record_motion import record_motion as run
 
     settings = load_settings(home=home)
     with progress_bar() as bar:

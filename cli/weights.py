@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from cli.options import JsonOption
 from cli.progress import transfer_bar
 from shared.config.settings import load_settings
 from shared.errors import StudioError
@@ -18,17 +19,15 @@ app = typer.Typer(no_args_is_help=True, help="Official checkpoints of the engine
 out = Console()
 err = Console(stderr=True)
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-
 
 @app.command("list")
-def list_(as_json: Json = False) -> None:
+def list_(as_json: JsonOption = False) -> None:
     """What each engine needs, what is here of it, and on what terms."""
     from shared.weights.manifest import weights_folder
-    from shared.weights.pull import listing
+    from shared.weights.pull import weights_listing
 
     settings = load_settings()
-    rows = listing(weights_folder(settings), settings.weights_hub)
+    rows = weights_listing(weights_folder(settings), settings.weights_hub)
     if as_json:
         print(json.dumps(rows))
         return
@@ -54,12 +53,12 @@ def pull(
         bool, typer.Option("--accept-licence", help="Accept licences that bar some uses, instead of being asked.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Optional files too.")] = False,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Fetch an engine's weights from the hub: resumed, checked, whole or absent."""
     from shared.weights.manifest import engine_weights, weights_folder
     from shared.weights.pull import licences
-    from shared.weights.pull import pull as run
+    from shared.weights.pull import pull_engine as run
 
     settings = load_settings()
     folder, about = weights_folder(settings), engine_weights(engine)
@@ -91,12 +90,12 @@ def pull(
 
 @app.command()
 def verify(
-    engine: Annotated[str | None, typer.Argument(help="Only this engine.")] = None, as_json: Json = False
+    engine: Annotated[str | None, typer.Argument(help="Only this engine.")] = None, as_json: JsonOption = False
 ) -> None:
     """Read every file again and hold its hash against the known one; exit code 1 where one is damaged or changed."""
     from shared.weights.manifest import engine_weights, manifest, weights_folder
     from shared.weights.pull import failed
-    from shared.weights.pull import verify as run
+    from shared.weights.pull import verify_files as run
 
     one = engine_weights(engine) if engine else None
     with transfer_bar() as progress:
@@ -115,7 +114,7 @@ def verify(
 @app.command()
 def path(
     engine: Annotated[str | None, typer.Argument(help="Its files; without it the folder.")] = None,
-    as_json: Json = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Where the weights lie."""
     from shared.weights.manifest import weight_files, weights_folder

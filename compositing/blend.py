@@ -8,13 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.kernel import OPAQUE, blend, coefficients
+from compositing.kernel import OPAQUE, blend_planes, coefficients
 from shared.face import similarity
-from shared.media.colour import Picture, planes
+from shared.media.array_types import ImageArray, PixelBox
+from shared.media.colour import planes
 
-Box = tuple[int, int, int, int]
-
-NOWHERE: Box = (0, 0, 0, 0)
+NOWHERE: PixelBox = (0, 0, 0, 0)
 SHRINK = 0.6  # a placement that scales by less than this is prefiltered: linear sampling would skip pixels
 SCALE_RANGE = 0.01, 16.0  # what a placement may scale by; anything else is a damaged one
 AS_IT_IS = np.array([1.0, 1.0, 1.0]), np.array([0.0, 0.0, 0.0])
@@ -28,7 +27,7 @@ class Blender:
     """
 
     mask: NDArray[np.uint8]
-    _reach: Box = field(init=False)
+    _reach: PixelBox = field(init=False)
     _rgba: NDArray[np.uint8] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -37,13 +36,13 @@ class Blender:
 
     def place(
         self,
-        program: Picture,
+        program: ImageArray,
         pixels: NDArray[np.uint8],
         placement: NDArray[np.float64],
         gains: NDArray[np.floating[Any]] = AS_IT_IS[0],
         offsets: NDArray[np.floating[Any]] = AS_IT_IS[1],
         opacity: float = 1.0,
-    ) -> Box:
+    ) -> PixelBox:
         """Blend a ROI frame into an I420 picture, in place, and return the (x, y, w, h) that it touched.
 
         program: (H * 3 / 2, W) uint8, your own copy of a plate frame. pixels: (S, S, 3 or 4) uint8 RGB; with
@@ -67,7 +66,7 @@ class Blender:
         _onto(program, patch, box, level, coefficients(gains, offsets))
         return box
 
-    def _with_alpha(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Box, NDArray[np.float64]]:
+    def _with_alpha(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], PixelBox, NDArray[np.float64]]:
         """The ROI as RGBA, the (x, y, w, h) in it that is not transparent, and the matrix to mask pixels."""
         to_mask = similarity.resize_matrix(self.mask.shape[1] / pixels.shape[1], self.mask.shape[0] / pixels.shape[0])
         if pixels.shape[2] == 4:
@@ -82,7 +81,7 @@ class Blender:
         return self._rgba, reach, to_mask
 
 
-def blend_patch(program: Picture, patch: NDArray[np.uint8], x: int, y: int, opacity: float = 1.0) -> Box:
+def blend_patch(program: ImageArray, patch: NDArray[np.uint8], x: int, y: int, opacity: float = 1.0) -> PixelBox:
     """Blend a (h, w, 4) RGBA patch, h and w even, at even (x, y) of an I420 picture, in place.
 
     The patch must lie within the picture (ValueError otherwise).
@@ -114,12 +113,12 @@ def _usable_scale(placement: NDArray[np.float64]) -> float:
     return scale if SCALE_RANGE[0] <= scale <= SCALE_RANGE[1] else 0.0
 
 
-def _even_box(matrix: NDArray[np.float64], reach: Box, width: int, height: int) -> Box:
+def _even_box(matrix: NDArray[np.float64], reach: PixelBox, width: int, height: int) -> PixelBox:
     """The even-aligned box that a rectangle of the ROI covers in the picture, clipped to it."""
     x, y, w, h = reach
     if w == 0 or h == 0:
         return NOWHERE
-    corners = similarity.apply(matrix, [(x - 1, y - 1), (x + w, y - 1), (x - 1, y + h), (x + w, y + h)])
+    corners = similarity.apply_similarity(matrix, [(x - 1, y - 1), (x + w, y - 1), (x - 1, y + h), (x + w, y + h)])
     # Clipped before they become whole numbers: far outside they need not fit any.
     low = np.clip(corners.min(axis=0), 0, (width, height))
     high = np.clip(corners.max(axis=0) + 1, 0, (width, height))
@@ -129,7 +128,7 @@ def _even_box(matrix: NDArray[np.float64], reach: Box, width: int, height: int) 
     return NOWHERE if outside else (left, top, right - left, bottom - top)
 
 
-def _warped(rgba: NDArray[np.uint8], matrix: NDArray[np.float64], box: Box) -> NDArray[np.uint8]:
+def _warped(rgba: NDArray[np.uint8], matrix: NDArray[np.float64], box: PixelBox) -> NDArray[np.uint8]:
     x, y, w, h = box
     scale = similarity.scale_of(matrix)
     if scale < SHRINK:
@@ -145,11 +144,11 @@ def _warped(rgba: NDArray[np.uint8], matrix: NDArray[np.float64], box: Box) -> N
     return np.asarray(patch, np.uint8)
 
 
-def _onto(program: Picture, patch: NDArray[np.uint8], box: Box, level: int, rows: NDArray[np.int32]) -> None:
+def _onto(program: ImageArray, patch: NDArray[np.uint8], box: PixelBox, level: int, rows: NDArray[np.int32]) -> None:
     x, y, w, h = box
     luma, u, v = planes(program)
     half = np.s_[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2]
-    blend(luma[y : y + h, x : x + w], u[half], v[half], patch.view(np.uint32)[..., 0], np.int32(level), rows)
+    blend_planes(luma[y : y + h, x : x + w], u[half], v[half], patch.view(np.uint32)[..., 0], np.int32(level), rows)
 
 
 @functools.cache

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.blend import NOWHERE, Blender, Box
+from compositing.blend import NOWHERE, Blender
 from compositing.label import Label
 from shared.avatar.model import Avatar
-from shared.media.colour import Picture
+from shared.media.array_types import ImageArray, PixelBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,11 @@ class Composed:
     label: the box of the label, NOWHERE without one. under: I420 of that box as it was before, where it was kept.
     """
 
-    picture: Picture
+    picture: ImageArray
     plate: int
-    box: Box
-    label: Box
-    under: Picture | None = None
+    box: PixelBox
+    label: PixelBox
+    under: ImageArray | None = None
 
 
 class Composer:
@@ -36,13 +36,13 @@ class Composer:
         self._blender = Blender(avatar.mask)
         self._label = Label()
 
-    def background(self, index: int) -> Picture:
+    def background(self, index: int) -> ImageArray:
         """A copy of a plate frame to compose into. The costly part (decoding) and the only full-frame copy: a live
         compositor does it ahead of the tick."""
         return self.avatar.plate.frame(index).copy()
 
     def compose(
-        self, background: Picture, index: int, roi: NDArray[np.uint8] | None, opacity: float, label: bool
+        self, background: ImageArray, index: int, roi: NDArray[np.uint8] | None, opacity: float, label: bool
     ) -> Composed:
         """Place ROI pixels (S, S, 3 or 4) on plate frame `index` lying in `background`, which becomes the picture.
 

@@ -2,14 +2,12 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from compositing.blend import NOWHERE, Box
-from shared.avatar.matte import Cutter, plate_mattes, refined
+from compositing.blend import NOWHERE
+from shared.avatar.matte import MatteCutter, plate_mattes, refined
 from shared.avatar.model import Avatar
 from shared.face import similarity
-
-Picture = NDArray[np.uint8]
+from shared.media.array_types import ImageArray, PixelBox
 
 
 class Cutout:
@@ -19,9 +17,9 @@ class Cutout:
     def __init__(self, avatar: Avatar) -> None:
         self._avatar = avatar
         self._mattes = plate_mattes(avatar.folder, avatar.plate)
-        self._cutter: Cutter | None = None
+        self._cutter: MatteCutter | None = None
 
-    def alpha(self, index: int, roi: Picture | None, opacity: float, label: Box = NOWHERE) -> Picture:
+    def alpha(self, index: int, roi: ImageArray | None, opacity: float, label: PixelBox = NOWHERE) -> ImageArray:
         """(H, W) uint8, 255 where the host is, for plate frame `index` with these ROI pixels (S, S, 3 or 4) on it.
 
         A face with a matte of its own only adds to the plate's. On a plate that is the portrait itself the head moves
@@ -34,24 +32,24 @@ class Cutout:
         alpha[y : y + h, x : x + w] = 255
         return alpha
 
-    def _with_face(self, alpha: Picture, index: int, roi: Picture, opacity: float) -> Picture:
+    def _with_face(self, alpha: ImageArray, index: int, roi: ImageArray, opacity: float) -> ImageArray:
         avatar = self._avatar
         if roi.shape[2] == 4:
             return self._added(alpha, index, roi[..., 3], opacity)
         mask = np.asarray(cv2.resize(avatar.mask, roi.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
         if not avatar.own_plate:
             return self._added(alpha, index, mask, opacity)
-        self._cutter = self._cutter or Cutter()
+        self._cutter = self._cutter or MatteCutter()
         matte = refined(self._cutter.find(np.ascontiguousarray(roi)), roi)
         share = self._placed(mask, index, alpha.shape).astype(np.float32) * (opacity / 255)
         mixed = alpha + (self._placed(matte, index, alpha.shape).astype(np.float32) - alpha) * share
         return np.asarray(np.rint(mixed), np.uint8)
 
-    def _added(self, alpha: Picture, index: int, matte: Picture, opacity: float) -> Picture:
+    def _added(self, alpha: ImageArray, index: int, matte: ImageArray, opacity: float) -> ImageArray:
         placed = cv2.convertScaleAbs(self._placed(matte, index, alpha.shape), alpha=opacity)
         return np.asarray(cv2.max(alpha, placed), np.uint8)
 
-    def _placed(self, plane: Picture, index: int, shape: tuple[int, ...]) -> Picture:
+    def _placed(self, plane: ImageArray, index: int, shape: tuple[int, ...]) -> ImageArray:
         """ROI pixels as they lie on the plate frame."""
         side = self._avatar.mask.shape[0]
         matrix = similarity.compose(

@@ -24,7 +24,7 @@ def coefficients(gains: NDArray[np.floating[Any]], offsets: NDArray[np.floating[
 
 
 @njit(cache=True, nogil=True)
-def blend(
+def blend_planes(
     luma: NDArray[np.uint8],
     chroma_u: NDArray[np.uint8],
     chroma_v: NDArray[np.uint8],

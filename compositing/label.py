@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.blend import Box, blend_patch
-from shared.media.colour import Picture, crop
+from compositing.blend import blend_patch
+from shared.media.array_types import ImageArray, PixelBox
+from shared.media.colour import crop
 
 TEXT = "AI-generated"
 HEIGHT = 0.032  # of the picture's height
@@ -24,17 +25,17 @@ class Label:
         init=False, repr=False, default_factory=dict
     )
 
-    def draw(self, program: Picture, opacity: float = 1.0) -> Box:
+    def draw(self, program: ImageArray, opacity: float = 1.0) -> PixelBox:
         """Blend the label into the bottom left corner of an I420 picture, in place, and return its (x, y, w, h)."""
         patch, x, y = self._of(program)
         return blend_patch(program, patch, x, y, opacity) if patch.size else (0, 0, 0, 0)
 
-    def under(self, program: Picture) -> Picture:
+    def under(self, program: ImageArray) -> ImageArray:
         """A copy of what the label would cover, as I420; empty where it does not fit."""
         patch, x, y = self._of(program)
         return crop(program, x, y, patch.shape[1], patch.shape[0])
 
-    def _of(self, program: Picture) -> tuple[NDArray[np.uint8], int, int]:
+    def _of(self, program: ImageArray) -> tuple[NDArray[np.uint8], int, int]:
         size = program.shape[1], program.shape[0] * 2 // 3
         if size not in self._made:
             self._made.clear()  # a channel has one size at a time
@@ -45,7 +46,7 @@ class Label:
 def layout(text: str, width: int, height: int) -> tuple[NDArray[np.uint8], int, int]:
     """((h, w, 4) uint8 RGBA, x, y) of the label in a picture of this size; empty where it does not fit."""
     tall = _even(max(MIN_HEIGHT_PX, height * HEIGHT))
-    patch = render(text, tall)
+    patch = render_label(text, tall)
     margin = _even(tall * MARGIN)
     x, y = margin, _even(height - margin - tall)
     if patch.shape[1] > width or tall > height:
@@ -53,7 +54,7 @@ def layout(text: str, width: int, height: int) -> tuple[NDArray[np.uint8], int, 
     return patch, min(x, _even(width - patch.shape[1])), max(0, y)
 
 
-def render(text: str, tall: int) -> NDArray[np.uint8]:
+def render_label(text: str, tall: int) -> NDArray[np.uint8]:
     """(tall, w, 4) uint8 RGBA: white letters on a dark translucent box with round corners, w even."""
     from PIL import Image, ImageDraw, ImageFont
 

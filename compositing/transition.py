@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-SECONDS = 0.3
+TRANSITION_S = 0.3
 
 
 @dataclass(slots=True)
@@ -12,11 +12,11 @@ class Transition:
     seconds: how long all the way takes.
     """
 
-    seconds: float = SECONDS
+    seconds: float = TRANSITION_S
     _progress: float = field(init=False, default=0.0)
     _pts: int | None = field(init=False, default=None)
 
-    def step(self, pts: int, face: bool) -> float:
+    def opacity_at(self, pts: int, face: bool) -> float:
         """The opacity at `pts` (microseconds, rising) when the face is wanted or not. The first call starts
         at 0; time that goes backwards changes nothing."""
         passed = 0 if self._pts is None else max(0, pts - self._pts)

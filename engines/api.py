@@ -14,7 +14,7 @@ from shared.avatar.model import Avatar
 from shared.face.landmarks import Face
 
 UNDRAWN: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)  # the pixels of a frame that was not drawn
-RATE = Fraction(25)  # frames a second where nothing else is asked for
+RATE_FPS = Fraction(25)  # frames a second where nothing else is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class RoiFrame:
     waiting: bool = False
 
 
-class Session(Protocol):
+class EngineSession(Protocol):
     """An engine opened on one avatar. Called by one thread at a time, which need not be the one that opened it.
 
     draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state goes on as if
@@ -173,7 +173,7 @@ class Engine(Protocol):
         """One sentence saying why this machine cannot run it and what would help, or None."""
         ...
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> Session:
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> EngineSession:
         """Load what depends on the avatar. rate: ROI frames a second for a voice; for motion the driver's own
         times count. small: with as little memory as it can be done, after memory once ran out; the frames may take
         longer, they do not change. Raises StudioError when a weight file is missing, here and later OutOfMemoryError where
@@ -190,7 +190,7 @@ class Configurable(Protocol):
         ...
 
     def under(self, look: Mapping[str, Any]) -> Engine:
-        """The engine with this look (`EngineSettings.look`), whatever holds here."""
+        """The engine with this look (`EngineSettings.frame_settings`), whatever holds here."""
         ...
 
 

@@ -3,14 +3,14 @@
 from engines.api import Configurable
 from engines.registry import load, names
 from engines.settings import EngineSettings
-from engines.templates import read_template
+from engines.templates import read_template_file
 from shared.config.settings import Settings
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
 from shared.weights.manifest import terms
 
 
-def engines(settings: Settings) -> dict[str, dict[str, object]]:
+def engine_summaries(settings: Settings) -> dict[str, dict[str, object]]:
     """Every engine's title, whether a voice can drive it, the qualities to choose from, what its weights may be used for
     and, where this machine cannot run it, why. Reads the first and last bytes of weight files; imports no torch."""
     return {name: _row(name, settings) for name in names(settings.engines)}
@@ -43,7 +43,7 @@ def settings_of_engines(settings: Settings) -> list[EngineSettings]:
     return [engine.settings() for engine in engines if isinstance(engine, Configurable)]
 
 
-def check_template(settings: Settings) -> None:
+def check_driver_template(settings: Settings) -> None:
     """Raises StudioError where the driver of the settings is a motion template that their engine cannot play."""
     if path := DriverRef.of_setting(settings.driver).template:
-        read_template(load(settings.engine, settings.engines), path)
+        read_template_file(load(settings.engine, settings.engines), path)

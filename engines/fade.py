@@ -1,23 +1,22 @@
 """From what is shown to what is to be shown, without a jump."""
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-State = dict[str, NDArray[np.generic]]
+from shared.media.array_types import FloatArray
+from shared.runtime.arrays import StateArrays
 
 
 class Fade:
     """The numbers shown now. At every switch the difference to what was shown before is kept and let fade, so the new
     target is followed live from its first frame on."""
 
-    def __init__(self, shown: Array) -> None:
+    def __init__(self, shown: FloatArray) -> None:
         """shown: float32 of any shape, which those that follow have too. The first of them is shown at once."""
         self.shown = shown
         self._offset = np.zeros_like(shown)
         self._since, self._duration, self._fresh = 0, 0, True
 
-    def step(self, target: Array, pts: int, switch: int) -> Array:
+    def value_at(self, target: FloatArray, pts: int, switch: int) -> FloatArray:
         """What is shown at `pts`. switch: microseconds in which to come over to this target; 0 where it is the last one,
         further on."""
         if switch and not self._fresh:
@@ -30,13 +29,13 @@ class Fade:
         self.shown = target + self._offset * np.float32(left * left * (3.0 - 2.0 * left))
         return self.shown
 
-    def save(self) -> State:
+    def save(self) -> StateArrays:
         """Everything, as plain arrays."""
         times = np.array([self._since, self._duration, self._fresh], np.int64)
         return {"shown": self.shown.copy(), "offset": self._offset.copy(), "fade": times}
 
     @classmethod
-    def restored(cls, state: State) -> "Fade":
+    def restored(cls, state: StateArrays) -> "Fade":
         """As it was when `save` was called."""
         fade = cls(np.asarray(state["shown"], np.float32))
         fade._offset = np.asarray(state["offset"], np.float32)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from engines.api import MotionTemplate
 from engines.registry import load, names
-from engines.templates import read_template
+from engines.templates import read_template_file
 from shared.config.settings import load_settings
 from shared.errors import StudioError
 
 
-def examined(path: Path, engines: Mapping[str, str]) -> MotionTemplate:
+def read_with_any_engine(path: Path, engines: Mapping[str, str]) -> MotionTemplate:
     """The template in a file, read by the first engine that knows it. Raises StudioError, in the words of the last engine
     that plays any."""
     refusal = StudioError("No engine here plays motion templates; send a video.")
@@ -24,7 +24,7 @@ def examined(path: Path, engines: Mapping[str, str]) -> MotionTemplate:
         try:
             engine = load(name, engines)
             if "template" in engine.spec.driven_by:
-                return read_template(engine, path)
+                return read_template_file(engine, path)
         except StudioError as error:
             refusal = error
     raise refusal
@@ -32,7 +32,7 @@ def examined(path: Path, engines: Mapping[str, str]) -> MotionTemplate:
 
 def main() -> int:
     try:
-        template = examined(Path(sys.argv[1]), load_settings().engines)
+        template = read_with_any_engine(Path(sys.argv[1]), load_settings().engines)
     except StudioError as error:
         print(json.dumps({"error": str(error)}))
         return 1

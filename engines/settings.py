@@ -14,6 +14,6 @@ class EngineSettings(LayeredSettings):
 
     MACHINE: ClassVar[frozenset[str]]
 
-    def look(self) -> dict[str, Any]:
+    def frame_settings(self) -> dict[str, Any]:
         """Return what frames depend on, as plain values."""
         return self.model_dump(mode="json", exclude=set(self.MACHINE))

@@ -10,7 +10,7 @@ WARM_CALLS = 5  # on a GPU, not counted: graphs are recorded by the first ones
 MIN_GPU_CALLS = 30
 
 
-def timed(work: Callable[[], object], rounds: int, seconds: float = 0.0) -> float:
+def median_call_ms(work: Callable[[], object], rounds: int, seconds: float = 0.0) -> float:
     """Milliseconds of one call. On a GPU the median of `rounds` or MIN_GPU_CALLS, the larger, done when the device is; on a CPU, where a call
     takes seconds, the least of `rounds` or more after one that is not counted."""
     import torch

@@ -115,7 +115,7 @@ class Studio:
         self._readers.append(reader)
         return reader
 
-    def watch(self, stream: str, seconds: float) -> list[tuple[float, Message]]:
+    def collect_messages(self, stream: str, seconds: float) -> list[tuple[float, Message]]:
         """(time of arrival, message) of everything on a stream for a while."""
         reader, got = self.read(stream), []
         ends = time.monotonic() + seconds
@@ -194,7 +194,7 @@ def command(pid: int) -> list[str]:
         return []
 
 
-def resident(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
     """A process's resident memory in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

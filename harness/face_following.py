@@ -5,13 +5,13 @@ from typing import TypedDict
 
 import numpy as np
 
-from engines.api import Driving, Session
+from engines.api import Driving, EngineSession
 from engines.registry import load
-from harness.sample_avatar import Picture
 from shared.avatar.model import Avatar
 from shared.face.landmarks import Face
 from shared.face.smoothing import FaceSmoother
 from shared.face.tracker import FaceTracker
+from shared.media.array_types import ImageArray
 
 FPS = 25
 SIGNALS = ("mouth", "eyes", "yaw", "pitch", "roll")
@@ -28,7 +28,7 @@ class Followed(TypedDict):
     moves: bool
 
 
-def follow(faces: Iterable[Face], pictures: Iterable[Picture]) -> dict[str, Followed]:
+def compare_following(faces: Iterable[Face], pictures: Iterable[ImageArray]) -> dict[str, Followed]:
     """Track the pictures again and compare every signal with the driver's faces."""
     tracker = FaceTracker()
     driver, output = [], []
@@ -51,13 +51,13 @@ def follow(faces: Iterable[Face], pictures: Iterable[Picture]) -> dict[str, Foll
     return result
 
 
-def neutral_picture(session: Session, avatar: Avatar) -> Picture:
+def neutral_picture(session: EngineSession, avatar: Avatar) -> ImageArray:
     """What comes out when the driver's face is its own neutral."""
     session.reset()
     return session.step(Driving(0, avatar.face, avatar.face))[0].pixels[..., :3]
 
 
-def psnr(a: Picture, b: Picture) -> float:
+def psnr(a: ImageArray, b: ImageArray) -> float:
     """Peak signal-to-noise ratio in dB; 99 for equal pictures."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return 99.0 if error == 0.0 else min(99.0, 10.0 * float(np.log10(255.0**2 / error)))
@@ -74,14 +74,14 @@ def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
     tracker, smoother = FaceTracker(), FaceSmoother()
     session = load("mesh").open(avatar)
     neutral: Face | None = None
-    pictures: list[Picture] = []
+    pictures: list[ImageArray] = []
     for index in range(frames + settle):
         noise = chance.normal(0.0, SENSOR_NOISE, avatar.roi.shape)
         found = tracker.track(np.clip(avatar.roi + noise, 0, 255).astype(np.uint8))
         if found is None:
             continue
         pts = index * 1_000_000 // FPS
-        face = smoother.step(found, pts)
+        face = smoother.smooth(found, pts)
         if index < settle:
             neutral = face
             continue

@@ -20,13 +20,14 @@ from websockets.sync.client import ClientConnection, connect
 
 from engines.mesh.topology import INNER_LOWER, INNER_UPPER
 from harness.channel import Studio, sample_channel, wait_for
-from harness.subscriber import Box, Received, finish, start
+from harness.subscriber import Received, finished_subscriber, start
 from services.local.livekit_server import find_server
 from shared.avatar.model import load_avatar
-from shared.face.similarity import apply
+from shared.face.similarity import apply_similarity
+from shared.media.array_types import PixelBox
 
-RATE = 48_000
-BLOCK = RATE // 50
+SOUND_RATE_HZ = 48_000
+BLOCK_SAMPLES = SOUND_RATE_HZ // 50
 TRIALS = 10
 REST, SPEAK = 2.5, 1.4  # seconds between two vowels, and of a vowel until it is interrupted
 CLEAR = 4.0  # times the unrest of a waiting face that a change of the mouth must be, to be one
@@ -34,7 +35,7 @@ CLEAR = 4.0  # times the unrest of a waiting face that a change of the mouth mus
 
 def vowel(seconds: float) -> NDArray[np.int16]:
     """An "a": 120 Hz and its harmonics, loudest near 700, 1100 and 2500 Hz."""
-    at = np.arange(round(seconds * RATE)) / RATE
+    at = np.arange(round(seconds * SOUND_RATE_HZ)) / SOUND_RATE_HZ
     sound = np.zeros(len(at))
     for number in range(1, 34):
         hertz = 120 * number
@@ -54,7 +55,7 @@ def measure() -> dict[str, Any]:
         with subscribed(run, seconds) as watching:
             time.sleep(5)
             trials = [speak_and_interrupt(run) for _ in range(TRIALS)]
-            received = finish(watching)
+            received = finished_subscriber(watching)
     sounds, pictures, silences = [], [], []
     for begun, interrupted in trials:
         begun, interrupted = begun - received.begun, interrupted - received.begun
@@ -83,11 +84,11 @@ def subscribed(run: Studio, seconds: float) -> Iterator[Any]:
         process.kill()
 
 
-def mouth_box(run: Studio) -> Box:
+def mouth_box(run: Studio) -> PixelBox:
     """Where the sample avatar's lips are in the program, with room for an open mouth."""
     avatar = load_avatar(run.home / "avatars" / "sample")
     lips = avatar.face.points[np.concatenate([INNER_UPPER, INNER_LOWER]), :2]
-    placed = apply(avatar.plate.placements[0], lips)
+    placed = apply_similarity(avatar.plate.placements[0], lips)
     (left, top), (right, bottom) = placed.min(axis=0), placed.max(axis=0)
     return round(left), round(top), round(right - left), max(4, round(bottom - top + 0.25 * (right - left)))
 
@@ -97,7 +98,7 @@ def speak_and_interrupt(run: Studio) -> tuple[float, float]:
     time.sleep(REST)
     sound = vowel(SPEAK + 1)
     with connect(f"ws{run.base[4:]}/api/v1/channels/main/speech", compression=None, proxy=None) as socket:
-        socket.send(json.dumps({"token": run.token, "rate": RATE, "format": "s16"}))
+        socket.send(json.dumps({"token": run.token, "rate": SOUND_RATE_HZ, "format": "s16"}))
         socket.recv(5)
         time.sleep(0.2 + random.random() * 0.04)
         begun = time.monotonic()
@@ -112,7 +113,7 @@ def _produce(socket: ClientConnection, sound: NDArray[np.int16], begun: float, s
     """Send each block when a synthesiser that keeps time would have it."""
     for number in range(int(seconds / 0.02)):
         time.sleep(max(0.0, begun + number * 0.02 - time.monotonic()))
-        socket.send(sound[number * BLOCK : (number + 1) * BLOCK].tobytes())
+        socket.send(sound[number * BLOCK_SAMPLES : (number + 1) * BLOCK_SAMPLES].tobytes())
 
 
 def first_movement(received: Received, begun: float) -> list[float]:

@@ -31,9 +31,9 @@ from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
 from shared.wire.bus import Publisher, endpoint
 from shared.wire.pulse import Meter
 
-RATE = 48_000
-FLASH_SECONDS = 0.2
-BEEP_HERTZ = 1000
+SOUND_RATE_HZ = 48_000
+FLASH_S = 0.2
+BEEP_HZ = 1000
 BRIGHT, DARK = 225, 60
 # Standard deviation of the luma, as of a camera in good light. At 6 a 1080p picture cannot be coded in its bit rate: the
 # flash then takes 200 ms to send, and the receiver needs half a minute to move the sound to it.
@@ -62,29 +62,29 @@ class FlashProgram(threading.Thread):
         pulse = Publisher(context, endpoint(run_dir, "pulse"), "pulse", channel, bind=False)
         meter, pulsed = Meter("compositor"), 0
         tick = tick_after(now(), rate)
-        pictures = Pictures(self.size)
+        pictures = FlashFrames(self.size)
         while not self._stop_asked.wait(max(0.0, (tick_pts(tick, rate) - now()) / US)):
             if pictures.size != self.size:
-                pictures = Pictures(self.size)
+                pictures = FlashFrames(self.size)
             pts = tick_pts(tick, rate)
             facts = {
                 "tick": tick, "avatar": "flash", "plate": 0, "state": "live", "box": [], "label": [], "captured": pts,
                 "under": b"",
             }  # fmt: skip
             sound.send(pts, beep(tick, rate, self.muted), "s16", facts={"tick": tick})
-            program.send(pts, pictures.of(tick, rate), "i420", facts=facts, stamps={"composed": now()})
+            program.send(pts, pictures.frame_at(tick, rate), "i420", facts=facts, stamps={"composed": now()})
             meter.frame(now(), pts)
             meter.state = "live"
             if pts - pulsed > US // 2:
                 pulsed = pts
-                pulse.send(pts, facts=meter.pulse(pts).as_facts())
+                pulse.send(pts, facts=meter.pulse(pts).as_dict())
             tick += 1
         for publisher in (program, sound, pulse):
             publisher.close()
         context.term()
 
 
-class Pictures:
+class FlashFrames:
     """Dark and bright pictures with a moving bar; a ring of buffers, because the bus sends them without a copy."""
 
     def __init__(self, size: tuple[int, int]) -> None:
@@ -97,7 +97,7 @@ class Pictures:
             self._grounds.append(ground)
         self._ring = [np.empty_like(self._grounds[0]) for _ in range(8)]
 
-    def of(self, tick: int, rate: Fraction) -> NDArray[np.uint8]:
+    def frame_at(self, tick: int, rate: Fraction) -> NDArray[np.uint8]:
         """The picture of a tick, (H * 3 / 2, W) I420."""
         width, height = self.size
         made = self._ring[tick % len(self._ring)]
@@ -109,15 +109,15 @@ class Pictures:
 
 def flashing(tick: int, rate: Fraction) -> bool:
     """Whether the tick is bright: FLASH_SECONDS from the first tick of each second on."""
-    return tick % round(rate) < round(FLASH_SECONDS * rate)
+    return tick % round(rate) < round(FLASH_S * rate)
 
 
 def beep(tick: int, rate: Fraction, muted: bool = False) -> NDArray[np.int16]:
     """The tick's sound: a tone while it is bright, nothing else."""
-    first, end = sound_samples(tick, rate, RATE)
+    first, end = sound_samples(tick, rate, SOUND_RATE_HZ)
     if muted or not flashing(tick, rate):
         return np.zeros(end - first, np.int16)
-    wave = np.sin(np.arange(first, end) * 2 * math.pi * BEEP_HERTZ / RATE) * 12_000
+    wave = np.sin(np.arange(first, end) * 2 * math.pi * BEEP_HZ / SOUND_RATE_HZ) * 12_000
     return np.asarray(wave, np.int16)
 
 

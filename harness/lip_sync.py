@@ -9,33 +9,33 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from engines.api import VoiceBlock
-from engines.mesh.speech.speech_motion import Said, Speaker
+from engines.mesh.speech.speech_motion import Speaker, SpeechMotion
 from engines.mesh.speech.visemes import VISEMES
 from shared.face.landmarks import Face
-from shared.media.reader import SOUND_RATE
+from shared.media.array_types import AudioSamples
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US
 
 RATE = Fraction(25)
-CLOSED = 0.35  # a seal (see `Motion`) below this is a closed mouth
-NEAR = 40_000  # us between a closure heard and seen
+CLOSED = 0.35  # a seal (see `MeshMotion`) below this is a closed mouth
+CLOSURE_TOLERANCE_US = 40_000  # us between a closure heard and seen
 VOICES = ("en-us+f3", "en-us+m4", "it+linda", "it+david", "nl+f5", "nl+pablo")
 TEXTS = {
     "en-us": "Maybe Bob and Peter bought a map. My mom made pumpkin pie. Please move the piano, and open the box by the lamp.",
     "it": "La mamma prepara il pane. Il bambino beve poca acqua. Domani compriamo una bella lampada per Paola.",
     "nl": "Mijn moeder bakt een appel. Papa koopt bloemen op de markt. Bob belt mama op het plein.",
 }
-Samples = NDArray[np.int16]
 
 
-def speech(voice: str) -> tuple[Samples, list[tuple[int, int]], list[tuple[int, int]]]:
+def speech(voice: str) -> tuple[AudioSamples, list[tuple[int, int]], list[tuple[int, int]]]:
     """(n,) int16 at 48 kHz of a voice's sentences, and (from, to) microseconds of its lip closures and of its vowels. A
     stop is closed from where the sound before it ends to its burst."""
-    from training.espeak import say
+    from training.espeak import speak_text
     from training.material import VISEME
 
-    spoken = say(TEXTS[voice.split("+")[0]], voice, words_a_minute=150)
-    common = gcd(SOUND_RATE, spoken.rate)
-    sound = resample_poly(spoken.samples.astype(np.float32), SOUND_RATE // common, spoken.rate // common)
+    spoken = speak_text(TEXTS[voice.split("+")[0]], voice, words_a_minute=150)
+    common = gcd(SOUND_RATE_HZ, spoken.rate)
+    sound = resample_poly(spoken.samples.astype(np.float32), SOUND_RATE_HZ // common, spoken.rate // common)
     quiet = _quiet(sound)
     closures: list[tuple[int, int]] = []
     vowels: list[tuple[int, int]] = []
@@ -43,7 +43,7 @@ def speech(voice: str) -> tuple[Samples, list[tuple[int, int]], list[tuple[int, 
         (None, *spoken.phonemes), spoken.phonemes, (*spoken.phonemes[1:], None), strict=False
     ):
         start = round(phoneme.start * US)
-        end = round(after.start * US) if after else len(sound) * US // SOUND_RATE
+        end = round(after.start * US) if after else len(sound) * US // SOUND_RATE_HZ
         first = phoneme.symbol[:1]
         if first in ("p", "b") and before is not None and before.symbol.strip():
             at = start
@@ -63,16 +63,16 @@ def _quiet(sound: NDArray[np.float32]) -> NDArray[np.bool_]:
     return np.append(loud < 0.012 * loud.max(), False)
 
 
-def say_on(face: Face, sound: Samples, block: int = 960) -> list[Said]:
+def speak_sound(face: Face, sound: AudioSamples, block: int = 960) -> list[SpeechMotion]:
     """All that a speaker does with a sound that comes in blocks."""
     speaker = Speaker(face, RATE)
-    said: list[Said] = []
+    said: list[SpeechMotion] = []
     for at in range(0, len(sound), block):
-        said += speaker.hear(VoiceBlock(at * US // SOUND_RATE, sound[at : at + block]))
+        said += speaker.hear(VoiceBlock(at * US // SOUND_RATE_HZ, sound[at : at + block]))
     return said + speaker.flush()
 
 
-def opening(said: list[Said], own: float) -> NDArray[np.float64]:
+def opening(said: list[SpeechMotion], own: float) -> NDArray[np.float64]:
     """How far the lips are apart (eye distances) on a face whose own are `own` apart."""
     return np.array([own * float(s.motion.seal[0]) + float(s.motion.lips[2:7].mean()) for s in said])
 
@@ -83,16 +83,18 @@ def closures(face: Face) -> dict[str, float | int]:
     off: list[int] = []
     for voice in VOICES:
         sound, heard, _ = speech(voice)
-        said = say_on(face, sound)
+        said = speak_sound(face, sound)
         times = [s.pts for s in said if float(s.motion.seal[0]) < CLOSED and not s.waiting]
         there += len(heard)
         for low, high in heard:
             inside = min((max(low - t, t - high, 0) for t in times), default=US)
-            seen += inside <= NEAR
-            off += [inside] if inside <= 4 * NEAR else []
+            seen += inside <= CLOSURE_TOLERANCE_US
+            off += [inside] if inside <= 4 * CLOSURE_TOLERANCE_US else []
         for t in times:
             shown += 1
-            wrong += all(not low - NEAR <= t <= high + NEAR for low, high in heard) and _spoken(sound, t)
+            wrong += all(
+                not low - CLOSURE_TOLERANCE_US <= t <= high + CLOSURE_TOLERANCE_US for low, high in heard
+            ) and _spoken(sound, t)
     return {
         "in_the_sound": there,
         "seen_within_40ms": round(seen / there, 3),
@@ -101,9 +103,9 @@ def closures(face: Face) -> dict[str, float | int]:
     }
 
 
-def _spoken(sound: Samples, pts: int) -> bool:
+def _spoken(sound: AudioSamples, pts: int) -> bool:
     """Whether the 80 ms round a time are not a pause."""
-    at = pts * SOUND_RATE // US
+    at = pts * SOUND_RATE_HZ // US
     near = sound[max(0, at - 1920) : at + 1920].astype(np.float64)
     return bool(np.sqrt(np.mean(near**2)) > 0.02 * np.abs(sound).max()) if len(near) else False
 
@@ -113,14 +115,14 @@ def follows(face: Face, own: float) -> dict[str, float]:
     result = {}
     for voice in VOICES[::2]:
         sound, _, vowels = speech(voice)
-        said = say_on(face, sound)
+        said = speak_sound(face, sound)
         level = np.array([_level(sound, s.pts) * any(a <= s.pts <= b for a, b in vowels) for s in said])
         result[voice] = round(float(np.corrcoef(_smooth(opening(said, own)), _smooth(level))[0, 1]), 3)
     return result
 
 
-def _level(sound: Samples, pts: int) -> float:
-    at = pts * SOUND_RATE // US
+def _level(sound: AudioSamples, pts: int) -> float:
+    at = pts * SOUND_RATE_HZ // US
     return float(np.sqrt(np.mean(sound[max(0, at - 960) : at + 960].astype(np.float64) ** 2)))
 
 
@@ -128,22 +130,22 @@ def _smooth(value: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.convolve(value, (0.25, 0.5, 0.25), "same")
 
 
-def still(face: Face, own: float) -> dict[str, float]:
+def resting_movement(face: Face, own: float) -> dict[str, float]:
     """Share of frames in which the mouth leaves its rest by more than 0.01 eye distances though nobody speaks."""
     chance, seconds = np.random.default_rng(4), 6
     rooms = {"silence": 0.0, "quiet_room": 30.0, "loud_room": 1500.0}
     result = {}
     for name, loud in rooms.items():
-        noise = chance.normal(0, loud, seconds * SOUND_RATE) if loud else np.zeros(seconds * SOUND_RATE)
-        moved = np.abs(opening(say_on(face, np.asarray(noise, np.int16)), own) - own) > 0.01
+        noise = chance.normal(0, loud, seconds * SOUND_RATE_HZ) if loud else np.zeros(seconds * SOUND_RATE_HZ)
+        moved = np.abs(opening(speak_sound(face, np.asarray(noise, np.int16)), own) - own) > 0.01
         result[name] = round(float(moved.mean()), 3)
     return result
 
 
 def same_however_cut(face: Face) -> bool:
     """Whether every number of every frame is the same for blocks of other sizes."""
-    sound = np.random.default_rng(6).normal(0, 2000, 2 * SOUND_RATE).astype(np.int16)
-    ways = [say_on(face, sound, block) for block in (len(sound), 960, 441, 5000)]
+    sound = np.random.default_rng(6).normal(0, 2000, 2 * SOUND_RATE_HZ).astype(np.int16)
+    ways = [speak_sound(face, sound, block) for block in (len(sound), 960, 441, 5000)]
     return all(
         len(a) == len(b) and all(np.array_equal(x.motion.flat(), y.motion.flat()) for x, y in zip(a, b, strict=True))
         for a, b in pairwise(ways)

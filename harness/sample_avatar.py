@@ -7,35 +7,36 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from shared.avatar.model import ROI_SIZE, Avatar
+from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.face.tracker import FaceTracker
+from shared.media.array_types import ImageArray
 
 SIDE = 1.9  # of the ROI over the face, as `studio avatar add` crops it
-Picture = NDArray[np.uint8]
 
 
 def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> Avatar:
     """scikit-image's astronaut as an avatar without a plate: all that an engine looks at."""
     from skimage.data import astronaut
 
-    small: Picture = astronaut()  # type: ignore[no-untyped-call]
+    small: ImageArray = astronaut()  # type: ignore[no-untyped-call]
     portrait = np.asarray(cv2.resize(small, None, fx=2.0, fy=2.0, interpolation=cv2.INTER_CUBIC), np.uint8)
     tracker = FaceTracker(still=True)
     face = tracker.faces(portrait)[0]
     tracker.close()
     left, top, right, bottom = face.box
-    scale = ROI_SIZE / (SIDE * face.size)
+    scale = ROI_SIZE_PX / (SIDE * face.size)
     matrix = np.array(
         [
-            [scale, 0.0, ROI_SIZE / 2 - scale * (left + right) / 2],
-            [0.0, scale, ROI_SIZE / 2 - scale * (top + bottom) / 2],
+            [scale, 0.0, ROI_SIZE_PX / 2 - scale * (left + right) / 2],
+            [0.0, scale, ROI_SIZE_PX / 2 - scale * (top + bottom) / 2],
         ]
     )
-    roi = cv2.warpAffine(portrait, matrix, (ROI_SIZE, ROI_SIZE), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    roi = cv2.warpAffine(
+        portrait, matrix, (ROI_SIZE_PX, ROI_SIZE_PX), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
+    )
     face = face.moved(matrix)
-    mask = np.full((ROI_SIZE, ROI_SIZE), 255, np.uint8)
+    mask = np.full((ROI_SIZE_PX, ROI_SIZE_PX), 255, np.uint8)
     if not own_plate:
         mask[:] = 0
         hull = cv2.convexHull(face.points[:468, :2].copy())

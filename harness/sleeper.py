@@ -7,31 +7,31 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.api import RATE_FPS, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
 from shared.avatar.model import Avatar
 
 NAME = "sleeper"
 ENGINES = {NAME: "harness.sleeper:Sleeper"}  # for the setting `engines`
 COST = "SLEEPER_MS"  # environment: milliseconds a frame
-SIDE = 64
+ROI_SIDE_PX = 64
 
 
 class Sleeper:
     """Stateless, so that its segments may be rendered in any order."""
 
     spec = EngineSpec(
-        name=NAME, title="Sleeper", driven_by=frozenset({"motion"}), roi_size=SIDE, frames_per_step=1, look_ahead=0,
+        name=NAME, title="Sleeper", driven_by=frozenset({"motion"}), roi_size=ROI_SIDE_PX, frames_per_step=1, look_ahead=0,
         sees=False, carries="nothing", voice_ahead=0, weights=(), devices=("cpu",), accelerations=(),
     )  # fmt: skip
 
     def unavailable(self) -> str | None:
         return None
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "Session":
-        return Session(float(os.environ.get(COST, "0")) / 1e3)
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "SleeperSession":
+        return SleeperSession(float(os.environ.get(COST, "0")) / 1e3)
 
 
-class Session:
+class SleeperSession:
     """Sleeps `cost` seconds a frame."""
 
     def __init__(self, cost: float) -> None:
@@ -48,7 +48,7 @@ class Session:
         if not self.draws:
             return [RoiFrame(pts, UNDRAWN)]
         time.sleep(self._cost)
-        return [RoiFrame(pts, np.full((SIDE, SIDE, 3), pts // 40_000 % 256, np.uint8))]
+        return [RoiFrame(pts, np.full((ROI_SIDE_PX, ROI_SIDE_PX, 3), pts // 40_000 % 256, np.uint8))]
 
     def flush(self) -> list[RoiFrame]:
         return []

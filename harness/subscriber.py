@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-SOUND_RATE = 48_000
+from shared.media.array_types import PixelBox
+
+SOUND_RATE_HZ = 48_000
 LOUD = 1500  # of int16
-Row = list[float]
-Box = tuple[int, int, int, int]
+MeasuredRow = list[float]
 
 
 @dataclass(slots=True)
@@ -32,12 +33,12 @@ class Received:
     box: rows of (time, mean luma inside the box that was asked for).
     """
 
-    pictures: list[Row] = field(default_factory=list)
+    pictures: list[MeasuredRow] = field(default_factory=list)
     onsets: list[float] = field(default_factory=list)
     silences: list[float] = field(default_factory=list)
-    peaks: list[Row] = field(default_factory=list)
+    peaks: list[MeasuredRow] = field(default_factory=list)
     begun: float = 0.0
-    box: list[Row] = field(default_factory=list)
+    box: list[MeasuredRow] = field(default_factory=list)
 
     def flashes(self, bright: float = 140) -> list[float]:
         """Times at which the picture turned bright."""
@@ -53,7 +54,7 @@ class Received:
         return found
 
 
-async def receive(url: str, token: str, seconds: float, box: Box | None = None) -> Received:
+async def receive(url: str, token: str, seconds: float, box: PixelBox | None = None) -> Received:
     """Subscribe to everything for a while. box: (x, y, w, h) in pixels of the picture, to look at more closely."""
     from livekit import rtc
 
@@ -67,7 +68,7 @@ async def receive(url: str, token: str, seconds: float, box: Box | None = None) 
                 asyncio.create_task(_watch(rtc.VideoStream(track, format=rtc.VideoBufferType.I420), got, begun, box))
             )
         else:
-            stream = rtc.AudioStream(track, sample_rate=SOUND_RATE, num_channels=1)
+            stream = rtc.AudioStream(track, sample_rate=SOUND_RATE_HZ, num_channels=1)
             tasks.append(asyncio.create_task(_listen(stream, got, begun)))
 
     room.on("track_subscribed", on_track)
@@ -80,7 +81,7 @@ async def receive(url: str, token: str, seconds: float, box: Box | None = None) 
     return got
 
 
-async def _watch(stream: Any, got: Received, begun: float, box: Box | None) -> None:
+async def _watch(stream: Any, got: Received, begun: float, box: PixelBox | None) -> None:
     async for event in stream:
         at, frame = time.monotonic() - begun, event.frame
         width, height = frame.width, frame.height
@@ -102,24 +103,24 @@ async def _listen(stream: Any, got: Received, begun: float) -> None:
     quiet_since, window = 0.0, []
     async for event in stream:
         samples = np.frombuffer(event.frame.data, np.int16)
-        at = time.monotonic() - begun - len(samples) / SOUND_RATE
+        at = time.monotonic() - begun - len(samples) / SOUND_RATE_HZ
         loud = np.abs(samples) > LOUD
         if loud.any():
             if at - quiet_since > 0.1:
-                got.onsets.append(at + int(loud.argmax()) / SOUND_RATE)
-            quiet_since = at + (len(samples) - int(loud[::-1].argmax())) / SOUND_RATE
+                got.onsets.append(at + int(loud.argmax()) / SOUND_RATE_HZ)
+            quiet_since = at + (len(samples) - int(loud[::-1].argmax())) / SOUND_RATE_HZ
             got.silences.append(quiet_since)
         window.append(samples)
-        if len(window) * len(samples) >= SOUND_RATE // 4:
+        if len(window) * len(samples) >= SOUND_RATE_HZ // 4:
             block = np.concatenate(window).astype(np.float64)
             spectrum = np.abs(np.fft.rfft(block * np.hanning(len(block))))
-            hertz = float(spectrum.argmax() * SOUND_RATE / len(block))
+            hertz = float(spectrum.argmax() * SOUND_RATE_HZ / len(block))
             got.peaks.append([at, hertz, float(np.sqrt((block**2).mean()))])
             window = []
 
 
-def start(url: str, token: str, seconds: float, box: Box | None = None) -> "subprocess.Popen[bytes]":
-    """A subscriber in a process of its own; `finish` has what it received."""
+def start(url: str, token: str, seconds: float, box: PixelBox | None = None) -> "subprocess.Popen[bytes]":
+    """A subscriber in a process of its own; `finished_subscriber` has what it received."""
     command = [sys.executable, "-m", "harness.subscriber", url, str(seconds), *map(str, box or ())]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
@@ -128,7 +129,7 @@ def start(url: str, token: str, seconds: float, box: Box | None = None) -> "subp
     return process
 
 
-def finish(process: "subprocess.Popen[bytes]") -> Received:
+def finished_subscriber(process: "subprocess.Popen[bytes]") -> Received:
     """What it received, when it has ended."""
     assert process.stdout
     with process:

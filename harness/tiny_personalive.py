@@ -17,7 +17,7 @@ from engines.liveportrait.networks.motion_extractor import MotionExtractor
 from engines.personalive.networks.motion_encoder import MotionEncoder
 from engines.personalive.networks.pose_guider import PoseGuider
 from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
-from harness.by_rule import by_rule, calmed, placed
+from harness.by_rule import by_rule, calmed, place_key_points
 
 WIDTHS, CONTEXT = (32, 32, 32, 32), 32
 UNET: dict[str, Any] = {
@@ -52,7 +52,7 @@ def make_weights(folder: Path) -> None:
         "pose_guider": PoseGuider(WIDTHS[0], (4, 8, 8, 16)),
         "motion_extractor": MotionExtractor(depths=(1, 1, 2, 1), widths=(8, 16, 24, 32)),
     }
-    placed(by_rule(others["motion_extractor"], "motion_extractor"))
+    place_key_points(by_rule(others["motion_extractor"], "motion_extractor"))
     for name, network in others.items():
         state = network.state_dict() if name == "motion_extractor" else by_rule(network, name).state_dict()
         torch.save(state, own / f"{name}.pth")
@@ -66,7 +66,7 @@ def make_weights(folder: Path) -> None:
         projection_dim=CONTEXT,
     )
     by_rule(CLIPVisionModelWithProjection(clip), "clip").save_pretrained(base / "image_encoder")
-    by_rule(vae(), "vae").save_pretrained(folder / "sd-vae-ft-mse", safe_serialization=False)
+    by_rule(tiny_vae(), "vae").save_pretrained(folder / "sd-vae-ft-mse", safe_serialization=False)
     small = by_rule(small_vae(), "taesd")
     last = small.decoder.layers[-1]
     last.weight.data.mul_(VIVID)
@@ -77,7 +77,7 @@ def make_weights(folder: Path) -> None:
 BIN = "diffusion_pytorch_model.bin"
 
 
-def vae() -> AutoencoderKL:
+def tiny_vae() -> AutoencoderKL:
     return AutoencoderKL(
         block_out_channels=(8, 8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,

@@ -5,7 +5,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class RoomFailure:
     """Why a session ended. final: nothing but the operator can change it."""
 
     note: str
@@ -13,22 +13,24 @@ class Trouble:
     final: bool = False
 
 
-def refusal(error: str, host: str) -> Trouble:
+def connection_refusal(error: str, host: str) -> RoomFailure:
     """The sentence for a connection that did not come about, from the SDK's words, which are not shown."""
     words = error.lower()
     if "401" in words or "403" in words or "unauthorized" in words or "permission" in words:
         if "expired" in words or "not valid yet" in words or "before" in words:
-            return Trouble(f"The clocks of this machine and of {host} differ; set them right.", "failed")
-        return Trouble(f"{host} refuses the key or secret; set LIVEKIT_API_KEY and LIVEKIT_API_SECRET anew.", "failed")
-    return Trouble(f"{host} does not answer; trying again.")
+            return RoomFailure(f"The clocks of this machine and of {host} differ; set them right.", "failed")
+        return RoomFailure(
+            f"{host} refuses the key or secret; set LIVEKIT_API_KEY and LIVEKIT_API_SECRET anew.", "failed"
+        )
+    return RoomFailure(f"{host} does not answer; trying again.")
 
 
-def farewell(reason: str, host: str, identity: str) -> Trouble:
+def room_end_reason(reason: str, host: str, identity: str) -> RoomFailure:
     """The sentence for a room that ended, from the name of LiveKit's DisconnectReason."""
     if reason == "DUPLICATE_IDENTITY":
         note = f"Another studio publishes in this room as '{identity}'; stop it, then switch LiveKit off and on."
-        return Trouble(note, "failed", final=True)
+        return RoomFailure(note, "failed", final=True)
     if reason == "PARTICIPANT_REMOVED":
         note = f"An administrator of {host} removed the studio from the room; switch LiveKit off and on to return."
-        return Trouble(note, "failed", final=True)
-    return Trouble(f"The connection to {host} was lost; trying again.")
+        return RoomFailure(note, "failed", final=True)
+    return RoomFailure(f"The connection to {host} was lost; trying again.")

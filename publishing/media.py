@@ -14,25 +14,26 @@ import numpy as np
 from livekit import rtc
 from numpy.typing import NDArray
 
-from publishing.audio_queue import Cushion, Samples
+from publishing.audio_queue import AudioQueue
+from shared.media.array_types import AudioSamples
 from shared.runtime.clock import now
-from shared.wire.program import SOUND_RATE, Picture, Sound
+from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
 
 
-class Media:
+class RoomMedia:
     """The two sources of one publication. Used in one event loop; they outlive reconnects and changes of scene.
 
     late: pictures that came too late for their sound, or after a later one.
     """
 
-    def __init__(self, first: Picture, rate: Fraction) -> None:
+    def __init__(self, first: ProgramFrame, rate: Fraction) -> None:
         self.video = rtc.VideoSource(first.width, first.height)
         # It lets a caller wait while more than this is in its queue, and holds twice as much. An interrupt is heard
         # after what waits at most: the cushion and one tick, 60 ms at 25 a second.
         self._answers_at = math.ceil(100 / rate) / 100  # seconds, a multiple of 10 ms
-        self.audio = rtc.AudioSource(SOUND_RATE, 1, round(self._answers_at * 1000))
+        self.audio = rtc.AudioSource(SOUND_RATE_HZ, 1, round(self._answers_at * 1000))
         self.size = first.width, first.height
-        self.cushion = Cushion()
+        self.cushion = AudioQueue()
         self.late = 0
         self._period = float(1 / rate)
         self._loop = asyncio.get_running_loop()
@@ -48,9 +49,9 @@ class Media:
         """Pictures and blocks of sound that came too late or too many."""
         return self.late + self.cushion.left_out
 
-    async def feed(self, item: Picture | Sound) -> None:
+    async def feed(self, item: ProgramFrame | ProgramSound) -> None:
         """Hand over one tick's picture or sound; returns when the next may come."""
-        if isinstance(item, Sound):
+        if isinstance(item, ProgramSound):
             await self._sound(item)
         else:
             self._picture(item)
@@ -65,7 +66,7 @@ class Media:
         await self.audio.aclose()
         await self.video.aclose()
 
-    async def _sound(self, sound: Sound) -> None:
+    async def _sound(self, sound: ProgramSound) -> None:
         if self._putting is None or self._putting.done():
             self.cushion.check()
         put = self.cushion.add(sound.samples, self._loop.time())
@@ -78,11 +79,11 @@ class Media:
             await self._putting  # the SDK takes one at a time
         self._putting = self._loop.create_task(self._put(samples, counted))
 
-    async def _put(self, samples: Samples, counted: float) -> None:
-        await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE, 1, len(samples)))
+    async def _put(self, samples: AudioSamples, counted: float) -> None:
+        await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE_HZ, 1, len(samples)))
         self.cushion.answered(self._loop.time() + self._answers_at, counted)
 
-    def _picture(self, picture: Picture) -> None:
+    def _picture(self, picture: ProgramFrame) -> None:
         tick, starts = self._anchor
         at = self._loop.time()
         due = starts + (picture.tick - tick) * self._period if starts else at
@@ -93,7 +94,7 @@ class Media:
         else:
             self._pending[picture.tick] = self._loop.call_at(due, self._show, picture)
 
-    def _show(self, picture: Picture) -> None:
+    def _show(self, picture: ProgramFrame) -> None:
         self._pending.pop(picture.tick, None)
         # A loop that was held up comes to what waits for its time after what did not have to wait any more.
         if picture.pts <= self._shown:
@@ -102,10 +103,10 @@ class Media:
         self._shown = picture.pts
         stamp = rtc.FrameMetadata(user_timestamp=wall(picture.captured or picture.pts), frame_id=picture.tick)
         self.size = picture.width, picture.height
-        self.video.capture_frame(frame_of(picture.i420), metadata=stamp)
+        self.video.capture_frame(livekit_frame(picture.i420), metadata=stamp)
 
 
-def frame_of(i420: NDArray[np.uint8]) -> rtc.VideoFrame:
+def livekit_frame(i420: NDArray[np.uint8]) -> rtc.VideoFrame:
     """(H * 3 / 2, W) uint8, contiguous, as the SDK's frame, without a copy: it takes an address of flat, writable memory,
     which must outlive the frame."""
     height, width = i420.shape[0] * 2 // 3, i420.shape[1]

@@ -9,17 +9,17 @@ from livekit import rtc
 from livekit.rtc._proto.room_pb2 import DegradationPreference as ProtoDegradation
 from livekit.rtc._proto.stats_pb2 import OutboundRtpStreamStats
 
-from publishing.errors import Trouble, farewell, refusal
-from publishing.media import Media
+from publishing.errors import RoomFailure, connection_refusal, room_end_reason
+from publishing.media import RoomMedia
 from publishing.token import publisher_identity
 from shared.config.settings import Settings
 
 CONNECT_WAIT, PUBLISH_WAIT, LEAVE_WAIT = 30.0, 15.0, 3.0  # seconds
-MEND_WAIT = 75.0  # seconds that the SDK may try to mend a break; its ten attempts take up to a minute
-STATS_PERIOD = 1.0
-STATS_WAIT = 2.0
+RECONNECT_WAIT_S = 75.0  # seconds that the SDK may try to mend a break; its ten attempts take up to a minute
+STATS_PERIOD_S = 1.0
+STATS_WAIT_S = 2.0
 BITS_PER_PIXEL = 0.09  # of VP8 for a face that hardly shows its losses: 2.1 Mbit/s at 720p25, 4.7 at 1080p25
-SOUND_BITS = 64_000
+SOUND_BITS_PER_S = 64_000
 CODECS = {
     "vp8": rtc.VideoCodec.VP8,
     "h264": rtc.VideoCodec.H264,
@@ -33,10 +33,10 @@ KEPT = {
 }
 
 
-class Session:
+class RoomSession:
     """Joins once. lived: seconds it was live."""
 
-    def __init__(self, settings: Settings, media: Media, leave: asyncio.Event, say: Callable[..., None]) -> None:
+    def __init__(self, settings: Settings, media: RoomMedia, leave: asyncio.Event, say: Callable[..., None]) -> None:
         self.lived = 0.0
         self._settings, self._media, self._leave, self._say = settings, media, leave, say
         self._host = urlsplit(settings.livekit_url).netloc.rpartition("@")[2]
@@ -45,7 +45,7 @@ class Session:
         self._broken: float | None = None  # loop time since which the SDK tries to mend a break
         self._sent = 0, 0.0
 
-    async def run(self, token: str) -> Trouble | None:
+    async def run(self, token: str) -> RoomFailure | None:
         """Why it ended; None when it was left because it is not wanted any more."""
         room = rtc.Room(self._loop)
         room.on("disconnected", self._on_disconnected)
@@ -57,7 +57,7 @@ class Session:
             await asyncio.wait_for(self._publish(room), PUBLISH_WAIT)
         except (rtc.ConnectError, rtc.participant.PublishTrackError, TimeoutError) as error:
             await self._disconnect(room)
-            return refusal(str(error), self._host)
+            return connection_refusal(str(error), self._host)
         begun = self._loop.time()
         try:
             return await self._live(room)
@@ -82,25 +82,25 @@ class Session:
         picture.video_encoding.max_framerate = float(settings.rate)
         # Without dtx: silence is sent too, so that nobody's sound begins with the second half of a word.
         sound = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
-        sound.audio_encoding.max_bitrate = SOUND_BITS
+        sound.audio_encoding.max_bitrate = SOUND_BITS_PER_S
         me = room.local_participant
         # One stream for both: the receiver keeps tracks of one stream in sync.
         picture.stream = sound.stream = "program"
         await me.publish_track(rtc.LocalVideoTrack.create_video_track("picture", self._media.video), picture)
         await me.publish_track(rtc.LocalAudioTrack.create_audio_track("sound", self._media.audio), sound)
 
-    async def _live(self, room: rtc.Room) -> Trouble | None:
+    async def _live(self, room: rtc.Room) -> RoomFailure | None:
         leaving = asyncio.create_task(self._leave.wait())
         try:
             while not self._leave.is_set():
                 if self._broken is None:
                     self._say("live", **await self._figures(room))
-                elif self._loop.time() - self._broken > MEND_WAIT:
-                    return farewell("", self._host, "")
+                elif self._loop.time() - self._broken > RECONNECT_WAIT_S:
+                    return room_end_reason("", self._host, "")
                 waiting: set[asyncio.Future[Any]] = {leaving, self._ended}
-                await asyncio.wait(waiting, timeout=STATS_PERIOD, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(waiting, timeout=STATS_PERIOD_S, return_when=asyncio.FIRST_COMPLETED)
                 if self._ended.done():
-                    return farewell(self._ended.result(), self._host, publisher_identity(self._settings))
+                    return room_end_reason(self._ended.result(), self._host, publisher_identity(self._settings))
             return None
         finally:
             leaving.cancel()
@@ -112,7 +112,7 @@ class Session:
             "dropped": self._media.dropped,
         }
         try:
-            stats = await asyncio.wait_for(room.get_rtc_stats(), STATS_WAIT)
+            stats = await asyncio.wait_for(room.get_rtc_stats(), STATS_WAIT_S)
         except (TimeoutError, RuntimeError):
             return figures
         sent = 0

@@ -9,8 +9,8 @@ import jwt
 
 from shared.config.settings import Settings
 
-LEEWAY = 10  # seconds that the server's clock may be behind ours
-PUBLISHER_LIFE = 600  # seconds; only for joining, the server renews it while the room lasts
+CLOCK_LEEWAY_S = 10  # seconds that the server's clock may be behind ours
+PUBLISHER_LIFE_S = 600  # seconds; only for joining, the server renews it while the room lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class ViewerToken:
     expires: int
 
 
-def missing(settings: Settings) -> str:
+def missing_settings(settings: Settings) -> str:
     """Why nothing can be published, in one sentence with the way out, or ""."""
     if settings.livekit_url and settings.livekit_api_key and settings.livekit_api_secret.get_secret_value():
         return ""
@@ -40,7 +40,7 @@ def publisher_identity(settings: Settings) -> str:
 def publisher_token(settings: Settings) -> str:
     """May publish picture and sound, and nothing else."""
     grants = {"canPublish": True, "canSubscribe": False, "canPublishSources": ["camera", "microphone"]}
-    return _signed(settings, publisher_identity(settings), grants, int(time.time()) + PUBLISHER_LIFE)
+    return _signed(settings, publisher_identity(settings), grants, int(time.time()) + PUBLISHER_LIFE_S)
 
 
 def viewer_token(settings: Settings, minutes: float) -> ViewerToken:
@@ -55,7 +55,7 @@ def _signed(settings: Settings, identity: str, grants: Mapping[str, object], exp
     claims = {
         "iss": settings.livekit_api_key,
         "sub": identity,
-        "nbf": int(time.time()) - LEEWAY,
+        "nbf": int(time.time()) - CLOCK_LEEWAY_S,
         "exp": expires,
         # Whoever comes first makes the room: receivers shall play picture and sound as one stream, in sync.
         "roomConfig": {"syncStreams": True},

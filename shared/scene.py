@@ -61,12 +61,12 @@ class Scene:
         new = replace(self, **changes)
         return self if new == self else replace(new, revision=self.revision + 1)
 
-    def facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values for a message."""
         return asdict(self)
 
     @classmethod
-    def of(cls, facts: dict[str, Any]) -> "Scene":
+    def from_dict(cls, facts: dict[str, Any]) -> "Scene":
         """From plain values; raises ValueError when a field is missing or of another type."""
         for each in fields(cls):
             if type(facts.get(each.name)) is not each.type:
@@ -75,12 +75,12 @@ class Scene:
 
     def save(self, path: Path) -> None:
         """Written whole or not at all, so that a gateway that dies comes back to the same scene."""
-        write_atomically(path, json.dumps(self.facts()).encode())
+        write_atomically(path, json.dumps(self.as_dict()).encode())
 
     @classmethod
     def load(cls, path: Path) -> "Scene | None":
         """What `save` wrote, of a studio before this one too, or None when there is nothing that can be read."""
         try:
-            return cls.of(cls().facts() | json.loads(path.read_text()))
+            return cls.from_dict(cls().as_dict() | json.loads(path.read_text()))
         except (OSError, ValueError, TypeError):
             return None

@@ -48,7 +48,7 @@ class Phoneme:
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class SpokenText:
     """samples: (n,) int16 mono at `rate`. phonemes: in order; each lasts until the next begins."""
 
     samples: NDArray[np.int16]
@@ -67,12 +67,14 @@ def _library() -> tuple[Any, int] | None:
     return (library, rate) if rate > 0 else None
 
 
-def available() -> bool:
+def espeak_installed() -> bool:
     """Whether espeak-ng and its data are installed."""
     return _library() is not None
 
 
-def say(text: str, voice: str = "en-us", *, words_a_minute: int = 165, pitch: int = 50, liveliness: int = 50) -> Speech:
+def speak_text(
+    text: str, voice: str = "en-us", *, words_a_minute: int = 165, pitch: int = 50, liveliness: int = 50
+) -> SpokenText:
     """The text as spoken by a voice such as `en-us+f2`. Raises RuntimeError when that voice is not installed."""
     loaded = _library()
     if loaded is None:
@@ -102,4 +104,4 @@ def say(text: str, voice: str = "en-us", *, words_a_minute: int = 165, pitch: in
     library.espeak_Synth(raw, len(raw) + 1, 0, 1, 0, UTF8 | PHONEMES, None, None)
     library.espeak_Synchronize()
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
-    return Speech(samples, rate, tuple(phonemes))
+    return SpokenText(samples, rate, tuple(phonemes))

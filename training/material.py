@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
 
-from engines.mesh.speech.mel_features import HOP, WINDOW, Level, hear, loudness
+from engines.mesh.speech.mel_features import HOP_SAMPLES, WINDOW_SAMPLES, LoudnessLevel, band_decibels, loudness
 from engines.mesh.speech.visemes import VISEMES
-from shared.media.reader import SOUND_RATE
-from training.espeak import Phoneme, Speech, say
+from shared.media.reader import SOUND_RATE_HZ
+from training.espeak import Phoneme, SpokenText, speak_text
 
 _SYMBOLS = {
     "pbm": "pbmɓɸβ",
@@ -29,8 +29,8 @@ VISEME = {symbol: VISEMES.index(name) for name, symbols in _SYMBOLS.items() for 
 STOPS = "pbtdkɡgcqʈɖ"
 GLIDE = {"aɪ": "i", "eɪ": "i", "ɔɪ": "i", "aʊ": "u", "oʊ": "u", "əʊ": "u", "ai": "i", "ei": "i", "au": "u", "ou": "u"}
 QUIET = 0.012  # of the loudest frame: the closure of a stop
-LONGEST_CLOSURE = 12  # frames
-CLOSED_EARLY = 6  # frames: before a stop that ends a pause, lips are closed for about so long
+LONGEST_CLOSURE_FRAMES = 12  # frames
+CLOSED_EARLY_FRAMES = 6  # frames: before a stop that ends a pause, lips are closed for about so long
 
 # Natural sentences; a few languages are kept out of training, to see how it does on what it has not heard.
 TEXTS = {
@@ -104,14 +104,14 @@ def nonsense(chance: np.random.Generator, words: int = 12) -> str:
     return " ".join(spoken) + "."
 
 
-def labels(speech: Speech, sound: NDArray[np.int16]) -> NDArray[np.int64]:
+def labels(speech: SpokenText, sound: NDArray[np.int16]) -> NDArray[np.int64]:
     """(n,) viseme of each 10 ms frame of `sound`, which is the speech at 48 kHz."""
-    count = len(sound) // HOP
+    count = len(sound) // HOP_SAMPLES
     label = np.zeros(count, np.int64)
-    loud = np.sqrt(np.mean(sound[: count * HOP].reshape(count, HOP).astype(np.float64) ** 2, axis=1))
+    loud = np.sqrt(np.mean(sound[: count * HOP_SAMPLES].reshape(count, HOP_SAMPLES).astype(np.float64) ** 2, axis=1))
     quiet = loud < QUIET * max(float(loud.max()), 1.0)
     spoken = [p for p in speech.phonemes if not p.symbol.startswith("(")]
-    ends = [p.start for p in spoken[1:]] + [len(sound) / SOUND_RATE]
+    ends = [p.start for p in spoken[1:]] + [len(sound) / SOUND_RATE_HZ]
     for index, (phoneme, end) in enumerate(zip(spoken, ends, strict=True)):
         first, last = round(phoneme.start * 100), round(end * 100)
         visemes = _visemes(phoneme.symbol)
@@ -122,7 +122,7 @@ def labels(speech: Speech, sound: NDArray[np.int16]) -> NDArray[np.int64]:
         if phoneme.symbol[0] in STOPS:
             pause = index == 0 or not _visemes(spoken[index - 1].symbol)
             at = first
-            while at > 0 and first - at < (CLOSED_EARLY if pause else LONGEST_CLOSURE) and quiet[at - 1]:
+            while at > 0 and first - at < (CLOSED_EARLY_FRAMES if pause else LONGEST_CLOSURE_FRAMES) and quiet[at - 1]:
                 at -= 1
             label[at:first] = visemes[0]
             if phoneme.symbol[0] in "pb" and index + 1 < len(spoken) and (after := _visemes(spoken[index + 1].symbol)):
@@ -145,8 +145,8 @@ def _visemes(symbol: str) -> tuple[int, ...]:
     return (VISEMES.index("s"),) if symbol[:2] in ("ts", "dz") else (found,)
 
 
-def spoken(language: str, variant: str, text: str, chance: np.random.Generator) -> Speech:
-    return say(
+def spoken_example(language: str, variant: str, text: str, chance: np.random.Generator) -> SpokenText:
+    return speak_text(
         text,
         language + variant,
         words_a_minute=int(chance.integers(125, 215)),
@@ -155,39 +155,43 @@ def spoken(language: str, variant: str, text: str, chance: np.random.Generator) 
     )
 
 
-def example(speech: Speech, chance: np.random.Generator, *, clean: bool = False) -> Example:
+def example(speech: SpokenText, chance: np.random.Generator, *, clean: bool = False) -> Example:
     """One utterance with a second of its room round it."""
     # other vocal tracts: played faster, formants rise; the labels' times shrink along
     stretch = 1.0 if clean else float(chance.uniform(0.88, 1.14))
-    up = round(160 * SOUND_RATE / speech.rate / stretch)
+    up = round(160 * SOUND_RATE_HZ / speech.rate / stretch)
     sound = resample_poly(speech.samples.astype(np.float32), up, 160)
-    factor = up / 160 * speech.rate / SOUND_RATE  # how much longer it became
-    moved = Speech(speech.samples, SOUND_RATE, tuple(Phoneme(p.symbol, p.start * factor) for p in speech.phonemes))
+    factor = up / 160 * speech.rate / SOUND_RATE_HZ  # how much longer it became
+    moved = SpokenText(
+        speech.samples, SOUND_RATE_HZ, tuple(Phoneme(p.symbol, p.start * factor) for p in speech.phonemes)
+    )
     label = labels(moved, np.clip(sound, -32767, 32767).astype(np.int16))
-    quiet = np.zeros(round(float(chance.uniform(0.3, 0.9)) * 100) * HOP, np.float32)
-    label = np.concatenate([np.zeros(len(quiet) // HOP, np.int64), label, np.zeros(len(quiet) // HOP, np.int64)])
+    quiet = np.zeros(round(float(chance.uniform(0.3, 0.9)) * 100) * HOP_SAMPLES, np.float32)
+    label = np.concatenate(
+        [np.zeros(len(quiet) // HOP_SAMPLES, np.int64), label, np.zeros(len(quiet) // HOP_SAMPLES, np.int64)]
+    )
     sound = np.concatenate([quiet, sound, quiet])
     sound = sound / max(float(np.abs(sound).max()), 1.0)
     spoilt = sound * 0.3 if clean else _spoilt(sound, chance)
-    return heard(np.clip(spoilt * 32767, -32768, 32767).astype(np.int16), label)
+    return heard_example(np.clip(spoilt * 32767, -32768, 32767).astype(np.int16), label)
 
 
-def heard(sound: NDArray[np.int16], label: NDArray[np.int64]) -> Example:
+def heard_example(sound: NDArray[np.int16], label: NDArray[np.int64]) -> Example:
     """A frame's time is its start, as in the labels; hearing is centred on it."""
-    padded = np.concatenate([np.zeros(WINDOW // 2, np.int16), sound, np.zeros(WINDOW, np.int16)])
-    count = min(len(label), len(sound) // HOP)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[: count * HOP : HOP]
-    bands = np.concatenate([hear(windows[i : i + 500]) for i in range(0, count, 500)])
-    level, levels = Level(), np.empty((count, 2), np.float32)
+    padded = np.concatenate([np.zeros(WINDOW_SAMPLES // 2, np.int16), sound, np.zeros(WINDOW_SAMPLES, np.int16)])
+    count = min(len(label), len(sound) // HOP_SAMPLES)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[: count * HOP_SAMPLES : HOP_SAMPLES]
+    bands = np.concatenate([band_decibels(windows[i : i + 500]) for i in range(0, count, 500)])
+    level, levels = LoudnessLevel(), np.empty((count, 2), np.float32)
     for index in range(count):
-        level.step(loudness(bands[index]))
+        level.add_loudness(loudness(bands[index]))
         levels[index] = level.voice, level.room
     return Example(bands, levels, label[:count])
 
 
 def _spoilt(sound: NDArray[np.float32], chance: np.random.Generator) -> NDArray[np.float32]:
     """Tone, room, line, noise and gain, each in some of the cases."""
-    rate = SOUND_RATE
+    rate = SOUND_RATE_HZ
     # espeak's voices share one timbre: tilt and colour it
     for _ in range(int(chance.integers(1, 4))):
         centre, gain, width = chance.uniform(150, 6000), 10 ** (chance.uniform(-10, 10) / 20), chance.uniform(0.5, 2.0)
@@ -219,7 +223,7 @@ def noise(count: int, chance: np.random.Generator) -> NDArray[np.float32]:
     colour = chance.uniform(0.0, 0.98)
     sound = lfilter([1.0], [1.0, -colour], white)
     if chance.random() < 0.3:
-        t = np.arange(count) / SOUND_RATE
+        t = np.arange(count) / SOUND_RATE_HZ
         sound = sound / np.std(sound) + sum(
             chance.uniform(0, 2) * np.sin(2 * np.pi * h * chance.choice([50, 60, 120]) * t) for h in (1, 2, 3)
         )
@@ -231,4 +235,4 @@ def noise(count: int, chance: np.random.Generator) -> NDArray[np.float32]:
 
 def _band(sound: NDArray[np.float32], centre: float, octaves: float) -> NDArray[np.float32]:
     low, high = centre * 2 ** (-octaves / 2), min(centre * 2 ** (octaves / 2), 20_000)
-    return np.asarray(sosfilt(butter(1, [low, high], "band", fs=SOUND_RATE, output="sos"), sound), np.float32)
+    return np.asarray(sosfilt(butter(1, [low, high], "band", fs=SOUND_RATE_HZ, output="sos"), sound), np.float32)

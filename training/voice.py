@@ -17,17 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.mesh.speech.visemes import AFTER, BEFORE, INPUTS, VISEMES, WEIGHTS, Network
+from engines.mesh.speech.visemes import AFTER, BEFORE, INPUTS, VISEMES, WEIGHTS, VisemeNetwork
 from training import material
-from training.espeak import available
+from training.espeak import espeak_installed
 from training.material import Example
 
 HIDDEN = (128, 64)
-BATCH, RATE, LATE_RATE, DECAY = 256, 1.5e-3, 1e-4, 1e-5
+BATCH, RATE_FPS, LATE_RATE, DECAY = 256, 1.5e-3, 1e-4, 1e-5
 NOISE = 0.06  # added to what is seen
 FIGURES = WEIGHTS.with_suffix(".json")
 
-Layers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+NetworkLayers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 def gather(minutes: float, chance: np.random.Generator) -> list[Example]:
@@ -41,7 +41,7 @@ def gather(minutes: float, chance: np.random.Generator) -> list[Example]:
         else:
             language = str(chance.choice(languages))
             text = excerpt(material.TEXTS[language], chance)
-        speech = material.spoken(language, str(chance.choice(material.VARIANTS)), text, chance)
+        speech = material.spoken_example(language, str(chance.choice(material.VARIANTS)), text, chance)
         if len(speech.samples) < speech.rate // 2:
             continue
         for _ in range(2):  # the same words in two rooms
@@ -49,7 +49,7 @@ def gather(minutes: float, chance: np.random.Generator) -> list[Example]:
             frames += len(found[-1].label)
     for _ in range(max(2, round(minutes / 2))):  # a room in which nobody speaks
         noise = material.noise(6 * 48_000, chance) * 10 ** (chance.uniform(-50, -5) / 20)
-        found.append(material.heard((np.clip(noise, -1, 1) * 32767).astype(np.int16), np.zeros(600, np.int64)))
+        found.append(material.heard_example((np.clip(noise, -1, 1) * 32767).astype(np.int16), np.zeros(600, np.int64)))
     return found
 
 
@@ -89,9 +89,9 @@ class Frames:
         return np.asarray(np.concatenate([relative.reshape(len(which), -1), levels], axis=1), np.float32)
 
 
-def train(frames: Frames, passes: int, chance: np.random.Generator) -> Network:
+def train(frames: Frames, passes: int, chance: np.random.Generator) -> VisemeNetwork:
     sizes = (INPUTS, *HIDDEN, len(VISEMES))
-    layers: Layers = [
+    layers: NetworkLayers = [
         ((chance.normal(0, np.sqrt(2 / a), (a, b))).astype(np.float32), np.zeros(b, np.float32))
         for a, b in pairwise(sizes)
     ]
@@ -108,15 +108,15 @@ def train(frames: Frames, passes: int, chance: np.random.Generator) -> Network:
             seen += chance.standard_normal(seen.shape, np.float32) * NOISE
             gradients, cost = _gradients(layers, seen, frames.label[which], weight)
             step += 1
-            speed = LATE_RATE + 0.5 * (RATE - LATE_RATE) * (1 + np.cos(np.pi * step / total))
+            speed = LATE_RATE + 0.5 * (RATE_FPS - LATE_RATE) * (1 + np.cos(np.pi * step / total))
             _adam(layers, gradients, first, second, step, speed)
             loss += cost
         print(f"pass {number + 1}: loss {loss / (len(order) // BATCH):.3f}", flush=True)
-    return Network(layers)
+    return VisemeNetwork(layers)
 
 
 def _gradients(
-    layers: Layers, seen: NDArray[np.float32], label: NDArray[np.int64], weight: NDArray[np.float32]
+    layers: NetworkLayers, seen: NDArray[np.float32], label: NDArray[np.int64], weight: NDArray[np.float32]
 ) -> tuple[list[NDArray[np.float32]], float]:
     values = [seen]
     for w, b in layers[:-1]:
@@ -139,7 +139,7 @@ def _gradients(
 
 
 def _adam(
-    layers: Layers, gradients: list[NDArray[np.float32]], first: Any, second: Any, step: int, speed: float
+    layers: NetworkLayers, gradients: list[NDArray[np.float32]], first: Any, second: Any, step: int, speed: float
 ) -> None:
     parameters = [p for layer in layers for p in layer]
     for p, g, m, v in zip(parameters, gradients, first, second, strict=True):
@@ -150,12 +150,12 @@ def _adam(
         )
 
 
-def judge(network: Network, examples: list[Example]) -> dict[str, Any]:
+def judge(network: VisemeNetwork, examples: list[Example]) -> dict[str, Any]:
     """Share of frames told right, by viseme; how many lip closures are found, how many are none, and how far off (ms)."""
     frames = Frames(examples)
     told = np.concatenate(
         [
-            network.tell(frames.inputs(np.arange(i, min(i + 2000, len(frames.label)))))
+            network.probabilities(frames.inputs(np.arange(i, min(i + 2000, len(frames.label)))))
             for i in range(0, len(frames.label), 2000)
         ]
     )
@@ -203,17 +203,18 @@ def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
         for language in known[::2]:
             sets["new voices"].append(
                 material.example(
-                    material.spoken(language, variant, excerpt(material.TEXTS[language], chance), chance), chance
+                    material.spoken_example(language, variant, excerpt(material.TEXTS[language], chance), chance),
+                    chance,
                 )
             )
         for language in material.HELD_OUT_LANGUAGES:
-            both = material.spoken(language, variant, material.TEXTS[language], chance)
+            both = material.spoken_example(language, variant, material.TEXTS[language], chance)
             sets["both"].append(material.example(both, chance))
             sets["both, clean"].append(material.example(both, chance, clean=True))
     for variant in material.VARIANTS[::3]:
         for language in material.HELD_OUT_LANGUAGES:
             sets["new languages"].append(
-                material.example(material.spoken(language, variant, material.TEXTS[language], chance), chance)
+                material.example(material.spoken_example(language, variant, material.TEXTS[language], chance), chance)
             )
     return sets
 
@@ -224,7 +225,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=12, help="over all of it")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
-    if not available():
+    if not espeak_installed():
         raise SystemExit("espeak-ng is not installed (Debian: apt install libespeak-ng1 espeak-ng-data).")
     started = time.process_time()
     frames = Frames(gather(options.minutes, np.random.default_rng(1)))
@@ -235,7 +236,7 @@ def main() -> None:
     )
     network = train(frames, options.passes, np.random.default_rng(2))
     network.save(options.out)
-    network = Network.load(options.out)  # as it will be used, in half precision
+    network = VisemeNetwork.load(options.out)  # as it will be used, in half precision
     figures = {name: judge(network, examples) for name, examples in held_out(np.random.default_rng(3)).items()}
     facts = {
         "minutes": options.minutes,

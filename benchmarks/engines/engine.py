@@ -20,10 +20,11 @@ import numpy as np
 
 from engines.api import Driving
 from engines.registry import load
-from harness.face_following import FPS, follow, neutral_picture, psnr, still_jitter
-from harness.sample_avatar import Picture, sample_avatar
-from shared.avatar.model import ROI_SIZE
-from shared.face.scripted import SECONDS, perform
+from harness.face_following import FPS, compare_following, neutral_picture, psnr, still_jitter
+from harness.sample_avatar import sample_avatar
+from shared.avatar.model import ROI_SIZE_PX
+from shared.face.scripted import SCRIPT_S, perform
+from shared.media.array_types import ImageArray
 
 
 def measure() -> dict[str, object]:
@@ -43,7 +44,7 @@ def _measure() -> dict[str, object]:
     start = time.thread_time()
     session = load("mesh").open(avatar)
     open_ms = (time.thread_time() - start) * 1e3
-    faces = [perform(avatar.face, i / FPS) for i in range(round(SECONDS * FPS))]
+    faces = [perform(avatar.face, i / FPS) for i in range(round(SCRIPT_S * FPS))]
     pictures, times = [], []
     for index, face in enumerate(faces):
         driving = Driving(index * 1_000_000 // FPS, face, avatar.face)
@@ -58,14 +59,14 @@ def _measure() -> dict[str, object]:
         "reference_ms": {"remap": round(remap, 3), "memcpy": round(copy, 4)},
         "ratio": {"remap": round(median / remap, 1), "memcpy": round(median / copy)},
         "open_ms": round(open_ms),
-        "followed": follow(faces, pictures),
+        "followed": compare_following(faces, pictures),
         "neutral_psnr_db": round(psnr(neutral_picture(session, avatar), avatar.roi), 1),
         "still_jitter_px": round(still_jitter(avatar), 3),
     }
 
 
-def _references(roi: Picture) -> tuple[float, float]:
-    axes = np.meshgrid(np.arange(ROI_SIZE, dtype=np.float32), np.arange(ROI_SIZE, dtype=np.float32))
+def _references(roi: ImageArray) -> tuple[float, float]:
+    axes = np.meshgrid(np.arange(ROI_SIZE_PX, dtype=np.float32), np.arange(ROI_SIZE_PX, dtype=np.float32))
     map_x, map_y = (np.asarray(axis + np.float32(0.3), np.float32) for axis in axes)
     target = np.empty_like(roi)
     return (

@@ -15,24 +15,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.api import Driving, Session
+from engines.api import Driving, EngineSession
 from engines.registry import load
-from harness.face_following import Followed, follow
-from harness.sample_avatar import Picture
+from harness.face_following import Followed, compare_following
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower
 from shared.face.landmarks import Face
+from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 
 FRAMES = 240  # pictures of the driver, from its beginning
-MAX_SIDE = 640  # of the driver's picture, as in capture
+MAX_SIDE_PX = 640  # of the driver's picture, as in capture
 SHRUNK = 0.85  # size at which the driver is tracked again: another crop, other pixels, the same face
-AGAIN = "(tracked again)"
+RESTART_PAUSE_S = "(tracked again)"
 LEAST, GAIN = 0.9, (0.7, 1.3)  # correlation and gain that are asked for
 
 
-class Row(TypedDict):
+class FollowingRow(TypedDict):
     """One signal of one pair. avatar: AGAIN where it is the driver's own pictures that were tracked."""
 
     driver: str
@@ -44,7 +44,7 @@ class Row(TypedDict):
     verdict: str
 
 
-def measure(avatars: list[Avatar], drivers: list[Path], frames: int = FRAMES) -> list[Row]:
+def measure(avatars: list[Avatar], drivers: list[Path], frames: int = FRAMES) -> list[FollowingRow]:
     """A row for every driver, avatar and signal. Raises StudioError when a driver cannot be read or shows no face."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -54,16 +54,16 @@ def measure(avatars: list[Avatar], drivers: list[Path], frames: int = FRAMES) ->
         cv2.setNumThreads(threads)
 
 
-def _rows(avatars: list[Avatar], path: Path, frames: int) -> Iterator[Row]:
+def _rows(avatars: list[Avatar], path: Path, frames: int) -> Iterator[FollowingRow]:
     driving, shrunk = _tracked(path, frames)
     faces = [each.face for each in driving if each.face is not None]
-    pairs: list[tuple[str, Iterable[Picture]]] = [(AGAIN, shrunk)]
+    pairs: list[tuple[str, Iterable[ImageArray]]] = [(RESTART_PAUSE_S, shrunk)]
     for avatar in avatars:
         session = load("mesh").open(avatar)
         pairs.append((avatar.name, _pictures(session, driving)))
     for name, pictures in pairs:
-        for signal, each in follow(faces, pictures).items():
-            yield Row(
+        for signal, each in compare_following(faces, pictures).items():
+            yield FollowingRow(
                 driver=path.name,
                 avatar=name,
                 signal=signal,
@@ -74,7 +74,7 @@ def _rows(avatars: list[Avatar], path: Path, frames: int) -> Iterator[Row]:
             )
 
 
-def _pictures(session: Session, driving: list[Driving]) -> Iterator[Picture]:
+def _pictures(session: EngineSession, driving: list[Driving]) -> Iterator[ImageArray]:
     for each in driving:
         yield session.step(each)[0].pixels
 
@@ -87,11 +87,11 @@ def verdict(figures: Followed) -> str:
     return "follows" if follows else "missed"
 
 
-def _tracked(path: Path, frames: int) -> tuple[list[Driving], list[Picture]]:
+def _tracked(path: Path, frames: int) -> tuple[list[Driving], list[ImageArray]]:
     """What capture makes of the driver's pictures, and those with a face made smaller."""
     follower = FaceFollower()
     driving, shrunk = [], []
-    with VideoReader(path, max_side=MAX_SIDE) as reader:
+    with VideoReader(path, max_side=MAX_SIDE_PX) as reader:
         matrix = _shrink(reader.width, reader.height)
         for pts, rgb in reader:
             found = follower.follow(rgb, pts)

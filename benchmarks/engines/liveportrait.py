@@ -23,22 +23,22 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.figures import BenchmarkFigures
 from compositing.blend import Blender
 from engines.api import Driving, RoiFrame
-from engines.liveportrait.engine import BATCH, NO_TORCH
-from harness.call_time import timed, use_threads
+from engines.liveportrait.engine import BATCH_FRAMES, NO_TORCH
+from harness.call_time import median_call_ms, use_threads
 from harness.sample_avatar import sample_avatar
 from harness.tiny_liveportrait import NARROW
 from shared.face.scripted import perform
 
-PLATE = 1280, 720
+PLATE_SIZE_PX = 1280, 720
 BATCHES = (1, 2, 4, 8, 16)
 BARS = {"W+G": 2.0, "frame": 4.0}  # how much faster than the original's best in half precision is wanted
 MOST_MB = 3000  # of GPU memory
-Figures = dict[str, Any]
 
 
-def measure(seconds: float = 0.0, peer: Path | None = None) -> Figures:
+def measure(seconds: float = 0.0, peer: Path | None = None) -> BenchmarkFigures:
     """For `studio bench`; without PyTorch a sentence. seconds: at least so long for each figure of ours alone. peer: a
     checkout of the original, to run beside."""
     if not find_spec("torch"):
@@ -46,14 +46,16 @@ def measure(seconds: float = 0.0, peer: Path | None = None) -> Figures:
     return compare(peer.absolute(), 2, 0) if peer else ours(None, 1, seconds)
 
 
-def compare(peer: Path, rounds: int, threads: int) -> Figures:
+def compare(peer: Path, rounds: int, threads: int) -> BenchmarkFigures:
     """Ours and the original's, and how much faster ours is."""
-    from benchmarks.engines.liveportrait_peer import run, write_weights
+    from benchmarks.engines.liveportrait_peer import time_original, write_weights
 
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
         weights = Path(folder) / "liveportrait"
         _alone(write_weights, peer, weights)
-        theirs = {way: _alone(run, peer, weights, way, rounds, threads) for way in _ways() if way != "bfloat16"}
+        theirs = {
+            way: _alone(time_original, peer, weights, way, rounds, threads) for way in _ways() if way != "bfloat16"
+        }
         mine = ours(weights, rounds, 0.0, threads)
     ratios = {}
     for way, original in theirs.items():
@@ -62,13 +64,15 @@ def compare(peer: Path, rounds: int, threads: int) -> Figures:
     return mine | {"original": theirs, "original_over_ours": ratios} | _verdict(mine, theirs)
 
 
-def ours(weights: Path | None, rounds: int, seconds: float = 0.0, threads: int = 0, narrow: bool = False) -> Figures:
+def ours(
+    weights: Path | None, rounds: int, seconds: float = 0.0, threads: int = 0, narrow: bool = False
+) -> BenchmarkFigures:
     """Every way of running ours. weights: in the published layout; None: random ones. narrow: of a few channels, to try
     out the benchmark itself."""
     import torch
 
     gpu = torch.cuda.is_available()
-    figures: Figures = {
+    figures: BenchmarkFigures = {
         "device": torch.cuda.get_device_name() if gpu else "cpu",
         "threads": threads or torch.get_num_threads(),
         "torch": torch.__version__,
@@ -100,29 +104,31 @@ def _begin_alone(cache: str) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the original tells what it does there
 
 
-def _verdict(mine: Figures, theirs: Figures) -> Figures:
+def _verdict(mine: BenchmarkFigures, theirs: BenchmarkFigures) -> BenchmarkFigures:
     """Each bar with what there is: the best in half precision of either side."""
     halves = [way for way in theirs if way.startswith("float16")]
     if not halves:
         return {}
     best = {name: min(theirs[w][name] for w in halves) / min(mine[w][name] for w in halves) for name in BARS}
-    bars: Figures = {name: f"{best[name]:.2f} times, wanted {wanted}" for name, wanted in BARS.items()}
+    bars: BenchmarkFigures = {name: f"{best[name]:.2f} times, wanted {wanted}" for name, wanted in BARS.items()}
     most = max(mine[way][name] for way in halves for name in ("gpu_mb", "render_gpu_mb"))
     return {"bars": bars | {"gpu_mb": f"{most}, wanted below {MOST_MB}"}}
 
 
-def _run(*given: Any) -> Figures:
+def _run(*given: Any) -> BenchmarkFigures:
     import torch
 
     with torch.inference_mode():
         return _figures(*given)
 
 
-def _figures(weights: Path | None, way: str, rounds: int, seconds: float, threads: int, narrow: bool) -> Figures:
+def _figures(
+    weights: Path | None, way: str, rounds: int, seconds: float, threads: int, narrow: bool
+) -> BenchmarkFigures:
     """Each network in milliseconds, the whole frame live and in a render, and what it needs."""
     import torch
 
-    from engines.liveportrait.networks.networks import PUBLISHED, Networks, pick_device, pick_precision
+    from engines.liveportrait.networks.networks import PUBLISHED, LivePortraitNetworks, pick_device, pick_precision
     from engines.liveportrait.session import LivePortraitSession
     from engines.liveportrait.settings import LivePortraitSettings
 
@@ -132,9 +138,11 @@ def _figures(weights: Path | None, way: str, rounds: int, seconds: float, thread
     gpu = device.type == "cuda"
     precision, _, compiled = way.partition(" ")
     start = time.perf_counter()
-    nets = Networks.load(weights) if weights else Networks.empty(NARROW if narrow else PUBLISHED)
+    nets = (
+        LivePortraitNetworks.load(weights) if weights else LivePortraitNetworks.empty(NARROW if narrow else PUBLISHED)
+    )
     nets.prepare(device, pick_precision(precision, device), bool(compiled))
-    session = LivePortraitSession(avatar, nets, LivePortraitSettings.load(), batch=BATCH)
+    session = LivePortraitSession(avatar, nets, LivePortraitSettings.load(), batch=BATCH_FRAMES)
     portrait, picture = session._portrait, avatar.roi
     face = perform(avatar.face, 1.0)
     session.step(Driving(0, face, avatar.face, picture))
@@ -148,7 +156,7 @@ def _figures(weights: Path | None, way: str, rounds: int, seconds: float, thread
         return nets.warping(volume, own, driven, compressed_)
 
     out = warp().out
-    blender, plate = Blender(avatar.mask), np.full((PLATE[1] * 3 // 2, PLATE[0]), 128, np.uint8)
+    blender, plate = Blender(avatar.mask), np.full((PLATE_SIZE_PX[1] * 3 // 2, PLATE_SIZE_PX[0]), 128, np.uint8)
     placement = np.array([[0.8, 0.0, 400.0], [0.0, 0.8, 100.0]])
     at = iter(range(1, 1_000_000))
 
@@ -161,17 +169,17 @@ def _figures(weights: Path | None, way: str, rounds: int, seconds: float, thread
             blender.place(plate, frame.pixels, placement)
 
     def render() -> None:
-        for frame in session.together(frames(2 * BATCH)):
+        for frame in session.together(frames(2 * BATCH_FRAMES)):
             if isinstance(frame, RoiFrame):
                 blender.place(plate, frame.pixels, placement)
 
-    figures: Figures = {"F": timed(lambda: nets.appearance(prepared), rounds, seconds)}
-    figures["M"] = timed(lambda: nets.motion(prepared), rounds, seconds)
+    figures: BenchmarkFigures = {"F": median_call_ms(lambda: nets.appearance(prepared), rounds, seconds)}
+    figures["M"] = median_call_ms(lambda: nets.motion(prepared), rounds, seconds)
     if not compiled:
-        figures["W"] = timed(warp, rounds, seconds)
-        figures["G"] = timed(lambda: nets.decoder(out), rounds, seconds)
-    figures["W+G"] = timed(lambda: nets.draw(volume, compressed_, own, driven), rounds, seconds)
-    figures["frame"] = timed(live, rounds, seconds)
+        figures["W"] = median_call_ms(warp, rounds, seconds)
+        figures["G"] = median_call_ms(lambda: nets.decoder(out), rounds, seconds)
+    figures["W+G"] = median_call_ms(lambda: nets.draw(volume, compressed_, own, driven), rounds, seconds)
+    figures["frame"] = median_call_ms(live, rounds, seconds)
     figures |= {"fps": round(1e3 / figures["frame"], 2), "first_frame_s": round(first, 2)}
     figures["resident_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     if gpu:
@@ -179,14 +187,14 @@ def _figures(weights: Path | None, way: str, rounds: int, seconds: float, thread
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     if gpu or narrow:
-        figures["render_frame"] = round(timed(render, rounds, seconds) / (2 * BATCH), 2)
+        figures["render_frame"] = round(median_call_ms(render, rounds, seconds) / (2 * BATCH_FRAMES), 2)
         figures["render_fps"] = round(1e3 / figures["render_frame"], 2)
     if gpu:
         figures["render_gpu_mb"] = torch.cuda.max_memory_reserved() >> 20
     if (gpu or narrow) and not compiled:
         shot = portrait.shot(portrait.points)
         figures["drawn_in_batches_of"] = {
-            size: round(timed(lambda size=size: portrait.draw([shot] * size), rounds, seconds) / size, 2)  # type: ignore[misc]
+            size: round(median_call_ms(lambda size=size: portrait.draw([shot] * size), rounds, seconds) / size, 2)  # type: ignore[misc]
             for size in BATCHES
         }
     if nets._exact is not None:
@@ -205,7 +213,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
     given = parser.parse_args()
     if not find_spec("torch"):
-        figures: Figures = {"left_out": NO_TORCH}
+        figures: BenchmarkFigures = {"left_out": NO_TORCH}
     elif given.peer:
         figures = compare(given.peer.absolute(), given.rounds, given.threads)
     else:

@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from harness.call_time import timed, use_threads
+from harness.call_time import median_call_ms, use_threads
 
-PLATE = 1280, 720
+PLATE_SIZE_PX = 1280, 720
 NETWORKS = (
     ("appearance_feature_extractor", "appearance_feature_extractor", "AppearanceFeatureExtractor"),
     ("motion_extractor", "motion_extractor", "MotionExtractor"),
@@ -52,7 +52,7 @@ def write_weights(checkout: Path, weights: Path) -> None:
     torch.save(states, weights / "retargeting_models" / "stitching_retargeting_module.pth")
 
 
-def run(checkout: Path, weights: Path, way: str, rounds: int, threads: int) -> dict[str, float]:
+def time_original(checkout: Path, weights: Path, way: str, rounds: int, threads: int) -> dict[str, float]:
     """Milliseconds of its networks and of a whole frame; what it needs. way: "float32", "float16", and " compiled" for its
     compile flag. weights: in the published layout."""
     import torch
@@ -80,10 +80,10 @@ def run(checkout: Path, weights: Path, way: str, rounds: int, threads: int) -> d
     )
     chance = np.random.default_rng(1)
     picture = chance.integers(0, 256, (256, 256, 3), dtype=np.uint8)
-    plate = chance.integers(0, 256, (PLATE[1], PLATE[0], 3), dtype=np.uint8)
+    plate = chance.integers(0, 256, (PLATE_SIZE_PX[1], PLATE_SIZE_PX[0], 3), dtype=np.uint8)
     matrix = np.array([[0.8, 0.0, 400.0], [0.0, 0.8, 100.0], [0.0, 0.0, 1.0]], np.float32)
     mask = cv2.imread(str(checkout / "src/utils/resources/mask_template.png"), cv2.IMREAD_COLOR)
-    covered = crop.prepare_paste_back(mask, matrix, dsize=PLATE)
+    covered = crop.prepare_paste_back(mask, matrix, dsize=PLATE_SIZE_PX)
     source = wrapper.prepare_source(picture)
     info = wrapper.get_kp_info(source)
     points, volume = wrapper.transform_keypoint(info), wrapper.extract_feature_3d(source)
@@ -115,7 +115,7 @@ def run(checkout: Path, weights: Path, way: str, rounds: int, threads: int) -> d
         warped = warp()
         calls |= {"W": warp, "G": decode}
     for name, call in calls.items():
-        figures[name] = timed(call, rounds)
+        figures[name] = median_call_ms(call, rounds)
     if gpu:
         figures["gpu_mb"] = torch.cuda.max_memory_reserved() >> 20
     return figures

@@ -16,30 +16,30 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.engines.personalive_peer import Peer
+from benchmarks.figures import BenchmarkFigures
 from engines.personalive.engine import NEEDED, NO_TORCH
 from shared.errors import StudioError
 
 if TYPE_CHECKING:
     import torch
 
-    from benchmarks.engines.personalive_ours import Driven, Loop, Recording
-    from benchmarks.engines.personalive_size import Size
-    from engines.personalive.networks.networks import Networks
+    from benchmarks.engines.personalive_ours import DrivenSession, NetworkLoop, Recording
+    from benchmarks.engines.personalive_size import NetworkSize
+    from engines.personalive.networks.networks import PersonaLiveNetworks
     from engines.personalive.settings import Acceleration
 
-Figures = dict[str, Any]
 PARTS = ("transfer", "denoise", "decode", "copy")
 ROUNDS, CALLS = 3, 4
-COMPARED = 6  # chunks whose frames are compared
+COMPARED_CHUNKS = 6  # chunks whose frames are compared
 KEYFRAMES = 3
 DELAYED, DELAYED_S = 20, 20.0  # batches over which the delay is measured, and seconds that are enough for it
-CAMERA = 25.0  # driver frames a second at which the delay is measured, where the engine is as fast
+CAMERA_FPS = 25.0  # driver frames a second at which the delay is measured, where the engine is as fast
 HEADROOM = 0.95  # of what it holds, where it is not
 LONG = "left out: to compile them for a CPU takes many minutes"
 NOT_HERE = "not measured: the bar is of the full size on a GPU of the H200's class"
@@ -73,7 +73,9 @@ def ways(gpu: bool) -> list[Way]:
     ]
 
 
-def measure(seconds: float = 0.0, peer: Path | None = None, size: str | None = None, rounds: int = ROUNDS) -> Figures:
+def measure(
+    seconds: float = 0.0, peer: Path | None = None, size: str | None = None, rounds: int = ROUNDS
+) -> BenchmarkFigures:
     """seconds: at least so long for each way. peer: a checkout of the original. size: full or tiny; else full on a GPU.
     Without PyTorch a sentence. Raises StudioError."""
     if absent := next((name for name in NEEDED if find_spec(name) is None), None):
@@ -91,7 +93,7 @@ def measure(seconds: float = 0.0, peer: Path | None = None, size: str | None = N
     if name == "full" and not gpu:
         raise StudioError("The full size wants a GPU, and PyTorch finds none; `--size tiny` runs on a CPU.")
     precisions = sorted({way.precision for way in ways(gpu)})
-    figures: Figures = {
+    figures: BenchmarkFigures = {
         "device": describe(device),
         "torch": torch.__version__,
         "size": name,
@@ -110,7 +112,7 @@ class Bench:
 
     def __init__(
         self,
-        size: "Size",
+        size: "NetworkSize",
         device: "torch.device",
         peer: Peer | None,
         rounds: int,
@@ -119,12 +121,12 @@ class Bench:
     ) -> None:
         self._size, self._device, self._peer = size, device, peer
         self._rounds, self._seconds, self._rates = rounds, seconds, rates
-        self._ways: Figures = {}
+        self._ways: BenchmarkFigures = {}
         self._refused: dict[str, str] = {}
-        self._theirs: Figures = {}
+        self._theirs: BenchmarkFigures = {}
         self._exact: Recording | None = None  # float32 without acceleration
         self._recordings: dict[str, Recording] = {}
-        self._nets: Networks | None = None
+        self._nets: PersonaLiveNetworks | None = None
         self._tflop: dict[bool, float] = {}  # of a call, with the small decoder and without
 
     def run(self, these: list[Way]) -> None:
@@ -132,7 +134,7 @@ class Bench:
         with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
             begun = Path(folder) / "frames.npy"
             if self._peer:
-                self._theirs = self._peer.ask("begin", calls=COMPARED, to=str(begun))
+                self._theirs = self._peer.ask("begin", calls=COMPARED_CHUNKS, to=str(begun))
             precision = ""
             for way in these:
                 if way.precision != precision:
@@ -149,15 +151,15 @@ class Bench:
                     shown = (np.load(begun).astype(np.float32) * 255).astype(np.uint8)  # as its server does
                     self._theirs["frames_differ"] = levels(same.pictures, shown)
 
-    def figures(self) -> Figures:
+    def figures(self) -> BenchmarkFigures:
         """All of it. drift: against float32 without acceleration."""
         for name, recording in self._recordings.items():
             if self._exact is not None and name in self._ways and name != "float32 none":
                 self._ways[name]["drift"] = drifted(recording, self._exact, latents_only=" taesd" in name)
-        told: Figures = {"ways": self._ways, "refused": self._refused}
+        told: BenchmarkFigures = {"ways": self._ways, "refused": self._refused}
         return told | ({"original": self._theirs} if self._peer else {})
 
-    def _made(self, precision: str) -> "Networks":
+    def _made(self, precision: str) -> "PersonaLiveNetworks":
         import torch
 
         from benchmarks.engines.personalive_ours import networks
@@ -171,11 +173,11 @@ class Bench:
         return made
 
     def _try(self, way: Way) -> None:
-        from engines.personalive.acceleration import accelerate, attend_by, refusal
+        from engines.personalive.acceleration import accelerate, acceleration_refusal, attend_by
         from engines.personalive.networks.attention import sdpa
 
         assert self._nets is not None
-        reason = refusal(way.acceleration, self._device)
+        reason = acceleration_refusal(way.acceleration, self._device)
         if way.acceleration == "compile" and self._device.type == "cpu":
             reason = reason or LONG
         if reason:
@@ -190,21 +192,21 @@ class Bench:
         if way.acceleration == "xformers":
             attend_by(self._nets, sdpa)
 
-    def _way(self, way: Way, nets: "Networks") -> Figures:
+    def _way(self, way: Way, nets: "PersonaLiveNetworks") -> BenchmarkFigures:
         import torch
 
-        from benchmarks.engines.personalive_ours import Driven, Loop, recorded
+        from benchmarks.engines.personalive_ours import DrivenSession, NetworkLoop, record_chunks
         from harness.stopwatch import memory_mb
 
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        driven = Driven(nets, self._size, way.small_vae)
-        recording = self._recordings[str(way)] = recorded(nets, self._size, way.small_vae, COMPARED)
+        driven = DrivenSession(nets, self._size, way.small_vae)
+        recording = self._recordings[str(way)] = record_chunks(nets, self._size, way.small_vae, COMPARED_CHUNKS)
         if str(way) == "float32 none":
             self._exact = recording
-        loop = Loop(nets, self._size, way.small_vae)
-        loop.laps(COMPARED)
-        figures: Figures = {"first_frame_s": driven.first_frame_s} | self._rounds_of(way, loop, driven)
+        loop = NetworkLoop(nets, self._size, way.small_vae)
+        loop.laps(COMPARED_CHUNKS)
+        figures: BenchmarkFigures = {"first_frame_s": driven.first_frame_s} | self._rounds_of(way, loop, driven)
         figures["memory_mb"] = memory_mb(self._device)
         if way.acceleration == "none":  # the others do the same, in ways that the counter does not see
             self._tflop[way.small_vae] = counted(loop.call)
@@ -217,11 +219,11 @@ class Bench:
             figures["delay"] = delayed(driven, figures["clock_ms"])
         return figures
 
-    def _achieved(self, tflop: float, milliseconds: float, precision: str) -> Figures:
+    def _achieved(self, tflop: float, milliseconds: float, precision: str) -> BenchmarkFigures:
         rate = tflop / milliseconds * 1e3
         return {"tflop": tflop, "tflop_s": rate, "of_matrix_rate": rate / self._rates[precision]}
 
-    def _rounds_of(self, way: Way, loop: "Loop", driven: "Driven") -> Figures:
+    def _rounds_of(self, way: Way, loop: "NetworkLoop", driven: "DrivenSession") -> BenchmarkFigures:
         """Rounds of ours and of the original in turns. call_ms: of the session; parts_ms: of its pieces one by one."""
         ours: list[dict[str, float]] = []
         theirs: list[dict[str, float]] = []
@@ -236,7 +238,7 @@ class Bench:
             if self._peer:
                 theirs.append(parts(self._peer.ask("round", calls=CALLS)["laps"]))
         best = min(ours, key=lambda each: each["parts_ms"])
-        figures: Figures = best | {"call_ms": min(calls), "clock_ms": min(clocks)}
+        figures: BenchmarkFigures = best | {"call_ms": min(calls), "clock_ms": min(clocks)}
         figures["fps"] = 4e3 / figures["call_ms"]
         if theirs:
             peer = min(theirs, key=lambda each: each["parts_ms"])
@@ -266,9 +268,9 @@ def counted(call: Callable[[], object]) -> float:
     return float(counter.get_total_flops()) / 1e12
 
 
-def delayed(driven: "Driven", clock_ms: float) -> Figures:
+def delayed(driven: "DrivenSession", clock_ms: float) -> BenchmarkFigures:
     """Driver to frame at a camera's rate, or at what it holds, by the clock; and what it cannot go below there."""
-    fps = min(CAMERA, HEADROOM * 4e3 / clock_ms)
+    fps = min(CAMERA_FPS, HEADROOM * 4e3 / clock_ms)
     try:
         measured = driven.delay(1 / fps, max(6, min(DELAYED, int(DELAYED_S * fps / 4))))
     except Exception as error:  # told, as in `_try`
@@ -276,11 +278,14 @@ def delayed(driven: "Driven", clock_ms: float) -> Figures:
     return {"driver_fps": fps} | measured
 
 
-def drifted(of: "Recording", exact: "Recording", latents_only: bool) -> Figures:
+def drifted(of: "Recording", exact: "Recording", latents_only: bool) -> BenchmarkFigures:
     """Latents: root mean square as a part of theirs, of the first and the last chunk. Frames: in levels of 255."""
-    from benchmarks.engines.personalive_ours import apart
+    from benchmarks.engines.personalive_ours import relative_difference
 
-    figures = {f"latents_{name}": apart(of.latents[i], exact.latents[i]) for name, i in (("first", 0), ("last", -1))}
+    figures = {
+        f"latents_{name}": relative_difference(of.latents[i], exact.latents[i])
+        for name, i in (("first", 0), ("last", -1))
+    }
     return figures if latents_only else figures | levels(of.pictures, exact.pictures)
 
 
@@ -290,7 +295,7 @@ def levels(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> dict[str, float]
     return {"levels_mean": float(difference.mean()), "levels_p99": float(np.percentile(difference, 99))}
 
 
-def bars(figures: Figures) -> dict[str, str]:
+def bars(figures: BenchmarkFigures) -> dict[str, str]:
     """What was promised of one GPU of the H200's class at 512 pixels: met, missed or not measured, of the fastest way in half
     precision."""
     if not figures:
@@ -301,12 +306,12 @@ def bars(figures: Figures) -> dict[str, str]:
     return {f"{bar:g} {what}": _verdict(value, bar, least) for what, value, bar, least in _wanted(full, small)}
 
 
-def _fastest(rows: Iterable[Figures]) -> Figures:
-    none: Figures = {}
+def _fastest(rows: Iterable[BenchmarkFigures]) -> BenchmarkFigures:
+    none: BenchmarkFigures = {}
     return max(rows, key=lambda row: float(row["fps"]), default=none)
 
 
-def _wanted(full: Figures, small: Figures) -> list[tuple[str, float | None, float, bool]]:
+def _wanted(full: BenchmarkFigures, small: BenchmarkFigures) -> list[tuple[str, float | None, float, bool]]:
     """What, its figure, its bar, and whether that is the least or the most."""
     return [
         ("times the original's fps, full decoder", full.get("original_over_this"), 2.0, True),

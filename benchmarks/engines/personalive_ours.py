@@ -11,42 +11,53 @@ import torch
 from diffusers import AutoencoderTiny
 from numpy.typing import NDArray
 
-from benchmarks.engines.personalive_size import CHUNK, FaintNoise, Size, StandIn, clip, driver, portrait, vae
+from benchmarks.engines.personalive_size import (
+    CHUNK_FRAMES,
+    FaintNoise,
+    NetworkSize,
+    StandIn,
+    clip,
+    driver,
+    portrait,
+    stock_vae,
+)
 from engines.api import Driving
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
 from engines.personalive.engine import PersonaLiveEngine
 from engines.personalive.networks.motion_encoder import MotionEncoder
-from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.pose_guider import PoseGuider
 from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
 from engines.personalive.picture import bytes_of, tensor_of
 from engines.personalive.portrait import read_portrait
 from engines.personalive.quality import Rung
 from engines.personalive.session import PersonaLiveSession
-from engines.personalive.streams import fetch, send
+from engines.personalive.streams import begin_fetch, send
 from engines.personalive.transfer import Transfer
 from engines.personalive.window import Window
-from harness.by_rule import by_rule, calmed, placed
+from harness.by_rule import by_rule, calmed, place_key_points
 from harness.sample_avatar import sample_avatar
 from harness.stopwatch import Stopwatch
-from services.generator.engine_thread import Batch
-from services.generator.session_opener import Opened
+from services.generator.engine_thread import EngineThread
+from services.generator.session_opener import OpenedSession
 from shared.runtime.clock import US, now
 
 SEED = 1
 
 
-def networks(size: Size, device: torch.device, dtype: torch.dtype) -> Networks:
+def networks(size: NetworkSize, device: torch.device, dtype: torch.dtype) -> PersonaLiveNetworks:
     """All of them by rule. Not to be called in inference mode: threads fill them, which have no mode of their caller's."""
     diffusers.utils.logging.set_verbosity_error()  # it warns of nothing
     small = size.vae["block_out_channels"][:1] * 4 if size.name == "tiny" else (64,) * 4
-    made = Networks(
+    made = PersonaLiveNetworks(
         reference=by_rule(ReferenceUNet(**size.unet), "reference"),
         denoising=calmed(by_rule(DenoisingUNet(**size.unet), "denoising")),
-        extract=placed(by_rule(MotionExtractor(depths=size.extractor[0], widths=size.extractor[1]), "extractor")),
+        extract=place_key_points(
+            by_rule(MotionExtractor(depths=size.extractor[0], widths=size.extractor[1]), "extractor")
+        ),
         encode=by_rule(MotionEncoder() if size.encoder else StandIn(), "encoder"),
         guide=by_rule(PoseGuider(size.unet["block_out_channels"][0], size.guider), "guider"),
-        vae=by_rule(vae(size), "vae"),
+        vae=by_rule(stock_vae(size), "vae"),
         clip=by_rule(clip(size), "clip"),
         small_vae=by_rule(
             AutoencoderTiny(encoder_block_out_channels=small, decoder_block_out_channels=small), "small vae"
@@ -66,10 +77,12 @@ class Recording:
     pictures: NDArray[np.uint8]
 
 
-class Loop:
+class NetworkLoop:
     """Portrait, transfer, window and decoder, one after the other, with marks between them."""
 
-    def __init__(self, nets: Networks, size: Size, small_vae: bool, noise: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self, nets: PersonaLiveNetworks, size: NetworkSize, small_vae: bool, noise: Callable[..., Any] | None = None
+    ) -> None:
         self._nets, self._size, self._small = nets, size, small_vae
         self._calls = 0
         self._watch = Stopwatch(nets.device)
@@ -81,14 +94,14 @@ class Loop:
         """The next chunk, from pictures on the CPU to pictures on the CPU; and its latents."""
         pictures = driver(self._size, self._calls)
         self._watch.mark()
-        poses, motions = self._transfer.take(tensor_of(send(torch.from_numpy(pictures), self._nets.device)))
+        poses, motions = self._transfer.pose_and_motion(tensor_of(send(torch.from_numpy(pictures), self._nets.device)))
         rest = None if self._calls else self._transfer.rest
         self._watch.mark()
-        clean = self._window.step(poses, motions, rest)
+        clean = self._window.next_chunk(poses, motions, rest)
         self._watch.mark()
         decoded = self._nets.decode(clean, self._small)
         self._watch.mark()
-        made = fetch(bytes_of(decoded))().numpy()
+        made = begin_fetch(bytes_of(decoded))().numpy()
         self._watch.mark()
         self._calls += 1
         return clean, made
@@ -111,24 +124,24 @@ class Loop:
         return torch.randn(shape).to(self._nets.device, self._nets.dtype)
 
 
-def recorded(nets: Networks, size: Size, small_vae: bool, calls: int) -> Recording:
+def record_chunks(nets: PersonaLiveNetworks, size: NetworkSize, small_vae: bool, calls: int) -> Recording:
     """The first chunks, with faint noise."""
-    loop = Loop(nets, size, small_vae, FaintNoise(nets.device, nets.dtype))
+    loop = NetworkLoop(nets, size, small_vae, FaintNoise(nets.device, nets.dtype))
     made = [loop.call() for _ in range(calls)]
     latents = np.stack([clean.float().cpu().numpy() for clean, _ in made])
     return Recording(latents, np.concatenate([pictures for _, pictures in made]))
 
 
-def apart(one: NDArray[Any], other: NDArray[Any]) -> float:
+def relative_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Root mean square of the difference, as a part of the other's."""
     a, b = one.astype(np.float64), other.astype(np.float64)
     return float(np.sqrt(((a - b) ** 2).mean() / max((b**2).mean(), 1e-30)))
 
 
-class Driven:
+class DrivenSession:
     """A session as users have it, and an endless driver of its own."""
 
-    def __init__(self, nets: Networks, size: Size, small_vae: bool) -> None:
+    def __init__(self, nets: PersonaLiveNetworks, size: NetworkSize, small_vae: bool) -> None:
         """first_frame_s: from the networks on the device to the first frame of the driver."""
         self._device, self._avatar = nets.device, sample_avatar()
         self._number = 0
@@ -146,7 +159,7 @@ class Driven:
         synchronise(self._device)
         began, worked = time.perf_counter(), time.process_time()
         wait: Callable[[], object] | None = None
-        for _ in range(count * CHUNK):
+        for _ in range(count * CHUNK_FRAMES):
             begun = self.session.begin(self._next(self._number * US // 25))
             if begun is not None:
                 if wait is not None:
@@ -161,17 +174,17 @@ class Driven:
         """From a driver frame to the moment its own is handed on, as the generator measures it live, at this pace; and what
         that cannot go below."""
         interval = int(interval_s * US)
-        batch = Batch(Opened(PersonaLiveEngine(), self._avatar, self.session), lambda: None, away=60 * US)
+        batch = EngineThread(OpenedSession(PersonaLiveEngine(), self._avatar, self.session), lambda: None, away=60 * US)
         begin = now()
         try:
-            for number in range(batches * CHUNK):
+            for number in range(batches * CHUNK_FRAMES):
                 while (left := begin + number * interval - now()) > 0:
                     time.sleep(min(left, 1000) / US)
-                    batch.take(now())
+                    batch.due_frame(now())
                 batch.offer(self._next(now()), {}, anew=number == 0)
                 if batch.failure is not None:
                     raise batch.failure
-            facts: Any = batch.facts().get("delay", {})
+            facts: Any = batch.as_dict().get("delay", {})
             return dict(facts) | dict(batch.counted())
         finally:
             batch.close()

@@ -122,7 +122,7 @@ class Original:
         import torch
         from PIL import Image
 
-        from benchmarks.engines.personalive_size import LEAD, FaintNoise, portrait
+        from benchmarks.engines.personalive_size import LEAD_CALLS, FaintNoise, portrait
 
         noise, usual = FaintNoise(self.device, self.dtype), torch.randn_like
 
@@ -136,7 +136,7 @@ class Original:
             self.wrapper.fuse_reference(Image.fromarray(portrait(self.size)))
             for call in range(calls):
                 made.append(self.call())
-                first = time.perf_counter() - began if call == LEAD else first
+                first = time.perf_counter() - began if call == LEAD_CALLS else first
         finally:
             torch.randn_like = usual
         self.watch.laps()
@@ -166,7 +166,7 @@ class Original:
             own.reference_control_reader.update_hkf(own.reference_control_writer)
         return {}
 
-    def facts(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """What it is, what a call computes, and the most memory it took."""
         import diffusers
         import torch
@@ -234,8 +234,8 @@ def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
     import torch
     from diffusers.image_processor import VaeImageProcessor
 
-    from benchmarks.engines.personalive_size import clip, vae
-    from harness.by_rule import by_rule, calmed, placed
+    from benchmarks.engines.personalive_size import clip, stock_vae
+    from harness.by_rule import by_rule, calmed, place_key_points
 
     own = importlib.import_module("src.wrapper")
     drawing = importlib.import_module("src.utils.util")
@@ -259,9 +259,9 @@ def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
         conditioning_embedding_channels=size.unet["block_out_channels"][0], block_out_channels=size.guider
     )
     made.pose_guider = ready(guider, "guider")
-    made.pose_encoder = ready(extractor(own, size), "extractor", placed)
+    made.pose_encoder = ready(original_extractor(own, size), "extractor", place_key_points)
     made.motion_encoder = ready(own.MotEncoder() if size.encoder else stand_in(), "encoder")
-    made.vae, made.image_encoder = ready(vae(size), "vae"), ready(clip(size), "clip")
+    made.vae, made.image_encoder = ready(stock_vae(size), "vae"), ready(clip(size), "clip")
     control = functools.partial(
         own.ReferenceAttentionControl, do_classifier_free_guidance=False, batch_size=1, fusion_blocks="full"
     )
@@ -284,7 +284,7 @@ def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
     return made
 
 
-def extractor(own: Any, size: Any) -> Any:
+def original_extractor(own: Any, size: Any) -> Any:
     """Its motion extractor with stages of this size."""
     detector = importlib.import_module("src.liveportrait.convnextv2").ConvNeXtV2
     network = own.MotionExtractor(num_kp=21)

@@ -11,21 +11,20 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from harness.by_rule import seeded
+from shared.media.array_types import ImageArray
 
-CHUNK = 4  # frames that a call takes and gives
-LEAD = 3  # calls before the first one that gives frames of the driver's
+CHUNK_FRAMES = 4  # frames that a call takes and gives
+LEAD_CALLS = 3  # calls before the first one that gives frames of the driver's
 FAINT = 0.05  # of the noise: an untrained network does not predict it, and what is left of it would drown the picture
-Pictures = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class NetworkSize:
     """pictures: their side in pixels. unet, vae, clip: what the stock networks are made with. extractor: depths and widths
     of the motion extractor's stages. encoder: whether the motion encoder is the real one, which the original has in one
     size only; else something small stands in for it on both sides."""
@@ -60,7 +59,7 @@ def _vae(widths: tuple[int, ...], layers: int, groups: int) -> dict[str, Any]:
 
 
 _WAYS = (("down", "Encoder"), ("up", "Decoder"))
-FULL = Size(
+FULL = NetworkSize(
     name="full",
     pictures=512,
     unet=_unet((320, 640, 1280, 1280), 768),
@@ -78,7 +77,7 @@ FULL = Size(
     extractor=((3, 3, 9, 3), (96, 192, 384, 768)),
     encoder=True,
 )
-TINY = Size(
+TINY = NetworkSize(
     name="tiny",
     pictures=128,
     unet=_unet((32, 64, 64, 64), 48),
@@ -99,12 +98,12 @@ TINY = Size(
 SIZES = {size.name: size for size in (FULL, TINY)}
 
 
-def vae(size: Size) -> Any:
+def stock_vae(size: NetworkSize) -> Any:
     """The stock decoder and encoder."""
     return AutoencoderKL(**size.vae)
 
 
-def clip(size: Size) -> Any:
+def clip(size: NetworkSize) -> Any:
     """The stock picture encoder."""
     return CLIPVisionModelWithProjection(CLIPVisionConfig(**size.clip))
 
@@ -121,20 +120,20 @@ class StandIn(nn.Module):
         return tokens
 
 
-def portrait(size: Size) -> Pictures:
+def portrait(size: NetworkSize) -> ImageArray:
     """(s, s, 3) RGB with soft shapes."""
     return _soft("portrait", size.pictures)
 
 
-def driver(size: Size, chunk: int) -> Pictures:
+def driver(size: NetworkSize, chunk: int) -> ImageArray:
     """(4, s, s, 3) RGB: the chunk's four pictures of soft shapes that move."""
     whole = _soft("driver", size.pictures)
-    frames = range(CHUNK * chunk, CHUNK * (chunk + 1))
+    frames = range(CHUNK_FRAMES * chunk, CHUNK_FRAMES * (chunk + 1))
     return np.stack([np.roll(whole, (2 * i, i), (0, 1)) for i in frames])
 
 
 @cache
-def _soft(name: str, side: int) -> Pictures:
+def _soft(name: str, side: int) -> ImageArray:
     coarse = np.clip(seeded(name, (6, 6, 3)) * 60 + 128, 0, 255).astype(np.uint8)
     return np.array(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
 

@@ -12,28 +12,28 @@ from typing import Any
 
 from harness.channel import Studio, sample_channel, wait_for
 from services.local.render_farm import start_farm
-from services.renderer.job.submit import Request, submit
+from services.renderer.job.submit import JobRequest, submit_to_store
 from shared.config.settings import load_settings
-from shared.jobs.queue import Queue
-from shared.jobs.status import status, wish
+from shared.jobs.queue import JobQueue
+from shared.jobs.status import set_wanted_state, status
 from shared.jobs.store import open_store
 
-SECONDS = 20.0
+RUN_S = 20.0
 
 
-def measure(seconds: float = SECONDS) -> dict[str, Any]:
+def measure(seconds: float = RUN_S) -> dict[str, Any]:
     """Figures of the program and of the faces in it, `alone` and `beside` a render, and the render's pictures a second
     beside the channel."""
     with sample_channel() as (run, _):
         settings = load_settings(home=run.home)
-        store, sender = open_store(settings.jobs_url), Queue(settings)
+        store, sender = open_store(settings.jobs_url), JobQueue(settings)
         farm = start_farm(settings, detached=True)
         wait_for(lambda: sender.client() is not None, 30, "the studio's own Redis")
         time.sleep(5.0)
         alone = watched(run, seconds)
         driver = run.home / "drivers" / "sample.mp4"
         jobs = [
-            submit(store, Request(run.home / "avatars" / "sample-video", driver, key=f"{n}"), settings)
+            submit_to_store(store, JobRequest(run.home / "avatars" / "sample-video", driver, key=f"{n}"), settings)
             for n in range(9)
         ]
         for job in jobs:
@@ -44,7 +44,7 @@ def measure(seconds: float = SECONDS) -> dict[str, Any]:
         speed = (rendered(store, jobs) - before) / (time.monotonic() - begin)
         for job in jobs:
             if status(store, job.id).state != "done":
-                wish(store, job.id, "cancelled")
+                set_wanted_state(store, job.id, "cancelled")
         sender.close()
         if farm:
             farm.terminate()

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from compositing.blend import Blender, warm_up
 from compositing.label import Label
 from shared.avatar.mask import own_mask
-from shared.media.colour import Picture, i420_to_rgb, planes, rgb_to_i420
+from shared.media.array_types import ImageArray
+from shared.media.colour import i420_to_rgb, planes, rgb_to_i420
 
 WIDTH, HEIGHT, SIDE = 1920, 1080, 512
 REPEATS = 60
@@ -31,16 +32,16 @@ def measure(repeats: int = REPEATS) -> dict[str, float]:
     blender, label = Blender(mask), Label()
     warm_up()
 
-    def ours() -> Picture:
+    def ours() -> ImageArray:
         np.copyto(out, i420)
         blender.place(out, roi, PLACEMENT, GAINS, OFFSETS)
         return out
 
-    def ours_and_label() -> Picture:
+    def ours_and_label() -> ImageArray:
         label.draw(ours())
         return out
 
-    def copied() -> Picture:
+    def copied() -> ImageArray:
         np.copyto(out, i420)
         return out
 
@@ -68,7 +69,7 @@ def measure(repeats: int = REPEATS) -> dict[str, float]:
     }
 
 
-def full_frame(plate: NDArray[np.uint8], roi: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Picture:
+def full_frame(plate: NDArray[np.uint8], roi: NDArray[np.uint8], mask: NDArray[np.uint8]) -> ImageArray:
     """The obvious way: face and mask warped to the size of the picture, blended in floating-point RGB, all of it
     converted for the encoder. The colour match is done as ours does it, on the ROI."""
     yuv = cv2.cvtColor(roi, cv2.COLOR_RGB2YUV).astype(np.float32)

@@ -20,18 +20,18 @@ from typing import Any
 from harness.sleeper import COST, ENGINES, NAME
 from services.local.redis_server import RedisServer
 from services.local.samples import ensure_samples
-from services.renderer.job.foreground import render
-from services.renderer.job.submit import Request, submit
+from services.renderer.job.foreground import render_file
+from services.renderer.job.submit import JobRequest, submit_to_store
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings, load_settings
 from shared.jobs.index import counts, summaries
 from shared.jobs.manifest import Manifest, folder
-from shared.jobs.queue import Queue
+from shared.jobs.queue import JobQueue
 from shared.jobs.status import status
 from shared.jobs.store import LocalStore
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
-from shared.media.output_spec import Output
+from shared.media.output_spec import OutputSpec
 from shared.media.reader import VideoReader
 
 COST_MS = 250
@@ -39,7 +39,7 @@ WORKERS = (1, 2, 4, 8)
 SEGMENTS = 32
 ROUNDS = 3
 QUEUE, SUBMITS, DRAINED = 10_000, 100, 300
-SMALL = Output(size=(320, 240))
+SMALL = OutputSpec(size=(320, 240))
 
 
 def measure() -> dict[str, Any]:
@@ -59,18 +59,18 @@ def measure() -> dict[str, Any]:
 def overhead(settings: Settings) -> dict[str, Any]:
     """CPU seconds of a job in segments of the usual length over those of the same job in a single segment, and over those
     of one run, which follows and draws at once. One worker in this process does them all, with its engine open already."""
-    from services.renderer.job.open_job import Opener
-    from services.renderer.job.step import Worker
+    from services.renderer.job.open_job import JobOpener
+    from services.renderer.job.step import UnitWorker
 
     home, usual = settings.home, settings.segment_seconds
     driver = lengthened(home / "drivers" / "sample.mp4", home / "minute.mp4", seconds=40)
     avatar = load_avatar(home / "avatars" / "sample-video")
     store = LocalStore(home / "overhead")
-    worker = Worker(store, Opener(store, settings), "bench")
+    worker = UnitWorker(store, JobOpener(store, settings), "bench")
 
     def job(segment_seconds: float, key: str) -> float:
         cut = settings.model_copy(update={"segment_seconds": segment_seconds})
-        made = submit(store, Request(avatar.folder, driver, key=key), cut).id
+        made = submit_to_store(store, JobRequest(avatar.folder, driver, key=key), cut).id
         start = time.process_time()
         while worker.advance(made).outcome == "done":
             pass
@@ -78,7 +78,7 @@ def overhead(settings: Settings) -> dict[str, Any]:
 
     def one_run() -> float:
         start = time.process_time()
-        render(avatar, driver, home / "whole.mp4", segment_seconds=600)
+        render_file(avatar, driver, home / "whole.mp4", segment_seconds=600)
         return time.process_time() - start
 
     job(usual, "warm"), one_run()
@@ -98,10 +98,12 @@ def submits(settings: Settings) -> dict[str, Any]:
     driver = settings.home / "drivers" / "sample.mp4"
     times = []
     with RedisServer(settings.home):
-        sender = Queue(settings)
+        sender = JobQueue(settings)
         for number in range(SUBMITS):
             start = time.perf_counter()
-            made = submit(store, Request(settings.home / "avatars" / "sample", driver, NAME, key=str(number)), settings)
+            made = submit_to_store(
+                store, JobRequest(settings.home / "avatars" / "sample", driver, NAME, key=str(number)), settings
+            )
             sender.wake(made.id, NAME, made.priority)
             times.append((time.perf_counter() - start) * 1e3)
         sender.close()
@@ -121,8 +123,10 @@ def scaling(settings: Settings) -> dict[str, Any]:
     times: dict[int, float] = {}
     for number in WORKERS:
         with farm(settings, number):
-            done(settings, home / "drivers" / "sample.mp4", "warm", number)  # every worker has its engine open
-            times[number] = done(settings, driver, "scaling", number)
+            seconds_until_done(
+                settings, home / "drivers" / "sample.mp4", "warm", number
+            )  # every worker has its engine open
+            times[number] = seconds_until_done(settings, driver, "scaling", number)
     return {
         "cost_ms_per_frame": COST_MS,
         "segments": SEGMENTS,
@@ -131,11 +135,11 @@ def scaling(settings: Settings) -> dict[str, Any]:
     }
 
 
-def done(settings: Settings, driver: Path, key: str, number: int) -> float:
+def seconds_until_done(settings: Settings, driver: Path, key: str, number: int) -> float:
     """Seconds until a job is done."""
-    store, sender = LocalStore(Path(settings.jobs)), Queue(settings)
-    request = Request(settings.home / "avatars" / "sample", driver, NAME, key=f"{key}-{number}", output=SMALL)
-    made = submit(store, request, settings)
+    store, sender = LocalStore(Path(settings.jobs)), JobQueue(settings)
+    request = JobRequest(settings.home / "avatars" / "sample", driver, NAME, key=f"{key}-{number}", output=SMALL)
+    made = submit_to_store(store, request, settings)
     start = time.monotonic()
     sender.wake(made.id, NAME, made.priority)
     while status(store, made.id).state != "done":
@@ -171,13 +175,13 @@ def queue(settings: Settings) -> dict[str, Any]:
     settings = settings.model_copy(update={"jobs": str(home / "queue")})
     store = LocalStore(home / "queue")
     driver = lengthened(home / "drivers" / "sample.mp4", home / "short.mp4", seconds=0.2)
-    made = submit(store, Request(home / "avatars" / "sample", driver, NAME, output=SMALL), settings)
+    made = submit_to_store(store, JobRequest(home / "avatars" / "sample", driver, NAME, output=SMALL), settings)
     for number in range(QUEUE - 1):
-        copy(store, made, number)
+        copy_job(store, made, number)
     with RedisServer(home):
         summaries(settings, store, 50)  # makes the index
-        lists = [timed(lambda: summaries(settings, store, QUEUE)) for _ in range(7)]
-        pages = [timed(lambda: (summaries(settings, store, 50), counts(settings, store))) for _ in range(7)]
+        lists = [elapsed_ms(lambda: summaries(settings, store, QUEUE)) for _ in range(7)]
+        pages = [elapsed_ms(lambda: (summaries(settings, store, 50), counts(settings, store))) for _ in range(7)]
     figures = {
         "jobs": QUEUE,
         "list_all_ms": round(statistics.median(lists), 1),
@@ -189,26 +193,26 @@ def queue(settings: Settings) -> dict[str, Any]:
 def drain(settings: Settings, store: LocalStore) -> dict[str, Any]:
     """Two workers on the queue until DRAINED jobs are done: resident memory and Redis when a third is done, and then."""
     with farm(settings, 2, cost=0) as workers:
-        look = Queue(settings)
+        look = JobQueue(settings)
         wait_done(settings, store, DRAINED // 3)
-        before = held(workers, look)
+        before = held_figures(workers, look)
         start = time.monotonic()
         wait_done(settings, store, DRAINED)
         taken = time.monotonic() - start
-        after = held(workers, look)
+        after = held_figures(workers, look)
         look.close()
     rate = (DRAINED - DRAINED // 3) / taken
     return {"drained": DRAINED, "jobs_per_s": round(rate, 2), "a_third_done": before, "all_done": after}
 
 
-def held(workers: list[subprocess.Popen[bytes]], look: Queue) -> dict[str, float]:
+def held_figures(workers: list[subprocess.Popen[bytes]], look: JobQueue) -> dict[str, float]:
     """What the workers and Redis hold: resident megabytes, keys."""
     processes = [each for worker in workers for each in family(worker.pid)]
     client = look.client()
     assert client is not None
     used = client.info("memory")["used_memory"]
     return {
-        "workers_mb": round(sum(map(resident, processes)) / 1e6, 1),
+        "workers_mb": round(sum(map(resident_bytes, processes)) / 1e6, 1),
         "redis_mb": round(used / 1e6, 2),
         "redis_keys": client.dbsize(),
     }
@@ -220,7 +224,7 @@ def family(pid: int) -> list[int]:
     return [pid, *(each for child in below for each in family(int(child)))]
 
 
-def resident(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
     """Bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
@@ -236,14 +240,14 @@ def wait_done(settings: Settings, store: LocalStore, number: int) -> None:
         time.sleep(1.0)
 
 
-def timed(call: Callable[[], object]) -> float:
+def elapsed_ms(call: Callable[[], object]) -> float:
     """Milliseconds of a call."""
     start = time.perf_counter()
     call()
     return (time.perf_counter() - start) * 1e3
 
 
-def copy(store: LocalStore, made: Manifest, number: int) -> None:
+def copy_job(store: LocalStore, made: Manifest, number: int) -> None:
     """Another job like this one. Written without waiting for the disk, which is not what is measured here."""
     name = f"{made.id}-{number:05d}"
     path = store.root / folder(name) / "job.json"

@@ -13,8 +13,8 @@ from harness import browser
 from harness.channel import SERVICES, Studio, sample_channel, wait_for
 from shared.runtime.clock import US
 
-SECONDS = 15.0
-BROWSER_SECONDS = 20.0
+RUN_S = 15.0
+BROWSER_RUN_S = 20.0
 
 
 def measure() -> dict[str, Any]:
@@ -40,7 +40,7 @@ def measure() -> dict[str, Any]:
 def _stages(run: Studio) -> dict[str, dict[str, float]]:
     spent: dict[str, list[float]] = {"capture": [], "engine": [], "compositor": [], "program": [], "without_engine": []}
     shown = 0
-    for _, message in run.watch("program", SECONDS):
+    for _, message in run.collect_messages("program", RUN_S):
         stamps, captured = message.stamps, message.facts["captured"]
         if not captured or captured == shown:
             continue
@@ -60,7 +60,7 @@ def canvas_latency(run: Studio, mode: str) -> dict[str, float]:
         page.evaluate(f"localStorage.setItem('persona-studio-mode', '{mode}'); location.reload()")
         wait_for(lambda: (page.evaluate("window.studio?.latency()?.count") or 0) > 50, 30, "pictures on the canvas")
         page.evaluate("window.studio.forget()")
-        time.sleep(BROWSER_SECONDS)
+        time.sleep(BROWSER_RUN_S)
         measured: dict[str, float] = page.evaluate("window.studio.latency()")
         assert page.evaluate("window.studio.shown()") == mode
     return {"p50": measured["median"], "p95": measured["p95"], "pictures": measured["count"]}

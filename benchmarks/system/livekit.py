@@ -15,19 +15,19 @@ import cv2
 import numpy as np
 from livekit import rtc
 
-from benchmarks.system.av import offsets, received
-from benchmarks.system.preview import watch
-from harness.flash import FlashGateway, Pictures, flash_gateway, preferred
-from publishing.media import frame_of
+from benchmarks.system.av import offsets, subscriber_figures
+from benchmarks.system.preview import watch_preview
+from harness.flash import FlashFrames, FlashGateway, flash_gateway, preferred
+from publishing.media import livekit_frame
 from services.local.livekit_server import LiveKitServer, find_server
 
 SIZES = {"720p25": (1280, 720), "1080p25": (1920, 1080)}
 ROUNDS = 60
-SECONDS = 8.0
-WATCHED = 20.0
+RUN_S = 8.0
+WATCHED_S = 20.0
 
 
-def measure(seconds: float = SECONDS) -> dict[str, Any]:
+def measure(seconds: float = RUN_S) -> dict[str, Any]:
     """By size: frame cost by buffer type, gateway's processor time by output, latency and sync at a subscriber."""
     figures: dict[str, Any] = {name: {"frame_cost": frame_costs(*size)} for name, size in SIZES.items()}
     preferred()
@@ -44,7 +44,7 @@ def measure(seconds: float = SECONDS) -> dict[str, Any]:
 
 def frame_costs(width: int, height: int) -> dict[str, float]:
     """Handing one picture to the library, over one copy of its I420 planes; medians of interleaved rounds."""
-    i420 = Pictures((width, height)).of(1, Fraction(25))
+    i420 = FlashFrames((width, height)).frame_at(1, Fraction(25))
     rgb = np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420), np.uint8)
     rgba = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA), np.uint8)
     source, kinds = rtc.VideoSource(width, height), rtc.VideoBufferType
@@ -55,11 +55,11 @@ def frame_costs(width: int, height: int) -> dict[str, float]:
 
     def converted() -> None:
         made = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
-        source.capture_frame(frame_of(made))
+        source.capture_frame(livekit_frame(made))
 
     ways: dict[str, Callable[[], None]] = {
         "copy": lambda: np.copyto(target, i420),
-        "i420_own_planes": lambda: source.capture_frame(frame_of(i420)),
+        "i420_own_planes": lambda: source.capture_frame(livekit_frame(i420)),
         "i420_hidden_copy": packed(kinds.I420, i420.data),
         "rgb24": packed(kinds.RGB24, rgb.reshape(-1).data),
         "rgb24_hidden_copy": packed(kinds.RGB24, rgb.data),
@@ -97,7 +97,7 @@ def output_costs(running: FlashGateway, seconds: float) -> dict[str, float]:
     time.sleep(1)
     costs["recording"] = _percent(running, seconds) - nothing
     running.http.delete(f"/channels/{running.settings.channel}/recording").raise_for_status()
-    viewer = threading.Thread(target=watch, args=(running.address, running.token, "full", seconds + 2))
+    viewer = threading.Thread(target=watch_preview, args=(running.address, running.token, "full", seconds + 2))
     viewer.start()
     time.sleep(1)
     costs["preview"] = _percent(running, seconds) - nothing
@@ -115,13 +115,13 @@ def at_subscriber(running: FlashGateway) -> dict[str, Any]:
     """Glass to glass: from the capture time that each picture carries to its arrival, on one machine's clock."""
     running.patch(livekit=True).raise_for_status()
     running.wait(lambda: running.livekit()["state"] == "live")
-    got = received(running, WATCHED)
+    got = subscriber_figures(running, WATCHED_S)
     ages = np.array([row[5] for row in got.pictures if row[0] > 2 and row[5] >= 0])
     full = next((row[0] for row in got.pictures if (row[1], row[2]) == running.program.size), None)
     p50, p95 = np.percentile(ages, (50, 95)) if len(ages) else (0.0, 0.0)
     return {
         "first_full_picture_s": round(full, 2) if full is not None else None,
-        "pictures_per_second": round(len(got.pictures) / max(1.0, WATCHED - got.pictures[0][0]), 1),
+        "pictures_per_second": round(len(got.pictures) / max(1.0, WATCHED_S - got.pictures[0][0]), 1),
         "glass_to_glass_ms": {"p50": round(float(p50), 1), "p95": round(float(p95), 1)},
         "sound_after_picture": offsets(got),
     }

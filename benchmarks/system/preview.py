@@ -15,11 +15,11 @@ from harness.channel import Studio, sample_channel, wait_for
 from services.gateway.preview.encoder import FULL, HEADER, LABEL, ROI
 from shared.avatar.samples import SAMPLE, SAMPLE_VIDEO
 
-SECONDS = 6.0
+RUN_S = 6.0
 Measured = dict[str, dict[str, float]]
 
 
-def measure(seconds: float = SECONDS) -> Measured:
+def measure(seconds: float = RUN_S) -> Measured:
     """By avatar: bytes per second of `full` and `roi`, pictures per second of each, and the share that ROI saves."""
     figures: Measured = {}
     with sample_channel() as (run, _):
@@ -29,7 +29,7 @@ def measure(seconds: float = SECONDS) -> Measured:
             wait_for(partial(_shows, run, avatar), 20, "the avatar is on air")
             row: dict[str, float] = {}
             for mode in ("full", "roi"):
-                sent, pictures = watch(address, run.token, mode, seconds)
+                sent, pictures = watch_preview(address, run.token, mode, seconds)
                 row[f"{mode}_bytes_per_second"] = round(sent / seconds)
                 row[f"{mode}_pictures_per_second"] = round(pictures / seconds, 1)
             row["saved"] = round(1 - row["roi_bytes_per_second"] / row["full_bytes_per_second"], 4)
@@ -42,7 +42,7 @@ def _shows(run: Studio, avatar: str) -> bool:
     return state.get("on_air_state") == "ON AIR" and state["program"]["avatar"] == avatar
 
 
-def watch(address: str, token: str, mode: str, seconds: float) -> tuple[int, int]:
+def watch_preview(address: str, token: str, mode: str, seconds: float) -> tuple[int, int]:
     """Bytes and pictures that a viewer in this mode is sent."""
     url = f"ws://{address}/api/v1/channels/main/preview?mode={mode}"
     with connect(url, max_size=None, compression=None) as socket:

@@ -18,7 +18,7 @@ from shared.wire.bus import Publisher, Reader, endpoint
 
 HEIGHT, WIDTH = 1080, 1920
 PACED_FPS, PACED = 50, 150
-FLOOD_SECONDS = 1.5
+FLOOD_S = 1.5
 ROUNDS = 3
 QUIET_MS = 4000  # a sender that says nothing for so long has ended, whatever became of its last word
 PEERS = ("studio", "imagezmq_pub", "imagezmq_req")
@@ -141,7 +141,7 @@ def _send(peer: str, folder: Path) -> None:
     for _ in range(PACED):
         send(0)
         time.sleep(1 / PACED_FPS)
-    ends = time.monotonic() + FLOOD_SECONDS
+    ends = time.monotonic() + FLOOD_S
     while time.monotonic() < ends:
         send(1)
         time.sleep(0)

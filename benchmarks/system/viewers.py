@@ -14,15 +14,15 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
-from harness.channel import Studio, longest_gap, resident, sample_channel, wait_for
+from harness.channel import Studio, longest_gap, resident_bytes, sample_channel, wait_for
 from harness.crowd import SOCKETS, VIEWERS, Crowd
 from services.gateway.preview.encoder import FULL, HEADER, ROI
 
-SECONDS = 20.0
+RUN_S = 20.0
 STAY, AWAY = (0.2, 1.5), (0.5, 4.0)  # seconds a viewer watches, and is away before it comes again
 
 
-def measure(seconds: float = SECONDS) -> dict[str, Any]:
+def measure(seconds: float = RUN_S) -> dict[str, Any]:
     """The same measurement without viewers and with them, and what is left when they have gone.
 
     stall_ms: by how much the longest gap between two program pictures was longer than a tick, as the compositor sends
@@ -33,20 +33,20 @@ def measure(seconds: float = SECONDS) -> dict[str, Any]:
             time.sleep(5)
             first.leave()
         time.sleep(12)
-        figures: dict[str, Any] = {"viewers": VIEWERS, "alone": _pacing(run, seconds), "before": _held(run)}
+        figures: dict[str, Any] = {"viewers": VIEWERS, "alone": _pacing(run, seconds), "before": _lock_is_held(run)}
         with Crowd(run.base, run.token, run.channel) as crowd:
             figures["with_viewers"] = _pacing(run, seconds)
-            figures["during"] = _held(run)
+            figures["during"] = _lock_is_held(run)
             figures["visits"] = crowd.leave()
         wait_for(lambda: not sum(run.state()["outputs"]["preview"]["viewers"].values()), 20, "all have left")
         time.sleep(3)
-        figures["after"] = _held(run)
+        figures["after"] = _lock_is_held(run)
     return figures
 
 
 def _pacing(run: Studio, seconds: float) -> dict[str, Any]:
     before = run.state()["program"]["repeated"]
-    pictures = run.watch("program", seconds)
+    pictures = run.collect_messages("program", seconds)
     ticks = [message.facts["tick"] for _, message in pictures]
     state = run.state()["program"]
     tick = 1000 / 25
@@ -58,11 +58,11 @@ def _pacing(run: Studio, seconds: float) -> dict[str, Any]:
     }
 
 
-def _held(run: Studio) -> dict[str, float]:
+def _lock_is_held(run: Studio) -> dict[str, float]:
     """What the gateway's process holds."""
     pid = run.pids()["gateway"]
     return {
-        "resident_mb": round(resident(pid) / 1e6, 1),
+        "resident_mb": round(resident_bytes(pid) / 1e6, 1),
         "handles": len(list(Path(f"/proc/{pid}/fd").iterdir())),
         "threads": len(list(Path(f"/proc/{pid}/task").iterdir())),
     }

@@ -16,20 +16,20 @@ from engines.mesh.speech.speech_motion import Speaker
 from engines.mesh.speech.visemes import WEIGHTS
 from engines.registry import load
 from harness import far_end
-from harness.lip_sync import RATE, closures, follows, same_however_cut, still
+from harness.lip_sync import RATE, closures, follows, resting_movement, same_however_cut
 from harness.sample_avatar import sample_avatar
 from shared.face.landmarks import Face
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US
 
 
 def cost(face: Face) -> dict[str, float]:
     """Processor milliseconds for the voice of one frame, the picture left out."""
     speaker, times = Speaker(face, RATE), []
-    sound = np.random.default_rng(5).normal(0, 3000, 4 * SOUND_RATE).astype(np.int16)
+    sound = np.random.default_rng(5).normal(0, 3000, 4 * SOUND_RATE_HZ).astype(np.int16)
     for at in range(0, len(sound), 1920):
         start = time.thread_time()
-        speaker.hear(VoiceBlock(at * US // SOUND_RATE, sound[at : at + 1920]))
+        speaker.hear(VoiceBlock(at * US // SOUND_RATE_HZ, sound[at : at + 1920]))
         times.append((time.thread_time() - start) * 1e3)
     return {"median": round(statistics.median(times), 3), "p95": round(float(np.percentile(times, 95)), 3)}
 
@@ -37,7 +37,7 @@ def cost(face: Face) -> dict[str, float]:
 def measure() -> dict[str, Any]:
     """All figures. `network`: what training wrote down of voices and languages that it had not heard."""
     from engines.mesh.motion import MIDDLE, lip_gaps
-    from training.espeak import available
+    from training.espeak import espeak_installed
 
     face = sample_avatar().face
     own = float(lip_gaps(face.points @ face.rotation / face.eye_distance)[MIDDLE].mean())
@@ -46,9 +46,9 @@ def measure() -> dict[str, Any]:
         "voice_ahead_ms": ahead / 1000,
         "ms_per_frame": cost(face),
         "same_however_cut": same_however_cut(face),
-        "mouth_moves_though_nobody_speaks": still(face, own),
+        "mouth_moves_though_nobody_speaks": resting_movement(face, own),
         "network": json.loads(WEIGHTS.with_suffix(".json").read_text())["held_out"],
     }
-    if available():
+    if espeak_installed():
         figures |= {"closures": closures(face), "opening_against_voiced_loudness": follows(face, own)}
     return figures | {"at_a_viewer": far_end.measure()}

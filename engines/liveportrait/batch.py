@@ -12,14 +12,14 @@ from fractions import Fraction
 
 from engines.api import RoiFrame
 from engines.liveportrait.networks.networks import on_device
-from engines.liveportrait.portrait import Portrait, Shot
+from engines.liveportrait.portrait import PortraitRenderer, Shot
 from shared.runtime.clock import US
 
 
-class Batch:
+class FrameBatch:
     """Shots that wait for others to be drawn with. Every method raises OutOfMemoryError."""
 
-    def __init__(self, portrait: Portrait, size: int, rate: Fraction) -> None:
+    def __init__(self, portrait: PortraitRenderer, size: int, rate: Fraction) -> None:
         """rate: frames a second."""
         self._portrait, self._size, self._rate = portrait, size, rate
         self.clear()

@@ -15,27 +15,27 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.api import RATE, Driving, EngineSpec
+from engines.api import RATE_FPS, Driving, EngineSpec
 from engines.liveportrait.networks.checkpoint_files import FILES
 from engines.liveportrait.settings import LivePortraitSettings
-from shared.avatar.model import ROI_SIZE, Avatar
+from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.config.layered import NOTHING
 from shared.errors import StudioError
-from shared.weights.manifest import lacking, weights_folder
+from shared.weights.manifest import missing_weights_error, weights_folder
 
 if TYPE_CHECKING:
-    from engines.liveportrait.motion.template import Template
-    from engines.liveportrait.networks.networks import Networks
+    from engines.liveportrait.motion.template import LivePortraitTemplate
+    from engines.liveportrait.networks.networks import LivePortraitNetworks
     from engines.liveportrait.session import LivePortraitSession
 
 NAME = "liveportrait"
-BATCH = 4  # frames that a render draws at a time on a GPU
+BATCH_FRAMES = 4  # frames that a render draws at a time on a GPU
 NO_TORCH = "LivePortrait needs PyTorch, which is not installed here; `make setup-torch` brings it."
 SPEC = EngineSpec(
     name=NAME,
     title="LivePortrait",
     driven_by=frozenset({"motion", "template"}),
-    roi_size=ROI_SIZE,
+    roi_size=ROI_SIZE_PX,
     frames_per_step=1,
     look_ahead=0,
     sees=True,
@@ -64,33 +64,33 @@ class LivePortraitEngine:
     def unavailable(self) -> str | None:
         if find_spec("torch") is None:
             return NO_TORCH
-        return lacking(NAME) or None
+        return missing_weights_error(NAME) or None
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "LivePortraitSession":
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "LivePortraitSession":
         """small: without a batch, whose frames may differ from single ones by a grey level (see `batch`)."""
         from engines.liveportrait.session import LivePortraitSession
 
         networks, settings = self._loaded(small)
-        batch = settings.batch or (BATCH if networks.device.type == "cuda" else 1)
+        batch = settings.batch or (BATCH_FRAMES if networks.device.type == "cuda" else 1)
         return LivePortraitSession(avatar, networks, settings, rate, 1 if small else batch)
 
-    def read_template(self, path: Path) -> "Template":
+    def read_template(self, path: Path) -> "LivePortraitTemplate":
         from engines.liveportrait.motion.template import parse_template
 
         return parse_template(path)
 
-    def record(self, frames: Iterable[Driving], rate: Fraction) -> "Template":
-        from engines.liveportrait.motion.recording import record
+    def record(self, frames: Iterable[Driving], rate: Fraction) -> "LivePortraitTemplate":
+        from engines.liveportrait.motion.recording import record_keypoints
 
         networks, _ = self._loaded(small=True)
-        return record(frames, networks.read, float(rate))
+        return record_keypoints(frames, networks.read, float(rate))
 
-    def _loaded(self, small: bool) -> "tuple[Networks, LivePortraitSettings]":
+    def _loaded(self, small: bool) -> "tuple[LivePortraitNetworks, LivePortraitSettings]":
         if reason := self.unavailable():
             raise StudioError(reason)
-        from engines.liveportrait.networks.networks import Networks
+        from engines.liveportrait.networks.networks import LivePortraitNetworks
 
         settings = self.settings()
         compiled = settings.compile and not small
         folder = weights_folder() / NAME
-        return Networks.shared(folder, settings.device, settings.precision, compiled), settings
+        return LivePortraitNetworks.shared(folder, settings.device, settings.precision, compiled), settings

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engines.liveportrait.engine import NAME
 from engines.liveportrait.motion.keypoints import POINTS
-from engines.liveportrait.networks.networks import Networks
+from engines.liveportrait.networks.networks import LivePortraitNetworks
 from shared.errors import StudioError
 from shared.weights.manifest import weights_folder
 
@@ -22,10 +22,10 @@ OPSET = 20
 FILES = ("appearance", "motion", "draw")
 
 
-class Draw(nn.Module):
+class DrawNetwork(nn.Module):
     """Feature volume and keypoints to the picture, (1, 3, 512, 512) RGB 0..1."""
 
-    def __init__(self, networks: Networks) -> None:
+    def __init__(self, networks: LivePortraitNetworks) -> None:
         super().__init__()
         self.warping, self.decoder = networks.warping, networks.decoder
 
@@ -37,7 +37,7 @@ class Draw(nn.Module):
 class Heads(nn.Module):
     """The motion extractor's heads in a fixed order."""
 
-    def __init__(self, networks: Networks) -> None:
+    def __init__(self, networks: LivePortraitNetworks) -> None:
         super().__init__()
         self.motion = networks.motion
 
@@ -45,7 +45,7 @@ class Heads(nn.Module):
         return tuple(self.motion(picture).values())
 
 
-def export(networks: Networks, folder: Path) -> list[Path]:
+def export(networks: LivePortraitNetworks, folder: Path) -> list[Path]:
     """Write the files and return their paths. networks: in float32 on the CPU. Raises StudioError where the exporter is
     not installed."""
     picture = torch.zeros(1, 3, 256, 256)
@@ -56,7 +56,7 @@ def export(networks: Networks, folder: Path) -> list[Path]:
     jobs: tuple[tuple[str, nn.Module, tuple[Tensor, ...], list[str], list[str]], ...] = (
         ("appearance", networks.appearance, (picture,), ["picture"], ["volume"]),
         ("motion", Heads(networks), (picture,), ["picture"], heads),
-        ("draw", Draw(networks), (volume.clone(), points, points), ["volume", "source", "driving"], ["picture"]),
+        ("draw", DrawNetwork(networks), (volume.clone(), points, points), ["volume", "source", "driving"], ["picture"]),
     )
     folder.mkdir(parents=True, exist_ok=True)
     written = []
@@ -83,7 +83,7 @@ def main() -> int:
         print(__doc__)
         return 2
     try:
-        networks = Networks.load(weights_folder() / NAME)
+        networks = LivePortraitNetworks.load(weights_folder() / NAME)
         networks.warping.fuse()
         networks.decoder.fuse()
         for path in export(networks, Path(sys.argv[1])):

@@ -13,18 +13,19 @@ from torch import Tensor
 
 from engines.liveportrait.motion import crop
 from engines.liveportrait.motion.face_crop import openings, source_square
-from engines.liveportrait.motion.keypoints import Array, motions
-from engines.liveportrait.networks.networks import Networks
+from engines.liveportrait.motion.keypoints import motions
+from engines.liveportrait.networks.networks import LivePortraitNetworks
 from shared.avatar.mask import moving_matte
-from shared.avatar.model import ROI_SIZE, Avatar
+from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.face import similarity
 from shared.face.landmarks import Face
+from shared.media.array_types import FloatArray
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceFeatures:
     """What of a source picture its frames are made of.
 
     volume: (1, C, D, 64, 64) and compressed: (1, 4, D, 64, 64), in the networks' precision. keypoints: (1, 21, 3) float32,
@@ -35,7 +36,7 @@ class Source:
     volume: Tensor
     compressed: Tensor
     keypoints: Tensor
-    points: Array
+    points: FloatArray
     around: Tensor
 
 
@@ -43,14 +44,14 @@ class Source:
 class Shot:
     """A frame to be drawn: (21, 3) float32 keypoints that a source is to take."""
 
-    driven: Array
-    source: Source
+    driven: FloatArray
+    source: SourceFeatures
 
 
-class Portrait:
+class PortraitRenderer:
     """A face in ROI pixels through the networks once, kept; `draw` makes its frames. Not thread-safe."""
 
-    def __init__(self, avatar: Avatar, networks: Networks, face: Face | None = None) -> None:
+    def __init__(self, avatar: Avatar, networks: LivePortraitNetworks, face: Face | None = None) -> None:
         """face: in the ROI, where it is not the portrait's own."""
         self._avatar, self._networks = avatar, networks
         self._face = face or avatar.face
@@ -58,48 +59,48 @@ class Portrait:
         self.to_crop = square.to_crop(crop.SIDE)
         self.openings = openings(self._face)
         self.unit = 2 * self._face.eye_distance / square.side  # an eye distance in keypoint coordinates
-        mask = crop.spread_mask(self.to_crop, (ROI_SIZE, ROI_SIZE))
+        mask = crop.spread_mask(self.to_crop, (ROI_SIZE_PX, ROI_SIZE_PX))
         self._mask = torch.from_numpy(mask).to(networks.device)
         self._grid = self._roi_in_crop().to(networks.device)
         if face is None:
-            self.look(avatar.roi, self.picture())
+            self.set_source(avatar.roi, self.picture())
             self.shot(self.points)  # now, and not with the first frame
 
-    def look(self, roi: NDArray[np.uint8], cut: NDArray[np.uint8]) -> None:
+    def set_source(self, roi: NDArray[np.uint8], cut: NDArray[np.uint8]) -> None:
         """From here on this is the source: (512, 512, 3) uint8 RGB, the ROI and the crop around it."""
         small = cv2.resize(cut, (crop.INPUT, crop.INPUT), interpolation=cv2.INTER_AREA)
         self._prepared = self._networks.prepared(np.asarray(small, np.uint8))
-        self._source: Source | None = None
+        self._source: SourceFeatures | None = None
         self._roi = roi
         self.motion = motions(self._networks.heads(self._prepared))[0]
         self.points = self.motion.points
 
-    def shot(self, driven: Array) -> Shot:
+    def shot(self, driven: FloatArray) -> Shot:
         """A frame of the source as it is now, to be drawn now or later."""
         if self._source is None:
             self._source = self._read()
         return Shot(driven, self._source)
 
-    def _read(self) -> Source:
+    def _read(self) -> SourceFeatures:
         nets = self._networks
         with torch.inference_mode():
             volume = nets.appearance(self._prepared).to(nets.dtype)
             compressed = nets.warping.dense_motion_network.compressed(volume)
             keypoints = torch.from_numpy(self.points)[None].to(nets.device)
             around = torch.from_numpy(self._roi).to(nets.device).permute(2, 0, 1) * (1 - self._mask)
-        return Source(volume, compressed, keypoints, self.points, around)
+        return SourceFeatures(volume, compressed, keypoints, self.points, around)
 
     def picture(self) -> NDArray[np.uint8]:
         """(512, 512, 3) uint8 RGB source crop: the ROI, the rest of the portrait where the crop reaches beyond it,
         and black beyond that, as the networks know it."""
         size = (crop.SIDE, crop.SIDE)
-        roi = crop.cut(self._avatar.roi, self.to_crop, crop.SIDE)
+        roi = crop.cut_crop(self._avatar.roi, self.to_crop, crop.SIDE)
         whole = _portrait(self._avatar.folder)
         if whole is None:
             return roi
         matrix = similarity.compose(self.to_crop.astype(np.float64), self._avatar.portrait_to_roi)
         out = cv2.warpAffine(whole, matrix, size, flags=cv2.INTER_LINEAR)
-        inside = cv2.warpAffine(np.full((ROI_SIZE, ROI_SIZE), 255, np.uint8), self.to_crop, size)
+        inside = cv2.warpAffine(np.full((ROI_SIZE_PX, ROI_SIZE_PX), 255, np.uint8), self.to_crop, size)
         return np.asarray(np.where(inside[..., None] == 255, roi, out), np.uint8)
 
     def draw(self, shots: Sequence[Shot]) -> NDArray[np.uint8]:
@@ -141,15 +142,15 @@ class Portrait:
 
     def _roi_in_crop(self) -> Tensor:
         """(1, 512, 512, 2) where each ROI pixel lies in the crop, for grid_sample."""
-        y, x = np.mgrid[0:ROI_SIZE, 0:ROI_SIZE].astype(np.float32)
+        y, x = np.mgrid[0:ROI_SIZE_PX, 0:ROI_SIZE_PX].astype(np.float32)
         at = np.stack([x, y], axis=-1) @ self.to_crop[:, :2].T + self.to_crop[:, 2]
         return torch.from_numpy((at * np.float32(2 / (crop.SIDE - 1)) - 1).astype(np.float32))[None]
 
     def _matte(self, shot: Shot) -> NDArray[np.uint8]:
         """(512, 512) uint8: where the face has gone, by the similarity that its keypoints follow."""
-        to_roi = crop.back(self.to_crop).astype(np.float64)
+        to_roi = crop.crop_to_image(self.to_crop).astype(np.float64)
         here, there = (
-            similarity.apply(to_roi, (points[:, :2] + 1) * (crop.SIDE / 2))
+            similarity.apply_similarity(to_roi, (points[:, :2] + 1) * (crop.SIDE / 2))
             for points in (shot.source.points, shot.driven)
         )
         return moving_matte(self._face.moved(similarity.fit(here, there)), self._avatar.mask)

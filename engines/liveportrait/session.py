@@ -6,22 +6,24 @@ from fractions import Fraction
 
 import numpy as np
 
-from engines.api import RATE, UNDRAWN, Driving, RoiFrame, VoiceBlock
-from engines.fade import Fade, State
-from engines.liveportrait.batch import Batch
+from engines.api import RATE_FPS, UNDRAWN, Driving, RoiFrame, VoiceBlock
+from engines.fade import Fade
+from engines.liveportrait.batch import FrameBatch
 from engines.liveportrait.motion import retarget_rules
 from engines.liveportrait.motion.closed_lips import closed_lips
-from engines.liveportrait.motion.driver import Driver
+from engines.liveportrait.motion.driver import MotionDriver
 from engines.liveportrait.motion.idle import idle_points
-from engines.liveportrait.motion.keypoints import Array, Motion, rotation
-from engines.liveportrait.motion.smoothing import Causal
-from engines.liveportrait.motion.template import Played
-from engines.liveportrait.networks.networks import Networks, on_device
+from engines.liveportrait.motion.keypoints import KeypointMotion, row_rotations
+from engines.liveportrait.motion.smoothing import CausalSmoother
+from engines.liveportrait.motion.template import TemplateFrame
+from engines.liveportrait.networks.networks import LivePortraitNetworks, on_device
 from engines.liveportrait.plate_source import plate_openings, plate_views
-from engines.liveportrait.portrait import Portrait
+from engines.liveportrait.portrait import PortraitRenderer
 from engines.liveportrait.settings import LivePortraitSettings
 from shared.avatar.model import Avatar
-from shared.face.rest_pose import turned
+from shared.face.rest_pose import turn_to_rest
+from shared.media.array_types import FloatArray
+from shared.runtime.arrays import StateArrays
 
 INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US = 400_000, 300_000, 300_000
 
@@ -32,9 +34,9 @@ class LivePortraitSession:
     def __init__(
         self,
         avatar: Avatar,
-        networks: Networks,
+        networks: LivePortraitNetworks,
         settings: LivePortraitSettings,
-        rate: Fraction = RATE,
+        rate: Fraction = RATE_FPS,
         batch: int = 1,
     ) -> None:
         """rate: frames a second of a render. batch: how many of them are drawn at a time."""
@@ -43,22 +45,22 @@ class LivePortraitSession:
         self._options, self._variance = settings.options(), settings.variance
         self._plate = avatar.plate if settings.source == "body" and not avatar.own_plate else None
         rest = avatar.rest if self._plate is None else (0.0, 0.0)  # the plate's own face is where it is
-        face = None if self._plate is None else turned(avatar.face, avatar.rest)
+        face = None if self._plate is None else turn_to_rest(avatar.face, avatar.rest)
         with on_device():
-            self._portrait = Portrait(avatar, networks, face)
+            self._portrait = PortraitRenderer(avatar, networks, face)
         self._own: retarget_rules.Ratios | None = self._portrait.openings
         self._steady_opening: float | None = None
         if self._plate is not None and (first := plate_openings(self._plate, 0)) is not None:
             self._steady_opening = retarget_rules.steady_opening(first)
-        self._rest = rotation([rest[1]], [-rest[0]], [0.0])[0]
-        self._batch = Batch(self._portrait, batch, rate) if batch > 1 else None
+        self._rest = row_rotations([rest[1]], [-rest[0]], [0.0])[0]
+        self._batch = FrameBatch(self._portrait, batch, rate) if batch > 1 else None
         self._later = False  # whether frames go into the batch
         self._idle = False
         self.reset()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         """One frame. Without a face, a neutral or a picture the last motion is held."""
-        if isinstance(driving.recorded, Played):
+        if isinstance(driving.recorded, TemplateFrame):
             return self._play(driving.pts, driving.recorded)
         changed = self._driver.follow(driving)
         driver, anchor = self._driver.motion, self._driver.anchor
@@ -108,14 +110,14 @@ class LivePortraitSession:
 
     def reset(self) -> None:
         """Forget the driver."""
-        self._driver = Driver(self._variance, self._networks.read)
-        self._steady = Causal(self._variance)
+        self._driver = MotionDriver(self._variance, self._networks.read)
+        self._steady = CausalSmoother(self._variance)
         self._looked = -1
         self._look(0)
         self._fade = Fade(self._at_rest())
         self._idle = False
 
-    def save(self) -> State:
+    def save(self) -> StateArrays:
         """Everything, as plain arrays."""
         return (
             self._driver.save()
@@ -127,17 +129,17 @@ class LivePortraitSession:
             }
         )
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: StateArrays) -> None:
         """Go on where `save` left off."""
-        self._driver = Driver.restored(self._variance, self._networks.read, state)
-        self._steady = Causal(self._variance)
+        self._driver = MotionDriver.restored(self._variance, self._networks.read, state)
+        self._steady = CausalSmoother(self._variance)
         if state["steady"].size:
             self._steady.mean = np.asarray(state["steady"], np.float32)
         self._steady.spread = float(state["steady_spread"])
         self._fade = Fade.restored(state)
         self._idle = bool(state["idle"])
 
-    def _play(self, pts: int, frame: Played) -> list[RoiFrame]:
+    def _play(self, pts: int, frame: TemplateFrame) -> list[RoiFrame]:
         """One frame of a recorded motion."""
         self._look(pts)
         closed = closed_lips() if frame.alone else None
@@ -149,44 +151,48 @@ class LivePortraitSession:
             self._looked = index
             self._own = plate_openings(self._plate, index)
             with on_device():
-                self._portrait.look(*plate_views(self._plate, index, self._portrait.to_crop))
+                self._portrait.set_source(*plate_views(self._plate, index, self._portrait.to_crop))
 
     def _under(
-        self, driver: Motion, anchor: Motion, ratios: retarget_rules.Ratios | None, closed: Array | None = None
-    ) -> Array:
+        self,
+        driver: KeypointMotion,
+        anchor: KeypointMotion,
+        ratios: retarget_rules.Ratios | None,
+        closed: FloatArray | None = None,
+    ) -> FloatArray:
         """The keypoints under a driver's motion. `rules.friendly` is left out: at the anchor a relative motion is the source
         itself, the hulls are equal and their ratio is 1."""
         source, options = self._portrait.motion, self._options
         if self._plate is not None:
             exp, turn = retarget_rules.onto_frame(source, driver, anchor, options, closed)
-            exp, turn = np.split(self._steady.step(np.concatenate([exp.ravel(), turn.ravel()])), [exp.size])
+            exp, turn = np.split(self._steady.smooth(np.concatenate([exp.ravel(), turn.ravel()])), [exp.size])
             points = retarget_rules.onto_moving(source, driver, exp.reshape(-1, 3), turn.reshape(3, 3), options)
             return self._corrected(points, ratios)
         points = retarget_rules.onto_still(source, driver, anchor, options, closed)
         return self._corrected(self._rested(points), ratios)
 
-    def _at_rest(self) -> Array:
+    def _at_rest(self) -> FloatArray:
         """The keypoints of nobody's motion."""
         return self._corrected(self._rested(self._portrait.points), None)
 
-    def _rested(self, points: Array) -> Array:
+    def _rested(self, points: FloatArray) -> FloatArray:
         """Turned as the body's rest pose wants it, about the head's own middle."""
         middle = self._portrait.points.mean(axis=0)
         return np.asarray((points - middle) @ self._rest + middle, np.float32)
 
-    def _corrected(self, points: Array, wanted: retarget_rules.Ratios | None) -> Array:
+    def _corrected(self, points: FloatArray, wanted: retarget_rules.Ratios | None) -> FloatArray:
         own, steady = self._own, self._steady_opening
         return retarget_rules.corrected(self._portrait.points, points, self._options, self._nets, own, wanted, steady)
 
-    def _driven(self, pts: int, target: Array, switch: int) -> list[RoiFrame]:
+    def _driven(self, pts: int, target: FloatArray, switch: int) -> list[RoiFrame]:
         """A frame that somebody drives."""
         switch = max(switch, OUT_OF_IDLE_US if self._idle else 0)
         self._idle = False
         return self._frame(pts, target, switch)
 
-    def _frame(self, pts: int, target: Array, switch: int) -> list[RoiFrame]:
+    def _frame(self, pts: int, target: FloatArray, switch: int) -> list[RoiFrame]:
         """Show the target, come over to in `switch` microseconds where it is another one."""
-        shown = self._fade.step(target, pts, switch)
+        shown = self._fade.value_at(target, pts, switch)
         if not self.draws:
             return [RoiFrame(pts, UNDRAWN)]
         with on_device():

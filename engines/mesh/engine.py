@@ -6,22 +6,22 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
-from engines.mesh.motion import REST, Motion
-from engines.mesh.motion_blend import Easing
-from engines.mesh.speech.speech_motion import VOICE_AHEAD, Said, Speaker
-from shared.avatar.model import ROI_SIZE, Avatar
+from engines.api import RATE_FPS, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.mesh.motion import REST, MeshMotion
+from engines.mesh.motion_blend import MotionBlend
+from engines.mesh.speech.speech_motion import VOICE_AHEAD_US, Speaker, SpeechMotion
+from shared.avatar.model import ROI_SIZE_PX, Avatar
 
 SPEC = EngineSpec(
     name="mesh",
     title="Mesh warp",
     driven_by=frozenset({"motion", "voice"}),
-    roi_size=ROI_SIZE,
+    roi_size=ROI_SIZE_PX,
     frames_per_step=1,
     look_ahead=0,
     sees=False,
     carries="motion",
-    voice_ahead=VOICE_AHEAD,
+    voice_ahead=VOICE_AHEAD_US,
     weights=(),
     devices=("cpu",),
     accelerations=(),
@@ -41,7 +41,7 @@ class MeshEngine:
     def unavailable(self) -> str | None:
         return None
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "MeshSession":
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "MeshSession":
         return MeshSession(avatar, rate)
 
 
@@ -49,12 +49,12 @@ class MeshSession:
     """The engine on one avatar. Carries what eases one motion into the next, and what was heard of a voice. Not
     thread-safe."""
 
-    def __init__(self, avatar: Avatar, rate: Fraction = RATE) -> None:
-        from engines.mesh.renderer import Picture
+    def __init__(self, avatar: Avatar, rate: Fraction = RATE_FPS) -> None:
+        from engines.mesh.renderer import MeshRenderer
 
         self.draws = True
-        self._picture = Picture(avatar)
-        self._easing = Easing()
+        self._picture = MeshRenderer(avatar)
+        self._easing = MotionBlend()
         self._speaker = Speaker(avatar.face, rate)
         self._picture.render(EVERYTHING)  # what is compiled on first use is compiled now, not on air
 
@@ -72,25 +72,25 @@ class MeshSession:
         return self._speak(self._speaker.flush())
 
     def reset(self) -> None:
-        self._easing = Easing()
+        self._easing = MotionBlend()
         self._speaker.reset()
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         return self._easing.save() | {f"voice_{name}": value for name, value in self._speaker.save().items()}
 
     def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
-        self._easing = Easing.restored(state)
+        self._easing = MotionBlend.restored(state)
         self._speaker.restore(
             {name.removeprefix("voice_"): value for name, value in state.items() if name.startswith("voice_")}
         )
 
-    def _speak(self, said: list[Said]) -> list[RoiFrame]:
+    def _speak(self, said: list[SpeechMotion]) -> list[RoiFrame]:
         return [
             RoiFrame(each.pts, self._pixels(self._easing.speak(each.pts, each.motion)), each.waiting) for each in said
         ]
 
-    def _frame(self, pts: int, motion: Motion) -> list[RoiFrame]:
+    def _frame(self, pts: int, motion: MeshMotion) -> list[RoiFrame]:
         return [RoiFrame(pts, self._pixels(motion))]
 
-    def _pixels(self, motion: Motion) -> NDArray[np.uint8]:
+    def _pixels(self, motion: MeshMotion) -> NDArray[np.uint8]:
         return self._picture.render(motion) if self.draws else UNDRAWN

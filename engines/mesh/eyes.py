@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.lids import lid_opening
-from engines.mesh.rasterizer import blend, polygon_cover
+from engines.mesh.rasterizer import blend_covered, polygon_cover
 from engines.mesh.topology import LOWER_LIDS, UPPER_LIDS, eye_ring
 from shared.face.landmarks import LEFT_IRIS, LEFT_IRIS_RING, RIGHT_IRIS, RIGHT_IRIS_RING, Face
 
@@ -98,7 +98,7 @@ class Eyes:
         ball = self._ball(eye, rigid, look, left, top, width, height)
         patch = out[box]
         if ball is not None:
-            blend(ball, cover, patch, 0, 0)
+            blend_covered(ball, cover, patch, 0, 0)
         t = min(1.0, closure / DRAWN)
         share = t * t * (3.0 - 2.0 * t)
         if share == 0.0:
@@ -108,10 +108,10 @@ class Eyes:
             np.uint8,
         )
         if ball is not None:
-            blend(ball, cover, lid, 0, 0)
+            blend_covered(ball, cover, lid, 0, 0)
         lashes = _line_cover(ring[:9] - (left, top), width, height, LASH * self.unit * (0.8 + 0.6 * closure))
         strength = np.asarray(cv2.convertScaleAbs(lashes, alpha=LASH_STRENGTH), np.uint8)
-        blend(np.broadcast_to(eye.lash, lid.shape), strength, lid, 0, 0)
+        blend_covered(np.broadcast_to(eye.lash, lid.shape), strength, lid, 0, 0)
         patch[:] = cv2.addWeighted(lid, share, patch, 1.0 - share, 0.0)
 
     def _ball(

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from engines.mesh.lids import LidRig
 from engines.mesh.lips import LipRig
-from engines.mesh.motion import Motion
+from engines.mesh.motion import MeshMotion
 from engines.mesh.topology import SURFACE, opening_triangles, oriented, skin_triangles
-from shared.avatar.model import ROI_SIZE
+from shared.avatar.model import ROI_SIZE_PX
 from shared.face.landmarks import OVAL, Face
-from shared.face.rest_pose import head_centre, rotation
+from shared.face.rest_pose import head_centre, rotation_matrix
 
-RIM = 22.0  # pixels at the edge of the ROI that never move (4 % of 512, rounded up)
-SPACING = 22  # pixels between the points of the sheet
+RIM_PX = 22.0  # pixels at the edge of the ROI that never move (4 % of 512, rounded up)
+SPACING_PX = 22  # pixels between the points of the sheet
 # The sheet falls back from the oval to the depth of the head's centre within about so many eye distances: what is
 # seen of hair and skull against the background is about as deep as the ears.
 # Above the forehead hair stands forward, so there it takes longer.
@@ -49,7 +49,7 @@ YAW_BACK, YAW_TURNED = 11.0, 35.0
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MovedHead:
     """A head in motion.
 
     vertices: (N, 3) float32 in ROI pixels; the first 468 are the face's points.
@@ -87,19 +87,19 @@ class HeadMesh:
         self._still = points[len(skin) :]
         self.triangles = _triangles(self.source)
 
-    def _turn(self, motion: Motion) -> NDArray[np.float64]:
+    def _turn(self, motion: MeshMotion) -> NDArray[np.float64]:
         yaw, pitch, roll = (float(v) for v in motion.turn)
         if self._body_turn:
             yaw, pitch, roll = (
                 _limited(v, -end, end) for v, end in zip((yaw, pitch, roll), self._body_turn, strict=True)
             )
-        return rotation(
+        return rotation_matrix(
             self._pose.yaw + _limited(self._rest[0] + yaw, *_yaw_range(self._pose.yaw)),
             self._pose.pitch + _limited(self._rest[1] + PITCH * pitch, -PITCH_END, PITCH_END),
             self._pose.roll + _limited(roll, -ROLL_END, ROLL_END),
         )
 
-    def move(self, motion: Motion) -> Moved:
+    def move(self, motion: MeshMotion) -> MovedHead:
         """The surface under a motion."""
         skin = motion.skin * (self._expressive * np.float32(self.unit))
         skin = self.lids.hold(skin)
@@ -114,7 +114,7 @@ class HeadMesh:
         vertices[:SURFACE] += own
         moved = rigid[SURFACE:] + self._pull @ own[OVAL]
         vertices[SURFACE:] = self._still + self._weight[:, None] * (moved - self._still)
-        return Moved(vertices.astype(np.float32), rigid[:SURFACE, :2].astype(np.float32))
+        return MovedHead(vertices.astype(np.float32), rigid[:SURFACE, :2].astype(np.float32))
 
 
 def _yaw_range(yaw: float) -> tuple[float, float]:
@@ -142,12 +142,12 @@ def _sheet(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(K, 3) points outside the face's oval, and (K,) how much each moves with the head, 0 to 1."""
     oval = face.points[OVAL].astype(np.float64)
     outline = oval[:, :2].astype(np.float32)
-    ticks = np.unique(np.concatenate([[0, ROI_SIZE - 1], np.arange(RIM, ROI_SIZE - RIM + 1, SPACING)]))
-    ticks = np.unique(np.append(ticks, ROI_SIZE - 1 - RIM))
+    ticks = np.unique(np.concatenate([[0, ROI_SIZE_PX - 1], np.arange(RIM_PX, ROI_SIZE_PX - RIM_PX + 1, SPACING_PX)]))
+    ticks = np.unique(np.append(ticks, ROI_SIZE_PX - 1 - RIM_PX))
     grid = np.stack(np.meshgrid(ticks, ticks), axis=-1).reshape(-1, 2)
     hull = cv2.convexHull(face.points[:SURFACE, :2].copy())
     away = np.array([-cv2.pointPolygonTest(hull, (float(x), float(y)), True) for x, y in grid])
-    kept = away > 0.45 * SPACING
+    kept = away > 0.45 * SPACING_PX
     grid, away = grid[kept], away[kept]
     near = np.linalg.norm(grid[:, None] - outline[None], axis=2)
     share = 1.0 / np.maximum(near, 1.0) ** 3
@@ -185,8 +185,8 @@ def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
     # beside the neck the falloff begins higher: long hair hangs from the head but lies on the shoulders
     start = -0.1 - 0.6 * _smoothstep((sideways - 0.4) / 0.5)
     neck = 1.0 - _smoothstep((below - start) / 0.7)
-    edge = np.minimum(grid, ROI_SIZE - 1 - grid).min(axis=1)
-    return np.asarray(neck * _smoothstep((edge - RIM) / 60.0))
+    edge = np.minimum(grid, ROI_SIZE_PX - 1 - grid).min(axis=1)
+    return np.asarray(neck * _smoothstep((edge - RIM_PX) / 60.0))
 
 
 def _pull(skin: NDArray[np.float64], sheet: NDArray[np.float64], reach: float) -> NDArray[np.float64]:

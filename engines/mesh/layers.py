@@ -12,12 +12,12 @@ from shared.runtime.native_stderr import quiet
 
 # Below and above these the segmentation's probability is taken as background and person.
 UNSURE, SURE = 0.25, 0.85
-FILL_SIZE = 160  # the background is filled in at this size: it is only ever seen as a strip beside the head
-MARGIN = 23  # pixels beyond the matte that are not trusted to be background (hair, glow)
+FILL_SIZE_PX = 160  # the background is filled in at this size: it is only ever seen as a strip beside the head
+MATTE_MARGIN_PX = 23  # pixels beyond the matte that are not trusted to be background (hair, glow)
 
 
 @dataclass(frozen=True, slots=True)
-class Layers:
+class PortraitLayers:
     """person: (S, S, 4) uint8 RGBA, colour premultiplied. background: (S, S, 3) uint8 RGB.
 
     person over background is the portrait, to within rounding: the person's layer holds whatever
@@ -28,7 +28,7 @@ class Layers:
     background: NDArray[np.uint8]
 
 
-def split(roi: NDArray[np.uint8], face: Face) -> Layers:
+def split_portrait(roi: NDArray[np.uint8], face: Face) -> PortraitLayers:
     """Split a (S, S, 3) uint8 RGB portrait."""
     alpha = matte(roi, face)
     back = np.floor(_filled(roi, alpha)).clip(0, 255)
@@ -39,7 +39,7 @@ def split(roi: NDArray[np.uint8], face: Face) -> Layers:
     alpha8 = np.ceil(np.maximum(alpha, strands).clip(0, 1) * 255.0)
     seen = np.floor(((255.0 - alpha8)[..., None] * back + 127.0) / 255.0)  # exactly as `warp.over` rounds
     person = np.concatenate([np.clip(portrait - seen, 0, 255), alpha8[..., None]], axis=2)
-    return Layers(np.ascontiguousarray(person, np.uint8), np.ascontiguousarray(back, np.uint8))
+    return PortraitLayers(np.ascontiguousarray(person, np.uint8), np.ascontiguousarray(back, np.uint8))
 
 
 def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
@@ -70,9 +70,9 @@ def _segment(roi: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _filled(roi: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.float32]:
     """(S, S, 3) float32: the background, carried on behind the person (Telea, 2004)."""
     size = roi.shape[0]
-    person = cv2.dilate((alpha > 0.04).astype(np.uint8), np.ones((2 * MARGIN + 1,) * 2, np.uint8))
-    small = cv2.resize(roi, (FILL_SIZE, FILL_SIZE), interpolation=cv2.INTER_AREA)
-    hole = cv2.resize(person, (FILL_SIZE, FILL_SIZE), interpolation=cv2.INTER_AREA)
+    person = cv2.dilate((alpha > 0.04).astype(np.uint8), np.ones((2 * MATTE_MARGIN_PX + 1,) * 2, np.uint8))
+    small = cv2.resize(roi, (FILL_SIZE_PX, FILL_SIZE_PX), interpolation=cv2.INTER_AREA)
+    hole = cv2.resize(person, (FILL_SIZE_PX, FILL_SIZE_PX), interpolation=cv2.INTER_AREA)
     hole = ((hole > 0) * 255).astype(np.uint8)
     if hole.all():
         return roi.astype(np.float32)
@@ -84,6 +84,6 @@ def _filled(roi: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.fl
     filled = cv2.inpaint(small, strip, 4, cv2.INPAINT_TELEA)
     filled = cv2.GaussianBlur(filled, (0, 0), 1.0)
     wide = cv2.resize(filled, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-    inner = cv2.erode(person, np.ones((MARGIN, MARGIN), np.uint8)).astype(np.float32)
-    share = np.maximum(cv2.GaussianBlur(inner, (0, 0), MARGIN / 5), alpha)[..., None]
+    inner = cv2.erode(person, np.ones((MATTE_MARGIN_PX, MATTE_MARGIN_PX), np.uint8)).astype(np.float32)
+    share = np.maximum(cv2.GaussianBlur(inner, (0, 0), MATTE_MARGIN_PX / 5), alpha)[..., None]
     return np.asarray(roi * (1.0 - share) + wide * share, np.float32)

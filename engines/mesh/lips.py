@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.mesh.motion import Motion, lip_gaps
+from engines.mesh.motion import MeshMotion, lip_gaps
 from engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
 from shared.face.landmarks import Face
 
@@ -36,7 +36,7 @@ class LipRig:
         self._upper = _reach(self.base, UPPER_LIP_ROWS, LOWER_LIP_ROWS, UPPER_REACH, -1.0)
         self._lower = _reach(self.base, LOWER_LIP_ROWS, UPPER_LIP_ROWS, LOWER_REACH, 1.0)
 
-    def part(self, skin: NDArray[np.float32], motion: Motion) -> NDArray[np.float64]:
+    def part(self, skin: NDArray[np.float32], motion: MeshMotion) -> NDArray[np.float64]:
         """(468, 3) what to add to a movement of the skin (468, 3, pixels) so that the lips are as far
         apart as the motion says, in eye distances."""
         extra = np.zeros((SURFACE, 3))

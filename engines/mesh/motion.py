@@ -24,7 +24,7 @@ NEAR_EYE_YAW = (12.0, 28.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Motion:
+class MeshMotion:
     """Movement away from neutral.
 
     turn: (3,) yaw, pitch, roll in degrees (see `shared.face.landmarks.Pose`).
@@ -49,7 +49,7 @@ class Motion:
         return np.concatenate([getattr(self, f.name).ravel() for f in fields(self)])
 
     @classmethod
-    def from_flat(cls, flat: NDArray[np.float32]) -> "Motion":
+    def from_flat(cls, flat: NDArray[np.float32]) -> "MeshMotion":
         parts, at = [], 0
         for field in fields(cls):
             like = getattr(REST, field.name)
@@ -57,7 +57,7 @@ class Motion:
             at += like.size
         return cls(*parts)
 
-    def with_turn(self, yaw: float, pitch: float, roll: float) -> "Motion":
+    def with_turn(self, yaw: float, pitch: float, roll: float) -> "MeshMotion":
         """The same with another head rotation."""
         return replace(self, turn=np.array([yaw, pitch, roll], np.float32))
 
@@ -66,7 +66,7 @@ def _zeros(*shape: int) -> NDArray[np.float32]:
     return np.zeros(shape, np.float32)
 
 
-REST = Motion(
+REST = MeshMotion(
     turn=_zeros(3),
     shift=_zeros(3),
     lids=np.ones(2, np.float32),
@@ -77,13 +77,13 @@ REST = Motion(
 )
 
 
-def idle_motion(pts: int) -> Motion:
+def idle_motion(pts: int) -> MeshMotion:
     """Return the motion of a waiting host at `pts` (microseconds), the same for the same pts."""
     pose = idle_pose(pts)
     return replace(REST, turn=pose.turn, shift=pose.shift, lids=pose.lids, gaze=pose.gaze)
 
 
-class Neutral:
+class NeutralMeasures:
     """A driver's face at rest, and what is measured of it once and not for every frame."""
 
     def __init__(self, face: Face) -> None:
@@ -100,9 +100,9 @@ class Neutral:
         self.gaze = _gaze(self.base)
 
 
-def relative_motion(face: Face, neutral: Face | Neutral) -> Motion:
+def relative_motion(face: Face, neutral: Face | NeutralMeasures) -> MeshMotion:
     """What takes `neutral` to `face`, both of one person in one picture."""
-    rest = neutral if isinstance(neutral, Neutral) else Neutral(neutral)
+    rest = neutral if isinstance(neutral, NeutralMeasures) else NeutralMeasures(neutral)
     rotation = face.rotation
     turn = rotation @ rest.home.T
     scale, move = scale_and_shift(rest.rigid, face.points[RIGID], turn)
@@ -114,7 +114,7 @@ def relative_motion(face: Face, neutral: Face | Neutral) -> Motion:
     still = (face.points - move) @ (turn @ rest.home / (scale * rest.unit))
     gaps = lip_gaps(still)
     closing = rest.gap - float(gaps[MIDDLE].mean())
-    return Motion(
+    return MeshMotion(
         turn=delta.astype(np.float32),
         shift=np.array([shift[0], shift[1], np.log(scale)], np.float32),
         lids=_lid_ratios(still, rest, float(pose[0])),
@@ -141,7 +141,7 @@ def lip_gaps(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return np.asarray(points[INNER_LOWER[1:-1], 1] - points[INNER_UPPER[1:-1], 1], np.float64)
 
 
-def _lid_ratios(still: NDArray[np.float64], rest: Neutral, yaw: float) -> NDArray[np.float32]:
+def _lid_ratios(still: NDArray[np.float64], rest: NeutralMeasures, yaw: float) -> NDArray[np.float32]:
     ratios = np.array([_opening(still, eye) for eye in (0, 1)]) / rest.openings
     # yaw > 0 turns towards the picture's right, which hides the left eye
     low, high = NEAR_EYE_YAW

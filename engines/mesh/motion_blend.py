@@ -4,52 +4,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import Driving
-from engines.fade import Fade, State
-from engines.mesh.motion import REST, Motion, Neutral, idle_motion, relative_motion
+from engines.fade import Fade
+from engines.mesh.motion import REST, MeshMotion, NeutralMeasures, idle_motion, relative_motion
 from shared.face.landmarks import Face
+from shared.runtime.arrays import StateArrays
 
 INTO_IDLE_US, OUT_OF_IDLE_US, NEW_NEUTRAL_US = 400_000, 300_000, 300_000
 
 
-class Easing:
+class MotionBlend:
     """The motion shown now, whoever makes it."""
 
     def __init__(self) -> None:
         self._fade = Fade(REST.flat())
         self._driven = REST.flat()  # last motion of the driver, held while there is no face
         self._idle, self._speaking = False, False
-        self._neutral: Neutral | None = None
+        self._neutral: NeutralMeasures | None = None
 
     @property
-    def motion(self) -> Motion:
+    def motion(self) -> MeshMotion:
         """The motion shown last."""
-        return Motion.from_flat(self._fade.shown)
+        return MeshMotion.from_flat(self._fade.shown)
 
-    def drive(self, driving: Driving) -> Motion:
+    def drive(self, driving: Driving) -> MeshMotion:
         """The motion for a driving frame."""
         switch = OUT_OF_IDLE_US if self._idle or self._speaking else 0
         if driving.face is not None and driving.neutral is not None:
             if self._neutral is None or not np.array_equal(driving.neutral.points, self._neutral.points):
                 if self._neutral is not None:
                     switch = max(switch, NEW_NEUTRAL_US)
-                self._neutral = Neutral(Face(driving.neutral.points.copy()))
+                self._neutral = NeutralMeasures(Face(driving.neutral.points.copy()))
             self._driven = relative_motion(driving.face, self._neutral).flat()
         self._idle = self._speaking = False
         return self._show(self._driven, driving.pts, switch)
 
-    def idle(self, pts: int) -> Motion:
+    def idle(self, pts: int) -> MeshMotion:
         """The motion of waiting."""
         switch = 0 if self._idle else INTO_IDLE_US
         self._idle, self._speaking = True, False
         return self._show(idle_motion(pts).flat(), pts, switch)
 
-    def speak(self, pts: int, motion: Motion) -> Motion:
+    def speak(self, pts: int, motion: MeshMotion) -> MeshMotion:
         """The motion that a voice makes."""
         switch = 0 if self._speaking else OUT_OF_IDLE_US
         self._speaking, self._idle = True, False
         return self._show(motion.flat(), pts, switch)
 
-    def save(self) -> State:
+    def save(self) -> StateArrays:
         """Everything, as plain arrays."""
         return self._fade.save() | {
             "driven": self._driven.copy(),
@@ -58,16 +59,16 @@ class Easing:
         }
 
     @classmethod
-    def restored(cls, state: State) -> "Easing":
+    def restored(cls, state: StateArrays) -> "MotionBlend":
         """As it was when `save` was called."""
         easing = cls()
         easing._fade = Fade.restored(state)
         easing._driven = np.asarray(state["driven"], np.float32)
         easing._idle, easing._speaking = (bool(v) for v in state["flags"])
         neutral = np.asarray(state["neutral"], np.float32)
-        easing._neutral = Neutral(Face(neutral)) if len(neutral) else None
+        easing._neutral = NeutralMeasures(Face(neutral)) if len(neutral) else None
         return easing
 
-    def _show(self, target: NDArray[np.float32], pts: int, switch: int) -> Motion:
-        self._fade.step(target, pts, switch)
+    def _show(self, target: NDArray[np.float32], pts: int, switch: int) -> MeshMotion:
+        self._fade.value_at(target, pts, switch)
         return self.motion

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.mesh.rasterizer import blend, polygon_cover
+from engines.mesh.rasterizer import blend_covered, polygon_cover
 from engines.mesh.teeth import draw_row
 from engines.mesh.topology import INNER_LOWER, INNER_UPPER, mouth_ring
 from shared.face.landmarks import Face
@@ -28,7 +28,7 @@ class _Canvas:
     corner: tuple[int, int]
 
 
-class Mouth:
+class MouthPainter:
     """Draws the mouth's interior into the opening that the lips leave."""
 
     def __init__(self, roi: NDArray[np.uint8], face: Face) -> None:
@@ -61,7 +61,7 @@ class Mouth:
         cover = polygon_cover(ring, left, top, width, height)
         patch = self._interior(ring, rigid, left, top, width, height, cover)
         soft = cv2.convertScaleAbs(cv2.GaussianBlur(cover, (3, 3), 0), alpha=share)
-        blend(patch, np.asarray(soft, np.uint8), out, left, top)
+        blend_covered(patch, np.asarray(soft, np.uint8), out, left, top)
 
     def _interior(
         self,

@@ -5,7 +5,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-EDGE = 1e-3  # pixels by which a triangle reaches beyond its edge, so that neighbours leave no gap
+EDGE_PX = 1e-3  # pixels by which a triangle reaches beyond its edge, so that neighbours leave no gap
 
 
 @njit(cache=True, fastmath=True)
@@ -29,8 +29,8 @@ def rasterise(
     for t in range(triangles.shape[0]):
         i, j, k = triangles[t, 0], triangles[t, 1], triangles[t, 2]
         x0, y0 = moved[i, 0], moved[i, 1]
-        top = max(start, int(np.ceil(min(y0, moved[j, 1], moved[k, 1]) - EDGE)))
-        bottom = min(stop - 1, int(np.floor(max(y0, moved[j, 1], moved[k, 1]) + EDGE)))
+        top = max(start, int(np.ceil(min(y0, moved[j, 1], moved[k, 1]) - EDGE_PX)))
+        bottom = min(stop - 1, int(np.floor(max(y0, moved[j, 1], moved[k, 1]) + EDGE_PX)))
         if top > bottom:
             continue
         x1, y1 = moved[j, 0] - x0, moved[j, 1] - y0
@@ -58,8 +58,8 @@ def rasterise(
             low, high = _cut(low, high, start_a + slope_a * dy, towards_a)
             low, high = _cut(low, high, start_b + slope_b * dy, towards_b)
             low, high = _cut(low, high, start_c + slope_c * dy, towards_c)
-            first = max(0, int(np.ceil(low + x0 - EDGE)))
-            last = min(width - 1, int(np.floor(high + x0 + EDGE)))
+            first = max(0, int(np.ceil(low + x0 - EDGE_PX)))
+            last = min(width - 1, int(np.floor(high + x0 + EDGE_PX)))
             along = first - x0
             u, v = np.float32(u0 + ux * along + uy * dy), np.float32(v0 + vx * along + vy * dy)
             for n in range(last + 1 - first):
@@ -91,7 +91,7 @@ def far_to_near(triangles: NDArray[np.int32], depth: NDArray[np.float32]) -> NDA
 
 
 @njit(cache=True)
-def over(person: NDArray[np.uint8], background: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+def lay_over_background(person: NDArray[np.uint8], background: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
     """Put the person over the background where it shows through: (H, W, 4) uint8 premultiplied RGBA over (H, W, 3)
     into out, which holds the person's colour already."""
     height, width = background.shape[:2]
@@ -105,7 +105,9 @@ def over(person: NDArray[np.uint8], background: NDArray[np.uint8], out: NDArray[
 
 
 @njit(cache=True)
-def blend(patch: NDArray[np.uint8], cover: NDArray[np.uint8], out: NDArray[np.uint8], left: int, top: int) -> None:
+def blend_covered(
+    patch: NDArray[np.uint8], cover: NDArray[np.uint8], out: NDArray[np.uint8], left: int, top: int
+) -> None:
     """Lay an (h, w, 3) uint8 patch over out at (left, top), as far as cover (h, w) uint8 says."""
     height, width = cover.shape
     for y in range(height):

@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.lids import SHUT
-from engines.mesh.motion import MIDDLE, REST, Motion, Neutral, relative_motion
+from engines.mesh.motion import MIDDLE, REST, MeshMotion, NeutralMeasures, relative_motion
 from engines.mesh.topology import INNER_UPPER
 from shared.face.landmarks import Face
 from shared.face.scripted import Gesture, shape
 from shared.face.tracker import FaceTracker
+from shared.media.array_types import ImageArray
 from shared.runtime.files import write_atomically
 
-Picture = NDArray[np.uint8]
-Render = Callable[[Motion], Picture]
+RenderFunction = Callable[[MeshMotion], ImageArray]
 
 LIP_CORNERS = [61, 291]
 BROWS = [105, 334]
@@ -54,11 +54,11 @@ TURN_SWEEP = np.array([0.5, 1.0, 0.5, 0.0, -0.5, -1.0, -0.5])
 SWEEP = np.array([0.35, 0.7, 1.0, 0.7, 0.35])
 TURN_DEGREES = 7.0
 FILE, VERSION = "mesh-reading.json", 1  # in the avatar's folder; what another version measured is measured anew
-SETTLE = 3  # pictures after which the video tracker has come to rest
+SETTLE_FRAMES = 3  # pictures after which the video tracker has come to rest
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TrackerCalibration:
     """What to make of a motion before it is drawn.
 
     turn: (3,) factors of yaw, pitch and roll. lips: factor of their gap. lids: power of a lid's closure, above 1
@@ -71,7 +71,7 @@ class Reading:
     lids: float
     blink: NDArray[np.float64]
 
-    def corrected(self, motion: Motion) -> Motion:
+    def corrected(self, motion: MeshMotion) -> MeshMotion:
         """The motion that, drawn, reads as this one."""
         read = expression(motion) @ EXPRESSION + self.blink * float(1.0 - np.minimum(motion.lids, 1.0).mean())
         turn = motion.turn * self.turn - TRUST * np.tanh(read / TRUST)
@@ -85,10 +85,10 @@ class Reading:
         )
 
 
-PLAIN = Reading(np.ones(3), 1.0, 1.0, np.zeros(3))
+PLAIN = TrackerCalibration(np.ones(3), 1.0, 1.0, np.zeros(3))
 
 
-def expression(motion: Motion) -> NDArray[np.float64]:
+def expression(motion: MeshMotion) -> NDArray[np.float64]:
     """(8,) what EXPRESSION has a row for, in eye distances and lid openings; all zero at rest."""
     skin = motion.skin
     upper = float(skin[INNER_UPPER[3:8], 1].mean())
@@ -110,7 +110,7 @@ def expression(motion: Motion) -> NDArray[np.float64]:
     )
 
 
-def kept_reading(folder: Path, measure: Callable[[], Reading]) -> Reading:
+def kept_reading(folder: Path, measure: Callable[[], TrackerCalibration]) -> TrackerCalibration:
     """The reading that an avatar's folder keeps, measured the first time: that takes a tracker, and loading one takes
     longer than all else that a generator does when it starts again."""
     path = folder / FILE
@@ -118,7 +118,7 @@ def kept_reading(folder: Path, measure: Callable[[], Reading]) -> Reading:
         found = json.loads(path.read_text())
         turn, blink = np.array(found["turn"], np.float64), np.array(found["blink"], np.float64)
         if found["version"] == VERSION and turn.shape == blink.shape == (3,):
-            return Reading(turn, float(found["lips"]), float(found["lids"]), blink)
+            return TrackerCalibration(turn, float(found["lips"]), float(found["lids"]), blink)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not measured yet, or damaged
     reading = measure()
@@ -130,16 +130,16 @@ def kept_reading(folder: Path, measure: Callable[[], Reading]) -> Reading:
     return reading
 
 
-def read(render: Render, face: Face, *, turns: bool) -> Reading:
+def calibrate_tracker(render: RenderFunction, face: Face, *, turns: bool) -> TrackerCalibration:
     """Draw known movements of the portrait's face, track them, and see what comes back.
 
     turns: also how far turns of the head are read. Takes about a third of a second. PLAIN where the tracker
     finds no face in a picture of the portrait.
     """
-    neutral = Neutral(face)
+    neutral = NeutralMeasures(face)
     tracker = FaceTracker()
     try:
-        for _ in range(SETTLE):
+        for _ in range(SETTLE_FRAMES):
             rest = tracker.track(_shown(render, REST))
         if rest is None:
             return PLAIN
@@ -154,7 +154,7 @@ def read(render: Render, face: Face, *, turns: bool) -> Reading:
         turn = _turns(tracker, render, rest) if turns else np.ones(3)
     finally:
         tracker.close()
-    return Reading(
+    return TrackerCalibration(
         turn=np.clip(np.maximum(turn, 0.3) ** -TURN_SHARE, *TURN_LIMIT),
         lips=float(np.clip((PER_GAP / max(gap, 0.1)) ** LIP_SHARE, *LIP_LIMIT)),
         lids=float(np.clip(lids / PER_LIDS, *LID_LIMIT)),
@@ -162,7 +162,7 @@ def read(render: Render, face: Face, *, turns: bool) -> Reading:
     )
 
 
-def _turns(tracker: FaceTracker, render: Render, rest: Face) -> NDArray[np.float64]:
+def _turns(tracker: FaceTracker, render: RenderFunction, rest: Face) -> NDArray[np.float64]:
     """(3,) how far yaw and pitch are read over how far they were turned; roll is read as it is."""
     gains = np.ones(3)
     for axis in (0, 1):
@@ -175,8 +175,8 @@ def _turns(tracker: FaceTracker, render: Render, rest: Face) -> NDArray[np.float
 
 
 def _sweep(
-    tracker: FaceTracker, render: Render, motions: list[Motion], rest: Face
-) -> tuple[list[Motion], NDArray[np.float64]]:
+    tracker: FaceTracker, render: RenderFunction, motions: list[MeshMotion], rest: Face
+) -> tuple[list[MeshMotion], NDArray[np.float64]]:
     """The motions in which a face was found, and (N, 5) what was read of them beyond `rest`."""
     kept, seen = [], []
     for motion in motions:
@@ -187,11 +187,11 @@ def _sweep(
     return kept, np.array(seen).reshape(-1, 5)
 
 
-def _gesture(face: Face, neutral: Neutral, gesture: Gesture) -> Motion:
+def _gesture(face: Face, neutral: NeutralMeasures, gesture: Gesture) -> MeshMotion:
     return relative_motion(shape(face, gesture), neutral)
 
 
-def _shown(render: Render, motion: Motion) -> Picture:
+def _shown(render: RenderFunction, motion: MeshMotion) -> ImageArray:
     return np.ascontiguousarray(render(motion)[..., :3])
 
 

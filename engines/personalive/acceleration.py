@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engines.personalive.networks.attention import Attend, Attention, xformers
-from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.unet import DenoisingUNet, Memory
 from engines.personalive.settings import Acceleration
 from shared.errors import StudioError
@@ -17,7 +17,7 @@ from shared.errors import StudioError
 NONE_INSTEAD = "set STUDIO_PERSONALIVE_ACCELERATION=none."
 
 
-def refusal(acceleration: Acceleration, device: torch.device) -> str:
+def acceleration_refusal(acceleration: Acceleration, device: torch.device) -> str:
     """Why this acceleration cannot be had here, or ""."""
     if acceleration == "tensorrt":
         return "TensorRT engines are not built by this version; set STUDIO_PERSONALIVE_ACCELERATION=compile or none."
@@ -30,9 +30,9 @@ def refusal(acceleration: Acceleration, device: torch.device) -> str:
     return ""
 
 
-def accelerate(networks: Networks, acceleration: Acceleration) -> None:
+def accelerate(networks: PersonaLiveNetworks, acceleration: Acceleration) -> None:
     """Change the networks to run so. Raises StudioError where they cannot."""
-    if reason := refusal(acceleration, networks.device):
+    if reason := acceleration_refusal(acceleration, networks.device):
         raise StudioError(reason)
     if networks.device.type == "cuda":
         for network in networks.all():
@@ -44,7 +44,7 @@ def accelerate(networks: Networks, acceleration: Acceleration) -> None:
         compile_networks(networks)
 
 
-def attend_by(networks: Networks, attend: Attend) -> None:
+def attend_by(networks: PersonaLiveNetworks, attend: Attend) -> None:
     """Use this kernel in every attention of ours."""
     networks.denoising.attend = attend
     for network in (networks.denoising, networks.encode):
@@ -53,7 +53,7 @@ def attend_by(networks: Networks, attend: Attend) -> None:
                 module.attend = attend
 
 
-def compile_networks(networks: Networks, backend: str = "inductor") -> None:
+def compile_networks(networks: PersonaLiveNetworks, backend: str = "inductor") -> None:
     """Compile what a call spends its time in: the denoising network and the decoders, each as one graph of fixed shapes.
 
     Without CUDA graphs: PyTorch keeps those by thread, and the thread that opens a session is not the one that steps it;

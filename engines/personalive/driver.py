@@ -5,11 +5,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import Driving
-from shared.avatar.model import ROI_SIZE
+from shared.avatar.model import ROI_SIZE_PX
 from shared.face.landmarks import RIGID, Face
-from shared.face.similarity import Matrix
-
-Picture = NDArray[np.uint8]
+from shared.face.similarity import SimilarityMatrix
+from shared.media.array_types import ImageArray
 
 
 class DriverView:
@@ -19,9 +18,9 @@ class DriverView:
     def __init__(self, portrait: Face, size: int) -> None:
         self._portrait, self._size = portrait, size
         self.neutral: NDArray[np.float32] | None = None
-        self.held: Picture | None = None  # the last one with a face
+        self.held: ImageArray | None = None  # the last one with a face
 
-    def see(self, driving: Driving) -> bool:
+    def update_view(self, driving: Driving) -> bool:
         """Take a driving frame into `held`; whether its neutral is another than before. Without a face the last one is
         held."""
         if driving.face is None or driving.neutral is None or driving.picture is None:
@@ -35,9 +34,9 @@ class DriverView:
         return retaken
 
 
-def framing(face: Face, portrait: Face, size: int) -> Matrix:
+def framing(face: Face, portrait: Face, size: int) -> SimilarityMatrix:
     """From the driver's picture to the square: scale and shift that put its face where the portrait's is in the ROI."""
     scale = portrait.eye_distance / max(face.eye_distance, 1.0)
     middle, target = (each.points[RIGID, :2].astype(np.float64).mean(0) for each in (face, portrait))
     whole = np.column_stack([np.eye(2) * scale, target - middle * scale])
-    return np.asarray(whole * (size / ROI_SIZE), np.float64)
+    return np.asarray(whole * (size / ROI_SIZE_PX), np.float64)

@@ -8,16 +8,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.api import RATE, EngineSpec
+from engines.api import RATE_FPS, EngineSpec
 from engines.personalive.quality import LADDER, NO_SMALL_DECODER, SMALL_DECODER, below, rung
 from engines.personalive.settings import Acceleration, PersonaLiveSettings
-from shared.avatar.model import ROI_SIZE, Avatar
+from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.config.layered import NOTHING
 from shared.errors import OutOfMemoryError, StudioError
-from shared.weights.manifest import engine_weights, lacking, weights_folder
+from shared.weights.manifest import engine_weights, missing_weights_error, weights_folder
 
 if TYPE_CHECKING:
-    from engines.personalive.networks.networks import Networks
+    from engines.personalive.networks.networks import PersonaLiveNetworks
     from engines.personalive.session import PersonaLiveSession
 
 NAME = "personalive"
@@ -29,7 +29,7 @@ SPEC = EngineSpec(
     name=NAME,
     title="PersonaLive",
     driven_by=frozenset({"motion"}),
-    roi_size=ROI_SIZE,
+    roi_size=ROI_SIZE_PX,
     frames_per_step=4,
     look_ahead=15,
     sees=True,
@@ -59,11 +59,11 @@ class PersonaLiveEngine:
     def unavailable(self) -> str | None:
         if absent := next((name for name in NEEDED if find_spec(name) is None), None):
             return NO_TORCH.format(absent)
-        if reason := lacking(NAME):
+        if reason := missing_weights_error(NAME):
             return reason
         return None if has_gpu() or is_tiny(weights_folder()) else NO_GPU
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "PersonaLiveSession":
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "PersonaLiveSession":
         if reason := self.unavailable():
             raise StudioError(reason)
         from engines.personalive.session import PersonaLiveSession
@@ -98,11 +98,11 @@ def is_tiny(folder: Path) -> bool:
 
 
 @cache
-def shared_networks(folder: Path, device: str, acceleration: Acceleration) -> "Networks":
+def shared_networks(folder: Path, device: str, acceleration: Acceleration) -> "PersonaLiveNetworks":
     """The networks, loaded once: another portrait needs no other ones. Raises StudioError."""
     import torch
 
-    from engines.personalive.acceleration import accelerate, refusal
+    from engines.personalive.acceleration import accelerate, acceleration_refusal
     from engines.personalive.networks.loading import load_networks
 
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
@@ -110,7 +110,7 @@ def shared_networks(folder: Path, device: str, acceleration: Acceleration) -> "N
         raise StudioError("PyTorch finds no GPU here; unset STUDIO_PERSONALIVE_DEVICE or look at the driver.")
     if chosen.type == "cpu" and not is_tiny(folder):
         raise StudioError(NO_GPU)
-    if reason := refusal(acceleration, chosen):
+    if reason := acceleration_refusal(acceleration, chosen):
         raise StudioError(reason)
     dtype = torch.float16 if chosen.type == "cuda" else torch.float32
     try:

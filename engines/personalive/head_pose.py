@@ -10,7 +10,7 @@ from torch import Tensor
 SHIFT = 0.5  # how much of the driver's own shift the portrait follows
 POINTS = (1, 2, 3, 4, 12, 15, 20)  # of the 21, those that are drawn and that frame the face
 COLOURS = ((255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255), (255, 0, 255), (255, 0, 85))
-RADIUS = 4  # pixels of a disc
+DISC_RADIUS_PX = 4  # pixels of a disc
 FACE_SIDE = 3.4  # of a face's box, in units of how high its key points rise above their middle
 
 
@@ -39,7 +39,7 @@ def read_pose(heads: dict[str, Tensor]) -> HeadPose:
     return HeadPose(angles, heads["t"], heads["scale"], heads["kp"].unflatten(1, (-1, 3)))
 
 
-def rotation(angles: Tensor) -> Tensor:
+def rotation_tensor(angles: Tensor) -> Tensor:
     """(f, 3) degrees -> (f, 3, 3), to be multiplied from the right: the transpose of Rz(roll) Ry(yaw) Rx(pitch)."""
     x, y, z = (angles / 180 * math.pi).unbind(1)
     one, zero = torch.ones_like(x), torch.zeros_like(x)
@@ -55,11 +55,11 @@ def rotation(angles: Tensor) -> Tensor:
 
 def key_points(pose: HeadPose) -> Tensor:
     """(f, 21, 3): turned, scaled, and shifted in the picture's plane; the picture is -1..1."""
-    turned = pose.points @ rotation(pose.angles) * pose.scale[..., None]
+    turned = pose.points @ rotation_tensor(pose.angles) * pose.scale[..., None]
     return torch.cat([turned[..., :2] + pose.shift[:, None, :2], turned[..., 2:]], 2)
 
 
-def lend(portrait: HeadPose, neutral: HeadPose, driver: HeadPose) -> HeadPose:
+def transfer_pose(portrait: HeadPose, neutral: HeadPose, driver: HeadPose) -> HeadPose:
     """The portrait's head (one frame) turned as the driver's, and shifted as far as the driver is from the neutral."""
     count = len(driver.angles)
     return HeadPose(
@@ -70,7 +70,7 @@ def lend(portrait: HeadPose, neutral: HeadPose, driver: HeadPose) -> HeadPose:
     )
 
 
-def approach(start: Tensor, end: Tensor, count: int) -> Tensor:
+def steps_between(start: Tensor, end: Tensor, count: int) -> Tensor:
     """`count` even steps from `start` to just before `end`, along the first dimension, which is 1 in both."""
     alpha = torch.linspace(0, 1, count + 1, dtype=start.dtype, device=start.device)[:-1]
     alpha = alpha.view(-1, *[1] * (start.ndim - 1))
@@ -82,14 +82,14 @@ def lead_in(portrait: HeadPose, lent: HeadPose, count: int) -> HeadPose:
     first = lent.frame(0)
     return replace(
         portrait,
-        angles=approach(portrait.angles, first.angles, count),
-        shift=approach(portrait.shift, first.shift, count),
-        scale=approach(portrait.scale, first.scale, count),
+        angles=steps_between(portrait.angles, first.angles, count),
+        shift=steps_between(portrait.shift, first.shift, count),
+        scale=steps_between(portrait.scale, first.scale, count),
         points=portrait.points.expand(count, -1, -1),
     )
 
 
-def joined(*poses: HeadPose) -> HeadPose:
+def concatenate_poses(*poses: HeadPose) -> HeadPose:
     """Poses one after the other."""
     fields = ("angles", "shift", "scale", "points")
     return HeadPose(*(torch.cat([getattr(pose, field) for pose in poses]) for field in fields))
@@ -101,12 +101,12 @@ def _pixels(points: Tensor, size: int) -> Tensor:
     return ((counted * 0.5 + 0.5) * size).long()
 
 
-def draw(points: Tensor, size: int) -> Tensor:
+def draw_key_points(points: Tensor, size: int) -> Tensor:
     """(f, 21, 3) key points -> (f, 3, size, size) in 0..1: a disc of its own colour for each; where two meet they add."""
     at = _pixels(points, size)
     along = torch.arange(size, device=points.device)
     x, y = ((at[..., i, None] - along) ** 2 for i in (0, 1))  # (f, 7, size)
-    discs = (y[..., :, None] + x[..., None, :] <= RADIUS**2).float()
+    discs = (y[..., :, None] + x[..., None, :] <= DISC_RADIUS_PX**2).float()
     return torch.einsum("fkhw,kc->fchw", discs, _colours(points.device)).clamp(0, 1)
 
 

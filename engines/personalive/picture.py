@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-CLIP_SIZE = 224
+CLIP_SIZE_PX = 224
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the pictures that CLIP was trained on
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -26,17 +26,17 @@ def squashed(picture: NDArray[np.uint8], size: int) -> Tensor:
 def clip_pixels(picture: NDArray[np.uint8]) -> Tensor:
     """(h, w, 3) RGB -> (1, 3, 224, 224) float32: the middle square, as CLIP was trained to see."""
     height, width = picture.shape[:2]
-    scale = CLIP_SIZE / min(height, width)
-    size = (max(CLIP_SIZE, int(width * scale)), max(CLIP_SIZE, int(height * scale)))
+    scale = CLIP_SIZE_PX / min(height, width)
+    size = (max(CLIP_SIZE_PX, int(width * scale)), max(CLIP_SIZE_PX, int(height * scale)))
     resized = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
-    left, top = ((side - CLIP_SIZE) // 2 for side in size)
-    square = np.array(resized)[top : top + CLIP_SIZE, left : left + CLIP_SIZE]
+    left, top = ((side - CLIP_SIZE_PX) // 2 for side in size)
+    square = np.array(resized)[top : top + CLIP_SIZE_PX, left : left + CLIP_SIZE_PX]
     scaled = (square.astype(np.float64) / 255).astype(np.float32)
     normal = (scaled - np.array(CLIP_MEAN, np.float32)) / np.array(CLIP_STD, np.float32)
     return torch.from_numpy(normal).permute(2, 0, 1)[None].contiguous()
 
 
-def resized(pictures: Tensor, size: int) -> Tensor:
+def resize_tensor(pictures: Tensor, size: int) -> Tensor:
     """(f, 3, h, w) -> (f, 3, size, size), bilinear."""
     return F.interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False)
 

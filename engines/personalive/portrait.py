@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.personalive.networks.networks import LATENT_SCALE, Networks
+from engines.personalive.networks.networks import LATENT_SCALE, PersonaLiveNetworks
 from engines.personalive.networks.unet import Memory
 from engines.personalive.picture import clip_pixels, squashed
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class EncodedPortrait:
     """picture: (1, 3, s, s) in -1..1; latent: (1, 4, s / 8, s / 8); clip: (1, 1, width); memory: what the denoising network
     attends to of it."""
 
@@ -23,12 +23,12 @@ class Portrait:
 
 
 def read_portrait(
-    networks: Networks, picture: NDArray[np.uint8], size: int, seen: NDArray[np.uint8] | None = None
-) -> Portrait:
+    networks: PersonaLiveNetworks, picture: NDArray[np.uint8], size: int, seen: NDArray[np.uint8] | None = None
+) -> EncodedPortrait:
     """picture: (h, w, 3) RGB. seen: what CLIP sees, where that is another picture."""
     pixels = squashed(picture, size).to(networks.device, networks.dtype)
     clip = networks.clip(clip_pixels(picture if seen is None else seen).to(networks.device, networks.dtype))
     embedding = clip.image_embeds[:, None]
     latent = networks.vae.encode(pixels).latent_dist.mean * LATENT_SCALE
     bank = networks.reference.read(latent, embedding)
-    return Portrait(pixels, latent, embedding, networks.denoising.remember(bank, embedding))
+    return EncodedPortrait(pixels, latent, embedding, networks.denoising.remember(bank, embedding))

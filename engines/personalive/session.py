@@ -10,19 +10,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.api import Driving, RoiFrame, VoiceBlock
-from engines.personalive.driver import DriverView, Picture
-from engines.personalive.networks.networks import Networks
-from engines.personalive.networks.schedule import CHUNK, FILL
+from engines.personalive.driver import DriverView
+from engines.personalive.networks.networks import PersonaLiveNetworks
+from engines.personalive.networks.schedule import CHUNK_FRAMES, FILL
 from engines.personalive.noise import SeededNoise
 from engines.personalive.picture import bytes_of, tensor_of
-from engines.personalive.portrait import Portrait, read_portrait
+from engines.personalive.portrait import EncodedPortrait, read_portrait
 from engines.personalive.quality import AUTO, NO_SMALL_DECODER, SMALL_DECODER, Rung, below, is_rung, rung
-from engines.personalive.session_state import State, restore_transfer, restore_window, saved_transfer, saved_window
-from engines.personalive.streams import Fetched, fetch, send, streams_of
+from engines.personalive.session_state import restore_transfer, restore_window, saved_transfer, saved_window
+from engines.personalive.streams import PendingTensor, begin_fetch, send, streams_of
 from engines.personalive.transfer import Transfer
 from engines.personalive.window import Window
-from shared.avatar.model import ROI_SIZE, Avatar
+from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import OutOfMemoryError, StudioError
+from shared.media.array_types import ImageArray
+from shared.runtime.arrays import StateArrays
 
 PADDING = -1  # pts of a frame that nobody asked for
 
@@ -32,18 +34,24 @@ class PersonaLiveSession:
 
     rung: Rung
     _small_decoder: bool
-    _portrait: Portrait
+    _portrait: EncodedPortrait
     _view: DriverView
     _noise: SeededNoise
     _window: Window
     _transfer: Transfer
-    _pending: list[tuple[int, Picture]]  # of the next chunk, with their pts
+    _pending: list[tuple[int, ImageArray]]  # of the next chunk, with their pts
     _under_way: deque[int]  # pts of the frames in the window
     _count: int  # driving frames since the beginning
     _retaken: int  # which of the pending ones has a new neutral, -1 for none
 
     def __init__(
-        self, avatar: Avatar, networks: Networks, rung: Rung, seed: int, small: bool = False, default: str = AUTO
+        self,
+        avatar: Avatar,
+        networks: PersonaLiveNetworks,
+        rung: Rung,
+        seed: int,
+        small: bool = False,
+        default: str = AUTO,
     ) -> None:
         """small: decode frame by frame, in a quarter of the memory. default: the quality where none is chosen."""
         self.draws = True
@@ -65,12 +73,12 @@ class PersonaLiveSession:
         self._count += 1
         if self._count % self.rung.every:
             return None
-        if self._view.see(driving):
+        if self._view.update_view(driving):
             self._retaken = len(self._pending)
         if self._view.held is None:
             return None
         self._pending.append((driving.pts, self._view.held))
-        return self._chunk() if len(self._pending) == CHUNK else None
+        return self._chunk() if len(self._pending) == CHUNK_FRAMES else None
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         """Nothing: no voice drives it."""
@@ -85,7 +93,7 @@ class PersonaLiveSession:
         frames: list[RoiFrame] = []
         while any(pts != PADDING for pts in (*self._under_way, *(pts for pts, _ in self._pending))):
             assert self._view.held is not None
-            while len(self._pending) < CHUNK:
+            while len(self._pending) < CHUNK_FRAMES:
                 self._pending.append((PADDING, self._view.held))
             frames += self._chunk()()
         self._begin()
@@ -118,10 +126,10 @@ class PersonaLiveSession:
         self.adjusts = chosen == AUTO
         self._change(wanted)
 
-    def save(self) -> State:
+    def save(self) -> StateArrays:
         """Everything, as plain arrays."""
         pending = [picture for _, picture in self._pending]
-        state: State = {
+        state: StateArrays = {
             "rung": np.array(self.rung.name),
             "small_decoder": np.array(self._small_decoder),
             "count": np.array([self._count, self._retaken, self._noise.draws, self._window.calls], np.int64),
@@ -138,7 +146,7 @@ class PersonaLiveSession:
         with self._on_device(), self._streams.denoising.work():
             return state | saved_window(self._window)
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: StateArrays) -> None:
         """Go on where `save` left off, at the quality that it was. Raises StudioError where that needs a decoder which is
         not here."""
         if state["rung"] != self.rung.name:
@@ -185,7 +193,7 @@ class PersonaLiveSession:
         with self._on_device(), streams.denoising.work():
             self._window = Window(nets.reference, nets.denoising, self._portrait, self._noise)
         with self._on_device(), streams.reading.work():
-            streams.reading.take(streams.denoising, self._portrait.picture)
+            streams.reading.wait_for(streams.denoising, self._portrait.picture)
             self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._portrait.picture)
 
     def _chunk(self) -> Callable[[], list[RoiFrame]]:
@@ -193,7 +201,7 @@ class PersonaLiveSession:
         pts, pictures = zip(*self._pending, strict=True)
         self._pending = []
         self._under_way.extend(pts)
-        leave = [self._under_way.popleft() for _ in range(CHUNK)]
+        leave = [self._under_way.popleft() for _ in range(CHUNK_FRAMES)]
         try:
             with self._on_device():
                 clean = self._denoise(np.stack(pictures))
@@ -208,31 +216,33 @@ class PersonaLiveSession:
 
         return wait
 
-    def _denoise(self, pictures: Picture) -> Tensor:
+    def _denoise(self, pictures: ImageArray) -> Tensor:
         """(4, s, s, 3) pictures of the driver -> the latents that leave the window, (4, 4, s / 8, s / 8)."""
         reading, denoising = self._streams.reading, self._streams.denoising
         with reading.work():
             seen = tensor_of(send(torch.from_numpy(pictures), self._device))
-            poses, motions = self._transfer.take(seen, self._retaken)
+            poses, motions = self._transfer.pose_and_motion(seen, self._retaken)
             self._retaken = -1
         with denoising.work():
             rest = self._transfer.rest if self._window.calls == 0 else None
-            denoising.take(reading, poses, motions, *(each for each in (rest,) if each is not None))
-            return self._window.step(poses, motions, rest)
+            denoising.wait_for(reading, poses, motions, *(each for each in (rest,) if each is not None))
+            return self._window.next_chunk(poses, motions, rest)
 
-    def _decode(self, latents: Tensor, shown: bool) -> Fetched:
+    def _decode(self, latents: Tensor, shown: bool) -> PendingTensor:
         """Latents that left the window -> (4, S, S, 3) uint8, on their way to the host; themselves if nobody asked for
         the pictures."""
         decoding = self._streams.decoding
         with decoding.work():
-            decoding.take(self._streams.denoising, latents)
+            decoding.wait_for(self._streams.denoising, latents)
             if not shown:
-                return fetch(latents.float())  # of any precision
+                return begin_fetch(latents.float())  # of any precision
             pieces = latents.split(1) if self._small else [latents]
             decoded = torch.cat([self._networks.decode(piece, self._small_decoder) for piece in pieces])
-            if decoded.shape[-1] != ROI_SIZE:
-                decoded = F.interpolate(decoded.float(), size=(ROI_SIZE, ROI_SIZE), mode="bicubic", antialias=True)
-            return fetch(bytes_of(decoded))
+            if decoded.shape[-1] != ROI_SIZE_PX:
+                decoded = F.interpolate(
+                    decoded.float(), size=(ROI_SIZE_PX, ROI_SIZE_PX), mode="bicubic", antialias=True
+                )
+            return begin_fetch(bytes_of(decoded))
 
     @contextmanager
     def _on_device(self) -> Iterator[None]:

@@ -2,44 +2,43 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.personalive.head_pose import HeadPose
-from engines.personalive.streams import fetch
+from engines.personalive.streams import begin_fetch
 from engines.personalive.transfer import Transfer
 from engines.personalive.window import Window
+from shared.runtime.arrays import StateArrays
 
-State = dict[str, NDArray[np.generic]]
 OF_WINDOW = ("latents", "poses", "motions", "keyframes")
 OF_NEUTRAL = ("angles", "shift", "scale", "points")
 
 
-def saved_window(window: Window) -> State:
+def saved_window(window: Window) -> StateArrays:
     """Keyframes are kept as latents: what the networks make of them is made again."""
     known = torch.cat([each() for each in window.known])
     return _arrays({name: getattr(window, name) for name in OF_WINDOW} | {"known": known})
 
 
-def saved_transfer(transfer: Transfer) -> State:
+def saved_transfer(transfer: Transfer) -> StateArrays:
     """Of one that has taken its first chunk."""
     neutral, rest = transfer.head.neutral, transfer.rest
     assert neutral is not None and rest is not None
     return _arrays({f"neutral_{name}": getattr(neutral, name) for name in OF_NEUTRAL} | {"rest": rest})
 
 
-def restore_window(window: Window, state: State) -> None:
+def restore_window(window: Window, state: StateArrays) -> None:
     """Give a fresh window the state."""
     tensors = {name: torch.from_numpy(np.array(state[name])) for name in (*OF_WINDOW, "known")}
     device = window.latents.device
     window.latents, window.poses, window.motions = (tensors[name].to(device) for name in OF_WINDOW[:3])
-    window.tell(window.motions)
-    window.known = [fetch(each) for each in tensors["known"].split(1)]
+    window.note_motions(window.motions)
+    window.known = [begin_fetch(each) for each in tensors["known"].split(1)]
     for keyframe in tensors["keyframes"].to(device):
         window.add_keyframe(keyframe[None])
 
 
-def restore_transfer(transfer: Transfer, state: State) -> None:
+def restore_transfer(transfer: Transfer, state: StateArrays) -> None:
     """Give a fresh transfer the state."""
     device = transfer.head.own.angles.device
     names = ("rest", *(f"neutral_{name}" for name in OF_NEUTRAL))
@@ -47,5 +46,5 @@ def restore_transfer(transfer: Transfer, state: State) -> None:
     transfer.head.neutral = HeadPose(*neutral)
 
 
-def _arrays(tensors: dict[str, Tensor]) -> State:
+def _arrays(tensors: dict[str, Tensor]) -> StateArrays:
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}

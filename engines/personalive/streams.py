@@ -5,8 +5,8 @@ reading: the driver's frames, from their upload to head pose, pose feature and m
 denoising: the portrait, the window, the keyframes.
 decoding: clean latents to pictures and those to the host, while the next chunk is denoised.
 
-A tensor belongs to the stream it is made on. One that another stream uses is handed over by `take`, and what passes
-between host and device does so by `send` and `fetch` alone, so that nothing in a call waits but for what it needs.
+A tensor belongs to the stream it is made on. One that another stream uses is handed over by `wait_for`, and what passes
+between host and device does so by `send` and `begin_fetch` alone, so that nothing in a call waits but for what it needs.
 On a CPU there are no queues: everything is done at once, in the order in which it is written.
 """
 
@@ -18,7 +18,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-Fetched = Callable[[], Tensor]  # waits until a tensor has come to the host
+PendingTensor = Callable[[], Tensor]  # waits until a tensor has come to the host
 
 
 class Stream:
@@ -32,7 +32,7 @@ class Stream:
         """What is done within goes into this queue."""
         return nullcontext() if self._cuda is None else torch.cuda.stream(self._cuda)
 
-    def take(self, maker: "Stream", *tensors: Tensor) -> None:
+    def wait_for(self, maker: "Stream", *tensors: Tensor) -> None:
         """From here on this queue may use these tensors, which `maker` makes: it waits until they are made, and their
         memory is not given away before it is done with them."""
         if self._cuda is None or maker._cuda is None:
@@ -62,7 +62,7 @@ def send(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
-def fetch(tensor: Tensor) -> Fetched:
+def begin_fetch(tensor: Tensor) -> PendingTensor:
     """Begin to bring a tensor to the host, in the queue under way; what comes back waits for that alone."""
     here = tensor.to("cpu", non_blocking=True)
     if tensor.device.type != "cuda":

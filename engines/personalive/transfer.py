@@ -7,27 +7,27 @@ from torch import Tensor
 
 from engines.personalive.head_pose import (
     HeadPose,
-    approach,
-    draw,
+    concatenate_poses,
+    draw_key_points,
     face_boxes,
-    joined,
     key_points,
     lead_in,
-    lend,
     read_pose,
+    steps_between,
+    transfer_pose,
 )
-from engines.personalive.networks.motion_encoder import FACE_SIZE
+from engines.personalive.networks.motion_encoder import FACE_SIZE_PX
 from engines.personalive.networks.schedule import FILL
-from engines.personalive.picture import resized
-from engines.personalive.streams import fetch
+from engines.personalive.picture import resize_tensor
+from engines.personalive.streams import begin_fetch
 
-POSE_SIZE = 256  # of a picture that a head's pose is read from
+POSE_SIZE_PX = 256  # of a picture that a head's pose is read from
 Extract = Callable[[Tensor], dict[str, Tensor]]  # (f, 3, 256, 256) in 0..1 -> the motion extractor's heads
 
 
 def extractor_input(pictures: Tensor) -> Tensor:
     """(f, 3, s, s) in -1..1 -> (f, 3, 256, 256) float32 in 0..1."""
-    return resized(pictures, POSE_SIZE).float() / 2 + 0.5
+    return resize_tensor(pictures, POSE_SIZE_PX).float() / 2 + 0.5
 
 
 class HeadTransfer:
@@ -39,7 +39,7 @@ class HeadTransfer:
         self.own = read_pose(extract(portrait))
         self.neutral: HeadPose | None = None
 
-    def take(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
+    def posed_key_points(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
         """Key points of the portrait's head as the driver holds it, (f, 21, 3), and of the driver's own.
 
         pictures: as `extractor_input` gives them. At the first call 12 more come before them, from the portrait's own
@@ -49,10 +49,10 @@ class HeadTransfer:
         if self.neutral is not None and retaken >= 0:
             self.neutral = driver.frame(retaken)
         if self.neutral is not None:
-            return key_points(lend(self.own, self.neutral, driver)), key_points(driver)
+            return key_points(transfer_pose(self.own, self.neutral, driver)), key_points(driver)
         self.neutral = driver.frame(0)
-        lent = lend(self.own, self.neutral, driver)
-        return key_points(joined(lead_in(self.own, lent, FILL), lent)), key_points(driver)
+        lent = transfer_pose(self.own, self.neutral, driver)
+        return key_points(concatenate_poses(lead_in(self.own, lent, FILL), lent)), key_points(driver)
 
 
 def crop_faces(pictures: Tensor, boxes: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ def crop_faces(pictures: Tensor, boxes: Tensor) -> Tensor:
     for picture, (left, top, right, bottom) in zip(pictures, boxes.tolist(), strict=True):
         if right <= left or bottom <= top:
             left, top, right, bottom = 0, 0, picture.shape[2], picture.shape[1]
-        crops.append(resized(picture[None, :, top:bottom, left:right], FACE_SIZE))
+        crops.append(resize_tensor(picture[None, :, top:bottom, left:right], FACE_SIZE_PX))
     return torch.cat(crops)
 
 
@@ -84,19 +84,19 @@ class Transfer:
         self.head = HeadTransfer(extract, extractor_input(portrait) if own is None else own)
         self.rest: Tensor | None = None  # the portrait's own motion tokens, once the first chunk was taken
 
-    def take(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
+    def pose_and_motion(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
         """Pose features and motion tokens of four frames, at the first call of 16.
 
         pictures: (4, 3, s, s) in -1..1. The features are (f, channels, s / 8, s / 8), the tokens (f, 32, 16).
         """
         size = self._portrait.shape[-1]
-        lent, driver = self.head.take(extractor_input(pictures), retaken)
-        boxes = fetch(face_boxes(driver, size))
-        poses = self._guide(draw(lent, size).to(self._portrait.dtype))  # while they come
+        lent, driver = self.head.posed_key_points(extractor_input(pictures), retaken)
+        boxes = begin_fetch(face_boxes(driver, size))
+        poses = self._guide(draw_key_points(lent, size).to(self._portrait.dtype))  # while they come
         faces = crop_faces(pictures, boxes())
         if self.rest is not None:
             return poses, self._encode(faces.to(self._portrait.dtype))
-        own = crop_faces(self._portrait, fetch(face_boxes(lent[:1], size))())
+        own = crop_faces(self._portrait, begin_fetch(face_boxes(lent[:1], size))())
         motions = self._encode(torch.cat([own, faces.to(own.dtype)]))
         self.rest, motions = motions[:1], motions[1:]
-        return poses, torch.cat([approach(self.rest, motions[:1], FILL), motions])
+        return poses, torch.cat([steps_between(self.rest, motions[:1], FILL), motions])

@@ -8,18 +8,18 @@ voice up to half a per cent slower or faster, which nobody hears, and never by a
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import stretched
 from shared.runtime.clock import US
 
-MEMORY = 4.0  # seconds over which arrival times are averaged: they tremble, the drift does not
+AVERAGING_S = 4.0  # seconds over which arrival times are averaged: they tremble, the drift does not
 BEGIN, ENOUGH = 4_000.0, 1_500.0  # us of distance at which correcting begins and ends
-MEND = 2.0  # seconds in which a distance is to be made good
+CORRECTION_S = 2.0  # seconds in which a distance is to be made good
 MOST = 0.005  # of speed
-LOST = 200_000  # us; further away than this it is not drift but a hole
+HOLE_US = 200_000  # us; further away than this it is not drift but a hole
 
 
-class Steady:
+class DriftCorrector:
     """Gives each block its place after the one before. Made anew for every driver."""
 
     def __init__(self) -> None:
@@ -27,17 +27,17 @@ class Steady:
         self._away = 0.0  # us that arrivals are later than that, averaged
         self._mending = False
 
-    def place(self, pts: int, samples: NDArray[np.int16]) -> tuple[int, NDArray[np.int16]]:
+    def place_block(self, pts: int, samples: NDArray[np.int16]) -> tuple[int, NDArray[np.int16]]:
         """(pts, (m,) int16) for a block that arrived as belonging to `pts` microseconds; m may differ from n by 0.5 %."""
-        if self._end is None or abs(pts - self._end) > LOST:
+        if self._end is None or abs(pts - self._end) > HOLE_US:
             self._end, self._away, self._mending = float(pts), 0.0, False
-        share = min(1.0, len(samples) / (MEMORY * SOUND_RATE))
+        share = min(1.0, len(samples) / (AVERAGING_S * SOUND_RATE_HZ))
         self._away += (pts - self._end - self._away) * share
         out = stretched(samples, round(len(samples) * (1 + self._correction())))
         at = self._end
-        self._end += len(out) * US / SOUND_RATE
+        self._end += len(out) * US / SOUND_RATE_HZ
         # what has been made good is not in the average any more
-        self._away -= len(out) * US / SOUND_RATE - len(samples) * US / SOUND_RATE
+        self._away -= len(out) * US / SOUND_RATE_HZ - len(samples) * US / SOUND_RATE_HZ
         return round(at), out
 
     def _correction(self) -> float:
@@ -45,4 +45,4 @@ class Steady:
         self._mending = abs(self._away) > (ENOUGH if self._mending else BEGIN)
         if not self._mending:
             return 0.0
-        return float(np.clip(self._away / (MEND * US), -MOST, MOST))
+        return float(np.clip(self._away / (CORRECTION_S * US), -MOST, MOST))

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE, has_pictures, label, open_container, read_sound, video_of
+from shared.media.reader import SOUND_RATE_HZ, has_pictures, label, open_container, read_sound, video_of
 from shared.runtime.clock import US
 
-MAX_SIDE = 640  # pixels; landmarks gain nothing from more, and every stage's copy gets dearer
+MAX_SIDE_PX = 640  # pixels; landmarks gain nothing from more, and every stage's copy gets dearer
 
 
 @dataclass(frozen=True, slots=True)
-class DriverPicture:
+class DriverFrame:
     """pts: microseconds, from the driver's start or on the channel clock. rgb: (H, W, 3) uint8, upright, long side
     at most MAX_SIDE."""
 
@@ -28,7 +28,7 @@ class DriverPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class DriverSound:
+class DriverSoundBlock:
     """pts: microseconds of the first sample on the same clock as the pictures. samples: (n,) int16 mono, 48 kHz.
     drives: there are no pictures, so this voice is what moves the host."""
 
@@ -37,7 +37,7 @@ class DriverSound:
     drives: bool = False
 
 
-def read_driver(source: Path | str) -> Iterator[DriverPicture | DriverSound]:
+def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
     """Everything in a video or sound file or stream, pts from the first of it. Raises StudioError when it holds neither
     pictures nor sound, cannot be opened or breaks off."""
     if not has_pictures(source):
@@ -49,7 +49,7 @@ def read_driver(source: Path | str) -> Iterator[DriverPicture | DriverSound]:
         video.thread_type = "AUTO"
         video.codec_context.thread_count = 1  # one core goes a long way at this size, and the others need theirs
         streams = [video, *container.streams.audio[:1]]
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
         origin: int | None = None
         try:
             for packet in container.demux(streams):
@@ -63,27 +63,29 @@ def read_driver(source: Path | str) -> Iterator[DriverPicture | DriverSound]:
                     pts = int(frame.pts * frame.time_base * US)
                     origin = pts if origin is None else origin
                     if isinstance(frame, av.VideoFrame):
-                        yield DriverPicture(max(0, pts - origin), _upright(frame))
+                        yield DriverFrame(max(0, pts - origin), _upright(frame))
                     else:
                         for block in resampler.resample(frame):
-                            yield DriverSound(max(0, pts - origin), block.to_ndarray().reshape(-1).astype(np.int16))
+                            yield DriverSoundBlock(
+                                max(0, pts - origin), block.to_ndarray().reshape(-1).astype(np.int16)
+                            )
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(f"{label(source)} cannot be read any further ({error.strerror}).") from None
 
 
-def _read_voice(source: Path | str) -> Iterator[DriverSound]:
+def _read_voice(source: Path | str) -> Iterator[DriverSoundBlock]:
     origin: int | None = None
     for pts, samples in read_sound(source):
         origin = pts if origin is None else origin
-        yield DriverSound(max(0, pts - origin), samples, drives=True)
+        yield DriverSoundBlock(max(0, pts - origin), samples, drives=True)
 
 
-def fitted(rgb: Any) -> NDArray[np.uint8]:
+def shrink_to_limit(rgb: Any) -> NDArray[np.uint8]:
     """A (H, W, 3) uint8 picture with its long side at most MAX_SIDE pixels."""
     height, width = rgb.shape[:2]
-    scale = MAX_SIDE / max(height, width)
+    scale = MAX_SIDE_PX / max(height, width)
     if scale >= 1:
         return np.asarray(rgb, np.uint8)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -91,6 +93,6 @@ def fitted(rgb: Any) -> NDArray[np.uint8]:
 
 
 def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    rgb = fitted(frame.to_ndarray(format="rgb24"))
+    rgb = shrink_to_limit(frame.to_ndarray(format="rgb24"))
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb

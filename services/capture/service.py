@@ -5,45 +5,45 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from services.capture.audio_drift import Steady
-from services.capture.demux import DriverPicture, DriverSound, fitted
-from services.capture.source import Driver
+from services.capture.audio_drift import DriftCorrector
+from services.capture.demux import DriverFrame, DriverSoundBlock, shrink_to_limit
+from services.capture.source import DriverReader
 from shared.config.settings import Settings
 from shared.driver_ref import DriverKind
 from shared.face.follower import FaceFollower
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
 from shared.scene import Scene
-from shared.wire.loop import Loop
+from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 
-LEAD = 35_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between
-LATE = 2 * US // 10  # a file's or a page's picture this late is dropped rather than shown
+LEAD_US = 35_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between
+LATE_US = 2 * US // 10  # a file's or a page's picture this late is dropped rather than shown
 SOUND_AHEAD = US  # a voice file is sent so long before its time
 HUSH = np.zeros(48, np.int16)  # a millisecond of silence: all that an interrupted voice still has to say
 LOST = US  # a live driver silent for this long is reported
-MAX_JPEG_SIDE = 4096
+MAX_JPEG_SIDE_PX = 4096
 
 
 class Capture:
     """The service's state and what it does on each event."""
 
     def __init__(self, settings: Settings) -> None:
-        self.loop = Loop("capture", settings)
+        self.loop = ServiceLoop("capture", settings)
         self._driving = self.loop.publish("driving")
         self._voice = self.loop.publish("voice")
         self._follower = FaceFollower()
         self._wake = Wake()
-        self._driver: Driver | None = None
+        self._driver: DriverReader | None = None
         self._base = 0  # channel clock at the start of a file driver
         self._last_picture = 0
         self._retaken = -1
-        self._steady = Steady()  # of the sound that a page sends
+        self._steady = DriftCorrector()  # of the sound that a page sends
         self._remote_epoch: int | None = None
         self._sample = settings.home / "drivers" / "sample.mp4"
         self.loop.follow_scene(self._on_scene)
-        self.loop.read("remote", self._on_remote, newest=False)
-        self.loop.watch(self._wake.fd, self._on_wake)
+        self.loop.add_reader("remote", self._on_remote, newest=False)
+        self.loop.watch_descriptor(self._wake.fd, self._on_wake)
         self.loop.every(self._due, self._release)
         self.loop.meter.facts = {"cameras": cameras(), "present": False}
 
@@ -65,13 +65,13 @@ class Capture:
             self._driver.close()
         epoch = now()
         self._driving.epoch = self._voice.epoch = epoch
-        self._steady, self._remote_epoch = Steady(), None
+        self._steady, self._remote_epoch = DriftCorrector(), None
         self._follower.restart()
         rate = self.loop.settings.rate
         # Half a second to open and decode, and in step with the program so that no picture waits for its tick.
-        self._base = tick_pts(tick_after(epoch + US // 2, rate), rate) - LEAD
+        self._base = tick_pts(tick_after(epoch + US // 2, rate), rate) - LEAD_US
         self._last_picture = epoch
-        self._driver = Driver(scene.driver_ref, loop=scene.loop, sample=self._sample, wake=self._wake)
+        self._driver = DriverReader(scene.driver_ref, loop=scene.loop, sample=self._sample, wake=self._wake)
         self._driver.start()
         self.loop.meter.state = "opening"
         self.loop.meter.facts["voice"] = self._driver.voice
@@ -85,7 +85,7 @@ class Capture:
             return
         while driver.sounds and (driver.live or not driver.voice):
             self._send_voice(driver.sounds.popleft(), 0 if driver.live else self._base)
-        if driver.live and (picture := driver.take()):
+        if driver.live and (picture := driver.next_frame()):
             self._send_picture(picture)
 
     def _due(self) -> int:
@@ -106,21 +106,21 @@ class Capture:
         if driver is None or driver.live or not driver.pictures:
             self._report_silence(at)
             return
-        picture = driver.take()
+        picture = driver.next_frame()
         assert picture is not None
-        placed = DriverPicture(picture.pts + self._base, picture.rgb)
-        if at - placed.pts > LATE:
+        placed = DriverFrame(picture.pts + self._base, picture.rgb)
+        if at - placed.pts > LATE_US:
             self._catch_up(at - placed.pts)
         else:
             self._send_picture(placed)
-        driver.served()
+        driver.mark_served()
 
-    def _release_voice(self, at: int, driver: Driver) -> None:
+    def _release_voice(self, at: int, driver: DriverReader) -> None:
         late = at - driver.sounds[0].pts - self._base
-        if late > LATE:
+        if late > LATE_US:
             self._catch_up(late)
         self._send_voice(driver.sounds.popleft(), self._base)
-        driver.served()
+        driver.mark_served()
 
     def _catch_up(self, late: int) -> None:
         """After a stall the file goes on from where it is: time that nobody saw is not made up for. A new epoch, because
@@ -162,28 +162,28 @@ class Capture:
         if kind not in ("sound", "picture", "end"):
             raise WireError("malformed")
         if self._remote_epoch not in (None, message.epoch):
-            self._voice.epoch, self._steady = now(), Steady()
+            self._voice.epoch, self._steady = now(), DriftCorrector()
         self._remote_epoch = message.epoch
         if kind == "end":
-            self._send_voice(DriverSound(now(), HUSH, driver.voice), 0)
+            self._send_voice(DriverSoundBlock(now(), HUSH, driver.voice), 0)
         elif kind == "sound" and message.format == "s16":
             sound = message.pts, np.array(message.array)
             # the speech queue keeps the channel's time by itself, a sound card does not
-            pts, samples = sound if driver.ref.kind is DriverKind.SPEECH else self._steady.place(*sound)
-            self._send_voice(DriverSound(pts, samples, driver.voice), 0)
+            pts, samples = sound if driver.ref.kind is DriverKind.SPEECH else self._steady.place_block(*sound)
+            self._send_voice(DriverSoundBlock(pts, samples, driver.voice), 0)
         elif kind == "picture" and message.format == "bytes" and not driver.voice:
             captured = min(message.fact("captured", int), now())
-            if now() - captured > LATE:
+            if now() - captured > LATE_US:
                 self.loop.meter.drops["late"] += 1
                 return
             bgr = cv2.imdecode(message.array, cv2.IMREAD_COLOR)
-            if bgr is None or max(bgr.shape) > MAX_JPEG_SIDE:
+            if bgr is None or max(bgr.shape) > MAX_JPEG_SIDE_PX:
                 raise WireError("malformed")
-            self._send_picture(DriverPicture(captured, fitted(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
+            self._send_picture(DriverFrame(captured, shrink_to_limit(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
         else:
             raise WireError("malformed")
 
-    def _send_picture(self, picture: DriverPicture) -> None:
+    def _send_picture(self, picture: DriverFrame) -> None:
         found = self._follower.follow(picture.rgb, picture.pts)
         meter = self.loop.meter
         facts: dict[str, object] = {"present": found is not None}
@@ -201,7 +201,7 @@ class Capture:
         if self._driver:
             meter.drops["driver"] = self._driver.dropped
 
-    def _send_voice(self, sound: DriverSound, base: int) -> None:
+    def _send_voice(self, sound: DriverSoundBlock, base: int) -> None:
         self._voice.send(sound.pts + base, sound.samples, "s16", facts={"drives": sound.drives})
         if sound.drives:
             self._last_picture = now()

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import cv2
 
-from services.capture.audio_drift import Steady
-from services.capture.demux import DriverPicture, DriverSound, fitted, read_driver
+from services.capture.audio_drift import DriftCorrector
+from services.capture.demux import DriverFrame, DriverSoundBlock, read_driver, shrink_to_limit
 from shared.driver_ref import FORMS, DriverKind, DriverRef
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, now
 from shared.runtime.wake import Wake
 
-AHEAD = 24  # frames of a file decoded before they are due
-STREAM_SLACK = 300_000  # us that a voice streamed to us may arrive late
-RETRY = 2.0  # seconds until a driver that failed is tried again
+READ_AHEAD_FRAMES = 24  # frames of a file decoded before they are due
+STREAM_SLACK_US = 300_000  # us that a voice streamed to us may arrive late
+RETRY_PAUSE_S = 2.0  # seconds until a driver that failed is tried again
 
 
-class Driver:
+class DriverReader:
     """Reads one driver in a thread: `pictures` and `sounds` fill up, `wake` is set whenever something came.
 
     live: pts are on the channel clock and only the newest picture is kept; otherwise pts count from the start
@@ -33,13 +33,13 @@ class Driver:
     def __init__(self, ref: DriverRef, *, loop: bool, sample: Path, wake: Wake) -> None:
         self.ref, self.loop = ref, loop
         self.live = ref.is_live
-        self.pictures: deque[DriverPicture] = deque(maxlen=1 if self.live else None)
-        self.sounds: deque[DriverSound] = deque(maxlen=500)
+        self.pictures: deque[DriverFrame] = deque(maxlen=1 if self.live else None)
+        self.sounds: deque[DriverSoundBlock] = deque(maxlen=500)
         self.note, self.ended, self.dropped = "", False, 0
         self.voice = ref.is_voice
         self.template = ref.template is not None
         self._sample, self._wake = sample, wake
-        self._room = threading.Semaphore(AHEAD)
+        self._room = threading.Semaphore(READ_AHEAD_FRAMES)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
 
@@ -48,14 +48,14 @@ class Driver:
         if not self.ref.is_remote and not self.template:
             self._thread.start()
 
-    def take(self) -> DriverPicture | None:
-        """The next picture, or None. Say `served` when it is dealt with."""
+    def next_frame(self) -> DriverFrame | None:
+        """The next picture, or None. Say `mark_served` when it is dealt with."""
         try:
             return self.pictures.popleft()
         except IndexError:
             return None
 
-    def served(self) -> None:
+    def mark_served(self) -> None:
         """The picture, or the block of a voice, that was taken is dealt with: a file's reader may decode one more, which it did not while that took time."""
         if not self.live:
             self._room.release()
@@ -80,7 +80,7 @@ class Driver:
             except StudioError as error:
                 self.note = str(error)
             self._wake.set()
-            self._stop.wait(RETRY)
+            self._stop.wait(RETRY_PAUSE_S)
 
     def _read_camera(self, number: int) -> None:
         camera = cv2.VideoCapture(number)
@@ -91,7 +91,7 @@ class Driver:
                 ok, bgr = camera.read()
                 if not ok:
                     raise StudioError(f"Camera {number} stopped sending pictures; trying again.")
-                self._put(DriverPicture(now(), fitted(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
+                self._put(DriverFrame(now(), shrink_to_limit(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
         finally:
             camera.release()
 
@@ -100,19 +100,19 @@ class Driver:
         # before it began is let go at once: waiting for its time would put the host as far behind for ever.
         paced = url.startswith("http")
         start: int | None = None
-        steady = Steady()
+        steady = DriftCorrector()
         for item in read_driver(url):
-            if isinstance(item, DriverPicture):
+            if isinstance(item, DriverFrame):
                 if paced and start is not None:
                     self._stop.wait(max(0.0, (start + item.pts - now()) / US))
                 start = start if paced and start is not None else now() - item.pts
-                self._put(DriverPicture(now(), item.rgb))
+                self._put(DriverFrame(now(), item.rgb))
             else:
                 start = now() - item.pts if start is None else start
                 if item.drives and paced:
                     self._stop.wait(max(0.0, (start + item.pts - now()) / US))
-                slack = STREAM_SLACK if item.drives else 0
-                self._put(DriverSound(*steady.place(start + item.pts + slack, item.samples), item.drives))
+                slack = STREAM_SLACK_US if item.drives else 0
+                self._put(DriverSoundBlock(*steady.place_block(start + item.pts + slack, item.samples), item.drives))
             if self._stop.is_set():
                 return
         raise StudioError("The driver stream ended; connecting again.")
@@ -122,17 +122,17 @@ class Driver:
         while not self._stop.is_set():
             previous = offset
             for item in read_driver(path):
-                if isinstance(item, DriverPicture):
+                if isinstance(item, DriverFrame):
                     # The end is one picture after the last, as far away as that is from the one before.
                     last, previous = previous, offset + item.pts
                     end = max(end, 2 * previous - last)
                     self._room.acquire()
-                    self._put(DriverPicture(previous, item.rgb))
+                    self._put(DriverFrame(previous, item.rgb))
                 else:
                     if item.drives:
-                        end = offset + item.pts + len(item.samples) * US // SOUND_RATE
+                        end = offset + item.pts + len(item.samples) * US // SOUND_RATE_HZ
                         self._room.acquire()
-                    self._put(DriverSound(offset + item.pts, item.samples, item.drives))
+                    self._put(DriverSoundBlock(offset + item.pts, item.samples, item.drives))
                 if self._stop.is_set():
                     return
             if end == offset:
@@ -143,9 +143,9 @@ class Driver:
         self.ended = True
         self._wake.set()
 
-    def _put(self, item: DriverPicture | DriverSound) -> None:
+    def _put(self, item: DriverFrame | DriverSoundBlock) -> None:
         self.note = ""
-        if isinstance(item, DriverPicture):
+        if isinstance(item, DriverFrame):
             self.dropped += self.live and len(self.pictures) == 1
             self.pictures.append(item)
         else:

@@ -1,17 +1,17 @@
 """Compositor: owns the program clock and emits one picture and its sound each tick, for ever."""
 
-from compositing.blend import Box, warm_up
+from compositing.blend import warm_up
 from compositing.compose import Composed, Composer
 from compositing.transition import Transition
 from services.compositor.voice_delay import VoicePlayer
 from shared.avatar.model import check_name, load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.media.colour import Picture
-from shared.media.reader import SOUND_RATE
+from shared.media.array_types import ImageArray, PixelBox
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
 from shared.scene import Scene
-from shared.wire.loop import Loop
+from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 
 
@@ -19,7 +19,7 @@ class Compositor:
     """The service's state and what it does on each event."""
 
     def __init__(self, settings: Settings) -> None:
-        self.loop = Loop("compositor", settings)
+        self.loop = ServiceLoop("compositor", settings)
         self._program = self.loop.publish("program")
         self._sound = self.loop.publish("sound")
         self._rate = settings.rate
@@ -32,10 +32,10 @@ class Compositor:
         self._voice_epoch = 0
         warm_up()
         self._tick = tick_after(now(), self._rate)
-        self._next: tuple[int, Picture] | None = None  # plate frame of the next tick, made ahead
+        self._next: tuple[int, ImageArray] | None = None  # plate frame of the next tick, made ahead
         self.loop.follow_scene(self._on_scene)
-        self.loop.read("face", self._on_face)
-        self.loop.read("voice", self._on_voice, newest=False)
+        self.loop.add_reader("face", self._on_face)
+        self.loop.add_reader("voice", self._on_voice, newest=False)
         self.loop.every(lambda: tick_pts(self._tick, self._rate), self._on_tick)
 
     def run(self) -> None:
@@ -94,9 +94,9 @@ class Compositor:
             return
         pts = tick_pts(tick, self._rate)
         face = self._current_face(pts, scene)
-        opacity = self._faded.step(pts, face is not None)
+        opacity = self._faded.opacity_at(pts, face is not None)
         self._emit_picture(tick, pts, scene, face, opacity)
-        first, last = sound_samples(tick, self._rate, SOUND_RATE)
+        first, last = sound_samples(tick, self._rate, SOUND_RATE_HZ)
         heard = 1.0 if scene.on_air and not scene.muted else 0.0
         self._sound.send(pts, self._voice.block(first, last - first, heard), "s16", facts={"tick": tick})
         following = self._composer.avatar.plate.index(tick_pts(self._tick, self._rate))
@@ -122,9 +122,9 @@ class Compositor:
             self._shown = captured
             delay = self._voice.delay
             if face.facts.get("driven") == "voice" and not delay.settled:
-                delay.settle(face.pts - captured)
+                delay.set_latency(face.pts - captured)
             else:  # a face that was late once changes nothing, one that is late always does
-                delay.measure(pts - captured)
+                delay.add_measurement(pts - captured)
             self.loop.meter.facts["voice delay"] = self._voice.delay.us
             self.loop.meter.frame(done, captured)
         else:
@@ -154,5 +154,5 @@ def program_facts(tick: int, avatar: str, composed: Composed, state: str, captur
     }
 
 
-def _listed(box: Box) -> list[int]:
+def _listed(box: PixelBox) -> list[int]:
     return list(box) if box[2] else []

@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import VoiceBuffer
 from shared.runtime.clock import US
 
-FADE = SOUND_RATE * 5 // 1000  # samples over which a change of delay or gain is blended, against clicks
+FADE_SAMPLES = SOUND_RATE_HZ * 5 // 1000  # samples over which a change of delay or gain is blended, against clicks
 
 
-class Delay:
+class VoiceDelay:
     """How much later than its own time the voice is played: what the picture takes, measured.
 
     It stays where it is until the measurement has left it by TOLERANCE for SETTLE measurements, so that sound does
@@ -30,12 +30,12 @@ class Delay:
         self._recent.clear()
         self.settled = False
 
-    def settle(self, us: int) -> None:
+    def set_latency(self, us: int) -> None:
         """A picture says how late it is by design, as a voice-driven one does: no need to measure."""
         self.us, self.settled = us, True
         self._recent.clear()
 
-    def measure(self, latency: int) -> None:
+    def add_measurement(self, latency: int) -> None:
         """A picture was shown `latency` microseconds after it was captured."""
         self._recent.append(latency)
         if len(self._recent) < (self.SETTLE if self.settled else 5):
@@ -48,11 +48,11 @@ class Delay:
 
 
 class VoicePlayer:
-    """Gives out the voice of each program tick, later by `Delay`, without a click when the delay or the gain changes."""
+    """Gives out the voice of each program tick, later by `VoiceDelay`, without a click when the delay or the gain changes."""
 
     def __init__(self) -> None:
         self.buffer = VoiceBuffer()
-        self.delay = Delay()
+        self.delay = VoiceDelay()
         self._last = (0, 0.0)  # delay in samples and gain of the block before
         self._leaving: VoiceBuffer | None = None  # what was being played when another voice took over
 
@@ -62,11 +62,11 @@ class VoicePlayer:
 
     def block(self, first: int, count: int, gain: float) -> NDArray[np.int16]:
         """(count,) samples to be heard from program sample number `first` on."""
-        now = (self.delay.us * SOUND_RATE // US, gain)
+        now = (self.delay.us * SOUND_RATE_HZ // US, gain)
         leaving, self._leaving = self._leaving or self.buffer, None
         samples = _at(self.buffer, now, first, count)
         if now != self._last or leaving is not self.buffer:
-            ramp = np.minimum(np.arange(count, dtype=np.float32) / FADE, 1)
+            ramp = np.minimum(np.arange(count, dtype=np.float32) / FADE_SAMPLES, 1)
             samples = samples * ramp + _at(leaving, self._last, first, count) * (1 - ramp)
         self._last = now
         return samples.astype(np.int16)

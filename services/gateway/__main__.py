@@ -7,20 +7,20 @@ import sys
 
 import uvicorn
 
-from services.gateway.api.app import make_app
+from services.gateway.api.app import make_gateway_app
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.runtime.logs import set_up_logs
 from shared.runtime.stop_signals import SERVICE, StopSignals
 
-MAX_MESSAGE = 2 << 20  # of a page on a websocket; a camera picture is at most 1 MB
+MAX_MESSAGE_BYTES = 2 << 20  # of a page on a websocket; a camera picture is at most 1 MB
 BACKLOG = 64
 # Python lets a waiting thread run after this many seconds. With its 5 ms and 200 viewers coming and going the thread
 # that takes in the program stood still for up to 28 ms; so for 10 to 15.
-SWITCH_INTERVAL = 0.001
+SWITCH_INTERVAL_S = 0.001
 
 
-def listener(settings: Settings, fd: int | None) -> socket.socket:
+def gateway_socket(settings: Settings, fd: int | None) -> socket.socket:
     """The inherited socket, which outlives a gateway that was killed, or a new one. Raises StudioError."""
     if fd is not None:
         return socket.socket(fileno=fd)
@@ -45,13 +45,13 @@ async def serve(settings: Settings, sock: socket.socket) -> None:
     def end() -> None:
         server.should_exit = True
 
-    app = make_app(settings, end)
+    app = make_gateway_app(settings, end)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
-            ws_max_size=MAX_MESSAGE,
+            ws_max_size=MAX_MESSAGE_BYTES,
             ws_per_message_deflate=False,  # JPEG does not get smaller, only later
             timeout_graceful_shutdown=1,
             server_header=False,
@@ -70,9 +70,9 @@ def main() -> int:
     try:
         settings = load_settings()
         set_up_logs("gateway", settings.log_level)
-        sock = listener(settings, arguments.fd)
+        sock = gateway_socket(settings, arguments.fd)
         settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        sys.setswitchinterval(SWITCH_INTERVAL)
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         asyncio.run(serve(settings, sock))
     except StudioError as error:
         print(error, file=sys.stderr)

@@ -13,17 +13,17 @@ from typing import Any
 import structlog
 
 from services.gateway.channel.browser_source import RemoteDriver
-from services.gateway.channel.event_log import Journal
-from services.gateway.channel.health import Watch
+from services.gateway.channel.event_log import EventLog
+from services.gateway.channel.health import ChannelHealth
 from services.gateway.channel.program_feed import ProgramFeed
-from services.gateway.channel.scene_store import Director
-from services.gateway.channel.speech_queue import Speech
-from services.gateway.jobs.board import Jobs
+from services.gateway.channel.scene_store import SceneStore
+from services.gateway.channel.speech_queue import SpeechQueue
+from services.gateway.jobs.board import JobBoard
 from services.gateway.jobs.metrics import JobMetrics
-from services.gateway.outputs.livekit import LiveKit
+from services.gateway.outputs.livekit import LiveKitOutput
 from services.gateway.outputs.recorder import Recorder
-from services.gateway.outputs.rtmp.output import RtmpPush
-from services.gateway.preview.encoder import Preview, PreviewThread
+from services.gateway.outputs.rtmp.output import RtmpOutput
+from services.gateway.preview.encoder import PreviewMessages, PreviewThread
 from services.gateway.preview.plate_diff import PlateFrames
 from services.gateway.preview.viewers import Audience
 from services.gateway.workers.avatar_build import BuildProgress
@@ -34,12 +34,12 @@ from shared.driver_ref import DriverKind
 from shared.runtime.clock import US, now
 from shared.runtime.wake import Wake
 from shared.scene import Scene
-from shared.wire.loop import Loop
+from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 from shared.wire.program import picture_of, sound_of
 
 log = structlog.get_logger()
-CLOSE_WAIT = 0.7  # seconds the threads have to finish their files
+CLOSE_WAIT_S = 0.7  # seconds the threads have to finish their files
 
 
 class Gateway:
@@ -48,20 +48,20 @@ class Gateway:
     def __init__(self, settings: Settings, ended: Callable[[], None]) -> None:
         self.settings = settings
         self.started = time.time()
-        self.journal = Journal()
-        self.director = Director(settings, self.journal)
+        self.journal = EventLog()
+        self.director = SceneStore(settings, self.journal)
         self.feed = ProgramFeed(settings.rate)
-        self.watch = Watch(self.journal, self.feed)
+        self.watch = ChannelHealth(self.journal, self.feed)
         self.recorder = Recorder(settings, self.journal)
-        self.livekit = LiveKit(settings, self.journal)
-        self.rtmp = RtmpPush(settings, self.journal)
+        self.livekit = LiveKitOutput(settings, self.journal)
+        self.rtmp = RtmpOutput(settings, self.journal)
         self.audience = Audience(self._watched)
         self.preview = PreviewThread(settings.preview_quality, self._plate, self._deliver)
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet, self.rtmp.outlet]
         self.told = (0.0, "")  # when the pages were last told the state, and what
         self.remote = RemoteDriver(settings)
-        self.speech = Speech(self.journal, self.remote.speak, self.remote.hush, self.voice_delay)
-        self.jobs = Jobs(settings, self.journal)
+        self.speech = SpeechQueue(self.journal, self.remote.speak, self.remote.discard_voice, self.voice_delay)
+        self.jobs = JobBoard(settings, self.journal)
         self.job_metrics = JobMetrics(self.jobs)
         self.builds: dict[str, BuildProgress] = {}  # avatars being built, by name
         self._events = asyncio.get_running_loop()
@@ -83,9 +83,9 @@ class Gateway:
 
     def start(self) -> None:
         """Start the threads."""
-        self.director.listen(self._want_outputs)
-        self.director.listen(self._on_scene)
-        self.director.listen(lambda _: self._wake.set())
+        self.director.add_listener(self._want_outputs)
+        self.director.add_listener(self._on_scene)
+        self.director.add_listener(lambda _: self._wake.set())
         for thread in self._threads:
             thread.start()
 
@@ -105,19 +105,19 @@ class Gateway:
         self.preview.stop()
         self.loop.stop()
         self._wake.set()
-        deadline = time.monotonic() + CLOSE_WAIT
+        deadline = time.monotonic() + CLOSE_WAIT_S
         for thread in reversed(self._threads):
             thread.join(max(0.0, deadline - time.monotonic()))
         self.remote.close()
 
-    def keep(self, job: Coroutine[Any, Any, None]) -> None:
+    def run_task(self, job: Coroutine[Any, Any, None]) -> None:
         """Run in the event loop until it ends or the gateway does."""
         task = self._events.create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._left)
 
-    def still(self) -> None:
-        """End what `keep` runs. Called in the event loop, before `close`."""
+    def cancel_tasks(self) -> None:
+        """End what `run_task` runs. Called in the event loop, before `close`."""
         for task in self._tasks:
             task.cancel()
 
@@ -135,19 +135,19 @@ class Gateway:
 
     def voice_delay(self) -> int:
         """By how many microseconds the compositor plays the voice later, so that it meets its picture."""
-        reported = self.watch.facts("compositor").get("voice delay")
+        reported = self.watch.service_facts("compositor").get("voice delay")
         return reported if type(reported) is int else 0
 
     def _open_bus(self) -> None:
-        self.loop = Loop("gateway", self.settings)
-        self.loop.read("program", self._on_program)
-        self.loop.read("sound", self._on_sound, newest=False)
-        self.loop.read("pulse", self._on_pulse, newest=False, collect=True)
-        self.loop.read("driving", self._on_driving)
+        self.loop = ServiceLoop("gateway", self.settings)
+        self.loop.add_reader("program", self._on_program)
+        self.loop.add_reader("sound", self._on_sound, newest=False)
+        self.loop.add_reader("pulse", self._on_pulse, newest=False, collect=True)
+        self.loop.add_reader("driving", self._on_driving)
         self._scenes = self.loop.publish("scene")
         self.loop.every(self.feed.due, self.feed.fill)
         self.loop.every(lambda: self._scene_due, self._send_scene)
-        self.loop.watch(self._wake.fd, self._on_wake)
+        self.loop.watch_descriptor(self._wake.fd, self._on_wake)
 
     def _bus(self) -> None:
         try:
@@ -163,7 +163,7 @@ class Gateway:
             os._exit(1)
 
     def _on_pulse(self, message: Message) -> None:
-        self.watch.hear(message)
+        self.watch.receive_pulse(message)
         if message.facts["scene"] != self.director.scene.revision:
             self._scene_due = 0  # it has just started, or has not heard yet: tell it now, not in a second
 
@@ -194,7 +194,7 @@ class Gateway:
     def _send_scene(self, at: int) -> None:
         self._scene_due = at + US
         scene = self.director.scene
-        self._scenes.send(at, facts=scene.facts())
+        self._scenes.send(at, facts=scene.as_dict())
         meter = self.loop.meter
         meter.scene = scene.revision
         for outlet in self.feed.outlets:
@@ -212,7 +212,7 @@ class Gateway:
     def _watched(self, modes: frozenset[str]) -> None:
         self.preview.modes = modes
 
-    def _deliver(self, item: Preview | bytes) -> None:
+    def _deliver(self, item: PreviewMessages | bytes) -> None:
         try:
             self._events.call_soon_threadsafe(self.audience.deliver, item)
         except RuntimeError:

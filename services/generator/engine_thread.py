@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from engines.api import Adjustable, Driving, Overlaps, RoiFrame
-from services.generator.latency import AtOnce, Delay, Paced, Pacer, evenly
-from services.generator.session_opener import Opened
+from services.generator.latency import EngineLatency, ImmediatePacer, PacedFrame, Pacer, evenly
+from services.generator.session_opener import OpenedSession
 from shared.errors import OutOfMemoryError, StudioError
 from shared.runtime.clock import now
 
-WAITING = 3  # batches of driving frames that may wait; the oldest go first
-HANDED = 3  # batches of ROI frames that may wait to be handed on
+WAITING_BATCHES = 3  # batches of driving frames that may wait; the oldest go first
+HANDED_BATCHES = 3  # batches of ROI frames that may wait to be handed on
 SLOWER = 1.1  # than the driver, by this much, is too slow
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class EngineCall:
     """A call under way. wait: for its frames. began: when; batches: of driving frames that it needed; epoch, rung: that it
     began in and at."""
 
@@ -34,23 +34,23 @@ class Call:
     rung: int
 
 
-class Batch:
+class EngineThread:
     """A session in a thread, or in two where its calls overlap. Every public method is called by the loop's thread.
 
     note: what a user should know, of the quality. failure: what ended it.
     """
 
-    def __init__(self, opened: Opened, done: Callable[[], None], away: int) -> None:
+    def __init__(self, opened: OpenedSession, done: Callable[[], None], away: int) -> None:
         """done: called, in a thread, when something came out or happened. away: microseconds between driving frames after
         which a window of several begins anew."""
         self._session, self._spec, self._done = opened.session, opened.spec, done
         self._size = size = opened.spec.frames_per_step
         self._away = away if size > 1 else None
         self._guard = threading.Condition()  # of all that follows
-        self._waiting: deque[tuple[Driving, Mapping[str, int]]] = deque(maxlen=WAITING * size)
-        self._made: deque[Paced] = deque(maxlen=HANDED * size)
+        self._waiting: deque[tuple[Driving, Mapping[str, int]]] = deque(maxlen=WAITING_BATCHES * size)
+        self._made: deque[PacedFrame] = deque(maxlen=HANDED_BATCHES * size)
         self._stamps: dict[int, Mapping[str, int]] = {}
-        self._delay = Delay(size, opened.spec.look_ahead)
+        self._delay = EngineLatency(size, opened.spec.look_ahead)
         self._pacer = self._new_pacer()
         self._drops: Counter[str] = Counter()
         self._newest = 0
@@ -60,7 +60,7 @@ class Batch:
         self._too_much: str | None = None  # why it is to go one rung down: memory ran out, or "" where it is too slow
         self._rung = 0  # counts the times that it went to another one
         self._batches = 0  # since the last call that made frames
-        self._call: Call | None = None  # the one whose frames are waited for
+        self._call: EngineCall | None = None  # the one whose frames are waited for
         self._stopping = False
         self.note = opened.note
         self.failure: Exception | None = None
@@ -84,7 +84,7 @@ class Batch:
                 self._delay.begin()
                 self._epoch += 1
             self._newest, self._wish = driving.pts, None
-            self._delay.offered(driving.pts)
+            self._delay.note_offer(driving.pts)
             self._drops["driver frame skipped"] += len(self._waiting) == self._waiting.maxlen
             self._waiting.append((driving, stamps))
             self._guard.notify_all()
@@ -106,17 +106,17 @@ class Batch:
         with self._guard:
             return self._made[0].due if self._made else None
 
-    def take(self, at: int) -> Paced | None:
+    def due_frame(self, at: int) -> PacedFrame | None:
         """What is due at `at`: the newest of it; what it overtook is counted as late."""
         with self._guard:
-            ready: list[Paced] = []
+            ready: list[PacedFrame] = []
             while self._made and self._made[0].due <= at:
                 ready.append(self._made.popleft())
             if not ready:
                 return None
             self._drops["face late"] += len(ready) - 1
             if ready[-1].live:
-                self._delay.shown(at - ready[-1].frame.pts)
+                self._delay.note_shown(at - ready[-1].frame.pts)
             return ready[-1]
 
     def counted(self) -> Counter[str]:
@@ -125,14 +125,14 @@ class Batch:
             drops, self._drops = self._drops, Counter()
             return drops
 
-    def facts(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, object]:
         """quality: name and title, of an `Adjustable` one; delay: of one that takes several frames at a time."""
         facts: dict[str, object] = {}
         if isinstance(self._session, Adjustable):
             name = self._session.quality
             facts["quality"] = {"name": name, "title": dict(self._spec.qualities).get(name, name)}
         with self._guard:
-            if self._size > 1 and (delay := self._delay.facts()):
+            if self._size > 1 and (delay := self._delay.as_dict()):
                 facts["delay"] = delay
         return facts
 
@@ -202,14 +202,14 @@ class Batch:
         self._batches += 1
         for driving in chosen:
             if (wait := self._begin(driving)) is not None:
-                self._hand_over(Call(wait, began, self._batches, epoch, self._rung))
+                self._hand_over(EngineCall(wait, began, self._batches, epoch, self._rung))
                 self._batches = 0
 
     def _whole_step(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
         frames = self._session.step(driving)
         return (lambda: frames) if frames else None
 
-    def _launch(self, call: Call) -> None:
+    def _launch(self, call: EngineCall) -> None:
         """Leave a call to the other thread, when that is done with the one before it."""
         with self._guard:
             self._guard.wait_for(lambda: self._stopping or self._call is None)
@@ -232,7 +232,7 @@ class Batch:
                 self._call = None
                 self._guard.notify_all()
 
-    def _complete(self, call: Call) -> None:
+    def _complete(self, call: EngineCall) -> None:
         frames = call.wait()
         at = now()
         with self._guard:
@@ -240,9 +240,9 @@ class Batch:
                 self._drops["face late"] += len(frames)
                 return
             for due, frame in zip(self._pacer.pace(frames, at), frames, strict=True):
-                self._make(Paced(due, frame, self._stamps.pop(frame.pts, {})))
+                self._make(PacedFrame(due, frame, self._stamps.pop(frame.pts, {})))
             self._stamps = {pts: stamps for pts, stamps in self._stamps.items() if not frames or pts > frames[-1].pts}
-            self._delay.called(call.began, at, call.batches)
+            self._delay.note_call(call.began, at, call.batches)
             slow = self._delay.load > SLOWER and call.rung == self._rung
             if slow and isinstance(self._session, Adjustable) and self._session.adjusts:
                 self._too_much = ""
@@ -254,11 +254,11 @@ class Batch:
         with self._guard:
             if epoch == self._epoch:
                 for frame in frames:
-                    self._make(Paced(now(), frame, {}, live=False))
+                    self._make(PacedFrame(now(), frame, {}, live=False))
         if frames:
             self._done()
 
-    def _make(self, paced: Paced) -> None:
+    def _make(self, paced: PacedFrame) -> None:
         self._drops["face late"] += len(self._made) == self._made.maxlen
         self._made.append(paced)
 
@@ -294,4 +294,4 @@ class Batch:
         self._done()
 
     def _new_pacer(self) -> Pacer:
-        return Pacer() if self._size > 1 else AtOnce()
+        return Pacer() if self._size > 1 else ImmediatePacer()

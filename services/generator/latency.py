@@ -8,20 +8,22 @@ import numpy as np
 
 from engines.api import RoiFrame
 
-STEADY = 8  # batches, or bursts, over which everything is judged
-DRIVEN = 50  # driver frames over which their rate is
+STEADY_BATCHES = 8  # batches, or bursts, over which everything is judged
+RATE_WINDOW_FRAMES = 50  # driver frames over which their rate is
 
 
-class Delay:
+class EngineLatency:
     """Of one session. All times are microseconds. Not thread-safe."""
 
     def __init__(self, frames: int, look_ahead: int) -> None:
         """frames: that a call takes. look_ahead: driving frames held back before the first ROI frame comes out."""
         self.frames, self.calls = frames, -(-(look_ahead + 1) // frames)
-        self._offered: deque[int] = deque(maxlen=DRIVEN)
-        self._shown: deque[int] = deque(maxlen=STEADY * frames)
-        self._took: deque[int] = deque(maxlen=STEADY)
-        self._batches: deque[int] = deque(maxlen=STEADY)  # that a call needed: several where it skips frames itself
+        self._offered: deque[int] = deque(maxlen=RATE_WINDOW_FRAMES)
+        self._shown: deque[int] = deque(maxlen=STEADY_BATCHES * frames)
+        self._took: deque[int] = deque(maxlen=STEADY_BATCHES)
+        self._batches: deque[int] = deque(
+            maxlen=STEADY_BATCHES
+        )  # that a call needed: several where it skips frames itself
         self._done = 0  # when the last call was
 
     def begin(self) -> None:
@@ -35,11 +37,11 @@ class Delay:
         self._shown.clear()
         self.begin()
 
-    def offered(self, pts: int) -> None:
+    def note_offer(self, pts: int) -> None:
         """A driver frame came, taken or not."""
         self._offered.append(pts)
 
-    def called(self, began: int, done: int, batches: int) -> None:
+    def note_call(self, began: int, done: int, batches: int) -> None:
         """A call made frames. A call that began before the one before it was done counts from there: what is measured
         is how long a call keeps the device, however many are under way."""
         if self._done:  # the first one filled the window
@@ -47,18 +49,18 @@ class Delay:
             self._batches.append(batches)
         self._done = done
 
-    def shown(self, delay: int) -> None:
+    def note_shown(self, delay: int) -> None:
         """A face was handed on, so long after its motion."""
         self._shown.append(delay)
 
     @property
     def load(self) -> float:
         """What a call takes as a part of the time that the driver leaves for it, 0 until that is known."""
-        if len(self._took) < STEADY or not (left := self.frames * self._interval()):
+        if len(self._took) < STEADY_BATCHES or not (left := self.frames * self._interval()):
             return 0.0
         return float(np.mean(self._took)) / left
 
-    def facts(self) -> dict[str, float] | None:
+    def as_dict(self) -> dict[str, float] | None:
         """In milliseconds. interval_ms: between the driver frames that are taken where none is skipped; call_ms: a call;
         ms: from a frame's motion to the moment its face is handed on, median; floor_ms: what that cannot be below at this
         driver's rate, the fill of a call and the calls that a frame lies in the window for. None until all are known."""
@@ -81,7 +83,7 @@ class Delay:
 
 
 @dataclass(frozen=True, slots=True)
-class Paced:
+class PacedFrame:
     """A ROI frame with when it is due; pts of the frame is that of its driving frame, or of the tick it idles at. stamps:
     of that driving frame. live: somebody drives."""
 
@@ -95,7 +97,7 @@ class Pacer:
     """Every frame is due a steady delay after its driving frame."""
 
     def __init__(self) -> None:
-        self._delays: deque[int] = deque(maxlen=STEADY)
+        self._delays: deque[int] = deque(maxlen=STEADY_BATCHES)
         self._last = 0
 
     def pace(self, frames: list[RoiFrame], at: int) -> list[int]:
@@ -110,7 +112,7 @@ class Pacer:
         return due
 
 
-class AtOnce(Pacer):
+class ImmediatePacer(Pacer):
     """Where frames come one at a time there is nothing to even out, and no delay is added."""
 
     def pace(self, frames: list[RoiFrame], at: int) -> list[int]:

@@ -6,10 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import structlog
 
 from engines.api import Driving, RoiFrame
-from engines.catalog import engines
-from services.generator.engine_thread import Batch
-from services.generator.session_opener import Opened, Opener, known
-from services.generator.template_player import Player
+from engines.catalog import engine_summaries
+from services.generator.engine_thread import EngineThread
+from services.generator.session_opener import OpenedSession, SessionOpener, known_quality
+from services.generator.template_player import TemplatePlayer
 from services.generator.voice_line import VoiceLine
 from shared.config.settings import Settings
 from shared.errors import StudioError
@@ -17,32 +17,34 @@ from shared.face.landmarks import Face
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
 from shared.scene import Scene
-from shared.wire.loop import Loop
+from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 
 log = structlog.get_logger()
-VOICE_LEAD = 24_000  # us before a program tick at which its face is made from the voice
+VOICE_LEAD_US = 24_000  # us before a program tick at which its face is made from the voice
 DEAF = "{} is moved by a face on video, not by a voice; choose mesh or another driver."
-STALE = 3 * US // 10  # a driving frame older than this is not worth a face any more
-LOOK = 5 * US  # between two looks at which engines can run: weights are pulled while on air
+STALE_US = 3 * US // 10  # a driving frame older than this is not worth a face any more
+PROBE_PERIOD_US = 5 * US  # between two looks at which engines can run: weights are pulled while on air
 
 
 class Generator:
     """The service's state and what it does on each event."""
 
     def __init__(self, settings: Settings) -> None:
-        self.loop = Loop("generator", settings)
+        self.loop = ServiceLoop("generator", settings)
         self._face = self.loop.publish("face")
-        self._opened: Opened | None = None
+        self._opened: OpenedSession | None = None
         self._wanted = ("", "")  # engine, avatar
         self._quality = ""
         self._trouble = ""  # why what is wanted is not on air
         self._looking: Future[dict[str, dict[str, object]]] | None = None
-        self._next_look = now() + LOOK
+        self._next_look = now() + PROBE_PERIOD_US
         self._pool = ThreadPoolExecutor(1, "look")
         self._wake = Wake()
-        self._opener = Opener(settings, self._wake.set)
-        self._batch: Batch | None = None  # where no voice drives: such engines may be slower than the loop must be
+        self._opener = SessionOpener(settings, self._wake.set)
+        self._batch: EngineThread | None = (
+            None  # where no voice drives: such engines may be slower than the loop must be
+        )
         self._batch_wake = Wake()
         self._idle_after = int(settings.idle_after * US)
         self._last_face = 0  # pts of the last driving frame with a face in it
@@ -50,20 +52,20 @@ class Generator:
         self._voice = VoiceLine(settings.rate)
         self._voice_tick = tick_after(now(), settings.rate)
         self._deaf = False  # a voice drives, and the engine does not hear it
-        self._player = Player(settings.rate, self._pool)
+        self._player = TemplatePlayer(settings.rate, self._pool)
         self.loop.follow_scene(self._on_scene)
-        self.loop.read("driving", self._on_driving)
-        self.loop.read("voice", self._on_voice, newest=False)
-        self.loop.watch(self._wake.fd, self._on_opened)
-        self.loop.watch(self._batch_wake.fd, self._on_batch)
-        self.loop.watch(self._player.wake.fd, self._on_template)
+        self.loop.add_reader("driving", self._on_driving)
+        self.loop.add_reader("voice", self._on_voice, newest=False)
+        self.loop.watch_descriptor(self._wake.fd, self._on_opened)
+        self.loop.watch_descriptor(self._batch_wake.fd, self._on_batch)
+        self.loop.watch_descriptor(self._player.wake.fd, self._on_template)
         self.loop.every(self._next_handed, self._hand_on)
         self.loop.every(self._player.due, self._play)
         self.loop.every(lambda: self._next_idle, self._idle)
-        self.loop.every(lambda: tick_pts(self._voice_tick, settings.rate) - VOICE_LEAD, self._speak)
+        self.loop.every(lambda: tick_pts(self._voice_tick, settings.rate) - VOICE_LEAD_US, self._speak)
         self.loop.every(lambda: self._next_look, self._look)
         self.loop.before_pulse(self._report)
-        self._engines = engines(settings)
+        self._engines = engine_summaries(settings)
 
     def run(self, *, signals: bool = True) -> None:
         """Until told to stop."""
@@ -86,12 +88,12 @@ class Generator:
     def _open(self) -> None:
         """A model may take seconds to load, and the pulse must go on. The old session goes on too."""
         self.loop.meter.state = "opening"
-        self._opener.open(*self._wanted, self._quality)
+        self._opener.begin_opening(*self._wanted, self._quality)
 
     def _on_opened(self) -> None:
         self._wake.clear()
         try:
-            opened = self._opener.take()
+            opened = self._opener.finished_session()
         except StudioError as error:
             self._fail(str(error))
         except Exception as error:  # a model's own trouble must not take the picture of the one before it
@@ -118,11 +120,11 @@ class Generator:
         meter.facts = {"engines": self._engines}
         if self._batch is not None:
             meter.drops += self._batch.counted()
-            meter.facts |= self._batch.facts()
+            meter.facts |= self._batch.as_dict()
 
     def _look(self, at: int) -> None:
         """See again which engines can run, and open the wanted one if it is what became able to."""
-        self._next_look = at + LOOK
+        self._next_look = at + PROBE_PERIOD_US
         if self._looking is not None and not self._looking.done():
             return
         if self._looking is not None:
@@ -131,12 +133,12 @@ class Generator:
             helped = before.get(wanted, {}).get("unavailable") and not self._engines[wanted]["unavailable"]
             if helped and not self._opener.busy:
                 self._open()
-        self._looking = self._pool.submit(engines, self.loop.settings)
+        self._looking = self._pool.submit(engine_summaries, self.loop.settings)
 
     def _on_driving(self, message: Message) -> None:
         driving = driving_of(message)
         self._voice.on_driving()
-        if now() - message.pts > STALE:
+        if now() - message.pts > STALE_US:
             self.loop.meter.drops["stale"] += 1
         elif not self._player.drives:  # what is still on its way when recorded motion takes over
             self._drive(driving, message.stamps, message.epoch)
@@ -162,30 +164,30 @@ class Generator:
 
     def _play(self, at: int) -> None:
         """The frame of recorded motion that is due, where that drives."""
-        if (driving := self._player.take(at)) is not None:
+        if (driving := self._player.due_frame(at)) is not None:
             self._drive(driving, {"captured": driving.pts}, self._player.epoch)
         self.loop.meter.drops["recorded frame skipped"] = self._player.skipped
         self.loop.meter.drops["recorded motion stalled"] = self._player.stalls
         self._say()
 
-    def _begin(self, opened: Opened | None) -> None:
+    def _begin(self, opened: OpenedSession | None) -> None:
         """Go on with this session, or with none. One that no voice drives gets a thread; that of the one before ends."""
         if self._batch is not None:
             self._batch.close()
             self.loop.meter.drops += self._batch.counted()
         self._opened, self._batch = opened, None
         if opened is not None and not opened.hears:
-            self._batch = Batch(opened, self._batch_wake.set, self._idle_after)
+            self._batch = EngineThread(opened, self._batch_wake.set, self._idle_after)
         if opened is not None:
             self.loop.meter.state, self._trouble = "running", ""
-            self._player.use(self._wanted[0], opened.engine)
+            self._player.set_engine(self._wanted[0], opened.engine)
             self._choose()
         self._say()
 
     def _choose(self) -> None:
         """The scene's quality, where the engine has it."""
         if self._opened is not None and self._batch is not None:
-            self._batch.choose(known(self._opened.spec, self._quality))
+            self._batch.choose(known_quality(self._opened.spec, self._quality))
 
     def _on_batch(self) -> None:
         """Something came out, or went wrong."""
@@ -206,7 +208,7 @@ class Generator:
         """What the batch made, at its time: shown now, captured when its driving frame was."""
         if self._batch is None:
             return
-        if (paced := self._batch.take(at)) is not None:
+        if (paced := self._batch.due_frame(at)) is not None:
             face = RoiFrame(max(paced.due, paced.frame.pts), paced.frame.pixels)
             state, captured = ("live", paced.frame.pts) if paced.live else ("idle", 0)
             self._send(face, state, paced.stamps, captured)
@@ -220,7 +222,7 @@ class Generator:
         """Once a program tick while a voice drives: the face that says what was heard some ticks ago, in silence too, so
         that the compositor knows before the first word by how much the sound is to be delayed."""
         rate = self.loop.settings.rate
-        tick = max(tick_after(at + VOICE_LEAD, rate) - 1, self._voice_tick)
+        tick = max(tick_after(at + VOICE_LEAD_US, rate) - 1, self._voice_tick)
         self._voice_tick = tick + 1
         opened = self._opened
         deaf = opened is not None and self._voice.drives and not opened.hears

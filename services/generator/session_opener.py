@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.api import Adjustable, Driving, Engine, EngineSpec, Session, VoiceBlock
+from engines.api import Adjustable, Driving, Engine, EngineSession, EngineSpec, VoiceBlock
 from engines.registry import load
 from shared.avatar.model import Avatar, check_name, load_avatar
 from shared.config.settings import Settings
 from shared.errors import OutOfMemoryError, StudioError
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US
 
 LITTLE = "There is little memory left on the GPU: {} makes do with less and may be slower."
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedSession:
     """An engine's session on an avatar, as the scene wants it. quality: that was chosen for it. note: what a user should
     know of how it was opened."""
 
     engine: Engine
     avatar: Avatar
-    session: Session
+    session: EngineSession
     quality: str = ""
     note: str = ""
 
@@ -39,13 +39,13 @@ class Opened:
         return "voice" in self.spec.driven_by
 
 
-class Opener:
+class SessionOpener:
     """What was asked for last is opened; what was asked for before it is given up. Owned by the loop's thread."""
 
     def __init__(self, settings: Settings, done: Callable[[], None]) -> None:
         """done: called, in a thread, when something was opened or could not be."""
         self._settings, self._done = settings, done
-        self._latest: Future[Opened] | None = None
+        self._latest: Future[OpenedSession] | None = None
         self._locks: dict[str, threading.Lock] = {}  # an engine is never loaded twice at once: memory
 
     @property
@@ -53,9 +53,9 @@ class Opener:
         """Whether something is being opened."""
         return self._latest is not None
 
-    def open(self, engine: str, avatar: str, quality: str) -> None:
+    def begin_opening(self, engine: str, avatar: str, quality: str) -> None:
         """Begin to open. The thread cannot be stopped when it is given up, and ends by itself."""
-        self._latest = future = Future[Opened]()
+        self._latest = future = Future[OpenedSession]()
         lock = self._locks.setdefault(engine, threading.Lock())
 
         def run() -> None:
@@ -66,14 +66,14 @@ class Opener:
 
         threading.Thread(target=run, name="open", daemon=True).start()
 
-    def take(self) -> Opened | None:
+    def finished_session(self) -> OpenedSession | None:
         """What was opened, once; None while that is not done. Raises what opening it raised."""
         if self._latest is None or not self._latest.done():
             return None
         future, self._latest = self._latest, None
         return future.result()
 
-    def _run(self, future: Future[Opened], engine: str, avatar: str, quality: str) -> None:
+    def _run(self, future: Future[OpenedSession], engine: str, avatar: str, quality: str) -> None:
         try:
             opened = opened_session(self._settings, engine, avatar, quality)
             if future is self._latest:
@@ -82,22 +82,22 @@ class Opener:
             future.set_exception(error)
 
 
-def opened_session(settings: Settings, engine: str, avatar: str, quality: str = "") -> Opened:
+def opened_session(settings: Settings, engine: str, avatar: str, quality: str = "") -> OpenedSession:
     """Load an avatar and open an engine on it. quality: to stay at; one that the engine lacks is left to it. Raises
     StudioError."""
     loaded = load_avatar(settings.home / "avatars" / check_name(avatar))
     chosen = load(engine, settings.engines)
     if reason := chosen.unavailable():
         raise StudioError(reason)
-    wanted = known(chosen.spec, quality)
+    wanted = known_quality(chosen.spec, quality)
     try:
-        return Opened(chosen, loaded, chosen.open(loaded, settings.rate), wanted)
+        return OpenedSession(chosen, loaded, chosen.open(loaded, settings.rate), wanted)
     except OutOfMemoryError:
         session = chosen.open(loaded, settings.rate, small=True)
-        return Opened(chosen, loaded, session, wanted, LITTLE.format(chosen.spec.title))
+        return OpenedSession(chosen, loaded, session, wanted, LITTLE.format(chosen.spec.title))
 
 
-def warmed(opened: Opened) -> Opened:
+def warmed(opened: OpenedSession) -> OpenedSession:
     """At the quality that is wanted, with all compiled that is compiled on first use. Memory that runs out costs a rung.
     Raises OutOfMemoryError where there is none left."""
     session, note = opened.session, _choose(opened) or opened.note
@@ -112,7 +112,7 @@ def warmed(opened: Opened) -> Opened:
             note = said
 
 
-def _choose(opened: Opened) -> str:
+def _choose(opened: OpenedSession) -> str:
     """A note where the quality cannot be had. Memory that runs out shows when it is tried."""
     try:
         if opened.quality and isinstance(opened.session, Adjustable):
@@ -122,14 +122,14 @@ def _choose(opened: Opened) -> str:
     return ""
 
 
-def _try(opened: Opened) -> None:
+def _try(opened: OpenedSession) -> None:
     session, face = opened.session, opened.avatar.face
     for i in range(opened.spec.look_ahead + 1):
         session.step(Driving(i * US // 25, face, face, np.zeros((2, 2, 3), np.uint8)))
-    session.hear(VoiceBlock(0, np.zeros(SOUND_RATE // 5, np.int16)))
+    session.hear(VoiceBlock(0, np.zeros(SOUND_RATE_HZ // 5, np.int16)))
     session.reset()
 
 
-def known(spec: EngineSpec, quality: str) -> str:
+def known_quality(spec: EngineSpec, quality: str) -> str:
     """The scene's quality, "" where the engine has none of that name."""
     return quality if quality in dict(spec.qualities) else ""

@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from engines.api import Driving, Engine, MotionTemplate
-from engines.templates import read_template
+from engines.templates import read_template_file
 from shared.errors import StudioError
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
@@ -19,11 +19,11 @@ from shared.scene import Scene
 
 log = structlog.get_logger()
 ENDED = "The recorded motion has ended; choose another driver or switch looping on."
-LEAD = 24_000  # us before a program tick at which the first frame is played: the engine fits in between
-LATE = 2 * US // 10  # after a stall this long it goes on from where it is: time that nobody saw is not made up for
+LEAD_US = 24_000  # us before a program tick at which the first frame is played: the engine fits in between
+LATE_US = 2 * US // 10  # after a stall this long it goes on from where it is: time that nobody saw is not made up for
 
 
-class Player:
+class TemplatePlayer:
     """The scene's driver, while it is a motion template. Every method is called by the loop's thread.
 
     wake: set when a template was read, which happens in another thread; the loop then calls `arrived`.
@@ -60,7 +60,7 @@ class Player:
         if self._over and self._loop:
             self._begin()
 
-    def use(self, name: str, engine: Engine) -> None:
+    def set_engine(self, name: str, engine: Engine) -> None:
         """The engine that is open now. A template goes on under another avatar, and begins anew under another engine."""
         self._engine = engine
         self._want(self._wanted[0], name)
@@ -87,12 +87,12 @@ class Player:
             return now() + US
         return self._base + tick_pts(self._played, self._template.rate)
 
-    def take(self, at: int) -> Driving | None:
+    def due_frame(self, at: int) -> Driving | None:
         """The newest frame that is due at `at`, at its own time; None where none is, or the last one has ended."""
         template = self._template
         if template is None or self._over:
             return None
-        if (late := at - self.due()) > LATE:
+        if (late := at - self.due()) > LATE_US:
             self._base += tick_pts(tick_after(late, self._rate), self._rate)
             self.stalls += 1
             return None
@@ -112,10 +112,10 @@ class Player:
         self._template = self._reading = None
         self._over, self.note = False, ""
         if path is not None and self._engine is not None:
-            self._reading = self._pool.submit(read_template, self._engine, path)
+            self._reading = self._pool.submit(read_template_file, self._engine, path)
             self._reading.add_done_callback(lambda _: self.wake.set())
 
     def _begin(self) -> None:
         self.epoch = now()
-        self._base = tick_pts(tick_after(self.epoch + LEAD, self._rate), self._rate) - LEAD
+        self._base = tick_pts(tick_after(self.epoch + LEAD_US, self._rate), self._rate) - LEAD_US
         self._played, self._over, self.note = 0, False, ""

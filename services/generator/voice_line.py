@@ -3,15 +3,15 @@
 from fractions import Fraction
 
 from engines.api import VoiceBlock
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import VoiceBuffer
 from shared.runtime.clock import US, tick_pts
 from shared.scene import Scene
 from shared.wire.message import Message, WireError
 
 # From the last sample that a face needs to the tick that shows it: the voice's way here, the engine, the face's way on.
-MARGIN = 35_000
-BACKLOG = 3  # ticks of voice handed over at most; a generator that was away for longer goes on at the present
+VOICE_MARGIN_US = 35_000
+BACKLOG_TICKS = 3  # ticks of voice handed over at most; a generator that was away for longer goes on at the present
 
 
 class VoiceLine:
@@ -58,15 +58,15 @@ class VoiceLine:
         """The time (microseconds) of the voice that a face shown at this tick speaks, for an engine that needs `ahead`
         microseconds more."""
         ticks = 1
-        while tick_pts(ticks, self._rate) < ahead + MARGIN:
+        while tick_pts(ticks, self._rate) < ahead + VOICE_MARGIN_US:
             ticks += 1
         return tick_pts(tick - ticks, self._rate)
 
     def block(self, tick: int, ahead: int) -> VoiceBlock:
         """The voice that the face of this tick needs and that has not been handed over; silence where there is none."""
         said = self.said_at(tick, ahead)
-        end = (said + ahead) * SOUND_RATE // US + 1
-        if not 0 < end - self._handed <= BACKLOG * SOUND_RATE * self._rate.denominator // self._rate.numerator:
-            self._handed = said * SOUND_RATE // US
+        end = (said + ahead) * SOUND_RATE_HZ // US + 1
+        if not 0 < end - self._handed <= BACKLOG_TICKS * SOUND_RATE_HZ * self._rate.denominator // self._rate.numerator:
+            self._handed = said * SOUND_RATE_HZ // US
         first, self._handed = self._handed, end
-        return VoiceBlock(first * US // SOUND_RATE, self._buffer.read(first, end - first))
+        return VoiceBlock(first * US // SOUND_RATE_HZ, self._buffer.read(first, end - first))

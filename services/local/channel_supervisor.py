@@ -26,15 +26,15 @@ from shared.wire.pulse import Pulse
 log = structlog.get_logger()
 
 SERVICES = ("gateway", "compositor", "generator", "capture")
-TERM_WAIT = 1.2  # seconds a service has to end before it is killed; Ctrl-C is over within two
-HUNG_AFTER = 30.0  # seconds without a pulse until a service counts as hung
+TERM_WAIT_S = 1.2  # seconds a service has to end before it is killed; Ctrl-C is over within two
+HUNG_AFTER_S = 30.0  # seconds without a pulse until a service counts as hung
 RESTART_S = (0.0, 0.0, 0.1, 0.2, 0.5)
 PORTS_TRIED = 20
 PRIORITY = -10  # nice value of the services
 
 
 @dataclass(slots=True)
-class Child:
+class ServiceProcess:
     """One service's process."""
 
     service: str
@@ -49,12 +49,12 @@ class Supervisor:
     def __init__(self, settings: Settings, *, port_asked: bool) -> None:
         self.settings = settings
         self.pulses: dict[str, Pulse] = {}
-        self._children: dict[str, Child] = {}
+        self._children: dict[str, ServiceProcess] = {}
         self._restarts = {name: RestartPolicy(RESTART_S) for name in SERVICES}
         self._ended: set[str] = set()
         self._lock = _claim(settings)
         try:
-            self._listener = listen(settings.host, settings.port, asked=port_asked)
+            self._listener = listening_socket(settings.host, settings.port, asked=port_asked)
         except BaseException:
             self._release()
             raise
@@ -85,7 +85,7 @@ class Supervisor:
         ready = [fd for fd, _ in self._poller.poll(200)]
         for message in self._watch.read():
             try:
-                pulse = Pulse.of(message.facts)
+                pulse = Pulse.from_dict(message.facts)
             except WireError:
                 continue
             child = self._children.get(pulse.service)
@@ -95,7 +95,7 @@ class Supervisor:
         for child in list(self._children.values()):
             if child.pidfd in ready:
                 self._bury(child)
-            elif time.monotonic() - child.heard > HUNG_AFTER:
+            elif time.monotonic() - child.heard > HUNG_AFTER_S:
                 log.warning("no pulse, killing", which=child.service)
                 child.process.kill()
         for name in sorted(self._ended):
@@ -107,7 +107,7 @@ class Supervisor:
         """End everything."""
         for child in self._children.values():
             child.process.terminate()
-        deadline = time.monotonic() + TERM_WAIT
+        deadline = time.monotonic() + TERM_WAIT_S
         for child in self._children.values():
             try:
                 child.process.wait(max(0.0, deadline - time.monotonic()))
@@ -141,11 +141,11 @@ class Supervisor:
             start_new_session=True,  # Ctrl-C is the supervisor's to pass on, once
         )
         _prefer(process.pid)
-        child = Child(name, process, os.pidfd_open(process.pid))
+        child = ServiceProcess(name, process, os.pidfd_open(process.pid))
         self._children[name] = child
         self._poller.register(child.pidfd, zmq.POLLIN)
 
-    def _bury(self, child: Child) -> None:
+    def _bury(self, child: ServiceProcess) -> None:
         code = child.process.wait()
         self._poller.unregister(child.pidfd)
         os.close(child.pidfd)
@@ -168,7 +168,7 @@ def _prefer(pid: int) -> None:
         pass  # without the right to it everyone is equal, which works too
 
 
-def listen(host: str, port: int, *, asked: bool) -> socket.socket:
+def listening_socket(host: str, port: int, *, asked: bool) -> socket.socket:
     """A listening socket that the gateway inherits, so that it keeps its port when it dies.
 
     A port that was not asked for gives way to the next free one. Raises StudioError when none can be had.

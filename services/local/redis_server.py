@@ -21,7 +21,7 @@ from shared.runtime.files import write_atomically
 from shared.runtime.process import OwnedServer
 
 log = structlog.get_logger()
-LOCK_WAIT = 0.5  # seconds in which those who only look at the lock have let go of it
+LOCK_WAIT_S = 0.5  # seconds in which those who only look at the lock have let go of it
 APPENDED = "appendonly.aof"
 
 
@@ -36,7 +36,7 @@ def find_redis_server() -> Path | None:
     return Path(found) if found else None
 
 
-class Taken(StudioError):
+class RedisTakenError(StudioError):
     """Another studio runs the Redis of this home."""
 
 
@@ -134,11 +134,11 @@ class RedisKeeper:
         if self._settings.redis_url:
             return
         if self._server:
-            self._server.see_to()
+            self._server.restart_if_dead()
         elif own_redis(self._settings.home) is None:
             try:
                 self._server = RedisServer(self._settings.home)
-            except Taken:
+            except RedisTakenError:
                 pass  # another was faster; it is seen next time
 
     def __enter__(self) -> "RedisKeeper":
@@ -157,10 +157,10 @@ def _own(folder: Path) -> int:
         lock = open_lock(folder / LOCK)
     except OSError as error:
         raise StudioError(f"{folder} cannot be used ({error.strerror}); set another home with STUDIO_HOME.") from None
-    if try_lock(lock, LOCK_WAIT):
+    if try_lock(lock, LOCK_WAIT_S):
         return lock
     os.close(lock)
-    raise Taken(f"Another studio runs the Redis in {folder}; set REDIS_URL to use one elsewhere.")
+    raise RedisTakenError(f"Another studio runs the Redis in {folder}; set REDIS_URL to use one elsewhere.")
 
 
 def _password(folder: Path) -> str:

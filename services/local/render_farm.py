@@ -20,7 +20,7 @@ from shared.errors import StudioError
 from shared.jobs.redis_address import FOLDER
 from shared.jobs.status import jobs, status
 from shared.jobs.store import Store, open_store
-from shared.jobs.view import State
+from shared.jobs.view import JobState
 from shared.runtime.file_lock import open_lock, try_lock
 from shared.runtime.logs import set_up_logs
 from shared.runtime.process import end_with, ends_with_us
@@ -35,7 +35,7 @@ LOOK_S = 5.0  # between two looks for one
 BESIDE_S = 0.6  # that a farm has to end after its channel has; Ctrl-C is over within two seconds
 LEAVE_S = 10.0  # that a worker has to end
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 15.0)
-OPEN: tuple[State, ...] = ("queued", "rendering", "assembling")
+OPEN: tuple[JobState, ...] = ("queued", "rendering", "assembling")
 
 
 class Farm:
@@ -84,7 +84,7 @@ class OpenJobs:
         self._store = store
         self._ended: set[str] = set()
 
-    def any(self) -> bool:
+    def has_any(self) -> bool:
         """Whether some job waits for a worker or is at work. Raises StudioError when the store cannot be read."""
         for job in reversed(jobs(self._store)):
             if job in self._ended:
@@ -169,7 +169,7 @@ class FarmBeside:
         while not self._over.is_set() and not self._needed.is_set():
             try:
                 open_jobs = open_jobs or OpenJobs(open_store(self._settings.jobs_url))
-                if open_jobs.any():
+                if open_jobs.has_any():
                     self._needed.set()
             except StudioError as error:
                 log.debug(str(error))
@@ -195,11 +195,11 @@ def main() -> int:
         if given.until_idle is not None or ending:
             return 0
         time.sleep(0.5)
-    run(settings, ending, until_idle=given.until_idle)
+    run_farm(settings, ending, until_idle=given.until_idle)
     return 0
 
 
-def run(settings: Settings, ending: StopSignals, *, until_idle: float | None) -> None:
+def run_farm(settings: Settings, ending: StopSignals, *, until_idle: float | None) -> None:
     """Keep a farm until a stop signal or there has been nothing to do for `until_idle` seconds."""
     look = OpenJobs(open_store(settings.jobs_url))
     busy = looked = time.monotonic()
@@ -211,7 +211,7 @@ def run(settings: Settings, ending: StopSignals, *, until_idle: float | None) ->
                 now = time.monotonic()
                 if until_idle is not None and now - looked >= LOOK_S:
                     looked = now
-                    busy = now if look.any() else busy
+                    busy = now if look.has_any() else busy
                     if now - busy >= until_idle:
                         log.info("nothing to do, ending")
                         return

@@ -9,7 +9,7 @@ from engines.registry import load
 from shared.avatar.model import load_avatar
 from shared.avatar.samples import ensure_sample_avatars
 from shared.errors import StudioError
-from shared.face.scripted import SECONDS, perform, voice
+from shared.face.scripted import SCRIPT_S, perform, voice
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
 from shared.runtime.clock import US
@@ -44,7 +44,7 @@ def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = la
     avatar = load_avatar(home / "avatars" / "sample")
     session = load("mesh").open(avatar)
     side = avatar.roi.shape[0]
-    count = round(SECONDS * FPS)
+    count = round(SCRIPT_S * FPS)
     with Mp4Writer(path, side, side, Fraction(FPS), sound=True, crf=18) as writer:
         for number in range(count):
             pts = number * US // FPS
@@ -52,5 +52,5 @@ def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = la
             for frame in session.step(driving):
                 writer.picture(rgb_to_i420(frame.pixels[..., :3].copy()), index=number)
             progress("sample driver", (number + 1) / count)
-        writer.sound(voice(SECONDS), 0)
+        writer.sound(voice(SCRIPT_S), 0)
     return path

@@ -5,8 +5,8 @@ import os
 import sys
 from typing import Any
 
-from services.renderer.worker.celery_app import Child, add_task, make_app
-from services.renderer.worker.shared_state import Link
+from services.renderer.worker.celery_app import CeleryChild, add_task, make_celery_app
+from services.renderer.worker.shared_state import SharedState
 from shared.config.settings import Settings, load_settings
 from shared.jobs.queue import queue_names
 from shared.jobs.redis_address import redis_url
@@ -28,18 +28,18 @@ def main() -> int:
     url = redis_url(settings)
     if url is None:
         return 1
-    run(settings, url, given.name, given.engines.split(","), Link(given.link))
+    run_celery(settings, url, given.name, given.engines.split(","), SharedState(given.link))
     return 0
 
 
-def run(settings: Settings, url: str, name: str, engines: list[str], link: Link) -> None:
+def run_celery(settings: Settings, url: str, name: str, engines: list[str], link: SharedState) -> None:
     """Celery's main process and, forked from it, the child that does the work."""
     from celery import signals
 
-    from services.renderer.worker.celery_logging import hush
+    from services.renderer.worker.celery_logging import quiet_celery
 
-    app, main_pid = make_app(url), os.getpid()
-    children: list[Child] = []
+    app, main_pid = make_celery_app(url), os.getpid()
+    children: list[CeleryChild] = []
 
     def advance(job: str, expired: list[list[Any]]) -> None:
         children[0].advance(job, expired)
@@ -47,11 +47,11 @@ def run(settings: Settings, url: str, name: str, engines: list[str], link: Link)
     def forked(**_: Any) -> None:
         end_with(main_pid)
         set_up_logs("worker", settings.log_level)
-        link.born(os.getpid())
-        children.append(Child(link, f"{name}.{os.getpid()}", settings))
+        link.set_child(os.getpid())
+        children.append(CeleryChild(link, f"{name}.{os.getpid()}", settings))
 
     add_task(app, advance)
-    hush()
+    quiet_celery()
     signals.worker_process_init.connect(forked, weak=False)
     worker = app.Worker(
         hostname=f"{name}@studio", pool="prefork", concurrency=1, queues=queue_names(engines),

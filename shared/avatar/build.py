@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +15,16 @@ from numpy.typing import NDArray
 
 from shared.avatar.manifest import SCHEMA, AvatarManifest, PlateFacts, PortraitFacts, RoiFacts, Sources
 from shared.avatar.mask import own_mask
-from shared.avatar.model import ROI_SIZE, check_name
+from shared.avatar.model import ROI_SIZE_PX, check_name
 from shared.avatar.plate_build import PlateMeasures, build_body_plate, build_own_plate
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
 from shared.face.landmarks import Face
 from shared.face.tracker import MIN_FACE_PX, FaceTracker
+from shared.media.array_types import ImageArray
 from shared.media.still import read_image
-
-Picture = NDArray[np.uint8]
-Progress = Callable[[str, float], None]
+from shared.runtime.progress import StageProgress
 
 MAX_PORTRAIT_PX = 2048
 ROI_OF_FACE = 1.9  # side of the ROI over the size of the face
@@ -37,8 +35,8 @@ ABANDONED_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class _Portrait:
-    picture: Picture  # (H, W, 3) RGB, at most 2048 a side
-    roi: Picture  # (512, 512, 3) RGB
+    picture: ImageArray  # (H, W, 3) RGB, at most 2048 a side
+    roi: ImageArray  # (512, 512, 3) RGB
     face: Face  # in ROI pixels
     to_roi: NDArray[np.float64]  # (2, 3), from `picture`
     notes: tuple[str, ...]
@@ -66,7 +64,12 @@ def remove_avatar(home: Path, name: str) -> None:
 
 
 def add_avatar(
-    home: Path, name: str, portrait: Path, body: Path | None, rights: str, progress: Progress = lambda stage, done: None
+    home: Path,
+    name: str,
+    portrait: Path,
+    body: Path | None,
+    rights: str,
+    progress: StageProgress = lambda stage, done: None,
 ) -> Path:
     """Build `home/avatars/<name>` and return it.
 
@@ -77,7 +80,7 @@ def add_avatar(
     """
     folder = avatars_folder(home) / check_name(name)
     if folder.exists():
-        raise StudioError(_taken(name))
+        raise StudioError(_name_taken_error(name))
     if body is not None and not body.is_file():
         raise StudioError(f"There is no file {body}.")
     try:
@@ -94,14 +97,16 @@ def add_avatar(
         unfinished.rename(folder)  # fails when someone else finished the same name meanwhile
     except OSError as error:
         taken = folder.exists()
-        raise StudioError(_taken(name) if taken else f"Avatar '{name}' cannot be written ({error.strerror}).") from None
+        raise StudioError(
+            _name_taken_error(name) if taken else f"Avatar '{name}' cannot be written ({error.strerror})."
+        ) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     progress("done", 1.0)
     return folder
 
 
-def _fill(folder: Path, name: str, portrait: Path, body: Path | None, rights: str, progress: Progress) -> None:
+def _fill(folder: Path, name: str, portrait: Path, body: Path | None, rights: str, progress: StageProgress) -> None:
     progress("portrait", 0.0)
     read = _read_portrait(portrait)
     progress("portrait", 1.0)
@@ -136,7 +141,7 @@ def _manifest(
             "opencv": cv2.__version__,
         },
         portrait=PortraitFacts(width=width, height=height),
-        roi=RoiFacts(size=ROI_SIZE, face=round(read.face.size, 2), relit=body is not None),
+        roi=RoiFacts(size=ROI_SIZE_PX, face=round(read.face.size, 2), relit=body is not None),
         plate=PlateFacts(width=plate.width, height=plate.height, fps=plate.fps, frames=plate.frames, kind=plate.kind),
         notes=(*read.notes, *plate.notes),
     )
@@ -160,7 +165,7 @@ def _read_portrait(path: Path) -> _Portrait:
     return _Portrait(picture, roi, face.moved(original_to_roi), to_roi, notes)
 
 
-def _find_faces(rgb: Picture) -> list[Face]:
+def _find_faces(rgb: ImageArray) -> list[Face]:
     """Every face, largest first, from a close-up of each: precise also where it is small in the picture."""
     small, resized = _shrunk(rgb, 1280)
     tracker, finder = FaceTracker(still=True, max_faces=8), FaceFinder()
@@ -170,7 +175,7 @@ def _find_faces(rgb: Picture) -> list[Face]:
             (box[0] / resized[0, 0], box[1] / resized[1, 1], box[2] / resized[0, 0], box[3] / resized[1, 1])
             for box in finder.search(small)
         ]
-        found = [face for box in boxes if (face := finder.look(rgb, box)) is not None]
+        found = [face for box in boxes if (face := finder.face_near(rgb, box)) is not None]
         found = _distinct(sorted(found, key=lambda face: -face.size))
         return [finder.measure(rgb, face) if face is found[0] else face for face in found]
     finally:
@@ -187,13 +192,13 @@ def _distinct(faces: list[Face]) -> list[Face]:
     return kept
 
 
-def _crop_roi(rgb: Picture, face: Face) -> tuple[Picture, NDArray[np.float64]]:
+def _crop_roi(rgb: ImageArray, face: Face) -> tuple[ImageArray, NDArray[np.float64]]:
     """The upright square around a face, 1.9 times its size, and the matrix to it. Where it reaches beyond the
     picture the picture is mirrored."""
     left, top, right, bottom = face.box
     side = face.size * ROI_OF_FACE
-    scale = ROI_SIZE / side
-    half = (ROI_SIZE - 1) / 2
+    scale = ROI_SIZE_PX / side
+    half = (ROI_SIZE_PX - 1) / 2
     matrix = np.array(
         [[scale, 0.0, half - scale * (left + right) / 2], [0.0, scale, half - scale * (top + bottom) / 2]]
     )
@@ -206,12 +211,12 @@ def _crop_roi(rgb: Picture, face: Face) -> tuple[Picture, NDArray[np.float64]]:
         linear = np.diag([matrix[0, 0] / shrink[0, 0], matrix[1, 1] / shrink[1, 1]])
         to_crop = np.column_stack([linear, matrix[:, 2] - linear @ shrink[:, 2]])
     roi = cv2.warpAffine(
-        source, to_crop, (ROI_SIZE, ROI_SIZE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+        source, to_crop, (ROI_SIZE_PX, ROI_SIZE_PX), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
     )
     return np.asarray(roi, np.uint8), matrix
 
 
-def _shrunk(rgb: Picture, side: int) -> tuple[Picture, NDArray[np.float64]]:
+def _shrunk(rgb: ImageArray, side: int) -> tuple[ImageArray, NDArray[np.float64]]:
     """The picture with its longer side at most `side`, and the matrix from its pixels to the result's."""
     height, width = rgb.shape[:2]
     if max(height, width) <= side:
@@ -222,7 +227,7 @@ def _shrunk(rgb: Picture, side: int) -> tuple[Picture, NDArray[np.float64]]:
     return small, similarity.resize_matrix(target[0] / width, target[1] / height)
 
 
-def _write(path: Path, picture: Picture) -> None:
+def _write(path: Path, picture: ImageArray) -> None:
     if not cv2.imwrite(str(path), picture):
         raise OSError(None, f"no room for {path.name}")
 
@@ -234,7 +239,7 @@ def _sweep(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _taken(name: str) -> str:
+def _name_taken_error(name: str) -> str:
     return f"There is already an avatar '{name}'; choose another name, or `studio avatar remove {name}` first."
 
 

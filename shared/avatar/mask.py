@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.avatar.model import ROI_SIZE
+from shared.avatar.model import ROI_SIZE_PX
 from shared.face import similarity
 from shared.face.landmarks import OVAL, Face
 
@@ -21,7 +21,7 @@ BEYOND = 0.03  # of the face's size by which the mask may leave the plate's own 
 
 def own_mask() -> NDArray[np.uint8]:
     """(512, 512) uint8 for a plate that is the portrait itself: all, with a soft rim."""
-    at = (np.arange(ROI_SIZE) + 0.5) / ROI_SIZE
+    at = (np.arange(ROI_SIZE_PX) + 0.5) / ROI_SIZE_PX
     ramp = _ease((np.minimum(at, 1.0 - at) - OWN_MARGIN) / OWN_RIM)
     return np.asarray(np.rint(np.outer(ramp, ramp) * 255), np.uint8)
 
@@ -40,8 +40,8 @@ def moving_matte(face: Face, bound: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     small = face.moved(similarity.resize_matrix(1 / MATTE_STEP, 1 / MATTE_STEP))
     outline = _grown(_oval(small), _up(small), FOREHEAD * small.size)
-    ramp = _ease(_depth(outline, ROI_SIZE // MATTE_STEP) / (FEATHER * small.size))
-    matte = cv2.resize((ramp * 255).astype(np.uint8), (ROI_SIZE, ROI_SIZE), interpolation=cv2.INTER_LINEAR)
+    ramp = _ease(_depth(outline, ROI_SIZE_PX // MATTE_STEP) / (FEATHER * small.size))
+    matte = cv2.resize((ramp * 255).astype(np.uint8), (ROI_SIZE_PX, ROI_SIZE_PX), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.min(matte, bound), np.uint8)
 
 
@@ -81,7 +81,7 @@ def _grown(oval: NDArray[np.float64], up: NDArray[np.float64], by: float) -> NDA
     return np.asarray(oval + upper[:, None] * up * by, np.float64)
 
 
-def _depth(outline: NDArray[np.float64], side: int = ROI_SIZE) -> NDArray[np.float64]:
+def _depth(outline: NDArray[np.float64], side: int = ROI_SIZE_PX) -> NDArray[np.float64]:
     """(side, side) distance to the outline in pixels, positive inside and negative outside."""
     solid = np.zeros((side, side), np.uint8)
     cv2.fillPoly(solid, [np.rint(outline * 16).astype(np.int32)], (1,), shift=4)
@@ -97,6 +97,6 @@ def _ease(value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _edge() -> NDArray[np.float64]:
     """Zero at the very edge of the ROI whatever the face does there."""
-    at = np.minimum(np.arange(ROI_SIZE), np.arange(ROI_SIZE)[::-1]) / (OWN_MARGIN * ROI_SIZE)
+    at = np.minimum(np.arange(ROI_SIZE_PX), np.arange(ROI_SIZE_PX)[::-1]) / (OWN_MARGIN * ROI_SIZE_PX)
     ramp = np.clip(at, 0.0, 1.0)
     return np.outer(ramp, ramp)

@@ -12,12 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.plate import Plate
+from shared.media.array_types import FloatArray, ImageArray
 from shared.media.colour import i420_to_rgb
 from shared.runtime.files import write_atomically
 from shared.runtime.native_stderr import quiet
-
-Picture = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
 FILE, VERSION = "matte.npz", 1  # in the avatar's folder; what another version measured is measured anew
 MARGIN = 0.08  # of the host's size, around it, in the close-up that is looked at a second time
@@ -29,7 +27,7 @@ BLACK, WHITE = 0.48, 0.93  # what is spread to nothing and all: a wider one show
 
 
 @dataclass(slots=True)
-class Cutter:
+class MatteCutter:
     """Cuts hosts out of pictures. About 60 ms for 720x1080 on one core. Not thread-safe; close it.
 
     The network is MediaPipe's selfie segmentation (MobileNetV3, 256x256, Apache 2.0), whose weights are in its wheel.
@@ -44,7 +42,7 @@ class Cutter:
             self._network = SelfieSegmentation(model_selection=0)
             self._network.process(np.zeros((64, 64, 3), np.uint8))
 
-    def find(self, rgb: Picture) -> Floats:
+    def find(self, rgb: ImageArray) -> FloatArray:
         """(H, W) float32, 0 to 1, how surely each pixel of (H, W, 3) uint8 RGB is the host; soft and coarse.
 
         Looked at twice: as a whole, and then the host alone, larger.
@@ -62,14 +60,14 @@ class Cutter:
         closer[top:bottom, left:right] = self._seen(np.ascontiguousarray(rgb[top:bottom, left:right]))
         return closer
 
-    def _seen(self, rgb: Picture) -> Floats:
+    def _seen(self, rgb: ImageArray) -> FloatArray:
         return np.asarray(self._network.process(rgb).segmentation_mask, np.float32)
 
     def close(self) -> None:
         self._network.close()
 
 
-def refined(found: Floats, rgb: Picture) -> Picture:
+def refined(found: FloatArray, rgb: ImageArray) -> ImageArray:
     """(H, W) uint8 matte: what was found, drawn to the edges of the picture itself, without specks.
 
     The guided filter of He, Sun and Tang, "Guided Image Filtering", ECCV 2010.
@@ -80,7 +78,7 @@ def refined(found: Floats, rgb: Picture) -> Picture:
     return np.asarray(np.rint(np.clip((soft - BLACK) / (WHITE - BLACK), 0.0, 1.0) * 255), np.uint8)
 
 
-def _largest(found: Floats) -> Floats:
+def _largest(found: FloatArray) -> FloatArray:
     """Without pieces that hang in the air, and without holes: a host has neither, or hardly any."""
     solid = (found > SURE).astype(np.uint8)
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(solid)
@@ -116,12 +114,12 @@ def plate_mattes(folder: Path, plate: Plate, progress: Callable[[int], None] = l
     return mattes
 
 
-def _steadied(plate: Plate) -> Iterator[Picture]:
+def _steadied(plate: Plate) -> Iterator[ImageArray]:
     """Refined mattes of all frames. What the network finds is the middle one of three frames, so that what it sees in one
     alone does not flash; a plate is played to and fro, and so it is steady both ways."""
-    cutter = Cutter()
+    cutter = MatteCutter()
     try:
-        before: Floats | None = None
+        before: FloatArray | None = None
         here, rgb = _look(cutter, plate, 0)
         for index in range(len(plate)):
             after, following = _look(cutter, plate, index + 1) if index + 1 < len(plate) else (here, rgb)
@@ -132,7 +130,7 @@ def _steadied(plate: Plate) -> Iterator[Picture]:
         cutter.close()
 
 
-def _look(cutter: Cutter, plate: Plate, index: int) -> tuple[Floats, Picture]:
+def _look(cutter: MatteCutter, plate: Plate, index: int) -> tuple[FloatArray, ImageArray]:
     rgb = i420_to_rgb(plate.frame(index))
     return cutter.find(rgb), rgb
 
@@ -147,7 +145,7 @@ class PlateMattes:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def frame(self, index: int) -> Picture:
+    def frame(self, index: int) -> ImageArray:
         """(H, W) uint8 of one frame, yours."""
         coded = self.data[self.starts[index] : self.starts[index + 1]]
         return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)

@@ -15,7 +15,7 @@ from shared.avatar.plate import Plate
 from shared.errors import StudioError
 from shared.face.landmarks import POINTS, Face
 
-ROI_SIZE = 512
+ROI_SIZE_PX = 512
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -81,6 +81,6 @@ def load_avatar(folder: Path) -> Avatar:
 
 def _picture(path: Path, flag: int) -> NDArray[np.uint8]:
     picture = cv2.imread(str(path), flag)
-    if picture is None or picture.shape[:2] != (ROI_SIZE, ROI_SIZE):
+    if picture is None or picture.shape[:2] != (ROI_SIZE_PX, ROI_SIZE_PX):
         raise StudioError(f"{path} is missing or damaged; add the avatar again.")
     return np.asarray(picture, np.uint8)

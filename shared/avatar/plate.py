@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import StudioError
-from shared.media.colour import Picture, to_limited
+from shared.media.array_types import ImageArray
+from shared.media.colour import to_limited
 
 CACHE_BYTES = 256 << 20  # decoded frames kept: a 7 s 720x1080 plate fits, longer ones are decoded as they come
 
@@ -43,7 +44,7 @@ class Plate:
     offsets: NDArray[np.float32]
     starts: NDArray[np.int64]
     openings: NDArray[np.float32] | None = None
-    _cache: OrderedDict[int, Picture] = field(init=False, repr=False, default_factory=OrderedDict)
+    _cache: OrderedDict[int, ImageArray] = field(init=False, repr=False, default_factory=OrderedDict)
     _decoder: av.VideoCodecContext = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -90,7 +91,7 @@ class Plate:
             file.seek(int(self.starts[index]))
             return file.read(int(self.starts[index + 1] - self.starts[index]))
 
-    def frame(self, index: int) -> Picture:
+    def frame(self, index: int) -> ImageArray:
         """One frame as limited-range I420. Borrowed: the plate keeps it, so do not write to it."""
         kept = self._cache.get(index)
         if kept is not None:

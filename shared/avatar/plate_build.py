@@ -18,20 +18,19 @@ from shared.avatar.manifest import PlateKind
 from shared.avatar.mask import bound_mask
 from shared.avatar.plate import save_index
 from shared.avatar.relight import landmark_colours, relight
-from shared.avatar.skin import Light, measure_light, smooth_lights, transfer
+from shared.avatar.skin import SkinLight, light_transfer, measure_light, smooth_lights
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
 from shared.face.landmarks import OVAL, RIGID, Face
-from shared.face.rest_pose import rest_pose, turned
+from shared.face.rest_pose import rest_pose, turn_to_rest
+from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
+from shared.runtime.progress import StageProgress
 
-Picture = NDArray[np.uint8]
-Progress = Callable[[str, float], None]
-
-MAX_SIDE = 1920
-MAX_SECONDS = 60
+MAX_SIDE_PX = 1920
+MAX_PLATE_S = 60
 STILL_FPS = 25.0
 # Landmarks are a little off, in the same way in every frame; so many frames, so far apart, tell by how much.
 PRECISE_EVERY, PRECISE_FRAMES = 10, 12
@@ -55,7 +54,7 @@ class PlateMeasures:
     notes: tuple[str, ...]
 
 
-def build_own_plate(folder: Path, portrait: Picture, portrait_to_roi: NDArray[np.float64]) -> PlateMeasures:
+def build_own_plate(folder: Path, portrait: ImageArray, portrait_to_roi: NDArray[np.float64]) -> PlateMeasures:
     """Write the plate of a portrait on its own picture. portrait: (H, W, 3) uint8 RGB."""
     picture, resized = fit_picture(portrait)
     placement = similarity.compose(resized, similarity.invert(portrait_to_roi))
@@ -67,8 +66,8 @@ def build_own_plate(folder: Path, portrait: Picture, portrait_to_roi: NDArray[np
 
 
 def build_body_plate(
-    folder: Path, body: Path, roi: Picture, roi_face: Face, progress: Progress
-) -> tuple[PlateMeasures, Picture, NDArray[np.uint8]]:
+    folder: Path, body: Path, roi: ImageArray, roi_face: Face, progress: StageProgress
+) -> tuple[PlateMeasures, ImageArray, NDArray[np.uint8]]:
     """Write the plate of a foreign body. roi: (512, 512, 3) uint8 RGB; roi_face: in ROI pixels.
 
     A frame without a face gets what lies between its neighbours' placements, at either end the nearest
@@ -87,18 +86,18 @@ def build_body_plate(
             f"{missing} of {len(seen.faces)} frames show no face; there the nearest tracked placement is used."
         )
     rest = rest_pose(roi_face, tracked)
-    shown = turned(roi_face, rest)
+    shown = turn_to_rest(roi_face, rest)
     placements = place_faces(shown, seen.faces, fps, seen.precise)
     lights = smooth_lights(seen.lights, fps)
     lit = _relit(roi, roi_face, seen, lights)
-    gains, offsets = transfer(measure_light(lit, roi_face), lights)
+    gains, offsets = light_transfer(measure_light(lit, roi_face), lights)
     _save(folder, seen.size, fps, seen.bytes, placements, gains, offsets, measure_openings(seen.faces))
     mask = bound_mask(shown, _plate_oval(seen.faces, placements))
     kind: PlateKind = "image" if is_image else "video"
     return PlateMeasures(*seen.size, fps, len(seen.faces), kind, rest, tuple(notes)), lit, mask
 
 
-def _relit(roi: Picture, roi_face: Face, seen: "_Seen", lights: list[Light]) -> Picture:
+def _relit(roi: ImageArray, roi_face: Face, seen: "_Seen", lights: list[SkinLight]) -> ImageArray:
     luma = float(np.median([light.mean[0] for light in lights])) - 16.0
     if not np.isfinite(luma):
         return roi
@@ -111,7 +110,7 @@ class _Seen:
     """What following a body yields, frame by frame. colours: of the frames with a face only. precise: of some."""
 
     faces: list[Face | None]
-    lights: list[Light | None]
+    lights: list[SkinLight | None]
     colours: list[NDArray[np.float32]]
     precise: dict[int, Face]
     size: tuple[int, int]
@@ -119,7 +118,7 @@ class _Seen:
 
 
 def _follow(
-    folder: Path, name: str, pictures: Iterator[Picture], fps: float, progress: Callable[[int], None]
+    folder: Path, name: str, pictures: Iterator[ImageArray], fps: float, progress: Callable[[int], None]
 ) -> tuple[_Seen, list[str]]:
     """Track the body's face and write its frames, at most 60 s of them, in one pass."""
     seen = _Seen([], [], [], {}, (0, 0), [])
@@ -128,8 +127,8 @@ def _follow(
     try:
         with _Frames(folder) as frames:
             for number, picture in enumerate(pictures):
-                if number >= MAX_SECONDS * fps:
-                    notes.append(f"{name} is longer than {MAX_SECONDS} s; the plate ends there.")
+                if number >= MAX_PLATE_S * fps:
+                    notes.append(f"{name} is longer than {MAX_PLATE_S} s; the plate ends there.")
                     break
                 frames.add(picture)
                 face = finder.track(picture)
@@ -150,14 +149,14 @@ def _follow(
 def _plate_oval(faces: list[Face | None], placements: NDArray[np.float64]) -> NDArray[np.float64]:
     """(36, 2) the outline of the plate's face in ROI pixels, in the median."""
     pairs = zip(faces, placements, strict=True)
-    ovals = [similarity.apply(similarity.invert(m), f.points[OVAL, :2]) for f, m in pairs if f is not None]
+    ovals = [similarity.apply_similarity(similarity.invert(m), f.points[OVAL, :2]) for f, m in pairs if f is not None]
     return np.asarray(np.median(ovals, axis=0), np.float64)
 
 
-def fit_picture(picture: Picture) -> tuple[Picture, NDArray[np.float64]]:
+def fit_picture(picture: ImageArray) -> tuple[ImageArray, NDArray[np.float64]]:
     """The picture with even sides of at most 1920 pixels, and the (2, 3) matrix from its pixels to the result's."""
     height, width = picture.shape[:2]
-    scale = min(1.0, MAX_SIDE / max(height, width))
+    scale = min(1.0, MAX_SIDE_PX / max(height, width))
     if scale == 1.0:  # one row or column less keeps the pixels as they are
         even = picture[: max(2, height // 2 * 2), : max(2, width // 2 * 2)]
         return np.ascontiguousarray(even), similarity.resize_matrix(1.0, 1.0)
@@ -199,21 +198,21 @@ def _fit(source: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
     return similarity.fit(source, face.points[STABLE, :2])
 
 
-def _open_image(body: Path) -> tuple[float, int, Iterator[Picture]]:
+def _open_image(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
     return STILL_FPS, 1, iter([fit_picture(read_image(body))[0]])
 
 
-def _open_video(body: Path) -> tuple[float, int, Iterator[Picture]]:
-    reader = VideoReader(body, max_side=MAX_SIDE)
+def _open_video(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
+    reader = VideoReader(body, max_side=MAX_SIDE_PX)
     fps = min(60.0, max(1.0, float(reader.fps)))
-    seconds = min(reader.duration or MAX_SECONDS, MAX_SECONDS)
+    seconds = min(reader.duration or MAX_PLATE_S, MAX_PLATE_S)
     return fps, round(seconds * fps), _regular(reader, fps)
 
 
-def _regular(reader: VideoReader, fps: float) -> Iterator[Picture]:
+def _regular(reader: VideoReader, fps: float) -> Iterator[ImageArray]:
     """A video's pictures at a constant rate: the plate's clock counts frames, phones record unevenly."""
     with reader:
-        shown: Picture | None = None
+        shown: ImageArray | None = None
         number = 0
         for pts, rgb in reader:
             # Half a frame of tolerance, so that jitter in the time stamps repeats or drops nothing.
@@ -236,7 +235,7 @@ class _Frames:
         self._file = self._path.open("wb")
         return self
 
-    def add(self, rgb: Picture) -> None:
+    def add(self, rgb: ImageArray) -> None:
         data = simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420")
         self._file.write(data)
         self.sizes.append(len(data))

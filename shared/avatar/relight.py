@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.avatar.skin import RGB_TO_YUV, close_up, lit, skin_mask
+from shared.avatar.skin import RGB_TO_YUV, close_up, lit_pixels, skin_mask
 from shared.face.landmarks import OVAL, Face
-
-Picture = NDArray[np.uint8]
+from shared.media.array_types import ImageArray
 
 SURFACE = 468
 COARSE_PX = 64  # faces are compared at this size
@@ -26,7 +25,7 @@ KNEE = 205.0
 FADE = 0.3  # of the face's size outside its outline over which the correction goes to nothing
 
 
-def landmark_colours(rgb: Picture, face: Face) -> NDArray[np.float32]:
+def landmark_colours(rgb: ImageArray, face: Face) -> NDArray[np.float32]:
     """(468, 4) float32: coarse R, G and B of the skin around each landmark, and how far that is to be trusted (0 to
     1: little where there is no skin around, or the surface turns away from the viewer)."""
     picture, points = close_up(rgb, face, COARSE_PX)
@@ -43,10 +42,12 @@ def landmark_colours(rgb: Picture, face: Face) -> NDArray[np.float32]:
     return np.column_stack([coarse[at[:, 1], at[:, 0]], trust]).astype(np.float32)
 
 
-def relight(roi: Picture, face: Face, own: NDArray[np.float32], plate: NDArray[np.float32], luma: float) -> Picture:
+def relight(
+    roi: ImageArray, face: Face, own: NDArray[np.float32], plate: NDArray[np.float32], luma: float
+) -> ImageArray:
     """The ROI (S, S, 3) uint8 RGB in the plate's light.
 
-    own, plate: (468, 4), see `landmark_colours`. luma: mean of the plate's lit skin above black, 0 to 219 (see `shared.avatar.skin.Light`).
+    own, plate: (468, 4), see `landmark_colours`. luma: mean of the plate's lit skin above black, 0 to 219 (see `shared.avatar.skin.SkinLight`).
     """
     trust = (own[:, 3] * plate[:, 3]).astype(np.float64)
     if float(trust.sum()) < 1.0:
@@ -60,7 +61,7 @@ def relight(roi: Picture, face: Face, own: NDArray[np.float32], plate: NDArray[n
     # What is trusted is not all of the skin: its mean brightness is set right once the shading is.
     skin = skin_mask(face.points[:, :2], roi.shape[1], roi.shape[0]) > 0
     levels = (roi[skin] * whole * np.exp(field[skin])[:, None]) @ RGB_TO_YUV[0]
-    reached = float(levels[lit(levels)].mean()) if len(levels) else luma
+    reached = float(levels[lit_pixels(levels)].mean()) if len(levels) else luma
     whole = whole * np.clip(luma / max(reached, 1.0), *WHOLE_RANGE)
     factor = np.exp(_fade(face, roi.shape[0])[..., None] * (field[..., None] + np.log(whole)))
     return np.rint(_knee(roi * factor)).astype(np.uint8)

@@ -8,22 +8,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.avatar.build import Progress, add_avatar, avatars_folder
+from shared.avatar.build import add_avatar, avatars_folder
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
+from shared.runtime.progress import StageProgress
 
 SAMPLE, SAMPLE_VIDEO = "sample", "sample-video"
 RIGHTS = (
     "Official NASA portrait of astronaut Eileen Collins, in the public domain as a work of the United States"
     " government; shipped with scikit-image. It shows a real person: a sample only, imply no endorsement."
 )
-SIDE = 1024
+PORTRAIT_SIDE_PX = 1024
 SECONDS, FPS = 5, 25
 CROP = 1.05  # the body video is cropped by this much, so that swaying shows no border
 SHARPEN = 0.4
 
 
-def ensure_sample_avatars(home: Path, progress: Progress = lambda stage, done: None) -> None:
+def ensure_sample_avatars(home: Path, progress: StageProgress = lambda stage, done: None) -> None:
     """Build the avatars `sample` and `sample-video` unless they are there."""
     wanted = [name for name in (SAMPLE, SAMPLE_VIDEO) if not (avatars_folder(home) / name).exists()]
     if not wanted:
@@ -44,7 +45,7 @@ def sample_portrait() -> NDArray[np.uint8]:
     from skimage.data import astronaut
 
     small = np.asarray(astronaut(), np.uint8)  # type: ignore[no-untyped-call]
-    large = cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_LANCZOS4)
+    large = cv2.resize(small, (PORTRAIT_SIDE_PX, PORTRAIT_SIDE_PX), interpolation=cv2.INTER_LANCZOS4)
     blurred = cv2.GaussianBlur(large, (0, 0), 2.0)
     return np.asarray(cv2.addWeighted(large, 1 + SHARPEN, blurred, -SHARPEN, 0), np.uint8)
 
@@ -55,11 +56,11 @@ def body_motion(number: int) -> NDArray[np.float64]:
     turn = 2 * np.pi * number / (SECONDS * FPS)
     angle = np.radians(0.8 * np.sin(turn))
     scale = CROP * (1 + 0.005 * np.sin(2 * turn))
-    pivot = np.array([SIDE / 2, SIDE * 0.95])
+    pivot = np.array([PORTRAIT_SIDE_PX / 2, PORTRAIT_SIDE_PX * 0.95])
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[cosine, -sine], [sine, cosine]])
     sway = np.array([5.0 * np.sin(turn), 2.0 * np.sin(2 * turn)])
-    centre = np.array([SIDE / 2, SIDE / 2])
+    centre = np.array([PORTRAIT_SIDE_PX / 2, PORTRAIT_SIDE_PX / 2])
     # Cropped about the picture's centre, turned about the hips.
     shift = (pivot - linear @ pivot) + (CROP - 1) * (pivot - centre) + sway
     return np.column_stack([linear, shift])
@@ -67,9 +68,15 @@ def body_motion(number: int) -> NDArray[np.float64]:
 
 def write_body_video(path: Path, picture: NDArray[np.uint8]) -> None:
     """Five seconds of the portrait swaying, as an MP4."""
-    with Mp4Writer(path, SIDE, SIDE, Fraction(FPS), sound=False, preset="ultrafast", crf=16) as writer:
+    with Mp4Writer(
+        path, PORTRAIT_SIDE_PX, PORTRAIT_SIDE_PX, Fraction(FPS), sound=False, preset="ultrafast", crf=16
+    ) as writer:
         for number in range(SECONDS * FPS):
             frame = cv2.warpAffine(
-                picture, body_motion(number), (SIDE, SIDE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
+                picture,
+                body_motion(number),
+                (PORTRAIT_SIDE_PX, PORTRAIT_SIDE_PX),
+                flags=cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REFLECT_101,
             )
             writer.picture(rgb_to_i420(np.asarray(frame, np.uint8)), index=number)

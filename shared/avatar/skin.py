@@ -25,21 +25,21 @@ YUV_BASE = np.array([16.0, 128.0, 128.0])
 
 
 @dataclass(frozen=True, slots=True)
-class Light:
+class SkinLight:
     """Mean (of what is lit) and standard deviation of the skin's Y, U and V, limited-range BT.601, each (3,) float64."""
 
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
 
 
-def measure_light(rgb: NDArray[np.uint8], face: Face) -> Light | None:
+def measure_light(rgb: NDArray[np.uint8], face: Face) -> SkinLight | None:
     """The light on a face in a (H, W, 3) uint8 RGB picture; None where too little skin is inside it."""
     small, points = close_up(rgb, face, MEASURE_PX)
     mask = skin_mask(points, small.shape[1], small.shape[0])
     if int(np.count_nonzero(mask)) < MIN_SKIN_PX:
         return None
     yuv = small[mask > 0].astype(np.float64) @ RGB_TO_YUV.T + YUV_BASE
-    return Light(yuv[lit(yuv[:, 0])].mean(axis=0), yuv[lit(yuv[:, 0], 10)].std(axis=0))
+    return SkinLight(yuv[lit_pixels(yuv[:, 0])].mean(axis=0), yuv[lit_pixels(yuv[:, 0], 10)].std(axis=0))
 
 
 def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -79,7 +79,7 @@ def skin_mask(points: NDArray[np.floating[Any]], width: int, height: int) -> NDA
     return mask
 
 
-def smooth_lights(lights: list[Light | None], fps: float) -> list[Light]:
+def smooth_lights(lights: list[SkinLight | None], fps: float) -> list[SkinLight]:
     """One light per frame: gaps bridged, noise taken out. At least one must be known."""
     from scipy.ndimage import gaussian_filter1d  # only building a plate needs it, and it is slow to import
 
@@ -90,10 +90,10 @@ def smooth_lights(lights: list[Light | None], fps: float) -> list[Light]:
     every = np.arange(len(lights))
     whole = np.stack([np.interp(every, known, values[:, column]) for column in range(6)], axis=1)
     smooth = gaussian_filter1d(whole, max(SMOOTH_SIGMA_S * fps, 1e-3), axis=0, mode="nearest")
-    return [Light(row[:3], row[3:]) for row in smooth]
+    return [SkinLight(row[:3], row[3:]) for row in smooth]
 
 
-def transfer(own: Light | None, plate: list[Light]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def light_transfer(own: SkinLight | None, plate: list[SkinLight]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """((N, 3) gains, (N, 3) offsets) for out = gain * (v - 128) + 128 + offset, which give a face lit like `own`
     the mean of each of the plate's lights and, within 0.6 to 1.6, their contrast (Reinhard et al., CG&A 2001,
     in YUV). Gain 1 and offset 0 where a light is unknown."""
@@ -111,7 +111,7 @@ def transfer(own: Light | None, plate: list[Light]) -> tuple[NDArray[np.float32]
     return gains, offsets
 
 
-def lit(luma: NDArray[np.float64], darkest: float = 30.0) -> NDArray[np.bool_]:
+def lit_pixels(luma: NDArray[np.float64], darkest: float = 30.0) -> NDArray[np.bool_]:
     """Which of the skin's pixels tell its colour: not the darkest so many per cent, which lie in shade or under hair, nor
     the brightest tenth, which shine. A mean over the shaded half of a face would have the other half burnt out."""
     low, high = np.percentile(luma, (darkest, 90))

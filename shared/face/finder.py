@@ -13,14 +13,16 @@ from shared.face.landmarks import RIGID, Face
 from shared.face.tracker import FaceTracker
 from shared.runtime.native_stderr import quiet
 
-Box = tuple[float, float, float, float]
+FloatBounds = tuple[float, float, float, float]
 
 CLOSE_UP_PX = 384  # side of the close-up that landmarks are found in
 CLOSE_UP_MARGIN = 2.0  # its side over the size of the face
 ANCHORS = RIGID  # what the second close-up is cut around: they hold still while a face speaks
 EYES_TO_SIDE = 4.4  # its side over their eye distance; of 3.0, 3.6 and 4.4 the steadiest by half
 MIN_SCORE = 0.4
-SEARCH_EVERY = 5  # frames: once a face has been gone this long the picture is searched this often, it takes 100 ms
+SEARCH_PERIOD_FRAMES = (
+    5  # frames: once a face has been gone this long the picture is searched this often, it takes 100 ms
+)
 MAX_JUMP = 0.5  # of the face's size between frames: more is another face or a mistake
 
 
@@ -48,21 +50,21 @@ class FaceFinder:
     def track(self, rgb: NDArray[np.uint8]) -> Face | None:
         """The followed face in the next (H, W, 3) uint8 RGB picture, or None while there is none."""
         if self._last is not None:
-            face = self.look(rgb, self._last.box)
+            face = self.face_near(rgb, self._last.box)
             if face is not None and _is_same(face, self._last):
                 self._last, self._missed = face, 0
                 return face
         self._missed += 1
-        if self._missed > SEARCH_EVERY and self._missed % SEARCH_EVERY:
+        if self._missed > SEARCH_PERIOD_FRAMES and self._missed % SEARCH_PERIOD_FRAMES:
             self._last = None
             return None
         boxes = self.search(rgb)
-        self._last = self.look(rgb, boxes[0]) if boxes else None
+        self._last = self.face_near(rgb, boxes[0]) if boxes else None
         if self._last is not None:
             self._missed = 0
         return self._last
 
-    def look(self, rgb: NDArray[np.uint8], box: Box) -> Face | None:
+    def face_near(self, rgb: NDArray[np.uint8], box: FloatBounds) -> Face | None:
         """The face in or near a box in pixels; its points are in pixels of the whole picture.
 
         Found twice: where landmarks land depends a little on how the close-up is cut, so the second one is cut
@@ -108,7 +110,7 @@ class FaceFinder:
         faces = self._close_up.faces(np.asarray(crop, np.uint8))
         return faces[0].moved(similarity.invert(to_crop)) if faces else None
 
-    def search(self, rgb: NDArray[np.uint8]) -> list[Box]:
+    def search(self, rgb: NDArray[np.uint8]) -> list[FloatBounds]:
         """Boxes of faces anywhere in the picture, in pixels, largest first; coarse, and the search stops at the
         first level of tiles that shows any."""
         for tiles in (1, 2, 3, 5):
@@ -117,7 +119,7 @@ class FaceFinder:
                 return sorted(boxes, key=lambda box: -max(box[2] - box[0], box[3] - box[1]))
         return []
 
-    def _detect(self, rgb: NDArray[np.uint8], tile: tuple[int, int, int]) -> list[Box]:
+    def _detect(self, rgb: NDArray[np.uint8], tile: tuple[int, int, int]) -> list[FloatBounds]:
         x, y, side = tile
         crop = np.ascontiguousarray(rgb[y : y + side, x : x + side])
         height, width = crop.shape[:2]

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.face.landmarks import Face
-from shared.face.neutral import Neutral
+from shared.face.neutral import NeutralChooser
 from shared.face.smoothing import FaceSmoother
 from shared.face.tracker import FaceTracker
-from shared.runtime.arrays import packed, unpacked
+from shared.runtime.arrays import pack_part, unpack_part
 
 
 class FaceFollower:
@@ -18,7 +18,7 @@ class FaceFollower:
     def __init__(self) -> None:
         self._tracker = FaceTracker()
         self._smoother = FaceSmoother()
-        self._neutral = Neutral()
+        self._neutral = NeutralChooser()
         self._retake = False
 
     def restart(self) -> None:
@@ -36,11 +36,11 @@ class FaceFollower:
         if found is None:
             self._smoother.reset()
             return None
-        face = self._smoother.step(found, pts)
+        face = self._smoother.smooth(found, pts)
         if self._retake:
             self._retake = False
             self._neutral.retake(face)
-        return face, self._neutral.see(face, pts)
+        return face, self._neutral.neutral_for(face, pts)
 
     def join(self, before: Iterable[NDArray[np.uint8]]) -> None:
         """A segment begins: the tracker, whose memory cannot be kept, starts anew and is shown the few pictures before.
@@ -51,9 +51,9 @@ class FaceFollower:
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """What is carried from picture to picture, as plain arrays; the tracker's own memory is not (see `join`)."""
-        return packed("smoother", self._smoother.save()) | packed("neutral", self._neutral.save())
+        return pack_part("smoother", self._smoother.save()) | pack_part("neutral", self._neutral.save())
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
         """Go on where `save` left off."""
-        self._smoother.restore(unpacked("smoother", state))
-        self._neutral.restore(unpacked("neutral", state))
+        self._smoother.restore(unpack_part("smoother", state))
+        self._neutral.restore(unpack_part("neutral", state))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Points = NDArray[np.float32]
 
 POINTS = 478
-MAX_COORDINATE = 1e5  # pixels; beyond any picture
+MAX_COORDINATE_PX = 1e5  # pixels; beyond any picture
 LEFT_IRIS, RIGHT_IRIS = 473, 468  # iris centres; the four points after each lie on its rim
 LEFT_IRIS_RING = np.arange(474, 478)
 RIGHT_IRIS_RING = np.arange(469, 473)
@@ -132,7 +132,7 @@ class Face:
         if not isinstance(raw, bytes) or len(raw) != POINTS * 3 * 4:
             raise ValueError("a face is 478 x 3 float32")
         points = np.frombuffer(raw, "<f4").reshape(POINTS, 3).astype(np.float32)
-        if not np.isfinite(points).all() or np.abs(points).max() > MAX_COORDINATE or np.ptp(points[:, 0]) < 1:
+        if not np.isfinite(points).all() or np.abs(points).max() > MAX_COORDINATE_PX or np.ptp(points[:, 0]) < 1:
             raise ValueError("not the points of a face")
         return cls(points)
 

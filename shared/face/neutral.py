@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from shared.face.landmarks import Face
 from shared.runtime.clock import US
 
-SETTLE = 2 * US  # a better neutral may still be found this long after the driver's face appeared
-FORGET = 3 * US  # away for longer, and whoever comes back is measured anew
+SETTLE_US = 2 * US  # a better neutral may still be found this long after the driver's face appeared
+FORGET_US = 3 * US  # away for longer, and whoever comes back is measured anew
 OPEN_EYES = 0.09  # eye distances between open lids, about
 
 
@@ -28,7 +28,7 @@ def restlessness(face: Face) -> float:
     )
 
 
-class Neutral:
+class NeutralChooser:
     """Chooses the neutral: the calmest face in the driver's first two seconds, until the operator re-takes it."""
 
     def __init__(self) -> None:
@@ -45,15 +45,15 @@ class Neutral:
         """The face as it is now is neutral from here on."""
         self.face, self._score = face, -1.0
 
-    def see(self, face: Face, pts: int) -> Face:
+    def neutral_for(self, face: Face, pts: int) -> Face:
         """The neutral for this face, seen at `pts` (microseconds)."""
-        if self.face is not None and pts - self._seen > FORGET:
+        if self.face is not None and pts - self._seen > FORGET_US:
             self.face = None
         self._seen = pts
         score = restlessness(face)
         if self.face is None:
             self.face, self._score, self._since = face, score, pts
-        elif score < self._score and pts - self._since < SETTLE:
+        elif score < self._score and pts - self._since < SETTLE_US:
             self.face, self._score = face, score
         return self.face
 

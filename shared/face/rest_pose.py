@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from shared.face.landmarks import Face
 
-MAX_REST = 20.0  # degrees; a portrait turned further shows that it is a picture
+MAX_REST_DEGREES = 20.0  # degrees; a portrait turned further shows that it is a picture
 
 
 def rest_pose(portrait: Face, plate: list[Face]) -> tuple[float, float]:
@@ -14,14 +14,16 @@ def rest_pose(portrait: Face, plate: list[Face]) -> tuple[float, float]:
     own = portrait.pose
     yaw = float(np.median([face.pose.yaw for face in plate])) - own.yaw
     pitch = float(np.median([face.pose.pitch for face in plate])) - own.pitch
-    return float(np.clip(yaw, -MAX_REST, MAX_REST)), float(np.clip(pitch, -MAX_REST, MAX_REST))
+    return float(np.clip(yaw, -MAX_REST_DEGREES, MAX_REST_DEGREES)), float(
+        np.clip(pitch, -MAX_REST_DEGREES, MAX_REST_DEGREES)
+    )
 
 
-def turned(face: Face, rest: tuple[float, float]) -> Face:
+def turn_to_rest(face: Face, rest: tuple[float, float]) -> Face:
     """The face with its head turned by (yaw, pitch) degrees about its own centre: what an engine shows at rest,
     and therefore what has to be placed."""
     home, pose, centre = face.rotation, face.pose, head_centre(face)
-    turn = rotation(pose.yaw + rest[0], pose.pitch + rest[1], pose.roll) @ home.T
+    turn = rotation_matrix(pose.yaw + rest[0], pose.pitch + rest[1], pose.roll) @ home.T
     return Face(((face.points - centre) @ turn.T + centre).astype(np.float32))
 
 
@@ -31,7 +33,7 @@ def head_centre(face: Face) -> NDArray[np.float64]:
     return np.asarray(ears + face.rotation[:, 2] * (0.15 * face.eye_distance), np.float64)
 
 
-def rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+def rotation_matrix(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     """(3, 3) rotation for angles in degrees: Rz(roll) Ry(-yaw) Rx(pitch), the inverse of `shared.face.landmarks.pose_of`."""
     (sy, cy), (sp, cp), (sr, cr) = ((np.sin(a), np.cos(a)) for a in np.radians((yaw, pitch, roll)))
     about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])

@@ -6,7 +6,7 @@ A similarity is a (2, 3) float64 matrix [sR | t]: scale, rotation and shift, no 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Matrix = NDArray[np.float64]
+SimilarityMatrix = NDArray[np.float64]
 
 # Smoothing windows in seconds. The short one follows a head turn exactly (a parabola passes unchanged);
 # the long one is for a head that rests, where what is left is the tracker's noise.
@@ -16,7 +16,7 @@ LONG_SIGMA_S = 0.12
 STILL_PX, MOVING_PX = 0.25, 0.9
 
 
-def fit(source: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> Matrix:
+def fit(source: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> SimilarityMatrix:
     """The similarity that takes (N, 2) source points nearest to (N, 2) target points.
 
     weights: (N,) non-negative, all equal by default. Weighted least squares after Umeyama, PAMI 1991, in
@@ -36,29 +36,29 @@ def fit(source: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) 
     return np.column_stack([linear, mean_b - linear @ mean_a])
 
 
-def apply(matrix: Matrix, points: ArrayLike) -> NDArray[np.float64]:
+def apply_similarity(matrix: SimilarityMatrix, points: ArrayLike) -> NDArray[np.float64]:
     """(N, 2) points moved by the matrix."""
     moved: NDArray[np.float64] = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
     return moved
 
 
-def compose(after: Matrix, before: Matrix) -> Matrix:
+def compose(after: SimilarityMatrix, before: SimilarityMatrix) -> SimilarityMatrix:
     """The matrix that does `before` first and `after` second."""
     return np.column_stack([after[:, :2] @ before[:, :2], after[:, :2] @ before[:, 2] + after[:, 2]])
 
 
-def invert(matrix: Matrix) -> Matrix:
+def invert(matrix: SimilarityMatrix) -> SimilarityMatrix:
     """The way back. Raises numpy.linalg.LinAlgError for a singular matrix."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.column_stack([linear, -linear @ matrix[:, 2]])
 
 
-def scale_of(matrix: Matrix) -> float:
+def scale_of(matrix: SimilarityMatrix) -> float:
     """How much the matrix enlarges lengths."""
     return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
 
 
-def resize_matrix(factor_x: float, factor_y: float) -> Matrix:
+def resize_matrix(factor_x: float, factor_y: float) -> SimilarityMatrix:
     """What resizing a picture does to its pixel coordinates, pixel centres being at whole numbers."""
     return np.array([[factor_x, 0.0, (factor_x - 1) / 2], [0.0, factor_y, (factor_y - 1) / 2]])
 

@@ -37,7 +37,7 @@ class OneEuro:
     def reset(self) -> None:
         self._value = None
 
-    def step(self, value: NDArray[np.float32], pts: int) -> NDArray[np.float32]:
+    def smooth(self, value: NDArray[np.float32], pts: int) -> NDArray[np.float32]:
         """The smoothed value at `pts` (microseconds); the first value after a reset passes as it is."""
         dt = (pts - self._pts) / US
         if self._value is None or self._speed is None or dt <= 0 or dt > 0.5:
@@ -80,11 +80,11 @@ class FaceSmoother:
         self._filter.reset()
         self._unit = 0.0
 
-    def step(self, face: Face, pts: int) -> Face:
+    def smooth(self, face: Face, pts: int) -> Face:
         """The smoothed face at `pts` (microseconds)."""
         if self._unit == 0.0:
             self._unit = max(face.eye_distance, 1.0)
-        return Face(self._filter.step(face.points / np.float32(self._unit), pts) * np.float32(self._unit))
+        return Face(self._filter.smooth(face.points / np.float32(self._unit), pts) * np.float32(self._unit))
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """What it carries, as plain arrays."""

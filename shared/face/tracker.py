@@ -10,8 +10,8 @@ from shared.face.landmarks import POINTS, Face
 from shared.runtime.native_stderr import quiet
 
 MIN_FACE_PX = 96  # a portrait's face needs this many pixels to be worth animating
-SURVEY = 50  # pictures of a video between two looks at the whole of it
-Box = tuple[int, int, int, int]  # left, top, right, bottom
+SURVEY_PERIOD_FRAMES = 50  # pictures of a video between two looks at the whole of it
+PixelBounds = tuple[int, int, int, int]  # left, top, right, bottom
 # A second face takes over only when it scores this much better: no flicker between two people.
 SWITCH_MARGIN = 1.3
 
@@ -38,7 +38,7 @@ class FaceTracker:
     _mesh: Any = field(init=False, repr=False)
     _survey: "FaceTracker | None" = field(init=False, repr=False, default=None)
     _last: Face | None = field(init=False, default=None)
-    _region: Box | None = field(
+    _region: PixelBounds | None = field(
         init=False, default=None
     )  # all that the model is shown, until it follows the face there
     _until_survey: int = field(init=False, default=0)
@@ -98,7 +98,7 @@ class FaceTracker:
     def _choose(self, rgb: NDArray[np.uint8], face: Face) -> Face:
         """Look at the whole picture; where another face is the one to follow, turn to it."""
         assert self._survey is not None
-        self._until_survey = SURVEY
+        self._until_survey = SURVEY_PERIOD_FRAMES
         height, width = rgb.shape[:2]
         everyone = self._survey.faces(rgb)
         if len(everyone) < 2:
@@ -132,7 +132,7 @@ def _distance(one: Face, other: Face) -> float:
     return float(np.linalg.norm(one.points[:468, :2].mean(axis=0) - other.points[:468, :2].mean(axis=0)))
 
 
-def _only(rgb: NDArray[np.uint8], region: Box) -> NDArray[np.uint8]:
+def _only(rgb: NDArray[np.uint8], region: PixelBounds) -> NDArray[np.uint8]:
     """The picture with everything outside the region black."""
     left, top, right, bottom = region
     out = np.zeros_like(rgb)

@@ -64,7 +64,7 @@ def _place(job: str, unit: Unit) -> str:
     return f"{folder(job)}/units/{unit.name}"
 
 
-def look(store: Store, job: str, unit: Unit) -> UnitState:
+def read_unit_state(store: Store, job: str, unit: Unit) -> UnitState:
     """A unit's state, by one listing."""
     names = store.list(_place(job, unit))
     of: dict[str, set[int]] = {"claim": set(), "failed": set(), "returned": set()}
@@ -85,24 +85,24 @@ def look(store: Store, job: str, unit: Unit) -> UnitState:
     )
 
 
-def claim(store: Store, job: str, unit: Unit, seen: UnitState, worker: str) -> Claim | None:
+def claim_unit(store: Store, job: str, unit: Unit, seen: UnitState, worker: str) -> Claim | None:
     """Take a unit that nobody is at, or whose holder has expired. None where somebody else was faster."""
     number = seen.claim + 1
     made = store.create(f"{_place(job, unit)}/claim-{number:04d}.json", _beat(0, worker, {}))
     return Claim(job, unit, number) if made else None
 
 
-def beat(store: Store, held: Claim, number: int, worker: str, facts: dict[str, Any]) -> bool:
+def write_beat(store: Store, held: Claim, number: int, worker: str, facts: dict[str, Any]) -> bool:
     """Say that the holder lives, with what it has to tell; False where the claim is another's by now."""
-    if not holds(store, held):
+    if not is_claim_held(store, held):
         return False
     store.write(f"{_place(held.job, held.unit)}/claim-{held.number:04d}.json", _beat(number, worker, facts))
     return True
 
 
-def holds(store: Store, held: Claim) -> bool:
+def is_claim_held(store: Store, held: Claim) -> bool:
     """Whether this is still the highest claim and the job is there."""
-    return look(store, held.job, held.unit).claim == held.number
+    return read_unit_state(store, held.job, held.unit).claim == held.number
 
 
 def read_beat(store: Store, job: str, unit: Unit, number: int) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def give_back(store: Store, held: Claim) -> None:
     store.create(f"{_place(held.job, held.unit)}/returned-{held.number:04d}.json", b"{}")
 
 
-def fail(store: Store, held: Claim, reason: str, kind: str) -> None:
+def record_failure(store: Store, held: Claim, reason: str, kind: str) -> None:
     """The attempt ended with a reason. kind: failed, or memory; that is tried once more, with less."""
     earlier = failures(store, held.job, held.unit)
     content = json.dumps({"reason": reason, "kind": kind}).encode()
@@ -131,16 +131,16 @@ def failures(store: Store, job: str, unit: Unit) -> list[dict[str, Any]]:
     return [read_json(store, f"{place}/{name}") for name in store.list(place) if name.startswith("failed-")]
 
 
-def publish(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
+def publish_unit(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
     """Record the unit as done by this claim; False where the claim is another's by now, or another was first. What was
     made lies under names of this claim alone, so a late one overwrites nothing."""
-    if not holds(store, held):
+    if not is_claim_held(store, held):
         return False
     content = json.dumps({"claim": held.number, **facts}).encode()
     return store.create(f"{_place(held.job, held.unit)}/done.json", content)
 
 
-def done(store: Store, job: str, unit: Unit) -> dict[str, Any]:
+def completion_record(store: Store, job: str, unit: Unit) -> dict[str, Any]:
     """What was recorded when the unit was done: `claim` and its facts. Raises StudioError where it is not done."""
     facts = read_json(store, f"{_place(job, unit)}/done.json")
     if not facts:
@@ -148,14 +148,14 @@ def done(store: Store, job: str, unit: Unit) -> dict[str, Any]:
     return facts
 
 
-def made(store: Store, job: str, unit: Unit, suffix: str) -> str:
+def made_file_name(store: Store, job: str, unit: Unit, suffix: str) -> str:
     """The name in the store of what a unit that is done has made."""
-    return Claim(job, unit, int(done(store, job, unit)["claim"])).file(suffix)
+    return Claim(job, unit, int(completion_record(store, job, unit)["claim"])).file(suffix)
 
 
 def forget_failures(store: Store, job: str, unit: Unit) -> None:
     """Try again what was tried too often; what is done stays done."""
-    state = look(store, job, unit)
+    state = read_unit_state(store, job, unit)
     if state.done or not state.parked:
         return
     place = _place(job, unit)

@@ -10,10 +10,10 @@ import redis
 
 from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.jobs.queue import Queue
+from shared.jobs.queue import JobQueue
 from shared.jobs.status import jobs, status
 from shared.jobs.store import Store
-from shared.jobs.view import JobView, State
+from shared.jobs.view import JobState, JobView
 
 # A hash as one answer instead of ten thousand.
 LINES = """local all, lines = redis.call('HGETALL', KEYS[1]), {}
@@ -21,16 +21,16 @@ for at = 1, #all, 2 do lines[#lines + 1] = all[at] .. ' ' .. all[at + 1] end
 return table.concat(lines, '\\n')"""
 
 
-class Index:
+class JobIndex:
     """Two hashes of a store's jobs: `states`, state and time of each, and `rows`, all that a list shows of it."""
 
-    def __init__(self, store: Store, queue: Queue) -> None:
+    def __init__(self, store: Store, queue: JobQueue) -> None:
         self._store, self._queue = store, queue
         # One Redis may serve several studios.
         key = f"studio:jobs:{hashlib.sha256(store.url.encode()).hexdigest()[:16]}"
         self._states, self._rows = f"{key}:states", f"{key}:rows"
 
-    def order(self) -> list[tuple[str, State]]:
+    def order(self) -> list[tuple[str, JobState]]:
         """Every job and its state, in the order they were handed in. Raises StudioError when the store cannot be read."""
         names = jobs(self._store)
         known = self._known()
@@ -65,7 +65,7 @@ class Index:
                 pipe.hset(self._states, mapping={each.id: f"{each.created} {each.state}" for each in found})
                 pipe.execute()
         except redis.RedisError:
-            self._queue.away()
+            self._queue.mark_away()
 
     def drop(self, names: Collection[str]) -> None:
         """Forget jobs that are gone."""
@@ -76,7 +76,7 @@ class Index:
             client.hdel(self._rows, *names)
             client.hdel(self._states, *names)
         except redis.RedisError:
-            self._queue.away()
+            self._queue.mark_away()
 
     def _look(self, names: list[str]) -> list[JobView]:
         """As they stand in the store, remembered."""
@@ -89,7 +89,7 @@ class Index:
         self.put(found)
         return found
 
-    def _known(self) -> dict[str, tuple[str, State]]:
+    def _known(self) -> dict[str, tuple[str, JobState]]:
         """Time and state by job."""
         client = self._queue.client()
         if client is None:
@@ -97,10 +97,10 @@ class Index:
         try:
             lines = cast(bytes, client.eval(LINES, 1, self._states)).decode().splitlines()
         except redis.RedisError:
-            self._queue.away()
+            self._queue.mark_away()
             return {}
         rows = (line.split(" ") for line in lines)
-        return {row[0]: (row[1], cast(State, row[2])) for row in rows if len(row) == 3}
+        return {row[0]: (row[1], cast(JobState, row[2])) for row in rows if len(row) == 3}
 
     def _kept(self, names: list[str]) -> dict[str, JobView]:
         client = self._queue.client()
@@ -110,38 +110,38 @@ class Index:
             raw = cast(list[bytes | None], client.hmget(self._rows, names))
             return {row.id: row for row in (JobView.from_row(each.decode()) for each in raw if each)}
         except redis.RedisError:
-            self._queue.away()
+            self._queue.mark_away()
         except (ValueError, TypeError):
             pass  # written by another version: read from the store
         return {}
 
 
 def summaries(
-    settings: Settings, store: Store, limit: int, states: Collection[State] | None = None, offset: int = 0
+    settings: Settings, store: Store, limit: int, states: Collection[JobState] | None = None, offset: int = 0
 ) -> list[JobView]:
     """Jobs in these states, newest first, without their segments. Raises StudioError when the store cannot be read."""
-    queue = Queue(settings)
+    queue = JobQueue(settings)
     try:
-        index = Index(store, queue)
+        index = JobIndex(store, queue)
         names = [name for name, state in reversed(index.order()) if not states or state in states]
         return index.rows(names[offset : offset + limit])
     finally:
         queue.close()
 
 
-def counts(settings: Settings, store: Store) -> dict[State, int]:
+def counts(settings: Settings, store: Store) -> dict[JobState, int]:
     """How many jobs are in each state. Raises StudioError when the store cannot be read."""
-    queue = Queue(settings)
+    queue = JobQueue(settings)
     try:
-        return Counter(state for _, state in Index(store, queue).order())
+        return Counter(state for _, state in JobIndex(store, queue).order())
     finally:
         queue.close()
 
 
 def refresh(settings: Settings, store: Store, job: str) -> None:
     """Look at a job again, after it was handed in, steered or removed."""
-    queue = Queue(settings)
+    queue = JobQueue(settings)
     try:
-        Index(store, queue).refresh(job)
+        JobIndex(store, queue).refresh(job)
     finally:
         queue.close()

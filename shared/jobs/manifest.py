@@ -12,7 +12,7 @@ from shared.jobs.store import Store
 SCHEMA = 1
 ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}")  # what looks otherwise never becomes a name in the store
 Priority = Literal["high", "normal", "low"]
-Driven = Literal["motion", "voice", "template"]
+DriverKind = Literal["motion", "voice", "template"]
 
 
 class Span(NamedTuple):
@@ -31,7 +31,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    driven: Driven
+    driven: DriverKind
     rate: str
     ticks: int
     segment: int
@@ -56,7 +56,7 @@ class Manifest(BaseModel):
     """What a job is: who, moved by what, by which engine, into which file.
 
     avatar_files, driver_file: names in the store. driver: the file's name as its sender called it. out: a path on the
-    machine that handed it in, "" where the result stays in the store. output: `shared.media.output_spec.Output` as a dict. look: the
+    machine that handed it in, "" where the result stays in the store. output: `shared.media.output_spec.OutputSpec` as a dict. look: the
     engine's own settings that frames depend on, as they were where the job was handed in.
     """
 
@@ -87,7 +87,7 @@ def folder(job: str) -> str:
     return f"jobs/{job}"
 
 
-def read_manifest(store: Store, job: str) -> Manifest:
+def read_job_manifest(store: Store, job: str) -> Manifest:
     """Raises StudioError where there is no such job, or one that this version does not read."""
     raw = store.read(f"{folder(job)}/job.json") if ID.fullmatch(job) else None
     if raw is None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 ADVANCE = "studio.advance"  # the task's name: workers of another version know it too
-PATIENCE = 1.0  # seconds that an answer of Redis may take
-AWAY = 2.0  # seconds in which nobody asks again a Redis that did not answer
+REDIS_TIMEOUT_S = 1.0  # seconds that an answer of Redis may take
+RETRY_PAUSE_S = 2.0  # seconds in which nobody asks again a Redis that did not answer
 
 
 def queue_name(engine: str, priority: Priority, *, begun: bool) -> str:
@@ -47,7 +47,7 @@ def celery_app(url: str) -> "Celery":
         task_store_errors_even_if_ignored=False,
         task_protocol=2,
         task_publish_retry=False,
-        broker_connection_timeout=PATIENCE,
+        broker_connection_timeout=REDIS_TIMEOUT_S,
         broker_transport_options=transport_options() | {"max_retries": 1, "interval_start": 0, "interval_step": 0},
         timezone="UTC",
     )
@@ -62,8 +62,8 @@ def transport_options() -> dict[str, Any]:
         "priority_steps": [0],
         # Only what a worker held unread when it died comes back so; all else the caretakers see to.
         "visibility_timeout": 3600,
-        "socket_connect_timeout": PATIENCE,
-        "socket_timeout": PATIENCE,
+        "socket_connect_timeout": REDIS_TIMEOUT_S,
+        "socket_timeout": REDIS_TIMEOUT_S,
         "socket_keepalive": True,
         "health_check_interval": 5,
         "retry_on_timeout": False,
@@ -74,14 +74,14 @@ def connect(url: str) -> redis.Redis:
     """A client that says within a second or two that Redis is away, with redis.RedisError."""
     return redis.Redis.from_url(
         url,
-        socket_connect_timeout=PATIENCE,
-        socket_timeout=PATIENCE,
+        socket_connect_timeout=REDIS_TIMEOUT_S,
+        socket_timeout=REDIS_TIMEOUT_S,
         retry=Retry(NoBackoff(), 1),  # once: a connection that was fine before Redis was started again
         health_check_interval=5,
     )
 
 
-class Queue:
+class JobQueue:
     """Sends messages and says how many wait. Where Redis is away nothing fails and nothing waits long."""
 
     def __init__(self, settings: Settings) -> None:
@@ -110,13 +110,13 @@ class Queue:
 
         name = queue_name(engine, priority, begun=begun)
         try:
-            with app.producer_pool.acquire(block=True, timeout=PATIENCE) as producer:
+            with app.producer_pool.acquire(block=True, timeout=REDIS_TIMEOUT_S) as producer:
                 for _ in range(count):
                     app.send_task(
                         ADVANCE, (job, [list(each) for each in expired]), queue=name, producer=producer, retry=False
                     )
         except (OperationalError, KombuError, redis.RedisError, OSError):
-            self._quiet_until = time.monotonic() + AWAY
+            self._quiet_until = time.monotonic() + RETRY_PAUSE_S
             return False
         return True
 
@@ -132,7 +132,7 @@ class Queue:
                     pipe.llen(name)
                 return dict(zip(names, (int(each) for each in pipe.execute()), strict=True))
         except redis.RedisError:
-            self.away()
+            self.mark_away()
             return None
 
     def client(self) -> redis.Redis | None:
@@ -142,9 +142,9 @@ class Queue:
         self._find()
         return self._client
 
-    def away(self) -> None:
+    def mark_away(self) -> None:
         """Redis did not answer: it is not asked for a moment."""
-        self._quiet_until = time.monotonic() + AWAY
+        self._quiet_until = time.monotonic() + RETRY_PAUSE_S
 
     def close(self) -> None:
         """Let go of the connections."""

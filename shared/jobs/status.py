@@ -6,11 +6,11 @@ from typing import Any, Literal, cast
 from shared.errors import StudioError
 from shared.jobs import claims
 from shared.jobs.claims import ASSEMBLE, Unit, read_json
-from shared.jobs.manifest import Manifest, folder, read_manifest
+from shared.jobs.manifest import Manifest, folder, read_job_manifest
 from shared.jobs.store import Store
-from shared.jobs.view import JobView, Segment, State
+from shared.jobs.view import JobState, JobView, SegmentStatus
 
-Wanted = Literal["run", "paused", "cancelled"]
+WantedState = Literal["run", "paused", "cancelled"]
 
 
 def jobs(store: Store) -> list[str]:
@@ -18,30 +18,30 @@ def jobs(store: Store) -> list[str]:
     return store.list("jobs")
 
 
-def wanted(store: Store, job: str) -> Wanted:
+def read_wanted_state(store: Store, job: str) -> WantedState:
     """What the operator wishes of a job."""
     value = read_json(store, f"{folder(job)}/wish.json").get("wanted", "run")
-    return cast(Wanted, value) if value in ("run", "paused", "cancelled") else "run"
+    return cast(WantedState, value) if value in ("run", "paused", "cancelled") else "run"
 
 
-def wish(store: Store, job: str, want: Wanted) -> None:
+def set_wanted_state(store: Store, job: str, want: WantedState) -> None:
     """Say what is wished of a job. Raises StudioError for one that has ended, or does not exist."""
-    read_manifest(store, job)
+    read_job_manifest(store, job)
     if result(store, job):
         raise StudioError(f"Job {job} is done already.")
-    if wanted(store, job) == "cancelled" and want != "cancelled":
+    if read_wanted_state(store, job) == "cancelled" and want != "cancelled":
         raise StudioError(f"Job {job} is cancelled; submit it again.")
     store.write(f"{folder(job)}/wish.json", json.dumps({"wanted": want}).encode())
 
 
-def retry(store: Store, job: str) -> None:
+def retry_parked(store: Store, job: str) -> None:
     """Try again the segments that were parked, and those alone. Raises StudioError where there is nothing to try."""
-    manifest = read_manifest(store, job)
+    manifest = read_job_manifest(store, job)
     if result(store, job):
         raise StudioError(f"Job {job} is done already.")
-    if wanted(store, job) == "cancelled":
+    if read_wanted_state(store, job) == "cancelled":
         raise StudioError(f"Job {job} is cancelled; submit it again.")
-    stuck = [unit for unit in claims.units(manifest.plan) if _stuck(claims.look(store, job, unit))]
+    stuck = [unit for unit in claims.units(manifest.plan) if _stuck(claims.read_unit_state(store, job, unit))]
     if not stuck and parked(store, job) is None:
         raise StudioError(f"Nothing of job {job} has failed.")
     for unit in stuck:
@@ -49,10 +49,10 @@ def retry(store: Store, job: str) -> None:
     unpark(store, job)
 
 
-def remove(store: Store, job: str) -> None:
+def delete_job(store: Store, job: str) -> None:
     """Delete a job with all it made. Raises StudioError for one that is still at work."""
-    read_manifest(store, job)
-    if not result(store, job) and wanted(store, job) != "cancelled":
+    read_job_manifest(store, job)
+    if not result(store, job) and read_wanted_state(store, job) != "cancelled":
         raise StudioError(f"Job {job} is not finished; cancel it first.")
     # The manifest goes first: what is left of a removal that was cut short is not a job any more.
     store.remove(f"{folder(job)}/job.json")
@@ -82,17 +82,17 @@ def result(store: Store, job: str) -> dict[str, Any]:
 
 def status(store: Store, job: str) -> JobView:
     """How a job stands. Raises StudioError where there is none."""
-    manifest = read_manifest(store, job)
+    manifest = read_job_manifest(store, job)
     finished = result(store, job)
     if finished:
         return _made(manifest, "done", (), done=int(finished["ticks"]), finished=finished, preview=True)
-    want, waits = wanted(store, job), parked(store, job)
+    want, waits = read_wanted_state(store, job), parked(store, job)
     segments, fps, kind = _segments(store, manifest)
     done = sum(segment.done for segment in segments)
     preview = "preview.jpg" in store.list(folder(job))
     stuck = next((segment for segment in segments if segment.state == "parked"), None)
-    last = claims.look(store, job, Unit(ASSEMBLE))
-    state: State = "queued"
+    last = claims.read_unit_state(store, job, Unit(ASSEMBLE))
+    state: JobState = "queued"
     reason = ""
     if want != "run":
         state = want
@@ -122,8 +122,8 @@ def status(store: Store, job: str) -> JobView:
 
 def _made(
     manifest: Manifest,
-    state: State,
-    segments: tuple[Segment, ...],
+    state: JobState,
+    segments: tuple[SegmentStatus, ...],
     *,
     done: int,
     fps: float = 0.0,
@@ -153,7 +153,7 @@ def _made(
     )
 
 
-def _segments(store: Store, manifest: Manifest) -> tuple[tuple[Segment, ...], float, str]:
+def _segments(store: Store, manifest: Manifest) -> tuple[tuple[SegmentStatus, ...], float, str]:
     """The segments, the pictures a second of those at work, the kind of the first that is parked."""
     found, rate, kind = [], 0.0, ""
     there = set(store.list(f"{folder(manifest.id)}/units"))
@@ -168,21 +168,25 @@ def _segments(store: Store, manifest: Manifest) -> tuple[tuple[Segment, ...], fl
 
 def _segment(
     store: Store, manifest: Manifest, render: Unit, follow: Unit, there: set[str]
-) -> tuple[Segment, float, str]:
+) -> tuple[SegmentStatus, float, str]:
     start, stop = manifest.plan.span(render.index)
     job, ticks = manifest.id, stop - start
     if follow.name not in there:
-        return Segment(render.index, "waiting", 0, ticks, 0, ""), 0.0, ""
-    state = claims.look(store, job, render) if render.name in there else claims.UnitState(0, False, 0, 0, False, False)
+        return SegmentStatus(render.index, "waiting", 0, ticks, 0, ""), 0.0, ""
+    state = (
+        claims.read_unit_state(store, job, render)
+        if render.name in there
+        else claims.UnitState(0, False, 0, 0, False, False)
+    )
     if state.done:
-        return Segment(render.index, "done", state.claim, ticks, ticks, ""), 0.0, ""
-    before = claims.look(store, job, follow)
+        return SegmentStatus(render.index, "done", state.claim, ticks, ticks, ""), 0.0, ""
+    before = claims.read_unit_state(store, job, follow)
     for unit, each in ((render, state), (follow, before)):
         if each.parked:
             why = claims.failures(store, job, unit)
             reason = _reason(store, job, unit)
             return (
-                Segment(render.index, "parked", each.claim, ticks, 0, reason),
+                SegmentStatus(render.index, "parked", each.claim, ticks, 0, reason),
                 0.0,
                 str(why[-1].get("kind", "failed") if why else "failed"),
             )
@@ -190,9 +194,9 @@ def _segment(
     if state.open:
         facts = claims.read_beat(store, job, render, state.claim)
         done, fps = min(ticks, int(facts.get("done", 0))), float(facts.get("fps", 0.0))
-        return Segment(render.index, "rendering", state.claim, ticks, done, reason), fps, ""
+        return SegmentStatus(render.index, "rendering", state.claim, ticks, done, reason), fps, ""
     word: Literal["following", "waiting"] = "following" if before.open and not before.done else "waiting"
-    return Segment(render.index, word, state.claim, ticks, 0, reason), 0.0, ""
+    return SegmentStatus(render.index, word, state.claim, ticks, 0, reason), 0.0, ""
 
 
 def _stuck(state: claims.UnitState) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 
 from shared.config.cache_dir import cache_folder
 from shared.errors import NoSpaceError, StudioError
-from shared.runtime.files import flush
+from shared.runtime.files import flush_to_disk
 
 
 class Store(Protocol):
@@ -40,7 +40,7 @@ class Store(Protocol):
         """Make or replace a file with the content of a local one."""
         ...
 
-    def take(self, source: Path, name: str) -> None:
+    def move_in(self, source: Path, name: str) -> None:
         """As `put`, and the local file is gone afterwards."""
         ...
 
@@ -90,7 +90,7 @@ class LocalStore:
     def write(self, name: str, content: bytes) -> None:
         with self._finished(name) as part:
             part.write_bytes(content)
-            flush(part)
+            flush_to_disk(part)
             os.replace(part, self._path(name))
 
     def create(self, name: str, content: bytes) -> bool:
@@ -99,7 +99,7 @@ class LocalStore:
             return False
         with self._finished(name) as part:
             part.write_bytes(content)
-            flush(part)
+            flush_to_disk(part)
             try:
                 os.link(part, path)  # the one way that is exclusive and never shows a half-written file, on NFS too
             except FileExistsError:
@@ -109,17 +109,17 @@ class LocalStore:
     def put(self, source: Path, name: str) -> None:
         with self._finished(name) as part:
             shutil.copyfile(source, part)
-            flush(part)
+            flush_to_disk(part)
             os.replace(part, self._path(name))
 
-    def take(self, source: Path, name: str) -> None:
+    def move_in(self, source: Path, name: str) -> None:
         with self._mended(name):
             path = self._path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             if source.stat().st_dev == path.parent.stat().st_dev:
-                flush(source)
+                flush_to_disk(source)
                 os.replace(source, path)
-                flush(path.parent)
+                flush_to_disk(path.parent)
                 return
         self.put(source, name)
         source.unlink()
@@ -168,7 +168,7 @@ class LocalStore:
                 os.close(descriptor)
                 part = Path(given)
                 yield part
-                flush(path.parent)
+                flush_to_disk(path.parent)
         finally:
             if part is not None:
                 part.unlink(missing_ok=True)
@@ -220,7 +220,7 @@ class RemoteStore:
         with self._mended(name):
             self._fs.put_file(str(source), self._path(name))
 
-    def take(self, source: Path, name: str) -> None:
+    def move_in(self, source: Path, name: str) -> None:
         self.put(source, name)
         source.unlink()
 

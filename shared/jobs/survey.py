@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from shared.jobs.claims import ASSEMBLE, Unit, UnitState, look, needs, units
+from shared.jobs.claims import ASSEMBLE, Unit, UnitState, needs, read_unit_state, units
 from shared.jobs.manifest import Manifest, folder
 from shared.jobs.store import Store
 
@@ -21,7 +21,7 @@ class Survey:
 
 
 @dataclass(slots=True)
-class Board:
+class JobSurveyor:
     """Surveys jobs; remembers which units are done, which never changes, so that a long job costs little to look at."""
 
     _done: dict[str, set[Unit]] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Board:
         for unit in units(manifest.plan):
             if unit in done:
                 continue
-            state = look(store, manifest.id, unit) if unit.name in begun else BLANK
+            state = read_unit_state(store, manifest.id, unit) if unit.name in begun else BLANK
             if state.done:
                 done.add(unit)
             else:

@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict
 
 from shared.jobs.manifest import Priority
 
-State = Literal["queued", "rendering", "assembling", "done", "paused", "cancelled", "parked"]
+JobState = Literal["queued", "rendering", "assembling", "done", "paused", "cancelled", "parked"]
 SegmentState = Literal["waiting", "following", "rendering", "done", "parked"]
 DONE, RENDERING, WAITING, FAILING = "d", "r", "w", "f"
 _SIGNS: dict[SegmentState, str] = {"done": DONE, "rendering": RENDERING, "parked": FAILING}
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class SegmentStatus:
     """A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
     failed, "" where none did."""
 
@@ -39,7 +39,7 @@ class JobView(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    state: State
+    state: JobState
     reason: str
     kind: str
     avatar: str
@@ -51,7 +51,7 @@ class JobView(BaseModel):
     done: int
     fps: float
     eta: float | None
-    segments: tuple[Segment, ...]
+    segments: tuple[SegmentStatus, ...]
     preview: bool
     result: str
     bytes: int
@@ -62,7 +62,7 @@ class JobView(BaseModel):
         return 100.0 if self.state == "done" else min(99.9, 100.0 * self.done / max(1, self.ticks))
 
     @property
-    def failing(self) -> Segment | None:
+    def failing(self) -> SegmentStatus | None:
         """The segment that hinders the job: one that is parked, else one whose last attempt failed."""
         parked = next((each for each in self.segments if each.state == "parked"), None)
         return parked or next((each for each in self.segments if each.reason and each.state != "done"), None)

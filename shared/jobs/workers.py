@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 import redis
 
-from shared.jobs.queue import Queue
+from shared.jobs.queue import JobQueue
 from shared.jobs.store import Store
 
 KEY = "studio:workers"
@@ -17,7 +17,7 @@ GONE_S = 120.0  # until it is not shown any more
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
+class WorkerBeat:
     """A worker as it described itself. unit: of `job`, "" while it waits. alive: as the observer sees it."""
 
     name: str
@@ -36,11 +36,11 @@ class Alive:
 class Workers:
     """The workers that are known. Ask again and again: one whose beat does not change is dead."""
 
-    queue: Queue
+    queue: JobQueue
     clock: Callable[[], float] = time.monotonic
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def say(self, worker: Alive) -> None:
+    def publish_beat(self, worker: WorkerBeat) -> None:
         """Say that this worker lives; nothing where Redis is away."""
         client = self.queue.client()
         if client is None:
@@ -48,7 +48,7 @@ class Workers:
         try:
             client.hset(KEY, worker.name, json.dumps(asdict(worker)))
         except redis.RedisError:
-            self.queue.away()
+            self.queue.mark_away()
 
     def leave(self, name: str) -> None:
         """This worker ends."""
@@ -58,9 +58,9 @@ class Workers:
         try:
             client.hdel(KEY, name)
         except redis.RedisError:
-            self.queue.away()
+            self.queue.mark_away()
 
-    def look(self) -> list[Alive] | None:
+    def read_all(self) -> list[WorkerBeat] | None:
         """All workers, None where Redis is away. One seen for the first time counts as alive."""
         client = self.queue.client()
         if client is None:
@@ -68,7 +68,7 @@ class Workers:
         try:
             rows = client.hgetall(KEY)
         except redis.RedisError:
-            self.queue.away()
+            self.queue.mark_away()
             return None
         found = [each for each in map(_worker, rows.values()) if each]
         now = self.clock()
@@ -92,7 +92,7 @@ class WorkerFiles:
     clock: Callable[[], float] = time.monotonic
     _seen: dict[str, tuple[bytes, float]] = field(default_factory=dict)
 
-    def say(self, worker: Alive) -> None:
+    def publish_beat(self, worker: WorkerBeat) -> None:
         """Say that this worker lives; drop the files of those that have long said nothing. Raises StudioError."""
         self.store.write(f"{FOLDER}/{worker.name}.json", json.dumps(asdict(worker)).encode())
         now, there = self.clock(), {}
@@ -111,9 +111,9 @@ class WorkerFiles:
         self.store.remove(f"{FOLDER}/{name}.json")
 
 
-def _worker(raw: bytes | str) -> Alive | None:
+def _worker(raw: bytes | str) -> WorkerBeat | None:
     try:
         facts = json.loads(raw)
-        return Alive(**facts | {"engines": tuple(facts["engines"])})
+        return WorkerBeat(**facts | {"engines": tuple(facts["engines"])})
     except (ValueError, TypeError, KeyError):
         return None

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-Samples = NDArray[np.int16]
-RATE = 48_000
-BLOCK = 1024  # samples an AAC frame holds
+from shared.media.array_types import AudioSamples
+
+AAC_RATE_HZ = 48_000
+BLOCK_SAMPLES = 1024  # samples an AAC frame holds
 # Samples that are off by less than this follow each other without a seam: time stamps are rounded.
-SLACK = RATE // 50
+SLACK_SAMPLES = AAC_RATE_HZ // 50
 
 
 class SoundBlocks:
@@ -17,28 +17,28 @@ class SoundBlocks:
     time begins at sample 0."""
 
     def __init__(self, channels: int = 0) -> None:
-        self._waiting: Samples = np.empty((0, channels) if channels else 0, np.int16)
+        self._waiting: AudioSamples = np.empty((0, channels) if channels else 0, np.int16)
         self._count = 0  # samples given, those waiting included
 
-    def add(self, samples: Samples, begin: int) -> Iterator[tuple[int, Samples]]:
+    def add(self, samples: AudioSamples, begin: int) -> Iterator[tuple[int, AudioSamples]]:
         """Samples that begin at sample number `begin`; gives (number of the first sample, BLOCK samples)."""
         missing = begin - self._count
-        if missing < -SLACK:
+        if missing < -SLACK_SAMPLES:
             samples = samples[-missing:]
-        while missing > SLACK:
-            silence = min(missing, RATE)
+        while missing > SLACK_SAMPLES:
+            silence = min(missing, AAC_RATE_HZ)
             yield from self._join(np.zeros((silence, *self._waiting.shape[1:]), np.int16))
             missing -= silence
         yield from self._join(samples)
 
-    def rest(self) -> tuple[int, Samples] | None:
+    def last_block(self) -> tuple[int, AudioSamples] | None:
         """The last block, which may be shorter."""
         return (self._count - len(self._waiting), self._waiting) if len(self._waiting) else None
 
-    def _join(self, samples: Samples) -> Iterator[tuple[int, Samples]]:
+    def _join(self, samples: AudioSamples) -> Iterator[tuple[int, AudioSamples]]:
         self._waiting = np.concatenate([self._waiting, samples])
         self._count += len(samples)
-        first, whole = self._count - len(self._waiting), len(self._waiting) // BLOCK * BLOCK
+        first, whole = self._count - len(self._waiting), len(self._waiting) // BLOCK_SAMPLES * BLOCK_SAMPLES
         joined, self._waiting = self._waiting, self._waiting[whole:]
-        for at in range(0, whole, BLOCK):
-            yield first + at, joined[at : at + BLOCK]
+        for at in range(0, whole, BLOCK_SAMPLES):
+            yield first + at, joined[at : at + BLOCK_SAMPLES]

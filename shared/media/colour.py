@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+from shared.media.array_types import ImageArray
 
 _STEPS = np.arange(256, dtype=np.float64)
 
 
-def _table(values: NDArray[np.float64]) -> Picture:
+def _table(values: NDArray[np.float64]) -> ImageArray:
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
@@ -36,34 +36,34 @@ def _matrix(red: float, blue: float) -> NDArray[np.float64]:
 _BT709 = (_matrix(0.2126, 0.0722) @ np.linalg.inv(_matrix(0.299, 0.114)))[:, 1:].tolist()
 
 
-def planes(i420: Picture) -> tuple[Picture, Picture, Picture]:
+def planes(i420: ImageArray) -> tuple[ImageArray, ImageArray, ImageArray]:
     """Views of the Y (H, W), U and V (H / 2, W / 2) planes of an I420 picture."""
     height, width = i420.shape[0] * 2 // 3, i420.shape[1]
     chroma = i420[height:].reshape(2, height // 2, width // 2)
     return i420[:height], chroma[0], chroma[1]
 
 
-def to_limited(i420: Picture) -> Picture:
+def to_limited(i420: ImageArray) -> ImageArray:
     """A full-range (JPEG) I420 picture in limited range."""
     return _ranged(i420, _Y_TO_LIMITED, _C_TO_LIMITED)
 
 
-def to_full(i420: Picture) -> Picture:
+def to_full(i420: ImageArray) -> ImageArray:
     """A limited-range I420 picture in full (JPEG) range."""
     return _ranged(i420, _Y_TO_FULL, _C_TO_FULL)
 
 
-def rgb_to_i420(rgb: Picture) -> Picture:
+def rgb_to_i420(rgb: ImageArray) -> ImageArray:
     """(H, W, 3) RGB, H and W even, as I420."""
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
 
 
-def i420_to_rgb(i420: Picture) -> Picture:
+def i420_to_rgb(i420: ImageArray) -> ImageArray:
     """I420 as (H, W, 3) RGB."""
     return np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420), np.uint8)
 
 
-def to_bt709(i420: Picture) -> Picture:
+def to_bt709(i420: ImageArray) -> ImageArray:
     """A BT.601 I420 picture with the same colours in BT.709, both in limited range. 3 ms at 1080p.
 
     RGB is never made: from one pair of matrices to the other chroma turns a little, and luma gains a share of it
@@ -82,7 +82,7 @@ def to_bt709(i420: Picture) -> Picture:
     return out
 
 
-def resized(i420: Picture, width: int, height: int) -> Picture:
+def resize_i420(i420: ImageArray, width: int, height: int) -> ImageArray:
     """An I420 picture at another size (both even), averaged where it shrinks."""
     if i420.shape == (height * 3 // 2, width):
         return i420
@@ -93,7 +93,7 @@ def resized(i420: Picture, width: int, height: int) -> Picture:
     return out
 
 
-def crop(i420: Picture, x: int, y: int, width: int, height: int) -> Picture:
+def crop(i420: ImageArray, x: int, y: int, width: int, height: int) -> ImageArray:
     """A copy of an even-aligned rectangle of an I420 picture, as I420."""
     out = np.empty((height * 3 // 2, width), np.uint8)
     for source, target, half in zip(planes(i420), planes(out), (1, 2, 2), strict=True):
@@ -101,14 +101,14 @@ def crop(i420: Picture, x: int, y: int, width: int, height: int) -> Picture:
     return out
 
 
-def paste(i420: Picture, patch: Picture, x: int, y: int) -> None:
+def paste(i420: ImageArray, patch: ImageArray, x: int, y: int) -> None:
     """Put an I420 rectangle at even (x, y) of an I420 picture, in place: what `crop` took out there."""
     height, width = patch.shape[0] * 2 // 3, patch.shape[1]
     for source, target, half in zip(planes(patch), planes(i420), (1, 2, 2), strict=True):
         target[y // half : (y + height) // half, x // half : (x + width) // half] = source
 
 
-def _ranged(i420: Picture, luma: Picture, chroma: Picture) -> Picture:
+def _ranged(i420: ImageArray, luma: ImageArray, chroma: ImageArray) -> ImageArray:
     height = i420.shape[0] * 2 // 3
     out = np.empty_like(i420)
     cv2.LUT(i420[:height], luma, out[:height])

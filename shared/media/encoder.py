@@ -17,11 +17,11 @@ from shared.media.colour import planes
 
 MPEG_RANGE = 1
 BT709, SMPTE170M = 1, 6  # matrices, primaries and transfer functions as H.273 numbers them; the second is BT.601
-_PROBE_SIDE = 256  # NVENC refuses pictures below about 145 pixels
+_PROBE_SIDE_PX = 256  # NVENC refuses pictures below about 145 pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Encoder:
+class EncoderSpec:
     """name: FFmpeg's. options: its settings. tag: the sample entry in MP4 and MOV where FFmpeg's own is not understood
     everywhere (Apple's players want hvc1). ahead: by how many pictures decoding is ahead of showing, given where the
     encoder itself says it wrongly: libx265 of a few pictures alone, fewer than it looks ahead."""
@@ -38,20 +38,20 @@ class Encoder:
 _X265 = "log-level=error:info=0:open-gop=0:frame-threads=1"
 _ENCODERS = {
     "h264": [
-        Encoder("h264_nvenc", "yuv420p", {"preset": "p5", "rc": "vbr", "cq": "19", "b": "0", "strict_gop": "1"}),
+        EncoderSpec("h264_nvenc", "yuv420p", {"preset": "p5", "rc": "vbr", "cq": "19", "b": "0", "strict_gop": "1"}),
         # Slower presets cost twice the time and are no closer to the picture at this quality.
         # Without cpu-independent one in ten files of the same pictures was another: its fastest code rounds as it comes.
-        Encoder("libx264", "yuv420p", {"preset": "veryfast", "crf": "18", "x264-params": "cpu-independent=1"}),
+        EncoderSpec("libx264", "yuv420p", {"preset": "veryfast", "crf": "18", "x264-params": "cpu-independent=1"}),
     ],
     "hevc": [
-        Encoder(
+        EncoderSpec(
             "hevc_nvenc", "yuv420p", {"preset": "p5", "rc": "vbr", "cq": "21", "b": "0", "strict_gop": "1"}, "hvc1"
         ),
-        Encoder("libx265", "yuv420p", {"preset": "fast", "crf": "20", "x265-params": _X265}, "hvc1", ahead=2),
+        EncoderSpec("libx265", "yuv420p", {"preset": "fast", "crf": "20", "x265-params": _X265}, "hvc1", ahead=2),
     ],
-    "prores": [Encoder("prores_ks", "yuv422p10le", {"profile": "3", "vendor": "apl0"})],
+    "prores": [EncoderSpec("prores_ks", "yuv422p10le", {"profile": "3", "vendor": "apl0"})],
     "vp9": [
-        Encoder(
+        EncoderSpec(
             "libvpx-vp9",
             "yuva420p",
             # FFmpeg takes no alpha with alternate reference frames.
@@ -61,7 +61,7 @@ _ENCODERS = {
 }
 
 
-def choose_encoder(codec: str, name: str | None = None) -> Encoder:
+def choose_encoder(codec: str, name: str | None = None) -> EncoderSpec:
     """The encoder of this name, or the first for the codec that opens here: hardware where there is any.
 
     Raises StudioError when the named one does not open here. Trying NVENC loads CUDA into the process: not to be done
@@ -81,7 +81,7 @@ def choose_encoder(codec: str, name: str | None = None) -> Encoder:
     return chosen
 
 
-def _opens(encoder: Encoder) -> bool:
+def _opens(encoder: EncoderSpec) -> bool:
     return "nvenc" not in encoder.name or _nvenc_opens(encoder.name)
 
 
@@ -92,9 +92,9 @@ def _nvenc_opens(name: str) -> bool:
     try:
         context = av.CodecContext.create(name, "w")
         assert isinstance(context, av.VideoCodecContext)
-        context.width = context.height = _PROBE_SIDE
+        context.width = context.height = _PROBE_SIDE_PX
         context.pix_fmt, context.time_base = "yuv420p", Fraction(1, 25)
-        frame = av.VideoFrame(_PROBE_SIDE, _PROBE_SIDE, "yuv420p")
+        frame = av.VideoFrame(_PROBE_SIDE_PX, _PROBE_SIDE_PX, "yuv420p")
         frame.pts = 0
         return bool([*context.encode(frame), *context.encode(None)])
     except (av.error.FFmpegError, OSError, ValueError):
@@ -103,7 +103,7 @@ def _nvenc_opens(name: str) -> bool:
 
 def add_pictures(
     container: av.container.OutputContainer,
-    encoder: Encoder,
+    encoder: EncoderSpec,
     size: tuple[int, int],
     fps: Fraction,
     *,
@@ -132,7 +132,7 @@ def add_pictures(
     return stream
 
 
-def frame_of(
+def encoder_frame(
     i420: NDArray[np.uint8],
     pts: int,
     time_base: Fraction,

@@ -7,13 +7,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.aac_blocks import RATE, SoundBlocks
+from shared.media.aac_blocks import AAC_RATE_HZ, SoundBlocks
 from shared.media.container import Finished, MediaFile
-from shared.media.encoder import SMPTE170M, Encoder, add_pictures, frame_of
+from shared.media.encoder import SMPTE170M, EncoderSpec, add_pictures, encoder_frame
 
-SOUND_RATE = RATE
-SOUND_BIT_RATE = 128_000
-_TICKS = 90_000  # at least this many ticks a second, so that microsecond time stamps lose nothing visible
+SOUND_RATE_HZ = AAC_RATE_HZ
+SOUND_BITS_PER_S = 128_000
+_TICKS_PER_S = 90_000  # at least this many ticks a second, so that microsecond time stamps lose nothing visible
 
 
 class Mp4Writer(Finished):
@@ -45,7 +45,7 @@ class Mp4Writer(Finished):
         self._last_tick = -1
         self._blocks = SoundBlocks()
         # A multiple of the frame rate, so that numbered pictures land exactly.
-        self._per_frame = self.fps.denominator * max(1, -(-_TICKS // self.fps.numerator))
+        self._per_frame = self.fps.denominator * max(1, -(-_TICKS_PER_S // self.fps.numerator))
         self._time_base = 1 / (self.fps * self._per_frame)
         flags = "+frag_keyframe+empty_moov+default_base_moof" if fragmented else "+faststart"
         options = {"preset": preset, "crf": str(crf)}
@@ -55,7 +55,7 @@ class Mp4Writer(Finished):
         self._file = MediaFile(self.path, "mp4", {"movflags": flags}, in_place=fragmented)
         self._picture = add_pictures(
             self._file.container,
-            Encoder("libx264", "yuv420p", options),
+            EncoderSpec("libx264", "yuv420p", options),
             (width, height),
             self.fps,
             time_base=self._time_base,
@@ -66,9 +66,9 @@ class Mp4Writer(Finished):
         self._sound = self._add_sound() if sound else None
 
     def _add_sound(self) -> av.AudioStream:
-        stream = self._file.container.add_stream("aac", rate=SOUND_RATE, layout="mono")
+        stream = self._file.container.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
         assert isinstance(stream, av.AudioStream)
-        stream.bit_rate = SOUND_BIT_RATE
+        stream.bit_rate = SOUND_BITS_PER_S
         return stream
 
     def picture(self, i420: NDArray[np.uint8], *, index: int | None = None, pts: int | None = None) -> None:
@@ -82,20 +82,20 @@ class Mp4Writer(Finished):
         if tick <= self._last_tick:
             return
         self._last_tick = tick
-        self._encode(self._picture, frame_of(i420, tick, self._time_base, SMPTE170M))
+        self._encode(self._picture, encoder_frame(i420, tick, self._time_base, SMPTE170M))
 
     def sound(self, samples: NDArray[np.int16], pts: int) -> None:
         """Add (n,) int16 samples that begin at pts (microseconds). A gap becomes silence, what overlaps is cut."""
         if self._sound is None:
             raise ValueError("this file was opened without sound")
-        for at, block in self._blocks.add(samples, round(pts * SOUND_RATE / 1_000_000)):
+        for at, block in self._blocks.add(samples, round(pts * SOUND_RATE_HZ / 1_000_000)):
             self._encode_sound(block, at)
 
     def _encode_sound(self, block: NDArray[np.int16], at: int) -> None:
         assert self._sound is not None
         frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
-        frame.sample_rate = SOUND_RATE
-        frame.pts, frame.time_base = at, Fraction(1, SOUND_RATE)
+        frame.sample_rate = SOUND_RATE_HZ
+        frame.pts, frame.time_base = at, Fraction(1, SOUND_RATE_HZ)
         self._encode(self._sound, frame)
 
     def _encode(self, stream: av.VideoStream | av.AudioStream, frame: av.VideoFrame | av.AudioFrame | None) -> None:
@@ -107,7 +107,7 @@ class Mp4Writer(Finished):
         """Finish the file. Does nothing the second time."""
         if self._file.closed:
             return
-        if self._sound is not None and (rest := self._blocks.rest()):
+        if self._sound is not None and (rest := self._blocks.last_block()):
             self._encode_sound(rest[1], rest[0])
         for stream in (self._picture, self._sound):
             if stream is not None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 from shared.errors import StudioError
 
 Codec = Literal["h264", "hevc", "prores", "vp9"]
-Size = tuple[int, int]
+FrameSize = tuple[int, int]
 
 CODECS: tuple[str, ...] = get_args(Codec)
 # The container that people expect of each codec: the suffix, and what FFmpeg calls its format.
@@ -20,7 +20,7 @@ HD_HEIGHT, HD_WIDTH = 576, 1280  # above that height, or from that width on, pla
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputSpec:
     """What is delivered. Raises StudioError for what cannot be.
 
     codec: h264 and hevc (8 bit 4:2:0), prores (422 HQ, 10 bit), vp9 (with the host cut out, as alpha).
@@ -33,7 +33,7 @@ class Output:
 
     codec: Codec = "h264"
     fps: Fraction | None = None
-    size: Size | None = None
+    size: FrameSize | None = None
     label: bool = True
     encoder: str | None = None
 
@@ -111,7 +111,7 @@ def read_fps(text: str) -> Fraction:
     return fps.limit_denominator(1001)
 
 
-def read_size(text: str) -> Size:
+def read_size(text: str) -> FrameSize:
     """'1920x1080' as (1920, 1080). Raises StudioError."""
     width, x, height = text.strip().lower().partition("x")
     if not (x and width.isdecimal() and height.isdecimal()):
@@ -119,12 +119,12 @@ def read_size(text: str) -> Size:
     return int(width), int(height)
 
 
-def is_hd(size: Size) -> bool:
+def is_hd(size: FrameSize) -> bool:
     """Whether pictures of this (width, height) are delivered as BT.709; smaller ones stay BT.601."""
     return size[1] > HD_HEIGHT or size[0] >= HD_WIDTH
 
 
-def fitted(inner: Size, outer: Size) -> tuple[int, int, int, int]:
+def fit_within(inner: FrameSize, outer: FrameSize) -> tuple[int, int, int, int]:
     """(x, y, width, height), all even: where a picture of size `inner` lies in one of size `outer`, whole and centred."""
     scale = min(outer[0] / inner[0], outer[1] / inner[1])
     width, height = (min(max(2, round(side * scale / 2) * 2), limit) for side, limit in zip(inner, outer, strict=True))

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
-from shared.media.mp4 import SOUND_RATE, Mp4Writer
+from shared.media.array_types import ImageArray
+from shared.media.mp4 import SOUND_RATE_HZ, Mp4Writer
 
 __all__ = [
-    "SOUND_RATE",
+    "SOUND_RATE_HZ",
     "Mp4Writer",
     "VideoReader",
     "has_pictures",
@@ -27,9 +28,8 @@ __all__ = [
     "video_of",
 ]
 
-Picture = NDArray[np.uint8]
-Source = Path | str
-Timed = tuple[int, av.VideoFrame]  # pts in microseconds
+MediaSource = Path | str
+TimedFrame = tuple[int, av.VideoFrame]  # pts in microseconds
 
 MAX_VIDEO_PIXELS = 8192 * 4320
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 10.0
@@ -44,11 +44,11 @@ _PROTOCOLS = {
 }
 # Formats whose packets carry true time stamps wherever reading begins; in others it begins at the beginning.
 _EXACT_FORMATS = ("mov,", "matroska", "mpegts")
-_LOOK_BACK = (0, 3_000_000, 12_000_000)  # microseconds: where seeking finds no key picture, a longer way before
+_LOOK_BACK_US = (0, 3_000_000, 12_000_000)  # microseconds: where seeking finds no key picture, a longer way before
 _LOCAL_FORMATS = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,flac,aac,mjpeg,m4v,h264,hevc,asf,gif,ivf,w64,aiff"
 
 
-def open_container(source: Source) -> av.container.InputContainer:
+def open_container(source: MediaSource) -> av.container.InputContainer:
     """Open a local file or an rtsp, rtsps, http or https address for reading.
 
     Opening and every read give up after 10 s. Raises StudioError when it cannot be opened or is something
@@ -79,7 +79,7 @@ def open_container(source: Source) -> av.container.InputContainer:
         ) from None
 
 
-def label(source: Source) -> str:
+def label(source: MediaSource) -> str:
     """How a source is called in a message: its file name, or its address without user, password and query."""
     if isinstance(source, str) and "://" in source:
         parts = urlsplit(source)
@@ -94,7 +94,7 @@ def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
     return next((each for each in container.streams.video if not each.disposition & covers), None)
 
 
-def has_pictures(source: Source) -> bool:
+def has_pictures(source: MediaSource) -> bool:
     """Whether a file has moving pictures; one with sound alone is a voice. Raises StudioError when it has neither, or
     cannot be opened."""
     with open_container(source) as container:
@@ -117,7 +117,7 @@ class VideoReader:
     Raises StudioError when there is no picture to be had.
     """
 
-    def __init__(self, source: Source, max_side: int | None = None, start: int = 0) -> None:
+    def __init__(self, source: MediaSource, max_side: int | None = None, start: int = 0) -> None:
         self.name = label(source)
         self._source = source
         self._container = open_container(source)
@@ -175,12 +175,12 @@ class VideoReader:
                 f"{self.name} cannot be read any further ({short(error)}); check that it plays elsewhere."
             ) from None
 
-    def _from(self, start: int, frames: Iterator[av.VideoFrame]) -> Iterator[Timed]:
+    def _from(self, start: int, frames: Iterator[av.VideoFrame]) -> Iterator[TimedFrame]:
         """The pictures from the one on that is shown at `start`. frames: all of them."""
         if start <= 0:
             return self._stamped(frames)
         if self.origin is not None and self._container.format.name.startswith(_EXACT_FORMATS):
-            for back in _LOOK_BACK:
+            for back in _LOOK_BACK_US:
                 if start > back and (found := self._sought(start, back)):
                     return found
             self._container.close()
@@ -189,13 +189,13 @@ class VideoReader:
             frames = self._decode()
         return _shown_from(self._stamped(frames), start)
 
-    def _sought(self, start: int, back: int) -> Iterator[Timed] | None:
+    def _sought(self, start: int, back: int) -> Iterator[TimedFrame] | None:
         """By seeking to a key picture `back` microseconds or more before; None where that may not be exact."""
         origin, base = self.origin or 0, self._stream.time_base or Fraction(1, 1_000_000)
         try:
             self._container.seek(ceil((origin + start - back) / (base * 1_000_000)), stream=self._stream)
             frames = self._decode(from_key=True)
-            last: Timed | None = None
+            last: TimedFrame | None = None
             for frame in frames:
                 pts = _pts(frame)
                 if pts is None or (last is not None and pts - origin <= last[0]):
@@ -207,7 +207,7 @@ class VideoReader:
         except (StudioError, av.error.FFmpegError, OSError):
             return None
 
-    def _stamped(self, frames: Iterator[av.VideoFrame], last: int = -1) -> Iterator[Timed]:
+    def _stamped(self, frames: Iterator[av.VideoFrame], last: int = -1) -> Iterator[TimedFrame]:
         """With pts in microseconds, from 0 and rising. last: the one before."""
         known, run = max(last, 0), 0
         for frame in frames:
@@ -222,14 +222,14 @@ class VideoReader:
                 last = max(last + 1, known + int(run * 1_000_000 / self.fps))
             yield last, frame
 
-    def __iter__(self) -> Iterator[tuple[int, Picture]]:
+    def __iter__(self) -> Iterator[tuple[int, ImageArray]]:
         """(pts in microseconds, (height, width, 3) uint8 RGB) of each picture, pts from 0 and rising.
 
         Raises StudioError naming the file when it breaks off in the middle.
         """
         return ((pts, self._rgb(frame)) for pts, frame in self._timed)
 
-    def shown_at(self, times: Iterable[int]) -> Iterator[tuple[Picture, bool]]:
+    def shown_at(self, times: Iterable[int]) -> Iterator[tuple[ImageArray, bool]]:
         """The picture shown at each of these rising times (microseconds), and whether it is another than at the time
         before; the last picture stays. A picture that is never shown is not converted. Raises as `__iter__`."""
         ahead = next(self._timed, None)
@@ -245,7 +245,7 @@ class VideoReader:
                 rgb = self._rgb(frame)
             yield rgb, new
 
-    def _rgb(self, frame: av.VideoFrame) -> Picture:
+    def _rgb(self, frame: av.VideoFrame) -> ImageArray:
         width, height = self._size
         same = (frame.width, frame.height) == self._size
         how = av.video.reformatter.Interpolation.BILINEAR if same else av.video.reformatter.Interpolation.AREA
@@ -265,8 +265,8 @@ class VideoReader:
         self._container.close()
 
 
-def _shown_from(timed: Iterator[Timed], start: int) -> Iterator[Timed]:
-    last: Timed | None = None
+def _shown_from(timed: Iterator[TimedFrame], start: int) -> Iterator[TimedFrame]:
+    last: TimedFrame | None = None
     for each in timed:
         if last is not None and each[0] > start:
             yield last
@@ -289,7 +289,7 @@ def _pts(frame: av.VideoFrame | av.AudioFrame) -> int | None:
     return int(frame.pts * frame.time_base * 1_000_000)
 
 
-def read_sound(source: Source) -> Iterator[tuple[int, NDArray[np.int16]]]:
+def read_sound(source: MediaSource) -> Iterator[tuple[int, NDArray[np.int16]]]:
     """(pts in microseconds, (n,) int16 mono at 48 kHz) of each block of sound, pts on the file's own clock.
 
     Nothing for a file without sound. Raises StudioError when it cannot be opened or breaks off.
@@ -298,7 +298,7 @@ def read_sound(source: Source) -> Iterator[tuple[int, NDArray[np.int16]]]:
         if not container.streams.audio:
             return
         origin = (container.start_time or 0) if container.start_time and container.start_time > 0 else 0
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
         next_pts = 0
         try:
             for frame in container.decode(container.streams.audio[0]):
@@ -307,7 +307,7 @@ def read_sound(source: Source) -> Iterator[tuple[int, NDArray[np.int16]]]:
                     pts = _pts(block)
                     next_pts = next_pts if pts is None else pts - origin
                     yield next_pts, samples
-                    next_pts += len(samples) * 1_000_000 // SOUND_RATE
+                    next_pts += len(samples) * 1_000_000 // SOUND_RATE_HZ
             for block in resampler.resample(None):
                 yield next_pts, np.asarray(block.to_ndarray().reshape(-1), np.int16)
         except av.error.EOFError:

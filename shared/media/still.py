@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
+from shared.media.array_types import ImageArray
 
 if TYPE_CHECKING:  # Pillow is imported where it is used only: live services have no need of it
     from PIL import Image
 
-Picture = NDArray[np.uint8]
 
 MAX_IMAGE_PIXELS = 50_000_000
 MAX_IMAGE_BYTES = 64 << 20
@@ -21,7 +20,7 @@ IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 BACKDROP = 128  # grey behind a transparent portrait: neutral to every colour measure taken from it later
 
 
-def read_image(path: Path) -> Picture:
+def read_image(path: Path) -> ImageArray:
     """The picture as (H, W, 3) uint8 RGB in sRGB, upright, transparency over grey.
 
     Its size is checked before anything is decoded. Raises StudioError for a file that is missing, empty,
@@ -56,7 +55,7 @@ def read_image(path: Path) -> Picture:
         raise StudioError(f"{name} is truncated or damaged ({short(error)}); save it again and retry.") from None
 
 
-def _to_rgb(image: "Image.Image") -> Picture:
+def _to_rgb(image: "Image.Image") -> ImageArray:
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bit grey: Pillow would clip it instead of scaling

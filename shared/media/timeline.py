@@ -16,19 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
+from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader, label, open_container, video_of
 from shared.runtime.clock import US, tick_pts
 
-Picture = NDArray[np.uint8]
 Stamps = NDArray[np.int64]
 
-VOICE_RATE = Fraction(25)
+VOICE_RATE_FPS = Fraction(25)
 _WHOLE = (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120, 240)
 USUAL_RATES = (Fraction(25, 2), *map(Fraction, _WHOLE), *(Fraction(1000 * n, 1001) for n in (24, 30, 60, 120)))
 LOWEST_RATE, HIGHEST_RATE = Fraction(1), Fraction(240)
-SLACK = 1_100  # microseconds by which stamps of a constant rate may be off: containers count milliseconds
+STAMP_SLACK_US = 1_100  # microseconds by which stamps of a constant rate may be off: containers count milliseconds
 MAX_HOURS = 24  # more is a broken time stamp
-BREAKS_OFF = 1.0  # seconds that may be missing of what a file promises: sound and picture end apart
+BREAKS_OFF_S = 1.0  # seconds that may be missing of what a file promises: sound and picture end apart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ def tick_limit(tick: int, rate: Fraction) -> int:
 
 def pictures(
     driver: Path, rate: Fraction, begin: int, end: int, max_side: int | None = None
-) -> Iterator[tuple[int, Picture, bool]]:
+) -> Iterator[tuple[int, ImageArray, bool]]:
     """(pts of the tick in microseconds, (H, W, 3) uint8 RGB, whether it is another picture than the tick before showed) for each
     tick from `begin` to before `end`. The same for every way of cutting a driver into such ranges.
 
@@ -94,13 +94,13 @@ def read_timeline(driver: Path, rate: Fraction | None = None) -> Timeline:
         raise StudioError(f"{name} holds no {'picture' if video else 'sound'} at all; check that it plays elsewhere.")
     if video is None:
         duration = Fraction(int(pts[-1]) - int(pts[0]) + max(last, 0), US)
-        return _timeline(name, "voice", rate or VOICE_RATE, duration, False, True, np.empty(0, np.int64))
+        return _timeline(name, "voice", rate or VOICE_RATE_FPS, duration, False, True, np.empty(0, np.int64))
     pts -= _first_shown(driver, pts)
     pts = np.unique(pts[pts >= 0])
     steady = _steady_rate(pts, reported)
     own = steady or _nearest_usual(pts, reported)
     duration = _duration(pts, steady, last, own)
-    if promised is not None and float(duration) < promised - max(BREAKS_OFF, 0.02 * promised):
+    if promised is not None and float(duration) < promised - max(BREAKS_OFF_S, 0.02 * promised):
         raise StudioError(
             f"{name} breaks off after {float(duration):.1f} of {promised:.1f} seconds; copy or download it again."
         )
@@ -176,7 +176,7 @@ def _steady_rate(pts: Stamps, reported: Fraction) -> Fraction | None:
             continue
         off = pts - numbers * float(US / rate)
         spread = float(off.max() - off.min()) / 2
-        if spread <= SLACK:
+        if spread <= STAMP_SLACK_US:
             # Short files fit several rates alike: then a usual one, the one that the file states before others.
             stated = abs(rate - reported) * 10_000 < rate
             fits.append((round(spread / 250), (not stated) + 2 * (rate not in USUAL_RATES), rate))
@@ -187,7 +187,7 @@ def _nearest_usual(pts: Stamps, reported: Fraction) -> Fraction:
     """For pictures that come unevenly: the usual rate nearest to what they mostly come at. Gaps, where a phone or a
     screen recorder left pictures out, do not count."""
     if len(pts) < 2:
-        return reported if LOWEST_RATE <= reported <= HIGHEST_RATE else VOICE_RATE
+        return reported if LOWEST_RATE <= reported <= HIGHEST_RATE else VOICE_RATE_FPS
     steps = np.diff(pts)
     middle = float(np.median(steps))
     common = steps[(steps > 0.6 * middle) & (steps < 1.4 * middle)]

@@ -3,18 +3,18 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US
 
-SECONDS = 8  # of voice kept; a file's sound is sent up to two seconds ahead
-JOIN = SOUND_RATE * 30 // 1000  # a block this close to the end of the last one follows it without a seam
+RING_S = 8  # of voice kept; a file's sound is sent up to two seconds ahead
+JOIN_SAMPLES = SOUND_RATE_HZ * 30 // 1000  # a block this close to the end of the last one follows it without a seam
 
 
 class VoiceBuffer:
     """A ring of mono int16 samples at 48 kHz, addressed by sample number on the channel clock."""
 
     def __init__(self) -> None:
-        self._ring = np.zeros(SECONDS * SOUND_RATE, np.int16)
+        self._ring = np.zeros(RING_S * SOUND_RATE_HZ, np.int16)
         self._end = 0  # number after the newest sample
 
     def clear(self) -> None:
@@ -25,8 +25,8 @@ class VoiceBuffer:
     def write(self, pts: int, samples: NDArray[np.int16]) -> None:
         """Keep samples that begin at `pts` (microseconds). The oldest are overwritten when the ring is full."""
         samples = samples[-len(self._ring) :]
-        at = pts * SOUND_RATE // US
-        if abs(at - self._end) <= JOIN:
+        at = pts * SOUND_RATE_HZ // US
+        if abs(at - self._end) <= JOIN_SAMPLES:
             at = self._end
         else:
             self._silence(at)

@@ -6,20 +6,22 @@ from io import BytesIO
 import numpy as np
 from numpy.typing import NDArray
 
-State = Mapping[str, NDArray[np.generic]]
+StateArrays = dict[str, NDArray[np.generic]]
+
+StateMapping = Mapping[str, NDArray[np.generic]]
 
 
-def packed(part: str, state: State) -> dict[str, NDArray[np.generic]]:
+def pack_part(part: str, state: StateMapping) -> dict[str, NDArray[np.generic]]:
     """A part's arrays under names that say whose they are."""
     return {f"{part}.{name}": value for name, value in state.items()}
 
 
-def unpacked(part: str, state: State) -> dict[str, NDArray[np.generic]]:
+def unpack_part(part: str, state: StateMapping) -> dict[str, NDArray[np.generic]]:
     """The arrays of one part."""
     return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
 
 
-def to_bytes(state: State) -> bytes:
+def to_bytes(state: StateMapping) -> bytes:
     """One NPZ file."""
     file = BytesIO()
     np.savez(file, **dict(state))

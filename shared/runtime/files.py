@@ -19,7 +19,7 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
         raise
 
 
-def flush(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Wait until a file's content, or a folder's names, are on the disk and would outlive a power cut. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

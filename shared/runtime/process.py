@@ -18,7 +18,7 @@ from shared.errors import StudioError
 from shared.runtime.restart import RestartPolicy
 
 log = structlog.get_logger()
-READY_WAIT = 10.0  # seconds until a server must answer
+READY_WAIT_S = 10.0  # seconds until a server must answer
 RESTART_S = (0.0, 1.0)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -60,7 +60,7 @@ class OwnedServer(ABC):
     def start(self) -> None:
         """Start the process and wait until it answers. Raises StudioError."""
 
-    def see_to(self) -> None:
+    def restart_if_dead(self) -> None:
         """Start it again if it has died; asked now and then."""
         if self.process.poll() is None:
             return
@@ -91,7 +91,7 @@ class OwnedServer(ABC):
                 env={"PATH": os.environ.get("PATH", ""), **variables},
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
-        while time.monotonic() - started < READY_WAIT and self.process.poll() is None:
+        while time.monotonic() - started < READY_WAIT_S and self.process.poll() is None:
             if answers():
                 return True
             time.sleep(0.03)

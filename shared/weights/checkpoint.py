@@ -12,14 +12,14 @@ from shared.weights.probe import damage
 if TYPE_CHECKING:
     from torch import Tensor
 
-State = dict[str, "Tensor"]
+StateDict = dict[str, "Tensor"]
 
 WRAPPERS = ("state_dict", "model", "module", "params", "params_ema", "net_g", "generator")
 PREFIX = "module."  # what torch's data parallelism puts before every name
 NAMED = 3  # tensors named in one sentence
 
 
-def load_state(path: Path, key: str | None = None) -> State:
+def load_state(path: Path, key: str | None = None) -> StateDict:
     """The tensors in a file by name, on the CPU: of safetensors, or of what torch.save wrote.
 
     key: of a file that holds several networks, the one that is wanted. A wrapper around the state ("state_dict", ...) and
@@ -65,7 +65,7 @@ def _pickled(path: Path) -> Any:
         raise StudioError(f"{path} cannot be loaded ({first}); fetch it again with `studio weights pull`.") from None
 
 
-def _unwrapped(held: Any, path: Path, key: str | None) -> State:
+def _unwrapped(held: Any, path: Path, key: str | None) -> StateDict:
     import torch
 
     if key is not None:
@@ -88,8 +88,13 @@ def _unwrapped(held: Any, path: Path, key: str | None) -> State:
 
 
 def check_state(
-    state: State, wanted: Mapping[str, tuple[int, ...]], what: str, *, spare: Collection[str] = (), strict: bool = True
-) -> State:
+    state: StateDict,
+    wanted: Mapping[str, tuple[int, ...]],
+    what: str,
+    *,
+    spare: Collection[str] = (),
+    strict: bool = True,
+) -> StateDict:
     """The tensors of `state` that a network needs, after checking that it has all of them and each in its shape.
 
     wanted: shape of each tensor by name. what: the file or network, named in the sentence. spare: names that may be absent
@@ -102,15 +107,15 @@ def check_state(
         for name, shape in wanted.items()
         if name in state and tuple(state[name].shape) != tuple(shape)
     ]
-    told = [f"lacks {_some(missing)}"] if missing else []
-    told += [f"has {_some(unknown)} too many"] if unknown and strict else []
-    told += [_some(bent)] if bent else []
+    told = [f"lacks {_first_names(missing)}"] if missing else []
+    told += [f"has {_first_names(unknown)} too many"] if unknown and strict else []
+    told += [_first_names(bent)] if bent else []
     if told:
         raise StudioError(f"{what} does not fit the network: it {', and '.join(told)}; is it another version's?")
     return {name: state[name] for name in wanted if name in state}
 
 
-def _some(names: list[str]) -> str:
+def _first_names(names: list[str]) -> str:
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
@@ -119,7 +124,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "a single number"
 
 
-def fold_spectral_norm(state: State) -> State:
+def fold_spectral_norm(state: StateDict) -> StateDict:
     """The same network without spectral norm: `weight` in place of `weight_orig`, `weight_u`, `weight_v`.
 
     weight = weight_orig / sigma, sigma = u . (W v) with W = weight_orig as a matrix (out, -1) and the stored u and v, as

@@ -10,14 +10,14 @@ import structlog
 
 from shared.config.cache_dir import cache_folder
 from shared.errors import StudioError
-from shared.weights.checkpoint import State, load_state
+from shared.weights.checkpoint import StateDict, load_state
 from shared.weights.probe import damage
 
-ENDS = 1 << 20  # bytes hashed at either end of a file
+HASHED_END_BYTES = 1 << 20  # bytes hashed at either end of a file
 log = structlog.get_logger()
 
 
-def converted(name: str, files: Sequence[Path], make: Callable[[], State], version: int = 1) -> State:
+def converted(name: str, files: Sequence[Path], make: Callable[[], StateDict], version: int = 1) -> StateDict:
     """What `make` returns for these files, from the cache where it is there and the files are the same.
 
     name: engine, network and dtype, in a file name's letters. version: changes when `make` does. A file counts as the same
@@ -43,9 +43,9 @@ def _key(files: Sequence[Path], version: int) -> str:
         try:
             about = path.stat()
             with path.open("rb") as file:
-                head = file.read(ENDS)
-                file.seek(max(about.st_size - ENDS, 0))
-                tail = file.read(ENDS)
+                head = file.read(HASHED_END_BYTES)
+                file.seek(max(about.st_size - HASHED_END_BYTES, 0))
+                tail = file.read(HASHED_END_BYTES)
         except OSError as error:
             raise StudioError(f"{path} cannot be read ({error.strerror}); see `studio weights list`.") from None
         digest.update(f"{path.name} {about.st_size} {about.st_mtime_ns}".encode())
@@ -53,7 +53,7 @@ def _key(files: Sequence[Path], version: int) -> str:
     return digest.hexdigest()[:16]
 
 
-def _keep(state: State, kept: Path, name: str) -> None:
+def _keep(state: StateDict, kept: Path, name: str) -> None:
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
@@ -85,7 +85,7 @@ def _alive(pid: str) -> bool:
     return True
 
 
-def _storable(state: State) -> State:
+def _storable(state: StateDict) -> StateDict:
     """The same tensors, each in memory of its own: what shares some, or is a view into more, cannot be stored as it is."""
     own, taken = {}, set()
     for name, each in state.items():

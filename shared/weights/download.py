@@ -15,20 +15,20 @@ import httpx2
 
 from shared.errors import NoSpaceError, StudioError
 from shared.runtime.file_lock import try_lock
-from shared.runtime.files import flush
+from shared.runtime.files import flush_to_disk
 
 ATTEMPTS = 5  # in a row without a byte of progress
-PAUSE = 1.0  # seconds before the second attempt; doubles
+FIRST_PAUSE_S = 1.0  # seconds before the second attempt; doubles
 HOPS = 5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
 
-Progress = Callable[[int], None]
+ByteProgress = Callable[[int], None]
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class FileOffer:
     """What a server says of a file before it is fetched; None or "" where it does not say.
 
     sha256 is what hubs with Git LFS send for their large files; commit the revision that the address stands for.
@@ -41,7 +41,7 @@ class Offer:
     commit: str
 
 
-class Interrupted(Exception):
+class InterruptedDownload(Exception):
     """The line broke or the server stumbled: worth another attempt."""
 
 
@@ -55,12 +55,14 @@ def _encrypted(request: httpx2.Request) -> None:
         raise StudioError(f"{request.url.host} would send the file without encryption; name an address with https.")
 
 
-def ask(http: httpx2.Client, url: str, *, attempts: int = ATTEMPTS, pause: float = PAUSE) -> Offer:
+def ask_for_offer(
+    http: httpx2.Client, url: str, *, attempts: int = ATTEMPTS, pause: float = FIRST_PAUSE_S
+) -> FileOffer:
     """Size and hash of a file. Raises StudioError in one sentence where it cannot be had."""
-    return _again(lambda: _ask(http, url), url, attempts, pause)
+    return _with_retries(lambda: _ask(http, url), url, attempts, pause)
 
 
-def _ask(http: httpx2.Client, url: str) -> Offer:
+def _ask(http: httpx2.Client, url: str) -> FileOffer:
     at, size, sha, commit = url, None, None, ""
     for _ in range(HOPS):
         answer = http.head(at, follow_redirects=False, headers={"Accept-Encoding": "identity"})
@@ -72,22 +74,22 @@ def _ask(http: httpx2.Client, url: str) -> Offer:
         if not answer.is_redirect:
             _refuse(answer)
             size = _number(head.get("Content-Length")) if size is None else size
-            return Offer(url, size, sha, sha or head.get("ETag", "").strip('W/"'), commit)
+            return FileOffer(url, size, sha, sha or head.get("ETag", "").strip('W/"'), commit)
         if size is not None and sha is not None:
-            return Offer(url, size, sha, sha, commit)
+            return FileOffer(url, size, sha, sha, commit)
         at = urljoin(at, head["Location"])
     raise StudioError(f"{urlsplit(url).hostname} sends in circles for {url}; try another mirror.")
 
 
-def fetch(
+def download_file(
     http: httpx2.Client,
-    offer: Offer,
+    offer: FileOffer,
     to: Path,
     *,
-    progress: Progress = lambda done: None,
+    progress: ByteProgress = lambda done: None,
     check: Callable[[Path], str] = lambda part: "",
     attempts: int = ATTEMPTS,
-    pause: float = PAUSE,
+    pause: float = FIRST_PAUSE_S,
 ) -> str:
     """Make `to` the offered file and return its SHA-256; what was there before stays until then.
 
@@ -110,26 +112,26 @@ def fetch(
                 part.unlink()
                 raise StudioError(f"What {urlsplit(offer.url).netloc} sent as {to.name} {reason}; try another mirror.")
             part.rename(to)
-        flush(to.parent)
+        flush_to_disk(to.parent)
     except OSError as error:
         raise _unwritable(to, error) from None
     return digest
 
 
 def _filled(
-    http: httpx2.Client, offer: Offer, file: BufferedIOBase, progress: Progress, attempts: int, pause: float
+    http: httpx2.Client, offer: FileOffer, file: BufferedIOBase, progress: ByteProgress, attempts: int, pause: float
 ) -> str:
     """Fill the part and return its hash; wrong bytes are fetched anew once and then kept no longer."""
     for again in (True, False):
         resumed = file.seek(0, os.SEEK_END) > 0
-        _again(
+        _with_retries(
             lambda: _read_on(http, offer, file, progress),
             offer.url,
             attempts,
             pause,
             lambda: file.seek(0, os.SEEK_END),
         )
-        digest = sha256(file)
+        digest = open_file_sha256(file)
         if offer.sha256 in (None, digest):
             return digest
         file.truncate(0)
@@ -142,19 +144,19 @@ def _filled(
     )
 
 
-def _read_on(http: httpx2.Client, offer: Offer, file: BufferedIOBase, progress: Progress) -> None:
+def _read_on(http: httpx2.Client, offer: FileOffer, file: BufferedIOBase, progress: ByteProgress) -> None:
     """One request for what is still missing. Raises Interrupted."""
     has = file.seek(0, os.SEEK_END)
     if offer.size is not None and has >= offer.size:
         if has > offer.size:
             file.truncate(0)
-            raise Interrupted("the part is longer than the file")
+            raise InterruptedDownload("the part is longer than the file")
         return
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={has}-"} if has else {})
     with http.stream("GET", offer.url, headers=headers) as answer:
         if answer.status_code == 416:
             file.truncate(0)
-            raise Interrupted("the part does not fit the file")
+            raise InterruptedDownload("the part does not fit the file")
         _refuse(answer)
         if has and not (answer.status_code == 206 and _begins_at(answer, has)):
             has = 0  # a server without Range sends all of it again
@@ -168,14 +170,14 @@ def _read_on(http: httpx2.Client, offer: Offer, file: BufferedIOBase, progress: 
                 file.write(block)
                 progress(has)
         except httpx2.TransportError:
-            raise Interrupted(f"the line broke after {has} bytes") from None
+            raise InterruptedDownload(f"the line broke after {has} bytes") from None
         finally:
             file.flush()
     if offer.size is not None and has < offer.size:
-        raise Interrupted(f"it ended after {has} of {offer.size} bytes")
+        raise InterruptedDownload(f"it ended after {has} of {offer.size} bytes")
 
 
-def _again(
+def _with_retries(
     request: Callable[[], T], url: str, attempts: int, pause: float, position: Callable[[], int] = lambda: 0
 ) -> T:
     """Try until it succeeds or fails `attempts` times in a row without `position` going beyond where it was."""
@@ -183,7 +185,7 @@ def _again(
     while True:
         try:
             return request()
-        except (Interrupted, httpx2.TransportError) as error:
+        except (InterruptedDownload, httpx2.TransportError) as error:
             failures = 1 if position() > farthest else failures + 1
             farthest = max(farthest, position())
             if failures >= attempts:
@@ -193,7 +195,7 @@ def _again(
 
 def _unreachable(url: str, error: Exception) -> StudioError:
     host = urlsplit(url).netloc
-    if isinstance(error, Interrupted):
+    if isinstance(error, InterruptedDownload):
         return StudioError(f"{host} does not finish {_name(url)}: {error}; what came is kept, pull again to go on.")
     why = str(error) or type(error).__name__
     return StudioError(
@@ -207,7 +209,7 @@ def _refuse(answer: httpx2.Response) -> None:
     if answer.is_success:
         return
     if code == 429 or code >= 500:
-        raise Interrupted(f"it answers {code}")
+        raise InterruptedDownload(f"it answers {code}")
     if code in (401, 403):
         raise StudioError(f"{answer.url.host} does not give out {_name(url)} ({code}); its owners may ask for a login.")
     if code in (404, 410):
@@ -232,7 +234,7 @@ def _sha256(tag: str) -> str | None:
     return tag if len(tag) == 64 and set(tag) <= set("0123456789abcdef") else None
 
 
-def part_size(offer: Offer, to: Path) -> int:
+def part_size(offer: FileOffer, to: Path) -> int:
     """Bytes of an earlier, interrupted fetch that the next one will go on behind."""
     part = to.with_name(f".{to.name}.{_short(offer.tag)}.part")
     return part.stat().st_size if offer.tag and part.is_file() else 0
@@ -253,7 +255,7 @@ def _unwritable(to: Path, error: OSError) -> StudioError:
     return StudioError(f"{to} cannot be written ({error.strerror}); choose another folder with STUDIO_WEIGHTS.")
 
 
-def sha256(file: BufferedIOBase) -> str:
+def open_file_sha256(file: BufferedIOBase) -> str:
     """Hash of an open file, all of it, in hexadecimal."""
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,7 +18,7 @@ MANIFEST = ROOT / "pretrained_weights" / "manifest.toml"
 RECORD = "pulled.json"
 NAMED = 3  # files named in one sentence
 
-State = Literal["ok", "missing", "damaged"]
+FileState = Literal["ok", "missing", "damaged"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class EngineWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class PulledFile:
     """What was true of a file when it was first fetched or first verified: later ones are held against it."""
 
     size: int
@@ -70,7 +70,7 @@ class Pulled:
     at: str  # ISO 8601, UTC
 
     @classmethod
-    def of(cls, row: Any) -> Self:
+    def from_row(cls, row: Any) -> Self:
         """From the record's JSON. Raises ValueError."""
         try:
             return cls(int(row["size"]), *(str(row[name]) for name in ("sha256", "source", "commit", "at")))
@@ -125,11 +125,11 @@ def weights_folder(settings: Settings | None = None) -> Path:
     return ROOT / "pretrained_weights" if (ROOT / "pyproject.toml").is_file() else settings.home / "pretrained_weights"
 
 
-def read_record(folder: Path) -> dict[str, Pulled]:
+def read_record(folder: Path) -> dict[str, PulledFile]:
     """What earlier pulls wrote down, by the file's path. A damaged record is an error, or trust would begin anew."""
     try:
         rows = json.loads((folder / RECORD).read_bytes())
-        return {str(path): Pulled.of(row) for path, row in rows.items()}
+        return {str(path): PulledFile.from_row(row) for path, row in rows.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:
@@ -138,18 +138,18 @@ def read_record(folder: Path) -> dict[str, Pulled]:
         ) from None
 
 
-def write_record(folder: Path, record: Mapping[str, Pulled]) -> None:
+def write_record(folder: Path, record: Mapping[str, PulledFile]) -> None:
     """Replace the record. Raises OSError."""
     text = json.dumps({path: asdict(row) for path, row in sorted(record.items())}, indent=1)
     write_atomically(folder / RECORD, text.encode() + b"\n", 0o644)
 
 
-def known_size(file: WeightFile, record: Mapping[str, Pulled]) -> int | None:
+def known_size(file: WeightFile, record: Mapping[str, PulledFile]) -> int | None:
     """Bytes it must have, where that is known."""
     return file.size if file.size is not None else record[file.path].size if file.path in record else None
 
 
-def look(file: WeightFile, folder: Path, record: Mapping[str, Pulled]) -> tuple[State, str]:
+def inspect_file(file: WeightFile, folder: Path, record: Mapping[str, PulledFile]) -> tuple[FileState, str]:
     """State of a file from its size and its first and last bytes, and the second half of a sentence about it."""
     path = file.find(folder)
     if path is None:
@@ -168,7 +168,7 @@ def look(file: WeightFile, folder: Path, record: Mapping[str, Pulled]) -> tuple[
     return "ok", ""
 
 
-def lacking(name: str, folder: Path | None = None) -> str:
+def missing_weights_error(name: str, folder: Path | None = None) -> str:
     """One sentence naming what is missing or damaged of an engine's files and the command that gets it, or ""."""
     engine, folder = engine_weights(name), folder or weights_folder()
     try:
@@ -176,7 +176,7 @@ def lacking(name: str, folder: Path | None = None) -> str:
     except StudioError as error:
         return str(error)
     needed = [file for file in engine.files if not file.optional]
-    wrong = [(file, said) for file in needed for state, said in [look(file, folder, record)] if state != "ok"]
+    wrong = [(file, said) for file in needed for state, said in [inspect_file(file, folder, record)] if state != "ok"]
     if not wrong:
         return ""
     way = f"`studio weights pull {name}` gets them" if any(f.hub for f, _ in wrong) else engine.by_hand.rstrip(".")
@@ -189,9 +189,9 @@ def lacking(name: str, folder: Path | None = None) -> str:
 
 def weight_files(name: str, folder: Path | None = None) -> dict[str, Path]:
     """An engine's files where they lie, by the manifest's path; optional ones only where present. Raises StudioError
-    with the sentence of `lacking`."""
+    with the sentence of `missing_weights_error`."""
     folder = folder or weights_folder()
-    if reason := lacking(name, folder):
+    if reason := missing_weights_error(name, folder):
         raise StudioError(reason)
     found = {file.path: file.find(folder) for file in engine_weights(name).files}
     return {path: where for path, where in found.items() if where is not None}

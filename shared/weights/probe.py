@@ -7,7 +7,7 @@ from pathlib import Path
 
 LFS = b"version https://git-lfs"
 TENSORS = (".pth", ".pt", ".bin", ".pkl", ".ckpt")  # what torch.save writes
-HEADER_MAX = 100 << 20  # bytes; the safetensors library's own bound
+MAX_HEADER_BYTES = 100 << 20  # bytes; the safetensors library's own bound
 
 
 def damage(path: Path, suffix: str = "") -> str:
@@ -38,7 +38,7 @@ def _damaged_safetensors(path: Path, size: int) -> str:
         return "is truncated"
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        if length > HEADER_MAX:
+        if length > MAX_HEADER_BYTES:
             return "is not safetensors: its header claims to be larger than any"
         if 8 + length > size:
             return "is truncated"

@@ -14,27 +14,27 @@ from shared.errors import NoSpaceError, StudioError
 from shared.weights import download
 from shared.weights.manifest import (
     EngineWeights,
-    Pulled,
+    PulledFile,
     WeightFile,
     engine_weights,
+    inspect_file,
     known_size,
-    look,
     manifest,
     read_record,
     write_record,
 )
 from shared.weights.probe import damage
 
-SPARE = 256 << 20  # bytes left free on the disk
+SPARE_BYTES = 256 << 20  # bytes left free on the disk
 REVISION = "main"
 
 Verdict = Literal["ok", "missing", "damaged", "changed", "recorded", "unknown"]
 Consent = Callable[[Sequence[str]], bool]
-Progress = Callable[[str, int, int], None]
+FileProgress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedFile:
     """One file that was fetched. first_seen: no hash was known before, this one is trusted from now on."""
 
     path: str
@@ -43,7 +43,7 @@ class Fetched:
     first_seen: bool
 
 
-def listing(folder: Path, hub: str) -> list[dict[str, Any]]:
+def weights_listing(folder: Path, hub: str) -> list[dict[str, Any]]:
     """Every engine with its files and how they are, as plain values."""
     record = read_record(folder)
     rows = []
@@ -63,8 +63,8 @@ def listing(folder: Path, hub: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(file: WeightFile, folder: Path, hub: str, record: dict[str, Pulled]) -> dict[str, Any]:
-    state, detail = look(file, folder, record)
+def _row(file: WeightFile, folder: Path, hub: str, record: dict[str, PulledFile]) -> dict[str, Any]:
+    state, detail = inspect_file(file, folder, record)
     pulled = record.get(file.path)
     where = file.find(folder)
     return {
@@ -88,16 +88,16 @@ def address(hub: str, file: WeightFile) -> str:
     return f"{hub.rstrip('/')}/{file.hub}/resolve/{REVISION}/{quote(file.file)}"
 
 
-def pull(
+def pull_engine(
     name: str,
     folder: Path,
     hub: str,
     consent: Consent,
     *,
     everything: bool = False,
-    progress: Progress = lambda path, done, total: None,
-    pause: float = download.PAUSE,
-) -> list[Fetched]:
+    progress: FileProgress = lambda path, done, total: None,
+    pause: float = download.FIRST_PAUSE_S,
+) -> list[FetchedFile]:
     """Fetch what an engine lacks; nothing that is whole is touched.
 
     consent: given the licences that bar some use, says whether they are accepted. everything: optional files too.
@@ -105,7 +105,7 @@ def pull(
     """
     engine, record = engine_weights(name), read_record(folder)
     wanted = [file for file in engine.files if everything or not file.optional]
-    wanted = [file for file in wanted if look(file, folder, record)[0] != "ok"]
+    wanted = [file for file in wanted if inspect_file(file, folder, record)[0] != "ok"]
     if not wanted:
         return []
     if not all(file.hub for file in wanted):
@@ -131,9 +131,11 @@ def _checked(hub: str) -> None:
         raise StudioError(f"The hub '{hub[:200]}' is not an https address; mend STUDIO_WEIGHTS_HUB or HF_ENDPOINT.")
 
 
-def _offer(http: httpx2.Client, hub: str, file: WeightFile, record: dict[str, Pulled], pause: float) -> download.Offer:
+def _offer(
+    http: httpx2.Client, hub: str, file: WeightFile, record: dict[str, PulledFile], pause: float
+) -> download.FileOffer:
     """What the hub offers, held against what is known of the file."""
-    offer = download.ask(http, address(hub, file), attempts=3, pause=pause)
+    offer = download.ask_for_offer(http, address(hub, file), attempts=3, pause=pause)
     known = record.get(file.path)
     size, sha = known_size(file, record), file.sha256 or (known.sha256 if known else None)
     other_size = None not in (size, offer.size) and size != offer.size
@@ -148,11 +150,11 @@ def _offer(http: httpx2.Client, hub: str, file: WeightFile, record: dict[str, Pu
     return replace(offer, size=size if offer.size is None else offer.size, sha256=sha, tag=sha or offer.tag)
 
 
-def _room(folder: Path, offers: Sequence[tuple[WeightFile, download.Offer]]) -> None:
+def _room(folder: Path, offers: Sequence[tuple[WeightFile, download.FileOffer]]) -> None:
     existing = next(place for place in (folder, *folder.parents) if place.is_dir())
     needs = sum((o.size or f.about) - min(download.part_size(o, folder / f.path), o.size or 0) for f, o in offers)
     free = shutil.disk_usage(existing).free
-    if needs + SPARE > free:
+    if needs + SPARE_BYTES > free:
         raise NoSpaceError(
             f"{needs / 1e9:.1f} GB are to be fetched into {folder}, and its disk has {free / 1e9:.1f} GB free; make room, or "
             f"choose another folder with STUDIO_WEIGHTS."
@@ -162,14 +164,14 @@ def _room(folder: Path, offers: Sequence[tuple[WeightFile, download.Offer]]) -> 
 def _fetch(
     http: httpx2.Client,
     file: WeightFile,
-    offer: download.Offer,
+    offer: download.FileOffer,
     folder: Path,
-    record: dict[str, Pulled],
-    progress: Progress,
+    record: dict[str, PulledFile],
+    progress: FileProgress,
     pause: float,
-) -> Fetched:
+) -> FetchedFile:
     to, total = folder / file.path, offer.size or file.about
-    digest = download.fetch(
+    digest = download.download_file(
         http,
         offer,
         to,
@@ -179,13 +181,13 @@ def _fetch(
     )
     size = to.stat().st_size
     first = file.sha256 is None and file.path not in record
-    record[file.path] = Pulled(size, digest, offer.url, offer.commit, _today())
+    record[file.path] = PulledFile(size, digest, offer.url, offer.commit, _today())
     write_record(folder, record)
-    return Fetched(file.path, size, digest, first)
+    return FetchedFile(file.path, size, digest, first)
 
 
-def verify(
-    names: Sequence[str], folder: Path, progress: Progress = lambda path, done, total: None
+def verify_files(
+    names: Sequence[str], folder: Path, progress: FileProgress = lambda path, done, total: None
 ) -> list[dict[str, Any]]:
     """Read every file of these engines that is here and hold its hash against the known one.
 
@@ -198,7 +200,7 @@ def verify(
             verdict, detail, digest = _verdict(file, folder, record, progress)
             if verdict == "unknown":
                 size = (folder / file.path).stat().st_size
-                record[file.path] = Pulled(size, digest, "", "", _today())
+                record[file.path] = PulledFile(size, digest, "", "", _today())
                 new = True
             row = {"engine": engine.name, "path": file.path, "optional": file.optional}
             rows.append({**row, "state": verdict, "detail": detail, "sha256": digest or None})
@@ -213,15 +215,17 @@ def verify(
     return rows
 
 
-def _verdict(file: WeightFile, folder: Path, record: dict[str, Pulled], progress: Progress) -> tuple[Verdict, str, str]:
-    state, detail = look(file, folder, record)
+def _verdict(
+    file: WeightFile, folder: Path, record: dict[str, PulledFile], progress: FileProgress
+) -> tuple[Verdict, str, str]:
+    state, detail = inspect_file(file, folder, record)
     where = file.find(folder)
     if state != "ok" or where is None:
         return state, detail, ""
     try:
         with where.open("rb") as opened:
             progress(file.path, 0, where.stat().st_size)
-            digest = download.sha256(opened)
+            digest = download.open_file_sha256(opened)
     except OSError as error:
         return "damaged", f"cannot be read ({error.strerror})", ""
     progress(file.path, where.stat().st_size, where.stat().st_size)
@@ -240,6 +244,6 @@ def _today() -> str:
 
 
 def failed(rows: Sequence[dict[str, Any]], engine: EngineWeights | None) -> bool:
-    """Whether `verify` found what must be mended: damage anywhere, and, asked for one engine, what is missing of it."""
+    """Whether `verify_files` found what must be mended: damage anywhere, and, asked for one engine, what is missing of it."""
     bad = {"damaged", "changed"} | ({"missing"} if engine else set())
     return any(row["state"] in bad and not (row["state"] == "missing" and row["optional"]) for row in rows)

@@ -14,13 +14,13 @@ import zmq
 from numpy.typing import NDArray
 from zmq.utils.monitor import recv_monitor_message
 
-from shared.wire.message import MAX_PAYLOAD, NOTHING, Message, WireError, decode, encode
+from shared.wire.message import MAX_PAYLOAD_BYTES, NOTHING, Message, WireError, decode_message, encode_message
 
-LIVE_HWM = 2  # pictures: a reader that is slow by more than this loses the oldest
-SOUND_HWM = 250  # sound is never dropped silently: five seconds of 20 ms blocks
+LIVE_HWM_MESSAGES = 2  # pictures: a reader that is slow by more than this loses the oldest
+SOUND_HWM_MESSAGES = 250  # sound is never dropped silently: five seconds of 20 ms blocks
 SOUNDS = ("voice", "sound", "remote")  # streams with sound in them
 # One read of a socket takes at most this many messages, so that a flood cannot hold a service's loop.
-READ_LIMIT = 64
+READ_LIMIT_MESSAGES = 64
 _CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECT_RETRIED
 
 
@@ -39,7 +39,7 @@ class Publisher:
         self._run = secrets.randbits(62)
         self._sequence = 0
         self._socket = context.socket(zmq.PUB)
-        _bound(self._socket, SOUND_HWM if stream in SOUNDS else LIVE_HWM)
+        _bound(self._socket, SOUND_HWM_MESSAGES if stream in SOUNDS else LIVE_HWM_MESSAGES)
         self._socket.bind(address) if bind else self._socket.connect(address)
 
     def connect(self, address: str) -> None:
@@ -69,7 +69,7 @@ class Publisher:
             dict(facts or {}),
         )
         self._sequence += 1
-        self._socket.send_multipart(encode(message), copy=False)
+        self._socket.send_multipart(encode_message(message), copy=False)
 
     def close(self) -> None:
         self._socket.close(linger=0)
@@ -99,13 +99,13 @@ class Reader:
         self._run: int | None = None
         self._gaps = not bind  # a collecting reader hears many publishers, whose numbers interleave
         self.socket = context.socket(zmq.SUB)
-        _bound(self.socket, LIVE_HWM if newest else SOUND_HWM)
+        _bound(self.socket, LIVE_HWM_MESSAGES if newest else SOUND_HWM_MESSAGES)
         self.socket.setsockopt(zmq.SUBSCRIBE, b"")  # everything, so that what does not belong here is counted
         self._address = address
         self._monitor = None if bind else self.socket.get_monitor_socket(_CONNECTION)
         self.socket.bind(address) if bind else self.socket.connect(address)
 
-    def heal(self) -> None:
+    def redial(self) -> None:
         """Dial again where libzmq has given up, which it does for good when a message is beyond MAXMSGSIZE. Called with
         every pulse."""
         event = None
@@ -119,13 +119,13 @@ class Reader:
     def read(self) -> list[Message]:
         """What has arrived, without waiting: the newest message, or all in order."""
         messages: list[Message] = []
-        for _ in range(READ_LIMIT):
+        for _ in range(READ_LIMIT_MESSAGES):
             try:
                 parts = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 break
             try:
-                message = decode([part.buffer for part in parts])
+                message = decode_message([part.buffer for part in parts])
             except WireError as error:
                 self.losses[error.reason] += 1
                 continue
@@ -155,6 +155,6 @@ def _bound(socket: zmq.Socket[Any], hwm: int) -> None:
     socket.setsockopt(zmq.SNDHWM, hwm)
     socket.setsockopt(zmq.RCVHWM, hwm)
     socket.setsockopt(zmq.LINGER, 0)
-    socket.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD + 4096)
+    socket.setsockopt(zmq.MAXMSGSIZE, MAX_PAYLOAD_BYTES + 4096)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 250)

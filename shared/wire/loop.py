@@ -14,13 +14,13 @@ from shared.runtime.stop_signals import SERVICE, StopSignals
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.message import NOTHING, Message, WireError
-from shared.wire.pulse import PERIOD, Meter
+from shared.wire.pulse import PULSE_PERIOD_US, Meter
 
 log = structlog.get_logger()
 MAX_WAIT_MS = 200
 
 
-class Loop:
+class ServiceLoop:
     """Sockets, timers and the pulse of one service. Owned by one thread; only `stop` may be called from another.
 
     A handler that meets bad data raises WireError, and the message is counted and dropped. Any other exception
@@ -51,7 +51,7 @@ class Loop:
         """Open a stream for sending."""
         return self._publisher(Publisher(self.context, self._at(stream), stream, self.settings.channel))
 
-    def read(
+    def add_reader(
         self, stream: str, handler: Callable[[Message], None], *, newest: bool = True, collect: bool = False
     ) -> Reader:
         """Hand every message of a stream (only the newest of each read, for pictures) to `handler`. `collect` binds, to
@@ -65,7 +65,7 @@ class Loop:
         """Keep `scene` what the gateway says; call `handler` on each change."""
         if handler:
             self._on_scene.append(handler)
-        self.read("scene", self._hear_scene)
+        self.add_reader("scene", self._hear_scene)
 
     def every(self, due: Callable[[], int], action: Callable[[int], None]) -> None:
         """Call `action(now)` whenever `due()` (microseconds) has come; `action` must move it on."""
@@ -75,7 +75,7 @@ class Loop:
         """Call `action` just before each pulse, to bring the meter up to date."""
         self._before_pulse.append(action)
 
-    def watch(self, fd: int, action: Callable[[], None]) -> None:
+    def watch_descriptor(self, fd: int, action: Callable[[], None]) -> None:
         """Call `action` whenever this file descriptor can be read: how a thread wakes the loop."""
         self._watched[fd] = action
         self._poller.register(fd, zmq.POLLIN)
@@ -125,21 +125,21 @@ class Loop:
 
     def _pulse(self) -> None:
         at = now()
-        self._pulse_due = at + PERIOD
+        self._pulse_due = at + PULSE_PERIOD_US
         if os.getppid() != self._parent:
             log.warning("supervisor gone", service=self.meter.service)
             self.stop()
         for reader, _ in self._readers.values():
-            reader.heal()
+            reader.redial()
             for reason, count in reader.losses.items():
                 self.meter.drops[f"{reader.stream} {reason}"] = count
         for action in self._before_pulse:
             action()
-        self._pulses.send(at, NOTHING, facts=self.meter.pulse(at).as_facts())
+        self._pulses.send(at, NOTHING, facts=self.meter.pulse(at).as_dict())
 
     def _hear_scene(self, message: Message) -> None:
         try:
-            scene = Scene.of(message.facts)
+            scene = Scene.from_dict(message.facts)
         except (ValueError, TypeError):
             raise WireError("malformed") from None
         if scene != self.scene:

@@ -1,7 +1,7 @@
 """The one message format between services: ``[stream, header, payload]``.
 
 The header is a small msgpack map, the payload the raw buffer, so that pixels are never copied into or out of
-msgpack. `decode` trusts nothing: whatever is wrong with a message comes out as WireError, and the receiver
+msgpack. `decode_message` trusts nothing: whatever is wrong with a message comes out as WireError, and the receiver
 counts and drops it.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 VERSION = 1
-MAX_HEADER = 512 << 10  # mostly less than one; what the label covers on a portrait 4K picture is 146 KB
-MAX_PAYLOAD = 32 << 20  # a 4K I420 picture is 12 MB
+MAX_HEADER_BYTES = 512 << 10  # mostly less than one; what the label covers on a portrait 4K picture is 146 KB
+MAX_PAYLOAD_BYTES = 32 << 20  # a 4K I420 picture is 12 MB
 STREAMS = ("driving", "voice", "face", "program", "sound", "scene", "remote", "pulse")
 
 # Format: item type and number of array axes. `bytes` is a compressed picture or nothing at all.
@@ -70,7 +70,7 @@ class Message:
         return value
 
 
-def encode(message: Message) -> list[Any]:
+def encode_message(message: Message) -> list[Any]:
     """Three parts ready for `send_multipart(copy=False)`; the array must not change afterwards."""
     array = np.ascontiguousarray(message.array)
     header = {
@@ -88,12 +88,12 @@ def encode(message: Message) -> list[Any]:
     return [message.stream.encode(), msgpack.packb(header), array.reshape(-1).view(np.uint8).data]
 
 
-def decode(parts: Sequence[Any]) -> Message:
+def decode_message(parts: Sequence[Any]) -> Message:
     """The message in these parts (bytes or buffers). Raises WireError."""
     if len(parts) != 3:
         raise WireError("malformed")
     head, raw = memoryview(parts[1]), memoryview(parts[2])
-    if head.nbytes > MAX_HEADER or raw.nbytes > MAX_PAYLOAD:
+    if head.nbytes > MAX_HEADER_BYTES or raw.nbytes > MAX_PAYLOAD_BYTES:
         raise WireError("oversized")
     try:
         stream = bytes(parts[0]).decode("ascii")
@@ -113,7 +113,7 @@ def decode(parts: Sequence[Any]) -> Message:
         and isinstance(kind, str)
         and kind in FORMATS
         and isinstance(shape, list)
-        and all(type(n) is int and 0 <= n <= MAX_PAYLOAD for n in shape)
+        and all(type(n) is int and 0 <= n <= MAX_PAYLOAD_BYTES for n in shape)
         and isinstance(header.get("facts"), dict)
         and isinstance(header.get("stamps"), dict)
         and all(type(at) is int for at in header["stamps"].values())

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.media.array_types import PixelBox
 from shared.media.colour import paste
 from shared.runtime.clock import sound_samples
 from shared.wire.message import Message, WireError
 
-SOUND_RATE = 48_000
-Box = tuple[int, int, int, int]
+SOUND_RATE_HZ = 48_000
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ProgramFrame:
     """One tick's picture.
 
     i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: nobody writes to it.
@@ -31,8 +31,8 @@ class Picture:
     i420: NDArray[np.uint8]
     avatar: str
     plate: int
-    box: Box | None
-    label: Box | None
+    box: PixelBox | None
+    label: PixelBox | None
     state: str
     captured: int
     under: NDArray[np.uint8] | None = None
@@ -56,7 +56,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Sound:
+class ProgramSound:
     """One tick's sound: (n,) int16 mono at 48 kHz, exactly `sound_samples` of that tick."""
 
     tick: int
@@ -65,7 +65,7 @@ class Sound:
     repeated: bool = False
 
 
-def picture_of(message: Message) -> Picture:
+def picture_of(message: Message) -> ProgramFrame:
     """The picture in a program message. Raises WireError for one that cannot be what it says."""
     i420 = message.array
     if message.format != "i420" or i420.shape[0] % 3 or i420.shape[0] == 0 or i420.shape[1] % 2 or i420.shape[1] == 0:
@@ -81,7 +81,7 @@ def picture_of(message: Message) -> Picture:
     ):
         raise WireError("malformed")
     label = _box(message.fact("label", list), width, height)
-    return Picture(
+    return ProgramFrame(
         tick=tick,
         pts=message.pts,
         i420=i420,
@@ -95,7 +95,7 @@ def picture_of(message: Message) -> Picture:
     )
 
 
-def _under(raw: bytes, label: Box | None) -> NDArray[np.uint8] | None:
+def _under(raw: bytes, label: PixelBox | None) -> NDArray[np.uint8] | None:
     if not raw:
         return None
     if label is None or len(raw) != label[2] * label[3] * 3 // 2:
@@ -103,7 +103,7 @@ def _under(raw: bytes, label: Box | None) -> NDArray[np.uint8] | None:
     return np.frombuffer(raw, np.uint8).reshape(-1, label[2])
 
 
-def _box(values: list[Any], width: int, height: int) -> Box | None:
+def _box(values: list[Any], width: int, height: int) -> PixelBox | None:
     if not values:
         return None
     if len(values) != 4 or any(type(n) is not int or n < 0 or n % 2 for n in values):
@@ -114,12 +114,12 @@ def _box(values: list[Any], width: int, height: int) -> Box | None:
     return x, y, w, h
 
 
-def sound_of(message: Message, rate: Fraction) -> Sound:
+def sound_of(message: Message, rate: Fraction) -> ProgramSound:
     """The sound in a message. Raises WireError for one that is not exactly its tick's samples."""
     tick = message.fact("tick", int)
     if message.format != "s16" or not 0 <= tick < 1 << 32:
         raise WireError("malformed")
-    first, end = sound_samples(tick, rate, SOUND_RATE)
+    first, end = sound_samples(tick, rate, SOUND_RATE_HZ)
     if len(message.array) != end - first:
         raise WireError("malformed")
-    return Sound(tick, message.pts, message.array)
+    return ProgramSound(tick, message.pts, message.array)

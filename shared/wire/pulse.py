@@ -10,9 +10,9 @@ import numpy as np
 from shared.runtime.clock import US
 from shared.wire.message import WireError
 
-PERIOD = US // 2
-WINDOW = 2 * US  # rate is taken over this
-HISTORY = 256  # latencies kept for the percentiles
+PULSE_PERIOD_US = US // 2
+RATE_WINDOW_US = 2 * US  # rate is taken over this
+HISTORY_LATENCIES = 256  # latencies kept for the percentiles
 
 
 @dataclass(slots=True)
@@ -40,12 +40,12 @@ class Pulse:
     rss: int
     facts: dict[str, Any] = field(default_factory=dict)
 
-    def as_facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values for a message."""
         return asdict(self)
 
     @classmethod
-    def of(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         """From plain values. Raises WireError."""
         kinds = {"str": str, "int": int, "float": float}
         for each in fields(cls):
@@ -63,8 +63,8 @@ class Meter:
         self.drops: Counter[str] = Counter()
         self.state, self.note, self.scene = "starting", "", -1
         self.facts: dict[str, Any] = {}
-        self._done: deque[int] = deque(maxlen=int(WINDOW / US * 130))
-        self._latencies: deque[int] = deque(maxlen=HISTORY)
+        self._done: deque[int] = deque(maxlen=int(RATE_WINDOW_US / US * 130))
+        self._latencies: deque[int] = deque(maxlen=HISTORY_LATENCIES)
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def frame(self, at: int, captured: int | None = None) -> None:
@@ -75,13 +75,13 @@ class Meter:
 
     def pulse(self, at: int) -> Pulse:
         """The report at `at` (microseconds)."""
-        while self._done and self._done[0] <= at - WINDOW:
+        while self._done and self._done[0] <= at - RATE_WINDOW_US:
             self._done.popleft()
         p50, p95 = np.percentile(self._latencies, (50, 95)) / 1000 if self._latencies else (0.0, 0.0)
         return Pulse(
             service=self.service,
             pid=os.getpid(),
-            fps=len(self._done) * US / WINDOW,
+            fps=len(self._done) * US / RATE_WINDOW_US,
             p50=float(p50),
             p95=float(p95),
             drops=dict(self.drops),

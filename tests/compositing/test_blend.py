@@ -9,13 +9,14 @@ from compositing.blend import NOWHERE, Blender, blend_patch
 from shared.avatar.mask import own_mask
 from shared.avatar.model import load_avatar
 from shared.avatar.skin import RGB_TO_YUV, YUV_BASE
-from shared.media.colour import Picture, i420_to_rgb, planes
+from shared.media.array_types import ImageArray
+from shared.media.colour import i420_to_rgb, planes
 
 WIDTH, HEIGHT = 640, 480
 
 
 @pytest.fixture
-def plate() -> Picture:
+def plate() -> ImageArray:
     noise = np.random.default_rng(6).integers(16, 236, (HEIGHT * 3 // 2, WIDTH)).astype(np.uint8)
     return np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), np.uint8)
 
@@ -33,7 +34,7 @@ def turned(scale: float, degrees: float, x: float, y: float) -> NDArray[np.float
 
 
 def reference(
-    plate: Picture,
+    plate: ImageArray,
     roi: NDArray[np.uint8],
     mask: NDArray[np.uint8],
     placement: NDArray[np.float64],
@@ -65,7 +66,7 @@ def reference(
 @pytest.mark.parametrize("scale", [0.62, 0.8, 1.0])
 @pytest.mark.parametrize("opacity", [1.0, 0.4])
 def test_it_is_within_two_levels_of_floating_point(
-    plate: Picture, roi: NDArray[np.uint8], scale: float, opacity: float
+    plate: ImageArray, roi: NDArray[np.uint8], scale: float, opacity: float
 ) -> None:
     placement = turned(scale, 4.0, 61.3, 12.7)
     gains, offsets = np.array([0.9, 1.2, 0.8]), np.array([6.0, -3.0, 2.5])
@@ -77,7 +78,7 @@ def test_it_is_within_two_levels_of_floating_point(
         assert np.abs(mine - wanted).max() <= 2.0
 
 
-def test_nothing_outside_the_box_changes(plate: Picture, roi: NDArray[np.uint8]) -> None:
+def test_nothing_outside_the_box_changes(plate: ImageArray, roi: NDArray[np.uint8]) -> None:
     out = plate.copy()
     x, y, w, h = Blender(own_mask()).place(out, roi, turned(0.5, 10.0, 150.4, 90.6))
     assert x % 2 == y % 2 == w % 2 == h % 2 == 0 and w < WIDTH and h < HEIGHT
@@ -88,14 +89,14 @@ def test_nothing_outside_the_box_changes(plate: Picture, roi: NDArray[np.uint8])
         assert (before[inside] != after[inside]).mean() > 0.5
 
 
-def test_the_box_is_no_larger_than_the_mask_needs(plate: Picture, roi: NDArray[np.uint8]) -> None:
+def test_the_box_is_no_larger_than_the_mask_needs(plate: ImageArray, roi: NDArray[np.uint8]) -> None:
     mask = np.zeros((512, 512), np.uint8)
     mask[200:300, 220:280] = 255
     assert Blender(mask).place(plate, roi, np.eye(2, 3)) == (218, 198, 64, 104)
 
 
 @pytest.mark.parametrize(("x", "y"), [(-200, -300), (500, 300), (-100, 200), (200, -400)])
-def test_a_face_partly_outside_is_clipped(plate: Picture, roi: NDArray[np.uint8], x: float, y: float) -> None:
+def test_a_face_partly_outside_is_clipped(plate: ImageArray, roi: NDArray[np.uint8], x: float, y: float) -> None:
     placement = turned(1.0, 0.0, x, y)
     out = plate.copy()
     left, top, w, h = Blender(own_mask()).place(out, roi, placement)
@@ -117,7 +118,7 @@ def test_a_face_partly_outside_is_clipped(plate: Picture, roi: NDArray[np.uint8]
     ],
 )
 def test_a_placement_that_shows_nothing_changes_nothing(
-    plate: Picture, roi: NDArray[np.uint8], placement: NDArray[np.float64]
+    plate: ImageArray, roi: NDArray[np.uint8], placement: NDArray[np.float64]
 ) -> None:
     out = plate.copy()
     assert Blender(own_mask()).place(out, roi, placement) == NOWHERE
@@ -125,13 +126,13 @@ def test_a_placement_that_shows_nothing_changes_nothing(
 
 
 @pytest.mark.parametrize("opacity", [0.0, -1.0, float("nan")])
-def test_without_opacity_nothing_changes(plate: Picture, roi: NDArray[np.uint8], opacity: float) -> None:
+def test_without_opacity_nothing_changes(plate: ImageArray, roi: NDArray[np.uint8], opacity: float) -> None:
     out = plate.copy()
     assert Blender(own_mask()).place(out, roi, turned(0.5, 0, 50, 50), opacity=opacity) == NOWHERE
     assert np.array_equal(out, plate)
 
 
-def test_a_matte_replaces_the_mask(plate: Picture, roi: NDArray[np.uint8]) -> None:
+def test_a_matte_replaces_the_mask(plate: ImageArray, roi: NDArray[np.uint8]) -> None:
     matte = np.zeros((512, 512), np.uint8)
     matte[100:200, 300:420] = 255
     by_matte, by_mask = plate.copy(), plate.copy()
@@ -141,7 +142,7 @@ def test_a_matte_replaces_the_mask(plate: Picture, roi: NDArray[np.uint8]) -> No
 
 
 @pytest.mark.parametrize("size", [256, 511, 768])
-def test_a_roi_of_another_size_lands_in_the_same_place(plate: Picture, roi: NDArray[np.uint8], size: int) -> None:
+def test_a_roi_of_another_size_lands_in_the_same_place(plate: ImageArray, roi: NDArray[np.uint8], size: int) -> None:
     flat = np.zeros((512, 512, 3), np.uint8)
     cv2.circle(flat, (300, 200), 60, (255, 255, 255), -1, cv2.LINE_AA)
     flat = np.asarray(cv2.GaussianBlur(flat, (0, 0), 6), np.uint8)
@@ -156,7 +157,7 @@ def test_a_roi_of_another_size_lands_in_the_same_place(plate: Picture, roi: NDAr
     assert cv2.PSNR(planes(a)[0][inside], planes(b)[0][inside]) > 38
 
 
-def test_a_shrunken_face_does_not_alias(plate: Picture) -> None:
+def test_a_shrunken_face_does_not_alias(plate: ImageArray) -> None:
     stripes = np.zeros((512, 512, 3), np.uint8)
     stripes[:, ::2] = 255  # finer than the placed picture can show: it must come out grey
     out = plate.copy()
@@ -175,7 +176,7 @@ def test_the_portrait_on_its_own_picture_is_invisible(sample_home) -> None:  # t
     assert w > 300 and cv2.PSNR(before, after) > 40
 
 
-def test_a_patch_outside_the_picture_is_refused(plate: Picture) -> None:
+def test_a_patch_outside_the_picture_is_refused(plate: ImageArray) -> None:
     for x, y in ((WIDTH - 8, 0), (0, HEIGHT - 8), (-2, 0), (1, 0)):
         with pytest.raises(ValueError, match="does not fit"):
             blend_patch(plate, np.zeros((16, 16, 4), np.uint8), x, y)

@@ -9,18 +9,16 @@ import av
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from compositing.compose import Composer
 from compositing.cutout import Cutout
 from engines.api import RoiFrame
 from services.renderer.encode.segment import SegmentWriter
-from services.renderer.pipeline.draw import draw
+from services.renderer.pipeline.draw import draw_frames
 from shared.avatar.matte import FILE, plate_mattes
 from shared.avatar.model import Avatar, load_avatar
-from shared.media.output_spec import Output
-
-Picture = NDArray[np.uint8]
+from shared.media.array_types import ImageArray
+from shared.media.output_spec import OutputSpec
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +45,7 @@ def body(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Avatar:
     return load_avatar(folder)
 
 
-def outline(avatar: Avatar, index: int = 0) -> Picture:
+def outline(avatar: Avatar, index: int = 0) -> ImageArray:
     """(H, W) 1 well inside the plate's face."""
     plate = avatar.plate
     face = np.zeros(avatar.mask.shape, np.uint8)
@@ -72,7 +70,7 @@ def test_a_plate_is_looked_at_once(body: Avatar, monkeypatch: pytest.MonkeyPatch
     done: list[int] = []
     made = plate_mattes(body.folder, body.plate, done.append)
     assert done == [1, 2, 3] and len(made) == 3
-    monkeypatch.setattr("shared.avatar.matte.Cutter", None)  # whoever looks again fails
+    monkeypatch.setattr("shared.avatar.matte.MatteCutter", None)  # whoever looks again fails
     kept = plate_mattes(body.folder, body.plate)
     assert all(np.array_equal(made.frame(n), kept.frame(n)) for n in range(3))
     assert np.abs(made.frame(0).astype(int) - made.frame(2)).mean() < 4, "steady"
@@ -117,12 +115,12 @@ def test_the_label_stays_visible(portrait: Avatar) -> None:
 
 def test_a_render_has_the_alpha_of_each_of_its_pictures(body: Avatar, tmp_path: Path) -> None:
     path = tmp_path / "a.webm"
-    plate, output = body.plate, Output("vp9", label=False)
+    plate, output = body.plate, OutputSpec("vp9", label=False)
     roi = np.dstack([body.roi, body.mask])
     frames = [RoiFrame(number * 40_000, roi) for number in range(3)]
     begin = time.process_time()
     with SegmentWriter(path, plate.width, plate.height, Fraction(25), output) as writer:
-        assert draw(frames, Composer(body), writer, False, lambda *_: None, Cutout(body)) == 3
+        assert draw_frames(frames, Composer(body), writer, False, lambda *_: None, Cutout(body)) == 3
     assert time.process_time() - begin < 60
     decoder = av.CodecContext.create("libvpx-vp9", "r")
     assert isinstance(decoder, av.VideoCodecContext)

@@ -56,7 +56,7 @@ def test_a_picture_too_small_for_it_is_left_alone() -> None:
 
 def test_the_transition_is_soft_and_complete() -> None:
     fade = Transition(seconds=0.3)
-    up = [fade.step(n * 20_000, True) for n in range(20)]
+    up = [fade.opacity_at(n * 20_000, True) for n in range(20)]
     assert up[0] == 0.0 and up[15] == 1.0 and up[-1] == 1.0
     steps = np.diff(up)
     assert (steps >= 0).all() and steps.max() < 0.15 and steps[0] < 0.03
@@ -64,15 +64,15 @@ def test_the_transition_is_soft_and_complete() -> None:
 
 def test_the_transition_turns_back_without_a_step() -> None:
     fade = Transition(seconds=0.3)
-    shown = [fade.step(n * 20_000, n < 8) for n in range(30)]
+    shown = [fade.opacity_at(n * 20_000, n < 8) for n in range(30)]
     assert shown[-1] == 0.0 and np.abs(np.diff(shown)).max() < 0.15
 
 
 def test_time_that_stands_or_goes_back_changes_nothing() -> None:
     fade = Transition()
-    fade.step(0, True)
-    half = fade.step(150_000, True)
-    assert fade.step(150_000, True) == half and fade.step(100_000, False) == half
+    fade.opacity_at(0, True)
+    half = fade.opacity_at(150_000, True)
+    assert fade.opacity_at(150_000, True) == half and fade.opacity_at(100_000, False) == half
 
 
 def test_ease_is_flat_at_both_ends() -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 
 from services.local.redis_server import RedisServer
-from services.renderer.worker.caretaker import AT_MOST, Caretaker, Leases
+from services.renderer.worker.caretaker import AT_MOST, Caretaker, ExpiredClaims
 from shared.config.settings import load_settings
 from shared.jobs import claims
 from shared.jobs.claims import LEASE_S, Unit
 from shared.jobs.index import counts, summaries
-from shared.jobs.queue import Queue, connect, queue_name
-from shared.jobs.status import park, parked, wish
+from shared.jobs.queue import JobQueue, connect, queue_name
+from shared.jobs.status import park, parked, set_wanted_state
 from shared.jobs.store import LocalStore
-from shared.jobs.workers import GONE_S, SILENT_S, Alive, WorkerFiles, Workers
+from shared.jobs.workers import GONE_S, SILENT_S, WorkerBeat, WorkerFiles, Workers
 from tests.support.stored_job import job
 
 
@@ -30,22 +30,22 @@ class Clock:
 
 def test_a_lease_ends_by_the_observers_time_alone() -> None:
     clock = Clock()
-    leases, key = Leases(10.0, clock), ("job", "render-00000", 1)
-    assert leases.look({key: 4}) == []
+    leases, key = ExpiredClaims(10.0, clock), ("job", "render-00000", 1)
+    assert leases.stale_claims({key: 4}) == []
     clock.now += LEASE_S / 2
-    assert leases.look({key: 5}) == [], "it beats"
+    assert leases.stale_claims({key: 5}) == [], "it beats"
     clock.now += 9.0
-    assert leases.look({key: 5}) == []
+    assert leases.stale_claims({key: 5}) == []
     clock.now += 9.0
-    assert leases.look({key: 5}) == [key]
-    assert leases.look({key: 6}) == [], "it beats again"
+    assert leases.stale_claims({key: 5}) == [key]
+    assert leases.stale_claims({key: 6}) == [], "it beats again"
     clock.now += 3600.0  # the observer was frozen, perhaps with everybody else
-    assert leases.look({key: 6}) == []
+    assert leases.stale_claims({key: 6}) == []
 
 
 def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
     settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), Clock()
-    queue = Queue(settings)
+    queue = JobQueue(settings)
     caretaker = Caretaker(store, queue, clock, dead=lambda worker: worker == "ghost")
     first = job(store)
     assert caretaker.sweep().sent == 0, "Redis is away"
@@ -60,26 +60,28 @@ def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
         assert client.llen(new) == 1
         client.flushall()
         # Somebody begins, and dies: known to be dead at once, or after the lease.
-        seen = claims.look(store, first, Unit("follow", 0))
-        claims.claim(store, first, Unit("follow", 0), seen, "ghost")
+        seen = claims.read_unit_state(store, first, Unit("follow", 0))
+        claims.claim_unit(store, first, Unit("follow", 0), seen, "ghost")
         clock.now += 5
         swept = caretaker.sweep()
         assert (swept.expired, swept.sent, client.llen(begun)) == (1, 1, 1)
         client.flushall()
-        claims.claim(store, first, Unit("follow", 0), claims.look(store, first, Unit("follow", 0)), "silent")
+        claims.claim_unit(
+            store, first, Unit("follow", 0), claims.read_unit_state(store, first, Unit("follow", 0)), "silent"
+        )
         expired = 0
         for _ in range(5):
             clock.now += 5
             expired += caretaker.sweep().expired
         assert expired == 2, "seen to stand still after three looks more"
         assert client.llen(begun) == 1, "and said once"
-        wish(store, first, "cancelled")
+        set_wanted_state(store, first, "cancelled")
         assert caretaker.sweep().open == 0
     queue.close()
 
 
 def test_a_job_without_room_goes_on_when_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, queue = LocalStore(tmp_path / "jobs"), Queue(load_settings(home=tmp_path))
+    store, queue = LocalStore(tmp_path / "jobs"), JobQueue(load_settings(home=tmp_path))
     caretaker, waiting = Caretaker(store, queue, Clock()), job(store)
     park(store, waiting, "full", "no_space")
     stuck = job(store, 1)
@@ -97,7 +99,7 @@ def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path) -> N
     settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), Clock()
     for number in range(count):
         job(store, number)
-    queue = Queue(settings)
+    queue = JobQueue(settings)
     with RedisServer(tmp_path) as server, connect(server.url) as client:
         caretaker = Caretaker(store, queue, clock)
         while caretaker.sweep().open < count:
@@ -119,23 +121,23 @@ def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path) -> N
 
 
 def test_workers_are_alive_by_their_beat(tmp_path: Path) -> None:
-    clock, queue = Clock(), Queue(load_settings(home=tmp_path))
+    clock, queue = Clock(), JobQueue(load_settings(home=tmp_path))
     with RedisServer(tmp_path):
         workers = Workers(queue, clock)
-        one, two = (Alive(name, 1, "host", 1, ("counter",)) for name in ("one", "two"))
-        workers.say(one)
-        workers.say(two)
-        assert [each.alive for each in workers.look() or []] == [True, True]
+        one, two = (WorkerBeat(name, 1, "host", 1, ("counter",)) for name in ("one", "two"))
+        workers.publish_beat(one)
+        workers.publish_beat(two)
+        assert [each.alive for each in workers.read_all() or []] == [True, True]
         clock.now += SILENT_S + 1
-        workers.say(Alive("two", 2, "host", 1, ("counter",)))
-        assert [(each.name, each.alive) for each in workers.look() or []] == [("one", False), ("two", True)]
+        workers.publish_beat(WorkerBeat("two", 2, "host", 1, ("counter",)))
+        assert [(each.name, each.alive) for each in workers.read_all() or []] == [("one", False), ("two", True)]
         clock.now += GONE_S
-        workers.look()
-        assert [each.name for each in workers.look() or []] == ["two"]
+        workers.read_all()
+        assert [each.name for each in workers.read_all() or []] == ["two"]
     queue.close()
     files = WorkerFiles(LocalStore(tmp_path / "jobs"), clock)
-    files.say(one)
-    files.say(two)
+    files.publish_beat(one)
+    files.publish_beat(two)
     clock.now += GONE_S + 1
-    files.say(Alive("two", 3, "host", 1, ("counter",)))
+    files.publish_beat(WorkerBeat("two", 3, "host", 1, ("counter",)))
     assert files.store.list("workers") == ["two.json"]

@@ -151,16 +151,19 @@ def test_a_frozen_worker_wakes_up_too_late(farm: Farm) -> None:
         frozen = [process, *descendants(process)]
         for each in frozen:
             each.suspend()
-        wait(lambda: farm.here.look(job) or claims.look(farm.here.store, job, SECOND).claim == 2, "another takes over")
+        wait(
+            lambda: farm.here.look(job) or claims.read_unit_state(farm.here.store, job, SECOND).claim == 2,
+            "another takes over",
+        )
         # It wakes up while the other is at it, and goes on to what it takes for the end of its segment.
         for each in frozen:
             each.resume()
 
         def published() -> bool:
-            return claims.look(farm.here.store, job, SECOND).done
+            return claims.read_unit_state(farm.here.store, job, SECOND).done
 
         wait(lambda: farm.here.look(job) or published(), "the segment is done", every=0.02)
-        assert claims.done(farm.here.store, job, SECOND)["claim"] == 2, "the late one published"
+        assert claims.completion_record(farm.here.store, job, SECOND)["claim"] == 2, "the late one published"
         farm.whole(job)
         assert farm.here.again(job) == 1
 
@@ -171,7 +174,7 @@ def test_two_workers_with_the_same_segment(farm: Farm) -> None:
         job = farm.disturbed()
         expired = [(SECOND.name, 1)]
         farm.here.queue.wake(job, "counter", "normal", 1, expired=expired, begun=True)
-        wait(lambda: claims.look(farm.here.store, job, SECOND).claim == 2, "the other takes it too")
+        wait(lambda: claims.read_unit_state(farm.here.store, job, SECOND).claim == 2, "the other takes it too")
         farm.whole(job)
         assert farm.here.again(job) == 1
 

@@ -4,15 +4,15 @@ import time
 
 import pytest
 
-from services.renderer.worker.shared_state import Link
-from services.renderer.worker.supervisor import STALLED_S, Idle
+from services.renderer.worker.shared_state import SharedState
+from services.renderer.worker.supervisor import STALLED_S, StallDetector
 
 
 def test_only_what_is_idle_beside_a_full_queue_has_stalled(monkeypatch: pytest.MonkeyPatch) -> None:
     now, waiting = [0.0], [1]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    link = Link.create()
-    idle = Idle(link, lambda: {"counter.normal": waiting[0]})
+    link = SharedState.create()
+    idle = StallDetector(link, lambda: {"counter.normal": waiting[0]})
 
     def after(seconds: float) -> bool:
         """Whether it says so within this time, asked every two seconds."""
@@ -24,17 +24,17 @@ def test_only_what_is_idle_beside_a_full_queue_has_stalled(monkeypatch: pytest.M
 
     assert not after(STALLED_S - 4)
     assert after(8), "nothing was done for long enough"
-    link.begin("a job")
+    link.begin_message("a job")
     assert not after(10 * STALLED_S), "it is at work"
     assert link.job == "a job"
-    link.end()
+    link.end_message()
     assert not after(STALLED_S - 4)
-    link.begin("another")
-    link.end()
+    link.begin_message("another")
+    link.end_message()
     assert not after(STALLED_S - 4), "it has done something meanwhile"
     waiting[0] = 0
     assert not after(10 * STALLED_S), "nothing waits for it"
-    link.begin("a job")
-    link.born(17)
+    link.begin_message("a job")
+    link.set_child(17)
     assert (link.job, link.child, link.taken) == ("", 17, 3), "the child that was at it is dead"
     link.close()

@@ -43,7 +43,7 @@ def test_files_are_kept_and_found_again(s3_store: str, tmp_path: Path, monkeypat
     source.write_bytes(bytes(range(256)) * 30_000)
     scratch = store.scratch("a/scratch")
     scratch.write_bytes(b"made")
-    store.take(scratch, "a/made")
+    store.move_in(scratch, "a/made")
     store.put(source, "a/big")
     assert not scratch.exists()
     assert other.list("a") == ["big", "made", "one"]
@@ -55,14 +55,14 @@ def test_files_are_kept_and_found_again(s3_store: str, tmp_path: Path, monkeypat
 def test_claims_hold_in_a_bucket(s3_store: str) -> None:
     one, two = open_store(s3_store), open_store(s3_store)
     unit, job = Unit("render", 0), "job"
-    seen = claims.look(one, job, unit)
-    held = claims.claim(one, job, unit, seen, "first")
+    seen = claims.read_unit_state(one, job, unit)
+    held = claims.claim_unit(one, job, unit, seen, "first")
     assert held is not None
-    assert claims.claim(two, job, unit, seen, "second") is None
-    taken = claims.claim(two, job, unit, claims.look(two, job, unit), "second")
+    assert claims.claim_unit(two, job, unit, seen, "second") is None
+    taken = claims.claim_unit(two, job, unit, claims.read_unit_state(two, job, unit), "second")
     assert taken is not None
-    assert not claims.publish(one, held, {}), "a late worker published"
-    assert claims.publish(two, taken, {})
+    assert not claims.publish_unit(one, held, {}), "a late worker published"
+    assert claims.publish_unit(two, taken, {})
 
 
 def test_a_store_in_which_two_may_be_first_is_refused() -> None:

@@ -63,14 +63,14 @@ def test_metrics_flower_and_liveness(here: Running) -> None:
         assert 'studio_render_frames_total{engine="counter"}' in shown
         for name in queue_names(["counter"]):
             assert f'studio_jobs_queue_depth{{queue="{name}"}} 0.0' in shown
-        found = Workers(here.queue).look()
+        found = Workers(here.queue).read_all()
         assert found is not None
         mine = next(each for each in found if each.pid == worker.pid)
         assert mine.alive and mine.engines == ("counter",)
         assert [json.loads((here.home / "jobs" / "workers" / f"{mine.name}.json").read_text())["pid"]] == [worker.pid]
         flower(here, url, mine.name)
         assert stop(worker, signal.SIGTERM) < 10
-    left = Workers(here.queue).look()
+    left = Workers(here.queue).read_all()
     assert left is not None and mine.name not in [each.name for each in left]
     assert f"{mine.name}.json" not in here.store.list("workers")
 

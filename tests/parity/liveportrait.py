@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.liveportrait.motion.keypoints import motions
-from engines.liveportrait.networks.networks import Networks
+from engines.liveportrait.networks.networks import LivePortraitNetworks
 from tests.parity.level import Level
 from tests.parity.liveportrait_loop import loop, to_bytes
 from tests.parity.liveportrait_maths import maths, ratios
@@ -22,7 +22,7 @@ TAP = "tap:"
 
 def levels(dump: Path) -> Iterator[Level]:
     """The four levels of a dump that `liveportrait_peer.py` wrote."""
-    networks = Networks.load(dump / "pretrained_weights" / "liveportrait")
+    networks = LivePortraitNetworks.load(dump / "pretrained_weights" / "liveportrait")
     with torch.inference_mode():
         yield modules(dump, networks)
         yield wrapper(dump, networks)
@@ -35,7 +35,7 @@ def _output(net: Any, given: torch.Tensor) -> dict[str, Any]:
     return {"out": net(given)}
 
 
-def modules(dump: Path, networks: Networks) -> Level:
+def modules(dump: Path, networks: LivePortraitNetworks) -> Level:
     """Every network by itself, with what its layers gave on the way."""
     level = Level("modules", 1e-5, 1e-4)
     pictures = torch.from_numpy(arrays(dump, "inputs/images")["x"])
@@ -74,7 +74,7 @@ def run(level: Level, dump: Path, name: str, net: nn.Module, call: Callable[[nn.
             level.check(f"{name} {key}", value, ours[key])
 
 
-def wrapper(dump: Path, networks: Networks) -> Level:
+def wrapper(dump: Path, networks: LivePortraitNetworks) -> Level:
     """Pictures in, keypoints and a picture out, as the original's wrapper does it."""
     import cv2
 

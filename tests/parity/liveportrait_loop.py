@@ -15,10 +15,11 @@ from torch import Tensor
 
 from engines.liveportrait.motion import crop, retarget_rules
 from engines.liveportrait.motion.closed_lips import closed_lips
-from engines.liveportrait.motion.keypoints import Array, Motion, motions
+from engines.liveportrait.motion.keypoints import KeypointMotion, motions
 from engines.liveportrait.motion.smoothing import OFFLINE_VARIANCE, smoothed
-from engines.liveportrait.motion.template import Template, parse_template
-from engines.liveportrait.networks.networks import Networks
+from engines.liveportrait.motion.template import LivePortraitTemplate, parse_template
+from engines.liveportrait.networks.networks import LivePortraitNetworks
+from shared.media.array_types import FloatArray
 from tests.parity.level import Level
 from tests.parity.liveportrait_maths import ratios, square
 
@@ -31,7 +32,7 @@ class Source:
 
     picture: NDArray[np.uint8]
     matrix: NDArray[np.float32]
-    motion: Motion
+    motion: KeypointMotion
     volume: Tensor
     own: retarget_rules.Ratios
 
@@ -51,7 +52,7 @@ def options_of(run: Mapping[str, Any]) -> retarget_rules.Options:
     )
 
 
-def loop(dump: Path, networks: Networks) -> Level:
+def loop(dump: Path, networks: LivePortraitNetworks) -> Level:
     level = Level("pipeline", 2e-5, 2e-5)
     runs = json.loads((dump / "manifest.json").read_text())["pipeline_runs"]
     with np.load(dump / "inputs/pipeline_landmarks.npz") as data:
@@ -98,8 +99,8 @@ def loop(dump: Path, networks: Networks) -> Level:
 
 
 def still_run(
-    source: Source, template: Template, options: retarget_rules.Options, nets: retarget_rules.Correctors
-) -> list[Array]:
+    source: Source, template: LivePortraitTemplate, options: retarget_rules.Options, nets: retarget_rules.Correctors
+) -> list[FloatArray]:
     """Every frame's keypoints of a still source."""
     moving = len(template.motions) > 1
     closed = None if moving else closed_lips()
@@ -117,11 +118,11 @@ def still_run(
 
 def video_run(
     sources: list[Source],
-    template: Template,
+    template: LivePortraitTemplate,
     options: retarget_rules.Options,
     nets: retarget_rules.Correctors,
     variance: float,
-) -> list[Array]:
+) -> list[FloatArray]:
     """Every frame's keypoints of a source video."""
     moving = len(template.motions) > 1
     count = min(len(sources), len(template.motions)) if moving else len(sources)
@@ -144,19 +145,21 @@ def video_run(
     return out
 
 
-def seen(networks: Networks, picture: NDArray[np.uint8], matrix: NDArray[np.float32] | None, cloud: Array) -> Source:
+def seen(
+    networks: LivePortraitNetworks, picture: NDArray[np.uint8], matrix: NDArray[np.float32] | None, cloud: FloatArray
+) -> Source:
     """A picture through crop and extractors; without a matrix the whole picture is the crop."""
     if matrix is None:
         small = cv2.resize(picture, (crop.INPUT, crop.INPUT))
         matrix = np.eye(2, 3, dtype=np.float32)
     else:
-        cut = crop.cut(picture, matrix, crop.SIDE)
+        cut = crop.cut_crop(picture, matrix, crop.SIDE)
         small = cv2.resize(cut, (crop.INPUT, crop.INPUT), interpolation=cv2.INTER_AREA)
     prepared = networks.prepared(np.asarray(small, np.uint8))
     return Source(picture, matrix, motions(networks.heads(prepared))[0], networks.appearance(prepared), ratios(cloud))
 
 
-def drawn(networks: Networks, source: Source, driven: Array) -> NDArray[np.uint8]:
+def drawn(networks: LivePortraitNetworks, source: Source, driven: FloatArray) -> NDArray[np.uint8]:
     """The whole picture with the driven face in it."""
     own, points = (torch.from_numpy(x)[None] for x in (source.motion.points, driven))
     out = networks.decoder(networks.warping(source.volume, own, points).out)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.liveportrait.motion import crop
-from engines.liveportrait.motion.keypoints import degrees, placed, rotation
+from engines.liveportrait.motion.keypoints import degrees, move_keypoints, row_rotations
 from engines.liveportrait.motion.retarget_rules import Ratios, size_ratio
 from engines.liveportrait.motion.smoothing import smoothed
 from tests.parity.level import Level
@@ -58,10 +58,10 @@ def maths(dump: Path) -> Level:
 
 def _keypoints(level: Level, given: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]]) -> None:
     level.check("degrees", theirs["degrees"], degrees(given["logits"]))
-    level.check("R", theirs["R"], rotation(*given["angles_pitch_yaw_roll"].T))
-    turns = rotation(*given["angles5"].T)
+    level.check("R", theirs["R"], row_rotations(*given["angles_pitch_yaw_roll"].T))
+    turns = row_rotations(*given["angles5"].T)
     rows = zip(given["kp"], given["scale"], turns, given["exp"], given["t"], strict=True)
-    level.check("x", theirs["x"], np.stack([placed(*row) for row in rows]))
+    level.check("x", theirs["x"], np.stack([move_keypoints(*row) for row in rows]))
     kp = given["kp"]
     level.check("size ratio", theirs["motion_multiplier"], [size_ratio(kp[i], kp[i + 1]) for i in range(4)])
 
@@ -80,22 +80,22 @@ def _crops(level: Level, given: dict[str, NDArray[Any]], theirs: dict[str, NDArr
             level.check(f"corners{j}_{q}", theirs[f"bbox{j}_{q}"], found.corners(upright=True))
             level.check(f"turned{j}_{q}", theirs[f"bboxrot{j}_{q}"], found.corners())
             level.check(f"o2c{j}_{q}", theirs[f"o2c{j}_{q}"][:2], matrix)
-            level.check(f"c2o{j}_{q}", theirs[f"c2o{j}_{q}"][:2], crop.back(matrix))
+            level.check(f"c2o{j}_{q}", theirs[f"c2o{j}_{q}"][:2], crop.crop_to_image(matrix))
             level.check(f"upright{j}_{q}", theirs[f"o2c_norot{j}_{q}"][:2], found.to_crop(512, upright=True))
         if f"crop512_{j}" in theirs:
             matrix = square(points, 2.3, -0.125).to_crop(512)
-            cut = crop.cut(image, matrix, 512)
+            cut = crop.cut_crop(image, matrix, 512)
             level.check(f"crop512_{j}", theirs[f"crop512_{j}"], cut)
             level.check(
                 f"crop256_{j}", theirs[f"crop256area_{j}"], cv2.resize(cut, (256, 256), interpolation=cv2.INTER_AREA)
             )
             small = square(points, 1.5, -0.1).to_crop(224)
-            level.check(f"crop224_{j}", theirs[f"crop224_{j}"], crop.cut(image, small, 224))
+            level.check(f"crop224_{j}", theirs[f"crop224_{j}"], crop.cut_crop(image, small, 224))
             level.check(f"mask{j}", theirs[f"maskori{j}"][..., 0], crop.spread_mask(matrix, (width, height)))
             level.check(f"pasted{j}", theirs[f"pasted{j}"], crop.pasted(given["generated_face"], matrix, image))
             one = square(points, 2.2, -0.1).corners(upright=True)
             held = crop.mean_square([one, one + np.array([4.0, -2.0], np.float32)]).to_crop(512)
-            driving = crop.cut(image, held, 512)
+            driving = crop.cut_crop(image, held, 512)
             level.check(f"driving{j}", theirs[f"drvcrop{j}"], driving)
             level.check(f"driving256_{j}", theirs[f"drvcrop256lin{j}"], cv2.resize(driving, (256, 256)))
         if f"eye_ratio{j}" in theirs:

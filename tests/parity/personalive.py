@@ -8,12 +8,12 @@ import numpy as np
 import torch
 
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
-from engines.personalive.head_pose import draw, face_boxes
+from engines.personalive.head_pose import draw_key_points, face_boxes
 from engines.personalive.networks.adapter_layers import MotionModule, TemporalModule
 from engines.personalive.networks.motion_encoder import ConvBlock, HourGlass, MotionEncoder, PatchAttention
 from engines.personalive.networks.pose_guider import PoseGuider
-from engines.personalive.networks.schedule import TIMES, WINDOW, Schedule, alphas
-from engines.personalive.networks.unet import DenoisingUNet, Memory, ReferenceUNet, joined
+from engines.personalive.networks.schedule import TIMES, WINDOW_FRAMES, Schedule, alphas
+from engines.personalive.networks.unet import DenoisingUNet, Memory, ReferenceUNet, join_memories
 from engines.personalive.transfer import HeadTransfer
 from tests.parity.personalive_loop import offline_stream, offline_whole, streaming
 from tests.parity.personalive_networks import frames_first, loaded, tensor, unet_config
@@ -26,8 +26,8 @@ BANKS = ("d00", "d01", "d10", "d11", "d20", "d21", "m") + tuple(f"u{b}{i}" for b
 def schedule(case: Case) -> Pairs:
     ours = Schedule()
     clean, noise, predicted = (tensor(frames_first(case.given(name))) for name in ("clean", "noise", "eps"))
-    noisy = ours.add_noise(clean, noise, slice(WINDOW))
-    cleaner, picture = ours.step(noisy, predicted)
+    noisy = ours.add_noise(clean, noise, slice(WINDOW_FRAMES))
+    cleaner, picture = ours.denoise_level(noisy, predicted)
     yield "alphas", alphas(), case.found("alphas_cumprod")
     yield "times", np.array(TIMES), case.found("timesteps")
     yield "noisy", noisy, frames_first(case.found("noisy"))
@@ -39,7 +39,7 @@ def pose_image(case: Case) -> Pairs:
     points = tensor(case.given("kp"))
     for size, name in ((512, ""), (128, "128")):
         theirs = case.found("image" + name)
-        yield "image" + name, draw(points, size).numpy().astype(theirs.dtype), theirs
+        yield "image" + name, draw_key_points(points, size).numpy().astype(theirs.dtype), theirs
         yield "boxes" + name, face_boxes(points, size), case.found("boxes" + name)
 
 
@@ -56,11 +56,11 @@ def motion_extractor(case: Case) -> Pairs:
         if name != "exp":
             yield name, found, case.found(f"head_{name}")
     head = HeadTransfer(network, portrait)
-    lent, own = head.take(driver)
+    lent, own = head.posed_key_points(driver)
     yield "first, lent", lent, case.found("first_kp")
     yield "first, lent, offline", lent, case.found("offline_kp")
     yield "first, driver", own, case.found("first_dri")
-    lent, own = head.take(later)
+    lent, own = head.posed_key_points(later)
     yield "next, lent", lent, case.found("next_kp")
     yield "next, driver", own, case.found("next_dri")
 
@@ -120,7 +120,7 @@ def denoising_unet(case: Case) -> Pairs:
     yield "with_reference", network(latents, times, memory, motion, pose), frames_first(case.found("with_reference"))
     for i in range(2):
         bank = reference.read(tensor(case.given(f"key_latent{i}")), clip)
-        memory = joined(memory, network.remember(bank, clip))
+        memory = join_memories(memory, network.remember(bank, clip))
         name = f"with_{i + 1}_keyframes"
         yield name, network(latents, times, memory, motion, pose), frames_first(case.found(name))
     yield "explicit", network(latents, times, memory, motion, pose), frames_first(case.found("explicit_2_keyframes"))

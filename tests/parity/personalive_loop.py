@@ -9,17 +9,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engines.personalive.head_pose import approach, draw
-from engines.personalive.networks.networks import Networks
-from engines.personalive.networks.schedule import CHUNK, CHUNKS, FILL
+from engines.personalive.head_pose import draw_key_points, steps_between
+from engines.personalive.networks.networks import PersonaLiveNetworks
+from engines.personalive.networks.schedule import CHUNK_FRAMES, CHUNKS, FILL
 from engines.personalive.picture import squashed
-from engines.personalive.portrait import Portrait, read_portrait
-from engines.personalive.transfer import POSE_SIZE, HeadTransfer, Transfer
+from engines.personalive.portrait import EncodedPortrait, read_portrait
+from engines.personalive.transfer import POSE_SIZE_PX, HeadTransfer, Transfer
 from engines.personalive.window import KEYFRAMES, Noise, Window
 from tests.parity.personalive_networks import frames_first, networks, tensor
 from tests.parity.recording import Array, Case, Pairs, distance
 
-SIZE = 128
+SIZE_PX = 128
 FACE = slice(16, 112)  # what the offline cases cut out of each picture as the face
 
 
@@ -29,8 +29,8 @@ def pieces(noise: Iterator[Array]) -> Noise:
 
     def draw_from(shape: tuple[int, ...]) -> Tensor:
         if not left:
-            left.extend(tensor(frames_first(next(noise))).split(CHUNK))
-        taken, left[:] = left[: shape[0] // CHUNK], left[shape[0] // CHUNK :]
+            left.extend(tensor(frames_first(next(noise))).split(CHUNK_FRAMES))
+        taken, left[:] = left[: shape[0] // CHUNK_FRAMES], left[shape[0] // CHUNK_FRAMES :]
         return torch.cat(taken)
 
     return draw_from
@@ -44,15 +44,17 @@ def in_unit(decoded: Tensor) -> Tensor:
     return (decoded / 2 + 0.5).clamp(0, 1)
 
 
-def settle_threads(case: Case, ours: Networks, picture: Tensor, own: Tensor) -> None:
+def settle_threads(case: Case, ours: PersonaLiveNetworks, picture: Tensor, own: Tensor) -> None:
     """Work with one thread or with several, as the recording did: PyTorch resamples float32 with another kernel then,
     and its rounding, 1e-8 of a motion token, would hide smaller mistakes of a float64 recording."""
     if ours.dtype != torch.float64:
         return
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        _, motions = Transfer(ours.extract, ours.encode, ours.guide, picture, own).take(tensor(case.given("frames00")))
-        if distance(motions[CHUNK:].numpy(), case.found("motion00")[0]) < 1e-9:
+        _, motions = Transfer(ours.extract, ours.encode, ours.guide, picture, own).pose_and_motion(
+            tensor(case.given("frames00"))
+        )
+        if distance(motions[CHUNK_FRAMES:].numpy(), case.found("motion00")[0]) < 1e-9:
             return
 
 
@@ -61,8 +63,8 @@ def streaming(case: Case) -> Pairs:
     """The online loop: latents, motion, poses and pictures after every chunk."""
     ours = networks(case)
     picture = case.given("image_reference")
-    portrait = read_portrait(ours, picture, SIZE)
-    own = squashed(picture, POSE_SIZE) / 2 + 0.5
+    portrait = read_portrait(ours, picture, SIZE_PX)
+    own = squashed(picture, POSE_SIZE_PX) / 2 + 0.5
     yield "reference latent", portrait.latent, case.found("ref_latent")
     yield "clip", portrait.clip, case.found("clip")
     yield "reference face", own, case.found("ref_face_input")
@@ -71,8 +73,8 @@ def streaming(case: Case) -> Pairs:
     transfer = Transfer(ours.extract, ours.encode, ours.guide, portrait.picture, own)
     for entry in case.meta["log"]:
         i = entry["chunk"]
-        poses, motions = transfer.take(tensor(case.given(f"frames{i:02d}")))
-        clean = window.step(poses, motions, transfer.rest if i == 0 else None)
+        poses, motions = transfer.pose_and_motion(tensor(case.given(f"frames{i:02d}")))
+        clean = window.next_chunk(poses, motions, transfer.rest if i == 0 else None)
         video = in_unit(ours.decode(clean)).permute(0, 2, 3, 1)
         yield f"latents {i}", window.latents, frames_first(case.found(f"latents{i:02d}"))
         yield f"motion {i}", window.motions, case.found(f"motion{i:02d}")[0]
@@ -89,11 +91,11 @@ class Offline:
     """What the offline pipelines do around the window: faces as they are given, everything by Lanczos."""
 
     def __init__(self, case: Case, judged: int) -> None:
-        self.networks: Networks = networks(case)
+        self.networks: PersonaLiveNetworks = networks(case)
         picture = case.given("image_reference")
         seen = np.asarray(Image.fromarray(picture).resize((224, 224)))
-        self.portrait: Portrait = read_portrait(self.networks, picture, SIZE, seen)
-        self.head = HeadTransfer(self.networks.extract, squashed(picture, POSE_SIZE) / 2 + 0.5)
+        self.portrait: EncodedPortrait = read_portrait(self.networks, picture, SIZE_PX, seen)
+        self.head = HeadTransfer(self.networks.extract, squashed(picture, POSE_SIZE_PX) / 2 + 0.5)
         self.rest = self.encode(picture[None])
         parts = (self.networks.reference, self.networks.denoising, self.portrait)
         self.window = Window(*parts, recorded_noise(case), judged=judged)
@@ -103,8 +105,8 @@ class Offline:
         return found
 
     def guide(self, pictures: Array) -> Tensor:
-        small = torch.cat([squashed(picture, POSE_SIZE) for picture in pictures]) / 2 + 0.5
-        drawn = draw(self.head.take(small)[0], SIZE).to(self.networks.dtype)
+        small = torch.cat([squashed(picture, POSE_SIZE_PX) for picture in pictures]) / 2 + 0.5
+        drawn = draw_key_points(self.head.posed_key_points(small)[0], SIZE_PX).to(self.networks.dtype)
         found: Tensor = self.networks.guide(drawn)
         return found
 
@@ -112,10 +114,14 @@ class Offline:
         self, poses: Tensor, motions: Tensor, after: Callable[[int, Tensor], None] | None = None
     ) -> Iterator[Tensor]:
         """The pictures of each chunk, (4, 3, s, s) in 0..1; the first three are those made up before the driver."""
-        motions = torch.cat([approach(self.rest, motions[:1], FILL), motions])
-        for call in range(len(motions) // CHUNK - CHUNKS + 1):
-            at = slice(FILL + CHUNK * call, FILL + CHUNK * (call + 1)) if call else slice(0, FILL + CHUNK)
-            clean = self.window.step(poses[at], motions[at], None if call else self.rest)
+        motions = torch.cat([steps_between(self.rest, motions[:1], FILL), motions])
+        for call in range(len(motions) // CHUNK_FRAMES - CHUNKS + 1):
+            at = (
+                slice(FILL + CHUNK_FRAMES * call, FILL + CHUNK_FRAMES * (call + 1))
+                if call
+                else slice(0, FILL + CHUNK_FRAMES)
+            )
+            clean = self.window.next_chunk(poses[at], motions[at], None if call else self.rest)
             if after is not None:
                 after(call, clean[:1])
             yield in_unit(self.networks.decode(clean))
@@ -131,9 +137,11 @@ def offline_stream(case: Case) -> Pairs:
     additions = case.meta["keyframe_bank_after_each_addition"][-1]
     offline = Offline(case, judged=FILL)
     poses, motions = offline.guide(padded), offline.encode(padded)
-    calls = len(theirs) // CHUNK - max(0, additions - KEYFRAMES)  # whose pictures were made before the fourth keyframe
+    calls = len(theirs) // CHUNK_FRAMES - max(
+        0, additions - KEYFRAMES
+    )  # whose pictures were made before the fourth keyframe
     found = list(islice(offline.run(poses, motions), CHUNKS - 1 + calls))[CHUNKS - 1 :]
-    yield "pictures", torch.cat(found), theirs[: CHUNK * calls]
+    yield "pictures", torch.cat(found), theirs[: CHUNK_FRAMES * calls]
     yield "keyframes", np.array(len(offline.window.keyframes)), np.array(min(additions, KEYFRAMES))
 
     flawed = Offline(case, judged=FILL)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
-from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.pose_guider import PoseGuider
 from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
 from tests.parity.recording import Array, Case
@@ -58,10 +58,10 @@ class StandIn(nn.Module):
         return self.gain * self.proj(means).unflatten(1, (32, 16))
 
 
-def networks(case: Case) -> Networks:
+def networks(case: Case) -> PersonaLiveNetworks:
     """Those of a loop."""
     clip = CLIPVisionConfig(**config(case, "image_encoder"))
-    return Networks(
+    return PersonaLiveNetworks(
         reference=loaded(case, ReferenceUNet(**unet_config(case, "reference_unet")), "reference_unet"),
         denoising=loaded(case, DenoisingUNet(**unet_config(case, "denoising_unet")), "denoising_unet"),
         extract=loaded(case, MotionExtractor(depths=(1, 1, 2, 1), widths=(8, 16, 24, 32)), "pose_encoder"),

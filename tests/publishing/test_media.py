@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from publishing.audio_queue import CUSHION, HIGH, Cushion, crossed, ramped
-from publishing.media import Media, frame_of
+from publishing.audio_queue import HIGH_LEVEL_S, TARGET_LEVEL_S, AudioQueue, cross_fade, fade_in
+from publishing.media import RoomMedia, livekit_frame
 from shared.media.voice_ring import stretched
-from shared.wire.program import Picture
-from tests.support.program_ticks import BLOCK, RATE, picture, sound
+from shared.wire.program import ProgramFrame
+from tests.support.program_ticks import BLOCK, RATE_FPS, picture, sound
 
 
 def test_the_library_reads_our_own_planes() -> None:
     received = picture(1).i420.tobytes()
     i420 = np.frombuffer(received, np.uint8).reshape(72, 64)  # what comes from the bus may not be written to
-    frame = frame_of(i420)
+    frame = livekit_frame(i420)
     assert ctypes.addressof(ctypes.c_char.from_buffer(frame.data)) == i420.ctypes.data
     assert (frame.width, frame.height, bytes(frame.data)) == (64, 48, received)
 
@@ -26,19 +26,19 @@ def test_the_library_reads_our_own_planes() -> None:
 @pytest.mark.parametrize("pace", [0.9995, 0.9999, 1.0001, 1.0005])
 def test_hours_beside_a_clock_that_runs_otherwise_leave_no_hole(pace: float) -> None:
     """Three hours, in no time: the sender's second is longer or shorter than ours, and comes unevenly."""
-    cushion, uneven = Cushion(), np.random.default_rng(1)
+    cushion, uneven = AudioQueue(), np.random.default_rng(1)
     levels = []
     for tick in range(3 * 3600 * 25):
         at = tick * 0.04 * pace + uneven.uniform(0, 0.005)
         cushion.add(BLOCK, at)
         levels.append(cushion.level)
     assert (cushion.holes, cushion.left_out) == (1, 0)  # the beginning is the only hole
-    assert max(levels) < CUSHION + 0.015 and min(levels) > CUSHION - 0.015
+    assert max(levels) < TARGET_LEVEL_S + 0.015 and min(levels) > TARGET_LEVEL_S - 0.015
     assert cushion.corrected > 100
 
 
 def test_a_count_that_went_astray_is_put_right_by_the_earliest_answer() -> None:
-    cushion, uneven = Cushion(), np.random.default_rng(1)
+    cushion, uneven = AudioQueue(), np.random.default_rng(1)
     missed = 0.013  # seconds that the queue stood dry unseen
     cushion.add(BLOCK, 0.0)
     for tick in range(1, 12):
@@ -47,28 +47,30 @@ def test_a_count_that_went_astray_is_put_right_by_the_earliest_answer() -> None:
         cushion.answered(cushion.empty + missed + uneven.uniform(0, 0.03) * (tick != 5), cushion.empty)
     counted = cushion.empty
     cushion.check()
-    assert cushion.empty - counted == pytest.approx(0) and cushion.level > CUSHION  # it was put right once, before
-    truth = CUSHION + 12 * 0.04 + missed
+    assert (
+        cushion.empty - counted == pytest.approx(0) and cushion.level > TARGET_LEVEL_S
+    )  # it was put right once, before
+    truth = TARGET_LEVEL_S + 12 * 0.04 + missed
     assert cushion.empty == pytest.approx(truth, abs=0.001)
 
 
 def test_a_burst_after_a_stall_is_left_out_and_not_piled_up() -> None:
-    cushion = Cushion()
+    cushion = AudioQueue()
     for tick in range(100):
         cushion.add(BLOCK, tick * 0.04)
     taken = [cushion.add(BLOCK, 4.5) is not None for _ in range(13)]  # half a second of sound at once
     assert sum(taken) == 1 and cushion.left_out == 12
-    assert cushion.empty - 4.5 < HIGH + 0.04
+    assert cushion.empty - 4.5 < HIGH_LEVEL_S + 0.04
 
 
 def test_a_picture_is_shown_when_its_sound_is_heard() -> None:
-    class Noting(Media):
-        def _show(self, picture: Picture) -> None:
+    class Noting(RoomMedia):
+        def _show(self, picture: ProgramFrame) -> None:
             shown[picture.tick] = self._loop.time()
             super()._show(picture)
 
     async def run() -> None:
-        media = Noting(picture(0), RATE)
+        media = Noting(picture(0), RATE_FPS)
         for tick in range(1, 20):
             await media.feed(sound(tick))
             await media.feed(picture(tick))
@@ -85,7 +87,7 @@ def test_a_picture_is_shown_when_its_sound_is_heard() -> None:
 
 def test_a_loop_that_was_held_up_shows_no_picture_after_a_later_one() -> None:
     async def run() -> tuple[list[int], int]:
-        media = Media(picture(0), Fraction(2))
+        media = RoomMedia(picture(0), Fraction(2))
         handed: list[int] = []
 
         def capture_frame(_: object, metadata: Any) -> None:
@@ -116,11 +118,11 @@ def test_stretched_sound_keeps_its_ends_and_its_shape() -> None:
 
 
 def test_sound_after_a_hole_comes_up_softly() -> None:
-    soft = ramped(np.full(1920, 10_000, np.int16))
+    soft = fade_in(np.full(1920, 10_000, np.int16))
     assert soft[0] == 0 and soft[300] == 10_000 and np.diff(soft.astype(int)).max() < 100
 
 
 def test_where_blocks_are_left_out_nothing_jumps() -> None:
     wave = (np.sin(np.arange(1920 * 5) * 2 * np.pi * 210 / 48_000) * 8000).astype(np.int16).reshape(5, 1920)
-    joined = np.concatenate([wave[0], crossed(wave[1], wave[4])]).astype(int)
+    joined = np.concatenate([wave[0], cross_fade(wave[1], wave[4])]).astype(int)
     assert np.abs(np.diff(joined)).max() < 450  # the wave's own steepest is 220; a cut would be thousands

@@ -23,17 +23,17 @@ def test_another_engine_begins_at_its_own_choice_of_quality() -> None:
 
 def test_a_file_from_before_a_field_was_there_is_read(tmp_path: Path) -> None:
     scene = Scene(revision=4, avatar="mona", muted=True)
-    old = scene.facts()
+    old = scene.as_dict()
     del old["quality"]
     (tmp_path / "scene.json").write_text(json.dumps(old))
     assert Scene.load(tmp_path / "scene.json") == scene
     with pytest.raises(ValueError):
-        Scene.of(old)
+        Scene.from_dict(old)
 
 
 def test_it_survives_a_message_and_a_file(tmp_path: Path) -> None:
     scene = Scene(revision=4, avatar="mona", muted=True)
-    assert Scene.of(scene.facts()) == scene
+    assert Scene.from_dict(scene.as_dict()) == scene
     scene.save(tmp_path / "scene.json")
     assert Scene.load(tmp_path / "scene.json") == scene
     assert [p.name for p in tmp_path.iterdir()] == ["scene.json"]
@@ -42,7 +42,7 @@ def test_it_survives_a_message_and_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", [{"label": 1}, {"avatar": None}, {"revision": "3"}, {"extra": 1, "loop": []}])
 def test_fields_of_another_type_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError):
-        Scene.of(Scene().facts() | change)
+        Scene.from_dict(Scene().as_dict() | change)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"avatar": 3}'])

@@ -7,28 +7,28 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.api import RATE_FPS, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
 from shared.avatar.model import Avatar
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, tick_pts
 
 COST = "FARM_TEST_COST"  # seconds that a picture of the slow segment takes
 SLOW = range(20, 40)
-SIDE = 64
+ROI_SIDE_PX = 64
 
 
 class Counter:
     """Reached by the setting `engines`, as a user's own is."""
 
     spec = EngineSpec(
-        name="counter", title="Counter", driven_by=frozenset({"voice"}), roi_size=SIDE, frames_per_step=1, look_ahead=0,
+        name="counter", title="Counter", driven_by=frozenset({"voice"}), roi_size=ROI_SIDE_PX, frames_per_step=1, look_ahead=0,
         sees=False, carries="motion", voice_ahead=0, weights=(), devices=("cpu",), accelerations=(),
     )  # fmt: skip
 
     def unavailable(self) -> str | None:
         return None
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "Session":
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "Session":
         return Session(rate)
 
 
@@ -41,7 +41,7 @@ class Session:
         self._cost = float(os.environ.get(COST, "0"))
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        self._heard = block.pts + len(block.samples) * US // SOUND_RATE
+        self._heard = block.pts + len(block.samples) * US // SOUND_RATE_HZ
         frames = []
         while (pts := tick_pts(self._next, self._rate)) < self._heard:
             frames.append(RoiFrame(pts, self._draw()))
@@ -71,6 +71,6 @@ class Session:
             return UNDRAWN
         if self._next in SLOW:
             time.sleep(self._cost)
-        picture = np.full((SIDE, SIDE, 3), 40, np.uint8)
-        picture[:, : 1 + self._next % SIDE] = (200, self._next * 3 % 256, 90)
+        picture = np.full((ROI_SIDE_PX, ROI_SIDE_PX, 3), 40, np.uint8)
+        picture[:, : 1 + self._next % ROI_SIDE_PX] = (200, self._next * 3 % 256, 90)
         return picture

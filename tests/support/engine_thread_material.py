@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from engines.api import Driving
 from engines.mesh.engine import SPEC, MeshEngine
-from services.generator.engine_thread import Batch
-from services.generator.session_opener import Opened
+from services.generator.engine_thread import EngineThread
+from services.generator.session_opener import OpenedSession
 from shared.runtime.clock import US, now
 
 SIZE, FRAME = 4, 40_000
@@ -18,14 +18,14 @@ PIXELS: NDArray[np.uint8] = np.zeros((4, 4, 3), np.uint8)
 QUALITIES = (("full", "512 pixels"), ("half", "256 pixels"))
 
 
-def opened(session: Any, size: int = SIZE, quality: str = "") -> Opened:
+def opened(session: Any, size: int = SIZE, quality: str = "") -> OpenedSession:
     """A session of an engine that takes `size` frames at a time and holds four calls' worth back."""
     engine = MeshEngine()
     engine.spec = replace(SPEC, frames_per_step=size, look_ahead=4 * size - 1, qualities=QUALITIES)
-    return Opened(engine, None, session, quality)  # type: ignore[arg-type]
+    return OpenedSession(engine, None, session, quality)  # type: ignore[arg-type]
 
 
-def drive(batch: Batch, seconds: float, start: int | None = None) -> tuple[list[tuple[int, int]], int]:
+def drive(batch: EngineThread, seconds: float, start: int | None = None) -> tuple[list[tuple[int, int]], int]:
     """A driver of 25 frames a second in real time; (handed on at, pts) of what comes out, and how many went in."""
     out: list[tuple[int, int]] = []
     offered, began = 0, now() if start is None else start
@@ -33,7 +33,7 @@ def drive(batch: Batch, seconds: float, start: int | None = None) -> tuple[list[
         if now() >= began + offered * FRAME:
             batch.offer(Driving(began + offered * FRAME, None, None), {})
             offered += 1
-        if (paced := batch.take(now())) is not None:
+        if (paced := batch.due_frame(now())) is not None:
             out.append((now(), paced.frame.pts))
         assert batch.failure is None
         time.sleep(0.002)

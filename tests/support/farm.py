@@ -15,12 +15,12 @@ import numpy as np
 import psutil
 
 from harness.channel import wait_for
-from services.renderer.job.submit import Request, submit
+from services.renderer.job.submit import JobRequest, submit_to_store
 from shared.config.settings import Settings, load_settings
 from shared.jobs import claims as units
 from shared.jobs.claims import Unit
 from shared.jobs.manifest import Priority
-from shared.jobs.queue import Queue
+from shared.jobs.queue import JobQueue
 from shared.jobs.redis_address import own_redis
 from shared.jobs.status import result
 from shared.jobs.store import Store, open_store
@@ -30,10 +30,10 @@ from tests.support.sound_files import wav
 
 ENGINES = {"counter": "tests.support.counting_engine:Counter"}
 FPS, SEGMENT_S = 10, 2.0
-PATIENCE = 150.0  # seconds that a busy machine may take for what takes a few
+PATIENCE_S = 150.0  # seconds that a busy machine may take for what takes a few
 
 
-def wait(until: Callable[[], object], what: str, patience: float = PATIENCE, every: float = 0.05) -> None:
+def wait(until: Callable[[], object], what: str, patience: float = PATIENCE_S, every: float = 0.05) -> None:
     """Fails when something does not come about."""
     wait_for(until, patience, what, every)
 
@@ -52,7 +52,7 @@ class Running:
     home: Path
     settings: Settings
     store: Store
-    queue: Queue
+    queue: JobQueue
     environment: dict[str, str]
     claims: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
 
@@ -76,8 +76,8 @@ class Running:
 
     def submit(self, driver: Path, priority: Priority = "normal", *, quietly: bool = False) -> str:
         """Hand a job in; quietly: without waking anybody."""
-        request = Request(self.home / "avatars" / "sample", driver, engine="counter", priority=priority)
-        manifest = submit(self.store, request, self.settings)
+        request = JobRequest(self.home / "avatars" / "sample", driver, engine="counter", priority=priority)
+        manifest = submit_to_store(self.store, request, self.settings)
         if not quietly:
             self.queue.wake(manifest.id, "counter", priority)
         return manifest.id
@@ -87,16 +87,16 @@ class Running:
         seen = self.claims.setdefault(job, set())
         for name in self.store.list(f"jobs/{job}/units"):
             kind, _, index = name.partition("-")
-            state = units.look(self.store, job, Unit(kind, int(index or 0)))
+            state = units.read_unit_state(self.store, job, Unit(kind, int(index or 0)))
             seen |= {(name, number) for number in range(1, state.claim + 1)}
         return bool(result(self.store, job))
 
     def rendering(self, job: str, index: int) -> bool:
         """Whether this segment is being rendered now."""
-        state = units.look(self.store, job, Unit("render", index))
+        state = units.read_unit_state(self.store, job, Unit("render", index))
         return state.open and not state.done
 
-    def finish(self, job: str, patience: float = PATIENCE) -> list[str]:
+    def finish(self, job: str, patience: float = PATIENCE_S) -> list[str]:
         """Wait for the job; the hashes of its pictures."""
         wait(lambda: self.look(job), f"job {job} done; {self.said()}", patience, every=0.03)
         return decoded(self.store.fetch(f"jobs/{job}/result.mp4"))[1]
@@ -141,7 +141,7 @@ def running(home: Path, avatars: Path, cost: float = 0.15, jobs: str = "", **tol
         jobs=told["STUDIO_JOBS"],
         redis_url=told.get("STUDIO_REDIS_URL"),
     )
-    queue = Queue(settings)
+    queue = JobQueue(settings)
     try:
         yield Running(home, settings, open_store(settings.jobs_url), queue, plain | told | {COST: str(cost)})
     finally:
@@ -185,6 +185,6 @@ def stop(process: psutil.Process, number: signal.Signals) -> float:
     """Send a signal and wait for the end; seconds that it took."""
     before = time.monotonic()
     process.send_signal(number)
-    psutil.wait_procs([process], PATIENCE)
+    psutil.wait_procs([process], PATIENCE_S)
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     return time.monotonic() - before

@@ -20,7 +20,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from services.gateway.preview.encoder import encode
+from services.gateway.preview.encoder import encode_jpeg
 from shared.avatar.plate import save_index
 from shared.config.settings import Settings
 from shared.config.token import operator_token
@@ -45,7 +45,7 @@ def make_avatar(home: Path, name: str, picture: NDArray[np.uint8], frames: int =
     for index in range(frames):
         moved = np.roll(picture, 2 * index, axis=1)
         i420 = rgb_to_i420(moved)
-        jpegs.append(encode(i420, 92))
+        jpegs.append(encode_jpeg(i420, 92))
         plates.append(i420)
     (folder / "plate.mjpg").write_bytes(b"".join(jpegs))
     eye = np.tile(np.eye(2, 3), (frames, 1, 1))
@@ -151,7 +151,7 @@ class Channel:
         tick, pulsed = tick_after(now(), rate), 0
         while not stop.wait(max(0.0, (tick_pts(tick, rate) - now()) / 1e6)):
             for message in scenes.read():
-                self.scene = Scene.of(message.facts)
+                self.scene = Scene.from_dict(message.facts)
             pts = tick_pts(tick, rate)
             made = self.compose(tick)
             self.sent[tick] = made
@@ -180,7 +180,7 @@ class Channel:
             if now() - pulsed > 500_000:
                 pulsed = now()
                 for name, meter in self.meters.items():
-                    pulses[name].send(pulsed, facts=meter.pulse(pulsed).as_facts())
+                    pulses[name].send(pulsed, facts=meter.pulse(pulsed).as_dict())
             tick += 1
         scenes.close()
         for publisher in (program, sound, driving, *pulses.values()):

@@ -31,7 +31,7 @@ class Channel:
         ends = time.monotonic() + seconds
         while not until():
             assert time.monotonic() < ends, "it did not happen"
-            self.scene.send(now(), facts=self.wanted.facts())
+            self.scene.send(now(), facts=self.wanted.as_dict())
             self.generator.loop.turn()
             self.faces += self.face.read()
 

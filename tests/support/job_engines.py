@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic_settings import SettingsConfigDict
 
-from engines.api import RATE, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
-from engines.liveportrait.motion.template import Played, Template, parse_template
+from engines.api import RATE_FPS, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame, parse_template
 from engines.settings import EngineSettings
 from shared.avatar.model import Avatar
 from shared.config.layered import NOTHING
@@ -45,7 +45,7 @@ class Card:
     def unavailable(self) -> str | None:
         return ordered("unavailable")
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "Session":
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "Session":
         return Session(self.spec, small)
 
 
@@ -66,10 +66,10 @@ class Player(Card):
 
     spec = replace(SPEC, name="player", driven_by=frozenset({"motion", "template"}))
 
-    def read_template(self, path: Path) -> Template:
+    def read_template(self, path: Path) -> LivePortraitTemplate:
         return parse_template(path)
 
-    def record(self, frames: Iterable[Driving], rate: Fraction) -> Template:
+    def record(self, frames: Iterable[Driving], rate: Fraction) -> LivePortraitTemplate:
         raise NotImplementedError
 
 
@@ -99,7 +99,7 @@ class Dyed(Card):
     def under(self, look: Mapping[str, Any]) -> "Dyed":
         return Dyed(look)
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> "Session":
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "Session":
         settings = self.settings()
         return Session(self.spec, small, settings.blue + 100 * (settings.quality == "pale"))
 
@@ -117,7 +117,7 @@ class Session:
         self._seen += 1
         if driving.face is not None:
             self._sum += float(driving.face.points[:468, 1].mean())
-        if isinstance(driving.recorded, Played):
+        if isinstance(driving.recorded, TemplateFrame):
             self._sum += float(driving.recorded.motion.exp.sum())
         if self._spec.sees and driving.picture is not None:
             self._sum += float(driving.picture.mean())

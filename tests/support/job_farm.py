@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from services.renderer.job.open_job import Opener
-from services.renderer.job.step import Step, Worker
-from services.renderer.job.submit import Request, submit
+from services.renderer.job.open_job import JobOpener
+from services.renderer.job.step import StepResult, UnitWorker
+from services.renderer.job.submit import JobRequest, submit_to_store
 from shared.config.settings import Settings
 from shared.jobs import status
 from shared.jobs.manifest import Manifest
@@ -20,19 +20,19 @@ class Farm:
     store: LocalStore
     settings: Settings
     orders: Path
-    steps: list[Step] = field(default_factory=list)
+    steps: list[StepResult] = field(default_factory=list)
 
-    def worker(self, name: str = "w") -> Worker:
-        return Worker(self.store, Opener(self.store, self.settings), name)
+    def worker(self, name: str = "w") -> UnitWorker:
+        return UnitWorker(self.store, JobOpener(self.store, self.settings), name)
 
     def submit(self, driver: Path, engine: str = "mesh", **more: object) -> Manifest:
-        request = Request(self.home / "avatars" / "sample", driver, engine, **more)  # type: ignore[arg-type]
-        return submit(self.store, request, self.settings)
+        request = JobRequest(self.home / "avatars" / "sample", driver, engine, **more)  # type: ignore[arg-type]
+        return submit_to_store(self.store, request, self.settings)
 
-    def finish(self, job: str, worker: Worker | None = None) -> list[Step]:
+    def finish(self, job: str, worker: UnitWorker | None = None) -> list[StepResult]:
         """Go on until there is nothing to do."""
         worker = worker or self.worker()
-        steps: list[Step] = []
+        steps: list[StepResult] = []
         while not steps or steps[-1].outcome != "nothing":
             steps.append(worker.advance(job))
         return steps[:-1]

@@ -39,7 +39,7 @@ def begin(store: Store, name: str, done: int, at_work: int = 0) -> None:
         finish(store, name, Unit("render", index))
     for index in range(done, done + at_work):
         held = claim(store, name, Unit("render", index))
-        claims.beat(store, held, 1, "box-1", {"done": 100 + 10 * index, "fps": 23.4})
+        claims.write_beat(store, held, 1, "box-1", {"done": 100 + 10 * index, "fps": 23.4})
     picture(store, name)
 
 
@@ -47,7 +47,7 @@ def fail(store: Store, name: str, index: int, reason: str, times: int = claims.A
     """A segment fails, again and again."""
     finish(store, name, Unit("follow", index))
     for _ in range(times):
-        claims.fail(store, claim(store, name, Unit("render", index)), reason, "failed")
+        claims.record_failure(store, claim(store, name, Unit("render", index)), reason, "failed")
 
 
 def complete(store: Store, name: str, content: bytes = b"film" * 1000) -> None:
@@ -60,14 +60,14 @@ def complete(store: Store, name: str, content: bytes = b"film" * 1000) -> None:
 
 def claim(store: Store, name: str, unit: Unit) -> claims.Claim:
     """The next claim of a unit."""
-    held = claims.claim(store, name, unit, claims.look(store, name, unit), "box-1")
+    held = claims.claim_unit(store, name, unit, claims.read_unit_state(store, name, unit), "box-1")
     assert held
     return held
 
 
 def finish(store: Store, name: str, unit: Unit) -> None:
     """A unit that is done."""
-    assert claims.publish(store, claim(store, name, unit), {"frames": SEGMENT})
+    assert claims.publish_unit(store, claim(store, name, unit), {"frames": SEGMENT})
 
 
 def picture(store: Store, name: str, tint: int = 90) -> None:

@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from services.local.livekit_server import LiveKitServer
 
-SIZE = (640, 360)
+SIZE_PX = (640, 360)
 
 
 def keys(server: LiveKitServer) -> dict[str, Any]:

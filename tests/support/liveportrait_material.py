@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engines.api import Driving
 from engines.liveportrait.engine import LivePortraitEngine
-from engines.liveportrait.networks.networks import Networks
+from engines.liveportrait.networks.networks import LivePortraitNetworks
 from engines.liveportrait.session import LivePortraitSession
 from engines.liveportrait.settings import LivePortraitSettings
 from harness.sample_avatar import sample_avatar
@@ -27,9 +27,9 @@ MS = 1_000
 torch.set_num_threads(1)  # narrow networks gain nothing from more, and on a busy machine they wait for each other
 
 
-def networks(dtype: torch.dtype = torch.float32) -> Networks:
+def networks(dtype: torch.dtype = torch.float32) -> LivePortraitNetworks:
     """Narrow ones, ready to run on the CPU."""
-    nets = Networks.empty(NARROW)
+    nets = LivePortraitNetworks.empty(NARROW)
     for name in ("appearance", "motion", "warping", "decoder", "stitching", "lips", "eyes"):
         net = getattr(nets, name)
         net.load_state_dict(fold_spectral_norm(state(published_shapes(net))))
@@ -65,7 +65,7 @@ def swaying_body(folder: Path) -> Avatar:
 
 
 def session(
-    nets: Networks | None = None, own_plate: bool = True, settings: LivePortraitSettings | None = None
+    nets: LivePortraitNetworks | None = None, own_plate: bool = True, settings: LivePortraitSettings | None = None
 ) -> LivePortraitSession:
     return LivePortraitSession(avatar(own_plate), nets or networks(), settings or LivePortraitSettings())
 
@@ -98,5 +98,5 @@ class NarrowEngine(LivePortraitEngine):
     def unavailable(self) -> str | None:
         return None
 
-    def _loaded(self, small: bool) -> tuple[Networks, LivePortraitSettings]:
+    def _loaded(self, small: bool) -> tuple[LivePortraitNetworks, LivePortraitSettings]:
         return networks(), self.settings()

@@ -13,14 +13,14 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from services.renderer.encode.segment import SegmentWriter
+from shared.media.array_types import ImageArray
 from shared.media.colour import rgb_to_i420
-from shared.media.output_spec import Output
+from shared.media.output_spec import OutputSpec
 
-Picture = NDArray[np.uint8]
 NTSC = Fraction(30000, 1001)
 
 
-def moving(count: int, width: int = 160, height: int = 96) -> list[Picture]:
+def moving(count: int, width: int = 160, height: int = 96) -> list[ImageArray]:
     """I420 pictures with soft shapes that move and a bright bar that counts, so that each differs."""
     noise = np.random.default_rng(5).integers(0, 256, (height // 8, width // 4, 3)).astype(np.uint8)
     scene = cv2.resize(noise, (width * 2, height), interpolation=cv2.INTER_CUBIC)
@@ -32,7 +32,9 @@ def moving(count: int, width: int = 160, height: int = 96) -> list[Picture]:
     return pictures
 
 
-def segment(path: Path, pictures: list[Picture], rate: Fraction = NTSC, output: Output = Output(), **how: int) -> Path:
+def segment(
+    path: Path, pictures: list[ImageArray], rate: Fraction = NTSC, output: OutputSpec = OutputSpec(), **how: int
+) -> Path:
     """One finished segment of these pictures."""
     width, height = pictures[0].shape[1], pictures[0].shape[0] * 2 // 3
     with SegmentWriter(path, width, height, rate, output, **how) as writer:

@@ -15,7 +15,7 @@ pytest.importorskip("transformers", reason="transformers is not installed: `make
 
 from engines.api import Driving, RoiFrame  # noqa: E402
 from engines.personalive.networks.loading import load_networks  # noqa: E402
-from engines.personalive.networks.networks import Networks  # noqa: E402
+from engines.personalive.networks.networks import PersonaLiveNetworks  # noqa: E402
 from engines.personalive.quality import Rung  # noqa: E402
 from engines.personalive.session import PersonaLiveSession  # noqa: E402
 from harness.by_rule import by_rule  # noqa: E402
@@ -26,7 +26,7 @@ from shared.runtime.arrays import to_bytes  # noqa: E402
 from tests.parity.personalive_networks import StandIn  # noqa: E402
 
 torch.set_num_threads(1)  # such small networks gain nothing by more
-FRAME = int(1_000_000 / Fraction(25))
+FRAME_US = int(1_000_000 / Fraction(25))
 SMALLEST = Rung("256", "small", 128, True, 1)  # smaller than any of the ladder: the machinery is the same
 
 
@@ -36,7 +36,7 @@ def avatar() -> Avatar:
 
 
 @cache
-def networks(fresh: int = 0) -> Networks:
+def networks(fresh: int = 0) -> PersonaLiveNetworks:
     """Of tiny size; the motion encoder, of which half of the work would be, is a glance. fresh: those of another number
     were never used by what used these."""
     with TemporaryDirectory() as folder:
@@ -46,7 +46,7 @@ def networks(fresh: int = 0) -> Networks:
     return found
 
 
-def session(of: Networks, seed: int = 1, who: Avatar | None = None) -> PersonaLiveSession:
+def session(of: PersonaLiveNetworks, seed: int = 1, who: Avatar | None = None) -> PersonaLiveSession:
     return PersonaLiveSession(who or avatar(), of, SMALLEST, seed)
 
 
@@ -65,7 +65,7 @@ def driver(count: int, start: int = 0, seed: int = 0) -> Iterator[Driving]:
     own = avatar()
     for i in range(start, start + count):
         picture = np.roll(own.roi, (5 * i + 40 * seed, 3 * i), (0, 1))
-        yield Driving(i * FRAME, own.face, own.face, picture)
+        yield Driving(i * FRAME_US, own.face, own.face, picture)
 
 
 def state(of: PersonaLiveSession) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any
 import av
 import numpy as np
 
-SECONDS = 1.0
+RECEIVE_S = 1.0
 KEY = "s3cr3t-stream-key"
 
 
@@ -76,7 +76,7 @@ def main() -> None:
                 pictures.append(frame)
             else:
                 blocks.append(frame)
-            if len(pictures) > 2 and len(blocks) > 2 and pictures[-1].time - pictures[0].time >= SECONDS:
+            if len(pictures) > 2 and len(blocks) > 2 and pictures[-1].time - pictures[0].time >= RECEIVE_S:
                 luma = np.stack([picture.to_ndarray(format="gray").astype(np.float32) for picture in pictures])
                 wave = np.concatenate([block.to_ndarray().reshape(-1) for block in blocks])
                 row = {

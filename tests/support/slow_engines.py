@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.api import RATE, Driving, RoiFrame
-from engines.liveportrait.motion.template import Played, Template, parse_template
+from engines.api import RATE_FPS, Driving, RoiFrame
+from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame, parse_template
 from engines.mesh.engine import SPEC, MeshEngine, MeshSession
-from shared.avatar.model import ROI_SIZE, Avatar
+from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import OutOfMemoryError
 from shared.wire.message import Message
 
-OPENING = 3.0  # seconds
-FOR_EVER = 40.0  # seconds: longer than any test waits
+OPENING_S = 3.0  # seconds
+BLOCKED_S = 40.0  # seconds: longer than any test waits
 RED = np.array([255, 0, 0], np.uint8)
 
 
@@ -52,8 +52,8 @@ class SlowEngine(MeshEngine):
 
     spec = replace(SPEC, name="red", title="Red", driven_by=frozenset({"motion"}))
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
-        work(OPENING)
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
+        work(OPENING_S)
         return RedSession(avatar, rate)
 
 
@@ -62,7 +62,7 @@ class BrokenEngine(MeshEngine):
 
     spec = replace(SPEC, name="broken", title="Broken")
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
         work(0.5)
         raise RuntimeError("no kernel image")
 
@@ -76,7 +76,7 @@ class WaitingEngine(MeshEngine):
         there = Path(os.environ.get("TEST_WEIGHTS", "/nowhere")).is_file()
         return None if there else "Waiting's weights are missing; `studio weights pull waiting` gets them."
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
         return RedSession(avatar, rate)
 
 
@@ -84,9 +84,9 @@ class PlayingSession(MeshSession):
     """At rest, with a corner whose colour follows from the frame of recorded motion."""
 
     def step(self, driving: Driving) -> list[RoiFrame]:
-        if not isinstance(driving.recorded, Played):
+        if not isinstance(driving.recorded, TemplateFrame):
             return super().step(driving)
-        pixels = np.zeros((ROI_SIZE, ROI_SIZE, 3), np.uint8)
+        pixels = np.zeros((ROI_SIZE_PX, ROI_SIZE_PX, 3), np.uint8)
         pixels[:8, :8] = np.abs(driving.recorded.motion.exp[0] * 60).astype(np.uint8)
         return [RoiFrame(driving.pts, pixels)]
 
@@ -96,13 +96,13 @@ class PlayingEngine(MeshEngine):
 
     spec = replace(SPEC, name="playing", title="Playing", driven_by=frozenset({"motion", "template"}))
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
         return PlayingSession(avatar, rate)
 
-    def read_template(self, path: Path) -> Template:
+    def read_template(self, path: Path) -> LivePortraitTemplate:
         return parse_template(path)
 
-    def record(self, frames: Iterable[Driving], rate: Fraction) -> Template:
+    def record(self, frames: Iterable[Driving], rate: Fraction) -> LivePortraitTemplate:
         raise NotImplementedError
 
 
@@ -125,7 +125,7 @@ class HeavySession(RedSession):
 
     def _wait(self) -> None:
         self.under_way.set()
-        time.sleep(FOR_EVER)
+        time.sleep(BLOCKED_S)
 
 
 class HeavyEngine(MeshEngine):
@@ -133,14 +133,14 @@ class HeavyEngine(MeshEngine):
 
     spec = replace(SPEC, name="heavy", title="Heavy", driven_by=frozenset({"motion"}))
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
         return HeavySession(avatar, rate)
 
 
 class StuckEngine(HeavyEngine):
     """Takes for ever for its first frame already."""
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
         session = HeavySession(avatar, rate)
         session.tried = True
         return session
@@ -186,7 +186,7 @@ class LadderEngine(MeshEngine):
         qualities=(("full", "512 pixels"), ("half", "256 pixels")),
     )  # fmt: skip
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
         return LadderSession(avatar, rate)
 
 
@@ -195,7 +195,7 @@ class TightEngine(MeshEngine):
 
     spec = replace(SPEC, name="tight", title="Tight", driven_by=frozenset({"motion"}))
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE, small: bool = False) -> MeshSession:
+    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
         if not small:
             raise OutOfMemoryError("The GPU has too little memory.")
         return RedSession(avatar, rate)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from websockets.sync.client import ClientConnection, connect
 
 from services.gateway.preview.encoder import FULL, HEADER, LABEL, ROI, SOUND
-from services.gateway.preview.plate_diff import SIDE
+from services.gateway.preview.plate_diff import BLOCK_SIDE_PX
 from tests.support.gateway import Studio
 
 Rgb = NDArray[np.uint8]
@@ -89,10 +89,15 @@ class Viewer:
             x, y, patch = self.label
             canvas[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
         if head.w:
-            columns, rows = math.ceil(head.w / SIDE), math.ceil(head.h / SIDE)
+            columns, rows = math.ceil(head.w / BLOCK_SIDE_PX), math.ceil(head.h / BLOCK_SIDE_PX)
             begin = math.ceil(columns * rows / 8)
             bits = np.unpackbits(np.frombuffer(payload[:begin], np.uint8), bitorder="little")[: rows * columns]
-            mask = bits.reshape(rows, columns).repeat(SIDE, 0).repeat(SIDE, 1)[: head.h, : head.w].astype(bool)
+            mask = (
+                bits.reshape(rows, columns)
+                .repeat(BLOCK_SIDE_PX, 0)
+                .repeat(BLOCK_SIDE_PX, 1)[: head.h, : head.w]
+                .astype(bool)
+            )
             part = decoded(payload[begin:])
             canvas[head.y : head.y + head.h, head.x : head.x + head.w][mask] = part[mask]
         return canvas

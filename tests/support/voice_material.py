@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engines.mesh.topology import LOWER_LIP_ROWS, UPPER_LIP_ROWS
 from shared.face.landmarks import Face
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 
 # First three resonances in hertz of an "ah", an "ee" and a hummed "m".
 SOUNDS = {"a": (750, 1150, 2500), "i": (280, 2300, 3000), "m": (250, 1100, 2200)}
@@ -15,7 +15,7 @@ SOUNDS = {"a": (750, 1150, 2500), "i": (280, 2300, 3000), "m": (250, 1100, 2200)
 
 def voiced(sound: str, seconds: float, loud: float = 0.3, pitch: float = 120.0) -> NDArray[np.float64]:
     """A sung sound: harmonics shaped by its resonances, softly begun and ended."""
-    t = np.arange(round(seconds * SOUND_RATE)) / SOUND_RATE
+    t = np.arange(round(seconds * SOUND_RATE_HZ)) / SOUND_RATE_HZ
     out = np.zeros(len(t))
     for n in range(1, int(4000 / pitch)):
         gain = sum(1 / (1 + ((n * pitch - f) / 100) ** 2) for f in SOUNDS[sound]) + 0.01
@@ -25,7 +25,7 @@ def voiced(sound: str, seconds: float, loud: float = 0.3, pitch: float = 120.0) 
 
 
 def silence(seconds: float) -> NDArray[np.float64]:
-    return np.zeros(round(seconds * SOUND_RATE))
+    return np.zeros(round(seconds * SOUND_RATE_HZ))
 
 
 def babble(syllables: int, period: float = 0.4, length: float = 0.2) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from harness.channel import Studio, children, longest_gap, studio, wait_for
 from shared.config.settings import Settings
 from shared.wire.message import Message
 from tests.support.slow_engines import ENGINES as SLOW_ENGINES
-from tests.support.slow_engines import OPENING
+from tests.support.slow_engines import OPENING_S
 from tests.support.system_processes import services_running
 
 
@@ -70,12 +70,12 @@ def test_two_channels_do_not_disturb_each_other(live_home: Path, run_root: Path)
     ):
         first.on_air(), second.on_air()
         assert first.base != second.base
-        assert {m.facts["avatar"] for _, m in first.watch("program", 1)} == {"sample"}
-        assert {m.facts["avatar"] for _, m in second.watch("program", 1)} == {"sample-video"}
+        assert {m.facts["avatar"] for _, m in first.collect_messages("program", 1)} == {"sample"}
+        assert {m.facts["avatar"] for _, m in second.collect_messages("program", 1)} == {"sample-video"}
         pids = second.pids()
         assert first.patch(label=False).status_code == 200
         first.end()
-        assert all(m.facts["label"] for _, m in second.watch("program", 1))
+        assert all(m.facts["label"] for _, m in second.collect_messages("program", 1))
         assert second.pids() == pids and second.state()["on_air_state"] == "ON AIR"
 
 
@@ -126,7 +126,7 @@ def test_a_dead_camera_and_a_broken_file_are_told_and_the_host_idles(
         pids = run.pids()
         assert run.patch(driver="camera:77").status_code == 200
         wait_for(lambda: "Camera 77" in run.state()["services"]["capture"]["note"], 10, "the camera's sentence")
-        states = {m.facts["state"] for _, m in run.watch("program", 1.5)}
+        states = {m.facts["state"] for _, m in run.collect_messages("program", 1.5)}
         assert states == {"idle"}, states
         assert run.patch(driver="sample").status_code == 200
         wait_for(lambda: run.state()["on_air_state"] == "ON AIR", 10, "back on air")
@@ -142,7 +142,7 @@ def test_a_driver_file_deleted_in_mid_run_is_told_and_the_host_idles(
         run.on_air()
         film.unlink()
         wait_for(lambda: "film.mp4" in run.state()["services"]["capture"]["note"], 30, "the file's sentence")
-        wait_for(lambda: {m.facts["state"] for _, m in run.watch("program", 0.5)} == {"idle"}, 10, "idle")
+        wait_for(lambda: {m.facts["state"] for _, m in run.collect_messages("program", 0.5)} == {"idle"}, 10, "idle")
         assert len(run.pids()) == 4
 
 
@@ -150,7 +150,7 @@ def test_switching_the_avatar_keeps_the_picture_on_air(live_home: Path, run_root
     with studio(live_home, run_root, "--port", "0") as run:
         run.on_air()
         assert run.patch(avatar="sample-video").status_code == 200
-        pictures = run.watch("program", 4.0)
+        pictures = run.collect_messages("program", 4.0)
         assert longest_gap(pictures, 4) < 1
         assert pictures[-1][1].facts["avatar"] == "sample-video" and pictures[-1][1].facts["state"] == "live"
         assert children(run.process.pid) and Settings().fps == 25
@@ -162,16 +162,16 @@ def test_switching_to_an_engine_that_opens_slowly_keeps_the_picture_on_air(live_
         refused = run.patch(engine="waiting")
         assert refused.status_code == 409 and "`studio weights pull waiting`" in refused.json()["detail"]
         assert run.patch(engine="slow").status_code == 200
-        pictures = run.watch("program", 2.0)
+        pictures = run.collect_messages("program", 2.0)
         wait_for(lambda: stage(run) in ("opening", "running"), 5, "the slow engine is being opened")
-        assert longest_gap(pictures, 2) < OPENING / 2 and lively(pictures) > 0.5, "the old engine goes on"
+        assert longest_gap(pictures, 2) < OPENING_S / 2 and lively(pictures) > 0.5, "the old engine goes on"
         wait_for(lambda: stage(run) == "running", 30, "the slow engine")
-        assert lively(run.watch("program", 1.0)) > 0.5
+        assert lively(run.collect_messages("program", 1.0)) > 0.5
         os.kill(run.pids()["generator"], signal.SIGKILL)
-        pictures = run.watch("program", 2.0)
-        assert longest_gap(pictures, 2) < OPENING / 2
+        pictures = run.collect_messages("program", 2.0)
+        assert longest_gap(pictures, 2) < OPENING_S / 2
         assert lively(pictures[-10:]) == 0, "it idles while the engine is opened again"
-        wait_for(lambda: lively(run.watch("program", 0.5)) > 0.5, 30, "the slow engine is back")
+        wait_for(lambda: lively(run.collect_messages("program", 0.5)) > 0.5, 30, "the slow engine is back")
 
 
 def test_an_engine_that_takes_for_ever_for_a_frame_holds_up_nothing(live_home: Path, run_root: Path) -> None:
@@ -181,10 +181,14 @@ def test_an_engine_that_takes_for_ever_for_a_frame_holds_up_nothing(live_home: P
         skipped = "driver frame skipped"
         wait_for(lambda: run.state()["services"]["generator"]["drops"].get(skipped, 0) > 10, 10, "and what it costs")
         assert run.patch(engine="mesh").status_code == 200
-        wait_for(lambda: lively(run.watch("program", 0.5)) > 0.5, 15, "another engine takes over")
+        wait_for(lambda: lively(run.collect_messages("program", 0.5)) > 0.5, 15, "another engine takes over")
         assert "does not answer" not in run.log.read_text()
         assert run.patch(engine="heavy").status_code == 200
-        wait_for(lambda: stage(run) == "running" and lively(run.watch("program", 0.5)) == 0, 15, "a frame is under way")
+        wait_for(
+            lambda: stage(run) == "running" and lively(run.collect_messages("program", 0.5)) == 0,
+            15,
+            "a frame is under way",
+        )
         os.kill(run.pids()["generator"], signal.SIGTERM)
         wait_for(lambda: "service ended" in run.log.read_text(), 10, "it ends in the middle of a frame")
         ended = next(line for line in run.log.read_text().splitlines() if "service ended" in line)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.channel import SERVICES, Studio, longest_gap, resident, studio, wait_for
+from harness.channel import SERVICES, Studio, longest_gap, resident_bytes, studio, wait_for
 from shared.config.settings import Settings
 from shared.runtime.clock import tick_pts
 
 RATE = Settings().rate
 # Seconds. A program that waited for a stage would wait until it has started again, or for all the time it is frozen.
-GAP = 1.0
+GAP_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -40,42 +40,46 @@ def test_kill_9_costs_nobody_else_anything(channel: Studio, service: str, pause:
     assert set(before) == set(SERVICES)
     time.sleep(pause)
     os.kill(before[service], signal.SIGKILL)
-    pictures = channel.watch("program", 2.5)
+    pictures = channel.collect_messages("program", 2.5)
     wait_for(lambda: set(channel.pids()) == set(SERVICES), 15, "all processes are there")
     after = channel.pids()
     assert after[service] != before[service]
     assert {n: p for n, p in after.items() if n != service} == {n: p for n, p in before.items() if n != service}
     if service != "compositor":
-        assert longest_gap(pictures, 2.5) < GAP, "the program goes on"
-    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.3)} == {"live"}, 15, "driven again")
+        assert longest_gap(pictures, 2.5) < GAP_S, "the program goes on"
+    wait_for(
+        lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.3)} == {"live"}, 15, "driven again"
+    )
     assert all(tick_pts(m.facts["tick"], RATE) == m.pts for _, m in pictures)
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_stage_that_froze_for_ten_seconds_shows_nothing_stale(channel: Studio, service: str) -> None:
     back_on_air(channel)
-    before, memory = channel.pids(), {n: resident(p) for n, p in channel.pids().items()}
+    before, memory = channel.pids(), {n: resident_bytes(p) for n, p in channel.pids().items()}
     os.kill(before[service], signal.SIGSTOP)
-    during = channel.watch("program", 10.0)
+    during = channel.collect_messages("program", 10.0)
     os.kill(before[service], signal.SIGCONT)
-    after = channel.watch("program", 3.0)
+    after = channel.collect_messages("program", 3.0)
     assert channel.pids() == before
     if service != "compositor":
-        assert longest_gap(during, 10) < GAP, "the program goes on"
+        assert longest_gap(during, 10) < GAP_S, "the program goes on"
     for at, message in after:
         if message.facts["captured"]:
             # What the program shows was captured less than idle_after ago, or it is not shown at all.
             assert message.pts - message.facts["captured"] < 600_000
         assert at * 1e6 - message.pts < 1_000_000 or service == "compositor"
-    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.3)} == {"live"}, 15, "driven again")
+    wait_for(
+        lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.3)} == {"live"}, 15, "driven again"
+    )
     # Bounded: nothing that arrived in ten seconds was kept (the driver's pictures alone would be 200 MB).
-    grown = {n: resident(p) - memory[n] for n, p in before.items()}
+    grown = {n: resident_bytes(p) - memory[n] for n, p in before.items()}
     assert max(grown.values()) < 60 << 20, grown
 
 
 def test_a_slow_reader_of_the_program_slows_nobody(channel: Studio) -> None:
     back_on_air(channel)
     sleeper = channel.read("program", newest=True)
-    pictures = channel.watch("program", 4.0)
-    assert longest_gap(pictures, 4) < GAP
+    pictures = channel.collect_messages("program", 4.0)
+    assert longest_gap(pictures, 4) < GAP_S
     wait_for(lambda: sleeper.read() and sleeper.losses["lost"] > 50, 5, "it was slow indeed")

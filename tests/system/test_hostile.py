@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import zmq
 
-from harness.channel import resident, wait_for
+from harness.channel import resident_bytes, wait_for
 from shared.runtime.clock import now
 from shared.scene import Scene
 from shared.wire.bus import Reader, endpoint
-from shared.wire.message import MAX_PAYLOAD, Message, encode
+from shared.wire.message import MAX_PAYLOAD_BYTES, Message, encode_message
 from shared.wire.pulse import Pulse
 
 INPUTS = {
@@ -51,16 +51,16 @@ class Alone:
 
     def pulse(self) -> Pulse | None:
         """The newest pulse, with the scene said again so that the service has something to do."""
-        self.send("scene", facts=Scene(revision=self.revision, driver="browser").facts())
+        self.send("scene", facts=Scene(revision=self.revision, driver="browser").as_dict())
         for message in self.pulses.read():
-            self.last = Pulse.of(message.facts)
+            self.last = Pulse.from_dict(message.facts)
         return self.last
 
     def send(self, stream: str, **fields: Any) -> None:
         """A well-formed message."""
         self.sequence += 1
         message = Message(stream, "main", 1, 1, self.sequence, fields.pop("pts", now()), **fields)
-        self.senders[stream].send_multipart(encode(message))
+        self.senders[stream].send_multipart(encode_message(message))
 
     def drops(self, stream: str) -> dict[str, int]:
         """What the service counts on a stream, by reason."""
@@ -89,7 +89,7 @@ def alone(request: pytest.FixtureRequest, live_home: Path, run_root: Path) -> It
 
 def junk(stream: str, generator: np.random.Generator) -> list[list[bytes]]:
     """Broken in every layer: parts, header, version, shape, facts."""
-    name, header, payload = encode(Message(stream, "main", 1, 1, 1, now(), "s16", np.zeros(64, np.int16)))
+    name, header, payload = encode_message(Message(stream, "main", 1, 1, 1, now(), "s16", np.zeros(64, np.int16)))
     values = msgpack.unpackb(header)
     damaged = bytearray(header)
     damaged[generator.integers(len(damaged))] = generator.integers(256)
@@ -110,14 +110,14 @@ def junk(stream: str, generator: np.random.Generator) -> list[list[bytes]]:
 
 def test_strangers_are_counted_and_the_service_goes_on(alone: Alone) -> None:
     wait_for(lambda: (p := alone.pulse()) and p.scene == 5, 20, "the service follows the scene")
-    memory = resident(alone.process.pid)
+    memory = resident_bytes(alone.process.pid)
     generator = np.random.default_rng(7)
     for stream, socket in alone.senders.items():
         for _ in range(BURST // 10):
             for parts in junk(stream, generator):
                 socket.send_multipart(parts)
             time.sleep(0.002)
-        socket.send_multipart([stream.encode(), b"\x80", bytes(MAX_PAYLOAD + 8192)], copy=False)
+        socket.send_multipart([stream.encode(), b"\x80", bytes(MAX_PAYLOAD_BYTES + 8192)], copy=False)
     for stream in alone.senders:
         for reason in ("malformed", "version", "short", "oversized"):
             wait_for(partial(alone.dropped, stream, reason), 10, f"{reason} counted on {stream}")
@@ -125,4 +125,4 @@ def test_strangers_are_counted_and_the_service_goes_on(alone: Alone) -> None:
     wait_for(lambda: (p := alone.pulse()) and p.scene == 6, 10, "it follows the scene again")
     assert alone.process.poll() is None
     # The engine that is opened meanwhile takes a hundred megabytes; kept junk would take more than the rest.
-    assert resident(alone.process.pid) - memory < 224 << 20
+    assert resident_bytes(alone.process.pid) - memory < 224 << 20

@@ -26,7 +26,7 @@ def published(run: Studio) -> bool:
 def watch(run: Studio, seconds: float) -> subscriber.Received:
     url = f"{run.base}/api/v1/channels/{run.channel}/viewers"
     given = httpx.post(url, headers={"Authorization": f"Bearer {run.token}"}, trust_env=False).raise_for_status().json()
-    return subscriber.finish(subscriber.start(given["url"], given["token"], seconds))
+    return subscriber.finished_subscriber(subscriber.start(given["url"], given["token"], seconds))
 
 
 def test_a_host_is_watched_through_a_server_of_ones_own(live_home: Path, run_root: Path) -> None:

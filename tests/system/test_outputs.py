@@ -23,7 +23,7 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
         with studio(live_home, run_root, "--port", "0", "--record", str(out)) as run:
             run.on_air()
             wait_for(lambda: came, 20, "the push connects")
-            pictures = run.watch("program", 8.0)
+            pictures = run.collect_messages("program", 8.0)
             wait_for(lambda: run.state()["outputs"]["rtmp"]["state"] == "failed", 15, "it is said to have failed")
             assert run.state()["outputs"]["record"]["state"] == "live"
             wait_for(lambda: len(came) > 1, 20, "it is tried again")

@@ -38,7 +38,7 @@ def test_an_overloaded_engine_keeps_its_delay(live_home: Path, run_root: Path, t
             assert time.monotonic() - began < SECONDS + PATIENCE, run.log.read_text()
             if reader.socket.poll(100):
                 shown += reader.read()
-        program = run.watch("program", 3)
+        program = run.collect_messages("program", 3)
         wait_for(lambda: run.state().get("engine", {}).get("delay"), PATIENCE, "its delay, told")
         state = wait_for(run.state, 20, "the channel's state")
     delays = [(message.pts - message.fact("captured", int)) / US for message in shown]

@@ -45,19 +45,21 @@ def loud(messages: list[tuple[float, Message]]) -> list[bool]:
 
 
 def test_it_waits_on_air_and_speaks_with_its_mouth(channel: Studio) -> None:
-    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.4)} == {"idle"}, 15, "waiting")
+    wait_for(lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"idle"}, 15, "waiting")
     assert channel.state()["on_air_state"] == "ON AIR"
     say(channel, 1.5)
-    pictures = channel.watch("program", 1.2)
+    pictures = channel.collect_messages("program", 1.2)
     assert "live" in {message.facts["state"] for _, message in pictures}
-    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.4)} == {"idle"}, 15, "calm again")
+    wait_for(
+        lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"idle"}, 15, "calm again"
+    )
     assert channel.state()["speech"]["recent"][0]["state"] == "ended"
 
 
 def test_an_interrupt_is_silence_in_the_program(channel: Studio) -> None:
     for pause in (0.0, 0.017, 0.033):
         say(channel, 20)
-        wait_for(lambda: any(loud(channel.watch("sound", 0.2))), 10, "speaking")
+        wait_for(lambda: any(loud(channel.collect_messages("sound", 0.2))), 10, "speaking")
         time.sleep(pause)
         reader = channel.read("sound")
         assert ask(channel, "/interrupt").json()["interrupted"]
@@ -75,18 +77,22 @@ def test_an_interrupt_is_silence_in_the_program(channel: Studio) -> None:
 
 def test_a_generator_that_stalls_leaves_the_sound_alone(channel: Studio) -> None:
     say(channel, 30)
-    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.2)} == {"live"}, 10, "speaking")
+    wait_for(
+        lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.2)} == {"live"}, 10, "speaking"
+    )
     behind = distance(channel)
     generator = channel.pids()["generator"]
     os.kill(generator, signal.SIGSTOP)
     try:
         time.sleep(1.0)
-        stalled = channel.watch("sound", 2.0)
-        assert {m.facts["state"] for _, m in channel.watch("program", 0.4)} == {"plate"}
+        stalled = channel.collect_messages("sound", 2.0)
+        assert {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"plate"}
     finally:
         os.kill(generator, signal.SIGCONT)
     assert len(stalled) > 40 and all(loud(stalled))
-    wait_for(lambda: {m.facts["state"] for _, m in channel.watch("program", 0.3)} == {"live"}, 10, "driven again")
+    wait_for(
+        lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.3)} == {"live"}, 10, "driven again"
+    )
     assert distance(channel) < behind + 100_000  # nothing is made up for: at most the machine has become slower
     ask(channel, "/interrupt")
 
@@ -95,7 +101,7 @@ def distance(channel: Studio) -> float:
     """Microseconds by which the face is behind the voice it speaks, once the sound is as late."""
 
     def agreed() -> float | None:
-        pictures = [m for _, m in channel.watch("program", 0.6) if m.facts["captured"]]
+        pictures = [m for _, m in channel.collect_messages("program", 0.6) if m.facts["captured"]]
         behind = float(np.median([m.pts - m.facts["captured"] for m in pictures]))
         return behind if abs(channel.state()["program"]["voice_delay_ms"] * 1000 - behind) < 20_000 else None
 

@@ -7,7 +7,7 @@ import av
 import numpy as np
 
 from harness.channel import studio
-from shared.media.reader import SOUND_RATE, Mp4Writer
+from shared.media.reader import SOUND_RATE_HZ, Mp4Writer
 from shared.runtime.clock import US
 from shared.wire.bus import Reader
 from shared.wire.message import Message
@@ -18,8 +18,8 @@ LOUD = 8000
 
 def film(path: Path, source: Path) -> None:
     """A face with a click every half second."""
-    clicks = np.zeros(SECONDS * SOUND_RATE, np.int16)
-    clicks[SOUND_RATE // 4 :: SOUND_RATE // 2] = 30_000
+    clicks = np.zeros(SECONDS * SOUND_RATE_HZ, np.int16)
+    clicks[SOUND_RATE_HZ // 4 :: SOUND_RATE_HZ // 2] = 30_000
     with av.open(str(source)) as container:
         pictures = [np.asarray(f.to_ndarray(format="yuv420p"), np.uint8) for f in container.decode(video=0)]
     height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
@@ -34,7 +34,7 @@ def clicks_in(messages: list[Message]) -> list[float]:
     times: list[float] = []
     for message in messages:
         if len(message.array) and np.abs(message.array).max() > LOUD:
-            at = message.pts + int(np.abs(message.array).argmax()) * US / SOUND_RATE
+            at = message.pts + int(np.abs(message.array).argmax()) * US / SOUND_RATE_HZ
             if not times or at - times[-1] > US / 10:
                 times.append(at)
     return times
@@ -53,7 +53,9 @@ def test_what_happens_together_is_seen_and_heard_together(live_home: Path, run_r
         heard: list[Message] = []
         seen: list[float] = []
         for _ in range(10):
-            seen += [m.pts - m.facts["captured"] for _, m in run.watch("program", 0.5) if m.facts["captured"]]
+            seen += [
+                m.pts - m.facts["captured"] for _, m in run.collect_messages("program", 0.5) if m.facts["captured"]
+            ]
             drained(voice, said)
             drained(sound, heard)
         run.end()

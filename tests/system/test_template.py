@@ -18,7 +18,7 @@ def test_a_template_drives_from_the_command_line_and_no_driver_is_missed(
         assert state["scene"]["driver"] == "as-started" and state["program"]["by_template"]
         capture = state["services"]["capture"]
         assert (capture["state"], capture["note"], capture["fps"]) == ("template", "", 0.0)
-        assert len({bytes(m.array[0, 0, :3]) for _, m in run.watch("face", 1.5)}) > 10, "it moves"
+        assert len({bytes(m.array[0, 0, :3]) for _, m in run.collect_messages("face", 1.5)}) > 10, "it moves"
         run.patch(driver="sample")
         wait_for(lambda: run.state()["services"]["capture"]["state"] in ("running", "no face"), 10, "another driver")
         run.patch(driver="as-started", loop=False)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.channel import Studio, studio, wait_for
 from shared.face.tracker import FaceTracker
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from tests.support.sound_files import wav
 from tests.support.voice_material import silence, sound_of, voiced
 
@@ -27,7 +27,7 @@ def speech(path: Path, syllables: int) -> float:
         parts += [voiced("a", float(chance.uniform(0.15, 0.3))), silence(float(chance.uniform(0.12, 0.4)))]
     sound = sound_of(parts)
     path.write_bytes(wav(sound))
-    return len(sound) / SOUND_RATE
+    return len(sound) / SOUND_RATE_HZ
 
 
 def recorded(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -89,8 +89,10 @@ def talking(live_home: Path, run_root: Path, tmp_path: Path) -> Iterator[Studio]
 
 def test_a_killed_generator_costs_the_sound_nothing_and_comes_back(talking: Studio) -> None:
     os.kill(talking.pids()["generator"], signal.SIGKILL)
-    sound = talking.watch("sound", 3.0)
+    sound = talking.collect_messages("sound", 3.0)
     assert max(np.abs(m.array.astype(int)).max() for _, m in sound[-50:]) > 3000, "the sound goes on"
-    wait_for(lambda: {m.facts["state"] for _, m in talking.watch("face", 0.3)} == {"live"}, 15, "it speaks again")
-    shown = [(m.pts - m.facts["captured"], m.facts["driven"]) for _, m in talking.watch("face", 1.0)]
+    wait_for(
+        lambda: {m.facts["state"] for _, m in talking.collect_messages("face", 0.3)} == {"live"}, 15, "it speaks again"
+    )
+    shown = [(m.pts - m.facts["captured"], m.facts["driven"]) for _, m in talking.collect_messages("face", 1.0)]
     assert len(set(shown)) == 1 and shown[0][1] == "voice", "faces are late by one fixed time"

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(find_server() is None, reason="no LiveKit server: deploy/livekit.sh builds one"),
 ]
 
-RATE = 48_000
+SOUND_RATE_HZ = 48_000
 SYLLABLES = 8
 # Notes the mouth's darkness with every picture and the loudness every 10 ms, in milliseconds of the page's clock.
 WATCH = """([x, y, w, h]) => {
@@ -64,7 +64,10 @@ def speech() -> bytes:
     chance = np.random.default_rng(2)
     parts = []
     for _ in range(SYLLABLES):
-        parts += [vowel(float(chance.uniform(0.25, 0.45))), np.zeros(int(chance.uniform(0.4, 0.7) * RATE), np.int16)]
+        parts += [
+            vowel(float(chance.uniform(0.25, 0.45))),
+            np.zeros(int(chance.uniform(0.4, 0.7) * SOUND_RATE_HZ), np.int16),
+        ]
     return wav(np.concatenate(parts))
 
 

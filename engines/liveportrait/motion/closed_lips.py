@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.liveportrait.motion.keypoints import Array
+from shared.media.array_types import FloatArray
 
 FILE = Path(__file__).with_name("closed_lips.npy")
 
 
 @cache
-def closed_lips() -> Array:
+def closed_lips() -> FloatArray:
     """(21, 3) float32; read-only."""
-    values: Array = np.load(FILE, allow_pickle=False)
+    values: FloatArray = np.load(FILE, allow_pickle=False)
     values.flags.writeable = False
     return values

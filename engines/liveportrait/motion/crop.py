@@ -10,11 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Picture = NDArray[np.uint8]
-Matrix = NDArray[np.float32]
+from shared.media.array_types import ImageArray
+
+CropMatrix = NDArray[np.float32]
 
 SIDE, INPUT = 512, 256  # pixels of a source crop, and of what the extractors see
-RIM = 16.0  # crop pixels over which the crop fades into the picture
+RIM_PX = 16.0  # crop pixels over which the crop fades into the picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Square:
     side: float
     angle: float
 
-    def to_crop(self, size: int, *, upright: bool = False) -> Matrix:
+    def to_crop(self, size: int, *, upright: bool = False) -> CropMatrix:
         """(2, 3) from picture pixels to those of a crop with `size` pixels a side."""
         scale = size / self.side
         angle = 0.0 if upright else self.angle
@@ -86,7 +87,7 @@ def mean_square(corners: list[NDArray[np.float32]]) -> Square:
     return Square(np.array([(left + right) / 2, (top + bottom) / 2], np.float32), right - left, 0.0)
 
 
-def cut(picture: Picture, matrix: Matrix, size: int) -> Picture:
+def cut_crop(picture: ImageArray, matrix: CropMatrix, size: int) -> ImageArray:
     """The crop; black where it reaches beyond the picture."""
     return np.asarray(cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
 
@@ -94,33 +95,33 @@ def cut(picture: Picture, matrix: Matrix, size: int) -> Picture:
 def rim_mask() -> NDArray[np.uint8]:
     """(512, 512) uint8: 255 inside the crop, fading over its last 16 pixels."""
     at = np.arange(SIDE, dtype=np.float64)
-    out = np.maximum(np.maximum(RIM - at, at - (SIDE - RIM)), 0.0)
+    out = np.maximum(np.maximum(RIM_PX - at, at - (SIDE - RIM_PX)), 0.0)
     away = np.hypot(out[:, None], out[None])
-    return np.asarray(np.floor(255 * np.clip(1.0 - away / RIM, 0.0, 1.0)), np.uint8)
+    return np.asarray(np.floor(255 * np.clip(1.0 - away / RIM_PX, 0.0, 1.0)), np.uint8)
 
 
-def back(matrix: Matrix) -> Matrix:
+def crop_to_image(matrix: CropMatrix) -> CropMatrix:
     """The matrix from crop to picture pixels."""
     square_matrix = np.vstack([matrix, np.array([0, 0, 1], np.float32)])
     return np.asarray(np.linalg.inv(square_matrix)[:2], np.float32)
 
 
-def spread_mask(matrix: Matrix, size: tuple[int, int]) -> NDArray[np.float32]:
+def spread_mask(matrix: CropMatrix, size: tuple[int, int]) -> NDArray[np.float32]:
     """(H, W) float32 0..1: how much of each pixel of a (W, H) picture the crop covers."""
-    mask = cv2.warpAffine(rim_mask(), back(matrix), size, flags=cv2.INTER_LINEAR)
+    mask = cv2.warpAffine(rim_mask(), crop_to_image(matrix), size, flags=cv2.INTER_LINEAR)
     return np.asarray(mask, np.float32) / np.float32(255)
 
 
-def pasted(face: Picture, matrix: Matrix, picture: Picture) -> Picture:
+def pasted(face: ImageArray, matrix: CropMatrix, picture: ImageArray) -> ImageArray:
     """The picture with the (512, 512, 3) face crop put back where it was cut. The whole-picture form, as published:
     what a compositor does with the ROI alone is compared with it."""
     height, width = picture.shape[:2]
     mask = spread_mask(matrix, (width, height))[..., None]
-    placed = cv2.warpAffine(face, back(matrix), (width, height), flags=cv2.INTER_LINEAR)
+    placed = cv2.warpAffine(face, crop_to_image(matrix), (width, height), flags=cv2.INTER_LINEAR)
     return np.clip(mask * placed + (1 - mask) * picture, 0, 255).astype(np.uint8)
 
 
-def limited(picture: Picture, longest: int = 1280, multiple: int = 2) -> Picture:
+def limited(picture: ImageArray, longest: int = 1280, multiple: int = 2) -> ImageArray:
     """A source picture no longer than `longest`, its sides cut to a multiple; as it is where it is small."""
     height, width = picture.shape[:2]
     if longest > 0 and max(height, width) > longest:

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from engines.api import Driving
 from engines.liveportrait.motion import crop
-from engines.liveportrait.motion.crop import Picture, Square
+from engines.liveportrait.motion.crop import Square
 from engines.liveportrait.motion.face_crop import driver_square, in_reference, openings
-from engines.liveportrait.motion.keypoints import POINTS, Array, Motion
+from engines.liveportrait.motion.keypoints import POINTS, KeypointMotion
 from engines.liveportrait.motion.retarget_rules import Ratios
-from engines.liveportrait.motion.smoothing import Causal
+from engines.liveportrait.motion.smoothing import CausalSmoother
 from shared.face.landmarks import POINTS as FACE_POINTS
 from shared.face.landmarks import Face
+from shared.media.array_types import FloatArray, ImageArray
+from shared.runtime.arrays import StateArrays
 
 FOLLOW_US = 600_000  # time constant with which the crop follows the face
 AWAY_US = 500_000  # without a face for longer, and whoever comes back is measured afresh
@@ -25,28 +27,27 @@ AWAY_US = 500_000  # without a face for longer, and whoever comes back is measur
 NEARER = 0.8  # of the last distance, for another frame to be taken instead
 NEUTRAL = 0.02  # nearer than this is near enough
 
-State = dict[str, NDArray[np.generic]]
-Read = Callable[[Picture], Motion]
+ReadMotion = Callable[[ImageArray], KeypointMotion]
 
 
-class Driver:
+class MotionDriver:
     """What is carried from one driving frame to the next."""
 
-    def __init__(self, variance: float, read: Read) -> None:
+    def __init__(self, variance: float, read: ReadMotion) -> None:
         """variance: of the smoothing. read: the motion in a (256, 256, 3) uint8 RGB crop."""
         self._read = read
-        self._filter = Causal(variance)
+        self._filter = CausalSmoother(variance)
         self._box: Square | None = None
         self._reference: Square | None = None
-        self._neutral: Array | None = None
-        self._anchor: Array | None = None
+        self._neutral: FloatArray | None = None
+        self._anchor: FloatArray | None = None
         self._distance = np.inf
         self._seen = 0
-        self.motion: Motion | None = None
+        self.motion: KeypointMotion | None = None
         self.ratios: Ratios | None = None
 
     @property
-    def anchor(self) -> Motion | None:
+    def anchor(self) -> KeypointMotion | None:
         """The driver's motion at rest, None before the first face."""
         return None if self._anchor is None else _motion(self._anchor)
 
@@ -55,7 +56,7 @@ class Driver:
         square = self._crop(driving)
         if square is None or driving.picture is None:
             return None
-        cut = crop.cut(driving.picture, square.to_crop(crop.SIDE), crop.SIDE)
+        cut = crop.cut_crop(driving.picture, square.to_crop(crop.SIDE), crop.SIDE)
         return self._see(driving, self._read(np.asarray(cv2.resize(cut, (crop.INPUT, crop.INPUT)), np.uint8)))
 
     def _crop(self, driving: Driving) -> Square | None:
@@ -78,15 +79,15 @@ class Driver:
         self._box = Square(centre.astype(np.float32), float(np.float32(side)), 0.0)
         return self._box
 
-    def _see(self, driving: Driving, found: Motion) -> bool:
+    def _see(self, driving: Driving, found: KeypointMotion) -> bool:
         assert self._box is not None and self._reference is not None and driving.face is not None
         scale, t = in_reference(found.scale, found.t, self._box, self._reference)
         flat = np.concatenate([found.exp.ravel(), found.rotation.ravel(), t, scale.reshape(1)])
-        flat = self._filter.step(flat)
+        flat = self._filter.smooth(flat)
         self.motion, self.ratios = _motion(flat), openings(driving.face)
         return self._take_anchor(driving.face, flat)
 
-    def save(self) -> State:
+    def save(self) -> StateArrays:
         """Everything, as plain arrays; empty ones for what is not there."""
         return {
             "filter": _or_empty(self._filter.mean),
@@ -101,7 +102,7 @@ class Driver:
         }
 
     @classmethod
-    def restored(cls, variance: float, read: Read, state: State) -> "Driver":
+    def restored(cls, variance: float, read: ReadMotion, state: StateArrays) -> "MotionDriver":
         """As it was when `save` was called."""
         driver = cls(variance, read)
         driver._filter.mean, driver._filter.spread = _or_none(state["filter"]), float(state["spread"])
@@ -114,7 +115,7 @@ class Driver:
         driver.ratios = None if ratios is None else Ratios(ratios[:2], ratios[2])
         return driver
 
-    def _take_anchor(self, face: Face, flat: Array) -> bool:
+    def _take_anchor(self, face: Face, flat: FloatArray) -> bool:
         """The neutral is a face without a picture, unless it is this very frame's: the frame that looks most like it
         stands for it, and a better one that comes later replaces it."""
         if self._distance <= NEUTRAL or self._neutral is None:
@@ -127,10 +128,10 @@ class Driver:
         return changed
 
 
-def _motion(flat: Array) -> Motion:
+def _motion(flat: FloatArray) -> KeypointMotion:
     exp, turn, t, scale = np.split(flat, [63, 72, 75])
     u, _, v = np.linalg.svd(turn.reshape(3, 3))  # smoothed rotations are not quite rotations
-    return Motion(scale.reshape(()), np.asarray(u @ v, np.float32), exp.reshape(POINTS, 3), t)
+    return KeypointMotion(scale.reshape(()), np.asarray(u @ v, np.float32), exp.reshape(POINTS, 3), t)
 
 
 def _flat_square(box: Square | None) -> NDArray[Any]:
@@ -141,9 +142,9 @@ def _square(flat: NDArray[Any]) -> Square | None:
     return Square(flat[:2].astype(np.float32), float(flat[2]), 0.0) if len(flat) else None
 
 
-def _or_empty(value: Array | None) -> Array:
+def _or_empty(value: FloatArray | None) -> FloatArray:
     return np.zeros(0, np.float32) if value is None else value.copy()
 
 
-def _or_none(value: NDArray[Any], shape: tuple[int, ...] = (-1,)) -> Array | None:
+def _or_none(value: NDArray[Any], shape: tuple[int, ...] = (-1,)) -> FloatArray | None:
     return np.asarray(value, np.float32).reshape(shape) if value.size else None

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.liveportrait.motion.crop import Square, square
-from engines.liveportrait.motion.keypoints import Array
 from engines.liveportrait.motion.retarget_rules import Ratios
 from shared.face.landmarks import LEFT_IRIS, MOUTH_CORNERS, RIGHT_IRIS, Face
+from shared.media.array_types import FloatArray
 
 BROWS_TO_CHIN = np.array(
     [127, 234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397, 288, 361, 323, 454, 356]
@@ -53,7 +53,7 @@ def ratios(measured: NDArray[np.float32]) -> Ratios:
     return Ratios(np.maximum(measured[:2] * np.float32(gain) + np.float32(offset), np.float32(0.0)), measured[2])
 
 
-def in_reference(scale: Array, t: Array, box: Square, reference: Square) -> tuple[Array, Array]:
+def in_reference(scale: FloatArray, t: FloatArray, box: Square, reference: Square) -> tuple[FloatArray, FloatArray]:
     """Scale and shift measured in one upright crop as another would have measured them.
 
     A keypoint x in -1..1 lies at centre + x * side / 2; so following a driver with the crop takes nothing from its motion.

@@ -3,11 +3,12 @@
 import numpy as np
 
 from engines.idle import idle_pose
-from engines.liveportrait.motion.keypoints import Array, Motion, placed, rotation
+from engines.liveportrait.motion.keypoints import KeypointMotion, move_keypoints, row_rotations
 from engines.liveportrait.motion.retarget_rules import Correctors, Ratios
+from shared.media.array_types import FloatArray
 
 
-def idle_points(pts: int, source: Motion, own: Ratios, unit: float, nets: Correctors) -> Array:
+def idle_points(pts: int, source: KeypointMotion, own: Ratios, unit: float, nets: Correctors) -> FloatArray:
     """(21, 3) keypoints at `pts` (microseconds), the same for the same pts, before stitching.
 
     own: the portrait's openings. unit: an eye distance in keypoint coordinates. The studio's yaw is positive towards the
@@ -16,10 +17,10 @@ def idle_points(pts: int, source: Motion, own: Ratios, unit: float, nets: Correc
     assert source.kp is not None
     pose = idle_pose(pts)
     yaw, pitch, roll = (float(angle) for angle in pose.turn)
-    turn = source.rotation @ rotation([pitch], [-yaw], [roll])[0]
+    turn = source.rotation @ row_rotations([pitch], [-yaw], [roll])[0]
     t = source.t.copy()
     t[:2] += pose.shift[:2] * np.float32(unit)
-    points = placed(source.kp, source.scale * np.exp(pose.shift[2]), turn, source.exp, t)
+    points = move_keypoints(source.kp, source.scale * np.exp(pose.shift[2]), turn, source.exp, t)
     lids = float(np.clip(pose.lids.mean(), 0.0, 1.0))
     if lids < 1.0:
         open_, rest = float(own.eyes.mean()), source.points

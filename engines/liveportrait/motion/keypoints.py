@@ -4,46 +4,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float32]
+from shared.media.array_types import FloatArray
 
 POINTS = 21
 BIN_DEGREES, BIN_OFFSET = 3.0, 97.5  # 66 bins from -97.5 to 97.5 degrees
 
 
 @dataclass(frozen=True, slots=True)
-class Motion:
+class KeypointMotion:
     """Where a head is and what its face does, in coordinates of its crop: -1..1, x right, y down, z inwards.
 
     scale: (). rotation: (3, 3), for row vectors. exp: (21, 3). t: (3,); its z is never used. kp: (21, 3) canonical keypoints,
     None for a driver, whose shape does not matter. All float32.
     """
 
-    scale: Array
-    rotation: Array
-    exp: Array
-    t: Array
-    kp: Array | None = None
+    scale: FloatArray
+    rotation: FloatArray
+    exp: FloatArray
+    t: FloatArray
+    kp: FloatArray | None = None
 
     @property
-    def points(self) -> Array:
+    def points(self) -> FloatArray:
         """(21, 3) keypoints: scale * (kp @ R + exp), shifted by t in the picture's plane."""
         assert self.kp is not None
-        return placed(self.kp, self.scale, self.rotation, self.exp, self.t)
+        return move_keypoints(self.kp, self.scale, self.rotation, self.exp, self.t)
 
-    def with_kp(self, kp: Array) -> "Motion":
+    def with_kp(self, kp: FloatArray) -> "KeypointMotion":
         return replace(self, kp=kp)
 
 
-def placed(kp: Array, scale: Array, rotation: Array, exp: Array, t: Array) -> Array:
+def move_keypoints(
+    kp: FloatArray, scale: FloatArray, rotation: FloatArray, exp: FloatArray, t: FloatArray
+) -> FloatArray:
     """(21, 3) canonical keypoints moved as told."""
     points = scale * (kp @ rotation + exp)
     points[:, :2] += t[:2]
     return points.astype(np.float32)
 
 
-def degrees(logits: ArrayLike) -> Array:
+def degrees(logits: ArrayLike) -> FloatArray:
     """(N, 66) logits to (N,) expected degrees, -97.5..97.5."""
     x = np.asarray(logits, np.float32)
     x = np.exp(x - x.max(axis=1, keepdims=True))
@@ -51,7 +53,7 @@ def degrees(logits: ArrayLike) -> Array:
     return np.asarray(mean * BIN_DEGREES - BIN_OFFSET, np.float32)
 
 
-def rotation(pitch: ArrayLike, yaw: ArrayLike, roll: ArrayLike) -> Array:
+def row_rotations(pitch: ArrayLike, yaw: ArrayLike, roll: ArrayLike) -> FloatArray:
     """(N, 3, 3) rotations for row vectors from (N,) degrees: the transpose of Rz(roll) Ry(yaw) Rx(pitch)."""
     p, y, r = (np.radians(np.asarray(a, np.float32).reshape(-1)) for a in (pitch, yaw, roll))
     (sp, cp), (sy, cy), (sr, cr) = ((np.sin(a), np.cos(a)) for a in (p, y, r))
@@ -62,12 +64,12 @@ def rotation(pitch: ArrayLike, yaw: ArrayLike, roll: ArrayLike) -> Array:
     return np.ascontiguousarray((about_z @ about_y @ about_x).transpose(0, 2, 1), np.float32)
 
 
-def motions(heads: Mapping[str, ArrayLike]) -> list[Motion]:
+def motions(heads: Mapping[str, ArrayLike]) -> list[KeypointMotion]:
     """The motions of a batch, from the motion extractor's raw heads as arrays."""
     raw = {name: np.asarray(value, np.float32) for name, value in heads.items()}
-    turns = rotation(*(degrees(raw[name]) for name in ("pitch", "yaw", "roll")))
+    turns = row_rotations(*(degrees(raw[name]) for name in ("pitch", "yaw", "roll")))
     return [
-        Motion(
+        KeypointMotion(
             scale=raw["scale"][i].reshape(()),
             rotation=turns[i],
             exp=raw["exp"][i].reshape(POINTS, 3),
@@ -78,5 +80,5 @@ def motions(heads: Mapping[str, ArrayLike]) -> list[Motion]:
     ]
 
 
-def _stack(*entries: Array) -> Array:
+def _stack(*entries: FloatArray) -> FloatArray:
     return np.stack(entries, axis=-1).reshape(-1, 3, 3)

@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 
 from engines.api import Driving
-from engines.liveportrait.motion.driver import Driver, Read
-from engines.liveportrait.motion.keypoints import Motion
+from engines.liveportrait.motion.driver import MotionDriver, ReadMotion
+from engines.liveportrait.motion.keypoints import KeypointMotion
 from engines.liveportrait.motion.retarget_rules import Ratios
-from engines.liveportrait.motion.template import Template
+from engines.liveportrait.motion.template import LivePortraitTemplate
 from shared.errors import StudioError
 
 
-def record(frames: Iterable[Driving], read: Read, fps: float) -> Template:
+def record_keypoints(frames: Iterable[Driving], read: ReadMotion, fps: float) -> LivePortraitTemplate:
     """The motion of a driver's frames, unsmoothed; without a face the last one is held, and what is before the first face
     is left out. Raises StudioError where there is none in any."""
-    driver = Driver(0.0, read)
-    motions: list[Motion] = []
+    driver = MotionDriver(0.0, read)
+    motions: list[KeypointMotion] = []
     ratios: list[Ratios] = []
     for frame in frames:
         driver.follow(frame)
@@ -23,4 +23,4 @@ def record(frames: Iterable[Driving], read: Read, fps: float) -> Template:
             ratios.append(driver.ratios)
     if driver.anchor is None:
         raise StudioError("No face was found in the driver; record from one that shows a face.")
-    return Template(motions, fps, ratios, driver.anchor)
+    return LivePortraitTemplate(motions, fps, ratios, driver.anchor)

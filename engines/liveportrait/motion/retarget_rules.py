@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.liveportrait.motion.keypoints import POINTS, Array, Motion, placed
+from engines.liveportrait.motion.keypoints import POINTS, KeypointMotion, move_keypoints
+from shared.media.array_types import FloatArray
 
 Region = Literal["all", "exp", "pose", "lip", "eyes"]
 
@@ -46,30 +47,30 @@ class Options:
 class Ratios:
     """Openings over widths: (2,) of the eyes as the picture shows them from left to right, () of the lips."""
 
-    eyes: Array
-    lips: Array
+    eyes: FloatArray
+    lips: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
 class Correctors:
     """The retargeting networks, (N,) float32 to (M,): stitching 126 to 65, eyes 66 to 63, lips 65 to 63."""
 
-    stitching: Callable[[Array], Array]
-    eyes: Callable[[Array], Array]
-    lips: Callable[[Array], Array]
+    stitching: Callable[[FloatArray], FloatArray]
+    eyes: Callable[[FloatArray], FloatArray]
+    lips: Callable[[FloatArray], FloatArray]
 
-    def stitch(self, source: Array, driven: Array) -> Array:
+    def stitch(self, source: FloatArray, driven: FloatArray) -> FloatArray:
         """The driven keypoints with what the shoulders need."""
         delta = self.stitching(np.concatenate([source.ravel(), driven.ravel()]))
         points = driven + delta[:63].reshape(POINTS, 3)
         points[:, :2] += delta[63:]
         return points
 
-    def eye_delta(self, source: Array, own: Array, wanted: float) -> Array:
+    def eye_delta(self, source: FloatArray, own: FloatArray, wanted: float) -> FloatArray:
         """What opens the source's eyes from `own` (2,) to `wanted`."""
         return self.eyes(_joined(source, [*own, wanted])).reshape(POINTS, 3)
 
-    def lip_delta(self, source: Array, own: float, wanted: float) -> Array:
+    def lip_delta(self, source: FloatArray, own: float, wanted: float) -> FloatArray:
         """What opens the source's lips from `own` to `wanted`."""
         return self.lips(_joined(source, [own, wanted])).reshape(POINTS, 3)
 
@@ -94,7 +95,13 @@ NONE = np.zeros((POINTS, 3), bool)
 _SOME = {"lip": LIPS, "eyes": EYES, "pose": NONE}
 
 
-def onto_still(source: Motion, driver: Motion, anchor: Motion, options: Options, closed: Array | None = None) -> Array:
+def onto_still(
+    source: KeypointMotion,
+    driver: KeypointMotion,
+    anchor: KeypointMotion,
+    options: Options,
+    closed: FloatArray | None = None,
+) -> FloatArray:
     """(21, 3) keypoints of a still source under a driver, before any correction.
 
     anchor: the driver's motion at rest. closed: the expression of closed lips, (21, 3), for a driver of one picture,
@@ -118,8 +125,12 @@ def onto_still(source: Motion, driver: Motion, anchor: Motion, options: Options,
 
 
 def onto_frame(
-    source: Motion, driver: Motion, anchor: Motion, options: Options, closed: Array | None = None
-) -> tuple[Array, Array]:
+    source: KeypointMotion,
+    driver: KeypointMotion,
+    anchor: KeypointMotion,
+    options: Options,
+    closed: FloatArray | None = None,
+) -> tuple[FloatArray, FloatArray]:
     """The (21, 3) expression and (3, 3) rotation that one frame of a source video is to take, before smoothing.
 
     anchor, closed: as in `onto_still`.
@@ -131,7 +142,9 @@ def onto_frame(
     return source.exp + driver.exp - anchor.exp, driver.rotation @ anchor.rotation.T @ source.rotation
 
 
-def onto_moving(source: Motion, driver: Motion, exp: Array, turn: Array, options: Options) -> Array:
+def onto_moving(
+    source: KeypointMotion, driver: KeypointMotion, exp: FloatArray, turn: FloatArray, options: Options
+) -> FloatArray:
     """(21, 3) keypoints of one frame of a source video. exp, turn: `onto_frame`, smoothed."""
     moves_head = options.region in ("all", "pose")
     exp = np.where(_SOME.get(options.region, FULL), exp, source.exp)
@@ -139,27 +152,27 @@ def onto_moving(source: Motion, driver: Motion, exp: Array, turn: Array, options
     return _points(source, source.scale, turn if moves_head else source.rotation, exp, t)
 
 
-def size_ratio(source: Array, driven: Array) -> float:
+def size_ratio(source: FloatArray, driven: FloatArray) -> float:
     """The root of the ratio of two keypoint hulls' volumes, what `expression_friendly` scales by."""
     from scipy.spatial import ConvexHull  # a second to import
 
     return float(np.sqrt(ConvexHull(source).volume) / np.sqrt(ConvexHull(driven).volume))
 
 
-def friendly(source: Array, driven: Array, first: Array, ratio: float) -> Array:
+def friendly(source: FloatArray, driven: FloatArray, first: FloatArray, ratio: float) -> FloatArray:
     """The movement since the anchor, scaled, from the source's own keypoints. first: `driven` at the anchor."""
     return np.asarray(source + (driven - first) * np.float32(ratio), np.float32)
 
 
 def corrected(
-    source: Array,
-    driven: Array,
+    source: FloatArray,
+    driven: FloatArray,
     options: Options,
     nets: Correctors,
     own: Ratios | None,
     wanted: Ratios | None,
     steady: float | None = None,
-) -> Array:
+) -> FloatArray:
     """(21, 3) keypoints to draw.
 
     source, driven: keypoints. own: the source's openings, wanted: the driver's; None where they are not known, and
@@ -187,10 +200,10 @@ def steady_opening(first: Ratios) -> float:
     return mean if mean >= EYES_OPEN else EYES_USUAL
 
 
-def _points(source: Motion, scale: Array, turn: Array, exp: Array, t: Array) -> Array:
+def _points(source: KeypointMotion, scale: FloatArray, turn: FloatArray, exp: FloatArray, t: FloatArray) -> FloatArray:
     assert source.kp is not None
-    return placed(source.kp, scale, turn, exp, t)
+    return move_keypoints(source.kp, scale, turn, exp, t)
 
 
-def _joined(points: Array, more: list[float]) -> Array:
+def _joined(points: FloatArray, more: list[float]) -> FloatArray:
     return np.concatenate([points.ravel(), np.asarray(more, np.float32)])

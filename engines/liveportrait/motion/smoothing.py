@@ -1,29 +1,29 @@
 """Kalman smoothing of motion, with one gain for all numbers: every covariance is a multiple of the identity.
 
 State and observation are the same; process noise PROCESS, observation noise `variance`, first covariance 1, first mean
-the first sample. `smoothed` looks both ways (Rauch, Tung, Striebel), `Causal` only back.
+the first sample. `smoothed` looks both ways (Rauch, Tung, Striebel), `CausalSmoother` only back.
 """
 
 import numpy as np
 
-from engines.liveportrait.motion.keypoints import Array
+from shared.media.array_types import FloatArray
 
 PROCESS = 1e-5
 OFFLINE_VARIANCE = 3e-7  # the published default: almost no smoothing
 
 
-class Causal:
+class CausalSmoother:
     """The forward pass: the smoothed value now, from what has been seen. `mean` and `spread` are all its state."""
 
     def __init__(self, variance: float) -> None:
         self.variance = variance
-        self.mean: Array | None = None
+        self.mean: FloatArray | None = None
         self.spread = 1.0
 
     def reset(self) -> None:
         self.mean, self.spread = None, 1.0
 
-    def step(self, value: Array) -> Array:
+    def smooth(self, value: FloatArray) -> FloatArray:
         """The smoothed value; the first after a reset passes as it is."""
         if self.variance <= 0.0:
             self.mean = value
@@ -36,7 +36,7 @@ class Causal:
         return self.mean
 
 
-def smoothed(track: Array, variance: float) -> Array:
+def smoothed(track: FloatArray, variance: float) -> FloatArray:
     """(N, ...) values smoothed over the whole track."""
     means, spreads, predictions = [], [], []
     mean, spread = track[0].astype(np.float64), 1.0

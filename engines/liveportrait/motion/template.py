@@ -17,39 +17,40 @@ from zipfile import ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.liveportrait.motion.keypoints import POINTS, Array, Motion
+from engines.liveportrait.motion.keypoints import POINTS, KeypointMotion
 from engines.liveportrait.motion.retarget_rules import Ratios
 from shared.errors import StudioError
+from shared.media.array_types import FloatArray
 from shared.runtime.files import write_atomically
 
 VERSION = 1
 PARTS = ("scale", "rotation", "exp", "t")  # of a motion, as arrays
-LARGEST = 256 * 2**20  # bytes of a file, and of what is packed in it
+MAX_TEMPLATE_BYTES = 256 * 2**20  # bytes of a file, and of what is packed in it
 _KNOWN = {("numpy", "ndarray"), ("numpy", "dtype")}
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class TemplateFrame:
     """One frame of a template. alone: it has no other, so none that it could be compared with."""
 
-    motion: Motion
-    anchor: Motion
+    motion: KeypointMotion
+    anchor: KeypointMotion
     ratios: Ratios | None
     alone: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class LivePortraitTemplate:
     """A driver's motion, frame by frame, and its openings where they were measured.
 
     fps: frames a second. anchor: the driver at rest, from which a relative motion is measured: the published ones take the
     first frame.
     """
 
-    motions: list[Motion]
+    motions: list[KeypointMotion]
     fps: float
     ratios: list[Ratios] | None
-    anchor: Motion
+    anchor: KeypointMotion
 
     @property
     def rate(self) -> Fraction:
@@ -59,9 +60,9 @@ class Template:
     def __len__(self) -> int:
         return len(self.motions)
 
-    def __getitem__(self, number: int) -> Played:
+    def __getitem__(self, number: int) -> TemplateFrame:
         ratios = self.ratios[number] if self.ratios is not None else None
-        return Played(self.motions[number], self.anchor, ratios, len(self.motions) == 1)
+        return TemplateFrame(self.motions[number], self.anchor, ratios, len(self.motions) == 1)
 
     def save(self, path: Path) -> None:
         """Write it as .npz; whole or not at all."""
@@ -76,10 +77,10 @@ class Template:
         write_atomically(path, out.getvalue(), 0o644)
 
 
-def parse_template(path: Path) -> Template:
+def parse_template(path: Path) -> LivePortraitTemplate:
     """A template of either kind. Raises StudioError for a file that is not one."""
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_TEMPLATE_BYTES:
             raise StudioError(f"{path.name} is larger than a motion template can be; choose another file.")
         data = path.read_bytes()
     except OSError as error:
@@ -92,9 +93,9 @@ def parse_template(path: Path) -> Template:
         ) from None
 
 
-def _ours(data: bytes) -> Template:
+def _ours(data: bytes) -> LivePortraitTemplate:
     with ZipFile(BytesIO(data)) as packed:
-        if sum(entry.file_size for entry in packed.infolist()) > LARGEST:
+        if sum(entry.file_size for entry in packed.infolist()) > MAX_TEMPLATE_BYTES:
             raise ValueError("it would unpack to more than it may")
     with np.load(BytesIO(data), allow_pickle=False) as held:
         if int(held["version"]) != VERSION:
@@ -105,7 +106,7 @@ def _ours(data: bytes) -> Template:
         return _checked(motions, float(held["fps"]), ratios, anchor)
 
 
-def _published(data: bytes) -> Template:
+def _published(data: bytes) -> LivePortraitTemplate:
     found = _Arrays(BytesIO(data)).load()
     motions = [
         _motion(f["scale"], f["R"] if "R" in f else f["R_d"], f["exp"], f["t"], f.get("kp")) for f in found["motion"]
@@ -118,17 +119,19 @@ def _published(data: bytes) -> Template:
     return _checked(motions, float(found.get("output_fps", 25)), ratios, motions[0])
 
 
-def _checked(motions: list[Motion], fps: float, ratios: list[Ratios] | None, anchor: Motion) -> Template:
+def _checked(
+    motions: list[KeypointMotion], fps: float, ratios: list[Ratios] | None, anchor: KeypointMotion
+) -> LivePortraitTemplate:
     numbers = [np.concatenate([a.ravel() for a in (m.scale, m.rotation, m.exp, m.t)]) for m in (anchor, *motions)]
     if not motions or not np.isfinite(numbers).all() or not 1 <= fps <= 240:
         raise ValueError("no motion")
     if ratios is not None and len(ratios) != len(motions):
         raise ValueError("openings for other frames")
-    return Template(motions, fps, ratios, anchor)
+    return LivePortraitTemplate(motions, fps, ratios, anchor)
 
 
-def _motion(scale: Any, rotation: Any, exp: Any, t: Any, kp: Any = None) -> Motion:
-    return Motion(
+def _motion(scale: Any, rotation: Any, exp: Any, t: Any, kp: Any = None) -> KeypointMotion:
+    return KeypointMotion(
         _array(scale, ()),
         _array(rotation, (3, 3)),
         _array(exp, (POINTS, 3)),
@@ -141,7 +144,7 @@ def _ratios(eyes: Any, lips: Any) -> Ratios:
     return Ratios(_array(eyes, (2,)), _array(lips, ()))
 
 
-def _array(value: Any, shape: tuple[int, ...]) -> Array:
+def _array(value: Any, shape: tuple[int, ...]) -> FloatArray:
     if np.size(value) != prod(shape):  # before it is copied: it may claim any size
         raise ValueError("another shape")
     return np.array(value, np.float32).reshape(shape)

@@ -15,7 +15,7 @@ WARM = 3  # calls before recording, in which kernels are compiled and libraries 
 Shapes = tuple[torch.Size, ...]
 
 
-class Recorded:
+class CudaGraph:
     """`work` of tensors on a GPU. Shapes that it has not seen are recorded first. Not thread-safe.
 
     What it returns is overwritten by the next call.

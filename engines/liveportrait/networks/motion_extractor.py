@@ -44,7 +44,7 @@ class ResponseNorm(nn.Module):
         return self.gamma * (x * share) + self.beta + x
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """One residual block: depthwise 7x7, then two pointwise layers in channels-last."""
 
     def __init__(self, channels: int) -> None:
@@ -70,7 +70,8 @@ class Detector(nn.Module):
         halves = [nn.Sequential(ChannelNorm(a), nn.Conv2d(a, b, 2, stride=2)) for a, b in pairwise(widths)]
         self.downsample_layers = nn.ModuleList([stem, *halves])
         self.stages = nn.ModuleList(
-            nn.Sequential(*(Block(width) for _ in range(depth))) for depth, width in zip(depths, widths, strict=True)
+            nn.Sequential(*(ResidualBlock(width) for _ in range(depth)))
+            for depth, width in zip(depths, widths, strict=True)
         )
         self.norm = nn.LayerNorm(widths[-1], eps=EPS)
         heads = {"kp": 3 * points, "scale": 1, "pitch": bins, "yaw": bins, "roll": bins, "t": 3, "exp": 3 * points}

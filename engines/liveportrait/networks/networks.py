@@ -14,26 +14,27 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from engines.liveportrait.motion.crop import INPUT
-from engines.liveportrait.motion.keypoints import Array, Motion, motions
+from engines.liveportrait.motion.keypoints import KeypointMotion, motions
 from engines.liveportrait.motion.retarget_rules import Correctors
 from engines.liveportrait.networks import retargeting
 from engines.liveportrait.networks.appearance import AppearanceExtractor
 from engines.liveportrait.networks.checkpoint_files import F, G, M, S, W
-from engines.liveportrait.networks.cuda_graph import Recorded
+from engines.liveportrait.networks.cuda_graph import CudaGraph
 from engines.liveportrait.networks.decoder import SpadeDecoder
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
 from engines.liveportrait.networks.retargeting import Retargeting
 from engines.liveportrait.networks.warping import WarpingNetwork
 from shared.errors import OutOfMemoryError, StudioError
+from shared.media.array_types import FloatArray
 from shared.weights.checkpoint import check_state, fold_spectral_norm, load_state
 
-Draw = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+DrawFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 CPU = torch.device("cpu")
 PUBLISHED: Mapping[str, Mapping[str, Any]] = {}
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
-class Networks:
+class LivePortraitNetworks:
     """The seven networks, in evaluation.
 
     Warping and decoding are of `dtype`; the rest is float32. Those of `retargeting` stay on the CPU: they are smaller than
@@ -49,14 +50,14 @@ class Networks:
     lips: Retargeting
     device: torch.device = CPU
     dtype: torch.dtype = torch.float32
-    draw: Draw = field(init=False, repr=False)
+    draw: DrawFunction = field(init=False, repr=False)
     _exact: tuple[WarpingNetwork, SpadeDecoder] | None = field(init=False, repr=False, default=None)
 
     def __post_init__(self) -> None:
         self.draw = self._draw
 
     @classmethod
-    def load(cls, folder: Path) -> "Networks":
+    def load(cls, folder: Path) -> "LivePortraitNetworks":
         """From a folder with the published layout. Raises StudioError for a file that is missing, damaged or another."""
         with torch.device("meta"):
             nets = cls.empty()
@@ -76,7 +77,7 @@ class Networks:
         return nets
 
     @classmethod
-    def empty(cls, sizes: Mapping[str, Mapping[str, Any]] = PUBLISHED) -> "Networks":
+    def empty(cls, sizes: Mapping[str, Mapping[str, Any]] = PUBLISHED) -> "LivePortraitNetworks":
         """Without weights. sizes: by network, where they are not the published ones."""
         nets = cls(
             AppearanceExtractor(**sizes.get("appearance", {})),
@@ -92,7 +93,9 @@ class Networks:
         return nets
 
     @classmethod
-    def shared(cls, folder: Path, device: str = "auto", precision: str = "auto", compiled: bool = False) -> "Networks":
+    def shared(
+        cls, folder: Path, device: str = "auto", precision: str = "auto", compiled: bool = False
+    ) -> "LivePortraitNetworks":
         """The networks of this folder, ready to run; the same ones for as long as somebody holds them, so that another
         avatar costs no second copy. Raises StudioError."""
         key = f"{folder} {device} {precision} {compiled}"
@@ -115,7 +118,7 @@ class Networks:
             _lay_out(net, device)
         if compiled:
             draw = torch.compile(self._draw, dynamic=False)
-            self.draw = Recorded(draw) if device.type == "cuda" else draw
+            self.draw = CudaGraph(draw) if device.type == "cuda" else draw
 
     def draw_exactly(self, volume: Tensor, source: Tensor, driving: Tensor) -> Tensor:
         """As `draw`, in float32, for what half precision cannot hold. The networks' second copy stays, 400 MB."""
@@ -135,13 +138,13 @@ class Networks:
         assert picture.shape == (INPUT, INPUT, 3)
         return (torch.from_numpy(picture).to(self.device).permute(2, 0, 1)[None].float() / 255).contiguous()
 
-    def heads(self, prepared: Tensor) -> dict[str, Array]:
+    def heads(self, prepared: Tensor) -> dict[str, FloatArray]:
         """The motion extractor's raw heads as arrays. Without a GPU's shortened float32, whose rounding would be seen as
         jitter."""
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return {name: value.cpu().numpy() for name, value in self.motion(prepared).items()}
 
-    def read(self, picture: NDArray[np.uint8]) -> Motion:
+    def read(self, picture: NDArray[np.uint8]) -> KeypointMotion:
         """The motion in a (256, 256, 3) uint8 RGB crop. Raises OutOfMemoryError."""
         with on_device():
             return motions(self.heads(self.prepared(picture)))[0]
@@ -151,7 +154,7 @@ class Networks:
         return Correctors(*(of_arrays(net) for net in (self.stitching, self.eyes, self.lips)))
 
 
-_SHARED: WeakValueDictionary[str, Networks] = WeakValueDictionary()
+_SHARED: WeakValueDictionary[str, LivePortraitNetworks] = WeakValueDictionary()
 
 
 def pick_device(name: str) -> torch.device:
@@ -186,10 +189,10 @@ def on_device() -> Iterator[None]:
         ) from None
 
 
-def of_arrays(net: Retargeting) -> Callable[[Array], Array]:
+def of_arrays(net: Retargeting) -> Callable[[FloatArray], FloatArray]:
     """The network as a function of one (N,) float32 array."""
 
-    def run(x: Array) -> Array:
+    def run(x: FloatArray) -> FloatArray:
         with torch.inference_mode():
             return np.asarray(net(torch.from_numpy(x)[None])[0].numpy())
 

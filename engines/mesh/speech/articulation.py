@@ -35,7 +35,7 @@ CLOSING, SHUT = 0.25, 0.55
 
 
 @dataclass(frozen=True, slots=True)
-class Mouth:
+class MouthShape:
     """gap: eye distances between the lips. wide: -1 round to 1 spread. forward: 0 to 1. tuck: 0 to 1, lower lip under the
     upper teeth. closed: 0 to 1, lips pressed together. speaking: 0 the portrait's own mouth, 1 all of the above."""
 
@@ -47,17 +47,17 @@ class Mouth:
     speaking: float
 
 
-REST = Mouth(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+REST = MouthShape(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def mouth(told: NDArray[np.float32], effort: float, presence: float) -> Mouth:
+def mouth(told: NDArray[np.float32], effort: float, presence: float) -> MouthShape:
     """The mouth for (PAST + 1 + FUTURE, 13) probabilities of visemes round its time. effort: about 1, less in soft
     syllables. presence: 0 to 1, whether this is a pause within speech, when the mouth stays ready to go on."""
     share = BLEND @ told
     gap, wide, forward, _ = (float(v) for v in share @ MOUTHS)
     near = (told[1:, CLOSED] + told[:-1, CLOSED]) / 2  # one frame alone is a slip
     tucked = (told[1:, TUCKED] + told[:-1, TUCKED]) / 2
-    return Mouth(
+    return MouthShape(
         gap=gap * effort,
         wide=wide,
         forward=forward,
@@ -67,12 +67,12 @@ def mouth(told: NDArray[np.float32], effort: float, presence: float) -> Mouth:
     )
 
 
-def mixed(a: Mouth, b: Mouth, share: float) -> Mouth:
+def mix_mouths(a: MouthShape, b: MouthShape, share: float) -> MouthShape:
     """Between two mouths: 0 is the first."""
-    return Mouth(*(x + (y - x) * share for x, y in zip(flat(a), flat(b), strict=True)))
+    return MouthShape(*(x + (y - x) * share for x, y in zip(mouth_values(a), mouth_values(b), strict=True)))
 
 
-def flat(of: Mouth) -> tuple[float, ...]:
+def mouth_values(of: MouthShape) -> tuple[float, ...]:
     return (of.gap, of.wide, of.forward, of.tuck, of.closed, of.speaking)
 
 

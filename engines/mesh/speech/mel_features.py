@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 
-HOP = SOUND_RATE // 100  # samples between two frames of hearing
-WINDOW = 1200  # samples of one frame, 25 ms, its time being the middle
+HOP_SAMPLES = SOUND_RATE_HZ // 100  # samples between two frames of hearing
+WINDOW_SAMPLES = 1200  # samples of one frame, 25 ms, its time being the middle
 FFT = 2048
 BANDS = 26
 LOW_HZ, HIGH_HZ = 80.0, 7600.0  # nothing that tells lips apart lies outside, and a 16 kHz voice has no more
@@ -27,22 +27,22 @@ def _mel() -> NDArray[np.float32]:
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOW_HZ, HIGH_HZ))
     edges = np.linspace(low, high, BANDS + 2)
     centres = 700 * (10 ** (edges / 2595) - 1)
-    bins = np.arange(int(HIGH_HZ * FFT / SOUND_RATE) + 1) * SOUND_RATE / FFT
+    bins = np.arange(int(HIGH_HZ * FFT / SOUND_RATE_HZ) + 1) * SOUND_RATE_HZ / FFT
     rise = (bins[:, None] - centres[None, :-2]) / np.diff(centres)[None, :-1]
     fall = (centres[None, 2:] - bins[:, None]) / np.diff(centres)[None, 1:]
     return np.asarray(np.maximum(0.0, np.minimum(rise, fall)), np.float32)
 
 
-_TAPER = np.hanning(WINDOW).astype(np.float32)
+_TAPER = np.hanning(WINDOW_SAMPLES).astype(np.float32)
 
 
-def hear(windows: NDArray[Any]) -> NDArray[np.float32]:
+def band_decibels(windows: NDArray[Any]) -> NDArray[np.float32]:
     """(n, BANDS) decibels of full scale in each band of (n, WINDOW) int16 samples."""
     sound = windows.astype(np.float32) * (_TAPER / np.float32(32768))
     spectrum = np.fft.rfft(sound, FFT, axis=1)[:, : len(_mel())]
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _mel()
     # a full-scale sine has the power (sum of the taper / 2) squared
-    decibels = 10 * np.log10(power / np.float32((WINDOW / 4) ** 2) + np.float32(1e-9))
+    decibels = 10 * np.log10(power / np.float32((WINDOW_SAMPLES / 4) ** 2) + np.float32(1e-9))
     return np.asarray(np.maximum(decibels, QUIET_DB), np.float32)
 
 
@@ -51,7 +51,7 @@ def loudness(bands: NDArray[np.float32]) -> float:
     return float(10 * np.log10(np.sum(10 ** (bands.astype(np.float64) / 10))))
 
 
-class Level:
+class LoudnessLevel:
     """How loud the voice and its room are, running: in speech from the first syllable on, and never by looking ahead.
 
     voice, room: decibels of full scale.
@@ -60,7 +60,7 @@ class Level:
     def __init__(self, voice: float = FIRST_DB, room: float = ROOM_FIRST_DB) -> None:
         self.voice, self.room = voice, room
 
-    def step(self, loud: float) -> None:
+    def add_loudness(self, loud: float) -> None:
         """One frame of this loudness (decibels)."""
         if loud > self.room:
             self.room += min(ROOM_RISE_DB, loud - self.room)

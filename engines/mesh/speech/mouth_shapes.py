@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.motion import MIDDLE, lip_gaps
-from engines.mesh.speech.articulation import Mouth
+from engines.mesh.speech.articulation import MouthShape
 from engines.mesh.topology import LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
 from shared.face.landmarks import LIP_CORNERS, Face
 
@@ -38,8 +38,10 @@ class SpeakingFace:
         height = (float(local[[33, 263], 1].mean()) - base[:, 1]) / 0.22  # about 1 on the brows
         self._brows = np.exp(-(((height - 1.0) / 0.55) ** 2))[:, None] * np.array([0.0, -BROW_UP, 0.0])
 
-    def motion(self, mouth: Mouth, brow: float) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """(9,) lips, (1,) seal and (468, 3) skin of a `Motion`. brow: 0 to 1, raised."""
+    def motion(
+        self, mouth: MouthShape, brow: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """(9,) lips, (1,) seal and (468, 3) skin of a `MeshMotion`. brow: 0 to 1, raised."""
         spread, rounding = max(0.0, mouth.wide), min(1.0, max(0.0, -mouth.wide))
         outline = self._outlines[0] + (self._outlines[1] - self._outlines[0]) * rounding
         gap = max(mouth.gap * self._stretch, BITE * mouth.tuck)

@@ -7,21 +7,21 @@ from numpy.typing import NDArray
 
 from shared.face.blink import blink_closure, closure_since
 
-STEP = 0.01  # seconds between two frames
-FAST, SLOW = STEP / 0.04, STEP / 0.5  # followers of loudness, per frame; their difference is stress
+FRAME_S = 0.01  # seconds between two frames
+FAST, SLOW = FRAME_S / 0.04, FRAME_S / 0.5  # followers of loudness, per frame; their difference is stress
 NOD_S, POSE_S, BROW_S = 0.09, 0.28, 0.12  # time constants of critically damped springs
 NOD, BROW = 3.2, 0.9  # degrees of pitch, and brow, for full stress
 # Where a phrase may take the head: degrees of yaw, pitch and roll, one standard deviation.
 POSE = np.array([2.6, 1.1, 1.5])
-TALK = STEP / 0.12  # follower of speech, per frame: a click or a chair is not the beginning of a phrase
+TALK = FRAME_S / 0.12  # follower of speech, per frame: a click or a chair is not the beginning of a phrase
 PAUSE, HOLD = 0.22, (1.1, 2.8)  # seconds of silence that end a phrase; and that a pose is held at least, at most
 BLINK_CHANCE, BLINK_REST = 0.45, 1.4  # at the end of a phrase, and seconds from one blink to the next
-FORGET = 0.5  # seconds after its last sound that a host is still speaking
+SPEECH_HOLD_S = 0.5  # seconds after its last sound that a host is still speaking
 STRESSED = 0.28
 
 
 @dataclass(slots=True)
-class Rhythm:
+class Prosody:
     """All of it changes with every 10 ms of voice, and by nothing else: the same voice at the same time moves alike.
 
     yaw, pitch, roll: degrees, the pose of this phrase. nod: degrees of pitch. brow: 0 to 1. silent: seconds since the last
@@ -50,7 +50,7 @@ class Rhythm:
     hold: float = 0.0  # seconds until the pose may change
     blink: float = 60.0  # seconds since the last blink of this speaker began
 
-    def step(self, frame: int, spoken: float, loud: float) -> None:
+    def advance_frame(self, frame: int, spoken: float, loud: float) -> None:
         """One frame. frame: its number on the channel clock, which seeds what is left to chance. spoken: probability
         that there is speech. loud: decibels against the voice's own level."""
         strength = spoken * float(10 ** (np.clip(loud, -40.0, 6.0) / 20))
@@ -61,7 +61,7 @@ class Rhythm:
         self.effort += 0.3 * (wanted - self.effort)
         self.talk += TALK * (spoken - self.talk)
         self.presence += (
-            STEP / (0.1 if self.talk > 0.5 else 0.45) * ((1.0 if self.silent < PAUSE else 0.0) - self.presence)
+            FRAME_S / (0.1 if self.talk > 0.5 else 0.45) * ((1.0 if self.silent < PAUSE else 0.0) - self.presence)
         )
         self._phrase(frame, stress)
         self.nod, self.nod_speed = _spring(self.nod, self.nod_speed, NOD * stress, NOD_S)
@@ -71,8 +71,8 @@ class Rhythm:
         self.roll, self.roll_speed = _spring(self.roll, self.roll_speed, self.to_roll, POSE_S)
 
     def _phrase(self, frame: int, stress: float) -> None:
-        self.hold -= STEP
-        self.blink += STEP
+        self.hold -= FRAME_S
+        self.blink += FRAME_S
         if self.talk > 0.5:
             begins = self.silent > PAUSE
             if begins or (self.hold <= 0.0 and stress > STRESSED) or self.hold < -1.0:
@@ -85,14 +85,14 @@ class Rhythm:
             self.silent = 0.0
             return
         before = self.silent
-        self.silent += STEP
+        self.silent += FRAME_S
         if before <= PAUSE < self.silent:
             chance = np.random.default_rng([13, frame & 0xFFFFFFFF])
             # one more than the host makes anyway, so not close to one of those
-            anyway = any(blink_closure(frame * STEP + away) > 0.0 for away in (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5))
+            anyway = any(blink_closure(frame * FRAME_S + away) > 0.0 for away in (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5))
             if self.blink > BLINK_REST and not anyway and chance.random() < BLINK_CHANCE:
                 self.blink = 0.0
-        if self.silent > FORGET:
+        if self.silent > SPEECH_HOLD_S:
             self.to_yaw = self.to_pitch = self.to_roll = 0.0
 
     @property
@@ -103,18 +103,18 @@ class Rhythm:
     @property
     def waiting(self) -> bool:
         """Whether nobody has spoken for a while."""
-        return self.silent > FORGET
+        return self.silent > SPEECH_HOLD_S
 
     def save(self) -> NDArray[np.float64]:
         return np.array(astuple(self))
 
     @classmethod
-    def restored(cls, values: NDArray[np.float64]) -> "Rhythm":
+    def restored(cls, values: NDArray[np.float64]) -> "Prosody":
         return cls(*(float(v) for v in values))
 
 
 def _spring(value: float, speed: float, target: float, seconds: float) -> tuple[float, float]:
     """One frame of a critically damped spring (implicit Euler, stable for any time constant)."""
     w = 1.0 / seconds
-    speed = (speed + STEP * w * w * (target - value)) / (1.0 + 2.0 * STEP * w + STEP * STEP * w * w)
-    return value + STEP * speed, speed
+    speed = (speed + FRAME_S * w * w * (target - value)) / (1.0 + 2.0 * FRAME_S * w + FRAME_S * FRAME_S * w * w)
+    return value + FRAME_S * speed, speed

@@ -7,29 +7,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import VoiceBlock
-from engines.mesh.motion import Motion, idle_motion
-from engines.mesh.speech.articulation import FUTURE, PAST, REST, Mouth, flat, mixed, mouth
-from engines.mesh.speech.mel_features import HOP
+from engines.mesh.motion import MeshMotion, idle_motion
+from engines.mesh.speech.articulation import FUTURE, PAST, REST, MouthShape, mix_mouths, mouth, mouth_values
+from engines.mesh.speech.mel_features import HOP_SAMPLES
 from engines.mesh.speech.mouth_shapes import SpeakingFace
-from engines.mesh.speech.prosody import Rhythm
-from engines.mesh.speech.viseme_stream import Listener, State, needed
-from engines.mesh.speech.visemes import VISEMES, Network
+from engines.mesh.speech.prosody import Prosody
+from engines.mesh.speech.viseme_stream import VisemeStream, needed
+from engines.mesh.speech.visemes import VISEMES, VisemeNetwork
 from shared.face.landmarks import Face
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.arrays import StateArrays
 from shared.runtime.clock import US, tick_after, tick_pts
 
-VOICE_AHEAD = 85_000  # us of voice after a tick's own time: what `needed` takes, rounded up
+VOICE_AHEAD_US = 85_000  # us of voice after a tick's own time: what `needed` takes, rounded up
 # Eye distances that the iris moves against one degree of the head: eyes stay on the viewer while the head moves.
 FIXATION = 0.0023
 LET_GO = (0.45, 0.0)  # what is left of an interrupted mouth in the first and the second frame after
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SpeechMotion:
     """One tick's motion. waiting: nobody speaks."""
 
     pts: int
-    motion: Motion
+    motion: MeshMotion
     waiting: bool
 
 
@@ -39,34 +40,34 @@ class Speaker:
     def __init__(self, face: Face, rate: Fraction) -> None:
         self._rate = rate
         self._face = SpeakingFace(face)
-        self._listener = Listener(Network.load())
-        self._rhythm = Rhythm()
+        self._listener = VisemeStream(VisemeNetwork.load())
+        self._rhythm = Prosody()
         self._mouth = REST
         self._tick = 0
         self._forget()
         self._after = len(LET_GO)
 
-    def hear(self, block: VoiceBlock) -> list[Said]:
+    def hear(self, block: VoiceBlock) -> list[SpeechMotion]:
         """The ticks that this block brings within reach."""
-        if self._listener.hear(block):
+        if self._listener.append_block(block):
             self._forget()
-            self._tick = tick_after(self._listener.start * US // SOUND_RATE - 1, self._rate)
+            self._tick = tick_after(self._listener.start * US // SOUND_RATE_HZ - 1, self._rate)
         return self._until(self._listener.end)
 
-    def flush(self) -> list[Said]:
+    def flush(self) -> list[SpeechMotion]:
         """The ticks up to the end of the voice, followed by silence."""
         end = self._listener.end
         if end < 0:
             return []
-        silence = np.zeros(VOICE_AHEAD * SOUND_RATE // US + 1, np.int16)
-        self._listener.hear(VoiceBlock(end * US // SOUND_RATE, silence))
+        silence = np.zeros(VOICE_AHEAD_US * SOUND_RATE_HZ // US + 1, np.int16)
+        self._listener.append_block(VoiceBlock(end * US // SOUND_RATE_HZ, silence))
         said = self._until(self._listener.end, end)
         self.reset()
         return said
 
     def reset(self) -> None:
         """Nothing has been heard. The mouth closes within two frames, the head comes to rest in its own time."""
-        self._listener = self._listener.another()
+        self._listener = self._listener.fresh_stream()
         self._forget()
 
     def _forget(self) -> None:
@@ -74,30 +75,30 @@ class Speaker:
         self._told[:, 0] = 1.0
         self._held, self._after = self._mouth, 0
 
-    def _until(self, heard: int, end: int | None = None) -> list[Said]:
-        said: list[Said] = []
+    def _until(self, heard: int, end: int | None = None) -> list[SpeechMotion]:
+        said: list[SpeechMotion] = []
         while True:
             pts = tick_pts(self._tick, self._rate)
-            reached = (pts + VOICE_AHEAD) * SOUND_RATE <= heard * US
-            if not reached or (end is not None and pts * SOUND_RATE >= end * US):
+            reached = (pts + VOICE_AHEAD_US) * SOUND_RATE_HZ <= heard * US
+            if not reached or (end is not None and pts * SOUND_RATE_HZ >= end * US):
                 return said
             said.append(self._say(pts))
             self._tick += 1
 
-    def _say(self, pts: int) -> Said:
-        frame = pts * SOUND_RATE // US // HOP + FUTURE
+    def _say(self, pts: int) -> SpeechMotion:
+        frame = pts * SOUND_RATE_HZ // US // HOP_SAMPLES + FUTURE
         first = self._listener.told + 1
-        for number, (told, loud) in enumerate(self._listener.tell(frame), first):
+        for number, (told, loud) in enumerate(self._listener.new_probabilities(frame), first):
             self._told = np.concatenate([self._told[1:], told[None]])
-            self._rhythm.step(number, 1.0 - float(told[0]), loud)
+            self._rhythm.advance_frame(number, 1.0 - float(told[0]), loud)
         spoken = mouth(self._told, self._rhythm.effort, self._rhythm.presence)
         if self._after < len(LET_GO):
-            spoken = mixed(spoken, self._held, LET_GO[self._after])
+            spoken = mix_mouths(spoken, self._held, LET_GO[self._after])
             self._after += 1
         self._mouth = spoken
-        return Said(pts, self._motion(pts, spoken), self._rhythm.waiting)
+        return SpeechMotion(pts, self._motion(pts, spoken), self._rhythm.waiting)
 
-    def _motion(self, pts: int, spoken: Mouth) -> Motion:
+    def _motion(self, pts: int, spoken: MouthShape) -> MeshMotion:
         idle, rhythm = idle_motion(pts), self._rhythm
         lips, seal, skin = self._face.motion(spoken, rhythm.brow)
         head = np.array([rhythm.yaw, rhythm.pitch + rhythm.nod, rhythm.roll], np.float32)
@@ -112,20 +113,20 @@ class Speaker:
             skin=skin,
         )
 
-    def save(self) -> State:
+    def save(self) -> StateArrays:
         return self._listener.save() | {
             "told": self._told.copy(),
             "rhythm": self._rhythm.save(),
-            "mouths": np.array([flat(self._mouth), flat(self._held)]),
+            "mouths": np.array([mouth_values(self._mouth), mouth_values(self._held)]),
             "ticks": np.array([self._tick, self._after], np.int64),
         }
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: StateArrays) -> None:
         self._listener.restore(state)
         self._told = np.asarray(state["told"], np.float32)
-        self._rhythm = Rhythm.restored(_floats(state["rhythm"]))
+        self._rhythm = Prosody.restored(_floats(state["rhythm"]))
         shown, held = _floats(state["mouths"])
-        self._mouth, self._held = Mouth(*map(float, shown)), Mouth(*map(float, held))
+        self._mouth, self._held = MouthShape(*map(float, shown)), MouthShape(*map(float, held))
         self._tick, self._after = (int(v) for v in state["ticks"])
 
 
@@ -133,4 +134,4 @@ def _floats(values: NDArray[np.generic]) -> NDArray[np.float64]:
     return np.asarray(values, np.float64)
 
 
-assert needed(FUTURE) * US <= VOICE_AHEAD * SOUND_RATE
+assert needed(FUTURE) * US <= VOICE_AHEAD_US * SOUND_RATE_HZ

@@ -26,14 +26,14 @@ def inputs(bands: NDArray[np.float32], voice: float, room: float) -> NDArray[np.
     return np.concatenate([relative.reshape(-1).astype(np.float32), levels])
 
 
-class Network:
+class VisemeNetwork:
     """Three layers; each is (inputs, outputs) weights and (outputs,) biases, float32."""
 
     def __init__(self, layers: list[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> None:
         self.layers = layers
 
     @classmethod
-    def load(cls, path: Path = WEIGHTS) -> "Network":
+    def load(cls, path: Path = WEIGHTS) -> "VisemeNetwork":
         """From what `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             count = len(file.files) // 2
@@ -48,7 +48,7 @@ class Network:
         }
         np.savez(path, **arrays)
 
-    def tell(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+    def probabilities(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of the visemes, (..., 13), for (..., INPUTS)."""
         value = seen
         for weights, biases in self.layers[:-1]:

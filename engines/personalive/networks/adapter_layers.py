@@ -43,7 +43,7 @@ class TemporalAttention(Attention):
         return super().forward(by_pixel).transpose(0, 1)
 
 
-class Block(nn.Module):
+class AttentionBlock(nn.Module):
     """The attentions, one after the other, and the feed-forward, each on what is normalised and added to it."""
 
     def __init__(self, channels: int, attentions: list[Attention]) -> None:
@@ -67,7 +67,7 @@ class PixelTransformer(nn.Module):
         super().__init__()
         self.norm = nn.GroupNorm(32, channels, eps=1e-6)
         self.proj_in = nn.Linear(channels, channels)
-        self.transformer_blocks = nn.ModuleList([Block(channels, attentions)])
+        self.transformer_blocks = nn.ModuleList([AttentionBlock(channels, attentions)])
         self.proj_out = nn.Linear(channels, channels)
 
     def forward(self, hidden: Tensor, context: Tensor | None = None) -> Tensor:

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from transformers import CLIPVisionModelWithProjection
 
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
-from engines.personalive.networks.checkpoint import fill, merged
+from engines.personalive.networks.checkpoint import fill_network, merged
 from engines.personalive.networks.motion_encoder import MotionEncoder
-from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.pose_guider import PoseGuider
 from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
 from shared.errors import StudioError
@@ -28,22 +28,22 @@ UNET_CONFIG = f"{BASE}/unet/config.json"
 UNET = f"{BASE}/unet/diffusion_pytorch_model"
 
 
-def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> Networks:
+def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> PersonaLiveNetworks:
     """All networks from the weights folder. Raises StudioError."""
     for library in (diffusers.utils.logging, transformers.utils.logging):
         library.set_verbosity_error()  # they warn of nothing, and draw progress bars into the log
         library.disable_progress_bar()
     config = unet_config(folder)
     own = own_files(folder)
-    networks = Networks(
+    networks = PersonaLiveNetworks(
         reference=reference(folder, config),
         denoising=denoising(folder, config),
-        extract=extractor(load_state(own / "motion_extractor.pth")),
+        extract=load_extractor(load_state(own / "motion_extractor.pth")),
         encode=encoder(load_state(own / "motion_encoder.pth")),
         guide=guider(load_state(own / "pose_guider.pth")),
-        vae=stock(AutoencoderKL, folder / VAE),
-        clip=stock(CLIPVisionModelWithProjection, folder / BASE / "image_encoder"),
-        small_vae=stock(AutoencoderTiny, folder / SMALL_VAE)
+        vae=load_stock_network(AutoencoderKL, folder / VAE),
+        clip=load_stock_network(CLIPVisionModelWithProjection, folder / BASE / "image_encoder"),
+        small_vae=load_stock_network(AutoencoderTiny, folder / SMALL_VAE)
         if (folder / SMALL_VAE / "config.json").is_file()
         else None,
     )
@@ -89,17 +89,17 @@ def reference(folder: Path, config: dict[str, Any]) -> ReferenceUNet:
     path = own_files(folder) / "reference_unet.pth"
     with torch.device("meta"):
         network = ReferenceUNet(**config)
-    fill(network, {path.name: load_state(path)})
+    fill_network(network, {path.name: load_state(path)})
     return network
 
 
-def extractor(state: Mapping[str, Tensor]) -> nn.Module:
+def load_extractor(state: Mapping[str, Tensor]) -> nn.Module:
     """LivePortrait's motion extractor, at the sizes of these tensors."""
     layers = "detector.downsample_layers.{}.{}.weight"
     widths = [_width(state, layers.format(i, 0 if i == 0 else 1), "motion_extractor.pth") for i in range(4)]
     depths = [len({name.split(".")[3] for name in state if name.startswith(f"detector.stages.{i}.")}) for i in range(4)]
     network = MotionExtractor(depths=depths, widths=widths)
-    fill(network, {"motion_extractor.pth": state})
+    fill_network(network, {"motion_extractor.pth": state})
     return network
 
 
@@ -107,7 +107,7 @@ def encoder(state: Mapping[str, Tensor]) -> nn.Module:
     """The motion encoder, at the sizes of these tensors."""
     names = ("model.conv1.weight", "model.att_1.pos_embed.proj.weight")
     network = MotionEncoder(*(_width(state, name, "motion_encoder.pth") for name in names))
-    fill(network, {"motion_encoder.pth": state})
+    fill_network(network, {"motion_encoder.pth": state})
     return network
 
 
@@ -116,11 +116,11 @@ def guider(state: Mapping[str, Tensor]) -> nn.Module:
     names = ("conv_in.weight", "blocks.1.weight", "blocks.3.weight", "blocks.5.weight")
     widths = tuple(_width(state, name, "pose_guider.pth") for name in names)
     network = PoseGuider(_width(state, "conv_out_modify.weight", "pose_guider.pth"), widths)
-    fill(network, {"pose_guider.pth": state})
+    fill_network(network, {"pose_guider.pth": state})
     return network
 
 
-def stock(kind: Any, folder: Path) -> Any:
+def load_stock_network(kind: Any, folder: Path) -> Any:
     """A stock network from its own folder. Raises StudioError."""
     try:
         safe = any(folder.glob("*.safetensors"))

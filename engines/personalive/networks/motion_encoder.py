@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from diffusers.models.embeddings import PatchEmbed
 from torch import Tensor, nn
 
-from engines.personalive.networks.adapter_layers import Block
+from engines.personalive.networks.adapter_layers import AttentionBlock
 from engines.personalive.networks.attention import Attention
 
-FACE_SIZE = 224
+FACE_SIZE_PX = 224
 TOKENS, WIDTH = 32, 16
 
 
@@ -69,7 +69,7 @@ class PatchAttention(nn.Module):
         self.patch = patch
         self.norm = nn.GroupNorm(32, channels, eps=1e-6)
         self.pos_embed = PatchEmbed(size, size, patch, channels, width, interpolation_scale=1)
-        self.transformer_blocks = nn.ModuleList([Block(width, [Attention(width, heads)])])
+        self.transformer_blocks = nn.ModuleList([AttentionBlock(width, [Attention(width, heads)])])
         self.proj_out = nn.Linear(width // patch**2, channels)
 
     def forward(self, hidden: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
 
 
 @dataclass(slots=True)
-class Networks:
+class PersonaLiveNetworks:
     """extract, encode, guide: motion extractor (always float32: its rounding shows as jitter), motion encoder and pose
     guider. small_vae: a decoder of a sixteenth of the work, where there is one."""
 

@@ -6,13 +6,13 @@ DDIM (Song et al. 2021), equations 12 and 16 without noise of its own; betas "sc
 import torch
 from torch import Tensor
 
-CHUNK = 4  # frames that enter and leave at each call
+CHUNK_FRAMES = 4  # frames that enter and leave at each call
 CHUNKS = 4  # in the window, one for each noise level
-WINDOW = CHUNK * CHUNKS
-FILL = WINDOW - CHUNK  # frames of the window that the first call makes up between portrait and driver
+WINDOW_FRAMES = CHUNK_FRAMES * CHUNKS
+FILL = WINDOW_FRAMES - CHUNK_FRAMES  # frames of the window that the first call makes up between portrait and driver
 STEP = 333
 LEVELS = (0, 333, 666, 999)  # time steps, oldest chunk first
-TIMES = tuple(level for level in LEVELS for _ in range(CHUNK))  # of each frame of the window
+TIMES = tuple(level for level in LEVELS for _ in range(CHUNK_FRAMES))  # of each frame of the window
 
 
 def alphas() -> Tensor:
@@ -41,7 +41,7 @@ class Schedule:
         level = self._level[place].to(clean.dtype)
         return level**0.5 * clean + (1 - level) ** 0.5 * noise
 
-    def step(self, frames: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+    def denoise_level(self, frames: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
         """The window one level cleaner, and the clean frames that this predicts.
 
         frames, predicted noise: (16, 4, h, w). Of the oldest chunk both are the same. float32 at least.

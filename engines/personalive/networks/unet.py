@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from engines.personalive.networks.adapter_layers import MotionModule, TemporalModule
 from engines.personalive.networks.attention import Attend, join_heads, sdpa, split_heads
-from engines.personalive.networks.schedule import CHUNK, LEVELS
+from engines.personalive.networks.schedule import CHUNK_FRAMES, LEVELS
 
 Bank = list[Tensor]  # what the reference network leaves: 16 times (1, tokens, channels), in the order of the walk
 Insert = Callable[[nn.Module, int, Tensor], Tensor]
@@ -127,7 +127,7 @@ class DenoisingUNet(UNet2DConditionModel):
     def times(self, device: torch.device) -> Tensor:
         """(16, width): the time embeddings of the window, which never change."""
         levels = time_embedding(self, torch.tensor(LEVELS, device=device))
-        return levels.repeat_interleave(CHUNK, 0)
+        return levels.repeat_interleave(CHUNK_FRAMES, 0)
 
     def remember(self, bank: Bank, clip: Tensor) -> Memory:
         """A bank through this network's own projections."""
@@ -176,7 +176,7 @@ def insert_modules(block: nn.Module, widths: list[int]) -> None:
     block.temporal_modules = nn.ModuleList([TemporalModule(width) for width in widths])
 
 
-def joined(memory: Memory, more: Memory) -> Memory:
+def join_memories(memory: Memory, more: Memory) -> Memory:
     """Both at once; the portrait's constants are the same in both."""
     keys = [torch.cat(both, 2) for both in zip(memory.keys, more.keys, strict=True)]
     values = [torch.cat(both, 2) for both in zip(memory.values, more.values, strict=True)]

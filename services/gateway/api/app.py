@@ -22,10 +22,10 @@ from shared.config.settings import Settings
 from shared.config.token import operator_token
 
 WEB = Path(__file__).parents[1] / "web"
-JUDGE_PERIOD = 0.25
+JUDGE_PERIOD_S = 0.25
 
 
-def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
+def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
     """The application; its gateway starts and ends with it. `ended` is called when the bus is gone."""
 
     @asynccontextmanager
@@ -33,13 +33,13 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         gateway = Gateway(settings, ended)
         app.state.gateway = gateway
         gateway.start()
-        gateway.keep(gateway.speech.run())
-        gateway.keep(gateway.jobs.run())
-        gateway.keep(_judge(gateway))
+        gateway.run_task(gateway.speech.run())
+        gateway.run_task(gateway.jobs.run())
+        gateway.run_task(_judge(gateway))
         try:
             yield
         finally:
-            gateway.still()
+            gateway.cancel_tasks()
             await asyncio.to_thread(gateway.close)
 
     app = FastAPI(
@@ -79,7 +79,7 @@ def make_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
 async def _judge(gateway: Gateway) -> None:
     while True:
         gateway.watch.judge(gateway.director.scene)
-        await asyncio.sleep(JUDGE_PERIOD)
+        await asyncio.sleep(JUDGE_PERIOD_S)
 
 
 def version() -> str:

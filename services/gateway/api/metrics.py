@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.gateway.api.snapshot import engine, engines
+from services.gateway.api.snapshot import engine, engine_rows
 from services.gateway.channel.health import CHANNEL_WORDS
-from services.gateway.jobs.board import Figures
+from services.gateway.jobs.board import JobFigures
 from services.gateway.jobs.metrics import families
 from services.gateway.service import Gateway
 
@@ -112,7 +112,7 @@ class ChannelCollector(Collector):
 class JobCollector(Collector):
     """What was read of the jobs."""
 
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: JobFigures) -> None:
         self._figures = figures
 
     def collect(self) -> Iterable[Metric]:
@@ -121,7 +121,7 @@ class JobCollector(Collector):
 
 async def exposition(gateway: Gateway) -> bytes:
     """The metrics in Prometheus' text format."""
-    names = {row.name for row in engines(gateway)} | {gateway.settings.engine}
+    names = {row.name for row in engine_rows(gateway)} | {gateway.settings.engine}
     figures = await gateway.job_metrics.figures(sorted(names))
     registry = CollectorRegistry()
     registry.register(ChannelCollector(gateway))

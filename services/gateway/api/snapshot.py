@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from publishing.token import missing
+from publishing.token import missing_settings
 from services.gateway.channel.health import delay_of
 from services.gateway.models.channel import (
     PREVIEW_MODES,
@@ -48,13 +48,15 @@ def snapshot(gateway: Gateway) -> ChannelState:
         rate=float(gateway.settings.rate),
         scene=shown_scene(gateway),
         avatars=avatars(gateway),
-        engines=engines(gateway),
+        engines=engine_rows(gateway),
         engine=engine(gateway),
         drivers=drivers(gateway),
         services=Services(**gateway.watch.rows()),
         program=program(gateway),
         speech=speech(gateway),
-        outputs=Outputs(preview=preview(gateway), record=record(gateway), livekit=livekit(gateway), rtmp=rtmp(gateway)),
+        outputs=Outputs(
+            preview=preview(gateway), record=recording_state(gateway), livekit=livekit(gateway), rtmp=rtmp(gateway)
+        ),
         clean_feed=clean_feed(gateway),
         log=gateway.journal.events(),
     )
@@ -85,9 +87,9 @@ def avatars(gateway: Gateway) -> list[AvatarRow]:
     return rows
 
 
-def engines(gateway: Gateway) -> list[EngineRow]:
+def engine_rows(gateway: Gateway) -> list[EngineRow]:
     """Engines as the generator reports them, with the qualities of each that can be chosen, best first."""
-    reported = gateway.watch.facts("generator").get("engines")
+    reported = gateway.watch.service_facts("generator").get("engines")
     rows = []
     if isinstance(reported, dict):
         for name, about in reported.items():
@@ -112,7 +114,7 @@ def _quality(rung: dict[str, Any]) -> EngineQuality:
 
 def engine(gateway: Gateway) -> EngineState:
     """The quality that the engine on air is at, and its delay from motion to face with a minute of it."""
-    facts = gateway.watch.facts("generator")
+    facts = gateway.watch.service_facts("generator")
     at = facts.get("quality")
     quality = _quality(at) if isinstance(at, dict) else None
     return EngineState(quality=quality, delay=delay_of(facts), delay_history=gateway.watch.delays())
@@ -121,7 +123,7 @@ def engine(gateway: Gateway) -> EngineState:
 def drivers(gateway: Gateway) -> list[DriverRow]:
     """What can drive: word for the API, title, what it is where its title does not say, and why it cannot be had."""
     rows = [_driver("sample", "Sample clip")]
-    reported = gateway.watch.facts("capture").get("cameras")
+    reported = gateway.watch.service_facts("capture").get("cameras")
     cameras = [n for n in reported if type(n) is int] if isinstance(reported, list) else []
     rows += [_driver(f"camera:{n}", f"Camera {n}") for n in cameras]
     if not cameras:
@@ -206,7 +208,7 @@ def recordings(home: Path) -> list[Path]:
 def program(gateway: Gateway) -> ProgramState:
     """The frame on air."""
     last, feed = gateway.feed.last, gateway.feed
-    present = gateway.watch.facts("capture").get("present")
+    present = gateway.watch.service_facts("capture").get("present")
     return ProgramState(
         width=last.width if last else 0,
         height=last.height if last else 0,
@@ -225,7 +227,7 @@ def program(gateway: Gateway) -> ProgramState:
 
 def speech(gateway: Gateway) -> SpeechState:
     """What is being said, what waits, and the last that are over."""
-    return SpeechState.model_validate(gateway.speech.facts())
+    return SpeechState.model_validate(gateway.speech.as_dict())
 
 
 def preview(gateway: Gateway) -> PreviewState:
@@ -239,24 +241,24 @@ def preview(gateway: Gateway) -> PreviewState:
     )
 
 
-def record(gateway: Gateway) -> RecordState:
+def recording_state(gateway: Gateway) -> RecordState:
     """The recording; its id when it can be fetched from the API."""
     path = Path(gateway.recorder.path)
     fetchable = path.parent == recordings_folder(gateway.settings.home) and RECORDING.fullmatch(path.stem)
-    return RecordState(**gateway.recorder.state.facts(), id=path.stem if fetchable else "", name=path.name)
+    return RecordState(**gateway.recorder.state.as_dict(), id=path.stem if fetchable else "", name=path.name)
 
 
 def livekit(gateway: Gateway) -> LiveKitState:
     """The publication to LiveKit; why there can be none."""
     settings = gateway.settings
-    return LiveKitState(**gateway.livekit.state.facts(), room=settings.room, unavailable=missing(settings))
+    return LiveKitState(**gateway.livekit.state.as_dict(), room=settings.room, unavailable=missing_settings(settings))
 
 
 def rtmp(gateway: Gateway) -> RtmpState:
     """The push; of its address only what is no secret."""
     push = gateway.rtmp
     unavailable = "" if push.shown else "There is no address: set rtmp_url in studio.toml, or STUDIO_RTMP_URL."
-    return RtmpState(**push.state.facts(), address=push.shown, unavailable=unavailable)
+    return RtmpState(**push.state.as_dict(), address=push.shown, unavailable=unavailable)
 
 
 def clean_feed(gateway: Gateway) -> CleanFeed:

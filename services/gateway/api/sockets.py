@@ -11,18 +11,18 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from services.gateway.api import snapshot
 from services.gateway.api.security import same_token
-from services.gateway.preview.viewers import Viewer
+from services.gateway.preview.viewers import PreviewViewer
 from services.gateway.service import Gateway
 from shared.driver_ref import DriverKind
 
 router = APIRouter(prefix="/api/v1/channels/{channel}")
 
-TOKEN_WAIT = 3.0
-STATE_PERIOD = 0.25
-STATE_SHARED = 0.1  # seconds for which one snapshot serves every page
+TOKEN_WAIT_S = 3.0
+STATE_PERIOD_S = 0.25
+STATE_SHARED_S = 0.1  # seconds for which one snapshot serves every page
 BAD_TOKEN, BAD_MESSAGE, NO_CHANNEL, TAKEN, NOT_WANTED = 4401, 4400, 4404, 4409, 4410
 DEVICES = {DriverKind.BROWSER: "camera", DriverKind.MICROPHONE: "microphone"}  # of a page that is the driver
-MAX_BAD = 100  # messages that no page sends, until the socket is closed
+MAX_BAD_MESSAGES = 100  # messages that no page sends, until the socket is closed
 
 
 async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, Any]] | None:
@@ -30,7 +30,7 @@ async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, 
     await socket.accept()
     gateway: Gateway = socket.app.state.gateway
     try:
-        words = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_WAIT))
+        words = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_WAIT_S))
     except (TimeoutError, ValueError, KeyError, RecursionError):
         words = None
     except WebSocketDisconnect:
@@ -69,7 +69,7 @@ async def _silence(socket: WebSocket) -> None:
 def _state_text(gateway: Gateway) -> str:
     """The state as text, made once for all who are told it at about the same time."""
     made, text = gateway.told
-    if time.monotonic() - made > STATE_SHARED:
+    if time.monotonic() - made > STATE_SHARED_S:
         text = snapshot.snapshot(gateway).model_dump_json()
         gateway.told = time.monotonic(), text
     return text
@@ -90,7 +90,7 @@ async def state_socket(socket: WebSocket, channel: str) -> None:
             if (text := gateway.jobs.watched()) is not told:
                 told = text
                 await socket.send_text(text)
-            await asyncio.sleep(STATE_PERIOD)
+            await asyncio.sleep(STATE_PERIOD_S)
 
     await until_first(send(), _silence(socket))
 
@@ -102,7 +102,7 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
     if opened is None:
         return
     gateway, _ = opened
-    viewer = Viewer(mode="roi" if mode == "roi" else "full")
+    viewer = PreviewViewer(mode="roi" if mode == "roi" else "full")
 
     async def send() -> None:
         while True:
@@ -112,11 +112,11 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
 
     async def listen() -> None:
         bad = 0
-        while bad < MAX_BAD:
+        while bad < MAX_BAD_MESSAGES:
             message = await socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            bad += not viewer.hear(message.get("text") or "")
+            bad += not viewer.receive_text(message.get("text") or "")
             gateway.audience.update(viewer)
         await socket.close(BAD_MESSAGE, "Too many messages that a page does not send.")
 
@@ -158,7 +158,7 @@ async def _driving(gateway: Gateway) -> AsyncIterator[None]:
 
 async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
     bad = 0
-    while bad < MAX_BAD:
+    while bad < MAX_BAD_MESSAGES:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
@@ -170,5 +170,5 @@ async def _while_wanted(gateway: Gateway, socket: WebSocket) -> None:
     wanted = gateway.director.scene.driver
     # Looked at now and then: the scene may change in any thread.
     while gateway.director.scene.driver == wanted:  # noqa: ASYNC110
-        await asyncio.sleep(STATE_PERIOD)
+        await asyncio.sleep(STATE_PERIOD_S)
     await socket.close(NOT_WANTED, "Another driver was chosen.")

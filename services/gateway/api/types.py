@@ -12,7 +12,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from services.gateway.api.app import WEB, make_app
+from services.gateway.api.app import WEB, make_gateway_app
 from shared.config.settings import load_settings
 
 FILE = WEB / "lib" / "api_types.d.ts"
@@ -25,7 +25,7 @@ NAME = re.compile(r"[A-Za-z_$][\w$]*")
 def schemas() -> dict[str, dict[str, Any]]:
     """The JSON schema of every model of the API, by name. Starts no gateway."""
     with tempfile.TemporaryDirectory() as home:
-        schema = make_app(load_settings(home=Path(home), run_root=Path(home)), lambda: None).openapi()
+        schema = make_gateway_app(load_settings(home=Path(home), run_root=Path(home)), lambda: None).openapi()
     found: dict[str, dict[str, Any]] = schema["components"]["schemas"]
     return found
 

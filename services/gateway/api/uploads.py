@@ -13,13 +13,13 @@ from fastapi import HTTPException, Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-MAX_FIELD = 4 << 10
-MAX_HEADS = 64 << 10  # what boundaries and part headers may add to the parts' own limits
-BATCH = 1 << 20  # bytes that go to the disk at once, in a thread: the event loop has a program to show
+MAX_FIELD_BYTES = 4 << 10
+MAX_HEADS_BYTES = 64 << 10  # what boundaries and part headers may add to the parts' own limits
+BATCH_BYTES = 1 << 20  # bytes that go to the disk at once, in a thread: the event loop has a program to show
 
 
 @dataclass(slots=True)
-class Form:
+class UploadForm:
     """What came: text fields, and files with the name their sender gave them (never used as a path)."""
 
     fields: dict[str, str] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class _Reader:
 
     folder: Path
     limits: dict[str, int]
-    form: Form = field(default_factory=Form)
+    form: UploadForm = field(default_factory=UploadForm)
     done: bool = False
     _header: bytearray = field(default_factory=bytearray)
     _value: bytearray = field(default_factory=bytearray)
@@ -66,7 +66,7 @@ class _Reader:
         self._name = options.get(b"name", b"").decode("utf-8", "replace")
         if self._name not in self.limits or self._name in self.form.fields or self._name in self.form.files:
             raise HTTPException(422, f"The form has an unexpected field '{self._name[:40]}'.")
-        if self.limits[self._name] > MAX_FIELD:
+        if self.limits[self._name] > MAX_FIELD_BYTES:
             path = self.folder / self._name
             self.form.files[self._name] = path
             self.form.names[self._name] = Path(options.get(b"filename", b"").decode("utf-8", "replace")).name[:80]
@@ -98,7 +98,7 @@ class _Reader:
 
 
 @asynccontextmanager
-async def received(request: Request, home: Path, limits: dict[str, int]) -> AsyncIterator[Form]:
+async def received_form(request: Request, home: Path, limits: dict[str, int]) -> AsyncIterator[UploadForm]:
     """The form of this request, its files in a folder that is gone afterwards.
 
     limits: the fields there may be and the most bytes of each; above 4 KB it is a file. Raises HTTPException with
@@ -108,7 +108,7 @@ async def received(request: Request, home: Path, limits: dict[str, int]) -> Asyn
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
         raise HTTPException(415, "Send a form as multipart/form-data.")
-    most = sum(limits.values()) + MAX_HEADS
+    most = sum(limits.values()) + MAX_HEADS_BYTES
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > most:
         raise _too_large("The upload", most)
@@ -136,7 +136,7 @@ async def _read(request: Request, boundary: bytes, reader: _Reader, most: int) -
             if taken > most:
                 raise _too_large("The upload", most)
             batch += chunk
-            if len(batch) >= BATCH:
+            if len(batch) >= BATCH_BYTES:
                 await asyncio.to_thread(parser.write, bytes(batch))
                 batch.clear()
         await asyncio.to_thread(parser.write, bytes(batch))

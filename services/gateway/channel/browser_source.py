@@ -12,9 +12,9 @@ from shared.runtime.clock import now
 from shared.wire.bus import Publisher, endpoint
 
 PICTURE, SOUND = 1, 2  # first byte of a message from the page
-MAX_PICTURE = 1 << 20
-MAX_SOUND = 48_000 * 2  # a second of s16
-RATE = 48_000
+MAX_IMAGE_BYTES = 1 << 20
+MAX_SOUND_BYTES = 48_000 * 2  # a second of s16
+SOUND_RATE_HZ = 48_000
 JPEG_MAGIC = b"\xff\xd8\xff"
 
 
@@ -39,11 +39,13 @@ class RemoteDriver:
         """One message of the page; False, and counted, when it is not what a page sends."""
         body = message[1:]
         kind = message[0] if message else 0
-        if kind == PICTURE and len(body) <= MAX_PICTURE and body.startswith(JPEG_MAGIC):
+        if kind == PICTURE and len(body) <= MAX_IMAGE_BYTES and body.startswith(JPEG_MAGIC):
             at = now()
             self._publisher.send(at, np.frombuffer(body, np.uint8), facts={"kind": "picture", "captured": at})
-        elif kind == SOUND and 0 < len(body) <= MAX_SOUND and len(body) % 2 == 0:
-            self._publisher.send(now(), np.frombuffer(body, "<i2"), "s16", facts={"kind": "sound", "rate": RATE})
+        elif kind == SOUND and 0 < len(body) <= MAX_SOUND_BYTES and len(body) % 2 == 0:
+            self._publisher.send(
+                now(), np.frombuffer(body, "<i2"), "s16", facts={"kind": "sound", "rate": SOUND_RATE_HZ}
+            )
         else:
             self.drops["remote malformed"] += 1
             return False
@@ -51,9 +53,9 @@ class RemoteDriver:
 
     def speak(self, pts: int, samples: NDArray[np.int16]) -> None:
         """Voice of the speech queue: (n,) int16 mono at 48 kHz whose first sample belongs to `pts`."""
-        self._publisher.send(pts, samples, "s16", facts={"kind": "sound", "rate": RATE})
+        self._publisher.send(pts, samples, "s16", facts={"kind": "sound", "rate": SOUND_RATE_HZ})
 
-    def hush(self) -> None:
+    def discard_voice(self) -> None:
         """Whatever voice is on its way is not to be heard any more."""
         self._publisher.epoch = now()
         self._publisher.send(now(), facts={"kind": "end"})

@@ -20,7 +20,7 @@ class Event:
     text: str
 
 
-class Journal:
+class EventLog:
     """The last events. Any thread may add; `events` is a snapshot."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from services.gateway.channel.event_log import Journal
+from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.program_feed import ProgramFeed
 from shared.runtime.clock import US, now
 from shared.scene import Scene
@@ -13,9 +13,9 @@ from shared.wire.message import Message, WireError
 from shared.wire.pulse import Pulse
 
 SERVICES = ("capture", "generator", "compositor", "gateway")
-SILENT_AFTER = 2 * US  # a stage that has not pulsed for this long is recovering
-FROZEN_AFTER = US // 2  # no program picture for this long: it is the compositor that recovers
-HISTORY = 60  # seconds
+SILENT_AFTER_US = 2 * US  # a stage that has not pulsed for this long is recovering
+FROZEN_AFTER_US = US // 2  # no program picture for this long: it is the compositor that recovers
+HISTORY_S = 60  # seconds
 ChannelWord = Literal["ON AIR", "IDLE", "STARTING", "RECOVERING", "OFF"]
 CHANNEL_WORDS: tuple[ChannelWord, ...] = get_args(ChannelWord)
 
@@ -70,23 +70,23 @@ class ServiceHealth:
 
 
 @dataclass(slots=True)
-class Heard:
+class PulseHistory:
     """The newest pulse of a service and when it came, with a minute of history, one entry a second."""
 
     pulse: Pulse
     at: int
-    fps: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    p50: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    p95: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    delay: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY))  # through the engine, milliseconds
+    fps: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY_S))
+    p50: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY_S))
+    p95: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY_S))
+    delay: deque[float] = field(default_factory=lambda: deque(maxlen=HISTORY_S))  # through the engine, milliseconds
     recent_drops: deque[dict[str, int]] = field(default_factory=lambda: deque(maxlen=11))
 
 
-class Watch:
+class ChannelHealth:
     """Collects pulses (bus thread), judges the state (event loop, four times a second)."""
 
-    def __init__(self, journal: Journal, feed: ProgramFeed) -> None:
-        self.heard: dict[str, Heard] = {}
+    def __init__(self, journal: EventLog, feed: ProgramFeed) -> None:
+        self.heard: dict[str, PulseHistory] = {}
         self.drops: Counter[str] = Counter()
         self.word: ChannelWord = "STARTING"
         self.since = time.time()
@@ -95,14 +95,14 @@ class Watch:
         self._notes: dict[str, str] = {}
         self._sampled = 0
 
-    def hear(self, message: Message) -> None:
+    def receive_pulse(self, message: Message) -> None:
         """A pulse. Raises WireError for one that is none."""
-        pulse = Pulse.of(message.facts)
+        pulse = Pulse.from_dict(message.facts)
         if pulse.service not in SERVICES or not all(type(n) is int for n in pulse.drops.values()):
             raise WireError("malformed")
         known = self.heard.get(pulse.service)
         if known is None:
-            self.heard[pulse.service] = Heard(pulse, now())
+            self.heard[pulse.service] = PulseHistory(pulse, now())
             return
         if known.pulse.pid != pulse.pid:
             known.recent_drops.clear()
@@ -113,7 +113,7 @@ class Watch:
         heard = self.heard.get(service)
         return at - heard.at if heard else None
 
-    def facts(self, service: str) -> dict[str, Any]:
+    def service_facts(self, service: str) -> dict[str, Any]:
         """What a service last said of itself beside its figures."""
         heard = self.heard.get(service)
         return heard.pulse.facts if heard else {}
@@ -125,13 +125,13 @@ class Watch:
 
     def by_voice(self, scene: Scene) -> bool:
         """Whether a voice drives, and not a face."""
-        return scene.driver_ref.is_voice or self.facts("capture").get("voice") is True
+        return scene.driver_ref.is_voice or self.service_facts("capture").get("voice") is True
 
     def judge(self, scene: Scene) -> None:
         """Bring the state word up to date and note what changed."""
         at = now()
         self._sample(at)
-        silent = {name for name in self.heard if (self.age(name, at) or 0) > SILENT_AFTER}
+        silent = {name for name in self.heard if (self.age(name, at) or 0) > SILENT_AFTER_US}
         for name in sorted(silent - self._silent):
             self._journal.add(f"{name} does not answer, it is being restarted.", "warning")
         for name in sorted(self._silent - silent):
@@ -154,7 +154,7 @@ class Watch:
         last = self._feed.last
         if last is None:
             return "STARTING"
-        if silent or at - self._feed.heard > FROZEN_AFTER:
+        if silent or at - self._feed.heard > FROZEN_AFTER_US:
             return "RECOVERING"
         # A host that is driven by a voice waits for it on air; one that has lost its face idles.
         return "ON AIR" if last.state == "live" or (last.state == "idle" and self.by_voice(scene)) else "IDLE"
@@ -184,7 +184,7 @@ class Watch:
             return ServiceHealth("starting", 0.0, 0.0, 0.0, {}, 0.0, {}, "", None, 0, 0, ServiceHistory([], [], []))
         pulse, rates = heard.pulse, _rates(list(heard.recent_drops))
         return ServiceHealth(
-            state="recovering" if at - heard.at > SILENT_AFTER else pulse.state,
+            state="recovering" if at - heard.at > SILENT_AFTER_US else pulse.state,
             fps=round(pulse.fps, 1),
             p50=round(pulse.p50, 1),
             p95=round(pulse.p95, 1),

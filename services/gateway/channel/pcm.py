@@ -6,7 +6,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 
 LOWEST, HIGHEST = 8_000, 96_000  # Hz
 Layout = Literal["s16", "f32"]
@@ -24,8 +24,8 @@ class PcmDecoder:
         self._step = np.dtype(self._type).itemsize * channels
         self._rest = b""
         self._resampler: av.AudioResampler | None = None
-        if rate != SOUND_RATE:
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE)
+        if rate != SOUND_RATE_HZ:
+            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
 
     def feed(self, data: bytes) -> NDArray[np.int16]:
         """(n,) int16 mono at 48 kHz: what can be told from the bytes so far."""

@@ -13,16 +13,16 @@ from fractions import Fraction
 import numpy as np
 
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
-from shared.wire.program import SOUND_RATE, Picture, Sound
+from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
 
-PATIENCE = Fraction(3, 2)  # ticks after which a missing picture or sound is replaced
+PATIENCE_TICKS = Fraction(3, 2)  # ticks after which a missing picture or sound is replaced
 # After a long stop (SIGSTOP, a suspended machine) at most this many ticks are made up for; outputs know by the
 # time stamps that there was a hole.
-CATCH_UP = 25
-STALL_WINDOW = 10  # seconds over which the longest stall is told
+CATCH_UP_TICKS = 25
+STALL_WINDOW_S = 10  # seconds over which the longest stall is told
 
 
-class Outlet:
+class OutputQueue:
     """What one output has still to take. Bounded: the oldest goes first, counted. Safe between two threads.
 
     open: False while the output is off, which then is given nothing and holds nothing.
@@ -33,16 +33,16 @@ class Outlet:
         self.name = name
         self.open = self.counting = True
         self.drops: Counter[str] = Counter()
-        self._pictures: deque[Picture] = deque(maxlen=pictures)
-        self._sounds: deque[Sound] = deque(maxlen=sounds)
+        self._pictures: deque[ProgramFrame] = deque(maxlen=pictures)
+        self._sounds: deque[ProgramSound] = deque(maxlen=sounds)
         self._ready = threading.Condition()
 
-    def put(self, item: Picture | Sound) -> None:
+    def put(self, item: ProgramFrame | ProgramSound) -> None:
         """Add without ever waiting for the output."""
         if not self.open:
             return
         with self._ready:
-            if isinstance(item, Picture):
+            if isinstance(item, ProgramFrame):
                 self.drops["picture"] += self.counting and len(self._pictures) == self._pictures.maxlen
                 self._pictures.append(item)
             else:
@@ -50,12 +50,12 @@ class Outlet:
                 self._sounds.append(item)
             self._ready.notify()
 
-    def take(self, timeout: float) -> list[Picture | Sound]:
+    def drain(self, timeout: float) -> list[ProgramFrame | ProgramSound]:
         """All that waits, in the order of ticks, sound before picture; after `timeout` seconds nothing."""
         with self._ready:
             if not self._pictures and not self._sounds:
                 self._ready.wait(timeout)
-            items: list[Picture | Sound] = [*self._sounds, *self._pictures]
+            items: list[ProgramFrame | ProgramSound] = [*self._sounds, *self._pictures]
             self._sounds.clear()
             self._pictures.clear()
         return sorted(items, key=lambda item: item.tick)
@@ -67,7 +67,7 @@ class Outlet:
             self._sounds.clear()
 
     def wake(self) -> None:
-        """Make a waiting `take` return."""
+        """Make a waiting `drain` return."""
         with self._ready:
             self._ready.notify()
 
@@ -83,8 +83,8 @@ class ProgramFeed:
 
     rate: Fraction
     clock: Callable[[], int] = now
-    outlets: list[Outlet] = field(default_factory=list)
-    last: Picture | None = None
+    outlets: list[OutputQueue] = field(default_factory=list)
+    last: ProgramFrame | None = None
     heard: int = 0
     level: float = 0.0
     repeated: Counter[str] = field(default_factory=Counter)
@@ -92,14 +92,14 @@ class ProgramFeed:
     _next_picture: int = 0
     _next_sound: int = 0
     _given: int = 0
-    _stalls: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=STALL_WINDOW))  # (second, longest)
+    _stalls: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=STALL_WINDOW_S))  # (second, longest)
 
     def stall(self) -> int:
         """By how much the longest wait for a picture in the last seconds was longer than a tick, microseconds."""
-        since = self.clock() // US - STALL_WINDOW
+        since = self.clock() // US - STALL_WINDOW_S
         return max((longest for second, longest in list(self._stalls) if second > since), default=0)
 
-    def picture(self, picture: Picture) -> bool:
+    def picture(self, picture: ProgramFrame) -> bool:
         """A real picture arrived; False when its tick is over."""
         self.heard = self.clock()
         if self.last is not None:
@@ -114,7 +114,7 @@ class ProgramFeed:
         self._give(picture)
         return True
 
-    def sound(self, sound: Sound) -> bool:
+    def sound(self, sound: ProgramSound) -> bool:
         """Real sound arrived; False when its tick is over."""
         if self._next_sound:
             if sound.tick < self._next_sound:
@@ -141,12 +141,12 @@ class ProgramFeed:
 
     @property
     def _patience(self) -> int:
-        return int(PATIENCE / self.rate * 1_000_000)
+        return int(PATIENCE_TICKS / self.rate * 1_000_000)
 
     def _repeat_pictures(self, until: int) -> None:
         if self.last is None:
             return
-        self._next_picture = max(self._next_picture, until - CATCH_UP)
+        self._next_picture = max(self._next_picture, until - CATCH_UP_TICKS)
         while self._next_picture < until:
             tick = self._next_picture
             self.repeated["picture"] += 1
@@ -156,18 +156,18 @@ class ProgramFeed:
     def _repeat_sounds(self, until: int) -> None:
         if not self._next_sound:
             return
-        self._next_sound = max(self._next_sound, until - CATCH_UP)
+        self._next_sound = max(self._next_sound, until - CATCH_UP_TICKS)
         while self._next_sound < until:
             tick = self._next_sound
             self.repeated["sound"] += 1
             self.level = 0.0
-            first, end = sound_samples(tick, self.rate, SOUND_RATE)
+            first, end = sound_samples(tick, self.rate, SOUND_RATE_HZ)
             silence = np.zeros(end - first, np.int16)
-            self._give(Sound(tick, tick_pts(tick, self.rate), silence, repeated=True))
+            self._give(ProgramSound(tick, tick_pts(tick, self.rate), silence, repeated=True))
             self._next_sound = tick + 1
 
-    def _give(self, item: Picture | Sound) -> None:
-        if isinstance(item, Picture):
+    def _give(self, item: ProgramFrame | ProgramSound) -> None:
+        if isinstance(item, ProgramFrame):
             self._measure()
         for outlet in self.outlets:
             outlet.put(item)

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from services.gateway.channel.event_log import Journal
+from services.gateway.channel.event_log import EventLog
 from shared.config.settings import Settings
 from shared.driver_ref import DriverRef
 from shared.scene import Scene
@@ -12,10 +12,10 @@ from shared.scene import Scene
 FILE = "scene.json"
 
 
-class Director:
+class SceneStore:
     """Holds the scene and saves each change. Any thread may call `change`; listeners run in that thread."""
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
+    def __init__(self, settings: Settings, journal: EventLog) -> None:
         self._path = settings.run_dir / FILE
         self._journal = journal
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class Director:
             rtmp_clean="rtmp" in settings.clean_feed,
         )
 
-    def listen(self, listener: Callable[[Scene], None]) -> None:
+    def add_listener(self, listener: Callable[[Scene], None]) -> None:
         """Call `listener` with the scene now and after each change."""
         self._listeners.append(listener)
         listener(self.scene)

@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.gateway.channel.event_log import Journal
+from services.gateway.channel.event_log import EventLog
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, now
 
-LEAD = 20_000  # us from here to an utterance's first sample: what the next blocks of live speech may be late
-LATE = 10_000  # us behind its time at which a block still finds everybody waiting for it
-SWITCH = 60_000  # the same, where the driver has just become speech and capture must hear of it first
-AHEAD = 120_000  # us of voice that are on their way at any time
-BLOCK = SOUND_RATE // 50
-BUFFER = 30 * SOUND_RATE  # samples an utterance holds; whoever fills it waits then
-STALL = 5 * US  # an utterance that nobody goes on with is over
-MOST = 64  # utterances waiting
-PERIOD = 0.01
+LEAD_US = 20_000  # us from here to an utterance's first sample: what the next blocks of live speech may be late
+LATE_US = 10_000  # us behind its time at which a block still finds everybody waiting for it
+DRIVER_SWITCH_US = 60_000  # the same, where the driver has just become speech and capture must hear of it first
+AHEAD_US = 120_000  # us of voice that are on their way at any time
+BLOCK_SAMPLES = SOUND_RATE_HZ // 50
+BUFFER_SAMPLES = 30 * SOUND_RATE_HZ  # samples an utterance holds; whoever fills it waits then
+STALL_US = 5 * US  # an utterance that nobody goes on with is over
+MAX_UTTERANCES = 64  # utterances waiting
+PUMP_PERIOD_S = 0.01
 RECENT = 20  # that are over and still shown
 
 
@@ -53,7 +53,7 @@ class Utterance:
         self._room.set()
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return self.state in ("ended", "interrupted")
 
     @property
@@ -62,25 +62,25 @@ class Utterance:
 
     async def write(self, samples: NDArray[np.int16]) -> bool:
         """Add (n,) int16 mono at 48 kHz once there is room; False when nobody wants it any more."""
-        for at in range(0, len(samples), BLOCK):
+        for at in range(0, len(samples), BLOCK_SAMPLES):
             await self._room.wait()
-            if self.over:
+            if self.is_over:
                 return False
-            self._blocks.append(samples[at : at + BLOCK])
+            self._blocks.append(samples[at : at + BLOCK_SAMPLES])
             self.fed = now()
             self.received += len(self._blocks[-1])
             self.buffered += len(self._blocks[-1])
-            if self.buffered >= BUFFER:
+            if self.buffered >= BUFFER_SAMPLES:
                 self._room.clear()
             self._changed()
-        return not self.over
+        return not self.is_over
 
     def finish(self) -> None:
         """That was all of it."""
         self.complete = True
         self._changed()
 
-    def take(self) -> NDArray[np.int16] | None:
+    def next_samples(self) -> NDArray[np.int16] | None:
         """The next samples to leave."""
         if not self._blocks:
             return None
@@ -88,14 +88,14 @@ class Utterance:
         self.buffered -= len(block)
         if self.state == "queued":
             self._left.append(block)
-        if self.buffered < BUFFER:
+        if self.buffered < BUFFER_SAMPLES:
             self._room.set()
         return block
 
     def become(self, state: str) -> None:
         self.state = state
         self._left.clear()
-        if self.over:
+        if self.is_over:
             self._blocks.clear()
             self.buffered = 0
             self._room.set()
@@ -108,24 +108,24 @@ class Utterance:
         self._left.clear()
         self.first = None
 
-    def facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "title": self.title,
             "state": self.state,
-            "seconds": round(self.received / SOUND_RATE, 2),
+            "seconds": round(self.received / SOUND_RATE_HZ, 2),
             "complete": self.complete,
             "note": self.note,
         }
 
 
-class Speech:
+class SpeechQueue:
     """The queue. `send(pts, samples)` gives voice out, `hush()` empties what is on its way, `delay()` is how much later
     than its pts the program plays a voice (microseconds)."""
 
     def __init__(
         self,
-        journal: Journal,
+        journal: EventLog,
         send: Callable[[int, NDArray[np.int16]], None],
         hush: Callable[[], None],
         delay: Callable[[], int],
@@ -141,8 +141,8 @@ class Speech:
 
     def add(self, title: str, listener: Callable[[Utterance], None] | None = None) -> Utterance:
         """A new utterance at the end of the queue. `listener` hears of each of its states. Raises StudioError when full."""
-        if len(self.queue) >= MOST:
-            raise StudioError(f"{MOST} utterances are waiting already; clear the queue or try again later.")
+        if len(self.queue) >= MAX_UTTERANCES:
+            raise StudioError(f"{MAX_UTTERANCES} utterances are waiting already; clear the queue or try again later.")
         made = Utterance(title[:80], self._work.set)
         self.queue.append(made)
         if listener:
@@ -152,7 +152,7 @@ class Speech:
 
     def driver_changed(self) -> None:
         """Speech has just become the driver: the voice waits until everybody knows."""
-        self._not_before = now() + SWITCH
+        self._not_before = now() + DRIVER_SWITCH_US
 
     def interrupt(self) -> list[str]:
         """Silence, now: what is being said and all that waits is over. Returns the ids."""
@@ -166,11 +166,11 @@ class Speech:
         """One utterance is over, the others stay; False when it is not in the queue."""
         return bool(self._drop([each for each in self.queue if each.id == utterance]))
 
-    def facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """What is said, waits and is over, for the state."""
         return {
-            "queue": [each.facts() for each in self.queue],
-            "recent": [each.facts() for each in self.recent],
+            "queue": [each.as_dict() for each in self.queue],
+            "recent": [each.as_dict() for each in self.recent],
             "ran_dry": self.late,
         }
 
@@ -180,7 +180,7 @@ class Speech:
             self._work.clear()
             self.pump(now())
             try:
-                await asyncio.wait_for(self._work.wait(), PERIOD if self.queue else None)
+                await asyncio.wait_for(self._work.wait(), PUMP_PERIOD_S if self.queue else None)
             except TimeoutError:
                 pass
 
@@ -198,16 +198,16 @@ class Speech:
 
     def _give(self, utterance: Utterance, at: int) -> bool:
         """Whether the next utterance may follow."""
-        while self._end < at + AHEAD:
-            if self._end < at - LATE:  # nothing is on its way any more
-                due = max(at + LEAD, self._not_before)
-                if due > at + AHEAD:
+        while self._end < at + AHEAD_US:
+            if self._end < at - LATE_US:  # nothing is on its way any more
+                due = max(at + LEAD_US, self._not_before)
+                if due > at + AHEAD_US:
                     return False
             else:
                 due = self._end
-            block = utterance.take()
+            block = utterance.next_samples()
             if block is None:
-                if not utterance.complete and at - max(utterance.fed, self._end) > STALL:
+                if not utterance.complete and at - max(utterance.fed, self._end) > STALL_US:
                     utterance.note = "Nobody went on with it."
                     utterance.finish()
                 return utterance.complete
@@ -216,7 +216,7 @@ class Speech:
             elif due != self._end:
                 self.late += 1
             self._send(due, block)
-            self._end = utterance.end = due + len(block) * US // SOUND_RATE
+            self._end = utterance.end = due + len(block) * US // SOUND_RATE_HZ
         return utterance.drained
 
     def _drop(self, dropped: list[Utterance]) -> list[str]:
@@ -233,7 +233,7 @@ class Speech:
 
     def _become(self, utterance: Utterance, state: str) -> None:
         utterance.become(state)
-        if utterance.over:
+        if utterance.is_over:
             self.queue.remove(utterance)
             self.recent.appendleft(utterance)
         self._tell(utterance)
@@ -245,5 +245,5 @@ class Speech:
     def _tell(self, utterance: Utterance) -> None:
         if listener := self._listeners.get(utterance.id):
             listener(utterance)
-        if utterance.over:
+        if utterance.is_over:
             self._listeners.pop(utterance.id, None)

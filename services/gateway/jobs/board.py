@@ -7,30 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from services.gateway.channel.event_log import Journal
-from services.gateway.jobs.submit import submit
+from services.gateway.channel.event_log import EventLog
+from services.gateway.jobs.submit import submit_by_process
 from services.gateway.models.jobs import JobDetail, JobPage, JobRow, JobsMessage, JobsState, WorkerCount
 from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.jobs.index import Index
-from shared.jobs.manifest import ID, folder, read_manifest
-from shared.jobs.queue import Queue
+from shared.jobs.index import JobIndex
+from shared.jobs.manifest import ID, folder, read_job_manifest
+from shared.jobs.queue import JobQueue
 from shared.jobs.redis_address import redis_url
-from shared.jobs.status import Wanted, remove, result, retry, status, wish
+from shared.jobs.status import WantedState, delete_job, result, retry_parked, set_wanted_state, status
 from shared.jobs.store import Store, open_store
-from shared.jobs.view import JobView, State
+from shared.jobs.view import JobState, JobView
 from shared.jobs.workers import Workers
 
-How = Wanted | Literal["retry"]
-STATES: tuple[State, ...] = get_args(State)
+JobAction = WantedState | Literal["retry"]
+STATES: tuple[JobState, ...] = get_args(JobState)
 PERIOD_S = 1.0
 RESTING = 20  # times as long as a look took until the next one: a slow store costs no more than a twentieth of a core
 WATCHED_S = 3.0  # a page that looks says so four times a second
 ROWS = 50
 MOMENT_S = 0.25  # for looking at jobs at work anew
 SUBMITTING = 2  # at once: each opens its driver in a process of its own
-AT_WORK: tuple[State, ...] = ("rendering", "assembling", "parked", "paused")  # which are looked at first
-WAITING: tuple[State, ...] = ("queued", "rendering", "assembling")  # for a worker
+AT_WORK: tuple[JobState, ...] = ("rendering", "assembling", "parked", "paused")  # which are looked at first
+WAITING: tuple[JobState, ...] = ("queued", "rendering", "assembling")  # for a worker
 SAID = {
     "done": ("is done.", "info"),
     "parked": ("is parked: {reason}", "error"),
@@ -39,7 +39,7 @@ SAID = {
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class JobFigures:
     """jobs: by state. depths: messages by queue, None where Redis is away. workers: whether each lives, by name."""
 
     jobs: dict[str, int]
@@ -47,13 +47,13 @@ class Figures:
     workers: dict[str, bool]
 
 
-class Jobs:
+class JobBoard:
     """The jobs of this studio, as its pages see them. `run` and `submit` in the event loop; the rest in a thread."""
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
+    def __init__(self, settings: Settings, journal: EventLog) -> None:
         self._settings, self._journal = settings, journal
         self._opened: Store | None = None
-        self._queue = Queue(settings)
+        self._queue = JobQueue(settings)
         self._workers = Workers(self._queue)
         self._asked = float("-inf")
         self._states: dict[str, str] = {}  # of the jobs at work when last looked
@@ -67,7 +67,7 @@ class Jobs:
             took = 0.0
             if time.monotonic() - self._asked < WATCHED_S:
                 before = time.monotonic()
-                self._tell(await asyncio.to_thread(self.look))
+                self._tell(await asyncio.to_thread(self.overview))
                 took = time.monotonic() - before
             try:
                 await asyncio.wait_for(self._soon.wait(), max(PERIOD_S, RESTING * took))
@@ -75,7 +75,7 @@ class Jobs:
                 pass  # nobody is in a hurry
             self._soon.clear()
 
-    def hurry(self) -> None:
+    def refresh_soon(self) -> None:
         """Something was done to a job: look at once. In the event loop."""
         self._soon.set()
 
@@ -95,12 +95,12 @@ class Jobs:
                 self._journal.add(f"Job {row.id} ({row.driver}) {words.format(reason=row.reason)}", kind)
         self._states = {row.id: row.state for row in found.rows if row.state in AT_WORK}
 
-    def look(self) -> JobsState:
+    def overview(self) -> JobsState:
         """Counts by state, the newest jobs, and those at work however old they are; `note` says why there are none."""
         try:
             order = self._index().order()
             at_work = sorted((AT_WORK.index(state), name) for name, state in order if state in AT_WORK)[:ROWS]
-            fresh = self._anew([name for _, name in at_work])
+            fresh = self._refreshed_rows([name for _, name in at_work])
             names = [name for name, _ in order[: -ROWS - 1 : -1]] + [name for _, name in at_work] + list(self._states)
             rows = self._rows([name for name in dict.fromkeys(names) if name not in fresh])
             counts = Counter(state for _, state in order)
@@ -112,7 +112,7 @@ class Jobs:
 
     def _staff(self, waiting: int) -> tuple[WorkerCount | None, str]:
         """How many workers live and how many of them are at work, None where nobody can say; and what is wrong with that."""
-        found = self._workers.look()
+        found = self._workers.read_all()
         living = [worker for worker in found or [] if worker.alive]
         note = ""
         if waiting and found is None and redis_url(self._settings):
@@ -123,7 +123,7 @@ class Jobs:
             return None, note
         return WorkerCount(alive=len(living), at_work=sum(bool(each.job) for each in living)), note
 
-    def _anew(self, names: list[str]) -> dict[str, JobView]:
+    def _refreshed_rows(self, names: list[str]) -> dict[str, JobView]:
         """As many of these as can be looked at in a moment, with their segments; the others are as last told."""
         found = {}
         until = time.monotonic() + MOMENT_S
@@ -134,20 +134,20 @@ class Jobs:
                 break
         return found
 
-    def figures(self, engines: list[str]) -> Figures:
+    def figures(self, engines: list[str]) -> JobFigures:
         """For the metrics."""
         try:
             counts = Counter[str](state for _, state in self._index().order())
         except StudioError:
             counts = Counter()
-        workers = {worker.name: worker.alive for worker in self._workers.look() or []}
-        return Figures(dict(counts), self._queue.depths(engines), workers)
+        workers = {worker.name: worker.alive for worker in self._workers.read_all() or []}
+        return JobFigures(dict(counts), self._queue.depths(engines), workers)
 
     def page(self, state: str, limit: int, offset: int) -> JobPage:
         """Jobs in this state, "" for all, newest first. Raises StudioError."""
         order = self._index().order()[::-1]
         # Those at work are looked at before they are sorted by state: one that has just ended is found where it belongs.
-        fresh = self._anew([name for name, each in order if each in AT_WORK])
+        fresh = self._refreshed_rows([name for name, each in order if each in AT_WORK])
         order = [(name, fresh[name].state if name in fresh else each) for name, each in order]
         names = [name for name, each in order if state in ("", each)]
         counts = Counter(each for _, each in order)
@@ -166,25 +166,25 @@ class Jobs:
         """One job with its segments. Raises StudioError."""
         return JobDetail.of(status(self._store(), job))
 
-    def steer(self, job: str, how: How) -> JobDetail:
+    def apply_action(self, job: str, how: JobAction) -> JobDetail:
         """`retry` what failed, or wish it cancelled, paused or run. Raises StudioError where that cannot be."""
         store = self._store()
         if how == "retry":
-            retry(store, job)
+            retry_parked(store, job)
         else:
-            wish(store, job, how)
+            set_wanted_state(store, job, how)
         self._index().refresh(job)
         self.wake(job)
         return self.show(job)
 
     def wake(self, job: str) -> None:
         """Tell the workers; where Redis is away they find out by themselves."""
-        manifest = read_manifest(self._store(), job)
+        manifest = read_job_manifest(self._store(), job)
         self._queue.wake(job, manifest.engine, manifest.priority, manifest.plan.segments)
 
     def remove(self, job: str) -> None:
         """Delete it with what it made. Raises StudioError while it is at work."""
-        remove(self._store(), job)
+        delete_job(self._store(), job)
         self._index().drop([job])
 
     def preview(self, job: str) -> bytes | None:
@@ -204,12 +204,12 @@ class Jobs:
     async def submit(self, asked: dict[str, Any]) -> str:
         """The new job's id. Raises HTTPException."""
         async with self._gate:
-            job = str((await submit(asked))["id"])
+            job = str((await submit_by_process(asked))["id"])
         await asyncio.to_thread(self.wake, job)
         return job
 
-    def _index(self) -> Index:
-        return Index(self._store(), self._queue)
+    def _index(self) -> JobIndex:
+        return JobIndex(self._store(), self._queue)
 
     def _store(self) -> Store:
         if self._opened is None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from services.gateway.jobs.board import RESTING, STATES, Figures, Jobs
+from services.gateway.jobs.board import RESTING, STATES, JobBoard, JobFigures
 
 KEPT_S = 5.0  # the page is open to everybody on this machine: who asks often is told the same again
 
@@ -14,13 +14,13 @@ KEPT_S = 5.0  # the page is open to everybody on this machine: who asks often is
 class JobMetrics:
     """Reads the jobs when it is asked, in a thread, and not more often than is good."""
 
-    def __init__(self, jobs: Jobs) -> None:
+    def __init__(self, jobs: JobBoard) -> None:
         self._jobs = jobs
-        self._figures = Figures({}, None, {})
+        self._figures = JobFigures({}, None, {})
         self._until = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def figures(self, engines: Iterable[str]) -> Figures:
+    async def figures(self, engines: Iterable[str]) -> JobFigures:
         """The newest there are. engines: whose queues are counted."""
         async with self._lock:
             if time.monotonic() > self._until:
@@ -31,7 +31,7 @@ class JobMetrics:
         return self._figures
 
 
-def families(figures: Figures) -> Iterable[Metric]:
+def families(figures: JobFigures) -> Iterable[Metric]:
     """As Prometheus knows them."""
     jobs = GaugeMetricFamily("studio_jobs", "Jobs by state", labels=["state"])
     for state in STATES:

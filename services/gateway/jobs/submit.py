@@ -11,7 +11,7 @@ from shared.runtime.module_process import ModuleError, read_json
 TIMEOUT_S = 900.0  # a driver of hours is read once, and copied
 
 
-async def submit(asked: dict[str, Any]) -> dict[str, Any]:
+async def submit_by_process(asked: dict[str, Any]) -> dict[str, Any]:
     """The new job's manifest. asked: what `services.renderer.job.submit` reads. Raises HTTPException with its sentence."""
     try:
         given = json.dumps(asked).encode()

@@ -7,7 +7,7 @@ from services.gateway.channel.health import ChannelWord, EngineDelay, ServiceHea
 from services.gateway.models.base import Answer
 from services.gateway.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
 from services.gateway.models.speech import SpeechState
-from services.gateway.outputs.base import State
+from services.gateway.outputs.base import OutputPhase
 from shared.scene import Scene
 
 PreviewMode = Literal["full", "roi"]
@@ -114,7 +114,7 @@ class OutputFacts(Answer):
     output that was never wanted. figures: numbers of the output's own kind by name.
     """
 
-    state: State
+    state: OutputPhase
     note: str
     since: float
     figures: dict[str, int | float]

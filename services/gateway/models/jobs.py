@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from services.gateway.models.base import Answer
-from shared.jobs.view import JobView, Segment, State
+from shared.jobs.view import JobState, JobView, SegmentStatus
 
 STRIP_CELLS = 48
 
@@ -28,7 +28,7 @@ class JobFacts(Answer):
     """
 
     id: str
-    state: State
+    state: JobState
     reason: str
     kind: str
     avatar: str
@@ -61,7 +61,7 @@ class JobRow(JobFacts):
 class JobDetail(JobFacts):
     """A job with its segments, one by one."""
 
-    segments: list[Segment]
+    segments: list[SegmentStatus]
 
     @classmethod
     def of(cls, view: JobView) -> Self:
@@ -72,7 +72,7 @@ class JobDetail(JobFacts):
 class JobPage(Answer):
     """A page of jobs, newest first, and how many there are by state."""
 
-    counts: dict[State, int]
+    counts: dict[JobState, int]
     jobs: list[JobRow]
 
 
@@ -90,7 +90,7 @@ class JobsState(Answer):
     note: why there are no rows, or why they wait, else "".
     """
 
-    counts: dict[State, int]
+    counts: dict[JobState, int]
     rows: list[JobRow]
     workers: WorkerCount | None
     note: str

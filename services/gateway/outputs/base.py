@@ -4,7 +4,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-State = Literal["off", "connecting", "live", "reconnecting", "failed"]
+OutputPhase = Literal["off", "connecting", "live", "reconnecting", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +18,15 @@ class OutputState:
     figures: numbers by name, of the output's own kind (bitrate, viewers, ...).
     """
 
-    state: State = "off"
+    state: OutputPhase = "off"
     note: str = ""
     since: float = 0.0
     figures: dict[str, float] = field(default_factory=dict)
 
-    def now(self, state: State, note: str = "", **figures: float) -> "OutputState":
+    def with_phase(self, state: OutputPhase, note: str = "", **figures: float) -> "OutputState":
         """The state that follows; `since` moves only when the word changes."""
         return OutputState(state, note, self.since if state == self.state else time.time(), figures)
 
-    def facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """As plain values for the state socket."""
         return asdict(self)

@@ -13,29 +13,29 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from publishing.token import missing, publisher_token
-from services.gateway.channel.event_log import Journal
-from services.gateway.channel.program_feed import Outlet
-from services.gateway.outputs.base import OutputState, State
+from publishing.token import missing_settings, publisher_token
+from services.gateway.channel.event_log import EventLog
+from services.gateway.channel.program_feed import OutputQueue
+from services.gateway.outputs.base import OutputPhase, OutputState
 from shared.config.settings import Settings
 from shared.runtime.restart import RetryDelay
-from shared.wire.program import Picture
+from shared.wire.program import ProgramFrame
 
 if TYPE_CHECKING:
-    from publishing.media import Media
+    from publishing.media import RoomMedia
 
 log = structlog.get_logger()
-WAIT = 0.2  # seconds between looks at what is wanted while nothing comes
+POLL_S = 0.2  # seconds between looks at what is wanted while nothing comes
 QUEUE_PICTURES, QUEUE_SOUNDS = 4, 12
-SETTLED = 10.0  # seconds live after which the next break counts as the first
+SETTLED_S = 10.0  # seconds live after which the next break counts as the first
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 20.0
 
 
-class LiveKit:
+class LiveKitOutput:
     """Publishes the program while it is wanted."""
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
-        self.outlet = Outlet("livekit", pictures=QUEUE_PICTURES, sounds=QUEUE_SOUNDS)
+    def __init__(self, settings: Settings, journal: EventLog) -> None:
+        self.outlet = OutputQueue("livekit", pictures=QUEUE_PICTURES, sounds=QUEUE_SOUNDS)
         self.outlet.open = False
         self.state = OutputState()
         self._settings, self._journal = settings, journal
@@ -62,14 +62,14 @@ class LiveKit:
         """Until `stop`."""
         retry = RetryDelay(FIRST_PAUSE, LONGEST_PAUSE)
         while not self._stopping:
-            items = self.outlet.take(WAIT)
+            items = self.outlet.drain(POLL_S)
             if not self._wanted:
                 self._say("off")
                 continue
-            if reason := missing(self._settings):
+            if reason := missing_settings(self._settings):
                 self._say("failed", reason)
                 continue
-            first = next((item for item in items if isinstance(item, Picture)), None)
+            first = next((item for item in items if isinstance(item, ProgramFrame)), None)
             if first is None:
                 self._say("connecting")  # until the program is there
                 continue
@@ -81,16 +81,16 @@ class LiveKit:
                 self._say("reconnecting", "LiveKit's library failed; the studio's log says how. Trying again.")
                 asyncio.run(asyncio.sleep(retry.next_s()))
 
-    async def _publish(self, first: Picture) -> None:
+    async def _publish(self, first: ProgramFrame) -> None:
         """Stay in the room until it is not wanted any more."""
-        from publishing.media import Media
+        from publishing.media import RoomMedia
 
         leave = asyncio.Event()
         with self._changed:
             self._leave = asyncio.get_running_loop(), leave
             if not self._wanted:
                 leave.set()
-        media = Media(first, self._settings.rate)
+        media = RoomMedia(first, self._settings.rate)
         feeding = asyncio.create_task(self._feed(media))
         staying = asyncio.create_task(self._stay(media, leave))
         try:
@@ -105,22 +105,22 @@ class LiveKit:
             await asyncio.gather(feeding, staying, return_exceptions=True)
             await media.close()
 
-    async def _feed(self, media: "Media") -> None:
+    async def _feed(self, media: "RoomMedia") -> None:
         while True:
-            for item in await asyncio.to_thread(self.outlet.take, WAIT):
+            for item in await asyncio.to_thread(self.outlet.drain, POLL_S):
                 await media.feed(item)
 
-    async def _stay(self, media: "Media", leave: asyncio.Event) -> None:
-        from publishing.room import Session
+    async def _stay(self, media: "RoomMedia", leave: asyncio.Event) -> None:
+        from publishing.room import RoomSession
 
         retry = RetryDelay(FIRST_PAUSE, LONGEST_PAUSE)
         self._say("connecting")
         while not leave.is_set():
-            session = Session(self._settings, media, leave, self._say)
+            session = RoomSession(self._settings, media, leave, self._say)
             trouble = await session.run(publisher_token(self._settings))
             if trouble is None:
                 break
-            if session.lived > SETTLED:
+            if session.lived > SETTLED_S:
                 retry.reset()
             was_live = self.state.state in ("live", "reconnecting")
             state = "connecting" if trouble.state == "reconnecting" and not was_live else trouble.state
@@ -131,9 +131,9 @@ class LiveKit:
                 pass
         self._say("off")
 
-    def _say(self, state: State, note: str = "", **figures: float) -> None:
+    def _say(self, state: OutputPhase, note: str = "", **figures: float) -> None:
         before = self.state
-        self.state = before.now(state, note, **figures)
+        self.state = before.with_phase(state, note, **figures)
         if (before.state, before.note) != (state, note) and (note or state in ("live", "off")):
             word = f"LiveKit: {note}" if note else f"LiveKit is {state}."
             self._journal.add(word, "error" if state == "failed" else "warning" if note else "info")

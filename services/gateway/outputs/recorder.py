@@ -7,19 +7,19 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-from services.gateway.channel.event_log import Journal
-from services.gateway.channel.program_feed import Outlet
+from services.gateway.channel.event_log import EventLog
+from services.gateway.channel.program_feed import OutputQueue
 from services.gateway.outputs.base import OutputState
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.media.mp4 import Mp4Writer
 from shared.runtime.clock import sound_samples
-from shared.wire.program import SOUND_RATE, Picture, Sound
+from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
 
 PRESET, CRF = "veryfast", 20
-QUEUE_PICTURES = 25  # a second: what a slow disk may be behind; 78 MB at 1080p
-QUEUE_SOUNDS = 250
-WAIT = 0.2  # seconds between looks at what is wanted while nothing comes
+QUEUE_FRAMES = 25  # a second: what a slow disk may be behind; 78 MB at 1080p
+QUEUE_SOUND_BLOCKS = 250
+POLL_S = 0.2  # seconds between looks at what is wanted while nothing comes
 MEGABYTE = 1_000_000
 
 
@@ -34,8 +34,8 @@ class Recorder:
     path: the part being written, or the last one. clean: take the pictures without the label.
     """
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
-        self.outlet = Outlet("record", pictures=QUEUE_PICTURES, sounds=QUEUE_SOUNDS)
+    def __init__(self, settings: Settings, journal: EventLog) -> None:
+        self.outlet = OutputQueue("record", pictures=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
         self.outlet.open = False
         self.state = OutputState()
         self.path = ""
@@ -46,10 +46,10 @@ class Recorder:
         self._journal = journal
         self._wanted = self._refused = ""
         self._stopping = threading.Event()
-        self._part: Part | None = None
-        self._ending: Part | None = None  # the part before, while sound of its time may still come
-        self._ahead: deque[Sound] = deque(
-            maxlen=QUEUE_SOUNDS
+        self._part: RecordingPart | None = None
+        self._ending: RecordingPart | None = None  # the part before, while sound of its time may still come
+        self._ahead: deque[ProgramSound] = deque(
+            maxlen=QUEUE_SOUND_BLOCKS
         )  # sound whose picture has not come: it may belong to the next part
         self._done = (0.0, 0, 0)  # seconds, bytes and number of the finished parts
 
@@ -72,25 +72,25 @@ class Recorder:
         """Until `stop`."""
         wanted = ""
         while not self._stopping.is_set():
-            items = self.outlet.take(WAIT)
+            items = self.outlet.drain(POLL_S)
             if self._wanted != wanted:
                 self._close()
                 wanted = self._wanted
                 self._done = (0.0, 0, 0)
                 if wanted:
-                    self.state = self.state.now("connecting")
+                    self.state = self.state.with_phase("connecting")
                 elif self.state.state != "failed":
-                    self.state = replace(self.state.now("off"), figures=self.state.figures)
+                    self.state = replace(self.state.with_phase("off"), figures=self.state.figures)
             if wanted and wanted != self._refused:
                 self._write(wanted, items)
         if self._part:
-            self._write(wanted, self.outlet.take(0))
+            self._write(wanted, self.outlet.drain(0))
         self._close()
 
-    def _write(self, wanted: str, items: list[Picture | Sound]) -> None:
+    def _write(self, wanted: str, items: list[ProgramFrame | ProgramSound]) -> None:
         try:
             for item in items:
-                if isinstance(item, Sound):
+                if isinstance(item, ProgramSound):
                     self._ahead.append(item)
                     continue
                 if self._part is None or self._full(self._part, item):
@@ -103,7 +103,7 @@ class Recorder:
         except StudioError as error:
             self._fail(wanted, str(error))
 
-    def _full(self, part: "Part", picture: Picture) -> bool:
+    def _full(self, part: "RecordingPart", picture: ProgramFrame) -> bool:
         length = picture.tick - part.first
         return (
             (picture.width, picture.height) != part.size
@@ -112,11 +112,11 @@ class Recorder:
             or (self._most_bytes > 0 and length % round(self._rate) == 0 and part.bytes() >= self._most_bytes)
         )
 
-    def _turn(self, wanted: str, first: Picture) -> None:
+    def _turn(self, wanted: str, first: ProgramFrame) -> None:
         """The next part begins with this picture. The last one stays open for the sound that belongs to its pictures."""
         self._give_sound()
         self._end()
-        part = Part.open(Path(wanted), first, self._rate)
+        part = RecordingPart.create(Path(wanted), first, self._rate)
         if self._part:
             seconds, size, count = self._done
             self._done = seconds + self._part.seconds, size + self._part.bytes(), count + 1
@@ -141,9 +141,11 @@ class Recorder:
             part.writer.close()
             self._journal.add(f"Recording {part.path.name} finished, {part.seconds:.0f} s.")
 
-    def _tell(self, part: "Part") -> None:
+    def _tell(self, part: "RecordingPart") -> None:
         seconds, size, count = self._done
-        self.state = self.state.now("live", seconds=seconds + part.seconds, bytes=size + part.bytes(), parts=count + 1)
+        self.state = self.state.with_phase(
+            "live", seconds=seconds + part.seconds, bytes=size + part.bytes(), parts=count + 1
+        )
 
     def _close(self) -> None:
         try:
@@ -164,40 +166,40 @@ class Recorder:
         self._ahead.clear()
         self._refused = wanted
         self.path = wanted
-        self.state = replace(self.state.now("failed", sentence), figures=self.state.figures)
+        self.state = replace(self.state.with_phase("failed", sentence), figures=self.state.figures)
         self._journal.add(f"Recording stopped: {sentence}", "error")
 
 
-class Part:
+class RecordingPart:
     """One MP4 file in the making; its time begins with its first picture.
 
     first, last: ticks of the first and the last picture. size: (width, height).
     """
 
-    def __init__(self, path: Path, writer: Mp4Writer, first: Picture, rate: Fraction) -> None:
+    def __init__(self, path: Path, writer: Mp4Writer, first: ProgramFrame, rate: Fraction) -> None:
         self.path, self.writer = path, writer
         self.size = first.width, first.height
         self.first = self.last = first.tick
         self._rate = rate
-        self._first_sample = sound_samples(first.tick, rate, SOUND_RATE)[0]
+        self._first_sample = sound_samples(first.tick, rate, SOUND_RATE_HZ)[0]
 
     @classmethod
-    def open(cls, wanted: Path, first: Picture, rate: Fraction) -> "Part":
+    def create(cls, wanted: Path, first: ProgramFrame, rate: Fraction) -> "RecordingPart":
         """Claim the next free name. Raises StudioError."""
-        path = claim(wanted)
+        path = claim_file_name(wanted)
         writer = Mp4Writer(path, first.width, first.height, rate, True, PRESET, CRF, fragmented=True)
         return cls(path, writer, first, rate)
 
-    def picture(self, picture: Picture, clean: bool) -> None:
+    def picture(self, picture: ProgramFrame, clean: bool) -> None:
         """Write one tick's picture. Raises StudioError."""
         self.last = picture.tick
         self.writer.picture(picture.clean() if clean else picture.i420, index=picture.tick - self.first)
 
-    def sound(self, sound: Sound) -> None:
+    def sound(self, sound: ProgramSound) -> None:
         """Write one tick's sound; what is before the first picture is left out. Raises StudioError."""
         if sound.tick >= self.first:
-            at = sound_samples(sound.tick, self._rate, SOUND_RATE)[0] - self._first_sample
-            self.writer.sound(sound.samples, at * 1_000_000 // SOUND_RATE)
+            at = sound_samples(sound.tick, self._rate, SOUND_RATE_HZ)[0] - self._first_sample
+            self.writer.sound(sound.samples, at * 1_000_000 // SOUND_RATE_HZ)
 
     @property
     def seconds(self) -> float:
@@ -213,7 +215,7 @@ class Part:
             ) from None
 
 
-def claim(wanted: Path) -> Path:
+def claim_file_name(wanted: Path) -> Path:
     """A new empty file: `wanted`, or the first free of `wanted`-2, -3 and so on. Raises StudioError."""
     number = 1
     while True:

@@ -29,14 +29,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 
-from services.gateway.channel.program_feed import Outlet
-from services.gateway.preview.plate_diff import PlateFrames, flattened, packed, part_of
+from services.gateway.channel.program_feed import OutputQueue
+from services.gateway.preview.plate_diff import PlateFrames, flattened, pack_bits, part_of
+from shared.media.array_types import ImageArray, PixelBox
 from shared.media.colour import crop, planes, to_full
-from shared.wire.program import Box, Picture, Sound
+from shared.wire.program import ProgramFrame, ProgramSound
 
-Pixels = NDArray[np.uint8]
 HEADER = struct.Struct("<BBHIIddHHHHHH")
 FULL, ROI, LABEL, SOUND, DRIVER = 1, 2, 3, 4, 5
 STATES = {"plate": 0, "idle": 1, "live": 2}
@@ -44,20 +43,20 @@ MODES = ("full", "roi")  # what a page chooses; "half" is how a full picture is 
 # Mean difference in luma steps above which the label has changed: it is translucent, and the plate moves below it.
 LABEL_CHANGED = 0.75
 # A mode that nobody watches is encoded this often, so that its bytes per second can be told all the same.
-SAMPLE_EVERY = 2_000_000
+SAMPLE_PERIOD_US = 2_000_000
 # A face on its plate hides the loss: 0.7 dB on the box for a seventh of the bytes.
 ROI_QUALITY_STEP = 6
 DRIVER_EVERY, DRIVER_WIDTH, DRIVER_QUALITY = 100_000, 240, 65
-WAIT = 0.2
+POLL_S = 0.2
 
 
-def encode(i420: Pixels, quality: int) -> bytes:
+def encode_jpeg(i420: ImageArray, quality: int) -> bytes:
     """A limited-range I420 picture as JPEG with 4:2:0 chroma, without leaving YUV."""
     luma, blue, red = planes(to_full(i420))
     return bytes(simplejpeg.encode_jpeg_yuv_planes(luma, blue, red, quality))
 
 
-def halved(i420: Pixels) -> Pixels:
+def halved(i420: ImageArray) -> ImageArray:
     """An I420 picture at half its size, each sample the mean of four."""
     height, width = i420.shape[0] // 6 * 2, i420.shape[1] // 4 * 2
     out = np.empty((height * 3 // 2, width), np.uint8)
@@ -67,7 +66,7 @@ def halved(i420: Pixels) -> Pixels:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class PreviewMessages:
     """What one tick gives to the viewers: `full`, `half` and `roi` messages (b"" where not encoded).
 
     label: the label patch that is on now; the same object until it changes.
@@ -84,7 +83,7 @@ class Preview:
     label: bytes = b""
 
 
-class Encoder:
+class PreviewEncoder:
     """Makes messages from pictures. Owned by the preview thread.
 
     number: counts avatars and picture sizes, so that page and gateway speak of the same plate.
@@ -96,17 +95,17 @@ class Encoder:
         self._open = plates
         self._plate: PlateFrames | None = None
         self._of: tuple[str, int, int] | None = None
-        self._label: Box | None = None
-        self._patch: Pixels | None = None
+        self._label: PixelBox | None = None
+        self._patch: ImageArray | None = None
         self._label_message = b""
 
-    def picture(self, picture: Picture, modes: set[str]) -> Preview:
+    def picture(self, picture: ProgramFrame, modes: set[str]) -> PreviewMessages:
         """The messages of one picture, for these modes."""
         of = picture.avatar, picture.width, picture.height
         if of != self._of:
             self._of, self._patch, self._plate = of, None, None
             self.number = (self.number + 1) & 0xFFFF
-        return Preview(
+        return PreviewMessages(
             picture.tick,
             picture.avatar,
             self.number,
@@ -118,15 +117,15 @@ class Encoder:
             label=self._current_label(picture) if "roi" in modes else b"",
         )
 
-    def size(self, picture: Picture, mode: str) -> int:
+    def size(self, picture: ProgramFrame, mode: str) -> int:
         """Bytes this picture would be in this mode."""
         return len(self._roi(picture) if mode == "roi" else self._full(picture, picture.i420))
 
-    def _full(self, picture: Picture, i420: Pixels) -> bytes:
+    def _full(self, picture: ProgramFrame, i420: ImageArray) -> bytes:
         box = (0, 0, picture.width, picture.height)
-        return _head(FULL, self.number, picture, box) + encode(i420, self._quality)
+        return _head(FULL, self.number, picture, box) + encode_jpeg(i420, self._quality)
 
-    def _roi(self, picture: Picture) -> bytes:
+    def _roi(self, picture: ProgramFrame) -> bytes:
         box = picture.box
         if box is None:
             return _head(ROI, self.number, picture, None)
@@ -135,34 +134,34 @@ class Encoder:
         plate = self._plate.frame(picture.plate, picture.width, picture.height)
         part, wanted = part_of(picture.i420, plate, box)
         jpeg = simplejpeg.encode_jpeg_yuv_planes(*flattened(part, wanted), self._quality - ROI_QUALITY_STEP)
-        return _head(ROI, self.number, picture, box) + packed(wanted) + bytes(jpeg)
+        return _head(ROI, self.number, picture, box) + pack_bits(wanted) + bytes(jpeg)
 
-    def _current_label(self, picture: Picture) -> bytes:
+    def _current_label(self, picture: ProgramFrame) -> bytes:
         patch = crop(picture.i420, *picture.label) if picture.label else np.empty(0, np.uint8)
         same = self._patch is not None and picture.label == self._label and patch.shape == self._patch.shape
         if same and patch.size and self._patch is not None:
             same = float(cv2.norm(patch, self._patch, cv2.NORM_L1)) / patch.size < LABEL_CHANGED
         if not same:
             self._label, self._patch = picture.label, patch
-            payload = encode(patch, self._quality) if picture.label else b""
+            payload = encode_jpeg(patch, self._quality) if picture.label else b""
             self._label_message = _head(LABEL, self.number, picture, picture.label) + payload
         return self._label_message
 
 
-def _head(kind: int, number: int, picture: Picture, box: Box | None) -> bytes:
+def _head(kind: int, number: int, picture: ProgramFrame, box: PixelBox | None) -> bytes:
     return HEADER.pack(
         kind, STATES[picture.state], number, picture.tick, picture.plate, picture.pts, picture.captured,
         *(box or (0, 0, 0, 0)), picture.width, picture.height,
     )  # fmt: skip
 
 
-def sound_message(sound: Sound) -> bytes:
+def sound_message(sound: ProgramSound) -> bytes:
     """One tick's sound."""
     head = HEADER.pack(SOUND, int(sound.repeated), 0, sound.tick, 0, sound.pts, 0, 0, 0, 0, 0, 0, 0)
     return head + sound.samples.astype("<i2").tobytes()
 
 
-def driver_message(rgb: Pixels, pts: int) -> bytes:
+def driver_message(rgb: ImageArray, pts: int) -> bytes:
     """The driver's picture, small."""
     height, width = rgb.shape[:2]
     scale = min(1.0, DRIVER_WIDTH / max(width, 1))
@@ -180,13 +179,13 @@ class PreviewThread:
     """
 
     def __init__(
-        self, quality: int, plates: Callable[[str], PlateFrames], deliver: Callable[[Preview | bytes], None]
+        self, quality: int, plates: Callable[[str], PlateFrames], deliver: Callable[[PreviewMessages | bytes], None]
     ) -> None:
-        self.outlet = Outlet("preview", pictures=1, sounds=50)
+        self.outlet = OutputQueue("preview", pictures=1, sounds=50)
         self.modes: frozenset[str] = frozenset()
-        self.driver: tuple[Pixels, int] | None = None
+        self.driver: tuple[ImageArray, int] | None = None
         self.sizes: dict[str, float] = {}
-        self.encoder = Encoder(quality, plates)
+        self.encoder = PreviewEncoder(quality, plates)
         self._deliver = deliver
         self._stopping = False
         self._sampled = self._driver_sent = 0
@@ -199,17 +198,17 @@ class PreviewThread:
     def run(self) -> None:
         """Until `stop`."""
         while not self._stopping:
-            items = self.outlet.take(WAIT)
+            items = self.outlet.drain(POLL_S)
             if not self.modes:
                 continue
             for item in items:
-                if isinstance(item, Sound):
+                if isinstance(item, ProgramSound):
                     self._deliver(sound_message(item))
                 else:
                     self._picture(item)
             self._driver()
 
-    def _picture(self, picture: Picture) -> None:
+    def _picture(self, picture: ProgramFrame) -> None:
         watched = set(self.modes)
         preview = self.encoder.picture(picture, watched)
         self._deliver(preview)
@@ -218,7 +217,7 @@ class PreviewThread:
         if "roi" in watched:
             self._measure("roi", len(preview.roi) + (0 if preview.label is self._label else len(preview.label)))
             self._label = preview.label
-        if picture.pts - self._sampled > SAMPLE_EVERY and not picture.repeated:
+        if picture.pts - self._sampled > SAMPLE_PERIOD_US and not picture.repeated:
             self._sampled = picture.pts
             for mode in set(MODES) - watched:
                 self._measure(mode, self.encoder.size(picture, mode))

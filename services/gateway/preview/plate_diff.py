@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from shared.avatar.plate import Plate
 from shared.errors import StudioError
-from shared.media.colour import Picture, crop, planes, to_full, to_limited
+from shared.media.array_types import ImageArray
+from shared.media.colour import crop, planes, to_full, to_limited
 
 log = structlog.get_logger()
-SIDE = 16  # a JPEG block with 4:2:0 chroma: a block that is left out costs a few bits and disturbs no other
+BLOCK_SIDE_PX = 16  # a JPEG block with 4:2:0 chroma: a block that is left out costs a few bits and disturbs no other
 # A block is the plate's when no sample is further off than LIMIT and all together not more than MEAN, in
 # steps of 255. Less than JPEG itself adds at the preview's quality.
 LIMIT, MEAN = 8, 1.5
@@ -26,7 +27,7 @@ class PlateFrames:
 
     def __init__(self, folder: Path) -> None:
         self._plate: Plate | None = None
-        self._cache: OrderedDict[int, Picture] = OrderedDict()
+        self._cache: OrderedDict[int, ImageArray] = OrderedDict()
         self._decoder = av.VideoCodecContext.create("mjpeg", "r")
         self._decoder.thread_count = 1
         try:
@@ -34,7 +35,7 @@ class PlateFrames:
         except StudioError as error:
             log.warning("no plate to compare with", reason=str(error))
 
-    def frame(self, index: int, width: int, height: int) -> Picture | None:
+    def frame(self, index: int, width: int, height: int) -> ImageArray | None:
         """One frame, or None when there is none of this size."""
         plate = self._plate
         if plate is None or (plate.width, plate.height) != (width, height) or index >= len(plate):
@@ -55,13 +56,15 @@ class PlateFrames:
         return kept
 
 
-def differing(part: Picture, plate: Picture) -> NDArray[np.bool_]:
+def differing(part: ImageArray, plate: ImageArray) -> NDArray[np.bool_]:
     """(rows, columns) of SIDE x SIDE blocks: whether this part of a picture differs from that of the plate (both I420)."""
     height, width = part.shape[0] * 2 // 3, part.shape[1]
-    rows, columns = -(-height // SIDE), -(-width // SIDE)
+    rows, columns = -(-height // BLOCK_SIDE_PX), -(-width // BLOCK_SIDE_PX)
     most = np.zeros((rows, columns), np.uint8)
     mean = np.zeros((rows, columns), np.float64)
-    for mine, theirs, side in zip(planes(part), planes(plate), (SIDE, SIDE // 2, SIDE // 2), strict=True):
+    for mine, theirs, side in zip(
+        planes(part), planes(plate), (BLOCK_SIDE_PX, BLOCK_SIDE_PX // 2, BLOCK_SIDE_PX // 2), strict=True
+    ):
         off = np.zeros((rows * side, columns * side), np.uint8)
         off[: mine.shape[0], : mine.shape[1]] = cv2.absdiff(np.ascontiguousarray(mine), np.ascontiguousarray(theirs))
         blocks = off.reshape(rows, side, columns, side)
@@ -71,11 +74,11 @@ def differing(part: Picture, plate: Picture) -> NDArray[np.bool_]:
     return differs
 
 
-def flattened(part: Picture, wanted: NDArray[np.bool_]) -> tuple[Picture, Picture, Picture]:
+def flattened(part: ImageArray, wanted: NDArray[np.bool_]) -> tuple[ImageArray, ImageArray, ImageArray]:
     """Full-range planes of the part with every block that is not wanted in its own mean colour."""
     out = []
     rows, columns = wanted.shape
-    for plane, side in zip(planes(to_full(part)), (SIDE, SIDE // 2, SIDE // 2), strict=True):
+    for plane, side in zip(planes(to_full(part)), (BLOCK_SIDE_PX, BLOCK_SIDE_PX // 2, BLOCK_SIDE_PX // 2), strict=True):
         height, width = plane.shape
         whole = cv2.copyMakeBorder(plane, 0, rows * side - height, 0, columns * side - width, cv2.BORDER_REPLICATE)
         means = cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA)
@@ -85,16 +88,16 @@ def flattened(part: Picture, wanted: NDArray[np.bool_]) -> tuple[Picture, Pictur
     return out[0], out[1], out[2]
 
 
-def packed(wanted: NDArray[np.bool_]) -> bytes:
+def pack_bits(wanted: NDArray[np.bool_]) -> bytes:
     """The blocks as bits, row after row, lowest bit first."""
     return np.packbits(wanted.reshape(-1), bitorder="little").tobytes()
 
 
 def part_of(
-    picture: Picture, plate: Picture | None, box: tuple[int, int, int, int]
-) -> tuple[Picture, NDArray[np.bool_]]:
+    picture: ImageArray, plate: ImageArray | None, box: tuple[int, int, int, int]
+) -> tuple[ImageArray, NDArray[np.bool_]]:
     """The box of a picture, and which of its blocks the page must be sent."""
     part = crop(picture, *box)
     if plate is None:
-        return part, np.ones((-(-box[3] // SIDE), -(-box[2] // SIDE)), bool)
+        return part, np.ones((-(-box[3] // BLOCK_SIDE_PX), -(-box[2] // BLOCK_SIDE_PX)), bool)
     return part, differing(part, crop(plate, *box))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.gateway.preview.encoder import DRIVER, SOUND, Preview
+from services.gateway.preview.encoder import DRIVER, SOUND, PreviewMessages
 from shared.runtime.clock import now
 
 IN_FLIGHT = 2
@@ -25,7 +25,7 @@ def _is_size(value: Any) -> bool:
 
 
 @dataclass(eq=False, slots=True)
-class Viewer:
+class PreviewViewer:
     """One preview socket. Lives in the event loop.
 
     mode: what it asked for; plate: number of the avatar whose plate the page has, or -1. A page without the
@@ -42,7 +42,7 @@ class Viewer:
     dropped: int = 0
     _unacked: int = 0
     _unacked_sounds: int = 0
-    _picture: Preview | None = None
+    _picture: PreviewMessages | None = None
     _driver: bytes = b""
     _label: bytes = b""  # the label patch the page has
     _number: int = -1
@@ -51,7 +51,7 @@ class Viewer:
     _text: deque[str] = field(default_factory=lambda: deque(maxlen=16))
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def offer(self, preview: Preview) -> None:
+    def offer(self, preview: PreviewMessages) -> None:
         """A new picture; one that still waits is dropped."""
         if self._picture is not None:
             self.dropped += 1
@@ -67,7 +67,7 @@ class Viewer:
             self._sounds.append(message)
         self._ready.set()
 
-    def hear(self, text: str) -> bool:
+    def receive_text(self, text: str) -> bool:
         """What the page says: acknowledgements, its mode, a ping. False for what it could not have sent."""
         try:
             words = json.loads(text)
@@ -127,7 +127,7 @@ class Viewer:
             if out:
                 return out
 
-    def _pictures(self, preview: Preview) -> list[str | bytes]:
+    def _pictures(self, preview: PreviewMessages) -> list[str | bytes]:
         out: list[str | bytes] = []
         if preview.number != self._number:
             self._number, self._size = preview.number, (preview.width, preview.height)
@@ -158,23 +158,23 @@ class Audience:
     """
 
     def __init__(self, on_modes: Callable[[frozenset[str]], None]) -> None:
-        self.viewers: dict[Viewer, str] = {}  # with the mode each is sent
+        self.viewers: dict[PreviewViewer, str] = {}  # with the mode each is sent
         self._on_modes = on_modes
         self._gone = {"full": 0, "roi": 0, "sound": 0, "driver": 0}
         self._gone_dropped = 0
 
-    def join(self, viewer: Viewer) -> None:
+    def join(self, viewer: PreviewViewer) -> None:
         self.viewers[viewer] = viewer.wanted
         self._tell()
 
-    def leave(self, viewer: Viewer) -> None:
+    def leave(self, viewer: PreviewViewer) -> None:
         self.viewers.pop(viewer, None)
         self._gone_dropped += viewer.dropped
         for mode, count in viewer.sent.items():
             self._gone[mode] += count
         self._tell()
 
-    def update(self, viewer: Viewer) -> None:
+    def update(self, viewer: PreviewViewer) -> None:
         """A viewer may have changed its mind. Called with every message, so it costs nothing when it has not."""
         if viewer in self.viewers and self.viewers[viewer] != viewer.wanted:
             self.viewers[viewer] = viewer.wanted
@@ -183,7 +183,7 @@ class Audience:
     def _tell(self) -> None:
         self._on_modes(frozenset(self.viewers.values()))
 
-    def deliver(self, item: Preview | bytes) -> None:
+    def deliver(self, item: PreviewMessages | bytes) -> None:
         """Offer one item to everyone."""
         for viewer in self.viewers:
             if isinstance(item, bytes):

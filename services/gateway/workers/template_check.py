@@ -9,7 +9,7 @@ from shared.runtime.module_process import ModuleError, read_json
 TIMEOUT_S = 60.0  # no template takes longer to look at
 
 
-async def check_template(path: Path, given: str) -> None:
+async def check_uploaded_template(path: Path, given: str) -> None:
     """Raises HTTPException for a file that no engine plays, in one sentence that calls it as its owner does."""
     try:
         words = await read_json("engines.inspect_template", str(path), timeout_s=TIMEOUT_S)

@@ -13,7 +13,7 @@ from services.renderer.encode.driver_sound import DriverSound, seconds
 from services.renderer.encode.segment import timing_options
 from shared.errors import StudioError
 from shared.media.container import MediaFile
-from shared.media.output_spec import FORMATS, Output
+from shared.media.output_spec import FORMATS, OutputSpec
 from shared.media.reader import open_container, video_of
 
 
@@ -21,7 +21,7 @@ def assemble(
     parts: Sequence[Path],
     driver: Path | None,
     out: Path,
-    output: Output,
+    output: OutputSpec,
     rate: Fraction,
     facts: Mapping[str, str] | None = None,
 ) -> int:

@@ -10,7 +10,7 @@ import av.error
 import numpy as np
 
 from shared.errors import StudioError
-from shared.media.aac_blocks import RATE, SoundBlocks
+from shared.media.aac_blocks import AAC_RATE_HZ, SoundBlocks
 from shared.media.reader import label, open_container, video_of
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 # What each kind of file carries, and which encoder makes it of everything else.
 CODECS = {".mp4": ("aac", "aac"), ".mov": ("aac", "aac"), ".webm": ("opus", "libopus")}
-BIT_RATE = 192_000
+SOUND_BITS_PER_S = 192_000
 # A decoder needs what lies just before the first sound that is heard; this much of it goes along.
-LEAD_IN = Fraction(50, 1000)
+LEAD_IN_S = Fraction(50, 1000)
 
 
 class DriverSound:
@@ -36,16 +36,16 @@ class DriverSound:
         codec, encoder = CODECS[suffix]
         self.copied = self._heard.codec_context.name == codec
         # WebM knows no time before 0 but what its codec needs to begin.
-        self._begin = -LEAD_IN if suffix != ".webm" else Fraction(-10, 1000)
+        self._begin = -LEAD_IN_S if suffix != ".webm" else Fraction(-10, 1000)
         self.stream = target.add_stream_from_template(self._heard) if self.copied else self._encoded(target, encoder)
 
     def _encoded(self, target: av.container.OutputContainer, encoder: str) -> av.AudioStream:
         # Rate and layout are made what the codec has: a WAV may have any rate, and often does not say which channels
         # it has.
         layout = "mono" if self._heard.codec_context.channels == 1 else "stereo"
-        stream = target.add_stream(encoder, rate=RATE, layout=layout)
+        stream = target.add_stream(encoder, rate=AAC_RATE_HZ, layout=layout)
         assert isinstance(stream, av.AudioStream)
-        stream.bit_rate = BIT_RATE
+        stream.bit_rate = SOUND_BITS_PER_S
         return stream
 
     def packets(self) -> "Iterator[Packet]":
@@ -60,7 +60,7 @@ class DriverSound:
             ) from None
 
     def _copies(self) -> "Iterator[Packet]":
-        base = self._heard.time_base or Fraction(1, RATE)
+        base = self._heard.time_base or Fraction(1, AAC_RATE_HZ)
         shift = round(self._origin / base)
         for packet in self._source.demux(self._heard):
             if packet.pts is None or packet.dts is None:
@@ -74,25 +74,25 @@ class DriverSound:
 
     def _encodes(self) -> "Iterator[Packet]":
         channels = self.stream.codec_context.channels
-        left = round(self._end * RATE)
+        left = round(self._end * AAC_RATE_HZ)
         blocks = SoundBlocks(channels)
-        resampler = av.AudioResampler(format="s16", layout=self.stream.codec_context.layout, rate=RATE)
+        resampler = av.AudioResampler(format="s16", layout=self.stream.codec_context.layout, rate=AAC_RATE_HZ)
         at: Fraction | None = None
         for frame in self._source.decode(self._heard):
             if frame.pts is not None and frame.time_base is not None:
                 at = frame.pts * frame.time_base - self._origin
             for block in resampler.resample(frame):
                 samples = np.asarray(block.to_ndarray(), np.int16).reshape(-1, channels)
-                begin = round((at or Fraction(0)) * RATE)
+                begin = round((at or Fraction(0)) * AAC_RATE_HZ)
                 samples = samples[: max(0, left - begin)]
                 if begin < 0:
                     samples, begin = samples[-begin:], 0
                 for first, joined in blocks.add(samples, begin):
                     yield from self._encode(joined, first)
-                at = Fraction(begin + len(samples), RATE)
+                at = Fraction(begin + len(samples), AAC_RATE_HZ)
             if at is not None and at >= self._end:
                 break
-        if rest := blocks.rest():
+        if rest := blocks.last_block():
             yield from self._encode(rest[1], rest[0])
         yield from self.stream.encode(None)
 
@@ -100,8 +100,8 @@ class DriverSound:
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples.reshape(1, -1)), format="s16", layout=self.stream.codec_context.layout
         )
-        frame.sample_rate = RATE
-        frame.pts, frame.time_base = at, Fraction(1, RATE)
+        frame.sample_rate = AAC_RATE_HZ
+        frame.pts, frame.time_base = at, Fraction(1, AAC_RATE_HZ)
         return self.stream.encode(frame)
 
     def close(self) -> None:

@@ -7,19 +7,18 @@ from pathlib import Path
 import av
 import av.error
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.errors import StudioError
-from shared.media.colour import paste, resized, to_bt709
+from shared.media.array_types import ImageArray
+from shared.media.colour import paste, resize_i420, to_bt709
 from shared.media.container import Finished, MediaFile
-from shared.media.encoder import BT709, SMPTE170M, add_pictures, choose_encoder, frame_of
-from shared.media.output_spec import FORMATS, Output, Size, fitted, is_hd
+from shared.media.encoder import BT709, SMPTE170M, add_pictures, choose_encoder, encoder_frame
+from shared.media.output_spec import FORMATS, FrameSize, OutputSpec, fit_within, is_hd
 from shared.media.reader import open_container, video_of
 
-Picture = NDArray[np.uint8]
 # What comes out depends on it, so it is the same for every segment of a job wherever it is rendered.
 THREADS = 2
-GOP_SECONDS = 2
+GOP_S = 2
 
 
 class SegmentWriter(Finished):
@@ -30,7 +29,7 @@ class SegmentWriter(Finished):
     """
 
     def __init__(
-        self, path: Path, width: int, height: int, fps: Fraction, output: Output, threads: int = THREADS
+        self, path: Path, width: int, height: int, fps: Fraction, output: OutputSpec, threads: int = THREADS
     ) -> None:
         """width, height: of the pictures to come; what is written has the output's size. fps: of this render."""
         size = output.size or (width, height)
@@ -51,11 +50,11 @@ class SegmentWriter(Finished):
             fps,
             time_base=self._time_base,
             threads=threads,
-            gop=max(1, round(fps * GOP_SECONDS)),
+            gop=max(1, round(fps * GOP_S)),
             matrix=self._matrix,
         )
 
-    def picture(self, number: int, i420: Picture, alpha: Picture | None = None) -> None:
+    def picture(self, number: int, i420: ImageArray, alpha: ImageArray | None = None) -> None:
         """Add the next picture. i420: (H * 3 / 2, W) uint8, BT.601, limited range; it is delivered as BT.709 when it is
         HD. alpha: (H, W) uint8, 255 where the host is; used by codecs that carry it."""
         if number != self.count:
@@ -64,7 +63,7 @@ class SegmentWriter(Finished):
         if self._hd:
             i420 = to_bt709(i420)
         matte = self._frame.alpha(alpha) if self._encoder.pixels == "yuva420p" else None
-        self._encode(frame_of(i420, number, self._time_base, self._matrix, self._encoder.pixels, matte))
+        self._encode(encoder_frame(i420, number, self._time_base, self._matrix, self._encoder.pixels, matte))
         self.count += 1
 
     def _encode(self, frame: av.VideoFrame | None) -> None:
@@ -89,22 +88,22 @@ class SegmentWriter(Finished):
 class _Frame:
     """Puts pictures of one size into those of another, whole, with bars where the shapes differ."""
 
-    def __init__(self, inner: Size, outer: Size) -> None:
+    def __init__(self, inner: FrameSize, outer: FrameSize) -> None:
         self._same = inner == outer
-        self._x, self._y, self._width, self._height = fitted(inner, outer)
+        self._x, self._y, self._width, self._height = fit_within(inner, outer)
         width, height = outer
         self._bars = np.full((height * 3 // 2, width), 128, np.uint8)
         self._bars[:height] = 16
         self._clear = np.zeros((height, width), np.uint8)
 
-    def picture(self, i420: Picture) -> Picture:
+    def picture(self, i420: ImageArray) -> ImageArray:
         if self._same:
             return i420
         framed = self._bars.copy()
-        paste(framed, resized(i420, self._width, self._height), self._x, self._y)
+        paste(framed, resize_i420(i420, self._width, self._height), self._x, self._y)
         return framed
 
-    def alpha(self, alpha: Picture | None) -> Picture | None:
+    def alpha(self, alpha: ImageArray | None) -> ImageArray | None:
         if self._same:
             return alpha
         framed = self._clear.copy()
@@ -113,14 +112,14 @@ class _Frame:
         return framed
 
 
-def _resized_plane(plane: Picture, width: int, height: int) -> Picture:
+def _resized_plane(plane: ImageArray, width: int, height: int) -> ImageArray:
     import cv2
 
     how = cv2.INTER_AREA if width < plane.shape[1] else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(plane, (width, height), interpolation=how), np.uint8)
 
 
-def timing_options(output: Output, fps: Fraction) -> dict[str, str]:
+def timing_options(output: OutputSpec, fps: Fraction) -> dict[str, str]:
     """Of the MP4 and MOV writers: a clock that pictures of this rate fall on exactly."""
     if output.suffix == ".webm":
         return {}  # counts milliseconds, and nothing else
@@ -128,7 +127,7 @@ def timing_options(output: Output, fps: Fraction) -> dict[str, str]:
     return {"video_track_timescale": scale, "movie_timescale": scale}
 
 
-def verify(path: Path, frames: int) -> None:
+def verify_segment(path: Path, frames: int) -> None:
     """Raises StudioError unless a segment is whole: so many pictures, evenly spaced, the first a key picture, and both
     the first and the last can be decoded. Reads the file once and decodes two groups of pictures at most. Damage that a
     decoder makes up for is not seen: that is what a segment's hash is for."""

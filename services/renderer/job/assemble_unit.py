@@ -7,23 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from services.renderer.encode.concat import assemble
-from services.renderer.job.heartbeat import Heart
-from services.renderer.job.open_job import Opened, Opener
-from services.renderer.job.units import sha256
+from services.renderer.job.heartbeat import Heartbeat
+from services.renderer.job.open_job import JobOpener, OpenJob
+from services.renderer.job.units import file_sha256
 from shared.errors import NoSpaceError, StudioError
 from shared.jobs import claims
 from shared.jobs.claims import Claim, Unit
 from shared.jobs.manifest import Manifest, folder
 from shared.jobs.store import Store
-from shared.runtime.files import flush
+from shared.runtime.files import flush_to_disk
 
 STATEMENT = "AI-generated: the face in this video is synthetic."
 
 
-def finish(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: Heart) -> dict[str, Any]:
+def assemble_result(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, heart: Heartbeat) -> dict[str, Any]:
     """Assemble the result, put it and its sidecar into the store and where it was asked for. Raises StudioError."""
     manifest = opened.manifest
-    segments = [claims.done(store, claim.job, Unit("render", index)) for index in range(manifest.plan.segments)]
+    segments = [
+        claims.completion_record(store, claim.job, Unit("render", index)) for index in range(manifest.plan.segments)
+    ]
     parts = [_part(store, opened, index, facts) for index, facts in enumerate(segments)]
     name = f"{folder(claim.job)}/result{opened.output.suffix}"
     scratch = store.scratch(claim.file(opened.output.suffix))
@@ -31,24 +33,24 @@ def finish(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: He
     said = {"avatar": manifest.avatar, "engine": manifest.engine}
     try:
         assemble(parts, opened.driver if manifest.heard else None, scratch, opened.output, manifest.plan.fps, said)
-        heart.step(ticks, ticks)
+        heart.report_progress(ticks, ticks)
         facts = _sidecar(manifest, opened, segments, ticks) | {
             "file": f"result{opened.output.suffix}",
             "bytes": scratch.stat().st_size,
-            "sha256": sha256(scratch),
+            "sha256": file_sha256(scratch),
         }
-        store.take(scratch, name)
+        store.move_in(scratch, name)
     finally:
         scratch.unlink(missing_ok=True)
     content = json.dumps(facts, indent=2).encode()
     if manifest.out:
         deliver(store.fetch(name), content, Path(manifest.out))
-    heart.step(ticks, ticks)
+    heart.report_progress(ticks, ticks)
     store.create(f"{folder(claim.job)}/result.json", content)
     return {"frames": ticks}
 
 
-def clean(store: Store, job: str) -> None:
+def delete_intermediate_files(store: Store, job: str) -> None:
     """Once the result is there nobody needs what it was made from."""
     store.remove(f"{folder(job)}/units")
 
@@ -62,7 +64,7 @@ def deliver(result: Path, sidecar: bytes, out: Path) -> None:
                 part.write_bytes(source)
             else:
                 shutil.copyfile(source, part)
-            flush(part)
+            flush_to_disk(part)
             os.replace(part, path)
         except OSError as error:
             if error.errno == 28:
@@ -74,15 +76,15 @@ def deliver(result: Path, sidecar: bytes, out: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _part(store: Store, opened: Opened, index: int, facts: dict[str, Any]) -> Path:
+def _part(store: Store, opened: OpenJob, index: int, facts: dict[str, Any]) -> Path:
     unit = Unit("render", index)
     path = store.fetch(Claim(opened.manifest.id, unit, int(facts["claim"])).file(opened.output.suffix))
-    if sha256(path) != facts["sha256"]:
+    if file_sha256(path) != facts["sha256"]:
         raise StudioError(f"Segment {index + 1} is damaged on the disk; submit the job again.")
     return path
 
 
-def _sidecar(manifest: Manifest, opened: Opened, segments: list[dict[str, Any]], ticks: int) -> dict[str, Any]:
+def _sidecar(manifest: Manifest, opened: OpenJob, segments: list[dict[str, Any]], ticks: int) -> dict[str, Any]:
     """All it takes to make the same file again."""
     return {
         "statement": STATEMENT,

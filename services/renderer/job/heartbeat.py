@@ -9,8 +9,8 @@ from typing import Any, Literal, Self
 import structlog
 
 from shared.errors import StudioError
-from shared.jobs.claims import BEAT_S, Claim, beat, give_back
-from shared.jobs.status import wanted
+from shared.jobs.claims import BEAT_S, Claim, give_back, write_beat
+from shared.jobs.status import read_wanted_state
 from shared.jobs.store import Store
 
 log = structlog.get_logger()
@@ -19,20 +19,20 @@ LOOK_S = 0.5  # between two looks at what is wished
 PATIENCE_S = 1.0  # for a picture that is being made when the unit must stop; then the process ends
 STALLED_S = 600.0  # without a single picture: the engine hangs
 
-Why = Literal["cancelled", "handed back", "lost", "gone"]
+StopReason = Literal["cancelled", "handed back", "lost", "gone"]
 
 
 class Stopped(Exception):
     """The unit must not go on. why: cancelled by the operator, handed back because the worker ends, lost to another
     worker, or the job is gone."""
 
-    def __init__(self, why: Why) -> None:
+    def __init__(self, why: StopReason) -> None:
         super().__init__(why)
-        self.why: Why = why
+        self.why: StopReason = why
 
 
-class Heart:
-    """Beats for a claim from a thread of its own; a context manager. `step` is called with every picture.
+class Heartbeat:
+    """Beats for a claim from a thread of its own; a context manager. `report_progress` is called with every picture.
 
     leaving: whether the worker is about to end. die: ends the process, for a picture that takes too long to be waited
     for; None where that is not to be (a foreground process).
@@ -51,11 +51,11 @@ class Heart:
         self._beat = 0
         self._facts: dict[str, Any] = {}
         self._started = self._moved = time.monotonic()
-        self._why: Why | None = None
+        self._why: StopReason | None = None
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
-    def step(self, done: int, total: int) -> None:
+    def report_progress(self, done: int, total: int) -> None:
         """A picture more is done. Raises Stopped when there must be no other."""
         self._moved = time.monotonic()
         fps = done / max(1e-3, self._moved - self._started)
@@ -84,7 +84,7 @@ class Heart:
                 if now >= due and self._why != "lost":
                     due = now + BEAT_S
                     self._beat += 1
-                    if not beat(self._store, self._claim, self._beat, self._worker, self._facts):
+                    if not write_beat(self._store, self._claim, self._beat, self._worker, self._facts):
                         self._why = "lost"
             except StudioError as error:
                 log.warning("no heartbeat", unit=self._claim.unit.name, why=str(error))
@@ -92,10 +92,10 @@ class Heart:
             asked = asked or (now if self._why else None)
             late = asked is not None and now - asked > PATIENCE_S
             if self._die and (late or now - self._moved > STALLED_S):
-                self._let_go()
+                self._give_up_claim()
                 self._die()
 
-    def _let_go(self) -> None:
+    def _give_up_claim(self) -> None:
         """The process ends in the middle of a picture: nobody need wait for the lease to end."""
         if self._why in ("cancelled", "handed back"):
             try:
@@ -103,9 +103,9 @@ class Heart:
             except StudioError:
                 pass  # then the claim expires
 
-    def _look(self) -> Why | None:
+    def _look(self) -> StopReason | None:
         if self._store.read(f"jobs/{self._claim.job}/job.json") is None:
             return "gone"
-        if wanted(self._store, self._claim.job) == "cancelled":
+        if read_wanted_state(self._store, self._claim.job) == "cancelled":
             return "cancelled"
         return "handed back" if self._leaving() else None

@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from compositing.compose import Composer
 from engines.api import Engine, EngineSpec, MotionTemplate
 from engines.registry import load
-from engines.templates import read_template
-from services.renderer.job.plan import with_look
-from services.renderer.pipeline.driver import JOIN, MAX_SIDE, Tick
-from services.renderer.pipeline.engine_run import Run
+from engines.templates import read_template_file
+from services.renderer.job.plan import with_frame_settings
+from services.renderer.pipeline.driver import MAX_SIDE_PX, WARM_UP_FRAMES, TrackedTick
+from services.renderer.pipeline.engine_run import EngineRun
 from shared.avatar.model import Avatar, load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import Store
-from shared.media.output_spec import Output
+from shared.media.output_spec import OutputSpec
 from shared.media.timeline import pictures
 from shared.runtime.clock import US
 
 
 @dataclass(slots=True)
-class Opened:
+class OpenJob:
     """A job on this machine.
 
     composer: for the avatar. template: the driver, where it is one. run: the engine on it; `pristine` is its state before
@@ -40,28 +40,28 @@ class Opened:
     composer: Composer
     driver: Path
     template: MotionTemplate | None
-    output: Output
+    output: OutputSpec
     spec: EngineSpec
-    run: Run
+    run: EngineRun
     pristine: dict[str, NDArray[np.generic]]
     small: bool
 
-    def ticks(self, start: int, stop: int) -> Iterator[Tick]:
+    def ticks(self, start: int, stop: int) -> Iterator[TrackedTick]:
         """The driver's pictures at the ticks of a span."""
-        return pictures(self.driver, self.manifest.plan.fps, start, stop, MAX_SIDE)
+        return pictures(self.driver, self.manifest.plan.fps, start, stop, MAX_SIDE_PX)
 
     def before(self, start: int) -> list[NDArray[np.uint8]]:
         """The last few pictures before a tick, for the tracker to warm up on."""
-        span = self.ticks(max(0, start - JOIN), start) if start else iter(())
+        span = self.ticks(max(0, start - WARM_UP_FRAMES), start) if start else iter(())
         return [rgb for _, rgb, _ in span]
 
 
-class Opener:
+class JobOpener:
     """Opens jobs, one at a time; an engine that is open on the same avatar already is used again."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
-        self._last: Opened | None = None
+        self._last: OpenJob | None = None
         self._follower: FaceFollower | None = None
 
     @property
@@ -70,15 +70,15 @@ class Opener:
         self._follower = self._follower or FaceFollower()
         return self._follower
 
-    def open(self, manifest: Manifest, small: bool) -> Opened:
+    def open_job(self, manifest: Manifest, small: bool) -> OpenJob:
         """small: memory ran out before. Raises StudioError."""
         last = self._last
         if last is not None and last.small == small and last.manifest.id == manifest.id:
             return last
         driver = self._store.fetch(manifest.driver_file)
-        output = Output.from_dict(manifest.output)
+        output = OutputSpec.from_dict(manifest.output)
         if last is not None and last.small == small and _of_engine(last.manifest) == _of_engine(manifest):
-            run = Run(last.run.session, int(manifest.idle_after * US))
+            run = EngineRun(last.run.session, int(manifest.idle_after * US))
             template = _template(manifest, self._engine(manifest), driver)
             self._last = replace(last, manifest=manifest, driver=driver, template=template, output=output, run=run)
             return self._last
@@ -86,19 +86,21 @@ class Opener:
         self._last = self._opened(manifest, driver, output, small)
         return self._last
 
-    def _opened(self, manifest: Manifest, driver: Path, output: Output, small: bool) -> Opened:
+    def _opened(self, manifest: Manifest, driver: Path, output: OutputSpec, small: bool) -> OpenJob:
         engine = self._engine(manifest)
         if reason := engine.unavailable():
             raise StudioError(reason)
         avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
         session = engine.open(avatar, manifest.plan.fps, small)
-        run = Run(session, int(manifest.idle_after * US))
+        run = EngineRun(session, int(manifest.idle_after * US))
         template = _template(manifest, engine, driver)
-        return Opened(manifest, avatar, Composer(avatar), driver, template, output, engine.spec, run, run.save(), small)
+        return OpenJob(
+            manifest, avatar, Composer(avatar), driver, template, output, engine.spec, run, run.save(), small
+        )
 
     def _engine(self, manifest: Manifest) -> Engine:
         """With the look that the job was handed in with: this machine's settings are not those of the next."""
-        return with_look(load(manifest.engine, self._settings.engines), manifest.look)
+        return with_frame_settings(load(manifest.engine, self._settings.engines), manifest.look)
 
     def close(self) -> None:
         """Let go of everything: the device is free."""
@@ -119,4 +121,4 @@ def _of_engine(manifest: Manifest) -> tuple[str, dict[str, Any], str, Fraction]:
 
 
 def _template(manifest: Manifest, engine: Engine, driver: Path) -> MotionTemplate | None:
-    return read_template(engine, driver) if manifest.plan.driven == "template" else None
+    return read_template_file(engine, driver) if manifest.plan.driven == "template" else None

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from engines.api import Configurable, Engine
-from engines.templates import read_template
+from engines.templates import read_template_file
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
-from shared.jobs.manifest import Driven, Plan
+from shared.jobs.manifest import DriverKind, Plan
 from shared.media.reader import has_pictures
 from shared.media.timeline import read_timeline
 from shared.scene import no_such_quality
 
-SEGMENT_SECONDS = 10.0
+SEGMENT_S = 10.0
 SLACK = 2  # times what an engine holds back, which may take every other frame only: a segment never ends up empty
 
 
@@ -23,7 +23,7 @@ def planned(
     engine: Engine,
     fps: Fraction | None,
     voice_fps: Fraction,
-    segment_seconds: float = SEGMENT_SECONDS,
+    segment_seconds: float = SEGMENT_S,
 ) -> tuple[Plan, bool]:
     """The plan, and whether the driver is heard. fps: pictures a second that were asked for; None: the driver's own, for
     a voice `voice_fps`. Raises StudioError for a driver that cannot be used."""
@@ -31,7 +31,7 @@ def planned(
     spec = engine.spec
     check_driven(engine, driven)
     if driven == "template":
-        template = read_template(engine, driver)
+        template = read_template_file(engine, driver)
         rate, heard = fps or template.rate, False
         ticks = max(1, round(len(template) / template.rate * rate))
     else:
@@ -47,7 +47,7 @@ def planned(
     return plan, heard
 
 
-def driven_by(driver: Path) -> Driven:
+def driven_by(driver: Path) -> DriverKind:
     """What a driver moves a host with; a motion template is told by its name. Raises StudioError for a file that has neither
     pictures nor sound."""
     if DriverRef.of_file(driver).template:
@@ -55,7 +55,7 @@ def driven_by(driver: Path) -> Driven:
     return "motion" if has_pictures(driver) else "voice"
 
 
-def check_driven(engine: Engine, driven: Driven) -> None:
+def check_driven(engine: Engine, driven: DriverKind) -> None:
     """Raises StudioError for an engine that is not driven so."""
     if driven in engine.spec.driven_by:
         return
@@ -68,15 +68,15 @@ def check_driven(engine: Engine, driven: Driven) -> None:
     raise StudioError(f"{engine.spec.title} is moved by {needs}; give such a driver or choose the engine mesh.")
 
 
-def look_of(engine: Engine, quality: str) -> dict[str, Any]:
+def frame_settings_of(engine: Engine, quality: str) -> dict[str, Any]:
     """As the settings hold here, but for the quality where one is asked for. Raises StudioError."""
-    look = engine.settings().look() if isinstance(engine, Configurable) else {}
+    look = engine.settings().frame_settings() if isinstance(engine, Configurable) else {}
     names = [name for name, _ in engine.spec.qualities]
     if quality and quality not in names:
         raise StudioError(no_such_quality(engine.spec.title, names))
     return look | ({"quality": quality} if quality else {})
 
 
-def with_look(engine: Engine, look: Mapping[str, Any]) -> Engine:
+def with_frame_settings(engine: Engine, look: Mapping[str, Any]) -> Engine:
     """The engine with this look, whatever the settings are here."""
     return engine.under(look) if isinstance(engine, Configurable) else engine

@@ -1,29 +1,29 @@
 """Records a driver video's motion as a template, to be played on any avatar and as often as one likes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from engines.api import Driving, PlaysTemplates
 from engines.registry import NONE, load
 from services.renderer.job.plan import check_driven
-from services.renderer.pipeline.driver import MAX_SIDE, tracked
+from services.renderer.pipeline.driver import MAX_SIDE_PX, tracked
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower
 from shared.media.reader import has_pictures
 from shared.media.timeline import pictures, read_timeline
 from shared.runtime.files import check_output
+from shared.runtime.progress import FrameProgress
 
 SUFFIX = ".npz"
-Progress = Callable[[int, int], None]
 
 
-def record(
+def record_motion(
     driver: Path,
     out: Path,
     *,
     engine: str = "liveportrait",
     engines: Mapping[str, str] = NONE,
-    progress: Progress = lambda done, total: None,
+    progress: FrameProgress = lambda done, total: None,
 ) -> int:
     """Write `out` with the motion of the face that a video shows, at the video's rate; returns the number of frames.
 
@@ -39,7 +39,7 @@ def record(
         raise StudioError(f"{driver.name} has no pictures; record from a video that shows a face.")
     assert isinstance(chosen, PlaysTemplates)
     timeline = read_timeline(driver)
-    ticks = pictures(driver, timeline.rate, 0, timeline.ticks, MAX_SIDE)
+    ticks = pictures(driver, timeline.rate, 0, timeline.ticks, MAX_SIDE_PX)
     template = chosen.record(_counted(tracked(FaceFollower(), ticks), timeline.ticks, progress), timeline.rate)
     template.save(out)
     return len(template)
@@ -52,7 +52,7 @@ def _check_out(driver: Path, out: Path) -> None:
     check_output(driver, out)
 
 
-def _counted(ticks: Iterable[Driving], total: int, progress: Progress) -> Iterator[Driving]:
+def _counted(ticks: Iterable[Driving], total: int, progress: FrameProgress) -> Iterator[Driving]:
     for number, tick in enumerate(ticks, 1):
         yield tick
         progress(number, total)

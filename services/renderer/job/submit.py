@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from engines.registry import load
-from services.renderer.job.plan import look_of, planned
-from services.renderer.job.units import sha256
+from services.renderer.job.plan import frame_settings_of, planned
+from services.renderer.job.units import file_sha256
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
-from shared.jobs.manifest import Manifest, Priority, folder, read_manifest
+from shared.jobs.manifest import Manifest, Priority, folder, read_job_manifest
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.media.encoder import choose_encoder
-from shared.media.output_spec import Output
+from shared.media.output_spec import OutputSpec
 from shared.runtime.files import check_output
 
-MAX_KEY = 200
+MAX_KEY_CHARACTERS = 200
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 AVATAR_FILES = ("avatar.json", "face.npz", "portrait.png", "roi.png", "mask.png", "plate.npz", "plate.mjpg")
 MEASURED = ("mesh-reading.json",)  # what an engine measured of an avatar once, taken along where it is there
@@ -39,7 +39,7 @@ class KeyUsedError(StudioError):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class JobRequest:
     """What is asked for.
 
     avatar: its folder. driver_name: how the sender calls the file, where that is not its name here. key: the same key
@@ -53,16 +53,16 @@ class Request:
     driver_name: str = ""
     priority: Priority = "normal"
     key: str = ""
-    output: Output = field(default_factory=Output)
+    output: OutputSpec = field(default_factory=OutputSpec)
     out: Path | None = None
     quality: str = ""
 
 
-def submit(store: Store, request: Request, settings: Settings) -> Manifest:
+def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Manifest:
     """Hand in a job; it is on disk when this returns. Raises StudioError in one sentence for what cannot be done, and for
     a key that was used for something else."""
-    if len(request.key) > MAX_KEY:
-        raise StudioError(f"A key has at most {MAX_KEY} characters.")
+    if len(request.key) > MAX_KEY_CHARACTERS:
+        raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
     engine = load(request.engine, settings.engines)
     if reason := engine.unavailable():
         raise StudioError(reason)
@@ -71,7 +71,7 @@ def submit(store: Store, request: Request, settings: Settings) -> Manifest:
         check_out(store, request)
     plan, heard = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
     encoder = choose_encoder(request.output.codec, request.output.encoder).name
-    digest = sha256(request.driver)
+    digest = file_sha256(request.driver)
     suffix = request.driver.suffix.lower()
     driver_file = f"drivers/{digest}{suffix if SUFFIX.fullmatch(suffix) else ''}"
     manifest = Manifest(
@@ -82,7 +82,7 @@ def submit(store: Store, request: Request, settings: Settings) -> Manifest:
         avatar=avatar.name,
         avatar_files=_avatar_files(request.avatar),
         engine=request.engine,
-        look=look_of(engine, request.quality),
+        look=frame_settings_of(engine, request.quality),
         driver=request.driver_name or request.driver.name,
         driver_file=driver_file,
         driver_sha256=digest,
@@ -94,14 +94,14 @@ def submit(store: Store, request: Request, settings: Settings) -> Manifest:
         versions=versions(),
     )
     if request.key and store.read(f"{folder(manifest.id)}/job.json") is not None:
-        return _again(store, manifest)
-    _bring(store, request, manifest)
+        return _job_of_same_key(store, manifest)
+    _store_inputs(store, request, manifest)
     if not store.create(f"{folder(manifest.id)}/job.json", manifest.model_dump_json(indent=2).encode()):
-        return _again(store, manifest)
+        return _job_of_same_key(store, manifest)
     return manifest
 
 
-def check_out(store: Store, request: Request) -> None:
+def check_out(store: Store, request: JobRequest) -> None:
     """Raises StudioError where the result cannot go."""
     out = request.out
     assert out is not None
@@ -130,9 +130,9 @@ def _id(key: str) -> str:
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
 
 
-def _again(store: Store, manifest: Manifest) -> Manifest:
+def _job_of_same_key(store: Store, manifest: Manifest) -> Manifest:
     """The job that has this key already. Raises StudioError where it is about something else."""
-    there = read_manifest(store, manifest.id)
+    there = read_job_manifest(store, manifest.id)
     differs = {"id": manifest.id, "created": there.created, "versions": there.versions}
     if there.model_dump() | differs != manifest.model_dump() | differs:
         raise KeyUsedError("This key was used for another job already; use a new one.")
@@ -143,11 +143,11 @@ def _avatar_files(avatar: Path) -> str:
     digest = hashlib.sha256()
     for name in AVATAR_FILES:
         if (avatar / name).is_file():  # one without its portrait can be loaded, and looks otherwise
-            digest.update(sha256(avatar / name).encode())
+            digest.update(file_sha256(avatar / name).encode())
     return f"avatars/{digest.hexdigest()[:32]}"
 
 
-def _bring(store: Store, request: Request, manifest: Manifest) -> None:
+def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None:
     """Put avatar and driver into the store, where they are not there yet: a job needs nothing else of this machine."""
     for name in (*MEASURED, *AVATAR_FILES):
         source, there = request.avatar / name, set(store.list(manifest.avatar_files))
@@ -162,16 +162,16 @@ def main() -> int:
     try:
         asked: dict[str, Any] = json.load(sys.stdin)
         settings = load_settings()
-        made = submit(
+        made = submit_to_store(
             open_store(settings.jobs_url),
-            Request(
+            JobRequest(
                 avatar=Path(asked["avatar"]),
                 driver=Path(asked["driver"]),
                 engine=asked["engine"],
                 driver_name=asked["driver_name"],
                 priority=asked["priority"],
                 key=asked["key"],
-                output=Output.from_dict(asked["output"]),
+                output=OutputSpec.from_dict(asked["output"]),
                 quality=asked["quality"],
             ),
             settings,

@@ -11,24 +11,32 @@ from numpy.typing import NDArray
 
 from compositing.cutout import Cutout
 from engines.api import Driving, RoiFrame
-from services.renderer.encode.segment import SegmentWriter, verify
-from services.renderer.job.heartbeat import Heart
-from services.renderer.job.open_job import Opened, Opener
-from services.renderer.pipeline.draw import draw
-from services.renderer.pipeline.driver import NO_FACE, Record, played, recorded, spoken, tracked, write_samples
+from services.renderer.encode.segment import SegmentWriter, verify_segment
+from services.renderer.job.heartbeat import Heartbeat
+from services.renderer.job.open_job import JobOpener, OpenJob
+from services.renderer.pipeline.draw import draw_frames
+from services.renderer.pipeline.driver import (
+    NO_FACE,
+    FaceRecord,
+    recorded_ticks,
+    template_driven_faces,
+    tracked,
+    voice_driven_faces,
+    write_samples,
+)
 from shared.errors import StudioError
-from shared.jobs.claims import Claim, Unit, made
+from shared.jobs.claims import Claim, Unit, made_file_name
 from shared.jobs.manifest import folder
 from shared.jobs.store import Store
-from shared.runtime.arrays import from_bytes, packed, to_bytes, unpacked
+from shared.runtime.arrays import from_bytes, pack_part, to_bytes, unpack_part
 
 STATE, SAMPLES = ".npz", ".s16"
-PREVIEW_EVERY = 50  # pictures between two previews
-PREVIEW_WIDTH = 480
-Facts = dict[str, Any]
+PREVIEW_PERIOD_FRAMES = 50  # pictures between two previews
+PREVIEW_WIDTH_PX = 480
+UnitFacts = dict[str, Any]
 
 
-def follow(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+def follow_unit(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, heart: Heartbeat) -> UnitFacts:
     """Track the driver through a segment and bring the engine's state to its end, without drawing."""
     if opened.manifest.plan.driven == "voice":
         return _follow_voice(store, opened, claim, heart)
@@ -39,63 +47,63 @@ def follow(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: He
     follower = opener.follower
     follower.restart()
     if index:
-        follower.restore(unpacked("follower", before))
+        follower.restore(unpack_part("follower", before))
     follower.join(opened.before(start))
-    record = Record()
+    record = FaceRecord()
     ticks = record.noting(tracked(follower, opened.ticks(start, stop)))
     opened.run.restore(before)
     if _moves(opened):
         opened.run.session.draws = False
         for number, _ in enumerate(opened.run.motion(ticks), 1):
-            heart.step(number, stop - start)
+            heart.report_progress(number, stop - start)
     else:
         for number, tick in enumerate(ticks, 1):
             opened.run.note(tick)
-            heart.step(number, stop - start)
+            heart.report_progress(number, stop - start)
     faces = int(before.get("faces", np.array(0))) + record.faces
     if index + 1 == opened.manifest.plan.segments and not faces:
         raise StudioError(NO_FACE.format(opened.manifest.driver))
-    after = packed("record", record.save()) | packed("follower", follower.save()) | {"faces": np.array(faces)}
+    after = pack_part("record", record.save()) | pack_part("follower", follower.save()) | {"faces": np.array(faces)}
     _keep(store, claim, STATE, to_bytes(opened.run.save() | after))
     return {"frames": stop - start, "faces": record.faces}
 
 
-def _follow_voice(store: Store, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+def _follow_voice(store: Store, opened: OpenJob, claim: Claim, heart: Heartbeat) -> UnitFacts:
     index = claim.unit.index
     if index == 0:
         scratch = store.scratch(claim.file(SAMPLES))
         heard = write_samples(opened.driver, scratch)
-        store.take(scratch, claim.file(SAMPLES))
+        store.move_in(scratch, claim.file(SAMPLES))
         samples = store.fetch(claim.file(SAMPLES))
     else:
-        samples = store.fetch(made(store, claim.job, Unit("follow", 0), SAMPLES))
+        samples = store.fetch(made_file_name(store, claim.job, Unit("follow", 0), SAMPLES))
         heard = samples.stat().st_size // 2
     opened.run.restore(_state(store, opened, Unit("follow", index - 1)))
     if _moves(opened):
         opened.run.session.draws = False
-        for number, _ in enumerate(spoken(opened.run, opened.manifest.plan, samples, index), 1):
-            heart.step(number, opened.manifest.plan.segment)
+        for number, _ in enumerate(voice_driven_faces(opened.run, opened.manifest.plan, samples, index), 1):
+            heart.report_progress(number, opened.manifest.plan.segment)
     _keep(store, claim, STATE, to_bytes(opened.run.save()))
     return {"samples": heard}
 
 
-def _follow_template(store: Store, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+def _follow_template(store: Store, opened: OpenJob, claim: Claim, heart: Heartbeat) -> UnitFacts:
     index, plan = claim.unit.index, opened.manifest.plan
     opened.run.restore(_state(store, opened, Unit("follow", index - 1)))
     if _moves(opened):
         opened.run.session.draws = False
         for number, _ in enumerate(opened.run.motion(_played(opened, index)), 1):
-            heart.step(number, plan.segment)
+            heart.report_progress(number, plan.segment)
     _keep(store, claim, STATE, to_bytes(opened.run.save()))
     return {}
 
 
-def _played(opened: Opened, index: int) -> Iterator[Driving]:
+def _played(opened: OpenJob, index: int) -> Iterator[Driving]:
     assert opened.template is not None
-    return played(opened.template, opened.manifest.plan.fps, *opened.manifest.plan.span(index))
+    return template_driven_faces(opened.template, opened.manifest.plan.fps, *opened.manifest.plan.span(index))
 
 
-def render(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: Heart) -> Facts:
+def render_unit(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, heart: Heartbeat) -> UnitFacts:
     """Draw a segment and encode it."""
     plan, index = opened.manifest.plan, claim.unit.index
     start, stop = plan.span(index)
@@ -105,10 +113,10 @@ def render(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: He
     run.restore(_state(store, opened, Unit(source, index - 1)))
     last = index + 1 == plan.segments
     scratch = store.scratch(claim.file(opened.output.suffix))
-    preview = Preview(store, f"{folder(claim.job)}/preview.jpg")
+    preview = JobPreview(store, f"{folder(claim.job)}/preview.jpg")
 
     def told(number: int, picture: NDArray[np.uint8]) -> None:
-        heart.step(number, stop - start)
+        heart.report_progress(number, stop - start)
         preview.show(number, picture)
 
     try:
@@ -116,11 +124,11 @@ def render(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: He
         with SegmentWriter(scratch, plate.width, plate.height, plan.fps, opened.output) as writer:
             frames, label = _frames(store, opened, claim, last), opened.output.label
             cutout = Cutout(opened.avatar) if opened.output.alpha else None
-            count = draw(frames, opened.composer, writer, label, told, cutout)
-        verify(scratch, count)
-        digest = sha256(scratch)
+            count = draw_frames(frames, opened.composer, writer, label, told, cutout)
+        verify_segment(scratch, count)
+        digest = file_sha256(scratch)
         size = scratch.stat().st_size
-        store.take(scratch, claim.file(opened.output.suffix))
+        store.move_in(scratch, claim.file(opened.output.suffix))
     finally:
         scratch.unlink(missing_ok=True)
     if plan.chained and not last:
@@ -128,24 +136,24 @@ def render(store: Store, opener: Opener, opened: Opened, claim: Claim, heart: He
     return {"frames": count, "sha256": digest, "bytes": size}
 
 
-def _frames(store: Store, opened: Opened, claim: Claim, last: bool) -> Iterator[RoiFrame | int]:
+def _frames(store: Store, opened: OpenJob, claim: Claim, last: bool) -> Iterator[RoiFrame | int]:
     plan, index = opened.manifest.plan, claim.unit.index
     if plan.driven == "voice":
-        samples = store.fetch(made(store, claim.job, Unit("follow", 0), SAMPLES))
-        yield from spoken(opened.run, plan, samples, index)
+        samples = store.fetch(made_file_name(store, claim.job, Unit("follow", 0), SAMPLES))
+        yield from voice_driven_faces(opened.run, plan, samples, index)
         return
     if plan.driven == "template":
         ticks = _played(opened, index)
     else:
-        faces = from_bytes(_read(store, made(store, claim.job, Unit("follow", index), STATE)))
+        faces = from_bytes(_read(store, made_file_name(store, claim.job, Unit("follow", index), STATE)))
         pictures = opened.ticks(*plan.span(index)) if opened.spec.sees else None
-        ticks = recorded(unpacked("record", faces), pictures)
+        ticks = recorded_ticks(unpack_part("record", faces), pictures)
     yield from opened.run.motion(ticks)
     if last:
         yield from opened.run.flush()
 
 
-class Preview:
+class JobPreview:
     """A small picture of what was made last, for those who watch."""
 
     def __init__(self, store: Store, name: str) -> None:
@@ -153,7 +161,7 @@ class Preview:
 
     def show(self, number: int, picture: NDArray[np.uint8]) -> None:
         """picture: I420. Kept once in a while."""
-        if number % PREVIEW_EVERY != 1:
+        if number % PREVIEW_PERIOD_FRAMES != 1:
             return
         self._store.write(self._name, jpeg(picture))
 
@@ -163,27 +171,27 @@ def jpeg(picture: NDArray[np.uint8]) -> bytes:
     import cv2
 
     rgb = cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420)
-    scale = min(1.0, PREVIEW_WIDTH / rgb.shape[1])
+    scale = min(1.0, PREVIEW_WIDTH_PX / rgb.shape[1])
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(small), quality=80))
 
 
-def sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _moves(opened: Opened) -> bool:
+def _moves(opened: OpenJob) -> bool:
     """Whether following brings the engine's state along."""
     return opened.spec.carries == "motion" and not opened.manifest.plan.chained
 
 
-def _state(store: Store, opened: Opened, unit: Unit) -> dict[str, NDArray[np.generic]]:
+def _state(store: Store, opened: OpenJob, unit: Unit) -> dict[str, NDArray[np.generic]]:
     """What a unit left for the next of its kind; before the first, the engine as it was opened."""
     if unit.index < 0:
         return opened.pristine
-    return opened.pristine | from_bytes(_read(store, made(store, opened.manifest.id, unit, STATE)))
+    return opened.pristine | from_bytes(_read(store, made_file_name(store, opened.manifest.id, unit, STATE)))
 
 
 def _keep(store: Store, claim: Claim, suffix: str, content: bytes) -> None:

@@ -11,15 +11,15 @@ from compositing.transition import Transition
 from engines.api import RoiFrame
 from services.renderer.encode.segment import SegmentWriter
 
-Told = Callable[[int, NDArray[np.uint8]], None]  # pictures done, and the newest as I420
+FrameCallback = Callable[[int, NDArray[np.uint8]], None]  # pictures done, and the newest as I420
 
 
-def draw(
+def draw_frames(
     frames: Iterable[RoiFrame | int],
     composer: Composer,
     writer: SegmentWriter,
     label: bool,
-    told: Told,
+    told: FrameCallback,
     cutout: Cutout | None = None,
 ) -> int:
     """Compose and write each frame; an int is the pts of a frame without a face. Returns how many there were.
@@ -35,7 +35,7 @@ def draw(
     for frame in frames:
         face = isinstance(frame, RoiFrame)
         shown, pts = (frame.pixels, frame.pts) if isinstance(frame, RoiFrame) else (shown, frame)
-        opacity = faded.step(pts, face)
+        opacity = faded.opacity_at(pts, face)
         index = plate.index(pts)
         composed = composer.compose(composer.background(index), index, shown, opacity, label)
         alpha = cutout.alpha(index, shown, opacity, composed.label) if cutout else None

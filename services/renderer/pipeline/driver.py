@@ -9,22 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import Driving, MotionTemplate, RoiFrame
-from services.renderer.pipeline.engine_run import Run
+from services.renderer.pipeline.engine_run import EngineRun
 from shared.face.follower import FaceFollower
 from shared.face.landmarks import POINTS, Face
 from shared.jobs.manifest import Plan
-from shared.media.reader import SOUND_RATE, read_sound
-from shared.runtime.arrays import State
+from shared.media.reader import SOUND_RATE_HZ, read_sound
+from shared.runtime.arrays import StateMapping
 from shared.runtime.clock import sound_samples, tick_pts
 
-MAX_SIDE = 640  # of the driver's picture, as in capture
+MAX_SIDE_PX = 640  # of the driver's picture, as in capture
 NO_FACE = "There is no face to be found in {}; give a video that shows one."
-JOIN = 6  # driver pictures that the tracker is shown before a segment begins
+WARM_UP_FRAMES = 6  # driver pictures that the tracker is shown before a segment begins
 
-Tick = tuple[int, NDArray[np.uint8], bool]  # pts, the driver's picture, whether it is another than the last tick's
+TrackedTick = tuple[
+    int, NDArray[np.uint8], bool
+]  # pts, the driver's picture, whether it is another than the last tick's
 
 
-def tracked(follower: FaceFollower, ticks: Iterable[Tick]) -> Iterator[Driving]:
+def tracked(follower: FaceFollower, ticks: Iterable[TrackedTick]) -> Iterator[Driving]:
     """The face at each tick. Several ticks of one picture have one face."""
     found: tuple[Face, Face] | None = None
     seen = False
@@ -36,7 +38,7 @@ def tracked(follower: FaceFollower, ticks: Iterable[Tick]) -> Iterator[Driving]:
 
 
 @dataclass(slots=True)
-class Record:
+class FaceRecord:
     """The faces of a segment, kept to be drawn later or elsewhere."""
 
     _pts: list[int] = field(default_factory=list)
@@ -76,8 +78,8 @@ class Record:
         return len(self._points)
 
 
-def recorded(state: State, pictures: Iterable[Tick] | None) -> Iterator[Driving]:
-    """The ticks of `Record.save`, with the driver's pictures where an engine sees."""
+def recorded_ticks(state: StateMapping, pictures: Iterable[TrackedTick] | None) -> Iterator[Driving]:
+    """The ticks of `FaceRecord.save`, with the driver's pictures where an engine sees."""
     neutrals = [Face(np.asarray(points, np.float32)) for points in state["neutrals"]]
     faces = (Face(np.asarray(points, np.float32)) for points in state["points"])
     shown = (rgb for _, rgb, _ in pictures) if pictures is not None else None
@@ -87,7 +89,7 @@ def recorded(state: State, pictures: Iterable[Tick] | None) -> Iterator[Driving]
         yield Driving(int(pts), next(faces) if present else None, neutrals[int(which)] if present else None, rgb)
 
 
-def played(template: MotionTemplate, rate: Fraction, start: int, stop: int) -> Iterator[Driving]:
+def template_driven_faces(template: MotionTemplate, rate: Fraction, start: int, stop: int) -> Iterator[Driving]:
     """Each tick from `start` to before `stop`, with the last frame that is not more than half a tick later: where the
     render has another rate than the template, frames are shown twice or left out, as a video's are."""
     for tick in range(start, stop):
@@ -103,8 +105,8 @@ def write_samples(driver: Path, path: Path) -> int:
     with path.open("wb") as file:
         for pts, samples in read_sound(driver):
             origin = pts if origin is None else origin
-            gap = (pts - origin) * SOUND_RATE // 1_000_000 - written
-            if gap > SOUND_RATE // 100:
+            gap = (pts - origin) * SOUND_RATE_HZ // 1_000_000 - written
+            if gap > SOUND_RATE_HZ // 100:
                 file.write(bytes(2 * gap))
                 written += gap
             file.write(samples.astype("<i2").tobytes())
@@ -118,12 +120,12 @@ def read_samples(path: Path, start: int, stop: int | None) -> NDArray[np.int16]:
     return np.fromfile(path, "<i2", count=count, offset=2 * start).astype(np.int16)
 
 
-def spoken(run: Run, plan: Plan, samples: Path, index: int) -> Iterator[RoiFrame]:
+def voice_driven_faces(run: EngineRun, plan: Plan, samples: Path, index: int) -> Iterator[RoiFrame]:
     """The faces that the sound of a segment completes; the last one has all that is left. They come out `voice_ahead`
     late, so a segment has some of the one before, and all together have each once."""
     last = index + 1 == plan.segments
-    first = sound_samples(plan.span(index).start, plan.fps, SOUND_RATE)[0]
-    past = None if last else sound_samples(plan.span(index).stop, plan.fps, SOUND_RATE)[0]
+    first = sound_samples(plan.span(index).start, plan.fps, SOUND_RATE_HZ)[0]
+    past = None if last else sound_samples(plan.span(index).stop, plan.fps, SOUND_RATE_HZ)[0]
     yield from run.voice(read_samples(samples, first, past), first)
     if last:
         yield from run.session.flush()

@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.api import DrawsTogether, Driving, Overlaps, RoiFrame, Session, VoiceBlock
-from shared.media.reader import SOUND_RATE
-from shared.runtime.arrays import State, packed, unpacked
+from engines.api import DrawsTogether, Driving, EngineSession, Overlaps, RoiFrame, VoiceBlock
+from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.arrays import StateMapping, pack_part, unpack_part
 from shared.runtime.clock import US
 
 NEVER = -1
 
 
 @dataclass(slots=True)
-class Run:
+class EngineRun:
     """A session and what the render adds to it: idling without a face, and a frame for every tick, whatever the engine
     leaves out. idle_after: microseconds without a face until the host idles."""
 
-    session: Session
+    session: EngineSession
     idle_after: int
     _last_face: int = NEVER
     _owed: deque[int] = field(default_factory=deque)  # pts of the ticks whose frames are still held back
@@ -41,7 +41,7 @@ class Run:
             self.note(tick)
             waits = self._last_face == NEVER or tick.pts - self._last_face > self.idle_after
             if tick.face is None and tick.recorded is None and waits:
-                yield from self._paid(self._arrived())
+                yield from self._frames_with_waiting_ticks(self._arrived())
                 idle = self.session.idle(tick.pts)
                 yield from idle
                 if not idle:
@@ -49,8 +49,8 @@ class Run:
                     yield tick.pts
             else:
                 self._owed.append(tick.pts)
-                yield from self._paid(self._step(tick))
-        yield from self._paid(self._arrived())  # a segment ends with nothing under way
+                yield from self._frames_with_waiting_ticks(self._step(tick))
+        yield from self._frames_with_waiting_ticks(self._arrived())  # a segment ends with nothing under way
 
     def _step(self, tick: Driving) -> list[RoiFrame]:
         """Where calls overlap, the frames of the last one: while they are composed and encoded the next one is computed."""
@@ -69,13 +69,13 @@ class Run:
     def flush(self) -> Iterator[RoiFrame | int]:
         """What is still held back, at the end of a driver."""
         last: RoiFrame | None = None
-        for last in self._paid(self.session.flush()):
+        for last in self._frames_with_waiting_ticks(self.session.flush()):
             yield last
         while self._owed:
             pts = self._owed.popleft()
             yield pts if last is None else RoiFrame(pts, last.pixels)
 
-    def _paid(self, frames: Iterable[RoiFrame]) -> Iterator[RoiFrame]:
+    def _frames_with_waiting_ticks(self, frames: Iterable[RoiFrame]) -> Iterator[RoiFrame]:
         """The frames, and before each the ticks that got none: they show it too."""
         for frame in frames:
             while self._owed and self._owed[0] < frame.pts:
@@ -91,17 +91,17 @@ class Run:
 
     def voice(self, samples: NDArray[np.int16], first: int) -> Iterator[RoiFrame]:
         """The faces that a stretch of voice completes; `first` is the number of its first sample."""
-        for at in range(0, len(samples), SOUND_RATE):
-            pts = (first + at) * US // SOUND_RATE
-            yield from self.session.hear(VoiceBlock(pts, samples[at : at + SOUND_RATE]))
+        for at in range(0, len(samples), SOUND_RATE_HZ):
+            pts = (first + at) * US // SOUND_RATE_HZ
+            yield from self.session.hear(VoiceBlock(pts, samples[at : at + SOUND_RATE_HZ]))
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """All that the next segment needs."""
         own = {"last_face": np.array(self._last_face, np.int64), "owed": np.array(self._owed, np.int64)}
-        return packed("engine", self.session.save()) | own
+        return pack_part("engine", self.session.save()) | own
 
-    def restore(self, state: State) -> None:
+    def restore(self, state: StateMapping) -> None:
         """Go on where `save` left off."""
-        self.session.restore(unpacked("engine", state))
+        self.session.restore(unpack_part("engine", state))
         self._last_face = int(state["last_face"])
         self._owed = deque(int(pts) for pts in state["owed"])

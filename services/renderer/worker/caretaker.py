@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 
 from shared.errors import StudioError
 from shared.jobs.claims import LEASE_S, read_beat
-from shared.jobs.index import Index
-from shared.jobs.manifest import Manifest, Priority, folder, read_manifest
-from shared.jobs.queue import Queue, queue_name
-from shared.jobs.status import jobs, parked, result, unpark, wanted
+from shared.jobs.index import JobIndex
+from shared.jobs.manifest import Manifest, Priority, folder, read_job_manifest
+from shared.jobs.queue import JobQueue, queue_name
+from shared.jobs.status import jobs, parked, read_wanted_state, result, unpark
 from shared.jobs.store import Store
-from shared.jobs.survey import Board, Survey
+from shared.jobs.survey import JobSurveyor, Survey
 
-Key = tuple[str, str, int]  # job, unit's name, the claim's number
+ClaimKey = tuple[str, str, int]  # job, unit's name, the claim's number
 SWEEP_S = 5.0  # between two sweeps
 AGAIN_S = 10.0  # until a message that brought nothing about is sent again
 HEAD = 24  # jobs of a queue that are next
@@ -25,13 +25,13 @@ IN_TURN = 24  # others in each sweep
 AT_MOST = 32  # messages put into a queue that is empty
 LEARN_S = 1.5  # time for jobs seen for the first time, in one sweep
 INDEX_S = 60.0  # between two looks whether the index is whole
-ROOM_AGAIN = 256 << 20  # free bytes with which jobs that were parked for want of room go on
+RESUME_FREE_BYTES = 256 << 20  # free bytes with which jobs that were parked for want of room go on
 
 Lane = tuple[str, Priority]  # engine and priority
 
 
 @dataclass(slots=True)
-class Leases:
+class ExpiredClaims:
     """Remembers every claim's last beat and when it was first seen. longest: seconds that count at most between two looks,
     since a pause of the observer may have been everybody's."""
 
@@ -39,9 +39,9 @@ class Leases:
     clock: Callable[[], float] = time.monotonic
     _last: float | None = None
     _time: float = 0.0
-    _beats: dict[Key, tuple[int, float]] = field(default_factory=dict)
+    _beats: dict[ClaimKey, tuple[int, float]] = field(default_factory=dict)
 
-    def look(self, beats: dict[Key, int]) -> list[Key]:
+    def stale_claims(self, beats: dict[ClaimKey, int]) -> list[ClaimKey]:
         """beats: of all claims that are open now. Returns those that have stood still for LEASE_S."""
         now = self.clock()
         self._time += min(now - self._last, self.longest) if self._last is not None else 0.0
@@ -55,7 +55,7 @@ class Leases:
 
 
 @dataclass(slots=True)
-class Known:
+class KnownJob:
     """What is remembered of an open job. manifest: once it has begun."""
 
     created: str
@@ -65,7 +65,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepReport:
     """What a sweep found and did. open: jobs. sent: messages. expired: claims of dead workers. unparked: jobs."""
 
     open: int
@@ -80,25 +80,25 @@ class Caretaker:
     def __init__(
         self,
         store: Store,
-        queue: Queue,
+        queue: JobQueue,
         clock: Callable[[], float] = time.monotonic,
         dead: Callable[[str], bool] = lambda worker: False,
     ) -> None:
         """dead: whether the holder of a claim, by its name, is known to be dead without waiting for its lease to end."""
         self._store, self._queue, self._clock, self._dead = store, queue, clock, dead
-        self._index = Index(store, queue)
-        self._board = Board()
-        self._leases = Leases(2 * SWEEP_S, clock)
-        self._open: dict[str, Known] = {}
+        self._index = JobIndex(store, queue)
+        self._board = JobSurveyor()
+        self._leases = ExpiredClaims(2 * SWEEP_S, clock)
+        self._open: dict[str, KnownJob] = {}
         self._ended: set[str] = set()
         self._order: list[str] = []
-        self._sent: dict[Key, float] = {}
+        self._sent: dict[ClaimKey, float] = {}
         self._roomless: set[str] = set()
         self._turn = 0
         self._indexed = float("-inf")
         self.at_work: dict[str, tuple[str, str, float]] = {}  # by worker: job, unit, pictures a second
 
-    def sweep(self, at_work: Collection[str] = ()) -> Swept:
+    def sweep(self, at_work: Collection[str] = ()) -> SweepReport:
         """Look, and send what is missing. at_work: jobs that workers say they are at. Raises StudioError when the store
         cannot be read."""
         self._learn()
@@ -110,11 +110,13 @@ class Caretaker:
         seen = {job: survey for job in self._chosen() if (survey := self._see(job)) is not None}
         beats = self._beats(seen)
         buried = [key for key, (worker, _) in beats.items() if self._dead(worker)]
-        expired = list(dict.fromkeys([*buried, *self._leases.look({key: beat for key, (_, beat) in beats.items()})]))
+        expired = list(
+            dict.fromkeys([*buried, *self._leases.stale_claims({key: beat for key, (_, beat) in beats.items()})])
+        )
         sent = self._send_expired(expired) + self._top_up(seen)
         unparked = self._make_room()
         self._see_to_index(seen)
-        return Swept(len(self._open), sent, len(expired), unparked)
+        return SweepReport(len(self._open), sent, len(expired), unparked)
 
     def _learn(self) -> None:
         """Jobs that are new to us, and those that are gone."""
@@ -136,7 +138,7 @@ class Caretaker:
 
     def _meet(self, job: str) -> None:
         try:
-            manifest = read_manifest(self._store, job)
+            manifest = read_job_manifest(self._store, job)
         except StudioError:
             self._ended.add(job)  # of another version, or gone again
             return
@@ -144,10 +146,10 @@ class Caretaker:
             self._ended.add(job)
             return
         begun = bool(self._store.list(f"{folder(job)}/units"))
-        self._open[job] = Known(manifest.created, (manifest.engine, manifest.priority), begun)
+        self._open[job] = KnownJob(manifest.created, (manifest.engine, manifest.priority), begun)
 
     def _over(self, job: str) -> bool:
-        return bool(result(self._store, job)) or wanted(self._store, job) == "cancelled"
+        return bool(result(self._store, job)) or read_wanted_state(self._store, job) == "cancelled"
 
     def _close(self, job: str) -> None:
         self._open.pop(job, None)
@@ -181,12 +183,12 @@ class Caretaker:
         waits = parked(self._store, job)
         if waits and waits[1] == "no_space":
             self._roomless.add(job)
-        if waits or wanted(self._store, job) == "paused":
+        if waits or read_wanted_state(self._store, job) == "paused":
             self._index.refresh(job)
             return None
         self._roomless.discard(job)
         try:
-            manifest = known.manifest or read_manifest(self._store, job)
+            manifest = known.manifest or read_job_manifest(self._store, job)
         except StudioError:
             return None  # removed just now
         survey = self._board.survey(self._store, manifest)
@@ -195,7 +197,7 @@ class Caretaker:
         known.manifest = manifest if known.begun else None
         return survey
 
-    def _beats(self, seen: dict[str, Survey]) -> dict[Key, tuple[str, int]]:
+    def _beats(self, seen: dict[str, Survey]) -> dict[ClaimKey, tuple[str, int]]:
         """Holder and beat of every open claim."""
         beats = {}
         self.at_work = {}
@@ -207,7 +209,7 @@ class Caretaker:
                 self.at_work[worker] = job, unit.name, float(facts.get("fps", 0.0))
         return beats
 
-    def _send_expired(self, expired: list[Key]) -> int:
+    def _send_expired(self, expired: list[ClaimKey]) -> int:
         sent = 0
         for key in expired:
             job, unit, claim = key
@@ -244,7 +246,7 @@ class Caretaker:
         if not self._roomless:
             return 0
         free = self._store.room()
-        if free is not None and free < ROOM_AGAIN:
+        if free is not None and free < RESUME_FREE_BYTES:
             return 0
         for job in sorted(self._roomless):
             unpark(self._store, job)

@@ -11,25 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from services.renderer.worker.shared_state import Link
+from services.renderer.worker.shared_state import SharedState
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
-from shared.jobs.manifest import read_manifest
-from shared.jobs.queue import ADVANCE, Queue, celery_app, transport_options
+from shared.jobs.manifest import read_job_manifest
+from shared.jobs.queue import ADVANCE, JobQueue, celery_app, transport_options
 from shared.jobs.redis_address import redis_url
 from shared.jobs.store import Store, open_store
 
 if TYPE_CHECKING:
     from celery import Celery
 
-    from services.renderer.job.step import Step, Worker
+    from services.renderer.job.step import StepResult, UnitWorker
 
 log = structlog.get_logger()
 JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")  # Redis is trusted with when, not with where
 HURT = 70  # exit code of a child whose engine cannot be stopped otherwise
 
 
-def make_app(url: str) -> "Celery":
+def make_celery_app(url: str) -> "Celery":
     """The app with what a worker needs beside what a sender does."""
     app = celery_app(url)
     app.conf.update(
@@ -52,20 +52,20 @@ def make_app(url: str) -> "Celery":
     return app
 
 
-class Child:
+class CeleryChild:
     """What lives in Celery's child process from one message to the next: the engine that is open."""
 
-    def __init__(self, link: Link, name: str, settings: Settings) -> None:
+    def __init__(self, link: SharedState, name: str, settings: Settings) -> None:
         self._link, self._name, self._settings = link, name, settings
-        self._queue = Queue(settings)
+        self._queue = JobQueue(settings)
         self._store: Store | None = None
-        self._worker: Worker | None = None
+        self._worker: UnitWorker | None = None
 
     def advance(self, job: str, expired: Sequence[Sequence[Any]]) -> None:
         """Get on with a job by one unit, and wake as many workers as can go on from there."""
         if not JOB.fullmatch(job):
             return
-        self._link.begin(job)
+        self._link.begin_message(job)
         try:
             self._advance(job, [(str(unit), int(claim)) for unit, claim in expired])
         except StudioError as error:
@@ -73,10 +73,10 @@ class Child:
         except (TypeError, ValueError):
             log.warning("a message that nobody understands", job=job)
         finally:
-            self._link.end()
+            self._link.end_message()
 
     def _advance(self, job: str, expired: list[tuple[str, int]]) -> None:
-        from services.renderer.worker.metrics import observe
+        from services.renderer.worker.metrics import count_unit
 
         worker, store = self._opened()
         if self._link.leaving:
@@ -86,31 +86,31 @@ class Child:
         step = worker.advance(job, expired)
         took = time.monotonic() - began
         if step.outcome != "nothing":
-            observe(read_manifest(store, job).engine, step, took)
-            say(job, step, took)
+            count_unit(read_job_manifest(store, job).engine, step, took)
+            print_outcome(job, step, took)
         elif step.reason:
             log.warning(step.reason, job=job)
         if step.wake:
             self._wake(store, job, step.wake)
 
     def _wake(self, store: Store, job: str, count: int) -> None:
-        manifest = read_manifest(store, job)
+        manifest = read_job_manifest(store, job)
         self._queue.wake(job, manifest.engine, manifest.priority, count, begun=True)
 
-    def _opened(self) -> "tuple[Worker, Store]":
+    def _opened(self) -> "tuple[UnitWorker, Store]":
         """Opened with the first message: nothing heavy may happen between Celery's fork and then."""
         if self._worker is None or self._store is None:
             import cv2
 
-            from services.renderer.job.open_job import Opener
-            from services.renderer.job.step import Worker
+            from services.renderer.job.open_job import JobOpener
+            from services.renderer.job.step import UnitWorker
 
             # It takes every core unless it is told; other libraries have read their limits from the environment.
             cv2.setNumThreads(int(os.environ.get("OMP_NUM_THREADS", "1")))
             store = open_store(self._settings.jobs_url)
             self._store = store
-            self._worker = Worker(
-                store, Opener(store, self._settings), self._name, lambda: self._link.leaving, lambda: os._exit(HURT)
+            self._worker = UnitWorker(
+                store, JobOpener(store, self._settings), self._name, lambda: self._link.leaving, lambda: os._exit(HURT)
             )
         return self._worker, self._store
 
@@ -120,7 +120,7 @@ def add_task(app: "Celery", advance: Any) -> None:
     app.task(name=ADVANCE, ignore_result=True)(advance)
 
 
-def say(job: str, step: "Step", took: float) -> None:
+def print_outcome(job: str, step: "StepResult", took: float) -> None:
     """One line for what came of a message."""
     facts: dict[str, Any] = {"job": job, "unit": step.unit}
     if step.outcome == "done":
@@ -138,4 +138,4 @@ def __getattr__(name: str) -> Any:
     url = redis_url(load_settings())
     if url is None:
         raise StudioError("There is no Redis: set REDIS_URL, or start `studio worker` first.")
-    return make_app(url)
+    return make_celery_app(url)

@@ -30,7 +30,7 @@ class OneLine(logging.Handler):
         self._last = start
 
 
-def hush() -> None:
+def quiet_celery() -> None:
     """Take over Celery's logging, and say when Redis is there."""
     from billiard.util import get_logger
     from celery import signals

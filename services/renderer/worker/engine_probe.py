@@ -13,7 +13,7 @@ from shared.runtime.module_process import ModuleError, read_json
 TIMEOUT_S = 120.0
 
 
-def available(environment: Mapping[str, str]) -> dict[str, str]:
+def probe_engines(environment: Mapping[str, str]) -> dict[str, str]:
     """Every engine, with "" or one sentence why it cannot run here. Raises StudioError."""
     probe = read_json("services.renderer.worker.engine_probe", timeout_s=TIMEOUT_S, environment=environment)
     try:

@@ -12,11 +12,11 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from shared.errors import StudioError
-from shared.jobs.queue import Queue
-from shared.jobs.workers import Alive
+from shared.jobs.queue import JobQueue
+from shared.jobs.workers import WorkerBeat
 
 if TYPE_CHECKING:
-    from services.renderer.job.step import Step
+    from services.renderer.job.step import StepResult
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name
 BUCKETS = (0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640)
@@ -29,7 +29,7 @@ UNITS = Counter("studio_render_units", "Units by what came of them", ["engine", 
 RETRIES = Counter("studio_render_retries", "Units that will be tried again", ["engine", "kind"], registry=None)
 
 
-def observe(engine: str, step: "Step", seconds: float) -> None:
+def count_unit(engine: str, step: "StepResult", seconds: float) -> None:
     """Count a unit."""
     kind = step.unit.partition("-")[0]
     UNITS.labels(engine, kind, step.outcome).inc()
@@ -43,7 +43,7 @@ def observe(engine: str, step: "Step", seconds: float) -> None:
 class QueueCollector(Collector):
     """How many messages wait, and which workers live; reads Redis when it is asked."""
 
-    def __init__(self, queue: Queue, alive: Callable[[], Iterable[Alive]], engines: Iterable[str]) -> None:
+    def __init__(self, queue: JobQueue, alive: Callable[[], Iterable[WorkerBeat]], engines: Iterable[str]) -> None:
         self._queue, self._alive, self._engines = queue, alive, list(engines)
 
     def collect(self) -> Iterable[Metric]:

@@ -5,23 +5,23 @@ import os
 import struct
 from typing import Self
 
-SIZE = 4096
+STATE_BYTES = 4096
 LEAVING, BUSY, TAKEN, CHILD, JOB = 0, 1, 8, 16, 24  # offsets
-JOB_SIZE = 100
+JOB_NAME_BYTES = 100
 
 
-class Link:
+class SharedState:
     """One page of memory. The worker says when it leaves; Celery's child says what it is at."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._memory = mmap.mmap(descriptor, SIZE)
+        self._memory = mmap.mmap(descriptor, STATE_BYTES)
 
     @classmethod
     def create(cls) -> Self:
         """A new one, to be inherited by its descriptor."""
         descriptor = os.memfd_create("studio-worker")
-        os.ftruncate(descriptor, SIZE)
+        os.ftruncate(descriptor, STATE_BYTES)
         return cls(descriptor)
 
     @property
@@ -33,7 +33,7 @@ class Link:
         """The worker is about to end: the segment at work is handed back."""
         self._memory[LEAVING] = 1
 
-    def born(self, child: int) -> None:
+    def set_child(self, child: int) -> None:
         """A new child: the one before, if there was one, is dead, whatever it was at."""
         self._memory[BUSY] = 0
         self._write(CHILD, child)
@@ -43,13 +43,13 @@ class Link:
         """The child's process id, 0 before the first."""
         return self._read(CHILD)
 
-    def begin(self, job: str) -> None:
+    def begin_message(self, job: str) -> None:
         """A message was taken."""
-        self._memory[JOB : JOB + JOB_SIZE] = job.encode()[:JOB_SIZE].ljust(JOB_SIZE, b"\0")
+        self._memory[JOB : JOB + JOB_NAME_BYTES] = job.encode()[:JOB_NAME_BYTES].ljust(JOB_NAME_BYTES, b"\0")
         self._memory[BUSY] = 1
         self._write(TAKEN, self.taken + 1)
 
-    def end(self) -> None:
+    def end_message(self) -> None:
         """A message is done with."""
         self._memory[BUSY] = 0
 
@@ -63,7 +63,7 @@ class Link:
         """The job at work, "" while there is none."""
         if not self._memory[BUSY]:
             return ""
-        return self._memory[JOB : JOB + JOB_SIZE].rstrip(b"\0").decode(errors="replace")
+        return self._memory[JOB : JOB + JOB_NAME_BYTES].rstrip(b"\0").decode(errors="replace")
 
     def _read(self, at: int) -> int:
         return int(struct.unpack("<Q", self._memory[at : at + 8])[0])

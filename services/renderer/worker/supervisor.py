@@ -15,17 +15,17 @@ from typing import Any, Protocol
 import structlog
 
 from services.renderer.worker.caretaker import SWEEP_S, Caretaker
-from services.renderer.worker.engine_probe import available
+from services.renderer.worker.engine_probe import probe_engines
 from services.renderer.worker.metrics import FOLDER, MetricsPage, QueueCollector
-from services.renderer.worker.shared_state import Link
+from services.renderer.worker.shared_state import SharedState
 from services.renderer.worker.store_probe import probe
 from shared.config.child_environment import child_environment
 from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.jobs.queue import Queue
+from shared.jobs.queue import JobQueue
 from shared.jobs.redis_address import redis_url
 from shared.jobs.store import Store, open_store
-from shared.jobs.workers import Alive, WorkerFiles, Workers
+from shared.jobs.workers import WorkerBeat, WorkerFiles, Workers
 from shared.runtime.restart import RestartPolicy
 from shared.runtime.stop_signals import TERMINAL, StopSignals
 
@@ -36,11 +36,11 @@ LEAVE_S = 8.0  # that a segment has to be handed back
 STALLED_S = 30.0  # idle beside a queue that is not empty, until Celery is started again
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 BEAT_S = 2.0
-FILE_EVERY = 5  # beats between two files
+FILE_PERIOD_BEATS = 5  # beats between two files
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class WorkerOptions:
     """What `studio worker` was told. gpu: which one it may see. metrics: a port of loopback."""
 
     engines: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class Keeper(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def run_worker(settings: Settings, given: Given, keeper: Keeper) -> None:
+def run_worker(settings: Settings, given: WorkerOptions, keeper: Keeper) -> None:
     """Work until Ctrl-C or SIGTERM; the second one ends it at once. Raises StudioError before anything starts."""
     ending = StopSignals(TERMINAL)
     os.nice(NICE)
@@ -77,10 +77,10 @@ def run_worker(settings: Settings, given: Given, keeper: Keeper) -> None:
             worker.leave(lambda: ending.count > 1)
 
 
-def engines_of(settings: Settings, given: Given) -> tuple[str, ...]:
+def engines_of(settings: Settings, given: WorkerOptions) -> tuple[str, ...]:
     """The engines to work with: those that were asked for, else all that this machine can run. Raises StudioError where
     one that was asked for cannot be run, or none can."""
-    found = available(worker_environment(settings, given))
+    found = probe_engines(worker_environment(settings, given))
     if unknown := [name for name in given.engines if name not in found]:
         raise StudioError(f"There is no engine '{unknown[0][:60]}'; there is {', '.join(sorted(found))}.")
     for name in given.engines:
@@ -97,7 +97,7 @@ def engines_of(settings: Settings, given: Given) -> tuple[str, ...]:
     return chosen
 
 
-def worker_environment(settings: Settings, given: Given) -> dict[str, str]:
+def worker_environment(settings: Settings, given: WorkerOptions) -> dict[str, str]:
     """Return the environment of Celery's processes: the settings, how many threads, which GPU."""
     # Half the machine, so that a live channel on it keeps its rate.
     threads = max(1, (os.cpu_count() or 2) // 2)
@@ -111,11 +111,11 @@ class RenderWorker:
     """Celery's processes and who cares for them. `turn` in the main thread; the caretaker has one of its own, since a slow
     store must not keep a dead process from being noticed."""
 
-    def __init__(self, settings: Settings, store: Store, given: Given, engines: tuple[str, ...]) -> None:
+    def __init__(self, settings: Settings, store: Store, given: WorkerOptions, engines: tuple[str, ...]) -> None:
         self._settings, self._store, self._given, self._engines = settings, store, given, engines
         self.name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
-        self._link = Link.create()
-        self._queue = Queue(settings)
+        self._link = SharedState.create()
+        self._queue = JobQueue(settings)
         self._workers, self._files = Workers(self._queue), WorkerFiles(store)
         self._closing = ExitStack()
         self._page = self._metrics()
@@ -123,7 +123,7 @@ class RenderWorker:
         self._url: str | None = None
         self._restart = RestartPolicy(RESTART_S)
         self._quit = threading.Event()
-        self._idle = Idle(self._link, lambda: self._queue.depths(self._engines))
+        self._idle = StallDetector(self._link, lambda: self._queue.depths(self._engines))
         self._stalled = threading.Event()
         self._carer = threading.Thread(target=self._care, name="caretaker", daemon=True)
 
@@ -190,7 +190,7 @@ class RenderWorker:
         if self._given.metrics is None:
             return None
         page = MetricsPage(
-            self._given.metrics, QueueCollector(self._queue, lambda: self._workers.look() or [], self._engines)
+            self._given.metrics, QueueCollector(self._queue, lambda: self._workers.read_all() or [], self._engines)
         )
         self._closing.callback(page.close)
         log.info("metrics", url=f"http://127.0.0.1:{page.port}/metrics")
@@ -214,7 +214,7 @@ class RenderWorker:
                 log.exception("the caretaker stumbled")
 
     def _sweep(self, caretaker: Caretaker) -> None:
-        others = self._workers.look() or []
+        others = self._workers.read_all() or []
         done = caretaker.sweep([each.job for each in others if each.job])
         if done.expired or done.unparked:
             log.info("found", dead_claims=done.expired, room_again_for=done.unparked, sent=done.sent)
@@ -232,16 +232,16 @@ class RenderWorker:
         if job != told:  # the claim of the job before, or none yet
             unit, fps = "", 0.0
         about = (self._engines, self._given.gpu, job, unit, fps)
-        said = Alive(self.name, beat, socket.gethostname(), os.getpid(), *about)
-        self._workers.say(said)
-        if beat % FILE_EVERY == 1:
-            self._files.say(said)
+        said = WorkerBeat(self.name, beat, socket.gethostname(), os.getpid(), *about)
+        self._workers.publish_beat(said)
+        if beat % FILE_PERIOD_BEATS == 1:
+            self._files.publish_beat(said)
 
 
-class Idle:
+class StallDetector:
     """Whether Celery has stopped taking messages though some wait for it."""
 
-    def __init__(self, link: Link, depths: Callable[[], dict[str, int] | None]) -> None:
+    def __init__(self, link: SharedState, depths: Callable[[], dict[str, int] | None]) -> None:
         self._link, self._depths = link, depths
         self._taken = -1
         self._since: float | None = None

@@ -15,13 +15,13 @@ from engines.api import Driving, RoiFrame  # noqa: E402
 from engines.liveportrait import portrait  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
-from services.renderer.pipeline.engine_run import Run  # noqa: E402
+from services.renderer.pipeline.engine_run import EngineRun  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from shared.config.settings import Settings  # noqa: E402
 from shared.jobs.store import LocalStore  # noqa: E402
 from tests.support.liveportrait_material import MS, avatar, driving, networks, swaying_body  # noqa: E402
 from tests.support.media_material import decoded  # noqa: E402
-from tests.support.template_farm import SEGMENT, Farm, template  # noqa: E402
+from tests.support.template_farm import SEGMENT_S, Farm, template  # noqa: E402
 
 SIZE = 4
 NOBODY = (3, 4)  # ticks without a face
@@ -32,13 +32,13 @@ COUNT = 6
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many frames were drawn at a time, each time."""
     sizes: list[int] = []
-    draw = portrait.Portrait.draw
+    draw = portrait.PortraitRenderer.draw
 
-    def counted(self: portrait.Portrait, shots: list[portrait.Shot]) -> NDArray[Any]:
+    def counted(self: portrait.PortraitRenderer, shots: list[portrait.Shot]) -> NDArray[Any]:
         sizes.append(len(shots))
         return draw(self, shots)
 
-    monkeypatch.setattr(portrait.Portrait, "draw", counted)
+    monkeypatch.setattr(portrait.PortraitRenderer, "draw", counted)
     return sizes
 
 
@@ -50,7 +50,7 @@ def ticks(start: int, stop: int) -> Iterator[Driving]:
 def frames(of: Avatar, source: str, batch: int, first: int = 0) -> list[RoiFrame | int]:
     """What a render in segments that end before tick `first` and at the end shows."""
     settings = LivePortraitSettings(source=source)
-    run = Run(LivePortraitSession(of, networks(), settings, batch=batch), idle_after=0)
+    run = EngineRun(LivePortraitSession(of, networks(), settings, batch=batch), idle_after=0)
     return [frame for span in ((0, first), (first, COUNT)) for frame in run.motion(ticks(*span))]
 
 
@@ -95,7 +95,7 @@ def test_live_nothing_is_held_back(drawn: list[int]) -> None:
 
 def test_what_a_render_broke_off_does_not_come_out_of_the_next() -> None:
     opened = LivePortraitSession(avatar(), networks(), LivePortraitSettings(), batch=SIZE)
-    run = Run(opened, idle_after=0)
+    run = EngineRun(opened, idle_after=0)
 
     def broken() -> Iterator[Driving]:
         yield from ticks(0, 2)
@@ -114,7 +114,7 @@ def test_a_job_in_segments_shows_what_one_run_shows(
     monkeypatch.setenv("STUDIO_LIVEPORTRAIT_BATCH", str(SIZE))
     engines = {"narrow": "tests.support.liveportrait_material:NarrowEngine"}
     jobs, driver, count = tmp_path / "jobs", tmp_path / "motion.npz", 7
-    settings = Settings(home=live_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT)
+    settings = Settings(home=live_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT_S)
     farm = Farm(live_home, LocalStore(jobs), settings)
     template(count).save(driver)
     assert farm.render(driver, tmp_path / "whole.mp4", "narrow") == count

@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 from engines.api import Driving  # noqa: E402
 from engines.liveportrait.motion import crop  # noqa: E402
 from engines.liveportrait.motion.face_crop import driver_square, in_reference, ratios, source_square  # noqa: E402
-from engines.liveportrait.motion.recording import record  # noqa: E402
-from engines.liveportrait.motion.template import Template, parse_template  # noqa: E402
-from engines.liveportrait.portrait import Portrait  # noqa: E402
+from engines.liveportrait.motion.recording import record_keypoints  # noqa: E402
+from engines.liveportrait.motion.template import LivePortraitTemplate, parse_template  # noqa: E402
+from engines.liveportrait.portrait import PortraitRenderer  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from engines.registry import load  # noqa: E402
@@ -165,18 +165,18 @@ def test_a_recorded_motion_is_played_as_it_was_driven(tmp_path: Path) -> None:
     live, played = session(nets, settings=settings), session(nets, settings=settings)
     live.draws = played.draws = False
     frames = [driving(i * 40 * MS, i) for i in range(4)]
-    record([driving(0, None), *frames], nets.read, 25).save(tmp_path / "motion.npz")
+    record_keypoints([driving(0, None), *frames], nets.read, 25).save(tmp_path / "motion.npz")
     template = parse_template(tmp_path / "motion.npz")
     assert len(template.motions) == 4 and template.fps == 25
     for number, frame in enumerate(frames):
         live.step(frame)
         played.step(Driving(frame.pts, None, None, recorded=template[number]))
         assert np.allclose(shown(played), shown(live), atol=1e-6)
-    still = Template(template.motions[:1], 25, None, template.anchor)
+    still = LivePortraitTemplate(template.motions[:1], 25, None, template.anchor)
     played.step(Driving(200 * MS, None, None, recorded=still[0]))
     assert not np.allclose(shown(played), played._portrait.points, atol=1e-3), "one picture moves nothing"
     with pytest.raises(StudioError, match="No face was found"):
-        record([driving(0, None)], nets.read, 25)
+        record_keypoints([driving(0, None)], nets.read, 25)
 
 
 def test_reset_forgets_the_driver() -> None:
@@ -200,7 +200,7 @@ def test_following_with_the_crop_takes_nothing_from_the_motion() -> None:
 
 
 def test_the_crop_laid_back_is_the_originals_paste() -> None:
-    portrait = Portrait(avatar(), networks())
+    portrait = PortraitRenderer(avatar(), networks())
     y, x = np.mgrid[0:512, 0:512] / 512
     face = np.stack([x, y, (x + y) / 2], axis=-1).astype(np.float32)
     around = portrait.shot(portrait.points).source.around[None]

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
 from engines.liveportrait.networks import decoder, layers, motion_extractor, warping  # noqa: E402
-from engines.liveportrait.networks.networks import Networks  # noqa: E402
+from engines.liveportrait.networks.networks import LivePortraitNetworks  # noqa: E402
 from shared.weights.checkpoint import fold_spectral_norm  # noqa: E402
 from tests.parity.golden import OUT, SIZES, inputs  # noqa: E402
 from tests.parity.ruled import published_shapes, samples, state  # noqa: E402
@@ -30,7 +30,7 @@ def golden() -> dict[str, Any]:
 
 def worst(name: str, fold: Callable[[Any], Any] = fold_spectral_norm, fused: bool = False) -> float:
     """How far a network is off, in shares of the tolerance."""
-    net = getattr(Networks.empty(SIZES), name)
+    net = getattr(LivePortraitNetworks.empty(SIZES), name)
     weights = state(published_shapes(net))
     net.load_state_dict(fold(weights) if name == "decoder" else weights, strict=True)
     if fused:

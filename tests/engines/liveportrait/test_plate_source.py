@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 
 from compositing.blend import Blender  # noqa: E402
 from engines.liveportrait.motion.face_crop import ratios  # noqa: E402
-from engines.liveportrait.motion.recording import record  # noqa: E402
+from engines.liveportrait.motion.recording import record_keypoints  # noqa: E402
 from engines.liveportrait.plate_source import plate_views  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
@@ -81,7 +81,7 @@ def test_its_own_openings_count_as_the_originals_rules_for_a_source_video_have_i
         sources.append(
             Source(given.picture, np.eye(2, 3, dtype=np.float32), opened._portrait.motion, torch.zeros(1), own)
         )
-    template = record(script, nets.read, 25)
+    template = record_keypoints(script, nets.read, 25)
     theirs = video_run(sources, template, wanted.options(), nets.correctors(), variance=0.0)
     assert np.allclose(shown, theirs, atol=1e-5)
     if any(options.values()):

@@ -16,9 +16,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
 from engines.liveportrait.motion import retarget_rules  # noqa: E402
-from engines.liveportrait.motion.keypoints import Motion, rotation  # noqa: E402
+from engines.liveportrait.motion.keypoints import KeypointMotion, row_rotations  # noqa: E402
 from engines.liveportrait.motion.smoothing import OFFLINE_VARIANCE  # noqa: E402
-from engines.liveportrait.motion.template import Template  # noqa: E402
+from engines.liveportrait.motion.template import LivePortraitTemplate  # noqa: E402
 from engines.liveportrait.networks import retargeting  # noqa: E402
 from engines.liveportrait.networks.networks import of_arrays  # noqa: E402
 from tests.parity.__main__ import main  # noqa: E402
@@ -41,22 +41,22 @@ RUNS = json.loads(str(golden()["runs"]))
 @cache
 def sources() -> list[Source]:
     of = {name.removeprefix("source "): value for name, value in golden().items() if name.startswith("source ")}
-    turns = rotation(of["pitch"], of["yaw"], of["roll"])
+    turns = row_rotations(of["pitch"], of["yaw"], of["roll"])
     out = []
     for i, turn in enumerate(turns):
-        motion = Motion(of["scale"][i].reshape(()), turn, of["exp"][i], of["t"][i], of["kp"][i])
+        motion = KeypointMotion(of["scale"][i].reshape(()), turn, of["exp"][i], of["t"][i], of["kp"][i])
         own = retarget_rules.Ratios(of["eyes"][i], of["lips"][i])
         nothing = np.zeros((1, 1, 3), np.uint8)
         out.append(Source(nothing, np.eye(2, 3, dtype=np.float32), motion, torch.zeros(1), own))
     return out
 
 
-def template(frames: slice) -> Template:
+def template(frames: slice) -> LivePortraitTemplate:
     of = {name.removeprefix("driver "): value[frames] for name, value in golden().items() if name.startswith("driver ")}
     rows = zip(of["scale"], of["R"], of["exp"], of["t"], strict=True)
-    motions = [Motion(scale.reshape(()), turn, exp, t) for scale, turn, exp, t in rows]
+    motions = [KeypointMotion(scale.reshape(()), turn, exp, t) for scale, turn, exp, t in rows]
     ratios = [retarget_rules.Ratios(eyes, lips[0]) for eyes, lips in zip(of["eyes"], of["lips"], strict=True)]
-    return Template(motions, 25, ratios, motions[0])
+    return LivePortraitTemplate(motions, 25, ratios, motions[0])
 
 
 @cache

@@ -6,24 +6,26 @@ import pytest
 from engines.api import Driving
 from engines.mesh.motion import REST
 from engines.mesh.renderer import INNER
-from harness.face_following import FPS, MOVES, follow, still_jitter
-from shared.face.scripted import SECONDS, Gesture, perform
+from harness.face_following import FPS, MOVES, compare_following, still_jitter
+from shared.face.scripted import SCRIPT_S, Gesture, perform
 from tests.support.mesh_material import avatar, picture, session, tracked
 
 pytestmark = pytest.mark.apart
 
-STEP = 2  # every other frame of the script
+STEP_FRAMES = 2  # every other frame of the script
 
 
 def test_every_signal_of_a_performance_comes_through() -> None:
     opened, face = session(), avatar().face
-    faces = [perform(face, i / FPS) for i in range(0, round(SECONDS * FPS), STEP)]
-    pictures = [opened.step(Driving(i * STEP * 1_000_000 // FPS, each, face))[0].pixels for i, each in enumerate(faces)]
-    for name, figures in follow(faces, pictures).items():
+    faces = [perform(face, i / FPS) for i in range(0, round(SCRIPT_S * FPS), STEP_FRAMES)]
+    pictures = [
+        opened.step(Driving(i * STEP_FRAMES * 1_000_000 // FPS, each, face))[0].pixels for i, each in enumerate(faces)
+    ]
+    for name, figures in compare_following(faces, pictures).items():
         assert figures["moves"], f"the script hardly moves {name}"
         assert figures["correlation"] >= 0.9, (name, figures)
         assert 0.7 <= figures["gain"] <= 1.3, (name, figures)
-    assert set(MOVES) == set(follow(faces[:2], pictures[:2]))
+    assert set(MOVES) == set(compare_following(faces[:2], pictures[:2]))
 
 
 @pytest.mark.parametrize("yaw", [-25, 25])

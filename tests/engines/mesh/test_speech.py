@@ -2,15 +2,15 @@
 
 import pytest
 
-from harness.lip_sync import closures, follows, same_however_cut, still
+from harness.lip_sync import closures, follows, resting_movement, same_however_cut
 from tests.support.mesh_material import avatar
 from tests.support.voice_material import closed
-from training.espeak import available
+from training.espeak import espeak_installed
 
 pytestmark = pytest.mark.apart
 
 speech = pytest.mark.skipif(
-    not available(), reason="espeak-ng is not installed (Debian: libespeak-ng1, espeak-ng-data)"
+    not espeak_installed(), reason="espeak-ng is not installed (Debian: libespeak-ng1, espeak-ng-data)"
 )
 
 
@@ -30,7 +30,7 @@ def test_the_mouth_opens_with_what_is_voiced_in_languages_it_has_not_heard() -> 
 
 
 def test_nobody_speaking_is_a_mouth_at_rest() -> None:
-    figures = still(closed(avatar().face), 0.0)
+    figures = resting_movement(closed(avatar().face), 0.0)
     assert figures["silence"] == figures["quiet_room"] == 0.0 and figures["loud_room"] < 0.25, figures
 
 

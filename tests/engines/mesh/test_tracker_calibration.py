@@ -7,15 +7,23 @@ import numpy as np
 import pytest
 
 from engines.mesh.lids import SHUT, lid_opening
-from engines.mesh.motion import REST, Motion
-from engines.mesh.tracker_calibration import FILE, LIP_LIMIT, PLAIN, TURN_LIMIT, Reading, kept_reading, read
+from engines.mesh.motion import REST, MeshMotion
+from engines.mesh.tracker_calibration import (
+    FILE,
+    LIP_LIMIT,
+    PLAIN,
+    TURN_LIMIT,
+    TrackerCalibration,
+    calibrate_tracker,
+    kept_reading,
+)
 from shared.face.landmarks import LIP_BOTTOM, LIP_TOP
 from tests.support.mesh_material import avatar, session, tracked
 
 MOUTH_REACH = 0.35, 0.2  # eye distances
 
 
-def lowered_mouth(by: float) -> Motion:
+def lowered_mouth(by: float) -> MeshMotion:
     """The skin round the mouth lower by so many eye distances, and no movement of the head."""
     face = avatar().face
     local = face.points[: len(REST.skin)] @ face.rotation / face.eye_distance
@@ -42,7 +50,7 @@ def test_a_mouth_that_moves_as_a_whole_is_not_read_as_a_nod() -> None:
 
 def test_shut_eyes_stay_shut_and_open_ones_open_whatever_the_portraits_eyes() -> None:
     for power in (0.75, 1.6):
-        reading = Reading(np.ones(3), 1.0, power, np.zeros(3))
+        reading = TrackerCalibration(np.ones(3), 1.0, power, np.zeros(3))
         for ratio in (SHUT, 1.0, 1.2):
             lids = reading.corrected(replace(REST, lids=np.full(2, ratio, np.float32))).lids
             assert lid_opening(float(lids[0])) == pytest.approx(lid_opening(ratio), abs=1e-5)
@@ -51,8 +59,8 @@ def test_shut_eyes_stay_shut_and_open_ones_open_whatever_the_portraits_eyes() ->
 def test_what_is_read_too_small_is_drawn_larger_and_never_beyond_its_limits() -> None:
     portrait = avatar()
     picture = session()._picture
-    full = read(picture.draw, portrait.face, turns=True)
-    half = read(
+    full = calibrate_tracker(picture.draw, portrait.face, turns=True)
+    half = calibrate_tracker(
         lambda motion: picture.draw(replace(motion, turn=motion.turn * 0.5, lips=motion.lips * 0.5)),
         portrait.face,
         turns=True,
@@ -66,14 +74,14 @@ def test_what_is_read_too_small_is_drawn_larger_and_never_beyond_its_limits() ->
 
 def test_a_portrait_that_the_tracker_does_not_find_is_drawn_by_the_motion_alone() -> None:
     blank = np.zeros((512, 512, 3), np.uint8)
-    assert read(lambda motion: blank, avatar().face, turns=True) is PLAIN
+    assert calibrate_tracker(lambda motion: blank, avatar().face, turns=True) is PLAIN
 
 
 def test_a_reading_is_measured_once_and_anew_when_it_is_damaged(tmp_path: Path) -> None:
-    measured: list[Reading] = []
+    measured: list[TrackerCalibration] = []
 
-    def measure() -> Reading:
-        measured.append(Reading(np.array([1.1, 0.9, 1.0]), 1.2, 0.8, np.array([0.0, -1.5, 0.25])))
+    def measure() -> TrackerCalibration:
+        measured.append(TrackerCalibration(np.array([1.1, 0.9, 1.0]), 1.2, 0.8, np.array([0.0, -1.5, 0.25])))
         return measured[-1]
 
     first = kept_reading(tmp_path, measure)

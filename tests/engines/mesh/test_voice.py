@@ -8,30 +8,30 @@ from numpy.typing import NDArray
 
 from engines.api import VoiceBlock
 from engines.mesh.engine import MeshSession
-from engines.mesh.speech.speech_motion import Said, Speaker
+from engines.mesh.speech.speech_motion import Speaker, SpeechMotion
 from engines.registry import load
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, tick_pts
 from tests.support.mesh_material import MS, avatar, difference, session, tracked
 from tests.support.voice_material import babble, closed, silence, sound_of, voiced
 
-RATE = Fraction(25)
+RATE_FPS = Fraction(25)
 
 
-def speaker(rate: Fraction = RATE) -> Speaker:
+def speaker(rate: Fraction = RATE_FPS) -> Speaker:
     return Speaker(closed(avatar().face), rate)
 
 
-def said(sound: NDArray[np.int16], by: Speaker | None = None, block: int = 960, pts: int = 0) -> list[Said]:
+def said(sound: NDArray[np.int16], by: Speaker | None = None, block: int = 960, pts: int = 0) -> list[SpeechMotion]:
     """Everything said of a sound that comes in blocks."""
     by = by or speaker()
-    out: list[Said] = []
+    out: list[SpeechMotion] = []
     for at in range(0, len(sound), block):
-        out += by.hear(VoiceBlock(pts + at * US // SOUND_RATE, sound[at : at + block]))
+        out += by.hear(VoiceBlock(pts + at * US // SOUND_RATE_HZ, sound[at : at + block]))
     return out + by.flush()
 
 
-def gaps(of: list[Said]) -> NDArray[np.float64]:
+def gaps(of: list[SpeechMotion]) -> NDArray[np.float64]:
     """How far the lips of a mouth that rests closed are apart, eye distances."""
     return np.array([float(each.motion.lips[2:7].mean()) for each in of])
 
@@ -42,11 +42,11 @@ def test_frames_lie_on_the_grid_and_come_as_soon_as_the_voice_reaches(rate: Frac
     sound, by = sound_of([babble(3)]), speaker(rate)
     pts: list[int] = []
     for at in range(0, len(sound), 441):
-        pts += [s.pts for s in by.hear(VoiceBlock(at * US // SOUND_RATE, sound[at : at + 441]))]
-        heard = min(at + 441, len(sound)) * US // SOUND_RATE
+        pts += [s.pts for s in by.hear(VoiceBlock(at * US // SOUND_RATE_HZ, sound[at : at + 441]))]
+        heard = min(at + 441, len(sound)) * US // SOUND_RATE_HZ
         assert pts == [t for n in range(100) if (t := tick_pts(n, rate)) + ahead <= heard]
     pts += [s.pts for s in by.flush()]
-    assert pts == [t for n in range(100) if (t := tick_pts(n, rate)) < len(sound) * US // SOUND_RATE]
+    assert pts == [t for n in range(100) if (t := tick_pts(n, rate)) < len(sound) * US // SOUND_RATE_HZ]
 
 
 def test_the_cut_into_blocks_changes_nothing() -> None:
@@ -74,7 +74,7 @@ def test_a_wide_vowel_is_narrower_than_an_open_one() -> None:
 
 @pytest.mark.parametrize("loud", [0.003, 0.03, 0.2])
 def test_noise_alone_does_not_move_the_mouth(loud: float) -> None:
-    noise = np.random.default_rng(3).normal(0, loud, 3 * SOUND_RATE)
+    noise = np.random.default_rng(3).normal(0, loud, 3 * SOUND_RATE_HZ)
     assert np.mean(gaps(said(sound_of([noise]))) > 0.02) < 0.1
 
 
@@ -89,9 +89,9 @@ def test_the_mouth_opens_with_the_voice_not_after_it() -> None:
 
 def test_an_interrupt_shuts_the_mouth_within_two_frames_and_without_a_jump() -> None:
     by, sound = speaker(), sound_of([silence(0.2), voiced("a", 1.0)])
-    before = by.hear(VoiceBlock(0, sound[: SOUND_RATE * 8 // 10]))
+    before = by.hear(VoiceBlock(0, sound[: SOUND_RATE_HZ * 8 // 10]))
     by.reset()
-    quiet = np.zeros(SOUND_RATE, np.int16)
+    quiet = np.zeros(SOUND_RATE_HZ, np.int16)
     after = by.hear(VoiceBlock(before[-1].pts + 40 * MS, quiet))
     wide = gaps(before)[-1]
     first, second = gaps(after)[:2]
@@ -108,7 +108,7 @@ def test_a_restored_voice_goes_on_as_if_it_had_never_stopped() -> None:
     state = one.save()
     assert all(isinstance(value, np.ndarray) for value in state.values())
     two.restore(state)
-    rest = VoiceBlock(half * US // SOUND_RATE, sound[half:])
+    rest = VoiceBlock(half * US // SOUND_RATE_HZ, sound[half:])
     a, b = one.hear(rest) + one.flush(), two.hear(rest) + two.flush()
     assert len(a) == len(b) > 10
     assert all(x.pts == y.pts and np.array_equal(x.pixels, y.pixels) for x, y in zip(a[::4], b[::4], strict=True))

@@ -12,41 +12,41 @@ from tests.support.personalive_material import driver, networks, run, session, t
 
 from engines.personalive import acceleration, window
 from engines.personalive.networks import attention
-from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.networks import PersonaLiveNetworks
 from shared.errors import StudioError
 
 NEAR = 1e-4  # of the greatest latent: what another order of the same sums makes of float32
 
 
 @pytest.fixture(scope="module")
-def nets() -> Networks:
+def nets() -> PersonaLiveNetworks:
     return networks()
 
 
-def apart(ours: Networks, usual: Networks, calls: int) -> float:
+def apart(ours: PersonaLiveNetworks, usual: PersonaLiveNetworks, calls: int) -> float:
     """How far the latents under way are from those of `usual`, as a part of the greatest."""
     found, wanted = (run_for(nets, calls) for nets in (ours, usual))
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
 
-def run_for(nets: Networks, calls: int) -> Any:
+def run_for(nets: PersonaLiveNetworks, calls: int) -> Any:
     one = session(nets)
     run(one, list(driver(4 * calls)))
     return one.save()["latents"]
 
 
-def test_what_cannot_be_had_is_refused(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_had_is_refused(nets: PersonaLiveNetworks, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(StudioError, match="TensorRT engines are not built"):
         acceleration.accelerate(nets, "tensorrt")
     with pytest.raises(StudioError, match="xFormers is not installed or there is no GPU"):
         acceleration.accelerate(nets, "xformers")
     gpu = torch.device("cuda")
     monkeypatch.setattr(acceleration, "find_spec", lambda name: None)
-    assert "needs Triton" in acceleration.refusal("compile", gpu)
+    assert "needs Triton" in acceleration.acceleration_refusal("compile", gpu)
     monkeypatch.setattr(acceleration, "find_spec", lambda name: name)
     monkeypatch.setattr("shutil.which", lambda name: None)
-    assert "needs a C compiler" in acceleration.refusal("compile", gpu)
-    assert acceleration.refusal("none", gpu) == ""
+    assert "needs a C compiler" in acceleration.acceleration_refusal("compile", gpu)
+    assert acceleration.acceleration_refusal("none", gpu) == ""
     acceleration.accelerate(nets, "none")
 
 
@@ -62,7 +62,7 @@ def documented(queries: Any, keys: Any, values: Any) -> Any:
     return torch.einsum("bhmn,bnhk->bmhk", scores.softmax(-1), values)
 
 
-def test_xformers_is_given_tokens_as_it_wants_them(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_xformers_is_given_tokens_as_it_wants_them(nets: PersonaLiveNetworks, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def attend(*given: Any) -> Any:
@@ -82,7 +82,7 @@ def test_xformers_is_given_tokens_as_it_wants_them(nets: Networks, monkeypatch: 
 
 
 @pytest.mark.slow
-def test_compiled_it_is_the_same_and_compiled_once(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_it_is_the_same_and_compiled_once(nets: PersonaLiveNetworks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "SETTLED", 0)
     monkeypatch.setattr(window, "UNLIKE", -1.0)
     compiled = deepcopy(nets)

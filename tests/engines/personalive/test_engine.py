@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.personalive_material import FRAME, avatar, driver, networks, run, same, session, state  # isort: skip
+from tests.support.personalive_material import FRAME_US, avatar, driver, networks, run, same, session, state  # isort: skip
 
 from engines.api import Driving, RoiFrame
 from engines.personalive import engine
-from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.window import KEYFRAMES
 from engines.registry import load
 from shared.avatar.model import Avatar
@@ -18,33 +18,37 @@ from shared.runtime.arrays import from_bytes, to_bytes
 
 
 @pytest.fixture(scope="session")
-def nets() -> Networks:
+def nets() -> PersonaLiveNetworks:
     return networks()
 
 
 @pytest.fixture(scope="session")
-def usual(nets: Networks) -> list[RoiFrame]:
+def usual(nets: PersonaLiveNetworks) -> list[RoiFrame]:
     """What a fresh session makes of the first 16 frames."""
     return run(session(nets), list(driver(16)))
 
 
-def test_four_frames_at_a_time_and_every_driver_frame_has_its_own(nets: Networks) -> None:
+def test_four_frames_at_a_time_and_every_driver_frame_has_its_own(nets: PersonaLiveNetworks) -> None:
     one = session(nets)
     made = [len(one.step(frame)) for frame in driver(22)]
     assert made == [0] * 15 + [4, 0, 0, 0, 4, 0, 0], "the look-ahead of the spec is 15, and chunks are of four"
     left = one.flush()
-    assert [frame.pts for frame in left] == [i * FRAME for i in range(8, 22)]
+    assert [frame.pts for frame in left] == [i * FRAME_US for i in range(8, 22)]
     assert left[0].pixels.shape == (512, 512, 3) and left[0].pixels.dtype == np.uint8
     assert one.flush() == [], "what was flushed is gone"
     assert engine.SPEC.look_ahead == 15 and engine.SPEC.frames_per_step == 4
 
 
-def test_a_seed_makes_frames_repeatable_and_another_seed_others(nets: Networks, usual: list[RoiFrame]) -> None:
+def test_a_seed_makes_frames_repeatable_and_another_seed_others(
+    nets: PersonaLiveNetworks, usual: list[RoiFrame]
+) -> None:
     again, other = (run(session(nets, seed), list(driver(16))) for seed in (1, 2))
     assert same(usual, again) and not same(usual, other)
 
 
-def test_segments_that_resume_give_the_frames_of_one_run(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_segments_that_resume_give_the_frames_of_one_run(
+    nets: PersonaLiveNetworks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("engines.personalive.window.SETTLED", 2)
     monkeypatch.setattr("engines.personalive.window.UNLIKE", 1e-6)
     frames = list(driver(26))
@@ -62,7 +66,7 @@ def test_segments_that_resume_give_the_frames_of_one_run(nets: Networks, monkeyp
 
 
 def test_memory_of_a_window_is_bounded_however_unlike_the_motion_is(
-    nets: Networks, monkeypatch: pytest.MonkeyPatch
+    nets: PersonaLiveNetworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.personalive.window.SETTLED", 0)
     monkeypatch.setattr("engines.personalive.window.UNLIKE", -1.0)
@@ -74,7 +78,7 @@ def test_memory_of_a_window_is_bounded_however_unlike_the_motion_is(
     assert len(set(sizes[KEYFRAMES:])) == 1 and len(one.save()["keyframes"]) == KEYFRAMES
 
 
-def test_without_a_face_the_last_motion_is_held(nets: Networks) -> None:
+def test_without_a_face_the_last_motion_is_held(nets: PersonaLiveNetworks) -> None:
     frames = list(driver(16))
     gone = [Driving(frame.pts, None, None, frame.picture) for frame in frames]
     held = [replace(frame, picture=frames[11].picture) for frame in frames]
@@ -82,18 +86,18 @@ def test_without_a_face_the_last_motion_is_held(nets: Networks) -> None:
     assert run(session(nets), gone) == [], "nobody was ever seen"
 
 
-def test_after_a_reset_nothing_is_left_of_the_driver_before(nets: Networks, usual: list[RoiFrame]) -> None:
+def test_after_a_reset_nothing_is_left_of_the_driver_before(nets: PersonaLiveNetworks, usual: list[RoiFrame]) -> None:
     one = session(nets)
     run(one, list(driver(10, seed=3)))
     one.reset()
     assert same(run(one, list(driver(16))), usual)
 
 
-def test_another_portrait_shows_nothing_of_the_one_before(nets: Networks) -> None:
+def test_another_portrait_shows_nothing_of_the_one_before(nets: PersonaLiveNetworks) -> None:
     who = replace(avatar(), roi=np.ascontiguousarray(avatar().roi[::-1]))
     frames = list(driver(8))
 
-    def after(of: Networks, person: Avatar) -> bytes:
+    def after(of: PersonaLiveNetworks, person: Avatar) -> bytes:
         one = session(of, who=person)
         run(one, frames)
         return state(one)
@@ -104,7 +108,7 @@ def test_another_portrait_shows_nothing_of_the_one_before(nets: Networks) -> Non
     assert first == after(nets, avatar()), "and the first one comes back as it was"
 
 
-def test_a_neutral_is_taken_anew_without_a_restart(nets: Networks) -> None:
+def test_a_neutral_is_taken_anew_without_a_restart(nets: PersonaLiveNetworks) -> None:
     frames = list(driver(8))
     own = avatar().face
     moved = replace(own, points=own.points + np.float32(20))
@@ -117,7 +121,7 @@ def test_a_neutral_is_taken_anew_without_a_restart(nets: Networks) -> None:
     assert not np.array_equal(one["neutral_shift"], other["neutral_shift"]), "its shift counts from another frame"
 
 
-def test_decoding_frame_by_frame_gives_the_same_frames(nets: Networks, usual: list[RoiFrame]) -> None:
+def test_decoding_frame_by_frame_gives_the_same_frames(nets: PersonaLiveNetworks, usual: list[RoiFrame]) -> None:
     small = session(nets)
     small._small = True
     for a, b in zip(usual, run(small, list(driver(16))), strict=True):

@@ -52,7 +52,7 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
         "denoising_unet", unet.DenoisingUNet, "forward",
         _changed(FORWARD, lambda f, t, m, mo, p: (f, t, unet.Memory([], [], m.constants), mo, p)),
     ),
-    "keyframes are not remembered": ("denoising_unet", unet, "joined", _no_memory),
+    "keyframes are not remembered": ("denoising_unet", unet, "join_memories", _no_memory),
     "CLIP is not looked at": (
         "denoising_unet", unet.DenoisingUNet, "forward",
         _changed(FORWARD, lambda f, t, m, mo, p: (f, t, unet.Memory(m.keys, m.values, [0 * c for c in m.constants]), mo, p)),
@@ -74,13 +74,13 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
     "another schedule": ("schedule", schedule, "STEP", 332),
     "the head's shift is followed wholly": ("motion_extractor", head_pose, "SHIFT", 1.0),
     "roll before pitch": (
-        "motion_extractor", head_pose, "rotation",
-        lambda angles, inner=head_pose.rotation: inner(angles).transpose(1, 2),
+        "motion_extractor", head_pose, "rotation_tensor",
+        lambda angles, inner=head_pose.rotation_tensor: inner(angles).transpose(1, 2),
     ),
     "no frames between portrait and driver": (
-        "motion_extractor", transfer, "lead_in", lambda own, lent, count: head_pose.joined(*[lent.frame(0)] * count),
+        "motion_extractor", transfer, "lead_in", lambda own, lent, count: head_pose.concatenate_poses(*[lent.frame(0)] * count),
     ),
-    "larger discs": ("pose_image", head_pose, "RADIUS", 5),
+    "larger discs": ("pose_image", head_pose, "DISC_RADIUS_PX", 5),
     "a wider face": ("pose_image", head_pose, "FACE_SIDE", 3.6),
 }  # fmt: skip
 
@@ -89,9 +89,9 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
 def test_a_mistake_is_seen(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, where, what, wrong = MISTAKES[mistake]
     monkeypatch.setattr(where, what, wrong)
-    if what == "joined":
-        monkeypatch.setattr("tests.parity.personalive.joined", wrong)
-    level = judged(name, {"denoising_unet": 3 if what == "joined" else 2}.get(name))
+    if what == "join_memories":
+        monkeypatch.setattr("tests.parity.personalive.join_memories", wrong)
+    level = judged(name, {"denoising_unet": 3 if what == "join_memories" else 2}.get(name))
     assert level.worst > WORSE * level.allowed, str(level)
 
 

@@ -8,13 +8,13 @@ import pytest
 from tests.support.personalive_material import avatar, driver, networks, run, state, torch  # isort: skip
 
 from engines.personalive import engine, quality, session
-from engines.personalive.driver import Picture
-from engines.personalive.networks.networks import Networks
-from engines.personalive.portrait import Portrait, read_portrait
+from engines.personalive.networks.networks import PersonaLiveNetworks
+from engines.personalive.portrait import EncodedPortrait, read_portrait
 from engines.personalive.session import PersonaLiveSession
 from engines.personalive.settings import PersonaLiveSettings
 from engines.personalive.window import Window
 from shared.errors import OutOfMemoryError, StudioError
+from shared.media.array_types import ImageArray
 from shared.runtime.arrays import to_bytes
 
 # The ladder at sizes for tests: what is one size there is one here.
@@ -24,16 +24,16 @@ NAMES = [rung.name for rung in SMALL]
 
 
 @pytest.fixture
-def nets(monkeypatch: pytest.MonkeyPatch) -> Networks:
+def nets(monkeypatch: pytest.MonkeyPatch) -> PersonaLiveNetworks:
     monkeypatch.setattr(quality, "LADDER", SMALL)
     return networks()
 
 
-def opened(nets: Networks, name: str, default: str = "auto") -> PersonaLiveSession:
+def opened(nets: PersonaLiveNetworks, name: str, default: str = "auto") -> PersonaLiveSession:
     return PersonaLiveSession(avatar(), nets, quality.rung(name), 1, default=default)
 
 
-def test_the_ladder_goes_down_one_rung_at_a_time_to_its_end(nets: Networks) -> None:
+def test_the_ladder_goes_down_one_rung_at_a_time_to_its_end(nets: PersonaLiveNetworks) -> None:
     one = opened(nets, "auto")
     assert one.adjusts and one.quality == "full"
     assert engine.SPEC.qualities[0] == ("full", "512 pixels, full decoder")
@@ -45,7 +45,7 @@ def test_the_ladder_goes_down_one_rung_at_a_time_to_its_end(nets: Networks) -> N
     assert NAMES == ["full", "taesd", "384", "256", "half"]
 
 
-def test_without_the_small_decoder_its_rung_is_passed_over_and_refused(nets: Networks) -> None:
+def test_without_the_small_decoder_its_rung_is_passed_over_and_refused(nets: PersonaLiveNetworks) -> None:
     one = opened(replace(nets, small_vae=None), "full")
     with pytest.raises(StudioError, match="studio weights pull personalive --all"):
         one.choose("taesd")
@@ -55,7 +55,7 @@ def test_without_the_small_decoder_its_rung_is_passed_over_and_refused(nets: Net
 
 
 @pytest.mark.parametrize(("before", "after"), [("full", "taesd"), ("half", "256")])
-def test_where_the_size_stays_no_frame_is_lost(nets: Networks, before: str, after: str) -> None:
+def test_where_the_size_stays_no_frame_is_lost(nets: PersonaLiveNetworks, before: str, after: str) -> None:
     one, taken, start, made = opened(nets, before), [], 0, []
     plain = opened(nets, before)
     for name in (before, after, before):  # twice in the middle of a chunk
@@ -76,7 +76,7 @@ def test_where_the_size_stays_no_frame_is_lost(nets: Networks, before: str, afte
         assert equal == [False] * 4 + [True] * (start - 4), "only what left meanwhile was decoded otherwise"
 
 
-def test_another_size_begins_anew(nets: Networks) -> None:
+def test_another_size_begins_anew(nets: PersonaLiveNetworks) -> None:
     one = opened(nets, "full")
     run(one, list(driver(6, seed=2)))
     one.choose("384")
@@ -84,7 +84,7 @@ def test_another_size_begins_anew(nets: Networks) -> None:
     assert run(one, frames) == run(fresh, frames) and state(one) == state(fresh)
 
 
-def test_what_is_chosen_stays(nets: Networks) -> None:
+def test_what_is_chosen_stays(nets: PersonaLiveNetworks) -> None:
     one = opened(nets, "auto")
     one.choose("taesd")
     assert (one.quality, one.adjusts) == ("taesd", False)
@@ -100,7 +100,7 @@ def test_what_is_chosen_stays(nets: Networks) -> None:
 
 
 def test_memory_that_runs_out_is_one_sentence_and_half_a_call_is_none(
-    nets: Networks, monkeypatch: pytest.MonkeyPatch
+    nets: PersonaLiveNetworks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = opened(nets, "full")
     frames = list(driver(8))
@@ -110,7 +110,7 @@ def test_memory_that_runs_out_is_one_sentence_and_half_a_call_is_none(
         def fail(self: Window, *_: object) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-        broken.setattr(Window, "step", fail)
+        broken.setattr(Window, "next_chunk", fail)
         with pytest.raises(OutOfMemoryError, match="too little memory for PersonaLive at full"):
             run(one, frames[7:8])
     one.lower()
@@ -118,13 +118,15 @@ def test_memory_that_runs_out_is_one_sentence_and_half_a_call_is_none(
     assert run(one, frames[:5]) == run(fresh, frames[:5]) and state(one) == state(fresh), "as if it had just begun"
 
 
-def test_from_a_rung_that_does_not_fit_it_goes_down_further(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_a_rung_that_does_not_fit_it_goes_down_further(
+    nets: PersonaLiveNetworks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, read = opened(nets, "taesd"), read_portrait
 
-    def fail(networks: Networks, picture: Picture, size: int) -> Portrait:
+    def fail(networks: PersonaLiveNetworks, picture: ImageArray, size: int) -> EncodedPortrait:
         if size == SIZES[384]:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        made: Portrait = read(networks, picture, size)
+        made: EncodedPortrait = read(networks, picture, size)
         return made
 
     monkeypatch.setattr(session, "read_portrait", fail)
@@ -138,7 +140,7 @@ def test_from_a_rung_that_does_not_fit_it_goes_down_further(nets: Networks, monk
     assert one.save()["held"].shape == (SIZES[256], SIZES[256], 3)
 
 
-def test_a_segment_goes_on_at_the_quality_it_was_left_at(nets: Networks) -> None:
+def test_a_segment_goes_on_at_the_quality_it_was_left_at(nets: PersonaLiveNetworks) -> None:
     one, other = opened(nets, "384"), opened(nets, "taesd")
     run(one, list(driver(5)))
     other.restore(one.save())

@@ -1,5 +1,5 @@
 """A call of PersonaLive waits for nothing that it could do without: what is begun is fetched later, from any thread, and
-nothing passes between host and device but by `send` and `fetch`."""
+nothing passes between host and device but by `send` and `begin_fetch`."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -16,13 +16,13 @@ from torch.utils._pytree import tree_leaves
 from engines.api import RoiFrame
 from engines.personalive import noise, transfer, window
 from engines.personalive import session as session_module
-from engines.personalive.networks.networks import Networks
+from engines.personalive.networks.networks import PersonaLiveNetworks
 
 DEVICE = "meta"  # has shapes and no values: whatever asks it for one fails
 
 
 @pytest.fixture(scope="module")
-def nets() -> Networks:
+def nets() -> PersonaLiveNetworks:
     return networks()
 
 
@@ -66,18 +66,18 @@ def test_the_check_sees(what: str) -> None:
     assert crossings.found
 
 
-def test_nothing_in_a_call_waits_for_the_device(nets: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_in_a_call_waits_for_the_device(nets: PersonaLiveNetworks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window, "SETTLED", 1)
     monkeypatch.setattr(window, "UNLIKE", -1.0)
 
     def send(tensor: Any, device: Any) -> Any:
         return torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
 
-    def fetch(tensor: Any) -> Any:
+    def begin_fetch(tensor: Any) -> Any:
         return lambda: torch.ones(tensor.shape, dtype=tensor.dtype)
 
     for module in (noise, session_module, transfer, window):
-        for each in (send, fetch):
+        for each in (send, begin_fetch):
             if hasattr(module, each.__name__):
                 monkeypatch.setattr(module, each.__name__, each)
     shapes = deepcopy(nets)
@@ -92,7 +92,7 @@ def test_nothing_in_a_call_waits_for_the_device(nets: Networks, monkeypatch: pyt
     assert len(one._window.keyframes) == window.KEYFRAMES, "what makes keyframes was looked at too"
 
 
-def test_what_was_begun_is_fetched_later_in_another_thread(nets: Networks) -> None:
+def test_what_was_begun_is_fetched_later_in_another_thread(nets: PersonaLiveNetworks) -> None:
     frames, wanted, begun = list(driver(20)), session(nets), []
     one = session(nets)
     for i, frame in enumerate(frames):
@@ -108,7 +108,7 @@ def test_what_was_begun_is_fetched_later_in_another_thread(nets: Networks) -> No
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
-def test_on_a_gpu_nothing_is_waited_for_either(nets: Networks) -> None:
+def test_on_a_gpu_nothing_is_waited_for_either(nets: PersonaLiveNetworks) -> None:
     there, frames = deepcopy(nets), list(driver(28))
     for network in there.all():
         network.to("cuda")

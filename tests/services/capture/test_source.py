@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.capture.demux import MAX_SIDE, DriverPicture, DriverSound, fitted, read_driver
-from services.capture.source import AHEAD, Driver
+from services.capture.demux import MAX_SIDE_PX, DriverFrame, DriverSoundBlock, read_driver, shrink_to_limit
+from services.capture.source import READ_AHEAD_FRAMES, DriverReader
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE, Mp4Writer
+from shared.media.reader import SOUND_RATE_HZ, Mp4Writer
 from shared.runtime.clock import US
 from shared.runtime.wake import Wake
 from tests.support.sound_files import wav
@@ -27,35 +27,35 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Mp4Writer(path, 320, 240, Fraction(FPS), sound=True) as writer:
         for number in range(FRAMES):
             writer.picture(np.full((360, 320), 30 + 8 * number, np.uint8), index=number)
-        tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(FRAMES * SOUND_RATE // FPS) / SOUND_RATE)
+        tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(FRAMES * SOUND_RATE_HZ // FPS) / SOUND_RATE_HZ)
         writer.sound(tone.astype(np.int16), 0)
     return path
 
 
-def collect(driver: Driver, count: int, seconds: float = 5.0) -> list[DriverPicture]:
-    got: list[DriverPicture] = []
+def collect(driver: DriverReader, count: int, seconds: float = 5.0) -> list[DriverFrame]:
+    got: list[DriverFrame] = []
     ends = time.monotonic() + seconds
     while len(got) < count and time.monotonic() < ends:
-        if picture := driver.take():
+        if picture := driver.next_frame():
             got.append(picture)
-            driver.served()
+            driver.mark_served()
         else:
             time.sleep(0.005)
     return got
 
 
-def opened(word: str, *, loop: bool) -> Driver:
-    driver = Driver(DriverRef.of_scene(word), loop=loop, sample=Path("none"), wake=Wake())
+def opened(word: str, *, loop: bool) -> DriverReader:
+    driver = DriverReader(DriverRef.of_scene(word), loop=loop, sample=Path("none"), wake=Wake())
     driver.start()
     return driver
 
 
 def test_a_file_gives_all_its_pictures_and_sound_in_time(film: Path) -> None:
     items = list(read_driver(film))
-    pictures = [i for i in items if isinstance(i, DriverPicture)]
+    pictures = [i for i in items if isinstance(i, DriverFrame)]
     assert [p.pts for p in pictures] == pytest.approx([n * US // FPS for n in range(FRAMES)], abs=1000)
-    sounds = [i for i in items if isinstance(i, DriverSound)]
-    assert sum(len(s.samples) for s in sounds) == pytest.approx(FRAMES * SOUND_RATE / FPS, abs=2048)
+    sounds = [i for i in items if isinstance(i, DriverSoundBlock)]
+    assert sum(len(s.samples) for s in sounds) == pytest.approx(FRAMES * SOUND_RATE_HZ / FPS, abs=2048)
 
 
 def test_a_loop_goes_on_where_the_file_ended(film: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_loop_goes_on_where_the_file_ended(film: Path) -> None:
 def test_once_means_once_and_reading_ahead_is_bounded(film: Path) -> None:
     driver = opened(f"file:{film}", loop=True)
     time.sleep(0.5)
-    assert len(driver.pictures) <= AHEAD + 1
+    assert len(driver.pictures) <= READ_AHEAD_FRAMES + 1
     driver.close()
     driver = opened(f"file:{film}", loop=False)
     assert len(collect(driver, 100, 1.5)) == FRAMES and driver.ended and not driver.note
@@ -91,22 +91,22 @@ def test_sound_without_pictures_is_a_voice_that_drives(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     path.write_bytes(wav((8000 * np.sin(np.arange(32_000) / 8)).astype(np.int16), 16_000))
     items = list(read_driver(path))
-    sounds = [item for item in items if isinstance(item, DriverSound)]
+    sounds = [item for item in items if isinstance(item, DriverSoundBlock)]
     assert len(sounds) == len(items) and all(sound.drives for sound in sounds)
-    assert sum(len(sound.samples) for sound in sounds) == pytest.approx(2 * SOUND_RATE, abs=100)
+    assert sum(len(sound.samples) for sound in sounds) == pytest.approx(2 * SOUND_RATE_HZ, abs=100)
     driver = opened(f"file:{path}", loop=True)
-    heard: list[DriverSound] = []
+    heard: list[DriverSoundBlock] = []
     ends = time.monotonic() + 5
-    while sum(len(s.samples) for s in heard) < 5 * SOUND_RATE and time.monotonic() < ends:
+    while sum(len(s.samples) for s in heard) < 5 * SOUND_RATE_HZ and time.monotonic() < ends:
         if driver.sounds:
             heard.append(driver.sounds.popleft())
-            driver.served()
+            driver.mark_served()
         else:
             time.sleep(0.005)
     driver.close()
     assert driver.voice and not driver.note
-    gaps = [b.pts - a.pts - len(a.samples) * US // SOUND_RATE for a, b in pairwise(heard)]
-    assert sum(len(s.samples) for s in heard) >= 5 * SOUND_RATE and max(map(abs, gaps)) < 1000, "a loop joins"
+    gaps = [b.pts - a.pts - len(a.samples) * US // SOUND_RATE_HZ for a, b in pairwise(heard)]
+    assert sum(len(s.samples) for s in heard) >= 5 * SOUND_RATE_HZ and max(map(abs, gaps)) < 1000, "a loop joins"
 
 
 def test_unknown_words_are_told() -> None:
@@ -117,5 +117,5 @@ def test_unknown_words_are_told() -> None:
 
 
 def test_pictures_are_fitted_without_squashing() -> None:
-    assert fitted(np.zeros((1080, 1920, 3), np.uint8)).shape == (360, MAX_SIDE, 3)
-    assert fitted(np.zeros((100, 50, 3), np.uint8)).shape == (100, 50, 3)
+    assert shrink_to_limit(np.zeros((1080, 1920, 3), np.uint8)).shape == (360, MAX_SIDE_PX, 3)
+    assert shrink_to_limit(np.zeros((100, 50, 3), np.uint8)).shape == (100, 50, 3)

@@ -10,7 +10,7 @@ import zmq
 
 from services.capture.service import Capture
 from shared.config.settings import Settings
-from shared.media.reader import SOUND_RATE
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, now
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
@@ -41,13 +41,13 @@ class Channel:
 
     def choose(self, driver: str) -> None:
         def chosen() -> bool:
-            self.scene.send(now(), facts=Scene(driver=driver, loop=False).facts())
+            self.scene.send(now(), facts=Scene(driver=driver, loop=False).as_dict())
             return self.capture.loop.scene is not None and self.capture.loop.scene.driver == driver
 
         self.turn(chosen)
 
     def say(self, pts: int, count: int = 960) -> None:
-        self.remote.send(pts, np.full(count, 500, np.int16), "s16", facts={"kind": "sound", "rate": SOUND_RATE})
+        self.remote.send(pts, np.full(count, 500, np.int16), "s16", facts={"kind": "sound", "rate": SOUND_RATE_HZ})
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_voice_file_is_sent_just_ahead_of_its_time_and_says_that_it_drives(cha
 
     def all_of_it() -> bool:
         leads.extend(m.pts - now() for m in channel.heard[len(leads) :])
-        return sum(len(m.array) for m in channel.heard) >= 2.95 * SOUND_RATE
+        return sum(len(m.array) for m in channel.heard) >= 2.95 * SOUND_RATE_HZ
 
     channel.turn(all_of_it)
     assert all(m.fact("drives", bool) for m in channel.heard)

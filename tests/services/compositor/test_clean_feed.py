@@ -9,18 +9,18 @@ import pytest
 from compositing.compose import Composer
 from services.compositor.service import program_facts
 from shared.avatar.model import load_avatar
-from shared.wire.message import MAX_HEADER, Message, decode, encode
-from shared.wire.program import Picture, picture_of
+from shared.wire.message import MAX_HEADER_BYTES, Message, decode_message, encode_message
+from shared.wire.program import ProgramFrame, picture_of
 
 
-def through_the_wire(composer: Composer, label: bool) -> Picture:
+def through_the_wire(composer: Composer, label: bool) -> ProgramFrame:
     """A composed picture as the gateway gets it."""
     roi = np.random.default_rng(2).integers(0, 255, (256, 256, 3)).astype(np.uint8)
     composed = composer.compose(composer.background(0), 0, roi, 1.0, label)
     facts = program_facts(1, "sample", composed, "live", 0)
-    parts = encode(Message("program", "main", 1, 1, 1, 0, "i420", composed.picture, {}, facts))
-    assert len(parts[1]) < MAX_HEADER / 4
-    return picture_of(decode([bytes(part) for part in parts]))
+    parts = encode_message(Message("program", "main", 1, 1, 1, 0, "i420", composed.picture, {}, facts))
+    assert len(parts[1]) < MAX_HEADER_BYTES / 4
+    return picture_of(decode_message([bytes(part) for part in parts]))
 
 
 def test_the_picture_without_its_label_is_exactly_the_one_that_never_had_it(sample_home: Path) -> None:
@@ -45,4 +45,4 @@ def test_without_the_right_nothing_of_it_leaves_the_compositor(sample_home: Path
 def test_it_fits_into_a_message_at_4k(size: tuple[int, int]) -> None:
     from compositing.label import Label
 
-    assert Label().under(np.zeros((size[1] * 3 // 2, size[0]), np.uint8)).nbytes < MAX_HEADER / 2
+    assert Label().under(np.zeros((size[1] * 3 // 2, size[0]), np.uint8)).nbytes < MAX_HEADER_BYTES / 2

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.api.app import make_app
+from services.gateway.api.app import make_gateway_app
 from services.gateway.api.types import COMMAND, FILE, declarations, type_of
 from services.gateway.models.channel import ChannelState
 from services.gateway.models.jobs import JobsMessage
@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 @pytest.fixture(scope="module")
 def schema() -> Schema:
     with tempfile.TemporaryDirectory() as home:
-        return make_app(load_settings(home=Path(home), run_root=Path(home)), lambda: None).openapi()
+        return make_gateway_app(load_settings(home=Path(home), run_root=Path(home)), lambda: None).openapi()
 
 
 def json_answers(schema: Schema) -> Iterator[tuple[str, Schema]]:

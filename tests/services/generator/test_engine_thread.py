@@ -9,7 +9,7 @@ import pytest
 
 from engines.api import Adjustable, Driving, RoiFrame
 from harness.channel import wait_for
-from services.generator.engine_thread import Batch
+from services.generator.engine_thread import EngineThread
 from services.generator.latency import Pacer, evenly
 from shared.errors import OutOfMemoryError, StudioError
 from shared.runtime.clock import US, now
@@ -86,7 +86,7 @@ class One:
 
 def test_under_an_overload_the_delay_is_steady_and_everything_is_counted() -> None:
     session = Slow(0.4, adjusts=False)  # ten frames a second where the driver has 25
-    batch = Batch(opened(session), lambda: None, 5 * US)
+    batch = EngineThread(opened(session), lambda: None, 5 * US)
     out, offered = drive(batch, 7)
     batch.close()
     dropped = batch.counted()["driver frame skipped"]
@@ -119,7 +119,7 @@ def test_the_newest_frame_is_always_among_those_taken(count: int) -> None:
 def test_what_cannot_keep_up_goes_one_rung_down_and_says_so() -> None:
     session = Slow(0.25)
     assert isinstance(session, Adjustable)
-    batch = Batch(opened(session), lambda: None, 5 * US)
+    batch = EngineThread(opened(session), lambda: None, 5 * US)
     drive(batch, 5)
     batch.close()
     assert batch.note == "It goes on with less." and session.rungs == 0
@@ -127,7 +127,7 @@ def test_what_cannot_keep_up_goes_one_rung_down_and_says_so() -> None:
 
 def test_memory_that_runs_out_costs_a_rung_and_not_the_service() -> None:
     session = Slow(0.0, adjusts=False, full=True)
-    batch = Batch(opened(session), lambda: None, 5 * US)
+    batch = EngineThread(opened(session), lambda: None, 5 * US)
     out, _ = drive(batch, 2)
     batch.close()
     assert out and batch.note == "It goes on with less."
@@ -135,7 +135,7 @@ def test_memory_that_runs_out_costs_a_rung_and_not_the_service() -> None:
 
 def test_memory_that_runs_out_at_the_last_rung_is_the_users_to_know() -> None:
     done = threading.Event()
-    batch = Batch(opened(Slow(0.0, rungs=0, full=True)), done.set, 5 * US)
+    batch = EngineThread(opened(Slow(0.0, rungs=0, full=True)), done.set, 5 * US)
     at = now()
     for i in range(SIZE):
         batch.offer(Driving(at + i * FRAME, None, None), {})
@@ -145,7 +145,7 @@ def test_memory_that_runs_out_at_the_last_rung_is_the_users_to_know() -> None:
 
 def test_a_driver_that_restarts_or_was_away_begins_anew() -> None:
     session = Slow(0.0, adjusts=False)
-    batch = Batch(opened(session), lambda: None, US // 2)
+    batch = EngineThread(opened(session), lambda: None, US // 2)
     drive(batch, 1)
     before = session.resets
     batch.offer(Driving(now(), None, None), {}, anew=True)
@@ -158,11 +158,11 @@ def test_a_driver_that_restarts_or_was_away_begins_anew() -> None:
 
 def test_one_frame_at_a_time_is_handed_on_at_once_and_a_pause_is_no_new_beginning() -> None:
     session = One()
-    batch = Batch(opened(session, size=1), lambda: None, US // 2)
+    batch = EngineThread(opened(session, size=1), lambda: None, US // 2)
     for pts in (0, FRAME, 20 * US):
         batch.offer(Driving(pts, None, None), {"captured": pts})
         wait_for(lambda: batch.due() is not None)
-        paced = batch.take(now())
+        paced = batch.due_frame(now())
         assert paced is not None and paced.live, "no delay is added"
         assert (paced.frame.pts, paced.stamps) == (pts, {"captured": pts})
     assert session.calls == [("step", 0), ("step", FRAME), ("step", 20 * US)]
@@ -175,7 +175,7 @@ def test_one_frame_at_a_time_is_handed_on_at_once_and_a_pause_is_no_new_beginnin
 def test_a_slow_one_idles_in_its_thread_at_the_latest_wish() -> None:
     session = One()
     session.gate.clear()
-    batch = Batch(opened(session, size=1), lambda: None, US // 2)
+    batch = EngineThread(opened(session, size=1), lambda: None, US // 2)
     batch.offer(Driving(1, None, None), {})
     wait_for(lambda: session.calls == [("step", 1)])
     for pts in (2, 3, 4):
@@ -191,7 +191,7 @@ def test_a_slow_one_idles_in_its_thread_at_the_latest_wish() -> None:
     session.gate.set()
     wait_for(lambda: len(session.calls) == 4)
     assert session.calls[3] == ("step", 7), "somebody drives again"
-    wait_for(lambda: (paced := batch.take(now())) is not None and paced.live)
+    wait_for(lambda: (paced := batch.due_frame(now())) is not None and paced.live)
     batch.close()
     assert batch.counted()["driver frame skipped"] == 0
 
@@ -199,7 +199,7 @@ def test_a_slow_one_idles_in_its_thread_at_the_latest_wish() -> None:
 def test_what_is_dropped_is_counted_whether_or_not_anything_comes_out() -> None:
     session = One()
     session.gate.clear()
-    batch = Batch(opened(session, size=1), lambda: None, US // 2)
+    batch = EngineThread(opened(session, size=1), lambda: None, US // 2)
     batch.offer(Driving(0, None, None), {})
     wait_for(lambda: session.calls)
     for pts in range(1, 11):
@@ -214,13 +214,13 @@ def test_what_is_dropped_is_counted_whether_or_not_anything_comes_out() -> None:
 
 def test_a_chosen_quality_is_told_to_the_session_once_and_ends_the_note_of_a_lower_one() -> None:
     session = Slow(0.0, full=True)
-    batch = Batch(opened(session, quality="full"), lambda: None, 5 * US)
+    batch = EngineThread(opened(session, quality="full"), lambda: None, 5 * US)
     batch.choose("full")
     drive(batch, 0.5)
     assert batch.note == "It goes on with less." and session.chosen == []
     batch.choose("half")
     wait_for(lambda: batch.note == "")
-    assert session.chosen == ["half"] and batch.facts()["quality"] == {"name": "half", "title": "256 pixels"}
+    assert session.chosen == ["half"] and batch.as_dict()["quality"] == {"name": "half", "title": "256 pixels"}
     batch.choose("nothing")
     wait_for(lambda: batch.note == "There is no such rung.")
     batch.close()
@@ -228,11 +228,11 @@ def test_a_chosen_quality_is_told_to_the_session_once_and_ends_the_note_of_a_low
 
 def test_the_delay_is_measured_beside_its_floor() -> None:
     session = Slow(0.05, adjusts=False)
-    batch = Batch(opened(session), lambda: None, 5 * US)
-    assert "delay" not in batch.facts()
+    batch = EngineThread(opened(session), lambda: None, 5 * US)
+    assert "delay" not in batch.as_dict()
     drive(batch, 2.5)
     batch.close()
-    delay = batch.facts()["delay"]
+    delay = batch.as_dict()["delay"]
     assert isinstance(delay, dict) and (delay["frames"], delay["calls"]) == (4, 4)
     assert delay["interval_ms"] == 40.0 and delay["call_ms"] > 49
     assert delay["floor_ms"] == pytest.approx(3 * 40 + 3 * max(160, delay["call_ms"]) + delay["call_ms"], abs=0.3)

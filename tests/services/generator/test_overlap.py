@@ -8,14 +8,14 @@ import pytest
 
 from engines.api import Driving
 from harness.channel import wait_for
-from services.generator.engine_thread import Batch
+from services.generator.engine_thread import EngineThread
 from shared.errors import OutOfMemoryError
 from shared.runtime.clock import US, now
 from tests.support.engine_thread_material import FRAME, SIZE, drive, opened
 from tests.support.slow_engines import OverlappingSession
 
 
-def call(batch: Batch, start: int, *, anew: bool = False) -> None:
+def call(batch: EngineThread, start: int, *, anew: bool = False) -> None:
     """A call's worth of driving frames."""
     for i in range(SIZE):
         batch.offer(Driving(start + i * FRAME, None, None), {}, anew=anew and i == 0)
@@ -23,7 +23,7 @@ def call(batch: Batch, start: int, *, anew: bool = False) -> None:
 
 def test_two_calls_take_hardly_longer_than_the_longer_half_of_one() -> None:
     session = OverlappingSession(0.2, 0.2)
-    batch = Batch(opened(session), lambda: None, 5 * US)
+    batch = EngineThread(opened(session), lambda: None, 5 * US)
     out, _ = drive(batch, 4)
     batch.close()
     one_by_one = 4 / 0.4 * SIZE
@@ -35,7 +35,7 @@ def test_two_calls_take_hardly_longer_than_the_longer_half_of_one() -> None:
 
 def test_nothing_is_lost_while_it_keeps_up() -> None:
     session = OverlappingSession(0.01, 0.03)
-    batch = Batch(opened(session), lambda: None, 5 * US)
+    batch = EngineThread(opened(session), lambda: None, 5 * US)
     out, offered = drive(batch, 2)
     batch.close()
     missing = (out[-1][1] - out[0][1]) // FRAME + 1 - len(out)
@@ -46,7 +46,7 @@ def test_nothing_is_lost_while_it_keeps_up() -> None:
 def test_what_is_under_way_when_the_driver_restarts_is_not_shown() -> None:
     session = OverlappingSession(0.0, 0.0)
     session.gate.clear()
-    batch = Batch(opened(session), lambda: None, 5 * US)
+    batch = EngineThread(opened(session), lambda: None, 5 * US)
     call(batch, 0)
     wait_for(lambda: session.outstanding == 1)
     call(batch, US)
@@ -56,7 +56,7 @@ def test_what_is_under_way_when_the_driver_restarts_is_not_shown() -> None:
     shown: list[int] = []
     ends = time.monotonic() + 20
     while 10 * US + 3 * FRAME not in shown and time.monotonic() < ends:
-        shown += [paced.frame.pts for paced in [batch.take(now() + 60 * US)] if paced is not None]
+        shown += [paced.frame.pts for paced in [batch.due_frame(now() + 60 * US)] if paced is not None]
     assert shown and min(shown) >= 10 * US
     assert batch.counted()["face late"] >= 2 * SIZE
     batch.close()
@@ -65,7 +65,7 @@ def test_what_is_under_way_when_the_driver_restarts_is_not_shown() -> None:
 def test_what_breaks_while_frames_are_waited_for_is_told() -> None:
     session, told = OverlappingSession(0.0, 0.0), threading.Event()
     session.breaks = [RuntimeError("an illegal memory access")]
-    batch = Batch(opened(session), told.set, 5 * US)
+    batch = EngineThread(opened(session), told.set, 5 * US)
     call(batch, now())
     assert told.wait(20)
     assert isinstance(batch.failure, RuntimeError)
@@ -91,7 +91,7 @@ def test_memory_that_runs_out_while_frames_are_waited_for_costs_one_rung(calls: 
     session = Ladder(0.0, 0.0)
     session.gate.clear()
     session.breaks = [OutOfMemoryError("The GPU has too little memory.")] * calls
-    batch = Batch(opened(session), lambda: None, 5 * US)
+    batch = EngineThread(opened(session), lambda: None, 5 * US)
     for i in range(calls):
         call(batch, now())
         wait_for(partial(waiting, session, i + 1))
@@ -99,6 +99,6 @@ def test_memory_that_runs_out_while_frames_are_waited_for_costs_one_rung(calls: 
     wait_for(lambda: session.lowered == 1 and session.outstanding == 0)
     assert batch.note == "It goes on with less."
     call(batch, now())
-    wait_for(lambda: batch.take(now() + 60 * US) is not None)
+    wait_for(lambda: batch.due_frame(now() + 60 * US) is not None)
     assert session.lowered == 1 and batch.failure is None
     batch.close()

@@ -11,10 +11,10 @@ from shared.config.settings import Settings
 from shared.runtime.clock import now
 from shared.scene import Scene
 from tests.support.generator import Channel
-from tests.support.slow_engines import ENGINES, FOR_EVER, HeavySession, LadderSession, red
+from tests.support.slow_engines import BLOCKED_S, ENGINES, HeavySession, LadderSession, red
 
-SOON = FOR_EVER / 3  # seconds in which a busy machine does what takes a moment
-AWAY = FOR_EVER / 8  # seconds that it may be away from the loop, which would wait for ever if it waited for a frame
+SOON_S = BLOCKED_S / 3  # seconds in which a busy machine does what takes a moment
+AWAY_S = BLOCKED_S / 8  # seconds that it may be away from the loop, which would wait for ever if it waited for a frame
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def longest_turn(channel: Channel, until: Callable[[], bool]) -> float:
         longest, last = max(longest, time.monotonic() - last), time.monotonic()
         return until()
 
-    channel.turn(asked, SOON)
+    channel.turn(asked, SOON_S)
     return longest
 
 
@@ -43,10 +43,10 @@ def test_a_frame_that_takes_for_ever_holds_up_neither_the_pulse_nor_the_next_eng
     channel.wanted = Scene(driver="browser", engine="heavy")
     channel.turn(HeavySession.under_way.is_set)
     ends = time.monotonic() + 2
-    assert longest_turn(channel, lambda: time.monotonic() > ends) < AWAY, "nobody drives, and it idles for ever"
+    assert longest_turn(channel, lambda: time.monotonic() > ends) < AWAY_S, "nobody drives, and it idles for ever"
     channel.faces.clear()
     channel.wanted = Scene(driver="browser", engine="mesh")
-    assert longest_turn(channel, lambda: bool(channel.faces)) < AWAY
+    assert longest_turn(channel, lambda: bool(channel.faces)) < AWAY_S
     assert not red(channel.faces[-1])
 
 
@@ -57,7 +57,7 @@ def test_an_opening_that_takes_for_ever_is_given_up_for_another_engine(channel: 
     channel.turn(HeavySession.under_way.is_set)
     assert meter.state == "opening" and not red(channel.faces[-1])
     channel.wanted = Scene(driver="browser", engine="slow")
-    channel.turn(lambda: red(channel.faces[-1]), SOON)
+    channel.turn(lambda: red(channel.faces[-1]), SOON_S)
 
 
 def test_memory_that_runs_out_while_it_opens_costs_a_rung_and_the_note_stays_until_another_engine(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.catalog import check_engine, engines
+from engines.catalog import check_engine, engine_summaries
 from services.generator import service
 from shared.config.settings import Settings
 from shared.errors import StudioError
@@ -14,7 +14,7 @@ from shared.runtime.clock import US
 from shared.scene import Scene
 from shared.wire.message import Message
 from tests.support.generator import Channel
-from tests.support.slow_engines import ENGINES, OPENING, red
+from tests.support.slow_engines import ENGINES, OPENING_S, red
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_an_engine_that_opens_slowly_takes_over_without_a_gap(channel: Channel) 
     before = [m for m in channel.faces if not red(m)]
     # Where the opening holds the loop up there is one gap as long as it, however idle or busy the machine is.
     assert len(before) >= 5, "the old engine went on"
-    assert longest_gap(channel.faces) < OPENING / 2
+    assert longest_gap(channel.faces) < OPENING_S / 2
     assert channel.generator.loop.meter.state in ("running", "idle")
     channel.faces.clear()
     channel.turn(lambda: len(channel.faces) >= 10)
@@ -70,7 +70,7 @@ def test_the_last_choice_counts_even_when_the_one_before_it_breaks(channel: Chan
 def test_weights_that_arrive_while_on_air_are_used(
     channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "LOOK", US // 10)
+    monkeypatch.setattr(service, "PROBE_PERIOD_US", US // 10)
     monkeypatch.setenv("TEST_WEIGHTS", str(tmp_path / "weights"))
     meter = channel.generator.loop.meter
     channel.generator._next_look = 0
@@ -85,7 +85,7 @@ def test_weights_that_arrive_while_on_air_are_used(
 
 def test_engines_that_cannot_run_are_listed_with_the_reason(live_home: Path, tmp_path: Path) -> None:
     settings = Settings(home=live_home, engines=ENGINES)
-    rows = engines(settings)
+    rows = engine_summaries(settings)
     assert next(iter(rows)) == "mesh" and set(ENGINES) <= set(rows)
     assert rows["mesh"] == {"title": "Mesh warp", "voice": True, "qualities": [], "terms": "", "unavailable": ""}
     assert "`studio weights pull waiting`" in str(rows["waiting"]["unavailable"])

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from engines.api import Driving, Engine
-from engines.liveportrait.motion.template import Played, Template
-from services.generator.template_player import LATE, LEAD, Player
+from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame
+from services.generator.template_player import LATE_US, LEAD_US, TemplatePlayer
 from shared.config.settings import Settings
 from shared.runtime.clock import US, tick_after, tick_pts
 from shared.scene import Scene
@@ -19,7 +19,7 @@ from tests.support.generator import Channel
 from tests.support.slow_engines import ENGINES, PlayingEngine
 from tests.support.template_farm import template
 
-RATE = Fraction(25)
+RATE_FPS = Fraction(25)
 FRAMES = 5
 
 
@@ -30,94 +30,96 @@ def walk(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def player() -> Iterator[Player]:
+def player() -> Iterator[TemplatePlayer]:
     with ThreadPoolExecutor(1) as pool:
-        yield Player(RATE, pool)
+        yield TemplatePlayer(RATE_FPS, pool)
 
 
 def scene(path: Path | str, loop: bool = True) -> Scene:
     return Scene(driver=f"file:{path}", loop=loop)
 
 
-def open_with(player: Player, wanted: Scene, engine: Engine | None = None) -> None:
+def open_with(player: TemplatePlayer, wanted: Scene, engine: Engine | None = None) -> None:
     player.on_scene(wanted)
-    player.use("playing", engine or PlayingEngine())
+    player.set_engine("playing", engine or PlayingEngine())
     arrive(player)
 
 
-def arrive(player: Player) -> None:
+def arrive(player: TemplatePlayer) -> None:
     assert player._reading is not None
     player._reading.exception(10)
     player.arrived()
 
 
 def number(driving: Driving | None, of: Path) -> int:
-    assert driving is not None and isinstance(driving.recorded, Played)
+    assert driving is not None and isinstance(driving.recorded, TemplateFrame)
     exp = driving.recorded.motion.exp
     made = PlayingEngine().read_template(of)
     return next(i for i, motion in enumerate(made.motions) if (motion.exp == exp).all())
 
 
-def test_it_plays_at_its_own_rate_in_step_with_the_program_round_and_round(player: Player, walk: Path) -> None:
+def test_it_plays_at_its_own_rate_in_step_with_the_program_round_and_round(player: TemplatePlayer, walk: Path) -> None:
     open_with(player, scene(walk))
     first = player.due()
-    assert (first + LEAD) in {tick_pts(tick_after(first + LEAD, RATE) - 1, RATE)}, "just before a program tick"
+    assert (first + LEAD_US) in {tick_pts(tick_after(first + LEAD_US, RATE_FPS) - 1, RATE_FPS)}, (
+        "just before a program tick"
+    )
     for count in range(2 * FRAMES + 1):
         assert player.due() == first + count * 80_000
-        driving = player.take(player.due())
+        driving = player.due_frame(player.due())
         assert driving is not None and driving.pts == first + count * 80_000
         assert number(driving, walk) == count % FRAMES and driving.face is None
     assert (player.skipped, player.stalls, player.note) == (0, 0, "")
 
 
-def test_once_it_says_that_it_has_ended_and_begins_again_when_it_may(player: Player, walk: Path) -> None:
+def test_once_it_says_that_it_has_ended_and_begins_again_when_it_may(player: TemplatePlayer, walk: Path) -> None:
     open_with(player, scene(walk, loop=False))
     epoch = player.epoch
     for _ in range(FRAMES):
-        assert player.take(player.due()) is not None
-    assert player.take(player.due()) is None and player.note.startswith("The recorded motion has ended; ")
+        assert player.due_frame(player.due()) is not None
+    assert player.due_frame(player.due()) is None and player.note.startswith("The recorded motion has ended; ")
     player.on_scene(scene(walk))
     assert player.note == "" and player.epoch > epoch
-    assert number(player.take(player.due()), walk) == 0
+    assert number(player.due_frame(player.due()), walk) == 0
 
 
-def test_a_slow_loop_skips_frames_and_a_stall_is_not_made_up_for(player: Player, walk: Path) -> None:
+def test_a_slow_loop_skips_frames_and_a_stall_is_not_made_up_for(player: TemplatePlayer, walk: Path) -> None:
     open_with(player, scene(walk))
-    player.take(player.due())
-    assert number(player.take(player.due() + 90_000), walk) == 2 and player.skipped == 1
+    player.due_frame(player.due())
+    assert number(player.due_frame(player.due() + 90_000), walk) == 2 and player.skipped == 1
     due = player.due()
-    assert player.take(due + LATE + US) is None and player.stalls == 1
-    assert due + LATE + US <= player.due() <= due + LATE + US + 80_000
-    assert number(player.take(player.due()), walk) == 3
+    assert player.due_frame(due + LATE_US + US) is None and player.stalls == 1
+    assert due + LATE_US + US <= player.due() <= due + LATE_US + US + 80_000
+    assert number(player.due_frame(player.due()), walk) == 3
 
 
-def test_another_engine_begins_anew_and_another_avatar_does_not(player: Player, walk: Path) -> None:
+def test_another_engine_begins_anew_and_another_avatar_does_not(player: TemplatePlayer, walk: Path) -> None:
     open_with(player, scene(walk))
     epoch = player.epoch
-    player.take(player.due())
-    player.use("playing", PlayingEngine())
-    assert number(player.take(player.due()), walk) == 1 and player.epoch == epoch
-    player.use("other", PlayingEngine())
-    assert player.take(player.due()) is None, "nothing is played that the engine has not read"
+    player.due_frame(player.due())
+    player.set_engine("playing", PlayingEngine())
+    assert number(player.due_frame(player.due()), walk) == 1 and player.epoch == epoch
+    player.set_engine("other", PlayingEngine())
+    assert player.due_frame(player.due()) is None, "nothing is played that the engine has not read"
     arrive(player)
-    assert number(player.take(player.due()), walk) == 0 and player.epoch > epoch
+    assert number(player.due_frame(player.due()), walk) == 0 and player.epoch > epoch
     player.on_scene(Scene(driver="sample"))
-    assert not player.drives and player.take(player.due()) is None
+    assert not player.drives and player.due_frame(player.due()) is None
 
 
-def test_what_cannot_be_played_is_one_sentence(player: Player, walk: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_played_is_one_sentence(player: TemplatePlayer, walk: Path, tmp_path: Path) -> None:
     open_with(player, scene(walk), deaf := PlayingEngine())
     deaf.spec = replace(deaf.spec, title="Still", driven_by=frozenset({"motion"}))
-    player.use("still", deaf)
+    player.set_engine("still", deaf)
     arrive(player)
     assert player.note.startswith("Still plays no motion templates; choose an engine that does")
-    player.use("playing", PlayingEngine())
+    player.set_engine("playing", PlayingEngine())
     (tmp_path / "bad.npz").write_bytes(b"PK no template")
     for path, says in ((tmp_path / "bad.npz", "is not a motion template"), (tmp_path / "gone.npz", "cannot be read")):
         player.on_scene(scene(path))
         arrive(player)
-        assert says in player.note and player.take(player.due()) is None
-    player.use("broken", BreakingEngine())
+        assert says in player.note and player.due_frame(player.due()) is None
+    player.set_engine("broken", BreakingEngine())
     arrive(player)
     assert player.note == "The recorded motion cannot be read (RuntimeError: no such kernel); choose another driver."
 
@@ -125,7 +127,7 @@ def test_what_cannot_be_played_is_one_sentence(player: Player, walk: Path, tmp_p
 class BreakingEngine(PlayingEngine):
     """Fails at a file in a way that nobody foresaw."""
 
-    def read_template(self, path: Path) -> Template:
+    def read_template(self, path: Path) -> LivePortraitTemplate:
         raise RuntimeError("no such kernel")
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from engines.mesh.speech.speech_motion import Speaker
 from engines.registry import load
-from services.generator.voice_line import MARGIN, VoiceLine
-from shared.media.reader import SOUND_RATE
+from services.generator.voice_line import VOICE_MARGIN_US, VoiceLine
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, tick_pts
 from shared.scene import Scene
 from shared.wire.message import Message, WireError
@@ -25,7 +25,7 @@ def message(pts: int, samples: int, epoch: int = 1, **facts: object) -> Message:
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(60)])
 def test_every_tick_is_one_face_late_by_one_fixed_time(rate: Fraction) -> None:
     line, speaker = VoiceLine(rate), Speaker(avatar().face, rate)
-    line.on_voice(message(40 * US, 4 * SOUND_RATE))
+    line.on_voice(message(40 * US, 4 * SOUND_RATE_HZ))
     late = set()
     for tick in range(round(42 * rate), round(42 * rate) + 40):
         block = line.block(tick, AHEAD)
@@ -33,23 +33,23 @@ def test_every_tick_is_one_face_late_by_one_fixed_time(rate: Fraction) -> None:
         said = [s.pts for s in speaker.hear(block)]
         assert said == [line.said_at(tick, AHEAD)]
         late.add((tick_pts(tick, rate) - said[0]) // 1000)
-    assert max(late) - min(late) <= 1 and min(late) >= (AHEAD + MARGIN) // 1000 - 1
-    assert max(late) <= (AHEAD + MARGIN) / 1000 + 1000 / rate
+    assert max(late) - min(late) <= 1 and min(late) >= (AHEAD + VOICE_MARGIN_US) // 1000 - 1
+    assert max(late) <= (AHEAD + VOICE_MARGIN_US) / 1000 + 1000 / rate
 
 
 def test_a_stall_is_not_made_up_for() -> None:
     line = VoiceLine(Fraction(25))
-    line.on_voice(message(40 * US, 4 * SOUND_RATE))
+    line.on_voice(message(40 * US, 4 * SOUND_RATE_HZ))
     one, late, after = (line.block(tick, AHEAD) for tick in (1050, 1100, 1101))
     assert late.pts == line.said_at(1100, AHEAD) and late.pts - one.pts == 2 * US
-    assert len(late.samples) < (AHEAD + 1000) * SOUND_RATE // US
-    assert after.pts == pytest.approx(late.pts + len(late.samples) * US // SOUND_RATE, abs=1)
+    assert len(late.samples) < (AHEAD + 1000) * SOUND_RATE_HZ // US
+    assert after.pts == pytest.approx(late.pts + len(late.samples) * US // SOUND_RATE_HZ, abs=1)
 
 
 def test_where_there_is_no_voice_there_is_silence() -> None:
     line = VoiceLine(Fraction(25))
     assert not line.block(1000, AHEAD).samples.any()
-    line.on_voice(message(40 * US, SOUND_RATE))
+    line.on_voice(message(40 * US, SOUND_RATE_HZ))
     assert line.on_voice(message(41 * US, 48, epoch=2)), "a new epoch is told"
     assert not line.block(1010, AHEAD).samples.any(), "an interrupted voice is still there"
 

@@ -30,7 +30,7 @@ def test_it_keeps_what_it_was_told_and_its_address(tmp_path: Path) -> None:
             server.process.send_signal(signal.SIGKILL)
             server.process.wait()
             time.sleep(1.1)
-            server.see_to()
+            server.restart_if_dead()
             assert own_redis(tmp_path) == server.url
             assert client.get("told") == b"yes"
         before = server.url

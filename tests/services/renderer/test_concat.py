@@ -10,14 +10,14 @@ import pytest
 
 from services.renderer.encode.concat import assemble
 from shared.errors import StudioError
-from shared.media.output_spec import CODECS, Output
+from shared.media.output_spec import CODECS, OutputSpec
 from tests.support.media_material import NTSC, chirp, decoded, moving, packets, segment, write_driver
 from tests.support.sound_files import wav
 
 CUTS = (0, 17, 18, 40)  # a segment of one picture among them
 
 
-def parts_of(folder: Path, output: Output, rate: Fraction = NTSC, cuts: tuple[int, ...] = CUTS) -> list[Path]:
+def parts_of(folder: Path, output: OutputSpec, rate: Fraction = NTSC, cuts: tuple[int, ...] = CUTS) -> list[Path]:
     pictures = moving(cuts[-1])
     return [
         segment(folder / f"part-{a}{output.suffix}", pictures[a:b], rate, output) for a, b in itertools.pairwise(cuts)
@@ -51,7 +51,7 @@ def delay(begin: float, sound: np.ndarray, wanted: np.ndarray) -> float:  # type
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("rate", [Fraction(25), NTSC])
 def test_the_pictures_are_those_of_the_segments_one_tick_each(tmp_path: Path, codec: str, rate: Fraction) -> None:
-    output = Output.from_dict({"codec": codec})
+    output = OutputSpec.from_dict({"codec": codec})
     parts = parts_of(tmp_path, output, rate)
     out = tmp_path / f"out{output.suffix}"
     assert assemble(parts, None, out, output, rate, {"avatar": "host", "engine": "mesh"}) == 40
@@ -80,7 +80,7 @@ def test_the_pictures_are_those_of_the_segments_one_tick_each(tmp_path: Path, co
 def test_aac_is_copied_packet_by_packet(tmp_path: Path, begin: float) -> None:
     driver = write_driver(tmp_path / "driver.mp4", pictures=25, sound=0.7, sound_begin=begin)
     out = tmp_path / "out.mp4"
-    assemble(parts_of(tmp_path, Output(), Fraction(25)), driver, out, Output(), Fraction(25))
+    assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), driver, out, OutputSpec(), Fraction(25))
     before, after = packets(driver, "audio"), packets(out, "audio")
     assert [data for _, data in before] == [data for _, data in after]
     assert [float(t) for t, _ in after] == pytest.approx([float(t) for t, _ in before], abs=1e-4)
@@ -92,7 +92,7 @@ def test_sound_keeps_its_distance_to_the_first_picture(tmp_path: Path, suffix: s
     """Whatever the file's own clock starts at, and whether B-frames make its pictures begin late."""
     driver = write_driver(tmp_path / f"driver{suffix}", pictures=25, sound=0.9, sound_begin=0.3, video_begin=0.12)
     out = tmp_path / "out.mp4"
-    assemble(parts_of(tmp_path, Output(), Fraction(25)), driver, out, Output(), Fraction(25))
+    assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), driver, out, OutputSpec(), Fraction(25))
     assert [data for _, data in packets(out, "audio")] or pytest.fail("no sound")
     assert delay(*heard(out), chirp(0.9, 48_000)) == pytest.approx(0.18, abs=0.025)
     assert decoded(out)[0][0] == 0
@@ -101,16 +101,16 @@ def test_sound_keeps_its_distance_to_the_first_picture(tmp_path: Path, suffix: s
 def test_sound_before_the_first_picture_is_left_out_and_the_rest_is_in_time(tmp_path: Path) -> None:
     driver = write_driver(tmp_path / "driver.mkv", pictures=25, sound=1.6, video_begin=0.6)
     out = tmp_path / "out.mp4"
-    assemble(parts_of(tmp_path, Output(), Fraction(25)), driver, out, Output(), Fraction(25))
+    assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), driver, out, OutputSpec(), Fraction(25))
     begin, sound = heard(out)
     wanted = chirp(1.6, 48_000)[round(0.6 * 48_000) :]
     assert delay(begin, sound, wanted) == pytest.approx(0.0, abs=0.025)
     assert begin >= -0.07
 
 
-@pytest.mark.parametrize("output", [Output(), Output("vp9")])
+@pytest.mark.parametrize("output", [OutputSpec(), OutputSpec("vp9")])
 @pytest.mark.parametrize("kind", ["mp3", "pcm", "opus"])
-def test_other_sound_is_encoded_in_its_own_time(tmp_path: Path, output: Output, kind: str) -> None:
+def test_other_sound_is_encoded_in_its_own_time(tmp_path: Path, output: OutputSpec, kind: str) -> None:
     suffix, codec = {"mp3": (".mkv", "mp3"), "pcm": (".mkv", "pcm_s16le"), "opus": (".webm", "libopus")}[kind]
     video = "libvpx-vp9" if suffix == ".webm" else "libx264"
     rate = 44_100 if kind == "mp3" else 48_000
@@ -136,7 +136,7 @@ def test_long_sound_ends_with_the_picture_and_short_sound_stays_short(
 ) -> None:
     driver = write_driver(tmp_path / "driver.mkv", pictures=25, sound=seconds, codec=codec)
     out = tmp_path / "out.mp4"
-    assemble(parts_of(tmp_path, Output(), Fraction(25)), driver, out, Output(), Fraction(25))
+    assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), driver, out, OutputSpec(), Fraction(25))
     begin, sound = heard(out)
     assert begin + len(sound) / 48_000 == pytest.approx(min(seconds, 40 / 25), abs=2 * 1024 / 48_000)
     assert len(decoded(out)[0]) == 40
@@ -147,7 +147,7 @@ def test_a_voice_alone_in_stereo_at_any_rate_is_heard(tmp_path: Path) -> None:
     samples = chirp(1.2, 22_050)
     voice.write_bytes(wav(np.repeat(samples, 2), 22_050, channels=2))
     out = tmp_path / "out.mp4"
-    assemble(parts_of(tmp_path, Output(), Fraction(25)), voice, out, Output(), Fraction(25))
+    assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), voice, out, OutputSpec(), Fraction(25))
     with av.open(str(out)) as container:
         assert container.streams.audio[0].codec_context.channels == 2
     assert delay(*heard(out), chirp(1.2, 48_000)) == pytest.approx(0.0, abs=0.03)
@@ -157,8 +157,8 @@ def test_pictures_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None
     """A player that streams the file needs them so, and nothing of either is held in memory."""
     driver = write_driver(tmp_path / "driver.mp4", pictures=25, sound=25.0)
     out = tmp_path / "out.mp4"
-    parts = parts_of(tmp_path, Output(), Fraction(25)) * 15  # 24 s: FFmpeg itself puts 10 s in order
-    assemble(parts, driver, out, Output(), Fraction(25))
+    parts = parts_of(tmp_path, OutputSpec(), Fraction(25)) * 15  # 24 s: FFmpeg itself puts 10 s in order
+    assemble(parts, driver, out, OutputSpec(), Fraction(25))
     with av.open(str(out)) as container:
         places = sorted((p.pos or 0, float((p.dts or 0) * p.time_base)) for p in container.demux() if p.size)
     times = [t for _, t in places]
@@ -168,10 +168,10 @@ def test_pictures_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None
 def test_segments_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     small, large = moving(3), moving(3, 192, 96)
     a, b = segment(tmp_path / "a.mp4", small), segment(tmp_path / "b.mp4", large)
-    c = segment(tmp_path / "c.mp4", small, output=Output("hevc"))
+    c = segment(tmp_path / "c.mp4", small, output=OutputSpec("hevc"))
     for other in (b, c):
         with pytest.raises(StudioError, match=f"{other.name} was encoded otherwise than a.mp4"):
-            assemble([a, other], None, tmp_path / "out.mp4", Output(), NTSC)
+            assemble([a, other], None, tmp_path / "out.mp4", OutputSpec(), NTSC)
     assert not (tmp_path / "out.mp4").exists()
 
 
@@ -179,11 +179,11 @@ def test_a_damaged_segment_or_driver_leaves_no_file(tmp_path: Path) -> None:
     a, b = (segment(tmp_path / name, moving(40)) for name in ("a.mp4", "b.mp4"))
     b.write_bytes(b.read_bytes()[:-3000])
     with pytest.raises(StudioError, match=r"b\.mp4"):
-        assemble([a, b], None, tmp_path / "out.mp4", Output(), NTSC)
+        assemble([a, b], None, tmp_path / "out.mp4", OutputSpec(), NTSC)
     with pytest.raises(StudioError, match=r"out\.mov should end in \.mp4"):
-        assemble([a], None, tmp_path / "out.mov", Output(), NTSC)
+        assemble([a], None, tmp_path / "out.mov", OutputSpec(), NTSC)
     with pytest.raises(StudioError, match="There is no file"):
-        assemble([a], tmp_path / "gone.mp4", tmp_path / "out.mp4", Output(), NTSC)
+        assemble([a], tmp_path / "gone.mp4", tmp_path / "out.mp4", OutputSpec(), NTSC)
     with pytest.raises(StudioError, match="cannot be written"):
-        assemble([a], None, tmp_path / "none" / "out.mp4", Output(), NTSC)
+        assemble([a], None, tmp_path / "none" / "out.mp4", OutputSpec(), NTSC)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]

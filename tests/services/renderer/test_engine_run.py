@@ -1,11 +1,11 @@
 """An engine whose calls overlap, in a render: the next call is under way while the frames of the last one are encoded."""
 
 from engines.api import Driving, RoiFrame
-from services.renderer.pipeline.engine_run import Run
+from services.renderer.pipeline.engine_run import EngineRun
 from shared.runtime.clock import US
 from tests.support.slow_engines import OverlappingSession
 
-FRAME = US // 25
+FRAME_US = US // 25
 
 
 class Offline(OverlappingSession):
@@ -19,25 +19,25 @@ class Offline(OverlappingSession):
 
 
 def moved(start: int, stop: int) -> list[Driving]:
-    return [Driving(number * FRAME, None, None, recorded="moved") for number in range(start, stop)]
+    return [Driving(number * FRAME_US, None, None, recorded="moved") for number in range(start, stop)]
 
 
 def test_the_next_call_is_under_way_while_the_last_ones_frames_are_encoded() -> None:
     session = Offline(0.0, 0.0)
-    run = Run(session, US)  # type: ignore[arg-type]
+    run = EngineRun(session, US)  # type: ignore[arg-type]
     shown, outstanding = [], []
     for frame in run.motion(moved(0, 18)):
         assert isinstance(frame, RoiFrame)
         shown.append(frame.pts)
         outstanding.append(session.outstanding)
-    assert shown == [number * FRAME for number in range(16)], "in order, and none is left when a segment ends"
+    assert shown == [number * FRAME_US for number in range(16)], "in order, and none is left when a segment ends"
     assert outstanding == [1] * 12 + [0] * 4 and session.most == 1
     shown += [frame.pts for frame in run.motion(moved(18, 20)) if isinstance(frame, RoiFrame)]
-    assert shown == [number * FRAME for number in range(20)], "the next segment goes on with what was held"
+    assert shown == [number * FRAME_US for number in range(20)], "the next segment goes on with what was held"
 
 
 def test_a_host_that_begins_to_idle_shows_first_what_is_under_way() -> None:
-    run = Run(Offline(0.0, 0.0), US)  # type: ignore[arg-type]
-    ticks = [*moved(0, 4), Driving(4 * FRAME, None, None), *moved(5, 9)]
+    run = EngineRun(Offline(0.0, 0.0), US)  # type: ignore[arg-type]
+    ticks = [*moved(0, 4), Driving(4 * FRAME_US, None, None), *moved(5, 9)]
     shown = [frame if isinstance(frame, int) else frame.pts for frame in run.motion(ticks)]
-    assert shown == [number * FRAME for number in range(9)]
+    assert shown == [number * FRAME_US for number in range(9)]

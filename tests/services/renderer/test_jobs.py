@@ -11,9 +11,9 @@ import av
 import numpy as np
 import pytest
 
-from services.renderer.job.foreground import render
-from services.renderer.job.open_job import Opener
-from services.renderer.job.step import Step, Worker
+from services.renderer.job.foreground import render_file
+from services.renderer.job.open_job import JobOpener
+from services.renderer.job.step import StepResult, UnitWorker
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
@@ -21,8 +21,8 @@ from shared.jobs import claims, status
 from shared.jobs.claims import Unit
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import LocalStore
-from shared.media.output_spec import Output
-from shared.media.reader import SOUND_RATE, Mp4Writer, VideoReader
+from shared.media.output_spec import OutputSpec
+from shared.media.reader import SOUND_RATE_HZ, Mp4Writer, VideoReader
 from tests.support.job_engines import ENGINES, ORDERS
 from tests.support.job_farm import Farm
 from tests.support.sound_files import wav
@@ -48,7 +48,7 @@ def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
         pictures = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
     height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
-    noise = np.random.default_rng(1).normal(0, 2000, FRAMES * SOUND_RATE // FPS).astype(np.int16)
+    noise = np.random.default_rng(1).normal(0, 2000, FRAMES * SOUND_RATE_HZ // FPS).astype(np.int16)
     with Mp4Writer(path, width, height, Fraction(FPS), sound=True) as writer:
         for number, picture in enumerate(pictures):
             shown = np.full_like(picture, 128) if 18 <= number < 30 else picture
@@ -70,14 +70,14 @@ def sound(path: Path) -> np.ndarray:  # type: ignore[type-arg]
 @pytest.mark.parametrize("engine", ["mesh", "card", "seer", "chain"])
 def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tmp_path: Path, engine: str) -> None:
     whole = tmp_path / "whole.mp4"
-    count = render(
+    count = render_file(
         load_avatar(farm.home / "avatars" / "sample"), driver, whole, engine=engine, engines=ENGINES,
         idle_after=farm.settings.idle_after, segment_seconds=SEGMENT,
     )  # fmt: skip
     assert count == FRAMES
     job = farm.submit(driver, engine).id
     # Another worker at every step: nothing is carried over but what stands on disk.
-    steps: list[Step] = []
+    steps: list[StepResult] = []
     while not steps or steps[-1].outcome != "nothing":
         steps.append(farm.worker().advance(job))
     assert [step.outcome for step in steps] == ["done"] * 9 + ["nothing"]
@@ -96,12 +96,12 @@ def test_a_job_and_a_render_are_made_at_the_quality_that_is_asked_for(farm: Farm
         job = farm.submit(driver, "dyed", quality=name)
         assert job.look == {"blue": 10, "quality": name or "deep"}
         farm.finish(job.id)
-        render(avatar, driver, whole, engine="dyed", quality=name, **more)  # type: ignore[arg-type]
+        render_file(avatar, driver, whole, engine="dyed", quality=name, **more)  # type: ignore[arg-type]
         shown[name] = pictures(whole)
         assert pictures(farm.result(job.id)) == shown[name]
     assert shown["pale"] != shown[""]
     with pytest.raises(StudioError, match="there is deep, pale"):
-        render(avatar, driver, whole, engine="dyed", quality="loud", **more)  # type: ignore[arg-type]
+        render_file(avatar, driver, whole, engine="dyed", quality="loud", **more)  # type: ignore[arg-type]
 
 
 def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +128,7 @@ def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch:
 
 def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: Farm, driver: Path, tmp_path: Path) -> None:
     job = farm.submit(driver, "card").id
-    steps: list[Step] = []
+    steps: list[StepResult] = []
 
     def work(name: str) -> None:
         worker = farm.worker(name)
@@ -154,8 +154,8 @@ def test_a_voice_in_segments_is_what_one_run_makes(farm: Farm, tmp_path: Path) -
     samples = sound_of([silence(0.3), voiced("a", 0.4), silence(0.2), voiced("i", 0.3), silence(0.21)])
     voice.write_bytes(wav(samples))
     avatar = load_avatar(farm.home / "avatars" / "sample")
-    count = render(avatar, voice, whole, segment_seconds=SEGMENT, idle_after=farm.settings.idle_after)
-    assert abs(count / FPS - len(samples) / SOUND_RATE) <= 1 / FPS
+    count = render_file(avatar, voice, whole, segment_seconds=SEGMENT, idle_after=farm.settings.idle_after)
+    assert abs(count / FPS - len(samples) / SOUND_RATE_HZ) <= 1 / FPS
     job = farm.submit(voice).id
     assert all(step.outcome == "done" for step in farm.finish(job))
     assert pictures(farm.result(job)) == pictures(whole) and len(pictures(whole)) == count
@@ -164,7 +164,7 @@ def test_a_voice_in_segments_is_what_one_run_makes(farm: Farm, tmp_path: Path) -
 def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: Farm, driver: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "host.mp4"
     out.parent.mkdir()
-    job = farm.submit(driver, "card", out=out, output=Output(size=(320, 240))).id
+    job = farm.submit(driver, "card", out=out, output=OutputSpec(size=(320, 240))).id
     farm.finish(job)
     assert sorted(p.name for p in out.parent.iterdir()) == ["host.mp4", "host.mp4.json"]
     sidecar = json.loads((out.parent / "host.mp4.json").read_text())
@@ -185,7 +185,7 @@ def test_a_segment_that_always_fails_is_parked_and_the_others_finish(farm: Farm,
     assert seen.state == "parked" and "Segment 2" in seen.reason and "told to fail at tick 15" in seen.reason
     assert [segment.state for segment in seen.segments] == ["done", "parked", "done", "done"]
     (farm.orders / "fail").unlink()
-    status.retry(farm.store, job)
+    status.retry_parked(farm.store, job)
     assert [step.unit for step in farm.finish(job)] == ["render-00001", "assemble"]
     assert len(pictures(farm.result(job))) == FRAMES
 
@@ -218,7 +218,7 @@ def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: Farm, driver
     job = farm.submit(driver, "card").id
     farm.order("sleep", "0.2")
     worker = farm.worker()
-    threading.Timer(1.2, lambda: status.wish(farm.store, job, "cancelled")).start()
+    threading.Timer(1.2, lambda: status.set_wanted_state(farm.store, job, "cancelled")).start()
     steps = farm.finish(job, worker)
     assert steps[-1].outcome == "cancelled" and worker.opener._last is None
     assert status.status(farm.store, job).state == "cancelled"
@@ -245,19 +245,19 @@ def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm
     fast = farm.worker("fast")
     assert fast.advance(job).unit == "follow-00000"
 
-    class Frozen(Worker):
+    class Frozen(UnitWorker):
         """Has made its segment, and while it sleeps before publishing, another makes it too."""
 
         __slots__ = ()
 
-        def _published(self, manifest: Manifest, claim: claims.Claim, facts: dict[str, object]) -> Step:
+        def _published(self, manifest: Manifest, claim: claims.Claim, facts: dict[str, object]) -> StepResult:
             step = fast.advance(job, {("render-00000", 1)})
             assert (step.outcome, step.unit) == ("done", "render-00000")
             return super()._published(manifest, claim, facts)
 
-    late = Frozen(farm.store, Opener(farm.store, farm.settings), "late")
+    late = Frozen(farm.store, JobOpener(farm.store, farm.settings), "late")
     assert late.advance(job).outcome == "lost"
-    assert claims.done(farm.store, job, Unit("render", 0))["claim"] == 2
+    assert claims.completion_record(farm.store, job, Unit("render", 0))["claim"] == 2
     farm.finish(job)
     assert len(pictures(farm.result(job))) == FRAMES
 
@@ -273,7 +273,7 @@ def test_what_can_be_known_is_said_when_a_job_is_handed_in(farm: Farm, driver: P
     empty, text, voice = tmp_path / "empty.mp4", tmp_path / "text.mp4", tmp_path / "voice.wav"
     empty.write_bytes(b"")
     text.write_bytes(b"hello" * 999)
-    voice.write_bytes(wav(np.zeros(SOUND_RATE, np.int16)))
+    voice.write_bytes(wav(np.zeros(SOUND_RATE_HZ, np.int16)))
     nothing = tmp_path / "nothing.wav"
     nothing.write_bytes(wav(np.zeros(0, np.int16)))
     cases: list[tuple[dict[str, object], str]] = [
@@ -315,7 +315,9 @@ def test_a_full_disk_parks_the_job_and_room_lets_it_go_on(
     farm.settings = farm.settings.model_copy(update={"jobs": str(small_disk / "jobs")})
     job = farm.submit(driver, "card").id
     assert farm.worker().advance(job).outcome == "done"
-    monkeypatch.setattr("services.renderer.job.step.ROOM", 0)  # not noticed beforehand, but by the write that fails
+    monkeypatch.setattr(
+        "services.renderer.job.step.MIN_FREE_BYTES", 0
+    )  # not noticed beforehand, but by the write that fails
     filler = small_disk / "filler"
     with filler.open("wb") as file:
         try:

@@ -19,8 +19,8 @@ from engines.personalive.driver import DriverView
 from engines.personalive.session import PersonaLiveSession
 from engines.registry import load
 from harness.tiny_personalive import make_weights
-from services.renderer.job.foreground import render
-from services.renderer.pipeline.engine_run import Run
+from services.renderer.job.foreground import render_file
+from services.renderer.pipeline.engine_run import EngineRun
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
@@ -90,7 +90,7 @@ def write(path: Path, faces: list[np.ndarray | None]) -> None:  # type: ignore[t
 def rendered(home: Path, driver: Path, out: Path) -> list[str]:
     """The hashes of the pictures of `studio render`, after a look at their times."""
     avatar = load_avatar(home / "avatars" / "sample")
-    assert render(avatar, driver, out, engine=NAME, idle_after=IDLE, segment_seconds=SEGMENT) == FRAMES
+    assert render_file(avatar, driver, out, engine=NAME, idle_after=IDLE, segment_seconds=SEGMENT) == FRAMES
     stamps, hashes = decoded(out)
     assert stamps == [number / FILM for number in range(FRAMES)], "the driver's own rate, exactly"
     return hashes
@@ -122,8 +122,8 @@ def test_a_job_by_many_workers_shows_what_one_run_shows(
 def test_where_every_other_driver_frame_is_taken_none_is_missing(weights: Path) -> None:
     nets = engine.shared_networks(weights, "auto", "none")
 
-    def half() -> Run:
-        return Run(PersonaLiveSession(own(), nets, replace(SMALLEST, every=2), 1), 1)
+    def half() -> EngineRun:
+        return EngineRun(PersonaLiveSession(own(), nets, replace(SMALLEST, every=2), 1), 1)
 
     frames, first, last = list(driver(37)), half(), half()
     made = list(first.motion(frames[:33]))  # in the middle of a chunk and of a pair
@@ -151,7 +151,7 @@ def test_nothing_is_squashed(live_home: Path, film: Path) -> None:
     x, y = face.points[1, :2]
     cv2.circle(picture, (round(float(x)), round(float(y))), 25, (0, 255, 0), -1)
     view = DriverView(load_avatar(live_home / "avatars" / "sample").face, 256)
-    view.see(Driving(0, face, face, picture))
+    view.update_view(Driving(0, face, face, picture))
     assert view.held is not None
     green = (view.held[..., 1].astype(int) - view.held[..., 0] > 120) & (view.held[..., 2] < 100)
     rows, columns = np.nonzero(green)

@@ -10,11 +10,11 @@ import av
 import numpy as np
 import pytest
 
-from services.renderer.job.foreground import render
+from services.renderer.job.foreground import render_file
 from shared.avatar.model import Avatar, load_avatar
 from shared.errors import StudioError
-from shared.media.output_spec import Output
-from shared.media.reader import SOUND_RATE, Mp4Writer, VideoReader
+from shared.media.output_spec import OutputSpec
+from shared.media.reader import SOUND_RATE_HZ, Mp4Writer, VideoReader
 from tests.support.sound_files import wav
 from tests.support.voice_material import silence, sound_of, voiced
 
@@ -30,8 +30,8 @@ def avatar(live_home: Path) -> Avatar:
 def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 40 pictures of the sample driver at 30 a second, with a click each half second."""
     path = tmp_path_factory.mktemp("driver") / "driver.mp4"
-    clicks = np.zeros(FRAMES * SOUND_RATE // 30, np.int16)
-    clicks[:: SOUND_RATE // 2] = 20_000
+    clicks = np.zeros(FRAMES * SOUND_RATE_HZ // 30, np.int16)
+    clicks[:: SOUND_RATE_HZ // 2] = 20_000
     with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
         pictures = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
     height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
@@ -50,7 +50,7 @@ def heard_in(path: Path) -> np.ndarray:  # type: ignore[type-arg]
 def test_length_rate_and_sound_are_the_drivers(avatar: Avatar, driver: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
     seen: list[tuple[int, int]] = []
-    assert render(avatar, driver, out, progress=lambda done, total: seen.append((done, total))) == FRAMES
+    assert render_file(avatar, driver, out, progress=lambda done, total: seen.append((done, total))) == FRAMES
     assert seen[0] == (1, FRAMES) and seen[-1] == (FRAMES, FRAMES)
     with VideoReader(out) as reader:
         pictures = list(reader)
@@ -68,15 +68,15 @@ def test_a_voice_is_rendered_with_its_own_sound_and_length(avatar: Avatar, tmp_p
     voice, out = tmp_path / "speech.wav", tmp_path / "out.mp4"
     sound = sound_of([silence(0.4), voiced("a", 0.5), silence(0.37)])
     voice.write_bytes(wav(sound))
-    count = render(avatar, voice, out, rate=rate)
-    seconds = len(sound) / SOUND_RATE
+    count = render_file(avatar, voice, out, rate=rate)
+    seconds = len(sound) / SOUND_RATE_HZ
     assert count / rate == pytest.approx(seconds, abs=float(1 / rate))
     with VideoReader(out) as reader:
         pictures = [rgb.astype(int) for _, rgb in reader]
         assert reader.fps == pytest.approx(rate, rel=1e-3) and len(pictures) == count and reader.has_audio
     heard = heard_in(out)
-    assert len(heard) / SOUND_RATE == pytest.approx(seconds, abs=0.05)
-    first = np.flatnonzero(np.abs(heard) > 0.05)[0] / SOUND_RATE
+    assert len(heard) / SOUND_RATE_HZ == pytest.approx(seconds, abs=0.05)
+    first = np.flatnonzero(np.abs(heard) > 0.05)[0] / SOUND_RATE_HZ
     assert first == pytest.approx(0.4, abs=0.03), "the sound is where it was"
     quiet, loud = (
         np.abs(pictures[int(a * rate)] - pictures[int(b * rate)]).mean() for a, b in ((0.2, 0.3), (0.3, 0.6))
@@ -93,7 +93,7 @@ def test_an_engine_that_no_voice_drives_says_so(
     voice = tmp_path / "speech.wav"
     voice.write_bytes(wav(np.zeros(16_000, np.int16), 16_000))
     with pytest.raises(StudioError, match="Mesh warp is moved by a face on video"):
-        render(avatar, voice, tmp_path / "out.mp4")
+        render_file(avatar, voice, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
 
 
@@ -102,7 +102,7 @@ def test_the_face_follows_the_driver(avatar: Avatar, driver: Path, tmp_path: Pat
     from shared.face.tracker import FaceTracker
 
     out = tmp_path / "out.mp4"
-    render(avatar, driver, out, output=Output(label=False))
+    render_file(avatar, driver, out, output=OutputSpec(label=False))
     openings = []
     for path in (driver, out):
         tracker = FaceTracker()
@@ -116,7 +116,7 @@ def test_the_face_follows_the_driver(avatar: Avatar, driver: Path, tmp_path: Pat
 def test_it_is_repeatable(avatar: Avatar, driver: Path, tmp_path: Path) -> None:
     hashes = []
     for name in ("a.mp4", "b.mp4"):
-        render(avatar, driver, tmp_path / name)
+        render_file(avatar, driver, tmp_path / name)
         with VideoReader(tmp_path / name) as reader:
             hashes.append([hash(rgb.tobytes()) for _, rgb in reader])
     assert hashes[0] == hashes[1]
@@ -134,7 +134,7 @@ def test_a_bad_driver_is_one_sentence_and_leaves_nothing(
     if content is not None:
         driver.write_bytes(content)
     with pytest.raises(StudioError, match=words) as caught:
-        render(avatar, driver, out)
+        render_file(avatar, driver, out)
     assert "\n" not in str(caught.value) and not list(out.parent.iterdir())
 
 
@@ -142,7 +142,7 @@ def test_a_driver_cut_off_in_the_middle_leaves_no_file(avatar: Avatar, driver: P
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(driver.read_bytes()[: driver.stat().st_size // 2])
     with pytest.raises(StudioError, match=r"cut\.mp4"):
-        render(avatar, cut, tmp_path / "out.mp4")
+        render_file(avatar, cut, tmp_path / "out.mp4")
     assert [p.name for p in tmp_path.iterdir()] == ["cut.mp4"]
 
 

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from services.renderer.encode.segment import SegmentWriter, verify
+from services.renderer.encode.segment import SegmentWriter, verify_segment
 from shared.errors import StudioError
 from shared.media.colour import rgb_to_i420
 from shared.media.encoder import choose_encoder
 from shared.media.mp4 import Mp4Writer
-from shared.media.output_spec import CODECS, Output
+from shared.media.output_spec import CODECS, OutputSpec
 from tests.support.media_material import NTSC, decoded, moving, packets, segment
 
 COUNT = 9
@@ -23,11 +23,11 @@ COUNT = 9
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_the_same_pictures_make_the_same_packets(tmp_path: Path, codec: str) -> None:
-    output = Output.from_dict({"codec": codec, "encoder": {"h264": "libx264", "hevc": "libx265"}.get(codec)})
+    output = OutputSpec.from_dict({"codec": codec, "encoder": {"h264": "libx264", "hevc": "libx265"}.get(codec)})
     pictures = moving(COUNT)
     a, b = (segment(tmp_path / f"{name}{output.suffix}", pictures, output=output) for name in "ab")
     assert packets(a, "video") == packets(b, "video")
-    verify(a, COUNT)
+    verify_segment(a, COUNT)
     stamps, _ = decoded(a)
     assert stamps == pytest.approx([number / NTSC for number in range(COUNT)], abs=0.0005)
     if output.suffix != ".webm":  # which counts milliseconds
@@ -37,7 +37,7 @@ def test_the_same_pictures_make_the_same_packets(tmp_path: Path, codec: str) -> 
 @pytest.mark.parametrize("codec, times", [("h264", 12), ("hevc", 3), ("prores", 3), ("vp9", 3)])
 def test_large_busy_pictures_make_the_same_packets_wherever_memory_is(tmp_path: Path, codec: str, times: int) -> None:
     """x264's fastest code rounds otherwise at another place in memory, unless it is told not to."""
-    output = Output.from_dict({"codec": codec, "encoder": {"h264": "libx264", "hevc": "libx265"}.get(codec)})
+    output = OutputSpec.from_dict({"codec": codec, "encoder": {"h264": "libx264", "hevc": "libx265"}.get(codec)})
     random, width, height = np.random.default_rng(5), 720, 1080
     coarse = random.integers(0, 127, (height // 16, width // 16), np.uint8)
     still = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -61,10 +61,10 @@ def test_large_busy_pictures_make_the_same_packets_wherever_memory_is(tmp_path: 
 def test_a_segment_of_any_length_begins_with_a_key_picture_and_refers_to_nothing_else(
     tmp_path: Path, codec: str
 ) -> None:
-    output = Output.from_dict({"codec": codec})
+    output = OutputSpec.from_dict({"codec": codec})
     for count in (1, 1, 1, 1, 1, 1, 2, 2, 3, 5, 70):
         path = segment(tmp_path / f"{count}.mp4", moving(count), output=output)
-        verify(path, count)
+        verify_segment(path, count)
         with av.open(str(path)) as container:
             found = [packet for packet in container.demux(video=0) if packet.size]
         assert found[0].is_keyframe and len(found) == count
@@ -81,7 +81,7 @@ def test_what_a_file_says_of_itself_is_true(
     tmp_path: Path, codec: str, tag: str | None, names: str, size: tuple[int, int], matrix: int
 ) -> None:
     """Codec and colour as tagged; and the colours, decoded by those tags, are the ones that were given."""
-    output = Output.from_dict({"codec": codec})
+    output = OutputSpec.from_dict({"codec": codec})
     rgb = np.zeros((size[1], size[0], 3), np.uint8)
     colours = np.array([(200, 30, 30), (30, 180, 40), (40, 40, 210), (220, 180, 150), (128, 128, 128)], np.uint8)
     for bar, colour in enumerate(np.array_split(np.arange(size[0]), len(colours))):
@@ -106,7 +106,7 @@ def test_what_a_file_says_of_itself_is_true(
 def test_a_plate_of_another_shape_is_whole_between_bars(tmp_path: Path) -> None:
     rgb = np.full((96, 160, 3), 200, np.uint8)
     rgb[:4], rgb[-4:] = (250, 20, 20), (20, 20, 250)
-    path = segment(tmp_path / "a.mp4", [rgb_to_i420(rgb)], output=Output(size=(320, 320)))
+    path = segment(tmp_path / "a.mp4", [rgb_to_i420(rgb)], output=OutputSpec(size=(320, 320)))
     with av.open(str(path)) as container:
         seen = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
     assert seen.shape == (320, 320, 3)
@@ -119,7 +119,7 @@ def test_the_matte_is_the_alpha(tmp_path: Path) -> None:
     """Decoded by libvpx, as FFmpeg's own decoder leaves alpha out."""
     matte = np.zeros((96, 160), np.uint8)
     matte[20:70, 40:120] = 255
-    output = Output("vp9", size=(320, 256))
+    output = OutputSpec("vp9", size=(320, 256))
     path = tmp_path / "a.webm"
     with SegmentWriter(path, 160, 96, NTSC, output) as writer:
         for number, picture in enumerate(moving(3)):
@@ -139,14 +139,14 @@ def test_the_matte_is_the_alpha(tmp_path: Path) -> None:
 
 def test_pictures_come_in_order_and_fit() -> None:
     with pytest.raises(ValueError, match="even"):
-        SegmentWriter(Path("a.mp4"), 161, 96, NTSC, Output())
+        SegmentWriter(Path("a.mp4"), 161, 96, NTSC, OutputSpec())
 
 
 def test_a_picture_left_out_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
     pictures = moving(2)
     with (
         pytest.raises(ValueError, match="picture 1 comes next"),
-        SegmentWriter(tmp_path / "a.mp4", 160, 96, NTSC, Output()) as writer,
+        SegmentWriter(tmp_path / "a.mp4", 160, 96, NTSC, OutputSpec()) as writer,
     ):
         writer.picture(0, pictures[0])
         assert not (tmp_path / "a.mp4").exists()
@@ -164,32 +164,32 @@ def test_an_encoder_that_is_not_here_is_one_sentence(tmp_path: Path) -> None:
         assert choose_encoder("h264").name == "libx264"
     else:
         assert choose_encoder("h264").name == "h264_nvenc"
-        verify(segment(tmp_path / "a.mp4", moving(9, 320, 256), output=Output()), 9)
+        verify_segment(segment(tmp_path / "a.mp4", moving(9, 320, 256), output=OutputSpec()), 9)
 
 
 def test_a_finished_segment_is_proved(tmp_path: Path) -> None:
     path = segment(tmp_path / "a.mp4", moving(70))
-    verify(path, 70)
+    verify_segment(path, 70)
     with pytest.raises(StudioError, match=r"a\.mp4 has 70 pictures instead of 71; it must be rendered again"):
-        verify(path, 71)
+        verify_segment(path, 71)
 
 
 @pytest.mark.parametrize("codec", ["h264", "vp9"])
 def test_a_damaged_segment_is_found(tmp_path: Path, codec: str) -> None:
-    output = Output.from_dict({"codec": codec})
+    output = OutputSpec.from_dict({"codec": codec})
     whole = segment(tmp_path / f"a{output.suffix}", moving(70), output=output).read_bytes()
     path = tmp_path / f"b{output.suffix}"
     path.write_bytes(whole)
-    verify(path, 70)
+    verify_segment(path, 70)
     for cut in (0, 500, len(whole) // 2, len(whole) - 2000):
         path.write_bytes(whole[:cut])
         with pytest.raises(StudioError):
-            verify(path, 70)
+            verify_segment(path, 70)
     if codec == "h264":  # VP9 decodes anything
         begin = whole.index(b"mdat") + 60
         path.write_bytes(whole[:begin] + bytes(3000) + whole[begin + 3000 :])
         with pytest.raises(StudioError, match="picture"):
-            verify(path, 70)
+            verify_segment(path, 70)
 
 
 def test_a_segment_with_a_gap_is_found(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_segment_with_a_gap_is_found(tmp_path: Path) -> None:
         for number, picture in enumerate(moving(9)):
             writer.picture(picture, index=number + (number > 4))
     with pytest.raises(StudioError, match="uneven time stamps"):
-        verify(tmp_path / "gap.mp4", 9)
+        verify_segment(tmp_path / "gap.mp4", 9)
 
 
 FULL = """

@@ -9,20 +9,20 @@ import av
 import numpy as np
 import pytest
 
-from cli.live import driver_word
+from cli.live import scene_driver_for_file
 from engines.api import Driving
-from engines.catalog import check_template
-from engines.liveportrait.motion.template import Played, Template
-from services.renderer.job.record_motion import record
-from services.renderer.pipeline.driver import played
+from engines.catalog import check_driver_template
+from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame
+from services.renderer.job.record_motion import record_motion
+from services.renderer.pipeline.driver import template_driven_faces
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs.store import LocalStore
-from shared.media.output_spec import Output
+from shared.media.output_spec import OutputSpec
 from shared.media.reader import Mp4Writer
 from tests.support.job_engines import ENGINES
 from tests.support.media_material import decoded, write_driver
-from tests.support.template_farm import FRAMES, SEGMENT, Farm, published, template
+from tests.support.template_farm import FRAMES, SEGMENT_S, Farm, published, template
 
 
 @pytest.fixture
@@ -30,7 +30,9 @@ def farm(live_home: Path, tmp_path: Path) -> Farm:
     engines = ENGINES | {"narrow": "tests.support.liveportrait_material:NarrowEngine"}
     jobs = tmp_path / "jobs"
     return Farm(
-        live_home, LocalStore(jobs), Settings(home=live_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT)
+        live_home,
+        LocalStore(jobs),
+        Settings(home=live_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT_S),
     )
 
 
@@ -47,23 +49,23 @@ def test_a_template_in_segments_shows_what_one_run_shows(farm: Farm, tmp_path: P
         assert not container.streams.audio
 
 
-def number_of(made: Template, tick: Driving) -> int:
-    assert isinstance(tick.recorded, Played)
+def number_of(made: LivePortraitTemplate, tick: Driving) -> int:
+    assert isinstance(tick.recorded, TemplateFrame)
     return next(number for number, motion in enumerate(made.motions) if motion is tick.recorded.motion)
 
 
 def test_a_render_of_another_rate_shows_frames_again_or_leaves_some_out() -> None:
     made = template()
     for rate, numbers in ((Fraction(25), [0, 0, 1, 1, 2, 2]), (Fraction(25, 4), [1, 3, 5, 7])):
-        ticks = list(islice(played(made, rate, 0, 100), len(numbers)))
+        ticks = list(islice(template_driven_faces(made, rate, 0, 100), len(numbers)))
         assert [number_of(made, tick) for tick in ticks] == numbers
-    (last,) = played(made, Fraction(25), 99, 100)
+    (last,) = template_driven_faces(made, Fraction(25), 99, 100)
     assert last.pts == 3_960_000 and number_of(made, last) == FRAMES - 1
 
 
 def test_a_template_lasts_as_long_at_any_rate(farm: Farm, tmp_path: Path) -> None:
     template().save(tmp_path / "motion.npz")
-    job = farm.submit(tmp_path / "motion.npz", output=Output.from_dict({"fps": "25"}))
+    job = farm.submit(tmp_path / "motion.npz", output=OutputSpec.from_dict({"fps": "25"}))
     assert len(decoded(farm.result(job))[0]) == 2 * FRAMES
 
 
@@ -95,23 +97,23 @@ def test_an_engine_that_plays_no_templates_says_so(farm: Farm, tmp_path: Path) -
         with pytest.raises(StudioError, match=f"{title}.* plays no motion templates; .*liveportrait"):
             farm.submit(tmp_path / "motion.npz", engine)
     with pytest.raises(StudioError, match="plays no motion templates"):
-        record(tmp_path / "video.mp4", tmp_path / "out.npz", engine="mesh")
+        record_motion(tmp_path / "video.mp4", tmp_path / "out.npz", engine="mesh")
 
 
 def test_live_takes_a_template_and_says_what_is_wrong_with_it_before_anything_starts(
     farm: Farm, tmp_path: Path
 ) -> None:
     template().save(tmp_path / "motion.npz")
-    word = driver_word(str(tmp_path / "motion.npz"))
+    word = scene_driver_for_file(str(tmp_path / "motion.npz"))
     assert word == f"file:{tmp_path / 'motion.npz'}"
     live = farm.settings.model_copy(update={"driver": word, "engine": "player"})
-    check_template(live)
+    check_driver_template(live)
     with pytest.raises(StudioError, match=r"Mesh warp plays no motion templates; .*liveportrait"):
-        check_template(live.model_copy(update={"engine": "mesh"}))
+        check_driver_template(live.model_copy(update={"engine": "mesh"}))
     foreign(tmp_path / "motion.npz")
     with pytest.raises(StudioError, match=r"^motion\.npz is not a motion template"):
-        check_template(live)
-    check_template(live.model_copy(update={"driver": "sample", "engine": "mesh"}))
+        check_driver_template(live)
+    check_driver_template(live.model_copy(update={"driver": "sample", "engine": "mesh"}))
 
 
 def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) -> None:
@@ -124,7 +126,9 @@ def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) 
         for number, shot in enumerate(shots):
             writer.picture(np.asarray(shot, np.uint8), index=number)
     told: list[tuple[int, int]] = []
-    done = record(video, kept, engine="narrow", engines=farm.settings.engines, progress=lambda *how: told.append(how))
+    done = record_motion(
+        video, kept, engine="narrow", engines=farm.settings.engines, progress=lambda *how: told.append(how)
+    )
     assert done == count and told == [(number, count) for number in range(1, count + 1)]
     farm.settings.segment_seconds = 0.2
     assert farm.render(kept, tmp_path / "whole.mp4", "narrow") == count
@@ -144,5 +148,5 @@ def test_what_cannot_be_recorded_is_one_sentence_and_leaves_nothing(farm: Farm, 
         (faceless, "nowhere/motion.npz", "cannot be written"),
     ):
         with pytest.raises(StudioError, match=says):
-            record(driver, tmp_path / out, engine="narrow", engines=farm.settings.engines)
+            record_motion(driver, tmp_path / out, engine="narrow", engines=farm.settings.engines)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["faceless.mp4", "heard.m4a"]

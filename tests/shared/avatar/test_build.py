@@ -7,39 +7,37 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from shared.avatar.build import add_avatar, list_avatars, remove_avatar
 from shared.avatar.mask import body_mask, bound_mask, moving_matte, own_mask
-from shared.avatar.model import ROI_SIZE, load_avatar
+from shared.avatar.model import ROI_SIZE_PX, load_avatar
 from shared.avatar.relight import landmark_colours, relight
 from shared.avatar.samples import body_motion, sample_portrait
-from shared.avatar.skin import RGB_TO_YUV, YUV_BASE, lit, measure_light, skin_mask
+from shared.avatar.skin import RGB_TO_YUV, YUV_BASE, lit_pixels, measure_light, skin_mask
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
 from shared.face.landmarks import OVAL
-from shared.face.rest_pose import turned
+from shared.face.rest_pose import turn_to_rest
+from shared.media.array_types import ImageArray
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
 from tests.support.image_files import jpeg, png_header, turn
 
 pytestmark = pytest.mark.apart
 
-Picture = NDArray[np.uint8]
-
 
 @pytest.fixture(scope="module")
-def portrait() -> Picture:
+def portrait() -> ImageArray:
     return sample_portrait()[:640, 160:800]  # head and shoulders
 
 
-def save(path: Path, rgb: Picture) -> Path:
+def save(path: Path, rgb: ImageArray) -> Path:
     cv2.imwrite(str(path), rgb[..., ::-1])
     return path
 
 
-def film(path: Path, frames: list[Picture]) -> Path:
+def film(path: Path, frames: list[ImageArray]) -> Path:
     height, width = frames[0].shape[:2]
     with Mp4Writer(path, width, height, Fraction(25), sound=False, preset="ultrafast", crf=16) as writer:
         for number, rgb in enumerate(frames):
@@ -47,7 +45,7 @@ def film(path: Path, frames: list[Picture]) -> Path:
     return path
 
 
-def in_light(rgb: Picture) -> Picture:
+def in_light(rgb: ImageArray) -> ImageArray:
     """The same scene under a dim, warm lamp from the right."""
     fall = np.interp(np.arange(rgb.shape[1]), (220, 440), (0.55, 1.0))[None, :, None]
     return np.asarray(np.clip(rgb * fall * np.array([1.0, 0.86, 0.66]), 0, 255), np.uint8)
@@ -74,10 +72,10 @@ def test_the_sample_avatars_load(sample_home: Path) -> None:
 def test_the_roi_holds_the_face_in_its_middle(sample_home: Path) -> None:
     avatar = load_avatar(sample_home / "avatars" / "sample")
     left, top, right, bottom = avatar.face.box
-    assert abs((left + right) / 2 - ROI_SIZE / 2) < 3 and abs((top + bottom) / 2 - ROI_SIZE / 2) < 3
-    assert avatar.face.size == pytest.approx(ROI_SIZE / 1.9, rel=0.02)
+    assert abs((left + right) / 2 - ROI_SIZE_PX / 2) < 3 and abs((top + bottom) / 2 - ROI_SIZE_PX / 2) < 3
+    assert avatar.face.size == pytest.approx(ROI_SIZE_PX / 1.9, rel=0.02)
     finder = FaceFinder()
-    again = finder.look(avatar.roi, avatar.face.box)
+    again = finder.face_near(avatar.roi, avatar.face.box)
     finder.close()
     assert again is not None
     assert np.abs(again.points[:468, :2] - avatar.face.points[:468, :2]).mean() < 1.5
@@ -89,7 +87,8 @@ def test_a_moving_body_is_followed_to_a_fraction_of_a_pixel(sample_home: Path) -
     points = avatar.face.points[:468, :2]
     off = np.array(
         [
-            similarity.apply(placement, points) - similarity.apply(similarity.compose(body_motion(n), back), points)
+            similarity.apply_similarity(placement, points)
+            - similarity.apply_similarity(similarity.compose(body_motion(n), back), points)
             for n, placement in enumerate(avatar.plate.placements)
         ]
     )
@@ -128,7 +127,7 @@ def test_the_body_mask_is_the_face_alone(sample_home: Path) -> None:
 
 def test_a_moving_matte_follows_the_face_within_its_bound(sample_home: Path) -> None:
     avatar = load_avatar(sample_home / "avatars" / "sample-video")
-    face, everywhere = avatar.face, np.full((ROI_SIZE, ROI_SIZE), 255, np.uint8)
+    face, everywhere = avatar.face, np.full((ROI_SIZE_PX, ROI_SIZE_PX), 255, np.uint8)
     still = moving_matte(face, everywhere)
     assert np.abs(still.astype(int) - body_mask(face)).mean() < 2
     moved = moving_matte(face.moved(np.array([[1.0, 0, 32], [0, 1, 12]])), everywhere)
@@ -148,7 +147,7 @@ def test_the_bound_ends_where_the_plates_face_ends(sample_home: Path) -> None:
 # Light
 
 
-def test_a_face_takes_the_colour_of_its_body(tmp_path: Path, portrait: Picture) -> None:
+def test_a_face_takes_the_colour_of_its_body(tmp_path: Path, portrait: ImageArray) -> None:
     warm = in_light(portrait)
     folder = add_avatar(tmp_path, "warm", save(tmp_path / "p.png", portrait), save(tmp_path / "b.png", warm), "mine")
     avatar = load_avatar(folder)
@@ -159,15 +158,15 @@ def test_a_face_takes_the_colour_of_its_body(tmp_path: Path, portrait: Picture) 
     wanted = measure_light(warm, face)
     shown = avatar.roi @ RGB_TO_YUV.T + YUV_BASE
     shown = (shown - 128) * avatar.plate.gains[0] + 128 + avatar.plate.offsets[0]
-    skin = skin_mask(avatar.face.points[:, :2], ROI_SIZE, ROI_SIZE) > 0
-    placed = cv2.warpAffine(portrait, avatar.portrait_to_roi, (ROI_SIZE, ROI_SIZE))
+    skin = skin_mask(avatar.face.points[:, :2], ROI_SIZE_PX, ROI_SIZE_PX) > 0
+    placed = cv2.warpAffine(portrait, avatar.portrait_to_roi, (ROI_SIZE_PX, ROI_SIZE_PX))
     before = measure_light(np.asarray(placed, np.uint8), avatar.face)
     assert wanted is not None and before is not None
-    assert np.abs(shown[skin][lit(shown[skin][:, 0])].mean(axis=0) - wanted.mean).max() < 3
+    assert np.abs(shown[skin][lit_pixels(shown[skin][:, 0])].mean(axis=0) - wanted.mean).max() < 3
     assert np.abs(before.mean - wanted.mean).max() > 30
     left, right = skin.copy(), skin.copy()
     left[:, 256:] = right[:, :256] = False
-    plain = cv2.warpAffine(portrait, avatar.portrait_to_roi, (ROI_SIZE, ROI_SIZE)) @ RGB_TO_YUV.T + YUV_BASE
+    plain = cv2.warpAffine(portrait, avatar.portrait_to_roi, (ROI_SIZE_PX, ROI_SIZE_PX)) @ RGB_TO_YUV.T + YUV_BASE
     was, now = (each[left, 0].mean() - each[right, 0].mean() for each in (plain, shown))
     assert now < 0.45 * was, "the lamp stands on the right"
 
@@ -190,7 +189,7 @@ def test_relighting_leaves_black_black_and_equal_light_alone(sample_home: Path) 
 # Faces that are hard to find
 
 
-def test_a_small_face_far_off_is_found(tmp_path: Path, portrait: Picture) -> None:
+def test_a_small_face_far_off_is_found(tmp_path: Path, portrait: ImageArray) -> None:
     wide = np.full((1080, 720, 3), 190, np.uint8)
     small = cv2.resize(portrait, None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
     wide[100 : 100 + small.shape[0], 420 : 420 + small.shape[1]] = small  # a face of 62 pixels
@@ -202,7 +201,7 @@ def test_a_small_face_far_off_is_found(tmp_path: Path, portrait: Picture) -> Non
     )
 
 
-def test_frames_without_a_face_get_the_nearest_placement(tmp_path: Path, portrait: Picture) -> None:
+def test_frames_without_a_face_get_the_nearest_placement(tmp_path: Path, portrait: ImageArray) -> None:
     grey = np.full_like(portrait, 128)
     shifted = [np.roll(portrait, n, axis=1) for n in range(9)]
     frames = [grey] * 3 + shifted[:3] + [grey] * 3 + shifted[6:]
@@ -226,18 +225,18 @@ def test_a_turned_video_gives_an_upright_plate(tmp_path: Path) -> None:
     assert abs(np.degrees(np.arctan2(avatar.plate.placements[0, 1, 0], avatar.plate.placements[0, 0, 0]))) < 2
 
 
-def test_of_two_faces_the_largest_is_taken_and_noted(tmp_path: Path, portrait: Picture) -> None:
+def test_of_two_faces_the_largest_is_taken_and_noted(tmp_path: Path, portrait: ImageArray) -> None:
     small = cv2.resize(portrait, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     both = np.full((640, 640 + small.shape[1], 3), 180, np.uint8)
     both[:, :640] = portrait
     both[100 : 100 + small.shape[0], 640:] = small
     avatar = load_avatar(add_avatar(tmp_path, "two", save(tmp_path / "p.png", both), None, "mine"))
-    middle = similarity.apply(similarity.invert(avatar.portrait_to_roi), [(256, 256)])[0]
+    middle = similarity.apply_similarity(similarity.invert(avatar.portrait_to_roi), [(256, 256)])[0]
     assert middle[0] < 640
     assert "2 faces" in json.loads((avatar.folder / "avatar.json").read_text())["notes"][0]
 
 
-def test_a_large_portrait_is_kept_at_2048_and_its_roi_keeps_the_detail(tmp_path: Path, portrait: Picture) -> None:
+def test_a_large_portrait_is_kept_at_2048_and_its_roi_keeps_the_detail(tmp_path: Path, portrait: ImageArray) -> None:
     large = cv2.resize(portrait, (3000, 3000), interpolation=cv2.INTER_CUBIC)
     avatar = load_avatar(
         add_avatar(tmp_path, "large", save(tmp_path / "p.jpg", np.asarray(large, np.uint8)), None, "mine")
@@ -248,7 +247,7 @@ def test_a_large_portrait_is_kept_at_2048_and_its_roi_keeps_the_detail(tmp_path:
 
 def test_the_rest_pose_turns_the_head_where_it_says(sample_home: Path) -> None:
     face = load_avatar(sample_home / "avatars" / "sample").face
-    pose = turned(face, (12.0, -7.0)).pose
+    pose = turn_to_rest(face, (12.0, -7.0)).pose
     assert pose.yaw - face.pose.yaw == pytest.approx(12.0, abs=0.1)
     assert pose.pitch - face.pose.pitch == pytest.approx(-7.0, abs=0.1)
     assert pose.roll == pytest.approx(face.pose.roll, abs=0.1)
@@ -257,7 +256,7 @@ def test_the_rest_pose_turns_the_head_where_it_says(sample_home: Path) -> None:
 # What is refused
 
 
-def bad_inputs(folder: Path, portrait: Picture) -> dict[str, tuple[Path, Path | None, str]]:
+def bad_inputs(folder: Path, portrait: ImageArray) -> dict[str, tuple[Path, Path | None, str]]:
     good = save(folder / "good.png", portrait)
 
     def file(name: str, data: bytes) -> Path:
@@ -288,7 +287,7 @@ def bad_inputs(folder: Path, portrait: Picture) -> dict[str, tuple[Path, Path | 
     ["no face", "small face", "empty", "truncated", "bomb", "missing"]
     + ["body without face", "body empty", "body truncated", "body no video", "body missing"],
 )
-def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path: Path, portrait: Picture, case: str) -> None:
+def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path: Path, portrait: ImageArray, case: str) -> None:
     (tmp_path / "in").mkdir()
     picture, body, says = bad_inputs(tmp_path / "in", portrait)[case]
     with pytest.raises(StudioError, match=says) as caught:
@@ -297,7 +296,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path: Path, portrait: 
     assert list((tmp_path / "home").rglob("*")) in ([], [tmp_path / "home" / "avatars"])
 
 
-def test_a_name_is_taken_once(sample_home: Path, tmp_path: Path, portrait: Picture) -> None:
+def test_a_name_is_taken_once(sample_home: Path, tmp_path: Path, portrait: ImageArray) -> None:
     with pytest.raises(StudioError, match="already"):
         add_avatar(sample_home, "sample", save(tmp_path / "p.png", portrait), None, "mine")
 
@@ -312,7 +311,7 @@ def test_a_name_cannot_leave_its_folder(tmp_path: Path, name: str) -> None:
     assert (tmp_path / "x").is_dir()
 
 
-def test_removing_an_avatar_leaves_nothing(tmp_path: Path, portrait: Picture) -> None:
+def test_removing_an_avatar_leaves_nothing(tmp_path: Path, portrait: ImageArray) -> None:
     add_avatar(tmp_path, "host", save(tmp_path / "p.png", portrait), None, "mine")
     assert list_avatars(tmp_path) == ["host"]
     remove_avatar(tmp_path, "host")

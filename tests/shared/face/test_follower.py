@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from shared.avatar.samples import sample_portrait
 from shared.face.follower import FaceFollower
 from shared.face.landmarks import Face, pose_of
-from shared.face.neutral import Neutral
+from shared.face.neutral import NeutralChooser
 from shared.face.smoothing import FAST_POINTS, FaceSmoother
-from shared.face.tracker import SURVEY, FaceTracker
+from shared.face.tracker import SURVEY_PERIOD_FRAMES, FaceTracker
 from shared.runtime.clock import US
 
-STEP = US // 25
+STEP_US = US // 25
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_a_still_driver_does_not_shimmer(picture: NDArray[np.uint8]) -> None:
     follower, noise, seen = FaceFollower(), np.random.default_rng(1), []
     for number in range(50):
         noisy = np.clip(picture + noise.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
-        found = follower.follow(noisy, number * STEP)
+        found = follower.follow(noisy, number * STEP_US)
         assert found is not None
         seen.append(found[0].points[:, :2])
     settled = np.stack(seen[15:])
@@ -50,7 +50,7 @@ def test_a_fast_blink_survives_the_smoothing(face: Face) -> None:
         closed = {20: 0.5, 21: 1.0, 22: 1.0, 23: 0.5}.get(number, 0.0)
         for upper, lower in ((159, 145), (158, 153), (160, 144)):
             points[upper] += (points[lower] - points[upper]) * closed
-        lowest = min(lowest, smoother.step(Face(points), number * STEP).eye_openings[0])
+        lowest = min(lowest, smoother.smooth(Face(points), number * STEP_US).eye_openings[0])
     assert len(lids) and lowest < 0.2 * face.eye_openings[0]
 
 
@@ -85,7 +85,7 @@ def test_a_face_that_becomes_the_central_large_one_takes_over(picture: NDArray[n
     for _ in range(3):
         face = tracker.track(alone)
         assert face is not None and face.box[2] < 400
-    faces = [tracker.track(both) for _ in range(SURVEY + 30)]
+    faces = [tracker.track(both) for _ in range(SURVEY_PERIOD_FRAMES + 30)]
     assert all(f is not None for f in faces)
     assert all(f is not None and f.box[0] > 400 for f in faces[-20:])
 
@@ -93,13 +93,13 @@ def test_a_face_that_becomes_the_central_large_one_takes_over(picture: NDArray[n
 def test_the_calmest_face_of_the_first_two_seconds_is_neutral_until_retaken(face: Face) -> None:
     opened = face.points.copy()
     opened[14, 1] += 0.2 * face.eye_distance
-    loud, neutral = Face(opened), Neutral()
-    assert neutral.see(loud, 0) is loud
-    assert neutral.see(face, STEP) is face
-    assert neutral.see(loud, 2 * STEP) is face
+    loud, neutral = Face(opened), NeutralChooser()
+    assert neutral.neutral_for(loud, 0) is loud
+    assert neutral.neutral_for(face, STEP_US) is face
+    assert neutral.neutral_for(loud, 2 * STEP_US) is face
     neutral.retake(loud)
-    assert neutral.see(face, 3 * STEP) is loud
-    assert neutral.see(face, 10 * US) is face, "someone else, after seconds without a face"
+    assert neutral.neutral_for(face, 3 * STEP_US) is loud
+    assert neutral.neutral_for(face, 10 * US) is face, "someone else, after seconds without a face"
 
 
 def test_faces_travel_as_bytes_and_nothing_else_is_one(face: Face) -> None:

@@ -5,9 +5,9 @@ import pytest
 
 from harness.sample_avatar import sample_avatar
 from shared.face.landmarks import Face
-from shared.face.scripted import RATE, SECONDS, Gesture, gesture_at, perform, shape, voice
+from shared.face.scripted import SCRIPT_S, VOICE_RATE_HZ, Gesture, gesture_at, perform, shape, voice
 
-TIMES = np.arange(0.0, SECONDS, 0.02)
+TIMES = np.arange(0.0, SCRIPT_S, 0.02)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_blinks_close_the_eyes_three_or_four_times(face: Face) -> None:
 
 
 def test_it_is_a_loop_without_a_jump(face: Face) -> None:
-    end, start = perform(face, SECONDS - 0.01), perform(face, SECONDS)
+    end, start = perform(face, SCRIPT_S - 0.01), perform(face, SCRIPT_S)
     assert np.abs(start.points - perform(face, 0.0).points).max() < 1e-4
     assert np.abs(end.points - start.points).max() < 2.0
 
@@ -56,9 +56,9 @@ def test_speech_has_syllables_and_pauses(face: Face) -> None:
 
 
 def test_the_voice_is_as_loud_as_the_mouth_is_open() -> None:
-    sound = voice(SECONDS).astype(float)
-    assert len(sound) == SECONDS * RATE
-    block = RATE // 50
+    sound = voice(SCRIPT_S).astype(float)
+    assert len(sound) == SCRIPT_S * VOICE_RATE_HZ
+    block = VOICE_RATE_HZ // 50
     loud = np.sqrt((sound.reshape(-1, block) ** 2).mean(axis=1))
     mouth = np.array([gesture_at(t + 0.01).mouth for t in TIMES])
     assert np.corrcoef(loud, mouth)[0, 1] > 0.8
@@ -67,7 +67,7 @@ def test_the_voice_is_as_loud_as_the_mouth_is_open() -> None:
 
 
 def test_the_voice_goes_round_for_as_long_as_asked() -> None:
-    once, longer = voice(SECONDS), voice(SECONDS + 0.5)
+    once, longer = voice(SCRIPT_S), voice(SCRIPT_S + 0.5)
     assert longer.dtype == np.int16
     assert np.array_equal(longer[: len(once)], once)
-    assert np.array_equal(longer[len(once) :], once[: RATE // 2])
+    assert np.array_equal(longer[len(once) :], once[: VOICE_RATE_HZ // 2])

@@ -6,7 +6,7 @@ import pytest
 from shared.face import similarity
 
 
-def make(scale: float, degrees: float, x: float, y: float) -> similarity.Matrix:
+def make(scale: float, degrees: float, x: float, y: float) -> similarity.SimilarityMatrix:
     cosine, sine = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
     return np.array([[cosine, -sine, x], [sine, cosine, y]])
 
@@ -14,12 +14,12 @@ def make(scale: float, degrees: float, x: float, y: float) -> similarity.Matrix:
 def test_fit_recovers_a_known_similarity() -> None:
     points = np.random.default_rng(1).uniform(0, 512, (40, 2))
     wanted = make(0.37, -12.0, 300.25, 81.5)
-    assert np.allclose(similarity.fit(points, similarity.apply(wanted, points)), wanted, atol=1e-9)
+    assert np.allclose(similarity.fit(points, similarity.apply_similarity(wanted, points)), wanted, atol=1e-9)
 
 
 def test_fit_ignores_points_of_no_weight() -> None:
     points = np.random.default_rng(2).uniform(0, 512, (10, 2))
-    target = similarity.apply(make(2.0, 5.0, 1.0, 2.0), points)
+    target = similarity.apply_similarity(make(2.0, 5.0, 1.0, 2.0), points)
     target[3] += 100
     weights = np.ones(10)
     weights[3] = 0
@@ -44,7 +44,8 @@ def test_invert_and_compose_undo_each_other() -> None:
 def test_resizing_keeps_the_picture_corner_to_corner() -> None:
     # The outer corner of the first pixel lies at -0.5 before and after.
     assert np.allclose(
-        similarity.apply(similarity.resize_matrix(0.25, 3.0), [(-0.5, -0.5), (7.5, 1.5)]), [(-0.5, -0.5), (1.5, 5.5)]
+        similarity.apply_similarity(similarity.resize_matrix(0.25, 3.0), [(-0.5, -0.5), (7.5, 1.5)]),
+        [(-0.5, -0.5), (1.5, 5.5)],
     )
 
 
@@ -61,7 +62,7 @@ def test_smoothing_follows_motion_without_lag() -> None:
         [make(0.5 * (1 + 0.1 * np.sin(t / 12)), 8 * np.sin(t / 10), 100 + 60 * np.sin(t / 9), 50) for t in at]
     )
     smoothed = similarity.smooth(moving, 25.0, (256, 256), 130)
-    centres = [np.array([similarity.apply(m, [(256, 256)])[0] for m in each]) for each in (moving, smoothed)]
+    centres = [np.array([similarity.apply_similarity(m, [(256, 256)])[0] for m in each]) for each in (moving, smoothed)]
     assert np.abs(centres[0] - centres[1])[3:-3].max() < 0.5
 
 

@@ -9,9 +9,9 @@ import pytest
 from shared.errors import StudioError
 from shared.jobs import claims, status
 from shared.jobs.claims import ASSEMBLE, Unit
-from shared.jobs.manifest import Manifest, Plan, folder, read_manifest
+from shared.jobs.manifest import Manifest, Plan, folder, read_job_manifest
 from shared.jobs.store import LocalStore, Store, open_store
-from shared.jobs.survey import Board
+from shared.jobs.survey import JobSurveyor
 
 JOB = "20261121-120000-0badcafe"
 RENDER = Unit("render", 0)
@@ -37,8 +37,8 @@ def handed_in(store: Store, made: Manifest) -> Manifest:
 
 
 def finish(store: Store, unit: Unit) -> None:
-    held = claims.claim(store, JOB, unit, claims.look(store, JOB, unit), "w")
-    assert held is not None and claims.publish(store, held, {"frames": 1})
+    held = claims.claim_unit(store, JOB, unit, claims.read_unit_state(store, JOB, unit), "w")
+    assert held is not None and claims.publish_unit(store, held, {"frames": 1})
 
 
 def test_of_many_that_create_one_succeeds(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_store_does_what_it_says(store: Store, tmp_path: Path) -> None:
     source.write_bytes(b"five")
     store.put(source, "a/d")
     assert store.fetch("a/d").read_bytes() == b"five" and source.exists()
-    store.take(source, "a/e")
+    store.move_in(source, "a/e")
     assert store.read("a/e") == b"five" and not source.exists()
     with pytest.raises(StudioError, match="missing"):
         store.fetch("a/nothing")
@@ -92,84 +92,84 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 
 def test_a_unit_is_claimed_once_and_again_only_when_it_is_free(store: Store) -> None:
-    seen = claims.look(store, JOB, RENDER)
-    first = claims.claim(store, JOB, RENDER, seen, "one")
+    seen = claims.read_unit_state(store, JOB, RENDER)
+    first = claims.claim_unit(store, JOB, RENDER, seen, "one")
     assert first is not None and first.number == 1
-    assert claims.claim(store, JOB, RENDER, seen, "two") is None, "two workers hold the same claim"
-    board, made = Board(), handed_in(store, manifest(200))
+    assert claims.claim_unit(store, JOB, RENDER, seen, "two") is None, "two workers hold the same claim"
+    board, made = JobSurveyor(), handed_in(store, manifest(200))
     finish(store, Unit("follow", 0))
     assert board.survey(store, made).ready == [] and board.survey(store, made).open == [(RENDER, 1)]
     ((unit, state),) = board.survey(store, made, {(RENDER.name, 1)}).ready
-    second = claims.claim(store, JOB, unit, state, "two")
+    second = claims.claim_unit(store, JOB, unit, state, "two")
     assert second is not None and second.number == 2
     assert board.survey(store, made, {(RENDER.name, 1)}).ready == [], "what has expired long ago frees nothing"
 
 
 def test_a_worker_that_comes_late_publishes_nothing(store: Store) -> None:
-    first = claims.claim(store, JOB, RENDER, claims.look(store, JOB, RENDER), "frozen")
-    second = claims.claim(store, JOB, RENDER, claims.look(store, JOB, RENDER), "awake")
+    first = claims.claim_unit(store, JOB, RENDER, claims.read_unit_state(store, JOB, RENDER), "frozen")
+    second = claims.claim_unit(store, JOB, RENDER, claims.read_unit_state(store, JOB, RENDER), "awake")
     assert first and second
-    assert not claims.beat(store, first, 5, "frozen", {}) and claims.beat(store, second, 1, "awake", {})
-    assert not claims.publish(store, first, {"frames": 1}), "the fencing token was not looked at"
-    assert claims.publish(store, second, {"frames": 1})
-    assert not claims.publish(store, second, {"frames": 2})
-    assert claims.done(store, JOB, RENDER)["claim"] == 2
+    assert not claims.write_beat(store, first, 5, "frozen", {}) and claims.write_beat(store, second, 1, "awake", {})
+    assert not claims.publish_unit(store, first, {"frames": 1}), "the fencing token was not looked at"
+    assert claims.publish_unit(store, second, {"frames": 1})
+    assert not claims.publish_unit(store, second, {"frames": 2})
+    assert claims.completion_record(store, JOB, RENDER)["claim"] == 2
     assert first.file(".mp4") != second.file(".mp4"), "the late one would overwrite"
 
 
 def test_three_failures_park_a_unit_and_retry_frees_it_alone(store: Store) -> None:
-    made, board = handed_in(store, manifest(500)), Board()
+    made, board = handed_in(store, manifest(500)), JobSurveyor()
     finish(store, Unit("follow", 0))
     finish(store, Unit("follow", 1))
     finish(store, Unit("render", 1))
     for attempt in range(claims.ATTEMPTS):
         ((unit, state),) = board.survey(store, made).ready
-        held = claims.claim(store, JOB, unit, state, "w")
+        held = claims.claim_unit(store, JOB, unit, state, "w")
         assert held is not None and held.number == attempt + 1
-        claims.fail(store, held, f"it broke {attempt}", "failed")
+        claims.record_failure(store, held, f"it broke {attempt}", "failed")
     assert board.survey(store, made).ready == []
     seen = status.status(store, JOB)
     assert seen.state == "parked" and seen.kind == "failed" and "Segment 1: it broke 2" in seen.reason
     assert [s.state for s in seen.segments] == ["parked", "done"] and seen.done == 250
-    status.retry(store, JOB)
+    status.retry_parked(store, JOB)
     ((unit, state),) = board.survey(store, made).ready
     assert unit == RENDER and state.claim == 3
     with pytest.raises(StudioError, match="has failed"):
-        status.retry(store, JOB)
-    held = claims.claim(store, JOB, unit, state, "w")
-    assert held is not None and held.number == 4 and claims.publish(store, held, {"frames": 1})
+        status.retry_parked(store, JOB)
+    held = claims.claim_unit(store, JOB, unit, state, "w")
+    assert held is not None and held.number == 4 and claims.publish_unit(store, held, {"frames": 1})
 
 
 def test_memory_that_runs_out_is_tried_once_more(store: Store) -> None:
     for _ in range(2):
-        state = claims.look(store, JOB, RENDER)
+        state = claims.read_unit_state(store, JOB, RENDER)
         assert not state.parked
-        held = claims.claim(store, JOB, RENDER, state, "w")
+        held = claims.claim_unit(store, JOB, RENDER, state, "w")
         assert held is not None
-        claims.fail(store, held, "too little memory", "memory")
-    assert claims.look(store, JOB, RENDER).parked
+        claims.record_failure(store, held, "too little memory", "memory")
+    assert claims.read_unit_state(store, JOB, RENDER).parked
 
 
 def test_a_worker_that_dies_each_time_is_given_up_on(store: Store) -> None:
     for number in range(claims.DEATHS + 1):
-        state = claims.look(store, JOB, RENDER)
+        state = claims.read_unit_state(store, JOB, RENDER)
         assert not state.parked, f"after {number} claims"
-        assert claims.claim(store, JOB, RENDER, state, "w")
-    assert claims.look(store, JOB, RENDER).parked
+        assert claims.claim_unit(store, JOB, RENDER, state, "w")
+    assert claims.read_unit_state(store, JOB, RENDER).parked
 
 
 def test_what_is_handed_back_costs_nothing(store: Store) -> None:
     for _ in range(20):
-        held = claims.claim(store, JOB, RENDER, claims.look(store, JOB, RENDER), "w")
+        held = claims.claim_unit(store, JOB, RENDER, claims.read_unit_state(store, JOB, RENDER), "w")
         assert held is not None
         claims.give_back(store, held)
-    state = claims.look(store, JOB, RENDER)
+    state = claims.read_unit_state(store, JOB, RENDER)
     assert not state.parked and not state.open and state.failures == state.deaths == 0
 
 
 @pytest.mark.parametrize("chained", [False, True])
 def test_units_become_ready_in_their_order(store: Store, chained: bool) -> None:
-    made, board = handed_in(store, manifest(500, chained=chained)), Board()
+    made, board = handed_in(store, manifest(500, chained=chained)), JobSurveyor()
 
     def ready() -> list[str]:
         return [unit.name for unit, _ in board.survey(store, made).ready]
@@ -189,24 +189,24 @@ def test_states_tell_how_a_job_stands(store: Store) -> None:
     handed_in(store, manifest(500))
     assert status.jobs(store) == [JOB] and status.status(store, JOB).state == "queued"
     finish(store, Unit("follow", 0))
-    held = claims.claim(store, JOB, RENDER, claims.look(store, JOB, RENDER), "w")
+    held = claims.claim_unit(store, JOB, RENDER, claims.read_unit_state(store, JOB, RENDER), "w")
     assert held is not None
-    claims.beat(store, held, 1, "w", {"done": 125, "fps": 25.0})
+    claims.write_beat(store, held, 1, "w", {"done": 125, "fps": 25.0})
     seen = status.status(store, JOB)
     assert (seen.state, seen.done, seen.percent, seen.fps, seen.eta) == ("rendering", 125, 25.0, 25.0, 15.0)
-    status.wish(store, JOB, "paused")
+    status.set_wanted_state(store, JOB, "paused")
     assert status.status(store, JOB).state == "paused" and status.status(store, JOB).eta is None
-    status.wish(store, JOB, "run")
+    status.set_wanted_state(store, JOB, "run")
     status.park(store, JOB, "the disk is full", "no_space")
     assert (status.status(store, JOB).state, status.status(store, JOB).kind) == ("parked", "no_space")
     status.unpark(store, JOB)
     with pytest.raises(StudioError, match="cancel it first"):
-        status.remove(store, JOB)
-    status.wish(store, JOB, "cancelled")
+        status.delete_job(store, JOB)
+    status.set_wanted_state(store, JOB, "cancelled")
     with pytest.raises(StudioError, match="cancelled"):
-        status.wish(store, JOB, "run")
+        status.set_wanted_state(store, JOB, "run")
     assert status.status(store, JOB).state == "cancelled"
-    status.remove(store, JOB)
+    status.delete_job(store, JOB)
     assert status.jobs(store) == []
     with pytest.raises(StudioError, match="no job"):
         status.status(store, JOB)
@@ -219,12 +219,12 @@ def test_a_finished_job_is_done_whatever_else_lies_there(store: Store) -> None:
     seen = status.status(store, JOB)
     assert (seen.state, seen.percent, seen.result, seen.bytes) == ("done", 100.0, "result.mp4", 12)
     with pytest.raises(StudioError, match="done already"):
-        status.wish(store, JOB, "cancelled")
+        status.set_wanted_state(store, JOB, "cancelled")
     with pytest.raises(StudioError, match="done already"):
-        status.retry(store, JOB)
+        status.retry_parked(store, JOB)
 
 
 def test_a_damaged_manifest_is_one_sentence(store: Store) -> None:
     store.write(f"{folder(JOB)}/job.json", b'{"id": 1}')
     with pytest.raises(StudioError, match="another version"):
-        read_manifest(store, JOB)
+        read_job_manifest(store, JOB)

@@ -4,9 +4,10 @@ import numpy as np
 import simplejpeg
 
 from shared.media import colour
+from shared.media.array_types import ImageArray
 
 
-def picture(height: int = 48, width: int = 64) -> colour.Picture:
+def picture(height: int = 48, width: int = 64) -> ImageArray:
     return np.random.default_rng(5).integers(16, 236, (height * 3 // 2, width)).astype(np.uint8)
 
 

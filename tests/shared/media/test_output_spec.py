@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from shared.errors import StudioError
-from shared.media.output_spec import CODECS, Output, fitted, is_hd, read_fps, read_size
+from shared.media.output_spec import CODECS, OutputSpec, fit_within, is_hd, read_fps, read_size
 
 
 @pytest.mark.parametrize(
     "output",
     [
-        Output(),
-        Output("hevc", Fraction(30000, 1001), (1920, 1080), False, "libx265"),
-        Output("vp9", size=(64, 8192)),
+        OutputSpec(),
+        OutputSpec("hevc", Fraction(30000, 1001), (1920, 1080), False, "libx265"),
+        OutputSpec("vp9", size=(64, 8192)),
     ],
 )
-def test_an_output_goes_through_a_manifest(output: Output) -> None:
-    assert Output.from_dict(json.loads(json.dumps(output.as_dict()))) == output
-    assert Output.from_dict({}) == Output()
+def test_an_output_goes_through_a_manifest(output: OutputSpec) -> None:
+    assert OutputSpec.from_dict(json.loads(json.dumps(output.as_dict()))) == output
+    assert OutputSpec.from_dict({}) == OutputSpec()
 
 
 @pytest.mark.parametrize(
@@ -40,20 +40,20 @@ def test_an_output_goes_through_a_manifest(output: Output) -> None:
 )
 def test_what_is_impossible_is_one_sentence(data: dict[str, object], words: str) -> None:
     with pytest.raises(StudioError, match=words) as caught:
-        Output.from_dict(data)
+        OutputSpec.from_dict(data)
     assert "\n" not in str(caught.value)
 
 
 def test_the_suffix_fits_the_codec() -> None:
     good = {"h264": "a.mp4", "hevc": "a.MP4", "prores": "a.mov", "vp9": "a.webm"}
     for codec in CODECS:
-        Output.from_dict({"codec": codec}).check_path(Path(good[codec]))
+        OutputSpec.from_dict({"codec": codec}).check_path(Path(good[codec]))
     with pytest.raises(StudioError, match=r"a\.mov should end in \.mp4.*codec prores"):
-        Output().check_path(Path("a.mov"))
+        OutputSpec().check_path(Path("a.mov"))
     with pytest.raises(StudioError, match=r"a\.mp4 should end in \.webm.*h264 or hevc"):
-        Output("vp9").check_path(Path("a.mp4"))
+        OutputSpec("vp9").check_path(Path("a.mp4"))
     with pytest.raises(StudioError, match=r"a\.avi should end in \.mp4, which is where h264 goes\.$"):
-        Output().check_path(Path("a.avi"))
+        OutputSpec().check_path(Path("a.avi"))
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_a_size_is_read() -> None:
 
 
 def test_a_plate_is_shown_whole_in_another_shape() -> None:
-    assert fitted((720, 1080), (1920, 1080)) == (600, 0, 720, 1080)
-    assert fitted((1920, 1080), (1080, 1920)) == (0, 656, 1080, 608)
-    assert fitted((720, 1080), (1440, 2160)) == (0, 0, 1440, 2160)
+    assert fit_within((720, 1080), (1920, 1080)) == (600, 0, 720, 1080)
+    assert fit_within((1920, 1080), (1080, 1920)) == (0, 656, 1080, 608)
+    assert fit_within((720, 1080), (1440, 2160)) == (0, 0, 1440, 2160)
     for inner in ((720, 1080), (4000, 64), (66, 98)):
         for outer in ((64, 64), (1920, 1080), (98, 8192)):
-            x, y, width, height = fitted(inner, outer)
+            x, y, width, height = fit_within(inner, outer)
             assert not any(each % 2 for each in (x, y, width, height)) and width > 0 and height > 0
             assert x >= 0 and y >= 0 and x + width <= outer[0] and y + height <= outer[1]
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from shared.errors import StudioError
 from shared.media.colour import i420_to_rgb, rgb_to_i420
-from shared.media.mp4 import SOUND_RATE, Mp4Writer
+from shared.media.mp4 import SOUND_RATE_HZ, Mp4Writer
 from shared.media.reader import VideoReader, open_container, read_sound
 from shared.media.still import read_image
 from tests.support.image_files import jpeg, png_header, turn
@@ -37,7 +37,7 @@ def write_video(path: Path, count: int = 20, sound: bool = False, **how: object)
             rgb[40:60, 10 + number : 20 + number] = 255
             writer.picture(rgb_to_i420(rgb), index=number)
             if sound:
-                tone = np.sin(2 * np.pi * 440 * np.arange(1920) / SOUND_RATE) * 8000
+                tone = np.sin(2 * np.pi * 440 * np.arange(1920) / SOUND_RATE_HZ) * 8000
                 writer.sound(tone.astype(np.int16), pts=number * 40_000)
     return path
 
@@ -203,12 +203,12 @@ def test_sound_comes_back_in_sync(tmp_path: Path, fragmented: bool) -> None:
         writer.sound(np.zeros(20_000, np.int16), pts=490_000)
     sound = np.zeros(60_000)
     for pts, block in read_sound(tmp_path / "a.mp4"):
-        at = round(pts * SOUND_RATE / 1_000_000)
+        at = round(pts * SOUND_RATE_HZ / 1_000_000)
         sound[max(0, at) : max(0, at) + len(block)] = block[max(0, -at) :]
     loud = np.flatnonzero(np.abs(sound) > 5000)
     with av.open(str(tmp_path / "a.mp4")) as container:
         flash = next(f.time for f in container.decode(video=0) if f.to_ndarray(format="gray").mean() > 100)
-    assert abs(loud[0] / SOUND_RATE - flash) < 0.005 and abs(flash - 0.48) < 0.022
+    assert abs(loud[0] / SOUND_RATE_HZ - flash) < 0.005 and abs(flash - 0.48) < 0.022
 
 
 def test_a_video_without_sound_has_none(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ for number in range(10_000):
     # Whole seconds of the four that were given; the encoder holds some pictures back.
     # The sound's first block of 21 ms is the encoder's run-in, by which both streams begin later.
     assert len(frames) >= 50 and 0 <= frames[30][0] - 30 * 40_000 < 22_000
-    assert sum(len(block) for _, block in read_sound(path)) > 1.5 * SOUND_RATE
+    assert sum(len(block) for _, block in read_sound(path)) > 1.5 * SOUND_RATE_HZ
 
 
 def test_a_picture_out_of_order_is_dropped(tmp_path: Path) -> None:

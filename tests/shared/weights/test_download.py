@@ -26,8 +26,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 def fetch(hub: Hub, to: Path, name: str = "f.bin", attempts: int = 3) -> str:
     with download.client() as http:
-        offer = download.ask(http, f"{hub.url}/o/r/resolve/main/{name}", attempts=attempts, pause=0)
-        return download.fetch(http, offer, to, attempts=attempts, pause=0)
+        offer = download.ask_for_offer(http, f"{hub.url}/o/r/resolve/main/{name}", attempts=attempts, pause=0)
+        return download.download_file(http, offer, to, attempts=attempts, pause=0)
 
 
 def only(folder: Path) -> list[str]:
@@ -36,7 +36,7 @@ def only(folder: Path) -> list[str]:
 
 def test_an_offer_says_size_hash_and_revision_before_anything_is_fetched(hub: Hub) -> None:
     with download.client() as http:
-        offer = download.ask(http, f"{hub.url}/o/r/resolve/main/f.bin")
+        offer = download.ask_for_offer(http, f"{hub.url}/o/r/resolve/main/f.bin")
     assert (offer.size, offer.sha256, offer.commit) == (len(CONTENT), SHA, "c0ffee")
     assert not hub.gets()
 
@@ -115,9 +115,9 @@ def test_a_length_that_is_not_true_is_no_success(hub: Hub, tmp_path: Path, claim
 
 
 def test_more_bytes_than_announced_are_not_taken(hub: Hub, tmp_path: Path) -> None:
-    offer = download.Offer(f"{hub.url}/o/r/resolve/main/f.bin", 1_000_000, None, "t", "")
+    offer = download.FileOffer(f"{hub.url}/o/r/resolve/main/f.bin", 1_000_000, None, "t", "")
     with download.client() as http, pytest.raises(StudioError, match="sends more than the 1000000 bytes"):
-        download.fetch(http, offer, tmp_path / "f.bin", pause=0)
+        download.download_file(http, offer, tmp_path / "f.bin", pause=0)
     assert not (tmp_path / "f.bin").exists()
 
 
@@ -138,7 +138,7 @@ def test_a_hub_that_nobody_answers_for_is_one_sentence(tmp_path: Path) -> None:
     with running_hub() as gone:
         address = gone.url
     with download.client() as http, pytest.raises(StudioError, match=r"cannot be reached .* name a mirror"):
-        download.ask(http, f"{address}/o/r/resolve/main/f.bin", attempts=2, pause=0)
+        download.ask_for_offer(http, f"{address}/o/r/resolve/main/f.bin", attempts=2, pause=0)
 
 
 def test_it_is_not_sent_on_to_where_nothing_is_encrypted(hub: Hub, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_two_pulls_do_not_write_into_each_other(hub: Hub, tmp_path: Path) -> Non
 def test_a_full_disk_is_said_and_keeps_what_came(hub: Hub) -> None:
     full = Path("/dev/full")
     with download.client() as http, full.open("r+b", buffering=0) as file, pytest.raises(OSError) as told:
-        offer = download.ask(http, f"{hub.url}/o/r/resolve/main/f.bin")
+        offer = download.ask_for_offer(http, f"{hub.url}/o/r/resolve/main/f.bin")
         download._read_on(http, offer, file, lambda done: None)  # type: ignore[arg-type]
     error = download._unwritable(Path("/weights/f.bin"), told.value)
     assert isinstance(error, NoSpaceError) and "The disk of /weights is full" in str(error)

@@ -16,7 +16,15 @@ from cli import app
 from shared.config.settings import load_settings
 from shared.errors import StudioError
 from shared.weights import pull
-from shared.weights.manifest import MANIFEST, RECORD, ROOT, lacking, manifest, weight_files, weights_folder
+from shared.weights.manifest import (
+    MANIFEST,
+    RECORD,
+    ROOT,
+    manifest,
+    missing_weights_error,
+    weight_files,
+    weights_folder,
+)
 from shared.weights.probe import damage
 from tests.support.hub import Hub, running_hub
 
@@ -111,7 +119,7 @@ def test_the_folder_is_the_checkouts_own_or_the_one_that_is_set(
 
 def test_an_existing_folder_in_the_authors_layout_is_used_where_it_lies(tmp_path: Path) -> None:
     fill(tmp_path, "liveportrait")
-    assert lacking("liveportrait", tmp_path) == ""
+    assert missing_weights_error("liveportrait", tmp_path) == ""
     assert weight_files("liveportrait", tmp_path) == {f.path: tmp_path / f.path for f in LIVEPORTRAIT}
     assert not (tmp_path / RECORD).exists()
     # as the script of PersonaLive's authors leaves it, in a folder inside the folder
@@ -124,7 +132,7 @@ def test_an_existing_folder_in_the_authors_layout_is_used_where_it_lies(tmp_path
 
 
 def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) -> None:
-    assert lacking("liveportrait", tmp_path) == (
+    assert missing_weights_error("liveportrait", tmp_path) == (
         f"LivePortrait's weights are not in {tmp_path}; `studio weights pull liveportrait` gets them."
     )
     fill(tmp_path, "liveportrait")
@@ -137,9 +145,9 @@ def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) ->
     assert f"{LIVEPORTRAIT[0].path} is missing, {LIVEPORTRAIT[1].path} is truncated;" in said
     assert said.endswith("`studio weights pull liveportrait` gets them.")
     (tmp_path / RECORD).write_text("[")
-    assert "delete it to trust anew" in lacking("liveportrait", tmp_path)
+    assert "delete it to trust anew" in missing_weights_error("liveportrait", tmp_path)
     with pytest.raises(StudioError, match="No weights are known for 'nonsense'"):
-        lacking("nonsense", tmp_path)
+        missing_weights_error("nonsense", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +195,7 @@ def test_pull_shows_the_licence_fetches_and_remembers(studio: Studio, tmp_path: 
     assert "KwaiVGI/LivePortrait: MIT" in done.stderr
     fetched = json.loads(done.stdout)["fetched"]
     assert [row["path"] for row in fetched] == [f.path for f in LIVEPORTRAIT] and all(r["first_seen"] for r in fetched)
-    assert lacking("liveportrait", tmp_path) == ""
+    assert missing_weights_error("liveportrait", tmp_path) == ""
     record = json.loads((tmp_path / RECORD).read_bytes())
     assert record[LIVEPORTRAIT[0].path]["commit"] == "c0ffee"
     hub.asked.clear()
@@ -207,11 +215,11 @@ def test_a_restricted_licence_is_accepted_or_nothing_is_fetched(studio: Studio, 
     declined = studio("pull", "personalive", folder=tmp_path, hub=hub, answer="n\n")
     assert declined.returncode == 1 and "Accept?" in declined.stderr and not hub.asked
     taken = studio("pull", "personalive", folder=tmp_path, hub=hub, answer="y\n")
-    assert taken.returncode == 0 and lacking("personalive", tmp_path) == "", taken.stderr
+    assert taken.returncode == 0 and missing_weights_error("personalive", tmp_path) == "", taken.stderr
     (tmp_path / "personalive" / "pose_guider.pth").unlink()
     taken = studio("pull", "personalive", "--accept-licence", folder=tmp_path, hub=hub)
     assert taken.returncode == 0, taken.stderr
-    assert lacking("personalive", tmp_path) == ""
+    assert missing_weights_error("personalive", tmp_path) == ""
 
 
 def test_a_later_file_is_held_against_the_first(studio: Studio, tmp_path: Path, hub: Hub) -> None:
@@ -268,7 +276,7 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(
     tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(pull, "SPARE", usage.free + 1)
+    monkeypatch.setattr(pull, "SPARE_BYTES", usage.free + 1)
     with pytest.raises(StudioError, match=r"are to be fetched into .* GB free; make room"):
-        pull.pull("liveportrait", tmp_path, hub.url, lambda terms: True)
+        pull.pull_engine("liveportrait", tmp_path, hub.url, lambda terms: True)
     assert not hub.gets()

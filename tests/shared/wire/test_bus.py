@@ -11,8 +11,8 @@ import pytest
 import zmq
 
 from harness.channel import wait_for
-from shared.wire.bus import SOUND_HWM, Publisher, Reader, endpoint
-from shared.wire.message import MAX_HEADER, MAX_PAYLOAD, Message, encode
+from shared.wire.bus import SOUND_HWM_MESSAGES, Publisher, Reader, endpoint
+from shared.wire.message import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, Message, encode_message
 
 
 class Bus:
@@ -83,7 +83,7 @@ def test_a_slow_reader_gets_the_newest_and_every_loss_is_counted(bus: Bus) -> No
 
 def test_sound_comes_whole_and_in_order(bus: Bus) -> None:
     publisher, reader = bus.pair("voice", newest=False)
-    count = SOUND_HWM // 2
+    count = SOUND_HWM_MESSAGES // 2
     for number in range(count):
         publisher.send(number, np.full(960, number, np.int16), "s16")
     got: list[Message] = []
@@ -109,23 +109,23 @@ def test_hostile_messages_are_counted_and_the_good_ones_still_come(bus: Bus) -> 
         return reader.losses["malformed"]
 
     wait_for(knock)
-    for parts in ([b"face", b"\xc1", b""], [b"face", b"\x80", b""], [b"face", b"x" * (MAX_HEADER + 1), b""]):
+    for parts in ([b"face", b"\xc1", b""], [b"face", b"\x80", b""], [b"face", b"x" * (MAX_HEADER_BYTES + 1), b""]):
         hostile.send_multipart(parts)
     foreign = Message("face", "other-channel", 0, 0, 0, 1)
-    hostile.send_multipart(encode(foreign))
+    hostile.send_multipart(encode_message(foreign))
     wait_for(lambda: reader.read() or reader.losses["foreign"])
     assert reader.losses["version"] == 1 and reader.losses["oversized"] == 1 and reader.losses["foreign"] == 1
-    hostile.send_multipart(encode(replace(foreign, channel="main", pts=42)))
+    hostile.send_multipart(encode_message(replace(foreign, channel="main", pts=42)))
     assert wait_for(reader.read)[0].pts == 42
     hostile.close(linger=0)
 
 
 def test_a_message_beyond_the_limit_costs_the_sender_its_connection_and_nothing_else(bus: Bus) -> None:
     publisher, reader = bus.pair()
-    publisher._socket.send_multipart([b"face", b"\x80", bytes(MAX_PAYLOAD + 8192)], copy=False)
+    publisher._socket.send_multipart([b"face", b"\x80", bytes(MAX_PAYLOAD_BYTES + 8192)], copy=False)
     time.sleep(0.3)
 
-    reader.heal()
+    reader.redial()
 
     def heard() -> list[Message]:
         publisher.send(7)

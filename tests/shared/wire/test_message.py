@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.wire.message import MAX_HEADER, VERSION, Message, WireError, decode, encode
+from shared.wire.message import MAX_HEADER_BYTES, VERSION, Message, WireError, decode_message, encode_message
 
 
 def message(**changes: object) -> Message:
@@ -26,7 +26,7 @@ def message(**changes: object) -> Message:
 
 
 def with_header(**changes: object) -> list[bytes]:
-    stream, header, payload = encode(message())
+    stream, header, payload = encode_message(message())
     values = msgpack.unpackb(header)
     for key, value in changes.items():
         if value is None:
@@ -42,7 +42,7 @@ def with_header(**changes: object) -> list[bytes]:
 def test_what_is_encoded_is_decoded(format: str, dtype: str, shape: tuple[int, ...]) -> None:
     array = np.random.default_rng(0).integers(0, 200, shape).astype(dtype)
     sent = message(format=format, array=array)
-    got = decode(encode(sent))
+    got = decode_message(encode_message(sent))
     assert np.array_equal(got.array, array) and got.array.dtype == array.dtype
     for name in ("stream", "channel", "epoch", "run", "sequence", "pts", "format", "stamps", "facts"):
         assert getattr(got, name) == getattr(sent, name)
@@ -50,11 +50,11 @@ def test_what_is_encoded_is_decoded(format: str, dtype: str, shape: tuple[int, .
 
 def test_pixels_are_not_copied() -> None:
     array = np.zeros((6, 4), np.uint8)
-    parts = encode(message(format="i420", array=array))
+    parts = encode_message(message(format="i420", array=array))
     array[0, 0] = 77
     assert parts[2][0] == 77
     buffer = bytearray(parts[2])
-    got = decode([parts[0], parts[1], buffer])
+    got = decode_message([parts[0], parts[1], buffer])
     buffer[1] = 55
     assert got.array[0, 1] == 55
 
@@ -64,11 +64,11 @@ def test_pixels_are_not_copied() -> None:
     [
         ([b"program"], "malformed"),
         ([b"program", b"", b"", b""], "malformed"),
-        ([b"nonsense", *encode(message())[1:]], "malformed"),
-        ([b"\xff\xfe", *encode(message())[1:]], "malformed"),
+        ([b"nonsense", *encode_message(message())[1:]], "malformed"),
+        ([b"\xff\xfe", *encode_message(message())[1:]], "malformed"),
         ([b"program", b"\xc1", b""], "malformed"),
         ([b"program", msgpack.packb([1, 2]), b""], "malformed"),
-        ([b"program", b"\0" * (MAX_HEADER + 1), b""], "oversized"),
+        ([b"program", b"\0" * (MAX_HEADER_BYTES + 1), b""], "oversized"),
         (with_header(v=VERSION + 1), "version"),
         (with_header(v=None), "version"),
         (with_header(channel=5), "malformed"),
@@ -88,7 +88,7 @@ def test_pixels_are_not_copied() -> None:
 )
 def test_each_defect_has_its_reason(parts: list[bytes], reason: str) -> None:
     with pytest.raises(WireError) as caught:
-        decode(parts)
+        decode_message(parts)
     assert caught.value.reason == reason
 
 
@@ -96,28 +96,28 @@ def test_each_defect_has_its_reason(parts: list[bytes], reason: str) -> None:
 @given(st.lists(st.binary(max_size=200), max_size=5))
 def test_random_bytes_never_get_further_than_wire_error(parts: list[bytes]) -> None:
     with pytest.raises(WireError):
-        decode(parts)
+        decode_message(parts)
 
 
 @settings(max_examples=600, deadline=None)
 @given(st.data())
 def test_a_damaged_message_decodes_or_is_a_wire_error(data: st.DataObject) -> None:
     """One byte changed or the end cut off: either a well-formed message or WireError, nothing else."""
-    parts = [bytearray(part) for part in encode(message())]
+    parts = [bytearray(part) for part in encode_message(message())]
     part = data.draw(st.sampled_from(parts))
     if data.draw(st.booleans()):
         part[data.draw(st.integers(0, len(part) - 1))] = data.draw(st.integers(0, 255))
     else:
         del part[data.draw(st.integers(0, len(part) - 1)) :]
     try:
-        got = decode(parts)
+        got = decode_message(parts)
     except WireError:
         return
     assert got.array.nbytes == len(parts[2])
 
 
 def test_a_fact_of_another_type_is_a_wire_error() -> None:
-    got = decode(encode(message()))
+    got = decode_message(encode_message(message()))
     assert got.fact("tick", int) == 9
     for name, kind in (("tick", str), ("missing", int), ("raw", str)):
         with pytest.raises(WireError):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from publishing.token import missing
+from publishing.token import missing_settings
 from services.gateway.api import snapshot
 from services.gateway.api.security import need_token
 from services.gateway.models.channel import ChannelState, NeutralRetake, RecordingStarted, RecordingStopped
@@ -52,17 +52,17 @@ def of_channel(channel: str, request: Request) -> Gateway:
     return gateway
 
 
-Channel = Annotated[Gateway, Depends(of_channel)]
+ChannelGateway = Annotated[Gateway, Depends(of_channel)]
 
 
 @router.get("/channels/{channel}")
-async def channel_state(gateway: Channel) -> ChannelState:
+async def channel_state(gateway: ChannelGateway) -> ChannelState:
     """The channel's whole state, as the state socket sends it."""
     return snapshot.snapshot(gateway)
 
 
 @router.patch("/channels/{channel}/scene")
-async def change_scene(patch: ScenePatch, gateway: Channel) -> Scene:
+async def change_scene(patch: ScenePatch, gateway: ChannelGateway) -> Scene:
     """Change what is wanted on air; the services converge on it."""
     changes: dict[str, Any] = {name: value for name, value in patch if value is not None}
     if "avatar" in changes:
@@ -72,8 +72,8 @@ async def change_scene(patch: ScenePatch, gateway: Channel) -> Scene:
     if changes.get("quality"):
         _check_quality(gateway, changes.get("engine", gateway.director.scene.engine), changes["quality"])
     if "driver" in changes:
-        changes["driver"] = driver_word(gateway, changes["driver"])
-    if changes.get("livekit") and (reason := missing(gateway.settings)):
+        changes["driver"] = scene_driver_for_word(gateway, changes["driver"])
+    if changes.get("livekit") and (reason := missing_settings(gateway.settings)):
         raise HTTPException(409, reason)
     if changes.get("rtmp") and (unavailable := snapshot.rtmp(gateway).unavailable):
         raise HTTPException(409, unavailable)
@@ -81,12 +81,12 @@ async def change_scene(patch: ScenePatch, gateway: Channel) -> Scene:
         raise HTTPException(409, why)
     before = gateway.director.scene
     gateway.director.change(**changes)
-    _note(gateway, before.facts(), changes)
+    _note(gateway, before.as_dict(), changes)
     return snapshot.shown_scene(gateway)
 
 
 @router.post("/channels/{channel}/neutral/retake")
-async def retake_neutral(gateway: Channel) -> NeutralRetake:
+async def retake_neutral(gateway: ChannelGateway) -> NeutralRetake:
     """Take the driver's next frames as its neutral face."""
     if gateway.director.scene.driver_ref.template:
         raise HTTPException(409, "Recorded motion has a neutral face of its own, which cannot be retaken.")
@@ -96,7 +96,7 @@ async def retake_neutral(gateway: Channel) -> NeutralRetake:
 
 
 @router.post("/channels/{channel}/recording", status_code=201)
-async def start_recording(gateway: Channel) -> RecordingStarted:
+async def start_recording(gateway: ChannelGateway) -> RecordingStarted:
     """Begin a recording in the studio's home."""
     if gateway.director.scene.recording and gateway.recorder.state.state != "failed":
         raise HTTPException(409, "A recording is running; stop it first.")
@@ -107,7 +107,7 @@ async def start_recording(gateway: Channel) -> RecordingStarted:
 
 
 @router.delete("/channels/{channel}/recording")
-async def stop_recording(gateway: Channel) -> RecordingStopped:
+async def stop_recording(gateway: ChannelGateway) -> RecordingStopped:
     """End the recording."""
     if not gateway.director.scene.recording:
         raise HTTPException(409, "No recording is running.")
@@ -134,7 +134,7 @@ def _check_quality(gateway: Gateway, engine: str, name: str) -> None:
 
 
 def _engine(gateway: Gateway, name: str) -> EngineRow:
-    rows = {row.name: row for row in snapshot.engines(gateway)}
+    rows = {row.name: row for row in snapshot.engine_rows(gateway)}
     if not rows:
         raise HTTPException(409, "The generator has not said yet which engines there are; try again in a second.")
     if name not in rows:
@@ -142,7 +142,7 @@ def _engine(gateway: Gateway, name: str) -> EngineRow:
     return rows[name]
 
 
-def driver_word(gateway: Gateway, word: str) -> str:
+def scene_driver_for_word(gateway: Gateway, word: str) -> str:
     """The scene's driver for the API's word. Nothing from a request is ever used as a path."""
     if word == "as-started":
         return gateway.director.as_started

@@ -11,8 +11,8 @@ from fastapi.responses import FileResponse
 
 from services.gateway.api.routes.library import form_schema
 from services.gateway.api.security import need_token
-from services.gateway.api.uploads import Form, received
-from services.gateway.jobs.board import How, Jobs
+from services.gateway.api.uploads import UploadForm, received_form
+from services.gateway.jobs.board import JobAction, JobBoard
 from services.gateway.jobs.inbox import inbox, inbox_file, inbox_folder
 from services.gateway.models.base import Ticket
 from services.gateway.models.jobs import Inbox, JobDetail, JobPage
@@ -20,18 +20,18 @@ from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
 from shared.errors import StudioError
 from shared.jobs.queue import PRIORITIES
-from shared.jobs.view import State
-from shared.media.output_spec import Output, read_size
+from shared.jobs.view import JobState
+from shared.media.output_spec import OutputSpec, read_size
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["jobs"])
 downloads = APIRouter(prefix="/api/v1", tags=["jobs"])
 
-MAX_DRIVER = 8 << 30  # hours of a phone's film; larger ones go through the inbox
+MAX_DRIVER_BYTES = 8 << 30  # hours of a phone's film; larger ones go through the inbox
 FIELDS = {
     "avatar": 64, "engine": 64, "quality": 64, "priority": 16, "codec": 32, "size": 32, "fps": 32, "label": 8, "inbox": 1024,
-    "driver": MAX_DRIVER,
+    "driver": MAX_DRIVER_BYTES,
 }  # fmt: skip
-LONGEST_NAME = 120  # bytes of a driver's name
+MAX_NAME_BYTES = 120  # bytes of a driver's name
 PAGE = 500
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 T = TypeVar("T")
@@ -45,7 +45,7 @@ def _gateway(request: Request) -> Gateway:
     return gateway
 
 
-async def _job(request: Request, job: str) -> Jobs:
+async def _job(request: Request, job: str) -> JobBoard:
     """The jobs, when this one is among them; 404 otherwise. What does not look like an id never reaches the store."""
     jobs = _gateway(request).jobs
     if not await _of_the_store(jobs.has, job):
@@ -68,15 +68,15 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
     if idempotency_key and not KEY.fullmatch(idempotency_key):
         raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
     gateway = _gateway(request)
-    async with received(request, gateway.settings.home, FIELDS) as form:
+    async with received_form(request, gateway.settings.home, FIELDS) as form:
         driver = await asyncio.to_thread(_driver, gateway, form)
         job = await gateway.jobs.submit(_asked(gateway, form, driver, idempotency_key))
-    gateway.jobs.hurry()
+    gateway.jobs.refresh_soon()
     gateway.journal.add(f"Job {job} submitted: {driver.name}.")
     return await _of_the_store(gateway.jobs.show, job)
 
 
-def _driver(gateway: Gateway, form: Form) -> Path:
+def _driver(gateway: Gateway, form: UploadForm) -> Path:
     """Where the driver is: in the inbox, or the upload under the name its owner gave, so that it is called so."""
     named, sent = form.fields.get("inbox", ""), form.files.get("driver")
     if bool(named) == bool(sent):
@@ -96,11 +96,11 @@ def file_name(given: str) -> str:
     """A name that a file can have everywhere, as near to the given one as can be: it was chosen by a stranger."""
     plain = "".join(char if char.isprintable() and char not in '/\\:*?"<>|' else "_" for char in given).lstrip(".-")
     stem, suffix = Path(plain).stem, Path(plain).suffix[:16]
-    room = LONGEST_NAME - len(suffix.encode())
+    room = MAX_NAME_BYTES - len(suffix.encode())
     return (stem.encode()[:room].decode("utf-8", "ignore") or "driver") + suffix
 
 
-def _asked(gateway: Gateway, form: Form, driver: Path, key: str) -> dict[str, Any]:
+def _asked(gateway: Gateway, form: UploadForm, driver: Path, key: str) -> dict[str, Any]:
     """What `services.renderer.job.submit` reads. Raises HTTPException."""
 
     def text(name: str, otherwise: str = "") -> str:
@@ -112,7 +112,7 @@ def _asked(gateway: Gateway, form: Form, driver: Path, key: str) -> dict[str, An
     if label not in ("yes", "no"):
         raise HTTPException(422, "The field 'label' is yes or no.")
     try:
-        output = Output.from_dict(
+        output = OutputSpec.from_dict(
             {
                 "codec": text("codec", "h264"),
                 "fps": text("fps") or None,
@@ -144,7 +144,7 @@ def _avatar(gateway: Gateway, name: str) -> Path:
 @router.get("/jobs")
 async def list_jobs(
     request: Request,
-    state: Annotated[State | Literal[""], Query()] = "",
+    state: Annotated[JobState | Literal[""], Query()] = "",
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> JobPage:
@@ -183,10 +183,10 @@ async def retry_job(job: str, request: Request) -> JobDetail:
     return await _steer(request, job, "retry")
 
 
-async def _steer(request: Request, job: str, how: How) -> JobDetail:
+async def _steer(request: Request, job: str, how: JobAction) -> JobDetail:
     jobs = await _job(request, job)
-    steered = await _of_the_store(jobs.steer, job, how)
-    jobs.hurry()
+    steered = await _of_the_store(jobs.apply_action, job, how)
+    jobs.refresh_soon()
     return steered
 
 
@@ -195,7 +195,7 @@ async def remove_job(job: str, request: Request) -> Response:
     """Delete a job with what it made."""
     jobs = await _job(request, job)
     await _of_the_store(jobs.remove, job)
-    jobs.hurry()
+    jobs.refresh_soon()
     return Response(status_code=204)
 
 
@@ -216,16 +216,16 @@ async def fetch_result(job: str, request: Request) -> FileResponse:
 
 
 @router.post("/jobs/{job}/ticket", status_code=201)
-async def make_ticket(job: str, request: Request) -> Ticket:
+async def make_result_ticket(job: str, request: Request) -> Ticket:
     """Leave to fetch this job's result once without the token, within 30 seconds."""
     await _job(request, job)
-    return Ticket(ticket=request.app.state.tickets.give(f"job/{job}"))
+    return Ticket(ticket=request.app.state.tickets.issue(f"job/{job}"))
 
 
 @downloads.get("/jobs/{job}/download", response_class=FileResponse)
 async def download_result(job: str, request: Request, ticket: str = "") -> FileResponse:
     """The finished file, for the ticket."""
-    if not request.app.state.tickets.take(ticket, f"job/{job}"):
+    if not request.app.state.tickets.redeem(ticket, f"job/{job}"):
         raise HTTPException(401, "This download is over; press Download again.")
     return await _result(request, job)
 

@@ -10,11 +10,11 @@ from fastapi.responses import FileResponse
 
 from services.gateway.api import snapshot
 from services.gateway.api.security import need_token
-from services.gateway.api.uploads import received
+from services.gateway.api.uploads import received_form
 from services.gateway.models.library import AvatarName, AvatarRow, DriverRow, EngineRow, PlateIndex, UploadedDriver
 from services.gateway.service import Gateway
 from services.gateway.workers.avatar_build import BuildProgress, build
-from services.gateway.workers.template_check import check_template
+from services.gateway.workers.template_check import check_uploaded_template
 from shared.avatar.build import avatars_folder, list_avatars, remove_avatar
 from shared.avatar.model import check_name
 from shared.avatar.plate import Plate
@@ -24,12 +24,12 @@ from shared.runtime.files import write_atomically
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
-MAX_PORTRAIT, MAX_BODY, MAX_DRIVER = 64 << 20, 512 << 20, 512 << 20
-AVATAR_FIELDS = {"name": 64, "rights": 2000, "portrait": MAX_PORTRAIT, "body": MAX_BODY}
+MAX_PORTRAIT_BYTES, MAX_BODY_BYTES, MAX_DRIVER_BYTES = 64 << 20, 512 << 20, 512 << 20
+AVATAR_FIELDS = {"name": 64, "rights": 2000, "portrait": MAX_PORTRAIT_BYTES, "body": MAX_BODY_BYTES}
 
 
 def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, Any]:
-    """OpenAPI's description of a form that is read by `received`, not by FastAPI."""
+    """OpenAPI's description of a form that is read by `received_form`, not by FastAPI."""
     schema = {"type": "object", "required": required, "properties": properties}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
@@ -54,7 +54,7 @@ def _avatar(request: Request, name: str) -> Path:
 async def list_engines(request: Request) -> list[EngineRow]:
     """Engines by name and title, the qualities of each, what their weights may be used for, and why one cannot run here;
     empty until the generator has said so."""
-    return snapshot.engines(_gateway(request))
+    return snapshot.engine_rows(_gateway(request))
 
 
 @router.get("/avatars")
@@ -94,10 +94,10 @@ async def plate_index(name: str, request: Request) -> PlateIndex:
     status_code=201,
     openapi_extra=form_schema(["name", "portrait", "rights"], name=_TEXT, rights=_TEXT, portrait=_FILE, body=_FILE),
 )
-async def add(request: Request) -> AvatarName:
+async def upload_avatar(request: Request) -> AvatarName:
     """Make an avatar from a portrait (at most 64 MB) and optionally a body (512 MB); answers when it is built."""
     gateway = _gateway(request)
-    async with received(request, gateway.settings.home, AVATAR_FIELDS) as form:
+    async with received_form(request, gateway.settings.home, AVATAR_FIELDS) as form:
         name, rights = form.fields.get("name", "").strip(), form.fields.get("rights", "").strip()
         if "portrait" not in form.files or not rights:
             raise HTTPException(422, "An avatar needs a name, a portrait, and who may use it (rights).")
@@ -130,7 +130,7 @@ async def _build(gateway: Gateway, name: str, rights: str, portrait: Path, body:
 
 
 @router.delete("/avatars/{name}", status_code=204)
-async def remove(name: str, request: Request) -> Response:
+async def delete_avatar(name: str, request: Request) -> Response:
     """Delete an avatar that is not on air."""
     gateway = _gateway(request)
     _avatar(request, name)
@@ -155,7 +155,7 @@ async def add_driver(request: Request) -> UploadedDriver:
     """Upload a driver, a video or a motion template (at most 512 MB); use it as driver `upload:ID`."""
     gateway = _gateway(request)
     home = gateway.settings.home
-    async with received(request, home, {"video": MAX_DRIVER}) as form:
+    async with received_form(request, home, {"video": MAX_DRIVER_BYTES}) as form:
         if "video" not in form.files:
             raise HTTPException(422, "Send the driver, a video or a motion template, in the field 'video'.")
         given = form.names["video"]
@@ -163,7 +163,7 @@ async def add_driver(request: Request) -> UploadedDriver:
         if suffix not in snapshot.UPLOAD_SUFFIXES:
             raise HTTPException(422, f"A driver's name ends in {', '.join(snapshot.UPLOAD_SUFFIXES)}.")
         if suffix in TEMPLATE_SUFFIXES:
-            await check_template(form.files["video"], given)
+            await check_uploaded_template(form.files["video"], given)
         else:
             await asyncio.to_thread(_check_video, form.files["video"], given)
         made = secrets.token_hex(8)

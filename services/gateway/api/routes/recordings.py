@@ -13,7 +13,7 @@ from services.gateway.models.base import Ticket
 from services.gateway.models.library import RecordingRow
 
 router = APIRouter(prefix="/api/v1/recordings", tags=["recordings"])
-TICKET_SECONDS = 30.0
+TICKET_LIFE_S = 30.0
 TICKETS = 64
 
 
@@ -23,15 +23,15 @@ class Tickets:
     def __init__(self) -> None:
         self._given: dict[str, tuple[str, float]] = {}
 
-    def give(self, recording: str) -> str:
+    def issue(self, recording: str) -> str:
         """A new ticket; of too many the oldest is void."""
         while len(self._given) >= TICKETS:
             del self._given[next(iter(self._given))]
         ticket = secrets.token_urlsafe(24)
-        self._given[ticket] = recording, time.monotonic() + TICKET_SECONDS
+        self._given[ticket] = recording, time.monotonic() + TICKET_LIFE_S
         return ticket
 
-    def take(self, ticket: str, recording: str) -> bool:
+    def redeem(self, ticket: str, recording: str) -> bool:
         """Whether it is good; it is not any more."""
         of, until = self._given.pop(ticket, ("", 0.0))
         return of == recording and time.monotonic() < until
@@ -59,16 +59,16 @@ async def fetch_recording(recording: str, request: Request) -> FileResponse:
 
 
 @router.post("/{recording}/ticket", status_code=201, dependencies=[Depends(need_token)])
-async def make_ticket(recording: str, request: Request) -> Ticket:
+async def make_recording_ticket(recording: str, request: Request) -> Ticket:
     """Leave to fetch this recording once without the token, within 30 seconds."""
     _path(request, recording)
-    return Ticket(ticket=request.app.state.tickets.give(recording))
+    return Ticket(ticket=request.app.state.tickets.issue(recording))
 
 
 @router.get("/{recording}/download", response_class=FileResponse)
 async def download_recording(recording: str, request: Request, ticket: str = "") -> FileResponse:
     """One recording as MP4, for the ticket."""
-    if not request.app.state.tickets.take(ticket, recording):
+    if not request.app.state.tickets.redeem(ticket, recording):
         raise HTTPException(401, "This download is over; press Download again.")
     path = _path(request, recording)
     return FileResponse(path, media_type="video/mp4", filename=path.name)

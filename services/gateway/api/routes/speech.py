@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.gateway.api import snapshot
-from services.gateway.api.routes.channel import Channel
+from services.gateway.api.routes.channel import ChannelGateway
 from services.gateway.api.routes.library import form_schema
 from services.gateway.api.security import need_token
 from services.gateway.api.sockets import BAD_MESSAGE, admitted, until_first
-from services.gateway.api.uploads import received
+from services.gateway.api.uploads import received_form
 from services.gateway.channel.pcm import HIGHEST, LOWEST, PcmDecoder
 from services.gateway.channel.speech_queue import Utterance
 from services.gateway.models.speech import Interrupted, SpeechState, UtteranceRow
@@ -28,8 +28,8 @@ from shared.runtime.clock import US, now
 routes = APIRouter(prefix="/api/v1/channels/{channel}/speech", dependencies=[Depends(need_token)])
 socket_router = APIRouter(prefix="/api/v1/channels/{channel}")
 
-MAX_UPLOAD = 64 << 20
-FIELDS = {"audio": MAX_UPLOAD, "title": 200}
+MAX_UPLOAD_BYTES = 64 << 20
+FIELDS = {"audio": MAX_UPLOAD_BYTES, "title": 200}
 BUSY = 4429
 PAUSE = US  # PCM that comes after such a pause begins another utterance, also where nobody said `end`
 _FILE, _TEXT = {"type": "string", "format": "binary"}, {"type": "string"}
@@ -38,7 +38,7 @@ _FILE, _TEXT = {"type": "string", "format": "binary"}, {"type": "string"}
 def ensure_speech(gateway: Gateway) -> None:
     """Make speech the driver, if it is not. Raises HTTPException where the engine does not listen."""
     scene = gateway.director.scene
-    about = gateway.watch.facts("generator").get("engines", {}).get(scene.engine, {})
+    about = gateway.watch.service_facts("generator").get("engines", {}).get(scene.engine, {})
     if about.get("voice") is False:
         raise HTTPException(409, f"The engine {scene.engine} is not driven by a voice; choose mesh first.")
     if scene.driver_ref.kind is not DriverKind.SPEECH:
@@ -48,15 +48,15 @@ def ensure_speech(gateway: Gateway) -> None:
 
 
 @routes.get("")
-async def list_speech(gateway: Channel) -> SpeechState:
+async def list_speech(gateway: ChannelGateway) -> SpeechState:
     """What is being said, what waits, and the last that are over."""
     return snapshot.speech(gateway)
 
 
 @routes.post("", status_code=201, openapi_extra=form_schema(["audio"], audio=_FILE, title=_TEXT))
-async def say_file(request: Request, gateway: Channel) -> UtteranceRow:
+async def say_file(request: Request, gateway: ChannelGateway) -> UtteranceRow:
     """Queue a speech file (WAV, MP3, OGG and others, at most 64 MB). Speech becomes the driver."""
-    async with received(request, gateway.settings.home, FIELDS) as form:
+    async with received_form(request, gateway.settings.home, FIELDS) as form:
         if "audio" not in form.files:
             raise HTTPException(422, "Send the speech in the field 'audio'.")
         path, given = form.files["audio"], form.names["audio"] or "speech"
@@ -77,8 +77,8 @@ async def say_file(request: Request, gateway: Channel) -> UtteranceRow:
         except HTTPException:
             gateway.speech.cancel(utterance.id)
             raise
-    gateway.keep(_fill(gateway, utterance, first, blocks))
-    return UtteranceRow(**utterance.facts())
+    gateway.run_task(_fill(gateway, utterance, first, blocks))
+    return UtteranceRow(**utterance.as_dict())
 
 
 def _next(blocks: Iterator[tuple[int, NDArray[np.int16]]]) -> NDArray[np.int16]:
@@ -102,25 +102,25 @@ async def _fill(
 
 
 @routes.post("/interrupt")
-async def interrupt(gateway: Channel) -> Interrupted:
+async def interrupt_speech(gateway: ChannelGateway) -> Interrupted:
     """Silence at once: what is being said and all that waits is dropped."""
     return Interrupted(interrupted=gateway.speech.interrupt())
 
 
 @routes.post("/clear")
-async def clear(gateway: Channel) -> Interrupted:
+async def clear_speech(gateway: ChannelGateway) -> Interrupted:
     """What waits is dropped; what is being said is said to its end."""
     return Interrupted(interrupted=gateway.speech.clear())
 
 
 @routes.delete("/{utterance}", status_code=204)
-async def cancel(utterance: str, gateway: Channel) -> None:
+async def cancel_utterance(utterance: str, gateway: ChannelGateway) -> None:
     """Drop one utterance, being said or waiting; the others stay."""
     if not gateway.speech.cancel(utterance):
         raise HTTPException(404, "There is no such utterance in the queue; GET .../speech lists it.")
 
 
-class Opening(BaseModel):
+class SpeechOpening(BaseModel):
     """The first message of a speech socket, beside the token."""
 
     model_config = ConfigDict(extra="forbid")
@@ -147,7 +147,7 @@ async def speech_socket(socket: WebSocket, channel: str) -> None:
         return
     gateway, words = opened
     try:
-        opening = Opening.model_validate(words)
+        opening = SpeechOpening.model_validate(words)
         ensure_speech(gateway)
     except ValidationError as error:
         first = error.errors()[0]
@@ -156,19 +156,19 @@ async def speech_socket(socket: WebSocket, channel: str) -> None:
     except HTTPException as error:
         await socket.close(BUSY, str(error.detail)[:120])
         return
-    talk = Talk(gateway, opening)
+    talk = SpeechSocket(gateway, opening)
     await socket.send_text(json.dumps({"event": "ready"}))
     try:
-        await until_first(talk.tell(socket), talk.listen(socket))
+        await until_first(talk.send_events(socket), talk.receive_until_closed(socket))
     finally:
         if talk.utterance:
             talk.utterance.finish()
 
 
-class Talk:
+class SpeechSocket:
     """One speech socket: its decoder and the utterance that is arriving on it."""
 
-    def __init__(self, gateway: Gateway, opening: Opening) -> None:
+    def __init__(self, gateway: Gateway, opening: SpeechOpening) -> None:
         self.utterance: Utterance | None = None
         self._gateway, self._opening = gateway, opening
         self._decoder = self._new_decoder()
@@ -178,12 +178,12 @@ class Talk:
     def _new_decoder(self) -> PcmDecoder:
         return PcmDecoder(self._opening.rate, self._opening.format, self._opening.channels)
 
-    async def tell(self, socket: WebSocket) -> None:
+    async def send_events(self, socket: WebSocket) -> None:
         """Events to the socket, as they come."""
         while True:
             await socket.send_text(json.dumps(await self._events.get()))
 
-    async def listen(self, socket: WebSocket) -> None:
+    async def receive_until_closed(self, socket: WebSocket) -> None:
         """What the socket says, until it closes or says what it should not."""
         while True:
             message = await socket.receive()
@@ -203,7 +203,7 @@ class Talk:
 
     async def _pcm(self, data: bytes) -> None:
         pause, self._fed = now() - self._fed, now()
-        if self.utterance is None or self.utterance.over or self.utterance.complete:
+        if self.utterance is None or self.utterance.is_over or self.utterance.complete:
             if self.utterance is not None and self.utterance.state == "interrupted" and pause < PAUSE:
                 return  # the rest of what somebody else interrupted
             ensure_speech(self._gateway)

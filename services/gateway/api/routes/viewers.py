@@ -12,14 +12,14 @@ from fastapi import APIRouter, Depends, HTTPException
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from publishing.token import missing, viewer_token
-from services.gateway.api.routes.channel import Channel
+from publishing.token import missing_settings, viewer_token
+from services.gateway.api.routes.channel import ChannelGateway
 from services.gateway.api.security import need_token
 from shared.config.cache_dir import cache_folder
 from shared.config.settings import Settings
 
 PAGE = Path(__file__).parents[2] / "web" / "watch" / "watch.html"
-MINUTES = 10
+LINK_LIFE_MINUTES = 10
 LIBRARY_MISSING = "The viewers' library is not on this machine; `deploy/livekit.sh` gets it."
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
@@ -31,10 +31,10 @@ class ViewerRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    minutes: float = Field(MINUTES, ge=1, le=60)
+    minutes: float = Field(LINK_LIFE_MINUTES, ge=1, le=60)
 
 
-class Viewer(BaseModel):
+class ViewerLink(BaseModel):
     """What a viewer needs. watch: path of the page with the token in its fragment; expires: wall clock seconds."""
 
     url: str
@@ -46,13 +46,13 @@ class Viewer(BaseModel):
 
 
 @router.post("/channels/{channel}/viewers", status_code=201)
-async def add_viewer(gateway: Channel, wanted: ViewerRequest | None = None) -> Viewer:
+async def add_viewer(gateway: ChannelGateway, wanted: ViewerRequest | None = None) -> ViewerLink:
     """A token that may watch and listen, and nothing else, and must be used within minutes."""
     settings = gateway.settings
-    if reason := missing(settings):
+    if reason := missing_settings(settings):
         raise HTTPException(409, reason)
-    given = viewer_token(settings, (wanted or ViewerRequest(minutes=MINUTES)).minutes)
-    return Viewer(
+    given = viewer_token(settings, (wanted or ViewerRequest(minutes=LINK_LIFE_MINUTES)).minutes)
+    return ViewerLink(
         url=public_url(settings),
         room=settings.room,
         identity=given.identity,
@@ -63,7 +63,7 @@ async def add_viewer(gateway: Channel, wanted: ViewerRequest | None = None) -> V
 
 
 @pages.get("/watch/{channel}", include_in_schema=False)
-async def watch_page(gateway: Channel) -> Response:
+async def watch_page(gateway: ChannelGateway) -> Response:
     """The page a viewer opens; its policy lets it speak to the LiveKit server and to nobody else."""
     url = public_url(gateway.settings)
     page = PAGE.read_text().replace("{{livekit-url}}", html.escape(url, quote=True))

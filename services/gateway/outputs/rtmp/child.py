@@ -25,7 +25,7 @@ import av.error
 
 from shared.runtime.process import signal_on_parent_death
 
-REPORT_EVERY = 0.5
+REPORT_PERIOD_S = 0.5
 # Offset of tcpi_bytes_acked in struct tcp_info (linux/tcp.h): 8 bytes, 24 32-bit numbers, two pacing rates.
 BYTES_ACKED = struct.Struct("<120xQ")
 
@@ -40,7 +40,7 @@ def main() -> int:
     try:
         _copy(source, address)
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        say(error=_kind(error))
+        send_report(error=_kind(error))
         return 1
     return 0
 
@@ -52,9 +52,9 @@ def _copy(source: io.FileIO, address: str) -> None:
         av.open(address, "w", format="flv", options=options) as receiver,
     ):
         streams = {stream.index: receiver.add_stream_from_template(stream) for stream in program.streams}
-        say(ready=True)
+        send_report(ready=True)
         receiver.start_encoding()
-        say(open=True)
+        send_report(open=True)
         for packet in program.demux():
             if packet.dts is not None:
                 packet.stream = streams[packet.stream.index]
@@ -72,10 +72,10 @@ def _line(source: io.FileIO) -> str:
 def _report() -> None:
     """How far the receiver is: bytes that its machine has acknowledged."""
     while True:
-        time.sleep(REPORT_EVERY)
+        time.sleep(REPORT_PERIOD_S)
         acked = _acked()
         if acked is not None:
-            say(acked=acked)
+            send_report(acked=acked)
 
 
 def _acked() -> int | None:
@@ -99,7 +99,7 @@ def _kind(error: Exception) -> str:
     return "closed" if number in (errno.EPIPE, errno.ECONNRESET) else "refused"
 
 
-def say(**words: object) -> None:
+def send_report(**words: object) -> None:
     """One line for the gateway."""
     print(json.dumps(words), flush=True)
 

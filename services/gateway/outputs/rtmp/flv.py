@@ -9,31 +9,31 @@ from numpy.typing import NDArray
 
 from shared.media.aac_blocks import SoundBlocks
 from shared.runtime.clock import sound_samples
-from shared.wire.program import SOUND_RATE, Picture, Sound
+from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
 
 PRESET = "veryfast"
-KEYFRAME_SECONDS = 2  # what the large streaming services ask for
-SOUND_BIT_RATE = 128_000
+KEYFRAME_PERIOD_S = 2  # what the large streaming services ask for
+SOUND_BITS_PER_S = 128_000
 _SMPTE170M, _MPEG_RANGE = 6, 1  # BT.601 and limited range in H.273's numbering
 
 
 class FlvWriter:
     """Writes FLV to `write`; its time begins with its first picture. An exception of `write` comes out of `picture` and `sound`."""
 
-    def __init__(self, write: Callable[[bytes], int], first: Picture, rate: Fraction, kbps: int) -> None:
+    def __init__(self, write: Callable[[bytes], int], first: ProgramFrame, rate: Fraction, kbps: int) -> None:
         self.size = first.width, first.height
         self._rate = rate
         self._first = first.tick
-        self._first_sample = sound_samples(first.tick, rate, SOUND_RATE)[0]
+        self._first_sample = sound_samples(first.tick, rate, SOUND_RATE_HZ)[0]
         self._last = -1
         self._blocks = SoundBlocks()
         options = {"flvflags": "no_duration_filesize", "flush_packets": "1"}
         self._sink = _Sink(write)
         self._container = av.open(self._sink, "w", format="flv", options=options)
         self._picture = self._add_picture(kbps)
-        stream = self._container.add_stream("aac", rate=SOUND_RATE, layout="mono")
+        stream = self._container.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
         assert isinstance(stream, av.AudioStream)
-        stream.bit_rate = SOUND_BIT_RATE
+        stream.bit_rate = SOUND_BITS_PER_S
         self._sound = stream
 
     def _add_picture(self, kbps: int) -> av.VideoStream:
@@ -45,13 +45,13 @@ class FlvWriter:
         stream.pix_fmt = "yuv420p"
         stream.bit_rate = kbps * 1000
         codec = stream.codec_context
-        codec.gop_size = round(self._rate * KEYFRAME_SECONDS)
+        codec.gop_size = round(self._rate * KEYFRAME_PERIOD_S)
         codec.thread_count = 2
         codec.color_range = _MPEG_RANGE
         codec.colorspace = codec.color_primaries = codec.color_trc = _SMPTE170M
         return stream
 
-    def picture(self, picture: Picture, i420: NDArray[np.uint8]) -> None:
+    def picture(self, picture: ProgramFrame, i420: NDArray[np.uint8]) -> None:
         """One tick's picture, `i420` being what is shown of it."""
         index = picture.tick - self._first
         if index <= self._last:
@@ -62,15 +62,15 @@ class FlvWriter:
         frame.pts, frame.time_base = index, 1 / self._rate
         self._container.mux(self._picture.encode(frame))
 
-    def sound(self, sound: Sound) -> None:
+    def sound(self, sound: ProgramSound) -> None:
         """One tick's sound; what is before the first picture is left out."""
         if sound.tick < self._first:
             return
-        begin = sound_samples(sound.tick, self._rate, SOUND_RATE)[0] - self._first_sample
+        begin = sound_samples(sound.tick, self._rate, SOUND_RATE_HZ)[0] - self._first_sample
         for at, block in self._blocks.add(sound.samples, begin):
             frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="s16", layout="mono")
-            frame.sample_rate = SOUND_RATE
-            frame.pts, frame.time_base = at, Fraction(1, SOUND_RATE)
+            frame.sample_rate = SOUND_RATE_HZ
+            frame.pts, frame.time_base = at, Fraction(1, SOUND_RATE_HZ)
             self._container.mux(self._sound.encode(frame))
 
     def close(self) -> None:

@@ -9,20 +9,20 @@ import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from services.gateway.channel.event_log import Journal
-from services.gateway.channel.program_feed import Outlet
+from services.gateway.channel.event_log import EventLog
+from services.gateway.channel.program_feed import OutputQueue
 from services.gateway.outputs.base import OutputState
 from services.gateway.outputs.rtmp.flv import FlvWriter
 from services.gateway.outputs.rtmp.process import PushError, PushProcess
 from shared.config.settings import Settings, shown_address
 from shared.runtime.restart import RetryDelay
-from shared.wire.program import Picture
+from shared.wire.program import ProgramFrame
 
-QUEUE_PICTURES = 12  # half a second: older pictures are of no use to viewers
-QUEUE_SOUNDS = 50
-WAIT = 0.2
+QUEUE_FRAMES = 12  # half a second: older pictures are of no use to viewers
+QUEUE_SOUND_BLOCKS = 50
+POLL_S = 0.2
 # A receiver that drops the stream sooner than this after accepting it counts as another failure in a row.
-SETTLED = 10.0
+SETTLED_S = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 SENTENCES = {
     "unreachable": "{host} does not answer; is the RTMP server running, and rtmp_url right?",
@@ -34,7 +34,7 @@ SENTENCES = {
 }
 
 
-class RtmpPush:
+class RtmpOutput:
     """Pushes to the address of the settings while `want(True)`.
 
     state: off, connecting, live, reconnecting (it was live) or failed; both of the last try again by themselves. Its
@@ -42,8 +42,8 @@ class RtmpPush:
     secrets, "" without one.
     """
 
-    def __init__(self, settings: Settings, journal: Journal) -> None:
-        self.outlet = Outlet("rtmp", pictures=QUEUE_PICTURES, sounds=QUEUE_SOUNDS)
+    def __init__(self, settings: Settings, journal: EventLog) -> None:
+        self.outlet = OutputQueue("rtmp", pictures=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
         self.outlet.open = False
         self.state = OutputState()
         self.clean = False
@@ -86,7 +86,7 @@ class RtmpPush:
                 self._changed.wait()
                 continue
             if self.state.state in ("off", "live"):
-                self.state = self.state.now("connecting")
+                self.state = self.state.with_phase("connecting")
             try:
                 self._push()
             except PushError as error:
@@ -95,7 +95,7 @@ class RtmpPush:
     def _turn_off(self) -> None:
         if self.state.state != "off":
             self._journal.add(f"RTMP push to {self.shown} ended.")
-            self.state = self.state.now("off")
+            self.state = self.state.with_phase("off")
 
     def _push(self) -> None:
         """One connection, until it is not wanted any more or the picture has another size. Raises PushError."""
@@ -107,8 +107,8 @@ class RtmpPush:
         try:
             process.write(f"{self._address}\n".encode())
             while self._wanted and not self._stopping:
-                for item in self.outlet.take(WAIT):
-                    if isinstance(item, Picture):
+                for item in self.outlet.drain(POLL_S):
+                    if isinstance(item, ProgramFrame):
                         if stream is None:
                             stream = FlvWriter(process.write, item, self._rate, self._kbps)
                         elif stream.size != (item.width, item.height):
@@ -136,9 +136,9 @@ class RtmpPush:
         self.outlet.counting = True
         if self.state.state != "live":
             self._journal.add(f"RTMP push to {self.shown} is live.")
-        if process.live_for > SETTLED:
+        if process.live_for > SETTLED_S:
             self._retry.reset()
-        self.state = self.state.now("live", kbps=round(process.kbps), seconds=round(process.live_for))
+        self.state = self.state.with_phase("live", kbps=round(process.kbps), seconds=round(process.live_for))
 
     def _pause(self, error: PushError) -> None:
         """Say what is wrong and wait for the next attempt, or until something else is wanted."""
@@ -148,6 +148,6 @@ class RtmpPush:
         if sentence not in self.state.note:  # once, not with every attempt
             self._journal.add(f"RTMP: {sentence}", "error")
         note = f"{sentence} Trying again in {max(1, round(pause))} s."
-        self.state = replace(self.state.now("reconnecting" if was_live else "failed", note), figures={})
+        self.state = replace(self.state.with_phase("reconnecting" if was_live else "failed", note), figures={})
         until = time.monotonic() + pause
         self._changed.wait(max(0.0, until - time.monotonic()))

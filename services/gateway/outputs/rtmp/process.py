@@ -9,11 +9,11 @@ import sys
 import time
 from collections import deque
 
-START = 20.0  # seconds a busy machine may take to start an interpreter and see the first of the stream
-OPEN = 7.0  # seconds a receiver has to accept the stream
-STALLED = 6.0  # seconds in which a receiver must take something
-GOODBYE = 0.3  # seconds for saying that the stream ends
-SLICE = 0.1
+START_S = 20.0  # seconds a busy machine may take to start an interpreter and see the first of the stream
+ACCEPT_S = 7.0  # seconds a receiver has to accept the stream
+STALLED_S = 6.0  # seconds in which a receiver must take something
+GOODBYE_S = 0.3  # seconds for saying that the stream ends
+POLL_S = 0.1
 PIPE_BYTES = 1 << 20  # FLV that may wait while the receiver is being found, seconds of it
 
 
@@ -59,7 +59,7 @@ class PushProcess:
             try:
                 rest = rest[os.write(self._in, rest) :]
             except BlockingIOError:
-                select.select([], [self._in], [], SLICE)
+                select.select([], [self._in], [], POLL_S)
                 self.check()
             except BrokenPipeError:
                 self._process.wait()
@@ -71,18 +71,18 @@ class PushProcess:
         """Hear what the process says. Raises PushError when it is dead, stuck, or told to end."""
         if self._ending:
             raise PushError("closed")
-        over = self._hear()
+        over = self._read_reports()
         at, quiet = time.monotonic(), time.monotonic() - self._since
         if over:
             raise PushError(self._error or "closed")
-        if self._state == "starting" and quiet > START:
+        if self._state == "starting" and quiet > START_S:
             raise PushError("silent")
-        if self._state == "ready" and quiet > OPEN:
+        if self._state == "ready" and quiet > ACCEPT_S:
             raise PushError("silent")
-        if self._state == "open" and at - self._acked[-1][0] > STALLED:
+        if self._state == "open" and at - self._acked[-1][0] > STALLED_S:
             raise PushError("stalled")
 
-    def _hear(self) -> bool:
+    def _read_reports(self) -> bool:
         """Read its lines; True when it is over."""
         while True:
             try:
@@ -130,7 +130,7 @@ class PushProcess:
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()  # the end of the stream
         try:
-            self._process.wait(GOODBYE if self.live else 0)
+            self._process.wait(GOODBYE_S if self.live else 0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

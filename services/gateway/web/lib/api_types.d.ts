@@ -166,7 +166,7 @@ export interface JobDetail {
   preview: string;
   result: string;
   bytes: number;
-  segments: Segment[];
+  segments: SegmentStatus[];
 }
 
 /** A page of jobs, newest first, and how many there are by state. */
@@ -387,7 +387,7 @@ export interface ScenePatch {
  * A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
  * failed, "" where none did.
  */
-export interface Segment {
+export interface SegmentStatus {
   number: number;
   state: "waiting" | "following" | "rendering" | "done" | "parked";
   attempts: number;
@@ -473,7 +473,7 @@ export interface Version {
 }
 
 /** What a viewer needs. watch: path of the page with the token in its fragment; expires: wall clock seconds. */
-export interface Viewer {
+export interface ViewerLink {
   url: string;
   room: string;
   identity: string;

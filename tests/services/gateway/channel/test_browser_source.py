@@ -6,15 +6,15 @@ import pytest
 import zmq
 from websockets.exceptions import ConnectionClosed
 
-from services.gateway.channel.browser_source import MAX_PICTURE
-from services.gateway.preview.encoder import encode
+from services.gateway.channel.browser_source import MAX_IMAGE_BYTES
+from services.gateway.preview.encoder import encode_jpeg
 from shared.media.colour import rgb_to_i420
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 from tests.support.gateway import Studio, picture
 from tests.support.viewer import open_socket
 
-JPEG = encode(rgb_to_i420(picture(64, 48)), 80)
+JPEG = encode_jpeg(rgb_to_i420(picture(64, 48)), 80)
 
 
 def closed_with(running: Studio) -> int:
@@ -48,7 +48,14 @@ def test_pictures_and_sound_of_one_browser_reach_capture(running: Studio) -> Non
             seen.clear()
             while reader.read():
                 pass
-            for wrong in (b"", b"\x01", b"\x01GIF89a", b"\x01" + JPEG[:3] + bytes(MAX_PICTURE), b"\x02odd", b"\x03x"):
+            for wrong in (
+                b"",
+                b"\x01",
+                b"\x01GIF89a",
+                b"\x01" + JPEG[:3] + bytes(MAX_IMAGE_BYTES),
+                b"\x02odd",
+                b"\x03x",
+            ):
                 connection.send(wrong)
             running.wait(lambda: running.state()["services"]["gateway"]["drops"].get("remote malformed") == 6)
             assert not [message for message in reader.read() if message.array.size not in (len(JPEG), 960)]

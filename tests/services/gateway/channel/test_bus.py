@@ -8,7 +8,7 @@ import zmq
 from shared.wire.bus import endpoint
 from tests.support.gateway import Studio
 
-BIG = bytes(33 << 20)
+BIG_PAYLOAD = bytes(33 << 20)
 
 
 def head(stream: str, **changes: object) -> bytes:
@@ -47,7 +47,7 @@ def test_broken_messages_are_counted_and_the_program_goes_on(own: Studio) -> Non
 
     for stream in sockets:
         own.wait(partial(counted, stream))
-        sockets[stream].send_multipart([stream.encode(), head(stream), BIG])
+        sockets[stream].send_multipart([stream.encode(), head(stream), BIG_PAYLOAD])
     for each in sockets.values():
         each.close()
     context.term()

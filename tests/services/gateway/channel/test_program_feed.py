@@ -5,28 +5,28 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from services.gateway.channel.program_feed import CATCH_UP, Outlet, ProgramFeed
+from services.gateway.channel.program_feed import CATCH_UP_TICKS, OutputQueue, ProgramFeed
 from shared.runtime.clock import sound_samples, tick_pts
 from shared.wire.message import Message, WireError
-from shared.wire.program import Picture, Sound, picture_of
+from shared.wire.program import ProgramFrame, ProgramSound, picture_of
 
 pytestmark = pytest.mark.unit
 
-RATE = Fraction(30000, 1001)
+RATE_FPS = Fraction(30000, 1001)
 
 
-def picture(tick: int) -> Picture:
-    return Picture(tick, tick_pts(tick, RATE), np.zeros((6, 4), np.uint8), "a", 0, None, None, "live", 5)
+def picture(tick: int) -> ProgramFrame:
+    return ProgramFrame(tick, tick_pts(tick, RATE_FPS), np.zeros((6, 4), np.uint8), "a", 0, None, None, "live", 5)
 
 
-def sound(tick: int) -> Sound:
-    first, end = sound_samples(tick, RATE, 48_000)
-    return Sound(tick, tick_pts(tick, RATE), np.full(end - first, 7, np.int16))
+def sound(tick: int) -> ProgramSound:
+    first, end = sound_samples(tick, RATE_FPS, 48_000)
+    return ProgramSound(tick, tick_pts(tick, RATE_FPS), np.full(end - first, 7, np.int16))
 
 
-def feed() -> tuple[ProgramFeed, Outlet]:
-    outlet = Outlet("test", pictures=100, sounds=100)
-    return ProgramFeed(RATE, clock=lambda: 0, outlets=[outlet]), outlet
+def feed() -> tuple[ProgramFeed, OutputQueue]:
+    outlet = OutputQueue("test", pictures=100, sounds=100)
+    return ProgramFeed(RATE_FPS, clock=lambda: 0, outlets=[outlet]), outlet
 
 
 def test_missing_ticks_are_filled_with_the_last_picture_and_silence() -> None:
@@ -34,14 +34,15 @@ def test_missing_ticks_are_filled_with_the_last_picture_and_silence() -> None:
     for tick in (10, 11, 14):
         program.picture(picture(tick))
         program.sound(sound(tick))
-    items = outlet.take(0)
-    pictures = [item for item in items if isinstance(item, Picture)]
-    sounds = [item for item in items if isinstance(item, Sound)]
+    items = outlet.drain(0)
+    pictures = [item for item in items if isinstance(item, ProgramFrame)]
+    sounds = [item for item in items if isinstance(item, ProgramSound)]
     assert [(p.tick, p.repeated) for p in pictures] == [(10, False), (11, False), (12, True), (13, True), (14, False)]
     assert [s.tick for s in sounds] == [10, 11, 12, 13, 14]
     assert [bool(s.samples.any()) for s in sounds] == [True, True, False, False, True]
     assert (
-        sum(len(s.samples) for s in sounds) == sound_samples(14, RATE, 48_000)[1] - sound_samples(10, RATE, 48_000)[0]
+        sum(len(s.samples) for s in sounds)
+        == sound_samples(14, RATE_FPS, 48_000)[1] - sound_samples(10, RATE_FPS, 48_000)[0]
     )
 
 
@@ -50,38 +51,38 @@ def test_a_dead_compositor_is_made_up_for_after_one_and_a_half_ticks() -> None:
     program.picture(picture(10))
     program.sound(sound(10))
     due = program.due()
-    assert 1.4 < (due - tick_pts(11, RATE)) * RATE / 1_000_000 < 1.6
+    assert 1.4 < (due - tick_pts(11, RATE_FPS)) * RATE_FPS / 1_000_000 < 1.6
     program.fill(due - 1)
-    assert [item.tick for item in outlet.take(0)] == [10, 10]
+    assert [item.tick for item in outlet.drain(0)] == [10, 10]
     program.fill(due)
-    assert [(item.tick, item.repeated) for item in outlet.take(0)] == [(11, True), (11, True)]
+    assert [(item.tick, item.repeated) for item in outlet.drain(0)] == [(11, True), (11, True)]
     assert program.due() > due
 
 
 def test_a_tick_that_was_made_up_is_not_given_twice() -> None:
     program, outlet = feed()
     program.picture(picture(10))
-    program.fill(tick_pts(13, RATE))
-    given = {item.tick for item in outlet.take(0)}
+    program.fill(tick_pts(13, RATE_FPS))
+    given = {item.tick for item in outlet.drain(0)}
     assert 11 in given
     assert not program.picture(picture(11))
-    assert outlet.take(0) == []
+    assert outlet.drain(0) == []
     assert program.late["picture"] == 1
 
 
 def test_after_a_long_stop_the_hole_is_not_filled_frame_by_frame() -> None:
     program, outlet = feed()
     program.picture(picture(10))
-    program.fill(tick_pts(100_000, RATE))
-    assert len(outlet.take(0)) <= CATCH_UP + 1
+    program.fill(tick_pts(100_000, RATE_FPS))
+    assert len(outlet.drain(0)) <= CATCH_UP_TICKS + 1
 
 
 def test_an_outlet_that_nobody_empties_keeps_the_newest_and_counts_the_rest() -> None:
-    outlet = Outlet("slow", pictures=2, sounds=3)
+    outlet = OutputQueue("slow", pictures=2, sounds=3)
     for tick in range(10):
         outlet.put(picture(tick))
         outlet.put(sound(tick))
-    assert [item.tick for item in outlet.take(0)] == [7, 8, 8, 9, 9]
+    assert [item.tick for item in outlet.drain(0)] == [7, 8, 8, 9, 9]
     assert outlet.drops == {"picture": 8, "sound": 7}
 
 

@@ -16,14 +16,15 @@ from av.audio.stream import AudioStream
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-from services.gateway.channel.event_log import Journal
+from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.pcm import PcmDecoder
-from services.gateway.channel.speech_queue import Speech
+from services.gateway.channel.speech_queue import SpeechQueue
+from shared.media.array_types import AudioSamples
 from shared.runtime.clock import US, now
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 from tests.support.gateway import Studio
-from tests.support.sound_files import RATE, Samples, tone, wav
+from tests.support.sound_files import SOUND_RATE_HZ, tone, wav
 from tests.support.viewer import open_socket
 
 
@@ -43,7 +44,7 @@ class Capture:
     def sounds(self) -> list[Message]:
         return [message for message in self.listen() if message.facts["kind"] == "sound"]
 
-    def voice(self) -> Samples:
+    def voice(self) -> AudioSamples:
         return np.concatenate([message.array for message in self.sounds()] or [np.zeros(0, np.int16)])
 
     def forget(self) -> None:
@@ -70,7 +71,7 @@ def capture(running: Studio) -> Iterator[Capture]:
 
 def no_gap(sounds: list[Message]) -> bool:
     """Whether each block begins where the one before ends."""
-    ends = [message.pts + len(message.array) * US / RATE for message in sounds]
+    ends = [message.pts + len(message.array) * US / SOUND_RATE_HZ for message in sounds]
     return all(abs(message.pts - end) < 200 for message, end in zip(sounds[1:], ends, strict=False))
 
 
@@ -104,18 +105,18 @@ def test_a_file_is_said_whole_in_time_and_makes_speech_the_driver(running: Studi
 def test_compressed_files_are_said_too(running: Studio, capture: Capture, name: str, codec: str) -> None:
     file = io.BytesIO()
     with av.open(file, "w", format=name[2:]) as container:
-        stream = cast(AudioStream, container.add_stream(codec, rate=RATE, layout="mono"))
+        stream = cast(AudioStream, container.add_stream(codec, rate=SOUND_RATE_HZ, layout="mono"))
         frame = av.AudioFrame.from_ndarray(tone(1.5)[None], format="s16", layout="mono")
-        frame.sample_rate = RATE
+        frame.sample_rate = SOUND_RATE_HZ
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     assert say(running, file.getvalue(), codec, name).status_code == 201
-    running.wait(lambda: len(capture.voice()) > 1.45 * RATE)
+    running.wait(lambda: len(capture.voice()) > 1.45 * SOUND_RATE_HZ)
     running.wait(lambda: states(running)[codec] == "ended")
     said = capture.voice()
-    assert len(said) < 1.6 * RATE
+    assert len(said) < 1.6 * SOUND_RATE_HZ
     spectrum = np.abs(np.fft.rfft(said * np.hanning(len(said))))
-    assert abs(spectrum.argmax() * RATE / len(said) - 440) < 3
+    assert abs(spectrum.argmax() * SOUND_RATE_HZ / len(said) - 440) < 3
 
 
 def test_utterances_follow_each_other_without_a_gap(running: Studio, capture: Capture) -> None:
@@ -157,7 +158,7 @@ def test_one_that_is_dropped_takes_nothing_from_the_next(running: Studio, captur
     following = tone(0.6, 700)
     gone = say(running, wav(tone(0.4)), "gone").json()["id"]
     say(running, wav(following), "next")
-    running.wait(lambda: len(capture.voice()) > 0.3 * RATE)  # by now some of the next may have left too
+    running.wait(lambda: len(capture.voice()) > 0.3 * SOUND_RATE_HZ)  # by now some of the next may have left too
     assert running.http.delete(f"/channels/main/speech/{gone}").status_code == 204
     running.wait(lambda: states(running)["next"] == "ended")
     newest = capture.sounds()[-1].epoch
@@ -167,8 +168,8 @@ def test_one_that_is_dropped_takes_nothing_from_the_next(running: Studio, captur
 
 
 def test_what_had_left_of_the_next_one_is_said_again_from_its_beginning() -> None:
-    said: list[Samples] = []
-    speech = Speech(Journal(), lambda _, samples: said.append(samples), said.clear, lambda: 0)
+    said: list[AudioSamples] = []
+    speech = SpeechQueue(EventLog(), lambda _, samples: said.append(samples), said.clear, lambda: 0)
     following = tone(0.6, 700)
 
     async def scenario() -> None:
@@ -198,19 +199,19 @@ def test_pcm_of_every_rate_keeps_pitch_and_length(rate: int, layout: str) -> Non
         parts.append(decoder.feed(data[at : at + size]))
         at += size
     whole = np.concatenate([*parts, decoder.flush()]).astype(np.float64)
-    assert abs(len(whole) - RATE) < 100
+    assert abs(len(whole) - SOUND_RATE_HZ) < 100
     spectrum = np.abs(np.fft.rfft(whole * np.hanning(len(whole))))
-    assert abs(spectrum.argmax() * RATE / len(whole) - 1000) < 2
+    assert abs(spectrum.argmax() * SOUND_RATE_HZ / len(whole) - 1000) < 2
     assert 8500 < np.abs(whole[2000:-2000]).max() < 9500
 
 
 def test_pcm_that_is_no_number_is_silence() -> None:
     wild = np.array([np.nan, np.inf, -np.inf, 5, -5, 0.5], "<f4")
-    assert PcmDecoder(RATE, "f32").feed(wild.tobytes()).tolist() == [0, 32767, -32767, 32767, -32767, 16383]
+    assert PcmDecoder(SOUND_RATE_HZ, "f32").feed(wild.tobytes()).tolist() == [0, 32767, -32767, 32767, -32767, 16383]
 
 
 def begin(connection: ClientConnection, running: Studio, **more: Any) -> None:
-    connection.send(json.dumps({"token": running.token, "rate": RATE, "format": "s16", **more}))
+    connection.send(json.dumps({"token": running.token, "rate": SOUND_RATE_HZ, "format": "s16", **more}))
     assert json.loads(connection.recv(5)) == {"event": "ready"}
 
 
@@ -239,7 +240,7 @@ def test_live_pcm_tells_its_events(running: Studio, capture: Capture) -> None:
 
 
 def test_a_sender_far_ahead_is_held_back(running: Studio, capture: Capture) -> None:
-    block = bytes(2 * RATE)  # a second
+    block = bytes(2 * SOUND_RATE_HZ)  # a second
     sent = 0
     with speech_socket(running) as connection:
         begin(connection, running, title="flood")

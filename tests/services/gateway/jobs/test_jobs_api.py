@@ -30,7 +30,7 @@ def test_a_job_is_listed_and_shown_with_what_hinders_it(running: Studio, store: 
 
 def test_pages_and_states(running: Studio, store: Store) -> None:
     made = [material.job(store, number) for number in range(7)]
-    status.wish(store, made[3], "cancelled")
+    status.set_wanted_state(store, made[3], "cancelled")
     pages = [running.http.get("/jobs", params={"limit": 3, "offset": at}).json()["jobs"] for at in (0, 3, 6)]
     assert [row["id"] for page in pages for row in page] == made[::-1]
     only = running.http.get("/jobs", params={"state": "cancelled"}).json()["jobs"]
@@ -49,7 +49,7 @@ def test_an_operator_steers(running: Studio, store: Store) -> None:
     answer = running.http.delete(f"/jobs/{name}")
     assert answer.status_code == 409 and "cancel it first" in answer.json()["detail"]
     assert running.http.post(f"/jobs/{name}/cancel").json()["state"] == "cancelled"
-    assert status.wanted(store, name) == "cancelled"
+    assert status.read_wanted_state(store, name) == "cancelled"
     assert running.http.delete(f"/jobs/{name}").status_code == 204
     assert running.http.get(f"/jobs/{name}").status_code == 404
     assert store.list("jobs") == []
@@ -61,8 +61,8 @@ def test_retry_tries_only_what_failed(running: Studio, store: Store) -> None:
     material.fail(store, name, 2, "No.")
     assert running.http.get(f"/jobs/{name}").json()["state"] == "parked"
     assert running.http.post(f"/jobs/{name}/retry").json()["state"] == "rendering"
-    assert claims.look(store, name, claims.Unit("render", 0)).done
-    assert not claims.look(store, name, claims.Unit("render", 2)).parked
+    assert claims.read_unit_state(store, name, claims.Unit("render", 0)).done
+    assert not claims.read_unit_state(store, name, claims.Unit("render", 2)).parked
 
 
 def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: Studio, store: Store) -> None:

@@ -18,14 +18,14 @@ from pydantic import SecretStr
 from harness import subscriber
 from harness.flash import FlashGateway, flash_gateway
 from publishing import token
-from publishing.errors import farewell, refusal
+from publishing.errors import connection_refusal, room_end_reason
 from publishing.token import publisher_token, viewer_token
-from services.gateway.channel.event_log import Journal
+from services.gateway.channel.event_log import EventLog
 from services.gateway.outputs import livekit
-from services.gateway.outputs.livekit import LiveKit
+from services.gateway.outputs.livekit import LiveKitOutput
 from services.local.livekit_server import LiveKitServer
 from shared.config.settings import Settings
-from tests.support.livekit import SIZE, keys
+from tests.support.livekit import SIZE_PX, keys
 from tests.support.program_ticks import picture, sound
 from tests.support.sync import in_sync
 
@@ -33,14 +33,16 @@ from tests.support.sync import in_sync
 @pytest.fixture(scope="module")
 def published(livekit_server: LiveKitServer) -> Iterator[FlashGateway]:
     """A gateway that publishes the flash program; a test that changes that puts it back."""
-    with flash_gateway(SIZE, livekit=True, **keys(livekit_server)) as running:
+    with flash_gateway(SIZE_PX, livekit=True, **keys(livekit_server)) as running:
         running.wait(lambda: running.livekit()["state"] == "live")
         yield running
 
 
 def watch(running: FlashGateway, seconds: float) -> subscriber.Received:
     settings = running.settings
-    return subscriber.finish(subscriber.start(settings.livekit_url, viewer_token(settings, 5).token, seconds))
+    return subscriber.finished_subscriber(
+        subscriber.start(settings.livekit_url, viewer_token(settings, 5).token, seconds)
+    )
 
 
 def test_a_subscriber_sees_and_hears_the_program_in_sync(published: FlashGateway) -> None:
@@ -53,7 +55,7 @@ def test_a_subscriber_sees_and_hears_the_program_in_sync(published: FlashGateway
     assert in_sync(look)
     got = looks[-1]
     first, last = got.pictures[0], got.pictures[-1]
-    assert first[0] < 4 and (first[1], first[2]) == SIZE  # full resolution from the first picture on
+    assert first[0] < 4 and (first[1], first[2]) == SIZE_PX  # full resolution from the first picture on
     assert len(got.pictures) / (last[0] - first[0]) > 5  # of 25: a busy machine leaves pictures out
     assert min(row[3] for row in got.pictures) > 40  # never the library's own black
     assert len(got.flashes()) >= 6 and len(got.onsets) >= 6
@@ -72,8 +74,8 @@ def test_the_console_is_told_what_the_viewers_get(published: FlashGateway) -> No
     viewer = subscriber.start(settings.livekit_url, viewer_token(settings, 5).token, 8)
     published.wait(lambda: published.livekit()["figures"].get("viewers") == 1)
     figures = published.wait(lambda: (f := published.livekit()["figures"]).get("kbps", 0) > 100 and "rtt_ms" in f and f)
-    subscriber.finish(viewer)
-    assert (figures["width"], figures["height"]) == SIZE
+    subscriber.finished_subscriber(viewer)
+    assert (figures["width"], figures["height"]) == SIZE_PX
     assert figures["loss"] == 0 and 0 < figures["fps"] < 30
     published.wait(lambda: published.livekit()["figures"].get("viewers") == 0)
     assert published.settings.livekit_api_secret.get_secret_value() not in str(published.state())
@@ -84,11 +86,11 @@ def test_another_size_needs_no_other_track(published: FlashGateway) -> None:
     published.wait(lambda: published.livekit()["figures"].get("viewers") == 1)
     time.sleep(2)
     published.program.size = (480, 640)
-    got = subscriber.finish(viewer)
-    published.program.size = SIZE
+    got = subscriber.finished_subscriber(viewer)
+    published.program.size = SIZE_PX
     sizes = [(row[1], row[2]) for row in got.pictures]
-    assert sizes[0] == SIZE and sizes[-1] == (480, 640)
-    published.wait(lambda: published.livekit()["figures"].get("height") == SIZE[1])
+    assert sizes[0] == SIZE_PX and sizes[-1] == (480, 640)
+    published.wait(lambda: published.livekit()["figures"].get("height") == SIZE_PX[1])
 
 
 def test_it_is_switched_without_a_restart_and_only_with_the_token(published: FlashGateway) -> None:
@@ -145,10 +147,10 @@ def test_two_publishers_of_one_name_do_not_fight(published: FlashGateway) -> Non
 
 
 @contextmanager
-def output(**changes: Any) -> Iterator[tuple[LiveKit, Journal]]:
+def output(**changes: Any) -> Iterator[tuple[LiveKitOutput, EventLog]]:
     """The output alone, fed by a thread."""
-    journal, ending = Journal(), threading.Event()
-    made = LiveKit(Settings(**changes), journal)
+    journal, ending = EventLog(), threading.Event()
+    made = LiveKitOutput(Settings(**changes), journal)
 
     def feed() -> None:
         tick = 0
@@ -170,7 +172,7 @@ def output(**changes: Any) -> Iterator[tuple[LiveKit, Journal]]:
             thread.join(10)
 
 
-def until(made: LiveKit, state: str, seconds: float = 30) -> str:
+def until(made: LiveKitOutput, state: str, seconds: float = 30) -> str:
     deadline = time.monotonic() + seconds
     while made.state.state != state:
         assert time.monotonic() < deadline, made.state
@@ -205,10 +207,10 @@ def test_a_wrong_secret_is_one_sentence_and_asked_ever_less_often(
 def test_an_expired_token_is_named_and_the_next_one_works(
     livekit_server: LiveKitServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(token, "PUBLISHER_LIFE", -120)
+    monkeypatch.setattr(token, "PUBLISHER_LIFE_S", -120)
     with output(**keys(livekit_server), livekit_room="expired") as (made, _):
         assert "clocks" in until(made, "failed")
-        monkeypatch.setattr(token, "PUBLISHER_LIFE", 600)
+        monkeypatch.setattr(token, "PUBLISHER_LIFE_S", 600)
         until(made, "live")
 
 
@@ -231,10 +233,10 @@ def test_without_a_key_it_says_how_to_get_one() -> None:
 
 
 def test_sentences_name_the_way_out() -> None:
-    assert refusal("403 Forbidden", "host").state == "failed"
-    assert refusal("connection refused", "host").state == "reconnecting"
-    assert farewell("PARTICIPANT_REMOVED", "host", "studio-main").final
-    assert not farewell("SERVER_SHUTDOWN", "host", "studio-main").final
+    assert connection_refusal("403 Forbidden", "host").state == "failed"
+    assert connection_refusal("connection refused", "host").state == "reconnecting"
+    assert room_end_reason("PARTICIPANT_REMOVED", "host", "studio-main").final
+    assert not room_end_reason("SERVER_SHUTDOWN", "host", "studio-main").final
 
 
 def test_tokens_grant_the_least_for_minutes(livekit_server: LiveKitServer) -> None:

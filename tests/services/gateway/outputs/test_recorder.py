@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from services.gateway.outputs.recorder import claim
+from services.gateway.outputs.recorder import claim_file_name
 from shared.errors import StudioError
 from tests.support.gateway import Studio, studio
 from tests.support.recordings import played, record
@@ -99,11 +99,11 @@ def test_a_disk_that_cannot_be_written_ends_the_recording_with_a_sentence(runnin
 
 
 def test_parts_are_numbered_and_nothing_is_overwritten(tmp_path: Path) -> None:
-    names = [claim(tmp_path / "new" / "out.mp4").name for _ in range(3)]
+    names = [claim_file_name(tmp_path / "new" / "out.mp4").name for _ in range(3)]
     assert names == ["out.mp4", "out-2.mp4", "out-3.mp4"]
     (tmp_path / "file").write_text("")
     with pytest.raises(StudioError):
-        claim(tmp_path / "file" / "out.mp4")
+        claim_file_name(tmp_path / "file" / "out.mp4")
 
 
 def test_sigterm_ends_the_gateway_while_all_is_open(own: Studio) -> None:

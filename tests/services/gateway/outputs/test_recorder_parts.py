@@ -11,21 +11,21 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.channel import wait_for
-from services.gateway.channel.event_log import Journal
+from services.gateway.channel.event_log import EventLog
 from services.gateway.outputs.recorder import Recorder
 from shared.config.settings import Settings
 from shared.runtime.clock import sound_samples, tick_pts
-from shared.wire.program import Picture, Sound
+from shared.wire.program import ProgramFrame, ProgramSound
 
 WIDTH, HEIGHT, SIDE, BITS = 320, 96, 16, 16
 FIRST = 1000
-CLICK = 960  # samples into each tick
+CLICK_SAMPLES = 960  # samples into each tick
 
 
 @contextmanager
 def recording(path: Path, **settings: float) -> Iterator[Recorder]:
     """A recorder in its thread, writing to this path; it has ended afterwards."""
-    recorder = Recorder(Settings(**settings), Journal())  # type: ignore[arg-type]
+    recorder = Recorder(Settings(**settings), EventLog())  # type: ignore[arg-type]
     recorder.want(str(path))
     thread = threading.Thread(target=recorder.run)
     thread.start()
@@ -37,20 +37,20 @@ def recording(path: Path, **settings: float) -> Iterator[Recorder]:
         assert not thread.is_alive()
 
 
-def picture(tick: int, noise: NDArray[np.uint8]) -> Picture:
+def picture(tick: int, noise: NDArray[np.uint8]) -> ProgramFrame:
     """A picture that says its tick in black and white squares, on noise, so that it has a size."""
     i420 = noise.copy()
     for bit in range(BITS):
         i420[:SIDE, bit * SIDE : (bit + 1) * SIDE] = 220 if tick >> bit & 1 else 30
-    return Picture(tick, tick_pts(tick, Settings().rate), i420, "a", 0, None, None, "live", 0)
+    return ProgramFrame(tick, tick_pts(tick, Settings().rate), i420, "a", 0, None, None, "live", 0)
 
 
-def sound(tick: int) -> Sound:
+def sound(tick: int) -> ProgramSound:
     """A click in the middle of the tick."""
     first, end = sound_samples(tick, Settings().rate, 48_000)
     samples = np.zeros(end - first, np.int16)
-    samples[CLICK : CLICK + 48] = 20_000
-    return Sound(tick, tick_pts(tick, Settings().rate), samples)
+    samples[CLICK_SAMPLES : CLICK_SAMPLES + 48] = 20_000
+    return ProgramSound(tick, tick_pts(tick, Settings().rate), samples)
 
 
 def feed(recorder: Recorder, count: int) -> None:
@@ -120,6 +120,6 @@ def test_without_a_limit_there_is_one_part(tmp_path: Path) -> None:
 
 
 def test_a_recorder_that_is_off_holds_nothing(tmp_path: Path) -> None:
-    recorder = Recorder(Settings(), Journal())
+    recorder = Recorder(Settings(), EventLog())
     recorder.outlet.put(sound(FIRST))
-    assert recorder.outlet.take(0) == []
+    assert recorder.outlet.drain(0) == []

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from harness.channel import resident
+from harness.channel import resident_bytes
 from harness.crowd import VIEWERS, Crowd
 from tests.support.gateway import Studio
 from tests.support.recordings import played, record
@@ -38,7 +38,7 @@ def test_two_hundred_viewers_come_and_go_and_nothing_stays(own: Studio) -> None:
     path = record(own, 0.5)
     visited(own, 5)  # what is loaded with the first of them stays loaded
     before = handles(pid), threads(pid)
-    memory = resident(pid)
+    memory = resident_bytes(pid)
     begun = own.state()["outputs"]["record"]["figures"]["seconds"]
     with watching(own, "full") as witness:
         first = witness.picture()[0].tick
@@ -47,7 +47,9 @@ def test_two_hundred_viewers_come_and_go_and_nothing_stays(own: Studio) -> None:
     with watching(own, "full") as witness:
         last = witness.picture()[0].tick
     own.wait(lambda: (handles(pid), threads(pid)) <= before)
-    assert resident(pid) - memory < 24 << 20, "a visit leaves nothing: a kept picture each would be more than this"
+    assert resident_bytes(pid) - memory < 24 << 20, (
+        "a visit leaves nothing: a kept picture each would be more than this"
+    )
     state = own.state()
     assert not state["services"]["gateway"]["drops"].get("record picture")
     assert own.terminate() == 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from engines.catalog import engines
+from engines.catalog import engine_summaries
 from tests.support.chromium import needs_chromium
 from tests.support.contrast import poor
 from tests.support.gateway import Studio
@@ -24,7 +24,7 @@ def page(browser: "Browser", running: Studio) -> Iterator["Page"]:
     """The console of a studio whose mesh has a ladder and takes four frames at a time, beside the real rows of the others,
     opened by the keyboard; anything the page complains of fails the test."""
     meter = running.channel.meters["generator"]
-    before, rows = dict(meter.facts), engines(running.settings)
+    before, rows = dict(meter.facts), engine_summaries(running.settings)
     rows["mesh"] |= {"qualities": [{"name": name, "title": title} for name, title in LADDER]}
     meter.facts = {"engines": rows, "quality": named("full"), "delay": dict(DELAY)}
     context = browser.new_context(viewport={"width": 1280, "height": 900})
@@ -76,7 +76,7 @@ def test_a_quality_is_chosen_by_keyboard_and_what_it_is_at_is_said(page: "Page",
     assert choice.input_value() == "small", "what is wanted stays"
     choice.select_option("auto")
     running.wait(lambda: running.state()["scene"]["quality"] == "")
-    told(running, quality=None, engines=engines(running.settings))
+    told(running, quality=None, engines=engine_summaries(running.settings))
     choice.wait_for(state="hidden")
 
 

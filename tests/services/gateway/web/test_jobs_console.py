@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.jobs import claims, status
-from shared.jobs.manifest import read_manifest
+from shared.jobs.manifest import read_job_manifest
 from shared.jobs.store import Store
 from tests.support import job_material as material
 from tests.support.chromium import needs_chromium, until
@@ -97,7 +97,7 @@ def test_steering_by_keyboard_alone_and_what_cannot_be_undone_asks_once(page: "P
     page.keyboard.press("Enter")
     shown.get_by_role("button", name="Cancel it?").wait_for()
     page.keyboard.press("Escape")
-    assert status.wanted(store, name) == "run"
+    assert status.read_wanted_state(store, name) == "run"
     shown.get_by_role("button", name="Cancel").click()
     shown.get_by_role("button", name="Cancel it?").click()
     shown.get_by_text("⊘ cancelled").wait_for()
@@ -113,7 +113,7 @@ def test_a_parked_job_is_tried_again(page: "Page", store: Store) -> None:
     material.fail(store, name, 0, "No.")
     row(page, name).get_by_role("button", name="Retry").click()
     row(page, name).get_by_text("✕ parked").wait_for(state="detached")
-    assert not claims.look(store, name, claims.Unit("render", 0)).parked
+    assert not claims.read_unit_state(store, name, claims.Unit("render", 0)).parked
 
 
 def test_the_result_is_downloaded(page: "Page", store: Store) -> None:
@@ -162,7 +162,7 @@ def test_a_job_is_submitted_from_this_computer_and_from_the_inbox(
     form.wait_for(state="hidden")
     assert not page.get_by_role("alert").get_by_text("broken").count()
     (job,) = store.list("jobs")
-    asked = read_manifest(store, job)
+    asked = read_job_manifest(store, job)
     assert (asked.output["codec"], asked.output["size"], asked.output["label"]) == ("hevc", [360, 640], False)
 
     folder = running.settings.home / "inbox"
@@ -197,8 +197,8 @@ def test_it_stands_out_and_fits_a_phone(browser: "Browser", running: Studio, sto
     material.begin(store, names[0], 2, 1)
     material.fail(store, names[1], 0, "A reason that is a whole sentence, as long as sentences are.")
     material.complete(store, names[2])
-    status.wish(store, names[3], "paused")
-    status.wish(store, names[4], "cancelled")
+    status.set_wanted_state(store, names[3], "paused")
+    status.set_wanted_state(store, names[4], "cancelled")
     context = browser.new_context(viewport={"width": 1280, "height": 1400}, color_scheme=scheme)
     page = context.new_page()
     enter(page, running)

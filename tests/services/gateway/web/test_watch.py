@@ -14,7 +14,7 @@ from harness.flash import FlashGateway, flash_gateway
 from services.local.livekit_server import LiveKitServer
 from shared.config.cache_dir import cache_folder
 from tests.support.chromium import needs_chromium
-from tests.support.livekit import SIZE, keys
+from tests.support.livekit import SIZE_PX, keys
 from tests.support.sync import in_sync
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def page(browser: "Browser") -> Iterator["Page"]:
 
 @pytest.fixture(scope="module")
 def published(livekit_server: LiveKitServer) -> Iterator[FlashGateway]:
-    with flash_gateway(SIZE, livekit=True, **keys(livekit_server)) as running:
+    with flash_gateway(SIZE_PX, livekit=True, **keys(livekit_server)) as running:
         running.wait(lambda: running.livekit()["state"] == "live")
         yield running
 
@@ -69,10 +69,10 @@ def test_a_viewer_sees_and_hears_the_program_in_sync(published: FlashGateway, pa
         return apart(found)
 
     assert in_sync(look)
-    assert found["frames"] > 60 and found["sizes"][-1] == f"{SIZE[0]}x{SIZE[1]}"
+    assert found["frames"] > 60 and found["sizes"][-1] == f"{SIZE_PX[0]}x{SIZE_PX[1]}"
     assert len(set(found["columns"])) > 10  # the bar moves
     assert abs(float(np.median(found["hertz"])) - 1000) < 60
-    page.get_by_label("Figures").get_by_text(str(SIZE[0])).wait_for()
+    page.get_by_label("Figures").get_by_text(str(SIZE_PX[0])).wait_for()
     page.get_by_role("button", name="Turn sound off").click()
     assert page.evaluate("document.querySelector('video').muted")
 
