@@ -128,9 +128,7 @@ class Gateway:
             os._exit(1)
 
     def _on_scene(self, scene: Scene) -> None:
-        if (
-            scene.driver_ref.kind is not DriverKind.SPEECH
-        ):  # another driver was chosen: nothing of the queue is said later by surprise
+        if scene.driver_ref.kind is not DriverKind.SPEECH:  # the queue must not speak when speech is chosen later
             self._events.call_soon_threadsafe(self.speech.interrupt)
 
     def voice_delay(self) -> int:

@@ -46,7 +46,7 @@ def test_a_camera_has_one_word() -> None:
 
 
 @pytest.mark.parametrize(("name", "template"), [("w.npz", True), ("w.PKL", True), ("w.mp4", False)])
-def test_recorded_motion_is_told_by_its_suffix(name: str, template: bool) -> None:
+def test_recorded_motion_has_a_suffix_of_its_own(name: str, template: bool) -> None:
     ref = DriverRef.of_file(Path("/a") / name)
     assert ref.path == Path("/a") / name and ref.template == (ref.path if template else None)
     assert DriverRef.parse(ref.word) == ref

@@ -1,4 +1,4 @@
-"""What a child process is told."""
+"""The environment that a child process gets."""
 
 import pytest
 
