@@ -12,6 +12,11 @@ from shared.jobs.store import Store
 from tests.support import job_material as material
 from tests.support.gateway import Studio
 
+ROW = (
+    "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "fps", "eta",
+    "strip", "failing", "preview", "result", "bytes",
+)  # fmt: skip
+
 
 def test_a_job_is_listed_and_shown_with_what_hinders_it(running: Studio, store: Store) -> None:
     waiting, broken = material.job(store, 1, driver="a.mp4"), material.job(store, 2, driver="b.mp4")
@@ -21,9 +26,11 @@ def test_a_job_is_listed_and_shown_with_what_hinders_it(running: Studio, store: 
     assert [row["id"] for row in answer["jobs"]] == [broken, waiting]
     assert answer["counts"] == {"queued": 1, "rendering": 1}
     row = answer["jobs"][0]
+    assert list(row) == [*ROW, "segments"] and row["segments"] == 8
     assert row["failing"] == {"number": 5, "attempts": 3, "reason": "The engine made no picture."}
     assert row["strip"] == "ddrwfwww" and row["fps"] == 23.4 and row["eta"] > 0 and row["preview"]
     shown = running.http.get(f"/jobs/{broken}").json()
+    assert list(shown) == [*ROW, "segments"]
     assert [segment["state"] for segment in shown["segments"][:3]] == ["done", "done", "rendering"]
     assert shown["segments"][4]["reason"] == "The engine made no picture."
 
