@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from shared.runtime.file_lock import is_locked, open_lock, try_lock
 
 HOLDER = """
@@ -17,6 +19,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.apart
 def test_a_lock_belongs_to_one_process_and_ends_with_it(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
     assert not is_locked(path)

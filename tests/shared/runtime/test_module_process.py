@@ -13,6 +13,8 @@ import pytest
 
 from shared.runtime.module_process import ModuleError, json_lines, read_json
 
+pytestmark = pytest.mark.apart
+
 ANSWERS = """
 import json, os, sys, time
 kind = sys.argv[1]

@@ -24,7 +24,7 @@ export function livekit(api, current) {
   place.append(head, toggle, figures, note, why, invite, link, about, failed);
   toggle.addEventListener("click", () => attempt(failed, () => api.patch({ livekit: !current().scene.livekit })));
   invite.addEventListener("click", () => attempt(failed, async () => {
-    /** @type {import("../../../lib/api_types.js").Viewer} */
+    /** @type {import("../../../lib/api_types.js").ViewerLink} */
     const { watch, expires } = await (await api.ask("POST", "./viewers")).json();
     link.value = location.origin + watch;
     link.hidden = false;
