@@ -48,7 +48,7 @@ def live(
     channel: Annotated[str | None, typer.Option(help="Name of the live program.")] = None,
     host: Annotated[str | None, typer.Option(help="Address the console listens on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the console.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Pictures a second.")] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second.")] = None,
     record: Annotated[Path | None, typer.Option(help="Record the program into this MP4.")] = None,
     livekit: Annotated[
         bool | None,
@@ -91,7 +91,7 @@ def render(
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
     quality: Annotated[str, typer.Option(help="One of the engine's; else what its settings say.")] = "",
-    fps: Annotated[str | None, typer.Option(help="Pictures a second, such as 25 or 29.97; else the driver's.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frames a second, such as 25 or 29.97; else the driver's.")] = None,
     size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
     codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
@@ -123,7 +123,7 @@ def render(
             segment_seconds=settings.segment_seconds,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    out.print(f"{to}: {count} pictures")
+    out.print(f"{to}: {count} frames")
 
 
 @app.command()
@@ -263,9 +263,9 @@ def config(as_json: JsonOption = False) -> None:
 @avatars.command("add")
 def avatar_add(
     name: str,
-    portrait: Annotated[Path, typer.Option(help="Picture with one face.")],
+    portrait: Annotated[Path, typer.Option(help="Image with one face.")],
     body: Annotated[
-        Path | None, typer.Option(help="Picture or video of the body; without it the portrait is its own.")
+        Path | None, typer.Option(help="Image or video of the body; without it the portrait is its own.")
     ] = None,
     rights: Annotated[str, typer.Option(help="What allows you to use this face; kept with the avatar.")] = "not stated",
     home: HomeOption = None,

@@ -99,15 +99,13 @@ def _tracking(_: Settings) -> tuple[FindingState, str]:
     from shared.face.tracker import FaceTracker
 
     tracker = FaceTracker()
-    picture = np.ascontiguousarray(sample_portrait()[::2, ::2])
-    tracker.track(picture)
+    frame = np.ascontiguousarray(sample_portrait()[::2, ::2])
+    tracker.track(frame)
     started = time.perf_counter()
-    found = tracker.track(picture)
+    found = tracker.track(frame)
     took = (time.perf_counter() - started) * 1000
     tracker.close()
-    return (
-        ("ok", f"{took:.1f} ms for a picture of 512x512") if found else ("failed", "finds no face where there is one")
-    )
+    return ("ok", f"{took:.1f} ms for an image of 512x512") if found else ("failed", "finds no face where there is one")
 
 
 def _encoder(_: Settings) -> tuple[FindingState, str]:

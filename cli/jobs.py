@@ -42,7 +42,7 @@ def submit(
     key: Annotated[str, typer.Option(help="The same key with the same content is the same job.")] = "",
     codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
     size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Pictures a second, such as 25 or 29.97; else the driver's.")] = None,
+    fps: Annotated[str | None, typer.Option(help="Frames a second, such as 25 or 29.97; else the driver's.")] = None,
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it has ended, as `watch` does.")] = False,
     as_json: JobsJsonOption = False,
@@ -133,17 +133,17 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
         return
     rows = {
         "job": found.id, "state": f"{SIGNS[found.state]} {found.state}", "reason": found.reason,
-        "done": f"{found.percent:.0f} %, {found.done} of {found.ticks} pictures", "pace": pace(found),
+        "done": f"{found.percent:.0f} %, {found.done} of {found.ticks} frames", "pace": pace(found),
         "driver": found.driver, "avatar": found.avatar, "engine": found.engine, "priority": found.priority,
         "submitted": found.created, "result": place(store, found),
     }  # fmt: skip
     for name, value in rows.items():
         if value:
             out.print(f"{name:<10} {value}", markup=False, highlight=False, soft_wrap=True)
-    table = Table("segment", "state", "attempts", "pictures", "reason", box=None)
+    table = Table("segment", "state", "attempts", "frames", "reason", box=None)
     for each in found.segments:
-        pictures = f"{each.done}/{each.ticks}"
-        table.add_row(str(each.number + 1), each.state, str(each.attempts), pictures, escape(each.reason))
+        frames = f"{each.done}/{each.ticks}"
+        table.add_row(str(each.number + 1), each.state, str(each.attempts), frames, escape(each.reason))
     if found.segments:
         out.print(table)
 

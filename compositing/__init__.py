@@ -1,1 +1,1 @@
-"""Drawing the program's pictures: blend, label, transition, cutout. A library that services and benchmarks use."""
+"""Drawing the program's frames: blend, label, transition, cutout. A library that services and benchmarks use."""

@@ -43,13 +43,13 @@ class Blender:
         offsets: NDArray[np.floating[Any]] = AS_IT_IS[1],
         opacity: float = 1.0,
     ) -> PixelBox:
-        """Blend a ROI frame into an I420 picture, in place, and return the (x, y, w, h) that it touched.
+        """Blend ROI pixels into an I420 frame, in place, and return the (x, y, w, h) that it touched.
 
         program: (H * 3 / 2, W) uint8, your own copy of a plate frame. pixels: (S, S, 3 or 4) uint8 RGB; with
             four channels the last is the matte and replaces the mask. A ROI of another size than the mask's is
             taken as the same square. placement: (2, 3), mask pixels to program pixels. gains, offsets: (3,) for
             Y, U and V. opacity: 0..1.
-        The box has even corners and lies within the picture; it is (0, 0, 0, 0) where nothing was to be done,
+        The box has even corners and lies within the frame; it is (0, 0, 0, 0) where nothing was to be done,
         also for a placement that is not a usable matrix.
         """
         height, width = program.shape[0] * 2 // 3, program.shape[1]
@@ -82,9 +82,9 @@ class Blender:
 
 
 def blend_patch(program: ImageArray, patch: NDArray[np.uint8], x: int, y: int, opacity: float = 1.0) -> PixelBox:
-    """Blend a (h, w, 4) RGBA patch, h and w even, at even (x, y) of an I420 picture, in place.
+    """Blend a (h, w, 4) RGBA patch, h and w even, at even (x, y) of an I420 frame, in place.
 
-    The patch must lie within the picture (ValueError otherwise).
+    The patch must lie within the frame (ValueError otherwise).
     """
     height, width = program.shape[0] * 2 // 3, program.shape[1]
     h, w = patch.shape[:2]
@@ -97,7 +97,7 @@ def blend_patch(program: ImageArray, patch: NDArray[np.uint8], x: int, y: int, o
 
 
 def warm_up() -> None:
-    """Load the compiled loop now (compiling takes seconds the first time), not with the first picture."""
+    """Load the compiled loop now (compiling takes seconds the first time), not with the first frame."""
     program = np.full((96, 64), 128, np.uint8)
     blend_patch(program, np.zeros((64, 64, 4), np.uint8), 0, 0)
 
@@ -114,7 +114,7 @@ def _usable_scale(placement: NDArray[np.float64]) -> float:
 
 
 def _even_box(matrix: NDArray[np.float64], reach: PixelBox, width: int, height: int) -> PixelBox:
-    """The even-aligned box that a rectangle of the ROI covers in the picture, clipped to it."""
+    """The even-aligned box that a rectangle of the ROI covers in the frame, clipped to it."""
     x, y, w, h = reach
     if w == 0 or h == 0:
         return NOWHERE

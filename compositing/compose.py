@@ -1,4 +1,4 @@
-"""One program picture: a plate frame, the face on it, the label. The same for live and for render."""
+"""One program frame: a plate frame, the face on it, the label. The same for live and for render."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from shared.media.array_types import ImageArray, PixelBox
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A finished program picture.
+    """A finished program frame.
 
-    picture: I420, see shared.media.colour. box: (x, y, width, height) of what the face changed, NOWHERE where nothing.
+    frame: I420, see shared.media.colour. box: (x, y, width, height) of what the face changed, NOWHERE where nothing.
     label: the box of the label, NOWHERE without one. under: I420 of that box as it was before, where it was kept.
     """
 
-    picture: ImageArray
+    frame: ImageArray
     plate: int
     box: PixelBox
     label: PixelBox
@@ -27,10 +27,10 @@ class Composed:
 
 
 class Composer:
-    """Composes pictures for one avatar. Not thread-safe."""
+    """Composes frames for one avatar. Not thread-safe."""
 
     def __init__(self, avatar: Avatar, *, keep_under: bool = False) -> None:
-        """keep_under: keep what the label covers, for those who may put out a picture without it."""
+        """keep_under: keep what the label covers, for those who may put out a frame without it."""
         self.avatar = avatar
         self._keep_under = keep_under
         self._blender = Blender(avatar.mask)
@@ -44,7 +44,7 @@ class Composer:
     def compose(
         self, background: ImageArray, index: int, roi: NDArray[np.uint8] | None, opacity: float, label: bool
     ) -> Composed:
-        """Place ROI pixels (S, S, 3 or 4) on plate frame `index` lying in `background`, which becomes the picture.
+        """Place ROI pixels (S, S, 3 or 4) on plate frame `index` lying in `background`, which becomes the program frame.
 
         opacity: 0 (the plate as recorded) to 1.
         """

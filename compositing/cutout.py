@@ -1,4 +1,4 @@
-"""The alpha of a program picture: the plate's matte, and what the animated face adds to it."""
+"""The alpha of a program frame: the plate's matte, and what the animated face adds to it."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from shared.media.array_types import ImageArray, PixelBox
 
 
 class Cutout:
-    """Cuts one avatar out of its program pictures. The plate is looked at once, when this is made (see
+    """Cuts one avatar out of its program frames. The plate is looked at once, when this is made (see
     `shared.avatar.matte.plate_mattes`). Not thread-safe."""
 
     def __init__(self, avatar: Avatar) -> None:

@@ -10,15 +10,15 @@ from shared.media.array_types import ImageArray, PixelBox
 from shared.media.colour import crop
 
 TEXT = "AI-generated"
-HEIGHT = 0.032  # of the picture's height
+HEIGHT = 0.032  # of the frame's height
 MIN_HEIGHT_PX = 16  # smaller letters cannot be read
-MARGIN = 0.6  # distance to the picture's corner, in heights of the label
-BOX_ALPHA = 150  # of 255: the picture shines through, the letters stay readable on white
+MARGIN = 0.6  # distance to the frame's corner, in heights of the label
+BOX_ALPHA = 150  # of 255: the frame shines through, the letters stay readable on white
 
 
 @dataclass(slots=True)
 class Label:
-    """Draws the label into pictures of any size; made once per size. Not thread-safe."""
+    """Draws the label into frames of any size; made once per size. Not thread-safe."""
 
     text: str = TEXT
     _made: dict[tuple[int, int], tuple[NDArray[np.uint8], int, int]] = field(
@@ -26,7 +26,7 @@ class Label:
     )
 
     def draw(self, program: ImageArray, opacity: float = 1.0) -> PixelBox:
-        """Blend the label into the bottom left corner of an I420 picture, in place, and return its (x, y, w, h)."""
+        """Blend the label into the bottom left corner of an I420 frame, in place, and return its (x, y, w, h)."""
         patch, x, y = self._of(program)
         return blend_patch(program, patch, x, y, opacity) if patch.size else (0, 0, 0, 0)
 
@@ -44,7 +44,7 @@ class Label:
 
 
 def layout(text: str, width: int, height: int) -> tuple[NDArray[np.uint8], int, int]:
-    """((h, w, 4) uint8 RGBA, x, y) of the label in a picture of this size; empty where it does not fit."""
+    """((h, w, 4) uint8 RGBA, x, y) of the label in a frame of this size; empty where it does not fit."""
     tall = _even(max(MIN_HEIGHT_PX, height * HEIGHT))
     patch = render_label(text, tall)
     margin = _even(tall * MARGIN)

@@ -27,10 +27,10 @@ class EngineSpec:
     roi_size: int  # pixels, square
     frames_per_step: int  # ROI frames that one driving frame may complete
     look_ahead: int  # driving frames held back before the first ROI frame comes out
-    sees: bool  # needs the driver's picture, not only its points
+    sees: bool  # needs the driver's frame, not only its points
     # What a frame owes to those before it: nothing, a state that can be brought up to date without drawing (`draws`), or
     # one that only drawing brings about.
-    carries: Literal["nothing", "motion", "pictures"]
+    carries: Literal["nothing", "motion", "frames"]
     voice_ahead: int  # microseconds of voice after a frame's own time that the frame needs; 0 where no voice drives
     weights: tuple[str, ...]  # files below pretrained_weights/
     devices: tuple[str, ...]
@@ -44,16 +44,16 @@ class Driving:
     """One motion driver frame.
 
     pts: microseconds on the channel clock.
-    face: the tracked and smoothed face in pixels of the driver picture, None while there is none.
-    neutral: the same person's face at rest, in the same picture; what motion is relative to.
-    picture: (H, W, 3) uint8 RGB, None where an engine needs points only.
+    face: the tracked and smoothed face in pixels of the driver frame, None while there is none.
+    neutral: the same person's face at rest, in the same frame; what motion is relative to.
+    frame: (H, W, 3) uint8 RGB, None where an engine needs points only.
     recorded: one frame of a motion template of the engine's own, in place of all these; only "template" gives any.
     """
 
     pts: int
     face: Face | None
     neutral: Face | None
-    picture: NDArray[np.uint8] | None = None
+    frame: NDArray[np.uint8] | None = None
     recorded: object = None
 
 
@@ -87,7 +87,7 @@ class EngineSession(Protocol):
     """An engine opened on one avatar. Called by one thread at a time, which need not be the one that opened it.
 
     draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state goes on as if
-        they had been drawn. What carries pictures draws all the same.
+        they had been drawn. What carries frames draws all the same.
     """
 
     draws: bool
@@ -195,7 +195,7 @@ class Configurable(Protocol):
 
 
 class MotionTemplate(Protocol):
-    """A driver's motion without its pictures, as an engine made it. What a frame is, only that engine knows: it goes into
+    """A driver's motion without its images, as an engine made it. What a frame is, only that engine knows: it goes into
     `Driving.recorded`."""
 
     @property
@@ -221,7 +221,7 @@ class PlaysTemplates(Protocol):
         ...
 
     def record(self, frames: Iterable[Driving], rate: Fraction) -> MotionTemplate:
-        """The motion of a driver's frames, with their pictures. Raises StudioError where none has a face, and what `open`
+        """The motion of a driver's frames, with their images. Raises StudioError where none has a face, and what `open`
         raises."""
         ...
 

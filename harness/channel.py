@@ -199,8 +199,8 @@ def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def longest_gap(pictures: list[tuple[float, Message]], watched: float = 0.0) -> float:
+def longest_gap(frames: list[tuple[float, Message]], watched: float = 0.0) -> float:
     """Seconds between the two consecutive arrivals that are furthest apart. watched: for how many seconds they were watched;
     what of that lies before the first and after the last counts as one gap."""
-    at = [arrival for arrival, _ in pictures]
+    at = [arrival for arrival, _ in frames]
     return max(watched - (at[-1] - at[0]), *(b - a for a, b in pairwise(at))) if len(at) > 1 else float("inf")

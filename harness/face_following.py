@@ -28,12 +28,12 @@ class Followed(TypedDict):
     moves: bool
 
 
-def compare_following(faces: Iterable[Face], pictures: Iterable[ImageArray]) -> dict[str, Followed]:
-    """Track the pictures again and compare every signal with the driver's faces."""
+def compare_following(faces: Iterable[Face], frames: Iterable[ImageArray]) -> dict[str, Followed]:
+    """Track the frames again and compare every signal with the driver's faces."""
     tracker = FaceTracker()
     driver, output = [], []
-    for face, picture in zip(faces, pictures, strict=True):
-        found = tracker.track(np.ascontiguousarray(picture[..., :3]))
+    for face, frame in zip(faces, frames, strict=True):
+        found = tracker.track(np.ascontiguousarray(frame[..., :3]))
         if found is not None:
             driver.append(_signals(face))
             output.append(_signals(found))
@@ -51,30 +51,30 @@ def compare_following(faces: Iterable[Face], pictures: Iterable[ImageArray]) -> 
     return result
 
 
-def neutral_picture(session: EngineSession, avatar: Avatar) -> ImageArray:
+def neutral_frame(session: EngineSession, avatar: Avatar) -> ImageArray:
     """What comes out when the driver's face is its own neutral."""
     session.reset()
     return session.step(Driving(0, avatar.face, avatar.face))[0].pixels[..., :3]
 
 
 def psnr(a: ImageArray, b: ImageArray) -> float:
-    """Peak signal-to-noise ratio in dB; 99 for equal pictures."""
+    """Peak signal-to-noise ratio in dB; 99 for equal frames."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return 99.0 if error == 0.0 else min(99.0, 10.0 * float(np.log10(255.0**2 / error)))
 
 
 def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
-    """RMS deviation (pixels) of the output's landmarks from their mean while the driver is a still picture with
+    """RMS deviation (pixels) of the output's landmarks from their mean while the driver is a still image with
     a camera's noise, tracked and smoothed as the capture service does.
 
-    The output is tracked picture by picture: the video tracker feeds its last crop back and wanders by 0.29 px
-    (measured) even over one constant picture.
+    The output is tracked frame by frame: the video tracker feeds its last crop back and wanders by 0.29 px
+    (measured) even over one constant frame.
     """
     chance = np.random.default_rng(1)
     tracker, smoother = FaceTracker(), FaceSmoother()
     session = load("mesh").open(avatar)
     neutral: Face | None = None
-    pictures: list[ImageArray] = []
+    shown_frames: list[ImageArray] = []
     for index in range(frames + settle):
         noise = chance.normal(0.0, SENSOR_NOISE, avatar.roi.shape)
         found = tracker.track(np.clip(avatar.roi + noise, 0, 255).astype(np.uint8))
@@ -85,10 +85,10 @@ def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
         if index < settle:
             neutral = face
             continue
-        pictures.append(session.step(Driving(pts, face, neutral))[0].pixels)
+        shown_frames.append(session.step(Driving(pts, face, neutral))[0].pixels)
     tracker.close()
     again = FaceTracker(still=True)
-    points = [found.points[:468, :2] for found in (again.track(p) for p in pictures) if found is not None]
+    points = [found.points[:468, :2] for found in (again.track(p) for p in shown_frames) if found is not None]
     again.close()
     return float(np.sqrt(np.var(np.stack(points), axis=0).sum(axis=-1).mean()))
 

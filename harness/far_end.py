@@ -56,18 +56,18 @@ def measure() -> dict[str, Any]:
             time.sleep(5)
             trials = [speak_and_interrupt(run) for _ in range(TRIALS)]
             received = finished_subscriber(watching)
-    sounds, pictures, silences = [], [], []
+    sounds, frames, silences = [], [], []
     for begun, interrupted in trials:
         begun, interrupted = begun - received.begun, interrupted - received.begun
         sounds += [1000 * (at - begun) for at in received.onsets if 0 < at - begun < SPEAK][:1]
-        pictures += [1000 * (at - begun) for at in first_movement(received, begun)]
+        frames += [1000 * (at - begun) for at in first_movement(received, begun)]
         silences += [1000 * (max(at for at in received.silences if at < interrupted + 1) - interrupted)]
     return {
         "trials": len(trials),
         "first_sound_ms": spread(sounds),
-        "first_picture_ms": spread(pictures),
+        "first_frame_ms": spread(frames),
         "silence_ms": spread(silences),
-        "frames_a_second": round(len(received.pictures) / (received.pictures[-1][0] - received.pictures[0][0]), 1),
+        "frames_a_second": round(len(received.frames) / (received.frames[-1][0] - received.frames[0][0]), 1),
     }
 
 

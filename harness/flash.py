@@ -1,7 +1,7 @@
 """A program that can be measured: a flash and a beep at the same instant once a second, through a real gateway.
 
 Flash and beep begin with the same tick, so at a viewer the time between them is what the way there did to them. A bar
-moves so that every picture differs; fine grain gives the encoder the work that cloth and hair give it.
+moves so that every frame differs; fine grain gives the encoder the work that cloth and hair give it.
 """
 
 import math
@@ -35,7 +35,7 @@ SOUND_RATE_HZ = 48_000
 FLASH_S = 0.2
 BEEP_HZ = 1000
 BRIGHT, DARK = 225, 60
-# Standard deviation of the luma, as of a camera in good light. At 6 a 1080p picture cannot be coded in its bit rate: the
+# Standard deviation of the luma, as of a camera in good light. At 6 a 1080p frame cannot be coded in its bit rate: the
 # flash then takes 200 ms to send, and the receiver needs half a minute to move the sound to it.
 GRAIN = 2.0
 
@@ -62,17 +62,17 @@ class FlashProgram(threading.Thread):
         pulse = Publisher(context, endpoint(run_dir, "pulse"), "pulse", channel, bind=False)
         meter, pulsed = Meter("compositor"), 0
         tick = tick_after(now(), rate)
-        pictures = FlashFrames(self.size)
+        frames = FlashFrames(self.size)
         while not self._stop_asked.wait(max(0.0, (tick_pts(tick, rate) - now()) / US)):
-            if pictures.size != self.size:
-                pictures = FlashFrames(self.size)
+            if frames.size != self.size:
+                frames = FlashFrames(self.size)
             pts = tick_pts(tick, rate)
             facts = {
                 "tick": tick, "avatar": "flash", "plate": 0, "state": "live", "box": [], "label": [], "captured": pts,
                 "under": b"",
             }  # fmt: skip
             sound.send(pts, beep(tick, rate, self.muted), "s16", facts={"tick": tick})
-            program.send(pts, pictures.frame_at(tick, rate), "i420", facts=facts, stamps={"composed": now()})
+            program.send(pts, frames.frame_at(tick, rate), "i420", facts=facts, stamps={"composed": now()})
             meter.frame(now(), pts)
             meter.state = "live"
             if pts - pulsed > US // 2:
@@ -85,7 +85,7 @@ class FlashProgram(threading.Thread):
 
 
 class FlashFrames:
-    """Dark and bright pictures with a moving bar; a ring of buffers, because the bus sends them without a copy."""
+    """Dark and bright frames with a moving bar; a ring of buffers, because the bus sends them without a copy."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = width, height = size
@@ -98,7 +98,7 @@ class FlashFrames:
         self._ring = [np.empty_like(self._grounds[0]) for _ in range(8)]
 
     def frame_at(self, tick: int, rate: Fraction) -> NDArray[np.uint8]:
-        """The picture of a tick, (H * 3 / 2, W) I420."""
+        """The frame of a tick, (H * 3 / 2, W) I420."""
         width, height = self.size
         made = self._ring[tick % len(self._ring)]
         np.copyto(made, self._grounds[flashing(tick, rate)])

@@ -26,14 +26,14 @@ MeasuredRow = list[float]
 class Received:
     """What came. Times are seconds since the subscriber began to connect.
 
-    pictures: rows of (time, width, height, mean luma, frame id or -1, milliseconds since the capture it states or -1,
+    frames: rows of (time, width, height, mean luma, frame id or -1, milliseconds since the capture it states or -1,
     mean luma of the lower eighth's left half less its right half).
     onsets: times at which sound began after silence. peaks: (time, hertz of the loudest partial) per quarter second.
     begun: the monotonic clock, in seconds, when the times began.
     box: rows of (time, mean luma inside the box that was asked for).
     """
 
-    pictures: list[MeasuredRow] = field(default_factory=list)
+    frames: list[MeasuredRow] = field(default_factory=list)
     onsets: list[float] = field(default_factory=list)
     silences: list[float] = field(default_factory=list)
     peaks: list[MeasuredRow] = field(default_factory=list)
@@ -41,8 +41,8 @@ class Received:
     box: list[MeasuredRow] = field(default_factory=list)
 
     def flashes(self, bright: float = 140) -> list[float]:
-        """Times at which the picture turned bright."""
-        return [b[0] for a, b in zip(self.pictures, self.pictures[1:], strict=False) if a[3] < bright <= b[3]]
+        """Times at which the frame turned bright."""
+        return [b[0] for a, b in zip(self.frames, self.frames[1:], strict=False) if a[3] < bright <= b[3]]
 
     def offsets(self) -> list[tuple[float, float]]:
         """(time of each flash, milliseconds from it to its beep); positive where the sound is late."""
@@ -55,7 +55,7 @@ class Received:
 
 
 async def receive(url: str, token: str, seconds: float, box: PixelBox | None = None) -> Received:
-    """Subscribe to everything for a while. box: (x, y, w, h) in pixels of the picture, to look at more closely."""
+    """Subscribe to everything for a while. box: (x, y, w, h) in pixels of the frame, to look at more closely."""
     from livekit import rtc
 
     begun, tasks = time.monotonic(), []
@@ -96,7 +96,7 @@ async def _watch(stream: Any, got: Received, begun: float, box: PixelBox | None)
         if box:
             x, y, w, h = box
             got.box.append([at, float(whole[y : y + h, x : x + w].mean())])
-        got.pictures.append([at, width, height, float(luma.mean()), number, age, side])
+        got.frames.append([at, width, height, float(luma.mean()), number, age, side])
 
 
 async def _listen(stream: Any, got: Received, begun: float) -> None:

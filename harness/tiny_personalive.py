@@ -31,7 +31,7 @@ UNET: dict[str, Any] = {
     "out_channels": 4,
     "sample_size": 64,
 }
-VIVID = 4.0  # of the small decoder's last layer, for pictures that are not all black
+VIVID = 4.0  # of the small decoder's last layer, for frames that are not all black
 
 
 def make_weights(folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""The program as LiveKit's SDK takes it: a source of pictures and a source of sound, kept together by the sound's queue.
+"""The program as LiveKit's SDK takes it: a source of frames and a source of sound, kept together by the sound's queue.
 
 A tick's sound is put in the queue when it comes, behind the cushion that waits there, so the moment at which its first
-sample leaves is known; the tick's picture is handed over for that moment.
+sample leaves is known; the tick's frame is handed over for that moment.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
 class RoomMedia:
     """The two sources of one publication. Used in one event loop; they outlive reconnects and changes of scene.
 
-    late: pictures that came too late for their sound, or after a later one.
+    late: frames that came too late for their sound, or after a later one.
     """
 
     def __init__(self, first: ProgramFrame, rate: Fraction) -> None:
@@ -40,21 +40,21 @@ class RoomMedia:
         self._anchor = 0, 0.0  # a tick and the loop time at which its first sample leaves
         self._putting: asyncio.Task[None] | None = None
         self._pending: dict[int, asyncio.TimerHandle] = {}
-        self._shown = -1  # the pts of the last picture that was handed over
-        # A source that has had no picture sends black ones; the track must begin with the program.
+        self._shown = -1  # the pts of the last frame that was handed over
+        # A source that has had no frame sends black ones; the track must begin with the program.
         self._show(first)
 
     @property
     def dropped(self) -> int:
-        """Pictures and blocks of sound that came too late or too many."""
+        """Frames and blocks of sound that came too late or too many."""
         return self.late + self.cushion.left_out
 
     async def feed(self, item: ProgramFrame | ProgramSound) -> None:
-        """Hand over one tick's picture or sound; returns when the next may come."""
+        """Hand over one tick's frame or sound; returns when the next may come."""
         if isinstance(item, ProgramSound):
             await self._sound(item)
         else:
-            self._picture(item)
+            self._frame(item)
 
     async def close(self) -> None:
         """Forget what waits and free the sources."""
@@ -83,27 +83,27 @@ class RoomMedia:
         await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE_HZ, 1, len(samples)))
         self.cushion.answered(self._loop.time() + self._answers_at, counted)
 
-    def _picture(self, picture: ProgramFrame) -> None:
+    def _frame(self, frame: ProgramFrame) -> None:
         tick, starts = self._anchor
         at = self._loop.time()
-        due = starts + (picture.tick - tick) * self._period if starts else at
+        due = starts + (frame.tick - tick) * self._period if starts else at
         if due < at - self._period:
             self.late += 1
         elif due <= at or due > at + 1:
-            self._show(picture)
+            self._show(frame)
         else:
-            self._pending[picture.tick] = self._loop.call_at(due, self._show, picture)
+            self._pending[frame.tick] = self._loop.call_at(due, self._show, frame)
 
-    def _show(self, picture: ProgramFrame) -> None:
-        self._pending.pop(picture.tick, None)
+    def _show(self, frame: ProgramFrame) -> None:
+        self._pending.pop(frame.tick, None)
         # A loop that was held up comes to what waits for its time after what did not have to wait any more.
-        if picture.pts <= self._shown:
+        if frame.pts <= self._shown:
             self.late += 1
             return
-        self._shown = picture.pts
-        stamp = rtc.FrameMetadata(user_timestamp=wall(picture.captured or picture.pts), frame_id=picture.tick)
-        self.size = picture.width, picture.height
-        self.video.capture_frame(livekit_frame(picture.i420), metadata=stamp)
+        self._shown = frame.pts
+        stamp = rtc.FrameMetadata(user_timestamp=wall(frame.captured or frame.pts), frame_id=frame.tick)
+        self.size = frame.width, frame.height
+        self.video.capture_frame(livekit_frame(frame.i420), metadata=stamp)
 
 
 def livekit_frame(i420: NDArray[np.uint8]) -> rtc.VideoFrame:

@@ -38,7 +38,7 @@ def publisher_identity(settings: Settings) -> str:
 
 
 def publisher_token(settings: Settings) -> str:
-    """May publish picture and sound, and nothing else."""
+    """May publish video and sound, and nothing else."""
     grants = {"canPublish": True, "canSubscribe": False, "canPublishSources": ["camera", "microphone"]}
     return _signed(settings, publisher_identity(settings), grants, int(time.time()) + PUBLISHER_LIFE_S)
 
@@ -57,7 +57,7 @@ def _signed(settings: Settings, identity: str, grants: Mapping[str, object], exp
         "sub": identity,
         "nbf": int(time.time()) - CLOCK_LEEWAY_S,
         "exp": expires,
-        # Whoever comes first makes the room: receivers shall play picture and sound as one stream, in sync.
+        # Whoever comes first makes the room: receivers shall play video and sound as one stream, in sync.
         "roomConfig": {"syncStreams": True},
         "video": {"roomJoin": True, "room": settings.room, **refused, **grants},
     }

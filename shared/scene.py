@@ -29,7 +29,7 @@ class Scene:
     recording: path of the recording that should be running, or "".
     rtmp: whether the program is pushed to the RTMP address of the settings.
     livekit: whether the program is published to the LiveKit server of the settings.
-    record_clean, rtmp_clean: that output takes the picture without the label.
+    record_clean, rtmp_clean: that output takes the frame without the label.
     """
 
     revision: int = 0

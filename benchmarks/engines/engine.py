@@ -1,4 +1,4 @@
-"""What the mesh engine costs and how well its pictures follow their driver.
+"""What the mesh engine costs and how well its frames follow their driver.
 
     python -m benchmarks.engines.engine [--json]
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from engines.api import Driving
 from engines.registry import load
-from harness.face_following import FPS, compare_following, neutral_picture, psnr, still_jitter
+from harness.face_following import FPS, compare_following, neutral_frame, psnr, still_jitter
 from harness.sample_avatar import sample_avatar
 from shared.avatar.model import ROI_SIZE_PX
 from shared.face.scripted import SCRIPT_S, perform
@@ -45,11 +45,11 @@ def _measure() -> dict[str, object]:
     session = load("mesh").open(avatar)
     open_ms = (time.thread_time() - start) * 1e3
     faces = [perform(avatar.face, i / FPS) for i in range(round(SCRIPT_S * FPS))]
-    pictures, times = [], []
+    frames, times = [], []
     for index, face in enumerate(faces):
         driving = Driving(index * 1_000_000 // FPS, face, avatar.face)
         start = time.thread_time()
-        pictures.append(session.step(driving)[0].pixels)
+        frames.append(session.step(driving)[0].pixels)
         times.append((time.thread_time() - start) * 1e3)
     remap, copy = _references(avatar.roi)
     median = statistics.median(times)
@@ -59,8 +59,8 @@ def _measure() -> dict[str, object]:
         "reference_ms": {"remap": round(remap, 3), "memcpy": round(copy, 4)},
         "ratio": {"remap": round(median / remap, 1), "memcpy": round(median / copy)},
         "open_ms": round(open_ms),
-        "followed": compare_following(faces, pictures),
-        "neutral_psnr_db": round(psnr(neutral_picture(session, avatar), avatar.roi), 1),
+        "followed": compare_following(faces, frames),
+        "neutral_psnr_db": round(psnr(neutral_frame(session, avatar), avatar.roi), 1),
         "still_jitter_px": round(still_jitter(avatar), 3),
     }
 

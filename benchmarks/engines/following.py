@@ -3,7 +3,7 @@
     studio bench engine --avatar NAME --driver VIDEO [--avatar ... --driver ...] [--json]
 
 For every pair: range of the driver's own signal, correlation and slope of what a tracker reads in the output. Next to
-them stands what the same tracker makes of the driver's own pictures, shrunk and tracked again: no engine can be read
+them stands what the same tracker makes of the driver's own frames, shrunk and tracked again: no engine can be read
 better than that. What the driver hardly moves is noise; it is named and not judged.
 """
 
@@ -25,15 +25,15 @@ from shared.face.landmarks import Face
 from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 
-FRAMES = 240  # pictures of the driver, from its beginning
-MAX_SIDE_PX = 640  # of the driver's picture, as in capture
+FRAMES = 240  # frames of the driver, from its beginning
+MAX_SIDE_PX = 640  # of the driver's frame, as in capture
 SHRUNK = 0.85  # size at which the driver is tracked again: another crop, other pixels, the same face
 RESTART_PAUSE_S = "(tracked again)"
 LEAST, GAIN = 0.9, (0.7, 1.3)  # correlation and gain that are asked for
 
 
 class FollowingRow(TypedDict):
-    """One signal of one pair. avatar: AGAIN where it is the driver's own pictures that were tracked."""
+    """One signal of one pair. avatar: AGAIN where it is the driver's own frames that were tracked."""
 
     driver: str
     avatar: str
@@ -60,9 +60,9 @@ def _rows(avatars: list[Avatar], path: Path, frames: int) -> Iterator[FollowingR
     pairs: list[tuple[str, Iterable[ImageArray]]] = [(RESTART_PAUSE_S, shrunk)]
     for avatar in avatars:
         session = load("mesh").open(avatar)
-        pairs.append((avatar.name, _pictures(session, driving)))
-    for name, pictures in pairs:
-        for signal, each in compare_following(faces, pictures).items():
+        pairs.append((avatar.name, _frames(session, driving)))
+    for name, shown_frames in pairs:
+        for signal, each in compare_following(faces, shown_frames).items():
             yield FollowingRow(
                 driver=path.name,
                 avatar=name,
@@ -74,7 +74,7 @@ def _rows(avatars: list[Avatar], path: Path, frames: int) -> Iterator[FollowingR
             )
 
 
-def _pictures(session: EngineSession, driving: list[Driving]) -> Iterator[ImageArray]:
+def _frames(session: EngineSession, driving: list[Driving]) -> Iterator[ImageArray]:
     for each in driving:
         yield session.step(each)[0].pixels
 
@@ -88,7 +88,7 @@ def verdict(figures: Followed) -> str:
 
 
 def _tracked(path: Path, frames: int) -> tuple[list[Driving], list[ImageArray]]:
-    """What capture makes of the driver's pictures, and those with a face made smaller."""
+    """What capture makes of the driver's frames, and those with a face made smaller."""
     follower = FaceFollower()
     driving, shrunk = [], []
     with VideoReader(path, max_side=MAX_SIDE_PX) as reader:

@@ -1,7 +1,7 @@
 """The LivePortrait engine at full size with random weights: each network, the whole frame, memory, first frame.
 
 `--peer CHECKOUT` runs the original's own code path (commit 1986663 of KwaiVGI/LivePortrait) beside it: the same weights
-and the same picture on the same device, its wrapper's calls and its paste-back into a 1280x720 picture. On a CPU the times
+and the same frame on the same device, its wrapper's calls and its paste-back into a 1280x720 frame. On a CPU the times
 are processor seconds of all threads, which a busy machine does not change much; on a GPU they are seconds, the median of
 many. Every way of running either side has a process of its own, so that neither's memory, kernels or first frame profit
 from another's.
@@ -143,11 +143,11 @@ def _figures(
     )
     nets.prepare(device, pick_precision(precision, device), bool(compiled))
     session = LivePortraitSession(avatar, nets, LivePortraitSettings.load(), batch=BATCH_FRAMES)
-    portrait, picture = session._portrait, avatar.roi
+    portrait, pixels = session._portrait, avatar.roi
     face = perform(avatar.face, 1.0)
-    session.step(Driving(0, face, avatar.face, picture))
+    session.step(Driving(0, face, avatar.face, pixels))
     first = time.perf_counter() - start
-    prepared = nets.prepared(np.ascontiguousarray(picture[:256, :256]))
+    prepared = nets.prepared(np.ascontiguousarray(pixels[:256, :256]))
     source = portrait.shot(portrait.points).source
     volume, compressed_, own = source.volume, source.compressed, source.keypoints
     driven = own + 0.02
@@ -162,7 +162,7 @@ def _figures(
 
     def frames(count: int) -> Iterator[Any]:
         for _ in range(count):
-            yield from session.step(Driving(next(at) * 40_000, face, avatar.face, picture))
+            yield from session.step(Driving(next(at) * 40_000, face, avatar.face, pixels))
 
     def live() -> None:
         for frame in frames(1):

@@ -79,12 +79,12 @@ def time_original(checkout: Path, weights: Path, way: str, rounds: int, threads:
         )
     )
     chance = np.random.default_rng(1)
-    picture = chance.integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    pixels = chance.integers(0, 256, (256, 256, 3), dtype=np.uint8)
     plate = chance.integers(0, 256, (PLATE_SIZE_PX[1], PLATE_SIZE_PX[0], 3), dtype=np.uint8)
     matrix = np.array([[0.8, 0.0, 400.0], [0.0, 0.8, 100.0], [0.0, 0.0, 1.0]], np.float32)
     mask = cv2.imread(str(checkout / "src/utils/resources/mask_template.png"), cv2.IMREAD_COLOR)
     covered = crop.prepare_paste_back(mask, matrix, dsize=PLATE_SIZE_PX)
-    source = wrapper.prepare_source(picture)
+    source = wrapper.prepare_source(pixels)
     info = wrapper.get_kp_info(source)
     points, volume = wrapper.transform_keypoint(info), wrapper.extract_feature_3d(source)
 
@@ -97,7 +97,7 @@ def time_original(checkout: Path, weights: Path, way: str, rounds: int, threads:
             return wrapper.spade_generator(feature=warped)
 
     def frame() -> None:
-        driving = wrapper.prepare_videos([picture])[0]
+        driving = wrapper.prepare_videos([pixels])[0]
         moved = wrapper.transform_keypoint(wrapper.get_kp_info(driving))
         driven = wrapper.stitching(points, moved)
         out = wrapper.parse_output(wrapper.warp_decode(volume, points, driven)["out"])[0]

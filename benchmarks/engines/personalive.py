@@ -1,7 +1,7 @@
 """PersonaLive with random weights: a call by part, frames a second, memory, first frame, drift, delay, beside the original.
 
 `--peer CHECKOUT` runs the original's own online loop (commit 32f401d of GVCLab/PersonaLive) in a process of its own on the
-same device, weights and pictures, in turns with ours, so that both see the same machine. `--size full` is the published
+same device, weights and frames, in turns with ours, so that both see the same machine. `--size full` is the published
 model and wants a GPU; `--size tiny` shows on a CPU that all of this works, and says nothing of the model's speed. On a CPU
 times are processor time of all threads, rates are a processor second's, and what says `clock` is not.
 """
@@ -149,7 +149,7 @@ class Bench:
                 same = self._recordings.get(f"{self._theirs['precision']} none")
                 if same is not None:
                     shown = (np.load(begun).astype(np.float32) * 255).astype(np.uint8)  # as its server does
-                    self._theirs["frames_differ"] = levels(same.pictures, shown)
+                    self._theirs["frames_differ"] = levels(same.frames, shown)
 
     def figures(self) -> BenchmarkFigures:
         """All of it. drift: against float32 without acceleration."""
@@ -286,11 +286,11 @@ def drifted(of: "Recording", exact: "Recording", latents_only: bool) -> Benchmar
         f"latents_{name}": relative_difference(of.latents[i], exact.latents[i])
         for name, i in (("first", 0), ("last", -1))
     }
-    return figures if latents_only else figures | levels(of.pictures, exact.pictures)
+    return figures if latents_only else figures | levels(of.frames, exact.frames)
 
 
 def levels(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> dict[str, float]:
-    """How far pictures lie apart."""
+    """How far frames lie apart."""
     difference = np.abs(one.astype(np.int16) - other)
     return {"levels_mean": float(difference.mean()), "levels_p99": float(np.percentile(difference, 99))}
 

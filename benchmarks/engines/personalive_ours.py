@@ -24,11 +24,11 @@ from benchmarks.engines.personalive_size import (
 from engines.api import Driving
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
 from engines.personalive.engine import PersonaLiveEngine
+from engines.personalive.image_tensor import bytes_of, tensor_of
 from engines.personalive.networks.motion_encoder import MotionEncoder
 from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.pose_guider import PoseGuider
 from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
-from engines.personalive.picture import bytes_of, tensor_of
 from engines.personalive.portrait import read_portrait
 from engines.personalive.quality import Rung
 from engines.personalive.session import PersonaLiveSession
@@ -71,10 +71,10 @@ def networks(size: NetworkSize, device: torch.device, dtype: torch.dtype) -> Per
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """latents: (chunks, 4, 4, h, w) float32. pictures: (chunks * 4, s, s, 3) uint8."""
+    """latents: (chunks, 4, 4, h, w) float32. frames: (chunks * 4, s, s, 3) uint8."""
 
     latents: NDArray[np.float32]
-    pictures: NDArray[np.uint8]
+    frames: NDArray[np.uint8]
 
 
 class NetworkLoop:
@@ -86,15 +86,15 @@ class NetworkLoop:
         self._nets, self._size, self._small = nets, size, small_vae
         self._calls = 0
         self._watch = Stopwatch(nets.device)
-        self._read = read_portrait(nets, portrait(size), size.pictures)
+        self._read = read_portrait(nets, portrait(size), size.frames)
         self._window = Window(nets.reference, nets.denoising, self._read, noise or self._noise)
-        self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._read.picture)
+        self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._read.image)
 
     def call(self) -> tuple[torch.Tensor, NDArray[np.uint8]]:
-        """The next chunk, from pictures on the CPU to pictures on the CPU; and its latents."""
-        pictures = driver(self._size, self._calls)
+        """The next chunk, from frames on the CPU to frames on the CPU; and its latents."""
+        frames = driver(self._size, self._calls)
         self._watch.mark()
-        poses, motions = self._transfer.pose_and_motion(tensor_of(send(torch.from_numpy(pictures), self._nets.device)))
+        poses, motions = self._transfer.pose_and_motion(tensor_of(send(torch.from_numpy(frames), self._nets.device)))
         rest = None if self._calls else self._transfer.rest
         self._watch.mark()
         clean = self._window.next_chunk(poses, motions, rest)
@@ -129,7 +129,7 @@ def record_chunks(nets: PersonaLiveNetworks, size: NetworkSize, small_vae: bool,
     loop = NetworkLoop(nets, size, small_vae, FaintNoise(nets.device, nets.dtype))
     made = [loop.call() for _ in range(calls)]
     latents = np.stack([clean.float().cpu().numpy() for clean, _ in made])
-    return Recording(latents, np.concatenate([pictures for _, pictures in made]))
+    return Recording(latents, np.concatenate([frames for _, frames in made]))
 
 
 def relative_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
@@ -147,7 +147,7 @@ class DrivenSession:
         self._number = 0
         synchronise(self._device)
         began = time.perf_counter()
-        rung = Rung(size.name, size.name, size.pictures, small_vae, 1)
+        rung = Rung(size.name, size.name, size.frames, small_vae, 1)
         self.session = PersonaLiveSession(self._avatar, nets, rung, SEED, default=rung.name)
         while not self.session.step(self._next(self._number * US // 25)):
             pass
@@ -191,8 +191,8 @@ class DrivenSession:
 
     def _next(self, pts: int) -> Driving:
         self._number += 1
-        picture = np.roll(self._avatar.roi, (2 * self._number, self._number), (0, 1))
-        return Driving(pts, self._avatar.face, self._avatar.face, picture)
+        frame = np.roll(self._avatar.roi, (2 * self._number, self._number), (0, 1))
+        return Driving(pts, self._avatar.face, self._avatar.face, frame)
 
 
 def synchronise(device: torch.device) -> None:

@@ -101,15 +101,15 @@ class Original:
             torch.cuda.reset_peak_memory_stats()
 
     def call(self) -> Any:
-        """The next chunk, from pictures on the CPU to pictures on the CPU."""
+        """The next chunk, from frames on the CPU to frames on the CPU."""
         import torch
 
         from benchmarks.engines.personalive_size import driver
 
-        pictures = driver(self.size, self.calls)
+        shown_frames = driver(self.size, self.calls)
         self.calls += 1
         self.watch.mark()
-        frames = torch.from_numpy(pictures).to(self.device).float() / 255.0 * 2.0 - 1.0
+        frames = torch.from_numpy(shown_frames).to(self.device).float() / 255.0 * 2.0 - 1.0
         frames = frames.permute(0, 3, 1, 2)
         video = self.wrapper.process_input(frames)
         self.watch.mark()
@@ -239,7 +239,7 @@ def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
 
     own = importlib.import_module("src.wrapper")
     drawing = importlib.import_module("src.utils.util")
-    sides = {"height": size.pictures, "width": size.pictures}
+    sides = {"height": size.frames, "width": size.frames}
     own.draw_keypoints = functools.partial(drawing.draw_keypoints, **sides)  # type: ignore[attr-defined]
     own.get_boxes = functools.partial(drawing.get_boxes, **sides)  # type: ignore[attr-defined]
     config = own.OmegaConf.to_container(own.OmegaConf.load(checkout / "configs/inference/inference_stage3.yaml"))
@@ -271,10 +271,10 @@ def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
     made.scheduler.set_step_length(333)
     made.timesteps = torch.tensor([999, 666, 333, 0], device=device).long()
     made.generator = torch.Generator(device)
-    pictures = functools.partial(VaeImageProcessor, vae_scale_factor=8, do_convert_rgb=True)
-    made.ref_image_processor, made.cond_image_processor = pictures(), pictures(do_normalize=True)
+    frames = functools.partial(VaeImageProcessor, vae_scale_factor=8, do_convert_rgb=True)
+    made.ref_image_processor, made.cond_image_processor = frames(), frames(do_normalize=True)
     made.clip_image_processor = clip_processor(own)
-    made.cfg = SimpleNamespace(reference_image_height=size.pictures, reference_image_width=size.pictures)
+    made.cfg = SimpleNamespace(reference_image_height=size.frames, reference_image_width=size.frames)
     made.reset()
     try:
         made.enable_xformers_memory_efficient_attention()

@@ -20,17 +20,17 @@ from shared.media.array_types import ImageArray
 
 CHUNK_FRAMES = 4  # frames that a call takes and gives
 LEAD_CALLS = 3  # calls before the first one that gives frames of the driver's
-FAINT = 0.05  # of the noise: an untrained network does not predict it, and what is left of it would drown the picture
+FAINT = 0.05  # of the noise: an untrained network does not predict it, and what is left of it would drown the image
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSize:
-    """pictures: their side in pixels. unet, vae, clip: what the stock networks are made with. extractor: depths and widths
+    """frames: their side in pixels. unet, vae, clip: what the stock networks are made with. extractor: depths and widths
     of the motion extractor's stages. encoder: whether the motion encoder is the real one, which the original has in one
     size only; else something small stands in for it on both sides."""
 
     name: str
-    pictures: int
+    frames: int
     unet: dict[str, Any]
     guider: tuple[int, ...]
     vae: dict[str, Any]
@@ -61,7 +61,7 @@ def _vae(widths: tuple[int, ...], layers: int, groups: int) -> dict[str, Any]:
 _WAYS = (("down", "Encoder"), ("up", "Decoder"))
 FULL = NetworkSize(
     name="full",
-    pictures=512,
+    frames=512,
     unet=_unet((320, 640, 1280, 1280), 768),
     guider=(16, 32, 96, 256),
     vae=_vae((128, 256, 512, 512), 2, 32),
@@ -79,7 +79,7 @@ FULL = NetworkSize(
 )
 TINY = NetworkSize(
     name="tiny",
-    pictures=128,
+    frames=128,
     unet=_unet((32, 64, 64, 64), 48),
     guider=(4, 8, 8, 16),
     vae=_vae((32, 32, 32, 32), 1, 16),
@@ -104,7 +104,7 @@ def stock_vae(size: NetworkSize) -> Any:
 
 
 def clip(size: NetworkSize) -> Any:
-    """The stock picture encoder."""
+    """The stock image encoder."""
     return CLIPVisionModelWithProjection(CLIPVisionConfig(**size.clip))
 
 
@@ -122,12 +122,12 @@ class StandIn(nn.Module):
 
 def portrait(size: NetworkSize) -> ImageArray:
     """(s, s, 3) RGB with soft shapes."""
-    return _soft("portrait", size.pictures)
+    return _soft("portrait", size.frames)
 
 
 def driver(size: NetworkSize, chunk: int) -> ImageArray:
-    """(4, s, s, 3) RGB: the chunk's four pictures of soft shapes that move."""
-    whole = _soft("driver", size.pictures)
+    """(4, s, s, 3) RGB: the chunk's four frames of soft shapes that move."""
+    whole = _soft("driver", size.frames)
     frames = range(CHUNK_FRAMES * chunk, CHUNK_FRAMES * (chunk + 1))
     return np.stack([np.roll(whole, (2 * i, i), (0, 1)) for i in frames])
 

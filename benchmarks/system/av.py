@@ -1,4 +1,4 @@
-"""Sound against picture at a LiveKit subscriber: the time from a flash to its beep, once a second, for as long as asked.
+"""Sound against video at a LiveKit subscriber: the time from a flash to its beep, once a second, for as long as asked.
 
 Positive is late sound. `--seconds 1200` is the run of twenty minutes; `drift` is what an hour would add.
 """

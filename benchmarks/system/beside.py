@@ -22,7 +22,7 @@ RUN_S = 20.0
 
 
 def measure(seconds: float = RUN_S) -> dict[str, Any]:
-    """Figures of the program and of the faces in it, `alone` and `beside` a render, and the render's pictures a second
+    """Figures of the program and of the faces in it, `alone` and `beside` a render, and the render's frames a second
     beside the channel."""
     with sample_channel() as (run, _):
         settings = load_settings(home=run.home)
@@ -49,11 +49,11 @@ def measure(seconds: float = RUN_S) -> dict[str, Any]:
         if farm:
             farm.terminate()
             farm.wait()
-    return {"alone": alone, "beside": beside, "render_pictures_per_s": round(speed, 1)}
+    return {"alone": alone, "beside": beside, "render_frames_per_s": round(speed, 1)}
 
 
 def rendered(store: Any, jobs: list[Any]) -> int:
-    """Pictures done of all jobs."""
+    """Frames done of all jobs."""
     return sum(status(store, job.id).done for job in jobs)
 
 

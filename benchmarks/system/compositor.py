@@ -26,7 +26,7 @@ PLACEMENT = np.array([[0.998, -0.05, 700.3], [0.05, 0.998, 210.7]])
 
 
 def measure(repeats: int = REPEATS) -> dict[str, float]:
-    """Milliseconds per picture and PSNR in dB; see the keys."""
+    """Milliseconds per frame and PSNR in dB; see the keys."""
     plate, roi, mask = _smooth(HEIGHT, WIDTH), _smooth(SIDE, SIDE), own_mask()
     i420, out = rgb_to_i420(plate), rgb_to_i420(plate)
     blender, label = Blender(mask), Label()
@@ -70,7 +70,7 @@ def measure(repeats: int = REPEATS) -> dict[str, float]:
 
 
 def full_frame(plate: NDArray[np.uint8], roi: NDArray[np.uint8], mask: NDArray[np.uint8]) -> ImageArray:
-    """The obvious way: face and mask warped to the size of the picture, blended in floating-point RGB, all of it
+    """The obvious way: face and mask warped to the size of the frame, blended in floating-point RGB, all of it
     converted for the encoder. The colour match is done as ours does it, on the ROI."""
     yuv = cv2.cvtColor(roi, cv2.COLOR_RGB2YUV).astype(np.float32)
     # OpenCV's YUV here is full range with chroma scaled by 0.492 and 0.877: luma and chroma are matched alike.
@@ -102,8 +102,8 @@ def interleaved(
 def _smooth(height: int, width: int) -> NDArray[np.uint8]:
     """(height, width, 3) uint8 RGB of soft colour patches: chroma is subsampled, so detail would compare badly."""
     noise = np.random.default_rng(height).uniform(0, 255, (height // 24 + 2, width // 24 + 2, 3)).astype(np.float32)
-    picture = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC) * 0.5 + 64
-    return np.asarray(np.clip(picture, 0, 255), np.uint8)
+    frame = cv2.resize(noise, (width, height), interpolation=cv2.INTER_CUBIC) * 0.5 + 64
+    return np.asarray(np.clip(frame, 0, 255), np.uint8)
 
 
 def main() -> None:

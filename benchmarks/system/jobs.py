@@ -256,7 +256,7 @@ def copy_job(store: LocalStore, made: Manifest, number: int) -> None:
 
 
 def lengthened(driver: Path, path: Path, seconds: float) -> Path:
-    """The driver's pictures over and over until it lasts so long, without sound."""
+    """The driver's frames over and over until it lasts so long, without sound."""
     if path.exists():
         return path
     with VideoReader(driver) as reader:
@@ -267,7 +267,7 @@ def lengthened(driver: Path, path: Path, seconds: float) -> Path:
             with VideoReader(driver) as reader:
                 for _, rgb in reader:
                     if number < count:
-                        writer.picture(rgb_to_i420(rgb), index=number)
+                        writer.frame(rgb_to_i420(rgb), index=number)
                         number += 1
     return path
 

@@ -18,7 +18,7 @@ BROWSER_RUN_S = 20.0
 
 
 def measure() -> dict[str, Any]:
-    """Milliseconds, median and 95th percentile, of the sample channel at 25 pictures a second on this machine.
+    """Milliseconds, median and 95th percentile, of the sample channel at 25 frames a second on this machine.
 
     capture, engine, compositor: what a stage adds to a driver frame, waiting included. program: captured to composed.
     without_engine: program less the engine's stage. canvas: captured to drawn in a real browser, by preview mode.
@@ -58,16 +58,16 @@ def canvas_latency(run: Studio, mode: str) -> dict[str, float]:
     with browser.page(f"{run.base}/#token={run.token}") as page:
         wait_for(lambda: page.evaluate("!!window.studio"), 30, "the console has loaded")
         page.evaluate(f"localStorage.setItem('persona-studio-mode', '{mode}'); location.reload()")
-        wait_for(lambda: (page.evaluate("window.studio?.latency()?.count") or 0) > 50, 30, "pictures on the canvas")
+        wait_for(lambda: (page.evaluate("window.studio?.latency()?.count") or 0) > 50, 30, "frames on the canvas")
         page.evaluate("window.studio.forget()")
         time.sleep(BROWSER_RUN_S)
         measured: dict[str, float] = page.evaluate("window.studio.latency()")
         assert page.evaluate("window.studio.shown()") == mode
-    return {"p50": measured["median"], "p95": measured["p95"], "pictures": measured["count"]}
+    return {"p50": measured["median"], "p95": measured["p95"], "frames": measured["count"]}
 
 
 def recovery(run: Studio, service: str) -> float:
-    """Seconds from kill -9 of a service to the next program picture with a driven face that it had its part in."""
+    """Seconds from kill -9 of a service to the next program frame with a driven face that it had its part in."""
     wait_for(lambda: run.state().get("on_air_state") == "ON AIR", 20, "on air")
     pid = run.pids()[service]
     os.kill(pid, signal.SIGKILL)

@@ -1,6 +1,6 @@
 """Publishing to LiveKit: what a frame costs by buffer type, what each output costs the gateway, how late viewers see it.
 
-Frame costs are ratios to one copy of the same picture's I420 planes; processor time is in percent of one core.
+Frame costs are ratios to one copy of the same frame's I420 planes; processor time is in percent of one core.
 """
 
 import tempfile
@@ -43,7 +43,7 @@ def measure(seconds: float = RUN_S) -> dict[str, Any]:
 
 
 def frame_costs(width: int, height: int) -> dict[str, float]:
-    """Handing one picture to the library, over one copy of its I420 planes; medians of interleaved rounds."""
+    """Handing one frame to the library, over one copy of its I420 planes; medians of interleaved rounds."""
     i420 = FlashFrames((width, height)).frame_at(1, Fraction(25))
     rgb = np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420), np.uint8)
     rgba = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA), np.uint8)
@@ -112,16 +112,16 @@ def _percent(running: FlashGateway, seconds: float) -> float:
 
 
 def at_subscriber(running: FlashGateway) -> dict[str, Any]:
-    """Glass to glass: from the capture time that each picture carries to its arrival, on one machine's clock."""
+    """Glass to glass: from the capture time that each frame carries to its arrival, on one machine's clock."""
     running.patch(livekit=True).raise_for_status()
     running.wait(lambda: running.livekit()["state"] == "live")
     got = subscriber_figures(running, WATCHED_S)
-    ages = np.array([row[5] for row in got.pictures if row[0] > 2 and row[5] >= 0])
-    full = next((row[0] for row in got.pictures if (row[1], row[2]) == running.program.size), None)
+    ages = np.array([row[5] for row in got.frames if row[0] > 2 and row[5] >= 0])
+    full = next((row[0] for row in got.frames if (row[1], row[2]) == running.program.size), None)
     p50, p95 = np.percentile(ages, (50, 95)) if len(ages) else (0.0, 0.0)
     return {
-        "first_full_picture_s": round(full, 2) if full is not None else None,
-        "pictures_per_second": round(len(got.pictures) / max(1.0, WATCHED_S - got.pictures[0][0]), 1),
+        "first_full_frame_s": round(full, 2) if full is not None else None,
+        "frames_per_second": round(len(got.frames) / max(1.0, WATCHED_S - got.frames[0][0]), 1),
         "glass_to_glass_ms": {"p50": round(float(p50), 1), "p95": round(float(p95), 1)},
-        "sound_after_picture": offsets(got),
+        "sound_after_video": offsets(got),
     }

@@ -20,7 +20,7 @@ Measured = dict[str, dict[str, float]]
 
 
 def measure(seconds: float = RUN_S) -> Measured:
-    """By avatar: bytes per second of `full` and `roi`, pictures per second of each, and the share that ROI saves."""
+    """By avatar: bytes per second of `full` and `roi`, frames per second of each, and the share that ROI saves."""
     figures: Measured = {}
     with sample_channel() as (run, _):
         address = run.base.removeprefix("http://")
@@ -29,9 +29,9 @@ def measure(seconds: float = RUN_S) -> Measured:
             wait_for(partial(_shows, run, avatar), 20, "the avatar is on air")
             row: dict[str, float] = {}
             for mode in ("full", "roi"):
-                sent, pictures = watch_preview(address, run.token, mode, seconds)
+                sent, frames = watch_preview(address, run.token, mode, seconds)
                 row[f"{mode}_bytes_per_second"] = round(sent / seconds)
-                row[f"{mode}_pictures_per_second"] = round(pictures / seconds, 1)
+                row[f"{mode}_frames_per_second"] = round(frames / seconds, 1)
             row["saved"] = round(1 - row["roi_bytes_per_second"] / row["full_bytes_per_second"], 4)
             figures[avatar] = row
     return figures
@@ -43,21 +43,21 @@ def _shows(run: Studio, avatar: str) -> bool:
 
 
 def watch_preview(address: str, token: str, mode: str, seconds: float) -> tuple[int, int]:
-    """Bytes and pictures that a viewer in this mode is sent."""
+    """Bytes and frames that a viewer in this mode is sent."""
     url = f"ws://{address}/api/v1/channels/main/preview?mode={mode}"
     with connect(url, max_size=None, compression=None) as socket:
         socket.send(json.dumps({"token": token}))
         wanted = ROI if mode == "roi" else FULL
         while _next(socket)[0] != wanted:
             pass
-        sent = pictures = 0
+        sent = frames = 0
         begin = time.monotonic()
         while time.monotonic() - begin < seconds:
             kind, size = _next(socket)
             if kind in (wanted, LABEL):
                 sent += size
-                pictures += kind == wanted
-    return sent, pictures
+                frames += kind == wanted
+    return sent, frames
 
 
 def _next(socket: ClientConnection) -> tuple[int, int]:

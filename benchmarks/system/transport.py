@@ -25,8 +25,8 @@ PEERS = ("studio", "imagezmq_pub", "imagezmq_req")
 
 
 def measure() -> dict[str, Any]:
-    """Hop of a 1080p I420 picture over ipc: median and 95th percentile in milliseconds when paced, pictures a second
-    when sent as fast as they go, each also as a ratio to one memory copy of the same picture."""
+    """Hop of a 1080p I420 frame over ipc: median and 95th percentile in milliseconds when paced, frames a second
+    when sent as fast as they go, each also as a ratio to one memory copy of the same frame."""
     results: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
     copies: list[float] = []
     for _ in range(ROUNDS):
@@ -34,7 +34,7 @@ def measure() -> dict[str, Any]:
         for peer in PEERS:
             results[peer].append(_one(peer))
     copy = float(np.median(copies))
-    figures: dict[str, Any] = {"picture": "1920x1080 I420", "memory_copy_ms": copy}
+    figures: dict[str, Any] = {"frame": "1920x1080 I420", "memory_copy_ms": copy}
     for peer, rounds in results.items():
         middle = {key: float(np.median([r[key] for r in rounds])) for key in rounds[0]}
         figures[peer] = middle | {
@@ -47,8 +47,8 @@ def measure() -> dict[str, Any]:
 
 
 def memory_copy_ms() -> float:
-    """Median milliseconds to copy one picture."""
-    source, target = picture(), picture()
+    """Median milliseconds to copy one frame."""
+    source, target = make_frame(), make_frame()
     times = []
     for _ in range(60):
         started = time.perf_counter()
@@ -57,8 +57,8 @@ def memory_copy_ms() -> float:
     return float(np.median(times)) * 1000
 
 
-def picture() -> NDArray[np.uint8]:
-    """A 1080p I420 picture that is not all one page of zeros."""
+def make_frame() -> NDArray[np.uint8]:
+    """A 1080p I420 frame that is not all one page of zeros."""
     return np.random.default_rng(0).integers(0, 255, (HEIGHT * 3 // 2, WIDTH)).astype(np.uint8)
 
 
@@ -121,7 +121,7 @@ def _imagezmq(folder: Path, *, request_reply: bool) -> Iterator[tuple[int, int]]
 
 
 def _send(peer: str, folder: Path) -> None:
-    frame = picture()
+    frame = make_frame()
     if peer == "studio":
         context: zmq.Context[Any] = zmq.Context()
         publisher = Publisher(context, endpoint(folder, "program"), "program", "bench")

@@ -25,7 +25,7 @@ STAY, AWAY = (0.2, 1.5), (0.5, 4.0)  # seconds a viewer watches, and is away bef
 def measure(seconds: float = RUN_S) -> dict[str, Any]:
     """The same measurement without viewers and with them, and what is left when they have gone.
 
-    stall_ms: by how much the longest gap between two program pictures was longer than a tick, as the compositor sends
+    stall_ms: by how much the longest gap between two program frames was longer than a tick, as the compositor sends
     them and as the gateway's outputs are given them. visits: viewers that came, watched and left.
     """
     with sample_channel() as (run, _):
@@ -46,12 +46,12 @@ def measure(seconds: float = RUN_S) -> dict[str, Any]:
 
 def _pacing(run: Studio, seconds: float) -> dict[str, Any]:
     before = run.state()["program"]["repeated"]
-    pictures = run.collect_messages("program", seconds)
-    ticks = [message.facts["tick"] for _, message in pictures]
+    frames = run.collect_messages("program", seconds)
+    ticks = [message.facts["tick"] for _, message in frames]
     state = run.state()["program"]
     tick = 1000 / 25
     return {
-        "compositor_stall_ms": round(max(0.0, longest_gap(pictures) * 1000 - tick), 1),
+        "compositor_stall_ms": round(max(0.0, longest_gap(frames) * 1000 - tick), 1),
         "gateway_stall_ms": state["stall"],
         "ticks_missing": ticks[-1] - ticks[0] + 1 - len(ticks),
         "ticks_made_up": state["repeated"] - before,

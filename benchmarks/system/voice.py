@@ -24,7 +24,7 @@ from shared.runtime.clock import US
 
 
 def cost(face: Face) -> dict[str, float]:
-    """Processor milliseconds for the voice of one frame, the picture left out."""
+    """Processor milliseconds for the voice of one frame, the image left out."""
     speaker, times = Speaker(face, RATE), []
     sound = np.random.default_rng(5).normal(0, 3000, 4 * SOUND_RATE_HZ).astype(np.int16)
     for at in range(0, len(sound), 1920):

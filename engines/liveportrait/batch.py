@@ -50,8 +50,8 @@ class FrameBatch:
         held, self._held = self._held, []
         places = {self._place(pts): shot for pts, shot in held}
         with on_device():
-            pictures = self._portrait.draw([places.get(place, held[0][1]) for place in range(self._size)])
-        self._ready += [RoiFrame(pts, pictures[self._place(pts)]) for pts, _ in held]
+            frames = self._portrait.draw([places.get(place, held[0][1]) for place in range(self._size)])
+        self._ready += [RoiFrame(pts, frames[self._place(pts)]) for pts, _ in held]
 
     def _place(self, pts: int) -> int:
         return round(pts * self._rate / US) % self._size

@@ -23,15 +23,15 @@ FILES = ("appearance", "motion", "draw")
 
 
 class DrawNetwork(nn.Module):
-    """Feature volume and keypoints to the picture, (1, 3, 512, 512) RGB 0..1."""
+    """Feature volume and keypoints to the image, (1, 3, 512, 512) RGB 0..1."""
 
     def __init__(self, networks: LivePortraitNetworks) -> None:
         super().__init__()
         self.warping, self.decoder = networks.warping, networks.decoder
 
     def forward(self, volume: Tensor, source: Tensor, driving: Tensor) -> Tensor:
-        picture: Tensor = self.decoder(self.warping(volume, source, driving).out)
-        return picture
+        image: Tensor = self.decoder(self.warping(volume, source, driving).out)
+        return image
 
 
 class Heads(nn.Module):
@@ -41,22 +41,22 @@ class Heads(nn.Module):
         super().__init__()
         self.motion = networks.motion
 
-    def forward(self, picture: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.motion(picture).values())
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.motion(image).values())
 
 
 def export(networks: LivePortraitNetworks, folder: Path) -> list[Path]:
     """Write the files and return their paths. networks: in float32 on the CPU. Raises StudioError where the exporter is
     not installed."""
-    picture = torch.zeros(1, 3, 256, 256)
+    image = torch.zeros(1, 3, 256, 256)
     with torch.inference_mode():
-        volume = networks.appearance(picture)
+        volume = networks.appearance(image)
     points = torch.zeros(1, POINTS, 3)
     heads = list(networks.motion.detector.heads)
     jobs: tuple[tuple[str, nn.Module, tuple[Tensor, ...], list[str], list[str]], ...] = (
-        ("appearance", networks.appearance, (picture,), ["picture"], ["volume"]),
-        ("motion", Heads(networks), (picture,), ["picture"], heads),
-        ("draw", DrawNetwork(networks), (volume.clone(), points, points), ["volume", "source", "driving"], ["picture"]),
+        ("appearance", networks.appearance, (image,), ["image"], ["volume"]),
+        ("motion", Heads(networks), (image,), ["image"], heads),
+        ("draw", DrawNetwork(networks), (volume.clone(), points, points), ["volume", "source", "driving"], ["image"]),
     )
     folder.mkdir(parents=True, exist_ok=True)
     written = []

@@ -1,4 +1,4 @@
-"""The plate's own face as the source, picture by picture: a body video is moved by another face where it is, and keeps
+"""The plate's own face as the source, image by image: a body video is moved by another face where it is, and keeps
 its own head, light and hair."""
 
 import cv2

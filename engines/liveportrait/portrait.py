@@ -1,4 +1,4 @@
-"""A source face through the networks once, and its picture under any keypoints."""
+"""A source face through the networks once, and its image under any keypoints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class SourceFeatures:
-    """What of a source picture its frames are made of.
+    """What of a source image its frames are made of.
 
     volume: (1, C, D, 64, 64) and compressed: (1, 4, D, 64, 64), in the networks' precision. keypoints: (1, 21, 3) float32,
     on the device. points: the same as an array, (21, 3). around: (3, 512, 512) float32, the ROI's pixels where the crop
@@ -63,7 +63,7 @@ class PortraitRenderer:
         self._mask = torch.from_numpy(mask).to(networks.device)
         self._grid = self._roi_in_crop().to(networks.device)
         if face is None:
-            self.set_source(avatar.roi, self.picture())
+            self.set_source(avatar.roi, self.image())
             self.shot(self.points)  # now, and not with the first frame
 
     def set_source(self, roi: NDArray[np.uint8], cut: NDArray[np.uint8]) -> None:
@@ -90,7 +90,7 @@ class PortraitRenderer:
             around = torch.from_numpy(self._roi).to(nets.device).permute(2, 0, 1) * (1 - self._mask)
         return SourceFeatures(volume, compressed, keypoints, self.points, around)
 
-    def picture(self) -> NDArray[np.uint8]:
+    def image(self) -> NDArray[np.uint8]:
         """(512, 512, 3) uint8 RGB source crop: the ROI, the rest of the portrait where the crop reaches beyond it,
         and black beyond that, as the networks know it."""
         size = (crop.SIDE, crop.SIDE)
@@ -104,14 +104,14 @@ class PortraitRenderer:
         return np.asarray(np.where(inside[..., None] == 255, roi, out), np.uint8)
 
     def draw(self, shots: Sequence[Shot]) -> NDArray[np.uint8]:
-        """(B, 512, 512, 3) uint8 RGB ROI pictures of B shots; with the face's matte as a fourth channel on a body that is
+        """(B, 512, 512, 3) uint8 RGB ROI images of B shots; with the face's matte as a fourth channel on a body that is
         not the portrait's own."""
         with torch.inference_mode():
             around = _joined([shot.source.around[None] for shot in shots])
-            pictures: NDArray[np.uint8] = self._on_roi(self._faces(shots), around).cpu().numpy()
+            images: NDArray[np.uint8] = self._on_roi(self._faces(shots), around).cpu().numpy()
         if self._avatar.own_plate:
-            return pictures
-        return np.concatenate([pictures, np.stack([self._matte(shot) for shot in shots])[..., None]], axis=-1)
+            return images
+        return np.concatenate([images, np.stack([self._matte(shot) for shot in shots])[..., None]], axis=-1)
 
     def _faces(self, shots: Sequence[Shot]) -> Tensor:
         """(B, 3, 512, 512) 0..1 crops. What half precision cannot hold is drawn again without it, that frame alone: the
@@ -164,5 +164,5 @@ def _joined(parts: list[Tensor]) -> Tensor:
 def _portrait(folder: Path) -> NDArray[np.uint8] | None:
     """The whole portrait, RGB, where the avatar's folder has it."""
     path = folder / "portrait.png"
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    return None if picture is None else np.ascontiguousarray(np.asarray(picture, np.uint8)[..., ::-1])
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+    return None if image is None else np.ascontiguousarray(np.asarray(image, np.uint8)[..., ::-1])

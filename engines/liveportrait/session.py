@@ -29,7 +29,7 @@ INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US = 400_000, 300_000, 300_000
 
 
 class LivePortraitSession:
-    """Carries the driver's motion and what eases one motion into the next; its pictures carry nothing. Not thread-safe."""
+    """Carries the driver's motion and what eases one motion into the next; its frames carry nothing. Not thread-safe."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class LivePortraitSession:
         self.reset()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
-        """One frame. Without a face, a neutral or a picture the last motion is held."""
+        """One frame. Without a face, a neutral or an image the last motion is held."""
         if isinstance(driving.recorded, TemplateFrame):
             return self._play(driving.pts, driving.recorded)
         changed = self._driver.follow(driving)
@@ -146,7 +146,7 @@ class LivePortraitSession:
         return self._driven(pts, self._under(frame.motion, frame.anchor, frame.ratios, closed), 0)
 
     def _look(self, pts: int) -> None:
-        """Where the source is a video, its picture at this time."""
+        """Where the source is a video, its frame at this time."""
         if self._plate is not None and (index := self._plate.index(pts)) != self._looked:
             self._looked = index
             self._own = plate_openings(self._plate, index)

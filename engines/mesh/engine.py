@@ -53,10 +53,10 @@ class MeshSession:
         from engines.mesh.renderer import MeshRenderer
 
         self.draws = True
-        self._picture = MeshRenderer(avatar)
+        self._renderer = MeshRenderer(avatar)
         self._easing = MotionBlend()
         self._speaker = Speaker(avatar.face, rate)
-        self._picture.render(EVERYTHING)  # what is compiled on first use is compiled now, not on air
+        self._renderer.render(EVERYTHING)  # what is compiled on first use is compiled now, not on air
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         """One frame. Without a face or a neutral the last motion is held."""
@@ -93,4 +93,4 @@ class MeshSession:
         return [RoiFrame(pts, self._pixels(motion))]
 
     def _pixels(self, motion: MeshMotion) -> NDArray[np.uint8]:
-        return self._picture.render(motion) if self.draws else UNDRAWN
+        return self._renderer.render(motion) if self.draws else UNDRAWN

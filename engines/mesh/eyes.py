@@ -169,13 +169,13 @@ def _measure(
     )
 
 
-def _grow_skin(picture: NDArray[np.uint8], edge: NDArray[np.float32], opening: float) -> None:
+def _grow_skin(image: NDArray[np.uint8], edge: NDArray[np.float32], opening: float) -> None:
     """Replace an eye, as far as one sees it, by a membrane spanned between the skin round it."""
     beyond = max(BEYOND * opening, BEYOND_PX)
     pad = int(beyond) + 6
     low = np.maximum(np.floor(edge.min(axis=0)).astype(int) - pad, 0)
-    high = np.minimum(np.ceil(edge.max(axis=0)).astype(int) + pad, picture.shape[0])
-    patch = picture[low[1] : high[1], low[0] : high[0]].astype(np.float32)
+    high = np.minimum(np.ceil(edge.max(axis=0)).astype(int) + pad, image.shape[0])
+    patch = image[low[1] : high[1], low[0] : high[0]].astype(np.float32)
     hole = np.zeros(patch.shape[:2], np.uint8)
     cv2.fillPoly(hole, [np.round(edge - low).astype(np.int32)], (255,))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * round(0.6 * beyond) + 1, 2 * round(beyond) + 1))
@@ -187,7 +187,7 @@ def _grow_skin(picture: NDArray[np.uint8], edge: NDArray[np.float32], opening: f
         for _ in range(60):
             fill = np.where(inside, cv2.blur(fill, (size, size), borderType=cv2.BORDER_REPLICATE), patch)
     soft = cv2.GaussianBlur(inside[..., 0].astype(np.float32), (0, 0), 1.2)[..., None]
-    picture[low[1] : high[1], low[0] : high[0]] = np.round(patch + (fill - patch) * soft).clip(0, 255)
+    image[low[1] : high[1], low[0] : high[0]] = np.round(patch + (fill - patch) * soft).clip(0, 255)
 
 
 def _line_cover(line: NDArray[np.float32], width: int, height: int, thickness: float) -> NDArray[np.uint8]:

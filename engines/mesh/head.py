@@ -1,6 +1,6 @@
 """The portrait as one surface in 3D: its face mesh, and round it a sheet for hair, ears and neck.
 
-The sheet is joined to the face along its oval and pinned near the picture's edge and at the
+The sheet is joined to the face along its oval and pinned near the image's edge and at the
 shoulders, so the whole is a disc with a fixed rim: however the head turns, every pixel lies under at
 least one triangle that faces the viewer, and a fold has no hole behind it.
 """
@@ -175,7 +175,7 @@ def _sculpted(
 
 
 def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
-    """How much picture points move with the head: all of it beside and above the face, less down the
+    """How much image points move with the head: all of it beside and above the face, less down the
     neck, none at the shoulders and the rim."""
     unit = face.eye_distance
     down = face.rotation[:2, 1] / np.linalg.norm(face.rotation[:2, 1])

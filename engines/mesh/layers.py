@@ -44,7 +44,7 @@ def split_portrait(roi: NDArray[np.uint8], face: Face) -> PortraitLayers:
 
 def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
     """(S, S) float32 0 to 1: the person with hair and shoulders, from the selfie segmentation in
-    mediapipe's wheel, its edge drawn to the picture's by a guided filter (He et al., PAMI 2013)."""
+    mediapipe's wheel, its edge drawn to the image's by a guided filter (He et al., PAMI 2013)."""
     probability = _segment(roi)
     head = np.zeros(roi.shape[:2], np.uint8)
     cv2.fillConvexPoly(head, cv2.convexHull(face.points[:468, :2].copy()).astype(np.int32), (255,))

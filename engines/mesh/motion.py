@@ -1,6 +1,6 @@
 """What a driver's face does, freed of whose face it is: the few numbers that move a portrait.
 
-Lengths are in eye distances, measured in head space (x to the picture's right, y down, z away from
+Lengths are in eye distances, measured in head space (x to the image's right, y down, z away from
 the viewer, when the head looks straight at it), so that a large driver moves a small portrait alike.
 """
 
@@ -101,7 +101,7 @@ class NeutralMeasures:
 
 
 def relative_motion(face: Face, neutral: Face | NeutralMeasures) -> MeshMotion:
-    """What takes `neutral` to `face`, both of one person in one picture."""
+    """What takes `neutral` to `face`, both of one person in one image."""
     rest = neutral if isinstance(neutral, NeutralMeasures) else NeutralMeasures(neutral)
     rotation = face.rotation
     turn = rotation @ rest.home.T
@@ -143,7 +143,7 @@ def lip_gaps(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 def _lid_ratios(still: NDArray[np.float64], rest: NeutralMeasures, yaw: float) -> NDArray[np.float32]:
     ratios = np.array([_opening(still, eye) for eye in (0, 1)]) / rest.openings
-    # yaw > 0 turns towards the picture's right, which hides the left eye
+    # yaw > 0 turns towards the image's right, which hides the left eye
     low, high = NEAR_EYE_YAW
     trust = np.clip((abs(yaw) - low) / (high - low), 0.0, 1.0)
     near, far = (0, 1) if yaw > 0 else (1, 0)

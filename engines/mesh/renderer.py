@@ -1,4 +1,4 @@
-"""One avatar's picture under a motion: sample the portrait through the moved mesh, layer by layer."""
+"""One avatar's frame under a motion: sample the portrait through the moved mesh, layer by layer."""
 
 import cv2
 import numpy as np
@@ -41,7 +41,7 @@ class MeshRenderer:
         )
 
     def render(self, motion: MeshMotion) -> NDArray[np.uint8]:
-        """The picture in which a tracker reads this motion, see `draw`."""
+        """The frame in which a tracker reads this motion, see `draw`."""
         return self.draw(self._reading.corrected(motion))
 
     def draw(self, motion: MeshMotion) -> NDArray[np.uint8]:

@@ -1,8 +1,8 @@
-"""How a tracker reads the portrait's own pictures, and a motion corrected so that it reads them as it read the driver.
+"""How a tracker reads the portrait's own images, and a motion corrected so that it reads them as it read the driver.
 
 A tracker is no ruler. It takes a lifted upper lip for a nod and a mouth pulled aside for a turn, in every portrait
 about alike; and it reads one portrait's mouth or nod as larger or smaller than another's. The first is a rule
-here; the second is measured when the portrait is opened, on pictures of known movements.
+here; the second is measured when the portrait is opened, on images of known movements.
 """
 
 import json
@@ -28,7 +28,7 @@ LIP_CORNERS = [61, 291]
 BROWS = [105, 334]
 # Degrees (yaw, pitch, roll) that are read into a face whose head does not move, per eye distance of: the mouth lifted as
 # a whole, the upper lip lowered over the corners, the lips parted, narrowed (negative), widened, and pulled to the
-# picture's right, and the brows lowered; and per difference of the lids' openings. Measured on five portraits under
+# image's right, and the brows lowered; and per difference of the lids' openings. Measured on five portraits under
 # expressions without head movement.
 EXPRESSION = np.array(
     [
@@ -54,7 +54,7 @@ TURN_SWEEP = np.array([0.5, 1.0, 0.5, 0.0, -0.5, -1.0, -0.5])
 SWEEP = np.array([0.35, 0.7, 1.0, 0.7, 0.35])
 TURN_DEGREES = 7.0
 FILE, VERSION = "mesh-reading.json", 1  # in the avatar's folder; what another version measured is measured anew
-SETTLE_FRAMES = 3  # pictures after which the video tracker has come to rest
+SETTLE_FRAMES = 3  # images after which the video tracker has come to rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def calibrate_tracker(render: RenderFunction, face: Face, *, turns: bool) -> Tra
     """Draw known movements of the portrait's face, track them, and see what comes back.
 
     turns: also how far turns of the head are read. Takes about a third of a second. PLAIN where the tracker
-    finds no face in a picture of the portrait.
+    finds no face in an image of the portrait.
     """
     neutral = NeutralMeasures(face)
     tracker = FaceTracker()

@@ -12,8 +12,8 @@ from shared.media.array_types import ImageArray
 
 
 class DriverView:
-    """Cuts the square out of each driving picture. It stands still while the neutral is the same, so that the driver's
-    movement is seen in it; nothing is squashed, and beyond the picture its border is repeated."""
+    """Cuts the square out of each driving frame. It stands still while the neutral is the same, so that the driver's
+    movement is seen in it; nothing is squashed, and beyond the frame its border is repeated."""
 
     def __init__(self, portrait: Face, size: int) -> None:
         self._portrait, self._size = portrait, size
@@ -23,19 +23,19 @@ class DriverView:
     def update_view(self, driving: Driving) -> bool:
         """Take a driving frame into `held`; whether its neutral is another than before. Without a face the last one is
         held."""
-        if driving.face is None or driving.neutral is None or driving.picture is None:
+        if driving.face is None or driving.neutral is None or driving.frame is None:
             return False
         retaken = self.neutral is None or not np.array_equal(self.neutral, driving.neutral.points)
         self.neutral = driving.neutral.points.copy()
         matrix = framing(driving.neutral, self._portrait, self._size)
         side = (self._size, self._size)
-        cut = cv2.warpAffine(driving.picture, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        cut = cv2.warpAffine(driving.frame, matrix, side, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         self.held = np.asarray(cut, np.uint8)
         return retaken
 
 
 def framing(face: Face, portrait: Face, size: int) -> SimilarityMatrix:
-    """From the driver's picture to the square: scale and shift that put its face where the portrait's is in the ROI."""
+    """From the driver's frame to the square: scale and shift that put its face where the portrait's is in the ROI."""
     scale = portrait.eye_distance / max(face.eye_distance, 1.0)
     middle, target = (each.points[RIGID, :2].astype(np.float64).mean(0) for each in (face, portrait))
     whole = np.column_stack([np.eye(2) * scale, target - middle * scale])

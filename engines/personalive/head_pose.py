@@ -54,7 +54,7 @@ def rotation_tensor(angles: Tensor) -> Tensor:
 
 
 def key_points(pose: HeadPose) -> Tensor:
-    """(f, 21, 3): turned, scaled, and shifted in the picture's plane; the picture is -1..1."""
+    """(f, 21, 3): turned, scaled, and shifted in the frame's plane; the frame is -1..1."""
     turned = pose.points @ rotation_tensor(pose.angles) * pose.scale[..., None]
     return torch.cat([turned[..., :2] + pose.shift[:, None, :2], turned[..., 2:]], 2)
 
@@ -116,7 +116,7 @@ def _colours(device: torch.device) -> Tensor:
 
 
 def face_boxes(points: Tensor, size: int) -> Tensor:
-    """(f, 21, 3) key points -> (f, 4) whole pixels: left, top, right and bottom of the face, within the picture."""
+    """(f, 21, 3) key points -> (f, 4) whole pixels: left, top, right and bottom of the face, within the frame."""
     at = _pixels(points, size).float()
     middle = at.mean(1)
     half = (middle[:, 1:] - at[..., 1].min(1)[0][:, None]) * 2.0 * (FACE_SIDE / 2) / 2

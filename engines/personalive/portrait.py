@@ -6,28 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engines.personalive.image_tensor import clip_pixels, squashed
 from engines.personalive.networks.networks import LATENT_SCALE, PersonaLiveNetworks
 from engines.personalive.networks.unet import Memory
-from engines.personalive.picture import clip_pixels, squashed
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPortrait:
-    """picture: (1, 3, s, s) in -1..1; latent: (1, 4, s / 8, s / 8); clip: (1, 1, width); memory: what the denoising network
+    """image: (1, 3, s, s) in -1..1; latent: (1, 4, s / 8, s / 8); clip: (1, 1, width); memory: what the denoising network
     attends to of it."""
 
-    picture: Tensor
+    image: Tensor
     latent: Tensor
     clip: Tensor
     memory: Memory
 
 
 def read_portrait(
-    networks: PersonaLiveNetworks, picture: NDArray[np.uint8], size: int, seen: NDArray[np.uint8] | None = None
+    networks: PersonaLiveNetworks, image: NDArray[np.uint8], size: int, seen: NDArray[np.uint8] | None = None
 ) -> EncodedPortrait:
-    """picture: (h, w, 3) RGB. seen: what CLIP sees, where that is another picture."""
-    pixels = squashed(picture, size).to(networks.device, networks.dtype)
-    clip = networks.clip(clip_pixels(picture if seen is None else seen).to(networks.device, networks.dtype))
+    """image: (h, w, 3) RGB. seen: what CLIP sees, where that is another image."""
+    pixels = squashed(image, size).to(networks.device, networks.dtype)
+    clip = networks.clip(clip_pixels(image if seen is None else seen).to(networks.device, networks.dtype))
     embedding = clip.image_embeds[:, None]
     latent = networks.vae.encode(pixels).latent_dist.mean * LATENT_SCALE
     bank = networks.reference.read(latent, embedding)

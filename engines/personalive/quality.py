@@ -1,4 +1,4 @@
-"""The ladder of qualities, from the best picture to the fastest."""
+"""The ladder of qualities, from the best frame to the fastest."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ AUTO = "auto"  # begins at the top, and goes down by itself
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """title: what a user picks it by. size: of the pictures that are made, before they are enlarged to the ROI. small_vae:
+    """title: what a user picks it by. size: of the frames that are made, before they are enlarged to the ROI. small_vae:
     decode with TAESD, where its weights are. every: one driving frame in how many is taken."""
 
     name: str

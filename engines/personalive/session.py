@@ -11,10 +11,10 @@ from torch import Tensor
 
 from engines.api import Driving, RoiFrame, VoiceBlock
 from engines.personalive.driver import DriverView
+from engines.personalive.image_tensor import bytes_of, tensor_of
 from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.schedule import CHUNK_FRAMES, FILL
 from engines.personalive.noise import SeededNoise
-from engines.personalive.picture import bytes_of, tensor_of
 from engines.personalive.portrait import EncodedPortrait, read_portrait
 from engines.personalive.quality import AUTO, NO_SMALL_DECODER, SMALL_DECODER, Rung, below, is_rung, rung
 from engines.personalive.session_state import restore_transfer, restore_window, saved_transfer, saved_window
@@ -128,7 +128,7 @@ class PersonaLiveSession:
 
     def save(self) -> StateArrays:
         """Everything, as plain arrays."""
-        pending = [picture for _, picture in self._pending]
+        pending = [frame for _, frame in self._pending]
         state: StateArrays = {
             "rung": np.array(self.rung.name),
             "small_decoder": np.array(self._small_decoder),
@@ -157,8 +157,8 @@ class PersonaLiveSession:
         self.reset()
         self._count, self._retaken, draws, calls = (int(value) for value in state["count"])
         self._under_way = deque(int(pts) for pts in state["under_way"])
-        pictures = np.asarray(state["pending"], np.uint8)
-        self._pending = [(int(pts), picture) for pts, picture in zip(state["pending_pts"], pictures, strict=True)]
+        frames = np.asarray(state["pending"], np.uint8)
+        self._pending = [(int(pts), frame) for pts, frame in zip(state["pending_pts"], frames, strict=True)]
         if "held" in state:
             self._view.held = np.asarray(state["held"], np.uint8)
             self._view.neutral = np.asarray(state["driver_neutral"], np.float32)
@@ -170,9 +170,9 @@ class PersonaLiveSession:
         self._window.calls, self._noise.draws = calls, draws
 
     def _change(self, wanted: Rung) -> None:
-        """Where the pictures' size stays, all that is under way goes on; else it begins anew."""
+        """Where the frames' size stays, all that is under way goes on; else it begins anew."""
         self._stand_on(wanted)
-        if wanted.size != self._portrait.picture.shape[-1]:
+        if wanted.size != self._portrait.image.shape[-1]:
             self._read()
 
     def _stand_on(self, wanted: Rung) -> None:
@@ -193,18 +193,18 @@ class PersonaLiveSession:
         with self._on_device(), streams.denoising.work():
             self._window = Window(nets.reference, nets.denoising, self._portrait, self._noise)
         with self._on_device(), streams.reading.work():
-            streams.reading.wait_for(streams.denoising, self._portrait.picture)
-            self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._portrait.picture)
+            streams.reading.wait_for(streams.denoising, self._portrait.image)
+            self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._portrait.image)
 
     def _chunk(self) -> Callable[[], list[RoiFrame]]:
         """Begin a call of the window; what comes back waits for the frames that leave it."""
-        pts, pictures = zip(*self._pending, strict=True)
+        pts, frames = zip(*self._pending, strict=True)
         self._pending = []
         self._under_way.extend(pts)
         leave = [self._under_way.popleft() for _ in range(CHUNK_FRAMES)]
         try:
             with self._on_device():
-                clean = self._denoise(np.stack(pictures))
+                clean = self._denoise(np.stack(frames))
                 fetched = self._decode(clean, any(at != PADDING for at in leave))
         except OutOfMemoryError:
             self.reset()  # half a call is none
@@ -216,11 +216,11 @@ class PersonaLiveSession:
 
         return wait
 
-    def _denoise(self, pictures: ImageArray) -> Tensor:
-        """(4, s, s, 3) pictures of the driver -> the latents that leave the window, (4, 4, s / 8, s / 8)."""
+    def _denoise(self, frames: ImageArray) -> Tensor:
+        """(4, s, s, 3) frames of the driver -> the latents that leave the window, (4, 4, s / 8, s / 8)."""
         reading, denoising = self._streams.reading, self._streams.denoising
         with reading.work():
-            seen = tensor_of(send(torch.from_numpy(pictures), self._device))
+            seen = tensor_of(send(torch.from_numpy(frames), self._device))
             poses, motions = self._transfer.pose_and_motion(seen, self._retaken)
             self._retaken = -1
         with denoising.work():
@@ -230,7 +230,7 @@ class PersonaLiveSession:
 
     def _decode(self, latents: Tensor, shown: bool) -> PendingTensor:
         """Latents that left the window -> (4, S, S, 3) uint8, on their way to the host; themselves if nobody asked for
-        the pictures."""
+        the frames."""
         decoding = self._streams.decoding
         with decoding.work():
             decoding.wait_for(self._streams.denoising, latents)

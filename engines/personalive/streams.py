@@ -3,7 +3,7 @@
 reading: the driver's frames, from their upload to head pose, pose feature and motion tokens. The host has to know where a
     face lies before it can cut it out; since this queue is ahead of the others, it waits for no denoising.
 denoising: the portrait, the window, the keyframes.
-decoding: clean latents to pictures and those to the host, while the next chunk is denoised.
+decoding: clean latents to frames and those to the host, while the next chunk is denoised.
 
 A tensor belongs to the stream it is made on. One that another stream uses is handed over by `wait_for`, and what passes
 between host and device does so by `send` and `begin_fetch` alone, so that nothing in a call waits but for what it needs.

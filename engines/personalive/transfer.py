@@ -16,18 +16,18 @@ from engines.personalive.head_pose import (
     steps_between,
     transfer_pose,
 )
+from engines.personalive.image_tensor import resize_tensor
 from engines.personalive.networks.motion_encoder import FACE_SIZE_PX
 from engines.personalive.networks.schedule import FILL
-from engines.personalive.picture import resize_tensor
 from engines.personalive.streams import begin_fetch
 
-POSE_SIZE_PX = 256  # of a picture that a head's pose is read from
+POSE_SIZE_PX = 256  # of a frame that a head's pose is read from
 Extract = Callable[[Tensor], dict[str, Tensor]]  # (f, 3, 256, 256) in 0..1 -> the motion extractor's heads
 
 
-def extractor_input(pictures: Tensor) -> Tensor:
+def extractor_input(frames: Tensor) -> Tensor:
     """(f, 3, s, s) in -1..1 -> (f, 3, 256, 256) float32 in 0..1."""
-    return resize_tensor(pictures, POSE_SIZE_PX).float() / 2 + 0.5
+    return resize_tensor(frames, POSE_SIZE_PX).float() / 2 + 0.5
 
 
 class HeadTransfer:
@@ -39,13 +39,13 @@ class HeadTransfer:
         self.own = read_pose(extract(portrait))
         self.neutral: HeadPose | None = None
 
-    def posed_key_points(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
+    def posed_key_points(self, frames: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
         """Key points of the portrait's head as the driver holds it, (f, 21, 3), and of the driver's own.
 
-        pictures: as `extractor_input` gives them. At the first call 12 more come before them, from the portrait's own
+        frames: as `extractor_input` gives them. At the first call 12 more come before them, from the portrait's own
         pose to the first of these. retaken: the one of these from which the driver's shift counts from now on.
         """
-        driver = read_pose(self._extract(pictures))
+        driver = read_pose(self._extract(frames))
         if self.neutral is not None and retaken >= 0:
             self.neutral = driver.frame(retaken)
         if self.neutral is not None:
@@ -55,14 +55,14 @@ class HeadTransfer:
         return key_points(concatenate_poses(lead_in(self.own, lent, FILL), lent)), key_points(driver)
 
 
-def crop_faces(pictures: Tensor, boxes: Tensor) -> Tensor:
-    """(f, 3, s, s) pictures and (f, 4) boxes on the host -> (f, 3, 224, 224), bilinear. Where a box has nothing in it,
-    because no face was there, the whole picture is taken."""
+def crop_faces(frames: Tensor, boxes: Tensor) -> Tensor:
+    """(f, 3, s, s) frames and (f, 4) boxes on the host -> (f, 3, 224, 224), bilinear. Where a box has nothing in it,
+    because no face was there, the whole frame is taken."""
     crops = []
-    for picture, (left, top, right, bottom) in zip(pictures, boxes.tolist(), strict=True):
+    for frame, (left, top, right, bottom) in zip(frames, boxes.tolist(), strict=True):
         if right <= left or bottom <= top:
-            left, top, right, bottom = 0, 0, picture.shape[2], picture.shape[1]
-        crops.append(resize_tensor(picture[None, :, top:bottom, left:right], FACE_SIZE_PX))
+            left, top, right, bottom = 0, 0, frame.shape[2], frame.shape[1]
+        crops.append(resize_tensor(frame[None, :, top:bottom, left:right], FACE_SIZE_PX))
     return torch.cat(crops)
 
 
@@ -84,16 +84,16 @@ class Transfer:
         self.head = HeadTransfer(extract, extractor_input(portrait) if own is None else own)
         self.rest: Tensor | None = None  # the portrait's own motion tokens, once the first chunk was taken
 
-    def pose_and_motion(self, pictures: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
+    def pose_and_motion(self, frames: Tensor, retaken: int = -1) -> tuple[Tensor, Tensor]:
         """Pose features and motion tokens of four frames, at the first call of 16.
 
-        pictures: (4, 3, s, s) in -1..1. The features are (f, channels, s / 8, s / 8), the tokens (f, 32, 16).
+        frames: (4, 3, s, s) in -1..1. The features are (f, channels, s / 8, s / 8), the tokens (f, 32, 16).
         """
         size = self._portrait.shape[-1]
-        lent, driver = self.head.posed_key_points(extractor_input(pictures), retaken)
+        lent, driver = self.head.posed_key_points(extractor_input(frames), retaken)
         boxes = begin_fetch(face_boxes(driver, size))
         poses = self._guide(draw_key_points(lent, size).to(self._portrait.dtype))  # while they come
-        faces = crop_faces(pictures, boxes())
+        faces = crop_faces(frames, boxes())
         if self.rest is not None:
             return poses, self._encode(faces.to(self._portrait.dtype))
         own = crop_faces(self._portrait, begin_fetch(face_boxes(lent[:1], size))())

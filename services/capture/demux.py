@@ -1,4 +1,4 @@
-"""Pictures and sound of a driver, in the order they lie in its container."""
+"""Video and sound of a driver, in the order they lie in its container."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE_HZ, has_pictures, label, open_container, read_sound, video_of
+from shared.media.reader import SOUND_RATE_HZ, has_video, label, open_container, read_sound, video_of
 from shared.runtime.clock import US
 
 MAX_SIDE_PX = 640  # pixels; landmarks gain nothing from more, and every stage's copy gets dearer
@@ -29,8 +29,8 @@ class DriverFrame:
 
 @dataclass(frozen=True, slots=True)
 class DriverSoundBlock:
-    """pts: microseconds of the first sample on the same clock as the pictures. samples: (n,) int16 mono, 48 kHz.
-    drives: there are no pictures, so this voice is what moves the host."""
+    """pts: microseconds of the first sample on the same clock as the frames. samples: (n,) int16 mono, 48 kHz.
+    drives: there are no frames, so this voice is what moves the host."""
 
     pts: int
     samples: NDArray[np.int16]
@@ -39,8 +39,8 @@ class DriverSoundBlock:
 
 def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
     """Everything in a video or sound file or stream, pts from the first of it. Raises StudioError when it holds neither
-    pictures nor sound, cannot be opened or breaks off."""
-    if not has_pictures(source):
+    frames nor sound, cannot be opened or breaks off."""
+    if not has_video(source):
         yield from _read_voice(source)
         return
     with open_container(source) as container:
@@ -83,7 +83,7 @@ def _read_voice(source: Path | str) -> Iterator[DriverSoundBlock]:
 
 
 def shrink_to_limit(rgb: Any) -> NDArray[np.uint8]:
-    """A (H, W, 3) uint8 picture with its long side at most MAX_SIDE pixels."""
+    """A (H, W, 3) uint8 frame with its long side at most MAX_SIDE pixels."""
     height, width = rgb.shape[:2]
     scale = MAX_SIDE_PX / max(height, width)
     if scale >= 1:

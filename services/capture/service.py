@@ -17,8 +17,8 @@ from shared.scene import Scene
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 
-LEAD_US = 35_000  # us before a program tick at which a file's picture is let go: tracking and engine fit in between
-LATE_US = 2 * US // 10  # a file's or a page's picture this late is dropped rather than shown
+LEAD_US = 35_000  # us before a program tick at which a file's frame is let go: tracking and engine fit in between
+LATE_US = 2 * US // 10  # a file's or a page's frame this late is dropped rather than shown
 SOUND_AHEAD = US  # a voice file is sent so long before its time
 HUSH = np.zeros(48, np.int16)  # a millisecond of silence: all that an interrupted voice still has to say
 LOST = US  # a live driver silent for this long is reported
@@ -36,7 +36,7 @@ class Capture:
         self._wake = Wake()
         self._driver: DriverReader | None = None
         self._base = 0  # channel clock at the start of a file driver
-        self._last_picture = 0
+        self._last_frame = 0
         self._retaken = -1
         self._steady = DriftCorrector()  # of the sound that a page sends
         self._remote_epoch: int | None = None
@@ -68,9 +68,9 @@ class Capture:
         self._steady, self._remote_epoch = DriftCorrector(), None
         self._follower.restart()
         rate = self.loop.settings.rate
-        # Half a second to open and decode, and in step with the program so that no picture waits for its tick.
+        # Half a second to open and decode, and in step with the program so that no frame waits for its tick.
         self._base = tick_pts(tick_after(epoch + US // 2, rate), rate) - LEAD_US
-        self._last_picture = epoch
+        self._last_frame = epoch
         self._driver = DriverReader(scene.driver_ref, loop=scene.loop, sample=self._sample, wake=self._wake)
         self._driver.start()
         self.loop.meter.state = "opening"
@@ -85,34 +85,34 @@ class Capture:
             return
         while driver.sounds and (driver.live or not driver.voice):
             self._send_voice(driver.sounds.popleft(), 0 if driver.live else self._base)
-        if driver.live and (picture := driver.next_frame()):
-            self._send_picture(picture)
+        if driver.live and (frame := driver.next_frame()):
+            self._send_frame(frame)
 
     def _due(self) -> int:
-        """When the next picture, or the next sound of a voice file, is to be let go, or when a driver's silence must be told."""
+        """When the next frame, or the next sound of a voice file, is to be let go, or when a driver's silence must be told."""
         driver = self._driver
         if driver is not None and not driver.live:
-            if driver.pictures:
-                return driver.pictures[0].pts + self._base
+            if driver.frames:
+                return driver.frames[0].pts + self._base
             if driver.voice and driver.sounds:
                 return driver.sounds[0].pts + self._base - SOUND_AHEAD
-        return self._last_picture + LOST
+        return self._last_frame + LOST
 
     def _release(self, at: int) -> None:
         driver = self._driver
         if driver is not None and not driver.live and driver.voice and driver.sounds:
             self._release_voice(at, driver)
             return
-        if driver is None or driver.live or not driver.pictures:
+        if driver is None or driver.live or not driver.frames:
             self._report_silence(at)
             return
-        picture = driver.next_frame()
-        assert picture is not None
-        placed = DriverFrame(picture.pts + self._base, picture.rgb)
+        frame = driver.next_frame()
+        assert frame is not None
+        placed = DriverFrame(frame.pts + self._base, frame.rgb)
         if at - placed.pts > LATE_US:
             self._catch_up(at - placed.pts)
         else:
-            self._send_picture(placed)
+            self._send_frame(placed)
         driver.mark_served()
 
     def _release_voice(self, at: int, driver: DriverReader) -> None:
@@ -131,7 +131,7 @@ class Capture:
         self._driving.epoch = self._voice.epoch = now()
 
     def _report_silence(self, at: int) -> None:
-        self._last_picture = at
+        self._last_frame = at
         driver = self._driver
         meter = self.loop.meter
         meter.facts["present"] = False
@@ -149,17 +149,17 @@ class Capture:
         elif driver.ref.kind is DriverKind.MICROPHONE:
             meter.note = "No sound from the browser; press 'use this microphone' in the console."
         elif driver.ref.kind is DriverKind.BROWSER:
-            meter.note = "No picture from the browser; press 'use this camera' in the console."
+            meter.note = "No frame from the browser; press 'use this camera' in the console."
         else:
-            meter.note = "The driver sends no pictures."
+            meter.note = "The driver sends no frames."
 
     def _on_remote(self, message: Message) -> None:
-        """A picture or sound from the operator's browser, or a voice from the speech queue."""
+        """A frame or sound from the operator's browser, or a voice from the speech queue."""
         driver = self._driver
         if driver is None or not driver.ref.is_remote:
             return
         kind = message.fact("kind", str)
-        if kind not in ("sound", "picture", "end"):
+        if kind not in ("sound", "frame", "end"):
             raise WireError("malformed")
         if self._remote_epoch not in (None, message.epoch):
             self._voice.epoch, self._steady = now(), DriftCorrector()
@@ -171,7 +171,7 @@ class Capture:
             # the speech queue keeps the channel's time by itself, a sound card does not
             pts, samples = sound if driver.ref.kind is DriverKind.SPEECH else self._steady.place_block(*sound)
             self._send_voice(DriverSoundBlock(pts, samples, driver.voice), 0)
-        elif kind == "picture" and message.format == "bytes" and not driver.voice:
+        elif kind == "frame" and message.format == "bytes" and not driver.voice:
             captured = min(message.fact("captured", int), now())
             if now() - captured > LATE_US:
                 self.loop.meter.drops["late"] += 1
@@ -179,32 +179,30 @@ class Capture:
             bgr = cv2.imdecode(message.array, cv2.IMREAD_COLOR)
             if bgr is None or max(bgr.shape) > MAX_JPEG_SIDE_PX:
                 raise WireError("malformed")
-            self._send_picture(DriverFrame(captured, shrink_to_limit(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
+            self._send_frame(DriverFrame(captured, shrink_to_limit(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
         else:
             raise WireError("malformed")
 
-    def _send_picture(self, picture: DriverFrame) -> None:
-        found = self._follower.follow(picture.rgb, picture.pts)
+    def _send_frame(self, frame: DriverFrame) -> None:
+        found = self._follower.follow(frame.rgb, frame.pts)
         meter = self.loop.meter
         facts: dict[str, object] = {"present": found is not None}
         if found is not None:
             face, neutral = found
             facts |= {"face": face.pack(), "neutral": neutral.pack(), "pose": list(face.pose)}
         at = now()
-        self._driving.send(
-            picture.pts, picture.rgb, "rgb24", stamps={"captured": picture.pts, "tracked": at}, facts=facts
-        )
-        self._last_picture = at
-        meter.frame(at, picture.pts)
+        self._driving.send(frame.pts, frame.rgb, "rgb24", stamps={"captured": frame.pts, "tracked": at}, facts=facts)
+        self._last_frame = at
+        meter.frame(at, frame.pts)
         meter.facts["present"] = found is not None
-        meter.state, meter.note = ("running", "") if found else ("no face", "No face in the driver's picture.")
+        meter.state, meter.note = ("running", "") if found else ("no face", "No face in the driver's frame.")
         if self._driver:
             meter.drops["driver"] = self._driver.dropped
 
     def _send_voice(self, sound: DriverSoundBlock, base: int) -> None:
         self._voice.send(sound.pts + base, sound.samples, "s16", facts={"drives": sound.drives})
         if sound.drives:
-            self._last_picture = now()
+            self._last_frame = now()
             self.loop.meter.state, self.loop.meter.note = "running", ""
             self.loop.meter.facts["voice"] = True
 

@@ -20,20 +20,20 @@ RETRY_PAUSE_S = 2.0  # seconds until a driver that failed is tried again
 
 
 class DriverReader:
-    """Reads one driver in a thread: `pictures` and `sounds` fill up, `wake` is set whenever something came.
+    """Reads one driver in a thread: `frames` and `sounds` fill up, `wake` is set whenever something came.
 
-    live: pts are on the channel clock and only the newest picture is kept; otherwise pts count from the start
-        of the file and the reader stays at most AHEAD pictures ahead, or blocks of sound where there are no pictures.
-    voice: it has no pictures, so its sound moves the host. Known of a file as soon as its first sound is here.
+    live: pts are on the channel clock and only the newest frame is kept; otherwise pts count from the start
+        of the file and the reader stays at most AHEAD frames ahead, or blocks of sound where there are no frames.
+    voice: it has no frames, so its sound moves the host. Known of a file as soon as its first sound is here.
     template: it is recorded motion, which the generator plays by itself: there is nothing to capture.
     note: one sentence while it cannot be read, else "".
-    ended: a file was read to its end (and its last pictures may still be waiting).
+    ended: a file was read to its end (and its last frames may still be waiting).
     """
 
     def __init__(self, ref: DriverRef, *, loop: bool, sample: Path, wake: Wake) -> None:
         self.ref, self.loop = ref, loop
         self.live = ref.is_live
-        self.pictures: deque[DriverFrame] = deque(maxlen=1 if self.live else None)
+        self.frames: deque[DriverFrame] = deque(maxlen=1 if self.live else None)
         self.sounds: deque[DriverSoundBlock] = deque(maxlen=500)
         self.note, self.ended, self.dropped = "", False, 0
         self.voice = ref.is_voice
@@ -49,14 +49,14 @@ class DriverReader:
             self._thread.start()
 
     def next_frame(self) -> DriverFrame | None:
-        """The next picture, or None. Say `mark_served` when it is dealt with."""
+        """The next frame, or None. Say `mark_served` when it is dealt with."""
         try:
-            return self.pictures.popleft()
+            return self.frames.popleft()
         except IndexError:
             return None
 
     def mark_served(self) -> None:
-        """The picture, or the block of a voice, that was taken is dealt with: a file's reader may decode one more, which it did not while that took time."""
+        """The frame, or the block of a voice, that was taken is dealt with: a file's reader may decode one more, which it did not while that took time."""
         if not self.live:
             self._room.release()
 
@@ -90,7 +90,7 @@ class DriverReader:
             while not self._stop.is_set():
                 ok, bgr = camera.read()
                 if not ok:
-                    raise StudioError(f"Camera {number} stopped sending pictures; trying again.")
+                    raise StudioError(f"Camera {number} stopped sending frames; trying again.")
                 self._put(DriverFrame(now(), shrink_to_limit(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
         finally:
             camera.release()
@@ -123,7 +123,7 @@ class DriverReader:
             previous = offset
             for item in read_driver(path):
                 if isinstance(item, DriverFrame):
-                    # The end is one picture after the last, as far away as that is from the one before.
+                    # The end is one frame after the last, as far away as that is from the one before.
                     last, previous = previous, offset + item.pts
                     end = max(end, 2 * previous - last)
                     self._room.acquire()
@@ -146,8 +146,8 @@ class DriverReader:
     def _put(self, item: DriverFrame | DriverSoundBlock) -> None:
         self.note = ""
         if isinstance(item, DriverFrame):
-            self.dropped += self.live and len(self.pictures) == 1
-            self.pictures.append(item)
+            self.dropped += self.live and len(self.frames) == 1
+            self.frames.append(item)
         else:
             self.voice = self.voice or item.drives
             self.sounds.append(item)

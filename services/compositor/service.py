@@ -1,4 +1,4 @@
-"""Compositor: owns the program clock and emits one picture and its sound each tick, for ever."""
+"""Compositor: owns the program clock and emits one frame and its sound each tick, for ever."""
 
 from compositing.blend import warm_up
 from compositing.compose import Composed, Composer
@@ -95,7 +95,7 @@ class Compositor:
         pts = tick_pts(tick, self._rate)
         face = self._current_face(pts, scene)
         opacity = self._faded.opacity_at(pts, face is not None)
-        self._emit_picture(tick, pts, scene, face, opacity)
+        self._emit_frame(tick, pts, scene, face, opacity)
         first, last = sound_samples(tick, self._rate, SOUND_RATE_HZ)
         heard = 1.0 if scene.on_air and not scene.muted else 0.0
         self._sound.send(pts, self._voice.block(first, last - first, heard), "s16", facts={"tick": tick})
@@ -108,7 +108,7 @@ class Compositor:
             return None
         return self._face
 
-    def _emit_picture(self, tick: int, pts: int, scene: Scene, face: Message | None, opacity: float) -> None:
+    def _emit_frame(self, tick: int, pts: int, scene: Scene, face: Message | None, opacity: float) -> None:
         assert self._composer is not None
         index = self._composer.avatar.plate.index(pts)
         ready, self._next = self._next, None
@@ -133,7 +133,7 @@ class Compositor:
         self.loop.meter.state = state
         self._program.send(
             pts,
-            composed.picture,
+            composed.frame,
             "i420",
             stamps={**(face.stamps if face else {}), "composed": done},
             facts=program_facts(tick, self._composer.avatar.name, composed, state, captured),

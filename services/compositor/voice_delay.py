@@ -1,4 +1,4 @@
-"""The voice given out by the program's time, as late as the picture it belongs to."""
+"""The voice given out by the program's time, as late as the frame it belongs to."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +11,10 @@ FADE_SAMPLES = SOUND_RATE_HZ * 5 // 1000  # samples over which a change of delay
 
 
 class VoiceDelay:
-    """How much later than its own time the voice is played: what the picture takes, measured.
+    """How much later than its own time the voice is played: what the frame takes, measured.
 
     It stays where it is until the measurement has left it by TOLERANCE for SETTLE measurements, so that sound does
-    not wobble with every late picture.
+    not wobble with every late frame.
     """
 
     TOLERANCE = 15_000  # us; well below what anybody notices between lips and sound
@@ -31,12 +31,12 @@ class VoiceDelay:
         self.settled = False
 
     def set_latency(self, us: int) -> None:
-        """A picture says how late it is by design, as a voice-driven one does: no need to measure."""
+        """A frame says how late it is by design, as a voice-driven one does: no need to measure."""
         self.us, self.settled = us, True
         self._recent.clear()
 
     def add_measurement(self, latency: int) -> None:
-        """A picture was shown `latency` microseconds after it was captured."""
+        """A frame was shown `latency` microseconds after it was captured."""
         self._recent.append(latency)
         if len(self._recent) < (self.SETTLE if self.settled else 5):
             return

@@ -13,7 +13,7 @@ from shared.errors import StudioError
 from shared.runtime.logs import set_up_logs
 from shared.runtime.stop_signals import SERVICE, StopSignals
 
-MAX_MESSAGE_BYTES = 2 << 20  # of a page on a websocket; a camera picture is at most 1 MB
+MAX_MESSAGE_BYTES = 2 << 20  # of a page on a websocket; a camera frame is at most 1 MB
 BACKLOG = 64
 # Python lets a waiting thread run after this many seconds. With its 5 ms and 200 viewers coming and going the thread
 # that takes in the program stood still for up to 28 ms; so for 10 to 15.

@@ -36,7 +36,7 @@ from shared.runtime.wake import Wake
 from shared.scene import Scene
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
-from shared.wire.program import picture_of, sound_of
+from shared.wire.program import frame_of, sound_of
 
 log = structlog.get_logger()
 CLOSE_WAIT_S = 0.7  # seconds the threads have to finish their files
@@ -132,7 +132,7 @@ class Gateway:
             self._events.call_soon_threadsafe(self.speech.interrupt)
 
     def voice_delay(self) -> int:
-        """By how many microseconds the compositor plays the voice later, so that it meets its picture."""
+        """By how many microseconds the compositor plays the voice later, so that it meets its frame."""
         reported = self.watch.service_facts("compositor").get("voice delay")
         return reported if type(reported) is int else 0
 
@@ -166,15 +166,15 @@ class Gateway:
             self._scene_due = 0  # it has just started, or has not heard yet: tell it now, not in a second
 
     def _on_program(self, message: Message) -> None:
-        picture = picture_of(message)
-        new = self.feed.picture(picture)
+        frame = frame_of(message)
+        new = self.feed.frame(frame)
         meter = self.loop.meter
-        meter.state = picture.state
-        meter.drops["picture late"] = self.feed.late["picture"]
+        meter.state = frame.state
+        meter.drops["frame late"] = self.feed.late["frame"]
         if new:
-            fresh = picture.captured and picture.captured != self._captured
-            meter.frame(now(), picture.captured if fresh else None)
-            self._captured = picture.captured
+            fresh = frame.captured and frame.captured != self._captured
+            meter.frame(now(), frame.captured if fresh else None)
+            self._captured = frame.captured
 
     def _on_sound(self, message: Message) -> None:
         self.feed.sound(sound_of(message, self.settings.rate))

@@ -96,7 +96,7 @@ class Generator:
             opened = self._opener.finished_session()
         except StudioError as error:
             self._fail(str(error))
-        except Exception as error:  # a model's own trouble must not take the picture of the one before it
+        except Exception as error:  # a model's own trouble must not stop the frames of the one before it
             engine, avatar = self._wanted
             log.exception("engine_not_opened", engine=engine, avatar=avatar)
             self._fail(f"{engine} cannot be opened ({type(error).__name__}: {error}); choose another engine.")

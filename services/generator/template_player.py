@@ -75,7 +75,7 @@ class TemplatePlayer:
             self._template = future.result()
         except StudioError as error:
             self.note = str(error)
-        except Exception as error:  # an engine's own trouble with a file must not take the picture
+        except Exception as error:  # an engine's own trouble with a file must not stop the frames
             log.exception("template_not_read", path=str(self._wanted[0]))
             self.note = f"The recorded motion cannot be read ({type(error).__name__}: {error}); choose another driver."
         else:

@@ -33,7 +33,7 @@ class VoiceLine:
             self._word, self._is_voice, self._drives = scene.driver, scene.driver_ref.is_voice, False
 
     def on_driving(self) -> None:
-        """Pictures come: it is a face that drives."""
+        """Frames come: it is a face that drives."""
         self._drives = False
 
     def on_voice(self, message: Message) -> bool:

@@ -50,7 +50,7 @@ def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = la
             pts = number * US // FPS
             driving = Driving(pts, perform(avatar.face, number / FPS), avatar.face)
             for frame in session.step(driving):
-                writer.picture(rgb_to_i420(frame.pixels[..., :3].copy()), index=number)
+                writer.frame(rgb_to_i420(frame.pixels[..., :3].copy()), index=number)
             progress("sample driver", (number + 1) / count)
         writer.sound(voice(SCRIPT_S), 0)
     return path

@@ -35,10 +35,10 @@ ABANDONED_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class _Portrait:
-    picture: ImageArray  # (H, W, 3) RGB, at most 2048 a side
+    image: ImageArray  # (H, W, 3) RGB, at most 2048 a side
     roi: ImageArray  # (512, 512, 3) RGB
     face: Face  # in ROI pixels
-    to_roi: NDArray[np.float64]  # (2, 3), from `picture`
+    to_roi: NDArray[np.float64]  # (2, 3), from `image`
     notes: tuple[str, ...]
 
 
@@ -73,8 +73,8 @@ def add_avatar(
 ) -> Path:
     """Build `home/avatars/<name>` and return it.
 
-    portrait: a picture with one face of at least 96 pixels (of several the largest is taken, and noted in the
-        manifest). body: a picture or video (its first 60 s) to place the face on; None for the portrait itself.
+    portrait: an image with one face of at least 96 pixels (of several the largest is taken, and noted in the
+        manifest). body: an image or video (its first 60 s) to place the face on; None for the portrait itself.
     progress: called with a stage ("portrait", "plate", "done") and its share done, 0 to 1.
     Raises StudioError, leaving nothing behind, when the name is taken or an input is of no use.
     """
@@ -111,22 +111,22 @@ def _fill(folder: Path, name: str, portrait: Path, body: Path | None, rights: st
     read = _read_portrait(portrait)
     progress("portrait", 1.0)
     if body is None:
-        plate = build_own_plate(folder, read.picture, read.to_roi)
+        plate = build_own_plate(folder, read.image, read.to_roi)
         roi, mask = read.roi, own_mask()
     else:
         plate, roi, mask = build_body_plate(folder, body, read.roi, read.face, progress)
     np.savez(folder / "face.npz", points=read.face.points, portrait_to_roi=read.to_roi)
-    _write(folder / "portrait.png", read.picture[..., ::-1])
+    _write(folder / "portrait.png", read.image[..., ::-1])
     _write(folder / "roi.png", roi[..., ::-1])
     _write(folder / "mask.png", mask)
-    _write(folder / "thumb.jpg", _shrunk(read.picture, THUMB_PX)[0][..., ::-1])
+    _write(folder / "thumb.jpg", _shrunk(read.image, THUMB_PX)[0][..., ::-1])
     _manifest(name, portrait, body, rights, read, plate).save(folder)
 
 
 def _manifest(
     name: str, portrait: Path, body: Path | None, rights: str, read: _Portrait, plate: PlateMeasures
 ) -> AvatarManifest:
-    height, width = read.picture.shape[:2]
+    height, width = read.image.shape[:2]
     return AvatarManifest(
         schema=SCHEMA,
         name=name,
@@ -155,18 +155,18 @@ def _read_portrait(path: Path) -> _Portrait:
     face = faces[0]
     if face.size < MIN_FACE_PX:
         raise StudioError(
-            f"The face in {path.name} is only {face.size:.0f} pixels high; use a picture where it has {MIN_FACE_PX} or more."
+            f"The face in {path.name} is only {face.size:.0f} pixels high; use an image where it has {MIN_FACE_PX} or more."
         )
     notes = (f"{path.name} shows {len(faces)} faces; the largest was taken.",) if len(faces) > 1 else ()
-    picture, resized = _shrunk(original, MAX_PORTRAIT_PX)
+    image, resized = _shrunk(original, MAX_PORTRAIT_PX)
     # The ROI is taken from the original: a small face in a large photograph keeps its pixels.
     roi, original_to_roi = _crop_roi(original, face)
     to_roi = similarity.compose(original_to_roi, similarity.invert(resized))
-    return _Portrait(picture, roi, face.moved(original_to_roi), to_roi, notes)
+    return _Portrait(image, roi, face.moved(original_to_roi), to_roi, notes)
 
 
 def _find_faces(rgb: ImageArray) -> list[Face]:
-    """Every face, largest first, from a close-up of each: precise also where it is small in the picture."""
+    """Every face, largest first, from a close-up of each: precise also where it is small in the image."""
     small, resized = _shrunk(rgb, 1280)
     tracker, finder = FaceTracker(still=True, max_faces=8), FaceFinder()
     try:
@@ -194,7 +194,7 @@ def _distinct(faces: list[Face]) -> list[Face]:
 
 def _crop_roi(rgb: ImageArray, face: Face) -> tuple[ImageArray, NDArray[np.float64]]:
     """The upright square around a face, 1.9 times its size, and the matrix to it. Where it reaches beyond the
-    picture the picture is mirrored."""
+    image the image is mirrored."""
     left, top, right, bottom = face.box
     side = face.size * ROI_OF_FACE
     scale = ROI_SIZE_PX / side
@@ -217,7 +217,7 @@ def _crop_roi(rgb: ImageArray, face: Face) -> tuple[ImageArray, NDArray[np.float
 
 
 def _shrunk(rgb: ImageArray, side: int) -> tuple[ImageArray, NDArray[np.float64]]:
-    """The picture with its longer side at most `side`, and the matrix from its pixels to the result's."""
+    """The image with its longer side at most `side`, and the matrix from its pixels to the result's."""
     height, width = rgb.shape[:2]
     if max(height, width) <= side:
         return rgb, similarity.resize_matrix(1.0, 1.0)
@@ -227,8 +227,8 @@ def _shrunk(rgb: ImageArray, side: int) -> tuple[ImageArray, NDArray[np.float64]
     return small, similarity.resize_matrix(target[0] / width, target[1] / height)
 
 
-def _write(path: Path, picture: ImageArray) -> None:
-    if not cv2.imwrite(str(path), picture):
+def _write(path: Path, image: ImageArray) -> None:
+    if not cv2.imwrite(str(path), image):
         raise OSError(None, f"no room for {path.name}")
 
 

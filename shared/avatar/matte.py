@@ -1,4 +1,4 @@
-"""Where the host is in a picture: found by a small network, fitted to the edges that are seen, steadied over time."""
+"""Where the host is in an image: found by a small network, fitted to the edges that are seen, steadied over time."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,15 +20,15 @@ from shared.runtime.native_stderr import quiet
 FILE, VERSION = "matte.npz", 1  # in the avatar's folder; what another version measured is measured anew
 MARGIN = 0.08  # of the host's size, around it, in the close-up that is looked at a second time
 SURE, LEAST = 0.5, 0.02  # what counts as the host; and how much of the largest piece another piece must have to stay
-# Of the picture's longer side, how far an edge may be from where the network has it: it sees 256 pixels a side.
+# Of the image's longer side, how far an edge may be from where the network has it: it sees 256 pixels a side.
 REACH = 1 / 110
-SOFTNESS = 3e-4  # contrast squared, of a picture from 0 to 1, below which the guide has no edge (He et al. 2010)
+SOFTNESS = 3e-4  # contrast squared, of an image from 0 to 1, below which the guide has no edge (He et al. 2010)
 BLACK, WHITE = 0.48, 0.93  # what is spread to nothing and all: a wider one shows the old background as a halo
 
 
 @dataclass(slots=True)
 class MatteCutter:
-    """Cuts hosts out of pictures. About 60 ms for 720x1080 on one core. Not thread-safe; close it.
+    """Cuts hosts out of images. About 60 ms for 720x1080 on one core. Not thread-safe; close it.
 
     The network is MediaPipe's selfie segmentation (MobileNetV3, 256x256, Apache 2.0), whose weights are in its wheel.
     """
@@ -68,7 +68,7 @@ class MatteCutter:
 
 
 def refined(found: FloatArray, rgb: ImageArray) -> ImageArray:
-    """(H, W) uint8 matte: what was found, drawn to the edges of the picture itself, without specks.
+    """(H, W) uint8 matte: what was found, drawn to the edges of the image itself, without specks.
 
     The guided filter of He, Sun and Tang, "Guided Image Filtering", ECCV 2010.
     """

@@ -69,9 +69,9 @@ def load_avatar(folder: Path) -> Avatar:
         name=manifest.name,
         folder=folder,
         rights=manifest.rights,
-        roi=np.ascontiguousarray(_picture(folder / "roi.png", cv2.IMREAD_COLOR)[..., ::-1]),
+        roi=np.ascontiguousarray(_image(folder / "roi.png", cv2.IMREAD_COLOR)[..., ::-1]),
         face=Face(points),
-        mask=_picture(folder / "mask.png", cv2.IMREAD_GRAYSCALE),
+        mask=_image(folder / "mask.png", cv2.IMREAD_GRAYSCALE),
         own_plate=manifest.own_plate,
         rest=manifest.rest,
         portrait_to_roi=portrait_to_roi,
@@ -79,8 +79,8 @@ def load_avatar(folder: Path) -> Avatar:
     )
 
 
-def _picture(path: Path, flag: int) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(path), flag)
-    if picture is None or picture.shape[:2] != (ROI_SIZE_PX, ROI_SIZE_PX):
+def _image(path: Path, flag: int) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path), flag)
+    if image is None or image.shape[:2] != (ROI_SIZE_PX, ROI_SIZE_PX):
         raise StudioError(f"{path} is missing or damaged; add the avatar again.")
-    return np.asarray(picture, np.uint8)
+    return np.asarray(image, np.uint8)

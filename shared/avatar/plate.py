@@ -98,11 +98,11 @@ class Plate:
             self._cache.move_to_end(index)
             return kept
         (decoded,) = self._decoder.decode(av.Packet(self.jpeg(index)))
-        picture = to_limited(np.asarray(decoded.to_ndarray(format="yuvj420p"), np.uint8))
-        while self._cache and (len(self._cache) + 1) * picture.nbytes > CACHE_BYTES:
+        image = to_limited(np.asarray(decoded.to_ndarray(format="yuvj420p"), np.uint8))
+        while self._cache and (len(self._cache) + 1) * image.nbytes > CACHE_BYTES:
             self._cache.popitem(last=False)
-        self._cache[index] = picture
-        return picture
+        self._cache[index] = image
+        return image
 
 
 def save_index(

@@ -1,7 +1,7 @@
 """Measuring a plate once: where the portrait's face goes in each frame, and in what light.
 
 A plate is either the portrait itself (nothing to track, the placement undoes the crop) or a foreign
-picture or video whose face is tracked frame by frame.
+image or video whose face is tracked frame by frame.
 """
 
 from collections.abc import Callable, Iterator
@@ -55,12 +55,12 @@ class PlateMeasures:
 
 
 def build_own_plate(folder: Path, portrait: ImageArray, portrait_to_roi: NDArray[np.float64]) -> PlateMeasures:
-    """Write the plate of a portrait on its own picture. portrait: (H, W, 3) uint8 RGB."""
-    picture, resized = fit_picture(portrait)
+    """Write the plate of a portrait on its own image. portrait: (H, W, 3) uint8 RGB."""
+    image, resized = fit_image(portrait)
     placement = similarity.compose(resized, similarity.invert(portrait_to_roi))
     with _Frames(folder) as frames:
-        frames.add(picture)
-    height, width = picture.shape[:2]
+        frames.add(image)
+    height, width = image.shape[:2]
     _save(folder, (width, height), STILL_FPS, frames.sizes, placement[None], np.ones((1, 3)), np.zeros((1, 3)))
     return PlateMeasures(width, height, STILL_FPS, 1, "portrait", (0.0, 0.0), ())
 
@@ -75,8 +75,8 @@ def build_body_plate(
     frame shows a face or the file cannot be read to its end.
     """
     is_image = body.suffix.lower() in IMAGE_SUFFIXES
-    fps, total, pictures = _open_image(body) if is_image else _open_video(body)
-    seen, notes = _follow(folder, body.name, pictures, fps, lambda done: progress("plate", done / max(total, 1)))
+    fps, total, images = _open_image(body) if is_image else _open_video(body)
+    seen, notes = _follow(folder, body.name, images, fps, lambda done: progress("plate", done / max(total, 1)))
     tracked = [face for face in seen.faces if face is not None]
     if not tracked:
         raise StudioError(f"No face was found in {body.name}; use a body whose face is at least about 40 pixels high.")
@@ -118,7 +118,7 @@ class _Seen:
 
 
 def _follow(
-    folder: Path, name: str, pictures: Iterator[ImageArray], fps: float, progress: Callable[[int], None]
+    folder: Path, name: str, images: Iterator[ImageArray], fps: float, progress: Callable[[int], None]
 ) -> tuple[_Seen, list[str]]:
     """Track the body's face and write its frames, at most 60 s of them, in one pass."""
     seen = _Seen([], [], [], {}, (0, 0), [])
@@ -126,19 +126,19 @@ def _follow(
     finder = FaceFinder()
     try:
         with _Frames(folder) as frames:
-            for number, picture in enumerate(pictures):
+            for number, image in enumerate(images):
                 if number >= MAX_PLATE_S * fps:
                     notes.append(f"{name} is longer than {MAX_PLATE_S} s; the plate ends there.")
                     break
-                frames.add(picture)
-                face = finder.track(picture)
+                frames.add(image)
+                face = finder.track(image)
                 seen.faces.append(face)
-                seen.lights.append(None if face is None else measure_light(picture, face))
+                seen.lights.append(None if face is None else measure_light(image, face))
                 if face is not None:
-                    seen.colours.append(landmark_colours(picture, face))
+                    seen.colours.append(landmark_colours(image, face))
                     if number % PRECISE_EVERY == 0 and len(seen.precise) < PRECISE_FRAMES:
-                        seen.precise[number] = finder.measure(picture, face)
-                seen.size = picture.shape[1], picture.shape[0]
+                        seen.precise[number] = finder.measure(image, face)
+                seen.size = image.shape[1], image.shape[0]
                 progress(number + 1)
     finally:
         finder.close()
@@ -153,15 +153,15 @@ def _plate_oval(faces: list[Face | None], placements: NDArray[np.float64]) -> ND
     return np.asarray(np.median(ovals, axis=0), np.float64)
 
 
-def fit_picture(picture: ImageArray) -> tuple[ImageArray, NDArray[np.float64]]:
-    """The picture with even sides of at most 1920 pixels, and the (2, 3) matrix from its pixels to the result's."""
-    height, width = picture.shape[:2]
+def fit_image(image: ImageArray) -> tuple[ImageArray, NDArray[np.float64]]:
+    """The image with even sides of at most 1920 pixels, and the (2, 3) matrix from its pixels to the result's."""
+    height, width = image.shape[:2]
     scale = min(1.0, MAX_SIDE_PX / max(height, width))
     if scale == 1.0:  # one row or column less keeps the pixels as they are
-        even = picture[: max(2, height // 2 * 2), : max(2, width // 2 * 2)]
+        even = image[: max(2, height // 2 * 2), : max(2, width // 2 * 2)]
         return np.ascontiguousarray(even), similarity.resize_matrix(1.0, 1.0)
     target = max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
-    small = cv2.resize(picture, target, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, target, interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8), similarity.resize_matrix(target[0] / width, target[1] / height)
 
 
@@ -199,7 +199,7 @@ def _fit(source: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
 
 
 def _open_image(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
-    return STILL_FPS, 1, iter([fit_picture(read_image(body))[0]])
+    return STILL_FPS, 1, iter([fit_image(read_image(body))[0]])
 
 
 def _open_video(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
@@ -210,7 +210,7 @@ def _open_video(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
 
 
 def _regular(reader: VideoReader, fps: float) -> Iterator[ImageArray]:
-    """A video's pictures at a constant rate: the plate's clock counts frames, phones record unevenly."""
+    """A video's frames at a constant rate: the plate's clock counts frames, phones record unevenly."""
     with reader:
         shown: ImageArray | None = None
         number = 0
@@ -219,7 +219,7 @@ def _regular(reader: VideoReader, fps: float) -> Iterator[ImageArray]:
             while shown is not None and (number + 0.5) * 1_000_000 / fps <= pts:
                 yield shown
                 number += 1
-            shown = fit_picture(rgb)[0]
+            shown = fit_image(rgb)[0]
         if shown is not None:
             yield shown
 

@@ -28,8 +28,8 @@ FADE = 0.3  # of the face's size outside its outline over which the correction g
 def landmark_colours(rgb: ImageArray, face: Face) -> NDArray[np.float32]:
     """(468, 4) float32: coarse R, G and B of the skin around each landmark, and how far that is to be trusted (0 to
     1: little where there is no skin around, or the surface turns away from the viewer)."""
-    picture, points = close_up(rgb, face, COARSE_PX)
-    small, side = picture.astype(np.float32), picture.shape[0]
+    image, points = close_up(rgb, face, COARSE_PX)
+    small, side = image.astype(np.float32), image.shape[0]
     weight = skin_mask(points, side, side).astype(np.float32) / 255.0
     luma = small @ RGB_TO_YUV[0].astype(np.float32)
     if weight.any():

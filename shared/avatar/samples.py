@@ -29,14 +29,14 @@ def ensure_sample_avatars(home: Path, progress: StageProgress = lambda stage, do
     wanted = [name for name in (SAMPLE, SAMPLE_VIDEO) if not (avatars_folder(home) / name).exists()]
     if not wanted:
         return
-    picture = sample_portrait()
+    image = sample_portrait()
     with tempfile.TemporaryDirectory() as scratch:
         portrait, body = Path(scratch, "astronaut.png"), Path(scratch, "astronaut-body.mp4")
-        cv2.imwrite(str(portrait), picture[..., ::-1])
+        cv2.imwrite(str(portrait), image[..., ::-1])
         if SAMPLE in wanted:
             add_avatar(home, SAMPLE, portrait, None, RIGHTS, progress)
         if SAMPLE_VIDEO in wanted:
-            write_body_video(body, picture)
+            write_body_video(body, image)
             add_avatar(home, SAMPLE_VIDEO, portrait, body, RIGHTS, progress)
 
 
@@ -61,22 +61,22 @@ def body_motion(number: int) -> NDArray[np.float64]:
     linear = np.array([[cosine, -sine], [sine, cosine]])
     sway = np.array([5.0 * np.sin(turn), 2.0 * np.sin(2 * turn)])
     centre = np.array([PORTRAIT_SIDE_PX / 2, PORTRAIT_SIDE_PX / 2])
-    # Cropped about the picture's centre, turned about the hips.
+    # Cropped about the image's centre, turned about the hips.
     shift = (pivot - linear @ pivot) + (CROP - 1) * (pivot - centre) + sway
     return np.column_stack([linear, shift])
 
 
-def write_body_video(path: Path, picture: NDArray[np.uint8]) -> None:
+def write_body_video(path: Path, image: NDArray[np.uint8]) -> None:
     """Five seconds of the portrait swaying, as an MP4."""
     with Mp4Writer(
         path, PORTRAIT_SIDE_PX, PORTRAIT_SIDE_PX, Fraction(FPS), sound=False, preset="ultrafast", crf=16
     ) as writer:
         for number in range(SECONDS * FPS):
             frame = cv2.warpAffine(
-                picture,
+                image,
                 body_motion(number),
                 (PORTRAIT_SIDE_PX, PORTRAIT_SIDE_PX),
                 flags=cv2.INTER_CUBIC,
                 borderMode=cv2.BORDER_REFLECT_101,
             )
-            writer.picture(rgb_to_i420(np.asarray(frame, np.uint8)), index=number)
+            writer.frame(rgb_to_i420(np.asarray(frame, np.uint8)), index=number)

@@ -33,7 +33,7 @@ class SkinLight:
 
 
 def measure_light(rgb: NDArray[np.uint8], face: Face) -> SkinLight | None:
-    """The light on a face in a (H, W, 3) uint8 RGB picture; None where too little skin is inside it."""
+    """The light on a face in a (H, W, 3) uint8 RGB image; None where too little skin is inside it."""
     small, points = close_up(rgb, face, MEASURE_PX)
     mask = skin_mask(points, small.shape[1], small.shape[0])
     if int(np.count_nonzero(mask)) < MIN_SKIN_PX:
@@ -43,7 +43,7 @@ def measure_light(rgb: NDArray[np.uint8], face: Face) -> SkinLight | None:
 
 
 def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """A square picture in which the face is `size` pixels large, with a quarter of that around it, and the face's
+    """A square image in which the face is `size` pixels large, with a quarter of that around it, and the face's
     (478, 2) points in it. Averaged down, so that every pixel counts, and faces of any size are measured alike."""
     left, top, _, _ = face.box
     scale = size / max(face.size, 1.0)
@@ -51,7 +51,7 @@ def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.
     x, y, span = left - (side - size) / 2 / scale, top - (side - size) / 2 / scale, side / scale
     x0, y0, x1, y1 = round(x), round(y), max(round(x + span), round(x) + 1), max(round(y + span), round(y) + 1)
     height, width = rgb.shape[:2]
-    # A face may reach beyond the picture; its edge is continued there.
+    # A face may reach beyond the image; its edge is continued there.
     rows, columns = np.clip(np.arange(y0, y1), 0, height - 1), np.clip(np.arange(x0, x1), 0, width - 1)
     crop = rgb[rows[:, None], columns[None]] if x0 < 0 or y0 < 0 or x1 > width or y1 > height else rgb[y0:y1, x0:x1]
     small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)

@@ -49,7 +49,7 @@ class Settings(LayeredSettings):
         8750, ge=0, le=65535, description="port of the console; a free one near it when it is taken and not asked for"
     )
     allowed_hosts: list[str] = Field([], description="further host names the console may be reached by")
-    fps: float = Field(25.0, ge=1, le=60, description="pictures a second of the program")
+    fps: float = Field(25.0, ge=1, le=60, description="frames a second of the program")
     avatar: str = Field("sample", description="avatar to start with")
     engine: str = Field("mesh", description="engine to start with")
     engines: dict[str, str] = Field(
@@ -78,9 +78,9 @@ class Settings(LayeredSettings):
     rtmp_url: SecretStr | None = Field(
         None, description="push the program to this rtmp:// or rtmps:// address, stream key included, from the start"
     )
-    rtmp_kbps: int = Field(2500, ge=200, le=50_000, description="bit rate of the picture that is pushed, kbit/s")
+    rtmp_kbps: int = Field(2500, ge=200, le=50_000, description="bit rate of the video that is pushed, kbit/s")
     clean_feed_right: str = Field(
-        "", max_length=500, description="what allows you to put out pictures without the label; kept in the log"
+        "", max_length=500, description="what allows you to put out frames without the label; kept in the log"
     )
     clean_feed: list[Literal["record", "rtmp"]] = Field(
         [], description="outputs that begin without the label; needs clean_feed_right"
@@ -91,10 +91,10 @@ class Settings(LayeredSettings):
     livekit_api_key: str = Field("", description="LiveKit API key; also LIVEKIT_API_KEY")
     livekit_api_secret: SecretStr = Field(SecretStr(""), description="LiveKit API secret; also LIVEKIT_API_SECRET")
     livekit_room: str = Field("", max_length=64, description="room to publish in; the channel's name when empty")
-    livekit_codec: Literal["vp8", "h264", "vp9", "av1"] = Field("vp8", description="codec of the published picture")
-    livekit_kbps: int = Field(0, ge=0, le=50_000, description="highest bit rate of the picture, kbit/s; 0 is by size")
+    livekit_codec: Literal["vp8", "h264", "vp9", "av1"] = Field("vp8", description="codec of the published video")
+    livekit_kbps: int = Field(0, ge=0, le=50_000, description="highest bit rate of the video, kbit/s; 0 is by size")
     livekit_simulcast: bool = Field(
-        False, description="also publish smaller pictures for poor lines; costs half as much again, starts small"
+        False, description="also publish smaller frames for poor lines; costs half as much again, starts small"
     )
     livekit_degradation: Literal["maintain-resolution", "maintain-framerate", "balanced"] = Field(
         "maintain-resolution", description="what a line or machine that is too slow keeps"
@@ -165,7 +165,7 @@ class Settings(LayeredSettings):
 
     @property
     def rate(self) -> Fraction:
-        """Program pictures a second as a fraction: 29.97 and 23.976 are what broadcasters mean by them."""
+        """Program frames a second as a fraction: 29.97 and 23.976 are what broadcasters mean by them."""
         for exact in (Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60000, 1001)):
             if abs(self.fps - float(exact)) < 0.005:
                 return exact

@@ -21,7 +21,7 @@ ANCHORS = RIGID  # what the second close-up is cut around: they hold still while
 EYES_TO_SIDE = 4.4  # its side over their eye distance; of 3.0, 3.6 and 4.4 the steadiest by half
 MIN_SCORE = 0.4
 SEARCH_PERIOD_FRAMES = (
-    5  # frames: once a face has been gone this long the picture is searched this often, it takes 100 ms
+    5  # frames: once a face has been gone this long the whole frame is searched this often, it takes 100 ms
 )
 MAX_JUMP = 0.5  # of the face's size between frames: more is another face or a mistake
 
@@ -48,7 +48,7 @@ class FaceFinder:
             self._detector.process(np.zeros((64, 64, 3), np.uint8))
 
     def track(self, rgb: NDArray[np.uint8]) -> Face | None:
-        """The followed face in the next (H, W, 3) uint8 RGB picture, or None while there is none."""
+        """The followed face in the next (H, W, 3) uint8 RGB frame, or None while there is none."""
         if self._last is not None:
             face = self.face_near(rgb, self._last.box)
             if face is not None and _is_same(face, self._last):
@@ -65,10 +65,10 @@ class FaceFinder:
         return self._last
 
     def face_near(self, rgb: NDArray[np.uint8], box: FloatBounds) -> Face | None:
-        """The face in or near a box in pixels; its points are in pixels of the whole picture.
+        """The face in or near a box in pixels; its points are in pixels of the whole frame.
 
         Found twice: where landmarks land depends a little on how the close-up is cut, so the second one is cut
-        around what the first found, upright and of one size, and any two pictures of a face are measured alike.
+        around what the first found, upright and of one size, and any two frames of a face are measured alike.
         """
         left, top, right, bottom = box
         side = max(right - left, bottom - top, 8.0) * CLOSE_UP_MARGIN
@@ -111,7 +111,7 @@ class FaceFinder:
         return faces[0].moved(similarity.invert(to_crop)) if faces else None
 
     def search(self, rgb: NDArray[np.uint8]) -> list[FloatBounds]:
-        """Boxes of faces anywhere in the picture, in pixels, largest first; coarse, and the search stops at the
+        """Boxes of faces anywhere in the frame, in pixels, largest first; coarse, and the search stops at the
         first level of tiles that shows any."""
         for tiles in (1, 2, 3, 5):
             boxes = [box for tile in _tiles(rgb, tiles) for box in self._detect(rgb, tile)]

@@ -1,4 +1,4 @@
-"""From driver pictures to motion: track, smooth, and know the neutral. The same for live and for render."""
+"""From driver frames to motion: track, smooth, and know the neutral. The same for live and for render."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,7 +13,7 @@ from shared.runtime.arrays import pack_part, unpack_part
 
 
 class FaceFollower:
-    """Follows the driver's face through its pictures. Not thread-safe."""
+    """Follows the driver's face through its frames. Not thread-safe."""
 
     def __init__(self) -> None:
         self._tracker = FaceTracker()
@@ -31,7 +31,7 @@ class FaceFollower:
         self._retake = True
 
     def follow(self, rgb: NDArray[np.uint8], pts: int) -> tuple[Face, Face] | None:
-        """(smoothed face, neutral) in a (H, W, 3) uint8 RGB picture at `pts` (microseconds), None while there is no face."""
+        """(smoothed face, neutral) in a (H, W, 3) uint8 RGB frame at `pts` (microseconds), None while there is no face."""
         found = self._tracker.track(rgb)
         if found is None:
             self._smoother.reset()
@@ -43,14 +43,14 @@ class FaceFollower:
         return face, self._neutral.neutral_for(face, pts)
 
     def join(self, before: Iterable[NDArray[np.uint8]]) -> None:
-        """A segment begins: the tracker, whose memory cannot be kept, starts anew and is shown the few pictures before.
+        """A segment begins: the tracker, whose memory cannot be kept, starts anew and is shown the few frames before.
         Whoever begins here finds what those find who come along from earlier."""
         self._tracker.restart()
         for rgb in before:
             self._tracker.track(rgb)
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """What is carried from picture to picture, as plain arrays; the tracker's own memory is not (see `join`)."""
+        """What is carried from frame to frame, as plain arrays; the tracker's own memory is not (see `join`)."""
         return pack_part("smoother", self._smoother.save()) | pack_part("neutral", self._neutral.save())
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Points = NDArray[np.float32]
 
 POINTS = 478
-MAX_COORDINATE_PX = 1e5  # pixels; beyond any picture
+MAX_COORDINATE_PX = 1e5  # pixels; beyond any image
 LEFT_IRIS, RIGHT_IRIS = 473, 468  # iris centres; the four points after each lie on its rim
 LEFT_IRIS_RING = np.arange(474, 478)
 RIGHT_IRIS_RING = np.arange(469, 473)
@@ -40,8 +40,8 @@ RIGID = np.array(
 class Pose(NamedTuple):
     """Head rotation in degrees.
 
-    yaw > 0: turned towards the picture's right. pitch > 0: looking down. roll > 0: clockwise as
-    the picture shows it.
+    yaw > 0: turned towards the image's right. pitch > 0: looking down. roll > 0: clockwise as
+    the image shows it.
     """
 
     yaw: float
@@ -51,9 +51,9 @@ class Pose(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face in one picture.
+    """One face in one image.
 
-    points: (478, 3) float32, x right and y down in pixels of the picture it was found in, z away
+    points: (478, 3) float32, x right and y down in pixels of the image it was found in, z away
         from the viewer in the same unit, relative to the head's centre.
     """
 
@@ -79,8 +79,8 @@ class Face:
 
     @property
     def rotation(self) -> NDArray[np.float64]:
-        """(3, 3) rotation from head space (x to the picture's right, y down, z away from the viewer) to
-        the picture, from points that the jaw does not move."""
+        """(3, 3) rotation from head space (x to the image's right, y down, z away from the viewer) to
+        the image, from points that the jaw does not move."""
         across = _centre(self.points, (454, 356, 263, 251)) - _centre(self.points, (234, 127, 33, 21))
         down = _centre(self.points, (6, 197, 195)) - _centre(self.points, (10, 151, 109, 338))
         x = across / np.linalg.norm(across)
@@ -110,7 +110,7 @@ class Face:
     @property
     def opening_ratios(self) -> Points:
         """(3,) float32: of the right and left eye and of the mouth, the gap in the middle over its own width, as the
-        picture shows them; about 0.3 is an open eye, 0 a closed one."""
+        image shows them; about 0.3 is an open eye, 0 a closed one."""
         points = self.points[:, :2].astype(np.float64)
         gaps = (
             (*RIGHT_LIDS[0], *RIGHT_EYE_CORNERS),
@@ -137,7 +137,7 @@ class Face:
         return cls(points)
 
     def moved(self, matrix: NDArray[np.float64]) -> "Face":
-        """The same face under a 2x3 similarity of the picture; z is scaled along."""
+        """The same face under a 2x3 similarity of the image; z is scaled along."""
         scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
         points = np.empty_like(self.points)
         points[:, :2] = self.points[:, :2] @ matrix[:, :2].T + matrix[:, 2]

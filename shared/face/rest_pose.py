@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from shared.face.landmarks import Face
 
-MAX_REST_DEGREES = 20.0  # degrees; a portrait turned further shows that it is a picture
+MAX_REST_DEGREES = 20.0  # degrees; a portrait turned further shows that it is an image
 
 
 def rest_pose(portrait: Face, plate: list[Face]) -> tuple[float, float]:
@@ -28,7 +28,7 @@ def turn_to_rest(face: Face, rest: tuple[float, float]) -> Face:
 
 
 def head_centre(face: Face) -> NDArray[np.float64]:
-    """(3,) the point a head turns about: between the ears and a little behind them, in picture pixels."""
+    """(3,) the point a head turns about: between the ears and a little behind them, in image pixels."""
     ears = face.points[[234, 454]].mean(axis=0, dtype=np.float64)
     return np.asarray(ears + face.rotation[:, 2] * (0.15 * face.eye_distance), np.float64)
 

@@ -32,7 +32,7 @@ class Gesture:
 
     yaw, pitch, roll: degrees added to the pose (see `shared.face.landmarks.Pose`). mouth: 0 closed to 1 wide open.
     wide: 1 spreads the lips as for "ee", -1 rounds them as for "oo". blink: 0 to 1. brow: -1 to 1.
-    look_x, look_y: gaze to the picture's right and down, -1 to 1.
+    look_x, look_y: gaze to the frame's right and down, -1 to 1.
     """
 
     yaw: float = 0.0

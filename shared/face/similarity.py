@@ -1,4 +1,4 @@
-"""Similarities of the plane: how a face crop is laid onto a picture, and how that moves over time.
+"""Similarities of the plane: how a face crop is laid onto an image, and how that moves over time.
 
 A similarity is a (2, 3) float64 matrix [sR | t]: scale, rotation and shift, no shear.
 """
@@ -59,7 +59,7 @@ def scale_of(matrix: SimilarityMatrix) -> float:
 
 
 def resize_matrix(factor_x: float, factor_y: float) -> SimilarityMatrix:
-    """What resizing a picture does to its pixel coordinates, pixel centres being at whole numbers."""
+    """What resizing an image does to its pixel coordinates, pixel centres being at whole numbers."""
     return np.array([[factor_x, 0.0, (factor_x - 1) / 2], [0.0, factor_y, (factor_y - 1) / 2]])
 
 

@@ -1,4 +1,4 @@
-"""Finds the face in a picture, offline, with the model that mediapipe's wheel carries."""
+"""Finds the face in an image, offline, with the model that mediapipe's wheel carries."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,14 +10,14 @@ from shared.face.landmarks import POINTS, Face
 from shared.runtime.native_stderr import quiet
 
 MIN_FACE_PX = 96  # a portrait's face needs this many pixels to be worth animating
-SURVEY_PERIOD_FRAMES = 50  # pictures of a video between two looks at the whole of it
+SURVEY_PERIOD_FRAMES = 50  # images of a video between two looks at the whole of it
 PixelBounds = tuple[int, int, int, int]  # left, top, right, bottom
 # A second face takes over only when it scores this much better: no flicker between two people.
 SWITCH_MARGIN = 1.3
 
 
 def face_score(face: Face, width: int, height: int) -> float:
-    """Size of a face in pixels, discounted towards the edge of the picture: the most central large
+    """Size of a face in pixels, discounted towards the edge of the image: the most central large
     face scores highest."""
     left, top, right, bottom = face.box
     dx = ((left + right) / 2 - width / 2) / width
@@ -27,10 +27,10 @@ def face_score(face: Face, width: int, height: int) -> float:
 
 @dataclass(slots=True)
 class FaceTracker:
-    """Follows one face through a video, or looks at single pictures (``still=True``). Not thread-safe.
+    """Follows one face through a video, or looks at single images (``still=True``). Not thread-safe.
 
-    max_faces: how many `faces` finds in a single picture. A video's face is followed alone, which costs half as much as
-        looking for a second one in every picture; every SURVEY pictures the whole picture is looked at.
+    max_faces: how many `faces` finds in a single image. A video's face is followed alone, which costs half as much as
+        looking for a second one in every image; every SURVEY images the whole image is looked at.
     """
 
     still: bool = False
@@ -58,7 +58,7 @@ class FaceTracker:
             self._survey = FaceTracker(still=True, max_faces=self.max_faces)
 
     def faces(self, rgb: NDArray[np.uint8]) -> list[Face]:
-        """Every face in a (H, W, 3) uint8 RGB picture, best first (see `face_score`)."""
+        """Every face in a (H, W, 3) uint8 RGB image, best first (see `face_score`)."""
         height, width = rgb.shape[:2]
         if self._found:
             result = self._mesh.process(np.ascontiguousarray(rgb))
@@ -74,7 +74,7 @@ class FaceTracker:
         return sorted(found, key=lambda face: -face_score(face, width, height))
 
     def track(self, rgb: NDArray[np.uint8]) -> Face | None:
-        """The followed face in the next picture of a video, or None while there is none.
+        """The followed face in the next image of a video, or None while there is none.
 
         With several faces the most central large one is taken up, and kept unless another becomes clearly more so.
         """
@@ -83,7 +83,7 @@ class FaceTracker:
         if self._survey is None:
             return face
         if self._region is not None:
-            if face is None:  # the model lets go of the old face in one picture and finds the new one in the next
+            if face is None:  # the model lets go of the old face in one image and finds the new one in the next
                 face = next(iter(self._survey.faces(shown)), None)
             else:
                 self._region = None
@@ -96,7 +96,7 @@ class FaceTracker:
         return face
 
     def _choose(self, rgb: NDArray[np.uint8], face: Face) -> Face:
-        """Look at the whole picture; where another face is the one to follow, turn to it."""
+        """Look at the whole image; where another face is the one to follow, turn to it."""
         assert self._survey is not None
         self._until_survey = SURVEY_PERIOD_FRAMES
         height, width = rgb.shape[:2]
@@ -118,7 +118,7 @@ class FaceTracker:
         return best
 
     def restart(self) -> None:
-        """Forget the video: the next picture is looked at as if it were the first."""
+        """Forget the video: the next image is looked at as if it were the first."""
         self._mesh.reset()
         self._last, self._region, self._until_survey = None, None, 0
 
@@ -133,7 +133,7 @@ def _distance(one: Face, other: Face) -> float:
 
 
 def _only(rgb: NDArray[np.uint8], region: PixelBounds) -> NDArray[np.uint8]:
-    """The picture with everything outside the region black."""
+    """The image with everything outside the region black."""
     left, top, right, bottom = region
     out = np.zeros_like(rgb)
     out[top:bottom, left:right] = rgb[top:bottom, left:right]

@@ -22,7 +22,7 @@ ASSEMBLE = "assemble"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A piece of a job. kind: follow (what moves the face, and the engine's state), render (pictures), assemble."""
+    """A piece of a job. kind: follow (what moves the face, and the engine's state), render (frames), assemble."""
 
     kind: str
     index: int = 0

@@ -25,7 +25,7 @@ class Span(NamedTuple):
 class Plan(BaseModel):
     """How a job is cut.
 
-    rate: pictures a second, "25" or "30000/1001". ticks: pictures of the whole; for a voice as its file says, the last
+    rate: frames a second, "25" or "30000/1001". ticks: frames of the whole; for a voice as its file says, the last
     segment has what there really is. segment: ticks in each but the last. chained: each segment needs the one before it.
     """
 
@@ -39,7 +39,7 @@ class Plan(BaseModel):
 
     @property
     def fps(self) -> Fraction:
-        """Pictures a second."""
+        """Frames a second."""
         return Fraction(self.rate)
 
     @property

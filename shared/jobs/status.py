@@ -154,7 +154,7 @@ def _made(
 
 
 def _segments(store: Store, manifest: Manifest) -> tuple[tuple[SegmentStatus, ...], float, str]:
-    """The segments, the pictures a second of those at work, the kind of the first that is parked."""
+    """The segments, the frames a second of those at work, the kind of the first that is parked."""
     found, rate, kind = [], 0.0, ""
     there = set(store.list(f"{folder(manifest.id)}/units"))
     for index in range(manifest.plan.segments):

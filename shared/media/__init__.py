@@ -1,1 +1,1 @@
-"""Reading and writing pictures, video and sound."""
+"""Reading and writing images, video and sound."""

@@ -1,6 +1,6 @@
 """Colour of the program: I420, BT.601, limited range, from plate decode to encoder.
 
-A picture of width W and height H (both even) is one (H * 3 / 2, W) uint8 array: H rows of Y, then
+A frame of width W and height H (both even) is one (H * 3 / 2, W) uint8 array: H rows of Y, then
 the U plane and the V plane, each (H / 2, W / 2), packed row after row. JPEG carries the same planes
 in full range; `to_full` and `to_limited` change range by table without leaving YUV.
 """
@@ -37,19 +37,19 @@ _BT709 = (_matrix(0.2126, 0.0722) @ np.linalg.inv(_matrix(0.299, 0.114)))[:, 1:]
 
 
 def planes(i420: ImageArray) -> tuple[ImageArray, ImageArray, ImageArray]:
-    """Views of the Y (H, W), U and V (H / 2, W / 2) planes of an I420 picture."""
+    """Views of the Y (H, W), U and V (H / 2, W / 2) planes of an I420 frame."""
     height, width = i420.shape[0] * 2 // 3, i420.shape[1]
     chroma = i420[height:].reshape(2, height // 2, width // 2)
     return i420[:height], chroma[0], chroma[1]
 
 
 def to_limited(i420: ImageArray) -> ImageArray:
-    """A full-range (JPEG) I420 picture in limited range."""
+    """A full-range (JPEG) I420 frame in limited range."""
     return _ranged(i420, _Y_TO_LIMITED, _C_TO_LIMITED)
 
 
 def to_full(i420: ImageArray) -> ImageArray:
-    """A limited-range I420 picture in full (JPEG) range."""
+    """A limited-range I420 frame in full (JPEG) range."""
     return _ranged(i420, _Y_TO_FULL, _C_TO_FULL)
 
 
@@ -64,7 +64,7 @@ def i420_to_rgb(i420: ImageArray) -> ImageArray:
 
 
 def to_bt709(i420: ImageArray) -> ImageArray:
-    """A BT.601 I420 picture with the same colours in BT.709, both in limited range. 3 ms at 1080p.
+    """A BT.601 I420 frame with the same colours in BT.709, both in limited range. 3 ms at 1080p.
 
     RGB is never made: from one pair of matrices to the other chroma turns a little, and luma gains a share of it
     (a grey stays what it is). Weights from ITU-R BT.601 and BT.709.
@@ -83,7 +83,7 @@ def to_bt709(i420: ImageArray) -> ImageArray:
 
 
 def resize_i420(i420: ImageArray, width: int, height: int) -> ImageArray:
-    """An I420 picture at another size (both even), averaged where it shrinks."""
+    """An I420 frame at another size (both even), averaged where it shrinks."""
     if i420.shape == (height * 3 // 2, width):
         return i420
     out = np.empty((height * 3 // 2, width), np.uint8)
@@ -94,7 +94,7 @@ def resize_i420(i420: ImageArray, width: int, height: int) -> ImageArray:
 
 
 def crop(i420: ImageArray, x: int, y: int, width: int, height: int) -> ImageArray:
-    """A copy of an even-aligned rectangle of an I420 picture, as I420."""
+    """A copy of an even-aligned rectangle of an I420 frame, as I420."""
     out = np.empty((height * 3 // 2, width), np.uint8)
     for source, target, half in zip(planes(i420), planes(out), (1, 2, 2), strict=True):
         target[:] = source[y // half : (y + height) // half, x // half : (x + width) // half]
@@ -102,7 +102,7 @@ def crop(i420: ImageArray, x: int, y: int, width: int, height: int) -> ImageArra
 
 
 def paste(i420: ImageArray, patch: ImageArray, x: int, y: int) -> None:
-    """Put an I420 rectangle at even (x, y) of an I420 picture, in place: what `crop` took out there."""
+    """Put an I420 rectangle at even (x, y) of an I420 frame, in place: what `crop` took out there."""
     height, width = patch.shape[0] * 2 // 3, patch.shape[1]
     for source, target, half in zip(planes(patch), planes(i420), (1, 2, 2), strict=True):
         target[y // half : (y + height) // half, x // half : (x + width) // half] = source

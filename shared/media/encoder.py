@@ -1,4 +1,4 @@
-"""Encoders of delivered pictures: which one, how it is set, and how a program picture is handed to it."""
+"""Encoders of delivered frames: which one, how it is set, and how a program frame is handed to it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,14 +17,14 @@ from shared.media.colour import planes
 
 MPEG_RANGE = 1
 BT709, SMPTE170M = 1, 6  # matrices, primaries and transfer functions as H.273 numbers them; the second is BT.601
-_PROBE_SIDE_PX = 256  # NVENC refuses pictures below about 145 pixels
+_PROBE_SIDE_PX = 256  # NVENC refuses frames below about 145 pixels
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
     """name: FFmpeg's. options: its settings. tag: the sample entry in MP4 and MOV where FFmpeg's own is not understood
-    everywhere (Apple's players want hvc1). ahead: by how many pictures decoding is ahead of showing, given where the
-    encoder itself says it wrongly: libx265 of a few pictures alone, fewer than it looks ahead."""
+    everywhere (Apple's players want hvc1). ahead: by how many frames decoding is ahead of showing, given where the
+    encoder itself says it wrongly: libx265 of a few frames alone, fewer than it looks ahead."""
 
     name: str
     pixels: str
@@ -33,14 +33,14 @@ class EncoderSpec:
     ahead: int | None = None
 
 
-# Every encoder closes its groups of pictures and is the same run after run for the same number of threads, on
+# Every encoder closes its groups of frames and is the same run after run for the same number of threads, on
 # whatever machine: segments from several must go together.
 _X265 = "log-level=error:info=0:open-gop=0:frame-threads=1"
 _ENCODERS = {
     "h264": [
         EncoderSpec("h264_nvenc", "yuv420p", {"preset": "p5", "rc": "vbr", "cq": "19", "b": "0", "strict_gop": "1"}),
-        # Slower presets cost twice the time and are no closer to the picture at this quality.
-        # Without cpu-independent one in ten files of the same pictures was another: its fastest code rounds as it comes.
+        # Slower presets cost twice the time and are no closer to the frame at this quality.
+        # Without cpu-independent one in ten files of the same frames was another: its fastest code rounds as it comes.
         EncoderSpec("libx264", "yuv420p", {"preset": "veryfast", "crf": "18", "x264-params": "cpu-independent=1"}),
     ],
     "hevc": [
@@ -87,7 +87,7 @@ def _opens(encoder: EncoderSpec) -> bool:
 
 @lru_cache
 def _nvenc_opens(name: str) -> bool:
-    """Whether a picture can really be encoded: the encoder is in every build of FFmpeg, the hardware is not there, or
+    """Whether a frame can really be encoded: the encoder is in every build of FFmpeg, the hardware is not there, or
     its driver is too old, or it has no sessions left."""
     try:
         context = av.CodecContext.create(name, "w")
@@ -101,7 +101,7 @@ def _nvenc_opens(name: str) -> bool:
         return False
 
 
-def add_pictures(
+def add_frames(
     container: av.container.OutputContainer,
     encoder: EncoderSpec,
     size: tuple[int, int],
@@ -112,7 +112,7 @@ def add_pictures(
     gop: int,
     matrix: int,
 ) -> av.VideoStream:
-    """A stream for pictures of this (width, height), limited range. gop: pictures between key pictures at most.
+    """A stream for frames of this (width, height), limited range. gop: frames between key frames at most.
     matrix: BT709 or SMPTE170M, which says primaries and transfer function as well."""
     options = dict(encoder.options)
     if encoder.name == "libx265":
@@ -140,7 +140,7 @@ def encoder_frame(
     pixels: str = "yuv420p",
     alpha: NDArray[np.uint8] | None = None,
 ) -> av.VideoFrame:
-    """A picture for an encoder. i420: (H * 3 / 2, W) uint8. pixels: yuv420p, yuv422p10le, or yuva420p with
+    """A frame for an encoder. i420: (H * 3 / 2, W) uint8. pixels: yuv420p, yuv422p10le, or yuva420p with
     alpha: (H, W) uint8, None for opaque."""
     if pixels == "yuva420p":
         frame = _with_alpha(i420, alpha)
@@ -176,5 +176,5 @@ def _deepened(i420: NDArray[np.uint8]) -> av.VideoFrame:
 
 def _fill(frame: av.VideoFrame, sources: Sequence[NDArray[Any]]) -> None:
     for plane, source in zip(frame.planes, sources, strict=True):
-        rows = np.frombuffer(memoryview(plane), source.dtype).reshape(plane.height, -1)  # wider than the picture
+        rows = np.frombuffer(memoryview(plane), source.dtype).reshape(plane.height, -1)  # wider than the frame
         rows[:, : source.shape[1]] = source

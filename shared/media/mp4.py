@@ -1,4 +1,4 @@
-"""Writing MP4: I420 pictures and mono sound, marked as AI-generated, never a half-written file."""
+"""Writing MP4: I420 frames and mono sound, marked as AI-generated, never a half-written file."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from shared.media.aac_blocks import AAC_RATE_HZ, SoundBlocks
 from shared.media.container import Finished, MediaFile
-from shared.media.encoder import SMPTE170M, EncoderSpec, add_pictures, encoder_frame
+from shared.media.encoder import SMPTE170M, EncoderSpec, add_frames, encoder_frame
 
 SOUND_RATE_HZ = AAC_RATE_HZ
 SOUND_BITS_PER_S = 128_000
@@ -44,16 +44,16 @@ class Mp4Writer(Finished):
         self.fps = Fraction(fps)
         self._last_tick = -1
         self._blocks = SoundBlocks()
-        # A multiple of the frame rate, so that numbered pictures land exactly.
+        # A multiple of the frame rate, so that numbered frames land exactly.
         self._per_frame = self.fps.denominator * max(1, -(-_TICKS_PER_S // self.fps.numerator))
         self._time_base = 1 / (self.fps * self._per_frame)
         flags = "+frag_keyframe+empty_moov+default_base_moof" if fragmented else "+faststart"
         options = {"preset": preset, "crf": str(crf)}
         if fragmented:
-            # An empty moov cannot say by how much B-frames delay the picture, so sound would be early.
+            # An empty moov cannot say by how much B-frames delay the video, so sound would be early.
             options["bf"] = "0"
         self._file = MediaFile(self.path, "mp4", {"movflags": flags}, in_place=fragmented)
-        self._picture = add_pictures(
+        self._frame = add_frames(
             self._file.container,
             EncoderSpec("libx264", "yuv420p", options),
             (width, height),
@@ -71,18 +71,18 @@ class Mp4Writer(Finished):
         stream.bit_rate = SOUND_BITS_PER_S
         return stream
 
-    def picture(self, i420: NDArray[np.uint8], *, index: int | None = None, pts: int | None = None) -> None:
-        """Add a (H * 3 / 2, W) uint8 I420 picture at its number, or at its pts in microseconds.
+    def frame(self, i420: NDArray[np.uint8], *, index: int | None = None, pts: int | None = None) -> None:
+        """Add a (H * 3 / 2, W) uint8 I420 frame at its number, or at its pts in microseconds.
 
-        A picture that does not come after the last one is dropped.
+        A frame that does not come after the last one is dropped.
         """
         if (index is None) == (pts is None):
-            raise ValueError("give either the picture's number or its pts")
+            raise ValueError("give either the frame's number or its pts")
         tick = index * self._per_frame if index is not None else round(Fraction(pts or 0, 1_000_000) / self._time_base)
         if tick <= self._last_tick:
             return
         self._last_tick = tick
-        self._encode(self._picture, encoder_frame(i420, tick, self._time_base, SMPTE170M))
+        self._encode(self._frame, encoder_frame(i420, tick, self._time_base, SMPTE170M))
 
     def sound(self, samples: NDArray[np.int16], pts: int) -> None:
         """Add (n,) int16 samples that begin at pts (microseconds). A gap becomes silence, what overlaps is cut."""
@@ -109,7 +109,7 @@ class Mp4Writer(Finished):
             return
         if self._sound is not None and (rest := self._blocks.last_block()):
             self._encode_sound(rest[1], rest[0])
-        for stream in (self._picture, self._sound):
+        for stream in (self._frame, self._sound):
             if stream is not None:
                 self._encode(stream, None)
         self._file.close()

@@ -24,7 +24,7 @@ class OutputSpec:
     """What is delivered. Raises StudioError for what cannot be.
 
     codec: h264 and hevc (8 bit 4:2:0), prores (422 HQ, 10 bit), vp9 (with the host cut out, as alpha).
-    fps: pictures a second; None: the driver's. size: (width, height) in pixels, both even; None: the plate's. A plate of
+    fps: frames a second; None: the driver's. size: (width, height) in pixels, both even; None: the plate's. A plate of
         another shape is shown whole, with black (for vp9, transparent) bars beside it: nobody's head is cut off.
     label: the visible "AI-generated" label.
     encoder: FFmpeg's name of the encoder to use; None: the best that opens here. A job names one, so that all of its
@@ -41,7 +41,7 @@ class OutputSpec:
         if self.codec not in CODECS:
             raise StudioError(f"There is no codec '{str(self.codec)[:40]}'; choose one of {', '.join(CODECS)}.")
         if self.fps is not None and not FPS_RANGE[0] <= self.fps <= FPS_RANGE[1]:
-            raise StudioError(f"{float(self.fps):g} pictures a second are impossible; choose 1 to 240.")
+            raise StudioError(f"{float(self.fps):g} frames a second are impossible; choose 1 to 240.")
         if self.size is not None:
             low, high = SIDE_RANGE
             if any(side % 2 or not low <= side <= high for side in self.size):
@@ -120,12 +120,12 @@ def read_size(text: str) -> FrameSize:
 
 
 def is_hd(size: FrameSize) -> bool:
-    """Whether pictures of this (width, height) are delivered as BT.709; smaller ones stay BT.601."""
+    """Whether frames of this (width, height) are delivered as BT.709; smaller ones stay BT.601."""
     return size[1] > HD_HEIGHT or size[0] >= HD_WIDTH
 
 
 def fit_within(inner: FrameSize, outer: FrameSize) -> tuple[int, int, int, int]:
-    """(x, y, width, height), all even: where a picture of size `inner` lies in one of size `outer`, whole and centred."""
+    """(x, y, width, height), all even: where a frame of size `inner` lies in one of size `outer`, whole and centred."""
     scale = min(outer[0] / inner[0], outer[1] / inner[1])
     width, height = (min(max(2, round(side * scale / 2) * 2), limit) for side, limit in zip(inner, outer, strict=True))
     return (outer[0] - width) // 4 * 2, (outer[1] - height) // 4 * 2, width, height

@@ -22,7 +22,7 @@ __all__ = [
     "SOUND_RATE_HZ",
     "Mp4Writer",
     "VideoReader",
-    "has_pictures",
+    "has_video",
     "open_container",
     "read_sound",
     "video_of",
@@ -44,7 +44,7 @@ _PROTOCOLS = {
 }
 # Formats whose packets carry true time stamps wherever reading begins; in others it begins at the beginning.
 _EXACT_FORMATS = ("mov,", "matroska", "mpegts")
-_LOOK_BACK_US = (0, 3_000_000, 12_000_000)  # microseconds: where seeking finds no key picture, a longer way before
+_LOOK_BACK_US = (0, 3_000_000, 12_000_000)  # microseconds: where seeking finds no key frame, a longer way before
 _LOCAL_FORMATS = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,flac,aac,mjpeg,m4v,h264,hevc,asf,gif,ivf,w64,aiff"
 
 
@@ -89,32 +89,32 @@ def label(source: MediaSource) -> str:
 
 
 def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The moving pictures of a file, None where there are none: the cover of a song is not one."""
+    """The video stream of a file, None where there are none: the cover of a song is not one."""
     covers = av.stream.Disposition.attached_pic
     return next((each for each in container.streams.video if not each.disposition & covers), None)
 
 
-def has_pictures(source: MediaSource) -> bool:
-    """Whether a file has moving pictures; one with sound alone is a voice. Raises StudioError when it has neither, or
+def has_video(source: MediaSource) -> bool:
+    """Whether a file has video; one with sound alone is a voice. Raises StudioError when it has neither, or
     cannot be opened."""
     with open_container(source) as container:
         if video_of(container) is not None:
             return True
         if not container.streams.audio:
-            raise StudioError(f"{label(source)} has neither pictures nor sound; give a video or sound file.")
+            raise StudioError(f"{label(source)} has neither video nor sound; give a video or sound file.")
         return False
 
 
 class VideoReader:
-    """The pictures of a video, upright, one after the other. Not thread-safe.
+    """The frames of a video, upright, one after the other. Not thread-safe.
 
-    max_side: pictures are scaled down so that neither side is longer.
-    start: microseconds after the first picture; reading begins with the picture that is shown then. Its pixels and time
+    max_side: frames are scaled down so that neither side is longer.
+    start: microseconds after the first frame; reading begins with the frame that is shown then. Its pixels and time
         stamps, and all that follow, are those that reading from the beginning gives, to the bit.
-    width, height: pixels after rotation and scaling. Pictures of another size in mid-stream are fitted to it.
+    width, height: pixels after rotation and scaling. Frames of another size in mid-stream are fitted to it.
     fps: average frames a second. duration: seconds, 0.0 where unknown (a live source).
-    origin: microseconds of the first picture on the file's own clock, None in files that have no time stamps.
-    Raises StudioError when there is no picture to be had.
+    origin: microseconds of the first frame on the file's own clock, None in files that have no time stamps.
+    Raises StudioError when there is no frame to be had.
     """
 
     def __init__(self, source: MediaSource, max_side: int | None = None, start: int = 0) -> None:
@@ -126,7 +126,7 @@ class VideoReader:
             frames = self._decode()
             first = next(frames, None)
             if first is None:
-                raise StudioError(f"{self.name} holds no picture that can be read; check that it plays elsewhere.")
+                raise StudioError(f"{self.name} holds no frame that can be read; check that it plays elsewhere.")
             self._measure(first, max_side)
             self.origin = _pts(first)
             self._timed = self._from(start, chain([first], frames))
@@ -137,7 +137,7 @@ class VideoReader:
     def _video_stream(self) -> av.VideoStream:
         stream = video_of(self._container)
         if stream is None:
-            raise StudioError(f"{self.name} has no picture in it; give a video file.")
+            raise StudioError(f"{self.name} has no video in it; give a video file.")
         if stream.codec_context.width * stream.codec_context.height > MAX_VIDEO_PIXELS:
             raise StudioError(f"{self.name} has {stream.width}x{stream.height} pixels; use a video of 8K or less.")
         stream.thread_type = "AUTO"
@@ -159,7 +159,7 @@ class VideoReader:
         self.has_audio = bool(self._container.streams.audio)
 
     def _decode(self, from_key: bool = False) -> Iterator[av.VideoFrame]:
-        """from_key: begin with the next key picture, and leave out what is shown before it but decoded after it."""
+        """from_key: begin with the next key frame, and leave out what is shown before it but decoded after it."""
         waiting = trusting = not from_key
         try:
             for packet in self._container.demux(self._stream):
@@ -176,7 +176,7 @@ class VideoReader:
             ) from None
 
     def _from(self, start: int, frames: Iterator[av.VideoFrame]) -> Iterator[TimedFrame]:
-        """The pictures from the one on that is shown at `start`. frames: all of them."""
+        """The frames from the one shown at `start` on. frames: all of them."""
         if start <= 0:
             return self._stamped(frames)
         if self.origin is not None and self._container.format.name.startswith(_EXACT_FORMATS):
@@ -190,7 +190,7 @@ class VideoReader:
         return _shown_from(self._stamped(frames), start)
 
     def _sought(self, start: int, back: int) -> Iterator[TimedFrame] | None:
-        """By seeking to a key picture `back` microseconds or more before; None where that may not be exact."""
+        """By seeking to a key frame `back` microseconds or more before; None where that may not be exact."""
         origin, base = self.origin or 0, self._stream.time_base or Fraction(1, 1_000_000)
         try:
             self._container.seek(ceil((origin + start - back) / (base * 1_000_000)), stream=self._stream)
@@ -217,21 +217,21 @@ class VideoReader:
                 last = known = max(now, 0)
                 run = 0
             else:
-                # A picture without a time stamp, or one that goes back, follows the last at the usual distance.
+                # A frame without a time stamp, or one that goes back, follows the last at the usual distance.
                 run += 1
                 last = max(last + 1, known + int(run * 1_000_000 / self.fps))
             yield last, frame
 
     def __iter__(self) -> Iterator[tuple[int, ImageArray]]:
-        """(pts in microseconds, (height, width, 3) uint8 RGB) of each picture, pts from 0 and rising.
+        """(pts in microseconds, (height, width, 3) uint8 RGB) of each frame, pts from 0 and rising.
 
         Raises StudioError naming the file when it breaks off in the middle.
         """
         return ((pts, self._rgb(frame)) for pts, frame in self._timed)
 
     def shown_at(self, times: Iterable[int]) -> Iterator[tuple[ImageArray, bool]]:
-        """The picture shown at each of these rising times (microseconds), and whether it is another than at the time
-        before; the last picture stays. A picture that is never shown is not converted. Raises as `__iter__`."""
+        """The frame shown at each of these rising times (microseconds), and whether it is another than at the time
+        before; the last frame stays. A frame that is never shown is not converted. Raises as `__iter__`."""
         ahead = next(self._timed, None)
         frame, rgb = None, None
         for time in times:

@@ -1,4 +1,4 @@
-"""Reading still pictures that users bring: bounded, never half, one sentence when it fails."""
+"""Reading still images that users bring: bounded, never half, one sentence when it fails."""
 
 import io
 import warnings
@@ -21,7 +21,7 @@ BACKDROP = 128  # grey behind a transparent portrait: neutral to every colour me
 
 
 def read_image(path: Path) -> ImageArray:
-    """The picture as (H, W, 3) uint8 RGB in sRGB, upright, transparency over grey.
+    """The image as (H, W, 3) uint8 RGB in sRGB, upright, transparency over grey.
 
     Its size is checked before anything is decoded. Raises StudioError for a file that is missing, empty,
     truncated, damaged, of an unknown format, over 64 MB or over 50 megapixels.
@@ -32,13 +32,11 @@ def read_image(path: Path) -> ImageArray:
     try:
         size = path.stat().st_size
         if size == 0:
-            raise StudioError(f"{name} is empty; give a JPEG, PNG or WebP picture.")
+            raise StudioError(f"{name} is empty; give a JPEG, PNG or WebP image.")
         if size > MAX_IMAGE_BYTES:
-            raise StudioError(
-                f"{name} has {size >> 20} MB, more than {MAX_IMAGE_BYTES >> 20} MB; use a smaller picture."
-            )
+            raise StudioError(f"{name} has {size >> 20} MB, more than {MAX_IMAGE_BYTES >> 20} MB; use a smaller image.")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large and odd pictures; the checks below refuse them
+            warnings.simplefilter("ignore")  # Pillow warns of large and odd images; the checks below refuse them
             with Image.open(path, formats=IMAGE_FORMATS) as image:
                 if image.width * image.height > MAX_IMAGE_PIXELS:
                     raise StudioError(_too_many_pixels(name, f"{image.width}x{image.height}"))
@@ -49,7 +47,7 @@ def read_image(path: Path) -> ImageArray:
     except FileNotFoundError:
         raise StudioError(f"There is no file {path}.") from None
     except UnidentifiedImageError:
-        raise StudioError(f"{name} is not a picture that can be read; give a JPEG, PNG or WebP file.") from None
+        raise StudioError(f"{name} is not an image that can be read; give a JPEG, PNG or WebP file.") from None
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         # SyntaxError is what Pillow's PNG reader raises for broken chunks.
         raise StudioError(f"{name} is truncated or damaged ({short(error)}); save it again and retry.") from None
@@ -84,4 +82,4 @@ def _in_srgb(image: "Image.Image") -> "Image.Image":
 
 
 def _too_many_pixels(name: str, size: str) -> str:
-    return f"{name} has {size} pixels, more than {MAX_IMAGE_PIXELS // 1_000_000} megapixels; use a smaller picture."
+    return f"{name} has {size} pixels, more than {MAX_IMAGE_PIXELS // 1_000_000} megapixels; use a smaller image."

@@ -1,7 +1,7 @@
-"""A driver's timeline: how long it is, at which rate it is rendered, and which of its pictures each tick shows.
+"""A driver's timeline: how long it is, at which rate it is rendered, and which of its frames each tick shows.
 
-Ticks lie at ``k / rate`` seconds after the driver's first picture (or first sound, where it is a voice). A tick shows the
-last picture that is not more than half a tick later: pictures of an uneven or other rate are shown twice or left out.
+Ticks lie at ``k / rate`` seconds after the driver's first frame (or first sound, where it is a voice). A tick shows the
+last frame that is not more than half a tick later: frames of an uneven or other rate are shown twice or left out.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ USUAL_RATES = (Fraction(25, 2), *map(Fraction, _WHOLE), *(Fraction(1000 * n, 100
 LOWEST_RATE, HIGHEST_RATE = Fraction(1), Fraction(240)
 STAMP_SLACK_US = 1_100  # microseconds by which stamps of a constant rate may be off: containers count milliseconds
 MAX_HOURS = 24  # more is a broken time stamp
-BREAKS_OFF_S = 1.0  # seconds that may be missing of what a file promises: sound and picture end apart
+BREAKS_OFF_S = 1.0  # seconds that may be missing of what a file promises: sound and video end apart
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
     """kind: what the driver moves a host with. rate: ticks a second. ticks: of all the driver. duration: seconds, exact.
-    variable: its pictures come unevenly, or at another rate than this one. pts: (N,) int64, when each picture is shown, microseconds after the first,
-    rising; empty for a voice. has_sound: whether there is any to put to the pictures."""
+    variable: its frames come unevenly, or at another rate than this one. pts: (N,) int64, when each frame is shown, microseconds after the first,
+    rising; empty for a voice. has_sound: whether there is any to put to the video."""
 
     kind: Literal["motion", "voice"]
     rate: Fraction
@@ -46,7 +46,7 @@ class Timeline:
     pts: Stamps
 
     def shown(self, begin: int, end: int) -> Stamps:
-        """(end - begin,) int64 number of the driver's picture that each tick from `begin` to before `end` shows."""
+        """(end - begin,) int64 number of the driver's frame that each tick from `begin` to before `end` shows."""
         limits = np.array([tick_limit(tick, self.rate) for tick in range(begin, end)], np.int64)
         return np.asarray(np.maximum(np.searchsorted(self.pts, limits, side="right") - 1, 0), np.int64)
 
@@ -56,16 +56,16 @@ def tick_limit(tick: int, rate: Fraction) -> int:
     return (2 * tick + 1) * US * rate.denominator // (2 * rate.numerator)
 
 
-def pictures(
+def shown_frames(
     driver: Path, rate: Fraction, begin: int, end: int, max_side: int | None = None
 ) -> Iterator[tuple[int, ImageArray, bool]]:
-    """(pts of the tick in microseconds, (H, W, 3) uint8 RGB, whether it is another picture than the tick before showed) for each
+    """(pts of the tick in microseconds, (H, W, 3) uint8 RGB, whether it is another frame than the tick before showed) for each
     tick from `begin` to before `end`. The same for every way of cutting a driver into such ranges.
 
-    rate: the timeline's. A picture is lent: the same array comes again for a tick that shows the same one.
+    rate: the timeline's. A frame is lent: the same array comes again for a tick that shows the same one.
     Raises StudioError where the driver cannot be read any further.
     """
-    first = max(0, begin - 1)  # whether `begin` shows another picture, only the tick before can tell
+    first = max(0, begin - 1)  # whether `begin` shows another frame, only the tick before can tell
     with VideoReader(driver, max_side, start=tick_limit(begin - 1, rate) if begin else 0) as reader:
         ticks = range(first, end)
         for tick, (rgb, new) in zip(ticks, reader.shown_at(tick_limit(k, rate) for k in ticks), strict=True):
@@ -74,9 +74,9 @@ def pictures(
 
 
 def read_timeline(driver: Path, rate: Fraction | None = None) -> Timeline:
-    """The timeline of a video or sound file. Every packet is read, no more than one picture decoded.
+    """The timeline of a video or sound file. Every packet is read, no more than one frame decoded.
 
-    rate: what is asked for; None: the pictures' own, exactly, where it is constant, the nearest usual one where it is not,
+    rate: what is asked for; None: the frames' own, exactly, where it is constant, the nearest usual one where it is not,
     and 25 for a voice. Raises StudioError for a driver that cannot be opened, is empty, holds nothing that can be shown or
     heard, or breaks off.
     """
@@ -84,14 +84,14 @@ def read_timeline(driver: Path, rate: Fraction | None = None) -> Timeline:
     with open_container(driver) as container:
         video = video_of(container)
         if video is None and not container.streams.audio:
-            raise StudioError(f"{name} has neither pictures nor sound; give a video or sound file.")
+            raise StudioError(f"{name} has neither video nor sound; give a video or sound file.")
         has_sound = bool(container.streams.audio)
         stream = video or container.streams.audio[0]
         pts, last = _stamps(container, stream, name)
         promised = _promised(container, stream)
         reported = Fraction(video.average_rate or video.guessed_rate or 0) if video is not None else Fraction(0)
     if not len(pts):
-        raise StudioError(f"{name} holds no {'picture' if video else 'sound'} at all; check that it plays elsewhere.")
+        raise StudioError(f"{name} holds no {'video' if video else 'sound'} at all; check that it plays elsewhere.")
     if video is None:
         duration = Fraction(int(pts[-1]) - int(pts[0]) + max(last, 0), US)
         return _timeline(name, "voice", rate or VOICE_RATE_FPS, duration, False, True, np.empty(0, np.int64))
@@ -142,7 +142,7 @@ def _stamps(
             f"{name} cannot be read any further ({short(error)}); check that it plays elsewhere."
         ) from None
     base = stream.time_base or Fraction(1, US)
-    if missing and not counts:  # pictures and nothing else: they follow each other at the rate that the file states
+    if missing and not counts:  # frames and nothing else: they follow each other at the rate that the file states
         rate = (stream.average_rate if isinstance(stream, av.VideoStream) else None) or Fraction(25)
         return np.array([tick_pts(number, rate) for number in range(missing)], np.int64), 0
     scale = base * US
@@ -151,20 +151,20 @@ def _stamps(
 
 
 def _promised(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream) -> float | None:
-    """Seconds of pictures that the file's index states, where it has one: only that can tell that some are missing."""
+    """Seconds of frames that the file's index states, where it has one: only that can tell that some are missing."""
     if container.format.name.startswith("mov,") and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return None
 
 
 def _first_shown(driver: Path, pts: Stamps) -> int:
-    """The time of the first picture that can be decoded, on the file's clock. Also refuses what has none, or is too large."""
+    """The time of the first frame that can be decoded, on the file's clock. Also refuses what has none, or is too large."""
     with VideoReader(driver) as reader:
         return reader.origin if reader.origin is not None else int(pts[0])
 
 
 def _steady_rate(pts: Stamps, reported: Fraction) -> Fraction | None:
-    """The rate that all pictures keep to; None where none does."""
+    """The rate that all frames keep to; None where none does."""
     if len(pts) < 2:
         return reported if LOWEST_RATE <= reported <= HIGHEST_RATE else None
     mean = Fraction(len(pts) - 1) * US / int(pts[-1])
@@ -184,8 +184,8 @@ def _steady_rate(pts: Stamps, reported: Fraction) -> Fraction | None:
 
 
 def _nearest_usual(pts: Stamps, reported: Fraction) -> Fraction:
-    """For pictures that come unevenly: the usual rate nearest to what they mostly come at. Gaps, where a phone or a
-    screen recorder left pictures out, do not count."""
+    """For frames that come unevenly: the usual rate nearest to what they mostly come at. Gaps, where a phone or a
+    screen recorder left frames out, do not count."""
     if len(pts) < 2:
         return reported if LOWEST_RATE <= reported <= HIGHEST_RATE else VOICE_RATE_FPS
     steps = np.diff(pts)
@@ -196,7 +196,7 @@ def _nearest_usual(pts: Stamps, reported: Fraction) -> Fraction:
 
 
 def _duration(pts: Stamps, steady: Fraction | None, last: int, rate: Fraction) -> Fraction:
-    """Seconds. The last picture stays as long as it is said to, a tick where nothing is said."""
+    """Seconds. The last frame stays as long as it is said to, a tick where nothing is said."""
     step = round(US / rate)
     if steady is not None and last <= 1.5 * step:
         return len(pts) / steady

@@ -16,7 +16,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from shared.wire.message import MAX_PAYLOAD_BYTES, NOTHING, Message, WireError, decode_message, encode_message
 
-LIVE_HWM_MESSAGES = 2  # pictures: a reader that is slow by more than this loses the oldest
+LIVE_HWM_MESSAGES = 2  # frames: a reader that is slow by more than this loses the oldest
 SOUND_HWM_MESSAGES = 250  # sound is never dropped silently: five seconds of 20 ms blocks
 SOUNDS = ("voice", "sound", "remote")  # streams with sound in them
 # One read of a socket takes at most this many messages, so that a flood cannot hold a service's loop.

@@ -54,7 +54,7 @@ class ServiceLoop:
     def add_reader(
         self, stream: str, handler: Callable[[Message], None], *, newest: bool = True, collect: bool = False
     ) -> Reader:
-        """Hand every message of a stream (only the newest of each read, for pictures) to `handler`. `collect` binds, to
+        """Hand every message of a stream (only the newest of each read, for frames) to `handler`. `collect` binds, to
         hear many publishers."""
         reader = Reader(self.context, self._at(stream), stream, self.settings.channel, newest=newest, bind=collect)
         self._readers[reader.socket] = (reader, handler)

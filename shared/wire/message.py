@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 VERSION = 1
-MAX_HEADER_BYTES = 512 << 10  # mostly less than one; what the label covers on a portrait 4K picture is 146 KB
-MAX_PAYLOAD_BYTES = 32 << 20  # a 4K I420 picture is 12 MB
+MAX_HEADER_BYTES = 512 << 10  # mostly less than one; what the label covers on a portrait 4K frame is 146 KB
+MAX_PAYLOAD_BYTES = 32 << 20  # a 4K I420 frame is 12 MB
 STREAMS = ("driving", "voice", "face", "program", "sound", "scene", "remote", "pulse")
 
-# Format: item type and number of array axes. `bytes` is a compressed picture or nothing at all.
+# Format: item type and number of array axes. `bytes` is a compressed image or nothing at all.
 FORMATS: dict[str, tuple[Any, int]] = {
     "rgb24": (np.uint8, 3),
     "rgba": (np.uint8, 3),

@@ -17,7 +17,7 @@ SOUND_RATE_HZ = 48_000
 
 @dataclass(frozen=True, slots=True)
 class ProgramFrame:
-    """One tick's picture.
+    """One tick's frame.
 
     i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: nobody writes to it.
     box: (x, y, w, h) of what differs from the plate frame, label: of the label; None where there is none.
@@ -39,12 +39,12 @@ class ProgramFrame:
     repeated: bool = False
 
     def clean(self) -> NDArray[np.uint8]:
-        """The picture without the label where that is known, otherwise as it is."""
+        """The frame without the label where that is known, otherwise as it is."""
         if self.label is None or self.under is None:
             return self.i420
-        picture = self.i420.copy()
-        paste(picture, self.under, *self.label[:2])
-        return picture
+        frame = self.i420.copy()
+        paste(frame, self.under, *self.label[:2])
+        return frame
 
     @property
     def width(self) -> int:
@@ -65,8 +65,8 @@ class ProgramSound:
     repeated: bool = False
 
 
-def picture_of(message: Message) -> ProgramFrame:
-    """The picture in a program message. Raises WireError for one that cannot be what it says."""
+def frame_of(message: Message) -> ProgramFrame:
+    """The frame in a program message. Raises WireError for one that cannot be what it says."""
     i420 = message.array
     if message.format != "i420" or i420.shape[0] % 3 or i420.shape[0] == 0 or i420.shape[1] % 2 or i420.shape[1] == 0:
         raise WireError("malformed")

@@ -36,7 +36,7 @@ def write_driver(path: Path) -> None:
         for index in range(50):
             gesture = Gesture(yaw=10 * np.sin(index / 6), mouth=0.4 * (1 - np.cos(index / 3)))
             pixels = opened.step(Driving(index * 40_000, shape(face, gesture), face))[0].pixels
-            writer.picture(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420), np.uint8), pts=index * 40_000)
+            writer.frame(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YUV_I420), np.uint8), pts=index * 40_000)
 
 
 def test_every_pair_is_judged_signal_by_signal(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ FULL = {"fps": 30.0, "original_over_this": 1.9, "memory_mb": 9_000, "delay": {"m
 
 def test_a_run_without_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setitem(personalive_size.SIZES, "tiny", replace(personalive_size.TINY, pictures=64))
+    monkeypatch.setitem(personalive_size.SIZES, "tiny", replace(personalive_size.TINY, frames=64))
     monkeypatch.setattr(personalive, "CALLS", 1)
     monkeypatch.setattr(personalive, "delayed", lambda driven, clock_ms: {"ms": clock_ms})
     chosen = [way for way in personalive.ways(gpu=False) if way.precision == "float32" and not way.small_vae]

@@ -42,7 +42,7 @@ def reference(
     offsets: NDArray[np.float64],
     opacity: float,
 ) -> list[NDArray[np.float64]]:
-    """The obvious way, over the whole picture in floating point: Y, U and V."""
+    """The obvious way, over the whole frame in floating point: Y, U and V."""
     whole = cv2.warpAffine(roi.astype(np.float32), placement, (WIDTH, HEIGHT))
     cover = cv2.warpAffine(mask.astype(np.float32), placement, (WIDTH, HEIGHT))
     # Colour at the rim is not darkened by the nothing around the ROI; it is transparent there.
@@ -159,13 +159,13 @@ def test_a_roi_of_another_size_lands_in_the_same_place(plate: ImageArray, roi: N
 
 def test_a_shrunken_face_does_not_alias(plate: ImageArray) -> None:
     stripes = np.zeros((512, 512, 3), np.uint8)
-    stripes[:, ::2] = 255  # finer than the placed picture can show: it must come out grey
+    stripes[:, ::2] = 255  # finer than the placed frame can show: it must come out grey
     out = plate.copy()
     Blender(np.full((512, 512), 255, np.uint8)).place(out, stripes, turned(0.3, 0.0, 100, 100))
     assert planes(out)[0][110:240, 110:240].std() < 20  # without averaging it is 60
 
 
-def test_the_portrait_on_its_own_picture_is_invisible(sample_home) -> None:  # type: ignore[no-untyped-def]
+def test_the_portrait_on_its_own_frame_is_invisible(sample_home) -> None:  # type: ignore[no-untyped-def]
     avatar = load_avatar(sample_home / "avatars" / "sample")
     plate = avatar.plate.frame(0)
     out = plate.copy()
@@ -176,7 +176,7 @@ def test_the_portrait_on_its_own_picture_is_invisible(sample_home) -> None:  # t
     assert w > 300 and cv2.PSNR(before, after) > 40
 
 
-def test_a_patch_outside_the_picture_is_refused(plate: ImageArray) -> None:
+def test_a_patch_outside_the_frame_is_refused(plate: ImageArray) -> None:
     for x, y in ((WIDTH - 8, 0), (0, HEIGHT - 8), (-2, 0), (1, 0)):
         with pytest.raises(ValueError, match="does not fit"):
             blend_patch(plate, np.zeros((16, 16, 4), np.uint8), x, y)

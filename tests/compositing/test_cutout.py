@@ -113,7 +113,7 @@ def test_the_label_stays_visible(portrait: Avatar) -> None:
     assert (alpha[12:32, 10:50] == 255).all() and alpha[5, 5] == 0
 
 
-def test_a_render_has_the_alpha_of_each_of_its_pictures(body: Avatar, tmp_path: Path) -> None:
+def test_a_render_has_the_alpha_of_each_of_its_frames(body: Avatar, tmp_path: Path) -> None:
     path = tmp_path / "a.webm"
     plate, output = body.plate, OutputSpec("vp9", label=False)
     roi = np.dstack([body.roi, body.mask])

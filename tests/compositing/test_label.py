@@ -10,36 +10,36 @@ from shared.media.colour import planes
 
 
 def grey(width: int, height: int, level: int = 128) -> NDArray[np.uint8]:
-    picture = np.full((height * 3 // 2, width), 128, np.uint8)
-    picture[:height] = level
-    return picture
+    frame = np.full((height * 3 // 2, width), 128, np.uint8)
+    frame[:height] = level
+    return frame
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (720, 1080), (1024, 1024), (640, 360)])
 def test_it_sits_in_the_bottom_left_corner(width: int, height: int) -> None:
-    picture = grey(width, height)
-    x, y, w, h = Label().draw(picture)
+    frame = grey(width, height)
+    x, y, w, h = Label().draw(frame)
     assert 0 < x < 0.05 * width and y > 0.9 * height and y + h < height and x + w < 0.5 * width
     assert h == pytest.approx(max(16, 0.032 * height), abs=2)
 
 
 @pytest.mark.parametrize("level", [16, 128, 235])
 def test_it_reads_on_any_ground(level: int) -> None:
-    picture = grey(1280, 720, level)
-    x, y, w, h = Label().draw(picture)
-    box = planes(picture)[0][y : y + h, x : x + w]
+    frame = grey(1280, 720, level)
+    x, y, w, h = Label().draw(frame)
+    box = planes(frame)[0][y : y + h, x : x + w]
     assert box.max() > 225, "letters are white"
     assert np.percentile(box, 30) < 125, "their ground is dark"
     assert (box > 200).mean() > 0.05
 
 
 def test_nothing_else_is_touched() -> None:
-    picture = grey(1280, 720)
-    x, y, w, h = Label().draw(picture)
-    luma, u, v = planes(picture)
+    frame = grey(1280, 720)
+    x, y, w, h = Label().draw(frame)
+    luma, u, v = planes(frame)
     luma[y : y + h, x : x + w] = 128
     u[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2] = v[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2] = 128
-    assert np.array_equal(picture, grey(1280, 720))
+    assert np.array_equal(frame, grey(1280, 720))
 
 
 def test_it_follows_a_change_of_size() -> None:
@@ -48,10 +48,10 @@ def test_it_follows_a_change_of_size() -> None:
     assert label.draw(grey(640, 360))[3] < first[3] and label.draw(grey(1920, 1080)) == first
 
 
-def test_a_picture_too_small_for_it_is_left_alone() -> None:
+def test_a_frame_too_small_for_it_is_left_alone() -> None:
     assert layout("AI-generated", 64, 32)[0].size == 0
-    picture = grey(64, 32)
-    assert Label().draw(picture) == (0, 0, 0, 0) and np.array_equal(picture, grey(64, 32))
+    frame = grey(64, 32)
+    assert Label().draw(frame) == (0, 0, 0, 0) and np.array_equal(frame, grey(64, 32))
 
 
 def test_the_transition_is_soft_and_complete() -> None:

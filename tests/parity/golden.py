@@ -14,7 +14,7 @@ import torch
 from tests.parity.ruled import samples, state, uniform
 
 OUT = Path(__file__).parents[1] / "engines" / "liveportrait" / "golden.npz"
-PICTURE, VOLUME, MAP = (2, 3, 64, 64), (2, 8, 4, 16, 16), (2, 32, 16, 16)
+FRAME, VOLUME, MAP = (2, 3, 64, 64), (2, 8, 4, 16, 16), (2, 32, 16, 16)
 # Our networks' sizes; `small_original` builds the same from the original's classes.
 SIZES: dict[str, dict[str, Any]] = {
     "appearance": {"width": 8, "channels": 8, "depth": 4, "residuals": 2},
@@ -34,7 +34,7 @@ def inputs(name: str) -> tuple[torch.Tensor, ...]:
         return torch.from_numpy(uniform("volume", VOLUME)), 0.7 * source, 0.7 * source + 0.3 * driving
     if name == "decoder":
         return (torch.from_numpy(uniform("map", MAP)),)
-    return (torch.from_numpy(0.5 + 0.5 * uniform("picture", PICTURE)),)
+    return (torch.from_numpy(0.5 + 0.5 * uniform("picture", FRAME)),)
 
 
 def small_original() -> dict[str, torch.nn.Module]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-BYTES = 1  # grey levels that a picture may be off by
+BYTES = 1  # grey levels that an image may be off by
 
 
 @dataclass(slots=True)
 class Level:
-    """Agrees where every array does: |ours - theirs| <= atol + rtol * max|theirs|; pictures within one grey level."""
+    """Agrees where every array does: |ours - theirs| <= atol + rtol * max|theirs|; images within one grey level."""
 
     name: str
     atol: float

@@ -38,9 +38,9 @@ def _output(net: Any, given: torch.Tensor) -> dict[str, Any]:
 def modules(dump: Path, networks: LivePortraitNetworks) -> Level:
     """Every network by itself, with what its layers gave on the way."""
     level = Level("modules", 1e-5, 1e-4)
-    pictures = torch.from_numpy(arrays(dump, "inputs/images")["x"])
-    run(level, dump, "F", networks.appearance, lambda net: {"out": net(pictures)})
-    run(level, dump, "M", networks.motion, lambda net: net(pictures))
+    frames = torch.from_numpy(arrays(dump, "inputs/images")["x"])
+    run(level, dump, "F", networks.appearance, lambda net: {"out": net(frames)})
+    run(level, dump, "M", networks.motion, lambda net: net(frames))
     for path in sorted((dump / "inputs").glob("W_*.npz")):
         given = {name: torch.from_numpy(value) for name, value in arrays(dump, f"inputs/{path.stem}").items()}
         run(level, dump, path.stem, networks.warping, partial(_warped, given=given))
@@ -75,7 +75,7 @@ def run(level: Level, dump: Path, name: str, net: nn.Module, call: Callable[[nn.
 
 
 def wrapper(dump: Path, networks: LivePortraitNetworks) -> Level:
-    """Pictures in, keypoints and a picture out, as the original's wrapper does it."""
+    """Frames in, keypoints and a frame out, as the original's wrapper does it."""
     import cv2
 
     level = Level("wrapper", 1e-5, 1e-4)

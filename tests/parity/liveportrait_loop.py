@@ -28,9 +28,9 @@ EVERY = 65537  # of a feature volume, kept in the dump
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One picture of a source, through the extractors."""
+    """One image of a source, through the extractors."""
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     matrix: NDArray[np.float32]
     motion: KeypointMotion
     volume: Tensor
@@ -146,24 +146,24 @@ def video_run(
 
 
 def seen(
-    networks: LivePortraitNetworks, picture: NDArray[np.uint8], matrix: NDArray[np.float32] | None, cloud: FloatArray
+    networks: LivePortraitNetworks, image: NDArray[np.uint8], matrix: NDArray[np.float32] | None, cloud: FloatArray
 ) -> Source:
-    """A picture through crop and extractors; without a matrix the whole picture is the crop."""
+    """An image through crop and extractors; without a matrix the whole image is the crop."""
     if matrix is None:
-        small = cv2.resize(picture, (crop.INPUT, crop.INPUT))
+        small = cv2.resize(image, (crop.INPUT, crop.INPUT))
         matrix = np.eye(2, 3, dtype=np.float32)
     else:
-        cut = crop.cut_crop(picture, matrix, crop.SIDE)
+        cut = crop.cut_crop(image, matrix, crop.SIDE)
         small = cv2.resize(cut, (crop.INPUT, crop.INPUT), interpolation=cv2.INTER_AREA)
     prepared = networks.prepared(np.asarray(small, np.uint8))
-    return Source(picture, matrix, motions(networks.heads(prepared))[0], networks.appearance(prepared), ratios(cloud))
+    return Source(image, matrix, motions(networks.heads(prepared))[0], networks.appearance(prepared), ratios(cloud))
 
 
 def drawn(networks: LivePortraitNetworks, source: Source, driven: FloatArray) -> NDArray[np.uint8]:
-    """The whole picture with the driven face in it."""
+    """The whole image with the driven face in it."""
     own, points = (torch.from_numpy(x)[None] for x in (source.motion.points, driven))
     out = networks.decoder(networks.warping(source.volume, own, points).out)
-    return crop.pasted(to_bytes(out)[0], source.matrix, source.picture)
+    return crop.pasted(to_bytes(out)[0], source.matrix, source.image)
 
 
 def to_bytes(out: Tensor) -> NDArray[np.uint8]:
@@ -172,6 +172,6 @@ def to_bytes(out: Tensor) -> NDArray[np.uint8]:
 
 
 def limited(path: Path) -> NDArray[np.uint8]:
-    picture = cv2.imread(str(path))
-    assert picture is not None, path
-    return np.ascontiguousarray(crop.limited(np.asarray(picture[..., ::-1], np.uint8)))
+    image = cv2.imread(str(path))
+    assert image is not None, path
+    return np.ascontiguousarray(crop.limited(np.asarray(image[..., ::-1], np.uint8)))

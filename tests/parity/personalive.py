@@ -27,12 +27,12 @@ def schedule(case: Case) -> Pairs:
     ours = Schedule()
     clean, noise, predicted = (tensor(frames_first(case.given(name))) for name in ("clean", "noise", "eps"))
     noisy = ours.add_noise(clean, noise, slice(WINDOW_FRAMES))
-    cleaner, picture = ours.denoise_level(noisy, predicted)
+    cleaner, frame = ours.denoise_level(noisy, predicted)
     yield "alphas", alphas(), case.found("alphas_cumprod")
     yield "times", np.array(TIMES), case.found("timesteps")
     yield "noisy", noisy, frames_first(case.found("noisy"))
     yield "cleaner", cleaner, case.found("prev")
-    yield "clean", picture, case.found("x0")
+    yield "clean", frame, case.found("x0")
 
 
 def pose_image(case: Case) -> Pairs:

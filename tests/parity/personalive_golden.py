@@ -78,9 +78,9 @@ class Golden(Case):
         return np.asarray(values, np.float32)
 
     def _driven(self, chunk: int) -> Array:
-        """The frames of a loop's driver: a picture that is moved along."""
-        picture = self.arrays[f"in_image_drive{chunk // 3}"].astype(np.float32)
-        frames = [np.roll(picture, (4 * chunk + i, 2 * i), (0, 1)) for i in range(4)]
+        """The frames of a loop's driver: an image that is moved along."""
+        frame = self.arrays[f"in_image_drive{chunk // 3}"].astype(np.float32)
+        frames = [np.roll(frame, (4 * chunk + i, 2 * i), (0, 1)) for i in range(4)]
         return np.stack(frames).transpose(0, 3, 1, 2) / np.float32(255) * np.float32(2) - np.float32(1)
 
     def found(self, name: str) -> Array:
@@ -156,9 +156,9 @@ def keep_output(kept: dict[str, Array], meta: dict[str, Any], name: str, value: 
     meta["outputs"][name] = value.shape
 
 
-def keep_derived(meta: dict[str, Any], pictures: Mapping[str, Array], name: str, value: Array) -> bool:
+def keep_derived(meta: dict[str, Any], frames: Mapping[str, Array], name: str, value: Array) -> bool:
     """Whether an input follows from its name; then how is noted."""
-    probe = Golden({key: each for key, each in pictures.items() if "image" in key}, meta)
+    probe = Golden({key: each for key, each in frames.items() if "image" in key}, meta)
     for scale in SCALES:
         meta["inputs"][name] = (value.shape, scale)
         if value.dtype == np.float32 and np.array_equal(probe.given(name), value):

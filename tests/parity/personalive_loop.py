@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from engines.personalive.head_pose import draw_key_points, steps_between
+from engines.personalive.image_tensor import squashed
 from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.schedule import CHUNK_FRAMES, CHUNKS, FILL
-from engines.personalive.picture import squashed
 from engines.personalive.portrait import EncodedPortrait, read_portrait
 from engines.personalive.transfer import POSE_SIZE_PX, HeadTransfer, Transfer
 from engines.personalive.window import KEYFRAMES, Noise, Window
@@ -20,7 +20,7 @@ from tests.parity.personalive_networks import frames_first, networks, tensor
 from tests.parity.recording import Array, Case, Pairs, distance
 
 SIZE_PX = 128
-FACE = slice(16, 112)  # what the offline cases cut out of each picture as the face
+FACE = slice(16, 112)  # what the offline cases cut out of each frame as the face
 
 
 def pieces(noise: Iterator[Array]) -> Noise:
@@ -44,14 +44,14 @@ def in_unit(decoded: Tensor) -> Tensor:
     return (decoded / 2 + 0.5).clamp(0, 1)
 
 
-def settle_threads(case: Case, ours: PersonaLiveNetworks, picture: Tensor, own: Tensor) -> None:
+def settle_threads(case: Case, ours: PersonaLiveNetworks, frame: Tensor, own: Tensor) -> None:
     """Work with one thread or with several, as the recording did: PyTorch resamples float32 with another kernel then,
     and its rounding, 1e-8 of a motion token, would hide smaller mistakes of a float64 recording."""
     if ours.dtype != torch.float64:
         return
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        _, motions = Transfer(ours.extract, ours.encode, ours.guide, picture, own).pose_and_motion(
+        _, motions = Transfer(ours.extract, ours.encode, ours.guide, frame, own).pose_and_motion(
             tensor(case.given("frames00"))
         )
         if distance(motions[CHUNK_FRAMES:].numpy(), case.found("motion00")[0]) < 1e-9:
@@ -60,17 +60,17 @@ def settle_threads(case: Case, ours: PersonaLiveNetworks, picture: Tensor, own: 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def streaming(case: Case) -> Pairs:
-    """The online loop: latents, motion, poses and pictures after every chunk."""
+    """The online loop: latents, motion, poses and frames after every chunk."""
     ours = networks(case)
-    picture = case.given("image_reference")
-    portrait = read_portrait(ours, picture, SIZE_PX)
-    own = squashed(picture, POSE_SIZE_PX) / 2 + 0.5
+    frame = case.given("image_reference")
+    portrait = read_portrait(ours, frame, SIZE_PX)
+    own = squashed(frame, POSE_SIZE_PX) / 2 + 0.5
     yield "reference latent", portrait.latent, case.found("ref_latent")
     yield "clip", portrait.clip, case.found("clip")
     yield "reference face", own, case.found("ref_face_input")
     window = Window(ours.reference, ours.denoising, portrait, recorded_noise(case))
-    settle_threads(case, ours, portrait.picture, own)
-    transfer = Transfer(ours.extract, ours.encode, ours.guide, portrait.picture, own)
+    settle_threads(case, ours, portrait.image, own)
+    transfer = Transfer(ours.extract, ours.encode, ours.guide, portrait.image, own)
     for entry in case.meta["log"]:
         i = entry["chunk"]
         poses, motions = transfer.pose_and_motion(tensor(case.given(f"frames{i:02d}")))
@@ -83,8 +83,8 @@ def streaming(case: Case) -> Pairs:
         yield f"keyframes {i}", np.array(len(window.keyframes)), np.array(entry["keyframes"])
 
 
-def faces_of(pictures: Array) -> Tensor:
-    return torch.cat([squashed(picture[FACE, FACE], 224) for picture in pictures])
+def faces_of(frames: Array) -> Tensor:
+    return torch.cat([squashed(frame[FACE, FACE], 224) for frame in frames])
 
 
 class Offline:
@@ -92,20 +92,20 @@ class Offline:
 
     def __init__(self, case: Case, judged: int) -> None:
         self.networks: PersonaLiveNetworks = networks(case)
-        picture = case.given("image_reference")
-        seen = np.asarray(Image.fromarray(picture).resize((224, 224)))
-        self.portrait: EncodedPortrait = read_portrait(self.networks, picture, SIZE_PX, seen)
-        self.head = HeadTransfer(self.networks.extract, squashed(picture, POSE_SIZE_PX) / 2 + 0.5)
-        self.rest = self.encode(picture[None])
+        frame = case.given("image_reference")
+        seen = np.asarray(Image.fromarray(frame).resize((224, 224)))
+        self.portrait: EncodedPortrait = read_portrait(self.networks, frame, SIZE_PX, seen)
+        self.head = HeadTransfer(self.networks.extract, squashed(frame, POSE_SIZE_PX) / 2 + 0.5)
+        self.rest = self.encode(frame[None])
         parts = (self.networks.reference, self.networks.denoising, self.portrait)
         self.window = Window(*parts, recorded_noise(case), judged=judged)
 
-    def encode(self, pictures: Array) -> Tensor:
-        found: Tensor = self.networks.encode(faces_of(pictures).to(self.networks.dtype))
+    def encode(self, frames: Array) -> Tensor:
+        found: Tensor = self.networks.encode(faces_of(frames).to(self.networks.dtype))
         return found
 
-    def guide(self, pictures: Array) -> Tensor:
-        small = torch.cat([squashed(picture, POSE_SIZE_PX) for picture in pictures]) / 2 + 0.5
+    def guide(self, frames: Array) -> Tensor:
+        small = torch.cat([squashed(frame, POSE_SIZE_PX) for frame in frames]) / 2 + 0.5
         drawn = draw_key_points(self.head.posed_key_points(small)[0], SIZE_PX).to(self.networks.dtype)
         found: Tensor = self.networks.guide(drawn)
         return found
@@ -113,7 +113,7 @@ class Offline:
     def run(
         self, poses: Tensor, motions: Tensor, after: Callable[[int, Tensor], None] | None = None
     ) -> Iterator[Tensor]:
-        """The pictures of each chunk, (4, 3, s, s) in 0..1; the first three are those made up before the driver."""
+        """The frames of each chunk, (4, 3, s, s) in 0..1; the first three are those made up before the driver."""
         motions = torch.cat([steps_between(self.rest, motions[:1], FILL), motions])
         for call in range(len(motions) // CHUNK_FRAMES - CHUNKS + 1):
             at = (
@@ -130,18 +130,18 @@ class Offline:
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def offline_stream(case: Case) -> Pairs:
     """The offline default. Once its memory of motions is full, the original adds a keyframe at every call; ours does
-    not, so the pictures after that are compared with a window that is made to do the same."""
-    pictures = case.given("frames")
-    padded = np.concatenate([pictures, pictures[-FILL - 1 : -1][::-1]])
+    not, so the frames after that are compared with a window that is made to do the same."""
+    frames = case.given("frames")
+    padded = np.concatenate([frames, frames[-FILL - 1 : -1][::-1]])
     theirs = case.found("video")[0].swapaxes(0, 1)
     additions = case.meta["keyframe_bank_after_each_addition"][-1]
     offline = Offline(case, judged=FILL)
     poses, motions = offline.guide(padded), offline.encode(padded)
     calls = len(theirs) // CHUNK_FRAMES - max(
         0, additions - KEYFRAMES
-    )  # whose pictures were made before the fourth keyframe
+    )  # whose frames were made before the fourth keyframe
     found = list(islice(offline.run(poses, motions), CHUNKS - 1 + calls))[CHUNKS - 1 :]
-    yield "pictures", torch.cat(found), theirs[: CHUNK_FRAMES * calls]
+    yield "frames", torch.cat(found), theirs[: CHUNK_FRAMES * calls]
     yield "keyframes", np.array(len(offline.window.keyframes)), np.array(min(additions, KEYFRAMES))
 
     flawed = Offline(case, judged=FILL)
@@ -154,19 +154,19 @@ def offline_stream(case: Case) -> Pairs:
 
     full_since: list[int] = []
     found = list(flawed.run(poses, motions, as_the_original))[CHUNKS - 1 :]
-    yield "pictures with the original's defect", torch.cat(found), theirs
+    yield "frames with the original's defect", torch.cat(found), theirs
     yield "keyframes with it", np.array(len(flawed.window.keyframes)), np.array(additions)
 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def offline_whole(case: Case) -> Pairs:
     """The offline pipeline that keeps everything in memory; the end is filled by repeating the last frame."""
-    pictures = case.given("frames")
+    frames = case.given("frames")
     offline = Offline(case, judged=0)
-    poses, motions = offline.guide(pictures), offline.encode(pictures)
+    poses, motions = offline.guide(frames), offline.encode(frames)
     poses, motions = (torch.cat([each, *[each[-1:]] * FILL]) for each in (poses, motions))
     found = list(offline.run(poses, motions))[CHUNKS - 1 :]
     theirs: Any = case.found("video")[0]
-    yield "pictures", torch.cat(found), theirs.swapaxes(0, 1)
+    yield "frames", torch.cat(found), theirs.swapaxes(0, 1)
     additions = case.meta["keyframe_bank_after_each_addition"]
     yield "keyframes", np.array(len(offline.window.keyframes)), np.array(additions[-1] if additions else 0)

@@ -1,4 +1,4 @@
-"""What is handed to LiveKit's library: no hidden copy, and sound and picture on one clock. No server is needed."""
+"""What is handed to LiveKit's library: no hidden copy, and sound and video on one clock. No server is needed."""
 
 import asyncio
 import ctypes
@@ -12,11 +12,11 @@ from publishing.audio_queue import HIGH_LEVEL_S, TARGET_LEVEL_S, AudioQueue, cro
 from publishing.media import RoomMedia, livekit_frame
 from shared.media.voice_ring import stretched
 from shared.wire.program import ProgramFrame
-from tests.support.program_ticks import BLOCK, RATE_FPS, picture, sound
+from tests.support.program_ticks import BLOCK, RATE_FPS, make_frame, sound
 
 
 def test_the_library_reads_our_own_planes() -> None:
-    received = picture(1).i420.tobytes()
+    received = make_frame(1).i420.tobytes()
     i420 = np.frombuffer(received, np.uint8).reshape(72, 64)  # what comes from the bus may not be written to
     frame = livekit_frame(i420)
     assert ctypes.addressof(ctypes.c_char.from_buffer(frame.data)) == i420.ctypes.data
@@ -63,17 +63,17 @@ def test_a_burst_after_a_stall_is_left_out_and_not_piled_up() -> None:
     assert cushion.empty - 4.5 < HIGH_LEVEL_S + 0.04
 
 
-def test_a_picture_is_shown_when_its_sound_is_heard() -> None:
+def test_a_frame_is_shown_when_its_sound_is_heard() -> None:
     class Noting(RoomMedia):
-        def _show(self, picture: ProgramFrame) -> None:
-            shown[picture.tick] = self._loop.time()
-            super()._show(picture)
+        def _show(self, make_frame: ProgramFrame) -> None:
+            shown[make_frame.tick] = self._loop.time()
+            super()._show(make_frame)
 
     async def run() -> None:
-        media = Noting(picture(0), RATE_FPS)
+        media = Noting(make_frame(0), RATE_FPS)
         for tick in range(1, 20):
             await media.feed(sound(tick))
-            await media.feed(picture(tick))
+            await media.feed(make_frame(tick))
             due[tick] = media._anchor[1]
             await asyncio.sleep(0.04)
         await media.close()
@@ -85,9 +85,9 @@ def test_a_picture_is_shown_when_its_sound_is_heard() -> None:
     assert len(late) > 10 and min(late) > -0.003 and abs(float(np.median(late))) < 0.02
 
 
-def test_a_loop_that_was_held_up_shows_no_picture_after_a_later_one() -> None:
+def test_a_loop_that_was_held_up_shows_no_frame_after_a_later_one() -> None:
     async def run() -> tuple[list[int], int]:
-        media = RoomMedia(picture(0), Fraction(2))
+        media = RoomMedia(make_frame(0), Fraction(2))
         handed: list[int] = []
 
         def capture_frame(_: object, metadata: Any) -> None:
@@ -96,10 +96,10 @@ def test_a_loop_that_was_held_up_shows_no_picture_after_a_later_one() -> None:
         media.video.capture_frame = capture_frame  # type: ignore[assignment]
         await media.feed(sound(1))
         due = media._anchor[1]
-        await media.feed(picture(1))
-        while media._loop.time() < due + 0.55:  # picture 1 was due, and 2 is now, half a second later
+        await media.feed(make_frame(1))
+        while media._loop.time() < due + 0.55:  # frame 1 was due, and 2 is now, half a second later
             pass
-        await media.feed(picture(2))
+        await media.feed(make_frame(2))
         await asyncio.sleep(0.1)
         await media.close()
         return handed, media.late

@@ -1,4 +1,4 @@
-"""An engine that costs next to nothing, moved by a voice: each picture shows its number, which it carries along."""
+"""An engine that costs next to nothing, moved by a voice: each frame shows its number, which it carries along."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from shared.avatar.model import Avatar
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, tick_pts
 
-COST = "FARM_TEST_COST"  # seconds that a picture of the slow segment takes
+COST = "FARM_TEST_COST"  # seconds that a frame of the slow segment takes
 SLOW = range(20, 40)
 ROI_SIDE_PX = 64
 
@@ -33,7 +33,7 @@ class Counter:
 
 
 class Session:
-    """State: the number of the next picture."""
+    """State: the number of the next frame."""
 
     def __init__(self, rate: Fraction) -> None:
         self.draws = True
@@ -71,6 +71,6 @@ class Session:
             return UNDRAWN
         if self._next in SLOW:
             time.sleep(self._cost)
-        picture = np.full((ROI_SIDE_PX, ROI_SIDE_PX, 3), 40, np.uint8)
-        picture[:, : 1 + self._next % ROI_SIDE_PX] = (200, self._next * 3 % 256, 90)
-        return picture
+        frame = np.full((ROI_SIDE_PX, ROI_SIDE_PX, 3), 40, np.uint8)
+        frame[:, : 1 + self._next % ROI_SIDE_PX] = (200, self._next * 3 % 256, 90)
+        return frame

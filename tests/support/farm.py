@@ -97,7 +97,7 @@ class Running:
         return state.open and not state.done
 
     def finish(self, job: str, patience: float = PATIENCE_S) -> list[str]:
-        """Wait for the job; the hashes of its pictures."""
+        """Wait for the job; the hashes of its frames."""
         wait(lambda: self.look(job), f"job {job} done; {self.said()}", patience, every=0.03)
         return decoded(self.store.fetch(f"jobs/{job}/result.mp4"))[1]
 
@@ -121,7 +121,7 @@ class Running:
 
 @contextmanager
 def running(home: Path, avatars: Path, cost: float = 0.15, jobs: str = "", **told: str) -> Iterator[Running]:
-    """A studio folder with an avatar of `avatars`, whose engine takes `cost` seconds for a picture of the second segment."""
+    """A studio folder with an avatar of `avatars`, whose engine takes `cost` seconds for a frame of the second segment."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "avatars").symlink_to(avatars / "avatars")
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("STUDIO_", "REDIS_"))}

@@ -37,23 +37,23 @@ LABEL = (12, 600, 120, 20)
 PLATES = 4
 
 
-def make_avatar(home: Path, name: str, picture: NDArray[np.uint8], frames: int = PLATES) -> list[NDArray[np.uint8]]:
+def make_avatar(home: Path, name: str, image: NDArray[np.uint8], frames: int = PLATES) -> list[NDArray[np.uint8]]:
     """An avatar's folder as the gateway needs it, its plate moving a little; returns the plate as limited I420."""
     folder = home / "avatars" / name
     folder.mkdir(parents=True)
     jpegs, plates = [], []
     for index in range(frames):
-        moved = np.roll(picture, 2 * index, axis=1)
+        moved = np.roll(image, 2 * index, axis=1)
         i420 = rgb_to_i420(moved)
         jpegs.append(encode_jpeg(i420, 92))
         plates.append(i420)
     (folder / "plate.mjpg").write_bytes(b"".join(jpegs))
     eye = np.tile(np.eye(2, 3), (frames, 1, 1))
     ones = np.ones((frames, 3), np.float32)
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     sizes = [len(jpeg) for jpeg in jpegs]
     save_index(folder, width=width, height=height, fps=25, sizes=sizes, placements=eye, gains=ones, offsets=ones)
-    thumb = cv2.resize(picture, (192, 256), interpolation=cv2.INTER_AREA)
+    thumb = cv2.resize(image, (192, 256), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(folder / "thumb.jpg"), thumb[..., ::-1])
     (folder / "avatar.json").write_text(
         json.dumps({"schema": 1, "name": name, "rights": "test", "plate": {"kind": "portrait"}})
@@ -61,8 +61,8 @@ def make_avatar(home: Path, name: str, picture: NDArray[np.uint8], frames: int =
     return plates
 
 
-def picture(width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
-    """An RGB picture with the fine detail that cloth and hair have."""
+def image(width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
+    """An RGB image with the fine detail that cloth and hair have."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     rgb = np.stack([90 + 60 * np.sin(x / 40), 110 + 50 * np.cos(y / 55), 120 + 40 * np.sin((x + y) / 70)], axis=2)
     grain = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 40, (height, width, 1)).astype(np.float32), (0, 0), 1.2)
@@ -112,7 +112,7 @@ class Channel:
             self._thread.join()
 
     def compose(self, tick: int) -> NDArray[np.uint8]:
-        """The picture of a tick: plate, a moving face, the label."""
+        """The image of a tick: plate, a moving face, the label."""
         index = tick % len(self.plates)
         program = self.plates[index].copy()
         x, y, w, h = self.face
@@ -255,7 +255,7 @@ class Studio:
 def studio(folder: Path, rgb: NDArray[np.uint8] | None = None, **changes: Any) -> Iterator[Studio]:
     """A studio on air in a folder with a short path."""
     home = folder / "home"
-    made = picture() if rgb is None else rgb
+    made = image() if rgb is None else rgb
     plates = make_avatar(home, "sample", made)
     make_avatar(home, "mona", np.ascontiguousarray(made[:, ::-1]))
     settings = Settings(home=home, run_root=folder / "run", log_level="warning", port=0, **changes)

@@ -38,7 +38,7 @@ def ordered(name: str) -> str | None:
 
 
 class Card:
-    """Draws a picture of its own state: a sum over everything it was shown. Carries motion."""
+    """Draws a frame of its own state: a sum over everything it was shown. Carries motion."""
 
     spec = SPEC
 
@@ -50,7 +50,7 @@ class Card:
 
 
 class Seer(Card):
-    """The same, and it looks at the driver's picture."""
+    """The same, and it looks at the driver's frame."""
 
     spec = replace(SPEC, name="seer", sees=True)
 
@@ -58,7 +58,7 @@ class Seer(Card):
 class Chain(Card):
     """The same, but its state comes about by drawing only, and frames come out two ticks late."""
 
-    spec = replace(SPEC, name="chain", carries="pictures", look_ahead=2)
+    spec = replace(SPEC, name="chain", carries="frames", look_ahead=2)
 
 
 class Player(Card):
@@ -119,9 +119,9 @@ class Session:
             self._sum += float(driving.face.points[:468, 1].mean())
         if isinstance(driving.recorded, TemplateFrame):
             self._sum += float(driving.recorded.motion.exp.sum())
-        if self._spec.sees and driving.picture is not None:
-            self._sum += float(driving.picture.mean())
-        if self.draws or self._spec.carries == "pictures":
+        if self._spec.sees and driving.frame is not None:
+            self._sum += float(driving.frame.mean())
+        if self.draws or self._spec.carries == "frames":
             self._obey(driving.pts)
         self._held.append(RoiFrame(driving.pts, self._card()))
         late = self._spec.look_ahead
@@ -152,7 +152,7 @@ class Session:
         self._held = [RoiFrame(int(pts), np.asarray(pixels, np.uint8)) for pts, pixels in held]
 
     def _card(self) -> NDArray[np.uint8]:
-        if not self.draws and self._spec.carries != "pictures":
+        if not self.draws and self._spec.carries != "frames":
             return UNDRAWN
         card = np.zeros((64, 64, 3), np.uint8)
         card[:, :, 0] = self._seen * 5 % 256

@@ -40,7 +40,7 @@ def begin(store: Store, name: str, done: int, at_work: int = 0) -> None:
     for index in range(done, done + at_work):
         held = claim(store, name, Unit("render", index))
         claims.write_beat(store, held, 1, "box-1", {"done": 100 + 10 * index, "fps": 23.4})
-    picture(store, name)
+    frame(store, name)
 
 
 def fail(store: Store, name: str, index: int, reason: str, times: int = claims.ATTEMPTS) -> None:
@@ -52,7 +52,7 @@ def fail(store: Store, name: str, index: int, reason: str, times: int = claims.A
 
 def complete(store: Store, name: str, content: bytes = b"film" * 1000) -> None:
     """The job's result is there."""
-    picture(store, name)
+    frame(store, name)
     store.write(f"{folder(name)}/result.mp4", content)
     facts = {"file": "result.mp4", "bytes": len(content), "ticks": 8 * SEGMENT}
     store.create(f"{folder(name)}/result.json", json.dumps(facts).encode())
@@ -70,7 +70,7 @@ def finish(store: Store, name: str, unit: Unit) -> None:
     assert claims.publish_unit(store, claim(store, name, unit), {"frames": SEGMENT})
 
 
-def picture(store: Store, name: str, tint: int = 90) -> None:
+def frame(store: Store, name: str, tint: int = 90) -> None:
     """A preview."""
     y, x = np.mgrid[0:320, 0:180]
     rgb = np.stack([x % 256, (y * 200 // 320 + tint) % 256, np.full_like(x, tint)], axis=2).astype(np.uint8)

@@ -84,8 +84,8 @@ def driving(pts: int, number: int | None, neutral: int = 0) -> Driving:
     roi, face = avatar().roi, avatar().face
     if number is None:
         return Driving(pts, None, None, roi)
-    picture = np.asarray(cv2.warpAffine(roi, move(number), (512, 512), borderMode=cv2.BORDER_REFLECT_101), np.uint8)
-    return Driving(pts, _moved(face, number), _moved(face, neutral), picture)
+    frame = np.asarray(cv2.warpAffine(roi, move(number), (512, 512), borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+    return Driving(pts, _moved(face, number), _moved(face, neutral), frame)
 
 
 def _moved(face: Face, number: int) -> Face:

@@ -1,4 +1,4 @@
-"""Pictures, sound and drivers that the renderer's tests make for themselves."""
+"""Frames, sound and drivers that the renderer's tests make for themselves."""
 
 import hashlib
 from fractions import Fraction
@@ -21,30 +21,30 @@ NTSC = Fraction(30000, 1001)
 
 
 def moving(count: int, width: int = 160, height: int = 96) -> list[ImageArray]:
-    """I420 pictures with soft shapes that move and a bright bar that counts, so that each differs."""
+    """I420 frames with soft shapes that move and a bright bar that counts, so that each differs."""
     noise = np.random.default_rng(5).integers(0, 256, (height // 8, width // 4, 3)).astype(np.uint8)
     scene = cv2.resize(noise, (width * 2, height), interpolation=cv2.INTER_CUBIC)
-    pictures = []
+    frames = []
     for number in range(count):
         rgb = np.roll(scene, -3 * number, axis=1)[:, :width].copy()
         rgb[: height // 6, : 4 + (number * 4) % (width - 4)] = 250
-        pictures.append(rgb_to_i420(np.asarray(rgb, np.uint8)))
-    return pictures
+        frames.append(rgb_to_i420(np.asarray(rgb, np.uint8)))
+    return frames
 
 
 def segment(
-    path: Path, pictures: list[ImageArray], rate: Fraction = NTSC, output: OutputSpec = OutputSpec(), **how: int
+    path: Path, frames: list[ImageArray], rate: Fraction = NTSC, output: OutputSpec = OutputSpec(), **how: int
 ) -> Path:
-    """One finished segment of these pictures."""
-    width, height = pictures[0].shape[1], pictures[0].shape[0] * 2 // 3
+    """One finished segment of these frames."""
+    width, height = frames[0].shape[1], frames[0].shape[0] * 2 // 3
     with SegmentWriter(path, width, height, rate, output, **how) as writer:
-        for number, picture in enumerate(pictures):
-            writer.picture(number, picture)
+        for number, frame in enumerate(frames):
+            writer.frame(number, frame)
     return path
 
 
 def decoded(path: Path) -> tuple[list[Fraction], list[str]]:
-    """(pts in seconds, hash of the pixels) of every picture."""
+    """(pts in seconds, hash of the pixels) of every frame."""
     stamps, hashes = [], []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -70,7 +70,7 @@ def chirp(seconds: float, rate: int) -> NDArray[np.int16]:
 def write_driver(
     path: Path,
     *,
-    pictures: int = 0,
+    frames: int = 0,
     rate: Fraction = Fraction(25),
     sound: float = 0.0,
     codec: str = "aac",
@@ -80,15 +80,15 @@ def write_driver(
     video: str = "libx264",
     options: dict[str, str] | None = None,
 ) -> Path:
-    """A driver with so many pictures and so many seconds of sound, each beginning when it is said."""
+    """A driver with so many frames and so many seconds of sound, each beginning when it is said."""
     with av.open(str(path), "w") as container:
-        seen = cast(VideoStream, container.add_stream(video, rate=rate, options=options or {})) if pictures else None
+        seen = cast(VideoStream, container.add_stream(video, rate=rate, options=options or {})) if frames else None
         heard = cast(AudioStream, container.add_stream(codec, rate=sound_rate, layout="mono")) if sound else None
         if seen is not None:
             seen.width, seen.height, seen.pix_fmt = 160, 96, "yuv420p"
             seen.codec_context.time_base = 1 / rate
-            for number, picture in enumerate(moving(pictures)):
-                frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+            for number, pixels in enumerate(moving(frames)):
+                frame = av.VideoFrame.from_ndarray(pixels, format="yuv420p")
                 frame.pts, frame.time_base = number + round(video_begin * rate), 1 / rate
                 container.mux(seen.encode(frame))
             container.mux(seen.encode(None))

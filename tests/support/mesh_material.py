@@ -1,4 +1,4 @@
-"""What the mesh engine's tests share: one avatar, its picture under a gesture, and a look at it."""
+"""What the mesh engine's tests share: one avatar, its frame under a gesture, and a look at it."""
 
 from functools import cache
 
@@ -35,7 +35,7 @@ def driving(pts: int = 0, gesture: Gesture | None = None, neutral: Face | None =
     return Driving(pts, face, None if gesture is None else neutral or own)
 
 
-def picture(of: MeshSession, gesture: Gesture) -> NDArray[np.uint8]:
+def frame(of: MeshSession, gesture: Gesture) -> NDArray[np.uint8]:
     """(512, 512, 3 or 4) uint8 of a session that forgets what was before."""
     of.reset()
     return of.step(driving(0, gesture))[0].pixels
@@ -45,7 +45,7 @@ def tracked(pixels: NDArray[np.uint8]) -> Face:
     tracker = FaceTracker(still=True)
     face = tracker.track(np.ascontiguousarray(pixels[..., :3]))
     tracker.close()
-    assert face is not None, "no face is found in the engine's picture"
+    assert face is not None, "no face is found in the engine's frame"
     return face
 
 

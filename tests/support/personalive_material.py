@@ -64,8 +64,8 @@ def driver(count: int, start: int = 0, seed: int = 0) -> Iterator[Driving]:
     """A face that moves along, frame by frame."""
     own = avatar()
     for i in range(start, start + count):
-        picture = np.roll(own.roi, (5 * i + 40 * seed, 3 * i), (0, 1))
-        yield Driving(i * FRAME_US, own.face, own.face, picture)
+        frame = np.roll(own.roi, (5 * i + 40 * seed, 3 * i), (0, 1))
+        yield Driving(i * FRAME_US, own.face, own.face, frame)
 
 
 def state(of: PersonaLiveSession) -> bytes:

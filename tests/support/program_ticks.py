@@ -11,7 +11,7 @@ RATE_FPS = Fraction(25)
 BLOCK = np.full(1920, 1000, np.int16)
 
 
-def picture(tick: int, size: tuple[int, int] = (64, 48)) -> ProgramFrame:
+def make_frame(tick: int, size: tuple[int, int] = (64, 48)) -> ProgramFrame:
     i420 = np.full((size[1] * 3 // 2, size[0]), 90, np.uint8)
     return ProgramFrame(tick, tick_pts(tick, RATE_FPS), i420, "sample", 0, None, None, "live", 0)
 

@@ -17,15 +17,15 @@ def record(own: Studio, seconds: float) -> Path:
 
 
 def played(path: Path) -> tuple[float, float, int, float]:
-    """(seconds of picture, seconds of sound, pictures, loudness) of a file, all of it decoded."""
-    pictures, samples, peaks = [], 0, []
+    """(seconds of video, seconds of sound, frames, loudness) of a file, all of it decoded."""
+    frames, samples, peaks = [], 0, []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
             assert frame.time is not None
-            pictures.append(frame.time)
+            frames.append(frame.time)
     with av.open(str(path)) as container:
         for block in container.decode(audio=0):
             samples += block.samples
             peaks.append(float(np.abs(block.to_ndarray()).max()))
     # The median: where the sound begins in the middle of a wave, AAC overshoots.
-    return pictures[-1] + 0.04, samples / 48_000, len(pictures), float(np.median(peaks))
+    return frames[-1] + 0.04, samples / 48_000, len(frames), float(np.median(peaks))

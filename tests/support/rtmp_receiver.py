@@ -1,7 +1,7 @@
 """A real RTMP receiver: FFmpeg's own server in a process of its own, which decodes what it gets and says what it saw.
 
 `python -m tests.support.rtmp_receiver PORT`: takes one stream, prints one JSON object for every SECONDS of it:
-{"pictures", "width", "height", "moved", "grey", "hz", "apart"}.
+{"frames", "width", "height", "moved", "grey", "hz", "apart"}.
 """
 
 import json
@@ -69,24 +69,24 @@ def hertz(wave: np.ndarray, rate: int) -> float:  # type: ignore[type-arg]
 def main() -> None:
     port = sys.argv[1]
     with av.open(f"rtmp://127.0.0.1:{port}/live/{KEY}", "r", options={"listen": "1"}) as stream:
-        pictures: list[Any] = []
+        frames: list[Any] = []
         blocks: list[Any] = []
         for frame in stream.decode(video=0, audio=0):
             if isinstance(frame, av.VideoFrame):
-                pictures.append(frame)
+                frames.append(frame)
             else:
                 blocks.append(frame)
-            if len(pictures) > 2 and len(blocks) > 2 and pictures[-1].time - pictures[0].time >= RECEIVE_S:
-                luma = np.stack([picture.to_ndarray(format="gray").astype(np.float32) for picture in pictures])
+            if len(frames) > 2 and len(blocks) > 2 and frames[-1].time - frames[0].time >= RECEIVE_S:
+                luma = np.stack([pixels.to_ndarray(format="gray").astype(np.float32) for pixels in frames])
                 wave = np.concatenate([block.to_ndarray().reshape(-1) for block in blocks])
                 row = {
-                    "pictures": len(pictures), "width": luma.shape[2], "height": luma.shape[1],
+                    "frames": len(frames), "width": luma.shape[2], "height": luma.shape[1],
                     "moved": float(luma.std(axis=0).max()),
                     "grey": luma[-1][-40:-20, 12:132].round().tolist(), "hz": hertz(wave, blocks[0].sample_rate),
-                    "apart": abs(pictures[-1].time - blocks[-1].time),
+                    "apart": abs(frames[-1].time - blocks[-1].time),
                 }  # fmt: skip
                 print(json.dumps(row), flush=True)
-                pictures, blocks = [], []
+                frames, blocks = [], []
 
 
 if __name__ == "__main__":

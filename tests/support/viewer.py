@@ -62,8 +62,8 @@ class Viewer:
     def say(self, **words: Any) -> None:
         self.connection.send(json.dumps(words))
 
-    def picture(self, timeout: float = 10) -> tuple[Head, Rgb]:
-        """The next picture as (H, W, 3) RGB, acknowledged."""
+    def frame(self, timeout: float = 10) -> tuple[Head, Rgb]:
+        """The next frame as (H, W, 3) RGB, acknowledged."""
         deadline = time.monotonic() + timeout
         while True:
             data = self.connection.recv(max(0.01, deadline - time.monotonic()))
@@ -122,8 +122,8 @@ def watching(running: Studio, mode: str, avatar: str = "sample") -> Iterator[Vie
         viewer = Viewer(connection)
         if mode == "roi":
             viewer.plates = fetch_plates(running, avatar)
-            viewer.picture()
+            viewer.frame()
             viewer.say(plate=viewer.number)
-            while viewer.picture()[0].kind != ROI:
+            while viewer.frame()[0].kind != ROI:
                 pass
         yield viewer

@@ -26,14 +26,14 @@ def test_a_headless_run_leaves_a_playable_file(live_home: Path, run_root: Path, 
     ) as run:
         assert run.process.wait(60) == 0, run.log.read_text()
     with av.open(str(out)) as container:
-        pictures = [f.to_ndarray(format="gray") for f in container.decode(video=0)]
+        frames = [f.to_ndarray(format="gray") for f in container.decode(video=0)]
     with av.open(str(out)) as container:
         sound = np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
         rate = container.streams.audio[0].rate
-    assert 3.5 * 25 <= len(pictures) <= 8 * 25
-    assert len(sound) / rate == pytest.approx(len(pictures) / 25, abs=0.2)
+    assert 3.5 * 25 <= len(frames) <= 8 * 25
+    assert len(sound) / rate == pytest.approx(len(frames) / 25, abs=0.2)
     assert np.sqrt(np.mean(sound[len(sound) // 2 :] ** 2)) > 0.005, "the driver's voice is in it"
-    later = np.stack(pictures[-50:]).astype(np.float32)
+    later = np.stack(frames[-50:]).astype(np.float32)
     height, width = later.shape[1:]
     face = later[:, height // 5 : height // 2, width // 3 : 2 * width // 3]
     assert face.std(axis=0).max() > 8, "the face moves"
@@ -146,31 +146,31 @@ def test_a_driver_file_deleted_in_mid_run_is_told_and_the_host_idles(
         assert len(run.pids()) == 4
 
 
-def test_switching_the_avatar_keeps_the_picture_on_air(live_home: Path, run_root: Path) -> None:
+def test_switching_the_avatar_keeps_the_program_on_air(live_home: Path, run_root: Path) -> None:
     with studio(live_home, run_root, "--port", "0") as run:
         run.on_air()
         assert run.patch(avatar="sample-video").status_code == 200
-        pictures = run.collect_messages("program", 4.0)
-        assert longest_gap(pictures, 4) < 1
-        assert pictures[-1][1].facts["avatar"] == "sample-video" and pictures[-1][1].facts["state"] == "live"
+        frames = run.collect_messages("program", 4.0)
+        assert longest_gap(frames, 4) < 1
+        assert frames[-1][1].facts["avatar"] == "sample-video" and frames[-1][1].facts["state"] == "live"
         assert children(run.process.pid) and Settings().fps == 25
 
 
-def test_switching_to_an_engine_that_opens_slowly_keeps_the_picture_on_air(live_home: Path, run_root: Path) -> None:
+def test_switching_to_an_engine_that_opens_slowly_keeps_the_program_on_air(live_home: Path, run_root: Path) -> None:
     with studio(live_home, run_root, "--port", "0", engines=SLOW_ENGINES) as run:
         run.on_air()
         refused = run.patch(engine="waiting")
         assert refused.status_code == 409 and "`studio weights pull waiting`" in refused.json()["detail"]
         assert run.patch(engine="slow").status_code == 200
-        pictures = run.collect_messages("program", 2.0)
+        frames = run.collect_messages("program", 2.0)
         wait_for(lambda: stage(run) in ("opening", "running"), 5, "the slow engine is being opened")
-        assert longest_gap(pictures, 2) < OPENING_S / 2 and lively(pictures) > 0.5, "the old engine goes on"
+        assert longest_gap(frames, 2) < OPENING_S / 2 and lively(frames) > 0.5, "the old engine goes on"
         wait_for(lambda: stage(run) == "running", 30, "the slow engine")
         assert lively(run.collect_messages("program", 1.0)) > 0.5
         os.kill(run.pids()["generator"], signal.SIGKILL)
-        pictures = run.collect_messages("program", 2.0)
-        assert longest_gap(pictures, 2) < OPENING_S / 2
-        assert lively(pictures[-10:]) == 0, "it idles while the engine is opened again"
+        frames = run.collect_messages("program", 2.0)
+        assert longest_gap(frames, 2) < OPENING_S / 2
+        assert lively(frames[-10:]) == 0, "it idles while the engine is opened again"
         wait_for(lambda: lively(run.collect_messages("program", 0.5)) > 0.5, 30, "the slow engine is back")
 
 
@@ -199,9 +199,9 @@ def stage(run: Studio) -> str:
     return str(run.state().get("services", {}).get("generator", {}).get("state", ""))
 
 
-def lively(pictures: list[tuple[float, Message]]) -> float:
-    """The share of pictures with a driven face; a machine that is busy with other tests drops one now and then."""
-    return sum(bool(m.facts["state"] == "live") for _, m in pictures) / max(1, len(pictures))
+def lively(frames: list[tuple[float, Message]]) -> float:
+    """The share of frames with a driven face; a machine that is busy with other tests drops one now and then."""
+    return sum(bool(m.facts["state"] == "live") for _, m in frames) / max(1, len(frames))
 
 
 def test_an_engine_that_cannot_run_is_one_sentence(live_home: Path, run_root: Path) -> None:

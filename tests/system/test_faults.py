@@ -40,17 +40,17 @@ def test_kill_9_costs_nobody_else_anything(channel: Studio, service: str, pause:
     assert set(before) == set(SERVICES)
     time.sleep(pause)
     os.kill(before[service], signal.SIGKILL)
-    pictures = channel.collect_messages("program", 2.5)
+    frames = channel.collect_messages("program", 2.5)
     wait_for(lambda: set(channel.pids()) == set(SERVICES), 15, "all processes are there")
     after = channel.pids()
     assert after[service] != before[service]
     assert {n: p for n, p in after.items() if n != service} == {n: p for n, p in before.items() if n != service}
     if service != "compositor":
-        assert longest_gap(pictures, 2.5) < GAP_S, "the program goes on"
+        assert longest_gap(frames, 2.5) < GAP_S, "the program goes on"
     wait_for(
         lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.3)} == {"live"}, 15, "driven again"
     )
-    assert all(tick_pts(m.facts["tick"], RATE) == m.pts for _, m in pictures)
+    assert all(tick_pts(m.facts["tick"], RATE) == m.pts for _, m in frames)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -72,7 +72,7 @@ def test_a_stage_that_froze_for_ten_seconds_shows_nothing_stale(channel: Studio,
     wait_for(
         lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.3)} == {"live"}, 15, "driven again"
     )
-    # Bounded: nothing that arrived in ten seconds was kept (the driver's pictures alone would be 200 MB).
+    # Bounded: nothing that arrived in ten seconds was kept (the driver's frames alone would be 200 MB).
     grown = {n: resident_bytes(p) - memory[n] for n, p in before.items()}
     assert max(grown.values()) < 60 << 20, grown
 
@@ -80,6 +80,6 @@ def test_a_stage_that_froze_for_ten_seconds_shows_nothing_stale(channel: Studio,
 def test_a_slow_reader_of_the_program_slows_nobody(channel: Studio) -> None:
     back_on_air(channel)
     sleeper = channel.read("program", newest=True)
-    pictures = channel.collect_messages("program", 4.0)
-    assert longest_gap(pictures, 4) < GAP_S
+    frames = channel.collect_messages("program", 4.0)
+    assert longest_gap(frames, 4) < GAP_S
     wait_for(lambda: sleeper.read() and sleeper.losses["lost"] > 50, 5, "it was slow indeed")

@@ -35,7 +35,7 @@ def test_a_host_is_watched_through_a_server_of_ones_own(live_home: Path, run_roo
         wait_for(lambda: published(run), 20, "published")
         state = run.state()
         got = watch(run, 8)
-        rows = np.array(got.pictures)
+        rows = np.array(got.frames)
         assert (rows[0][1], rows[0][2]) == (state["program"]["width"], state["program"]["height"])
         assert len(rows) > 30 and np.ptp(rows[:, 3]) > 0.05  # it moves
         assert max(level for *_, level in got.peaks) > 100  # the sample driver speaks
@@ -53,7 +53,7 @@ def test_a_host_is_watched_through_a_server_of_ones_own(live_home: Path, run_roo
         os.kill(first[0], signal.SIGKILL)
         wait_for(lambda: servers(run) not in ([], first), 15, "the server is started again")
         wait_for(lambda: published(run), 60, "published again")
-        assert len(watch(run, 5).pictures) > 15
+        assert len(watch(run, 5).frames) > 15
         assert run.end() == 0
         assert not servers(run)
 

@@ -23,7 +23,7 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
         with studio(live_home, run_root, "--port", "0", "--record", str(out)) as run:
             run.on_air()
             wait_for(lambda: came, 20, "the push connects")
-            pictures = run.collect_messages("program", 8.0)
+            shown_frames = run.collect_messages("program", 8.0)
             wait_for(lambda: run.state()["outputs"]["rtmp"]["state"] == "failed", 15, "it is said to have failed")
             assert run.state()["outputs"]["record"]["state"] == "live"
             wait_for(lambda: len(came) > 1, 20, "it is tried again")
@@ -36,7 +36,7 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
             assert run.end(signal.SIGINT) == 0
             assert time.monotonic() - started < 2
         assert services_running(run_root) == []
-    ticks = [message.facts["tick"] for _, message in pictures]
+    ticks = [message.facts["tick"] for _, message in shown_frames]
     assert sum(b - a - 1 for a, b in pairwise(ticks)) < len(ticks) / 10  # what a busy machine loses
-    picture, sound, frames, _ = played(out)
-    assert abs(frames - picture * 25) <= 1 and abs(picture - sound) < 0.3
+    video, sound, frames, _ = played(out)
+    assert abs(frames - video * 25) <= 1 and abs(video - sound) < 0.3

@@ -48,8 +48,8 @@ def test_it_waits_on_air_and_speaks_with_its_mouth(channel: Studio) -> None:
     wait_for(lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"idle"}, 15, "waiting")
     assert channel.state()["on_air_state"] == "ON AIR"
     say(channel, 1.5)
-    pictures = channel.collect_messages("program", 1.2)
-    assert "live" in {message.facts["state"] for _, message in pictures}
+    frames = channel.collect_messages("program", 1.2)
+    assert "live" in {message.facts["state"] for _, message in frames}
     wait_for(
         lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"idle"}, 15, "calm again"
     )
@@ -101,8 +101,8 @@ def distance(channel: Studio) -> float:
     """Microseconds by which the face is behind the voice it speaks, once the sound is as late."""
 
     def agreed() -> float | None:
-        pictures = [m for _, m in channel.collect_messages("program", 0.6) if m.facts["captured"]]
-        behind = float(np.median([m.pts - m.facts["captured"] for m in pictures]))
+        frames = [m for _, m in channel.collect_messages("program", 0.6) if m.facts["captured"]]
+        behind = float(np.median([m.pts - m.facts["captured"] for m in frames]))
         return behind if abs(channel.state()["program"]["voice_delay_ms"] * 1000 - behind) < 20_000 else None
 
     return float(wait_for(agreed, 20, "sound waits for the face"))

@@ -1,4 +1,4 @@
-"""Sound and picture of the program belong together: what the driver did at one time is seen and heard at one time."""
+"""Sound and frame of the program belong together: what the driver did at one time is seen and heard at one time."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -21,11 +21,11 @@ def film(path: Path, source: Path) -> None:
     clicks = np.zeros(SECONDS * SOUND_RATE_HZ, np.int16)
     clicks[SOUND_RATE_HZ // 4 :: SOUND_RATE_HZ // 2] = 30_000
     with av.open(str(source)) as container:
-        pictures = [np.asarray(f.to_ndarray(format="yuv420p"), np.uint8) for f in container.decode(video=0)]
-    height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
+        frames = [np.asarray(f.to_ndarray(format="yuv420p"), np.uint8) for f in container.decode(video=0)]
+    height, width = frames[0].shape[0] * 2 // 3, frames[0].shape[1]
     with Mp4Writer(path, width, height, Fraction(FPS), sound=True) as writer:
         for number in range(SECONDS * FPS):
-            writer.picture(pictures[number], index=number)
+            writer.frame(frames[number], index=number)
         writer.sound(clicks, 0)
 
 
@@ -59,13 +59,13 @@ def test_what_happens_together_is_seen_and_heard_together(live_home: Path, run_r
             drained(voice, said)
             drained(sound, heard)
         run.end()
-    picture = float(np.median(seen))
+    frame = float(np.median(seen))
     said_at, heard_at = np.array(clicks_in(said)), np.array(clicks_in(heard))
     assert len(heard_at) >= 5
     offsets = []
     for at in heard_at:
         before = said_at[said_at <= at]
         if len(before) and at - before[-1] < US / 2:
-            offsets.append(at - before[-1] - picture)
+            offsets.append(at - before[-1] - frame)
     assert len(offsets) >= 4
     assert np.abs(np.median(offsets)) <= 40_000, offsets

@@ -31,7 +31,7 @@ def speech(path: Path, syllables: int) -> float:
 
 
 def recorded(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n,) opening of the mouth and (n,) loudness of the sound at each picture's time."""
+    """(n,) opening of the mouth and (n,) loudness of the sound at each frame's time."""
     tracker, openings, times = FaceTracker(), [], []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):

@@ -26,7 +26,7 @@ pytestmark = [
 
 SOUND_RATE_HZ = 48_000
 SYLLABLES = 8
-# Notes the mouth's darkness with every picture and the loudness every 10 ms, in milliseconds of the page's clock.
+# Notes the mouth's darkness with every frame and the loudness every 10 ms, in milliseconds of the page's clock.
 WATCH = """([x, y, w, h]) => {
     const video = document.querySelector("video");
     const canvas = new OffscreenCanvas(w, h), draw = canvas.getContext("2d", { willReadFrequently: true });
@@ -79,7 +79,7 @@ def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio, browser: "Br
     viewer.goto(f"{channel.base}{made_link(channel)}")
     viewer.get_by_text("Live", exact=True).wait_for(timeout=20_000)
     full = "() => document.querySelector('video').videoHeight"
-    wait_for(lambda: viewer.evaluate(full) == height(channel), 20, "the full picture")
+    wait_for(lambda: viewer.evaluate(full) == height(channel), 20, "the full frame")
     viewer.evaluate(WATCH, list(mouth_box(channel)))
 
     def look() -> list[float]:
@@ -92,7 +92,7 @@ def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio, browser: "Br
         late = offsets(viewer.evaluate("() => window.noted"))
         return late if len(late) >= SYLLABLES - 2 else []
 
-    # The mouth begins to open with the sound, a vowel, and is half open one picture or two later.
+    # The mouth begins to open with the sound, a vowel, and is half open one frame or two later.
     assert in_sync(look, early=-100)
 
 
@@ -119,7 +119,7 @@ def offsets(noted: dict[str, Any]) -> list[float]:
     onsets = [at for before, at in pairwise([-1e9, *onsets]) if at - before > 300]
     closed, opened = np.percentile(seen[:, 1], [90, 5])
     if closed - opened <= 4:
-        return []  # no picture of an open mouth came through
+        return []  # no frame of an open mouth came through
     is_open = seen[:, 1] < (closed + opened) / 2
     openings = np.array([seen[i + 1, 0] for i, (a, b) in enumerate(pairwise(is_open)) if b and not a])
     late = []

@@ -1,4 +1,4 @@
-"""The expression of closed lips, for a driver of a single picture, which has no rest to be compared with.
+"""The expression of closed lips, for a driver of a single image, which has no rest to be compared with.
 
 The 63 numbers are LivePortrait's (MIT licence, Copyright (c) 2024 Kuaishou Visual Generation and Interaction Center);
 the notice lies beside them.

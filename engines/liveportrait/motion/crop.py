@@ -1,6 +1,6 @@
-"""The square that the networks see, cut from a picture by a face's points, and the way back into the picture.
+"""The square that the networks see, cut from an image by a face's points, and the way back into the image.
 
-A crop's matrix is (2, 3) from picture to crop pixels.
+A crop's matrix is (2, 3) from image to crop pixels.
 """
 
 import math
@@ -15,15 +15,15 @@ from shared.media.array_types import ImageArray
 CropMatrix = NDArray[np.float32]
 
 SIDE, INPUT = 512, 256  # pixels of a source crop, and of what the extractors see
-RIM_PX = 16.0  # crop pixels over which the crop fades into the picture
+RIM_PX = 16.0  # crop pixels over which the crop fades into the image
 
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A crop in picture pixels: its middle, its side, and the angle (radians) by which it is turned.
+    """A crop in image pixels: its middle, its side, and the angle (radians) by which it is turned.
 
     Rounded to float32 where the published code does: warping goes by thirty-seconds of a pixel, and a matrix that differs
-    in its last bits gives another picture.
+    in its last bits gives another image.
     """
 
     centre: NDArray[np.float32]
@@ -31,7 +31,7 @@ class Square:
     angle: float
 
     def to_crop(self, size: int, *, upright: bool = False) -> CropMatrix:
-        """(2, 3) from picture pixels to those of a crop with `size` pixels a side."""
+        """(2, 3) from image pixels to those of a crop with `size` pixels a side."""
         scale = size / self.side
         angle = 0.0 if upright else self.angle
         c, s = np.cos(angle), np.sin(angle)
@@ -87,9 +87,9 @@ def mean_square(corners: list[NDArray[np.float32]]) -> Square:
     return Square(np.array([(left + right) / 2, (top + bottom) / 2], np.float32), right - left, 0.0)
 
 
-def cut_crop(picture: ImageArray, matrix: CropMatrix, size: int) -> ImageArray:
-    """The crop; black where it reaches beyond the picture."""
-    return np.asarray(cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
+def cut_crop(image: ImageArray, matrix: CropMatrix, size: int) -> ImageArray:
+    """The crop; black where it reaches beyond the image."""
+    return np.asarray(cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
 
 
 def rim_mask() -> NDArray[np.uint8]:
@@ -101,33 +101,33 @@ def rim_mask() -> NDArray[np.uint8]:
 
 
 def crop_to_image(matrix: CropMatrix) -> CropMatrix:
-    """The matrix from crop to picture pixels."""
+    """The matrix from crop to image pixels."""
     square_matrix = np.vstack([matrix, np.array([0, 0, 1], np.float32)])
     return np.asarray(np.linalg.inv(square_matrix)[:2], np.float32)
 
 
 def spread_mask(matrix: CropMatrix, size: tuple[int, int]) -> NDArray[np.float32]:
-    """(H, W) float32 0..1: how much of each pixel of a (W, H) picture the crop covers."""
+    """(H, W) float32 0..1: how much of each pixel of a (W, H) image the crop covers."""
     mask = cv2.warpAffine(rim_mask(), crop_to_image(matrix), size, flags=cv2.INTER_LINEAR)
     return np.asarray(mask, np.float32) / np.float32(255)
 
 
-def pasted(face: ImageArray, matrix: CropMatrix, picture: ImageArray) -> ImageArray:
-    """The picture with the (512, 512, 3) face crop put back where it was cut. The whole-picture form, as published:
+def pasted(face: ImageArray, matrix: CropMatrix, image: ImageArray) -> ImageArray:
+    """The image with the (512, 512, 3) face crop put back where it was cut. The whole-image form, as published:
     what a compositor does with the ROI alone is compared with it."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     mask = spread_mask(matrix, (width, height))[..., None]
     placed = cv2.warpAffine(face, crop_to_image(matrix), (width, height), flags=cv2.INTER_LINEAR)
-    return np.clip(mask * placed + (1 - mask) * picture, 0, 255).astype(np.uint8)
+    return np.clip(mask * placed + (1 - mask) * image, 0, 255).astype(np.uint8)
 
 
-def limited(picture: ImageArray, longest: int = 1280, multiple: int = 2) -> ImageArray:
-    """A source picture no longer than `longest`, its sides cut to a multiple; as it is where it is small."""
-    height, width = picture.shape[:2]
+def limited(image: ImageArray, longest: int = 1280, multiple: int = 2) -> ImageArray:
+    """A source image no longer than `longest`, its sides cut to a multiple; as it is where it is small."""
+    height, width = image.shape[:2]
     if longest > 0 and max(height, width) > longest:
         factor = longest / max(height, width)
         size = (longest, int(height * factor)) if width > height else (int(width * factor), longest)
-        picture = np.asarray(cv2.resize(picture, size), np.uint8)
-        height, width = picture.shape[:2]
+        image = np.asarray(cv2.resize(image, size), np.uint8)
+        height, width = image.shape[:2]
     cut_height, cut_width = (side - side % multiple or side for side in (height, width))
-    return picture[:cut_height, :cut_width]
+    return image[:cut_height, :cut_width]

@@ -1,4 +1,4 @@
-"""A driver's motion, frame by frame, from its pictures: nothing of the future is needed, and nothing is bound to the
+"""A driver's motion, frame by frame, from its images: nothing of the future is needed, and nothing is bound to the
 first frame.
 """
 
@@ -54,15 +54,15 @@ class MotionDriver:
     def follow(self, driving: Driving) -> bool | None:
         """Take a driving frame; whether what motion is measured from has changed, None where there is nothing to see."""
         square = self._crop(driving)
-        if square is None or driving.picture is None:
+        if square is None or driving.frame is None:
             return None
-        cut = crop.cut_crop(driving.picture, square.to_crop(crop.SIDE), crop.SIDE)
+        cut = crop.cut_crop(driving.frame, square.to_crop(crop.SIDE), crop.SIDE)
         return self._see(driving, self._read(np.asarray(cv2.resize(cut, (crop.INPUT, crop.INPUT)), np.uint8)))
 
     def _crop(self, driving: Driving) -> Square | None:
-        """The square of the driving picture to be looked at."""
+        """The square of the driving frame to be looked at."""
         face, neutral = driving.face, driving.neutral
-        if face is None or neutral is None or driving.picture is None:
+        if face is None or neutral is None or driving.frame is None:
             return None
         gap = driving.pts - self._seen
         if self._neutral is None or not np.array_equal(neutral.points, self._neutral):
@@ -116,7 +116,7 @@ class MotionDriver:
         return driver
 
     def _take_anchor(self, face: Face, flat: FloatArray) -> bool:
-        """The neutral is a face without a picture, unless it is this very frame's: the frame that looks most like it
+        """The neutral is a face without an image, unless it is this very frame's: the frame that looks most like it
         stands for it, and a better one that comes later replaces it."""
         if self._distance <= NEUTRAL or self._neutral is None:
             return False

@@ -1,7 +1,7 @@
 """Where the networks want a face, from the studio's 478 points instead of the 106 and 203 they were used with.
 
 Those clouds span from the brows to the chin and from cheek to cheek; so does BROWS_TO_CHIN here. How large a crop is
-around such a cloud was measured on the 15 square clips and pictures that LivePortrait ships as drivers: their side is
+around such a cloud was measured on the 15 square clips and images that LivePortrait ships as drivers: their side is
 2.05 of the cloud (median; the middle half 1.9 to 2.2; the nominal factor is 2.2 of 203 points) and their middle 0.12
 sides above the cloud's (nominal 0.1). A source is cropped larger and higher by the same proportion. The models behind
 the two clouds may not be used commercially and were not run: how they differ from face to face is not known here.
@@ -37,13 +37,13 @@ def source_square(face: Face) -> Square:
 
 
 def driver_square(face: Face) -> Square:
-    """The crop of a driver, upright in the picture: how the head is turned is motion."""
+    """The crop of a driver, upright in the image: how the head is turned is motion."""
     found = _square(face, *DRIVER)
     return Square(found.centre, found.side, 0.0)
 
 
 def openings(face: Face) -> Ratios:
-    """Openings of eyes and lips over their widths; the eye on the picture's left first, which is the subject's right."""
+    """Openings of eyes and lips over their widths; the eye on the image's left first, which is the subject's right."""
     return ratios(face.opening_ratios)
 
 

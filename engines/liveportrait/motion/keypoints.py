@@ -28,7 +28,7 @@ class KeypointMotion:
 
     @property
     def points(self) -> FloatArray:
-        """(21, 3) keypoints: scale * (kp @ R + exp), shifted by t in the picture's plane."""
+        """(21, 3) keypoints: scale * (kp @ R + exp), shifted by t in the image's plane."""
         assert self.kp is not None
         return move_keypoints(self.kp, self.scale, self.rotation, self.exp, self.t)
 

@@ -1,4 +1,4 @@
-"""A driver's motion kept: recorded once from pictures, played on any avatar, without the pictures."""
+"""A driver's motion kept: recorded once from frames, played on any avatar, without the frames."""
 
 from collections.abc import Iterable
 

@@ -27,7 +27,7 @@ class Options:
 
     region: all of it, the expression, the head's pose, lips or eyes alone. relative: changes since the anchor, not the
     driver's own values. expression_friendly: scaled by the sizes of the two faces (still source, relative, a driver of
-    more than one picture). stitching: the seam to the shoulders is corrected. eyes, lips: the openings follow the
+    more than one frame). stitching: the seam to the shoulders is corrected. eyes, lips: the openings follow the
     driver's measured ones instead of its motion. close_lips: a source's open mouth is closed first. steady_eyes: a source
     video's own blinks are evened out. multiplier: of the whole movement.
     """
@@ -45,7 +45,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """Openings over widths: (2,) of the eyes as the picture shows them from left to right, () of the lips."""
+    """Openings over widths: (2,) of the eyes as the frame shows them from left to right, () of the lips."""
 
     eyes: FloatArray
     lips: FloatArray
@@ -104,7 +104,7 @@ def onto_still(
 ) -> FloatArray:
     """(21, 3) keypoints of a still source under a driver, before any correction.
 
-    anchor: the driver's motion at rest. closed: the expression of closed lips, (21, 3), for a driver of one picture,
+    anchor: the driver's motion at rest. closed: the expression of closed lips, (21, 3), for a driver of one frame,
     which has no rest to compare with.
     """
     region = options.region

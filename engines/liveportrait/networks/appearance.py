@@ -18,8 +18,8 @@ class AppearanceExtractor(nn.Module):
         for i in range(residuals):
             self.resblocks_3d.add_module(f"3dr{i}", VolumeResidual(channels))
 
-    def forward(self, picture: Tensor) -> Tensor:
-        x = self.first(picture)
+    def forward(self, image: Tensor) -> Tensor:
+        x = self.first(image)
         for block in self.down_blocks:
             x = block(x)
         x = self.second(x)

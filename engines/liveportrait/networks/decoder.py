@@ -1,4 +1,4 @@
-"""Decoder: the warped feature map to the picture, by spatially adaptive normalisation (SPADE, arXiv 1903.07291)."""
+"""Decoder: the warped feature map to the image, by spatially adaptive normalisation (SPADE, arXiv 1903.07291)."""
 
 from collections.abc import Sequence
 

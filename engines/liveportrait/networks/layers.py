@@ -27,7 +27,7 @@ class ConvNorm(nn.Module):
 
 
 class Down(ConvNorm):
-    """The same, then half the size in the picture's plane; a volume keeps its depth."""
+    """The same, then half the size in the image's plane; a volume keeps its depth."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = super().forward(x)

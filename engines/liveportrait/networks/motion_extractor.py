@@ -62,7 +62,7 @@ class ResidualBlock(nn.Module):
 
 
 class Detector(nn.Module):
-    """Four stages of blocks, the mean over the picture, and the heads."""
+    """Four stages of blocks, the mean over the image, and the heads."""
 
     def __init__(self, points: int, bins: int, depths: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__()
@@ -101,6 +101,6 @@ class MotionExtractor(nn.Module):
         super().__init__()
         self.detector = Detector(points, bins, depths, widths)
 
-    def forward(self, picture: Tensor) -> dict[str, Tensor]:
-        heads: dict[str, Tensor] = self.detector(picture)
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        heads: dict[str, Tensor] = self.detector(image)
         return heads

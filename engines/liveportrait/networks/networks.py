@@ -125,18 +125,18 @@ class LivePortraitNetworks:
         if self._exact is None:
             self._exact = deepcopy(self.warping).float(), deepcopy(self.decoder).float()
         warping, decoder = self._exact
-        picture: Tensor = decoder(warping(volume.float(), source, driving).out)
-        return picture
+        image: Tensor = decoder(warping(volume.float(), source, driving).out)
+        return image
 
     def _draw(self, volume: Tensor, compressed: Tensor, source: Tensor, driving: Tensor) -> Tensor:
         """(B, 3, 512, 512) RGB 0..1 of what depends on the source, kept, and (B, 21, 3) keypoints."""
-        picture: Tensor = self.decoder(self.warping(volume, source, driving, compressed).out)
-        return picture
+        image: Tensor = self.decoder(self.warping(volume, source, driving, compressed).out)
+        return image
 
-    def prepared(self, picture: NDArray[np.uint8]) -> Tensor:
+    def prepared(self, image: NDArray[np.uint8]) -> Tensor:
         """(1, 3, 256, 256) float32 0..1 from an RGB crop of that size."""
-        assert picture.shape == (INPUT, INPUT, 3)
-        return (torch.from_numpy(picture).to(self.device).permute(2, 0, 1)[None].float() / 255).contiguous()
+        assert image.shape == (INPUT, INPUT, 3)
+        return (torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255).contiguous()
 
     def heads(self, prepared: Tensor) -> dict[str, FloatArray]:
         """The motion extractor's raw heads as arrays. Without a GPU's shortened float32, whose rounding would be seen as
@@ -144,10 +144,10 @@ class LivePortraitNetworks:
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return {name: value.cpu().numpy() for name, value in self.motion(prepared).items()}
 
-    def read(self, picture: NDArray[np.uint8]) -> KeypointMotion:
+    def read(self, image: NDArray[np.uint8]) -> KeypointMotion:
         """The motion in a (256, 256, 3) uint8 RGB crop. Raises OutOfMemoryError."""
         with on_device():
-            return motions(self.heads(self.prepared(picture)))[0]
+            return motions(self.heads(self.prepared(image)))[0]
 
     def correctors(self) -> Correctors:
         """The small networks as functions of arrays."""

@@ -61,7 +61,7 @@ class AttentionBlock(nn.Module):
 
 
 class PixelTransformer(nn.Module):
-    """Pictures as tokens through one block, added to what comes in."""
+    """Images as tokens through one block, added to what comes in."""
 
     def __init__(self, channels: int, attentions: list[Attention]) -> None:
         super().__init__()

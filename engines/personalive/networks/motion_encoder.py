@@ -61,7 +61,7 @@ class HourGlass(nn.Module):
 
 
 class PatchAttention(nn.Module):
-    """Attention between the patches of a feature picture, added to it. (f, c, s, s) -> (f, c, s, s)."""
+    """Attention between the patches of a feature image, added to it. (f, c, s, s) -> (f, c, s, s)."""
 
     def __init__(self, channels: int, size: int, patch: int, heads: int, head_width: int) -> None:
         super().__init__()
@@ -76,8 +76,8 @@ class PatchAttention(nn.Module):
         tokens = self.transformer_blocks[0](self.pos_embed(self.norm(hidden)))
         side = hidden.shape[-1] // self.patch
         pixels = self.proj_out(tokens.unflatten(-1, (self.patch, self.patch, -1)).unflatten(1, (side, side)))
-        picture = pixels.permute(0, 5, 1, 3, 2, 4).reshape(hidden.shape)  # f c, row of patches, row in it, and columns
-        return picture + hidden
+        image = pixels.permute(0, 5, 1, 3, 2, 4).reshape(hidden.shape)  # f c, row of patches, row in it, and columns
+        return image + hidden
 
 
 class Features(nn.Module):

@@ -1,4 +1,4 @@
-"""The small convolutional network that turns a picture of the head's key points into a feature for the UNet."""
+"""The small convolutional network that turns an image of the head's key points into a feature for the UNet."""
 
 from itertools import pairwise
 
@@ -17,8 +17,8 @@ class PoseGuider(nn.Module):
             self.blocks += [nn.Conv2d(narrow, narrow, 3, padding=1), nn.Conv2d(narrow, wide, 3, padding=1, stride=2)]
         self.conv_out_modify = nn.Conv2d(widths[-1], channels, 3, padding=1)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        hidden = F.silu(self.conv_in(pictures))
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = F.silu(self.conv_in(images))
         for convolution in self.blocks:
             hidden = F.silu(convolution(hidden))
         feature: Tensor = self.conv_out_modify(hidden)

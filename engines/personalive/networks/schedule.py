@@ -16,7 +16,7 @@ TIMES = tuple(level for level in LEVELS for _ in range(CHUNK_FRAMES))  # of each
 
 
 def alphas() -> Tensor:
-    """(1000,) float32: how much of the picture's power is left at each time step."""
+    """(1000,) float32: how much of the image's power is left at each time step."""
     return torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.02**0.5, 1000, dtype=torch.float32) ** 2, 0)
 
 

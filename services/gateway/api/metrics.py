@@ -70,15 +70,15 @@ class ChannelCollector(Collector):
             sent.add_metric([mode], count)
         yield from (viewers, sent)
         yield CounterMetricFamily(
-            "studio_preview_dropped", "Pictures that viewers were too slow for", value=audience.dropped
+            "studio_preview_dropped", "Frames that viewers were too slow for", value=audience.dropped
         )
         yield GaugeMetricFamily(
             "studio_program_stall_milliseconds",
-            "Longest wait for a picture beyond its tick in the last ten seconds",
+            "Longest wait for a frame beyond its tick in the last ten seconds",
             value=feed.stall() / 1000,
         )
         repeated = CounterMetricFamily("studio_program_repeated", "Ticks the gateway had to make up", labels=["kind"])
-        for kind in ("picture", "sound"):
+        for kind in ("frame", "sound"):
             repeated.add_metric([kind], feed.repeated[kind])
         yield repeated
         record = self._gateway.recorder.state
@@ -103,7 +103,7 @@ class ChannelCollector(Collector):
         for name, figure, meaning in (
             ("studio_livekit_viewers", "viewers", "Participants beside the studio"),
             ("studio_livekit_kilobits", "kbps", "Sent to LiveKit, kbit/s"),
-            ("studio_livekit_loss", "loss", "Share of picture packets lost on the way to LiveKit"),
+            ("studio_livekit_loss", "loss", "Share of frame packets lost on the way to LiveKit"),
             ("studio_livekit_round_trip_milliseconds", "rtt_ms", "Round trip to LiveKit"),
         ):
             yield GaugeMetricFamily(name, meaning, value=state.figures.get(figure, 0.0))

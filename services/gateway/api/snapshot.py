@@ -216,7 +216,7 @@ def program(gateway: Gateway) -> ProgramState:
         state=last.state if last else "",
         age=round((now() - feed.heard) / 1e6, 2) if last else None,
         level=round(feed.level, 3),
-        repeated=feed.repeated["picture"],
+        repeated=feed.repeated["frame"],
         by_voice=gateway.watch.by_voice(gateway.director.scene),
         by_template=gateway.director.scene.driver_ref.template is not None,
         voice_delay_ms=gateway.voice_delay() / 1000,
@@ -264,5 +264,5 @@ def rtmp(gateway: Gateway) -> RtmpState:
 def clean_feed(gateway: Gateway) -> CleanFeed:
     """Whether outputs may leave the label out: what allows it, or why not."""
     right = gateway.settings.clean_feed_right.strip()
-    why = "A picture without the AI label needs a stated right: set clean_feed_right to the licence or the reason."
+    why = "A frame without the AI label needs a stated right: set clean_feed_right to the licence or the reason."
     return CleanFeed(right=right, unavailable="" if right else why)

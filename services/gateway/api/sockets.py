@@ -97,7 +97,7 @@ async def state_socket(socket: WebSocket, channel: str) -> None:
 
 @router.websocket("/preview")
 async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") -> None:
-    """Picture and sound; the format is in `services.gateway.preview.encoder`, the conversation in `services.gateway.preview.viewers`."""
+    """Video and sound; the format is in `services.gateway.preview.encoder`, the conversation in `services.gateway.preview.viewers`."""
     opened = await admitted(socket, channel)
     if opened is None:
         return
@@ -129,7 +129,7 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
 
 @router.websocket("/driver")
 async def driver_socket(socket: WebSocket, channel: str) -> None:
-    """Camera and microphone of one browser; messages are one byte (1 JPEG picture, 2 s16 sound at 48 kHz) and the data."""
+    """Camera and microphone of one browser; messages are one byte (1 JPEG image, 2 s16 sound at 48 kHz) and the data."""
     opened = await admitted(socket, channel)
     if opened is None:
         return

@@ -11,7 +11,7 @@ from shared.config.settings import Settings
 from shared.runtime.clock import now
 from shared.wire.bus import Publisher, endpoint
 
-PICTURE, SOUND = 1, 2  # first byte of a message from the page
+FRAME, SOUND = 1, 2  # first byte of a message from the page
 MAX_IMAGE_BYTES = 1 << 20
 MAX_SOUND_BYTES = 48_000 * 2  # a second of s16
 SOUND_RATE_HZ = 48_000
@@ -39,9 +39,9 @@ class RemoteDriver:
         """One message of the page; False, and counted, when it is not what a page sends."""
         body = message[1:]
         kind = message[0] if message else 0
-        if kind == PICTURE and len(body) <= MAX_IMAGE_BYTES and body.startswith(JPEG_MAGIC):
+        if kind == FRAME and len(body) <= MAX_IMAGE_BYTES and body.startswith(JPEG_MAGIC):
             at = now()
-            self._publisher.send(at, np.frombuffer(body, np.uint8), facts={"kind": "picture", "captured": at})
+            self._publisher.send(at, np.frombuffer(body, np.uint8), facts={"kind": "frame", "captured": at})
         elif kind == SOUND and 0 < len(body) <= MAX_SOUND_BYTES and len(body) % 2 == 0:
             self._publisher.send(
                 now(), np.frombuffer(body, "<i2"), "s16", facts={"kind": "sound", "rate": SOUND_RATE_HZ}

@@ -14,7 +14,7 @@ from shared.wire.pulse import Pulse
 
 SERVICES = ("capture", "generator", "compositor", "gateway")
 SILENT_AFTER_US = 2 * US  # a stage that has not pulsed for this long is recovering
-FROZEN_AFTER_US = US // 2  # no program picture for this long: it is the compositor that recovers
+FROZEN_AFTER_US = US // 2  # no program frame for this long: it is the compositor that recovers
 HISTORY_S = 60  # seconds
 ChannelWord = Literal["ON AIR", "IDLE", "STARTING", "RECOVERING", "OFF"]
 CHANNEL_WORDS: tuple[ChannelWord, ...] = get_args(ChannelWord)
@@ -226,5 +226,5 @@ def _sentence(before: str, after: str, template: bool) -> str:
     return {
         "OFF": "Off air.",
         "STARTING": "Starting.",
-        "RECOVERING": "Recovering, the last picture is held.",
+        "RECOVERING": "Recovering, the last frame is held.",
     }[after]

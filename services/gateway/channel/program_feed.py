@@ -1,7 +1,7 @@
 """The program as the outputs see it: every tick exactly once, whoever dies, and no output in another's way.
 
-The compositor sends one picture and one block of sound per tick. When either is missing for longer than
-PATIENCE ticks, the last picture is repeated and silence takes the sound's place, so that no output ever ends.
+The compositor sends one frame and one block of sound per tick. When either is missing for longer than
+PATIENCE ticks, the last frame is repeated and silence takes the sound's place, so that no output ever ends.
 """
 
 import threading
@@ -15,7 +15,7 @@ import numpy as np
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
 from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
 
-PATIENCE_TICKS = Fraction(3, 2)  # ticks after which a missing picture or sound is replaced
+PATIENCE_TICKS = Fraction(3, 2)  # ticks after which a missing frame or sound is replaced
 # After a long stop (SIGSTOP, a suspended machine) at most this many ticks are made up for; outputs know by the
 # time stamps that there was a hole.
 CATCH_UP_TICKS = 25
@@ -29,11 +29,11 @@ class OutputQueue:
     counting: False while what is left out is no loss, because nobody is there yet.
     """
 
-    def __init__(self, name: str, *, pictures: int, sounds: int) -> None:
+    def __init__(self, name: str, *, frames: int, sounds: int) -> None:
         self.name = name
         self.open = self.counting = True
         self.drops: Counter[str] = Counter()
-        self._pictures: deque[ProgramFrame] = deque(maxlen=pictures)
+        self._frames: deque[ProgramFrame] = deque(maxlen=frames)
         self._sounds: deque[ProgramSound] = deque(maxlen=sounds)
         self._ready = threading.Condition()
 
@@ -43,27 +43,27 @@ class OutputQueue:
             return
         with self._ready:
             if isinstance(item, ProgramFrame):
-                self.drops["picture"] += self.counting and len(self._pictures) == self._pictures.maxlen
-                self._pictures.append(item)
+                self.drops["frame"] += self.counting and len(self._frames) == self._frames.maxlen
+                self._frames.append(item)
             else:
                 self.drops["sound"] += self.counting and len(self._sounds) == self._sounds.maxlen
                 self._sounds.append(item)
             self._ready.notify()
 
     def drain(self, timeout: float) -> list[ProgramFrame | ProgramSound]:
-        """All that waits, in the order of ticks, sound before picture; after `timeout` seconds nothing."""
+        """All that waits, in the order of ticks, sound before frame; after `timeout` seconds nothing."""
         with self._ready:
-            if not self._pictures and not self._sounds:
+            if not self._frames and not self._sounds:
                 self._ready.wait(timeout)
-            items: list[ProgramFrame | ProgramSound] = [*self._sounds, *self._pictures]
+            items: list[ProgramFrame | ProgramSound] = [*self._sounds, *self._frames]
             self._sounds.clear()
-            self._pictures.clear()
+            self._frames.clear()
         return sorted(items, key=lambda item: item.tick)
 
     def clear(self) -> None:
         """Forget what waits."""
         with self._ready:
-            self._pictures.clear()
+            self._frames.clear()
             self._sounds.clear()
 
     def wake(self) -> None:
@@ -77,7 +77,7 @@ class ProgramFeed:
     """Turns what arrives into every tick once and hands it to all outlets. Owned by the bus thread.
 
     repeated, late: ticks made up, and those that came after they had been made up.
-    last: the newest real picture. `heard` its arrival time, microseconds.
+    last: the newest real frame. `heard` its arrival time, microseconds.
     level: peak of the last sound, 0 to 1.
     """
 
@@ -89,29 +89,29 @@ class ProgramFeed:
     level: float = 0.0
     repeated: Counter[str] = field(default_factory=Counter)
     late: Counter[str] = field(default_factory=Counter)
-    _next_picture: int = 0
+    _next_frame: int = 0
     _next_sound: int = 0
     _given: int = 0
     _stalls: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=STALL_WINDOW_S))  # (second, longest)
 
     def stall(self) -> int:
-        """By how much the longest wait for a picture in the last seconds was longer than a tick, microseconds."""
+        """By how much the longest wait for a frame in the last seconds was longer than a tick, microseconds."""
         since = self.clock() // US - STALL_WINDOW_S
         return max((longest for second, longest in list(self._stalls) if second > since), default=0)
 
-    def picture(self, picture: ProgramFrame) -> bool:
-        """A real picture arrived; False when its tick is over."""
+    def frame(self, frame: ProgramFrame) -> bool:
+        """A real frame arrived; False when its tick is over."""
         self.heard = self.clock()
         if self.last is not None:
-            if picture.tick < self._next_picture:
-                self.late["picture"] += 1
+            if frame.tick < self._next_frame:
+                self.late["frame"] += 1
                 # It is still the newest thing to repeat.
-                self.last = picture
+                self.last = frame
                 return False
-            self._repeat_pictures(picture.tick)
-        self.last = picture
-        self._next_picture = picture.tick + 1
-        self._give(picture)
+            self._repeat_frames(frame.tick)
+        self.last = frame
+        self._next_frame = frame.tick + 1
+        self._give(frame)
         return True
 
     def sound(self, sound: ProgramSound) -> bool:
@@ -129,29 +129,29 @@ class ProgramFeed:
     def due(self) -> int:
         """When `fill` has something to do, microseconds."""
         pending = [
-            tick for tick, begun in ((self._next_picture, self.last), (self._next_sound, self._next_sound)) if begun
+            tick for tick, begun in ((self._next_frame, self.last), (self._next_sound, self._next_sound)) if begun
         ]
         return tick_pts(min(pending), self.rate) + self._patience if pending else 1 << 62
 
     def fill(self, at: int) -> None:
-        """Make up for the ticks whose picture or sound should long have come."""
+        """Make up for the ticks whose frame or sound should long have come."""
         overdue = tick_after(at - self._patience, self.rate)
-        self._repeat_pictures(overdue)
+        self._repeat_frames(overdue)
         self._repeat_sounds(overdue)
 
     @property
     def _patience(self) -> int:
         return int(PATIENCE_TICKS / self.rate * 1_000_000)
 
-    def _repeat_pictures(self, until: int) -> None:
+    def _repeat_frames(self, until: int) -> None:
         if self.last is None:
             return
-        self._next_picture = max(self._next_picture, until - CATCH_UP_TICKS)
-        while self._next_picture < until:
-            tick = self._next_picture
-            self.repeated["picture"] += 1
+        self._next_frame = max(self._next_frame, until - CATCH_UP_TICKS)
+        while self._next_frame < until:
+            tick = self._next_frame
+            self.repeated["frame"] += 1
             self._give(replace(self.last, tick=tick, pts=tick_pts(tick, self.rate), captured=0, repeated=True))
-            self._next_picture = tick + 1
+            self._next_frame = tick + 1
 
     def _repeat_sounds(self, until: int) -> None:
         if not self._next_sound:

@@ -188,7 +188,7 @@ class JobBoard:
         self._index().drop([job])
 
     def preview(self, job: str) -> bytes | None:
-        """Its newest picture, JPEG."""
+        """Its newest frame, JPEG."""
         return self._store().read(f"{folder(job)}/preview.jpg")
 
     def result(self, job: str) -> tuple[Path, str]:

@@ -1,4 +1,4 @@
-"""Publishing to LiveKit: one picture and one sound track, in a thread of its own, back again whatever happens.
+"""Publishing to LiveKit: one frame and one sound track, in a thread of its own, back again whatever happens.
 
 The SDK mends short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that is
 our own loop: a new token, a new room, ever longer pauses. What cannot mend itself (another publisher of the same name,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 POLL_S = 0.2  # seconds between looks at what is wanted while nothing comes
-QUEUE_PICTURES, QUEUE_SOUNDS = 4, 12
+QUEUE_FRAMES, QUEUE_SOUNDS = 4, 12
 SETTLED_S = 10.0  # seconds live after which the next break counts as the first
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 20.0
 
@@ -35,7 +35,7 @@ class LiveKitOutput:
     """Publishes the program while it is wanted."""
 
     def __init__(self, settings: Settings, journal: EventLog) -> None:
-        self.outlet = OutputQueue("livekit", pictures=QUEUE_PICTURES, sounds=QUEUE_SOUNDS)
+        self.outlet = OutputQueue("livekit", frames=QUEUE_FRAMES, sounds=QUEUE_SOUNDS)
         self.outlet.open = False
         self.state = OutputState()
         self._settings, self._journal = settings, journal

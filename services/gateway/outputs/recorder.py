@@ -26,16 +26,16 @@ MEGABYTE = 1_000_000
 class Recorder:
     """Writes whatever path was last asked for by `want`.
 
-    A path that exists, a part that has reached the length or size of the settings, another picture size or a gateway
+    A path that exists, a part that has reached the length or size of the settings, another frame size or a gateway
     that was restarted begin a new part: OUT.mp4, OUT-2.mp4, OUT-3.mp4. A disk that cannot be written ends the
     recording with one sentence and nothing else.
 
-    state: off, connecting (no picture yet), live or failed; its figures are seconds and bytes of all parts, and how many there are.
-    path: the part being written, or the last one. clean: take the pictures without the label.
+    state: off, connecting (no frame yet), live or failed; its figures are seconds and bytes of all parts, and how many there are.
+    path: the part being written, or the last one. clean: take the frames without the label.
     """
 
     def __init__(self, settings: Settings, journal: EventLog) -> None:
-        self.outlet = OutputQueue("record", pictures=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
+        self.outlet = OutputQueue("record", frames=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
         self.outlet.open = False
         self.state = OutputState()
         self.path = ""
@@ -50,7 +50,7 @@ class Recorder:
         self._ending: RecordingPart | None = None  # the part before, while sound of its time may still come
         self._ahead: deque[ProgramSound] = deque(
             maxlen=QUEUE_SOUND_BLOCKS
-        )  # sound whose picture has not come: it may belong to the next part
+        )  # sound whose frame has not come: it may belong to the next part
         self._done = (0.0, 0, 0)  # seconds, bytes and number of the finished parts
 
     def want(self, path: str) -> None:
@@ -96,24 +96,24 @@ class Recorder:
                 if self._part is None or self._full(self._part, item):
                     self._turn(wanted, item)
                 assert self._part is not None
-                self._part.picture(item, self.clean)
+                self._part.frame(item, self.clean)
             self._give_sound()
             if self._part:
                 self._tell(self._part)
         except StudioError as error:
             self._fail(wanted, str(error))
 
-    def _full(self, part: "RecordingPart", picture: ProgramFrame) -> bool:
-        length = picture.tick - part.first
+    def _full(self, part: "RecordingPart", frame: ProgramFrame) -> bool:
+        length = frame.tick - part.first
         return (
-            (picture.width, picture.height) != part.size
+            (frame.width, frame.height) != part.size
             or (self._most_ticks > 0 and length >= self._most_ticks)
             # Looked at once a second, which is how often a fragment is written.
             or (self._most_bytes > 0 and length % round(self._rate) == 0 and part.bytes() >= self._most_bytes)
         )
 
     def _turn(self, wanted: str, first: ProgramFrame) -> None:
-        """The next part begins with this picture. The last one stays open for the sound that belongs to its pictures."""
+        """The next part begins with this frame. The last one stays open for the sound that belongs to its frames."""
         self._give_sound()
         self._end()
         part = RecordingPart.create(Path(wanted), first, self._rate)
@@ -125,7 +125,7 @@ class Recorder:
         self._journal.add(f"Recording to {part.path.name}.")
 
     def _give_sound(self) -> None:
-        """To each part the sound of its own pictures' ticks; what is ahead of the last picture waits."""
+        """To each part the sound of its own frames' ticks; what is ahead of the last frame waits."""
         while self._ahead and self._part and self._ahead[0].tick <= self._part.last:
             sound = self._ahead.popleft()
             if self._ending and sound.tick < self._part.first:
@@ -171,9 +171,9 @@ class Recorder:
 
 
 class RecordingPart:
-    """One MP4 file in the making; its time begins with its first picture.
+    """One MP4 file in the making; its time begins with its first frame.
 
-    first, last: ticks of the first and the last picture. size: (width, height).
+    first, last: ticks of the first and the last frame. size: (width, height).
     """
 
     def __init__(self, path: Path, writer: Mp4Writer, first: ProgramFrame, rate: Fraction) -> None:
@@ -190,13 +190,13 @@ class RecordingPart:
         writer = Mp4Writer(path, first.width, first.height, rate, True, PRESET, CRF, fragmented=True)
         return cls(path, writer, first, rate)
 
-    def picture(self, picture: ProgramFrame, clean: bool) -> None:
-        """Write one tick's picture. Raises StudioError."""
-        self.last = picture.tick
-        self.writer.picture(picture.clean() if clean else picture.i420, index=picture.tick - self.first)
+    def frame(self, frame: ProgramFrame, clean: bool) -> None:
+        """Write one tick's frame. Raises StudioError."""
+        self.last = frame.tick
+        self.writer.frame(frame.clean() if clean else frame.i420, index=frame.tick - self.first)
 
     def sound(self, sound: ProgramSound) -> None:
-        """Write one tick's sound; what is before the first picture is left out. Raises StudioError."""
+        """Write one tick's sound; what is before the first frame is left out. Raises StudioError."""
         if sound.tick >= self.first:
             at = sound_samples(sound.tick, self._rate, SOUND_RATE_HZ)[0] - self._first_sample
             self.writer.sound(sound.samples, at * 1_000_000 // SOUND_RATE_HZ)

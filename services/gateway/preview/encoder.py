@@ -1,24 +1,24 @@
-"""The browser preview: program pictures as JPEG in two modes, sound as PCM, in one small binary format.
+"""The browser preview: program frames as JPEG in two modes, sound as PCM, in one small binary format.
 
 Every binary message is HEADER (little endian, 40 bytes) and a payload:
 
     offset  type  field
-    0       u8    kind: 1 full picture, 2 ROI picture, 3 label patch, 4 sound, 5 driver picture
-    1       u8    state: 0 plate, 1 idle, 2 live (pictures); 1 if repeated (sound)
-    2       u16   avatar: number of the avatar in the last "hello", so that a late picture is never put on another plate
+    0       u8    kind: 1 full frame, 2 ROI frame, 3 label patch, 4 sound, 5 driver frame
+    1       u8    state: 0 plate, 1 idle, 2 live (frames); 1 if repeated (sound)
+    2       u16   avatar: number of the avatar in the last "hello", so that a late frame is never put on another plate
     4       u32   tick
     8       u32   plate: index of the plate frame
     12      f64   pts, microseconds on the channel clock
     20      f64   captured: when the driver frame entered capture, microseconds, or 0
-    28      u16   x, y, w, h of the payload in the program picture (0 0 0 0: nothing beside the plate)
-    36      u16   width, height of the program picture
-    40            payload: JPEG, or s16 mono 48 kHz; of a ROI picture with a box first a bit for each 16x16
+    28      u16   x, y, w, h of the payload in the program frame (0 0 0 0: nothing beside the plate)
+    36      u16   width, height of the program frame
+    40            payload: JPEG, or s16 mono 48 kHz; of a ROI frame with a box first a bit for each 16x16
                   block of the box, row after row, lowest bit first, in ceil(rows * columns / 8) bytes
 
-A full picture carries the whole program, for a page that shows it at half its size or smaller at half its size, which
-looks the same there and takes a third of the time from here to the canvas. A ROI picture carries only its box, and of that only the blocks that
+A full frame carries the whole program, for a page that shows it at half its size or smaller at half its size, which
+looks the same there and takes a third of the time from here to the canvas. A ROI frame carries only its box, and of that only the blocks that
 differ from the plate (the others are one flat colour): the page has the plate already and draws plate frame,
-label patch, marked blocks of the box, in that order. Each picture is encoded once per mode, however many
+label patch, marked blocks of the box, in that order. Each frame is encoded once per mode, however many
 watch, straight from I420 to JPEG's own full-range YUV, and only for modes that somebody watches.
 """
 
@@ -39,7 +39,7 @@ from shared.wire.program import ProgramFrame, ProgramSound
 HEADER = struct.Struct("<BBHIIddHHHHHH")
 FULL, ROI, LABEL, SOUND, DRIVER = 1, 2, 3, 4, 5
 STATES = {"plate": 0, "idle": 1, "live": 2}
-MODES = ("full", "roi")  # what a page chooses; "half" is how a full picture is sent to a small one
+MODES = ("full", "roi")  # what a page chooses; "half" is how a full frame is sent to a small one
 # Mean difference in luma steps above which the label has changed: it is translucent, and the plate moves below it.
 LABEL_CHANGED = 0.75
 # A mode that nobody watches is encoded this often, so that its bytes per second can be told all the same.
@@ -51,13 +51,13 @@ POLL_S = 0.2
 
 
 def encode_jpeg(i420: ImageArray, quality: int) -> bytes:
-    """A limited-range I420 picture as JPEG with 4:2:0 chroma, without leaving YUV."""
+    """A limited-range I420 frame as JPEG with 4:2:0 chroma, without leaving YUV."""
     luma, blue, red = planes(to_full(i420))
     return bytes(simplejpeg.encode_jpeg_yuv_planes(luma, blue, red, quality))
 
 
 def halved(i420: ImageArray) -> ImageArray:
-    """An I420 picture at half its size, each sample the mean of four."""
+    """An I420 frame at half its size, each sample the mean of four."""
     height, width = i420.shape[0] // 6 * 2, i420.shape[1] // 4 * 2
     out = np.empty((height * 3 // 2, width), np.uint8)
     for source, target in zip(planes(i420), planes(out), strict=True):
@@ -84,9 +84,9 @@ class PreviewMessages:
 
 
 class PreviewEncoder:
-    """Makes messages from pictures. Owned by the preview thread.
+    """Makes messages from frames. Owned by the preview thread.
 
-    number: counts avatars and picture sizes, so that page and gateway speak of the same plate.
+    number: counts avatars and frame sizes, so that page and gateway speak of the same plate.
     """
 
     def __init__(self, quality: int, plates: Callable[[str], PlateFrames]) -> None:
@@ -99,59 +99,59 @@ class PreviewEncoder:
         self._patch: ImageArray | None = None
         self._label_message = b""
 
-    def picture(self, picture: ProgramFrame, modes: set[str]) -> PreviewMessages:
-        """The messages of one picture, for these modes."""
-        of = picture.avatar, picture.width, picture.height
+    def frame(self, frame: ProgramFrame, modes: set[str]) -> PreviewMessages:
+        """The messages of one frame, for these modes."""
+        of = frame.avatar, frame.width, frame.height
         if of != self._of:
             self._of, self._patch, self._plate = of, None, None
             self.number = (self.number + 1) & 0xFFFF
         return PreviewMessages(
-            picture.tick,
-            picture.avatar,
+            frame.tick,
+            frame.avatar,
             self.number,
-            picture.width,
-            picture.height,
-            full=self._full(picture, picture.i420) if "full" in modes else b"",
-            half=self._full(picture, halved(picture.i420)) if "half" in modes else b"",
-            roi=self._roi(picture) if "roi" in modes else b"",
-            label=self._current_label(picture) if "roi" in modes else b"",
+            frame.width,
+            frame.height,
+            full=self._full(frame, frame.i420) if "full" in modes else b"",
+            half=self._full(frame, halved(frame.i420)) if "half" in modes else b"",
+            roi=self._roi(frame) if "roi" in modes else b"",
+            label=self._current_label(frame) if "roi" in modes else b"",
         )
 
-    def size(self, picture: ProgramFrame, mode: str) -> int:
-        """Bytes this picture would be in this mode."""
-        return len(self._roi(picture) if mode == "roi" else self._full(picture, picture.i420))
+    def size(self, frame: ProgramFrame, mode: str) -> int:
+        """Bytes this frame would be in this mode."""
+        return len(self._roi(frame) if mode == "roi" else self._full(frame, frame.i420))
 
-    def _full(self, picture: ProgramFrame, i420: ImageArray) -> bytes:
-        box = (0, 0, picture.width, picture.height)
-        return _head(FULL, self.number, picture, box) + encode_jpeg(i420, self._quality)
+    def _full(self, frame: ProgramFrame, i420: ImageArray) -> bytes:
+        box = (0, 0, frame.width, frame.height)
+        return _head(FULL, self.number, frame, box) + encode_jpeg(i420, self._quality)
 
-    def _roi(self, picture: ProgramFrame) -> bytes:
-        box = picture.box
+    def _roi(self, frame: ProgramFrame) -> bytes:
+        box = frame.box
         if box is None:
-            return _head(ROI, self.number, picture, None)
+            return _head(ROI, self.number, frame, None)
         if self._plate is None:
-            self._plate = self._open(picture.avatar)
-        plate = self._plate.frame(picture.plate, picture.width, picture.height)
-        part, wanted = part_of(picture.i420, plate, box)
+            self._plate = self._open(frame.avatar)
+        plate = self._plate.frame(frame.plate, frame.width, frame.height)
+        part, wanted = part_of(frame.i420, plate, box)
         jpeg = simplejpeg.encode_jpeg_yuv_planes(*flattened(part, wanted), self._quality - ROI_QUALITY_STEP)
-        return _head(ROI, self.number, picture, box) + pack_bits(wanted) + bytes(jpeg)
+        return _head(ROI, self.number, frame, box) + pack_bits(wanted) + bytes(jpeg)
 
-    def _current_label(self, picture: ProgramFrame) -> bytes:
-        patch = crop(picture.i420, *picture.label) if picture.label else np.empty(0, np.uint8)
-        same = self._patch is not None and picture.label == self._label and patch.shape == self._patch.shape
+    def _current_label(self, frame: ProgramFrame) -> bytes:
+        patch = crop(frame.i420, *frame.label) if frame.label else np.empty(0, np.uint8)
+        same = self._patch is not None and frame.label == self._label and patch.shape == self._patch.shape
         if same and patch.size and self._patch is not None:
             same = float(cv2.norm(patch, self._patch, cv2.NORM_L1)) / patch.size < LABEL_CHANGED
         if not same:
-            self._label, self._patch = picture.label, patch
-            payload = encode_jpeg(patch, self._quality) if picture.label else b""
-            self._label_message = _head(LABEL, self.number, picture, picture.label) + payload
+            self._label, self._patch = frame.label, patch
+            payload = encode_jpeg(patch, self._quality) if frame.label else b""
+            self._label_message = _head(LABEL, self.number, frame, frame.label) + payload
         return self._label_message
 
 
-def _head(kind: int, number: int, picture: ProgramFrame, box: PixelBox | None) -> bytes:
+def _head(kind: int, number: int, frame: ProgramFrame, box: PixelBox | None) -> bytes:
     return HEADER.pack(
-        kind, STATES[picture.state], number, picture.tick, picture.plate, picture.pts, picture.captured,
-        *(box or (0, 0, 0, 0)), picture.width, picture.height,
+        kind, STATES[frame.state], number, frame.tick, frame.plate, frame.pts, frame.captured,
+        *(box or (0, 0, 0, 0)), frame.width, frame.height,
     )  # fmt: skip
 
 
@@ -162,7 +162,7 @@ def sound_message(sound: ProgramSound) -> bytes:
 
 
 def driver_message(rgb: ImageArray, pts: int) -> bytes:
-    """The driver's picture, small."""
+    """The driver's frame, small."""
     height, width = rgb.shape[:2]
     scale = min(1.0, DRIVER_WIDTH / max(width, 1))
     small = cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
@@ -172,16 +172,16 @@ def driver_message(rgb: ImageArray, pts: int) -> bytes:
 
 
 class PreviewThread:
-    """Encodes what the viewers want and hands it to `deliver`. Its outlet keeps only the newest picture.
+    """Encodes what the viewers want and hands it to `deliver`. Its outlet keeps only the newest frame.
 
-    modes: what is watched now, set by the viewers' side. driver: the newest driver picture and its pts, set by the bus.
-    sizes: smoothed bytes of a picture by mode, also for a mode that nobody watches.
+    modes: what is watched now, set by the viewers' side. driver: the newest driver frame and its pts, set by the bus.
+    sizes: smoothed bytes of a frame by mode, also for a mode that nobody watches.
     """
 
     def __init__(
         self, quality: int, plates: Callable[[str], PlateFrames], deliver: Callable[[PreviewMessages | bytes], None]
     ) -> None:
-        self.outlet = OutputQueue("preview", pictures=1, sounds=50)
+        self.outlet = OutputQueue("preview", frames=1, sounds=50)
         self.modes: frozenset[str] = frozenset()
         self.driver: tuple[ImageArray, int] | None = None
         self.sizes: dict[str, float] = {}
@@ -205,22 +205,22 @@ class PreviewThread:
                 if isinstance(item, ProgramSound):
                     self._deliver(sound_message(item))
                 else:
-                    self._picture(item)
+                    self._frame(item)
             self._driver()
 
-    def _picture(self, picture: ProgramFrame) -> None:
+    def _frame(self, frame: ProgramFrame) -> None:
         watched = set(self.modes)
-        preview = self.encoder.picture(picture, watched)
+        preview = self.encoder.frame(frame, watched)
         self._deliver(preview)
         if "full" in watched:
             self._measure("full", len(preview.full))
         if "roi" in watched:
             self._measure("roi", len(preview.roi) + (0 if preview.label is self._label else len(preview.label)))
             self._label = preview.label
-        if picture.pts - self._sampled > SAMPLE_PERIOD_US and not picture.repeated:
-            self._sampled = picture.pts
+        if frame.pts - self._sampled > SAMPLE_PERIOD_US and not frame.repeated:
+            self._sampled = frame.pts
             for mode in set(MODES) - watched:
-                self._measure(mode, self.encoder.size(picture, mode))
+                self._measure(mode, self.encoder.size(frame, mode))
 
     def _measure(self, mode: str, size: int) -> None:
         self.sizes[mode] = self.sizes.get(mode, float(size)) * 0.9 + size * 0.1

@@ -57,7 +57,7 @@ class PlateFrames:
 
 
 def differing(part: ImageArray, plate: ImageArray) -> NDArray[np.bool_]:
-    """(rows, columns) of SIDE x SIDE blocks: whether this part of a picture differs from that of the plate (both I420)."""
+    """(rows, columns) of SIDE x SIDE blocks: whether this part of a frame differs from that of the plate (both I420)."""
     height, width = part.shape[0] * 2 // 3, part.shape[1]
     rows, columns = -(-height // BLOCK_SIDE_PX), -(-width // BLOCK_SIDE_PX)
     most = np.zeros((rows, columns), np.uint8)
@@ -94,10 +94,10 @@ def pack_bits(wanted: NDArray[np.bool_]) -> bytes:
 
 
 def part_of(
-    picture: ImageArray, plate: ImageArray | None, box: tuple[int, int, int, int]
+    frame: ImageArray, plate: ImageArray | None, box: tuple[int, int, int, int]
 ) -> tuple[ImageArray, NDArray[np.bool_]]:
-    """The box of a picture, and which of its blocks the page must be sent."""
-    part = crop(picture, *box)
+    """The box of a frame, and which of its blocks the page must be sent."""
+    part = crop(frame, *box)
     if plate is None:
         return part, np.ones((-(-box[3] // BLOCK_SIDE_PX), -(-box[2] // BLOCK_SIDE_PX)), bool)
     return part, differing(part, crop(plate, *box))

@@ -1,8 +1,8 @@
 """The people watching: what each browser is sent, and that a slow one costs nobody else anything.
 
-Flow control is the page's: it acknowledges what it has drawn. A viewer has at most IN_FLIGHT pictures on the way;
-while it has, a newer picture replaces the one that waits, counted as dropped. Nothing is ever queued in the
-socket beyond that, so a stalled browser holds two pictures and no more.
+Flow control is the page's: it acknowledges what it has drawn. A viewer has at most IN_FLIGHT frames on the way;
+while it has, a newer frame replaces the one that waits, counted as dropped. Nothing is ever queued in the
+socket beyond that, so a stalled browser holds two frames and no more.
 """
 
 import asyncio
@@ -29,9 +29,9 @@ class PreviewViewer:
     """One preview socket. Lives in the event loop.
 
     mode: what it asked for; plate: number of the avatar whose plate the page has, or -1. A page without the
-        plate is sent full pictures whatever its mode.
-    view: width and height of what the page shows the picture in, in its screen's pixels, where it has said so.
-    sent: bytes by mode. dropped: pictures and sounds it was too slow for.
+        plate is sent full frames whatever its mode.
+    view: width and height of what the page shows the frame in, in its screen's pixels, where it has said so.
+    sent: bytes by mode. dropped: frames and sounds it was too slow for.
     """
 
     mode: str = "full"
@@ -42,7 +42,7 @@ class PreviewViewer:
     dropped: int = 0
     _unacked: int = 0
     _unacked_sounds: int = 0
-    _picture: PreviewMessages | None = None
+    _frame: PreviewMessages | None = None
     _driver: bytes = b""
     _label: bytes = b""  # the label patch the page has
     _number: int = -1
@@ -52,14 +52,14 @@ class PreviewViewer:
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     def offer(self, preview: PreviewMessages) -> None:
-        """A new picture; one that still waits is dropped."""
-        if self._picture is not None:
+        """A new frame; one that still waits is dropped."""
+        if self._frame is not None:
             self.dropped += 1
-        self._picture = preview
+        self._frame = preview
         self._ready.set()
 
     def offer_bytes(self, message: bytes) -> None:
-        """Sound or a driver picture."""
+        """Sound or a driver frame."""
         if message[0] == DRIVER:
             self._driver = message
         elif message[0] == SOUND and self.listening:
@@ -113,9 +113,9 @@ class PreviewViewer:
             out: list[str | bytes] = [*self._text]
             self._text.clear()
             room = self._unacked < IN_FLIGHT
-            if self._picture is not None and room:
-                out += self._pictures(self._picture)
-                self._picture = None
+            if self._frame is not None and room:
+                out += self._frames(self._frame)
+                self._frame = None
             while self._sounds and self._unacked_sounds < SOUNDS_IN_FLIGHT:
                 self._unacked_sounds += 1
                 self.sent["sound"] += len(self._sounds[0])
@@ -127,7 +127,7 @@ class PreviewViewer:
             if out:
                 return out
 
-    def _pictures(self, preview: PreviewMessages) -> list[str | bytes]:
+    def _frames(self, preview: PreviewMessages) -> list[str | bytes]:
         out: list[str | bytes] = []
         if preview.number != self._number:
             self._number, self._size = preview.number, (preview.width, preview.height)
@@ -154,7 +154,7 @@ class PreviewViewer:
 class Audience:
     """All viewers. Lives in the event loop.
 
-    dropped: pictures all viewers together were too slow for, also those who left. on_modes: told which modes are watched.
+    dropped: frames all viewers together were too slow for, also those who left. on_modes: told which modes are watched.
     """
 
     def __init__(self, on_modes: Callable[[frozenset[str]], None]) -> None:

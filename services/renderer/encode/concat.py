@@ -1,4 +1,4 @@
-"""Finished segments and the driver's sound into one file, without decoding a picture."""
+"""Finished segments and the driver's sound into one file, without decoding a frame."""
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ def assemble(
     rate: Fraction,
     facts: Mapping[str, str] | None = None,
 ) -> int:
-    """Write `out` from the segments in their order; returns the number of its pictures.
+    """Write `out` from the segments in their order; returns the number of its frames.
 
-    Each picture lasts exactly one tick of `rate`. driver: whose sound is put to them, None for a silent file; sound that
-    is longer than the pictures ends with them. facts: said of the file in its metadata, besides that it is AI-generated.
+    Each frame lasts exactly one tick of `rate`. driver: whose sound is put to them, None for a silent file; sound that
+    is longer than the frames ends with them. facts: said of the file in its metadata, besides that it is AI-generated.
     `out` appears whole or not at all. Memory does not grow with the length, but for the file's own index.
     Raises StudioError; NoSpaceError when the disk is full.
     """
@@ -46,12 +46,12 @@ def assemble(
             else:
                 file.container.metadata["description"] = said
         with open_container(parts[0]) as first:
-            pictures = file.container.add_stream_from_template(first.streams.video[0])
-            pictures.time_base = 1 / rate
-            pictures.codec_context.codec_tag = first.streams.video[0].codec_context.codec_tag
+            frames = file.container.add_stream_from_template(first.streams.video[0])
+            frames.time_base = 1 / rate
+            frames.codec_context.codec_tag = first.streams.video[0].codec_context.codec_tag
         sound = _sound(driver, file, output.suffix, count / rate)
         try:
-            streams = [_joined(parts, pictures, rate, delay, count), sound.packets() if sound else iter(())]
+            streams = [_joined(parts, frames, rate, delay, count), sound.packets() if sound else iter(())]
             for packet in heapq.merge(*streams, key=seconds):
                 with file.writing():
                     file.container.mux(packet)
@@ -71,7 +71,7 @@ def _sound(driver: Path | None, file: MediaFile, suffix: str, end: Fraction) -> 
 
 
 def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:
-    """(ticks by which decoding is ahead of showing, number of pictures). Raises StudioError where a segment is not of
+    """(ticks by which decoding is ahead of showing, number of frames). Raises StudioError where a segment is not of
     one kind with the first: their packets would not go together."""
     delay = count = 0
     kind: tuple[object, ...] = ()
@@ -92,7 +92,7 @@ def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:
 
 
 def _joined(
-    parts: Sequence[Path], pictures: av.VideoStream, rate: Fraction, delay: int, expected: int
+    parts: Sequence[Path], frames: av.VideoStream, rate: Fraction, delay: int, expected: int
 ) -> "Iterator[av.Packet[Any]]":
     """The packets of all segments, one tick each, numbered through."""
     done = 0
@@ -107,7 +107,7 @@ def _joined(
                     last = max(last, tick)
                     packet.time_base = 1 / rate
                     packet.pts, packet.dts, packet.duration = done + tick, done + count - delay, 1
-                    packet.stream = pictures
+                    packet.stream = frames
                     count += 1
                     yield packet
             except (av.error.FFmpegError, OSError):
@@ -116,4 +116,4 @@ def _joined(
                 raise StudioError(f"{part.name} is damaged; it must be rendered again.")
         done += count
     if done != expected:
-        raise StudioError(f"The segments hold {done} pictures instead of {expected}; render them again.")
+        raise StudioError(f"The segments hold {done} frames instead of {expected}; render them again.")

@@ -24,7 +24,7 @@ LEAD_IN_S = Fraction(50, 1000)
 
 
 class DriverSound:
-    """The sound of a driver, ready to be put to pictures that begin at 0. Raises StudioError. Close it."""
+    """The sound of a driver, ready to be put to frames that begin at 0. Raises StudioError. Close it."""
 
     def __init__(self, driver: Path, target: av.container.OutputContainer, suffix: str, end: Fraction) -> None:
         """target: a stream is added to it. suffix: of the file. end: seconds; what begins later is left out."""
@@ -49,7 +49,7 @@ class DriverSound:
         return stream
 
     def packets(self) -> "Iterator[Packet]":
-        """In the order of time, for the target's stream, the first picture's time being 0."""
+        """In the order of time, for the target's stream, the first frame's time being 0."""
         try:
             yield from self._copies() if self.copied else self._encodes()
         except av.error.EOFError:
@@ -109,8 +109,8 @@ class DriverSound:
 
 
 def first_pts(driver: Path) -> Fraction:
-    """The time of the driver's first picture in seconds on the file's own clock, of its first sound where it has no
-    pictures: what the render's 0 is. Raises StudioError."""
+    """The time of the driver's first frame in seconds on the file's own clock, of its first sound where it has no
+    frames: what the render's 0 is. Raises StudioError."""
     with open_container(driver) as container:
         stream = video_of(container) or container.streams.audio[0]
         try:

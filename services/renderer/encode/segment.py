@@ -12,7 +12,7 @@ from shared.errors import StudioError
 from shared.media.array_types import ImageArray
 from shared.media.colour import paste, resize_i420, to_bt709
 from shared.media.container import Finished, MediaFile
-from shared.media.encoder import BT709, SMPTE170M, add_pictures, choose_encoder, encoder_frame
+from shared.media.encoder import BT709, SMPTE170M, add_frames, choose_encoder, encoder_frame
 from shared.media.output_spec import FORMATS, FrameSize, OutputSpec, fit_within, is_hd
 from shared.media.reader import open_container, video_of
 
@@ -22,16 +22,16 @@ GOP_S = 2
 
 
 class SegmentWriter(Finished):
-    """Writes the pictures 0, 1, 2... of one segment. The same pictures make the same packets. Not thread-safe.
+    """Writes the frames 0, 1, 2... of one segment. The same frames make the same packets. Not thread-safe.
 
-    The first picture is a key picture and nothing refers beyond it. `path` appears when the segment is closed, whole;
+    The first frame is a key frame and nothing refers beyond it. `path` appears when the segment is closed, whole;
     an exception inside ``with`` leaves nothing. Raises StudioError, NoSpaceError when the disk is full.
     """
 
     def __init__(
         self, path: Path, width: int, height: int, fps: Fraction, output: OutputSpec, threads: int = THREADS
     ) -> None:
-        """width, height: of the pictures to come; what is written has the output's size. fps: of this render."""
+        """width, height: of the frames to come; what is written has the output's size. fps: of this render."""
         size = output.size or (width, height)
         if width % 2 or height % 2:
             raise ValueError(f"I420 has even sides, not {width}x{height}")
@@ -43,7 +43,7 @@ class SegmentWriter(Finished):
         self._frame = _Frame((width, height), size)
         self._time_base = 1 / fps
         self._file = MediaFile(path, FORMATS[output.suffix], timing_options(output, fps))
-        self._stream = add_pictures(
+        self._stream = add_frames(
             self._file.container,
             self._encoder,
             size,
@@ -54,12 +54,12 @@ class SegmentWriter(Finished):
             matrix=self._matrix,
         )
 
-    def picture(self, number: int, i420: ImageArray, alpha: ImageArray | None = None) -> None:
-        """Add the next picture. i420: (H * 3 / 2, W) uint8, BT.601, limited range; it is delivered as BT.709 when it is
+    def frame(self, number: int, i420: ImageArray, alpha: ImageArray | None = None) -> None:
+        """Add the next frame. i420: (H * 3 / 2, W) uint8, BT.601, limited range; it is delivered as BT.709 when it is
         HD. alpha: (H, W) uint8, 255 where the host is; used by codecs that carry it."""
         if number != self.count:
-            raise ValueError(f"picture {self.count} comes next, not {number}")
-        i420 = self._frame.picture(i420)
+            raise ValueError(f"frame {self.count} comes next, not {number}")
+        i420 = self._frame.frame(i420)
         if self._hd:
             i420 = to_bt709(i420)
         matte = self._frame.alpha(alpha) if self._encoder.pixels == "yuva420p" else None
@@ -86,7 +86,7 @@ class SegmentWriter(Finished):
 
 
 class _Frame:
-    """Puts pictures of one size into those of another, whole, with bars where the shapes differ."""
+    """Puts frames of one size into those of another, whole, with bars where the shapes differ."""
 
     def __init__(self, inner: FrameSize, outer: FrameSize) -> None:
         self._same = inner == outer
@@ -96,7 +96,7 @@ class _Frame:
         self._bars[:height] = 16
         self._clear = np.zeros((height, width), np.uint8)
 
-    def picture(self, i420: ImageArray) -> ImageArray:
+    def frame(self, i420: ImageArray) -> ImageArray:
         if self._same:
             return i420
         framed = self._bars.copy()
@@ -120,7 +120,7 @@ def _resized_plane(plane: ImageArray, width: int, height: int) -> ImageArray:
 
 
 def timing_options(output: OutputSpec, fps: Fraction) -> dict[str, str]:
-    """Of the MP4 and MOV writers: a clock that pictures of this rate fall on exactly."""
+    """Of the MP4 and MOV writers: a clock that frames of this rate fall on exactly."""
     if output.suffix == ".webm":
         return {}  # counts milliseconds, and nothing else
     scale = str(fps.numerator * max(1, -(-10_000 // fps.numerator)))
@@ -128,23 +128,23 @@ def timing_options(output: OutputSpec, fps: Fraction) -> dict[str, str]:
 
 
 def verify_segment(path: Path, frames: int) -> None:
-    """Raises StudioError unless a segment is whole: so many pictures, evenly spaced, the first a key picture, and both
-    the first and the last can be decoded. Reads the file once and decodes two groups of pictures at most. Damage that a
+    """Raises StudioError unless a segment is whole: so many frames, evenly spaced, the first a key frame, and both
+    the first and the last can be decoded. Reads the file once and decodes two groups of frames at most. Damage that a
     decoder makes up for is not seen: that is what a segment's hash is for."""
     with open_container(path) as container:
         stream = video_of(container)
         if stream is None:
-            raise StudioError(f"{path.name} has no pictures; it must be rendered again.")
+            raise StudioError(f"{path.name} has no frames; it must be rendered again.")
         stamps, problem = _stamps(container, stream)
         if not problem and len(stamps) != frames:
-            problem = f"has {len(stamps)} pictures instead of {frames}"
+            problem = f"has {len(stamps)} frames instead of {frames}"
         problem = problem or _unevenness(stamps) or _decode_ends(container, stream, stamps)
     if problem:
         raise StudioError(f"{path.name} {problem}; it must be rendered again.")
 
 
 def _stamps(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[list[int], str]:
-    """Sorted pts of all pictures, and what is wrong with the packets."""
+    """Sorted pts of all frames, and what is wrong with the packets."""
     stamps: list[int] = []
     last: int | None = None
     try:
@@ -152,15 +152,15 @@ def _stamps(container: av.container.InputContainer, stream: av.VideoStream) -> t
             if packet.dts is None and not packet.size:
                 continue
             if packet.pts is None or packet.dts is None or (last is not None and packet.dts <= last):
-                return stamps, f"has a wrong time stamp at picture {len(stamps)}"
+                return stamps, f"has a wrong time stamp at frame {len(stamps)}"
             if packet.is_corrupt:
-                return stamps, f"is damaged at picture {len(stamps)}"
+                return stamps, f"is damaged at frame {len(stamps)}"
             if not stamps and not packet.is_keyframe:
-                return stamps, "does not begin with a key picture"
+                return stamps, "does not begin with a key frame"
             stamps.append(packet.pts)
             last = packet.dts
     except (av.error.FFmpegError, OSError):
-        return stamps, f"is damaged at picture {len(stamps)}"
+        return stamps, f"is damaged at frame {len(stamps)}"
     return sorted(stamps), ""
 
 
@@ -175,14 +175,14 @@ def _unevenness(stamps: list[int]) -> str:
 
 
 def _decode_ends(container: av.container.InputContainer, stream: av.VideoStream, stamps: list[int]) -> str:
-    """What is wrong with the first or the last picture."""
+    """What is wrong with the first or the last frame."""
     for name, pts in (("first", stamps[0]), ("last", stamps[-1])):
         try:
             container.seek(pts, stream=stream)
             if not any(frame.pts == pts and not frame.is_corrupt for frame in _until(container, stream, pts)):
-                return f"has a {name} picture that cannot be decoded"
+                return f"has a {name} frame that cannot be decoded"
         except (av.error.FFmpegError, OSError):
-            return f"has a {name} picture that cannot be decoded"
+            return f"has a {name} frame that cannot be decoded"
     return ""
 
 

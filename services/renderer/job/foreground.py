@@ -33,7 +33,7 @@ from shared.errors import StudioError
 from shared.face.follower import FaceFollower
 from shared.jobs.manifest import Plan
 from shared.media.output_spec import OutputSpec
-from shared.media.timeline import pictures
+from shared.media.timeline import shown_frames
 from shared.runtime.clock import US
 from shared.runtime.progress import FrameProgress
 
@@ -53,11 +53,11 @@ def render_file(
     progress: FrameProgress = lambda done, total: None,
 ) -> int:
     """Write `out` with the driver's length and sound, and its frame rate unless `output` asks for another; returns the
-    number of pictures.
+    number of frames.
 
     driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see
-    `load`. quality: one of the engine's; "": what its settings say. rate: pictures a second for a voice. progress: called
-    with pictures done and expected. `out` appears whole or not at all. Raises StudioError.
+    `load`. quality: one of the engine's; "": what its settings say. rate: frames a second for a voice. progress: called
+    with frames done and expected. `out` appears whole or not at all. Raises StudioError.
     """
     output = output or OutputSpec()
     output.check_path(out)
@@ -101,7 +101,7 @@ class _SegmentProgress:
     before: int
     total: int
 
-    def __call__(self, number: int, picture: NDArray[np.uint8]) -> None:
+    def __call__(self, number: int, frame: NDArray[np.uint8]) -> None:
         done = self.before + number
         self.progress(done, max(self.total, done))
 
@@ -119,9 +119,9 @@ def _segment(driver: Path, plan: Plan, run: EngineRun, follower: FaceFollower, i
     start, stop = plan.span(index)
     if start:
         follower.join(
-            rgb for _, rgb, _ in pictures(driver, plan.fps, max(0, start - WARM_UP_FRAMES), start, MAX_SIDE_PX)
+            rgb for _, rgb, _ in shown_frames(driver, plan.fps, max(0, start - WARM_UP_FRAMES), start, MAX_SIDE_PX)
         )
-    yield from run.motion(tracked(follower, pictures(driver, plan.fps, start, stop, MAX_SIDE_PX)))
+    yield from run.motion(tracked(follower, shown_frames(driver, plan.fps, start, stop, MAX_SIDE_PX)))
     if index + 1 == plan.segments:
         yield from run.flush()
 

@@ -16,8 +16,8 @@ from shared.jobs.store import Store
 log = structlog.get_logger()
 
 LOOK_S = 0.5  # between two looks at what is wished
-PATIENCE_S = 1.0  # for a picture that is being made when the unit must stop; then the process ends
-STALLED_S = 600.0  # without a single picture: the engine hangs
+PATIENCE_S = 1.0  # for a frame that is being made when the unit must stop; then the process ends
+STALLED_S = 600.0  # without a single frame: the engine hangs
 
 StopReason = Literal["cancelled", "handed back", "lost", "gone"]
 
@@ -32,9 +32,9 @@ class Stopped(Exception):
 
 
 class Heartbeat:
-    """Beats for a claim from a thread of its own; a context manager. `report_progress` is called with every picture.
+    """Beats for a claim from a thread of its own; a context manager. `report_progress` is called with every frame.
 
-    leaving: whether the worker is about to end. die: ends the process, for a picture that takes too long to be waited
+    leaving: whether the worker is about to end. die: ends the process, for a frame that takes too long to be waited
     for; None where that is not to be (a foreground process).
     """
 
@@ -56,7 +56,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def report_progress(self, done: int, total: int) -> None:
-        """A picture more is done. Raises Stopped when there must be no other."""
+        """A frame more is done. Raises Stopped when there must be no other."""
         self._moved = time.monotonic()
         fps = done / max(1e-3, self._moved - self._started)
         self._facts = {"done": done, "total": total, "fps": round(fps, 2)}
@@ -96,7 +96,7 @@ class Heartbeat:
                 self._die()
 
     def _give_up_claim(self) -> None:
-        """The process ends in the middle of a picture: nobody need wait for the lease to end."""
+        """The process ends in the middle of a frame: nobody need wait for the lease to end."""
         if self._why in ("cancelled", "handed back"):
             try:
                 give_back(self._store, self._claim)

@@ -23,7 +23,7 @@ from shared.face.follower import FaceFollower
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import Store
 from shared.media.output_spec import OutputSpec
-from shared.media.timeline import pictures
+from shared.media.timeline import shown_frames
 from shared.runtime.clock import US
 
 
@@ -47,11 +47,11 @@ class OpenJob:
     small: bool
 
     def ticks(self, start: int, stop: int) -> Iterator[TrackedTick]:
-        """The driver's pictures at the ticks of a span."""
-        return pictures(self.driver, self.manifest.plan.fps, start, stop, MAX_SIDE_PX)
+        """The driver's frames at the ticks of a span."""
+        return shown_frames(self.driver, self.manifest.plan.fps, start, stop, MAX_SIDE_PX)
 
     def before(self, start: int) -> list[NDArray[np.uint8]]:
-        """The last few pictures before a tick, for the tracker to warm up on."""
+        """The last few frames before a tick, for the tracker to warm up on."""
         span = self.ticks(max(0, start - WARM_UP_FRAMES), start) if start else iter(())
         return [rgb for _, rgb, _ in span]
 
@@ -66,7 +66,7 @@ class JobOpener:
 
     @property
     def follower(self) -> FaceFollower:
-        """One for all segments: its models take longer to load than many pictures take."""
+        """One for all segments: its models take longer to load than many frames take."""
         self._follower = self._follower or FaceFollower()
         return self._follower
 

@@ -10,7 +10,7 @@ from engines.templates import read_template_file
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
 from shared.jobs.manifest import DriverKind, Plan
-from shared.media.reader import has_pictures
+from shared.media.reader import has_video
 from shared.media.timeline import read_timeline
 from shared.scene import no_such_quality
 
@@ -25,7 +25,7 @@ def planned(
     voice_fps: Fraction,
     segment_seconds: float = SEGMENT_S,
 ) -> tuple[Plan, bool]:
-    """The plan, and whether the driver is heard. fps: pictures a second that were asked for; None: the driver's own, for
+    """The plan, and whether the driver is heard. fps: frames a second that were asked for; None: the driver's own, for
     a voice `voice_fps`. Raises StudioError for a driver that cannot be used."""
     driven = driven_by(driver)
     spec = engine.spec
@@ -42,17 +42,17 @@ def planned(
         rate=str(rate),
         ticks=ticks,
         segment=max(round(segment_seconds * rate), SLACK * (spec.look_ahead + 1)),
-        chained=spec.carries == "pictures" or spec.look_ahead > 0,
+        chained=spec.carries == "frames" or spec.look_ahead > 0,
     )
     return plan, heard
 
 
 def driven_by(driver: Path) -> DriverKind:
     """What a driver moves a host with; a motion template is told by its name. Raises StudioError for a file that has neither
-    pictures nor sound."""
+    frames nor sound."""
     if DriverRef.of_file(driver).template:
         return "template"
-    return "motion" if has_pictures(driver) else "voice"
+    return "motion" if has_video(driver) else "voice"
 
 
 def check_driven(engine: Engine, driven: DriverKind) -> None:

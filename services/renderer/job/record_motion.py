@@ -9,8 +9,8 @@ from services.renderer.job.plan import check_driven
 from services.renderer.pipeline.driver import MAX_SIDE_PX, tracked
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower
-from shared.media.reader import has_pictures
-from shared.media.timeline import pictures, read_timeline
+from shared.media.reader import has_video
+from shared.media.timeline import read_timeline, shown_frames
 from shared.runtime.files import check_output
 from shared.runtime.progress import FrameProgress
 
@@ -35,11 +35,11 @@ def record_motion(
     if reason := chosen.unavailable():
         raise StudioError(reason)
     _check_out(driver, out)
-    if not has_pictures(driver):
-        raise StudioError(f"{driver.name} has no pictures; record from a video that shows a face.")
+    if not has_video(driver):
+        raise StudioError(f"{driver.name} has no frames; record from a video that shows a face.")
     assert isinstance(chosen, PlaysTemplates)
     timeline = read_timeline(driver)
-    ticks = pictures(driver, timeline.rate, 0, timeline.ticks, MAX_SIDE_PX)
+    ticks = shown_frames(driver, timeline.rate, 0, timeline.ticks, MAX_SIDE_PX)
     template = chosen.record(_counted(tracked(FaceFollower(), ticks), timeline.ticks, progress), timeline.rate)
     template.save(out)
     return len(template)

@@ -114,7 +114,7 @@ def check_out(store: Store, request: JobRequest) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that have a part in the picture."""
+    """Of the packages that have a part in the frame."""
     found = {}
     for package in PACKAGES:
         try:

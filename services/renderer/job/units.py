@@ -31,7 +31,7 @@ from shared.jobs.store import Store
 from shared.runtime.arrays import from_bytes, pack_part, to_bytes, unpack_part
 
 STATE, SAMPLES = ".npz", ".s16"
-PREVIEW_PERIOD_FRAMES = 50  # pictures between two previews
+PREVIEW_PERIOD_FRAMES = 50  # frames between two previews
 PREVIEW_WIDTH_PX = 480
 UnitFacts = dict[str, Any]
 
@@ -115,9 +115,9 @@ def render_unit(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, 
     scratch = store.scratch(claim.file(opened.output.suffix))
     preview = JobPreview(store, f"{folder(claim.job)}/preview.jpg")
 
-    def told(number: int, picture: NDArray[np.uint8]) -> None:
+    def told(number: int, frame: NDArray[np.uint8]) -> None:
         heart.report_progress(number, stop - start)
-        preview.show(number, picture)
+        preview.show(number, frame)
 
     try:
         plate = opened.avatar.plate
@@ -146,31 +146,31 @@ def _frames(store: Store, opened: OpenJob, claim: Claim, last: bool) -> Iterator
         ticks = _played(opened, index)
     else:
         faces = from_bytes(_read(store, made_file_name(store, claim.job, Unit("follow", index), STATE)))
-        pictures = opened.ticks(*plan.span(index)) if opened.spec.sees else None
-        ticks = recorded_ticks(unpack_part("record", faces), pictures)
+        frames = opened.ticks(*plan.span(index)) if opened.spec.sees else None
+        ticks = recorded_ticks(unpack_part("record", faces), frames)
     yield from opened.run.motion(ticks)
     if last:
         yield from opened.run.flush()
 
 
 class JobPreview:
-    """A small picture of what was made last, for those who watch."""
+    """A small frame of what was made last, for those who watch."""
 
     def __init__(self, store: Store, name: str) -> None:
         self._store, self._name = store, name
 
-    def show(self, number: int, picture: NDArray[np.uint8]) -> None:
-        """picture: I420. Kept once in a while."""
+    def show(self, number: int, frame: NDArray[np.uint8]) -> None:
+        """frame: I420. Kept once in a while."""
         if number % PREVIEW_PERIOD_FRAMES != 1:
             return
-        self._store.write(self._name, jpeg(picture))
+        self._store.write(self._name, jpeg(frame))
 
 
-def jpeg(picture: NDArray[np.uint8]) -> bytes:
-    """An I420 picture as a JPEG of PREVIEW_WIDTH."""
+def jpeg(frame: NDArray[np.uint8]) -> bytes:
+    """An I420 frame as a JPEG of PREVIEW_WIDTH."""
     import cv2
 
-    rgb = cv2.cvtColor(picture, cv2.COLOR_YUV2RGB_I420)
+    rgb = cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420)
     scale = min(1.0, PREVIEW_WIDTH_PX / rgb.shape[1])
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(small), quality=80))

@@ -11,7 +11,7 @@ from compositing.transition import Transition
 from engines.api import RoiFrame
 from services.renderer.encode.segment import SegmentWriter
 
-FrameCallback = Callable[[int, NDArray[np.uint8]], None]  # pictures done, and the newest as I420
+FrameCallback = Callable[[int, NDArray[np.uint8]], None]  # frames done, and the newest as I420
 
 
 def draw_frames(
@@ -25,7 +25,7 @@ def draw_frames(
     """Compose and write each frame; an int is the pts of a frame without a face. Returns how many there were.
     cutout: for an output with alpha.
 
-    Every segment begins with the face fully shown, where there is one, so that none needs the picture before it.
+    Every segment begins with the face fully shown, where there is one, so that none needs the frame before it.
     """
     plate = composer.avatar.plate
     faded = Transition()
@@ -39,7 +39,7 @@ def draw_frames(
         index = plate.index(pts)
         composed = composer.compose(composer.background(index), index, shown, opacity, label)
         alpha = cutout.alpha(index, shown, opacity, composed.label) if cutout else None
-        writer.picture(done, composed.picture, alpha)
+        writer.frame(done, composed.frame, alpha)
         done += 1
-        told(done, composed.picture)
+        told(done, composed.frame)
     return done

@@ -17,17 +17,15 @@ from shared.media.reader import SOUND_RATE_HZ, read_sound
 from shared.runtime.arrays import StateMapping
 from shared.runtime.clock import sound_samples, tick_pts
 
-MAX_SIDE_PX = 640  # of the driver's picture, as in capture
+MAX_SIDE_PX = 640  # of the driver's frame, as in capture
 NO_FACE = "There is no face to be found in {}; give a video that shows one."
-WARM_UP_FRAMES = 6  # driver pictures that the tracker is shown before a segment begins
+WARM_UP_FRAMES = 6  # driver frames that the tracker is shown before a segment begins
 
-TrackedTick = tuple[
-    int, NDArray[np.uint8], bool
-]  # pts, the driver's picture, whether it is another than the last tick's
+TrackedTick = tuple[int, NDArray[np.uint8], bool]  # pts, the driver's frame, whether it is another than the last tick's
 
 
 def tracked(follower: FaceFollower, ticks: Iterable[TrackedTick]) -> Iterator[Driving]:
-    """The face at each tick. Several ticks of one picture have one face."""
+    """The face at each tick. Several ticks of one frame have one face."""
     found: tuple[Face, Face] | None = None
     seen = False
     for pts, rgb, new in ticks:
@@ -78,11 +76,11 @@ class FaceRecord:
         return len(self._points)
 
 
-def recorded_ticks(state: StateMapping, pictures: Iterable[TrackedTick] | None) -> Iterator[Driving]:
-    """The ticks of `FaceRecord.save`, with the driver's pictures where an engine sees."""
+def recorded_ticks(state: StateMapping, frames: Iterable[TrackedTick] | None) -> Iterator[Driving]:
+    """The ticks of `FaceRecord.save`, with the driver's frames where an engine sees."""
     neutrals = [Face(np.asarray(points, np.float32)) for points in state["neutrals"]]
     faces = (Face(np.asarray(points, np.float32)) for points in state["points"])
-    shown = (rgb for _, rgb, _ in pictures) if pictures is not None else None
+    shown = (rgb for _, rgb, _ in frames) if frames is not None else None
     for pts, which in zip(state["pts"], state["which"], strict=True):
         rgb = next(shown, None) if shown is not None else None
         present = int(which) >= 0

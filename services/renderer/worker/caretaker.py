@@ -96,7 +96,7 @@ class Caretaker:
         self._roomless: set[str] = set()
         self._turn = 0
         self._indexed = float("-inf")
-        self.at_work: dict[str, tuple[str, str, float]] = {}  # by worker: job, unit, pictures a second
+        self.at_work: dict[str, tuple[str, str, float]] = {}  # by worker: job, unit, frames a second
 
     def sweep(self, at_work: Collection[str] = ()) -> SweepReport:
         """Look, and send what is missing. at_work: jobs that workers say they are at. Raises StudioError when the store

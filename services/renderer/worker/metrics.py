@@ -24,7 +24,7 @@ BUCKETS = (0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640)
 SECONDS = Histogram(
     "studio_render_unit_seconds", "Time a unit took", ["engine", "kind"], buckets=BUCKETS, registry=None
 )
-FRAMES = Counter("studio_render_frames", "Pictures made", ["engine"], registry=None)
+FRAMES = Counter("studio_render_frames", "Frames made", ["engine"], registry=None)
 UNITS = Counter("studio_render_units", "Units by what came of them", ["engine", "kind", "outcome"], registry=None)
 RETRIES = Counter("studio_render_retries", "Units that will be tried again", ["engine", "kind"], registry=None)
 
@@ -54,7 +54,7 @@ class QueueCollector(Collector):
         yield depth
         yield GaugeMetricFamily("studio_jobs_redis_up", "1 while Redis answers", value=float(found is not None))
         up = GaugeMetricFamily("studio_jobs_worker_up", "1 while a worker lives", labels=["worker"])
-        fps = GaugeMetricFamily("studio_jobs_worker_fps", "Pictures a second it makes now", labels=["worker"])
+        fps = GaugeMetricFamily("studio_jobs_worker_fps", "Frames a second it makes now", labels=["worker"])
         for each in self._alive():
             up.add_metric([each.name], float(each.alive))
             fps.add_metric([each.name], each.fps)

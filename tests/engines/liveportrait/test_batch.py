@@ -78,7 +78,7 @@ def test_a_batch_shows_what_single_frames_show(drawn: list[int]) -> None:
     assert drawn == [SIZE] * 3, "a frame's place in its batch does not follow from its time"
 
 
-def test_a_moved_body_is_drawn_in_batches_each_frame_from_its_own_picture(tmp_path: Path, drawn: list[int]) -> None:
+def test_a_moved_body_is_drawn_in_batches_each_frame_from_its_own_image(tmp_path: Path, drawn: list[int]) -> None:
     body = swaying_body(tmp_path)
     single = frames(body, "body", 1)
     assert [each // (40 * MS) for each in single if not isinstance(each, RoiFrame)] == list(NOBODY)

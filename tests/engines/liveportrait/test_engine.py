@@ -174,7 +174,7 @@ def test_a_recorded_motion_is_played_as_it_was_driven(tmp_path: Path) -> None:
         assert np.allclose(shown(played), shown(live), atol=1e-6)
     still = LivePortraitTemplate(template.motions[:1], 25, None, template.anchor)
     played.step(Driving(200 * MS, None, None, recorded=still[0]))
-    assert not np.allclose(shown(played), played._portrait.points, atol=1e-3), "one picture moves nothing"
+    assert not np.allclose(shown(played), played._portrait.points, atol=1e-3), "one frame moves nothing"
     with pytest.raises(StudioError, match="No face was found"):
         record_keypoints([driving(0, None)], nets.read, 25)
 
@@ -192,11 +192,11 @@ def test_following_with_the_crop_takes_nothing_from_the_motion() -> None:
     boxes = driver_square(face), driver_square(face.moved(np.array([[1.2, 0, 30.0], [0, 1.2, -20.0]])))
     scale, t = np.array(1.4, np.float32), np.array([0.1, -0.05, 0.0], np.float32)
 
-    def on_picture(scale: NDArray[Any], t: NDArray[Any], box: crop.Square) -> NDArray[Any]:
+    def on_image(scale: NDArray[Any], t: NDArray[Any], box: crop.Square) -> NDArray[Any]:
         return np.asarray(box.centre + (scale * kp[:, :2] + t[:2]) * (box.side / 2))
 
-    there = on_picture(*in_reference(scale, t, boxes[1], boxes[0]), boxes[0])
-    assert np.allclose(there, on_picture(scale, t, boxes[1]), atol=1e-2)
+    there = on_image(*in_reference(scale, t, boxes[1], boxes[0]), boxes[0])
+    assert np.allclose(there, on_image(scale, t, boxes[1]), atol=1e-2)
 
 
 def test_the_crop_laid_back_is_the_originals_paste() -> None:
@@ -208,7 +208,7 @@ def test_the_crop_laid_back_is_the_originals_paste() -> None:
     theirs = crop.pasted((face * 255).astype(np.uint8), portrait.to_crop, avatar().roi)
     off = np.abs(ours.astype(int) - theirs)  # ours is sampled more sharply
     assert (off > 2).mean() < 2e-3 and off.max() < 10
-    again = portrait._on_roi(torch.from_numpy(portrait.picture()).permute(2, 0, 1)[None] / 255, around)[0].numpy()
+    again = portrait._on_roi(torch.from_numpy(portrait.image()).permute(2, 0, 1)[None] / 255, around)[0].numpy()
     assert psnr(again, avatar().roi) > 32, "the crop of a portrait does not give the portrait back"
 
 
@@ -249,13 +249,13 @@ def test_an_overflow_of_half_precision_is_drawn_again_in_float32_that_frame_alon
     assert nets.dtype == torch.bfloat16
 
 
-def test_half_precision_shows_the_same_picture() -> None:
+def test_half_precision_shows_the_same_frame() -> None:
     given = driving(0, 2)
     exact, half = (pixels(session(networks(dtype)), given) for dtype in (torch.float32, torch.bfloat16))
     assert np.abs(exact.astype(int) - half).mean() < 2
 
 
-def test_a_face_beyond_its_picture_is_drawn_from_what_is_there() -> None:
+def test_a_face_beyond_its_frame_is_drawn_from_what_is_there() -> None:
     """The generator opens a session so, to compile what is compiled on first use."""
     face = avatar().face
     frame = pixels(session(), Driving(0, face, face, np.zeros((2, 2, 3), np.uint8)))

@@ -21,19 +21,19 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own, about i
 def test_onnxruntime_gives_the_same(tmp_path: Path) -> None:
     nets = networks()
     assert [path.stem for path in export(nets, tmp_path)] == list(FILES)
-    picture = 0.5 + 0.5 * uniform("picture", (1, 3, 256, 256))
+    image = 0.5 + 0.5 * uniform("image", (1, 3, 256, 256))
     source, driving = 0.6 * uniform("source", (1, 21, 3)), 0.6 * uniform("driving", (1, 21, 3))
     with torch.inference_mode():
-        volume = nets.appearance(torch.from_numpy(picture))
-        heads = nets.motion(torch.from_numpy(picture))
+        volume = nets.appearance(torch.from_numpy(image))
+        heads = nets.motion(torch.from_numpy(image))
         drawn = nets.decoder(nets.warping(volume, torch.from_numpy(source), torch.from_numpy(driving)).out)
 
     def run(name: str, **given: Any) -> list[NDArray[Any]]:
         session = runtime.InferenceSession(str(tmp_path / f"{name}.onnx"), providers=["CPUExecutionProvider"])
         return list(session.run(None, given))
 
-    _close(run("appearance", picture=picture), [volume])
-    _close(run("motion", picture=picture), list(heads.values()))
+    _close(run("appearance", image=image), [volume])
+    _close(run("motion", image=image), list(heads.values()))
     _close(run("draw", volume=volume.numpy(), source=source, driving=driving), [drawn])
 
 

@@ -76,10 +76,10 @@ def test_its_own_openings_count_as_the_originals_rules_for_a_source_video_have_i
     for i, given in enumerate(script):
         opened.step(given)
         shown.append(opened._fade.shown.copy())
-        assert body.plate.openings is not None and given.picture is not None
+        assert body.plate.openings is not None and given.frame is not None
         own = ratios(body.plate.openings[i])
         sources.append(
-            Source(given.picture, np.eye(2, 3, dtype=np.float32), opened._portrait.motion, torch.zeros(1), own)
+            Source(given.frame, np.eye(2, 3, dtype=np.float32), opened._portrait.motion, torch.zeros(1), own)
         )
     template = record_keypoints(script, nets.read, 25)
     theirs = video_run(sources, template, wanted.options(), nets.correctors(), variance=0.0)

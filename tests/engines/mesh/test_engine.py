@@ -9,7 +9,7 @@ from engines.registry import ENGINES, load, names
 from harness.face_following import psnr
 from shared.errors import StudioError
 from shared.face.scripted import Gesture, shape
-from tests.support.mesh_material import MS, avatar, difference, driving, picture, session, tracked
+from tests.support.mesh_material import MS, avatar, difference, driving, frame, session, tracked
 
 TALKING = Gesture(yaw=9, pitch=4, roll=-3, mouth=0.7, brow=0.5)
 
@@ -27,38 +27,38 @@ def test_an_unknown_engine_is_one_sentence_naming_those_there_are() -> None:
 
 
 def test_a_neutral_driver_gives_the_portrait_back() -> None:
-    pixels = picture(session(), Gesture())
+    pixels = frame(session(), Gesture())
     assert pixels.shape == (512, 512, 3) and pixels.dtype == np.uint8
     assert psnr(pixels, avatar().roi) >= 40
 
 
 def test_a_body_of_its_own_gets_the_matte_of_the_moved_face() -> None:
     opened = session(own_plate=False)
-    neutral = picture(opened, Gesture())
+    neutral = frame(opened, Gesture())
     assert neutral.shape == (512, 512, 4)
     face, mask = avatar().face, avatar(own_plate=False).mask
     nose, eyes = face.points[4, :2].astype(int), face.points[[33, 263], :2].astype(int)
     assert all(neutral[y, x, 3] > 250 for x, y in (nose, *eyes)) and not neutral[:, :40, 3].any()
     assert (neutral[..., 3] <= mask).all(), "the matte leaves the avatar's mask"
-    chin = [int(np.nonzero(picture(opened, Gesture(mouth=m))[:, 256, 3] > 128)[0].max()) for m in (0.0, 1.0)]
+    chin = [int(np.nonzero(frame(opened, Gesture(mouth=m))[:, 256, 3] > 128)[0].max()) for m in (0.0, 1.0)]
     assert chin[1] > chin[0] + 8, "the matte does not follow the lowered jaw"
 
 
 def test_the_rim_stays_the_portrait_however_the_head_moves() -> None:
-    pixels = picture(session(), Gesture(yaw=25, pitch=10, roll=15, mouth=1))
+    pixels = frame(session(), Gesture(yaw=25, pitch=10, roll=15, mouth=1))
     for edge in (np.s_[:20], np.s_[-20:], np.s_[:, :20], np.s_[:, -20:]):
         assert np.array_equal(pixels[edge], avatar().roi[edge])
 
 
 def test_shoulders_and_background_stay_put() -> None:
-    pixels, portrait = picture(session(), Gesture(yaw=15, roll=8)), avatar().roi
+    pixels, portrait = frame(session(), Gesture(yaw=15, roll=8)), avatar().roi
     shoulders = np.s_[440:490, 60:450]
     assert difference(pixels[shoulders], portrait[shoulders]) < 2.0
     assert difference(pixels[60:120, 25:60], portrait[60:120, 25:60]) < 2.0
 
 
 def test_the_bodys_rest_pose_is_added_to_every_pose() -> None:
-    straight, turned = (tracked(picture(session(rest=rest), Gesture())) for rest in ((0.0, 0.0), (12.0, 6.0)))
+    straight, turned = (tracked(frame(session(rest=rest), Gesture())) for rest in ((0.0, 0.0), (12.0, 6.0)))
     assert turned.pose.yaw - straight.pose.yaw > 6
     assert turned.pose.pitch - straight.pose.pitch > 3
 

@@ -1,4 +1,4 @@
-"""What a tracker reads of the engine's pictures is what it read of the driver, whatever the portrait."""
+"""What a tracker reads of the engine's frames is what it read of the driver, whatever the portrait."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,14 +34,13 @@ def lowered_mouth(by: float) -> MeshMotion:
 
 
 def test_rest_is_drawn_as_it_is() -> None:
-    assert np.array_equal(session()._picture._reading.corrected(REST).flat(), REST.flat())
+    assert np.array_equal(session()._renderer._reading.corrected(REST).flat(), REST.flat())
 
 
 def test_a_mouth_that_moves_as_a_whole_is_not_read_as_a_nod() -> None:
-    picture = session()._picture
+    frame = session()._renderer
     pitch = [
-        [tracked(drawn(lowered_mouth(by))).pose.pitch for by in (-0.05, 0.05)]
-        for drawn in (picture.draw, picture.render)
+        [tracked(drawn(lowered_mouth(by))).pose.pitch for by in (-0.05, 0.05)] for drawn in (frame.draw, frame.render)
     ]
     plain, corrected = (down - up for up, down in pitch)
     assert plain > 2.0, "the tracker is no longer misled: is the rule still needed?"
@@ -58,10 +57,10 @@ def test_shut_eyes_stay_shut_and_open_ones_open_whatever_the_portraits_eyes() ->
 
 def test_what_is_read_too_small_is_drawn_larger_and_never_beyond_its_limits() -> None:
     portrait = avatar()
-    picture = session()._picture
-    full = calibrate_tracker(picture.draw, portrait.face, turns=True)
+    frame = session()._renderer
+    full = calibrate_tracker(frame.draw, portrait.face, turns=True)
     half = calibrate_tracker(
-        lambda motion: picture.draw(replace(motion, turn=motion.turn * 0.5, lips=motion.lips * 0.5)),
+        lambda motion: frame.draw(replace(motion, turn=motion.turn * 0.5, lips=motion.lips * 0.5)),
         portrait.face,
         turns=True,
     )

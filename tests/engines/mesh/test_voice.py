@@ -114,7 +114,7 @@ def test_a_restored_voice_goes_on_as_if_it_had_never_stopped() -> None:
     assert all(x.pts == y.pts and np.array_equal(x.pixels, y.pixels) for x, y in zip(a[::4], b[::4], strict=True))
 
 
-def test_the_mouth_in_the_picture_moves_with_the_voice() -> None:
+def test_the_mouth_in_the_frame_moves_with_the_voice() -> None:
     opened: MeshSession = session()
     frames = opened.hear(VoiceBlock(0, sound_of([silence(0.4), voiced("a", 0.5), silence(0.3)])))
     quiet, loud = tracked(frames[4].pixels), tracked(frames[17].pixels)

@@ -80,8 +80,8 @@ def test_memory_of_a_window_is_bounded_however_unlike_the_motion_is(
 
 def test_without_a_face_the_last_motion_is_held(nets: PersonaLiveNetworks) -> None:
     frames = list(driver(16))
-    gone = [Driving(frame.pts, None, None, frame.picture) for frame in frames]
-    held = [replace(frame, picture=frames[11].picture) for frame in frames]
+    gone = [Driving(frame.pts, None, None, frame.frame) for frame in frames]
+    held = [replace(frame, frame=frames[11].frame) for frame in frames]
     assert same(run(session(nets), frames[:12] + gone[12:]), run(session(nets), frames[:12] + held[12:]))
     assert run(session(nets), gone) == [], "nobody was ever seen"
 

@@ -1,4 +1,4 @@
-"""PersonaLive's ladder: one rung down at a time, or the one that is chosen; where the pictures' size stays nothing is lost."""
+"""PersonaLive's ladder: one rung down at a time, or the one that is chosen; where the frames' size stays nothing is lost."""
 
 from dataclasses import replace
 
@@ -123,10 +123,10 @@ def test_from_a_rung_that_does_not_fit_it_goes_down_further(
 ) -> None:
     one, read = opened(nets, "taesd"), read_portrait
 
-    def fail(networks: PersonaLiveNetworks, picture: ImageArray, size: int) -> EncodedPortrait:
+    def fail(networks: PersonaLiveNetworks, frame: ImageArray, size: int) -> EncodedPortrait:
         if size == SIZES[384]:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        made: EncodedPortrait = read(networks, picture, size)
+        made: EncodedPortrait = read(networks, frame, size)
         return made
 
     monkeypatch.setattr(session, "read_portrait", fail)

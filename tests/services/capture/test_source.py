@@ -22,11 +22,11 @@ FRAMES, FPS = 20, 25
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 grey pictures that grow lighter, with a tone."""
+    """20 grey frames that grow lighter, with a tone."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     with Mp4Writer(path, 320, 240, Fraction(FPS), sound=True) as writer:
         for number in range(FRAMES):
-            writer.picture(np.full((360, 320), 30 + 8 * number, np.uint8), index=number)
+            writer.frame(np.full((360, 320), 30 + 8 * number, np.uint8), index=number)
         tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(FRAMES * SOUND_RATE_HZ // FPS) / SOUND_RATE_HZ)
         writer.sound(tone.astype(np.int16), 0)
     return path
@@ -36,8 +36,8 @@ def collect(driver: DriverReader, count: int, seconds: float = 5.0) -> list[Driv
     got: list[DriverFrame] = []
     ends = time.monotonic() + seconds
     while len(got) < count and time.monotonic() < ends:
-        if picture := driver.next_frame():
-            got.append(picture)
+        if frame := driver.next_frame():
+            got.append(frame)
             driver.mark_served()
         else:
             time.sleep(0.005)
@@ -50,10 +50,10 @@ def opened(word: str, *, loop: bool) -> DriverReader:
     return driver
 
 
-def test_a_file_gives_all_its_pictures_and_sound_in_time(film: Path) -> None:
+def test_a_file_gives_all_its_frames_and_sound_in_time(film: Path) -> None:
     items = list(read_driver(film))
-    pictures = [i for i in items if isinstance(i, DriverFrame)]
-    assert [p.pts for p in pictures] == pytest.approx([n * US // FPS for n in range(FRAMES)], abs=1000)
+    frames = [i for i in items if isinstance(i, DriverFrame)]
+    assert [p.pts for p in frames] == pytest.approx([n * US // FPS for n in range(FRAMES)], abs=1000)
     sounds = [i for i in items if isinstance(i, DriverSoundBlock)]
     assert sum(len(s.samples) for s in sounds) == pytest.approx(FRAMES * SOUND_RATE_HZ / FPS, abs=2048)
 
@@ -68,7 +68,7 @@ def test_a_loop_goes_on_where_the_file_ended(film: Path) -> None:
 def test_once_means_once_and_reading_ahead_is_bounded(film: Path) -> None:
     driver = opened(f"file:{film}", loop=True)
     time.sleep(0.5)
-    assert len(driver.pictures) <= READ_AHEAD_FRAMES + 1
+    assert len(driver.frames) <= READ_AHEAD_FRAMES + 1
     driver.close()
     driver = opened(f"file:{film}", loop=False)
     assert len(collect(driver, 100, 1.5)) == FRAMES and driver.ended and not driver.note
@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: byt
     assert "bad.mp4" in driver.note
 
 
-def test_sound_without_pictures_is_a_voice_that_drives(tmp_path: Path) -> None:
+def test_sound_without_video_is_a_voice_that_drives(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     path.write_bytes(wav((8000 * np.sin(np.arange(32_000) / 8)).astype(np.int16), 16_000))
     items = list(read_driver(path))
@@ -116,6 +116,6 @@ def test_unknown_words_are_told() -> None:
     assert "not a driver" in driver.note
 
 
-def test_pictures_are_fitted_without_squashing() -> None:
+def test_frames_are_fitted_without_squashing() -> None:
     assert shrink_to_limit(np.zeros((1080, 1920, 3), np.uint8)).shape == (360, MAX_SIDE_PX, 3)
     assert shrink_to_limit(np.zeros((100, 50, 3), np.uint8)).shape == (100, 50, 3)

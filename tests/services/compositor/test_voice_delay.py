@@ -37,7 +37,7 @@ def test_silence_where_nothing_was_said_and_old_sound_is_gone() -> None:
     assert not buffer.read(100 * SECOND_SAMPLES, SECOND_SAMPLES).any()
 
 
-def test_the_delay_follows_the_picture_but_not_its_jitter() -> None:
+def test_the_delay_follows_the_frame_but_not_its_jitter() -> None:
     delay = VoiceDelay()
     for _ in range(5):
         delay.add_measurement(30_000)

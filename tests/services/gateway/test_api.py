@@ -16,7 +16,7 @@ import pytest
 
 from shared.driver_ref import TEMPLATE_SUFFIXES
 from tests.support.evil_pickle import Evil
-from tests.support.gateway import Studio, picture
+from tests.support.gateway import Studio, image
 from tests.support.template_farm import published, template
 
 OPEN = {("GET", "/api/v1/version"), ("GET", "/metrics")}
@@ -146,7 +146,7 @@ def test_engines_say_why_they_cannot_run_and_on_what_terms(running: Studio) -> N
     assert rows["live-portrait"]["unavailable"].startswith("Weights are missing")
 
 
-def test_avatars_with_picture_plate_and_index(running: Studio) -> None:
+def test_avatars_with_image_plate_and_index(running: Studio) -> None:
     assert {row["name"] for row in running.http.get("/avatars").json()} == {"sample", "mona"}
     assert running.http.get("/avatars/sample/thumb").content.startswith(b"\xff\xd8")
     index = running.http.get("/avatars/sample/plate/index").json()
@@ -214,10 +214,10 @@ def test_a_bad_form_is_one_sentence(running: Studio, data: dict[str, str], given
     assert not list(running.settings.home.glob(".incoming-*"))
 
 
-def test_a_portrait_that_is_no_picture_leaves_one_sentence_and_nothing_else(running: Studio) -> None:
+def test_a_portrait_that_is_no_image_leaves_one_sentence_and_nothing_else(running: Studio) -> None:
     data = {"name": "new", "rights": "mine"}
-    answer = running.http.post("/avatars", data=data, files=files(portrait=b"not a picture"))
-    assert answer.status_code == 422 and "picture" in answer.json()["detail"]
+    answer = running.http.post("/avatars", data=data, files=files(portrait=b"not an image"))
+    assert answer.status_code == 422 and "image" in answer.json()["detail"]
     assert not (running.settings.home / "avatars" / "new").exists()
     assert any("new" in event["text"] and event["kind"] == "error" for event in running.state()["log"])
 
@@ -322,7 +322,7 @@ def test_an_avatar_is_shown_once_it_has_been_removed_no_more(running: Studio) ->
     folder = running.settings.home / "avatars" / "gone"
     folder.mkdir()
     (folder / "avatar.json").write_text('{"schema": 1, "name": "gone", "rights": "x"}')
-    cv2.imwrite(str(folder / "thumb.jpg"), picture(64, 64))
+    cv2.imwrite(str(folder / "thumb.jpg"), image(64, 64))
     assert "gone" in {row["name"] for row in running.state()["avatars"]}
     assert running.http.delete("/avatars/gone").status_code == 204
     assert "gone" not in {row["name"] for row in running.state()["avatars"]}

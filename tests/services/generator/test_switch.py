@@ -1,4 +1,4 @@
-"""Changing the engine while on air: the old one keeps the picture moving until the new one is there, or for good."""
+"""Changing the engine while on air: the old one keeps the frame moving until the new one is there, or for good."""
 
 import itertools
 from collections.abc import Iterator

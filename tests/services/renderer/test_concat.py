@@ -1,4 +1,4 @@
-"""Segments into one file: the same pictures, one tick each, and the driver's own sound in its own time."""
+"""Segments into one file: the same frames, one tick each, and the driver's own sound in its own time."""
 
 import itertools
 from fractions import Fraction
@@ -14,13 +14,13 @@ from shared.media.output_spec import CODECS, OutputSpec
 from tests.support.media_material import NTSC, chirp, decoded, moving, packets, segment, write_driver
 from tests.support.sound_files import wav
 
-CUTS = (0, 17, 18, 40)  # a segment of one picture among them
+CUTS = (0, 17, 18, 40)  # a segment of one frame among them
 
 
 def parts_of(folder: Path, output: OutputSpec, rate: Fraction = NTSC, cuts: tuple[int, ...] = CUTS) -> list[Path]:
-    pictures = moving(cuts[-1])
+    frames = moving(cuts[-1])
     return [
-        segment(folder / f"part-{a}{output.suffix}", pictures[a:b], rate, output) for a, b in itertools.pairwise(cuts)
+        segment(folder / f"part-{a}{output.suffix}", frames[a:b], rate, output) for a, b in itertools.pairwise(cuts)
     ]
 
 
@@ -50,7 +50,7 @@ def delay(begin: float, sound: np.ndarray, wanted: np.ndarray) -> float:  # type
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("rate", [Fraction(25), NTSC])
-def test_the_pictures_are_those_of_the_segments_one_tick_each(tmp_path: Path, codec: str, rate: Fraction) -> None:
+def test_the_frames_are_those_of_the_segments_one_tick_each(tmp_path: Path, codec: str, rate: Fraction) -> None:
     output = OutputSpec.from_dict({"codec": codec})
     parts = parts_of(tmp_path, output, rate)
     out = tmp_path / f"out{output.suffix}"
@@ -78,7 +78,7 @@ def test_the_pictures_are_those_of_the_segments_one_tick_each(tmp_path: Path, co
 
 @pytest.mark.parametrize("begin", [0.0, 0.2])
 def test_aac_is_copied_packet_by_packet(tmp_path: Path, begin: float) -> None:
-    driver = write_driver(tmp_path / "driver.mp4", pictures=25, sound=0.7, sound_begin=begin)
+    driver = write_driver(tmp_path / "driver.mp4", frames=25, sound=0.7, sound_begin=begin)
     out = tmp_path / "out.mp4"
     assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), driver, out, OutputSpec(), Fraction(25))
     before, after = packets(driver, "audio"), packets(out, "audio")
@@ -88,9 +88,9 @@ def test_aac_is_copied_packet_by_packet(tmp_path: Path, begin: float) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4", ".mov"])
-def test_sound_keeps_its_distance_to_the_first_picture(tmp_path: Path, suffix: str) -> None:
-    """Whatever the file's own clock starts at, and whether B-frames make its pictures begin late."""
-    driver = write_driver(tmp_path / f"driver{suffix}", pictures=25, sound=0.9, sound_begin=0.3, video_begin=0.12)
+def test_sound_keeps_its_distance_to_the_first_frame(tmp_path: Path, suffix: str) -> None:
+    """Whatever the file's own clock starts at, and whether B-frames make its video begin late."""
+    driver = write_driver(tmp_path / f"driver{suffix}", frames=25, sound=0.9, sound_begin=0.3, video_begin=0.12)
     out = tmp_path / "out.mp4"
     assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), driver, out, OutputSpec(), Fraction(25))
     assert [data for _, data in packets(out, "audio")] or pytest.fail("no sound")
@@ -98,8 +98,8 @@ def test_sound_keeps_its_distance_to_the_first_picture(tmp_path: Path, suffix: s
     assert decoded(out)[0][0] == 0
 
 
-def test_sound_before_the_first_picture_is_left_out_and_the_rest_is_in_time(tmp_path: Path) -> None:
-    driver = write_driver(tmp_path / "driver.mkv", pictures=25, sound=1.6, video_begin=0.6)
+def test_sound_before_the_first_frame_is_left_out_and_the_rest_is_in_time(tmp_path: Path) -> None:
+    driver = write_driver(tmp_path / "driver.mkv", frames=25, sound=1.6, video_begin=0.6)
     out = tmp_path / "out.mp4"
     assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), driver, out, OutputSpec(), Fraction(25))
     begin, sound = heard(out)
@@ -114,9 +114,7 @@ def test_other_sound_is_encoded_in_its_own_time(tmp_path: Path, output: OutputSp
     suffix, codec = {"mp3": (".mkv", "mp3"), "pcm": (".mkv", "pcm_s16le"), "opus": (".webm", "libopus")}[kind]
     video = "libvpx-vp9" if suffix == ".webm" else "libx264"
     rate = 44_100 if kind == "mp3" else 48_000
-    driver = write_driver(
-        tmp_path / f"driver{suffix}", pictures=25, sound=0.9, codec=codec, sound_rate=rate, video=video
-    )
+    driver = write_driver(tmp_path / f"driver{suffix}", frames=25, sound=0.9, codec=codec, sound_rate=rate, video=video)
     out = tmp_path / f"out{output.suffix}"
     assemble(parts_of(tmp_path, output, Fraction(25)), driver, out, output, Fraction(25))
     with av.open(str(out)) as container:
@@ -131,10 +129,8 @@ def test_other_sound_is_encoded_in_its_own_time(tmp_path: Path, output: OutputSp
 
 @pytest.mark.parametrize("codec", ["aac", "pcm_s16le"])
 @pytest.mark.parametrize("seconds", [0.5, 5.0])
-def test_long_sound_ends_with_the_picture_and_short_sound_stays_short(
-    tmp_path: Path, codec: str, seconds: float
-) -> None:
-    driver = write_driver(tmp_path / "driver.mkv", pictures=25, sound=seconds, codec=codec)
+def test_long_sound_ends_with_the_video_and_short_sound_stays_short(tmp_path: Path, codec: str, seconds: float) -> None:
+    driver = write_driver(tmp_path / "driver.mkv", frames=25, sound=seconds, codec=codec)
     out = tmp_path / "out.mp4"
     assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), driver, out, OutputSpec(), Fraction(25))
     begin, sound = heard(out)
@@ -153,9 +149,9 @@ def test_a_voice_alone_in_stereo_at_any_rate_is_heard(tmp_path: Path) -> None:
     assert delay(*heard(out), chirp(1.2, 48_000)) == pytest.approx(0.0, abs=0.03)
 
 
-def test_pictures_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
+def test_video_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
     """A player that streams the file needs them so, and nothing of either is held in memory."""
-    driver = write_driver(tmp_path / "driver.mp4", pictures=25, sound=25.0)
+    driver = write_driver(tmp_path / "driver.mp4", frames=25, sound=25.0)
     out = tmp_path / "out.mp4"
     parts = parts_of(tmp_path, OutputSpec(), Fraction(25)) * 15  # 24 s: FFmpeg itself puts 10 s in order
     assemble(parts, driver, out, OutputSpec(), Fraction(25))

@@ -1,4 +1,4 @@
-"""Jobs done by workers in this process: the same pictures as in one go, nothing done twice, nothing lost, one sentence."""
+"""Jobs done by workers in this process: the same frames as in one go, nothing done twice, nothing lost, one sentence."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ from tests.support.job_engines import ENGINES, ORDERS
 from tests.support.job_farm import Farm
 from tests.support.sound_files import wav
 
-FRAMES, FPS, SEGMENT = 44, 25, 0.48  # 12 pictures in each of three segments and 8 in the last
+FRAMES, FPS, SEGMENT = 44, 25, 0.48  # 12 frames in each of three segments and 8 in the last
 
 
 @pytest.fixture
@@ -43,21 +43,21 @@ def farm(live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fa
 
 @pytest.fixture(scope="module")
 def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures of the sample driver with sound; for half a second in the middle nobody is there."""
+    """Frames of the sample driver with sound; for half a second in the middle nobody is there."""
     path = tmp_path_factory.mktemp("driver") / "talk.mp4"
     with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
-        pictures = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
-    height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
+        frames = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
+    height, width = frames[0].shape[0] * 2 // 3, frames[0].shape[1]
     noise = np.random.default_rng(1).normal(0, 2000, FRAMES * SOUND_RATE_HZ // FPS).astype(np.int16)
     with Mp4Writer(path, width, height, Fraction(FPS), sound=True) as writer:
-        for number, picture in enumerate(pictures):
-            shown = np.full_like(picture, 128) if 18 <= number < 30 else picture
-            writer.picture(np.asarray(shown, np.uint8), index=number)
+        for number, frame in enumerate(frames):
+            shown = np.full_like(frame, 128) if 18 <= number < 30 else frame
+            writer.frame(np.asarray(shown, np.uint8), index=number)
         writer.sound(noise, 0)
     return path
 
 
-def pictures(path: Path) -> list[str]:
+def frames(path: Path) -> list[str]:
     with VideoReader(path) as reader:
         return [hashlib.sha256(rgb.tobytes()).hexdigest() for _, rgb in reader]
 
@@ -82,7 +82,7 @@ def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tm
         steps.append(farm.worker().advance(job))
     assert [step.outcome for step in steps] == ["done"] * 9 + ["nothing"]
     result = farm.result(job)
-    assert pictures(result) == pictures(whole) and len(pictures(whole)) == FRAMES
+    assert frames(result) == frames(whole) and len(frames(whole)) == FRAMES
     assert np.array_equal(sound(result), sound(driver)), "sound is copied, not made anew"
     assert status.status(farm.store, job).state == "done"
     assert not (farm.store.root / "jobs" / job / "units").exists(), "what nobody needs any more is kept"
@@ -97,8 +97,8 @@ def test_a_job_and_a_render_are_made_at_the_quality_that_is_asked_for(farm: Farm
         assert job.look == {"blue": 10, "quality": name or "deep"}
         farm.finish(job.id)
         render_file(avatar, driver, whole, engine="dyed", quality=name, **more)  # type: ignore[arg-type]
-        shown[name] = pictures(whole)
-        assert pictures(farm.result(job.id)) == shown[name]
+        shown[name] = frames(whole)
+        assert frames(farm.result(job.id)) == shown[name]
     assert shown["pale"] != shown[""]
     with pytest.raises(StudioError, match="there is deep, pale"):
         render_file(avatar, driver, whole, engine="dyed", quality="loud", **more)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch:
     worker = farm.worker()  # one for both, with settings of its own
     for job in (first.id, second.id):
         farm.finish(job, worker)
-    one, other = (pictures(farm.result(job.id)) for job in (first, second))
+    one, other = (frames(farm.result(job.id)) for job in (first, second))
     assert one != other
     said = json.loads((farm.store.root / "jobs" / second.id / "result.json").read_text())
     assert said["look"] == {"blue": 200, "quality": "deep"}
@@ -123,7 +123,7 @@ def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch:
     third = farm.submit(driver, "dyed").id
     monkeypatch.setenv("STUDIO_DYED_BLUE", "90")
     farm.finish(third)
-    assert pictures(farm.result(third)) == one
+    assert frames(farm.result(third)) == one
 
 
 def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: Farm, driver: Path, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: Farm, dri
     assert len(done) == len(set(done)) == 9, "something was done twice"
     reference = farm.submit(driver, "card", key="again").id
     farm.finish(reference)
-    assert pictures(farm.result(job)) == pictures(farm.result(reference))
+    assert frames(farm.result(job)) == frames(farm.result(reference))
 
 
 def test_a_voice_in_segments_is_what_one_run_makes(farm: Farm, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_voice_in_segments_is_what_one_run_makes(farm: Farm, tmp_path: Path) -
     assert abs(count / FPS - len(samples) / SOUND_RATE_HZ) <= 1 / FPS
     job = farm.submit(voice).id
     assert all(step.outcome == "done" for step in farm.finish(job))
-    assert pictures(farm.result(job)) == pictures(whole) and len(pictures(whole)) == count
+    assert frames(farm.result(job)) == frames(whole) and len(frames(whole)) == count
 
 
 def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: Farm, driver: Path, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_segment_that_always_fails_is_parked_and_the_others_finish(farm: Farm,
     (farm.orders / "fail").unlink()
     status.retry_parked(farm.store, job)
     assert [step.unit for step in farm.finish(job)] == ["render-00001", "assemble"]
-    assert len(pictures(farm.result(job))) == FRAMES
+    assert len(frames(farm.result(job))) == FRAMES
 
 
 @pytest.mark.parametrize("fits", [True, False])
@@ -207,7 +207,7 @@ def test_a_driver_without_a_face_is_parked_with_that_sentence(farm: Farm, tmp_pa
     path = tmp_path / "wall.mp4"
     with Mp4Writer(path, 320, 240, Fraction(FPS), sound=False) as writer:
         for number in range(10):
-            writer.picture(np.full((360, 320), 128, np.uint8), index=number)
+            writer.frame(np.full((360, 320), 128, np.uint8), index=number)
     job = farm.submit(path, "card").id
     farm.finish(job)
     seen = status.status(farm.store, job)
@@ -259,7 +259,7 @@ def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm
     assert late.advance(job).outcome == "lost"
     assert claims.completion_record(farm.store, job, Unit("render", 0))["claim"] == 2
     farm.finish(job)
-    assert len(pictures(farm.result(job))) == FRAMES
+    assert len(frames(farm.result(job))) == FRAMES
 
 
 def test_the_same_key_is_the_same_job(farm: Farm, driver: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_full_disk_parks_the_job_and_room_lets_it_go_on(
     expired = {("render-00000", 1), ("follow-00001", 1)}  # where not even the claim could be ended
     steps = [farm.worker().advance(job, expired) for _ in range(12)]
     assert status.status(farm.store, job).state == "done", steps
-    assert len(pictures(farm.result(job))) == FRAMES
+    assert len(frames(farm.result(job))) == FRAMES
 
 
 def test_too_little_room_is_noticed_before_anything_is_begun(farm: Farm, driver: Path, small_disk: Path) -> None:

@@ -1,4 +1,4 @@
-"""PersonaLive offline, at a size for tests: every driver frame its own picture, in one run and in segments by many workers."""
+"""PersonaLive offline, at a size for tests: every driver frame its own image, in one run and in segments by many workers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -36,7 +36,7 @@ FRAMES, GONE = 34, range(5, 12)  # of the driver, and of those without a face
 SEGMENT, IDLE = (
     0.2,
     0.1,
-)  # seconds: as short as segments get, which is 32 pictures; 2 without a face until the host idles
+)  # seconds: as short as segments get, which is 32 frames; 2 without a face until the host idles
 WIDTH, HEIGHT = 480, 320
 NAME = "personalive"
 
@@ -57,7 +57,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def film(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample driver to the left in a wide picture, at a film's rate and with sound; for a while nobody is there."""
+    """The sample driver to the left in a wide frame, at a film's rate and with sound; for a while nobody is there."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     with VideoReader(live_home / "drivers" / "sample.mp4") as reader:
         faces = [rgb for (_, rgb), _ in zip(reader, range(FRAMES), strict=False)]
@@ -72,10 +72,10 @@ def write(path: Path, faces: list[np.ndarray | None]) -> None:  # type: ignore[t
         seen.width, seen.height, seen.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         seen.codec_context.time_base = 1 / FILM
         for number, face in enumerate(faces):
-            picture = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+            pixels = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
             if face is not None:
-                picture[:, :HEIGHT] = cv2.resize(face, (HEIGHT, HEIGHT), interpolation=cv2.INTER_AREA)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+                pixels[:, :HEIGHT] = cv2.resize(face, (HEIGHT, HEIGHT), interpolation=cv2.INTER_AREA)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
             frame.pts, frame.time_base = number, 1 / FILM
             container.mux(seen.encode(frame))
         samples = chirp(float(len(faces) / FILM), 44_100)
@@ -88,7 +88,7 @@ def write(path: Path, faces: list[np.ndarray | None]) -> None:  # type: ignore[t
 
 
 def rendered(home: Path, driver: Path, out: Path) -> list[str]:
-    """The hashes of the pictures of `studio render`, after a look at their times."""
+    """The hashes of the frames of `studio render`, after a look at their times."""
     avatar = load_avatar(home / "avatars" / "sample")
     assert render_file(avatar, driver, out, engine=NAME, idle_after=IDLE, segment_seconds=SEGMENT) == FRAMES
     stamps, hashes = decoded(out)
@@ -116,7 +116,7 @@ def test_a_job_by_many_workers_shows_what_one_run_shows(
     assert hashes == whole and stamps == decoded(tmp_path / "whole.mp4")[0]
     assert packets(result, "audio") == packets(film, "audio"), "the sound is the driver's, packet by packet"
     shown = [hashes[i] for i in range(GONE.start + 2)] + hashes[GONE.stop :]
-    assert len(set(shown)) == len(shown), "every driver frame has a picture of its own"
+    assert len(set(shown)) == len(shown), "every driver frame has an image of its own"
 
 
 def test_where_every_other_driver_frame_is_taken_none_is_missing(weights: Path) -> None:
@@ -142,16 +142,16 @@ def test_a_film_without_a_face_is_one_sentence_and_no_file(live_home: Path, tmp_
 
 
 def test_nothing_is_squashed(live_home: Path, film: Path) -> None:
-    """A disc on the driver's nose is a disc in what the networks see of a wide picture."""
+    """A disc on the driver's nose is a disc in what the networks see of a wide frame."""
     with VideoReader(film) as reader:
-        picture = next(rgb for _, rgb in reader).copy()
+        frame = next(rgb for _, rgb in reader).copy()
     tracker = FaceTracker(still=True)
-    (face,) = tracker.faces(picture)
+    (face,) = tracker.faces(frame)
     tracker.close()
     x, y = face.points[1, :2]
-    cv2.circle(picture, (round(float(x)), round(float(y))), 25, (0, 255, 0), -1)
+    cv2.circle(frame, (round(float(x)), round(float(y))), 25, (0, 255, 0), -1)
     view = DriverView(load_avatar(live_home / "avatars" / "sample").face, 256)
-    view.update_view(Driving(0, face, face, picture))
+    view.update_view(Driving(0, face, face, frame))
     assert view.held is not None
     green = (view.held[..., 1].astype(int) - view.held[..., 0] > 120) & (view.held[..., 2] < 100)
     rows, columns = np.nonzero(green)

@@ -1,4 +1,4 @@
-"""`studio render`: the driver's length, rate and sound, the live picture's functions, nothing half-written."""
+"""`studio render`: the driver's length, rate and sound, the live frame's functions, nothing half-written."""
 
 import subprocess
 import sys
@@ -28,16 +28,16 @@ def avatar(live_home: Path) -> Avatar:
 
 @pytest.fixture(scope="module")
 def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 40 pictures of the sample driver at 30 a second, with a click each half second."""
+    """The first 40 frames of the sample driver at 30 a second, with a click each half second."""
     path = tmp_path_factory.mktemp("driver") / "driver.mp4"
     clicks = np.zeros(FRAMES * SOUND_RATE_HZ // 30, np.int16)
     clicks[:: SOUND_RATE_HZ // 2] = 20_000
     with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
-        pictures = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
-    height, width = pictures[0].shape[0] * 2 // 3, pictures[0].shape[1]
+        frames = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
+    height, width = frames[0].shape[0] * 2 // 3, frames[0].shape[1]
     with Mp4Writer(path, width, height, Fraction(30), sound=True) as writer:
-        for number, picture in enumerate(pictures):
-            writer.picture(np.asarray(picture, np.uint8), index=number)
+        for number, frame in enumerate(frames):
+            writer.frame(np.asarray(frame, np.uint8), index=number)
         writer.sound(clicks, 0)
     return path
 
@@ -53,10 +53,10 @@ def test_length_rate_and_sound_are_the_drivers(avatar: Avatar, driver: Path, tmp
     assert render_file(avatar, driver, out, progress=lambda done, total: seen.append((done, total))) == FRAMES
     assert seen[0] == (1, FRAMES) and seen[-1] == (FRAMES, FRAMES)
     with VideoReader(out) as reader:
-        pictures = list(reader)
+        frames = list(reader)
         assert reader.fps == 30 and (reader.width, reader.height) == (avatar.plate.width, avatar.plate.height)
-    assert len(pictures) == FRAMES
-    assert [p for p, _ in pictures] == pytest.approx([n * 1e6 / 30 for n in range(FRAMES)], abs=1500)
+    assert len(frames) == FRAMES
+    assert [p for p, _ in frames] == pytest.approx([n * 1e6 / 30 for n in range(FRAMES)], abs=1500)
     assert np.array_equal(heard_in(out), heard_in(driver)), "sound is copied, not made anew"
     with av.open(str(out)) as container:
         assert container.metadata["comment"] == "AI-generated"
@@ -72,15 +72,13 @@ def test_a_voice_is_rendered_with_its_own_sound_and_length(avatar: Avatar, tmp_p
     seconds = len(sound) / SOUND_RATE_HZ
     assert count / rate == pytest.approx(seconds, abs=float(1 / rate))
     with VideoReader(out) as reader:
-        pictures = [rgb.astype(int) for _, rgb in reader]
-        assert reader.fps == pytest.approx(rate, rel=1e-3) and len(pictures) == count and reader.has_audio
+        frames = [rgb.astype(int) for _, rgb in reader]
+        assert reader.fps == pytest.approx(rate, rel=1e-3) and len(frames) == count and reader.has_audio
     heard = heard_in(out)
     assert len(heard) / SOUND_RATE_HZ == pytest.approx(seconds, abs=0.05)
     first = np.flatnonzero(np.abs(heard) > 0.05)[0] / SOUND_RATE_HZ
     assert first == pytest.approx(0.4, abs=0.03), "the sound is where it was"
-    quiet, loud = (
-        np.abs(pictures[int(a * rate)] - pictures[int(b * rate)]).mean() for a, b in ((0.2, 0.3), (0.3, 0.6))
-    )
+    quiet, loud = (np.abs(frames[int(a * rate)] - frames[int(b * rate)]).mean() for a, b in ((0.2, 0.3), (0.3, 0.6)))
     assert loud > 2 * quiet, "the mouth does not move with the voice"
 
 

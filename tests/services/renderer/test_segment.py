@@ -22,10 +22,10 @@ COUNT = 9
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_the_same_pictures_make_the_same_packets(tmp_path: Path, codec: str) -> None:
+def test_the_same_frames_make_the_same_packets(tmp_path: Path, codec: str) -> None:
     output = OutputSpec.from_dict({"codec": codec, "encoder": {"h264": "libx264", "hevc": "libx265"}.get(codec)})
-    pictures = moving(COUNT)
-    a, b = (segment(tmp_path / f"{name}{output.suffix}", pictures, output=output) for name in "ab")
+    frames = moving(COUNT)
+    a, b = (segment(tmp_path / f"{name}{output.suffix}", frames, output=output) for name in "ab")
     assert packets(a, "video") == packets(b, "video")
     verify_segment(a, COUNT)
     stamps, _ = decoded(a)
@@ -35,32 +35,30 @@ def test_the_same_pictures_make_the_same_packets(tmp_path: Path, codec: str) -> 
 
 
 @pytest.mark.parametrize("codec, times", [("h264", 12), ("hevc", 3), ("prores", 3), ("vp9", 3)])
-def test_large_busy_pictures_make_the_same_packets_wherever_memory_is(tmp_path: Path, codec: str, times: int) -> None:
+def test_large_busy_frames_make_the_same_packets_wherever_memory_is(tmp_path: Path, codec: str, times: int) -> None:
     """x264's fastest code rounds otherwise at another place in memory, unless it is told not to."""
     output = OutputSpec.from_dict({"codec": codec, "encoder": {"h264": "libx264", "hevc": "libx265"}.get(codec)})
     random, width, height = np.random.default_rng(5), 720, 1080
     coarse = random.integers(0, 127, (height // 16, width // 16), np.uint8)
     still = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
-    pictures = np.full((10, height * 3 // 2, width), 128, np.uint8)
-    for number, picture in enumerate(pictures):
+    frames = np.full((10, height * 3 // 2, width), 128, np.uint8)
+    for number, frame in enumerate(frames):
         grain = random.integers(0, 6, (height, width), np.uint8)
-        picture[:height] = np.roll(still, (3 * number, 2 * number), (0, 1)) + grain + 60
+        frame[:height] = np.roll(still, (3 * number, 2 * number), (0, 1)) + grain + 60
     made = set()
     for attempt in range(times):
         elsewhere = [np.zeros(size, np.uint8) for size in np.random.default_rng().integers(1, 2_000_000, 5)]
         path = tmp_path / f"{attempt}{output.suffix}"
         with SegmentWriter(path, width, height, NTSC, output) as writer:
-            for number, picture in enumerate(pictures):
-                writer.picture(number, picture.copy())
+            for number, frame in enumerate(frames):
+                writer.frame(number, frame.copy())
         made.add(tuple(packets(path, "video")))
         del elsewhere
     assert len(made) == 1
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_a_segment_of_any_length_begins_with_a_key_picture_and_refers_to_nothing_else(
-    tmp_path: Path, codec: str
-) -> None:
+def test_a_segment_of_any_length_begins_with_a_key_frame_and_refers_to_nothing_else(tmp_path: Path, codec: str) -> None:
     output = OutputSpec.from_dict({"codec": codec})
     for count in (1, 1, 1, 1, 1, 1, 2, 2, 3, 5, 70):
         path = segment(tmp_path / f"{count}.mp4", moving(count), output=output)
@@ -122,8 +120,8 @@ def test_the_matte_is_the_alpha(tmp_path: Path) -> None:
     output = OutputSpec("vp9", size=(320, 256))
     path = tmp_path / "a.webm"
     with SegmentWriter(path, 160, 96, NTSC, output) as writer:
-        for number, picture in enumerate(moving(3)):
-            writer.picture(number, picture, matte)
+        for number, pixels in enumerate(moving(3)):
+            writer.frame(number, pixels, matte)
     decoder = av.CodecContext.create("libvpx-vp9", "r")
     with av.open(str(path)) as container:
         assert container.streams.video[0].metadata["alpha_mode"] == "1"
@@ -137,20 +135,20 @@ def test_the_matte_is_the_alpha(tmp_path: Path) -> None:
         assert alpha[32 + 50 : 32 + 130, 90:230].min() > 240 and alpha[120, :70].max() < 12
 
 
-def test_pictures_come_in_order_and_fit() -> None:
+def test_frames_come_in_order_and_fit() -> None:
     with pytest.raises(ValueError, match="even"):
         SegmentWriter(Path("a.mp4"), 161, 96, NTSC, OutputSpec())
 
 
-def test_a_picture_left_out_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
-    pictures = moving(2)
+def test_a_frame_left_out_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    frames = moving(2)
     with (
-        pytest.raises(ValueError, match="picture 1 comes next"),
+        pytest.raises(ValueError, match="frame 1 comes next"),
         SegmentWriter(tmp_path / "a.mp4", 160, 96, NTSC, OutputSpec()) as writer,
     ):
-        writer.picture(0, pictures[0])
+        writer.frame(0, frames[0])
         assert not (tmp_path / "a.mp4").exists()
-        writer.picture(2, pictures[1])
+        writer.frame(2, frames[1])
     assert not list(tmp_path.iterdir())
 
 
@@ -170,7 +168,7 @@ def test_an_encoder_that_is_not_here_is_one_sentence(tmp_path: Path) -> None:
 def test_a_finished_segment_is_proved(tmp_path: Path) -> None:
     path = segment(tmp_path / "a.mp4", moving(70))
     verify_segment(path, 70)
-    with pytest.raises(StudioError, match=r"a\.mp4 has 70 pictures instead of 71; it must be rendered again"):
+    with pytest.raises(StudioError, match=r"a\.mp4 has 70 frames instead of 71; it must be rendered again"):
         verify_segment(path, 71)
 
 
@@ -188,14 +186,14 @@ def test_a_damaged_segment_is_found(tmp_path: Path, codec: str) -> None:
     if codec == "h264":  # VP9 decodes anything
         begin = whole.index(b"mdat") + 60
         path.write_bytes(whole[:begin] + bytes(3000) + whole[begin + 3000 :])
-        with pytest.raises(StudioError, match="picture"):
+        with pytest.raises(StudioError, match="frame"):
             verify_segment(path, 70)
 
 
 def test_a_segment_with_a_gap_is_found(tmp_path: Path) -> None:
     with Mp4Writer(tmp_path / "gap.mp4", 160, 96, NTSC, sound=False) as writer:
-        for number, picture in enumerate(moving(9)):
-            writer.picture(picture, index=number + (number > 4))
+        for number, frame in enumerate(moving(9)):
+            writer.frame(frame, index=number + (number > 4))
     with pytest.raises(StudioError, match="uneven time stamps"):
         verify_segment(tmp_path / "gap.mp4", 9)
 
@@ -208,12 +206,12 @@ from shared.errors import NoSpaceError
 from shared.media.output_spec import Output
 from tests.support.media_material import NTSC, moving, segment
 folder, parts = Path(sys.argv[1]), Path(sys.argv[2])
-pictures = moving(40)
-segment(parts / "a.mp4", pictures)
+frames = moving(40)
+segment(parts / "a.mp4", frames)
 size = (parts / "a.mp4").stat().st_size
 full = whole = 0
 for room in range(0, 3 * size, size // 5):
-    for make in (lambda: segment(folder / "b.mp4", pictures), lambda: assemble([parts / "a.mp4"], None, folder / "b.mp4", Output(), NTSC)):
+    for make in (lambda: segment(folder / "b.mp4", frames), lambda: assemble([parts / "a.mp4"], None, folder / "b.mp4", Output(), NTSC)):
         with (folder / "ballast").open("wb") as ballast:
             ballast.write(bytes((256 << 10) - room))
         try:

@@ -41,10 +41,10 @@ def test_a_template_in_segments_shows_what_one_run_shows(farm: Farm, tmp_path: P
     made, driver, whole = template(), tmp_path / f"motion.{kind}", tmp_path / "whole.mp4"
     made.save(driver) if kind == "npz" else published(driver, made)
     assert farm.render(driver, whole) == FRAMES
-    stamps, pictures = decoded(whole)
+    stamps, frames = decoded(whole)
     assert stamps == [Fraction(2 * number, 25) for number in range(FRAMES)], "not at the template's rate"
-    assert len(set(pictures)) == FRAMES
-    assert decoded(farm.result(farm.submit(driver))) == (stamps, pictures)
+    assert len(set(frames)) == FRAMES
+    assert decoded(farm.result(farm.submit(driver))) == (stamps, frames)
     with av.open(str(whole)) as container:
         assert not container.streams.audio
 
@@ -117,14 +117,14 @@ def test_live_takes_a_template_and_says_what_is_wrong_with_it_before_anything_st
 
 
 def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) -> None:
-    """With the real engine, its networks narrow, on the sample driver's first pictures."""
+    """With the real engine, its networks narrow, on the sample driver's first frames."""
     pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
     count, video, kept = 4, tmp_path / "video.mp4", tmp_path / "motion.npz"
     with av.open(str(farm.home / "drivers" / "sample.mp4")) as source:
         shots = [frame.to_ndarray(format="yuv420p") for frame in islice(source.decode(video=0), 0, 9 * count, 9)]
     with Mp4Writer(video, shots[0].shape[1], shots[0].shape[0] * 2 // 3, Fraction(10), sound=False) as writer:
         for number, shot in enumerate(shots):
-            writer.picture(np.asarray(shot, np.uint8), index=number)
+            writer.frame(np.asarray(shot, np.uint8), index=number)
     told: list[tuple[int, int]] = []
     done = record_motion(
         video, kept, engine="narrow", engines=farm.settings.engines, progress=lambda *how: told.append(how)
@@ -132,18 +132,18 @@ def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) 
     assert done == count and told == [(number, count) for number in range(1, count + 1)]
     farm.settings.segment_seconds = 0.2
     assert farm.render(kept, tmp_path / "whole.mp4", "narrow") == count
-    stamps, pictures = decoded(tmp_path / "whole.mp4")
-    assert stamps[1] == Fraction(1, 10) and len(set(pictures)) == count
-    assert decoded(farm.result(farm.submit(kept, "narrow"))) == (stamps, pictures)
+    stamps, frames = decoded(tmp_path / "whole.mp4")
+    assert stamps[1] == Fraction(1, 10) and len(set(frames)) == count
+    assert decoded(farm.result(farm.submit(kept, "narrow"))) == (stamps, frames)
 
 
 def test_what_cannot_be_recorded_is_one_sentence_and_leaves_nothing(farm: Farm, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
-    faceless = write_driver(tmp_path / "faceless.mp4", pictures=3)
+    faceless = write_driver(tmp_path / "faceless.mp4", frames=3)
     heard = write_driver(tmp_path / "heard.m4a", sound=0.5)
     for driver, out, says in (
         (faceless, "motion.npz", "No face was found"),
-        (heard, "motion.npz", "heard.m4a has no pictures"),
+        (heard, "motion.npz", "heard.m4a has no frames"),
         (faceless, "motion.pkl", "ends in .npz"),
         (faceless, "nowhere/motion.npz", "cannot be written"),
     ):

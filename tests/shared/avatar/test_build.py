@@ -41,7 +41,7 @@ def film(path: Path, frames: list[ImageArray]) -> Path:
     height, width = frames[0].shape[:2]
     with Mp4Writer(path, width, height, Fraction(25), sound=False, preset="ultrafast", crf=16) as writer:
         for number, rgb in enumerate(frames):
-            writer.picture(rgb_to_i420(np.ascontiguousarray(rgb)), index=number)
+            writer.frame(rgb_to_i420(np.ascontiguousarray(rgb)), index=number)
     return path
 
 
@@ -289,9 +289,9 @@ def bad_inputs(folder: Path, portrait: ImageArray) -> dict[str, tuple[Path, Path
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path: Path, portrait: ImageArray, case: str) -> None:
     (tmp_path / "in").mkdir()
-    picture, body, says = bad_inputs(tmp_path / "in", portrait)[case]
+    image, body, says = bad_inputs(tmp_path / "in", portrait)[case]
     with pytest.raises(StudioError, match=says) as caught:
-        add_avatar(tmp_path / "home", "host", picture, body, "mine")
+        add_avatar(tmp_path / "home", "host", image, body, "mine")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 250
     assert list((tmp_path / "home").rglob("*")) in ([], [tmp_path / "home" / "avatars"])
 

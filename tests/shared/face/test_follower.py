@@ -17,23 +17,23 @@ STEP_US = US // 25
 
 
 @pytest.fixture(scope="module")
-def picture() -> NDArray[np.uint8]:
+def image() -> NDArray[np.uint8]:
     """512x512 around the astronaut's face."""
     return np.ascontiguousarray(sample_portrait()[20:532, 200:712])
 
 
 @pytest.fixture(scope="module")
-def face(picture: NDArray[np.uint8]) -> Face:
-    found = FaceTracker(still=True).faces(picture)
+def face(image: NDArray[np.uint8]) -> Face:
+    found = FaceTracker(still=True).faces(image)
     assert len(found) == 1
     return found[0]
 
 
-def test_a_still_driver_does_not_shimmer(picture: NDArray[np.uint8]) -> None:
-    """The same picture with sensor noise: points stay within 0.3 px RMS of their mean."""
+def test_a_still_driver_does_not_shimmer(image: NDArray[np.uint8]) -> None:
+    """The same image with sensor noise: points stay within 0.3 px RMS of their mean."""
     follower, noise, seen = FaceFollower(), np.random.default_rng(1), []
     for number in range(50):
-        noisy = np.clip(picture + noise.normal(0, 3, picture.shape), 0, 255).astype(np.uint8)
+        noisy = np.clip(image + noise.normal(0, 3, image.shape), 0, 255).astype(np.uint8)
         found = follower.follow(noisy, number * STEP_US)
         assert found is not None
         seen.append(found[0].points[:, :2])
@@ -65,22 +65,22 @@ def test_pose_signs_and_size(face: Face) -> None:
     assert pose_of(np.eye(3)) == (0, 0, 0)
 
 
-def test_two_faces_the_most_central_large_one_is_kept(picture: NDArray[np.uint8]) -> None:
-    small = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+def test_two_faces_the_most_central_large_one_is_kept(image: NDArray[np.uint8]) -> None:
+    small = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     both = np.full((512, 900, 3), 128, np.uint8)
-    both[:, 240:752] = picture
+    both[:, 240:752] = image
     both[:256, :240] = small[:, 8:248]
     tracker = FaceTracker()
     kept = [tracker.track(both) for _ in range(5)]
     assert all(f is not None and f.box[0] > 240 for f in kept)
 
 
-def test_a_face_that_becomes_the_central_large_one_takes_over(picture: NDArray[np.uint8]) -> None:
+def test_a_face_that_becomes_the_central_large_one_takes_over(image: NDArray[np.uint8]) -> None:
     """First a small face alone, then a large one beside it: within a survey the large one is followed, and stays so."""
     alone = np.full((512, 960, 3), 128, np.uint8)
-    alone[:384, :384] = cv2.resize(picture, (384, 384), interpolation=cv2.INTER_AREA)
+    alone[:384, :384] = cv2.resize(image, (384, 384), interpolation=cv2.INTER_AREA)
     both = alone.copy()
-    both[:, 420:932] = picture
+    both[:, 420:932] = image
     tracker = FaceTracker()
     for _ in range(3):
         face = tracker.track(alone)

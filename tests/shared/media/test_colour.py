@@ -7,12 +7,12 @@ from shared.media import colour
 from shared.media.array_types import ImageArray
 
 
-def picture(height: int = 48, width: int = 64) -> ImageArray:
+def make_frame(height: int = 48, width: int = 64) -> ImageArray:
     return np.random.default_rng(5).integers(16, 236, (height * 3 // 2, width)).astype(np.uint8)
 
 
 def test_planes_are_views_of_the_right_size() -> None:
-    i420 = picture()
+    i420 = make_frame()
     luma, u, v = colour.planes(i420)
     assert luma.shape == (48, 64) and u.shape == v.shape == (24, 32)
     v[:] = 7
@@ -20,7 +20,7 @@ def test_planes_are_views_of_the_right_size() -> None:
 
 
 def test_crop_takes_the_same_pixels_of_all_planes() -> None:
-    i420 = picture()
+    i420 = make_frame()
     luma, u, v = colour.planes(colour.crop(i420, 8, 4, 20, 10))
     whole = colour.planes(i420)
     assert np.array_equal(luma, whole[0][4:14, 8:28])
@@ -35,7 +35,7 @@ def test_full_range_black_and_white_become_limited() -> None:
 
 
 def test_there_and_back_is_within_one_level() -> None:
-    i420 = picture()
+    i420 = make_frame()
     back = colour.to_limited(colour.to_full(i420)).astype(int)
     assert np.abs(back - i420).max() <= 1
 

@@ -35,17 +35,17 @@ def write_video(path: Path, count: int = 20, sound: bool = False, **how: object)
         for number in range(count):
             rgb = scene()
             rgb[40:60, 10 + number : 20 + number] = 255
-            writer.picture(rgb_to_i420(rgb), index=number)
+            writer.frame(rgb_to_i420(rgb), index=number)
             if sound:
                 tone = np.sin(2 * np.pi * 440 * np.arange(1920) / SOUND_RATE_HZ) * 8000
                 writer.sound(tone.astype(np.int16), pts=number * 40_000)
     return path
 
 
-# Pictures
+# Frames
 
 
-def test_a_picture_is_read_upright(tmp_path: Path) -> None:
+def test_an_image_is_read_upright(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright: turn clockwise
     lying = np.rot90(scene(), 1)
@@ -62,7 +62,7 @@ def test_transparency_becomes_grey(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "1", "I;16"])
-def test_other_kinds_of_picture_become_rgb(tmp_path: Path, mode: str) -> None:
+def test_other_kinds_of_image_become_rgb(tmp_path: Path, mode: str) -> None:
     grey = np.full((8, 8), 200, np.uint8)
     image = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
     image.save(tmp_path / "a.tif")
@@ -74,27 +74,27 @@ def test_other_kinds_of_picture_become_rgb(tmp_path: Path, mode: str) -> None:
     ("name", "data", "says"),
     [
         ("empty.jpg", b"", "is empty"),
-        ("text.jpg", b"hello" * 99, "not a picture"),
+        ("text.jpg", b"hello" * 99, "not an image"),
         ("half.jpg", jpeg()[: len(jpeg()) // 2], "truncated"),
         ("half.png", png_header(64, 64), "truncated"),
         ("bomb.png", png_header(10_000, 10_000), "megapixels"),
         ("huge.png", png_header(60_000, 60_000), "megapixels"),
     ],
 )
-def test_a_bad_picture_is_one_sentence(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+def test_a_bad_image_is_one_sentence(tmp_path: Path, name: str, data: bytes, says: str) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(StudioError, match=says) as caught:
         read_image(tmp_path / name)
     assert name in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_missing_picture_and_a_folder_are_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_image_and_a_folder_are_one_sentence(tmp_path: Path) -> None:
     for path in (tmp_path / "none.png", tmp_path):
         with pytest.raises(StudioError):
             read_image(path)
 
 
-def test_a_picture_of_too_many_bytes_is_refused_unread(tmp_path: Path) -> None:
+def test_an_image_of_too_many_bytes_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(65 << 20)
     with pytest.raises(StudioError, match="65 MB"):
@@ -133,7 +133,7 @@ def test_uneven_time_stamps_are_kept(tmp_path: Path) -> None:
     stamps = [0, 33_000, 100_000, 110_000, 500_000]
     with Mp4Writer(tmp_path / "a.mp4", 160, 96, Fraction(30000, 1001), sound=False) as writer:
         for pts in stamps:
-            writer.picture(rgb_to_i420(scene()), pts=pts)
+            writer.frame(rgb_to_i420(scene()), pts=pts)
     with VideoReader(tmp_path / "a.mp4") as reader:
         assert np.abs(np.array([pts for pts, _ in reader]) - stamps).max() < 100
 
@@ -164,7 +164,7 @@ def test_a_sound_file_is_no_video(tmp_path: Path) -> None:
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4800), np.int16), "s16", "mono")
         frame.sample_rate = 48_000
         out.mux(stream.encode(frame))
-    with pytest.raises(StudioError, match="no picture"):
+    with pytest.raises(StudioError, match="no video"):
         VideoReader(tmp_path / "a.wav")
 
 
@@ -196,7 +196,7 @@ def test_an_address_is_named_without_its_password() -> None:
 def test_sound_comes_back_in_sync(tmp_path: Path, fragmented: bool) -> None:
     with Mp4Writer(tmp_path / "a.mp4", 160, 96, Fraction(25), sound=True, fragmented=fragmented) as writer:
         for number in range(25):
-            writer.picture(np.full((144, 160), 16 if number < 12 else 200, np.uint8), index=number)
+            writer.frame(np.full((144, 160), 16 if number < 12 else 200, np.uint8), index=number)
         click = np.zeros(480, np.int16)
         click[:] = 20_000 * np.sign(np.sin(np.arange(480)))
         writer.sound(click, pts=480_000)  # the gap before it becomes silence
@@ -227,7 +227,7 @@ def test_a_file_says_what_it_is(tmp_path: Path) -> None:
 
 def test_a_file_appears_when_it_is_whole_only(tmp_path: Path) -> None:
     writer = Mp4Writer(tmp_path / "a.mp4", 160, 96, Fraction(25), sound=False)
-    writer.picture(rgb_to_i420(scene()), index=0)
+    writer.frame(rgb_to_i420(scene()), index=0)
     assert not (tmp_path / "a.mp4").exists()
     writer.close()
     writer.close()
@@ -236,7 +236,7 @@ def test_a_file_appears_when_it_is_whole_only(tmp_path: Path) -> None:
 
 def test_a_failed_file_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), Mp4Writer(tmp_path / "a.mp4", 160, 96, Fraction(25), sound=True) as writer:
-        writer.picture(rgb_to_i420(scene()), index=0)
+        writer.frame(rgb_to_i420(scene()), index=0)
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
@@ -264,7 +264,7 @@ noise = np.random.default_rng(0)
 try:
     with Mp4Writer(Path(sys.argv[1]), 320, 240, Fraction(25), sound=False) as writer:
         for number in range(100):
-            writer.picture(noise.integers(16, 235, (360, 320)).astype(np.uint8), index=number)
+            writer.frame(noise.integers(16, 235, (360, 320)).astype(np.uint8), index=number)
 except StudioError as error:
     print("told:", error)
 """
@@ -283,7 +283,7 @@ import numpy as np
 from shared.media.mp4 import Mp4Writer
 writer = Mp4Writer(Path(sys.argv[1]), 160, 96, Fraction(25), sound=True, fragmented=True)
 for number in range(10_000):
-    writer.picture(np.full((144, 160), 16 + number % 200, np.uint8), index=number)
+    writer.frame(np.full((144, 160), 16 + number % 200, np.uint8), index=number)
     writer.sound(np.zeros(1920, np.int16), pts=number * 40_000)
     if number == 100:
         print("enough", flush=True)
@@ -297,15 +297,15 @@ for number in range(10_000):
     with VideoReader(path) as reader:
         frames = list(reader)
         assert reader.has_audio
-    # Whole seconds of the four that were given; the encoder holds some pictures back.
+    # Whole seconds of the four that were given; the encoder holds some frames back.
     # The sound's first block of 21 ms is the encoder's run-in, by which both streams begin later.
     assert len(frames) >= 50 and 0 <= frames[30][0] - 30 * 40_000 < 22_000
     assert sum(len(block) for _, block in read_sound(path)) > 1.5 * SOUND_RATE_HZ
 
 
-def test_a_picture_out_of_order_is_dropped(tmp_path: Path) -> None:
+def test_a_frame_out_of_order_is_dropped(tmp_path: Path) -> None:
     with Mp4Writer(tmp_path / "a.mp4", 160, 96, Fraction(25), sound=False) as writer:
         for index in (0, 1, 1, 0, 2):
-            writer.picture(rgb_to_i420(scene()), index=index)
+            writer.frame(rgb_to_i420(scene()), index=index)
     with VideoReader(tmp_path / "a.mp4") as reader:
         assert [pts for pts, _ in reader] == [0, 40_000, 80_000]

@@ -1,4 +1,4 @@
-"""A driver's timeline, and its pictures read from any place in the middle as from the beginning."""
+"""A driver's timeline, and its frames read from any place in the middle as from the beginning."""
 
 import hashlib
 import struct
@@ -13,7 +13,7 @@ import pytest
 
 from shared.errors import StudioError
 from shared.media.reader import VideoReader
-from shared.media.timeline import pictures, read_timeline, tick_limit
+from shared.media.timeline import read_timeline, shown_frames, tick_limit
 from tests.support.media_material import moving, write_driver
 from tests.support.sound_files import wav
 
@@ -28,7 +28,7 @@ KINDS: dict[str, tuple[str, str, dict[str, str], bool]] = {
     "HEVC, open GOP": ("a.mp4", "libx265", HEVC_OPEN, True),
     "fragments": ("a.mp4", "libx264", {"movflags": "+frag_keyframe+empty_moov"}, True),
     "Matroska": ("a.mkv", "libx264", OPEN_GOP, True),
-    "VP8, hidden pictures": ("a.webm", "libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16"}, True),
+    "VP8, hidden frames": ("a.webm", "libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16"}, True),
     "VP9": ("a.webm", "libvpx-vp9", {"cpu-used": "8", "lag-in-frames": "16"}, True),
     "transport stream": ("a.ts", "libx264", OPEN_GOP, True),
     "MPEG-2": ("a.ts", "mpeg2video", {"bf": "2"}, True),
@@ -48,7 +48,7 @@ def write(
     base: Fraction | None = None,
     count: int = COUNT,
 ) -> Path:
-    """A video of pictures that all differ, groups of 10. stamps: of the pictures, in `base` seconds."""
+    """A video of frames that all differ, groups of 10. stamps: of the frames, in `base` seconds."""
     options = dict(options or {})
     flags = {"movflags": options.pop("movflags")} if "movflags" in options else {}
     with av.open(str(path), "w", options=flags) as container:
@@ -57,8 +57,8 @@ def write(
         stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
         stream.codec_context.gop_size = 10
         stream.codec_context.time_base = base = base or 1 / rate
-        for number, picture in enumerate(moving(count)):
-            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        for number, pixels in enumerate(moving(count)):
+            frame = av.VideoFrame.from_ndarray(pixels, format="yuv420p")
             frame.pts, frame.time_base = stamps[number] if stamps else number, base
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -82,7 +82,7 @@ def turned(path: Path) -> Path:
 
 
 def trimmed(path: Path, first: int, count: int) -> Path:
-    """As an editor leaves it that cuts by an edit list alone: pictures before and after are still in the file."""
+    """As an editor leaves it that cuts by an edit list alone: frames before and after are still in the file."""
     data = bytearray(path.read_bytes())
     at = data.index(b"elst") + 12
     _, media_time = struct.unpack(">ii", data[at : at + 8])
@@ -158,18 +158,18 @@ def test_an_uneven_rate_becomes_the_nearest_usual_one_and_the_length_stays(tmp_p
     assert abs(timeline.ticks / timeline.rate - seconds) <= 2 / 25
     at = (np.array(stamps) - stamps[0]) / 1000
     for tick, number in enumerate(timeline.shown(0, timeline.ticks).tolist()):
-        assert number == np.flatnonzero(at <= (tick + 0.5) / 25 + 1e-6)[-1], "no picture more than half a tick early"
+        assert number == np.flatnonzero(at <= (tick + 0.5) / 25 + 1e-6)[-1], "no frame more than half a tick early"
 
 
 @pytest.mark.parametrize("rate", [None, Fraction(50), Fraction(12), NTSC])
-def test_the_pictures_of_ticks_do_not_depend_on_how_they_are_cut(tmp_path: Path, rate: Fraction | None) -> None:
+def test_the_frames_of_ticks_do_not_depend_on_how_they_are_cut(tmp_path: Path, rate: Fraction | None) -> None:
     path = write(tmp_path / "a.mp4", options=OPEN_GOP, stamps=uneven(COUNT), base=Fraction(1, 1000))
     timeline = read_timeline(path, rate)
 
     def shown(begin: int, end: int) -> list[tuple[int, str, bool]]:
         return [
             (pts, hashlib.sha256(rgb.tobytes()).hexdigest(), new)
-            for pts, rgb, new in pictures(path, timeline.rate, begin, end)
+            for pts, rgb, new in shown_frames(path, timeline.rate, begin, end)
         ]
 
     whole = shown(0, timeline.ticks)
@@ -187,15 +187,15 @@ def test_half_a_tick_late_is_not_late() -> None:
     assert tick_limit(100, NTSC) == int(100.5 * 1_000_000 * 1001 / 30000)
 
 
-def test_a_picture_is_a_timeline(tmp_path: Path) -> None:
+def test_a_still_image_is_a_timeline(tmp_path: Path) -> None:
     path = write(tmp_path / "a.mp4", count=1)
     timeline = read_timeline(path)
     assert (timeline.rate, timeline.ticks) == (Fraction(25), 1)
-    assert [new for *_, new in pictures(path, timeline.rate, 0, 1)] == [True]
-    assert len(list(pictures(path, timeline.rate, 3, 5))) == 2, "after its end the last picture stays"
+    assert [new for *_, new in shown_frames(path, timeline.rate, 0, 1)] == [True]
+    assert len(list(shown_frames(path, timeline.rate, 3, 5))) == 2, "after its end the last frame stays"
 
 
-def test_pictures_of_odd_sides_are_read(tmp_path: Path) -> None:
+def test_frames_of_odd_sides_are_read(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         stream = container.add_stream("ffv1", rate=25)
         stream.width, stream.height, stream.pix_fmt = 161, 97, "yuv444p"
@@ -204,7 +204,7 @@ def test_pictures_of_odd_sides_are_read(tmp_path: Path) -> None:
             frame.pts, frame.time_base = number, Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    check = [rgb.shape for _, rgb, _ in pictures(tmp_path / "a.mkv", Fraction(25), 6, 12)]
+    check = [rgb.shape for _, rgb, _ in shown_frames(tmp_path / "a.mkv", Fraction(25), 6, 12)]
     assert check == [(97, 161, 3)] * 6
 
 
@@ -220,13 +220,13 @@ def test_a_voice_has_the_ticks_of_its_sound(tmp_path: Path, seconds: float) -> N
     assert abs(read_timeline(song).ticks - seconds * 25) <= 2
 
 
-def test_sound_does_not_lengthen_the_pictures(tmp_path: Path) -> None:
-    timeline = read_timeline(write_driver(tmp_path / "a.mp4", pictures=20, sound=3.0))
+def test_sound_does_not_lengthen_the_video(tmp_path: Path) -> None:
+    timeline = read_timeline(write_driver(tmp_path / "a.mp4", frames=20, sound=3.0))
     assert (timeline.ticks, timeline.has_sound, timeline.kind) == (20, True, "motion")
 
 
 def many(path: Path, count: int) -> Path:
-    """So many pictures without the time that it takes to encode them: one key picture again and again."""
+    """So many frames without the time that it takes to encode them: one key frame again and again."""
     one = write(path.with_name("one.mp4"), options={"bf": "0"}, count=1)
     with av.open(str(one)) as source, av.open(str(path), "w") as container:
         (packet,) = (p for p in source.demux(video=0) if p.size)
@@ -241,12 +241,12 @@ def many(path: Path, count: int) -> Path:
 
 
 def test_hours_are_measured_and_entered_quickly(tmp_path: Path) -> None:
-    """Three hours at 25 pictures a second: a second or two to measure, and reading begins at once anywhere."""
+    """Three hours at 25 frames a second: a second or two to measure, and reading begins at once anywhere."""
     path = many(tmp_path / "long.mp4", 270_000)
     begin = time.process_time()
     timeline = read_timeline(path)
     assert (timeline.rate, timeline.ticks, len(timeline.pts)) == (Fraction(25), 270_000, 270_000)
-    ticks = [pts for pts, *_ in pictures(path, timeline.rate, 260_000, 260_050)]
+    ticks = [pts for pts, *_ in shown_frames(path, timeline.rate, 260_000, 260_050)]
     assert ticks[0] == 260_000 * 40_000 and len(ticks) == 50
     assert time.process_time() - begin < 30, "far from decoding all of it"
 

@@ -201,12 +201,12 @@ async def remove_job(job: str, request: Request) -> Response:
 
 @router.get("/jobs/{job}/preview", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 async def preview_job(job: str, request: Request) -> Response:
-    """The newest picture of a job, JPEG."""
+    """The newest image of a job, JPEG."""
     jobs = await _job(request, job)
-    picture = await _of_the_store(jobs.preview, job)
-    if picture is None:
-        raise HTTPException(404, "This job has no picture yet; it comes with its first segment.")
-    return Response(picture, media_type="image/jpeg")
+    image = await _of_the_store(jobs.preview, job)
+    if image is None:
+        raise HTTPException(404, "This job has no image yet; it comes with its first segment.")
+    return Response(image, media_type="image/jpeg")
 
 
 @router.get("/jobs/{job}/result", response_class=FileResponse)

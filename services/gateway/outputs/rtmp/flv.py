@@ -1,4 +1,4 @@
-"""The program as H.264 and AAC in FLV, encoded for a live stream: steady bit rate, no picture held back."""
+"""The program as H.264 and AAC in FLV, encoded for a live stream: steady bit rate, no frame held back."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -18,7 +18,7 @@ _SMPTE170M, _MPEG_RANGE = 6, 1  # BT.601 and limited range in H.273's numbering
 
 
 class FlvWriter:
-    """Writes FLV to `write`; its time begins with its first picture. An exception of `write` comes out of `picture` and `sound`."""
+    """Writes FLV to `write`; its time begins with its first frame. An exception of `write` comes out of `frame` and `sound`."""
 
     def __init__(self, write: Callable[[bytes], int], first: ProgramFrame, rate: Fraction, kbps: int) -> None:
         self.size = first.width, first.height
@@ -30,13 +30,13 @@ class FlvWriter:
         options = {"flvflags": "no_duration_filesize", "flush_packets": "1"}
         self._sink = _Sink(write)
         self._container = av.open(self._sink, "w", format="flv", options=options)
-        self._picture = self._add_picture(kbps)
+        self._frame = self._add_frame(kbps)
         stream = self._container.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
         assert isinstance(stream, av.AudioStream)
         stream.bit_rate = SOUND_BITS_PER_S
         self._sound = stream
 
-    def _add_picture(self, kbps: int) -> av.VideoStream:
+    def _add_frame(self, kbps: int) -> av.VideoStream:
         rate = f"{kbps}k"
         options = {"preset": PRESET, "tune": "zerolatency", "maxrate": rate, "bufsize": rate}
         stream = self._container.add_stream("libx264", rate=self._rate, options=options)
@@ -51,19 +51,19 @@ class FlvWriter:
         codec.colorspace = codec.color_primaries = codec.color_trc = _SMPTE170M
         return stream
 
-    def picture(self, picture: ProgramFrame, i420: NDArray[np.uint8]) -> None:
-        """One tick's picture, `i420` being what is shown of it."""
-        index = picture.tick - self._first
+    def frame(self, pixels: ProgramFrame, i420: NDArray[np.uint8]) -> None:
+        """One tick's frame, `i420` being what is shown of it."""
+        index = pixels.tick - self._first
         if index <= self._last:
             return
         self._last = index
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(i420), format="yuv420p")
         frame.color_range, frame.colorspace = _MPEG_RANGE, _SMPTE170M
         frame.pts, frame.time_base = index, 1 / self._rate
-        self._container.mux(self._picture.encode(frame))
+        self._container.mux(self._frame.encode(frame))
 
     def sound(self, sound: ProgramSound) -> None:
-        """One tick's sound; what is before the first picture is left out."""
+        """One tick's sound; what is before the first frame is left out."""
         if sound.tick < self._first:
             return
         begin = sound_samples(sound.tick, self._rate, SOUND_RATE_HZ)[0] - self._first_sample

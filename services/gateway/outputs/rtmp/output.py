@@ -18,7 +18,7 @@ from shared.config.settings import Settings, shown_address
 from shared.runtime.restart import RetryDelay
 from shared.wire.program import ProgramFrame
 
-QUEUE_FRAMES = 12  # half a second: older pictures are of no use to viewers
+QUEUE_FRAMES = 12  # half a second: older frames are of no use to viewers
 QUEUE_SOUND_BLOCKS = 50
 POLL_S = 0.2
 # A receiver that drops the stream sooner than this after accepting it counts as another failure in a row.
@@ -38,12 +38,12 @@ class RtmpOutput:
     """Pushes to the address of the settings while `want(True)`.
 
     state: off, connecting, live, reconnecting (it was live) or failed; both of the last try again by themselves. Its
-    figures are kbps and seconds live. clean: take the pictures without the label. shown: the address without its
+    figures are kbps and seconds live. clean: take the frames without the label. shown: the address without its
     secrets, "" without one.
     """
 
     def __init__(self, settings: Settings, journal: EventLog) -> None:
-        self.outlet = OutputQueue("rtmp", pictures=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
+        self.outlet = OutputQueue("rtmp", frames=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
         self.outlet.open = False
         self.state = OutputState()
         self.clean = False
@@ -98,7 +98,7 @@ class RtmpOutput:
             self.state = self.state.with_phase("off")
 
     def _push(self) -> None:
-        """One connection, until it is not wanted any more or the picture has another size. Raises PushError."""
+        """One connection, until it is not wanted any more or the frame has another size. Raises PushError."""
         self.outlet.clear()
         self.outlet.counting = False
         self.outlet.open = True
@@ -113,7 +113,7 @@ class RtmpOutput:
                             stream = FlvWriter(process.write, item, self._rate, self._kbps)
                         elif stream.size != (item.width, item.height):
                             return
-                        stream.picture(item, item.clean() if self.clean else item.i420)
+                        stream.frame(item, item.clean() if self.clean else item.i420)
                     elif stream:
                         stream.sound(item)
                 process.check()

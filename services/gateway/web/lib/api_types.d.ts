@@ -342,7 +342,7 @@ export interface RtmpState {
  * the visible "AI-generated" label. neutral: counts up each time the operator re-takes the neutral face.
  * recording: path of the recording that should be running, or "". rtmp: whether the program is pushed to the
  * RTMP address of the settings. livekit: whether the program is published to the LiveKit server of the settings.
- * record_clean, rtmp_clean: that output takes the picture without the label.
+ * record_clean, rtmp_clean: that output takes the frame without the label.
  */
 export interface Scene {
   revision: number;

@@ -11,10 +11,10 @@ from services.gateway.preview.encoder import encode_jpeg
 from shared.media.colour import rgb_to_i420
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
-from tests.support.gateway import Studio, picture
+from tests.support.gateway import Studio, image
 from tests.support.viewer import open_socket
 
-JPEG = encode_jpeg(rgb_to_i420(picture(64, 48)), 80)
+JPEG = encode_jpeg(rgb_to_i420(image(64, 48)), 80)
 
 
 def closed_with(running: Studio) -> int:
@@ -24,7 +24,7 @@ def closed_with(running: Studio) -> int:
     return int(closed.value.rcvd.code)
 
 
-def test_pictures_and_sound_of_one_browser_reach_capture(running: Studio) -> None:
+def test_frames_and_sound_of_one_browser_reach_capture(running: Studio) -> None:
     assert closed_with(running) == 4410  # the scene wants another driver
     running.patch(driver="browser")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -39,11 +39,11 @@ def test_pictures_and_sound_of_one_browser_reach_capture(running: Studio) -> Non
 
     try:
         with open_socket(running, "driver") as connection:
-            running.wait(lambda: heard("picture") and heard("sound"))
+            running.wait(lambda: heard("frame") and heard("sound"))
             assert closed_with(running) == 4409  # one browser at a time
-            pictures = [message for message in seen if message.facts["kind"] == "picture"]
+            frames = [message for message in seen if message.facts["kind"] == "frame"]
             sounds = [message for message in seen if message.facts["kind"] == "sound"]
-            assert bytes(pictures[0].array) == JPEG and pictures[0].facts["captured"] > 0
+            assert bytes(frames[0].array) == JPEG and frames[0].facts["captured"] > 0
             assert sounds[0].format == "s16" and sounds[0].facts["rate"] == 48_000 and len(sounds[0].array) == 960
             seen.clear()
             while reader.read():

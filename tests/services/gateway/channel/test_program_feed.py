@@ -8,14 +8,14 @@ import pytest
 from services.gateway.channel.program_feed import CATCH_UP_TICKS, OutputQueue, ProgramFeed
 from shared.runtime.clock import sound_samples, tick_pts
 from shared.wire.message import Message, WireError
-from shared.wire.program import ProgramFrame, ProgramSound, picture_of
+from shared.wire.program import ProgramFrame, ProgramSound, frame_of
 
 pytestmark = pytest.mark.unit
 
 RATE_FPS = Fraction(30000, 1001)
 
 
-def picture(tick: int) -> ProgramFrame:
+def frame(tick: int) -> ProgramFrame:
     return ProgramFrame(tick, tick_pts(tick, RATE_FPS), np.zeros((6, 4), np.uint8), "a", 0, None, None, "live", 5)
 
 
@@ -25,19 +25,19 @@ def sound(tick: int) -> ProgramSound:
 
 
 def feed() -> tuple[ProgramFeed, OutputQueue]:
-    outlet = OutputQueue("test", pictures=100, sounds=100)
+    outlet = OutputQueue("test", frames=100, sounds=100)
     return ProgramFeed(RATE_FPS, clock=lambda: 0, outlets=[outlet]), outlet
 
 
-def test_missing_ticks_are_filled_with_the_last_picture_and_silence() -> None:
+def test_missing_ticks_are_filled_with_the_last_frame_and_silence() -> None:
     program, outlet = feed()
     for tick in (10, 11, 14):
-        program.picture(picture(tick))
+        program.frame(frame(tick))
         program.sound(sound(tick))
     items = outlet.drain(0)
-    pictures = [item for item in items if isinstance(item, ProgramFrame)]
+    frames = [item for item in items if isinstance(item, ProgramFrame)]
     sounds = [item for item in items if isinstance(item, ProgramSound)]
-    assert [(p.tick, p.repeated) for p in pictures] == [(10, False), (11, False), (12, True), (13, True), (14, False)]
+    assert [(p.tick, p.repeated) for p in frames] == [(10, False), (11, False), (12, True), (13, True), (14, False)]
     assert [s.tick for s in sounds] == [10, 11, 12, 13, 14]
     assert [bool(s.samples.any()) for s in sounds] == [True, True, False, False, True]
     assert (
@@ -48,7 +48,7 @@ def test_missing_ticks_are_filled_with_the_last_picture_and_silence() -> None:
 
 def test_a_dead_compositor_is_made_up_for_after_one_and_a_half_ticks() -> None:
     program, outlet = feed()
-    program.picture(picture(10))
+    program.frame(frame(10))
     program.sound(sound(10))
     due = program.due()
     assert 1.4 < (due - tick_pts(11, RATE_FPS)) * RATE_FPS / 1_000_000 < 1.6
@@ -61,29 +61,29 @@ def test_a_dead_compositor_is_made_up_for_after_one_and_a_half_ticks() -> None:
 
 def test_a_tick_that_was_made_up_is_not_given_twice() -> None:
     program, outlet = feed()
-    program.picture(picture(10))
+    program.frame(frame(10))
     program.fill(tick_pts(13, RATE_FPS))
     given = {item.tick for item in outlet.drain(0)}
     assert 11 in given
-    assert not program.picture(picture(11))
+    assert not program.frame(frame(11))
     assert outlet.drain(0) == []
-    assert program.late["picture"] == 1
+    assert program.late["frame"] == 1
 
 
 def test_after_a_long_stop_the_hole_is_not_filled_frame_by_frame() -> None:
     program, outlet = feed()
-    program.picture(picture(10))
+    program.frame(frame(10))
     program.fill(tick_pts(100_000, RATE_FPS))
     assert len(outlet.drain(0)) <= CATCH_UP_TICKS + 1
 
 
 def test_an_outlet_that_nobody_empties_keeps_the_newest_and_counts_the_rest() -> None:
-    outlet = OutputQueue("slow", pictures=2, sounds=3)
+    outlet = OutputQueue("slow", frames=2, sounds=3)
     for tick in range(10):
-        outlet.put(picture(tick))
+        outlet.put(frame(tick))
         outlet.put(sound(tick))
     assert [item.tick for item in outlet.drain(0)] == [7, 8, 8, 9, 9]
-    assert outlet.drops == {"picture": 8, "sound": 7}
+    assert outlet.drops == {"frame": 8, "sound": 7}
 
 
 FACTS = {
@@ -107,12 +107,12 @@ def message(array: np.ndarray, facts: dict[str, object]) -> Message:  # type: ig
 )  # fmt: skip
 def test_a_program_message_that_lies_is_refused(wrong: dict[str, object]) -> None:
     array = np.zeros((12, 8), np.uint8)
-    picture_of(message(array, FACTS))
+    frame_of(message(array, FACTS))
     with pytest.raises(WireError):
-        picture_of(message(array, FACTS | wrong))
+        frame_of(message(array, FACTS | wrong))
 
 
-def test_a_picture_that_is_no_i420_is_refused() -> None:
+def test_a_frame_that_is_no_i420_is_refused() -> None:
     for shape in ((11, 8), (12, 7), (0, 8)):
         with pytest.raises(WireError):
-            picture_of(message(np.zeros(shape, np.uint8), FACTS))
+            frame_of(message(np.zeros(shape, np.uint8), FACTS))

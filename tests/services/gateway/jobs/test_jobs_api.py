@@ -21,18 +21,18 @@ ROW = (
 def test_a_job_is_listed_and_shown_with_what_hinders_it(running: Studio, store: Store) -> None:
     waiting, broken = material.job(store, 1, driver="a.mp4"), material.job(store, 2, driver="b.mp4")
     material.begin(store, broken, 2, 1)
-    material.fail(store, broken, 4, "The engine made no picture.")
+    material.fail(store, broken, 4, "The engine made no image.")
     answer = running.http.get("/jobs").json()
     assert [row["id"] for row in answer["jobs"]] == [broken, waiting]
     assert answer["counts"] == {"queued": 1, "rendering": 1}
     row = answer["jobs"][0]
     assert list(row) == [*ROW, "segments"] and row["segments"] == 8
-    assert row["failing"] == {"number": 5, "attempts": 3, "reason": "The engine made no picture."}
+    assert row["failing"] == {"number": 5, "attempts": 3, "reason": "The engine made no image."}
     assert row["strip"] == "ddrwfwww" and row["fps"] == 23.4 and row["eta"] > 0 and row["preview"]
     shown = running.http.get(f"/jobs/{broken}").json()
     assert list(shown) == [*ROW, "segments"]
     assert [segment["state"] for segment in shown["segments"][:3]] == ["done", "done", "rendering"]
-    assert shown["segments"][4]["reason"] == "The engine made no picture."
+    assert shown["segments"][4]["reason"] == "The engine made no image."
 
 
 def test_pages_and_states(running: Studio, store: Store) -> None:

@@ -26,7 +26,7 @@ from services.gateway.outputs.livekit import LiveKitOutput
 from services.local.livekit_server import LiveKitServer
 from shared.config.settings import Settings
 from tests.support.livekit import SIZE_PX, keys
-from tests.support.program_ticks import picture, sound
+from tests.support.program_ticks import make_frame, sound
 from tests.support.sync import in_sync
 
 
@@ -54,18 +54,18 @@ def test_a_subscriber_sees_and_hears_the_program_in_sync(published: FlashGateway
 
     assert in_sync(look)
     got = looks[-1]
-    first, last = got.pictures[0], got.pictures[-1]
-    assert first[0] < 4 and (first[1], first[2]) == SIZE_PX  # full resolution from the first picture on
-    assert len(got.pictures) / (last[0] - first[0]) > 5  # of 25: a busy machine leaves pictures out
-    assert min(row[3] for row in got.pictures) > 40  # never the library's own black
+    first, last = got.frames[0], got.frames[-1]
+    assert first[0] < 4 and (first[1], first[2]) == SIZE_PX  # full resolution from the first frame on
+    assert len(got.frames) / (last[0] - first[0]) > 5  # of 25: a busy machine leaves frames out
+    assert min(row[3] for row in got.frames) > 40  # never the library's own black
     assert len(got.flashes()) >= 6 and len(got.onsets) >= 6
     loud = [hertz for _, hertz, level in got.peaks if level > 2000]
     assert loud and abs(float(np.median(loud)) - 1000) < 20
-    sides = np.array([row[6] for row in got.pictures])
+    sides = np.array([row[6] for row in got.frames])
     assert sides.max() - sides.min() > 4  # the bar wanders from one half to the other
-    numbers = [row[4] for row in got.pictures]
+    numbers = [row[4] for row in got.frames]
     assert all(later > earlier for earlier, later in pairwise(numbers))
-    ages = np.array([row[5] for row in got.pictures])
+    ages = np.array([row[5] for row in got.frames])
     assert 0 < np.median(ages) < 1000
 
 
@@ -88,7 +88,7 @@ def test_another_size_needs_no_other_track(published: FlashGateway) -> None:
     published.program.size = (480, 640)
     got = subscriber.finished_subscriber(viewer)
     published.program.size = SIZE_PX
-    sizes = [(row[1], row[2]) for row in got.pictures]
+    sizes = [(row[1], row[2]) for row in got.frames]
     assert sizes[0] == SIZE_PX and sizes[-1] == (480, 640)
     published.wait(lambda: published.livekit()["figures"].get("height") == SIZE_PX[1])
 
@@ -122,7 +122,7 @@ def test_a_killed_server_is_found_again_and_nothing_else_notices(
     livekit_server.start()
     published.wait(lambda: published.livekit()["state"] == "live", 60)
     got = watch(published, 6)
-    assert len(got.pictures) > 25 and got.onsets
+    assert len(got.frames) > 25 and got.onsets
     published.http.delete(f"/channels/{published.settings.channel}/recording").raise_for_status()
     # A program held up while the server was away, five seconds and more, would lack 125.
     assert published.state()["program"]["repeated"] - repeated < 60
@@ -157,7 +157,7 @@ def output(**changes: Any) -> Iterator[tuple[LiveKitOutput, EventLog]]:
         while not ending.wait(0.04):
             tick += 1
             made.outlet.put(sound(tick))
-            made.outlet.put(picture(tick))
+            made.outlet.put(make_frame(tick))
 
     threads = [threading.Thread(target=run, daemon=True) for run in (feed, made.run)]
     for thread in threads:

@@ -22,8 +22,8 @@ def test_a_recording_plays_with_sound_and_can_be_fetched(running: Studio) -> Non
     assert running.http.delete("/channels/main/recording").status_code == 200
     running.wait(lambda: running.state()["outputs"]["record"]["state"] == "off")
     running.wait(lambda: any("finished" in event["text"] for event in running.state()["log"]))
-    picture, sound, frames, loudness = played(path)
-    assert abs(picture - sound) < 0.1 and abs(frames - picture * 25) <= 2 and picture > 1.4
+    video, sound, frames, loudness = played(path)
+    assert abs(video - sound) < 0.1 and abs(frames - video * 25) <= 2 and video > 1.4
     assert 0.1 < loudness < 0.3  # the tone is 6000 of 32768
     assert running.http.get(f"/recordings/{path.stem}").content == path.read_bytes()
     assert path.stem in [row["id"] for row in running.http.get("/recordings").json()]
@@ -41,8 +41,8 @@ def test_a_killed_gateway_leaves_a_playable_file_and_goes_on_in_the_next(own: St
     assert own.state()["outputs"]["record"]["name"] == second.name
     assert own.terminate() == 0
     assert first.read_bytes() == kept
-    picture, sound, _, loudness = played(first)
-    assert picture > 1 and abs(picture - sound) < 0.3 and loudness > 0.1
+    frame, sound, _, loudness = played(first)
+    assert frame > 1 and abs(frame - sound) < 0.3 and loudness > 0.1
     assert played(second)[0] > 0.9 and own.process and own.process.returncode == 0
 
 
@@ -58,12 +58,12 @@ def test_recorded_time_is_wall_time_across_a_dead_compositor(own: Studio) -> Non
     own.wait(lambda: own.state()["on_air_state"] == "ON AIR")
     own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) > before + 2)
     own.terminate()
-    picture, sound, frames, _ = played(path)
-    assert abs(picture - sound) < 0.1
-    assert abs(frames - picture * 25) <= 3  # the gap was filled picture by picture
+    video, sound, frames, _ = played(path)
+    assert abs(video - sound) < 0.1
+    assert abs(frames - video * 25) <= 3  # the gap was filled frame by frame
 
 
-def test_another_picture_size_begins_a_new_part(own: Studio) -> None:
+def test_another_frame_size_begins_a_new_part(own: Studio) -> None:
     path = record(own, 0.4)
     own.channel.stop()
     own.channel.plates = [np.ascontiguousarray(plate[:, :320]) for plate in own.channel.plates]
@@ -74,7 +74,7 @@ def test_another_picture_size_begins_a_new_part(own: Studio) -> None:
     for part, width in ((path, 480), (second, 320)):
         with av.open(str(part)) as container:
             assert container.streams.video[0].width == width
-            assert list(container.decode(video=0)), "a part, however short, has a picture"
+            assert list(container.decode(video=0)), "a part, however short, has a frame"
 
 
 def test_a_disk_that_cannot_be_written_ends_the_recording_with_a_sentence(running: Studio) -> None:
@@ -111,7 +111,7 @@ def test_sigterm_ends_the_gateway_while_all_is_open(own: Studio) -> None:
 
     path = record(own, 0.5)
     with watching(own, "full") as viewer:
-        viewer.picture()
+        viewer.frame()
         assert own.process
         own.process.terminate()
         own.process.wait(5)
@@ -146,6 +146,6 @@ def test_a_recording_has_no_label_where_the_right_is_stated(tmp_path: Path, clea
         plates = [plate[y : y + h, x : x + w].astype(float) for plate in own.channel.plates]
         own.terminate()
         with av.open(str(path)) as container:
-            pictures = [f.to_ndarray(format="gray")[y : y + h, x : x + w] for f in container.decode(video=0)]
-    apart = [min(np.abs(picture - plate).mean() for plate in plates) for picture in pictures]
+            frames = [f.to_ndarray(format="gray")[y : y + h, x : x + w] for f in container.decode(video=0)]
+    apart = [min(np.abs(frame - plate).mean() for plate in plates) for frame in frames]
     assert max(apart) < 10 if clean else min(apart) > 30

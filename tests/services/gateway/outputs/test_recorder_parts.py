@@ -37,8 +37,8 @@ def recording(path: Path, **settings: float) -> Iterator[Recorder]:
         assert not thread.is_alive()
 
 
-def picture(tick: int, noise: NDArray[np.uint8]) -> ProgramFrame:
-    """A picture that says its tick in black and white squares, on noise, so that it has a size."""
+def make_frame(tick: int, noise: NDArray[np.uint8]) -> ProgramFrame:
+    """A frame that says its tick in black and white squares, on noise, so that it has a size."""
     i420 = noise.copy()
     for bit in range(BITS):
         i420[:SIDE, bit * SIDE : (bit + 1) * SIDE] = 220 if tick >> bit & 1 else 30
@@ -54,27 +54,27 @@ def sound(tick: int) -> ProgramSound:
 
 
 def feed(recorder: Recorder, count: int) -> None:
-    """The ticks as they come: sound now before its picture, now after it, never in step."""
+    """The ticks as they come: sound now before its frame, now after it, never in step."""
     generator = np.random.default_rng(3)
     noise = [generator.integers(0, 255, (HEIGHT * 3 // 2, WIDTH)).astype(np.uint8) for _ in range(5)]
     ahead = FIRST
     for tick in range(FIRST, FIRST + count):
         lead = -2 if (tick - FIRST + 15) // 30 % 2 else 2  # behind at one seam, ahead at the next
         if tick % 2:
-            recorder.outlet.put(picture(tick, noise[tick % 5]))
+            recorder.outlet.put(make_frame(tick, noise[tick % 5]))
         while ahead <= tick + lead:
             recorder.outlet.put(sound(ahead))
             ahead += 1
         if not tick % 2:
-            recorder.outlet.put(picture(tick, noise[tick % 5]))
+            recorder.outlet.put(make_frame(tick, noise[tick % 5]))
         if tick % 3 == 0:
-            wait_for(lambda: not recorder.outlet._pictures, 20, "the recorder keeps up")
+            wait_for(lambda: not recorder.outlet._frames, 20, "the recorder keeps up")
     for tick in range(ahead, FIRST + count):
         recorder.outlet.put(sound(tick))
 
 
 def ticks_shown(path: Path) -> list[int]:
-    """The tick that each picture says it is."""
+    """The tick that each frame says it is."""
     with av.open(str(path)) as container:
         lumas = [frame.to_ndarray(format="gray")[: SIDE - 4] for frame in container.decode(video=0)]
     return [sum(int(y[4:, b * SIDE + 4 : (b + 1) * SIDE - 4].mean() > 128) << b for b in range(BITS)) for y in lumas]
@@ -105,10 +105,10 @@ def test_nothing_is_lost_at_the_seam(tmp_path: Path, split: dict[str, float]) ->
     begins = []
     for part, ticks in zip(parts, shown, strict=True):
         heard = clicks(part)
-        assert len(heard) == len(ticks), f"{part.name}: a click for each picture"
+        assert len(heard) == len(ticks), f"{part.name}: a click for each frame"
         assert np.abs(np.diff(heard) - 1920).max() <= 4
         begins.append(heard[0])
-    assert max(begins) - min(begins) <= 4, "each part's sound begins with its first picture"
+    assert max(begins) - min(begins) <= 4, "each part's sound begins with its first frame"
 
 
 def test_without_a_limit_there_is_one_part(tmp_path: Path) -> None:

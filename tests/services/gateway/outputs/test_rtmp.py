@@ -1,4 +1,4 @@
-"""RTMP push to a real receiver: picture and sound arrive, and whatever the receiver does, only the push feels it."""
+"""RTMP push to a real receiver: video and sound arrive, and whatever the receiver does, only the push feels it."""
 
 import os
 import signal
@@ -46,14 +46,14 @@ def senders(running: Studio) -> list[int]:
     return [pid for pid in found if "services.gateway.outputs.rtmp.child" in command(pid)]
 
 
-def test_picture_and_sound_arrive_and_the_key_is_nowhere_to_be_seen() -> None:
+def test_video_and_sound_arrive_and_the_key_is_nowhere_to_be_seen() -> None:
     port = free_port()
     with receiver(port) as peer, pushing(port) as running:
         live = until(running, "live")
         peer.next()
         seen = peer.next()
         assert (seen["width"], seen["height"]) == (480, 640)
-        assert 20 <= seen["pictures"] <= 30, "a second of pictures"
+        assert 20 <= seen["frames"] <= 30, "a second of frames"
         assert seen["moved"] > 20, "the face moves"
         assert abs(seen["hz"] - 440) < 3, "the tone is heard"
         assert seen["apart"] < 0.2
@@ -94,9 +94,9 @@ def test_a_receiver_that_never_answers_fails_within_ten_seconds_and_harms_nobody
         path = record(running, 0.5)
         running.wait(lambda: came)
         with watching(running, "full") as viewer:
-            ticks = [viewer.picture()[0].tick]
+            ticks = [viewer.frame()[0].tick]
             while push(running)["state"] != "failed":
-                ticks += [viewer.picture()[0].tick for _ in range(5)]
+                ticks += [viewer.frame()[0].tick for _ in range(5)]
                 assert time.monotonic() - came[0] < 15  # ten seconds, and what a busy machine adds
         assert "never answers" in push(running)["note"]
         assert max(np.diff(ticks)) < 25, "the preview went on"
@@ -109,9 +109,9 @@ def test_a_receiver_that_never_answers_fails_within_ten_seconds_and_harms_nobody
         assert running.terminate() == 0
         assert command(sender) == []
         assert time.monotonic() - started < 3, "it ends while FFmpeg is blocked"
-        picture, _, frames, _ = played(path)
-        assert abs(frames - picture * 25) <= 1 and frames > 150, "every tick is in the recording"
-        assert not drops.get("record picture")
+        video, _, frames, _ = played(path)
+        assert abs(frames - video * 25) <= 1 and frames > 150, "every tick is in the recording"
+        assert not drops.get("record frame")
 
 
 def test_a_receiver_that_stops_reading_fails_and_a_new_one_is_found() -> None:
@@ -155,10 +155,10 @@ def test_the_clean_feed_has_no_label_while_the_preview_has() -> None:
         peer.next()
         clean = np.array(peer.next()["grey"])
         plates = [plate[y : y + h, x : x + w].astype(float) for plate in running.channel.plates]
-        apart = [min(np.abs(picture - plate).mean() for plate in plates) for picture in (labelled, clean)]
+        apart = [min(np.abs(frame - plate).mean() for plate in plates) for frame in (labelled, clean)]
         assert apart[0] > 30 and apart[1] < 12
         with watching(running, "full") as viewer:
-            head, drawn = viewer.picture()
+            head, drawn = viewer.frame()
             box = drawn[y : y + h, x : x + w].mean(axis=2)
             assert np.abs(box - plates[head.plate]).mean() > 30
         assert any(right in event["text"] for event in running.state()["log"])

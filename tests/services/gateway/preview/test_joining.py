@@ -41,19 +41,17 @@ def test_two_hundred_viewers_come_and_go_and_nothing_stays(own: Studio) -> None:
     memory = resident_bytes(pid)
     begun = own.state()["outputs"]["record"]["figures"]["seconds"]
     with watching(own, "full") as witness:
-        first = witness.picture()[0].tick
+        first = witness.frame()[0].tick
     visits = visited(own, 12)
     assert visits >= VIEWERS
     with watching(own, "full") as witness:
-        last = witness.picture()[0].tick
+        last = witness.frame()[0].tick
     own.wait(lambda: (handles(pid), threads(pid)) <= before)
-    assert resident_bytes(pid) - memory < 24 << 20, (
-        "a visit leaves nothing: a kept picture each would be more than this"
-    )
+    assert resident_bytes(pid) - memory < 24 << 20, "a visit leaves nothing: a kept frame each would be more than this"
     state = own.state()
-    assert not state["services"]["gateway"]["drops"].get("record picture")
+    assert not state["services"]["gateway"]["drops"].get("record frame")
     assert own.terminate() == 0
-    picture, sound, frames, _ = played(path)
-    assert abs(frames - picture * 25) <= 1, "every tick is in the recording"
-    assert abs(picture - sound) < 0.1
-    assert picture - begun >= (last - first) / 25 - 0.5
+    video, sound, frames, _ = played(path)
+    assert abs(frames - video * 25) <= 1, "every tick is in the recording"
+    assert abs(video - sound) < 0.1
+    assert video - begun >= (last - first) / 25 - 0.5

@@ -28,9 +28,9 @@ def test_what_a_viewer_draws_is_the_program(running: Studio, mode: str, state: s
     try:
         with watching(running, mode) as viewer:
             for _ in range(6):
-                head, drawn = viewer.picture()
+                head, drawn = viewer.frame()
                 assert head.kind == (ROI if mode == "roi" else FULL)
-                # Where a busy machine was late with a picture, the gateway repeats one before it.
+                # Where a busy machine was late with a frame, the gateway repeats one before it.
                 back = 25 if running.state()["program"]["repeated"] > repeated else 0
                 sent = [
                     program(running, tick)
@@ -52,7 +52,7 @@ def test_a_small_page_is_sent_half_the_size_and_sees_the_same(running: Studio) -
         for view, size in (([400, 320], (320, 240)), ([400, 330], (640, 480)), ([240, 900], (320, 240))):
             viewer.say(view=view)
             for _ in range(50):
-                head, drawn = viewer.picture()
+                head, drawn = viewer.frame()
                 if drawn.shape[:2] == size:
                     break
             assert drawn.shape[:2] == size and (head.width, head.height) == (480, 640)
@@ -66,21 +66,21 @@ def test_roi_sends_a_tenth_of_the_bytes(running: Studio) -> None:
         with watching(running, mode) as viewer:
             viewer.received.clear()
             for _ in range(25):
-                viewer.picture()
+                viewer.frame()
             counts[mode] = sum(viewer.received.values())
     assert counts["roi"] < counts["full"] / 10
     rates = running.state()["outputs"]["preview"]["bytes_per_second"]
     assert rates["roi"] < rates["full"] / 10
 
 
-def test_the_label_leaves_the_roi_picture_when_it_is_switched_off(running: Studio) -> None:
+def test_the_label_leaves_the_roi_frame_when_it_is_switched_off(running: Studio) -> None:
     x, y, w, h = running.channel.label
     with watching(running, "roi") as viewer:
         plate = viewer.plates[0][y : y + h, x : x + w]
         running.patch(label=False)
         try:
             for _ in range(100):
-                head, drawn = viewer.picture()
+                head, drawn = viewer.frame()
                 plate = viewer.plates[head.plate][y : y + h, x : x + w]
                 if cv2.PSNR(drawn[y : y + h, x : x + w], plate) > 40:
                     break
@@ -96,33 +96,33 @@ def test_another_avatar_is_shown_in_full_until_its_plate_is_there(running: Studi
         running.channel.avatar = "mona"
         try:
             while viewer.number == before:
-                head, _ = viewer.picture()
+                head, _ = viewer.frame()
             assert head.kind == FULL and head.number == viewer.number
             viewer.plates = fetch_plates(running, "mona")
             viewer.say(plate=viewer.number)
             while head.kind != ROI:
-                head, _ = viewer.picture()
+                head, _ = viewer.frame()
         finally:
             running.channel.avatar = "sample"
 
 
 def test_sound_comes_for_every_tick_and_only_when_asked(running: Studio) -> None:
     with watching(running, "full") as viewer:
-        viewer.picture()
+        viewer.frame()
         assert viewer.sounds == []
         viewer.say(listen=True)
         while len(viewer.sounds) < 20:
-            viewer.picture()
+            viewer.frame()
     ticks = [tick for tick, _ in viewer.sounds]
     assert ticks == list(range(ticks[0], ticks[0] + len(ticks)))
     assert all(len(block) == 1920 * 2 for _, block in viewer.sounds)
 
 
-def test_a_stalled_viewer_holds_two_pictures_and_slows_nobody(running: Studio) -> None:
+def test_a_stalled_viewer_holds_two_frames_and_slows_nobody(running: Studio) -> None:
     with open_socket(running, "preview?mode=full") as stalled, watching(running, "full") as quick:
         # It neither acknowledges nor reads.
-        first = quick.picture()[0].tick
-        ticks = [quick.picture()[0].tick for _ in range(50)]
+        first = quick.frame()[0].tick
+        ticks = [quick.frame()[0].tick for _ in range(50)]
         assert ticks[-1] - first <= 50 + 10
         assert running.state()["outputs"]["preview"]["dropped"] > 30
         time.sleep(0.1)
@@ -132,8 +132,8 @@ def test_a_stalled_viewer_holds_two_pictures_and_slows_nobody(running: Studio) -
                 held += isinstance(stalled.recv(0.2), bytes)
         except TimeoutError:
             pass
-        assert held <= IN_FLIGHT * 2  # each with a driver picture at most
-        # Once it is back it is given the newest picture, not what it missed.
+        assert held <= IN_FLIGHT * 2  # each with a driver frame at most
+        # Once it is back it is given the newest frame, not what it missed.
         stalled.send(json.dumps({"ack": IN_FLIGHT}))
         data = stalled.recv(5)
         while isinstance(data, str) or HEADER.unpack_from(data)[0] != FULL:
@@ -178,7 +178,7 @@ def test_nonsense_from_a_viewer_ends_only_its_own_socket(running: Studio) -> Non
                 rude.send(b"\x00\xff")
             while True:
                 rude.recv(5)
-        assert other.picture()[0].tick < other.picture()[0].tick
+        assert other.frame()[0].tick < other.frame()[0].tick
 
 
 def test_the_state_socket_says_what_the_api_says(running: Studio) -> None:

@@ -106,7 +106,7 @@ def test_the_delay_stands_beside_its_floor_and_is_explained(page: "Page", runnin
 
 
 def test_a_floor_is_no_slowness(page: "Page", running: Studio) -> None:
-    """The channel's pictures are as late as the budget without a floor allows, and far earlier than with one."""
+    """the channel's frames are as late as the budget without a floor allows, and far earlier than with one."""
     running.channel.late = 300_000
     try:
         told(running, delay=None)

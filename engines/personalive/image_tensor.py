@@ -1,4 +1,4 @@
-"""Pictures as the networks take them."""
+"""Images as the networks take them."""
 
 import numpy as np
 import torch
@@ -8,27 +8,27 @@ from PIL import Image
 from torch import Tensor
 
 CLIP_SIZE_PX = 224
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the pictures that CLIP was trained on
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the images that CLIP was trained on
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
-def tensor_of(pictures: Tensor) -> Tensor:
+def tensor_of(images: Tensor) -> Tensor:
     """(f, h, w, 3) uint8 RGB -> (f, 3, h, w) float32 in -1..1, where they are."""
-    return pictures.permute(0, 3, 1, 2).float() / 255 * 2 - 1
+    return images.permute(0, 3, 1, 2).float() / 255 * 2 - 1
 
 
-def squashed(picture: NDArray[np.uint8], size: int) -> Tensor:
+def squashed(image: NDArray[np.uint8], size: int) -> Tensor:
     """(h, w, 3) RGB -> (1, 3, size, size) float32 in -1..1, by Lanczos."""
-    resized = Image.fromarray(picture).resize((size, size), Image.Resampling.LANCZOS)
+    resized = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS)
     return tensor_of(torch.from_numpy(np.array(resized)[None]))
 
 
-def clip_pixels(picture: NDArray[np.uint8]) -> Tensor:
+def clip_pixels(image: NDArray[np.uint8]) -> Tensor:
     """(h, w, 3) RGB -> (1, 3, 224, 224) float32: the middle square, as CLIP was trained to see."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = CLIP_SIZE_PX / min(height, width)
     size = (max(CLIP_SIZE_PX, int(width * scale)), max(CLIP_SIZE_PX, int(height * scale)))
-    resized = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
+    resized = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
     left, top = ((side - CLIP_SIZE_PX) // 2 for side in size)
     square = np.array(resized)[top : top + CLIP_SIZE_PX, left : left + CLIP_SIZE_PX]
     scaled = (square.astype(np.float64) / 255).astype(np.float32)
@@ -36,9 +36,9 @@ def clip_pixels(picture: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(normal).permute(2, 0, 1)[None].contiguous()
 
 
-def resize_tensor(pictures: Tensor, size: int) -> Tensor:
+def resize_tensor(images: Tensor, size: int) -> Tensor:
     """(f, 3, h, w) -> (f, 3, size, size), bilinear."""
-    return F.interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False)
+    return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def bytes_of(decoded: Tensor) -> Tensor:
