@@ -20,7 +20,7 @@ def connection_refusal(error: str, host: str) -> RoomFailure:
         if "expired" in words or "not valid yet" in words or "before" in words:
             return RoomFailure(f"The clocks of this machine and of {host} differ; set them right.", "failed")
         return RoomFailure(
-            f"{host} refuses the key or secret; set LIVEKIT_API_KEY and LIVEKIT_API_SECRET anew.", "failed"
+            f"{host} refuses the key or secret; set LIVEKIT_API_KEY and LIVEKIT_API_SECRET again.", "failed"
         )
     return RoomFailure(f"{host} does not answer; trying again.")
 

@@ -15,7 +15,7 @@ from publishing.token import publisher_identity
 from shared.config.settings import Settings
 
 CONNECT_WAIT, PUBLISH_WAIT, LEAVE_WAIT = 30.0, 15.0, 3.0  # seconds
-RECONNECT_WAIT_S = 75.0  # seconds that the SDK may try to mend a break; its ten attempts take up to a minute
+RECONNECT_WAIT_S = 75.0  # seconds that the SDK may try to reconnect; its ten attempts take up to a minute
 STATS_PERIOD_S = 1.0
 STATS_WAIT_S = 2.0
 BITS_PER_PIXEL = 0.09  # of VP8 for a face that hardly shows its losses: 2.1 Mbit/s at 720p25, 4.7 at 1080p25

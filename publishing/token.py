@@ -57,7 +57,7 @@ def _signed(settings: Settings, identity: str, grants: Mapping[str, object], exp
         "sub": identity,
         "nbf": int(time.time()) - CLOCK_LEEWAY_S,
         "exp": expires,
-        # Whoever comes first makes the room: receivers shall play video and sound as one stream, in sync.
+        # The first participant makes the room: receivers shall play video and sound as one stream, in sync.
         "roomConfig": {"syncStreams": True},
         "video": {"roomJoin": True, "room": settings.room, **refused, **grants},
     }

@@ -181,7 +181,7 @@ class DrivenSession:
                 while (left := begin + number * interval - now()) > 0:
                     time.sleep(min(left, 1000) / US)
                     batch.due_frame(now())
-                batch.offer(self._next(now()), {}, anew=number == 0)
+                batch.offer(self._next(now()), {}, restarted=number == 0)
                 if batch.failure is not None:
                     raise batch.failure
             facts: Any = batch.as_dict().get("delay", {})

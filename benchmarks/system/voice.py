@@ -46,7 +46,7 @@ def measure() -> dict[str, Any]:
         "voice_ahead_ms": ahead / 1000,
         "ms_per_frame": cost(face),
         "same_however_cut": same_however_cut(face),
-        "mouth_moves_though_nobody_speaks": resting_movement(face, own),
+        "mouth_moves_in_silence": resting_movement(face, own),
         "network": json.loads(WEIGHTS.with_suffix(".json").read_text())["held_out"],
     }
     if espeak_installed():

@@ -170,7 +170,7 @@ class PersonaLiveSession:
         self._window.calls, self._noise.draws = calls, draws
 
     def _change(self, wanted: Rung) -> None:
-        """Where the frames' size stays, all that is under way goes on; else it begins anew."""
+        """Keep all that is under way where the size of the frames stays; else start from empty."""
         self._stand_on(wanted)
         if wanted.size != self._portrait.image.shape[-1]:
             self._read()

@@ -1,4 +1,4 @@
-"""Compositor: owns the program clock and emits one frame and its sound each tick, for ever."""
+"""Compositor: owns the program clock and emits one frame and its sound each tick, without end."""
 
 from compositing.blend import warm_up
 from compositing.compose import Composed, Composer

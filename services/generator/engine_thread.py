@@ -71,10 +71,10 @@ class EngineThread:
         if isinstance(session, Overlaps):
             self._start(self._waits, "frames")
 
-    def offer(self, driving: Driving, stamps: Mapping[str, int], *, anew: bool = False) -> None:
-        """A driving frame. anew: the driver has restarted."""
+    def offer(self, driving: Driving, stamps: Mapping[str, int], *, restarted: bool = False) -> None:
+        """A driving frame. restarted: whether the driver has restarted since the one before."""
         with self._guard:
-            if anew or (self._away is not None and driving.pts - self._newest > self._away):
+            if restarted or (self._away is not None and driving.pts - self._newest > self._away):
                 self._drops["driver frame skipped"] += len(self._waiting)
                 self._drops["face late"] += len(self._made)
                 self._waiting.clear()

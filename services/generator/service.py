@@ -148,12 +148,12 @@ class Generator:
             self._last_face = driving.pts
         if self._opened is None or now() - self._last_face > self._idle_after:
             return
-        anew = epoch != self._face.epoch
+        restarted = epoch != self._face.epoch
         self._face.epoch = epoch
         if self._batch is not None:
-            self._batch.offer(driving, stamps, anew=anew)
+            self._batch.offer(driving, stamps, restarted=restarted)
             return
-        if anew:
+        if restarted:
             self._opened.session.reset()
         for frame in self._opened.session.step(driving):
             self._send(frame, "live", stamps, driving.pts)

@@ -20,7 +20,7 @@ from shared.scene import Scene
 log = structlog.get_logger()
 ENDED = "The recorded motion has ended; choose another driver or switch looping on."
 LEAD_US = 24_000  # us before a program tick at which the first frame is played: the engine fits in between
-LATE_US = 2 * US // 10  # after a stall this long it goes on from where it is: time that nobody saw is not made up for
+LATE_US = 2 * US // 10  # after a stall this long it goes on from where it is: unseen time is not made up for
 
 
 class TemplatePlayer:

@@ -41,13 +41,13 @@ class VoiceLine:
         if message.format != "s16":
             raise WireError("malformed")
         drives = message.fact("drives", bool)
-        anew = message.epoch != self._epoch
-        if anew:
+        restarted = message.epoch != self._epoch
+        if restarted:
             self._epoch = message.epoch
             self._buffer.clear()
         self._buffer.write(message.pts, message.array)
         self._drives = drives
-        return anew
+        return restarted
 
     @property
     def drives(self) -> bool:

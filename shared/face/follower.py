@@ -43,7 +43,7 @@ class FaceFollower:
         return face, self._neutral.neutral_for(face, pts)
 
     def join(self, before: Iterable[NDArray[np.uint8]]) -> None:
-        """A segment begins: the tracker, whose memory cannot be kept, starts anew and is shown the few frames before.
+        """A segment begins: the tracker, whose memory cannot be kept, starts from empty and is shown the few frames before.
         Whoever begins here finds what those find who come along from earlier."""
         self._tracker.restart()
         for rgb in before:

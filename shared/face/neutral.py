@@ -9,7 +9,7 @@ from shared.face.landmarks import Face
 from shared.runtime.clock import US
 
 SETTLE_US = 2 * US  # a better neutral may still be found this long after the driver's face appeared
-FORGET_US = 3 * US  # away for longer, and whoever comes back is measured anew
+FORGET_US = 3 * US  # a face that was away for longer is measured again
 OPEN_EYES = 0.09  # eye distances between open lids, about
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 ADVANCE = "studio.advance"  # the task's name: workers of another version know it too
 REDIS_TIMEOUT_S = 1.0  # seconds that an answer of Redis may take
-RETRY_PAUSE_S = 2.0  # seconds in which nobody asks again a Redis that did not answer
+RETRY_PAUSE_S = 2.0  # seconds before a Redis that did not answer is asked again
 
 
 def queue_name(engine: str, priority: Priority, *, begun: bool) -> str:

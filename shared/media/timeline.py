@@ -196,7 +196,7 @@ def _nearest_usual(pts: Stamps, reported: Fraction) -> Fraction:
 
 
 def _duration(pts: Stamps, steady: Fraction | None, last: int, rate: Fraction) -> Fraction:
-    """Seconds. The last frame stays as long as it is said to, a tick where nothing is said."""
+    """Seconds. The last frame stays for its stated duration, or for one tick where none is stated."""
     step = round(US / rate)
     if steady is not None and last <= 1.5 * step:
         return len(pts) / steady

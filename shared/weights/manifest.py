@@ -134,7 +134,7 @@ def read_record(folder: Path) -> dict[str, PulledFile]:
         return {}
     except (OSError, ValueError, AttributeError) as error:
         raise StudioError(
-            f"{folder / RECORD} cannot be read ({error}); restore it, or delete it to trust anew."
+            f"{folder / RECORD} cannot be read ({error}); restore it, or delete it to trust what is there."
         ) from None
 
 

@@ -244,6 +244,6 @@ def _today() -> str:
 
 
 def failed(rows: Sequence[dict[str, Any]], engine: EngineWeights | None) -> bool:
-    """Whether `verify_files` found what must be mended: damage anywhere, and, asked for one engine, what is missing of it."""
+    """Whether `verify_files` found what must be pulled again: damage anywhere, and, asked for one engine, what is missing of it."""
     bad = {"damaged", "changed"} | ({"missing"} if engine else set())
     return any(row["state"] in bad and not (row["state"] == "missing" and row["optional"]) for row in rows)

@@ -70,7 +70,7 @@ def test_a_plate_is_looked_at_once(body: Avatar, monkeypatch: pytest.MonkeyPatch
     done: list[int] = []
     made = plate_mattes(body.folder, body.plate, done.append)
     assert done == [1, 2, 3] and len(made) == 3
-    monkeypatch.setattr("shared.avatar.matte.MatteCutter", None)  # whoever looks again fails
+    monkeypatch.setattr("shared.avatar.matte.MatteCutter", None)  # a second look fails
     kept = plate_mattes(body.folder, body.plate)
     assert all(np.array_equal(made.frame(n), kept.frame(n)) for n in range(3))
     assert np.abs(made.frame(0).astype(int) - made.frame(2)).mean() < 4, "steady"

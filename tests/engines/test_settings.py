@@ -23,7 +23,7 @@ def test_variables_go_over_the_file_and_that_over_defaults(here: Path, monkeypat
     settings = DyedSettings.load()
     assert (settings.blue, settings.threads) == (40, 4)
     assert [settings.origin(name) for name in ("blue", "threads")] == ["environment", "studio.toml"]
-    assert settings.frame_settings() == {"blue": 40, "quality": "deep"}, "how it runs here is nobody else's"
+    assert settings.frame_settings() == {"blue": 40, "quality": "deep"}, "how it runs here stays here"
     assert DyedSettings.load({"blue": 50}).blue == 50
 
 

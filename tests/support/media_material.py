@@ -80,7 +80,7 @@ def write_driver(
     video: str = "libx264",
     options: dict[str, str] | None = None,
 ) -> Path:
-    """A driver with so many frames and so many seconds of sound, each beginning when it is said."""
+    """A driver with so many frames and so many seconds of sound, each beginning at its given time."""
     with av.open(str(path), "w") as container:
         seen = cast(VideoStream, container.add_stream(video, rate=rate, options=options or {})) if frames else None
         heard = cast(AudioStream, container.add_stream(codec, rate=sound_rate, layout="mono")) if sound else None

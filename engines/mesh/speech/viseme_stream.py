@@ -46,15 +46,15 @@ class VisemeStream:
         return VisemeStream(self._network)
 
     def append_block(self, block: VoiceBlock) -> bool:
-        """Take in a block; whether it begins anew because it does not follow the last one."""
+        """Take in a block; whether it starts over because it does not follow the last one."""
         first = -(-block.pts * SOUND_RATE_HZ // US)
-        anew = self.end < 0 or abs(first - self.end) > JOIN_SAMPLES
-        if anew:
+        restarted = self.end < 0 or abs(first - self.end) > JOIN_SAMPLES
+        if restarted:
             self._begin(first)
             self.start = self.end = first
         self._sound = np.concatenate([self._sound, block.samples])
         self.end += len(block.samples)
-        return anew
+        return restarted
 
     def new_probabilities(self, frame: int) -> list[tuple[NDArray[np.float32], float]]:
         """(13,) probabilities and the loudness in decibels against the voice's own level, of each frame that follows

@@ -19,7 +19,7 @@ PATIENCE_TICKS = Fraction(3, 2)  # ticks after which a missing frame or sound is
 # After a long stop (SIGSTOP, a suspended machine) at most this many ticks are made up for; outputs know by the
 # time stamps that there was a hole.
 CATCH_UP_TICKS = 25
-STALL_WINDOW_S = 10  # seconds over which the longest stall is told
+STALL_WINDOW_S = 10  # seconds over which the longest stall is reported
 
 
 class OutputQueue:

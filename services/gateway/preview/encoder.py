@@ -175,7 +175,7 @@ class PreviewThread:
     """Encodes what the viewers want and hands it to `deliver`. Its outlet keeps only the newest frame.
 
     modes: what is watched now, set by the viewers' side. driver: the newest driver frame and its pts, set by the bus.
-    sizes: smoothed bytes of a frame by mode, also for a mode that nobody watches.
+    sizes: smoothed bytes of a frame by mode, also for a mode without viewers.
     """
 
     def __init__(

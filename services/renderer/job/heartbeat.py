@@ -96,7 +96,7 @@ class Heartbeat:
                 self._die()
 
     def _give_up_claim(self) -> None:
-        """The process ends in the middle of a frame: nobody need wait for the lease to end."""
+        """The process ends in the middle of a frame: give the claim back so that no worker waits for the lease to end."""
         if self._why in ("cancelled", "handed back"):
             try:
                 give_back(self._store, self._claim)

@@ -108,7 +108,7 @@ def test_another_portrait_shows_nothing_of_the_one_before(nets: PersonaLiveNetwo
     assert first == after(nets, avatar()), "and the first one comes back as it was"
 
 
-def test_a_neutral_is_taken_anew_without_a_restart(nets: PersonaLiveNetworks) -> None:
+def test_a_neutral_is_retaken_without_a_restart(nets: PersonaLiveNetworks) -> None:
     frames = list(driver(8))
     own = avatar().face
     moved = replace(own, points=own.points + np.float32(20))

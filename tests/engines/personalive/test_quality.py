@@ -76,7 +76,7 @@ def test_where_the_size_stays_no_frame_is_lost(nets: PersonaLiveNetworks, before
         assert equal == [False] * 4 + [True] * (start - 4), "only what left meanwhile was decoded otherwise"
 
 
-def test_another_size_begins_anew(nets: PersonaLiveNetworks) -> None:
+def test_another_size_starts_from_empty(nets: PersonaLiveNetworks) -> None:
     one = opened(nets, "full")
     run(one, list(driver(6, seed=2)))
     one.choose("384")

@@ -148,7 +148,7 @@ def test_a_driver_that_restarts_or_was_away_begins_anew() -> None:
     batch = EngineThread(opened(session), lambda: None, US // 2)
     drive(batch, 1)
     before = session.resets
-    batch.offer(Driving(now(), None, None), {}, anew=True)
+    batch.offer(Driving(now(), None, None), {}, restarted=True)
     drive(batch, 0.5)
     assert session.resets == before + 1
     drive(batch, 0.5, start=now() + US)
@@ -166,7 +166,7 @@ def test_one_frame_at_a_time_is_handed_on_at_once_and_a_pause_is_no_new_beginnin
         assert paced is not None and paced.live, "no delay is added"
         assert (paced.frame.pts, paced.stamps) == (pts, {"captured": pts})
     assert session.calls == [("step", 0), ("step", FRAME), ("step", 20 * US)]
-    batch.offer(Driving(21 * US, None, None), {}, anew=True)
+    batch.offer(Driving(21 * US, None, None), {}, restarted=True)
     wait_for(lambda: batch.due() is not None)
     assert session.calls[3:] == [("reset", 0), ("step", 21 * US)]
     batch.close()

@@ -15,10 +15,10 @@ from tests.support.engine_thread_material import FRAME, SIZE, drive, opened
 from tests.support.slow_engines import OverlappingSession
 
 
-def call(batch: EngineThread, start: int, *, anew: bool = False) -> None:
+def call(batch: EngineThread, start: int, *, restarted: bool = False) -> None:
     """A call's worth of driving frames."""
     for i in range(SIZE):
-        batch.offer(Driving(start + i * FRAME, None, None), {}, anew=anew and i == 0)
+        batch.offer(Driving(start + i * FRAME, None, None), {}, restarted=restarted and i == 0)
 
 
 def test_two_calls_take_hardly_longer_than_the_longer_half_of_one() -> None:
@@ -51,7 +51,7 @@ def test_what_is_under_way_when_the_driver_restarts_is_not_shown() -> None:
     wait_for(lambda: session.outstanding == 1)
     call(batch, US)
     wait_for(lambda: session.outstanding == 2)
-    call(batch, 10 * US, anew=True)
+    call(batch, 10 * US, restarted=True)
     session.gate.set()
     shown: list[int] = []
     ends = time.monotonic() + 20

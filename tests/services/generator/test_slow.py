@@ -14,7 +14,7 @@ from tests.support.generator import Channel
 from tests.support.slow_engines import BLOCKED_S, ENGINES, HeavySession, LadderSession, red
 
 SOON_S = BLOCKED_S / 3  # seconds in which a busy machine does what takes a moment
-AWAY_S = BLOCKED_S / 8  # seconds that it may be away from the loop, which would wait for ever if it waited for a frame
+AWAY_S = BLOCKED_S / 8  # seconds that it may be away from the loop, which would be far longer if it waited for a frame
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_frame_that_takes_for_ever_holds_up_neither_the_pulse_nor_the_next_eng
     channel.wanted = Scene(driver="browser", engine="heavy")
     channel.turn(HeavySession.under_way.is_set)
     ends = time.monotonic() + 2
-    assert longest_turn(channel, lambda: time.monotonic() > ends) < AWAY_S, "nobody drives, and it idles for ever"
+    assert longest_turn(channel, lambda: time.monotonic() > ends) < AWAY_S, "without a driver it idles"
     channel.faces.clear()
     channel.wanted = Scene(driver="browser", engine="mesh")
     assert longest_turn(channel, lambda: bool(channel.faces)) < AWAY_S

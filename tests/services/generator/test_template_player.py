@@ -93,7 +93,7 @@ def test_a_slow_loop_skips_frames_and_a_stall_is_not_made_up_for(player: Templat
     assert number(player.due_frame(player.due()), walk) == 3
 
 
-def test_another_engine_begins_anew_and_another_avatar_does_not(player: TemplatePlayer, walk: Path) -> None:
+def test_another_engine_starts_over_and_another_avatar_does_not(player: TemplatePlayer, walk: Path) -> None:
     open_with(player, scene(walk))
     epoch = player.epoch
     player.due_frame(player.due())

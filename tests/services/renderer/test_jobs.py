@@ -43,7 +43,7 @@ def farm(live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fa
 
 @pytest.fixture(scope="module")
 def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Frames of the sample driver with sound; for half a second in the middle nobody is there."""
+    """Frames of the sample driver with sound; for half a second in the middle without a face."""
     path = tmp_path_factory.mktemp("driver") / "talk.mp4"
     with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
         frames = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]

@@ -57,7 +57,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def film(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample driver to the left in a wide frame, at a film's rate and with sound; for a while nobody is there."""
+    """The sample driver to the left in a wide frame, at a film's rate and with sound; for a while without a face."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     with VideoReader(live_home / "drivers" / "sample.mp4") as reader:
         faces = [rgb for (_, rgb), _ in zip(reader, range(FRAMES), strict=False)]

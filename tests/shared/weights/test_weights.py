@@ -145,7 +145,7 @@ def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) ->
     assert f"{LIVEPORTRAIT[0].path} is missing, {LIVEPORTRAIT[1].path} is truncated;" in said
     assert said.endswith("`studio weights pull liveportrait` gets them.")
     (tmp_path / RECORD).write_text("[")
-    assert "delete it to trust anew" in missing_weights_error("liveportrait", tmp_path)
+    assert "delete it to trust what is there" in missing_weights_error("liveportrait", tmp_path)
     with pytest.raises(StudioError, match="No weights are known for 'nonsense'"):
         missing_weights_error("nonsense", tmp_path)
 
@@ -249,7 +249,7 @@ def test_verify_records_what_nobody_knew(studio: Studio, tmp_path: Path) -> None
     assert studio("verify", "liveportrait", folder=tmp_path).returncode == 1
     (tmp_path / RECORD).write_text("{")
     told = studio("verify", folder=tmp_path)
-    assert told.returncode == 1 and "delete it to trust anew" in told.stderr
+    assert told.returncode == 1 and "delete it to trust what is there" in told.stderr
 
 
 def test_what_cannot_be_fetched_is_one_sentence(

@@ -118,7 +118,7 @@ def test_sound_comes_for_every_tick_and_only_when_asked(running: Studio) -> None
     assert all(len(block) == 1920 * 2 for _, block in viewer.sounds)
 
 
-def test_a_stalled_viewer_holds_two_frames_and_slows_nobody(running: Studio) -> None:
+def test_a_stalled_viewer_holds_two_frames_and_slows_no_other(running: Studio) -> None:
     with open_socket(running, "preview?mode=full") as stalled, watching(running, "full") as quick:
         # It neither acknowledges nor reads.
         first = quick.frame()[0].tick
