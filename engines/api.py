@@ -24,7 +24,6 @@ class EngineSpec:
     name: str
     title: str
     driven_by: frozenset[Literal["motion", "voice", "template"]]  # template: recorded motion, of a `PlaysTemplates`
-    roi_size: int  # pixels, square
     frames_per_step: int  # ROI frames that one driving frame may complete
     look_ahead: int  # driving frames held back before the first ROI frame comes out
     sees: bool  # needs the driver's frame, not only its points
@@ -32,9 +31,6 @@ class EngineSpec:
     # one that only drawing brings about.
     carries: Literal["nothing", "motion", "frames"]
     voice_ahead: int  # microseconds of voice after a frame's own time that the frame needs; 0 where no voice drives
-    weights: tuple[str, ...]  # files below pretrained_weights/
-    devices: tuple[str, ...]
-    accelerations: tuple[str, ...]
     # (name, title) of each rung of an `Adjustable` one's ladder, best first
     qualities: tuple[tuple[str, str], ...] = ()
 

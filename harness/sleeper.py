@@ -20,8 +20,8 @@ class Sleeper:
     """Stateless, so that its segments may be rendered in any order."""
 
     spec = EngineSpec(
-        name=NAME, title="Sleeper", driven_by=frozenset({"motion"}), roi_size=ROI_SIDE_PX, frames_per_step=1, look_ahead=0,
-        sees=False, carries="nothing", voice_ahead=0, weights=(), devices=("cpu",), accelerations=(),
+        name=NAME, title="Sleeper", driven_by=frozenset({"motion"}), frames_per_step=1, look_ahead=0,
+        sees=False, carries="nothing", voice_ahead=0,
     )  # fmt: skip
 
     def unavailable(self) -> str | None:

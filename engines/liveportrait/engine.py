@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.api import RATE_FPS, Driving, EngineSpec
-from engines.liveportrait.networks.checkpoint_files import FILES
 from engines.liveportrait.settings import LivePortraitSettings
-from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.model import Avatar
 from shared.config.layered import NOTHING
 from shared.errors import StudioError
 from shared.weights.manifest import missing_weights_error, weights_folder
@@ -35,15 +34,11 @@ SPEC = EngineSpec(
     name=NAME,
     title="LivePortrait",
     driven_by=frozenset({"motion", "template"}),
-    roi_size=ROI_SIZE_PX,
     frames_per_step=1,
     look_ahead=0,
     sees=True,
     carries="motion",
     voice_ahead=0,
-    weights=tuple(f"{NAME}/{path}" for path in FILES),
-    devices=("cuda", "cpu"),
-    accelerations=("float16", "bfloat16", "torch.compile"),
 )
 
 

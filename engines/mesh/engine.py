@@ -10,21 +10,17 @@ from engines.api import RATE_FPS, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceB
 from engines.mesh.motion import REST, MeshMotion
 from engines.mesh.motion_blend import MotionBlend
 from engines.mesh.speech.speech_motion import VOICE_AHEAD_US, Speaker, SpeechMotion
-from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.model import Avatar
 
 SPEC = EngineSpec(
     name="mesh",
     title="Mesh warp",
     driven_by=frozenset({"motion", "voice"}),
-    roi_size=ROI_SIZE_PX,
     frames_per_step=1,
     look_ahead=0,
     sees=False,
     carries="motion",
     voice_ahead=VOICE_AHEAD_US,
-    weights=(),
-    devices=("cpu",),
-    accelerations=(),
 )
 
 # A motion that takes every path through the engine: blinking, looking aside, speaking.

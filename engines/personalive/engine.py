@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from engines.api import RATE_FPS, EngineSpec
 from engines.personalive.quality import LADDER, NO_SMALL_DECODER, SMALL_DECODER, below, rung
 from engines.personalive.settings import Acceleration, PersonaLiveSettings
-from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.model import Avatar
 from shared.config.layered import NOTHING
 from shared.errors import OutOfMemoryError, StudioError
-from shared.weights.manifest import engine_weights, missing_weights_error, weights_folder
+from shared.weights.manifest import missing_weights_error, weights_folder
 
 if TYPE_CHECKING:
     from engines.personalive.networks.networks import PersonaLiveNetworks
@@ -29,15 +29,11 @@ SPEC = EngineSpec(
     name=NAME,
     title="PersonaLive",
     driven_by=frozenset({"motion"}),
-    roi_size=ROI_SIZE_PX,
     frames_per_step=4,
     look_ahead=15,
     sees=True,
     carries="frames",
     voice_ahead=0,
-    weights=tuple(file.path for file in engine_weights(NAME).files),
-    devices=("cuda",),
-    accelerations=("none", "compile", "xformers", "tensorrt"),
     qualities=tuple((rung.name, rung.title) for rung in LADDER),
 )
 

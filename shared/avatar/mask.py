@@ -26,12 +26,6 @@ def own_mask() -> NDArray[np.uint8]:
     return np.asarray(np.rint(np.outer(ramp, ramp) * 255), np.uint8)
 
 
-def body_mask(face: Face) -> NDArray[np.uint8]:
-    """(512, 512) uint8 for a face on a foreign body: from hairline to jaw, feathered inwards, so that nothing of the
-    portrait's neck or background gets onto the plate. face: in ROI pixels."""
-    return _feathered(_depth(_grown(_oval(face), _up(face), FOREHEAD * face.size)), face)
-
-
 def moving_matte(face: Face, bound: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(512, 512) uint8 matte of a face on a foreign body as it moves, for an engine to call in every frame (0.4 ms).
 

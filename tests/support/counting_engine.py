@@ -21,8 +21,8 @@ class Counter:
     """Reached by the setting `engines`, as a user's own is."""
 
     spec = EngineSpec(
-        name="counter", title="Counter", driven_by=frozenset({"voice"}), roi_size=ROI_SIDE_PX, frames_per_step=1, look_ahead=0,
-        sees=False, carries="motion", voice_ahead=0, weights=(), devices=("cpu",), accelerations=(),
+        name="counter", title="Counter", driven_by=frozenset({"voice"}), frames_per_step=1, look_ahead=0,
+        sees=False, carries="motion", voice_ahead=0,
     )  # fmt: skip
 
     def unavailable(self) -> str | None:

@@ -23,8 +23,8 @@ from shared.config.layered import NOTHING
 from shared.errors import OutOfMemoryError
 
 SPEC = EngineSpec(
-    name="card", title="Test card", driven_by=frozenset({"motion"}), roi_size=64, frames_per_step=1, look_ahead=0,
-    sees=False, carries="motion", voice_ahead=0, weights=(), devices=("cpu",), accelerations=(),
+    name="card", title="Test card", driven_by=frozenset({"motion"}), frames_per_step=1, look_ahead=0,
+    sees=False, carries="motion", voice_ahead=0,
 )  # fmt: skip
 # A folder in which the tests leave orders for the engines in the workers: a file's name is the order.
 ORDERS = "STUDIO_TEST_ORDERS"

@@ -1,7 +1,7 @@
 """From the motion extractor's heads to keypoints. Pure numpy float32: a frame's motion is 76 numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -31,9 +31,6 @@ class KeypointMotion:
         """(21, 3) keypoints: scale * (kp @ R + exp), shifted by t in the image's plane."""
         assert self.kp is not None
         return move_keypoints(self.kp, self.scale, self.rotation, self.exp, self.t)
-
-    def with_kp(self, kp: FloatArray) -> "KeypointMotion":
-        return replace(self, kp=kp)
 
 
 def move_keypoints(

@@ -255,12 +255,35 @@ def test_verify_records_what_nobody_knew(studio: Studio, tmp_path: Path) -> None
 def test_what_cannot_be_fetched_is_one_sentence(
     studio: Studio, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_hand = studio("pull", "dh_live", folder=tmp_path, hub=hub)
-    assert by_hand.returncode == 1 and "Google Drive" in by_hand.stderr
     assert studio("pull", "nonsense", folder=tmp_path, hub=hub).stderr.startswith("studio: No weights are known")
     monkeypatch.setattr(hub, "url", "http://example.org")
     plain = studio("pull", "liveportrait", folder=tmp_path, hub=hub)
     assert plain.returncode == 1 and "not an https address" in plain.stderr
+
+
+BY_HAND = """
+[engines.drive]
+title = "Drive"
+by_hand = "the authors publish these on a drive only."
+
+[[engines.drive.sources]]
+licence = "none stated"
+restricted = true
+files = [{ path = "drive/net.pth", purpose = "all of it" }]
+"""
+
+
+def test_weights_that_only_people_can_fetch_are_named_with_their_place(
+    studio: Studio, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "manifest.toml").write_text(BY_HAND)
+    monkeypatch.setattr("shared.weights.manifest.MANIFEST", tmp_path / "manifest.toml")
+    manifest.cache_clear()
+    try:
+        told = studio("pull", "drive", folder=tmp_path, hub=hub)
+    finally:
+        manifest.cache_clear()
+    assert told.returncode == 1 and "on a drive only" in told.stderr and "Traceback" not in told.stderr
 
 
 def test_a_page_in_place_of_weights_is_not_taken(studio: Studio, tmp_path: Path, hub: Hub) -> None:
