@@ -11,7 +11,7 @@ import pytest
 from services.local.livekit_server import LiveKitServer, find_server
 from services.local.samples import ensure_sample_driver
 from shared.avatar.samples import ensure_sample_avatars
-from tests.support.chromium import ARGUMENTS, CHROMIUM
+from tests.support.browser.chromium import ARGUMENTS, CHROMIUM
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -16,7 +16,7 @@ from shared.avatar.build import add_avatar
 from shared.avatar.samples import sample_portrait
 from shared.face.scripted import Gesture, shape
 from shared.media.mp4 import Mp4Writer
-from tests.support.mesh_material import avatar, session
+from tests.support.engines.mesh_material import avatar, session
 
 
 def bench(home: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.personalive_material import torch  # isort: skip
+from tests.support.engines.personalive_material import torch  # isort: skip
 
 from benchmarks.engines import personalive, personalive_size
 from benchmarks.engines.personalive_peer import Peer

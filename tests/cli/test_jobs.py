@@ -19,8 +19,8 @@ from cli.app import main
 from harness.channel import wait_for
 from shared.jobs.status import park
 from shared.jobs.store import LocalStore
-from tests.support import job_material as material
-from tests.support.sound_files import tone, wav
+from tests.support.files.sound_files import tone, wav
+from tests.support.jobs import job_material as material
 
 ROOT = Path(__file__).parents[2]
 TICKS = 25  # of the driver, at 25 a second

@@ -6,7 +6,7 @@ import pytest
 
 from shared.config.settings import load_settings
 from shared.errors import StudioError
-from tests.support.job_engines import ENGINES, DyedSettings
+from tests.support.engines.job_engines import ENGINES, DyedSettings
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ import pytest
 
 from services.local.redis_server import RedisServer
 from shared.config.cache_dir import cache_folder
-from tests.support.ports import free_port
+from tests.support.running.ports import free_port
 
 S3_KEYS = {"ROOT_ACCESS_KEY": "studio", "ROOT_SECRET_KEY": "a-secret-of-the-tests"}
 

@@ -15,7 +15,7 @@ from shared.jobs.queue import JobQueue, connect, queue_name
 from shared.jobs.status import park, parked, set_wanted_state
 from shared.jobs.store import LocalStore
 from shared.jobs.workers import GONE_S, SILENT_S, WorkerBeat, WorkerFiles, Workers
-from tests.support.stored_job import job
+from tests.support.jobs.stored_job import job
 
 
 class Clock:

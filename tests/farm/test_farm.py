@@ -9,8 +9,8 @@ import psutil
 from services.local.render_farm import FarmBeside
 from shared.config.settings import load_settings
 from shared.jobs.store import LocalStore
-from tests.support.farm import child, descendants, running, wait
-from tests.support.stored_job import job
+from tests.support.jobs.farm import child, descendants, running, wait
+from tests.support.jobs.stored_job import job
 
 
 def test_beside_a_channel_it_runs_when_there_is_a_job_and_ends_with_it(tmp_path: Path) -> None:

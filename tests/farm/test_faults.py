@@ -17,7 +17,7 @@ from services.local.redis_server import find_redis_server
 from shared.jobs import claims
 from shared.jobs.claims import Unit
 from shared.jobs.queue import connect
-from tests.support.farm import SEGMENT_S, Running, celery, child, descendants, find, running, speech, stop, wait
+from tests.support.jobs.farm import SEGMENT_S, Running, celery, child, descendants, find, running, speech, stop, wait
 
 SEGMENTS = 3
 SECOND = Unit("render", 1)

@@ -15,8 +15,8 @@ from services.local.redis_server import RedisServer
 from shared.jobs.manifest import Priority
 from shared.jobs.queue import PRIORITIES, queue_names
 from shared.jobs.workers import Workers
-from tests.support.farm import FPS, SEGMENT_S, Running, child, running, speech, stop, wait
-from tests.support.ports import free_port
+from tests.support.jobs.farm import FPS, SEGMENT_S, Running, child, running, speech, stop, wait
+from tests.support.running.ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from publishing.audio_queue import HIGH_LEVEL_S, TARGET_LEVEL_S, AudioQueue, cro
 from publishing.media import RoomMedia, livekit_frame
 from shared.media.voice_ring import stretched
 from shared.wire.program import ProgramFrame
-from tests.support.program_ticks import BLOCK, RATE_FPS, make_frame, sound
+from tests.support.running.program_ticks import BLOCK, RATE_FPS, make_frame, sound
 
 
 def test_the_library_reads_our_own_planes() -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SOURCES = {".py", ".js", ".css", ".html"}
 MOST = 16  # files of a folder, about 15, without `__init__.py`
-LARGER = {"tests/support"}  # builders for all tests, each found by its name
 
 
 def test_folders_are_small() -> None:
@@ -16,4 +15,4 @@ def test_folders_are_small() -> None:
     ]
     count = Counter(path.parent.relative_to(ROOT).as_posix() for path in files)
     assert count["engines/mesh"] > 1
-    assert {folder: number for folder, number in count.items() if number > MOST and folder not in LARGER} == {}
+    assert {folder: number for folder, number in count.items() if number > MOST} == {}

@@ -14,9 +14,9 @@ import pytest
 from harness.channel import Studio, children, longest_gap, studio, wait_for
 from shared.config.settings import Settings
 from shared.wire.message import Message
-from tests.support.slow_engines import ENGINES as SLOW_ENGINES
-from tests.support.slow_engines import OPENING_S
-from tests.support.system_processes import services_running
+from tests.support.engines.slow_engines import ENGINES as SLOW_ENGINES
+from tests.support.engines.slow_engines import OPENING_S
+from tests.support.running.system_processes import services_running
 
 
 def test_a_headless_run_leaves_a_playable_file(live_home: Path, run_root: Path, tmp_path: Path) -> None:
@@ -79,14 +79,12 @@ def test_two_channels_do_not_disturb_each_other(live_home: Path, run_root: Path)
         assert second.pids() == pids and second.state()["on_air_state"] == "ON AIR"
 
 
-def test_the_same_channel_twice_is_one_sentence(live_home: Path, run_root: Path) -> None:
-    with studio(live_home, run_root, "--port", "0") as first:
-        first.on_air()
-        with studio(live_home, run_root, "--port", "0") as second:
-            assert second.process.wait(20) == 1
-            said = second.log.read_text()
-        assert "already running" in said and "Traceback" not in said
-        assert first.process.poll() is None and len(first.pids()) == 4
+def test_the_same_channel_twice_is_one_sentence(live_home: Path, channel: Studio) -> None:
+    with studio(live_home, channel.run_dir.parent, "--port", "0") as second:
+        assert second.process.wait(20) == 1
+        said = second.log.read_text()
+    assert "already running" in said and "Traceback" not in said
+    assert channel.process.poll() is None and len(channel.pids()) == 4
 
 
 def test_a_port_in_use_is_one_sentence_when_asked_for_and_the_next_one_otherwise(
@@ -118,19 +116,15 @@ def test_a_driver_that_is_not_there_is_one_sentence(live_home: Path, run_root: P
     assert words in said and "Traceback" not in said
 
 
-def test_a_dead_camera_and_a_broken_file_are_told_and_the_host_idles(
-    live_home: Path, run_root: Path, tmp_path: Path
-) -> None:
-    with studio(live_home, run_root, "--port", "0") as run:
-        run.on_air()
-        pids = run.pids()
-        assert run.patch(driver="camera:77").status_code == 200
-        wait_for(lambda: "Camera 77" in run.state()["services"]["capture"]["note"], 10, "the camera's sentence")
-        states = {m.facts["state"] for _, m in run.collect_messages("program", 1.5)}
-        assert states == {"idle"}, states
-        assert run.patch(driver="sample").status_code == 200
-        wait_for(lambda: run.state()["on_air_state"] == "ON AIR", 10, "back on air")
-        assert run.pids() == pids
+def test_a_dead_camera_is_reported_and_the_host_idles(channel: Studio) -> None:
+    pids = channel.pids()
+    assert channel.patch(driver="camera:77").status_code == 200
+    wait_for(lambda: "Camera 77" in channel.state()["services"]["capture"]["note"], 10, "the camera's sentence")
+    states = {m.facts["state"] for _, m in channel.collect_messages("program", 1.5)}
+    assert states == {"idle"}, states
+    assert channel.patch(driver="sample").status_code == 200
+    wait_for(lambda: channel.state()["on_air_state"] == "ON AIR", 10, "back on air")
+    assert channel.pids() == pids
 
 
 def test_a_driver_file_deleted_in_mid_run_is_told_and_the_host_idles(
@@ -146,14 +140,12 @@ def test_a_driver_file_deleted_in_mid_run_is_told_and_the_host_idles(
         assert len(run.pids()) == 4
 
 
-def test_switching_the_avatar_keeps_the_program_on_air(live_home: Path, run_root: Path) -> None:
-    with studio(live_home, run_root, "--port", "0") as run:
-        run.on_air()
-        assert run.patch(avatar="sample-video").status_code == 200
-        frames = run.collect_messages("program", 4.0)
-        assert longest_gap(frames, 4) < 1
-        assert frames[-1][1].facts["avatar"] == "sample-video" and frames[-1][1].facts["state"] == "live"
-        assert children(run.process.pid) and Settings().fps == 25
+def test_switching_the_avatar_keeps_the_program_on_air(channel: Studio) -> None:
+    assert channel.patch(avatar="sample-video").status_code == 200
+    frames = channel.collect_messages("program", 4.0)
+    assert longest_gap(frames, 4) < 1
+    assert frames[-1][1].facts["avatar"] == "sample-video" and frames[-1][1].facts["state"] == "live"
+    assert children(channel.process.pid) and Settings().fps == 25
 
 
 def test_switching_to_an_engine_that_opens_slowly_keeps_the_program_on_air(live_home: Path, run_root: Path) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from harness.channel import command, studio, wait_for
-from tests.support.recordings import played
-from tests.support.rtmp_receiver import black_hole
-from tests.support.system_processes import services_running
+from tests.support.running.recordings import played
+from tests.support.running.rtmp_receiver import black_hole
+from tests.support.running.system_processes import services_running
 
 
 def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(

@@ -14,7 +14,7 @@ import pytest
 from harness.channel import Studio, studio, wait_for
 from harness.far_end import vowel
 from shared.wire.message import Message
-from tests.support.sound_files import wav
+from tests.support.files.sound_files import wav
 
 LOUD = 1500
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from harness.channel import studio, wait_for
-from tests.support.slow_engines import ENGINES
-from tests.support.template_farm import template
+from tests.support.engines.slow_engines import ENGINES
+from tests.support.jobs.template_farm import template
 
 
 def test_a_template_drives_from_the_command_line_and_no_driver_is_missed(

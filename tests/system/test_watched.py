@@ -12,9 +12,9 @@ import pytest
 from harness.channel import Studio, studio, wait_for
 from harness.far_end import mouth_box, vowel
 from services.local.livekit_server import find_server
-from tests.support.chromium import DROP, needs_chromium
-from tests.support.sound_files import wav
-from tests.support.sync import in_sync
+from tests.support.browser.chromium import DROP, needs_chromium
+from tests.support.browser.sync import in_sync
+from tests.support.files.sound_files import wav
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

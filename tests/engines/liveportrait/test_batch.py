@@ -19,9 +19,9 @@ from services.renderer.pipeline.engine_run import EngineRun  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from shared.config.settings import Settings  # noqa: E402
 from shared.jobs.store import LocalStore  # noqa: E402
-from tests.support.liveportrait_material import MS, avatar, driving, networks, swaying_body  # noqa: E402
-from tests.support.media_material import decoded  # noqa: E402
-from tests.support.template_farm import SEGMENT_S, Farm, template  # noqa: E402
+from tests.support.engines.liveportrait_material import MS, avatar, driving, networks, swaying_body  # noqa: E402
+from tests.support.files.media_material import decoded  # noqa: E402
+from tests.support.jobs.template_farm import SEGMENT_S, Farm, template  # noqa: E402
 
 SIZE = 4
 NOBODY = (3, 4)  # ticks without a face
@@ -112,7 +112,7 @@ def test_a_job_in_segments_shows_what_one_run_shows(
     live_home: Path, tmp_path: Path, drawn: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STUDIO_LIVEPORTRAIT_BATCH", str(SIZE))
-    engines = {"narrow": "tests.support.liveportrait_material:NarrowEngine"}
+    engines = {"narrow": "tests.support.engines.liveportrait_material:NarrowEngine"}
     jobs, driver, count = tmp_path / "jobs", tmp_path / "motion.npz", 7
     settings = Settings(home=live_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT_S)
     farm = Farm(live_home, LocalStore(jobs), settings)

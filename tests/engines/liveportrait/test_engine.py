@@ -21,7 +21,7 @@ from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from engines.registry import load  # noqa: E402
 from harness.face_following import psnr  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
-from tests.support.liveportrait_material import MS, avatar, driving, networks, session  # noqa: E402
+from tests.support.engines.liveportrait_material import MS, avatar, driving, networks, session  # noqa: E402
 
 
 def pixels(of: LivePortraitSession, given: Driving) -> NDArray[Any]:

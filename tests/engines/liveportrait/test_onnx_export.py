@@ -13,7 +13,7 @@ runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installe
 
 from engines.liveportrait.onnx_export import FILES, export  # noqa: E402
 from tests.parity.ruled import uniform  # noqa: E402
-from tests.support.liveportrait_material import networks  # noqa: E402
+from tests.support.engines.liveportrait_material import networks  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own, about itself
 

@@ -17,7 +17,7 @@ from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from tests.parity.liveportrait_loop import Source, video_run  # noqa: E402
-from tests.support.liveportrait_material import MS, driving, networks, swaying_body  # noqa: E402
+from tests.support.engines.liveportrait_material import MS, driving, networks, swaying_body  # noqa: E402
 
 
 @pytest.fixture(scope="module")

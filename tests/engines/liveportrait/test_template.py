@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engines.liveportrait.motion.template import parse_template
 from shared.errors import StudioError
-from tests.support.evil_pickle import Evil
+from tests.support.files.evil_pickle import Evil
 
 FRAMES = 3
 

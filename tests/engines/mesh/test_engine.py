@@ -9,7 +9,7 @@ from engines.registry import ENGINES, load, names
 from harness.face_following import psnr
 from shared.errors import StudioError
 from shared.face.scripted import Gesture, shape
-from tests.support.mesh_material import MS, avatar, difference, driving, frame, session, tracked
+from tests.support.engines.mesh_material import MS, avatar, difference, driving, frame, session, tracked
 
 TALKING = Gesture(yaw=9, pitch=4, roll=-3, mouth=0.7, brow=0.5)
 

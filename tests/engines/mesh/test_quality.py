@@ -8,7 +8,7 @@ from engines.mesh.motion import REST
 from engines.mesh.renderer import INNER
 from harness.face_following import FPS, MOVES, compare_following, still_jitter
 from shared.face.scripted import SCRIPT_S, Gesture, perform
-from tests.support.mesh_material import avatar, frame, session, tracked
+from tests.support.engines.mesh_material import avatar, frame, session, tracked
 
 pytestmark = pytest.mark.apart
 

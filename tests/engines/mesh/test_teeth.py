@@ -5,7 +5,7 @@ import numpy as np
 from engines.mesh.teeth import COLOUR, DOWN, draw_row
 from engines.mesh.topology import INNER_LOWER, INNER_UPPER
 from shared.face.landmarks import LIP_BOTTOM, LIP_TOP, Face
-from tests.support.mesh_material import avatar
+from tests.support.engines.mesh_material import avatar
 
 SKIN, LIGHT = np.array([190.0, 140.0, 120.0]), np.array([230.0, 190.0, 170.0])
 

@@ -18,7 +18,7 @@ from engines.mesh.tracker_calibration import (
     kept_reading,
 )
 from shared.face.landmarks import LIP_BOTTOM, LIP_TOP
-from tests.support.mesh_material import avatar, session, tracked
+from tests.support.engines.mesh_material import avatar, session, tracked
 
 MOUTH_REACH = 0.35, 0.2  # eye distances
 

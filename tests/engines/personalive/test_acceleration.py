@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.personalive_material import driver, networks, run, session, torch  # isort: skip
+from tests.support.engines.personalive_material import driver, networks, run, session, torch  # isort: skip
 
 from engines.personalive import acceleration, window
 from engines.personalive.networks import attention

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.personalive_material import FRAME_US, avatar, driver, networks, run, same, session, state  # isort: skip
+from tests.support.engines.personalive_material import FRAME_US, avatar, driver, networks, run, same, session, state  # isort: skip
 
 from engines.api import Driving, RoiFrame
 from engines.personalive import engine

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.personalive_material import avatar, driver, networks, run, state, torch  # isort: skip
+from tests.support.engines.personalive_material import avatar, driver, networks, run, state, torch  # isort: skip
 
 from engines.personalive import engine, quality, session
 from engines.personalive.networks.networks import PersonaLiveNetworks

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.personalive_material import driver, networks, run, same, session, torch  # isort: skip
+from tests.support.engines.personalive_material import driver, networks, run, same, session, torch  # isort: skip
 
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves

@@ -15,7 +15,7 @@ from shared.errors import StudioError
 from shared.media.reader import SOUND_RATE_HZ, Mp4Writer
 from shared.runtime.clock import US
 from shared.runtime.wake import Wake
-from tests.support.sound_files import wav
+from tests.support.files.sound_files import wav
 
 FRAMES, FPS = 20, 25
 

@@ -15,7 +15,7 @@ from shared.runtime.clock import US, now
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.message import Message
-from tests.support.sound_files import wav
+from tests.support.files.sound_files import wav
 
 
 class Channel:

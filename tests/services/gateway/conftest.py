@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.jobs.store import Store, open_store
-from tests.support.gateway import Studio, studio
+from tests.support.running.gateway import Studio, studio
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from shared.driver_ref import TEMPLATE_SUFFIXES
-from tests.support.evil_pickle import Evil
-from tests.support.gateway import Studio, image
-from tests.support.template_farm import published, template
+from tests.support.files.evil_pickle import Evil
+from tests.support.jobs.template_farm import published, template
+from tests.support.running.gateway import Studio, image
 
 OPEN = {("GET", "/api/v1/version"), ("GET", "/metrics")}
 

@@ -13,7 +13,7 @@ from services.generator.engine_thread import EngineThread
 from services.generator.latency import Pacer, evenly
 from shared.errors import OutOfMemoryError, StudioError
 from shared.runtime.clock import US, now
-from tests.support.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened
+from tests.support.engines.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened
 
 
 @dataclass

@@ -11,8 +11,8 @@ from harness.channel import wait_for
 from services.generator.engine_thread import EngineThread
 from shared.errors import OutOfMemoryError
 from shared.runtime.clock import US, now
-from tests.support.engine_thread_material import FRAME, SIZE, drive, opened
-from tests.support.slow_engines import OverlappingSession
+from tests.support.engines.engine_thread_material import FRAME, SIZE, drive, opened
+from tests.support.engines.slow_engines import OverlappingSession
 
 
 def call(batch: EngineThread, start: int, *, restarted: bool = False) -> None:

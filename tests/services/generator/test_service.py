@@ -10,8 +10,8 @@ import pytest
 from engines.mesh.engine import MeshEngine
 from shared.config.settings import Settings
 from shared.runtime.clock import now, tick_pts
-from tests.support.generator import Channel
-from tests.support.voice_material import babble, sound_of
+from tests.support.files.voice_material import babble, sound_of
+from tests.support.running.generator import Channel
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from shared.config.settings import Settings
 from shared.runtime.clock import now
 from shared.scene import Scene
-from tests.support.generator import Channel
-from tests.support.slow_engines import BLOCKED_S, ENGINES, HeavySession, LadderSession, red
+from tests.support.engines.slow_engines import BLOCKED_S, ENGINES, HeavySession, LadderSession, red
+from tests.support.running.generator import Channel
 
 SOON_S = BLOCKED_S / 3  # seconds in which a busy machine does what takes a moment
 AWAY_S = BLOCKED_S / 8  # seconds that it may be away from the loop, which would be far longer if it waited for a frame

@@ -13,8 +13,8 @@ from shared.errors import StudioError
 from shared.runtime.clock import US
 from shared.scene import Scene
 from shared.wire.message import Message
-from tests.support.generator import Channel
-from tests.support.slow_engines import ENGINES, OPENING_S, red
+from tests.support.engines.slow_engines import ENGINES, OPENING_S, red
+from tests.support.running.generator import Channel
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from services.generator.template_player import LATE_US, LEAD_US, TemplatePlayer
 from shared.config.settings import Settings
 from shared.runtime.clock import US, tick_after, tick_pts
 from shared.scene import Scene
-from tests.support.generator import Channel
-from tests.support.slow_engines import ENGINES, PlayingEngine
-from tests.support.template_farm import template
+from tests.support.engines.slow_engines import ENGINES, PlayingEngine
+from tests.support.jobs.template_farm import template
+from tests.support.running.generator import Channel
 
 RATE_FPS = Fraction(25)
 FRAMES = 5

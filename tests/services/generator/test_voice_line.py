@@ -12,7 +12,7 @@ from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, tick_pts
 from shared.scene import Scene
 from shared.wire.message import Message, WireError
-from tests.support.mesh_material import avatar
+from tests.support.engines.mesh_material import avatar
 
 AHEAD = load("mesh").spec.voice_ahead
 

@@ -11,8 +11,8 @@ import pytest
 from services.renderer.encode.concat import assemble
 from shared.errors import StudioError
 from shared.media.output_spec import CODECS, OutputSpec
-from tests.support.media_material import NTSC, chirp, decoded, moving, packets, segment, write_driver
-from tests.support.sound_files import wav
+from tests.support.files.media_material import NTSC, chirp, decoded, moving, packets, segment, write_driver
+from tests.support.files.sound_files import wav
 
 CUTS = (0, 17, 18, 40)  # a segment of one frame among them
 

@@ -3,7 +3,7 @@
 from engines.api import Driving, RoiFrame
 from services.renderer.pipeline.engine_run import EngineRun
 from shared.runtime.clock import US
-from tests.support.slow_engines import OverlappingSession
+from tests.support.engines.slow_engines import OverlappingSession
 
 FRAME_US = US // 25
 

@@ -23,9 +23,9 @@ from shared.jobs.manifest import Manifest
 from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
 from shared.media.reader import SOUND_RATE_HZ, Mp4Writer, VideoReader
-from tests.support.job_engines import ENGINES, ORDERS
-from tests.support.job_farm import Farm
-from tests.support.sound_files import wav
+from tests.support.engines.job_engines import ENGINES, ORDERS
+from tests.support.files.sound_files import wav
+from tests.support.jobs.job_farm import Farm
 
 FRAMES, FPS, SEGMENT = 44, 25, 0.48  # 12 frames in each of three segments and 8 in the last
 
@@ -148,7 +148,7 @@ def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: Farm, dri
 
 
 def test_a_voice_in_segments_is_what_one_run_makes(farm: Farm, tmp_path: Path) -> None:
-    from tests.support.voice_material import silence, sound_of, voiced
+    from tests.support.files.voice_material import silence, sound_of, voiced
 
     voice, whole = tmp_path / "speech.wav", tmp_path / "whole.mp4"
     samples = sound_of([silence(0.3), voiced("a", 0.4), silence(0.2), voiced("i", 0.3), silence(0.21)])

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.support.personalive_material import SMALLEST, driver, torch  # isort: skip
-from tests.support.personalive_material import avatar as own  # isort: skip
+from tests.support.engines.personalive_material import SMALLEST, driver, torch  # isort: skip
+from tests.support.engines.personalive_material import avatar as own  # isort: skip
 
 from engines.api import Driving, RoiFrame
 from engines.personalive import engine, quality
@@ -28,8 +28,8 @@ from shared.face.tracker import FaceTracker
 from shared.jobs.store import LocalStore
 from shared.media.reader import VideoReader
 from shared.runtime.arrays import from_bytes, to_bytes
-from tests.support.job_farm import Farm
-from tests.support.media_material import chirp, decoded, packets
+from tests.support.files.media_material import chirp, decoded, packets
+from tests.support.jobs.job_farm import Farm
 
 FILM = Fraction(24000, 1001)
 FRAMES, GONE = 34, range(5, 12)  # of the driver, and of those without a face

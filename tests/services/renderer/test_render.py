@@ -15,8 +15,8 @@ from shared.avatar.model import Avatar, load_avatar
 from shared.errors import StudioError
 from shared.media.output_spec import OutputSpec
 from shared.media.reader import SOUND_RATE_HZ, Mp4Writer, VideoReader
-from tests.support.sound_files import wav
-from tests.support.voice_material import silence, sound_of, voiced
+from tests.support.files.sound_files import wav
+from tests.support.files.voice_material import silence, sound_of, voiced
 
 FRAMES = 40
 

@@ -16,7 +16,7 @@ from shared.media.colour import rgb_to_i420
 from shared.media.encoder import choose_encoder
 from shared.media.mp4 import Mp4Writer
 from shared.media.output_spec import CODECS, OutputSpec
-from tests.support.media_material import NTSC, decoded, moving, packets, segment
+from tests.support.files.media_material import NTSC, decoded, moving, packets, segment
 
 COUNT = 9
 
@@ -204,7 +204,7 @@ from pathlib import Path
 from services.renderer.encode.concat import assemble
 from shared.errors import NoSpaceError
 from shared.media.output_spec import Output
-from tests.support.media_material import NTSC, moving, segment
+from tests.support.files.media_material import NTSC, moving, segment
 folder, parts = Path(sys.argv[1]), Path(sys.argv[2])
 frames = moving(40)
 segment(parts / "a.mp4", frames)

@@ -20,14 +20,14 @@ from shared.errors import StudioError
 from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
 from shared.media.reader import Mp4Writer
-from tests.support.job_engines import ENGINES
-from tests.support.media_material import decoded, write_driver
-from tests.support.template_farm import FRAMES, SEGMENT_S, Farm, published, template
+from tests.support.engines.job_engines import ENGINES
+from tests.support.files.media_material import decoded, write_driver
+from tests.support.jobs.template_farm import FRAMES, SEGMENT_S, Farm, published, template
 
 
 @pytest.fixture
 def farm(live_home: Path, tmp_path: Path) -> Farm:
-    engines = ENGINES | {"narrow": "tests.support.liveportrait_material:NarrowEngine"}
+    engines = ENGINES | {"narrow": "tests.support.engines.liveportrait_material:NarrowEngine"}
     jobs = tmp_path / "jobs"
     return Farm(
         live_home,

@@ -22,7 +22,7 @@ from shared.face.rest_pose import turn_to_rest
 from shared.media.array_types import ImageArray
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
-from tests.support.image_files import jpeg, png_header, turn
+from tests.support.files.image_files import jpeg, png_header, turn
 
 pytestmark = pytest.mark.apart
 

@@ -9,7 +9,7 @@ import pytest
 from shared.jobs.status import status
 from shared.jobs.store import LocalStore, Store
 from shared.jobs.view import JobView, SegmentState, strip
-from tests.support import job_material as material
+from tests.support.jobs import job_material as material
 
 FIELDS = {
     "id": "20260504-120001-000001", "state": "rendering", "reason": "", "kind": "", "avatar": "sample", "engine": "mesh",

@@ -19,7 +19,7 @@ from shared.media.colour import i420_to_rgb, rgb_to_i420
 from shared.media.mp4 import SOUND_RATE_HZ, Mp4Writer
 from shared.media.reader import VideoReader, open_container, read_sound
 from shared.media.still import read_image
-from tests.support.image_files import jpeg, png_header, turn
+from tests.support.files.image_files import jpeg, png_header, turn
 
 
 def scene(width: int = 160, height: int = 96) -> NDArray[np.uint8]:

@@ -14,8 +14,8 @@ import pytest
 from shared.errors import StudioError
 from shared.media.reader import VideoReader
 from shared.media.timeline import read_timeline, shown_frames, tick_limit
-from tests.support.media_material import moving, write_driver
-from tests.support.sound_files import wav
+from tests.support.files.media_material import moving, write_driver
+from tests.support.files.sound_files import wav
 
 COUNT = 60
 NTSC = Fraction(30000, 1001)

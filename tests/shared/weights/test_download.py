@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import NoSpaceError, StudioError
 from shared.weights import download
-from tests.support.hub import Hub, running_hub
+from tests.support.running.hub import Hub, running_hub
 
 CONTENT = random.Random(1).randbytes(3_000_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()

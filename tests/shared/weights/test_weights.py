@@ -26,7 +26,7 @@ from shared.weights.manifest import (
     weights_folder,
 )
 from shared.weights.probe import damage
-from tests.support.hub import Hub, running_hub
+from tests.support.running.hub import Hub, running_hub
 
 LIVEPORTRAIT = manifest()["liveportrait"].files
 

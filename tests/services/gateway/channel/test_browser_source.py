@@ -11,8 +11,8 @@ from services.gateway.preview.encoder import encode_jpeg
 from shared.media.colour import rgb_to_i420
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
-from tests.support.gateway import Studio, image
-from tests.support.viewer import open_socket
+from tests.support.browser.viewer import open_socket
+from tests.support.running.gateway import Studio, image
 
 JPEG = encode_jpeg(rgb_to_i420(image(64, 48)), 80)
 

@@ -6,7 +6,7 @@ import msgpack
 import zmq
 
 from shared.wire.bus import endpoint
-from tests.support.gateway import Studio
+from tests.support.running.gateway import Studio
 
 BIG_PAYLOAD = bytes(33 << 20)
 

@@ -23,9 +23,9 @@ from shared.media.array_types import AudioSamples
 from shared.runtime.clock import US, now
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
-from tests.support.gateway import Studio
-from tests.support.sound_files import SOUND_RATE_HZ, tone, wav
-from tests.support.viewer import open_socket
+from tests.support.browser.viewer import open_socket
+from tests.support.files.sound_files import SOUND_RATE_HZ, tone, wav
+from tests.support.running.gateway import Studio
 
 
 class Capture:

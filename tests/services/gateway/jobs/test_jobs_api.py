@@ -9,8 +9,8 @@ import pytest
 from services.gateway.api.routes.jobs import file_name
 from shared.jobs import claims, status
 from shared.jobs.store import Store
-from tests.support import job_material as material
-from tests.support.gateway import Studio
+from tests.support.jobs import job_material as material
+from tests.support.running.gateway import Studio
 
 ROW = (
     "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "fps", "eta",

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from shared.jobs.store import Store
-from tests.support.gateway import Studio
-from tests.support.sound_files import tone, wav
+from tests.support.files.sound_files import tone, wav
+from tests.support.running.gateway import Studio
 
 
 @pytest.mark.parametrize(

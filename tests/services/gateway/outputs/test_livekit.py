@@ -25,9 +25,9 @@ from services.gateway.outputs import livekit
 from services.gateway.outputs.livekit import LiveKitOutput
 from services.local.livekit_server import LiveKitServer
 from shared.config.settings import Settings
-from tests.support.livekit import SIZE_PX, keys
-from tests.support.program_ticks import make_frame, sound
-from tests.support.sync import in_sync
+from tests.support.browser.sync import in_sync
+from tests.support.running.livekit import SIZE_PX, keys
+from tests.support.running.program_ticks import make_frame, sound
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import pytest
 
 from services.gateway.outputs.recorder import claim_file_name
 from shared.errors import StudioError
-from tests.support.gateway import Studio, studio
-from tests.support.recordings import played, record
+from tests.support.running.gateway import Studio, studio
+from tests.support.running.recordings import played, record
 
 
 def test_a_recording_plays_with_sound_and_can_be_fetched(running: Studio) -> None:
@@ -107,7 +107,7 @@ def test_parts_are_numbered_and_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_sigterm_ends_the_gateway_while_all_is_open(own: Studio) -> None:
-    from tests.support.viewer import watching
+    from tests.support.browser.viewer import watching
 
     path = record(own, 0.5)
     with watching(own, "full") as viewer:

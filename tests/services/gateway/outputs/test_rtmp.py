@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from harness.channel import command
-from tests.support.gateway import Studio, studio
-from tests.support.ports import free_port
-from tests.support.recordings import played, record
-from tests.support.rtmp_receiver import KEY, black_hole, receiver
-from tests.support.viewer import watching
+from tests.support.browser.viewer import watching
+from tests.support.running.gateway import Studio, studio
+from tests.support.running.ports import free_port
+from tests.support.running.recordings import played, record
+from tests.support.running.rtmp_receiver import KEY, black_hole, receiver
 
 
 @contextmanager

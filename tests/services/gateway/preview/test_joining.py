@@ -5,9 +5,9 @@ from pathlib import Path
 
 from harness.channel import resident_bytes
 from harness.crowd import VIEWERS, Crowd
-from tests.support.gateway import Studio
-from tests.support.recordings import played, record
-from tests.support.viewer import watching
+from tests.support.browser.viewer import watching
+from tests.support.running.gateway import Studio
+from tests.support.running.recordings import played, record
 
 
 def handles(pid: int) -> int:

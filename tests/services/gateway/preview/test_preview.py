@@ -11,8 +11,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from services.gateway.preview.encoder import FULL, HEADER, ROI
 from services.gateway.preview.viewers import IN_FLIGHT
 from shared.media.colour import i420_to_rgb
-from tests.support.gateway import Studio
-from tests.support.viewer import Viewer, fetch_plates, open_socket, watching
+from tests.support.browser.viewer import Viewer, fetch_plates, open_socket, watching
+from tests.support.running.gateway import Studio
 
 
 def program(running: Studio, tick: int) -> np.ndarray:  # type: ignore[type-arg]

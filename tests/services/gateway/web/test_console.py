@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.chromium import DROP, needs_chromium, until
-from tests.support.gateway import Studio
-from tests.support.sound_files import tone, wav
-from tests.support.template_farm import template
+from tests.support.browser.chromium import DROP, needs_chromium, until
+from tests.support.files.sound_files import tone, wav
+from tests.support.jobs.template_farm import template
+from tests.support.running.gateway import Studio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

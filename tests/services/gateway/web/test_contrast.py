@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.chromium import needs_chromium, until
-from tests.support.contrast import MEASURE, poor
-from tests.support.gateway import Studio
+from tests.support.browser.chromium import needs_chromium, until
+from tests.support.browser.contrast import MEASURE, poor
+from tests.support.running.gateway import Studio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

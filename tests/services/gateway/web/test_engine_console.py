@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engines.catalog import engine_summaries
-from tests.support.chromium import needs_chromium
-from tests.support.contrast import poor
-from tests.support.gateway import Studio
+from tests.support.browser.chromium import needs_chromium
+from tests.support.browser.contrast import poor
+from tests.support.running.gateway import Studio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

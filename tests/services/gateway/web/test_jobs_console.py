@@ -10,11 +10,11 @@ import pytest
 from shared.jobs import claims, status
 from shared.jobs.manifest import read_job_manifest
 from shared.jobs.store import Store
-from tests.support import job_material as material
-from tests.support.chromium import needs_chromium, until
-from tests.support.contrast import poor
-from tests.support.gateway import Studio
-from tests.support.sound_files import tone, wav
+from tests.support.browser.chromium import needs_chromium, until
+from tests.support.browser.contrast import poor
+from tests.support.files.sound_files import tone, wav
+from tests.support.jobs import job_material as material
+from tests.support.running.gateway import Studio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

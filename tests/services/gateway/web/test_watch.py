@@ -13,9 +13,9 @@ import pytest
 from harness.flash import FlashGateway, flash_gateway
 from services.local.livekit_server import LiveKitServer
 from shared.config.cache_dir import cache_folder
-from tests.support.chromium import needs_chromium
-from tests.support.livekit import SIZE_PX, keys
-from tests.support.sync import in_sync
+from tests.support.browser.chromium import needs_chromium
+from tests.support.browser.sync import in_sync
+from tests.support.running.livekit import SIZE_PX, keys
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

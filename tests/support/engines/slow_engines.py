@@ -240,14 +240,14 @@ class OverlappingSession:
 
 
 ENGINES = {
-    "slow": "tests.support.slow_engines:SlowEngine",
-    "broken": "tests.support.slow_engines:BrokenEngine",
-    "waiting": "tests.support.slow_engines:WaitingEngine",
-    "playing": "tests.support.slow_engines:PlayingEngine",
-    "heavy": "tests.support.slow_engines:HeavyEngine",
-    "stuck": "tests.support.slow_engines:StuckEngine",
-    "ladder": "tests.support.slow_engines:LadderEngine",
-    "tight": "tests.support.slow_engines:TightEngine",
+    "slow": "tests.support.engines.slow_engines:SlowEngine",
+    "broken": "tests.support.engines.slow_engines:BrokenEngine",
+    "waiting": "tests.support.engines.slow_engines:WaitingEngine",
+    "playing": "tests.support.engines.slow_engines:PlayingEngine",
+    "heavy": "tests.support.engines.slow_engines:HeavyEngine",
+    "stuck": "tests.support.engines.slow_engines:StuckEngine",
+    "ladder": "tests.support.engines.slow_engines:LadderEngine",
+    "tight": "tests.support.engines.slow_engines:TightEngine",
     "absent": "tests.services.generator.nothing_here:Engine",
 }
 

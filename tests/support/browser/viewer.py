@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from services.gateway.preview.encoder import FULL, HEADER, LABEL, ROI, SOUND
 from services.gateway.preview.plate_diff import BLOCK_SIDE_PX
-from tests.support.gateway import Studio
+from tests.support.running.gateway import Studio
 
 Rgb = NDArray[np.uint8]
 

@@ -28,7 +28,9 @@ SPEC = EngineSpec(
 )  # fmt: skip
 # A folder in which the tests leave orders for the engines in the workers: a file's name is the order.
 ORDERS = "STUDIO_TEST_ORDERS"
-ENGINES = {name: f"tests.support.job_engines:{name.title()}" for name in ("card", "seer", "chain", "player", "dyed")}
+ENGINES = {
+    name: f"tests.support.engines.job_engines:{name.title()}" for name in ("card", "seer", "chain", "player", "dyed")
+}
 
 
 def ordered(name: str) -> str | None:

@@ -30,7 +30,7 @@ from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.pulse import Meter
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WIDTH, HEIGHT = 480, 640
 FACE = (160, 120, 160, 176)
 LABEL = (12, 600, 120, 20)

@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tests.support.gateway import Studio
+from tests.support.running.gateway import Studio
 
 
 def record(own: Studio, seconds: float) -> Path:

@@ -24,11 +24,11 @@ from shared.jobs.queue import JobQueue
 from shared.jobs.redis_address import own_redis
 from shared.jobs.status import result
 from shared.jobs.store import Store, open_store
-from tests.support.counting_engine import COST
-from tests.support.media_material import decoded
-from tests.support.sound_files import wav
+from tests.support.engines.counting_engine import COST
+from tests.support.files.media_material import decoded
+from tests.support.files.sound_files import wav
 
-ENGINES = {"counter": "tests.support.counting_engine:Counter"}
+ENGINES = {"counter": "tests.support.engines.counting_engine:Counter"}
 FPS, SEGMENT_S = 10, 2.0
 PATIENCE_S = 150.0  # seconds that a busy machine may take for what takes a few
 

@@ -1,6 +1,6 @@
 """A real RTMP receiver: FFmpeg's own server in a process of its own, which decodes what it gets and says what it saw.
 
-`python -m tests.support.rtmp_receiver PORT`: takes one stream, prints one JSON object for every SECONDS of it:
+`python -m tests.support.running.rtmp_receiver PORT`: takes one stream, prints one JSON object for every SECONDS of it:
 {"frames", "width", "height", "moved", "grey", "hz", "apart"}.
 """
 
@@ -28,7 +28,7 @@ class Receiver:
     def __init__(self, port: int) -> None:
         self.said: Queue[dict[str, Any]] = Queue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.rtmp_receiver", str(port)],
+            [sys.executable, "-m", "tests.support.running.rtmp_receiver", str(port)],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._thread = threading.Thread(target=self._read)

@@ -1,0 +1,1 @@
+"""Engines made for tests, and tiny networks of the real ones."""

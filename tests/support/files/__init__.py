@@ -1,0 +1,1 @@
+"""Sound, images, video and other files for tests."""

@@ -1,0 +1,1 @@
+"""Jobs and farms of workers for tests."""

@@ -1,0 +1,1 @@
+"""Services that run for tests, and what is around them."""
