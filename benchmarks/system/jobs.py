@@ -5,7 +5,6 @@ The engine sleeps COST_MS a frame where workers are counted, so that their numbe
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from harness.channel import resident_bytes
 from harness.sleeper import COST, ENGINES, NAME
 from services.local.redis_server import RedisServer
 from services.local.samples import ensure_samples
@@ -222,11 +222,6 @@ def family(pid: int) -> list[int]:
     """A process and all below it."""
     below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid, *(each for child in below for each in family(int(child)))]
-
-
-def resident_bytes(pid: int) -> int:
-    """Bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def wait_done(settings: Settings, store: LocalStore, number: int) -> None:

@@ -12,7 +12,7 @@ from shared.jobs.store import Store
 SCHEMA = 1
 ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}")  # what looks otherwise never becomes a name in the store
 Priority = Literal["high", "normal", "low"]
-DriverKind = Literal["motion", "voice", "template"]
+DrivenBy = Literal["motion", "voice", "template"]
 
 
 class Span(NamedTuple):
@@ -31,7 +31,7 @@ class Plan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    driven: DriverKind
+    driven: DrivenBy
     rate: str
     ticks: int
     segment: int

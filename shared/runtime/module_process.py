@@ -21,7 +21,7 @@ class ModuleError(Exception):
     """The process was killed, took too long or did not answer with JSON."""
 
 
-async def read_json(
+async def run_json_module(
     module: str,
     *arguments: str,
     given: bytes = b"",
@@ -37,7 +37,7 @@ async def read_json(
             raise ModuleError(module) from None
 
 
-async def json_lines(module: str, *arguments: str) -> AsyncIterator[dict[str, Any]]:
+async def stream_json_module(module: str, *arguments: str) -> AsyncIterator[dict[str, Any]]:
     """Yield each JSON object that `python -m module` prints while it runs; lines of libraries are skipped. Raises ModuleError
     at the end where the exit code is not 0. Close the iterator to end the process."""
     async with _process(module, *arguments) as process:

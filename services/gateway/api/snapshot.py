@@ -53,7 +53,7 @@ def snapshot(gateway: Gateway) -> ChannelState:
         drivers=drivers(gateway),
         services=Services(**gateway.watch.rows()),
         program=program(gateway),
-        speech=speech(gateway),
+        speech=speech_state(gateway),
         outputs=Outputs(
             preview=preview(gateway), record=recording_state(gateway), livekit=livekit(gateway), rtmp=rtmp(gateway)
         ),
@@ -225,7 +225,7 @@ def program(gateway: Gateway) -> ProgramState:
     )
 
 
-def speech(gateway: Gateway) -> SpeechState:
+def speech_state(gateway: Gateway) -> SpeechState:
     """What is being said, what waits, and the last that are over."""
     return SpeechState.model_validate(gateway.speech.as_dict())
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from shared.runtime.module_process import ModuleError, read_json
+from shared.runtime.module_process import ModuleError, run_json_module
 
 TIMEOUT_S = 900.0  # a driver of hours is read once, and copied
 
@@ -15,7 +15,7 @@ async def submit_by_process(asked: dict[str, Any]) -> dict[str, Any]:
     """The new job's manifest. asked: what `services.renderer.job.submit` reads. Raises HTTPException with its sentence."""
     try:
         given = json.dumps(asked).encode()
-        words = await read_json("services.renderer.job.submit", given=given, timeout_s=TIMEOUT_S)
+        words = await run_json_module("services.renderer.job.submit", given=given, timeout_s=TIMEOUT_S)
     except ModuleError:
         raise HTTPException(500, "The job could not be submitted; the studio's log says why.") from None
     if "error" in words:

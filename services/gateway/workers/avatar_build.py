@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shared.avatar.build import add_avatar
 from shared.errors import StudioError
-from shared.runtime.module_process import ModuleError, json_lines
+from shared.runtime.module_process import ModuleError, stream_json_module
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ async def build(
     arguments = [str(home), name, rights, str(portrait), *([str(body)] if body else [])]
     error = ""
     try:
-        async for words in json_lines("services.gateway.workers.avatar_build", *arguments):
+        async for words in stream_json_module("services.gateway.workers.avatar_build", *arguments):
             error = str(words.get("error", error))
             if "stage" in words:
                 told(str(words["stage"]), float(words["done"]))

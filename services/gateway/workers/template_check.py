@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fastapi import HTTPException
 
-from shared.runtime.module_process import ModuleError, read_json
+from shared.runtime.module_process import ModuleError, run_json_module
 
 TIMEOUT_S = 60.0  # no template takes longer to look at
 
@@ -12,7 +12,7 @@ TIMEOUT_S = 60.0  # no template takes longer to look at
 async def check_uploaded_template(path: Path, given: str) -> None:
     """Raises HTTPException for a file that no engine plays, in one sentence that calls it as its owner does."""
     try:
-        words = await read_json("engines.inspect_template", str(path), timeout_s=TIMEOUT_S)
+        words = await run_json_module("engines.inspect_template", str(path), timeout_s=TIMEOUT_S)
     except ModuleError:
         raise HTTPException(422, f"{given} could not be read as a motion template; send another file.") from None
     if "error" in words:

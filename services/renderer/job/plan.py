@@ -9,7 +9,7 @@ from engines.api import Configurable, Engine
 from engines.templates import read_template_file
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
-from shared.jobs.manifest import DriverKind, Plan
+from shared.jobs.manifest import DrivenBy, Plan
 from shared.media.reader import has_video
 from shared.media.timeline import read_timeline
 from shared.scene import no_such_quality
@@ -47,7 +47,7 @@ def planned(
     return plan, heard
 
 
-def driven_by(driver: Path) -> DriverKind:
+def driven_by(driver: Path) -> DrivenBy:
     """What a driver moves a host with; a motion template is told by its name. Raises StudioError for a file that has neither
     frames nor sound."""
     if DriverRef.of_file(driver).template:
@@ -55,7 +55,7 @@ def driven_by(driver: Path) -> DriverKind:
     return "motion" if has_video(driver) else "voice"
 
 
-def check_driven(engine: Engine, driven: DriverKind) -> None:
+def check_driven(engine: Engine, driven: DrivenBy) -> None:
     """Raises StudioError for an engine that is not driven so."""
     if driven in engine.spec.driven_by:
         return

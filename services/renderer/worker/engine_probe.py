@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from engines.registry import load, names
 from shared.config.settings import load_settings
 from shared.errors import StudioError
-from shared.runtime.module_process import ModuleError, read_json
+from shared.runtime.module_process import ModuleError, run_json_module
 
 TIMEOUT_S = 120.0
 
 
 def probe_engines(environment: Mapping[str, str]) -> dict[str, str]:
     """Every engine, with "" or one sentence why it cannot run here. Raises StudioError."""
-    probe = read_json("services.renderer.worker.engine_probe", timeout_s=TIMEOUT_S, environment=environment)
+    probe = run_json_module("services.renderer.worker.engine_probe", timeout_s=TIMEOUT_S, environment=environment)
     try:
         found = asyncio.run(probe)
     except (OSError, ModuleError):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from shared.runtime.module_process import ModuleError, json_lines, read_json
+from shared.runtime.module_process import ModuleError, run_json_module, stream_json_module
 
 pytestmark = pytest.mark.apart
 
@@ -44,7 +44,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_the_last_line_is_the_answer(module: str) -> None:
-    words = asyncio.run(read_json(module, "echo", given=b"hello", timeout_s=30))
+    words = asyncio.run(run_json_module(module, "echo", given=b"hello", timeout_s=30))
     assert words["given"] == "hello"
     assert words["nice"] >= 10, "it gives way to the program"
 
@@ -52,19 +52,19 @@ def test_the_last_line_is_the_answer(module: str) -> None:
 @pytest.mark.parametrize("kind", ["garbage", "list", "nothing"])
 def test_what_is_no_json_object_is_an_error(module: str, kind: str) -> None:
     with pytest.raises(ModuleError):
-        asyncio.run(read_json(module, kind, timeout_s=30))
+        asyncio.run(run_json_module(module, kind, timeout_s=30))
 
 
 def test_a_process_that_takes_too_long_is_killed(module: str) -> None:
     before = children()
     with pytest.raises(ModuleError):
-        asyncio.run(read_json(module, "sleep", timeout_s=0.5))
+        asyncio.run(run_json_module(module, "sleep", timeout_s=0.5))
     assert children() == before
 
 
 def test_lines_come_as_they_are_printed_and_the_exit_code_counts(module: str) -> None:
     async def read(code: int, into: list[dict[str, Any]]) -> None:
-        async for words in json_lines(module, "lines", str(code)):
+        async for words in stream_json_module(module, "lines", str(code)):
             into.append(words)
 
     good: list[dict[str, Any]] = []
@@ -78,8 +78,8 @@ def test_lines_come_as_they_are_printed_and_the_exit_code_counts(module: str) ->
 
 def test_a_process_ends_with_the_one_that_asked(module: str, tmp_path: Path) -> None:
     code = (
-        "import asyncio; from shared.runtime.module_process import read_json; "
-        "asyncio.run(read_json('answers', 'sleep', timeout_s=60))"
+        "import asyncio; from shared.runtime.module_process import run_json_module; "
+        "asyncio.run(run_json_module('answers', 'sleep', timeout_s=60))"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as asker:
         deadline = time.monotonic() + 30

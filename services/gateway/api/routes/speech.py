@@ -50,7 +50,7 @@ def ensure_speech(gateway: Gateway) -> None:
 @routes.get("")
 async def list_speech(gateway: ChannelGateway) -> SpeechState:
     """What is being said, what waits, and the last that are over."""
-    return snapshot.speech(gateway)
+    return snapshot.speech_state(gateway)
 
 
 @routes.post("", status_code=201, openapi_extra=form_schema(["audio"], audio=_FILE, title=_TEXT))
