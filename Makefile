@@ -35,7 +35,7 @@ check: .venv/.installed-dev
 static: .venv/.installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
-	.venv/bin/lint-imports --no-cache
+	.venv/bin/lint-imports --no-cache --no-logo
 	$(PYTHON) tests/words.py
 	.venv/bin/mypy
 	deploy/typescript.sh

@@ -24,7 +24,7 @@ import zmq
 from numpy.typing import NDArray
 
 from services.local.channel_supervisor import PRIORITY
-from shared.config.layered import PREFIX
+from shared.config.child_environment import child_environment
 from shared.config.settings import Settings
 from shared.config.token import operator_token
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
@@ -185,11 +185,10 @@ class FlashGateway:
 
     def _start(self) -> subprocess.Popen[bytes]:
         fd = self._listener.fileno()
-        kept = {key: value for key, value in os.environ.items() if not key.startswith((PREFIX, "LIVEKIT_"))}
         with self.log.open("ab") as file:
             return subprocess.Popen(
                 [sys.executable, "-m", "services.gateway", "--fd", str(fd)],
-                env=kept | self.settings.environment(), pass_fds=[fd], stdout=file, stderr=file,
+                env=child_environment(self.settings, secrets=True), pass_fds=[fd], stdout=file, stderr=file,
             )  # fmt: skip
 
 

@@ -20,7 +20,8 @@ computing_printer=$!
 # Lines are counted in the tests' own processes: in those they start it costs a third more processor time, and services
 # go by the clock.
 half=("$python" -m coverage run --data-file)
-show=(-m pytest -p tests.support.failures_at_once --tb=short --durations=15)
+# Native tracebacks: pytest cannot show its own for some frames that coverage traced (Python 3.11 gives them no line number).
+show=(-m pytest -p tests.support.failures_at_once --tb=native --durations=15)
 # A shell has what it runs in the background ignore Ctrl-C, and some of these tests send one.
 env --default-signal=INT nice -n 15 "${half[@]}" "$data/.coverage.computing" "${show[@]}" \
     -m "not live and not slow" -o cache_dir=.pytest_cache/computing >&"$computing_out" 2>&1 &

@@ -4,7 +4,6 @@ The engine sleeps COST_MS a frame where workers are counted, so that their numbe
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from services.local.samples import ensure_samples
 from services.renderer.job.foreground import render_file
 from services.renderer.job.submit import JobRequest, submit_to_store
 from shared.avatar.model import load_avatar
+from shared.config.child_environment import child_environment
 from shared.config.settings import Settings, load_settings
 from shared.jobs.index import counts, summaries
 from shared.jobs.manifest import Manifest, folder
@@ -153,9 +153,8 @@ def seconds_until_done(settings: Settings, driver: Path, key: str, number: int) 
 @contextmanager
 def farm(settings: Settings, workers: int, cost: float = COST_MS) -> Iterator[list[subprocess.Popen[bytes]]]:
     """A Redis and so many workers."""
-    environment = os.environ | settings.environment() | {COST: str(cost)}
     with RedisServer(settings.home) as server:
-        environment["STUDIO_REDIS_URL"] = server.url
+        environment = child_environment(settings, secrets=True, redis_url=server.url) | {COST: str(cost)}
         command = [sys.executable, "-m", "cli.app", "worker", "--engines", NAME]
         log = (settings.home / "workers.log").open("ab")
         started = [subprocess.Popen(command, env=environment, stdout=log, stderr=log) for _ in range(workers)]

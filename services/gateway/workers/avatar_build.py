@@ -7,6 +7,7 @@
 import json
 import sys
 from collections.abc import Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +31,11 @@ async def build(
     arguments = [str(home), name, rights, str(portrait), *([str(body)] if body else [])]
     error = ""
     try:
-        async for words in stream_json_module("services.gateway.workers.avatar_build", *arguments):
-            error = str(words.get("error", error))
-            if "stage" in words:
-                told(str(words["stage"]), float(words["done"]))
+        async with aclosing(stream_json_module("services.gateway.workers.avatar_build", *arguments)) as lines:
+            async for words in lines:
+                error = str(words.get("error", error))
+                if "stage" in words:
+                    told(str(words["stage"]), float(words["done"]))
     except ModuleError:
         raise StudioError(error or "The avatar could not be built; the studio's log says why.") from None
     if error:

@@ -7,6 +7,8 @@ from typing import Any
 
 import structlog
 
+from shared.runtime.stop_signals import StopSignals
+
 log = structlog.get_logger()
 
 
@@ -49,9 +51,9 @@ def quiet_celery() -> None:
 
     def ready(**_: Any) -> None:
         log.info("ready")
-        signal.signal(signal.SIGTERM, end)  # as Celery's own does, without a word
+        StopSignals((signal.SIGTERM,), end)  # as Celery's own does, without a word
 
-    def end(*_: Any) -> None:
+    def end() -> None:
         state.should_stop = 0
 
     signals.setup_logging.connect(set_up, weak=False)

@@ -15,7 +15,10 @@ TIMEOUT_S = 120.0
 
 def probe_engines(environment: Mapping[str, str]) -> dict[str, str]:
     """Every engine, with "" or one sentence why it cannot run here. Raises StudioError."""
-    probe = run_json_module("services.renderer.worker.engine_probe", timeout_s=TIMEOUT_S, environment=environment)
+    probe = run_json_module(
+        "services.renderer.worker.engine_probe",
+        timeout_s=TIMEOUT_S, environment=environment, must_succeed=True, quiet=True,
+    )  # fmt: skip
     try:
         found = asyncio.run(probe)
     except (OSError, ModuleError):

@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.runtime import module_process
 from shared.runtime.module_process import ModuleError, run_json_module, stream_json_module
 
 pytestmark = pytest.mark.apart
@@ -25,6 +27,14 @@ elif kind == "garbage":
     print("no JSON")
 elif kind == "list":
     print("[1]")
+elif kind == "empty list":
+    print("[]")
+elif kind == "flood":
+    print(" " * int(sys.argv[2]) + '{"a": 1}')
+elif kind == "fails":
+    print('{"a": 1}', flush=True)
+    print("a library's complaint", file=sys.stderr, flush=True)
+    sys.exit(3)
 elif kind == "sleep":
     time.sleep(60)
 elif kind == "lines":
@@ -32,6 +42,10 @@ elif kind == "lines":
     print("a library's line", flush=True)
     print('{"stage": 2}', flush=True)
     sys.exit(int(sys.argv[2]))
+elif kind == "chatty":
+    print('{"stage": 1}', flush=True)
+    print("a library's line\\n" * 1_000_000, flush=True)
+    time.sleep(60)
 """
 
 
@@ -49,10 +63,36 @@ def test_the_last_line_is_the_answer(module: str) -> None:
     assert words["nice"] >= 10, "it gives way to the program"
 
 
-@pytest.mark.parametrize("kind", ["garbage", "list", "nothing"])
+@pytest.mark.parametrize("kind", ["garbage", "list", "empty list", "nothing"])
 def test_what_is_no_json_object_is_an_error(module: str, kind: str) -> None:
     with pytest.raises(ModuleError):
         asyncio.run(run_json_module(module, kind, timeout_s=30))
+
+
+def test_output_is_limited(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module_process, "MAX_OUTPUT_BYTES", 100_000)
+    assert asyncio.run(run_json_module(module, "flood", "90000", timeout_s=30)) == {"a": 1}
+    before = children()
+    with pytest.raises(ModuleError):
+        asyncio.run(run_json_module(module, "flood", "200000", timeout_s=30))
+    assert children() == before
+
+
+def test_input_that_is_not_read_is_no_error(module: str) -> None:
+    given = b"x" * (4 << 20)  # more than a pipe holds
+    assert asyncio.run(run_json_module(module, "flood", "1", given=given, timeout_s=30)) == {"a": 1}
+
+
+def test_the_exit_code_counts_where_asked(module: str) -> None:
+    assert asyncio.run(run_json_module(module, "fails", timeout_s=30)) == {"a": 1}
+    with pytest.raises(ModuleError):
+        asyncio.run(run_json_module(module, "fails", timeout_s=30, must_succeed=True))
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_standard_error_is_dropped_where_asked(module: str, quiet: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(run_json_module(module, "fails", timeout_s=30, quiet=quiet))
+    assert ("a library's complaint" in capfd.readouterr().err) is not quiet
 
 
 def test_a_process_that_takes_too_long_is_killed(module: str) -> None:
@@ -74,6 +114,29 @@ def test_lines_come_as_they_are_printed_and_the_exit_code_counts(module: str) ->
     with pytest.raises(ModuleError):
         asyncio.run(read(3, bad))
     assert bad == good
+
+
+def test_a_process_ends_when_its_lines_are_no_longer_wanted(module: str) -> None:
+    async def read_one() -> dict[str, Any]:
+        lines = stream_json_module(module, "chatty")
+        async with aclosing(lines):
+            first = await anext(lines)
+            await asyncio.sleep(0.5)  # the pipe and the reader's buffer are full by then
+        return first
+
+    before = children()
+    assert asyncio.run(asyncio.wait_for(read_one(), 20)) == {"stage": 1}
+    assert children() == before
+
+
+def test_a_line_that_is_too_long_is_an_error(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def read() -> list[dict[str, Any]]:
+        return [words async for words in stream_json_module(module, "flood", str(200_000))]
+
+    assert asyncio.run(read()) == [{"a": 1}]
+    monkeypatch.setattr(module_process, "MAX_LINE_BYTES", 10_000)
+    with pytest.raises(ModuleError):
+        asyncio.run(read())
 
 
 def test_a_process_ends_with_the_one_that_asked(module: str, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """RTMP push: the program to an RTMP receiver, encoded in a thread of its own, sent by a process of its own.
 
 Whatever the receiver does (refuses, never answers, reads no more, goes away), it is noticed within ten seconds, said in
-one sentence, and tried again with retry; no other output knows of it.
+one sentence, and tried again after growing pauses; no other output knows of it.
 """
 
 import threading
