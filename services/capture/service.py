@@ -54,7 +54,7 @@ class Capture:
             self._driver.close()
 
     def _on_scene(self, scene: Scene) -> None:
-        if self._driver is None or (scene.driver, scene.loop) != (self._driver.ref.word, self._driver.loop):
+        if self._driver is None or (scene.driver_ref, scene.loop) != (self._driver.ref, self._driver.loop):
             self._open(scene)
         if self._retaken >= 0 and scene.neutral != self._retaken:
             self._follower.retake_neutral()

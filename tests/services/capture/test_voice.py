@@ -105,3 +105,15 @@ def test_the_sound_of_a_camera_does_not_drive(channel: Channel) -> None:
 
     channel.turn(heard)
     assert not any(m.fact("drives", bool) for m in channel.heard)
+
+
+def test_another_change_of_the_scene_leaves_a_camera_open_however_its_number_is_written(channel: Channel) -> None:
+    channel.choose("camera:099")
+    reader = channel.capture._driver
+
+    def changed() -> bool:
+        channel.scene.send(now(), facts=Scene(driver="camera:099", loop=False, label=False).as_dict())
+        return channel.capture.loop.scene is not None and not channel.capture.loop.scene.label
+
+    channel.turn(changed)
+    assert reader is not None and channel.capture._driver is reader
