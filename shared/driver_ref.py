@@ -55,7 +55,7 @@ class DriverRef:
             return cls(DriverKind.CAMERA, f"camera:{int(rest)}", camera=int(rest))
         if scheme == "file" and rest:
             return cls(DriverKind.FILE, word, path=Path(rest))
-        if scheme in ADDRESS_SCHEMES and word.isprintable() and _host(word):
+        if scheme in ADDRESS_SCHEMES and word.isprintable() and _has_valid_host(word):
             return cls(DriverKind.ADDRESS, word)
         raise DriverWordError(word)
 
@@ -102,8 +102,10 @@ class DriverRef:
         return self.path if self.path is not None and self.path.suffix.lower() in TEMPLATE_SUFFIXES else None
 
 
-def _host(address: str) -> str | None:
+def _has_valid_host(address: str) -> bool:
+    """Whether an address names a host and, if any, a port from 0 to 65535."""
     try:
-        return urlsplit(address).hostname
-    except ValueError:
-        return None
+        parts = urlsplit(address)
+        return bool(parts.hostname) and (parts.port is None or parts.port >= 0)
+    except ValueError:  # brackets or a port that are not valid
+        return False

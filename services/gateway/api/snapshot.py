@@ -169,7 +169,11 @@ def driver_title(driver: str) -> str:
 
 
 def _without_password(ref: DriverRef) -> str:
-    return label(ref.word) if "://" in ref.word else ref.word
+    scheme, separator, _ = ref.word.partition("://")
+    try:
+        return label(ref.word) if separator else ref.word
+    except ValueError:  # an address that a saved scene holds though it is none
+        return scheme + separator
 
 
 def drivers_folder(home: Path) -> Path:

@@ -119,3 +119,14 @@ def test_unknown_words_are_told() -> None:
 def test_frames_are_fitted_without_squashing() -> None:
     assert shrink_to_limit(np.zeros((1080, 1920, 3), np.uint8)).shape == (360, MAX_SIDE_PX, 3)
     assert shrink_to_limit(np.zeros((100, 50, 3), np.uint8)).shape == (100, 50, 3)
+
+
+@pytest.mark.parametrize("word", ["http://127.0.0.1:99999/x", "camera:x"])
+def test_a_word_that_names_no_driver_is_noted_and_the_reader_stays(word: str) -> None:
+    driver = opened(word, loop=False)
+    ends = time.monotonic() + 5
+    while not driver.note and time.monotonic() < ends:
+        time.sleep(0.01)
+    alive = driver._thread.is_alive()
+    driver.close()
+    assert "is not a driver" in driver.note and alive
