@@ -38,7 +38,7 @@ class LayeredSettings(BaseSettings):
         try:
             settings = cls(**given)
         except ValidationError as error:
-            raise StudioError(cls._sentence(error)) from None
+            raise StudioError(cls._sentence(error, given)) from None
         except (OSError, ValueError) as error:
             raise StudioError(f"Settings cannot be read: {error}") from None
         others = settings.foreign_prefixes()
@@ -64,9 +64,15 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def toml_values(cls) -> dict[str, Any]:
-        """Return what studio.toml in the working directory says of these settings."""
+        """Return what studio.toml in the working directory says of these settings. Raises ValueError where it cannot be
+        read."""
         values: dict[str, Any] = TomlConfigSettingsSource(cls, TOML).toml_data
-        return dict(values.get(cls.TABLE, {})) if cls.TABLE else values
+        if not cls.TABLE:
+            return values
+        table = values.get(cls.TABLE, {})
+        if not isinstance(table, dict):
+            raise ValueError(f"'{cls.TABLE}' in {TOML} is not a table")
+        return dict(table)
 
     @classmethod
     def other_variables(cls) -> dict[str, Any]:
@@ -78,12 +84,13 @@ class LayeredSettings(BaseSettings):
         return ()
 
     @classmethod
-    def _sentence(cls, error: ValidationError) -> str:
+    def _sentence(cls, error: ValidationError, given: Mapping[str, Any]) -> str:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         shown = f"{cls.TABLE}.{name}" if cls.TABLE else name
         if first["type"] == "extra_forbidden":
-            return f"'{shown}' in {TOML} is not a setting; {LIST_HINT}."
+            place = "" if name in given else f" in {TOML}"
+            return f"'{shown}'{place} is not a setting; {LIST_HINT}."
         reason = str(first["msg"]).removeprefix("Value error, ")
         if not name:
             return f"Settings: {reason}."

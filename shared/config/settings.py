@@ -151,7 +151,8 @@ class Settings(LayeredSettings):
     def toml_values(cls) -> dict[str, Any]:
         """Return the top level of studio.toml without the tables of engines."""
         values = super().toml_values()
-        tables = {*OF_ENGINES, *values.get("engines", {})}
+        engines = values.get("engines")
+        tables = {*OF_ENGINES, *(engines if isinstance(engines, dict) else ())}
         return {key: value for key, value in values.items() if key not in tables}
 
     def foreign_prefixes(self) -> tuple[str, ...]:

@@ -39,6 +39,14 @@ def test_a_wrong_one_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch
     (here / "studio.toml").write_text("[dyed]\nbleu = 1\n")
     with pytest.raises(StudioError, match=r"'dyed\.bleu' in studio\.toml is not a setting"):
         DyedSettings.load()
+    (here / "studio.toml").write_text("dyed = 3\n")
+    with pytest.raises(StudioError, match=r"'dyed' in studio\.toml is not a table"):
+        DyedSettings.load()
+
+
+def test_a_setting_of_a_job_that_is_none_is_not_looked_for_in_the_file() -> None:
+    with pytest.raises(StudioError, match=r"'dyed\.bleu' is not a setting"):
+        DyedSettings.load({"bleu": 1})
 
 
 def test_the_studio_leaves_them_to_the_engine(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

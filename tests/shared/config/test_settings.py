@@ -29,7 +29,8 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    "toml, words", [("colour = 1", "colour"), ("port = 'x'", "port"), ("port = ", "cannot be read")]
+    "toml, words",
+    [("colour = 1", "colour"), ("port = 'x'", "port"), ("port = ", "cannot be read"), ("engines = 3", "engines")],
 )
 def test_a_bad_file_is_one_sentence(tmp_path: Path, toml: str, words: str) -> None:
     (tmp_path / "studio.toml").write_text(toml)
