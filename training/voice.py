@@ -25,7 +25,6 @@ from training.material import Example
 HIDDEN = (128, 64)
 BATCH, RATE_FPS, LATE_RATE, DECAY = 256, 1.5e-3, 1e-4, 1e-5
 NOISE = 0.06  # added to what is seen
-FIGURES = WEIGHTS.with_suffix(".json")
 
 NetworkLayers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 

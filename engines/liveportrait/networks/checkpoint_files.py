@@ -5,4 +5,3 @@ F, M, W, G = (
     for name in ("appearance_feature_extractor", "motion_extractor", "warping_module", "spade_generator")
 )
 S = "retargeting_models/stitching_retargeting_module.pth"
-FILES = (F, M, W, G, S)
