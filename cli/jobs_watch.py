@@ -17,7 +17,7 @@ SIGNS = {
 STRIP = str.maketrans({"d": "█", "r": "▄", "w": "▁", "f": "✕"})
 CELLS = 30
 LOOK_S = 0.5
-# How `watch_job` and `submit --wait` end: parked and cancelled are told from an error of the command, which is 1.
+# How `watch` and `submit --wait` end: parked and cancelled are told from an error of the command, which is 1.
 ENDED = {"done": 0, "parked": 3, "cancelled": 4}
 
 

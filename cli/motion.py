@@ -1,4 +1,4 @@
-"""`studio motion`: a driver's motion, kept without its images."""
+"""`studio motion`: a driver's motion, kept without its frames."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from rich.console import Console
 from cli.progress import progress_bar
 from shared.config.settings import load_settings
 
-motion = typer.Typer(no_args_is_help=True, help="Motion templates: a driver's motion without its images.")
+motion = typer.Typer(no_args_is_help=True, help="Motion templates: a driver's motion without its frames.")
 out = Console()
 
 

@@ -24,7 +24,6 @@ if [ ! -x "$installed/node_modules/.bin/tsc" ]; then
         echo "JavaScript was not checked: npm could not get TypeScript; run make check again when the network is there." >&2
         exit 0
     fi
-    rm -rf "$installed"
-    mv "$made" "$installed"
+    mv -T "$made" "$installed" 2>/dev/null || [ -x "$installed/node_modules/.bin/tsc" ] # another check was first
 fi
 "$installed/node_modules/.bin/tsc" --project .

@@ -191,7 +191,7 @@ class Configurable(Protocol):
 
 
 class MotionTemplate(Protocol):
-    """A driver's motion without its images, as an engine made it. What a frame is, only that engine knows: it goes into
+    """A driver's motion without its frames, as an engine made it. What a frame is, only that engine knows: it goes into
     `Driving.recorded`."""
 
     @property
@@ -217,7 +217,7 @@ class PlaysTemplates(Protocol):
         ...
 
     def record(self, frames: Iterable[Driving], rate: Fraction) -> MotionTemplate:
-        """The motion of a driver's frames, with their images. Raises StudioError where none has a face, and what `open`
+        """The motion of a driver's frames, with their frames. Raises StudioError where none has a face, and what `open`
         raises."""
         ...
 

@@ -108,7 +108,7 @@ class FlashFrames:
 
 
 def flashing(tick: int, rate: Fraction) -> bool:
-    """Whether the tick is bright: FLASH_SECONDS from the first tick of each second on."""
+    """Whether the tick is bright: FLASH_S from the first tick of each second on."""
     return tick % round(rate) < round(FLASH_S * rate)
 
 

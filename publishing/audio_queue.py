@@ -13,7 +13,7 @@ from shared.media.voice_ring import stretched
 from shared.wire.program import SOUND_RATE_HZ
 
 TARGET_LEVEL_S = 0.020  # seconds of sound that wait when a block comes
-LEVEL_TOLERANCE_S = 0.008  # seconds by which the average level may differ from CUSHION before it is corrected
+LEVEL_TOLERANCE_S = 0.008  # seconds by which the average level may differ from the target before it is corrected
 HIGH_LEVEL_S = (
     0.055  # seconds that wait when a block comes, beyond which the block is left out: a stall is over, catch up
 )

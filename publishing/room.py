@@ -67,7 +67,7 @@ class RoomSession:
 
     async def _publish(self, room: rtc.Room) -> None:
         settings, (width, height) = self._settings, self._media.size
-        frame = rtc.TrackPublishOptions(
+        video = rtc.TrackPublishOptions(
             source=rtc.TrackSource.SOURCE_CAMERA,
             video_codec=CODECS[settings.livekit_codec],
             simulcast=settings.livekit_simulcast,
@@ -78,15 +78,15 @@ class RoomSession:
             ],
         )
         by_size = int(width * height * float(settings.rate) * BITS_PER_PIXEL)
-        frame.video_encoding.max_bitrate = settings.livekit_kbps * 1000 or max(500_000, by_size)
-        frame.video_encoding.max_framerate = float(settings.rate)
+        video.video_encoding.max_bitrate = settings.livekit_kbps * 1000 or max(500_000, by_size)
+        video.video_encoding.max_framerate = float(settings.rate)
         # Without dtx: silence is sent too, so that nobody's sound begins with the second half of a word.
         sound = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
         sound.audio_encoding.max_bitrate = SOUND_BITS_PER_S
         me = room.local_participant
         # One stream for both: the receiver keeps tracks of one stream in sync.
-        frame.stream = sound.stream = "program"
-        await me.publish_track(rtc.LocalVideoTrack.create_video_track("video", self._media.video), frame)
+        video.stream = sound.stream = "program"
+        await me.publish_track(rtc.LocalVideoTrack.create_video_track("video", self._media.video), video)
         await me.publish_track(rtc.LocalAudioTrack.create_audio_track("sound", self._media.audio), sound)
 
     async def _live(self, room: rtc.Room) -> RoomFailure | None:

@@ -28,12 +28,12 @@ from shared.media.reader import VideoReader
 FRAMES = 240  # frames of the driver, from its beginning
 MAX_SIDE_PX = 640  # of the driver's frame, as in capture
 SHRUNK = 0.85  # size at which the driver is tracked again: another crop, other pixels, the same face
-RESTART_PAUSE_S = "(tracked again)"
+TRACKED_AGAIN = "(tracked again)"
 LEAST, GAIN = 0.9, (0.7, 1.3)  # correlation and gain that are asked for
 
 
 class FollowingRow(TypedDict):
-    """One signal of one pair. avatar: AGAIN where it is the driver's own frames that were tracked."""
+    """One signal of one pair. avatar: TRACKED_AGAIN where it is the driver's own frames that were tracked."""
 
     driver: str
     avatar: str
@@ -57,7 +57,7 @@ def measure(avatars: list[Avatar], drivers: list[Path], frames: int = FRAMES) ->
 def _rows(avatars: list[Avatar], path: Path, frames: int) -> Iterator[FollowingRow]:
     driving, shrunk = _tracked(path, frames)
     faces = [each.face for each in driving if each.face is not None]
-    pairs: list[tuple[str, Iterable[ImageArray]]] = [(RESTART_PAUSE_S, shrunk)]
+    pairs: list[tuple[str, Iterable[ImageArray]]] = [(TRACKED_AGAIN, shrunk)]
     for avatar in avatars:
         session = load("mesh").open(avatar)
         pairs.append((avatar.name, _frames(session, driving)))

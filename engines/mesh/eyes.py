@@ -67,7 +67,7 @@ class Eyes:
     ) -> None:
         """Draw into out, (512, 512, 3) uint8, the portrait sampled through maps (see `warp.rasterise`).
 
-        vertices, rigid: see `head.Moved`; gaze: (2,) in eye distances in head space; ratios: (2,) lid
+        vertices, rigid: see `head.MovedHead`; gaze: (2,) in eye distances in head space; ratios: (2,) lid
         openings over neutral.
         """
         look = (self._home[:2, :2] @ gaze) * self.unit

@@ -37,7 +37,9 @@ def split_portrait(roi: NDArray[np.uint8], face: Face) -> PortraitLayers:
     # of hair that the segmentation missed. They go with the person, as a matte of just that darkness.
     strands = 1.0 - (portrait / np.maximum(back, 1.0)).min(axis=2)
     alpha8 = np.ceil(np.maximum(alpha, strands).clip(0, 1) * 255.0)
-    seen = np.floor(((255.0 - alpha8)[..., None] * back + 127.0) / 255.0)  # exactly as `warp.over` rounds
+    seen = np.floor(
+        ((255.0 - alpha8)[..., None] * back + 127.0) / 255.0
+    )  # exactly as `rasterizer.blend_covered` rounds
     person = np.concatenate([np.clip(portrait - seen, 0, 255), alpha8[..., None]], axis=2)
     return PortraitLayers(np.ascontiguousarray(person, np.uint8), np.ascontiguousarray(back, np.uint8))
 

@@ -45,7 +45,7 @@ class MouthPainter:
 
     def draw(self, out: NDArray[np.uint8], vertices: NDArray[np.float32], rigid: NDArray[np.float32]) -> None:
         """Draw into out, (512, 512, 3) uint8, which already shows the portrait's own mouth stretched over
-        the opening. vertices, rigid: see `head.Moved`."""
+        the opening. vertices, rigid: see `head.MovedHead`."""
         ring = vertices[self._ring, :2]
         gaps = np.linalg.norm(vertices[INNER_LOWER, :2] - vertices[INNER_UPPER, :2], axis=1) / self.unit
         change = abs(float(gaps[5]) - self._rest_gap)

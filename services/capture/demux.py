@@ -21,7 +21,7 @@ MAX_SIDE_PX = 640  # pixels; landmarks gain nothing from more, and every stage's
 @dataclass(frozen=True, slots=True)
 class DriverFrame:
     """pts: microseconds, from the driver's start or on the channel clock. rgb: (H, W, 3) uint8, upright, long side
-    at most MAX_SIDE."""
+    at most MAX_SIDE_PX."""
 
     pts: int
     rgb: NDArray[np.uint8]
@@ -83,7 +83,7 @@ def _read_voice(source: Path | str) -> Iterator[DriverSoundBlock]:
 
 
 def shrink_to_limit(rgb: Any) -> NDArray[np.uint8]:
-    """A (H, W, 3) uint8 frame with its long side at most MAX_SIDE pixels."""
+    """A (H, W, 3) uint8 frame with its long side at most MAX_SIDE_PX."""
     height, width = rgb.shape[:2]
     scale = MAX_SIDE_PX / max(height, width)
     if scale >= 1:

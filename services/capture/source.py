@@ -23,7 +23,7 @@ class DriverReader:
     """Reads one driver in a thread: `frames` and `sounds` fill up, `wake` is set whenever something came.
 
     live: pts are on the channel clock and only the newest frame is kept; otherwise pts count from the start
-        of the file and the reader stays at most AHEAD frames ahead, or blocks of sound where there are no frames.
+        of the file and the reader stays at most READ_AHEAD_FRAMES frames ahead, or blocks of sound where there are no frames.
     voice: it has no frames, so its sound moves the host. Known of a file as soon as its first sound is here.
     template: it is recorded motion, which the generator plays by itself: there is nothing to capture.
     note: one sentence while it cannot be read, else "".

@@ -29,7 +29,7 @@ class TemplatePlayer:
     wake: set when a template was read, which happens in another thread; the loop then calls `arrived`.
     note: one sentence while nothing can be played, or nothing is left to play; else "".
     epoch: of what is being played; another one begins whenever it begins.
-    skipped: frames left out, where the loop was too slow for the template's rate. stalls: how often it came later than LATE.
+    skipped: frames left out, where the loop was too slow for the template's rate. stalls: how often it came later than LATE_US.
     """
 
     def __init__(self, rate: Fraction, pool: Executor) -> None:

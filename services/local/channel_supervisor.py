@@ -207,7 +207,11 @@ def _claim(settings: Settings) -> int:
         raise StudioError(
             f"{run_dir} cannot be made ({error.strerror}); set STUDIO_RUN_ROOT to a folder that can."
         ) from None
-    if not try_lock(lock):
+    try:
+        locked = try_lock(lock)
+    except OSError:
+        locked = False  # a file system without locks
+    if not locked:
         os.close(lock)
         raise StudioError(
             f"Channel '{settings.channel}' is already running; stop it, or start another with --channel NAME."

@@ -62,8 +62,8 @@ class AvatarManifest(_Part):
     name: str
     rights: str
     created: str = ""
-    own_plate: bool = True
-    rest: tuple[float, float] = (0.0, 0.0)
+    own_plate: bool
+    rest: tuple[float, float]
     sources: Sources = Sources()
     versions: dict[str, str] = {}
     portrait: PortraitFacts = PortraitFacts()

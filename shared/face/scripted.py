@@ -101,7 +101,7 @@ _SCRIPT = syllables()
 
 
 def gesture_at(seconds: float) -> Gesture:
-    """The performance at a time in seconds; it repeats after SECONDS."""
+    """The performance at a time in seconds; it repeats after SCRIPT_S."""
     t = seconds % SCRIPT_S
     mouth = wide = 0.0
     for each in _SCRIPT:

@@ -30,7 +30,7 @@ class FaceTracker:
     """Follows one face through a video, or looks at single images (``still=True``). Not thread-safe.
 
     max_faces: how many `faces` finds in a single image. A video's face is followed alone, which costs half as much as
-        looking for a second one in every image; every SURVEY images the whole image is looked at.
+        looking for a second one in every frame; every SURVEY_PERIOD_FRAMES the whole frame is looked at.
     """
 
     still: bool = False

@@ -4,7 +4,7 @@ the store: what is missing here is read there, and what is gone there is dropped
 import hashlib
 from collections import Counter
 from collections.abc import Collection
-from typing import cast
+from typing import cast, get_args
 
 import redis
 
@@ -100,7 +100,10 @@ class JobIndex:
             self._queue.mark_away()
             return {}
         rows = (line.split(" ") for line in lines)
-        return {row[0]: (row[1], cast(JobState, row[2])) for row in rows if len(row) == 3}
+        # A state that another version of the studio wrote is not known: such a job is read from the store again.
+        return {
+            row[0]: (row[1], cast(JobState, row[2])) for row in rows if len(row) == 3 and row[2] in get_args(JobState)
+        }
 
     def _kept(self, names: list[str]) -> dict[str, JobView]:
         client = self._queue.client()
@@ -134,14 +137,5 @@ def counts(settings: Settings, store: Store) -> dict[JobState, int]:
     queue = JobQueue(settings)
     try:
         return Counter(state for _, state in JobIndex(store, queue).order())
-    finally:
-        queue.close()
-
-
-def refresh(settings: Settings, store: Store, job: str) -> None:
-    """Look at a job again, after it was handed in, steered or removed."""
-    queue = JobQueue(settings)
-    try:
-        JobIndex(store, queue).refresh(job)
     finally:
         queue.close()

@@ -21,7 +21,7 @@ class SoundBlocks:
         self._count = 0  # samples given, those waiting included
 
     def add(self, samples: AudioSamples, begin: int) -> Iterator[tuple[int, AudioSamples]]:
-        """Samples that begin at sample number `begin`; gives (number of the first sample, BLOCK samples)."""
+        """Samples that begin at sample number `begin`; gives (number of the first sample, BLOCK_SAMPLES samples)."""
         missing = begin - self._count
         if missing < -SLACK_SAMPLES:
             samples = samples[-missing:]

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from benchmarks.engines.following import RESTART_PAUSE_S
+from benchmarks.engines.following import TRACKED_AGAIN
 from engines.api import Driving
 from shared.avatar.build import add_avatar
 from shared.avatar.samples import sample_portrait
@@ -47,10 +47,10 @@ def test_every_pair_is_judged_signal_by_signal(tmp_path: Path) -> None:
     done = bench(tmp_path, "--avatar", "one", "--driver", str(driver), "--json")
     assert done.returncode == 0, done.stderr
     rows = {(row["avatar"], row["signal"]): row for row in json.loads(done.stdout)["following"]}
-    assert {name for name, _ in rows} == {RESTART_PAUSE_S, "one"}
+    assert {name for name, _ in rows} == {TRACKED_AGAIN, "one"}
     for signal in ("yaw", "mouth"):
         assert rows["one", signal]["verdict"] == "follows", rows["one", signal]
-        assert rows[RESTART_PAUSE_S, signal]["correlation"] > 0.9
+        assert rows[TRACKED_AGAIN, signal]["correlation"] > 0.9
     assert rows["one", "roll"]["verdict"] == "hardly moves"
 
 

@@ -1,4 +1,4 @@
-"""Motion templates: a driver's motion without its images.
+"""Motion templates: a driver's motion without its frames.
 
 Ours is an .npz of plain arrays. The published pickled ones are read by an unpickler that knows numpy arrays and nothing
 else, whether or not they carry the openings of eyes and lips, under the newer or the older names.

@@ -37,7 +37,7 @@ _TAPER = np.hanning(WINDOW_SAMPLES).astype(np.float32)
 
 
 def band_decibels(windows: NDArray[Any]) -> NDArray[np.float32]:
-    """(n, BANDS) decibels of full scale in each band of (n, WINDOW) int16 samples."""
+    """(n, BANDS) decibels of full scale in each band of (n, WINDOW_SAMPLES) int16 samples."""
     sound = windows.astype(np.float32) * (_TAPER / np.float32(32768))
     spectrum = np.fft.rfft(sound, FFT, axis=1)[:, : len(_mel())]
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _mel()

@@ -23,7 +23,7 @@ SPAN = BEFORE + 1 + AFTER
 
 
 class VisemeStream:
-    """Frame number n lies at sample n * HOP of the channel clock.
+    """Frame number n lies at sample n * HOP_SAMPLES of the channel clock.
 
     start: number of the first sample heard since the beginning. end: after the last.
     told: frames there are probabilities for, which is all up to this number.

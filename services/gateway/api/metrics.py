@@ -103,7 +103,7 @@ class ChannelCollector(Collector):
         for name, figure, meaning in (
             ("studio_livekit_viewers", "viewers", "Participants beside the studio"),
             ("studio_livekit_kilobits", "kbps", "Sent to LiveKit, kbit/s"),
-            ("studio_livekit_loss", "loss", "Share of frame packets lost on the way to LiveKit"),
+            ("studio_livekit_loss", "loss", "Share of video packets lost on the way to LiveKit"),
             ("studio_livekit_round_trip_milliseconds", "rtt_ms", "Round trip to LiveKit"),
         ):
             yield GaugeMetricFamily(name, meaning, value=state.figures.get(figure, 0.0))

@@ -76,7 +76,7 @@ def avatars(gateway: Gateway) -> list[AvatarRow]:
         try:
             manifest = read_avatar_manifest(avatars_folder(home) / name)
             rights, kind = manifest.rights, manifest.plate.kind
-        except (StudioError, AttributeError) as error:
+        except StudioError as error:
             unavailable = str(error)
         rows.append(AvatarRow(name=name, rights=rights, kind=kind, unavailable=unavailable, building=None))
     building = dict(gateway.builds)

@@ -129,7 +129,7 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
 
 @router.websocket("/driver")
 async def driver_socket(socket: WebSocket, channel: str) -> None:
-    """Camera and microphone of one browser; messages are one byte (1 JPEG image, 2 s16 sound at 48 kHz) and the data."""
+    """Camera and microphone of one browser; messages are one byte (1 JPEG frame, 2 s16 sound at 48 kHz) and the data."""
     opened = await admitted(socket, channel)
     if opened is None:
         return

@@ -1,7 +1,7 @@
 """The program as the outputs see it: every tick exactly once, whoever dies, and no output in another's way.
 
 The compositor sends one frame and one block of sound per tick. When either is missing for longer than
-PATIENCE ticks, the last frame is repeated and silence takes the sound's place, so that no output ever ends.
+PATIENCE_TICKS, the last frame is repeated and silence takes the sound's place, so that no output ever ends.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""Publishing to LiveKit: one frame and one sound track, in a thread of its own, back again whatever happens.
+"""Publishing to LiveKit: one video and one sound track, in a thread of its own, back again whatever happens.
 
 The SDK mends short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that is
 our own loop: a new token, a new room, ever longer pauses. What cannot mend itself (another publisher of the same name,
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 POLL_S = 0.2  # seconds between looks at what is wanted while nothing comes
-QUEUE_FRAMES, QUEUE_SOUNDS = 4, 12
+QUEUE_FRAMES, QUEUE_SOUND_BLOCKS = 4, 12
 SETTLED_S = 10.0  # seconds live after which the next break counts as the first
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 20.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0
 
 
 class LiveKitOutput:
     """Publishes the program while it is wanted."""
 
     def __init__(self, settings: Settings, journal: EventLog) -> None:
-        self.outlet = OutputQueue("livekit", frames=QUEUE_FRAMES, sounds=QUEUE_SOUNDS)
+        self.outlet = OutputQueue("livekit", frames=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
         self.outlet.open = False
         self.state = OutputState()
         self._settings, self._journal = settings, journal
@@ -60,7 +60,7 @@ class LiveKitOutput:
 
     def run(self) -> None:
         """Until `stop`."""
-        retry = RetryDelay(FIRST_PAUSE, LONGEST_PAUSE)
+        retry = RetryDelay(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         while not self._stopping:
             items = self.outlet.drain(POLL_S)
             if not self._wanted:
@@ -113,7 +113,7 @@ class LiveKitOutput:
     async def _stay(self, media: "RoomMedia", leave: asyncio.Event) -> None:
         from publishing.room import RoomSession
 
-        retry = RetryDelay(FIRST_PAUSE, LONGEST_PAUSE)
+        retry = RetryDelay(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._say("connecting")
         while not leave.is_set():
             session = RoomSession(self._settings, media, leave, self._say)

@@ -167,7 +167,7 @@ class JobPreview:
 
 
 def jpeg(frame: NDArray[np.uint8]) -> bytes:
-    """An I420 frame as a JPEG of PREVIEW_WIDTH."""
+    """An I420 frame as a JPEG of PREVIEW_WIDTH_PX."""
     import cv2
 
     rgb = cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420)

@@ -56,7 +56,16 @@ def make_avatar(home: Path, name: str, image: NDArray[np.uint8], frames: int = P
     thumb = cv2.resize(image, (192, 256), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(folder / "thumb.jpg"), thumb[..., ::-1])
     (folder / "avatar.json").write_text(
-        json.dumps({"schema": 1, "name": name, "rights": "test", "plate": {"kind": "portrait"}})
+        json.dumps(
+            {
+                "schema": 1,
+                "name": name,
+                "rights": "test",
+                "own_plate": True,
+                "rest": [0, 0],
+                "plate": {"kind": "portrait"},
+            }
+        )
     )
     return plates
 

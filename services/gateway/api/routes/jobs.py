@@ -201,11 +201,11 @@ async def remove_job(job: str, request: Request) -> Response:
 
 @router.get("/jobs/{job}/preview", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 async def preview_job(job: str, request: Request) -> Response:
-    """The newest image of a job, JPEG."""
+    """The newest frame of a job, JPEG."""
     jobs = await _job(request, job)
     image = await _of_the_store(jobs.preview, job)
     if image is None:
-        raise HTTPException(404, "This job has no image yet; it comes with its first segment.")
+        raise HTTPException(404, "This job has no preview yet; it comes with its first segment.")
     return Response(image, media_type="image/jpeg")
 
 

@@ -30,13 +30,13 @@ class FlvWriter:
         options = {"flvflags": "no_duration_filesize", "flush_packets": "1"}
         self._sink = _Sink(write)
         self._container = av.open(self._sink, "w", format="flv", options=options)
-        self._frame = self._add_frame(kbps)
+        self._video = self._add_video(kbps)
         stream = self._container.add_stream("aac", rate=SOUND_RATE_HZ, layout="mono")
         assert isinstance(stream, av.AudioStream)
         stream.bit_rate = SOUND_BITS_PER_S
         self._sound = stream
 
-    def _add_frame(self, kbps: int) -> av.VideoStream:
+    def _add_video(self, kbps: int) -> av.VideoStream:
         rate = f"{kbps}k"
         options = {"preset": PRESET, "tune": "zerolatency", "maxrate": rate, "bufsize": rate}
         stream = self._container.add_stream("libx264", rate=self._rate, options=options)
@@ -51,16 +51,16 @@ class FlvWriter:
         codec.colorspace = codec.color_primaries = codec.color_trc = _SMPTE170M
         return stream
 
-    def frame(self, pixels: ProgramFrame, i420: NDArray[np.uint8]) -> None:
+    def frame(self, program: ProgramFrame, i420: NDArray[np.uint8]) -> None:
         """One tick's frame, `i420` being what is shown of it."""
-        index = pixels.tick - self._first
+        index = program.tick - self._first
         if index <= self._last:
             return
         self._last = index
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(i420), format="yuv420p")
         frame.color_range, frame.colorspace = _MPEG_RANGE, _SMPTE170M
         frame.pts, frame.time_base = index, 1 / self._rate
-        self._container.mux(self._frame.encode(frame))
+        self._container.mux(self._video.encode(frame))
 
     def sound(self, sound: ProgramSound) -> None:
         """One tick's sound; what is before the first frame is left out."""

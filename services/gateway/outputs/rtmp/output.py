@@ -23,7 +23,7 @@ QUEUE_SOUND_BLOCKS = 50
 POLL_S = 0.2
 # A receiver that drops the stream sooner than this after accepting it counts as another failure in a row.
 SETTLED_S = 10.0
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 SENTENCES = {
     "unreachable": "{host} does not answer; is the RTMP server running, and rtmp_url right?",
     "refused": "{host} does not accept the stream; check the application and the stream key in rtmp_url.",
@@ -51,7 +51,7 @@ class RtmpOutput:
         self.shown = shown_address(settings.rtmp_url) if settings.rtmp_url else ""
         self._rate, self._kbps = settings.rate, settings.rtmp_kbps
         self._journal = journal
-        self._retry = RetryDelay(FIRST_PAUSE, LONGEST_PAUSE)
+        self._retry = RetryDelay(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._wanted = False
         self._changed = threading.Event()
         self._stopping = False

@@ -48,7 +48,7 @@ def pixels(page: "Page") -> list[int]:
 
 
 @pytest.mark.parametrize("mode", ["ROI", "Full frames"])
-def test_the_picture_moves_and_its_latency_is_measured(page: "Page", running: Studio, mode: str) -> None:
+def test_the_frame_moves_and_its_latency_is_measured(page: "Page", running: Studio, mode: str) -> None:
     page.get_by_role("group", name="Preview mode").get_by_role("button", name=mode).click()
     until(page, f"studio.shown() === '{'roi' if mode == 'ROI' else 'full'}'")
     before, frames = pixels(page), page.evaluate("studio.frames()")
@@ -208,7 +208,7 @@ def test_keys_are_shown_on_question_mark(page: "Page") -> None:
     page.get_by_role("region", name="Keys").wait_for(state="hidden")
 
 
-def test_a_silent_stage_shows_in_its_row_and_the_picture_stays(page: "Page", running: Studio) -> None:
+def test_a_silent_stage_shows_in_its_row_and_the_frame_stays(page: "Page", running: Studio) -> None:
     box = page.get_by_role("img", name="Program video").bounding_box()
     running.channel.stop()
     page.get_by_label("State", exact=True).get_by_text("RECOVERING").wait_for()

@@ -71,7 +71,7 @@ def test_how_far_how_fast_how_long_and_what_fails(page: "Page", store: Store) ->
     page.get_by_role("tab", name="Jobs · 2").wait_for()
 
 
-def test_the_preview_picture_is_refreshed(page: "Page", store: Store) -> None:
+def test_the_preview_image_is_refreshed(page: "Page", store: Store) -> None:
     name = material.job(store, 1)
     material.begin(store, name, 1)
     image = row(page, name).get_by_role("img", name="preview")
@@ -125,7 +125,7 @@ def test_the_result_is_downloaded(page: "Page", store: Store) -> None:
     assert Path(download.value.path()).read_bytes() == b"the finished film"
 
 
-def test_tabs_and_keys_go_there_and_back_and_the_picture_stays(page: "Page") -> None:
+def test_tabs_and_keys_go_there_and_back_and_the_frame_stays(page: "Page") -> None:
     box = page.get_by_role("img", name="Program video").bounding_box()
     page.keyboard.press("j")
     page.get_by_role("heading", name="Health").wait_for()
