@@ -203,7 +203,7 @@ import sys
 from pathlib import Path
 from services.renderer.encode.concat import assemble
 from shared.errors import NoSpaceError
-from shared.media.output_spec import Output
+from shared.media.output_spec import OutputSpec
 from tests.support.files.media_material import NTSC, moving, segment
 folder, parts = Path(sys.argv[1]), Path(sys.argv[2])
 frames = moving(40)
@@ -211,7 +211,7 @@ segment(parts / "a.mp4", frames)
 size = (parts / "a.mp4").stat().st_size
 full = whole = 0
 for room in range(0, 3 * size, size // 5):
-    for make in (lambda: segment(folder / "b.mp4", frames), lambda: assemble([parts / "a.mp4"], None, folder / "b.mp4", Output(), NTSC)):
+    for make in (lambda: segment(folder / "b.mp4", frames), lambda: assemble([parts / "a.mp4"], None, folder / "b.mp4", OutputSpec(), NTSC)):
         with (folder / "ballast").open("wb") as ballast:
             ballast.write(bytes((256 << 10) - room))
         try:
