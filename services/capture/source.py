@@ -97,7 +97,7 @@ class DriverReader:
 
     def _read_stream(self, url: str) -> None:
         # A file served over HTTP arrives as fast as it is read. A camera paces itself, and what FFmpeg had gathered
-        # before it began is let go at once: waiting for its time would put the host as far behind for ever.
+        # before it began is let go at once: waiting for its time would keep the host that far behind.
         paced = url.startswith("http")
         start: int | None = None
         steady = DriftCorrector()

@@ -85,7 +85,7 @@ class EngineLatency:
 @dataclass(frozen=True, slots=True)
 class PacedFrame:
     """A ROI frame with when it is due; pts of the frame is that of its driving frame, or of the tick it idles at. stamps:
-    of that driving frame. live: somebody drives."""
+    of that driving frame. live: a driver moves the face."""
 
     due: int
     frame: RoiFrame

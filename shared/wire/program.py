@@ -19,7 +19,7 @@ SOUND_RATE_HZ = 48_000
 class ProgramFrame:
     """One tick's frame.
 
-    i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: nobody writes to it.
+    i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: read only.
     box: (x, y, w, h) of what differs from the plate frame, label: of the label; None where there is none.
     under: I420 of the label's box from before the label was drawn, where the channel has the right to a clean feed.
     state: live, idle or plate. captured: when the driver frame it shows entered capture, microseconds, or 0.

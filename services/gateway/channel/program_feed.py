@@ -1,4 +1,4 @@
-"""The program as the outputs see it: every tick exactly once, whoever dies, and no output in another's way.
+"""The program as the outputs see it: every tick exactly once, whichever process dies, and no output delays another.
 
 The compositor sends one frame and one block of sound per tick. When either is missing for longer than
 PATIENCE_TICKS, the last frame is repeated and silence takes the sound's place, so that no output ever ends.
@@ -26,7 +26,7 @@ class OutputQueue:
     """What one output has still to take. Bounded: the oldest goes first, counted. Safe between two threads.
 
     open: False while the output is off, which then is given nothing and holds nothing.
-    counting: False while what is left out is no loss, because nobody is there yet.
+    counting: False while what is left out is no loss, because no viewer is there yet.
     """
 
     def __init__(self, name: str, *, frames: int, sounds: int) -> None:

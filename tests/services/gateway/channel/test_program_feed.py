@@ -1,4 +1,4 @@
-"""The program feed: every tick once, nobody waits, whatever arrives."""
+"""The program feed: every tick once, without waiting, whatever arrives."""
 
 from fractions import Fraction
 
