@@ -12,6 +12,7 @@ if [ $# -gt 0 ]; then
 fi
 
 data=$(mktemp -d)
+export FAILURES_FILE=$data/failures
 trap 'kill %1 %2 2>/dev/null; rm -rf "$data"' EXIT
 exec {live_out}> >(exec sed -u 's/^/live      | /')
 live_printer=$!
@@ -23,7 +24,8 @@ half=("$python" -m coverage run --data-file)
 # Native tracebacks: pytest cannot show its own for some frames that coverage traced (Python 3.11 gives them no line number).
 show=(-m pytest -p tests.support.failures_at_once --tb=native --durations=15)
 # A shell has what it runs in the background ignore Ctrl-C, and some of these tests send one.
-env --default-signal=INT nice -n 15 "${half[@]}" "$data/.coverage.computing" "${show[@]}" \
+# The half that gives way has three times as long for a test: it may get little of a busy machine.
+env --default-signal=INT nice -n 15 "${half[@]}" "$data/.coverage.computing" "${show[@]}" -o timeout=900 \
     -m "not live and not slow" -o cache_dir=.pytest_cache/computing >&"$computing_out" 2>&1 &
 computing=$!
 env --default-signal=INT "${half[@]}" "$data/.coverage.live" "${show[@]}" -m "live and not slow" >&"$live_out" 2>&1 &
@@ -40,5 +42,9 @@ if "$python" -m coverage combine -q "$data"; then
         printf '%-12s %3s %% of lines covered\n' "$room" "$("$python" -m coverage report --format=total --include="$room/*")"
     done
     printf '%-12s %3s %%\n' all "$("$python" -m coverage report --format=total)"
+fi
+if [ -s "$FAILURES_FILE" ]; then
+    printf '\nHow the failed tests ended; above is the whole of it:\n'
+    cat "$FAILURES_FILE"
 fi
 exit $((first ? first : second))

@@ -1,6 +1,14 @@
-"""A failure is printed when it happens, not at the end of the run: `pytest -p tests.support.failures_at_once`."""
+"""A failure is printed when it happens, not at the end of the run: `pytest -p tests.support.failures_at_once`.
+
+Its last lines also go into the file that FAILURES_FILE names, for a summary after everything else.
+"""
+
+import os
+from pathlib import Path
 
 import pytest
+
+LAST_LINES = 6
 
 
 class FailuresAtOnce:
@@ -31,6 +39,10 @@ class FailuresAtOnce:
             terminal.write_sep("-", name)
             terminal.write_line(content)
         terminal.flush()
+        if path := os.environ.get("FAILURES_FILE"):
+            ending = report.longreprtext.strip().splitlines()[-LAST_LINES:]
+            with Path(path).open("a") as file:
+                file.write("\n".join([title, *(f"    {line}" for line in ending)]) + "\n")
 
 
 def pytest_configure(config: pytest.Config) -> None:

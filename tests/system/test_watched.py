@@ -12,7 +12,7 @@ import pytest
 from harness.channel import Studio, studio, wait_for
 from harness.far_end import mouth_box, vowel
 from services.local.livekit_server import find_server
-from tests.support.browser.chromium import DROP, needs_chromium
+from tests.support.browser.chromium import drop_file, needs_chromium
 from tests.support.browser.sync import in_sync
 from tests.support.files.sound_files import wav
 
@@ -86,7 +86,7 @@ def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio, browser: "Br
         viewer.evaluate("() => window.noted.seen.length = window.noted.heard.length = 0")
         viewer.wait_for_timeout(1500)
         before = said(channel)
-        console.evaluate(DROP, [list(speech()), "speech.wav"])
+        drop_file(console, speech(), "speech.wav")
         wait_for(lambda: said(channel) > before, 40, "said to the end")
         viewer.wait_for_timeout(1000)
         late = offsets(viewer.evaluate("() => window.noted"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.browser.chromium import DROP, needs_chromium, until
+from tests.support.browser.chromium import drop_file, needs_chromium, until
 from tests.support.files.sound_files import tone, wav
 from tests.support.jobs.template_farm import template
 from tests.support.running.gateway import Studio
@@ -252,7 +252,7 @@ def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page",
     assert interrupt.is_disabled()
     try:
         for name in ("hello.wav", "again.wav"):
-            page.evaluate(DROP, [list(wav(tone(8, rate=8000), 8000)), name])
+            drop_file(page, wav(tone(8, rate=8000), 8000), name)
         page.get_by_label("Speech", exact=True).get_by_text("Saying hello.wav · queue: 1").wait_for()
         assert running.state()["scene"]["driver"] == "speech"
         page.get_by_role("button", name="Clear queue").click()
