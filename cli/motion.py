@@ -22,7 +22,7 @@ def group() -> None:
 def record(
     driver: Annotated[Path, typer.Option(help="Video whose face's motion is to be kept.")],
     to: Annotated[Path, typer.Option("--out", help="File to write: .npz, a driver for `live`, `render` and jobs.")],
-    engine: Annotated[str, typer.Option(help="Engine that is to play it.")] = "liveportrait",
+    engine: Annotated[str, typer.Option(help="Engine that is to play it; the first that does when empty.")] = "",
     home: Annotated[Path | None, typer.Option("--home", help="Studio folder.")] = None,
 ) -> None:
     """Record the motion of a face on video."""

@@ -1,38 +1,69 @@
-"""The one interface that every engine implements, from a mesh warp to a diffusion model."""
+"""The one interface that every engine implements, from a mesh warp to a diffusion model or a service that makes whole clips.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+Public as `persona_studio.engine`: what is here changes with notice only. An engine is a `FrameEngine`, which turns a driver
+into ROI frames as it goes, live and offline, or a `ClipEngine` (`engines.clip`), which makes a whole clip, offline. A base
+class gives every method a working default: an engine overrides what it can do.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.settings import EngineSettings
-from shared.avatar.model import Avatar
+from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.errors import StudioError
 from shared.face.landmarks import Face
 
 UNDRAWN: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)  # the pixels of a frame that was not drawn
 RATE_FPS = Fraction(25)  # frames a second where nothing else is asked for
 
+Input = Literal["motion", "voice", "template"]  # a face on video, speech, recorded motion
+Mode = Literal["live", "offline"]
+# What a frame depends on besides its own driver frame: nothing, a state that can be brought up to date without drawing
+# (`EngineSession.draws`), or one that only drawing brings about.
+Dependence = Literal["nothing", "motion", "frames"]
 
-@dataclass(frozen=True, slots=True)
-class EngineSpec:
-    """What an engine is and needs, known without loading it."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What an engine is and needs, known without loading it.
+
+    name: lower case, the name of its entry point. title: for people. inputs: what drives it. modes: where it can run.
+    output: "roi", a square face crop that the compositor places; "region", the plate's own pixels in that square, made for
+        one plate frame; "frame", a full frame.
+    roi_size: side of its square frames in pixels.
+    frames_per_step: ROI frames that one driving frame may complete. frames_held: driving frames held back before the first
+        ROI frame comes out. voice_ahead_us: microseconds of voice after a frame's own time that the frame needs.
+    depends_on: see `Dependence`. needs_image: needs the driver's image, not only its landmarks.
+    qualities: (name, title) of each rung of its ladder, best first; empty where there is one quality.
+    """
 
     name: str
     title: str
-    driven_by: frozenset[Literal["motion", "voice", "template"]]  # template: recorded motion, of a `PlaysTemplates`
-    frames_per_step: int  # ROI frames that one driving frame may complete
-    look_ahead: int  # driving frames held back before the first ROI frame comes out
-    sees: bool  # needs the driver's frame, not only its points
-    # What a frame owes to those before it: nothing, a state that can be brought up to date without drawing (`draws`), or
-    # one that only drawing brings about.
-    carries: Literal["nothing", "motion", "frames"]
-    voice_ahead: int  # microseconds of voice after a frame's own time that the frame needs; 0 where no voice drives
-    # (name, title) of each rung of an `Adjustable` one's ladder, best first
+    inputs: frozenset[Input]
+    modes: frozenset[Mode] = frozenset({"live", "offline"})
+    output: Literal["roi", "region", "frame"] = "roi"
+    roi_size: int = ROI_SIZE_PX
+    frames_per_step: int = 1
+    frames_held: int = 0
+    voice_ahead_us: int = 0
+    depends_on: Dependence = "nothing"
+    needs_image: bool = False
     qualities: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Why an engine cannot run on this machine. reason: one sentence with the way out. command: the one that helps, or ""."""
+
+    reason: str
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +73,7 @@ class Driving:
     pts: microseconds on the channel clock.
     face: the tracked and smoothed face in pixels of the driver frame, None while there is none.
     neutral: the same person's face at rest, in the same frame; what motion is relative to.
-    frame: (H, W, 3) uint8 RGB, None where an engine needs points only.
+    frame: (H, W, 3) uint8 RGB, None where an engine needs landmarks only.
     recorded: one frame of a motion template of the engine's own, in place of all these; only "template" gives any.
     """
 
@@ -69,125 +100,109 @@ class VoiceBlock:
 class RoiFrame:
     """One engine output.
 
+    pts: of the driving frame or the tick of the voice that it shows, microseconds.
     pixels: (S, S, 3) uint8 RGB, or (S, S, 4) where the fourth channel is the matte of the face in
         this frame; without it the avatar's own mask holds.
-    waiting: a voice drives, and nobody has spoken for a while: the host idles in this frame.
+    waiting: a voice drives, and there has been silence for a while: the host idles in this frame.
+    plate: index of the plate frame that it was made for (`SessionContext.plate_at`); the compositor shows that one. None for
+        a frame that fits every plate frame.
     """
 
     pts: int
     pixels: NDArray[np.uint8]
     waiting: bool = False
+    plate: int | None = None
 
 
-class EngineSession(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionContext:
+    """What the host gives a session.
+
+    rate: ROI frames a second for a voice; for motion the driver's own times count.
+    low_memory: with as little memory as it can be done, after memory once ran out; frames may take longer, they do not
+        change.
+    plate_at: index of the plate frame that is shown with a frame of this pts; None: the plate's own at this time.
+    """
+
+    rate: Fraction = RATE_FPS
+    low_memory: bool = False
+    plate_at: Callable[[int], int] | None = None
+
+
+DEFAULT_CONTEXT = SessionContext()
+
+
+class EngineSession:
     """An engine opened on one avatar. Called by one thread at a time, which need not be the one that opened it.
 
     draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state goes on as if
-        they had been drawn. What carries frames draws all the same.
+        they had been drawn. What depends on frames draws all the same.
+    quality: name of the rung it is at, one of the engine's `qualities`; "" without a ladder. May be read from any thread.
+    adjusts: whether it may go down the ladder to keep up; False where a quality was chosen to stay at.
     """
 
-    draws: bool
+    draws: bool = True
+    quality: str = ""
+    adjusts: bool = False
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         """ROI frames that this driving frame completes. Without a face the last motion is held."""
-        ...
+        return []
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        """ROI frames that this block of voice completes: one for each tick (`shared.runtime.clock.tick_pts`, at the rate the
-        session was opened with) whose time and `voice_ahead` the voice has reached, the same to the bit however the
-        voice is cut into blocks. A block that does not follow the last one begins anew, at the first tick that is not
-        before it. Empty where no voice drives."""
-        ...
+        """ROI frames that this block of voice completes: one for each tick (`shared.runtime.clock.tick_pts`, at the rate of
+        the context) whose time and `voice_ahead_us` the voice has reached, the same to the bit however the voice is cut
+        into blocks. A block that does not follow the last one starts over, at the first tick that is not before it."""
+        return []
 
     def idle(self, pts: int) -> list[RoiFrame]:
-        """A frame of the host waiting: blinks and breathing, eased into from the last motion and,
-        by the next `step`, eased out of. Empty where the engine cannot."""
-        ...
+        """A frame of the host waiting: blinks and breathing, eased into from the last motion and, by the next `step`, eased
+        out of. Empty where the plate alone idles."""
+        return []
 
     def flush(self) -> list[RoiFrame]:
         """What is still held back, at the end of a driver; for a voice the ticks before its end."""
-        ...
+        return []
 
     def reset(self) -> None:
         """Forget all motion and voice: the driver has restarted. A mouth that was speaking closes within two frames."""
-        ...
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         """State carried between frames, as plain arrays; empty for a stateless engine."""
-        ...
+        return {}
 
     def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
         """Go on where `save` left off."""
-        ...
 
+    def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
+        """What `step` does, without waiting: `step(d)` is `begin(d)` and, at once, a call of what that returned. None where
+        this frame completes nothing. Override it where the device computes one batch while the next is begun.
 
-@runtime_checkable
-class Adjustable(Protocol):
-    """A session with a ladder of qualities, for where the device cannot keep up or its memory runs out.
-
-    quality: name of the rung it is at now, one of the spec's `qualities`; may be read from any thread.
-    adjusts: whether it may go down to keep up; False where a quality was chosen to stay at.
-    """
+        What is returned waits for the frames and is called once, in any thread, also while the session goes on or is reset:
+        it needs nothing of the session that a later call changes. Calls come in the order of `begin`, and at most one is
+        outstanding when the next `begin` is called. Both raise OutOfMemoryError."""
+        frames = self.step(driving)
+        return (lambda: frames) if frames else None
 
     @property
-    def quality(self) -> str: ...
+    def overlaps(self) -> bool:
+        """Whether the session has a `begin` of its own."""
+        return type(self).begin is not EngineSession.begin
 
-    adjusts: bool
+    def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
+        """The frames that come out of this session as they are asked for, whole numbers among them in their place. Override
+        it to draw several at less cost than one by one; the same frames to the bit, wherever the first of them begins."""
+        yield from frames
 
     def lower(self) -> str | None:
         """One rung down; one sentence saying what it is now, None where there is no further rung. What is under way goes on
         where it can. Raises OutOfMemoryError, and is at the lower rung all the same."""
-        ...
+        return None
 
     def choose(self, name: str) -> None:
         """Go to the rung of this name and stay there; "" is the engine's own choice, from which it may go down by itself.
         What is under way goes on where it can. Raises StudioError where it cannot have that rung, and stays as it was;
         OutOfMemoryError, and is at that rung all the same."""
-        ...
-
-
-@runtime_checkable
-class Overlaps(Protocol):
-    """A session whose frames come out later than the call that makes them: one batch is decoded while the next is begun."""
-
-    def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
-        """What `step` does, without waiting: `step(d)` is `begin(d)` and, at once, a call of what that returned. None where
-        this frame completes nothing.
-
-        What is returned waits for the frames and is called once, in any thread, also while the session goes on or begins
-        anew: it needs nothing of the session that a later call changes. Calls come in the order of `begin`, and at most
-        one is outstanding when the next `begin` is called. Both raise OutOfMemoryError."""
-        ...
-
-
-class Engine(Protocol):
-    """A model that turns a driver into ROI frames."""
-
-    spec: EngineSpec
-
-    def unavailable(self) -> str | None:
-        """One sentence saying why this machine cannot run it and what would help, or None."""
-        ...
-
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> EngineSession:
-        """Load what depends on the avatar. rate: ROI frames a second for a voice; for motion the driver's own
-        times count. small: with as little memory as it can be done, after memory once ran out; the frames may take
-        longer, they do not change. Raises StudioError when a weight file is missing, here and later OutOfMemoryError where
-        the device has too little."""
-        ...
-
-
-@runtime_checkable
-class Configurable(Protocol):
-    """An engine with settings of its own."""
-
-    def settings(self) -> EngineSettings:
-        """As they hold for it. Raises StudioError for one that is wrong."""
-        ...
-
-    def under(self, look: Mapping[str, Any]) -> Engine:
-        """The engine with this look (`EngineSettings.frame_settings`), whatever holds here."""
-        ...
 
 
 class MotionTemplate(Protocol):
@@ -208,25 +223,83 @@ class MotionTemplate(Protocol):
         ...
 
 
-@runtime_checkable
-class PlaysTemplates(Protocol):
-    """An engine that plays recorded motion, whose `driven_by` says "template"."""
+PrepareProgress = Callable[[int, int], None]  # steps done, of how many
+
+
+def no_progress(done: int, total: int) -> None:
+    """Progress that is not shown."""
+
+
+class Engine(ABC):
+    """What frame and clip engines share. Made without arguments; making one is cheap and imports no model.
+
+    Settings: how it runs on this machine and what its frames look like; None where it has none.
+    weights_manifest: TOML file with the weights it needs, None where it needs none.
+    """
+
+    info: EngineInfo
+    Settings: ClassVar[type[EngineSettings] | None] = None
+    weights_manifest: ClassVar[Path | None] = None
+
+    def __init__(self) -> None:
+        self._given: Mapping[str, Any] = {}
+
+    def settings(self) -> EngineSettings | None:
+        """Its settings as they hold here, None where it has none. Raises StudioError for a wrong one."""
+        return None if self.Settings is None else self.Settings.load(self._given)
+
+    def look(self) -> dict[str, Any]:
+        """What its frames depend on of its settings, as plain values. Raises StudioError."""
+        settings = self.settings()
+        return {} if settings is None else settings.frame_settings()
+
+    def use_look(self, look: Mapping[str, Any]) -> None:
+        """Go by this look, whatever the settings say here."""
+        self._given = dict(look)
+
+    def probe(self) -> Unavailable | None:
+        """Why it cannot run on this machine, None where it can. Cheap: reads no more than the ends of weight files, and
+        imports no model."""
+        return None
+
+    def check(self) -> None:
+        """Raises StudioError, in the words of `probe`, where it cannot run here."""
+        if (problem := self.probe()) is not None:
+            raise StudioError(problem.reason)
+
+    def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:  # noqa: B027 - optional
+        """Measure once what the engine needs to know of an avatar, and keep it in files of `Avatar.engine_file`, which go
+        along with jobs. Called before `open`, and cheap when it was done. Raises StudioError."""
+
+
+class FrameEngine(Engine):
+    """A model that turns a driver into ROI frames as it goes: live and offline."""
+
+    @abstractmethod
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> EngineSession:
+        """Load what depends on the avatar. Raises StudioError when a weight file is missing, here and later OutOfMemoryError
+        where the device has too little."""
+
+    def draw_batch(
+        self, sessions: Sequence[EngineSession], inputs: Sequence[Driving | VoiceBlock]
+    ) -> list[list[RoiFrame]]:
+        """What each session gives for its input: `step` of a driver frame, `hear` of a block of voice. Override it to draw
+        the frames of several sessions in one call of the model; the same frames as one by one. Called by one thread."""
+        return [
+            session.step(each) if isinstance(each, Driving) else session.hear(each)
+            for session, each in zip(sessions, inputs, strict=True)
+        ]
 
     def read_template(self, path: Path) -> MotionTemplate:
-        """A template from a file, needing no weights. Raises StudioError for a file that is not one of this engine's."""
-        ...
+        """A motion template from a file, needing no weights. Raises StudioError for a file that is not one of this engine's,
+        as all are for an engine whose inputs lack "template"."""
+        raise StudioError(
+            f"{self.info.title} plays no motion templates; choose an engine that does (`studio engines`), or another driver."
+        )
 
     def record(self, frames: Iterable[Driving], rate: Fraction) -> MotionTemplate:
-        """The motion of a driver's frames, with their frames. Raises StudioError where none has a face, and what `open`
+        """The motion of a driver's frames, with their images. Raises StudioError where none has a face, and what `open`
         raises."""
-        ...
-
-
-@runtime_checkable
-class DrawsTogether(Protocol):
-    """A session that draws several frames at less cost than one by one, where nobody waits for any of them."""
-
-    def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
-        """The frames that come out of this session as they are asked for, drawn several at a time; whole numbers among
-        them stay in their place. The same frames to the bit, wherever the first of them begins."""
-        ...
+        raise StudioError(
+            f"{self.info.title} records no motion templates; choose an engine that does (`studio engines`)."
+        )

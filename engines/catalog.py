@@ -1,9 +1,7 @@
 """The engines with what a user picks them by: title, driver, terms, and why one cannot run here."""
 
-from engines.api import Configurable
-from engines.registry import load, names
+from engines.registry import load, load_frame_engine, names
 from engines.settings import EngineSettings
-from engines.templates import read_template_file
 from shared.config.settings import Settings
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
@@ -22,28 +20,27 @@ def _row(name: str, settings: Settings) -> dict[str, object]:
         engine = load(name, settings.engines)
     except StudioError as error:
         return row | {"unavailable": str(error)}
-    spec = engine.spec
+    info, problem = engine.info, engine.probe()
     return row | {
-        "title": spec.title,
-        "voice": "voice" in spec.driven_by,
-        "qualities": [{"name": rung, "title": title} for rung, title in spec.qualities],
-        "unavailable": engine.unavailable() or "",
+        "title": info.title,
+        "voice": "voice" in info.inputs,
+        "qualities": [{"name": rung, "title": title} for rung, title in info.qualities],
+        "unavailable": "" if problem is None else problem.reason,
     }
 
 
 def check_engine(settings: Settings) -> None:
     """Raises StudioError, in the engine's own sentence, when the engine of the settings cannot run here."""
-    if reason := load(settings.engine, settings.engines).unavailable():
-        raise StudioError(reason)
+    load_frame_engine(settings.engine, settings.engines).check()
 
 
 def settings_of_engines(settings: Settings) -> list[EngineSettings]:
     """Those that the engines have of their own. Raises StudioError for one that is wrong."""
     engines = (load(name, settings.engines) for name in names(settings.engines))
-    return [engine.settings() for engine in engines if isinstance(engine, Configurable)]
+    return [own for engine in engines if (own := engine.settings()) is not None]
 
 
 def check_driver_template(settings: Settings) -> None:
     """Raises StudioError where the driver of the settings is a motion template that their engine cannot play."""
     if path := DriverRef.of_setting(settings.driver).template:
-        read_template_file(load(settings.engine, settings.engines), path)
+        load_frame_engine(settings.engine, settings.engines).read_template(path)

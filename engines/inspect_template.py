@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engines.api import MotionTemplate
-from engines.registry import load, names
-from engines.templates import read_template_file
+from engines.registry import load_frame_engine, names
 from shared.config.settings import load_settings
 from shared.errors import StudioError
 
@@ -22,9 +21,9 @@ def read_with_any_engine(path: Path, engines: Mapping[str, str]) -> MotionTempla
     refusal = StudioError("No engine here plays motion templates; send a video.")
     for name in names(engines):
         try:
-            engine = load(name, engines)
-            if "template" in engine.spec.driven_by:
-                return read_template_file(engine, path)
+            engine = load_frame_engine(name, engines)
+            if "template" in engine.info.inputs:
+                return engine.read_template(path)
         except StudioError as error:
             refusal = error
     raise refusal

@@ -1,56 +1,55 @@
-"""The engines there are, by name. Each lives in its own folder and is imported when it is asked for."""
+"""The engines that are installed, by name: our own and those of other packages, each imported when it is asked for.
 
-import importlib
-from collections.abc import Callable, Mapping
-from typing import cast
+A package adds an engine by an entry point of the group `persona_studio.engines`; the setting `engines` adds one that is in no
+package.
+"""
 
-from engines.api import Engine
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+
+from engines.api import Engine, FrameEngine
+from shared.config.settings import DEFAULT_ENGINE, ENGINE_GROUP
 from shared.errors import StudioError
 
 NONE: Mapping[str, str] = {}
+OFFLINE_ONLY = "{} makes whole clips, and nothing live; choose another engine (`studio engines` lists them)."
 
 
-def _mesh() -> Engine:
-    from engines.mesh.engine import MeshEngine
-
-    return MeshEngine()
-
-
-def _liveportrait() -> Engine:
-    from engines.liveportrait.engine import LivePortraitEngine
-
-    return LivePortraitEngine()
-
-
-def _personalive() -> Engine:
-    from engines.personalive.engine import PersonaLiveEngine
-
-    return PersonaLiveEngine()
-
-
-ENGINES: Mapping[str, Callable[[], Engine]] = {
-    "mesh": _mesh,
-    "liveportrait": _liveportrait,
-    "personalive": _personalive,
-}
+def installed(added: Mapping[str, str] = NONE) -> dict[str, EntryPoint]:
+    """The entry point of every engine, the default one first, then by name. added: further engines, name to
+    "module:class" (the setting `engines`); an installed engine's name goes before."""
+    found = {name: EntryPoint(name, where, ENGINE_GROUP) for name, where in added.items()}
+    found |= {point.name: point for point in entry_points(group=ENGINE_GROUP)}
+    return {name: found[name] for name in sorted(found, key=lambda name: (name != DEFAULT_ENGINE, name))}
 
 
 def names(added: Mapping[str, str] = NONE) -> list[str]:
-    """The engines there are, the studio's own and those that the setting `engines` adds."""
-    return [*ENGINES, *(name for name in added if name not in ENGINES)]
+    """The engines there are."""
+    return list(installed(added))
 
 
 def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
-    """The engine of this name. added: further engines, name to "module:class" (the setting `engines`). Raises
-    StudioError when there is none, or its module cannot be imported."""
-    if name in ENGINES:
-        return ENGINES[name]()
-    if name not in added:
-        raise StudioError(f"There is no engine '{name[:60]}'; there is {', '.join(sorted(names(added)))}.")
-    module, _, made = added[name].partition(":")
+    """The engine of this name. Raises StudioError when there is none, its module cannot be imported, or it is no engine."""
+    found = installed(added)
+    if name not in found:
+        raise StudioError(f"There is no engine '{name[:60]}'; there is {', '.join(sorted(found))}.")
+    point = found[name]
+    cure = (
+        f"update or remove the package {point.dist.name}" if point.dist is not None else "correct the setting 'engines'"
+    )
     try:
-        return cast(Engine, getattr(importlib.import_module(module), made)())
-    except (ImportError, AttributeError, ValueError) as error:
-        raise StudioError(
-            f"Engine '{name}' cannot be loaded from {added[name]} ({error}); mend the setting 'engines'."
-        ) from None
+        made = point.load()()
+    except Exception as error:  # another package's code may fail at anything while it is imported
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise StudioError(f"Engine '{name}' cannot be loaded from {point.value} ({why}); {cure}.") from None
+    if not isinstance(made, Engine):
+        raise StudioError(f"Engine '{name}' cannot be loaded from {point.value} (it is no FrameEngine); {cure}.")
+    return made
+
+
+def load_frame_engine(name: str, added: Mapping[str, str] = NONE) -> FrameEngine:
+    """The frame engine of this name. Raises StudioError as `load` does, and for an engine that makes whole clips."""
+    engine = load(name, added)
+    if not isinstance(engine, FrameEngine):
+        raise StudioError(OFFLINE_ONLY.format(engine.info.title))
+    return engine

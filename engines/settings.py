@@ -12,7 +12,7 @@ class EngineSettings(LayeredSettings):
     them along.
     """
 
-    MACHINE: ClassVar[frozenset[str]]
+    MACHINE: ClassVar[frozenset[str]] = frozenset()
 
     def frame_settings(self) -> dict[str, Any]:
         """Return what frames depend on, as plain values."""

@@ -6,7 +6,7 @@ from typing import TypedDict
 import numpy as np
 
 from engines.api import Driving, EngineSession
-from engines.registry import load
+from engines.registry import load_frame_engine
 from shared.avatar.model import Avatar
 from shared.face.landmarks import Face
 from shared.face.smoothing import FaceSmoother
@@ -72,7 +72,7 @@ def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
     """
     chance = np.random.default_rng(1)
     tracker, smoother = FaceTracker(), FaceSmoother()
-    session = load("mesh").open(avatar)
+    session = load_frame_engine("mesh").open(avatar)
     neutral: Face | None = None
     shown_frames: list[ImageArray] = []
     for index in range(frames + settle):

@@ -2,12 +2,19 @@
 
 import os
 import time
-from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engines.api import RATE_FPS, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.api import (
+    DEFAULT_CONTEXT,
+    UNDRAWN,
+    Driving,
+    EngineInfo,
+    EngineSession,
+    FrameEngine,
+    RoiFrame,
+    SessionContext,
+)
 from shared.avatar.model import Avatar
 
 NAME = "sleeper"
@@ -16,48 +23,26 @@ COST = "SLEEPER_MS"  # environment: milliseconds a frame
 ROI_SIDE_PX = 64
 
 
-class Sleeper:
+class Sleeper(FrameEngine):
     """Stateless, so that its segments may be rendered in any order."""
 
-    spec = EngineSpec(
-        name=NAME, title="Sleeper", driven_by=frozenset({"motion"}), frames_per_step=1, look_ahead=0,
-        sees=False, carries="nothing", voice_ahead=0,
-    )  # fmt: skip
+    info = EngineInfo(name=NAME, title="Sleeper", inputs=frozenset({"motion"}), roi_size=ROI_SIDE_PX)
 
-    def unavailable(self) -> str | None:
-        return None
-
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "SleeperSession":
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "SleeperSession":
         return SleeperSession(float(os.environ.get(COST, "0")) / 1e3)
 
 
-class SleeperSession:
+class SleeperSession(EngineSession):
     """Sleeps `cost` seconds a frame."""
 
     def __init__(self, cost: float) -> None:
-        self.draws = True
         self._cost = cost
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         return self.idle(driving.pts)
-
-    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        return []
 
     def idle(self, pts: int) -> list[RoiFrame]:
         if not self.draws:
             return [RoiFrame(pts, UNDRAWN)]
         time.sleep(self._cost)
         return [RoiFrame(pts, np.full((ROI_SIDE_PX, ROI_SIDE_PX, 3), pts // 40_000 % 256, np.uint8))]
-
-    def flush(self) -> list[RoiFrame]:
-        return []
-
-    def reset(self) -> None:
-        pass
-
-    def save(self) -> dict[str, NDArray[np.generic]]:
-        return {}
-
-    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
-        pass

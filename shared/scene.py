@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from shared.config.settings import DEFAULT_ENGINE
 from shared.driver_ref import DriverRef
 from shared.runtime.files import write_atomically
 
@@ -35,7 +36,7 @@ class Scene:
     revision: int = 0
     on_air: bool = True
     avatar: str = "sample"
-    engine: str = "mesh"
+    engine: str = DEFAULT_ENGINE
     driver: str = "sample"
     loop: bool = True
     label: bool = True

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from engines.api import Driving
-from engines.registry import load
+from engines.registry import load_frame_engine
 from harness.face_following import FPS, compare_following, neutral_frame, psnr, still_jitter
 from harness.sample_avatar import sample_avatar
 from shared.avatar.model import ROI_SIZE_PX
@@ -40,9 +40,9 @@ def measure() -> dict[str, object]:
 
 def _measure() -> dict[str, object]:
     avatar = sample_avatar()
-    load("mesh").open(avatar)  # compiles, or loads what was compiled
+    load_frame_engine("mesh").open(avatar)  # compiles, or loads what was compiled
     start = time.thread_time()
-    session = load("mesh").open(avatar)
+    session = load_frame_engine("mesh").open(avatar)
     open_ms = (time.thread_time() - start) * 1e3
     faces = [perform(avatar.face, i / FPS) for i in range(round(SCRIPT_S * FPS))]
     frames, times = [], []

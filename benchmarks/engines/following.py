@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import Driving, EngineSession
-from engines.registry import load
+from engines.registry import load_frame_engine
 from harness.face_following import Followed, compare_following
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
@@ -59,7 +59,7 @@ def _rows(avatars: list[Avatar], path: Path, frames: int) -> Iterator[FollowingR
     faces = [each.face for each in driving if each.face is not None]
     pairs: list[tuple[str, Iterable[ImageArray]]] = [(TRACKED_AGAIN, shrunk)]
     for avatar in avatars:
-        session = load("mesh").open(avatar)
+        session = load_frame_engine("mesh").open(avatar)
         pairs.append((avatar.name, _frames(session, driving)))
     for name, shown_frames in pairs:
         for signal, each in compare_following(faces, shown_frames).items():

@@ -39,7 +39,7 @@ from harness.by_rule import by_rule, calmed, place_key_points
 from harness.sample_avatar import sample_avatar
 from harness.stopwatch import Stopwatch
 from services.generator.engine_thread import EngineThread
-from services.generator.session_opener import OpenedSession
+from services.generator.session_opener import OpenedSession, PlateClock
 from shared.runtime.clock import US, now
 
 SEED = 1
@@ -174,7 +174,11 @@ class DrivenSession:
         """From a driver frame to the moment its own is handed on, as the generator measures it live, at this pace; and what
         that cannot go below."""
         interval = int(interval_s * US)
-        batch = EngineThread(OpenedSession(PersonaLiveEngine(), self._avatar, self.session), lambda: None, away=60 * US)
+        batch = EngineThread(
+            OpenedSession(PersonaLiveEngine(), self._avatar, self.session, PlateClock(self._avatar.plate)),
+            lambda: None,
+            away=60 * US,
+        )
         begin = now()
         try:
             for number in range(batches * CHUNK_FRAMES):

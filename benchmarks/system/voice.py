@@ -41,7 +41,7 @@ def measure() -> dict[str, Any]:
 
     face = sample_avatar().face
     own = float(lip_gaps(face.points @ face.rotation / face.eye_distance)[MIDDLE].mean())
-    ahead = load("mesh").spec.voice_ahead
+    ahead = load("mesh").info.voice_ahead_us
     figures: dict[str, Any] = {
         "voice_ahead_ms": ahead / 1000,
         "ms_per_frame": cost(face),

@@ -26,14 +26,14 @@ class FrameBatch:
 
     def clear(self) -> None:
         """Forget what waits."""
-        self._held: list[tuple[int, Shot]] = []
+        self._held: list[tuple[int, Shot, int | None]] = []
         self._ready: list[RoiFrame] = []
 
-    def hold(self, pts: int, shot: Shot) -> None:
-        """One more. Where it begins another batch, those before it are drawn."""
+    def hold(self, pts: int, shot: Shot, plate: int | None = None) -> None:
+        """One more, made for this plate frame. Where it begins another batch, those before it are drawn."""
         if self._held and self._place(pts) <= self._place(self._held[-1][0]):
             self._draw()
-        self._held.append((pts, shot))
+        self._held.append((pts, shot, plate))
 
     def ready(self) -> list[RoiFrame]:
         """The frames of the batches that are complete."""
@@ -48,10 +48,10 @@ class FrameBatch:
 
     def _draw(self) -> None:
         held, self._held = self._held, []
-        places = {self._place(pts): shot for pts, shot in held}
+        places = {self._place(pts): shot for pts, shot, _ in held}
         with on_device():
             frames = self._portrait.draw([places.get(place, held[0][1]) for place in range(self._size)])
-        self._ready += [RoiFrame(pts, frames[self._place(pts)]) for pts, _ in held]
+        self._ready += [RoiFrame(pts, frames[self._place(pts)], plate=plate) for pts, _, plate in held]
 
     def _place(self, pts: int) -> int:
         return round(pts * self._rate / US) % self._size

@@ -9,17 +9,15 @@ frame's arithmetic (11.6 of 1245 GFLOP; 1.3 % of its time on a CPU), and live an
 code. Motion does travel alone where there is time: as a template (`recording`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engines.api import RATE_FPS, Driving, EngineSpec
+from engines.api import DEFAULT_CONTEXT, Driving, EngineInfo, FrameEngine, SessionContext, Unavailable
 from engines.liveportrait.settings import LivePortraitSettings
 from shared.avatar.model import Avatar
-from shared.config.layered import NOTHING
-from shared.errors import StudioError
 from shared.weights.manifest import missing_weights_error, weights_folder
 
 if TYPE_CHECKING:
@@ -30,44 +28,38 @@ if TYPE_CHECKING:
 NAME = "liveportrait"
 BATCH_FRAMES = 4  # frames that a render draws at a time on a GPU
 NO_TORCH = "LivePortrait needs PyTorch, which is not installed here; `make setup-torch` brings it."
-SPEC = EngineSpec(
+INFO = EngineInfo(
     name=NAME,
     title="LivePortrait",
-    driven_by=frozenset({"motion", "template"}),
-    frames_per_step=1,
-    look_ahead=0,
-    sees=True,
-    carries="motion",
-    voice_ahead=0,
+    inputs=frozenset({"motion", "template"}),
+    needs_image=True,
+    depends_on="motion",
 )
 
 
-class LivePortraitEngine:
+class LivePortraitEngine(FrameEngine):
     """Moves a portrait by another face's motion. Wants a GPU: on a CPU a frame takes seconds."""
 
-    spec = SPEC
-
-    def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
-        self._look = look
+    info = INFO
+    Settings = LivePortraitSettings
 
     def settings(self) -> LivePortraitSettings:
-        return LivePortraitSettings.load(self._look)
+        return LivePortraitSettings.load(self._given)
 
-    def under(self, look: Mapping[str, Any]) -> "LivePortraitEngine":
-        return type(self)(look)
-
-    def unavailable(self) -> str | None:
+    def probe(self) -> Unavailable | None:
         if find_spec("torch") is None:
-            return NO_TORCH
-        return missing_weights_error(NAME) or None
+            return Unavailable(NO_TORCH, "make setup-torch")
+        if reason := missing_weights_error(NAME):
+            return Unavailable(reason, f"studio weights pull {NAME}")
+        return None
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "LivePortraitSession":
-        """small: without a batch, whose frames may differ from single ones by a grey level (see `batch`)."""
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "LivePortraitSession":
+        """With little memory without a batch, whose frames may differ from single ones by a grey level (see `batch`)."""
         from engines.liveportrait.session import LivePortraitSession
 
-        networks, settings = self._loaded(small)
+        networks, settings = self._loaded(context.low_memory)
         batch = settings.batch or (BATCH_FRAMES if networks.device.type == "cuda" else 1)
-        return LivePortraitSession(avatar, networks, settings, rate, 1 if small else batch)
+        return LivePortraitSession(avatar, networks, settings, context, 1 if context.low_memory else batch)
 
     def read_template(self, path: Path) -> "LivePortraitTemplate":
         from engines.liveportrait.motion.template import parse_template
@@ -77,15 +69,14 @@ class LivePortraitEngine:
     def record(self, frames: Iterable[Driving], rate: Fraction) -> "LivePortraitTemplate":
         from engines.liveportrait.motion.recording import record_keypoints
 
-        networks, _ = self._loaded(small=True)
+        networks, _ = self._loaded(low_memory=True)
         return record_keypoints(frames, networks.read, float(rate))
 
-    def _loaded(self, small: bool) -> "tuple[LivePortraitNetworks, LivePortraitSettings]":
-        if reason := self.unavailable():
-            raise StudioError(reason)
+    def _loaded(self, low_memory: bool) -> "tuple[LivePortraitNetworks, LivePortraitSettings]":
+        self.check()
         from engines.liveportrait.networks.networks import LivePortraitNetworks
 
         settings = self.settings()
-        compiled = settings.compile and not small
+        compiled = settings.compile and not low_memory
         folder = weights_folder() / NAME
         return LivePortraitNetworks.shared(folder, settings.device, settings.precision, compiled), settings

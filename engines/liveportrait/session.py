@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 
-from engines.api import RATE_FPS, UNDRAWN, Driving, RoiFrame, VoiceBlock
+from engines.api import DEFAULT_CONTEXT, UNDRAWN, Driving, EngineSession, RoiFrame, SessionContext
 from engines.fade import Fade
 from engines.liveportrait.batch import FrameBatch
 from engines.liveportrait.motion import retarget_rules
@@ -28,7 +27,7 @@ from shared.runtime.arrays import StateArrays
 INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US = 400_000, 300_000, 300_000
 
 
-class LivePortraitSession:
+class LivePortraitSession(EngineSession):
     """Carries the driver's motion and what eases one motion into the next; its frames carry nothing. Not thread-safe."""
 
     def __init__(
@@ -36,14 +35,14 @@ class LivePortraitSession:
         avatar: Avatar,
         networks: LivePortraitNetworks,
         settings: LivePortraitSettings,
-        rate: Fraction = RATE_FPS,
+        context: SessionContext = DEFAULT_CONTEXT,
         batch: int = 1,
     ) -> None:
-        """rate: frames a second of a render. batch: how many of them are drawn at a time."""
-        self.draws = True
+        """batch: how many frames of a render are drawn at a time."""
         self._networks, self._nets = networks, networks.correctors()
         self._options, self._variance = settings.options(), settings.variance
         self._plate = avatar.plate if settings.source == "body" and not avatar.own_plate else None
+        self._plate_at = context.plate_at or avatar.plate.index
         rest = avatar.rest if self._plate is None else (0.0, 0.0)  # the plate's own face is where it is
         face = None if self._plate is None else turn_to_rest(avatar.face, avatar.rest)
         with on_device():
@@ -53,7 +52,7 @@ class LivePortraitSession:
         if self._plate is not None and (first := plate_openings(self._plate, 0)) is not None:
             self._steady_opening = retarget_rules.steady_opening(first)
         self._rest = row_rotations([rest[1]], [-rest[0]], [0.0])[0]
-        self._batch = FrameBatch(self._portrait, batch, rate) if batch > 1 else None
+        self._batch = FrameBatch(self._portrait, batch, context.rate) if batch > 1 else None
         self._later = False  # whether frames go into the batch
         self._idle = False
         self.reset()
@@ -70,10 +69,6 @@ class LivePortraitSession:
         points = self._under(driver, anchor, self._driver.ratios)
         return self._driven(driving.pts, points, NEW_ANCHOR_US if changed else 0)
 
-    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        """Nothing: no voice drives it."""
-        return []
-
     def idle(self, pts: int) -> list[RoiFrame]:
         """A frame of the host waiting; none for a body's own face, which waits as it was filmed."""
         if self._plate is not None:
@@ -85,10 +80,6 @@ class LivePortraitSession:
         own, plain = source.openings, replace(self._options, eyes=False, lips=False, multiplier=1.0)
         points = retarget_rules.corrected(source.points, self._rested(points), plain, self._nets, own, None)
         return self._frame(pts, points, switch)
-
-    def flush(self) -> list[RoiFrame]:
-        """Nothing: no frame is held back."""
-        return []
 
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
         """The frames that come out of this session as they are asked for, drawn several at a time; whole numbers among
@@ -147,7 +138,7 @@ class LivePortraitSession:
 
     def _look(self, pts: int) -> None:
         """Where the source is a video, its frame at this time."""
-        if self._plate is not None and (index := self._plate.index(pts)) != self._looked:
+        if self._plate is not None and (index := self._plate_at(pts)) != self._looked:
             self._looked = index
             self._own = plate_openings(self._plate, index)
             with on_device():
@@ -193,11 +184,12 @@ class LivePortraitSession:
     def _frame(self, pts: int, target: FloatArray, switch: int) -> list[RoiFrame]:
         """Show the target, come over to in `switch` microseconds where it is another one."""
         shown = self._fade.value_at(target, pts, switch)
+        plate = None if self._plate is None else self._looked
         if not self.draws:
-            return [RoiFrame(pts, UNDRAWN)]
+            return [RoiFrame(pts, UNDRAWN, plate=plate)]
         with on_device():
             shot = self._portrait.shot(shown)
             if self._later and self._batch is not None:
-                self._batch.hold(pts, shot)
-                return [RoiFrame(pts, UNDRAWN)]
-            return [RoiFrame(pts, self._portrait.draw([shot])[0])]
+                self._batch.hold(pts, shot, plate)
+                return [RoiFrame(pts, UNDRAWN, plate=plate)]
+            return [RoiFrame(pts, self._portrait.draw([shot])[0], plate=plate)]

@@ -6,21 +6,32 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.api import RATE_FPS, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.api import (
+    DEFAULT_CONTEXT,
+    RATE_FPS,
+    UNDRAWN,
+    Driving,
+    EngineInfo,
+    EngineSession,
+    FrameEngine,
+    PrepareProgress,
+    RoiFrame,
+    SessionContext,
+    VoiceBlock,
+    no_progress,
+)
 from engines.mesh.motion import REST, MeshMotion
 from engines.mesh.motion_blend import MotionBlend
 from engines.mesh.speech.speech_motion import VOICE_AHEAD_US, Speaker, SpeechMotion
+from engines.mesh.tracker_calibration import FILE, read_calibration
 from shared.avatar.model import Avatar
 
-SPEC = EngineSpec(
+INFO = EngineInfo(
     name="mesh",
     title="Mesh warp",
-    driven_by=frozenset({"motion", "voice"}),
-    frames_per_step=1,
-    look_ahead=0,
-    sees=False,
-    carries="motion",
-    voice_ahead=VOICE_AHEAD_US,
+    inputs=frozenset({"motion", "voice"}),
+    depends_on="motion",
+    voice_ahead_us=VOICE_AHEAD_US,
 )
 
 # A motion that takes every path through the engine: blinking, looking aside, speaking.
@@ -29,26 +40,29 @@ EVERYTHING = replace(
 )
 
 
-class MeshEngine:
+class MeshEngine(FrameEngine):
     """Moves the portrait's own face mesh. Needs no weights, runs on any CPU."""
 
-    spec = SPEC
+    info = INFO
 
-    def unavailable(self) -> str | None:
-        return None
+    def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
+        """Measure how a tracker reads the portrait's own images, which takes a third of a second once."""
+        if read_calibration(avatar.engine_file(INFO.name, FILE)) is None:
+            progress(0, 1)
+            MeshSession(avatar)
+            progress(1, 1)
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "MeshSession":
-        return MeshSession(avatar, rate)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "MeshSession":
+        return MeshSession(avatar, context.rate)
 
 
-class MeshSession:
+class MeshSession(EngineSession):
     """The engine on one avatar. Carries what eases one motion into the next, and what was heard of a voice. Not
     thread-safe."""
 
     def __init__(self, avatar: Avatar, rate: Fraction = RATE_FPS) -> None:
         from engines.mesh.renderer import MeshRenderer
 
-        self.draws = True
         self._renderer = MeshRenderer(avatar)
         self._easing = MotionBlend()
         self._speaker = Speaker(avatar.face, rate)

@@ -11,7 +11,7 @@ from engines.mesh.motion import MeshMotion
 from engines.mesh.mouth import MouthPainter
 from engines.mesh.rasterizer import far_to_near, lay_over_background, rasterise
 from engines.mesh.topology import SURFACE
-from engines.mesh.tracker_calibration import calibrate_tracker, kept_reading
+from engines.mesh.tracker_calibration import FILE, calibrate_tracker, kept_calibration
 from shared.avatar.mask import moving_matte
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.face.landmarks import Face
@@ -36,8 +36,8 @@ class MeshRenderer:
         ticks = np.arange(ROI_SIZE_PX, dtype=np.float32)
         self._map = np.meshgrid(ticks, ticks)  # every pixel is written anew by `rasterise`, see `head`
         self._band = np.empty((BAND_ROWS, INNER.stop - INNER.start, 4), np.uint8)
-        self._reading = kept_reading(
-            avatar.folder, lambda: calibrate_tracker(self.draw, avatar.face, turns=avatar.own_plate)
+        self._reading = kept_calibration(
+            avatar.engine_file("mesh", FILE), lambda: calibrate_tracker(self.draw, avatar.face, turns=avatar.own_plate)
         )
 
     def render(self, motion: MeshMotion) -> NDArray[np.uint8]:

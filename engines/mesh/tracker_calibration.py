@@ -53,7 +53,10 @@ LID_LIMIT = 0.75, 1.6
 TURN_SWEEP = np.array([0.5, 1.0, 0.5, 0.0, -0.5, -1.0, -0.5])
 SWEEP = np.array([0.35, 0.7, 1.0, 0.7, 0.35])
 TURN_DEGREES = 7.0
-FILE, VERSION = "mesh-reading.json", 1  # in the avatar's folder; what another version measured is measured anew
+FILE, VERSION = (
+    "reading.json",
+    1,
+)  # of the engine, in the avatar's folder; what another version measured is measured again
 SETTLE_FRAMES = 3  # images after which the video tracker has come to rest
 
 
@@ -110,17 +113,23 @@ def expression(motion: MeshMotion) -> NDArray[np.float64]:
     )
 
 
-def kept_reading(folder: Path, measure: Callable[[], TrackerCalibration]) -> TrackerCalibration:
-    """The reading that an avatar's folder keeps, measured the first time: that takes a tracker, and loading one takes
-    longer than all else that a generator does when it starts again."""
-    path = folder / FILE
+def read_calibration(path: Path) -> TrackerCalibration | None:
+    """What a file of `kept_calibration` holds, None where it is not measured yet, or damaged."""
     try:
         found = json.loads(path.read_text())
         turn, blink = np.array(found["turn"], np.float64), np.array(found["blink"], np.float64)
         if found["version"] == VERSION and turn.shape == blink.shape == (3,):
             return TrackerCalibration(turn, float(found["lips"]), float(found["lids"]), blink)
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # not measured yet, or damaged
+        pass
+    return None
+
+
+def kept_calibration(path: Path, measure: Callable[[], TrackerCalibration]) -> TrackerCalibration:
+    """The calibration that an avatar keeps in a file, measured the first time: that takes a tracker, and loading one takes
+    longer than all else that a generator does when it starts again."""
+    if (found := read_calibration(path)) is not None:
+        return found
     reading = measure()
     facts = {"version": VERSION, "turn": reading.turn.tolist(), "lips": reading.lips, "lids": reading.lids}
     try:

@@ -1,18 +1,15 @@
 """The `personalive` engine: a streaming diffusion model of a talking portrait, live and offline."""
 
 import json
-from collections.abc import Mapping
-from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from engines.api import RATE_FPS, EngineSpec
+from engines.api import DEFAULT_CONTEXT, EngineInfo, FrameEngine, SessionContext, Unavailable
 from engines.personalive.quality import LADDER, NO_SMALL_DECODER, SMALL_DECODER, below, rung
 from engines.personalive.settings import Acceleration, PersonaLiveSettings
 from shared.avatar.model import Avatar
-from shared.config.layered import NOTHING
 from shared.errors import OutOfMemoryError, StudioError
 from shared.weights.manifest import missing_weights_error, weights_folder
 
@@ -25,46 +22,39 @@ NEEDED = ("torch", "diffusers", "transformers")
 NO_TORCH = "PersonaLive needs {}, which is not installed here; `make setup-torch` brings it."
 NO_GPU = "PersonaLive needs an NVIDIA GPU, of 12 GB or more, and none was found; choose mesh or another machine."
 TINY = 64  # channels of a first layer up to which a CPU does: networks for tests have so few
-SPEC = EngineSpec(
+INFO = EngineInfo(
     name=NAME,
     title="PersonaLive",
-    driven_by=frozenset({"motion"}),
+    inputs=frozenset({"motion"}),
     frames_per_step=4,
-    look_ahead=15,
-    sees=True,
-    carries="frames",
-    voice_ahead=0,
+    frames_held=15,
+    needs_image=True,
+    depends_on="frames",
     qualities=tuple((rung.name, rung.title) for rung in LADDER),
 )
 
 
-class PersonaLiveEngine:
+class PersonaLiveEngine(FrameEngine):
     """A portrait that a driver's face moves, with its own hair, light and depth. Wants a GPU."""
 
-    spec = SPEC
-
-    def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
-        self._look = look
+    info = INFO
+    Settings = PersonaLiveSettings
 
     def settings(self) -> PersonaLiveSettings:
-        return PersonaLiveSettings.load(self._look)
+        return PersonaLiveSettings.load(self._given)
 
-    def under(self, look: Mapping[str, Any]) -> "PersonaLiveEngine":
-        return PersonaLiveEngine(look)
-
-    def unavailable(self) -> str | None:
+    def probe(self) -> Unavailable | None:
         if absent := next((name for name in NEEDED if find_spec(name) is None), None):
-            return NO_TORCH.format(absent)
+            return Unavailable(NO_TORCH.format(absent), "make setup-torch")
         if reason := missing_weights_error(NAME):
-            return reason
-        return None if has_gpu() or is_tiny(weights_folder()) else NO_GPU
+            return Unavailable(reason, f"studio weights pull {NAME}")
+        return None if has_gpu() or is_tiny(weights_folder()) else Unavailable(NO_GPU)
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "PersonaLiveSession":
-        if reason := self.unavailable():
-            raise StudioError(reason)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "PersonaLiveSession":
+        self.check()
         from engines.personalive.session import PersonaLiveSession
 
-        settings = self.settings()
+        settings, small = self.settings(), context.low_memory
         networks = shared_networks(weights_folder(), settings.device, settings.acceleration)
         chosen = rung(settings.quality)
         if chosen.name == SMALL_DECODER and networks.small_vae is None:

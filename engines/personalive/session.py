@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engines.api import Driving, RoiFrame, VoiceBlock
+from engines.api import Driving, EngineSession, RoiFrame
 from engines.personalive.driver import DriverView
 from engines.personalive.image_tensor import bytes_of, tensor_of
 from engines.personalive.networks.networks import PersonaLiveNetworks
@@ -29,7 +29,7 @@ from shared.runtime.arrays import StateArrays
 PADDING = -1  # pts of a frame that nobody asked for
 
 
-class PersonaLiveSession:
+class PersonaLiveSession(EngineSession):
     """Carries the window of frames under way. Not thread-safe."""
 
     rung: Rung
@@ -54,7 +54,6 @@ class PersonaLiveSession:
         default: str = AUTO,
     ) -> None:
         """small: decode frame by frame, in a quarter of the memory. default: the quality where none is chosen."""
-        self.draws = True
         self.adjusts = default == AUTO
         self._avatar, self._networks, self._seed, self._small = avatar, networks, seed, small
         self._default = default
@@ -80,14 +79,6 @@ class PersonaLiveSession:
         self._pending.append((driving.pts, self._view.held))
         return self._chunk() if len(self._pending) == CHUNK_FRAMES else None
 
-    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        """Nothing: no voice drives it."""
-        return []
-
-    def idle(self, pts: int) -> list[RoiFrame]:
-        """Nothing: the plate idles."""
-        return []
-
     def flush(self) -> list[RoiFrame]:
         """The frames under way, their window filled up with the last one again; then it begins anew."""
         frames: list[RoiFrame] = []
@@ -103,11 +94,6 @@ class PersonaLiveSession:
         """Forget the driver."""
         self._view = DriverView(self._avatar.face, self.rung.size)
         self._begin()
-
-    @property
-    def quality(self) -> str:
-        """The name of the rung it is at."""
-        return self.rung.name
 
     def lower(self) -> str | None:
         """Go one rung down, for speed or memory; what it is now, None where there is no further one."""
@@ -176,7 +162,8 @@ class PersonaLiveSession:
             self._read()
 
     def _stand_on(self, wanted: Rung) -> None:
-        self.rung, self._small_decoder = wanted, wanted.small_vae and self._networks.small_vae is not None
+        self.rung, self.quality = wanted, wanted.name
+        self._small_decoder = wanted.small_vae and self._networks.small_vae is not None
 
     def _read(self) -> None:
         """Read the portrait at the rung's size, and begin with no driver."""

@@ -1,5 +1,7 @@
 """Compositor: owns the program clock and emits one frame and its sound each tick, without end."""
 
+from dataclasses import dataclass
+
 from compositing.blend import warm_up
 from compositing.compose import Composed, Composer
 from compositing.transition import Transition
@@ -11,8 +13,23 @@ from shared.media.array_types import ImageArray, PixelBox
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
 from shared.scene import Scene
+from shared.wire.face import FaceFacts
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
+
+PLATE_HOLD_US = 200_000  # us that a face is shown for whose plate frame is shown with it
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFace:
+    """A face and the facts of its message."""
+
+    message: Message
+    facts: FaceFacts
+
+    @property
+    def pts(self) -> int:
+        return self.message.pts
 
 
 class Compositor:
@@ -25,14 +42,14 @@ class Compositor:
         self._rate = settings.rate
         self._idle_after = int(settings.idle_after * US)
         self._composer: Composer | None = None
-        self._face: Message | None = None
+        self._face: ShownFace | None = None
         self._shown = 0  # pts of the face shown last: a face shown again tells nothing of latency
         self._faded = Transition()
         self._voice = VoicePlayer()
         self._voice_epoch = 0
         warm_up()
         self._tick = tick_after(now(), self._rate)
-        self._next: tuple[int, ImageArray] | None = None  # plate frame of the next tick, made ahead
+        self._next: tuple[int, ImageArray] | None = None  # a plate frame, made ahead of the tick that shows it
         self.loop.follow_scene(self._on_scene)
         self.loop.add_reader("face", self._on_face)
         self.loop.add_reader("voice", self._on_voice, newest=False)
@@ -63,17 +80,17 @@ class Compositor:
         meter.note = ""
 
     def _on_face(self, message: Message) -> None:
-        if message.format not in ("rgb24", "rgba") or message.array.shape[0] != message.array.shape[1]:
-            raise WireError("malformed")
-        message.fact("captured", int)
-        if message.fact("state", str) not in ("live", "idle"):
-            raise WireError("malformed")
-        if self._composer is None or message.fact("avatar", str) != self._composer.avatar.name:
+        facts = FaceFacts.of(message)
+        if self._composer is None or facts.avatar != self._composer.avatar.name:
             self.loop.meter.drops["face of another avatar"] += 1
         elif now() - message.pts > self._idle_after:
             self.loop.meter.drops["face stale"] += 1
+        elif facts.plate is not None and facts.plate >= len(self._composer.avatar.plate):
+            raise WireError("malformed")
         else:
-            self._face = message
+            self._face = ShownFace(message, facts)
+            if facts.plate is not None:
+                self._prepare_plate(facts.plate)
 
     def _on_voice(self, message: Message) -> None:
         if message.format != "s16":
@@ -99,29 +116,40 @@ class Compositor:
         first, last = sound_samples(tick, self._rate, SOUND_RATE_HZ)
         heard = 1.0 if scene.on_air and not scene.muted else 0.0
         self._sound.send(pts, self._voice.block(first, last - first, heard), "s16", facts={"tick": tick})
-        following = self._composer.avatar.plate.index(tick_pts(self._tick, self._rate))
-        self._next = (following, self._composer.background(following))
+        if face is None or face.facts.plate is None:
+            self._prepare_plate(self._composer.avatar.plate.index(tick_pts(self._tick, self._rate)))
 
-    def _current_face(self, pts: int, scene: Scene) -> Message | None:
-        """The face to show, or None when the last one is too old or the channel is off air."""
-        if self._face is None or not scene.on_air or pts - self._face.pts > self._idle_after:
-            return None
-        return self._face
-
-    def _emit_frame(self, tick: int, pts: int, scene: Scene, face: Message | None, opacity: float) -> None:
+    def _prepare_plate(self, index: int) -> None:
+        """Decode a plate frame ahead of the tick that shows it."""
         assert self._composer is not None
-        index = self._composer.avatar.plate.index(pts)
+        if self._next is None or self._next[0] != index:
+            self._next = (index, self._composer.background(index))
+
+    def _current_face(self, pts: int, scene: Scene) -> ShownFace | None:
+        """The face to show, or None when the last one is too old or the channel is off air. One that was made for a plate
+        frame is held for PLATE_HOLD_US at most: that frame is held with it, and a body does not stand still."""
+        if self._face is None or not scene.on_air:
+            return None
+        hold = self._idle_after if self._face.facts.plate is None else PLATE_HOLD_US
+        return self._face if pts - self._face.pts <= hold else None
+
+    def _emit_frame(self, tick: int, pts: int, scene: Scene, face: ShownFace | None, opacity: float) -> None:
+        assert self._composer is not None
+        # While it fades out the last face stays where it was, and so does the plate frame it was made for.
+        shown = face or (self._face if opacity > 0 else None)
+        named = None if shown is None else shown.facts.plate
+        index = self._composer.avatar.plate.index(pts) if named is None else named
         ready, self._next = self._next, None
         background = ready[1] if ready and ready[0] == index else self._composer.background(index)
-        # While it fades out the last face stays where it was.
-        shown = face or (self._face if opacity > 0 else None)
-        composed = self._composer.compose(background, index, shown.array if shown else None, opacity, scene.label)
+        composed = self._composer.compose(
+            background, index, shown.message.array if shown else None, opacity, scene.label
+        )
         done = now()
-        captured = face.facts["captured"] if face else 0
+        captured = face.facts.captured if face else 0
         if face and captured and captured != self._shown:
             self._shown = captured
             delay = self._voice.delay
-            if face.facts.get("driven") == "voice" and not delay.settled:
+            if face.facts.voice and not delay.settled:
                 delay.set_latency(face.pts - captured)
             else:  # a face that was late once changes nothing, one that is late always does
                 delay.add_measurement(pts - captured)
@@ -129,13 +157,13 @@ class Compositor:
             self.loop.meter.frame(done, captured)
         else:
             self.loop.meter.frame(done)
-        state = face.facts["state"] if face else "plate"
+        state = ("live" if face.facts.live else "idle") if face else "plate"
         self.loop.meter.state = state
         self._program.send(
             pts,
             composed.frame,
             "i420",
-            stamps={**(face.stamps if face else {}), "composed": done},
+            stamps={**(face.message.stamps if face else {}), "composed": done},
             facts=program_facts(tick, self._composer.avatar.name, composed, state, captured),
         )
 

@@ -1,8 +1,8 @@
-"""Live, for an engine that may take longer than a frame, and may take several driving frames at a time.
+"""A session live, in a thread of its own: an engine may take longer than a frame, and several driving frames at a time.
 
-It runs in a thread of its own, always on the newest driving frames: what came meanwhile and is not needed is dropped and
-counted, so that the delay is that of the engine and never grows. What comes out in a burst is handed on one by one, as
-far apart as the driver's frames were.
+It works on the newest driving frames: what came meanwhile and is not needed is dropped and counted, so that the delay is
+that of the engine and never grows. Voice is heard whole and in order, however late. What comes out in a burst is handed on
+one by one, as far apart as the driver's frames, or the ticks of the voice, were.
 """
 
 import threading
@@ -11,14 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from engines.api import Adjustable, Driving, Overlaps, RoiFrame
+import numpy as np
+
+from engines.api import Driving, RoiFrame, VoiceBlock
 from services.generator.latency import EngineLatency, ImmediatePacer, PacedFrame, Pacer, evenly
 from services.generator.session_opener import OpenedSession
 from shared.errors import OutOfMemoryError, StudioError
-from shared.runtime.clock import now
+from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import US, now
 
 WAITING_BATCHES = 3  # batches of driving frames that may wait; the oldest go first
-HANDED_BATCHES = 3  # batches of ROI frames that may wait to be handed on
+HANDED_FRAMES = 60  # ROI frames that may wait to be handed on, at least; and three batches of them
+VOICE_BLOCKS = 75  # blocks of voice that may wait, one a tick; beyond that the engine goes on at the present
+VOICE_LEAD_US = 24_000  # us before a program tick at which its face is handed on at the earliest
 SLOWER = 1.1  # than the driver, by this much, is too slow
 
 
@@ -43,14 +48,16 @@ class EngineThread:
     def __init__(self, opened: OpenedSession, done: Callable[[], None], away: int) -> None:
         """done: called, in a thread, when something came out or happened. away: microseconds between driving frames after
         which a window of several begins anew."""
-        self._session, self._spec, self._done = opened.session, opened.spec, done
-        self._size = size = opened.spec.frames_per_step
+        self._session, self._info, self._done = opened.session, opened.info, done
+        self._size = size = opened.info.frames_per_step
         self._away = away if size > 1 else None
         self._guard = threading.Condition()  # of all that follows
         self._waiting: deque[tuple[Driving, Mapping[str, int]]] = deque(maxlen=WAITING_BATCHES * size)
-        self._made: deque[PacedFrame] = deque(maxlen=HANDED_BATCHES * size)
+        self._heard: deque[VoiceBlock] = deque(maxlen=VOICE_BLOCKS)
+        self._voice_delay = 0
+        self._made: deque[PacedFrame] = deque(maxlen=max(HANDED_FRAMES, WAITING_BATCHES * size))
         self._stamps: dict[int, Mapping[str, int]] = {}
-        self._delay = EngineLatency(size, opened.spec.look_ahead)
+        self._delay = EngineLatency(size, opened.info.frames_held)
         self._pacer = self._new_pacer()
         self._drops: Counter[str] = Counter()
         self._newest = 0
@@ -65,28 +72,34 @@ class EngineThread:
         self.note = opened.note
         self.failure: Exception | None = None
         session = opened.session
-        self._begin = session.begin if isinstance(session, Overlaps) else self._whole_step
-        self._hand_over = self._launch if isinstance(session, Overlaps) else self._complete
+        self._hand_over = self._launch if session.overlaps else self._complete
         self._start(self._steps, "engine")
-        if isinstance(session, Overlaps):
+        if session.overlaps:
             self._start(self._waits, "frames")
 
     def offer(self, driving: Driving, stamps: Mapping[str, int], *, restarted: bool = False) -> None:
         """A driving frame. restarted: whether the driver has restarted since the one before."""
         with self._guard:
             if restarted or (self._away is not None and driving.pts - self._newest > self._away):
-                self._drops["driver frame skipped"] += len(self._waiting)
-                self._drops["face late"] += len(self._made)
-                self._waiting.clear()
-                self._made.clear()
-                self._stamps.clear()
-                self._pacer = self._new_pacer()
-                self._delay.begin()
-                self._epoch += 1
+                self._restart()
             self._newest, self._wish = driving.pts, None
             self._delay.note_offer(driving.pts)
             self._drops["driver frame skipped"] += len(self._waiting) == self._waiting.maxlen
             self._waiting.append((driving, stamps))
+            self._guard.notify_all()
+
+    def hear(self, block: VoiceBlock, delay: int) -> None:
+        """A stretch of voice. delay: microseconds from a frame's own pts to the tick that shows it."""
+        with self._guard:
+            self._wish, self._voice_delay = None, delay
+            self._drops["voice block skipped"] += len(self._heard) == self._heard.maxlen
+            self._heard.append(block)
+            self._guard.notify_all()
+
+    def restart(self) -> None:
+        """The driver is another one: what waits is void."""
+        with self._guard:
+            self._restart()
             self._guard.notify_all()
 
     def idle(self, pts: int) -> None:
@@ -115,7 +128,7 @@ class EngineThread:
             if not ready:
                 return None
             self._drops["face late"] += len(ready) - 1
-            if ready[-1].live:
+            if ready[-1].driven == "motion":
                 self._delay.note_shown(at - ready[-1].frame.pts)
             return ready[-1]
 
@@ -126,11 +139,10 @@ class EngineThread:
             return drops
 
     def as_dict(self) -> dict[str, object]:
-        """quality: name and title, of an `Adjustable` one; delay: of one that takes several frames at a time."""
+        """quality: name and title, of one with a ladder; delay: of one that takes several frames at a time."""
         facts: dict[str, object] = {}
-        if isinstance(self._session, Adjustable):
-            name = self._session.quality
-            facts["quality"] = {"name": name, "title": dict(self._spec.qualities).get(name, name)}
+        if name := self._session.quality:
+            facts["quality"] = {"name": name, "title": dict(self._info.qualities).get(name, name)}
         with self._guard:
             if self._size > 1 and (delay := self._delay.as_dict()):
                 facts["delay"] = delay
@@ -185,10 +197,32 @@ class EngineThread:
             return self._session.reset
         if len(self._waiting) >= self._size:
             return partial(self._step, self._newest_frames(), self._epoch)
+        if self._heard:
+            return partial(self._hear, self._next_voice(), self._voice_delay, self._epoch)
         if self._wish is not None:
             pts, self._wish = self._wish, None
             return partial(self._idle, pts, self._epoch)
         return None
+
+    def _restart(self) -> None:
+        self._drops["driver frame skipped"] += len(self._waiting)
+        self._drops["face late"] += len(self._made)
+        self._waiting.clear()
+        self._heard.clear()
+        self._made.clear()
+        self._stamps.clear()
+        self._pacer = self._new_pacer()
+        self._delay.begin()
+        self._epoch += 1
+
+    def _next_voice(self) -> VoiceBlock:
+        """What was heard and waits, up to where one block does not follow the one before it: a voice may be cut anyhow."""
+        first = self._heard.popleft()
+        parts, end = [first.samples], _sample(first.pts) + len(first.samples)
+        while self._heard and _sample(self._heard[0].pts) == end:
+            parts.append(self._heard.popleft().samples)
+            end += len(parts[-1])
+        return VoiceBlock(first.pts, np.concatenate(parts))
 
     def _newest_frames(self) -> list[Driving]:
         taken = [self._waiting[i] for i in evenly(len(self._waiting), self._size)]
@@ -201,13 +235,9 @@ class EngineThread:
         began = now()
         self._batches += 1
         for driving in chosen:
-            if (wait := self._begin(driving)) is not None:
+            if (wait := self._session.begin(driving)) is not None:
                 self._hand_over(EngineCall(wait, began, self._batches, epoch, self._rung))
                 self._batches = 0
-
-    def _whole_step(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
-        frames = self._session.step(driving)
-        return (lambda: frames) if frames else None
 
     def _launch(self, call: EngineCall) -> None:
         """Leave a call to the other thread, when that is done with the one before it."""
@@ -240,11 +270,11 @@ class EngineThread:
                 self._drops["face late"] += len(frames)
                 return
             for due, frame in zip(self._pacer.pace(frames, at), frames, strict=True):
-                self._make(PacedFrame(due, frame, self._stamps.pop(frame.pts, {})))
+                self._make(PacedFrame(due, frame, max(due, frame.pts), self._stamps.pop(frame.pts, {})))
             self._stamps = {pts: stamps for pts, stamps in self._stamps.items() if not frames or pts > frames[-1].pts}
             self._delay.note_call(call.began, at, call.batches)
             slow = self._delay.load > SLOWER and call.rung == self._rung
-            if slow and isinstance(self._session, Adjustable) and self._session.adjusts:
+            if slow and self._session.adjusts:
                 self._too_much = ""
                 self._guard.notify_all()
         self._done()
@@ -254,7 +284,19 @@ class EngineThread:
         with self._guard:
             if epoch == self._epoch:
                 for frame in frames:
-                    self._make(PacedFrame(now(), frame, {}, live=False))
+                    self._make(PacedFrame(now(), frame, frame.pts, driven=""))
+        if frames:
+            self._done()
+
+    def _hear(self, block: VoiceBlock, delay: int, epoch: int) -> None:
+        frames = self._session.hear(block)
+        with self._guard:
+            if epoch != self._epoch:
+                self._drops["face late"] += len(frames)
+                return
+            for frame in frames:
+                shown = frame.pts + delay
+                self._make(PacedFrame(shown - VOICE_LEAD_US, frame, shown, driven="voice"))
         if frames:
             self._done()
 
@@ -270,14 +312,12 @@ class EngineThread:
 
     def _lower(self, why: str) -> None:
         """One rung down, with a note; where there is none, memory that ran out is the user's to know."""
-        said = self._session.lower() if isinstance(self._session, Adjustable) else None
+        said = self._session.lower()
         if said is None and why:
             raise StudioError(why)
         self._changed(said or self.note)
 
     def _choose(self, quality: str) -> None:
-        if not isinstance(self._session, Adjustable):
-            return
         try:
             self._session.choose(quality)
         except OutOfMemoryError:
@@ -295,3 +335,8 @@ class EngineThread:
 
     def _new_pacer(self) -> Pacer:
         return Pacer() if self._size > 1 else ImmediatePacer()
+
+
+def _sample(pts: int) -> int:
+    """The number of the voice's sample at this time."""
+    return round(pts * SOUND_RATE_HZ / US)

@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -84,13 +85,18 @@ class EngineLatency:
 
 @dataclass(frozen=True, slots=True)
 class PacedFrame:
-    """A ROI frame with when it is due; pts of the frame is that of its driving frame, or of the tick it idles at. stamps:
-    of that driving frame. live: a driver moves the face."""
+    """A ROI frame to be handed on.
+
+    due: when. frame: its pts is that of its driving frame, of its voice, or of the tick it idles at. shown: the tick that is to
+    show it, or the time from which it may be shown. stamps: of its driving frame. driven: by what; "" for a host that idles
+    by itself.
+    """
 
     due: int
     frame: RoiFrame
-    stamps: Mapping[str, int]
-    live: bool = True
+    shown: int
+    stamps: Mapping[str, int] = field(default_factory=dict)
+    driven: Literal["motion", "voice", ""] = "motion"
 
 
 class Pacer:

@@ -5,9 +5,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import structlog
 
-from engines.api import Driving, RoiFrame
+from engines.api import Driving
 from engines.catalog import engine_summaries
-from services.generator.engine_thread import EngineThread
+from services.generator.engine_thread import VOICE_LEAD_US, EngineThread
+from services.generator.latency import PacedFrame
 from services.generator.session_opener import OpenedSession, SessionOpener, known_quality
 from services.generator.template_player import TemplatePlayer
 from services.generator.voice_line import VoiceLine
@@ -17,12 +18,12 @@ from shared.face.landmarks import Face
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
 from shared.scene import Scene
+from shared.wire.face import FaceFacts
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 
 log = structlog.get_logger()
-VOICE_LEAD_US = 24_000  # us before a program tick at which its face is made from the voice
-DEAF = "{} is moved by a face on video, not by a voice; choose mesh or another driver."
+DEAF = "{} is moved by a face on video, not by a voice; choose another engine or driver."
 STALE_US = 3 * US // 10  # a driving frame older than this is not worth a face any more
 PROBE_PERIOD_US = 5 * US  # between two looks at which engines can run: weights are pulled while on air
 
@@ -42,13 +43,12 @@ class Generator:
         self._pool = ThreadPoolExecutor(1, "look")
         self._wake = Wake()
         self._opener = SessionOpener(settings, self._wake.set)
-        self._batch: EngineThread | None = (
-            None  # where no voice drives: such engines may be slower than the loop must be
-        )
-        self._batch_wake = Wake()
+        self._thread: EngineThread | None = None
+        self._thread_wake = Wake()
         self._idle_after = int(settings.idle_after * US)
         self._last_face = 0  # pts of the last driving frame with a face in it
         self._next_idle = now()
+        self._tick_us = tick_pts(1, settings.rate)
         self._voice = VoiceLine(settings.rate)
         self._voice_tick = tick_after(now(), settings.rate)
         self._deaf = False  # a voice drives, and the engine does not hear it
@@ -57,7 +57,7 @@ class Generator:
         self.loop.add_reader("driving", self._on_driving)
         self.loop.add_reader("voice", self._on_voice, newest=False)
         self.loop.watch_descriptor(self._wake.fd, self._on_opened)
-        self.loop.watch_descriptor(self._batch_wake.fd, self._on_batch)
+        self.loop.watch_descriptor(self._thread_wake.fd, self._on_thread)
         self.loop.watch_descriptor(self._player.wake.fd, self._on_template)
         self.loop.every(self._next_handed, self._hand_on)
         self.loop.every(self._player.due, self._play)
@@ -70,8 +70,8 @@ class Generator:
     def run(self, *, signals: bool = True) -> None:
         """Until told to stop."""
         self.loop.run(signals=signals)
-        if self._batch is not None:
-            self._batch.close()
+        if self._thread is not None:
+            self._thread.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _on_scene(self, scene: Scene) -> None:
@@ -110,17 +110,17 @@ class Generator:
 
     def _say(self) -> None:
         """The note: what matters most of what there is to say."""
-        deaf = DEAF.format(self._opened.spec.title) if self._opened is not None and self._deaf else ""
-        quality = self._batch.note if self._batch is not None else ""
+        deaf = DEAF.format(self._opened.info.title) if self._opened is not None and self._deaf else ""
+        quality = self._thread.note if self._thread is not None else ""
         self.loop.meter.note = self._trouble or deaf or self._player.note or quality
 
     def _report(self) -> None:
         """Bring the meter up to date."""
         meter = self.loop.meter
         meter.facts = {"engines": self._engines}
-        if self._batch is not None:
-            meter.drops += self._batch.counted()
-            meter.facts |= self._batch.as_dict()
+        if self._thread is not None:
+            meter.drops += self._thread.counted()
+            meter.facts |= self._thread.as_dict()
 
     def _look(self, at: int) -> None:
         """See again which engines can run, and open the wanted one if it is what became able to."""
@@ -146,17 +146,12 @@ class Generator:
     def _drive(self, driving: Driving, stamps: Mapping[str, int], epoch: int) -> None:
         if driving.face is not None or driving.recorded is not None:
             self._last_face = driving.pts
-        if self._opened is None or now() - self._last_face > self._idle_after:
+        if self._opened is None or self._thread is None or now() - self._last_face > self._idle_after:
             return
         restarted = epoch != self._face.epoch
         self._face.epoch = epoch
-        if self._batch is not None:
-            self._batch.offer(driving, stamps, restarted=restarted)
-            return
-        if restarted:
-            self._opened.session.reset()
-        for frame in self._opened.session.step(driving):
-            self._send(frame, "live", stamps, driving.pts)
+        self._opened.plate_clock.delay_us = self._tick_us
+        self._thread.offer(driving, stamps, restarted=restarted)
 
     def _on_template(self) -> None:
         self._player.arrived()
@@ -171,14 +166,13 @@ class Generator:
         self._say()
 
     def _begin(self, opened: OpenedSession | None) -> None:
-        """Go on with this session, or with none. One that no voice drives gets a thread; that of the one before ends."""
-        if self._batch is not None:
-            self._batch.close()
-            self.loop.meter.drops += self._batch.counted()
-        self._opened, self._batch = opened, None
-        if opened is not None and not opened.hears:
-            self._batch = EngineThread(opened, self._batch_wake.set, self._idle_after)
+        """Go on with this session, in a thread of its own, or with none; the thread of the one before ends."""
+        if self._thread is not None:
+            self._thread.close()
+            self.loop.meter.drops += self._thread.counted()
+        self._opened, self._thread = opened, None
         if opened is not None:
+            self._thread = EngineThread(opened, self._thread_wake.set, self._idle_after)
             self.loop.meter.state, self._trouble = "running", ""
             self._player.set_engine(self._wanted[0], opened.engine)
             self._choose()
@@ -186,13 +180,13 @@ class Generator:
 
     def _choose(self) -> None:
         """The scene's quality, where the engine has it."""
-        if self._opened is not None and self._batch is not None:
-            self._batch.choose(known_quality(self._opened.spec, self._quality))
+        if self._opened is not None and self._thread is not None:
+            self._thread.choose(known_quality(self._opened.info, self._quality))
 
-    def _on_batch(self) -> None:
+    def _on_thread(self) -> None:
         """Something came out, or went wrong."""
-        self._batch_wake.clear()
-        failure = self._batch.failure if self._batch is not None else None
+        self._thread_wake.clear()
+        failure = self._thread.failure if self._thread is not None else None
         if failure is not None and not isinstance(failure, StudioError):
             raise failure
         if failure is not None:
@@ -201,26 +195,21 @@ class Generator:
         self._say()
 
     def _next_handed(self) -> int:
-        due = self._batch.due() if self._batch is not None else None
+        due = self._thread.due() if self._thread is not None else None
         return now() + US if due is None else due
 
     def _hand_on(self, at: int) -> None:
-        """What the batch made, at its time: shown now, captured when its driving frame was."""
-        if self._batch is None:
-            return
-        if (paced := self._batch.due_frame(at)) is not None:
-            face = RoiFrame(max(paced.due, paced.frame.pts), paced.frame.pixels)
-            state, captured = ("live", paced.frame.pts) if paced.live else ("idle", 0)
-            self._send(face, state, paced.stamps, captured)
+        """What the engine made, at its time."""
+        if self._thread is not None and (paced := self._thread.due_frame(at)) is not None:
+            self._send(paced)
 
     def _on_voice(self, message: Message) -> None:
-        opened = self._opened
-        if self._voice.on_voice(message) and opened is not None and opened.hears and self._voice.drives:
-            opened.session.reset()
+        restarted = self._voice.on_voice(message) and self._voice.drives
+        if restarted and self._opened is not None and self._opened.hears and self._thread is not None:
+            self._thread.restart()
 
     def _speak(self, at: int) -> None:
-        """Once a program tick while a voice drives: the face that says what was heard some ticks ago, in silence too, so
-        that the compositor knows before the first word by how much the sound is to be delayed."""
+        """Once a program tick while a voice drives: the voice of the face that is shown then, silence too, so that the compositor knows before the first word by how much the sound is to be delayed."""
         rate = self.loop.settings.rate
         tick = max(tick_after(at + VOICE_LEAD_US, rate) - 1, self._voice_tick)
         self._voice_tick = tick + 1
@@ -229,13 +218,12 @@ class Generator:
         if opened is not None and deaf != self._deaf:
             self._deaf = deaf
             self._say()
-        if opened is None or deaf or not self._voice.drives:
+        if opened is None or self._thread is None or deaf or not self._voice.drives:
             return
-        frames = opened.session.hear(self._voice.block(tick, opened.spec.voice_ahead))
-        if frames:
-            newest = frames[-1]
-            face = RoiFrame(tick_pts(tick, rate), newest.pixels)
-            self._send(face, "idle" if newest.waiting else "live", {}, newest.pts, "voice")
+        ahead = opened.info.voice_ahead_us
+        delay = tick_pts(tick, rate) - self._voice.said_at(tick, ahead)
+        opened.plate_clock.delay_us = delay
+        self._thread.hear(self._voice.block(tick, ahead), delay)
 
     def _idle(self, at: int) -> None:
         """Once a program tick while nobody drives: the host waits, alive."""
@@ -246,28 +234,29 @@ class Generator:
             return
         if self._voice.drives and self._opened.hears:
             return
-        if self._batch is not None:
-            self._batch.idle(self._next_idle)
-            return
-        for frame in self._opened.session.idle(self._next_idle):
-            self._send(frame, "idle", {}, 0)
+        if self._thread is not None:
+            self._thread.idle(self._next_idle)
 
-    def _send(
-        self, frame: RoiFrame, state: str, stamps: Mapping[str, int], captured: int, driven: str = "motion"
-    ) -> None:
+    def _send(self, paced: PacedFrame) -> None:
         assert self._opened is not None
-        at = now()
-        pixels = frame.pixels
+        at, frame, pixels = now(), paced.frame, paced.frame.pixels
+        facts = FaceFacts(
+            self._opened.avatar.name,
+            captured=frame.pts if paced.driven else 0,
+            live=bool(paced.driven) and not frame.waiting,
+            voice=paced.driven == "voice",
+            plate=frame.plate,
+        )
         self._face.send(
-            frame.pts,
+            paced.shown,
             pixels,
             "rgba" if pixels.shape[2] == 4 else "rgb24",
-            stamps={**stamps, "engine": at},
-            facts={"avatar": self._opened.avatar.name, "state": state, "captured": captured, "driven": driven},
+            stamps={**paced.stamps, "engine": at},
+            facts=facts.as_facts(),
         )
-        self.loop.meter.frame(at, captured or None)
+        self.loop.meter.frame(at, facts.captured or None)
         if self.loop.meter.state != "opening":
-            self.loop.meter.state = "running" if state == "live" else "idle"
+            self.loop.meter.state = "running" if facts.live else "idle"
 
 
 def driving_of(message: Message) -> Driving:

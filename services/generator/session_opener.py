@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.api import Adjustable, Driving, Engine, EngineSession, EngineSpec, VoiceBlock
-from engines.registry import load
+from engines.api import Driving, EngineInfo, EngineSession, FrameEngine, SessionContext, VoiceBlock
+from engines.registry import load_frame_engine
 from shared.avatar.model import Avatar, check_name, load_avatar
+from shared.avatar.plate import Plate
 from shared.config.settings import Settings
 from shared.errors import OutOfMemoryError, StudioError
 from shared.media.reader import SOUND_RATE_HZ
@@ -18,25 +19,39 @@ from shared.runtime.clock import US
 LITTLE = "There is little memory left on the GPU: {} makes do with less and may be slower."
 
 
+@dataclass(slots=True)
+class PlateClock:
+    """Which plate frame is shown with a face. delay_us: from a face's own pts to the tick that shows it, as the driver of the
+    moment has it."""
+
+    plate: Plate
+    delay_us: int = 0
+
+    def index(self, pts: int) -> int:
+        """The plate frame of a face's pts (microseconds)."""
+        return self.plate.index(pts + self.delay_us)
+
+
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
     """An engine's session on an avatar, as the scene wants it. quality: that was chosen for it. note: what a user should
     know of how it was opened."""
 
-    engine: Engine
+    engine: FrameEngine
     avatar: Avatar
     session: EngineSession
+    plate_clock: "PlateClock"
     quality: str = ""
     note: str = ""
 
     @property
-    def spec(self) -> EngineSpec:
-        return self.engine.spec
+    def info(self) -> EngineInfo:
+        return self.engine.info
 
     @property
     def hears(self) -> bool:
         """Whether a voice can drive it."""
-        return "voice" in self.spec.driven_by
+        return "voice" in self.info.inputs
 
 
 class SessionOpener:
@@ -86,15 +101,17 @@ def opened_session(settings: Settings, engine: str, avatar: str, quality: str = 
     """Load an avatar and open an engine on it. quality: to stay at; one that the engine lacks is left to it. Raises
     StudioError."""
     loaded = load_avatar(settings.home / "avatars" / check_name(avatar))
-    chosen = load(engine, settings.engines)
-    if reason := chosen.unavailable():
-        raise StudioError(reason)
-    wanted = known_quality(chosen.spec, quality)
+    chosen = load_frame_engine(engine, settings.engines)
+    chosen.check()
+    chosen.prepare(loaded)
+    wanted = known_quality(chosen.info, quality)
+    clock = PlateClock(loaded.plate)
+    context = SessionContext(rate=settings.rate, plate_at=clock.index)
     try:
-        return OpenedSession(chosen, loaded, chosen.open(loaded, settings.rate), wanted)
+        return OpenedSession(chosen, loaded, chosen.open(loaded, context), clock, wanted)
     except OutOfMemoryError:
-        session = chosen.open(loaded, settings.rate, small=True)
-        return OpenedSession(chosen, loaded, session, wanted, LITTLE.format(chosen.spec.title))
+        session = chosen.open(loaded, replace(context, low_memory=True))
+        return OpenedSession(chosen, loaded, session, clock, wanted, LITTLE.format(chosen.info.title))
 
 
 def warmed(opened: OpenedSession) -> OpenedSession:
@@ -106,7 +123,7 @@ def warmed(opened: OpenedSession) -> OpenedSession:
             _try(opened)
             return replace(opened, note=note)
         except OutOfMemoryError:
-            said = session.lower() if isinstance(session, Adjustable) else None
+            said = session.lower()
             if said is None:
                 raise
             note = said
@@ -115,7 +132,7 @@ def warmed(opened: OpenedSession) -> OpenedSession:
 def _choose(opened: OpenedSession) -> str:
     """A note where the quality cannot be had. Memory that runs out shows when it is tried."""
     try:
-        if opened.quality and isinstance(opened.session, Adjustable):
+        if opened.quality:
             opened.session.choose(opened.quality)
     except StudioError as error:
         return str(error)
@@ -124,12 +141,12 @@ def _choose(opened: OpenedSession) -> str:
 
 def _try(opened: OpenedSession) -> None:
     session, face = opened.session, opened.avatar.face
-    for i in range(opened.spec.look_ahead + 1):
+    for i in range(opened.info.frames_held + 1):
         session.step(Driving(i * US // 25, face, face, np.zeros((2, 2, 3), np.uint8)))
     session.hear(VoiceBlock(0, np.zeros(SOUND_RATE_HZ // 5, np.int16)))
     session.reset()
 
 
-def known_quality(spec: EngineSpec, quality: str) -> str:
+def known_quality(info: EngineInfo, quality: str) -> str:
     """The scene's quality, "" where the engine has none of that name."""
-    return quality if quality in dict(spec.qualities) else ""
+    return quality if quality in dict(info.qualities) else ""

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import structlog
 
-from engines.api import Driving, Engine, MotionTemplate
-from engines.templates import read_template_file
+from engines.api import Driving, FrameEngine, MotionTemplate
 from shared.errors import StudioError
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
@@ -39,7 +38,7 @@ class TemplatePlayer:
         self.epoch = self.skipped = self.stalls = 0
         self._rate = rate
         self._pool = pool
-        self._engine: Engine | None = None
+        self._engine: FrameEngine | None = None
         self._wanted: tuple[Path | None, str] = (None, "")  # the template, the name of the engine
         self._loop = True
         self._reading: Future[MotionTemplate] | None = None
@@ -60,7 +59,7 @@ class TemplatePlayer:
         if self._over and self._loop:
             self._begin()
 
-    def set_engine(self, name: str, engine: Engine) -> None:
+    def set_engine(self, name: str, engine: FrameEngine) -> None:
         """The engine that is open now. A template goes on under another avatar, and begins anew under another engine."""
         self._engine = engine
         self._want(self._wanted[0], name)
@@ -112,7 +111,7 @@ class TemplatePlayer:
         self._template = self._reading = None
         self._over, self.note = False, ""
         if path is not None and self._engine is not None:
-            self._reading = self._pool.submit(read_template_file, self._engine, path)
+            self._reading = self._pool.submit(self._engine.read_template, path)
             self._reading.add_done_callback(lambda _: self.wake.set())
 
     def _begin(self) -> None:

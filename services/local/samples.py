@@ -5,9 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from engines.api import Driving
-from engines.registry import load
+from engines.registry import load_frame_engine
 from shared.avatar.model import load_avatar
 from shared.avatar.samples import ensure_sample_avatars
+from shared.config.settings import DEFAULT_ENGINE
 from shared.errors import StudioError
 from shared.face.scripted import SCRIPT_S, perform, voice
 from shared.media.colour import rgb_to_i420
@@ -42,7 +43,7 @@ def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = la
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     avatar = load_avatar(home / "avatars" / "sample")
-    session = load("mesh").open(avatar)
+    session = load_frame_engine(DEFAULT_ENGINE).open(avatar)
     side = avatar.roi.shape[0]
     count = round(SCRIPT_S * FPS)
     with Mp4Writer(path, side, side, Fraction(FPS), sound=True, crf=18) as writer:

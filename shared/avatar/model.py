@@ -46,6 +46,10 @@ class Avatar:
     portrait_to_roi: NDArray[np.float64]
     plate: Plate
 
+    def engine_file(self, engine: str, name: str) -> Path:
+        """Where an engine keeps what it measured of this avatar under `name`. Such files go along with jobs."""
+        return self.folder / f"{engine}-{name}"
+
 
 def check_name(name: str) -> str:
     """The name itself, or StudioError when it is not one that can name a folder everywhere."""

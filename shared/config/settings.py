@@ -4,6 +4,8 @@ import json
 import os
 import tempfile
 from fractions import Fraction
+from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -13,7 +15,8 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.config.layered import PREFIX, LayeredSettings
 
-OF_ENGINES = ("liveportrait", "personalive")  # have settings of their own: `engines.settings`
+ENGINE_GROUP = "persona_studio.engines"  # of entry points; a name is an engine's, and that of its table of settings
+DEFAULT_ENGINE = "mesh"  # needs no weights and no GPU
 
 
 # What LiveKit's and the hub's own tools read, and what Redis is called everywhere; the STUDIO_ variables go before.
@@ -24,6 +27,12 @@ PLAIN_VARIABLES = {
     "redis_url": "REDIS_URL",
     "weights_hub": "HF_ENDPOINT",
 }
+
+
+@cache
+def installed_engines() -> tuple[str, ...]:
+    """Names of the engines that packages bring, read without importing any of them."""
+    return tuple(entry_points(group=ENGINE_GROUP).names)
 
 
 def _default_run_root() -> Path:
@@ -51,7 +60,7 @@ class Settings(LayeredSettings):
     allowed_hosts: list[str] = Field([], description="further host names the console may be reached by")
     fps: float = Field(25.0, ge=1, le=60, description="frames a second of the program")
     avatar: str = Field("sample", description="avatar to start with")
-    engine: str = Field("mesh", description="engine to start with")
+    engine: str = Field(DEFAULT_ENGINE, description="engine to start with")
     engines: dict[str, str] = Field(
         {}, description='further engines by name, each as "module:class" of the engine interface'
     )
@@ -152,12 +161,12 @@ class Settings(LayeredSettings):
         """Return the top level of studio.toml without the tables of engines."""
         values = super().toml_values()
         engines = values.get("engines")
-        tables = {*OF_ENGINES, *(engines if isinstance(engines, dict) else ())}
+        tables = {*installed_engines(), *(engines if isinstance(engines, dict) else ())}
         return {key: value for key, value in values.items() if key not in tables}
 
     def foreign_prefixes(self) -> tuple[str, ...]:
         """Return how the variables of engines begin."""
-        return tuple(f"{PREFIX}{engine}_".upper() for engine in (*OF_ENGINES, *self.engines))
+        return tuple(f"{PREFIX}{engine}_".upper() for engine in (*installed_engines(), *self.engines))
 
     @property
     def room(self) -> str:

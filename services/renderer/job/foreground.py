@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from compositing.compose import Composer
 from compositing.cutout import Cutout
-from engines.api import RATE_FPS, MotionTemplate, RoiFrame
-from engines.registry import NONE, load
-from engines.templates import read_template_file
+from engines.api import RATE_FPS, MotionTemplate, RoiFrame, SessionContext
+from engines.registry import NONE, load_frame_engine
 from services.renderer.encode.concat import assemble
 from services.renderer.encode.segment import SegmentWriter
-from services.renderer.job.plan import SEGMENT_S, frame_settings_of, planned, with_frame_settings
+from services.renderer.job.plan import SEGMENT_S, frame_settings_of, planned
 from services.renderer.pipeline.draw import draw_frames
 from services.renderer.pipeline.driver import (
     MAX_SIDE_PX,
@@ -29,6 +28,7 @@ from services.renderer.pipeline.driver import (
 )
 from services.renderer.pipeline.engine_run import EngineRun
 from shared.avatar.model import Avatar
+from shared.config.settings import DEFAULT_ENGINE
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower
 from shared.jobs.manifest import Plan
@@ -43,7 +43,7 @@ def render_file(
     driver: Path,
     out: Path,
     *,
-    engine: str = "mesh",
+    engine: str = DEFAULT_ENGINE,
     engines: Mapping[str, str] = NONE,
     quality: str = "",
     rate: Fraction = RATE_FPS,
@@ -63,10 +63,9 @@ def render_file(
     output.check_path(out)
     if out.exists() and driver.exists() and out.samefile(driver):
         raise StudioError("The output would replace the driver; choose another name.")
-    chosen = load(engine, engines)
-    if reason := chosen.unavailable():
-        raise StudioError(reason)
-    chosen = with_frame_settings(chosen, frame_settings_of(chosen, quality))
+    chosen = load_frame_engine(engine, engines)
+    chosen.check()
+    chosen.use_look(frame_settings_of(chosen, quality))
     plan, heard = planned(driver, chosen, output.fps, rate, segment_seconds)
     try:
         folder = tempfile.TemporaryDirectory(prefix=".studio-render-", dir=out.absolute().parent)
@@ -74,14 +73,15 @@ def render_file(
         raise StudioError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
     plate = avatar.plate
     with folder as name:
-        run = EngineRun(chosen.open(avatar, plan.fps), int(idle_after * US))
+        chosen.prepare(avatar)
+        run = EngineRun(chosen.open(avatar, SessionContext(rate=plan.fps)), int(idle_after * US))
         segments: Iterator[Iterator[RoiFrame | int]] | Iterator[Iterator[RoiFrame]]
         if plan.driven == "motion":
             segments = _motion(driver, plan, run)
         elif plan.driven == "voice":
             segments = _voice(driver, plan, run, Path(name))
         else:
-            segments = _template(read_template_file(chosen, driver), plan, run)
+            segments = _template(chosen.read_template(driver), plan, run)
         cutout = Cutout(avatar) if output.alpha else None
         done, parts = 0, []
         for index, frames in enumerate(segments):

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.compose import Composer
-from engines.api import Engine, EngineSpec, MotionTemplate
-from engines.registry import load
-from engines.templates import read_template_file
-from services.renderer.job.plan import with_frame_settings
+from engines.api import EngineInfo, FrameEngine, MotionTemplate, SessionContext
+from engines.registry import load_frame_engine
 from services.renderer.pipeline.driver import MAX_SIDE_PX, WARM_UP_FRAMES, TrackedTick
 from services.renderer.pipeline.engine_run import EngineRun
 from shared.avatar.model import Avatar, load_avatar
@@ -41,7 +39,7 @@ class OpenJob:
     driver: Path
     template: MotionTemplate | None
     output: OutputSpec
-    spec: EngineSpec
+    info: EngineInfo
     run: EngineRun
     pristine: dict[str, NDArray[np.generic]]
     small: bool
@@ -88,19 +86,21 @@ class JobOpener:
 
     def _opened(self, manifest: Manifest, driver: Path, output: OutputSpec, small: bool) -> OpenJob:
         engine = self._engine(manifest)
-        if reason := engine.unavailable():
-            raise StudioError(reason)
+        engine.check()
         avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
-        session = engine.open(avatar, manifest.plan.fps, small)
+        engine.prepare(avatar)
+        session = engine.open(avatar, SessionContext(rate=manifest.plan.fps, low_memory=small))
         run = EngineRun(session, int(manifest.idle_after * US))
         template = _template(manifest, engine, driver)
         return OpenJob(
-            manifest, avatar, Composer(avatar), driver, template, output, engine.spec, run, run.save(), small
+            manifest, avatar, Composer(avatar), driver, template, output, engine.info, run, run.save(), small
         )
 
-    def _engine(self, manifest: Manifest) -> Engine:
+    def _engine(self, manifest: Manifest) -> FrameEngine:
         """With the look that the job was handed in with: this machine's settings are not those of the next."""
-        return with_frame_settings(load(manifest.engine, self._settings.engines), manifest.look)
+        engine = load_frame_engine(manifest.engine, self._settings.engines)
+        engine.use_look(manifest.look)
+        return engine
 
     def close(self) -> None:
         """Let go of everything: the device is free."""
@@ -120,5 +120,5 @@ def _of_engine(manifest: Manifest) -> tuple[str, dict[str, Any], str, Fraction]:
     return manifest.engine, manifest.look, manifest.avatar_files, manifest.plan.fps
 
 
-def _template(manifest: Manifest, engine: Engine, driver: Path) -> MotionTemplate | None:
-    return read_template_file(engine, driver) if manifest.plan.driven == "template" else None
+def _template(manifest: Manifest, engine: FrameEngine, driver: Path) -> MotionTemplate | None:
+    return engine.read_template(driver) if manifest.plan.driven == "template" else None

@@ -1,12 +1,10 @@
 """How a driver is cut into segments, and whether an engine can be moved by it at all."""
 
-from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from engines.api import Configurable, Engine
-from engines.templates import read_template_file
+from engines.api import FrameEngine
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
 from shared.jobs.manifest import DrivenBy, Plan
@@ -20,7 +18,7 @@ SLACK = 2  # times what an engine holds back, which may take every other frame o
 
 def planned(
     driver: Path,
-    engine: Engine,
+    engine: FrameEngine,
     fps: Fraction | None,
     voice_fps: Fraction,
     segment_seconds: float = SEGMENT_S,
@@ -28,10 +26,10 @@ def planned(
     """The plan, and whether the driver is heard. fps: frames a second that were asked for; None: the driver's own, for
     a voice `voice_fps`. Raises StudioError for a driver that cannot be used."""
     driven = driven_by(driver)
-    spec = engine.spec
+    info = engine.info
     check_driven(engine, driven)
     if driven == "template":
-        template = read_template_file(engine, driver)
+        template = engine.read_template(driver)
         rate, heard = fps or template.rate, False
         ticks = max(1, round(len(template) / template.rate * rate))
     else:
@@ -41,8 +39,8 @@ def planned(
         driven=driven,
         rate=str(rate),
         ticks=ticks,
-        segment=max(round(segment_seconds * rate), SLACK * (spec.look_ahead + 1)),
-        chained=spec.carries == "frames" or spec.look_ahead > 0,
+        segment=max(round(segment_seconds * rate), SLACK * (info.frames_held + 1)),
+        chained=info.depends_on == "frames" or info.frames_held > 0,
     )
     return plan, heard
 
@@ -55,28 +53,25 @@ def driven_by(driver: Path) -> DrivenBy:
     return "motion" if has_video(driver) else "voice"
 
 
-def check_driven(engine: Engine, driven: DrivenBy) -> None:
+def check_driven(engine: FrameEngine, driven: DrivenBy) -> None:
     """Raises StudioError for an engine that is not driven so."""
-    if driven in engine.spec.driven_by:
+    if driven in engine.info.inputs:
         return
     if driven == "template":
         raise StudioError(
-            f"{engine.spec.title} plays no motion templates; give a video or sound, or choose an engine that does, such as "
-            "liveportrait."
+            f"{engine.info.title} plays no motion templates; give a video or sound, or choose an engine that does "
+            "(`studio engines`)."
         )
     needs = "a face on video" if driven == "voice" else "a voice"
-    raise StudioError(f"{engine.spec.title} is moved by {needs}; give such a driver or choose the engine mesh.")
+    raise StudioError(
+        f"{engine.info.title} is moved by {needs}; give such a driver or choose an engine that it moves (`studio engines`)."
+    )
 
 
-def frame_settings_of(engine: Engine, quality: str) -> dict[str, Any]:
+def frame_settings_of(engine: FrameEngine, quality: str) -> dict[str, Any]:
     """As the settings hold here, but for the quality where one is asked for. Raises StudioError."""
-    look = engine.settings().frame_settings() if isinstance(engine, Configurable) else {}
-    names = [name for name, _ in engine.spec.qualities]
+    look = engine.look()
+    names = [name for name, _ in engine.info.qualities]
     if quality and quality not in names:
-        raise StudioError(no_such_quality(engine.spec.title, names))
+        raise StudioError(no_such_quality(engine.info.title, names))
     return look | ({"quality": quality} if quality else {})
-
-
-def with_frame_settings(engine: Engine, look: Mapping[str, Any]) -> Engine:
-    """The engine with this look, whatever the settings are here."""
-    return engine.under(look) if isinstance(engine, Configurable) else engine

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from engines.api import Driving, PlaysTemplates
-from engines.registry import NONE, load
+from engines.api import Driving, FrameEngine
+from engines.registry import NONE, load, load_frame_engine, names
 from services.renderer.job.plan import check_driven
 from services.renderer.pipeline.driver import MAX_SIDE_PX, tracked
 from shared.errors import StudioError
@@ -21,28 +21,35 @@ def record_motion(
     driver: Path,
     out: Path,
     *,
-    engine: str = "liveportrait",
+    engine: str = "",
     engines: Mapping[str, str] = NONE,
     progress: FrameProgress = lambda done, total: None,
 ) -> int:
     """Write `out` with the motion of the face that a video shows, at the video's rate; returns the number of frames.
 
-    engine: who is to play it, and the only one who can. engines: see `load`. `out` appears whole or not at all. Raises
+    engine: the one that is to play it, and no other can; "": the first that plays templates. engines: see `load`. `out` appears whole or not at all. Raises
     StudioError.
     """
-    chosen = load(engine, engines)
+    chosen = load_frame_engine(engine, engines) if engine else _first_player(engines)
     check_driven(chosen, "template")
-    if reason := chosen.unavailable():
-        raise StudioError(reason)
+    chosen.check()
     _check_out(driver, out)
     if not has_video(driver):
         raise StudioError(f"{driver.name} has no frames; record from a video that shows a face.")
-    assert isinstance(chosen, PlaysTemplates)
     timeline = read_timeline(driver)
     ticks = shown_frames(driver, timeline.rate, 0, timeline.ticks, MAX_SIDE_PX)
     template = chosen.record(_counted(tracked(FaceFollower(), ticks), timeline.ticks, progress), timeline.rate)
     template.save(out)
     return len(template)
+
+
+def _first_player(engines: Mapping[str, str]) -> FrameEngine:
+    """The first engine that plays motion templates. Raises StudioError where there is none."""
+    for name in names(engines):
+        engine = load(name, engines)
+        if isinstance(engine, FrameEngine) and "template" in engine.info.inputs:
+            return engine
+    raise StudioError("No engine here plays motion templates; `studio engines` lists them.")
 
 
 def _check_out(driver: Path, out: Path) -> None:

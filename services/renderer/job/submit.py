@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engines.registry import load
+from engines.registry import load_frame_engine
 from services.renderer.job.plan import frame_settings_of, planned
 from services.renderer.job.units import file_sha256
 from shared.avatar.model import load_avatar
-from shared.config.settings import Settings, load_settings
+from shared.config.settings import DEFAULT_ENGINE, Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.manifest import Manifest, Priority, folder, read_job_manifest
 from shared.jobs.store import LocalStore, Store, open_store
@@ -30,7 +30,6 @@ from shared.runtime.files import check_output
 MAX_KEY_CHARACTERS = 200
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 AVATAR_FILES = ("avatar.json", "face.npz", "portrait.png", "roi.png", "mask.png", "plate.npz", "plate.mjpg")
-MEASURED = ("mesh-reading.json",)  # what an engine measured of an avatar once, taken along where it is there
 PACKAGES = ("persona-studio", "numpy", "opencv-contrib-python", "mediapipe", "av", "torch", "diffusers")
 
 
@@ -49,7 +48,7 @@ class JobRequest:
 
     avatar: Path
     driver: Path
-    engine: str = "mesh"
+    engine: str = DEFAULT_ENGINE
     driver_name: str = ""
     priority: Priority = "normal"
     key: str = ""
@@ -63,9 +62,8 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     a key that was used for something else."""
     if len(request.key) > MAX_KEY_CHARACTERS:
         raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
-    engine = load(request.engine, settings.engines)
-    if reason := engine.unavailable():
-        raise StudioError(reason)
+    engine = load_frame_engine(request.engine, settings.engines)
+    engine.check()
     avatar = load_avatar(request.avatar)
     if request.out is not None:
         check_out(store, request)
@@ -95,6 +93,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     )
     if request.key and store.read(f"{folder(manifest.id)}/job.json") is not None:
         return _job_of_same_key(store, manifest)
+    engine.prepare(avatar)
     _store_inputs(store, request, manifest)
     if not store.create(f"{folder(manifest.id)}/job.json", manifest.model_dump_json(indent=2).encode()):
         return _job_of_same_key(store, manifest)
@@ -149,7 +148,8 @@ def _avatar_files(avatar: Path) -> str:
 
 def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None:
     """Put avatar and driver into the store, where they are not there yet: a job needs nothing else of this machine."""
-    for name in (*MEASURED, *AVATAR_FILES):
+    measured = sorted(path.name for path in request.avatar.glob(f"{request.engine}-*"))
+    for name in (*measured, *AVATAR_FILES):
         source, there = request.avatar / name, set(store.list(manifest.avatar_files))
         if source.is_file() and name not in there:
             store.put(source, f"{manifest.avatar_files}/{name}")

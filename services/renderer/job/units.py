@@ -146,7 +146,7 @@ def _frames(store: Store, opened: OpenJob, claim: Claim, last: bool) -> Iterator
         ticks = _played(opened, index)
     else:
         faces = from_bytes(_read(store, made_file_name(store, claim.job, Unit("follow", index), STATE)))
-        frames = opened.ticks(*plan.span(index)) if opened.spec.sees else None
+        frames = opened.ticks(*plan.span(index)) if opened.info.needs_image else None
         ticks = recorded_ticks(unpack_part("record", faces), frames)
     yield from opened.run.motion(ticks)
     if last:
@@ -184,7 +184,7 @@ def file_sha256(path: Path) -> str:
 
 def _moves(opened: OpenJob) -> bool:
     """Whether following brings the engine's state along."""
-    return opened.spec.carries == "motion" and not opened.manifest.plan.chained
+    return opened.info.depends_on == "motion" and not opened.manifest.plan.chained
 
 
 def _state(store: Store, opened: OpenJob, unit: Unit) -> dict[str, NDArray[np.generic]]:

@@ -36,7 +36,7 @@ def draw_frames(
         face = isinstance(frame, RoiFrame)
         shown, pts = (frame.pixels, frame.pts) if isinstance(frame, RoiFrame) else (shown, frame)
         opacity = faded.opacity_at(pts, face)
-        index = plate.index(pts)
+        index = plate.index(pts) if not isinstance(frame, RoiFrame) or frame.plate is None else frame.plate
         composed = composer.compose(composer.background(index), index, shown, opacity, label)
         alpha = cutout.alpha(index, shown, opacity, composed.label) if cutout else None
         writer.frame(done, composed.frame, alpha)

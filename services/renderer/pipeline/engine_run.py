@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.api import DrawsTogether, Driving, EngineSession, Overlaps, RoiFrame, VoiceBlock
+from engines.api import Driving, EngineSession, RoiFrame, VoiceBlock
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.arrays import StateMapping, pack_part, unpack_part
 from shared.runtime.clock import US
@@ -33,8 +33,7 @@ class EngineRun:
 
     def motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
         """For each tick its face, or its pts where the engine has none to show."""
-        frames = self._motion(ticks)
-        return self.session.together(frames) if isinstance(self.session, DrawsTogether) else frames
+        return self.session.together(self._motion(ticks))
 
     def _motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
         for tick in ticks:
@@ -54,7 +53,7 @@ class EngineRun:
 
     def _step(self, tick: Driving) -> list[RoiFrame]:
         """Where calls overlap, the frames of the last one: while they are composed and encoded the next one is computed."""
-        if not isinstance(self.session, Overlaps):
+        if not self.session.overlaps:
             return self.session.step(tick)
         if (begun := self.session.begin(tick)) is None:
             return []
@@ -73,13 +72,13 @@ class EngineRun:
             yield last
         while self._owed:
             pts = self._owed.popleft()
-            yield pts if last is None else RoiFrame(pts, last.pixels)
+            yield pts if last is None else RoiFrame(pts, last.pixels, plate=last.plate)
 
     def _frames_with_waiting_ticks(self, frames: Iterable[RoiFrame]) -> Iterator[RoiFrame]:
         """The frames, and before each the ticks that got none: they show it too."""
         for frame in frames:
             while self._owed and self._owed[0] < frame.pts:
-                yield RoiFrame(self._owed.popleft(), frame.pixels)
+                yield RoiFrame(self._owed.popleft(), frame.pixels, plate=frame.plate)
             if self._owed and self._owed[0] == frame.pts:
                 self._owed.popleft()
             yield frame

@@ -28,7 +28,8 @@ def probe_engines(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _reason(name: str, added: Mapping[str, str]) -> str:
     try:
-        return load(name, added).unavailable() or ""
+        problem = load(name, added).probe()
+        return "" if problem is None else problem.reason
     except StudioError as error:
         return str(error)
 

@@ -18,7 +18,7 @@ from engines.liveportrait.motion.template import LivePortraitTemplate, parse_tem
 from engines.liveportrait.portrait import PortraitRenderer  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
-from engines.registry import load  # noqa: E402
+from engines.registry import load_frame_engine  # noqa: E402
 from harness.face_following import psnr  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from tests.support.engines.liveportrait_material import MS, avatar, driving, networks, session  # noqa: E402
@@ -269,10 +269,10 @@ def test_a_wrong_option_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_without_torch_or_weights_it_says_what_helps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    engine = load("liveportrait")
+    engine = load_frame_engine("liveportrait")
     monkeypatch.setenv("STUDIO_WEIGHTS", str(tmp_path))
-    assert "studio weights pull liveportrait" in (engine.unavailable() or "")
+    assert "studio weights pull liveportrait" in str(engine.probe())
     with pytest.raises(StudioError, match="studio weights pull liveportrait"):
         engine.open(avatar())
     monkeypatch.setattr("engines.liveportrait.engine.find_spec", lambda name: None)
-    assert "make setup-torch" in (engine.unavailable() or "")
+    assert "make setup-torch" in str(engine.probe())

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engines.registry import ENGINES, load, names
+from engines.registry import load, names
 from harness.face_following import psnr
 from shared.errors import StudioError
 from shared.face.scripted import Gesture, shape
@@ -15,10 +15,10 @@ TALKING = Gesture(yaw=9, pitch=4, roll=-3, mouth=0.7, brow=0.5)
 
 
 def test_every_engine_loads_under_its_own_name() -> None:
-    for name in ENGINES:
+    for name in names():
         engine = load(name)
-        assert engine.spec.name == name
-        assert name != "mesh" or engine.unavailable() is None
+        assert engine.info.name == name
+        assert name != "mesh" or engine.probe() is None
 
 
 def test_an_unknown_engine_is_one_sentence_naming_those_there_are() -> None:
@@ -131,8 +131,8 @@ def test_a_session_that_does_not_draw_moves_on_as_if_it_had() -> None:
 
 def test_engines_of_ones_own_are_loaded_by_where_they_are() -> None:
     added = {"mine": "engines.mesh.engine:MeshEngine", "gone": "nowhere.at_all:Engine"}
-    assert names(added) == [*names(), "mine", "gone"]
-    assert load("mine", added).spec.title == load("mesh").spec.title
+    assert names(added) == ["mesh", "gone", "liveportrait", "mine", "personalive"]
+    assert load("mine", added).info.title == load("mesh").info.title
     with pytest.raises(StudioError, match="cannot be loaded from nowhere"):
         load("gone", added)
 

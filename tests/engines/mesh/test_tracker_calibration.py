@@ -15,7 +15,7 @@ from engines.mesh.tracker_calibration import (
     TURN_LIMIT,
     TrackerCalibration,
     calibrate_tracker,
-    kept_reading,
+    kept_calibration,
 )
 from shared.face.landmarks import LIP_BOTTOM, LIP_TOP
 from tests.support.engines.mesh_material import avatar, session, tracked
@@ -83,8 +83,8 @@ def test_a_reading_is_measured_once_and_anew_when_it_is_damaged(tmp_path: Path) 
         measured.append(TrackerCalibration(np.array([1.1, 0.9, 1.0]), 1.2, 0.8, np.array([0.0, -1.5, 0.25])))
         return measured[-1]
 
-    first = kept_reading(tmp_path, measure)
-    again = kept_reading(tmp_path, measure)
+    first = kept_calibration(tmp_path / FILE, measure)
+    again = kept_calibration(tmp_path / FILE, measure)
     assert len(measured) == 1 and again.lips == first.lips and again.lids == first.lids
     assert np.array_equal(again.turn, first.turn) and np.array_equal(again.blink, first.blink)
     for damage in (
@@ -96,4 +96,4 @@ def test_a_reading_is_measured_once_and_anew_when_it_is_damaged(tmp_path: Path) 
     ):
         (tmp_path / FILE).write_text(damage)
         measured.clear()
-        assert kept_reading(tmp_path, measure).lips == 1.2 and len(measured) == 1
+        assert kept_calibration(tmp_path / FILE, measure).lips == 1.2 and len(measured) == 1

@@ -38,7 +38,7 @@ def gaps(of: list[SpeechMotion]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(60)])
 def test_frames_lie_on_the_grid_and_come_as_soon_as_the_voice_reaches(rate: Fraction) -> None:
-    ahead = load("mesh").spec.voice_ahead
+    ahead = load("mesh").info.voice_ahead_us
     sound, by = sound_of([babble(3)]), speaker(rate)
     pts: list[int] = []
     for at in range(0, len(sound), 441):

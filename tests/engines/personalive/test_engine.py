@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.engines.personalive_material import FRAME_US, avatar, driver, networks, run, same, session, state  # isort: skip
 
-from engines.api import Driving, RoiFrame
+from engines.api import Driving, RoiFrame, Unavailable
 from engines.personalive import engine
 from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.window import KEYFRAMES
@@ -36,7 +36,7 @@ def test_four_frames_at_a_time_and_every_driver_frame_has_its_own(nets: PersonaL
     assert [frame.pts for frame in left] == [i * FRAME_US for i in range(8, 22)]
     assert left[0].pixels.shape == (512, 512, 3) and left[0].pixels.dtype == np.uint8
     assert one.flush() == [], "what was flushed is gone"
-    assert engine.SPEC.look_ahead == 15 and engine.SPEC.frames_per_step == 4
+    assert engine.INFO.frames_held == 15 and engine.INFO.frames_per_step == 4
 
 
 def test_a_seed_makes_frames_repeatable_and_another_seed_others(
@@ -130,7 +130,7 @@ def test_decoding_frame_by_frame_gives_the_same_frames(nets: PersonaLiveNetworks
 
 def test_the_engine_says_why_it_cannot_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_WEIGHTS", str(tmp_path))
-    reason = load("personalive").unavailable()
-    assert reason is not None and "studio weights pull personalive" in reason
+    reason = load("personalive").probe()
+    assert reason is not None and "studio weights pull personalive" in reason.reason
     monkeypatch.setattr(engine, "find_spec", lambda name: None)
-    assert load("personalive").unavailable() == engine.NO_TORCH.format("torch")
+    assert load("personalive").probe() == Unavailable(engine.NO_TORCH.format("torch"), "make setup-torch")

@@ -36,8 +36,8 @@ def opened(nets: PersonaLiveNetworks, name: str, default: str = "auto") -> Perso
 def test_the_ladder_goes_down_one_rung_at_a_time_to_its_end(nets: PersonaLiveNetworks) -> None:
     one = opened(nets, "auto")
     assert one.adjusts and one.quality == "full"
-    assert engine.SPEC.qualities[0] == ("full", "512 pixels, full decoder")
-    assert [name for name, _ in engine.SPEC.qualities] == NAMES
+    assert engine.INFO.qualities[0] == ("full", "512 pixels, full decoder")
+    assert [name for name, _ in engine.INFO.qualities] == NAMES
     for name in NAMES[1:]:
         assert one.lower() == f"PersonaLive goes on with {quality.rung(name).title}."
         assert one.quality == name

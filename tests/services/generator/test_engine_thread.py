@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from engines.api import Adjustable, Driving, RoiFrame
+from engines.api import Driving, EngineSession, RoiFrame
 from harness.channel import wait_for
 from services.generator.engine_thread import EngineThread
 from services.generator.latency import Pacer, evenly
@@ -17,7 +17,7 @@ from tests.support.engines.engine_thread_material import FRAME, PIXELS, SIZE, dr
 
 
 @dataclass
-class Slow:
+class Slow(EngineSession):
     """Takes `seconds` for four frames, and hands out those of three batches before. Runs out of memory when told to."""
 
     seconds: float
@@ -61,7 +61,7 @@ class Slow:
         return "It goes on with less."
 
 
-class One:
+class One(EngineSession):
     """Takes one frame at a time and waits at the gate for it."""
 
     def __init__(self) -> None:
@@ -118,7 +118,6 @@ def test_the_newest_frame_is_always_among_those_taken(count: int) -> None:
 
 def test_what_cannot_keep_up_goes_one_rung_down_and_says_so() -> None:
     session = Slow(0.25)
-    assert isinstance(session, Adjustable)
     batch = EngineThread(opened(session), lambda: None, 5 * US)
     drive(batch, 5)
     batch.close()
@@ -163,7 +162,7 @@ def test_one_frame_at_a_time_is_handed_on_at_once_and_a_pause_is_no_new_beginnin
         batch.offer(Driving(pts, None, None), {"captured": pts})
         wait_for(lambda: batch.due() is not None)
         paced = batch.due_frame(now())
-        assert paced is not None and paced.live, "no delay is added"
+        assert paced is not None and paced.driven == "motion", "no delay is added"
         assert (paced.frame.pts, paced.stamps) == (pts, {"captured": pts})
     assert session.calls == [("step", 0), ("step", FRAME), ("step", 20 * US)]
     batch.offer(Driving(21 * US, None, None), {}, restarted=True)
@@ -191,7 +190,7 @@ def test_a_slow_one_idles_in_its_thread_at_the_latest_wish() -> None:
     session.gate.set()
     wait_for(lambda: len(session.calls) == 4)
     assert session.calls[3] == ("step", 7), "somebody drives again"
-    wait_for(lambda: (paced := batch.due_frame(now())) is not None and paced.live)
+    wait_for(lambda: (paced := batch.due_frame(now())) is not None and paced.driven == "motion")
     batch.close()
     assert batch.counted()["driver frame skipped"] == 0
 

@@ -41,7 +41,7 @@ def test_a_host_that_waits_for_speech_already_knows_how_late_it_will_be(channel:
 def test_an_engine_that_no_voice_drives_says_so_and_idles(
     live_home: Path, run_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(MeshEngine, "spec", replace(MeshEngine.spec, driven_by=frozenset({"motion"})))
+    monkeypatch.setattr(MeshEngine, "info", replace(MeshEngine.info, inputs=frozenset({"motion"})))
     channel = Channel(Settings(run_root=run_root, home=live_home))
     try:
         channel.turn(lambda: len(channel.faces) >= 5)

@@ -89,7 +89,7 @@ def test_engines_that_cannot_run_are_listed_with_the_reason(live_home: Path, tmp
     assert next(iter(rows)) == "mesh" and set(ENGINES) <= set(rows)
     assert rows["mesh"] == {"title": "Mesh warp", "voice": True, "qualities": [], "terms": "", "unavailable": ""}
     assert "`studio weights pull waiting`" in str(rows["waiting"]["unavailable"])
-    assert "mend the setting 'engines'" in str(rows["absent"]["unavailable"])
+    assert "correct the setting 'engines'" in str(rows["absent"]["unavailable"])
     check_engine(settings)
     with pytest.raises(StudioError, match="Waiting's weights are missing"):
         check_engine(settings.model_copy(update={"engine": "waiting"}))

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.api import Driving, Engine
+from engines.api import Driving, FrameEngine
 from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame
+from engines.mesh.engine import MeshEngine
 from services.generator.template_player import LATE_US, LEAD_US, TemplatePlayer
 from shared.config.settings import Settings
 from shared.runtime.clock import US, tick_after, tick_pts
@@ -39,7 +40,7 @@ def scene(path: Path | str, loop: bool = True) -> Scene:
     return Scene(driver=f"file:{path}", loop=loop)
 
 
-def open_with(player: TemplatePlayer, wanted: Scene, engine: Engine | None = None) -> None:
+def open_with(player: TemplatePlayer, wanted: Scene, engine: FrameEngine | None = None) -> None:
     player.on_scene(wanted)
     player.set_engine("playing", engine or PlayingEngine())
     arrive(player)
@@ -108,11 +109,10 @@ def test_another_engine_starts_over_and_another_avatar_does_not(player: Template
 
 
 def test_what_cannot_be_played_is_one_sentence(player: TemplatePlayer, walk: Path, tmp_path: Path) -> None:
-    open_with(player, scene(walk), deaf := PlayingEngine())
-    deaf.spec = replace(deaf.spec, title="Still", driven_by=frozenset({"motion"}))
-    player.set_engine("still", deaf)
+    open_with(player, scene(walk))
+    player.set_engine("mesh", MeshEngine())
     arrive(player)
-    assert player.note.startswith("Still plays no motion templates; choose an engine that does")
+    assert player.note.startswith("Mesh warp plays no motion templates; choose an engine that does")
     player.set_engine("playing", PlayingEngine())
     (tmp_path / "bad.npz").write_bytes(b"PK no template")
     for path, says in ((tmp_path / "bad.npz", "is not a motion template"), (tmp_path / "gone.npz", "cannot be read")):

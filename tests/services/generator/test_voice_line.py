@@ -14,7 +14,7 @@ from shared.scene import Scene
 from shared.wire.message import Message, WireError
 from tests.support.engines.mesh_material import avatar
 
-AHEAD = load("mesh").spec.voice_ahead
+AHEAD = load("mesh").info.voice_ahead_us
 
 
 def message(pts: int, samples: int, epoch: int = 1, **facts: object) -> Message:

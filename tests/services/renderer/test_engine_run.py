@@ -24,7 +24,7 @@ def moved(start: int, stop: int) -> list[Driving]:
 
 def test_the_next_call_is_under_way_while_the_last_ones_frames_are_encoded() -> None:
     session = Offline(0.0, 0.0)
-    run = EngineRun(session, US)  # type: ignore[arg-type]
+    run = EngineRun(session, US)
     shown, outstanding = [], []
     for frame in run.motion(moved(0, 18)):
         assert isinstance(frame, RoiFrame)
@@ -37,7 +37,7 @@ def test_the_next_call_is_under_way_while_the_last_ones_frames_are_encoded() -> 
 
 
 def test_a_host_that_begins_to_idle_shows_first_what_is_under_way() -> None:
-    run = EngineRun(Offline(0.0, 0.0), US)  # type: ignore[arg-type]
+    run = EngineRun(Offline(0.0, 0.0), US)
     ticks = [*moved(0, 4), Driving(4 * FRAME_US, None, None), *moved(5, 9)]
     shown = [frame if isinstance(frame, int) else frame.pts for frame in run.motion(ticks)]
     assert shown == [number * FRAME_US for number in range(9)]

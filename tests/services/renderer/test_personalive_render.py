@@ -17,7 +17,7 @@ from engines.api import Driving, RoiFrame
 from engines.personalive import engine, quality
 from engines.personalive.driver import DriverView
 from engines.personalive.session import PersonaLiveSession
-from engines.registry import load
+from engines.registry import load, load_frame_engine
 from harness.tiny_personalive import make_weights
 from services.renderer.job.foreground import render_file
 from services.renderer.pipeline.engine_run import EngineRun
@@ -174,13 +174,13 @@ def test_weights_of_something_else_are_one_sentence(
         (wrong / NAME / file.name).symlink_to(file)
     (wrong / NAME / f"{name}.pth").unlink()
     monkeypatch.setenv("STUDIO_WEIGHTS", str(wrong))
-    reason = load(NAME).unavailable()
-    assert reason is not None and f"{name}.pth is missing" in reason
+    reason = load(NAME).probe()
+    assert reason is not None and f"{name}.pth is missing" in reason.reason
     whole = (weights / NAME / f"{name}.pth").read_bytes()
     (wrong / NAME / f"{name}.pth").write_bytes(whole[: len(whole) // 2])
-    reason = load(NAME).unavailable()
-    assert reason is not None and "is truncated" in reason
+    reason = load(NAME).probe()
+    assert reason is not None and "is truncated" in reason.reason
     torch.save({"of.something.else": torch.zeros(3)}, wrong / NAME / f"{name}.pth")
     with pytest.raises(StudioError, match=rf"{name}\.pth") as caught:
-        load(NAME).open(load_avatar(live_home / "avatars" / "sample"))
+        load_frame_engine(NAME).open(load_avatar(live_home / "avatars" / "sample"))
     assert "\n" not in str(caught.value)

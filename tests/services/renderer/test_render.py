@@ -87,7 +87,7 @@ def test_an_engine_that_no_voice_drives_says_so(
 ) -> None:
     from engines.mesh.engine import MeshEngine
 
-    monkeypatch.setattr(MeshEngine, "spec", replace(MeshEngine.spec, driven_by=frozenset({"motion"})))
+    monkeypatch.setattr(MeshEngine, "info", replace(MeshEngine.info, inputs=frozenset({"motion"})))
     voice = tmp_path / "speech.wav"
     voice.write_bytes(wav(np.zeros(16_000, np.int16), 16_000))
     with pytest.raises(StudioError, match="Mesh warp is moved by a face on video"):

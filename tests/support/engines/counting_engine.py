@@ -7,7 +7,16 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.api import RATE_FPS, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.api import (
+    DEFAULT_CONTEXT,
+    UNDRAWN,
+    EngineInfo,
+    EngineSession,
+    FrameEngine,
+    RoiFrame,
+    SessionContext,
+    VoiceBlock,
+)
 from shared.avatar.model import Avatar
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, tick_pts
@@ -17,26 +26,21 @@ SLOW = range(20, 40)
 ROI_SIDE_PX = 64
 
 
-class Counter:
+class Counter(FrameEngine):
     """Reached by the setting `engines`, as a user's own is."""
 
-    spec = EngineSpec(
-        name="counter", title="Counter", driven_by=frozenset({"voice"}), frames_per_step=1, look_ahead=0,
-        sees=False, carries="motion", voice_ahead=0,
-    )  # fmt: skip
+    info = EngineInfo(
+        name="counter", title="Counter", inputs=frozenset({"voice"}), roi_size=ROI_SIDE_PX, depends_on="motion"
+    )
 
-    def unavailable(self) -> str | None:
-        return None
-
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "Session":
-        return Session(rate)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
+        return Session(context.rate)
 
 
-class Session:
+class Session(EngineSession):
     """State: the number of the next frame."""
 
     def __init__(self, rate: Fraction) -> None:
-        self.draws = True
         self._rate, self._next, self._heard = rate, 0, 0
         self._cost = float(os.environ.get(COST, "0"))
 
@@ -47,15 +51,6 @@ class Session:
             frames.append(RoiFrame(pts, self._draw()))
             self._next += 1
         return frames
-
-    def step(self, driving: Driving) -> list[RoiFrame]:
-        return []
-
-    def idle(self, pts: int) -> list[RoiFrame]:
-        return []
-
-    def flush(self) -> list[RoiFrame]:
-        return []
 
     def reset(self) -> None:
         self._next, self._heard = 0, 0

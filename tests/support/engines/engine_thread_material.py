@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import Driving
-from engines.mesh.engine import SPEC, MeshEngine
+from engines.mesh.engine import INFO, MeshEngine
 from services.generator.engine_thread import EngineThread
 from services.generator.session_opener import OpenedSession
 from shared.runtime.clock import US, now
@@ -21,8 +21,8 @@ QUALITIES = (("full", "512 pixels"), ("half", "256 pixels"))
 def opened(session: Any, size: int = SIZE, quality: str = "") -> OpenedSession:
     """A session of an engine that takes `size` frames at a time and holds four calls' worth back."""
     engine = MeshEngine()
-    engine.spec = replace(SPEC, frames_per_step=size, look_ahead=4 * size - 1, qualities=QUALITIES)
-    return OpenedSession(engine, None, session, quality)  # type: ignore[arg-type]
+    engine.info = replace(INFO, frames_per_step=size, frames_held=4 * size - 1, qualities=QUALITIES)
+    return OpenedSession(engine, None, session, None, quality)  # type: ignore[arg-type]
 
 
 def drive(batch: EngineThread, seconds: float, start: int | None = None) -> tuple[list[tuple[int, int]], int]:

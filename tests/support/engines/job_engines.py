@@ -5,27 +5,31 @@ They are reached as a user's own engines are: by the setting `engines`.
 
 import os
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic_settings import SettingsConfigDict
 
-from engines.api import RATE_FPS, UNDRAWN, Driving, EngineSpec, RoiFrame, VoiceBlock
+from engines.api import (
+    DEFAULT_CONTEXT,
+    UNDRAWN,
+    Driving,
+    EngineInfo,
+    EngineSession,
+    FrameEngine,
+    RoiFrame,
+    SessionContext,
+    Unavailable,
+)
 from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame, parse_template
 from engines.settings import EngineSettings
 from shared.avatar.model import Avatar
-from shared.config.layered import NOTHING
 from shared.errors import OutOfMemoryError
 
-SPEC = EngineSpec(
-    name="card", title="Test card", driven_by=frozenset({"motion"}), frames_per_step=1, look_ahead=0,
-    sees=False, carries="motion", voice_ahead=0,
-)  # fmt: skip
+INFO = EngineInfo(name="card", title="Test card", inputs=frozenset({"motion"}), roi_size=64, depends_on="motion")
 # A folder in which the tests leave orders for the engines in the workers: a file's name is the order.
 ORDERS = "STUDIO_TEST_ORDERS"
 ENGINES = {
@@ -39,40 +43,38 @@ def ordered(name: str) -> str | None:
     return path.read_text() if path.exists() else None
 
 
-class Card:
+class Card(FrameEngine):
     """Draws a frame of its own state: a sum over everything it was shown. Carries motion."""
 
-    spec = SPEC
+    info = INFO
 
-    def unavailable(self) -> str | None:
-        return ordered("unavailable")
+    def probe(self) -> Unavailable | None:
+        reason = ordered("unavailable")
+        return None if reason is None else Unavailable(reason)
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "Session":
-        return Session(self.spec, small)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
+        return Session(self.info, context.low_memory)
 
 
 class Seer(Card):
     """The same, and it looks at the driver's frame."""
 
-    spec = replace(SPEC, name="seer", sees=True)
+    info = replace(INFO, name="seer", needs_image=True)
 
 
 class Chain(Card):
     """The same, but its state comes about by drawing only, and frames come out two ticks late."""
 
-    spec = replace(SPEC, name="chain", carries="frames", look_ahead=2)
+    info = replace(INFO, name="chain", depends_on="frames", frames_held=2)
 
 
 class Player(Card):
     """The same, and it plays LivePortrait's motion templates."""
 
-    spec = replace(SPEC, name="player", driven_by=frozenset({"motion", "template"}))
+    info = replace(INFO, name="player", inputs=frozenset({"motion", "template"}))
 
     def read_template(self, path: Path) -> LivePortraitTemplate:
         return parse_template(path)
-
-    def record(self, frames: Iterable[Driving], rate: Fraction) -> LivePortraitTemplate:
-        raise NotImplementedError
 
 
 class DyedSettings(EngineSettings):
@@ -90,28 +92,23 @@ class DyedSettings(EngineSettings):
 class Dyed(Card):
     """The same, in the blue that its own settings say."""
 
-    spec = replace(SPEC, name="dyed", qualities=(("deep", "deep"), ("pale", "pale")))
+    info = replace(INFO, name="dyed", qualities=(("deep", "deep"), ("pale", "pale")))
 
-    def __init__(self, look: Mapping[str, Any] = NOTHING) -> None:
-        self._look = look
+    Settings = DyedSettings
 
     def settings(self) -> DyedSettings:
-        return DyedSettings.load(self._look)
+        return DyedSettings.load(self._given)
 
-    def under(self, look: Mapping[str, Any]) -> "Dyed":
-        return Dyed(look)
-
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> "Session":
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
         settings = self.settings()
-        return Session(self.spec, small, settings.blue + 100 * (settings.quality == "pale"))
+        return Session(self.info, context.low_memory, settings.blue + 100 * (settings.quality == "pale"))
 
 
-class Session:
+class Session(EngineSession):
     """State: how many ticks it has seen, and a sum over their points."""
 
-    def __init__(self, spec: EngineSpec, small: bool, blue: int = 255) -> None:
-        self.draws = True
-        self._spec, self._small, self._blue = spec, small, blue
+    def __init__(self, info: EngineInfo, small: bool, blue: int = 255) -> None:
+        self._info, self._small, self._blue = info, small, blue
         self._seen, self._sum = 0, 0.0
         self._held: list[RoiFrame] = []
 
@@ -121,20 +118,14 @@ class Session:
             self._sum += float(driving.face.points[:468, 1].mean())
         if isinstance(driving.recorded, TemplateFrame):
             self._sum += float(driving.recorded.motion.exp.sum())
-        if self._spec.sees and driving.frame is not None:
+        if self._info.needs_image and driving.frame is not None:
             self._sum += float(driving.frame.mean())
-        if self.draws or self._spec.carries == "frames":
+        if self.draws or self._info.depends_on == "frames":
             self._obey(driving.pts)
         self._held.append(RoiFrame(driving.pts, self._card()))
-        late = self._spec.look_ahead
+        late = self._info.frames_held
         ready, self._held = self._held[: len(self._held) - late], self._held[len(self._held) - late :]
         return ready
-
-    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        return []
-
-    def idle(self, pts: int) -> list[RoiFrame]:
-        return []
 
     def flush(self) -> list[RoiFrame]:
         held, self._held = self._held, []
@@ -154,7 +145,7 @@ class Session:
         self._held = [RoiFrame(int(pts), np.asarray(pixels, np.uint8)) for pts, pixels in held]
 
     def _card(self) -> NDArray[np.uint8]:
-        if not self.draws and self._spec.carries != "frames":
+        if not self.draws and self._info.depends_on != "frames":
             return UNDRAWN
         card = np.zeros((64, 64, 3), np.uint8)
         card[:, :, 0] = self._seen * 5 % 256

@@ -95,8 +95,8 @@ def _moved(face: Face, number: int) -> Face:
 class NarrowEngine(LivePortraitEngine):
     """The engine with narrow networks, for which no weights are needed; reached by the setting `engines`."""
 
-    def unavailable(self) -> str | None:
+    def probe(self) -> None:
         return None
 
-    def _loaded(self, small: bool) -> tuple[LivePortraitNetworks, LivePortraitSettings]:
+    def _loaded(self, low_memory: bool) -> tuple[LivePortraitNetworks, LivePortraitSettings]:
         return networks(), self.settings()

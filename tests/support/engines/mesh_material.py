@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engines.api import Driving
 from engines.mesh.engine import MeshSession
-from engines.registry import load
+from engines.registry import load_frame_engine
 from harness.sample_avatar import sample_avatar
 from shared.avatar.model import Avatar
 from shared.face.landmarks import Face
@@ -23,7 +23,7 @@ def avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> Av
 
 
 def session(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> MeshSession:
-    opened = load("mesh").open(avatar(own_plate, rest))
+    opened = load_frame_engine("mesh").open(avatar(own_plate, rest))
     assert isinstance(opened, MeshSession)
     return opened
 

@@ -5,16 +5,16 @@ and one plays motion templates without a network to draw them."""
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from engines.api import RATE_FPS, Driving, RoiFrame
+from engines.api import DEFAULT_CONTEXT, Driving, EngineSession, RoiFrame, SessionContext, Unavailable
 from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame, parse_template
-from engines.mesh.engine import SPEC, MeshEngine, MeshSession
+from engines.mesh.engine import INFO, MeshEngine, MeshSession
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import OutOfMemoryError
 from shared.wire.message import Message
@@ -50,19 +50,19 @@ def marked(frame: RoiFrame) -> RoiFrame:
 class SlowEngine(MeshEngine):
     """Takes its time to open. Its name in the settings need not be its own."""
 
-    spec = replace(SPEC, name="red", title="Red", driven_by=frozenset({"motion"}))
+    info = replace(INFO, name="red", title="Red", inputs=frozenset({"motion"}))
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
         work(OPENING_S)
-        return RedSession(avatar, rate)
+        return RedSession(avatar, context.rate)
 
 
 class BrokenEngine(MeshEngine):
     """Breaks while it opens, after a while, in a way that nobody foresaw."""
 
-    spec = replace(SPEC, name="broken", title="Broken")
+    info = replace(INFO, name="broken", title="Broken")
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
         work(0.5)
         raise RuntimeError("no kernel image")
 
@@ -70,14 +70,14 @@ class BrokenEngine(MeshEngine):
 class WaitingEngine(MeshEngine):
     """Lacks a file, which the environment names."""
 
-    spec = replace(SPEC, name="waiting", title="Waiting", driven_by=frozenset({"motion"}))
+    info = replace(INFO, name="waiting", title="Waiting", inputs=frozenset({"motion"}))
 
-    def unavailable(self) -> str | None:
+    def probe(self) -> Unavailable | None:
         there = Path(os.environ.get("TEST_WEIGHTS", "/nowhere")).is_file()
-        return None if there else "Waiting's weights are missing; `studio weights pull waiting` gets them."
+        return None if there else Unavailable("Waiting's weights are missing; `studio weights pull waiting` gets them.")
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
-        return RedSession(avatar, rate)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
+        return RedSession(avatar, context.rate)
 
 
 class PlayingSession(MeshSession):
@@ -94,16 +94,13 @@ class PlayingSession(MeshSession):
 class PlayingEngine(MeshEngine):
     """Plays LivePortrait's templates, and needs nothing of LivePortrait's for that."""
 
-    spec = replace(SPEC, name="playing", title="Playing", driven_by=frozenset({"motion", "template"}))
+    info = replace(INFO, name="playing", title="Playing", inputs=frozenset({"motion", "template"}))
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
-        return PlayingSession(avatar, rate)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
+        return PlayingSession(avatar, context.rate)
 
     def read_template(self, path: Path) -> LivePortraitTemplate:
         return parse_template(path)
-
-    def record(self, frames: Iterable[Driving], rate: Fraction) -> LivePortraitTemplate:
-        raise NotImplementedError
 
 
 class HeavySession(RedSession):
@@ -131,17 +128,17 @@ class HeavySession(RedSession):
 class HeavyEngine(MeshEngine):
     """Takes for ever for a frame."""
 
-    spec = replace(SPEC, name="heavy", title="Heavy", driven_by=frozenset({"motion"}))
+    info = replace(INFO, name="heavy", title="Heavy", inputs=frozenset({"motion"}))
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
-        return HeavySession(avatar, rate)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
+        return HeavySession(avatar, context.rate)
 
 
 class StuckEngine(HeavyEngine):
     """Takes for ever for its first frame already."""
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
-        session = HeavySession(avatar, rate)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
+        session = HeavySession(avatar, context.rate)
         session.tried = True
         return session
 
@@ -149,11 +146,12 @@ class StuckEngine(HeavyEngine):
 class LadderSession(RedSession):
     """Has two rungs, and memory for the lower one alone; where others have taken it, for none. chosen: what it was told."""
 
-    quality, adjusts, taken = "full", True, False
+    taken = False
 
     def __init__(self, avatar: Avatar, rate: Fraction) -> None:
         super().__init__(avatar, rate)
         self.chosen: list[str] = []
+        self.quality, self.adjusts = "full", True
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         self._need()
@@ -181,27 +179,27 @@ class LadderSession(RedSession):
 class LadderEngine(MeshEngine):
     """Goes down a rung while it opens."""
 
-    spec = replace(
-        SPEC, name="ladder", title="Ladder", driven_by=frozenset({"motion"}),
+    info = replace(
+        INFO, name="ladder", title="Ladder", inputs=frozenset({"motion"}),
         qualities=(("full", "512 pixels"), ("half", "256 pixels")),
     )  # fmt: skip
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
-        return LadderSession(avatar, rate)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
+        return LadderSession(avatar, context.rate)
 
 
 class TightEngine(MeshEngine):
     """Has the memory to be opened only where it makes do with little."""
 
-    spec = replace(SPEC, name="tight", title="Tight", driven_by=frozenset({"motion"}))
+    info = replace(INFO, name="tight", title="Tight", inputs=frozenset({"motion"}))
 
-    def open(self, avatar: Avatar, rate: Fraction = RATE_FPS, small: bool = False) -> MeshSession:
-        if not small:
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
+        if not context.low_memory:
             raise OutOfMemoryError("The GPU has too little memory.")
-        return RedSession(avatar, rate)
+        return RedSession(avatar, context.rate)
 
 
-class OverlappingSession:
+class OverlappingSession(EngineSession):
     """Takes four frames a call: it takes a while to begin one, and a while longer until its frames are there.
 
     gate: the frames are there when it is open. breaks: what waiting for the frames of one call raises. outstanding: calls whose
