@@ -42,7 +42,7 @@ class LivePortraitSession(EngineSession):
         self._networks, self._nets = networks, networks.correctors()
         self._options, self._variance = settings.options(), settings.variance
         self._plate = avatar.plate if settings.source == "body" and not avatar.own_plate else None
-        self._plate_at = context.plate_at or avatar.plate.index
+        self._plate_at = context.plate_at
         rest = avatar.rest if self._plate is None else (0.0, 0.0)  # the plate's own face is where it is
         face = None if self._plate is None else turn_to_rest(avatar.face, avatar.rest)
         with on_device():
@@ -138,7 +138,10 @@ class LivePortraitSession(EngineSession):
 
     def _look(self, pts: int) -> None:
         """Where the source is a video, its frame at this time."""
-        if self._plate is not None and (index := self._plate_at(pts)) != self._looked:
+        if self._plate is None:
+            return
+        index = self._plate.index(pts) if self._plate_at is None else self._plate_at(pts)
+        if index != self._looked:
             self._looked = index
             self._own = plate_openings(self._plate, index)
             with on_device():

@@ -319,7 +319,7 @@ def test_a_full_disk_parks_the_job_and_room_lets_it_go_on(
         "services.renderer.job.step.MIN_FREE_BYTES", 0
     )  # not noticed beforehand, but by the write that fails
     filler = small_disk / "filler"
-    with filler.open("wb") as file:
+    with filler.open("wb", buffering=0) as file:
         try:
             while file.write(bytes(1 << 16)):
                 pass
