@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from engines.api import Driving, EngineSession, RoiFrame
+from engines.api import Driving, EngineSession, RoiFrame, VoiceBlock
 from harness.channel import wait_for
 from services.generator.engine_thread import EngineThread
 from services.generator.latency import Pacer, evenly
 from shared.errors import OutOfMemoryError, StudioError
+from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, now
 from tests.support.engines.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened
 
@@ -97,6 +98,43 @@ def test_under_an_overload_the_delay_is_steady_and_everything_is_counted() -> No
     assert [pts for _, pts in out] == sorted(pts for _, pts in out)
     assert abs(offered - dropped - session.count) <= 4 * SIZE, "what was not taken was counted, but for what waits"
     assert dropped > offered / 3
+
+
+class Chorus(EngineSession):
+    """Has the frames of four ticks of voice at a time."""
+
+    def __init__(self) -> None:
+        self.blocks: list[tuple[int, int]] = []
+        self._pts: list[int] = []
+
+    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
+        self.blocks.append((block.pts, len(block.samples)))
+        self._pts += range(block.pts, block.pts + len(block.samples) * US // SOUND_RATE_HZ, FRAME)
+        ready = len(self._pts) // SIZE * SIZE
+        frames, self._pts = [RoiFrame(pts, PIXELS) for pts in self._pts[:ready]], self._pts[ready:]
+        return frames
+
+
+def test_frames_of_a_voice_keep_their_own_time_and_those_that_are_overtaken_are_counted() -> None:
+    session, tick = Chorus(), SOUND_RATE_HZ * FRAME // US
+    batch = EngineThread(opened(session, size=1), lambda: None, 5 * US)
+    began, delay = now() + US, 300_000
+    for number in range(8):
+        batch.hear(VoiceBlock(began + number * FRAME, np.zeros(tick, np.int16)), delay)
+    wait_for(lambda: sum(count for _, count in session.blocks) == 8 * tick)
+    assert all(
+        pts == began + sum(count for _, count in session.blocks[:i]) // tick * FRAME
+        for i, (pts, _) in enumerate(session.blocks)
+    )
+    wait_for(lambda: batch.due() is not None)
+    first = batch.due_frame(began + delay)
+    assert first is not None and first.frame.pts == began and first.shown == began + delay and first.driven == "voice"
+    later = batch.due_frame(began + delay + 3 * FRAME)
+    assert later is not None and later.frame.pts == began + 3 * FRAME and later.shown == later.frame.pts + delay
+    assert batch.counted()["face late"] == 2
+    batch.restart()
+    assert batch.due() is None and batch.counted()["face late"] == 4, "what was not shown is void, and counted"
+    batch.close()
 
 
 def test_what_comes_in_bursts_is_handed_on_evenly() -> None:

@@ -50,6 +50,19 @@ def test_a_frame_that_takes_for_ever_holds_up_neither_the_pulse_nor_the_next_eng
     assert not red(channel.faces[-1])
 
 
+def test_a_voice_that_is_answered_late_holds_up_neither_the_pulse_nor_the_next_engine(channel: Channel) -> None:
+    meter = channel.generator.loop.meter
+    channel.wanted = Scene(driver="speech", engine="drawl")
+    channel.turn(HeavySession.under_way.is_set)
+    ends = time.monotonic() + 4
+    assert longest_turn(channel, lambda: time.monotonic() > ends) < AWAY_S
+    assert meter.drops["voice block skipped"] > 0, "what waits for it is bounded, and counted"
+    channel.faces.clear()
+    channel.wanted = Scene(driver="speech", engine="mesh")
+    assert longest_turn(channel, lambda: bool(channel.faces)) < AWAY_S
+    assert {message.facts["driven"] for message in channel.faces} == {"voice"}
+
+
 def test_an_opening_that_takes_for_ever_is_given_up_for_another_engine(channel: Channel) -> None:
     meter = channel.generator.loop.meter
     channel.turn(lambda: bool(channel.faces))

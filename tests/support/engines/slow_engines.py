@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.api import DEFAULT_CONTEXT, Driving, EngineSession, RoiFrame, SessionContext, Unavailable
+from engines.api import DEFAULT_CONTEXT, Driving, EngineSession, RoiFrame, SessionContext, Unavailable, VoiceBlock
 from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame, parse_template
 from engines.mesh.engine import INFO, MeshEngine, MeshSession
 from shared.avatar.model import ROI_SIZE_PX, Avatar
@@ -134,6 +134,28 @@ class HeavyEngine(MeshEngine):
         return HeavySession(avatar, context.rate)
 
 
+class DrawlSession(RedSession):
+    """Quick at its first block of voice, which is tried while it opens; after that every one takes BLOCKED_S."""
+
+    tried = False
+
+    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
+        if self.tried:
+            HeavySession.under_way.set()
+            time.sleep(BLOCKED_S)
+        self.tried = True
+        return super().hear(block)
+
+
+class DrawlEngine(MeshEngine):
+    """Moved by a voice, and slow to answer."""
+
+    info = replace(INFO, name="drawl", title="Drawl", inputs=frozenset({"voice"}))
+
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
+        return DrawlSession(avatar, context.rate)
+
+
 class StuckEngine(HeavyEngine):
     """Takes for ever for its first frame already."""
 
@@ -243,6 +265,7 @@ ENGINES = {
     "waiting": "tests.support.engines.slow_engines:WaitingEngine",
     "playing": "tests.support.engines.slow_engines:PlayingEngine",
     "heavy": "tests.support.engines.slow_engines:HeavyEngine",
+    "drawl": "tests.support.engines.slow_engines:DrawlEngine",
     "stuck": "tests.support.engines.slow_engines:StuckEngine",
     "ladder": "tests.support.engines.slow_engines:LadderEngine",
     "tight": "tests.support.engines.slow_engines:TightEngine",
