@@ -16,9 +16,9 @@ RATE_WINDOW_FRAMES = 50  # driver frames over which their rate is
 class EngineLatency:
     """Of one session. All times are microseconds. Not thread-safe."""
 
-    def __init__(self, frames: int, look_ahead: int) -> None:
-        """frames: that a call takes. look_ahead: driving frames held back before the first ROI frame comes out."""
-        self.frames, self.calls = frames, -(-(look_ahead + 1) // frames)
+    def __init__(self, frames: int, held: int) -> None:
+        """frames: that a call takes. held: driving frames held back before the first ROI frame comes out."""
+        self.frames, self.calls = frames, -(-(held + 1) // frames)
         self._offered: deque[int] = deque(maxlen=RATE_WINDOW_FRAMES)
         self._shown: deque[int] = deque(maxlen=STEADY_BATCHES * frames)
         self._took: deque[int] = deque(maxlen=STEADY_BATCHES)
