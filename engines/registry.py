@@ -31,6 +31,8 @@ def names(added: Mapping[str, str] = NONE) -> list[str]:
 def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
     """The engine of this name. Raises StudioError when there is none, its module cannot be imported, or it is no engine."""
     found = installed(added)
+    if DEFAULT_ENGINE not in found:
+        raise StudioError("The studio's engines are not registered, as after an update; run `make setup` again.")
     if name not in found:
         raise StudioError(f"There is no engine '{name[:60]}'; there is {', '.join(sorted(found))}.")
     point = found[name]
