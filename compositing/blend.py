@@ -1,6 +1,5 @@
 """The animated face onto a plate frame: only the pixels under it are touched, I420 in and I420 out."""
 
-import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,25 +80,10 @@ class Blender:
         return self._rgba, reach, to_mask
 
 
-def blend_patch(program: ImageArray, patch: NDArray[np.uint8], x: int, y: int, opacity: float = 1.0) -> PixelBox:
-    """Blend a (h, w, 4) RGBA patch, h and w even, at even (x, y) of an I420 frame, in place.
-
-    The patch must lie within the frame (ValueError otherwise).
-    """
-    height, width = program.shape[0] * 2 // 3, program.shape[1]
-    h, w = patch.shape[:2]
-    if x % 2 or y % 2 or h % 2 or w % 2 or x < 0 or y < 0 or x + w > width or y + h > height:
-        raise ValueError(f"a {w}x{h} patch does not fit at ({x}, {y}) of {width}x{height}")
-    level = _level(opacity)
-    if level:
-        _onto(program, np.ascontiguousarray(patch), (x, y, w, h), level, _plain())
-    return (x, y, w, h) if level else NOWHERE
-
-
 def warm_up() -> None:
     """Load the compiled loop now (compiling takes seconds the first time), not with the first frame."""
     program = np.full((96, 64), 128, np.uint8)
-    blend_patch(program, np.zeros((64, 64, 4), np.uint8), 0, 0)
+    _onto(program, np.zeros((64, 64, 4), np.uint8), (0, 0, 64, 64), OPAQUE, coefficients(*AS_IT_IS))
 
 
 def _level(opacity: float) -> int:
@@ -149,8 +133,3 @@ def _onto(program: ImageArray, patch: NDArray[np.uint8], box: PixelBox, level: i
     luma, u, v = planes(program)
     half = np.s_[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2]
     blend_planes(luma[y : y + h, x : x + w], u[half], v[half], patch.view(np.uint32)[..., 0], np.int32(level), rows)
-
-
-@functools.cache
-def _plain() -> NDArray[np.int32]:
-    return coefficients(*AS_IT_IS)

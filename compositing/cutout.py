@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 
-from compositing.blend import NOWHERE
 from shared.avatar.matte import MatteCutter, plate_mattes, refined
 from shared.avatar.model import Avatar
 from shared.face import similarity
@@ -19,17 +18,18 @@ class Cutout:
         self._mattes = plate_mattes(avatar.folder, avatar.plate)
         self._cutter: MatteCutter | None = None
 
-    def alpha(self, index: int, roi: ImageArray | None, opacity: float, label: PixelBox = NOWHERE) -> ImageArray:
+    def alpha(self, index: int, roi: ImageArray | None, opacity: float, label: PixelBox | None = None) -> ImageArray:
         """(H, W) uint8, 255 where the host is, for plate frame `index` with these ROI pixels (S, S, 3 or 4) on it.
 
         A face with a matte of its own only adds to the plate's. On a plate that is the portrait itself the head moves
-        together with what is behind it, so there it is cut out anew (40 ms). The label stays visible.
+        together with what is behind it, so there it is cut out again (40 ms). label: its box, which stays visible.
         """
         alpha = self._mattes.frame(index)
         if roi is not None and opacity > 0:
             alpha = self._with_face(alpha, index, roi, opacity)
-        x, y, w, h = label
-        alpha[y : y + h, x : x + w] = 255
+        if label:
+            x, y, w, h = label
+            alpha[y : y + h, x : x + w] = 255
         return alpha
 
     def _with_face(self, alpha: ImageArray, index: int, roi: ImageArray, opacity: float) -> ImageArray:

@@ -68,8 +68,7 @@ class FlashProgram(threading.Thread):
                 frames = FlashFrames(self.size)
             pts = tick_pts(tick, rate)
             facts = {
-                "tick": tick, "avatar": "flash", "plate": 0, "state": "live", "box": [], "label": [], "captured": pts,
-                "under": b"",
+                "tick": tick, "avatar": "flash", "plate": 0, "state": "live", "box": [], "label": False, "captured": pts,
             }  # fmt: skip
             sound.send(pts, beep(tick, rate, self.muted), "s16", facts={"tick": tick})
             program.send(pts, frames.frame_at(tick, rate), "i420", facts=facts, stamps={"composed": now()})

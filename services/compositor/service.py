@@ -67,10 +67,7 @@ class Compositor:
     def _load(self, name: str) -> None:
         meter = self.loop.meter
         try:
-            composer = Composer(
-                load_avatar(self.loop.settings.home / "avatars" / check_name(name)),
-                keep_under=bool(self.loop.settings.clean_feed_right),
-            )
+            composer = Composer(load_avatar(self.loop.settings.home / "avatars" / check_name(name)))
             composer.background(0)
         except StudioError as error:
             meter.note = str(error)
@@ -141,9 +138,7 @@ class Compositor:
         index = self._composer.avatar.plate.index(pts) if named is None else named
         ready, self._next = self._next, None
         background = ready[1] if ready and ready[0] == index else self._composer.background(index)
-        composed = self._composer.compose(
-            background, index, shown.message.array if shown else None, opacity, scene.label
-        )
+        composed = self._composer.compose(background, index, shown.message.array if shown else None, opacity)
         done = now()
         captured = face.facts.captured if face else 0
         if face and captured and captured != self._shown:
@@ -164,21 +159,22 @@ class Compositor:
             composed.frame,
             "i420",
             stamps={**(face.message.stamps if face else {}), "composed": done},
-            facts=program_facts(tick, self._composer.avatar.name, composed, state, captured),
+            facts=program_facts(tick, self._composer.avatar.name, composed, state, captured, scene.label),
         )
 
 
-def program_facts(tick: int, avatar: str, composed: Composed, state: str, captured: int) -> dict[str, object]:
-    """What a program message says beside its pixels."""
+def program_facts(
+    tick: int, avatar: str, composed: Composed, state: str, captured: int, label: bool
+) -> dict[str, object]:
+    """What a program message says beside its pixels. label: the outputs are to draw the label."""
     return {
         "tick": tick,
         "avatar": avatar,
         "plate": composed.plate,
         "box": _listed(composed.box),
-        "label": _listed(composed.label),
+        "label": label,
         "state": state,
         "captured": captured,
-        "under": b"" if composed.under is None else composed.under.tobytes(),
     }
 
 

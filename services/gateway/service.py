@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from compositing.label import label_overlay
 from services.gateway.channel.browser_source import RemoteDriver
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.health import ChannelHealth
@@ -91,10 +92,10 @@ class Gateway:
 
     def _want_outputs(self, scene: Scene) -> None:
         allowed = bool(self.settings.clean_feed_right)
-        self.recorder.clean = scene.record_clean and allowed
+        self.recorder.outlet.clean = scene.record_clean and allowed
         self.recorder.want(scene.recording)
         self.livekit.want(scene.livekit)
-        self.rtmp.clean = scene.rtmp_clean and allowed
+        self.rtmp.outlet.clean = scene.rtmp_clean and allowed
         self.rtmp.want(scene.rtmp)
 
     def close(self) -> None:
@@ -148,6 +149,7 @@ class Gateway:
         self.loop.watch_descriptor(self._wake.fd, self._on_wake)
 
     def _bus(self) -> None:
+        label_overlay(1920, 1080)  # what draws text is loaded now, not with the first frame on air
         try:
             self.loop.run(signals=False)
         finally:

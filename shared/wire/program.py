@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.media.array_types import PixelBox
-from shared.media.colour import paste
 from shared.runtime.clock import sound_samples
 from shared.wire.message import Message, WireError
 
@@ -20,8 +19,9 @@ class ProgramFrame:
     """One tick's frame.
 
     i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: read only.
-    box: (x, y, w, h) of what differs from the plate frame, label: of the label; None where there is none.
-    under: I420 of the label's box from before the label was drawn, where the channel has the right to a clean feed.
+    box: (x, y, w, h) of what the face changed on the plate frame, None where nothing.
+    label: whether the scene wants the label. Frames travel without it: label_box is where an output has drawn it, None
+    where it has not.
     state: live, idle or plate. captured: when the driver frame it shows entered capture, microseconds, or 0.
     repeated: the gateway made it up.
     """
@@ -32,19 +32,11 @@ class ProgramFrame:
     avatar: str
     plate: int
     box: PixelBox | None
-    label: PixelBox | None
+    label: bool
     state: str
     captured: int
-    under: NDArray[np.uint8] | None = None
     repeated: bool = False
-
-    def clean(self) -> NDArray[np.uint8]:
-        """The frame without the label where that is known, otherwise as it is."""
-        if self.label is None or self.under is None:
-            return self.i420
-        frame = self.i420.copy()
-        paste(frame, self.under, *self.label[:2])
-        return frame
+    label_box: PixelBox | None = None
 
     @property
     def width(self) -> int:
@@ -80,7 +72,6 @@ def frame_of(message: Message) -> ProgramFrame:
         or max(tick, plate) >= 1 << 32
     ):
         raise WireError("malformed")
-    label = _box(message.fact("label", list), width, height)
     return ProgramFrame(
         tick=tick,
         pts=message.pts,
@@ -88,19 +79,10 @@ def frame_of(message: Message) -> ProgramFrame:
         avatar=message.fact("avatar", str)[:80],
         plate=plate,
         box=_box(message.fact("box", list), width, height),
-        label=label,
+        label=message.fact("label", bool),
         state=state,
         captured=captured,
-        under=_under(message.fact("under", bytes), label),
     )
-
-
-def _under(raw: bytes, label: PixelBox | None) -> NDArray[np.uint8] | None:
-    if not raw:
-        return None
-    if label is None or len(raw) != label[2] * label[3] * 3 // 2:
-        raise WireError("malformed")
-    return np.frombuffer(raw, np.uint8).reshape(-1, label[2])
 
 
 def _box(values: list[Any], width: int, height: int) -> PixelBox | None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compositing.blend import NOWHERE, Blender, blend_patch
+from compositing.blend import NOWHERE, Blender
 from shared.avatar.mask import own_mask
 from shared.avatar.model import load_avatar
 from shared.avatar.skin import RGB_TO_YUV, YUV_BASE
@@ -174,9 +174,3 @@ def test_the_portrait_on_its_own_frame_is_invisible(sample_home) -> None:  # typ
     )
     before, after = (i420_to_rgb(each)[y : y + h, x : x + w] for each in (plate, out))
     assert w > 300 and cv2.PSNR(before, after) > 40
-
-
-def test_a_patch_outside_the_frame_is_refused(plate: ImageArray) -> None:
-    for x, y in ((WIDTH - 8, 0), (0, HEIGHT - 8), (-2, 0), (1, 0)):
-        with pytest.raises(ValueError, match="does not fit"):
-            blend_patch(plate, np.zeros((16, 16, 4), np.uint8), x, y)

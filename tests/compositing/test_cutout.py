@@ -12,6 +12,7 @@ import pytest
 
 from compositing.compose import Composer
 from compositing.cutout import Cutout
+from compositing.label import draw_label
 from engines.api import RoiFrame
 from services.renderer.encode.segment import SegmentWriter
 from services.renderer.pipeline.draw import draw_frames
@@ -113,14 +114,15 @@ def test_the_label_stays_visible(portrait: Avatar) -> None:
     assert (alpha[12:32, 10:50] == 255).all() and alpha[5, 5] == 0
 
 
-def test_a_render_has_the_alpha_of_each_of_its_frames(body: Avatar, tmp_path: Path) -> None:
+@pytest.mark.parametrize("label", [False, True])
+def test_a_render_has_the_alpha_of_each_of_its_frames(body: Avatar, tmp_path: Path, label: bool) -> None:
     path = tmp_path / "a.webm"
-    plate, output = body.plate, OutputSpec("vp9", label=False)
+    plate, output = body.plate, OutputSpec("vp9", label=label)
     roi = np.dstack([body.roi, body.mask])
     frames = [RoiFrame(number * 40_000, roi) for number in range(3)]
     begin = time.process_time()
     with SegmentWriter(path, plate.width, plate.height, Fraction(25), output) as writer:
-        assert draw_frames(frames, Composer(body), writer, False, lambda *_: None, Cutout(body)) == 3
+        assert draw_frames(frames, Composer(body), writer, label, lambda *_: None, Cutout(body)) == 3
     assert time.process_time() - begin < 60
     decoder = av.CodecContext.create("libvpx-vp9", "r")
     assert isinstance(decoder, av.VideoCodecContext)
@@ -130,5 +132,9 @@ def test_a_render_has_the_alpha_of_each_of_its_frames(body: Avatar, tmp_path: Pa
     for number, frame in enumerate(seen):
         plane = frame.planes[3]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)[:, : plane.width].astype(int)
-        wanted = Cutout(body).alpha(body.plate.index(number * 40_000), roi, 1.0)
+        box = draw_label(plate.frame(0).copy()) if label else None
+        wanted = Cutout(body).alpha(body.plate.index(number * 40_000), roi, 1.0, box)
+        if box:
+            x, y, w, h = box
+            assert rows[y + 2 : y + h - 2, x + 2 : x + w - 2].min() > 240, "the label is not cut out"
         assert np.abs(rows - wanted).mean() < 2.5

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from compositing.label import Label, layout
+from compositing.blend import AS_IT_IS
+from compositing.kernel import OPAQUE, blend_planes, coefficients
+from compositing.label import TEXT, draw_label, render_label
 from compositing.transition import Transition, ease
+from shared.media.array_types import PixelBox
 from shared.media.colour import planes
 
 
@@ -15,10 +18,16 @@ def grey(width: int, height: int, level: int = 128) -> NDArray[np.uint8]:
     return frame
 
 
+def drawn(frame: NDArray[np.uint8]) -> PixelBox:
+    box = draw_label(frame)
+    assert box
+    return box
+
+
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (720, 1080), (1024, 1024), (640, 360)])
 def test_it_sits_in_the_bottom_left_corner(width: int, height: int) -> None:
     frame = grey(width, height)
-    x, y, w, h = Label().draw(frame)
+    x, y, w, h = drawn(frame)
     assert 0 < x < 0.05 * width and y > 0.9 * height and y + h < height and x + w < 0.5 * width
     assert h == pytest.approx(max(16, 0.032 * height), abs=2)
 
@@ -26,7 +35,7 @@ def test_it_sits_in_the_bottom_left_corner(width: int, height: int) -> None:
 @pytest.mark.parametrize("level", [16, 128, 235])
 def test_it_reads_on_any_ground(level: int) -> None:
     frame = grey(1280, 720, level)
-    x, y, w, h = Label().draw(frame)
+    x, y, w, h = drawn(frame)
     box = planes(frame)[0][y : y + h, x : x + w]
     assert box.max() > 225, "letters are white"
     assert np.percentile(box, 30) < 125, "their ground is dark"
@@ -35,23 +44,34 @@ def test_it_reads_on_any_ground(level: int) -> None:
 
 def test_nothing_else_is_touched() -> None:
     frame = grey(1280, 720)
-    x, y, w, h = Label().draw(frame)
+    x, y, w, h = drawn(frame)
     luma, u, v = planes(frame)
     luma[y : y + h, x : x + w] = 128
     u[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2] = v[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2] = 128
     assert np.array_equal(frame, grey(1280, 720))
 
 
+@pytest.mark.apart  # the loop is compiled
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (480, 640), (200, 200)])
+def test_its_pixels_are_those_of_the_compositors_loop(width: int, height: int) -> None:
+    frame = np.random.default_rng(5).integers(0, 256, (height * 3 // 2, width)).astype(np.uint8)
+    wanted = frame.copy()
+    x, y, w, h = drawn(frame)
+    luma, u, v = planes(wanted)
+    half = np.s_[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2]
+    patch = render_label(TEXT, h).view(np.uint32)[..., 0]
+    blend_planes(luma[y : y + h, x : x + w], u[half], v[half], patch, np.int32(OPAQUE), coefficients(*AS_IT_IS))
+    assert np.array_equal(frame, wanted)
+
+
 def test_it_follows_a_change_of_size() -> None:
-    label = Label()
-    first = label.draw(grey(1920, 1080))
-    assert label.draw(grey(640, 360))[3] < first[3] and label.draw(grey(1920, 1080)) == first
+    first = drawn(grey(1920, 1080))
+    assert drawn(grey(640, 360))[3] < first[3] and drawn(grey(1920, 1080)) == first
 
 
 def test_a_frame_too_small_for_it_is_left_alone() -> None:
-    assert layout("AI-generated", 64, 32)[0].size == 0
     frame = grey(64, 32)
-    assert Label().draw(frame) == (0, 0, 0, 0) and np.array_equal(frame, grey(64, 32))
+    assert draw_label(frame) is None and np.array_equal(frame, grey(64, 32))
 
 
 def test_the_transition_is_soft_and_complete() -> None:

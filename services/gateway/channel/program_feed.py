@@ -2,6 +2,9 @@
 
 The compositor sends one frame and one block of sound per tick. When either is missing for longer than
 PATIENCE_TICKS, the last frame is repeated and silence takes the sound's place, so that no output ever ends.
+
+Frames arrive without the label. Where the scene wants it, it is drawn once into a copy, which the outputs that show it share;
+an output with a right to the clean feed takes the frame as it came.
 """
 
 import threading
@@ -12,6 +15,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from compositing.label import draw_label
+from shared.media.array_types import ImageArray, PixelBox
 from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
 from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
 
@@ -26,12 +31,14 @@ class OutputQueue:
     """What one output has still to take. Bounded: the oldest goes first, counted. Safe between two threads.
 
     open: False while the output is off, which then is given nothing and holds nothing.
+    clean: its frames are without the label; only for an output whose right to that is stated.
     counting: False while what is left out is no loss, because no viewer is there yet.
     """
 
     def __init__(self, name: str, *, frames: int, sounds: int) -> None:
         self.name = name
         self.open = self.counting = True
+        self.clean = False
         self.drops: Counter[str] = Counter()
         self._frames: deque[ProgramFrame] = deque(maxlen=frames)
         self._sounds: deque[ProgramSound] = deque(maxlen=sounds)
@@ -92,6 +99,7 @@ class ProgramFeed:
     _next_frame: int = 0
     _next_sound: int = 0
     _given: int = 0
+    _labelled: tuple[ImageArray, ImageArray, PixelBox | None] | None = None  # a frame, its copy with the label, the box
     _stalls: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=STALL_WINDOW_S))  # (second, longest)
 
     def stall(self) -> int:
@@ -170,7 +178,20 @@ class ProgramFeed:
         if isinstance(item, ProgramFrame):
             self._measure()
         for outlet in self.outlets:
-            outlet.put(item)
+            if not outlet.open:  # looked at here too: a copy that no output shows is not made
+                continue
+            if isinstance(item, ProgramFrame) and item.label and not outlet.clean:
+                outlet.put(self._with_label(item))
+            else:
+                outlet.put(item)
+
+    def _with_label(self, frame: ProgramFrame) -> ProgramFrame:
+        """The frame with the label, in a copy that all outputs and all repeats of it share."""
+        if self._labelled is None or self._labelled[0] is not frame.i420:
+            drawn = frame.i420.copy()
+            self._labelled = frame.i420, drawn, draw_label(drawn)
+        _, drawn, box = self._labelled
+        return replace(frame, i420=drawn, label_box=box)
 
     def _measure(self) -> None:
         at = self.clock()

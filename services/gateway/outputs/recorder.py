@@ -31,7 +31,7 @@ class Recorder:
     recording with one sentence and nothing else.
 
     state: off, connecting (no frame yet), live or failed; its figures are seconds and bytes of all parts, and how many there are.
-    path: the part being written, or the last one. clean: take the frames without the label.
+    path: the part being written, or the last one.
     """
 
     def __init__(self, settings: Settings, journal: EventLog) -> None:
@@ -39,7 +39,6 @@ class Recorder:
         self.outlet.open = False
         self.state = OutputState()
         self.path = ""
-        self.clean = False
         self._rate = settings.rate
         self._most_ticks = round(settings.record_split_minutes * 60 * settings.rate)
         self._most_bytes = settings.record_split_megabytes * MEGABYTE
@@ -96,7 +95,7 @@ class Recorder:
                 if self._part is None or self._full(self._part, item):
                     self._turn(wanted, item)
                 assert self._part is not None
-                self._part.frame(item, self.clean)
+                self._part.frame(item)
             self._give_sound()
             if self._part:
                 self._tell(self._part)
@@ -190,10 +189,10 @@ class RecordingPart:
         writer = Mp4Writer(path, first.width, first.height, rate, True, PRESET, CRF, fragmented=True)
         return cls(path, writer, first, rate)
 
-    def frame(self, frame: ProgramFrame, clean: bool) -> None:
+    def frame(self, frame: ProgramFrame) -> None:
         """Write one tick's frame. Raises StudioError."""
         self.last = frame.tick
-        self.writer.frame(frame.clean() if clean else frame.i420, index=frame.tick - self.first)
+        self.writer.frame(frame.i420, index=frame.tick - self.first)
 
     def sound(self, sound: ProgramSound) -> None:
         """Write one tick's sound; what is before the first frame is left out. Raises StudioError."""

@@ -137,14 +137,15 @@ class PreviewEncoder:
         return _head(ROI, self.number, frame, box) + pack_bits(wanted) + bytes(jpeg)
 
     def _current_label(self, frame: ProgramFrame) -> bytes:
-        patch = crop(frame.i420, *frame.label) if frame.label else np.empty(0, np.uint8)
-        same = self._patch is not None and frame.label == self._label and patch.shape == self._patch.shape
+        box = frame.label_box
+        patch = crop(frame.i420, *box) if box else np.empty(0, np.uint8)
+        same = self._patch is not None and box == self._label and patch.shape == self._patch.shape
         if same and patch.size and self._patch is not None:
             same = float(cv2.norm(patch, self._patch, cv2.NORM_L1)) / patch.size < LABEL_CHANGED
         if not same:
-            self._label, self._patch = frame.label, patch
-            payload = encode_jpeg(patch, self._quality) if frame.label else b""
-            self._label_message = _head(LABEL, self.number, frame, frame.label) + payload
+            self._label, self._patch = box, patch
+            payload = encode_jpeg(patch, self._quality) if box else b""
+            self._label_message = _head(LABEL, self.number, frame, box) + payload
         return self._label_message
 
 

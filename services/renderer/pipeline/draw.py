@@ -1,4 +1,4 @@
-"""Draws frames: faces onto plate frames, into a segment's file."""
+"""Draws frames: faces onto plate frames and the label on them, into a segment's file."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from compositing.compose import Composer
 from compositing.cutout import Cutout
+from compositing.label import draw_label
 from compositing.transition import Transition
 from engines.api import RoiFrame
 from services.renderer.encode.segment import SegmentWriter
@@ -37,8 +38,9 @@ def draw_frames(
         shown, pts = (frame.pixels, frame.pts) if isinstance(frame, RoiFrame) else (shown, frame)
         opacity = faded.opacity_at(pts, face)
         index = plate.index(pts) if not isinstance(frame, RoiFrame) or frame.plate is None else frame.plate
-        composed = composer.compose(composer.background(index), index, shown, opacity, label)
-        alpha = cutout.alpha(index, shown, opacity, composed.label) if cutout else None
+        composed = composer.compose(composer.background(index), index, shown, opacity)
+        labelled = draw_label(composed.frame) if label else None
+        alpha = cutout.alpha(index, shown, opacity, labelled) if cutout else None
         writer.frame(done, composed.frame, alpha)
         done += 1
         told(done, composed.frame)

@@ -20,6 +20,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from compositing.label import draw_label
 from services.gateway.preview.encoder import encode_jpeg
 from shared.avatar.plate import save_index
 from shared.config.settings import Settings
@@ -33,7 +34,6 @@ from shared.wire.pulse import Meter
 ROOT = Path(__file__).parents[3]
 WIDTH, HEIGHT = 480, 640
 FACE = (160, 120, 160, 176)
-LABEL = (12, 600, 120, 20)
 PLATES = 4
 
 
@@ -86,8 +86,7 @@ class Channel:
         self.state = "live"
         self.face = FACE
         self.late = 0  # microseconds more between driver and program
-        self.sent: dict[int, NDArray[np.uint8]] = {}
-        self.clean: dict[int, NDArray[np.uint8]] = {}  # the same without the label
+        self.shown: dict[int, NDArray[np.uint8]] = {}  # by tick, with the label where the scene wants it
         self.scene: Scene | None = None
         self.meters = {name: Meter(name) for name in ("capture", "generator", "compositor")}
         self.meters["generator"].facts = {
@@ -121,7 +120,7 @@ class Channel:
             self._thread.join()
 
     def compose(self, tick: int) -> NDArray[np.uint8]:
-        """The image of a tick: plate, a moving face, the label."""
+        """The image of a tick: plate and a moving face."""
         index = tick % len(self.plates)
         program = self.plates[index].copy()
         x, y, w, h = self.face
@@ -134,18 +133,13 @@ class Channel:
             ball[[0, -1]] = ball[:, [0, -1]] = 0
             part = luma[y : y + h, x : x + w]
             part[:] = (part + ball * (210 - part)).astype(np.uint8)
-        self.clean[tick] = program.copy()
-        self.clean.pop(tick - 200, None)
-        if self.scene is None or self.scene.label:
-            lx, ly, lw, lh = self.label
-            planes(program)[0][ly : ly + lh, lx : lx + lw] = 40
-            planes(program)[0][ly + 6 : ly + lh - 6, lx + 8 : lx + lw - 8 : 4] = 220
         return program
 
     @property
     def label(self) -> tuple[int, int, int, int]:
-        height = self.plates[0].shape[0] * 2 // 3
-        return (LABEL[0], height - 40, LABEL[2], LABEL[3])
+        box = draw_label(self.plates[0].copy())
+        assert box
+        return box
 
     def _run(self, stop: threading.Event) -> None:
         context: zmq.Context[Any] = zmq.Context()
@@ -163,17 +157,16 @@ class Channel:
                 self.scene = Scene.from_dict(message.facts)
             pts = tick_pts(tick, rate)
             made = self.compose(tick)
-            self.sent[tick] = made
-            self.sent.pop(tick - 200, None)
-            captured = now() - 9_000 - self.late
             labelled = self.scene is None or self.scene.label
-            under = b""
-            if labelled and self.settings.clean_feed_right:
-                under = crop(self.clean[tick], *self.label).tobytes()
+            self.shown[tick] = made.copy()
+            if labelled:
+                draw_label(self.shown[tick])
+            self.shown.pop(tick - 200, None)
+            captured = now() - 9_000 - self.late
             facts = {
                 "tick": tick, "avatar": self.avatar, "plate": tick % len(self.plates), "state": self.state,
-                "box": list(self.face) if self.state != "plate" else [], "label": list(self.label) if labelled else [],
-                "captured": captured if self.state == "live" else 0, "under": under,
+                "box": list(self.face) if self.state != "plate" else [], "label": labelled,
+                "captured": captured if self.state == "live" else 0,
             }  # fmt: skip
             program.send(pts, made, "i420", facts=facts, stamps={"composed": now()})
             first, end = sound_samples(tick, rate, 48_000)
@@ -181,7 +174,7 @@ class Channel:
             sound.send(pts, wave.astype(np.int16), "s16", facts={"tick": tick})
             if tick % 2 == 0:
                 x, y, w, h = self.face
-                rgb = cv2.cvtColor(crop(made, x, y, w, h), cv2.COLOR_YUV2RGB_I420)
+                rgb = np.asarray(cv2.cvtColor(crop(made, x, y, w, h), cv2.COLOR_YUV2RGB_I420), np.uint8)
                 driving.send(pts, rgb, "rgb24", facts={"present": True, "pose": [0.0, 0.0, 0.0]})
             for meter in self.meters.values():
                 meter.frame(now(), captured)

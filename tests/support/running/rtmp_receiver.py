@@ -1,7 +1,7 @@
 """A real RTMP receiver: FFmpeg's own server in a process of its own, which decodes what it gets and says what it saw.
 
 `python -m tests.support.running.rtmp_receiver PORT`: takes one stream, prints one JSON object for every SECONDS of it:
-{"frames", "width", "height", "moved", "grey", "hz", "apart"}.
+{"frames", "width", "height", "moved", "corner", "hz", "apart"}; corner: luma of CORNER_PX at the bottom left.
 """
 
 import json
@@ -19,6 +19,7 @@ import av
 import numpy as np
 
 RECEIVE_S = 1.0
+CORNER_PX = 40, 140  # height and width; the label lies in it
 KEY = "s3cr3t-stream-key"
 
 
@@ -82,7 +83,7 @@ def main() -> None:
                 row = {
                     "frames": len(frames), "width": luma.shape[2], "height": luma.shape[1],
                     "moved": float(luma.std(axis=0).max()),
-                    "grey": luma[-1][-40:-20, 12:132].round().tolist(), "hz": hertz(wave, blocks[0].sample_rate),
+                    "corner": luma[-1][-CORNER_PX[0] :, : CORNER_PX[1]].round().tolist(), "hz": hertz(wave, blocks[0].sample_rate),
                     "apart": abs(frames[-1].time - blocks[-1].time),
                 }  # fmt: skip
                 print(json.dumps(row), flush=True)

@@ -5,7 +5,6 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
 from shared.media.aac_blocks import SoundBlocks
 from shared.runtime.clock import sound_samples
@@ -51,13 +50,13 @@ class FlvWriter:
         codec.colorspace = codec.color_primaries = codec.color_trc = _SMPTE170M
         return stream
 
-    def frame(self, program: ProgramFrame, i420: NDArray[np.uint8]) -> None:
-        """One tick's frame, `i420` being what is shown of it."""
+    def frame(self, program: ProgramFrame) -> None:
+        """One tick's frame."""
         index = program.tick - self._first
         if index <= self._last:
             return
         self._last = index
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(i420), format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(program.i420), format="yuv420p")
         frame.color_range, frame.colorspace = _MPEG_RANGE, _SMPTE170M
         frame.pts, frame.time_base = index, 1 / self._rate
         self._container.mux(self._video.encode(frame))

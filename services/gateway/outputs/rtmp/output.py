@@ -38,15 +38,13 @@ class RtmpOutput:
     """Pushes to the address of the settings while `want(True)`.
 
     state: off, connecting, live, reconnecting (it was live) or failed; both of the last try again by themselves. Its
-    figures are kbps and seconds live. clean: take the frames without the label. shown: the address without its
-    secrets, "" without one.
+    figures are kbps and seconds live. shown: the address without its secrets, "" without one.
     """
 
     def __init__(self, settings: Settings, journal: EventLog) -> None:
         self.outlet = OutputQueue("rtmp", frames=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
         self.outlet.open = False
         self.state = OutputState()
-        self.clean = False
         self._address = settings.rtmp_url.get_secret_value() if settings.rtmp_url else ""
         self.shown = shown_address(settings.rtmp_url) if settings.rtmp_url else ""
         self._rate, self._kbps = settings.rate, settings.rtmp_kbps
@@ -113,7 +111,7 @@ class RtmpOutput:
                             stream = FlvWriter(process.write, item, self._rate, self._kbps)
                         elif stream.size != (item.width, item.height):
                             return
-                        stream.frame(item, item.clean() if self.clean else item.i420)
+                        stream.frame(item)
                     elif stream:
                         stream.sound(item)
                 process.check()

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import httpx
 import numpy as np
 import pytest
 
 from services.gateway.outputs.recorder import claim_file_name
 from shared.errors import StudioError
+from shared.media.colour import i420_to_rgb
+from tests.support.browser.viewer import watching
 from tests.support.running.gateway import Studio, studio
 from tests.support.running.recordings import played, record
 
@@ -142,6 +145,9 @@ def test_a_recording_has_no_label_where_the_right_is_stated(tmp_path: Path, clea
     settings: dict[str, Any] = {"clean_feed_right": "own label"} | ({"clean_feed": ["record"]} if clean else {})
     with tempfile.TemporaryDirectory() as folder, studio(Path(folder), **settings) as own:
         path = record(own, 0.6)
+        with watching(own, "full") as viewer:
+            head, drawn = viewer.frame()
+            assert cv2.PSNR(drawn, i420_to_rgb(own.channel.shown[head.tick])) > 36, "who watches beside sees the label"
         x, y, w, h = own.channel.label
         plates = [plate[y : y + h, x : x + w].astype(float) for plate in own.channel.plates]
         own.terminate()

@@ -42,7 +42,7 @@ def make_frame(tick: int, noise: NDArray[np.uint8]) -> ProgramFrame:
     i420 = noise.copy()
     for bit in range(BITS):
         i420[:SIDE, bit * SIDE : (bit + 1) * SIDE] = 220 if tick >> bit & 1 else 30
-    return ProgramFrame(tick, tick_pts(tick, Settings().rate), i420, "a", 0, None, None, "live", 0)
+    return ProgramFrame(tick, tick_pts(tick, Settings().rate), i420, "a", 0, None, False, "live", 0)
 
 
 def sound(tick: int) -> ProgramSound:

@@ -15,7 +15,7 @@ import pytest
 
 from harness.channel import command
 from tests.support.browser.viewer import watching
-from tests.support.running.gateway import Studio, studio
+from tests.support.running.gateway import HEIGHT, Studio, studio
 from tests.support.running.ports import free_port
 from tests.support.running.recordings import played, record
 from tests.support.running.rtmp_receiver import KEY, black_hole, receiver
@@ -149,18 +149,19 @@ def test_the_clean_feed_has_no_label_while_the_preview_has() -> None:
     right = "The label is put on by the mixer."
     with receiver(port) as peer, pushing(port, clean_feed_right=right) as running:
         x, y, w, h = running.channel.label
+        box = np.s_[y - HEIGHT :, x : x + w]
         peer.next()
-        labelled = np.array(peer.next()["grey"])
+        labelled = np.array(peer.next()["corner"])[box][:h]
         assert running.patch(rtmp_clean=True).status_code == 200
         peer.next()
-        clean = np.array(peer.next()["grey"])
+        clean = np.array(peer.next()["corner"])[box][:h]
         plates = [plate[y : y + h, x : x + w].astype(float) for plate in running.channel.plates]
         apart = [min(np.abs(frame - plate).mean() for plate in plates) for frame in (labelled, clean)]
         assert apart[0] > 30 and apart[1] < 12
         with watching(running, "full") as viewer:
             head, drawn = viewer.frame()
-            box = drawn[y : y + h, x : x + w].mean(axis=2)
-            assert np.abs(box - plates[head.plate]).mean() > 30
+            shown = drawn[y : y + h, x : x + w].mean(axis=2)
+            assert np.abs(shown - plates[head.plate]).mean() > 30
         assert any(right in event["text"] for event in running.state()["log"])
 
 

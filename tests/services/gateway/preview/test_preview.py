@@ -16,7 +16,7 @@ from tests.support.running.gateway import Studio
 
 
 def program(running: Studio, tick: int) -> np.ndarray:  # type: ignore[type-arg]
-    return i420_to_rgb(running.channel.sent[tick])
+    return i420_to_rgb(running.channel.shown[tick])
 
 
 @pytest.mark.parametrize("mode", ["full", "roi"])
@@ -35,7 +35,7 @@ def test_what_a_viewer_draws_is_the_program(running: Studio, mode: str, state: s
                 sent = [
                     program(running, tick)
                     for tick in range(head.tick - back, head.tick + 1)
-                    if tick in running.channel.sent
+                    if tick in running.channel.shown
                 ]
                 shown = max(sent, key=lambda each: cv2.PSNR(drawn, each))
                 assert drawn.shape == shown.shape
