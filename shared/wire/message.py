@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 VERSION = 1
-MAX_HEADER_BYTES = 512 << 10  # mostly less than one; what the label covers on a portrait 4K frame is 146 KB
+MAX_HEADER_BYTES = 64 << 10  # mostly less than one KB; the points of two faces are 11 KB, pixels belong in the payload
 MAX_PAYLOAD_BYTES = 32 << 20  # a 4K I420 frame is 12 MB
 STREAMS = ("driving", "voice", "face", "program", "sound", "scene", "remote", "pulse")
 

@@ -48,6 +48,16 @@ def test_what_is_encoded_is_decoded(format: str, dtype: str, shape: tuple[int, .
         assert getattr(got, name) == getattr(sent, name)
 
 
+def test_a_header_is_bounded_at_64_kb() -> None:
+    assert MAX_HEADER_BYTES == 65_536
+    long = message(facts={"raw": bytes(MAX_HEADER_BYTES // 2)})
+    room = MAX_HEADER_BYTES - len(encode_message(long)[1])
+    largest = message(facts={"raw": bytes(MAX_HEADER_BYTES // 2 + room)})
+    assert len(encode_message(largest)[1]) == MAX_HEADER_BYTES and decode_message(encode_message(largest)) is not None
+    with pytest.raises(WireError, match="oversized"):
+        decode_message(encode_message(message(facts={"raw": bytes(MAX_HEADER_BYTES // 2 + room + 1)})))
+
+
 def test_pixels_are_not_copied() -> None:
     array = np.zeros((6, 4), np.uint8)
     parts = encode_message(message(format="i420", array=array))
