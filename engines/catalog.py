@@ -9,13 +9,15 @@ from shared.weights.manifest import terms
 
 
 def engine_summaries(settings: Settings) -> dict[str, dict[str, object]]:
-    """Every engine's title, whether a voice can drive it, the qualities to choose from, what its weights may be used for
-    and, where this machine cannot run it, why. Reads the first and last bytes of weight files; imports no torch."""
+    """Every engine's title, whether a voice can drive it, whether it needs the driver's image, the qualities to choose
+    from, what its weights may be used for and, where this machine cannot run it, why. Reads the first and last bytes of weight files; imports no torch."""
     return {name: _row(name, settings) for name in names(settings.engines)}
 
 
 def _row(name: str, settings: Settings) -> dict[str, object]:
-    row: dict[str, object] = {"title": name, "voice": False, "qualities": [], "terms": terms(name), "unavailable": ""}
+    row: dict[str, object] = {
+        "title": name, "voice": False, "needs_image": False, "qualities": [], "terms": terms(name), "unavailable": "",
+    }  # fmt: skip
     try:
         engine = load(name, settings.engines)
     except StudioError as error:
@@ -24,6 +26,7 @@ def _row(name: str, settings: Settings) -> dict[str, object]:
     return row | {
         "title": info.title,
         "voice": "voice" in info.inputs,
+        "needs_image": info.needs_image,
         "qualities": [{"name": rung, "title": title} for rung, title in info.qualities],
         "unavailable": "" if problem is None else problem.reason,
     }

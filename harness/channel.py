@@ -164,7 +164,7 @@ def studio(
 
 
 @contextmanager
-def sample_channel(*arguments: str) -> Iterator[tuple[Studio, float]]:
+def sample_channel(*arguments: str, engines: Mapping[str, str] | None = None) -> Iterator[tuple[Studio, float]]:
     """The sample channel on air, in a home of its own, and the seconds it took from the command to a driven face."""
     from services.local.samples import ensure_samples
 
@@ -172,7 +172,7 @@ def sample_channel(*arguments: str) -> Iterator[tuple[Studio, float]]:
         home = Path(folder) / "home"
         ensure_samples(home, lambda stage, done: None)
         started = time.monotonic()
-        with studio(home, Path(folder) / "run", "--port", "0", *arguments) as run:
+        with studio(home, Path(folder) / "run", "--port", "0", *arguments, engines=engines) as run:
             run.on_air()
             yield run, time.monotonic() - started
             run.end()

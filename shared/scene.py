@@ -3,11 +3,13 @@
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from shared.config.settings import DEFAULT_ENGINE
 from shared.driver_ref import DriverRef
 from shared.runtime.files import write_atomically
+
+DriverImage = Literal["whole", "small", "none"]
 
 
 def no_such_quality(title: str, names: list[str]) -> str:
@@ -31,6 +33,8 @@ class Scene:
     rtmp: whether the program is pushed to the RTMP address of the settings.
     livekit: whether the program is published to the LiveKit server of the settings.
     record_clean, rtmp_clean: that output takes the frame without the label.
+    driver_image: how much of the driver's image capture sends, a `DriverImage`: whole for an engine that needs it, small
+        for those who watch, or none. Not the operator's to choose: the gateway says it with every scene that it sends.
     """
 
     revision: int = 0
@@ -48,6 +52,7 @@ class Scene:
     record_clean: bool = False
     rtmp_clean: bool = False
     quality: str = ""
+    driver_image: str = "whole"
 
     @property
     def driver_ref(self) -> DriverRef:

@@ -11,11 +11,13 @@ from services.capture.source import DriverReader
 from shared.config.settings import Settings
 from shared.driver_ref import DriverKind
 from shared.face.follower import FaceFollower
+from shared.media.array_types import ImageArray
+from shared.media.driver_view import PERIOD_US, driver_view
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
 from shared.scene import Scene
 from shared.wire.loop import ServiceLoop
-from shared.wire.message import Message, WireError
+from shared.wire.message import NOTHING, Message, WireError
 
 LEAD_US = 35_000  # us before a program tick at which a file's frame is let go: tracking and engine fit in between
 LATE_US = 2 * US // 10  # a file's or a page's frame this late is dropped rather than shown
@@ -37,6 +39,7 @@ class Capture:
         self._driver: DriverReader | None = None
         self._base = 0  # channel clock at the start of a file driver
         self._last_frame = 0
+        self._last_view = 0  # pts of the last small image
         self._retaken = -1
         self._steady = DriftCorrector()  # of the sound that a page sends
         self._remote_epoch: int | None = None
@@ -190,14 +193,25 @@ class Capture:
         if found is not None:
             face, neutral = found
             facts |= {"face": face.pack(), "neutral": neutral.pack(), "pose": list(face.pose)}
+        image, form = self._image(frame)
         at = now()
-        self._driving.send(frame.pts, frame.rgb, "rgb24", stamps={"captured": frame.pts, "tracked": at}, facts=facts)
+        self._driving.send(frame.pts, image, form, stamps={"captured": frame.pts, "tracked": at}, facts=facts)
         self._last_frame = at
         meter.frame(at, frame.pts)
         meter.facts["present"] = found is not None
         meter.state, meter.note = ("running", "") if found else ("no face", "No face in the driver's frame.")
         if self._driver:
             meter.drops["driver"] = self._driver.dropped
+
+    def _image(self, frame: DriverFrame) -> tuple[ImageArray, str]:
+        """What travels of a frame beside its points, and its format: what the scene's `driver_image` says."""
+        wanted = self.loop.scene.driver_image if self.loop.scene else "whole"
+        if wanted == "whole":
+            return frame.rgb, "rgb24"
+        if wanted == "small" and abs(frame.pts - self._last_view) >= PERIOD_US:
+            self._last_view = frame.pts
+            return np.frombuffer(driver_view(frame.rgb), np.uint8), "bytes"
+        return NOTHING, "bytes"
 
     def _send_voice(self, sound: DriverSoundBlock, base: int) -> None:
         self._voice.send(sound.pts + base, sound.samples, "s16", facts={"drives": sound.drives})

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -32,9 +33,10 @@ from shared.avatar.build import avatars_folder
 from shared.avatar.model import NAME
 from shared.config.settings import Settings
 from shared.driver_ref import DriverKind
+from shared.media.driver_view import view_size
 from shared.runtime.clock import US, now
 from shared.runtime.wake import Wake
-from shared.scene import Scene
+from shared.scene import DriverImage, Scene
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 from shared.wire.program import frame_of, sound_of
@@ -70,6 +72,7 @@ class Gateway:
         self._ended = ended
         self._wake = Wake()
         self._scene_due = self._captured = 0
+        self._image_sent = ""
         self._open_bus()
         self._threads = [
             threading.Thread(target=self._guard, args=(run,), name=name, daemon=True)
@@ -137,6 +140,12 @@ class Gateway:
         reported = self.watch.service_facts("compositor").get("voice delay")
         return reported if type(reported) is int else 0
 
+    def driver_image(self) -> DriverImage:
+        """How much of the driver's image is of use now."""
+        if self.watch.needs_driver_image(self.director.scene):
+            return "whole"
+        return "small" if self.preview.modes else "none"
+
     def _open_bus(self) -> None:
         self.loop = ServiceLoop("gateway", self.settings)
         self.loop.add_reader("program", self._on_program)
@@ -164,7 +173,7 @@ class Gateway:
 
     def _on_pulse(self, message: Message) -> None:
         self.watch.receive_pulse(message)
-        if message.facts["scene"] != self.director.scene.revision:
+        if message.facts["scene"] != self.director.scene.revision or self.driver_image() != self._image_sent:
             self._scene_due = 0  # it has just started, or has not heard yet: tell it now, not in a second
 
     def _on_program(self, message: Message) -> None:
@@ -183,9 +192,17 @@ class Gateway:
         self.loop.meter.drops["sound late"] = self.feed.late["sound"]
 
     def _on_driving(self, message: Message) -> None:
-        if message.format != "rgb24" or message.array.shape[2] != 3 or message.array.size == 0:
+        if message.format == "rgb24" and message.array.shape[2] == 3 and message.array.size:
+            self.preview.driver = (message.array, message.pts)
+        elif message.format != "bytes":
             raise WireError("malformed")
-        self.preview.driver = (message.array, message.pts)
+        elif message.array.size:
+            view = message.array.tobytes()
+            try:
+                view_size(view)
+            except ValueError:
+                raise WireError("malformed") from None
+            self.preview.driver = (view, message.pts)
 
     def _on_wake(self) -> None:
         self._wake.clear()
@@ -193,8 +210,8 @@ class Gateway:
 
     def _send_scene(self, at: int) -> None:
         self._scene_due = at + US
-        scene = self.director.scene
-        self._scenes.send(at, facts=scene.as_dict())
+        scene, self._image_sent = self.director.scene, self.driver_image()
+        self._scenes.send(at, facts=replace(scene, driver_image=self._image_sent).as_dict())
         meter = self.loop.meter
         meter.scene = scene.revision
         for outlet in self.feed.outlets:
@@ -210,7 +227,9 @@ class Gateway:
         return PlateFrames(avatars_folder(self.settings.home) / (avatar if NAME.fullmatch(avatar) else "-"))
 
     def _watched(self, modes: frozenset[str]) -> None:
-        self.preview.modes = modes
+        self.preview.watch(modes)
+        if self.driver_image() != self._image_sent:
+            self._wake.set()
 
     def _deliver(self, item: PreviewMessages | bytes) -> None:
         try:

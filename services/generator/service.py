@@ -117,7 +117,8 @@ class Generator:
     def _report(self) -> None:
         """Bring the meter up to date."""
         meter = self.loop.meter
-        meter.facts = {"engines": self._engines}
+        needs_image = self._opened is not None and self._opened.needs_image
+        meter.facts = {"engines": self._engines, "needs_image": needs_image}
         if self._thread is not None:
             meter.drops += self._thread.counted()
             meter.facts |= self._thread.as_dict()
@@ -140,6 +141,8 @@ class Generator:
         self._voice.on_driving()
         if now() - message.pts > STALE_US:
             self.loop.meter.drops["stale"] += 1
+        elif driving.frame is None and self._opened is not None and self._opened.needs_image:
+            self.loop.meter.drops["without image"] += 1  # capture has not yet heard that it is needed
         elif not self._player.drives:  # what is still on its way when recorded motion takes over
             self._drive(driving, message.stamps, message.epoch)
 
@@ -260,14 +263,16 @@ class Generator:
 
 
 def driving_of(message: Message) -> Driving:
-    """The driving frame in a message. Raises WireError."""
-    if message.format != "rgb24":
+    """The driving frame in a message, without an image where none came or a small one, which is the console's. Raises
+    WireError."""
+    if message.format not in ("rgb24", "bytes"):
         raise WireError("malformed")
+    image = message.array if message.format == "rgb24" else None
     if not message.fact("present", bool):
-        return Driving(message.pts, None, None, message.array)
+        return Driving(message.pts, None, None, image)
     try:
         face = Face.unpack(message.facts.get("face"))
         neutral = Face.unpack(message.facts.get("neutral"))
     except ValueError:
         raise WireError("malformed") from None
-    return Driving(message.pts, face, neutral, message.array)
+    return Driving(message.pts, face, neutral, image)

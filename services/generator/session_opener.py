@@ -53,6 +53,11 @@ class OpenedSession:
         """Whether a voice can drive it."""
         return "voice" in self.info.inputs
 
+    @property
+    def needs_image(self) -> bool:
+        """Whether it needs the driver's image."""
+        return self.info.needs_image
+
 
 class SessionOpener:
     """What was asked for last is opened; what was asked for before it is given up. Owned by the loop's thread."""

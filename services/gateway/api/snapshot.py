@@ -65,7 +65,12 @@ def snapshot(gateway: Gateway) -> ChannelState:
 def shown_scene(gateway: Gateway) -> Scene:
     """The scene without what stays on this machine: paths and passwords."""
     scene = gateway.director.scene
-    return replace(scene, driver=shown_driver(gateway, scene.driver), recording=Path(scene.recording).name)
+    return replace(
+        scene,
+        driver=shown_driver(gateway, scene.driver),
+        recording=Path(scene.recording).name,
+        driver_image=gateway.driver_image(),
+    )
 
 
 def avatars(gateway: Gateway) -> list[AvatarRow]:

@@ -127,6 +127,14 @@ class ChannelHealth:
         """Whether a voice drives, and not a face."""
         return scene.driver_ref.is_voice or self.service_facts("capture").get("voice") is True
 
+    def needs_driver_image(self, scene: Scene) -> bool:
+        """Whether the engine on air, or the one that is to be, needs the driver's image; true while that is not known."""
+        facts = self.service_facts("generator")
+        engines = facts.get("engines")
+        wanted = engines.get(scene.engine) if isinstance(engines, dict) else None
+        spared = isinstance(wanted, dict) and wanted.get("needs_image") is False
+        return not spared or facts.get("needs_image") is not False
+
     def judge(self, scene: Scene) -> None:
         """Bring the state word up to date and note what changed."""
         at = now()

@@ -34,6 +34,7 @@ from services.gateway.channel.program_feed import OutputQueue
 from services.gateway.preview.plate_diff import PlateFrames, flattened, pack_bits, part_of
 from shared.media.array_types import ImageArray, PixelBox
 from shared.media.colour import crop, planes, to_full
+from shared.media.driver_view import PERIOD_US, driver_view, view_size
 from shared.wire.program import ProgramFrame, ProgramSound
 
 HEADER = struct.Struct("<BBHIIddHHHHHH")
@@ -46,7 +47,6 @@ LABEL_CHANGED = 0.75
 SAMPLE_PERIOD_US = 2_000_000
 # A face on its plate hides the loss: 0.7 dB on the box for a seventh of the bytes.
 ROI_QUALITY_STEP = 6
-DRIVER_EVERY, DRIVER_WIDTH, DRIVER_QUALITY = 100_000, 240, 65
 POLL_S = 0.2
 
 
@@ -162,20 +162,18 @@ def sound_message(sound: ProgramSound) -> bytes:
     return head + sound.samples.astype("<i2").tobytes()
 
 
-def driver_message(rgb: ImageArray, pts: int) -> bytes:
-    """The driver's frame, small."""
-    height, width = rgb.shape[:2]
-    scale = min(1.0, DRIVER_WIDTH / max(width, 1))
-    small = cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
-    payload: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(small), DRIVER_QUALITY, "RGB", "420")
-    size = small.shape[1], small.shape[0]
-    return HEADER.pack(DRIVER, 0, 0, 0, 0, pts, 0, 0, 0, *size, *size) + payload
+def driver_message(frame: ImageArray | bytes, pts: int) -> bytes:
+    """The driver's frame, small: made of the whole frame, or as capture made it."""
+    view = frame if isinstance(frame, bytes) else driver_view(frame)
+    size = view_size(view)
+    return HEADER.pack(DRIVER, 0, 0, 0, 0, pts, 0, 0, 0, *size, *size) + view
 
 
 class PreviewThread:
     """Encodes what the viewers want and hands it to `deliver`. Its outlet keeps only the newest frame.
 
-    modes: what is watched now, set by the viewers' side. driver: the newest driver frame and its pts, set by the bus.
+    modes: what is watched now. driver: the newest driver frame, RGB or as `driver_view` made it, and its pts, set by the
+        bus.
     sizes: smoothed bytes of a frame by mode, also for a mode without viewers.
     """
 
@@ -183,14 +181,20 @@ class PreviewThread:
         self, quality: int, plates: Callable[[str], PlateFrames], deliver: Callable[[PreviewMessages | bytes], None]
     ) -> None:
         self.outlet = OutputQueue("preview", frames=1, sounds=50)
+        self.outlet.open = False
         self.modes: frozenset[str] = frozenset()
-        self.driver: tuple[ImageArray, int] | None = None
+        self.driver: tuple[ImageArray | bytes, int] | None = None
         self.sizes: dict[str, float] = {}
         self.encoder = PreviewEncoder(quality, plates)
         self._deliver = deliver
         self._stopping = False
         self._sampled = self._driver_sent = 0
         self._label = b""
+
+    def watch(self, modes: frozenset[str]) -> None:
+        """What is watched from now on; the outlet takes nothing while there is no viewer. Called by the viewers' side."""
+        self.modes = modes
+        self.outlet.open = bool(modes)
 
     def stop(self) -> None:
         self._stopping = True
@@ -228,6 +232,6 @@ class PreviewThread:
 
     def _driver(self) -> None:
         driver = self.driver
-        if driver is not None and driver[1] - self._driver_sent >= DRIVER_EVERY:
+        if driver is not None and driver[1] - self._driver_sent >= PERIOD_US:
             self._driver_sent = driver[1]
             self._deliver(driver_message(*driver))

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from engines.mesh.engine import MeshEngine
+from harness.seeing import ENGINES
+from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
 from shared.runtime.clock import now, tick_pts
+from shared.scene import Scene
+from shared.wire.message import NOTHING
 from tests.support.files.voice_material import babble, sound_of
 from tests.support.running.generator import Channel
 
@@ -47,5 +51,34 @@ def test_an_engine_that_no_voice_drives_says_so_and_idles(
         channel.turn(lambda: len(channel.faces) >= 5)
         assert {(m.facts["state"], m.facts["driven"]) for m in channel.faces} == {("idle", "motion")}
         assert channel.generator.loop.meter.note.startswith("Mesh warp is moved by a face on video, not by a voice;")
+    finally:
+        channel.close()
+
+
+def test_an_engine_that_needs_the_image_says_so_and_is_given_no_frame_without_it(
+    live_home: Path, run_root: Path
+) -> None:
+    face = load_avatar(live_home / "avatars" / "sample").face.pack()
+    channel = Channel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
+    meter = channel.generator.loop.meter
+
+    def drive(*, whole: bool) -> str:
+        """Send a driver's frame; the state of the newest face."""
+        array, form = (np.zeros((360, 480, 3), np.uint8), "rgb24") if whole else (NOTHING, "bytes")
+        channel.driving.send(now(), array, form, facts={"present": True, "face": face, "neutral": face})
+        return str(channel.faces[-1].facts["state"]) if channel.faces else ""
+
+    try:
+        channel.wanted = Scene(driver="browser")
+        channel.turn(lambda: drive(whole=False) == "live")
+        assert meter.facts["needs_image"] is False and meter.facts["engines"]["mesh"]["needs_image"] is False
+        channel.wanted = Scene(driver="browser", engine="seeing")
+        channel.turn(lambda: meter.facts["needs_image"] is True)
+        assert meter.facts["engines"]["seeing"]["needs_image"] is True
+        channel.turn(lambda: drive(whole=False) == "idle" and meter.drops["without image"] >= 3)
+        channel.faces.clear()
+        channel.turn(lambda: drive(whole=False) != "" and len(channel.faces) >= 3)
+        assert {m.facts["state"] for m in channel.faces} == {"idle"}
+        channel.turn(lambda: drive(whole=True) == "live")
     finally:
         channel.close()

@@ -87,7 +87,9 @@ def test_engines_that_cannot_run_are_listed_with_the_reason(live_home: Path, tmp
     settings = Settings(home=live_home, engines=ENGINES)
     rows = engine_summaries(settings)
     assert next(iter(rows)) == "mesh" and set(ENGINES) <= set(rows)
-    assert rows["mesh"] == {"title": "Mesh warp", "voice": True, "qualities": [], "terms": "", "unavailable": ""}
+    assert rows["mesh"] == {
+        "title": "Mesh warp", "voice": True, "needs_image": False, "qualities": [], "terms": "", "unavailable": "",
+    }  # fmt: skip
     assert "`studio weights pull waiting`" in str(rows["waiting"]["unavailable"])
     assert "correct the setting 'engines'" in str(rows["absent"]["unavailable"])
     check_engine(settings)

@@ -26,6 +26,7 @@ from shared.avatar.plate import save_index
 from shared.config.settings import Settings
 from shared.config.token import operator_token
 from shared.media.colour import crop, planes, rgb_to_i420
+from shared.media.driver_view import driver_view
 from shared.runtime.clock import now, sound_samples, tick_after, tick_pts
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
@@ -91,7 +92,7 @@ class Channel:
         self.meters = {name: Meter(name) for name in ("capture", "generator", "compositor")}
         self.meters["generator"].facts = {
             "engines": {
-                "mesh": {"title": "Mesh warp", "unavailable": ""},
+                "mesh": {"title": "Mesh warp", "needs_image": True, "unavailable": ""},
                 "ladder": {
                     "title": "Ladder",
                     "qualities": [{"name": "full", "title": "512 pixels"}, {"name": "half", "title": "256 pixels"}],
@@ -104,7 +105,7 @@ class Channel:
                 },
             }
         }
-        self.meters["generator"].facts["quality"] = {"name": "half", "title": "256 pixels"}
+        self.meters["generator"].facts |= {"quality": {"name": "half", "title": "256 pixels"}, "needs_image": False}
         self.meters["capture"].facts = {"cameras": [0], "present": True}
         self._stop: threading.Event | None = None
         self._thread: threading.Thread | None = None
@@ -141,6 +142,17 @@ class Channel:
         assert box
         return box
 
+    def _send_driver(self, driving: Publisher, pts: int, rgb: NDArray[np.uint8]) -> None:
+        """As much of the driver's image as the scene asks for."""
+        facts = {"present": True, "pose": [0.0, 0.0, 0.0]}
+        wanted = self.scene.driver_image if self.scene else "whole"
+        if wanted == "whole":
+            driving.send(pts, rgb, "rgb24", facts=facts)
+        elif wanted == "small":
+            driving.send(pts, np.frombuffer(driver_view(rgb), np.uint8), "bytes", facts=facts)
+        else:
+            driving.send(pts, facts=facts)
+
     def _run(self, stop: threading.Event) -> None:
         context: zmq.Context[Any] = zmq.Context()
         run_dir, channel, rate = self.settings.run_dir, self.settings.channel, self.settings.rate
@@ -175,7 +187,7 @@ class Channel:
             if tick % 2 == 0:
                 x, y, w, h = self.face
                 rgb = np.asarray(cv2.cvtColor(crop(made, x, y, w, h), cv2.COLOR_YUV2RGB_I420), np.uint8)
-                driving.send(pts, rgb, "rgb24", facts={"present": True, "pose": [0.0, 0.0, 0.0]})
+                self._send_driver(driving, pts, rgb)
             for meter in self.meters.values():
                 meter.frame(now(), captured)
                 meter.state = self.state

@@ -19,8 +19,9 @@ class Channel:
     def __init__(self, settings: Settings) -> None:
         settings.run_dir.mkdir(parents=True)
         self.context: zmq.Context = zmq.Context()  # type: ignore[type-arg]
-        self.scene, self.voice = (
-            Publisher(self.context, endpoint(settings.run_dir, name), name, "main") for name in ("scene", "voice")
+        self.scene, self.voice, self.driving = (
+            Publisher(self.context, endpoint(settings.run_dir, name), name, "main")
+            for name in ("scene", "voice", "driving")
         )
         self.generator = Generator(settings)
         self.face = Reader(self.context, endpoint(settings.run_dir, "face"), "face", "main", newest=False)
@@ -38,6 +39,6 @@ class Channel:
     def close(self) -> None:
         self.generator.loop.stop()
         self.generator.loop.run(signals=False)  # closes what it opened
-        for each in (self.scene, self.voice, self.face):
+        for each in (self.scene, self.voice, self.driving, self.face):
             each.close()
         self.context.term()

@@ -342,7 +342,9 @@ export interface RtmpState {
  * the visible "AI-generated" label. neutral: counts up each time the operator re-takes the neutral face.
  * recording: path of the recording that should be running, or "". rtmp: whether the program is pushed to the
  * RTMP address of the settings. livekit: whether the program is published to the LiveKit server of the settings.
- * record_clean, rtmp_clean: that output takes the frame without the label.
+ * record_clean, rtmp_clean: that output takes the frame without the label. driver_image: how much of the
+ * driver's image capture sends, a `DriverImage`: whole for an engine that needs it, small for those who watch,
+ * or none. Not the operator's to choose: the gateway says it with every scene that it sends.
  */
 export interface Scene {
   revision: number;
@@ -360,6 +362,7 @@ export interface Scene {
   record_clean: boolean;
   rtmp_clean: boolean;
   quality: string;
+  driver_image: string;
 }
 
 /** Fields of the scene to change; what is left out stays. */

@@ -1,0 +1,14 @@
+"""The mesh as an engine that says it needs the driver's image: what that costs the stream, without a network's weights."""
+
+from dataclasses import replace
+
+from engines.mesh.engine import SPEC, MeshEngine
+
+NAME = "seeing"
+ENGINES = {NAME: "harness.seeing:SeeingEngine"}  # for the setting `engines`
+
+
+class SeeingEngine(MeshEngine):
+    """Moves the face as `mesh` does."""
+
+    spec = replace(SPEC, name=NAME, title="Seeing", sees=True)

@@ -1,0 +1,27 @@
+"""The driver's frame as the console shows it: small, as JPEG. Made where the frame is, so that it need not travel whole."""
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from shared.media.array_types import ImageArray
+
+PERIOD_US = 100_000  # between two of them
+WIDTH_PX, QUALITY = 240, 65
+MAX_BYTES = 128 << 10  # more than noise of any shape takes
+
+
+def driver_view(rgb: ImageArray) -> bytes:
+    """(H, W, 3) RGB as a JPEG at most WIDTH_PX wide."""
+    height, width = rgb.shape[:2]
+    scale = min(1.0, WIDTH_PX / max(width, 1))
+    small = cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
+    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(small), QUALITY, "RGB", "420"))
+
+
+def view_size(jpeg: bytes) -> tuple[int, int]:
+    """Width and height of a view. Raises ValueError for what is none."""
+    if len(jpeg) > MAX_BYTES:
+        raise ValueError("larger than a view")
+    height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
+    return int(width), int(height)

@@ -1,0 +1,61 @@
+"""How much of the driver's image the gateway asks for: as much as an engine needs, or those who watch see."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from services.gateway.preview.encoder import DRIVER
+from tests.support.browser.viewer import watching
+from tests.support.running.gateway import Studio
+
+
+@pytest.fixture
+def facts(running: Studio) -> Iterator[dict[str, object]]:
+    """What the generator says of its engines: it has opened `mesh`, which needs no image; put back afterwards."""
+    meter = running.channel.meters["generator"]
+    before = meter.facts
+    rows = {name: row | {"needs_image": name != "mesh"} for name, row in before["engines"].items()}
+    meter.facts = before | {"engines": rows, "needs_image": False}
+    yield meter.facts
+    meter.facts = before
+
+
+def asked(running: Studio, wanted: str) -> None:
+    """Wait until capture is asked for this much."""
+    running.wait(lambda: running.channel.scene and running.channel.scene.driver_image == wanted)
+    assert running.state()["scene"]["driver_image"] == wanted
+
+
+def test_no_image_travels_for_an_engine_that_needs_none_and_a_small_one_while_it_is_watched(
+    running: Studio, facts: dict[str, object]
+) -> None:
+    asked(running, "none")
+    with watching(running, "full") as viewer:
+        asked(running, "small")
+        viewer.received.clear()
+        while viewer.received.get(DRIVER, 0) == 0:
+            viewer.frame()
+    asked(running, "none")
+
+
+def test_it_travels_whole_for_the_engine_that_is_wanted_and_the_one_on_air(
+    running: Studio, facts: dict[str, object]
+) -> None:
+    asked(running, "none")
+    assert running.patch(engine="ladder").status_code == 200
+    try:
+        asked(running, "whole")
+    finally:
+        running.patch(engine="mesh")
+    asked(running, "none")
+    facts["needs_image"] = True  # that engine is still the one on air
+    asked(running, "whole")
+    with watching(running, "full") as viewer:
+        while viewer.received.get(DRIVER, 0) == 0:
+            viewer.frame()
+
+
+def test_it_travels_whole_while_nothing_is_known_of_the_engine(running: Studio, facts: dict[str, object]) -> None:
+    asked(running, "none")
+    del facts["engines"]
+    asked(running, "whole")
