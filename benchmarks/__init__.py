@@ -10,6 +10,7 @@ MODULES = {
     "compositor": "benchmarks.system.compositor",
     "live": "benchmarks.system.live",
     "preview": "benchmarks.system.preview",
+    "driving": "benchmarks.system.driving",
     "viewers": "benchmarks.system.viewers",
     "voice": "benchmarks.system.voice",
     "livekit": "benchmarks.system.livekit",

@@ -183,14 +183,14 @@ def bench(
     which: Annotated[
         str,
         typer.Argument(
-            help="transport, engine, compositor, live, preview, viewers, voice, livekit, av, jobs, beside, liveportrait, "
-            "personalive or all."
+            help="transport, engine, compositor, live, preview, driving, viewers, voice, livekit, av, jobs, beside, "
+            "liveportrait, personalive or all."
         ),
     ] = "all",
     avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
     driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="How long to measure, where that can be chosen: av, livekit, preview.")
+        float | None, typer.Option(help="How long to measure, where that can be chosen: av, livekit, preview, driving.")
     ] = None,
     peer: Annotated[
         Path | None, typer.Option(help="liveportrait, personalive: a checkout of the original, run beside.")
