@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from engines.mesh.engine import SPEC, MeshEngine
+from engines.mesh.engine import INFO, MeshEngine
 
 NAME = "seeing"
 ENGINES = {NAME: "harness.seeing:SeeingEngine"}  # for the setting `engines`
@@ -11,4 +11,4 @@ ENGINES = {NAME: "harness.seeing:SeeingEngine"}  # for the setting `engines`
 class SeeingEngine(MeshEngine):
     """Moves the face as `mesh` does."""
 
-    spec = replace(SPEC, name=NAME, title="Seeing", sees=True)
+    info = replace(INFO, name=NAME, title="Seeing", needs_image=True)
