@@ -11,7 +11,7 @@ from rich.table import Table
 
 from cli.jobs import jobs
 from cli.motion import motion
-from cli.options import HomeOption, JsonOption
+from cli.options import EngineOption, HomeOption, JsonOption, QualityOption, given_options
 from cli.progress import progress_bar, stages
 from cli.weights import app as weights
 from engines.catalog import settings_of_engines
@@ -45,6 +45,7 @@ def live(
         ),
     ] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to start with.")] = None,
+    option: EngineOption = None,
     channel: Annotated[str | None, typer.Option(help="Name of the live program.")] = None,
     host: Annotated[str | None, typer.Option(help="Address the console listens on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the console.")] = None,
@@ -67,6 +68,7 @@ def live(
         avatar=avatar,
         driver=driver,
         engine=engine,
+        options=given_options(option) or None,
         channel=channel,
         host=host,
         port=port,
@@ -90,7 +92,8 @@ def render(
     to: Annotated[Path, typer.Option("--out", help="File to write: .mp4, .mov for prores, .webm for vp9.")],
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
-    quality: Annotated[str, typer.Option(help="One of the engine's; else what its settings say.")] = "",
+    quality: QualityOption = "",
+    option: EngineOption = None,
     fps: Annotated[str | None, typer.Option(help="Frames a second, such as 25 or 29.97; else the driver's.")] = None,
     size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
     codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
@@ -116,7 +119,7 @@ def render(
             to,
             engine=settings.engine,
             engines=settings.engines,
-            quality=quality,
+            options=given_options(option, quality),
             rate=settings.rate,
             output=output,
             idle_after=settings.idle_after,

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from cli.options import HomeOption
+from cli.options import EngineOption, HomeOption, QualityOption, given_options
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.manifest import Priority
@@ -36,7 +36,8 @@ def submit(
     ],
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
-    quality: Annotated[str, typer.Option(help="One of the engine's; else what its settings say.")] = "",
+    quality: QualityOption = "",
+    option: EngineOption = None,
     to: Annotated[Path | None, typer.Option("--out", help="File to write; else the result stays with the job.")] = None,
     priority: Annotated[Priority, typer.Option(help="Which jobs go first.")] = "normal",
     key: Annotated[str, typer.Option(help="The same key with the same content is the same job.")] = "",
@@ -66,7 +67,7 @@ def submit(
         avatar=settings.home / "avatars" / check_name(settings.avatar),
         driver=driver.expanduser(),
         engine=settings.engine,
-        quality=quality,
+        options=given_options(option, quality),
         priority=priority,
         key=key,
         output=output,

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from cli.progress import progress_bar, stages
-from engines.catalog import check_driver_template, check_engine
+from engines.catalog import check_driver_template, check_engine, options_to_start_with
 from services.local.channel_supervisor import SERVICES, Supervisor
 from services.local.livekit_server import LiveKitServer
 from services.local.render_farm import FarmBeside
@@ -50,6 +50,7 @@ def run_live(
         ensure_samples(settings.home, stages(bar))
     load_avatar(settings.home / "avatars" / check_name(settings.avatar))
     check_engine(settings)
+    settings = settings.model_copy(update={"options": options_to_start_with(settings)})
     check_driver_template(settings)
     token = operator_token(settings.home)
     if settings.record and not settings.record.parent.is_dir():

@@ -10,17 +10,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.options import EngineOptions, checked_options, refuse_options
 from engines.settings import EngineSettings
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import StudioError
 from shared.face.landmarks import Face
 
 UNDRAWN: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)  # the pixels of a frame that was not drawn
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 RATE_FPS = Fraction(25)  # frames a second where nothing else is asked for
 
 Input = Literal["motion", "voice", "template"]  # a face on video, speech, recorded motion
@@ -41,7 +44,6 @@ class EngineInfo:
     frames_per_step: ROI frames that one driving frame may complete. frames_held: driving frames held back before the first
         ROI frame comes out. voice_ahead_us: microseconds of voice after a frame's own time that the frame needs.
     depends_on: see `Dependence`. needs_image: needs the driver's image, not only its landmarks.
-    qualities: (name, title) of each rung of its ladder, best first; empty where there is one quality.
     """
 
     name: str
@@ -55,7 +57,6 @@ class EngineInfo:
     voice_ahead_us: int = 0
     depends_on: Dependence = "nothing"
     needs_image: bool = False
-    qualities: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,13 @@ class SessionContext:
     low_memory: with as little memory as it can be done, after memory once ran out; frames may take longer, they do not
         change.
     plate_at: index of the plate frame that is shown with a frame of this pts; None: the plate's own at this time.
+    options: the engine's, as `Engine.options` gives them; None: as the settings say (`Engine.options()`).
     """
 
     rate: Fraction = RATE_FPS
     low_memory: bool = False
     plate_at: Callable[[int], int] | None = None
+    options: EngineOptions | None = None
 
 
 DEFAULT_CONTEXT = SessionContext()
@@ -137,7 +140,8 @@ class EngineSession:
 
     draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state goes on as if
         they had been drawn. What depends on frames draws all the same.
-    quality: name of the rung it is at, one of the engine's `qualities`; "" without a ladder. May be read from any thread.
+    quality: of a ladder of qualities the rung it is at, a value of the engine's option "quality"; "" without a ladder. May
+        be read from any thread.
     adjusts: whether it may go down the ladder to keep up; False where a quality was chosen to stay at.
     """
 
@@ -199,10 +203,11 @@ class EngineSession:
         where it can. Raises OutOfMemoryError, and is at the lower rung all the same."""
         return None
 
-    def choose(self, name: str) -> None:
-        """Go to the rung of this name and stay there; "" is the engine's own choice, from which it may go down by itself.
-        What is under way goes on where it can. Raises StudioError where it cannot have that rung, and stays as it was;
-        OutOfMemoryError, and is at that rung all the same."""
+    def apply(self, options: EngineOptions) -> bool:
+        """Go on with other options while on air; what is under way goes on where it can. False where it cannot: the host
+        opens it again. Raises StudioError where an option cannot be had here, and stays as it was; OutOfMemoryError, and
+        has taken them over all the same."""
+        return False
 
 
 class MotionTemplate(Protocol):
@@ -233,29 +238,28 @@ def no_progress(done: int, total: int) -> None:
 class Engine(ABC):
     """What frame and clip engines share. Made without arguments; making one is cheap and imports no model.
 
-    Settings: how it runs on this machine and what its frames look like; None where it has none.
+    Settings: how it runs on this machine, with the defaults of its options; None where it has none.
+    Options: what its frames depend on beside avatar and driver, chosen per scene and per job; None where it has none.
     weights_manifest: TOML file with the weights it needs, None where it needs none.
     """
 
     info: EngineInfo
     Settings: ClassVar[type[EngineSettings] | None] = None
+    Options: ClassVar[type[EngineOptions] | None] = None
     weights_manifest: ClassVar[Path | None] = None
-
-    def __init__(self) -> None:
-        self._given: Mapping[str, Any] = {}
 
     def settings(self) -> EngineSettings | None:
         """Its settings as they hold here, None where it has none. Raises StudioError for a wrong one."""
-        return None if self.Settings is None else self.Settings.load(self._given)
+        return None if self.Settings is None else self.Settings.load()
 
-    def look(self) -> dict[str, Any]:
-        """What its frames depend on of its settings, as plain values. Raises StudioError."""
+    def options(self, given: Mapping[str, Any] = NOTHING) -> EngineOptions | None:
+        """`given`, by name, over what the settings say here; text is read as the option's type. None where it has no
+        options. Raises StudioError in one sentence for a wrong one."""
+        if self.Options is None:
+            refuse_options(self.info.title, given)
+            return None
         settings = self.settings()
-        return {} if settings is None else settings.frame_settings()
-
-    def use_look(self, look: Mapping[str, Any]) -> None:
-        """Go by this look, whatever the settings say here."""
-        self._given = dict(look)
+        return checked_options(self.Options, self.info.title, {} if settings is None else dict(settings), given)
 
     def probe(self) -> Unavailable | None:
         """Why it cannot run on this machine, None where it can. Cheap: reads no more than the ends of weight files, and

@@ -1,21 +1,17 @@
 """The scene: the wanted state of a channel. Services converge on it; nobody sends commands."""
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from shared.config.settings import DEFAULT_ENGINE
 from shared.driver_ref import DriverRef
 from shared.runtime.files import write_atomically
 
 DriverImage = Literal["whole", "small", "none"]
-
-
-def no_such_quality(title: str, names: list[str]) -> str:
-    """What is said to who asks for a quality that the engine of this title lacks; names: those it has."""
-    there = f'there is {", ".join(names)}, and "" leaves it to the engine' if names else "it has but one"
-    return f"{title} has no such quality; {there}."
+OptionValue = bool | int | float | str  # of an engine's option
+MAX_OPTIONS_BYTES = 4 << 10  # of a scene's or a job's options as JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +20,7 @@ class Scene:
 
     revision: counts up with every change; a service's pulse says which one it has.
     on_air: whether the channel is on air; off air the program is the plate alone, without sound.
-    quality: the rung of the engine's ladder to stay at, by name; "", or one that the engine lacks, leaves it to the engine.
+    options: the engine's options by name; what is not among them is as the engine's settings say.
     driver: a driver's word, see `shared.driver_ref`.
     loop: a file driver starts again at its end.
     label: the visible "AI-generated" label.
@@ -51,7 +47,7 @@ class Scene:
     livekit: bool = False
     record_clean: bool = False
     rtmp_clean: bool = False
-    quality: str = ""
+    options: dict[str, OptionValue] = field(default_factory=dict)
     driver_image: str = "whole"
 
     @property
@@ -60,10 +56,10 @@ class Scene:
         return DriverRef.of_scene(self.driver)
 
     def changed(self, **changes: Any) -> "Scene":
-        """The scene with these fields changed, one revision on; itself when nothing differs. Another engine begins at its
-        own choice of quality."""
+        """The scene with these fields changed, one revision on; itself when nothing differs. Another engine begins
+        with options of its own."""
         if changes.get("engine", self.engine) != self.engine:
-            changes = {"quality": ""} | changes
+            changes = {"options": {}} | changes
         new = replace(self, **changes)
         return self if new == self else replace(new, revision=self.revision + 1)
 
@@ -75,8 +71,10 @@ class Scene:
     def from_dict(cls, facts: dict[str, Any]) -> "Scene":
         """From plain values; raises ValueError when a field is missing or of another type."""
         for each in fields(cls):
-            if type(facts.get(each.name)) is not each.type:
+            if type(facts.get(each.name)) is not (get_origin(each.type) or each.type):
                 raise ValueError(f"scene field {each.name}")
+        if not all(type(name) is str and isinstance(value, OptionValue) for name, value in facts["options"].items()):
+            raise ValueError("scene field options")
         return cls(**{each.name: facts[each.name] for each in fields(cls)})
 
     def save(self, path: Path) -> None:
@@ -87,6 +85,9 @@ class Scene:
     def load(cls, path: Path) -> "Scene | None":
         """What `save` wrote, of a studio before this one too, or None when there is nothing that can be read."""
         try:
-            return cls.from_dict(cls().as_dict() | json.loads(path.read_text()))
+            facts = cls().as_dict() | json.loads(path.read_text())
+            if quality := facts.get("quality"):  # what a studio before this one had in place of options
+                facts["options"] = {"quality": quality} | facts["options"]
+            return cls.from_dict(facts)
         except (OSError, ValueError, TypeError):
             return None

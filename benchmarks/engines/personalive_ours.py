@@ -29,6 +29,7 @@ from engines.personalive.networks.motion_encoder import MotionEncoder
 from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.pose_guider import PoseGuider
 from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
+from engines.personalive.options import PersonaLiveOptions
 from engines.personalive.portrait import read_portrait
 from engines.personalive.quality import Rung
 from engines.personalive.session import PersonaLiveSession
@@ -148,7 +149,7 @@ class DrivenSession:
         synchronise(self._device)
         began = time.perf_counter()
         rung = Rung(size.name, size.name, size.frames, small_vae, 1)
-        self.session = PersonaLiveSession(self._avatar, nets, rung, SEED, default=rung.name)
+        self.session = PersonaLiveSession(self._avatar, nets, PersonaLiveOptions(quality="full", seed=SEED), rung)
         while not self.session.step(self._next(self._number * US // 25)):
             pass
         self.first_frame_s = time.perf_counter() - began

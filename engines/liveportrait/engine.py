@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.api import DEFAULT_CONTEXT, Driving, EngineInfo, FrameEngine, SessionContext, Unavailable
+from engines.liveportrait.options import LivePortraitOptions
 from engines.liveportrait.settings import LivePortraitSettings
 from shared.avatar.model import Avatar
 from shared.weights.manifest import missing_weights_error, weights_folder
@@ -42,9 +43,10 @@ class LivePortraitEngine(FrameEngine):
 
     info = INFO
     Settings = LivePortraitSettings
+    Options = LivePortraitOptions
 
     def settings(self) -> LivePortraitSettings:
-        return LivePortraitSettings.load(self._given)
+        return LivePortraitSettings.load()
 
     def probe(self) -> Unavailable | None:
         if find_spec("torch") is None:
@@ -58,8 +60,10 @@ class LivePortraitEngine(FrameEngine):
         from engines.liveportrait.session import LivePortraitSession
 
         networks, settings = self._loaded(context.low_memory)
+        options = context.options or self.options()
+        assert isinstance(options, LivePortraitOptions)
         batch = settings.batch or (BATCH_FRAMES if networks.device.type == "cuda" else 1)
-        return LivePortraitSession(avatar, networks, settings, context, 1 if context.low_memory else batch)
+        return LivePortraitSession(avatar, networks, options, context, 1 if context.low_memory else batch)
 
     def read_template(self, path: Path) -> "LivePortraitTemplate":
         from engines.liveportrait.motion.template import parse_template

@@ -16,15 +16,16 @@ from engines.liveportrait.motion.keypoints import KeypointMotion, row_rotations
 from engines.liveportrait.motion.smoothing import CausalSmoother
 from engines.liveportrait.motion.template import TemplateFrame
 from engines.liveportrait.networks.networks import LivePortraitNetworks, on_device
+from engines.liveportrait.options import LivePortraitOptions
 from engines.liveportrait.plate_source import plate_openings, plate_views
 from engines.liveportrait.portrait import PortraitRenderer
-from engines.liveportrait.settings import LivePortraitSettings
+from engines.options import EngineOptions
 from shared.avatar.model import Avatar
 from shared.face.rest_pose import turn_to_rest
 from shared.media.array_types import FloatArray
 from shared.runtime.arrays import StateArrays
 
-INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US = 400_000, 300_000, 300_000
+INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US, NEW_OPTIONS_US = 400_000, 300_000, 300_000, 300_000
 
 
 class LivePortraitSession(EngineSession):
@@ -34,14 +35,15 @@ class LivePortraitSession(EngineSession):
         self,
         avatar: Avatar,
         networks: LivePortraitNetworks,
-        settings: LivePortraitSettings,
+        options: LivePortraitOptions,
         context: SessionContext = DEFAULT_CONTEXT,
         batch: int = 1,
     ) -> None:
         """batch: how many frames of a render are drawn at a time."""
         self._networks, self._nets = networks, networks.correctors()
-        self._options, self._variance = settings.options(), settings.variance
-        self._plate = avatar.plate if settings.source == "body" and not avatar.own_plate else None
+        self._source, self._options, self._variance = options.source, options.rules(), options.variance
+        self._switch = 0  # microseconds in which to come over to the next frame
+        self._plate = avatar.plate if options.source == "body" and not avatar.own_plate else None
         self._plate_at = context.plate_at
         rest = avatar.rest if self._plate is None else (0.0, 0.0)  # the plate's own face is where it is
         face = None if self._plate is None else turn_to_rest(avatar.face, avatar.rest)
@@ -98,6 +100,16 @@ class LivePortraitSession(EngineSession):
         finally:
             self._later = False
             self._batch.clear()
+
+    def apply(self, options: EngineOptions) -> bool:
+        """All but another source, which is another portrait; the face comes over to them without a jump."""
+        assert isinstance(options, LivePortraitOptions)
+        if options.source != self._source:
+            return False
+        self._options, self._variance = options.rules(), options.variance
+        self._driver.variance = self._steady.variance = options.variance
+        self._switch = NEW_OPTIONS_US
+        return True
 
     def reset(self) -> None:
         """Forget the driver."""
@@ -186,7 +198,8 @@ class LivePortraitSession(EngineSession):
 
     def _frame(self, pts: int, target: FloatArray, switch: int) -> list[RoiFrame]:
         """Show the target, come over to in `switch` microseconds where it is another one."""
-        shown = self._fade.value_at(target, pts, switch)
+        shown = self._fade.value_at(target, pts, max(switch, self._switch))
+        self._switch = 0
         plate = None if self._plate is None else self._looked
         if not self.draws:
             return [RoiFrame(pts, UNDRAWN, plate=plate)]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.api import DEFAULT_CONTEXT, EngineInfo, FrameEngine, SessionContext, Unavailable
-from engines.personalive.quality import LADDER, NO_SMALL_DECODER, SMALL_DECODER, below, rung
+from engines.personalive.options import PersonaLiveOptions
+from engines.personalive.quality import AUTO, NO_SMALL_DECODER, SMALL_DECODER, below, rung
 from engines.personalive.settings import Acceleration, PersonaLiveSettings
 from shared.avatar.model import Avatar
 from shared.errors import OutOfMemoryError, StudioError
@@ -30,7 +31,6 @@ INFO = EngineInfo(
     frames_held=15,
     needs_image=True,
     depends_on="frames",
-    qualities=tuple((rung.name, rung.title) for rung in LADDER),
 )
 
 
@@ -39,9 +39,10 @@ class PersonaLiveEngine(FrameEngine):
 
     info = INFO
     Settings = PersonaLiveSettings
+    Options = PersonaLiveOptions
 
     def settings(self) -> PersonaLiveSettings:
-        return PersonaLiveSettings.load(self._given)
+        return PersonaLiveSettings.load()
 
     def probe(self) -> Unavailable | None:
         if absent := next((name for name in NEEDED if find_spec(name) is None), None):
@@ -54,16 +55,17 @@ class PersonaLiveEngine(FrameEngine):
         self.check()
         from engines.personalive.session import PersonaLiveSession
 
-        settings, small = self.settings(), context.low_memory
+        settings, options, small = self.settings(), context.options or self.options(), context.low_memory
+        assert isinstance(options, PersonaLiveOptions)
         networks = shared_networks(weights_folder(), settings.device, settings.acceleration)
-        chosen = rung(settings.quality)
+        chosen = rung(options.quality)
         if chosen.name == SMALL_DECODER and networks.small_vae is None:
             raise StudioError(NO_SMALL_DECODER)
         while True:
             try:
-                return PersonaLiveSession(avatar, networks, chosen, settings.seed, small, settings.quality)
+                return PersonaLiveSession(avatar, networks, options, chosen, small)
             except OutOfMemoryError:
-                lower = below(chosen, networks.small_vae is not None) if settings.quality == "auto" and small else None
+                lower = below(chosen, networks.small_vae is not None) if options.quality == AUTO and small else None
                 if lower is None:
                     raise
                 chosen = lower

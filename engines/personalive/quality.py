@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 AUTO = "auto"  # begins at the top, and goes down by itself
+AUTO_TITLE = "automatic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,6 @@ NO_SMALL_DECODER = (
     "PersonaLive's small decoder (TAESD) is not installed; `studio weights pull personalive --all` gets it, or choose"
     " another quality."
 )
-
-
-def is_rung(name: str) -> bool:
-    """Whether there is a rung of this name."""
-    return any(each.name == name for each in LADDER)
 
 
 def rung(name: str) -> Rung:

@@ -10,13 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engines.api import Driving, EngineSession, RoiFrame
+from engines.options import EngineOptions
 from engines.personalive.driver import DriverView
 from engines.personalive.image_tensor import bytes_of, tensor_of
 from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.schedule import CHUNK_FRAMES, FILL
 from engines.personalive.noise import SeededNoise
+from engines.personalive.options import PersonaLiveOptions
 from engines.personalive.portrait import EncodedPortrait, read_portrait
-from engines.personalive.quality import AUTO, NO_SMALL_DECODER, SMALL_DECODER, Rung, below, is_rung, rung
+from engines.personalive.quality import AUTO, NO_SMALL_DECODER, SMALL_DECODER, Rung, below, rung
 from engines.personalive.session_state import restore_transfer, restore_window, saved_transfer, saved_window
 from engines.personalive.streams import PendingTensor, begin_fetch, send, streams_of
 from engines.personalive.transfer import Transfer
@@ -48,17 +50,16 @@ class PersonaLiveSession(EngineSession):
         self,
         avatar: Avatar,
         networks: PersonaLiveNetworks,
-        rung: Rung,
-        seed: int,
+        options: PersonaLiveOptions,
+        first: Rung | None = None,
         small: bool = False,
-        default: str = AUTO,
     ) -> None:
-        """small: decode frame by frame, in a quarter of the memory. default: the quality where none is chosen."""
-        self.adjusts = default == AUTO
-        self._avatar, self._networks, self._seed, self._small = avatar, networks, seed, small
-        self._default = default
+        """first: the rung to begin at, where that is another than the options say. small: decode frame by frame, in a
+        quarter of the memory."""
+        self.adjusts = options.quality == AUTO
+        self._avatar, self._networks, self._seed, self._small = avatar, networks, options.seed, small
         self._device, self._streams = networks.device, streams_of(networks.device)
-        self._stand_on(rung)
+        self._stand_on(first or rung(options.quality))
         self._read()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
@@ -103,14 +104,17 @@ class PersonaLiveSession(EngineSession):
         self._change(lower)
         return f"PersonaLive goes on with {lower.title}."
 
-    def choose(self, name: str) -> None:
-        """Stay at this rung; with "", or one that there is not, at what the settings say."""
-        chosen = name if is_rung(name) else self._default
-        wanted = rung(chosen)
+    def apply(self, options: EngineOptions) -> bool:
+        """Go to the rung that they say; another seed begins with other noise."""
+        assert isinstance(options, PersonaLiveOptions)
+        if options.seed != self._seed:
+            return False
+        wanted = rung(options.quality)
         if wanted.name == SMALL_DECODER and self._networks.small_vae is None:
             raise StudioError(NO_SMALL_DECODER)
-        self.adjusts = chosen == AUTO
+        self.adjusts = options.quality == AUTO
         self._change(wanted)
+        return True
 
     def save(self) -> StateArrays:
         """Everything, as plain arrays."""

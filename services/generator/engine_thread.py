@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 
 from engines.api import Driving, RoiFrame, VoiceBlock
+from engines.options import EngineOptions, value_title
 from services.generator.latency import EngineLatency, ImmediatePacer, PacedFrame, Pacer, evenly
 from services.generator.session_opener import OpenedSession
 from shared.errors import OutOfMemoryError, StudioError
@@ -42,13 +43,13 @@ class EngineCall:
 class EngineThread:
     """A session in a thread, or in two where its calls overlap. Every public method is called by the loop's thread.
 
-    note: what a user should know, of the quality. failure: what ended it.
+    note: what a user should know, of its options. failure: what ended it.
     """
 
     def __init__(self, opened: OpenedSession, done: Callable[[], None], away: int) -> None:
         """done: called, in a thread, when something came out or happened. away: microseconds between driving frames after
         which a window of several begins anew."""
-        self._session, self._info, self._done = opened.session, opened.info, done
+        self._session, self._engine, self._done = opened.session, opened.engine, done
         self._size = size = opened.info.frames_per_step
         self._away = away if size > 1 else None
         self._guard = threading.Condition()  # of all that follows
@@ -63,7 +64,8 @@ class EngineThread:
         self._newest = 0
         self._epoch = self._begun = 0  # the driver's, and the one that the session is in
         self._wish: int | None = None  # pts of an idle frame
-        self._quality = self._chosen = opened.quality  # wanted, and told to the session
+        self._options = self._applied = opened.options  # wanted, and handed to the session
+        self._refused = False  # the session cannot take over what is wanted
         self._too_much: str | None = None  # why it is to go one rung down: memory ran out, or "" where it is too slow
         self._rung = 0  # counts the times that it went to another one
         self._batches = 0  # since the last call that made frames
@@ -108,11 +110,17 @@ class EngineThread:
             self._wish = pts
             self._guard.notify_all()
 
-    def choose(self, quality: str) -> None:
-        """Go to the quality of this name; "" leaves it to the engine."""
+    def apply(self, options: EngineOptions) -> None:
+        """Go on with these options."""
         with self._guard:
-            self._quality = quality
+            self._options = options
             self._guard.notify_all()
+
+    def take_refusal(self) -> bool:
+        """Whether the session is to be opened again for the options that are wanted; told once."""
+        with self._guard:
+            refused, self._refused = self._refused, False
+            return refused
 
     def due(self) -> int | None:
         """When the next frame is to be handed on, None while there is none."""
@@ -142,7 +150,7 @@ class EngineThread:
         """quality: name and title, of one with a ladder; delay: of one that takes several frames at a time."""
         facts: dict[str, object] = {}
         if name := self._session.quality:
-            facts["quality"] = {"name": name, "title": dict(self._info.qualities).get(name, name)}
+            facts["quality"] = {"name": name, "title": value_title(self._engine.Options, "quality", name)}
         with self._guard:
             if self._size > 1 and (delay := self._delay.as_dict()):
                 facts["delay"] = delay
@@ -188,10 +196,10 @@ class EngineThread:
             why, self._too_much = self._too_much, None
             self._rung += 1
             return partial(self._lower, why)
-        if self._quality != self._chosen:
-            self._chosen = self._quality
+        if self._options != self._applied and self._options is not None:
+            self._applied = self._options
             self._rung += 1
-            return partial(self._choose, self._chosen)
+            return partial(self._apply, self._options)
         if self._begun != self._epoch:
             self._begun, self._batches = self._epoch, 0
             return self._session.reset
@@ -317,15 +325,20 @@ class EngineThread:
             raise StudioError(why)
         self._changed(said or self.note)
 
-    def _choose(self, quality: str) -> None:
+    def _apply(self, options: EngineOptions) -> None:
         try:
-            self._session.choose(quality)
+            applied = self._session.apply(options)
         except OutOfMemoryError:
             raise
         except StudioError as error:
             self._changed(str(error))
-        else:
+            return
+        if applied:
             self._changed("")
+        else:
+            with self._guard:
+                self._refused = True
+            self._done()
 
     def _changed(self, note: str) -> None:
         with self._guard:

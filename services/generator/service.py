@@ -9,7 +9,7 @@ from engines.api import Driving
 from engines.catalog import engine_summaries
 from services.generator.engine_thread import VOICE_LEAD_US, EngineThread
 from services.generator.latency import PacedFrame
-from services.generator.session_opener import OpenedSession, SessionOpener, known_quality
+from services.generator.session_opener import OpenedSession, SessionOpener
 from services.generator.template_player import TemplatePlayer
 from services.generator.voice_line import VoiceLine
 from shared.config.settings import Settings
@@ -17,7 +17,7 @@ from shared.errors import StudioError
 from shared.face.landmarks import Face
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
-from shared.scene import Scene
+from shared.scene import OptionValue, Scene
 from shared.wire.face import FaceFacts
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
@@ -36,7 +36,8 @@ class Generator:
         self._face = self.loop.publish("face")
         self._opened: OpenedSession | None = None
         self._wanted = ("", "")  # engine, avatar
-        self._quality = ""
+        self._options: Mapping[str, OptionValue] = {}
+        self._wrong_option = ""  # why the scene's options are not those of the session
         self._trouble = ""  # why what is wanted is not on air
         self._looking: Future[dict[str, dict[str, object]]] | None = None
         self._next_look = now() + PROBE_PERIOD_US
@@ -77,18 +78,18 @@ class Generator:
     def _on_scene(self, scene: Scene) -> None:
         self._voice.on_scene(scene)
         self._player.on_scene(scene)
-        another, self._quality = scene.quality != self._quality, scene.quality
+        another, self._options = scene.options != self._options, scene.options
         if (scene.engine, scene.avatar) != self._wanted or (another and self._trouble):
             self._wanted = (scene.engine, scene.avatar)
             self._open()
         elif another:
-            self._choose()
+            self._apply_options()
         self._say()
 
     def _open(self) -> None:
         """A model may take seconds to load, and the pulse must go on. The old session goes on too."""
         self.loop.meter.state = "opening"
-        self._opener.begin_opening(*self._wanted, self._quality)
+        self._opener.begin_opening(*self._wanted, self._options)
 
     def _on_opened(self) -> None:
         self._wake.clear()
@@ -111,8 +112,8 @@ class Generator:
     def _say(self) -> None:
         """The note: what matters most of what there is to say."""
         deaf = DEAF.format(self._opened.info.title) if self._opened is not None and self._deaf else ""
-        quality = self._thread.note if self._thread is not None else ""
-        self.loop.meter.note = self._trouble or deaf or self._player.note or quality
+        of_session = self._thread.note if self._thread is not None else ""
+        self.loop.meter.note = self._trouble or deaf or self._player.note or self._wrong_option or of_session
 
     def _report(self) -> None:
         """Bring the meter up to date."""
@@ -178,13 +179,21 @@ class Generator:
             self._thread = EngineThread(opened, self._thread_wake.set, self._idle_after)
             self.loop.meter.state, self._trouble = "running", ""
             self._player.set_engine(self._wanted[0], opened.engine)
-            self._choose()
+            self._apply_options()
         self._say()
 
-    def _choose(self) -> None:
-        """The scene's quality, where the engine has it."""
-        if self._opened is not None and self._thread is not None:
-            self._thread.choose(known_quality(self._opened.info, self._quality))
+    def _apply_options(self) -> None:
+        """The scene's options, which may have changed while it was being opened."""
+        if self._opened is None or self._thread is None:
+            return
+        try:
+            options = self._opened.engine.options(self._options)
+        except StudioError as error:
+            self._wrong_option = str(error)
+            return
+        self._wrong_option = ""
+        if options is not None:
+            self._thread.apply(options)
 
     def _on_thread(self) -> None:
         """Something came out, or went wrong."""
@@ -195,6 +204,8 @@ class Generator:
         if failure is not None:
             self._begin(None)
             self._fail(str(failure))
+        elif self._thread is not None and self._thread.take_refusal():
+            self._open()
         self._say()
 
     def _next_handed(self) -> int:

@@ -1,13 +1,14 @@
 """Opens engines, each in a thread of its own: one that takes long holds up neither the pulse nor the next one."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.api import Driving, EngineInfo, EngineSession, FrameEngine, SessionContext, VoiceBlock
+from engines.api import NOTHING, Driving, EngineInfo, EngineSession, FrameEngine, SessionContext, VoiceBlock
+from engines.options import EngineOptions
 from engines.registry import load_frame_engine
 from shared.avatar.model import Avatar, check_name, load_avatar
 from shared.avatar.plate import Plate
@@ -15,7 +16,9 @@ from shared.config.settings import Settings
 from shared.errors import OutOfMemoryError, StudioError
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US
+from shared.scene import OptionValue
 
+Given = Mapping[str, OptionValue]
 LITTLE = "There is little memory left on the GPU: {} makes do with less and may be slower."
 
 
@@ -34,14 +37,14 @@ class PlateClock:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """An engine's session on an avatar, as the scene wants it. quality: that was chosen for it. note: what a user should
-    know of how it was opened."""
+    """An engine's session on an avatar, as the scene wants it. options: the scene's, None where the engine has none. note:
+    what a user should know of how it was opened."""
 
     engine: FrameEngine
     avatar: Avatar
     session: EngineSession
     plate_clock: "PlateClock"
-    quality: str = ""
+    options: EngineOptions | None = None
     note: str = ""
 
     @property
@@ -73,7 +76,7 @@ class SessionOpener:
         """Whether something is being opened."""
         return self._latest is not None
 
-    def begin_opening(self, engine: str, avatar: str, quality: str) -> None:
+    def begin_opening(self, engine: str, avatar: str, given: Given) -> None:
         """Begin to open. The thread cannot be stopped when it is given up, and ends by itself."""
         self._latest = future = Future[OpenedSession]()
         lock = self._locks.setdefault(engine, threading.Lock())
@@ -81,7 +84,7 @@ class SessionOpener:
         def run() -> None:
             with lock:
                 if future is self._latest:
-                    self._run(future, engine, avatar, quality)
+                    self._run(future, engine, avatar, given)
             self._done()
 
         threading.Thread(target=run, name="open", daemon=True).start()
@@ -93,36 +96,49 @@ class SessionOpener:
         future, self._latest = self._latest, None
         return future.result()
 
-    def _run(self, future: Future[OpenedSession], engine: str, avatar: str, quality: str) -> None:
+    def _run(self, future: Future[OpenedSession], engine: str, avatar: str, given: Given) -> None:
         try:
-            opened = opened_session(self._settings, engine, avatar, quality)
+            opened = opened_session(self._settings, engine, avatar, given)
             if future is self._latest:
                 future.set_result(warmed(opened))
         except Exception as error:  # the loop's thread tells it
             future.set_exception(error)
 
 
-def opened_session(settings: Settings, engine: str, avatar: str, quality: str = "") -> OpenedSession:
-    """Load an avatar and open an engine on it. quality: to stay at; one that the engine lacks is left to it. Raises
-    StudioError."""
+def opened_session(settings: Settings, engine: str, avatar: str, given: Given = NOTHING) -> OpenedSession:
+    """Load an avatar and open an engine on it. given: its options in the scene; where they cannot be had it opens with
+    those of the settings, and a note. Raises StudioError."""
     loaded = load_avatar(settings.home / "avatars" / check_name(avatar))
     chosen = load_frame_engine(engine, settings.engines)
     chosen.check()
     chosen.prepare(loaded)
-    wanted = known_quality(chosen.info, quality)
+    options, note = _scene_options(chosen, given), ""
     clock = PlateClock(loaded.plate)
-    context = SessionContext(rate=settings.rate, plate_at=clock.index)
+    context = SessionContext(rate=settings.rate, plate_at=clock.index, options=options)
     try:
-        return OpenedSession(chosen, loaded, chosen.open(loaded, context), clock, wanted)
+        session = chosen.open(loaded, context)
     except OutOfMemoryError:
-        session = chosen.open(loaded, replace(context, low_memory=True))
-        return OpenedSession(chosen, loaded, session, clock, wanted, LITTLE.format(chosen.info.title))
+        session, note = chosen.open(loaded, replace(context, low_memory=True)), LITTLE.format(chosen.info.title)
+    except StudioError as error:
+        if not given:
+            raise
+        session, note = chosen.open(loaded, replace(context, options=chosen.options())), str(error)
+    return OpenedSession(chosen, loaded, session, clock, options, note)
+
+
+def _scene_options(engine: FrameEngine, given: Given) -> EngineOptions | None:
+    """The engine's options in a scene; those of the settings where the scene's are wrong, as in one that another version
+    saved."""
+    try:
+        return engine.options(given)
+    except StudioError:
+        return engine.options()
 
 
 def warmed(opened: OpenedSession) -> OpenedSession:
-    """At the quality that is wanted, with all compiled that is compiled on first use. Memory that runs out costs a rung.
-    Raises OutOfMemoryError where there is none left."""
-    session, note = opened.session, _choose(opened) or opened.note
+    """With all compiled that is compiled on first use. Memory that runs out costs a rung. Raises OutOfMemoryError where
+    there is none left."""
+    session, note = opened.session, opened.note
     while True:
         try:
             _try(opened)
@@ -131,17 +147,7 @@ def warmed(opened: OpenedSession) -> OpenedSession:
             said = session.lower()
             if said is None:
                 raise
-            note = said
-
-
-def _choose(opened: OpenedSession) -> str:
-    """A note where the quality cannot be had. Memory that runs out shows when it is tried."""
-    try:
-        if opened.quality:
-            opened.session.choose(opened.quality)
-    except StudioError as error:
-        return str(error)
-    return ""
+            note = f"{opened.note} {said}".strip()
 
 
 def _try(opened: OpenedSession) -> None:
@@ -150,8 +156,3 @@ def _try(opened: OpenedSession) -> None:
         session.step(Driving(i * US // 25, face, face, np.zeros((2, 2, 3), np.uint8)))
     session.hear(VoiceBlock(0, np.zeros(SOUND_RATE_HZ // 5, np.int16)))
     session.reset()
-
-
-def known_quality(info: EngineInfo, quality: str) -> str:
-    """The scene's quality, "" where the engine has none of that name."""
-    return quality if quality in dict(info.qualities) else ""

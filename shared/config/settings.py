@@ -64,6 +64,7 @@ class Settings(LayeredSettings):
     engines: dict[str, str] = Field(
         {}, description='further engines by name, each as "module:class" of the engine interface'
     )
+    options: dict[str, bool | int | float | str] = Field({}, description="options of the engine to start with")
     driver: str = Field(
         "sample",
         description="sample, browser, microphone, speech, camera:N, a video or sound file, or an rtsp/http URL",

@@ -57,7 +57,7 @@ class Manifest(BaseModel):
 
     avatar_files, driver_file: names in the store. driver: the file's name as its sender called it. out: a path on the
     machine that handed it in, "" where the result stays in the store. output: `shared.media.output_spec.OutputSpec` as a dict. look: the
-    engine's own settings that frames depend on, as they were where the job was handed in.
+    engine's options, all of them: those that were given over its settings where the job was handed in.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from engines.registry import load
 from shared.config.settings import load_settings
 from shared.errors import StudioError
-from tests.support.engines.job_engines import ENGINES, DyedSettings
+from tests.support.engines.job_engines import ENGINES, DyedOptions, DyedSettings
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def test_variables_go_over_the_file_and_that_over_defaults(here: Path, monkeypat
     settings = DyedSettings.load()
     assert (settings.blue, settings.threads) == (40, 4)
     assert [settings.origin(name) for name in ("blue", "threads")] == ["environment", "studio.toml"]
-    assert settings.frame_settings() == {"blue": 40, "quality": "deep"}, "how it runs here stays here"
+    assert load("dyed", ENGINES).options() == DyedOptions(blue=40), "what its settings say is its options' default"
     assert DyedSettings.load({"blue": 50}).blue == 50
 
 

@@ -1,6 +1,7 @@
 """The scene as message and as file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,32 +15,40 @@ def test_a_change_counts_and_no_change_does_not() -> None:
     assert scene.changed(label=scene.label) is scene
 
 
-def test_another_engine_begins_at_its_own_choice_of_quality() -> None:
-    scene = Scene(engine="personalive").changed(quality="384")
-    assert scene.quality == "384" and scene.changed(avatar="mona", engine="personalive").quality == "384"
-    assert scene.changed(engine="mesh").quality == ""
-    assert scene.changed(engine="other", quality="256").quality == "256"
+def test_another_engine_begins_with_options_of_its_own() -> None:
+    scene = Scene(engine="personalive").changed(options={"quality": "384"})
+    assert scene.options == scene.changed(avatar="mona", engine="personalive").options == {"quality": "384"}
+    assert scene.changed(engine="mesh").options == {}
+    assert scene.changed(engine="other", options={"quality": "256"}).options == {"quality": "256"}
 
 
 def test_a_file_from_before_a_field_was_there_is_read(tmp_path: Path) -> None:
     scene = Scene(revision=4, avatar="mona", muted=True)
     old = scene.as_dict()
-    del old["quality"]
+    del old["options"]
     (tmp_path / "scene.json").write_text(json.dumps(old))
+    assert Scene.load(tmp_path / "scene.json") == scene
+    (tmp_path / "scene.json").write_text(json.dumps(old | {"quality": "384"}))
+    assert Scene.load(tmp_path / "scene.json") == replace(scene, options={"quality": "384"})
+    (tmp_path / "scene.json").write_text(json.dumps(old | {"quality": ""}))
     assert Scene.load(tmp_path / "scene.json") == scene
     with pytest.raises(ValueError):
         Scene.from_dict(old)
 
 
 def test_it_survives_a_message_and_a_file(tmp_path: Path) -> None:
-    scene = Scene(revision=4, avatar="mona", muted=True)
+    scene = Scene(
+        revision=4, avatar="mona", muted=True, options={"quality": "384", "seed": 7, "eyes": True, "pull": 0.5}
+    )
     assert Scene.from_dict(scene.as_dict()) == scene
     scene.save(tmp_path / "scene.json")
     assert Scene.load(tmp_path / "scene.json") == scene
     assert [p.name for p in tmp_path.iterdir()] == ["scene.json"]
 
 
-@pytest.mark.parametrize("change", [{"label": 1}, {"avatar": None}, {"revision": "3"}, {"extra": 1, "loop": []}])
+@pytest.mark.parametrize("change", [{"label": 1}, {"avatar": None}, {"revision": "3"}, {"extra": 1, "loop": []},
+    {"options": []}, {"options": {"a": [1]}}, {"options": {"a": None}}, {"options": {1: "a"}},
+])  # fmt: skip
 def test_fields_of_another_type_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         Scene.from_dict(Scene().as_dict() | change)

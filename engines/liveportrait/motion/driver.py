@@ -51,6 +51,15 @@ class MotionDriver:
         """The driver's motion at rest, None before the first face."""
         return None if self._anchor is None else _motion(self._anchor)
 
+    @property
+    def variance(self) -> float:
+        """Of the smoothing."""
+        return self._filter.variance
+
+    @variance.setter
+    def variance(self, value: float) -> None:
+        self._filter.variance = value
+
     def follow(self, driving: Driving) -> bool | None:
         """Take a driving frame; whether what motion is measured from has changed, None where there is nothing to see."""
         square = self._crop(driving)

@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from publishing.token import missing_settings
 from services.gateway.channel.health import delay_of
@@ -93,19 +92,17 @@ def avatars(gateway: Gateway) -> list[AvatarRow]:
 
 
 def engine_rows(gateway: Gateway) -> list[EngineRow]:
-    """Engines as the generator reports them, with the qualities of each that can be chosen, best first."""
+    """Engines as the generator reports them, with the JSON schema of each one's options."""
     reported = gateway.watch.service_facts("generator").get("engines")
     rows = []
     if isinstance(reported, dict):
         for name, about in reported.items():
             about = about if isinstance(about, dict) else {}
-            rungs = about.get("qualities")
+            schema = about.get("options")
             row = EngineRow(
                 name=str(name),
-                qualities=[
-                    _quality(rung) for rung in (rungs if isinstance(rungs, list) else []) if isinstance(rung, dict)
-                ],
                 title=str(about.get("title", "")),
+                options=schema if isinstance(schema, dict) else {},
                 terms=str(about.get("terms", "")),
                 unavailable=str(about.get("unavailable", "")),
             )
@@ -113,16 +110,12 @@ def engine_rows(gateway: Gateway) -> list[EngineRow]:
     return rows
 
 
-def _quality(rung: dict[str, Any]) -> EngineQuality:
-    return EngineQuality(name=str(rung.get("name", "")), title=str(rung.get("title", "")))
-
-
 def engine(gateway: Gateway) -> EngineState:
     """The quality that the engine on air is at, and its delay from motion to face with a minute of it."""
     facts = gateway.watch.service_facts("generator")
     at = facts.get("quality")
-    quality = _quality(at) if isinstance(at, dict) else None
-    return EngineState(quality=quality, delay=delay_of(facts), delay_history=gateway.watch.delays())
+    quality = isinstance(at, dict) and EngineQuality(name=str(at.get("name", "")), title=str(at.get("title", "")))
+    return EngineState(quality=quality or None, delay=delay_of(facts), delay_history=gateway.watch.delays())
 
 
 def drivers(gateway: Gateway) -> list[DriverRow]:

@@ -87,6 +87,8 @@ def type_of(schema: dict[str, Any]) -> str:
 
 def _record(schema: dict[str, Any]) -> str:
     values = schema.get("additionalProperties")
+    if values is True:
+        return "Record<string, unknown>"
     if not isinstance(values, dict):
         raise ValueError(f"an object whose fields are not declared: {json.dumps(schema)[:200]}")
     names = schema.get("propertyNames")

@@ -24,6 +24,7 @@ class SceneStore:
         self.scene = Scene.load(self._path) or Scene(
             avatar=settings.avatar,
             engine=settings.engine,
+            options=settings.options,
             driver=self.as_started,
             loop=settings.loop,
             label=settings.label,

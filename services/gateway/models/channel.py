@@ -35,7 +35,7 @@ class RecordingStopped(Answer):
 class EngineState(Answer):
     """The engine on air.
 
-    quality: the one it is at, null where it has but one. delay: from motion to face beside what it cannot go below, null
+    quality: the one it is at, null where it has no ladder of them. delay: from motion to face beside what it cannot go below, null
     for an engine that takes its frames one by one. delay_history: milliseconds over the last minute, oldest first.
     """
 

@@ -1,11 +1,13 @@
 """Answers about what there is to choose from: engines, avatars, drivers, recordings."""
 
+from typing import Any
+
 from services.gateway.models.base import Answer
 from services.gateway.workers.avatar_build import BuildProgress
 
 
 class EngineQuality(Answer):
-    """One quality of an engine: its name for the API and its title for people."""
+    """The quality that an engine is at: a value of its option "quality", and its title for people."""
 
     name: str
     title: str
@@ -14,13 +16,14 @@ class EngineQuality(Answer):
 class EngineRow(Answer):
     """An engine as the generator reports it.
 
-    qualities: those that can be chosen, best first. terms: what its weights may be used for. unavailable: why it cannot
-    run here, "" where it can.
+    options: JSON schema of its options, flat, with what holds here as defaults; the console's form is made from it. A string
+    with an "enum" may have "titles" for its values. {} where it has none. terms: what its weights may be used for.
+    unavailable: why it cannot run here, "" where it can.
     """
 
     name: str
-    qualities: list[EngineQuality]
     title: str
+    options: dict[str, Any]
     terms: str
     unavailable: str
 

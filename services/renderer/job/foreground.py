@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from compositing.compose import Composer
 from compositing.cutout import Cutout
-from engines.api import RATE_FPS, MotionTemplate, RoiFrame, SessionContext
+from engines.api import NOTHING, RATE_FPS, MotionTemplate, RoiFrame, SessionContext
 from engines.registry import NONE, load_frame_engine
 from services.renderer.encode.concat import assemble
 from services.renderer.encode.segment import SegmentWriter
-from services.renderer.job.plan import SEGMENT_S, frame_settings_of, planned
+from services.renderer.job.plan import SEGMENT_S, planned
 from services.renderer.pipeline.draw import draw_frames
 from services.renderer.pipeline.driver import (
     MAX_SIDE_PX,
@@ -36,6 +36,7 @@ from shared.media.output_spec import OutputSpec
 from shared.media.timeline import shown_frames
 from shared.runtime.clock import US
 from shared.runtime.progress import FrameProgress
+from shared.scene import OptionValue
 
 
 def render_file(
@@ -45,7 +46,7 @@ def render_file(
     *,
     engine: str = DEFAULT_ENGINE,
     engines: Mapping[str, str] = NONE,
-    quality: str = "",
+    options: Mapping[str, OptionValue] = NOTHING,
     rate: Fraction = RATE_FPS,
     output: OutputSpec | None = None,
     idle_after: float = 0.5,
@@ -56,7 +57,7 @@ def render_file(
     number of frames.
 
     driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see
-    `load`. quality: one of the engine's; "": what its settings say. rate: frames a second for a voice. progress: called
+    `load`. options: the engine's by name; the others are as its settings say. rate: frames a second for a voice. progress: called
     with frames done and expected. `out` appears whole or not at all. Raises StudioError.
     """
     output = output or OutputSpec()
@@ -65,7 +66,7 @@ def render_file(
         raise StudioError("The output would replace the driver; choose another name.")
     chosen = load_frame_engine(engine, engines)
     chosen.check()
-    chosen.use_look(frame_settings_of(chosen, quality))
+    wanted = chosen.options(options)
     plan, heard = planned(driver, chosen, output.fps, rate, segment_seconds)
     try:
         folder = tempfile.TemporaryDirectory(prefix=".studio-render-", dir=out.absolute().parent)
@@ -74,7 +75,7 @@ def render_file(
     plate = avatar.plate
     with folder as name:
         chosen.prepare(avatar)
-        run = EngineRun(chosen.open(avatar, SessionContext(rate=plan.fps)), int(idle_after * US))
+        run = EngineRun(chosen.open(avatar, SessionContext(rate=plan.fps, options=wanted)), int(idle_after * US))
         segments: Iterator[Iterator[RoiFrame | int]] | Iterator[Iterator[RoiFrame]]
         if plan.driven == "motion":
             segments = _motion(driver, plan, run)

@@ -89,7 +89,8 @@ class JobOpener:
         engine.check()
         avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
         engine.prepare(avatar)
-        session = engine.open(avatar, SessionContext(rate=manifest.plan.fps, low_memory=small))
+        options = engine.options(manifest.look)  # all of them, as they were where the job was handed in
+        session = engine.open(avatar, SessionContext(rate=manifest.plan.fps, low_memory=small, options=options))
         run = EngineRun(session, int(manifest.idle_after * US))
         template = _template(manifest, engine, driver)
         return OpenJob(
@@ -97,10 +98,7 @@ class JobOpener:
         )
 
     def _engine(self, manifest: Manifest) -> FrameEngine:
-        """With the look that the job was handed in with: this machine's settings are not those of the next."""
-        engine = load_frame_engine(manifest.engine, self._settings.engines)
-        engine.use_look(manifest.look)
-        return engine
+        return load_frame_engine(manifest.engine, self._settings.engines)
 
     def close(self) -> None:
         """Let go of everything: the device is free."""

@@ -2,7 +2,6 @@
 
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 from engines.api import FrameEngine
 from shared.driver_ref import DriverRef
@@ -10,7 +9,6 @@ from shared.errors import StudioError
 from shared.jobs.manifest import DrivenBy, Plan
 from shared.media.reader import has_video
 from shared.media.timeline import read_timeline
-from shared.scene import no_such_quality
 
 SEGMENT_S = 10.0
 SLACK = 2  # times what an engine holds back, which may take every other frame only: a segment never ends up empty
@@ -66,12 +64,3 @@ def check_driven(engine: FrameEngine, driven: DrivenBy) -> None:
     raise StudioError(
         f"{engine.info.title} is moved by {needs}; give such a driver or choose an engine that it moves (`studio engines`)."
     )
-
-
-def frame_settings_of(engine: FrameEngine, quality: str) -> dict[str, Any]:
-    """As the settings hold here, but for the quality where one is asked for. Raises StudioError."""
-    look = engine.look()
-    names = [name for name, _ in engine.info.qualities]
-    if quality and quality not in names:
-        raise StudioError(no_such_quality(engine.info.title, names))
-    return look | ({"quality": quality} if quality else {})

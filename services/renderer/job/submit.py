@@ -10,13 +10,14 @@ import json
 import re
 import secrets
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from engines.registry import load_frame_engine
-from services.renderer.job.plan import frame_settings_of, planned
+from services.renderer.job.plan import planned
 from services.renderer.job.units import file_sha256
 from shared.avatar.model import load_avatar
 from shared.config.settings import DEFAULT_ENGINE, Settings, load_settings
@@ -26,6 +27,7 @@ from shared.jobs.store import LocalStore, Store, open_store
 from shared.media.encoder import choose_encoder
 from shared.media.output_spec import OutputSpec
 from shared.runtime.files import check_output
+from shared.scene import OptionValue
 
 MAX_KEY_CHARACTERS = 200
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
@@ -42,8 +44,8 @@ class JobRequest:
     """What is asked for.
 
     avatar: its folder. driver_name: how the sender calls the file, where that is not its name here. key: the same key
-    with the same request is the same job. out: where the result goes besides the store; None: nowhere else. quality: one of
-    the engine's; "": what its settings say.
+    with the same request is the same job. out: where the result goes besides the store; None: nowhere else. options:
+    the engine's by name; the others are as its settings say here.
     """
 
     avatar: Path
@@ -54,7 +56,7 @@ class JobRequest:
     key: str = ""
     output: OutputSpec = field(default_factory=OutputSpec)
     out: Path | None = None
-    quality: str = ""
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
 def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Manifest:
@@ -64,6 +66,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
     engine = load_frame_engine(request.engine, settings.engines)
     engine.check()
+    options = engine.options(request.options)
     avatar = load_avatar(request.avatar)
     if request.out is not None:
         check_out(store, request)
@@ -80,7 +83,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         avatar=avatar.name,
         avatar_files=_avatar_files(request.avatar),
         engine=request.engine,
-        look=frame_settings_of(engine, request.quality),
+        look={} if options is None else options.model_dump(mode="json"),
         driver=request.driver_name or request.driver.name,
         driver_file=driver_file,
         driver_sha256=digest,
@@ -158,7 +161,7 @@ def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None
 
 
 def main() -> int:
-    """One request. Fields: avatar, driver, driver_name, engine, quality, priority, key, output."""
+    """One request. Fields: avatar, driver, driver_name, engine, options, priority, key, output."""
     try:
         asked: dict[str, Any] = json.load(sys.stdin)
         settings = load_settings()
@@ -172,7 +175,7 @@ def main() -> int:
                 priority=asked["priority"],
                 key=asked["key"],
                 output=OutputSpec.from_dict(asked["output"]),
-                quality=asked["quality"],
+                options=asked["options"],
             ),
             settings,
         )

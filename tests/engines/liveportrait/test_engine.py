@@ -10,18 +10,19 @@ from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
-from engines.api import Driving  # noqa: E402
+from engines.api import Driving, SessionContext  # noqa: E402
 from engines.liveportrait.motion import crop  # noqa: E402
 from engines.liveportrait.motion.face_crop import driver_square, in_reference, ratios, source_square  # noqa: E402
 from engines.liveportrait.motion.recording import record_keypoints  # noqa: E402
 from engines.liveportrait.motion.template import LivePortraitTemplate, parse_template  # noqa: E402
+from engines.liveportrait.options import LivePortraitOptions  # noqa: E402
 from engines.liveportrait.portrait import PortraitRenderer  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from engines.registry import load_frame_engine  # noqa: E402
 from harness.face_following import psnr  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
-from tests.support.engines.liveportrait_material import MS, avatar, driving, networks, session  # noqa: E402
+from tests.support.engines.liveportrait_material import MS, NarrowEngine, avatar, driving, networks, session  # noqa: E402
 
 
 def pixels(of: LivePortraitSession, given: Driving) -> NDArray[Any]:
@@ -120,6 +121,32 @@ def test_a_retaken_neutral_is_eased_to() -> None:
     assert np.abs(steps[0] - before).max() < 0.1 * away, "it jumps"
     assert max(np.abs(b - a).max() for a, b in pairwise([before, *steps])) < 0.5 * away
     assert np.abs(steps[-1] - opened._portrait.points).max() < 0.05 * away, "it is not at rest"
+
+
+def test_other_options_are_taken_over_on_air_without_a_jump() -> None:
+    opened, quiet = session(settings=LivePortraitSettings(variance=0)), LivePortraitOptions(variance=0, multiplier=0.0)
+    for number in range(4):
+        opened.step(driving(number * 40 * MS, number))
+    before = shown(opened).copy()
+    assert opened.apply(quiet)
+    opened.step(driving(160 * MS, 3))
+    step = np.abs(shown(opened) - before).max()
+    for number in range(4, 16):
+        opened.step(driving(number * 40 * MS, 3))
+    assert step < 0.2 * np.abs(shown(opened) - before).max(), "it comes over to them"
+    fresh = session(settings=LivePortraitSettings(variance=0, multiplier=0.0))
+    fresh.step(driving(0, 3))
+    assert np.allclose(shown(opened), shown(fresh), atol=1e-5)
+    assert opened.apply(LivePortraitOptions(variance=1e-4))
+    assert opened._driver.variance == opened._steady.variance == 1e-4
+    assert not opened.apply(LivePortraitOptions(source="body")), "another source is another portrait"
+
+
+def test_the_engine_opens_with_the_options_of_its_context() -> None:
+    engine = NarrowEngine()
+    options = engine.options({"region": "lip", "multiplier": "0.5"})
+    opened = engine.open(avatar(), SessionContext(options=options))
+    assert (opened._options.region, opened._options.multiplier) == ("lip", 0.5)
 
 
 def test_a_neutral_never_seen_is_stood_for_by_the_nearest_frame() -> None:

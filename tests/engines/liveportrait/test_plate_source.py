@@ -82,7 +82,7 @@ def test_its_own_openings_count_as_the_originals_rules_for_a_source_video_have_i
             Source(given.frame, np.eye(2, 3, dtype=np.float32), opened._portrait.motion, torch.zeros(1), own)
         )
     template = record_keypoints(script, nets.read, 25)
-    theirs = video_run(sources, template, wanted.options(), nets.correctors(), variance=0.0)
+    theirs = video_run(sources, template, wanted.rules(), nets.correctors(), variance=0.0)
     assert np.allclose(shown, theirs, atol=1e-5)
     if any(options.values()):
         without = LivePortraitSession(replace(body, plate=replace(body.plate, openings=None)), nets, wanted)

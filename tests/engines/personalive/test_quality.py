@@ -7,12 +7,15 @@ import pytest
 
 from tests.support.engines.personalive_material import avatar, driver, networks, run, state, torch  # isort: skip
 
-from engines.personalive import engine, quality, session
+from engines.options import options_schema
+from engines.personalive import quality, session
 from engines.personalive.networks.networks import PersonaLiveNetworks
+from engines.personalive.options import PersonaLiveOptions
 from engines.personalive.portrait import EncodedPortrait, read_portrait
 from engines.personalive.session import PersonaLiveSession
 from engines.personalive.settings import PersonaLiveSettings
 from engines.personalive.window import Window
+from engines.registry import load
 from shared.errors import OutOfMemoryError, StudioError
 from shared.media.array_types import ImageArray
 from shared.runtime.arrays import to_bytes
@@ -29,15 +32,20 @@ def nets(monkeypatch: pytest.MonkeyPatch) -> PersonaLiveNetworks:
     return networks()
 
 
-def opened(nets: PersonaLiveNetworks, name: str, default: str = "auto") -> PersonaLiveSession:
-    return PersonaLiveSession(avatar(), nets, quality.rung(name), 1, default=default)
+def wanted(name: str, seed: int = 1) -> PersonaLiveOptions:
+    return PersonaLiveOptions.model_validate({"quality": name, "seed": seed})
+
+
+def opened(nets: PersonaLiveNetworks, name: str) -> PersonaLiveSession:
+    return PersonaLiveSession(avatar(), nets, wanted(name))
 
 
 def test_the_ladder_goes_down_one_rung_at_a_time_to_its_end(nets: PersonaLiveNetworks) -> None:
     one = opened(nets, "auto")
     assert one.adjusts and one.quality == "full"
-    assert engine.INFO.qualities[0] == ("full", "512 pixels, full decoder")
-    assert [name for name, _ in engine.INFO.qualities] == NAMES
+    about = options_schema(PersonaLiveOptions())["properties"]["quality"]
+    assert about["enum"] == ["auto", *NAMES] and set(about["titles"]) == set(about["enum"])
+    assert about["titles"]["full"] == "512 pixels, full decoder" and about["default"] == "auto"
     for name in NAMES[1:]:
         assert one.lower() == f"PersonaLive goes on with {quality.rung(name).title}."
         assert one.quality == name
@@ -46,9 +54,9 @@ def test_the_ladder_goes_down_one_rung_at_a_time_to_its_end(nets: PersonaLiveNet
 
 
 def test_without_the_small_decoder_its_rung_is_passed_over_and_refused(nets: PersonaLiveNetworks) -> None:
-    one = opened(replace(nets, small_vae=None), "full")
+    one = opened(replace(nets, small_vae=None), "auto")
     with pytest.raises(StudioError, match="studio weights pull personalive --all"):
-        one.choose("taesd")
+        one.apply(wanted("taesd"))
     assert one.quality == "full" and one.adjusts, "nothing changed"
     one.lower()
     assert one.quality == "384"
@@ -60,7 +68,7 @@ def test_where_the_size_stays_no_frame_is_lost(nets: PersonaLiveNetworks, before
     plain = opened(nets, before)
     for name in (before, after, before):  # twice in the middle of a chunk
         kept = {key: array for key, array in one.save().items() if key not in ("rung", "small_decoder")}
-        one.choose(name)
+        assert one.apply(wanted(name))
         assert one.quality == name
         assert to_bytes(one.save() | kept) == to_bytes(one.save()), "the window is kept"
         every = quality.rung(name).every
@@ -79,24 +87,24 @@ def test_where_the_size_stays_no_frame_is_lost(nets: PersonaLiveNetworks, before
 def test_another_size_starts_from_empty(nets: PersonaLiveNetworks) -> None:
     one = opened(nets, "full")
     run(one, list(driver(6, seed=2)))
-    one.choose("384")
+    one.apply(wanted("384"))
     fresh, frames = opened(nets, "384"), list(driver(6))
     assert run(one, frames) == run(fresh, frames) and state(one) == state(fresh)
 
 
 def test_what_is_chosen_stays(nets: PersonaLiveNetworks) -> None:
     one = opened(nets, "auto")
-    one.choose("taesd")
+    assert one.apply(wanted("taesd"))
     assert (one.quality, one.adjusts) == ("taesd", False)
-    one.choose("")
+    assert one.apply(wanted("auto"))
     assert (one.quality, one.adjusts) == ("full", True), "the engine's own choice begins at the top"
-    one.choose("of another engine")
-    assert one.adjusts
-    fixed = opened(nets, "taesd", default="taesd")
-    assert not fixed.adjusts
-    fixed.choose("full")
-    fixed.choose("")
-    assert (fixed.quality, fixed.adjusts) == ("taesd", False), "the settings hold where nothing is chosen"
+    assert not opened(nets, "taesd").adjusts
+
+
+def test_another_seed_is_another_session(nets: PersonaLiveNetworks) -> None:
+    one = opened(nets, "auto")
+    assert not one.apply(wanted("256", seed=2))
+    assert one.quality == "full" and one.adjusts, "it goes on as it was until it is opened again"
 
 
 def test_memory_that_runs_out_is_one_sentence_and_half_a_call_is_none(
@@ -131,8 +139,8 @@ def test_from_a_rung_that_does_not_fit_it_goes_down_further(
 
     monkeypatch.setattr(session, "read_portrait", fail)
     with pytest.raises(OutOfMemoryError):
-        one.choose("384")
-    one.choose("taesd")
+        one.apply(wanted("384"))
+    one.apply(wanted("taesd"))
     with pytest.raises(OutOfMemoryError):
         one.lower()
     assert one.lower() is not None and one.quality == "256"
@@ -152,6 +160,9 @@ def test_a_segment_goes_on_at_the_quality_it_was_left_at(nets: PersonaLiveNetwor
 def test_settings_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "384")
     assert quality.rung(PersonaLiveSettings.load().quality).size == 384
+    engine = load("personalive")
+    assert engine.options({"seed": "7"}) == PersonaLiveOptions(quality="384", seed=7)
+    assert options_schema(engine.options() or PersonaLiveOptions())["properties"]["quality"]["default"] == "384"
     monkeypatch.setenv("STUDIO_PERSONALIVE_QUALITY", "best")
     with pytest.raises(StudioError, match=r"personalive\.quality'"):
         PersonaLiveSettings.load()

@@ -14,7 +14,10 @@ import httpx
 import numpy as np
 import pytest
 
+from engines.options import options_schema
 from shared.driver_ref import TEMPLATE_SUFFIXES
+from shared.errors import StudioError
+from tests.support.engines.slow_engines import LadderEngine, LadderOptions
 from tests.support.files.evil_pickle import Evil
 from tests.support.jobs.template_farm import published, template
 from tests.support.running.gateway import Studio, image
@@ -87,7 +90,10 @@ def test_answers_carry_no_cors_header_and_a_strict_policy(running: Studio) -> No
         ({"avatar": "nobody"}, 404), ({"avatar": "../sample"}, 404), ({"engine": "none"}, 404), ({"engine": "live-portrait"}, 409),
         ({"driver": "file:/etc/passwd"}, 422), ({"driver": "/etc/passwd"}, 422), ({"driver": "camera:/dev/sda"}, 422),
         ({"driver": "camera:-1"}, 422), ({"driver": "upload:../../x"}, 404), ({"driver": "http://"}, 422),
-        ({"quality": "full"}, 404), ({"engine": "ladder", "quality": "best"}, 404), ({"quality": 3}, 422),
+        ({"quality": "full"}, 422), ({"engine": "ladder", "quality": "best"}, 422), ({"quality": 3}, 422),
+        ({"options": {"quality": "full"}}, 422), ({"engine": "ladder", "options": {"colour": 1}}, 422),
+        ({"engine": "ladder", "options": {"seed": 100}}, 422), ({"engine": "ladder", "options": {"seed": [1]}}, 422),
+        ({"engine": "ladder", "options": []}, 422), ({"engine": "none", "options": {"seed": 1}}, 404),
         ({"driver": "concat:a|b"}, 422), ({"driver": "x" * 3000}, 422), ({"driver": "http://a\nb"}, 422),
     ],
 )  # fmt: skip
@@ -111,23 +117,47 @@ def test_a_change_reaches_the_other_services_and_survives_the_gateway(own: Studi
     assert (scene["avatar"], scene["label"], scene["driver"]) == ("mona", False, "camera:2")
 
 
-def test_a_quality_is_chosen_of_those_that_the_engine_has(own: Studio) -> None:
+def test_options_are_those_that_the_engine_has(own: Studio) -> None:
     rows = {row["name"]: row for row in own.wait(lambda: own.state()["engines"])}
-    names = [rung["name"] for rung in rows["ladder"]["qualities"]]
-    assert names == ["full", "half"] and own.state()["engine"]["quality"] == {"name": "half", "title": "256 pixels"}
-    refused = own.patch(engine="ladder", quality="best")
-    assert (
-        refused.json()["detail"] == 'Ladder has no such quality; there is full, half, and "" leaves it to the engine.'
-    )
-    assert own.patch(quality="half").json()["detail"] == "Mesh warp has no such quality; it has but one."
-    assert own.patch(engine="ladder", quality="half").json()["quality"] == "half"
-    own.wait(lambda: own.channel.scene and own.channel.scene.quality == "half")
-    assert own.patch(quality="").json()["quality"] == ""
+    assert rows["ladder"]["options"] == options_schema(LadderOptions()) and rows["mesh"]["options"] == {}
+    assert own.state()["engine"]["quality"] == {"name": "half", "title": "256 pixels"}
+    refusals: dict[str, dict[str, Any]] = {
+        "Option 'quality' of Ladder: Input should be 'auto', 'full' or 'half' (got 'best').": {"quality": "best"},
+        "Option 'seed' of Ladder: Input should be less than or equal to 99 (got 100).": {"seed": 100},
+        "Ladder has no option 'colour'; it has quality, seed.": {"seed": 1, "colour": "red"},
+    }
+    for said, options in refusals.items():
+        assert own.patch(engine="ladder", options=options).json() == {"detail": said}
+        with pytest.raises(StudioError) as raised:
+            LadderEngine().options(options)
+        assert str(raised.value) == said, "the engine itself says the same"
+    assert own.patch(options={"seed": 1}).json()["detail"] == "Mesh warp has no options; leave out 'seed'."
+    assert own.patch(engine="ladder", options={"seed": 4}).json()["options"] == {"seed": 4}
+    assert own.patch(options={"quality": "half"}).json()["options"] == {"seed": 4, "quality": "half"}
+    own.wait(lambda: own.channel.scene and own.channel.scene.options == {"seed": 4, "quality": "half"})
+    own.kill()
+    own.start()
+    own.wait(lambda: own.state()["engines"])
+    assert own.state()["scene"]["options"] == {"seed": 4, "quality": "half"}, "they are saved"
+    assert own.patch(options={"seed": None}).json()["options"] == {"quality": "half"}
+    assert own.patch(engine="mesh").json()["options"] == {}, "another engine's are dropped"
+
+
+def test_a_quality_as_it_was_asked_for_before_there_were_options(own: Studio) -> None:
+    own.wait(lambda: own.state()["engines"])
+    assert own.patch(engine="ladder", quality="half").json()["options"] == {"quality": "half"}
+    assert own.patch(quality="").json()["options"] == {}
     assert [e["text"] for e in own.state()["log"] if "Quality" in e["text"]] == [
-        "Quality is now half.", "Quality is now left to the engine.",
+        "Quality is now half.", "Quality is now as the settings say.",
     ]  # fmt: skip
-    own.patch(quality="full")
-    assert own.patch(engine="mesh").json()["quality"] == ""
+    assert own.patch(engine="mesh", quality="").status_code == 200
+
+
+def test_options_are_bounded(own: Studio) -> None:
+    own.wait(lambda: own.state()["engines"])
+    assert own.patch(engine="verbose", options={"prompt": "a" * 4000}).status_code == 200
+    answer = own.patch(options={"prompt": "a" * 4096})
+    assert answer.status_code == 422 and "at most 4 KB" in answer.json()["detail"]
 
 
 def test_neutral_counts_up(running: Studio) -> None:
@@ -141,7 +171,7 @@ def test_another_channel_is_not_there(running: Studio) -> None:
 
 def test_engines_say_why_they_cannot_run_and_on_what_terms(running: Studio) -> None:
     rows = {row.pop("name"): row for row in running.http.get("/engines").json()}
-    assert rows["mesh"] == {"title": "Mesh warp", "qualities": [], "terms": "", "unavailable": ""}
+    assert rows["mesh"] == {"title": "Mesh warp", "options": {}, "terms": "", "unavailable": ""}
     assert rows["live-portrait"]["terms"] == "Weights for research only."
     assert rows["live-portrait"]["unavailable"].startswith("Weights are missing")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engines.api import Driving, EngineSession, RoiFrame, VoiceBlock
+from engines.options import EngineOptions
 from harness.channel import wait_for
 from services.generator.engine_thread import EngineThread
 from services.generator.latency import Pacer, evenly
@@ -15,6 +16,7 @@ from shared.errors import OutOfMemoryError, StudioError
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, now
 from tests.support.engines.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened
+from tests.support.engines.slow_engines import UNLUCKY, LadderOptions
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Slow(EngineSession):
     held: list[int] = field(default_factory=list)
     resets: int = 0
     count: int = 0
-    chosen: list[str] = field(default_factory=list)
+    applied: list[str] = field(default_factory=list)
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         self.count += 1
@@ -47,11 +49,15 @@ class Slow(EngineSession):
         self.resets += 1
         self.held, self.count = [], 0
 
-    def choose(self, name: str) -> None:
-        if name == "nothing":
-            raise StudioError("There is no such rung.")
-        self.quality = name
-        self.chosen.append(name)
+    def apply(self, options: EngineOptions) -> bool:
+        assert isinstance(options, LadderOptions)
+        if options.seed == UNLUCKY:
+            raise StudioError("There is no such seed.")
+        if options.seed:
+            return False
+        self.quality = options.quality
+        self.applied.append(options.quality)
+        return True
 
     def lower(self) -> str | None:
         self.reset()
@@ -249,17 +255,27 @@ def test_what_is_dropped_is_counted_whether_or_not_anything_comes_out() -> None:
     batch.close()
 
 
-def test_a_chosen_quality_is_told_to_the_session_once_and_ends_the_note_of_a_lower_one() -> None:
+def test_other_options_are_handed_to_the_session_once_and_end_the_note_of_a_lower_quality() -> None:
     session = Slow(0.0, full=True)
-    batch = EngineThread(opened(session, quality="full"), lambda: None, 5 * US)
-    batch.choose("full")
+    batch = EngineThread(opened(session, options=LadderOptions(quality="full")), lambda: None, 5 * US)
+    batch.apply(LadderOptions(quality="full"))
     drive(batch, 0.5)
-    assert batch.note == "It goes on with less." and session.chosen == []
-    batch.choose("half")
+    assert batch.note == "It goes on with less." and session.applied == []
+    batch.apply(LadderOptions(quality="half"))
     wait_for(lambda: batch.note == "")
-    assert session.chosen == ["half"] and batch.as_dict()["quality"] == {"name": "half", "title": "256 pixels"}
-    batch.choose("nothing")
-    wait_for(lambda: batch.note == "There is no such rung.")
+    assert session.applied == ["half"] and batch.as_dict()["quality"] == {"name": "half", "title": "256 pixels"}
+    batch.apply(LadderOptions(quality="half", seed=UNLUCKY))
+    wait_for(lambda: batch.note == "There is no such seed.")
+    assert not batch.take_refusal(), "opened again it would lack them too"
+    batch.close()
+
+
+def test_options_that_the_session_cannot_take_over_are_told_once_to_be_opened_again() -> None:
+    told = threading.Event()
+    batch = EngineThread(opened(Slow(0.0), options=LadderOptions()), told.set, 5 * US)
+    batch.apply(LadderOptions(seed=1))
+    assert told.wait(20)
+    assert batch.take_refusal() and not batch.take_refusal() and batch.note == ""
     batch.close()
 
 

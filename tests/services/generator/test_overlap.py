@@ -74,9 +74,6 @@ def test_what_breaks_while_frames_are_waited_for_is_told() -> None:
 class Ladder(OverlappingSession):
     quality, adjusts, lowered = "full", False, 0
 
-    def choose(self, name: str) -> None:
-        self.quality = name
-
     def lower(self) -> str | None:
         self.lowered += 1
         return "It goes on with less."

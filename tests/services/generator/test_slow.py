@@ -9,8 +9,16 @@ import pytest
 
 from shared.config.settings import Settings
 from shared.runtime.clock import now
-from shared.scene import Scene
-from tests.support.engines.slow_engines import BLOCKED_S, ENGINES, HeavySession, LadderSession, red
+from shared.scene import OptionValue, Scene
+from tests.support.engines.slow_engines import (
+    BLOCKED_S,
+    ENGINES,
+    UNLUCKY,
+    HeavySession,
+    LadderOptions,
+    LadderSession,
+    red,
+)
 from tests.support.running.generator import Channel
 
 SOON_S = BLOCKED_S / 3  # seconds in which a busy machine does what takes a moment
@@ -90,16 +98,46 @@ def test_memory_that_runs_out_while_it_opens_costs_a_rung_and_the_note_stays_unt
     channel.turn(lambda: meter.note == "" and "quality" not in meter.facts)
 
 
-def test_the_scenes_quality_is_the_sessions(channel: Channel) -> None:
+def ladder(**options: OptionValue) -> Scene:
+    return Scene(driver="browser", engine="ladder", options=options)
+
+
+def test_the_scenes_options_are_the_sessions_and_taken_over_without_opening_it_again(channel: Channel) -> None:
     meter = channel.generator.loop.meter
-    channel.wanted = Scene(driver="browser", engine="ladder", quality="half")
+    channel.wanted = ladder(quality="half")
     session = opened(channel)
-    assert session.chosen == ["half"] and meter.note == "", "it was opened at that quality, for which there is memory"
-    channel.wanted = Scene(driver="browser", engine="ladder", quality="of another engine")
-    channel.turn(lambda: session.chosen == ["half", ""])
-    channel.turn(lambda: meter.note == "Ladder goes on with half.")
-    channel.wanted = Scene(driver="browser", engine="ladder", quality="half")
-    channel.turn(lambda: session.chosen == ["half", "", "half"] and meter.note == "")
+    assert session.options.quality == "half" and meter.note == "", "that is what there is memory for"
+    channel.wanted = ladder()
+    channel.turn(lambda: session.applied == ["auto"] and meter.note == "Ladder goes on with half.")
+    channel.wanted = ladder(quality="half")
+    channel.turn(lambda: session.applied == ["auto", "half"] and meter.note == "")
+    assert opened(channel) is session and meter.state != "opening"
+
+
+def test_options_that_are_not_taken_over_on_air_open_the_engine_again(channel: Channel) -> None:
+    channel.wanted = ladder(quality="half", seed=1)
+    session = opened(channel)
+    channel.wanted = ladder(quality="half", seed=2)
+    channel.turn(lambda: channel.generator._opened is not None and channel.generator._opened.session is not session)
+    assert opened(channel).options == LadderOptions(quality="half", seed=2) and session.applied == []
+    channel.faces.clear()
+    channel.turn(lambda: bool(channel.faces))
+
+
+def test_options_that_cannot_be_had_leave_the_engine_on_air_and_say_why(channel: Channel) -> None:
+    meter = channel.generator.loop.meter
+    channel.wanted = ladder(quality="half", colour="red")  # as a scene that another version saved
+    session = opened(channel)
+    assert session.options == LadderOptions()
+    channel.turn(lambda: "Ladder has no option 'colour'" in meter.note)
+    channel.wanted = ladder(quality="quarter")
+    channel.turn(lambda: "Option 'quality' of Ladder" in meter.note)
+    assert opened(channel) is session and session.applied == []
+    channel.wanted = ladder(quality="half", seed=UNLUCKY)
+    channel.turn(lambda: meter.note == "Ladder has no seed 13. Ladder goes on with half.")
+    assert opened(channel).options == LadderOptions() and meter.state != "failed"
+    channel.wanted = ladder(quality="half")
+    channel.turn(lambda: opened(channel).quality == "half" and meter.note == "")
 
 
 def test_memory_that_runs_out_for_good_is_told_and_another_quality_tries_again(channel: Channel) -> None:
@@ -109,7 +147,7 @@ def test_memory_that_runs_out_for_good_is_told_and_another_quality_tries_again(c
     channel.turn(lambda: meter.state == "failed")
     assert meter.note == "The GPU has too little memory."
     channel.faces.clear()
-    channel.wanted = Scene(driver="browser", engine="ladder", quality="half")
+    channel.wanted = ladder(quality="half")
     channel.turn(lambda: bool(channel.faces) and meter.note == "")
 
 

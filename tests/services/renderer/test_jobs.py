@@ -88,20 +88,22 @@ def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tm
     assert not (farm.store.root / "jobs" / job / "units").exists(), "what nobody needs any more is kept"
 
 
-def test_a_job_and_a_render_are_made_at_the_quality_that_is_asked_for(farm: Farm, driver: Path, tmp_path: Path) -> None:
+def test_a_job_and_a_render_are_made_with_the_options_that_are_asked_for(
+    farm: Farm, driver: Path, tmp_path: Path
+) -> None:
     whole, avatar = tmp_path / "whole.mp4", load_avatar(farm.home / "avatars" / "sample")
     more = {"engines": ENGINES, "idle_after": farm.settings.idle_after, "segment_seconds": SEGMENT}
     shown = {}
-    for name in ("pale", ""):
-        job = farm.submit(driver, "dyed", quality=name)
-        assert job.look == {"blue": 10, "quality": name or "deep"}
+    for name, options in {"pale": {"quality": "pale", "blue": "12"}, "": {}}.items():
+        job = farm.submit(driver, "dyed", options=options)
+        assert job.look == ({"blue": 12, "quality": "pale"} if options else {"blue": 10, "quality": "deep"})
         farm.finish(job.id)
-        render_file(avatar, driver, whole, engine="dyed", quality=name, **more)  # type: ignore[arg-type]
+        render_file(avatar, driver, whole, engine="dyed", options=options, **more)  # type: ignore[arg-type]
         shown[name] = frames(whole)
         assert frames(farm.result(job.id)) == shown[name]
     assert shown["pale"] != shown[""]
-    with pytest.raises(StudioError, match="there is deep, pale"):
-        render_file(avatar, driver, whole, engine="dyed", quality="loud", **more)  # type: ignore[arg-type]
+    with pytest.raises(StudioError, match="'quality' of Dyed card: Input should be 'deep' or 'pale'"):
+        render_file(avatar, driver, whole, engine="dyed", options={"quality": "loud"}, **more)  # type: ignore[arg-type]
 
 
 def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +285,17 @@ def test_what_can_be_known_is_said_when_a_job_is_handed_in(farm: Farm, driver: P
         ({"driver": nothing}, r"nothing\.wav"),
         ({"driver": voice, "engine": "card"}, "moved by a face on video"),
         ({"driver": driver, "engine": "nonsense"}, "no engine"),
-        ({"driver": driver, "engine": "dyed", "quality": "best"}, "no such quality; there is deep, pale"),
+        (
+            {"driver": driver, "engine": "dyed", "options": {"quality": "best"}},
+            r"should be 'deep' or 'pale' \(got 'best'\)",
+        ),
+        (
+            {"driver": driver, "engine": "dyed", "options": {"blue": "much"}},
+            "Option 'blue' of Dyed card: .* valid integer",
+        ),
+        ({"driver": driver, "engine": "dyed", "options": {"bleu": 3}}, "no option 'bleu'; it has blue, quality"),
+        ({"driver": driver, "engine": "dyed", "options": {"threads": 3}}, "no option 'threads'"),
+        ({"driver": driver, "engine": "card", "options": {"blue": 3}}, "Test card has no options; leave out 'blue'"),
         ({"driver": driver, "out": tmp_path / "no" / "out.mp4"}, "cannot be written"),
         ({"driver": driver, "out": tmp_path / "out.mov"}, r"should end in \.mp4"),
         ({"driver": driver, "key": "k" * 300}, "at most"),

@@ -16,6 +16,7 @@ from tests.support.engines.personalive_material import avatar as own  # isort: s
 from engines.api import Driving, RoiFrame
 from engines.personalive import engine, quality
 from engines.personalive.driver import DriverView
+from engines.personalive.options import PersonaLiveOptions
 from engines.personalive.session import PersonaLiveSession
 from engines.registry import load, load_frame_engine
 from harness.tiny_personalive import make_weights
@@ -123,7 +124,7 @@ def test_where_every_other_driver_frame_is_taken_none_is_missing(weights: Path) 
     nets = engine.shared_networks(weights, "auto", "none")
 
     def half() -> EngineRun:
-        return EngineRun(PersonaLiveSession(own(), nets, replace(SMALLEST, every=2), 1), 1)
+        return EngineRun(PersonaLiveSession(own(), nets, PersonaLiveOptions(seed=1), replace(SMALLEST, every=2)), 1)
 
     frames, first, last = list(driver(37)), half(), half()
     made = list(first.motion(frames[:33]))  # in the middle of a chunk and of a pair

@@ -8,21 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import Driving
-from engines.mesh.engine import INFO, MeshEngine
+from engines.mesh.engine import INFO
 from services.generator.engine_thread import EngineThread
 from services.generator.session_opener import OpenedSession
 from shared.runtime.clock import US, now
+from tests.support.engines.slow_engines import LadderEngine, LadderOptions
 
 SIZE, FRAME = 4, 40_000
 PIXELS: NDArray[np.uint8] = np.zeros((4, 4, 3), np.uint8)
-QUALITIES = (("full", "512 pixels"), ("half", "256 pixels"))
 
 
-def opened(session: Any, size: int = SIZE, quality: str = "") -> OpenedSession:
+def opened(session: Any, size: int = SIZE, options: LadderOptions | None = None) -> OpenedSession:
     """A session of an engine that takes `size` frames at a time and holds four calls' worth back."""
-    engine = MeshEngine()
-    engine.info = replace(INFO, frames_per_step=size, frames_held=4 * size - 1, qualities=QUALITIES)
-    return OpenedSession(engine, None, session, None, quality)  # type: ignore[arg-type]
+    engine = LadderEngine()
+    engine.info = replace(INFO, frames_per_step=size, frames_held=4 * size - 1)
+    return OpenedSession(engine, None, session, None, options)  # type: ignore[arg-type]
 
 
 def drive(batch: EngineThread, seconds: float, start: int | None = None) -> tuple[list[tuple[int, int]], int]:

@@ -25,6 +25,7 @@ from engines.api import (
     Unavailable,
 )
 from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame, parse_template
+from engines.options import EngineOptions
 from engines.settings import EngineSettings
 from shared.avatar.model import Avatar
 from shared.errors import OutOfMemoryError
@@ -77,31 +78,33 @@ class Player(Card):
         return parse_template(path)
 
 
-class DyedSettings(EngineSettings):
-    """blue, quality: a look. threads: how it runs here."""
-
-    TABLE: ClassVar[str] = "dyed"
-    MACHINE: ClassVar[frozenset[str]] = frozenset({"threads"})
-    model_config = SettingsConfigDict(env_prefix="STUDIO_DYED_")
+class DyedOptions(EngineOptions):
+    """Which blue, and how much of it."""
 
     blue: int = 10
     quality: Literal["deep", "pale"] = "deep"
+
+
+class DyedSettings(EngineSettings, DyedOptions):
+    """threads: how it runs here."""
+
+    TABLE: ClassVar[str] = "dyed"
+    model_config = SettingsConfigDict(env_prefix="STUDIO_DYED_")
+
     threads: int = 1
 
 
 class Dyed(Card):
-    """The same, in the blue that its own settings say."""
+    """The same, in the blue that its own options say."""
 
-    info = replace(INFO, name="dyed", qualities=(("deep", "deep"), ("pale", "pale")))
-
+    info = replace(INFO, name="dyed", title="Dyed card")
     Settings = DyedSettings
-
-    def settings(self) -> DyedSettings:
-        return DyedSettings.load(self._given)
+    Options = DyedOptions
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
-        settings = self.settings()
-        return Session(self.info, context.low_memory, settings.blue + 100 * (settings.quality == "pale"))
+        options = context.options or self.options()
+        assert isinstance(options, DyedOptions)
+        return Session(self.info, context.low_memory, options.blue + 100 * (options.quality == "pale"))
 
 
 class Session(EngineSession):

@@ -16,6 +16,7 @@ pytest.importorskip("transformers", reason="transformers is not installed: `make
 from engines.api import Driving, RoiFrame  # noqa: E402
 from engines.personalive.networks.loading import load_networks  # noqa: E402
 from engines.personalive.networks.networks import PersonaLiveNetworks  # noqa: E402
+from engines.personalive.options import PersonaLiveOptions  # noqa: E402
 from engines.personalive.quality import Rung  # noqa: E402
 from engines.personalive.session import PersonaLiveSession  # noqa: E402
 from harness.by_rule import by_rule  # noqa: E402
@@ -47,7 +48,7 @@ def networks(fresh: int = 0) -> PersonaLiveNetworks:
 
 
 def session(of: PersonaLiveNetworks, seed: int = 1, who: Avatar | None = None) -> PersonaLiveSession:
-    return PersonaLiveSession(who or avatar(), of, SMALLEST, seed)
+    return PersonaLiveSession(who or avatar(), of, PersonaLiveOptions(seed=seed), SMALLEST)
 
 
 def run(of: PersonaLiveSession, frames: list[Driving]) -> list[RoiFrame]:

@@ -9,18 +9,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from engines.api import DEFAULT_CONTEXT, Driving, EngineSession, RoiFrame, SessionContext, Unavailable, VoiceBlock
 from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame, parse_template
 from engines.mesh.engine import INFO, MeshEngine, MeshSession
+from engines.options import EngineOptions, titles
 from shared.avatar.model import ROI_SIZE_PX, Avatar
-from shared.errors import OutOfMemoryError
+from shared.errors import OutOfMemoryError, StudioError
 from shared.wire.message import Message
 
 OPENING_S = 3.0  # seconds
 BLOCKED_S = 40.0  # seconds: longer than any test waits
+UNLUCKY = 13
 RED = np.array([255, 0, 0], np.uint8)
 
 
@@ -165,15 +169,26 @@ class StuckEngine(HeavyEngine):
         return session
 
 
+class LadderOptions(EngineOptions):
+    """quality: taken over on air. seed: not so; there is no 13."""
+
+    quality: Literal["auto", "full", "half"] = Field(
+        "auto", json_schema_extra=titles({"auto": "automatic", "full": "512 pixels", "half": "256 pixels"})
+    )
+    seed: int = Field(0, ge=0, le=99, description="of nothing")
+
+
 class LadderSession(RedSession):
-    """Has two rungs, and memory for the lower one alone; where others have taken it, for none. chosen: what it was told."""
+    """Has two rungs, and memory for the lower one alone; where others have taken it, for none. options: what it was opened
+    with. applied: the qualities that it took over since."""
 
     taken = False
 
-    def __init__(self, avatar: Avatar, rate: Fraction) -> None:
+    def __init__(self, avatar: Avatar, rate: Fraction, options: LadderOptions) -> None:
         super().__init__(avatar, rate)
-        self.chosen: list[str] = []
-        self.quality, self.adjusts = "full", True
+        self.options = options
+        self.applied: list[str] = []
+        self._stand_on(options)
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         self._need()
@@ -187,9 +202,18 @@ class LadderSession(RedSession):
         if self.quality == "full" or self.taken:
             raise OutOfMemoryError("The GPU has too little memory.")
 
-    def choose(self, name: str) -> None:
-        self.quality = name or "full"
-        self.chosen.append(name)
+    def _stand_on(self, options: LadderOptions) -> None:
+        self.quality, self.adjusts = options.quality, options.quality == "auto"
+        if self.adjusts:
+            self.quality = "full"
+
+    def apply(self, options: EngineOptions) -> bool:
+        assert isinstance(options, LadderOptions)
+        if options.seed != self.options.seed:
+            return False
+        self._stand_on(options)
+        self.applied.append(options.quality)
+        return True
 
     def lower(self) -> str | None:
         if self.quality == "half":
@@ -201,13 +225,15 @@ class LadderSession(RedSession):
 class LadderEngine(MeshEngine):
     """Goes down a rung while it opens."""
 
-    info = replace(
-        INFO, name="ladder", title="Ladder", inputs=frozenset({"motion"}),
-        qualities=(("full", "512 pixels"), ("half", "256 pixels")),
-    )  # fmt: skip
+    info = replace(INFO, name="ladder", title="Ladder", inputs=frozenset({"motion"}))
+    Options = LadderOptions
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
-        return LadderSession(avatar, context.rate)
+        options = context.options or self.options()
+        assert isinstance(options, LadderOptions)
+        if options.seed == UNLUCKY:
+            raise StudioError("Ladder has no seed 13.")
+        return LadderSession(avatar, context.rate, options)
 
 
 class TightEngine(MeshEngine):

@@ -21,6 +21,7 @@ import zmq
 from numpy.typing import NDArray
 
 from compositing.label import draw_label
+from engines.options import options_schema
 from services.gateway.preview.encoder import encode_jpeg
 from shared.avatar.plate import save_index
 from shared.config.settings import Settings
@@ -31,6 +32,7 @@ from shared.runtime.clock import now, sound_samples, tick_after, tick_pts
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.pulse import Meter
+from tests.support.engines.slow_engines import LadderOptions
 
 ROOT = Path(__file__).parents[3]
 WIDTH, HEIGHT = 480, 640
@@ -95,7 +97,12 @@ class Channel:
                 "mesh": {"title": "Mesh warp", "needs_image": True, "unavailable": ""},
                 "ladder": {
                     "title": "Ladder",
-                    "qualities": [{"name": "full", "title": "512 pixels"}, {"name": "half", "title": "256 pixels"}],
+                    "options": options_schema(LadderOptions()),
+                    "unavailable": "",
+                },
+                "verbose": {
+                    "title": "Verbose",
+                    "options": {"properties": {"prompt": {"type": "string", "default": ""}}},
                     "unavailable": "",
                 },
                 "live-portrait": {

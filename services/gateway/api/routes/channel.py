@@ -1,11 +1,13 @@
 """HTTP API: the channel's state, its scene, and its recording."""
 
+import json
 import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from engines.options import checked_options, options_of_schema, refuse_options
 from publishing.token import missing_settings
 from services.gateway.api import snapshot
 from services.gateway.api.security import need_token
@@ -14,7 +16,8 @@ from services.gateway.models.library import EngineRow
 from services.gateway.service import Gateway
 from shared.avatar.build import list_avatars
 from shared.driver_ref import FORMS, DriverKind, DriverRef, DriverWordError
-from shared.scene import Scene, no_such_quality
+from shared.errors import StudioError
+from shared.scene import MAX_OPTIONS_BYTES, OptionValue, Scene
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
@@ -26,8 +29,11 @@ class ScenePatch(BaseModel):
 
     avatar: str | None = Field(None, max_length=40)
     engine: str | None = Field(None, max_length=40)
+    options: dict[str, OptionValue | None] | None = Field(
+        None, description="options of the engine to change; null goes back to what the settings say"
+    )
     quality: str | None = Field(
-        None, max_length=40, description='one of the engine\'s qualities to stay at; "" leaves it to the engine'
+        None, max_length=40, description='short for the option "quality"; "" goes back to what the settings say'
     )
     driver: str | None = Field(
         None,
@@ -69,8 +75,7 @@ async def change_scene(patch: ScenePatch, gateway: ChannelGateway) -> Scene:
         _check_avatar(gateway, changes["avatar"])
     if "engine" in changes:
         _check_engine(gateway, changes["engine"])
-    if changes.get("quality"):
-        _check_quality(gateway, changes.get("engine", gateway.director.scene.engine), changes["quality"])
+    _take_options(gateway, changes)
     if "driver" in changes:
         changes["driver"] = scene_driver_for_word(gateway, changes["driver"])
     if changes.get("livekit") and (reason := missing_settings(gateway.settings)):
@@ -126,11 +131,31 @@ def _check_engine(gateway: Gateway, name: str) -> None:
         raise HTTPException(409, known.unavailable)
 
 
-def _check_quality(gateway: Gateway, engine: str, name: str) -> None:
-    known = _engine(gateway, engine)
-    names = [rung.name for rung in known.qualities]
-    if name not in names:
-        raise HTTPException(404, no_such_quality(known.title, names))
+def _take_options(gateway: Gateway, changes: dict[str, Any]) -> None:
+    """Put the scene's options after these changes in place of what was asked for.
+
+    They are checked by the JSON schema that the generator reports, in the words that the engine itself would use: to load its
+    class would import another package's code, and perhaps a model, in the process that shows the program."""
+    asked: dict[str, OptionValue | None] = changes.pop("options", {})
+    if (quality := changes.pop("quality", None)) is not None:
+        asked = {"quality": quality or None} | asked
+    if not asked:
+        return
+    scene = gateway.director.scene
+    engine = _engine(gateway, changes.get("engine", scene.engine))
+    kept = scene.options if engine.name == scene.engine else {}
+    try:
+        kind = options_of_schema(engine.options)
+        known = {name: value for name, value in kept.items() if name in kind.model_fields}
+        given = {name: value for name, value in (known | asked).items() if value is not None}
+        if not kind.model_fields:
+            refuse_options(engine.title, given)
+        options = checked_options(kind, engine.title, {}, given)
+    except StudioError as error:
+        raise HTTPException(422, str(error)) from None
+    changes["options"] = options.model_dump(include=set(given))
+    if len(json.dumps(changes["options"])) > MAX_OPTIONS_BYTES:
+        raise HTTPException(422, f"Options are at most {MAX_OPTIONS_BYTES >> 10} KB in all; shorten them.")
 
 
 def _engine(gateway: Gateway, name: str) -> EngineRow:
@@ -162,6 +187,10 @@ def scene_driver_for_word(gateway: Gateway, word: str) -> str:
     return ref.word
 
 
+def _shown_option(value: OptionValue) -> str:
+    return str(value)[:40] if not isinstance(value, bool) else "on" if value else "off"
+
+
 def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> None:
     for name, value in changes.items():
         if before[name] == value or name in ("on_air", "livekit", "rtmp"):
@@ -172,8 +201,12 @@ def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> 
             output = "Recording" if name == "record_clean" else "RTMP push"
             right = f"without the AI label; the right stated: {gateway.settings.clean_feed_right.strip()}"
             gateway.journal.add(f"{output} {right if value else 'with the AI label'}.")
-        elif name == "quality":
-            gateway.journal.add(f"Quality is now {value or 'left to the engine'}.")
+        elif name == "options":
+            was = before[name] if changes.get("engine", before["engine"]) == before["engine"] else {}
+            for option in sorted({*was, *value}):
+                if was.get(option) != value.get(option):
+                    shown = _shown_option(value[option]) if option in value else "as the settings say"
+                    gateway.journal.add(f"{option.replace('_', ' ').capitalize()} is now {shown}.")
         elif name == "muted":
             gateway.journal.add("Sound muted." if value else "Sound on.")
         else:

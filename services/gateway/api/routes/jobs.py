@@ -1,6 +1,7 @@
 """HTTP API: jobs, submitted, watched, steered and fetched; and the inbox."""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -22,13 +23,14 @@ from shared.errors import StudioError
 from shared.jobs.queue import PRIORITIES
 from shared.jobs.view import JobState
 from shared.media.output_spec import OutputSpec, read_size
+from shared.scene import MAX_OPTIONS_BYTES, OptionValue
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["jobs"])
 downloads = APIRouter(prefix="/api/v1", tags=["jobs"])
 
 MAX_DRIVER_BYTES = 8 << 30  # hours of a phone's film; larger ones go through the inbox
 FIELDS = {
-    "avatar": 64, "engine": 64, "quality": 64, "priority": 16, "codec": 32, "size": 32, "fps": 32, "label": 8, "inbox": 1024,
+    "avatar": 64, "engine": 64, "quality": 64, "options": MAX_OPTIONS_BYTES, "priority": 16, "codec": 32, "size": 32, "fps": 32, "label": 8, "inbox": 1024,
     "driver": MAX_DRIVER_BYTES,
 }  # fmt: skip
 MAX_NAME_BYTES = 120  # bytes of a driver's name
@@ -63,8 +65,9 @@ async def _of_the_store(read: Callable[..., T], *arguments: Any) -> T:
 
 @router.post("/jobs", status_code=201, openapi_extra=_FORM)
 async def submit_job(request: Request, idempotency_key: Annotated[str, Header()] = "") -> JobDetail:
-    """Submit a job: an avatar and a driver, uploaded (at most 8 GB) or the name of a file in the inbox. The same
-    `Idempotency-Key` with the same content is the same job."""
+    """Submit a job: an avatar and a driver, uploaded (at most 8 GB) or the name of a file in the inbox. `options` is a JSON
+    object with options of the engine (GET /api/v1/engines describes them); `quality` is short for the one of that name. The
+    same `Idempotency-Key` with the same content is the same job."""
     if idempotency_key and not KEY.fullmatch(idempotency_key):
         raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
     gateway = _gateway(request)
@@ -125,13 +128,24 @@ def _asked(gateway: Gateway, form: UploadForm, driver: Path, key: str) -> dict[s
     return {
         "avatar": str(_avatar(gateway, text("avatar"))),
         "engine": text("engine", gateway.settings.engine),
-        "quality": text("quality"),
+        "options": ({"quality": text("quality")} if text("quality") else {}) | _options(text("options")),
         "driver": str(driver),
         "driver_name": driver.name,
         "priority": priority,
         "key": key,
         "output": output.as_dict(),
     }
+
+
+def _options(text: str) -> dict[str, OptionValue]:
+    """What the field says; which options there are and what they may be, `submit` checks with the engine's own class."""
+    try:
+        given = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict) or not all(isinstance(value, OptionValue) for value in given.values()):
+        raise HTTPException(422, 'The field \'options\' is a JSON object of values, such as {"quality": "384"}.')
+    return given
 
 
 def _avatar(gateway: Gateway, name: str) -> Path:

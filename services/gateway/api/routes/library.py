@@ -52,7 +52,7 @@ def _avatar(request: Request, name: str) -> Path:
 
 @router.get("/engines")
 async def list_engines(request: Request) -> list[EngineRow]:
-    """Engines by name and title, the qualities of each, what their weights may be used for, and why one cannot run here;
+    """Engines by name and title, the options of each, what their weights may be used for, and why one cannot run here;
     empty until the generator has said so."""
     return snapshot.engine_rows(_gateway(request))
 

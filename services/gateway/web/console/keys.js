@@ -14,7 +14,7 @@ const KEYS = [
   ["n", "retake neutral", "neutral"],
   ["o", "loop the driver", "loop"],
   ["s", "hear the program here", "listen"],
-  ["q", "quality of the engine, where it has several", "quality"],
+  ["q", "quality of the engine, where it has several", "option-quality"],
   ["j", "jobs, or back to the program", "jobs-line"],
 ];
 
@@ -38,7 +38,11 @@ export function listenToKeys(preview) {
     else if (event.key === "Escape") { show(false); byId("on-air").blur(); }
     else if (event.key.toLowerCase() === "p") preview.setMode(preview.mode === "roi" ? "full" : "roi");
     else if (/^[1-9]$/.test(event.key)) byId("avatars").children[Number(event.key) - 1]?.querySelector("button")?.click();
-    else if (pressed) { byId(pressed[2]).focus(); byId(pressed[2]).click(); }
+    else if (pressed) {
+      const target = document.getElementById(pressed[2]); // an engine may lack the option
+      target?.focus();
+      target?.click();
+    }
     else return;
     event.preventDefault();
   });

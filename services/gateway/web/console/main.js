@@ -16,9 +16,9 @@ import { jobs } from "./panels/jobs/jobs.js";
 import { latency } from "./panels/latency.js";
 import { livekit } from "./panels/outputs/livekit.js";
 import { log } from "./panels/log.js";
+import { options } from "./panels/options.js";
 import { outputs } from "./panels/outputs/outputs.js";
 import { programControls } from "./panels/program_controls.js";
-import { quality } from "./panels/quality.js";
 import { recordings } from "./panels/outputs/recordings.js";
 import { rtmp } from "./panels/outputs/rtmp.js";
 import { speech } from "./panels/speech.js";
@@ -55,7 +55,7 @@ async function openConsole(token) {
   const preview = new Preview(api, stage, byId("driver-frame", HTMLCanvasElement));
   /** @type {import("../lib/globals.js").Panel[]} */
   const panels = [
-    headline(api, current), avatars(api), engines(api), quality(api), drivers(api, new BrowserCamera(api)),
+    headline(api, current), avatars(api), engines(api), options(api), drivers(api, new BrowserCamera(api)),
     programControls(api, preview, current), speech(api), health(api), latency(stage), outputs(api, preview, current),
     recordings(api), livekit(api, current), rtmp(api, current), cleanFeed(api, current), jobs(api), log,
   ];

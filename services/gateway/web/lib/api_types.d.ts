@@ -81,28 +81,30 @@ export interface EngineDelay {
   ms: number;
 }
 
-/** One quality of an engine: its name for the API and its title for people. */
+/** The quality that an engine is at: a value of its option "quality", and its title for people. */
 export interface EngineQuality {
   name: string;
   title: string;
 }
 
 /**
- * An engine as the generator reports it. qualities: those that can be chosen, best first. terms: what its
- * weights may be used for. unavailable: why it cannot run here, "" where it can.
+ * An engine as the generator reports it. options: JSON schema of its options, flat, with what holds here as
+ * defaults; the console's form is made from it. A string with an "enum" may have "titles" for its values. {}
+ * where it has none. terms: what its weights may be used for. unavailable: why it cannot run here, "" where it
+ * can.
  */
 export interface EngineRow {
   name: string;
-  qualities: EngineQuality[];
   title: string;
+  options: Record<string, unknown>;
   terms: string;
   unavailable: string;
 }
 
 /**
- * The engine on air. quality: the one it is at, null where it has but one. delay: from motion to face beside
- * what it cannot go below, null for an engine that takes its frames one by one. delay_history: milliseconds over
- * the last minute, oldest first.
+ * The engine on air. quality: the one it is at, null where it has no ladder of them. delay: from motion to face
+ * beside what it cannot go below, null for an engine that takes its frames one by one. delay_history:
+ * milliseconds over the last minute, oldest first.
  */
 export interface EngineState {
   quality: EngineQuality | null;
@@ -336,15 +338,15 @@ export interface RtmpState {
 
 /**
  * What the operator wants to be on air. revision: counts up with every change; a service's pulse says which one
- * it has. on_air: whether the channel is on air; off air the program is the plate alone, without sound. quality:
- * the rung of the engine's ladder to stay at, by name; "", or one that the engine lacks, leaves it to the
- * engine. driver: a driver's word, see `shared.driver_ref`. loop: a file driver starts again at its end. label:
- * the visible "AI-generated" label. neutral: counts up each time the operator re-takes the neutral face.
- * recording: path of the recording that should be running, or "". rtmp: whether the program is pushed to the
- * RTMP address of the settings. livekit: whether the program is published to the LiveKit server of the settings.
- * record_clean, rtmp_clean: that output takes the frame without the label. driver_image: how much of the
- * driver's image capture sends, a `DriverImage`: whole for an engine that needs it, small for those who watch,
- * or none. Not the operator's to choose: the gateway says it with every scene that it sends.
+ * it has. on_air: whether the channel is on air; off air the program is the plate alone, without sound. options:
+ * the engine's options by name; what is not among them is as the engine's settings say. driver: a driver's word,
+ * see `shared.driver_ref`. loop: a file driver starts again at its end. label: the visible "AI-generated" label.
+ * neutral: counts up each time the operator re-takes the neutral face. recording: path of the recording that
+ * should be running, or "". rtmp: whether the program is pushed to the RTMP address of the settings. livekit:
+ * whether the program is published to the LiveKit server of the settings. record_clean, rtmp_clean: that output
+ * takes the frame without the label. driver_image: how much of the driver's image capture sends, a
+ * `DriverImage`: whole for an engine that needs it, small for those who watch, or none. Not the operator's to
+ * choose: the gateway says it with every scene that it sends.
  */
 export interface Scene {
   revision: number;
@@ -361,7 +363,7 @@ export interface Scene {
   livekit: boolean;
   record_clean: boolean;
   rtmp_clean: boolean;
-  quality: string;
+  options: Record<string, boolean | number | string>;
   driver_image: string;
 }
 
@@ -369,7 +371,9 @@ export interface Scene {
 export interface ScenePatch {
   avatar?: string | null;
   engine?: string | null;
-  /** one of the engine's qualities to stay at; "" leaves it to the engine */
+  /** options of the engine to change; null goes back to what the settings say */
+  options?: Record<string, boolean | number | string | null> | null;
+  /** short for the option "quality"; "" goes back to what the settings say */
   quality?: string | null;
   /** sample, browser, microphone, speech, camera:N, upload:ID, as-started, or an http(s)/rtsp(s) address */
   driver?: string | null;

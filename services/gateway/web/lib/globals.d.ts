@@ -12,6 +12,29 @@ export interface LatencyFigures {
 /** The channel's state with its jobs, once they have come. */
 export type State = ChannelState & { jobs?: JobsState };
 
+/** What an engine's option is set to. */
+export type OptionValue = boolean | number | string;
+
+/** Options to set; null goes back to the default. */
+export type OptionChanges = Record<string, OptionValue | null>;
+
+/** One option in the JSON schema of an engine: flat, with a default. titles: what people read for the values of an enum. */
+export interface OptionSchema {
+  type: "boolean" | "integer" | "number" | "string";
+  title?: string;
+  description?: string;
+  default: OptionValue;
+  enum?: string[];
+  titles?: Record<string, string>;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  exclusiveMaximum?: number;
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+}
+
 /** Draws a part of the page. linked: whether the state socket is open. */
 export type Panel = (state: State, linked: boolean) => void;
 

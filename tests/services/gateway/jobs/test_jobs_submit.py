@@ -1,16 +1,22 @@
 """Submitting over HTTP: what comes in, what is refused, and what is never used as a path."""
 
+import shutil
 import socket
 import threading
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
 
-from shared.jobs.store import Store
+from services.local.samples import sample_driver
+from shared.jobs.manifest import read_job_manifest
+from shared.jobs.store import Store, open_store
+from tests.support.engines.job_engines import ENGINES
 from tests.support.files.sound_files import tone, wav
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import Studio, studio
 
 
 @pytest.mark.parametrize(
@@ -82,7 +88,9 @@ def test_a_file_of_the_inbox_is_the_driver_and_stays_there(running: Studio, stor
     [
         ({}, 404, "avatar"), ({"avatar": "nobody"}, 404, "avatar"), ({"avatar": "../whole"}, 404, "avatar"),
         ({"avatar": "whole", "engine": "none"}, 422, "engine"), ({"avatar": "whole", "engine": "a" * 65}, 413, "engine"),
-        ({"avatar": "whole", "quality": "half"}, 422, "it has but one"),
+        ({"avatar": "whole", "quality": "half"}, 422, "Mesh warp has no options"),
+        ({"avatar": "whole", "options": '{"a": [1]}'}, 422, "JSON object"), ({"avatar": "whole", "options": "quality"}, 422, "JSON object"),
+        ({"avatar": "whole", "options": "[]"}, 422, "JSON object"), ({"avatar": "whole", "options": " " * 4097}, 413, "options"),
         ({"avatar": "whole", "codec": "gif"}, 422, "codec"), ({"avatar": "whole", "size": "big"}, 422, "size"),
         ({"avatar": "whole", "size": "101x101"}, 422, "even"), ({"avatar": "whole", "fps": "0"}, 422, "frames a second"),
         ({"avatar": "whole", "fps": "nan"}, 422, "rate"), ({"avatar": "whole", "priority": "now"}, 422, "priority"),
@@ -98,6 +106,30 @@ def test_what_cannot_be_is_one_sentence_and_leaves_nothing(
     detail = answer.json()["detail"]
     assert word in detail and detail.endswith((".", ".)")) and "Traceback" not in detail, detail
     assert store.list("jobs") == [] and not list(running.settings.home.glob(".incoming-*"))
+
+
+def test_options_of_the_engine_are_kept_in_the_manifest(sample_home: Path, live_home: Path) -> None:
+    film = sample_driver(live_home).read_bytes()
+    with TemporaryDirectory() as folder, studio(Path(folder), engines=ENGINES) as own:
+        shutil.copytree(sample_home / "avatars" / "sample", own.settings.home / "avatars" / "whole")
+        store = open_store(own.settings.jobs_url)
+        fields = {"avatar": "whole", "engine": "dyed"}
+        refusals = {
+            '{"blue": "much"}': "Option 'blue' of Dyed card: Input should be a valid integer",
+            '{"bleu": 3}': "Dyed card has no option 'bleu'; it has blue, quality.",
+            '{"quality": "loud"}': "Input should be 'deep' or 'pale' (got 'loud')",
+        }
+        for options, said in refusals.items():
+            answer = handed_in(own, film, "film.mp4", options=options, **fields)
+            assert answer.status_code == 422 and said in answer.json()["detail"], answer.text
+        assert store.list("jobs") == []
+        for more, look in (
+            ({"options": '{"blue": 30, "quality": "pale"}'}, {"blue": 30, "quality": "pale"}),
+            ({"quality": "pale"}, {"blue": 10, "quality": "pale"}),
+        ):
+            answer = handed_in(own, film, "film.mp4", **fields, **more)
+            assert answer.status_code == 201, answer.text
+            assert read_job_manifest(store, answer.json()["id"]).look == look
 
 
 def test_drivers_of_no_use_are_refused(running: Studio, store: Store, avatar: str) -> None:

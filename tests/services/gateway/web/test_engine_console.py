@@ -1,5 +1,6 @@
-"""The console of an engine with a ladder: its quality, its delay with the reason for it, and its terms, by role and label."""
+"""The console of an engine with options: the form of them, its delay with the reason for it, its terms; by role and label."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -7,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engines.catalog import engine_summaries
+from engines.options import options_schema
 from tests.support.browser.chromium import needs_chromium
 from tests.support.browser.contrast import poor
+from tests.support.engines.option_material import EveryOptions
 from tests.support.running.gateway import Studio
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
 
 pytestmark = needs_chromium
-LADDER = (("full", "512 pixels, the full decoder"), ("small", "512 pixels, the small decoder"), ("256", "256 pixels"))
+expect = pytest.importorskip("playwright.sync_api", reason="playwright is not installed").expect
+LADDER = {"full": "512 pixels", "small": "256 pixels"}
 DELAY = {"frames": 4, "calls": 4, "interval_ms": 40.0, "call_ms": 70.0, "floor_ms": 670.0, "ms": 712.0}
 
 
@@ -25,7 +29,7 @@ def page(browser: "Browser", running: Studio) -> Iterator["Page"]:
     opened by the keyboard; anything the page complains of fails the test."""
     meter = running.channel.meters["generator"]
     before, rows = dict(meter.facts), engine_summaries(running.settings)
-    rows["mesh"] |= {"qualities": [{"name": name, "title": title} for name, title in LADDER]}
+    rows["mesh"] |= {"options": options_schema(EveryOptions())}
     meter.facts = {"engines": rows, "quality": named("full"), "delay": dict(DELAY)}
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -37,12 +41,12 @@ def page(browser: "Browser", running: Studio) -> Iterator["Page"]:
     context.close()
     meter.facts, meter.note = before, ""
     meter.drops.clear()
-    running.patch(quality="")
+    running.patch(options=dict.fromkeys(EveryOptions.model_fields))
     assert complaints == []
 
 
 def named(name: str) -> dict[str, str]:
-    return {"name": name, "title": dict(LADDER)[name]}
+    return {"name": name, "title": LADDER[name]}
 
 
 def told(running: Studio, **facts: Any) -> None:
@@ -52,32 +56,130 @@ def told(running: Studio, **facts: Any) -> None:
     meter.facts = {name: value for name, value in changed.items() if value is not None}
 
 
+def wanted(running: Studio) -> dict[str, Any]:
+    """The options of the scene."""
+    return dict(running.state()["scene"]["options"])
+
+
 def delay_row(page: "Page") -> "Locator":
     return page.get_by_role("group", name="motion to photon, through the engine")
 
 
 def test_a_quality_is_chosen_by_keyboard_and_what_it_is_at_is_said(page: "Page", running: Studio) -> None:
     choice = page.get_by_role("region", name="Engine").get_by_label("Quality")
-    page.get_by_text("now at 512 pixels, the full decoder").wait_for()
-    assert choice.evaluate("select => [...select.options].map((option) => option.value)") == [
-        "auto",
-        "full",
-        "small",
-        "256",
-    ]
+    page.get_by_text("now at 512 pixels").wait_for()
+    assert choice.evaluate("select => [...select.options].map((option) => option.text)") == [
+        "automatic (default)", "512 pixels", "256 pixels",
+    ]  # fmt: skip
     page.keyboard.press("q")
-    for _ in range(2):
-        page.keyboard.press("ArrowDown")
-    running.wait(lambda: running.state()["scene"]["quality"] == "small")
-    told(running, quality=named("256"))
+    page.keyboard.press("ArrowDown")
+    running.wait(lambda: wanted(running) == {"quality": "full"})
+    told(running, quality=named("small"))
     running.channel.meters["generator"].note = "It goes on with 256 pixels: memory ran out."
     page.get_by_text("now at 256 pixels").wait_for()
     page.get_by_role("region", name="Engine").get_by_text("memory ran out").wait_for()
-    assert choice.input_value() == "small", "what is wanted stays"
+    assert choice.input_value() == "full", "what is wanted stays"
     choice.select_option("auto")
-    running.wait(lambda: running.state()["scene"]["quality"] == "")
+    running.wait(lambda: wanted(running) == {})
     told(running, quality=None, engines=engine_summaries(running.settings))
     choice.wait_for(state="hidden")
+    page.keyboard.press("q")  # nothing happens
+
+
+def test_options_are_a_form_made_from_their_schema(page: "Page", running: Studio) -> None:
+    form = page.get_by_role("group", name="Options of the engine")
+    form.get_by_text("More options").click()
+    assert form.get_by_label("Close lips").is_checked()
+    for label, description in {
+        "Quality": "from the best frame to the fastest",
+        "Close lips": "close an open mouth before moving it; default on",
+        "Multiplier": "of the whole movement; default 1",
+        "Seed": "of the noise; default 42",
+        "Prompt": "what the scene looks like, in small letters; default empty",
+    }.items():
+        field = form.get_by_label(label)
+        assert description in field.evaluate(
+            "field => document.getElementById(field.getAttribute('aria-describedby').split(' ')[0]).textContent"
+        )
+    form.get_by_label("Close lips").uncheck()
+    form.get_by_label("Multiplier").fill("0.5")
+    form.get_by_label("Seed").fill("7")
+    form.get_by_label("Prompt").fill("blue sky")
+    form.get_by_label("Prompt").press("Enter")
+    running.wait(lambda: wanted(running) == {"close_lips": False, "multiplier": 0.5, "seed": 7, "prompt": "blue sky"})
+    form.get_by_text("More options, 4 changed").wait_for()
+    running.patch(options={"seed": 8})
+    expect(form.get_by_label("Seed")).to_have_value("8")
+    form.get_by_label("Seed").fill("42")
+    form.get_by_label("Seed").blur()
+    running.wait(lambda: "seed" not in wanted(running))
+    assert poor(page) == []
+    form.get_by_role("button", name="Use the defaults").click()
+    running.wait(lambda: wanted(running) == {})
+    expect(form.get_by_label("Multiplier")).to_have_value("1")
+    form.get_by_text("More options", exact=True).wait_for()
+
+
+def test_a_wrong_value_says_why_beside_its_field_and_goes_nowhere(page: "Page", running: Studio) -> None:
+    form = page.get_by_role("group", name="Options of the engine")
+    form.get_by_text("More options").click()
+    wrong = {
+        "Multiplier": ("3.5", "At most 3."), "Seed": ("1000", "Less than 1000."),
+        "Prompt": ("a" * 21, "At most 20 characters; these are 21."),
+    }  # fmt: skip
+    for label, (value, why) in wrong.items():
+        form.get_by_label(label).fill(value)
+        form.get_by_label(label).blur()
+        form.get_by_role("alert").get_by_text(why).wait_for()
+        page.wait_for_timeout(600)  # two states
+        expect(form.get_by_label(label)).to_have_value(value)
+        expect(form.get_by_label(label)).to_have_attribute("aria-invalid", "true")
+    assert wanted(running) == {} and poor(page) == []
+    form.get_by_label("Prompt").fill("Blue")
+    form.get_by_role("alert").get_by_text("It has to match").wait_for()
+    form.get_by_label("Multiplier").fill("3")
+    form.get_by_label("Multiplier").blur()
+    form.get_by_text("At most 3.").wait_for(state="hidden")
+    running.wait(lambda: wanted(running) == {"multiplier": 3})
+
+
+def test_a_refusal_of_the_studio_stands_beside_the_field(page: "Page", running: Studio) -> None:
+    form = page.get_by_role("group", name="Options of the engine")
+    form.get_by_text("More options").click()
+    page.route("**/scene", lambda route: route.fulfill(status=422, json={"detail": "The studio is full."}))
+    form.get_by_label("Seed").fill("7")
+    form.get_by_label("Seed").blur()
+    form.get_by_role("alert").get_by_text("The studio is full.").wait_for()
+    expect(form.get_by_label("Seed")).to_have_value("42")
+    form.get_by_role("button", name="Use the defaults").wait_for(state="hidden")
+
+
+def test_a_job_takes_the_options_that_are_not_the_default(page: "Page", running: Studio) -> None:
+    asked: list[str] = []
+
+    def take(route: "Route") -> None:
+        asked.append(route.request.post_data or "")
+        route.fulfill(status=422, json={"detail": "Enough."})
+
+    page.route("**/api/v1/jobs", take)
+    page.keyboard.press("j")
+    page.get_by_role("button", name="+ New job").click()
+    form = page.get_by_role("form", name="New job")
+    form.get_by_label("Driver, film").set_input_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": b"RIFF"})
+    form.get_by_label("Quality").select_option(label="256 pixels")
+    form.get_by_text("More options").click()
+    form.get_by_label("Seed").fill("1000")
+    form.get_by_text("More options").click()
+    form.get_by_role("button", name="Submit").click()
+    form.get_by_role("alert").get_by_text("Less than 1000.").wait_for()
+    assert asked == [], "it is unfolded and says why, and nothing is sent"
+    form.get_by_label("Seed").fill("999")
+    form.get_by_label("Close lips").uncheck()
+    form.get_by_role("button", name="Submit").click()
+    page.get_by_text("Enough.").wait_for()
+    said = re.search(r'name="options"\s+(\{.*\})', asked[0])
+    assert said and json.loads(said[1]) == {"quality": "small", "close_lips": False, "seed": 999}
+    assert wanted(running) == {}
 
 
 def test_the_delay_stands_beside_its_floor_and_is_explained(page: "Page", running: Studio) -> None:
@@ -129,9 +231,9 @@ def test_an_engine_that_falls_behind_offers_the_step_down(page: "Page", running:
 
     running.wait(lambda: says(r"generator behind: \d+ driver frames skipped/s, step down\?"))
     assert poor(page) == []
-    row.get_by_role("button", name="Step down to 512 pixels, the small decoder").click()
-    running.wait(lambda: running.state()["scene"]["quality"] == "small")
-    told(running, quality=named("256"))
+    row.get_by_role("button", name="Step down to 256 pixels").click()
+    running.wait(lambda: wanted(running) == {"quality": "small"})
+    told(running, quality=named("small"))
     running.wait(lambda: says("this is its lowest quality"))
     assert not row.get_by_role("button", name="Step down").is_visible()
 
@@ -152,7 +254,9 @@ def test_terms_stand_where_an_engine_is_picked(page: "Page", running: Studio) ->
     form = page.get_by_role("form", name="New job")
     form.get_by_label("Engine").select_option(label="PersonaLive")
     form.get_by_text(re.compile("Code Apache-2.0; .* academic research only")).wait_for()
-    form.get_by_label("Quality").select_option(label=rows["personalive"]["qualities"][-1]["title"])
+    form.get_by_label("Quality").select_option(
+        label=rows["personalive"]["options"]["properties"]["quality"]["titles"]["half"]
+    )
     form.get_by_label("Engine").select_option(label="Mesh warp")
     form.get_by_label("Quality").select_option(label="256 pixels")
     form.get_by_text("Why some cannot be had").click()

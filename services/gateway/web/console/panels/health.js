@@ -3,7 +3,7 @@
 import { attempt, byId, element, setAttribute, setText, updateList } from "../../lib/elements.js";
 import { drawSpark, makeSpark } from "../../lib/spark.js";
 import { bytes } from "../../lib/units.js";
-import { nextLower, qualitiesOf } from "./quality.js";
+import { nextLower, qualitiesOf } from "./options.js";
 
 /** @typedef {import("../../lib/api_types.js").ServiceHealth} ServiceHealth */
 /** @typedef {import("../../lib/api_types.js").EngineQuality} EngineQuality */
@@ -18,7 +18,7 @@ export function health(api) {
   /** @param {[string, ServiceHealth]} service */
   const make = ([name]) => {
     const down = element("button", { class: "step-down", hidden: "" });
-    down.addEventListener("click", () => attempt(byId("engine-error"), () => api.patch({ quality: offered })));
+    down.addEventListener("click", () => attempt(byId("engine-error"), () => api.patch({ options: { quality: offered } })));
     const sign = element("span", { class: "sign", "aria-hidden": "true" }), fps = element("span", { class: "number fps" });
     const line = makeSpark(`${name}: frames per second, last minute`);
     const detail = element("span", { class: "detail" }), why = element("span", { class: "why" });

@@ -1,18 +1,19 @@
 // A new job: which avatar, which engine, which driver, and what comes out.
 
 import { byId, element, messageOf, setAttribute, setText, updateList } from "../../../lib/elements.js";
+import { optionFields } from "../../option_fields.js";
 
 /**
- * The form's parts. fields: what it sends. file, inbox, quality: a field with its label, shown where it is asked for.
- * note: of the inbox. terms, absent, absentList: what the chosen engine's weights may be used for, why others cannot be had.
+ * The form's parts. fields: what it sends. file, inbox: a field with its label, shown where it is asked for. options: of the
+ * engine. note: of the inbox. terms, absent, absentList: what the chosen engine's weights may be used for, why others cannot be had.
  * @typedef {ReturnType<typeof fillForm>} Parts
  */
 
 /** @type {[string, string][]} */
 const CODECS = [["h264", "H.264 (.mp4)"], ["hevc", "HEVC (.mp4)"], ["prores", "ProRes (.mov)"], ["vp9", "VP9 with alpha (.webm)"]];
 const INBOX = "inbox";
-/** Fields that are sent when they say something. @type {("avatar" | "engine" | "quality" | "priority" | "codec" | "size" | "fps")[]} */
-const SENT = ["avatar", "engine", "quality", "priority", "codec", "size", "fps"];
+/** Fields that are sent when they say something. @type {("avatar" | "engine" | "priority" | "codec" | "size" | "fps")[]} */
+const SENT = ["avatar", "engine", "priority", "codec", "size", "fps"];
 
 /** @param {import("../../../lib/api.js").Api} api @returns {(state: import("../../../lib/globals.js").State) => void} */
 export function jobForm(api) {
@@ -63,9 +64,7 @@ export function jobForm(api) {
     offer(fields.engine, state.engines.map((row) => [row.name, row.title || row.name, row.unavailable]), state.scene.engine);
     const chosen = state.engines.find((row) => row.name === fields.engine.value);
     setText(parts.terms, chosen?.terms ?? "");
-    const rungs = chosen?.qualities ?? [];
-    parts.quality.hidden = rungs.length === 0;
-    offer(fields.quality, rungs.length ? [["", "as the studio is set", ""], ...rungs.map((rung) => option(rung.name, rung.title))] : [], "");
+    parts.options.draw(chosen, {});
     const absent = state.engines.filter((row) => row.unavailable);
     parts.absent.hidden = absent.length === 0;
     updateList(parts.absentList, absent, (row) => row.name, () => ({ root: element("li") }), ({ root }, row) => setText(root, row.unavailable));
@@ -81,7 +80,6 @@ function fillForm(form) {
   const fields = {
     avatar: select("avatar"),
     engine: select("engine"),
-    quality: select("quality"),
     source: select("source", [["file", "this computer"], [INBOX, "the studio's inbox"]]),
     driver: element("input", { name: "driver", type: "file", accept: "video/*,audio/*,.npz,.pkl" }),
     inbox: select(INBOX),
@@ -92,7 +90,7 @@ function fillForm(form) {
     label: element("input", { name: "label", type: "checkbox", checked: "" }),
   };
   const file = label("Driver, film, speech or recorded motion", fields.driver);
-  const quality = label("Quality", fields.quality);
+  const optionsPlace = element("div");
   const terms = element("p", { class: "detail" });
   const absentList = element("ul", { class: "why" });
   const absent = element("details", { hidden: "" }, element("summary", {}, "Why some cannot be had"), absentList);
@@ -101,19 +99,21 @@ function fillForm(form) {
   const send = element("button", { class: "primary" }, "Submit");
   const sent = element("progress", { max: "1", value: "0", "aria-label": "sent", hidden: "" });
   form.append(
-    label("Avatar", fields.avatar), label("Engine", fields.engine), terms, quality, absent,
+    label("Avatar", fields.avatar), label("Engine", fields.engine), terms, optionsPlace, absent,
     label("Driver from", fields.source), file, inbox, note, label("Priority", fields.priority),
     element("details", {}, element("summary", {}, "More"),
       label("Codec", fields.codec), label("Size", fields.size), label("Frames a second", fields.fps),
       element("label", { class: "check" }, fields.label, "AI label")),
     sent, send);
-  return { fields, file, inbox, note, quality, terms, absent, absentList, send, sent };
+  return { fields, file, inbox, note, options: optionFields(optionsPlace, "job-option", null), terms, absent, absentList, send, sent };
 }
 
 /** @param {Parts} parts @returns {FormData} what is sent */
-function contents({ fields }) {
+function contents({ fields, options }) {
   const body = new FormData();
   for (const name of SENT) if (fields[name].value) body.append(name, fields[name].value);
+  const given = options.values();
+  if (Object.keys(given).length) body.append("options", JSON.stringify(given));
   body.append("label", fields.label.checked ? "yes" : "no");
   const file = fields.driver.files?.[0];
   if (fields.source.value === INBOX) body.append(INBOX, fields.inbox.value);

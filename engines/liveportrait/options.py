@@ -1,0 +1,48 @@
+"""What frames of the engine depend on, beside avatar and driver."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from engines.liveportrait.motion.retarget_rules import Options, Region
+from engines.options import EngineOptions, titles
+
+
+class LivePortraitOptions(EngineOptions):
+    """Whose face is moved, what of the driver it follows, and how smoothly."""
+
+    source: Literal["portrait", "body"] = Field(
+        "portrait",
+        description="whose face is moved: the portrait's, or the one that the body video itself shows",
+        json_schema_extra=titles({"portrait": "the portrait", "body": "the body video"}),
+    )
+    region: Region = Field(
+        "all",
+        description="what follows the driver: all, exp, pose, lip or eyes",
+        json_schema_extra=titles(
+            {"all": "everything", "exp": "the expression", "pose": "the head's pose", "lip": "the lips", "eyes": "the eyes"}
+        ),
+    )  # fmt: skip
+    relative: bool = Field(True, description="follow the driver's changes since its neutral, not its own pose and face")
+    stitching: bool = Field(True, description="keep the shoulders where they are")
+    eyes: bool = Field(False, description="the eyes' openings follow the driver's measured ones, and nothing else does")
+    lips: bool = Field(False, description="the same for the lips")
+    close_lips: bool = Field(True, description="close the source's own open mouth before moving it")
+    steady_eyes: bool = Field(False, description="even out a body video's own blinks")
+    multiplier: float = Field(1.0, ge=0.0, le=3.0, description="of the whole movement")
+    variance: float = Field(
+        3e-6, ge=0.0, le=1e-2, description="smoothing of the driver's motion: its noise; 0 is none, 1e-4 is much"
+    )
+
+    def rules(self) -> Options:
+        """Those that the rules take."""
+        return Options(
+            region=self.region,
+            relative=self.relative,
+            stitching=self.stitching,
+            eyes=self.eyes,
+            lips=self.lips,
+            close_lips=self.close_lips,
+            steady_eyes=self.steady_eyes,
+            multiplier=self.multiplier,
+        )
