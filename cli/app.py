@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import NAMES, measure, takes
+from cli.engines import list_engines
 from cli.jobs import jobs
 from cli.motion import motion
 from cli.options import EngineOption, HomeOption, JsonOption, QualityOption, given_options
@@ -30,6 +32,7 @@ app.add_typer(avatars, name="avatar")
 app.add_typer(weights, name="weights")
 app.add_typer(jobs, name="jobs")
 app.add_typer(motion, name="motion")
+app.command("engines")(list_engines)
 out = Console()
 err = Console(stderr=True)
 
@@ -185,10 +188,7 @@ def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
 def bench(
     which: Annotated[
         str,
-        typer.Argument(
-            help="transport, engine, compositor, live, preview, driving, viewers, voice, livekit, av, jobs, beside, "
-            "liveportrait, personalive or all."
-        ),
+        typer.Argument(help=f"{', '.join(NAMES)} or all."),
     ] = "all",
     avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
     driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
@@ -196,16 +196,16 @@ def bench(
         float | None, typer.Option(help="How long to measure, where that can be chosen: av, livekit, preview, driving.")
     ] = None,
     peer: Annotated[
-        Path | None, typer.Option(help="liveportrait, personalive: a checkout of the original, run beside.")
+        Path | None, typer.Option(help="A checkout of the original, run beside, where there is one to compare with.")
     ] = None,
-    size: Annotated[str | None, typer.Option(help="personalive: full, which wants a GPU, or tiny.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="full, which wants a GPU, or tiny, where that can be chosen.")
+    ] = None,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Measure this machine; the figures are ratios to a reference in the same run. With --avatar and --driver (each
     may be given again): how well the engine follows footage of your own."""
-    from benchmarks import NAMES, measure, takes
-
     if avatar or driver:
         _print_following(which, avatar or [], driver or [], home, as_json)
         return

@@ -11,13 +11,14 @@ from typing import Literal
 
 import numpy as np
 
+from cli.engines import moved_by
 from engines.catalog import engine_summaries
 from services.capture.service import cameras
 from services.local.channel_supervisor import listening_socket
 from services.local.livekit_server import find_server
 from shared.avatar.build import list_avatars
 from shared.config.cache_dir import cache_folder
-from shared.config.settings import Settings
+from shared.config.settings import DEFAULT_ENGINE, Settings
 from shared.errors import StudioError
 
 FindingState = Literal["ok", "missing", "failed"]
@@ -56,8 +57,9 @@ def find_problems(settings: Settings) -> list[Finding]:
     findings = [Finding(what, *_tried(check, settings)) for what, check in checks.items()]
     for name, engine in engine_summaries(settings).items():
         reason = str(engine["unavailable"])
-        title = f"{engine['title']}, moved by " + ("a face or a voice" if engine["voice"] else "a face")
-        detail = " ".join(filter(None, (reason or f"{title}.", str(engine["terms"]))))
+        detail = " ".join(
+            filter(None, (reason or f"{engine['title']}, moved by {moved_by(engine)}.", str(engine["terms"])))
+        )
         findings.append(Finding(f"engine {name}", "missing" if reason else "ok", detail))
     return findings
 
@@ -141,5 +143,5 @@ def _livekit(settings: Settings) -> tuple[FindingState, str]:
 
 def _gpu(_: Settings) -> tuple[FindingState, str]:
     if not shutil.which("nvidia-smi"):
-        return "missing", "no NVIDIA GPU; the mesh engine needs none"
+        return "missing", f"no NVIDIA GPU; the {DEFAULT_ENGINE} engine needs none"
     return ("ok", "NVIDIA GPU") if find_spec("torch") else ("missing", "NVIDIA GPU, but torch is not installed")

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from cli.progress import progress_bar, stages
 from engines.catalog import check_driver_template, check_engine, options_to_start_with
+from engines.registry import NONE, file_driver
 from services.local.channel_supervisor import SERVICES, Supervisor
 from services.local.livekit_server import LiveKitServer
 from services.local.render_farm import FarmBeside
@@ -26,26 +27,28 @@ from shared.errors import StudioError
 from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 
-def scene_driver_for_file(given: str) -> str:
-    """What the scene calls a driver given on the command line. Raises StudioError for a file that is not there."""
+def scene_driver_for_file(given: str, engines: Mapping[str, str] = NONE) -> str:
+    """What the scene calls a driver given on the command line. engines: see `engines.registry.load`. Raises StudioError for a
+    file that is not there."""
     try:
         if (ref := DriverRef.parse(given)).kind is not DriverKind.FILE:
             return ref.word
     except DriverWordError:
         pass  # a path, which needs no `file:`
-    path = Path(given.removeprefix("file:")).expanduser().absolute()
+    recorded = given.startswith("motion:")
+    path = Path(given.removeprefix("file:").removeprefix("motion:")).expanduser().absolute()
     if not path.is_file():
         raise StudioError(
             f"There is no driver '{given}'; give {FORMS}, a video or sound file, recorded motion (.npz), or an rtsp/http URL."
         )
-    return DriverRef.of_file(path).word
+    return DriverRef.of_file(path, recorded=True).word if recorded else file_driver(path, engines).word
 
 
 def run_live(
     settings: Settings, *, port_asked: bool, duration: float | None, open_page: bool, console: Console
 ) -> None:
     """Run a channel until Ctrl-C, SIGTERM or `duration` seconds on air. Raises StudioError before anything starts."""
-    settings = settings.model_copy(update={"driver": scene_driver_for_file(settings.driver)})
+    settings = settings.model_copy(update={"driver": scene_driver_for_file(settings.driver, settings.engines)})
     with progress_bar() as bar:
         ensure_samples(settings.home, stages(bar))
     load_avatar(settings.home / "avatars" / check_name(settings.avatar))

@@ -23,18 +23,22 @@ err = Console(stderr=True)
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
     """What each engine needs, what is here of it, and on what terms."""
+    from engines.catalog import weights_of_all
     from shared.weights.manifest import weights_folder
     from shared.weights.pull import weights_listing
 
     settings = load_settings()
-    rows = weights_listing(weights_folder(settings), settings.weights_hub)
+    folder = weights_folder(settings)
+    rows = weights_listing(weights_of_all(settings.engines), folder, settings.weights_hub)
     if as_json:
         print(json.dumps(rows))
         return
-    out.print(rows[0]["folder"], style="bold", highlight=False)
+    out.print(str(folder), style="bold", highlight=False)
     for row in rows:
         out.print(f"\n{row['engine']}: {row['title']}", highlight=False)
-        out.print(row["terms"] if row["files"] else "Needs no weights.", highlight=False)
+        for line in (row["terms"], "" if row["files"] else "Needs no weights."):
+            if line:
+                out.print(line, highlight=False)
         if not row["files"]:
             continue
         table = Table(Column("file", overflow="fold"), "state", Column("MB", justify="right"), "what it is", box=None)
@@ -56,12 +60,13 @@ def pull(
     as_json: JsonOption = False,
 ) -> None:
     """Fetch an engine's weights from the hub: resumed, checked, whole or absent."""
-    from shared.weights.manifest import engine_weights, weights_folder
+    from engines.catalog import weights_of
+    from shared.weights.manifest import weights_folder
     from shared.weights.pull import licences
     from shared.weights.pull import pull_engine as run
 
     settings = load_settings()
-    folder, about = weights_folder(settings), engine_weights(engine)
+    folder, about = weights_folder(settings), weights_of(engine, settings.engines)
     for line in licences(about.files):
         err.print(line, markup=False, highlight=False)
     if about.terms:
@@ -77,7 +82,7 @@ def pull(
         return typer.confirm("Accept?", err=True)
 
     with transfer_bar() as progress:
-        fetched = run(engine, folder, settings.weights_hub, consent, everything=everything, progress=progress)
+        fetched = run(about, folder, settings.weights_hub, consent, everything=everything, progress=progress)
     if as_json:
         print(json.dumps({"engine": engine, "folder": str(folder), "fetched": [asdict(row) for row in fetched]}))
         return
@@ -93,13 +98,15 @@ def verify(
     engine: Annotated[str | None, typer.Argument(help="Only this engine.")] = None, as_json: JsonOption = False
 ) -> None:
     """Read every file again and hold its hash against the known one; exit code 1 where one is damaged or changed."""
-    from shared.weights.manifest import engine_weights, manifest, weights_folder
+    from engines.catalog import weights_of, weights_of_all
+    from shared.weights.manifest import weights_folder
     from shared.weights.pull import failed
     from shared.weights.pull import verify_files as run
 
-    one = engine_weights(engine) if engine else None
+    settings = load_settings()
+    one = weights_of(engine, settings.engines) if engine else None
     with transfer_bar() as progress:
-        rows = run([engine] if engine else list(manifest()), weights_folder(load_settings()), progress)
+        rows = run([one] if one else weights_of_all(settings.engines), weights_folder(settings), progress)
     if as_json:
         print(json.dumps(rows))
     else:
@@ -117,10 +124,12 @@ def path(
     as_json: JsonOption = False,
 ) -> None:
     """Where the weights lie."""
+    from engines.catalog import weights_of
     from shared.weights.manifest import weight_files, weights_folder
 
-    folder = weights_folder(load_settings())
-    files = weight_files(engine, folder) if engine else {}
+    settings = load_settings()
+    folder = weights_folder(settings)
+    files = weight_files(weights_of(engine, settings.engines), folder) if engine else {}
     if as_json:
         print(json.dumps({"folder": str(folder), "files": {name: str(where) for name, where in files.items()}}))
         return

@@ -21,6 +21,7 @@ from engines.settings import EngineSettings
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import StudioError
 from shared.face.landmarks import Face
+from shared.weights.manifest import EngineWeights, missing_weights_error, pull_command, read_manifest
 
 UNDRAWN: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)  # the pixels of a frame that was not drawn
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -240,7 +241,8 @@ class Engine(ABC):
 
     Settings: how it runs on this machine, with the defaults of its options; None where it has none.
     Options: what its frames depend on beside avatar and driver, chosen per scene and per job; None where it has none.
-    weights_manifest: TOML file with the weights it needs, None where it needs none.
+    weights_manifest: TOML file with the weights that it needs and the terms on which it may be used, in the form of
+        pretrained_weights/README.md; None where it needs none.
     """
 
     info: EngineInfo
@@ -261,10 +263,16 @@ class Engine(ABC):
         settings = self.settings()
         return checked_options(self.Options, self.info.title, {} if settings is None else dict(settings), given)
 
+    def weights(self) -> EngineWeights:
+        """The files that its manifest names. Raises StudioError where the manifest cannot be read."""
+        return read_manifest(self.weights_manifest, self.info.name, self.info.title)
+
     def probe(self) -> Unavailable | None:
-        """Why it cannot run on this machine, None where it can. Cheap: reads no more than the ends of weight files, and
-        imports no model."""
-        return None
+        """Why it cannot run on this machine, None where it can; by itself, what is missing of its weights. Cheap: reads no
+        more than the ends of weight files, and imports no model."""
+        weights = self.weights()
+        reason = missing_weights_error(weights)
+        return Unavailable(reason, pull_command(weights)) if reason else None
 
     def check(self) -> None:
         """Raises StudioError, in the words of `probe`, where it cannot run here."""
@@ -277,7 +285,12 @@ class Engine(ABC):
 
 
 class FrameEngine(Engine):
-    """A model that turns a driver into ROI frames as it goes: live and offline."""
+    """A model that turns a driver into ROI frames as it goes: live and offline.
+
+    template_suffixes: how the names of its motion templates end, lower case with the dot; none where it plays none.
+    """
+
+    template_suffixes: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> EngineSession:

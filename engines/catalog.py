@@ -1,38 +1,63 @@
-"""The engines with what a user picks them by: title, driver, terms, and why one cannot run here."""
+"""The engines with what a user picks them by: title, drivers, terms, and why one cannot run here."""
 
+from collections.abc import Iterator, Mapping
+
+from engines.api import FrameEngine, Input, Mode
 from engines.options import options_schema
-from engines.registry import load, load_frame_engine, names
+from engines.registry import NONE, load, load_frame_engine, names
 from engines.settings import EngineSettings
 from shared.config.settings import Settings
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
 from shared.scene import OptionValue
-from shared.weights.manifest import terms
+from shared.weights.manifest import EngineWeights
+
+INPUTS: tuple[Input, ...] = ("motion", "voice", "template")  # in the order in which they are named
+MODES: tuple[Mode, ...] = ("live", "offline")
 
 
 def engine_summaries(settings: Settings) -> dict[str, dict[str, object]]:
-    """Every engine's title, whether a voice can drive it, whether it needs the driver's image, the JSON schema of its options
-    with what holds here as defaults, what its weights may be used for and, where this machine cannot run it, why. Reads the
-    first and last bytes of weight files; imports no torch."""
+    """Every engine by name, as plain values: title, inputs, modes, needs_image, template_suffixes (of files with recorded
+    motion), options (their JSON schema, with what holds here as defaults), terms (what it may be used for), and, where this
+    machine cannot run it, why and the command that helps. Reads the first and last bytes of weight files; imports no torch."""
     return {name: _row(name, settings) for name in names(settings.engines)}
 
 
 def _row(name: str, settings: Settings) -> dict[str, object]:
     row: dict[str, object] = {
-        "title": name, "voice": False, "needs_image": False, "options": {}, "terms": terms(name), "unavailable": "",
-    }  # fmt: skip
+        "title": name,
+        "inputs": [],
+        "modes": [],
+        "needs_image": False,
+        "template_suffixes": [],
+        "options": {},
+        "terms": "",
+        "unavailable": "",
+        "command": "",
+    }
     try:
         engine = load(name, settings.engines)
+        info, terms, problem = engine.info, engine.weights().terms, engine.probe()
     except StudioError as error:
         return row | {"unavailable": str(error)}
-    info, problem = engine.info, engine.probe()
-    row |= {"title": info.title, "voice": "voice" in info.inputs, "needs_image": info.needs_image}
+    except Exception as error:  # another package's code may fail at anything
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        return row | {"unavailable": f"Engine '{name}' cannot be looked at ({why}); update or remove its package."}
+    row |= {
+        "title": info.title,
+        "inputs": [each for each in INPUTS if each in info.inputs],
+        "modes": [each for each in MODES if each in info.modes],
+        "needs_image": info.needs_image,
+        "template_suffixes": sorted(engine.template_suffixes) if isinstance(engine, FrameEngine) else [],
+        "terms": terms,
+        "unavailable": "" if problem is None else problem.reason,
+        "command": "" if problem is None else problem.command,
+    }
     try:
         options = engine.options()
-        schema = {} if options is None else options_schema(options)
+        return row | {"options": {} if options is None else options_schema(options)}
     except StudioError as error:
         return row | {"unavailable": str(error)}
-    return row | {"options": schema, "unavailable": "" if problem is None else problem.reason}
 
 
 def check_engine(settings: Settings) -> None:
@@ -50,6 +75,20 @@ def settings_of_engines(settings: Settings) -> list[EngineSettings]:
     """Those that the engines have of their own. Raises StudioError for one that is wrong."""
     engines = (load(name, settings.engines) for name in names(settings.engines))
     return [own for engine in engines if (own := engine.settings()) is not None]
+
+
+def weights_of(name: str, added: Mapping[str, str] = NONE) -> EngineWeights:
+    """The weights of the engine of this name. Raises StudioError as `load` does, and for a manifest that is wrong."""
+    return load(name, added).weights()
+
+
+def weights_of_all(added: Mapping[str, str] = NONE) -> Iterator[EngineWeights]:
+    """The weights of every engine that can be loaded."""
+    for name in names(added):
+        try:
+            yield weights_of(name, added)
+        except StudioError:
+            pass  # `studio engines` says why
 
 
 def check_driver_template(settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """Reads a stranger's motion template in a process of its own, away from the program.
 
-`python -m engines.inspect_template FILE` prints one JSON object: {"frames", "rate"} of a template that one of the engines
-plays, or {"error"}.
+`python -m engines.inspect_template FILE SUFFIX` prints one JSON object: {"frames", "rate"} of a template that one of the
+engines plays, {"error"}, or {"suffixes"}, those that there are, where no engine plays files whose name ends in SUFFIX.
 """
 
 import json
@@ -10,19 +10,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engines.api import MotionTemplate
-from engines.registry import load_frame_engine, names
+from engines.registry import load_frame_engine, names, template_suffixes
 from shared.config.settings import load_settings
 from shared.errors import StudioError
 
 
-def read_with_any_engine(path: Path, engines: Mapping[str, str]) -> MotionTemplate:
-    """The template in a file, read by the first engine that knows it. Raises StudioError, in the words of the last engine
-    that plays any."""
+def read_with_any_engine(path: Path, suffix: str, engines: Mapping[str, str]) -> MotionTemplate:
+    """The template in a file, read by the first engine that knows it. suffix: of its name. Raises StudioError, in the words
+    of the last engine that plays files of such a name."""
     refusal = StudioError("No engine here plays motion templates; send a video.")
     for name in names(engines):
         try:
             engine = load_frame_engine(name, engines)
-            if "template" in engine.info.inputs:
+            if suffix in engine.template_suffixes:
                 return engine.read_template(path)
         except StudioError as error:
             refusal = error
@@ -30,8 +30,13 @@ def read_with_any_engine(path: Path, engines: Mapping[str, str]) -> MotionTempla
 
 
 def main() -> int:
+    path, suffix = Path(sys.argv[1]), sys.argv[2]
     try:
-        template = read_with_any_engine(Path(sys.argv[1]), load_settings().engines)
+        engines = load_settings().engines
+        if suffix not in (known := template_suffixes(engines)):
+            print(json.dumps({"suffixes": sorted(known)}))
+            return 1
+        template = read_with_any_engine(path, suffix, engines)
     except StudioError as error:
         print(json.dumps({"error": str(error)}))
         return 1

@@ -6,9 +6,11 @@ package.
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from engines.api import Engine, FrameEngine
 from shared.config.settings import DEFAULT_ENGINE, ENGINE_GROUP
+from shared.driver_ref import TEMPLATE_SUFFIX, DriverRef
 from shared.errors import StudioError
 
 NONE: Mapping[str, str] = {}
@@ -41,7 +43,7 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
     )
     try:
         made = point.load()()
-    except Exception as error:  # another package's code may fail at anything while it is imported
+    except (Exception, SystemExit) as error:  # another package's code may fail at anything while it is imported
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise StudioError(f"Engine '{name}' cannot be loaded from {point.value} ({why}); {cure}.") from None
     if not isinstance(made, Engine):
@@ -55,3 +57,21 @@ def load_frame_engine(name: str, added: Mapping[str, str] = NONE) -> FrameEngine
     if not isinstance(engine, FrameEngine):
         raise StudioError(OFFLINE_ONLY.format(engine.info.title))
     return engine
+
+
+def template_suffixes(added: Mapping[str, str] = NONE) -> frozenset[str]:
+    """How the names of motion templates end that an engine here plays, lower case with the dot."""
+    found = {TEMPLATE_SUFFIX}
+    for name in names(added):
+        try:
+            engine = load(name, added)
+        except StudioError:
+            continue  # of an engine that cannot be loaded nothing can be played
+        if isinstance(engine, FrameEngine):
+            found |= engine.template_suffixes
+    return frozenset(found)
+
+
+def file_driver(path: Path, added: Mapping[str, str] = NONE) -> DriverRef:
+    """The driver that this file is: recorded motion where an engine here plays files of such a name."""
+    return DriverRef.of_file(path, recorded=path.suffix.lower() in template_suffixes(added))

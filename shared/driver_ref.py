@@ -1,4 +1,4 @@
-"""What a driver's word means: `sample`, `browser`, `microphone`, `speech`, `camera:N`, `file:PATH` or an address.
+"""What a driver's word means: `sample`, `browser`, `microphone`, `speech`, `camera:N`, `file:PATH`, `motion:PATH` or an address.
 
 The word is what scenes, settings and the command line hold; every part that needs to know more parses it here.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 ADDRESS_SCHEMES = ("rtsp", "rtsps", "http", "https")
-TEMPLATE_SUFFIXES = (".npz", ".pkl")  # of motion templates
+TEMPLATE_SUFFIX = ".npz"  # of recorded motion that the studio writes; engines have further ones of their own
 MAX_CAMERA_DIGITS = 3
 FORMS = "sample, browser, microphone, speech, camera:N"
 
@@ -38,12 +38,13 @@ class DriverWordError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DriverRef:
-    """One driver. word: as a scene holds it. camera: number of a camera. path: of a file."""
+    """One driver. word: as a scene holds it. camera: number of a camera. path: of a file. recorded: it is recorded motion."""
 
     kind: DriverKind
     word: str
     camera: int = 0
     path: Path | None = None
+    recorded: bool = False
 
     @classmethod
     def parse(cls, word: str) -> "DriverRef":
@@ -53,8 +54,9 @@ class DriverRef:
         scheme, _, rest = word.partition(":")
         if scheme == "camera" and rest.isascii() and rest.isdigit() and len(rest) <= MAX_CAMERA_DIGITS:
             return cls(DriverKind.CAMERA, f"camera:{int(rest)}", camera=int(rest))
-        if scheme == "file" and rest:
-            return cls(DriverKind.FILE, word, path=Path(rest))
+        if scheme in ("file", "motion") and rest:
+            path = Path(rest)
+            return cls(DriverKind.FILE, word, path=path, recorded=scheme == "motion" or _is_studio_template(path))
         if scheme in ADDRESS_SCHEMES and word.isprintable() and _has_valid_host(word):
             return cls(DriverKind.ADDRESS, word)
         raise DriverWordError(word)
@@ -70,13 +72,13 @@ class DriverRef:
     @classmethod
     def of_setting(cls, word: str) -> "DriverRef":
         """Return the driver that a setting names, where a path needs no `file:`."""
-        written = word in _NAMED or word.startswith(("camera:", "file:")) or "://" in word
+        written = word in _NAMED or word.startswith(("camera:", "file:", "motion:")) or "://" in word
         return cls.of_scene(word if written else f"file:{word}")
 
     @classmethod
-    def of_file(cls, path: Path) -> "DriverRef":
-        """Return the driver that this file is."""
-        return cls(DriverKind.FILE, f"file:{path}", path=path)
+    def of_file(cls, path: Path, *, recorded: bool = False) -> "DriverRef":
+        """Return the driver that this file is. recorded: it is recorded motion, whatever its name."""
+        return cls.parse(f"{'motion' if recorded else 'file'}:{path}")
 
     def __str__(self) -> str:
         return self.word
@@ -99,7 +101,12 @@ class DriverRef:
     @property
     def template(self) -> Path | None:
         """The file where it is recorded motion, else None."""
-        return self.path if self.path is not None and self.path.suffix.lower() in TEMPLATE_SUFFIXES else None
+        return self.path if self.recorded else None
+
+
+def _is_studio_template(path: Path) -> bool:
+    """Whether a file's name says that the studio recorded it; of engines' own files only the engines know."""
+    return path.suffix.lower() == TEMPLATE_SUFFIX
 
 
 def _has_valid_host(address: str) -> bool:

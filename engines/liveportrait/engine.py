@@ -19,7 +19,7 @@ from engines.api import DEFAULT_CONTEXT, Driving, EngineInfo, FrameEngine, Sessi
 from engines.liveportrait.options import LivePortraitOptions
 from engines.liveportrait.settings import LivePortraitSettings
 from shared.avatar.model import Avatar
-from shared.weights.manifest import missing_weights_error, weights_folder
+from shared.weights.manifest import OFFICIAL, weights_folder
 
 if TYPE_CHECKING:
     from engines.liveportrait.motion.template import LivePortraitTemplate
@@ -44,6 +44,8 @@ class LivePortraitEngine(FrameEngine):
     info = INFO
     Settings = LivePortraitSettings
     Options = LivePortraitOptions
+    template_suffixes = frozenset({".npz", ".pkl"})
+    weights_manifest = OFFICIAL / "liveportrait.toml"
 
     def settings(self) -> LivePortraitSettings:
         return LivePortraitSettings.load()
@@ -51,9 +53,7 @@ class LivePortraitEngine(FrameEngine):
     def probe(self) -> Unavailable | None:
         if find_spec("torch") is None:
             return Unavailable(NO_TORCH, "make setup-torch")
-        if reason := missing_weights_error(NAME):
-            return Unavailable(reason, f"studio weights pull {NAME}")
-        return None
+        return super().probe()
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "LivePortraitSession":
         """With little memory without a batch, whose frames may differ from single ones by a grey level (see `batch`)."""

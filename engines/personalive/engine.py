@@ -12,7 +12,7 @@ from engines.personalive.quality import AUTO, NO_SMALL_DECODER, SMALL_DECODER, b
 from engines.personalive.settings import Acceleration, PersonaLiveSettings
 from shared.avatar.model import Avatar
 from shared.errors import OutOfMemoryError, StudioError
-from shared.weights.manifest import missing_weights_error, weights_folder
+from shared.weights.manifest import OFFICIAL, weights_folder
 
 if TYPE_CHECKING:
     from engines.personalive.networks.networks import PersonaLiveNetworks
@@ -40,6 +40,7 @@ class PersonaLiveEngine(FrameEngine):
     info = INFO
     Settings = PersonaLiveSettings
     Options = PersonaLiveOptions
+    weights_manifest = OFFICIAL / "personalive.toml"
 
     def settings(self) -> PersonaLiveSettings:
         return PersonaLiveSettings.load()
@@ -47,8 +48,8 @@ class PersonaLiveEngine(FrameEngine):
     def probe(self) -> Unavailable | None:
         if absent := next((name for name in NEEDED if find_spec(name) is None), None):
             return Unavailable(NO_TORCH.format(absent), "make setup-torch")
-        if reason := missing_weights_error(NAME):
-            return Unavailable(reason, f"studio weights pull {NAME}")
+        if problem := super().probe():
+            return problem
         return None if has_gpu() or is_tiny(weights_folder()) else Unavailable(NO_GPU)
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "PersonaLiveSession":

@@ -1,6 +1,6 @@
 """A tracked face: 478 points, and the few measures of it that every part agrees on.
 
-Point numbers are those of the MediaPipe face mesh topology (468 surface points and 5 for each
+Point numbers are those of the MediaPipe face topology (468 surface points and 5 for each
 iris). "left" and "right" are the subject's own.
 """
 

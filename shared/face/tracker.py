@@ -35,7 +35,7 @@ class FaceTracker:
 
     still: bool = False
     max_faces: int = 2
-    _mesh: Any = field(init=False, repr=False)
+    _landmarker: Any = field(init=False, repr=False)
     _survey: "FaceTracker | None" = field(init=False, repr=False, default=None)
     _last: Face | None = field(init=False, default=None)
     _region: PixelBounds | None = field(
@@ -48,12 +48,12 @@ class FaceTracker:
         with quiet():
             from mediapipe.python.solutions import face_mesh
 
-            self._mesh = face_mesh.FaceMesh(
+            self._landmarker = face_mesh.FaceMesh(
                 static_image_mode=self.still,
                 refine_landmarks=True,
                 max_num_faces=self.max_faces if self.still else 1,
             )
-            self._mesh.process(np.zeros((64, 64, 3), np.uint8))
+            self._landmarker.process(np.zeros((64, 64, 3), np.uint8))
         if not self.still:
             self._survey = FaceTracker(still=True, max_faces=self.max_faces)
 
@@ -61,10 +61,10 @@ class FaceTracker:
         """Every face in a (H, W, 3) uint8 RGB image, best first (see `face_score`)."""
         height, width = rgb.shape[:2]
         if self._found:
-            result = self._mesh.process(np.ascontiguousarray(rgb))
+            result = self._landmarker.process(np.ascontiguousarray(rgb))
         else:
             with quiet():
-                result = self._mesh.process(np.ascontiguousarray(rgb))
+                result = self._landmarker.process(np.ascontiguousarray(rgb))
             self._found = bool(result.multi_face_landmarks)
         scale = np.array([width, height, width], np.float32)
         found = [
@@ -119,11 +119,11 @@ class FaceTracker:
 
     def restart(self) -> None:
         """Forget the video: the next image is looked at as if it were the first."""
-        self._mesh.reset()
+        self._landmarker.reset()
         self._last, self._region, self._until_survey = None, None, 0
 
     def close(self) -> None:
-        self._mesh.close()
+        self._landmarker.close()
         if self._survey is not None:
             self._survey.close()
 

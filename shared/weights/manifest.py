@@ -1,4 +1,4 @@
-"""Which weight files each engine needs, where they lie, and what is wrong with them: known without loading anything."""
+"""Which weight files an engine needs, where they lie, and what is wrong with them: known without loading anything."""
 
 import json
 import tomllib
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from shared.config.settings import Settings, load_settings
-from shared.errors import StudioError
+from shared.errors import StudioError, short
 from shared.runtime.files import write_atomically
 from shared.weights.probe import damage
 
 ROOT = Path(__file__).resolve().parents[2]
-MANIFEST = ROOT / "pretrained_weights" / "manifest.toml"
+OFFICIAL = ROOT / "pretrained_weights"  # the manifests of the studio's own engines and, in a checkout, their files
 RECORD = "pulled.json"
 NAMED = 3  # files named in one sentence
 
@@ -50,7 +50,11 @@ class WeightFile:
 
 @dataclass(frozen=True, slots=True)
 class EngineWeights:
-    """What one engine needs. terms: one sentence on licences; by_hand: what `pull` cannot fetch, and where it is."""
+    """What one engine needs.
+
+    name, title: of the engine. terms: one sentence on what code, weights or service may be used for. by_hand: one on what
+    `pull` cannot fetch, and where it is. files: none where it needs none.
+    """
 
     name: str
     title: str
@@ -79,42 +83,37 @@ class PulledFile:
 
 
 @cache
-def manifest() -> Mapping[str, EngineWeights]:
-    """Every engine with weights of its own, and mesh, by name."""
-    return {name: _engine(name, about) for name, about in tomllib.loads(MANIFEST.read_text())["engines"].items()}
+def read_manifest(path: Path | None, name: str, title: str) -> EngineWeights:
+    """The weights of the engine of this name and title, as its manifest has them (see pretrained_weights/README.md for the
+    keys); none without a manifest. Raises StudioError where it cannot be read or is wrong."""
+    if path is None:
+        return EngineWeights(name, title, "", "", ())
+    try:
+        about = tomllib.loads(path.read_text())
+        files = tuple(_file(source, row) for source in about.get("sources", ()) for row in source["files"])
+        return EngineWeights(name, title, str(about.get("terms", "")), str(about.get("by_hand", "")), files)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        why = f"there is no {error}" if isinstance(error, KeyError) else short(error)
+        raise StudioError(f"{title}'s list of weights, {path}, cannot be read ({why}); update its package.") from None
 
 
-def _engine(name: str, about: dict[str, Any]) -> EngineWeights:
-    files = tuple(
-        WeightFile(
-            path=row["path"],
-            purpose=row["purpose"],
-            licence=source["licence"],
-            restricted=source["restricted"],
-            hub=source.get("hub", ""),
-            file=row.get("file", row["path"]),
-            about=int(row.get("about_mb", 0) * 1e6),
-            size=row.get("size"),
-            sha256=row.get("sha256"),
-            also=tuple(row.get("also", ())),
-            optional=row.get("optional", False),
-        )
-        for source in about.get("sources", ())
-        for row in source["files"]
+def _file(source: dict[str, Any], row: dict[str, Any]) -> WeightFile:
+    names = (str(row["path"]), *(str(name) for name in row.get("also", ())))
+    if wrong := next((name for name in names if Path(name).is_absolute() or ".." in Path(name).parts), ""):
+        raise ValueError(f"path {wrong} is not below the weights folder")
+    return WeightFile(
+        path=names[0],
+        purpose=str(row["purpose"]),
+        licence=str(source["licence"]),
+        restricted=bool(source["restricted"]),
+        hub=str(source.get("hub", "")),
+        file=str(row.get("file", row["path"])),
+        about=int(row.get("about_mb", 0) * 1e6),
+        size=row.get("size"),
+        sha256=row.get("sha256"),
+        also=names[1:],
+        optional=bool(row.get("optional", False)),
     )
-    return EngineWeights(name, about["title"], about.get("terms", ""), about.get("by_hand", ""), files)
-
-
-def engine_weights(name: str) -> EngineWeights:
-    """The manifest's entry of an engine. Raises StudioError when it has none."""
-    if name not in manifest():
-        raise StudioError(f"No weights are known for '{name[:60]}'; there are {', '.join(manifest())}.")
-    return manifest()[name]
-
-
-def terms(name: str) -> str:
-    """One sentence on what an engine's weights may be used for; "" where there are none."""
-    return manifest()[name].terms if name in manifest() else ""
 
 
 def weights_folder(settings: Settings | None = None) -> Path:
@@ -122,7 +121,7 @@ def weights_folder(settings: Settings | None = None) -> Path:
     settings = settings or load_settings()
     if settings.weights is not None:
         return settings.weights
-    return ROOT / "pretrained_weights" if (ROOT / "pyproject.toml").is_file() else settings.home / "pretrained_weights"
+    return OFFICIAL if (ROOT / "pyproject.toml").is_file() else settings.home / OFFICIAL.name
 
 
 def read_record(folder: Path) -> dict[str, PulledFile]:
@@ -168,30 +167,38 @@ def inspect_file(file: WeightFile, folder: Path, record: Mapping[str, PulledFile
     return "ok", ""
 
 
-def missing_weights_error(name: str, folder: Path | None = None) -> str:
-    """One sentence naming what is missing or damaged of an engine's files and the command that gets it, or ""."""
-    engine, folder = engine_weights(name), folder or weights_folder()
+def missing_weights_error(weights: EngineWeights, folder: Path | None = None) -> str:
+    """One sentence naming what is missing or damaged of these files and the command that gets it, or ""."""
+    needed = [file for file in weights.files if not file.optional]
+    if not needed:
+        return ""
+    folder = folder or weights_folder()
     try:
         record = read_record(folder)
     except StudioError as error:
         return str(error)
-    needed = [file for file in engine.files if not file.optional]
     wrong = [(file, said) for file in needed for state, said in [inspect_file(file, folder, record)] if state != "ok"]
     if not wrong:
         return ""
-    way = f"`studio weights pull {name}` gets them" if any(f.hub for f, _ in wrong) else engine.by_hand.rstrip(".")
+    fetched = any(file.hub for file, _ in wrong)
+    way = f"`{pull_command(weights)}` gets them" if fetched else weights.by_hand.rstrip(".")
     if len(wrong) == len(needed) and all(said == "is missing" for _, said in wrong):
-        return f"{engine.title}'s weights are not in {folder}; {way}."
+        return f"{weights.title}'s weights are not in {folder}; {way}."
     told = [f"{file.path} {said}" for file, said in wrong[:NAMED]]
     more = f" (and {len(wrong) - NAMED} more)" if len(wrong) > NAMED else ""
-    return f"{engine.title}'s weights in {folder} are not whole: {', '.join(told)}{more}; {way}."
+    return f"{weights.title}'s weights in {folder} are not whole: {', '.join(told)}{more}; {way}."
 
 
-def weight_files(name: str, folder: Path | None = None) -> dict[str, Path]:
-    """An engine's files where they lie, by the manifest's path; optional ones only where present. Raises StudioError
-    with the sentence of `missing_weights_error`."""
+def pull_command(weights: EngineWeights) -> str:
+    """The command that fetches these files, "" where none can."""
+    return f"studio weights pull {weights.name}" if any(file.hub for file in weights.files) else ""
+
+
+def weight_files(weights: EngineWeights, folder: Path | None = None) -> dict[str, Path]:
+    """The files where they lie, by the manifest's path; optional ones only where present. Raises StudioError with the
+    sentence of `missing_weights_error`."""
     folder = folder or weights_folder()
-    if reason := missing_weights_error(name, folder):
+    if reason := missing_weights_error(weights, folder):
         raise StudioError(reason)
-    found = {file.path: file.find(folder) for file in engine_weights(name).files}
+    found = {file.path: file.find(folder) for file in weights.files}
     return {path: where for path, where in found.items() if where is not None}

@@ -2,7 +2,7 @@
 
 import datetime
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,10 +16,8 @@ from shared.weights.manifest import (
     EngineWeights,
     PulledFile,
     WeightFile,
-    engine_weights,
     inspect_file,
     known_size,
-    manifest,
     read_record,
     write_record,
 )
@@ -43,11 +41,11 @@ class FetchedFile:
     first_seen: bool
 
 
-def weights_listing(folder: Path, hub: str) -> list[dict[str, Any]]:
-    """Every engine with its files and how they are, as plain values."""
+def weights_listing(engines: Iterable[EngineWeights], folder: Path, hub: str) -> list[dict[str, Any]]:
+    """Each of these engines with its files and how they are, as plain values."""
     record = read_record(folder)
     rows = []
-    for engine in manifest().values():
+    for engine in engines:
         files = [_row(file, folder, hub, record) for file in engine.files]
         rows.append(
             {
@@ -89,7 +87,7 @@ def address(hub: str, file: WeightFile) -> str:
 
 
 def pull_engine(
-    name: str,
+    engine: EngineWeights,
     folder: Path,
     hub: str,
     consent: Consent,
@@ -103,7 +101,7 @@ def pull_engine(
     consent: given the licences that bar some use, says whether they are accepted. everything: optional files too.
     progress: path, bytes done, bytes expected. Raises StudioError in one sentence; files that were finished stay.
     """
-    engine, record = engine_weights(name), read_record(folder)
+    record = read_record(folder)
     wanted = [file for file in engine.files if everything or not file.optional]
     wanted = [file for file in wanted if inspect_file(file, folder, record)[0] != "ok"]
     if not wanted:
@@ -128,7 +126,7 @@ def licences(files: Sequence[WeightFile], *, restricted: bool = False) -> list[s
 def _checked(hub: str) -> None:
     parts = urlsplit(hub)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in download.LOOPBACK):
-        raise StudioError(f"The hub '{hub[:200]}' is not an https address; mend STUDIO_WEIGHTS_HUB or HF_ENDPOINT.")
+        raise StudioError(f"The hub '{hub[:200]}' is not an https address; correct STUDIO_WEIGHTS_HUB or HF_ENDPOINT.")
 
 
 def _offer(
@@ -187,7 +185,7 @@ def _fetch(
 
 
 def verify_files(
-    names: Sequence[str], folder: Path, progress: FileProgress = lambda path, done, total: None
+    engines: Iterable[EngineWeights], folder: Path, progress: FileProgress = lambda path, done, total: None
 ) -> list[dict[str, Any]]:
     """Read every file of these engines that is here and hold its hash against the known one.
 
@@ -195,7 +193,7 @@ def verify_files(
     where the folder cannot be written it stays "unknown".
     """
     record, rows, new = read_record(folder), [], False
-    for engine in map(engine_weights, names):
+    for engine in engines:
         for file in engine.files:
             verdict, detail, digest = _verdict(file, folder, record, progress)
             if verdict == "unknown":

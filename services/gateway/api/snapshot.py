@@ -26,7 +26,7 @@ from services.gateway.models.speech import SpeechState
 from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
 from shared.avatar.manifest import read_avatar_manifest
-from shared.driver_ref import TEMPLATE_SUFFIXES, DriverKind, DriverRef
+from shared.driver_ref import DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.media.reader import label
 from shared.runtime.clock import now
@@ -34,7 +34,8 @@ from shared.scene import Scene
 
 RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
 UPLOAD = re.compile(r"[0-9a-f]{16}")
-UPLOAD_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", *TEMPLATE_SUFFIXES)
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+TITLE_SUFFIX = ".txt"  # of the file beside an upload that holds its title
 
 
 def snapshot(gateway: Gateway) -> ChannelState:
@@ -98,11 +99,12 @@ def engine_rows(gateway: Gateway) -> list[EngineRow]:
     if isinstance(reported, dict):
         for name, about in reported.items():
             about = about if isinstance(about, dict) else {}
-            schema = about.get("options")
+            schema, suffixes = about.get("options"), about.get("template_suffixes")
             row = EngineRow(
                 name=str(name),
                 title=str(about.get("title", "")),
                 options=schema if isinstance(schema, dict) else {},
+                template_suffixes=[str(each) for each in suffixes] if isinstance(suffixes, list) else [],
                 terms=str(about.get("terms", "")),
                 unavailable=str(about.get("unavailable", "")),
             )
@@ -134,7 +136,7 @@ def drivers(gateway: Gateway) -> list[DriverRow]:
     if started not in {row.word for row in rows}:
         rows.append(_driver("as-started", f"{driver_title(started)} (as started)", _detail(started)))
     for path in uploads(gateway.settings.home):
-        rows.append(_driver(f"upload:{path.stem}", upload_title(path), _detail(DriverRef.of_file(path).word)))
+        rows.append(_driver(f"upload:{path.stem}", upload_title(path), _detail(uploaded_driver(path))))
     if shown_driver(gateway, scene) not in {row.word for row in rows}:
         rows.append(_driver(shown_driver(gateway, scene), driver_title(scene), _detail(scene)))
     return rows
@@ -183,15 +185,20 @@ def uploads(home: Path) -> list[Path]:
     """Uploaded drivers, oldest first."""
     found = [
         path for path in drivers_folder(home).glob("*")
-        if UPLOAD.fullmatch(path.stem) and path.suffix in UPLOAD_SUFFIXES
+        if UPLOAD.fullmatch(path.stem) and path.suffix != TITLE_SUFFIX
     ]  # fmt: skip
     return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
+def uploaded_driver(path: Path) -> str:
+    """The scene's driver of an upload: a video by its name, else recorded motion, which an engine read when it came."""
+    return DriverRef.of_file(path, recorded=path.suffix not in VIDEO_SUFFIXES).word
 
 
 def upload_title(path: Path) -> str:
     """The name its owner gave an uploaded driver."""
     try:
-        return path.with_suffix(".txt").read_text()[:80] or path.stem
+        return path.with_suffix(TITLE_SUFFIX).read_text()[:80] or path.stem
     except (OSError, ValueError):
         return path.stem
 

@@ -17,13 +17,14 @@ class EngineRow(Answer):
     """An engine as the generator reports it.
 
     options: JSON schema of its options, flat, with what holds here as defaults; the console's form is made from it. A string
-    with an "enum" may have "titles" for its values. {} where it has none. terms: what its weights may be used for.
-    unavailable: why it cannot run here, "" where it can.
+    with an "enum" may have "titles" for its values. {} where it has none. template_suffixes: how the names of the recorded
+    motions end that it plays. terms: what it may be used for. unavailable: why it cannot run here, "" where it can.
     """
 
     name: str
     title: str
     options: dict[str, Any]
+    template_suffixes: list[str]
     terms: str
     unavailable: str
 

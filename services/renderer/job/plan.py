@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from engines.api import FrameEngine
-from shared.driver_ref import DriverRef
+from engines.registry import template_suffixes
 from shared.errors import StudioError
 from shared.jobs.manifest import DrivenBy, Plan
 from shared.media.reader import has_video
@@ -23,7 +23,7 @@ def planned(
 ) -> tuple[Plan, bool]:
     """The plan, and whether the driver is heard. fps: frames a second that were asked for; None: the driver's own, for
     a voice `voice_fps`. Raises StudioError for a driver that cannot be used."""
-    driven = driven_by(driver)
+    driven = driven_by(driver, engine)
     info = engine.info
     check_driven(engine, driven)
     if driven == "template":
@@ -43,10 +43,10 @@ def planned(
     return plan, heard
 
 
-def driven_by(driver: Path) -> DrivenBy:
-    """What a driver moves a host with; a motion template is told by its name. Raises StudioError for a file that has neither
-    frames nor sound."""
-    if DriverRef.of_file(driver).template:
+def driven_by(driver: Path, engine: FrameEngine) -> DrivenBy:
+    """What a driver moves a host with; a motion template, of this engine or another one, is recognised by its name. Raises
+    StudioError for a file that has neither frames nor sound."""
+    if driver.suffix.lower() in engine.template_suffixes | template_suffixes():
         return "template"
     return "motion" if has_video(driver) else "voice"
 

@@ -7,14 +7,13 @@ from engines.api import Driving, FrameEngine
 from engines.registry import NONE, load, load_frame_engine, names
 from services.renderer.job.plan import check_driven
 from services.renderer.pipeline.driver import MAX_SIDE_PX, tracked
+from shared.driver_ref import TEMPLATE_SUFFIX
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower
 from shared.media.reader import has_video
 from shared.media.timeline import read_timeline, shown_frames
 from shared.runtime.files import check_output
 from shared.runtime.progress import FrameProgress
-
-SUFFIX = ".npz"
 
 
 def record_motion(
@@ -54,8 +53,8 @@ def _first_player(engines: Mapping[str, str]) -> FrameEngine:
 
 def _check_out(driver: Path, out: Path) -> None:
     """Raises StudioError where it cannot be written, before the work and not after it."""
-    if out.suffix.lower() != SUFFIX:
-        raise StudioError(f"A motion template ends in {SUFFIX}; choose such a name.")
+    if out.suffix.lower() != TEMPLATE_SUFFIX:
+        raise StudioError(f"A motion template ends in {TEMPLATE_SUFFIX}; choose such a name.")
     check_output(driver, out)
 
 

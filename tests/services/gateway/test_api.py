@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from engines.options import options_schema
-from shared.driver_ref import TEMPLATE_SUFFIXES
 from shared.errors import StudioError
 from tests.support.engines.slow_engines import LadderEngine, LadderOptions
 from tests.support.files.evil_pickle import Evil
@@ -171,7 +170,13 @@ def test_another_channel_is_not_there(running: Studio) -> None:
 
 def test_engines_say_why_they_cannot_run_and_on_what_terms(running: Studio) -> None:
     rows = {row.pop("name"): row for row in running.http.get("/engines").json()}
-    assert rows["mesh"] == {"title": "Mesh warp", "options": {}, "terms": "", "unavailable": ""}
+    assert rows["mesh"] == {
+        "title": "Mesh warp",
+        "options": {},
+        "template_suffixes": [],
+        "terms": "",
+        "unavailable": "",
+    }
     assert rows["live-portrait"]["terms"] == "Weights for research only."
     assert rows["live-portrait"]["unavailable"].startswith("Weights are missing")
 
@@ -280,12 +285,14 @@ def test_a_driver_that_is_no_video_is_refused(running: Studio) -> None:
     for name, content in (("a.mp4", b"text"), ("a.exe", b"MZ"), ("a.mp4", b"")):
         answer = running.http.post("/drivers", files={"video": (name, content)})
         assert answer.status_code == 422, answer.text
+        ends = "A driver's name ends in .mp4, .mov, .mkv, .webm, .avi, .m4v, .npz, .pkl."
+        assert (answer.json()["detail"] == ends) == (name == "a.exe")
     assert not list((running.settings.home / "drivers").glob("*.exe"))
 
 
 def _drives(running: Studio, stored: Path) -> bool:
     scene = running.channel.scene
-    return scene is not None and scene.driver == f"file:{stored}"
+    return scene is not None and scene.driver == f"motion:{stored}"
 
 
 def test_an_uploaded_template_is_a_driver_and_says_what_it_is(running: Studio, tmp_path: Path) -> None:
@@ -313,7 +320,7 @@ def test_what_is_no_template_is_refused_by_its_owners_name(running: Studio, tmp_
         assert answer.status_code == 422
         assert answer.json()["detail"].startswith(f"{path.name} is not a motion template; "), answer.text
     folder = running.settings.home / "drivers"
-    assert not [path for path in folder.glob("*") if path.suffix in TEMPLATE_SUFFIXES]
+    assert not [path for path in folder.glob("*") if path.suffix in (".npz", ".pkl")]
 
 
 def test_metrics_are_prometheus_text(running: Studio) -> None:

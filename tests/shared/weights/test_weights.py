@@ -7,28 +7,31 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from cli import app
+from engines.catalog import weights_of_all
+from engines.mesh.engine import INFO, MeshEngine
 from shared.config.settings import load_settings
 from shared.errors import StudioError
 from shared.weights import pull
 from shared.weights.manifest import (
-    MANIFEST,
+    OFFICIAL,
     RECORD,
     ROOT,
-    manifest,
     missing_weights_error,
+    read_manifest,
     weight_files,
     weights_folder,
 )
 from shared.weights.probe import damage
 from tests.support.running.hub import Hub, running_hub
 
-LIVEPORTRAIT = manifest()["liveportrait"].files
+WEIGHTS = {each.name: each for each in weights_of_all()}
+LIVEPORTRAIT = WEIGHTS["liveportrait"].files
 
 
 def zipped(content: bytes = b"weights") -> bytes:
@@ -41,7 +44,7 @@ def zipped(content: bytes = b"weights") -> bytes:
 
 def fill(folder: Path, name: str) -> None:
     """Every file of an engine, by its path."""
-    for file in manifest()[name].files:
+    for file in WEIGHTS[name].files:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"{}" if path.suffix == ".json" else zipped(file.path.encode()))
@@ -51,7 +54,7 @@ def fill(folder: Path, name: str) -> None:
 def hub() -> Iterator[Hub]:
     with running_hub() as hub:
         for name in ("liveportrait", "personalive"):
-            for file in manifest()[name].files:
+            for file in WEIGHTS[name].files:
                 hub.add(file.hub, file.file, b"{}" if file.file.endswith("json") else zipped(file.file.encode()))
         yield hub
 
@@ -93,19 +96,19 @@ def studio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_manifest_names_sources_and_licences_and_invents_nothing() -> None:
-    known = tomllib.loads(MANIFEST.read_text())["engines"]
-    assert known["mesh"].get("sources", []) == []
-    for engine in manifest().values():
+    assert WEIGHTS["mesh"].files == ()
+    assert {path.stem for path in OFFICIAL.glob("*.toml")} == {name for name, engine in WEIGHTS.items() if engine.files}
+    for engine in WEIGHTS.values():
         assert len({file.path for file in engine.files}) == len(engine.files), "each file once"
         for file in engine.files:
             assert file.licence and file.purpose and (file.hub or engine.by_hand), file.path
             assert not Path(file.path).is_absolute() and ".." not in Path(file.path).parts
             assert file.sha256 is None or len(file.sha256) == 64
-    assert not any("insightface" in f.path + f.hub.lower() for engine in manifest().values() for f in engine.files)
-    assert all(f.restricted for f in manifest()["personalive"].files if f.hub == "huaichang/PersonaLive")
+    assert not any("insightface" in f.path + f.hub.lower() for engine in WEIGHTS.values() for f in engine.files)
+    assert all(f.restricted for f in WEIGHTS["personalive"].files if f.hub == "huaichang/PersonaLive")
     packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     assert "pretrained_weights" in packaged["packages"]["find"]["include"]
-    assert MANIFEST.name in packaged["package-data"]["pretrained_weights"]
+    assert packaged["package-data"]["pretrained_weights"] == ["*.toml"]
 
 
 def test_the_folder_is_the_checkouts_own_or_the_one_that_is_set(
@@ -119,8 +122,8 @@ def test_the_folder_is_the_checkouts_own_or_the_one_that_is_set(
 
 def test_an_existing_folder_in_the_authors_layout_is_used_where_it_lies(tmp_path: Path) -> None:
     fill(tmp_path, "liveportrait")
-    assert missing_weights_error("liveportrait", tmp_path) == ""
-    assert weight_files("liveportrait", tmp_path) == {f.path: tmp_path / f.path for f in LIVEPORTRAIT}
+    assert missing_weights_error(WEIGHTS["liveportrait"], tmp_path) == ""
+    assert weight_files(WEIGHTS["liveportrait"], tmp_path) == {f.path: tmp_path / f.path for f in LIVEPORTRAIT}
     assert not (tmp_path / RECORD).exists()
     # as the script of PersonaLive's authors leaves it, in a folder inside the folder
     fill(tmp_path, "personalive")
@@ -128,11 +131,11 @@ def test_an_existing_folder_in_the_authors_layout_is_used_where_it_lies(tmp_path
     inner.mkdir(parents=True)
     for path in tmp_path.glob("personalive/*.pth"):
         path.rename(inner / path.name)
-    assert weight_files("personalive", tmp_path)["personalive/pose_guider.pth"] == inner / "pose_guider.pth"
+    assert weight_files(WEIGHTS["personalive"], tmp_path)["personalive/pose_guider.pth"] == inner / "pose_guider.pth"
 
 
 def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) -> None:
-    assert missing_weights_error("liveportrait", tmp_path) == (
+    assert missing_weights_error(WEIGHTS["liveportrait"], tmp_path) == (
         f"LivePortrait's weights are not in {tmp_path}; `studio weights pull liveportrait` gets them."
     )
     fill(tmp_path, "liveportrait")
@@ -140,14 +143,12 @@ def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) ->
     first.unlink()
     second.write_bytes(second.read_bytes()[:-30])
     with pytest.raises(StudioError) as told:
-        weight_files("liveportrait", tmp_path)
+        weight_files(WEIGHTS["liveportrait"], tmp_path)
     said = str(told.value)
     assert f"{LIVEPORTRAIT[0].path} is missing, {LIVEPORTRAIT[1].path} is truncated;" in said
     assert said.endswith("`studio weights pull liveportrait` gets them.")
     (tmp_path / RECORD).write_text("[")
-    assert "delete it to trust what is there" in missing_weights_error("liveportrait", tmp_path)
-    with pytest.raises(StudioError, match="No weights are known for 'nonsense'"):
-        missing_weights_error("nonsense", tmp_path)
+    assert "delete it to trust what is there" in missing_weights_error(WEIGHTS["liveportrait"], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_pull_shows_the_licence_fetches_and_remembers(studio: Studio, tmp_path: 
     assert "KwaiVGI/LivePortrait: MIT" in done.stderr
     fetched = json.loads(done.stdout)["fetched"]
     assert [row["path"] for row in fetched] == [f.path for f in LIVEPORTRAIT] and all(r["first_seen"] for r in fetched)
-    assert missing_weights_error("liveportrait", tmp_path) == ""
+    assert missing_weights_error(WEIGHTS["liveportrait"], tmp_path) == ""
     record = json.loads((tmp_path / RECORD).read_bytes())
     assert record[LIVEPORTRAIT[0].path]["commit"] == "c0ffee"
     hub.asked.clear()
@@ -215,11 +216,11 @@ def test_a_restricted_licence_is_accepted_or_nothing_is_fetched(studio: Studio, 
     declined = studio("pull", "personalive", folder=tmp_path, hub=hub, answer="n\n")
     assert declined.returncode == 1 and "Accept?" in declined.stderr and not hub.asked
     taken = studio("pull", "personalive", folder=tmp_path, hub=hub, answer="y\n")
-    assert taken.returncode == 0 and missing_weights_error("personalive", tmp_path) == "", taken.stderr
+    assert taken.returncode == 0 and missing_weights_error(WEIGHTS["personalive"], tmp_path) == "", taken.stderr
     (tmp_path / "personalive" / "pose_guider.pth").unlink()
     taken = studio("pull", "personalive", "--accept-licence", folder=tmp_path, hub=hub)
     assert taken.returncode == 0, taken.stderr
-    assert missing_weights_error("personalive", tmp_path) == ""
+    assert missing_weights_error(WEIGHTS["personalive"], tmp_path) == ""
 
 
 def test_a_later_file_is_held_against_the_first(studio: Studio, tmp_path: Path, hub: Hub) -> None:
@@ -255,35 +256,65 @@ def test_verify_records_what_nobody_knew(studio: Studio, tmp_path: Path) -> None
 def test_what_cannot_be_fetched_is_one_sentence(
     studio: Studio, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert studio("pull", "nonsense", folder=tmp_path, hub=hub).stderr.startswith("studio: No weights are known")
+    assert studio("pull", "nonsense", folder=tmp_path, hub=hub).stderr.startswith(
+        "studio: There is no engine 'nonsense'"
+    )
     monkeypatch.setattr(hub, "url", "http://example.org")
     plain = studio("pull", "liveportrait", folder=tmp_path, hub=hub)
     assert plain.returncode == 1 and "not an https address" in plain.stderr
 
 
 BY_HAND = """
-[engines.drive]
-title = "Drive"
+terms = "For no use at all."
 by_hand = "the authors publish these on a drive only."
 
-[[engines.drive.sources]]
+[[sources]]
 licence = "none stated"
 restricted = true
 files = [{ path = "drive/net.pth", purpose = "all of it" }]
 """
 
 
+class Driven(MeshEngine):
+    """An engine of another package, whose manifest lies there."""
+
+    info = replace(INFO, name="drive", title="Drive")
+
+
 def test_weights_that_only_people_can_fetch_are_named_with_their_place(
     studio: Studio, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "manifest.toml").write_text(BY_HAND)
-    monkeypatch.setattr("shared.weights.manifest.MANIFEST", tmp_path / "manifest.toml")
-    manifest.cache_clear()
-    try:
-        told = studio("pull", "drive", folder=tmp_path, hub=hub)
-    finally:
-        manifest.cache_clear()
+    manifest = tmp_path / "any-name.toml"
+    manifest.write_text(BY_HAND)
+    monkeypatch.setattr(Driven, "weights_manifest", manifest)
+    monkeypatch.setenv("STUDIO_ENGINES", json.dumps({"drive": f"{__name__}:Driven"}))
+    told = studio("pull", "drive", folder=tmp_path, hub=hub)
     assert told.returncode == 1 and "on a drive only" in told.stderr and "Traceback" not in told.stderr
+    listed = json.loads(studio("list", "--json", folder=tmp_path, hub=hub).stdout)
+    assert [row["terms"] for row in listed if row["engine"] == "drive"] == ["For no use at all."]
+    problem = Driven().probe()
+    assert problem is not None and problem.command == "" and "on a drive only" in problem.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (BY_HAND.replace("purpose", "propose"), "there is no 'purpose'"),
+        (BY_HAND.replace("drive/net.pth", "../net.pth"), "path ../net.pth is not below the weights folder"),
+        (BY_HAND.replace("drive/net.pth", "/net.pth"), "path /net.pth is not below the weights folder"),
+        ("sources = 3", "not iterable"),
+        ("[", "at end of document"),
+        (None, "No such file"),
+    ],
+)
+def test_a_manifest_that_is_wrong_is_one_sentence(tmp_path: Path, text: str | None, why: str) -> None:
+    manifest = tmp_path / "weights.toml"
+    if text is not None:
+        manifest.write_text(text)
+    with pytest.raises(StudioError) as refused:
+        read_manifest(manifest, "drive", "Drive")
+    told = str(refused.value)
+    assert told.startswith(f"Drive's list of weights, {manifest}, cannot be read") and why in told
 
 
 def test_a_page_in_place_of_weights_is_not_taken(studio: Studio, tmp_path: Path, hub: Hub) -> None:
@@ -301,5 +332,5 @@ def test_a_disk_without_room_is_said_before_anything_is_fetched(
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(pull, "SPARE_BYTES", usage.free + 1)
     with pytest.raises(StudioError, match=r"are to be fetched into .* GB free; make room"):
-        pull.pull_engine("liveportrait", tmp_path, hub.url, lambda terms: True)
+        pull.pull_engine(WEIGHTS["liveportrait"], tmp_path, hub.url, lambda terms: True)
     assert not hub.gets()

@@ -73,6 +73,7 @@ class Player(Card):
     """The same, and it plays LivePortrait's motion templates."""
 
     info = replace(INFO, name="player", inputs=frozenset({"motion", "template"}))
+    template_suffixes = frozenset({".npz", ".pkl"})
 
     def read_template(self, path: Path) -> LivePortraitTemplate:
         return parse_template(path)

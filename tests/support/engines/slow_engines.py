@@ -99,6 +99,7 @@ class PlayingEngine(MeshEngine):
     """Plays LivePortrait's templates, and needs nothing of LivePortrait's for that."""
 
     info = replace(INFO, name="playing", title="Playing", inputs=frozenset({"motion", "template"}))
+    template_suffixes = frozenset({".npz", ".pkl"})
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
         return PlayingSession(avatar, context.rate)

@@ -174,7 +174,7 @@ def scene_driver_for_word(gateway: Gateway, word: str) -> str:
     if word.startswith("upload:"):
         for path in snapshot.uploads(gateway.settings.home):
             if path.stem == word.removeprefix("upload:"):
-                return DriverRef.of_file(path).word
+                return snapshot.uploaded_driver(path)
         raise HTTPException(404, "There is no such uploaded driver; GET /api/v1/drivers lists them.")
     try:
         ref = DriverRef.parse(word)

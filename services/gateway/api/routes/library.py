@@ -18,7 +18,6 @@ from services.gateway.workers.template_check import check_uploaded_template
 from shared.avatar.build import avatars_folder, list_avatars, remove_avatar
 from shared.avatar.model import check_name
 from shared.avatar.plate import Plate
-from shared.driver_ref import TEMPLATE_SUFFIXES
 from shared.errors import StudioError
 from shared.runtime.files import write_atomically
 
@@ -160,16 +159,14 @@ async def add_driver(request: Request) -> UploadedDriver:
             raise HTTPException(422, "Send the driver, a video or a motion template, in the field 'video'.")
         given = form.names["video"]
         suffix = Path(given).suffix.lower()
-        if suffix not in snapshot.UPLOAD_SUFFIXES:
-            raise HTTPException(422, f"A driver's name ends in {', '.join(snapshot.UPLOAD_SUFFIXES)}.")
-        if suffix in TEMPLATE_SUFFIXES:
-            await check_uploaded_template(form.files["video"], given)
-        else:
+        if suffix in snapshot.VIDEO_SUFFIXES:
             await asyncio.to_thread(_check_video, form.files["video"], given)
+        else:
+            await check_uploaded_template(form.files["video"], given, suffix, snapshot.VIDEO_SUFFIXES)
         made = secrets.token_hex(8)
         path = snapshot.drivers_folder(home) / f"{made}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path.with_suffix(".txt"), given.encode())
+        write_atomically(path.with_suffix(snapshot.TITLE_SUFFIX), given.encode())
         form.files["video"].rename(path)
     gateway.journal.add(f"Driver {given} uploaded.")
     return UploadedDriver(id=made, driver=f"upload:{made}")
@@ -193,6 +190,6 @@ async def remove_driver(driver: str, request: Request) -> Response:
             if gateway.director.scene.driver_ref.path == path:
                 raise HTTPException(409, "This driver is in use; choose another one first.")
             path.unlink(missing_ok=True)
-            path.with_suffix(".txt").unlink(missing_ok=True)
+            path.with_suffix(snapshot.TITLE_SUFFIX).unlink(missing_ok=True)
             return Response(status_code=204)
     raise HTTPException(404, "There is no such uploaded driver; GET /api/v1/drivers lists them.")

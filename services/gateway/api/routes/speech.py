@@ -38,9 +38,13 @@ _FILE, _TEXT = {"type": "string", "format": "binary"}, {"type": "string"}
 def ensure_speech(gateway: Gateway) -> None:
     """Make speech the driver, if it is not. Raises HTTPException where the engine does not listen."""
     scene = gateway.director.scene
-    about = gateway.watch.service_facts("generator").get("engines", {}).get(scene.engine, {})
-    if about.get("voice") is False:
-        raise HTTPException(409, f"The engine {scene.engine} is not driven by a voice; choose mesh first.")
+    inputs = {
+        name: about.get("inputs", [])
+        for name, about in gateway.watch.service_facts("generator").get("engines", {}).items()
+    }
+    if scene.engine in inputs and "voice" not in inputs[scene.engine]:
+        listening = " or ".join(name for name, of in inputs.items() if "voice" in of) or "another engine"
+        raise HTTPException(409, f"The engine {scene.engine} is not driven by a voice; choose {listening} first.")
     if scene.driver_ref.kind is not DriverKind.SPEECH:
         gateway.director.change(driver=DriverKind.SPEECH.value)
         gateway.speech.driver_changed()

@@ -238,6 +238,14 @@ def test_an_engine_that_falls_behind_offers_the_step_down(page: "Page", running:
     assert not row.get_by_role("button", name="Step down").is_visible()
 
 
+def test_the_file_chooser_offers_the_recorded_motions_of_the_engines(page: "Page", running: Studio) -> None:
+    chooser = page.get_by_label("+ Upload a video or recorded motion")
+    assert chooser.get_attribute("accept") == "video/*,.npz,.pkl"
+    rows = running.channel.meters["generator"].facts["engines"]
+    told(running, engines=rows | {"mesh": rows["mesh"] | {"template_suffixes": [".walk"]}})
+    page.locator("#driver-upload[accept='video/*,.walk,.npz,.pkl']").wait_for(state="attached")
+
+
 def test_terms_stand_where_an_engine_is_picked(page: "Page", running: Studio) -> None:
     facts = {"PersonaLive": ("Code Apache-2.0", "academic research only"), "LivePortrait": ("Code and weights MIT",)}
     for title, words in facts.items():

@@ -64,6 +64,7 @@ export function jobForm(api) {
     offer(fields.engine, state.engines.map((row) => [row.name, row.title || row.name, row.unavailable]), state.scene.engine);
     const chosen = state.engines.find((row) => row.name === fields.engine.value);
     setText(parts.terms, chosen?.terms ?? "");
+    setAttribute(fields.driver, "accept", ["video/*", "audio/*", ...(chosen?.template_suffixes ?? [])].join(","));
     parts.options.draw(chosen, {});
     const absent = state.engines.filter((row) => row.unavailable);
     parts.absent.hidden = absent.length === 0;
@@ -81,7 +82,7 @@ function fillForm(form) {
     avatar: select("avatar"),
     engine: select("engine"),
     source: select("source", [["file", "this computer"], [INBOX, "the studio's inbox"]]),
-    driver: element("input", { name: "driver", type: "file", accept: "video/*,audio/*,.npz,.pkl" }),
+    driver: element("input", { name: "driver", type: "file", accept: "video/*,audio/*,.npz" }),
     inbox: select(INBOX),
     priority: select("priority", [["normal", "normal"], ["high", "high"], ["low", "low"]]),
     codec: select("codec", CODECS),

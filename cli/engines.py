@@ -1,0 +1,40 @@
+"""`studio engines`: what can animate a host here, and why the others cannot."""
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from cli.options import JsonOption
+from engines.catalog import engine_summaries
+from shared.config.settings import load_settings
+
+DRIVERS = {"motion": "a face", "voice": "a voice", "template": "recorded motion"}
+out = Console()
+
+
+def list_engines(as_json: JsonOption = False) -> None:
+    """Each engine: whether it can run here, what drives it, on what terms, and the command that helps."""
+    rows = engine_summaries(load_settings())
+    if as_json:
+        print(json.dumps([{"name": name, **row} for name, row in rows.items()]))
+        return
+    table = Table("engine", "state", "moved by", "runs", Column("about", ratio=1), box=None, expand=True)
+    for name, row in rows.items():
+        state = "[yellow]unavailable[/]" if row["unavailable"] else "[green]available[/]"
+        helps = f"What helps: {row['command']}" if row["command"] else ""
+        about = "\n".join(str(line) for line in (row["title"], row["unavailable"], helps, row["terms"]) if line)
+        table.add_row(name, state, moved_by(row), ", ".join(_words(row["modes"])), escape(about))
+    out.print(table, highlight=False)
+
+
+def moved_by(row: dict[str, Any]) -> str:
+    """What drives an engine, in words; "" where that is not known."""
+    words = [DRIVERS[each] for each in _words(row["inputs"])]
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _words(of: Any) -> list[str]:
+    return [str(each) for each in of]
