@@ -144,7 +144,7 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
     table = Table("segment", "state", "attempts", "frames", "reason", box=None)
     for each in found.segments:
         frames = f"{each.done}/{each.ticks}"
-        table.add_row(str(each.number + 1), each.state, str(each.attempts), frames, escape(each.reason))
+        table.add_row(each.unit or str(each.number + 1), each.state, str(each.attempts), frames, escape(each.reason))
     if found.segments:
         out.print(table)
 
@@ -240,7 +240,7 @@ def _tell_workers(settings: Settings, store: Store, job: str) -> None:
     start_farm(settings, detached=True)
     queue, manifest = JobQueue(settings), read_job_manifest(store, job)
     JobIndex(store, queue).refresh(job)
-    queue.wake(job, manifest.engine, manifest.priority, manifest.plan.segments)
+    queue.wake(job, manifest.engine, manifest.priority, len(manifest.graph.shown))
 
 
 def _make_samples(settings: Settings) -> None:

@@ -47,7 +47,9 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise StudioError(f"Engine '{name}' cannot be loaded from {point.value} ({why}); {cure}.") from None
     if not isinstance(made, Engine):
-        raise StudioError(f"Engine '{name}' cannot be loaded from {point.value} (it is no FrameEngine); {cure}.")
+        raise StudioError(
+            f"Engine '{name}' cannot be loaded from {point.value} (it is no FrameEngine and no ClipEngine); {cure}."
+        )
     return made
 
 

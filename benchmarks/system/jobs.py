@@ -19,7 +19,6 @@ from harness.channel import resident_bytes
 from harness.sleeper import COST, ENGINES, NAME
 from services.local.redis_server import RedisServer
 from services.local.samples import ensure_samples
-from services.renderer.job.foreground import render_file
 from services.renderer.job.submit import JobRequest, submit_to_store
 from shared.avatar.model import load_avatar
 from shared.config.child_environment import child_environment
@@ -57,8 +56,8 @@ def measure() -> dict[str, Any]:
 
 
 def overhead(settings: Settings) -> dict[str, Any]:
-    """CPU seconds of a job in segments of the usual length over those of the same job in a single segment, and over those
-    of one run, which follows and draws at once. One worker in this process does them all, with its engine open already."""
+    """CPU seconds of a job in segments of the usual length over those of the same job in a single segment. One worker in
+    this process does them all, with its engine open already."""
     from services.renderer.job.open_job import JobOpener
     from services.renderer.job.step import UnitWorker
 
@@ -76,19 +75,13 @@ def overhead(settings: Settings) -> dict[str, Any]:
             pass
         return time.process_time() - start
 
-    def one_run() -> float:
-        start = time.process_time()
-        render_file(avatar, driver, home / "whole.mp4", segment_seconds=600)
-        return time.process_time() - start
-
-    job(usual, "warm"), one_run()
-    rows = [(job(usual, f"cut-{n}"), job(600, f"whole-{n}"), one_run()) for n in range(ROUNDS)]
-    cut, whole, run = (statistics.median(row[column] for row in rows) for column in range(3))
+    job(usual, "warm")
+    rows = [(job(usual, f"cut-{n}"), job(600, f"whole-{n}")) for n in range(ROUNDS)]
+    cut, whole = (statistics.median(row[column] for row in rows) for column in range(2))
     return {
         "segment_s": usual,
-        "one_run_cpu_s": round(run, 2),
+        "one_segment_cpu_s": round(whole, 2),
         "segments_over_one_segment": round(cut / whole, 3),
-        "job_over_one_run": round(cut / run, 3),
     }
 
 

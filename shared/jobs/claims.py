@@ -10,35 +10,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.errors import StudioError
-from shared.jobs.manifest import Manifest, Plan, folder
+from shared.jobs.manifest import folder
 from shared.jobs.store import Store
 
 BEAT_S = 2.0
 LEASE_S = 15.0  # a worker that does not beat for this long is taken for dead
 ATTEMPTS = 3  # failures until a unit is left alone
 DEATHS = 6  # claims whose worker died silently, until a unit is left alone
-ASSEMBLE = "assemble"
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A piece of a job. kind: follow (what moves the face, and the engine's state), render (frames), assemble."""
-
-    kind: str
-    index: int = 0
-
-    @property
-    def name(self) -> str:
-        """Its folder's name."""
-        return self.kind if self.kind == ASSEMBLE else f"{self.kind}-{self.index:05d}"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to do a unit. number: the fencing token, higher than that of every earlier claim."""
+    """The right to do a unit. unit: its name. number: the fencing token, higher than that of every earlier claim."""
 
     job: str
-    unit: Unit
+    unit: str
     number: int
 
     def file(self, suffix: str) -> str:
@@ -60,11 +46,11 @@ class UnitState:
     done: bool
 
 
-def _place(job: str, unit: Unit) -> str:
-    return f"{folder(job)}/units/{unit.name}"
+def _place(job: str, unit: str) -> str:
+    return f"{folder(job)}/units/{unit}"
 
 
-def read_unit_state(store: Store, job: str, unit: Unit) -> UnitState:
+def read_unit_state(store: Store, job: str, unit: str) -> UnitState:
     """A unit's state, by one listing."""
     names = store.list(_place(job, unit))
     of: dict[str, set[int]] = {"claim": set(), "failed": set(), "returned": set()}
@@ -85,7 +71,7 @@ def read_unit_state(store: Store, job: str, unit: Unit) -> UnitState:
     )
 
 
-def claim_unit(store: Store, job: str, unit: Unit, seen: UnitState, worker: str) -> Claim | None:
+def claim_unit(store: Store, job: str, unit: str, seen: UnitState, worker: str) -> Claim | None:
     """Take a unit that nobody is at, or whose holder has expired. None where somebody else was faster."""
     number = seen.claim + 1
     made = store.create(f"{_place(job, unit)}/claim-{number:04d}.json", _beat(0, worker, {}))
@@ -105,7 +91,7 @@ def is_claim_held(store: Store, held: Claim) -> bool:
     return read_unit_state(store, held.job, held.unit).claim == held.number
 
 
-def read_beat(store: Store, job: str, unit: Unit, number: int) -> dict[str, Any]:
+def read_beat(store: Store, job: str, unit: str, number: int) -> dict[str, Any]:
     """What a claim's holder said last: beat, worker, and the facts it told; empty where it is gone."""
     return read_json(store, f"{_place(job, unit)}/claim-{number:04d}.json")
 
@@ -125,7 +111,7 @@ def record_failure(store: Store, held: Claim, reason: str, kind: str) -> None:
         store.create(f"{place}/parked.json", content)
 
 
-def failures(store: Store, job: str, unit: Unit) -> list[dict[str, Any]]:
+def failures(store: Store, job: str, unit: str) -> list[dict[str, Any]]:
     """Reason and kind of each failed attempt, oldest first."""
     place = _place(job, unit)
     return [read_json(store, f"{place}/{name}") for name in store.list(place) if name.startswith("failed-")]
@@ -140,20 +126,20 @@ def publish_unit(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
     return store.create(f"{_place(held.job, held.unit)}/done.json", content)
 
 
-def completion_record(store: Store, job: str, unit: Unit) -> dict[str, Any]:
+def completion_record(store: Store, job: str, unit: str) -> dict[str, Any]:
     """What was recorded when the unit was done: `claim` and its facts. Raises StudioError where it is not done."""
     facts = read_json(store, f"{_place(job, unit)}/done.json")
     if not facts:
-        raise StudioError(f"{unit.name} of job {job} is not done yet.")
+        raise StudioError(f"{unit} of job {job} is not done yet.")
     return facts
 
 
-def made_file_name(store: Store, job: str, unit: Unit, suffix: str) -> str:
+def made_file_name(store: Store, job: str, unit: str, suffix: str) -> str:
     """The name in the store of what a unit that is done has made."""
     return Claim(job, unit, int(completion_record(store, job, unit)["claim"])).file(suffix)
 
 
-def forget_failures(store: Store, job: str, unit: Unit) -> None:
+def forget_failures(store: Store, job: str, unit: str) -> None:
     """Try again what was tried too often; what is done stays done."""
     state = read_unit_state(store, job, unit)
     if state.done or not state.parked:
@@ -165,22 +151,6 @@ def forget_failures(store: Store, job: str, unit: Unit) -> None:
     for name in store.list(place):
         if name.startswith(("failed-", "parked")):
             store.remove(f"{place}/{name}")
-
-
-def units(plan: Plan) -> list[Unit]:
-    """Every unit of a job, in the order they are best done."""
-    pairs = [Unit(kind, index) for index in range(plan.segments) for kind in ("follow", "render")]
-    return [*pairs, Unit(ASSEMBLE)]
-
-
-def needs(unit: Unit, manifest: Manifest) -> list[Unit]:
-    """What must be done before a unit can be."""
-    if unit.kind == ASSEMBLE:
-        return [Unit("render", index) for index in range(manifest.plan.segments)]
-    before = [Unit(unit.kind, unit.index - 1)] if unit.index else []
-    if unit.kind == "follow":
-        return before
-    return [Unit("follow", unit.index), *(before if manifest.plan.chained else [])]
 
 
 def _beat(number: int, worker: str, facts: dict[str, Any]) -> bytes:

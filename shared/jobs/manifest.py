@@ -1,12 +1,15 @@
 """A job as it was handed in: written once, before anything is queued, and never changed."""
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from shared.errors import StudioError
+from shared.jobs.graph import JobGraph, UnitSpec, check_units, clip_graph, segment_graph
 from shared.jobs.store import Store
 
 SCHEMA = 1
@@ -57,7 +60,8 @@ class Manifest(BaseModel):
 
     avatar_files, driver_file: names in the store. driver: the file's name as its sender called it. out: a path on the
     machine that handed it in, "" where the result stays in the store. output: `shared.media.output_spec.OutputSpec` as a dict. look: the
-    engine's options, all of them: those that were given over its settings where the job was handed in.
+    engine's options, all of them: those that were given over its settings where the job was handed in. units: what a clip
+    engine declared; empty for a frame engine, whose units follow from the plan.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,7 +83,27 @@ class Manifest(BaseModel):
     output: dict[str, Any]
     idle_after: float
     plan: Plan
+    units: tuple[UnitSpec, ...] = ()
     versions: dict[str, str]
+
+    @field_validator("units")
+    @classmethod
+    def _checked(cls, units: Sequence[UnitSpec]) -> Sequence[UnitSpec]:
+        """Their names become names in the store."""
+        try:
+            if units:
+                check_units(units)
+        except StudioError as error:
+            raise ValueError(str(error)) from None
+        return units
+
+    @cached_property
+    def graph(self) -> JobGraph:
+        """All units of the job."""
+        if self.units:
+            return clip_graph(self.units)
+        spans = [self.plan.span(index) for index in range(self.plan.segments)]
+        return segment_graph([stop - start for start, stop in spans], self.plan.driven, chained=self.plan.chained)
 
 
 def folder(job: str) -> str:

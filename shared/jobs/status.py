@@ -5,10 +5,12 @@ from typing import Any, Literal, cast
 
 from shared.errors import StudioError
 from shared.jobs import claims
-from shared.jobs.claims import ASSEMBLE, Unit, read_json
+from shared.jobs.claims import UnitState, read_json
+from shared.jobs.graph import ASSEMBLE, follow_name
 from shared.jobs.manifest import Manifest, folder, read_job_manifest
+from shared.jobs.progress import JobProgress, UnitProgress, read_progress
 from shared.jobs.store import Store
-from shared.jobs.view import JobState, JobView, SegmentStatus
+from shared.jobs.view import JobState, JobView, SegmentState, SegmentStatus
 
 WantedState = Literal["run", "paused", "cancelled"]
 
@@ -41,7 +43,7 @@ def retry_parked(store: Store, job: str) -> None:
         raise StudioError(f"Job {job} is done already.")
     if read_wanted_state(store, job) == "cancelled":
         raise StudioError(f"Job {job} is cancelled; submit it again.")
-    stuck = [unit for unit in claims.units(manifest.plan) if _stuck(claims.read_unit_state(store, job, unit))]
+    stuck = [unit for unit in manifest.graph if _stuck(claims.read_unit_state(store, job, unit))]
     if not stuck and parked(store, job) is None:
         raise StudioError(f"Nothing of job {job} has failed.")
     for unit in stuck:
@@ -85,126 +87,104 @@ def status(store: Store, job: str) -> JobView:
     manifest = read_job_manifest(store, job)
     finished = result(store, job)
     if finished:
-        return _made(manifest, "done", (), done=int(finished["ticks"]), finished=finished, preview=True)
+        return _ended(manifest, finished)
     want, waits = read_wanted_state(store, job), parked(store, job)
-    segments, fps, kind = _segments(store, manifest)
-    done = sum(segment.done for segment in segments)
-    preview = "preview.jpg" in store.list(folder(job))
+    progress = read_progress(store, manifest)
+    segments = tuple(_segment(store, manifest, progress, number) for number in range(len(manifest.graph.shown)))
     stuck = next((segment for segment in segments if segment.state == "parked"), None)
-    last = claims.read_unit_state(store, job, Unit(ASSEMBLE))
     state: JobState = "queued"
-    reason = ""
+    reason = kind = ""
     if want != "run":
         state = want
     elif waits:
         state, (reason, kind) = "parked", waits
-    elif last.parked:
-        state, reason = "parked", _reason(store, job, Unit(ASSEMBLE))
-        kind = "failed"
-    elif stuck and not fps:
-        state, reason = "parked", f"Segment {stuck.number + 1}: {stuck.reason}"
-    elif last.open:
+    elif progress[ASSEMBLE].state.parked:
+        state, (reason, kind) = "parked", _failure(store, job, ASSEMBLE)
+    elif stuck and not progress.at_work:
+        state, reason = "parked", f"{stuck.title}: {stuck.reason}"
+        kind = _failure(store, job, _stuck_unit(manifest, progress, stuck.number))[1]
+    elif progress[ASSEMBLE].at_work:
         state = "assembling"
-    elif store.list(f"{folder(job)}/units"):
+    elif progress.units:
         state = "rendering"
-    rate = fps if state == "rendering" else 0.0
-    return _made(
-        manifest,
-        state,
-        segments,
-        done=done,
-        fps=rate,
-        reason=reason,
-        kind=kind if state == "parked" else "",
-        preview=preview,
-    )
+    return _view(store, manifest, state, reason, kind, progress, segments)
 
 
-def _made(
+def _ended(manifest: Manifest, finished: dict[str, Any]) -> JobView:
+    done = int(finished["ticks"])
+    return JobView(
+        **_facts(manifest), state="done", reason="", kind="", ticks=max(manifest.plan.ticks, done), done=done, share=1.0,
+        fps=0.0, eta=None, segments=(), preview=True, result=str(finished["file"]), bytes=int(finished["bytes"]),
+    )  # fmt: skip
+
+
+def _view(
+    store: Store,
     manifest: Manifest,
     state: JobState,
+    reason: str,
+    kind: str,
+    progress: JobProgress,
     segments: tuple[SegmentStatus, ...],
-    *,
-    done: int,
-    fps: float = 0.0,
-    reason: str = "",
-    kind: str = "",
-    preview: bool = False,
-    finished: dict[str, Any] | None = None,
 ) -> JobView:
+    ticks, rate = manifest.plan.ticks, progress.share_rate if state == "rendering" else 0.0
+    if manifest.units:  # steps of a clip engine's units are not frames: the share of the whole is given in its ticks
+        done, fps = int(progress.share * ticks), rate * ticks
+    else:
+        drawn = [progress[name] for name in manifest.graph.shown]
+        done, fps = sum(segment.done for segment in segments), sum(unit.rate for unit in drawn if unit.at_work)
     return JobView(
-        id=manifest.id,
-        state=state,
-        reason=reason,
-        kind=kind,
-        avatar=manifest.avatar,
-        engine=manifest.engine,
-        driver=manifest.driver,
-        priority=manifest.priority,
-        created=manifest.created,
-        ticks=max(manifest.plan.ticks, done),
-        done=done,
-        fps=fps,
-        eta=max(0.0, manifest.plan.ticks - done) / fps if fps else None,
-        segments=segments,
-        preview=preview,
-        result=str(finished["file"]) if finished else "",
-        bytes=int(finished["bytes"]) if finished else 0,
-    )
+        **_facts(manifest), state=state, reason=reason, kind=kind, ticks=max(ticks, done), done=done, share=progress.share,
+        fps=fps if rate else 0.0, eta=(1.0 - progress.share) / rate if rate else None, segments=segments,
+        preview="preview.jpg" in store.list(folder(manifest.id)), result="", bytes=0,
+    )  # fmt: skip
 
 
-def _segments(store: Store, manifest: Manifest) -> tuple[tuple[SegmentStatus, ...], float, str]:
-    """The segments, the frames a second of those at work, the kind of the first that is parked."""
-    found, rate, kind = [], 0.0, ""
-    there = set(store.list(f"{folder(manifest.id)}/units"))
-    for index in range(manifest.plan.segments):
-        render, follow = Unit("render", index), Unit("follow", index)
-        segment, fps, why = _segment(store, manifest, render, follow, there)
-        found.append(segment)
-        rate += fps
-        kind = kind or why
-    return tuple(found), rate, kind
+def _facts(manifest: Manifest) -> dict[str, Any]:
+    """What a view has of the manifest."""
+    names = ("id", "avatar", "engine", "driver", "priority", "created")
+    return {name: getattr(manifest, name) for name in names}
 
 
-def _segment(
-    store: Store, manifest: Manifest, render: Unit, follow: Unit, there: set[str]
-) -> tuple[SegmentStatus, float, str]:
-    start, stop = manifest.plan.span(render.index)
-    job, ticks = manifest.id, stop - start
-    if follow.name not in there:
-        return SegmentStatus(render.index, "waiting", 0, ticks, 0, ""), 0.0, ""
-    state = (
-        claims.read_unit_state(store, job, render)
-        if render.name in there
-        else claims.UnitState(0, False, 0, 0, False, False)
-    )
-    if state.done:
-        return SegmentStatus(render.index, "done", state.claim, ticks, ticks, ""), 0.0, ""
-    before = claims.read_unit_state(store, job, follow)
-    for unit, each in ((render, state), (follow, before)):
-        if each.parked:
-            why = claims.failures(store, job, unit)
-            reason = _reason(store, job, unit)
-            return (
-                SegmentStatus(render.index, "parked", each.claim, ticks, 0, reason),
-                0.0,
-                str(why[-1].get("kind", "failed") if why else "failed"),
-            )
-    reason = _reason(store, job, render) if state.failures else ""
-    if state.open:
-        facts = claims.read_beat(store, job, render, state.claim)
-        done, fps = min(ticks, int(facts.get("done", 0))), float(facts.get("fps", 0.0))
-        return SegmentStatus(render.index, "rendering", state.claim, ticks, done, reason), fps, ""
-    word: Literal["following", "waiting"] = "following" if before.open and not before.done else "waiting"
-    return SegmentStatus(render.index, word, state.claim, ticks, 0, reason), 0.0, ""
+def _segment(store: Store, manifest: Manifest, progress: JobProgress, number: int) -> SegmentStatus:
+    """A segment of a frame engine's job, or a unit of a clip engine's."""
+    name = manifest.graph.shown[number]
+    unit, before = progress[name], UnitProgress()
+    if manifest.units:
+        called, ticks, done = name, unit.total, unit.done
+    else:
+        start, stop = manifest.plan.span(number)
+        called, ticks, before = "", stop - start, progress[follow_name(number)]
+        done = ticks if unit.state.done else min(ticks, unit.done)
+    stuck = _stuck_unit(manifest, progress, number)
+    state: SegmentState = "waiting"
+    if unit.state.done:
+        state = "done"
+    elif stuck:
+        state, done = "parked", 0
+    elif unit.at_work:
+        state = "rendering"
+    elif before.at_work:
+        state = "following"
+    failed = stuck or (name if unit.state.failures and not unit.state.done else "")
+    reason = _failure(store, manifest.id, failed)[0] if failed else ""
+    attempts = progress[stuck or name].state.claim
+    return SegmentStatus(number, state, attempts, ticks, done, reason, called)
 
 
-def _stuck(state: claims.UnitState) -> bool:
+def _stuck_unit(manifest: Manifest, progress: JobProgress, number: int) -> str:
+    """The parked unit that hinders a segment, "" where none does."""
+    names = [manifest.graph.shown[number], *(() if manifest.units else (follow_name(number),))]
+    return next((name for name in names if _stuck(progress[name].state)), "")
+
+
+def _stuck(state: UnitState) -> bool:
     return state.parked and not state.done
 
 
-def _reason(store: Store, job: str, unit: Unit) -> str:
+def _failure(store: Store, job: str, unit: str) -> tuple[str, str]:
+    """Reason and kind of a unit's last failure."""
     failed = claims.failures(store, job, unit)
     if failed:
-        return str(failed[-1].get("reason", ""))
-    return "The worker died each time it was at this; its log may say why."
+        return str(failed[-1].get("reason", "")), str(failed[-1].get("kind", "failed"))
+    return "The worker died each time it was at this; its log may say why.", "failed"

@@ -18,7 +18,8 @@ _SIGNS: dict[SegmentState, str] = {"done": DONE, "rendering": RENDERING, "parked
 @dataclass(frozen=True, slots=True)
 class SegmentStatus:
     """A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
-    failed, "" where none did."""
+    failed, "" where none did. unit: the name of a clip engine's unit, which has steps for ticks; "" for a segment of frames.
+    """
 
     number: int
     state: SegmentState
@@ -26,14 +27,21 @@ class SegmentStatus:
     ticks: int
     done: int
     reason: str
+    unit: str = ""
+
+    @property
+    def title(self) -> str:
+        """What a sentence begins with."""
+        return f"Unit {self.unit}" if self.unit else f"Segment {self.number + 1}"
 
 
 class JobView(BaseModel):
     """How a job stands, with the names that JSON has.
 
-    reason: what it waits for or why it is parked. kind: failed, memory or no_space where it is parked. fps: frames a
-    second of all workers at it now. eta: seconds, None where it is not known. segments: empty in what the index keeps and
-    for a finished job. preview: whether there is a preview image. result: the finished file's name, bytes: its size.
+    reason: what it waits for or why it is parked. kind: failed, memory or no_space where it is parked. ticks, done: frames.
+    share: what is done of the work, 0 to 1, by the weights of the units. fps: frames a second of all workers at it now. eta:
+    seconds, None where it is not known. segments: empty in what the index keeps and for a finished job. preview: whether
+    there is a preview image. result: the finished file's name, bytes: its size.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +57,7 @@ class JobView(BaseModel):
     created: str
     ticks: int
     done: int
+    share: float
     fps: float
     eta: float | None
     segments: tuple[SegmentStatus, ...]
@@ -59,7 +68,7 @@ class JobView(BaseModel):
     @property
     def percent(self) -> float:
         """0 to 100; 100 only when it is done."""
-        return 100.0 if self.state == "done" else min(99.9, 100.0 * self.done / max(1, self.ticks))
+        return 100.0 if self.state == "done" else min(99.9, 100.0 * self.share)
 
     @property
     def failing(self) -> SegmentStatus | None:
@@ -72,8 +81,8 @@ class JobView(BaseModel):
         return strip([segment.state for segment in self.segments], cells)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` prints: every field, and the percentage with one decimal."""
-        return self.model_dump(mode="json") | {"percent": round(self.percent, 1)}
+        """Return what `--json` prints: every field, the share as a percentage with one decimal."""
+        return self.model_dump(mode="json", exclude={"share"}) | {"percent": round(self.percent, 1)}
 
     def as_row(self) -> str:
         """Return the JSON that the index keeps: everything but the segments."""

@@ -1,5 +1,6 @@
 """Files that are whole or absent."""
 
+import hashlib
 import os
 import secrets
 from pathlib import Path
@@ -26,6 +27,12 @@ def flush_to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def file_sha256(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_output(source: Path, out: Path) -> None:

@@ -9,7 +9,8 @@ from services.local.redis_server import RedisServer
 from services.renderer.worker.caretaker import AT_MOST, Caretaker, ExpiredClaims
 from shared.config.settings import load_settings
 from shared.jobs import claims
-from shared.jobs.claims import LEASE_S, Unit
+from shared.jobs.claims import LEASE_S
+from shared.jobs.graph import follow_name
 from shared.jobs.index import counts, summaries
 from shared.jobs.queue import JobQueue, connect, queue_name
 from shared.jobs.status import park, parked, set_wanted_state
@@ -60,15 +61,13 @@ def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
         assert client.llen(new) == 1
         client.flushall()
         # Somebody begins, and dies: known to be dead at once, or after the lease.
-        seen = claims.read_unit_state(store, first, Unit("follow", 0))
-        claims.claim_unit(store, first, Unit("follow", 0), seen, "ghost")
+        seen = claims.read_unit_state(store, first, follow_name(0))
+        claims.claim_unit(store, first, follow_name(0), seen, "ghost")
         clock.now += 5
         swept = caretaker.sweep()
         assert (swept.expired, swept.sent, client.llen(begun)) == (1, 1, 1)
         client.flushall()
-        claims.claim_unit(
-            store, first, Unit("follow", 0), claims.read_unit_state(store, first, Unit("follow", 0)), "silent"
-        )
+        claims.claim_unit(store, first, follow_name(0), claims.read_unit_state(store, first, follow_name(0)), "silent")
         expired = 0
         for _ in range(5):
             clock.now += 5

@@ -15,12 +15,12 @@ import pytest
 
 from services.local.redis_server import find_redis_server
 from shared.jobs import claims
-from shared.jobs.claims import Unit
+from shared.jobs.graph import render_name
 from shared.jobs.queue import connect
 from tests.support.jobs.farm import SEGMENT_S, Running, celery, child, descendants, find, running, speech, stop, wait
 
 SEGMENTS = 3
-SECOND = Unit("render", 1)
+SECOND = render_name(1)
 
 
 @dataclass
@@ -172,7 +172,7 @@ def test_two_workers_with_the_same_segment(farm: Farm) -> None:
     with farm.here.process("cli.app", "worker", "--engines", "counter") as other:
         child(other)
         job = farm.disturbed()
-        expired = [(SECOND.name, 1)]
+        expired = [(SECOND, 1)]
         farm.here.queue.wake(job, "counter", "normal", 1, expired=expired, begun=True)
         wait(lambda: claims.read_unit_state(farm.here.store, job, SECOND).claim == 2, "the other takes it too")
         farm.whole(job)

@@ -9,7 +9,7 @@ import pytest
 from services.renderer.worker.store_probe import probe
 from shared.errors import StudioError
 from shared.jobs import claims
-from shared.jobs.claims import Unit
+from shared.jobs.graph import render_name
 from shared.jobs.store import RemoteStore, open_store
 
 
@@ -54,7 +54,7 @@ def test_files_are_kept_and_found_again(s3_store: str, tmp_path: Path, monkeypat
 
 def test_claims_hold_in_a_bucket(s3_store: str) -> None:
     one, two = open_store(s3_store), open_store(s3_store)
-    unit, job = Unit("render", 0), "job"
+    unit, job = render_name(0), "job"
     seen = claims.read_unit_state(one, job, unit)
     held = claims.claim_unit(one, job, unit, seen, "first")
     assert held is not None

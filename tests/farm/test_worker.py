@@ -27,13 +27,14 @@ def here(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield here
 
 
-def test_queues_are_emptied_in_their_order(here: Running) -> None:
+@pytest.mark.parametrize("engine", ["counter", "clip"])
+def test_queues_are_emptied_in_their_order(here: Running, engine: str) -> None:
     """Handed in from the least urgent to the most, they come out the other way round, and a job is finished before
     another of its kind is begun."""
     driver = speech(here.home / "short.wav", 3.0)
     order: list[Priority] = ["low", "normal", "high", "low", "normal", "high"]
-    jobs = [(here.submit(driver, priority), priority) for priority in order]
-    with here.process("cli.app", "worker", "--engines", "counter"):
+    jobs = [(here.submit(driver, priority, engine=engine), priority) for priority in order]
+    with here.process("cli.app", "worker", "--engines", engine):
         done: list[str] = []
 
         def look() -> bool:

@@ -180,7 +180,7 @@ class JobBoard:
     def wake(self, job: str) -> None:
         """Tell the workers; where Redis is away they find out by themselves."""
         manifest = read_job_manifest(self._store(), job)
-        self._queue.wake(job, manifest.engine, manifest.priority, manifest.plan.segments)
+        self._queue.wake(job, manifest.engine, manifest.priority, len(manifest.graph.shown))
 
     def remove(self, job: str) -> None:
         """Delete it with what it made. Raises StudioError while it is at work."""

@@ -11,9 +11,11 @@ STRIP_CELLS = 48
 
 
 class FailingSegment(Answer):
-    """The segment that hinders a job: its number from 1, how often it was begun, and why the last attempt failed."""
+    """The segment that hinders a job: its number from 1, how often it was begun, and why the last attempt failed. unit: the
+    name of a clip engine's unit, "" for a segment of frames."""
 
     number: int
+    unit: str
     attempts: int
     reason: str
 
@@ -22,9 +24,10 @@ class JobFacts(Answer):
     """A job as a page draws it.
 
     reason: what it waits for or why it is parked. kind: failed, memory or no_space where it is parked. created: wall
-    clock seconds. done, total: frames. fps: frames a second of all workers at it now. eta: seconds, null where it is not
-    known. strip: its segments on one short line, a letter for one or several. preview: changes with each new preview
-    image, "" where there is none. result: the finished file's name. bytes: its size.
+    clock seconds. done, total: frames. percent: of the work that is done, all units counted. fps: frames a second of all
+    workers at it now. eta: seconds, null where it is not known. strip: its segments on one short line, a letter for one or
+    several. preview: changes with each new preview image, "" where there is none. result: the finished file's name. bytes:
+    its size.
     """
 
     id: str
@@ -38,6 +41,7 @@ class JobFacts(Answer):
     created: float
     done: int
     total: int
+    percent: float
     fps: float
     eta: int | None
     strip: str
@@ -124,11 +128,14 @@ def _facts(view: JobView) -> dict[str, Any]:
     return {name: getattr(view, name) for name in taken} | {
         "created": datetime.fromisoformat(view.created).timestamp(),
         "total": view.ticks,
+        "percent": round(view.percent, 1),
         "fps": round(view.fps, 1),
         "eta": None if view.eta is None else round(view.eta),
         "strip": view.strip(STRIP_CELLS),
         "failing": failing
-        and FailingSegment(number=failing.number + 1, attempts=failing.attempts, reason=failing.reason),
+        and FailingSegment(
+            number=failing.number + 1, unit=failing.unit, attempts=failing.attempts, reason=failing.reason
+        ),
         "preview": f"{view.done}" if view.preview else "",
         "result": Path(view.result).name,
     }

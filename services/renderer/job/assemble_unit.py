@@ -1,47 +1,60 @@
-"""The last unit of a job: segments and the driver's sound into one file, and the sidecar that says how it came about."""
+"""A job's last unit: segments or a clip and the driver's sound into one file, and the sidecar that says how it came about."""
 
 import json
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from services.renderer.encode.concat import assemble
+from services.renderer.job.clip_unit import write_clip
 from services.renderer.job.heartbeat import Heartbeat
-from services.renderer.job.open_job import JobOpener, OpenJob
-from services.renderer.job.units import file_sha256
+from services.renderer.job.open_job import OpenClip, OpenJob
 from shared.errors import NoSpaceError, StudioError
 from shared.jobs import claims
-from shared.jobs.claims import Claim, Unit
+from shared.jobs.claims import Claim
+from shared.jobs.graph import ASSEMBLE
 from shared.jobs.manifest import Manifest, folder
 from shared.jobs.store import Store
-from shared.runtime.files import flush_to_disk
+from shared.runtime.files import file_sha256, flush_to_disk
 
 STATEMENT = "AI-generated: the face in this video is synthetic."
 
 
-def assemble_result(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, heart: Heartbeat) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A finished segment: a local file, its frames, its hash, and the claim that made it."""
+
+    path: Path
+    frames: int
+    sha256: str
+    claim: int
+
+
+def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbeat) -> dict[str, Any]:
     """Assemble the result, put it and its sidecar into the store and where it was asked for. Raises StudioError."""
-    manifest = opened.manifest
-    segments = [
-        claims.completion_record(store, claim.job, Unit("render", index)) for index in range(manifest.plan.segments)
-    ]
-    parts = [_part(store, opened, index, facts) for index, facts in enumerate(segments)]
-    name = f"{folder(claim.job)}/result{opened.output.suffix}"
-    scratch = store.scratch(claim.file(opened.output.suffix))
-    ticks = sum(int(facts["frames"]) for facts in segments)
+    manifest, suffix = opened.manifest, opened.output.suffix
+    name = f"{folder(claim.job)}/result{suffix}"
+    scratch, encoded = (store.scratch(claim.file(f"{part}{suffix}")) for part in ("", "-clip"))
     said = {"avatar": manifest.avatar, "engine": manifest.engine}
     try:
-        assemble(parts, opened.driver if manifest.heard else None, scratch, opened.output, manifest.plan.fps, said)
+        if isinstance(opened, OpenClip):
+            parts = [_clip_part(store, opened, claim, heart, encoded)]
+        else:
+            parts = [_part(store, opened, unit) for unit in manifest.graph.needs(ASSEMBLE)]
+        paths, ticks = [part.path for part in parts], sum(part.frames for part in parts)
+        assemble(paths, opened.driver if manifest.heard else None, scratch, opened.output, manifest.plan.fps, said)
         heart.report_progress(ticks, ticks)
-        facts = _sidecar(manifest, opened, segments, ticks) | {
-            "file": f"result{opened.output.suffix}",
+        facts = _sidecar(manifest, opened, parts, ticks) | {
+            "file": f"result{suffix}",
             "bytes": scratch.stat().st_size,
             "sha256": file_sha256(scratch),
         }
         store.move_in(scratch, name)
     finally:
         scratch.unlink(missing_ok=True)
+        encoded.unlink(missing_ok=True)
     content = json.dumps(facts, indent=2).encode()
     if manifest.out:
         deliver(store.fetch(name), content, Path(manifest.out))
@@ -76,15 +89,22 @@ def deliver(result: Path, sidecar: bytes, out: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _part(store: Store, opened: OpenJob, index: int, facts: dict[str, Any]) -> Path:
-    unit = Unit("render", index)
-    path = store.fetch(Claim(opened.manifest.id, unit, int(facts["claim"])).file(opened.output.suffix))
+def _part(store: Store, opened: OpenJob, unit: str) -> _Part:
+    job = opened.manifest.id
+    facts = claims.completion_record(store, job, unit)
+    path = store.fetch(Claim(job, unit, int(facts["claim"])).file(opened.output.suffix))
     if file_sha256(path) != facts["sha256"]:
-        raise StudioError(f"Segment {index + 1} is damaged on the disk; submit the job again.")
-    return path
+        number = opened.manifest.graph.shown.index(unit) + 1
+        raise StudioError(f"Segment {number} is damaged on the disk; submit the job again.")
+    return _Part(path, int(facts["frames"]), facts["sha256"], int(facts["claim"]))
 
 
-def _sidecar(manifest: Manifest, opened: OpenJob, segments: list[dict[str, Any]], ticks: int) -> dict[str, Any]:
+def _clip_part(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, path: Path) -> _Part:
+    frames = write_clip(store, opened, claim, heart, path)
+    return _Part(path, frames, file_sha256(path), claim.number)
+
+
+def _sidecar(manifest: Manifest, opened: OpenJob, parts: list[_Part], ticks: int) -> dict[str, Any]:
     """All it takes to make the same file again."""
     return {
         "statement": STATEMENT,
@@ -99,6 +119,6 @@ def _sidecar(manifest: Manifest, opened: OpenJob, segments: list[dict[str, Any]]
         "rate": manifest.plan.rate,
         "ticks": ticks,
         "segment_ticks": manifest.plan.segment,
-        "segments": [{"sha256": facts["sha256"], "attempt": facts["claim"]} for facts in segments],
+        "segments": [{"sha256": part.sha256, "attempt": part.claim} for part in parts],
         "versions": manifest.versions,
     }

@@ -1,40 +1,26 @@
-"""Renders a driver file on an avatar in the foreground, segment by segment, as a job would and with its very functions."""
+"""Renders a driver file on an avatar in the foreground: a job of its own, whose units this process does one after another."""
 
+import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from compositing.compose import Composer
-from compositing.cutout import Cutout
-from engines.api import NOTHING, RATE_FPS, MotionTemplate, RoiFrame, SessionContext
-from engines.registry import NONE, load_frame_engine
-from services.renderer.encode.concat import assemble
-from services.renderer.encode.segment import SegmentWriter
-from services.renderer.job.plan import SEGMENT_S, planned
-from services.renderer.pipeline.draw import draw_frames
-from services.renderer.pipeline.driver import (
-    MAX_SIDE_PX,
-    NO_FACE,
-    WARM_UP_FRAMES,
-    template_driven_faces,
-    tracked,
-    voice_driven_faces,
-    write_samples,
-)
-from services.renderer.pipeline.engine_run import EngineRun
+from engines.api import NOTHING, RATE_FPS
+from engines.registry import NONE
+from services.renderer.job.open_job import JobOpener
+from services.renderer.job.plan import SEGMENT_S
+from services.renderer.job.step import UnitWorker
+from services.renderer.job.submit import JobRequest, submit_to_store
 from shared.avatar.model import Avatar
-from shared.config.settings import DEFAULT_ENGINE
-from shared.errors import StudioError
-from shared.face.follower import FaceFollower
-from shared.jobs.manifest import Plan
+from shared.config.settings import DEFAULT_ENGINE, Settings
+from shared.errors import NoSpaceError, StudioError
+from shared.jobs.claims import failures
+from shared.jobs.manifest import Manifest, folder
+from shared.jobs.status import parked, result
+from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
-from shared.media.timeline import shown_frames
-from shared.runtime.clock import US
+from shared.runtime.files import check_output
 from shared.runtime.progress import FrameProgress
 from shared.scene import OptionValue
 
@@ -57,91 +43,69 @@ def render_file(
     number of frames.
 
     driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see
-    `load`. options: the engine's by name; the others are as its settings say. rate: frames a second for a voice. progress: called
-    with frames done and expected. `out` appears whole or not at all. Raises StudioError.
+    `load`. options: the engine's by name; the others are as its settings say. rate: frames a second for a voice. progress:
+    called with the share of the work that is done, in frames, and the frames expected. `out` appears whole or not at all. Raises
+    StudioError.
     """
     output = output or OutputSpec()
     output.check_path(out)
-    if out.exists() and driver.exists() and out.samefile(driver):
-        raise StudioError("The output would replace the driver; choose another name.")
-    chosen = load_frame_engine(engine, engines)
-    chosen.check()
-    wanted = chosen.options(options)
-    plan, heard = planned(driver, chosen, output.fps, rate, segment_seconds)
-    try:
-        folder = tempfile.TemporaryDirectory(prefix=".studio-render-", dir=out.absolute().parent)
-    except OSError as error:
-        raise StudioError(f"{out} cannot be written ({error.strerror}); choose another place.") from None
-    plate = avatar.plate
-    with folder as name:
-        chosen.prepare(avatar)
-        run = EngineRun(chosen.open(avatar, SessionContext(rate=plan.fps, options=wanted)), int(idle_after * US))
-        segments: Iterator[Iterator[RoiFrame | int]] | Iterator[Iterator[RoiFrame]]
-        if plan.driven == "motion":
-            segments = _motion(driver, plan, run)
-        elif plan.driven == "voice":
-            segments = _voice(driver, plan, run, Path(name))
-        else:
-            segments = _template(chosen.read_template(driver), plan, run)
-        cutout = Cutout(avatar) if output.alpha else None
-        done, parts = 0, []
-        for index, frames in enumerate(segments):
-            parts.append(Path(name) / f"{index:05d}{output.suffix}")
-            told = _SegmentProgress(progress, done, plan.ticks)
-            with SegmentWriter(parts[-1], plate.width, plate.height, plan.fps, output) as writer:
-                done += draw_frames(frames, Composer(avatar), writer, output.label, told, cutout)
-        assemble(parts, driver if heard else None, out, output, plan.fps)
-    return done
+    check_output(driver, out)
+    settings = Settings(engines=dict(engines), fps=float(rate), segment_seconds=segment_seconds, idle_after=idle_after)
+    request = JobRequest(avatar.folder, driver, engine, output=output, options=options)
+    with tempfile.TemporaryDirectory(prefix=".studio-render-", dir=out.absolute().parent) as name:
+        store = _PassingStore(Path(name))
+        manifest = submit_to_store(store, request, settings)
+        worker = UnitWorker(store, JobOpener(store, settings), "render", told=_JobProgress(manifest, progress))
+        while not (made := result(store, manifest.id)):
+            _advance(worker, manifest, out)
+        os.replace(store.fetch(f"{folder(manifest.id)}/{made['file']}"), out)
+    ticks = int(made["ticks"])
+    progress(ticks, ticks)
+    return ticks
 
 
-@dataclass(frozen=True, slots=True)
-class _SegmentProgress:
-    """Counts on from the segments before."""
+class _PassingStore(LocalStore):
+    """A store of one process, gone before what is put into it changes: files are referred to and not copied, where the
+    disk can do that. It asks nothing of the disk that a memory card or a share cannot do."""
 
-    progress: FrameProgress
-    before: int
-    total: int
+    def put(self, source: Path, name: str) -> None:
+        path = self._path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(source.absolute())
+        except OSError:
+            super().put(source, name)
 
-    def __call__(self, number: int, frame: NDArray[np.uint8]) -> None:
-        done = self.before + number
-        self.progress(done, max(self.total, done))
-
-
-def _motion(driver: Path, plan: Plan, run: EngineRun) -> Iterator[Iterator[RoiFrame | int]]:
-    """The frames of each segment; engine and follower go on from one to the next."""
-    follower = FaceFollower()
-    for index in range(plan.segments):
-        yield _segment(driver, plan, run, follower, index)
-    if run.faceless:
-        raise StudioError(NO_FACE.format(driver.name))
+    def create(self, name: str, content: bytes) -> bool:
+        if self._path(name).exists():
+            return False
+        self.write(name, content)
+        return True
 
 
-def _segment(driver: Path, plan: Plan, run: EngineRun, follower: FaceFollower, index: int) -> Iterator[RoiFrame | int]:
-    start, stop = plan.span(index)
-    if start:
-        follower.join(
-            rgb for _, rgb, _ in shown_frames(driver, plan.fps, max(0, start - WARM_UP_FRAMES), start, MAX_SIDE_PX)
-        )
-    yield from run.motion(tracked(follower, shown_frames(driver, plan.fps, start, stop, MAX_SIDE_PX)))
-    if index + 1 == plan.segments:
-        yield from run.flush()
+def _advance(worker: UnitWorker, manifest: Manifest, out: Path) -> None:
+    """Do the next unit. A unit is done once, and once more with less where memory ran out. Raises StudioError."""
+    step = worker.advance(manifest.id)
+    if step.outcome == "done":
+        return
+    if step.outcome == "no_space" or parked(worker.store, manifest.id) is not None:
+        raise NoSpaceError(f"There is no space left for {out}; free some and render it again.")
+    failed = [each["kind"] for each in failures(worker.store, manifest.id, step.unit)] if step.unit else []
+    if failed != ["memory"]:
+        raise StudioError(step.reason) from step.error
 
 
-def _template(template: MotionTemplate, plan: Plan, run: EngineRun) -> Iterator[Iterator[RoiFrame | int]]:
-    """The frames of each segment of a recorded motion."""
-    for index in range(plan.segments):
-        yield _played(template, plan, run, index)
+class _JobProgress:
+    """Tells the progress of a job's units, done one after another, as that of the whole in frames."""
 
+    def __init__(self, manifest: Manifest, told: FrameProgress) -> None:
+        self._graph, self._ticks, self._told = manifest.graph, manifest.plan.ticks, told
+        self._unit, self._before = "", 0.0
 
-def _played(template: MotionTemplate, plan: Plan, run: EngineRun, index: int) -> Iterator[RoiFrame | int]:
-    yield from run.motion(template_driven_faces(template, plan.fps, *plan.span(index)))
-    if index + 1 == plan.segments:
-        yield from run.flush()
-
-
-def _voice(driver: Path, plan: Plan, run: EngineRun, folder: Path) -> Iterator[Iterator[RoiFrame]]:
-    """The frames of each segment of a voice; the last one has all that is left."""
-    path = folder / "voice.s16"
-    write_samples(driver, path)
-    for index in range(plan.segments):
-        yield voice_driven_faces(run, plan, path, index)
+    def __call__(self, unit: str, done: int, total: int) -> None:
+        if unit != self._unit:
+            self._before += self._graph.units[self._unit].weight if self._unit else 0.0
+            self._unit = unit
+        share = min(1.0, done / total) if total > 0 else 0.0
+        whole = (self._before + self._graph.units[unit].weight * share) / self._graph.weight
+        self._told(int(whole * self._ticks), self._ticks)

@@ -9,16 +9,18 @@ from typing import Any, Literal, Self
 import structlog
 
 from shared.errors import StudioError
-from shared.jobs.claims import BEAT_S, Claim, give_back, write_beat
+from shared.jobs.claims import BEAT_S, Claim, give_back, record_failure, write_beat
 from shared.jobs.status import read_wanted_state
 from shared.jobs.store import Store
 
 log = structlog.get_logger()
 
 LOOK_S = 0.5  # between two looks at what is wished
-PATIENCE_S = 1.0  # for a frame that is being made when the unit must stop; then the process ends
-STALLED_S = 600.0  # without a single frame: the engine hangs
+PATIENCE_S = 1.0  # for what is being made when the unit must stop; then the process ends
+STALLED_S = 600.0  # without progress: the engine hangs
+STALLED = "There was no progress for {:.0f} minutes; check what the engine waits for, then retry."
 
+Told = Callable[[str, int, int], None]  # a unit's name, steps done, of how many
 StopReason = Literal["cancelled", "handed back", "lost", "gone"]
 
 
@@ -32,10 +34,10 @@ class Stopped(Exception):
 
 
 class Heartbeat:
-    """Beats for a claim from a thread of its own; a context manager. `report_progress` is called with every frame.
+    """Beats for a claim from a thread of its own; a context manager. The unit calls `report_progress` as it gets on.
 
-    leaving: whether the worker is about to end. die: ends the process, for a frame that takes too long to be waited
-    for; None where that is not to be (a foreground process).
+    leaving: whether the worker is about to end. die: ends the process, for a unit that does not stop or hangs; None in a
+    foreground process, which its user ends. told: called with the progress.
     """
 
     def __init__(
@@ -45,9 +47,10 @@ class Heartbeat:
         worker: str,
         leaving: Callable[[], bool] = lambda: False,
         die: Callable[[], None] | None = None,
+        told: Told = lambda unit, done, total: None,
     ) -> None:
         self._store, self._claim, self._worker = store, claim, worker
-        self._leaving, self._die = leaving, die
+        self._leaving, self._die, self._told = leaving, die, told
         self._beat = 0
         self._facts: dict[str, Any] = {}
         self._started = self._moved = time.monotonic()
@@ -56,10 +59,15 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def report_progress(self, done: int, total: int) -> None:
-        """A frame more is done. Raises Stopped when there must be no other."""
+        """The unit gets on. done, total: its steps. Raises Stopped when it must not go on."""
         self._moved = time.monotonic()
         fps = done / max(1e-3, self._moved - self._started)
         self._facts = {"done": done, "total": total, "fps": round(fps, 2)}
+        self.raise_if_stopped()
+        self._told(self._claim.unit, done, total)
+
+    def raise_if_stopped(self) -> None:
+        """Raises Stopped when the unit must not go on; says nothing of its progress."""
         if self._why is not None:
             raise Stopped(self._why)
 
@@ -87,7 +95,7 @@ class Heartbeat:
                     if not write_beat(self._store, self._claim, self._beat, self._worker, self._facts):
                         self._why = "lost"
             except StudioError as error:
-                log.warning("no heartbeat", unit=self._claim.unit.name, why=str(error))
+                log.warning("no heartbeat", unit=self._claim.unit, why=str(error))
                 continue
             asked = asked or (now if self._why else None)
             late = asked is not None and now - asked > PATIENCE_S
@@ -96,12 +104,14 @@ class Heartbeat:
                 self._die()
 
     def _give_up_claim(self) -> None:
-        """The process ends in the middle of a frame: give the claim back so that no worker waits for the lease to end."""
-        if self._why in ("cancelled", "handed back"):
-            try:
+        """The process ends in the middle of a unit: end the claim so that no worker waits for the lease to end."""
+        try:
+            if self._why in ("cancelled", "handed back"):
                 give_back(self._store, self._claim)
-            except StudioError:
-                pass  # then the claim expires
+            elif self._why is None:
+                record_failure(self._store, self._claim, STALLED.format(STALLED_S / 60), "failed")
+        except StudioError:
+            pass  # then the claim expires
 
     def _look(self) -> StopReason | None:
         if self._store.read(f"jobs/{self._claim.job}/job.json") is None:

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.compose import Composer
-from engines.api import EngineInfo, FrameEngine, MotionTemplate, SessionContext
-from engines.registry import load_frame_engine
+from engines.api import Engine, EngineInfo, FrameEngine, MotionTemplate, SessionContext
+from engines.clip import Clip, ClipEngine
+from engines.registry import load
+from services.renderer.job.plan import planned_clip
 from services.renderer.pipeline.driver import MAX_SIDE_PX, WARM_UP_FRAMES, TrackedTick
 from services.renderer.pipeline.engine_run import EngineRun
 from shared.avatar.model import Avatar, load_avatar
@@ -25,24 +27,44 @@ from shared.media.timeline import shown_frames
 from shared.runtime.clock import US
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class OpenJob:
-    """A job on this machine.
+    """A job on this machine. small: after memory ran out."""
+
+    manifest: Manifest
+    avatar: Avatar
+    driver: Path
+    output: OutputSpec
+    small: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenClip(OpenJob):
+    """A job of a clip engine. What the engine has loaded it keeps itself."""
+
+    engine: ClipEngine
+
+    @property
+    def clip(self) -> Clip:
+        """What the engine is to make."""
+        return planned_clip(
+            self.avatar, self.driver, self.manifest.plan, self.output, self.engine.options(self.manifest.look)
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenFrames(OpenJob):
+    """A job of a frame engine.
 
     composer: for the avatar. template: the driver, where it is one. run: the engine on it; `pristine` is its state before
     anything.
     """
 
-    manifest: Manifest
-    avatar: Avatar
     composer: Composer
-    driver: Path
     template: MotionTemplate | None
-    output: OutputSpec
     info: EngineInfo
     run: EngineRun
     pristine: dict[str, NDArray[np.generic]]
-    small: bool
 
     def ticks(self, start: int, stop: int) -> Iterator[TrackedTick]:
         """The driver's frames at the ticks of a span."""
@@ -76,10 +98,12 @@ class JobOpener:
         driver = self._store.fetch(manifest.driver_file)
         output = OutputSpec.from_dict(manifest.output)
         if last is not None and last.small == small and _of_engine(last.manifest) == _of_engine(manifest):
-            run = EngineRun(last.run.session, int(manifest.idle_after * US))
-            template = _template(manifest, self._engine(manifest), driver)
-            self._last = replace(last, manifest=manifest, driver=driver, template=template, output=output, run=run)
-            return self._last
+            job = replace(last, manifest=manifest, driver=driver, output=output)
+            if isinstance(job, OpenFrames):
+                job.run = EngineRun(job.run.session, int(manifest.idle_after * US))
+                job.template = _template(manifest, self._engine(manifest), driver)
+            self._last = job
+            return job
         self._last = None  # the old one is let go of before the new one asks for memory
         self._last = self._opened(manifest, driver, output, small)
         return self._last
@@ -89,16 +113,25 @@ class JobOpener:
         engine.check()
         avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
         engine.prepare(avatar)
+        if isinstance(engine, ClipEngine):
+            return OpenClip(manifest=manifest, avatar=avatar, driver=driver, output=output, small=small, engine=engine)
+        assert isinstance(engine, FrameEngine)
         options = engine.options(manifest.look)  # all of them, as they were where the job was handed in
         session = engine.open(avatar, SessionContext(rate=manifest.plan.fps, low_memory=small, options=options))
         run = EngineRun(session, int(manifest.idle_after * US))
-        template = _template(manifest, engine, driver)
-        return OpenJob(
-            manifest, avatar, Composer(avatar), driver, template, output, engine.info, run, run.save(), small
-        )
+        return OpenFrames(
+            manifest=manifest, avatar=avatar, driver=driver, output=output, small=small, composer=Composer(avatar),
+            template=_template(manifest, engine, driver), info=engine.info, run=run, pristine=run.save(),
+        )  # fmt: skip
 
-    def _engine(self, manifest: Manifest) -> FrameEngine:
-        return load_frame_engine(manifest.engine, self._settings.engines)
+    def _engine(self, manifest: Manifest) -> Engine:
+        """Raises StudioError where it is not of the kind that made the manifest."""
+        engine = load(manifest.engine, self._settings.engines)
+        if isinstance(engine, ClipEngine) != bool(manifest.units):
+            raise StudioError(
+                f"Engine '{manifest.engine}' is another here than where the job was made; submit it again."
+            )
+        return engine
 
     def close(self) -> None:
         """Let go of everything: the device is free."""
@@ -118,5 +151,7 @@ def _of_engine(manifest: Manifest) -> tuple[str, dict[str, Any], str, Fraction]:
     return manifest.engine, manifest.look, manifest.avatar_files, manifest.plan.fps
 
 
-def _template(manifest: Manifest, engine: FrameEngine, driver: Path) -> MotionTemplate | None:
-    return engine.read_template(driver) if manifest.plan.driven == "template" else None
+def _template(manifest: Manifest, engine: Engine, driver: Path) -> MotionTemplate | None:
+    if manifest.plan.driven != "template" or not isinstance(engine, FrameEngine):
+        return None
+    return engine.read_template(driver)

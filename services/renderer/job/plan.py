@@ -1,12 +1,17 @@
-"""How a driver is cut into segments, and whether an engine can be moved by it at all."""
+"""How a driver is cut into segments or a clip's units, and whether an engine can be moved by it at all."""
 
 from fractions import Fraction
 from pathlib import Path
 
-from engines.api import FrameEngine
+from engines.api import Engine, FrameEngine
+from engines.clip import Clip, ClipEngine
+from engines.options import EngineOptions
 from engines.registry import template_suffixes
+from shared.avatar.model import Avatar
 from shared.errors import StudioError
+from shared.jobs.graph import UnitSpec, check_units
 from shared.jobs.manifest import DrivenBy, Plan
+from shared.media.output_spec import OutputSpec
 from shared.media.reader import has_video
 from shared.media.timeline import read_timeline
 
@@ -16,7 +21,7 @@ SLACK = 2  # times what an engine holds back, which may take every other frame o
 
 def planned(
     driver: Path,
-    engine: FrameEngine,
+    engine: Engine,
     fps: Fraction | None,
     voice_fps: Fraction,
     segment_seconds: float = SEGMENT_S,
@@ -26,34 +31,58 @@ def planned(
     driven = driven_by(driver, engine)
     info = engine.info
     check_driven(engine, driven)
-    if driven == "template":
+    if driven == "template" and isinstance(engine, FrameEngine):
         template = engine.read_template(driver)
         rate, heard = fps or template.rate, False
         ticks = max(1, round(len(template) / template.rate * rate))
     else:
         timeline = read_timeline(driver, fps or (voice_fps if driven == "voice" else None))
         rate, heard, ticks = timeline.rate, timeline.has_sound, timeline.ticks
+    segment = max(round(segment_seconds * rate), SLACK * (info.frames_held + 1))
     plan = Plan(
         driven=driven,
         rate=str(rate),
         ticks=ticks,
-        segment=max(round(segment_seconds * rate), SLACK * (info.frames_held + 1)),
+        segment=ticks if isinstance(engine, ClipEngine) else segment,
         chained=info.depends_on == "frames" or info.frames_held > 0,
     )
     return plan, heard
 
 
-def driven_by(driver: Path, engine: FrameEngine) -> DrivenBy:
+def planned_clip(avatar: Avatar, driver: Path, plan: Plan, output: OutputSpec, options: EngineOptions | None) -> Clip:
+    """What a clip engine is to make."""
+    size = output.size or (avatar.plate.width, avatar.plate.height)
+    return Clip(
+        avatar=avatar, driver=driver, driven=plan.driven, rate=plan.fps, ticks=plan.ticks, size=size, options=options
+    )
+
+
+def declared_units(engine: Engine, clip: Clip, output: OutputSpec) -> tuple[UnitSpec, ...]:
+    """The units of a clip engine, none for a frame engine. Raises StudioError for a clip that it cannot make."""
+    if not isinstance(engine, ClipEngine):
+        return ()
+    if output.alpha:
+        raise StudioError(
+            f"{engine.info.title} makes whole frames, of which the host cannot be cut out; choose another codec than "
+            f"{output.codec}."
+        )
+    units = tuple(engine.units(clip))
+    check_units(units)
+    return units
+
+
+def driven_by(driver: Path, engine: Engine) -> DrivenBy:
     """What a driver moves a host with; a motion template, of this engine or another one, is recognised by its name. Raises
     StudioError for a file that has neither frames nor sound."""
-    if driver.suffix.lower() in engine.template_suffixes | template_suffixes():
+    own = engine.template_suffixes if isinstance(engine, FrameEngine) else frozenset()
+    if driver.suffix.lower() in own | template_suffixes():
         return "template"
     return "motion" if has_video(driver) else "voice"
 
 
-def check_driven(engine: FrameEngine, driven: DrivenBy) -> None:
+def check_driven(engine: Engine, driven: DrivenBy) -> None:
     """Raises StudioError for an engine that is not driven so."""
-    if driven in engine.info.inputs:
+    if driven in engine.info.inputs and (driven != "template" or isinstance(engine, FrameEngine)):
         return
     if driven == "template":
         raise StudioError(

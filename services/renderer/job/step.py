@@ -1,18 +1,21 @@
 """One step of a job: claim a unit that is ready, do it, publish it. Messages say when; what is true stands on disk."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import structlog
 
 from services.renderer.job.assemble_unit import assemble_result, delete_intermediate_files
-from services.renderer.job.heartbeat import Heartbeat, Stopped
-from services.renderer.job.open_job import JobOpener
+from services.renderer.job.clip_unit import clip_unit
+from services.renderer.job.heartbeat import Heartbeat, Stopped, Told
+from services.renderer.job.open_job import JobOpener, OpenClip, OpenFrames
 from services.renderer.job.units import follow_unit, render_unit
 from shared.errors import NoSpaceError, OutOfMemoryError, StudioError
 from shared.jobs import claims
-from shared.jobs.claims import ASSEMBLE, Claim
+from shared.jobs.claims import Claim
+from shared.jobs.graph import ASSEMBLE, FOLLOW
 from shared.jobs.manifest import Manifest, read_job_manifest
 from shared.jobs.status import park, parked, read_wanted_state, result
 from shared.jobs.store import Store
@@ -21,20 +24,21 @@ from shared.jobs.survey import Expired, JobSurveyor
 log = structlog.get_logger()
 
 MIN_FREE_BYTES = 64 << 20  # free bytes below which no unit is begun
-DO = {"follow": follow_unit, "render": render_unit, ASSEMBLE: assemble_result}
 Outcome = Literal["done", "failed", "handed back", "lost", "cancelled", "gone", "no_space", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """What came of an attempt to get on with a job. unit: "" where there was nothing to do. wake: how many units can be
-    claimed now that could not, or not any more, before. frames: that were made."""
+    claimed now that could not, or not any more, before. frames: that were made. error: what an engine raised that is not a
+    sentence."""
 
     outcome: Outcome
     unit: str = ""
     wake: int = 0
     reason: str = ""
     frames: int = 0
+    error: Exception | None = None
 
 
 NOTHING = StepResult("nothing")
@@ -42,13 +46,14 @@ NOTHING = StepResult("nothing")
 
 @dataclass(slots=True)
 class UnitWorker:
-    """Does units, one at a time. name: of the worker in claims. leaving, die: see `Heartbeat`."""
+    """Does units, one at a time. name: of the worker in claims. leaving, die, told: see `Heartbeat`."""
 
     store: Store
     opener: JobOpener
     name: str
     leaving: Callable[[], bool] = lambda: False
     die: Callable[[], None] | None = None
+    told: Told = lambda unit, done, total: None
     board: JobSurveyor = field(default_factory=JobSurveyor)
 
     def advance(self, job: str, expired: Expired = ()) -> StepResult:
@@ -76,9 +81,9 @@ class UnitWorker:
         return None
 
     def _do(self, manifest: Manifest, claim: Claim) -> StepResult:
-        unit = claim.unit.name
+        unit = claim.unit
         try:
-            with Heartbeat(self.store, claim, self.name, self.leaving, self.die) as heart:
+            with Heartbeat(self.store, claim, self.name, self.leaving, self.die, self.told) as heart:
                 facts = self._made(manifest, claim, heart)
             return self._published(manifest, claim, facts)
         except Stopped as stopped:
@@ -94,41 +99,49 @@ class UnitWorker:
             return StepResult("no_space", unit, reason=reason)
         except OutOfMemoryError as error:
             self.opener.close()
-            return self._failed(claim, str(error), "memory")
+            return self._failed(manifest, claim, str(error), "memory")
         except MemoryError:
             self.opener.close()
-            return self._failed(claim, "This machine has too little memory.", "memory")
+            return self._failed(manifest, claim, "This machine has too little memory.", "memory")
         except StudioError as error:
-            return self._failed(claim, str(error), "failed")
+            return self._failed(manifest, claim, str(error), "failed")
         except Exception as error:  # an engine may fail at anything; the worker lives on
-            log.exception("a unit failed", job=claim.job, unit=unit)
             self.opener.close()
-            return self._failed(claim, f"{type(error).__name__}: {str(error)[:300]}", "failed")
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            return replace(self._failed(manifest, claim, reason, "failed"), error=error)
 
     def _made(self, manifest: Manifest, claim: Claim, heart: Heartbeat) -> dict[str, Any]:
         earlier = claims.failures(self.store, claim.job, claim.unit)
         small = any(each.get("kind") == "memory" for each in earlier)
         opened = self.opener.open_job(manifest, small)
-        return DO[claim.unit.kind](self.store, self.opener, opened, claim, heart)
+        if claim.unit == ASSEMBLE:
+            return assemble_result(self.store, opened, claim, heart)
+        if isinstance(opened, OpenClip):
+            return clip_unit(self.store, opened, claim, heart)
+        assert isinstance(opened, OpenFrames)
+        kind, _, number = claim.unit.partition("-")
+        do = follow_unit if kind == FOLLOW else render_unit
+        return do(self.store, self.opener, opened, claim, int(number), heart)
 
     def _published(self, manifest: Manifest, claim: Claim, facts: dict[str, Any]) -> StepResult:
         frames = int(facts.get("frames", 0))
-        if claim.unit.kind == ASSEMBLE:
+        if claim.unit == ASSEMBLE:
             self.board.forget(claim.job)
             delete_intermediate_files(self.store, claim.job)
-            return StepResult("done", claim.unit.name, frames=frames)
+            return StepResult("done", claim.unit, frames=frames)
         if not claims.publish_unit(self.store, claim, facts):
-            log.warning("too late", job=claim.job, unit=claim.unit.name, claim=claim.number)
-            return StepResult("lost", claim.unit.name)
+            log.warning("too late", job=claim.job, unit=claim.unit, claim=claim.number)
+            return StepResult("lost", claim.unit)
         wake = self.board.unlocked(self.store, manifest, claim.unit)
-        return StepResult("done", claim.unit.name, wake=len(wake), frames=frames)
+        return StepResult("done", claim.unit, wake=len(wake), frames=frames)
 
-    def _failed(self, claim: Claim, reason: str, kind: str) -> StepResult:
+    def _failed(self, manifest: Manifest, claim: Claim, reason: str, kind: str) -> StepResult:
+        reason = reason.replace(PurePosixPath(manifest.driver_file).name, manifest.driver)  # as its sender called it
         if result(self.store, claim.job):  # another has finished it in the meantime
-            return StepResult("lost", claim.unit.name)
+            return StepResult("lost", claim.unit)
         self._try_to_record(lambda: claims.record_failure(self.store, claim, reason, kind))
         state = claims.read_unit_state(self.store, claim.job, claim.unit)
-        return StepResult("failed", claim.unit.name, wake=int(not state.parked), reason=reason)
+        return StepResult("failed", claim.unit, wake=int(not state.parked), reason=reason)
 
     def _try_to_record(self, tell: Callable[[], None]) -> None:
         """On a full disk even a failure may not be written; the claim then expires."""

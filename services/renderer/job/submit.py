@@ -16,9 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engines.registry import load_frame_engine
-from services.renderer.job.plan import planned
-from services.renderer.job.units import file_sha256
+from engines.registry import load
+from services.renderer.job.plan import declared_units, planned, planned_clip
 from shared.avatar.model import load_avatar
 from shared.config.settings import DEFAULT_ENGINE, Settings, load_settings
 from shared.errors import StudioError
@@ -26,7 +25,7 @@ from shared.jobs.manifest import Manifest, Priority, folder, read_job_manifest
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.media.encoder import choose_encoder
 from shared.media.output_spec import OutputSpec
-from shared.runtime.files import check_output
+from shared.runtime.files import check_output, file_sha256
 from shared.scene import OptionValue
 
 MAX_KEY_CHARACTERS = 200
@@ -64,13 +63,15 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     a key that was used for something else."""
     if len(request.key) > MAX_KEY_CHARACTERS:
         raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
-    engine = load_frame_engine(request.engine, settings.engines)
+    engine = load(request.engine, settings.engines)
     engine.check()
     options = engine.options(request.options)
     avatar = load_avatar(request.avatar)
     if request.out is not None:
         check_out(store, request)
     plan, heard = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
+    clip = planned_clip(avatar, request.driver, plan, request.output, options)
+    units = declared_units(engine, clip, request.output)
     encoder = choose_encoder(request.output.codec, request.output.encoder).name
     digest = file_sha256(request.driver)
     suffix = request.driver.suffix.lower()
@@ -92,6 +93,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         output=replace(request.output, encoder=encoder).as_dict(),
         idle_after=settings.idle_after,
         plan=plan,
+        units=units,
         versions=versions(),
     )
     if request.key and store.read(f"{folder(manifest.id)}/job.json") is not None:

@@ -1,19 +1,17 @@
-"""What it is to do a unit: follow a segment's driver, render the segment, assemble the file."""
+"""The units of a frame engine's segment: follow its driver, then draw and encode it."""
 
-import hashlib
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 
 from compositing.cutout import Cutout
 from engines.api import Driving, RoiFrame
 from services.renderer.encode.segment import SegmentWriter, verify_segment
 from services.renderer.job.heartbeat import Heartbeat
-from services.renderer.job.open_job import JobOpener, OpenJob
+from services.renderer.job.open_job import JobOpener, OpenFrames
+from services.renderer.job.preview import JobPreview
 from services.renderer.pipeline.draw import draw_frames
 from services.renderer.pipeline.driver import (
     NO_FACE,
@@ -25,25 +23,26 @@ from services.renderer.pipeline.driver import (
     write_samples,
 )
 from shared.errors import StudioError
-from shared.jobs.claims import Claim, Unit, made_file_name
-from shared.jobs.manifest import folder
+from shared.jobs.claims import Claim, made_file_name
+from shared.jobs.graph import follow_name, render_name
 from shared.jobs.store import Store
 from shared.runtime.arrays import from_bytes, pack_part, to_bytes, unpack_part
+from shared.runtime.files import file_sha256
 
 STATE, SAMPLES = ".npz", ".s16"
-PREVIEW_PERIOD_FRAMES = 50  # frames between two previews
-PREVIEW_WIDTH_PX = 480
 UnitFacts = dict[str, Any]
 
 
-def follow_unit(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, heart: Heartbeat) -> UnitFacts:
+def follow_unit(
+    store: Store, opener: JobOpener, opened: OpenFrames, claim: Claim, index: int, heart: Heartbeat
+) -> UnitFacts:
     """Track the driver through a segment and bring the engine's state to its end, without drawing."""
     if opened.manifest.plan.driven == "voice":
-        return _follow_voice(store, opened, claim, heart)
+        return _follow_voice(store, opened, claim, index, heart)
     if opened.template is not None:
-        return _follow_template(store, opened, claim, heart)
-    index, (start, stop) = claim.unit.index, opened.manifest.plan.span(claim.unit.index)
-    before = _state(store, opened, Unit("follow", index - 1))
+        return _follow_template(store, opened, claim, index, heart)
+    start, stop = opened.manifest.plan.span(index)
+    before = _state(store, opened, follow_name, index - 1)
     follower = opener.follower
     follower.restart()
     if index:
@@ -68,17 +67,16 @@ def follow_unit(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, 
     return {"frames": stop - start, "faces": record.faces}
 
 
-def _follow_voice(store: Store, opened: OpenJob, claim: Claim, heart: Heartbeat) -> UnitFacts:
-    index = claim.unit.index
+def _follow_voice(store: Store, opened: OpenFrames, claim: Claim, index: int, heart: Heartbeat) -> UnitFacts:
     if index == 0:
         scratch = store.scratch(claim.file(SAMPLES))
         heard = write_samples(opened.driver, scratch)
         store.move_in(scratch, claim.file(SAMPLES))
         samples = store.fetch(claim.file(SAMPLES))
     else:
-        samples = store.fetch(made_file_name(store, claim.job, Unit("follow", 0), SAMPLES))
+        samples = store.fetch(made_file_name(store, claim.job, follow_name(0), SAMPLES))
         heard = samples.stat().st_size // 2
-    opened.run.restore(_state(store, opened, Unit("follow", index - 1)))
+    opened.run.restore(_state(store, opened, follow_name, index - 1))
     if _moves(opened):
         opened.run.session.draws = False
         for number, _ in enumerate(voice_driven_faces(opened.run, opened.manifest.plan, samples, index), 1):
@@ -87,9 +85,9 @@ def _follow_voice(store: Store, opened: OpenJob, claim: Claim, heart: Heartbeat)
     return {"samples": heard}
 
 
-def _follow_template(store: Store, opened: OpenJob, claim: Claim, heart: Heartbeat) -> UnitFacts:
-    index, plan = claim.unit.index, opened.manifest.plan
-    opened.run.restore(_state(store, opened, Unit("follow", index - 1)))
+def _follow_template(store: Store, opened: OpenFrames, claim: Claim, index: int, heart: Heartbeat) -> UnitFacts:
+    plan = opened.manifest.plan
+    opened.run.restore(_state(store, opened, follow_name, index - 1))
     if _moves(opened):
         opened.run.session.draws = False
         for number, _ in enumerate(opened.run.motion(_played(opened, index)), 1):
@@ -98,22 +96,23 @@ def _follow_template(store: Store, opened: OpenJob, claim: Claim, heart: Heartbe
     return {}
 
 
-def _played(opened: OpenJob, index: int) -> Iterator[Driving]:
+def _played(opened: OpenFrames, index: int) -> Iterator[Driving]:
     assert opened.template is not None
     return template_driven_faces(opened.template, opened.manifest.plan.fps, *opened.manifest.plan.span(index))
 
 
-def render_unit(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, heart: Heartbeat) -> UnitFacts:
+def render_unit(
+    store: Store, opener: JobOpener, opened: OpenFrames, claim: Claim, index: int, heart: Heartbeat
+) -> UnitFacts:
     """Draw a segment and encode it."""
-    plan, index = opened.manifest.plan, claim.unit.index
+    plan = opened.manifest.plan
     start, stop = plan.span(index)
     run = opened.run
     run.session.draws = True
-    source = "render" if plan.chained else "follow"
-    run.restore(_state(store, opened, Unit(source, index - 1)))
+    run.restore(_state(store, opened, render_name if plan.chained else follow_name, index - 1))
     last = index + 1 == plan.segments
     scratch = store.scratch(claim.file(opened.output.suffix))
-    preview = JobPreview(store, f"{folder(claim.job)}/preview.jpg")
+    preview = JobPreview(store, claim.job)
 
     def told(number: int, frame: NDArray[np.uint8]) -> None:
         heart.report_progress(number, stop - start)
@@ -122,7 +121,7 @@ def render_unit(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, 
     try:
         plate = opened.avatar.plate
         with SegmentWriter(scratch, plate.width, plate.height, plan.fps, opened.output) as writer:
-            frames, label = _frames(store, opened, claim, last), opened.output.label
+            frames, label = _frames(store, opened, index), opened.output.label
             cutout = Cutout(opened.avatar) if opened.output.alpha else None
             count = draw_frames(frames, opened.composer, writer, label, told, cutout)
         verify_segment(scratch, count)
@@ -136,62 +135,36 @@ def render_unit(store: Store, opener: JobOpener, opened: OpenJob, claim: Claim, 
     return {"frames": count, "sha256": digest, "bytes": size}
 
 
-def _frames(store: Store, opened: OpenJob, claim: Claim, last: bool) -> Iterator[RoiFrame | int]:
-    plan, index = opened.manifest.plan, claim.unit.index
+def _frames(store: Store, opened: OpenFrames, index: int) -> Iterator[RoiFrame | int]:
+    plan, job = opened.manifest.plan, opened.manifest.id
     if plan.driven == "voice":
-        samples = store.fetch(made_file_name(store, claim.job, Unit("follow", 0), SAMPLES))
+        samples = store.fetch(made_file_name(store, job, follow_name(0), SAMPLES))
         yield from voice_driven_faces(opened.run, plan, samples, index)
         return
     if plan.driven == "template":
         ticks = _played(opened, index)
     else:
-        faces = from_bytes(_read(store, made_file_name(store, claim.job, Unit("follow", index), STATE)))
+        faces = from_bytes(_read(store, made_file_name(store, job, follow_name(index), STATE)))
         frames = opened.ticks(*plan.span(index)) if opened.info.needs_image else None
         ticks = recorded_ticks(unpack_part("record", faces), frames)
     yield from opened.run.motion(ticks)
-    if last:
+    if index + 1 == plan.segments:
         yield from opened.run.flush()
 
 
-class JobPreview:
-    """A small frame of what was made last, for those who watch."""
-
-    def __init__(self, store: Store, name: str) -> None:
-        self._store, self._name = store, name
-
-    def show(self, number: int, frame: NDArray[np.uint8]) -> None:
-        """frame: I420. Kept once in a while."""
-        if number % PREVIEW_PERIOD_FRAMES != 1:
-            return
-        self._store.write(self._name, jpeg(frame))
-
-
-def jpeg(frame: NDArray[np.uint8]) -> bytes:
-    """An I420 frame as a JPEG of PREVIEW_WIDTH_PX."""
-    import cv2
-
-    rgb = cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420)
-    scale = min(1.0, PREVIEW_WIDTH_PX / rgb.shape[1])
-    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return bytes(simplejpeg.encode_jpeg(np.ascontiguousarray(small), quality=80))
-
-
-def file_sha256(path: Path) -> str:
-    """Of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _moves(opened: OpenJob) -> bool:
+def _moves(opened: OpenFrames) -> bool:
     """Whether following brings the engine's state along."""
     return opened.info.depends_on == "motion" and not opened.manifest.plan.chained
 
 
-def _state(store: Store, opened: OpenJob, unit: Unit) -> dict[str, NDArray[np.generic]]:
+def _state(
+    store: Store, opened: OpenFrames, name_of: Callable[[int], str], index: int
+) -> dict[str, NDArray[np.generic]]:
     """What a unit left for the next of its kind; before the first, the engine as it was opened."""
-    if unit.index < 0:
+    if index < 0:
         return opened.pristine
-    return opened.pristine | from_bytes(_read(store, made_file_name(store, opened.manifest.id, unit, STATE)))
+    name = made_file_name(store, opened.manifest.id, name_of(index), STATE)
+    return opened.pristine | from_bytes(_read(store, name))
 
 
 def _keep(store: Store, claim: Claim, suffix: str, content: bytes) -> None:

@@ -192,7 +192,7 @@ class Caretaker:
         except StudioError:
             return None  # removed just now
         survey = self._board.survey(self._store, manifest)
-        if survey.open or any(state.claim or unit.index or unit.kind != "follow" for unit, state in survey.ready):
+        if survey.open or any(state.claim or manifest.graph.needs(unit) for unit, state in survey.ready):
             known.begun = True
         known.manifest = manifest if known.begun else None
         return survey
@@ -205,8 +205,8 @@ class Caretaker:
             for unit, claim in survey.open:
                 facts = read_beat(self._store, job, unit, claim)
                 worker = str(facts.get("worker"))
-                beats[job, unit.name, claim] = worker, int(facts.get("beat", -1))
-                self.at_work[worker] = job, unit.name, float(facts.get("fps", 0.0))
+                beats[job, unit, claim] = worker, int(facts.get("beat", -1))
+                self.at_work[worker] = job, unit, float(facts.get("fps", 0.0))
         return beats
 
     def _send_expired(self, expired: list[ClaimKey]) -> int:
@@ -229,7 +229,7 @@ class Caretaker:
             engine, priority = self._open[job].lane
             begun = self._open[job].begun
             name = queue_name(engine, priority, begun=begun)
-            ready = [(job, unit.name, state.claim) for unit, state in survey.ready]
+            ready = [(job, unit, state.claim) for unit, state in survey.ready]
             due = [key for key in ready if key not in self._sent][: room[name]]
             if due and self._wake(job, len(due), (), begun=begun):
                 self._sent |= dict.fromkeys(due, self._clock())

@@ -126,7 +126,7 @@ def print_outcome(job: str, step: "StepResult", took: float) -> None:
     if step.outcome == "done":
         log.info("done", **facts, seconds=round(took, 1), fps=round(step.frames / max(took, 1e-3), 1))
     elif step.outcome in ("failed", "no_space"):
-        log.warning(step.outcome.replace("_", " "), **facts, why=step.reason)
+        log.warning(step.outcome.replace("_", " "), **facts, why=step.reason, exc_info=step.error)
     else:
         log.info(step.outcome, **facts)
 

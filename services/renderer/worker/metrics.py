@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from shared.errors import StudioError
+from shared.jobs.graph import kind_of
 from shared.jobs.queue import JobQueue
 from shared.jobs.workers import WorkerBeat
 
@@ -31,7 +32,7 @@ RETRIES = Counter("studio_render_retries", "Units that will be tried again", ["e
 
 def count_unit(engine: str, step: "StepResult", seconds: float) -> None:
     """Count a unit."""
-    kind = step.unit.partition("-")[0]
+    kind = kind_of(step.unit)
     UNITS.labels(engine, kind, step.outcome).inc()
     if step.outcome == "done":
         SECONDS.labels(engine, kind).observe(seconds)

@@ -18,7 +18,7 @@ from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs import claims, status
-from shared.jobs.claims import Unit
+from shared.jobs.graph import render_name
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
@@ -259,9 +259,28 @@ def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm
 
     late = Frozen(farm.store, JobOpener(farm.store, farm.settings), "late")
     assert late.advance(job).outcome == "lost"
-    assert claims.completion_record(farm.store, job, Unit("render", 0))["claim"] == 2
+    assert claims.completion_record(farm.store, job, render_name(0))["claim"] == 2
     farm.finish(job)
     assert len(frames(farm.result(job))) == FRAMES
+
+
+def test_a_job_of_the_version_before_goes_on_where_it_was(farm: Farm, driver: Path) -> None:
+    """Its manifest has no units, and the folders of those that are done have the names that they had."""
+    job, reference = farm.submit(driver, "card").id, farm.submit(driver, "card", key="again").id
+    for _ in range(3):
+        assert farm.worker().advance(job).outcome == "done"
+    path = farm.store.root / "jobs" / job / "job.json"
+    manifest = json.loads(path.read_text())
+    del manifest["units"]
+    path.write_text(json.dumps(manifest))
+    assert sorted(path.name for path in path.with_name("units").iterdir()) == [
+        "follow-00000", "follow-00001", "render-00000",
+    ]  # fmt: skip
+    seen = status.status(farm.store, job)
+    assert [segment.state for segment in seen.segments] == ["done", "waiting", "waiting", "waiting"]
+    assert len(farm.finish(job)) == 6, "what was done is done again"
+    farm.finish(reference)
+    assert frames(farm.result(job)) == frames(farm.result(reference))
 
 
 def test_the_same_key_is_the_same_job(farm: Farm, driver: Path) -> None:

@@ -51,7 +51,8 @@ def test_length_rate_and_sound_are_the_drivers(avatar: Avatar, driver: Path, tmp
     out = tmp_path / "out.mp4"
     seen: list[tuple[int, int]] = []
     assert render_file(avatar, driver, out, progress=lambda done, total: seen.append((done, total))) == FRAMES
-    assert seen[0] == (1, FRAMES) and seen[-1] == (FRAMES, FRAMES)
+    assert seen == sorted(seen) and seen[0][0] < 2 and seen[-1] == (FRAMES, FRAMES)
+    assert len({done for done, _ in seen}) > FRAMES / 2 and {total for _, total in seen} == {FRAMES}
     with VideoReader(out) as reader:
         frames = list(reader)
         assert reader.fps == 30 and (reader.width, reader.height) == (avatar.plate.width, avatar.plate.height)

@@ -8,13 +8,13 @@ import pytest
 
 from shared.errors import StudioError
 from shared.jobs import claims, status
-from shared.jobs.claims import ASSEMBLE, Unit
+from shared.jobs.graph import ASSEMBLE, follow_name, render_name
 from shared.jobs.manifest import Manifest, Plan, folder, read_job_manifest
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.jobs.survey import JobSurveyor
 
 JOB = "20261121-120000-0badcafe"
-RENDER = Unit("render", 0)
+RENDER = render_name(0)
 
 
 def manifest(ticks: int = 600, *, chained: bool = False) -> Manifest:
@@ -36,7 +36,7 @@ def handed_in(store: Store, made: Manifest) -> Manifest:
     return made
 
 
-def finish(store: Store, unit: Unit) -> None:
+def finish(store: Store, unit: str) -> None:
     held = claims.claim_unit(store, JOB, unit, claims.read_unit_state(store, JOB, unit), "w")
     assert held is not None and claims.publish_unit(store, held, {"frames": 1})
 
@@ -97,12 +97,12 @@ def test_a_unit_is_claimed_once_and_again_only_when_it_is_free(store: Store) -> 
     assert first is not None and first.number == 1
     assert claims.claim_unit(store, JOB, RENDER, seen, "two") is None, "two workers hold the same claim"
     board, made = JobSurveyor(), handed_in(store, manifest(200))
-    finish(store, Unit("follow", 0))
+    finish(store, follow_name(0))
     assert board.survey(store, made).ready == [] and board.survey(store, made).open == [(RENDER, 1)]
-    ((unit, state),) = board.survey(store, made, {(RENDER.name, 1)}).ready
+    ((unit, state),) = board.survey(store, made, {(RENDER, 1)}).ready
     second = claims.claim_unit(store, JOB, unit, state, "two")
     assert second is not None and second.number == 2
-    assert board.survey(store, made, {(RENDER.name, 1)}).ready == [], "what has expired long ago frees nothing"
+    assert board.survey(store, made, {(RENDER, 1)}).ready == [], "what has expired long ago frees nothing"
 
 
 def test_a_worker_that_comes_late_publishes_nothing(store: Store) -> None:
@@ -119,9 +119,9 @@ def test_a_worker_that_comes_late_publishes_nothing(store: Store) -> None:
 
 def test_three_failures_park_a_unit_and_retry_frees_it_alone(store: Store) -> None:
     made, board = handed_in(store, manifest(500)), JobSurveyor()
-    finish(store, Unit("follow", 0))
-    finish(store, Unit("follow", 1))
-    finish(store, Unit("render", 1))
+    finish(store, follow_name(0))
+    finish(store, follow_name(1))
+    finish(store, render_name(1))
     for attempt in range(claims.ATTEMPTS):
         ((unit, state),) = board.survey(store, made).ready
         held = claims.claim_unit(store, JOB, unit, state, "w")
@@ -172,28 +172,31 @@ def test_units_become_ready_in_their_order(store: Store, chained: bool) -> None:
     made, board = handed_in(store, manifest(500, chained=chained)), JobSurveyor()
 
     def ready() -> list[str]:
-        return [unit.name for unit, _ in board.survey(store, made).ready]
+        return [unit for unit, _ in board.survey(store, made).ready]
 
     assert ready() == ["follow-00000"]
-    finish(store, Unit("follow", 0))
-    assert board.unlocked(store, made, Unit("follow", 0)) == [Unit("render", 0), Unit("follow", 1)]
-    finish(store, Unit("follow", 1))
+    finish(store, follow_name(0))
+    assert board.unlocked(store, made, follow_name(0)) == [render_name(0), follow_name(1)]
+    finish(store, follow_name(1))
     assert ready() == (["render-00000"] if chained else ["render-00000", "render-00001"])
-    finish(store, Unit("render", 0))
+    finish(store, render_name(0))
     assert ready() == ["render-00001"]
-    finish(store, Unit("render", 1))
-    assert ready() == [ASSEMBLE] and board.unlocked(store, made, Unit("render", 1)) == [Unit(ASSEMBLE)]
+    finish(store, render_name(1))
+    assert ready() == [ASSEMBLE] and board.unlocked(store, made, render_name(1)) == [ASSEMBLE]
 
 
 def test_states_tell_how_a_job_stands(store: Store) -> None:
-    handed_in(store, manifest(500))
+    made = handed_in(store, manifest(500))
     assert status.jobs(store) == [JOB] and status.status(store, JOB).state == "queued"
-    finish(store, Unit("follow", 0))
+    finish(store, follow_name(0))
     held = claims.claim_unit(store, JOB, RENDER, claims.read_unit_state(store, JOB, RENDER), "w")
     assert held is not None
-    claims.write_beat(store, held, 1, "w", {"done": 125, "fps": 25.0})
+    claims.write_beat(store, held, 1, "w", {"done": 125, "total": 250, "fps": 25.0})
     seen = status.status(store, JOB)
-    assert (seen.state, seen.done, seen.percent, seen.fps, seen.eta) == ("rendering", 125, 25.0, 25.0, 15.0)
+    assert (seen.state, seen.done, seen.fps) == ("rendering", 125, 25.0)
+    whole = made.graph.weight  # in frames: what is followed counts half, and the file is assembled in the end
+    assert whole == 500 * 1.5 * 1.02
+    assert seen.percent == pytest.approx(100 * 250 / whole) and seen.eta == pytest.approx((whole - 250) / 25.0)
     status.set_wanted_state(store, JOB, "paused")
     assert status.status(store, JOB).state == "paused" and status.status(store, JOB).eta is None
     status.set_wanted_state(store, JOB, "run")

@@ -32,7 +32,7 @@ from shared.errors import OutOfMemoryError
 
 INFO = EngineInfo(name="card", title="Test card", inputs=frozenset({"motion"}), roi_size=64, depends_on="motion")
 # A folder in which the tests leave orders for the engines in the workers: a file's name is the order.
-ORDERS = "STUDIO_TEST_ORDERS"
+ORDERS = "FARM_TEST_ORDERS"
 ENGINES = {
     name: f"tests.support.engines.job_engines:{name.title()}" for name in ("card", "seer", "chain", "player", "dyed")
 }

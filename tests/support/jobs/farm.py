@@ -18,17 +18,18 @@ from harness.channel import wait_for
 from services.renderer.job.submit import JobRequest, submit_to_store
 from shared.config.settings import Settings, load_settings
 from shared.jobs import claims as units
-from shared.jobs.claims import Unit
+from shared.jobs.graph import render_name
 from shared.jobs.manifest import Priority
 from shared.jobs.queue import JobQueue
 from shared.jobs.redis_address import own_redis
 from shared.jobs.status import result
 from shared.jobs.store import Store, open_store
+from tests.support.engines import clip_engine
 from tests.support.engines.counting_engine import COST
 from tests.support.files.media_material import decoded
 from tests.support.files.sound_files import wav
 
-ENGINES = {"counter": "tests.support.engines.counting_engine:Counter"}
+ENGINES = {"counter": "tests.support.engines.counting_engine:Counter"} | clip_engine.ENGINES
 FPS, SEGMENT_S = 10, 2.0
 PATIENCE_S = 150.0  # seconds that a busy machine may take for what takes a few
 
@@ -74,26 +75,31 @@ class Running:
             started.wait()
             log.close()
 
-    def submit(self, driver: Path, priority: Priority = "normal", *, quietly: bool = False) -> str:
-        """Hand a job in; quietly: without waking anybody."""
-        request = JobRequest(self.home / "avatars" / "sample", driver, engine="counter", priority=priority)
+    def submit(
+        self, driver: Path, priority: Priority = "normal", *, quietly: bool = False, engine: str = "counter"
+    ) -> str:
+        """Hand a job in; quietly: without waking a worker."""
+        request = JobRequest(self.home / "avatars" / "sample", driver, engine=engine, priority=priority)
         manifest = submit_to_store(self.store, request, self.settings)
         if not quietly:
-            self.queue.wake(manifest.id, "counter", priority)
+            self.queue.wake(manifest.id, engine, priority)
         return manifest.id
 
     def look(self, job: str) -> bool:
         """Note which claims there are; whether the job is done."""
         seen = self.claims.setdefault(job, set())
         for name in self.store.list(f"jobs/{job}/units"):
-            kind, _, index = name.partition("-")
-            state = units.read_unit_state(self.store, job, Unit(kind, int(index or 0)))
+            state = units.read_unit_state(self.store, job, name)
             seen |= {(name, number) for number in range(1, state.claim + 1)}
         return bool(result(self.store, job))
 
     def rendering(self, job: str, index: int) -> bool:
         """Whether this segment is being rendered now."""
-        state = units.read_unit_state(self.store, job, Unit("render", index))
+        return self.at_work(job, render_name(index))
+
+    def at_work(self, job: str, unit: str) -> bool:
+        """Whether a worker is at this unit now."""
+        state = units.read_unit_state(self.store, job, unit)
         return state.open and not state.done
 
     def finish(self, job: str, patience: float = PATIENCE_S) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from shared.jobs import claims
-from shared.jobs.claims import Unit
+from shared.jobs.graph import follow_name, render_name
 from shared.jobs.manifest import Manifest, Plan, folder
 from shared.jobs.store import Store
 
@@ -34,20 +34,20 @@ def job(
 def begin(store: Store, name: str, done: int, at_work: int = 0) -> None:
     """The first `done` segments are there and the next `at_work` are being rendered."""
     for index in range(done + at_work):
-        finish(store, name, Unit("follow", index))
+        finish(store, name, follow_name(index))
     for index in range(done):
-        finish(store, name, Unit("render", index))
+        finish(store, name, render_name(index))
     for index in range(done, done + at_work):
-        held = claim(store, name, Unit("render", index))
-        claims.write_beat(store, held, 1, "box-1", {"done": 100 + 10 * index, "fps": 23.4})
+        held = claim(store, name, render_name(index))
+        claims.write_beat(store, held, 1, "box-1", {"done": 100 + 10 * index, "total": SEGMENT, "fps": 23.4})
     frame(store, name)
 
 
 def fail(store: Store, name: str, index: int, reason: str, times: int = claims.ATTEMPTS) -> None:
     """A segment fails, again and again."""
-    finish(store, name, Unit("follow", index))
+    finish(store, name, follow_name(index))
     for _ in range(times):
-        claims.record_failure(store, claim(store, name, Unit("render", index)), reason, "failed")
+        claims.record_failure(store, claim(store, name, render_name(index)), reason, "failed")
 
 
 def complete(store: Store, name: str, content: bytes = b"film" * 1000) -> None:
@@ -58,14 +58,14 @@ def complete(store: Store, name: str, content: bytes = b"film" * 1000) -> None:
     store.create(f"{folder(name)}/result.json", json.dumps(facts).encode())
 
 
-def claim(store: Store, name: str, unit: Unit) -> claims.Claim:
+def claim(store: Store, name: str, unit: str) -> claims.Claim:
     """The next claim of a unit."""
     held = claims.claim_unit(store, name, unit, claims.read_unit_state(store, name, unit), "box-1")
     assert held
     return held
 
 
-def finish(store: Store, name: str, unit: Unit) -> None:
+def finish(store: Store, name: str, unit: str) -> None:
     """A unit that is done."""
     assert claims.publish_unit(store, claim(store, name, unit), {"frames": SEGMENT})
 

@@ -124,9 +124,13 @@ export interface Event {
   text: string;
 }
 
-/** The segment that hinders a job: its number from 1, how often it was begun, and why the last attempt failed. */
+/**
+ * The segment that hinders a job: its number from 1, how often it was begun, and why the last attempt failed.
+ * unit: the name of a clip engine's unit, "" for a segment of frames.
+ */
 export interface FailingSegment {
   number: number;
+  unit: string;
   attempts: number;
   reason: string;
 }
@@ -162,6 +166,7 @@ export interface JobDetail {
   created: number;
   done: number;
   total: number;
+  percent: number;
   fps: number;
   eta: number | null;
   strip: string;
@@ -191,6 +196,7 @@ export interface JobRow {
   created: number;
   done: number;
   total: number;
+  percent: number;
   fps: number;
   eta: number | null;
   strip: string;
@@ -393,7 +399,8 @@ export interface ScenePatch {
 
 /**
  * A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
- * failed, "" where none did.
+ * failed, "" where none did. unit: the name of a clip engine's unit, which has steps for ticks; "" for a segment
+ * of frames.
  */
 export interface SegmentStatus {
   number: number;
@@ -402,6 +409,7 @@ export interface SegmentStatus {
   ticks: number;
   done: number;
   reason: string;
+  unit: string;
 }
 
 /**

@@ -8,13 +8,14 @@ import pytest
 
 from services.gateway.api.routes.jobs import file_name
 from shared.jobs import claims, status
+from shared.jobs.graph import render_name
 from shared.jobs.store import Store
 from tests.support.jobs import job_material as material
 from tests.support.running.gateway import Studio
 
 ROW = (
-    "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "fps", "eta",
-    "strip", "failing", "preview", "result", "bytes",
+    "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "percent",
+    "fps", "eta", "strip", "failing", "preview", "result", "bytes",
 )  # fmt: skip
 
 
@@ -27,7 +28,7 @@ def test_a_job_is_listed_and_shown_with_what_hinders_it(running: Studio, store: 
     assert answer["counts"] == {"queued": 1, "rendering": 1}
     row = answer["jobs"][0]
     assert list(row) == [*ROW, "segments"] and row["segments"] == 8
-    assert row["failing"] == {"number": 5, "attempts": 3, "reason": "The engine made no image."}
+    assert row["failing"] == {"number": 5, "unit": "", "attempts": 3, "reason": "The engine made no image."}
     assert row["strip"] == "ddrwfwww" and row["fps"] == 23.4 and row["eta"] > 0 and row["preview"]
     shown = running.http.get(f"/jobs/{broken}").json()
     assert list(shown) == [*ROW, "segments"]
@@ -68,8 +69,8 @@ def test_retry_tries_only_what_failed(running: Studio, store: Store) -> None:
     material.fail(store, name, 2, "No.")
     assert running.http.get(f"/jobs/{name}").json()["state"] == "parked"
     assert running.http.post(f"/jobs/{name}/retry").json()["state"] == "rendering"
-    assert claims.read_unit_state(store, name, claims.Unit("render", 0)).done
-    assert not claims.read_unit_state(store, name, claims.Unit("render", 2)).parked
+    assert claims.read_unit_state(store, name, render_name(0)).done
+    assert not claims.read_unit_state(store, name, render_name(2)).parked
 
 
 def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: Studio, store: Store) -> None:

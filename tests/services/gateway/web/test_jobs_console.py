@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from shared.jobs import claims, status
+from shared.jobs.graph import follow_name, render_name
 from shared.jobs.manifest import read_job_manifest
 from shared.jobs.store import Store
 from tests.support.browser.chromium import needs_chromium, until
@@ -59,8 +60,8 @@ def test_how_far_how_fast_how_long_and_what_fails(page: "Page", store: Store) ->
     material.complete(store, done)
     shown = row(page, going)
     shown.get_by_text("● rendering").wait_for()
-    shown.get_by_text("46.8 fps · 0:21 left").wait_for()
-    assert shown.get_by_role("progressbar", name="rendered").get_attribute("aria-valuenow") == "51"
+    shown.get_by_text("46.8 fps · 0:30 left").wait_for()
+    assert shown.get_by_role("progressbar", name="rendered").get_attribute("aria-valuenow") == "54"
     shown.get_by_role("img", name="segments: 3 done, 2 rendering, 3 waiting").wait_for()
     broken = row(page, stuck)
     broken.get_by_text("✕ parked").wait_for()
@@ -77,8 +78,8 @@ def test_the_preview_image_is_refreshed(page: "Page", store: Store) -> None:
     image = row(page, name).get_by_role("img", name="preview")
     image.wait_for()
     before = image.get_attribute("src")
-    material.finish(store, name, claims.Unit("follow", 1))
-    material.finish(store, name, claims.Unit("render", 1))
+    material.finish(store, name, follow_name(1))
+    material.finish(store, name, render_name(1))
     material.frame(store, name, tint=200)
     until(page, f"document.querySelector('.job img').getAttribute('src') !== '{before}'")
     until(page, "document.querySelector('.job img').naturalWidth > 0")
@@ -113,7 +114,7 @@ def test_a_parked_job_is_tried_again(page: "Page", store: Store) -> None:
     material.fail(store, name, 0, "No.")
     row(page, name).get_by_role("button", name="Retry").click()
     row(page, name).get_by_text("✕ parked").wait_for(state="detached")
-    assert not claims.read_unit_state(store, name, claims.Unit("render", 0)).parked
+    assert not claims.read_unit_state(store, name, render_name(0)).parked
 
 
 def test_the_result_is_downloaded(page: "Page", store: Store) -> None:

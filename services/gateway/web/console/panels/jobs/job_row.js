@@ -71,10 +71,9 @@ export function updateJob({ group, name, word, percent, progress, filled, speed,
   setAttribute(name, "title", row.driver);
   setText(word, `${SIGNS[row.state] ?? "·"} ${row.state}`);
   setText(description, [row.avatar, row.engine, row.priority === "normal" ? "" : row.priority, when(row.created)].filter(Boolean).join(" · "));
-  const share = row.total ? Math.min(1, row.done / row.total) : 0;
-  setAttribute(progress, "aria-valuenow", (share * 100).toFixed(0));
-  filled.style.width = `${share * 100}%`;
-  setText(percent, row.state === "done" ? "" : `${Math.floor(share * 100)} %`);
+  setAttribute(progress, "aria-valuenow", row.percent.toFixed(0));
+  filled.style.width = `${row.percent}%`;
+  setText(percent, row.state === "done" ? "" : `${Math.floor(row.percent)} %`);
   setText(speed, speedLine(row));
   setText(why, hindrance(row));
   drawStrip(strip, row.strip);
@@ -105,8 +104,8 @@ function when(at) {
 /** What hinders it. @param {JobRow} row @returns {string} */
 function hindrance(row) {
   if (!row.failing) return row.reason;
-  const { number, attempts, reason } = row.failing;
-  return `segment ${number}, attempt ${attempts}: ${reason || row.reason}`;
+  const { number, unit, attempts, reason } = row.failing;
+  return `${unit ? `unit ${unit}` : `segment ${number}`}, attempt ${attempts}: ${reason || row.reason}`;
 }
 
 /** One cell a segment, or a cell for several: height and colour say how it is, its name in words.

@@ -1,0 +1,95 @@
+"""How far a job's units are: each one's state, what it has reported, and what comes of it for the whole job."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.jobs.claims import UnitState, read_beat, read_unit_state
+from shared.jobs.graph import JobGraph
+from shared.jobs.manifest import Manifest, folder
+from shared.jobs.store import Store
+
+UNTOUCHED = UnitState(claim=0, open=False, failures=0, deaths=0, parked=False, done=False)
+SETTLED = UnitState(claim=1, open=True, failures=0, deaths=0, parked=False, done=True)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitProgress:
+    """A unit as its folder and its claim's last beat tell it.
+
+    done, total: steps, as the unit counts them; 0 of 0 while it is not at work. rate: steps a second.
+    """
+
+    state: UnitState = UNTOUCHED
+    done: int = 0
+    total: int = 0
+    rate: float = 0.0
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a worker is at it."""
+        return self.state.open and not self.state.done and not self.state.parked
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        if self.state.done:
+            return 1.0
+        return min(1.0, max(0.0, self.done / self.total)) if self.total > 0 else 0.0
+
+    @property
+    def share_rate(self) -> float:
+        """What is added to `share` in a second."""
+        return self.rate / self.total if self.at_work and self.total > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """The units of a job that have been begun, by name, and what is done of the whole."""
+
+    graph: JobGraph
+    units: Mapping[str, UnitProgress]
+
+    def __getitem__(self, name: str) -> UnitProgress:
+        return self.units.get(name, UnitProgress())
+
+    @property
+    def at_work(self) -> bool:
+        """Whether any worker is at it."""
+        return any(unit.at_work for unit in self.units.values())
+
+    @property
+    def share(self) -> float:
+        """What is done, 0 to 1, by the weights of the units."""
+        return sum(self.graph.units[name].weight * each.share for name, each in self.units.items()) / self.graph.weight
+
+    @property
+    def share_rate(self) -> float:
+        """What all workers together add to `share` in a second."""
+        weighed = (self.graph.units[name].weight * each.share_rate for name, each in self.units.items())
+        return sum(weighed) / self.graph.weight
+
+
+def read_progress(store: Store, manifest: Manifest) -> JobProgress:
+    """How far a job is: one listing for each unit that has been begun, but for those whose dependents are done already
+    and that nothing is shown of. Raises StudioError where the store cannot be read."""
+    graph, job = manifest.graph, manifest.id
+    begun = set(store.list(f"{folder(job)}/units"))
+    shown = set(graph.shown)
+    settled: set[str] = set()  # done, because what needs them is
+    units = {}
+    for name in reversed(list(graph)):
+        if name in settled and name not in shown:
+            units[name] = UnitProgress(SETTLED)
+        elif name in begun:
+            units[name] = _read_unit(store, job, name)
+        if name in units and units[name].state.done:
+            settled.update(graph.needs(name))
+    return JobProgress(graph, units)
+
+
+def _read_unit(store: Store, job: str, name: str) -> UnitProgress:
+    state = read_unit_state(store, job, name)
+    if state.done or not state.open:
+        return UnitProgress(state)
+    beat = read_beat(store, job, name, state.claim)
+    return UnitProgress(state, int(beat.get("done", 0)), int(beat.get("total", 0)), float(beat.get("fps", 0.0)))

@@ -1,0 +1,108 @@
+"""What kills a worker at a clip engine's unit costs that unit alone; cancelling reaches it, by force where it must."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shared.jobs import claims
+from shared.jobs.status import read_wanted_state, set_wanted_state, status
+from tests.support.jobs.farm import Running, child, running, speech, wait
+
+
+@dataclass
+class Farm:
+    """Two workers, their orders, and what an undisturbed job looks like."""
+
+    here: Running
+    workers: list[psutil.Process]
+    orders: Path
+    driver: Path
+    undisturbed: list[str]
+
+    def begun(self, unit: str, **orders: str) -> str:
+        """A job with a unit that is being done."""
+        for name, content in orders.items():
+            (self.orders / name.replace("_", "-")).write_text(content)
+        job = self.here.submit(self.driver, engine="clip")
+        wait(lambda: self.here.at_work(job, unit), f"unit {unit}; {self.here.said()}")
+        return job
+
+    def holder(self, job: str, unit: str) -> psutil.Process:
+        """The process that is at a unit."""
+        state = claims.read_unit_state(self.here.store, job, unit)
+        name = str(claims.read_beat(self.here.store, job, unit, state.claim)["worker"])
+        return next(process for each in self.workers if name.endswith(f".{(process := child(each)).pid}"))
+
+    def whole(self, job: str, again: dict[str, int]) -> None:
+        """The job ends in the right file. again: how often each unit was begun, where it was not once."""
+        assert self.here.finish(job) == self.undisturbed
+        begun = [name for name, _ in self.here.claims[job]]
+        assert {name: begun.count(name) for name in set(begun) if begun.count(name) != 1} == again
+
+    def cancel(self, job: str, unit: str) -> None:
+        """Cancel it and wait until the unit is at an end."""
+        set_wanted_state(self.here.store, job, "cancelled")
+        wait(lambda: not self.here.at_work(job, unit), "its end", every=0.02)
+
+
+@pytest.fixture(scope="module")
+def module_farm(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    home, orders = tmp_path_factory.mktemp("clips") / "home", tmp_path_factory.mktemp("orders")
+    with (
+        running(home, sample_home, FARM_TEST_ORDERS=str(orders)) as here,
+        here.process("services.local.render_farm") as farm,
+    ):
+        driver = speech(home / "speech.wav", 3.0)
+        wait(here.redis_url, f"Redis; {here.said()}")
+        with here.process("cli.app", "worker", "--engines", "clip") as other:
+            undisturbed = here.finish(here.submit(driver, engine="clip"))
+            assert len(set(undisturbed)) == 30
+            workers = [farm, other]
+            for each in workers:
+                child(each)
+            yield Farm(here, workers, orders, driver, undisturbed)
+
+
+@pytest.fixture
+def farm(module_farm: Farm) -> Iterator[Farm]:
+    yield module_farm
+    for order in module_farm.orders.iterdir():
+        order.unlink()
+
+
+@pytest.mark.parametrize("unit", ["a", "b", "c", "d"])
+def test_a_worker_killed_in_the_middle_costs_one_unit(farm: Farm, unit: str) -> None:
+    job = farm.begun(unit, **{f"sleep_{unit}": "0.2"})
+    farm.holder(job, unit).kill()
+    farm.whole(job, {unit: 2})
+
+
+def test_a_unit_whose_process_ends_each_time_is_parked(farm: Farm) -> None:
+    job = farm.begun("b", die_b="")
+    wait(lambda: status(farm.here.store, job).state == "parked", f"parked; {farm.here.said()}")
+    seen = status(farm.here.store, job)
+    assert seen.reason == "Unit b: The worker died each time it was at this; its log may say why."
+    assert claims.read_unit_state(farm.here.store, job, "b").claim == claims.DEATHS + 1
+    set_wanted_state(farm.here.store, job, "cancelled")
+
+
+def test_cancelling_reaches_a_unit_that_asks_and_its_process_lives_on(farm: Farm) -> None:
+    job = farm.begun("a", check_a="")
+    process = farm.holder(job, "a")
+    farm.cancel(job, "a")
+    assert process.is_running() and farm.here.store.list(f"jobs/{job}/units/a")[-1] == "returned-0001.json"
+    (farm.orders / "check-a").unlink()
+    farm.whole(farm.here.submit(farm.driver, engine="clip"), {})
+
+
+def test_cancelling_ends_a_unit_that_hears_nothing_with_its_process(farm: Farm) -> None:
+    job = farm.begun("a", deaf_a="")
+    process = farm.holder(job, "a")
+    farm.cancel(job, "a")
+    wait(lambda: not process.is_running(), "the process ends")
+    (farm.orders / "deaf-a").unlink()
+    farm.whole(farm.here.submit(farm.driver, engine="clip"), {})
+    assert read_wanted_state(farm.here.store, job) == "cancelled"
