@@ -2,7 +2,7 @@
 
 A clip engine declares the units of a clip as a graph. Units run in any process of any worker, each at least once: one that
 was cut short begins again with nothing but the files of those it needs. What an engine keeps in itself (a model that it has
-loaded) stays while a worker goes on with the job, and is gone when a unit fails.
+loaded) stays while a worker goes on with the job, and may be gone after a unit that failed.
 """
 
 from abc import abstractmethod

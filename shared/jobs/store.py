@@ -75,10 +75,13 @@ def open_store(url: str) -> Store:
 
 
 class LocalStore:
-    """A folder, of this machine or mounted from another."""
+    """A folder, of this machine or mounted from another.
 
-    def __init__(self, root: Path) -> None:
-        self.root, self.url = root, str(root)
+    durable: what is written outlives a power cut; False for one that its process removes again.
+    """
+
+    def __init__(self, root: Path, *, durable: bool = True) -> None:
+        self.root, self.url, self._durable = root, str(root), durable
 
     def read(self, name: str) -> bytes | None:
         with self._mended(name):
@@ -90,7 +93,7 @@ class LocalStore:
     def write(self, name: str, content: bytes) -> None:
         with self._finished(name) as part:
             part.write_bytes(content)
-            flush_to_disk(part)
+            self._flush(part)
             os.replace(part, self._path(name))
 
     def create(self, name: str, content: bytes) -> bool:
@@ -99,7 +102,7 @@ class LocalStore:
             return False
         with self._finished(name) as part:
             part.write_bytes(content)
-            flush_to_disk(part)
+            self._flush(part)
             try:
                 os.link(part, path)  # the one way that is exclusive and never shows a half-written file, on NFS too
             except FileExistsError:
@@ -109,7 +112,7 @@ class LocalStore:
     def put(self, source: Path, name: str) -> None:
         with self._finished(name) as part:
             shutil.copyfile(source, part)
-            flush_to_disk(part)
+            self._flush(part)
             os.replace(part, self._path(name))
 
     def move_in(self, source: Path, name: str) -> None:
@@ -117,9 +120,9 @@ class LocalStore:
             path = self._path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             if source.stat().st_dev == path.parent.stat().st_dev:
-                flush_to_disk(source)
+                self._flush(source)
                 os.replace(source, path)
-                flush_to_disk(path.parent)
+                self._flush(path.parent)
                 return
         self.put(source, name)
         source.unlink()
@@ -168,7 +171,7 @@ class LocalStore:
                 os.close(descriptor)
                 part = Path(given)
                 yield part
-                flush_to_disk(path.parent)
+                self._flush(path.parent)
         finally:
             if part is not None:
                 part.unlink(missing_ok=True)
@@ -179,6 +182,10 @@ class LocalStore:
             yield
         except OSError as error:
             raise _sentence(f"{self.root / name}", error) from None
+
+    def _flush(self, path: Path) -> None:
+        if self._durable:
+            flush_to_disk(path)
 
     def _path(self, name: str) -> Path:
         return self.root / _checked(name)

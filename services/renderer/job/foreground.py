@@ -17,7 +17,7 @@ from shared.config.settings import DEFAULT_ENGINE, Settings
 from shared.errors import NoSpaceError, StudioError
 from shared.jobs.claims import failures
 from shared.jobs.manifest import Manifest, folder
-from shared.jobs.status import parked, result
+from shared.jobs.status import result
 from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
 from shared.runtime.files import check_output
@@ -52,13 +52,16 @@ def render_file(
     check_output(driver, out)
     settings = Settings(engines=dict(engines), fps=float(rate), segment_seconds=segment_seconds, idle_after=idle_after)
     request = JobRequest(avatar.folder, driver, engine, output=output, options=options)
-    with tempfile.TemporaryDirectory(prefix=".studio-render-", dir=out.absolute().parent) as name:
-        store = _PassingStore(Path(name))
-        manifest = submit_to_store(store, request, settings)
-        worker = UnitWorker(store, JobOpener(store, settings), "render", told=_JobProgress(manifest, progress))
-        while not (made := result(store, manifest.id)):
-            _advance(worker, manifest, out)
-        os.replace(store.fetch(f"{folder(manifest.id)}/{made['file']}"), out)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".studio-render-", dir=out.absolute().parent) as name:
+            store = _PassingStore(Path(name), durable=False)
+            manifest = submit_to_store(store, request, settings)
+            worker = UnitWorker(store, JobOpener(store, settings), "render", told=_JobProgress(manifest, progress))
+            while not (made := result(store, manifest.id)):
+                _advance(worker, manifest)
+            os.replace(store.fetch(f"{folder(manifest.id)}/{made['file']}"), out)
+    except NoSpaceError:
+        raise NoSpaceError(f"There is no space left for {out}; free some and render it again.") from None
     ticks = int(made["ticks"])
     progress(ticks, ticks)
     return ticks
@@ -82,14 +85,17 @@ class _PassingStore(LocalStore):
         self.write(name, content)
         return True
 
+    def room(self) -> None:
+        return None  # a small render fits a disk that is nearly full
 
-def _advance(worker: UnitWorker, manifest: Manifest, out: Path) -> None:
+
+def _advance(worker: UnitWorker, manifest: Manifest) -> None:
     """Do the next unit. A unit is done once, and once more with less where memory ran out. Raises StudioError."""
     step = worker.advance(manifest.id)
     if step.outcome == "done":
         return
-    if step.outcome == "no_space" or parked(worker.store, manifest.id) is not None:
-        raise NoSpaceError(f"There is no space left for {out}; free some and render it again.")
+    if step.outcome == "no_space":
+        raise NoSpaceError(step.reason)
     failed = [each["kind"] for each in failures(worker.store, manifest.id, step.unit)] if step.unit else []
     if failed != ["memory"]:
         raise StudioError(step.reason) from step.error

@@ -1,6 +1,10 @@
 """Jobs of a clip engine: its graph by any number of workers, progress by weights, failures, and the finished file."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from fractions import Fraction
@@ -11,6 +15,7 @@ import numpy as np
 import pytest
 
 from engines.registry import load_frame_engine
+from harness.channel import wait_for
 from services.renderer.job import heartbeat
 from services.renderer.job.foreground import render_file
 from services.renderer.job.heartbeat import Heartbeat
@@ -199,6 +204,13 @@ def test_a_unit_that_always_fails_is_parked_and_tried_again_alone(farm: Farm, vo
     right(farm.result(job))
 
 
+def test_a_failure_calls_the_driver_as_its_sender_does(farm: Farm, voice: Path) -> None:
+    job = submit(farm, voice)
+    stored = Path(read_job_manifest(farm.store, job).driver_file).name
+    farm.order("fail-a", f"{stored} breaks off")
+    assert farm.worker().advance(job).reason == "RuntimeError: talk.wav breaks off" and stored != "talk.wav"
+
+
 def test_memory_that_runs_out_is_tried_with_less(farm: Farm, voice: Path) -> None:
     job = submit(farm, voice)
     farm.order("memory-c")
@@ -281,6 +293,33 @@ def test_what_an_engine_does_wrong_is_one_sentence_of_render(
         render_file(avatar, voice, tmp_path / "out.mp4", engine="clip", engines=ENGINES, output=PLAIN)
     assert "\n" not in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["orders"]
+
+
+def test_ctrl_c_ends_render_and_leaves_nothing(farm: Farm, voice: Path, tmp_path: Path) -> None:
+    farm.order("check-a")
+    out = tmp_path / "out"
+    out.mkdir()
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "cli.app",
+        "render",
+        "--home",
+        farm.home,
+        "--engine",
+        "clip",
+        "--driver",
+        voice,
+    ]
+    process = subprocess.Popen(
+        [*command, "--out", out / "out.mp4"], env=os.environ | {"STUDIO_ENGINES": json.dumps(ENGINES)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    wait_for(lambda: list(out.glob(".studio-render-*/jobs/*/units/a")), 60, "its first unit")
+    process.send_signal(signal.SIGINT)
+    _, complained = process.communicate(timeout=60)
+    assert process.returncode == 130 and "Traceback" not in complained
+    assert list(out.iterdir()) == []
 
 
 def test_memory_that_runs_out_is_tried_with_less_by_render_too(farm: Farm, voice: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -366,6 +367,19 @@ def test_a_full_disk_parks_the_job_and_room_lets_it_go_on(
     steps = [farm.worker().advance(job, expired) for _ in range(12)]
     assert status.status(farm.store, job).state == "done", steps
     assert len(frames(farm.result(job))) == FRAMES
+
+
+def test_render_onto_a_full_disk_is_one_sentence_and_leaves_nothing(farm: Farm, driver: Path, small_disk: Path) -> None:
+    avatar, filler = load_avatar(farm.home / "avatars" / "sample"), small_disk / "filler"
+    with filler.open("wb") as file:
+        file.write(bytes(shutil.disk_usage(small_disk).free - (96 << 10)))
+    out = small_disk / "out.mp4"
+    with pytest.raises(StudioError, match=r"There is no space left for .*/disk/out\.mp4; free some and render"):
+        render_file(avatar, driver, out, engine="card", engines=ENGINES)
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+    with filler.open("r+b") as file:
+        file.truncate(60 << 20)  # less is free than a job asks for, and enough
+    assert render_file(avatar, driver, out, engine="card", engines=ENGINES) == FRAMES
 
 
 def test_too_little_room_is_noticed_before_anything_is_begun(farm: Farm, driver: Path, small_disk: Path) -> None:
