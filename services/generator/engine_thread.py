@@ -224,7 +224,7 @@ class EngineThread:
         self._epoch += 1
 
     def _next_voice(self) -> VoiceBlock:
-        """What was heard and waits, up to where one block does not follow the one before it: a voice may be cut anyhow."""
+        """Return the waiting blocks as one, up to the first that does not follow its predecessor."""
         first = self._heard.popleft()
         parts, end = [first.samples], _sample(first.pts) + len(first.samples)
         while self._heard and _sample(self._heard[0].pts) == end:

@@ -170,7 +170,7 @@ class Generator:
         self._say()
 
     def _begin(self, opened: OpenedSession | None) -> None:
-        """Go on with this session, in a thread of its own, or with none; the thread of the one before ends."""
+        """Continue with this session in a thread of its own, or with none; the previous thread ends."""
         if self._thread is not None:
             self._thread.close()
             self.loop.meter.drops += self._thread.counted()
@@ -223,7 +223,10 @@ class Generator:
             self._thread.restart()
 
     def _speak(self, at: int) -> None:
-        """Once a program tick while a voice drives: the voice of the face that is shown then, silence too, so that the compositor knows before the first word by how much the sound is to be delayed."""
+        """Hand the engine the voice of the face that this program tick shows, while a voice drives.
+
+        Silence too: the compositor then knows before the first word by how much to delay the sound.
+        """
         rate = self.loop.settings.rate
         tick = max(tick_after(at + VOICE_LEAD_US, rate) - 1, self._voice_tick)
         self._voice_tick = tick + 1
