@@ -66,12 +66,12 @@ def body_motion(number: int) -> NDArray[np.float64]:
     return np.column_stack([linear, shift])
 
 
-def write_body_video(path: Path, image: NDArray[np.uint8]) -> None:
-    """Five seconds of the portrait swaying, as an MP4."""
+def write_body_video(path: Path, image: NDArray[np.uint8], count: int = SECONDS * FPS) -> None:
+    """Five seconds of the portrait swaying, or the first `count` frames of them, as an MP4."""
     with Mp4Writer(
         path, PORTRAIT_SIDE_PX, PORTRAIT_SIDE_PX, Fraction(FPS), sound=False, preset="ultrafast", crf=16
     ) as writer:
-        for number in range(SECONDS * FPS):
+        for number in range(count):
             frame = cv2.warpAffine(
                 image,
                 body_motion(number),

@@ -13,11 +13,12 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 pytest.importorskip("diffusers", reason="diffusers is not installed: `make setup-torch` brings it")
 pytest.importorskip("transformers", reason="transformers is not installed: `make setup-torch` brings it")
 
-from engines.api import Driving, RoiFrame  # noqa: E402
+from engines.api import DEFAULT_CONTEXT, Driving, RoiFrame, SessionContext  # noqa: E402
+from engines.personalive.engine import PersonaLiveEngine  # noqa: E402
 from engines.personalive.networks.loading import load_networks  # noqa: E402
 from engines.personalive.networks.networks import PersonaLiveNetworks  # noqa: E402
 from engines.personalive.options import PersonaLiveOptions  # noqa: E402
-from engines.personalive.quality import Rung  # noqa: E402
+from engines.personalive.quality import Rung, rung  # noqa: E402
 from engines.personalive.session import PersonaLiveSession  # noqa: E402
 from harness.by_rule import by_rule  # noqa: E402
 from harness.sample_avatar import sample_avatar  # noqa: E402
@@ -45,6 +46,18 @@ def networks(fresh: int = 0) -> PersonaLiveNetworks:
         found = load_networks(Path(folder), torch.device("cpu"), torch.float32)
     found.encode = by_rule(StandIn(), "encode").eval().requires_grad_(False)
     return found
+
+
+class TinyEngine(PersonaLiveEngine):
+    """The engine with tiny networks, for which no weights are needed."""
+
+    def probe(self) -> None:
+        return None
+
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> PersonaLiveSession:
+        options = context.options or self.options()
+        assert isinstance(options, PersonaLiveOptions)
+        return PersonaLiveSession(avatar, networks(), options, rung("256"), context.low_memory)
 
 
 def session(of: PersonaLiveNetworks, seed: int = 1, who: Avatar | None = None) -> PersonaLiveSession:
