@@ -121,8 +121,8 @@ class SessionContext:
     """What the host gives a session.
 
     rate: ROI frames a second for a voice; for motion the driver's own times count.
-    low_memory: with as little memory as it can be done, after memory once ran out; frames may take longer, they do not
-        change.
+    low_memory: with as little memory as it can be done, after memory once ran out; frames may take longer, and differ by rounding
+        alone.
     plate_at: index of the plate frame that is shown with a frame of this pts; None: the plate's own at this time.
     options: the engine's, as `Engine.options` gives them; None: as the settings say (`Engine.options()`).
     """
@@ -196,7 +196,7 @@ class EngineSession:
 
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
         """The frames that come out of this session as they are asked for, whole numbers among them in their place. Override
-        it to draw several at less cost than one by one; the same frames to the bit, wherever the first of them begins."""
+        it to draw several at less cost than one by one; the same frames but for rounding, wherever the first of them begins."""
         yield from frames
 
     def lower(self) -> str | None:
@@ -301,7 +301,8 @@ class FrameEngine(Engine):
         self, sessions: Sequence[EngineSession], inputs: Sequence[Driving | VoiceBlock]
     ) -> list[list[RoiFrame]]:
         """What each session gives for its input: `step` of a driver frame, `hear` of a block of voice. Override it to draw
-        the frames of several sessions in one call of the model; the same frames as one by one. Called by one thread."""
+        the frames of several sessions in one call of the model; the same frames as one by one but for rounding. Called by one
+        thread."""
         return [
             session.step(each) if isinstance(each, Driving) else session.hear(each)
             for session, each in zip(sessions, inputs, strict=True)

@@ -38,7 +38,7 @@ wait "$live_printer" "$computing_printer"
 
 export COVERAGE_FILE=$data/.coverage
 if "$python" -m coverage combine -q "$data"; then
-    for room in cli benchmarks harness services training engines compositing publishing shared; do
+    for room in persona_studio cli benchmarks harness services training engines compositing publishing shared; do
         printf '%-12s %3s %% of lines covered\n' "$room" "$("$python" -m coverage report --format=total --include="$room/*")"
     done
     printf '%-12s %3s %%\n' all "$("$python" -m coverage report --format=total)"

@@ -33,6 +33,8 @@ from shared.avatar.plate import Plate
 from shared.errors import OutOfMemoryError, StudioError
 from shared.face.landmarks import POINTS, Face, Pose
 from shared.jobs.graph import UnitSpec
+from shared.media.colour import rgb_to_i420
+from shared.media.mp4 import Mp4Writer
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.arrays import StateArrays, pack_part, unpack_part
 from shared.runtime.clock import US, tick_after, tick_pts
@@ -65,6 +67,7 @@ __all__ = [
     "Input",
     "Mode",
     "MotionTemplate",
+    "Mp4Writer",
     "OutOfMemoryError",
     "Plate",
     "Pose",
@@ -82,6 +85,7 @@ __all__ = [
     "load_state",
     "no_progress",
     "pack_part",
+    "rgb_to_i420",
     "tick_after",
     "tick_pts",
     "titles",

@@ -24,6 +24,11 @@ WRONG = {
     "the harness from below": ("services.local.b", "import harness", "services.local.b -> harness"),
     "benchmarks from below": ("harness.a", "import benchmarks", "harness.a -> benchmarks"),
     "the command from below": ("benchmarks.a", "import cli.app", "benchmarks.a -> cli.app"),
+    "the interface from within": ("services.local.c", "import persona_studio", "services.local.c -> persona_studio"),
+    "the interface by the command": ("cli.c", "import persona_studio", "cli.c -> persona_studio"),
+    "the interface with more than engines": (
+        "persona_studio.a", "import services.local.a", "persona_studio.a -> services.local.a",
+    ),
     "the tests": ("cli.a", "import tests.support", "cli.a -> tests.support"),
     "inside a function": ("compositing.a", "def f() -> None:\n    import training", "compositing.a -> training"),
     "for types alone": (
@@ -42,6 +47,7 @@ RIGHT = {
     "cli.b": "import benchmarks.a, services.local.a, shared.wire.b",
     "services.gateway.a": "import engines.api, compositing.blend, publishing, shared.wire.b",
     "engines.api": "import shared.wire.b",
+    "persona_studio.b": "import engines.api, shared.wire.b",
     "tests.support": "import cli.b, harness",
 }
 

@@ -28,19 +28,30 @@ def main() -> int:
     except (ImportError, AttributeError) as error:
         print(f"There is no engine {asked.engine} ({error}); give module:class.", file=sys.stderr)
         return 2
-    from persona_studio.engine.testing.rules import RULES, sentence
-    from persona_studio.engine.testing.subject import Subject
+    from engines.clip import ClipEngine
+    from persona_studio.engine.testing import ClipSubject, FrameSubject, rules_for, sentence
     from shared.avatar.model import load_avatar
 
-    if unknown := set(asked.rule or ()) - {rule.__name__ for rule in RULES}:
-        print(
-            f"There is no rule {unknown.pop()}; there are {', '.join(rule.__name__ for rule in RULES)}.",
-            file=sys.stderr,
+    try:
+        rules = rules_for(made())
+        if unknown := set(asked.rule or ()) - {rule.__name__ for rule in rules}:
+            print(
+                f"There is no rule {unknown.pop()}; there are {', '.join(rule.__name__ for rule in rules)}.",
+                file=sys.stderr,
+            )
+            return 2
+        avatar = load_avatar(asked.avatar) if asked.avatar else None
+        clips = isinstance(made(), ClipEngine)
+        subject = (
+            ClipSubject(made, avatar, loaded)
+            if clips
+            else FrameSubject(made, avatar, loaded, tolerance=asked.tolerance)
         )
+    except Exception as error:  # of the engine, whatever it is, or a sentence about the avatar
+        print(f"{asked.engine} cannot be checked ({type(error).__name__}: {error}).", file=sys.stderr)
         return 2
-    subject = Subject(made, load_avatar(asked.avatar) if asked.avatar else None, None, asked.tolerance, loaded)
     broken = 0
-    for rule in RULES:
+    for rule in rules:
         if asked.rule and rule.__name__ not in asked.rule:
             continue
         try:

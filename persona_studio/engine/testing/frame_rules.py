@@ -5,17 +5,16 @@ from unittest import SkipTest
 import numpy as np
 
 from engines.api import RoiFrame
-from persona_studio.engine.testing.subject import (
+from persona_studio.engine.testing.frame_subject import (
     ORIGIN,
-    BrokenRuleError,
-    Subject,
+    FrameSubject,
     blocks,
     check_same,
     give,
-    require,
     run,
     ticks_between,
 )
+from persona_studio.engine.testing.subject import BrokenRuleError, require
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US
 
@@ -27,7 +26,7 @@ CUTS: dict[str, list[int]] = {
 }
 
 
-def frames_have_their_form(subject: Subject) -> None:
+def frames_have_their_form(subject: FrameSubject) -> None:
     """Frames are square, of the declared side, uint8, with three channels or a matte."""
     for feed in subject.feeds:
         frames = subject.reference(feed)
@@ -40,7 +39,7 @@ def frames_have_their_form(subject: Subject) -> None:
         require(frame.pts == pts, f"A frame of the host waiting at {pts} us has pts {frame.pts}.")
 
 
-def _check_form(subject: Subject, frame: RoiFrame) -> None:
+def _check_form(subject: FrameSubject, frame: RoiFrame) -> None:
     shape, side = frame.pixels.shape, subject.info.roi_size
     require(type(frame.pts) is int, f"A pts is {type(frame.pts).__name__}, not int.")
     require(frame.pixels.dtype == np.uint8, f"Pixels are {frame.pixels.dtype}, not uint8.")
@@ -48,7 +47,7 @@ def _check_form(subject: Subject, frame: RoiFrame) -> None:
     require(fits, f"A frame's shape is {shape}, not ({side}, {side}, 3) or ({side}, {side}, 4).")
 
 
-def frames_have_the_drivers_times(subject: Subject) -> None:
+def frames_have_the_drivers_times(subject: FrameSubject) -> None:
     """A frame has the pts of the driving frame that it shows; as many come at once, and come late, as is declared."""
     info = subject.info
     for feed in subject.feeds:
@@ -74,7 +73,7 @@ def frames_have_the_drivers_times(subject: Subject) -> None:
         )
 
 
-def flush_gives_what_is_held(subject: Subject) -> None:
+def flush_gives_what_is_held(subject: FrameSubject) -> None:
     """At the end of a driver come the frames that were held back, to the last one, and no more."""
     for feed in subject.feeds:
         if feed == "voice":
@@ -85,7 +84,7 @@ def flush_gives_what_is_held(subject: Subject) -> None:
         require(last in shown, f"The last driving frame, at {last} us, is never shown.")
 
 
-def voice_gives_every_tick(subject: Subject) -> None:
+def voice_gives_every_tick(subject: FrameSubject) -> None:
     """A voice gives one frame for each tick from its first sample on, by the time that it is declared to need; a voice that
     jumps starts over."""
     _hears(subject)
@@ -111,7 +110,7 @@ def voice_gives_every_tick(subject: Subject) -> None:
     require(second == wanted, "A block that does not follow the last one does not start over at its own first tick.")
 
 
-def voice_may_be_cut_anyhow(subject: Subject) -> None:
+def voice_may_be_cut_anyhow(subject: FrameSubject) -> None:
     """The same frames to the bit, however the voice is cut into blocks."""
     _hears(subject)
     samples = subject.voice()
@@ -121,7 +120,7 @@ def voice_may_be_cut_anyhow(subject: Subject) -> None:
         check_same(run(subject.open(), blocks(samples, sizes)), whole, f"where the voice comes in blocks {how}")
 
 
-def undrawn_frames_keep_the_state(subject: Subject) -> None:
+def undrawn_frames_keep_the_state(subject: FrameSubject) -> None:
     """A session that does not draw goes on as if it had."""
     drawing = subject.info.depends_on == "frames"
     for feed in subject.drivers:
@@ -145,7 +144,7 @@ def undrawn_frames_keep_the_state(subject: Subject) -> None:
         check_same(after, expected, "after frames that were not drawn")
 
 
-def nothing_is_carried(subject: Subject) -> None:
+def nothing_is_carried(subject: FrameSubject) -> None:
     """Where it depends on nothing, a frame is the same without those before it."""
     if subject.info.depends_on != "nothing":
         raise SkipTest(f"it depends on {subject.info.depends_on}")
@@ -158,7 +157,7 @@ def nothing_is_carried(subject: Subject) -> None:
             check_same(alone, [whole[each.pts]], "where it is the first one")
 
 
-def frames_name_their_plate(subject: Subject) -> None:
+def frames_name_their_plate(subject: FrameSubject) -> None:
     """A frame made for one plate frame names that which the host shows at its time."""
     region = subject.info.output == "region"
     for feed in subject.feeds:
@@ -170,7 +169,7 @@ def frames_name_their_plate(subject: Subject) -> None:
             )
 
 
-def options_are_taken_over(subject: Subject) -> None:
+def options_are_taken_over(subject: FrameSubject) -> None:
     """The options that a session was opened with change nothing when they are applied."""
     options = subject.engine.options()
     if options is None:
@@ -183,7 +182,7 @@ def options_are_taken_over(subject: Subject) -> None:
             )
 
 
-def the_ladder_ends(subject: Subject) -> None:
+def the_ladder_ends(subject: FrameSubject) -> None:
     """A session that goes down in quality comes to an end of it."""
     session = subject.open()
     for _ in range(MOST_RUNGS):
@@ -192,7 +191,7 @@ def the_ladder_ends(subject: Subject) -> None:
     raise BrokenRuleError("There is always a lower quality.")
 
 
-def _hears(subject: Subject) -> None:
+def _hears(subject: FrameSubject) -> None:
     subject.check_available()
     if "voice" not in subject.info.inputs:
         raise SkipTest("a voice does not drive it")

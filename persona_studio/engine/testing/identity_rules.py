@@ -5,12 +5,12 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 from unittest import SkipTest
 
-from engines.api import Dependence, Driving, Input, Mode, Unavailable
+from engines.api import Dependence, Input, Mode, Unavailable
 from engines.options import options_schema
-from persona_studio.engine.testing.subject import BrokenRuleError, Subject, copied, require
+from persona_studio.engine.testing.subject import BrokenRuleError, EngineSubject, require
 from shared.errors import StudioError
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -18,7 +18,7 @@ MODELS = ("torch", "tensorflow", "jax", "onnxruntime", "diffusers", "transformer
 SIDES_PX = range(16, 4097)
 
 
-def info_is_consistent(subject: Subject) -> None:
+def info_is_consistent(subject: EngineSubject[Any]) -> None:
     """Its name can be a file's, a table's and a variable's; the figures fit each other and what it declares."""
     info, engine = subject.info, subject.engine
     require(NAME.fullmatch(info.name), f"The name '{info.name}' is not a lower case word of a-z, 0-9 and '_'.")
@@ -34,20 +34,12 @@ def info_is_consistent(subject: Subject) -> None:
     require(info.voice_ahead_us >= 0, "It needs a negative stretch of voice.")
     require("voice" in info.inputs or not info.voice_ahead_us, "It looks ahead in a voice that does not drive it.")
     require("motion" in info.inputs or not info.needs_image, "It needs images of a driver that does not drive it.")
-    suffixes = engine.template_suffixes
-    plays = "template" in info.inputs
-    require(
-        plays == bool(suffixes), "It declares template_suffixes without the input 'template', or the other way round."
-    )
-    require(
-        all(re.fullmatch(r"\.[a-z0-9]{1,8}", each) for each in suffixes), f"Its template_suffixes are {set(suffixes)}."
-    )
     table = engine.Settings.TABLE if engine.Settings is not None else info.name
     require(table == info.name, f"Its settings are the table '{table}', not '{info.name}'.")
     require(subject.make().info == info, "Two of it say different things of themselves.")
 
 
-def options_travel(subject: Subject) -> None:
+def options_travel(subject: EngineSubject[Any]) -> None:
     """Its options are plain JSON and hold on another machine; one that it does not have is refused."""
     options = subject.engine.options()
     carried = {} if options is None else json.loads(options.model_dump_json())
@@ -61,7 +53,7 @@ def options_travel(subject: Subject) -> None:
     raise BrokenRuleError("It takes an option that it does not have.")
 
 
-def probe_is_cheap(subject: Subject) -> None:
+def probe_is_cheap(subject: EngineSubject[Any]) -> None:
     """It says whether it can run in a sentence, and importing and asking it loads no model library."""
     known = [name for name in MODELS if name in subject.loaded]
     subject.make().weights()
@@ -76,12 +68,10 @@ def probe_is_cheap(subject: Subject) -> None:
         raise SkipTest(f"{known[0]} was loaded before; run the command, which begins without it")
 
 
-def prepare_keeps_to_itself(subject: Subject) -> None:
+def prepare_keeps_to_itself(subject: EngineSubject[Any]) -> None:
     """What it measures of an avatar is in files of its own name, and measured once."""
     subject.check_available()
-    avatar = copied(subject.avatar)
-    for path in avatar.folder.glob(f"{subject.info.name}-*"):
-        path.unlink()
+    avatar = subject.fresh_avatar()
     before = _files(avatar.folder)
     told: list[tuple[int, int]] = []
     subject.engine.prepare(avatar, lambda done, total: told.append((done, total)))
@@ -93,35 +83,6 @@ def prepare_keeps_to_itself(subject: Subject) -> None:
     require(all(0 <= done <= total for done, total in told), f"Its progress is {told}.")
     subject.make().prepare(avatar)
     require(_files(avatar.folder) == first, "What it measured once it measures again, or otherwise.")
-
-
-def templates_are_its_own(subject: Subject) -> None:
-    """It refuses files that are no motion template of its own, and reads again what it recorded."""
-    folder = copied(subject.avatar).folder
-    path = folder / f"strange{min(subject.engine.template_suffixes, default='.npz')}"
-    path.write_bytes(b"no motion at all")
-    try:
-        subject.engine.read_template(path)
-    except StudioError:
-        pass
-    else:
-        raise BrokenRuleError("It reads a motion template from a file that is none.")
-    if "template" not in subject.info.inputs:
-        return
-    if (template := subject.template) is None:
-        raise SkipTest("it records no motion, and no template was given")
-    kept = folder / "kept.npz"
-    template.save(kept)
-    again = subject.engine.read_template(kept)
-    require(
-        len(again) == len(template) > 0, f"A template of {len(template)} frames has {len(again)} when it is read again."
-    )
-    require(
-        again.rate == template.rate, f"A template at {template.rate} has a rate of {again.rate} when it is read again."
-    )
-    frames = subject.open().step(Driving(0, None, None, recorded=again[0]))
-    held = subject.info.frames_held
-    require(frames or held, "A frame of its own template moves nothing.")
 
 
 def _files(folder: Path) -> dict[str, tuple[int, str]]:

@@ -1,20 +1,24 @@
-"""The rules that every frame engine keeps, in the order in which they are checked."""
+"""The rules that every engine keeps, in the order in which they are checked."""
 
 from collections.abc import Callable
+from typing import Any
 
-from persona_studio.engine.testing import frame_rules, identity_rules, session_rules
-from persona_studio.engine.testing.subject import Subject
+from engines.api import Engine
+from engines.clip import ClipEngine
+from persona_studio.engine.testing import clip_rules, frame_rules, identity_rules, session_rules, template_rules
 
-Rule = Callable[
-    [Subject], None
-]  # raises BrokenRuleError, or SkipTest where it does not apply; its docstring is the rule
+# Takes the subject; raises BrokenRuleError, or SkipTest where it does not apply. Its docstring is the rule.
+Rule = Callable[[Any], None]
 
-RULES: tuple[Rule, ...] = (
+IDENTITY_RULES: tuple[Rule, ...] = (
     identity_rules.probe_is_cheap,
     identity_rules.info_is_consistent,
     identity_rules.options_travel,
     identity_rules.prepare_keeps_to_itself,
-    identity_rules.templates_are_its_own,
+)
+FRAME_RULES: tuple[Rule, ...] = (
+    *IDENTITY_RULES,
+    template_rules.templates_are_its_own,
     frame_rules.frames_have_their_form,
     frame_rules.frames_have_the_drivers_times,
     frame_rules.flush_gives_what_is_held,
@@ -36,6 +40,19 @@ RULES: tuple[Rule, ...] = (
     session_rules.begin_is_step,
     session_rules.together_is_one_by_one,
 )
+CLIP_RULES: tuple[Rule, ...] = (
+    *IDENTITY_RULES,
+    clip_rules.it_is_offline,
+    clip_rules.units_are_a_graph,
+    clip_rules.a_clip_is_made,
+    clip_rules.a_unit_may_begin_again,
+    clip_rules.units_stop_when_asked,
+)
+
+
+def rules_for(engine: Engine) -> tuple[Rule, ...]:
+    """Those of its kind."""
+    return CLIP_RULES if isinstance(engine, ClipEngine) else FRAME_RULES
 
 
 def sentence(rule: Rule) -> str:

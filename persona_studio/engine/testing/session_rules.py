@@ -7,17 +7,18 @@ from unittest import SkipTest
 import numpy as np
 
 from engines.api import Driving, EngineSession, FrameEngine, RoiFrame
-from persona_studio.engine.testing.subject import Feed, Subject, check_same, give, require, run
+from persona_studio.engine.testing.frame_subject import Feed, FrameSubject, check_same, give, run
+from persona_studio.engine.testing.subject import require
 from shared.runtime.arrays import from_bytes, to_bytes
 
 
-def the_first_is_like_the_second(subject: Subject) -> None:
+def the_first_is_like_the_second(subject: FrameSubject) -> None:
     """Warming up changes nothing: the first session's frames are those of any later one."""
     for feed in subject.drivers:
         check_same(subject.reference(feed), run(subject.open(), subject.inputs(feed)), "in the first session of all")
 
 
-def state_is_carried_whole(subject: Subject) -> None:
+def state_is_carried_whole(subject: FrameSubject) -> None:
     """What is saved and restored in another session goes on to the bit; saving changes nothing."""
     for feed in subject.feeds:
         inputs, whole = subject.inputs(feed), subject.reference(feed)
@@ -32,7 +33,7 @@ def state_is_carried_whole(subject: Subject) -> None:
         check_same(frames + session.flush(), whole, f"where the state was saved, from {feed}")
 
 
-def waiting_is_carried_too(subject: Subject) -> None:
+def waiting_is_carried_too(subject: FrameSubject) -> None:
     """The same while the host waits between two motions."""
     for feed in subject.drivers:
         if feed == "voice":
@@ -62,7 +63,7 @@ def _carried(session: EngineSession) -> dict[str, np.ndarray]:  # type: ignore[t
     return from_bytes(to_bytes(state))
 
 
-def reset_forgets(subject: Subject) -> None:
+def reset_forgets(subject: FrameSubject) -> None:
     """After a reset nothing is held back and no voice waits; from motion it goes on as it was opened. After a voice the head
     may come to rest in its own time."""
     for feed in subject.drivers:
@@ -79,14 +80,14 @@ def reset_forgets(subject: Subject) -> None:
             check_same(found, whole, f"after a reset, from {feed}")
 
 
-def little_memory_shows_the_same(subject: Subject) -> None:
+def little_memory_shows_the_same(subject: FrameSubject) -> None:
     """With little memory frames may take longer; they do not change."""
     for feed in subject.drivers:
         frames = run(subject.open(low_memory=True), subject.inputs(feed))
         check_same(frames, subject.reference(feed), "with low_memory", subject.tolerance)
 
 
-def threads_may_change(subject: Subject) -> None:
+def threads_may_change(subject: FrameSubject) -> None:
     """It is opened by one thread and called by others, one at a time."""
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
         for feed in subject.drivers:
@@ -99,7 +100,7 @@ def threads_may_change(subject: Subject) -> None:
             check_same(frames, subject.reference(feed), "where it is called by two threads in turn")
 
 
-def sessions_are_apart(subject: Subject) -> None:
+def sessions_are_apart(subject: FrameSubject) -> None:
     """Two sessions do not disturb each other, in turn and at the same time."""
     for feed in subject.drivers:
         one, two = subject.inputs(feed), subject.inputs(feed, other=True)
@@ -122,7 +123,7 @@ def sessions_are_apart(subject: Subject) -> None:
             check_same(found, wanted, f"where another session is called at the same time, from {feed}")
 
 
-def a_batch_shows_single_frames(subject: Subject) -> None:
+def a_batch_shows_single_frames(subject: FrameSubject) -> None:
     """`draw_batch` gives each session what it gives by itself."""
     subject.check_available()
     if type(subject.engine).draw_batch is FrameEngine.draw_batch:
@@ -141,7 +142,7 @@ def a_batch_shows_single_frames(subject: Subject) -> None:
             check_same(frames + session.flush(), expected, f"in a batch, from {feed}", subject.tolerance)
 
 
-def begin_is_step(subject: Subject) -> None:
+def begin_is_step(subject: FrameSubject) -> None:
     """What is begun and waited for, at once or after the next was begun, is what `step` gives."""
     if not subject.open().overlaps:
         raise SkipTest("it has no begin of its own")
@@ -172,7 +173,7 @@ def _overlapping(session: EngineSession, inputs: list[Driving]) -> list[RoiFrame
     return frames + session.flush()
 
 
-def together_is_one_by_one(subject: Subject) -> None:
+def together_is_one_by_one(subject: FrameSubject) -> None:
     """Frames drawn several at a time are those drawn one by one, and numbers among them keep their place."""
     session = subject.open()
     if type(session).together is EngineSession.together:
@@ -182,7 +183,7 @@ def together_is_one_by_one(subject: Subject) -> None:
             _check_together(subject, feed)
 
 
-def _check_together(subject: Subject, feed: Feed) -> None:
+def _check_together(subject: FrameSubject, feed: Feed) -> None:
     inputs, whole = subject.inputs(feed), subject.reference(feed)
     session, gaps = subject.open(), {3, 4, len(inputs) - 1}
 

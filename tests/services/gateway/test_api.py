@@ -18,6 +18,7 @@ from engines.options import options_schema
 from shared.errors import StudioError
 from tests.support.engines.slow_engines import LadderEngine, LadderOptions
 from tests.support.files.evil_pickle import Evil
+from tests.support.files.sound_files import tone, wav
 from tests.support.jobs.template_farm import published, template
 from tests.support.running.gateway import Studio, image
 
@@ -342,6 +343,20 @@ def test_metrics_tell_the_engines_quality_and_delay(own: Studio) -> None:
     own.channel.meters["generator"].facts |= {"delay": delay}
     own.wait(lambda: "\nstudio_engine_delay_milliseconds 712.0" in httpx.get(metrics).text)
     assert "\nstudio_engine_delay_floor_milliseconds 670.0" in httpx.get(metrics).text
+
+
+def test_speech_for_an_engine_that_does_not_listen_names_those_that_do(own: Studio) -> None:
+    facts = own.channel.meters["generator"].facts
+    own.wait(lambda: own.http.get("/engines").json())
+    own.patch(engine="mesh", driver="sample")
+    rows = {"mesh": {"title": "Deaf", "inputs": ["motion"]}, "ear": {"title": "Ear", "inputs": ["motion", "voice"]}}
+    facts["engines"] = rows
+    own.wait(lambda: {row["title"] for row in own.http.get("/engines").json()} == {"Deaf", "Ear"})
+    speech = {"audio": ("speech.wav", wav(tone(0.2, rate=16_000), 16_000))}
+    refused = own.http.post("/channels/main/speech", files=speech)
+    assert refused.status_code == 409, refused.text
+    assert refused.json()["detail"] == "The engine mesh is not driven by a voice; choose ear first."
+    assert own.state()["scene"]["driver"] == "sample"
 
 
 def test_page_and_api_page_call_nobody_else(running: Studio) -> None:

@@ -18,7 +18,7 @@ from engines.personalive.engine import PersonaLiveEngine  # noqa: E402
 from engines.personalive.networks.loading import load_networks  # noqa: E402
 from engines.personalive.networks.networks import PersonaLiveNetworks  # noqa: E402
 from engines.personalive.options import PersonaLiveOptions  # noqa: E402
-from engines.personalive.quality import Rung, rung  # noqa: E402
+from engines.personalive.quality import Rung  # noqa: E402
 from engines.personalive.session import PersonaLiveSession  # noqa: E402
 from harness.by_rule import by_rule  # noqa: E402
 from harness.sample_avatar import sample_avatar  # noqa: E402
@@ -57,7 +57,7 @@ class TinyEngine(PersonaLiveEngine):
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> PersonaLiveSession:
         options = context.options or self.options()
         assert isinstance(options, PersonaLiveOptions)
-        return PersonaLiveSession(avatar, networks(), options, rung("256"), context.low_memory)
+        return PersonaLiveSession(avatar, networks(), options, small=context.low_memory)
 
 
 def session(of: PersonaLiveNetworks, seed: int = 1, who: Avatar | None = None) -> PersonaLiveSession:

@@ -38,10 +38,8 @@ _FILE, _TEXT = {"type": "string", "format": "binary"}, {"type": "string"}
 def ensure_speech(gateway: Gateway) -> None:
     """Make speech the driver, if it is not. Raises HTTPException where the engine does not listen."""
     scene = gateway.director.scene
-    inputs = {
-        name: about.get("inputs", [])
-        for name, about in gateway.watch.service_facts("generator").get("engines", {}).items()
-    }
+    engines = gateway.watch.service_facts("generator").get("engines", {})
+    inputs = {name: about["inputs"] for name, about in engines.items() if "inputs" in about}
     if scene.engine in inputs and "voice" not in inputs[scene.engine]:
         listening = " or ".join(name for name, of in inputs.items() if "voice" in of) or "another engine"
         raise HTTPException(409, f"The engine {scene.engine} is not driven by a voice; choose {listening} first.")

@@ -1,0 +1,77 @@
+"""Rules on the units of a clip engine: their graph, the clip that comes of them, and how they stop."""
+
+import hashlib
+from pathlib import Path
+
+from engines.clip import CLIP_FILE
+from persona_studio.engine.testing.clip_subject import RATE_FPS, Asked, ClipSubject, Work
+from persona_studio.engine.testing.subject import BODY_FRAMES, BrokenRuleError, require
+from shared.errors import StudioError
+from shared.jobs.graph import check_units
+from shared.media.reader import VideoReader
+
+LENGTH_SLACK_S = 1.0  # as the studio allows: models make frames in blocks
+
+
+def it_is_offline(subject: ClipSubject) -> None:
+    """It runs offline alone, and does not say that it holds frames back."""
+    require(subject.info.modes == {"offline"}, f"Its modes are {set(subject.info.modes)}, not offline alone.")
+    require(subject.info.output == "frame", f"Its output is '{subject.info.output}'; a clip's frames are whole.")
+
+
+def units_are_a_graph(subject: ClipSubject) -> None:
+    """Its units have names and needs that hold, and are the same however often it is asked."""
+    units = list(subject.units())
+    try:
+        check_units(units)
+    except StudioError as error:
+        raise BrokenRuleError(str(error)) from None
+    require(list(subject.make().units(subject.clip)) == units, "It declares other units when it is asked again.")
+
+
+def a_clip_is_made(subject: ClipSubject) -> None:
+    """Its units, each in an engine of its own and with the files of those it needs alone, make a clip of the driver's
+    length, and say how far they are."""
+    work = Work(subject)
+    with VideoReader(work.whole(subject.units())) as video:
+        times = [pts for pts, _ in video]
+    require(times, f"Its {CLIP_FILE} has no frames.")
+    seconds, wanted = times[-1] / 1e6, BODY_FRAMES / RATE_FPS
+    require(abs(seconds - wanted) <= LENGTH_SLACK_S, f"It makes {seconds:.1f} seconds instead of {wanted:.1f}.")
+    for name, steps in work.steps.items():
+        require(all(0 <= done <= total for done, total in steps), f"The progress of unit {name} is {steps[:6]}.")
+
+
+def a_unit_may_begin_again(subject: ClipSubject) -> None:
+    """A unit that was stopped begins again in the same engine, and what was made before it stays as it is."""
+    units, work = subject.units(), Work(subject)
+    engine = subject.make()
+    for unit in units:
+        before = {name: _hashes(folder) for name, folder in work.folders.items()}
+        try:
+            work.do(unit, engine, stops=True)
+        except Asked:
+            work.do(unit, engine)
+        changed = [name for name, kept in before.items() if _hashes(work.folders[name]) != kept]
+        require(not changed, f"Unit {unit.name} changes the files of {', '.join(changed)}, which are to read only.")
+    require((work.folders[units[-1].name] / CLIP_FILE).is_file(), f"Begun again, its last unit leaves no {CLIP_FILE}.")
+
+
+def units_stop_when_asked(subject: ClipSubject) -> None:
+    """Every unit asks whether it must stop, by its progress or by raise_if_cancelled, and lets what that raises pass."""
+    units, work = subject.units(), Work(subject)
+    for unit in units:
+        try:
+            work.do(unit, subject.make(), stops=True)
+        except Asked:
+            work.do(unit, subject.make())
+        else:
+            raise BrokenRuleError(f"Unit {unit.name} never asks whether it must stop, or goes on all the same.")
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,130 @@
+"""The engine of docs/engine-authoring.md, as a reader makes it: a package of its own, listed, checked, rendered, on air."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from compositing.compose import Composer
+from harness.channel import Studio, studio
+from shared.avatar.model import load_avatar
+from shared.face.scripted import voice
+from shared.media.mp4 import Mp4Writer
+from shared.wire.message import Message
+from shared.wire.program import frame_of
+from tests.support.files.sound_files import wav
+
+pytestmark = pytest.mark.live  # one test puts it on air
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "engine-authoring.md").read_text()
+MOVES = 0.5  # grey levels on average over the frame; a still one's noise is below a tenth of it
+ENGINE_LINES = 67  # that are not blank
+
+
+def fenced(kind: str) -> str:
+    """The first block of this kind on the page."""
+    found = re.search(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, f"the page has no {kind}"
+    return found[1]
+
+
+@dataclass(frozen=True)
+class Package:
+    """The page's package, installed in a folder apart. environment: of processes that have it."""
+
+    environment: dict[str, str]
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """A module in a process that has the package."""
+        command = [sys.executable, "-m", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    pytest.importorskip("setuptools", reason="setuptools is not installed: `make setup-dev` brings it")
+    source, target = tmp_path_factory.mktemp("nod"), tmp_path_factory.mktemp("installed")
+    (source / "nod.py").write_text(fenced("python"))
+    (source / "pyproject.toml").write_text(fenced("toml"))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    made = subprocess.run([*pip, "--target", str(target), str(source)], capture_output=True, text=True, timeout=240)
+    assert made.returncode == 0, made.stderr
+    plain = {key: value for key, value in os.environ.items() if not key.startswith("STUDIO_")}
+    return Package(plain | {"PYTHONPATH": f"{target}{os.pathsep}{ROOT}", "COLUMNS": "160"})
+
+
+def test_it_is_as_short_as_it_says_and_imports_the_public_interface_alone() -> None:
+    lines = [line for line in fenced("python").splitlines() if line.strip()]
+    assert len(lines) <= ENGINE_LINES
+    imported = set(re.findall(r"^(?:from|import) (\S+)", fenced("python"), re.MULTILINE))
+    assert imported == {"cv2", "numpy", "numpy.typing", "persona_studio.engine"}
+
+
+def test_it_is_listed_and_keeps_every_rule(package: Package) -> None:
+    rows = {row["name"]: row for row in json.loads(package.run("cli.app", "engines", "--json").stdout)}
+    assert rows["nod"]["title"] == "Nod" and rows["nod"]["unavailable"] == ""
+    checked = package.run("persona_studio.engine.testing", "nod:NodEngine")
+    verdicts = [line.split()[0] for line in checked.stdout.splitlines()]
+    assert checked.returncode == 0 and verdicts.count("ok") > 15 and "failed" not in verdicts, checked.stdout
+
+
+def test_it_renders_a_voice_and_a_face(package: Package, live_home: Path, tmp_path: Path) -> None:
+    face, speech, out = tmp_path / "face.mp4", tmp_path / "speech.wav", tmp_path / "out.mp4"
+    speech.write_bytes(wav(voice(2.0)[-48_000:]))
+    with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
+        shots = [frame.to_ndarray(format="yuv420p") for frame in islice(source.decode(video=0), 20, 45)]
+    with Mp4Writer(face, shots[0].shape[1], shots[0].shape[0] * 2 // 3, Fraction(25), sound=False) as writer:
+        for number, shot in enumerate(shots):
+            writer.frame(np.asarray(shot, np.uint8), index=number)
+    for driver in (face, speech):
+        made = package.run(
+            "cli.app", "render", "--home", str(live_home), "--engine", "nod", "--driver", str(driver), "--out", str(out)
+        )
+        assert made.returncode == 0, made.stderr
+        with av.open(str(out)) as rendered:
+            frames = [frame.to_ndarray(format="gray").astype(np.int16) for frame in rendered.decode(video=0)]
+        assert len(frames) >= 24
+        assert max(np.abs(frame - frames[0]).mean() for frame in frames) > MOVES, "it does not move"
+
+
+def test_its_frames_are_in_the_live_program(package: Package, live_home: Path, run_root: Path) -> None:
+    added = {"PYTHONPATH": package.environment["PYTHONPATH"]}
+    started = ("--port", "0", "--engine", "nod", "--no-label")
+    with studio(live_home, run_root, *started, environment=added) as run:
+        run.on_air()
+        assert run.state()["scene"]["engine"] == "nod"
+        faces, program = collected(run, 2.0)
+        run.end()
+    composer = Composer(load_avatar(live_home / "avatars" / "sample"))
+    shown = 0
+    for message in program:
+        frame = frame_of(message)
+        face = next((each for each in faces if frame.captured and each.fact("captured", int) == frame.captured), None)
+        if frame.state == "live" and face is not None:
+            wanted = composer.compose(composer.background(frame.plate), frame.plate, face.array, 1.0)
+            shown += np.array_equal(wanted.frame, frame.i420)
+    assert shown > 10, "the program does not show the engine's frames"
+    assert len({each.array.tobytes() for each in faces}) > 10, "it does not move"
+
+
+def collected(run: Studio, seconds: float) -> tuple[list[Message], list[Message]]:
+    """The messages of faces and of program frames for a while."""
+    readers = run.read("face"), run.read("program")
+    found: tuple[list[Message], list[Message]] = ([], [])
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        for reader, messages in zip(readers, found, strict=True):
+            if reader.socket.poll(10):
+                messages += [each for each in reader.read() if each.format != "s16"]
+    return found
