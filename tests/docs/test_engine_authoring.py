@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -32,11 +32,11 @@ MOVES = 0.5  # grey levels on average over the frame; a still one's noise is bel
 ENGINE_LINES = 67  # that are not blank
 
 
-def fenced(kind: str) -> str:
-    """The first block of this kind on the page."""
-    found = re.search(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    assert found, f"the page has no {kind}"
-    return found[1]
+def fenced(kind: str, number: int = 0) -> str:
+    """A block of this kind on the page, the first one without a number."""
+    found: list[str] = re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert len(found) > number, f"the page has no {kind} {number}"
+    return found[number]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
     made = subprocess.run([*pip, "--target", str(target), str(source)], capture_output=True, text=True, timeout=240)
     assert made.returncode == 0, made.stderr
+    (target / "grey.py").write_text(fenced("python", 1))
     plain = {key: value for key, value in os.environ.items() if not key.startswith("STUDIO_")}
     return Package(plain | {"PYTHONPATH": f"{target}{os.pathsep}{ROOT}", "COLUMNS": "160"})
 
@@ -77,6 +78,21 @@ def test_it_is_listed_and_keeps_every_rule(package: Package) -> None:
     checked = package.run("persona_studio.engine.testing", "nod:NodEngine")
     verdicts = [line.split()[0] for line in checked.stdout.splitlines()]
     assert checked.returncode == 0 and verdicts.count("ok") > 15 and "failed" not in verdicts, checked.stdout
+
+
+def test_its_clip_engine_keeps_every_rule_and_renders(package: Package, live_home: Path, tmp_path: Path) -> None:
+    checked = package.run("persona_studio.engine.testing", "grey:GreyEngine")
+    verdicts = [line.split()[0] for line in checked.stdout.splitlines()]
+    assert checked.returncode == 0 and verdicts.count("ok") > 7 and "failed" not in verdicts, checked.stdout
+    speech, out = tmp_path / "speech.wav", tmp_path / "out.mp4"
+    speech.write_bytes(wav(voice(2.0)[-48_000:]))
+    own = {"STUDIO_ENGINES": json.dumps({"grey": "grey:GreyEngine"})}
+    command = ("render", "--home", str(live_home), "--engine", "grey", "--driver", str(speech), "--out", str(out))
+    made = replace(package, environment=package.environment | own).run("cli.app", *command, "--no-label")
+    assert made.returncode == 0, made.stderr
+    with av.open(str(out)) as rendered:
+        levels = [frame.to_ndarray(format="gray").mean() for frame in rendered.decode(video=0)]
+    assert len(levels) == 25 and levels[-1] > levels[0] + 100 and levels == sorted(levels)
 
 
 def test_it_renders_a_voice_and_a_face(package: Package, live_home: Path, tmp_path: Path) -> None:
