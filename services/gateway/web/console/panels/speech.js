@@ -6,14 +6,15 @@ import { attempt, byId, element, setAttribute, setText } from "../../lib/element
 export function speech(api) {
   const failed = byId("control-error");
   const chooser = byId("speak-file", HTMLInputElement);
-  /** @param {File[]} files */
-  const speak = (files) => attempt(failed, async () => {
+  let sent = Promise.resolve();
+  /** Files are sent one after the other, in the order in which they came. @param {File[]} files */
+  const speak = (files) => (sent = sent.then(() => attempt(failed, async () => {
     for (const file of files) {
       const form = new FormData();
       form.append("audio", file);
       await api.ask("POST", "./speech", form);
     }
-  });
+  })));
   byId("speak").addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", async () => {
     await speak([...(chooser.files ?? [])]);
