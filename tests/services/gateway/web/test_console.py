@@ -251,7 +251,7 @@ def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page",
     interrupt = page.get_by_role("button", name="Interrupt")
     assert interrupt.is_disabled()
     try:
-        # The first is said for longer than all the waiting below, and takes longer to send than the second.
+        # The first lasts longer than all the waiting below, and takes longer to send than the second.
         for name, seconds in (("hello.wav", 120), ("again.wav", 1)):
             drop_file(page, wav(tone(seconds, rate=8000), 8000), name)
         page.get_by_label("Speech", exact=True).get_by_text("Saying hello.wav · queue: 1").wait_for()
