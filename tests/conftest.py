@@ -1,39 +1,80 @@
 """What several tests share: a home with the sample avatars, built once."""
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import pytest
 
 from services.local.livekit_server import LiveKitServer, find_server
 from services.local.samples import ensure_sample_driver
-from shared.avatar.samples import ensure_sample_avatars
+from shared.avatar.build import add_avatar
+from shared.avatar.samples import RIGHTS, SAMPLE, ensure_sample_avatars, sample_portrait
+from shared.runtime.file_lock import open_lock
 from tests.support.browser.chromium import ARGUMENTS, CHROMIUM
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytest_plugins = ("tests.support.kinds",)
+BUILT_HOME = "BUILT_HOME"  # a folder for the processes of one run of tests
 
 
 @pytest.fixture(scope="session")
-def sample_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the others below copy from; the halves of tests/run.sh share it."""
+    return Path(os.environ.get(BUILT_HOME) or tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="session")
+def sample_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder that holds the avatars `sample` and `sample-video`. Treat it as read-only."""
+    with held(built_home):
+        ensure_sample_avatars(built_home)
     home = tmp_path_factory.mktemp("home")
-    ensure_sample_avatars(home)
+    shutil.copytree(built_home / "avatars", home / "avatars")
     return home
 
 
 @pytest.fixture(scope="session")
-def live_home(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def live_home(built_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with all that a first run makes: sample avatars and sample driver."""
+    with held(built_home):
+        driver = ensure_sample_driver(built_home)
     home = tmp_path_factory.mktemp("live") / "home"
     shutil.copytree(sample_home, home)
-    ensure_sample_driver(home)
+    shutil.copytree(driver.parent, home / driver.parent.name)
     return home
+
+
+@pytest.fixture(scope="session")
+def small_home(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose avatar `sample` is of 256 x 256 pixels, for tests of what is done with frames and not of how they look;
+    with the sample driver."""
+    home = tmp_path_factory.mktemp("small")
+    portrait = cv2.resize(sample_portrait()[:480, 200:680], (256, 256), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(home / "portrait.png"), portrait[..., ::-1])
+    add_avatar(home, SAMPLE, home / "portrait.png", None, RIGHTS)
+    shutil.copytree(live_home / "drivers", home / "drivers")
+    return home
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """While another process builds in this folder, wait."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = open_lock(folder / ".lock")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ if [ $# -gt 0 ]; then
 fi
 
 data=$(mktemp -d)
-export FAILURES_FILE=$data/failures
-trap 'kill %1 %2 2>/dev/null; rm -rf "$data"' EXIT
+export FAILURES_FILE=$data/failures BUILT_HOME=$data/home
+trap 'kill %1 %2 %3 2>/dev/null; rm -rf "$data"' EXIT
 exec {live_out}> >(exec sed -u 's/^/live      | /')
 live_printer=$!
 exec {computing_out}> >(exec sed -u 's/^/computing | /')

@@ -17,7 +17,7 @@ UNIT = (
     "compositing", "deploy", "engines/mesh", "publishing", "services/capture", "services/compositor", "shared",
     "structure",
 )  # fmt: skip
-HOMES = {"sample_home", "live_home"}  # fixtures that take long to build
+HOMES = {"sample_home", "live_home", "small_home"}  # fixtures that take long to build
 STARTS_A_PROCESS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system"})
 
 _unit: list[str] = []  # the unit test that is running

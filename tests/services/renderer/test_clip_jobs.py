@@ -40,12 +40,12 @@ WEIGHT = 10 * 1.02  # of all units, with `assemble`
 
 
 @pytest.fixture
-def farm(live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Farm:
+def farm(small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Farm:
     orders = tmp_path / "orders"
     orders.mkdir()
     monkeypatch.setenv(ORDERS, str(orders))
-    settings = Settings(home=live_home, jobs=str(tmp_path / "jobs"), engines=ENGINES)
-    return Farm(live_home, LocalStore(tmp_path / "jobs"), settings, orders)
+    settings = Settings(home=small_home, jobs=str(tmp_path / "jobs"), engines=ENGINES)
+    return Farm(small_home, LocalStore(tmp_path / "jobs"), settings, orders)
 
 
 @pytest.fixture(scope="module")
@@ -295,7 +295,7 @@ def test_what_an_engine_does_wrong_is_one_sentence_of_render(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["orders"]
 
 
-def test_ctrl_c_ends_render_and_leaves_nothing(farm: Farm, voice: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_render_and_leaves_nothing(farm: Farm, live_home: Path, voice: Path, tmp_path: Path) -> None:
     farm.order("check-a")
     out = tmp_path / "out"
     out.mkdir()
@@ -305,7 +305,7 @@ def test_ctrl_c_ends_render_and_leaves_nothing(farm: Farm, voice: Path, tmp_path
         "cli.app",
         "render",
         "--home",
-        farm.home,
+        live_home,
         "--engine",
         "clip",
         "--driver",

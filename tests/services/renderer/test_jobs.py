@@ -32,21 +32,21 @@ FRAMES, FPS, SEGMENT = 44, 25, 0.48  # 12 frames in each of three segments and 8
 
 
 @pytest.fixture
-def farm(live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Farm:
+def farm(small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Farm:
     orders = tmp_path / "orders"
     orders.mkdir()
     monkeypatch.setenv(ORDERS, str(orders))
     settings = Settings(
-        home=live_home, jobs=str(tmp_path / "jobs"), engines=ENGINES, segment_seconds=SEGMENT, idle_after=0.2
+        home=small_home, jobs=str(tmp_path / "jobs"), engines=ENGINES, segment_seconds=SEGMENT, idle_after=0.2
     )
-    return Farm(live_home, LocalStore(tmp_path / "jobs"), settings, orders)
+    return Farm(small_home, LocalStore(tmp_path / "jobs"), settings, orders)
 
 
 @pytest.fixture(scope="module")
-def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def driver(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Frames of the sample driver with sound; for half a second in the middle without a face."""
     path = tmp_path_factory.mktemp("driver") / "talk.mp4"
-    with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
+    with av.open(str(small_home / "drivers" / "sample.mp4")) as source:
         frames = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
     height, width = frames[0].shape[0] * 2 // 3, frames[0].shape[1]
     noise = np.random.default_rng(1).normal(0, 2000, FRAMES * SOUND_RATE_HZ // FPS).astype(np.int16)

@@ -57,10 +57,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def film(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def film(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample driver to the left in a wide frame, at a film's rate and with sound; for a while without a face."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    with VideoReader(live_home / "drivers" / "sample.mp4") as reader:
+    with VideoReader(small_home / "drivers" / "sample.mp4") as reader:
         faces = [rgb for (_, rgb), _ in zip(reader, range(FRAMES), strict=False)]
     write(path, [None if i in GONE else rgb for i, rgb in enumerate(faces)])
     return path
@@ -98,12 +98,12 @@ def rendered(home: Path, driver: Path, out: Path) -> list[str]:
 
 
 def test_a_job_by_many_workers_shows_what_one_run_shows(
-    live_home: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_home: Path, film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = rendered(live_home, film, tmp_path / "whole.mp4")
+    whole = rendered(small_home, film, tmp_path / "whole.mp4")
     store = LocalStore(tmp_path / "jobs")
-    settings = Settings(home=live_home, jobs=str(store.root), segment_seconds=SEGMENT, idle_after=IDLE)
-    farm = Farm(live_home, store, settings, tmp_path)
+    settings = Settings(home=small_home, jobs=str(store.root), segment_seconds=SEGMENT, idle_after=IDLE)
+    farm = Farm(small_home, store, settings, tmp_path)
     job = farm.submit(film, NAME).id
     monkeypatch.setenv(
         "STUDIO_PERSONALIVE_SEED", "7"
@@ -135,14 +135,14 @@ def test_where_every_other_driver_frame_is_taken_none_is_missing(weights: Path) 
     assert len({frame.pixels.tobytes() for frame in shown}) == 18, "each is shown for two, the last for three"
 
 
-def test_a_film_without_a_face_is_one_sentence_and_no_file(live_home: Path, tmp_path: Path) -> None:
+def test_a_film_without_a_face_is_one_sentence_and_no_file(small_home: Path, tmp_path: Path) -> None:
     write(tmp_path / "wall.mp4", [None] * 6)
     with pytest.raises(StudioError, match=r"no face to be found in wall\.mp4"):
-        rendered(live_home, tmp_path / "wall.mp4", tmp_path / "out.mp4")
+        rendered(small_home, tmp_path / "wall.mp4", tmp_path / "out.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["wall.mp4"]
 
 
-def test_nothing_is_squashed(live_home: Path, film: Path) -> None:
+def test_nothing_is_squashed(small_home: Path, film: Path) -> None:
     """A disc on the driver's nose is a disc in what the networks see of a wide frame."""
     with VideoReader(film) as reader:
         frame = next(rgb for _, rgb in reader).copy()
@@ -151,7 +151,7 @@ def test_nothing_is_squashed(live_home: Path, film: Path) -> None:
     tracker.close()
     x, y = face.points[1, :2]
     cv2.circle(frame, (round(float(x)), round(float(y))), 25, (0, 255, 0), -1)
-    view = DriverView(load_avatar(live_home / "avatars" / "sample").face, 256)
+    view = DriverView(load_avatar(small_home / "avatars" / "sample").face, 256)
     view.update_view(Driving(0, face, face, frame))
     assert view.held is not None
     green = (view.held[..., 1].astype(int) - view.held[..., 0] > 120) & (view.held[..., 2] < 100)
@@ -163,7 +163,7 @@ def test_nothing_is_squashed(live_home: Path, film: Path) -> None:
 
 @pytest.mark.parametrize("name", ["reference_unet", "motion_encoder", "pose_guider", "motion_extractor"])
 def test_weights_of_something_else_are_one_sentence(
-    weights: Path, live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    weights: Path, small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     wrong = tmp_path / "weights"
     wrong.mkdir()
@@ -183,5 +183,5 @@ def test_weights_of_something_else_are_one_sentence(
     assert reason is not None and "is truncated" in reason.reason
     torch.save({"of.something.else": torch.zeros(3)}, wrong / NAME / f"{name}.pth")
     with pytest.raises(StudioError, match=rf"{name}\.pth") as caught:
-        load_frame_engine(NAME).open(load_avatar(live_home / "avatars" / "sample"))
+        load_frame_engine(NAME).open(load_avatar(small_home / "avatars" / "sample"))
     assert "\n" not in str(caught.value)

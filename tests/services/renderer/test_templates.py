@@ -26,13 +26,13 @@ from tests.support.jobs.template_farm import FRAMES, SEGMENT_S, Farm, published,
 
 
 @pytest.fixture
-def farm(live_home: Path, tmp_path: Path) -> Farm:
+def farm(small_home: Path, tmp_path: Path) -> Farm:
     engines = ENGINES | {"narrow": "tests.support.engines.liveportrait_material:NarrowEngine"}
     jobs = tmp_path / "jobs"
     return Farm(
-        live_home,
+        small_home,
         LocalStore(jobs),
-        Settings(home=live_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT_S),
+        Settings(home=small_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT_S),
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from services.renderer.encode.segment import SegmentWriter
 from shared.media.array_types import ImageArray
 from shared.media.colour import rgb_to_i420
+from shared.media.mp4 import Mp4Writer
 from shared.media.output_spec import OutputSpec
 
 NTSC = Fraction(30000, 1001)
@@ -65,6 +67,16 @@ def chirp(seconds: float, rate: int) -> NDArray[np.int16]:
     """(n,) a tone that rises, loud enough to be told from silence anywhere."""
     t = np.arange(round(seconds * rate)) / rate
     return (12_000 * np.sin(2 * np.pi * (300 + 40 * t) * t)).astype(np.int16)
+
+
+def first_frames(film: Path, to: Path, count: int, rate: Fraction = Fraction(25)) -> Path:
+    """The first frames of a film, at another rate, without sound."""
+    with av.open(str(film)) as source:
+        frames = [frame.to_ndarray(format="yuv420p") for frame in islice(source.decode(video=0), count)]
+    with Mp4Writer(to, frames[0].shape[1], frames[0].shape[0] * 2 // 3, rate, sound=False) as writer:
+        for number, frame in enumerate(frames):
+            writer.frame(np.asarray(frame, np.uint8), index=number)
+    return to
 
 
 def write_driver(
