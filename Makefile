@@ -23,7 +23,7 @@ setup-dev: .venv/.installed-dev
 
 setup-torch: .venv/.installed-torch
 
-test: .venv/.installed-test static
+test: .venv/.installed-test
 	-deploy/livekit.sh
 	-deploy/s3.sh
 	tests/run.sh $(PYTHON) $(ARGS)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Every test, in two halves at once: those of the live program, which wait for a clock most of the time, and all others, which
-# only compute and give way to them. Failures are printed when they happen, then each half's slowest tests and the lines
-# that both covered. Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
+# Every check, in three parts at once: tests of the live program, which wait for a clock most of the time; all other tests,
+# which only compute and give way to them; and `make static`, which gives way too. Failures are printed when they happen,
+# then each half's slowest tests and the lines that both covered.
+# Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=$1
@@ -18,6 +19,10 @@ exec {live_out}> >(exec sed -u 's/^/live      | /')
 live_printer=$!
 exec {computing_out}> >(exec sed -u 's/^/computing | /')
 computing_printer=$!
+exec {static_out}> >(exec sed -u 's/^/static    | /')
+static_printer=$!
+nice -n 15 make --no-print-directory static >&"$static_out" 2>&1 &
+static=$!
 # Lines are counted in the tests' own processes: in those they start it costs a third more processor time, and services
 # go by the clock.
 half=("$python" -m coverage run --data-file)
@@ -29,12 +34,15 @@ env --default-signal=INT nice -n 15 "${half[@]}" "$data/.coverage.computing" "${
     -m "not live and not slow" -o cache_dir=.pytest_cache/computing >&"$computing_out" 2>&1 &
 computing=$!
 env --default-signal=INT "${half[@]}" "$data/.coverage.live" "${show[@]}" -m "live and not slow" >&"$live_out" 2>&1 &
-wait $!
+live=$!
+wait "$live"
 first=$?
 wait "$computing"
 second=$?
-exec {live_out}>&- {computing_out}>&-
-wait "$live_printer" "$computing_printer"
+wait "$static"
+third=$?
+exec {live_out}>&- {computing_out}>&- {static_out}>&-
+wait "$live_printer" "$computing_printer" "$static_printer"
 
 export COVERAGE_FILE=$data/.coverage
 if "$python" -m coverage combine -q "$data"; then
@@ -47,4 +55,7 @@ if [ -s "$FAILURES_FILE" ]; then
     printf '\nHow the failed tests ended; above is the whole of it:\n'
     cat "$FAILURES_FILE"
 fi
-exit $((first ? first : second))
+if [ "$third" -ne 0 ]; then
+    printf '\nThe static checks failed: make static\n'
+fi
+exit $((first ? first : second ? second : third))
