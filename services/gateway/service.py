@@ -214,6 +214,9 @@ class Gateway:
         self._scenes.send(at, facts=replace(scene, driver_image=self._image_sent).as_dict())
         meter = self.loop.meter
         meter.scene = scene.revision
+        for kind, count in self.feed.skipped.items():
+            if count:
+                meter.drops[f"{kind} skipped"] = count
         for outlet in self.feed.outlets:
             for kind, count in outlet.drops.items():
                 # What the preview leaves out while nobody watches, or to show the newest, is no loss.

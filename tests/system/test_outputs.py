@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.channel import command, studio, wait_for
-from tests.support.running.recordings import played
+from harness.channel import command, longest_gap, studio, wait_for
+from services.gateway.outputs.rtmp.process import ACCEPT_S
+from tests.support.running.recordings import frame_times, lost_frames, played
 from tests.support.running.rtmp_receiver import black_hole
 from tests.support.running.system_processes import services_running
+
+WATCHED_S = 8.0
 
 
 def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
@@ -23,7 +26,7 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
         with studio(live_home, run_root, "--port", "0", "--record", str(out)) as run:
             run.on_air()
             wait_for(lambda: came, 20, "the push connects")
-            shown_frames = run.collect_messages("program", 8.0)
+            shown_frames = run.collect_messages("program", WATCHED_S)
             wait_for(lambda: run.state()["outputs"]["rtmp"]["state"] == "failed", 15, "it is said to have failed")
             assert run.state()["outputs"]["record"]["state"] == "live"
             wait_for(lambda: len(came) > 1, 20, "it is tried again")
@@ -32,11 +35,18 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
                 10,
                 "sender",
             )
+            state = run.state()
             started = time.monotonic()
             assert run.end(signal.SIGINT) == 0
             assert time.monotonic() - started < 2
         assert services_running(run_root) == []
+    # What a busy machine leaves out is counted; a receiver that held something up would do so for ACCEPT_S.
     ticks = [message.facts["tick"] for _, message in shown_frames]
-    assert sum(b - a - 1 for a, b in pairwise(ticks)) < len(ticks) / 10  # what a busy machine loses
-    video, sound, frames, _ = played(out)
-    assert abs(frames - video * 25) <= 1 and abs(video - sound) < 0.3
+    missed = state["services"]["compositor"]["drops"].get("tick missed", 0)
+    assert sum(b - a - 1 for a, b in pairwise(ticks)) <= missed
+    assert longest_gap(shown_frames, WATCHED_S) < ACCEPT_S / 2
+    times, kept = frame_times(out), state["outputs"]["record"]["figures"]["seconds"]
+    assert kept * 25 - sum(at < kept for at in times) <= lost_frames(state["services"]["gateway"]) + 1
+    assert max(b - a for a, b in pairwise(times)) < ACCEPT_S
+    video, sound, _, _ = played(out)
+    assert abs(video - sound) < 0.3

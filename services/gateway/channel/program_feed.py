@@ -83,7 +83,7 @@ class OutputQueue:
 class ProgramFeed:
     """Turns what arrives into every tick once and hands it to all outlets. Owned by the bus thread.
 
-    repeated, late: ticks made up, and those that came after they had been made up.
+    repeated, late, skipped: ticks made up, those that came after they had been made up, and those given to no output.
     last: the newest real frame. `heard` its arrival time, microseconds.
     level: peak of the last sound, 0 to 1.
     """
@@ -96,6 +96,7 @@ class ProgramFeed:
     level: float = 0.0
     repeated: Counter[str] = field(default_factory=Counter)
     late: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     _next_frame: int = 0
     _next_sound: int = 0
     _given: int = 0
@@ -154,6 +155,7 @@ class ProgramFeed:
     def _repeat_frames(self, until: int) -> None:
         if self.last is None:
             return
+        self.skipped["frame"] += max(0, until - CATCH_UP_TICKS - self._next_frame)
         self._next_frame = max(self._next_frame, until - CATCH_UP_TICKS)
         while self._next_frame < until:
             tick = self._next_frame
@@ -164,6 +166,7 @@ class ProgramFeed:
     def _repeat_sounds(self, until: int) -> None:
         if not self._next_sound:
             return
+        self.skipped["sound"] += max(0, until - CATCH_UP_TICKS - self._next_sound)
         self._next_sound = max(self._next_sound, until - CATCH_UP_TICKS)
         while self._next_sound < until:
             tick = self._next_sound

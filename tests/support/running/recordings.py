@@ -1,6 +1,7 @@
 """Recordings made by a running gateway, and what is in them."""
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,6 +15,17 @@ def record(own: Studio, seconds: float) -> Path:
     path = own.settings.home / "recordings" / f"{name}.mp4"
     own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) >= seconds)
     return path
+
+
+def frame_times(path: Path) -> list[float]:
+    """When each frame of a file is shown, in seconds."""
+    with av.open(str(path)) as container:
+        return [frame.time for frame in container.decode(video=0) if frame.time is not None]
+
+
+def lost_frames(gateway: dict[str, Any]) -> int:
+    """How many ticks a gateway has counted as missing in its recording. gateway: its entry among the state's services."""
+    return sum(gateway["drops"].get(reason, 0) for reason in ("record frame", "frame skipped"))
 
 
 def played(path: Path) -> tuple[float, float, int, float]:

@@ -75,8 +75,12 @@ def test_a_tick_that_was_made_up_is_not_given_twice() -> None:
 def test_after_a_long_stop_the_hole_is_not_filled_frame_by_frame() -> None:
     program, outlet = feed()
     program.frame(frame(10))
+    program.sound(sound(10))
     program.fill(tick_pts(100_000, RATE_FPS))
-    assert len(outlet.drain(0)) <= CATCH_UP_TICKS + 1
+    given = [item.tick for item in outlet.drain(0)]
+    assert len(given) <= 2 * (CATCH_UP_TICKS + 1)
+    lost = max(given) - 10 + 1 - len(given) // 2
+    assert program.skipped == {"frame": lost, "sound": lost}, "a hole that is not counted"
 
 
 def test_an_outlet_that_nobody_empties_keeps_the_newest_and_counts_the_rest() -> None:
