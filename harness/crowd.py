@@ -20,9 +20,9 @@ class Crowd:
         self._process.stdin.write(token + "\n")
         self._process.stdin.flush()
 
-    def leave(self) -> int:
-        """All go; how many visits there were."""
-        said, _ = self._process.communicate("\n", timeout=30)
+    def leave(self, after: int = 0) -> int:
+        """All go once there were so many visits; how many there were."""
+        said, _ = self._process.communicate(f"{after}\n", timeout=120)
         return int(said)
 
     def __enter__(self) -> "Crowd":

@@ -68,27 +68,49 @@ def _lock_is_held(run: Studio) -> dict[str, float]:
     }
 
 
+class _Visits:
+    """How many there were, and when there were enough."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.over = asyncio.Event()
+        self._enough: int | None = None
+
+    def hear(self) -> None:
+        """Read after how many all shall go."""
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        self._enough = int(sys.stdin.readline() or 0)
+        self.add(0)
+
+    def add(self, more: int) -> None:
+        self.count += more
+        if self._enough is not None and self.count >= self._enough:
+            self.over.set()
+
+
 async def crowd(address: str, count: int) -> int:
-    """`count` viewers come and go until a line on standard input; the visits made."""
+    """`count` viewers come and go until there were as many visits as a line on standard input says; the visits made."""
     token = sys.stdin.readline().strip()
-    ends = asyncio.Event()
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ends.set)
-    visits = await asyncio.gather(*(_viewer(address, token, number, ends) for number in range(count)))
-    return sum(visits)
+    visits = _Visits()
+    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), visits.hear)
+    await asyncio.gather(*(_viewer(address, token, number, visits) for number in range(count)))
+    return visits.count
 
 
-async def _viewer(address: str, token: str, number: int, ends: asyncio.Event) -> int:
+async def _viewer(address: str, token: str, number: int, visits: _Visits) -> None:
     chance = random.Random(number)
-    visits = 0
-    while not ends.is_set():
-        await asyncio.sleep(chance.uniform(*AWAY))
+    while True:
+        try:
+            await asyncio.wait_for(visits.over.wait(), chance.uniform(*AWAY))
+            return
+        except TimeoutError:
+            pass
         try:
             await asyncio.wait_for(_visit(f"{address}/{SOCKETS[number % len(SOCKETS)]}", token), chance.uniform(*STAY))
         except TimeoutError:
-            visits += 1  # it has watched for as long as it wanted
+            visits.add(1)  # it has watched for as long as it wanted
         except (OSError, WebSocketException):
             pass
-    return visits
 
 
 async def _visit(address: str, token: str) -> None:

@@ -22,28 +22,25 @@ def nobody(own: Studio) -> bool:
     return not sum(own.state()["outputs"]["preview"]["viewers"].values())
 
 
-def visited(own: Studio, seconds: float) -> int:
-    """Viewers come and go for a while; how many visits there were. Afterwards all have left."""
+def visited(own: Studio, visits: int) -> None:
+    """Viewers come and go until there were so many visits. Afterwards all have left."""
     with Crowd(f"http://{own.address}", own.token, "main") as crowd:
-        time.sleep(seconds)
-        visits = crowd.leave()
+        assert crowd.leave(visits) >= visits
     own.wait(lambda: nobody(own))
     time.sleep(1)  # sockets that were dropped without a word are noticed
-    return visits
 
 
 def test_two_hundred_viewers_come_and_go_and_nothing_stays(own: Studio) -> None:
     assert own.process
     pid = own.process.pid
     path = record(own, 0.5)
-    visited(own, 5)  # what is loaded with the first of them stays loaded
+    visited(own, VIEWERS)  # what is loaded with the first of them stays loaded
     before = handles(pid), threads(pid)
     memory = resident_bytes(pid)
     begun = own.state()["outputs"]["record"]["figures"]["seconds"]
     with watching(own, "full") as witness:
         first = witness.frame()[0].tick
-    visits = visited(own, 12)
-    assert visits >= VIEWERS
+    visited(own, VIEWERS)
     with watching(own, "full") as witness:
         last = witness.frame()[0].tick
     own.wait(lambda: (handles(pid), threads(pid)) <= before)
