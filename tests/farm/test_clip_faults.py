@@ -49,10 +49,10 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def module_farm(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+def module_farm(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     home, orders = tmp_path_factory.mktemp("clips") / "home", tmp_path_factory.mktemp("orders")
     with (
-        running(home, sample_home, FARM_TEST_ORDERS=str(orders)) as here,
+        running(home, small_home, FARM_TEST_ORDERS=str(orders)) as here,
         here.process("services.local.render_farm") as farm,
     ):
         driver = speech(home / "speech.wav", 3.0)

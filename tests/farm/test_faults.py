@@ -46,9 +46,9 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def farm(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+def farm(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     home = tmp_path_factory.mktemp("farm") / "home"
-    with running(home, sample_home) as here, here.process("services.local.render_farm") as process:
+    with running(home, small_home) as here, here.process("services.local.render_farm") as process:
         driver = speech(home / "speech.wav", SEGMENTS * SEGMENT_S)
         wait(here.redis_url, f"Redis; {here.said()}")
         undisturbed = here.finish(here.submit(driver))

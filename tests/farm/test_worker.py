@@ -20,10 +20,10 @@ from tests.support.running.ports import free_port
 
 
 @pytest.fixture(scope="module")
-def here(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def here(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A studio folder with its own Redis and no worker."""
     home = tmp_path_factory.mktemp("worker") / "home"
-    with running(home, sample_home, cost=0.0) as here, RedisServer(home):
+    with running(home, small_home, cost=0.0) as here, RedisServer(home):
         yield here
 
 

@@ -34,7 +34,7 @@ def store(running: Studio) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def avatar(running: Studio, sample_home: Path) -> str:
+def avatar(running: Studio, small_home: Path) -> str:
     """A whole avatar; the others here have no face."""
-    shutil.copytree(sample_home / "avatars" / "sample", running.settings.home / "avatars" / "whole", dirs_exist_ok=True)
+    shutil.copytree(small_home / "avatars" / "sample", running.settings.home / "avatars" / "whole", dirs_exist_ok=True)
     return "whole"
