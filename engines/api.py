@@ -276,7 +276,16 @@ class Engine(ABC):
 
     def check(self) -> None:
         """Raises StudioError, in the words of `probe`, where it cannot run here."""
-        if (problem := self.probe()) is not None:
+        try:
+            problem = self.probe()
+        except StudioError:
+            raise
+        except Exception as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise StudioError(
+                f"{self.info.title} cannot say whether it runs here ({why}); update its package."
+            ) from error
+        if problem is not None:
             raise StudioError(problem.reason)
 
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:  # noqa: B027 - optional

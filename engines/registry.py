@@ -4,6 +4,7 @@ A package adds an engine by an entry point of the group `persona_studio.engines`
 package.
 """
 
+import re
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -13,6 +14,7 @@ from shared.config.settings import DEFAULT_ENGINE, ENGINE_GROUP
 from shared.driver_ref import TEMPLATE_SUFFIX, DriverRef
 from shared.errors import StudioError
 
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 NONE: Mapping[str, str] = {}
 OFFLINE_ONLY = "{} makes whole clips, and nothing live; choose another engine (`studio engines` lists them)."
 
@@ -38,6 +40,12 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
     if name not in found:
         raise StudioError(f"There is no engine '{name[:60]}'; there is {', '.join(sorted(found))}.")
     point = found[name]
+    if not NAME.fullmatch(name):
+        raise StudioError(
+            f"Engine '{name[:60]}' has no valid name: use 1 to 40 of a-z, 0-9 and '_', with a letter first, in its entry point."
+        )
+    if len(packages := _packages(name)) > 1:
+        raise StudioError(f"{' and '.join(packages)} both have an engine '{name}'; remove one of the packages.")
     cure = (
         f"update or remove the package {point.dist.name}" if point.dist is not None else "correct the setting 'engines'"
     )
@@ -50,7 +58,17 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
         raise StudioError(
             f"Engine '{name}' cannot be loaded from {point.value} (it is no FrameEngine and no ClipEngine); {cure}."
         )
+    if point.dist is not None and made.info.name != name:
+        raise StudioError(
+            f"The entry point '{name}' holds the engine '{made.info.name[:60]}'; give both one name, then {cure}."
+        )
     return made
+
+
+def _packages(name: str) -> list[str]:
+    """The packages that have an engine of this name."""
+    found = entry_points(group=ENGINE_GROUP, name=name)
+    return sorted({point.dist.name for point in found if point.dist is not None})
 
 
 def load_frame_engine(name: str, added: Mapping[str, str] = NONE) -> FrameEngine:

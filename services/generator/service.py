@@ -7,6 +7,7 @@ import structlog
 
 from engines.api import Driving
 from engines.catalog import engine_summaries
+from engines.guarded import EngineFaultError
 from services.generator.engine_thread import VOICE_LEAD_US, EngineThread
 from services.generator.latency import PacedFrame
 from services.generator.session_opener import OpenedSession, SessionOpener
@@ -96,6 +97,8 @@ class Generator:
         try:
             opened = self._opener.finished_session()
         except StudioError as error:
+            if isinstance(error, EngineFaultError):
+                log.error("engine_not_opened", engine=self._wanted[0], exc_info=error.__cause__)
             self._fail(str(error))
         except Exception as error:  # a model's own trouble must not stop the frames of the one before it
             engine, avatar = self._wanted
@@ -199,7 +202,9 @@ class Generator:
         """Something came out, or went wrong."""
         self._thread_wake.clear()
         failure = self._thread.failure if self._thread is not None else None
-        if failure is not None and not isinstance(failure, StudioError):
+        if failure is not None and (isinstance(failure, EngineFaultError) or not isinstance(failure, StudioError)):
+            self._fail(str(failure))
+            self.loop.pulse()  # what it was, before this process ends and another begins with everything loaded again
             raise failure
         if failure is not None:
             self._begin(None)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engines.api import NOTHING, Driving, EngineInfo, EngineSession, FrameEngine, SessionContext, VoiceBlock
+from engines.guarded import EngineFaultError, engine_faults, open_session
 from engines.options import EngineOptions
 from engines.registry import load_frame_engine
 from shared.avatar.model import Avatar, check_name, load_avatar
@@ -111,18 +112,22 @@ def opened_session(settings: Settings, engine: str, avatar: str, given: Given = 
     loaded = load_avatar(settings.home / "avatars" / check_name(avatar))
     chosen = load_frame_engine(engine, settings.engines)
     chosen.check()
-    chosen.prepare(loaded)
+    with engine_faults(chosen.info.title):
+        chosen.prepare(loaded)
     options, note = _scene_options(chosen, given), ""
     clock = PlateClock(loaded.plate)
     context = SessionContext(rate=settings.rate, plate_at=clock.index, options=options)
     try:
-        session = chosen.open(loaded, context)
+        session = open_session(chosen, loaded, context)
     except OutOfMemoryError:
-        session, note = chosen.open(loaded, replace(context, low_memory=True)), LITTLE.format(chosen.info.title)
+        session, note = (
+            open_session(chosen, loaded, replace(context, low_memory=True)),
+            LITTLE.format(chosen.info.title),
+        )
     except StudioError as error:
-        if not given:
+        if not given or isinstance(error, EngineFaultError):
             raise
-        session, note = chosen.open(loaded, replace(context, options=chosen.options())), str(error)
+        session, note = open_session(chosen, loaded, replace(context, options=chosen.options())), str(error)
     return OpenedSession(chosen, loaded, session, clock, options, note)
 
 

@@ -121,9 +121,10 @@ class ServiceLoop:
             if due() <= at:
                 action(at)
         if now() >= self._pulse_due:
-            self._pulse()
+            self.pulse()
 
-    def _pulse(self) -> None:
+    def pulse(self) -> None:
+        """Say now how the service is; by itself it does every period."""
         at = now()
         self._pulse_due = at + PULSE_PERIOD_US
         if os.getppid() != self._parent:

@@ -99,11 +99,12 @@ def engine_rows(gateway: Gateway) -> list[EngineRow]:
     if isinstance(reported, dict):
         for name, about in reported.items():
             about = about if isinstance(about, dict) else {}
-            schema, suffixes = about.get("options"), about.get("template_suffixes")
+            schema, suffixes, modes = (about.get(key) for key in ("options", "template_suffixes", "modes"))
             row = EngineRow(
                 name=str(name),
                 title=str(about.get("title", "")),
                 options=schema if isinstance(schema, dict) else {},
+                modes=[str(each) for each in modes] if isinstance(modes, list) else [],
                 template_suffixes=[str(each) for each in suffixes] if isinstance(suffixes, list) else [],
                 terms=str(about.get("terms", "")),
                 unavailable=str(about.get("unavailable", "")),

@@ -18,12 +18,13 @@ class EngineRow(Answer):
 
     options: JSON schema of its options, flat, with what holds here as defaults; the console's form is made from it. A string
     with an "enum" may have "titles" for its values. {} where it has none. template_suffixes: how the names of the recorded
-    motions end that it plays. terms: what it may be used for. unavailable: why it cannot run here, "" where it can.
+    motions end that it plays. modes: where it can run, "live", "offline". terms: what it may be used for. unavailable: why it cannot run here, "" where it can.
     """
 
     name: str
     title: str
     options: dict[str, Any]
+    modes: list[str]
     template_suffixes: list[str]
     terms: str
     unavailable: str

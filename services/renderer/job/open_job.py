@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from compositing.compose import Composer
 from engines.api import Engine, EngineInfo, FrameEngine, MotionTemplate, SessionContext
 from engines.clip import Clip, ClipEngine
+from engines.guarded import engine_faults, open_session
 from engines.registry import load
 from services.renderer.job.plan import planned_clip
 from services.renderer.pipeline.driver import MAX_SIDE_PX, WARM_UP_FRAMES, TrackedTick
@@ -112,12 +113,15 @@ class JobOpener:
         engine = self._engine(manifest)
         engine.check()
         avatar = load_avatar(fetch_folder(self._store, manifest.avatar_files))
-        engine.prepare(avatar)
+        with engine_faults(engine.info.title):
+            engine.prepare(avatar)
         if isinstance(engine, ClipEngine):
             return OpenClip(manifest=manifest, avatar=avatar, driver=driver, output=output, small=small, engine=engine)
         assert isinstance(engine, FrameEngine)
         options = engine.options(manifest.look)  # all of them, as they were where the job was handed in
-        session = engine.open(avatar, SessionContext(rate=manifest.plan.fps, low_memory=small, options=options))
+        session = open_session(
+            engine, avatar, SessionContext(rate=manifest.plan.fps, low_memory=small, options=options)
+        )
         run = EngineRun(session, int(manifest.idle_after * US))
         return OpenFrames(
             manifest=manifest, avatar=avatar, driver=driver, output=output, small=small, composer=Composer(avatar),

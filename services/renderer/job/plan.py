@@ -5,6 +5,7 @@ from pathlib import Path
 
 from engines.api import Engine, FrameEngine
 from engines.clip import Clip, ClipEngine
+from engines.guarded import engine_faults
 from engines.options import EngineOptions
 from engines.registry import template_suffixes
 from shared.avatar.model import Avatar
@@ -66,7 +67,8 @@ def declared_units(engine: Engine, clip: Clip, output: OutputSpec) -> tuple[Unit
             f"{engine.info.title} makes whole frames, of which the host cannot be cut out; choose another codec than "
             f"{output.codec}."
         )
-    units = tuple(engine.units(clip))
+    with engine_faults(engine.info.title):
+        units = tuple(engine.units(clip))
     check_units(units)
     return units
 

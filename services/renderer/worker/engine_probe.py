@@ -28,10 +28,10 @@ def probe_engines(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _reason(name: str, added: Mapping[str, str]) -> str:
     try:
-        problem = load(name, added).probe()
-        return "" if problem is None else problem.reason
+        load(name, added).check()
     except StudioError as error:
         return str(error)
+    return ""
 
 
 if __name__ == "__main__":

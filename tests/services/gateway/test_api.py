@@ -170,10 +170,12 @@ def test_another_channel_is_not_there(running: Studio) -> None:
 
 
 def test_engines_say_why_they_cannot_run_and_on_what_terms(running: Studio) -> None:
+    running.wait(lambda: running.http.get("/engines").json())
     rows = {row.pop("name"): row for row in running.http.get("/engines").json()}
     assert rows["mesh"] == {
         "title": "Mesh warp",
         "options": {},
+        "modes": ["live", "offline"],
         "template_suffixes": [],
         "terms": "",
         "unavailable": "",
@@ -357,6 +359,24 @@ def test_speech_for_an_engine_that_does_not_listen_names_those_that_do(own: Stud
     assert refused.status_code == 409, refused.text
     assert refused.json()["detail"] == "The engine mesh is not driven by a voice; choose ear first."
     assert own.state()["scene"]["driver"] == "sample"
+
+
+def test_an_engine_that_makes_clips_is_not_put_on_air(own: Studio) -> None:
+    own.wait(lambda: own.http.get("/engines").json())
+    was = own.state()["scene"]["engine"]
+    facts = own.channel.meters["generator"].facts
+    before = facts["engines"]
+    facts["engines"] = {
+        was: {"title": "Mesh warp", "inputs": ["motion"], "modes": ["live", "offline"]},
+        "clips": {"title": "Clips", "inputs": ["voice"], "modes": ["offline"]},
+    }
+    own.wait(lambda: ["offline"] in [row["modes"] for row in own.http.get("/engines").json()])
+    refused = own.http.patch("/channels/main/scene", json={"engine": "clips"})
+    facts["engines"] = before
+    assert refused.status_code == 409 and refused.json()["detail"].startswith(
+        "Clips makes whole clips, and nothing live;"
+    )
+    assert own.state()["scene"]["engine"] == was
 
 
 def test_page_and_api_page_call_nobody_else(running: Studio) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from engines.catalog import check_engine, engine_summaries
+from engines.guarded import EngineFaultError
 from services.generator import service
 from shared.config.settings import Settings
 from shared.errors import StudioError
@@ -52,11 +53,20 @@ def test_an_engine_that_breaks_leaves_the_old_one_on_air(channel: Channel) -> No
     channel.wanted = Scene(driver="browser", engine="broken")
     meter = channel.generator.loop.meter
     channel.turn(lambda: meter.note != "")
-    assert meter.note == "broken cannot be opened (RuntimeError: no kernel image); choose another engine."
+    assert meter.note == "Broken failed (RuntimeError: no kernel image); update it or choose another engine."
     channel.faces.clear()
     channel.turn(lambda: len(channel.faces) >= 5)
     channel.wanted = Scene(driver="browser", engine="mesh")
     channel.turn(lambda: meter.note == "")
+
+
+def test_what_an_engine_raises_on_air_is_told_before_the_process_ends(channel: Channel) -> None:
+    loop, told = channel.generator.loop, list[str]()
+    loop.before_pulse(lambda: told.append(loop.meter.note))
+    channel.wanted = Scene(driver="browser", engine="faulty")
+    with pytest.raises(EngineFaultError, match="Faulty failed"):
+        channel.turn(lambda: False)
+    assert told[-1] == "Faulty failed (ZeroDivisionError: float division by zero); update it or choose another engine."
 
 
 def test_the_last_choice_counts_even_when_the_one_before_it_breaks(channel: Channel) -> None:

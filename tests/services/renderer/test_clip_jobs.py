@@ -316,7 +316,7 @@ def test_ctrl_c_ends_render_and_leaves_nothing(farm: Farm, live_home: Path, voic
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     wait_for(lambda: list(out.glob(".studio-render-*/jobs/*/units/a")), 60, "its first unit")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # ends as Ctrl-C does
     _, complained = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in complained
     assert list(out.iterdir()) == []

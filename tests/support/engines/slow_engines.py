@@ -14,7 +14,18 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from engines.api import DEFAULT_CONTEXT, Driving, EngineSession, RoiFrame, SessionContext, Unavailable, VoiceBlock
+from engines.api import (
+    DEFAULT_CONTEXT,
+    UNDRAWN,
+    Driving,
+    EngineInfo,
+    EngineSession,
+    FrameEngine,
+    RoiFrame,
+    SessionContext,
+    Unavailable,
+    VoiceBlock,
+)
 from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame, parse_template
 from engines.mesh.engine import INFO, MeshEngine, MeshSession
 from engines.options import EngineOptions, titles
@@ -69,6 +80,22 @@ class BrokenEngine(MeshEngine):
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
         work(0.5)
         raise RuntimeError("no kernel image")
+
+
+class FaultySession(EngineSession):
+    """Fails once the host waits."""
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        return [RoiFrame(round(pts / 0.0), UNDRAWN)]
+
+
+class FaultyEngine(FrameEngine):
+    """Opens, and fails on air."""
+
+    info = EngineInfo(name="faulty", title="Faulty", inputs=frozenset({"motion", "voice"}))
+
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> EngineSession:
+        return FaultySession()
 
 
 class WaitingEngine(MeshEngine):
@@ -289,6 +316,7 @@ class OverlappingSession(EngineSession):
 ENGINES = {
     "slow": "tests.support.engines.slow_engines:SlowEngine",
     "broken": "tests.support.engines.slow_engines:BrokenEngine",
+    "faulty": "tests.support.engines.slow_engines:FaultyEngine",
     "waiting": "tests.support.engines.slow_engines:WaitingEngine",
     "playing": "tests.support.engines.slow_engines:PlayingEngine",
     "heavy": "tests.support.engines.slow_engines:HeavyEngine",

@@ -94,7 +94,13 @@ class Channel:
         self.meters = {name: Meter(name) for name in ("capture", "generator", "compositor")}
         self.meters["generator"].facts = {
             "engines": {
-                "mesh": {"title": "Mesh warp", "inputs": ["motion", "voice"], "needs_image": True, "unavailable": ""},
+                "mesh": {
+                    "title": "Mesh warp",
+                    "inputs": ["motion", "voice"],
+                    "modes": ["live", "offline"],
+                    "needs_image": True,
+                    "unavailable": "",
+                },
                 "ladder": {
                     "title": "Ladder",
                     "options": options_schema(LadderOptions()),

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from engines.options import checked_options, options_of_schema, refuse_options
+from engines.registry import OFFLINE_ONLY
 from publishing.token import missing_settings
 from services.gateway.api import snapshot
 from services.gateway.api.security import need_token
@@ -129,6 +130,8 @@ def _check_engine(gateway: Gateway, name: str) -> None:
     known = _engine(gateway, name)
     if known.unavailable:
         raise HTTPException(409, known.unavailable)
+    if known.modes and "live" not in known.modes:
+        raise HTTPException(409, OFFLINE_ONLY.format(known.title))
 
 
 def _take_options(gateway: Gateway, changes: dict[str, Any]) -> None:

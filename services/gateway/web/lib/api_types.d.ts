@@ -90,13 +90,15 @@ export interface EngineQuality {
 /**
  * An engine as the generator reports it. options: JSON schema of its options, flat, with what holds here as
  * defaults; the console's form is made from it. A string with an "enum" may have "titles" for its values. {}
- * where it has none. template_suffixes: how the names of the recorded motions end that it plays. terms: what it
- * may be used for. unavailable: why it cannot run here, "" where it can.
+ * where it has none. template_suffixes: how the names of the recorded motions end that it plays. modes: where it
+ * can run, "live", "offline". terms: what it may be used for. unavailable: why it cannot run here, "" where it
+ * can.
  */
 export interface EngineRow {
   name: string;
   title: string;
   options: Record<string, unknown>;
+  modes: string[];
   template_suffixes: string[];
   terms: string;
   unavailable: string;

@@ -13,9 +13,10 @@ export function engines(api) {
   };
   return (state) => updateList(byId("engines"), state.engines, (row) => row.name, make, ({ choose, title, why, terms }, row) => {
     setAttribute(choose, "aria-pressed", String(state.scene.engine === row.name));
-    choose.disabled = Boolean(row.unavailable);
+    const reason = row.unavailable || (!row.modes.length || row.modes.includes("live") ? "" : "Makes whole clips: choose it for a job.");
+    choose.disabled = Boolean(reason);
     setText(title, row.title || row.name);
-    setText(why, row.unavailable);
+    setText(why, reason);
     setText(terms, row.terms);
   });
 }

@@ -1,0 +1,150 @@
+"""An engine's session as its hosts call it: what fails in its code, or comes out in a wrong form, is one sentence with its name.
+
+Sessions are other people's code. Nothing that they raise or return is the host's to understand, so it is checked here, once.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.api import Driving, EngineInfo, EngineSession, FrameEngine, RoiFrame, SessionContext, VoiceBlock
+from engines.options import EngineOptions
+from shared.avatar.model import Avatar
+from shared.errors import StudioError
+
+MOST_LETTERS = 200
+
+
+class EngineFaultError(StudioError):
+    """An engine's own code failed. In another process, with everything loaded again, it may not."""
+
+
+@contextmanager
+def engine_faults(title: str) -> Iterator[None]:
+    """What an engine's code raises, other than StudioError, as EngineFaultError in one sentence."""
+    try:
+        yield
+    except StudioError:
+        raise
+    except Exception as error:
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_LETTERS]
+        raise EngineFaultError(f"{title} failed ({what}); update it or choose another engine.") from error
+
+
+def open_session(engine: FrameEngine, avatar: Avatar, context: SessionContext) -> "GuardedSession":
+    """Open an engine on an avatar. Raises StudioError as `FrameEngine.open` does, and EngineFaultError."""
+    with engine_faults(engine.info.title):
+        return GuardedSession(engine.open(avatar, context), engine.info)
+
+
+class GuardedSession(EngineSession):
+    """Calls a session. Every method raises EngineFaultError where the session's code fails, and StudioError where a frame is
+    not of the form that the engine declares."""
+
+    def __init__(self, session: EngineSession, info: EngineInfo) -> None:
+        self._session, self._info = session, info
+
+    @property
+    def draws(self) -> bool:
+        return self._session.draws
+
+    @draws.setter
+    def draws(self, value: bool) -> None:
+        self._session.draws = value
+
+    @property
+    def quality(self) -> str:
+        return self._session.quality
+
+    @quality.setter
+    def quality(self, value: str) -> None:
+        self._session.quality = value
+
+    @property
+    def adjusts(self) -> bool:
+        return self._session.adjusts
+
+    @adjusts.setter
+    def adjusts(self, value: bool) -> None:
+        self._session.adjusts = value
+
+    @property
+    def overlaps(self) -> bool:
+        return self._session.overlaps
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        with self._faults():
+            return self._checked(self._session.step(driving))
+
+    def hear(self, block: VoiceBlock) -> list[RoiFrame]:
+        with self._faults():
+            return self._checked(self._session.hear(block))
+
+    def idle(self, pts: int) -> list[RoiFrame]:
+        with self._faults():
+            return self._checked(self._session.idle(pts))
+
+    def flush(self) -> list[RoiFrame]:
+        with self._faults():
+            return self._checked(self._session.flush())
+
+    def reset(self) -> None:
+        with self._faults():
+            self._session.reset()
+
+    def save(self) -> dict[str, NDArray[np.generic]]:
+        with self._faults():
+            return self._session.save()
+
+    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
+        with self._faults():
+            self._session.restore(state)
+
+    def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
+        with self._faults():
+            if (begun := self._session.begin(driving)) is None:
+                return None
+
+        def wait() -> list[RoiFrame]:
+            with self._faults():
+                return self._checked(begun())
+
+        return wait
+
+    def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
+        """What raises in here may come from `frames`, which are the host's own: it passes as it is."""
+        for frame in self._session.together(frames):
+            if isinstance(frame, RoiFrame):
+                self._checked([frame])
+            yield frame
+
+    def lower(self) -> str | None:
+        with self._faults():
+            return self._session.lower()
+
+    def apply(self, options: EngineOptions) -> bool:
+        with self._faults():
+            return self._session.apply(options)
+
+    def _faults(self) -> AbstractContextManager[None]:
+        return engine_faults(self._info.title)
+
+    def _checked(self, frames: list[RoiFrame]) -> list[RoiFrame]:
+        if not isinstance(frames, list) or not all(isinstance(frame, RoiFrame) for frame in frames):
+            raise StudioError(f"{self._info.title} returns no list of frames; update it or choose another engine.")
+        side = self._info.roi_size
+        for frame in frames:
+            pixels = frame.pixels
+            if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8:
+                form = getattr(pixels, "dtype", type(pixels).__name__)
+            elif pixels.shape in ((side, side, 3), (side, side, 4), (0, 0, 3)):
+                continue
+            else:
+                form = pixels.shape
+            raise StudioError(
+                f"{self._info.title} draws frames of {form} where {side} x {side} uint8 with 3 or 4 channels are due;"
+                " update it or choose another engine."
+            )
+        return frames
