@@ -17,7 +17,7 @@ from services.local.samples import ensure_sample_driver
 from shared.avatar.build import add_avatar
 from shared.avatar.samples import RIGHTS, SAMPLE, ensure_sample_avatars, sample_portrait
 from shared.runtime.file_lock import open_lock
-from tests.support.browser.chromium import ARGUMENTS, CHROMIUM
+from tests.support.browser.chromium import launched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -96,8 +96,5 @@ def livekit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKit
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     """Chromium without a window, with a camera and a microphone of its own making."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with launched() as browser:
         yield browser
-        browser.close()

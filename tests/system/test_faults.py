@@ -13,6 +13,7 @@ from shared.runtime.clock import tick_pts
 RATE = Settings().rate
 # Seconds. A program that waited for a stage would wait until it has started again, or for all the time it is frozen.
 GAP_S = 1.0
+FROZEN_S = 6.0
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.013, 0.31])
@@ -36,15 +37,15 @@ def test_kill_9_costs_nobody_else_anything(channel: Studio, service: str, pause:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_stage_that_froze_for_ten_seconds_shows_nothing_stale(channel: Studio, service: str) -> None:
+def test_a_stage_that_froze_shows_nothing_stale(channel: Studio, service: str) -> None:
     before, memory = channel.pids(), {n: resident_bytes(p) for n, p in channel.pids().items()}
     os.kill(before[service], signal.SIGSTOP)
-    during = channel.collect_messages("program", 10.0)
+    during = channel.collect_messages("program", FROZEN_S)
     os.kill(before[service], signal.SIGCONT)
     after = channel.collect_messages("program", 3.0)
     assert channel.pids() == before
     if service != "compositor":
-        assert longest_gap(during, 10) < GAP_S, "the program goes on"
+        assert longest_gap(during, FROZEN_S) < GAP_S, "the program goes on"
     for at, message in after:
         if message.facts["captured"]:
             # What the program shows was captured less than idle_after ago, or it is not shown at all.
@@ -53,7 +54,7 @@ def test_a_stage_that_froze_for_ten_seconds_shows_nothing_stale(channel: Studio,
     wait_for(
         lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.3)} == {"live"}, 15, "driven again"
     )
-    # Bounded: nothing that arrived in ten seconds was kept (the driver's frames alone would be 200 MB).
+    # Bounded: nothing that arrived in that time was kept (the driver's frames alone would be 118 MB).
     grown = {n: resident_bytes(p) - memory[n] for n, p in before.items()}
     assert max(grown.values()) < 60 << 20, grown
 

@@ -48,8 +48,14 @@ def test_it_waits_on_air_and_speaks_with_its_mouth(channel: Studio) -> None:
     wait_for(lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"idle"}, 15, "waiting")
     assert channel.state()["on_air_state"] == "ON AIR"
     say(channel, 1.5)
-    frames = channel.collect_messages("program", 1.2)
-    assert "live" in {message.facts["state"] for _, message in frames}
+    seen: set[str] = set()
+
+    def over() -> bool:
+        seen.update(message.facts["state"] for _, message in channel.collect_messages("program", 0.3))
+        return bool(channel.state()["speech"]["recent"])
+
+    wait_for(over, 30, "said to its end")
+    assert "live" in seen
     wait_for(
         lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"idle"}, 15, "calm again"
     )

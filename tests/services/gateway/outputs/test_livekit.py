@@ -49,7 +49,7 @@ def test_a_subscriber_sees_and_hears_the_program_in_sync(published: FlashGateway
     looks: list[subscriber.Received] = []
 
     def look() -> list[float]:
-        looks.append(watch(published, 12))
+        looks.append(watch(published, 9))
         return [offset for at, offset in looks[-1].offsets() if at > 2]
 
     assert in_sync(look)

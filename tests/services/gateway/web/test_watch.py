@@ -65,7 +65,7 @@ def test_a_viewer_sees_and_hears_the_program_in_sync(published: FlashGateway, pa
     found: dict[str, Any] = {}
 
     def look() -> list[float]:
-        found.update(page.evaluate(f"({WATCHING})(12)"))
+        found.update(page.evaluate(f"({WATCHING})(9)"))
         return apart(found)
 
     assert in_sync(look)

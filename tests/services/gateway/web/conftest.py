@@ -1,0 +1,18 @@
+"""One browser for all pages' tests."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.browser.chromium import launched
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator["Browser"]:
+    """Chromium, from the first page to the last."""
+    with launched() as browser:
+        yield browser
