@@ -60,7 +60,7 @@ def test_an_engine_that_breaks_leaves_the_old_one_on_air(channel: Channel) -> No
     channel.turn(lambda: meter.note == "")
 
 
-def test_what_an_engine_raises_on_air_is_told_before_the_process_ends(channel: Channel) -> None:
+def test_what_an_engine_raises_on_air_is_reported_before_the_process_ends(channel: Channel) -> None:
     loop, told = channel.generator.loop, list[str]()
     loop.before_pulse(lambda: told.append(loop.meter.note))
     channel.wanted = Scene(driver="browser", engine="faulty")
