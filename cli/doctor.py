@@ -106,7 +106,6 @@ def _tracking(_: Settings) -> tuple[FindingState, str]:
     started = time.perf_counter()
     found = tracker.track(frame)
     took = (time.perf_counter() - started) * 1000
-    tracker.close()
     return ("ok", f"{took:.1f} ms for an image of 512x512") if found else ("failed", "finds no face where there is one")
 
 

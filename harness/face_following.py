@@ -37,7 +37,6 @@ def compare_following(faces: Iterable[Face], frames: Iterable[ImageArray]) -> di
         if found is not None:
             driver.append(_signals(face))
             output.append(_signals(found))
-    tracker.close()
     result: dict[str, Followed] = {}
     for name, x, y in zip(SIGNALS, np.array(driver).T, np.array(output).T, strict=True):
         moved = float(np.ptp(x))
@@ -86,10 +85,8 @@ def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
             neutral = face
             continue
         shown_frames.append(session.step(Driving(pts, face, neutral))[0].pixels)
-    tracker.close()
     again = FaceTracker(still=True)
     points = [found.points[:468, :2] for found in (again.track(p) for p in shown_frames) if found is not None]
-    again.close()
     return float(np.sqrt(np.var(np.stack(points), axis=0).sum(axis=-1).mean()))
 
 

@@ -23,7 +23,6 @@ def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)
     portrait = np.asarray(cv2.resize(small, None, fx=2.0, fy=2.0, interpolation=cv2.INTER_CUBIC), np.uint8)
     tracker = FaceTracker(still=True)
     face = tracker.faces(portrait)[0]
-    tracker.close()
     left, top, right, bottom = face.box
     scale = ROI_SIZE_PX / (SIDE * face.size)
     matrix = np.array(

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from engines.mesh.lids import LidRig
 from engines.mesh.lips import LipRig
 from engines.mesh.motion import MeshMotion
-from engines.mesh.topology import SURFACE, opening_triangles, oriented, skin_triangles
+from engines.mesh.topology import SURFACE, opening_triangles, oriented
 from shared.avatar.model import ROI_SIZE_PX
 from shared.face.landmarks import OVAL, Face
 from shared.face.rest_pose import head_centre, rotation_matrix
+from shared.face.skin_triangles import SKIN_TRIANGLES
 
 RIM_PX = 22.0  # pixels at the edge of the ROI that never move (4 % of 512, rounded up)
 SPACING_PX = 22  # pixels between the points of the sheet
@@ -225,7 +226,7 @@ def _triangles(source: NDArray[np.float32]) -> NDArray[np.int32]:
     outline = source[OVAL]
     middles = source[simplices].mean(axis=1)
     outside = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) < 0 for x, y in middles]
-    joined = np.concatenate([skin_triangles(), opening_triangles(), simplices[outside].astype(np.int32)])
+    joined = np.concatenate([SKIN_TRIANGLES, opening_triangles(), simplices[outside].astype(np.int32)])
     return oriented(joined.astype(np.int32), source)
 
 

@@ -1,14 +1,13 @@
 """The portrait in two layers: the person, who moves, and the background behind, who is filled in once."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.face.landmarks import Face
-from shared.runtime.native_stderr import quiet
+from shared.face.networks.segmenter import PersonSegmenter
 
 # Below and above these the segmentation's probability is taken as background and person.
 UNSURE, SURE = 0.25, 0.85
@@ -45,9 +44,9 @@ def split_portrait(roi: NDArray[np.uint8], face: Face) -> PortraitLayers:
 
 
 def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
-    """(S, S) float32 0 to 1: the person with hair and shoulders, from the selfie segmentation in
-    mediapipe's wheel, its edge drawn to the image's by a guided filter (He et al., PAMI 2013)."""
-    probability = _segment(roi)
+    """(S, S) float32 0 to 1: the person with hair and shoulders, from the selfie segmentation, its
+    edge drawn to the image's by a guided filter (He et al., PAMI 2013)."""
+    probability = PersonSegmenter().find(roi)
     head = np.zeros(roi.shape[:2], np.uint8)
     cv2.fillConvexPoly(head, cv2.convexHull(face.points[:468, :2].copy()).astype(np.int32), (255,))
     probability = np.maximum(probability, (head > 0).astype(np.float32))
@@ -55,18 +54,6 @@ def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
     alpha = np.clip((guided - UNSURE) / (SURE - UNSURE), 0.0, 1.0)
     alpha[head > 0] = 1.0
     return np.asarray(cv2.GaussianBlur(alpha, (0, 0), 0.8), np.float32)
-
-
-def _segment(roi: NDArray[np.uint8]) -> NDArray[np.float32]:
-    with quiet():
-        from mediapipe.python.solutions import selfie_segmentation
-
-        model: Any = selfie_segmentation.SelfieSegmentation(model_selection=0)
-        try:
-            found = model.process(np.ascontiguousarray(roi)).segmentation_mask
-        finally:
-            model.close()
-    return np.asarray(found, np.float32).reshape(roi.shape[:2])
 
 
 def _filled(roi: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -36,9 +36,6 @@ LOWER_LIP_ROWS = np.array(
 )
 INNER_UPPER, INNER_LOWER = UPPER_LIP_ROWS[0], LOWER_LIP_ROWS[0]
 
-# Three mutually joined points that are nevertheless no triangle of the mesh (beside the nostrils).
-_FALSE = {(49, 64, 129), (279, 294, 358)}
-
 
 def eye_ring(eye: int) -> NDArray[np.int64]:
     """The 16 points round an eye opening in order (0: right, 1: left)."""
@@ -49,21 +46,6 @@ def eye_ring(eye: int) -> NDArray[np.int64]:
 def mouth_ring() -> NDArray[np.int64]:
     """The 20 points round the mouth opening in order."""
     return np.concatenate([INNER_UPPER, INNER_LOWER[-2:0:-1]])
-
-
-def skin_triangles() -> NDArray[np.int32]:
-    """(M, 3) triangles of the skin: a disc with holes at the eyes and the mouth."""
-    from mediapipe.python.solutions.face_mesh_connections import (
-        FACEMESH_TESSELATION,
-    )
-
-    edges = sorted({tuple(sorted(edge)) for edge in FACEMESH_TESSELATION})
-    joined: dict[int, set[int]] = {}
-    for a, b in edges:
-        joined.setdefault(a, set()).add(b)
-        joined.setdefault(b, set()).add(a)
-    triangles = {tuple(sorted((a, b, c))) for a, b in edges for c in joined[a] & joined[b]}
-    return np.array(sorted(triangles - _FALSE), np.int32)
 
 
 def opening_triangles() -> NDArray[np.int32]:

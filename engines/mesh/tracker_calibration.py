@@ -147,22 +147,19 @@ def calibrate_tracker(render: RenderFunction, face: Face, *, turns: bool) -> Tra
     """
     neutral = NeutralMeasures(face)
     tracker = FaceTracker()
-    try:
-        for _ in range(SETTLE_FRAMES):
-            rest = tracker.track(_shown(render, REST))
-        if rest is None:
-            return PLAIN
-        parted, opened = _sweep(tracker, render, [_gesture(face, neutral, Gesture(mouth=0.8 * a)) for a in SWEEP], rest)
-        shut, closed = _sweep(tracker, render, [_gesture(face, neutral, Gesture(blink=a)) for a in SWEEP], rest)
-        if not parted or not shut:
-            return PLAIN
-        gap = _slope(np.array([m.lips[MIDDLE].mean() for m in parted]), opened[:, 0])
-        closure = np.array([1.0 - m.lids.mean() for m in shut])
-        lids = -_slope(closure, closed[:, 1])
-        blink = np.array([_slope(closure, closed[:, 2 + axis]) for axis in range(3)])
-        turn = _turns(tracker, render, rest) if turns else np.ones(3)
-    finally:
-        tracker.close()
+    for _ in range(SETTLE_FRAMES):
+        rest = tracker.track(_shown(render, REST))
+    if rest is None:
+        return PLAIN
+    parted, opened = _sweep(tracker, render, [_gesture(face, neutral, Gesture(mouth=0.8 * a)) for a in SWEEP], rest)
+    shut, closed = _sweep(tracker, render, [_gesture(face, neutral, Gesture(blink=a)) for a in SWEEP], rest)
+    if not parted or not shut:
+        return PLAIN
+    gap = _slope(np.array([m.lips[MIDDLE].mean() for m in parted]), opened[:, 0])
+    closure = np.array([1.0 - m.lids.mean() for m in shut])
+    lids = -_slope(closure, closed[:, 1])
+    blink = np.array([_slope(closure, closed[:, 2 + axis]) for axis in range(3)])
+    turn = _turns(tracker, render, rest) if turns else np.ones(3)
     return TrackerCalibration(
         turn=np.clip(np.maximum(turn, 0.3) ** -TURN_SHARE, *TURN_LIMIT),
         lips=float(np.clip((PER_GAP / max(gap, 0.1)) ** LIP_SHARE, *LIP_LIMIT)),

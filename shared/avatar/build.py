@@ -137,7 +137,7 @@ def _manifest(
         sources=Sources(portrait=portrait.name, body=body.name if body else None),
         versions={
             "studio": _version("persona-studio"),
-            "mediapipe": _version("mediapipe"),
+            "litert": _version("ai-edge-litert"),
             "opencv": cv2.__version__,
         },
         portrait=PortraitFacts(width=width, height=height),
@@ -169,18 +169,14 @@ def _find_faces(rgb: ImageArray) -> list[Face]:
     """Every face, largest first, from a close-up of each: precise also where it is small in the image."""
     small, resized = _shrunk(rgb, 1280)
     tracker, finder = FaceTracker(still=True, max_faces=8), FaceFinder()
-    try:
-        enlarge = similarity.invert(resized)
-        boxes = [face.moved(enlarge).box for face in tracker.faces(small)] or [
-            (box[0] / resized[0, 0], box[1] / resized[1, 1], box[2] / resized[0, 0], box[3] / resized[1, 1])
-            for box in finder.search(small)
-        ]
-        found = [face for box in boxes if (face := finder.face_near(rgb, box)) is not None]
-        found = _distinct(sorted(found, key=lambda face: -face.size))
-        return [finder.measure(rgb, face) if face is found[0] else face for face in found]
-    finally:
-        tracker.close()
-        finder.close()
+    enlarge = similarity.invert(resized)
+    boxes = [face.moved(enlarge).box for face in tracker.faces(small)] or [
+        (box[0] / resized[0, 0], box[1] / resized[1, 1], box[2] / resized[0, 0], box[3] / resized[1, 1])
+        for box in finder.search(small)
+    ]
+    found = [face for box in boxes if (face := finder.face_near(rgb, box)) is not None]
+    found = _distinct(sorted(found, key=lambda face: -face.size))
+    return [finder.measure(rgb, face) if face is found[0] else face for face in found]
 
 
 def _distinct(faces: list[Face]) -> list[Face]:

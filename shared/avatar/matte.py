@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import cv2
@@ -12,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.plate import Plate
+from shared.face.networks.segmenter import PersonSegmenter
 from shared.media.array_types import FloatArray, ImageArray
 from shared.media.colour import i420_to_rgb
 from shared.runtime.files import write_atomically
-from shared.runtime.native_stderr import quiet
 
 FILE, VERSION = "matte.npz", 1  # in the avatar's folder; what another version measured is measured anew
 MARGIN = 0.08  # of the host's size, around it, in the close-up that is looked at a second time
@@ -28,26 +27,22 @@ BLACK, WHITE = 0.48, 0.93  # what is spread to nothing and all: a wider one show
 
 @dataclass(slots=True)
 class MatteCutter:
-    """Cuts hosts out of images. About 60 ms for 720x1080 on one core. Not thread-safe; close it.
+    """Cuts hosts out of images. About 60 ms for 720x1080 on one core. Not thread-safe.
 
-    The network is MediaPipe's selfie segmentation (MobileNetV3, 256x256, Apache 2.0), whose weights are in its wheel.
+    The network is MediaPipe's selfie segmentation (MobileNetV3, 256x256, Apache 2.0).
     """
 
-    _network: Any = field(init=False, repr=False)
+    _segmenter: PersonSegmenter = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        with quiet():
-            from mediapipe.python.solutions.selfie_segmentation import SelfieSegmentation
-
-            self._network = SelfieSegmentation(model_selection=0)
-            self._network.process(np.zeros((64, 64, 3), np.uint8))
+        self._segmenter = PersonSegmenter()
 
     def find(self, rgb: ImageArray) -> FloatArray:
         """(H, W) float32, 0 to 1, how surely each pixel of (H, W, 3) uint8 RGB is the host; soft and coarse.
 
         Looked at twice: as a whole, and then the host alone, larger.
         """
-        whole = self._seen(rgb)
+        whole = self._segmenter.find(rgb)
         x, y, w, h = cv2.boundingRect((whole > SURE).astype(np.uint8))
         height, width = whole.shape
         if w * h < 0.01 * width * height:
@@ -57,14 +52,8 @@ class MatteCutter:
         if (right - left) * (bottom - top) > 0.8 * width * height:
             return whole
         closer = np.zeros_like(whole)
-        closer[top:bottom, left:right] = self._seen(np.ascontiguousarray(rgb[top:bottom, left:right]))
+        closer[top:bottom, left:right] = self._segmenter.find(rgb[top:bottom, left:right])
         return closer
-
-    def _seen(self, rgb: ImageArray) -> FloatArray:
-        return np.asarray(self._network.process(rgb).segmentation_mask, np.float32)
-
-    def close(self) -> None:
-        self._network.close()
 
 
 def refined(found: FloatArray, rgb: ImageArray) -> ImageArray:
@@ -118,16 +107,13 @@ def _steadied(plate: Plate) -> Iterator[ImageArray]:
     """Refined mattes of all frames. What the network finds is the middle one of three frames, so that what it sees in one
     alone does not flash; a plate is played to and fro, and so it is steady both ways."""
     cutter = MatteCutter()
-    try:
-        before: FloatArray | None = None
-        here, rgb = _look(cutter, plate, 0)
-        for index in range(len(plate)):
-            after, following = _look(cutter, plate, index + 1) if index + 1 < len(plate) else (here, rgb)
-            around = [here if before is None else before, here, after]
-            yield refined(np.asarray(np.median(around, axis=0), np.float32) if len(plate) > 1 else here, rgb)
-            before, here, rgb = here, after, following
-    finally:
-        cutter.close()
+    before: FloatArray | None = None
+    here, rgb = _look(cutter, plate, 0)
+    for index in range(len(plate)):
+        after, following = _look(cutter, plate, index + 1) if index + 1 < len(plate) else (here, rgb)
+        around = [here if before is None else before, here, after]
+        yield refined(np.asarray(np.median(around, axis=0), np.float32) if len(plate) > 1 else here, rgb)
+        before, here, rgb = here, after, following
 
 
 def _look(cutter: MatteCutter, plate: Plate, index: int) -> tuple[FloatArray, ImageArray]:

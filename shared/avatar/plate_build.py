@@ -124,24 +124,21 @@ def _follow(
     seen = _Seen([], [], [], {}, (0, 0), [])
     notes: list[str] = []
     finder = FaceFinder()
-    try:
-        with _Frames(folder) as frames:
-            for number, image in enumerate(images):
-                if number >= MAX_PLATE_S * fps:
-                    notes.append(f"{name} is longer than {MAX_PLATE_S} s; the plate ends there.")
-                    break
-                frames.add(image)
-                face = finder.track(image)
-                seen.faces.append(face)
-                seen.lights.append(None if face is None else measure_light(image, face))
-                if face is not None:
-                    seen.colours.append(landmark_colours(image, face))
-                    if number % PRECISE_EVERY == 0 and len(seen.precise) < PRECISE_FRAMES:
-                        seen.precise[number] = finder.measure(image, face)
-                seen.size = image.shape[1], image.shape[0]
-                progress(number + 1)
-    finally:
-        finder.close()
+    with _Frames(folder) as frames:
+        for number, image in enumerate(images):
+            if number >= MAX_PLATE_S * fps:
+                notes.append(f"{name} is longer than {MAX_PLATE_S} s; the plate ends there.")
+                break
+            frames.add(image)
+            face = finder.track(image)
+            seen.faces.append(face)
+            seen.lights.append(None if face is None else measure_light(image, face))
+            if face is not None:
+                seen.colours.append(landmark_colours(image, face))
+                if number % PRECISE_EVERY == 0 and len(seen.precise) < PRECISE_FRAMES:
+                    seen.precise[number] = finder.measure(image, face)
+            seen.size = image.shape[1], image.shape[0]
+            progress(number + 1)
     seen.bytes = frames.sizes
     return seen, notes
 

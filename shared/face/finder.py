@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import cv2
 import numpy as np
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 
 from shared.face import similarity
 from shared.face.landmarks import RIGID, Face
+from shared.face.networks.detector import FULL_RANGE, FaceDetector
 from shared.face.tracker import FaceTracker
-from shared.runtime.native_stderr import quiet
 
 FloatBounds = tuple[float, float, float, float]
 
@@ -35,17 +34,13 @@ class FaceFinder:
     """
 
     _close_up: FaceTracker = field(init=False, repr=False)
-    _detector: Any = field(init=False, repr=False)
+    _detector: FaceDetector = field(init=False, repr=False)
     _last: Face | None = field(init=False, default=None)
     _missed: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        with quiet():
-            from mediapipe.python.solutions import face_detection
-
-            self._close_up = FaceTracker(still=True, max_faces=1)
-            self._detector = face_detection.FaceDetection(model_selection=1, min_detection_confidence=MIN_SCORE)
-            self._detector.process(np.zeros((64, 64, 3), np.uint8))
+        self._close_up = FaceTracker(still=True, max_faces=1)
+        self._detector = FaceDetector(FULL_RANGE, MIN_SCORE)
 
     def track(self, rgb: NDArray[np.uint8]) -> Face | None:
         """The followed face in the next (H, W, 3) uint8 RGB frame, or None while there is none."""
@@ -121,18 +116,8 @@ class FaceFinder:
 
     def _detect(self, rgb: NDArray[np.uint8], tile: tuple[int, int, int]) -> list[FloatBounds]:
         x, y, side = tile
-        crop = np.ascontiguousarray(rgb[y : y + side, x : x + side])
-        height, width = crop.shape[:2]
-        found = self._detector.process(crop).detections or ()
-        areas = (each.location_data.relative_bounding_box for each in found)
-        return [
-            (x + a.xmin * width, y + a.ymin * height, x + (a.xmin + a.width) * width, y + (a.ymin + a.height) * height)
-            for a in areas
-        ]
-
-    def close(self) -> None:
-        self._close_up.close()
-        self._detector.close()
+        boxes = [each.box for each in self._detector.find(rgb[y : y + side, x : x + side])]
+        return [(x + left, y + top, x + right, y + bottom) for left, top, right, bottom in boxes]
 
 
 def _is_same(face: Face, last: Face) -> bool:

@@ -1,13 +1,12 @@
-"""Finds the face in an image, offline, with the model that mediapipe's wheel carries."""
+"""Finds the face in an image and follows it through a video."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.face.landmarks import POINTS, Face
-from shared.runtime.native_stderr import quiet
+from shared.face.landmarks import Face
+from shared.face.networks.landmarker import FaceLandmarker
 
 MIN_FACE_PX = 96  # a portrait's face needs this many pixels to be worth animating
 SURVEY_PERIOD_FRAMES = 50  # images of a video between two looks at the whole of it
@@ -35,42 +34,23 @@ class FaceTracker:
 
     still: bool = False
     max_faces: int = 2
-    _landmarker: Any = field(init=False, repr=False)
+    _landmarker: FaceLandmarker = field(init=False, repr=False)
     _survey: "FaceTracker | None" = field(init=False, repr=False, default=None)
     _last: Face | None = field(init=False, default=None)
     _region: PixelBounds | None = field(
         init=False, default=None
     )  # all that the model is shown, until it follows the face there
     _until_survey: int = field(init=False, default=0)
-    _found: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        with quiet():
-            from mediapipe.python.solutions import face_mesh
-
-            self._landmarker = face_mesh.FaceMesh(
-                static_image_mode=self.still,
-                refine_landmarks=True,
-                max_num_faces=self.max_faces if self.still else 1,
-            )
-            self._landmarker.process(np.zeros((64, 64, 3), np.uint8))
+        self._landmarker = FaceLandmarker(not self.still, self.max_faces)
         if not self.still:
             self._survey = FaceTracker(still=True, max_faces=self.max_faces)
 
     def faces(self, rgb: NDArray[np.uint8]) -> list[Face]:
         """Every face in a (H, W, 3) uint8 RGB image, best first (see `face_score`)."""
         height, width = rgb.shape[:2]
-        if self._found:
-            result = self._landmarker.process(np.ascontiguousarray(rgb))
-        else:
-            with quiet():
-                result = self._landmarker.process(np.ascontiguousarray(rgb))
-            self._found = bool(result.multi_face_landmarks)
-        scale = np.array([width, height, width], np.float32)
-        found = [
-            Face(np.array([(p.x, p.y, p.z) for p in each.landmark], np.float32).reshape(POINTS, 3) * scale)
-            for each in result.multi_face_landmarks or ()
-        ]
+        found = [Face(points) for points in self._landmarker.find(rgb)]
         return sorted(found, key=lambda face: -face_score(face, width, height))
 
     def track(self, rgb: NDArray[np.uint8]) -> Face | None:
@@ -119,13 +99,8 @@ class FaceTracker:
 
     def restart(self) -> None:
         """Forget the video: the next image is looked at as if it were the first."""
-        self._landmarker.reset()
+        self._landmarker.forget()
         self._last, self._region, self._until_survey = None, None, 0
-
-    def close(self) -> None:
-        self._landmarker.close()
-        if self._survey is not None:
-            self._survey.close()
 
 
 def _distance(one: Face, other: Face) -> float:

@@ -38,7 +38,6 @@ def recorded(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             face = tracker.track(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
             openings.append(face.mouth_opening if face else np.nan)
             times.append(float(frame.time or 0.0))
-    tracker.close()
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         frames = list(container.decode(stream))

@@ -148,7 +148,6 @@ def test_nothing_is_squashed(small_home: Path, film: Path) -> None:
         frame = next(rgb for _, rgb in reader).copy()
     tracker = FaceTracker(still=True)
     (face,) = tracker.faces(frame)
-    tracker.close()
     x, y = face.points[1, :2]
     cv2.circle(frame, (round(float(x)), round(float(y))), 25, (0, 255, 0), -1)
     view = DriverView(load_avatar(small_home / "avatars" / "sample").face, 256)

@@ -66,7 +66,7 @@ def test_the_sample_avatars_load(sample_home: Path) -> None:
         }  # fmt: skip
         assert max(cv2.imread(str(folder / "thumb.jpg")).shape[:2]) == 256
         manifest = json.loads((folder / "avatar.json").read_text())
-        assert manifest["plate"]["frames"] == frames and manifest["versions"]["mediapipe"] != "unknown"
+        assert manifest["plate"]["frames"] == frames and manifest["versions"]["litert"] != "unknown"
 
 
 def test_the_roi_holds_the_face_in_its_middle(sample_home: Path) -> None:
@@ -76,7 +76,6 @@ def test_the_roi_holds_the_face_in_its_middle(sample_home: Path) -> None:
     assert avatar.face.size == pytest.approx(ROI_SIZE_PX / 1.9, rel=0.02)
     finder = FaceFinder()
     again = finder.face_near(avatar.roi, avatar.face.box)
-    finder.close()
     assert again is not None
     assert np.abs(again.points[:468, :2] - avatar.face.points[:468, :2]).mean() < 1.5
 
@@ -140,7 +139,7 @@ def test_the_bound_ends_where_the_plates_face_ends(sample_home: Path) -> None:
     narrow[:, 0] = 256 + (narrow[:, 0] - 256) * 0.7
     wide, slim = bound_mask(face, face.points[OVAL, :2]), bound_mask(face, narrow)
     cheek = face.points[234, :2].astype(int) + (25, 0)
-    assert wide[cheek[1], cheek[0]] > 100 and slim[cheek[1], cheek[0]] == 0
+    assert wide[cheek[1], cheek[0]] > 100 and slim[cheek[1], cheek[0]] < 3
 
 
 # Light
@@ -152,7 +151,6 @@ def test_a_face_takes_the_colour_of_its_body(tmp_path: Path, portrait: ImageArra
     avatar = load_avatar(folder)
     finder = FaceFinder()
     face = finder.track(warm)
-    finder.close()
     assert face is not None
     wanted = measure_light(warm, face)
     shown = avatar.roi @ RGB_TO_YUV.T + YUV_BASE

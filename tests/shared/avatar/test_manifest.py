@@ -17,7 +17,7 @@ WRITTEN: dict[str, Any] = {
     "own_plate": False,
     "rest": [1.5, -0.25],
     "sources": {"portrait": "p.jpg", "body": "b.mp4"},
-    "versions": {"studio": "0.1.0", "mediapipe": "0.10.21", "opencv": "4.11.0"},
+    "versions": {"studio": "0.1.0", "litert": "2.3.0", "opencv": "4.11.0"},
     "portrait": {"width": 800, "height": 600},
     "roi": {"size": 512, "face": 269.5, "relit": True},
     "plate": {"width": 720, "height": 1280, "fps": 25.0, "frames": 250, "kind": "video"},

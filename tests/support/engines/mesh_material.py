@@ -44,7 +44,6 @@ def frame(of: MeshSession, gesture: Gesture) -> NDArray[np.uint8]:
 def tracked(pixels: NDArray[np.uint8]) -> Face:
     tracker = FaceTracker(still=True)
     face = tracker.track(np.ascontiguousarray(pixels[..., :3]))
-    tracker.close()
     assert face is not None, "no face is found in the engine's frame"
     return face
 
