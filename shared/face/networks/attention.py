@@ -9,6 +9,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from shared.face.landmarks import LEFT_IRIS, POINTS, RIGHT_IRIS, Points
@@ -67,20 +68,22 @@ OPENING_POINTS = 16  # the first of an eye's points; the iris lies at their mean
 
 
 class _Region(NamedTuple):
-    """points: its numbers. level: two points that it is turned by, left and right as the image shows them. iris: the number of
-    its iris's centre, or None."""
+    """points: the numbers of those that it finds, the iris's last. level: two points that it is turned by, left and right as the
+    image shows them."""
 
     network: NetworkName
     points: NDArray[np.int64]
     level: tuple[int, int]
-    iris: int | None
 
 
 REGIONS = (
-    _Region("lips", LIPS, (61, 291), None),
-    _Region("right_eye", RIGHT_EYE, (33, 133), RIGHT_IRIS),
-    _Region("left_eye", LEFT_EYE, (362, 263), LEFT_IRIS),
+    _Region("lips", LIPS, (61, 291)),
+    _Region("right_eye", np.append(RIGHT_EYE, RIGHT_IRIS + np.arange(5)), (33, 133)),
+    _Region("left_eye", np.append(LEFT_EYE, LEFT_IRIS + np.arange(5)), (362, 263)),
 )
+REFINED = np.concatenate([region.points for region in REGIONS])
+_LEVEL = np.array([region.level for region in REGIONS])
+_BOXED = np.stack([LIPS, np.resize(RIGHT_EYE, len(LIPS)), np.resize(LEFT_EYE, len(LIPS))])  # again from the start, to one length
 
 
 class AttentionMesh:
@@ -99,52 +102,54 @@ class AttentionMesh:
         surface, presence, features = self._trunk(given[None])
         points = np.empty((POINTS, 3), np.float32)
         points[:RIGHT_IRIS] = surface.reshape(-1, 3)
-        on_features = points[:RIGHT_IRIS, :2] * np.float32(FEATURES_PX / INPUT_PX)
-        grids = [_grid_to_features(on_features, region) for region in REGIONS]
-        sampled = _sample(features[0], np.stack(grids))
-        for region, network, grid, seen in zip(REGIONS, self._regions, grids, sampled, strict=True):
-            origin = grid[:, 2] * np.float32(INPUT_PX / FEATURES_PX)
-            found = [each.reshape(-1, 2) @ grid[:, :2].T + origin for each in network(seen[None])]
-            points[region.points, :2] = found[0]
-            if region.iris is not None:
-                iris = slice(region.iris, region.iris + 5)
-                points[iris, :2] = found[1]
-                points[iris, 2] = points[region.points[:OPENING_POINTS], 2].mean()
+        linear, origin = _grids(points[:RIGHT_IRIS, :2] * np.float32(FEATURES_PX / INPUT_PX))
+        refined = []
+        for network, seen, turn in zip(self._regions, _sample(features[0], linear, origin), linear, strict=True):
+            refined += [each.reshape(-1, 2) @ turn.T for each in network(seen[None])]
+        shift = np.repeat(origin * np.float32(INPUT_PX / FEATURES_PX), [len(each.points) for each in REGIONS], axis=0)
+        points[REFINED, :2] = np.concatenate(refined) + shift
+        for iris, eye in ((RIGHT_IRIS, RIGHT_EYE), (LEFT_IRIS, LEFT_EYE)):
+            points[iris : iris + 5, 2] = points[eye[:OPENING_POINTS], 2].mean()
         points /= np.float32(INPUT_PX)
         return points, 1 / (1 + math.exp(-float(presence.item())))
 
 
-def _grid_to_features(surface: NDArray[np.float32], region: _Region) -> NDArray[np.float32]:
-    """(2, 3) from pixels of the region's grid to those of the features: turned upright, a box about the region's points and
-    then SPREAD wider. surface: (468, 2) in pixels of the features."""
-    across = surface[region.level[1]] - surface[region.level[0]]
-    cosine, sine = across / np.hypot(*across)
-    upright = np.array([[cosine, -sine], [sine, cosine]], np.float32)  # from turned to features
-    turned = surface[region.points] @ upright
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    linear = upright * ((high - low) * np.float32(SPREAD / GRID_PX))
-    centre = upright @ ((low + high) / 2)
-    return np.column_stack([linear, centre - linear.sum(axis=1) * np.float32(GRID_PX / 2)])
+def _grids(at: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(3, 2, 2) and (3, 2) linear part and origin of the way from pixels of each region's grid to those of the features: turned
+    upright, a box about the region's points and then SPREAD wider. at: (468, 2) points in pixels of the features."""
+    across = at[_LEVEL[:, 1]] - at[_LEVEL[:, 0]]
+    cosine, sine = across.T / np.hypot(across[:, 0], across[:, 1])
+    upright = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2)  # from turned to features
+    turned = at[_BOXED] @ upright
+    low, high = turned.min(axis=1), turned.max(axis=1)
+    linear = upright * ((high - low) * np.float32(SPREAD / GRID_PX))[:, None]
+    centre = (upright @ ((low + high) / 2)[..., None])[..., 0]
+    return linear, centre - linear.sum(axis=2) * np.float32(GRID_PX / 2)
 
 
 _AT = np.arange(GRID_PX, dtype=np.float32) + np.float32(0.5)
-_MIDDLES = np.stack([*(each.ravel() for each in np.meshgrid(_AT, _AT)), np.ones(GRID_PX**2, np.float32)])
+_MIDDLES = np.stack([each.ravel() for each in np.meshgrid(_AT, _AT)])
 
 
-def _sample(features: NDArray[np.float32], grids: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(R, 16, 16, C) of the features at the middles of the grids' pixels, bilinear; 0 outside.
+def _sample(
+    features: NDArray[np.float32], linear: NDArray[np.float32], origin: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(3, 16, 16, C) of the features at the middles of the grids' pixels, bilinear; 0 outside.
 
-    features: (48, 48, C). grids: (R, 2, 3).
+    features: (48, 48, C), contiguous. linear, origin: of the grids, see `_grids`.
     """
     side, channels = features.shape[0], features.shape[2]
-    at = np.moveaxis(grids @ _MIDDLES, 1, 0).reshape(2, -1) - np.float32(0.5)
+    at = (linear @ _MIDDLES + origin[..., None]).transpose(1, 0, 2).reshape(2, -1) - np.float32(0.5)
     inside = ((at >= 0) & (at <= side - 1)).all(axis=0)
     np.clip(at, 0, side - 1, out=at)
-    whole = np.minimum(at.astype(np.int64), side - 2)
-    x, y = (at - whole)[..., None].astype(np.float32)
+    whole = np.minimum(at.astype(np.intp), side - 2)
+    x, y = (at - whole).astype(np.float32)
+    # A pixel and the one to its right lie side by side in memory: each row of `pairs` is two pixels.
+    pairs = as_strided(features, (side * side - 1, 2 * channels), (channels * 4, 4), writeable=False)
     first = whole[1] * side + whole[0]
-    flat = features.reshape(-1, channels)
-    upper = flat[first] * (1 - x) + flat[first + 1] * x
-    lower = flat[first + side] * (1 - x) + flat[first + side + 1] * x
-    mixed = (upper * (1 - y) + lower * y) * inside[:, None]
-    return np.ascontiguousarray(mixed.reshape(-1, GRID_PX, GRID_PX, channels), np.float32)
+    mixed = pairs[first] * (1 - y)[:, None]
+    mixed += pairs[first + side] * y[:, None]
+    mixed = mixed.reshape(-1, 2, channels)
+    mixed[:, 0] *= ((1 - x) * inside)[:, None]
+    mixed[:, 1] *= (x * inside)[:, None]
+    return (mixed[:, 0] + mixed[:, 1]).reshape(-1, GRID_PX, GRID_PX, channels)

@@ -45,5 +45,5 @@ class FaceLandmarker:
 
 
 def _region_of(points: Points) -> Region:
-    xy = points[:, :2]
-    return region_around(xy.min(axis=0), xy.max(axis=0), xy[LEVEL[0]], xy[LEVEL[1]])
+    xy = np.ascontiguousarray(points[:, :2].T)
+    return region_around(xy.min(axis=1), xy.max(axis=1), xy[:, LEVEL[0]], xy[:, LEVEL[1]])
