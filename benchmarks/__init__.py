@@ -7,6 +7,7 @@ from typing import Any
 MODULES = {
     "transport": "benchmarks.system.transport",
     "engine": "benchmarks.engines.engine",
+    "face": "benchmarks.face.tracking",
     "compositor": "benchmarks.system.compositor",
     "live": "benchmarks.system.live",
     "preview": "benchmarks.system.preview",

@@ -1,0 +1,262 @@
+"""Face tracking against mediapipe 0.10.21's own graph: the same faces, the same points, and the time of a step.
+
+    python -m benchmarks.face.tracking [--peer PYTHON] [--rounds N] [--json] [IMAGE OR VIDEO ...]
+
+`--peer` names the Python of an environment with mediapipe 0.10.21, in which its graph runs: `python3.11 -m venv PLACE &&
+PLACE/bin/pip install mediapipe==0.10.21`, then PLACE/bin/python. Without it only times of ours are printed. Footage of your
+own is compared besides the sample portrait and the scripted performance of the sample avatar, whose frames are 512x512.
+
+Points are compared in pixels of frames at most MAX_SIDE_PX long. Times are wall-clock, rounds of both sides in turn; of a frame
+the least of the rounds counts, which other work on the machine does not change much, and of all frames the median.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.face import first_points, mediapipe_peer
+from benchmarks.figures import BenchmarkFigures
+from engines.api import Driving
+from engines.registry import load_frame_engine
+from harness.sample_avatar import sample_avatar
+from shared.avatar.samples import sample_portrait
+from shared.errors import StudioError
+from shared.face.landmarks import Face, Points
+from shared.face.networks.landmarker import FaceLandmarker
+from shared.face.scripted import SCRIPT_S, perform
+from shared.media.array_types import ImageArray
+from shared.media.reader import VideoReader
+from shared.media.still import read_image
+
+FRAMES = 200  # of a video, from its beginning
+MAX_SIDE_PX = 1024
+FPS, US = 25, 1_000_000
+ROUNDS, STARTS = 5, 5
+STILLS = {".jpg", ".jpeg", ".png", ".webp"}
+PERFORMANCE = "sample driver"
+# What is asked for: pixels, and the largest difference of a ratio from 1.
+STILL_PX, VIDEO_PX, VIDEO_P999_PX, ALIKE = 0.1, 0.15, 1.5, 0.02
+MOVES = 0.02  # a range of the mouth or the eyes below this is noise
+
+
+@dataclass(frozen=True, slots=True)
+class Footage:
+    """name: of the file. still: one image. frames: (N, H, W, 3) uint8 RGB."""
+
+    name: str
+    still: bool
+    frames: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """faces: for each frame the points of every face. seconds: (N,) that each frame took."""
+
+    faces: list[list[Points]]
+    seconds: NDArray[np.float64]
+
+
+def measure(peer: Path | None = None, footage: Sequence[Path] = (), rounds: int = ROUNDS) -> BenchmarkFigures:
+    """Figures by name. peer: the Python of an environment with mediapipe 0.10.21. Raises StudioError."""
+    everything = [*_samples(), *(_read(path) for path in footage)]
+    with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
+        scratch = Path(folder)
+        for number, each in enumerate(everything):
+            np.save(scratch / f"{number}.npy", each.frames)
+        started = [_seconds([sys.executable, first_points.__file__, str(scratch / "0.npy")]) for _ in range(STARTS)]
+        figures: BenchmarkFigures = {"first_points_s": round(float(np.median(started)), 3)}
+        if peer is None:
+            times = [ours(everything[1]).seconds for _ in range(rounds)]
+            return figures | {"step_ms": _step_ms(times)}
+        started = [
+            _seconds([str(peer), mediapipe_peer.__file__, "first", str(scratch / "0.npy")]) for _ in range(STARTS)
+        ]
+        figures["peer_first_points_s"] = round(float(np.median(started)), 3)
+        with Peer(peer) as theirs:
+            for number, each in enumerate(everything):
+                figures[each.name] = compare(each, ours(each), theirs.find(scratch / f"{number}.npy", each.still))
+            here, there = [], []
+            for _ in range(rounds):
+                here.append(ours(everything[1]).seconds)
+                there.append(theirs.find(scratch / "1.npy", False).seconds)
+    figures |= {"step_ms": _step_ms(here), "peer_step_ms": _step_ms(there)}
+    return figures | {"step_over_peer": round(figures["step_ms"] / figures["peer_step_ms"], 3)}
+
+
+def ours(footage: Footage) -> Found:
+    """What our networks find, and how long each frame takes."""
+    model = FaceLandmarker(not footage.still, mediapipe_peer.MAX_FACES)
+    faces, seconds = [], []
+    for frame in footage.frames:
+        started = time.perf_counter()
+        faces.append(model.find(frame))
+        seconds.append(time.perf_counter() - started)
+    return Found(faces, np.array(seconds))
+
+
+def compare(footage: Footage, here: Found, there: Found) -> BenchmarkFigures:
+    """How far apart two findings on the same footage are, and whether that is as asked for."""
+    both = [pair for pair in zip(here.faces, there.faces, strict=True) if len(pair[0]) == len(pair[1])]
+    same = len(both) == len(footage.frames)
+    figures: BenchmarkFigures = {
+        "frames": len(footage.frames),
+        "with_a_face": sum(bool(faces) for faces in here.faces),
+        "peer_with_a_face": sum(bool(faces) for faces in there.faces),
+    }
+    apart = [_apart(one, other) for mine, their in both for one, other in zip(mine, their, strict=True)]
+    if not apart:
+        return figures | {"verdict": "same" if same else "differs"}
+    figures["mean_px"] = round(float(np.mean(apart)), 4)
+    figures["p999_px"] = round(float(np.percentile(apart, 99.9)), 3)
+    if footage.still:
+        return figures | {"verdict": "same" if same and figures["mean_px"] <= STILL_PX else "differs"}
+    mine, their = (
+        _signals(faces[0] for faces in found if faces) for found in ([a for a, _ in both], [b for _, b in both])
+    )
+    ratios = {name: round(mine[name] / their[name], 4) for name in mine if name == "jitter_px" or their[name] > MOVES}
+    figures |= {f"{name}_over_peer": ratio for name, ratio in ratios.items()}
+    alike = all(abs(ratio - 1) <= ALIKE for ratio in ratios.values())
+    near = figures["mean_px"] <= VIDEO_PX and figures["p999_px"] <= VIDEO_P999_PX
+    return figures | {"verdict": "same" if same and near and alike else "differs"}
+
+
+def _apart(one: Points, other: Points) -> NDArray[np.float32]:
+    """(478,) distance in the image, pixels."""
+    return np.asarray(np.linalg.norm(one[:, :2] - other[:, :2], axis=1), np.float32)
+
+
+def _signals(faces: Iterable[Points]) -> dict[str, float]:
+    """How much a video's points shake (RMS of their second difference, pixels), and how far mouth and eyes open and close."""
+    points = np.stack(list(faces))
+    shake = np.diff(points[:, :, :2], n=2, axis=0)
+    seen = [Face(each) for each in points]
+    return {
+        "jitter_px": float(np.sqrt(np.mean(shake**2))),
+        "mouth_range": float(np.ptp([face.mouth_opening for face in seen])),
+        "eyes_range": float(np.ptp([sum(face.eye_openings) / 2 for face in seen])),
+    }
+
+
+def _step_ms(rounds: list[NDArray[np.float64]]) -> float:
+    """Median over a video's frames of the least over rounds; the first ones, which look for the face, count little."""
+    return round(float(np.median(np.min(rounds, axis=0))) * 1e3, 3)
+
+
+def _samples() -> Iterator[Footage]:
+    avatar = sample_avatar()
+    session = load_frame_engine("mesh").open(avatar)
+    frames = []
+    for number in range(min(FRAMES, round(SCRIPT_S * FPS))):
+        driving = Driving(number * US // FPS, perform(avatar.face, number / FPS), avatar.face)
+        frames += [np.array(frame.pixels[..., :3]) for frame in session.step(driving)]
+    yield Footage("sample portrait", True, sample_portrait()[None])
+    yield Footage(PERFORMANCE, False, np.stack(frames))
+
+
+def _read(path: Path) -> Footage:
+    """Raises StudioError."""
+    if path.suffix.lower() in STILLS:
+        return Footage(path.name, True, _shrunk(read_image(path))[None])
+    frames: list[ImageArray] = []
+    with VideoReader(path, max_side=MAX_SIDE_PX) as reader:
+        for _, rgb in reader:
+            frames.append(rgb.copy())
+            if len(frames) == FRAMES:
+                break
+    return Footage(path.name, False, np.stack(frames))
+
+
+def _shrunk(image: ImageArray) -> ImageArray:
+    import cv2
+
+    scale = MAX_SIDE_PX / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _seconds(command: list[str]) -> float:
+    """What a process prints. Raises StudioError."""
+    with _peer_errors(command[0]):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+        return float(done.stdout)
+
+
+@contextmanager
+def _peer_errors(python: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
+        raise StudioError(
+            f"{python} does not run mediapipe's graph ({''.join(said)}); name the Python of an environment in which"
+            " mediapipe==0.10.21 is installed."
+        ) from None
+
+
+class Peer:
+    """mediapipe in its own environment, for the length of a `with`."""
+
+    def __init__(self, python: Path) -> None:
+        self._python = python
+
+    def __enter__(self) -> Self:
+        with _peer_errors(str(self._python)):
+            self._process = subprocess.Popen(
+                [str(self._python), mediapipe_peer.__file__, "serve"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.communicate()
+
+    def find(self, frames: Path, still: bool) -> Found:
+        """What it finds in the frames of a file, and how long each takes. Raises StudioError."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        out = frames.with_suffix(".npz")
+        with _peer_errors(str(self._python)):
+            self._process.stdin.write(json.dumps({"frames": str(frames), "still": still, "out": str(out)}) + "\n")
+            self._process.stdin.flush()
+            seconds = json.loads(self._process.stdout.readline())["seconds"]
+        with np.load(out) as data:
+            ends = np.cumsum(data["count"])
+            faces = [list(each) for each in np.split(data["points"], ends[:-1])]
+        return Found(faces, np.array(seconds))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("footage", type=Path, nargs="*", help="images and videos of your own")
+    parser.add_argument("--peer", type=Path, help="the Python of an environment with mediapipe 0.10.21")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="that each side is timed")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    given = parser.parse_args()
+    try:
+        figures = measure(given.peer, given.footage, given.rounds)
+    except StudioError as error:
+        sys.exit(str(error))
+    if given.json:
+        print(json.dumps(figures))
+        return
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+
+
+if __name__ == "__main__":
+    main()
