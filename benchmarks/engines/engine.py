@@ -20,7 +20,7 @@ import numpy as np
 
 from engines.api import Driving
 from engines.registry import load_frame_engine
-from harness.face_following import FPS, compare_following, neutral_frame, psnr, still_jitter
+from harness.faces.following import FPS, compare_following, neutral_frame, psnr, still_jitter
 from harness.sample_avatar import sample_avatar
 from shared.avatar.model import ROI_SIZE_PX
 from shared.face.scripted import SCRIPT_S, perform

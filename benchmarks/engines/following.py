@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from engines.api import Driving, EngineSession
 from engines.registry import load_frame_engine
-from harness.face_following import Followed, compare_following
+from harness.faces.following import Followed, compare_following
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from shared.face.follower import FaceFollower

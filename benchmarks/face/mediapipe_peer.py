@@ -4,9 +4,11 @@
     PYTHON mediapipe_peer.py serve
 
 `first` prints the seconds from the interpreter's start of this file to the first face's points. `serve` reads a request
-a line from standard input, JSON: {"frames": a .npy of (N, H, W, 3) uint8 RGB, "still": whether each frame is a single image,
-"out": a .npz to write}, and answers with {"seconds": [...]}, one a frame. The file has `count`, (N,) faces a frame, and
-`points`, (faces, 478, 3) float32, in pixels. This file imports nothing of the studio's.
+a line from standard input, JSON: {"frames": a .npy of (N, H, W, 3) uint8 RGB, "graph": a name, "out": a .npz to write}, and
+answers with {"seconds": [...]}, one a frame. Graphs are `still` and `video`, points of faces in single images and of the one in
+a video, `small`, boxes of small faces, and `person`. The file has `count`, (N,) findings a frame, and `found`, float32:
+(faces, 478, 3) points or (faces, 5) left, top, right, bottom and score, in pixels, or (N, H, W) 0 to 1. This file imports
+nothing of the studio's.
 """
 
 import time
@@ -21,18 +23,32 @@ from typing import Any  # noqa: E402
 import numpy as np  # noqa: E402
 
 MAX_FACES = 2  # in single images; a video's face is followed alone
+SMALL_SCORE = 0.6  # its graph takes this whatever it is asked for
 
 
-def graph(still: bool) -> Any:
-    """Its face mesh with the attention model."""
-    solution: Any = import_module("mediapipe.python.solutions.face_mesh")
-    return solution.FaceMesh(static_image_mode=still, refine_landmarks=True, max_num_faces=MAX_FACES if still else 1)
+def opened(graph: str) -> Any:
+    """Its graph of this name."""
+    solutions: Any = import_module("mediapipe.python.solutions")
+    if graph == "small":
+        return solutions.face_detection.FaceDetection(model_selection=1, min_detection_confidence=SMALL_SCORE)
+    if graph == "person":
+        return solutions.selfie_segmentation.SelfieSegmentation(model_selection=0)
+    still = graph == "still"
+    faces = MAX_FACES if still else 1
+    return solutions.face_mesh.FaceMesh(static_image_mode=still, refine_landmarks=True, max_num_faces=faces)
 
 
-def points_in_pixels(found: Any, width: int, height: int) -> Any:
-    """(478, 3) float32 of one of its faces."""
-    points = np.array([(each.x, each.y, each.z) for each in found.landmark], np.float32)
-    return points * np.array([width, height, width], np.float32)
+def findings(result: Any, graph: str, width: int, height: int) -> list[Any]:
+    """What a graph found in one frame."""
+    if graph == "person":
+        return [result.segmentation_mask]
+    if graph == "small":
+        boxes = [(each.location_data.relative_bounding_box, each.score[0]) for each in result.detections or ()]
+        scale = width, height, width, height, 1
+        return [np.array([b.xmin, b.ymin, b.xmin + b.width, b.ymin + b.height, s]) * scale for b, s in boxes]
+    size = np.array([width, height, width], np.float32)
+    faces = result.multi_face_landmarks or ()
+    return [np.array([(p.x, p.y, p.z) for p in face.landmark], np.float32) * size for face in faces]
 
 
 def first(path: str) -> None:
@@ -40,9 +56,7 @@ def first(path: str) -> None:
     before = time.perf_counter()
     frame = np.load(path)[0]
     reading = time.perf_counter() - before
-    model = graph(False)
-    found = model.process(frame).multi_face_landmarks
-    points_in_pixels(found[0], frame.shape[1], frame.shape[0])
+    findings(opened("video").process(frame), "video", *frame.shape[1::-1])[0]
     print(time.perf_counter() - _STARTED - reading)
 
 
@@ -51,18 +65,16 @@ def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         frames = np.load(request["frames"])
-        height, width = frames.shape[1:3]
-        model = graph(request["still"])
-        seconds, count, points = [], [], []
+        model = opened(request["graph"])
+        seconds, count, everything = [], [], []
         for frame in frames:
             started = time.perf_counter()
-            found = model.process(frame).multi_face_landmarks or []
-            faces = [points_in_pixels(each, width, height) for each in found]
+            found = findings(model.process(frame), request["graph"], *frame.shape[1::-1])
             seconds.append(time.perf_counter() - started)
-            count.append(len(faces))
-            points += faces
+            count.append(len(found))
+            everything += found
         model.close()
-        np.savez(request["out"], count=count, points=np.array(points, np.float32).reshape(-1, 478, 3))
+        np.savez(request["out"], count=count, found=np.array(everything, np.float32))
         print(json.dumps({"seconds": seconds}), flush=True)
 
 

@@ -12,21 +12,18 @@ the least of the rounds counts, which other work on the machine does not change 
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.face import first_points, mediapipe_peer
+from benchmarks.face.peer import Found, Peer, printed_seconds
 from benchmarks.figures import BenchmarkFigures
 from engines.api import Driving
 from engines.registry import load_frame_engine
@@ -60,14 +57,6 @@ class Footage:
     frames: NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """faces: for each frame the points of every face. seconds: (N,) that each frame took."""
-
-    faces: list[list[Points]]
-    seconds: NDArray[np.float64]
-
-
 def measure(peer: Path | None = None, footage: Sequence[Path] = (), rounds: int = ROUNDS) -> BenchmarkFigures:
     """Figures by name. peer: the Python of an environment with mediapipe 0.10.21. Raises StudioError."""
     everything = [*_samples(), *(_read(path) for path in footage)]
@@ -75,22 +64,27 @@ def measure(peer: Path | None = None, footage: Sequence[Path] = (), rounds: int 
         scratch = Path(folder)
         for number, each in enumerate(everything):
             np.save(scratch / f"{number}.npy", each.frames)
-        started = [_seconds([sys.executable, first_points.__file__, str(scratch / "0.npy")]) for _ in range(STARTS)]
+        started = [
+            printed_seconds([sys.executable, first_points.__file__, str(scratch / "0.npy")]) for _ in range(STARTS)
+        ]
         figures: BenchmarkFigures = {"first_points_s": round(float(np.median(started)), 3)}
         if peer is None:
             times = [ours(everything[1]).seconds for _ in range(rounds)]
             return figures | {"step_ms": _step_ms(times)}
         started = [
-            _seconds([str(peer), mediapipe_peer.__file__, "first", str(scratch / "0.npy")]) for _ in range(STARTS)
+            printed_seconds([str(peer), mediapipe_peer.__file__, "first", str(scratch / "0.npy")])
+            for _ in range(STARTS)
         ]
         figures["peer_first_points_s"] = round(float(np.median(started)), 3)
         with Peer(peer) as theirs:
             for number, each in enumerate(everything):
-                figures[each.name] = compare(each, ours(each), theirs.find(scratch / f"{number}.npy", each.still))
+                figures[each.name] = compare(
+                    each, ours(each), theirs.find(scratch / f"{number}.npy", "still" if each.still else "video")
+                )
             here, there = [], []
             for _ in range(rounds):
                 here.append(ours(everything[1]).seconds)
-                there.append(theirs.find(scratch / "1.npy", False).seconds)
+                there.append(theirs.find(scratch / "1.npy", "video").seconds)
     figures |= {"step_ms": _step_ms(here), "peer_step_ms": _step_ms(there)}
     return figures | {"step_over_peer": round(figures["step_ms"] / figures["peer_step_ms"], 3)}
 
@@ -108,12 +102,12 @@ def ours(footage: Footage) -> Found:
 
 def compare(footage: Footage, here: Found, there: Found) -> BenchmarkFigures:
     """How far apart two findings on the same footage are, and whether that is as asked for."""
-    both = [pair for pair in zip(here.faces, there.faces, strict=True) if len(pair[0]) == len(pair[1])]
+    both = [pair for pair in zip(here.found, there.found, strict=True) if len(pair[0]) == len(pair[1])]
     same = len(both) == len(footage.frames)
     figures: BenchmarkFigures = {
         "frames": len(footage.frames),
-        "with_a_face": sum(bool(faces) for faces in here.faces),
-        "peer_with_a_face": sum(bool(faces) for faces in there.faces),
+        "with_a_face": sum(bool(faces) for faces in here.found),
+        "peer_with_a_face": sum(bool(faces) for faces in there.found),
     }
     apart = [_apart(one, other) for mine, their in both for one, other in zip(mine, their, strict=True)]
     if not apart:
@@ -185,59 +179,6 @@ def _shrunk(image: ImageArray) -> ImageArray:
     if scale >= 1:
         return image
     return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _seconds(command: list[str]) -> float:
-    """What a process prints. Raises StudioError."""
-    with _peer_errors(command[0]):
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
-        return float(done.stdout)
-
-
-@contextmanager
-def _peer_errors(python: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1:]
-        raise StudioError(
-            f"{python} does not run mediapipe's graph ({''.join(said)}); name the Python of an environment in which"
-            " mediapipe==0.10.21 is installed."
-        ) from None
-
-
-class Peer:
-    """mediapipe in its own environment, for the length of a `with`."""
-
-    def __init__(self, python: Path) -> None:
-        self._python = python
-
-    def __enter__(self) -> Self:
-        with _peer_errors(str(self._python)):
-            self._process = subprocess.Popen(
-                [str(self._python), mediapipe_peer.__file__, "serve"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._process.communicate()
-
-    def find(self, frames: Path, still: bool) -> Found:
-        """What it finds in the frames of a file, and how long each takes. Raises StudioError."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        out = frames.with_suffix(".npz")
-        with _peer_errors(str(self._python)):
-            self._process.stdin.write(json.dumps({"frames": str(frames), "still": still, "out": str(out)}) + "\n")
-            self._process.stdin.flush()
-            seconds = json.loads(self._process.stdout.readline())["seconds"]
-        with np.load(out) as data:
-            ends = np.cumsum(data["count"])
-            faces = [list(each) for each in np.split(data["points"], ends[:-1])]
-        return Found(faces, np.array(seconds))
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ CLOSE_UP_PX = 384  # side of the close-up that landmarks are found in
 CLOSE_UP_MARGIN = 2.0  # its side over the size of the face
 ANCHORS = RIGID  # what the second close-up is cut around: they hold still while a face speaks
 EYES_TO_SIDE = 4.4  # its side over their eye distance; of 3.0, 3.6 and 4.4 the steadiest by half
-MIN_SCORE = 0.4
+MIN_SCORE = 0.6  # of a small face; below it there are mistakes
 SEARCH_PERIOD_FRAMES = (
     5  # frames: once a face has been gone this long the whole frame is searched this often, it takes 100 ms
 )

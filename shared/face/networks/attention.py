@@ -83,7 +83,9 @@ REGIONS = (
 )
 REFINED = np.concatenate([region.points for region in REGIONS])
 _LEVEL = np.array([region.level for region in REGIONS])
-_BOXED = np.stack([LIPS, np.resize(RIGHT_EYE, len(LIPS)), np.resize(LEFT_EYE, len(LIPS))])  # again from the start, to one length
+_BOXED = np.stack(
+    [LIPS, np.resize(RIGHT_EYE, len(LIPS)), np.resize(LEFT_EYE, len(LIPS))]
+)  # again from the start, to one length
 
 
 class AttentionMesh:
@@ -152,4 +154,4 @@ def _sample(
     mixed = mixed.reshape(-1, 2, channels)
     mixed[:, 0] *= ((1 - x) * inside)[:, None]
     mixed[:, 1] *= (x * inside)[:, None]
-    return (mixed[:, 0] + mixed[:, 1]).reshape(-1, GRID_PX, GRID_PX, channels)
+    return np.asarray((mixed[:, 0] + mixed[:, 1]).reshape(-1, GRID_PX, GRID_PX, channels), np.float32)

@@ -20,7 +20,7 @@ from engines.liveportrait.portrait import PortraitRenderer  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from engines.registry import load_frame_engine  # noqa: E402
-from harness.face_following import psnr  # noqa: E402
+from harness.faces.following import psnr  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from tests.support.engines.liveportrait_material import MS, NarrowEngine, avatar, driving, networks, session  # noqa: E402
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engines.registry import load, names
-from harness.face_following import psnr
+from harness.faces.following import psnr
 from shared.errors import StudioError
 from shared.face.scripted import Gesture, shape
 from tests.support.engines.mesh_material import MS, avatar, difference, driving, frame, session, tracked

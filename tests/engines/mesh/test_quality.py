@@ -6,7 +6,7 @@ import pytest
 from engines.api import Driving
 from engines.mesh.motion import REST
 from engines.mesh.renderer import INNER
-from harness.face_following import FPS, MOVES, compare_following, still_jitter
+from harness.faces.following import FPS, MOVES, compare_following, still_jitter
 from shared.face.scripted import SCRIPT_S, Gesture, perform
 from tests.support.engines.mesh_material import avatar, frame, session, tracked
 

@@ -1,0 +1,1 @@
+"""Faces to find, and how closely one follows another."""
