@@ -200,7 +200,11 @@ def bench(
         float | None, typer.Option(help="How long to measure, where that can be chosen: av, livekit, preview, driving.")
     ] = None,
     peer: Annotated[
-        Path | None, typer.Option(help="A checkout of the original, run beside, where there is one to compare with.")
+        Path | None,
+        typer.Option(
+            help="A checkout of the original, run beside, where there is one to compare with; face: the Python of an "
+            "environment with mediapipe 0.10.21."
+        ),
     ] = None,
     size: Annotated[
         str | None, typer.Option(help="full, which wants a GPU, or tiny, where that can be chosen.")

@@ -24,6 +24,7 @@ from shared.config.settings import Settings
 from shared.config.token import operator_token
 from shared.driver_ref import FORMS, DriverKind, DriverRef, DriverWordError
 from shared.errors import StudioError
+from shared.face.networks.files import networks_fault
 from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 
@@ -49,6 +50,8 @@ def run_live(
 ) -> None:
     """Run a channel until Ctrl-C, SIGTERM or `duration` seconds on air. Raises StudioError before anything starts."""
     settings = settings.model_copy(update={"driver": scene_driver_for_file(settings.driver, settings.engines)})
+    if said := networks_fault():
+        raise StudioError(said)
     with progress_bar() as bar:
         ensure_samples(settings.home, stages(bar))
     load_avatar(settings.home / "avatars" / check_name(settings.avatar))

@@ -19,7 +19,7 @@ VERSION = 1  # of what the files hold; files of another version are installed ag
 COMMAND = "studio setup"
 
 
-def fault(folder: Path = FOLDER) -> str:
+def networks_fault(folder: Path = FOLDER) -> str:
     """What is wrong with the files in `folder` and the command that helps, in a sentence; "" where they are whole."""
     try:
         for name in NAMES:

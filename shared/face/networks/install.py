@@ -14,7 +14,7 @@ from zipfile import BadZipFile, ZipFile
 
 from shared.errors import StudioError, short
 from shared.face.networks.cut import cut_attention
-from shared.face.networks.files import FOLDER, NetworkName, fault, write_networks
+from shared.face.networks.files import FOLDER, NetworkName, networks_fault, write_networks
 
 PACKAGE = "mediapipe==0.10.21"
 # One file, the same everywhere, so that one hash of each model holds.
@@ -46,7 +46,7 @@ def install_networks(wheel: Path | None = None, folder: Path = FOLDER) -> bool:
     wheel: mediapipe's, where it has been fetched; without one pip fetches it from the package index it is set up for.
     Raises StudioError in one sentence, and leaves what was there.
     """
-    if not fault(folder):
+    if not networks_fault(folder):
         return False
     with tempfile.TemporaryDirectory(prefix="studio-face-") as scratch:
         contents = networks_of_wheel(wheel or _fetched_wheel(Path(scratch)))

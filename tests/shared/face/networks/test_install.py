@@ -12,7 +12,7 @@ import pytest
 
 from harness.faces.posed import two_faces
 from shared.errors import StudioError
-from shared.face.networks.files import FOLDER, NAMES, RECORD, fault, read_network, write_networks
+from shared.face.networks.files import FOLDER, NAMES, RECORD, networks_fault, read_network, write_networks
 from shared.face.networks.install import WHOLE, install_networks, networks_of_wheel
 
 ROOT = Path(__file__).parents[4]
@@ -27,23 +27,23 @@ def sentence(error: pytest.ExceptionInfo[StudioError]) -> str:
 
 def test_files_are_whole_or_the_command_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "face"
-    assert "studio setup" in fault(folder) and str(folder) in fault(folder)
+    assert "studio setup" in networks_fault(folder) and str(folder) in networks_fault(folder)
     write_networks(STAND_INS, folder)
-    assert fault(folder) == "" and read_network("lips", folder) == b"lips"
+    assert networks_fault(folder) == "" and read_network("lips", folder) == b"lips"
     (folder / "lips.tflite").write_bytes(b"lisp")
-    assert "lips.tflite is damaged; `studio setup`" in fault(folder)
+    assert "lips.tflite is damaged; `studio setup`" in networks_fault(folder)
     (folder / "lips.tflite").unlink()
-    assert "`studio setup` gets them" in fault(folder)
+    assert "`studio setup` gets them" in networks_fault(folder)
     write_networks(STAND_INS, folder)
     (folder / RECORD).write_text("{")
-    assert f"{RECORD} is damaged; `studio setup`" in fault(folder)
+    assert f"{RECORD} is damaged; `studio setup`" in networks_fault(folder)
 
 
 def test_files_of_another_version_are_not_used(tmp_path: Path) -> None:
     write_networks(STAND_INS, tmp_path)
     record = json.loads((tmp_path / RECORD).read_text())
     (tmp_path / RECORD).write_text(json.dumps(record | {"version": 0}))
-    assert "another version; `studio setup`" in fault(tmp_path)
+    assert "another version; `studio setup`" in networks_fault(tmp_path)
 
 
 def test_what_is_whole_is_left_alone(tmp_path: Path) -> None:
