@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.faces.posed import moving_face, small_face, two_faces
 from shared.face.finder import MIN_SCORE
-from shared.face.landmarks import Points
+from shared.face.landmarks import RIGHT_IRIS, Points
 from shared.face.networks.detector import FULL_RANGE, SHORT_RANGE, FaceDetector
 from shared.face.networks.landmarker import FaceLandmarker
 from shared.face.networks.region import Region
@@ -47,6 +47,7 @@ def test_points_of_single_images(golden: dict[str, NDArray[np.float32]]) -> None
         assert points.dtype == np.float32 and points.shape == (478, 3)
         assert mean_apart(points, wanted) < 0.1
         assert np.abs(points[:, 2] - wanted[:, 2]).mean() < 0.1
+        assert np.abs(points[RIGHT_IRIS:, 2] - wanted[RIGHT_IRIS:, 2]).max() < 0.2
 
 
 def test_points_of_a_moving_face(golden: dict[str, NDArray[np.float32]]) -> None:
