@@ -6,9 +6,10 @@
 SHELL := /bin/bash
 STUDIO := .venv/bin/studio
 PYTHON := .venv/bin/python
-# What OpenCV's wheel needs from the system, and what the tests need: a browser, and speech with known phonemes.
+# What OpenCV's wheel needs from the system, and what the tests need: a browser, speech with known phonemes, and the
+# sources of a locale.
 PACKAGES := libgl1 libglib2.0-0
-TEST_PACKAGES := chromium fonts-dejavu-core libespeak-ng1 espeak-ng-data
+TEST_PACKAGES := chromium fonts-dejavu-core libespeak-ng1 espeak-ng-data locales
 
 .PHONY: live setup setup-dev setup-torch test check static unit format bench lock clean
 

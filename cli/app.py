@@ -1,5 +1,6 @@
 """The `studio` command: arguments in, calls out."""
 
+import io
 import json
 import signal
 import sys
@@ -334,6 +335,9 @@ def avatar_remove(name: str, home: HomeOption = None) -> None:
 
 def main() -> None:
     """Run the command; what a user can mend is one sentence and exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 lacks some of the signs
     try:
         app(standalone_mode=True)
     except StudioError as error:

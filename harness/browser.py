@@ -68,6 +68,6 @@ def page(url: str) -> Iterator[Page]:
                 while not port.exists() and time.monotonic() < deadline:
                     time.sleep(0.05)
                 time.sleep(0.5)
-                yield Page(int(port.read_text().split()[0]))
+                yield Page(int(port.read_text(encoding="utf-8").split()[0]))
             finally:
                 process.terminate()

@@ -56,7 +56,7 @@ class Studio:
         )
         environment |= {"STUDIO_ENGINES": json.dumps(engines or {})}
         self.log = run_root.parent / f"{channel}.log"
-        with self.log.open("w") as log:
+        with self.log.open("w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "cli.app", "live", "--no-open", "--channel", channel, *arguments],
                 env=environment,
@@ -68,16 +68,22 @@ class Studio:
 
     def console(self) -> "Studio":
         """Wait until there is a console to ask."""
-        wait_for(lambda: URL.search(self.log.read_text()) or self.process.poll() is not None, 60, "console address")
-        found = URL.search(self.log.read_text())
-        assert found, self.log.read_text()
+        wait_for(
+            lambda: URL.search(self.log.read_text(encoding="utf-8")) or self.process.poll() is not None,
+            60,
+            "console address",
+        )
+        found = URL.search(self.log.read_text(encoding="utf-8"))
+        assert found, self.log.read_text(encoding="utf-8")
         self.base, self.token = found.groups()
         return self
 
     def on_air(self) -> "Studio":
         """Wait until the program shows a driven face."""
         self.console()
-        wait_for(lambda: self.state().get("on_air_state") == "ON AIR", 30, f"on air\n{self.log.read_text()}")
+        wait_for(
+            lambda: self.state().get("on_air_state") == "ON AIR", 30, f"on air\n{self.log.read_text(encoding='utf-8')}"
+        )
         return self
 
     def state(self) -> dict[str, Any]:
@@ -181,7 +187,7 @@ def sample_channel(*arguments: str, engines: Mapping[str, str] | None = None) ->
 def children(pid: int) -> list[int]:
     """Process ids of a process's children."""
     try:
-        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
     except (FileNotFoundError, ProcessLookupError):
         return []
 
@@ -196,7 +202,7 @@ def command(pid: int) -> list[str]:
 
 def resident_bytes(pid: int) -> int:
     """A process's resident memory in bytes."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def longest_gap(frames: list[tuple[float, Message]], watched: float = 0.0) -> float:

@@ -14,7 +14,7 @@ class Crowd:
         sockets = f"{base.replace('http', 'ws', 1)}/api/v1/channels/{channel}"
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.system.viewers", "--crowd", sockets, str(count)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
         )  # fmt: skip
         assert self._process.stdin
         self._process.stdin.write(token + "\n")

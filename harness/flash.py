@@ -163,11 +163,13 @@ class FlashGateway:
             except httpx.HTTPError:
                 pass
             time.sleep(0.1)
-        raise AssertionError(f"it did not become true within {seconds} s; {self.log.read_text()[-2000:]}")
+        raise AssertionError(
+            f"it did not become true within {seconds} s; {self.log.read_text(encoding='utf-8')[-2000:]}"
+        )
 
     def cpu(self) -> float:
         """Seconds of processor time the gateway has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:

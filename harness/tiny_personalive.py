@@ -45,7 +45,9 @@ def make_weights(folder: Path) -> None:
     torch.save({name: tensor for name, tensor in state.items() if "_modules" not in name}, base / "unet" / BIN)
     torch.save({name: tensor for name, tensor in state.items() if name not in temporal}, own / "denoising_unet.pth")
     torch.save(temporal, own / "temporal_module.pth")
-    (base / "unet" / "config.json").write_text(json.dumps({"_class_name": "UNet2DConditionModel", **UNET}))
+    (base / "unet" / "config.json").write_text(
+        json.dumps({"_class_name": "UNet2DConditionModel", **UNET}), encoding="utf-8"
+    )
     others: dict[str, Any] = {
         "reference_unet": ReferenceUNet(**UNET),
         "motion_encoder": MotionEncoder(16, 64),

@@ -85,7 +85,7 @@ class Scene:
     def load(cls, path: Path) -> "Scene | None":
         """What `save` wrote, of a studio before this one too, or None when there is nothing that can be read."""
         try:
-            facts = cls().as_dict() | json.loads(path.read_text())
+            facts = cls().as_dict() | json.loads(path.read_text(encoding="utf-8"))
             if quality := facts.get("quality"):  # what a studio before this one had in place of options
                 facts["options"] = {"quality": quality} | facts["options"]
             return cls.from_dict(facts)

@@ -26,7 +26,7 @@ NOT_OURS = re.compile(r"(^|/)(LICENSE|[^/]*\.lock|package-lock\.json)$")  # and 
 def git(*arguments: str) -> str:
     """What git prints, or "" if it fails."""
     try:
-        result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, errors="replace")
+        result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace")
     except OSError:
         return ""
     return result.stdout if result.returncode == 0 else ""
@@ -63,7 +63,7 @@ def added_lines(base: str) -> Iterator[tuple[str, int, str]]:
             number += 1
     for path in git("ls-files", "-z", "--others", "--exclude-standard").split("\0"):
         if path and (ROOT / path).is_file():
-            text = (ROOT / path).read_text(errors="replace")
+            text = (ROOT / path).read_text(errors="replace", encoding="utf-8")
             yield from ((path, number, line) for number, line in enumerate(text.splitlines(), 1))
 
 

@@ -243,7 +243,7 @@ def main() -> None:
         "processor_minutes": round((time.process_time() - started) / 60, 1),
         "held_out": figures,
     }
-    options.out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
+    options.out.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(facts, indent=1))
 
 

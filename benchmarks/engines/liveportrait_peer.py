@@ -28,7 +28,9 @@ def write_weights(checkout: Path, weights: Path) -> None:
     import torch
 
     sys.path.insert(0, str(checkout))
-    sizes = import_module("yaml").safe_load((checkout / "src/config/models.yaml").read_text())["model_params"]
+    sizes = import_module("yaml").safe_load((checkout / "src/config/models.yaml").read_text(encoding="utf-8"))[
+        "model_params"
+    ]
     (weights / "base_models").mkdir(parents=True)
     (weights / "retargeting_models").mkdir()
     torch.manual_seed(1)

@@ -34,10 +34,10 @@ class Peer:
         if not (checkout / WRAPPER).is_file():
             raise StudioError(f"{checkout} is no checkout of PersonaLive: it has no {WRAPPER}.")
         own = checkout / ".venv" / "bin" / "python"
-        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115 closed with the process
+        self._said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 closed with the process
         self._process = subprocess.Popen(
             [str(own if own.exists() else sys.executable), "-m", "benchmarks.engines.personalive_peer", str(checkout), size],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, text=True,
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, encoding="utf-8",
         )  # fmt: skip
 
     def ask(self, what: str, **about: Any) -> dict[str, Any]:
@@ -321,7 +321,7 @@ def main() -> None:
 
     from benchmarks.engines.personalive_size import SIZES
 
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     checkout, size = sys.argv[1:]
     with redirect_stdout(sys.stderr), torch.no_grad():  # it prints as it goes
         original = Original(Path(checkout), SIZES[size], torch.device("cuda" if torch.cuda.is_available() else "cpu"))

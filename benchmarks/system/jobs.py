@@ -212,7 +212,7 @@ def held_figures(workers: list[subprocess.Popen[bytes]], look: JobQueue) -> dict
 
 def family(pid: int) -> list[int]:
     """A process and all below it."""
-    below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    below = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
     return [pid, *(each for child in below for each in family(int(child)))]
 
 
@@ -239,7 +239,7 @@ def copy_job(store: LocalStore, made: Manifest, number: int) -> None:
     name = f"{made.id}-{number:05d}"
     path = store.root / folder(name) / "job.json"
     path.parent.mkdir(parents=True)
-    path.write_text(made.model_copy(update={"id": name}).model_dump_json())
+    path.write_text(made.model_copy(update={"id": name}).model_dump_json(), encoding="utf-8")
 
 
 def lengthened(driver: Path, path: Path, seconds: float) -> Path:

@@ -47,7 +47,7 @@ def measure() -> dict[str, Any]:
         "ms_per_frame": cost(face),
         "same_however_cut": same_however_cut(face),
         "mouth_moves_in_silence": resting_movement(face, own),
-        "network": json.loads(WEIGHTS.with_suffix(".json").read_text())["held_out"],
+        "network": json.loads(WEIGHTS.with_suffix(".json").read_text(encoding="utf-8"))["held_out"],
     }
     if espeak_installed():
         figures |= {"closures": closures(face), "opening_against_voiced_loudness": follows(face, own)}

@@ -20,6 +20,7 @@ from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.face import similarity
 from shared.face.landmarks import Face
 from shared.media.array_types import FloatArray
+from shared.media.image_file import read_pixels
 
 log = structlog.get_logger()
 
@@ -163,6 +164,5 @@ def _joined(parts: list[Tensor]) -> Tensor:
 
 def _portrait(folder: Path) -> NDArray[np.uint8] | None:
     """The whole portrait, RGB, where the avatar's folder has it."""
-    path = folder / "portrait.png"
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    return None if image is None else np.ascontiguousarray(np.asarray(image, np.uint8)[..., ::-1])
+    image = read_pixels(folder / "portrait.png")
+    return None if image is None else np.ascontiguousarray(image[..., ::-1])

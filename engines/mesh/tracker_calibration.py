@@ -116,7 +116,7 @@ def expression(motion: MeshMotion) -> NDArray[np.float64]:
 def read_calibration(path: Path) -> TrackerCalibration | None:
     """What a file of `kept_calibration` holds, None where it is not measured yet, or damaged."""
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         turn, blink = np.array(found["turn"], np.float64), np.array(found["blink"], np.float64)
         if found["version"] == VERSION and turn.shape == blink.shape == (3,):
             return TrackerCalibration(turn, float(found["lips"]), float(found["lids"]), blink)

@@ -80,7 +80,7 @@ def has_gpu() -> bool:
 def is_tiny(folder: Path) -> bool:
     """Whether the weights are of networks so small that a CPU does."""
     try:
-        config = json.loads((folder / "sd-image-variations-diffusers/unet/config.json").read_text())
+        config = json.loads((folder / "sd-image-variations-diffusers/unet/config.json").read_text(encoding="utf-8"))
         return int(config["block_out_channels"][0]) <= TINY
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return False

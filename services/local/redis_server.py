@@ -114,7 +114,7 @@ class RedisServer(OwnedServer):
         """Start the process; whether it answers."""
         # The password goes by a file of this user's alone: a command line is everybody's to read.
         told = self._folder / "redis.conf"
-        write_atomically(told, self._config().encode())
+        write_atomically(told, os.fsencode(self._config()))  # a path in the bytes of the file system
         answers = partial(_answers, self._port, self._password)
         if not self._run([str(self._program), str(told)], self._folder / "redis.log", answers, {}):
             return False
@@ -178,7 +178,7 @@ def _password(folder: Path) -> str:
     path = folder / "password"
     if not path.exists():
         write_atomically(path, secrets.token_urlsafe(32).encode())
-    return path.read_text()
+    return path.read_text(encoding="utf-8")
 
 
 def _port(wanted: int) -> int:

@@ -23,6 +23,7 @@ from shared.face.finder import FaceFinder
 from shared.face.landmarks import Face
 from shared.face.tracker import MIN_FACE_PX, FaceTracker
 from shared.media.array_types import ImageArray
+from shared.media.image_file import write_pixels
 from shared.media.still import read_image
 from shared.runtime.progress import StageProgress
 
@@ -116,10 +117,10 @@ def _fill(folder: Path, name: str, portrait: Path, body: Path | None, rights: st
     else:
         plate, roi, mask = build_body_plate(folder, body, read.roi, read.face, progress)
     np.savez(folder / "face.npz", points=read.face.points, portrait_to_roi=read.to_roi)
-    _write(folder / "portrait.png", read.image[..., ::-1])
-    _write(folder / "roi.png", roi[..., ::-1])
-    _write(folder / "mask.png", mask)
-    _write(folder / "thumb.jpg", _shrunk(read.image, THUMB_PX)[0][..., ::-1])
+    write_pixels(folder / "portrait.png", read.image[..., ::-1])
+    write_pixels(folder / "roi.png", roi[..., ::-1])
+    write_pixels(folder / "mask.png", mask)
+    write_pixels(folder / "thumb.jpg", _shrunk(read.image, THUMB_PX)[0][..., ::-1])
     _manifest(name, portrait, body, rights, read, plate).save(folder)
 
 
@@ -221,11 +222,6 @@ def _shrunk(rgb: ImageArray, side: int) -> tuple[ImageArray, NDArray[np.float64]
     target = max(1, round(width * scale)), max(1, round(height * scale))
     small = np.asarray(cv2.resize(rgb, target, interpolation=cv2.INTER_AREA), np.uint8)
     return small, similarity.resize_matrix(target[0] / width, target[1] / height)
-
-
-def _write(path: Path, image: ImageArray) -> None:
-    if not cv2.imwrite(str(path), image):
-        raise OSError(None, f"no room for {path.name}")
 
 
 def _sweep(folder: Path) -> None:

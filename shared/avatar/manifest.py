@@ -75,7 +75,7 @@ class AvatarManifest(_Part):
 
     def save(self, folder: Path) -> None:
         """Write it into an avatar's folder that nothing reads yet. Raises OSError."""
-        (folder / FILE).write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n")
+        (folder / FILE).write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def as_json(self) -> dict[str, Any]:
         """Return the file's content as plain values."""

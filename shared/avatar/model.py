@@ -14,6 +14,7 @@ from shared.avatar.manifest import read_avatar_manifest
 from shared.avatar.plate import Plate
 from shared.errors import StudioError
 from shared.face.landmarks import POINTS, Face
+from shared.media.image_file import read_pixels
 
 ROI_SIZE_PX = 512
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -84,7 +85,7 @@ def load_avatar(folder: Path) -> Avatar:
 
 
 def _image(path: Path, flag: int) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), flag)
+    image = read_pixels(path, flag)
     if image is None or image.shape[:2] != (ROI_SIZE_PX, ROI_SIZE_PX):
         raise StudioError(f"{path} is missing or damaged; add the avatar again.")
-    return np.asarray(image, np.uint8)
+    return image

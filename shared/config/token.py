@@ -14,7 +14,7 @@ def operator_token(home: Path) -> str:
         home.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             write_atomically(path, secrets.token_urlsafe(32).encode())
-        token = path.read_text().strip()
+        token = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise StudioError(
             f"The studio's home {home} cannot be used ({error.strerror}); set another with STUDIO_HOME."

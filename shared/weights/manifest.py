@@ -89,7 +89,7 @@ def read_manifest(path: Path | None, name: str, title: str) -> EngineWeights:
     if path is None:
         return EngineWeights(name, title, "", "", ())
     try:
-        about = tomllib.loads(path.read_text())
+        about = tomllib.loads(path.read_text(encoding="utf-8"))
         files = tuple(_file(source, row) for source in about.get("sources", ()) for row in source["files"])
         return EngineWeights(name, title, str(about.get("terms", "")), str(about.get("by_hand", "")), files)
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:

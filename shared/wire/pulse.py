@@ -93,5 +93,5 @@ class Meter:
         )
 
     def _resident(self) -> int:
-        with open("/proc/self/statm") as file:
+        with open("/proc/self/statm", encoding="utf-8") as file:
             return int(file.read().split()[1]) * self._page

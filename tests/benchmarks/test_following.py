@@ -23,7 +23,7 @@ def bench(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "cli.app", "bench", "engine", *options],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=120,
         env={**os.environ, "STUDIO_HOME": str(home)},
     )

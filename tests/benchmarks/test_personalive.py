@@ -46,7 +46,7 @@ def test_an_original_that_cannot_be_run_is_one_sentence(tmp_path: Path) -> None:
         (".venv/bin/python", "#!/bin/sh\necho it lacks einops >&2\nexit 1\n"),
     ):
         (tmp_path / path).parent.mkdir(parents=True)
-        (tmp_path / path).write_text(content)
+        (tmp_path / path).write_text(content, encoding="utf-8")
         (tmp_path / path).chmod(0o755)
     with Peer(tmp_path, "tiny") as peer, pytest.raises(StudioError, match=r"cannot be run beside \(it lacks einops\)"):
         peer.ask("facts")

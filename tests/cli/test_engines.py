@@ -45,7 +45,7 @@ Said = Callable[..., str]
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Said:
     """What `studio` prints with these arguments, in a studio that has these engines too."""
-    (tmp_path / "leaving_engine.py").write_text("raise SystemExit('at once')")
+    (tmp_path / "leaving_engine.py").write_text("raise SystemExit('at once')", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     engines = {name: f"{__name__}:{name.title()}" for name in ("absent", "broken", "mistaken")}
     engines |= {"leaving": "leaving_engine:Engine", "missing": "nowhere.at_all:Engine"}

@@ -40,7 +40,7 @@ class Studio:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         command = [sys.executable, "-m", "cli.app", "jobs", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, cwd=ROOT, env=self.environment, text=True, **pipes)  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment, encoding="utf-8", **pipes)  # type: ignore[call-overload,no-any-return]
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, standard output, standard error."""
@@ -103,7 +103,7 @@ def test_on_a_bare_machine_a_job_is_rendered_and_watched_to_its_end(studio: Stud
     with av.open(str(out)) as film:
         assert sum(1 for _ in film.decode(video=0)) == TICKS
     job = told[-1]["id"]
-    assert json.loads(Path(f"{out}.json").read_text())["job"] == job
+    assert json.loads(Path(f"{out}.json").read_text(encoding="utf-8"))["job"] == job
     assert studio.json("show", job)["file"] == str(out)
     code, said, _ = studio.run("watch", job)
     assert code == 0 and f"Job {job} is done: {out}" in said

@@ -75,7 +75,7 @@ def live(home: Path, run_root: Path, *options: str) -> "subprocess.Popen[str]":
     added = {"STUDIO_ENGINES": json.dumps(slow_engines.ENGINES), "STUDIO_RUN_ROOT": str(run_root), "COLUMNS": "200"}
     command = [sys.executable, "-m", "cli.app", "live", "--no-open", "--port", "0", "--home", str(home), *options]
     return subprocess.Popen(
-        command, cwd=ROOT, text=True, env=plain | added, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=ROOT, encoding="utf-8", env=plain | added, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 

@@ -11,11 +11,11 @@ PIN = re.compile(r"^([a-z0-9-]+)==(\S+) (?!; sys_platform == 'never')", re.MULTI
 
 
 def pins(name: str) -> set[tuple[str, str]]:
-    return set(PIN.findall((ROOT / f"requirements{name}.lock").read_text()))
+    return set(PIN.findall((ROOT / f"requirements{name}.lock").read_text(encoding="utf-8")))
 
 
 def left_out() -> set[str]:
-    lines = (ROOT / "deploy" / "torch-on-a-cpu.txt").read_text().splitlines()
+    lines = (ROOT / "deploy" / "torch-on-a-cpu.txt").read_text(encoding="utf-8").splitlines()
     return {line for line in lines if line and not line.startswith("#")}
 
 

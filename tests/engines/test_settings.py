@@ -18,7 +18,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_variables_go_over_the_file_and_that_over_defaults(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert DyedSettings.load().blue == 10
-    (here / "studio.toml").write_text("[dyed]\nblue = 30\nthreads = 4\n")
+    (here / "studio.toml").write_text("[dyed]\nblue = 30\nthreads = 4\n", encoding="utf-8")
     assert (DyedSettings.load().blue, DyedSettings.load().threads) == (30, 4)
     monkeypatch.setenv("STUDIO_DYED_BLUE", "40")
     settings = DyedSettings.load()
@@ -37,10 +37,10 @@ def test_a_wrong_one_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(StudioError, match="STUDIO_DYED_BLEU is not a setting"):
         DyedSettings.load()
     monkeypatch.delenv("STUDIO_DYED_BLEU")
-    (here / "studio.toml").write_text("[dyed]\nbleu = 1\n")
+    (here / "studio.toml").write_text("[dyed]\nbleu = 1\n", encoding="utf-8")
     with pytest.raises(StudioError, match=r"'dyed\.bleu' in studio\.toml is not a setting"):
         DyedSettings.load()
-    (here / "studio.toml").write_text("dyed = 3\n")
+    (here / "studio.toml").write_text("dyed = 3\n", encoding="utf-8")
     with pytest.raises(StudioError, match=r"'dyed' in studio\.toml is not a table"):
         DyedSettings.load()
 
@@ -57,6 +57,6 @@ def test_the_studio_leaves_them_to_the_engine(here: Path, monkeypatch: pytest.Mo
     assert load_settings(engines=ENGINES).engines == ENGINES
     table = "\n".join(f'{name} = "{where}"' for name, where in ENGINES.items())
     (here / "studio.toml").write_text(
-        f"fps = 30\n[engines]\n{table}\n[dyed]\nblue = 2\n[liveportrait]\nregion = 'lip'\n"
+        f"fps = 30\n[engines]\n{table}\n[dyed]\nblue = 2\n[liveportrait]\nregion = 'lip'\n", encoding="utf-8"
     )
     assert load_settings().rate == 30

@@ -25,7 +25,7 @@ class Farm:
     def begun(self, unit: str, **orders: str) -> str:
         """A job with a unit that is being done."""
         for name, content in orders.items():
-            (self.orders / name.replace("_", "-")).write_text(content)
+            (self.orders / name.replace("_", "-")).write_text(content, encoding="utf-8")
         job = self.here.submit(self.driver, engine="clip")
         wait(lambda: self.here.at_work(job, unit), f"unit {unit}; {self.here.said()}")
         return job

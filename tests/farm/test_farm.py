@@ -47,7 +47,7 @@ def test_there_is_one_and_it_ends_when_there_is_nothing_to_do(tmp_path: Path) ->
         here.process("services.local.render_farm", "--until-idle", "12") as first,
     ):
         wait(here.redis_url, "Redis")
-        redis = json.loads((here.home / "redis" / "redis.json").read_text())["pid"]
+        redis = json.loads((here.home / "redis" / "redis.json").read_text(encoding="utf-8"))["pid"]
         with here.process("services.local.render_farm", "--until-idle", "12") as second:
             psutil.wait_procs([second], 30)
             assert not second.is_running() or second.status() == psutil.STATUS_ZOMBIE, "two farms in one folder"

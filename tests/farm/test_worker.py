@@ -68,7 +68,9 @@ def test_metrics_flower_and_liveness(here: Running) -> None:
         assert found is not None
         mine = next(each for each in found if each.pid == worker.pid)
         assert mine.alive and mine.engines == ("counter",)
-        assert [json.loads((here.home / "jobs" / "workers" / f"{mine.name}.json").read_text())["pid"]] == [worker.pid]
+        assert [
+            json.loads((here.home / "jobs" / "workers" / f"{mine.name}.json").read_text(encoding="utf-8"))["pid"]
+        ] == [worker.pid]
         flower(here, url, mine.name)
         assert stop(worker, signal.SIGTERM) < 10
     left = Workers(here.queue).read_all()
@@ -125,7 +127,7 @@ def test_what_cannot_work_is_one_sentence(here: Running) -> None:
     ):
         ended = subprocess.run(
             [sys.executable, "-m", "cli.app", "worker", *arguments],
-            env=here.environment, capture_output=True, text=True, timeout=120,
+            env=here.environment, capture_output=True, encoding="utf-8", timeout=120,
         )  # fmt: skip
         assert ended.returncode == 1
         assert sentence in " ".join(ended.stderr.split())

@@ -54,7 +54,7 @@ def options_of(run: Mapping[str, Any]) -> retarget_rules.Options:
 
 def loop(dump: Path, networks: LivePortraitNetworks) -> Level:
     level = Level("pipeline", 2e-5, 2e-5)
-    runs = json.loads((dump / "manifest.json").read_text())["pipeline_runs"]
+    runs = json.loads((dump / "manifest.json").read_text(encoding="utf-8"))["pipeline_runs"]
     with np.load(dump / "inputs/pipeline_landmarks.npz") as data:
         points = dict(data)
     with np.load(dump / "results/pipeline_motion.npz") as data:

@@ -28,7 +28,7 @@ class Case:
     def read(cls, folder: Path) -> "Case":
         arrays = dict(np.load(folder / "io.npz"))
         assert not any(np.isnan(each).any() for each in arrays.values()), folder
-        return cls(arrays, json.loads((folder / "meta.json").read_text()), folder)
+        return cls(arrays, json.loads((folder / "meta.json").read_text(encoding="utf-8")), folder)
 
     def given(self, name: str) -> Array:
         return self.arrays["in_" + name]

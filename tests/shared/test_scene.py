@@ -26,11 +26,11 @@ def test_a_file_from_before_a_field_was_there_is_read(tmp_path: Path) -> None:
     scene = Scene(revision=4, avatar="mona", muted=True)
     old = scene.as_dict()
     del old["options"]
-    (tmp_path / "scene.json").write_text(json.dumps(old))
+    (tmp_path / "scene.json").write_text(json.dumps(old), encoding="utf-8")
     assert Scene.load(tmp_path / "scene.json") == scene
-    (tmp_path / "scene.json").write_text(json.dumps(old | {"quality": "384"}))
+    (tmp_path / "scene.json").write_text(json.dumps(old | {"quality": "384"}), encoding="utf-8")
     assert Scene.load(tmp_path / "scene.json") == replace(scene, options={"quality": "384"})
-    (tmp_path / "scene.json").write_text(json.dumps(old | {"quality": ""}))
+    (tmp_path / "scene.json").write_text(json.dumps(old | {"quality": ""}), encoding="utf-8")
     assert Scene.load(tmp_path / "scene.json") == scene
     with pytest.raises(ValueError):
         Scene.from_dict(old)
@@ -56,5 +56,5 @@ def test_fields_of_another_type_are_refused(change: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"avatar": 3}'])
 def test_a_damaged_file_is_no_scene(tmp_path: Path, content: str) -> None:
-    (tmp_path / "scene.json").write_text(content)
+    (tmp_path / "scene.json").write_text(content, encoding="utf-8")
     assert Scene.load(tmp_path / "scene.json") is None

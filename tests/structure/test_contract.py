@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ROOMS: list[str] = PYPROJECT["tool"]["importlinter"]["root_packages"]
 CONTRACTS: list[dict[str, object]] = PYPROJECT["tool"]["importlinter"]["contracts"]
 NOT_ROOMS = {"deploy", "docs", "integrations", "pretrained_weights"}
@@ -63,11 +63,11 @@ def lint(tree: Path, modules: dict[str, str]) -> subprocess.CompletedProcess[str
             if package.is_relative_to(tree) and package != tree:
                 (package / "__init__.py").touch()
         if "." in name:
-            folder.joinpath(name.split(".")[-1] + ".py").write_text(modules.get(name, "") + "\n")
+            folder.joinpath(name.split(".")[-1] + ".py").write_text(modules.get(name, "") + "\n", encoding="utf-8")
     shutil.copy(ROOT / "pyproject.toml", tree)
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     environment = {**os.environ, "PYTHONPATH": str(tree), "COLUMNS": "200"}
-    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

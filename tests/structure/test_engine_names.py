@@ -15,7 +15,7 @@ LIBRARY = re.compile("output_mesh_identity|AttentionMesh")  # names of the face 
 def naming_lines(path: Path, words: re.Pattern[str]) -> list[str]:
     """The lines of a file that name an engine, as "path:number: line"."""
     found = []
-    for number, line in enumerate((ROOT / path).read_text().splitlines(), 1):
+    for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1):
         if words.search(LIBRARY.sub("", line)) and (path, line) != SETTING:
             found.append(f"{path}:{number}: {line.strip()}")
     return found

@@ -19,7 +19,7 @@ def modules() -> list[Path]:
 
 def imports(path: Path) -> Iterator[str]:
     """Full names of all that a module imports, inside functions too."""
-    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -30,14 +30,14 @@ class Tree:
 
     def commit(self, **files: str) -> None:
         for name, text in files.items():
-            (self.folder / name).write_text(text)
+            (self.folder / name).write_text(text, encoding="utf-8")
         self.git("add", "-A")
         self.git("commit", "-qm", "area: change")
 
     def check(self, *arguments: str) -> tuple[int, str]:
         """Exit code and output."""
         result = subprocess.run(
-            [sys.executable, "tests/words.py", *arguments], cwd=self.folder, capture_output=True, text=True
+            [sys.executable, "tests/words.py", *arguments], cwd=self.folder, capture_output=True, encoding="utf-8"
         )
         assert not result.stderr
         return result.returncode, result.stdout
@@ -83,10 +83,10 @@ def test_words_that_only_contain_one_pass(tree: Tree) -> None:
 
 def test_changes_that_are_not_committed_count(tree: Tree) -> None:
     tree.commit(page="one\n")
-    (tree.folder / "page").write_text(f"{WORD}\n")
+    (tree.folder / "page").write_text(f"{WORD}\n", encoding="utf-8")
     assert tree.check()[0] == 1
-    (tree.folder / "page").write_text("one\n")
-    (tree.folder / "new").write_text(f"{WORD}\n")
+    (tree.folder / "page").write_text("one\n", encoding="utf-8")
+    (tree.folder / "new").write_text(f"{WORD}\n", encoding="utf-8")
     code, report = tree.check()
     assert code == 1 and report.startswith("new:1:")
 
@@ -115,5 +115,5 @@ def test_a_clone_of_one_branch_is_compared_with_the_commit_before(tree: Tree, tm
 
 
 def test_a_folder_without_git_is_not_checked(folder: Tree) -> None:
-    (folder.folder / "page").write_text(f"{WORD}\n")
+    (folder.folder / "page").write_text(f"{WORD}\n", encoding="utf-8")
     assert folder.check() == (0, "Words were not checked: this folder is not a git repository.\n")

@@ -41,7 +41,7 @@ class FailuresAtOnce:
         terminal.flush()
         if path := os.environ.get("FAILURES_FILE"):
             ending = report.longreprtext.strip().splitlines()[-LAST_LINES:]
-            with Path(path).open("a") as file:
+            with Path(path).open("a", encoding="utf-8") as file:
                 file.write("\n".join([title, *(f"    {line}" for line in ending)]) + "\n")
 
 

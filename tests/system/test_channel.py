@@ -24,7 +24,7 @@ def test_a_headless_run_leaves_a_playable_file(live_home: Path, run_root: Path, 
     with studio(
         live_home, run_root, "--port", "0", "--avatar", "sample-video", "--record", str(out), "--duration", "4"
     ) as run:
-        assert run.process.wait(60) == 0, run.log.read_text()
+        assert run.process.wait(60) == 0, run.log.read_text(encoding="utf-8")
     took = time.monotonic() - started
     with av.open(str(out)) as container:
         shown = list(container.decode(video=0))
@@ -86,7 +86,7 @@ def test_two_channels_do_not_disturb_each_other(live_home: Path, run_root: Path)
 def test_the_same_channel_twice_is_one_sentence(live_home: Path, channel: Studio) -> None:
     with studio(live_home, channel.run_dir.parent, "--port", "0") as second:
         assert second.process.wait(20) == 1
-        said = second.log.read_text()
+        said = second.log.read_text(encoding="utf-8")
     assert "already running" in said and "Traceback" not in said
     assert channel.process.poll() is None and len(channel.pids()) == 4
 
@@ -100,7 +100,7 @@ def test_a_port_in_use_is_one_sentence_when_asked_for_and_the_next_one_otherwise
         port = taken.getsockname()[1]
         with studio(live_home, run_root, "--port", str(port)) as asked:
             assert asked.process.wait(20) == 1
-            said = asked.log.read_text()
+            said = asked.log.read_text(encoding="utf-8")
         assert f"127.0.0.1:{port}" in said and "--port" in said and "Traceback" not in said
         assert not [p for p in run_root.iterdir() if p.name != ".main.lock"]
 
@@ -116,7 +116,7 @@ def test_a_port_in_use_is_one_sentence_when_asked_for_and_the_next_one_otherwise
 def test_a_driver_that_is_not_there_is_one_sentence(live_home: Path, run_root: Path, driver: str, words: str) -> None:
     with studio(live_home, run_root, "--driver", driver) as run:
         assert run.process.wait(20) == 1
-        said = run.log.read_text()
+        said = run.log.read_text(encoding="utf-8")
     assert words in said and "Traceback" not in said
 
 
@@ -178,7 +178,7 @@ def test_an_engine_that_takes_for_ever_for_a_frame_holds_up_nothing(live_home: P
         wait_for(lambda: run.state()["services"]["generator"]["drops"].get(skipped, 0) > 10, 10, "and what it costs")
         assert run.patch(engine="mesh").status_code == 200
         wait_for(lambda: lively(run.collect_messages("program", 0.5)) > 0.5, 15, "another engine takes over")
-        assert "does not answer" not in run.log.read_text()
+        assert "does not answer" not in run.log.read_text(encoding="utf-8")
         assert run.patch(engine="heavy").status_code == 200
         wait_for(
             lambda: stage(run) == "running" and lively(run.collect_messages("program", 0.5)) == 0,
@@ -186,8 +186,8 @@ def test_an_engine_that_takes_for_ever_for_a_frame_holds_up_nothing(live_home: P
             "a frame is under way",
         )
         os.kill(run.pids()["generator"], signal.SIGTERM)
-        wait_for(lambda: "service ended" in run.log.read_text(), 10, "it ends in the middle of a frame")
-        ended = next(line for line in run.log.read_text().splitlines() if "service ended" in line)
+        wait_for(lambda: "service ended" in run.log.read_text(encoding="utf-8"), 10, "it ends in the middle of a frame")
+        ended = next(line for line in run.log.read_text(encoding="utf-8").splitlines() if "service ended" in line)
         assert "exit 0" in ended and "generator" in ended, ended
 
 
@@ -203,5 +203,5 @@ def lively(frames: list[tuple[float, Message]]) -> float:
 def test_an_engine_that_cannot_run_is_one_sentence(live_home: Path, run_root: Path) -> None:
     with studio(live_home, run_root, "--engine", "waiting", engines=SLOW_ENGINES) as run:
         assert run.process.wait(20) == 1
-        said = " ".join(run.log.read_text().split())
+        said = " ".join(run.log.read_text(encoding="utf-8").split())
     assert "Waiting's weights are missing; `studio weights pull waiting` gets them." in said and "Traceback" not in said

@@ -39,7 +39,9 @@ def test_a_host_is_watched_through_a_server_of_ones_own(live_home: Path, run_roo
         assert (rows[0][1], rows[0][2]) == (state["program"]["width"], state["program"]["height"])
         assert len(rows) > 30 and np.ptp(rows[:, 3]) > 0.05  # it moves
         assert max(level for *_, level in got.peaks) > 100  # the sample driver speaks
-        secret = [line for line in run.log.read_text().splitlines() if "eyJ" in line and "token=" not in line]
+        secret = [
+            line for line in run.log.read_text(encoding="utf-8").splitlines() if "eyJ" in line and "token=" not in line
+        ]
         assert not secret
 
         first = servers(run)
@@ -64,5 +66,5 @@ def test_a_key_without_its_secret_is_one_sentence(
     monkeypatch.setenv("LIVEKIT_URL", "ws://127.0.0.1:1")
     with studio(live_home, run_root, "--port", "0", "--livekit") as run:
         assert run.process.wait(30) == 1
-        said = run.log.read_text().strip()
+        said = run.log.read_text(encoding="utf-8").strip()
     assert "LIVEKIT_API_SECRET" in said and "Traceback" not in said

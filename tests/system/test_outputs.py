@@ -22,7 +22,7 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
     monkeypatch.chdir(tmp_path)
     out = tmp_path / "out.mp4"
     with black_hole() as (port, came):
-        (tmp_path / "studio.toml").write_text(f'rtmp_url = "rtmp://127.0.0.1:{port}/live/key"\n')
+        (tmp_path / "studio.toml").write_text(f'rtmp_url = "rtmp://127.0.0.1:{port}/live/key"\n', encoding="utf-8")
         with studio(live_home, run_root, "--port", "0", "--record", str(out)) as run:
             run.on_air()
             wait_for(lambda: came, 20, "the push connects")

@@ -35,7 +35,7 @@ def test_an_overloaded_engine_keeps_its_delay(live_home: Path, run_root: Path, t
         reader, began = run.read("face"), time.monotonic()
         shown: list[Message] = []
         while len(shown) < FACES or time.monotonic() - began < SECONDS:
-            assert time.monotonic() - began < SECONDS + PATIENCE, run.log.read_text()
+            assert time.monotonic() - began < SECONDS + PATIENCE, run.log.read_text(encoding="utf-8")
             if reader.socket.poll(100):
                 shown += reader.read()
         program = run.collect_messages("program", 3)

@@ -65,7 +65,7 @@ def test_a_speech_file_is_spoken_in_sync_and_then_the_host_is_calm(
     seconds, out = speech(tmp_path / "speech.wav", 14), tmp_path / "out.mp4"
     arguments = ("--driver", str(tmp_path / "speech.wav"), "--once", "--record", str(out))
     with studio(live_home, run_root, "--port", "0", *arguments, "--duration", str(round(seconds) + 5)) as run:
-        assert run.process.wait(90) == 0, run.log.read_text()
+        assert run.process.wait(90) == 0, run.log.read_text(encoding="utf-8")
     openings, loud = recorded(out)
     assert not np.isnan(openings).any()
     spoken = np.flatnonzero(loud > 0.02)

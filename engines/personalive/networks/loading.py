@@ -63,7 +63,7 @@ def unet_config(folder: Path) -> dict[str, Any]:
     """What the base's `config.json` says of the UNet's sizes. Raises StudioError."""
     path = folder / UNET_CONFIG
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
         known = inspect.signature(UNet2DConditionModel.__init__).parameters
         return {name: value for name, value in config.items() if name in known}
     except (OSError, ValueError, AttributeError) as error:

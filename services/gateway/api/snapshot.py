@@ -199,7 +199,7 @@ def uploaded_driver(path: Path) -> str:
 def upload_title(path: Path) -> str:
     """The name its owner gave an uploaded driver."""
     try:
-        return path.with_suffix(TITLE_SUFFIX).read_text()[:80] or path.stem
+        return path.with_suffix(TITLE_SUFFIX).read_text(encoding="utf-8")[:80] or path.stem
     except (OSError, ValueError):
         return path.stem
 

@@ -99,7 +99,7 @@ def _record(schema: dict[str, Any]) -> str:
 
 def main() -> int:
     """Write the file."""
-    FILE.write_text(declarations(schemas()))
+    FILE.write_text(declarations(schemas()), encoding="utf-8")
     return 0
 
 

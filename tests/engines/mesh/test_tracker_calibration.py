@@ -94,6 +94,6 @@ def test_a_reading_is_measured_once_and_anew_when_it_is_damaged(tmp_path: Path) 
         '{"version": 0}',
         '{"version": 1, "turn": [1], "lips": 1, "lids": 1, "blink": [1]}',
     ):
-        (tmp_path / FILE).write_text(damage)
+        (tmp_path / FILE).write_text(damage, encoding="utf-8")
         measured.clear()
         assert kept_calibration(tmp_path / FILE, measure).lips == 1.2 and len(measured) == 1

@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     weights = tmp_path / "weights"
     (weights / UNET).parent.mkdir(parents=True)
     (weights / "personalive").mkdir()
-    (weights / UNET_CONFIG).write_text(json.dumps(CONFIG))
+    (weights / UNET_CONFIG).write_text(json.dumps(CONFIG), encoding="utf-8")
     torch.manual_seed(1)
     whole = DenoisingUNet(**{name: value for name, value in CONFIG.items() if name != "_class_name"}).state_dict()
     inserted = {name for name in whole if "motion_modules" in name or "temporal_modules" in name}

@@ -393,7 +393,7 @@ def test_recordings_are_fetched_by_id_and_never_by_path(running: Studio) -> None
 def test_an_avatar_is_shown_once_it_has_been_removed_no_more(running: Studio) -> None:
     folder = running.settings.home / "avatars" / "gone"
     folder.mkdir()
-    (folder / "avatar.json").write_text('{"schema": 1, "name": "gone", "rights": "x"}')
+    (folder / "avatar.json").write_text('{"schema": 1, "name": "gone", "rights": "x"}', encoding="utf-8")
     cv2.imwrite(str(folder / "thumb.jpg"), image(64, 64))
     assert "gone" in {row["name"] for row in running.state()["avatars"]}
     assert running.http.delete("/avatars/gone").status_code == 204

@@ -55,7 +55,7 @@ def test_what_the_state_socket_sends_is_in_the_schema(schema: Schema) -> None:
 
 def test_the_committed_types_are_those_of_the_schema(schema: Schema) -> None:
     generated = declarations(schema["components"]["schemas"])
-    assert FILE.read_text() == generated, f"the models changed; run `{COMMAND}` and commit {FILE.name}"
+    assert FILE.read_text(encoding="utf-8") == generated, f"the models changed; run `{COMMAND}` and commit {FILE.name}"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,9 @@ def test_it_dies_with_its_owner_and_the_next_one_takes_over(tmp_path: Path) -> N
         "import sys, time; from pathlib import Path; from services.local.redis_server import RedisServer\n"
         "server = RedisServer(Path(sys.argv[1])); print(server.process.pid, flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True) as owner:
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, encoding="utf-8"
+    ) as owner:
         assert owner.stdout is not None
         pid = int(owner.stdout.readline())
         assert own_redis(tmp_path)

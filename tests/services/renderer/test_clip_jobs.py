@@ -87,10 +87,12 @@ def test_the_graph_is_done_in_its_order_and_makes_the_clip(farm: Farm, voice: Pa
     ]
     assert [step.wake for step in steps] == [2, 0, 1, 1, 0]
     right(farm.result(job))
-    said = json.loads((farm.store.root / folder(job) / "result.json").read_text())
+    said = json.loads((farm.store.root / folder(job) / "result.json").read_text(encoding="utf-8"))
     assert said["ticks"] == FRAMES and said["engine"] == "clip" and len(said["segments"]) == 1
     assert not (farm.store.root / folder(job) / "units").exists()
-    assert len((farm.orders / "loads").read_text().splitlines()) == 1, "it was loaded again from unit to unit"
+    assert len((farm.orders / "loads").read_text(encoding="utf-8").splitlines()) == 1, (
+        "it was loaded again from unit to unit"
+    )
 
 
 def test_another_worker_at_every_unit_makes_the_same(farm: Farm, voice: Path) -> None:
@@ -313,7 +315,7 @@ def test_ctrl_c_ends_render_and_leaves_nothing(farm: Farm, live_home: Path, voic
     ]
     process = subprocess.Popen(
         [*command, "--out", out / "out.mp4"], env=os.environ | {"STUDIO_ENGINES": json.dumps(ENGINES)},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
     )  # fmt: skip
     wait_for(lambda: list(out.glob(".studio-render-*/jobs/*/units/a")), 60, "its first unit")
     process.send_signal(signal.SIGTERM)  # ends as Ctrl-C does

@@ -120,7 +120,7 @@ def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch:
         farm.finish(job, worker)
     one, other = (frames(farm.result(job.id)) for job in (first, second))
     assert one != other
-    said = json.loads((farm.store.root / "jobs" / second.id / "result.json").read_text())
+    said = json.loads((farm.store.root / "jobs" / second.id / "result.json").read_text(encoding="utf-8"))
     assert said["look"] == {"blue": 200, "quality": "deep"}
     monkeypatch.setenv("STUDIO_DYED_BLUE", "20")
     third = farm.submit(driver, "dyed").id
@@ -170,7 +170,7 @@ def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: Farm, driv
     job = farm.submit(driver, "card", out=out, output=OutputSpec(size=(320, 240))).id
     farm.finish(job)
     assert sorted(p.name for p in out.parent.iterdir()) == ["host.mp4", "host.mp4.json"]
-    sidecar = json.loads((out.parent / "host.mp4.json").read_text())
+    sidecar = json.loads((out.parent / "host.mp4.json").read_text(encoding="utf-8"))
     assert sidecar["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest() and "AI-generated" in sidecar["statement"]
     assert sidecar["driver"]["sha256"] == hashlib.sha256(driver.read_bytes()).hexdigest()
     assert sidecar["engine"] == "card" and sidecar["ticks"] == FRAMES and sidecar["output"]["size"] == [320, 240]
@@ -271,9 +271,9 @@ def test_a_job_of_the_version_before_goes_on_where_it_was(farm: Farm, driver: Pa
     for _ in range(3):
         assert farm.worker().advance(job).outcome == "done"
     path = farm.store.root / "jobs" / job / "job.json"
-    manifest = json.loads(path.read_text())
+    manifest = json.loads(path.read_text(encoding="utf-8"))
     del manifest["units"]
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(manifest), encoding="utf-8")
     assert sorted(path.name for path in path.with_name("units").iterdir()) == [
         "follow-00000", "follow-00001", "render-00000",
     ]  # fmt: skip

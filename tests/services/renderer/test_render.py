@@ -149,7 +149,7 @@ def test_the_command_says_it_in_one_sentence(live_home: Path, tmp_path: Path) ->
     answer = subprocess.run(
         [sys.executable, "-m", "cli.app", "render", "--home", live_home, "--driver", "gone.mp4", "--out", "x.mp4"],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         cwd=tmp_path,
     )
     assert answer.returncode == 1 and "gone.mp4" in answer.stderr and "Traceback" not in answer.stderr

@@ -236,5 +236,5 @@ def test_a_full_disk_is_told_from_other_failures_and_leaves_nothing(tmp_path: Pa
     command = ["unshare", "-rm", "sh", "-c", mounted, "sh", sys.executable, "-c", FULL, str(disk), str(parts)]
     if shutil.which("unshare") is None or subprocess.run([*command[:-5], "true"], capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount a disk of its own")
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0 and done.stdout.startswith("told"), done.stderr[-2000:]

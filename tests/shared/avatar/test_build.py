@@ -65,7 +65,7 @@ def test_the_sample_avatars_load(sample_home: Path) -> None:
             "avatar.json", "portrait.png", "roi.png", "face.npz", "mask.png", "thumb.jpg", "plate.mjpg", "plate.npz"
         }  # fmt: skip
         assert max(cv2.imread(str(folder / "thumb.jpg")).shape[:2]) == 256
-        manifest = json.loads((folder / "avatar.json").read_text())
+        manifest = json.loads((folder / "avatar.json").read_text(encoding="utf-8"))
         assert manifest["plate"]["frames"] == frames and manifest["versions"]["litert"] != "unknown"
 
 
@@ -209,7 +209,7 @@ def test_frames_without_a_face_get_the_nearest_placement(tmp_path: Path, portrai
     assert len(x) == 12 and np.isfinite(avatar.plate.offsets).all()
     assert np.abs(x[:3] - x[3]).max() < 1.5, "before the first: the nearest"
     assert x[5] - 0.5 < x[7] < x[9] + 0.5, "between two: what lies between"
-    assert "6 of 12 frames" in json.loads((avatar.folder / "avatar.json").read_text())["notes"][0]
+    assert "6 of 12 frames" in json.loads((avatar.folder / "avatar.json").read_text(encoding="utf-8"))["notes"][0]
 
 
 def test_a_turned_video_gives_an_upright_plate(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_of_two_faces_the_largest_is_taken_and_noted(tmp_path: Path, portrait: I
     avatar = load_avatar(add_avatar(tmp_path, "two", save(tmp_path / "p.png", both), None, "mine"))
     middle = similarity.apply_similarity(similarity.invert(avatar.portrait_to_roi), [(256, 256)])[0]
     assert middle[0] < 640
-    assert "2 faces" in json.loads((avatar.folder / "avatar.json").read_text())["notes"][0]
+    assert "2 faces" in json.loads((avatar.folder / "avatar.json").read_text(encoding="utf-8"))["notes"][0]
 
 
 def test_a_large_portrait_is_kept_at_2048_and_its_roi_keeps_the_detail(tmp_path: Path, portrait: ImageArray) -> None:

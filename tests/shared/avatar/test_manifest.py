@@ -26,7 +26,7 @@ WRITTEN: dict[str, Any] = {
 
 
 def written(folder: Path, **changes: Any) -> Path:
-    (folder / FILE).write_text(json.dumps({**WRITTEN, **changes}))
+    (folder / FILE).write_text(json.dumps({**WRITTEN, **changes}), encoding="utf-8")
     return folder
 
 
@@ -36,14 +36,14 @@ def test_a_manifest_is_written_as_it_was_read(tmp_path: Path) -> None:
         "anna", (1.5, -0.25), "video", "b.mp4",
     )  # fmt: skip
     manifest.save(tmp_path)
-    assert json.loads((tmp_path / FILE).read_text()) == WRITTEN
-    assert "März" in (tmp_path / FILE).read_text()
+    assert json.loads((tmp_path / FILE).read_text(encoding="utf-8")) == WRITTEN
+    assert "März" in (tmp_path / FILE).read_text(encoding="utf-8")
 
 
 def test_keys_of_a_later_studio_are_kept(tmp_path: Path) -> None:
     manifest = read_avatar_manifest(written(tmp_path, added={"a": 1}))
     manifest.save(tmp_path)
-    assert json.loads((tmp_path / FILE).read_text())["added"] == {"a": 1}
+    assert json.loads((tmp_path / FILE).read_text(encoding="utf-8"))["added"] == {"a": 1}
 
 
 @pytest.mark.parametrize(

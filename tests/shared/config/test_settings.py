@@ -15,7 +15,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_flags_over_environment_over_file_over_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "studio.toml").write_text('port = 1001\nchannel = "file"\nengine = "file"\n')
+    (tmp_path / "studio.toml").write_text('port = 1001\nchannel = "file"\nengine = "file"\n', encoding="utf-8")
     monkeypatch.setenv("STUDIO_PORT", "1002")
     monkeypatch.setenv("STUDIO_CHANNEL", "environment")
     settings = load_settings(port=1003)
@@ -33,7 +33,7 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path, monkeypa
     [("colour = 1", "colour"), ("port = 'x'", "port"), ("port = ", "cannot be read"), ("engines = 3", "engines")],
 )
 def test_a_bad_file_is_one_sentence(tmp_path: Path, toml: str, words: str) -> None:
-    (tmp_path / "studio.toml").write_text(toml)
+    (tmp_path / "studio.toml").write_text(toml, encoding="utf-8")
     with pytest.raises(StudioError, match=words) as caught:
         load_settings()
     assert "\n" not in str(caught.value)
@@ -76,7 +76,7 @@ def test_a_clean_feed_needs_a_right_that_is_stated() -> None:
 
 
 def test_livekits_own_variables_count_below_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "studio.toml").write_text('livekit_url = "wss://file"\nlivekit_room = "file"\n')
+    (tmp_path / "studio.toml").write_text('livekit_url = "wss://file"\nlivekit_room = "file"\n', encoding="utf-8")
     monkeypatch.setenv("LIVEKIT_URL", "wss://plain")
     assert (load_settings().livekit_url, Settings.origin("livekit_url", {})) == ("wss://plain", "environment")
     monkeypatch.setenv("STUDIO_LIVEKIT_URL", "wss://ours")

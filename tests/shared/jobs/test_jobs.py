@@ -85,7 +85,7 @@ def test_a_store_does_what_it_says(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     store = open_store(str(tmp_path / "file"))
     with pytest.raises(StudioError, match="check the jobs folder"):
         store.write("jobs/x", b"")

@@ -176,8 +176,10 @@ def test_other_protocols_are_refused(source: str) -> None:
 
 def test_a_playlist_cannot_make_us_open_other_files(tmp_path: Path) -> None:
     target = write_video(tmp_path / "secret.mp4")
-    (tmp_path / "a.mp4").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n")
-    (tmp_path / "b.mp4").write_text(f"ffconcat version 1.0\nfile '{target.name}'\n")
+    (tmp_path / "a.mp4").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{target}\n#EXT-X-ENDLIST\n", encoding="utf-8"
+    )
+    (tmp_path / "b.mp4").write_text(f"ffconcat version 1.0\nfile '{target.name}'\n", encoding="utf-8")
     for name in ("a.mp4", "b.mp4"):
         with pytest.raises(StudioError):
             VideoReader(tmp_path / name)
@@ -268,7 +270,9 @@ try:
 except StudioError as error:
     print("told:", error)
 """
-    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.mp4"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a.mp4"], capture_output=True, encoding="utf-8", check=True
+    )
     assert done.stdout.startswith("told:") and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 

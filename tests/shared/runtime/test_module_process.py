@@ -52,7 +52,7 @@ elif kind == "chatty":
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A module that a child process finds."""
-    (tmp_path / "answers.py").write_text(ANSWERS)
+    (tmp_path / "answers.py").write_text(ANSWERS, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     return "answers"
 
@@ -161,7 +161,7 @@ def children(pid: int | None = None) -> list[str]:
     found: list[str] = []
     for task in Path(f"/proc/{pid or os.getpid()}/task").iterdir():
         try:
-            found += (task / "children").read_text().split()
+            found += (task / "children").read_text(encoding="utf-8").split()
         except (FileNotFoundError, ProcessLookupError):
             pass
     return found

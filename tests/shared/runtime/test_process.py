@@ -124,6 +124,6 @@ def test_a_server_that_does_not_answer_is_killed_and_tried_again(
 def is_running(process: Path) -> bool:
     """Whether the process, a folder in /proc, has not ended; one that waits to be reaped has."""
     try:
-        return "State:\tZ" not in (process / "status").read_text()
+        return "State:\tZ" not in (process / "status").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return False

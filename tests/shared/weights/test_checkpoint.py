@@ -206,7 +206,7 @@ def test_a_conversion_is_made_once_for_each_state_of_its_files(
 def test_a_cache_that_cannot_be_written_costs_only_the_time(
     tmp_path: Path, state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "cache").write_text("in the way")
+    (tmp_path / "cache").write_text("in the way", encoding="utf-8")
     monkeypatch.setenv("PERSONA_STUDIO_CACHE", str(tmp_path / "cache"))
     torch.save(state, tmp_path / "a.pth")
     assert same(converted("x", [tmp_path / "a.pth"], lambda: state), state)

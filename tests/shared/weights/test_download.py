@@ -170,6 +170,6 @@ def test_a_full_disk_is_said_and_keeps_what_came(hub: Hub) -> None:
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(hub: Hub, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(StudioError, match=r"cannot be written .*choose another folder"):
         fetch(hub, tmp_path / "file" / "f.bin")

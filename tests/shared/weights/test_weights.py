@@ -106,7 +106,7 @@ def test_the_manifest_names_sources_and_licences_and_invents_nothing() -> None:
             assert file.sha256 is None or len(file.sha256) == 64
     assert not any("insightface" in f.path + f.hub.lower() for engine in WEIGHTS.values() for f in engine.files)
     assert all(f.restricted for f in WEIGHTS["personalive"].files if f.hub == "huaichang/PersonaLive")
-    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packaged = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     assert "pretrained_weights" in packaged["packages"]["find"]["include"]
     assert packaged["package-data"]["pretrained_weights"] == ["*.toml"]
 
@@ -147,7 +147,7 @@ def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) ->
     said = str(told.value)
     assert f"{LIVEPORTRAIT[0].path} is missing, {LIVEPORTRAIT[1].path} is truncated;" in said
     assert said.endswith("`studio weights pull liveportrait` gets them.")
-    (tmp_path / RECORD).write_text("[")
+    (tmp_path / RECORD).write_text("[", encoding="utf-8")
     assert "delete it to trust what is there" in missing_weights_error(WEIGHTS["liveportrait"], tmp_path)
 
 
@@ -248,7 +248,7 @@ def test_verify_records_what_nobody_knew(studio: Studio, tmp_path: Path) -> None
     assert {row["sha256"] for row in again} == {row["sha256"] for row in first}
     (tmp_path / LIVEPORTRAIT[0].path).unlink()
     assert studio("verify", "liveportrait", folder=tmp_path).returncode == 1
-    (tmp_path / RECORD).write_text("{")
+    (tmp_path / RECORD).write_text("{", encoding="utf-8")
     told = studio("verify", folder=tmp_path)
     assert told.returncode == 1 and "delete it to trust what is there" in told.stderr
 
@@ -285,7 +285,7 @@ def test_weights_that_only_people_can_fetch_are_named_with_their_place(
     studio: Studio, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = tmp_path / "any-name.toml"
-    manifest.write_text(BY_HAND)
+    manifest.write_text(BY_HAND, encoding="utf-8")
     monkeypatch.setattr(Driven, "weights_manifest", manifest)
     monkeypatch.setenv("STUDIO_ENGINES", json.dumps({"drive": f"{__name__}:Driven"}))
     told = studio("pull", "drive", folder=tmp_path, hub=hub)
@@ -310,7 +310,7 @@ def test_weights_that_only_people_can_fetch_are_named_with_their_place(
 def test_a_manifest_that_is_wrong_is_one_sentence(tmp_path: Path, text: str | None, why: str) -> None:
     manifest = tmp_path / "weights.toml"
     if text is not None:
-        manifest.write_text(text)
+        manifest.write_text(text, encoding="utf-8")
     with pytest.raises(StudioError) as refused:
         read_manifest(manifest, "drive", "Drive")
     told = str(refused.value)

@@ -81,7 +81,7 @@ class GreyClip(ClipEngine):
         if self._loaded or ORDERS not in os.environ:
             return
         self._loaded = True
-        with Path(os.environ[ORDERS], "loads").open("a") as file:
+        with Path(os.environ[ORDERS], "loads").open("a", encoding="utf-8") as file:
             file.write(f"{os.getpid()}\n")
 
     def _obey(self, unit: str, step: int, context: RunContext) -> None:

@@ -41,7 +41,7 @@ ENGINES = {
 def ordered(name: str) -> str | None:
     """The content of an order, None where it was not given."""
     path = Path(os.environ.get(ORDERS, "/nonexistent")) / name
-    return path.read_text() if path.exists() else None
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 class Card(FrameEngine):

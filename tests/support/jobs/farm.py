@@ -114,11 +114,15 @@ class Running:
 
     def said(self) -> str:
         """The end of what the processes logged."""
-        return (self.home / "log").read_text(errors="replace")[-3000:] if (self.home / "log").exists() else ""
+        return (
+            (self.home / "log").read_text(errors="replace", encoding="utf-8")[-3000:]
+            if (self.home / "log").exists()
+            else ""
+        )
 
     def redis(self) -> psutil.Process:
         """The studio's own Redis."""
-        return psutil.Process(json.loads((self.home / "redis" / "redis.json").read_text())["pid"])
+        return psutil.Process(json.loads((self.home / "redis" / "redis.json").read_text(encoding="utf-8"))["pid"])
 
     def redis_url(self) -> str | None:
         """Where it is."""

@@ -41,4 +41,4 @@ class Farm:
         return self.store.root / "jobs" / job / status.status(self.store, job).result
 
     def order(self, name: str, content: str = "") -> None:
-        (self.orders / name).write_text(content)
+        (self.orders / name).write_text(content, encoding="utf-8")

@@ -14,5 +14,5 @@ def job(store: LocalStore, number: int = 0) -> str:
         driver_sha256="0" * 64, heard=True, out="", output={}, idle_after=0.5, plan=PLAN, versions={},
     )  # fmt: skip
     store.root.joinpath("jobs", manifest.id).mkdir(parents=True)
-    store.root.joinpath("jobs", manifest.id, "job.json").write_text(manifest.model_dump_json())
+    store.root.joinpath("jobs", manifest.id, "job.json").write_text(manifest.model_dump_json(), encoding="utf-8")
     return manifest.id

@@ -68,7 +68,8 @@ def make_avatar(home: Path, name: str, image: NDArray[np.uint8], frames: int = P
                 "rest": [0, 0],
                 "plate": {"kind": "portrait"},
             }
-        )
+        ),
+        encoding="utf-8",
     )
     return plates
 

@@ -66,7 +66,7 @@ async def add_viewer(gateway: ChannelGateway, wanted: ViewerRequest | None = Non
 async def watch_page(gateway: ChannelGateway) -> Response:
     """The page a viewer opens; its policy lets it speak to the LiveKit server and to nobody else."""
     url = public_url(gateway.settings)
-    page = PAGE.read_text().replace("{{livekit-url}}", html.escape(url, quote=True))
+    page = PAGE.read_text(encoding="utf-8").replace("{{livekit-url}}", html.escape(url, quote=True))
     return HTMLResponse(page, headers={"content-security-policy": policy(url)})
 
 

@@ -85,7 +85,7 @@ def test_a_disk_that_cannot_be_written_ends_the_recording_with_a_sentence(runnin
     kept = folder.with_name("kept")
     if folder.exists():
         folder.rename(kept)
-    folder.write_text("in the way")
+    folder.write_text("in the way", encoding="utf-8")
     try:
         running.http.post("/channels/main/recording")
         state = running.wait(
@@ -104,7 +104,7 @@ def test_a_disk_that_cannot_be_written_ends_the_recording_with_a_sentence(runnin
 def test_parts_are_numbered_and_nothing_is_overwritten(tmp_path: Path) -> None:
     names = [claim_file_name(tmp_path / "new" / "out.mp4").name for _ in range(3)]
     assert names == ["out.mp4", "out-2.mp4", "out-3.mp4"]
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(StudioError):
         claim_file_name(tmp_path / "file" / "out.mp4")
 
@@ -120,7 +120,7 @@ def test_sigterm_ends_the_gateway_while_all_is_open(own: Studio) -> None:
         own.process.wait(5)
         assert own.process.returncode == 0
     assert played(path)[2] > 10
-    children = subprocess.run(["pgrep", "-P", str(own.process.pid)], capture_output=True, text=True).stdout
+    children = subprocess.run(["pgrep", "-P", str(own.process.pid)], capture_output=True, encoding="utf-8").stdout
     assert children == ""
 
 

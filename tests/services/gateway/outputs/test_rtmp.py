@@ -42,7 +42,7 @@ def senders(running: Studio) -> list[int]:
     """Processes that push for this gateway."""
     assert running.process
     tasks = Path(f"/proc/{running.process.pid}/task").iterdir()  # a process belongs to the thread that started it
-    found = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
+    found = [int(pid) for task in tasks for pid in (task / "children").read_text(encoding="utf-8").split()]
     return [pid for pid in found if "services.gateway.outputs.rtmp.child" in command(pid)]
 
 

@@ -172,7 +172,7 @@ def test_an_uploaded_driver_is_deleted_after_asking_once(page: "Page", running: 
     kept = running.settings.home / "drivers" / "0123456789abcdef.mp4"
     kept.parent.mkdir(exist_ok=True)
     kept.write_bytes(b"film")
-    kept.with_suffix(".txt").write_text("old clip.mp4")
+    kept.with_suffix(".txt").write_text("old clip.mp4", encoding="utf-8")
     remove = page.get_by_role("button", name="Delete driver old clip.mp4")
     remove.click()
     assert kept.exists() and remove.inner_text() == "delete?"

@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(not [*cache_folder().glob("livekit-client-*.mjs")], reason="deploy/livekit.sh was not run"),
 ]
 SHOWN = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames"
-WATCHING = (Path(__file__).parent / "watching.js").read_text()
+WATCHING = (Path(__file__).parent / "watching.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture
