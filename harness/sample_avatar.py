@@ -1,4 +1,4 @@
-"""The sample avatar without a plate, cut from scikit-image's astronaut, for engines alone."""
+"""The sample avatar without a plate, cut from the astronaut's portrait, for engines alone."""
 
 import atexit
 import shutil
@@ -9,18 +9,15 @@ import cv2
 import numpy as np
 
 from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.samples import astronaut
 from shared.face.tracker import FaceTracker
-from shared.media.array_types import ImageArray
 
 SIDE = 1.9  # of the ROI over the face, as `studio avatar add` crops it
 
 
 def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> Avatar:
-    """scikit-image's astronaut as an avatar without a plate: all that an engine looks at."""
-    from skimage.data import astronaut
-
-    small: ImageArray = astronaut()  # type: ignore[no-untyped-call]
-    portrait = np.asarray(cv2.resize(small, None, fx=2.0, fy=2.0, interpolation=cv2.INTER_CUBIC), np.uint8)
+    """The astronaut as an avatar without a plate: all that an engine looks at."""
+    portrait = np.asarray(cv2.resize(astronaut(), None, fx=2.0, fy=2.0, interpolation=cv2.INTER_CUBIC), np.uint8)
     tracker = FaceTracker(still=True)
     face = tracker.faces(portrait)[0]
     left, top, right, bottom = face.box

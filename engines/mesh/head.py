@@ -15,6 +15,7 @@ from engines.mesh.lids import LidRig
 from engines.mesh.lips import LipRig
 from engines.mesh.motion import MeshMotion
 from engines.mesh.topology import SURFACE, opening_triangles, oriented
+from engines.mesh.triangulation import delaunay
 from shared.avatar.model import ROI_SIZE_PX
 from shared.face.landmarks import OVAL, Face
 from shared.face.rest_pose import head_centre, rotation_matrix
@@ -219,10 +220,8 @@ def _expressive(face: Face) -> NDArray[np.float32]:
 
 
 def _triangles(source: NDArray[np.float32]) -> NDArray[np.int32]:
-    from scipy.spatial import Delaunay
-
     outer = np.concatenate([OVAL, np.arange(SURFACE, len(source))])
-    simplices = outer[Delaunay(source[outer].astype(np.float64)).simplices]
+    simplices = outer[delaunay(source[outer])]
     outline = source[OVAL]
     middles = source[simplices].mean(axis=1)
     outside = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) < 0 for x, y in middles]

@@ -1,4 +1,4 @@
-"""The two avatars that every machine can have: a public-domain portrait that scikit-image ships."""
+"""The two avatars that every machine can have, made of a public-domain portrait that lies beside this file."""
 
 import tempfile
 from fractions import Fraction
@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from shared.avatar.build import add_avatar, avatars_folder
 from shared.media.colour import rgb_to_i420
+from shared.media.image_file import write_pixels
 from shared.media.mp4 import Mp4Writer
+from shared.media.still import read_image
 from shared.runtime.progress import StageProgress
 
 SAMPLE, SAMPLE_VIDEO = "sample", "sample-video"
 RIGHTS = (
     "Official NASA portrait of astronaut Eileen Collins, in the public domain as a work of the United States"
-    " government; shipped with scikit-image. It shows a real person: a sample only, imply no endorsement."
+    " government. It shows a real person: a sample only, imply no endorsement."
 )
 PORTRAIT_SIDE_PX = 1024
 SECONDS, FPS = 5, 25
@@ -32,7 +34,7 @@ def ensure_sample_avatars(home: Path, progress: StageProgress = lambda stage, do
     image = sample_portrait()
     with tempfile.TemporaryDirectory() as scratch:
         portrait, body = Path(scratch, "astronaut.png"), Path(scratch, "astronaut-body.mp4")
-        cv2.imwrite(str(portrait), image[..., ::-1])
+        write_pixels(portrait, image[..., ::-1])
         if SAMPLE in wanted:
             add_avatar(home, SAMPLE, portrait, None, RIGHTS, progress)
         if SAMPLE_VIDEO in wanted:
@@ -40,12 +42,14 @@ def ensure_sample_avatars(home: Path, progress: StageProgress = lambda stage, do
             add_avatar(home, SAMPLE_VIDEO, portrait, body, RIGHTS, progress)
 
 
-def sample_portrait() -> NDArray[np.uint8]:
-    """(1024, 1024, 3) uint8 RGB: scikit-image's astronaut, enlarged."""
-    from skimage.data import astronaut
+def astronaut() -> NDArray[np.uint8]:
+    """(512, 512, 3) uint8 RGB: the head and shoulders of the NASA portrait, as scikit-image has them."""
+    return read_image(Path(__file__).with_name("astronaut.png"))
 
-    small = np.asarray(astronaut(), np.uint8)  # type: ignore[no-untyped-call]
-    large = cv2.resize(small, (PORTRAIT_SIDE_PX, PORTRAIT_SIDE_PX), interpolation=cv2.INTER_LANCZOS4)
+
+def sample_portrait() -> NDArray[np.uint8]:
+    """(1024, 1024, 3) uint8 RGB: the astronaut, enlarged."""
+    large = cv2.resize(astronaut(), (PORTRAIT_SIDE_PX, PORTRAIT_SIDE_PX), interpolation=cv2.INTER_LANCZOS4)
     blurred = cv2.GaussianBlur(large, (0, 0), 2.0)
     return np.asarray(cv2.addWeighted(large, 1 + SHARPEN, blurred, -SHARPEN, 0), np.uint8)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.face.landmarks import LEFT_EYE_CORNERS, LIP_CORNERS, OVAL, RIGHT_EYE_CORNERS, Face
+from shared.face.time_filters import gaussian
 
 MEASURE_PX = 160  # faces are measured at this size: enough for a mean, and fast
 GAIN_RANGE = 0.6, 1.6
@@ -81,15 +82,13 @@ def skin_mask(points: NDArray[np.floating[Any]], width: int, height: int) -> NDA
 
 def smooth_lights(lights: list[SkinLight | None], fps: float) -> list[SkinLight]:
     """One light per frame: gaps bridged, noise taken out. At least one must be known."""
-    from scipy.ndimage import gaussian_filter1d  # only building a plate needs it, and it is slow to import
-
     known = np.array([index for index, light in enumerate(lights) if light is not None])
     values = np.array([np.concatenate([light.mean, light.spread]) for light in lights if light is not None])
     if not len(known):
         values, known = np.concatenate([np.full(3, np.nan), np.full(3, np.nan)])[None], np.array([0])
     every = np.arange(len(lights))
     whole = np.stack([np.interp(every, known, values[:, column]) for column in range(6)], axis=1)
-    smooth = gaussian_filter1d(whole, max(SMOOTH_SIGMA_S * fps, 1e-3), axis=0, mode="nearest")
+    smooth = gaussian(whole, max(SMOOTH_SIGMA_S * fps, 1e-3))
     return [SkinLight(row[:3], row[3:]) for row in smooth]
 
 

@@ -6,6 +6,8 @@ A similarity is a (2, 3) float64 matrix [sR | t]: scale, rotation and shift, no 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shared.face.time_filters import gaussian, parabolas
+
 SimilarityMatrix = NDArray[np.float64]
 
 # Smoothing windows in seconds. The short one follows a head turn exactly (a parabola passes unchanged);
@@ -92,13 +94,10 @@ def smooth(matrices: NDArray[np.float64], fps: float, anchor: ArrayLike, radius:
 
 def _denoise(values: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
     """(N, C) tracks in pixels, smoothed as `smooth` says."""
-    from scipy.ndimage import gaussian_filter1d  # a second to import, and only building a plate needs it
-    from scipy.signal import savgol_filter
-
     window = min(2 * round(SHORT_WINDOW_S * fps / 2) + 1, len(values) - 1 + len(values) % 2)
-    short = savgol_filter(values, max(window, 5), polyorder=2, axis=0, mode="interp") if window >= 5 else values
-    long = gaussian_filter1d(short, LONG_SIGMA_S * fps, axis=0, mode="nearest")
-    apart = gaussian_filter1d(np.abs(short - long), LONG_SIGMA_S * fps, axis=0, mode="nearest")
+    short = parabolas(values, window) if window >= 5 else values
+    long = gaussian(short, LONG_SIGMA_S * fps)
+    apart = gaussian(np.abs(short - long), LONG_SIGMA_S * fps)
     t = np.clip((apart - STILL_PX) / (MOVING_PX - STILL_PX), 0.0, 1.0)
     moving = t * t * (3.0 - 2.0 * t)
     return np.asarray(long + moving * (short - long), np.float64)

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engines.liveportrait.motion.hull import hull_volume
 from engines.liveportrait.motion.keypoints import POINTS, KeypointMotion, move_keypoints
 from shared.media.array_types import FloatArray
 
@@ -154,9 +155,7 @@ def onto_moving(
 
 def size_ratio(source: FloatArray, driven: FloatArray) -> float:
     """The root of the ratio of two keypoint hulls' volumes, what `expression_friendly` scales by."""
-    from scipy.spatial import ConvexHull  # a second to import
-
-    return float(np.sqrt(ConvexHull(source).volume) / np.sqrt(ConvexHull(driven).volume))
+    return float(np.sqrt(hull_volume(source)) / np.sqrt(hull_volume(driven)))
 
 
 def friendly(source: FloatArray, driven: FloatArray, first: FloatArray, ratio: float) -> FloatArray:

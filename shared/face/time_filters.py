@@ -1,0 +1,33 @@
+"""Filters over time that are symmetric, so that nothing lags: what is measured of whole recordings passes through them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIGMAS = 4.0  # the bell is cut off at so many
+
+
+def gaussian(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """(N, C) tracks under a bell of `sigma` samples along the first axis; beyond the ends they stay as they are there."""
+    reach = int(SIGMAS * sigma + 0.5)
+    bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    bell /= bell.sum()
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
+    return np.stack([np.convolve(track, bell, mode="valid") for track in padded.T], axis=1)
+
+
+def parabolas(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
+    """(N, C) tracks along the first axis, each sample replaced by that of the parabola fitted to the window about it; near
+    the ends by that of the first and of the last window.
+
+    window: odd, 3 to N samples. Savitzky and Golay, Analytical Chemistry 1964.
+    """
+    half = window // 2
+    powers = np.arange(-half, half + 1)[:, None] ** np.arange(3)
+    fitted = powers @ np.linalg.pinv(powers)  # (window, window): from a window's samples to its parabola's
+    out = np.empty_like(values)
+    out[half : len(values) - half] = np.stack(
+        [np.correlate(track, fitted[half], "valid") for track in values.T], axis=1
+    )
+    out[:half] = fitted[:half] @ values[:window]
+    out[len(values) - half :] = fitted[half + 1 :] @ values[-window:]
+    return out
