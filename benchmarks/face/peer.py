@@ -21,10 +21,11 @@ Graph = Literal["still", "video", "small", "person"]
 @dataclass(frozen=True, slots=True)
 class Found:
     """found: for each frame what was found in it, (478, 3) points a face where those are looked for (see
-    `mediapipe_peer`). seconds: (N,) that each frame took."""
+    `mediapipe_peer`). seconds: (N,) that each frame took. processor_s: of all threads for a frame, in the mean."""
 
     found: list[list[NDArray[np.float32]]]
     seconds: NDArray[np.float64]
+    processor_s: float
 
 
 def printed_seconds(command: list[str]) -> float:
@@ -74,8 +75,8 @@ class Peer:
             request: dict[str, Any] = {"frames": str(frames), "graph": graph, "out": str(out)}
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
-            seconds = json.loads(self._process.stdout.readline())["seconds"]
+            answer = json.loads(self._process.stdout.readline())
         with np.load(out) as data:
             ends = np.cumsum(data["count"])
             found = [list(each) for each in np.split(data["found"], ends[:-1])]
-        return Found(found, np.array(seconds))
+        return Found(found, np.array(answer["seconds"]), answer["processor_s"])

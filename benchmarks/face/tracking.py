@@ -7,7 +7,8 @@ PLACE/bin/pip install mediapipe==0.10.21`, then PLACE/bin/python. Without it onl
 own is compared besides the sample portrait and the scripted performance of the sample avatar, whose frames are 512x512.
 
 Points are compared in pixels of frames at most MAX_SIDE_PX long. Times are wall-clock, rounds of both sides in turn; of a frame
-the least of the rounds counts, which other work on the machine does not change much, and of all frames the median.
+the least of the rounds counts, and of all frames the median. Processor time is that of all threads, the least of the rounds;
+other work on the machine changes it less.
 """
 
 import argparse
@@ -43,6 +44,7 @@ FPS, US = 25, 1_000_000
 ROUNDS, STARTS = 5, 5
 STILLS = {".jpg", ".jpeg", ".png", ".webp"}
 PERFORMANCE = "sample driver"
+STEPS = ("step", "processor")
 # What is asked for: pixels, and the largest difference of a ratio from 1.
 STILL_PX, VIDEO_PX, VIDEO_P999_PX, ALIKE = 0.1, 0.15, 1.5, 0.02
 MOVES = 0.02  # a range of the mouth or the eyes below this is noise
@@ -69,8 +71,7 @@ def measure(peer: Path | None = None, footage: Sequence[Path] = (), rounds: int 
         ]
         figures: BenchmarkFigures = {"first_points_s": round(float(np.median(started)), 3)}
         if peer is None:
-            times = [ours(everything[1]).seconds for _ in range(rounds)]
-            return figures | {"step_ms": _step_ms(times)}
+            return figures | _step("", [ours(everything[1]) for _ in range(rounds)])
         started = [
             printed_seconds([str(peer), mediapipe_peer.__file__, "first", str(scratch / "0.npy")])
             for _ in range(STARTS)
@@ -83,21 +84,23 @@ def measure(peer: Path | None = None, footage: Sequence[Path] = (), rounds: int 
                 )
             here, there = [], []
             for _ in range(rounds):
-                here.append(ours(everything[1]).seconds)
-                there.append(theirs.find(scratch / "1.npy", "video").seconds)
-    figures |= {"step_ms": _step_ms(here), "peer_step_ms": _step_ms(there)}
-    return figures | {"step_over_peer": round(figures["step_ms"] / figures["peer_step_ms"], 3)}
+                here.append(ours(everything[1]))
+                there.append(theirs.find(scratch / "1.npy", "video"))
+    figures |= _step("", here) | _step("peer_", there)
+    ratios = {f"{name}_over_peer": round(figures[f"{name}_ms"] / figures[f"peer_{name}_ms"], 3) for name in STEPS}
+    return figures | ratios
 
 
 def ours(footage: Footage) -> Found:
     """What our networks find, and how long each frame takes."""
     model = FaceLandmarker(not footage.still, mediapipe_peer.MAX_FACES)
     faces, seconds = [], []
+    began = time.process_time()
     for frame in footage.frames:
         started = time.perf_counter()
         faces.append(model.find(frame))
         seconds.append(time.perf_counter() - started)
-    return Found(faces, np.array(seconds))
+    return Found(faces, np.array(seconds), (time.process_time() - began) / len(faces))
 
 
 def compare(footage: Footage, here: Found, there: Found) -> BenchmarkFigures:
@@ -143,9 +146,13 @@ def _signals(faces: Iterable[Points]) -> dict[str, float]:
     }
 
 
-def _step_ms(rounds: list[NDArray[np.float64]]) -> float:
-    """Median over a video's frames of the least over rounds; the first ones, which look for the face, count little."""
-    return round(float(np.median(np.min(rounds, axis=0))) * 1e3, 3)
+def _step(side: str, rounds: list[Found]) -> dict[str, float]:
+    """Milliseconds of a frame: the median over a video's frames of the least over rounds, and of processor time the least mean."""
+    times = (
+        float(np.median(np.min([each.seconds for each in rounds], axis=0))),
+        min(each.processor_s for each in rounds),
+    )
+    return {f"{side}{name}_ms": round(value * 1e3, 3) for name, value in zip(STEPS, times, strict=True)}
 
 
 def _samples() -> Iterator[Footage]:

@@ -27,7 +27,7 @@ def changed(found: Found, by: NDArray[np.float32], frames: slice = slice(None)) 
     faces = [list(each) for each in found.found]
     for each in faces[frames]:
         each[0] = each[0] + by
-    return Found(faces, found.seconds)
+    return Found(faces, found.seconds, found.processor_s)
 
 
 def test_what_is_found_twice_is_the_same(video: Footage, followed: Found) -> None:
@@ -57,7 +57,7 @@ def test_shaking_within_the_allowed_distance_differs() -> None:
 
 
 def test_a_face_that_one_side_misses_differs(video: Footage, followed: Found) -> None:
-    missed = Found([[], *followed.found[1:]], followed.seconds)
+    missed = Found([[], *followed.found[1:]], followed.seconds, followed.processor_s)
     figures = compare(video, missed, followed)
     assert figures["mean_px"] == 0 and figures["verdict"] == "differs"
     assert (figures["with_a_face"], figures["peer_with_a_face"]) == (len(video.frames) - 1, len(video.frames))
@@ -66,7 +66,7 @@ def test_a_face_that_one_side_misses_differs(video: Footage, followed: Found) ->
 def test_a_peer_without_mediapipe_is_one_sentence(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", two_faces()[None])
     for python in (Path("/bin/false"), tmp_path / "none"):
-        with pytest.raises(StudioError, match="mediapipe==0.10.21 is installed"):
+        with pytest.raises(StudioError, match=r"mediapipe==0\.10\.21 is installed"):
             printed_seconds([str(python)])
-        with pytest.raises(StudioError, match="mediapipe==0.10.21 is installed"), Peer(python) as peer:
+        with pytest.raises(StudioError, match=r"mediapipe==0\.10\.21 is installed"), Peer(python) as peer:
             peer.find(tmp_path / "frames.npy", "video")
