@@ -1,8 +1,12 @@
 """Where the README's figures come from: each module measures one thing against a reference in the same run."""
 
+from collections.abc import Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import signature
 from typing import Any
+
+from shared.errors import StudioError
 
 MODULES = {
     "transport": "benchmarks.system.transport",
@@ -22,6 +26,18 @@ MODULES = {
     "personalive": "benchmarks.engines.personalive",
 }
 NAMES = tuple(MODULES)
+# Modules that a benchmark needs and a user's install lacks. PyTorch is none of them: without it a benchmark says so itself.
+NEEDED: dict[str, tuple[str, ...]] = {"transport": ("imagezmq",), "voice": ("scipy",)}
+
+
+def check_installed(names: Iterable[str]) -> None:
+    """Raises StudioError, one sentence with the command that helps, where one of these benchmarks lacks a package."""
+    for name in names:
+        for module in NEEDED.get(name, ()):
+            if find_spec(module) is None:
+                raise StudioError(
+                    f"The benchmark {name} needs {module}, which is not installed; `make setup-dev` brings it."
+                )
 
 
 def measure(name: str, **given: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import NAMES, measure, takes
+from benchmarks import NAMES, check_installed, measure, takes
 from cli.engines import list_engines
 from cli.jobs import jobs
 from cli.motion import motion
@@ -221,6 +221,7 @@ def bench(
     names = list(NAMES) if which == "all" else [which]
     if unknown := set(names) - set(NAMES):
         raise StudioError(f"There is no benchmark '{unknown.pop()}'; there are {', '.join(NAMES)}.")
+    check_installed(names)
     for option, value in (("peer", peer), ("size", size)):
         if value is not None and not any(takes(name, option) for name in names):
             raise StudioError(f"The benchmark {which} has no --{option}.")

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from websockets.sync.client import connect
 
 NAMES = ("chromium", "google-chrome", "chromium-browser")
@@ -40,7 +40,7 @@ class Page:
     """One open page."""
 
     def __init__(self, port: int) -> None:
-        targets = httpx.get(f"http://127.0.0.1:{port}/json", trust_env=False).json()
+        targets = httpx2.get(f"http://127.0.0.1:{port}/json", trust_env=False).json()
         self._url = next(t["webSocketDebuggerUrl"] for t in targets if t["type"] == "page")
 
     def evaluate(self, expression: str) -> Any:

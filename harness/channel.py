@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import zmq
 
 from shared.wire.bus import Reader, endpoint
@@ -89,17 +89,17 @@ class Studio:
     def state(self) -> dict[str, Any]:
         """The channel's state from the API, {} while the gateway cannot answer."""
         try:
-            answer = httpx.get(
+            answer = httpx2.get(
                 f"{self.base}/api/v1/channels/{self.channel}", headers=self._auth, timeout=2, trust_env=False
             )
             return dict(answer.json()) if answer.status_code == 200 else {}
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return {}
 
-    def patch(self, **changes: object) -> httpx.Response:
+    def patch(self, **changes: object) -> httpx2.Response:
         """Change the scene."""
         url = f"{self.base}/api/v1/channels/{self.channel}/scene"
-        return httpx.patch(url, json=changes, headers=self._auth, timeout=5, trust_env=False)
+        return httpx2.patch(url, json=changes, headers=self._auth, timeout=5, trust_env=False)
 
     @property
     def _auth(self) -> dict[str, str]:

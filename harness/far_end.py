@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 from numpy.typing import NDArray
 from websockets.sync.client import ClientConnection, connect
@@ -74,7 +74,7 @@ def measure() -> dict[str, Any]:
 @contextlib.contextmanager
 def subscribed(run: Studio, seconds: float) -> Iterator[Any]:
     """A viewer of the channel that looks at the mouth."""
-    given = httpx.post(
+    given = httpx2.post(
         f"{run.base}/api/v1/channels/main/viewers", headers={"Authorization": f"Bearer {run.token}"}, trust_env=False
     ).raise_for_status()
     process = start(given.json()["url"], given.json()["token"], seconds, mouth_box(run))

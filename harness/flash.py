@@ -18,7 +18,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import zmq
 from numpy.typing import NDArray
@@ -131,7 +131,9 @@ class FlashGateway:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         headers = {"Authorization": f"Bearer {self.token}"}
-        self.http = httpx.Client(base_url=f"http://{self.address}/api/v1", headers=headers, timeout=20, trust_env=False)
+        self.http = httpx2.Client(
+            base_url=f"http://{self.address}/api/v1", headers=headers, timeout=20, trust_env=False
+        )
         self.log = folder / "gateway.log"
         self.process = self._start()
         self.program.start()
@@ -145,11 +147,11 @@ class FlashGateway:
         """The LiveKit output's state."""
         return dict(self.state()["outputs"]["livekit"])
 
-    def patch(self, **changes: Any) -> httpx.Response:
+    def patch(self, **changes: Any) -> httpx2.Response:
         """Change the scene."""
         return self.http.patch(f"/channels/{self.settings.channel}/scene", json=changes)
 
-    def post(self, path: str, body: Any = None) -> httpx.Response:
+    def post(self, path: str, body: Any = None) -> httpx2.Response:
         """Ask the channel for something."""
         return self.http.post(f"/channels/{self.settings.channel}/{path}", json=body)
 
@@ -160,7 +162,7 @@ class FlashGateway:
             try:
                 if value := true():
                     return value
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 pass
             time.sleep(0.1)
         raise AssertionError(

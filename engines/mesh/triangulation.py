@@ -15,7 +15,7 @@ def delaunay(points: NDArray[np.float32]) -> NDArray[np.int32]:
     plane = cv2.Subdiv2D((left, top, right - left, bottom - top))
     plane.insert(points.tolist())
     number = {(x, y): index for index, (x, y) in enumerate(points.tolist())}
-    corners = plane.getTriangleList().reshape(-1, 3, 2).tolist()
+    corners = np.asarray(plane.getTriangleList()).reshape(-1, 3, 2).tolist()
     # Those that reach beyond the points join them to OpenCV's own, far outside.
     found = [[number.get((x, y), -1) for x, y in triangle] for triangle in corners]
     return np.array([triangle for triangle in found if min(triangle) >= 0], np.int32)
