@@ -29,6 +29,16 @@ def flush_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
+def path_text(path: Path) -> str:
+    """A path as text that every locale reads the same: its bytes taken for UTF-8, with a sign for each that is none."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def text_path(text: str) -> Path:
+    """The path that `path_text` wrote, in this process's locale."""
+    return Path(os.fsdecode(text.encode()))
+
+
 def file_sha256(path: Path) -> str:
     """Of a file's content."""
     with path.open("rb") as file:

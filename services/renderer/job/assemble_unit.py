@@ -17,7 +17,7 @@ from shared.jobs.claims import Claim
 from shared.jobs.graph import ASSEMBLE
 from shared.jobs.manifest import Manifest, folder
 from shared.jobs.store import Store
-from shared.runtime.files import file_sha256, flush_to_disk
+from shared.runtime.files import file_sha256, flush_to_disk, text_path
 
 STATEMENT = "AI-generated: the face in this video is synthetic."
 
@@ -57,7 +57,7 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
         encoded.unlink(missing_ok=True)
     content = json.dumps(facts, indent=2).encode()
     if manifest.out:
-        deliver(store.fetch(name), content, Path(manifest.out))
+        deliver(store.fetch(name), content, text_path(manifest.out))
     heart.report_progress(ticks, ticks)
     store.create(f"{folder(claim.job)}/result.json", content)
     return {"frames": ticks}

@@ -25,7 +25,7 @@ from shared.jobs.manifest import Manifest, Priority, folder, read_job_manifest
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.media.encoder import choose_encoder
 from shared.media.output_spec import OutputSpec
-from shared.runtime.files import check_output, file_sha256
+from shared.runtime.files import check_output, file_sha256, path_text
 from shared.scene import OptionValue
 
 MAX_KEY_CHARACTERS = 200
@@ -85,11 +85,11 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         avatar_files=_avatar_files(request.avatar),
         engine=request.engine,
         look={} if options is None else options.model_dump(mode="json"),
-        driver=request.driver_name or request.driver.name,
+        driver=request.driver_name or path_text(Path(request.driver.name)),
         driver_file=driver_file,
         driver_sha256=digest,
         heard=heard,
-        out=str(request.out.absolute()) if request.out else "",
+        out=path_text(request.out.absolute()) if request.out else "",
         output=replace(request.output, encoder=encoder).as_dict(),
         idle_after=settings.idle_after,
         plan=plan,
