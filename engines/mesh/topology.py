@@ -91,6 +91,6 @@ def oriented(triangles: NDArray[np.int32], xy: NDArray[np.float32]) -> NDArray[n
                         if (p, q) in ((x, y), (y, z), (z, x)):  # a neighbour runs the shared edge backwards
                             result[other] = (x, z, y)
     corner = xy[result]
-    one, other = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    area = one[:, 0] * other[:, 1] - one[:, 1] * other[:, 0]
+    side, next_side = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+    area = side[:, 0] * next_side[:, 1] - side[:, 1] * next_side[:, 0]
     return result if area.sum() > 0 else np.ascontiguousarray(result[:, ::-1])
