@@ -31,7 +31,7 @@ class Found:
 def printed_seconds(command: list[str]) -> float:
     """The number that a process prints. Raises StudioError."""
     with _peer_errors(command[0]):
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, cwd=Path(__file__).parents[2])
         return float(done.stdout)
 
 
@@ -60,7 +60,7 @@ class Peer:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                text=True,
+                encoding="utf-8",
             )
         return self
 

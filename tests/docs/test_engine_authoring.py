@@ -27,7 +27,7 @@ from tests.support.files.sound_files import wav
 pytestmark = pytest.mark.live  # one test puts it on air
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "engine-authoring.md").read_text()
+PAGE = (ROOT / "docs" / "engine-authoring.md").read_text(encoding="utf-8")
 MOVES = 0.5  # grey levels on average over the frame; a still one's noise is below a tenth of it
 ENGINE_LINES = 67  # that are not blank
 
@@ -48,19 +48,23 @@ class Package:
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """A module in a process that has the package."""
         command = [sys.executable, "-m", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=240)
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, encoding="utf-8", timeout=240
+        )
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
     pytest.importorskip("setuptools", reason="setuptools is not installed: `make setup-dev` brings it")
     source, target = tmp_path_factory.mktemp("nod"), tmp_path_factory.mktemp("installed")
-    (source / "nod.py").write_text(fenced("python"))
-    (source / "pyproject.toml").write_text(fenced("toml"))
+    (source / "nod.py").write_text(fenced("python"), encoding="utf-8")
+    (source / "pyproject.toml").write_text(fenced("toml"), encoding="utf-8")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
-    made = subprocess.run([*pip, "--target", str(target), str(source)], capture_output=True, text=True, timeout=240)
+    made = subprocess.run(
+        [*pip, "--target", str(target), str(source)], capture_output=True, encoding="utf-8", timeout=240
+    )
     assert made.returncode == 0, made.stderr
-    (target / "grey.py").write_text(fenced("python", 1))
+    (target / "grey.py").write_text(fenced("python", 1), encoding="utf-8")
     plain = {key: value for key, value in os.environ.items() if not key.startswith("STUDIO_")}
     return Package(plain | {"PYTHONPATH": f"{target}{os.pathsep}{ROOT}", "COLUMNS": "160"})
 

@@ -9,11 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
-    "cli", "benchmarks", "harness", "services", "training", "engines", "compositing", "publishing", "shared", "tests",
+    "persona_studio", "cli", "benchmarks", "harness", "services", "training", "engines", "compositing", "publishing", "shared",
+    "tests",
 )  # fmt: skip
 TEXT_MODE = re.compile(r"[rwxa]t?\+?")
 BYTES_BY_DEFAULT = ("NamedTemporaryFile", "TemporaryFile", "SpooledTemporaryFile")
-NO_FILES = ("av", "os", "Image", "wave", "zipfile", "tarfile")  # modules whose `open` takes no encoding
+NO_FILES = ("av", "os", "Image", "wave", "zipfile", "tarfile", "subject")  # what has an `open` that takes no encoding
 
 
 def unnamed_encodings(source: str) -> Iterator[int]:

