@@ -38,7 +38,7 @@ def by_rule(network: Any, name: str) -> Any:
     return network
 
 
-def _values(name: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _values(name: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.floating[Any]]]:
     normal, leaf = np.asarray(seeded(name, shape)), name.rsplit(".", 1)[-1]
     if leaf == "running_var":
         return 1 + 0.2 * abs(normal)

@@ -171,7 +171,7 @@ def example(speech: SpokenText, chance: np.random.Generator, *, clean: bool = Fa
         [np.zeros(len(quiet) // HOP_SAMPLES, np.int64), label, np.zeros(len(quiet) // HOP_SAMPLES, np.int64)]
     )
     sound = np.concatenate([quiet, sound, quiet])
-    sound = sound / max(float(np.abs(sound).max()), 1.0)
+    sound = np.asarray(sound / max(float(np.abs(sound).max()), 1.0), np.float32)
     spoilt = sound * 0.3 if clean else _spoilt(sound, chance)
     return heard_example(np.clip(spoilt * 32767, -32768, 32767).astype(np.int16), label)
 
@@ -211,7 +211,7 @@ def _spoilt(sound: NDArray[np.float32], chance: np.random.Generator) -> NDArray[
         sound = sosfilt(butter(2, chance.uniform(60, 300), "high", fs=rate, output="sos"), sound).astype(np.float32)
     sound = sound / max(float(np.abs(sound).max()), 1e-6)
     if chance.random() < 0.3:  # a compressor, as every broadcast has
-        sound = np.sign(sound) * np.abs(sound) ** chance.uniform(0.6, 0.95)
+        sound = np.asarray(np.sign(sound) * np.abs(sound) ** chance.uniform(0.6, 0.95), np.float32)
     gain = 10 ** (chance.uniform(-34, -1) / 20)
     ratio = 10 ** (-chance.uniform(8, 55) / 20)
     return (gain * (sound + ratio * noise(len(sound), chance))).astype(np.float32)

@@ -37,7 +37,7 @@ def main() -> None:
             arrays[graph] = np.concatenate([np.stack(each) for each in peer.find(path, graph).found])
     arrays["video"] = arrays["video"][::5]
     arrays["person"] = np.rint(arrays["person"][0] * 255).astype(np.uint8)
-    np.savez_compressed(given.out, **arrays)
+    np.savez_compressed(given.out, allow_pickle=False, **arrays)
     print({name: array.shape for name, array in arrays.items()})
 
 

@@ -101,7 +101,7 @@ def lay_over_background(person: NDArray[np.uint8], background: NDArray[np.uint8]
             if through != 0:
                 for c in range(3):
                     value = np.int32(person[y, x, c]) + (through * np.int32(background[y, x, c]) + 127) // 255
-                    out[y, x, c] = min(value, 255)
+                    out[y, x, c] = value if value < 255 else 255
 
 
 @njit(cache=True)

@@ -34,7 +34,7 @@ class MeshRenderer:
         self._eyes = Eyes(avatar.roi, avatar.face)
         self._mouth = MouthPainter(avatar.roi, avatar.face)
         ticks = np.arange(ROI_SIZE_PX, dtype=np.float32)
-        self._map = np.meshgrid(ticks, ticks)  # every pixel is written anew by `rasterise`, see `head`
+        self._map = list(np.meshgrid(ticks, ticks))  # every pixel is written again by `rasterise`, see `head`
         self._band = np.empty((BAND_ROWS, INNER.stop - INNER.start, 4), np.uint8)
         self._reading = kept_calibration(
             avatar.engine_file("mesh", FILE), lambda: calibrate_tracker(self.draw, avatar.face, turns=avatar.own_plate)

@@ -128,6 +128,7 @@ def save_index(
         placements=placements.astype(np.float64),
         gains=gains.astype(np.float32),
         offsets=offsets.astype(np.float32),
+        allow_pickle=False,
         **further,
     )
 

@@ -1,6 +1,7 @@
 """Smoothing of tracked points that is still at rest and does not lag in motion."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,5 +97,5 @@ class FaceSmoother:
         self._unit = float(state["unit"])
 
 
-def _alpha(cutoff: float | NDArray[np.float32], dt: float) -> NDArray[np.float32]:
+def _alpha(cutoff: float | NDArray[np.floating[Any]], dt: float) -> NDArray[np.float32]:
     return np.asarray(1.0 / (1.0 + 1.0 / (2.0 * np.pi * cutoff * dt)), np.float32)

@@ -24,7 +24,7 @@ def unpack_part(part: str, state: StateMapping) -> dict[str, NDArray[np.generic]
 def to_bytes(state: StateMapping) -> bytes:
     """One NPZ file."""
     file = BytesIO()
-    np.savez(file, **dict(state))
+    np.savez(file, allow_pickle=False, **dict(state))
     return file.getvalue()
 
 

@@ -103,7 +103,7 @@ def test_it_renders_a_voice_and_a_face(package: Package, live_home: Path, tmp_pa
     face, speech, out = tmp_path / "face.mp4", tmp_path / "speech.wav", tmp_path / "out.mp4"
     speech.write_bytes(wav(voice(2.0)[-48_000:]))
     with av.open(str(live_home / "drivers" / "sample.mp4")) as source:
-        shots = [frame.to_ndarray(format="yuv420p") for frame in islice(source.decode(video=0), 20, 45)]
+        shots = [frame.to_ndarray(format="yuv420p") for frame in islice(source.decode(video=0), 20, 70)]
     with Mp4Writer(face, shots[0].shape[1], shots[0].shape[0] * 2 // 3, Fraction(25), sound=False) as writer:
         for number, shot in enumerate(shots):
             writer.frame(np.asarray(shot, np.uint8), index=number)

@@ -117,7 +117,7 @@ def main() -> None:
         for key, value in pick(Case.read(Path(sys.argv[1]) / name)).items():
             kept[f"{name}/{key}"] = value
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **kept)
+    np.savez_compressed(buffer, allow_pickle=False, **kept)
     OUT.write_bytes(buffer.getvalue())
     print(f"{OUT}: {len(kept)} arrays, {OUT.stat().st_size // 1000} kB")
 

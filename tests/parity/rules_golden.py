@@ -41,7 +41,7 @@ def main() -> None:
     checkout, script = (Path(given).absolute() for given in sys.argv[1:])
     sys.path.insert(0, str(checkout))
     with tempfile.TemporaryDirectory(prefix="studio-golden-") as folder:
-        np.savez_compressed(OUT, **golden(checkout, peer(script), Path(folder)))
+        np.savez_compressed(OUT, allow_pickle=False, **golden(checkout, peer(script), Path(folder)))
     print(f"{OUT}: {OUT.stat().st_size // 1000} kB")
 
 

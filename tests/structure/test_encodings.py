@@ -14,7 +14,16 @@ ROOMS = (
 )  # fmt: skip
 TEXT_MODE = re.compile(r"[rwxa]t?\+?")
 BYTES_BY_DEFAULT = ("NamedTemporaryFile", "TemporaryFile", "SpooledTemporaryFile")
-NO_FILES = ("av", "os", "Image", "wave", "zipfile", "tarfile", "subject")  # what has an `open` that takes no encoding
+NO_FILES = (
+    "av",
+    "os",
+    "Image",
+    "wave",
+    "zipfile",
+    "tarfile",
+    "subject",
+    "self",
+)  # what has an `open` that takes no encoding
 
 
 def unnamed_encodings(source: str) -> Iterator[int]:

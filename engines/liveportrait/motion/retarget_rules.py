@@ -119,7 +119,8 @@ def onto_still(
     if closed is not None and region == "eyes":
         rest = np.zeros_like(driver.exp)
     exp = np.where(_SOME.get(region, ALL), source.exp + (driver.exp - rest), source.exp)
-    turn = driver.rotation @ anchor.rotation.T @ source.rotation if moves_head else source.rotation
+    turned = np.asarray(driver.rotation @ anchor.rotation.T @ source.rotation, source.rotation.dtype)
+    turn = turned if moves_head else source.rotation
     t = source.t + (driver.t - anchor.t) if moves_head else source.t
     scale = source.scale * (driver.scale / anchor.scale) if region == "all" else source.scale
     return _points(source, scale, turn, exp, t)
@@ -140,7 +141,8 @@ def onto_frame(
         return driver.exp, driver.rotation
     if closed is not None:
         return source.exp + (driver.exp - closed), source.rotation
-    return source.exp + driver.exp - anchor.exp, driver.rotation @ anchor.rotation.T @ source.rotation
+    turn = driver.rotation @ anchor.rotation.T @ source.rotation
+    return source.exp + driver.exp - anchor.exp, np.asarray(turn, source.rotation.dtype)
 
 
 def onto_moving(

@@ -73,7 +73,7 @@ class LivePortraitTemplate:
             held["eyes"] = np.stack([r.eyes for r in self.ratios])
             held["lips"] = np.stack([r.lips for r in self.ratios])
         out = BytesIO()
-        np.savez_compressed(out, **held)
+        np.savez_compressed(out, allow_pickle=False, **held)
         write_atomically(path, out.getvalue(), 0o644)
 
 

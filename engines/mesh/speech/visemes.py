@@ -46,7 +46,7 @@ class VisemeNetwork:
             for i, pair in enumerate(self.layers)
             for name, a in zip("wb", pair, strict=True)
         }
-        np.savez(path, **arrays)
+        np.savez(path, allow_pickle=False, **arrays)
 
     def probabilities(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of the visemes, (..., 13), for (..., INPUTS)."""

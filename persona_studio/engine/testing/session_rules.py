@@ -55,7 +55,7 @@ def waiting_is_carried_too(subject: FrameSubject) -> None:
         check_same(two, one, "where another session goes on while the host waits")
 
 
-def _carried(session: EngineSession) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+def _carried(session: EngineSession) -> dict[str, np.ndarray]:
     """A session's state as another process has it."""
     state = session.save()
     wrong = [name for name, value in state.items() if not isinstance(value, np.ndarray) or value.dtype.hasobject]

@@ -71,7 +71,7 @@ class FaceDetector:
         seen = np.flatnonzero(scores >= self._min_score)
         corner = np.array([(width - side) / 2, (height - side) / 2], np.float32)
         points = self._points(offsets[0, seen], self._anchors[seen]) * np.float32(side) + corner
-        return _merged(scores[seen], points)
+        return _merged(np.asarray(scores[seen], np.float32), np.asarray(points, np.float32))
 
     def _points(self, offsets: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, 8, 2) corners and points, 0 to 1 across the input, of (N, 16) centre, size and points in pixels of it."""

@@ -39,7 +39,8 @@ class Region:
         """(N, 3) points in pixels of the image, z in the same unit, of such where the square reaches from 0 to 1."""
         cosine, sine = self.side * math.cos(self.angle), self.side * math.sin(self.angle)
         turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, self.side]], np.float32)
-        return (points - _MIDDLE) @ turn.T + np.array([self.x, self.y, 0], np.float32)
+        moved = (points - _MIDDLE) @ turn.T + np.array([self.x, self.y, 0], np.float32)
+        return np.asarray(moved, np.float32)
 
 
 _MIDDLE = np.array([0.5, 0.5, 0.0], np.float32)

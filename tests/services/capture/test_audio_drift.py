@@ -11,7 +11,7 @@ BLOCK_SAMPLES = 960
 TONE_HZ = 500
 
 
-def tone(first: int, count: int) -> np.ndarray:  # type: ignore[type-arg]
+def tone(first: int, count: int) -> np.ndarray:
     wave = 8000 * np.sin(2 * np.pi * TONE_HZ * np.arange(first, first + count) / SOUND_RATE_HZ)
     return np.asarray(wave, np.int16)
 

@@ -10,7 +10,7 @@ from shared.runtime.clock import US
 SECOND_SAMPLES = SOUND_RATE_HZ
 
 
-def tone(count: int, start: int = 0) -> np.ndarray:  # type: ignore[type-arg]
+def tone(count: int, start: int = 0) -> np.ndarray:
     wave = 8000 * np.sin(2 * np.pi * 440 * (start + np.arange(count)) / SOUND_RATE_HZ)
     return np.asarray(wave, np.int16)
 

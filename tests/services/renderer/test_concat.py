@@ -24,7 +24,7 @@ def parts_of(folder: Path, output: OutputSpec, rate: Fraction = NTSC, cuts: tupl
     ]
 
 
-def heard(path: Path) -> tuple[float, np.ndarray]:  # type: ignore[type-arg]
+def heard(path: Path) -> tuple[float, np.ndarray]:
     """(when the sound begins in seconds, its samples at 48 kHz) as a player makes it of the file."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000)
     begin, blocks = None, []
@@ -35,7 +35,7 @@ def heard(path: Path) -> tuple[float, np.ndarray]:  # type: ignore[type-arg]
     return begin or 0.0, np.concatenate(blocks)
 
 
-def delay(begin: float, sound: np.ndarray, wanted: np.ndarray) -> float:  # type: ignore[type-arg]
+def delay(begin: float, sound: np.ndarray, wanted: np.ndarray) -> float:
     """By how many seconds `sound`, beginning at `begin`, is later than `wanted`, beginning at 0."""
     size = 1 << 17
     line = np.zeros(size)

@@ -63,7 +63,7 @@ def frames(path: Path) -> list[str]:
         return [hashlib.sha256(rgb.tobytes()).hexdigest() for _, rgb in reader]
 
 
-def sound(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+def sound(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         return np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
 

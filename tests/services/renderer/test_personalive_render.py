@@ -66,7 +66,7 @@ def film(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def write(path: Path, faces: list[np.ndarray | None]) -> None:  # type: ignore[type-arg]
+def write(path: Path, faces: list[np.ndarray | None]) -> None:
     with av.open(str(path), "w") as container:
         seen = container.add_stream("libx264", rate=FILM)
         heard = container.add_stream("aac", rate=44_100, layout="mono")

@@ -42,7 +42,7 @@ def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def heard_in(path: Path) -> np.ndarray:  # type: ignore[type-arg]
+def heard_in(path: Path) -> np.ndarray:
     with av.open(str(path)) as container:
         return np.concatenate([f.to_ndarray().reshape(-1) for f in container.decode(audio=0)])
 

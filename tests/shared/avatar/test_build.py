@@ -64,7 +64,8 @@ def test_the_sample_avatars_load(sample_home: Path) -> None:
         assert {path.name for path in folder.iterdir()} == {
             "avatar.json", "portrait.png", "roi.png", "face.npz", "mask.png", "thumb.jpg", "plate.mjpg", "plate.npz"
         }  # fmt: skip
-        assert max(cv2.imread(str(folder / "thumb.jpg")).shape[:2]) == 256
+        thumb = cv2.imread(str(folder / "thumb.jpg"))
+        assert thumb is not None and max(thumb.shape[:2]) == 256
         manifest = json.loads((folder / "avatar.json").read_text(encoding="utf-8"))
         assert manifest["plate"]["frames"] == frames and manifest["versions"]["litert"] != "unknown"
 
@@ -238,7 +239,8 @@ def test_a_large_portrait_is_kept_at_2048_and_its_roi_keeps_the_detail(tmp_path:
     avatar = load_avatar(
         add_avatar(tmp_path, "large", save(tmp_path / "p.jpg", np.asarray(large, np.uint8)), None, "mine")
     )
-    assert cv2.imread(str(avatar.folder / "portrait.png")).shape == (2048, 2048, 3)
+    kept = cv2.imread(str(avatar.folder / "portrait.png"))
+    assert kept is not None and kept.shape == (2048, 2048, 3)
     assert (avatar.plate.width, avatar.plate.height) == (1920, 1920)
 
 

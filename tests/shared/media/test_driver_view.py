@@ -15,7 +15,9 @@ def test_it_is_the_frame_made_small(width: int, height: int, size: tuple[int, in
     rgb[: height // 2, :, 0] = 200
     view = driver_view(rgb)
     assert view_size(view) == size and size[0] <= WIDTH_PX
-    shown = cv2.imdecode(np.frombuffer(view, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    decoded = cv2.imdecode(np.frombuffer(view, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    shown = decoded[..., ::-1]
     wanted = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     assert cv2.PSNR(np.ascontiguousarray(shown), wanted) > 30
 

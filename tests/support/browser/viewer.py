@@ -105,7 +105,9 @@ class Viewer:
 
 def decoded(jpeg: bytes) -> Rgb:
     """A JPEG as (H, W, 3) RGB."""
-    return np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    return np.asarray(image[..., ::-1], np.uint8)
 
 
 def fetch_plates(running: Studio, avatar: str) -> list[Rgb]:

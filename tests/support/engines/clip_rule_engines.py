@@ -32,7 +32,7 @@ class GoodClip(ClipEngine):
         levels = np.load(context.made("levels") / "levels.npy")
         self.write(levels, clip, context)
 
-    def write(self, levels: np.ndarray, clip: Clip, context: RunContext) -> None:  # type: ignore[type-arg]
+    def write(self, levels: np.ndarray, clip: Clip, context: RunContext) -> None:
         width, height = clip.size
         with Mp4Writer(context.scratch / CLIP_FILE, width, height, clip.rate, sound=False) as writer:
             for number, level in enumerate(levels):
@@ -74,7 +74,7 @@ class Greedy(GoodClip):
 
 @breaks("a_unit_may_begin_again", "changes the files of levels")
 class Spoiling(GoodClip):
-    def write(self, levels: np.ndarray, clip: Clip, context: RunContext) -> None:  # type: ignore[type-arg]
+    def write(self, levels: np.ndarray, clip: Clip, context: RunContext) -> None:
         np.save(context.made("levels") / "levels.npy", levels + 1)
         super().write(levels, clip, context)
 

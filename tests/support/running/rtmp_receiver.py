@@ -61,7 +61,7 @@ def receiver(port: int) -> Iterator[Receiver]:
         made.close()
 
 
-def hertz(wave: np.ndarray, rate: int) -> float:  # type: ignore[type-arg]
+def hertz(wave: np.ndarray, rate: int) -> float:
     """The strongest frequency."""
     spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
     return float(spectrum.argmax() * rate / len(wave))

@@ -159,7 +159,7 @@ FACTS = {
 }  # fmt: skip
 
 
-def message(array: np.ndarray, facts: dict[str, object]) -> Message:  # type: ignore[type-arg]
+def message(array: np.ndarray, facts: dict[str, object]) -> Message:
     return Message(
         stream="program", channel="main", epoch=0, run=0, sequence=0, pts=0, format="i420", array=array, facts=dict(facts)
     )  # fmt: skip

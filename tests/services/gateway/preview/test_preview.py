@@ -15,7 +15,7 @@ from tests.support.browser.viewer import Viewer, fetch_plates, open_socket, watc
 from tests.support.running.gateway import Studio
 
 
-def program(running: Studio, tick: int) -> np.ndarray:  # type: ignore[type-arg]
+def program(running: Studio, tick: int) -> np.ndarray:
     return i420_to_rgb(running.channel.shown[tick])
 
 
