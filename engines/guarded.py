@@ -41,70 +41,73 @@ def open_session(engine: FrameEngine, avatar: Avatar, context: SessionContext) -
 
 class GuardedSession(EngineSession):
     """Calls a session. Every method raises EngineFaultError where the session's code fails, and StudioError where a frame is
-    not of the form that the engine declares."""
+    not of the form that the engine declares.
+
+    session: the one that is called.
+    """
 
     def __init__(self, session: EngineSession, info: EngineInfo) -> None:
-        self._session, self._info = session, info
+        self.session, self._info = session, info
 
     @property
     def draws(self) -> bool:
-        return self._session.draws
+        return self.session.draws
 
     @draws.setter
     def draws(self, value: bool) -> None:
-        self._session.draws = value
+        self.session.draws = value
 
     @property
     def quality(self) -> str:
-        return self._session.quality
+        return self.session.quality
 
     @quality.setter
     def quality(self, value: str) -> None:
-        self._session.quality = value
+        self.session.quality = value
 
     @property
     def adjusts(self) -> bool:
-        return self._session.adjusts
+        return self.session.adjusts
 
     @adjusts.setter
     def adjusts(self, value: bool) -> None:
-        self._session.adjusts = value
+        self.session.adjusts = value
 
     @property
     def overlaps(self) -> bool:
-        return self._session.overlaps
+        return self.session.overlaps
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         with self._faults():
-            return self._checked(self._session.step(driving))
+            return self._checked(self.session.step(driving))
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         with self._faults():
-            return self._checked(self._session.hear(block))
+            return self._checked(self.session.hear(block))
 
     def idle(self, pts: int) -> list[RoiFrame]:
         with self._faults():
-            return self._checked(self._session.idle(pts))
+            return self._checked(self.session.idle(pts))
 
     def flush(self) -> list[RoiFrame]:
         with self._faults():
-            return self._checked(self._session.flush())
+            return self._checked(self.session.flush())
 
     def reset(self) -> None:
         with self._faults():
-            self._session.reset()
+            self.session.reset()
 
     def save(self) -> dict[str, NDArray[np.generic]]:
         with self._faults():
-            return self._session.save()
+            return self.session.save()
 
     def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
         with self._faults():
-            self._session.restore(state)
+            self.session.restore(state)
 
     def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
         with self._faults():
-            if (begun := self._session.begin(driving)) is None:
+            if (begun := self.session.begin(driving)) is None:
                 return None
 
         def wait() -> list[RoiFrame]:
@@ -115,18 +118,18 @@ class GuardedSession(EngineSession):
 
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
         """What raises in here may come from `frames`, which are the host's own: it passes as it is."""
-        for frame in self._session.together(frames):
+        for frame in self.session.together(frames):
             if isinstance(frame, RoiFrame):
                 self._checked([frame])
             yield frame
 
     def lower(self) -> str | None:
         with self._faults():
-            return self._session.lower()
+            return self.session.lower()
 
     def apply(self, options: EngineOptions) -> bool:
         with self._faults():
-            return self._session.apply(options)
+            return self.session.apply(options)
 
     def _faults(self) -> AbstractContextManager[None]:
         return engine_faults(self._info.title)

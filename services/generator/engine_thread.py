@@ -25,6 +25,7 @@ WAITING_BATCHES = 3  # batches of driving frames that may wait; the oldest go fi
 HANDED_FRAMES = 60  # ROI frames that may wait to be handed on, at least; and three batches of them
 VOICE_BLOCKS = 75  # blocks of voice that may wait, one a tick; beyond that the engine goes on at the present
 VOICE_LEAD_US = 24_000  # us before a program tick at which its face is handed on at the earliest
+STOOD_STILL_US = 2 * US  # without a turn of the loop: the process was stopped, or the machine asleep
 SLOWER = 1.1  # than the driver, by this much, is too slow
 
 
@@ -70,6 +71,7 @@ class EngineThread:
         self._rung = 0  # counts the times that it went to another one
         self._batches = 0  # since the last call that made frames
         self._call: EngineCall | None = None  # the one whose frames are waited for
+        self._turned: int | None = None  # when the loop last turned, as far as it says so
         self._stopping = False
         self.note = opened.note
         self.failure: Exception | None = None
@@ -97,6 +99,12 @@ class EngineThread:
             self._drops["voice block skipped"] += len(self._heard) == self._heard.maxlen
             self._heard.append(block)
             self._guard.notify_all()
+
+    def note_turn(self) -> None:
+        """The loop turns. After it stood still all that is under way is void: it shows what was long ago."""
+        with self._guard:
+            self._note_time(at := now())
+            self._turned = at
 
     def restart(self) -> None:
         """The driver is another one: what waits is void."""
@@ -223,6 +231,11 @@ class EngineThread:
         self._delay.begin()
         self._epoch += 1
 
+    def _note_time(self, at: int) -> None:
+        if self._turned is not None and at - self._turned > STOOD_STILL_US:
+            self._turned = at
+            self._restart()
+
     def _next_voice(self) -> VoiceBlock:
         """Return the waiting blocks as one, up to the first that does not follow its predecessor."""
         first = self._heard.popleft()
@@ -274,6 +287,7 @@ class EngineThread:
         frames = call.wait()
         at = now()
         with self._guard:
+            self._note_time(at)
             if call.epoch != self._epoch:
                 self._drops["face late"] += len(frames)
                 return
@@ -299,6 +313,7 @@ class EngineThread:
     def _hear(self, block: VoiceBlock, delay: int, epoch: int) -> None:
         frames = self._session.hear(block)
         with self._guard:
+            self._note_time(now())
             if epoch != self._epoch:
                 self._drops["face late"] += len(frames)
                 return

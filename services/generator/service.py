@@ -214,6 +214,8 @@ class Generator:
         self._say()
 
     def _next_handed(self) -> int:
+        if self._thread is not None:
+            self._thread.note_turn()
         due = self._thread.due() if self._thread is not None else None
         return now() + US if due is None else due
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from engines.api import Driving, EngineSession, RoiFrame, VoiceBlock
 from engines.options import EngineOptions
 from harness.channel import wait_for
+from services.generator import engine_thread
 from services.generator.engine_thread import EngineThread
 from services.generator.latency import Pacer, evenly
 from shared.errors import OutOfMemoryError, StudioError
@@ -290,3 +292,38 @@ def test_the_delay_is_measured_beside_its_floor() -> None:
     assert delay["interval_ms"] == 40.0 and delay["call_ms"] > 49
     assert delay["floor_ms"] == pytest.approx(3 * 40 + 3 * max(160, delay["call_ms"]) + delay["call_ms"], abs=0.3)
     assert delay["floor_ms"] - 1 < delay["ms"] < 5000
+
+
+class Held(EngineSession):
+    """Takes until it is released for a frame."""
+
+    def __init__(self) -> None:
+        self.under_way, self.released = threading.Event(), threading.Event()
+
+    def step(self, driving: Driving) -> list[RoiFrame]:
+        self.under_way.set()
+        assert self.released.wait(30)
+        return [RoiFrame(driving.pts, PIXELS)]
+
+
+@pytest.mark.parametrize("first", ["the engine", "the loop"])
+def test_a_frame_that_was_under_way_while_the_process_stood_still_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    session = Held()
+    done = threading.Event()
+    batch = EngineThread(opened(session, 1), done.set, US)
+    batch.note_turn()
+    batch.offer(Driving(now(), None, None), {})
+    assert session.under_way.wait(30)
+    monkeypatch.setattr(engine_thread, "now", lambda: now() + 10 * US)
+    if first == "the loop":
+        batch.note_turn()
+    session.released.set()
+    late = Counter[str]()
+    wait_for(lambda: late.update(batch.counted()) or late["face late"], 10, "it is counted")
+    assert batch.due() is None
+    batch.note_turn()
+    batch.offer(Driving(now(), None, None), {})
+    wait_for(lambda: batch.due() is not None, 10, "the next one is shown")
+    batch.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engines.guarded import GuardedSession
 from shared.config.settings import Settings
 from shared.runtime.clock import now
 from shared.scene import OptionValue, Scene
@@ -117,8 +118,9 @@ def test_the_scenes_options_are_the_sessions_and_taken_over_without_opening_it_a
 def test_options_that_are_not_taken_over_on_air_open_the_engine_again(channel: Channel) -> None:
     channel.wanted = ladder(quality="half", seed=1)
     session = opened(channel)
+    first = channel.generator._opened
     channel.wanted = ladder(quality="half", seed=2)
-    channel.turn(lambda: channel.generator._opened is not None and channel.generator._opened.session is not session)
+    channel.turn(lambda: channel.generator._opened is not first)
     assert opened(channel).options == LadderOptions(quality="half", seed=2) and session.applied == []
     channel.faces.clear()
     channel.turn(lambda: bool(channel.faces))
@@ -160,6 +162,8 @@ def test_memory_that_runs_out_while_an_avatar_is_read_has_it_done_with_less(chan
 def opened(channel: Channel) -> LadderSession:
     """The session, as soon as it is on air."""
     channel.turn(lambda: channel.generator._opened is not None)
-    session = channel.generator._opened.session  # type: ignore[union-attr]
+    guarded = channel.generator._opened.session  # type: ignore[union-attr]
+    assert isinstance(guarded, GuardedSession)
+    session = guarded.session
     assert isinstance(session, LadderSession)
     return session
