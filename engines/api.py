@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engines.options import EngineOptions, checked_options, refuse_options
 from engines.settings import EngineSettings
 from shared.avatar.model import ROI_SIZE_PX, Avatar
-from shared.errors import StudioError
+from shared.errors import StudioError, named
 from shared.face.landmarks import Face
 from shared.weights.manifest import EngineWeights, missing_weights_error, pull_command, read_manifest
 
@@ -281,9 +281,8 @@ class Engine(ABC):
         except StudioError:
             raise
         except Exception as error:
-            why = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise StudioError(
-                f"{self.info.title} cannot say whether it runs here ({why}); update its package."
+                f"{self.info.title} cannot say whether it runs here ({named(error)}); update its package."
             ) from error
         if problem is not None:
             raise StudioError(problem.reason)

@@ -8,7 +8,7 @@ from engines.registry import NONE, load, load_frame_engine, names
 from engines.settings import EngineSettings
 from shared.config.settings import Settings
 from shared.driver_ref import DriverRef
-from shared.errors import StudioError
+from shared.errors import StudioError, named
 from shared.scene import OptionValue
 from shared.weights.manifest import EngineWeights
 
@@ -41,7 +41,7 @@ def _row(name: str, settings: Settings) -> dict[str, object]:
     except StudioError as error:
         return row | {"unavailable": str(error)}
     except Exception as error:  # another package's code may fail at anything
-        why = f"{type(error).__name__}: {str(error)[:200]}"
+        why = named(error)
         return row | {"unavailable": f"Engine '{name}' cannot be looked at ({why}); update or remove its package."}
     row |= {
         "title": info.title,

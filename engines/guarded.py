@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from engines.api import Driving, EngineInfo, EngineSession, FrameEngine, RoiFrame, SessionContext, VoiceBlock
 from engines.options import EngineOptions
 from shared.avatar.model import Avatar
-from shared.errors import StudioError
-
-MOST_LETTERS = 200
+from shared.errors import StudioError, named
 
 
 class EngineFaultError(StudioError):
@@ -29,8 +27,7 @@ def engine_faults(title: str) -> Iterator[None]:
     except StudioError:
         raise
     except Exception as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:MOST_LETTERS]
-        raise EngineFaultError(f"{title} failed ({what}); update it or choose another engine.") from error
+        raise EngineFaultError(f"{title} failed ({named(error)}); update it or choose another engine.") from error
 
 
 def open_session(engine: FrameEngine, avatar: Avatar, context: SessionContext) -> "GuardedSession":

@@ -12,7 +12,7 @@ from pathlib import Path
 from engines.api import Engine, FrameEngine
 from shared.config.settings import DEFAULT_ENGINE, ENGINE_GROUP
 from shared.driver_ref import TEMPLATE_SUFFIX, DriverRef
-from shared.errors import StudioError
+from shared.errors import StudioError, named
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 NONE: Mapping[str, str] = {}
@@ -52,8 +52,7 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
     try:
         made = point.load()()
     except (Exception, SystemExit) as error:  # another package's code may fail at anything while it is imported
-        why = f"{type(error).__name__}: {str(error)[:200]}"
-        raise StudioError(f"Engine '{name}' cannot be loaded from {point.value} ({why}); {cure}.") from None
+        raise StudioError(f"Engine '{name}' cannot be loaded from {point.value} ({named(error)}); {cure}.") from None
     if not isinstance(made, Engine):
         raise StudioError(
             f"Engine '{name}' cannot be loaded from {point.value} (it is no FrameEngine and no ClipEngine); {cure}."

@@ -17,6 +17,11 @@ class NoSpaceError(StudioError):
     """A disk is full; the same may succeed when there is room again."""
 
 
+def named(error: BaseException) -> str:
+    """An unforeseen error as one line: its class and its words, at most 200 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
 def short(error: BaseException) -> str:
     """An error's own words, without the path and number that FFmpeg adds."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
