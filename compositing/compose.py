@@ -37,10 +37,11 @@ class Composer:
     def compose(self, background: ImageArray, index: int, roi: NDArray[np.uint8] | None, opacity: float) -> Composed:
         """Place ROI pixels (S, S, 3 or 4) on plate frame `index` lying in `background`, which becomes the program frame.
 
-        opacity: 0 (the plate as recorded) to 1.
+        opacity: 0 (the plate as recorded) to 1; less where the plate's own face comes and goes.
         """
         plate = self.avatar.plate
         box = NOWHERE
+        opacity *= plate.face_opacity(index)
         if roi is not None and opacity > 0:
             box = self._blender.place(
                 background, roi, plate.placements[index], plate.gains[index], plate.offsets[index], opacity

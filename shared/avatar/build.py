@@ -1,11 +1,13 @@
 """Making an avatar's folder from a portrait and, optionally, a body: all or nothing."""
 
+import dataclasses
 import datetime
 import importlib.metadata
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +15,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.avatar.film.build import Span
+from shared.avatar.film.report import SHEET, FilmReport
+from shared.avatar.film.sheet import draw_sheet
+from shared.avatar.film.track import STABLE
 from shared.avatar.manifest import SCHEMA, AvatarManifest, PlateFacts, PortraitFacts, RoiFacts, Sources
 from shared.avatar.mask import own_mask
 from shared.avatar.model import ROI_SIZE_PX, check_name
-from shared.avatar.plate_build import PlateMeasures, build_body_plate, build_own_plate
+from shared.avatar.plate_build import (
+    IMAGE_SUFFIXES,
+    FollowedBody,
+    PlateMeasures,
+    build_own_plate,
+    follow_body,
+    place_on_body,
+)
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
@@ -32,6 +45,16 @@ ROI_OF_FACE = 1.9  # side of the ROI over the size of the face
 THUMB_PX = 256
 BUILDING = ".building-"  # unfinished folders; no avatar's name can begin like this
 ABANDONED_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class FilmChoice:
+    """What a user chooses of a body's film. still_s: second of the still, None for the best; exclude: (from, to) seconds that
+    are not shown; keep: whether the source film stays with the avatar, for engines that read it."""
+
+    still_s: float | None = None
+    exclude: Sequence[Span] = ()
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +90,26 @@ def remove_avatar(home: Path, name: str) -> None:
 def add_avatar(
     home: Path,
     name: str,
-    portrait: Path,
+    portrait: Path | None,
     body: Path | None,
     rights: str,
     progress: StageProgress = lambda stage, done: None,
+    *,
+    film: FilmChoice = FilmChoice(),
 ) -> Path:
     """Build `home/avatars/<name>` and return it.
 
     portrait: an image with one face of at least 96 pixels (of several the largest is taken, and noted in the
-        manifest). body: an image or video (its first 60 s) to place the face on; None for the portrait itself.
+        manifest); None for a frame of the body, which is a video then. body: an image or video (its first 600 s) to place
+        the face on; None for the portrait itself.
     progress: called with a stage ("portrait", "plate", "done") and its share done, 0 to 1.
+    film: what is chosen of a body that is a video.
     Raises StudioError, leaving nothing behind, when the name is taken or an input is of no use.
     """
+    if portrait is None and (body is None or body.suffix.lower() in IMAGE_SUFFIXES):
+        raise StudioError(
+            "An avatar needs a portrait, or a video as its body; an image of the host is given as the portrait."
+        )
     folder = avatars_folder(home) / check_name(name)
     if folder.exists():
         raise StudioError(_name_taken_error(name))
@@ -93,7 +124,7 @@ def add_avatar(
             f"{folder.parent} cannot be written ({error.strerror}); choose another home folder."
         ) from None
     try:
-        _fill(unfinished, name, portrait, body, rights, progress)
+        _fill(unfinished, name, portrait, body, rights, progress, film)
         unfinished.chmod(0o755)
         unfinished.rename(folder)  # fails when someone else finished the same name meanwhile
     except OSError as error:
@@ -107,15 +138,35 @@ def add_avatar(
     return folder
 
 
-def _fill(folder: Path, name: str, portrait: Path, body: Path | None, rights: str, progress: StageProgress) -> None:
-    progress("portrait", 0.0)
-    read = _read_portrait(portrait)
-    progress("portrait", 1.0)
+def _fill(
+    folder: Path,
+    name: str,
+    portrait: Path | None,
+    body: Path | None,
+    rights: str,
+    progress: StageProgress,
+    choice: FilmChoice,
+) -> None:
+    read = None
+    if portrait is not None:
+        progress("portrait", 0.0)
+        read = _read_portrait(read_image(portrait), portrait.name)
+        progress("portrait", 1.0)
     if body is None:
+        assert read is not None
         plate = build_own_plate(folder, read.image, read.to_roi)
         roi, mask = read.roi, own_mask()
     else:
-        plate, roi, mask = build_body_plate(folder, body, read.roi, read.face, progress)
+        followed = follow_body(folder, body, progress, exclude=choice.exclude, still_s=choice.still_s)
+        report = followed.film.report
+        if read is None:
+            read = _portrait_of_film(followed, body.name)
+        plate, roi, mask = place_on_body(folder, followed, read.roi, read.face)
+        if followed.kind == "video":
+            report = _keep_film(folder, body, report) if choice.keep else report
+            report.save(folder)
+            write_pixels(folder / SHEET, draw_sheet(report, followed.frame)[..., ::-1])
+            plate = dataclasses.replace(plate, notes=(*plate.notes, *_kept_note(report)))
     np.savez(folder / "face.npz", points=read.face.points, portrait_to_roi=read.to_roi)
     write_pixels(folder / "portrait.png", read.image[..., ::-1])
     write_pixels(folder / "roi.png", roi[..., ::-1])
@@ -124,8 +175,29 @@ def _fill(folder: Path, name: str, portrait: Path, body: Path | None, rights: st
     _manifest(name, portrait, body, rights, read, plate).save(folder)
 
 
+def _portrait_of_film(followed: FollowedBody, name: str) -> _Portrait:
+    number = followed.film.report.still
+    seen = followed.film.track.faces[number]
+    assert seen is not None
+    read = _read_portrait(followed.frame(number), name, near=seen.stable.mean(axis=0))
+    seconds = number / followed.fps
+    return dataclasses.replace(read, notes=(f"The portrait is the frame of {name} at {seconds:.2f} s.", *read.notes))
+
+
+def _keep_film(folder: Path, body: Path, report: FilmReport) -> FilmReport:
+    kept = f"film{body.suffix.lower()}"
+    shutil.copyfile(body, folder / kept)
+    return report.model_copy(update={"kept": kept, "kept_bytes": (folder / kept).stat().st_size})
+
+
+def _kept_note(report: FilmReport) -> tuple[str, ...]:
+    if not report.kept:
+        return ()
+    return (f"The source film is kept with the avatar: {report.kept_bytes / 1e6:.1f} MB.",)
+
+
 def _manifest(
-    name: str, portrait: Path, body: Path | None, rights: str, read: _Portrait, plate: PlateMeasures
+    name: str, portrait: Path | None, body: Path | None, rights: str, read: _Portrait, plate: PlateMeasures
 ) -> AvatarManifest:
     height, width = read.image.shape[:2]
     return AvatarManifest(
@@ -135,7 +207,7 @@ def _manifest(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         own_plate=body is None,
         rest=(round(plate.rest[0], 3), round(plate.rest[1], 3)),
-        sources=Sources(portrait=portrait.name, body=body.name if body else None),
+        sources=Sources(portrait=portrait.name if portrait else "", body=body.name if body else None),
         versions={
             "studio": _version("persona-studio"),
             "litert": _version("ai-edge-litert"),
@@ -148,17 +220,19 @@ def _manifest(
     )
 
 
-def _read_portrait(path: Path) -> _Portrait:
-    original = read_image(path)
+def _read_portrait(original: ImageArray, name: str, near: NDArray[np.float32] | None = None) -> _Portrait:
+    """The portrait in an image. near: (2,) of several faces take the one here, not the largest."""
     faces = _find_faces(original)
     if not faces:
-        raise StudioError(f"No face was found in {path.name}; use a portrait that shows one face from the front.")
+        raise StudioError(f"No face was found in {name}; use a portrait that shows one face from the front.")
+    if near is not None:
+        faces = [min(faces, key=lambda face: float(np.linalg.norm(face.points[STABLE, :2].mean(axis=0) - near)))]
     face = faces[0]
     if face.size < MIN_FACE_PX:
         raise StudioError(
-            f"The face in {path.name} is only {face.size:.0f} pixels high; use an image where it has {MIN_FACE_PX} or more."
+            f"The face in {name} is only {face.size:.0f} pixels high; use an image where it has {MIN_FACE_PX} or more."
         )
-    notes = (f"{path.name} shows {len(faces)} faces; the largest was taken.",) if len(faces) > 1 else ()
+    notes = (f"{name} shows {len(faces)} faces; the largest was taken.",) if len(faces) > 1 else ()
     image, resized = _shrunk(original, MAX_PORTRAIT_PX)
     # The ROI is taken from the original: a small face in a large photograph keeps its pixels.
     roi, original_to_roi = _crop_roi(original, face)

@@ -33,6 +33,9 @@ class Plate:
         matches its colour to the plate's lighting.
     openings: (N, 3) float32, `Face.opening_ratios` of the body's own face; None on a portrait's own plate, or where the
         avatar was added before they were measured.
+    presence: (N,) float32, 0 to 1, how opaque a face is placed on each frame: 0 where the body shows no face. None for 1
+        throughout.
+    loop: frames, first and end (not played itself), that are played to and fro; None for all.
     """
 
     path: Path
@@ -44,6 +47,8 @@ class Plate:
     offsets: NDArray[np.float32]
     starts: NDArray[np.int64]
     openings: NDArray[np.float32] | None = None
+    presence: NDArray[np.float32] | None = None
+    loop: tuple[int, int] | None = None
     _cache: OrderedDict[int, ImageArray] = field(init=False, repr=False, default_factory=OrderedDict)
     _decoder: av.VideoCodecContext = field(init=False, repr=False)
 
@@ -65,8 +70,11 @@ class Plate:
                     offsets=data["offsets"],
                     starts=data["starts"],
                     openings=data.get("openings"),
+                    presence=data.get("presence"),
+                    loop=(int(data["loop"][0]), int(data["loop"][1])) if "loop" in data else None,
                 )
-            whole = plate.path.stat().st_size == int(plate.starts[-1])
+            fits = plate.loop is None or 0 <= plate.loop[0] < plate.loop[1] <= len(plate)
+            whole = fits and plate.path.stat().st_size == int(plate.starts[-1])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise StudioError(f"The plate in {folder} cannot be read ({error}); add the avatar again.") from error
         if not whole:
@@ -77,13 +85,18 @@ class Plate:
         return len(self.starts) - 1
 
     def index(self, pts: int) -> int:
-        """The frame to show at `pts` (microseconds): the plate is played to and fro, so that its
+        """The frame to show at `pts` (microseconds): the plate's loop is played to and fro, so that its
         end never jumps."""
-        count = len(self)
+        first, end = self.loop or (0, len(self))
+        count = end - first
         if count == 1:
-            return 0
+            return first
         turn = int(pts * self.fps / 1_000_000) % (2 * (count - 1))
-        return turn if turn < count else 2 * (count - 1) - turn
+        return first + (turn if turn < count else 2 * (count - 1) - turn)
+
+    def face_opacity(self, index: int) -> float:
+        """How opaque a face is placed on a frame, 0 to 1."""
+        return 1.0 if self.presence is None else float(self.presence[index])
 
     def jpeg(self, index: int) -> bytes:
         """One frame as JPEG."""
@@ -116,9 +129,12 @@ def save_index(
     gains: NDArray[np.float32],
     offsets: NDArray[np.float32],
     openings: NDArray[np.float32] | None = None,
+    presence: NDArray[np.float32] | None = None,
+    loop: tuple[int, int] | None = None,
 ) -> None:
     """Write `plate.npz` for a `plate.mjpg` whose frames have these sizes in bytes."""
-    further = {} if openings is None else {"openings": openings}
+    given = {"openings": openings, "presence": presence, "loop": None if loop is None else np.array(loop, np.int64)}
+    further = {name: value for name, value in given.items() if value is not None}
     np.savez(
         folder / "plate.npz",
         width=width,

@@ -4,25 +4,24 @@ A plate is either the portrait itself (nothing to track, the placement undoes th
 image or video whose face is tracked frame by frame.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from shared.avatar.film.build import Film, Span, by_part, follow_film
+from shared.avatar.film.track import STABLE, FilmTrack
 from shared.avatar.manifest import PlateKind
 from shared.avatar.mask import bound_mask
 from shared.avatar.plate import save_index
 from shared.avatar.relight import landmark_colours, relight
 from shared.avatar.skin import SkinLight, light_transfer, measure_light, smooth_lights
-from shared.errors import StudioError
 from shared.face import similarity
-from shared.face.finder import FaceFinder
-from shared.face.landmarks import OVAL, RIGID, Face
+from shared.face.landmarks import OVAL, Face
 from shared.face.rest_pose import rest_pose, turn_to_rest
 from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
@@ -30,15 +29,10 @@ from shared.media.still import read_image
 from shared.runtime.progress import StageProgress
 
 MAX_SIDE_PX = 1920
-MAX_PLATE_S = 60
+MAX_PLATE_S = 600
 STILL_FPS = 25.0
-# Landmarks are a little off, in the same way in every frame; so many frames, so far apart, tell by how much.
-PRECISE_EVERY, PRECISE_FRAMES = 10, 12
 JPEG_QUALITY = 92
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
-# What decides where a face goes: points that neither speech nor a smile moves, and the oval down to the
-# cheeks so that the width of the face counts. Lids and mouth are left out.
-STABLE = np.unique(np.concatenate([RIGID, OVAL[:9], OVAL[-8:]]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,92 +55,120 @@ def build_own_plate(folder: Path, portrait: ImageArray, portrait_to_roi: NDArray
     with _Frames(folder) as frames:
         frames.add(image)
     height, width = image.shape[:2]
-    _save(folder, (width, height), STILL_FPS, frames.sizes, placement[None], np.ones((1, 3)), np.zeros((1, 3)))
+    save_index(
+        folder,
+        width=width,
+        height=height,
+        fps=STILL_FPS,
+        sizes=frames.sizes,
+        placements=placement[None],
+        gains=np.ones((1, 3), np.float32),
+        offsets=np.zeros((1, 3), np.float32),
+    )
     return PlateMeasures(width, height, STILL_FPS, 1, "portrait", (0.0, 0.0), ())
 
 
-def build_body_plate(
-    folder: Path, body: Path, roi: ImageArray, roi_face: Face, progress: StageProgress
-) -> tuple[PlateMeasures, ImageArray, NDArray[np.uint8]]:
-    """Write the plate of a foreign body. roi: (512, 512, 3) uint8 RGB; roi_face: in ROI pixels.
+def follow_body(
+    folder: Path, body: Path, progress: StageProgress, *, exclude: Sequence[Span] = (), still_s: float | None = None
+) -> "FollowedBody":
+    """Go through a body's image or video once: write its frames, and say what they show.
 
-    A frame without a face gets what lies between its neighbours' placements, at either end the nearest
-    one. Returns what was measured, the ROI in the plate's light, and its mask. Raises StudioError when no
-    frame shows a face or the file cannot be read to its end.
+    exclude: (from, to) seconds that are not to be shown. still_s: second of the still, None for the best. Raises StudioError
+    when no frame shows a face or the file cannot be read to its end.
     """
     is_image = body.suffix.lower() in IMAGE_SUFFIXES
     fps, total, images = _open_image(body) if is_image else _open_video(body)
-    seen, notes = _follow(folder, body.name, images, fps, lambda done: progress("plate", done / max(total, 1)))
-    tracked = [face for face in seen.faces if face is not None]
-    if not tracked:
-        raise StudioError(f"No face was found in {body.name}; use a body whose face is at least about 40 pixels high.")
-    if len(tracked) < len(seen.faces):
-        missing = len(seen.faces) - len(tracked)
-        notes.append(
-            f"{missing} of {len(seen.faces)} frames show no face; there the nearest tracked placement is used."
-        )
-    rest = rest_pose(roi_face, tracked)
+    notes: list[str] = []
+    with _Frames(folder) as frames:
+        film = follow_film(
+            body.name,
+            _at_most(images, round(MAX_PLATE_S * fps), f"{body.name} is longer than {MAX_PLATE_S} s; the plate ends there.", notes),
+            fps,
+            frames.add,
+            lambda done: progress("plate", min(1.0, done / max(total, 1))),
+            exclude=exclude,
+            still_s=still_s,
+        )  # fmt: skip
+    if not is_image:
+        notes += film.report.notes(body.name)
+    return FollowedBody(film, folder / "plate.mjpg", frames.sizes, fps, "image" if is_image else "video", tuple(notes))
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedBody:
+    """A body that was followed, before a face is placed on it. bytes: size of each frame in `path`."""
+
+    film: Film
+    path: Path
+    bytes: list[int]
+    fps: float
+    kind: PlateKind
+    notes: tuple[str, ...]
+
+    def frame(self, number: int) -> ImageArray:
+        """(H, W, 3) uint8 RGB of one frame."""
+        with self.path.open("rb") as file:
+            file.seek(sum(self.bytes[:number]))
+            return np.asarray(simplejpeg.decode_jpeg(file.read(self.bytes[number])), np.uint8)
+
+
+def place_on_body(
+    folder: Path, body: FollowedBody, roi: ImageArray, roi_face: Face
+) -> tuple[PlateMeasures, ImageArray, NDArray[np.uint8]]:
+    """Write the index of a followed body's plate. roi: (512, 512, 3) uint8 RGB; roi_face: in ROI pixels.
+
+    Inside a part of the film a frame without a face gets what lies between its neighbours' placements; elsewhere the nearest
+    one of its shot, at which no face is drawn. Returns what was measured, the ROI in the plate's light, and its mask.
+    """
+    film, track, fps = body.film, body.film.track, body.fps
+    rest = rest_pose(roi_face, list(track.sample.values()))
     shown = turn_to_rest(roi_face, rest)
-    placements = place_faces(shown, seen.faces, fps, seen.precise)
-    lights = smooth_lights(seen.lights, fps)
-    lit = _relit(roi, roi_face, seen, lights)
+    placements = place_faces(shown, film, fps)
+    lights = _lights(film, fps)
+    lit = _relit(roi, roi_face, track, lights)
     gains, offsets = light_transfer(measure_light(lit, roi_face), lights)
-    _save(folder, seen.size, fps, seen.bytes, placements, gains, offsets, measure_openings(seen.faces))
-    mask = bound_mask(shown, _plate_oval(seen.faces, placements))
-    kind: PlateKind = "image" if is_image else "video"
-    return PlateMeasures(*seen.size, fps, len(seen.faces), kind, rest, tuple(notes)), lit, mask
+    save_index(
+        folder,
+        width=track.size[0],
+        height=track.size[1],
+        fps=fps,
+        sizes=body.bytes,
+        placements=placements,
+        gains=gains,
+        offsets=offsets,
+        openings=measure_openings(film),
+        presence=film.shown,
+        loop=(film.report.loop.first, film.report.loop.end),
+    )
+    mask = bound_mask(shown, _plate_oval(track, placements))
+    return PlateMeasures(*track.size, fps, len(track), body.kind, rest, body.notes), lit, mask
 
 
-def _relit(roi: ImageArray, roi_face: Face, seen: "_Seen", lights: list[SkinLight]) -> ImageArray:
+def _relit(roi: ImageArray, roi_face: Face, track: FilmTrack, lights: list[SkinLight]) -> ImageArray:
     luma = float(np.median([light.mean[0] for light in lights])) - 16.0
     if not np.isfinite(luma):
         return roi
-    plate = np.median(np.array(seen.colours), axis=0)
+    plate = np.median(np.array(list(track.colours.values())), axis=0)
     return relight(roi, roi_face, landmark_colours(roi, roi_face), plate, luma)
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What following a body yields, frame by frame. colours: of the frames with a face only. precise: of some."""
+def _lights(film: Film, fps: float) -> list[SkinLight]:
+    """The light of each frame, smoothed inside each part: a cut changes it at once."""
 
-    faces: list[Face | None]
-    lights: list[SkinLight | None]
-    colours: list[NDArray[np.float32]]
-    precise: dict[int, Face]
-    size: tuple[int, int]
-    bytes: list[int]
+    def smoothed(first: int, end: int) -> NDArray[np.float64]:
+        part = smooth_lights([None if face is None else face.light for face in film.track.faces[first:end]], fps)
+        return np.array([np.concatenate([light.mean, light.spread]) for light in part])
 
-
-def _follow(
-    folder: Path, name: str, images: Iterator[ImageArray], fps: float, progress: Callable[[int], None]
-) -> tuple[_Seen, list[str]]:
-    """Track the body's face and write its frames, at most 60 s of them, in one pass."""
-    seen = _Seen([], [], [], {}, (0, 0), [])
-    notes: list[str] = []
-    finder = FaceFinder()
-    with _Frames(folder) as frames:
-        for number, image in enumerate(images):
-            if number >= MAX_PLATE_S * fps:
-                notes.append(f"{name} is longer than {MAX_PLATE_S} s; the plate ends there.")
-                break
-            frames.add(image)
-            face = finder.track(image)
-            seen.faces.append(face)
-            seen.lights.append(None if face is None else measure_light(image, face))
-            if face is not None:
-                seen.colours.append(landmark_colours(image, face))
-                if number % PRECISE_EVERY == 0 and len(seen.precise) < PRECISE_FRAMES:
-                    seen.precise[number] = finder.measure(image, face)
-            seen.size = image.shape[1], image.shape[0]
-            progress(number + 1)
-    seen.bytes = frames.sizes
-    return seen, notes
+    rows = by_part(film.parts, film.report.shots, len(film.track), smoothed)
+    return [SkinLight(row[:3], row[3:]) for row in rows]
 
 
-def _plate_oval(faces: list[Face | None], placements: NDArray[np.float64]) -> NDArray[np.float64]:
+def _plate_oval(track: FilmTrack, placements: NDArray[np.float64]) -> NDArray[np.float64]:
     """(36, 2) the outline of the plate's face in ROI pixels, in the median."""
-    pairs = zip(faces, placements, strict=True)
-    ovals = [similarity.apply_similarity(similarity.invert(m), f.points[OVAL, :2]) for f, m in pairs if f is not None]
+    ovals = [
+        similarity.apply_similarity(similarity.invert(placements[number]), face.points[OVAL, :2])
+        for number, face in track.sample.items()
+    ]
     return np.asarray(np.median(ovals, axis=0), np.float64)
 
 
@@ -162,20 +184,26 @@ def fit_image(image: ImageArray) -> tuple[ImageArray, NDArray[np.float64]]:
     return np.asarray(small, np.uint8), similarity.resize_matrix(target[0] / width, target[1] / height)
 
 
-def place_faces(roi_face: Face, faces: list[Face | None], fps: float, precise: dict[int, Face]) -> NDArray[np.float64]:
-    """(N, 2, 3) float64 placements of the ROI on the tracked faces, smoothed; gaps are bridged.
+def place_faces(roi_face: Face, film: Film, fps: float) -> NDArray[np.float64]:
+    """(N, 2, 3) float64 placements of the ROI on the film's faces, bridged and smoothed inside each part of it.
 
-    precise: some of the faces, by frame, measured again with more care; their mean difference is put right in all.
+    The mean difference of the faces that were measured with more care is put right in all.
     """
     source = roi_face.points[STABLE, :2].astype(np.float64)
-    fitted = {number: _fit(source, face) for number, face in enumerate(faces) if face is not None}
-    flat = np.array(list(fitted.values())).reshape(-1, 6)
-    known, every = np.array(list(fitted)), np.arange(len(faces))
-    # A similarity's matrix is linear in its four numbers, so entries may be interpolated and averaged one by one.
-    bridged = np.stack([np.interp(every, known, flat[:, column]) for column in range(6)], axis=1)
-    placements = similarity.smooth(bridged.reshape(-1, 2, 3), fps, source.mean(axis=0), roi_face.size / 2)
+    faces = film.track.faces
+    fitted = {number: similarity.fit(source, face.stable) for number, face in enumerate(faces) if face is not None}
+
+    def placed(first: int, end: int) -> NDArray[np.float64]:
+        known = [number for number in range(first, end) if number in fitted]
+        flat = np.array([fitted[number] for number in known]).reshape(-1, 6)
+        # A similarity's matrix is linear in its four numbers, so entries may be interpolated and averaged one by one.
+        bridged = np.stack([np.interp(np.arange(first, end), known, column) for column in flat.T], axis=1)
+        return similarity.smooth(bridged.reshape(-1, 2, 3), fps, source.mean(axis=0), roi_face.size / 2)
+
+    placements = by_part(film.parts, film.report.shots, len(faces), placed)
     off = [
-        similarity.compose(similarity.invert(fitted[number]), _fit(source, face)) for number, face in precise.items()
+        similarity.compose(similarity.invert(fitted[number]), similarity.fit(source, face.points[STABLE, :2]))
+        for number, face in film.track.precise.items()
     ]
     if not off:
         return placements
@@ -183,16 +211,25 @@ def place_faces(roi_face: Face, faces: list[Face | None], fps: float, precise: d
     return np.array([similarity.compose(placement, mean) for placement in placements])
 
 
-def measure_openings(faces: list[Face | None]) -> NDArray[np.float32]:
-    """(N, 3) `Face.opening_ratios` of each frame; gaps are bridged."""
-    known = [number for number, face in enumerate(faces) if face is not None]
-    found = np.array([face.opening_ratios for face in faces if face is not None])
-    bridged = [np.interp(np.arange(len(faces)), known, column) for column in found.T]
-    return np.asarray(np.stack(bridged, axis=1), np.float32)
+def measure_openings(film: Film) -> NDArray[np.float32]:
+    """(N, 3) `Face.opening_ratios` of each frame, bridged inside each part."""
+    faces = film.track.faces
+
+    def bridged(first: int, end: int) -> NDArray[np.float64]:
+        seen = [(number, face.openings) for number, face in enumerate(faces[first:end], first) if face is not None]
+        columns = np.array([openings for _, openings in seen], np.float64).T
+        known = [number for number, _ in seen]
+        return np.stack([np.interp(np.arange(first, end), known, column) for column in columns], axis=1)
+
+    return by_part(film.parts, film.report.shots, len(faces), bridged).astype(np.float32)
 
 
-def _fit(source: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
-    return similarity.fit(source, face.points[STABLE, :2])
+def _at_most(images: Iterator[ImageArray], count: int, note: str, notes: list[str]) -> Iterator[ImageArray]:
+    for number, image in enumerate(images):
+        if number >= count:
+            notes.append(note)
+            return
+        yield image
 
 
 def _open_image(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
@@ -239,26 +276,3 @@ class _Frames:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-
-
-def _save(
-    folder: Path,
-    size: tuple[int, int],
-    fps: float,
-    sizes: list[int],
-    placements: NDArray[np.float64],
-    gains: NDArray[np.floating[Any]],
-    offsets: NDArray[np.floating[Any]],
-    openings: NDArray[np.float32] | None = None,
-) -> None:
-    save_index(
-        folder,
-        width=size[0],
-        height=size[1],
-        fps=fps,
-        sizes=sizes,
-        placements=placements,
-        gains=gains.astype(np.float32),
-        offsets=offsets.astype(np.float32),
-        openings=openings,
-    )

@@ -40,6 +40,7 @@ def body(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Avatar:
     facts["starts"] = facts["starts"][:4]
     for name in ("placements", "gains", "offsets"):
         facts[name] = facts[name][:3]
+    facts["loop"] = np.array([0, 3])
     np.savez(folder / "plate.npz", **facts)
     with (folder / "plate.mjpg").open("r+b") as file:
         file.truncate(int(facts["starts"][-1]))

@@ -1,0 +1,135 @@
+"""Following a body film once: its frames written, its track, and the report of what it shows."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.avatar.film.judge import Flags, face_parts, find_shots, name_stretches, presence
+from shared.avatar.film.loop import choose_loop
+from shared.avatar.film.report import UNFIT, FilmReport, Shot
+from shared.avatar.film.still import choose_still
+from shared.avatar.film.track import FilmTrack, HostFollower
+from shared.errors import StudioError
+from shared.media.array_types import ImageArray
+
+Span = tuple[float, float]  # seconds, from and to
+_SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A followed film. parts: (first, end) frames inside which the face is placed. shown: (N,) float32, how opaque it is."""
+
+    track: FilmTrack
+    report: FilmReport
+    parts: list[tuple[int, int]]
+    shown: NDArray[np.float32]
+
+
+def follow_film(
+    name: str,
+    images: Iterable[ImageArray],
+    fps: float,
+    keep: Callable[[ImageArray], None],
+    progress: Callable[[int], None],
+    *,
+    exclude: Sequence[Span] = (),
+    still_s: float | None = None,
+) -> Film:
+    """Go through a film once, with memory that hardly grows with it (about 1 kB a frame).
+
+    name: of the file, for errors. keep: called with each frame, (H, W, 3) uint8 RGB. progress: with frames done. exclude: parts that
+    are not to be shown. still_s: second of the frame to take as the still; None for the best. Raises StudioError when
+    no frame shows a face, or everything is excluded.
+    """
+    follower = HostFollower()
+    for number, image in enumerate(images, 1):
+        keep(image)
+        follower.step(image)
+        progress(number)
+    track = follower.track
+    if not any(face is not None for face in track.faces):
+        raise StudioError(f"No face was found in {name}; use a body whose face is at least about 40 pixels high.")
+    return _judged(name, track, fps, exclude, still_s)
+
+
+def spans_of(words: Iterable[str]) -> tuple[Span, ...]:
+    """Spans written as "FROM-TO" in seconds. Raises StudioError."""
+    spans = []
+    for word in words:
+        match = _SPAN.fullmatch(word)
+        if match is None or float(match[1]) >= float(match[2]):
+            raise StudioError(f"A part to exclude is FROM-TO in seconds, such as 3.5-8 (got '{word[:40]}').")
+        spans.append((float(match[1]), float(match[2])))
+    return tuple(spans)
+
+
+def _judged(name: str, track: FilmTrack, fps: float, exclude: Sequence[Span], still_s: float | None) -> Film:
+    excluded = _excluded(name, len(track), fps, exclude)
+    shots = find_shots(track)
+    parts = face_parts(track, shots, fps)
+    stretches = name_stretches(track, shots, fps, excluded)
+    unfit = np.zeros(len(track), np.bool_)
+    for stretch in stretches:
+        if stretch.kind in UNFIT:
+            unfit[stretch.first : stretch.end] = True
+    seen = [face for face in track.faces if face is not None]
+    talking = sum(each.end - each.first for each in stretches if each.kind == "talking")
+    report = FilmReport(
+        frames=len(track),
+        fps=fps,
+        shots=shots,
+        stretches=stretches,
+        loop=choose_loop(track, shots, fps, unfit, excluded),
+        still=choose_still(track, unfit) if still_s is None else _still_at(name, track, fps, still_s),
+        closed_mouth=round(1 - talking / len(seen), 3),
+        sharpness=round(float(np.median([face.sharpness for face in seen])), 4),
+    )
+    return Film(track, report, parts, presence(parts, shots, len(track), fps))
+
+
+def _excluded(name: str, frames: int, fps: float, spans: Sequence[Span]) -> Flags:
+    excluded = np.zeros(frames, np.bool_)
+    for first, end in spans:
+        excluded[max(0, round(first * fps)) : max(0, round(end * fps))] = True
+    if frames and excluded.all():
+        raise StudioError(f"All of {name} is excluded; leave a part to show.")
+    return excluded
+
+
+def _still_at(name: str, track: FilmTrack, fps: float, seconds: float) -> int:
+    number = round(seconds * fps)
+    if not 0 <= number < len(track):
+        raise StudioError(f"{name} has no frame at {seconds:g} s; it lasts {len(track) / fps:.1f} s.")
+    if track.faces[number] is None:
+        raise StudioError(f"No face was found in {name} at {seconds:g} s; choose another second for the still.")
+    return number
+
+
+def by_part(
+    parts: list[tuple[int, int]],
+    shots: tuple[Shot, ...],
+    frames: int,
+    values: Callable[[int, int], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """(N, ...) what `values` gives for each part, and elsewhere that of the nearest frame of the shot, or of the film where
+    the shot has none."""
+    inside = {first: values(first, end) for first, end in parts}
+    example = next(iter(inside.values()))
+    out = np.zeros((frames, *example.shape[1:]))
+    known = np.concatenate([np.arange(first, end) for first, end in parts])
+    for first, end in parts:
+        out[first:end] = inside[first]
+    for shot in shots:
+        own = known[(known >= shot.first) & (known < shot.end)]
+        own = own if len(own) else known
+        number = np.arange(shot.first, shot.end)
+        after = np.clip(np.searchsorted(own, number), 0, len(own) - 1)
+        before = np.maximum(after - 1, 0)
+        out[number] = out[
+            np.where(np.abs(own[before] - number) <= np.abs(own[after] - number), own[before], own[after])
+        ]
+    return out

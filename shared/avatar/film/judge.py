@@ -1,0 +1,139 @@
+"""From what each frame of a film shows to its shots, named stretches, and the frames in which a face is placed."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.avatar.film.cuts import find_cuts
+from shared.avatar.film.report import Kind, Shot, Stretch
+from shared.avatar.film.track import FilmTrack, Sight
+
+BRIDGE_S = 0.5  # gaps up to this are bridged within a shot
+FADE_S = 0.2
+COVERED = 0.09  # share of a face's cells that something else shows in
+BLURRED = 0.45  # of the sharpness that is usual in the film
+TURNED_YAW, TURNED_PITCH = 40.0, 30.0  # degrees: further, too little of the face shows
+TURNING_YAW = 30.0  # of a face that is then lost: it turned away
+# Speech opens and closes the mouth, a face at rest does neither: spread and level of `Face.mouth_opening`.
+SPEAKING_S, SPEAKING_SPREAD, OPEN_MOUTH = 0.5, 0.010, 0.05
+Flags = NDArray[np.bool_]
+
+
+def find_shots(track: FilmTrack) -> tuple[Shot, ...]:
+    """The film's shots, in order, without gaps."""
+    starts = [0, *find_cuts(track.changes)]
+    ends = [*starts[1:], len(track)]
+    return tuple(
+        Shot(first=first, end=end, like_before=not any(first <= at < end for at in track.unlike_before))
+        for first, end in zip(starts, ends, strict=True)
+    )
+
+
+def face_parts(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> list[tuple[int, int]]:
+    """(first, end) of the parts in which the host's face is placed: inside one shot, with gaps of at most 0.5 s."""
+    parts: list[tuple[int, int]] = []
+    longest = round(BRIDGE_S * fps)
+    for shot in shots:
+        inside = False
+        for number in range(shot.first, shot.end):
+            if track.faces[number] is None:
+                continue
+            if inside and number - parts[-1][1] <= longest:
+                parts[-1] = parts[-1][0], number + 1
+            else:
+                parts.append((number, number + 1))
+            inside = True
+    return parts
+
+
+def presence(parts: list[tuple[int, int]], shots: tuple[Shot, ...], frames: int, fps: float) -> NDArray[np.float32]:
+    """(N,) float32, 0 to 1: how opaque a face is in each frame. It fades over 0.2 s before it goes and after it comes
+    back, but appears and ends at once with a cut or the film."""
+    shown = np.zeros(frames, np.float32)
+    borders = {0, frames, *(shot.first for shot in shots)}
+    fade = max(1, round(FADE_S * fps))
+    for first, end in parts:
+        number = np.arange(first, end)
+        since = np.inf if first in borders else (number - first + 1) / (fade + 1)
+        left = np.inf if end in borders else (end - number) / (fade + 1)
+        shown[first:end] = np.minimum(1.0, np.minimum(since, left))
+    return shown
+
+
+def name_stretches(track: FilmTrack, shots: tuple[Shot, ...], fps: float, excluded: Flags) -> tuple[Stretch, ...]:
+    """What is worth knowing of the film, ordered by kind and time."""
+    flags: dict[Kind, Flags] = {
+        **_missing(track, shots),
+        "blurred": _blurred(track),
+        "talking": speaking(track, shots, fps),
+        "excluded": excluded,
+    }
+    flags["turned_away"] |= np.array(
+        [
+            face is not None and (abs(face.pose.yaw) > TURNED_YAW or abs(face.pose.pitch) > TURNED_PITCH)
+            for face in track.faces
+        ]
+    )
+    # A face from its side looks unlike itself.
+    unlike = [face is not None and face.likeness.unlike > COVERED for face in track.faces]
+    flags["covered"] |= np.array(unlike) & ~flags["turned_away"]
+    return tuple(
+        Stretch(kind=kind, first=first, end=end) for kind, flag in flags.items() for first, end in runs_of(flag)
+    )
+
+
+def runs_of(flags: Flags) -> list[tuple[int, int]]:
+    """(first, end) of each run of true values."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
+    return [(int(first), int(end)) for first, end in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def speaking(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> Flags:
+    """(N,) where the host's mouth is open or moves as in speech."""
+    mouth = np.array([np.nan if face is None else face.mouth for face in track.faces])
+    half = max(1, round(SPEAKING_S * fps / 2))
+    talking = np.zeros(len(track), np.bool_)
+    for shot in shots:
+        for number in range(shot.first, shot.end):
+            near = mouth[max(shot.first, number - half) : min(shot.end, number + half + 1)]
+            near = near[np.isfinite(near)]
+            if len(near) and np.isfinite(mouth[number]):
+                talking[number] = near.std() > SPEAKING_SPREAD or mouth[number] > OPEN_MOUTH
+    return talking
+
+
+def _missing(track: FilmTrack, shots: tuple[Shot, ...]) -> dict[Kind, Flags]:
+    """Frames without the host's face, by why. In one run it is either another person or a cover that shows, whichever most of
+    its frames tell."""
+    flags: dict[Kind, Flags] = {
+        kind: np.zeros(len(track), np.bool_) for kind in ("absent", "other_person", "covered", "turned_away")
+    }
+    lost = np.array([face is None for face in track.faces])
+    for shot in shots:
+        for first, end in runs_of(lost[shot.first : shot.end]):
+            first, end = first + shot.first, end + shot.first
+            sights = np.array(track.sights[first:end])
+            somewhere = sights != Sight.ABSENT
+            if somewhere.any():
+                other = int((sights == Sight.OTHER).sum()) > int((sights == Sight.HIDDEN).sum())
+                flags["other_person" if other else "covered"][first:end] |= somewhere
+            kind: Kind = "turned_away" if _turning(track, first, end) else "absent"
+            flags[kind][first:end] |= ~somewhere
+    return flags
+
+
+def _turning(track: FilmTrack, first: int, end: int) -> bool:
+    """Whether the face next to a gap is half turned away."""
+    sides = [track.faces[at] for at in (first - 1, end) if 0 <= at < len(track)]
+    return any(face is not None and abs(face.pose.yaw) > TURNING_YAW for face in sides)
+
+
+def _blurred(track: FilmTrack) -> Flags:
+    """Where the face is much softer than is usual in the film."""
+    values = np.array([np.nan if face is None else face.sharpness for face in track.faces])
+    blurred = np.zeros(len(values), np.bool_)
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        return blurred
+    usual = float(np.percentile(values[known], 60))
+    blurred[known] = values[known] < BLURRED * usual
+    return blurred

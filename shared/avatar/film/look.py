@@ -1,0 +1,136 @@
+"""What a face looks like, coarsely: enough to see that something covers it or that it is another person's."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face import similarity
+from shared.face.landmarks import LIP_TOP, OVAL, RIGID, Face
+from shared.media.array_types import FloatArray, ImageArray
+
+SIDE_PX = 40  # of the coarse image
+DETAIL_PX = 128  # of the one that sharpness is measured in
+FACE_OF_SIDE = 0.8
+UNLIKE_LEVELS = 30.0  # colour difference beyond which a cell shows something else
+GAIN = 0.85, 1.18  # by which the light may change suddenly; what changes slowly is remembered
+KEEP = 0.06  # weight of a new frame in what is remembered
+VIEW_DEGREES = 12.0  # yaw and pitch of views that are remembered apart
+LIKE, PARTLY = 0.06, 0.3  # shares of unlike cells: up to the first it is the face; to the second a new view of it
+SAME_PATTERN, SAME_REST = 0.8, 8.0  # correlation of two coarse images of one face, and levels between them
+
+
+_NOISE = np.random.default_rng(1).normal(0.0, 1.5, SIDE_PX * SIDE_PX)  # levels; what is flat correlates with nothing
+
+
+class Likeness(NamedTuple):
+    """unlike: share, 0 to 1, of a face's cells whose colour is not as remembered. pattern: correlation of the levels.
+    rest: what the colours of the most alike quarter of the cells differ by at most, in levels: little where something
+    covers a part of the face, more for another person's."""
+
+    unlike: float
+    pattern: float
+    rest: float
+
+    @property
+    def same(self) -> bool:
+        """Whether it is the remembered face, or the most of it."""
+        return self.unlike < PARTLY and self.pattern > SAME_PATTERN and self.rest < SAME_REST
+
+
+@dataclass(slots=True)
+class FaceMemory:
+    """How the followed face has looked so far, by view. Not thread-safe; constant size.
+
+    Every face is laid over the first one by a similarity of its rigid points, so that the same cell always shows the
+    same place of the skin.
+    """
+
+    _home: NDArray[np.float64] | None = field(init=False, default=None)  # (K, 2) rigid points in the coarse image
+    _inside: NDArray[np.bool_] = field(init=False, repr=False, default_factory=lambda: np.zeros((0, 0), np.bool_))
+    _views: dict[tuple[int, int], FloatArray] = field(init=False, repr=False, default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no face has been remembered."""
+        return self._home is None
+
+    def compare(self, rgb: ImageArray, face: Face) -> Likeness:
+        """Return how much what lies under a face's points looks as remembered; all of it while nothing is."""
+        if self._home is None:
+            return Likeness(0.0, 1.0, 0.0)
+        view = _view(face)
+        known = self._views[min(self._views, key=lambda each: abs(each[0] - view[0]) + abs(each[1] - view[1]))]
+        crop = self._coarse(rgb, face)
+        now, then = crop[self._inside], known[self._inside]
+        # The light may have changed, or something dark lies over half of the face: what explains more cells is taken.
+        gain = np.clip(np.median((now.mean(axis=1) + 8.0) / (then.mean(axis=1) + 8.0)), *GAIN)
+        apart = min((np.abs(now / each - then).max(axis=1) for each in (1.0, gain)), key=_rest)
+        pattern = np.corrcoef(now.mean(axis=1) + _NOISE[: len(now)], then.mean(axis=1))[0, 1]
+        return Likeness(float((apart > UNLIKE_LEVELS).mean()), float(pattern), _rest(apart))
+
+    def remember(self, rgb: ImageArray, face: Face, unlike: float) -> None:
+        """Take in a frame of the face, unless too much of it looks like something else."""
+        if self._home is None:
+            self._begin(face)
+        view = _view(face)
+        known = self._views.get(view)
+        if known is None and unlike < PARTLY:
+            self._views[view] = self._coarse(rgb, face)
+        elif known is not None and unlike < LIKE:
+            known += KEEP * (self._coarse(rgb, face) - known)
+
+    def _begin(self, face: Face) -> None:
+        upright = _upright(face, SIDE_PX)
+        points = similarity.apply_similarity(upright, face.points[:, :2])
+        inside = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
+        cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(points[OVAL]).astype(np.int32)), (255,))
+        inside = np.asarray(cv2.erode(inside, np.ones((3, 3), np.uint8)), np.uint8)
+        mouth = points[LIP_TOP] + (0, 1)
+        cv2.ellipse(inside, (int(mouth[0]), int(mouth[1])), (5, 4), 0, 0, 360, (0,), -1)  # what speech changes
+        self._home, self._inside = points[RIGID], inside > 0
+
+    def _coarse(self, rgb: ImageArray, face: Face) -> FloatArray:
+        assert self._home is not None
+        matrix = similarity.fit(face.points[RIGID, :2], self._home)
+        return cv2.GaussianBlur(_crop(rgb, matrix, SIDE_PX), (0, 0), 0.8).astype(np.float32)
+
+
+def sharpness(rgb: ImageArray, face: Face) -> float:
+    """How fine the face's detail is: the variance of the Laplacian in a crop of one size, over that of its levels."""
+    grey = cv2.cvtColor(_crop(rgb, _upright(face, DETAIL_PX), DETAIL_PX), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    middle = grey[DETAIL_PX // 5 : -DETAIL_PX // 5, DETAIL_PX // 5 : -DETAIL_PX // 5]
+    return float(cv2.Laplacian(middle, cv2.CV_32F).var() / (middle.var() + 25.0))
+
+
+def _rest(apart: FloatArray) -> float:
+    return float(np.percentile(apart, 25))
+
+
+def _view(face: Face) -> tuple[int, int]:
+    pose = face.pose
+    return round(pose.yaw / VIEW_DEGREES), round(pose.pitch / VIEW_DEGREES)
+
+
+def _upright(face: Face, side: int) -> NDArray[np.float64]:
+    """(2, 3) from the image to a square of `side` pixels that the upright face fills to FACE_OF_SIDE."""
+    left, top, right, bottom = face.box
+    scale = side * FACE_OF_SIDE / max(face.size, 1.0)
+    roll = np.radians(face.pose.roll)
+    cosine, sine = scale * np.cos(roll), scale * np.sin(roll)
+    linear = np.array([[cosine, sine], [-sine, cosine]])
+    middle = np.array([(left + right) / 2, (top + bottom) / 2])
+    return np.column_stack([linear, (side - 1) / 2 - linear @ middle])
+
+
+def _crop(rgb: ImageArray, matrix: NDArray[np.float64], side: int) -> ImageArray:
+    """(side, side, 3) of the image; averaged down where it shrinks."""
+    scale = similarity.scale_of(matrix)
+    over = max(1, min(8, int(np.ceil(1 / scale)))) if scale < 1 else 1
+    wide = similarity.compose(similarity.resize_matrix(over, over), matrix)
+    crop = cv2.warpAffine(
+        rgb, wide, (side * over, side * over), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA) if over > 1 else crop, np.uint8)

@@ -1,0 +1,137 @@
+"""`film.json`: what a filmed body shows, as a typed and versioned file in the avatar's folder."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared.errors import StudioError
+
+SCHEMA = 1
+FILE, SHEET = "film.json", "film.jpg"
+Kind = Literal["absent", "other_person", "covered", "blurred", "turned_away", "talking", "excluded"]
+UNFIT: tuple[Kind, ...] = ("absent", "other_person", "covered", "blurred", "turned_away", "excluded")
+TITLES: dict[Kind, str] = {
+    "absent": "no face",
+    "other_person": "another person",
+    "covered": "face covered",
+    "blurred": "face blurred",
+    "turned_away": "turned away",
+    "talking": "talking",
+    "excluded": "excluded",
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Stretch(_Part):
+    """Frames `first` up to, without, `end`, of one kind."""
+
+    kind: Kind
+    first: int
+    end: int
+
+
+class Shot(_Part):
+    """Frames between two cuts: `first` up to, without, `end`. like_before: whether its face looks like the one of the
+    shots before."""
+
+    first: int
+    end: int
+    like_before: bool = True
+
+
+class Loop(_Part):
+    """Frames `first` up to, without, `end`, which are played to and fro.
+
+    seam_motion, seam_change: what happens where the direction turns: the face's motion as a share of its size, and the
+    mean difference of the images in levels; `motion` and `change` are the 95th percentiles of the film's own
+    consecutive frames.
+    """
+
+    first: int
+    end: int
+    seam_motion: float = 0.0
+    seam_change: float = 0.0
+    motion: float = 0.0
+    change: float = 0.0
+
+
+class FilmReport(_Part):
+    """All of `film.json`.
+
+    frames, fps: of the plate. still: the frame that shows the face best, which a body without a portrait takes as one.
+    closed_mouth: share of the frames with a face whose mouth is at rest. sharpness: the median of the face's. kept, kept_bytes:
+    name and size of the source film in the avatar's folder, "" and 0 where it is not kept.
+    """
+
+    schema_: Literal[1] = 1
+    frames: int
+    fps: float
+    shots: tuple[Shot, ...]
+    stretches: tuple[Stretch, ...]
+    loop: Loop
+    still: int
+    closed_mouth: float = 0.0
+    sharpness: float = 0.0
+    kept: str = ""
+    kept_bytes: int = 0
+
+    model_config = ConfigDict(
+        extra="allow", frozen=True, alias_generator=lambda name: name.rstrip("_"), populate_by_name=True
+    )
+
+    def save(self, folder: Path) -> None:
+        """Write it into an avatar's folder that nothing reads yet. Raises OSError."""
+        (folder / FILE).write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the file's content as plain values."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def notes(self, name: str) -> list[str]:
+        """Sentences about the film called `name` for the person who adds it."""
+        said = []
+        if len(self.shots) > 1:
+            at = ", ".join(f"{shot.first / self.fps:.1f}" for shot in self.shots[1:6])
+            more = " and more" if len(self.shots) > 6 else ""
+            said.append(f"{name} has {len(self.shots)} shots (cuts at {at}{more} s); no placement crosses a cut.")
+        for number, shot in enumerate(self.shots, 1):
+            if not shot.like_before:
+                said.append(f"Shot {number} of {name} may show another person; exclude it if it does.")
+        for kind in UNFIT:
+            parts = [each for each in self.stretches if each.kind == kind]
+            if parts:
+                count = sum(each.end - each.first for each in parts)
+                at = ", ".join(f"{each.first / self.fps:.1f}-{each.end / self.fps:.1f}" for each in parts[:5])
+                more = " and more" if len(parts) > 5 else ""
+                said.append(f"{count} of {self.frames} frames of {name}: {TITLES[kind]} (at {at}{more} s).")
+        loop = self.loop
+        if loop.end - loop.first < self.frames:
+            said.append(
+                f"The plate is played to and fro from {loop.first / self.fps:.1f} to {loop.end / self.fps:.1f} s."
+            )
+        return said
+
+
+def read_film_report(folder: Path) -> FilmReport | None:
+    """Return what an avatar's film shows; None for an avatar without a filmed body, or added before films were
+    understood. Raises StudioError where the file is damaged or of another version."""
+    try:
+        content = json.loads((folder / FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise StudioError(f"{folder / FILE} cannot be read ({error}); add the avatar again.") from error
+    version = content.get("schema") if isinstance(content, dict) else None
+    if version != SCHEMA:
+        raise StudioError(f"{folder / FILE} has format {version}, this studio reads {SCHEMA}; add the avatar again.")
+    try:
+        return FilmReport.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StudioError(f"{folder / FILE} is damaged ({where}: {first['msg']}); add the avatar again.") from None
