@@ -276,18 +276,29 @@ def config(as_json: JsonOption = False) -> None:
 @avatars.command("add")
 def avatar_add(
     name: str,
-    portrait: Annotated[Path, typer.Option(help="Image with one face.")],
+    portrait: Annotated[
+        Path | None, typer.Option(help="Image with one face; without it a frame of the body's video is taken.")
+    ] = None,
     body: Annotated[
         Path | None, typer.Option(help="Image or video of the body; without it the portrait is its own.")
     ] = None,
+    still: Annotated[float | None, typer.Option(help="Second of the video to take as the portrait.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="FROM-TO", help="Seconds of the video not to show; may be given again.")
+    ] = None,
+    keep_film: Annotated[
+        bool, typer.Option("--keep-film/--no-keep-film", help="Keep the source film, for engines that read it.")
+    ] = False,
     rights: Annotated[str, typer.Option(help="What allows you to use this face; kept with the avatar.")] = "not stated",
     home: HomeOption = None,
 ) -> None:
     """Make an avatar."""
-    from shared.avatar.build import add_avatar
+    from shared.avatar.build import FilmChoice, add_avatar
+    from shared.avatar.film.build import spans_of
 
+    film = FilmChoice(still, spans_of(exclude or ()), keep_film)
     with progress_bar() as bar:
-        folder = add_avatar(load_settings(home=home).home, name, portrait, body, rights, stages(bar))
+        folder = add_avatar(load_settings(home=home).home, name, portrait, body, rights, stages(bar), film=film)
     from shared.avatar.manifest import read_avatar_manifest
 
     for note in read_avatar_manifest(folder).notes:
@@ -315,15 +326,17 @@ def avatar_list(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 @avatars.command("show")
 def avatar_show(name: str, home: HomeOption = None) -> None:
-    """An avatar's manifest."""
+    """An avatar's manifest, and what its film shows with the path of its contact sheet."""
+    from shared.avatar.film.report import SHEET, read_film_report
     from shared.avatar.manifest import read_avatar_manifest
     from shared.avatar.model import check_name
 
-    print(
-        json.dumps(
-            read_avatar_manifest(load_settings(home=home).home / "avatars" / check_name(name)).as_json(), indent=2
-        )
-    )
+    folder = load_settings(home=home).home / "avatars" / check_name(name)
+    shown = read_avatar_manifest(folder).as_json()
+    film = read_film_report(folder)
+    if film is not None:
+        shown["film"] = {**film.as_json(), "sheet": str(folder / SHEET)}
+    print(json.dumps(shown, indent=2))
 
 
 @avatars.command("remove")

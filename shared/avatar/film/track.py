@@ -36,7 +36,7 @@ class Sight(IntEnum):
     SEEN = 0
     HIDDEN = 1  # not found, but parts of the face show where it was
     ABSENT = 2
-    OTHER = 3  # only somebody else's face shows
+    OTHER = 3  # only another person's face shows
 
 
 class SeenFace(NamedTuple):
@@ -118,7 +118,7 @@ class HostFollower:
         self._unsearched.clear()
 
     def _near(self, rgb: ImageArray) -> tuple[Face, Likeness] | None:
-        """The face where the host's was last, whoever's it is."""
+        """The face where the host's was last, the host's or another."""
         if self._last is None:
             return None
         face = self._finder.face_near(rgb, self._last.box)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from engines.options import options_schema
+from shared.avatar.samples import sample_portrait, write_body_video
 from shared.errors import StudioError
 from tests.support.engines.slow_engines import LadderEngine, LadderOptions
 from tests.support.files.evil_pickle import Evil
@@ -243,6 +244,7 @@ def test_a_part_is_refused_as_soon_as_it_is_too_large(running: Studio) -> None:
         ({"name": "x", "rights": ""}, files(portrait=b"x"), 422),
         ({"name": "sample", "rights": "mine"}, files(portrait=b"x"), 409),
         ({"name": "x", "rights": "mine", "else": "1"}, files(portrait=b"x"), 422),
+        ({"name": "x", "rights": "mine", "still": "soon"}, files(portrait=b"x"), 422),
         ({"name": "x", "rights": "m" * 3000}, files(portrait=b"x"), 413),
     ],
 )
@@ -258,6 +260,24 @@ def test_a_portrait_that_is_no_image_leaves_one_sentence_and_nothing_else(runnin
     assert answer.status_code == 422 and "image" in answer.json()["detail"]
     assert not (running.settings.home / "avatars" / "new").exists()
     assert any("new" in event["text"] and event["kind"] == "error" for event in running.state()["log"])
+
+
+def test_a_filmed_body_alone_makes_an_avatar_and_says_what_it_shows(running: Studio, tmp_path: Path) -> None:
+    write_body_video(tmp_path / "body.mp4", sample_portrait(), 12)
+    filmed = (tmp_path / "body.mp4").read_bytes()
+    data = {"name": "anchor", "rights": "mine", "still": "0.2", "exclude": "0.4-1", "keep_film": "true"}
+    answer = running.http.post("/avatars", data=data, files=files(body=filmed), timeout=120)
+    assert answer.status_code == 201, answer.text
+    try:
+        report = running.http.get("/avatars/anchor/film").json()
+        assert report["still"] == 5 and report["loop"]["end"] <= 10 and report["kept_bytes"] == len(filmed)
+        sheet = running.http.get("/avatars/anchor/film/sheet")
+        image = cv2.imdecode(np.frombuffer(sheet.content, np.uint8), cv2.IMREAD_COLOR)
+        assert sheet.headers["content-type"] == "image/jpeg" and image.shape[1] > 1000
+    finally:
+        assert running.http.delete("/avatars/anchor").status_code == 204
+    assert running.http.get("/avatars/anchor/film").status_code == 404
+    assert running.http.get("/avatars/sample/film").status_code == 404, "a portrait alone has no film"
 
 
 def clip(path: Path) -> bytes:

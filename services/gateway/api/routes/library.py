@@ -13,9 +13,10 @@ from services.gateway.api.security import need_token
 from services.gateway.api.uploads import received_form
 from services.gateway.models.library import AvatarName, AvatarRow, DriverRow, EngineRow, PlateIndex, UploadedDriver
 from services.gateway.service import Gateway
-from services.gateway.workers.avatar_build import BuildProgress, build
+from services.gateway.workers.avatar_build import AvatarRequest, BuildProgress, build
 from services.gateway.workers.template_check import check_uploaded_template
 from shared.avatar.build import avatars_folder, list_avatars, remove_avatar
+from shared.avatar.film.report import SHEET, FilmReport, read_film_report
 from shared.avatar.model import check_name
 from shared.avatar.plate import Plate
 from shared.errors import StudioError
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
 MAX_PORTRAIT_BYTES, MAX_BODY_BYTES, MAX_DRIVER_BYTES = 64 << 20, 512 << 20, 512 << 20
 AVATAR_FIELDS = {"name": 64, "rights": 2000, "portrait": MAX_PORTRAIT_BYTES, "body": MAX_BODY_BYTES}
+FILM_FIELDS = {"still": 32, "exclude": 400, "keep_film": 8}
 
 
 def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, Any]:
@@ -71,6 +73,27 @@ async def thumb(name: str, request: Request) -> FileResponse:
     return FileResponse(path, media_type="image/jpeg")
 
 
+@router.get("/avatars/{name}/film")
+async def film(name: str, request: Request) -> FilmReport:
+    """What the avatar's filmed body shows: shots, stretches, loop and still."""
+    try:
+        report = read_film_report(_avatar(request, name))
+    except StudioError as error:
+        raise HTTPException(409, str(error)) from None
+    if report is None:
+        raise HTTPException(404, "This avatar has no report of a film; add it again with a video as its body.")
+    return report
+
+
+@router.get("/avatars/{name}/film/sheet", response_class=FileResponse)
+async def film_sheet(name: str, request: Request) -> FileResponse:
+    """The contact sheet of the avatar's filmed body, JPEG."""
+    path = _avatar(request, name) / SHEET
+    if not path.is_file():
+        raise HTTPException(404, "This avatar has no report of a film; add it again with a video as its body.")
+    return FileResponse(path, media_type="image/jpeg")
+
+
 @router.get("/avatars/{name}/plate", response_class=FileResponse)
 async def plate(name: str, request: Request) -> FileResponse:
     """The plate's frames, JPEG after JPEG; `plate/index` says where each begins."""
@@ -91,35 +114,74 @@ async def plate_index(name: str, request: Request) -> PlateIndex:
 @router.post(
     "/avatars",
     status_code=201,
-    openapi_extra=form_schema(["name", "portrait", "rights"], name=_TEXT, rights=_TEXT, portrait=_FILE, body=_FILE),
+    openapi_extra=form_schema(
+        ["name", "rights"],
+        name=_TEXT,
+        rights=_TEXT,
+        portrait=_FILE,
+        body=_FILE,
+        still=_TEXT,
+        exclude=_TEXT,
+        keep_film=_TEXT,
+    ),
 )
 async def upload_avatar(request: Request) -> AvatarName:
-    """Make an avatar from a portrait (at most 64 MB) and optionally a body (512 MB); answers when it is built."""
+    """Make an avatar from a portrait (at most 64 MB), a body (512 MB), or both; answers when it is built.
+
+    Without a portrait the body is a video, and the portrait a frame of it: the best, or that at second `still`. exclude: parts of
+    the video not to show, FROM-TO in seconds, with commas between them. keep_film: "true" keeps the source film.
+    """
     gateway = _gateway(request)
-    async with received_form(request, gateway.settings.home, AVATAR_FIELDS) as form:
+    async with received_form(request, gateway.settings.home, AVATAR_FIELDS | FILM_FIELDS) as form:
         name, rights = form.fields.get("name", "").strip(), form.fields.get("rights", "").strip()
-        if "portrait" not in form.files or not rights:
-            raise HTTPException(422, "An avatar needs a name, a portrait, and who may use it (rights).")
+        # An empty file field is what a page sends when no file was chosen.
+        given = {field: path for field, path in form.files.items() if path.stat().st_size}
+        if not given.keys() & {"portrait", "body"} or not rights:
+            raise HTTPException(
+                422, "An avatar needs a name, a portrait or a filmed body, and who may use it (rights)."
+            )
         try:
             check_name(name)
         except StudioError as error:
             raise HTTPException(422, str(error)) from None
         if name in gateway.builds or name in list_avatars(gateway.settings.home):
             raise HTTPException(409, f"There is an avatar '{name}' already; choose another name or delete it first.")
-        await _build(gateway, name, rights, form.files["portrait"], form.files.get("body"))
+        wanted = AvatarRequest(
+            home=gateway.settings.home,
+            name=name,
+            rights=rights,
+            portrait=given.get("portrait"),
+            body=given.get("body"),
+            still=_seconds(form.fields.get("still", "")),
+            exclude=tuple(part.strip() for part in form.fields.get("exclude", "").split(",") if part.strip()),
+            keep_film=form.fields.get("keep_film", "") in ("true", "on", "1"),
+        )
+        await _build(gateway, wanted)
     return AvatarName(name=name)
 
 
-async def _build(gateway: Gateway, name: str, rights: str, portrait: Path, body: Path | None) -> None:
+def _seconds(text: str) -> float | None:
+    if not text.strip():
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise HTTPException(422, "The still is a second of the film, such as 2.5.")
+    return seconds
+
+
+async def _build(gateway: Gateway, wanted: AvatarRequest) -> None:
+    name = wanted.name
+
     def told(stage: str, done: float) -> None:
         gateway.builds[name] = BuildProgress(stage, done)
 
     told("waiting", 0.0)
     gateway.journal.add(f"Avatar {name} is being built.")
     try:
-        # An empty body field is what a page sends when no file was chosen.
-        body = body if body and body.stat().st_size else None
-        await build(gateway.settings.home, name, rights, portrait, body, told)
+        await build(wanted, told)
     except StudioError as error:
         gateway.journal.add(f"Avatar {name}: {error}", "error")
         raise HTTPException(422, str(error)) from None

@@ -137,6 +137,26 @@ export interface FailingSegment {
   reason: string;
 }
 
+/**
+ * All of `film.json`. frames, fps: of the plate. still: the frame that shows the face best, which a body without
+ * a portrait takes as one. closed_mouth: share of the frames with a face whose mouth is at rest. sharpness: the
+ * median of the face's. kept, kept_bytes: name and size of the source film in the avatar's folder, "" and 0
+ * where it is not kept.
+ */
+export interface FilmReport {
+  schema: 1;
+  frames: number;
+  fps: number;
+  shots: Shot[];
+  stretches: Stretch[];
+  loop: Loop;
+  still: number;
+  closed_mouth: number;
+  sharpness: number;
+  kept: string;
+  kept_bytes: number;
+}
+
 /** The files in the studio's inbox, newest first, and the folder it is. */
 export interface Inbox {
   folder: string;
@@ -233,6 +253,20 @@ export interface LiveKitState {
   figures: Record<string, number>;
   room: string;
   unavailable: string;
+}
+
+/**
+ * Frames `first` up to, without, `end`, which are played to and fro. seam_motion, seam_change: what happens
+ * where the direction turns: the face's motion as a share of its size, and the mean difference of the images in
+ * levels; `motion` and `change` are the 95th percentiles of the film's own consecutive frames.
+ */
+export interface Loop {
+  first: number;
+  end: number;
+  seam_motion: number;
+  seam_change: number;
+  motion: number;
+  change: number;
 }
 
 /** neutral: how often the neutral face was retaken. */
@@ -451,6 +485,16 @@ export interface Services {
 }
 
 /**
+ * Frames between two cuts: `first` up to, without, `end`. like_before: whether its face looks like the one of
+ * the shots before.
+ */
+export interface Shot {
+  first: number;
+  end: number;
+  like_before: boolean;
+}
+
+/**
  * The speech queue. queue: what is being said and waits, in order. recent: the last that are over, newest first.
  * ran_dry: how often an utterance had no sound ready in its middle.
  */
@@ -458,6 +502,13 @@ export interface SpeechState {
   queue: UtteranceRow[];
   recent: UtteranceRow[];
   ran_dry: number;
+}
+
+/** Frames `first` up to, without, `end`, of one kind. */
+export interface Stretch {
+  kind: "absent" | "other_person" | "covered" | "blurred" | "turned_away" | "talking" | "excluded";
+  first: number;
+  end: number;
 }
 
 /** Leave to fetch one file once without the token. */

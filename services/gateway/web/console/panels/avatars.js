@@ -14,6 +14,14 @@ export function avatars(api) {
     add.setAttribute("aria-expanded", String(!form.hidden));
     if (!form.hidden) byId("avatar-name").focus();
   });
+  const body = byId("avatar-body", HTMLInputElement);
+  const showSize = () => {
+    const file = body.files?.[0];
+    const size = file ? ` (${(file.size / 1e6).toFixed(1)} MB)` : "";
+    setText(byId("avatar-keep-text"), `Keep the source film with the avatar${size}`);
+  };
+  body.addEventListener("change", showSize);
+  form.addEventListener("reset", () => setTimeout(showSize));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attempt(failed, async () => {
@@ -32,8 +40,16 @@ export function avatars(api) {
     choose.addEventListener("click", () => attempt(failed, () => api.patch({ avatar: row.name })));
     const remove = element("button", { class: "remove", "aria-label": `Delete avatar ${row.name}` }, "✕");
     askOnce(remove, () => "delete?", () => attempt(failed, () => api.ask("DELETE", `/avatars/${row.name}`)));
+    const sheet = element("button", { class: "quiet", "aria-label": `What the film of ${row.name} shows` }, "film");
+    const page = element("img", { class: "sheet", alt: `Contact sheet of ${row.name}`, hidden: "" });
+    sheet.addEventListener("click", () => attempt(failed, async () => {
+      if (page.hidden) page.src = await api.imageUrl(`/avatars/${encodeURIComponent(row.name)}/film/sheet`);
+      page.hidden = !page.hidden;
+      sheet.setAttribute("aria-expanded", String(!page.hidden));
+    }));
+    sheet.hidden = row.kind !== "video";
     if (!row.building) loadThumb(api, image, row.name);
-    return { root: element("li", {}, choose, remove), choose, why, remove };
+    return { root: element("li", {}, choose, remove, sheet, page), choose, why, remove };
   };
 
   /** @param {AvatarRow} row once it is finished it is another entry, with its thumbnail */
