@@ -113,6 +113,20 @@ def test_what_covers_the_face_is_named(host: ImageArray) -> None:
     assert_found(followed(draw), covered, "covered")
 
 
+def test_what_covers_a_cheek_is_named_though_the_face_is_still_found(host: ImageArray) -> None:
+    covered = range(12, 28)
+
+    def draw(number: int) -> ImageArray:
+        image = host.copy()
+        if number in covered:
+            cv2.rectangle(image, (178, 118), (208, 182), (70, 100, 150), -1)
+        return swaying(image, number)
+
+    film = followed(draw)
+    assert_found(film, covered, "covered")
+    assert sum(film.track.faces[number] is not None for number in covered) > 12
+
+
 def test_a_blurred_stretch_is_named(host: ImageArray) -> None:
     blurred = range(15, 25)
     soft = np.asarray(cv2.GaussianBlur(host, (0, 0), 3.0), np.uint8)
