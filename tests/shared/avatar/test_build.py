@@ -212,7 +212,10 @@ def test_frames_without_a_face_get_the_nearest_placement(tmp_path: Path, portrai
     assert len(x) == 12 and np.isfinite(avatar.plate.offsets).all()
     assert np.abs(x[:3] - x[3]).max() < 1.5, "before the first: the nearest"
     assert x[5] - 0.5 < x[7] < x[9] + 0.5, "between two: one of theirs"
-    assert any("6 of 12 frames" in note for note in json.loads((avatar.folder / "avatar.json").read_text(encoding="utf-8"))["notes"])
+    assert any(
+        "6 of 12 frames" in note
+        for note in json.loads((avatar.folder / "avatar.json").read_text(encoding="utf-8"))["notes"]
+    )
     assert [avatar.plate.face_opacity(number) for number in range(12)] == [0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1]
 
 
