@@ -1,0 +1,232 @@
+"""What every portrait of a folder does to the skin of every body of another, frame by frame.
+
+    studio bench composite --portraits FOLDER --bodies FOLDER [--drivers FOLDER] [--sheet FOLDER] [--every N] [--json]
+
+A folder, or a pattern such as "footage/body_*" in quotes. Each pair is made into an avatar in a folder of its own that is
+deleted again, driven by every driver with the `mesh` engine, and composed as the program is. Without drivers the face
+rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS; sharpness is the composite's over the
+portrait's own at the same size.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.composite.seam import Seam, measure_seam, sharpness
+from benchmarks.composite.sheet import Sheet
+from compositing.compose import Composer
+from engines.api import Driving
+from engines.registry import load_frame_engine
+from shared.avatar.build import add_avatar
+from shared.avatar.model import ROI_SIZE_PX, Avatar, load_avatar
+from shared.avatar.plate_build import IMAGE_SUFFIXES
+from shared.errors import StudioError
+from shared.face import similarity
+from shared.face.finder import FaceFinder
+from shared.face.follower import FaceFollower
+from shared.face.landmarks import Face
+from shared.face.tracker import FaceTracker
+from shared.media.array_types import ImageArray
+from shared.media.colour import i420_to_rgb
+from shared.media.image_file import read_pixels
+from shared.media.reader import VideoReader
+
+EVERY = 5  # of a driver's frames, one is looked at
+MAX_SIDE_PX = 640  # of the driver's frame, as in capture
+VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"))
+# Per cent of the bare skin, in the mean and at the 95th percentile; sharpness over the portrait's own.
+BOUNDS = {
+    **{
+        f"{kind}_{of}": (0.0, most)
+        for kind in ("darker", "lighter", "chroma")
+        for of, most in (("mean", 1.0), ("p95", 3.0))
+    },
+    "sharpness": (0.8, 1.2),
+}
+AT_REST = "(at rest)"
+REST_FRAMES = 50  # ticks of a face at rest, at 25 a second
+Progress = Callable[[str], None]
+
+
+class PairingRow(TypedDict):
+    """One portrait on one body with one driver. Shares of the plate's bare skin in per cent, in the mean over the frames and
+    at their 95th percentile; sharpness: median ratio. frames: how many were looked at."""
+
+    portrait: str
+    body: str
+    driver: str
+    frames: int
+    darker_mean: float
+    darker_p95: float
+    lighter_mean: float
+    lighter_p95: float
+    chroma_mean: float
+    chroma_p95: float
+    sharpness: float
+    verdict: str
+
+
+@dataclass(slots=True)
+class _Figures:
+    shares: list[tuple[float, float, float]] = field(default_factory=list)
+    sharp: list[float] = field(default_factory=list)
+
+    def add(self, seam: Seam, sharp: float) -> None:
+        self.shares.append((seam.darker * 100, seam.lighter * 100, seam.discoloured * 100))
+        self.sharp.append(sharp)
+
+
+def measure(
+    portraits: str,
+    bodies: str,
+    drivers: str | None = None,
+    *,
+    every: int = EVERY,
+    sheet: Path | None = None,
+    progress: Progress = lambda said: None,
+) -> list[PairingRow]:
+    """A row for every portrait, body and driver. Raises StudioError where a folder has none, or a file is of no use."""
+    faces = files_of(portraits, IMAGE_SUFFIXES, "portrait")
+    plates = files_of(bodies, IMAGE_SUFFIXES | VIDEO_SUFFIXES, "body")
+    driven = _driven(drivers)
+    rows: list[PairingRow] = []
+    with tempfile.TemporaryDirectory() as home:
+        for number, (portrait, body) in enumerate((p, b) for p in faces for b in plates):
+            progress(f"{portrait.name} on {body.name}")
+            folder = add_avatar(Path(home), f"pairing-{number}", portrait, body, "measured only")
+            drawn = Sheet() if sheet else None
+            rows += measure_avatar(load_avatar(folder), portrait.stem, body.stem, driven, every, drawn)
+            if sheet and drawn:
+                drawn.write(sheet / f"{portrait.stem}-{body.stem}.jpg")
+    return rows
+
+
+def measure_avatar(
+    avatar: Avatar,
+    portrait: str,
+    body: str,
+    driven: dict[str, list[Driving]],
+    every: int = EVERY,
+    sheet: Sheet | None = None,
+) -> list[PairingRow]:
+    """A row for every driver of one avatar. sheet: gets some of the frames."""
+    plates = _PlateFaces(avatar)
+    rows = []
+    for name, ticks in driven.items():
+        figures = _Figures()
+        shown = len(range(0, len(ticks), every))
+        for number, (index, composed, face) in enumerate(_composed(avatar, ticks, every)):
+            plate, plate_face = plates.frame(index)
+            seam = measure_seam(plate, composed, plate_face, face) if plate_face is not None else None
+            if seam is None or plate_face is None:
+                continue
+            figures.add(seam, sharpness(composed, face) / max(_own_sharpness(avatar, index), 1e-6))
+            if sheet is not None and number % max(1, shown // 4) == 0:
+                sheet.add(plate, composed, seam, plate_face)
+        rows.append(_row(portrait, body, name, figures))
+    return rows
+
+
+def files_of(where: str, suffixes: frozenset[str], what: str) -> list[Path]:
+    """The files in a folder, or those that a pattern matches, with one of these suffixes. Raises StudioError for none."""
+    path = Path(where)
+    found = path.iterdir() if path.is_dir() else path.parent.glob(path.name)
+    files = sorted(each for each in found if each.suffix.lower() in suffixes)
+    if not files:
+        raise StudioError(f"There is no {what} in {where}; give a folder, or a pattern in quotes, with some.")
+    return files
+
+
+def driving_of(path: Path) -> list[Driving]:
+    """What capture makes of a driver's frames. Raises StudioError when it shows no face."""
+    follower, ticks = FaceFollower(), []
+    with VideoReader(path, max_side=MAX_SIDE_PX) as reader:
+        for pts, rgb in reader:
+            found = follower.follow(rgb, pts)
+            face, neutral = (Face(each.points.copy()) for each in found) if found else (None, None)
+            ticks.append(Driving(pts, face, neutral))
+    if all(tick.face is None for tick in ticks):
+        raise StudioError(f"{path.name} shows no face; choose a driver whose face is seen.")
+    return ticks
+
+
+def _driven(drivers: str | None) -> dict[str, list[Driving]]:
+    if drivers is None:
+        return {AT_REST: [Driving(tick * 40_000, None, None) for tick in range(REST_FRAMES)]}
+    return {path.stem: driving_of(path) for path in files_of(drivers, VIDEO_SUFFIXES, "driver")}
+
+
+def _composed(avatar: Avatar, ticks: list[Driving], every: int) -> Iterator[tuple[int, ImageArray, Face]]:
+    """(plate frame, program frame in RGB, the face in it) of every so many ticks. Those between move the engine on."""
+    session, composer, tracker = load_frame_engine("mesh").open(avatar), Composer(avatar), FaceTracker()
+    for number, tick in enumerate(ticks):
+        session.draws = number % every == 0
+        frames = session.step(tick)
+        if not session.draws or not frames:
+            continue
+        index = avatar.plate.index(tick.pts)
+        pixels = frames[0].pixels
+        composed = composer.compose(composer.background(index), index, pixels, 1.0)
+        face = tracker.track(np.ascontiguousarray(pixels[..., :3])) or avatar.face
+        yield index, i420_to_rgb(composed.frame), face.moved(_from_roi(avatar, index, pixels))
+
+
+def _from_roi(avatar: Avatar, index: int, pixels: ImageArray) -> NDArray[np.float64]:
+    factor = ROI_SIZE_PX / pixels.shape[0]
+    return similarity.compose(avatar.plate.placements[index], similarity.resize_matrix(factor, factor))
+
+
+class _PlateFaces:
+    """The plate's frames and the faces in them, each found once."""
+
+    def __init__(self, avatar: Avatar) -> None:
+        self._plate, self._finder = avatar.plate, FaceFinder()
+        self._faces: dict[int, Face | None] = {}
+
+    def frame(self, index: int) -> tuple[ImageArray, Face | None]:
+        rgb = i420_to_rgb(self._plate.frame(index))
+        if index not in self._faces:
+            self._faces[index] = self._finder.track(rgb)
+        return rgb, self._faces[index]
+
+
+def _own_sharpness(avatar: Avatar, index: int) -> float:
+    """Sharpness of the portrait itself where and as large as the plate frame shows it."""
+    pixels = read_pixels(avatar.folder / "portrait.png", cv2.IMREAD_COLOR)
+    assert pixels is not None
+    matrix = similarity.compose(avatar.plate.placements[index], avatar.portrait_to_roi)
+    scale = min(1.0, similarity.scale_of(matrix))
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    shrink = similarity.resize_matrix(size[0] / pixels.shape[1], size[1] / pixels.shape[0])
+    matrix = similarity.compose(matrix, similarity.invert(shrink))
+    plate = avatar.plate
+    placed = cv2.warpAffine(small, matrix, (plate.width, plate.height), flags=cv2.INTER_LINEAR)
+    return sharpness(np.asarray(placed[..., ::-1], np.uint8), avatar.face.moved(plate.placements[index]))
+
+
+def _row(portrait: str, body: str, driver: str, figures: _Figures) -> PairingRow:
+    if not figures.shares:
+        raise StudioError(f"No frame of {portrait} on {body} shows both faces; choose a body whose face is seen.")
+    shares = np.array(figures.shares)
+    means, high = shares.mean(axis=0), np.percentile(shares, 95, axis=0)
+    found = {
+        f"{kind}_{of}": round(float(values[at]), 2)
+        for at, kind in enumerate(("darker", "lighter", "chroma"))
+        for of, values in (("mean", means), ("p95", high))
+    }
+    found["sharpness"] = round(float(np.median(figures.sharp)), 2)
+    row = {"portrait": portrait, "body": body, "driver": driver, "frames": len(shares), **found}
+    return cast(PairingRow, row | {"verdict": verdict(found)})
+
+
+def verdict(figures: Mapping[str, float]) -> str:
+    """Whether every figure of a pairing lies within its bounds."""
+    holds = all(low <= figures[name] <= high for name, (low, high) in BOUNDS.items())
+    return "holds" if holds else "exceeds"

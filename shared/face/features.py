@@ -1,0 +1,29 @@
+"""Brows, eyes, nose and mouth of a face, as areas."""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.face.landmarks import Face
+
+# Outlines, in numbers of `shared.face.landmarks`; a feature is the convex hull of one.
+_BROWS = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
+_EYES = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
+    (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466),
+)
+_NOSE = (168, 6, 197, 195, 5, 4, 1, 2, 48, 278, 64, 294, 98, 327, 129, 358)
+_MOUTH = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
+FEATURES = (*_BROWS, *_EYES, _NOSE, _MOUTH)
+
+
+def feature_mask(shape: tuple[int, int], faces: Iterable[Face]) -> NDArray[np.uint8]:
+    """(H, W) uint8, 1 on the features of these faces, whose points are in pixels of an image of this shape."""
+    mask = np.zeros(shape, np.uint8)
+    for face in faces:
+        for outline in FEATURES:
+            hull = cv2.convexHull(np.rint(face.points[list(outline), :2] * 16).astype(np.int32))
+            cv2.fillConvexPoly(mask, hull, (1,), shift=4)
+    return mask
