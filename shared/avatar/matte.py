@@ -1,9 +1,12 @@
 """Where the host is in an image: found by a small network, fitted to the edges that are seen, steadied over time."""
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import BadZipFile
 
 import cv2
@@ -11,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.plate import Plate
+from shared.errors import StudioError
 from shared.face.networks.segmenter import PersonSegmenter
 from shared.media.array_types import FloatArray, ImageArray
 from shared.media.colour import i420_to_rgb
 from shared.runtime.files import write_atomically
 
-FILE, VERSION = "matte.npz", 1  # in the avatar's folder; what another version measured is measured anew
+# In the avatar's folder: the mattes as PNG, one after the other, and where each begins. Another version is measured again.
+FRAMES, FILE, VERSION = "matte.pngs", "matte.npz", 2
 MARGIN = 0.08  # of the host's size, around it, in the close-up that is looked at a second time
 SURE, LEAST = 0.5, 0.02  # what counts as the host; and how much of the largest piece another piece must have to stay
 # Of the image's longer side, how far an edge may be from where the network has it: it sees 256 pixels a side.
@@ -79,28 +84,61 @@ def _largest(found: FloatArray) -> FloatArray:
 
 
 def plate_mattes(folder: Path, plate: Plate, progress: Callable[[int], None] = lambda done: None) -> "PlateMattes":
-    """The mattes of all frames of an avatar's plate, kept in its folder, made the first time (0.1 s a frame at 720x1080).
-    progress: called with frames done."""
-    path = folder / FILE
+    """The mattes of all frames of an avatar's plate, kept in its folder, made the first time (0.1 s a frame at 720x1080), in
+    constant memory. progress: called with frames done. Raises StudioError where there is no room for them."""
+    kept = _kept(folder, plate)
+    if kept is not None:
+        return kept
+    file = _writable(folder)
     try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as data:
-            same = int(data["version"]) == VERSION and np.array_equal(data["plate"], plate.starts)
-            if same:
-                return PlateMattes(data["starts"].astype(np.int64), data["data"].astype(np.uint8))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
-        pass  # not made yet, or damaged
-    coded = []
+        return _measured(folder, plate, file, progress)
+    except OSError as error:
+        file.close()
+        raise StudioError(
+            f"The mattes of {folder.name} cannot be written ({error.strerror}); make room and try again."
+        ) from None
+    finally:
+        if isinstance(file.name, str):
+            Path(file.name).unlink(missing_ok=True)  # where it was not finished
+
+
+def _measured(folder: Path, plate: Plate, file: BinaryIO, progress: Callable[[int], None]) -> "PlateMattes":
+    sizes: list[int] = []
     for matte in _steadied(plate):
-        coded.append(cv2.imencode(".png", matte, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].reshape(-1))
-        progress(len(coded))
-    mattes = PlateMattes(np.cumsum([0, *map(len, coded)]).astype(np.int64), np.concatenate(coded).astype(np.uint8))
-    file = BytesIO()
-    np.savez(file, version=VERSION, plate=plate.starts, starts=mattes.starts, data=mattes.data)
-    try:
-        write_atomically(path, file.getvalue(), 0o644)
-    except OSError:
-        pass  # a folder that cannot be written is measured each time
+        coded = cv2.imencode(".png", matte, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
+        file.write(coded)
+        sizes.append(len(coded))
+        progress(len(sizes))
+    file.flush()
+    mattes = PlateMattes(np.cumsum([0, *sizes]).astype(np.int64), file)
+    if isinstance(file.name, str):  # else it has no name, and is gone when it is closed
+        index = BytesIO()
+        np.savez(index, version=VERSION, plate=plate.starts, starts=mattes.starts, allow_pickle=False)
+        (folder / FILE).unlink(missing_ok=True)  # an index never stands beside frames that are not its own
+        Path(file.name).rename(folder / FRAMES)
+        write_atomically(folder / FILE, index.getvalue(), 0o644)
     return mattes
+
+
+def _kept(folder: Path, plate: Plate) -> "PlateMattes | None":
+    try:
+        with np.load(BytesIO((folder / FILE).read_bytes()), allow_pickle=False) as data:
+            if int(data["version"]) != VERSION or not np.array_equal(data["plate"], plate.starts):
+                return None
+            mattes = PlateMattes(data["starts"].astype(np.int64), (folder / FRAMES).open("rb"))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None  # not made yet, or damaged
+    whole = os.fstat(mattes.file.fileno()).st_size == mattes.starts[-1] and len(mattes) == len(plate)
+    return mattes if whole else None
+
+
+def _writable(folder: Path) -> BinaryIO:
+    """A new file in the folder; where that cannot be written one without a name, and the mattes are measured each time."""
+    try:
+        path = folder / f".{FRAMES}.{os.getpid()}"
+        return path.open("w+b")
+    except OSError:
+        return tempfile.TemporaryFile()
 
 
 def _steadied(plate: Plate) -> Iterator[ImageArray]:
@@ -123,15 +161,20 @@ def _look(cutter: MatteCutter, plate: Plate, index: int) -> tuple[FloatArray, Im
 
 @dataclass(slots=True)
 class PlateMattes:
-    """Mattes as PNG, one after the other. starts: (N + 1,) int64, where each begins. data: (n,) uint8."""
+    """Mattes as PNG, one after the other. starts: (N + 1,) int64, where each begins. file: that holds them, open, and
+    closed with this."""
 
     starts: NDArray[np.int64]
-    data: NDArray[np.uint8]
+    file: BinaryIO
+
+    def __del__(self) -> None:
+        self.file.close()
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     def frame(self, index: int) -> ImageArray:
         """(H, W) uint8 of one frame, yours."""
-        coded = self.data[self.starts[index] : self.starts[index + 1]]
+        first, end = int(self.starts[index]), int(self.starts[index + 1])
+        coded = np.frombuffer(os.pread(self.file.fileno(), end - first, first), np.uint8)
         return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)

@@ -16,7 +16,7 @@ from compositing.label import draw_label
 from engines.api import RoiFrame
 from services.renderer.encode.segment import SegmentWriter
 from services.renderer.pipeline.draw import draw_frames
-from shared.avatar.matte import FILE, plate_mattes
+from shared.avatar.matte import FILE, FRAMES, plate_mattes
 from shared.avatar.model import Avatar, load_avatar
 from shared.media.array_types import ImageArray
 from shared.media.output_spec import OutputSpec
@@ -80,6 +80,16 @@ def test_a_plate_is_looked_at_once(body: Avatar, monkeypatch: pytest.MonkeyPatch
     (body.folder / FILE).write_bytes(b"damaged")
     again = plate_mattes(body.folder, body.plate)
     assert np.array_equal(again.frame(1), made.frame(1))
+    assert not list(body.folder.glob(".*")), "nothing half-done stays"
+
+
+def test_mattes_do_not_pile_up_in_memory(body: Avatar) -> None:
+    """What is kept of each frame lies in the file: of the result only where it begins is in memory."""
+    mattes = plate_mattes(body.folder, body.plate)
+    assert mattes.starts[-1] == (body.folder / FRAMES).stat().st_size > 1000
+    with (body.folder / FRAMES).open("r+b") as file:
+        file.truncate(int(mattes.starts[-1]) - 1)
+    assert plate_mattes(body.folder, body.plate).starts[-1] == (body.folder / FRAMES).stat().st_size
 
 
 def test_a_matte_of_the_face_only_adds(body: Avatar) -> None:
