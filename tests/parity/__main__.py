@@ -10,7 +10,8 @@ from pathlib import Path
 
 from shared.errors import StudioError
 
-ENGINES = ("liveportrait", "personalive")
+ENGINES = ("dhlive", "liveportrait", "personalive")
+WRITTEN = ("results", "*/io.npz", "manifest.json")  # by the peer scripts
 
 
 def main() -> int:
@@ -18,7 +19,7 @@ def main() -> int:
         print(f"usage: python -m tests.parity {'|'.join(ENGINES)} DUMP")
         return 2
     dump = Path(sys.argv[2])
-    if not (dump / "results").is_dir() and not any(dump.glob("*/io.npz")):
+    if not any(any(dump.glob(pattern)) for pattern in WRITTEN):
         print(f"{dump} holds no results; have the peer script write it first.")
         return 2
     try:

@@ -1,0 +1,46 @@
+"""A film's face crop under a control image: warped, its mouth drawn by a network, and laid back.
+
+The film's pixels are moved by the control image's warp, less and less towards the crop's edges; what it marks as mouth is
+overwritten by its colours; the network draws the window in the middle, which is blended in by a soft mask.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from engines.dhlive.generation import Geometry
+
+SHARPNESS, INSIDE = 10.0, 0.9  # a pixel is mouth where its blue is 0 or 1, and not where it is 1/2
+
+
+class CropPainter:
+    """For faces of one generation, several at a time. Pure: what comes out depends on what goes in alone."""
+
+    def __init__(self, geometry: Geometry, edges: NDArray[np.uint8], window: NDArray[np.uint8]) -> None:
+        """edges: (S, S) uint8, how much of the warp holds. window: (h, w) uint8, how much of the network's window shows."""
+        side = geometry.crop
+        self._left, self._top = geometry.corner
+        self._width, self._height = geometry.window
+        self.edges = torch.from_numpy(edges / 255).float()[None, None]
+        self.window = torch.from_numpy(window / 255).float()[None, None]
+        identity = torch.eye(2, 3)[None]
+        self._grid = functional.affine_grid(identity, [1, 1, side, side], align_corners=False)
+
+    def paint(self, source: Tensor, control: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
+        """(B, C, S, S) 0..1, its first three channels painted.
+
+        source: (B, C, S, S), C at least 3, RGB first. control: (B, 4, S, S) 0..1. network: of (B, 3, h, w).
+        """
+        mouth = functional.relu((control[:, 2:3] * 2 - 1).abs() - INSIDE) * SHARPNESS
+        warp = ((control[:, :2] * 2 - 1) * self.edges).permute(0, 2, 3, 1)
+        warped = functional.grid_sample(source, self._grid - warp, padding_mode="zeros", align_corners=False)
+        rows, columns = slice(self._top, self._top + self._height), slice(self._left, self._left + self._width)
+        marked = mouth[..., rows, columns]
+        film = warped[:, :3, rows, columns] * (1 - marked)
+        drawn = network(film + control[:, :3, rows, columns] * marked)
+        warped[:, :3, rows, columns] = drawn * self.window + film * (1 - self.window)
+        return warped

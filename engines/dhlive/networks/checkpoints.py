@@ -1,0 +1,62 @@
+"""The published checkpoints: told apart by their keys, loaded unchanged."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from engines.dhlive.generation import Generation
+from engines.dhlive.networks.audio import AudioNetwork
+from engines.dhlive.networks.mini1 import Mini1Network
+from engines.dhlive.networks.mini2 import Mini2Network
+from engines.dhlive.networks.old import OldNetwork
+from shared.errors import StudioError
+from shared.weights.checkpoint import StateDict, check_state, load_state
+
+MouthNetwork = Mini2Network | Mini1Network | OldNetwork
+NETWORKS: dict[Generation, type[MouthNetwork]] = {
+    Generation.MINI2: Mini2Network,
+    Generation.MINI1: Mini1Network,
+    Generation.OLD: OldNetwork,
+}
+STYLE_KEY, MOTION_KEY, AUDIO_KEY = (
+    "decoder_blocks.0.adain.mlp.0.weight",
+    "adaAT.translation.0.weight",
+    "LSTM.weight_ih_l0",
+)
+ROWS = {40: Generation.MINI1, 512: Generation.OLD}  # of MOTION_KEY
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def generation_of(state: StateDict) -> Generation | None:
+    """Whose mouth network a checkpoint holds; None where it holds none."""
+    if STYLE_KEY in state:
+        return Generation.MINI2
+    rows = state[MOTION_KEY].shape[0] if MOTION_KEY in state else 0
+    return ROWS.get(rows)
+
+
+def load_mouth(path: Path) -> tuple[Generation, MouthNetwork]:
+    """The mouth network in a file, in evaluation, and its generation. Raises StudioError in one sentence."""
+    state = load_state(path)
+    generation = generation_of(state)
+    if generation is None:
+        raise StudioError(f"{path} holds no mouth network of DH_live; `studio weights list` says which file is needed.")
+    return generation, filled(NETWORKS[generation], state, path)
+
+
+def load_audio(path: Path) -> AudioNetwork:
+    """The audio network in a file, in evaluation. Raises StudioError in one sentence."""
+    return filled(AudioNetwork, load_state(path), path)
+
+
+def filled(kind: type[Network], state: StateDict, path: Path) -> Network:
+    """A network with these weights. Raises StudioError where they do not fit."""
+    with torch.device("meta"):
+        net = kind()
+    wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    net.load_state_dict(check_state(state, wanted, str(path)), strict=True, assign=True)
+    net.eval().requires_grad_(False)
+    return net

@@ -1,0 +1,1 @@
+"""From a voice to six mouth coefficients, 25 times a second."""

@@ -1,0 +1,140 @@
+"""A voice as mouth coefficients: six numbers for each tick, from what is heard up to 255 ms after it."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.api import VoiceBlock
+from engines.dhlive.generation import Generation
+from engines.dhlive.networks.audio import AudioNetwork
+from engines.dhlive.networks.sizes import COEFFICIENTS
+from engines.dhlive.voice.coefficients import Stabiliser
+from engines.dhlive.voice.listener import Listener, Output
+from engines.dhlive.voice.sound import AFTER_MS, PAIR_MS
+from shared.media.array_types import FloatArray
+from shared.media.reader import SOUND_RATE_HZ
+from shared.media.voice_ring import JOIN_SAMPLES
+from shared.runtime.arrays import StateArrays, StateMapping, pack_part, unpack_part
+from shared.runtime.clock import US, tick_after, tick_pts
+
+SHIFT = 5  # outputs by which the mini networks were trained to be late; the old one's four are within
+# Of voice after a tick's own time: the output five later, and its frames to their end.
+VOICE_AHEAD_US = (SHIFT * PAIR_MS + AFTER_MS) * 1000
+WAITING_PAIRS = 20  # of silence, 0.8 s, before a tick's own time, after which the host waits
+LET_GO = (0.45, 0.0)  # what is left of an interrupted mouth in the first and the second frame after
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechTick:
+    """The mouth of one tick. coefficients: (6,) float32. waiting: there has been silence for a while."""
+
+    pts: int
+    coefficients: FloatArray
+    waiting: bool
+
+
+class Speech:
+    """Coefficients of one voice. The network's outputs lie 40 ms apart from the tick on in which the voice begins; a tick
+    shows the newest whose time has come, so at 25 frames a second each is shown once. Not thread-safe."""
+
+    def __init__(self, network: AudioNetwork, generation: Generation, opening: FloatArray, rate: Fraction) -> None:
+        """opening: see `Stabiliser`. rate: frames a second."""
+        self._rate, self._generation, self._opening = rate, generation, opening
+        self._shift = generation.geometry.shift
+        self._listener = Listener(network, generation.geometry.sound_rate)
+        self._shown = np.zeros(COEFFICIENTS, np.float32)
+        self._forget()
+        self._after = len(LET_GO)
+
+    def hear(self, block: VoiceBlock) -> list[SpeechTick]:
+        """The ticks that this block brings within reach."""
+        first = -(-block.pts * SOUND_RATE_HZ // US)
+        if self._end < 0 or abs(first - self._end) > JOIN_SAMPLES:
+            self._begin(first, block.pts)
+        self._append(block.samples)
+        return self._until(None)
+
+    def flush(self) -> list[SpeechTick]:
+        """The ticks up to the end of the voice, followed by silence; then nothing has been heard."""
+        if self._end < 0:
+            return []
+        end = self._end
+        self._append(np.zeros(VOICE_AHEAD_US * SOUND_RATE_HZ // US + 1, np.int16))
+        said = self._until(end)
+        self.reset()
+        return said
+
+    def reset(self) -> None:
+        """Nothing has been heard. A mouth that was speaking closes within two frames."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._listener.begin()
+        self._stabiliser = Stabiliser(self._generation, self._opening)
+        self._outputs: list[Output] = []  # those that no tick has come to
+        self._passed = self._quiet = 0  # outputs that ticks have come to, and how many of the last ones were silence
+        self._now = np.zeros(COEFFICIENTS, np.float32)
+        self._end, self._origin, self._tick = -1, 0, 0  # sample after the last one, us of output 0, next tick
+        self._held, self._after = self._shown, 0
+
+    def _begin(self, first: int, pts: int) -> None:
+        """Start over with a voice whose first sample has this number."""
+        self._forget()
+        self._tick = tick_after(pts - 1, self._rate)
+        begin = tick_pts(self._tick, self._rate)
+        self._origin = begin if begin == pts else tick_pts(self._tick - 1, self._rate)
+        self._end = self._origin * SOUND_RATE_HZ // US
+        self._append(np.zeros(first - self._end, np.int16))
+
+    def _append(self, samples: NDArray[np.int16]) -> None:
+        self._listener.append(samples)
+        self._end += len(samples)
+        while (output := self._listener.next_output()) is not None:
+            self._outputs.append(output)
+
+    def _until(self, end: int | None) -> list[SpeechTick]:
+        """The ticks within reach, before sample `end`."""
+        said: list[SpeechTick] = []
+        while True:
+            pts = tick_pts(self._tick, self._rate)
+            reached = (pts + VOICE_AHEAD_US) * SOUND_RATE_HZ <= self._end * US
+            if not reached or (end is not None and pts * SOUND_RATE_HZ >= end * US):
+                return said
+            said.append(self._tell(pts))
+            self._tick += 1
+
+    def _tell(self, pts: int) -> SpeechTick:
+        newest = (pts - self._origin) // (PAIR_MS * 1000) + self._shift
+        while self._passed <= newest:
+            output = self._outputs.pop(0)
+            self._quiet = self._quiet + 1 if output.quiet else 0
+            if self._passed >= self._shift:
+                self._now = self._stabiliser.next_coefficients(output.values)
+            self._passed += 1
+        shown = self._now
+        if self._after < len(LET_GO):
+            shown = np.asarray(shown + (self._held - shown) * np.float32(LET_GO[self._after]), np.float32)
+            self._after += 1
+        self._shown = shown
+        return SpeechTick(pts, shown, self._quiet >= WAITING_PAIRS + self._shift)
+
+    def save(self) -> StateArrays:
+        """Everything, as plain arrays."""
+        outputs = np.array([(*each.values, each.quiet) for each in self._outputs], np.float32)
+        numbers = (self._passed, self._quiet, self._end, self._origin, self._tick, self._after)
+        return pack_part("listener", self._listener.save()) | {
+            "outputs": outputs.reshape(-1, COEFFICIENTS + 1),
+            "mouths": np.stack([self._stabiliser.last, self._now, self._shown, self._held]),
+            "numbers": np.array(numbers, np.int64),
+        }
+
+    def restore(self, state: StateMapping) -> None:
+        """Go on where `save` left off."""
+        self._listener.restore(unpack_part("listener", state))
+        rows = np.asarray(state["outputs"], np.float32)
+        self._outputs = [Output(row[:COEFFICIENTS].copy(), bool(row[COEFFICIENTS])) for row in rows]
+        mouths = np.asarray(state["mouths"], np.float32).copy()
+        self._stabiliser.last, self._now, self._shown, self._held = mouths
+        self._passed, self._quiet, self._end, self._origin, self._tick, self._after = map(int, state["numbers"])
