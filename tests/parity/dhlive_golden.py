@@ -1,6 +1,6 @@
 """`python -m tests.parity.dhlive_golden CHECKOUT MINI1`: small golden vectors from DH_live's own code (commit 3e5ce86).
 
-CHECKOUT is the original, MINI1 its `talkingface/models/DINet_mini.py` as of commit 5415443. Every network has weights that
+Needs kaldi-native-fbank, which the original hears with. CHECKOUT is the original, MINI1 its `talkingface/models/DINet_mini.py` as of commit 5415443. Every network has weights that
 follow from names and shapes (`tests.parity.ruled`), so that a test needs neither. Writes tests/engines/dhlive/golden.npz.
 """
 
@@ -16,9 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from harness.dhlive_stand_ins import mask
 from tests.parity.ruled import samples, state, uniform
 
 OUT = Path(__file__).parents[1] / "engines" / "dhlive" / "golden.npz"
+RATES = (8000, 16000)
 INPUTS: dict[str, dict[str, tuple[int, ...]]] = {
     "mini2": {"source": (2, 3, 80, 112), "ref": (2, 12, 80, 112)},
     "pipeline": {"crop": (1, 4, 184, 184), "style": (1, 64)},
@@ -37,10 +39,25 @@ def inputs(name: str) -> dict[str, Tensor]:
     return given | ({"control": _control()} if name == "pipeline" else {})
 
 
-def mask(width: int, height: int, ramp: int) -> NDArray[np.uint8]:
-    """(height, width) uint8: 0 at the edge, 255 from `ramp` pixels inside on."""
-    across, down = (np.minimum(np.arange(n), np.arange(n)[::-1]) / ramp for n in (width, height))
-    return np.asarray(np.minimum(np.minimum.outer(down, across), 1) * 255, np.uint8)
+def sound(rate: int) -> NDArray[np.float32]:
+    """(n,) float32 within -1..1: a third of a second of a rising tone in noise, its middle digital silence."""
+    time = np.arange(rate // 3) / rate
+    tone = 0.3 * np.sin(2 * np.pi * (200 + 1500 * time) * time)
+    loud = np.where((time > 0.15) & (time < 0.25), 0.0, 1.0)
+    return np.asarray(loud * (tone + 0.05 * uniform("noise", time.shape)), np.float32)
+
+
+def _filter_bank(rate: int) -> NDArray[np.float32]:
+    """(n, 80): what Kaldi makes of it with the original's options."""
+    kaldi = import_module("kaldi_native_fbank")
+    options = kaldi.FbankOptions()
+    frame = options.frame_opts
+    frame.dither, frame.frame_length_ms, frame.frame_shift_ms, frame.snip_edges = 0, 50, 20, False
+    frame.samp_freq, options.mel_opts.num_bins = rate, 80
+    bank = kaldi.OnlineFbank(options)
+    bank.accept_waveform(rate, sound(rate).tolist())
+    frames = [bank.get_frame(number) for number in range(bank.num_frames_ready)]
+    return np.asarray(frames, np.float32)
 
 
 def _control() -> Tensor:
@@ -77,6 +94,7 @@ def main() -> None:
     with torch.inference_mode():
         found = {name: case(inputs(name)) for name, case in cases.items()}
     held = {f"{name} {key}": samples(value) for name, values in found.items() for key, value in values.items()}
+    held |= {f"filter bank {rate}": _filter_bank(rate) for rate in RATES}
     np.savez_compressed(OUT, **held)
     print(f"{OUT}: {', '.join(f'{key} {value.mean():.3f} +- {value.std():.3f}' for key, value in held.items())}")
 

@@ -55,7 +55,7 @@ def load_audio(path: Path) -> AudioNetwork:
 def filled(kind: type[Network], state: StateDict, path: Path) -> Network:
     """A network with these weights. Raises StudioError where they do not fit."""
     with torch.device("meta"):
-        net = kind()
+        net: Network = kind()
     wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     net.load_state_dict(check_state(state, wanted, str(path)), strict=True, assign=True)
     net.eval().requires_grad_(False)

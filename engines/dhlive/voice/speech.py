@@ -23,7 +23,10 @@ SHIFT = 5  # outputs by which the mini networks were trained to be late; the old
 # Of voice after a tick's own time: the output five later, and its frames to their end.
 VOICE_AHEAD_US = (SHIFT * PAIR_MS + AFTER_MS) * 1000
 WAITING_PAIRS = 20  # of silence, 0.8 s, before a tick's own time, after which the host waits
-LET_GO = (0.45, 0.0)  # what is left of an interrupted mouth in the first and the second frame after
+LET_GO = (
+    0.45,
+    0.0,
+)  # what is left of an interrupted mouth in the first and the second frame after; a mouth at rest before any voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,6 @@ class Speech:
         self._listener = Listener(network, generation.geometry.sound_rate)
         self._shown = np.zeros(COEFFICIENTS, np.float32)
         self._forget()
-        self._after = len(LET_GO)
 
     def hear(self, block: VoiceBlock) -> list[SpeechTick]:
         """The ticks that this block brings within reach."""
