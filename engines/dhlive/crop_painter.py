@@ -30,6 +30,11 @@ class CropPainter:
         identity = torch.eye(2, 3)[None]
         self._grid = functional.affine_grid(identity, [1, 1, side, side], align_corners=False)
 
+    def to(self, device: torch.device) -> "CropPainter":
+        """Itself, on this device."""
+        self.edges, self.window, self._grid = (each.to(device) for each in (self.edges, self.window, self._grid))
+        return self
+
     def paint(self, source: Tensor, control: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
         """(B, C, S, S) 0..1, its first three channels painted.
 

@@ -16,6 +16,9 @@ PAIR_MS = 2 * SHIFT_MS  # one output of the audio network
 BEFORE_MS = (FRAME_MS - SHIFT_MS) // 2  # of a pair's first frame before the pair's own time
 SPAN_MS = SHIFT_MS + FRAME_MS  # of a pair's two frames together
 AFTER_MS = SPAN_MS - BEFORE_MS  # from a pair's own time to the end of its last frame
+SHIFT = 5  # outputs by which the mini networks were trained to be late; the old one's four are within
+# Of voice after a tick's own time: the output five later, and its frames to their end.
+VOICE_AHEAD_US = (SHIFT * PAIR_MS + AFTER_MS) * 1000
 FILTER_MS = 6  # half the filter's length
 STOP_DB_BETA = 8.0  # of the filter's Kaiser window: 80 dB
 

@@ -12,16 +12,13 @@ from engines.dhlive.networks.audio import AudioNetwork
 from engines.dhlive.networks.sizes import COEFFICIENTS
 from engines.dhlive.voice.coefficients import Stabiliser
 from engines.dhlive.voice.listener import Listener, Output
-from engines.dhlive.voice.sound import AFTER_MS, PAIR_MS
+from engines.dhlive.voice.sound import PAIR_MS, VOICE_AHEAD_US
 from shared.media.array_types import FloatArray
 from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import JOIN_SAMPLES
 from shared.runtime.arrays import StateArrays, StateMapping, pack_part, unpack_part
 from shared.runtime.clock import US, tick_after, tick_pts
 
-SHIFT = 5  # outputs by which the mini networks were trained to be late; the old one's four are within
-# Of voice after a tick's own time: the output five later, and its frames to their end.
-VOICE_AHEAD_US = (SHIFT * PAIR_MS + AFTER_MS) * 1000
 WAITING_PAIRS = 20  # of silence, 0.8 s, before a tick's own time, after which the host waits
 LET_GO = (
     0.45,

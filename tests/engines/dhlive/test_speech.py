@@ -17,8 +17,8 @@ from engines.dhlive.voice import listener as listening  # noqa: E402
 from engines.dhlive.voice.coefficients import Stabiliser  # noqa: E402
 from engines.dhlive.voice.filter_bank import FilterBank  # noqa: E402
 from engines.dhlive.voice.listener import Listener  # noqa: E402
-from engines.dhlive.voice.sound import Decimator  # noqa: E402
-from engines.dhlive.voice.speech import VOICE_AHEAD_US, Speech, SpeechTick  # noqa: E402
+from engines.dhlive.voice.sound import VOICE_AHEAD_US, Decimator  # noqa: E402
+from engines.dhlive.voice.speech import Speech, SpeechTick  # noqa: E402
 from shared.media.reader import SOUND_RATE_HZ  # noqa: E402
 from shared.runtime.arrays import from_bytes, to_bytes  # noqa: E402
 from shared.runtime.clock import US  # noqa: E402
@@ -49,7 +49,7 @@ def speech(generation: Generation = Generation.MINI2, rate: Fraction = RATE) -> 
 
 
 def spoken(of: Speech, samples: NDArray[np.int16], sizes: Iterable[int], start: int = 3 * US + 7) -> list[SpeechTick]:
-    """What is said of a voice cut into blocks of these sizes in turn, to its end."""
+    """The ticks of a voice cut into blocks of these sizes in turn, to its end."""
     said, at, turn = [], 0, list(sizes)
     while at < len(samples):
         block = samples[at : at + turn[0]]

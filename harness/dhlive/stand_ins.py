@@ -24,8 +24,11 @@ from engines.dhlive.control.mesh import (
     UPPER_TEETH,
     VERTICES,
     FaceMesh,
+    mesh_lines,
 )
 
+POINTS = 478  # of a tracked face
+LOUDNESS = 60.0  # of the audio network's outputs, so that a mouth moves as far as a trained one's
 AROUND, UPPER = 20, 11  # vertices of each ring around the mouth, and those of it that are of the upper lip
 LIP_RINGS, FACE_RINGS = 4, 4
 MIDDLE = np.array([500.0, 745.0])  # of the mouth in canonical space
@@ -139,3 +142,45 @@ def mask(width: int, height: int, ramp: int) -> NDArray[np.uint8]:
     """(height, width) uint8: 0 at the edge, 255 from `ramp` pixels inside on."""
     across, down = (np.minimum(np.arange(n), np.arange(n)[::-1]) / ramp for n in (width, height))
     return np.asarray(np.minimum(np.minimum.outer(down, across), 1) * 255, np.uint8)
+
+
+def write_stand_ins(folder: Path) -> dict[str, Path]:
+    """Every file of the engine's manifest below `folder`, by its name there. Needs PyTorch."""
+    import torch
+
+    from engines.dhlive import files
+    from engines.dhlive.generation import Generation
+    from engines.dhlive.networks.audio import AudioNetwork
+    from engines.dhlive.networks.checkpoints import NETWORKS
+    from harness.by_rule import by_rule
+
+    def path(name: str) -> Path:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        return folder / name
+
+    for generation, name in files.MOUTHS.items():
+        network = by_rule(NETWORKS[generation](), generation.value)
+        torch.save({"state_dict": {"net_g": network.state_dict()}}, path(name))
+    for name in (files.AUDIO, files.OLD_AUDIO):
+        network = by_rule(AudioNetwork(), "audio")
+        with torch.no_grad():
+            network.fc[-1].weight.mul_(LOUDNESS)
+        torch.save(network.state_dict(), path(name))
+    mesh = stand_in_mesh()
+    path(files.TEMPLATE).write_text("".join(mesh_lines(mesh)))
+    mean = np.concatenate([mesh.vertices, mesh.vertices[: POINTS - VERTICES] + 1.0])
+    path(files.MEAN_FACE).write_text("".join(f"v {x:.3f} {y:.3f} {z:.3f}\n" for x, y, z in mean))
+    others = [point for point in range(POINTS) if point not in (13, 14)]
+    tracked = others[:UPPER_INNER] + [13, 14] + others[UPPER_INNER : TRACKED - 2]
+    lists = f"index_wrap = {tracked}\nindex_wrap = index_wrap + [10]\nindex_edge_wrap = {list(range(60, 81))}\n"
+    path(files.LISTS).write_text(lists)
+    write_blend_shapes(path(files.BLEND_SHAPES), stand_in_offsets())
+    cv2.imwrite(str(path(files.EDGES)), mask(128, 128, 16))
+    cv2.imwrite(str(path(files.WINDOWS[Generation.MINI2])), np.dstack([mask(104, 72, 8)] * 3))
+    cv2.imwrite(str(path(files.WINDOWS[Generation.MINI1])), np.dstack([mask(72, 72, 8)] * 3))
+    for number, name in enumerate(files.TEETH):
+        noise = np.random.default_rng(number).integers(0, 256, (72, 104, 4))
+        cv2.imwrite(str(path(name)), noise.astype(np.uint8))
+    names = (*files.MOUTHS.values(), files.AUDIO, files.OLD_AUDIO, files.TEMPLATE, files.MEAN_FACE, files.LISTS)
+    names += (files.BLEND_SHAPES, files.EDGES, *files.WINDOWS.values(), *files.TEETH)
+    return {name: folder / name for name in names}

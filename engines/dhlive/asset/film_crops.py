@@ -1,0 +1,59 @@
+"""The film's face crops, frame by frame, and the way from a crop to the ROI that a plate places."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.dhlive.asset.person import Person
+from shared.avatar.model import ROI_SIZE_PX
+from shared.avatar.plate import Plate
+from shared.avatar.skin import RGB_TO_YUV, YUV_BASE
+from shared.errors import StudioError
+from shared.face import similarity
+from shared.media.array_types import ImageArray
+from shared.media.colour import crop, i420_to_rgb
+
+
+def check_film(person: Person, plate: Plate, name: str) -> None:
+    """Raises StudioError where a person was not filmed in this plate. name: the avatar's."""
+    frames, right, bottom = len(plate), int(person.rects[:, 2].max()), int(person.rects[:, 3].max())
+    if frames not in (len(person), 2 * len(person)) or right > plate.width or bottom > plate.height:
+        raise StudioError(
+            f"The mouth that is kept with avatar '{name}' was measured in another film ({len(person)} frames, at least"
+            f" {right}x{bottom} pixels; its body has {frames} of {plate.width}x{plate.height}); add the avatar again."
+        )
+
+
+def film_crop(plate: Plate, index: int, rect: NDArray[np.int64], side: int) -> ImageArray:
+    """(side, side, 3) uint8 RGB of a plate frame's square."""
+    left, top, right, bottom = (int(value) for value in rect)
+    x, y = left // 2 * 2, top // 2 * 2
+    width, height = (right + 1) // 2 * 2 - x, (bottom + 1) // 2 * 2 - y
+    rgb = i420_to_rgb(crop(plate.frame(index), x, y, width, height))[top - y : bottom - y, left - x : right - x]
+    return np.asarray(cv2.resize(rgb, (side, side)), np.uint8)
+
+
+def crop_to_roi(plate: Plate, index: int, rect: NDArray[np.int64], side: int) -> similarity.SimilarityMatrix:
+    """(2, 3) from crop pixels to the ROI's."""
+    scale = float(rect[2] - rect[0]) / side
+    to_plate = np.array([[scale, 0.0, rect[0] + scale / 2 - 0.5], [0.0, scale, rect[1] + scale / 2 - 0.5]])
+    return similarity.compose(similarity.invert(plate.placements[index]), to_plate)
+
+
+def in_portrait_light(rgb: ImageArray, plate: Plate, index: int) -> ImageArray:
+    """The crop such that the compositor's match of the ROI to the plate's light gives the crop's own colours again."""
+    gain, offset = plate.gains[index].astype(np.float64), plate.offsets[index].astype(np.float64)
+    if np.abs(gain - 1).max() < 1e-3 and np.abs(offset).max() < 0.25:
+        return rgb
+    back, gain = np.linalg.inv(RGB_TO_YUV), np.maximum(gain, 1e-3)
+    linear = back @ (RGB_TO_YUV / gain[:, None])
+    constant = back @ ((YUV_BASE - 128 - offset) / gain + 128 - YUV_BASE)
+    return np.asarray(cv2.transform(rgb, np.column_stack([linear, constant])), np.uint8)
+
+
+def on_roi(rgb: ImageArray, edges: NDArray[np.uint8], to_roi: similarity.SimilarityMatrix) -> NDArray[np.uint8]:
+    """(512, 512, 4) uint8 RGBA: the crop where it lies, fading out towards its edges."""
+    rgba = np.dstack([rgb, edges])
+    size = (ROI_SIZE_PX, ROI_SIZE_PX)
+    colour = cv2.warpAffine(rgba, to_roi, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(colour, np.uint8)

@@ -1,0 +1,144 @@
+"""A filmed person as the published `combined_data.json.gz` has them: read, checked, written."""
+
+import gzip
+import io
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.dhlive.control.mesh import TRACKED, FaceMesh, mesh_lines, parse_mesh
+from engines.dhlive.generation import Generation
+from engines.dhlive.networks.sizes import FEATURES, STYLE
+from shared.errors import StudioError
+from shared.runtime.files import write_atomically
+
+FILE = "combined_data.json.gz"
+LUMINANCES = 16  # that the second mini generation's files carry after the style
+MATRIX = 16  # numbers of a frame before its landmarks
+MAX_BYTES = 64 << 20  # unpacked; published ones have half a megabyte
+GENERATIONS = {
+    STYLE: Generation.MINI2,
+    STYLE + LUMINANCES: Generation.MINI2,
+    int(np.prod(FEATURES)): Generation.MINI1,
+}  # by how many numbers a person is
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is known of a person in a film of N frames.
+
+    uid: a name. mesh: theirs, at rest. reference: (64,), (80,) or (6480,) float64 that the network knows them by.
+    rects: (N, 4) int64 left, top, right, bottom of the square face crop, in the film's pixels. matrices: (N, 4, 4) float64
+    canonical space to crop pixels. landmarks: (N, 209, 2) float64 of the face in crop pixels. version: of the file; None in
+    the first mini generation. authorized: a vendor's mark, kept as it is.
+    """
+
+    uid: str
+    mesh: FaceMesh
+    reference: NDArray[np.float64]
+    rects: NDArray[np.int64]
+    matrices: NDArray[np.float64]
+    landmarks: NDArray[np.float64]
+    version: int | None = 1
+    authorized: bool = False
+
+    @property
+    def generation(self) -> Generation:
+        """Whose network knows them."""
+        return GENERATIONS[len(self.reference)]
+
+    def __len__(self) -> int:
+        return len(self.rects)
+
+    def of_plate(self, index: int) -> int:
+        """The frame for a plate frame: published films hold the frames forward and then backward."""
+        turn = index % (2 * len(self))
+        return turn if turn < len(self) else 2 * len(self) - 1 - turn
+
+
+def read_person(path: Path) -> Person:
+    """From a file in the published format. Raises StudioError in one sentence for anything else."""
+    try:
+        with gzip.open(path) as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise ValueError("it is far larger than any")
+        return _parsed(json.loads(raw), str(path))
+    except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
+        why = f"there is no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0][:120]
+        raise StudioError(f"{path} is no person of DH_live ({why}); export it again where it was made.") from None
+
+
+def _parsed(held: Any, where: str) -> Person:
+    if not isinstance(held, dict):
+        raise ValueError("it holds no table")
+    frames = held["json_data"]
+    if not isinstance(frames, list) or not frames or held["frame_num"] != len(frames):
+        raise ValueError("its frames are not as many as it says")
+    points = np.array([frame["points"] for frame in frames], np.float64)
+    rects = np.array([frame["rect"] for frame in frames])
+    reference = np.array(held["ref_data"], np.float64)
+    if points.shape[1:] != (MATRIX + 2 * TRACKED,) or rects.shape[1:] != (4,) or rects.dtype.kind != "i":
+        raise ValueError("its frames have other numbers in them")
+    if reference.ndim != 1 or len(reference) not in GENERATIONS:
+        raise ValueError(f"a person is {' or '.join(map(str, GENERATIONS))} numbers, not {reference.size}")
+    sides = rects[:, 2:] - rects[:, :2]
+    if sides.min() < 8 or sides.max() > 8192 or rects.min() < 0 or np.any(sides[:, 0] != sides[:, 1]):
+        raise ValueError("its crops are not squares within a film")
+    if not (np.isfinite(points).all() and np.isfinite(reference).all() and np.abs(points).max() < 1e5):
+        raise ValueError("it holds what are no numbers")
+    size, generation = held.get("size"), GENERATIONS[len(reference)]
+    if size is not None and size != generation.geometry.crop:
+        raise ValueError(f"its crops are of {str(size)[:20]} pixels")
+    return Person(
+        uid=str(held["uid"]),
+        mesh=parse_mesh(held["face3D_obj"], where),
+        reference=reference,
+        rects=rects.astype(np.int64),
+        matrices=points[:, :MATRIX].reshape(-1, 4, 4).transpose(0, 2, 1).copy(),
+        landmarks=points[:, MATRIX:].reshape(-1, TRACKED, 2),
+        version=None if held.get("version") is None else int(held["version"]),
+        authorized=bool(held.get("authorized", False)),
+    )
+
+
+def person_bytes(person: Person) -> bytes:
+    """The published format: what it defines is equal to the byte, once unpacked, to the file that a person was read from."""
+    matrices = person.matrices.transpose(0, 2, 1).reshape(-1, MATRIX)
+    points = np.concatenate([matrices, person.landmarks.reshape(-1, 2 * TRACKED)], axis=1)
+    held: dict[str, Any] = {
+        "uid": person.uid,
+        "frame_num": len(person),
+        "face3D_obj": mesh_lines(person.mesh),
+        "ref_data": person.reference.tolist(),
+        "json_data": [
+            {"rect": rect, "points": row} for rect, row in zip(person.rects.tolist(), points.tolist(), strict=True)
+        ],
+        "authorized": person.authorized,
+    }
+    if person.version is not None:
+        held |= {"size": person.generation.geometry.crop, "version": person.version}
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as file:
+        file.write(json.dumps(held).encode())
+    return out.getvalue()
+
+
+def write_person(path: Path, person: Person) -> None:
+    """Write it, whole or not at all. Raises StudioError."""
+    try:
+        write_atomically(path, person_bytes(person), 0o644)
+    except OSError as error:
+        raise StudioError(f"{path} cannot be written ({error.strerror}); choose another place.") from None
+
+
+def reprojection_px(person: Person) -> float:
+    """Mean error of the placed mesh against the tracked landmarks, of a coordinate over all frames, in crop pixels."""
+    vertices = np.column_stack([person.mesh.vertices[:TRACKED], np.ones(TRACKED)])
+    placed = np.einsum("nij,vj->nvi", person.matrices, vertices)[..., :2]
+    return float(np.abs(placed - person.landmarks).mean())

@@ -1,0 +1,119 @@
+"""The `dhlive` engine: a filmed face speaks by a small network. Live on one core of a CPU."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engines.api import (
+    DEFAULT_CONTEXT,
+    Driving,
+    EngineInfo,
+    EngineSession,
+    FrameEngine,
+    PrepareProgress,
+    RoiFrame,
+    SessionContext,
+    Unavailable,
+    VoiceBlock,
+    no_progress,
+)
+from engines.dhlive.asset.person import FILE, Person, read_person
+from engines.dhlive.options import DhliveOptions
+from engines.dhlive.settings import DhliveSettings
+from engines.dhlive.voice.sound import VOICE_AHEAD_US
+from shared.avatar.model import Avatar
+from shared.errors import StudioError
+from shared.weights.manifest import OFFICIAL, inspect_file, read_record, weights_folder
+
+if TYPE_CHECKING:
+    from engines.dhlive.session import DhliveSession
+
+NAME = "dhlive"
+NO_TORCH = "DH_live needs PyTorch, which is not installed here; `make setup-torch` brings it."
+INFO = EngineInfo(
+    name=NAME,
+    title="DH_live",
+    inputs=frozenset({"voice"}),
+    output="region",
+    voice_ahead_us=VOICE_AHEAD_US,
+    depends_on="motion",
+)
+
+
+class DhliveEngine(FrameEngine):
+    """Lets a body film speak: its own face, with another mouth. Needs an avatar with a body film."""
+
+    info = INFO
+    Settings = DhliveSettings
+    Options = DhliveOptions
+    weights_manifest = OFFICIAL / "dhlive.toml"
+
+    def settings(self) -> DhliveSettings:
+        return DhliveSettings.load()
+
+    def probe(self) -> Unavailable | None:
+        if find_spec("torch") is None:
+            return Unavailable(NO_TORCH, "make setup-torch")
+        return super().probe()
+
+    def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
+        """Measure the film's face, a few milliseconds a frame, once."""
+        if avatar.engine_file(NAME, FILE).is_file():
+            return
+        self.check()
+        check_body(avatar)
+        from engines.dhlive.asset.film import measured_person
+        from engines.dhlive.asset.person import write_person
+
+        person = measured_person(avatar, self.files(), progress)
+        write_person(avatar.engine_file(NAME, FILE), person)
+
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "DhliveSession":
+        self.check()
+        check_body(avatar)
+        from engines.dhlive.mouth import Mouth
+        from engines.dhlive.session import DhliveSession
+
+        options = context.options or self.options()
+        assert isinstance(options, DhliveOptions)
+        person = kept_person(avatar)
+        mouth = Mouth.shared(person.generation, self.files(), self.settings().device)
+        return DhliveSession(avatar, person, mouth, options, context)
+
+    def draw_batch(
+        self, sessions: Sequence[EngineSession], inputs: Sequence[Driving | VoiceBlock]
+    ) -> list[list[RoiFrame]]:
+        """The faces of several sessions in one call of the network."""
+        from engines.dhlive.session import DhliveSession, draw
+
+        shots = []
+        for session, each in zip(sessions, inputs, strict=True):
+            assert isinstance(session, DhliveSession)
+            shots.append([] if isinstance(each, Driving) else [(session, shot) for shot in session.shots(each)])
+        drawn = iter(draw([shot for each in shots for shot in each]))
+        return [[next(drawn) for _ in each] for each in shots]
+
+    def files(self) -> dict[str, Path]:
+        """The weight files that are here, by the manifest's names."""
+        folder = weights_folder()
+        record = read_record(folder)
+        whole = (file for file in self.weights().files if inspect_file(file, folder, record)[0] == "ok")
+        return {file.path: where for file in whole if (where := file.find(folder)) is not None}
+
+
+def check_body(avatar: Avatar) -> None:
+    """Raises StudioError where an avatar has no film of its own face."""
+    if avatar.own_plate or avatar.plate is None:
+        raise StudioError(
+            f"Avatar '{avatar.name}' has no body film, and DH_live moves the mouth of a filmed face; add an avatar with"
+            " a film of 5 to 30 seconds, or choose another engine (`studio engines`)."
+        )
+
+
+def kept_person(avatar: Avatar) -> Person:
+    """What `prepare` has kept with an avatar. Raises StudioError."""
+    path = avatar.engine_file(NAME, FILE)
+    if not path.is_file():
+        raise StudioError(f"Avatar '{avatar.name}' has not been prepared for DH_live; open it once with this engine.")
+    return read_person(path)

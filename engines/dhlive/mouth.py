@@ -1,0 +1,95 @@
+"""A mouth network with the audio network that moves it, on a device, and what it takes of a person."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engines.dhlive.files import AUDIO, MOUTHS, FaceFiles, present
+from engines.dhlive.generation import Generation
+from engines.dhlive.networks.audio import AudioNetwork
+from engines.dhlive.networks.checkpoints import load_audio, load_mouth
+from engines.dhlive.networks.mini1 import Mini1Network, Mini1Person
+from engines.dhlive.networks.mini2 import Mini2Network, Modulation
+from engines.dhlive.networks.sizes import FEATURES, STYLE
+from shared.errors import StudioError
+
+CPU = torch.device("cpu")
+
+
+class MouthPerson(NamedTuple):
+    """What a network takes of one person: the style's modulations, or reference features with their mixture."""
+
+    tensors: tuple[Tensor, ...]
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class Mouth:
+    """Networks in evaluation and the files that go with them. The audio network stays on the CPU: it is smaller than the way
+    to a device."""
+
+    generation: Generation
+    drawing: Mini2Network | Mini1Network
+    audio: AudioNetwork
+    files: FaceFiles
+    device: torch.device = CPU
+
+    @classmethod
+    def shared(cls, generation: Generation, files: dict[str, Path], device: str = "cpu") -> "Mouth":
+        """The same one for as long as a session holds it, so that another avatar costs no second copy. Raises StudioError."""
+        where = present(files, MOUTHS[generation])
+        key = f"{where} {where.stat().st_mtime_ns} {device}"
+        found = _SHARED.get(key)
+        if found is None:
+            found = _SHARED[key] = cls.load(generation, files, pick_device(device))
+        return found
+
+    @classmethod
+    def load(cls, generation: Generation, files: dict[str, Path], device: torch.device = CPU) -> "Mouth":
+        """files: by the manifest's names. Raises StudioError in one sentence."""
+        where = present(files, MOUTHS[generation])
+        found, drawing = load_mouth(where)
+        if found is not generation or not isinstance(drawing, Mini2Network | Mini1Network):
+            raise StudioError(f"{where} is the network of generation {found.value}; `studio weights add` sorts them.")
+        drawing.to(device=device, memory_format=torch.channels_last)
+        return cls(generation, drawing, load_audio(present(files, AUDIO)), FaceFiles.read(files, generation), device)
+
+    def known(self, reference: NDArray[np.float64]) -> MouthPerson:
+        """What the network takes of a person with this reference (see `Person`)."""
+        numbers = torch.from_numpy(reference.astype(np.float32)).to(self.device)
+        with torch.inference_mode():
+            if isinstance(self.drawing, Mini1Network):
+                return MouthPerson(tuple(self.drawing.person(numbers.view(1, *FEATURES))))
+            blocks = self.drawing.person(numbers[None, :STYLE])
+            return MouthPerson(tuple(tensor for block in blocks for tensor in block))
+
+    def network(self, people: Sequence[MouthPerson]) -> Callable[[Tensor], Tensor]:
+        """Draws the windows of these people, one each: (B, 3, h, w)."""
+        joined = people[0].tensors
+        if len(people) > 1:
+            joined = tuple(torch.cat(each) for each in zip(*(one.tensors for one in people), strict=True))
+        drawing = self.drawing
+        if isinstance(drawing, Mini1Network):
+            features = Mini1Person(*joined)
+            return lambda source: drawing(source, features)
+        blocks = [Modulation(*joined[at : at + 3]) for at in range(0, len(joined), 3)]
+        return lambda source: drawing(source.contiguous(memory_format=torch.channels_last), blocks)
+
+
+_SHARED: WeakValueDictionary[str, Mouth] = WeakValueDictionary()
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of this name. Raises StudioError."""
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise StudioError(f"There is no device '{name[:40]}' here; set STUDIO_DHLIVE_DEVICE to cpu.") from None
+    return device

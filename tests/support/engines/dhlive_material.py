@@ -1,0 +1,56 @@
+"""What DH_live's tests share: an avatar with a body film, stand-ins of every file, the engine on them."""
+
+import atexit
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
+
+from engines.dhlive.engine import DhliveEngine
+from harness.dhlive.stand_ins import write_stand_ins
+from shared.avatar.build import add_avatar
+from shared.avatar.model import Avatar, load_avatar
+from shared.avatar.samples import RIGHTS, sample_portrait, write_body_video
+
+BODY_FRAMES = 20
+
+
+def folder() -> Path:
+    """One that goes when the process ends."""
+    made = Path(tempfile.mkdtemp(prefix="studio-dhlive-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+@cache
+def stand_ins() -> dict[str, Path]:
+    """Every file by its name in the manifest."""
+    return write_stand_ins(folder())
+
+
+class StandInEngine(DhliveEngine):
+    """The engine with stand-ins for its files."""
+
+    def probe(self) -> None:
+        return None
+
+    def files(self) -> dict[str, Path]:
+        return stand_ins()
+
+
+@cache
+def filmed() -> Avatar:
+    """The sample portrait on a film of itself, swaying, prepared."""
+    home = folder()
+    portrait = sample_portrait()
+    cv2.imwrite(str(home / "portrait.png"), np.ascontiguousarray(portrait[..., ::-1]))
+    write_body_video(home / "body.mp4", portrait, BODY_FRAMES)
+    avatar = load_avatar(add_avatar(home, "filmed", home / "portrait.png", home / "body.mp4", RIGHTS))
+    StandInEngine().prepare(avatar)
+    return avatar
