@@ -4,6 +4,8 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -91,6 +93,43 @@ def pull(
         out.print(f"{row.path}: {row.size / 1e6:.1f} MB{note}", highlight=False)
     if not fetched:
         out.print(f"{about.title}: nothing to fetch.", highlight=False)
+
+
+@app.command()
+def add(
+    engine: Annotated[str, typer.Argument(help="Engine whose weights these are.")],
+    sources: Annotated[
+        list[Path], typer.Argument(help="Files, folders and archives that were downloaded.", exists=True)
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Take an engine's files from what was downloaded, each recognised by its content; exit code 1 where one is none."""
+    from engines.catalog import recognise_weights, weights_of
+    from shared.weights.add import add_files as run
+    from shared.weights.manifest import missing_files, weights_folder
+
+    settings = load_settings()
+    folder, about = weights_folder(settings), weights_of(engine, settings.engines)
+    found = run(about, folder, sources, partial(recognise_weights, engine, settings.engines))
+    missing = missing_files(about, folder)
+    if as_json:
+        rows = [asdict(row) for row in found.added]
+        lacks = [{"path": file.path, "purpose": file.purpose, "optional": file.optional} for file in missing]
+        print(json.dumps({"folder": str(folder), "added": rows, "refused": found.refused, "missing": lacks}))
+    else:
+        for row in found.added:
+            out.print(
+                f"{row.path}: {row.size / 1e6:.1f} MB from {row.source}", markup=False, highlight=False, soft_wrap=True
+            )
+        for sentence in found.refused:
+            err.print(sentence, markup=False, highlight=False)
+        for file in missing:
+            kind = "optional, not here" if file.optional else "still missing"
+            out.print(f"{file.path}: {kind} ({file.purpose})", markup=False, highlight=False, soft_wrap=True)
+        if about.terms and found.added:
+            out.print(about.terms, markup=False, highlight=False)
+    if found.refused:
+        raise typer.Exit(1)
 
 
 @app.command()

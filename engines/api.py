@@ -274,6 +274,12 @@ class Engine(ABC):
         reason = missing_weights_error(weights)
         return Unavailable(reason, pull_command(weights)) if reason else None
 
+    def recognise(self, path: Path) -> str:
+        """Which of its files a file is by its content, by the manifest's path; "" where it is none, as all are for an engine
+        whose files need not be taken by hand (`studio weights add`). Asked only of what has no known checksum. Raises
+        StudioError in one sentence for a file that cannot be looked at."""
+        return ""
+
     def check(self) -> None:
         """Raises StudioError, in the words of `probe`, where it cannot run here."""
         try:

@@ -1,6 +1,7 @@
 """The engines with what a user picks them by: title, drivers, terms, and why one cannot run here."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from engines.api import FrameEngine, Input, Mode
 from engines.options import options_schema
@@ -80,6 +81,11 @@ def settings_of_engines(settings: Settings) -> list[EngineSettings]:
 def weights_of(name: str, added: Mapping[str, str] = NONE) -> EngineWeights:
     """The weights of the engine of this name. Raises StudioError as `load` does, and for a manifest that is wrong."""
     return load(name, added).weights()
+
+
+def recognise_weights(name: str, added: Mapping[str, str], path: Path) -> str:
+    """Which of its files this engine takes a file for, "" for none. Raises StudioError as `load` and `Engine.recognise`."""
+    return load(name, added).recognise(path)
 
 
 def weights_of_all(added: Mapping[str, str] = NONE) -> Iterator[EngineWeights]:

@@ -24,13 +24,14 @@ from engines.dhlive.settings import DhliveSettings
 from engines.dhlive.voice.sound import VOICE_AHEAD_US
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
-from shared.weights.manifest import OFFICIAL, inspect_file, read_record, weights_folder
+from shared.weights.manifest import OFFICIAL, missing_files, weights_folder
 
 if TYPE_CHECKING:
     from engines.dhlive.session import DhliveSession
 
 NAME = "dhlive"
 NO_TORCH = "DH_live needs PyTorch, which is not installed here; `make setup-torch` brings it."
+ADD = "studio weights add dhlive FILE..."
 INFO = EngineInfo(
     name=NAME,
     title="DH_live",
@@ -55,7 +56,16 @@ class DhliveEngine(FrameEngine):
     def probe(self) -> Unavailable | None:
         if find_spec("torch") is None:
             return Unavailable(NO_TORCH, "make setup-torch")
-        return super().probe()
+        problem = super().probe()
+        return None if problem is None else Unavailable(problem.reason, ADD)
+
+    def recognise(self, path: Path) -> str:
+        """A checkpoint of any generation, under any name."""
+        if find_spec("torch") is None:
+            raise StudioError(NO_TORCH)
+        from engines.dhlive.networks.checkpoints import recognised
+
+        return recognised(path)
 
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
         """Measure the film's face, a few milliseconds a frame, once."""
@@ -97,8 +107,8 @@ class DhliveEngine(FrameEngine):
     def files(self) -> dict[str, Path]:
         """The weight files that are here, by the manifest's names."""
         folder = weights_folder()
-        record = read_record(folder)
-        whole = (file for file in self.weights().files if inspect_file(file, folder, record)[0] == "ok")
+        damaged = missing_files(self.weights(), folder)
+        whole = (file for file in self.weights().files if file not in damaged)
         return {file.path: where for file in whole if (where := file.find(folder)) is not None}
 
 

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.dhlive.files import AUDIO, MOUTHS, FaceFiles, present
+from engines.dhlive.file_names import AUDIO, MOUTHS
+from engines.dhlive.files import FaceFiles, present
 from engines.dhlive.generation import Generation
 from engines.dhlive.networks.audio import AudioNetwork
 from engines.dhlive.networks.checkpoints import load_audio, load_mouth

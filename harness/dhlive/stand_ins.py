@@ -148,7 +148,7 @@ def write_stand_ins(folder: Path) -> dict[str, Path]:
     """Every file of the engine's manifest below `folder`, by its name there. Needs PyTorch."""
     import torch
 
-    from engines.dhlive import files
+    from engines.dhlive import file_names as files
     from engines.dhlive.generation import Generation
     from engines.dhlive.networks.audio import AudioNetwork
     from engines.dhlive.networks.checkpoints import NETWORKS

@@ -189,6 +189,12 @@ def missing_weights_error(weights: EngineWeights, folder: Path | None = None) ->
     return f"{weights.title}'s weights in {folder} are not whole: {', '.join(told)}{more}; {way}."
 
 
+def missing_files(weights: EngineWeights, folder: Path) -> list[WeightFile]:
+    """Its files that are not here or damaged, optional ones too. Raises StudioError for a record that cannot be read."""
+    record = read_record(folder)
+    return [file for file in weights.files if inspect_file(file, folder, record)[0] != "ok"]
+
+
 def pull_command(weights: EngineWeights) -> str:
     """The command that fetches these files, "" where none can."""
     return f"studio weights pull {weights.name}" if any(file.hub for file in weights.files) else ""

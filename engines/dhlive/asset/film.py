@@ -13,7 +13,8 @@ from engines.api import PrepareProgress
 from engines.dhlive.asset.person import Person
 from engines.dhlive.asset.placement import place_heads, smoothed
 from engines.dhlive.control.mesh import TRACKED, FaceMesh
-from engines.dhlive.files import LISTS, MEAN_FACE, TEMPLATE, present, read_template
+from engines.dhlive.file_names import LISTS, MEAN_FACE, TEMPLATE
+from engines.dhlive.files import present, read_template
 from engines.dhlive.generation import Generation
 from shared.avatar.model import Avatar
 from shared.avatar.plate import Plate

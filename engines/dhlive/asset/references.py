@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from engines.dhlive.asset.film_crops import film_crop
 from engines.dhlive.asset.person import LUMINANCES
-from engines.dhlive.files import MOUTHS, TEETH, present
+from engines.dhlive.file_names import MOUTHS, TEETH
+from engines.dhlive.files import present
 from engines.dhlive.generation import Generation
 from engines.dhlive.networks.checkpoints import load_mouth
 from engines.dhlive.networks.mini2 import Mini2Network

@@ -1,11 +1,13 @@
 """The published checkpoints: told apart by their keys, loaded unchanged."""
 
+import zipfile
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import nn
 
+from engines.dhlive.file_names import AUDIO, MOUTHS, OLD_AUDIO
 from engines.dhlive.generation import Generation
 from engines.dhlive.networks.audio import AudioNetwork
 from engines.dhlive.networks.mini1 import Mini1Network
@@ -36,6 +38,22 @@ def generation_of(state: StateDict) -> Generation | None:
         return Generation.MINI2
     rows = state[MOTION_KEY].shape[0] if MOTION_KEY in state else 0
     return ROWS.get(rows)
+
+
+def recognised(path: Path) -> str:
+    """Which of the manifest's files a checkpoint is, "" where it is none. The audio networks of the mini generations and of
+    the old one have the same keys: they are told apart by the name that the file, or the archive in it, was saved under.
+    Raises StudioError where it cannot be loaded."""
+    state = load_state(path)
+    if (generation := generation_of(state)) is not None:
+        return MOUTHS[generation]
+    if AUDIO_KEY not in state:
+        return ""
+    names = [path.stem]
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            names.insert(0, archive.namelist()[0].split("/")[0])
+    return next((OLD_AUDIO for name in names if name == Path(OLD_AUDIO).stem), AUDIO)
 
 
 def load_mouth(path: Path) -> tuple[Generation, MouthNetwork]:

@@ -1,0 +1,45 @@
+"""`python -m engines.dhlive.asset import FOLDER NAME` and `export NAME FOLDER`: published assets, in and out.
+
+An asset is a folder with `combined_data.json.gz` and `01.mp4`, as DH_live and its web page have them.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from engines.dhlive.asset.exchange import export_asset, import_asset
+from engines.dhlive.asset.person import FILE, read_person, reprojection_px
+from shared.avatar.build import avatars_folder
+from shared.avatar.model import check_name, load_avatar
+from shared.config.settings import load_settings
+from shared.errors import StudioError
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m engines.dhlive.asset", description="Published assets, in and out.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    taken = commands.add_parser("import", help="add an avatar from an asset's folder")
+    taken.add_argument("folder", type=Path)
+    taken.add_argument("name")
+    taken.add_argument("--rights", required=True, help="why the person may be shown")
+    given = commands.add_parser("export", help="write an avatar's asset folder")
+    given.add_argument("name")
+    given.add_argument("folder", type=Path)
+    asked = parser.parse_args()
+    home = load_settings().home
+    try:
+        if asked.command == "import":
+            made = import_asset(asked.folder, home, asked.name, asked.rights)
+            error = reprojection_px(read_person(asked.folder / FILE))
+            print(f"{made}: the mesh lies {error:.2f} pixels of the crop from the tracked face, on average.")
+        else:
+            export_asset(load_avatar(avatars_folder(home) / check_name(asked.name)), asked.folder)
+            print(asked.folder)
+    except StudioError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Published asset folders, in and out: an avatar from one, one from an avatar."""
+
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from engines.api import RATE_FPS
+from engines.dhlive.asset.film_crops import check_film
+from engines.dhlive.asset.person import FILE, read_person, write_person
+from shared.avatar.build import add_avatar, remove_avatar
+from shared.avatar.model import Avatar, load_avatar
+from shared.errors import StudioError
+from shared.media.array_types import ImageArray
+from shared.media.colour import i420_to_rgb, rgb_to_i420
+from shared.media.mp4 import Mp4Writer
+from shared.media.reader import VideoReader
+
+ENGINE = "dhlive"
+VIDEO, THUMBNAIL, THUMBNAIL_PX = "01.mp4", "thumbnail.jpg", 480
+
+
+def import_asset(folder: Path, home: Path, name: str, rights: str) -> Path:
+    """Add the avatar `name` from an asset's folder, and return its own. Its portrait is the film's first frame. Raises
+    StudioError in one sentence, leaving nothing behind, where the asset is broken or its film another one."""
+    person = read_person(folder / FILE)
+    if not (folder / VIDEO).is_file():
+        raise StudioError(f"{folder} has no {VIDEO}; an asset is {FILE} with its video.")
+    with tempfile.TemporaryDirectory(prefix="studio-asset-") as made:
+        portrait = Path(made) / "portrait.png"
+        with VideoReader(folder / VIDEO) as video:
+            first = next((image for _, image in video), None)
+        if first is None:
+            raise StudioError(f"{folder / VIDEO} shows nothing; export the asset again where it was made.")
+        cv2.imwrite(str(portrait), np.ascontiguousarray(first[..., ::-1]))
+        added = add_avatar(home, name, portrait, folder / VIDEO, rights)
+    try:
+        check_film(person, load_avatar(added).plate, name)
+        write_person(added / f"{ENGINE}-{FILE}", person)
+    except StudioError:
+        remove_avatar(home, name)
+        raise
+    return added
+
+
+def export_asset(avatar: Avatar, folder: Path) -> None:
+    """Write an avatar's asset folder: the person, the film forward and backward with the marks by which a browser knows its
+    frames, a thumbnail. Raises StudioError."""
+    kept = avatar.engine_file(ENGINE, FILE)
+    if not kept.is_file():
+        raise StudioError(f"Avatar '{avatar.name}' has not been prepared for DH_live; open it once with this engine.")
+    person = read_person(kept)
+    check_film(person, avatar.plate, avatar.name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudioError(f"{folder} cannot be written ({error.strerror}); choose another place.") from None
+    write_person(folder / FILE, person)
+    frames = list(range(len(person)))
+    plate = avatar.plate
+    with Mp4Writer(folder / VIDEO, plate.width, plate.height, RATE_FPS, sound=False, crf=18) as out:
+        for number, index in enumerate(frames + frames[::-1]):
+            out.frame(rgb_to_i420(marked(i420_to_rgb(plate.frame(index)), number)), index=number)
+    first = i420_to_rgb(avatar.plate.frame(0))
+    scale = THUMBNAIL_PX / max(first.shape[:2])
+    cv2.imwrite(str(folder / THUMBNAIL), np.ascontiguousarray(cv2.resize(first, None, fx=scale, fy=scale)[..., ::-1]))
+
+
+def marked(rgb: ImageArray, number: int) -> ImageArray:
+    """The frame with its number, modulo 16, in the four pixels of the upper right corner: bits from right to left, then down."""
+    for bit in range(4):
+        rgb[bit // 2, rgb.shape[1] - 1 - bit % 2] = 255 if number >> bit & 1 else 0
+    return rgb
