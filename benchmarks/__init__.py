@@ -22,6 +22,7 @@ MODULES = {
     "av": "benchmarks.system.av",
     "jobs": "benchmarks.system.jobs",
     "beside": "benchmarks.system.beside",
+    "dhlive": "benchmarks.engines.dhlive",
     "liveportrait": "benchmarks.engines.liveportrait",
     "personalive": "benchmarks.engines.personalive",
 }

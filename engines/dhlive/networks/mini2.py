@@ -48,7 +48,10 @@ class StyleModulation(nn.Module):
 
     def forward(self, x: Tensor, style: Modulation) -> Tensor:
         plain = functional.instance_norm(x)
-        return plain + torch.sigmoid(style.gate * x) * (plain * style.scale + style.bias)
+        gate, styled = style.gate * x, torch.addcmul(style.bias, plain, style.scale)
+        if torch.is_grad_enabled():
+            return plain + torch.sigmoid(gate) * styled
+        return gate.sigmoid_().mul_(styled).add_(plain)  # in the memory that is there: a tenth of a frame's time
 
 
 class Block(nn.Module):

@@ -1,0 +1,152 @@
+"""The engine on a filmed body: its frames belong to the plate frame they name, and the film around the mouth stays."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
+
+from compositing.compose import Composer  # noqa: E402
+from engines.api import RoiFrame, SessionContext, VoiceBlock  # noqa: E402
+from engines.dhlive.asset.film_crops import film_crop, in_portrait_light  # noqa: E402
+from engines.dhlive.asset.person import FILE, read_person, write_person  # noqa: E402
+from engines.dhlive.engine import DhliveEngine, kept_person  # noqa: E402
+from engines.dhlive.networks.mini2 import Mini2Network  # noqa: E402
+from engines.dhlive.options import DhliveOptions  # noqa: E402
+from engines.dhlive.session import DhliveSession  # noqa: E402
+from harness.sample_avatar import sample_avatar  # noqa: E402
+from shared.avatar.model import Avatar  # noqa: E402
+from shared.errors import StudioError  # noqa: E402
+from shared.media.colour import i420_to_rgb, planes  # noqa: E402
+from tests.support.engines.dhlive_material import BODY_FRAMES, StandInEngine, filmed  # noqa: E402
+from tests.support.files.voice_material import babble, sound_of  # noqa: E402
+
+pytestmark = pytest.mark.apart
+
+
+def opened(avatar: Avatar | None = None, **options: Any) -> DhliveSession:
+    chosen = DhliveOptions(**options)
+    return StandInEngine().open(avatar or filmed(), SessionContext(options=chosen))
+
+
+def spoken(session: DhliveSession, seconds: float = 0.8) -> list[RoiFrame]:
+    voice = sound_of([babble(4)])[: round(seconds * 48_000)]
+    return session.hear(VoiceBlock(0, voice)) + session.flush()
+
+
+def composed(frame: RoiFrame) -> tuple[Any, Any]:
+    """The program's frame and the plate's own, as RGB."""
+    assert frame.plate is not None
+    composer = Composer(filmed())
+    program = composer.compose(composer.background(frame.plate), frame.plate, frame.pixels, 1.0).frame
+    return i420_to_rgb(program).astype(np.int16), i420_to_rgb(filmed().plate.frame(frame.plate)).astype(np.int16)
+
+
+def test_the_film_around_the_mouth_stays() -> None:
+    """Outside of the crop to the bit; in it, up to the network's window, as the mesh at rest leaves it."""
+    person = kept_person(filmed())
+    for frame in spoken(opened(strength=0.0), 0.4):
+        assert frame.plate is not None
+        program, film = composed(frame)
+        left, top, right, bottom = person.rects[person.of_plate(frame.plate)]
+        changed = np.abs(program - film).max(axis=2)
+        outside = changed.copy()
+        outside[top - 2 : bottom + 2, left - 2 : right + 2] = 0
+        assert outside.max() == 0
+        side = right - left
+        rim = changed[top:bottom, left : left + side // 8]
+        assert rim.mean() < 3 and changed[top:bottom, left:right].max() > 30  # noise for a mouth
+
+
+def test_a_frame_is_drawn_from_the_plate_frame_that_it_names() -> None:
+    """The upper part of the crop, where no mouth is drawn, is that frame's and no other's."""
+    wanted = [7, 3, 12, 0, 19]
+    session = StandInEngine().open(
+        filmed(),
+        SessionContext(plate_at=lambda pts: wanted[pts // 40_000 % len(wanted)], options=DhliveOptions(strength=0.0)),
+    )
+    frames = spoken(session, 0.2)
+    assert [frame.plate for frame in frames] == wanted
+    for frame in frames:
+        program, _ = composed(frame)
+        person = kept_person(filmed())
+        left, top, right, _ = person.rects[person.of_plate(frame.plate or 0)]
+        strip = slice(top + 12, top + 40), slice(left + 30, right - 30)
+        apart = [
+            np.abs(program[strip] - i420_to_rgb(filmed().plate.frame(index))[strip]).mean()
+            for index in range(BODY_FRAMES)
+        ]
+        assert int(np.argmin(apart)) == frame.plate, apart
+
+
+def test_the_mouth_follows_the_voice_and_the_options() -> None:
+    still, moved = (spoken(opened(strength=strength)) for strength in (0.0, 1.0))
+    assert all(frame.pts == number * 40_000 for number, frame in enumerate(moved)) and len(moved) == 20
+    apart = [np.abs(a.pixels.astype(int) - b.pixels).max() for a, b in zip(still, moved, strict=True)]
+    assert max(apart) > 60
+    session = opened()
+    before = spoken(session)
+    assert session.apply(DhliveOptions(rules="browser"))
+    session.reset()
+    after = spoken(session)
+    assert any(not np.array_equal(a.pixels, b.pixels) for a, b in zip(before[3:], after[3:], strict=True))
+
+
+def test_faces_of_several_sessions_are_one_call_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, sessions = StandInEngine(), [opened() for _ in range(3)]
+    batches: list[int] = []
+    drawn = Mini2Network.forward
+
+    def counted(self: Mini2Network, source: Any, person: Any) -> Any:
+        batches.append(len(source))
+        return drawn(self, source, person)
+
+    monkeypatch.setattr(Mini2Network, "forward", counted)
+    block = VoiceBlock(0, sound_of([babble(1)])[: 255 * 48 + 2])
+    found = engine.draw_batch(sessions, [block] * 3)
+    assert batches == [3] and [len(each) for each in found] == [1, 1, 1]
+    alone = opened().hear(block)[0]
+    assert np.abs(found[2][0].pixels.astype(int) - alone.pixels).max() <= 1
+
+
+def test_the_compositors_match_of_light_is_undone() -> None:
+    plate = replace(filmed().plate)
+    plate.gains = np.full_like(plate.gains, 1.0) * np.array([1.15, 0.9, 1.1], np.float32)
+    plate.offsets = np.full_like(plate.offsets, 1.0) * np.array([-6.0, 3.0, -2.0], np.float32)
+    avatar = replace(filmed(), plate=plate)
+    rect = kept_person(filmed()).rects[4]
+    crop = film_crop(plate, 4, rect, 184)
+    lit = in_portrait_light(crop, plate, 4)
+    assert np.abs(lit.astype(int) - crop).mean() > 3
+    composer = Composer(avatar)
+    roi = np.dstack([np.asarray(np.tile(lit[:128, :128], (4, 4, 1))), np.full((512, 512), 255, np.uint8)])
+    plain = np.dstack([np.asarray(np.tile(crop[:128, :128], (4, 4, 1))), np.full((512, 512), 255, np.uint8)])
+    matched = composer.compose(composer.background(4), 4, roi, 1.0).frame
+    plate.gains, plate.offsets = np.ones_like(plate.gains), np.zeros_like(plate.offsets)
+    wanted = composer.compose(composer.background(4), 4, plain, 1.0).frame
+    for a, b in zip(planes(matched), planes(wanted), strict=True):
+        assert np.abs(a.astype(int) - b).mean() < 1.0
+
+
+def test_an_avatar_without_a_film_is_refused_in_one_sentence() -> None:
+    for refused in (StandInEngine().prepare, StandInEngine().open):
+        with pytest.raises(StudioError, match="has no body film, and DH_live moves the mouth of a filmed face"):
+            refused(sample_avatar())
+
+
+def test_a_person_of_another_film_is_refused_in_one_sentence(tmp_path: Any) -> None:
+    avatar = replace(filmed(), folder=tmp_path)
+    person = read_person(filmed().engine_file("dhlive", FILE))
+    half = replace(person, rects=person.rects[:7], matrices=person.matrices[:7], landmarks=person.landmarks[:7])
+    write_person(avatar.engine_file("dhlive", FILE), half)
+    with pytest.raises(StudioError, match="was measured in another film"):
+        opened(avatar)
+    with pytest.raises(StudioError, match="has not been prepared"):
+        opened(replace(filmed(), folder=tmp_path / "none"))
+
+
+def test_the_look_ahead_is_declared() -> None:
+    info = DhliveEngine().info
+    assert info.voice_ahead_us == 255_000 and info.inputs == {"voice"} and info.output == "region"
