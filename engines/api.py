@@ -38,13 +38,15 @@ Dependence = Literal["nothing", "motion", "frames"]
 class EngineInfo:
     """What an engine is and needs, known without loading it.
 
-    name: lower case, the name of its entry point. title: for people. inputs: what drives it. modes: where it can run.
+    name: lower case, the name of its entry point. aliases: further names under which it is found. title: for people. inputs:
+        what drives it. modes: where it can run.
     output: "roi", a square face crop that the compositor places; "region", the plate's own pixels in that square, made for
         one plate frame; "frame", a full frame.
     roi_size: side of its square frames in pixels.
     frames_per_step: ROI frames that one driving frame may complete. frames_held: driving frames held back before the first
         ROI frame comes out. voice_ahead_us: microseconds of voice after a frame's own time that the frame needs.
     depends_on: see `Dependence`. needs_image: needs the driver's image, not only its landmarks.
+    attribution: words that its licence wants results to carry; renders have them in the file and in the record beside it.
     """
 
     name: str
@@ -58,6 +60,8 @@ class EngineInfo:
     voice_ahead_us: int = 0
     depends_on: Dependence = "nothing"
     needs_image: bool = False
+    aliases: frozenset[str] = frozenset()
+    attribution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,11 +32,25 @@ def names(added: Mapping[str, str] = NONE) -> list[str]:
     return list(installed(added))
 
 
+def canonical_name(name: str, added: Mapping[str, str] = NONE) -> str:
+    """The name of the engine that is found under `name`: itself where an engine has it, else the one that has it for an
+    alias. A name that none has comes back as it is."""
+    there = names(added)
+    for each in there if name not in there else ():
+        try:
+            if name in load(each, added).info.aliases:
+                return each
+        except StudioError:
+            continue  # what cannot be loaded has no aliases
+    return name
+
+
 def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
-    """The engine of this name. Raises StudioError when there is none, its module cannot be imported, or it is no engine."""
+    """The engine of this name or alias. Raises StudioError when there is none, its module cannot be imported, or it is no engine."""
     found = installed(added)
     if DEFAULT_ENGINE not in found:
         raise StudioError("The studio's engines are not registered, as after an update; run `make setup` again.")
+    name = canonical_name(name, added)
     if name not in found:
         raise StudioError(f"There is no engine '{name[:60]}'; there is {', '.join(sorted(found))}.")
     point = found[name]

@@ -38,6 +38,8 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
     name = f"{folder(claim.job)}/result{suffix}"
     scratch, encoded = (store.scratch(claim.file(f"{part}{suffix}")) for part in ("", "-clip"))
     said = {"avatar": manifest.avatar, "engine": manifest.engine}
+    if attribution := opened.attribution:
+        said["attribution"] = attribution
     try:
         if isinstance(opened, OpenClip):
             parts = [_clip_part(store, opened, claim, heart, encoded)]
@@ -112,6 +114,7 @@ def _sidecar(manifest: Manifest, opened: OpenJob, parts: list[_Part], ticks: int
         "created": manifest.created,
         "avatar": {"name": manifest.avatar, "rights": opened.avatar.rights, "files": manifest.avatar_files},
         "engine": manifest.engine,
+        **({"attribution": opened.attribution} if opened.attribution else {}),
         "look": manifest.look,
         "driver": {"name": manifest.driver, "sha256": manifest.driver_sha256, "moved_by": manifest.plan.driven},
         "output": manifest.output,

@@ -30,13 +30,15 @@ from shared.runtime.clock import US
 
 @dataclass(slots=True, kw_only=True)
 class OpenJob:
-    """A job on this machine. small: after memory ran out."""
+    """A job on this machine. small: after memory ran out. attribution: words that the engine's licence wants the result to
+    carry, or ""."""
 
     manifest: Manifest
     avatar: Avatar
     driver: Path
     output: OutputSpec
     small: bool
+    attribution: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -116,7 +118,10 @@ class JobOpener:
         with engine_faults(engine.info.title):
             engine.prepare(avatar)
         if isinstance(engine, ClipEngine):
-            return OpenClip(manifest=manifest, avatar=avatar, driver=driver, output=output, small=small, engine=engine)
+            return OpenClip(
+                manifest=manifest, avatar=avatar, driver=driver, output=output, small=small,
+                attribution=engine.info.attribution, engine=engine,
+            )  # fmt: skip
         assert isinstance(engine, FrameEngine)
         options = engine.options(manifest.look)  # all of them, as they were where the job was handed in
         session = open_session(
@@ -124,7 +129,8 @@ class JobOpener:
         )
         run = EngineRun(session, int(manifest.idle_after * US))
         return OpenFrames(
-            manifest=manifest, avatar=avatar, driver=driver, output=output, small=small, composer=Composer(avatar),
+            manifest=manifest, avatar=avatar, driver=driver, output=output, small=small,
+            attribution=engine.info.attribution, composer=Composer(avatar),
             template=_template(manifest, engine, driver), info=engine.info, run=run, pristine=run.save(),
         )  # fmt: skip
 

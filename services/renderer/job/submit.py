@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engines.registry import load
+from engines.registry import canonical_name, load
 from services.renderer.job.plan import declared_units, planned, planned_clip
 from shared.avatar.model import load_avatar
 from shared.config.settings import DEFAULT_ENGINE, Settings, load_settings
@@ -63,6 +63,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     a key that was used for something else."""
     if len(request.key) > MAX_KEY_CHARACTERS:
         raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
+    request = replace(request, engine=canonical_name(request.engine, settings.engines))
     engine = load(request.engine, settings.engines)
     engine.check()
     options = engine.options(request.options)

@@ -1,0 +1,1 @@
+"""Duix-Avatar, formerly HeyGem: a closed service that the user runs, reached over its HTTP interface."""

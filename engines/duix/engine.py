@@ -1,0 +1,109 @@
+"""Duix-Avatar as a clip engine: the host's film and a speech into a video in which the host says it, by the user's own service.
+
+The service is closed and tells a task's end once, so that a task is handed in by one process, watched by one, and every step
+is on the disk before the next one: `engines.duix.data_folder`.
+"""
+
+import json
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from engines.api import EngineInfo, Unavailable
+from engines.clip import CLIP_FILE, Clip, ClipEngine, RunContext
+from engines.duix.data_folder import DataFolder, copy_file
+from engines.duix.film import write_film, write_speech
+from engines.duix.pool import Pool, Service, Task
+from engines.duix.settings import DuixSettings
+from engines.duix.watch import Patience
+from shared.errors import StudioError
+from shared.jobs.graph import UnitSpec
+from shared.weights.manifest import OFFICIAL
+
+FILM, VIDEO, CLIP = "film", "video", "clip"  # units
+UNITS = (UnitSpec(FILM, weight=1.0), UnitSpec(VIDEO, (FILM,), 30.0), UnitSpec(CLIP, (FILM, VIDEO), 0.1))
+FILM_FILE, SPEECH_FILE, TASK_FILE, VIDEO_FILE = "film.mp4", "speech.wav", "task.json", "video.mp4"
+MOST_HOURS = 12  # of speech: a WAV file has no more
+
+
+class DuixEngine(ClipEngine):
+    """Needs a container with the service, and a licence that the user has accepted."""
+
+    info = EngineInfo(
+        name="duix",
+        title="Duix-Avatar",
+        inputs=frozenset({"voice"}),
+        modes=frozenset({"offline"}),
+        output="frame",
+        aliases=frozenset({"heygem"}),
+        attribution="Built with DUIX.COM",
+    )
+    Settings = DuixSettings
+    weights_manifest = OFFICIAL / "duix.toml"
+    patience: ClassVar[Patience] = Patience()
+
+    def probe(self) -> Unavailable | None:
+        """What is missing of licence, settings and folders; the services themselves are not asked."""
+        settings = self.duix_settings()
+        if not settings.licence_accepted:
+            return Unavailable(
+                "Duix-Avatar is off until you have read its licences and accept them: set duix.licence_accepted = true "
+                "(docs/engines/duix.md says what they ask)."
+            )
+        if not settings.services:
+            return Unavailable(
+                "Duix-Avatar needs a service that you run yourself; name its address and its data folder in duix.services "
+                "(docs/engines/duix.md says how)."
+            )
+        for each in settings.services:
+            if problem := DataFolder(each.data.expanduser()).problem():
+                return Unavailable(
+                    f"The data folder {each.data} of the Duix-Avatar service {each.url} {problem} here; correct duix.services."
+                )
+        return None
+
+    def units(self, clip: Clip) -> Sequence[UnitSpec]:
+        """The film; the service's video; the clip, after which nothing is left at the service."""
+        if clip.ticks / clip.rate > MOST_HOURS * 3600:
+            raise StudioError(f"Duix-Avatar takes speech of at most {MOST_HOURS} hours; cut it into parts.")
+        return UNITS
+
+    def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
+        """Do a unit."""
+        if unit.name == FILM:
+            write_speech(clip, context.scratch / SPEECH_FILE, context.raise_if_cancelled)
+            write_film(clip, context.scratch / FILM_FILE, context.progress)
+            # Kept with the unit's files, so that it is the same task however often its video is asked for.
+            (context.scratch / TASK_FILE).write_text(json.dumps({"code": str(uuid.uuid4())}))
+            return
+        made = context.made(FILM)
+        code = str(json.loads((made / TASK_FILE).read_text())["code"])
+        pool = self._pool(context)
+        if unit.name == VIDEO:
+            seconds = float(clip.ticks / clip.rate)
+            task = Task(code=code, speech=made / SPEECH_FILE, film=made / FILM_FILE, seconds=seconds)
+            pool.video(task, context.scratch / VIDEO_FILE)
+            context.progress(100, 100)
+            return
+        _copy(context.made(VIDEO) / VIDEO_FILE, context)
+        pool.clean(code)  # the video is published: no process comes for it any more
+        context.progress(1, 1)
+
+    def duix_settings(self) -> DuixSettings:
+        """Its settings as they hold here. Raises StudioError for a wrong one."""
+        settings = self.settings()
+        assert isinstance(settings, DuixSettings)
+        return settings
+
+    def _pool(self, context: RunContext) -> Pool:
+        settings = self.duix_settings()
+        services = [Service(each.url, DataFolder(each.data.expanduser())) for each in settings.services]
+        return Pool(services, lambda percent: context.progress(percent, 100), settings.time_limit, self.patience)
+
+
+def _copy(video: Path, context: RunContext) -> None:
+    try:
+        copy_file(video, context.scratch / CLIP_FILE, context.raise_if_cancelled)
+    except OSError as error:
+        raise StudioError(f"The clip cannot be kept ({error.strerror}); free some space, then retry.") from None

@@ -1,0 +1,236 @@
+"""The services as a pool: a task goes to one that is free, once, and its video comes back, whatever happens on the way."""
+
+import errno
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from engines.duix.client import (
+    ACCEPTED,
+    BUSY,
+    NO_LOCK,
+    NotSentError,
+    ServiceClient,
+    UnclearError,
+)
+from engines.duix.data_folder import ENDED, DataFolder, Record, copy_file, result_name
+from engines.duix.watch import Patience, Watch
+from shared.errors import NoSpaceError, StudioError
+from shared.media.timeline import read_timeline
+
+LENGTH_SLACK_S = 0.2  # by which a video may be longer or shorter than its speech
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One video. code: names it at the service, [A-Za-z0-9-]. speech, film: files. seconds: of the speech."""
+
+    code: str
+    speech: Path
+    film: Path
+    seconds: float
+
+
+@dataclass(slots=True)
+class Service:
+    """One container. rests: until when it is not tried. pause: how long the last rest was. since: when it was first not to
+    be had, limit: for how many seconds that is borne, and why it is so."""
+
+    url: str
+    folder: DataFolder
+    rests: float = 0.0
+    pause: float = 0.0
+    since: float | None = None
+    limit: float = 0.0
+    why: str = ""
+
+    def out_of_patience(self, now: float) -> bool:
+        """Whether it has not been to be had for longer than is borne."""
+        return self.since is not None and now - self.since > self.limit
+
+
+@dataclass(slots=True)
+class Pool:
+    """The services, for one task. told: called with the percent of it that is done, at least ten times a second; what it
+    raises ends the waiting. times: see `Watch`."""
+
+    services: Sequence[Service]
+    told: Callable[[int], None]
+    times: float
+    patience: Patience
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    _watches: dict[str, Watch] = field(default_factory=dict)
+    _progress: int = 0
+
+    def video(self, task: Task, path: Path) -> None:
+        """Have the video made, unless it is being made or has been, and copy it to `path`. What there is of it at the service
+        stays, until `clean`. Raises StudioError; what failed then is gone, and a new call begins again."""
+        while True:
+            owner = next((each for each in self.services if each.folder.record(task.code) is not None), None)
+            record = owner.folder.record(task.code) if owner is not None else None
+            if owner is not None and record is not None and record.stage in ENDED:
+                break
+            self._advance(task, [owner] if owner is not None else self.services)
+        why = record.said if record.stage == "failed" else self._fault_in_the_end(owner, record)
+        if why:
+            owner.folder.clean(task.code)
+            raise StudioError(why)
+        self._fetch(owner.folder, record, path)
+
+    def clean(self, code: str) -> None:
+        """Remove what the services have of a task that is fetched."""
+        for each in self.services:
+            each.folder.clean(code)
+
+    def _advance(self, task: Task, services: Sequence[Service]) -> None:
+        """Come a step further at one of these services, or wait."""
+        with ExitStack() as held:
+            service, other = self._free(services, task.code, held)
+            if service is None:
+                self._wait(self.patience.look)
+                return
+            with ServiceClient(service.url) as client:
+                if other:
+                    self._ask_for_another(service, client, other)
+                    self._wait(self.patience.poll)
+                    return
+                record = service.folder.record(task.code) or self._submit(task, service, client)
+                while record is not None and record.stage not in ENDED:
+                    self._wait(self.patience.poll)
+                    record = self._ask(service, client, task, record)
+
+    def _free(self, services: Sequence[Service], code: str, held: ExitStack) -> tuple[Service | None, str]:
+        """A service whose lock is held from now on, and the code of a task of another job that is still there: best none."""
+        occupied: tuple[Service, str] | None = None
+        for service in services:
+            if service.rests > self.clock():
+                continue
+            with ExitStack() as lock:
+                if not lock.enter_context(service.folder.locked()):
+                    continue
+                others = [each for each in service.folder.open_tasks() if each != code]
+                if not others:
+                    held.close()
+                    held.push(lock.pop_all())
+                    return service, ""
+                if occupied is None:
+                    occupied = service, others[0]
+                    held.push(lock.pop_all())
+        return occupied or (None, "")
+
+    def _submit(self, task: Task, service: Service, client: ServiceClient) -> Record | None:
+        """Hand the task in. None where the service has not taken it: it rests. Raises StudioError."""
+        folder, record = service.folder, Record(task.code, "sent", task.seconds)
+        folder.sweep()
+        folder.put(task.speech, f"{task.code}-speech.wav", self._look)
+        folder.put(task.film, f"{task.code}-film.mp4", self._look)
+        folder.write(record)
+        try:
+            reply = client.submit(task.code, f"{task.code}-speech.wav", f"{task.code}-film.mp4")
+        except NotSentError as error:
+            self._refused(task, service, f"cannot be reached ({error})", self.patience.silence)
+            return None
+        except UnclearError as error:
+            service.why = f"gives no answer that can be understood ({error})"
+            return record  # whether it has the task the queries show
+        if reply.code == ACCEPTED:
+            record = Record(task.code, "accepted", task.seconds)
+            folder.write(record)
+            return record
+        if reply.code in (BUSY, NO_LOCK):
+            limit = max(self.patience.least, self.times * task.seconds)
+            self._refused(task, service, "is busy with something else", limit)
+            return None
+        folder.clean(task.code)
+        raise StudioError(
+            f"Duix-Avatar at {service.url} refuses the task ({reply.code}: {reply.said or 'no reason'}); "
+            "restart its container, then retry."
+        )
+
+    def _refused(self, task: Task, service: Service, why: str, limit: float) -> None:
+        service.folder.strike(task.code)
+        self._rest(service, why, limit)
+        if all(each.out_of_patience(self.clock()) for each in self.services):
+            raise StudioError(
+                f"Duix-Avatar at {service.url} {why}; check that its container runs and has nothing else to do, then retry."
+            )
+
+    def _rest(self, service: Service, why: str, limit: float) -> None:
+        now = self.clock()
+        service.pause = min(self.patience.longest_pause, 2 * service.pause or self.patience.first_pause)
+        service.rests, service.why, service.limit = now + service.pause, why, limit
+        service.since = now if service.since is None else service.since
+
+    def _ask(self, service: Service, client: ServiceClient, task: Task, record: Record) -> Record | None:
+        """Ask the service after the task. None where it has never had it: it rests. Raises StudioError."""
+        watch = self._watch(service, record)
+        known = watch.step(client)
+        self._progress = watch.progress
+        if known is None:
+            del self._watches[task.code]
+            self._refused(task, service, service.why or "does not know the task", self.patience.silence)
+        return known
+
+    def _ask_for_another(self, service: Service, client: ServiceClient, code: str) -> None:
+        """Ask after a task of a job whose worker is gone; how it ends is written down for that job."""
+        record = service.folder.record(code)
+        if record is None:
+            return
+        try:
+            if self._watch(service, record).step(client) is None:
+                service.folder.strike(code)
+        except StudioError as error:
+            self._rest(service, f"has a task and does not answer ({error})", 0.0)
+
+    def _watch(self, service: Service, record: Record) -> Watch:
+        if record.code not in self._watches:
+            made = Watch(service.folder, service.url, record, self.patience, self.times, self.clock)
+            self._watches[record.code] = made
+        return self._watches[record.code]
+
+    def _fault_in_the_end(self, service: Service, record: Record) -> str:
+        """What is wrong with a finished video, also after it had time to appear: a sentence; "" where nothing is."""
+        name = PurePosixPath(record.result.replace("\\", "/")).name
+        if name != result_name(record.code):
+            return f"Duix-Avatar at {service.url} names the file '{name[:80]}', which is not of this task; retry."
+        until = self.clock() + self.patience.file
+        while (why := self._fault(service.folder, record)) and self.clock() < until:
+            self._wait(self.patience.look)
+        return f"The video that Duix-Avatar at {service.url} has finished {why}." if why else ""
+
+    def _fetch(self, folder: DataFolder, record: Record, path: Path) -> None:
+        """Copy a finished video."""
+        found = folder.result(record.code)
+        try:
+            copy_file(found or folder.temp / result_name(record.code), path, self._look)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise NoSpaceError(f"There is no space left for {path}; free some and the job goes on.") from None
+            raise StudioError(f"The video in {folder.temp} cannot be copied ({error.strerror}); retry.") from None
+
+    def _fault(self, folder: DataFolder, record: Record) -> str:
+        """What is wrong with a finished video, the end of a sentence; "" where nothing is."""
+        found = folder.result(record.code)
+        if found is None:
+            return f"is not in {folder.temp}; check that the container mounts {folder.path}"
+        try:
+            seconds = float(read_timeline(found).duration)
+        except StudioError as error:
+            return f"cannot be read ({str(error).rstrip('.')})"
+        if abs(seconds - record.seconds) > LENGTH_SLACK_S:
+            return f"lasts {seconds:.1f} seconds instead of {record.seconds:.1f}; retry"
+        return ""
+
+    def _look(self) -> None:
+        self.told(self._progress)
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep, and look at what is wished meanwhile."""
+        until = self.clock() + seconds
+        self._look()
+        while (left := until - self.clock()) > 0:
+            self.sleep(min(left, self.patience.look))
+            self._look()

@@ -1,0 +1,123 @@
+"""One task of a service, asked how it is until its end is written down."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from engines.duix.client import (
+    ACCEPTED,
+    DONE,
+    FAILED,
+    NO_TASK,
+    SYSTEM_ERROR,
+    WRONG_PARAMETERS,
+    NotSentError,
+    Reply,
+    ServiceClient,
+    UnclearError,
+)
+from engines.duix.data_folder import DataFolder, Record, Stage, result_name
+from shared.errors import StudioError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Seconds. poll: between two queries. look: between two looks at what is wished. grace: for which a task that was sent
+    may be unknown. file: for which a finished file may be missing. stall, least: without progress, and for all of a task,
+    at the least: longer speech has longer. silence: for which a service may not answer. first_pause, longest_pause: before
+    it is tried again where it is busy; doubles."""
+
+    poll: float = 2.0
+    look: float = 0.1
+    grace: float = 10.0
+    file: float = 15.0
+    stall: float = 600.0
+    least: float = 900.0
+    silence: float = 120.0
+    first_pause: float = 5.0
+    longest_pause: float = 30.0
+
+
+STALL_SHARE = 0.05  # of the time that a task may take: its progress counts whole percents
+
+
+class Watch:
+    """Call `step` once a poll, with the folder's lock held. times: its limit, in times the speech's length. progress:
+    percent."""
+
+    def __init__(
+        self, folder: DataFolder, url: str, record: Record, patience: Patience, times: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._folder, self._url, self._record, self._clock = folder, url, record, clock
+        self._patience = patience
+        self._limit = max(patience.least, times * record.seconds)
+        self._stall = max(patience.stall, STALL_SHARE * times * record.seconds)
+        self._begun = self._moved = self._heard = clock()
+        self._missing: float | None = None
+        self._seen: tuple[object, ...] = ()
+        self.progress = 0
+
+    def step(self, client: ServiceClient) -> Record | None:
+        """Ask once. What is known of the task then: the end of it is on the disk before this returns; None where the
+        service has never had it. Raises StudioError where the service does not answer any more."""
+        now = self._clock()
+        try:
+            reply = client.query(self._record.code)
+        except (NotSentError, UnclearError) as error:
+            if now - self._heard > self._patience.silence:
+                raise StudioError(
+                    f"Duix-Avatar at {self._url} does not answer ({error}); check that its container runs, then retry."
+                ) from None
+            return self._record
+        self._heard = now
+        if reply.code == NO_TASK:
+            return self._unknown(now)
+        self._missing = None
+        if reply.code in (WRONG_PARAMETERS, SYSTEM_ERROR):
+            return self._failed(f"says {reply.code}: {reply.said or 'no reason'}")
+        if reply.code == ACCEPTED:
+            return self._told(reply, now)
+        return self._late(now)
+
+    def _told(self, reply: Reply, now: float) -> Record:
+        if reply.status in DONE:
+            return self._written("done", result=reply.result)
+        if reply.status in FAILED:
+            return self._failed(f"failed: {reply.said or 'no reason'}")
+        if self._record.stage == "sent":
+            self._written("accepted")
+        self.progress = reply.progress
+        seen = reply.status, reply.progress, reply.said, self._folder.growth(self._record.code)
+        if seen != self._seen:
+            self._seen, self._moved = seen, now
+        return self._late(now)
+
+    def _unknown(self, now: float) -> Record | None:
+        """The service does not know the task: not yet, not any more, or never."""
+        if self._folder.result(self._record.code) is not None:  # its end was told to one who could not keep it
+            return self._written("done", result=result_name(self._record.code))
+        self._missing = now if self._missing is None else self._missing
+        sent = self._record.stage == "sent"
+        if now - self._missing < (self._patience.grace if sent else self._patience.file):
+            return self._record
+        return None if sent else self._failed("has lost the task, as after a restart; retry")
+
+    def _late(self, now: float) -> Record:
+        if now - self._moved > self._stall:
+            return self._failed(
+                f"has made no progress for {self._stall / 60:.0f} minutes; restart its container, then retry"
+            )
+        if now - self._begun > self._limit:
+            return self._failed(
+                f"has not come to an end in {self._limit / 60:.0f} minutes; give the job less, or raise duix.time_limit"
+            )
+        return self._record
+
+    def _failed(self, said: str) -> Record:
+        return self._written("failed", said=f"Duix-Avatar at {self._url} {said}.")
+
+    def _written(self, stage: Stage, result: str = "", said: str = "") -> Record:
+        self._record = replace(self._record, stage=stage, result=result, said=said)
+        self._folder.write(self._record)
+        return self._record
