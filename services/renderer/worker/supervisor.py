@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from engines.registry import canonical_name
 from services.renderer.worker.caretaker import SWEEP_S, Caretaker
 from services.renderer.worker.engine_probe import probe_engines
 from services.renderer.worker.metrics import FOLDER, MetricsPage, QueueCollector
@@ -81,13 +82,14 @@ def engines_of(settings: Settings, given: WorkerOptions) -> tuple[str, ...]:
     """The engines to work with: those that were asked for, else all that this machine can run. Raises StudioError where
     one that was asked for cannot be run, or none can."""
     found = probe_engines(worker_environment(settings, given))
-    if unknown := [name for name in given.engines if name not in found]:
+    wanted = tuple(canonical_name(name, settings.engines) for name in given.engines)
+    if unknown := [name for name in wanted if name not in found]:
         raise StudioError(f"There is no engine '{unknown[0][:60]}'; there is {', '.join(sorted(found))}.")
-    for name in given.engines:
+    for name in wanted:
         if found[name]:
             raise StudioError(found[name])
-    if given.engines:
-        return given.engines
+    if wanted:
+        return wanted
     for name, reason in found.items():
         if reason:
             log.info("engine left out", engine=name, why=reason)

@@ -1,0 +1,99 @@
+"""Duix-Avatar with a stand-in service: short waits, a clock that is driven, and a film and a speech to hand in."""
+
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic_settings import SettingsConfigDict
+
+from engines.duix.data_folder import DataFolder
+from engines.duix.engine import DuixEngine
+from engines.duix.pool import Pool, Service, Task
+from engines.duix.settings import DuixSettings
+from engines.duix.watch import Patience
+from shared.media.colour import rgb_to_i420
+from shared.media.mp4 import Mp4Writer
+from shared.media.reader import SOUND_RATE_HZ
+from tests.support.engines.duix_service import StandIn
+
+FRAMES, FPS = 25, 25
+QUICK = Patience(poll=0.05, look=0.02, grace=0.6, file=0.6, silence=20.0, first_pause=0.1, longest_pause=0.4)
+ENGINES = {"quickduix": "tests.support.engines.duix_material:QuickDuix"}
+CODE = "0f9d3c1e-5a3e-4c3b-9a51-2f2f6d8a7b10"
+
+
+class QuickSettings(DuixSettings):
+    """A table of its own."""
+
+    TABLE: ClassVar[str] = "quickduix"
+    model_config = SettingsConfigDict(env_prefix="STUDIO_QUICKDUIX_")
+
+
+class QuickDuix(DuixEngine):
+    """The engine with short waits, under a name of its own: an installed engine's name goes before."""
+
+    info = replace(DuixEngine.info, name="quickduix", aliases=frozenset({"quickgem"}))
+    Settings = QuickSettings
+    patience = QUICK
+
+
+@dataclass
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    now: float = 1000.0
+    due: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for each in [each for each in self.due if each[0] <= self.now]:
+            self.due.remove(each)
+            each[1]()
+
+    def later(self, seconds: float, do: Callable[[], None]) -> None:
+        self.due.append((self.now + seconds, do))
+
+
+class Cancelled(Exception):
+    """What the studio raises in a unit that must stop."""
+
+
+@dataclass
+class Client:
+    """One process's view of the services, on a clock. percents: what it was told. stop_at: percent at which it is stopped."""
+
+    services: list[StandIn]
+    clock: Clock
+    patience: Patience = field(default_factory=Patience)
+    percents: list[int] = field(default_factory=list)
+    stop_at: int | None = None
+
+    def pool(self) -> Pool:
+        services = [Service(each.url, DataFolder(each.data)) for each in self.services]
+        return Pool(services, self._told, 10.0, self.patience, self.clock, self.clock.sleep)
+
+    def _told(self, percent: int) -> None:
+        self.percents.append(percent)
+        if self.stop_at is not None and percent >= self.stop_at:
+            raise Cancelled
+
+
+def task(folder: Path, code: str = CODE, frames: int = FRAMES) -> Task:
+    """A small film and a speech of its length."""
+    film, speech = folder / "film.mp4", folder / "speech.wav"
+    if not film.exists():
+        with Mp4Writer(film, 32, 32, Fraction(FPS), sound=False) as writer:
+            for number in range(frames):
+                writer.frame(rgb_to_i420(np.full((32, 32, 3), 8 * number, np.uint8)), index=number)
+        tone = (np.sin(np.arange(frames * SOUND_RATE_HZ // FPS) * 0.05) * 8000).astype("<i2")
+        with wave.open(str(speech), "wb") as file:
+            file.setparams((1, 2, SOUND_RATE_HZ, 0, "NONE", ""))
+            file.writeframes(tone.tobytes())
+    return Task(code=code, speech=speech, film=film, seconds=frames / FPS)
