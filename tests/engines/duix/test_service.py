@@ -113,9 +113,12 @@ def test_a_video_that_grows_is_progress(bench: Bench) -> None:
     """The service counts whole percents, which for long speech stand for long."""
     bench.service.knobs.hang_at, begun = 20, bench.clock.now
     client, growing = bench.client(), bench.service.temp / f"{CODE}-t.mp4"
+    minutes = set[int]()
 
     def told(percent: int) -> None:
-        growing.write_bytes(bytes(int(bench.clock.now - begun)))
+        if (minute := int(bench.clock.now - begun) // 60) not in minutes:
+            minutes.add(minute)
+            growing.write_bytes(bytes(minute))
 
     pool = client.pool()
     pool.told = told
@@ -248,8 +251,17 @@ def test_an_end_is_on_the_disk_before_anything_else_is_done(bench: Bench, monkey
     steps = list[str]()
     bench.service.knobs.after = lambda what: steps.append("end") if bench.service.ends else None
     flush, replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda file: (steps.append("flush"), flush(file))[1])
-    monkeypatch.setattr(os, "replace", lambda *names: (steps.append("rename"), replace(*names))[1])
+
+    def noted_flush(file: int) -> None:
+        flush(file)
+        steps.append("flush")
+
+    def noted_rename(source: Path, target: Path) -> None:
+        replace(source, target)
+        steps.append("rename")
+
+    monkeypatch.setattr(os, "fsync", noted_flush)
+    monkeypatch.setattr(os, "replace", noted_rename)
     bench.make()
     assert steps[steps.index("end") :][:4] == ["end", "flush", "rename", "flush"]
     assert bench.folder.record(CODE) == Record(CODE, "done", 1.0, f"{CODE}-r.mp4")

@@ -21,7 +21,7 @@ from shared.media.reader import SOUND_RATE_HZ
 from tests.support.engines.duix_service import StandIn
 
 FRAMES, FPS = 25, 25
-QUICK = Patience(poll=0.05, look=0.02, grace=0.6, file=0.6, silence=20.0, first_pause=0.1, longest_pause=0.4)
+QUICK = Patience(poll=0.05, look=0.02, grace=0.3, file=0.3, silence=20.0, first_pause=0.1, longest_pause=0.4)
 ENGINES = {"quickduix": "tests.support.engines.duix_material:QuickDuix"}
 CODE = "0f9d3c1e-5a3e-4c3b-9a51-2f2f6d8a7b10"
 

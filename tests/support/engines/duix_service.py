@@ -183,8 +183,8 @@ def mux(video: Path, audio: Path, out: Path, shorter: int = 0) -> None:
             packet.stream = frames
             made.mux(packet)
         for frame in sound.decode(audio=0):
-            made.mux(voice.encode(frame))  # type: ignore[attr-defined]
-        made.mux(voice.encode(None))  # type: ignore[attr-defined]
+            made.mux(voice.encode(frame))
+        made.mux(voice.encode(None))
 
 
 def _answer(code: int, said: str, success: bool = True, data: dict[str, Any] | None = None) -> dict[str, Any]:
