@@ -16,7 +16,7 @@ from engines.duix.client import (
     UnclearError,
 )
 from engines.duix.data_folder import ENDED, DataFolder, Record, copy_file, result_name
-from engines.duix.watch import Patience, Watch
+from engines.duix.watch import Patience, SilentError, Watch
 from shared.errors import NoSpaceError, StudioError
 from shared.media.timeline import read_timeline
 
@@ -48,7 +48,7 @@ class Service:
 
     def out_of_patience(self, now: float) -> bool:
         """Whether it has not been to be had for longer than is borne."""
-        return self.since is not None and now - self.since > self.limit
+        return self.since is not None and now - self.since >= self.limit
 
 
 @dataclass(slots=True)
@@ -153,16 +153,17 @@ class Pool:
     def _refused(self, task: Task, service: Service, why: str, limit: float) -> None:
         service.folder.strike(task.code)
         self._rest(service, why, limit)
-        if all(each.out_of_patience(self.clock()) for each in self.services):
-            raise StudioError(
-                f"Duix-Avatar at {service.url} {why}; check that its container runs and has nothing else to do, then retry."
-            )
 
     def _rest(self, service: Service, why: str, limit: float) -> None:
+        """Let a service alone for a while. Raises StudioError where none has been to be had for longer than is borne."""
         now = self.clock()
         service.pause = min(self.patience.longest_pause, 2 * service.pause or self.patience.first_pause)
         service.rests, service.why, service.limit = now + service.pause, why, limit
         service.since = now if service.since is None else service.since
+        if all(each.out_of_patience(now) for each in self.services):
+            raise StudioError(
+                f"Duix-Avatar at {service.url} {why}; check that its container runs and has nothing else to do, then retry."
+            )
 
     def _ask(self, service: Service, client: ServiceClient, task: Task, record: Record) -> Record | None:
         """Ask the service after the task. None where it has never had it: it rests. Raises StudioError."""
@@ -182,8 +183,8 @@ class Pool:
         try:
             if self._watch(service, record).step(client) is None:
                 service.folder.strike(code)
-        except StudioError as error:
-            self._rest(service, f"has a task and does not answer ({error})", 0.0)
+        except SilentError as error:
+            self._rest(service, f"has the task of another job and does not answer ({error.why})", 0.0)
 
     def _watch(self, service: Service, record: Record) -> Watch:
         if record.code not in self._watches:

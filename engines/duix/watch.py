@@ -38,6 +38,14 @@ class Patience:
     longest_pause: float = 30.0
 
 
+class SilentError(StudioError):
+    """A service that does not answer any more. why: in a few words."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(f"Duix-Avatar at {url} does not answer ({why}); check that its container runs, then retry.")
+        self.why = why
+
+
 STALL_SHARE = 0.05  # of the time that a task may take: its progress counts whole percents
 
 
@@ -60,15 +68,13 @@ class Watch:
 
     def step(self, client: ServiceClient) -> Record | None:
         """Ask once. What is known of the task then: the end of it is on the disk before this returns; None where the
-        service has never had it. Raises StudioError where the service does not answer any more."""
+        service has never had it. Raises SilentError."""
         now = self._clock()
         try:
             reply = client.query(self._record.code)
         except (NotSentError, UnclearError) as error:
             if now - self._heard > self._patience.silence:
-                raise StudioError(
-                    f"Duix-Avatar at {self._url} does not answer ({error}); check that its container runs, then retry."
-                ) from None
+                raise SilentError(self._url, str(error)) from None
             return self._record
         self._heard = now
         if reply.code == NO_TASK:

@@ -54,7 +54,7 @@ class Clients:
 
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
-    service = StandIn(tmp_path_factory.mktemp("kills") / "data", seconds=0.1)
+    service = StandIn(tmp_path_factory.mktemp("kills") / "data", seconds=0.04)
     command = [sys.executable, "-m", "tests.support.engines.duix_kills"]
     with (
         service.serving(),

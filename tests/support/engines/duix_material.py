@@ -7,7 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import ClassVar
 
+import cv2
 import numpy as np
+import simplejpeg
 from pydantic_settings import SettingsConfigDict
 
 from engines.duix.data_folder import DataFolder
@@ -15,6 +17,10 @@ from engines.duix.engine import DuixEngine
 from engines.duix.pool import Pool, Service, Task
 from engines.duix.settings import DuixSettings
 from engines.duix.watch import Patience
+from shared.avatar.manifest import AvatarManifest
+from shared.avatar.model import ROI_SIZE_PX, Avatar, load_avatar
+from shared.avatar.plate import save_index
+from shared.face.landmarks import POINTS
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
 from shared.media.reader import SOUND_RATE_HZ
@@ -83,6 +89,31 @@ class Client:
         self.percents.append(percent)
         if self.stop_at is not None and percent >= self.stop_at:
             raise Cancelled
+
+
+def small_avatar(folder: Path, *, own_plate: bool = True) -> Avatar:
+    """An avatar of flat colours on a plate of four frames, 96x64; with `own_plate=False` a green face in an oval, placed on them
+    a step further to the right each."""
+    folder.mkdir(parents=True)
+    shades, placements = (60, 90, 120, 150), []
+    jpegs = list[bytes]()
+    for number, shade in enumerate(shades):
+        rgb = np.full((64, 96, 3), (shade, 40, 200 - shade), np.uint8)
+        jpegs.append(simplejpeg.encode_jpeg(rgb, 95, colorsubsampling="420"))
+        placements.append([[48 / ROI_SIZE_PX, 0, 16 + 4 * number], [0, 48 / ROI_SIZE_PX, 8]])
+    (folder / "plate.mjpg").write_bytes(b"".join(jpegs))
+    save_index(
+        folder, width=96, height=64, fps=12.5, sizes=[len(each) for each in jpegs], placements=np.array(placements),
+        gains=np.ones((4, 3), np.float32), offsets=np.zeros((4, 3), np.float32),
+    )  # fmt: skip
+    side = np.linspace(-1, 1, ROI_SIZE_PX)
+    oval = (side[:, None] ** 2 + side[None] ** 2 < 0.5).astype(np.uint8) * 255
+    cv2.imwrite(str(folder / "mask.png"), oval)
+    cv2.imwrite(str(folder / "roi.png"), np.full((ROI_SIZE_PX, ROI_SIZE_PX, 3), (60, 180, 60), np.uint8))
+    points = np.full((POINTS, 3), 256, np.float32)
+    np.savez(folder / "face.npz", points=points, portrait_to_roi=np.eye(2, 3))
+    AvatarManifest(schema=1, name=folder.name, rights="made here", own_plate=own_plate, rest=(0.0, 0.0)).save(folder)
+    return load_avatar(folder)
 
 
 def task(folder: Path, code: str = CODE, frames: int = FRAMES) -> Task:
