@@ -1,6 +1,7 @@
 """Several containers and several jobs: one task each, one poller each, and none waits for what is not its own for nothing."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
@@ -146,7 +147,7 @@ def test_jobs_on_two_services_are_done_side_by_side_and_once(tmp_path: Path) -> 
         def work(code: str) -> None:
             client = Client(services, Clock(), QUICK)
             pool = client.pool()
-            pool.clock, pool.sleep = services[0].clock, threading.Event().wait
+            pool.clock, pool.sleep = services[0].clock, time.sleep
             pool.told = lambda percent: most.add(sum(each.busy for each in services))
             pool.video(task(tmp_path, code), tmp_path / f"{code}.mp4")
 

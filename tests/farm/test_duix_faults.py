@@ -1,0 +1,91 @@
+"""Duix-Avatar on a farm: a worker that is killed at the service's task, and one that is cancelled, cost nothing there."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from shared.jobs import claims
+from shared.jobs.status import set_wanted_state
+from tests.support.engines.duix_material import ENGINES, small_avatar
+from tests.support.engines.duix_service import Knobs, StandIn
+from tests.support.jobs.farm import Running, child, running, speech, wait
+
+
+@dataclass
+class Farm:
+    """Two workers and a service."""
+
+    here: Running
+    workers: list[psutil.Process]
+    service: StandIn
+    driver: Path
+
+    def holder(self, job: str, unit: str) -> psutil.Process:
+        """The process that is at a unit."""
+        state = claims.read_unit_state(self.here.store, job, unit)
+        name = str(claims.read_beat(self.here.store, job, unit, state.claim)["worker"])
+        return next(process for each in self.workers if name.endswith(f".{(process := child(each)).pid}"))
+
+
+@pytest.fixture(scope="module")
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    home, avatars = tmp_path_factory.mktemp("duix") / "home", tmp_path_factory.mktemp("avatars")
+    small_avatar(avatars / "avatars" / "sample")
+    with StandIn(home.parent / "data", seconds=1.0).serving() as service:
+        named = {
+            "STUDIO_ENGINES": json.dumps(ENGINES),
+            "STUDIO_QUICKDUIX_SERVICES": json.dumps([{"url": service.url, "data": str(service.data)}]),
+            "STUDIO_QUICKDUIX_LICENCE_ACCEPTED": "true",
+        }
+        with pytest.MonkeyPatch.context() as patch, running(home, avatars, 0.0, "", **named) as here:
+            for name, value in named.items():
+                patch.setenv(name, value)
+            here.settings = here.settings.model_copy(update={"engines": ENGINES})
+            with here.process("services.local.render_farm") as first:
+                wait(here.redis_url, f"Redis; {here.said()}")
+                with here.process("cli.app", "worker", "--engines", "quickgem") as second:
+                    yield Farm(here, [first, second], service, speech(home / "speech.wav", 1.0))
+
+
+@pytest.mark.parametrize("moment", ["submit", "query"])
+def test_a_worker_killed_at_the_task_of_a_service_hands_it_in_once(farm: Farm, moment: str) -> None:
+    """After the service has taken it and before the worker hears of it; and in the middle of it."""
+    killed = list[int]()
+
+    def after(what: str) -> None:
+        if what == moment and not killed:
+            holder = farm.holder(job, "video")
+            killed.append(holder.pid)
+            holder.kill()
+
+    taken = len(farm.service.taken)
+    farm.service.knobs = Knobs(before=lambda what: wait(lambda: job, "the job's name"), after=after)
+    job = ""
+    job = farm.here.submit(farm.driver, engine="quickduix")
+    assert len(farm.here.finish(job)) == 10
+    assert len(killed) == 1 and len(farm.service.taken) == taken + 1
+    assert [name for name, number in farm.here.claims[job] if number > 1] == ["video"]
+    assert not list(farm.service.temp.iterdir())
+
+
+def test_cancelling_reaches_a_worker_that_waits_for_a_service(farm: Farm) -> None:
+    """The process lives on, and the next job does not hand in before the service is free."""
+    farm.service.knobs = Knobs()
+    farm.service.seconds, taken = 4.0, len(farm.service.taken)
+    job = farm.here.submit(farm.driver, engine="quickduix")
+    wait(lambda: len(farm.service.taken) > taken, f"the task; {farm.here.said()}")
+    process = farm.holder(job, "video")
+    set_wanted_state(farm.here.store, job, "cancelled")
+    wait(lambda: not farm.here.at_work(job, "video"), "its end", every=0.02)
+    assert process.is_running() and farm.here.store.list(f"jobs/{job}/units/video")[-1] == "returned-0001.json"
+    assert farm.service.busy, "it took longer than the task"
+    next_job = farm.here.submit(farm.driver, engine="quickduix")
+    farm.here.finish(next_job)
+    assert (
+        len(farm.service.bodies) == len(farm.service.taken) == taken + 2
+        and farm.service.ends[-2:] == farm.service.taken[-2:]
+    )
