@@ -100,7 +100,7 @@ class DataFolder:
         return [record.code for record in records if record.stage not in ENDED]
 
     def clean(self, code: str) -> None:
-        """Remove all that there is of a task: its files, then its record. Does nothing where nothing is left, or the folder
+        """Remove everything of a task: its files, then its record. Does nothing where nothing is left, or the folder
         is not here."""
         with self._disk():
             for path in self.temp.glob(f"{code}*"):

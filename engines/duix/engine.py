@@ -19,7 +19,6 @@ from engines.duix.settings import DuixSettings
 from engines.duix.watch import Patience
 from shared.errors import StudioError
 from shared.jobs.graph import UnitSpec
-from shared.weights.manifest import OFFICIAL
 
 FILM, VIDEO, CLIP = "film", "video", "clip"  # units
 UNITS = (UnitSpec(FILM, weight=1.0), UnitSpec(VIDEO, (FILM,), 30.0), UnitSpec(CLIP, (FILM, VIDEO), 0.1))
@@ -40,7 +39,7 @@ class DuixEngine(ClipEngine):
         attribution="Built with DUIX.COM",
     )
     Settings = DuixSettings
-    weights_manifest = OFFICIAL / "duix.toml"
+    weights_manifest = Path(__file__).with_name("terms.toml")
     patience: ClassVar[Patience] = Patience()
 
     def probe(self) -> Unavailable | None:

@@ -96,7 +96,7 @@ def test_an_end_without_a_file_is_a_sentence(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("status", [3, 4])
-def test_a_failure_is_told_in_its_words_and_a_retry_begins_again(bench: Bench, status: int) -> None:
+def test_a_failure_comes_in_its_words_and_a_retry_begins_again(bench: Bench, status: int) -> None:
     bench.service.knobs = Knobs(fail_at=20, status=status)
     bench.fails("failed: no face")
     bench.service.knobs = Knobs()

@@ -1,6 +1,6 @@
 """A stand-in for the Duix-Avatar service: its HTTP contract, with knobs for all that goes wrong with the real one.
 
-One task at a time; the result is on the disk before the end is told; the end is told once. Its video is the film that it was
+One task at a time; the result is on the disk before a query hears of the end, which one query does. Its video is the film that it was
 given, with the speech as its sound.
 """
 
