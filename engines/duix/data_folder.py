@@ -1,7 +1,7 @@
 """A service's data folder: the files of its tasks, and beside them the studio's records, which outlive every process.
 
 A record is written, and on the disk, before the step that it is about; so a process that takes over knows what has
-happened. Whoever holds the folder's lock is the only one who talks to the service: one task at a time, one poller.
+happened. The process that holds the folder's lock is the only one that talks to the service: one task at a time, one poller.
 """
 
 import errno
