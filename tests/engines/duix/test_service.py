@@ -186,6 +186,13 @@ def test_a_submit_without_an_answer_is_found_out_about_and_not_repeated(
     assert len(bench.service.asked) > 6 * times - 1 and (times == 1 or bench.clock.now - begun > 22)
 
 
+def test_a_task_that_was_seen_is_not_taken_for_one_that_never_came(bench: Bench) -> None:
+    """Its submit had no answer, its queries had; then it is lost, and is not handed in again in silence."""
+    bench.service.knobs = Knobs(submits=["garbage"], lose_at=60)
+    bench.fails("has lost the task")
+    assert bench.service.taken == [CODE]
+
+
 def test_a_submit_that_is_never_answered_is_a_sentence(bench: Bench) -> None:
     bench.service.knobs.submits = [-500] * 50
     with pytest.raises(StudioError, match="gives no answer that can be understood"):
