@@ -40,7 +40,8 @@ class ServiceClient:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._http = httpx2.Client(timeout=TIMEOUT, trust_env=False)
+        # Certificates are read, which takes a while, where the address has one.
+        self._http = httpx2.Client(timeout=TIMEOUT, trust_env=False, verify=url.startswith("https:"))
 
     def submit(self, code: str, speech: str, film: str) -> Reply:
         """Hand in a task under the name `code`; the files are named relative to the service's temp folder. Raises

@@ -81,7 +81,7 @@ class DataFolder:
         path = self._book / f"{record.code}.json"
         part = path.with_suffix(PART)
         with self._disk():
-            part.write_text(json.dumps(asdict(record)))
+            part.write_text(json.dumps(asdict(record)), encoding="utf-8")
             flush_to_disk(part)
             os.replace(part, path)
             flush_to_disk(self._book)

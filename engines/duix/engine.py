@@ -74,10 +74,10 @@ class DuixEngine(ClipEngine):
             write_speech(clip, context.scratch / SPEECH_FILE, context.raise_if_cancelled)
             write_film(clip, context.scratch / FILM_FILE, context.progress)
             # Kept with the unit's files, so that it is the same task however often its video is asked for.
-            (context.scratch / TASK_FILE).write_text(json.dumps({"code": str(uuid.uuid4())}))
+            (context.scratch / TASK_FILE).write_text(json.dumps({"code": str(uuid.uuid4())}), encoding="utf-8")
             return
         made = context.made(FILM)
-        code = str(json.loads((made / TASK_FILE).read_text())["code"])
+        code = str(json.loads((made / TASK_FILE).read_text(encoding="utf-8"))["code"])
         pool = self._pool(context)
         if unit.name == VIDEO:
             seconds = float(clip.ticks / clip.rate)

@@ -85,8 +85,8 @@ class FilmedHost:
     def _scale(self) -> float:
         """By which the ROI is made smaller at once, so that placing it leaves no fine pixels out."""
         size = float(np.sqrt(np.abs(np.linalg.det(self._plate.placements[:, :, :2]))).max())
-        side = max(16, min(1.0, size) * self._avatar.roi.shape[0])
-        return 2 * round(side / 2) / self._avatar.roi.shape[0]
+        full = int(self._avatar.roi.shape[0])
+        return 2 * round(max(16, min(1.0, size) * full) / 2) / full
 
     @cached_property
     def _face(self) -> tuple[NDArray[np.float32], ...]:

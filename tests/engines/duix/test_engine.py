@@ -160,7 +160,7 @@ def test_a_job_goes_from_worker_to_worker_and_is_handed_in_once(
         steps.append((step.unit, step.outcome))
     assert steps == [(name, "done") for name in ("film", "video", "clip", "assemble")]
     assert len(service.taken) == before + 1 and not list(service.temp.iterdir())
-    sidecar = json.loads((farm.store.root / "jobs" / job.id / "result.json").read_text())
+    sidecar = json.loads((farm.store.root / "jobs" / job.id / "result.json").read_text(encoding="utf-8"))
     assert sidecar["attribution"] == "Built with DUIX.COM" and sidecar["statement"].startswith("AI-generated")
     with VideoReader(farm.result(job.id)) as video:
         assert len([pts for pts, _ in video]) == 25

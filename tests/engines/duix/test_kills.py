@@ -54,11 +54,11 @@ class Clients:
 
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
-    service = StandIn(tmp_path_factory.mktemp("kills") / "data", seconds=0.04)
+    service = StandIn(tmp_path_factory.mktemp("kills") / "data", seconds=6.0, clock=lambda: 2.0 * len(service.asked))
     command = [sys.executable, "-m", "tests.support.engines.duix_kills"]
     with (
         service.serving(),
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as forker,
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as forker,
     ):
         task(service.data.parent)
         yield Clients(service, forker)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engines.duix.data_folder import DataFolder, Record
+from engines.duix.watch import Patience
 from shared.errors import StudioError
 from tests.support.engines.duix_material import CODE, QUICK, Cancelled, Client, Clock, task
 from tests.support.engines.duix_service import StandIn
@@ -129,7 +130,7 @@ def test_a_unit_that_must_stop_stops_at_once_and_goes_on_later(
 
 def test_what_is_wished_is_looked_at_ten_times_a_second(services: list[StandIn], clock: Clock, tmp_path: Path) -> None:
     """While it waits for the service, and while it waits for another process's task."""
-    client, looks = Client(services[:1], clock), list[float]()
+    client, looks = Client(services[:1], clock, Patience()), list[float]()
     pool = client.pool()
     pool.told = lambda percent: looks.append(clock.now)
     pool.video(task(tmp_path), tmp_path / "out.mp4")

@@ -297,6 +297,6 @@ def test_what_a_job_never_came_for_goes_after_a_week(bench: Bench) -> None:
 
 def test_a_damaged_record_is_a_sentence(bench: Bench) -> None:
     with bench.folder.locked():
-        (bench.service.data / "persona-studio" / f"{CODE}.json").write_text("{")
+        (bench.service.data / "persona-studio" / f"{CODE}.json").write_text("{", encoding="utf-8")
     with pytest.raises(StudioError, match="is damaged; delete it, and the job begins again"):
         bench.make()

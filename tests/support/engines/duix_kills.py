@@ -1,8 +1,8 @@
 """Forks clients of a service, to be killed at a step: `python -m tests.support.engines.duix_kills` reads a line of JSON for each.
 
 A line is {folder, url, code, kill_at}. A step is a file opened, renamed, removed, locked or a socket connected, as Python's
-audit events tell them; the client kills itself at the step `kill_at`, 0 for none. Prints its process id, and its exit code when
-it has ended.
+audit events tell them; the client kills itself at the step `kill_at`, 0 for none. Its time passes by waiting alone. Prints its
+process id, and its exit code when it has ended.
 """
 
 import json
@@ -14,8 +14,10 @@ from pathlib import Path
 
 from engines.duix.data_folder import DataFolder
 from engines.duix.pool import Pool, Service
-from tests.support.engines.duix_material import QUICK, task
+from engines.duix.watch import Patience
+from tests.support.engines.duix_material import Clock, task
 
+PATIENCE = Patience(look=0.5)
 EVENTS = frozenset(
     {"open", "os.rename", "os.remove", "os.mkdir", "fcntl.flock", "socket.connect", "os.listdir", "os.scandir"}
 )
@@ -35,7 +37,8 @@ def client(folder: Path, url: str, code: str, kill_at: int) -> None:
 
     asked = replace(task(folder), code=code)
     out = folder / f"{code}.mp4"
-    pool = Pool([Service(url, DataFolder(folder / "data"))], lambda percent: None, 10.0, QUICK)
+    clock = Clock()
+    pool = Pool([Service(url, DataFolder(folder / "data"))], lambda percent: None, 10.0, PATIENCE, clock, clock.sleep)
     if kill_at:
         sys.addaudithook(count)
     if not out.exists():  # else the unit is published

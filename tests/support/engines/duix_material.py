@@ -73,11 +73,12 @@ class Cancelled(Exception):
 
 @dataclass
 class Client:
-    """One process's view of the services, on a clock. percents: what it was told. stop_at: percent at which it is stopped."""
+    """One process's view of the services, on a clock. patience: the engine's, but that it looks less often at what is wished.
+    percents: what it was told. stop_at: percent at which it is stopped."""
 
     services: list[StandIn]
     clock: Clock
-    patience: Patience = field(default_factory=Patience)
+    patience: Patience = Patience(look=0.5)
     percents: list[int] = field(default_factory=list)
     stop_at: int | None = None
 
