@@ -14,10 +14,8 @@ from pathlib import Path
 
 from engines.duix.data_folder import DataFolder
 from engines.duix.pool import Pool, Service
-from engines.duix.watch import Patience
-from tests.support.engines.duix_material import Clock, task
+from tests.support.engines.duix_material import RARE, Clock, task
 
-PATIENCE = Patience(look=0.5)
 EVENTS = frozenset(
     {"open", "os.rename", "os.remove", "os.mkdir", "fcntl.flock", "socket.connect", "os.listdir", "os.scandir"}
 )
@@ -38,7 +36,7 @@ def client(folder: Path, url: str, code: str, kill_at: int) -> None:
     asked = replace(task(folder), code=code)
     out = folder / f"{code}.mp4"
     clock = Clock()
-    pool = Pool([Service(url, DataFolder(folder / "data"))], lambda percent: None, 10.0, PATIENCE, clock, clock.sleep)
+    pool = Pool([Service(url, DataFolder(folder / "data"))], lambda percent: None, 10.0, RARE, clock, clock.sleep)
     if kill_at:
         sys.addaudithook(count)
     if not out.exists():  # else the unit is published

@@ -28,6 +28,7 @@ from tests.support.engines.duix_service import StandIn
 
 FRAMES, FPS = 25, 25
 QUICK = Patience(poll=0.05, look=0.02, grace=0.3, file=0.3, silence=20.0, first_pause=0.1, longest_pause=0.4)
+RARE = Patience(look=0.5)
 ENGINES = {"quickduix": "tests.support.engines.duix_material:QuickDuix"}
 CODE = "0f9d3c1e-5a3e-4c3b-9a51-2f2f6d8a7b10"
 
@@ -78,7 +79,7 @@ class Client:
 
     services: list[StandIn]
     clock: Clock
-    patience: Patience = Patience(look=0.5)
+    patience: Patience = RARE
     percents: list[int] = field(default_factory=list)
     stop_at: int | None = None
 
