@@ -1,0 +1,1 @@
+"""The networks, with the names that the published checkpoints have."""

@@ -1,0 +1,30 @@
+"""Tensors into a network made without any: every one of them, or one sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from shared.weights.checkpoint import check_state
+
+TABLES = ("position_ids",)  # that a network makes itself
+
+
+def filled(network: Any, state: Mapping[str, Tensor], file: str) -> Any:
+    """The network with these tensors, ready to compute. `network` was made on the "meta" device. Raises StudioError."""
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    spare = [name for name in wanted if name.rsplit(".", 1)[-1] in TABLES]
+    held = check_state(dict(state), wanted, file, spare=spare, strict=False)
+    network.load_state_dict(held, strict=False, assign=True)
+    for module in network.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if buffer.is_meta:
+                module.register_buffer(name, _table(name, buffer), persistent=False)
+    return network.eval().requires_grad_(False)
+
+
+def _table(name: str, buffer: Tensor) -> Tensor:
+    import torch
+
+    assert name == "position_ids", name
+    return torch.arange(buffer.shape[-1]).expand(buffer.shape)
