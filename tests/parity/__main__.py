@@ -10,8 +10,8 @@ from pathlib import Path
 
 from shared.errors import StudioError
 
-ENGINES = ("dhlive", "liveportrait", "personalive")
-WRITTEN = ("results", "*/io.npz", "manifest.json")  # by the peer scripts
+ENGINES = ("dhlive", "liveportrait", "personalive", "stableavatar")
+WRITTEN = ("results", "*/io.npz", "*.io.safetensors", "manifest.json")  # by the peer scripts
 
 
 def main() -> int:

@@ -1,0 +1,50 @@
+"""What a clip is conditioned on beside its speech: the reference image, as the transformer and CLIP see it."""
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLWan
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from engines.stableavatar.networks.encoders import encode_video
+from shared.avatar.model import Avatar
+from shared.media.colour import i420_to_rgb
+
+MASK_CHANNELS = 4
+
+
+def reference_image(avatar: Avatar, which: str, width: int, height: int, original: bool) -> NDArray[np.uint8]:
+    """(height, width, 3) RGB. which: "portrait", the square crop of the face, or "plate", the first frame of the whole host.
+
+    Whole in it, and its border pixels carried on beyond it where the shape differs; as the original does, stretched.
+    """
+    image = avatar.roi if which == "portrait" else i420_to_rgb(avatar.plate.frame(0))
+    if original:
+        return np.asarray(Image.fromarray(image).resize((width, height)))
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    filter_ = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
+    resized = np.asarray(Image.fromarray(image).resize(inner, filter_))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    around = ((top, height - inner[1] - top), (left, width - inner[0] - left), (0, 0))
+    return np.pad(resized, around, mode="edge")
+
+
+def image_tensor(image: NDArray[np.uint8]) -> Tensor:
+    """(h, w, 3) RGB -> (3, h, w) float32 in -1..1."""
+    return (torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255 - 0.5) * 2
+
+
+def condition(vae: AutoencoderKLWan, image: Tensor, frames: int) -> Tensor:
+    """(1, 20, latent frames, h / 8, w / 8) of a whole window: a mask that says which latent frame is given, the first, and the latents
+    of a clip of `frames` frames that begins with the image and is grey after. image: (3, h, w) in -1..1.
+
+    Every window has the same one: the first latent frame of each is drawn to the image.
+    """
+    clip = torch.zeros(1, 3, frames, *image.shape[1:])
+    clip[0, :, 0] = image
+    latents = encode_video(vae, clip)
+    mask = torch.zeros(1, MASK_CHANNELS, *latents.shape[2:], device=latents.device)
+    mask[:, :, 0] = 1
+    return torch.cat([mask, latents], 1)

@@ -1,0 +1,60 @@
+"""Speech as the model hears it: 16 kHz, normalised, and features of it for each window."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engines.stableavatar.layout import SPEECH_RATE_HZ, Layout, Window
+from shared.media.reader import SOUND_RATE_HZ, MediaSource, read_sound
+
+Samples = NDArray[np.float32]
+TINY = 1e-7  # added to the variance, as Wav2Vec 2.0's own normalisation does
+
+
+def write_speech(driver: MediaSource, path: Path, progress: Callable[[], None]) -> Samples:
+    """A driver's sound at 16 kHz into a file of float32, and the file as an array that is read as it is needed: memory stays the same
+    however long it is. Raises StudioError."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=SPEECH_RATE_HZ)
+    with path.open("wb") as file:
+        for _, block in read_sound(driver):
+            frame = av.AudioFrame.from_ndarray(block[None], format="s16", layout="mono")
+            frame.sample_rate = SOUND_RATE_HZ
+            for out in resampler.resample(frame):
+                file.write(out.to_ndarray().astype(np.float32).tobytes())
+            progress()
+        for out in resampler.resample(None):
+            file.write(out.to_ndarray().astype(np.float32).tobytes())
+    return np.memmap(path, np.float32, "r") if path.stat().st_size else np.zeros(0, np.float32)
+
+
+def level_of(speech: Samples) -> tuple[float, float]:
+    """Mean and deviation of the whole, in blocks."""
+    count, total, squares = max(len(speech), 1), 0.0, 0.0
+    for at in range(0, len(speech), SPEECH_RATE_HZ):
+        block = np.asarray(speech[at : at + SPEECH_RATE_HZ], np.float64)
+        total, squares = total + float(block.sum()), squares + float((block * block).sum())
+    mean = total / count
+    return mean, float(np.sqrt(max(squares / count - mean * mean, 0.0) + TINY))
+
+
+def heard_by(window: Window, layout: Layout, speech: Samples, level: tuple[float, float]) -> Tensor:
+    """(n,) float32 of what a window hears, normalised.
+
+    By the level of the whole speech, so that a pause stays silent and a window hears what its neighbour hears; as the original
+    does, by the level of this stretch alone. Beyond the end there is silence.
+    """
+    begin, end = window.sound
+    if layout.original:  # indices go round, which only its last full window sees
+        stretch = np.asarray(speech[np.arange(begin, end) % max(len(speech), 1)], np.float32)
+        normal = (stretch - stretch.mean()) / np.sqrt(stretch.var() + TINY)
+        return torch.from_numpy(np.asarray(normal, np.float32))
+    mean, deviation = level
+    normal = np.zeros(end - begin, np.float32)
+    held = np.asarray(speech[begin:end], np.float64)
+    normal[: len(held)] = (held - mean) / deviation
+    return torch.from_numpy(normal)
