@@ -49,7 +49,7 @@ class Recorded:
     """A case: what was given and found, its figures, and the weights of the networks by the case that has them."""
 
     tensors: Mapping[str, Tensor]
-    meta: Mapping[str, Any]
+    meta: dict[str, Any]
     weights: Callable[[str], Mapping[str, Tensor]]
     image: Callable[[str], Tensor]
 
@@ -73,7 +73,7 @@ TOY = sizes(
 
 
 def transformer(case: Recorded, of: Sizes = TOY) -> Transformer:
-    network = Transformer(of).eval()
+    network: Transformer = Transformer(of).eval()
     network.load_state_dict(case.weights("dit_cfg3_full"))
     return network
 

@@ -62,8 +62,8 @@ class FrameAttention(nn.Module):
 
     def forward(self, audio: Tensor, tokens: Tensor, groups: int) -> Tensor:
         queries, keys = self.norm_q(fed(self.q, audio)), self.norm_k(fed(self.k, tokens))
-        split = (split_heads(each, HEADS) for each in (queries, keys, fed(self.v, tokens)))
-        return fed(self.o, join_heads(attend_by_group(*split, groups)))
+        q, k, v = (split_heads(each, HEADS) for each in (queries, keys, fed(self.v, tokens)))
+        return fed(self.o, join_heads(attend_by_group(q, k, v, groups)))
 
 
 class AdapterBlock(nn.Module):
