@@ -63,7 +63,7 @@ class Recorded:
 def sizes(meta: Mapping[str, Any]) -> Sizes:
     return Sizes(
         dim=meta["dim"], heads=meta["num_heads"], layers=meta["num_layers"], feed_forward=meta["ffn_dim"],
-        frequencies=meta["freq_dim"], text=meta["text_dim"], clip=meta["clip_dim"], audio=meta["audio_in_dim"],
+        frequencies=meta["freq_dim"], text_width=meta["text_dim"], clip_width=meta["clip_dim"], audio_width=meta["audio_in_dim"],
     )  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def dit(case: Recorded, check: Check) -> None:
 
 
 def vocal_projector(case: Recorded, check: Check) -> None:
-    network = AudioAdapter(TOY.audio, TOY.dim).eval()
+    network = AudioAdapter(TOY.audio_width, TOY.dim).eval()
     network.load_state_dict(case.weights("vocal_projector"))
     for count in case.meta["lengths"]:
         features, tokens, e0, e = (case.given(f"{count}.{name}") for name in ("vocal", "latents", "e0", "e"))

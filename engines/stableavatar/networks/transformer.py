@@ -41,9 +41,9 @@ class Sizes:
     layers: int = 30
     feed_forward: int = 8960
     frequencies: int = 256
-    text: int = 4096
-    clip: int = 1280
-    audio: int = 768
+    text_width: int = 4096
+    clip_width: int = 1280
+    audio_width: int = 768
     latents_in: int = 36
     latents_out: int = 16
 
@@ -56,9 +56,9 @@ class Sizes:
             layers=int(config["num_layers"]),
             feed_forward=int(config["ffn_dim"]),
             frequencies=int(config["freq_dim"]),
-            text=state["text_embedding.0.weight"].shape[1],
-            clip=len(state["img_emb.proj.0.weight"]),
-            audio=state["vocal_projector.proj_model.proj.weight"].shape[1],
+            text_width=state["text_embedding.0.weight"].shape[1],
+            clip_width=len(state["img_emb.proj.0.weight"]),
+            audio_width=state["vocal_projector.proj_model.proj.weight"].shape[1],
             latents_in=int(config["in_dim"]),
             latents_out=int(config["out_dim"]),
         )
@@ -186,14 +186,14 @@ class Transformer(nn.Module):
         dim, self.sizes = sizes.dim, sizes
         self.patch_embedding = nn.Conv3d(sizes.latents_in, dim, PATCH, PATCH)
         self.text_embedding = nn.Sequential(
-            nn.Linear(sizes.text, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
+            nn.Linear(sizes.text_width, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
         )
         self.time_embedding = nn.Sequential(nn.Linear(sizes.frequencies, dim), nn.SiLU(), nn.Linear(dim, dim))
         self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
-        self.img_emb = ImageEmbedding(sizes.clip, dim)
+        self.img_emb = ImageEmbedding(sizes.clip_width, dim)
         self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.layers))
         self.head = Head(dim, sizes.latents_out)
-        self.vocal_projector = AudioAdapter(sizes.audio, dim)
+        self.vocal_projector = AudioAdapter(sizes.audio_width, dim)
         self.home: torch.device | None = None  # where blocks wait for their turn; None: where they compute
         self.checkpointing = False  # in training: blocks are computed twice rather than kept
 
