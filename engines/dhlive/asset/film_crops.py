@@ -14,6 +14,9 @@ from shared.media.array_types import ImageArray
 from shared.media.colour import crop, i420_to_rgb
 
 
+YUV_TO_RGB = np.linalg.inv(RGB_TO_YUV)
+
+
 def check_film(person: Person, plate: Plate, name: str) -> None:
     """Raises StudioError where a person was not filmed in this plate. name: the avatar's."""
     frames, right, bottom = len(plate), int(person.rects[:, 2].max()), int(person.rects[:, 3].max())
@@ -45,9 +48,9 @@ def in_portrait_light(rgb: ImageArray, plate: Plate, index: int) -> ImageArray:
     gain, offset = plate.gains[index].astype(np.float64), plate.offsets[index].astype(np.float64)
     if np.abs(gain - 1).max() < 1e-3 and np.abs(offset).max() < 0.25:
         return rgb
-    back, gain = np.linalg.inv(RGB_TO_YUV), np.maximum(gain, 1e-3)
-    linear = back @ (RGB_TO_YUV / gain[:, None])
-    constant = back @ ((YUV_BASE - 128 - offset) / gain + 128 - YUV_BASE)
+    gain = np.maximum(gain, 1e-3)
+    linear = YUV_TO_RGB @ (RGB_TO_YUV / gain[:, None])
+    constant = YUV_TO_RGB @ ((YUV_BASE - 128 - offset) / gain + 128 - YUV_BASE)
     return np.asarray(cv2.transform(rgb, np.column_stack([linear, constant])), np.uint8)
 
 

@@ -18,7 +18,7 @@ PLAIN = {
     "SHORT_BINBYTES", "BINBYTES", "BINBYTES8",
 }  # fmt: skip
 VALUES = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-NUMBERS = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
+NUMBERS: dict[str, np.dtype[Any]] = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8")}
 
 
 class UnreadableError(ValueError):
@@ -83,9 +83,9 @@ def _followed(raw: bytes) -> Any:
         elif name == "MEMOIZE":
             memo[len(memo)] = stack[-1]
         elif name in ("BINPUT", "LONG_BINPUT"):
-            memo[int(argument)] = stack[-1]
+            memo[int(str(argument))] = stack[-1]
         elif name in ("BINGET", "LONG_BINGET"):
-            stack.append(memo[int(argument)])
+            stack.append(memo[int(str(argument))])
         elif name == "MARK":
             marks.append(len(stack))
         elif name in ("EMPTY_TUPLE", "EMPTY_DICT"):

@@ -32,7 +32,7 @@ def person(generation: Generation = Generation.MINI2) -> Person:
         reference=np.round(np.random.default_rng(1).normal(0, 1, count), 6),
         rects=np.array([[100 + n, 120, 300 + n, 320] for n in range(FRAMES)], np.int64),
         matrices=matrices,
-        landmarks=np.round(np.stack([landmarks_of(stand_in_mesh(), each).astype(np.float64) for each in matrices]), 1),
+        landmarks=np.stack([landmarks_of(stand_in_mesh(), each) for each in matrices]).astype(np.float64).round(1),
         version=1 if generation is Generation.MINI2 else None,
     )
 

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 from engines.dhlive import file_names as names  # noqa: E402
 from engines.dhlive.asset.mouth_shapes import MouthShapes  # noqa: E402
 from engines.dhlive.engine import DhliveEngine  # noqa: E402
+from engines.dhlive.generation import Generation  # noqa: E402
 from engines.dhlive.networks.audio import AudioNetwork  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from shared.runtime.files import file_sha256  # noqa: E402
@@ -48,7 +49,7 @@ def checkout(tmp_path: Path) -> Path:
                 / ("w" if name in names.TEETH else "")
                 / Path(name).name.removeprefix("mini1_")
             )
-            if name == names.WINDOWS[names.Generation.MINI1]:
+            if name == names.WINDOWS[Generation.MINI1]:
                 to = tmp_path / "DH" / "old" / to.name
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(where, to)
@@ -80,7 +81,7 @@ def test_a_checkout_is_taken_by_checksum(kind: str, weights: EngineWeights, chec
     assert all((tmp_path / "weights" / name).read_bytes() == stand_ins()[name].read_bytes() for name in trees)
 
 
-def test_checkpoints_are_recognised_under_any_name_and_what_is_missing_is_said(
+def test_checkpoints_are_recognised_under_any_name_and_what_is_missing_is_named(
     weights: EngineWeights, checkout: Path, tmp_path: Path
 ) -> None:
     wanted = (*names.MOUTHS.values(), names.AUDIO)
@@ -93,7 +94,7 @@ def test_checkpoints_are_recognised_under_any_name_and_what_is_missing_is_said(
     assert missing_weights_error(weights, folder) == ""
 
 
-def test_the_old_audio_network_is_told_by_the_name_it_was_saved_under(weights: EngineWeights, tmp_path: Path) -> None:
+def test_the_old_audio_network_is_known_by_the_name_it_was_saved_under(weights: EngineWeights, tmp_path: Path) -> None:
     torch.save(AudioNetwork().state_dict(), tmp_path / "audio.pkl")
     renamed = Path(shutil.move(tmp_path / "audio.pkl", tmp_path / "x.pkl"))
     assert [each.path for each in added(weights, tmp_path / "w", renamed).added] == [names.OLD_AUDIO]
