@@ -13,7 +13,6 @@ from shared.face import similarity
 from shared.media.array_types import ImageArray
 from shared.media.colour import crop, i420_to_rgb
 
-
 YUV_TO_RGB = np.linalg.inv(RGB_TO_YUV)
 
 

@@ -1,0 +1,112 @@
+"""The passes over a film: losses, steps, a checkpoint in the published form after each, from which training goes on."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engines.dhlive.networks.mini2 import Mini2Network
+from shared.errors import StudioError
+from shared.weights.checkpoint import check_state, load_state
+from training.dhlive.film_samples import FilmSamples
+from training.dhlive.losses import PatchJudge, Perception, judged_as
+
+RATE, BATCH = 8e-5, 6
+CONSTANT, FALLING = 4, 36  # passes at the full rate, and passes over which it falls to nothing
+PIXELS, PERCEPTION = 10.0, 10.0  # weights of the losses
+
+
+@dataclass(frozen=True, slots=True)
+class PassLosses:
+    """Means over a pass. pixels: of the absolute difference, 0..1. perception: 0.0 without VGG19's weights."""
+
+    pixels: float
+    adversarial: float
+    judge: float
+    perception: float
+
+
+@dataclass(slots=True)
+class Trainer:
+    """Both networks with their optimisers. passes: done so far. seed: of weights, order and variation: with the same one, a
+    run that was interrupted ends as one that was not."""
+
+    seed: int = 1
+    perception: Perception | None = None
+    passes: int = 0
+    drawing: Mini2Network = field(init=False)
+    judge: PatchJudge = field(init=False)
+    optimizers: dict[str, torch.optim.Adam] = field(init=False)
+
+    def __post_init__(self) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            self.drawing, self.judge = Mini2Network(), PatchJudge()
+        self.optimizers = {name: torch.optim.Adam(net.parameters(), RATE) for name, net in self._networks().items()}
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"net_g": self.drawing, "net_d": self.judge}
+
+    def begin_from(self, path: Path) -> None:
+        """The published network, or any of its kind, as the beginning. Raises StudioError for another file."""
+        wanted = {name: tuple(value.shape) for name, value in self.drawing.state_dict().items()}
+        self.drawing.load_state_dict(check_state(load_state(path), wanted, str(path)))
+
+    def run_pass(self, samples: FilmSamples, batch: int = BATCH) -> PassLosses:
+        """One pass over all frames, in an order of its own."""
+        chance = np.random.default_rng([self.seed, self.passes])
+        rate = RATE * min(1.0, max(0.0, (CONSTANT + FALLING - self.passes) / FALLING))
+        for optimizer in self.optimizers.values():
+            optimizer.param_groups[0]["lr"] = rate
+        order = chance.permutation(len(samples))
+        rows = [self._step(*samples.batch(order[at : at + batch], chance)) for at in range(0, len(order), batch)]
+        self.passes += 1
+        return PassLosses(*(float(value) for value in np.mean(rows, axis=0)))
+
+    def _step(self, source: Tensor, references: Tensor, target: Tensor) -> tuple[float, float, float, float]:
+        drawn = self.draw(source, references)
+        judge = 0.5 * (judged_as(self.judge(drawn.detach()), False) + judged_as(self.judge(target), True))
+        self._descend("net_d", judge)
+        pixels, adversarial = (drawn - target).abs().mean(), judged_as(self.judge(drawn), True)
+        seen = drawn.new_zeros(()) if self.perception is None else self.perception(drawn, target)
+        self._descend("net_g", PIXELS * pixels + PERCEPTION * seen + adversarial)
+        return pixels.item(), adversarial.item(), judge.item(), seen.item()
+
+    def draw(self, source: Tensor, references: Tensor) -> Tensor:
+        """(B, 3, 80, 112): the mouths of these people under these sources."""
+        drawn: Tensor = self.drawing(source, self.drawing.person(self.drawing.style(references)))
+        return drawn
+
+    def _descend(self, name: str, loss: Tensor) -> None:
+        optimizer = self.optimizers[name]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def save(self, path: Path) -> None:
+        """In the published form, which the engine loads; whole or not at all. Raises StudioError."""
+        part = path.with_name(f".{path.name}.part")
+        held = {
+            "epoch": self.passes,
+            "state_dict": {name: net.state_dict() for name, net in self._networks().items()},
+            "optimizer": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+        try:
+            torch.save(held, part)
+            part.replace(path)
+        except (OSError, RuntimeError) as error:
+            part.unlink(missing_ok=True)
+            raise StudioError(f"{path} cannot be written ({str(error)[:80]}); choose another place.") from None
+
+    def resume(self, path: Path) -> None:
+        """Go on where `save` left off. Raises StudioError for another file."""
+        try:
+            held = torch.load(path, weights_only=True)
+            for name, net in self._networks().items():
+                net.load_state_dict(held["state_dict"][name])
+                self.optimizers[name].load_state_dict(held["optimizer"][name])
+            self.passes = int(held["epoch"])
+        except Exception as error:  # its reader raises whatever a strange file leads it to
+            raise StudioError(f"{path} cannot be gone on from ({str(error)[:80]}); begin without --resume.") from None
