@@ -54,6 +54,6 @@ def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
 def read_template(path: Path) -> FaceMesh:
     """The template mesh. Raises StudioError."""
     try:
-        return parse_mesh(path.read_text().splitlines(), str(path))
+        return parse_mesh(path.read_text(encoding="utf-8").splitlines(), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise StudioError(f"{path} cannot be read ({error}); see `studio weights list`.") from None

@@ -167,13 +167,13 @@ def write_stand_ins(folder: Path) -> dict[str, Path]:
             network.fc[-1].weight.mul_(LOUDNESS)
         torch.save(network.state_dict(), path(name))
     mesh = stand_in_mesh()
-    path(files.TEMPLATE).write_text("".join(mesh_lines(mesh)))
+    path(files.TEMPLATE).write_text("".join(mesh_lines(mesh)), encoding="utf-8")
     mean = np.concatenate([mesh.vertices, mesh.vertices[: POINTS - VERTICES] + 1.0])
-    path(files.MEAN_FACE).write_text("".join(f"v {x:.3f} {y:.3f} {z:.3f}\n" for x, y, z in mean))
+    path(files.MEAN_FACE).write_text("".join(f"v {x:.3f} {y:.3f} {z:.3f}\n" for x, y, z in mean), encoding="utf-8")
     others = [point for point in range(POINTS) if point not in (13, 14)]
     tracked = others[:UPPER_INNER] + [13, 14] + others[UPPER_INNER : TRACKED - 2]
     lists = f"index_wrap = {tracked}\nindex_wrap = index_wrap + [10]\nindex_edge_wrap = {list(range(60, 81))}\n"
-    path(files.LISTS).write_text(lists)
+    path(files.LISTS).write_text(lists, encoding="utf-8")
     write_blend_shapes(path(files.BLEND_SHAPES), stand_in_offsets())
     cv2.imwrite(str(path(files.EDGES)), mask(128, 128, 16))
     cv2.imwrite(str(path(files.WINDOWS[Generation.MINI2])), np.dstack([mask(104, 72, 8)] * 3))

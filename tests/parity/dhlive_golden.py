@@ -95,7 +95,7 @@ def main() -> None:
         found = {name: case(inputs(name)) for name, case in cases.items()}
     held = {f"{name} {key}": samples(value) for name, values in found.items() for key, value in values.items()}
     held |= {f"filter bank {rate}": _filter_bank(rate) for rate in RATES}
-    np.savez_compressed(OUT, **held)
+    np.savez_compressed(OUT, allow_pickle=False, **held)
     print(f"{OUT}: {', '.join(f'{key} {value.mean():.3f} +- {value.std():.3f}' for key, value in held.items())}")
 
 

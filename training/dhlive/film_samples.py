@@ -39,16 +39,13 @@ class FilmSamples:
         images: list[ImageArray] = []
         faces: list[NDArray[np.float32]] = []
         finder = FaceFinder()
-        try:
-            with VideoReader(film) as video:
-                for _, image in video:
-                    if len(images) == most:
-                        break
-                    if (face := finder.track(image)) is not None:
-                        images.append(image)
-                        faces.append(face.points)
-        finally:
-            finder.close()
+        with VideoReader(film) as video:
+            for _, image in video:
+                if len(images) == most:
+                    break
+                if (face := finder.track(image)) is not None:
+                    images.append(image)
+                    faces.append(face.points)
         if len(images) < LEAST_FRAMES:
             raise StudioError(
                 f"{film} shows a face in {len(images)} frames, of {LEAST_FRAMES} at least; film it longer."

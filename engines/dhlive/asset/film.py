@@ -74,18 +74,15 @@ def follow_face(plate: Plate, name: str, progress: PrepareProgress) -> NDArray[n
     """(N, 478, 3) the face in each frame of the film, in its pixels. Raises StudioError where a frame shows none."""
     found = np.empty((len(plate), POINTS, 3))
     finder = FaceFinder()
-    try:
-        for index in range(len(plate)):
-            progress(index, len(plate))
-            face = finder.track(i420_to_rgb(plate.frame(index)))
-            if face is None:
-                raise StudioError(
-                    f"The film of avatar '{name}' shows no face in frame {index}, and DH_live needs one in each; cut the"
-                    " film to where the face is seen."
-                )
-            found[index] = face.points
-    finally:
-        finder.close()
+    for index in range(len(plate)):
+        progress(index, len(plate))
+        face = finder.track(i420_to_rgb(plate.frame(index)))
+        if face is None:
+            raise StudioError(
+                f"The film of avatar '{name}' shows no face in frame {index}, and DH_live needs one in each; cut the"
+                " film to where the face is seen."
+            )
+        found[index] = face.points
     progress(len(plate), len(plate))
     return found
 
@@ -146,7 +143,7 @@ def read_lists(path: Path) -> tuple[list[int], list[int]]:
     """The original's lists of points, read from its source without running it. Raises StudioError."""
     found: dict[str, list[int]] = {}
     try:
-        for line in ast.parse(path.read_text()).body:
+        for line in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
                 found[line.targets[0].id] = _whole_numbers(line.value, found)
         tracked, ring = found["index_wrap"], found["index_edge_wrap"]
@@ -170,7 +167,7 @@ def _whole_numbers(value: ast.expr, known: dict[str, list[int]]) -> list[int]:
 def read_mean_face(path: Path) -> NDArray[np.float64]:
     """(478, 3) the canonical face that heads are measured against. Raises StudioError."""
     try:
-        rows = [line.split()[1:4] for line in path.read_text().splitlines() if line.startswith("v ")]
+        rows = [line.split()[1:4] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("v ")]
         mean = np.array(rows[:POINTS], np.float64)
     except (OSError, ValueError) as error:
         raise StudioError(f"{path} cannot be read ({error}); see `studio weights list`.") from None

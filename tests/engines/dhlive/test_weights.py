@@ -53,9 +53,10 @@ def checkout(tmp_path: Path) -> Path:
                 to = tmp_path / "DH" / "old" / to.name
             to.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(where, to)
-    (tmp_path / "DH" / "README.md").write_text("a checkout")
+    (tmp_path / "DH" / "README.md").write_text("a checkout", encoding="utf-8")
     (tmp_path / "DH" / "somewhere" / "more").mkdir()
-    (tmp_path / "DH" / "somewhere" / "more" / "wrap_utils.py").write_text("raise SystemExit  # not theirs")
+    other = tmp_path / "DH" / "somewhere" / "more" / "wrap_utils.py"
+    other.write_text("raise SystemExit  # not theirs", encoding="utf-8")
     return tmp_path / "DH"
 
 
@@ -101,7 +102,7 @@ def test_the_old_audio_network_is_known_by_the_name_it_was_saved_under(weights: 
 
 
 def test_what_is_none_of_them_is_refused_in_one_sentence(weights: EngineWeights, tmp_path: Path) -> None:
-    (tmp_path / "page.pth").write_text("<html>sign in</html>")
+    (tmp_path / "page.pth").write_text("<html>sign in</html>", encoding="utf-8")
     (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Evil()))
     torch.save({"a": torch.zeros(2)}, tmp_path / "other.pth")
     (tmp_path / "empty").mkdir()
