@@ -14,6 +14,7 @@ from engines.dhlive.control.control_image import ControlPainter, ControlRules
 from engines.dhlive.control.mesh import opening_of
 from engines.dhlive.crop_painter import CropPainter
 from engines.dhlive.mouth import Mouth, MouthPerson
+from engines.dhlive.networks.one_thread import one_thread
 from engines.dhlive.options import DhliveOptions
 from engines.dhlive.voice.speech import Speech, SpeechTick
 from engines.options import EngineOptions
@@ -123,7 +124,7 @@ def _painted(shots: Sequence[tuple[DhliveSession, Shot]]) -> NDArray[np.uint8]:
     """(B, S, S, 3) uint8 RGB."""
     session = shots[0][0]
     mouth, device = session._mouth, session._mouth.device
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         source = torch.from_numpy(np.stack([shot.source for _, shot in shots])).to(device)
         control = torch.from_numpy(np.stack([shot.control for _, shot in shots])).to(device)
         network = mouth.network([each._known for each, _ in shots])

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.dhlive.networks.audio import AudioNetwork, silent_state
+from engines.dhlive.networks.one_thread import one_thread
 from engines.dhlive.networks.sizes import COEFFICIENTS
 from engines.dhlive.voice.filter_bank import FilterBank
 from engines.dhlive.voice.sound import AFTER_MS, BEFORE_MS, PAIR_MS, SPAN_MS, Decimator
@@ -50,7 +51,7 @@ class Listener:
         needed = self._kept + AFTER_MS * MS
         if len(self._sound) < needed:
             return None
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread():
             mel = torch.from_numpy(self._pair(self._sound[:needed]))[None]
             out, self._state = self._network(mel, self._state)
         own = self._sound[self._kept : self._kept + PAIR_MS * MS].astype(np.float32)
