@@ -104,12 +104,12 @@ def _network(weights: Path, kind: type[Network]) -> Network:
 
 
 def _watched(layers: dict[str, nn.Module]) -> Callable[[], Tensors]:
-    """Keeps what these layers give, until what is returned is called."""
-    seen: Tensors = {}
+    """Keeps what these layers give, of all faces, until what is returned is called."""
+    seen: dict[str, list[Tensor]] = {}
 
     def keep(name: str) -> Callable[[nn.Module, object, Tensor | tuple[Tensor, ...]], None]:
         def hook(_module: nn.Module, _given: object, out: Tensor | tuple[Tensor, ...]) -> None:
-            seen[name] = (out[0] if isinstance(out, tuple) else out).clone()
+            seen.setdefault(name, []).append((out[0] if isinstance(out, tuple) else out).clone())
 
         return hook
 
@@ -118,7 +118,7 @@ def _watched(layers: dict[str, nn.Module]) -> Callable[[], Tensors]:
     def stop() -> Tensors:
         for hook in hooks:
             hook.remove()
-        return seen
+        return {name: torch.cat(faces) for name, faces in seen.items()}
 
     return stop
 

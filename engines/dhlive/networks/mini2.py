@@ -12,6 +12,7 @@ from torch.nn import functional
 from engines.dhlive.networks.sizes import STYLE
 
 SLOPE = 0.1  # of the encoders' leaky rectifiers
+EPSILON = 1e-5  # of the normalisation's variance
 
 
 class Separable(nn.Module):
@@ -47,11 +48,24 @@ class StyleModulation(nn.Module):
         return Modulation(*self.mlp(style)[..., None, None].chunk(3, dim=1))
 
     def forward(self, x: Tensor, style: Modulation) -> Tensor:
-        plain = functional.instance_norm(x)
-        gate, styled = style.gate * x, torch.addcmul(style.bias, plain, style.scale)
         if torch.is_grad_enabled():
-            return plain + torch.sigmoid(gate) * styled
-        return gate.sigmoid_().mul_(styled).add_(plain)  # in the memory that is there: a tenth of a frame's time
+            plain = functional.instance_norm(x)
+            return plain + torch.sigmoid(style.gate * x) * torch.addcmul(style.bias, plain, style.scale)
+        return self._in_place(x, style)
+
+    @staticmethod
+    def _in_place(x: Tensor, style: Modulation) -> Tensor:
+        """The same, channels last, in the memory that is there; sums over the plane are products with a row. Without it a
+        frame takes a quarter longer."""
+        batch, channels, height, width = x.shape
+        scale, bias, opens = (each.flatten(1)[:, None] for each in style)
+        pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
+        mean_of = pixels.new_full((1, height * width), 1 / (height * width))
+        gate = (pixels * opens).sigmoid_()
+        plain = pixels - mean_of @ pixels
+        plain.mul_(torch.rsqrt(mean_of @ plain.square() + EPSILON))
+        styled = gate.mul_(torch.addcmul(bias, plain, scale)).add_(plain)
+        return styled.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 class Block(nn.Module):
@@ -105,9 +119,17 @@ class Mini2Network(nn.Module):
     def forward(self, source: Tensor, person: list[Modulation]) -> Tensor:
         x = self.motion_encoder(source)
         skips = {1: (self.skip_fuse0, 4), 2: (self.skip_fuse1, 2)}
-        for number, (block, style) in enumerate(zip(self.decoder_blocks, person, strict=True)):
+        for number, (block, style) in enumerate(zip(self.decoder_blocks[:-1], person[:-1], strict=True)):
             x = block(x, style)
             if number in skips:
                 skip, size = skips[number]
                 x = x + skip(functional.avg_pool2d(source, size))
-        return torch.sigmoid(self.final_conv(x))
+        if len(x) == 1 or torch.is_grad_enabled() or x.device.type != "cpu":
+            return self._enlarged(x, person[-1])
+        faces = [Modulation(*(each[number : number + 1] for each in person[-1])) for number in range(len(x))]
+        return torch.cat([self._enlarged(x[number : number + 1], style) for number, style in enumerate(faces)])
+
+    def _enlarged(self, x: Tensor, style: Modulation) -> Tensor:
+        """The last step, at full size. On a CPU one face at a time: what one takes lies in a core's cache, what eight take does
+        not."""
+        return torch.sigmoid(self.final_conv(self.decoder_blocks[-1](x, style)))
