@@ -272,8 +272,9 @@ def _copy_result(store: Store, job: str, to: Path) -> None:
     from shared.jobs.manifest import folder
     from shared.jobs.status import result
 
-    sidecar = result(store, job)
-    deliver(store.fetch(f"{folder(job)}/{sidecar['file']}"), json.dumps(sidecar, indent=2).encode(), to)
+    if (made := result(store, job)) is None:
+        raise StudioError(f"The result of job {job} is gone; submit it again.")
+    deliver(store.fetch(f"{folder(job)}/{made.file}"), made.model_dump_json(indent=2).encode(), to)
 
 
 def _look(store: Store, job: str) -> JobView:

@@ -42,6 +42,7 @@ from shared.wire.message import Message, WireError
 from shared.wire.program import frame_of, sound_of
 
 log = structlog.get_logger()
+TASK_PAUSE_S = 1.0  # seconds until a task that failed is run again
 CLOSE_WAIT_S = 0.7  # seconds the threads have to finish their files
 
 
@@ -114,8 +115,21 @@ class Gateway:
             thread.join(max(0.0, deadline - time.monotonic()))
         self.remote.close()
 
+    def run_always(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run in the event loop for as long as the gateway does; one that fails is counted and run again."""
+        self.run_task(self._again_and_again(job))
+
+    async def _again_and_again(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await job()
+            except Exception:
+                log.exception("task failed", task=repr(job))
+                self.loop.meter.drops["task failed"] += 1
+            await asyncio.sleep(TASK_PAUSE_S)
+
     def run_task(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run in the event loop until it ends or the gateway does."""
+        """Run in the event loop until it ends or the gateway does; one that fails is counted and ends alone."""
         task = self._events.create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._left)
@@ -128,8 +142,8 @@ class Gateway:
     def _left(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("task ended", exc_info=error)
-            os._exit(1)
+            log.error("task failed", task=task.get_name(), exc_info=error)
+            self.loop.meter.drops["task failed"] += 1
 
     def _on_scene(self, scene: Scene) -> None:
         if scene.driver_ref.kind is not DriverKind.SPEECH:  # the queue must not speak when speech is chosen later

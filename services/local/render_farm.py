@@ -92,7 +92,7 @@ class OpenJobs:
             try:
                 state = status(self._store, job).state
             except StudioError:
-                continue  # gone, or of another version
+                continue  # gone
             if state in OPEN:
                 return True
             if state in ("done", "cancelled"):
@@ -134,16 +134,27 @@ class FarmBeside:
         self._process: subprocess.Popen[bytes] | None = None
         self._started = float("-inf")
         self._needed, self._over = threading.Event(), threading.Event()
-        self._looker = threading.Thread(target=self._look, name="jobs", daemon=True)
+        self._looker: threading.Thread | None = None
+        self.lookers_ended = 0
 
     def turn(self) -> None:
         """Called several times a second once the channel is on air."""
-        if not self._looker.is_alive() and not self._over.is_set() and not self._needed.is_set():
-            self._looker.start()
+        if not self._over.is_set() and not self._needed.is_set():
+            self._keep_looking()
         ended = self._process is None or self._process.poll() is not None
         if ended and self._needed.is_set() and time.monotonic() - self._started > LOOK_S:
             self._started = time.monotonic()
             self._process = start_farm(self._settings, detached=False)
+
+    def _keep_looking(self) -> None:
+        """Start the thread that looks, and another in place of one that died."""
+        if self._looker is not None and self._looker.is_alive():
+            return
+        if self._looker is not None:
+            self.lookers_ended += 1
+            log.warning("the thread that looks for jobs has ended, starting another", ended=self.lookers_ended)
+        self._looker = threading.Thread(target=self._look, name="jobs", daemon=True)
+        self._looker.start()
 
     def leave(self) -> None:
         """The channel ends: what is at work is handed back meanwhile."""
@@ -173,6 +184,8 @@ class FarmBeside:
                     self._needed.set()
             except StudioError as error:
                 log.debug(str(error))
+            except Exception:  # whatever lies in the store, the channel goes on
+                log.exception("the jobs cannot be looked at")
             self._over.wait(LOOK_S)
 
 

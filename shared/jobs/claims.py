@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.errors import StudioError
 from shared.jobs.manifest import folder
+from shared.jobs.records import MAX_CLAIMS, BeatRecord, DoneRecord, FailureRecord, numbered, read_record
 from shared.jobs.store import Store
 
 BEAT_S = 2.0
@@ -53,11 +54,7 @@ def _place(job: str, unit: str) -> str:
 def read_unit_state(store: Store, job: str, unit: str) -> UnitState:
     """A unit's state, by one listing."""
     names = store.list(_place(job, unit))
-    of: dict[str, set[int]] = {"claim": set(), "failed": set(), "returned": set()}
-    for name in names:
-        kind, _, rest = name.partition("-")
-        if kind in of and rest.endswith(".json"):
-            of[kind].add(int(rest.removesuffix(".json")))
+    of = numbered(names)
     highest = max(of["claim"], default=0)
     ended = of["failed"] | of["returned"]
     failed, deaths = len(of["failed"]), len(of["claim"] - ended - {highest})
@@ -66,7 +63,7 @@ def read_unit_state(store: Store, job: str, unit: str) -> UnitState:
         open=highest > 0 and highest not in ended,
         failures=failed,
         deaths=deaths,
-        parked="parked.json" in names or failed >= ATTEMPTS or deaths >= DEATHS,
+        parked="parked.json" in names or failed >= ATTEMPTS or deaths >= DEATHS or highest >= MAX_CLAIMS,
         done="done.json" in names,
     )
 
@@ -91,9 +88,9 @@ def is_claim_held(store: Store, held: Claim) -> bool:
     return read_unit_state(store, held.job, held.unit).claim == held.number
 
 
-def read_beat(store: Store, job: str, unit: str, number: int) -> dict[str, Any]:
-    """What a claim's holder said last: beat, worker, and the facts it told; empty where it is gone."""
-    return read_json(store, f"{_place(job, unit)}/claim-{number:04d}.json")
+def read_beat(store: Store, job: str, unit: str, number: int) -> BeatRecord | None:
+    """What a claim's holder said last; None where it is gone or damaged."""
+    return read_record(store, f"{_place(job, unit)}/claim-{number:04d}.json", BeatRecord)
 
 
 def give_back(store: Store, held: Claim) -> None:
@@ -107,14 +104,17 @@ def record_failure(store: Store, held: Claim, reason: str, kind: str) -> None:
     content = json.dumps({"reason": reason, "kind": kind}).encode()
     place = _place(held.job, held.unit)
     store.create(f"{place}/failed-{held.number:04d}.json", content)
-    if kind == "memory" and any(each.get("kind") == "memory" for each in earlier):
+    if kind == "memory" and any(each.kind == "memory" for each in earlier):
         store.create(f"{place}/parked.json", content)
 
 
-def failures(store: Store, job: str, unit: str) -> list[dict[str, Any]]:
-    """Reason and kind of each failed attempt, oldest first."""
+def failures(store: Store, job: str, unit: str) -> list[FailureRecord]:
+    """Reason and kind of each failed attempt, oldest first; without a reason where its file is damaged."""
     place = _place(job, unit)
-    return [read_json(store, f"{place}/{name}") for name in store.list(place) if name.startswith("failed-")]
+    found = sorted(numbered(store.list(place))["failed"])
+    return [
+        read_record(store, f"{place}/failed-{number:04d}.json", FailureRecord) or FailureRecord() for number in found
+    ]
 
 
 def publish_unit(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
@@ -126,17 +126,32 @@ def publish_unit(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
     return store.create(f"{_place(held.job, held.unit)}/done.json", content)
 
 
-def completion_record(store: Store, job: str, unit: str) -> dict[str, Any]:
-    """What was recorded when the unit was done: `claim` and its facts. Raises StudioError where it is not done."""
-    facts = read_json(store, f"{_place(job, unit)}/done.json")
-    if not facts:
+def completion_record(store: Store, job: str, unit: str) -> DoneRecord:
+    """What was recorded when the unit was done. Raises StudioError where it is not done, or the record is damaged."""
+    name = f"{_place(job, unit)}/done.json"
+    found = read_record(store, name, DoneRecord)
+    if found is None and is_done_damaged(store, job, unit):
+        raise StudioError(f"The record of {unit} is damaged on the disk; `studio jobs retry {job}` makes it again.")
+    if found is None:
         raise StudioError(f"{unit} of job {job} is not done yet.")
-    return facts
+    return found
+
+
+def is_done_damaged(store: Store, job: str, unit: str) -> bool:
+    """Whether a unit is marked as done by a file that does not say what was made."""
+    name = f"{_place(job, unit)}/done.json"
+    return store.read(name) is not None and read_record(store, name, DoneRecord) is None
+
+
+def forget_done(store: Store, job: str, unit: str) -> None:
+    """Have a unit made again whose record is damaged. The claims stay: their numbers must not be given out twice."""
+    _end_claims(store, job, unit, read_unit_state(store, job, unit).claim)
+    store.remove(f"{_place(job, unit)}/done.json")
 
 
 def made_file_name(store: Store, job: str, unit: str, suffix: str) -> str:
     """The name in the store of what a unit that is done has made."""
-    return Claim(job, unit, int(completion_record(store, job, unit)["claim"])).file(suffix)
+    return Claim(job, unit, completion_record(store, job, unit).claim).file(suffix)
 
 
 def forget_failures(store: Store, job: str, unit: str) -> None:
@@ -146,22 +161,16 @@ def forget_failures(store: Store, job: str, unit: str) -> None:
         return
     place = _place(job, unit)
     # The claims stay: their numbers must not be given out twice. An open one among the dead is ended as handed back.
-    for number in range(1, state.claim + 1):
-        store.create(f"{place}/returned-{number:04d}.json", b"{}")
-    for name in store.list(place):
-        if name.startswith(("failed-", "parked")):
-            store.remove(f"{place}/{name}")
+    _end_claims(store, job, unit, state.claim)
+    for number in numbered(store.list(place))["failed"]:
+        store.remove(f"{place}/failed-{number:04d}.json")
+    store.remove(f"{place}/parked.json")
+
+
+def _end_claims(store: Store, job: str, unit: str, highest: int) -> None:
+    for number in range(1, highest + 1):
+        store.create(f"{_place(job, unit)}/returned-{number:04d}.json", b"{}")
 
 
 def _beat(number: int, worker: str, facts: dict[str, Any]) -> bytes:
     return json.dumps({"beat": number, "worker": worker, **facts}).encode()
-
-
-def read_json(store: Store, name: str) -> dict[str, Any]:
-    """A file as a map, empty where there is none or it is no map."""
-    raw = store.read(name)
-    try:
-        value = json.loads(raw) if raw else {}
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -85,7 +85,7 @@ class JobIndex:
             try:
                 found.append(status(self._store, name))
             except StudioError:
-                continue  # gone since it was listed, or of another version
+                continue  # gone since it was listed
         self.put(found)
         return found
 
@@ -95,7 +95,7 @@ class JobIndex:
         if client is None:
             return {}
         try:
-            lines = cast(bytes, client.eval(LINES, 1, self._states)).decode().splitlines()
+            lines = cast(bytes, client.eval(LINES, 1, self._states)).decode(errors="replace").splitlines()
         except redis.RedisError:
             self._queue.mark_away()
             return {}

@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from shared.errors import StudioError
 from shared.jobs.graph import JobGraph, UnitSpec, check_units, clip_graph, segment_graph
@@ -16,6 +16,10 @@ SCHEMA = 1
 ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}")  # what looks otherwise never becomes a name in the store
 Priority = Literal["high", "normal", "low"]
 DrivenBy = Literal["motion", "voice", "template"]
+
+
+class DamagedJobError(StudioError):
+    """There is a job's folder, and what it holds is no job any more."""
 
 
 class Span(NamedTuple):
@@ -36,9 +40,19 @@ class Plan(BaseModel):
 
     driven: DrivenBy
     rate: str
-    ticks: int
-    segment: int
+    ticks: int = Field(ge=0, lt=1 << 40)
+    segment: int = Field(ge=1, lt=1 << 40)
     chained: bool
+
+    @field_validator("rate")
+    @classmethod
+    def _is_rate(cls, rate: str) -> str:
+        try:
+            if len(rate) > 40 or not 0 < Fraction(rate) <= 1000:
+                raise ValueError
+        except (ValueError, ZeroDivisionError):
+            raise ValueError("a rate is a number of frames a second") from None
+        return rate
 
     @property
     def fps(self) -> Fraction:
@@ -112,11 +126,20 @@ def folder(job: str) -> str:
 
 
 def read_job_manifest(store: Store, job: str) -> Manifest:
-    """Raises StudioError where there is no such job, or one that this version does not read."""
+    """Raises StudioError where there is no such job, DamagedJobError where what is left of it cannot be read."""
     raw = store.read(f"{folder(job)}/job.json") if ID.fullmatch(job) else None
     if raw is None:
+        if ID.fullmatch(job) and store.list(folder(job)):
+            raise DamagedJobError(f"Job '{job}' has lost its job.json; `studio jobs rm {job}` removes what is left.")
         raise StudioError(f"There is no job '{job[:60]}'; `studio jobs list` shows what there is.")
     try:
-        return Manifest.model_validate_json(raw)
-    except ValidationError:
-        raise StudioError(f"Job '{job[:60]}' was made by another version of the studio; submit it again.") from None
+        made = Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        cut = any(each["type"] == "json_invalid" for each in error.errors())
+        why = "has a damaged job.json" if cut else "was made by another version of the studio"
+        raise DamagedJobError(
+            f"Job '{job}' {why}; submit it again, and remove this one with `studio jobs rm`."
+        ) from None
+    if made.id != job:
+        raise DamagedJobError(f"Job '{job}' is a copy of job '{made.id[:60]}'; remove it with `studio jobs rm {job}`.")
+    return made

@@ -92,4 +92,4 @@ def _read_unit(store: Store, job: str, name: str) -> UnitProgress:
     if state.done or not state.open:
         return UnitProgress(state)
     beat = read_beat(store, job, name, state.claim)
-    return UnitProgress(state, int(beat.get("done", 0)), int(beat.get("total", 0)), float(beat.get("fps", 0.0)))
+    return UnitProgress(state, beat.done, beat.total, beat.fps) if beat else UnitProgress(state)

@@ -1,14 +1,16 @@
 """How a job stands: read from its folder, and what an operator may wish of it."""
 
 import json
-from typing import Any, Literal, cast
+from datetime import UTC, datetime
+from typing import Any, Literal
 
 from shared.errors import StudioError
 from shared.jobs import claims
-from shared.jobs.claims import UnitState, read_json
+from shared.jobs.claims import UnitState
 from shared.jobs.graph import ASSEMBLE, follow_name
-from shared.jobs.manifest import Manifest, folder, read_job_manifest
+from shared.jobs.manifest import ID, DamagedJobError, Manifest, folder, read_job_manifest
 from shared.jobs.progress import JobProgress, UnitProgress, read_progress
+from shared.jobs.records import FailureRecord, ResultRecord, WishRecord, read_record
 from shared.jobs.store import Store
 from shared.jobs.view import JobState, JobView, SegmentState, SegmentStatus
 
@@ -16,14 +18,13 @@ WantedState = Literal["run", "paused", "cancelled"]
 
 
 def jobs(store: Store) -> list[str]:
-    """Every job's id, oldest first."""
-    return store.list("jobs")
+    """Every job's id, oldest first; names that could not be an id are ignored."""
+    return [name for name in store.list("jobs") if ID.fullmatch(name)]
 
 
 def read_wanted_state(store: Store, job: str) -> WantedState:
     """What the operator wishes of a job."""
-    value = read_json(store, f"{folder(job)}/wish.json").get("wanted", "run")
-    return cast(WantedState, value) if value in ("run", "paused", "cancelled") else "run"
+    return (read_record(store, f"{folder(job)}/wish.json", WishRecord) or WishRecord()).wanted
 
 
 def set_wanted_state(store: Store, job: str, want: WantedState) -> None:
@@ -43,9 +44,12 @@ def retry_parked(store: Store, job: str) -> None:
         raise StudioError(f"Job {job} is done already.")
     if read_wanted_state(store, job) == "cancelled":
         raise StudioError(f"Job {job} is cancelled; submit it again.")
+    damaged = [unit for unit in manifest.graph if claims.is_done_damaged(store, job, unit)]
     stuck = [unit for unit in manifest.graph if _stuck(claims.read_unit_state(store, job, unit))]
-    if not stuck and parked(store, job) is None:
+    if not stuck and not damaged and parked(store, job) is None:
         raise StudioError(f"Nothing of job {job} has failed.")
+    for unit in damaged:
+        claims.forget_done(store, job, unit)
     for unit in stuck:
         claims.forget_failures(store, job, unit)
     unpark(store, job)
@@ -53,9 +57,12 @@ def retry_parked(store: Store, job: str) -> None:
 
 def delete_job(store: Store, job: str) -> None:
     """Delete a job with all it made. Raises StudioError for one that is still at work."""
-    read_job_manifest(store, job)
-    if not result(store, job) and read_wanted_state(store, job) != "cancelled":
-        raise StudioError(f"Job {job} is not finished; cancel it first.")
+    try:
+        read_job_manifest(store, job)
+        if not result(store, job) and read_wanted_state(store, job) != "cancelled":
+            raise StudioError(f"Job {job} is not finished; cancel it first.")
+    except DamagedJobError:
+        pass  # no worker can be at it
     # The manifest goes first: what is left of a removal that was cut short is not a job any more.
     store.remove(f"{folder(job)}/job.json")
     store.remove(folder(job))
@@ -73,18 +80,24 @@ def unpark(store: Store, job: str) -> None:
 
 def parked(store: Store, job: str) -> tuple[str, str] | None:
     """Reason and kind, None where the job does not wait."""
-    facts = read_json(store, f"{folder(job)}/parked.json")
-    return (str(facts.get("reason", "")), str(facts.get("kind", ""))) if facts else None
+    name = f"{folder(job)}/parked.json"
+    facts = read_record(store, name, FailureRecord)
+    if facts is None and store.read(name) is not None:
+        facts = FailureRecord(reason="Why it waits can no longer be read.", kind="failed")
+    return (facts.reason, facts.kind) if facts else None
 
 
-def result(store: Store, job: str) -> dict[str, Any]:
-    """The sidecar of a finished job, empty before."""
-    return read_json(store, f"{folder(job)}/result.json")
+def result(store: Store, job: str) -> ResultRecord | None:
+    """The sidecar of a finished job, None before, and where it is damaged."""
+    return read_record(store, f"{folder(job)}/result.json", ResultRecord)
 
 
 def status(store: Store, job: str) -> JobView:
-    """How a job stands. Raises StudioError where there is none."""
-    manifest = read_job_manifest(store, job)
+    """How a job stands; one that is damaged is parked with the reason. Raises StudioError where there is none."""
+    try:
+        manifest = read_job_manifest(store, job)
+    except DamagedJobError as damage:
+        return _damaged(job, str(damage))
     finished = result(store, job)
     if finished:
         return _ended(manifest, finished)
@@ -110,11 +123,26 @@ def status(store: Store, job: str) -> JobView:
     return _view(store, manifest, state, reason, kind, progress, segments)
 
 
-def _ended(manifest: Manifest, finished: dict[str, Any]) -> JobView:
-    done = int(finished["ticks"])
+def _damaged(job: str, reason: str) -> JobView:
+    return JobView(
+        id=job, avatar="", engine="", driver="", priority="normal", created=_created(job), state="parked", reason=reason,
+        kind="damaged", ticks=0, done=0, share=0.0, fps=0.0, eta=None, segments=(), preview=False, result="", bytes=0,
+    )  # fmt: skip
+
+
+def _created(job: str) -> str:
+    """When a job was handed in, by its id; the beginning of time for an id that is of a key."""
+    try:
+        return datetime.strptime(job[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).isoformat(timespec="seconds")
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC).isoformat(timespec="seconds")
+
+
+def _ended(manifest: Manifest, finished: ResultRecord) -> JobView:
+    done = finished.ticks
     return JobView(
         **_facts(manifest), state="done", reason="", kind="", ticks=max(manifest.plan.ticks, done), done=done, share=1.0,
-        fps=0.0, eta=None, segments=(), preview=True, result=str(finished["file"]), bytes=int(finished["bytes"]),
+        fps=0.0, eta=None, segments=(), preview=True, result=finished.file, bytes=finished.bytes,
     )  # fmt: skip
 
 
@@ -186,5 +214,5 @@ def _failure(store: Store, job: str, unit: str) -> tuple[str, str]:
     """Reason and kind of a unit's last failure."""
     failed = claims.failures(store, job, unit)
     if failed:
-        return str(failed[-1].get("reason", "")), str(failed[-1].get("kind", "failed"))
+        return failed[-1].reason, failed[-1].kind
     return "The worker died each time it was at this; its log may say why.", "failed"

@@ -87,7 +87,7 @@ class LocalStore:
         with self._mended(name):
             try:
                 return self._path(name).read_bytes()
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return None
 
     def write(self, name: str, content: bytes) -> None:

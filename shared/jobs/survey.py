@@ -39,6 +39,8 @@ class JobSurveyor:
                 done.add(unit)
             else:
                 states[unit] = state
+        if any(state.parked for state in states.values()):
+            self._done[manifest.id] = set()  # a retry may take back what a damaged record said is done
         survey = Survey([], [])
         for unit, state in states.items():
             free = not state.open or (unit, state.claim) in expired

@@ -38,7 +38,7 @@ class SegmentStatus:
 class JobView(BaseModel):
     """How a job stands, with the names that JSON has.
 
-    reason: what it waits for or why it is parked. kind: failed, memory or no_space where it is parked. ticks, done: frames.
+    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked job. ticks, done: frames.
     share: what is done of the work, 0 to 1, by the weights of the units. fps: frames a second of all workers at it now. eta:
     seconds, None where it is not known. segments: empty in what the index keeps and for a finished job. preview: whether
     there is a preview image. result: the finished file's name, bytes: its size.

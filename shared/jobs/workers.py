@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
 import redis
+from pydantic import TypeAdapter
 
 from shared.jobs.queue import JobQueue
 from shared.jobs.store import Store
@@ -30,6 +31,9 @@ class WorkerBeat:
     unit: str = ""
     fps: float = 0.0
     alive: bool = True
+
+
+_BEAT = TypeAdapter(WorkerBeat)
 
 
 @dataclass(slots=True)
@@ -113,7 +117,6 @@ class WorkerFiles:
 
 def _worker(raw: bytes | str) -> WorkerBeat | None:
     try:
-        facts = json.loads(raw)
-        return WorkerBeat(**facts | {"engines": tuple(facts["engines"])})
-    except (ValueError, TypeError, KeyError):
+        return _BEAT.validate_json(raw)
+    except ValueError:
         return None

@@ -33,7 +33,9 @@ class Farm:
     def holder(self, job: str, unit: str) -> psutil.Process:
         """The process that is at a unit."""
         state = claims.read_unit_state(self.here.store, job, unit)
-        name = str(claims.read_beat(self.here.store, job, unit, state.claim)["worker"])
+        said = claims.read_beat(self.here.store, job, unit, state.claim)
+        assert said is not None
+        name = said.worker
         return next(process for each in self.workers if name.endswith(f".{(process := child(each)).pid}"))
 
     def whole(self, job: str, again: dict[str, int]) -> None:

@@ -145,7 +145,9 @@ def test_a_frozen_worker_wakes_up_too_late(farm: Farm) -> None:
     with farm.here.process("cli.app", "worker", "--engines", "counter") as other:
         child(other)
         job = farm.disturbed()
-        holder = claims.read_beat(farm.here.store, job, SECOND, 1)["worker"]
+        said = claims.read_beat(farm.here.store, job, SECOND, 1)
+        assert said is not None
+        holder = said.worker
         process = other if f"-{other.pid}-" in holder else find(farm.process, "cli.app worker")
         assert process is not None
         frozen = [process, *descendants(process)]
@@ -163,7 +165,7 @@ def test_a_frozen_worker_wakes_up_too_late(farm: Farm) -> None:
             return claims.read_unit_state(farm.here.store, job, SECOND).done
 
         wait(lambda: farm.here.look(job) or published(), "the segment is done", every=0.02)
-        assert claims.completion_record(farm.here.store, job, SECOND)["claim"] == 2, "the late one published"
+        assert claims.completion_record(farm.here.store, job, SECOND).claim == 2, "the late one published"
         farm.whole(job)
         assert farm.here.again(job) == 1
 

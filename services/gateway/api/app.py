@@ -4,6 +4,7 @@ import asyncio
 import importlib.metadata
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -33,9 +34,9 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         gateway = Gateway(settings, ended)
         app.state.gateway = gateway
         gateway.start()
-        gateway.run_task(gateway.speech.run())
-        gateway.run_task(gateway.jobs.run())
-        gateway.run_task(_judge(gateway))
+        gateway.run_always(gateway.speech.run)
+        gateway.run_always(gateway.jobs.run)
+        gateway.run_always(partial(_judge, gateway))
         try:
             yield
         finally:

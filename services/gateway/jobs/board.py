@@ -197,7 +197,7 @@ class JobBoard:
         made = result(store, job)
         if not made:
             raise StudioError("This job is not finished; its result is there when its state is done.")
-        name = Path(str(made["file"])).name
+        name = made.file
         called = f"{Path(status(store, job).driver).stem}-{job}{Path(name).suffix}"
         return store.fetch(f"{folder(job)}/{name}"), called
 

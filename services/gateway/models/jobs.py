@@ -23,7 +23,7 @@ class FailingSegment(Answer):
 class JobFacts(Answer):
     """A job as a page draws it.
 
-    reason: what it waits for or why it is parked. kind: failed, memory or no_space where it is parked. created: wall
+    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked one. created: wall
     clock seconds. done, total: frames. percent: of the work that is done, all units counted. fps: frames a second of all
     workers at it now. eta: seconds, null where it is not known. strip: its segments on one short line, a letter for one or
     several. preview: changes with each new preview image, "" where there is none. result: the finished file's name. bytes:

@@ -16,6 +16,7 @@ from shared.jobs import claims
 from shared.jobs.claims import Claim
 from shared.jobs.graph import ASSEMBLE
 from shared.jobs.manifest import Manifest, folder
+from shared.jobs.status import result
 from shared.jobs.store import Store
 from shared.runtime.files import file_sha256, flush_to_disk, text_path
 
@@ -61,7 +62,8 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
     if manifest.out:
         deliver(store.fetch(name), content, text_path(manifest.out))
     heart.report_progress(ticks, ticks)
-    store.create(f"{folder(claim.job)}/result.json", content)
+    if not store.create(f"{folder(claim.job)}/result.json", content) and result(store, claim.job) is None:
+        store.write(f"{folder(claim.job)}/result.json", content)  # in place of one that was damaged
     return {"frames": ticks}
 
 
@@ -94,11 +96,11 @@ def deliver(result: Path, sidecar: bytes, out: Path) -> None:
 def _part(store: Store, opened: OpenJob, unit: str) -> _Part:
     job = opened.manifest.id
     facts = claims.completion_record(store, job, unit)
-    path = store.fetch(Claim(job, unit, int(facts["claim"])).file(opened.output.suffix))
-    if file_sha256(path) != facts["sha256"]:
+    path = store.fetch(Claim(job, unit, facts.claim).file(opened.output.suffix))
+    if file_sha256(path) != facts.sha256:
         number = opened.manifest.graph.shown.index(unit) + 1
         raise StudioError(f"Segment {number} is damaged on the disk; submit the job again.")
-    return _Part(path, int(facts["frames"]), facts["sha256"], int(facts["claim"]))
+    return _Part(path, facts.frames, facts.sha256, facts.claim)
 
 
 def _clip_part(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, path: Path) -> _Part:

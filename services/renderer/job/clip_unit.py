@@ -106,11 +106,11 @@ class _MadeFiles:
         if unit not in self.needs:
             raise StudioError(f"Unit {self.claim.unit} reads {unit[:60]} and does not need it; name it in its needs.")
         made = completion_record(self.store, self.claim.job, unit)
-        folder = Claim(self.claim.job, unit, int(made["claim"])).file("")
-        files = [self.store.fetch(f"{folder}/{name}") for name in made["files"]]
+        folder = Claim(self.claim.job, unit, made.claim).file("")
+        files = [self.store.fetch(f"{folder}/{name}") for name in made.files]
         if not files:
             raise StudioError(f"Unit {unit} made no files; there is nothing to read of it.")
-        return files[0].parents[len(Path(made["files"][0]).parts) - 1]
+        return files[0].parents[len(Path(made.files[0]).parts) - 1]
 
 
 @dataclass(slots=True)

@@ -59,10 +59,10 @@ def render_file(
             worker = UnitWorker(store, JobOpener(store, settings), "render", told=_JobProgress(manifest, progress))
             while not (made := result(store, manifest.id)):
                 _advance(worker, manifest)
-            os.replace(store.fetch(f"{folder(manifest.id)}/{made['file']}"), out)
+            os.replace(store.fetch(f"{folder(manifest.id)}/{made.file}"), out)
     except NoSpaceError:
         raise NoSpaceError(f"There is no space left for {out}; free some and render it again.") from None
-    ticks = int(made["ticks"])
+    ticks = made.ticks
     progress(ticks, ticks)
     return ticks
 
@@ -96,7 +96,7 @@ def _advance(worker: UnitWorker, manifest: Manifest) -> None:
         return
     if step.outcome == "no_space":
         raise NoSpaceError(step.reason)
-    failed = [each["kind"] for each in failures(worker.store, manifest.id, step.unit)] if step.unit else []
+    failed = [each.kind for each in failures(worker.store, manifest.id, step.unit)] if step.unit else []
     if failed != ["memory"]:
         raise StudioError(step.reason) from step.error
 

@@ -112,7 +112,7 @@ class UnitWorker:
 
     def _made(self, manifest: Manifest, claim: Claim, heart: Heartbeat) -> dict[str, Any]:
         earlier = claims.failures(self.store, claim.job, claim.unit)
-        small = any(each.get("kind") == "memory" for each in earlier)
+        small = any(each.kind == "memory" for each in earlier)
         opened = self.opener.open_job(manifest, small)
         if claim.unit == ASSEMBLE:
             return assemble_result(self.store, opened, claim, heart)

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+import structlog
+
 from shared.errors import StudioError
 from shared.jobs.claims import LEASE_S, read_beat
 from shared.jobs.index import JobIndex
@@ -16,6 +18,8 @@ from shared.jobs.queue import JobQueue, queue_name
 from shared.jobs.status import jobs, parked, read_wanted_state, result, unpark
 from shared.jobs.store import Store
 from shared.jobs.survey import JobSurveyor, Survey
+
+log = structlog.get_logger()
 
 ClaimKey = tuple[str, str, int]  # job, unit's name, the claim's number
 SWEEP_S = 5.0  # between two sweeps
@@ -107,7 +111,7 @@ class Caretaker:
         for job in at_work:
             if job in self._open:
                 self._open[job].begun = True
-        seen = {job: survey for job in self._chosen() if (survey := self._see(job)) is not None}
+        seen = {job: survey for job in self._chosen() if (survey := self._look_at(job)) is not None}
         beats = self._beats(seen)
         buried = [key for key, (worker, _) in beats.items() if self._dead(worker)]
         expired = list(
@@ -139,13 +143,13 @@ class Caretaker:
     def _meet(self, job: str) -> None:
         try:
             manifest = read_job_manifest(self._store, job)
+            if self._over(job):
+                self._ended.add(job)
+                return
+            begun = bool(self._store.list(f"{folder(job)}/units"))
         except StudioError:
-            self._ended.add(job)  # of another version, or gone again
+            self._ended.add(job)  # damaged, of another version, or gone again
             return
-        if self._over(job):
-            self._ended.add(job)
-            return
-        begun = bool(self._store.list(f"{folder(job)}/units"))
         self._open[job] = KnownJob(manifest.created, (manifest.engine, manifest.priority), begun)
 
     def _over(self, job: str) -> bool:
@@ -171,6 +175,16 @@ class Caretaker:
         self._turn = start + IN_TURN
         chosen = {*begun, *waiting[start : start + IN_TURN]}.union(*first.values())
         return [job for job in order if job in chosen]
+
+    def _look_at(self, job: str) -> Survey | None:
+        """`_see`; a job that cannot be looked at costs only itself."""
+        try:
+            return self._see(job)
+        except StudioError as error:
+            log.warning("job cannot be read", job=job, why=str(error))
+        except Exception:
+            log.exception("job cannot be read", job=job)
+        return None
 
     def _see(self, job: str) -> Survey | None:
         """How a job's units stand; None where nothing is to be done for it now."""
@@ -203,10 +217,14 @@ class Caretaker:
         self.at_work = {}
         for job, survey in seen.items():
             for unit, claim in survey.open:
-                facts = read_beat(self._store, job, unit, claim)
-                worker = str(facts.get("worker"))
-                beats[job, unit, claim] = worker, int(facts.get("beat", -1))
-                self.at_work[worker] = job, unit, float(facts.get("fps", 0.0))
+                said = read_beat(self._store, job, unit, claim)
+                if (
+                    said is None
+                ):  # damaged: it stands still until its lease has ended, unless its holder writes it again
+                    beats[job, unit, claim] = "", -1
+                    continue
+                beats[job, unit, claim] = said.worker, said.beat
+                self.at_work[said.worker] = job, unit, said.fps
         return beats
 
     def _send_expired(self, expired: list[ClaimKey]) -> int:

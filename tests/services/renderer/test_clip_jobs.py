@@ -246,7 +246,7 @@ def test_what_makes_no_progress_is_ended_with_its_reason(
     worker.die = lambda: (farm.orders / "check-a").unlink(missing_ok=True)
     assert worker.advance(job).outcome == "done"
     (failed,) = claims.failures(farm.store, job, "a")
-    assert "no progress" in failed["reason"] and failed["kind"] == "failed"
+    assert "no progress" in failed.reason and failed.kind == "failed"
 
 
 def test_progress_keeps_a_unit_alive_without_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +272,7 @@ def test_a_kill_in_the_middle_of_publishing_costs_nothing_that_is_done(farm: Far
     claims.claim_unit(farm.store, job, "b", claims.read_unit_state(farm.store, job, "b"), "dead")
     (left / "levels.npy").write_bytes(b"half")
     step = farm.worker().advance(job, {("b", 1)})
-    assert (step.unit, step.outcome) == ("b", "done") and claims.completion_record(farm.store, job, "b")["claim"] == 2
+    assert (step.unit, step.outcome) == ("b", "done") and claims.completion_record(farm.store, job, "b").claim == 2
     farm.finish(job)
     right(farm.result(job))
 

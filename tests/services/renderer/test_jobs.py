@@ -260,7 +260,7 @@ def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm
 
     late = Frozen(farm.store, JobOpener(farm.store, farm.settings), "late")
     assert late.advance(job).outcome == "lost"
-    assert claims.completion_record(farm.store, job, render_name(0))["claim"] == 2
+    assert claims.completion_record(farm.store, job, render_name(0)).claim == 2
     farm.finish(job)
     assert len(frames(farm.result(job))) == FRAMES
 

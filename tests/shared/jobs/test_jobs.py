@@ -113,7 +113,7 @@ def test_a_worker_that_comes_late_publishes_nothing(store: Store) -> None:
     assert not claims.publish_unit(store, first, {"frames": 1}), "the fencing token was not looked at"
     assert claims.publish_unit(store, second, {"frames": 1})
     assert not claims.publish_unit(store, second, {"frames": 2})
-    assert claims.completion_record(store, JOB, RENDER)["claim"] == 2
+    assert claims.completion_record(store, JOB, RENDER).claim == 2
     assert first.file(".mp4") != second.file(".mp4"), "the late one would overwrite"
 
 
