@@ -8,8 +8,10 @@ import sys
 import uvicorn
 
 from services.gateway.api.app import make_gateway_app
+from services.gateway.api.connections import BoundedHttp
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
+from shared.runtime.descriptors import raise_descriptor_limit
 from shared.runtime.logs import set_up_logs
 from shared.runtime.stop_signals import SERVICE, StopSignals
 
@@ -49,6 +51,7 @@ async def serve(settings: Settings, sock: socket.socket) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
+            http=BoundedHttp,
             log_config=None,
             access_log=False,
             ws_max_size=MAX_MESSAGE_BYTES,
@@ -70,6 +73,7 @@ def main() -> int:
     try:
         settings = load_settings()
         set_up_logs("gateway", settings.log_level)
+        raise_descriptor_limit()
         sock = gateway_socket(settings, arguments.fd)
         settings.run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -1,7 +1,13 @@
-"""Logs: one line an event on standard error, facts as keys."""
+"""Logs: one line an event on standard error, facts as keys.
+
+What an event says may come from outside: a line break in it would forge another event, so control characters are escaped. A log
+that cannot be written (a full disk, a terminal that is gone) ends no process.
+"""
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
 
 import structlog
 
@@ -10,12 +16,45 @@ def set_up_logs(service: str, level: str) -> None:
     """Log events of this level and above, with the service's name."""
     structlog.configure(
         processors=[
+            _escape_values,
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S"),
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=20),
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), pad_event_to=20, exception_formatter=structlog.dev.plain_traceback
+            ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(_Lines(sys.stderr)),  # type: ignore[arg-type]  # write and flush are all it uses,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+class _Lines:
+    """A stream that takes what it can; what it cannot take is lost, and counted in `lost`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self.lost = stream, 0
+
+    def write(self, text: str) -> None:
+        """Write, with what the terminal's encoding does not have as escapes."""
+        try:
+            self._stream.write(text.encode("utf-8", "backslashreplace").decode())
+        except (OSError, ValueError):
+            self.lost += 1
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.lost += 1
+
+
+def _escape_values(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {key: _one_line(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _one_line(text: str) -> str:
+    """The text with control characters as escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

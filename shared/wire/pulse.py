@@ -12,6 +12,7 @@ from shared.wire.message import WireError
 
 PULSE_PERIOD_US = US // 2
 RATE_WINDOW_US = 2 * US  # rate is taken over this
+_STATM = "/proc/self/statm"
 HISTORY_LATENCIES = 256  # latencies kept for the percentiles
 
 
@@ -65,6 +66,7 @@ class Meter:
         self.facts: dict[str, Any] = {}
         self._done: deque[int] = deque(maxlen=int(RATE_WINDOW_US / US * 130))
         self._latencies: deque[int] = deque(maxlen=HISTORY_LATENCIES)
+        self._rss = 0
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def frame(self, at: int, captured: int | None = None) -> None:
@@ -84,14 +86,18 @@ class Meter:
             fps=len(self._done) * US / RATE_WINDOW_US,
             p50=float(p50),
             p95=float(p95),
+            rss=self._resident(),
             drops=dict(self.drops),
             state=self.state,
             note=self.note,
             scene=self.scene,
-            rss=self._resident(),
             facts=self.facts,
         )
 
     def _resident(self) -> int:
-        with open("/proc/self/statm", encoding="utf-8") as file:
-            return int(file.read().split()[1]) * self._page
+        try:
+            with open(_STATM, encoding="utf-8") as file:
+                self._rss = int(file.read().split()[1]) * self._page
+        except OSError:  # no descriptor is left; what was measured last stands
+            self.drops["memory not measured"] += 1
+        return self._rss

@@ -2,10 +2,12 @@
 
 The console is on loopback, but every web page the operator visits can send requests there too. So: the Host must be one
 of ours (against DNS rebinding), a foreign Origin may change nothing and open no socket, the token is needed for all
-but the page itself, and there is no CORS header at all.
+but the page itself, and there is no CORS header at all. All of it is looked at before a body is read, and only the forms
+of uploads, which go to the disk, may be larger than MAX_BODY_BYTES.
 """
 
 import hmac
+import re
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
@@ -15,6 +17,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.config.settings import Settings
 
+API = "/api/v1/"
+MAX_BODY_BYTES = 64 << 10  # of a request that is no upload
+UPLOADS = re.compile(r"/api/v1/(avatars|drivers|jobs|channels/[^/]+/speech)")
+TOO_LARGE = f"A request has at most {MAX_BODY_BYTES >> 10} KB here; send less."
+NO_TOKEN = "The operator's token is missing or wrong; it is in the file `token` in the studio's home."
+BEARER = {"www-authenticate": "Bearer"}
 READING = ("GET", "HEAD", "OPTIONS")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
@@ -55,8 +63,52 @@ class Guard:
                 403,
                 "Another site's page may not control the studio; open its own page.",
             )
+        elif (
+            not reading and scope["type"] == "http" and scope["path"].startswith(API) and not _has_token(scope, headers)
+        ):
+            await _refuse(scope, receive, send, 401, NO_TOKEN, BEARER)
+        elif scope["type"] == "http" and not _is_upload(scope, headers):
+            if _declared(headers) > MAX_BODY_BYTES:
+                await _refuse(scope, receive, send, 413, TOO_LARGE)
+            else:
+                await self._app(scope, _bounded(receive), _adding_headers(send))
         else:
             await self._app(scope, receive, _adding_headers(send))
+
+
+def _has_token(scope: Scope, headers: Headers) -> bool:
+    return _bears(headers, scope["app"].state.token)
+
+
+def _bears(headers: Headers, token: str) -> bool:
+    scheme, _, given = headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and same_token(given.strip(), token)
+
+
+def _is_upload(scope: Scope, headers: Headers) -> bool:
+    form = headers.get("content-type", "").lower().startswith("multipart/form-data")
+    return scope["method"] == "POST" and form and UPLOADS.fullmatch(scope["path"]) is not None
+
+
+def _declared(headers: Headers) -> int:
+    """Bytes that the body is to have, 0 where that is not known."""
+    length = headers.get("content-length", "")
+    return int(length) if length.isdecimal() and length.isascii() and len(length) < 20 else 0
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Takes in no more than MAX_BODY_BYTES of a body, however it comes. Raises HTTPException."""
+    taken = 0
+
+    async def receiving() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY_BYTES:
+            raise HTTPException(413, TOO_LARGE)
+        return message
+
+    return receiving
 
 
 def _host(value: str) -> str:
@@ -88,22 +140,22 @@ def _adding_headers(send: Send) -> Send:
     return sending
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, detail: str) -> None:
+async def _refuse(
+    scope: Scope, receive: Receive, send: Send, status: int, detail: str, more: dict[str, str] | None = None
+) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 4403, "reason": detail[:120]})
         return
-    await JSONResponse({"detail": detail}, status, HEADERS)(scope, receive, send)
+    await JSONResponse({"detail": detail}, status, HEADERS | (more or {}))(scope, receive, send)
 
 
 def same_token(given: str, token: str) -> bool:
     """Compared in constant time."""
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode())
 
 
 def need_token(request: Request) -> None:
     """FastAPI dependency: 401 without the operator's token."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not same_token(given.strip(), request.app.state.token):
-        detail = "The operator's token is missing or wrong; it is in the file `token` in the studio's home."
-        raise HTTPException(401, detail, {"www-authenticate": "Bearer"})
+    if not _bears(request.headers, request.app.state.token):
+        raise HTTPException(401, NO_TOKEN, BEARER)

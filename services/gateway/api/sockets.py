@@ -22,6 +22,7 @@ STATE_PERIOD_S = 0.25
 STATE_SHARED_S = 0.1  # seconds for which one snapshot serves every page
 BAD_TOKEN, BAD_MESSAGE, NO_CHANNEL, TAKEN, NOT_WANTED = 4401, 4400, 4404, 4409, 4410
 DEVICES = {DriverKind.BROWSER: "camera", DriverKind.MICROPHONE: "microphone"}  # of a page that is the driver
+MAX_FIRST_CHARACTERS = 4096  # of the message with the token
 MAX_BAD_MESSAGES = 100  # messages that no page sends, until the socket is closed
 
 
@@ -30,7 +31,8 @@ async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, 
     await socket.accept()
     gateway: Gateway = socket.app.state.gateway
     try:
-        words = json.loads(await asyncio.wait_for(socket.receive_text(), TOKEN_WAIT_S))
+        said = await asyncio.wait_for(socket.receive_text(), TOKEN_WAIT_S)
+        words = json.loads(said) if len(said) <= MAX_FIRST_CHARACTERS else None
     except (TimeoutError, ValueError, KeyError, RecursionError):
         words = None
     except WebSocketDisconnect:
