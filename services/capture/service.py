@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from services.capture.audio_drift import DriftCorrector
 from services.capture.demux import DriverFrame, DriverSoundBlock, shrink_to_limit
@@ -13,6 +14,7 @@ from shared.driver_ref import DriverKind
 from shared.face.follower import FaceFollower
 from shared.media.array_types import ImageArray
 from shared.media.driver_view import PERIOD_US, driver_view
+from shared.media.jpeg_size import check_jpeg
 from shared.runtime.clock import US, now, tick_after, tick_pts
 from shared.runtime.wake import Wake
 from shared.scene import Scene
@@ -179,10 +181,7 @@ class Capture:
             if now() - captured > LATE_US:
                 self.loop.meter.drops["late"] += 1
                 return
-            bgr = cv2.imdecode(message.array, cv2.IMREAD_COLOR)
-            if bgr is None or max(bgr.shape) > MAX_JPEG_SIDE_PX:
-                raise WireError("malformed")
-            self._send_frame(DriverFrame(captured, shrink_to_limit(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))))
+            self._send_frame(DriverFrame(captured, shrink_to_limit(decoded_jpeg(message.array))))
         else:
             raise WireError("malformed")
 
@@ -219,6 +218,19 @@ class Capture:
             self._last_frame = now()
             self.loop.meter.state, self.loop.meter.note = "running", ""
             self.loop.meter.facts["voice"] = True
+
+
+def decoded_jpeg(data: NDArray[np.uint8]) -> ImageArray:
+    """Return (H, W, 3) RGB. data: (n,) uint8, whatever a page has sent. Raises WireError for what is no JPEG of a bearable size,
+    which its header says before it is decoded."""
+    try:
+        check_jpeg(data.tobytes(), MAX_JPEG_SIDE_PX)
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except (ValueError, cv2.error):
+        raise WireError("malformed") from None
+    if bgr is None or max(bgr.shape) > MAX_JPEG_SIDE_PX:
+        raise WireError("malformed")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def cameras() -> list[int]:

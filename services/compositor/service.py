@@ -17,6 +17,9 @@ from shared.wire.face import FaceFacts
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 
+FACE_AHEAD_US = (
+    2 * US
+)  # us by which a face may be ahead: a voice's is made for a tick to come, no more than its look-ahead
 PLATE_HOLD_US = 200_000  # us that a face is shown for whose plate frame is shown with it
 
 
@@ -82,6 +85,8 @@ class Compositor:
             self.loop.meter.drops["face of another avatar"] += 1
         elif now() - message.pts > self._idle_after:
             self.loop.meter.drops["face stale"] += 1
+        elif message.pts - now() > FACE_AHEAD_US or facts.captured > now() + FACE_AHEAD_US:
+            self.loop.meter.drops["face ahead"] += 1
         elif facts.plate is not None and facts.plate >= len(self._composer.avatar.plate):
             raise WireError("malformed")
         else:

@@ -5,9 +5,11 @@ import numpy as np
 import simplejpeg
 
 from shared.media.array_types import ImageArray
+from shared.media.jpeg_size import check_jpeg, jpeg_size
 
 PERIOD_US = 100_000  # between two of them
 WIDTH_PX, QUALITY = 240, 65
+MAX_SIDE_PX = 2048  # of a view: a narrow one may be tall
 MAX_BYTES = 128 << 10  # more than noise of any shape takes
 
 
@@ -23,5 +25,5 @@ def view_size(jpeg: bytes) -> tuple[int, int]:
     """Width and height of a view. Raises ValueError for what is none."""
     if len(jpeg) > MAX_BYTES:
         raise ValueError("larger than a view")
-    height, width, *_ = simplejpeg.decode_jpeg_header(jpeg)
-    return int(width), int(height)
+    check_jpeg(jpeg, MAX_SIDE_PX)
+    return jpeg_size(jpeg)

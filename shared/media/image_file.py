@@ -14,7 +14,10 @@ def read_pixels(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8] |
         content = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError:
         return None
-    image = cv2.imdecode(content, flag) if len(content) else None
+    try:
+        image = cv2.imdecode(content, flag) if len(content) else None
+    except cv2.error:  # more pixels than there can be
+        return None
     return None if image is None else np.asarray(image, np.uint8)
 
 

@@ -14,7 +14,9 @@ import zmq
 from numpy.typing import NDArray
 from zmq.utils.monitor import recv_monitor_message
 
+from shared.runtime.clock import now
 from shared.wire.message import MAX_PAYLOAD_BYTES, NOTHING, Message, WireError, decode_message, encode_message
+from shared.wire.schema import MAX_STEP, check_schema
 
 LIVE_HWM_MESSAGES = 2  # frames: a reader that is slow by more than this loses the oldest
 SOUND_HWM_MESSAGES = 250  # sound is never dropped silently: five seconds of 20 ms blocks
@@ -79,8 +81,8 @@ class Reader:
     """Receives one stream. Owned by one thread.
 
     newest: hand out only the newest message of a read; those it replaces are counted as ``stale``.
-    losses: what was dropped and why: stale, lost (gaps in the sequence), malformed, short, oversized, version,
-        foreign (another channel's or stream's).
+    losses: what was dropped and why: stale, lost (gaps in the sequence), malformed, short, oversized, version, ahead (of
+        the clock), foreign (another channel's or stream's).
     """
 
     def __init__(
@@ -126,17 +128,21 @@ class Reader:
                 break
             try:
                 message = decode_message([part.buffer for part in parts])
+                if message.stream != self.stream or message.channel != self.channel:
+                    raise WireError("foreign")
+                check_schema(message, now())
             except WireError as error:
                 self.losses[error.reason] += 1
                 continue
-            if message.stream != self.stream or message.channel != self.channel:
-                self.losses["foreign"] += 1
-                continue
             if self._gaps:
-                if self._run == message.run and self._next is not None and message.sequence > self._next:
-                    self.losses["lost"] += message.sequence - self._next
+                step = message.sequence - self._next if self._run == message.run and self._next is not None else 0
                 self._run = message.run
                 self._next = message.sequence + 1
+                if step > MAX_STEP:  # nobody can have sent so many; what comes next is compared with this one
+                    self.losses["malformed"] += 1
+                    continue
+                if step > 0:
+                    self.losses["lost"] += step
             if self.newest and messages:
                 self.losses["stale"] += 1
                 messages.clear()

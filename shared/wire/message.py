@@ -116,7 +116,7 @@ def decode_message(parts: Sequence[Any]) -> Message:
         and all(type(n) is int and 0 <= n <= MAX_PAYLOAD_BYTES for n in shape)
         and isinstance(header.get("facts"), dict)
         and isinstance(header.get("stamps"), dict)
-        and all(type(at) is int for at in header["stamps"].values())
+        and all(type(at) is int and 0 <= at < 1 << 63 for at in header["stamps"].values())
     )
     if not well_formed:
         raise WireError("malformed")

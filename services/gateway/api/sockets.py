@@ -32,13 +32,13 @@ async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, 
     gateway: Gateway = socket.app.state.gateway
     try:
         said = await asyncio.wait_for(socket.receive_text(), TOKEN_WAIT_S)
-        words = json.loads(said) if len(said) <= MAX_FIRST_CHARACTERS else None
+        words: Any = json.loads(said) if len(said) <= MAX_FIRST_CHARACTERS else None
     except (TimeoutError, ValueError, KeyError, RecursionError):
         words = None
     except WebSocketDisconnect:
         return None
     token = words.get("token") if isinstance(words, dict) else None
-    if not isinstance(token, str) or not same_token(token, socket.app.state.token):
+    if not isinstance(words, dict) or not isinstance(token, str) or not same_token(token, socket.app.state.token):
         await socket.close(BAD_TOKEN, "The operator's token is missing or wrong.")
         return None
     if channel != gateway.settings.channel:

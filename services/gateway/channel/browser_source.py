@@ -8,14 +8,24 @@ import zmq
 from numpy.typing import NDArray
 
 from shared.config.settings import Settings
+from shared.media.jpeg_size import check_jpeg
 from shared.runtime.clock import now
 from shared.wire.bus import Publisher, endpoint
 
 FRAME, SOUND = 1, 2  # first byte of a message from the page
 MAX_IMAGE_BYTES = 1 << 20
+MAX_IMAGE_SIDE_PX = 4096
 MAX_SOUND_BYTES = 48_000 * 2  # a second of s16
 SOUND_RATE_HZ = 48_000
 JPEG_MAGIC = b"\xff\xd8\xff"
+
+
+def _is_bearable(jpeg: bytes) -> bool:
+    try:
+        check_jpeg(jpeg, MAX_IMAGE_SIDE_PX)
+    except ValueError:
+        return False
+    return True
 
 
 class RemoteDriver:
@@ -39,7 +49,7 @@ class RemoteDriver:
         """One message of the page; False, and counted, when it is not what a page sends."""
         body = message[1:]
         kind = message[0] if message else 0
-        if kind == FRAME and len(body) <= MAX_IMAGE_BYTES and body.startswith(JPEG_MAGIC):
+        if kind == FRAME and len(body) <= MAX_IMAGE_BYTES and body.startswith(JPEG_MAGIC) and _is_bearable(body):
             at = now()
             self._publisher.send(at, np.frombuffer(body, np.uint8), facts={"kind": "frame", "captured": at})
         elif kind == SOUND and 0 < len(body) <= MAX_SOUND_BYTES and len(body) % 2 == 0:

@@ -162,7 +162,8 @@ class ChannelHealth:
         last = self._feed.last
         if last is None:
             return "STARTING"
-        if silent or at - self._feed.heard > FROZEN_AFTER_US:
+        # Whatever the cause: where no frame goes out, nothing is on air.
+        if silent or at - self._feed.heard > FROZEN_AFTER_US or not self._feed.is_flowing(at):
             return "RECOVERING"
         # A host that is driven by a voice waits for it on air; one that has lost its face idles.
         return "ON AIR" if last.state == "live" or (last.state == "idle" and self.by_voice(scene)) else "IDLE"

@@ -24,6 +24,8 @@ PATIENCE_TICKS = Fraction(3, 2)  # ticks after which a missing frame or sound is
 # After a long stop (SIGSTOP, a suspended machine) at most this many ticks are made up for; outputs know by the
 # time stamps that there was a hole.
 CATCH_UP_TICKS = 25
+AHEAD_US = US  # by which a tick may be ahead of the clock; one further off would hold the program until then
+FLOW_US = US // 2  # without a frame for this long the program stands still
 STALL_WINDOW_S = 10  # seconds over which the longest stall is reported
 
 
@@ -83,7 +85,8 @@ class OutputQueue:
 class ProgramFeed:
     """Turns what arrives into every tick once and hands it to all outlets. Owned by the bus thread.
 
-    repeated, late, skipped: ticks made up, those that came after they had been made up, and those given to no output.
+    repeated, skipped: ticks made up, and those given to no output.
+    late: ticks that came after they had been made up, or far ahead of their time.
     last: the newest real frame. `heard` its arrival time, microseconds.
     level: peak of the last sound, 0 to 1.
     """
@@ -109,7 +112,10 @@ class ProgramFeed:
         return max((longest for second, longest in list(self._stalls) if second > since), default=0)
 
     def frame(self, frame: ProgramFrame) -> bool:
-        """A real frame arrived; False when its tick is over."""
+        """A real frame arrived; False when its tick is over, or far ahead of the clock."""
+        if self._is_ahead(frame.tick):
+            self.late["frame"] += 1
+            return False
         self.heard = self.clock()
         if self.last is not None:
             if frame.tick < self._next_frame:
@@ -124,7 +130,10 @@ class ProgramFeed:
         return True
 
     def sound(self, sound: ProgramSound) -> bool:
-        """Real sound arrived; False when its tick is over."""
+        """Real sound arrived; False when its tick is over, or far ahead of the clock."""
+        if self._is_ahead(sound.tick):
+            self.late["sound"] += 1
+            return False
         if self._next_sound:
             if sound.tick < self._next_sound:
                 self.late["sound"] += 1
@@ -147,6 +156,14 @@ class ProgramFeed:
         overdue = tick_after(at - self._patience, self.rate)
         self._repeat_frames(overdue)
         self._repeat_sounds(overdue)
+
+    def is_flowing(self, at: int) -> bool:
+        """Whether frames go out, real or repeated: the newest has gone out less than FLOW_US before `at` (microseconds)."""
+        return at - self._given <= FLOW_US
+
+    def _is_ahead(self, tick: int) -> bool:
+        """Whether a tick is so far from its time that no compositor on this clock can have sent it."""
+        return tick_pts(tick, self.rate) > self.clock() + AHEAD_US
 
     @property
     def _patience(self) -> int:

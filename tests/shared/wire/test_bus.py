@@ -23,15 +23,15 @@ class Bus:
         self.context: zmq.Context[Any] = zmq.Context()
         self.opened: list[Publisher | Reader] = []
 
-    def publisher(self, stream: str = "face") -> Publisher:
+    def publisher(self, stream: str = "driving") -> Publisher:
         self.opened.append(publisher := Publisher(self.context, endpoint(self.folder, stream), stream, "main"))
         return publisher
 
-    def reader(self, stream: str = "face", *, newest: bool = True) -> Reader:
+    def reader(self, stream: str = "driving", *, newest: bool = True) -> Reader:
         self.opened.append(reader := Reader(self.context, endpoint(self.folder, stream), stream, "main", newest=newest))
         return reader
 
-    def pair(self, stream: str = "face", *, newest: bool = True) -> tuple[Publisher, Reader]:
+    def pair(self, stream: str = "driving", *, newest: bool = True) -> tuple[Publisher, Reader]:
         publisher, reader = self.publisher(stream), self.reader(stream, newest=newest)
         connected(publisher, reader)
         return publisher, reader
@@ -50,7 +50,10 @@ def connected(publisher: Publisher, reader: Reader) -> None:
     """Send until the first message comes through: subscriptions take a moment."""
 
     def heard() -> list[Message]:
-        publisher.send(0)
+        if publisher.stream == "voice":
+            publisher.send(0, np.zeros(0, np.int16), "s16")
+        else:
+            publisher.send(0)
         return reader.read()
 
     wait_for(heard)
@@ -63,7 +66,7 @@ def test_a_slow_reader_gets_the_newest_and_every_loss_is_counted(bus: Bus) -> No
     publisher, reader = bus.pair()
     first = publisher._sequence
     for number in range(200):
-        publisher.send(number, np.zeros((720, 640), np.uint8), "i420")
+        publisher.send(number, np.zeros((480, 320, 3), np.uint8), "rgb24")
         time.sleep(0.0005)
     time.sleep(0.2)
     got: list[Message] = []
@@ -100,7 +103,7 @@ def test_sound_comes_whole_and_in_order(bus: Bus) -> None:
 def test_hostile_messages_are_counted_and_the_good_ones_still_come(bus: Bus) -> None:
     """Every kind of bad message from a real peer on the stream's own endpoint."""
     hostile: zmq.Socket[Any] = bus.context.socket(zmq.PUB)
-    hostile.bind(endpoint(bus.folder, "face"))
+    hostile.bind(endpoint(bus.folder, "driving"))
     reader = bus.reader(newest=False)
 
     def knock() -> int:
@@ -109,9 +112,13 @@ def test_hostile_messages_are_counted_and_the_good_ones_still_come(bus: Bus) -> 
         return reader.losses["malformed"]
 
     wait_for(knock)
-    for parts in ([b"face", b"\xc1", b""], [b"face", b"\x80", b""], [b"face", b"x" * (MAX_HEADER_BYTES + 1), b""]):
+    for parts in (
+        [b"driving", b"\xc1", b""],
+        [b"driving", b"\x80", b""],
+        [b"driving", b"x" * (MAX_HEADER_BYTES + 1), b""],
+    ):
         hostile.send_multipart(parts)
-    foreign = Message("face", "other-channel", 0, 0, 0, 1)
+    foreign = Message("driving", "other-channel", 0, 0, 0, 1)
     hostile.send_multipart(encode_message(foreign))
     wait_for(lambda: reader.read() or reader.losses["foreign"])
     assert reader.losses["version"] == 1 and reader.losses["oversized"] == 1 and reader.losses["foreign"] == 1
@@ -122,7 +129,7 @@ def test_hostile_messages_are_counted_and_the_good_ones_still_come(bus: Bus) -> 
 
 def test_a_message_beyond_the_limit_costs_the_sender_its_connection_and_nothing_else(bus: Bus) -> None:
     publisher, reader = bus.pair()
-    publisher._socket.send_multipart([b"face", b"\x80", bytes(MAX_PAYLOAD_BYTES + 8192)], copy=False)
+    publisher._socket.send_multipart([b"driving", b"\x80", bytes(MAX_PAYLOAD_BYTES + 8192)], copy=False)
     time.sleep(0.3)
 
     reader.redial()

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from compositing.label import draw_label
-from services.gateway.channel.program_feed import CATCH_UP_TICKS, OutputQueue, ProgramFeed
-from shared.runtime.clock import sound_samples, tick_pts
+from services.gateway.channel.event_log import EventLog
+from services.gateway.channel.health import ChannelHealth
+from services.gateway.channel.program_feed import CATCH_UP_TICKS, FLOW_US, OutputQueue, ProgramFeed
+from shared.runtime.clock import now, sound_samples, tick_after, tick_pts
+from shared.scene import Scene
 from shared.wire.message import Message, WireError
 from shared.wire.program import ProgramFrame, ProgramSound, frame_of
 
@@ -184,3 +187,34 @@ def test_a_frame_that_is_no_i420_is_refused() -> None:
     for shape in ((11, 8), (12, 7), (0, 8)):
         with pytest.raises(WireError):
             frame_of(message(np.zeros(shape, np.uint8), FACTS))
+
+
+@pytest.mark.parametrize("tick", [10_000, (1 << 32) - 1])
+def test_a_tick_far_from_the_clock_does_not_hold_the_program(tick: int) -> None:
+    at, outlet = [tick_pts(10, RATE_FPS)], OutputQueue("test", frames=100, sounds=100)
+    program = ProgramFeed(RATE_FPS, clock=lambda: at[0], outlets=[outlet])
+    assert program.frame(frame(10)) and program.sound(sound(10))
+    assert not program.frame(frame(tick)) and not program.sound(sound(tick))
+    assert program.frame(frame(11)) and program.sound(sound(11))
+    assert {item.tick for item in outlet.drain(0)} == {10, 11}
+    assert program.late == {"frame": 1, "sound": 1}
+
+
+def test_a_tick_far_ahead_is_not_the_first() -> None:
+    program, outlet = feed()
+    assert not program.frame(frame(100_000))
+    assert program.last is None and program.heard == 0 and not outlet.drain(0)
+
+
+def test_on_air_is_shown_only_while_frames_go_out() -> None:
+    at = [now()]
+    program = ProgramFeed(RATE_FPS, clock=lambda: at[0], outlets=[OutputQueue("test", frames=9, sounds=9)])
+    journal = EventLog()
+    health, scene = ChannelHealth(journal, program), Scene()
+    program.frame(frame(tick_after(at[0], RATE_FPS)))
+    health.judge(scene)
+    assert [health.word] == ["ON AIR"]
+    program.heard += 3_600_000_000  # something is heard, and nothing goes out
+    program._given -= FLOW_US + 1_000_000
+    health.judge(scene)
+    assert health.word == "RECOVERING" and journal.events()[-1].kind == "warning"

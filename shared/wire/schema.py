@@ -1,0 +1,67 @@
+"""What a message of each stream can be: formats, sizes, channels, and where its time may lie. Checked where messages are read.
+
+What a stream's facts are is checked by who reads them; this is what holds for every reader, so that no pixel, sample or time stamp
+that a service could not have sent reaches a handler.
+"""
+
+from dataclasses import dataclass
+
+from shared.wire.message import Message, WireError
+
+MAX_SIDE_PX = 8192  # of the program: 8K; encoders and JPEG end soon above
+MAX_DRIVER_SIDE_PX = 4096
+MAX_ROI_SIDE_PX = 2048
+MIN_ROI_SIDE_PX = 16
+MAX_SAMPLES = 5 * 48_000  # of a block of sound
+MAX_SMALL_BYTES = 1 << 20  # of a compressed image
+AHEAD_US = 10_000_000  # by which a message may be ahead of the clock: a voice file is sent up to two seconds ahead
+MAX_STEP = 1_000_000  # numbers that a publisher can have sent between two messages that a reader sees
+CHANNELS = {"rgb24": 3, "rgba": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSchema:
+    """formats: that its messages have. smallest, largest: sides of its frames in pixels, 0 to 0 where it has none."""
+
+    formats: tuple[str, ...]
+    smallest: int = 0
+    largest: int = 0
+
+
+SCHEMAS = {
+    "driving": StreamSchema(("rgb24", "bytes"), 1, MAX_DRIVER_SIDE_PX),
+    "voice": StreamSchema(("s16",)),
+    "face": StreamSchema(("rgb24", "rgba"), MIN_ROI_SIDE_PX, MAX_ROI_SIDE_PX),
+    "program": StreamSchema(("i420",), 2, MAX_SIDE_PX),
+    "sound": StreamSchema(("s16",)),
+    "scene": StreamSchema(("bytes",)),
+    "remote": StreamSchema(("bytes", "s16")),
+    "pulse": StreamSchema(("bytes",)),
+}
+
+
+def check_schema(message: Message, at: int) -> None:
+    """Raises WireError for a message that its stream cannot have. at: the channel clock now, microseconds."""
+    schema = SCHEMAS[message.stream]
+    if message.format not in schema.formats:
+        raise WireError("malformed")
+    if message.pts > at + AHEAD_US:
+        raise WireError("ahead")
+    shape = message.array.shape
+    match message.format:
+        case "s16":
+            fits = shape[0] <= MAX_SAMPLES
+        case "bytes":
+            fits = shape[0] <= MAX_SMALL_BYTES
+        case "i420":
+            height, width = shape[0] * 2 // 3, shape[1]
+            even = shape[0] % 3 == 0 and height % 2 == 0 and width % 2 == 0
+            fits = even and _within(schema, height, width)
+        case _:
+            fits = shape[2] == CHANNELS[message.format] and _within(schema, shape[0], shape[1])
+    if not fits:
+        raise WireError("malformed")
+
+
+def _within(schema: StreamSchema, *sides: int) -> bool:
+    return all(schema.smallest <= side <= schema.largest for side in sides)
