@@ -1,6 +1,7 @@
 """The scene: the wanted state of a channel. Services converge on it; nobody sends commands."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_origin
@@ -75,6 +76,10 @@ class Scene:
                 raise ValueError(f"scene field {each.name}")
         if not all(type(name) is str and isinstance(value, OptionValue) for name, value in facts["options"].items()):
             raise ValueError("scene field options")
+        if not all(0 <= count < 1 << 53 for count in (facts["revision"], facts["neutral"])):
+            raise ValueError("scene counters")
+        if any(type(value) is float and not math.isfinite(value) for value in facts["options"].values()):
+            raise ValueError("scene field options")
         return cls(**{each.name: facts[each.name] for each in fields(cls)})
 
     def save(self, path: Path) -> None:
@@ -89,5 +94,5 @@ class Scene:
             if quality := facts.get("quality"):  # what a studio before this one had in place of options
                 facts["options"] = {"quality": quality} | facts["options"]
             return cls.from_dict(facts)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError, AttributeError):
             return None

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from shared.errors import StudioError
 
 SCHEMA = 1  # of avatars that this studio reads and writes
+MAX_BYTES = 4 << 20  # of an avatar.json
 FILE = "avatar.json"
 PlateKind = Literal["portrait", "image", "video"]
 
@@ -85,10 +86,13 @@ class AvatarManifest(_Part):
 def read_avatar_manifest(folder: Path) -> AvatarManifest:
     """Return an avatar's manifest. Raises StudioError where it is missing, damaged or of another version."""
     try:
-        content = json.loads((folder / FILE).read_bytes())
+        path = folder / FILE
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"more than {MAX_BYTES >> 20} MB")
+        content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise StudioError(f"There is no avatar '{folder.name}'; `studio avatar list` shows what there is.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise StudioError(f"{folder / FILE} cannot be read ({error}); add the avatar again.") from error
     version = content.get("schema") if isinstance(content, dict) else None
     if version != SCHEMA:

@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 import structlog
 
+from shared.runtime.shown_text import one_line
+
 
 def set_up_logs(service: str, level: str) -> None:
     """Log events of this level and above, with the service's name."""
@@ -52,9 +54,4 @@ class _Lines:
 
 
 def _escape_values(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {key: _one_line(value) if isinstance(value, str) else value for key, value in event.items()}
-
-
-def _one_line(text: str) -> str:
-    """The text with control characters as escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return {key: one_line(value) if isinstance(value, str) else value for key, value in event.items()}

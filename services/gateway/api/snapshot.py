@@ -26,15 +26,19 @@ from services.gateway.models.speech import SpeechState
 from services.gateway.service import Gateway
 from shared.avatar.build import avatars_folder, list_avatars
 from shared.avatar.manifest import read_avatar_manifest
+from shared.avatar.model import NAME
 from shared.driver_ref import DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.media.reader import label
 from shared.runtime.clock import now
+from shared.runtime.shown_text import one_line
 from shared.scene import Scene
 
+LONGEST_REASON = 500  # characters
 RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
 UPLOAD = re.compile(r"[0-9a-f]{16}")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+LONGEST_TITLE = 80  # characters
 TITLE_SUFFIX = ".txt"  # of the file beside an upload that holds its title
 
 
@@ -76,13 +80,13 @@ def shown_scene(gateway: Gateway) -> Scene:
 def avatars(gateway: Gateway) -> list[AvatarRow]:
     """Finished avatars, damaged ones with the reason, then those being built."""
     home, rows = gateway.settings.home, []
-    for name in list_avatars(home):
+    for name in filter(NAME.fullmatch, list_avatars(home)):
         rights = kind = unavailable = ""
         try:
             manifest = read_avatar_manifest(avatars_folder(home) / name)
             rights, kind = manifest.rights, manifest.plate.kind
         except StudioError as error:
-            unavailable = str(error)
+            unavailable = one_line(str(error), LONGEST_REASON)
         rows.append(AvatarRow(name=name, rights=rights, kind=kind, unavailable=unavailable, building=None))
     building = dict(gateway.builds)
     rows += [
@@ -165,14 +169,14 @@ def driver_title(driver: str) -> str:
     """How a driver is called on the page."""
     ref = DriverRef.of_scene(driver)
     if ref.path:
-        return upload_title(ref.path) if UPLOAD.fullmatch(ref.path.stem) else ref.path.name
+        return upload_title(ref.path) if UPLOAD.fullmatch(ref.path.stem) else one_line(ref.path.name, LONGEST_TITLE)
     return _without_password(ref)
 
 
 def _without_password(ref: DriverRef) -> str:
     scheme, separator, _ = ref.word.partition("://")
     try:
-        return label(ref.word) if separator else ref.word
+        return one_line(label(ref.word) if separator else ref.word)
     except ValueError:  # an address that a saved scene holds though it is none
         return scheme + separator
 
@@ -184,11 +188,19 @@ def drivers_folder(home: Path) -> Path:
 
 def uploads(home: Path) -> list[Path]:
     """Uploaded drivers, oldest first."""
-    found = [
-        path for path in drivers_folder(home).glob("*")
-        if UPLOAD.fullmatch(path.stem) and path.suffix != TITLE_SUFFIX
-    ]  # fmt: skip
-    return sorted(found, key=lambda path: path.stat().st_mtime)
+    found = []
+    try:
+        for path in drivers_folder(home).glob("*"):
+            if (
+                UPLOAD.fullmatch(path.stem)
+                and path.suffix != TITLE_SUFFIX
+                and path.name.isprintable()
+                and path.is_file()
+            ):
+                found.append((path.stat().st_mtime, path))
+    except OSError:
+        pass  # removed just now, or a folder that cannot be read: what was found is shown
+    return [path for _, path in sorted(found)]
 
 
 def uploaded_driver(path: Path) -> str:
@@ -199,7 +211,8 @@ def uploaded_driver(path: Path) -> str:
 def upload_title(path: Path) -> str:
     """The name its owner gave an uploaded driver."""
     try:
-        return path.with_suffix(TITLE_SUFFIX).read_text(encoding="utf-8")[:80] or path.stem
+        with path.with_suffix(TITLE_SUFFIX).open(encoding="utf-8") as file:
+            return one_line(file.read(LONGEST_TITLE), LONGEST_TITLE) or path.stem
     except (OSError, ValueError):
         return path.stem
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from shared.runtime.shown_text import one_line
+
 log = structlog.get_logger()
 KEPT = 50
+LONGEST = 500  # characters of an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class EventLog:
 
     def add(self, text: str, kind: str = "info") -> None:
         """Note one sentence."""
+        text = one_line(text, LONGEST)
         self._count += 1
         self._events.append(Event(self._count, time.time(), kind, text))
         log.info(text, kind=kind)

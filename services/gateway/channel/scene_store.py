@@ -1,12 +1,13 @@
 """The scene's owner: what is wanted on air, kept on disk, so that a gateway that dies comes back to the same show."""
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
 from services.gateway.channel.event_log import EventLog
 from shared.config.settings import Settings
-from shared.driver_ref import DriverRef
+from shared.driver_ref import DriverKind, DriverRef
 from shared.scene import Scene
 
 FILE = "scene.json"
@@ -20,8 +21,18 @@ class SceneStore:
         self._journal = journal
         self._lock = threading.Lock()
         self._listeners: list[Callable[[Scene], None]] = []
-        self.as_started = DriverRef.of_setting(settings.driver).word
-        self.scene = Scene.load(self._path) or Scene(
+        started = DriverRef.of_setting(settings.driver)
+        if started.kind is DriverKind.UNKNOWN:
+            journal.add("The driver of the settings names none; the sample clip is taken.", "warning")
+            started = DriverRef.parse(DriverKind.SAMPLE.value)
+        self.as_started = started.word
+        kept = Scene.load(self._path)
+        if kept is None and os.path.lexists(self._path):
+            journal.add("The scene that was saved cannot be read; the channel starts as its settings say.", "warning")
+        if kept is not None and kept.driver_ref.kind is DriverKind.UNKNOWN:
+            journal.add("The driver that was saved names none; the one of the settings is taken.", "warning")
+            kept = kept.changed(driver=self.as_started)
+        self.scene = kept or Scene(
             avatar=settings.avatar,
             engine=settings.engine,
             options=settings.options,
@@ -41,7 +52,9 @@ class SceneStore:
         listener(self.scene)
 
     def change(self, **changes: Any) -> Scene:
-        """The scene with these fields changed, saved and told to everyone."""
+        """The scene with these fields changed, saved and told to everyone. Raises DriverWordError for a driver that is none."""
+        if "driver" in changes:
+            DriverRef.parse(changes["driver"])
         with self._lock:
             scene = self.scene.changed(**changes)
             if scene is self.scene:
