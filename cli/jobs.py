@@ -15,6 +15,7 @@ from cli.options import EngineOption, HomeOption, QualityOption, given_options
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.manifest import Priority
+from shared.jobs.staff import staff_note
 from shared.jobs.status import WantedState
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.jobs.view import JobState, JobView
@@ -26,6 +27,7 @@ JobsJsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard o
 Job = Annotated[str, typer.Argument(help="A job's id.")]
 INTERRUPTED = 130
 AT_WORK = ("rendering", "assembling")
+WAITING = ("queued", *AT_WORK)  # for a worker
 REDIS_WAIT_S = 15.0  # seconds in which the studio's own Redis has come up
 
 
@@ -80,7 +82,7 @@ def submit(
         return
     if not as_json:
         out.print(f"Job {job}", highlight=False)
-    code = _watched(store, job, as_json)
+    code = _watched(settings, store, job, as_json)
     if brought is not None and code == 0:
         _copy_result(store, job, brought)
     raise typer.Exit(code)
@@ -108,6 +110,8 @@ def list_jobs(
     if as_json:
         print(json.dumps([row.as_json() for row in rows]))
         return
+    if any(row.state in WAITING for row in rows) and (note := staff_note(settings)):
+        out.print(note, markup=False, highlight=False, soft_wrap=True)
     table = Table(box=None)
     for name in ("job", "state", "done", "left", "driver", "avatar", "submitted"):
         table.add_column(name, no_wrap=True, min_width=23 if name == "job" else None)
@@ -127,13 +131,15 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
     """One job: how far it is, its segments, where its result is."""
     from cli.jobs_watch import SIGNS, pace, place
 
-    store = open_store(load_settings(home=home).jobs_url)
+    settings = load_settings(home=home)
+    store = open_store(settings.jobs_url)
     found = _look(store, job)
+    waits_for = found.reason or (staff_note(settings) if found.state in WAITING else "")
     if as_json:
-        print(json.dumps(found.as_json() | {"file": place(store, found)}))
+        print(json.dumps(found.as_json() | {"reason": waits_for, "file": place(store, found)}))
         return
     rows = {
-        "job": found.id, "state": f"{SIGNS[found.state]} {found.state}", "reason": found.reason,
+        "job": found.id, "state": f"{SIGNS[found.state]} {found.state}", "reason": waits_for,
         "done": f"{found.percent:.0f} %, {found.done} of {found.ticks} frames", "pace": pace(found),
         "driver": found.driver, "avatar": found.avatar, "engine": found.engine, "priority": found.priority,
         "submitted": found.created, "result": place(store, found),
@@ -176,7 +182,8 @@ def retry(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) ->
 @jobs.command()
 def watch(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
     """Follow a job to its end. Exit code: 0 done, 3 parked, 4 cancelled. --json: one object a line when it changes."""
-    raise typer.Exit(_watched(open_store(load_settings(home=home).jobs_url), job, as_json))
+    settings = load_settings(home=home)
+    raise typer.Exit(_watched(settings, open_store(settings.jobs_url), job, as_json))
 
 
 @jobs.command()
@@ -240,7 +247,8 @@ def _tell_workers(settings: Settings, store: Store, job: str) -> None:
     start_farm(settings, detached=True)
     queue, manifest = JobQueue(settings), read_job_manifest(store, job)
     JobIndex(store, queue).refresh(job)
-    queue.wake(job, manifest.engine, manifest.priority, len(manifest.graph.shown))
+    if not queue.wake(job, manifest.engine, manifest.priority, len(manifest.graph.shown)) and queue.trouble:
+        Console(stderr=True).print(queue.trouble, markup=False, highlight=False, soft_wrap=True)
 
 
 def _make_samples(settings: Settings) -> None:
@@ -254,11 +262,12 @@ def _make_samples(settings: Settings) -> None:
             ensure_samples(settings.home, stages(bar))
 
 
-def _watched(store: Store, job: str, as_json: bool) -> int:
+def _watched(settings: Settings, store: Store, job: str, as_json: bool) -> int:
     from cli.jobs_watch import watch_job as follow
+    from services.local.render_farm import FarmKeeper
 
     try:
-        return follow(store, job, out, as_json)
+        return follow(store, job, out, as_json, FarmKeeper(settings).turn)
     except KeyboardInterrupt:
         _print_words(
             as_json, {"id": job, "watched": False}, f"The job goes on; `studio jobs watch {job}` shows it again."

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -43,12 +44,14 @@ def pace(found: JobView) -> str:
     return " · ".join(word for word in words if word) if found.state == "rendering" else ""
 
 
-def watch_job(store: Store, job: str, console: Console, as_json: bool) -> int:
+def watch_job(store: Store, job: str, console: Console, as_json: bool, tend: Callable[[], None] = lambda: None) -> int:
     """Tell how the job gets on, until it is done, parked or cancelled; returns the exit code that says which.
+
+    tend: called at each look, to see to it that a worker is there.
 
     as_json: one object a line, whenever something has changed. Raises StudioError when the job is removed meanwhile.
     """
-    last = _lines(store, job) if as_json else _bar(store, job, console)
+    last = _lines(store, job, tend) if as_json else _bar(store, job, console, tend)
     if not as_json:
         console.print(sentence(store, last), markup=False, highlight=False, soft_wrap=True)
     return ENDED[last.state]
@@ -63,7 +66,7 @@ def sentence(store: Store, found: JobView) -> str:
     return f"Job {found.id} is {found.state}."
 
 
-def _lines(store: Store, job: str) -> JobView:
+def _lines(store: Store, job: str, tend: Callable[[], None]) -> JobView:
     told = ""
     while True:
         found = status(store, job)
@@ -73,10 +76,11 @@ def _lines(store: Store, job: str) -> JobView:
             told = text
         if found.state in ENDED:
             return found
+        tend()
         time.sleep(LOOK_S)
 
 
-def _bar(store: Store, job: str, console: Console) -> JobView:
+def _bar(store: Store, job: str, console: Console, tend: Callable[[], None]) -> JobView:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -97,4 +101,5 @@ def _bar(store: Store, job: str, console: Console) -> JobView:
             word = description
             if found.state in ENDED:
                 return found
+            tend()
             time.sleep(LOOK_S)

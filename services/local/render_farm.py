@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import structlog
 
@@ -18,10 +19,11 @@ from shared.config.child_environment import child_environment
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.redis_address import FOLDER
+from shared.jobs.staff import farm_lock
 from shared.jobs.status import jobs, status
 from shared.jobs.store import Store, open_store
 from shared.jobs.view import JobState
-from shared.runtime.file_lock import open_lock, try_lock
+from shared.runtime.file_lock import is_locked, open_lock, try_lock
 from shared.runtime.logs import set_up_logs
 from shared.runtime.process import end_with, ends_with_us
 from shared.runtime.restart import RestartPolicy
@@ -31,6 +33,8 @@ log = structlog.get_logger()
 
 NICE = 10  # behind a live channel on the same machine
 IDLE_S = 60.0  # without an open job
+LOOKERS_S = 0.5  # in which those who only look at the lock have let go of it
+LEAVING = "farm.leaving"  # there while a farm ends that has said so
 LOOK_S = 5.0  # between two looks for one
 BESIDE_S = 0.6  # that a farm has to end after its channel has; Ctrl-C is over within two seconds
 LEAVE_S = 10.0  # that a worker has to end
@@ -125,6 +129,26 @@ def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes
         )  # fmt: skip
 
 
+class FarmKeeper:
+    """Starts the studio's own farm again for as long as its caller waits for a job, where it has died or ended."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tried = time.monotonic()
+        self.process: subprocess.Popen[bytes] | None = None  # the farm that was started last; it outlives us
+
+    def turn(self) -> None:
+        """Called now and then; nothing where a farm runs, or where Redis is named and workers are its operator's."""
+        now = time.monotonic()
+        if self._settings.redis_url or now - self._tried < LOOK_S or is_locked(farm_lock(self._settings.home)):
+            return
+        if self.process is not None and self.process.poll() is None:
+            return  # it comes up, or waits for one that ends
+        self._tried = now
+        log.debug("no farm runs, starting one")
+        self.process = start_farm(self._settings, detached=True)
+
+
 class FarmBeside:
     """A farm beside a channel, from when there is a job for it on: a channel alone costs no more than a look now and then.
     A context manager; the rest is called by one thread, with which the farm ends."""
@@ -203,29 +227,46 @@ def main() -> int:
     set_up_logs("farm", settings.log_level)
     folder = settings.home / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = open_lock(folder / "farm.lock")
-    while not try_lock(lock):
-        if given.until_idle is not None or ending:
+    path = farm_lock(settings.home)
+    lock = open_lock(path)
+    leaving = path.with_name(LEAVING)
+    while not try_lock(lock, LOOKERS_S):
+        # One that is about to end takes no job any more: what comes now is ours.
+        if ending or (given.until_idle is not None and not leaving.exists()):
             return 0
-        time.sleep(0.5)
+    leaving.unlink(missing_ok=True)
     run_farm(settings, ending, until_idle=given.until_idle)
     return 0
+
+
+def _may_end(look: OpenJobs, leaving: Path) -> bool:
+    """Say that this farm ends, unless a job has come: one that comes later finds the word and waits for the lock."""
+    leaving.touch()
+    if look.has_any():
+        leaving.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def run_farm(settings: Settings, ending: StopSignals, *, until_idle: float | None) -> None:
     """Keep a farm until a stop signal or there has been nothing to do for `until_idle` seconds."""
     look = OpenJobs(open_store(settings.jobs_url))
     busy = looked = time.monotonic()
+    path = farm_lock(settings.home)
+    os.utime(path)
     with Farm(settings) as farm:
         log.info("farm", home=str(settings.home))
         while not ending:
             try:
                 farm.turn()
                 now = time.monotonic()
-                if until_idle is not None and now - looked >= LOOK_S:
+                if now - looked >= LOOK_S:
                     looked = now
+                    os.utime(path)
+                    if until_idle is None:
+                        continue
                     busy = now if look.has_any() else busy
-                    if now - busy >= until_idle:
+                    if now - busy >= until_idle and _may_end(look, path.with_name(LEAVING)):
                         log.info("nothing to do, ending")
                         return
             except StudioError as error:

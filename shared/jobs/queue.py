@@ -9,6 +9,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.config.settings import Settings
+from shared.errors import short
 from shared.jobs.manifest import Priority
 from shared.jobs.redis_address import redis_url
 from shared.jobs.survey import Expired
@@ -90,6 +91,7 @@ class JobQueue:
         self._app: Celery | None = None
         self._client: redis.Redis | None = None
         self._quiet_until = 0.0
+        self.trouble = ""  # why the last message could not be sent, in a sentence
 
     def wake(
         self,
@@ -115,9 +117,13 @@ class JobQueue:
                     app.send_task(
                         ADVANCE, (job, [list(each) for each in expired]), queue=name, producer=producer, retry=False
                     )
-        except (OperationalError, KombuError, redis.RedisError, OSError):
+        except (OperationalError, KombuError, redis.RedisError, OSError) as error:
             self._quiet_until = time.monotonic() + RETRY_PAUSE_S
+            self.trouble = (
+                f"Redis takes no messages ({short(error)}), so jobs wait until it does; they are safe on disk."
+            )
             return False
+        self.trouble = ""
         return True
 
     def depths(self, engines: Iterable[str]) -> dict[str, int] | None:

@@ -16,6 +16,7 @@ from shared.jobs.index import JobIndex
 from shared.jobs.manifest import ID, folder, read_job_manifest
 from shared.jobs.queue import JobQueue
 from shared.jobs.redis_address import redis_url
+from shared.jobs.staff import NO_WORKER, REDIS_SILENT
 from shared.jobs.status import WantedState, delete_job, result, retry_parked, set_wanted_state, status
 from shared.jobs.store import Store, open_store
 from shared.jobs.view import JobState, JobView
@@ -116,9 +117,9 @@ class JobBoard:
         living = [worker for worker in found or [] if worker.alive]
         note = ""
         if waiting and found is None and redis_url(self._settings):
-            note = "Redis does not answer, so jobs may wait until it does."
+            note = REDIS_SILENT
         elif waiting and not living:
-            note = "No worker is running yet, so jobs wait; `studio worker` starts one where none comes by itself."
+            note = self._queue.trouble or NO_WORKER
         if found is None:
             return None, note
         return WorkerCount(alive=len(living), at_work=sum(bool(each.job) for each in living)), note

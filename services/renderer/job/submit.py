@@ -20,7 +20,7 @@ from engines.registry import canonical_name, load
 from services.renderer.job.plan import declared_units, planned, planned_clip
 from shared.avatar.model import load_avatar
 from shared.config.settings import DEFAULT_ENGINE, Settings, load_settings
-from shared.errors import StudioError
+from shared.errors import NoSpaceError, StudioError
 from shared.jobs.manifest import Manifest, Priority, folder, read_job_manifest
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.media.encoder import choose_encoder
@@ -101,8 +101,11 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         return _job_of_same_key(store, manifest)
     engine.prepare(avatar)
     _store_inputs(store, request, manifest)
-    if not store.create(f"{folder(manifest.id)}/job.json", manifest.model_dump_json(indent=2).encode()):
+    content = manifest.model_dump_json(indent=2).encode()
+    if not store.create(f"{folder(manifest.id)}/job.json", content):
         return _job_of_same_key(store, manifest)
+    if store.read(f"{folder(manifest.id)}/job.json") != content:  # a disk that took it and has no room for it
+        raise NoSpaceError(f"The job could not be kept at {store.url}; free some space there and submit it again.")
     return manifest
 
 

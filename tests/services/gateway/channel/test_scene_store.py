@@ -26,8 +26,8 @@ NO_DRIVERS = [
 ]
 
 
-def opened(tmp_path: Path, content: bytes | None, **changes: str) -> tuple[SceneStore, list[str]]:
-    settings = Settings(home=tmp_path, run_root=tmp_path, **changes)
+def opened(tmp_path: Path, content: bytes | None, driver: str = "sample") -> tuple[SceneStore, list[str]]:
+    settings = Settings(home=tmp_path, run_root=tmp_path, driver=driver)
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     if content is not None:
         (settings.run_dir / "scene.json").write_bytes(content)
