@@ -20,7 +20,7 @@ from services.local.livekit_server import LiveKitServer
 from services.local.render_farm import FarmBeside
 from services.local.samples import ensure_samples
 from shared.avatar.model import check_name, load_avatar
-from shared.config.settings import Settings
+from shared.config.settings import Settings, openable_host
 from shared.config.token import operator_token
 from shared.driver_ref import FORMS, DriverKind, DriverRef, DriverWordError
 from shared.errors import StudioError
@@ -69,12 +69,15 @@ def run_live(
         FarmBeside(settings) as farm,
         Supervisor(settings_with_livekit(settings, server), port_asked=port_asked) as supervisor,
     ):
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        url = f"http://{host}:{supervisor.port}/#token={token}"
+        url = f"http://{openable_host(settings.host)}:{supervisor.port}/#token={token}"
         if supervisor.port != settings.port and settings.port:
             console.print(f"Port {settings.port} is taken, so the console is on {supervisor.port}.")
         supervisor.start()
         console.print(f"Console: {url}", soft_wrap=True, highlight=False)
+        if settings.host in ("0.0.0.0", "::"):
+            console.print(
+                "It listens on every interface; other machines need the token, and their names in allowed_hosts."
+            )
         if settings.livekit:
             where = f"its own server, {server.url}" if server else settings.livekit_url
             console.print(f"LiveKit: {where}, room '{settings.room}'.", soft_wrap=True, highlight=False)

@@ -147,7 +147,7 @@ def seconds_until_done(settings: Settings, driver: Path, key: str, number: int) 
 def farm(settings: Settings, workers: int, cost: float = COST_MS) -> Iterator[list[subprocess.Popen[bytes]]]:
     """A Redis and so many workers."""
     with RedisServer(settings.home) as server:
-        environment = child_environment(settings, secrets=True, redis_url=server.url) | {COST: str(cost)}
+        environment = child_environment(settings, secrets=True, store=True, redis_url=server.url) | {COST: str(cost)}
         command = [sys.executable, "-m", "cli.app", "worker", "--engines", NAME]
         log = (settings.home / "workers.log").open("ab")
         started = [subprocess.Popen(command, env=environment, stdout=log, stderr=log) for _ in range(workers)]

@@ -135,7 +135,7 @@ class Supervisor:
             command,
             # Only the gateway speaks to other machines; no other service is told its secrets.
             # Each service has its own core to itself at best; thread pools of libraries only take it from the others.
-            env=child_environment(self.settings, secrets=name == "gateway", threads=1),
+            env=child_environment(self.settings, secrets=name == "gateway", store=name == "gateway", threads=1),
             stdin=subprocess.DEVNULL,
             pass_fds=[self._listener.fileno()] if name == "gateway" else [],
             start_new_session=True,  # Ctrl-C is the supervisor's to pass on, once

@@ -106,7 +106,8 @@ class OpenJobs:
 
 def farm_environment(settings: Settings) -> dict[str, str]:
     """Return the environment of a farm and its worker: these settings, and nothing of LiveKit."""
-    return child_environment(settings, redis_url=settings.redis_url.get_secret_value() if settings.redis_url else None)
+    named = settings.redis_url.get_secret_value() if settings.redis_url else None
+    return child_environment(settings, store=True, redis_url=named)
 
 
 def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes] | None":

@@ -9,6 +9,7 @@ from engines.registry import load_frame_engine
 from shared.avatar.model import load_avatar
 from shared.avatar.samples import ensure_sample_avatars
 from shared.config.settings import DEFAULT_ENGINE
+from shared.config.token import make_private
 from shared.errors import StudioError
 from shared.face.scripted import SCRIPT_S, perform, voice
 from shared.media.colour import rgb_to_i420
@@ -19,7 +20,7 @@ from shared.runtime.clock import US
 def ensure_samples(home: Path, progress: Callable[[str, float], None]) -> None:
     """Build the sample avatars and the sample driver where they are missing. Raises StudioError."""
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private(home)
         ensure_sample_avatars(home, progress)
         ensure_sample_driver(home, progress)
     except OSError as error:

@@ -6,18 +6,25 @@ from shared.config.layered import PREFIX
 from shared.config.settings import Settings
 
 KEPT_BACK = (PREFIX, "LIVEKIT_", "REDIS_")
+STORE_KEYS = ("AWS_", "AZURE_", "GOOGLE_", "GCS_", "FSSPEC_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def child_environment(
-    settings: Settings, *, secrets: bool = False, redis_url: str | None = None, threads: int | None = None
+    settings: Settings,
+    *,
+    secrets: bool = False,
+    store: bool = False,
+    redis_url: str | None = None,
+    threads: int | None = None,
 ) -> dict[str, str]:
     """Return this process's environment with the settings in place of every variable that could hold one.
 
-    secrets: whether secret settings go along. redis_url: given to a process that talks to Redis. threads: of each library
+    secrets: whether secret settings go along. store: whether the keys of an object store do, for a process that reads jobs. redis_url: given to a process that talks to Redis. threads: of each library
     that keeps a pool.
     """
-    variables = {key: value for key, value in os.environ.items() if not key.startswith(KEPT_BACK)}
+    held = KEPT_BACK if store else KEPT_BACK + STORE_KEYS
+    variables = {key: value for key, value in os.environ.items() if not key.startswith(held)}
     variables |= settings.environment(secrets=secrets)
     if redis_url:
         variables[f"{PREFIX}REDIS_URL"] = redis_url

@@ -1,7 +1,9 @@
 """Settings in layers: what is given, over STUDIO_* variables, over studio.toml, over defaults. One way for all of them."""
 
 import os
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -96,8 +98,25 @@ class LayeredSettings(BaseSettings):
             return f"Settings: {reason}."
         field = cls.model_fields.get(name.split(".")[0])
         secret = field is not None and "SecretStr" in str(field.annotation)
-        got = "" if secret else f" (got {first['input']!r})"
-        return f"Setting '{shown}': {reason}{got}."
+        # An address may hold a password, and a key is one.
+        secret = secret or "@" in str(first["input"]) or name.endswith(("_key", "_secret"))
+        got = "" if secret else f" (got {str(first['input'])[:200]!r})"
+        return f"Setting '{shown}'{cls._line(name, given)}: {reason}{got}."
+
+    @classmethod
+    def _line(cls, name: str, given: Mapping[str, Any]) -> str:
+        """Where a setting stands in studio.toml, "" where its value comes from elsewhere."""
+        top = name.split(".")[0]
+        if cls.origin(top, given) != TOML:
+            return ""
+        table = ""
+        for number, line in enumerate(Path(TOML).read_text().splitlines(), 1):
+            if heading := re.match(r"\s*\[+\s*([^]]+?)\s*]", line):
+                table = heading[1].strip("\"'")
+            found = re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*[.=]", line)
+            if (table == cls.TABLE and found and found[1] == top) or (not cls.TABLE and table.split(".")[0] == top):
+                return f" in {TOML}, line {number}"
+        return f" in {TOML}"
 
     @classmethod
     def settings_customise_sources(

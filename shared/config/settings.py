@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import tempfile
 from fractions import Fraction
 from functools import cache
@@ -27,6 +28,9 @@ PLAIN_VARIABLES = {
     "redis_url": "REDIS_URL",
     "weights_hub": "HF_ENDPOINT",
 }
+
+
+HOST = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 
 
 @cache
@@ -117,10 +121,34 @@ class Settings(LayeredSettings):
     weights_hub: str = Field("https://huggingface.co", description="where weights are fetched from; also HF_ENDPOINT")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
 
+    @field_validator("home", "run_root", "record", "weights", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        if isinstance(value, str) and (not value.strip() or "\0" in value):
+            raise ValueError("it is empty; give a path, or leave the setting out")
+        return value
+
     @field_validator("home", "run_root", "record", "weights")
     @classmethod
     def _expanded(cls, value: Path | None) -> Path | None:
-        return value.expanduser().absolute() if value is not None else None
+        try:
+            return value.expanduser().absolute() if value is not None else None
+        except RuntimeError:
+            raise ValueError("there is no such user here; give the folder in full") from None
+
+    @field_validator("host")
+    @classmethod
+    def _listenable(cls, value: str) -> str:
+        if not HOST.fullmatch(value):
+            raise ValueError(
+                "give 127.0.0.1 for this machine alone, or the address of an interface; 0.0.0.0 is all of them"
+            )
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _names(cls, value: list[str]) -> list[str]:
+        return [canonical_host(each) for each in value]
 
     @field_validator("rtmp_url")
     @classmethod
@@ -210,6 +238,17 @@ class Settings(LayeredSettings):
         return self.model_dump(mode="json") | {
             name: shown_address(value) for name, value in self if isinstance(value, SecretStr)
         }
+
+
+def canonical_host(name: str) -> str:
+    """A host's name as DNS compares it: without case, and without the root's dot."""
+    return name.strip().lower().rstrip(".")
+
+
+def openable_host(host: str) -> str:
+    """The host of an address that a browser on this machine can open for one that is listened on."""
+    opened = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{opened}]" if ":" in opened else opened
 
 
 def shown_address(secret: SecretStr) -> str:

@@ -1,5 +1,6 @@
 """The operator's token: made once, kept in the studio's home where only its owner can read it."""
 
+import os
 import secrets
 from pathlib import Path
 
@@ -7,11 +8,18 @@ from shared.errors import StudioError
 from shared.runtime.files import write_atomically
 
 
+def make_private(home: Path) -> None:
+    """Make the studio's home this user's alone, whatever the umask is, one of an earlier studio too. Raises OSError."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if home.stat().st_uid == os.getuid() and home.stat().st_mode & 0o077:
+        home.chmod(0o700)
+
+
 def operator_token(home: Path) -> str:
     """The token of this home, made when there is none. Raises StudioError when the home cannot be written."""
     path = home / "token"
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_private(home)
         if not path.exists():
             write_atomically(path, secrets.token_urlsafe(32).encode())
         token = path.read_text(encoding="utf-8").strip()

@@ -1,11 +1,16 @@
 """What a render delivers: codec, frame rate, size and label, as asked for and as a job's manifest keeps it."""
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from shared.errors import StudioError
+
+RATE = re.compile(
+    r"[0-9]{1,9}(\.[0-9]{1,9})?(/[0-9]{1,9})?", re.ASCII
+)  # no exponent: it would be a number of a million digits
 
 Codec = Literal["h264", "hevc", "prores", "vp9"]
 FrameSize = tuple[int, int]
@@ -101,6 +106,8 @@ def read_fps(text: str) -> Fraction:
     Raises StudioError.
     """
     try:
+        if not RATE.fullmatch(text.strip()):
+            raise ValueError
         fps = Fraction(text.strip())
     except (ValueError, ZeroDivisionError):
         raise StudioError(f"'{text[:40]}' is no frame rate; give 25, 29.97 or 30000/1001.") from None
@@ -114,7 +121,7 @@ def read_fps(text: str) -> Fraction:
 def read_size(text: str) -> FrameSize:
     """'1920x1080' as (1920, 1080). Raises StudioError."""
     width, x, height = text.strip().lower().partition("x")
-    if not (x and width.isdecimal() and height.isdecimal()):
+    if len(text) > 40 or not (x and width.isdecimal() and height.isdecimal()):
         raise StudioError(f"'{text[:40]}' is no size; give one such as 1920x1080.")
     return int(width), int(height)
 

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.config.settings import Settings
+from shared.config.settings import Settings, canonical_host
 
 API = "/api/v1/"
 MAX_BODY_BYTES = 64 << 10  # of a request that is no upload
@@ -44,7 +44,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._hosts = {"127.0.0.1", "localhost", "::1", settings.host, *settings.allowed_hosts}
+        self._hosts = {"127.0.0.1", "localhost", "::1", canonical_host(settings.host), *settings.allowed_hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -113,7 +113,7 @@ def _bounded(receive: Receive) -> Receive:
 
 def _host(value: str) -> str:
     try:
-        return (urlsplit("//" + value).hostname or "").lower()
+        return canonical_host(urlsplit("//" + value).hostname or "")
     except ValueError:
         return ""
 

@@ -103,7 +103,7 @@ def worker_environment(settings: Settings, given: WorkerOptions) -> dict[str, st
     """Return the environment of Celery's processes: the settings, how many threads, which GPU."""
     # Half the machine, so that a live channel on it keeps its rate.
     threads = max(1, (os.cpu_count() or 2) // 2)
-    told = child_environment(settings, redis_url=redis_url(settings), threads=threads)
+    told = child_environment(settings, store=True, redis_url=redis_url(settings), threads=threads)
     if given.gpu is not None:
         told["CUDA_VISIBLE_DEVICES"] = str(given.gpu)
     return told

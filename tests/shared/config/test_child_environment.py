@@ -22,3 +22,10 @@ def test_threads_are_limited_where_asked(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.delenv(name, raising=False)
     assert not any(name in child_environment(Settings()) for name in THREADS)
     assert {child_environment(Settings(), threads=2)[name] for name in THREADS} == {"2"}
+
+
+def test_the_keys_of_a_store_go_to_those_who_read_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "HF_TOKEN"):
+        monkeypatch.setenv(name, "s3cret")
+    assert "s3cret" not in child_environment(Settings()).values()
+    assert "s3cret" in child_environment(Settings(), store=True).values()

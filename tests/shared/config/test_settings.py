@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.config.settings import Settings, load_settings
+from shared.config.settings import Settings, load_settings, openable_host
+from shared.config.token import operator_token
 from shared.errors import StudioError
 
 
@@ -95,3 +96,62 @@ def test_what_an_engine_was_told_reaches_the_services(monkeypatch: pytest.Monkey
     monkeypatch.setenv("STUDIO_CARD_BLUE", "20")
     told = load_settings(engines={"card": "somewhere:Card"}).environment(secrets=False)
     assert (told["STUDIO_PERSONALIVE_QUALITY"], told["STUDIO_CARD_BLUE"]) == ("256", "20")
+
+
+@pytest.mark.parametrize("host", ["", " ", "a b", "http://x", "127.0.0.1\n", "\x00"])
+def test_a_host_that_would_be_every_interface_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_HOST", host.replace("\x00", "?"))
+    with pytest.raises(StudioError, match=r"'host'.*127\.0\.0\.1"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("listens", "opened"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("10.1.2.3", "10.1.2.3")]
+)
+def test_the_address_that_is_printed_can_be_opened(listens: str, opened: str) -> None:
+    assert openable_host(load_settings(host=listens).host) == opened
+
+
+def test_allowed_hosts_are_compared_as_dns_does() -> None:
+    assert load_settings(allowed_hosts=["Studio.Example.COM."]).allowed_hosts == ["studio.example.com"]
+
+
+@pytest.mark.parametrize("name", ["STUDIO_HOME", "STUDIO_RUN_ROOT", "STUDIO_RECORD", "STUDIO_WEIGHTS"])
+@pytest.mark.parametrize("value", ["", " ", "~nobody-of-this-name/x"])
+def test_a_path_that_is_none_is_one_sentence(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StudioError, match=name.removeprefix("STUDIO_").lower()) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("STUDIO_LIVEKIT_URL", "http//user:hunter2@host"), ("LIVEKIT_URL", "ftp://user:hunter2@host"),
+     ("STUDIO_RTMP_URL", "http://h/hunter2"), ("REDIS_URL", "hunter2"), ("STUDIO_LIVEKIT_PUBLIC_URL", "x://u:hunter2@h:99999")],
+)  # fmt: skip
+def test_a_wrong_address_is_printed_without_its_password(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StudioError) as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_wrong_value_of_the_file_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "studio.toml").write_text('channel = "a"\n\n[options]\nx = 1\n[engines]\na = 3\n')
+    with pytest.raises(StudioError, match=r"'engines.a' in studio.toml, line 5"):
+        load_settings()
+    (tmp_path / "studio.toml").write_text('channel = "a"\nengines = 5\n')
+    with pytest.raises(StudioError, match=r"'engines' in studio.toml, line 2"):
+        load_settings()
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o777, 0o700])
+def test_a_home_is_its_users_alone(tmp_path: Path, mode: int) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=mode)
+    home.chmod(mode)
+    operator_token(home)
+    assert home.stat().st_mode & 0o777 == 0o700 and (home / "token").stat().st_mode & 0o777 == 0o600

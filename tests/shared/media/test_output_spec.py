@@ -90,3 +90,12 @@ def test_a_plate_is_shown_whole_in_another_shape() -> None:
 
 def test_hd_is_what_players_take_for_it() -> None:
     assert is_hd((1280, 720)) and is_hd((720, 1080)) and not is_hd((720, 576)) and not is_hd((512, 512))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1e400", "1e99999999", "nan", "inf", "-25", "1/0", "9" * 5000, "25/1/1", "\u0662\u0665", "25\x00"],
+)
+def test_a_rate_that_is_none_is_one_sentence(text: str) -> None:
+    with pytest.raises(StudioError, match="no frame rate"):
+        read_fps(text)
