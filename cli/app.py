@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from benchmarks import NAMES, check_installed, measure, takes
 from cli.engines import list_engines
@@ -35,8 +36,8 @@ app.add_typer(weights, name="weights")
 app.add_typer(jobs, name="jobs")
 app.add_typer(motion, name="motion")
 app.command("engines")(list_engines)
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False)
+err = Console(stderr=True, markup=False)
 
 
 @app.command()
@@ -181,7 +182,7 @@ def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
         print(json.dumps([f.as_dict() for f in findings]))
     else:
         table = Table("what", "state", "detail", box=None)
-        marks = {"ok": "[green]ok[/]", "missing": "[yellow]missing[/]", "failed": "[red]failed[/]"}
+        marks = {"ok": Text("ok", "green"), "missing": Text("missing", "yellow"), "failed": Text("failed", "red")}
         for finding in findings:
             table.add_row(finding.what, marks[finding.state], finding.detail)
         out.print(table)

@@ -4,15 +4,15 @@ import json
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from cli.options import JsonOption
 from engines.catalog import engine_summaries
 from shared.config.settings import load_settings
 
 DRIVERS = {"motion": "a face", "voice": "a voice", "template": "recorded motion"}
-out = Console()
+out = Console(markup=False)
 
 
 def list_engines(as_json: JsonOption = False) -> None:
@@ -23,10 +23,10 @@ def list_engines(as_json: JsonOption = False) -> None:
         return
     table = Table("engine", "state", "moved by", "runs", Column("about", ratio=1), box=None, expand=True)
     for name, row in rows.items():
-        state = "[yellow]unavailable[/]" if row["unavailable"] else "[green]available[/]"
+        state = Text("unavailable", "yellow") if row["unavailable"] else Text("available", "green")
         helps = f"What helps: {row['command']}" if row["command"] else ""
         about = "\n".join(str(line) for line in (row["title"], row["unavailable"], helps, row["terms"]) if line)
-        table.add_row(name, state, moved_by(row), ", ".join(_words(row["modes"])), escape(about))
+        table.add_row(name, state, moved_by(row), ", ".join(_words(row["modes"])), about)
     out.print(table, highlight=False)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from cli.options import EngineOption, HomeOption, QualityOption, given_options
@@ -21,7 +20,7 @@ from shared.jobs.store import LocalStore, Store, open_store
 from shared.jobs.view import JobState, JobView
 
 jobs = typer.Typer(no_args_is_help=True, help="Jobs: renders in a queue, that survive what happens to their workers.")
-out = Console()
+out = Console(markup=False)
 
 JobsJsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
 Job = Annotated[str, typer.Argument(help="A job's id.")]
@@ -118,7 +117,7 @@ def list_jobs(
     for row in rows:
         made = datetime.fromisoformat(row.created).astimezone().strftime("%d %b %H:%M")
         table.add_row(
-            row.id, f"{SIGNS[row.state]} {row.state}", f"{row.percent:.0f} %", time_left(row.eta), escape(row.driver),
+            row.id, f"{SIGNS[row.state]} {row.state}", f"{row.percent:.0f} %", time_left(row.eta), row.driver,
             row.avatar, made,
         )  # fmt: skip
     out.print(
@@ -150,7 +149,7 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
     table = Table("segment", "state", "attempts", "frames", "reason", box=None)
     for each in found.segments:
         frames = f"{each.done}/{each.ticks}"
-        table.add_row(each.unit or str(each.number + 1), each.state, str(each.attempts), frames, escape(each.reason))
+        table.add_row(each.unit or str(each.number + 1), each.state, str(each.attempts), frames, each.reason)
     if found.segments:
         out.print(table)
 
@@ -248,7 +247,7 @@ def _tell_workers(settings: Settings, store: Store, job: str) -> None:
     queue, manifest = JobQueue(settings), read_job_manifest(store, job)
     JobIndex(store, queue).refresh(job)
     if not queue.wake(job, manifest.engine, manifest.priority, len(manifest.graph.shown)) and queue.trouble:
-        Console(stderr=True).print(queue.trouble, markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True, markup=False).print(queue.trouble, markup=False, highlight=False, soft_wrap=True)
 
 
 def _make_samples(settings: Settings) -> None:

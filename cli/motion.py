@@ -10,7 +10,7 @@ from cli.progress import progress_bar
 from shared.config.settings import load_settings
 
 motion = typer.Typer(no_args_is_help=True, help="Motion templates: a driver's motion without its frames.")
-out = Console()
+out = Console(markup=False)
 
 
 @motion.callback()

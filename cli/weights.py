@@ -18,8 +18,8 @@ from shared.config.settings import load_settings
 from shared.errors import StudioError
 
 app = typer.Typer(no_args_is_help=True, help="Official checkpoints of the engines.")
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False)
+err = Console(stderr=True, markup=False)
 
 
 @app.command("list")

@@ -124,11 +124,19 @@ class RedisServer(OwnedServer):
 
     def _config(self) -> str:
         return (
-            f'bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\ndir "{self._folder}"\ndatabases 1\n'
+            f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\ndir {_quoted(str(self._folder))}\ndatabases 1\n"
             f"appendonly yes\nappendfsync everysec\nappendfilename {APPENDED}\naof-load-truncated yes\n"
             # Nothing is ever thrown away to make room, and no snapshots: the file it appends to is enough.
             'maxmemory-policy noeviction\nsave ""\nloglevel warning\n'
         )
+
+
+def _quoted(text: str) -> str:
+    """Return a text as Redis's configuration has it: a home may have a quote, a backslash or a line break in its path."""
+    plain = "".join(
+        f"\\x{byte:02x}" if byte < 32 or byte in b'"\\' or byte > 126 else chr(byte) for byte in os.fsencode(text)
+    )
+    return f'"{plain}"'
 
 
 class RedisKeeper:

@@ -17,6 +17,7 @@ from services.gateway.api import metrics, sockets
 from services.gateway.api.openapi import describe_answers
 from services.gateway.api.routes import channel, jobs, library, recordings, speech, viewers
 from services.gateway.api.security import HEADERS, Guard
+from services.gateway.api.uploads import sweep_uploads
 from services.gateway.models.base import Refusal, Version
 from services.gateway.service import Gateway
 from shared.config.settings import Settings
@@ -33,6 +34,7 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         gateway = Gateway(settings, ended)
         app.state.gateway = gateway
+        await asyncio.to_thread(sweep_uploads, settings.home)
         gateway.start()
         gateway.run_always(gateway.speech.run)
         gateway.run_always(gateway.jobs.run)

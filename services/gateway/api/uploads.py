@@ -1,6 +1,7 @@
 """Multipart uploads straight to disk, bounded while they arrive: nothing is taken in beyond its limit."""
 
 import asyncio
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from fastapi import HTTPException, Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+INCOMING = ".incoming-"  # and the number of the process that takes it in
 MAX_FIELD_BYTES = 4 << 10
 MAX_HEADS_BYTES = 64 << 10  # what boundaries and part headers may add to the parts' own limits
 BATCH_BYTES = 1 << 20  # bytes that go to the disk at once, in a thread: the event loop has a program to show
@@ -146,10 +148,22 @@ async def _read(request: Request, boundary: bytes, reader: _Reader, most: int) -
         raise HTTPException(400, "The form ended too early; send it again.")
 
 
+def sweep_uploads(home: Path) -> int:
+    """Remove what uploads left whose gateway died; returns how many. Another channel's that are under way are kept: they
+    belong to a process that lives."""
+    swept = 0
+    for folder in home.glob(f"{INCOMING}*"):
+        owner = folder.name.removeprefix(INCOMING).partition("-")[0]
+        if not owner.isdecimal() or not Path(f"/proc/{owner}").exists() or int(owner) == os.getpid():
+            shutil.rmtree(folder, ignore_errors=True)
+            swept += 1
+    return swept
+
+
 def _incoming(home: Path) -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".incoming-", dir=home))
+        return Path(tempfile.mkdtemp(prefix=f"{INCOMING}{os.getpid()}-", dir=home))
     except OSError as error:
         raise HTTPException(507, f"The studio's home cannot be written ({error.strerror}).") from None
 

@@ -16,6 +16,7 @@ import redis
 from services.local.redis_server import APPENDED, APPENDED_FOLDER, RedisServer
 from shared.config.settings import load_settings
 from shared.errors import StudioError
+from shared.jobs.queue import connect
 from shared.jobs.redis_address import own_redis, redis_url
 
 # What Redis 6.2 of an older release kept: a rewritten part, and a command appended to it.
@@ -133,3 +134,11 @@ def test_the_plain_variable_names_it_and_nobody_sees_the_password(
         load_settings(home=tmp_path)
     assert "farm.example" not in str(error.value).split("like")[0]
     assert os.environ["REDIS_URL"]
+
+
+@pytest.mark.parametrize("name", ['a "quoted" home', "back\\slash", "spaced  out", "häuslich", "[x]"])
+def test_redis_starts_in_a_home_of_any_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with RedisServer(tmp_path / name) as server, connect(server.url) as client:
+        assert client.ping()
+    assert (tmp_path / name / "redis").is_dir()

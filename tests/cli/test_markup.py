@@ -1,0 +1,12 @@
+"""Text of users on the terminal: names with brackets are text and nothing else."""
+
+import pytest
+from rich.console import Console
+
+from cli import app, engines, jobs, motion, weights
+
+
+@pytest.mark.parametrize("console", [app.out, app.err, engines.out, jobs.out, motion.out, weights.out, weights.err])
+def test_brackets_in_a_name_are_no_markup(console: Console) -> None:
+    text = "rights [/x] of [bold]a[/bold] \\[y]"
+    assert console.render_str(text).plain == text
