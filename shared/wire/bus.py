@@ -138,7 +138,7 @@ class Reader:
                 step = message.sequence - self._next if self._run == message.run and self._next is not None else 0
                 self._run = message.run
                 self._next = message.sequence + 1
-                if step > MAX_STEP:  # nobody can have sent so many; what comes next is compared with this one
+                if step > MAX_STEP:  # no publisher can have sent so many; what comes next is compared with this one
                     self.losses["malformed"] += 1
                     continue
                 if step > 0:

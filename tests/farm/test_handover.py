@@ -1,4 +1,4 @@
-"""A studio's own farm comes and goes: no job falls between two of them, and who waits is told, or has one started."""
+"""A studio's own farm comes and goes: no job falls between two of them, and who waits learns why, or has one started."""
 
 import os
 import subprocess
@@ -59,7 +59,7 @@ def test_a_farm_waits_for_one_that_is_ending_and_leaves_one_that_is_not(settings
     waiting.wait()
 
 
-def test_who_waits_is_told_and_has_a_farm_started_again(settings: Settings) -> None:
+def test_who_waits_learns_why_and_has_a_farm_started_again(settings: Settings) -> None:
     lock = farm_lock(settings.home)
     assert "No worker has been running" in staff_note(settings)
     keeper = FarmKeeper(settings)

@@ -117,7 +117,7 @@ def test_allowed_hosts_are_compared_as_dns_does() -> None:
 
 
 @pytest.mark.parametrize("name", ["STUDIO_HOME", "STUDIO_RUN_ROOT", "STUDIO_RECORD", "STUDIO_WEIGHTS"])
-@pytest.mark.parametrize("value", ["", " ", "~nobody-of-this-name/x"])
+@pytest.mark.parametrize("value", ["", " ", "~no-such-user/x"])
 def test_a_path_that_is_none_is_one_sentence(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(StudioError, match=name.removeprefix("STUDIO_").lower()) as caught:
