@@ -110,7 +110,7 @@ class LayeredSettings(BaseSettings):
         if cls.origin(top, given) != TOML:
             return ""
         table = ""
-        for number, line in enumerate(Path(TOML).read_text().splitlines(), 1):
+        for number, line in enumerate(Path(TOML).read_text(encoding="utf-8").splitlines(), 1):
             if heading := re.match(r"\s*\[+\s*([^]]+?)\s*]", line):
                 table = heading[1].strip("\"'")
             found = re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*[.=]", line)

@@ -140,10 +140,10 @@ def test_a_wrong_address_is_printed_without_its_password(
 
 
 def test_a_wrong_value_of_the_file_names_its_line(tmp_path: Path) -> None:
-    (tmp_path / "studio.toml").write_text('channel = "a"\n\n[options]\nx = 1\n[engines]\na = 3\n')
+    (tmp_path / "studio.toml").write_text('channel = "a"\n\n[options]\nx = 1\n[engines]\na = 3\n', encoding="utf-8")
     with pytest.raises(StudioError, match=r"'engines.a' in studio.toml, line 5"):
         load_settings()
-    (tmp_path / "studio.toml").write_text('channel = "a"\nengines = 5\n')
+    (tmp_path / "studio.toml").write_text('channel = "a"\nengines = 5\n', encoding="utf-8")
     with pytest.raises(StudioError, match=r"'engines' in studio.toml, line 2"):
         load_settings()
 

@@ -145,7 +145,7 @@ def test_an_emptied_record_is_named_and_made_again(store: LocalStore) -> None:
     "make",
     [
         lambda path: path.mkdir(), lambda path: path.symlink_to("loop"), lambda path: path.symlink_to(path.name),
-        lambda path: path.symlink_to("/dev/null"), lambda path: path.write_text("{}"),
+        lambda path: path.symlink_to("/dev/null"), lambda path: path.write_text("{}", encoding="utf-8"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["job.json", "units", "result.json", "wish.json"])

@@ -11,7 +11,9 @@ SAYS = "import sys, structlog; from shared.runtime.logs import set_up_logs; set_
 
 
 def lines(code: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", SAYS + code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SAYS + code], capture_output=True, text=True, encoding="utf-8", check=True
+    )
     return done.stderr.splitlines()
 
 
@@ -33,8 +35,12 @@ def test_a_traceback_prints_no_local_variables() -> None:
 
 def test_a_log_that_cannot_be_written_ends_nothing() -> None:
     code = "sys.stderr.close()\nlog.warning('lost')\nprint('on')"
-    done = subprocess.run([sys.executable, "-c", SAYS + code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SAYS + code], capture_output=True, text=True, encoding="utf-8", check=True
+    )
     assert done.stdout == "on\n"
     full = "import os\nos.dup2(os.open('/dev/full', os.O_WRONLY), 2)\nlog.warning('lost')\nprint('on')"
-    done = subprocess.run([sys.executable, "-c", SAYS + full], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SAYS + full], capture_output=True, text=True, encoding="utf-8", check=False
+    )
     assert done.stdout == "on\n"

@@ -28,7 +28,7 @@ def test_strange_files_in_the_home_are_shown_or_left_out(running: Studio) -> Non
     (drivers / "00000000000000cc.mp4").mkdir()
     (drivers / "00000000000000dd.\udcff").write_bytes(b"x")
     (drivers / "00000000000000ee.mp4").write_bytes(b"x")
-    (drivers / "00000000000000ee.txt").write_text("a title\nof two lines\x1b[2J")
+    (drivers / "00000000000000ee.txt").write_text("a title\nof two lines\x1b[2J", encoding="utf-8")
     contents = (b"[" * 200_000, b"", b"\xff", b'{"schema": 1, "name": "\\ud800"}', b"{" * 9, b" " * (5 << 20))
     for number, content in enumerate(contents):
         (avatars / f"odd-{number}").mkdir()
