@@ -112,11 +112,12 @@ class RedisServer(OwnedServer):
 
     def _up(self) -> bool:
         """Start the process; whether it answers."""
-        # The password goes by a file of this user's alone: a command line is everybody's to read.
+        # The password goes by a file of this user's alone: a command line is everybody's to read. The server reads it from
+        # standard input, since brackets in a path that it opens itself are a pattern to it.
         told = self._folder / "redis.conf"
         write_atomically(told, os.fsencode(self._config()))  # a path in the bytes of the file system
         answers = partial(_answers, self._port, self._password)
-        if not self._run([str(self._program), str(told)], self._folder / "redis.log", answers, {}):
+        if not self._run([str(self._program), "-"], self._folder / "redis.log", answers, {}, told):
             return False
         facts = {"url": self.url, "pid": self.process.pid, "host": socket.gethostname()}
         write_atomically(self._folder / ADDRESS, json.dumps(facts).encode())

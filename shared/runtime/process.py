@@ -81,15 +81,20 @@ class OwnedServer(ABC):
         self.process.wait()
 
     def _run(
-        self, command: list[str], log_file: Path, answers: Callable[[], bool], variables: Mapping[str, str]
+        self,
+        command: list[str],
+        log_file: Path,
+        answers: Callable[[], bool],
+        variables: Mapping[str, str],
+        stdin: Path | None = None,
     ) -> bool:
-        """Start a program; whether it answers in time. Killed where it does not."""
+        """Start a program; whether it answers in time. Killed where it does not. stdin: the file that it reads there."""
         started = time.monotonic()
-        with log_file.open("ab") as file:
+        with log_file.open("ab") as file, (stdin or Path(os.devnull)).open("rb") as read:
             self.process = subprocess.Popen(
                 [*ends_with_us(), *command],
                 env={"PATH": os.environ.get("PATH", ""), **variables},
-                stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
+                stdin=read, stdout=file, stderr=file, start_new_session=True,
             )  # fmt: skip
         while time.monotonic() - started < READY_WAIT_S and self.process.poll() is None:
             if answers():

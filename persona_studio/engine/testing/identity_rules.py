@@ -12,10 +12,11 @@ from engines.api import Dependence, Input, Mode, Unavailable
 from engines.options import options_schema
 from persona_studio.engine.testing.subject import BrokenRuleError, EngineSubject, require
 from shared.errors import StudioError
+from shared.wire.schema import MAX_ROI_SIDE_PX, MIN_ROI_SIDE_PX
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 MODELS = ("torch", "tensorflow", "jax", "onnxruntime", "diffusers", "transformers")  # libraries that models run on
-SIDES_PX = range(16, 4097)
+SIDES_PX = range(MIN_ROI_SIDE_PX, MAX_ROI_SIDE_PX + 1)
 
 
 def info_is_consistent(subject: EngineSubject[Any]) -> None:
@@ -27,7 +28,7 @@ def info_is_consistent(subject: EngineSubject[Any]) -> None:
     require(info.modes and info.modes <= set(get_args(Mode)), f"Its modes are {set(info.modes)}.")
     require(info.depends_on in get_args(Dependence), f"It depends on '{info.depends_on}', which is none of the words.")
     require(info.output in ("roi", "region", "frame"), f"Its output is '{info.output}', which is none of the words.")
-    require(info.roi_size in SIDES_PX, f"Its frames have a side of {info.roi_size} pixels.")
+    require(info.roi_size in SIDES_PX, f"Its frames have a side of {info.roi_size} pixels, not of 16 to 2048.")
     require(
         info.frames_per_step >= 1 and info.frames_held >= 0, "Its frames a step or frames held are negative or none."
     )
