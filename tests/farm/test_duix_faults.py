@@ -27,7 +27,9 @@ class Farm:
     def holder(self, job: str, unit: str) -> psutil.Process:
         """The process that is at a unit."""
         state = claims.read_unit_state(self.here.store, job, unit)
-        name = str(claims.read_beat(self.here.store, job, unit, state.claim)["worker"])
+        beat = claims.read_beat(self.here.store, job, unit, state.claim)
+        assert beat is not None
+        name = beat.worker
         return next(process for each in self.workers if name.endswith(f".{(process := child(each)).pid}"))
 
 
