@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.blend import NOWHERE, Blender
+from compositing.blend import AS_IT_IS, NOWHERE, Blender
 from shared.avatar.model import Avatar
 from shared.media.array_types import ImageArray, PixelBox
 
@@ -34,16 +34,18 @@ class Composer:
         compositor does it ahead of the tick."""
         return self.avatar.plate.frame(index).copy()
 
-    def compose(self, background: ImageArray, index: int, roi: NDArray[np.uint8] | None, opacity: float) -> Composed:
+    def compose(
+        self, background: ImageArray, index: int, roi: NDArray[np.uint8] | None, opacity: float, *, own: bool = False
+    ) -> Composed:
         """Place ROI pixels (S, S, 3 or 4) on plate frame `index` lying in `background`, which becomes the program frame.
 
-        opacity: 0 (the plate as recorded) to 1; less where the plate's own face comes and goes.
+        opacity: 0 (the plate as recorded) to 1; less where the plate's own face comes and goes. own: the pixels were made for
+        this plate frame and are in its light, so that their colour is left alone.
         """
         plate = self.avatar.plate
         box = NOWHERE
         opacity *= plate.face_opacity(index)
         if roi is not None and opacity > 0:
-            box = self._blender.place(
-                background, roi, plate.placements[index], plate.gains[index], plate.offsets[index], opacity
-            )
+            light = AS_IT_IS if own else (plate.gains[index], plate.offsets[index])
+            box = self._blender.place(background, roi, plate.placements[index], *light, opacity)
         return Composed(background, index, box)

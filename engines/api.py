@@ -110,8 +110,8 @@ class RoiFrame:
     pixels: (S, S, 3) uint8 RGB, or (S, S, 4) where the fourth channel is the matte of the face in
         this frame; without it the avatar's own mask holds.
     waiting: a voice drives, and there has been silence for a while: the host idles in this frame.
-    plate: index of the plate frame that it was made for (`SessionContext.plate_at`); the compositor shows that one. None for
-        a frame that fits every plate frame.
+    plate: index of the plate frame that it was made for (`SessionContext.plate_at`); the compositor shows that one, and takes
+        the pixels to be in its light. None for a frame that fits every plate frame.
     """
 
     pts: int

@@ -1,9 +1,8 @@
 """What frames of the engine depend on, beside avatar and driver."""
 
-from typing import Literal
-
 from pydantic import Field
 
+from engines.body_source import Source, source_option
 from engines.liveportrait.motion.retarget_rules import Options, Region
 from engines.options import EngineOptions, titles
 
@@ -11,11 +10,7 @@ from engines.options import EngineOptions, titles
 class LivePortraitOptions(EngineOptions):
     """Whose face is moved, what of the driver it follows, and how smoothly."""
 
-    source: Literal["portrait", "body"] = Field(
-        "portrait",
-        description="whose face is moved: the portrait's, or the one that the body video itself shows",
-        json_schema_extra=titles({"portrait": "the portrait", "body": "the body video"}),
-    )
+    source: Source = source_option()
     region: Region = Field(
         "all",
         description="what follows the driver: all, exp, pose, lip or eyes",

@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 
 from engines.api import DEFAULT_CONTEXT, UNDRAWN, Driving, EngineSession, RoiFrame, SessionContext
+from engines.body_source import body_source
 from engines.fade import Fade
 from engines.liveportrait.batch import FrameBatch
+from engines.liveportrait.body_views import body_views, plate_openings
 from engines.liveportrait.motion import retarget_rules
 from engines.liveportrait.motion.closed_lips import closed_lips
 from engines.liveportrait.motion.driver import MotionDriver
@@ -17,7 +19,6 @@ from engines.liveportrait.motion.smoothing import CausalSmoother
 from engines.liveportrait.motion.template import TemplateFrame
 from engines.liveportrait.networks.networks import LivePortraitNetworks, on_device
 from engines.liveportrait.options import LivePortraitOptions
-from engines.liveportrait.plate_source import plate_openings, plate_views
 from engines.liveportrait.portrait import PortraitRenderer
 from engines.options import EngineOptions
 from shared.avatar.model import Avatar
@@ -43,15 +44,14 @@ class LivePortraitSession(EngineSession):
         self._networks, self._nets = networks, networks.correctors()
         self._source, self._options, self._variance = options.source, options.rules(), options.variance
         self._switch = 0  # microseconds in which to come over to the next frame
-        self._plate = avatar.plate if options.source == "body" and not avatar.own_plate else None
-        self._plate_at = context.plate_at
-        rest = avatar.rest if self._plate is None else (0.0, 0.0)  # the plate's own face is where it is
-        face = None if self._plate is None else turn_to_rest(avatar.face, avatar.rest)
+        self._body = body_source(avatar, options.source, context)
+        rest = avatar.rest if self._body is None else (0.0, 0.0)  # the plate's own face is where it is
+        face = None if self._body is None else turn_to_rest(avatar.face, avatar.rest)
         with on_device():
             self._portrait = PortraitRenderer(avatar, networks, face)
         self._own: retarget_rules.Ratios | None = self._portrait.openings
         self._steady_opening: float | None = None
-        if self._plate is not None and (first := plate_openings(self._plate, 0)) is not None:
+        if self._body is not None and (first := plate_openings(self._body.plate, 0)) is not None:
             self._steady_opening = retarget_rules.steady_opening(first)
         self._rest = row_rotations([rest[1]], [-rest[0]], [0.0])[0]
         self._batch = FrameBatch(self._portrait, batch, context.rate) if batch > 1 else None
@@ -73,7 +73,7 @@ class LivePortraitSession(EngineSession):
 
     def idle(self, pts: int) -> list[RoiFrame]:
         """A frame of the host waiting; none for a body's own face, which waits as it was filmed."""
-        if self._plate is not None:
+        if self._body is not None:
             return []
         switch = 0 if self._idle else INTO_IDLE_US
         self._idle = True
@@ -150,14 +150,14 @@ class LivePortraitSession(EngineSession):
 
     def _look(self, pts: int) -> None:
         """Where the source is a video, its frame at this time."""
-        if self._plate is None:
+        if self._body is None:
             return
-        index = self._plate.index(pts) if self._plate_at is None else self._plate_at(pts)
+        index = self._body.plate_at(pts)
         if index != self._looked:
             self._looked = index
-            self._own = plate_openings(self._plate, index)
+            self._own = plate_openings(self._body.plate, index)
             with on_device():
-                self._portrait.set_source(*plate_views(self._plate, index, self._portrait.to_crop))
+                self._portrait.set_source(*body_views(self._body, index, self._portrait.to_crop))
 
     def _under(
         self,
@@ -169,7 +169,7 @@ class LivePortraitSession(EngineSession):
         """The keypoints under a driver's motion. `rules.friendly` is left out: at the anchor a relative motion is the source
         itself, the hulls are equal and their ratio is 1."""
         source, options = self._portrait.motion, self._options
-        if self._plate is not None:
+        if self._body is not None:
             exp, turn = retarget_rules.onto_frame(source, driver, anchor, options, closed)
             exp, turn = np.split(self._steady.smooth(np.concatenate([exp.ravel(), turn.ravel()])), [exp.size])
             points = retarget_rules.onto_moving(source, driver, exp.reshape(-1, 3), turn.reshape(3, 3), options)
@@ -200,7 +200,7 @@ class LivePortraitSession(EngineSession):
         """Show the target, come over to in `switch` microseconds where it is another one."""
         shown = self._fade.value_at(target, pts, max(switch, self._switch))
         self._switch = 0
-        plate = None if self._plate is None else self._looked
+        plate = None if self._body is None else self._looked
         if not self.draws:
             return [RoiFrame(pts, UNDRAWN, plate=plate)]
         with on_device():

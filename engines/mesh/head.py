@@ -84,7 +84,7 @@ class HeadMesh:
         points = np.concatenate([skin, sheet])
         self.source = np.ascontiguousarray(points[:, :2], np.float32)
         self._local = (_sculpted(points, self._centre, self._home, self.unit) - self._centre) @ self._home
-        self._expressive = _expressive(face)
+        self._expressive = expressive(face)
         self._pull = _pull(skin, sheet, self.unit * REACH)
         self._still = points[len(skin) :]
         self.triangles = _triangles(self.source)
@@ -199,7 +199,7 @@ def _pull(skin: NDArray[np.float64], sheet: NDArray[np.float64], reach: float) -
     return np.asarray(share * np.exp(-((near.min(axis=1) / reach) ** 2))[:, None])
 
 
-def _expressive(face: Face) -> NDArray[np.float32]:
+def expressive(face: Face) -> NDArray[np.float32]:
     """(468, 3) how much of the driver's skin movement each point takes on.
 
     All of it round the mouth and on the chin; brows up and down only; next to nothing on nose, forehead

@@ -36,14 +36,23 @@ class LipRig:
         self._upper = _reach(self.base, UPPER_LIP_ROWS, LOWER_LIP_ROWS, UPPER_REACH, -1.0)
         self._lower = _reach(self.base, LOWER_LIP_ROWS, UPPER_LIP_ROWS, LOWER_REACH, 1.0)
 
-    def part(self, skin: NDArray[np.float32], motion: MeshMotion) -> NDArray[np.float64]:
+    def part(
+        self, skin: NDArray[np.float32], motion: MeshMotion, filmed: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
         """(468, 3) what to add to a movement of the skin (468, 3, pixels) so that the lips are as far
-        apart as the motion says, in eye distances."""
+        apart as the motion says, in eye distances.
+
+        filmed: (468, 3) the face in head space, eye distances, where it is not the one at rest. Lips that it has further
+        apart than the motion wants stay so, unless the motion seals them."""
         extra = np.zeros((SURFACE, 3))
         raised = -skin[INNER_UPPER[1:-1], 1].astype(np.float64) / self.unit
         extra[:, 1] += self._upper @ np.maximum(raised - self._highest * np.tanh(raised / self._highest), 0.0)
-        wanted = self.gaps * float(motion.seal[0]) + motion.lips * GAIN
-        missing = wanted - lip_gaps(self.base + skin / self.unit + extra)
+        seal = float(motion.seal[0])
+        wanted = self.gaps * seal + motion.lips * GAIN
+        base = self.base if filmed is None else filmed
+        if filmed is not None:
+            wanted = np.maximum(wanted, np.maximum(lip_gaps(filmed), 0.0) * seal)
+        missing = wanted - lip_gaps(base + skin / self.unit + extra)
         extra[:, 1] += self._lower @ (missing * (1.0 - self._upper_share)) - self._upper @ (missing * self._upper_share)
         return extra
 

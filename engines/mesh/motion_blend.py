@@ -1,5 +1,7 @@
 """From one motion to the next without a jump: a retaken neutral, into waiting and out of it, into speech."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,9 @@ INTO_IDLE_US, OUT_OF_IDLE_US, NEW_NEUTRAL_US = 400_000, 300_000, 300_000
 class MotionBlend:
     """The motion shown now, whoever makes it."""
 
-    def __init__(self) -> None:
+    def __init__(self, waiting: Callable[[int], MeshMotion] = idle_motion) -> None:
+        """waiting: the motion of a waiting host at a pts."""
+        self._waiting = waiting
         self._fade = Fade(REST.flat())
         self._driven = REST.flat()  # last motion of the driver, held while there is no face
         self._idle, self._speaking = False, False
@@ -42,7 +46,7 @@ class MotionBlend:
         """The motion of waiting."""
         switch = 0 if self._idle else INTO_IDLE_US
         self._idle, self._speaking = True, False
-        return self._show(idle_motion(pts).flat(), pts, switch)
+        return self._show(self._waiting(pts).flat(), pts, switch)
 
     def speak(self, pts: int, motion: MeshMotion) -> MeshMotion:
         """The motion that a voice makes."""
@@ -59,9 +63,9 @@ class MotionBlend:
         }
 
     @classmethod
-    def restored(cls, state: StateArrays) -> "MotionBlend":
+    def restored(cls, state: StateArrays, waiting: Callable[[int], MeshMotion] = idle_motion) -> "MotionBlend":
         """As it was when `save` was called."""
-        easing = cls()
+        easing = cls(waiting)
         easing._fade = Fade.restored(state)
         easing._driven = np.asarray(state["driven"], np.float32)
         easing._idle, easing._speaking = (bool(v) for v in state["flags"])

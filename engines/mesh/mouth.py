@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engines.mesh.rasterizer import blend_covered, polygon_cover
 from engines.mesh.teeth import draw_row
 from engines.mesh.topology import INNER_LOWER, INNER_UPPER, mouth_ring
+from shared.face import similarity
 from shared.face.landmarks import Face
 
 SHOWS_TEETH = 0.05  # lip gap (eye distances) from which a portrait's own mouth interior is used
@@ -31,10 +32,13 @@ class _Canvas:
 class MouthPainter:
     """Draws the mouth's interior into the opening that the lips leave."""
 
-    def __init__(self, roi: NDArray[np.uint8], face: Face) -> None:
+    def __init__(self, roi: NDArray[np.uint8], face: Face, *, filmed: bool = False) -> None:
+        """filmed: the face is one of a film's, whose frames are moved: where the row of teeth goes is then fitted
+        without shear, for closed lips lie nearly on one line, and another frame's are not theirs moved."""
         self.unit = face.eye_distance
         self._ring = mouth_ring()
-        edge = face.points[self._ring, :2]
+        self._edge, self._filmed = face.points[self._ring, :2], filmed
+        edge = self._edge
         self._rest_gap = face.mouth_opening
         self._solve = np.linalg.pinv(np.column_stack([edge, np.ones(len(edge))]))
         self._down = (face.rotation[:2, 1] / np.linalg.norm(face.rotation[:2, 1])).astype(np.float32)
@@ -43,12 +47,19 @@ class MouthPainter:
         self.own_teeth = self._rest_gap > SHOWS_TEETH and _are_teeth(roi, edge, skin)
         self._canvas = _own_teeth(roi, face, self.unit) if self.own_teeth else _Canvas(*draw_row(face, skin, light))
 
-    def draw(self, out: NDArray[np.uint8], vertices: NDArray[np.float32], rigid: NDArray[np.float32]) -> None:
-        """Draw into out, (512, 512, 3) uint8, which already shows the portrait's own mouth stretched over
-        the opening. vertices, rigid: see `head.MovedHead`."""
+    def draw(
+        self,
+        out: NDArray[np.uint8],
+        vertices: NDArray[np.float32],
+        rigid: NDArray[np.float32],
+        beneath: float = 0.0,
+    ) -> None:
+        """Draw into out, (512, 512, 3 or 4) uint8, which already shows the portrait's own mouth stretched over
+        the opening. vertices, rigid: see `head.MovedHead`. beneath: gap (eye distances) of a mouth of a film that is
+        stretched there and whose interior is not to be seen."""
         ring = vertices[self._ring, :2]
         gaps = np.linalg.norm(vertices[INNER_LOWER, :2] - vertices[INNER_UPPER, :2], axis=1) / self.unit
-        change = abs(float(gaps[5]) - self._rest_gap)
+        change = max(abs(float(gaps[5]) - self._rest_gap), beneath)
         share = min(1.0, max(0.0, (change - PART[0]) / (PART[1] - PART[0])))
         if share <= 0.0 or gaps.max() < 0.01:
             return
@@ -73,7 +84,7 @@ class MouthPainter:
         height: int,
         cover: NDArray[np.uint8],
     ) -> NDArray[np.uint8]:
-        affine = (self._solve @ self._anchor(ring, rigid[self._ring])).T.astype(np.float64)
+        affine = self._to_frame(self._anchor(ring, rigid[self._ring]))
         shift = np.array([self._canvas.corner]).T
         affine[:, 2] += affine[:, :2] @ shift[:, 0] - (left, top)
         teeth = cv2.warpAffine(self._canvas.pixels, affine, (width, height), flags=cv2.INTER_LINEAR)
@@ -86,6 +97,12 @@ class MouthPainter:
         if self.own_teeth:  # photographed teeth carry their shade already
             shade = 1.0 - (1.0 - shade) * through
         return np.asarray(np.clip(inside * shade, 0, 255), np.uint8)
+
+    def _to_frame(self, anchor: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(2, 3) from the portrait to where the teeth are."""
+        if self._filmed:
+            return similarity.fit(self._edge, anchor)
+        return np.asarray((self._solve @ anchor).T, np.float64)
 
     def _anchor(self, ring: NDArray[np.float32], rigid: NDArray[np.float32]) -> NDArray[np.float32]:
         """(20, 2) where the ring would be if it were fixed to the teeth: moved by the head alone, but

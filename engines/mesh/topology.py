@@ -54,11 +54,18 @@ def opening_triangles() -> NDArray[np.int32]:
         (np.concatenate([[c[0]], up, [c[1]]]), np.concatenate([[c[0]], low, [c[1]]]))
         for up, low, c in zip(UPPER_LIDS, LOWER_LIDS, EYE_CORNERS, strict=True)
     ]
-    strips.append((INNER_UPPER, INNER_LOWER))
+    return np.concatenate([*(_strip(upper, lower) for upper, lower in strips), mouth_triangles()])
+
+
+def mouth_triangles() -> NDArray[np.int32]:
+    """(M, 3) those of the mouth alone."""
+    return _strip(INNER_UPPER, INNER_LOWER)
+
+
+def _strip(upper: NDArray[np.int64], lower: NDArray[np.int64]) -> NDArray[np.int32]:
     triangles = []
-    for upper, lower in strips:
-        for i in range(len(upper) - 1):
-            triangles += [(upper[i], upper[i + 1], lower[i]), (upper[i + 1], lower[i + 1], lower[i])]
+    for i in range(len(upper) - 1):
+        triangles += [(upper[i], upper[i + 1], lower[i]), (upper[i + 1], lower[i + 1], lower[i])]
     kept = [t for t in triangles if len(set(map(int, t))) == 3]
     return np.array(kept, np.int32)
 

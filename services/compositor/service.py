@@ -143,7 +143,8 @@ class Compositor:
         index = self._composer.avatar.plate.index(pts) if named is None else named
         ready, self._next = self._next, None
         background = ready[1] if ready and ready[0] == index else self._composer.background(index)
-        composed = self._composer.compose(background, index, shown.message.array if shown else None, opacity)
+        roi = shown.message.array if shown else None
+        composed = self._composer.compose(background, index, roi, opacity, own=named is not None)
         done = now()
         captured = face.facts.captured if face else 0
         if face and captured and captured != self._shown:

@@ -259,6 +259,7 @@ class Generator:
         if self._voice.drives and self._opened.hears:
             return
         if self._thread is not None:
+            self._opened.plate_clock.delay_us = 0  # it is made for the tick that shows it
             self._thread.idle(self._next_idle)
 
     def _send(self, paced: PacedFrame) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from engines.registry import canonical_name, load
 from services.renderer.job.plan import declared_units, planned, planned_clip
+from shared.avatar.body_faces import FILE as BODY_FACES
 from shared.avatar.model import load_avatar
 from shared.config.settings import DEFAULT_ENGINE, Settings, load_settings
 from shared.errors import NoSpaceError, StudioError
@@ -158,7 +159,7 @@ def _avatar_files(avatar: Path) -> str:
 def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None:
     """Put avatar and driver into the store, where they are not there yet: a job needs nothing else of this machine."""
     measured = sorted(path.name for path in request.avatar.glob(f"{request.engine}-*"))
-    for name in (*measured, *AVATAR_FILES):
+    for name in (*measured, BODY_FACES, *AVATAR_FILES):
         source, there = request.avatar / name, set(store.list(manifest.avatar_files))
         if source.is_file() and name not in there:
             store.put(source, f"{manifest.avatar_files}/{name}")

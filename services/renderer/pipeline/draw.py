@@ -32,13 +32,16 @@ def draw_frames(
     faded = Transition()
     faded.jump(face=True)
     shown: NDArray[np.uint8] | None = None
+    own = False
     done = 0
     for frame in frames:
         face = isinstance(frame, RoiFrame)
         shown, pts = (frame.pixels, frame.pts) if isinstance(frame, RoiFrame) else (shown, frame)
         opacity = faded.opacity_at(pts, face)
-        index = plate.index(pts) if not isinstance(frame, RoiFrame) or frame.plate is None else frame.plate
-        composed = composer.compose(composer.background(index), index, shown, opacity)
+        named = frame.plate if isinstance(frame, RoiFrame) else None
+        own = named is not None if isinstance(frame, RoiFrame) else own
+        index = plate.index(pts) if named is None else named
+        composed = composer.compose(composer.background(index), index, shown, opacity, own=own)
         labelled = draw_label(composed.frame) if label else None
         alpha = cutout.alpha(index, shown, opacity, labelled) if cutout else None
         writer.frame(done, composed.frame, alpha)

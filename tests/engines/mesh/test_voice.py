@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engines.api import VoiceBlock
-from engines.mesh.engine import MeshSession
+from engines.mesh.session import MeshSession
 from engines.mesh.speech.speech_motion import Speaker, SpeechMotion
 from engines.registry import load
 from shared.media.reader import SOUND_RATE_HZ

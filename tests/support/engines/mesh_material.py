@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import Driving
-from engines.mesh.engine import MeshSession
+from engines.mesh.session import MeshSession
 from engines.registry import load_frame_engine
 from harness.sample_avatar import sample_avatar
 from shared.avatar.model import Avatar

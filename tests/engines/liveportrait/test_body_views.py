@@ -9,10 +9,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
-from compositing.blend import Blender  # noqa: E402
+from engines.liveportrait.body_views import body_views  # noqa: E402
+
+from compositing.compose import Composer  # noqa: E402
+from engines.body_source import BodySource  # noqa: E402
 from engines.liveportrait.motion.face_crop import ratios  # noqa: E402
 from engines.liveportrait.motion.recording import record_keypoints  # noqa: E402
-from engines.liveportrait.plate_source import plate_views  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
@@ -31,12 +33,11 @@ def settings() -> LivePortraitSettings:
 
 
 def test_the_square_under_the_roi_is_cut_out_and_fits_back_without_a_trace(body: Avatar) -> None:
-    for index in range(len(body.plate)):
-        roi = plate_views(body.plate, index, np.eye(2, 3, dtype=np.float32))[0]
-        program = body.plate.frame(index).copy()
-        plate = body.plate
-        Blender(body.mask).place(program, roi, plate.placements[index], plate.gains[index], plate.offsets[index])
-        assert np.abs(program.astype(int) - body.plate.frame(index)).mean() < 0.5, "the light is matched twice"
+    composer, plate = Composer(body), body.plate
+    for index in range(len(plate)):
+        roi = body_views(BodySource(plate, plate.index), index, np.eye(2, 3, dtype=np.float32))[0]
+        shown = composer.compose(composer.background(index), index, roi, 1.0, own=True).frame
+        assert np.abs(shown.astype(int) - plate.frame(index)).mean() < 0.5, "the light is matched, and it is its own"
 
 
 def test_every_plate_frame_is_its_own_source_and_rests_where_it_is(body: Avatar) -> None:

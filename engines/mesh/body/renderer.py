@@ -1,0 +1,187 @@
+"""One plate frame's own face under a motion: its lower face sampled through the moved mesh, all else left to the film."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.body_source import BodySource
+from engines.mesh.body.lower_face import LowerFace
+from engines.mesh.body.rest import HeadPlace, film_rest
+from engines.mesh.motion import MeshMotion
+from engines.mesh.mouth import MouthPainter
+from engines.mesh.rasterizer import far_to_near, rasterise
+from engines.mesh.topology import (
+    INNER_LOWER,
+    INNER_UPPER,
+    LOWER_LIP_ROWS,
+    SURFACE,
+    UPPER_LIP_ROWS,
+    mouth_triangles,
+    oriented,
+)
+from engines.mesh.tracker_calibration import calibrate_tracker, kept_calibration
+from shared.avatar.body_faces import kept_body_faces
+from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.face.landmarks import OVAL
+from shared.face.skin_triangles import SKIN_TRIANGLES
+
+READING = "body-reading.json"  # of the engine, in the avatar's folder, see `tracker_calibration`
+STILL_PX = 0.02  # a face that moves by less is left as filmed
+# The matte reaches its full strength this far (eye distances) inside the part that may move, and is drawn this much smaller.
+RIM, MATTE_STEP = 0.06, 4
+# Lips that are closed over an open mouth are taken from a little beside its edge, or teeth would be drawn along: this share
+# of a lip's inner row, wholly from this gap (eye distances) on.
+BESIDE, BESIDE_GAP = 0.5, 0.06
+AROUND_PX = 8  # ROI pixels around what is drawn that it may be sampled from
+# What the frame at rest lends: the skin that moves at least so freely, softly over this many eye distances, in the frame's
+# light within these factors.
+LENT_FREE, LENT_RIM, LENT_LIGHT = 0.5, 0.08, (0.75, 1.33)
+IDENTITY = np.eye(2, 3)
+PixelBox = tuple[int, int, int, int]  # left, top, right, bottom
+UNDRAWN_ROI = (ROI_SIZE_PX, ROI_SIZE_PX, 4)
+
+
+class BodyRenderer:
+    """Everything measured from a film once, and `render`. Not thread-safe."""
+
+    def __init__(self, avatar: Avatar, source: BodySource) -> None:
+        self._source = source
+        self._faces = kept_body_faces(avatar)
+        self.rest = film_rest(self._faces, avatar.plate.fps)
+        self.lower = LowerFace(self.rest.face, self.rest.local)
+        free = self.lower.free
+        every = np.concatenate([SKIN_TRIANGLES, mouth_triangles()]).astype(np.int32)
+        moving = every[(free[every] > 0.0).any(axis=1)]
+        self._triangles = oriented(moving, self.rest.face.points[:SURFACE, :2])
+        self._moving = np.unique(moving)
+        self._rest_roi = source.roi(self.rest.frame)
+        shown = self._faces.face(self.rest.frame)
+        assert shown is not None  # it is the frame that the rest was found in
+        self._rest_points = np.ascontiguousarray(shown.points[:SURFACE, :2])
+        self._lent = np.flatnonzero(free > LENT_FREE)
+        self._mouth = MouthPainter(self._rest_roi, self.rest.face, filmed=True)
+        self._ticks = np.arange(ROI_SIZE_PX, dtype=np.float32)
+        self._map = [np.zeros((ROI_SIZE_PX, ROI_SIZE_PX), np.float32) for _ in range(2)]
+        self._reading = kept_calibration(
+            avatar.engine_file("mesh", READING), lambda: calibrate_tracker(self._shown, self.rest.face, turns=False)
+        )
+
+    def render(self, motion: MeshMotion, index: int) -> NDArray[np.uint8]:
+        """(512, 512, 4) uint8 RGBA for a plate frame, in which a tracker reads this motion; clear where the film stays."""
+        return self.draw(self._reading.corrected(motion), index)
+
+    def draw(self, motion: MeshMotion, index: int) -> NDArray[np.uint8]:
+        """The same without what a tracker makes of it."""
+        out = np.zeros(UNDRAWN_ROI, np.uint8)
+        face = self._faces.face(index)
+        if face is None:
+            return out
+        place = HeadPlace.of(face)
+        filmed = place.local(face.points[:SURFACE])
+        settled = self.lower.settled(filmed, float(self.rest.talks[index]))
+        change = (settled - filmed + self.lower.moved(settled, motion)) @ place.turn.T * place.unit
+        if float(np.abs(change[:, :2]).max()) < STILL_PX:
+            return out
+        own = face.points[:SURFACE].astype(np.float64)
+        vertices = (own + change).astype(np.float32)
+        box = self._box(own, vertices)
+        pixels, to_pixels = self._source.patch(index, _grown(box))
+        self._sample(out, vertices, _taken_from(own, filmed), pixels, to_pixels, box)
+        lent = float(self.rest.parted[index])
+        if lent > 0.0:
+            self._lend(out, vertices, lent, place.unit, box)
+        teeth = place.placed(self.lower.teeth(settled))[:, :2].astype(np.float32)
+        self._mouth.draw(out, vertices, teeth, beneath=face.mouth_opening)
+        out[..., 3] = 0
+        _matte(out, own[OVAL, :2], own[self._moving, :2], place.unit, box)
+        return out
+
+    def _shown(self, motion: MeshMotion) -> NDArray[np.uint8]:
+        """(512, 512, 3): the frame at rest under a motion, as it is seen."""
+        drawn, under = self.draw(motion, self.rest.frame), self._rest_roi
+        share = drawn[..., 3:].astype(np.float32) / 255.0
+        return np.rint(under + (drawn[..., :3] - under.astype(np.float32)) * share).astype(np.uint8)
+
+    def _box(self, own: NDArray[np.float64], vertices: NDArray[np.float32]) -> PixelBox:
+        """(left, top, right, bottom) of what may move, in whole ROI pixels."""
+        both = np.concatenate([own[self._moving, :2], vertices[self._moving, :2]])
+        low = np.clip(np.floor(both.min(axis=0)) - 2, 0, ROI_SIZE_PX - 2).astype(int)
+        high = np.clip(np.ceil(both.max(axis=0)) + 3, low + 2, ROI_SIZE_PX).astype(int)
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+    def _sample(
+        self,
+        out: NDArray[np.uint8],
+        vertices: NDArray[np.float32],
+        taken: NDArray[np.float32],
+        pixels: NDArray[np.uint8],
+        to_pixels: NDArray[np.float64],
+        box: PixelBox,
+    ) -> None:
+        """Draw the moved skin into a box of `out`. taken: (468, 2) where in the ROI each point's pixels come from; to_pixels:
+        from there to `pixels`."""
+        left, top, right, bottom = box
+        part = slice(top, bottom), slice(left, right)
+        map_x, map_y = self._map
+        map_x[part], map_y[part] = self._ticks[left:right], self._ticks[top:bottom, None]
+        rasterise(vertices, taken, far_to_near(self._triangles, vertices[:, 2]), map_x, map_y, top, bottom)
+        at = cv2.transform(np.dstack([map_x[part], map_y[part]]), to_pixels)
+        out[(*part, slice(0, 3))] = cv2.remap(pixels, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+    def _lend(
+        self, out: NDArray[np.uint8], vertices: NDArray[np.float32], share: float, unit: float, box: PixelBox
+    ) -> None:
+        """Lay the skin round the mouth of the frame at rest over what was drawn, in its light."""
+        left, top, right, bottom = box
+        part = np.s_[top:bottom, left:right, :3]
+        drawn = out[part].astype(np.float32)
+        self._sample(out, vertices, self._rest_points, self._rest_roi, IDENTITY, box)
+        lent = out[part].astype(np.float32)
+        cover = np.zeros(drawn.shape[:2], np.uint8)
+        ring = cv2.convexHull(vertices[self._lent, :2])[:, 0] - (left, top)
+        cv2.fillConvexPoly(cover, np.rint(ring * 16).astype(np.int32), (255,), shift=4)
+        soft = cv2.blur(cover, (2 * int(LENT_RIM * unit) + 1,) * 2).astype(np.float32) / 255.0
+        rim = soft * (1.0 - soft)
+        light = (drawn * rim[..., None]).sum(axis=(0, 1)) / np.maximum((lent * rim[..., None]).sum(axis=(0, 1)), 1.0)
+        lent = np.minimum(lent * np.clip(light, *LENT_LIGHT), 255.0)
+        out[part] = np.rint(drawn + (lent - drawn) * (soft * share)[..., None]).astype(np.uint8)
+
+
+def _grown(box: PixelBox) -> tuple[float, float, float, float]:
+    """The box with all around it that its pixels may come from."""
+    left, top, right, bottom = box
+    return left - AROUND_PX, top - AROUND_PX, right + AROUND_PX, bottom + AROUND_PX
+
+
+def _taken_from(own: NDArray[np.float64], filmed: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(468, 2) where in the ROI each point's pixels come from."""
+    taken = own[:, :2].copy()
+    gaps = np.clip((filmed[INNER_LOWER, 1] - filmed[INNER_UPPER, 1]) / BESIDE_GAP, 0.0, 1.0)[1:-1, None] * BESIDE
+    for rows in (UPPER_LIP_ROWS, LOWER_LIP_ROWS):
+        inner, next_ = rows[0, 1:-1], rows[1, 1:-1]
+        taken[inner] += gaps * (taken[next_] - taken[inner])
+    return taken.astype(np.float32)
+
+
+def _matte(
+    out: NDArray[np.uint8],
+    outline: NDArray[np.float64],
+    moving: NDArray[np.float64],
+    unit: float,
+    box: PixelBox,
+) -> None:
+    """Write the fourth channel: the part of the face that may move, within its outline, with a soft rim."""
+    left, top, right, bottom = box
+    size = max(1, (right - left) // MATTE_STEP), max(1, (bottom - top) // MATTE_STEP)
+    scale = np.array([size[0] / (right - left), size[1] / (bottom - top)])
+    solid = np.zeros((2, size[1] + 2, size[0] + 2), np.uint8)  # with a border that is outside
+    for each, ring in zip(solid, (cv2.convexHull(moving.astype(np.float32))[:, 0], outline), strict=True):
+        at = (ring - (left, top) + 0.5) * scale + 0.5
+        cv2.fillPoly(each, [np.rint(at * 16).astype(np.int32)], (1,), shift=4)
+    both = solid[0] & solid[1]
+    both[0] = both[-1] = 0
+    both[:, 0] = both[:, -1] = 0
+    depth = cv2.distanceTransform(both, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    t = np.clip((depth - 1.0) / max(RIM * unit / MATTE_STEP, 1.0), 0.0, 1.0)
+    soft = (t * t * (3.0 - 2.0 * t) * 255).astype(np.uint8)
+    out[top:bottom, left:right, 3] = cv2.resize(soft, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)

@@ -1,0 +1,153 @@
+"""The body's own face in every frame of a plate, measured once and kept in the avatar.
+
+On disk it is one file, read as it is needed: a film of ten minutes has 45 MB of points, of which a frame takes 3 KB.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.avatar.model import Avatar
+from shared.avatar.plate import Plate
+from shared.face import similarity
+from shared.face.finder import FaceFinder
+from shared.face.landmarks import POINTS, Face
+from shared.face.rest_pose import turn_to_rest
+from shared.face.time_filters import gaussian
+from shared.media.colour import i420_to_rgb
+from shared.runtime.files import write_atomically
+
+FILE = "body_faces.npy"  # (N, 478, 3) int16, STEP_PX a unit, in ROI pixels; ABSENT throughout where there is no face
+STEP_PX = 1 / 32
+ABSENT = np.iinfo(np.int16).min
+BRIDGED_S = 0.5  # seconds without a face that are bridged between the faces before and after
+BLOCK_FRAMES = 500  # frames that are smoothed at a time
+# The head's points pass through the longer bell, which takes the finder's noise out; lips are faster than that.
+HEAD_SIGMA_S, LIPS_SIGMA_S = 0.06, 0.02
+SIZES, MOVED = (0.6, 1.6), 0.4  # of the placed face's size: what is further off is another face, or none
+
+# Inner and outer lips.
+LIP_POINTS = np.array(
+    [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
+    + [76, 77, 90, 180, 85, 16, 315, 404, 320, 307, 306, 408, 304, 303, 302, 11, 72, 73, 74, 184]
+    + [62, 96, 89, 179, 86, 15, 316, 403, 319, 325, 292, 407, 272, 271, 268, 12, 38, 41, 42, 183]
+    + [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191]
+)
+
+FramesDone = Callable[[int, int], None]  # done, of how many
+
+
+@dataclass(frozen=True, slots=True)
+class BodyFaces:
+    """A plate's own faces. points: as in the file, mapped and not loaded."""
+
+    points: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def face(self, index: int) -> Face | None:
+        """The face in a plate frame, in ROI pixels as that frame's placement has them; None where there is none."""
+        row = self.points[index]
+        return None if int(row[0, 0]) == ABSENT else Face(row.astype(np.float32) * np.float32(STEP_PX))
+
+    def seen(self) -> NDArray[np.int64]:
+        """Numbers of the frames with a face."""
+        return np.flatnonzero(self.points[:, 0, 0] != ABSENT)
+
+    def gaps(self) -> NDArray[np.float64]:
+        """(N,) `Face.mouth_opening` of each frame, 0 without a face."""
+        found = np.zeros(len(self))
+        for index in self.seen().tolist():
+            face = self.face(index)
+            assert face is not None
+            found[index] = face.mouth_opening
+        return found
+
+
+def kept_body_faces(avatar: Avatar, progress: FramesDone = lambda done, total: None) -> BodyFaces:
+    """The faces of an avatar's plate, measured the first time (25 ms a frame) and kept in its folder where that can be
+    written."""
+    path = avatar.folder / FILE
+    found = _read(path, len(avatar.plate))
+    if found is not None:
+        return found
+    points = measure_body_faces(avatar.plate, turn_to_rest(avatar.face, avatar.rest), progress)
+    try:
+        file = BytesIO()
+        np.save(file, points, allow_pickle=False)
+        write_atomically(path, file.getvalue(), 0o644)
+    except OSError:
+        return BodyFaces(points)  # a folder that cannot be written is measured each time
+    return _read(path, len(avatar.plate)) or BodyFaces(points)
+
+
+def measure_body_faces(
+    plate: Plate, placed: Face, progress: FramesDone = lambda done, total: None
+) -> NDArray[np.int16]:
+    """(N, 478, 3) int16 as in the file. placed: the face in the ROI that the placements put onto the plate's."""
+    finder, count = FaceFinder(), len(plate)
+    points = np.full((count, POINTS, 3), ABSENT, np.int16)
+    for index in range(count):
+        rgb, placement = i420_to_rgb(plate.frame(index)), plate.placements[index]
+        wanted = placed.moved(placement)
+        face = finder.face_near(rgb, wanted.box)
+        if face is not None and _is_there(face, wanted):
+            points[index] = _packed(face.moved(similarity.invert(placement)).points)
+        progress(index + 1, count)
+    _bridge(points, round(BRIDGED_S * plate.fps))
+    _smooth(points, plate.fps)
+    return points
+
+
+def _read(path: Path, count: int) -> BodyFaces | None:
+    try:
+        points = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return BodyFaces(points) if points.shape == (count, POINTS, 3) and points.dtype == np.int16 else None
+
+
+def _is_there(face: Face, wanted: Face) -> bool:
+    off = float(np.linalg.norm(face.points[:468, :2].mean(axis=0) - wanted.points[:468, :2].mean(axis=0)))
+    return SIZES[0] < face.size / max(wanted.size, 1.0) < SIZES[1] and off < MOVED * wanted.size
+
+
+def _packed(points: NDArray[np.floating]) -> NDArray[np.int16]:
+    return np.clip(np.rint(points / STEP_PX), ABSENT + 1, -ABSENT - 1).astype(np.int16)
+
+
+def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """(first, end) of each unbroken run of frames that are True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], present, [False]]).astype(np.int8)))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _bridge(points: NDArray[np.int16], longest: int) -> None:
+    for first, end in _runs(points[:, 0, 0] == ABSENT):
+        if first == 0 or end == len(points) or end - first > longest:
+            continue
+        before, after = points[first - 1].astype(np.float64), points[end].astype(np.float64)
+        for index in range(first, end):
+            share = (index - first + 1) / (end - first + 1)
+            points[index] = np.rint(before + (after - before) * share).astype(np.int16)
+
+
+def _smooth(points: NDArray[np.int16], fps: float) -> None:
+    """Take the finder's noise out, in place and block by block."""
+    margin = round(8 * HEAD_SIGMA_S * fps) + 1
+    for first, end in _runs(points[:, 0, 0] != ABSENT):
+        before: NDArray[np.int16] = points[:0]  # raw frames that the block before has already smoothed
+        for start in range(first, end, BLOCK_FRAMES):
+            stop = min(end, start + BLOCK_FRAMES)
+            raw = np.concatenate([before, points[start : min(end, stop + margin)]])
+            flat = raw.reshape(len(raw), -1).astype(np.float64)
+            head = gaussian(flat, max(HEAD_SIGMA_S * fps, 0.1)).reshape(raw.shape)
+            lips = gaussian(flat, max(LIPS_SIGMA_S * fps, 0.1)).reshape(raw.shape)
+            head[:, LIP_POINTS] = lips[:, LIP_POINTS]
+            before, skipped = points[max(first, stop - margin) : stop].copy(), len(before)
+            points[start:stop] = np.rint(head[skipped : skipped + stop - start]).astype(np.int16)
