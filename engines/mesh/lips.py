@@ -51,7 +51,8 @@ class LipRig:
         wanted = self.gaps * seal + motion.lips * GAIN
         base = self.base if filmed is None else filmed
         if filmed is not None:
-            wanted = np.maximum(wanted, np.maximum(lip_gaps(filmed), 0.0) * seal)
+            own = lip_gaps(filmed)
+            wanted = own * seal + np.maximum(motion.lips * GAIN - np.maximum(own - self.gaps, 0.0) * seal, 0.0)
         missing = wanted - lip_gaps(base + skin / self.unit + extra)
         extra[:, 1] += self._lower @ (missing * (1.0 - self._upper_share)) - self._upper @ (missing * self._upper_share)
         return extra

@@ -99,8 +99,8 @@ def measure_body_faces(
         if face is not None and _is_there(face, wanted):
             points[index] = _packed(face.moved(similarity.invert(placement)).points)
         progress(index + 1, count)
-    _bridge(points, round(BRIDGED_S * plate.fps))
-    _smooth(points, plate.fps)
+    bridge(points, round(BRIDGED_S * plate.fps))
+    smooth(points, plate.fps)
     return points
 
 
@@ -127,7 +127,8 @@ def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _bridge(points: NDArray[np.int16], longest: int) -> None:
+def bridge(points: NDArray[np.int16], longest: int) -> None:
+    """Fill runs of at most `longest` absent faces between two that are there, in place."""
     for first, end in _runs(points[:, 0, 0] == ABSENT):
         if first == 0 or end == len(points) or end - first > longest:
             continue
@@ -137,7 +138,7 @@ def _bridge(points: NDArray[np.int16], longest: int) -> None:
             points[index] = np.rint(before + (after - before) * share).astype(np.int16)
 
 
-def _smooth(points: NDArray[np.int16], fps: float) -> None:
+def smooth(points: NDArray[np.int16], fps: float) -> None:
     """Take the finder's noise out, in place and block by block."""
     margin = round(8 * HEAD_SIGMA_S * fps) + 1
     for first, end in _runs(points[:, 0, 0] != ABSENT):

@@ -82,7 +82,7 @@ def live(home: Path, run_root: Path, *options: str) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--option", "seed=1"], "Mesh warp has no options; leave out 'seed'."),
+        (["--option", "seed=1"], "Mesh warp has no option 'seed'; it has source."),
         (["--engine", "ladder", "--option", "seed=100"], "less than or equal to 99 (got '100')"),
     ],
 )

@@ -9,10 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
-from engines.liveportrait.body_views import body_views  # noqa: E402
-
 from compositing.compose import Composer  # noqa: E402
 from engines.body_source import BodySource  # noqa: E402
+from engines.liveportrait.body_views import body_views  # noqa: E402
 from engines.liveportrait.motion.face_crop import ratios  # noqa: E402
 from engines.liveportrait.motion.recording import record_keypoints  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402

@@ -1,9 +1,15 @@
 """The mesh engine keeps the rules of every engine."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
+from engines.api import NOTHING
 from engines.mesh.engine import MeshEngine
+from engines.options import EngineOptions
 from persona_studio.engine.testing import EngineConformance
+from tests.support.engines.filmed_body import filmed_body
 from tests.support.engines.mesh_material import avatar
 
 pytestmark = pytest.mark.apart
@@ -17,3 +23,15 @@ class TestMesh(EngineConformance):
 class TestMeshOnABody(EngineConformance):
     engine = MeshEngine
     avatar = staticmethod(lambda: avatar(own_plate=False))
+
+
+class FilmEngine(MeshEngine):
+    """Moves the film's own face."""
+
+    def options(self, given: Mapping[str, Any] = NOTHING) -> EngineOptions | None:
+        return super().options({"source": "body"} | dict(given))
+
+
+class TestMeshOnAFilm(EngineConformance):
+    engine = FilmEngine
+    avatar = filmed_body

@@ -27,7 +27,8 @@ from engines.api import (
     VoiceBlock,
 )
 from engines.liveportrait.motion.template import LivePortraitTemplate, TemplateFrame, parse_template
-from engines.mesh.engine import INFO, MeshEngine, MeshSession
+from engines.mesh.engine import INFO, MeshEngine
+from engines.mesh.session import MeshSession
 from engines.options import EngineOptions, titles
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import OutOfMemoryError, StudioError

@@ -88,7 +88,7 @@ def test_a_file_of_the_inbox_is_the_driver_and_stays_there(running: Studio, stor
     [
         ({}, 404, "avatar"), ({"avatar": "nobody"}, 404, "avatar"), ({"avatar": "../whole"}, 404, "avatar"),
         ({"avatar": "whole", "engine": "none"}, 422, "engine"), ({"avatar": "whole", "engine": "a" * 65}, 413, "engine"),
-        ({"avatar": "whole", "quality": "half"}, 422, "Mesh warp has no options"),
+        ({"avatar": "whole", "quality": "half"}, 422, "Mesh warp has no option 'quality'"),
         ({"avatar": "whole", "options": '{"a": [1]}'}, 422, "JSON object"), ({"avatar": "whole", "options": "quality"}, 422, "JSON object"),
         ({"avatar": "whole", "options": "[]"}, 422, "JSON object"), ({"avatar": "whole", "options": " " * 4097}, 413, "options"),
         ({"avatar": "whole", "codec": "gif"}, 422, "codec"), ({"avatar": "whole", "size": "big"}, 422, "size"),

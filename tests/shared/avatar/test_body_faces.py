@@ -1,0 +1,59 @@
+"""A body's faces are measured once, kept, and bridged only over short gaps."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.avatar.body_faces import ABSENT, FILE, bridge, kept_body_faces, smooth
+from shared.face import similarity
+from tests.support.engines.filmed_body import CALM, TALK, filmed_body, gap_at
+
+pytestmark = pytest.mark.apart
+
+
+def test_faces_are_where_the_film_has_them_and_open_as_it_does() -> None:
+    body = filmed_body()
+    found = kept_body_faces(body)
+    assert len(found) == len(found.seen()) == CALM + TALK
+    gaps, wanted = found.gaps(), np.array([gap_at(index) for index in range(len(found))])
+    assert np.corrcoef(gaps, wanted)[0, 1] > 0.95 and gaps[wanted == 0].max() < 0.03
+    face = found.face(0)
+    assert face is not None
+    away = face.points[:468, :2].mean(axis=0) - body.face.points[:468, :2].mean(axis=0)
+    assert np.linalg.norm(away) < 0.1 * body.face.eye_distance
+    there = similarity.apply_similarity(body.plate.placements[0], face.points[:, :2])
+    assert (there >= 0).all() and (there < (body.plate.width, body.plate.height)).all()
+
+
+def test_they_are_measured_once_and_a_damaged_file_is_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = filmed_body()
+    kept = kept_body_faces(body)
+    told: list[int] = []
+    assert np.array_equal(kept_body_faces(body, lambda done, total: told.append(done)).points, kept.points)
+    assert not told, "measured a second time"
+    (tmp_path / FILE).write_bytes((body.folder / FILE).read_bytes()[:-100])
+    again = kept_body_faces(replace(body, folder=tmp_path), lambda done, total: told.append(done))
+    assert told == list(range(1, CALM + TALK + 1)) and np.array_equal(again.points, kept.points)
+
+
+def test_short_gaps_are_bridged_and_long_ones_stay() -> None:
+    points = np.zeros((30, 478, 3), np.int16) + np.arange(30, dtype=np.int16)[:, None, None] * 32
+    points[4:7] = points[12:20] = points[:2] = ABSENT
+    bridge(points, 5)
+    assert points[4:7, 0, 0].tolist() == [128, 160, 192]
+    assert (points[12:20] == ABSENT).all() and (points[:2] == ABSENT).all()
+
+
+def test_smoothing_in_blocks_is_smoothing_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance = np.random.default_rng(3)
+    whole = chance.integers(-900, 900, (120, 478, 3)).astype(np.int16)
+    parts = whole.copy()
+    smooth(whole, 25.0)
+    monkeypatch.setattr("shared.avatar.body_faces.BLOCK_FRAMES", 40)
+    smooth(parts, 25.0)
+    assert np.array_equal(whole, parts)
+    assert whole.std() < 0.7 * 900 / np.sqrt(3), "nothing was smoothed"
