@@ -46,6 +46,6 @@ class Composer:
         box = NOWHERE
         opacity *= plate.face_opacity(index)
         if roi is not None and opacity > 0:
-            light = AS_IT_IS if own else (plate.gains[index], plate.offsets[index])
-            box = self._blender.place(background, roi, plate.placements[index], *light, opacity)
+            gains, offsets = AS_IT_IS if own else (plate.gains[index], plate.offsets[index])
+            box = self._blender.place(background, roi, plate.placements[index], gains, offsets, opacity)
         return Composed(background, index, box)

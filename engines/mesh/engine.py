@@ -1,5 +1,7 @@
 """The `mesh` engine: what it is, and its sessions on a portrait or on a body's own face."""
 
+from typing import ClassVar
+
 from engines.api import (
     DEFAULT_CONTEXT,
     EngineInfo,
@@ -34,7 +36,7 @@ class MeshEngine(FrameEngine):
     """Moves the portrait's own face mesh, or that of a body's film. Needs no weights, runs on any CPU."""
 
     info = INFO
-    Options = MeshOptions
+    Options: ClassVar[type[EngineOptions] | None] = MeshOptions
 
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
         """Measure how a tracker reads the portrait's own images, which takes a third of a second once."""

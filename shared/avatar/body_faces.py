@@ -28,6 +28,7 @@ BRIDGED_S = 0.5  # seconds without a face that are bridged between the faces bef
 BLOCK_FRAMES = 500  # frames that are smoothed at a time
 # The head's points pass through the longer bell, which takes the finder's noise out; lips are faster than that.
 HEAD_SIGMA_S, LIPS_SIGMA_S = 0.06, 0.02
+CUT = 0.12  # eye distances that the points move in the mean between two frames: more is a cut
 SIZES, MOVED = (0.6, 1.6), 0.4  # of the placed face's size: what is further off is another face, or none
 
 # Inner and outer lips.
@@ -93,11 +94,12 @@ def measure_body_faces(
     finder, count = FaceFinder(), len(plate)
     points = np.full((count, POINTS, 3), ABSENT, np.int16)
     for index in range(count):
-        rgb, placement = i420_to_rgb(plate.frame(index)), plate.placements[index]
-        wanted = placed.moved(placement)
-        face = finder.face_near(rgb, wanted.box)
-        if face is not None and _is_there(face, wanted):
-            points[index] = _packed(face.moved(similarity.invert(placement)).points)
+        if plate.face_opacity(index) > 0.0:
+            rgb, placement = i420_to_rgb(plate.frame(index)), plate.placements[index]
+            wanted = placed.moved(placement)
+            face = finder.face_near(rgb, wanted.box)
+            if face is not None and _is_there(face, wanted):
+                points[index] = _packed(face.moved(similarity.invert(placement)).points)
         progress(index + 1, count)
     bridge(points, round(BRIDGED_S * plate.fps))
     smooth(points, plate.fps)
@@ -118,13 +120,27 @@ def _is_there(face: Face, wanted: Face) -> bool:
 
 
 def _packed(points: NDArray[np.floating]) -> NDArray[np.int16]:
-    return np.clip(np.rint(points / STEP_PX), ABSENT + 1, -ABSENT - 1).astype(np.int16)
+    return np.asarray(np.clip(np.rint(points / STEP_PX), ABSENT + 1, -ABSENT - 1), np.int16)
 
 
 def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """(first, end) of each unbroken run of frames that are True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], present, [False]]).astype(np.int8)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def _shots(points: NDArray[np.int16]) -> list[tuple[int, int]]:
+    """(first, end) of each run of faces that move on from frame to frame: at a cut the face jumps."""
+    shots = []
+    for first, end in _runs(points[:, 0, 0] != ABSENT):
+        starts = [first]
+        for index in range(first + 1, end):
+            before, now = (Face(points[each].astype(np.float32)) for each in (index - 1, index))
+            moved = np.abs(now.points[:468, :2] - before.points[:468, :2]).mean()
+            if moved > CUT * now.eye_distance:
+                starts.append(index)
+        shots += list(zip(starts, [*starts[1:], end], strict=True))
+    return shots
 
 
 def bridge(points: NDArray[np.int16], longest: int) -> None:
@@ -141,7 +157,7 @@ def bridge(points: NDArray[np.int16], longest: int) -> None:
 def smooth(points: NDArray[np.int16], fps: float) -> None:
     """Take the finder's noise out, in place and block by block."""
     margin = round(8 * HEAD_SIGMA_S * fps) + 1
-    for first, end in _runs(points[:, 0, 0] != ABSENT):
+    for first, end in _shots(points):
         before: NDArray[np.int16] = points[:0]  # raw frames that the block before has already smoothed
         for start in range(first, end, BLOCK_FRAMES):
             stop = min(end, start + BLOCK_FRAMES)

@@ -125,8 +125,8 @@ class BodyRenderer:
         map_x, map_y = self._map
         map_x[part], map_y[part] = self._ticks[left:right], self._ticks[top:bottom, None]
         rasterise(vertices, taken, far_to_near(self._triangles, vertices[:, 2]), map_x, map_y, top, bottom)
-        at = cv2.transform(np.dstack([map_x[part], map_y[part]]), to_pixels)
-        out[(*part, slice(0, 3))] = cv2.remap(pixels, at, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        x, y = cv2.split(cv2.transform(np.dstack([map_x[part], map_y[part]]), to_pixels))
+        out[(*part, slice(0, 3))] = cv2.remap(pixels, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
     def _lend(
         self, out: NDArray[np.uint8], vertices: NDArray[np.float32], share: float, unit: float, box: PixelBox
