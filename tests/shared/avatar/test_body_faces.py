@@ -48,12 +48,16 @@ def test_short_gaps_are_bridged_and_long_ones_stay() -> None:
     assert (points[12:20] == ABSENT).all() and (points[:2] == ABSENT).all()
 
 
-def test_smoothing_in_blocks_is_smoothing_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    chance = np.random.default_rng(3)
-    whole = chance.integers(-900, 900, (120, 478, 3)).astype(np.int16)
-    parts = whole.copy()
+def test_smoothing_in_blocks_is_smoothing_of_the_whole_and_stops_at_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    chance, face = np.random.default_rng(3), filmed_body().face.points * 32
+    steady = np.repeat(face[None], 120, axis=0)
+    steady[70:, :, 0] += 1000.0  # another shot
+    whole = np.rint(steady + chance.normal(0, 20, steady.shape)).astype(np.int16)
+    parts, noisy = whole.copy(), whole - steady
     smooth(whole, 25.0)
     monkeypatch.setattr("shared.avatar.body_faces.BLOCK_FRAMES", 40)
     smooth(parts, 25.0)
     assert np.array_equal(whole, parts)
-    assert whole.std() < 0.7 * 900 / np.sqrt(3), "nothing was smoothed"
+    left = whole - steady
+    assert left[:, 0].std() < 0.7 * noisy[:, 0].std(), "nothing was smoothed"
+    assert np.abs(left[66:74]).max() < 100, "one shot's face is drawn towards the other's"

@@ -44,7 +44,7 @@ def filmed_body(talks: bool = True) -> Avatar:
         )
         pixels = moved.frame(0, motion).pixels
         image = cv2.warpAffine(pixels, placement_at(frame), SIZE, borderMode=cv2.BORDER_REPLICATE)
-        # Each frame has a tint of its own, by which it is told from its neighbours.
+        # Each frame has a tint of its own, by which one tells it from its neighbours.
         image = np.clip(image.astype(int) + (0, 0, 3 * (frame % 5)), 0, 255).astype(np.uint8)
         jpegs.append(cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 97])[1].tobytes())
         placements.append(placement_at(frame))
