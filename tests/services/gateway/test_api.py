@@ -14,7 +14,6 @@ import httpx
 import numpy as np
 import pytest
 
-from engines.mesh.engine import MeshOptions
 from engines.options import options_schema
 from shared.avatar.samples import sample_portrait, write_body_video
 from shared.errors import StudioError
@@ -121,9 +120,7 @@ def test_a_change_reaches_the_other_services_and_survives_the_gateway(own: Studi
 
 def test_options_are_those_that_the_engine_has(own: Studio) -> None:
     rows = {row["name"]: row for row in own.wait(lambda: own.state()["engines"])}
-    assert rows["ladder"]["options"] == options_schema(LadderOptions()) and rows["mesh"]["options"] == options_schema(
-        MeshOptions()
-    )
+    assert rows["ladder"]["options"] == options_schema(LadderOptions()) and rows["mesh"]["options"] == {}
     assert own.state()["engine"]["quality"] == {"name": "half", "title": "256 pixels"}
     refusals: dict[str, dict[str, Any]] = {
         "Option 'quality' of Ladder: Input should be 'auto', 'full' or 'half' (got 'best').": {"quality": "best"},
@@ -135,7 +132,7 @@ def test_options_are_those_that_the_engine_has(own: Studio) -> None:
         with pytest.raises(StudioError) as raised:
             LadderEngine().options(options)
         assert str(raised.value) == said, "the engine itself says the same"
-    assert own.patch(options={"seed": 1}).json()["detail"] == "Mesh warp has no option 'seed'; it has source."
+    assert own.patch(options={"seed": 1}).json()["detail"] == "Mesh warp has no options; leave out 'seed'."
     assert own.patch(engine="ladder", options={"seed": 4}).json()["options"] == {"seed": 4}
     assert own.patch(options={"quality": "half"}).json()["options"] == {"seed": 4, "quality": "half"}
     own.wait(lambda: own.channel.scene and own.channel.scene.options == {"seed": 4, "quality": "half"})
