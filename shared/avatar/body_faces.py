@@ -136,7 +136,7 @@ def _shots(points: NDArray[np.int16]) -> list[tuple[int, int]]:
         starts = [first]
         for index in range(first + 1, end):
             before, now = (Face(points[each].astype(np.float32)) for each in (index - 1, index))
-            moved = np.abs(now.points[:468, :2] - before.points[:468, :2]).mean()
+            moved = np.linalg.norm(now.points[:468, :2] - before.points[:468, :2], axis=1).mean()
             if moved > CUT * now.eye_distance:
                 starts.append(index)
         shots += list(zip(starts, [*starts[1:], end], strict=True))
