@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Every check, in parts: tests of the live program, which wait for a clock most of the time; beside them all other tests but
-# the engines' and `make static`, which only compute and give way to them; and the engines' tests when the live ones are through
-# and a core is free. Failures are printed when they happen, then each part's slowest tests and the lines that all covered.
+# Every check, in parts: tests of the live program, which wait for a clock much of the time; beside them `make static`, all
+# other tests and those of each engine, which only compute and give way to them. When the live ones are through, their core
+# takes the next of these parts too, until none is left. Failures are printed when they happen, then each part's slowest
+# tests and the lines that all covered.
 # Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +23,7 @@ trap 'exit 130' INT TERM
 part() {
     local name=$1
     shift
-    env --default-signal=INT "$@" 2>&1 | sed -u "s/^/$(printf '%-9s' "$name") | /"
+    env --default-signal=INT "$@" 2>&1 | sed -u "s/^/$(printf '%-12s' "$name") | /"
     echo "${PIPESTATUS[0]}" >"$data/$name.status"
 }
 
@@ -36,11 +37,28 @@ tests() {
         --tb=native --durations=15 -o "cache_dir=.pytest_cache/$name" "$@"
 }
 
-# What gives way has three times as long for a test: it may get little of a busy machine.
-gives_way=(-m "not live and not slow" -o timeout=900)
-(renice -n 15 $BASHPID >/dev/null; part static make --no-print-directory static) &
-(renice -n 15 $BASHPID >/dev/null; tests computing "${gives_way[@]}" --ignore=tests/engines) &
-(tests live -m "live and not slow"; renice -n 15 $BASHPID >/dev/null; tests engines "${gives_way[@]}" tests/engines) &
+# Each engine's tests are a part of their own: collecting them takes seconds, and they need not be read for the others.
+mapfile -t engines < <(cd tests/engines && du -s -- */ | sort -rn | cut -f2 | tr -d / | grep -v __pycache__)
+but_engines=("${engines[@]/#/--ignore=tests/engines/}")
+
+# give_way: run parts that are left, one by one. Each test has three times as long: it may get little of a busy machine.
+give_way() {
+    renice -n 15 $BASHPID >/dev/null
+    local name
+    while name=$(flock "$data/lock" sed -i -e '1{w /dev/stdout' -e 'd}' "$data/left"); [ -n "$name" ]; do
+        case $name in
+            static) part static make --no-print-directory static ;;
+            computing) tests computing -m "not live and not slow" -o timeout=900 "${but_engines[@]}" ;;
+            *) tests "$name" -m "not slow" -o timeout=900 "tests/engines/$name" ;;
+        esac
+    done
+}
+
+# The longest first, so that both cores end at about the same time.
+printf '%s\n' computing "${engines[@]}" static >"$data/left"
+parts=(live $(cat "$data/left"))
+(give_way) &
+(tests live -m "live and not slow" "${but_engines[@]}"; give_way) &
 wait
 
 export COVERAGE_FILE=$data/.coverage
@@ -55,7 +73,7 @@ if [ -s "$FAILURES_FILE" ]; then
     cat "$FAILURES_FILE"
 fi
 worst=0
-for name in live computing engines static; do
+for name in "${parts[@]}"; do
     status=$(cat "$data/$name.status" 2>/dev/null || echo 2)
     [ "$status" = 0 ] || { echo "The part \`$name\` failed (exit status $status)."; worst=$status; }
 done

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.engines.personalive_material import torch  # isort: skip
-
-from benchmarks.engines import personalive, personalive_size
+from benchmarks.engines import personalive
 from benchmarks.engines.personalive_peer import Peer
 from shared.errors import StudioError
 
@@ -15,6 +13,11 @@ FULL = {"fps": 30.0, "original_over_this": 1.9, "memory_mb": 9_000, "delay": {"m
 
 
 def test_a_run_without_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch, _, _ = (
+        pytest.importorskip(name) for name in ("torch", "diffusers", "transformers")
+    )  # seconds, of this test alone
+    from benchmarks.engines import personalive_size
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setitem(personalive_size.SIZES, "tiny", replace(personalive_size.TINY, frames=64))
     monkeypatch.setattr(personalive, "CALLS", 1)

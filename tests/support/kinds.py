@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy.testing  # noqa: F401 - asks lscpu what the processor can do when it is imported: before any unit test
 import pytest
 
 TESTS = Path(__file__).parents[1]

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from harness.channel import longest_gap, studio, wait_for
-from harness.tiny_personalive import make_weights
 from shared.runtime.clock import US
 from shared.wire.message import Message
 
@@ -22,6 +21,8 @@ FACES, PATIENCE = 12, 240  # seconds, for a machine that has other things to do
 
 @pytest.mark.skipif(not SECONDS, reason="PERSONALIVE_SECONDS says for how long to run it")
 def test_an_overloaded_engine_keeps_its_delay(live_home: Path, run_root: Path, tmp_path: Path) -> None:
+    from harness.tiny_personalive import make_weights  # torch takes seconds, of those too who leave this out
+
     weights = tmp_path / "weights"
     make_weights(weights)
     settings = {
