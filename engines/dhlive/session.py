@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.api import UNDRAWN, EngineSession, RoiFrame, SessionContext, VoiceBlock
-from engines.dhlive.asset.film_crops import check_film, crop_to_roi, film_crop, in_portrait_light, on_roi
+from engines.dhlive.asset.film_crops import check_film, crop_to_roi, film_crop, on_roi
 from engines.dhlive.asset.person import Person
 from engines.dhlive.control.control_image import ControlPainter, ControlRules
 from engines.dhlive.control.mesh import opening_of
@@ -98,8 +98,7 @@ class DhliveSession(EngineSession):
             return RoiFrame(shot.tick.pts, UNDRAWN, shot.tick.waiting, shot.index)
         rect = self._person.rects[self._person.of_plate(shot.index)]
         to_roi = crop_to_roi(self._plate, shot.index, rect, self._geometry.crop)
-        lit = in_portrait_light(painted, self._plate, shot.index)
-        pixels = on_roi(lit, self._mouth.files.edges, to_roi)
+        pixels = on_roi(painted, self._mouth.files.edges, to_roi)
         return RoiFrame(shot.tick.pts, pixels, shot.tick.waiting, shot.index)
 
 

@@ -7,13 +7,10 @@ from numpy.typing import NDArray
 from engines.dhlive.asset.person import Person
 from shared.avatar.model import ROI_SIZE_PX
 from shared.avatar.plate import Plate
-from shared.avatar.skin import RGB_TO_YUV, YUV_BASE
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.media.array_types import ImageArray
 from shared.media.colour import crop, i420_to_rgb
-
-YUV_TO_RGB = np.linalg.inv(RGB_TO_YUV)
 
 
 def check_film(person: Person, plate: Plate, name: str) -> None:
@@ -40,17 +37,6 @@ def crop_to_roi(plate: Plate, index: int, rect: NDArray[np.int64], side: int) ->
     scale = float(rect[2] - rect[0]) / side
     to_plate = np.array([[scale, 0.0, rect[0] + scale / 2 - 0.5], [0.0, scale, rect[1] + scale / 2 - 0.5]])
     return similarity.compose(similarity.invert(plate.placements[index]), to_plate)
-
-
-def in_portrait_light(rgb: ImageArray, plate: Plate, index: int) -> ImageArray:
-    """The crop such that the compositor's match of the ROI to the plate's light gives the crop's own colours again."""
-    gain, offset = plate.gains[index].astype(np.float64), plate.offsets[index].astype(np.float64)
-    if np.abs(gain - 1).max() < 1e-3 and np.abs(offset).max() < 0.25:
-        return rgb
-    gain = np.maximum(gain, 1e-3)
-    linear = YUV_TO_RGB @ (RGB_TO_YUV / gain[:, None])
-    constant = YUV_TO_RGB @ ((YUV_BASE - 128 - offset) / gain + 128 - YUV_BASE)
-    return np.asarray(cv2.transform(rgb, np.column_stack([linear, constant])), np.uint8)
 
 
 def on_roi(rgb: ImageArray, edges: NDArray[np.uint8], to_roi: similarity.SimilarityMatrix) -> NDArray[np.uint8]:

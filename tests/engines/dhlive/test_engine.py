@@ -10,7 +10,6 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 
 from compositing.compose import Composer  # noqa: E402
 from engines.api import RoiFrame, SessionContext, VoiceBlock  # noqa: E402
-from engines.dhlive.asset.film_crops import film_crop, in_portrait_light  # noqa: E402
 from engines.dhlive.asset.person import FILE, read_person, write_person  # noqa: E402
 from engines.dhlive.engine import DhliveEngine, kept_person  # noqa: E402
 from engines.dhlive.networks.mini2 import Mini2Network  # noqa: E402
@@ -19,7 +18,7 @@ from engines.dhlive.session import DhliveSession  # noqa: E402
 from harness.sample_avatar import sample_avatar  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
-from shared.media.colour import i420_to_rgb, planes  # noqa: E402
+from shared.media.colour import i420_to_rgb  # noqa: E402
 from tests.support.engines.dhlive_material import BODY_FRAMES, StandInEngine, filmed  # noqa: E402
 from tests.support.files.voice_material import babble, sound_of  # noqa: E402
 
@@ -109,25 +108,6 @@ def test_faces_of_several_sessions_are_one_call_of_the_network(monkeypatch: pyte
     assert batches == [3] and [len(each) for each in found] == [1, 1, 1]
     alone = opened().hear(block)[0]
     assert np.abs(found[2][0].pixels.astype(int) - alone.pixels).max() <= 1
-
-
-def test_the_compositors_match_of_light_is_undone() -> None:
-    plate = replace(filmed().plate)
-    plate.gains = np.full_like(plate.gains, 1.0) * np.array([1.15, 0.9, 1.1], np.float32)
-    plate.offsets = np.full_like(plate.offsets, 1.0) * np.array([-6.0, 3.0, -2.0], np.float32)
-    avatar = replace(filmed(), plate=plate)
-    rect = kept_person(filmed()).rects[4]
-    crop = film_crop(plate, 4, rect, 184)
-    lit = in_portrait_light(crop, plate, 4)
-    assert np.abs(lit.astype(int) - crop).mean() > 3
-    composer = Composer(avatar)
-    roi = np.dstack([np.asarray(np.tile(lit[:128, :128], (4, 4, 1))), np.full((512, 512), 255, np.uint8)])
-    plain = np.dstack([np.asarray(np.tile(crop[:128, :128], (4, 4, 1))), np.full((512, 512), 255, np.uint8)])
-    matched = composer.compose(composer.background(4), 4, roi, 1.0).frame
-    plate.gains, plate.offsets = np.ones_like(plate.gains), np.zeros_like(plate.offsets)
-    wanted = composer.compose(composer.background(4), 4, plain, 1.0).frame
-    for a, b in zip(planes(matched), planes(wanted), strict=True):
-        assert np.abs(a.astype(int) - b).mean() < 1.0
 
 
 def test_an_avatar_without_a_film_is_refused_in_one_sentence() -> None:
