@@ -10,8 +10,8 @@ import pytest
 
 from shared.jobs import claims
 from shared.jobs.status import set_wanted_state
-from tests.support.engines.duix_material import ENGINES, small_avatar
-from tests.support.engines.duix_service import Knobs, StandIn
+from tests.support.engines.duix.material import ENGINES, small_avatar
+from tests.support.engines.duix.service import Knobs, StandIn
 from tests.support.jobs.farm import Running, child, running, speech, wait
 
 

@@ -1,6 +1,6 @@
 """DH_live's networks give the original's numbers, with weights that follow from their names.
 
-The vectors are the original's own (`tests.parity.dhlive_golden`). `python -m tests.parity dhlive` compares every layer.
+The vectors are the original's own (`tests.parity.golden_vectors.dhlive`). `python -m tests.parity dhlive` compares every layer.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from engines.dhlive.networks.old import OldNetwork  # noqa: E402
 from harness.dhlive.stand_ins import mask  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from tests.parity.dhlive import BOUND, streamed  # noqa: E402
-from tests.parity.dhlive_golden import OUT, filled, inputs  # noqa: E402
+from tests.parity.golden_vectors.dhlive import OUT, filled, inputs  # noqa: E402
 from tests.parity.ruled import samples  # noqa: E402
 
 STREAMED = 2e-6  # by which pair by pair may differ from all at once

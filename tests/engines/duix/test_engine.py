@@ -23,8 +23,8 @@ from shared.errors import StudioError
 from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
 from shared.media.reader import VideoReader
-from tests.support.engines.duix_material import ENGINES, QuickDuix, small_avatar, task
-from tests.support.engines.duix_service import StandIn
+from tests.support.engines.duix.material import ENGINES, QuickDuix, small_avatar, task
+from tests.support.engines.duix.service import StandIn
 from tests.support.jobs.job_farm import Farm
 
 REAL = {"duix": "engines.duix.engine:DuixEngine"}

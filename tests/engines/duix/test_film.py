@@ -14,7 +14,7 @@ from shared.avatar.model import Avatar
 from shared.media.colour import i420_to_rgb, planes
 from shared.media.reader import SOUND_RATE_HZ, VideoReader
 from shared.media.timeline import read_timeline
-from tests.support.engines.duix_material import small_avatar
+from tests.support.engines.duix.material import small_avatar
 from tests.support.files.sound_files import wav
 
 

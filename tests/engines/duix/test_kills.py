@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.engines.duix_material import task
-from tests.support.engines.duix_service import Knobs, StandIn
+from tests.support.engines.duix.material import task
+from tests.support.engines.duix.service import Knobs, StandIn
 
 ROOT = Path(__file__).parents[3]
 MOST_STEPS = 200
@@ -55,7 +55,7 @@ class Clients:
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
     service = StandIn(tmp_path_factory.mktemp("kills") / "data", seconds=6.0, clock=lambda: 2.0 * len(service.asked))
-    command = [sys.executable, "-m", "tests.support.engines.duix_kills"]
+    command = [sys.executable, "-m", "tests.support.engines.duix.kills"]
     with (
         service.serving(),
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as forker,

@@ -12,8 +12,8 @@ import pytest
 from engines.duix.data_folder import DataFolder, Record
 from engines.duix.watch import Patience
 from shared.errors import StudioError
-from tests.support.engines.duix_material import CODE, QUICK, Cancelled, Client, Clock, task
-from tests.support.engines.duix_service import StandIn
+from tests.support.engines.duix.material import CODE, QUICK, Cancelled, Client, Clock, task
+from tests.support.engines.duix.service import StandIn
 
 OTHER = "7d0b8a52-93a5-4a56-8f0e-1f0f5f9d3c11"
 SECONDS = 12.0

@@ -11,8 +11,8 @@ from engines.duix.data_folder import DataFolder, Record
 from engines.duix.pool import Task
 from shared.errors import StudioError
 from shared.media.timeline import read_timeline
-from tests.support.engines.duix_material import CODE, Client, Clock, task
-from tests.support.engines.duix_service import Knobs, StandIn
+from tests.support.engines.duix.material import CODE, Client, Clock, task
+from tests.support.engines.duix.service import Knobs, StandIn
 
 
 @dataclass

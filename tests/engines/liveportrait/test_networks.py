@@ -1,6 +1,6 @@
 """LivePortrait's networks give the original's numbers, at small sizes and with weights that follow from their names.
 
-The vectors are the original's own (`tests.parity.golden`). `python -m tests.parity liveportrait` compares at full size.
+The vectors are the original's own (`tests.parity.golden_vectors.liveportrait`). `python -m tests.parity liveportrait` compares at full size.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 from engines.liveportrait.networks import decoder, layers, motion_extractor, warping  # noqa: E402
 from engines.liveportrait.networks.networks import LivePortraitNetworks  # noqa: E402
 from shared.weights.checkpoint import fold_spectral_norm  # noqa: E402
-from tests.parity.golden import OUT, SIZES, inputs  # noqa: E402
+from tests.parity.golden_vectors.liveportrait import OUT, SIZES, inputs  # noqa: E402
 from tests.parity.ruled import published_shapes, samples, state  # noqa: E402
 
 NAMES = ("appearance", "motion", "warping", "decoder", "stitching", "lips", "eyes")

@@ -1,7 +1,7 @@
 """The combination rules give what the original's own loop gave, under all 59 sets of options.
 
 The vectors are the original's: its loop run on motions and retargeting weights that follow from their names
-(`tests.parity.rules_golden`).
+(`tests.parity.golden_vectors.liveportrait_rules`).
 """
 
 import json
@@ -22,9 +22,9 @@ from engines.liveportrait.motion.template import LivePortraitTemplate  # noqa: E
 from engines.liveportrait.networks import retargeting  # noqa: E402
 from engines.liveportrait.networks.networks import of_arrays  # noqa: E402
 from tests.parity.__main__ import main  # noqa: E402
+from tests.parity.golden_vectors.liveportrait_rules import LAST_LAYER, OUT  # noqa: E402
 from tests.parity.liveportrait_loop import Source, options_of, still_run, video_run  # noqa: E402
 from tests.parity.ruled import published_shapes, state  # noqa: E402
-from tests.parity.rules_golden import LAST_LAYER, OUT  # noqa: E402
 
 CROPPED, WHOLE, VIDEO = 0, 1, 2  # of the sources: the still, the still uncropped, and from here a video's frames
 

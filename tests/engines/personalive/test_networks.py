@@ -1,6 +1,6 @@
 """PersonaLive's networks and loop give the original's numbers, with weights that follow from their names.
 
-The vectors are the original's own (`tests.parity.personalive_golden`). `python -m tests.parity personalive` compares all
+The vectors are the original's own (`tests.parity.golden_vectors.personalive`). `python -m tests.parity personalive` compares all
 of a recording.
 """
 
@@ -17,8 +17,8 @@ pytest.importorskip("transformers", reason="transformers is not installed: `make
 from engines.personalive import head_pose, transfer  # noqa: E402
 from engines.personalive.networks import adapter_layers, attention, schedule, unet  # noqa: E402
 from engines.personalive.networks.pose_guider import PoseGuider  # noqa: E402
+from tests.parity.golden_vectors.personalive import CASES, Golden  # noqa: E402
 from tests.parity.personalive import CASES as PARITY  # noqa: E402
-from tests.parity.personalive_golden import CASES, Golden  # noqa: E402
 from tests.parity.recording import Level, compare  # noqa: E402
 
 torch.set_num_threads(1)  # such small networks gain nothing by more

@@ -1,6 +1,6 @@
 """StableAvatar's networks and loop give the original's numbers, with weights that follow from their names.
 
-The vectors are the original's own (`tests.parity.stableavatar_golden`). `python -m tests.parity stableavatar` compares all of a
+The vectors are the original's own (`tests.parity.golden_vectors.stableavatar`). `python -m tests.parity stableavatar` compares all of a
 recording.
 """
 
@@ -14,8 +14,8 @@ pytest.importorskip("transformers", reason="transformers is not installed: `make
 
 from engines.stableavatar import blend, guidance, schedule  # noqa: E402
 from engines.stableavatar.networks import audio_adapter, layers, transformer  # noqa: E402
+from tests.parity.golden_vectors.stableavatar import judged_golden, names  # noqa: E402
 from tests.parity.stableavatar import CASES  # noqa: E402
-from tests.parity.stableavatar_golden import judged_golden, names  # noqa: E402
 
 torch.set_num_threads(1)  # such small networks gain nothing by more
 

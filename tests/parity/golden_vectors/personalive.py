@@ -1,4 +1,4 @@
-"""`python -m tests.parity.personalive_golden DUMP`: small golden vectors out of a float32 recording of the original.
+"""`python -m tests.parity.golden_vectors.personalive DUMP`: small golden vectors out of a float32 recording of the original.
 
 Weights and inputs of a recording follow from its seed and their names, so only what the original gave is kept, some
 values of each array; the rest is derived again. Writes tests/engines/personalive/golden.npz.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from tests.parity.recording import Array, Case
 
-OUT = Path(__file__).parents[1] / "engines" / "personalive" / "golden.npz"
+OUT = Path(__file__).parents[2] / "engines" / "personalive" / "golden.npz"
 CASES = (
     "schedule",
     "pose_image",

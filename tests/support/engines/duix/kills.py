@@ -1,4 +1,4 @@
-"""Forks clients of a service, to be killed at a step: `python -m tests.support.engines.duix_kills` reads a line of JSON for each.
+"""Forks clients of a service, to be killed at a step: `python -m tests.support.engines.duix.kills` reads a line of JSON for each.
 
 A line is {folder, url, code, kill_at}. A step is a file opened, renamed, removed, locked or a socket connected, as Python's
 audit events tell them; the client kills itself at the step `kill_at`, 0 for none. Its time passes by waiting alone. Prints its
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engines.duix.data_folder import DataFolder
 from engines.duix.pool import Pool, Service
-from tests.support.engines.duix_material import RARE, Clock, task
+from tests.support.engines.duix.material import RARE, Clock, task
 
 EVENTS = frozenset(
     {"open", "os.rename", "os.remove", "os.mkdir", "fcntl.flock", "socket.connect", "os.listdir", "os.scandir"}

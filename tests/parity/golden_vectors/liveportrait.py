@@ -1,4 +1,4 @@
-"""`python -m tests.parity.golden CHECKOUT`: small golden vectors from LivePortrait's own code (commit 1986663).
+"""`python -m tests.parity.golden_vectors.liveportrait CHECKOUT`: small golden vectors from LivePortrait's own code (commit 1986663).
 
 Every network at a small size, with weights that follow from names and shapes (`tests.parity.ruled`), so that a test needs
 neither the original nor a weight file. Writes tests/engines/liveportrait/golden.npz.
@@ -13,7 +13,7 @@ import torch
 
 from tests.parity.ruled import samples, state, uniform
 
-OUT = Path(__file__).parents[1] / "engines" / "liveportrait" / "golden.npz"
+OUT = Path(__file__).parents[2] / "engines" / "liveportrait" / "golden.npz"
 FRAME, VOLUME, MAP = (2, 3, 64, 64), (2, 8, 4, 16, 16), (2, 32, 16, 16)
 # Our networks' sizes; `small_original` builds the same from the original's classes.
 SIZES: dict[str, dict[str, Any]] = {

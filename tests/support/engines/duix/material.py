@@ -24,12 +24,12 @@ from shared.face.landmarks import POINTS
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
 from shared.media.reader import SOUND_RATE_HZ
-from tests.support.engines.duix_service import StandIn
+from tests.support.engines.duix.service import StandIn
 
 FRAMES, FPS = 25, 25
 QUICK = Patience(poll=0.05, look=0.02, grace=0.3, file=0.3, silence=20.0, first_pause=0.1, longest_pause=0.4)
 RARE = Patience(look=0.5)
-ENGINES = {"quickduix": "tests.support.engines.duix_material:QuickDuix"}
+ENGINES = {"quickduix": "tests.support.engines.duix.material:QuickDuix"}
 CODE = "0f9d3c1e-5a3e-4c3b-9a51-2f2f6d8a7b10"
 
 

@@ -1,4 +1,4 @@
-"""`python -m tests.parity.dhlive_golden CHECKOUT MINI1`: small golden vectors from DH_live's own code (commit 3e5ce86).
+"""`python -m tests.parity.golden_vectors.dhlive CHECKOUT MINI1`: small golden vectors from DH_live's own code (commit 3e5ce86).
 
 Needs kaldi-native-fbank, which the original hears with. CHECKOUT is the original, MINI1 its `talkingface/models/DINet_mini.py` as of commit 5415443. Every network has weights that
 follow from names and shapes (`tests.parity.ruled`), so that a test needs neither. Writes tests/engines/dhlive/golden.npz.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from harness.dhlive.stand_ins import mask
 from tests.parity.ruled import samples, state, uniform
 
-OUT = Path(__file__).parents[1] / "engines" / "dhlive" / "golden.npz"
+OUT = Path(__file__).parents[2] / "engines" / "dhlive" / "golden.npz"
 RATES = (8000, 16000)
 INPUTS: dict[str, dict[str, tuple[int, ...]]] = {
     "mini2": {"source": (2, 3, 80, 112), "ref": (2, 12, 80, 112)},

@@ -1,4 +1,4 @@
-"""`python -m tests.parity.rules_golden CHECKOUT SCRIPT`: golden vectors of how LivePortrait's own loop (commit 1986663)
+"""`python -m tests.parity.golden_vectors.liveportrait_rules CHECKOUT SCRIPT`: golden vectors of how LivePortrait's own loop (commit 1986663)
 combines motions, under every set of options.
 
 CHECKOUT is the original, SCRIPT the peer script that writes dumps of it: its `Dump.stage_pipeline` runs the loop. Here the
@@ -24,7 +24,7 @@ from torch import Tensor
 from tests.parity.liveportrait_maths import ratios
 from tests.parity.ruled import state, uniform
 
-OUT = Path(__file__).parents[1] / "engines" / "liveportrait" / "rules_golden.npz"
+OUT = Path(__file__).parents[2] / "engines" / "liveportrait" / "rules_golden.npz"
 SEED = 3
 LAST_LAYER = 0.05  # of what the rule gives, as a trained network's corrections are small
 NETWORKS = {

@@ -1,4 +1,4 @@
-"""`python -m tests.parity.stableavatar_golden RECORDING_SCRIPT CHECKOUT`: small golden vectors from StableAvatar's own code.
+"""`python -m tests.parity.golden_vectors.stableavatar RECORDING_SCRIPT CHECKOUT`: small golden vectors from StableAvatar's own code.
 
 The recording script's cases, on weights that follow from names and shapes (`tests.parity.ruled`), so that a test needs neither
 the original nor a weight file. Inputs, and what the transformer predicts in the loop, are rounded to sixteenths: a byte holds
@@ -28,7 +28,7 @@ from tests.parity.level import Level
 from tests.parity.ruled import samples, state
 from tests.parity.stableavatar import CASES, LOOP, Recorded, recorded
 
-OUT = Path(__file__).parents[1] / "engines" / "stableavatar" / "golden.npz"
+OUT = Path(__file__).parents[2] / "engines" / "stableavatar" / "golden.npz"
 SIXTEENTHS = 16
 LOOPS = {"loop": ("uniform", 3), "log loop": ("log", 4)}  # scheme and overlap: some frames are in three windows
 
