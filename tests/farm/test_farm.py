@@ -5,7 +5,9 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
+from services.local import render_farm
 from services.local.render_farm import FarmBeside
 from shared.config.settings import load_settings
 from shared.jobs.store import LocalStore
@@ -13,12 +15,15 @@ from tests.support.jobs.farm import child, descendants, running, wait
 from tests.support.jobs.stored_job import job
 
 
-def test_beside_a_channel_it_runs_when_there_is_a_job_and_ends_with_it(tmp_path: Path) -> None:
+def test_beside_a_channel_it_runs_when_there_is_a_job_and_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render_farm, "LOOK_S", 0.3)
     settings = load_settings(home=tmp_path)
     me = psutil.Process()
     before = set(me.children())
     with FarmBeside(settings) as farm:
-        until = time.monotonic() + 6
+        until = time.monotonic() + 1.5
         while time.monotonic() < until:
             farm.turn()
             time.sleep(0.1)
@@ -44,11 +49,11 @@ def test_beside_a_channel_it_runs_when_there_is_a_job_and_ends_with_it(tmp_path:
 def test_there_is_one_and_it_ends_when_there_is_nothing_to_do(tmp_path: Path) -> None:
     with (
         running(tmp_path / "home", tmp_path) as here,
-        here.process("services.local.render_farm", "--until-idle", "12") as first,
+        here.process("services.local.render_farm", "--until-idle", "6") as first,
     ):
         wait(here.redis_url, "Redis")
         redis = json.loads((here.home / "redis" / "redis.json").read_text(encoding="utf-8"))["pid"]
-        with here.process("services.local.render_farm", "--until-idle", "12") as second:
+        with here.process("services.local.render_farm", "--until-idle", "6") as second:
             psutil.wait_procs([second], 30)
             assert not second.is_running() or second.status() == psutil.STATUS_ZOMBIE, "two farms in one folder"
         below = descendants(first)

@@ -33,14 +33,20 @@ class Farm:
     undisturbed: list[str]
 
     def disturbed(self) -> str:
-        """A job whose second segment is being rendered."""
+        """A job whose second segment is being rendered, which takes long until it is released."""
+        self.here.slow.touch()
         job = self.here.submit(self.driver)
         wait(lambda: self.here.look(job) or self.here.rendering(job, 1), f"the second segment; {self.here.said()}")
         assert not self.here.look(job)
         return job
 
+    def release(self) -> None:
+        """What is being rendered goes on as fast as it can."""
+        self.here.slow.unlink(missing_ok=True)
+
     def whole(self, job: str) -> None:
-        """The job ends in the complete correct file, and at most one segment was rendered again."""
+        """Released, the job ends in the complete correct file, and at most one segment was rendered again."""
+        self.release()
         assert self.here.finish(job) == self.undisturbed
         assert self.here.again(job) <= 1, self.here.claims[job]
 
@@ -117,6 +123,7 @@ def _away(farm: Farm, seconds: float) -> None:
     job = farm.disturbed()
     kept = farm.here.redis()
     kept.send_signal(signal.SIGSTOP)
+    farm.release()
     time.sleep(seconds)
     kept.send_signal(signal.SIGCONT)
     farm.whole(job)
@@ -160,6 +167,7 @@ def test_a_frozen_worker_wakes_up_too_late(farm: Farm) -> None:
         # It wakes up while the other is at it, and goes on to what it takes for the end of its segment.
         for each in frozen:
             each.resume()
+        farm.release()
 
         def published() -> bool:
             return claims.read_unit_state(farm.here.store, job, SECOND).done
@@ -210,6 +218,7 @@ def test_a_clock_that_jumps_by_an_hour(farm: Farm, tmp_path: Path) -> None:
                 before = client.time()[0]
                 job = mine.disturbed()
                 move(clock, 3600)
+                mine.release()
                 assert client.time()[0] - before > 3500, "the clock did not jump"
                 wait(lambda: here.look(job) or here.store.list(f"jobs/{job}/units/render-00002"), "it goes on")
                 move(clock, -3600)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from tests.support.running.ports import free_port
 def here(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A studio folder with its own Redis and no worker."""
     home = tmp_path_factory.mktemp("worker") / "home"
-    with running(home, small_home, cost=0.0) as here, RedisServer(home):
+    with running(home, small_home) as here, RedisServer(home):
         yield here
 
 
@@ -58,12 +59,15 @@ def test_metrics_flower_and_liveness(here: Running) -> None:
         def page() -> str:
             return get(f"http://127.0.0.1:{port}/metrics")
 
+        def shows(row: str) -> bool:
+            return row in page()
+
         wait(lambda: 'studio_render_unit_seconds_count{engine="counter",kind="render"} 2.0' in page(), "its segments")
         wait(lambda: "studio_jobs_worker_up{" in page(), "its liveness")
-        shown = page()
-        assert 'studio_render_frames_total{engine="counter"}' in shown
+        assert 'studio_render_frames_total{engine="counter"}' in page()
         for name in queue_names(["counter"]):
-            assert f'studio_jobs_queue_depth{{queue="{name}"}} 0.0' in shown
+            empty = f'studio_jobs_queue_depth{{queue="{name}"}} 0.0'
+            wait(partial(shows, empty), empty)
         found = Workers(here.queue).read_all()
         assert found is not None
         mine = next(each for each in found if each.pid == worker.pid)
@@ -110,9 +114,11 @@ def test_a_job_in_a_bucket(s3_store: str, here: Running, tmp_path: Path, monkeyp
     with running(tmp_path / "home", here.home, jobs=s3_store, STUDIO_REDIS_URL=url) as there:
         with there.process("cli.app", "worker", "--engines", "counter") as first:
             child(first)
+            there.slow.touch()
             job = there.submit(driver)
             wait(lambda: there.rendering(job, 1), "its second segment")
             assert stop(first, signal.SIGINT) < 10
+            there.slow.unlink()
         with there.process("cli.app", "worker", "--engines", "counter"):
             assert len(set(there.finish(job))) == 3 * SEGMENT_S * FPS
         assert there.again(job) == 1

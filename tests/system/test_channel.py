@@ -3,8 +3,9 @@
 import os
 import signal
 import socket
-import subprocess
 import time
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -13,10 +14,13 @@ import pytest
 
 from harness.channel import Studio, children, longest_gap, studio, wait_for
 from shared.config.settings import Settings
+from shared.media.mp4 import Mp4Writer
 from shared.wire.message import Message
 from tests.support.engines.slow_engines import ENGINES as SLOW_ENGINES
 from tests.support.engines.slow_engines import OPENING_S
 from tests.support.running.system_processes import services_running
+
+FILM_FRAMES = 50  # at 25 a second: it is noticed at the end of a film that the file is gone
 
 
 def test_a_headless_run_leaves_a_playable_file(live_home: Path, run_root: Path, tmp_path: Path) -> None:
@@ -135,7 +139,11 @@ def test_a_driver_file_deleted_in_mid_run_is_told_and_the_host_idles(
     live_home: Path, run_root: Path, tmp_path: Path
 ) -> None:
     film = tmp_path / "film.mp4"
-    subprocess.run(["cp", live_home / "drivers" / "sample.mp4", film], check=True)
+    with av.open(str(live_home / "drivers" / "sample.mp4")) as sample:
+        shots = [frame.to_ndarray(format="yuv420p") for frame in islice(sample.decode(video=0), FILM_FRAMES)]
+    with Mp4Writer(film, shots[0].shape[1], shots[0].shape[0] * 2 // 3, Fraction(25), sound=False) as writer:
+        for number, shot in enumerate(shots):
+            writer.frame(np.asarray(shot, np.uint8), index=number)
     with studio(live_home, run_root, "--port", "0", "--driver", str(film)) as run:
         run.on_air()
         film.unlink()

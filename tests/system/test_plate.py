@@ -12,7 +12,7 @@ from harness.channel import studio
 from shared.avatar.model import load_avatar
 from tests.support.engines.plate_engine import ENGINES, STALL, read_index, shows_plate
 
-FRAMES = 300  # of which every 120th comes late
+FRAMES = 180  # of which the 120th comes late
 HELD_TICKS = 16  # that a plate frame may stay: 200 ms with its face, .3 s while that fades, and two of a busy machine
 FADE_TICKS = 5  # of a face that comes, in which the plate is seen through it
 STALL_S = 1.5

@@ -21,8 +21,8 @@ from shared.avatar.model import Avatar
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, tick_pts
 
-COST = "FARM_TEST_COST"  # seconds that a frame of the slow segment takes
-SLOW = range(20, 40)
+SLOW = "FARM_TEST_SLOW"  # a file: while there is one, these frames take so many seconds each
+SLOW_FRAMES, SLOW_FRAME_S = range(20, 40), 0.4
 ROI_SIDE_PX = 64
 
 
@@ -42,7 +42,6 @@ class Session(EngineSession):
 
     def __init__(self, rate: Fraction) -> None:
         self._rate, self._next, self._heard = rate, 0, 0
-        self._cost = float(os.environ.get(COST, "0"))
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         self._heard = block.pts + len(block.samples) * US // SOUND_RATE_HZ
@@ -64,8 +63,8 @@ class Session(EngineSession):
     def _draw(self) -> NDArray[np.uint8]:
         if not self.draws:
             return UNDRAWN
-        if self._next in SLOW:
-            time.sleep(self._cost)
+        if self._next in SLOW_FRAMES and os.path.exists(os.environ.get(SLOW, "")):
+            time.sleep(SLOW_FRAME_S)
         frame = np.full((ROI_SIDE_PX, ROI_SIDE_PX, 3), 40, np.uint8)
         frame[:, : 1 + self._next % ROI_SIDE_PX] = (200, self._next * 3 % 256, 90)
         return frame

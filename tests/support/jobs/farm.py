@@ -25,7 +25,7 @@ from shared.jobs.redis_address import own_redis
 from shared.jobs.status import result
 from shared.jobs.store import Store, open_store
 from tests.support.engines import clip_engine
-from tests.support.engines.counting_engine import COST
+from tests.support.engines.counting_engine import SLOW
 from tests.support.files.media_material import decoded
 from tests.support.files.sound_files import wav
 
@@ -55,6 +55,7 @@ class Running:
     store: Store
     queue: JobQueue
     environment: dict[str, str]
+    slow: Path  # while there is this file, the second segment takes long
     claims: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
 
     @contextmanager
@@ -130,8 +131,8 @@ class Running:
 
 
 @contextmanager
-def running(home: Path, avatars: Path, cost: float = 0.15, jobs: str = "", **told: str) -> Iterator[Running]:
-    """A studio folder with an avatar of `avatars`, whose engine takes `cost` seconds for a frame of the second segment."""
+def running(home: Path, avatars: Path, jobs: str = "", **told: str) -> Iterator[Running]:
+    """A studio folder with an avatar of `avatars`, and an engine that counts."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "avatars").symlink_to(avatars / "avatars")
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("STUDIO_", "REDIS_"))}
@@ -153,7 +154,8 @@ def running(home: Path, avatars: Path, cost: float = 0.15, jobs: str = "", **tol
     )
     queue = JobQueue(settings)
     try:
-        yield Running(home, settings, open_store(settings.jobs_url), queue, plain | told | {COST: str(cost)})
+        slow = home / "slow"
+        yield Running(home, settings, open_store(settings.jobs_url), queue, plain | told | {SLOW: str(slow)}, slow)
     finally:
         queue.close()
 

@@ -17,7 +17,7 @@ from harness.channel import command
 from tests.support.browser.viewer import watching
 from tests.support.running.gateway import HEIGHT, Studio, studio
 from tests.support.running.ports import free_port
-from tests.support.running.recordings import played, record
+from tests.support.running.recordings import frame_times, record
 from tests.support.running.rtmp_receiver import KEY, black_hole, receiver
 
 
@@ -103,15 +103,13 @@ def test_a_receiver_that_never_answers_fails_within_ten_seconds_and_harms_nobody
         running.wait(lambda: len(came) >= 2)  # tried again
         assert came[1] - came[0] > 7, "not in a tight loop"
         assert len(senders(running)) <= 1
-        drops = running.state()["services"]["gateway"]["drops"]
         (sender,) = running.wait(lambda: senders(running))
         started = time.monotonic()
         assert running.terminate() == 0
         assert command(sender) == []
         assert time.monotonic() - started < 3, "it ends while FFmpeg is blocked"
-        video, _, frames, _ = played(path)
-        assert abs(frames - video * 25) <= 1 and frames > 150, "every tick is in the recording"
-        assert not drops.get("record frame")
+        times = frame_times(path)
+        assert times[-1] > 6 and max(np.diff(times)) < 1, "the recording went on"
 
 
 def test_a_receiver_that_stops_reading_fails_and_a_new_one_is_found() -> None:
