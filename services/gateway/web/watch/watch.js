@@ -66,7 +66,10 @@ async function watch(livekit, url, token) {
   };
   room.on(RoomEvent.TrackSubscribed, (/** @type {any} */ track) => { show(track.mediaStreamTrack); draw(); });
   room.on(RoomEvent.TrackUnsubscribed, (/** @type {any} */ track) => { hide(track.mediaStreamTrack); draw(); });
-  room.on(RoomEvent.Reconnecting, () => showState("wait", "The connection was lost; reconnecting…"));
+  // The first is of a connection that is taken up again, the second of one that is made from nothing, up to a quarter of a minute later.
+  for (const lost of [RoomEvent.SignalReconnecting, RoomEvent.Reconnecting]) {
+    room.on(lost, () => showState("wait", "The connection was lost; reconnecting…"));
+  }
   room.on(RoomEvent.Reconnected, draw);
   await room.connect(url, token);
   draw();
