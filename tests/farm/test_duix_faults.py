@@ -43,7 +43,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
             "STUDIO_QUICKDUIX_SERVICES": json.dumps([{"url": service.url, "data": str(service.data)}]),
             "STUDIO_QUICKDUIX_LICENCE_ACCEPTED": "true",
         }
-        with pytest.MonkeyPatch.context() as patch, running(home, avatars, 0.0, "", **named) as here:
+        with pytest.MonkeyPatch.context() as patch, running(home, avatars, **named) as here:
             for name, value in named.items():
                 patch.setenv(name, value)
             here.settings = here.settings.model_copy(update={"engines": ENGINES})
