@@ -35,7 +35,8 @@ class Plate:
         avatar was added before they were measured.
     presence: (N,) float32, 0 to 1, how opaque a face is placed on each frame: 0 where the body shows no face. None for 1
         throughout.
-    loop: frames, first and end (not played itself), that are played to and fro; None for all.
+    order: (M,) int32, frames in the order of one round, which is played again and again; None for all of them to and fro.
+    cuts: (C,) int64, frames that do not follow from the one before: what is smoothed or bridged ends there.
     """
 
     path: Path
@@ -48,7 +49,8 @@ class Plate:
     starts: NDArray[np.int64]
     openings: NDArray[np.float32] | None = None
     presence: NDArray[np.float32] | None = None
-    loop: tuple[int, int] | None = None
+    order: NDArray[np.int32] | None = None
+    cuts: NDArray[np.int64] | None = None
     _cache: OrderedDict[int, ImageArray] = field(init=False, repr=False, default_factory=OrderedDict)
     _decoder: av.VideoCodecContext = field(init=False, repr=False)
 
@@ -71,9 +73,11 @@ class Plate:
                     starts=data["starts"],
                     openings=data.get("openings"),
                     presence=data.get("presence"),
-                    loop=(int(data["loop"][0]), int(data["loop"][1])) if "loop" in data else None,
+                    order=data.get("order"),
+                    cuts=data.get("cuts"),
                 )
-            fits = plate.loop is None or 0 <= plate.loop[0] < plate.loop[1] <= len(plate)
+            order = plate.order
+            fits = order is None or (len(order) > 0 and order.min() >= 0 and order.max() < len(plate))
             whole = fits and plate.path.stat().st_size == int(plate.starts[-1])
         except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
             raise StudioError(f"The plate in {folder} cannot be read ({error}); add the avatar again.") from error
@@ -85,14 +89,15 @@ class Plate:
         return len(self.starts) - 1
 
     def index(self, pts: int) -> int:
-        """The frame to show at `pts` (microseconds): the plate's loop is played to and fro, so that its
-        end never jumps."""
-        first, end = self.loop or (0, len(self))
-        count = end - first
+        """The frame to show at `pts` (microseconds). A plate without an order of its own is played to and fro, so that its end
+        never jumps."""
+        number, count = int(pts * self.fps / 1_000_000), len(self)
+        if self.order is not None:
+            return int(self.order[number % len(self.order)])
         if count == 1:
-            return first
-        turn = int(pts * self.fps / 1_000_000) % (2 * (count - 1))
-        return first + (turn if turn < count else 2 * (count - 1) - turn)
+            return 0
+        turn = number % (2 * (count - 1))
+        return turn if turn < count else 2 * (count - 1) - turn
 
     def face_opacity(self, index: int) -> float:
         """How opaque a face is placed on a frame, 0 to 1."""
@@ -130,10 +135,11 @@ def save_index(
     offsets: NDArray[np.float32],
     openings: NDArray[np.float32] | None = None,
     presence: NDArray[np.float32] | None = None,
-    loop: tuple[int, int] | None = None,
+    order: NDArray[np.int32] | None = None,
+    cuts: NDArray[np.int64] | None = None,
 ) -> None:
     """Write `plate.npz` for a `plate.mjpg` whose frames have these sizes in bytes."""
-    given = {"openings": openings, "presence": presence, "loop": None if loop is None else np.array(loop, np.int64)}
+    given = {"openings": openings, "presence": presence, "order": order, "cuts": cuts}
     further = {name: value for name, value in given.items() if value is not None}
     np.savez(
         folder / "plate.npz",

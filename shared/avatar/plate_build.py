@@ -13,7 +13,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from shared.avatar.film.build import Film, Span, by_part, follow_film
+from shared.avatar.film.build import Film, Span, by_part, follow_film, understand_film, with_blends
 from shared.avatar.film.track import STABLE, FilmTrack
 from shared.avatar.manifest import PlateKind
 from shared.avatar.mask import bound_mask
@@ -79,37 +79,33 @@ def follow_body(
     is_image = body.suffix.lower() in IMAGE_SUFFIXES
     fps, total, images = _open_image(body) if is_image else _open_video(body)
     notes: list[str] = []
+    most = _at_most(
+        images, round(MAX_PLATE_S * fps), f"{body.name} is longer than {MAX_PLATE_S} s; the plate ends there.", notes
+    )
     with _Frames(folder) as frames:
-        film = follow_film(
-            body.name,
-            _at_most(images, round(MAX_PLATE_S * fps), f"{body.name} is longer than {MAX_PLATE_S} s; the plate ends there.", notes),
-            fps,
-            frames.add,
-            lambda done: progress("plate", min(1.0, done / max(total, 1))),
-            exclude=exclude,
-            still_s=still_s,
-        )  # fmt: skip
+        track = follow_film(body.name, most, frames.add, lambda done: progress("plate", min(1.0, done / max(total, 1))))
+        film = understand_film(body.name, track, fps, frames.read, exclude=exclude, still_s=still_s)
+        for blend in film.round.blends:
+            before, after = frames.read(blend.before), frames.read(blend.after)
+            frames.add(np.asarray(cv2.addWeighted(before, 1 - blend.weight, after, blend.weight, 0.0), np.uint8))
     if not is_image:
         notes += film.report.notes(body.name)
-    return FollowedBody(film, folder / "plate.mjpg", frames.sizes, fps, "image" if is_image else "video", tuple(notes))
+    return FollowedBody(film, frames, fps, "image" if is_image else "video", tuple(notes))
 
 
 @dataclass(frozen=True, slots=True)
 class FollowedBody:
-    """A body that was followed, before a face is placed on it. bytes: size of each frame in `path`."""
+    """A body that was followed, before a face is placed on it. frames: the film's, and those of its cross-fades."""
 
     film: Film
-    path: Path
-    bytes: list[int]
+    frames: "_Frames"
     fps: float
     kind: PlateKind
     notes: tuple[str, ...]
 
     def frame(self, number: int) -> ImageArray:
         """(H, W, 3) uint8 RGB of one frame."""
-        with self.path.open("rb") as file:
-            file.seek(sum(self.bytes[:number]))
-            return np.asarray(simplejpeg.decode_jpeg(file.read(self.bytes[number])), np.uint8)
+        return self.frames.read(number)
 
 
 def place_on_body(
@@ -127,21 +123,24 @@ def place_on_body(
     lights = _lights(film, fps)
     lit = _relit(roi, roi_face, track, lights)
     gains, offsets = light_transfer(measure_light(lit, roi_face), lights)
+    blends, count = film.round.blends, len(track)
+    new = [at for at, blend in enumerate(blends) if at == 0 or blend.before != blends[at - 1].before + 1]
     save_index(
         folder,
         width=track.size[0],
         height=track.size[1],
         fps=fps,
-        sizes=body.bytes,
-        placements=placements,
-        gains=gains,
-        offsets=offsets,
-        openings=measure_openings(film),
-        presence=film.shown,
-        loop=(film.report.loop.first, film.report.loop.end),
+        sizes=body.frames.sizes,
+        placements=with_blends(placements, blends),
+        gains=with_blends(gains, blends).astype(np.float32),
+        offsets=with_blends(offsets, blends).astype(np.float32),
+        openings=with_blends(measure_openings(film), blends).astype(np.float32),
+        presence=with_blends(film.shown, blends).astype(np.float32),
+        order=film.round.order,
+        cuts=np.array([*(shot.first for shot in film.report.shots[1:]), *(count + at for at in new)], np.int64),
     )
     mask = bound_mask(shown, _plate_oval(track, placements))
-    return PlateMeasures(*track.size, fps, len(track), body.kind, rest, body.notes), lit, mask
+    return PlateMeasures(*track.size, fps, count + len(blends), body.kind, rest, body.notes), lit, mask
 
 
 def _relit(roi: ImageArray, roi_face: Face, track: FilmTrack, lights: list[SkinLight]) -> ImageArray:
@@ -259,11 +258,12 @@ def _regular(reader: VideoReader, fps: float) -> Iterator[ImageArray]:
 
 
 class _Frames:
-    """`plate.mjpg` while it is written."""
+    """`plate.mjpg` while it is written. sizes: of each frame, in bytes."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "plate.mjpg"
         self.sizes: list[int] = []
+        self._starts = [0]
 
     def __enter__(self) -> "_Frames":
         self._file = self._path.open("wb")
@@ -272,7 +272,16 @@ class _Frames:
     def add(self, rgb: ImageArray) -> None:
         data = simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420")
         self._file.write(data)
+        self._starts.append(self._starts[-1] + len(data))
         self.sizes.append(len(data))
+
+    def read(self, number: int) -> ImageArray:
+        """(H, W, 3) uint8 RGB of a frame that was added."""
+        if not self._file.closed:
+            self._file.flush()
+        with self._path.open("rb") as file:
+            file.seek(self._starts[number])
+            return np.asarray(simplejpeg.decode_jpeg(file.read(self.sizes[number])), np.uint8)
 
     def __exit__(self, *_: object) -> None:
         self._file.close()

@@ -40,7 +40,8 @@ def body(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Avatar:
     facts["starts"] = facts["starts"][:4]
     for name in ("placements", "gains", "offsets"):
         facts[name] = facts[name][:3]
-    facts["loop"] = np.array([0, 3])
+    facts["order"] = np.array([0, 1, 2, 1])
+    facts["cuts"] = np.zeros(0, np.int64)
     np.savez(folder / "plate.npz", **facts)
     with (folder / "plate.mjpg").open("r+b") as file:
         file.truncate(int(facts["starts"][-1]))

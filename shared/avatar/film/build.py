@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.avatar.film.join import Blend
 from shared.avatar.film.judge import Flags, face_parts, find_shots, name_stretches, presence
-from shared.avatar.film.loop import choose_loop
+from shared.avatar.film.loop import Round, choose_loop
 from shared.avatar.film.report import UNFIT, FilmReport, Shot
 from shared.avatar.film.still import choose_still
 from shared.avatar.film.track import FilmTrack, HostFollower
@@ -21,29 +22,23 @@ _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A followed film. parts: (first, end) frames inside which the face is placed. shown: (N,) float32, how opaque it is."""
+    """A film that is understood. parts: (first, end) frames inside which the face is placed. shown: (N,) float32, how opaque it is.
+    round: the order in which frames are played."""
 
     track: FilmTrack
     report: FilmReport
     parts: list[tuple[int, int]]
     shown: NDArray[np.float32]
+    round: Round
 
 
 def follow_film(
-    name: str,
-    images: Iterable[ImageArray],
-    fps: float,
-    keep: Callable[[ImageArray], None],
-    progress: Callable[[int], None],
-    *,
-    exclude: Sequence[Span] = (),
-    still_s: float | None = None,
-) -> Film:
+    name: str, images: Iterable[ImageArray], keep: Callable[[ImageArray], None], progress: Callable[[int], None]
+) -> FilmTrack:
     """Go through a film once, with memory that hardly grows with it (about 1 kB a frame).
 
-    name: of the file, for errors. keep: called with each frame, (H, W, 3) uint8 RGB. progress: with frames done. exclude: parts that
-    are not to be shown. still_s: second of the frame to take as the still; None for the best. Raises StudioError when
-    no frame shows a face, or everything is excluded.
+    name: of the file, for errors. keep: called with each frame, (H, W, 3) uint8 RGB. progress: with frames done. Raises StudioError
+    when no frame shows a face.
     """
     follower = HostFollower()
     for number, image in enumerate(images, 1):
@@ -53,7 +48,7 @@ def follow_film(
     track = follower.track
     if not any(face is not None for face in track.faces):
         raise StudioError(f"No face was found in {name}; use a body whose face is at least about 40 pixels high.")
-    return _judged(name, track, fps, exclude, still_s)
+    return track
 
 
 def spans_of(words: Iterable[str]) -> tuple[Span, ...]:
@@ -67,7 +62,20 @@ def spans_of(words: Iterable[str]) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def _judged(name: str, track: FilmTrack, fps: float, exclude: Sequence[Span], still_s: float | None) -> Film:
+def understand_film(
+    name: str,
+    track: FilmTrack,
+    fps: float,
+    frame: Callable[[int], ImageArray],
+    *,
+    exclude: Sequence[Span] = (),
+    still_s: float | None = None,
+) -> Film:
+    """Say what a followed film shows, and what of it is played.
+
+    frame: gives the (H, W, 3) uint8 RGB of a number; a few are asked for. exclude: parts that are not to be shown. still_s: second of
+    the frame to take as the still; None for the best. Raises StudioError when everything is excluded, or the still has no face.
+    """
     excluded = _excluded(name, len(track), fps, exclude)
     shots = find_shots(track)
     parts = face_parts(track, shots, fps)
@@ -78,17 +86,18 @@ def _judged(name: str, track: FilmTrack, fps: float, exclude: Sequence[Span], st
             unfit[stretch.first : stretch.end] = True
     seen = [face for face in track.faces if face is not None]
     talking = sum(each.end - each.first for each in stretches if each.kind == "talking")
+    loop, played = choose_loop(track, shots, fps, unfit, excluded, frame)
     report = FilmReport(
         frames=len(track),
         fps=fps,
         shots=shots,
         stretches=stretches,
-        loop=choose_loop(track, shots, fps, unfit, excluded),
+        loop=loop,
         still=choose_still(track, unfit) if still_s is None else _still_at(name, track, fps, still_s),
         closed_mouth=round(1 - talking / len(seen), 3),
         sharpness=round(float(np.median([face.sharpness for face in seen])), 4),
     )
-    return Film(track, report, parts, presence(parts, shots, len(track), fps))
+    return Film(track, report, parts, presence(parts, shots, len(track), fps), played)
 
 
 def _excluded(name: str, frames: int, fps: float, spans: Sequence[Span]) -> Flags:
@@ -133,3 +142,12 @@ def by_part(
             np.where(np.abs(own[before] - number) <= np.abs(own[after] - number), own[before], own[after])
         ]
     return out
+
+
+def with_blends(values: NDArray[np.floating], blends: Sequence[Blend]) -> NDArray[np.float64]:
+    """(N + B, ...) values of a film's frames, (N, ...), and after them those of its cross-fades' frames."""
+    known = np.asarray(values, np.float64)
+    if not blends:
+        return known
+    mixed = [(1 - each.weight) * known[each.before] + each.weight * known[each.after] for each in blends]
+    return np.concatenate([known, np.stack(mixed)])

@@ -16,6 +16,11 @@ ABOVE = 2.5  # times the change around it that a cut's is
 AROUND_FRAMES = 6
 
 
+def cells_of(rgb: ImageArray) -> FloatArray:
+    """(32, 32, 3) float32 levels: an image so coarse that grain and small movements vanish."""
+    return np.asarray(cv2.resize(rgb, CELLS, interpolation=cv2.INTER_AREA), np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """From one frame to the next. mean: levels, 0 to 255. share: of the cells that changed, 0 to 1."""
@@ -33,7 +38,7 @@ class ChangeMeter:
 
     def step(self, rgb: ImageArray) -> tuple[Change, bool]:
         """Return the change to the next (H, W, 3) uint8 frame, and whether it looks like a cut so far."""
-        cells = np.asarray(cv2.resize(rgb, CELLS, interpolation=cv2.INTER_AREA), np.float32)
+        cells = cells_of(rgb)
         last, self._last = self._last, cells
         if last is None:
             return Change(0.0, 0.0), False

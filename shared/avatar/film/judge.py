@@ -64,7 +64,8 @@ def name_stretches(track: FilmTrack, shots: tuple[Shot, ...], fps: float, exclud
     flags: dict[Kind, Flags] = {
         **_missing(track, shots),
         "blurred": _blurred(track),
-        "talking": speaking(track, shots, fps),
+        "talking": (talking := speaking(track, shots, fps)),
+        "closed_mouth": np.array([face is not None for face in track.faces]) & ~talking,
         "excluded": excluded,
     }
     flags["turned_away"] |= np.array(

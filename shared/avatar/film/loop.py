@@ -1,58 +1,149 @@
-"""Which part of a film is played to and fro: the longest that is fit, turning where little moves."""
+"""What of a film is played, and in which order: its fit parts, joined where they are alike, round and round without a jump."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.avatar.film.join import Blend, JoinFinder, OwnSteps, blends_of
 from shared.avatar.film.judge import Flags, runs_of
-from shared.avatar.film.report import Loop, Shot
+from shared.avatar.film.report import Join, Loop, LoopPart, Shot
 from shared.avatar.film.track import FilmTrack
+from shared.media.array_types import ImageArray
 
 MIN_LOOP_S = 1.0  # shorter, a loop is a tremor: then all but the excluded parts is fit
-CALM_PERCENTILE = 95
+MIN_PART_S = 0.4  # less of a fit part is not worth two joins
+MOST_LOST = 0.3  # of what is played, by closing the loop with a join rather than turning
+Part = tuple[int, int]
 
 
-def choose_loop(track: FilmTrack, shots: tuple[Shot, ...], fps: float, unfit: Flags, excluded: Flags) -> Loop:
-    """Return the frames to play. At least one frame is not excluded.
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One round of a loop. order: (M,) numbers in which frames are played; those from the film's count on are `blends`."""
 
-    Where the direction turns the face moves no further and the image changes no more than in 95 of 100 of the film's
-    own steps from frame to frame; cuts are not steps.
+    order: NDArray[np.int32]
+    blends: tuple[Blend, ...]
+
+
+def choose_loop(
+    track: FilmTrack,
+    shots: tuple[Shot, ...],
+    fps: float,
+    unfit: Flags,
+    excluded: Flags,
+    frame: Callable[[int], ImageArray],
+) -> tuple[Loop, Round]:
+    """Return what is played, for the report and for the plate. At least one frame is not excluded.
+
+    Fit parts are joined where two frames are alike. The round closes with such a join too where little is lost by it, else it is played
+    to and fro. Neither there nor at a join does the face move further, or the image change more, than in 95 of 100 of the film's
+    own steps from frame to frame. A cut of the film inside a part stays one. frame: gives the (H, W, 3) uint8 RGB of a number.
     """
-    motion, change = face_motion(track), np.array([each.mean for each in track.changes])
-    steps = np.ones(len(track), np.bool_)
-    steps[[shot.first for shot in shots]] = False
-    motions = motion[steps & np.isfinite(motion)]
-    most_motion = float(np.percentile(motions, CALM_PERCENTILE)) if len(motions) else 0.0
-    most_change = float(np.percentile(change[steps], CALM_PERCENTILE)) if steps.any() else 0.0
-    calm = (np.nan_to_num(motion) <= most_motion) & (change <= most_change) & steps
-    first, end = _longest(~(unfit | excluded))
-    if end - first < MIN_LOOP_S * fps:
-        first, end = _longest(~excluded)
-    turns = np.flatnonzero(calm[first + 1 : end]) + first + 1  # frames with a calm step to them from the one before
-    if len(turns):
-        first, end = int(turns[0]) - 1, int(turns[-1]) + 1
-    elif end - first > 1:
-        end = first + 1  # no calm step at all: a still
-    seam = [at for at in (first + 1, end - 1) if end - first > 1]
+    steps = OwnSteps(track, [shot.first for shot in shots])
+    least = max(2, round(MIN_PART_S * fps))
+    fit = [run for run in runs_of(~(unfit | excluded)) if run[1] - run[0] >= least]
+    if sum(end - first for first, end in fit) < MIN_LOOP_S * fps:
+        parts, joins, closing = [_longest(~excluded)], [], None
+    else:
+        chain = _Chain(JoinFinder(track, steps, fps, frame), least)
+        parts, joins = chain.joined(fit)
+        closing = chain.closed(parts)
+        if closing is not None:
+            parts[-1] = parts[-1][0], closing.last + 1
+            parts[0] = closing.first, parts[0][1]
+    if closing is None:
+        parts, joins = _turned(parts, joins, steps)
+    return _report(parts, joins, closing, steps), _round(len(track), parts, joins, closing)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    finder: JoinFinder
+    least: int  # frames of a part
+
+    def joined(self, fit: list[Part]) -> tuple[list[Part], list[Join]]:
+        """The longest part, and before and after it those that can be joined to what is there already."""
+        middle = max(range(len(fit)), key=lambda at: fit[at][1] - fit[at][0])
+        parts, joins = [fit[middle]], []
+        for later in fit[middle + 1 :]:
+            join = self._between(parts[-1], later)
+            if join is not None:
+                parts[-1:] = [(parts[-1][0], join.last + 1), (join.first, later[1])]
+                joins.append(join)
+        for earlier in reversed(fit[:middle]):
+            join = self._between(earlier, parts[0])
+            if join is not None:
+                parts[:1] = [(earlier[0], join.last + 1), (join.first, parts[0][1])]
+                joins.insert(0, join)
+        return parts, joins
+
+    def _between(self, before: Part, after: Part) -> Join | None:
+        """A join between two parts that loses less than the shorter one has."""
+        shorter = min(before[1] - before[0], after[1] - after[0])
+        return self.finder.find(*self._sides(before, after), shorter - self.least)
+
+    def closed(self, parts: list[Part]) -> Join | None:
+        """A join from the end of the last part to the beginning of the first."""
+        played = sum(end - first for first, end in parts)
+        leave, enter = self._sides(parts[-1], parts[0])
+        if len(parts) == 1:  # at most half of what may be lost on either side, so that it goes back
+            half = round(MOST_LOST * played / 2) + self.finder.fade
+            leave, enter = (max(leave[0], leave[1] - half), leave[1]), (enter[0], min(enter[1], enter[0] + half))
+        return self.finder.find(leave, enter, round(MOST_LOST * played))
+
+    def _sides(self, before: Part, after: Part) -> tuple[Part, Part]:
+        """What may be left, and entered, so that the shortest part still fits."""
+        return (before[0] + self.least - 1, before[1]), (after[0], after[1] - self.least + 1)
+
+
+def _turned(parts: list[Part], joins: list[Join], steps: OwnSteps) -> tuple[list[Part], list[Join]]:
+    """The parts, shortened so that the direction turns where the steps are calm; one frame where none is."""
+    (first, ahead), (behind, end) = parts[0], parts[-1]
+    starts = np.flatnonzero(steps.calm[first + 1 : ahead]) + first
+    ends = np.flatnonzero(steps.calm[behind + 1 : end]) + behind + 2
+    if not len(starts) or not len(ends):
+        return ([(first, first + 1)], []) if len(parts) == 1 else _turned(parts[:1], [], steps)
+    if len(parts) == 1:
+        return [(int(starts[0]), int(ends[-1]))], []
+    return [(int(starts[0]), ahead), *parts[1:-1], (behind, int(ends[-1]))], joins
+
+
+def _report(parts: list[Part], joins: list[Join], closing: Join | None, steps: OwnSteps) -> Loop:
+    seams = [*joins, *([closing] if closing else [])]
+    motion, change = [join.motion for join in seams], [join.change for join in seams]
+    if closing is None:
+        turns = [at for at in (parts[0][0] + 1, parts[-1][1] - 1) if parts[0][0] < at < parts[-1][1]]
+        motion += [float(value) for value in np.nan_to_num(steps.motion[turns])]
+        change += [float(value) for value in steps.change[turns]]
     return Loop(
-        first=first,
-        end=end,
-        seam_motion=round(float(np.nan_to_num(motion[seam]).max(initial=0.0)), 5),
-        seam_change=round(float(change[seam].max(initial=0.0)), 4),
-        motion=round(most_motion, 5),
-        change=round(most_change, 4),
+        parts=tuple(LoopPart(first=first, end=end) for first, end in parts),
+        joins=tuple(joins),
+        closing=closing,
+        seam_motion=round(max(motion, default=0.0), 5),
+        seam_change=round(max(change, default=0.0), 4),
+        motion=round(steps.most_motion, 5),
+        change=round(steps.most_change, 4),
     )
 
 
-def face_motion(track: FilmTrack) -> NDArray[np.float64]:
-    """(N,) how far the face's points move from the frame before, as a share of its size; NaN where either has none."""
-    moved = np.full(len(track), np.nan)
-    for number in range(1, len(track)):
-        before, face = track.faces[number - 1], track.faces[number]
-        if before is not None and face is not None:
-            moved[number] = np.linalg.norm(face.stable - before.stable, axis=1).mean() / face.size
-    return moved
+def _round(count: int, parts: list[Part], joins: list[Join], closing: Join | None) -> Round:
+    order: list[int] = []
+    blends: list[Blend] = []
+
+    def fade(join: Join) -> None:
+        for blend in blends_of(join.last, join.first, join.fade):
+            order.append(count + len(blends))
+            blends.append(blend)
+
+    for (first, end), join in zip(parts, [*joins, closing], strict=True):
+        order.extend(range(first, end))
+        if join is not None:
+            fade(join)
+    if closing is None:
+        order += order[-2:0:-1]
+    return Round(np.array(order, np.int32), tuple(blends))
 
 
-def _longest(fit: Flags) -> tuple[int, int]:
-    runs = runs_of(fit)
-    return max(runs, key=lambda run: run[1] - run[0]) if runs else (0, 0)
+def _longest(fit: Flags) -> Part:
+    return max(runs_of(fit), key=lambda run: run[1] - run[0])

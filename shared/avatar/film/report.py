@@ -10,7 +10,7 @@ from shared.errors import StudioError
 
 SCHEMA = 1
 FILE, SHEET = "film.json", "film.jpg"
-Kind = Literal["absent", "other_person", "covered", "blurred", "turned_away", "talking", "excluded"]
+Kind = Literal["absent", "other_person", "covered", "blurred", "turned_away", "talking", "closed_mouth", "excluded"]
 UNFIT: tuple[Kind, ...] = ("absent", "other_person", "covered", "blurred", "turned_away", "excluded")
 TITLES: dict[Kind, str] = {
     "absent": "no face",
@@ -19,6 +19,7 @@ TITLES: dict[Kind, str] = {
     "blurred": "face blurred",
     "turned_away": "turned away",
     "talking": "talking",
+    "closed_mouth": "mouth closed",
     "excluded": "excluded",
 }
 
@@ -44,16 +45,36 @@ class Shot(_Part):
     like_before: bool = True
 
 
-class Loop(_Part):
-    """Frames `first` up to, without, `end`, which are played to and fro.
+class Join(_Part):
+    """Where frame `first` follows frame `last`. fade: frames of a cross-fade between them. motion, change: the most from one frame to
+    the next, as in `Loop`."""
 
-    seam_motion, seam_change: what happens where the direction turns: the face's motion as a share of its size, and the
-    mean difference of the images in levels; `motion` and `change` are the 95th percentiles of the film's own
-    consecutive frames.
-    """
+    last: int
+    first: int
+    fade: int
+    motion: float
+    change: float
+
+
+class LoopPart(_Part):
+    """Frames `first` up to, without, `end`, played one after the other."""
 
     first: int
     end: int
+
+
+class Loop(_Part):
+    """What is played, round and round: parts with a join between each two. closing: the join from the end of the last to the
+    beginning of the first; without it they are played to and fro.
+
+    seam_motion, seam_change: the most that happens from one frame to the next at a join or turn: the face's motion as a share of its
+    size, and the mean difference of the images in levels; `motion` and `change` are the 95th percentiles of the film's own consecutive
+    frames.
+    """
+
+    parts: tuple[LoopPart, ...]
+    joins: tuple[Join, ...] = ()
+    closing: Join | None = None
     seam_motion: float = 0.0
     seam_change: float = 0.0
     motion: float = 0.0
@@ -63,7 +84,7 @@ class Loop(_Part):
 class FilmReport(_Part):
     """All of `film.json`.
 
-    frames, fps: of the plate. still: the frame that shows the face best, which a body without a portrait takes as one.
+    frames, fps: of the film; the plate's own are more where there are cross-fades. still: the frame that shows the face best, which a body without a portrait takes as one.
     closed_mouth: share of the frames with a face whose mouth is at rest. sharpness: the median of the face's. kept, kept_bytes:
     name and size of the source film in the avatar's folder, "" and 0 where it is not kept.
     """
@@ -109,11 +130,12 @@ class FilmReport(_Part):
                 at = ", ".join(f"{each.first / self.fps:.1f}-{each.end / self.fps:.1f}" for each in parts[:5])
                 more = " and more" if len(parts) > 5 else ""
                 said.append(f"{count} of {self.frames} frames of {name}: {TITLES[kind]} (at {at}{more} s).")
-        loop = self.loop
-        if loop.end - loop.first < self.frames:
-            said.append(
-                f"The plate is played to and fro from {loop.first / self.fps:.1f} to {loop.end / self.fps:.1f} s."
-            )
+        played = sum(part.end - part.first for part in self.loop.parts)
+        if played < self.frames:
+            at = ", ".join(f"{part.first / self.fps:.1f}-{part.end / self.fps:.1f}" for part in self.loop.parts[:5])
+            more = " and more" if len(self.loop.parts) > 5 else ""
+            how = "round and round" if self.loop.closing else "to and fro"
+            said.append(f"The plate is played {how}: {at}{more} s of the film.")
         return said
 
 

@@ -18,6 +18,7 @@ COLOURS: dict[Kind, tuple[int, int, int]] = {
     "blurred": (90, 140, 230),
     "turned_away": (220, 200, 80),
     "talking": (80, 190, 190),
+    "closed_mouth": (90, 110, 110),
     "excluded": (210, 70, 70),
 }
 
@@ -38,7 +39,7 @@ def draw_sheet(report: FilmReport, frame: Callable[[int], ImageArray]) -> ImageA
              [(each.first, each.end) for each in report.stretches if each.kind == kind])
         for kind in kinds
     ]  # fmt: skip
-    bars.append(_bar(report, width, "loop", CHOSEN, [(report.loop.first, report.loop.end)]))
+    bars.append(_bar(report, width, "loop", CHOSEN, [(part.first, part.end) for part in report.loop.parts]))
     return np.asarray(np.vstack([*rows, *bars]), np.uint8)
 
 
@@ -49,7 +50,8 @@ def _cell(report: FilmReport, number: int, rgb: ImageArray) -> ImageArray:
     cell = np.full((CELL_PX + 20 + GAP_PX, CELL_PX + GAP_PX, 3), GROUND, np.uint8)
     top, left = (CELL_PX - small.shape[0]) // 2, (CELL_PX - small.shape[1]) // 2
     cell[top : top + small.shape[0], left : left + small.shape[1]] = small
-    kinds = [each.kind.replace("_", " ") for each in report.stretches if each.first <= number < each.end]
+    there = [each.kind for each in report.stretches if each.first <= number < each.end]
+    kinds = [kind.replace("_", " ") for kind in there if kind != "closed_mouth"]  # that of most frames; it has its bar
     colour = INK
     if number == report.still:
         cv2.rectangle(cell, (0, 0), (CELL_PX - 1, CELL_PX - 1), CHOSEN, 3)

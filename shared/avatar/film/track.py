@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,13 +56,15 @@ class SeenFace(NamedTuple):
 @dataclass(slots=True)
 class FilmTrack:
     """What following a film yields, frame by frame; about 1 kB a frame. sample: whole faces of at most 256 frames, evenly
-    spread; colours: of the same frames. precise: some faces measured with more care. unlike_before: frames in which a
+    spread; colours: of the same frames. looks: (16, 16)
+    uint8 grey of each frame. precise: some faces measured with more care. unlike_before: frames in which a
     shot's face was first found and looks like another person than before."""
 
     size: tuple[int, int] = (0, 0)
     faces: list[SeenFace | None] = field(default_factory=list)
     sights: list[Sight] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
+    looks: list[NDArray[np.uint8]] = field(default_factory=list)
     sample: dict[int, Face] = field(default_factory=dict)
     colours: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     precise: dict[int, Face] = field(default_factory=dict)
@@ -90,6 +93,7 @@ class HostFollower:
         track, number = self.track, len(self.track)
         change, cut = self._meter.step(rgb)
         track.changes.append(change)
+        track.looks.append(_look_of(rgb))
         track.size = rgb.shape[1], rgb.shape[0]
         if cut:
             self._begin_shot()
@@ -179,6 +183,12 @@ class HostFollower:
                         del kept[old]
         if number % PRECISE_EVERY == 0 and len(track.precise) < PRECISE_FRAMES:
             track.precise[number] = self._finder.measure(rgb, face)
+
+
+def _look_of(rgb: ImageArray) -> NDArray[np.uint8]:
+    """(16, 16) uint8 grey: enough to see whether two frames may be alike."""
+    small = cv2.resize(rgb, (16, 16), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _kept(rgb: ImageArray, face: Face, likeness: Likeness) -> SeenFace:
