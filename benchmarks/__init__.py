@@ -12,6 +12,7 @@ MODULES = {
     "transport": "benchmarks.system.transport",
     "engine": "benchmarks.engines.engine",
     "face": "benchmarks.face.tracking",
+    "film": "benchmarks.film.understanding",
     "compositor": "benchmarks.system.compositor",
     "live": "benchmarks.system.live",
     "preview": "benchmarks.system.preview",

@@ -327,8 +327,12 @@ def avatar_add(
         list[str] | None, typer.Option(metavar="FROM-TO", help="Seconds of the video not to show; may be given again.")
     ] = None,
     keep_film: Annotated[
-        bool, typer.Option("--keep-film/--no-keep-film", help="Keep the source film, for engines that read it.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--keep-film/--no-keep-film",
+            help="Keep a copy of the source film, for engines that read it; its size is stated.",
+        ),
+    ] = True,
     rights: Annotated[str, typer.Option(help="What allows you to use this face; kept with the avatar.")] = "not stated",
     home: HomeOption = None,
 ) -> None:
@@ -344,6 +348,28 @@ def avatar_add(
     for note in read_avatar_manifest(folder).notes:
         out.print(note)
     out.print(f"{folder}")
+
+
+@avatars.command("choose")
+def avatar_choose(
+    name: str,
+    still: Annotated[float | None, typer.Option(help="Second of the film to take as the portrait.")] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="FROM-TO", help="Seconds of the film not to show; may be given again.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--exclude-nothing", help="Show what was excluded before.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Choose another still of an avatar's film, or other parts to exclude; what is not given stays as it was."""
+    from shared.avatar.build import FilmChoice, choose_again
+    from shared.avatar.film.build import spans_of
+    from shared.avatar.manifest import read_avatar_manifest
+
+    spans = () if everything else spans_of(exclude) if exclude else None
+    with progress_bar() as bar:
+        folder = choose_again(load_settings(home=home).home, name, FilmChoice(still, spans), stages(bar))
+    for note in read_avatar_manifest(folder).notes:
+        print(note)
 
 
 @avatars.command("list")

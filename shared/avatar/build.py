@@ -16,18 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.film.build import Span
-from shared.avatar.film.report import SHEET, FilmReport
+from shared.avatar.film.report import SHEET, FilmReport, read_film_report
 from shared.avatar.film.sheet import draw_sheet
 from shared.avatar.film.track import STABLE
-from shared.avatar.manifest import SCHEMA, AvatarManifest, PlateFacts, PortraitFacts, RoiFacts, Sources
+from shared.avatar.manifest import (
+    SCHEMA,
+    AvatarManifest,
+    PlateFacts,
+    PortraitFacts,
+    RoiFacts,
+    Sources,
+    read_avatar_manifest,
+)
 from shared.avatar.mask import own_mask
 from shared.avatar.model import ROI_SIZE_PX, check_name
+from shared.avatar.plate import Plate
 from shared.avatar.plate_build import (
     IMAGE_SUFFIXES,
     FollowedBody,
     PlateMeasures,
     build_own_plate,
     follow_body,
+    follow_plate,
     place_on_body,
 )
 from shared.errors import StudioError
@@ -50,11 +60,12 @@ ABANDONED_S = 3600
 @dataclass(frozen=True, slots=True)
 class FilmChoice:
     """What a user chooses of a body's film. still_s: second of the still, None for the best; exclude: (from, to) seconds that
-    are not shown; keep: whether the source film stays with the avatar, for engines that read it."""
+    are not shown; keep: whether the source film stays with the avatar, for engines that read it. In `choose_again` None, and
+    an exclude of None, leave what was chosen before."""
 
     still_s: float | None = None
-    exclude: Sequence[Span] = ()
-    keep: bool = False
+    exclude: Sequence[Span] | None = None
+    keep: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +126,7 @@ def add_avatar(
         raise StudioError(_name_taken_error(name))
     if body is not None and not body.is_file():
         raise StudioError(f"There is no file {body}.")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
-        unfinished = Path(tempfile.mkdtemp(prefix=f"{BUILDING}{name}-", dir=folder.parent))
-    except OSError as error:
-        raise StudioError(
-            f"{folder.parent} cannot be written ({error.strerror}); choose another home folder."
-        ) from None
+    unfinished = _unfinished(folder)
     try:
         _fill(unfinished, name, portrait, body, rights, progress, film)
         unfinished.chmod(0o755)
@@ -136,6 +140,57 @@ def add_avatar(
         shutil.rmtree(unfinished, ignore_errors=True)
     progress("done", 1.0)
     return folder
+
+
+def choose_again(home: Path, name: str, choice: FilmChoice, progress: StageProgress = lambda stage, done: None) -> Path:
+    """Choose another still, or other parts to exclude, of an avatar's film, and return its folder.
+
+    The film is gone through once more, from the frames that the avatar has; `choice.keep` is not looked at. The avatar is not to be in
+    use meanwhile. Raises StudioError, leaving it as it was, where it has no film or the choice is of no use.
+    """
+    folder = avatars_folder(home) / check_name(name)
+    manifest, report = read_avatar_manifest(folder), read_film_report(folder)
+    if report is None:
+        raise StudioError(f"Avatar '{name}' has no report of a film; add it again with a video as its body.")
+    unfinished, portrait = _unfinished(folder), manifest.sources.portrait
+    try:
+        body = Path(manifest.sources.body or name)
+        followed = follow_plate(
+            unfinished,
+            Plate.load(folder),
+            report.frames,
+            body.name,
+            progress,
+            exclude=report.excluded() if choice.exclude is None else choice.exclude,
+            still_s=report.still / report.fps if choice.still_s is None else choice.still_s,
+        )
+        read = _read_portrait(read_image(folder / "portrait.png"), portrait) if portrait else None
+        if report.kept:
+            shutil.copyfile(folder / report.kept, unfinished / report.kept)
+        kept: dict[str, str | int] = {"kept": report.kept, "kept_bytes": report.kept_bytes}
+        given = Path(portrait) if portrait else None
+        _fill_with_body(unfinished, name, given, body, manifest.rights, read, followed, kept)
+        unfinished.chmod(0o755)
+        remove_avatar(home, name)
+        unfinished.rename(folder)
+    except OSError as error:
+        raise StudioError(f"Avatar '{name}' cannot be written ({error.strerror}).") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    progress("done", 1.0)
+    return folder
+
+
+def _unfinished(folder: Path) -> Path:
+    """A new folder beside the one that it becomes."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(folder.parent)
+        return Path(tempfile.mkdtemp(prefix=f"{BUILDING}{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise StudioError(
+            f"{folder.parent} cannot be written ({error.strerror}); choose another home folder."
+        ) from None
 
 
 def _fill(
@@ -155,24 +210,43 @@ def _fill(
     if body is None:
         assert read is not None
         plate = build_own_plate(folder, read.image, read.to_roi)
-        roi, mask = read.roi, own_mask()
-    else:
-        followed = follow_body(folder, body, progress, exclude=choice.exclude, still_s=choice.still_s)
-        report = followed.film.report
-        if read is None:
-            read = _portrait_of_film(followed, body.name)
-        plate, roi, mask = place_on_body(folder, followed, read.roi, read.face)
-        if followed.kind == "video":
-            report = _keep_film(folder, body, report) if choice.keep else report
-            report.save(folder)
-            write_pixels(folder / SHEET, draw_sheet(report, followed.frame)[..., ::-1])
-            plate = dataclasses.replace(plate, notes=(*plate.notes, *_kept_note(report)))
+        _write_files(folder, read, read.roi, own_mask())
+        _manifest(name, portrait, body, rights, read, plate).save(folder)
+        return
+    followed = follow_body(folder, body, progress, exclude=choice.exclude or (), still_s=choice.still_s)
+    kept = _keep_film(folder, body) if choice.keep and followed.kind == "video" else {}
+    _fill_with_body(folder, name, portrait, body, rights, read, followed, kept)
+
+
+def _fill_with_body(
+    folder: Path,
+    name: str,
+    portrait: Path | None,
+    body: Path,
+    rights: str,
+    read: _Portrait | None,
+    followed: FollowedBody,
+    kept: dict[str, str | int],
+) -> None:
+    """All but the plate's frames, which are written already. read: None for a frame of the film."""
+    if read is None:
+        read = _portrait_of_film(followed, body.name)
+    plate, roi, mask = place_on_body(folder, followed, read.roi, read.face)
+    if followed.kind == "video":
+        report = followed.film.report.model_copy(update=kept)
+        report.save(folder)
+        write_pixels(folder / SHEET, draw_sheet(report, followed.frame)[..., ::-1])
+        plate = dataclasses.replace(plate, notes=(*plate.notes, *_kept_note(report)))
+    _write_files(folder, read, roi, mask)
+    _manifest(name, portrait, body, rights, read, plate).save(folder)
+
+
+def _write_files(folder: Path, read: _Portrait, roi: ImageArray, mask: NDArray[np.uint8]) -> None:
     np.savez(folder / "face.npz", points=read.face.points, portrait_to_roi=read.to_roi)
     write_pixels(folder / "portrait.png", read.image[..., ::-1])
     write_pixels(folder / "roi.png", roi[..., ::-1])
     write_pixels(folder / "mask.png", mask)
     write_pixels(folder / "thumb.jpg", _shrunk(read.image, THUMB_PX)[0][..., ::-1])
-    _manifest(name, portrait, body, rights, read, plate).save(folder)
 
 
 def _portrait_of_film(followed: FollowedBody, name: str) -> _Portrait:
@@ -184,16 +258,17 @@ def _portrait_of_film(followed: FollowedBody, name: str) -> _Portrait:
     return dataclasses.replace(read, notes=(f"The portrait is the frame of {name} at {seconds:.2f} s.", *read.notes))
 
 
-def _keep_film(folder: Path, body: Path, report: FilmReport) -> FilmReport:
+def _keep_film(folder: Path, body: Path) -> dict[str, str | int]:
+    """Copy the source film into the avatar, and return what the report says of it."""
     kept = f"film{body.suffix.lower()}"
     shutil.copyfile(body, folder / kept)
-    return report.model_copy(update={"kept": kept, "kept_bytes": (folder / kept).stat().st_size})
+    return {"kept": kept, "kept_bytes": (folder / kept).stat().st_size}
 
 
 def _kept_note(report: FilmReport) -> tuple[str, ...]:
     if not report.kept:
         return ()
-    return (f"The source film is kept with the avatar: {report.kept_bytes / 1e6:.1f} MB.",)
+    return (f"The source film is kept with the avatar ({report.kept_bytes / 1e6:.1f} MB), for engines that read it.",)
 
 
 def _manifest(
@@ -221,23 +296,32 @@ def _manifest(
 
 
 def _read_portrait(original: ImageArray, name: str, near: NDArray[np.float32] | None = None) -> _Portrait:
-    """The portrait in an image. near: (2,) of several faces take the one here, not the largest."""
+    """The portrait in an image. near: (2,) of several faces take the one here, not the largest, and it may be small: a frame of
+    the film is all that there is."""
     faces = _find_faces(original)
     if not faces:
         raise StudioError(f"No face was found in {name}; use a portrait that shows one face from the front.")
     if near is not None:
         faces = [min(faces, key=lambda face: float(np.linalg.norm(face.points[STABLE, :2].mean(axis=0) - near)))]
     face = faces[0]
+    notes: list[str] = []
     if face.size < MIN_FACE_PX:
-        raise StudioError(
-            f"The face in {name} is only {face.size:.0f} pixels high; use an image where it has {MIN_FACE_PX} or more."
+        if near is None:
+            raise StudioError(
+                f"The face in {name} is only {face.size:.0f} pixels high; use an image where it has {MIN_FACE_PX} or more."
+            )
+        notes.append(
+            f"The face in {name} is only {face.size:.0f} pixels high; engines that animate a portrait show it soft,"
+            " unless a portrait of its own is given."
         )
-    notes = (f"{name} shows {len(faces)} faces; the largest was taken.",) if len(faces) > 1 else ()
+    if len(faces) > 1:
+        which = "largest" if near is None else "followed one"
+        notes.append(f"{name} shows {len(faces)} faces; the {which} was taken.")
     image, resized = _shrunk(original, MAX_PORTRAIT_PX)
     # The ROI is taken from the original: a small face in a large photograph keeps its pixels.
     roi, original_to_roi = _crop_roi(original, face)
     to_roi = similarity.compose(original_to_roi, similarity.invert(resized))
-    return _Portrait(image, roi, face.moved(original_to_roi), to_roi, notes)
+    return _Portrait(image, roi, face.moved(original_to_roi), to_roi, tuple(notes))
 
 
 def _find_faces(rgb: ImageArray) -> list[Face]:

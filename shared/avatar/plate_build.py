@@ -4,7 +4,7 @@ A plate is either the portrait itself (nothing to track, the placement undoes th
 image or video whose face is tracked frame by frame.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from shared.avatar.film.build import Film, Span, by_part, follow_film, understan
 from shared.avatar.film.track import STABLE, FilmTrack
 from shared.avatar.manifest import PlateKind
 from shared.avatar.mask import bound_mask
-from shared.avatar.plate import save_index
+from shared.avatar.plate import Plate, save_index
 from shared.avatar.relight import landmark_colours, relight
 from shared.avatar.skin import SkinLight, light_transfer, measure_light, smooth_lights
 from shared.face import similarity
@@ -83,14 +83,40 @@ def follow_body(
         images, round(MAX_PLATE_S * fps), f"{body.name} is longer than {MAX_PLATE_S} s; the plate ends there.", notes
     )
     with _Frames(folder) as frames:
-        track = follow_film(body.name, most, frames.add, lambda done: progress("plate", min(1.0, done / max(total, 1))))
+        track = follow_film(body.name, most, frames.add, _share_of(total, progress))
         film = understand_film(body.name, track, fps, frames.read, exclude=exclude, still_s=still_s)
-        for blend in film.round.blends:
-            before, after = frames.read(blend.before), frames.read(blend.after)
-            frames.add(np.asarray(cv2.addWeighted(before, 1 - blend.weight, after, blend.weight, 0.0), np.uint8))
+        frames.add_blends(film)
     if not is_image:
         notes += film.report.notes(body.name)
     return FollowedBody(film, frames, fps, "image" if is_image else "video", tuple(notes))
+
+
+def follow_plate(
+    folder: Path,
+    old: Plate,
+    count: int,
+    name: str,
+    progress: StageProgress,
+    *,
+    exclude: Sequence[Span],
+    still_s: float | None,
+) -> "FollowedBody":
+    """Go through the film of a plate again, of which something else is to be chosen; its frames are copied as they are.
+
+    count: frames of the film, which the plate begins with. name: of the film, for notes. Raises StudioError as `follow_body`.
+    """
+    with _Frames(folder) as frames:
+        images = (np.asarray(simplejpeg.decode_jpeg(old.jpeg(number)), np.uint8) for number in range(count))
+        track = follow_film(
+            name, images, lambda image: frames.copy(old.jpeg(len(frames.sizes))), _share_of(count, progress)
+        )
+        film = understand_film(name, track, old.fps, frames.read, exclude=exclude, still_s=still_s)
+        frames.add_blends(film)
+    return FollowedBody(film, frames, old.fps, "video", tuple(film.report.notes(name)))
+
+
+def _share_of(total: int, progress: StageProgress) -> Callable[[int], None]:
+    return lambda done: progress("plate", min(1.0, done / max(total, 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +296,16 @@ class _Frames:
         return self
 
     def add(self, rgb: ImageArray) -> None:
-        data = simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420")
+        self.copy(simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420"))
+
+    def add_blends(self, film: Film) -> None:
+        """The frames of its cross-fades, after those of the film."""
+        for blend in film.round.blends:
+            before, after = self.read(blend.before), self.read(blend.after)
+            self.add(np.asarray(cv2.addWeighted(before, 1 - blend.weight, after, blend.weight, 0.0), np.uint8))
+
+    def copy(self, data: bytes) -> None:
+        """A frame that is JPEG already."""
         self._file.write(data)
         self._starts.append(self._starts[-1] + len(data))
         self.sizes.append(len(data))

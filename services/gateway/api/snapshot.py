@@ -89,6 +89,7 @@ def avatars(gateway: Gateway) -> list[AvatarRow]:
             unavailable = one_line(str(error), LONGEST_REASON)
         rows.append(AvatarRow(name=name, rights=rights, kind=kind, unavailable=unavailable, building=None))
     building = dict(gateway.builds)
+    rows = [row for row in rows if row.name not in building]  # of which something else is being chosen
     rows += [
         AvatarRow(name=name, rights="", kind="", unavailable="", building=progress)
         for name, progress in building.items()

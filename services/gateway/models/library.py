@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from services.gateway.models.base import Answer
 from services.gateway.workers.avatar_build import BuildProgress
 
@@ -48,6 +50,16 @@ class AvatarName(Answer):
     """The avatar that was made."""
 
     name: str
+
+
+class FilmChoices(BaseModel):
+    """What to choose of an avatar's film. still: second to take as the portrait. exclude: parts not to show, FROM-TO in seconds each.
+    null leaves what was chosen before."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    still: float | None = Field(None, ge=0, allow_inf_nan=False)
+    exclude: tuple[str, ...] | None = Field(None, max_length=100)
 
 
 class PlateIndex(Answer):

@@ -1,7 +1,7 @@
 """Building an avatar in a process of its own, so that minutes of tracking never slow the program.
 
-`python -m services.gateway.workers.avatar_build REQUEST`, the fields of an `AvatarRequest` as a JSON object, prints one JSON
-object a line: {"stage", "done"} while it goes on, {"error"} when it could not be made.
+`python -m services.gateway.workers.avatar_build REQUEST`, the fields of an `AvatarRequest` or a `ChoiceRequest` as a JSON object,
+prints one JSON object a line: {"stage", "done"} while it goes on, {"error"} when it could not be made.
 """
 
 import json
@@ -11,12 +11,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from shared.avatar.build import FilmChoice, add_avatar
+from shared.avatar.build import FilmChoice, add_avatar, choose_again
 from shared.avatar.film.build import spans_of
 from shared.errors import StudioError
 from shared.runtime.module_process import ModuleError, stream_json_module
+from shared.runtime.progress import StageProgress
 
 
 class AvatarRequest(BaseModel):
@@ -32,7 +33,18 @@ class AvatarRequest(BaseModel):
     body: Path | None
     still: float | None = None
     exclude: tuple[str, ...] = ()
-    keep_film: bool = False
+    keep_film: bool = True
+
+
+class ChoiceRequest(BaseModel):
+    """What to choose of the film of an avatar that there is; null leaves what was chosen before."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path
+    name: str
+    still: float | None = None
+    exclude: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +55,7 @@ class BuildProgress:
     done: float
 
 
-async def build(request: AvatarRequest, told: Callable[[str, float], None]) -> None:
+async def build(request: AvatarRequest | ChoiceRequest, told: Callable[[str, float], None]) -> None:
     """Run the child until it is done. Raises StudioError in the child's own words."""
     error = ""
     try:
@@ -64,18 +76,19 @@ def _say(**words: object) -> None:
     print(json.dumps(words), flush=True)
 
 
+def _make(request: AvatarRequest | ChoiceRequest, progress: StageProgress) -> None:
+    spans = None if request.exclude is None else spans_of(request.exclude)
+    if isinstance(request, ChoiceRequest):
+        choose_again(request.home, request.name, FilmChoice(request.still, spans), progress)
+        return
+    film = FilmChoice(request.still, spans, request.keep_film)
+    add_avatar(request.home, request.name, request.portrait, request.body, request.rights, progress, film=film)
+
+
 def main() -> int:
-    request = AvatarRequest.model_validate_json(sys.argv[1])
+    request = TypeAdapter[AvatarRequest | ChoiceRequest](AvatarRequest | ChoiceRequest).validate_json(sys.argv[1])
     try:
-        add_avatar(
-            request.home,
-            request.name,
-            request.portrait,
-            request.body,
-            request.rights,
-            lambda stage, done: _say(stage=stage, done=round(done, 3)),
-            film=FilmChoice(request.still, spans_of(request.exclude), request.keep_film),
-        )
+        _make(request, lambda stage, done: _say(stage=stage, done=round(done, 3)))
     except StudioError as error:
         _say(error=str(error))
         return 1

@@ -43,9 +43,8 @@ def choose_loop(
     steps = OwnSteps(track, [shot.first for shot in shots])
     least = max(2, round(MIN_PART_S * fps))
     fit = [run for run in runs_of(~(unfit | excluded)) if run[1] - run[0] >= least]
-    if sum(end - first for first, end in fit) < MIN_LOOP_S * fps:
-        parts, joins, closing = [_longest(~excluded)], [], None
-    else:
+    parts, joins, closing = [_longest(~excluded)], list[Join](), None
+    if sum(end - first for first, end in fit) >= MIN_LOOP_S * fps:
         chain = _Chain(JoinFinder(track, steps, fps, frame), least)
         parts, joins = chain.joined(fit)
         closing = chain.closed(parts)

@@ -109,6 +109,10 @@ class FilmReport(_Part):
         """Write it into an avatar's folder that nothing reads yet. Raises OSError."""
         (folder / FILE).write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")
 
+    def excluded(self) -> tuple[tuple[float, float], ...]:
+        """(from, to) seconds of the parts that were excluded."""
+        return tuple((each.first / self.fps, each.end / self.fps) for each in self.stretches if each.kind == "excluded")
+
     def as_json(self) -> dict[str, Any]:
         """Return the file's content as plain values."""
         return self.model_dump(mode="json", by_alias=True)

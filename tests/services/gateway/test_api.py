@@ -272,12 +272,20 @@ def test_a_filmed_body_alone_makes_an_avatar_and_says_what_it_shows(running: Stu
         report = running.http.get("/avatars/anchor/film").json()
         assert report["still"] == 5 and report["loop"]["parts"][-1]["end"] <= 10 and report["kept_bytes"] == len(filmed)
         sheet = running.http.get("/avatars/anchor/film/sheet")
+        again = running.http.put("/avatars/anchor/film", json={"still": 0.32, "exclude": []}, timeout=120)
+        assert again.status_code == 200, again.text
+        report = running.http.get("/avatars/anchor/film").json()
+        assert report["still"] == 8 and report["kept_bytes"] == len(filmed)
+        assert not any(each["kind"] == "excluded" for each in report["stretches"])
+        wrong = running.http.put("/avatars/anchor/film", json={"exclude": ["8-3"]}, timeout=120)
+        assert wrong.status_code == 422 and "FROM-TO" in wrong.json()["detail"]
         image = cv2.imdecode(np.frombuffer(sheet.content, np.uint8), cv2.IMREAD_COLOR)
         assert sheet.headers["content-type"] == "image/jpeg" and image is not None and image.shape[1] > 1000
     finally:
         assert running.http.delete("/avatars/anchor").status_code == 204
     assert running.http.get("/avatars/anchor/film").status_code == 404
     assert running.http.get("/avatars/sample/film").status_code == 404, "a portrait alone has no film"
+    assert running.http.put("/avatars/sample/film", json={}).status_code == 404
 
 
 def clip(path: Path) -> bytes:

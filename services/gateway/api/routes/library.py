@@ -11,9 +11,17 @@ from fastapi.responses import FileResponse
 from services.gateway.api import snapshot
 from services.gateway.api.security import need_token
 from services.gateway.api.uploads import received_form
-from services.gateway.models.library import AvatarName, AvatarRow, DriverRow, EngineRow, PlateIndex, UploadedDriver
+from services.gateway.models.library import (
+    AvatarName,
+    AvatarRow,
+    DriverRow,
+    EngineRow,
+    FilmChoices,
+    PlateIndex,
+    UploadedDriver,
+)
 from services.gateway.service import Gateway
-from services.gateway.workers.avatar_build import AvatarRequest, BuildProgress, build
+from services.gateway.workers.avatar_build import AvatarRequest, BuildProgress, ChoiceRequest, build
 from services.gateway.workers.template_check import check_uploaded_template
 from shared.avatar.build import avatars_folder, list_avatars, remove_avatar
 from shared.avatar.film.report import SHEET, FilmReport, read_film_report
@@ -129,7 +137,7 @@ async def upload_avatar(request: Request) -> AvatarName:
     """Make an avatar from a portrait (at most 64 MB), a body (512 MB), or both; answers when it is built.
 
     Without a portrait the body is a video, and the portrait a frame of it: the best, or that at second `still`. exclude: parts of
-    the video not to show, FROM-TO in seconds, with commas between them. keep_film: "true" keeps the source film.
+    the video not to show, FROM-TO in seconds, with commas between them. keep_film: "false" keeps no copy of the source film.
     """
     gateway = _gateway(request)
     async with received_form(request, gateway.settings.home, AVATAR_FIELDS | FILM_FIELDS) as form:
@@ -154,7 +162,7 @@ async def upload_avatar(request: Request) -> AvatarName:
             body=given.get("body"),
             still=_seconds(form.fields.get("still", "")),
             exclude=tuple(part.strip() for part in form.fields.get("exclude", "").split(",") if part.strip()),
-            keep_film=form.fields.get("keep_film", "") in ("true", "on", "1"),
+            keep_film=form.fields.get("keep_film", "true") in ("true", "on", "1"),
         )
         await _build(gateway, wanted)
     return AvatarName(name=name)
@@ -172,7 +180,22 @@ def _seconds(text: str) -> float | None:
     return seconds
 
 
-async def _build(gateway: Gateway, wanted: AvatarRequest) -> None:
+@router.put("/avatars/{name}/film")
+async def choose_film(name: str, choice: FilmChoices, request: Request) -> AvatarName:
+    """Choose another still of an avatar's film, or other parts to exclude; answers when it is built."""
+    gateway = _gateway(request)
+    await film(name, request)  # there is one
+    if name == gateway.director.scene.avatar:
+        raise HTTPException(409, f"Avatar '{name}' is on air; choose another one first.")
+    if name in gateway.builds:
+        raise HTTPException(409, f"Avatar '{name}' is being built already; wait until it is ready.")
+    await _build(
+        gateway, ChoiceRequest(home=gateway.settings.home, name=name, still=choice.still, exclude=choice.exclude)
+    )
+    return AvatarName(name=name)
+
+
+async def _build(gateway: Gateway, wanted: AvatarRequest | ChoiceRequest) -> None:
     name = wanted.name
 
     def told(stage: str, done: float) -> None:

@@ -138,10 +138,19 @@ export interface FailingSegment {
 }
 
 /**
- * All of `film.json`. frames, fps: of the plate. still: the frame that shows the face best, which a body without
- * a portrait takes as one. closed_mouth: share of the frames with a face whose mouth is at rest. sharpness: the
- * median of the face's. kept, kept_bytes: name and size of the source film in the avatar's folder, "" and 0
- * where it is not kept.
+ * What to choose of an avatar's film. still: second to take as the portrait. exclude: parts not to show, FROM-TO
+ * in seconds each. null leaves what was chosen before.
+ */
+export interface FilmChoices {
+  still?: number | null;
+  exclude?: string[] | null;
+}
+
+/**
+ * All of `film.json`. frames, fps: of the film; the plate's own are more where there are cross-fades. still: the
+ * frame that shows the face best, which a body without a portrait takes as one. closed_mouth: share of the
+ * frames with a face whose mouth is at rest. sharpness: the median of the face's. kept, kept_bytes: name and
+ * size of the source film in the avatar's folder, "" and 0 where it is not kept.
  */
 export interface FilmReport {
   schema: 1;
@@ -245,6 +254,18 @@ export interface JobsState {
   note: string;
 }
 
+/**
+ * Where frame `first` follows frame `last`. fade: frames of a cross-fade between them. motion, change: the most
+ * from one frame to the next, as in `Loop`.
+ */
+export interface Join {
+  last: number;
+  first: number;
+  fade: number;
+  motion: number;
+  change: number;
+}
+
 /** The publication to LiveKit. unavailable: why there can be none, "" where there can. */
 export interface LiveKitState {
   state: "off" | "connecting" | "live" | "reconnecting" | "failed";
@@ -256,17 +277,26 @@ export interface LiveKitState {
 }
 
 /**
- * Frames `first` up to, without, `end`, which are played to and fro. seam_motion, seam_change: what happens
- * where the direction turns: the face's motion as a share of its size, and the mean difference of the images in
- * levels; `motion` and `change` are the 95th percentiles of the film's own consecutive frames.
+ * What is played, round and round: parts with a join between each two. closing: the join from the end of the
+ * last to the beginning of the first; without it they are played to and fro. seam_motion, seam_change: the most
+ * that happens from one frame to the next at a join or turn: the face's motion as a share of its size, and the
+ * mean difference of the images in levels; `motion` and `change` are the 95th percentiles of the film's own
+ * consecutive frames.
  */
 export interface Loop {
-  first: number;
-  end: number;
+  parts: LoopPart[];
+  joins: Join[];
+  closing: Join | null;
   seam_motion: number;
   seam_change: number;
   motion: number;
   change: number;
+}
+
+/** Frames `first` up to, without, `end`, played one after the other. */
+export interface LoopPart {
+  first: number;
+  end: number;
 }
 
 /** neutral: how often the neutral face was retaken. */
@@ -506,7 +536,7 @@ export interface SpeechState {
 
 /** Frames `first` up to, without, `end`, of one kind. */
 export interface Stretch {
-  kind: "absent" | "other_person" | "covered" | "blurred" | "turned_away" | "talking" | "excluded";
+  kind: "absent" | "other_person" | "covered" | "blurred" | "turned_away" | "talking" | "closed_mouth" | "excluded";
   first: number;
   end: number;
 }

@@ -6,6 +6,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shared.avatar.film.build import Film, Span, follow_film, understand_film, with_blends
 from shared.avatar.film.cuts import cells_of
@@ -163,7 +164,9 @@ def test_when_two_people_cross_the_face_stays_with_the_first(host: ImageArray) -
 
 def played(film: Film, draw: Draw) -> tuple[list[ImageArray], np.ndarray[tuple[int, int, int], np.dtype[np.float64]]]:
     """The images of one round and the one that follows, and (M + 1, K, 2) the face's points in them."""
-    stable = np.stack([np.zeros((len(STABLE), 2)) if face is None else face.stable for face in film.track.faces])
+    stable: NDArray[np.float64] = np.array(
+        [np.zeros((len(STABLE), 2)) if face is None else face.stable for face in film.track.faces]
+    )
     points = with_blends(stable, film.round.blends)
     order = [*film.round.order.tolist(), int(film.round.order[0])]
     images = []
@@ -201,7 +204,7 @@ def test_the_loop_skips_what_is_unfit_or_excluded_without_a_jump(host: ImageArra
 
     def draw(number: int) -> ImageArray:
         image = soft if number < 6 else hidden if number in range(48, 52) else host
-        return swaying(cv2.convertScaleAbs(image, beta=4 if number >= 52 else 0), number)
+        return swaying(np.asarray(cv2.convertScaleAbs(image, beta=4 if number >= 52 else 0), np.uint8), number)
 
     film = followed(draw, 100, exclude=[(3.6, 9.0)])
     shown = {number for number in film.round.order.tolist() if number < 100}

@@ -1,12 +1,14 @@
 // Avatars: which one is on air, adding one, deleting one.
 
 import { askOnce, attempt, byId, element, setAttribute, setText, updateList } from "../../lib/elements.js";
+import { filmDialog } from "./film.js";
 
 /** @typedef {import("../../lib/api_types.js").AvatarRow} AvatarRow */
 
 /** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
 export function avatars(api) {
   const failed = byId("avatar-error");
+  const showFilm = filmDialog(api, failed);
   const form = byId("avatar-form", HTMLFormElement);
   const add = byId("avatar-add");
   add.addEventListener("click", () => {
@@ -25,7 +27,9 @@ export function avatars(api) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     attempt(failed, async () => {
-      await api.ask("POST", "/avatars", new FormData(form));
+      const sent = new FormData(form);
+      sent.set("keep_film", String(byId("avatar-keep", HTMLInputElement).checked));
+      await api.ask("POST", "/avatars", sent);
       form.reset();
     });
     form.hidden = true;
@@ -40,16 +44,11 @@ export function avatars(api) {
     choose.addEventListener("click", () => attempt(failed, () => api.patch({ avatar: row.name })));
     const remove = element("button", { class: "remove", "aria-label": `Delete avatar ${row.name}` }, "✕");
     askOnce(remove, () => "delete?", () => attempt(failed, () => api.ask("DELETE", `/avatars/${row.name}`)));
-    const sheet = element("button", { class: "quiet", "aria-label": `What the film of ${row.name} shows` }, "film");
-    const page = element("img", { class: "sheet", alt: `Contact sheet of ${row.name}`, hidden: "" });
-    sheet.addEventListener("click", () => attempt(failed, async () => {
-      if (page.hidden) page.src = await api.imageUrl(`/avatars/${encodeURIComponent(row.name)}/film/sheet`);
-      page.hidden = !page.hidden;
-      sheet.setAttribute("aria-expanded", String(!page.hidden));
-    }));
-    sheet.hidden = row.kind !== "video";
+    const film = element("button", { class: "quiet", "aria-label": `What the film of ${row.name} shows` }, "film");
+    film.addEventListener("click", () => attempt(failed, () => showFilm(row.name)));
+    film.hidden = row.kind !== "video" || Boolean(row.building);
     if (!row.building) loadThumb(api, image, row.name);
-    return { root: element("li", {}, choose, remove, sheet, page), choose, why, remove };
+    return { root: element("li", {}, choose, remove, film), choose, why, remove };
   };
 
   /** @param {AvatarRow} row once it is finished it is another entry, with its thumbnail */

@@ -1,0 +1,1 @@
+"""Benchmarks of how a filmed body is understood."""

@@ -1,0 +1,172 @@
+"""Clips put together of a film, of which is known what each frame shows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.avatar.film.report import Kind
+from shared.avatar.samples import sample_portrait
+from shared.errors import StudioError
+from shared.face.finder import FaceFinder
+from shared.face.landmarks import OVAL, Face
+from shared.media.array_types import ImageArray
+from shared.media.reader import VideoReader
+
+FRAMES, MAX_SIDE_PX = 60, 1080
+PART = range(22, 42)  # frames in which something happens
+COVERED_SHARE = 0.1  # of the face's oval that a cover hides
+PLACES = {"forehead": 151, "left_cheek": 280, "right_cheek": 50, "mouth": 14, "eye": 159}
+MICROPHONE = (30, 30, 34)
+HAND = 0.72  # of the skin's levels
+PASSING = 0.2  # share of the host's face from which on another's before it is to be found
+Label = Kind | Literal["cut"]
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """name, images: (H, W, 3) uint8 RGB. kinds: what counts as found. truth: frames in which it is to be found. open: frames in
+    which it may be found or not."""
+
+    name: str
+    images: list[ImageArray]
+    kinds: tuple[Label, ...]
+    truth: frozenset[int]
+    open: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A film's first frames, as they are, and the face in each."""
+
+    images: list[ImageArray]
+    faces: list[Face]
+
+
+def base_of(film: Path) -> Base:
+    """Return up to 60 frames. Raises StudioError where one of them shows no face."""
+    finder, images, faces = FaceFinder(), [], []
+    with VideoReader(film, max_side=MAX_SIDE_PX) as reader:
+        for _, rgb in reader:
+            face = finder.track(rgb)
+            if face is None:
+                raise StudioError(
+                    f"{film.name} has no face in frame {len(images)}; use a film that shows one throughout."
+                )
+            images.append(np.array(rgb))
+            faces.append(face)
+            if len(images) == FRAMES:
+                return Base(images, faces)
+    raise StudioError(f"{film.name} has {len(images)} frames; use a film of at least {FRAMES}.")
+
+
+def clips(base: Base) -> Iterator[Clip]:
+    """A clip as it was filmed, and one or more of each kind."""
+    images, faces = base.images, base.faces
+    yield Clip("plain", images, ("cut", "absent", "other_person", "covered", "blurred"), frozenset())
+    yield _cut(images, faces)
+    for name, gone in (("gone", _gone), ("away", _away)):
+        changed = _changed(images, lambda n, gone=gone: gone(images[n], faces[n]))  # type: ignore[misc]
+        yield Clip(f"empty_{name}", changed, ("absent",), frozenset(PART))
+    sigma = 0.025 * float(np.median([face.size for face in faces]))
+    blurred = _changed(images, lambda n: np.asarray(cv2.GaussianBlur(images[n], (0, 0), sigma), np.uint8))
+    yield Clip("blur", blurred, ("blurred",), frozenset(PART))
+    for place, point in PLACES.items():
+        for name, colour in (("microphone", MICROPHONE), ("hand", None)):
+            covered = _changed(images, lambda n, at=point, c=colour: _covered(images[n], faces[n], at, c))  # type: ignore[misc]
+            yield Clip(f"cover_{place}_{name}", covered, ("covered", "absent"), frozenset(PART))
+    yield _crossing(images, faces)
+
+
+def _changed(images: list[ImageArray], change: "object") -> list[ImageArray]:
+    return [change(number) if number in PART else image for number, image in enumerate(images)]  # type: ignore[operator]
+
+
+def _cut(images: list[ImageArray], faces: list[Face]) -> Clip:
+    height, width = images[0].shape[:2]
+    middle = faces[0].points[:468, :2].mean(axis=0)
+    closer = np.column_stack([np.eye(2) * 1.35, np.array([width / 2, height * 0.4]) - 1.35 * middle])
+    shown = [
+        np.asarray(cv2.warpAffine(image, closer, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+        if number in PART else image
+        for number, image in enumerate(images)
+    ]  # fmt: skip
+    return Clip("cut", shown, ("cut",), frozenset({PART.start, PART.stop}))
+
+
+def _gone(image: ImageArray, face: Face) -> ImageArray:
+    """The head painted over with what is around it; everything else stays."""
+    left, top, right, bottom = face.box
+    centre, axes = (round((left + right) / 2), round(top + 0.4 * (bottom - top))), (
+        round(0.75 * (right - left)), round(0.85 * (bottom - top)),
+    )  # fmt: skip
+    ring = np.zeros(image.shape[:2], np.uint8)
+    cv2.ellipse(ring, centre, axes, 0, 0, 360, (255,), 12)
+    out = image.copy()
+    cv2.ellipse(out, centre, axes, 0, 0, 360, tuple(float(v) for v in cv2.mean(image, ring)[:3]), -1)
+    return out
+
+
+def _away(image: ImageArray, face: Face) -> ImageArray:
+    """The wall behind: nothing of the host is left."""
+    wall = np.asarray(cv2.GaussianBlur(image[:8, :8].mean(axis=(0, 1))[None, None].astype(np.float32), (1, 1), 0))
+    grain = np.random.default_rng(int(face.size * 1000)).normal(0, 2, image.shape)
+    return np.asarray(np.clip(wall + grain, 0, 255), np.uint8)
+
+
+def _oval_area(face: Face) -> float:
+    return float(cv2.contourArea(cv2.convexHull(face.points[OVAL, :2].astype(np.float32))))
+
+
+def _covered(image: ImageArray, face: Face, at: int, colour: tuple[int, int, int] | None) -> ImageArray:
+    """A disc of a tenth of the face, soft at its edge; colour: None for a hand's."""
+    radius = float(np.sqrt(COVERED_SHARE * _oval_area(face) / np.pi))
+    x, y = (float(value) for value in face.points[at, :2])
+    rows, columns = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
+    share = np.clip(radius + 0.5 - np.hypot(columns - x, rows - y), 0, 1)[..., None]
+    tone: NDArray[np.float64] = np.array(colour if colour else HAND * _skin(image, face), np.float64)
+    grain = np.random.default_rng(round(x * 100)).normal(0, 3, image.shape)
+    return np.asarray(np.clip(image * (1 - share) + (tone + grain) * share, 0, 255), np.uint8)
+
+
+def _skin(image: ImageArray, face: Face) -> NDArray[np.float64]:
+    x, y = np.rint(face.points[[50, 280, 151], :2]).astype(int).T
+    return np.asarray(
+        np.median(image[y.clip(0, image.shape[0] - 1), x.clip(0, image.shape[1] - 1)], axis=0), np.float64
+    )
+
+
+def _crossing(images: list[ImageArray], faces: list[Face]) -> Clip:
+    """Another person's head and shoulders pass before the host, from the right to the left."""
+    cut = sample_portrait()[0:700, 150:750]
+    scale = 1.6 * faces[0].size / 260  # the sample's face is about 260 pixels high
+    other = np.asarray(cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+    height, width = images[0].shape[:2]
+    tall, wide = other.shape[:2]
+    middle = faces[0].points[:468, :2].mean(axis=0)
+    top = round(float(middle[1]) - 0.45 * tall)
+    truth, vague, shown = set(), set(), []
+    for number, image in enumerate(images):
+        left = round(width - (width + wide) * (number - 5) / (FRAMES - 10))
+        out = image.copy()
+        x, y = max(0, left), max(0, top)
+        right, bottom = min(width, left + wide), min(height, top + tall)
+        if right > x and bottom > y:
+            out[y:bottom, x:right] = other[y - top : bottom - top, x - left : right - left]
+        share = _hidden(faces[number], (x, y, right, bottom))
+        if share >= PASSING:
+            truth.add(number)
+        elif share > 0:
+            vague.add(number)
+        shown.append(out)
+    return Clip("cross", shown, ("other_person", "covered", "absent"), frozenset(truth), frozenset(vague))
+
+
+def _hidden(face: Face, box: tuple[int, int, int, int]) -> float:
+    """Share of a face's points inside a box."""
+    x, y = face.points[:468, 0], face.points[:468, 1]
+    return float(((x >= box[0]) & (x < box[2]) & (y >= box[1]) & (y < box[3])).mean())
