@@ -1,7 +1,8 @@
 """Clips put together of a film, of which is known what each frame shows."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ COVERED_SHARE = 0.1  # of the face's oval that a cover hides
 PLACES = {"forehead": 151, "left_cheek": 280, "right_cheek": 50, "mouth": 14, "eye": 159}
 MICROPHONE = (30, 30, 34)
 HAND = 0.72  # of the skin's levels
+BLUR = 0.025  # of the face's size, the standard deviation
 PASSING = 0.2  # share of the host's face from which on another's before it is to be found
 Label = Kind | Literal["cut"]
 
@@ -49,7 +51,7 @@ class Base:
 
 def base_of(film: Path) -> Base:
     """Return up to 60 frames. Raises StudioError where one of them shows no face."""
-    finder, images, faces = FaceFinder(), [], []
+    finder, images, faces = FaceFinder(), list[ImageArray](), list[Face]()
     with VideoReader(film, max_side=MAX_SIDE_PX) as reader:
         for _, rgb in reader:
             face = finder.track(rgb)
@@ -70,20 +72,24 @@ def clips(base: Base) -> Iterator[Clip]:
     yield Clip("plain", images, ("cut", "absent", "other_person", "covered", "blurred"), frozenset())
     yield _cut(images, faces)
     for name, gone in (("gone", _gone), ("away", _away)):
-        changed = _changed(images, lambda n, gone=gone: gone(images[n], faces[n]))  # type: ignore[misc]
-        yield Clip(f"empty_{name}", changed, ("absent",), frozenset(PART))
-    sigma = 0.025 * float(np.median([face.size for face in faces]))
-    blurred = _changed(images, lambda n: np.asarray(cv2.GaussianBlur(images[n], (0, 0), sigma), np.uint8))
-    yield Clip("blur", blurred, ("blurred",), frozenset(PART))
+        yield Clip(f"empty_{name}", _changed(base, gone), ("absent",), frozenset(PART))
+    yield Clip("blur", _changed(base, _blurred), ("blurred",), frozenset(PART))
     for place, point in PLACES.items():
         for name, colour in (("microphone", MICROPHONE), ("hand", None)):
-            covered = _changed(images, lambda n, at=point, c=colour: _covered(images[n], faces[n], at, c))  # type: ignore[misc]
+            covered = _changed(base, partial(_covered, at=point, colour=colour))
             yield Clip(f"cover_{place}_{name}", covered, ("covered", "absent"), frozenset(PART))
     yield _crossing(images, faces)
 
 
-def _changed(images: list[ImageArray], change: "object") -> list[ImageArray]:
-    return [change(number) if number in PART else image for number, image in enumerate(images)]  # type: ignore[operator]
+def _changed(base: Base, change: Callable[[ImageArray, Face], ImageArray]) -> list[ImageArray]:
+    return [
+        change(image, face) if number in PART else image
+        for number, (image, face) in enumerate(zip(base.images, base.faces, strict=True))
+    ]
+
+
+def _blurred(image: ImageArray, face: Face) -> ImageArray:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), BLUR * face.size), np.uint8)
 
 
 def _cut(images: list[ImageArray], faces: list[Face]) -> Clip:
@@ -113,7 +119,7 @@ def _gone(image: ImageArray, face: Face) -> ImageArray:
 
 def _away(image: ImageArray, face: Face) -> ImageArray:
     """The wall behind: nothing of the host is left."""
-    wall = np.asarray(cv2.GaussianBlur(image[:8, :8].mean(axis=(0, 1))[None, None].astype(np.float32), (1, 1), 0))
+    wall = image[:8, :8].mean(axis=(0, 1))
     grain = np.random.default_rng(int(face.size * 1000)).normal(0, 2, image.shape)
     return np.asarray(np.clip(wall + grain, 0, 255), np.uint8)
 

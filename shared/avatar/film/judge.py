@@ -4,12 +4,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.film.cuts import find_cuts
+from shared.avatar.film.look import PATCH
 from shared.avatar.film.report import Kind, Shot, Stretch
 from shared.avatar.film.track import FilmTrack, Sight
 
 BRIDGE_S = 0.5  # gaps up to this are bridged within a shot
 FADE_S = 0.2
-COVERED = 0.09  # share of a face's cells that something else shows in
+COVERED, LASTING = (
+    0.09,
+    0.055,
+)  # share of a face's cells that something else shows in; and in the frame before and after, too
 BLURRED = 0.45  # of the sharpness that is usual in the film
 TURNED_YAW, TURNED_PITCH = 40.0, 30.0  # degrees: further, too little of the face shows
 TURNING_YAW = 30.0  # of a face that is then lost: it turned away
@@ -75,8 +79,7 @@ def name_stretches(track: FilmTrack, shots: tuple[Shot, ...], fps: float, exclud
         ]
     )
     # A face from its side looks unlike itself.
-    unlike = [face is not None and face.likeness.unlike > COVERED for face in track.faces]
-    flags["covered"] |= np.array(unlike) & ~flags["turned_away"]
+    flags["covered"] |= _unlike(track) & ~flags["turned_away"]
     return tuple(
         Stretch(kind=kind, first=first, end=end) for kind, flag in flags.items() for first, end in runs_of(flag)
     )
@@ -120,6 +123,15 @@ def _missing(track: FilmTrack, shots: tuple[Shot, ...]) -> dict[Kind, Flags]:
             kind: Kind = "turned_away" if _turning(track, first, end) else "absent"
             flags[kind][first:end] |= ~somewhere
     return flags
+
+
+def _unlike(track: FilmTrack) -> Flags:
+    """Where a part of the face that is found looks like something else."""
+    share = np.array([0.0 if face is None else face.likeness.unlike for face in track.faces])
+    patch = np.array([0.0 if face is None else face.likeness.patch for face in track.faces])
+    padded = np.pad(share, 1, mode="edge")
+    lasting = np.median([padded[:-2], padded[1:-1], padded[2:]], axis=0) > LASTING
+    return np.asarray((share > COVERED) | (patch > PATCH) | ((share > LASTING) & lasting), np.bool_)
 
 
 def _turning(track: FilmTrack, first: int, end: int) -> bool:

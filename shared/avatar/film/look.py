@@ -15,6 +15,11 @@ SIDE_PX = 40  # of the coarse image
 DETAIL_PX = 128  # of the one that sharpness is measured in
 FACE_OF_SIDE = 0.8
 UNLIKE_LEVELS = 30.0  # colour difference beyond which a cell shows something else
+PATCH_LEVELS, PATCH_CELLS = (
+    20.0,
+    5,
+)  # less is enough where so many cells each way differ: no lips and no shadow's edge are so wide
+PATCH = 0.02  # share of the face's cells that such patches have, beyond which something lies there
 GAIN = 0.85, 1.18  # by which the light may change suddenly; what changes slowly is remembered
 KEEP = 0.06  # weight of a new frame in what is remembered
 VIEW_DEGREES = 12.0  # yaw and pitch of views that are remembered apart
@@ -26,11 +31,12 @@ _NOISE = np.random.default_rng(1).normal(0.0, 1.5, SIDE_PX * SIDE_PX)  # levels;
 
 
 class Likeness(NamedTuple):
-    """unlike: share, 0 to 1, of a face's cells whose colour is not as remembered. pattern: correlation of the levels.
-    rest: what the colours of the most alike quarter of the cells differ by at most, in levels: little where something
+    """unlike: share, 0 to 1, of a face's cells, without the mouth's, whose colour is not as remembered. patch: share of its cells, with
+    the mouth's, that lie in wide patches of other colour. pattern: correlation of the levels. rest: what the colours of the most alike quarter of the cells differ by at most, in levels: little where something
     covers a part of the face, more for another person's."""
 
     unlike: float
+    patch: float
     pattern: float
     rest: float
 
@@ -50,6 +56,7 @@ class FaceMemory:
 
     _home: NDArray[np.float64] | None = field(init=False, default=None)  # (K, 2) rigid points in the coarse image
     _inside: NDArray[np.bool_] = field(init=False, repr=False, default_factory=lambda: np.zeros((0, 0), np.bool_))
+    _oval: NDArray[np.bool_] = field(init=False, repr=False, default_factory=lambda: np.zeros((0, 0), np.bool_))
     _views: dict[tuple[int, int], FloatArray] = field(init=False, repr=False, default_factory=dict)
 
     @property
@@ -60,26 +67,29 @@ class FaceMemory:
     def compare(self, rgb: ImageArray, face: Face) -> Likeness:
         """Return how much what lies under a face's points looks as remembered; all of it while nothing is."""
         if self._home is None:
-            return Likeness(0.0, 1.0, 0.0)
+            return Likeness(0.0, 0.0, 1.0, 0.0)
         view = _view(face)
         known = self._views[min(self._views, key=lambda each: abs(each[0] - view[0]) + abs(each[1] - view[1]))]
         crop = self._coarse(rgb, face)
         now, then = crop[self._inside], known[self._inside]
         # The light may have changed, or something dark lies over half of the face: what explains more cells is taken.
         gain = np.clip(np.median((now.mean(axis=1) + 8.0) / (then.mean(axis=1) + 8.0)), *GAIN)
-        apart = min((np.abs(now / each - then).max(axis=1) for each in (1.0, gain)), key=_rest)
+        apart, gain = min(
+            ((np.abs(now / each - then).max(axis=1), each) for each in (1.0, gain)), key=lambda each: _rest(each[0])
+        )
         pattern = np.corrcoef(now.mean(axis=1) + _NOISE[: len(now)], then.mean(axis=1))[0, 1]
-        return Likeness(float((apart > UNLIKE_LEVELS).mean()), float(pattern), _rest(apart))
+        patch = _patches(np.abs(crop / gain - known).max(axis=2), self._oval)
+        return Likeness(float((apart > UNLIKE_LEVELS).mean()), patch, float(pattern), _rest(apart))
 
-    def remember(self, rgb: ImageArray, face: Face, unlike: float) -> None:
+    def remember(self, rgb: ImageArray, face: Face, likeness: Likeness) -> None:
         """Take in a frame of the face, unless too much of it looks like something else."""
         if self._home is None:
             self._begin(face)
         view = _view(face)
         known = self._views.get(view)
-        if known is None and unlike < PARTLY:
+        if known is None and likeness.unlike < PARTLY:
             self._views[view] = self._coarse(rgb, face)
-        elif known is not None and unlike < LIKE:
+        elif known is not None and likeness.unlike < LIKE and likeness.patch < PATCH / 2:
             known += KEEP * (self._coarse(rgb, face) - known)
 
     def _begin(self, face: Face) -> None:
@@ -88,6 +98,7 @@ class FaceMemory:
         inside = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
         cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(points[OVAL]).astype(np.int32)), (255,))
         inside = np.asarray(cv2.erode(inside, np.ones((3, 3), np.uint8)), np.uint8)
+        self._oval = inside > 0
         mouth = points[LIP_TOP] + (0, 1)
         cv2.ellipse(inside, (int(mouth[0]), int(mouth[1])), (5, 4), 0, 0, 360, (0,), -1)  # what speech changes
         self._home, self._inside = points[RIGID], inside > 0
@@ -103,6 +114,13 @@ def sharpness(rgb: ImageArray, face: Face) -> float:
     grey = cv2.cvtColor(_crop(rgb, _upright(face, DETAIL_PX), DETAIL_PX), cv2.COLOR_RGB2GRAY).astype(np.float32)
     middle = grey[DETAIL_PX // 5 : -DETAIL_PX // 5, DETAIL_PX // 5 : -DETAIL_PX // 5]
     return float(cv2.Laplacian(middle, cv2.CV_32F).var() / (middle.var() + 25.0))
+
+
+def _patches(apart: FloatArray, oval: NDArray[np.bool_]) -> float:
+    """Share of an oval's cells that lie in patches of at least PATCH_CELLS each way whose colour differs."""
+    differs = ((apart > PATCH_LEVELS) & oval).astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (PATCH_CELLS, PATCH_CELLS))
+    return float(cv2.morphologyEx(differs, cv2.MORPH_OPEN, kernel).sum() / max(int(oval.sum()), 1))
 
 
 def _rest(apart: FloatArray) -> float:

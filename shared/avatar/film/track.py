@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.film.cuts import Change, ChangeMeter
-from shared.avatar.film.look import LIKE, FaceMemory, Likeness, sharpness
+from shared.avatar.film.look import LIKE, PATCH, FaceMemory, Likeness, sharpness
 from shared.avatar.relight import landmark_colours
 from shared.avatar.skin import SkinLight, measure_light
 from shared.face.finder import FaceFinder
@@ -167,9 +167,9 @@ class HostFollower:
         track = self.track
         if self._memory.empty and not self._before.empty and not self._before.compare(rgb, face).same:
             track.unlike_before.add(number)
-        self._memory.remember(rgb, face, likeness.unlike)
+        self._memory.remember(rgb, face, likeness)
         self._last, self._missed = face, 0
-        if likeness.unlike < LIKE:
+        if likeness.unlike < LIKE and likeness.patch < PATCH:
             self._clear = face
         self._unsearched.clear()
         track.faces.append(_kept(rgb, face, likeness))
