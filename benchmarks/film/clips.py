@@ -129,14 +129,25 @@ def _oval_area(face: Face) -> float:
 
 
 def _covered(image: ImageArray, face: Face, at: int, colour: tuple[int, int, int] | None) -> ImageArray:
-    """A disc of a tenth of the face, soft at its edge; colour: None for a hand's."""
+    """A disc of a tenth of the face; colour: None for a hand's."""
     radius = float(np.sqrt(COVERED_SHARE * _oval_area(face) / np.pi))
-    x, y = (float(value) for value in face.points[at, :2])
+    x, y = _inside(face, at, radius)
     rows, columns = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
     share = np.clip(radius + 0.5 - np.hypot(columns - x, rows - y), 0, 1)[..., None]
     tone: NDArray[np.float64] = np.array(colour if colour else HAND * _skin(image, face), np.float64)
     grain = np.random.default_rng(round(x * 100)).normal(0, 3, image.shape)
     return np.asarray(np.clip(image * (1 - share) + (tone + grain) * share, 0, 255), np.uint8)
+
+
+def _inside(face: Face, at: int, radius: float) -> tuple[float, float]:
+    """Where a disc lies on the face, near one of its points: drawn to the middle until all of it does."""
+    hull = cv2.convexHull(face.points[OVAL, :2].astype(np.float32))
+    middle, point = face.points[OVAL, :2].mean(axis=0), face.points[at, :2]
+    for share in np.linspace(0, 1, 21):
+        x, y = (float(value) for value in point + share * (middle - point))
+        if cv2.pointPolygonTest(hull, (x, y), True) >= radius:
+            break
+    return x, y
 
 
 def _skin(image: ImageArray, face: Face) -> NDArray[np.float64]:

@@ -296,8 +296,8 @@ def _manifest(
 
 
 def _read_portrait(original: ImageArray, name: str, near: NDArray[np.float32] | None = None) -> _Portrait:
-    """The portrait in an image. near: (2,) of several faces take the one here, not the largest, and it may be small: a frame of
-    the film is all that there is."""
+    """The portrait in an image. near: (2,) of several faces take the one here, not the largest, and it may be small: the
+    film has no better frame."""
     faces = _find_faces(original)
     if not faces:
         raise StudioError(f"No face was found in {name}; use a portrait that shows one face from the front.")

@@ -37,7 +37,7 @@ class AvatarRequest(BaseModel):
 
 
 class ChoiceRequest(BaseModel):
-    """What to choose of the film of an avatar that there is; null leaves what was chosen before."""
+    """What to choose of the film of a finished avatar; null leaves what was chosen before."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

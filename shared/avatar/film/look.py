@@ -20,6 +20,7 @@ PATCH_LEVELS, PATCH_CELLS = (
     5,
 )  # less is enough where so many cells each way differ: no lips and no shadow's edge are so wide
 PATCH = 0.02  # share of the face's cells that such patches have, beyond which something lies there
+NEW_VIEW_PATCH = 0.04  # the share up to which a view that is new may have them, of the light: a cover has more
 GAIN = 0.85, 1.18  # by which the light may change suddenly; what changes slowly is remembered
 KEEP = 0.06  # weight of a new frame in what is remembered
 VIEW_DEGREES = 12.0  # yaw and pitch of views that are remembered apart
@@ -87,7 +88,7 @@ class FaceMemory:
             self._begin(face)
         view = _view(face)
         known = self._views.get(view)
-        if known is None and likeness.unlike < PARTLY:
+        if known is None and likeness.unlike < PARTLY and likeness.patch < NEW_VIEW_PATCH:
             self._views[view] = self._coarse(rgb, face)
         elif known is not None and likeness.unlike < LIKE and likeness.patch < PATCH / 2:
             known += KEEP * (self._coarse(rgb, face) - known)
