@@ -129,6 +129,24 @@ def test_what_covers_a_cheek_is_named_though_the_face_is_still_found(host: Image
     assert sum(film.track.faces[number] is not None for number in covered) > 12
 
 
+def test_a_tenth_of_the_face_is_enough_of_a_cover(host: ImageArray) -> None:
+    """A microphone before the mouth, then a hand, darker than the skin, on the cheek, and then one on the forehead."""
+    covers = {range(6, 13): ((158, 147), (30, 30, 34)), range(19, 26): ((134, 122), (150, 112, 92)),
+              range(31, 36): ((160, 92), (150, 112, 92))}  # fmt: skip
+
+    def draw(number: int) -> ImageArray:
+        image = host.copy()
+        for when, (at, colour) in covers.items():
+            if number in when:
+                cv2.circle(image, at, 16, colour, -1)  # the oval has 8170 pixels
+        return swaying(image, number)
+
+    film = followed(draw)
+    found = flags(film, "covered")
+    truth = np.array([any(number in when for when in covers) for number in range(COUNT)])
+    assert found[truth].mean() >= 0.95 and found[~truth].mean() <= 0.02, np.flatnonzero(found)
+
+
 def test_a_blurred_stretch_is_named(host: ImageArray) -> None:
     blurred = range(15, 25)
     soft = np.asarray(cv2.GaussianBlur(host, (0, 0), 3.0), np.uint8)
