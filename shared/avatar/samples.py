@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.avatar.build import add_avatar, avatars_folder
+from shared.avatar.build import FilmChoice, add_avatar, avatars_folder
 from shared.media.colour import rgb_to_i420
 from shared.media.image_file import write_pixels
 from shared.media.mp4 import Mp4Writer
@@ -39,7 +39,7 @@ def ensure_sample_avatars(home: Path, progress: StageProgress = lambda stage, do
             add_avatar(home, SAMPLE, portrait, None, RIGHTS, progress)
         if SAMPLE_VIDEO in wanted:
             write_body_video(body, image)
-            add_avatar(home, SAMPLE_VIDEO, portrait, body, RIGHTS, progress)
+            add_avatar(home, SAMPLE_VIDEO, portrait, body, RIGHTS, progress, film=FilmChoice(keep=False))
 
 
 def astronaut() -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ TITLES: dict[Kind, str] = {
     "covered": "face covered",
     "blurred": "face blurred",
     "turned_away": "turned away",
-    "talking": "talking",
+    "talking": "talking, or mouth open",
     "closed_mouth": "mouth closed",
     "excluded": "excluded",
 }
