@@ -20,7 +20,10 @@ PATCH_LEVELS, PATCH_CELLS = (
     5,
 )  # less is enough where so many cells each way differ: no lips and no shadow's edge are so wide
 PATCH = 0.02  # share of the face's cells that such patches have, beyond which something lies there
-NEW_VIEW_PATCH = 0.04  # the share up to which a view that is new may have them, of the light: a cover has more
+SUDDEN = (
+    0.04,
+    0.015,
+)  # more of `unlike` or `patch` from one frame to the next: something came before the face, it did not turn
 GAIN = 0.85, 1.18  # by which the light may change suddenly; what changes slowly is remembered
 KEEP = 0.06  # weight of a new frame in what is remembered
 VIEW_DEGREES = 12.0  # yaw and pitch of views that are remembered apart
@@ -58,6 +61,8 @@ class FaceMemory:
     _home: NDArray[np.float64] | None = field(init=False, default=None)  # (K, 2) rigid points in the coarse image
     _inside: NDArray[np.bool_] = field(init=False, repr=False, default_factory=lambda: np.zeros((0, 0), np.bool_))
     _oval: NDArray[np.bool_] = field(init=False, repr=False, default_factory=lambda: np.zeros((0, 0), np.bool_))
+    _before: Likeness = field(init=False, default=Likeness(0.0, 0.0, 1.0, 0.0))
+    _suspect: bool = field(init=False, default=False)
     _views: dict[tuple[int, int], FloatArray] = field(init=False, repr=False, default_factory=dict)
 
     @property
@@ -88,10 +93,17 @@ class FaceMemory:
             self._begin(face)
         view = _view(face)
         known = self._views.get(view)
-        if known is None and likeness.unlike < PARTLY and likeness.patch < NEW_VIEW_PATCH:
+        self._suspect = self._looks_covered(likeness)
+        self._before = likeness
+        if known is None and likeness.unlike < PARTLY and not self._suspect:
             self._views[view] = self._coarse(rgb, face)
         elif known is not None and likeness.unlike < LIKE and likeness.patch < PATCH / 2:
             known += KEEP * (self._coarse(rgb, face) - known)
+
+    def _looks_covered(self, likeness: Likeness) -> bool:
+        """Whether something has come before the face, and has not gone: what is seen then is no new view of it."""
+        came = likeness.unlike - self._before.unlike > SUDDEN[0] or likeness.patch - self._before.patch > SUDDEN[1]
+        return came or (self._suspect and (likeness.unlike > LIKE or likeness.patch > PATCH))
 
     def _begin(self, face: Face) -> None:
         upright = _upright(face, SIDE_PX)

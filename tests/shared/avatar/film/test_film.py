@@ -222,7 +222,7 @@ def test_the_loop_skips_what_is_unfit_or_excluded_without_a_jump(host: ImageArra
 
     def draw(number: int) -> ImageArray:
         image = soft if number < 6 else hidden if number in range(48, 52) else host
-        return swaying(np.asarray(cv2.convertScaleAbs(image, beta=4 if number >= 52 else 0), np.uint8), number)
+        return swaying(np.asarray(cv2.convertScaleAbs(image, beta=3 if number >= 52 else 0), np.uint8), number)
 
     film = followed(draw, 100, exclude=[(3.6, 9.0)])
     shown = {number for number in film.round.order.tolist() if number < 100}
