@@ -43,7 +43,7 @@ from shared.avatar.plate_build import (
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
-from shared.face.landmarks import Face
+from shared.face.landmarks import POINTS, Face
 from shared.face.tracker import MIN_FACE_PX, FaceTracker
 from shared.media.array_types import ImageArray
 from shared.media.image_file import write_pixels
@@ -210,7 +210,7 @@ def _fill(
     if body is None:
         assert read is not None
         plate = build_own_plate(folder, read.image, read.to_roi)
-        _write_files(folder, read, read.roi, own_mask())
+        _write_files(folder, read, read.roi, own_mask(), [])
         _manifest(name, portrait, body, rights, read, plate).save(folder)
         return
     followed = follow_body(folder, body, progress, exclude=choice.exclude or (), still_s=choice.still_s)
@@ -231,18 +231,26 @@ def _fill_with_body(
     """All but the plate's frames, which are written already. read: None for a frame of the film."""
     if read is None:
         read = _portrait_of_film(followed, body.name)
-    plate, roi, mask = place_on_body(folder, followed, read.roi, read.face)
+    plate, roi, mask, bodies = place_on_body(folder, followed, read.roi, read.face)
     if followed.kind == "video":
         report = followed.film.report.model_copy(update=kept)
         report.save(folder)
         write_pixels(folder / SHEET, draw_sheet(report, followed.frame)[..., ::-1])
         plate = dataclasses.replace(plate, notes=(*plate.notes, *_kept_note(report)))
-    _write_files(folder, read, roi, mask)
+    _write_files(folder, read, roi, mask, bodies)
     _manifest(name, portrait, body, rights, read, plate).save(folder)
 
 
-def _write_files(folder: Path, read: _Portrait, roi: ImageArray, mask: NDArray[np.uint8]) -> None:
-    np.savez(folder / "face.npz", points=read.face.points, portrait_to_roi=read.to_roi)
+def _write_files(
+    folder: Path, read: _Portrait, roi: ImageArray, mask: NDArray[np.uint8], bodies: list[Face]
+) -> None:
+    """bodies: some of the plate's own faces in ROI pixels."""
+    np.savez(
+        folder / "face.npz",
+        points=read.face.points,
+        portrait_to_roi=read.to_roi,
+        bodies=np.array([face.points for face in bodies], np.float32).reshape(-1, POINTS, 3),
+    )
     write_pixels(folder / "portrait.png", read.image[..., ::-1])
     write_pixels(folder / "roi.png", roi[..., ::-1])
     write_pixels(folder / "mask.png", mask)

@@ -34,6 +34,8 @@ class Avatar:
     rest: (yaw, pitch) in degrees by which the plate's face is turned against the portrait's; an
         engine adds it to every pose, so that the placed face looks where its body does.
     portrait_to_roi: (2, 3) float64.
+    body_faces: some of the plate's own faces as they lie in the ROI; none on a portrait's own plate, or where the avatar
+        was added before they were kept.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Avatar:
     rest: tuple[float, float]
     portrait_to_roi: NDArray[np.float64]
     plate: Plate
+    body_faces: tuple[Face, ...] = ()
 
     def engine_file(self, engine: str, name: str) -> Path:
         """Where an engine keeps what it measured of this avatar under `name`. Such files go along with jobs."""
@@ -68,6 +71,8 @@ def load_avatar(folder: Path) -> Avatar:
         with np.load(BytesIO((folder / "face.npz").read_bytes()), allow_pickle=False) as data:
             points = data["points"].astype(np.float32).reshape(POINTS, 3)
             portrait_to_roi = data["portrait_to_roi"].astype(np.float64).reshape(2, 3)
+            bodies = np.zeros((0, POINTS, 3)) if "bodies" not in data else data["bodies"]
+            body_faces = tuple(Face(each) for each in bodies.astype(np.float32).reshape(-1, POINTS, 3))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise StudioError(f"{folder / 'face.npz'} cannot be read ({error}); add the avatar again.") from error
     return Avatar(
@@ -81,6 +86,7 @@ def load_avatar(folder: Path) -> Avatar:
         rest=manifest.rest,
         portrait_to_roi=portrait_to_roi,
         plate=Plate.load(folder),
+        body_faces=body_faces,
     )
 
 

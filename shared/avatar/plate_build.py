@@ -22,7 +22,7 @@ from shared.avatar.relight import landmark_colours, relight
 from shared.avatar.skin import SkinLight, light_transfer, measure_light, smooth_lights
 from shared.face import similarity
 from shared.face.landmarks import OVAL, Face
-from shared.face.rest_pose import rest_pose, turn_to_rest
+from shared.face.rest_pose import MAX_REST_DEGREES, rest_pose, turn_to_rest, turned_against
 from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
@@ -32,6 +32,8 @@ MAX_SIDE_PX = 1920
 MAX_PLATE_S = 600
 STILL_FPS = 25.0
 JPEG_QUALITY = 92
+TURNED_TOO_FAR = 5.0  # degrees beyond what can be made up for, from which on it is seen
+BODY_FACES = 8  # of the plate's faces, evenly spread, that are kept to know where its features go
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 
 
@@ -136,14 +138,16 @@ class FollowedBody:
 
 def place_on_body(
     folder: Path, body: FollowedBody, roi: ImageArray, roi_face: Face
-) -> tuple[PlateMeasures, ImageArray, NDArray[np.uint8]]:
+) -> tuple[PlateMeasures, ImageArray, NDArray[np.uint8], list[Face]]:
     """Write the index of a followed body's plate. roi: (512, 512, 3) uint8 RGB; roi_face: in ROI pixels.
 
     Inside a part of the film a frame without a face gets what lies between its neighbours' placements; elsewhere the nearest
-    one of its shot, at which no face is drawn. Returns what was measured, the ROI in the plate's light, and its mask.
+    one of its shot, at which no face is drawn. Returns what was measured, the ROI in the plate's light, its mask, and some
+    of the plate's faces as they lie in the ROI.
     """
     film, track, fps = body.film, body.film.track, body.fps
-    rest = rest_pose(roi_face, list(track.sample.values()))
+    faces = list(track.sample.values())
+    rest, notes = rest_pose(roi_face, faces), (*body.notes, *turned_note(roi_face, faces))
     shown = turn_to_rest(roi_face, rest)
     placements = place_faces(shown, film, fps)
     lights = _lights(film, fps)
@@ -165,8 +169,22 @@ def place_on_body(
         order=film.round.order,
         cuts=np.array([*(shot.first for shot in film.report.shots[1:]), *(count + at for at in new)], np.int64),
     )
-    mask = bound_mask(shown, _plate_oval(track, placements))
-    return PlateMeasures(*track.size, fps, count + len(blends), body.kind, rest, body.notes), lit, mask
+    bodies = _in_roi(track, placements)
+    mask = bound_mask(shown, np.median([face.points[OVAL, :2] for face in bodies], axis=0))
+    bodies = [bodies[at] for at in np.linspace(0, len(bodies) - 1, min(len(bodies), BODY_FACES)).round().astype(int)]
+    return PlateMeasures(*track.size, fps, count + len(blends), body.kind, rest, notes), lit, mask, bodies
+
+
+def turned_note(roi_face: Face, faces: list[Face]) -> tuple[str, ...]:
+    """One sentence where a portrait is turned away from the plate's faces so far that no blending helps, else none."""
+    yaw, pitch = turned_against(roi_face, faces)
+    turned = max(abs(yaw), abs(pitch))
+    if turned <= MAX_REST_DEGREES + TURNED_TOO_FAR:
+        return ()
+    return (
+        f"The portrait's face is turned {turned:.0f} degrees away from the body's, of which {MAX_REST_DEGREES:.0f} can be made"
+        " up for: it will look aside on that body. Use a portrait that looks where the body looks.",
+    )
 
 
 def _relit(roi: ImageArray, roi_face: Face, track: FilmTrack, lights: list[SkinLight]) -> ImageArray:
@@ -188,13 +206,9 @@ def _lights(film: Film, fps: float) -> list[SkinLight]:
     return [SkinLight(row[:3], row[3:]) for row in rows]
 
 
-def _plate_oval(track: FilmTrack, placements: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(36, 2) the outline of the plate's face in ROI pixels, in the median."""
-    ovals = [
-        similarity.apply_similarity(similarity.invert(placements[number]), face.points[OVAL, :2])
-        for number, face in track.sample.items()
-    ]
-    return np.asarray(np.median(ovals, axis=0), np.float64)
+def _in_roi(track: FilmTrack, placements: NDArray[np.float64]) -> list[Face]:
+    """The plate's faces as they lie in the ROI, of the frames that were kept whole."""
+    return [face.moved(similarity.invert(placements[number])) for number, face in sorted(track.sample.items())]
 
 
 def fit_image(image: ImageArray) -> tuple[ImageArray, NDArray[np.float64]]:

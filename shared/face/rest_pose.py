@@ -11,12 +11,17 @@ MAX_REST_DEGREES = 20.0  # degrees; a portrait turned further shows that it is a
 def rest_pose(portrait: Face, plate: list[Face]) -> tuple[float, float]:
     """(yaw, pitch) in degrees by which the plate's faces are turned against the portrait's, in the median and at
     most 20 either way."""
-    own = portrait.pose
-    yaw = float(np.median([face.pose.yaw for face in plate])) - own.yaw
-    pitch = float(np.median([face.pose.pitch for face in plate])) - own.pitch
+    yaw, pitch = turned_against(portrait, plate)
     return float(np.clip(yaw, -MAX_REST_DEGREES, MAX_REST_DEGREES)), float(
         np.clip(pitch, -MAX_REST_DEGREES, MAX_REST_DEGREES)
     )
+
+
+def turned_against(portrait: Face, plate: list[Face]) -> tuple[float, float]:
+    """(yaw, pitch) in degrees by which the plate's faces are turned against the portrait's, in the median, however far."""
+    own = portrait.pose
+    yaw, pitch = (float(np.median([getattr(face.pose, of) for face in plate])) for of in ("yaw", "pitch"))
+    return yaw - own.yaw, pitch - own.pitch
 
 
 def turn_to_rest(face: Face, rest: tuple[float, float]) -> Face:

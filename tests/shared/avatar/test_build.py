@@ -11,6 +11,7 @@ import pytest
 from shared.avatar.build import add_avatar, list_avatars, remove_avatar
 from shared.avatar.mask import bound_mask, moving_matte, own_mask
 from shared.avatar.model import ROI_SIZE_PX, load_avatar
+from shared.avatar.plate_build import turned_note
 from shared.avatar.relight import landmark_colours, relight
 from shared.avatar.samples import body_motion, sample_portrait
 from shared.avatar.skin import RGB_TO_YUV, YUV_BASE, lit_pixels, measure_light, skin_mask
@@ -248,6 +249,22 @@ def test_a_large_portrait_is_kept_at_2048_and_its_roi_keeps_the_detail(tmp_path:
     kept = cv2.imread(str(avatar.folder / "portrait.png"))
     assert kept is not None and kept.shape == (2048, 2048, 3)
     assert (avatar.plate.width, avatar.plate.height) == (1920, 1920)
+
+
+def test_the_bodys_faces_are_kept_as_they_lie_in_the_roi(sample_home: Path) -> None:
+    avatar = load_avatar(sample_home / "avatars" / "sample-video")
+    rest = turn_to_rest(avatar.face, avatar.rest)
+    assert len(avatar.body_faces) == 8
+    for face in avatar.body_faces:
+        assert np.linalg.norm(face.points[:468, :2] - rest.points[:468, :2], axis=1).mean() < 0.03 * rest.size
+    assert load_avatar(sample_home / "avatars" / "sample").body_faces == ()
+
+
+def test_a_portrait_turned_away_from_its_body_is_noted(sample_home: Path) -> None:
+    face = load_avatar(sample_home / "avatars" / "sample").face
+    (note,) = turned_note(face, [turn_to_rest(face, (-31.0, 0.0))] * 3)
+    assert "is turned 31 degrees away" in note
+    assert turned_note(face, [turn_to_rest(face, (24.0, -10.0))] * 3) == ()
 
 
 def test_the_rest_pose_turns_the_head_where_it_says(sample_home: Path) -> None:
