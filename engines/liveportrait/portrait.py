@@ -17,6 +17,7 @@ from engines.liveportrait.motion.keypoints import motions
 from engines.liveportrait.networks.networks import LivePortraitNetworks
 from shared.avatar.mask import moving_matte
 from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.portrait_skin import PortraitSkin
 from shared.face import similarity
 from shared.face.landmarks import Face
 from shared.media.array_types import FloatArray
@@ -56,6 +57,7 @@ class PortraitRenderer:
         """face: in the ROI, where it is not the portrait's own."""
         self._avatar, self._networks = avatar, networks
         self._face = face or avatar.face
+        self._skin = PortraitSkin(avatar.roi, avatar.face) if face is None and not avatar.own_plate else None
         square = source_square(self._face)
         self.to_crop = square.to_crop(crop.SIDE)
         self.openings = openings(self._face)
@@ -154,7 +156,7 @@ class PortraitRenderer:
             similarity.apply_similarity(to_roi, (points[:, :2] + 1) * (crop.SIDE / 2))
             for points in (shot.source.points, shot.driven)
         )
-        return moving_matte(self._face.moved(similarity.fit(here, there)), self._avatar.mask)
+        return moving_matte(self._face.moved(similarity.fit(here, there)), self._avatar.mask, self._skin)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

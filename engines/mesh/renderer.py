@@ -14,6 +14,7 @@ from engines.mesh.topology import SURFACE
 from engines.mesh.tracker_calibration import FILE, calibrate_tracker, kept_calibration
 from shared.avatar.mask import moving_matte
 from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.portrait_skin import PortraitSkin
 from shared.face.landmarks import Face
 
 INNER = slice(int(RIM_PX), ROI_SIZE_PX - int(RIM_PX))
@@ -29,6 +30,7 @@ class MeshRenderer:
         self._roi = avatar.roi
         self._own_plate = avatar.own_plate
         self._points, self._mask = avatar.face.points, avatar.mask
+        self._skin = None if avatar.own_plate else PortraitSkin(avatar.roi, avatar.face)
         self._layers = split_portrait(avatar.roi, avatar.face)
         self._head = HeadMesh(avatar.face, avatar.rest, own_plate=avatar.own_plate)
         self._eyes = Eyes(avatar.roi, avatar.face)
@@ -70,6 +72,6 @@ class MeshRenderer:
         face = self._points.copy()
         face[:SURFACE] = moved.vertices[:SURFACE]
         with_matte = np.empty((*out.shape[:2], 4), np.uint8)
-        matte = moving_matte(Face(face), self._mask)
+        matte = moving_matte(Face(face), self._mask, self._skin)
         cv2.mixChannels([out, matte], [with_matte], [0, 0, 1, 1, 2, 2, 3, 3])
         return with_matte

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.model import ROI_SIZE_PX
+from shared.avatar.portrait_skin import PortraitSkin
 from shared.face import similarity
 from shared.face.landmarks import OVAL, Face
 
@@ -26,16 +27,20 @@ def own_mask() -> NDArray[np.uint8]:
     return np.asarray(np.rint(np.outer(ramp, ramp) * 255), np.uint8)
 
 
-def moving_matte(face: Face, bound: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def moving_matte(face: Face, bound: NDArray[np.uint8], skin: PortraitSkin | None = None) -> NDArray[np.uint8]:
     """(512, 512) uint8 matte of a face on a foreign body as it moves, for an engine to call in every frame (0.4 ms).
 
     face: the moved one, in ROI pixels. bound: the avatar's mask, which the matte does not leave. Where the head has
-    turned away from its rest pose the plate's own skin shows, rather than the portrait's hair or background.
+    turned away from its rest pose the plate's own skin shows, rather than the portrait's hair or background. skin: the
+    same for what lies inside the face's outline.
     """
     small = face.moved(similarity.resize_matrix(1 / MATTE_STEP, 1 / MATTE_STEP))
     outline = _grown(_oval(small), _up(small), FOREHEAD * small.size)
     ramp = _ease(_depth(outline, ROI_SIZE_PX // MATTE_STEP) / (FEATHER * small.size))
-    matte = cv2.resize((ramp * 255).astype(np.uint8), (ROI_SIZE_PX, ROI_SIZE_PX), interpolation=cv2.INTER_LINEAR)
+    drawn = (ramp * 255).astype(np.uint8)
+    if skin is not None:
+        drawn = np.asarray(cv2.multiply(drawn, skin.moved(face), scale=1 / 255), np.uint8)
+    matte = cv2.resize(drawn, (ROI_SIZE_PX, ROI_SIZE_PX), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.min(matte, bound), np.uint8)
 
 
