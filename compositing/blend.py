@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.kernel import OPAQUE, blend_planes, coefficients
+from compositing.kernel import OPAQUE, blend_held, blend_planes, coefficients, yuv_rows
+from compositing.light import Fit, LightMatch, field_patch
 from shared.face import similarity
 from shared.media.array_types import ImageArray, PixelBox
 from shared.media.colour import planes
@@ -18,16 +19,35 @@ SCALE_RANGE = 0.01, 16.0  # what a placement may scale by; anything else is a da
 AS_IT_IS = np.array([1.0, 1.0, 1.0]), np.array([0.0, 0.0, 0.0])
 
 
+class Buffer:
+    """Memory that is used again: fresh memory costs more than what is computed into it."""
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.uint8)
+
+    def of(self, *shape: int) -> NDArray[np.uint8]:
+        """A uint8 array of this shape, with what was in it; until the next call."""
+        size = int(np.prod(shape))
+        if len(self._bytes) < size:
+            self._bytes = np.empty(size, np.uint8)
+        return self._bytes[:size].reshape(shape)
+
+
 @dataclass(slots=True)
 class Blender:
     """Places the ROI frames of one avatar. Not thread-safe (it reuses its buffers).
 
     mask: (512, 512) uint8, where the ROI covers the plate; a ROI frame's own matte goes before it.
+    light: fits a face to a foreign body; None for ROI frames that continue the plate as they are.
     """
 
     mask: NDArray[np.uint8]
+    light: LightMatch | None = None
     _reach: PixelBox = field(init=False)
     _rgba: NDArray[np.uint8] = field(init=False, repr=False)
+    _patch: Buffer = field(init=False, repr=False, default_factory=Buffer)
+    _field: Buffer = field(init=False, repr=False, default_factory=Buffer)
+    _held: Buffer = field(init=False, repr=False, default_factory=Buffer)
 
     def __post_init__(self) -> None:
         self._reach = cv2.boundingRect(self.mask)  # type: ignore[assignment]
@@ -61,8 +81,15 @@ class Blender:
         box = _even_box(matrix, reach, width, height)
         if box == NOWHERE:
             return NOWHERE
-        patch = _warped(rgba, matrix, box)
-        _onto(program, patch, box, level, coefficients(gains, offsets))
+        rows = yuv_rows(gains, offsets)
+        fit = self.light.fit(program, rgba, placement, rows) if self.light else None
+        patch = _warped(rgba, matrix, box, self._patch.of(box[3], box[2], 4))
+        if fit is None:
+            _onto(program, patch, box, level, coefficients(rows))
+        else:
+            lies = field_patch(fit.field, placement, box, self._field.of)
+            scratch = self._held.of(box[3] // 2, box[2])
+            _fitted_onto(program, patch, box, level, coefficients(rows), fit, lies, scratch)
         return box
 
     def _with_alpha(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], PixelBox, NDArray[np.float64]]:
@@ -83,7 +110,11 @@ class Blender:
 def warm_up() -> None:
     """Load the compiled loop now (compiling takes seconds the first time), not with the first frame."""
     program = np.full((96, 64), 128, np.uint8)
-    _onto(program, np.zeros((64, 64, 4), np.uint8), (0, 0, 64, 64), OPAQUE, coefficients(*AS_IT_IS))
+    nothing, box, rows = np.zeros((64, 64, 4), np.uint8), (0, 0, 64, 64), coefficients(yuv_rows(*AS_IT_IS))
+    _onto(program, nothing, box, OPAQUE, rows)
+    fit = Fit(nothing, np.ones(5, np.int32))
+    lies = field_patch(fit.field, similarity.resize_matrix(0.125, 0.125), box, Buffer().of)
+    _fitted_onto(program, nothing, box, OPAQUE, rows, fit, lies, np.empty((32, 64), np.uint8))
 
 
 def _level(opacity: float) -> int:
@@ -112,7 +143,9 @@ def _even_box(matrix: NDArray[np.float64], reach: PixelBox, width: int, height: 
     return NOWHERE if outside else (left, top, right - left, bottom - top)
 
 
-def _warped(rgba: NDArray[np.uint8], matrix: NDArray[np.float64], box: PixelBox) -> NDArray[np.uint8]:
+def _warped(
+    rgba: NDArray[np.uint8], matrix: NDArray[np.float64], box: PixelBox, out: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
     x, y, w, h = box
     scale = similarity.scale_of(matrix)
     if scale < SHRINK:
@@ -122,10 +155,10 @@ def _warped(rgba: NDArray[np.uint8], matrix: NDArray[np.float64], box: PixelBox)
         matrix = similarity.compose(matrix, similarity.invert(shrink))
     shift = matrix.copy()
     shift[:, 2] -= (x, y)
-    patch = cv2.warpAffine(
-        rgba, shift, (w, h), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0)
+    cv2.warpAffine(
+        rgba, shift, (w, h), dst=out, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0, 0)
     )
-    return np.asarray(patch, np.uint8)
+    return out
 
 
 def _onto(program: ImageArray, patch: NDArray[np.uint8], box: PixelBox, level: int, rows: NDArray[np.int32]) -> None:
@@ -133,3 +166,20 @@ def _onto(program: ImageArray, patch: NDArray[np.uint8], box: PixelBox, level: i
     luma, u, v = planes(program)
     half = np.s_[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2]
     blend_planes(luma[y : y + h, x : x + w], u[half], v[half], patch.view(np.uint32)[..., 0], np.int32(level), rows)
+
+
+def _fitted_onto(
+    program: ImageArray,
+    patch: NDArray[np.uint8],
+    box: PixelBox,
+    level: int,
+    rows: NDArray[np.int32],
+    fit: Fit,
+    field_pixels: NDArray[np.uint32],
+    scratch: NDArray[np.uint8],
+) -> None:
+    x, y, w, h = box
+    luma, u, v = planes(program)
+    half = np.s_[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2]
+    over = luma[y : y + h, x : x + w], u[half], v[half]
+    blend_held(*over, patch.view(np.uint32)[..., 0], np.int32(level), rows, field_pixels, fit.limits, scratch)

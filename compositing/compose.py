@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compositing.blend import AS_IT_IS, NOWHERE, Blender
+from compositing.held import foreign_mask
+from compositing.light import LightMatch
 from shared.avatar.model import Avatar
 from shared.media.array_types import ImageArray, PixelBox
 
@@ -27,7 +29,8 @@ class Composer:
 
     def __init__(self, avatar: Avatar) -> None:
         self.avatar = avatar
-        self._blender = Blender(avatar.mask)
+        self._own = Blender(avatar.mask)
+        self._blender = self._own if avatar.own_plate else Blender(foreign_mask(avatar), LightMatch(avatar))
 
     def background(self, index: int) -> ImageArray:
         """A copy of a plate frame to compose into. The costly part (decoding) and the only full-frame copy: a live
@@ -47,5 +50,6 @@ class Composer:
         opacity *= plate.face_opacity(index)
         if roi is not None and opacity > 0:
             gains, offsets = AS_IT_IS if own else (plate.gains[index], plate.offsets[index])
-            box = self._blender.place(background, roi, plate.placements[index], gains, offsets, opacity)
+            blender = self._own if own else self._blender
+            box = blender.place(background, roi, plate.placements[index], gains, offsets, opacity)
         return Composed(background, index, box)

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from compositing.blend import AS_IT_IS
-from compositing.kernel import OPAQUE, blend_planes, coefficients
+from compositing.kernel import OPAQUE, blend_planes, coefficients, yuv_rows
 from compositing.label import TEXT, draw_label, render_label
 from compositing.transition import Transition, ease
 from shared.media.array_types import PixelBox
@@ -60,7 +60,9 @@ def test_its_pixels_are_those_of_the_compositors_loop(width: int, height: int) -
     luma, u, v = planes(wanted)
     half = np.s_[y // 2 : (y + h) // 2, x // 2 : (x + w) // 2]
     patch = render_label(TEXT, h).view(np.uint32)[..., 0]
-    blend_planes(luma[y : y + h, x : x + w], u[half], v[half], patch, np.int32(OPAQUE), coefficients(*AS_IT_IS))
+    blend_planes(
+        luma[y : y + h, x : x + w], u[half], v[half], patch, np.int32(OPAQUE), coefficients(yuv_rows(*AS_IT_IS))
+    )
     assert np.array_equal(frame, wanted)
 
 

@@ -32,3 +32,18 @@ def test_a_frame_with_the_label_is_the_frame_without_it_and_the_label(sample_hom
         assert not np.array_equal(without, with_label)
         draw_label(without)
         assert np.array_equal(without, with_label)
+
+
+def test_a_face_made_of_its_plate_frame_is_not_fitted_again(sample_home: Path, tmp_path: Path) -> None:
+    avatar = load_avatar(sample_home / "avatars" / "sample-video")
+    composer, roi, frames = Composer(avatar), (avatar.roi * 0.6).astype(np.uint8), list[ImageArray]()
+    with SegmentWriter(
+        tmp_path / "a.mp4", avatar.plate.width, avatar.plate.height, Fraction(25), OutputSpec()
+    ) as writer:
+        faces = [RoiFrame(0, roi, plate=3), RoiFrame(40_000, roi)]
+        draw_frames(faces, composer, writer, False, lambda _, frame: frames.append(frame.copy()))
+    for frame, index, own in zip(frames, (3, avatar.plate.index(40_000)), (True, False), strict=True):
+        assert np.array_equal(frame, composer.compose(composer.background(index), index, roi, 1.0, own=own).frame)
+        assert not np.array_equal(
+            frame, composer.compose(composer.background(index), index, roi, 1.0, own=not own).frame
+        )

@@ -1,0 +1,169 @@
+"""What a face needs to lie on a foreign body without a seam: that body's light, and where it must leave the skin alone.
+
+Light is what is coarse. Of the plate frame and of the ROI frame the colour of the skin is measured on a small grid, both in
+the same way, without features, hair and whatever else is not skin; between skin it is bridged. The face then gets the
+quotient of the two in its luma and the difference in its chroma: the plate's shading holds across it, every detail and
+every contrast finer than that stays the portrait's own. Around the features the face may change the plate's pixels only a
+little: a pixel of hair, ear, shadow or background that the ROI brings there gives way to the plate's own skin, and a strand
+of the plate's hair stays in front.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from compositing.held import held_zone
+from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.skin import skin_mask
+from shared.face import similarity
+from shared.face.rest_pose import turn_to_rest
+from shared.media.array_types import FloatArray, ImageArray, PixelBox
+from shared.media.colour import planes
+
+GRID = 32  # cells a side that light is measured on
+FIELD = 64  # cells a side of what the kernel gets
+LATTICE = 4  # pixels of the program between two at which the field is looked up, where a cell is larger
+SAMPLES = 4  # pixels looked at in each direction of a cell
+# Of the face's size: smoothness of the light around the features and on them, where more of the portrait's own form is left,
+# and of what bridges a gap in the skin.
+AROUND, WITHIN, BRIDGE = 0.14, 0.3, 0.5
+KNEE = 1.25  # times the skin's median luma; what is brighter is halved beyond it, the plate's light knows no such glow
+SKIN_LUMA = 0.45, 0.7, 1.4, 1.8  # of the median: nothing, all, all, nothing; outside is hair, shade or a highlight
+LUMA_RANGE = 0.5, 1.496  # what the luma may be multiplied by
+# Change of the plate's own pixel, in luma as a share of the skin's, in chroma in levels: full up to the first, none at the
+# second. What is left of any change is then at most 0.16 and 6.
+LUMA_CHANGE = 0.15, 0.40
+CHROMA_CHANGE = 5.0, 13.0
+_TO_MASK = similarity.resize_matrix(ROI_SIZE_PX / FIELD, ROI_SIZE_PX / FIELD)
+_SAMPLED = GRID * SAMPLES
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What the kernel needs for one frame. field: (64, 64, 4) uint8 in ROI cells: luma factor less a half in 256ths, U and
+    V added plus 128, how far the plate is held. limits: (5,) int32, see `compositing.kernel`."""
+
+    field: NDArray[np.uint8]
+    limits: NDArray[np.int32]
+
+
+class LightMatch:
+    """Fits the ROI frames of one avatar on a foreign body to its plate frames. Not thread-safe."""
+
+    def __init__(self, avatar: Avatar) -> None:
+        rest = turn_to_rest(avatar.face, avatar.rest)
+        faces = [rest, *avatar.body_faces]
+        self._held = held_zone(faces, FIELD)
+        self._outer = cv2.resize(self._held / 255, (GRID, GRID), interpolation=cv2.INTER_AREA)[..., None]
+        self._size = rest.size * GRID / ROI_SIZE_PX
+        whole = [skin_mask(face.points[:, :2], ROI_SIZE_PX, ROI_SIZE_PX) for face in faces]
+        self._skin = (
+            cv2.resize(np.min(whole, axis=0), (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        )
+
+    def fit(
+        self,
+        program: ImageArray,
+        pixels: NDArray[np.uint8],
+        placement: NDArray[np.float64],
+        rows: NDArray[np.floating[Any]],
+    ) -> Fit | None:
+        """Fit one RGBA ROI frame to the plate frame under it; None where either shows too little skin.
+
+        program: I420, the plate frame. pixels: (S, S, 4) uint8. placement: (2, 3), mask pixels to program pixels. rows:
+        (3, 4) float, from (R, G, B, 1) to Y, U and V, the plate's colour match folded in.
+        """
+        plate = self._light(_plate_cells(program, placement), self._skin)
+        cells = _roi_cells(pixels)
+        seen = self._skin * cells[..., 3] / 255
+        face = self._light(np.asarray(cells[..., :3] @ rows[:, :3].T + rows[:, 3], np.float32), seen)
+        if plate is None or face is None:
+            return None
+        (there, level), (here, _) = plate, face
+        field = np.empty((GRID, GRID, 4), np.float32)
+        factor = np.clip((there[..., 0] - 16) / np.maximum(here[..., 0] - 16, 1), *LUMA_RANGE)
+        field[..., 0] = (factor - 0.5) * 256
+        field[..., 1:3] = there[..., 1:] - here[..., 1:] + 128
+        fine = cv2.resize(field, (FIELD, FIELD), interpolation=cv2.INTER_LINEAR)
+        fine[..., 3] = self._held
+        return Fit(np.clip(np.rint(fine), 0, 255).astype(np.uint8), _limits(level))
+
+    def _light(self, yuv: FloatArray, weight: FloatArray) -> tuple[FloatArray, float] | None:
+        """(GRID, GRID, 3) coarse Y, U and V of the skin, and the median of its luma above black."""
+        luma = yuv[..., 0] - 16
+        sure = luma[weight > 0.5]
+        if len(sure) < 8:
+            return None
+        level = max(float(np.median(sure)), 1.0)
+        nothing, all_, still, too_bright = (share * level for share in SKIN_LUMA)
+        trust = np.clip((luma - nothing) / (all_ - nothing), 0, 1) * np.clip(
+            (too_bright - luma) / (too_bright - still), 0, 1
+        )
+        stack = np.dstack([yuv * (weight * trust)[..., None], weight * trust]).astype(np.float32)
+        around, within, bridge = (
+            cv2.GaussianBlur(stack, (0, 0), sigma * self._size, borderType=cv2.BORDER_CONSTANT)
+            for sigma in (AROUND, WITHIN, BRIDGE)
+        )
+        outer, inner = around + 0.1 * bridge, within + 0.1 * bridge
+        outer, inner = (each[..., :3] / np.maximum(each[..., 3:], 1e-6) for each in (outer, inner))
+        return np.asarray(inner + self._outer * (outer - inner), np.float32), level
+
+
+def field_patch(
+    field: NDArray[np.uint8], placement: NDArray[np.float64], box: PixelBox, memory: Callable[..., NDArray[np.uint8]]
+) -> NDArray[np.uint32]:
+    """(h, w) uint32 or a little larger: the field as it lies on a box (x, y, w, h) of the program, four bytes a pixel.
+    memory: gives uint8 arrays of a shape."""
+    x, y, w, h = box
+    matrix = similarity.compose(placement, _TO_MASK)
+    matrix[:, 2] -= x, y
+    step = LATTICE if similarity.scale_of(matrix) > LATTICE else 1
+    columns, rows = -(-w // step), -(-h // step)
+    shrunk = similarity.compose(similarity.resize_matrix(1 / step, 1 / step), matrix)
+    lies = memory(rows * step, columns * step, 4)
+    if step == 1:
+        cv2.warpAffine(
+            field, shrunk, (columns, rows), dst=lies, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+    else:
+        coarse = cv2.warpAffine(field, shrunk, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        cv2.resize(coarse, (columns * step, rows * step), dst=lies, interpolation=cv2.INTER_LINEAR)
+    return lies.view(np.uint32)[..., 0]
+
+
+def _plate_cells(program: ImageArray, placement: NDArray[np.float64]) -> FloatArray:
+    """(GRID, GRID, 3) float32 mean Y, U and V of the plate under each cell."""
+    to_mask = similarity.resize_matrix(ROI_SIZE_PX / _SAMPLED, ROI_SIZE_PX / _SAMPLED)
+    matrix = similarity.compose(placement, to_mask)
+    half = similarity.compose(similarity.resize_matrix(0.5, 0.5), matrix)
+    cells = []
+    for plane, lies in zip(planes(program), (matrix, half, half), strict=True):
+        sampled = cv2.warpAffine(
+            plane,
+            lies,
+            (_SAMPLED, _SAMPLED),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        cells.append(cv2.resize(sampled, (GRID, GRID), interpolation=cv2.INTER_AREA))
+    return np.dstack(cells).astype(np.float32)
+
+
+def _roi_cells(pixels: NDArray[np.uint8]) -> FloatArray:
+    """(GRID, GRID, 4) float32 mean R, G, B and alpha of every cell of a ROI, from SAMPLES squared pixels each."""
+    step = max(1, pixels.shape[0] // _SAMPLED)
+    sampled = np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step])
+    return cv2.resize(sampled, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def _limits(level: float) -> NDArray[np.int32]:
+    """(5,) int32: luma above which what is brighter is halved; where a change of luma begins to count, and 256ths a level;
+    the same of chroma squared, in 4096ths."""
+    low, high = (share * level for share in LUMA_CHANGE)
+    chroma_low, chroma_high = (change**2 for change in CHROMA_CHANGE)
+    steps = [16 + KNEE * level, low, 256 * 256 / (high - low), chroma_low, 256 * 4096 / (chroma_high - chroma_low)]
+    return np.rint(steps).astype(np.int32)
