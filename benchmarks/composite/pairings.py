@@ -4,8 +4,8 @@
 
 A folder, or a pattern such as "footage/body_*" in quotes. Each pair is made into an avatar in a folder of its own that is
 deleted again, driven by every driver with the `mesh` engine, and composed as the program is. Without drivers the face
-rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS; sharpness is the composite's over the
-portrait's own at the same size.
+rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS; sharpness is the composite's over that of
+the engine's frame at the same size.
 """
 
 import tempfile
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.composite.seam import Seam, measure_seam, sharpness
 from benchmarks.composite.sheet import Sheet
+from compositing.blend import Blender
 from compositing.compose import Composer
 from engines.api import Driving
 from engines.registry import load_frame_engine
@@ -34,7 +34,6 @@ from shared.face.landmarks import Face
 from shared.face.tracker import FaceTracker
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb
-from shared.media.image_file import read_pixels
 from shared.media.reader import VideoReader
 
 EVERY = 5  # of a driver's frames, one is looked at
@@ -121,12 +120,12 @@ def measure_avatar(
     for name, ticks in driven.items():
         figures = _Figures()
         shown = len(range(0, len(ticks), every))
-        for number, (index, composed, face) in enumerate(_composed(avatar, ticks, every)):
+        for number, (index, pixels, composed, face) in enumerate(_composed(avatar, ticks, every)):
             plate, plate_face = plates.frame(index)
             seam = measure_seam(plate, composed, plate_face, face) if plate_face is not None else None
             if seam is None or plate_face is None:
                 continue
-            figures.add(seam, sharpness(composed, face) / max(_own_sharpness(avatar, index), 1e-6))
+            figures.add(seam, sharpness(composed, face) / max(_own_sharpness(avatar, index, pixels, face), 1e-6))
             if sheet is not None and number % max(1, shown // 4) == 0:
                 sheet.add(plate, composed, seam, plate_face)
         rows.append(_row(portrait, body, name, figures))
@@ -162,8 +161,8 @@ def _driven(drivers: str | None) -> dict[str, list[Driving]]:
     return {path.stem: driving_of(path) for path in files_of(drivers, VIDEO_SUFFIXES, "driver")}
 
 
-def _composed(avatar: Avatar, ticks: list[Driving], every: int) -> Iterator[tuple[int, ImageArray, Face]]:
-    """(plate frame, program frame in RGB, the face in it) of every so many ticks. Those between move the engine on."""
+def _composed(avatar: Avatar, ticks: list[Driving], every: int) -> Iterator[tuple[int, ImageArray, ImageArray, Face]]:
+    """(plate frame, the engine's frame, program frame in RGB, the face in it) of every so many ticks. Those between move the engine on."""
     session, composer, tracker = load_frame_engine("mesh").open(avatar), Composer(avatar), FaceTracker()
     for number, tick in enumerate(ticks):
         session.draws = number % every == 0
@@ -174,7 +173,7 @@ def _composed(avatar: Avatar, ticks: list[Driving], every: int) -> Iterator[tupl
         pixels = frames[0].pixels
         composed = composer.compose(composer.background(index), index, pixels, 1.0)
         face = tracker.track(np.ascontiguousarray(pixels[..., :3])) or avatar.face
-        yield index, i420_to_rgb(composed.frame), face.moved(_from_roi(avatar, index, pixels))
+        yield index, pixels, i420_to_rgb(composed.frame), face.moved(_from_roi(avatar, index, pixels))
 
 
 def _from_roi(avatar: Avatar, index: int, pixels: ImageArray) -> NDArray[np.float64]:
@@ -196,19 +195,13 @@ class _PlateFaces:
         return rgb, self._faces[index]
 
 
-def _own_sharpness(avatar: Avatar, index: int) -> float:
-    """Sharpness of the portrait itself where and as large as the plate frame shows it."""
-    pixels = read_pixels(avatar.folder / "portrait.png", cv2.IMREAD_COLOR)
-    assert pixels is not None
-    matrix = similarity.compose(avatar.plate.placements[index], avatar.portrait_to_roi)
-    scale = min(1.0, similarity.scale_of(matrix))
-    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    shrink = similarity.resize_matrix(size[0] / pixels.shape[1], size[1] / pixels.shape[0])
-    matrix = similarity.compose(matrix, similarity.invert(shrink))
+def _own_sharpness(avatar: Avatar, index: int, pixels: ImageArray, face: Face) -> float:
+    """Sharpness of the engine's frame where and as large as the plate frame shows it, neither lit nor masked."""
     plate = avatar.plate
-    placed = cv2.warpAffine(small, matrix, (plate.width, plate.height), flags=cv2.INTER_LINEAR)
-    return sharpness(np.asarray(placed[..., ::-1], np.uint8), avatar.face.moved(plate.placements[index]))
+    program = np.full((plate.height * 3 // 2, plate.width), 128, np.uint8)
+    everywhere = Blender(np.full((ROI_SIZE_PX, ROI_SIZE_PX), 255, np.uint8))
+    everywhere.place(program, np.ascontiguousarray(pixels[..., :3]), plate.placements[index])
+    return sharpness(i420_to_rgb(program), face)
 
 
 def _row(portrait: str, body: str, driver: str, figures: _Figures) -> PairingRow:

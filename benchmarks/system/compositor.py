@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from compositing.blend import Blender, warm_up
 from compositing.label import draw_label
-from shared.avatar.mask import own_mask
+from compositing.light import LightMatch
+from harness.sample_avatar import sample_avatar
+from shared.avatar.mask import moving_matte, own_mask
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb, planes, rgb_to_i420
 
@@ -28,13 +30,23 @@ PLACEMENT = np.array([[0.998, -0.05, 700.3], [0.05, 0.998, 210.7]])
 def measure(repeats: int = REPEATS) -> dict[str, float]:
     """Milliseconds per frame and PSNR in dB; see the keys.
 
+    foreign_ms: a face on a foreign body, measured for that body's light and fitted to it; foreign_over_plain: the same as a
+    multiple of placing the same face as it is.
     label_us: drawing the label into a frame. labelled_us: the copy that the gateway draws it into, and the label, in
     microseconds. label_over_copy, labelled_over_copy: the same as a multiple of one copy of the frame.
     """
     plate, roi, mask = _smooth(HEIGHT, WIDTH), _smooth(SIDE, SIDE), own_mask()
     i420, out = rgb_to_i420(plate), rgb_to_i420(plate)
     blender = Blender(mask)
+    avatar = sample_avatar(own_plate=False)
+    plain, fitted = Blender(avatar.mask), Blender(avatar.mask, LightMatch(avatar))
+    face = np.dstack([avatar.roi, moving_matte(avatar.face, avatar.mask)])
     warm_up()
+
+    def placed(how: Blender) -> ImageArray:
+        np.copyto(out, i420)
+        how.place(out, face, PLACEMENT, GAINS, OFFSETS)
+        return out
 
     def ours() -> ImageArray:
         np.copyto(out, i420)
@@ -55,7 +67,14 @@ def measure(repeats: int = REPEATS) -> dict[str, float]:
     try:
         mine, obvious = ours().copy(), full_frame(plate, roi, mask)
         took = interleaved(
-            {"ours": ours, "label": lambda: draw_label(out), "labelled": labelled, "copy": copied},
+            {
+                "ours": ours,
+                "plain": lambda: placed(plain),
+                "foreign": lambda: placed(fitted),
+                "label": lambda: draw_label(out),
+                "labelled": labelled,
+                "copy": copied,
+            },
             {"obvious": lambda: full_frame(plate, roi, mask)},
             repeats,
         )
@@ -65,6 +84,8 @@ def measure(repeats: int = REPEATS) -> dict[str, float]:
     box = np.s_[y : y + h, x : x + w]
     return {
         "compositor_ms": took["ours"],
+        "foreign_ms": took["foreign"],
+        "foreign_over_plain": took["foreign"] / took["plain"],
         "full_frame_float_ms": took["obvious"],
         "plate_copy_ms": took["copy"],
         "label_us": took["label"] * 1000,
