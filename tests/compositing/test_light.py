@@ -64,13 +64,13 @@ def test_the_plates_gradient_holds_across_a_face_lit_evenly() -> None:
 
 
 def test_detail_stays_the_portraits_own() -> None:
-    noise = np.random.default_rng(2).normal(0, 12, (SIDE, SIDE, 1))
-    roi = np.clip(cv2.GaussianBlur(noise, (0, 0), 2)[..., None] * 4 + SKIN, 0, 255).astype(np.uint8)
+    blobs = cv2.GaussianBlur(np.random.default_rng(2).normal(0, 1, (SIDE, SIDE)), (0, 0), 9)
+    roi = np.clip((blobs / blobs.std() * 12)[..., None] + SKIN, 0, 255).astype(np.uint8)
     _, after = placed(image(SKIN * 1.1), roi)
-    where = around([168, 6], 20)
+    where = around([168, 6], 30)
     own, shown = (each[where][..., 1].astype(float) for each in (roi, after))
     assert np.corrcoef(own.ravel(), shown.ravel())[0, 1] > 0.95
-    assert shown.std() == pytest.approx(own.std() * 1.1, rel=0.1)
+    assert shown.std() == pytest.approx(own.std() * 1.1, rel=0.25)
 
 
 @pytest.mark.parametrize("colour", [(20, 15, 10), (255, 255, 255), (60, 150, 230)])
