@@ -270,7 +270,8 @@ def _print_composite(
     if as_json:
         print(json.dumps({"composite": rows}))
         return
-    table = Table(*(name.replace("_", " ") for name in rows[0]), box=None)
+    kinds = ("darker %", "95th", "lighter %", "95th", "chroma %", "95th")
+    table = Table("portrait", "body", "driver", "frames", *kinds, "sharp", "verdict", box=None, padding=(0, 1, 0, 0))
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     out.print(table)
