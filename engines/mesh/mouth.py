@@ -54,7 +54,7 @@ class MouthPainter:
         rigid: NDArray[np.float32],
         beneath: float = 0.0,
     ) -> None:
-        """Draw into out, (512, 512, 3 or 4) uint8, which already shows the portrait's own mouth stretched over
+        """Draw into out, (h, w, 3) uint8, which already shows the portrait's own mouth stretched over
         the opening. vertices, rigid: see `head.MovedHead`. beneath: gap (eye distances) of a mouth of a film that is
         stretched there and whose interior is not to be seen."""
         ring = vertices[self._ring, :2]
@@ -64,7 +64,7 @@ class MouthPainter:
         if share <= 0.0 or gaps.max() < 0.01:
             return
         low = np.maximum(np.floor(ring.min(axis=0)).astype(int) - 2, 0)
-        high = np.minimum(np.ceil(ring.max(axis=0)).astype(int) + 3, out.shape[0])
+        high = np.minimum(np.ceil(ring.max(axis=0)).astype(int) + 3, out.shape[1::-1])
         width, height = (int(v) for v in high - low)
         if width < 3 or height < 2:
             return

@@ -9,7 +9,7 @@ from engines.mesh.body.lower_face import LowerFace
 from engines.mesh.body.rest import HeadPlace, film_rest
 from engines.mesh.motion import MeshMotion
 from engines.mesh.mouth import MouthPainter
-from engines.mesh.rasterizer import far_to_near, rasterise
+from engines.mesh.rasterizer import blend_covered, far_to_near, rasterise
 from engines.mesh.topology import (
     INNER_LOWER,
     INNER_UPPER,
@@ -22,6 +22,7 @@ from engines.mesh.topology import (
 from engines.mesh.tracker_calibration import calibrate_tracker, kept_calibration
 from shared.avatar.body_faces import kept_body_faces
 from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.face import similarity
 from shared.face.landmarks import OVAL
 from shared.face.skin_triangles import SKIN_TRIANGLES
 
@@ -36,6 +37,7 @@ AROUND_PX = 8  # ROI pixels around what is drawn that it may be sampled from
 # What the frame at rest lends: the skin that moves at least so freely, softly over this many eye distances, in the frame's
 # light within these factors.
 LENT_FREE, LENT_RIM, LENT_LIGHT = 0.5, 0.08, (0.75, 1.33)
+LIGHT_STEP = 4  # pixels that its light is compared at
 IDENTITY = np.eye(2, 3)
 PixelBox = tuple[int, int, int, int]  # left, top, right, bottom
 UNDRAWN_ROI = (ROI_SIZE_PX, ROI_SIZE_PX, 4)
@@ -57,11 +59,10 @@ class BodyRenderer:
         self._rest_roi = source.roi(self.rest.frame)
         shown = self._faces.face(self.rest.frame)
         assert shown is not None  # it is the frame that the rest was found in
-        self._rest_points = np.ascontiguousarray(shown.points[:SURFACE, :2])
+        self._rest_points = shown.points[:SURFACE, :2].astype(np.float64)
         self._lent = np.flatnonzero(free > LENT_FREE)
         self._mouth = MouthPainter(self._rest_roi, self.rest.face, filmed=True)
         self._ticks = np.arange(ROI_SIZE_PX, dtype=np.float32)
-        self._map = [np.zeros((ROI_SIZE_PX, ROI_SIZE_PX), np.float32) for _ in range(2)]
         self._reading = kept_calibration(
             avatar.engine_file("mesh", READING), lambda: calibrate_tracker(self._shown, self.rest.face, turns=False)
         )
@@ -83,17 +84,18 @@ class BodyRenderer:
         if float(np.abs(change[:, :2]).max()) < STILL_PX:
             return out
         own = face.points[:SURFACE].astype(np.float64)
-        vertices = (own + change).astype(np.float32)
-        box = self._box(own, vertices)
+        left, top, right, bottom = box = self._box(own, own + change)
+        corner = np.array([left, top, 0.0])
+        vertices = (own + change - corner).astype(np.float32)
         pixels, to_pixels = self._source.patch(index, _grown(box))
-        self._sample(out, vertices, _taken_from(own, filmed), pixels, to_pixels, box)
+        drawn = self._sampled(vertices, _taken_from(own, filmed), pixels, to_pixels, box, cv2.INTER_CUBIC)
         lent = float(self.rest.parted[index])
         if lent > 0.0:
-            self._lend(out, vertices, lent, place.unit, box)
-        teeth = place.placed(self.lower.teeth(settled))[:, :2].astype(np.float32)
-        self._mouth.draw(out, vertices, teeth, beneath=face.mouth_opening)
-        out[..., 3] = 0
-        _matte(out, own[OVAL, :2], own[self._moving, :2], place.unit, box)
+            self._lend(drawn, vertices, lent, place.unit, box)
+        teeth = (place.placed(self.lower.teeth(settled)) - corner)[:, :2].astype(np.float32)
+        self._mouth.draw(drawn, vertices, teeth, beneath=face.mouth_opening)
+        matte = _matte(own[OVAL, :2], own[self._moving, :2], place.unit, box)
+        cv2.mixChannels([drawn, matte], [out[top:bottom, left:right]], [0, 0, 1, 1, 2, 2, 3, 3])
         return out
 
     def _shown(self, motion: MeshMotion) -> NDArray[np.uint8]:
@@ -102,49 +104,53 @@ class BodyRenderer:
         share = drawn[..., 3:].astype(np.float32) / 255.0
         return np.rint(under + (drawn[..., :3] - under.astype(np.float32)) * share).astype(np.uint8)
 
-    def _box(self, own: NDArray[np.float64], vertices: NDArray[np.float32]) -> PixelBox:
+    def _box(self, own: NDArray[np.float64], moved: NDArray[np.float64]) -> PixelBox:
         """(left, top, right, bottom) of what may move, in whole ROI pixels."""
-        both = np.concatenate([own[self._moving, :2], vertices[self._moving, :2]])
+        both = np.concatenate([own[self._moving, :2], moved[self._moving, :2]])
         low = np.clip(np.floor(both.min(axis=0)) - 2, 0, ROI_SIZE_PX - 2).astype(int)
         high = np.clip(np.ceil(both.max(axis=0)) + 3, low + 2, ROI_SIZE_PX).astype(int)
         return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
-    def _sample(
+    def _sampled(
         self,
-        out: NDArray[np.uint8],
         vertices: NDArray[np.float32],
-        taken: NDArray[np.float32],
+        taken: NDArray[np.float64],
         pixels: NDArray[np.uint8],
         to_pixels: NDArray[np.float64],
         box: PixelBox,
-    ) -> None:
-        """Draw the moved skin into a box of `out`. taken: (468, 2) where in the ROI each point's pixels come from; to_pixels:
-        from there to `pixels`."""
+        how: int,
+    ) -> NDArray[np.uint8]:
+        """(h, w, 3) the moved skin in a box of the ROI. vertices: from its corner; taken: (468, 2) where in the ROI each point's
+        pixels come from; to_pixels: from there to `pixels`."""
         left, top, right, bottom = box
-        part = slice(top, bottom), slice(left, right)
-        map_x, map_y = self._map
-        map_x[part], map_y[part] = self._ticks[left:right], self._ticks[top:bottom, None]
-        rasterise(vertices, taken, far_to_near(self._triangles, vertices[:, 2]), map_x, map_y, top, bottom)
-        x, y = cv2.split(cv2.transform(np.dstack([map_x[part], map_y[part]]), to_pixels))
-        out[(*part, slice(0, 3))] = cv2.remap(pixels, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        xs, ys = self._ticks[left:right], self._ticks[top:bottom, None]
+        map_x, map_y = (np.float32(a) * xs + (np.float32(b) * ys + np.float32(c)) for a, b, c in to_pixels)
+        source = similarity.apply_similarity(to_pixels, taken).astype(np.float32)
+        triangles = far_to_near(self._triangles, vertices[:, 2])
+        rasterise(vertices, source, triangles, map_x, map_y, 0, bottom - top)
+        return np.asarray(cv2.remap(pixels, map_x, map_y, how, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
     def _lend(
-        self, out: NDArray[np.uint8], vertices: NDArray[np.float32], share: float, unit: float, box: PixelBox
+        self, drawn: NDArray[np.uint8], vertices: NDArray[np.float32], share: float, unit: float, box: PixelBox
     ) -> None:
         """Lay the skin round the mouth of the frame at rest over what was drawn, in its light."""
-        left, top, right, bottom = box
-        part = np.s_[top:bottom, left:right, :3]
-        drawn = out[part].astype(np.float32)
-        self._sample(out, vertices, self._rest_points, self._rest_roi, IDENTITY, box)
-        lent = out[part].astype(np.float32)
+        lent = self._sampled(vertices, self._rest_points, self._rest_roi, IDENTITY, box, cv2.INTER_LINEAR)
         cover = np.zeros(drawn.shape[:2], np.uint8)
-        ring = cv2.convexHull(vertices[self._lent, :2])[:, 0] - (left, top)
+        ring = cv2.convexHull(vertices[self._lent, :2])[:, 0]
         cv2.fillConvexPoly(cover, np.rint(ring * 16).astype(np.int32), (255,), shift=4)
-        soft = cv2.blur(cover, (2 * int(LENT_RIM * unit) + 1,) * 2).astype(np.float32) / 255.0
-        rim = soft * (1.0 - soft)
-        light = (drawn * rim[..., None]).sum(axis=(0, 1)) / np.maximum((lent * rim[..., None]).sum(axis=(0, 1)), 1.0)
-        lent = np.minimum(lent * np.clip(light, *LENT_LIGHT), 255.0)
-        out[part] = np.rint(drawn + (lent - drawn) * (soft * share)[..., None]).astype(np.uint8)
+        cover = np.asarray(cv2.blur(cover, (2 * int(LENT_RIM * unit) + 1,) * 2), np.uint8)
+        coarse = np.s_[::LIGHT_STEP, ::LIGHT_STEP]
+        soft = cover[coarse].astype(np.float64)
+        rim = soft * (255.0 - soft)
+        here, there = (np.tensordot(rim, each[coarse].astype(np.float64), 2) for each in (drawn, lent))
+        light = np.clip(here / np.maximum(there, 1.0), *LENT_LIGHT)
+        blend_covered(
+            np.asarray(cv2.multiply(lent, (*light.tolist(), 1.0)), np.uint8),
+            np.asarray(cv2.convertScaleAbs(cover, alpha=share), np.uint8),
+            drawn,
+            0,
+            0,
+        )
 
 
 def _grown(box: PixelBox) -> tuple[float, float, float, float]:
@@ -153,24 +159,23 @@ def _grown(box: PixelBox) -> tuple[float, float, float, float]:
     return left - AROUND_PX, top - AROUND_PX, right + AROUND_PX, bottom + AROUND_PX
 
 
-def _taken_from(own: NDArray[np.float64], filmed: NDArray[np.float64]) -> NDArray[np.float32]:
+def _taken_from(own: NDArray[np.float64], filmed: NDArray[np.float64]) -> NDArray[np.float64]:
     """(468, 2) where in the ROI each point's pixels come from."""
     taken = own[:, :2].copy()
     gaps = np.clip((filmed[INNER_LOWER, 1] - filmed[INNER_UPPER, 1]) / BESIDE_GAP, 0.0, 1.0)[1:-1, None] * BESIDE
     for rows in (UPPER_LIP_ROWS, LOWER_LIP_ROWS):
         inner, next_ = rows[0, 1:-1], rows[1, 1:-1]
         taken[inner] += gaps * (taken[next_] - taken[inner])
-    return taken.astype(np.float32)
+    return taken
 
 
 def _matte(
-    out: NDArray[np.uint8],
     outline: NDArray[np.float64],
     moving: NDArray[np.float64],
     unit: float,
     box: PixelBox,
-) -> None:
-    """Write the fourth channel: the part of the face that may move, within its outline, with a soft rim."""
+) -> NDArray[np.uint8]:
+    """(h, w) uint8 of a box: the part of the face that may move, within its outline, with a soft rim."""
     left, top, right, bottom = box
     size = max(1, (right - left) // MATTE_STEP), max(1, (bottom - top) // MATTE_STEP)
     scale = np.array([size[0] / (right - left), size[1] / (bottom - top)])
@@ -184,4 +189,4 @@ def _matte(
     depth = cv2.distanceTransform(both, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     t = np.clip((depth - 1.0) / max(RIM * unit / MATTE_STEP, 1.0), 0.0, 1.0)
     soft = (t * t * (3.0 - 2.0 * t) * 255).astype(np.uint8)
-    out[top:bottom, left:right, 3] = cv2.resize(soft, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(soft, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR), np.uint8)

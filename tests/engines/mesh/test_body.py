@@ -15,13 +15,13 @@ from engines.mesh.engine import MeshEngine
 from engines.mesh.motion import REST, MeshMotion
 from engines.mesh.session import MeshSession
 from harness.faces.following import compare_following
+from harness.filmed_body import CALM, GAP, TALK, filmed_body, gap_at
 from shared.avatar.body_faces import BodyFaces, kept_body_faces
 from shared.face.finder import FaceFinder
 from shared.face.landmarks import OVAL, Face
 from shared.face.scripted import Gesture, shape
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb
-from tests.support.engines.filmed_body import CALM, GAP, TALK, filmed_body, gap_at
 from tests.support.engines.mesh_material import MS, avatar
 from tests.support.files.voice_material import silence, sound_of, voiced
 

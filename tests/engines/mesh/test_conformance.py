@@ -8,8 +8,8 @@ import pytest
 from engines.api import NOTHING
 from engines.mesh.engine import MeshEngine
 from engines.options import EngineOptions
+from harness.filmed_body import filmed_body
 from persona_studio.engine.testing import EngineConformance
-from tests.support.engines.filmed_body import filmed_body
 from tests.support.engines.mesh_material import avatar
 
 pytestmark = pytest.mark.apart

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.filmed_body import CALM, TALK, filmed_body, gap_at
 from shared.avatar.body_faces import ABSENT, FILE, bridge, kept_body_faces, smooth
 from shared.face import similarity
-from tests.support.engines.filmed_body import CALM, TALK, filmed_body, gap_at
 
 pytestmark = pytest.mark.apart
 
