@@ -19,8 +19,9 @@ SETTLED_GAP = 0.004  # eye distances between lips that rest
 # A mouth speaks where its gap (eye distances) goes to and fro by the first of these within TALK_S to either side, and is
 # wholly taken to rest from the second on. What stays within PLAY is noise.
 TO_AND_FRO, PLAY = (0.02, 0.06), 0.006
+APART = (0.008, 0.02)  # gaps between which lips come to count as apart
 TALK_S, TALK_SIGMA_S = 0.5, 0.15
-WIDE_OPEN = (0.03, 0.07)  # gaps between which the frame at rest comes to lend its skin
+WIDE_OPEN = (0.012, 0.026)  # gaps between which the frame at rest comes to lend its skin
 LENT_FRAMES = 3  # to either side of such a frame, so that it comes and goes softly
 
 
@@ -101,7 +102,8 @@ def _close_lips(local: NDArray[np.float64]) -> None:
 
 
 def _talks(gaps: NDArray[np.float64], fps: float) -> NDArray[np.float32]:
-    """(N,) 0 to 1 for (N,) gaps of a film's lips: how much they go to and fro. A smile that comes or stays is no talk."""
+    """(N,) 0 to 1 for (N,) gaps of a film's lips: how much they go to and fro. A smile that comes or stays is no talk; in a film
+    that speaks, lips that are apart count as well."""
     followed = np.empty_like(gaps)
     at = float(gaps[0])
     for index, gap in enumerate(gaps.tolist()):  # follows with some play, so that noise is no movement
@@ -113,10 +115,16 @@ def _talks(gaps: NDArray[np.float64], fps: float) -> NDArray[np.float32]:
     first, last = np.maximum(every - reach, 0), np.minimum(every + reach, len(gaps) - 1)
     back = (way[last] - way[first]) - np.abs(followed[last] - followed[first])
     t = np.clip((back - TO_AND_FRO[0]) / (TO_AND_FRO[1] - TO_AND_FRO[0]), 0.0, 1.0)
+    if t.max() == 1.0:
+        t = np.maximum(t, _near(np.clip((gaps - APART[0]) / (APART[1] - APART[0]), 0.0, 1.0), reach))
     return gaussian(t[:, None], max(TALK_SIGMA_S * fps, 0.1))[:, 0].astype(np.float32)
 
 
 def _parted(gaps: NDArray[np.float64], talks: NDArray[np.float32]) -> NDArray[np.float32]:
     t = np.clip((gaps - WIDE_OPEN[0]) / (WIDE_OPEN[1] - WIDE_OPEN[0]), 0.0, 1.0) * talks
-    near = np.lib.stride_tricks.sliding_window_view(np.pad(t, LENT_FRAMES), 2 * LENT_FRAMES + 1).max(axis=1)
-    return gaussian(near[:, None], LENT_FRAMES / 2)[:, 0].astype(np.float32)
+    return gaussian(_near(t, LENT_FRAMES)[:, None], LENT_FRAMES / 2)[:, 0].astype(np.float32)
+
+
+def _near(values: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+    """(N,) the largest of the values up to so many frames away."""
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(np.pad(values, frames), 2 * frames + 1).max(axis=1))
