@@ -3,10 +3,11 @@
 On disk it is one file, read as it is needed: a film of ten minutes has 45 MB of points, of which a frame takes 3 KB.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from shared.runtime.files import write_atomically
 
 FILE = "body_faces.npy"  # (N, 478, 3) int16, STEP_PX a unit, in ROI pixels; ABSENT throughout where there is no face
 STEP_PX = 1 / 32
+SHAPE_STEPS = 20_000.0
 ABSENT = np.iinfo(np.int16).min
 BRIDGED_S = 0.5  # seconds without a face that are bridged between the faces before and after
 BLOCK_FRAMES = 500  # frames that are smoothed at a time
@@ -40,6 +42,29 @@ LIP_POINTS = np.array(
 )
 
 FramesDone = Callable[[int, int], None]  # done, of how many
+
+
+class PackedShape(NamedTuple):
+    """A face's points in 3 KB. points: (478, 3) int16, of which SHAPE_STEPS are the face's size, from `centre`, (2,) float32."""
+
+    points: NDArray[np.int16]
+    centre: NDArray[np.float32]
+    size: float
+
+    @classmethod
+    def of(cls, face: Face) -> "PackedShape":
+        """The points of a face, in the pixels that it has."""
+        centre, size = face.points[:, :2].mean(axis=0), max(face.size, 1e-3)
+        points = face.points.copy()
+        points[:, :2] -= centre
+        return cls(_rounded(points * (SHAPE_STEPS / size)), centre, size)
+
+    @property
+    def face(self) -> Face:
+        """The face again."""
+        points = self.points.astype(np.float32) * np.float32(self.size / SHAPE_STEPS)
+        points[:, :2] += self.centre
+        return Face(points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +112,27 @@ def kept_body_faces(avatar: Avatar, progress: FramesDone = lambda done, total: N
     return _read(path, len(avatar.plate)) or BodyFaces(points)
 
 
+def save_body_faces(
+    folder: Path,
+    shapes: Sequence[PackedShape | None],
+    placements: NDArray[np.float64],
+    presence: NDArray[np.floating],
+    fps: float,
+    fades: Sequence[tuple[int, int, float]] = (),
+) -> None:
+    """Keep a plate's faces that were found while its film was followed. shapes: of the film's frames, in their pixels; presence:
+    (N,), where 0 no face is placed. fades: for each frame that the plate has after those, two film frames and the weight of the
+    second. Raises OSError."""
+    points = np.full((len(shapes), POINTS, 3), ABSENT, np.int16)
+    for index, shape in enumerate(shapes):
+        if shape is not None and presence[index] > 0.0:
+            points[index] = _packed(shape.face.moved(similarity.invert(placements[index])).points)
+    bridge(points, round(BRIDGED_S * fps))
+    smooth(points, fps)
+    faded = [_faded(points[before], points[after], weight) for before, after, weight in fades]
+    np.save(folder / FILE, np.concatenate([points, *(each[None] for each in faded)]), allow_pickle=False)
+
+
 def measure_body_faces(
     plate: Plate, placed: Face, progress: FramesDone = lambda done, total: None
 ) -> NDArray[np.int16]:
@@ -120,7 +166,18 @@ def _is_there(face: Face, wanted: Face) -> bool:
 
 
 def _packed(points: NDArray[np.floating]) -> NDArray[np.int16]:
-    return np.asarray(np.clip(np.rint(points / STEP_PX), ABSENT + 1, -ABSENT - 1), np.int16)
+    return _rounded(points / STEP_PX)
+
+
+def _faded(before: NDArray[np.int16], after: NDArray[np.int16], weight: float) -> NDArray[np.int16]:
+    """The points of a cross-fade between two frames; absent where either is."""
+    if ABSENT in (int(before[0, 0]), int(after[0, 0])):
+        return np.full_like(before, ABSENT)
+    return _rounded(before + (after.astype(np.float64) - before) * weight)
+
+
+def _rounded(values: NDArray[np.floating]) -> NDArray[np.int16]:
+    return np.asarray(np.clip(np.rint(values), ABSENT + 1, -ABSENT - 1), np.int16)
 
 
 def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:

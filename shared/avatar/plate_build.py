@@ -13,6 +13,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from shared.avatar.body_faces import save_body_faces
 from shared.avatar.film.build import Film, Span, by_part, follow_film, understand_film, with_blends
 from shared.avatar.film.track import STABLE, FilmTrack
 from shared.avatar.manifest import PlateKind
@@ -169,6 +170,9 @@ def place_on_body(
         order=film.round.order,
         cuts=np.array([*(shot.first for shot in film.report.shots[1:]), *(count + at for at in new)], np.int64),
     )
+    shapes = [None if face is None else face.shape for face in track.faces]
+    fades = [(blend.before, blend.after, blend.weight) for blend in blends]
+    save_body_faces(folder, shapes, placements, film.shown, fps, fades)
     bodies = _in_roi(track, placements)
     mask = bound_mask(shown, np.median([face.points[OVAL, :2] for face in bodies], axis=0))
     bodies = [bodies[at] for at in np.linspace(0, len(bodies) - 1, min(len(bodies), BODY_FACES)).round().astype(int)]

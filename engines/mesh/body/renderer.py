@@ -145,7 +145,9 @@ class BodyRenderer:
         here, there = (np.tensordot(rim, each[coarse].astype(np.float64), 2) for each in (drawn, lent))
         light = np.clip(here / np.maximum(there, 1.0), *LENT_LIGHT)
         blend_covered(
-            np.asarray(cv2.multiply(lent, (*light.tolist(), 1.0)), np.uint8),
+            np.asarray(
+                cv2.LUT(lent, np.minimum(np.arange(256.0)[None, :, None] * light, 255.0).astype(np.uint8)), np.uint8
+            ),
             np.asarray(cv2.convertScaleAbs(cover, alpha=share), np.uint8),
             drawn,
             0,

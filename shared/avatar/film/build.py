@@ -35,7 +35,7 @@ class Film:
 def follow_film(
     name: str, images: Iterable[ImageArray], keep: Callable[[ImageArray], None], progress: Callable[[int], None]
 ) -> FilmTrack:
-    """Go through a film once, with memory that hardly grows with it (about 1 kB a frame).
+    """Go through a film once, with memory that hardly grows with it (about 4 kB a frame).
 
     name: of the file, for errors. keep: called with each frame, (H, W, 3) uint8 RGB. progress: with frames done. Raises StudioError
     when no frame shows a face.

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.avatar.body_faces import PackedShape
 from shared.avatar.film.cuts import Change, ChangeMeter
 from shared.avatar.film.look import LIKE, PATCH, FaceMemory, Likeness, sharpness
 from shared.avatar.relight import landmark_colours
@@ -41,8 +42,9 @@ class Sight(IntEnum):
 
 
 class SeenFace(NamedTuple):
-    """What is kept of a face. stable: (K, 2) float32, its STABLE points in pixels. openings: `Face.opening_ratios`."""
+    """What is kept of a face. shape: all of its points. stable: (K, 2) float32, its STABLE points in pixels. openings: `Face.opening_ratios`."""
 
+    shape: PackedShape
     stable: NDArray[np.float32]
     pose: Pose
     size: float
@@ -55,7 +57,7 @@ class SeenFace(NamedTuple):
 
 @dataclass(slots=True)
 class FilmTrack:
-    """What following a film yields, frame by frame; about 1 kB a frame. sample: whole faces of at most 256 frames, evenly
+    """What following a film yields, frame by frame; about 4 kB a frame. sample: whole faces of at most 256 frames, evenly
     spread; colours: of the same frames. looks: (16, 16)
     uint8 grey of each frame. precise: some faces measured with more care. unlike_before: frames in which a
     shot's face was first found and looks like another person than before."""
@@ -193,7 +195,7 @@ def _look_of(rgb: ImageArray) -> NDArray[np.uint8]:
 
 def _kept(rgb: ImageArray, face: Face, likeness: Likeness) -> SeenFace:
     return SeenFace(
-        face.points[STABLE, :2].copy(), face.pose, face.size, face.opening_ratios, face.mouth_opening,
+        PackedShape.of(face), face.points[STABLE, :2].copy(), face.pose, face.size, face.opening_ratios, face.mouth_opening,
         sharpness(rgb, face), likeness, measure_light(rgb, face),
     )  # fmt: skip
 

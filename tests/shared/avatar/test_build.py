@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from shared.avatar.body_faces import kept_body_faces
 from shared.avatar.build import add_avatar, list_avatars, remove_avatar
 from shared.avatar.mask import bound_mask, moving_matte, own_mask
 from shared.avatar.model import ROI_SIZE_PX, load_avatar
@@ -18,7 +19,7 @@ from shared.avatar.skin import RGB_TO_YUV, YUV_BASE, lit_pixels, measure_light, 
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
-from shared.face.landmarks import OVAL
+from shared.face.landmarks import OVAL, RIGID
 from shared.face.rest_pose import turn_to_rest
 from shared.media.array_types import ImageArray
 from shared.media.colour import rgb_to_i420
@@ -97,6 +98,18 @@ def test_a_moving_body_is_followed_to_a_fraction_of_a_pixel(sample_home: Path) -
     )
     assert np.sqrt((off**2).sum(axis=2).mean()) < 0.5
     assert np.sqrt((np.diff(off, 2, axis=0) ** 2).sum(axis=2).mean()) < 0.05, "it does not tremble"
+
+
+def test_a_bodys_own_faces_are_kept_as_it_was_followed(sample_home: Path) -> None:
+    avatar = load_avatar(sample_home / "avatars" / "sample-video")
+    told: list[int] = []
+    faces = kept_body_faces(avatar, lambda done, total: told.append(done))
+    assert len(faces.seen()) == len(avatar.plate) and not told, "measured again"
+    placed = turn_to_rest(avatar.face, avatar.rest).points[RIGID, :2]
+    for index in range(0, len(faces), 40):
+        face = faces.face(index)
+        assert face is not None
+        assert np.linalg.norm(face.points[RIGID, :2] - placed, axis=1).mean() < 0.06 * avatar.face.eye_distance
 
 
 def test_the_openings_of_the_bodys_eyes_and_mouth_are_measured(sample_home: Path) -> None:
