@@ -63,7 +63,7 @@ def test_the_sample_avatars_load(sample_home: Path) -> None:
         avatar = load_avatar(folder)
         assert len(avatar.plate) == len(avatar.plate.placements) == frames
         assert "public domain" in avatar.rights and avatar.own_plate == (name == "sample")
-        film = {"film.json", "film.jpg"} if name == "sample-video" else set()
+        film = {"film.json", "film.jpg", "body_faces.npy"} if name == "sample-video" else set()
         assert {path.name for path in folder.iterdir()} - film == {
             "avatar.json", "portrait.png", "roi.png", "face.npz", "mask.png", "thumb.jpg", "plate.mjpg", "plate.npz"
         }  # fmt: skip
