@@ -12,6 +12,8 @@ from torch.nn import functional
 from engines.dhlive.networks.sizes import STYLE
 
 SLOPE = 0.1  # of the encoders' leaky rectifiers
+# Faces that a CPU takes through each block at once: what these take lies in a core's cache, what more take does not.
+AT_ONCE = (8, 8, 4, 1)
 EPSILON = 1e-5  # of the normalisation's variance
 
 
@@ -118,18 +120,19 @@ class Mini2Network(nn.Module):
 
     def forward(self, source: Tensor, person: list[Modulation]) -> Tensor:
         x = self.motion_encoder(source)
-        skips = {1: (self.skip_fuse0, 4), 2: (self.skip_fuse1, 2)}
-        for number, (block, style) in enumerate(zip(self.decoder_blocks[:-1], person[:-1], strict=True)):
-            x = block(x, style)
-            if number in skips:
-                skip, size = skips[number]
-                x = x + skip(functional.avg_pool2d(source, size))
-        if len(x) == 1 or torch.is_grad_enabled() or x.device.type != "cpu":
-            return self._enlarged(x, person[-1])
-        faces = [Modulation(*(each[number : number + 1] for each in person[-1])) for number in range(len(x))]
-        return torch.cat([self._enlarged(x[number : number + 1], style) for number, style in enumerate(faces)])
+        for number, style in enumerate(person):
+            at_once = len(x) if torch.is_grad_enabled() or x.device.type != "cpu" else AT_ONCE[number]
+            if len(x) <= at_once:
+                x = self._step(number, x, source, style)
+            else:
+                parts = zip(*(each.split(at_once) for each in (x, source, *style)), strict=True)
+                x = torch.cat([self._step(number, part, seen, Modulation(*of)) for part, seen, *of in parts])
+        return x
 
-    def _enlarged(self, x: Tensor, style: Modulation) -> Tensor:
-        """The last step, at full size. On a CPU one face at a time: what one takes lies in a core's cache, what eight take does
-        not."""
-        return torch.sigmoid(self.final_conv(self.decoder_blocks[-1](x, style)))
+    def _step(self, number: int, x: Tensor, source: Tensor, style: Modulation) -> Tensor:
+        """A block with what follows it."""
+        x = self.decoder_blocks[number](x, style)
+        if number == len(self.decoder_blocks) - 1:
+            return torch.sigmoid(self.final_conv(x))
+        skip = (None, self.skip_fuse0, self.skip_fuse1)[number]
+        return x if skip is None else x + skip(functional.avg_pool2d(source, 8 >> number))
