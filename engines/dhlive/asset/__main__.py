@@ -1,4 +1,4 @@
-"""`python -m engines.dhlive.asset import FOLDER NAME` and `export NAME FOLDER`: published assets, in and out.
+"""`python -m engines.dhlive.asset import FOLDER NAME`, `export NAME FOLDER`: published assets, in and out; `check NAME`: the film.
 
 An asset is a folder with `combined_data.json.gz` and `01.mp4`, as DH_live and its web page have them.
 """
@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 from engines.dhlive.asset.exchange import export_asset, import_asset
+from engines.dhlive.asset.film_fitness import check_report, fitness
 from engines.dhlive.asset.person import FILE, read_person, reprojection_px
+from engines.dhlive.engine import check_body
 from shared.avatar.build import avatars_folder
 from shared.avatar.model import check_name, load_avatar
 from shared.config.settings import load_settings
@@ -25,6 +27,8 @@ def main() -> int:
     given = commands.add_parser("export", help="write an avatar's asset folder")
     given.add_argument("name")
     given.add_argument("folder", type=Path)
+    judged = commands.add_parser("check", help="say whether an avatar's film is fit, and which part of it is played")
+    judged.add_argument("name")
     asked = parser.parse_args()
     home = load_settings().home
     try:
@@ -32,6 +36,11 @@ def main() -> int:
             made = import_asset(asked.folder, home, asked.name, asked.rights)
             error = reprojection_px(read_person(asked.folder / FILE))
             print(f"{made}: the mesh lies {error:.2f} pixels of the crop from the tracked face, on average.")
+        elif asked.command == "check":
+            avatar = load_avatar(avatars_folder(home) / check_name(asked.name))
+            check_body(avatar)
+            print("\n".join(fitness(avatar)))
+            check_report(avatar)
         else:
             export_asset(load_avatar(avatars_folder(home) / check_name(asked.name)), asked.folder)
             print(asked.folder)

@@ -8,6 +8,7 @@ import numpy as np
 
 from engines.api import RATE_FPS
 from engines.dhlive.asset.film_crops import check_film
+from engines.dhlive.asset.film_fitness import shown_frames
 from engines.dhlive.asset.person import FILE, read_person, write_person
 from shared.avatar.build import add_avatar, remove_avatar
 from shared.avatar.model import Avatar, load_avatar
@@ -45,7 +46,7 @@ def import_asset(folder: Path, home: Path, name: str, rights: str) -> Path:
 
 
 def export_asset(avatar: Avatar, folder: Path) -> None:
-    """Write an avatar's asset folder: the person, the film forward and backward with the marks by which a browser knows its
+    """Write an avatar's asset folder: the person, the frames of the film that are played, forward and backward with the marks by which a browser knows its
     frames, a thumbnail. Raises StudioError."""
     kept = avatar.engine_file(ENGINE, FILE)
     if not kept.is_file():
@@ -56,15 +57,16 @@ def export_asset(avatar: Avatar, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StudioError(f"{folder} cannot be written ({error.strerror}); choose another place.") from None
-    write_person(folder / FILE, person)
-    frames = list(range(len(person)))
     plate = avatar.plate
+    first, end = shown_frames(plate) if len(plate) == len(person) else (0, len(person))
+    write_person(folder / FILE, person.part(first, end))
+    frames = list(range(first, end))
     with Mp4Writer(folder / VIDEO, plate.width, plate.height, RATE_FPS, sound=False, crf=18) as out:
         for number, index in enumerate(frames + frames[::-1]):
             out.frame(rgb_to_i420(marked(i420_to_rgb(plate.frame(index)), number)), index=number)
-    first = i420_to_rgb(avatar.plate.frame(0))
-    scale = THUMBNAIL_PX / max(first.shape[:2])
-    cv2.imwrite(str(folder / THUMBNAIL), np.ascontiguousarray(cv2.resize(first, None, fx=scale, fy=scale)[..., ::-1]))
+    shown = i420_to_rgb(plate.frame(first))
+    scale = THUMBNAIL_PX / max(shown.shape[:2])
+    cv2.imwrite(str(folder / THUMBNAIL), np.ascontiguousarray(cv2.resize(shown, None, fx=scale, fy=scale)[..., ::-1]))
 
 
 def marked(rgb: ImageArray, number: int) -> ImageArray:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import PrepareProgress
+from engines.dhlive.asset.film_fitness import check_closed_mouth, check_report, shown_frames
 from engines.dhlive.asset.person import Person
 from engines.dhlive.asset.placement import place_heads, smoothed
 from engines.dhlive.control.mesh import TRACKED, FaceMesh
@@ -37,7 +38,6 @@ HALF_SIDE, ABOVE, BELOW = 0.46, 0.9, 1.1  # of the lower face's longer side; of 
 UPPER_SHARE, LOWER_SHARE = 0.1, 0.7  # of the lips' gap against the mean face that either lip gives up
 RING_OUT = 0.32  # by which the mesh's ring lies further out than the face's edge
 LEAST_SIDE_PX = 32
-OPENS, SPEAKS = 0.08, 0.15  # change of the lips' opening between frames, and the share of frames that makes it speech
 
 
 def measured_person(avatar: Avatar, files: dict[str, Path], progress: PrepareProgress) -> Person:
@@ -45,9 +45,11 @@ def measured_person(avatar: Avatar, files: dict[str, Path], progress: PreparePro
     not fit, or a file is missing."""
     from engines.dhlive.asset.references import reference_of
 
-    plate = avatar.plate
-    points = follow_face(plate, avatar.name, progress)
-    check_closed_mouth(points, avatar.name)
+    plate, reported = avatar.plate, check_report(avatar)
+    first, end = shown_frames(plate)
+    points = follow_face(plate, range(first, end), avatar.name, progress)
+    if not reported:
+        check_closed_mouth(points, avatar.name)
     points = smoothed(points.reshape(len(points), -1)).reshape(points.shape)
     side = Generation.MINI2.geometry.crop
     rects = crop_rects(points, plate.width, plate.height, avatar.name)
@@ -60,44 +62,32 @@ def measured_person(avatar: Avatar, files: dict[str, Path], progress: PreparePro
     mesh = personal_mesh(read_template(present(files, TEMPLATE)), close_lips(personal, mean), tracked, ring)
     uid = f"studio_{file_sha256(avatar.folder / 'plate.npz')[:32]}"
     landmarks = cropped[:, tracked[:TRACKED], :2]
+    nearest = np.clip(np.arange(len(plate)) - first, 0, end - first - 1)  # frames that are not played have a row, too
     return Person(
         uid=uid,
         mesh=mesh,
-        reference=np.round(reference_of(plate, rects[0], cropped[0], files), 6),
-        rects=rects,
-        matrices=np.round(matrices, 5),
-        landmarks=np.round(landmarks, 1),
+        reference=np.round(reference_of(plate, first, rects[0], cropped[0], files), 6),
+        rects=rects[nearest],
+        matrices=np.round(matrices, 5)[nearest],
+        landmarks=np.round(landmarks, 1)[nearest],
     )
 
 
-def follow_face(plate: Plate, name: str, progress: PrepareProgress) -> NDArray[np.float64]:
-    """(N, 478, 3) the face in each frame of the film, in its pixels. Raises StudioError where a frame shows none."""
-    found = np.empty((len(plate), POINTS, 3))
+def follow_face(plate: Plate, frames: range, name: str, progress: PrepareProgress) -> NDArray[np.float64]:
+    """(N, 478, 3) the face in each of these frames of the film, in its pixels. Raises StudioError where one shows none."""
+    found = np.empty((len(frames), POINTS, 3))
     finder = FaceFinder()
-    for index in range(len(plate)):
-        progress(index, len(plate))
+    for number, index in enumerate(frames):
+        progress(number, len(frames))
         face = finder.track(i420_to_rgb(plate.frame(index)))
         if face is None:
             raise StudioError(
                 f"The film of avatar '{name}' shows no face in frame {index}, and DH_live needs one in each; cut the"
                 " film to where the face is seen."
             )
-        found[index] = face.points
-    progress(len(plate), len(plate))
+        found[number] = face.points
+    progress(len(frames), len(frames))
     return found
-
-
-def check_closed_mouth(points: NDArray[np.float64], name: str) -> None:
-    """Raises StudioError where the person speaks in the film."""
-    outer = points[:, LIPS_OUTER]
-    width = np.linalg.norm(outer[:, 10] - outer[:, 0], axis=1)
-    opening = np.linalg.norm(outer[:, 15] - outer[:, 5], axis=1) / (width + 1e-6)
-    moves = np.count_nonzero(np.abs(np.diff(opening)) > OPENS) / len(points)
-    if moves >= SPEAKS:
-        raise StudioError(
-            f"The person in the film of avatar '{name}' speaks in {100 * moves:.0f} % of its frames; DH_live needs a film with"
-            " a closed mouth of 5 to 30 seconds."
-        )
 
 
 def crop_rects(points: NDArray[np.float64], width: int, height: int, name: str) -> NDArray[np.int64]:

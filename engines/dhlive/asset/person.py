@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,11 @@ class Person:
 
     def __len__(self) -> int:
         return len(self.rects)
+
+    def part(self, first: int, end: int) -> "Person":
+        """With these frames alone."""
+        rows = slice(first, end)
+        return replace(self, rects=self.rects[rows], matrices=self.matrices[rows], landmarks=self.landmarks[rows])
 
     def of_plate(self, index: int) -> int:
         """The frame for a plate frame: published films hold the frames forward and then backward."""

@@ -27,12 +27,12 @@ GRID = 4  # squares along a side, of whose brightness the published files keep a
 
 
 def reference_of(
-    plate: Plate, rect: NDArray[np.int64], face: NDArray[np.float64], files: dict[str, Path]
+    plate: Plate, index: int, rect: NDArray[np.int64], face: NDArray[np.float64], files: dict[str, Path]
 ) -> NDArray[np.float64]:
-    """(80,): the style, and sixteen brightnesses. face: (478, 3) in crop pixels. The open mouth is the first of the authors'
+    """(80,): the style, and sixteen brightnesses. face: (478, 3) in crop pixels. index: of the plate frame. The open mouth is the first of the authors'
     images, where they draw one by lot: the same film gives the same numbers. Raises StudioError."""
     geometry = Generation.MINI2.geometry
-    image = film_crop(plate, 0, rect, geometry.crop)
+    image = film_crop(plate, index, rect, geometry.crop)
     (left, top), (width, height) = geometry.corner, geometry.window
     marked = np.dstack([image, lip_map(face, geometry.crop)])[top : top + height, left : left + width]
     mouth = open_mouth(present(files, TEETH[0]), geometry.window)

@@ -1,0 +1,78 @@
+"""Whether a body film is fit: a face in every frame that is shown, its mouth closed, 5 to 30 seconds of it.
+
+A film that was understood when the avatar was added has a report that says where its person speaks, and plays a part of it only;
+of an older avatar all frames are played, and the mouth is judged here as the original does.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.avatar.film.report import FilmReport, read_film_report
+from shared.avatar.model import Avatar
+from shared.avatar.plate import Plate
+from shared.errors import StudioError
+
+LIP_LEFT, LIP_RIGHT, LIP_ABOVE, LIP_BELOW = 61, 291, 0, 17  # points of a tracked face
+OPENS, SPEAKS = 0.08, 0.15  # change of the lips' opening between frames, and the share of frames that makes it speech
+LEAST_S, MOST_S = 5.0, 30.0  # of film, as the original advises
+NAMED = 3  # stretches that a sentence names
+
+
+def shown_frames(plate: Plate) -> tuple[int, int]:
+    """(first, end) of the frames that are played."""
+    return plate.loop or (0, len(plate))
+
+
+def check_report(avatar: Avatar) -> bool:
+    """Whether the avatar has a report of its film. Raises StudioError where, by it, the person speaks."""
+    report = read_film_report(avatar.folder)
+    if report is None:
+        return False
+    spoken = _spoken(report, *shown_frames(avatar.plate))
+    frames = sum(end - first for first, end in spoken)
+    first, end = shown_frames(avatar.plate)
+    if frames >= SPEAKS * (end - first):
+        at = ", ".join(f"{a / report.fps:.1f}-{b / report.fps:.1f}" for a, b in spoken[:NAMED])
+        raise StudioError(_speaks(avatar.name, frames / (end - first), f" (at {at} s)"))
+    return True
+
+
+def check_closed_mouth(points: NDArray[np.float64], name: str) -> None:
+    """Raises StudioError where the person speaks in the film. points: (N, 478, 3)."""
+    width = np.linalg.norm(points[:, LIP_RIGHT] - points[:, LIP_LEFT], axis=1)
+    opening = np.linalg.norm(points[:, LIP_BELOW] - points[:, LIP_ABOVE], axis=1) / (width + 1e-6)
+    moves = np.count_nonzero(np.abs(np.diff(opening)) > OPENS) / len(points)
+    if moves >= SPEAKS:
+        raise StudioError(_speaks(name, moves, ""))
+
+
+def fitness(avatar: Avatar) -> list[str]:
+    """Sentences: which part of the film is played, and what of it is not as it should be."""
+    plate = avatar.plate
+    first, end = shown_frames(plate)
+    seconds = (end - first) / plate.fps
+    said = [f"Frames {first} to {end - 1} of {len(plate)} are played, {seconds:.1f} seconds."]
+    if seconds < LEAST_S:
+        said.append(
+            f"That is short: movements come again after {2 * seconds:.0f} seconds; film {LEAST_S:.0f} to {MOST_S:.0f}."
+        )
+    if seconds > MOST_S:
+        said.append(f"That is more than the {MOST_S:.0f} seconds that are enough; measuring takes as long as the film.")
+    report = read_film_report(avatar.folder)
+    if report is None:
+        return [*said, "The film has no report; add the avatar again, and it is told where the mouth is open."]
+    spoken = sum(b - a for a, b in _spoken(report, first, end))
+    return [*said, f"The mouth is closed in {100 - 100 * spoken / (end - first):.0f} % of them."]
+
+
+def _spoken(report: FilmReport, first: int, end: int) -> list[tuple[int, int]]:
+    """The parts of these frames in which the person speaks."""
+    parts = [(max(first, each.first), min(end, each.end)) for each in report.stretches if each.kind == "talking"]
+    return [(a, b) for a, b in parts if a < b]
+
+
+def _speaks(name: str, share: float, where: str) -> str:
+    return (
+        f"The person in the film of avatar '{name}' speaks in {100 * share:.0f} % of its frames{where}; DH_live needs a closed"
+        " mouth: leave those seconds out (`--exclude`) or add a film of 5 to 30 seconds without speech."
+    )
