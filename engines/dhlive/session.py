@@ -58,6 +58,10 @@ class DhliveSession(EngineSession):
         """Each drawn by itself: one frame is the same to the bit, whatever completes together with it."""
         return [draw([(self, shot)])[0] for shot in self.shots(block)]
 
+    def idle(self, pts: int) -> list[RoiFrame]:
+        """The film with the mouth that the network draws at rest: when a voice begins, nothing changes but the lips."""
+        return draw([(self, self._shot(self._speech.at_rest(pts)))])
+
     def flush(self) -> list[RoiFrame]:
         return [draw([(self, self._shot(tick))])[0] for tick in self._speech.flush()]
 

@@ -25,6 +25,8 @@ LET_GO = (
     0.0,
 )  # what is left of an interrupted mouth in the first and the second frame after; a mouth at rest before any voice
 
+CLOSED = 0.01  # of a coefficient: a mouth this far from rest is at rest
+
 
 @dataclass(frozen=True, slots=True)
 class SpeechTick:
@@ -64,6 +66,12 @@ class Speech:
         said = self._until(end)
         self.reset()
         return said
+
+    def at_rest(self, pts: int) -> SpeechTick:
+        """A tick without a voice: the mouth closes from what was shown last."""
+        self._shown = np.asarray(self._shown * np.float32(LET_GO[0]), np.float32)
+        self._shown[np.abs(self._shown) < CLOSED] = 0.0
+        return SpeechTick(pts, self._shown.copy(), True)
 
     def reset(self) -> None:
         """Nothing has been heard. A mouth that was speaking closes within two frames."""
