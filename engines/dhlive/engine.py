@@ -24,14 +24,13 @@ from engines.dhlive.settings import DhliveSettings
 from engines.dhlive.voice.sound import VOICE_AHEAD_US
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
-from shared.weights.manifest import OFFICIAL, missing_files, weights_folder
+from shared.weights.manifest import OFFICIAL, EngineWeights, missing_files, weights_folder
 
 if TYPE_CHECKING:
     from engines.dhlive.session import DhliveSession
 
 NAME = "dhlive"
 NO_TORCH = "DH_live needs PyTorch, which is not installed here; `make setup-torch` brings it."
-ADD = "studio weights add dhlive FILE..."
 INFO = EngineInfo(
     name=NAME,
     title="DH_live",
@@ -54,18 +53,11 @@ class DhliveEngine(FrameEngine):
         return DhliveSettings.load()
 
     def probe(self) -> Unavailable | None:
-        if find_spec("torch") is None:
-            return Unavailable(NO_TORCH, "make setup-torch")
-        problem = super().probe()
-        return None if problem is None else Unavailable(problem.reason, ADD)
+        return unavailable(super().probe(), NAME)
 
     def recognise(self, path: Path) -> str:
         """A checkpoint of any generation, under any name."""
-        if find_spec("torch") is None:
-            raise StudioError(NO_TORCH)
-        from engines.dhlive.networks.checkpoints import recognised
-
-        return recognised(path)
+        return recognised_file(path)
 
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
         """Measure the film's face, a few milliseconds a frame, once."""
@@ -106,10 +98,31 @@ class DhliveEngine(FrameEngine):
 
     def files(self) -> dict[str, Path]:
         """The weight files that are here, by the manifest's names."""
-        folder = weights_folder()
-        damaged = missing_files(self.weights(), folder)
-        whole = (file for file in self.weights().files if file not in damaged)
-        return {file.path: where for file in whole if (where := file.find(folder)) is not None}
+        return files_here(self.weights())
+
+
+def unavailable(problem: Unavailable | None, name: str) -> Unavailable | None:
+    """Why the engine of this name cannot run here. problem: with its weights."""
+    if find_spec("torch") is None:
+        return Unavailable(NO_TORCH, "make setup-torch")
+    return None if problem is None else Unavailable(problem.reason, f"studio weights add {name} FILE...")
+
+
+def recognised_file(path: Path) -> str:
+    """Which of the manifests' files a checkpoint is, "" for none. Raises StudioError."""
+    if find_spec("torch") is None:
+        raise StudioError(NO_TORCH)
+    from engines.dhlive.networks.checkpoints import recognised
+
+    return recognised(path)
+
+
+def files_here(weights: EngineWeights) -> dict[str, Path]:
+    """The weight files that are here and whole, by the manifest's names."""
+    folder = weights_folder()
+    damaged = missing_files(weights, folder)
+    whole = (file for file in weights.files if file not in damaged)
+    return {file.path: where for file in whole if (where := file.find(folder)) is not None}
 
 
 def check_body(avatar: Avatar) -> None:

@@ -3,6 +3,7 @@
 None of the authors' data is in them. Their weights are by rule (`harness.by_rule`): what they draw is noise.
 """
 
+import pickle
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -144,6 +145,15 @@ def mask(width: int, height: int, ramp: int) -> NDArray[np.uint8]:
     return np.asarray(np.minimum(np.minimum.outer(down, across), 1) * 255, np.uint8)
 
 
+class MouthImages:
+    """Attributes of a scikit-learn PCA as its pickle has them: `mean_` (1350,) and `components_` (7, 1350)."""
+
+    def __init__(self) -> None:
+        chance = np.random.default_rng(6)
+        self.mean_ = chance.uniform(60, 180, 1350)
+        self.components_ = chance.normal(0, 0.03, (7, 1350))
+
+
 def write_stand_ins(folder: Path) -> dict[str, Path]:
     """Every file of the engine's manifest below `folder`, by its name there. Needs PyTorch."""
     import torch
@@ -178,9 +188,10 @@ def write_stand_ins(folder: Path) -> dict[str, Path]:
     cv2.imwrite(str(path(files.EDGES)), mask(128, 128, 16))
     cv2.imwrite(str(path(files.WINDOWS[Generation.MINI2])), np.dstack([mask(104, 72, 8)] * 3))
     cv2.imwrite(str(path(files.WINDOWS[Generation.MINI1])), np.dstack([mask(72, 72, 8)] * 3))
+    path(files.MOUTH_SHAPES).write_bytes(pickle.dumps(MouthImages(), protocol=4))
     for number, name in enumerate(files.TEETH):
         noise = np.random.default_rng(number).integers(0, 256, (72, 104, 4))
         cv2.imwrite(str(path(name)), noise.astype(np.uint8))
-    names = (*files.MOUTHS.values(), files.AUDIO, files.OLD_AUDIO, files.TEMPLATE, files.MEAN_FACE, files.LISTS)
+    names = (*files.MOUTHS.values(), files.AUDIO, files.OLD_AUDIO, files.MOUTH_SHAPES, files.TEMPLATE, files.MEAN_FACE, files.LISTS)
     names += (files.BLEND_SHAPES, files.EDGES, *files.WINDOWS.values(), *files.TEETH)
     return {name: folder / name for name in names}

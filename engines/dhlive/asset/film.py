@@ -45,11 +45,9 @@ def measured_person(avatar: Avatar, files: dict[str, Path], progress: PreparePro
     not fit, or a file is missing."""
     from engines.dhlive.asset.references import reference_of
 
-    plate, reported = avatar.plate, check_report(avatar)
-    first, end = shown_frames(plate)
-    points = follow_face(plate, range(first, end), avatar.name, progress)
-    if not reported:
-        check_closed_mouth(points, avatar.name)
+    plate = avatar.plate
+    first = shown_frames(plate)[0]
+    points = fit_points(avatar, progress)
     points = smoothed(points.reshape(len(points), -1)).reshape(points.shape)
     side = Generation.MINI2.geometry.crop
     rects = crop_rects(points, plate.width, plate.height, avatar.name)
@@ -62,7 +60,7 @@ def measured_person(avatar: Avatar, files: dict[str, Path], progress: PreparePro
     mesh = personal_mesh(read_template(present(files, TEMPLATE)), close_lips(personal, mean), tracked, ring)
     uid = f"studio_{file_sha256(avatar.folder / 'plate.npz')[:32]}"
     landmarks = cropped[:, tracked[:TRACKED], :2]
-    nearest = np.clip(np.arange(len(plate)) - first, 0, end - first - 1)  # frames that are not played have a row, too
+    nearest = nearest_shown(plate)
     return Person(
         uid=uid,
         mesh=mesh,
@@ -71,6 +69,26 @@ def measured_person(avatar: Avatar, files: dict[str, Path], progress: PreparePro
         matrices=np.round(matrices, 5)[nearest],
         landmarks=np.round(landmarks, 1)[nearest],
     )
+
+
+def nearest_shown(plate: Plate) -> NDArray[np.int64]:
+    """(N,) for each plate frame the number, of those that are played, of the nearest one: what is not played has a row, too."""
+    first, end = shown_frames(plate)
+    return np.clip(np.arange(len(plate)) - first, 0, end - first - 1)
+
+
+def fit_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float64]:
+    """(N, 478, 3) the face in each frame that is played, in its pixels. Raises StudioError where the film is not fit."""
+    reported = check_report(avatar)
+    points = follow_face(avatar.plate, range(*shown_frames(avatar.plate)), avatar.name, progress)
+    if not reported:
+        check_closed_mouth(points, avatar.name)
+    return points
+
+
+def shown_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float64]:
+    """(N, 478, 3) the same for each plate frame, that of the nearest for one that is not played."""
+    return fit_points(avatar, progress)[nearest_shown(avatar.plate)]
 
 
 def follow_face(plate: Plate, frames: range, name: str, progress: PrepareProgress) -> NDArray[np.float64]:

@@ -65,6 +65,14 @@ def load_mouth(path: Path) -> tuple[Generation, MouthNetwork]:
     return generation, filled(NETWORKS[generation], state, path)
 
 
+def load_old(path: Path) -> OldNetwork:
+    """The old network in a file, in evaluation. Raises StudioError in one sentence."""
+    network = load_mouth(path)[1]
+    if not isinstance(network, OldNetwork):
+        raise StudioError(f"{path} is a network of another generation; `studio weights add` sorts them.")
+    return network
+
+
 def load_audio(path: Path) -> AudioNetwork:
     """The audio network in a file, in evaluation. Raises StudioError in one sentence."""
     return filled(AudioNetwork, load_state(path), path)

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
 from engines.dhlive.engine import DhliveEngine
+from engines.dhlive.old.engine import OldDhliveEngine
 from harness.dhlive.stand_ins import write_stand_ins
 from shared.avatar.build import add_avatar
 from shared.avatar.model import Avatar, load_avatar
@@ -44,6 +45,16 @@ class StandInEngine(DhliveEngine):
         return stand_ins()
 
 
+class OldStandIn(OldDhliveEngine):
+    """The old network's engine with stand-ins for its files."""
+
+    def probe(self) -> None:
+        return None
+
+    def files(self) -> dict[str, Path]:
+        return stand_ins()
+
+
 @cache
 def filmed() -> Avatar:
     """The sample portrait on a film of itself, swaying, prepared."""
@@ -53,4 +64,5 @@ def filmed() -> Avatar:
     write_body_video(home / "body.mp4", portrait, BODY_FRAMES)
     avatar = load_avatar(add_avatar(home, "filmed", home / "portrait.png", home / "body.mp4", RIGHTS))
     StandInEngine().prepare(avatar)
+    OldStandIn().prepare(avatar)
     return avatar

@@ -1,0 +1,1 @@
+"""The old 256-pixel network: a face whose lower half is drawn under a small mouth image, offline and, on a GPU, live."""
