@@ -192,6 +192,14 @@ def write_stand_ins(folder: Path) -> dict[str, Path]:
     for number, name in enumerate(files.TEETH):
         noise = np.random.default_rng(number).integers(0, 256, (72, 104, 4))
         cv2.imwrite(str(path(name)), noise.astype(np.uint8))
-    names = (*files.MOUTHS.values(), files.AUDIO, files.OLD_AUDIO, files.MOUTH_SHAPES, files.TEMPLATE, files.MEAN_FACE, files.LISTS)
+    names = (
+        *files.MOUTHS.values(),
+        files.AUDIO,
+        files.OLD_AUDIO,
+        files.MOUTH_SHAPES,
+        files.TEMPLATE,
+        files.MEAN_FACE,
+        files.LISTS,
+    )
     names += (files.BLEND_SHAPES, files.EDGES, *files.WINDOWS.values(), *files.TEETH)
     return {name: folder / name for name in names}

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from engines.dhlive.asset.exchange import export_asset, import_asset
-from engines.dhlive.asset.film_fitness import check_report, fitness
+from engines.dhlive.asset.film_fitness import fitness
 from engines.dhlive.asset.person import FILE, read_person, reprojection_px
 from engines.dhlive.engine import check_body
 from shared.avatar.build import avatars_folder
@@ -40,7 +40,6 @@ def main() -> int:
             avatar = load_avatar(avatars_folder(home) / check_name(asked.name))
             check_body(avatar)
             print("\n".join(fitness(avatar)))
-            check_report(avatar)
         else:
             export_asset(load_avatar(avatars_folder(home) / check_name(asked.name)), asked.folder)
             print(asked.folder)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import PrepareProgress
-from engines.dhlive.asset.film_fitness import check_closed_mouth, check_report, shown_frames
+from engines.dhlive.asset.film_fitness import check_closed_mouth, shown_frames
 from engines.dhlive.asset.person import Person
 from engines.dhlive.asset.placement import place_heads, smoothed
 from engines.dhlive.control.mesh import TRACKED, FaceMesh
@@ -79,10 +79,8 @@ def nearest_shown(plate: Plate) -> NDArray[np.int64]:
 
 def fit_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float64]:
     """(N, 478, 3) the face in each frame that is played, in its pixels. Raises StudioError where the film is not fit."""
-    reported = check_report(avatar)
     points = follow_face(avatar.plate, range(*shown_frames(avatar.plate)), avatar.name, progress)
-    if not reported:
-        check_closed_mouth(points, avatar.name)
+    check_closed_mouth(avatar, points)
     return points
 
 

@@ -13,6 +13,7 @@ from shared.avatar.plate import Plate
 from shared.errors import StudioError
 
 LIP_LEFT, LIP_RIGHT, LIP_ABOVE, LIP_BELOW = 61, 291, 0, 17  # points of a tracked face
+STAYS = 0.04  # spread of the lips' opening, as a share of their width, up to which a mouth does not move
 OPENS, SPEAKS = 0.08, 0.15  # change of the lips' opening between frames, and the share of frames that makes it speech
 LEAST_S, MOST_S = 5.0, 30.0  # of film, as the original advises
 NAMED = 3  # stretches that a sentence names
@@ -23,27 +24,24 @@ def shown_frames(plate: Plate) -> tuple[int, int]:
     return plate.loop or (0, len(plate))
 
 
-def check_report(avatar: Avatar) -> bool:
-    """Whether the avatar has a report of its film. Raises StudioError where, by it, the person speaks."""
-    report = read_film_report(avatar.folder)
-    if report is None:
-        return False
-    spoken = _spoken(report, *shown_frames(avatar.plate))
-    frames = sum(end - first for first, end in spoken)
-    first, end = shown_frames(avatar.plate)
-    if frames >= SPEAKS * (end - first):
-        at = ", ".join(f"{a / report.fps:.1f}-{b / report.fps:.1f}" for a, b in spoken[:NAMED])
-        raise StudioError(_speaks(avatar.name, frames / (end - first), f" (at {at} s)"))
-    return True
-
-
-def check_closed_mouth(points: NDArray[np.float64], name: str) -> None:
-    """Raises StudioError where the person speaks in the film. points: (N, 478, 3)."""
+def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
+    """Raises StudioError where the person speaks in the film. points: (N, 478, 3) of the frames that are played. A mouth that
+    is open and stays so, as in a smile, does not speak."""
     width = np.linalg.norm(points[:, LIP_RIGHT] - points[:, LIP_LEFT], axis=1)
     opening = np.linalg.norm(points[:, LIP_BELOW] - points[:, LIP_ABOVE], axis=1) / (width + 1e-6)
-    moves = np.count_nonzero(np.abs(np.diff(opening)) > OPENS) / len(points)
-    if moves >= SPEAKS:
-        raise StudioError(_speaks(name, moves, ""))
+    first, end = shown_frames(avatar.plate)
+    report = read_film_report(avatar.folder)
+    if report is None:
+        share, at = float(np.mean(np.abs(np.diff(opening)) > OPENS)), ""
+    else:
+        spoken = _spoken(report, first, end) if opening.std() > STAYS else []
+        share = sum(b - a for a, b in spoken) / (end - first)
+        at = " (at " + ", ".join(f"{a / report.fps:.1f}-{b / report.fps:.1f}" for a, b in spoken[:NAMED]) + " s)"
+    if share >= SPEAKS:
+        raise StudioError(
+            f"The person in the film of avatar '{avatar.name}' speaks in {100 * share:.0f} % of its frames{at}; DH_live needs a"
+            " closed mouth: leave those seconds out (`--exclude`) or add a film of 5 to 30 seconds without speech."
+        )
 
 
 def fitness(avatar: Avatar) -> list[str]:
@@ -69,10 +67,3 @@ def _spoken(report: FilmReport, first: int, end: int) -> list[tuple[int, int]]:
     """The parts of these frames in which the person speaks."""
     parts = [(max(first, each.first), min(end, each.end)) for each in report.stretches if each.kind == "talking"]
     return [(a, b) for a, b in parts if a < b]
-
-
-def _speaks(name: str, share: float, where: str) -> str:
-    return (
-        f"The person in the film of avatar '{name}' speaks in {100 * share:.0f} % of its frames{where}; DH_live needs a closed"
-        " mouth: leave those seconds out (`--exclude`) or add a film of 5 to 30 seconds without speech."
-    )

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 
 from engines.api import UNDRAWN, EngineSession, RoiFrame, SessionContext, VoiceBlock
-from engines.dhlive.asset.film_crops import crop_to_roi, film_crop, in_portrait_light, on_roi
+from engines.dhlive.asset.film_crops import crop_to_roi, film_crop, on_roi
 from engines.dhlive.asset.mouth_shapes import MouthShapes
 from engines.dhlive.generation import Generation
 from engines.dhlive.networks.audio import AudioNetwork
@@ -72,8 +72,7 @@ class OldSession(EngineSession):
             drawn = self._network(source, prompt, self._known)[0].clamp(0, 1) * 255
             rgb = np.ascontiguousarray(drawn.to(torch.uint8).permute(1, 2, 0).cpu().numpy()[..., ::-1])
         to_roi = crop_to_roi(self._plate, index, self._face.rects[index], SIDE_PX)
-        lit = in_portrait_light(rgb, self._plate, index)
-        return RoiFrame(tick.pts, on_roi(lit, self._rim, to_roi), tick.waiting, index)
+        return RoiFrame(tick.pts, on_roi(rgb, self._rim, to_roi), tick.waiting, index)
 
     def _crop(self, index: int) -> ImageArray:
         """(256, 256, 3) uint8, blue first, as the network was trained."""

@@ -14,7 +14,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
-from engines.api import SessionContext, VoiceBlock  # noqa: E402
+from engines.api import SessionContext  # noqa: E402
 from engines.dhlive.asset.film import read_mean_face  # noqa: E402
 from engines.dhlive.asset.film_crops import film_crop  # noqa: E402
 from engines.dhlive.file_names import MEAN_FACE  # noqa: E402
@@ -67,10 +67,11 @@ def test_the_mouth_image_lies_on_the_lips_with_its_contrast_spread() -> None:
     steps = np.zeros((15, 30, 3), np.uint8)
     steps[:, :15], steps[:, 15:] = 100, 130
     laid = mouth_laid(steps, face(), 3)
-    grey = laid[(laid[..., 0] == laid[..., 1]) & (laid[..., 0] > 0)][:, 0]
-    assert abs(int(np.percentile(grey, 10)) - 97) < 6 and abs(int(np.percentile(grey, 90)) - 160) < 6
     lips = in_crop(face().points[3], face().rects[3])[LIPS_OUTER]
     row, column = np.nonzero((laid[..., 0] == laid[..., 1]) & (laid[..., 0] > 0))
+    levels = np.bincount(laid[row, column, 0], minlength=256)
+    for level in (95, 159):  # 15 either side of the mean become 32 either side of the middle
+        assert levels[level - 4 : level + 5].sum() > 0.1 * len(row), levels
     assert np.abs([column.mean(), row.mean()] - (lips.min(axis=0) + lips.max(axis=0)) / 2).max() < 6
     assert (laid == (0, 255, 0)).all(axis=2).any(), "nose and eyes are drawn"
 
