@@ -58,7 +58,7 @@ def fitness(avatar: Avatar) -> list[str]:
         said.append(f"That is more than the {MOST_S:.0f} seconds that are enough; measuring takes as long as the film.")
     report = read_film_report(avatar.folder)
     if report is None:
-        return [*said, "The film has no report; add the avatar again, and it is told where the mouth is open."]
+        return [*said, "The film has no report; add the avatar again for one."]
     spoken = sum(b - a for a, b in _spoken(report, first, end))
     return [*said, f"The mouth is closed in {100 - 100 * spoken / (end - first):.0f} % of them."]
 

@@ -93,6 +93,16 @@ def test_the_mouth_follows_the_voice_and_the_options() -> None:
     assert any(not np.array_equal(a.pixels, b.pixels) for a, b in zip(before[3:], after[3:], strict=True))
 
 
+def test_it_waits_with_a_mouth_that_closes() -> None:
+    """From the last word to rest within a few frames, on the plate frames of the time; at rest nothing moves but the film."""
+    session = StandInEngine().open(filmed(), SessionContext(plate_at=lambda pts: 5, options=DhliveOptions()))
+    rest = session.idle(0)[0]
+    assert rest.plate == 5 and rest.waiting
+    spoken(session, 0.3)
+    apart = [np.abs(session.idle(pts)[0].pixels.astype(int) - rest.pixels).max() for pts in range(0, 400_000, 40_000)]
+    assert apart[0] > 5 and apart[-1] == 0, apart
+
+
 def test_faces_of_several_sessions_are_one_call_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, sessions = StandInEngine(), [opened() for _ in range(3)]
     batches: list[int] = []
