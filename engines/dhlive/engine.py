@@ -18,6 +18,7 @@ from engines.api import (
     VoiceBlock,
     no_progress,
 )
+from engines.dhlive.asset.film_fitness import check_body
 from engines.dhlive.asset.person import FILE, Person, read_person
 from engines.dhlive.options import DhliveOptions
 from engines.dhlive.settings import DhliveSettings
@@ -123,15 +124,6 @@ def files_here(weights: EngineWeights) -> dict[str, Path]:
     damaged = missing_files(weights, folder)
     whole = (file for file in weights.files if file not in damaged)
     return {file.path: where for file in whole if (where := file.find(folder)) is not None}
-
-
-def check_body(avatar: Avatar) -> None:
-    """Raises StudioError where an avatar has no film of its own face."""
-    if avatar.own_plate or avatar.plate is None:
-        raise StudioError(
-            f"Avatar '{avatar.name}' has no body film, and DH_live moves the mouth of a filmed face; add an avatar with"
-            " a film of 5 to 30 seconds, or choose another engine (`studio engines`)."
-        )
 
 
 def kept_person(avatar: Avatar) -> Person:

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 from engines.dhlive.asset.exchange import export_asset, import_asset
-from engines.dhlive.asset.film_fitness import fitness
+from engines.dhlive.asset.film_fitness import check_body, fitness
 from engines.dhlive.asset.person import FILE, read_person, reprojection_px
-from engines.dhlive.engine import check_body
 from shared.avatar.build import avatars_folder
 from shared.avatar.model import check_name, load_avatar
 from shared.config.settings import load_settings

@@ -19,6 +19,15 @@ LEAST_S, MOST_S = 5.0, 30.0  # of film, as the original advises
 NAMED = 3  # stretches that a sentence names
 
 
+def check_body(avatar: Avatar) -> None:
+    """Raises StudioError where an avatar has no film of its own face."""
+    if avatar.own_plate or avatar.plate is None:
+        raise StudioError(
+            f"Avatar '{avatar.name}' has no body film, and DH_live moves the mouth of a filmed face; add an avatar with"
+            " a film of 5 to 30 seconds, or choose another engine (`studio engines`)."
+        )
+
+
 def shown_frames(plate: Plate) -> tuple[int, int]:
     """(first, end) of the frames that are played."""
     return plate.loop or (0, len(plate))

@@ -13,7 +13,8 @@ from engines.api import (
     Unavailable,
     no_progress,
 )
-from engines.dhlive.engine import check_body, files_here, recognised_file, unavailable
+from engines.dhlive.asset.film_fitness import check_body
+from engines.dhlive.engine import files_here, recognised_file, unavailable
 from engines.dhlive.file_names import MEAN_FACE, MOUTH_SHAPES, MOUTHS, OLD_AUDIO
 from engines.dhlive.files import present
 from engines.dhlive.generation import Generation
