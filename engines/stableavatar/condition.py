@@ -19,16 +19,34 @@ def reference_image(avatar: Avatar, which: str, width: int, height: int, origina
 
     Whole in it, and its border pixels carried on beyond it where the shape differs; as the original does, stretched.
     """
-    image = avatar.roi if which == "portrait" else i420_to_rgb(avatar.plate.frame(0))
+    image = _image(avatar, which)
     if original:
         return np.asarray(Image.fromarray(image).resize((width, height)))
-    scale = min(width / image.shape[1], height / image.shape[0])
-    inner = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    filter_ = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.BICUBIC
+    rows, columns = _inner(image, width, height)
+    inner = (columns.stop - columns.start, rows.stop - rows.start)
+    smaller = inner[0] < image.shape[1]
+    filter_ = Image.Resampling.LANCZOS if smaller else Image.Resampling.BICUBIC
     resized = np.asarray(Image.fromarray(image).resize(inner, filter_))
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    around = ((top, height - inner[1] - top), (left, width - inner[0] - left), (0, 0))
+    around = ((rows.start, height - rows.stop), (columns.start, width - columns.stop), (0, 0))
     return np.pad(resized, around, mode="edge")
+
+
+def cut_out(avatar: Avatar, which: str, width: int, height: int, original: bool) -> tuple[slice, slice]:
+    """Rows and columns of the computed frames that show the reference image: what is delivered. Both even."""
+    if original:
+        return slice(0, height), slice(0, width)
+    return _inner(_image(avatar, which), width, height)
+
+
+def _image(avatar: Avatar, which: str) -> NDArray[np.uint8]:
+    return avatar.roi if which == "portrait" else i420_to_rgb(avatar.plate.frame(0))
+
+
+def _inner(image: NDArray[np.uint8], width: int, height: int) -> tuple[slice, slice]:
+    scale = min(width / image.shape[1], height / image.shape[0])
+    inner = [max(2, round(side * scale / 2) * 2) for side in image.shape[:2]]
+    top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+    return slice(top, top + inner[0]), slice(left, left + inner[1])
 
 
 def image_tensor(image: NDArray[np.uint8]) -> Tensor:

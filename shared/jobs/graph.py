@@ -62,8 +62,8 @@ def render_name(index: int) -> str:
 
 
 def kind_of(name: str) -> str:
-    """A unit's name without its number: the same for all units that do the same to other parts."""
-    return re.sub(r"-\d+$", "", name)
+    """A unit's name without its numbers: the same for all units that do the same to other parts."""
+    return re.sub(r"(-\d+)+$", "", name)
 
 
 def segment_graph(ticks: Sequence[int], driven: str, *, chained: bool) -> JobGraph:

@@ -19,23 +19,23 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from engines.stableavatar.blend import Scheme, joined
 from engines.stableavatar.condition import condition, image_tensor
 from engines.stableavatar.decode import VideoDecoder
-from engines.stableavatar.guidance import Guidance
 from engines.stableavatar.layout import Layout, Window, original_layout
+from engines.stableavatar.loop.blend import Scheme, joined
+from engines.stableavatar.loop.guidance import Guidance
+from engines.stableavatar.loop.schedule import TRAINED_STEPS, euler, sigmas
 from engines.stableavatar.networks.audio_adapter import AudioAdapter, grouped
 from engines.stableavatar.networks.encoders import (
+    encode_text,
     encode_video,
     hear,
     load_clip,
     load_text_encoder,
     load_vae,
-    read_text,
     see_image,
 )
 from engines.stableavatar.networks.transformer import Sizes, Transformer
-from engines.stableavatar.schedule import TRAINED_STEPS, euler, sigmas
 from engines.stableavatar.speech import heard_by
 from tests.parity.level import Level
 
@@ -124,7 +124,7 @@ def umt5(case: Recorded, check: Check) -> None:
     network = load_text_encoder(case.weights("umt5"))
     for row, (ids, mask) in enumerate(zip(case.given("ids"), case.given("mask"), strict=True)):
         count = int(mask.sum())
-        check(f"text {row}", case.found("hidden")[row, :count], read_text(network, ids[None, :count]))
+        check(f"text {row}", case.found("hidden")[row, :count], encode_text(network, ids[None, :count]))
 
 
 def clip_vision(case: Recorded, check: Check) -> None:

@@ -36,13 +36,16 @@ BLOCK = re.compile(r"(?:blocks|transformer)\.(\d+)\.(.+)\.(weight|bias)")
 
 
 def load_vae(state: Mapping[str, Tensor]) -> AutoencoderKLWan:
-    """Wan's VAE at the sizes of these tensors, published as `Wan2.1_VAE.pth`. Raises StudioError."""
+    """Wan's VAE at the sizes of these tensors: published as `Wan2.1_VAE.pth`, or with the library's own names. Raises
+    StudioError."""
     state = {name.removeprefix("model."): each for name, each in state.items()}
+    if "encoder.conv1.weight" in state:
+        state = convert_wan_vae_to_diffusers(state)
     with naming("the VAE"):
-        base = len(state["encoder.conv1.weight"])
+        base = len(state["encoder.conv_in.weight"])
     with torch.device("meta"):
         network = AutoencoderKLWan(base_dim=base, z_dim=LATENT_CHANNELS)
-    return filled(network, convert_wan_vae_to_diffusers(state), "Wan2.1_VAE.pth")
+    return filled(network, state, "Wan2.1_VAE.pth")
 
 
 def load_text_encoder(state: Mapping[str, Tensor]) -> UMT5EncoderModel:
@@ -165,7 +168,7 @@ def see_image(clip: CLIPVisionModel, image: Tensor) -> Tensor:
     return found
 
 
-def read_text(encoder: UMT5EncoderModel, tokens: Tensor) -> Tensor:
+def encode_text(encoder: UMT5EncoderModel, tokens: Tensor) -> Tensor:
     """(1, n) tokens of a text, the last of them its end -> (n, channels). What fills a text up changes nothing of these."""
     found: Tensor = encoder(input_ids=tokens.to(encoder.device)).last_hidden_state[0]
     return found

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 pytest.importorskip("diffusers", reason="diffusers is not installed: `make setup-torch` brings it")
 pytest.importorskip("transformers", reason="transformers is not installed: `make setup-torch` brings it")
 
-from engines.stableavatar import blend, guidance, schedule  # noqa: E402
+from engines.stableavatar.loop import blend, guidance, schedule  # noqa: E402
 from engines.stableavatar.networks import audio_adapter, layers, transformer  # noqa: E402
 from tests.parity.golden_vectors.stableavatar import judged_golden, names  # noqa: E402
 from tests.parity.stableavatar import CASES  # noqa: E402

@@ -72,8 +72,8 @@ def test_what_is_no_graph_is_one_sentence(units: list[UnitSpec], words: str) -> 
 
 
 def test_units_that_do_the_same_are_of_one_kind() -> None:
-    assert [kind_of(name) for name in ("render-00012", "denoise-3", "load-audio", ASSEMBLE)] == [
-        "render", "denoise", "load-audio", ASSEMBLE,
+    assert [kind_of(name) for name in ("render-00012", "denoise-3", "denoise-003-0012", "load-audio", ASSEMBLE)] == [
+        "render", "denoise", "denoise", "load-audio", ASSEMBLE,
     ]  # fmt: skip
 
 

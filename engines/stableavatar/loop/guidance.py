@@ -52,11 +52,11 @@ Rows = Literal["together", "apart"]
 
 
 def predicted(
-    guidance: Guidance, predict: Callable[[Sequence[int], Sequence[bool]], Tensor], rows: Rows = "together"
+    guidance: Guidance, predict: Callable[[list[int], tuple[bool, ...]], Tensor], rows: Rows = "together"
 ) -> Tensor:
     """The guided velocity. predict: of samples by number and whether they hear, (b, ...). rows: apart costs a third of the memory
     and the same time on a card that is busy with one."""
     numbers = range(len(guidance.texts))
     if rows == "together" or len(numbers) == 1:
         return guidance.guided(list(torch.split(predict(list(numbers), guidance.heard), 1)))
-    return guidance.guided([predict([number], [guidance.heard[number]]) for number in numbers])
+    return guidance.guided([predict([number], (guidance.heard[number],)) for number in numbers])

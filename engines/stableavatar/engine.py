@@ -1,0 +1,70 @@
+"""The `stableavatar` engine: speech and one image to a video of any length. A clip engine, offline only."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engines.api import EngineInfo, Unavailable
+from engines.clip import Clip, ClipEngine, RunContext
+from engines.stableavatar.estimate import work_of
+from engines.stableavatar.options import StableAvatarOptions
+from engines.stableavatar.plan import layout_of, options_of, predictions
+from engines.stableavatar.settings import StableAvatarSettings
+from engines.stableavatar.units import declared
+from engines.stableavatar.weights import read_model
+from shared.jobs.graph import UnitSpec
+from shared.weights.manifest import OFFICIAL
+
+if TYPE_CHECKING:
+    from engines.stableavatar.job import ClipJob
+
+NAME = "stableavatar"
+NEEDED = ("torch", "diffusers", "transformers", "tokenizers")
+NO_TORCH = "StableAvatar needs {}, which is not installed here; `make setup-torch` brings it."
+NO_GPU = "StableAvatar needs an NVIDIA GPU, of 8 GB or more, and none was found; choose mesh or another machine."
+INFO = EngineInfo(
+    name=NAME, title="StableAvatar", inputs=frozenset({"voice"}), modes=frozenset({"offline"}), output="frame"
+)
+
+
+class StableAvatarEngine(ClipEngine):
+    """A talking person out of one image and speech, hours of it if need be. Wants a GPU and patience."""
+
+    info = INFO
+    Settings = StableAvatarSettings
+    Options = StableAvatarOptions
+    weights_manifest = OFFICIAL / "stableavatar.toml"
+
+    def settings(self) -> StableAvatarSettings:
+        return StableAvatarSettings.load()
+
+    def probe(self) -> Unavailable | None:
+        if absent := next((name for name in NEEDED if find_spec(name) is None), None):
+            return Unavailable(NO_TORCH.format(absent), "make setup-torch")
+        if problem := super().probe():
+            return problem
+        return None if has_gpu() or read_model().tiny else Unavailable(NO_GPU)
+
+    def units(self, clip: Clip) -> Sequence[UnitSpec]:
+        options, model = options_of(clip), read_model()
+        size = model.size(options.size, clip.size)
+        model.transformer(size)  # whether it is there
+        layout = layout_of(clip, options, model)
+        count = predictions(options)
+        return declared(layout, options.steps, work_of(model, layout, size, count))
+
+    def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
+        self._job.run(unit, clip, context)
+
+    @cached_property
+    def _job(self) -> "ClipJob":
+        from engines.stableavatar.job import ClipJob
+
+        return ClipJob(self.settings())
+
+
+def has_gpu() -> bool:
+    """Whether an NVIDIA driver is there, told without importing torch."""
+    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()

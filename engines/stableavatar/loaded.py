@@ -1,0 +1,110 @@
+"""What a worker has loaded for a job: on which device, in which precision, and kept from one unit to the next."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+import torch
+from diffusers import AutoencoderKLWan
+from diffusers.utils import logging as diffusers_logging
+from torch import Tensor
+from transformers.utils import logging as transformers_logging
+
+from engines.stableavatar.networks.encoders import freed
+from engines.stableavatar.networks.loading import load_transformer, load_vae_file
+from engines.stableavatar.networks.transformer import Seen, Transformer
+from engines.stableavatar.settings import StableAvatarSettings
+from engines.stableavatar.weights import Model
+from shared.errors import OutOfMemoryError, StudioError
+
+log = structlog.get_logger()
+BF16_SINCE = 8  # first generation of NVIDIA's that computes in bfloat16
+NO_CARD = "PyTorch finds no GPU here; unset STUDIO_STABLEAVATAR_DEVICE or look at the driver."
+TOO_BIG = "StableAvatar's networks are too large for a CPU; it needs an NVIDIA GPU of 8 GB or more."
+
+
+class Loaded:
+    """The networks of windows: transformer and VAE, with what the transformer knows of text and image.
+
+    loads: how often the transformer was loaded: once a worker and job.
+    """
+
+    def __init__(self, settings: StableAvatarSettings) -> None:
+        for library in (diffusers_logging, transformers_logging):
+            library.set_verbosity_error()  # they warn of nothing, and draw progress bars into the log
+            library.disable_progress_bar()
+        self.settings, self.loads = settings, 0
+        self._transformer: tuple[tuple[Any, ...], Transformer] | None = None
+        self._vae: tuple[Path, AutoencoderKLWan] | None = None
+        self._seen: tuple[Path, list[Seen]] | None = None
+
+    def device(self, devices: Callable[[], tuple[str, ...]], model: Model) -> torch.device:
+        """Where to compute. Raises StudioError."""
+        wanted = self.settings.device
+        chosen = torch.device(devices()[0] if wanted == "auto" else wanted)
+        if chosen.type == "cuda" and not torch.cuda.is_available():
+            raise StudioError(NO_CARD)
+        if chosen.type == "cpu" and not model.tiny:
+            raise StudioError(TOO_BIG)
+        return chosen
+
+    def dtype(self, device: torch.device) -> torch.dtype:
+        """In which precision the transformer computes there."""
+        named = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+        if self.settings.precision != "auto":
+            return named[self.settings.precision]
+        if device.type == "cpu":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= BF16_SINCE else torch.float16
+
+    def transformer(self, model: Model, file: str, device: torch.device, small: bool) -> Transformer:
+        """The transformer. small: its blocks wait in main memory. Raises StudioError."""
+        small = device.type != "cpu" and (small or self.settings.offload == "blocks")
+        key = (model.folder, file, device, small)
+        if self._transformer is None or self._transformer[0] != key:
+            self._seen = self._transformer = None
+            with out_of_memory(device):
+                home = torch.device("cpu") if small else None
+                self._transformer = key, load_transformer(model, file, device, self.dtype(device), home)
+            self.loads += 1
+            log.info("stableavatar_loaded", file=file, device=str(device), offloaded=small)
+        return self._transformer[1]
+
+    def seen(
+        self, transformer: Transformer, folder: Path, make: Callable[[], tuple[list[Tensor], Tensor]]
+    ) -> list[Seen]:
+        """What the transformer knows of text and image, made once a job. folder: of the unit that encoded them."""
+        if self._seen is None or self._seen[0] != folder:
+            self._seen = None
+            self._seen = folder, transformer.see(*make())
+        return self._seen[1]
+
+    def vae(self, model: Model, device: torch.device) -> AutoencoderKLWan:
+        """The VAE. Raises StudioError."""
+        if self._vae is None or self._vae[0] != model.folder or self._vae[1].device != device:
+            self._vae = None
+            with out_of_memory(device):
+                self._vae = model.folder, load_vae_file(model, device)
+        return self._vae[1]
+
+    def let_go(self) -> None:
+        """Free the device's memory for networks that are needed just once."""
+        held = [each[1] for each in (self._transformer, self._vae) if each is not None]
+        self._transformer = self._vae = self._seen = None
+        freed(*held)
+
+
+@contextmanager
+def out_of_memory(device: torch.device) -> Iterator[None]:
+    """What PyTorch raises where a device has too little memory, as a sentence."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        total = torch.cuda.get_device_properties(device).total_memory / 1e9 if device.type == "cuda" else 0
+        raise OutOfMemoryError(
+            f"The GPU's {total:.0f} GB are too little for this clip; set STUDIO_STABLEAVATAR_OFFLOAD=blocks, choose a smaller size,"
+            " or free some."
+        ) from None

@@ -1,0 +1,55 @@
+"""What is known of a clip without any model: its options, its cut, and how many predictions a window takes."""
+
+import json
+from pathlib import Path
+
+from engines.clip import Clip
+from engines.stableavatar.layout import SPEECH_RATE_HZ, Layout, fixed_layout, original_layout
+from engines.stableavatar.options import StableAvatarOptions
+from engines.stableavatar.weights import Model
+from shared.errors import StudioError
+from shared.media.reader import SOUND_RATE_HZ, read_sound
+
+COUNT = "speech.json"  # what the unit that listens says of the speech's length
+
+
+def options_of(clip: Clip) -> StableAvatarOptions:
+    """The clip's options."""
+    assert isinstance(clip.options, StableAvatarOptions)
+    return clip.options
+
+
+def layout_of(clip: Clip, options: StableAvatarOptions, model: Model, samples: int | None = None) -> Layout:
+    """How the clip lies. samples: of its speech, where they were counted; only the original's cut goes by them. Raises
+    StudioError."""
+    if not 1 <= clip.rate <= 60:
+        raise StudioError(f"StableAvatar makes 1 to 60 frames a second, not {float(clip.rate):g}; choose another rate.")
+    overlap = min(options.overlap, model.span - 1)
+    if options.mode == "fixed":
+        return fixed_layout(clip.ticks, clip.rate, overlap, model.span)
+    return original_layout(
+        samples if samples is not None else count_samples(clip.driver), clip.rate, overlap, model.span
+    )
+
+
+def count_samples(driver: Path) -> int:
+    """Samples at 16 kHz of a driver's sound. Raises StudioError."""
+    held = sum(len(block) for _, block in read_sound(driver))
+    return held * SPEECH_RATE_HZ // SOUND_RATE_HZ
+
+
+def read_count(folder: Path) -> int:
+    """The samples that were heard, as the unit that heard them wrote it down."""
+    return int(json.loads((folder / COUNT).read_text(encoding="utf-8"))["samples"])
+
+
+def write_count(folder: Path, samples: int) -> None:
+    """Write down how many samples were heard."""
+    (folder / COUNT).write_text(json.dumps({"samples": samples}), encoding="utf-8")
+
+
+def predictions(options: StableAvatarOptions) -> int:
+    """Of a window in a step: guidance compares up to three."""
+    if options.text_guidance == options.audio_guidance == 1:
+        return 1
+    return 2 if options.audio_guidance == 1 and options.mode == "fixed" else 3

@@ -1,0 +1,44 @@
+"""The units of a clip: what is encoded once, what is heard once, every window of every step, and the clip.
+
+A window of a step needs the windows beside it in the step before, and no more: so the windows of a step run on as many workers as
+there are, and the first of them may be steps ahead of the last.
+"""
+
+from engines.stableavatar.estimate import Work
+from engines.stableavatar.layout import Layout, Window
+from shared.jobs.graph import UnitSpec
+
+ENCODE, LISTEN, DENOISE, CLIP = "encode", "listen", "denoise", "clip"
+
+
+def window_unit(step: int, window: int) -> str:
+    """The unit of a window in a step."""
+    return f"{DENOISE}-{step:03d}-{window:04d}"
+
+
+def step_and_window(unit: str) -> tuple[int, int]:
+    """What `window_unit` was made of."""
+    _, step, window = unit.split("-")
+    return int(step), int(window)
+
+
+def declared(layout: Layout, steps: int, work: Work) -> list[UnitSpec]:
+    """All units, in the order in which one worker does them."""
+
+    def before(step: int, window: Window) -> tuple[str, ...]:
+        return tuple(window_unit(step - 1, each.number) for each in layout.beside(window)) if step else ()
+
+    first = [UnitSpec(ENCODE, weight=work.encode)] if layout.windows else []
+    once = tuple(unit.name for unit in first) + (LISTEN,)
+    windows = [
+        UnitSpec(window_unit(step, window.number), (*once, *before(step, window)), work.window)
+        for step in range(steps)
+        for window in layout.windows
+    ]
+    last = tuple(window_unit(steps - 1, window.number) for window in layout.windows)
+    return [
+        *first,
+        UnitSpec(LISTEN, weight=work.listen),
+        *windows,
+        UnitSpec(CLIP, (LISTEN, *last), work.decode),
+    ]

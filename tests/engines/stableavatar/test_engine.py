@@ -1,0 +1,128 @@
+"""StableAvatar with tiny networks: the rules of a clip engine, units in any order, and what is missing in a sentence."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
+
+from safetensors.torch import load_file  # noqa: E402
+
+from engines.stableavatar.engine import StableAvatarEngine  # noqa: E402
+from engines.stableavatar.units import window_unit  # noqa: E402
+from engines.stableavatar.weights import CONFIG, OBLONG, SQUARE, TEXT, TRAINED, read_model  # noqa: E402
+from persona_studio.engine.testing import EngineConformance  # noqa: E402
+from shared.errors import StudioError  # noqa: E402
+from tests.support.engines.stableavatar_material import Cut, Units, avatar, clip_of, tiny_weights  # noqa: E402
+
+
+@pytest.fixture(scope="module", autouse=True)
+def weights() -> Iterator[Path]:
+    with tiny_weights() as folder:
+        yield folder
+
+
+class TestStableAvatar(EngineConformance):
+    engine = StableAvatarEngine
+    avatar = avatar
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The frames of an undisturbed run by one worker."""
+    folder = tmp_path_factory.mktemp("whole")
+    clip, engine = clip_of(folder, 30), StableAvatarEngine()
+    units = engine.units(clip)
+    work = Units(clip, folder)
+    found = work.all(units, engine)
+    assert engine._job.loaded.loads == 1, "a worker loads the model once a job"
+    return found
+
+
+def test_frames_are_the_same_with_units_killed_and_in_another_order(whole: str, tmp_path: Path) -> None:
+    """Every unit by a worker of its own, each window begun by one that is gone in the middle, the last windows first."""
+    clip = clip_of(tmp_path, 30)
+    todo = {unit.name: unit for unit in StableAvatarEngine().units(clip)}
+    assert len([name for name in todo if name.startswith("denoise")]) == 2 * 3
+    work, done = Units(clip, tmp_path), set[str]()
+    while todo:
+        ready = [unit for unit in todo.values() if done.issuperset(unit.needs)]
+        unit = ready[-1]
+        if unit.name.startswith("denoise"):
+            with pytest.raises(Cut):
+                work.do(unit, StableAvatarEngine(), cut_after=2)
+        work.do(unit, StableAvatarEngine())
+        done.add(unit.name)
+        del todo[unit.name]
+    assert work.frames() == whole == f"30 frames {whole.split()[-1]}"
+
+
+def test_another_seed_is_another_clip(whole: str, tmp_path: Path) -> None:
+    clip, engine = clip_of(tmp_path, 30, seed=43), StableAvatarEngine()
+    assert Units(clip, tmp_path).all(engine.units(clip), engine) != whole
+
+
+def test_like_the_original(tmp_path: Path) -> None:
+    """Up to three frames fewer; without windows, grey."""
+    engine = StableAvatarEngine()
+    clip = clip_of(tmp_path, 30, mode="parity")
+    assert Units(clip, tmp_path / "long").all(engine.units(clip), engine).startswith("29 frames")
+    clip = clip_of(tmp_path, 10, mode="parity")
+    assert [unit.name for unit in engine.units(clip)] == ["listen", "clip"]
+    assert Units(clip, tmp_path / "short").all(engine.units(clip), engine).startswith("9 frames")
+
+
+def test_predictions_are_reused_and_a_preview_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "engines.stableavatar.loop.reuse.changes", lambda transformer, levels: [1e-3] * (len(levels) - 2)
+    )
+    engine = StableAvatarEngine()
+    frames, previews = {}, {}
+    for reuse in (0.0, 1.0):
+        clip = clip_of(tmp_path, 10, steps=8, reuse=reuse)
+        work = Units(clip, tmp_path / str(reuse))
+        frames[reuse] = work.all(engine.units(clip), engine)
+        previews[reuse] = len(work.previews)
+    made = [load_file(tmp_path / f"1.0/denoise-{step:03d}-0000/latents.safetensors")["velocity"] for step in range(8)]
+    assert [bool(torch.equal(a, b)) for a, b in pairwise(made)] == [False] * 4 + [True] * 2 + [False]
+    assert frames[0.0] != frames[1.0] and previews == {0.0: 1, 1.0: 1}
+
+
+def test_a_window_needs_those_beside_it_alone(tmp_path: Path) -> None:
+    units = {unit.name: unit for unit in StableAvatarEngine().units(clip_of(tmp_path, 400))}
+    needs = units[window_unit(1, 10)].needs
+    assert needs == ("encode", "listen", *(window_unit(0, number) for number in (9, 10, 11)))
+    assert max(len(unit.needs) for name, unit in units.items() if name.startswith("denoise")) <= 7
+
+
+def test_a_missing_or_damaged_file_is_one_sentence(weights: Path, tmp_path: Path) -> None:
+    clip = clip_of(tmp_path, 10)
+    for name, words in ((TEXT, "is truncated"), (CONFIG, "not a JSON"), (SQUARE, "is missing")):
+        content = (weights / name).read_bytes()
+        if name == SQUARE:
+            (weights / name).unlink()
+        else:
+            (weights / name).write_bytes(content[: len(content) // 2])
+        try:
+            problem = StableAvatarEngine().probe()
+            assert problem is not None and Path(name).name in problem.reason, problem
+            assert words.split()[-1] in problem.reason and problem.command == "studio weights pull stableavatar"
+        finally:
+            (weights / name).write_bytes(content)
+    (weights / OBLONG).rename(weights / "elsewhere")
+    try:
+        with pytest.raises(StudioError, match=r"480x832 needs .*studio weights pull stableavatar --all"):
+            StableAvatarEngine().units(clip_of(tmp_path, 10, size="480x832"))
+    finally:
+        (weights / "elsewhere").rename(weights / OBLONG)
+    assert StableAvatarEngine().units(clip)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((1920, 1080), (832, 480)), ((720, 1280), (480, 832)), ((500, 512), (512, 512))]
+)
+def test_the_nearest_shape_is_computed(shape: tuple[int, int], size: tuple[int, int]) -> None:
+    assert replace(read_model(), trained=TRAINED).size("auto", shape) == size

@@ -1,0 +1,109 @@
+"""What StableAvatar's tests share: weights of tiny networks, a short speech, and units done in any order."""
+
+import hashlib
+import wave
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
+pytest.importorskip("diffusers", reason="diffusers is not installed: `make setup-torch` brings it")
+pytest.importorskip("transformers", reason="transformers is not installed: `make setup-torch` brings it")
+
+from engines.clip import CLIP_FILE, Clip, RunContext  # noqa: E402
+from engines.stableavatar.engine import StableAvatarEngine  # noqa: E402
+from harness.sample_avatar import sample_avatar  # noqa: E402
+from harness.tiny_stableavatar import make_weights  # noqa: E402
+from shared.avatar.model import Avatar  # noqa: E402
+from shared.face.scripted import voice  # noqa: E402
+from shared.jobs.graph import UnitSpec  # noqa: E402
+from shared.media.reader import SOUND_RATE_HZ, VideoReader  # noqa: E402
+
+torch.set_num_threads(1)  # such small networks gain nothing by more
+RATE = Fraction(25)
+SIZE = (160, 160)
+
+
+@cache
+def avatar() -> Avatar:
+    return sample_avatar()
+
+
+@contextmanager
+def tiny_weights() -> Iterator[Path]:
+    """A weights folder with tiny networks, which the settings name."""
+    with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name, "weights")
+        make_weights(folder)
+        patch.setenv("STUDIO_WEIGHTS", str(folder))
+        patch.setenv("PERSONA_STUDIO_CACHE", str(Path(name, "cache")))
+        patch.setenv("STUDIO_STABLEAVATAR_STEPS", "2")
+        patch.setenv("STUDIO_STABLEAVATAR_REFERENCE", "portrait")  # the sample avatar has no plate
+        yield folder
+
+
+def clip_of(folder: Path, ticks: int, rate: Fraction = RATE, **options: Any) -> Clip:
+    """A clip of so many frames."""
+    driver = folder / f"speech-{ticks}.wav"
+    with wave.open(str(driver), "wb") as file:
+        file.setparams((1, 2, SOUND_RATE_HZ, 0, "NONE", ""))
+        file.writeframes(voice(float(ticks / rate)).tobytes())
+    chosen = StableAvatarEngine().options({"overlap": 2, **options})
+    return Clip(avatar=avatar(), driver=driver, driven="voice", rate=rate, ticks=ticks, size=SIZE, options=chosen)
+
+
+class Cut(Exception):
+    """A worker that is gone."""
+
+
+class Units:
+    """A clip's units, done one by one in a folder each."""
+
+    def __init__(self, clip: Clip, folder: Path) -> None:
+        self.clip, self.folder = clip, folder
+        self.attempts = 0
+        self.previews: list[np.ndarray[Any, Any]] = []
+
+    def do(self, unit: UnitSpec, engine: StableAvatarEngine, cut_after: int | None = None) -> None:
+        """cut_after: how often progress is reported before the worker is gone."""
+        self.attempts += 1
+        scratch, said = self.folder / f"{unit.name}.{self.attempts}", 0
+        scratch.mkdir(parents=True)
+
+        def progress(done: int, total: int, preview: Any = None) -> None:
+            nonlocal said
+            said += 1
+            if preview is not None:
+                self.previews.append(preview)
+            if cut_after is not None and said >= cut_after:
+                raise Cut
+
+        def made(name: str) -> Path:
+            assert name in unit.needs, (unit.name, name)
+            return self.folder / name
+
+        context = RunContext(scratch=scratch, made=made, progress=progress, raise_if_cancelled=lambda: None)
+        engine.run(unit, self.clip, context)
+        scratch.rename(self.folder / unit.name)
+
+    def all(self, units: Iterable[UnitSpec], engine: StableAvatarEngine) -> str:
+        """Every unit by one engine; the hash of the frames."""
+        for unit in units:
+            self.do(unit, engine)
+        return self.frames()
+
+    def frames(self) -> str:
+        """A hash of the clip's frames, and how many there are."""
+        digest, count = hashlib.sha256(), 0
+        with VideoReader(self.folder / "clip" / CLIP_FILE) as reader:
+            for _, rgb in reader:
+                digest.update(rgb.tobytes())
+                count += 1
+        return f"{count} frames {digest.hexdigest()[:16]}"
