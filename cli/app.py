@@ -24,6 +24,7 @@ from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.runtime.logs import set_up_logs
 
+SAMPLES = ("sample", "sample-video")  # avatars that are made where they are asked for
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -104,11 +105,14 @@ def render(
     size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
     codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and do nothing.")] = False,
     home: HomeOption = None,
 ) -> None:
     """Render a driver file on an avatar, in the foreground."""
+    from cli.cost import cost_lines
     from services.local.samples import ensure_samples
     from services.renderer.job.foreground import render_file as run
+    from services.renderer.job.submit import JobRequest, job_cost
     from shared.avatar.model import check_name, load_avatar
     from shared.media.output_spec import OutputSpec, read_size
 
@@ -116,8 +120,17 @@ def render(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing half-done is left
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
     output = OutputSpec.from_dict(wanted)
+    if dry_run:
+        if settings.avatar in SAMPLES:
+            with progress_bar() as bar:
+                ensure_samples(settings.home, stages(bar))
+        folder = settings.home / "avatars" / check_name(settings.avatar)
+        request = JobRequest(folder, driver, settings.engine, output=output, options=given_options(option, quality))
+        for line in cost_lines(job_cost(request, settings)):
+            out.print(line, highlight=False)
+        return
     with progress_bar() as bar:
-        if settings.avatar in ("sample", "sample-video"):
+        if settings.avatar in SAMPLES:
             ensure_samples(settings.home, stages(bar))
         task = bar.add_task(f"render {to.name}", total=None)
         count = run(

@@ -46,12 +46,14 @@ def submit(
     size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
     fps: Annotated[str | None, typer.Option(help="Frames a second, such as 25 or 29.97; else the driver's.")] = None,
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and hand nothing in.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it has ended, as `watch` does.")] = False,
     as_json: JobsJsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Hand in a job; it goes on when this command has ended."""
-    from services.renderer.job.submit import JobRequest
+    from cli.cost import cost_lines
+    from services.renderer.job.submit import JobRequest, job_cost
     from services.renderer.job.submit import submit_to_store as hand_in
     from shared.avatar.model import check_name
     from shared.media.output_spec import OutputSpec, read_size
@@ -74,6 +76,10 @@ def submit(
         output=output,
         out=None if brought else to,
     )
+    if dry_run:
+        for line in cost_lines(job_cost(request, settings)):
+            out.print(line, highlight=False)
+        return
     job = hand_in(store, request, settings).id
     _tell_workers(settings, store, job)
     if not wait:

@@ -42,6 +42,27 @@ class Clip:
     options: EngineOptions | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a clip costs.
+
+    work: of all units, in the measure of `rate` and seconds. rate: what this machine was measured to do in a second, None
+    where it was not yet. unit: of both, such as "TFLOP". memory: bytes of the device. disk: bytes in the jobs folder until it
+    is done.
+    """
+
+    work: float
+    rate: float | None
+    unit: str
+    memory: int
+    disk: int
+
+    @property
+    def seconds(self) -> float | None:
+        """On one device as this one; None where it was not measured."""
+        return None if not self.rate else self.work / self.rate
+
+
 class ClipProgress(Protocol):
     """Called from inside a unit's own loops."""
 
@@ -79,6 +100,11 @@ class ClipEngine(Engine):
     def units(self, clip: Clip) -> Sequence[UnitSpec]:
         """The units of this clip, each after those it needs; the last one makes the clip. Called once, where the job is
         handed in, and cheap: loads no model. Raises StudioError for a clip that the engine cannot make."""
+
+    def estimate(self, clip: Clip) -> Estimate | None:
+        """What this clip costs, from formulas and what was measured here; None where the engine does not know. Cheap: loads no
+        model. Raises StudioError."""
+        return None
 
     @abstractmethod
     def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.api import EngineInfo, Unavailable
-from engines.clip import Clip, ClipEngine, RunContext
-from engines.stableavatar.estimate import work_of
+from engines.clip import Clip, ClipEngine, Estimate, RunContext
+from engines.stableavatar.estimate import disk_needed, measured_rates, memory_needed, work_of
 from engines.stableavatar.options import StableAvatarOptions
 from engines.stableavatar.plan import layout_of, options_of, predictions
 from engines.stableavatar.settings import StableAvatarSettings
@@ -54,6 +54,21 @@ class StableAvatarEngine(ClipEngine):
         layout = layout_of(clip, options, model)
         count = predictions(options)
         return declared(layout, options.steps, work_of(model, layout, size, count))
+
+    def estimate(self, clip: Clip) -> Estimate:
+        options, model = options_of(clip), read_model()
+        size, count = model.size(options.size, clip.size), predictions(options)
+        layout = layout_of(clip, options, model)
+        rates, settings = measured_rates(), self.settings()
+        return Estimate(
+            work=work_of(model, layout, size, count).total(len(layout.windows), options.steps),
+            rate=max(rates.values(), default=None),
+            unit="TFLOP",
+            memory=memory_needed(
+                model, size, layout, 4 if settings.precision == "fp32" else 2, settings.offload, count
+            ),
+            disk=disk_needed(layout, size, options.steps, options.reuse > 0),
+        )
 
     def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
         self._job.run(unit, clip, context)

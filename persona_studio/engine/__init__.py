@@ -23,7 +23,7 @@ from engines.api import (
     VoiceBlock,
     no_progress,
 )
-from engines.clip import CLIP_FILE, Clip, ClipEngine, RunContext
+from engines.clip import CLIP_FILE, Clip, ClipEngine, Estimate, RunContext
 from engines.idle import IdlePose, idle_pose
 from engines.options import EngineOptions, titles
 from engines.settings import EngineSettings
@@ -61,6 +61,7 @@ __all__ = [
     "EngineSession",
     "EngineSettings",
     "EngineWeights",
+    "Estimate",
     "Face",
     "FrameEngine",
     "IdlePose",

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engines.clip import ClipEngine, Estimate
+from engines.guarded import engine_faults
 from engines.registry import canonical_name, load
 from services.renderer.job.plan import declared_units, planned, planned_clip
 from shared.avatar.body_faces import FILE as BODY_FACES
@@ -57,6 +59,29 @@ class JobRequest:
     output: OutputSpec = field(default_factory=OutputSpec)
     out: Path | None = None
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobCost:
+    """What a job would be. units: that workers do. estimate: None where the engine does not know, as frame engines do not."""
+
+    frames: int
+    units: int
+    estimate: Estimate | None
+
+
+def job_cost(request: JobRequest, settings: Settings) -> JobCost:
+    """What a request would cost, without handing it in. Raises StudioError for what cannot be done."""
+    engine = load(canonical_name(request.engine, settings.engines), settings.engines)
+    engine.check()
+    avatar, options = load_avatar(request.avatar), engine.options(request.options)
+    plan, _ = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
+    clip = planned_clip(avatar, request.driver, plan, request.output, options)
+    units = declared_units(engine, clip, request.output)
+    if not isinstance(engine, ClipEngine):
+        return JobCost(plan.ticks, -(-plan.ticks // plan.segment), None)
+    with engine_faults(engine.info.title):
+        return JobCost(plan.ticks, len(units), engine.estimate(clip))
 
 
 def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Manifest:

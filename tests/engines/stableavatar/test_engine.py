@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,10 +12,14 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 
 from safetensors.torch import load_file  # noqa: E402
 
+from cli.cost import cost_lines  # noqa: E402
 from engines.stableavatar.engine import StableAvatarEngine  # noqa: E402
+from engines.stableavatar.estimate import disk_needed, memory_needed, work_of  # noqa: E402
+from engines.stableavatar.layout import SPAN, fixed_layout  # noqa: E402
 from engines.stableavatar.units import window_unit  # noqa: E402
-from engines.stableavatar.weights import CONFIG, OBLONG, SQUARE, TEXT, TRAINED, read_model  # noqa: E402
+from engines.stableavatar.weights import CONFIG, OBLONG, SQUARE, TEXT, TRAINED, Model, read_model  # noqa: E402
 from persona_studio.engine.testing import EngineConformance  # noqa: E402
+from services.renderer.job.submit import JobCost  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from tests.support.engines.stableavatar_material import Cut, Units, avatar, clip_of, tiny_weights  # noqa: E402
 
@@ -119,6 +124,30 @@ def test_a_missing_or_damaged_file_is_one_sentence(weights: Path, tmp_path: Path
     finally:
         (weights / "elsewhere").rename(weights / OBLONG)
     assert StableAvatarEngine().units(clip)
+
+
+def test_the_estimate_is_that_of_the_networks_at_full_size() -> None:
+    """428 and 855 TFLOP a window and step; 43 PFLOP for five seconds."""
+    config = {"dim": 1536, "num_layers": 30, "ffn_dim": 8960}
+    full = Model(Path(), TRAINED, SPAN, config)
+    layout = fixed_layout(125, Fraction(25), 5)
+    for size, tflop in (((512, 512), 428), ((480, 832), 855)):
+        assert work_of(full, layout, size, 3).window == pytest.approx(tflop, rel=0.01)
+    assert work_of(full, layout, (512, 512), 3).total(2, 50) == pytest.approx(43e3, rel=0.02)
+    minute = fixed_layout(1500, Fraction(25), 5)
+    assert disk_needed(minute, (512, 512), 50, False) == pytest.approx(6.6e9, rel=0.01)
+    need = [memory_needed(full, (512, 512), layout, 2, offload, 3) for offload in ("none", "encoders", "blocks")]
+    assert [round(each / 1e9, 1) for each in need] == [14.0, 7.4, 3.8]
+
+
+def test_what_a_job_would_cost_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip, engine = clip_of(tmp_path, 30), StableAvatarEngine()
+    cost = JobCost(30, len(engine.units(clip)), engine.estimate(clip))
+    assert cost_lines(cost)[:2] == ["30 frames, 9 units", "time: 0.0 TFLOP; not measured here yet, the first job does"]
+    monkeypatch.setattr("engines.stableavatar.engine.measured_rates", lambda: {"a card": 1e-6})
+    told = cost_lines(replace(cost, estimate=engine.estimate(clip)))
+    assert told[1].startswith("time: about ") and "measured here" in told[1]
+    assert "GB" in told[2] and "GB" in told[3] and len(told) == 4
 
 
 @pytest.mark.parametrize(
