@@ -50,7 +50,9 @@ class StableAvatarEngine(ClipEngine):
     def units(self, clip: Clip) -> Sequence[UnitSpec]:
         options, model = options_of(clip), read_model()
         size = model.size(options.size, clip.size)
-        model.transformer(size)  # whether it is there
+        model.transformer(size, options.checkpoint)  # whether it is there
+        if options.lora:
+            model.own(options.lora)
         layout = layout_of(clip, options, model)
         count = predictions(options)
         return declared(layout, options.steps, work_of(model, layout, size, count))

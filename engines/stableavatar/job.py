@@ -128,9 +128,10 @@ class UnitWork:
         """A window of a step."""
         layout = self.layout()
         window = layout.windows[number]
-        transformer = self.loaded.transformer(
-            self.model, self.model.transformer(self.size), self.device, self.context.low_memory
-        )
+        options = self.options
+        lora = (self.model.own(options.lora), options.lora_strength) if options.lora else ("", 0.0)
+        file = self.model.transformer(self.size, options.checkpoint)
+        transformer = self.loaded.transformer(self.model, file, self.device, self.context.low_memory, lora)
         before = self._latents(layout, window, step, transformer.dtype)
         took_over = self._reused(transformer)[step] if self.options.reuse else False
         began = time.monotonic()

@@ -14,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 
 from engines.stableavatar.networks.encoders import freed
 from engines.stableavatar.networks.loading import load_transformer, load_vae_file
+from engines.stableavatar.networks.lora import merge, read_lora
 from engines.stableavatar.networks.transformer import Seen, Transformer
 from engines.stableavatar.settings import StableAvatarSettings
 from engines.stableavatar.weights import Model
@@ -59,15 +60,20 @@ class Loaded:
             return torch.float32
         return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= BF16_SINCE else torch.float16
 
-    def transformer(self, model: Model, file: str, device: torch.device, small: bool) -> Transformer:
-        """The transformer. small: its blocks wait in main memory. Raises StudioError."""
+    def transformer(
+        self, model: Model, file: str, device: torch.device, small: bool, lora: tuple[str, float] = ("", 0.0)
+    ) -> Transformer:
+        """The transformer. small: its blocks wait in main memory. lora: a file and how strongly it is merged. Raises StudioError."""
         small = device.type != "cpu" and (small or self.settings.offload == "blocks")
-        key = (model.folder, file, device, small)
+        key = (model.folder, file, device, small, lora)
         if self._transformer is None or self._transformer[0] != key:
             self._seen = self._transformer = None
             with out_of_memory(device):
                 home = torch.device("cpu") if small else None
-                self._transformer = key, load_transformer(model, file, device, self.dtype(device), home)
+                network = load_transformer(model, file, device, self.dtype(device), home)
+                if lora[0]:
+                    merge(network, read_lora(model.folder / lora[0], network), lora[1])
+                self._transformer = key, network
             self.loads += 1
             log.info("stableavatar_loaded", file=file, device=str(device), offloaded=small)
         return self._transformer[1]

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from engines.options import EngineOptions, titles
 
-AUTO = "auto"
+FILE_NAME = r"^([A-Za-z0-9_][A-Za-z0-9._-]*)?$"
 Mode = Literal["fixed", "parity"]
 Size = Literal["auto", "512x512", "480x832", "832x480"]
 PROMPT = (
@@ -52,6 +52,15 @@ class StableAvatarOptions(EngineOptions):
         le=1.0,
         description="steps whose time differs by less from the one computed last take over its prediction; 0: none, 0.1: about half",
     )
+    checkpoint: str = Field(
+        "",
+        pattern=FILE_NAME,
+        description="a transformer of your own training instead, a file in StableAvatar-1.3B of the weights folder",
+    )
+    lora: str = Field(
+        "", pattern=FILE_NAME, description="a LoRA on top, a file in StableAvatar-1.3B of the weights folder"
+    )
+    lora_strength: float = Field(1.0, ge=0.0, le=2.0, description="of the LoRA")
     seed: int = Field(42, ge=0, lt=2**31, description="of the noise that frames begin as: the same seed, the same clip")
     prompt: str = Field(
         PROMPT, max_length=2000, description="the first frame, then what the person does, then the background"

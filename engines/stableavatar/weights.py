@@ -45,8 +45,16 @@ class Model:
         width, height = map(int, wanted.split("x"))
         return width, height
 
-    def transformer(self, size: tuple[int, int]) -> str:
-        """The transformer's file for a size. Raises StudioError where it is not there."""
+    def own(self, name: str) -> str:
+        """A file of the user's training, beside the authors'. Raises StudioError where it is not there."""
+        if not (self.folder / OWN / name).is_file():
+            raise StudioError(f"{name} is not in {self.folder / OWN}; put it there, or name another one.")
+        return f"{OWN}/{name}"
+
+    def transformer(self, size: tuple[int, int], own: str = "") -> str:
+        """The transformer's file for a size, or one of the user's. Raises StudioError where it is not there."""
+        if own:
+            return self.own(own)
         name = SQUARE if size[0] == size[1] else OBLONG
         if not (self.folder / name).is_file():
             raise StudioError(

@@ -35,23 +35,26 @@ from engines.stableavatar.networks.encoders import (
     load_vae,
     see_image,
 )
+from engines.stableavatar.networks.lora import LiveLora, lora_of, merge
 from engines.stableavatar.networks.transformer import Sizes, Transformer
 from engines.stableavatar.speech import heard_by
 from tests.parity.level import Level
 
-TRANSFORMER, ENCODERS, LOOP = 3e-6, 4e-6, 1e-300  # greatest differences
+TRANSFORMER, ENCODERS, LORA, LOOP = 3e-6, 4e-6, 5e-6, 1e-300  # greatest differences
 CLIP_HEADS, WAV2VEC_HEADS = 4, 4  # of the toy sizes, which no tensor tells
 Check = Callable[[str, Tensor, Tensor], None]  # name, theirs, ours
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A case: what was given and found, its figures, and the weights of the networks by the case that has them."""
+    """A case: what was given and found, its figures, and the weights of the networks by the case that has them, and other
+    cases of the same recording."""
 
     tensors: Mapping[str, Tensor]
     meta: dict[str, Any]
     weights: Callable[[str], Mapping[str, Tensor]]
     image: Callable[[str], Tensor]
+    beside: Callable[[str], "Recorded"]
 
     def given(self, name: str) -> Tensor:
         return self.tensors[f"in.{name}"]
@@ -79,16 +82,20 @@ def transformer(case: Recorded, of: Sizes = TOY) -> Transformer:
 
 
 def dit(case: Recorded, check: Check) -> None:
+    run(transformer(case, sizes(case.meta)), case, lambda found: check("velocity", case.found("noise"), found))
+
+
+def run(network: Transformer, case: Recorded, then: Callable[[Tensor], None]) -> None:
+    """The network on a case of it."""
     batch = case.meta["batch"]
     negative, prompt = case.given("context_neg"), case.given("context_pos")
-    network = transformer(case, sizes(case.meta))
     found = network(
         case.given("x"), case.given("y"), case.given("t")[:1],
         network.see([negative, negative, prompt][-batch:], case.given("clip_fea")[:1]), case.given("vocal"),
         heard=(False, True, True)[-batch:], frames=case.meta["window_frames"], tokens=case.meta["seq_len"],
         clip_level=case.meta["is_clip_level_modeling"],
     )  # fmt: skip
-    check("velocity", case.found("noise"), found)
+    then(found)
 
 
 def vocal_projector(case: Recorded, check: Check) -> None:
@@ -215,6 +222,25 @@ def wav2vec(case: Recorded) -> Wav2Vec2Model:
     return network
 
 
+def lora(case: Recorded, check: Check) -> None:
+    """A low-rank change, merged and live, on the inputs of the transformer's case."""
+    base = case.beside("dit_cfg3_full")
+    network, state = transformer(base), case.weights("lora")
+
+    def found() -> Tensor:
+        kept: list[Tensor] = []
+        run(network, base, kept.append)
+        return kept[0]
+
+    changes = lora_of(state, network, "lora")
+    live = LiveLora(network, changes)
+    check("live", case.found("live"), found())
+    live.remove()
+    check("base", case.found("base"), found())
+    merge(network, changes)
+    check("merged", case.found("merged"), found())
+
+
 CASES: dict[str, tuple[str, Callable[[Recorded, Check], None], float]] = {
     "transformer": ("dit_cfg3_full", dit, TRANSFORMER),
     "one sample": ("dit_b1_full", dit, TRANSFORMER),
@@ -226,6 +252,7 @@ CASES: dict[str, tuple[str, Callable[[Recorded, Check], None], float]] = {
     "umt5": ("umt5", umt5, ENCODERS),
     "clip": ("clip_vision", clip_vision, ENCODERS),
     "schedule": ("scheduler", scheduler, LOOP),
+    "lora": ("lora", lora, LORA),
     "loop": ("pipeline_uniform", loop, LOOP),
     "around the loop": ("pipeline_uniform", around, ENCODERS),
 }
@@ -247,6 +274,7 @@ def recorded(dump: Path, name: str) -> Recorded:
         meta=json.loads((dump / f"{name}.json").read_text(encoding="utf-8"))["meta"],
         weights=cache(lambda of: load_file(dump / f"{of}.state.safetensors")),
         image=lambda file: torch.from_numpy(np.array(Image.open(dump / file).convert("RGB"))),
+        beside=lambda other: recorded(dump, other),
     )
 
 

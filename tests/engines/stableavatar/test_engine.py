@@ -70,6 +70,23 @@ def test_another_seed_is_another_clip(whole: str, tmp_path: Path) -> None:
     assert Units(clip, tmp_path).all(engine.units(clip), engine) != whole
 
 
+def test_a_lora_changes_the_clip(whole: str, weights: Path, tmp_path: Path) -> None:
+    rng = torch.Generator().manual_seed(1)
+    layer = "lora_transformer__blocks_0_self_attn_v"
+    halves = {f"{layer}.lora_{half}.weight": torch.randn(*shape, generator=rng) for half, shape in HALVES.items()}
+    torch.save(halves, weights / Path(SQUARE).parent / "mine.pt")
+    engine, frames = StableAvatarEngine(), {}
+    for strength in (0.0, 1.0):
+        clip = clip_of(tmp_path, 30, lora="mine.pt", lora_strength=strength)
+        frames[strength] = Units(clip, tmp_path / str(strength)).all(engine.units(clip), engine)
+    assert frames[0.0] == whole != frames[1.0]
+    with pytest.raises(StudioError, match=r"other\.pt is not in .*StableAvatar-1\.3B; put it there"):
+        engine.units(clip_of(tmp_path, 30, checkpoint="other.pt"))
+
+
+HALVES = {"down": (4, 48), "up": (48, 4)}
+
+
 def test_like_the_original(tmp_path: Path) -> None:
     """Up to three frames fewer; without windows, grey."""
     engine = StableAvatarEngine()

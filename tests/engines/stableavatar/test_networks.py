@@ -92,7 +92,7 @@ def test_a_mistake_is_seen(mistake: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_every_level_of_the_parity_has_golden_vectors() -> None:
-    assert set(CASES) < set(names())
+    assert set(CASES) - {"lora"} < set(names())
 
 
 def test_at_full_size_the_network_has_the_published_tensors() -> None:

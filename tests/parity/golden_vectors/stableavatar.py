@@ -34,8 +34,8 @@ LOOPS = {"loop": ("uniform", 3), "log loop": ("log", 4)}  # scheme and overlap: 
 
 
 def names() -> Iterator[str]:
-    """The levels that have golden vectors."""
-    yield from CASES
+    """The levels that have golden vectors. A LoRA's follow from those of the transformer, merged and live."""
+    yield from (name for name in CASES if name != "lora")
     yield "log loop"
 
 
@@ -89,6 +89,7 @@ def golden(name: str) -> Golden:
         meta=json.loads(str(tensors["meta"])),
         weights=lambda of: weights_by_rule(of, shapes[of]),
         image=lambda file: torch.from_numpy(arrays[file]),
+        beside=golden,
     )
 
 
@@ -126,7 +127,9 @@ def packed(name: str, case: Recorded) -> dict[str, NDArray[Any]]:
         kept[f"theirs/{key}"] = samples(theirs)
 
     with torch.no_grad():
-        CASES[name.removeprefix("log ")][1](Noting(case.tensors, case.meta, case.weights, case.image), check)
+        CASES[name.removeprefix("log ")][1](
+            Noting(case.tensors, case.meta, case.weights, case.image, case.beside), check
+        )
     return {f"{name}/{key}": value for key, value in kept.items()}
 
 
@@ -181,7 +184,7 @@ def main() -> None:
                 peer.CASES[each](made, sink, SimpleNamespace(check_diffusers=False))
             for path in out.glob("*.state.safetensors"):
                 shapes[path.name.split(".")[0]] = {k: tuple(v.shape) for k, v in load_file(path).items()}
-            for name in CASES if level == "loop" else (level,):
+            for name in set(CASES) - {"lora"} if level == "loop" else (level,):
                 case = recorded(out, CASES[name.removeprefix("log ")][0])
                 case.meta.update({"scheme": scheme, "overlap": overlap})
                 kept |= packed(name, case)
