@@ -36,6 +36,13 @@ class Norm(nn.LayerNorm):
         return F.layer_norm(hidden.float(), self.normalized_shape, weight, bias, self.eps).to(hidden.dtype)
 
 
+class WideLinear(nn.Linear):
+    """A linear layer that computes in float32, on weights of any precision."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return F.linear(hidden.float(), self.weight.float(), None if self.bias is None else self.bias.float())
+
+
 def fed(layer: nn.Module, hidden: Tensor) -> Tensor:
     """A linear layer, or a row of layers that begins and ends with one, in the precision of its weights."""
     out: Tensor = layer(hidden.to(next(layer.parameters()).dtype))

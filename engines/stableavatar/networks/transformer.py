@@ -16,6 +16,7 @@ from engines.stableavatar.networks.audio_adapter import AudioAdapter
 from engines.stableavatar.networks.layers import (
     Norm,
     RmsNorm,
+    WideLinear,
     attend,
     attend_by_group,
     fed,
@@ -188,8 +189,8 @@ class Transformer(nn.Module):
         self.text_embedding = nn.Sequential(
             nn.Linear(sizes.text_width, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
         )
-        self.time_embedding = nn.Sequential(nn.Linear(sizes.frequencies, dim), nn.SiLU(), nn.Linear(dim, dim))
-        self.time_projection = nn.Sequential(nn.SiLU(), nn.Linear(dim, 6 * dim))
+        self.time_embedding = nn.Sequential(WideLinear(sizes.frequencies, dim), nn.SiLU(), WideLinear(dim, dim))
+        self.time_projection = nn.Sequential(nn.SiLU(), WideLinear(dim, 6 * dim))
         self.img_emb = ImageEmbedding(sizes.clip_width, dim)
         self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.layers))
         self.head = Head(dim, sizes.latents_out)
@@ -231,14 +232,9 @@ class Transformer(nn.Module):
     def times(self, time: Tensor) -> tuple[Tensor, Tensor]:
         """The six modulations, (b, 6, dim), and the embedding they come from, (b, dim), of times in 0..1000. In float32, on
         weights of any precision."""
-        waves, out = sinusoid(time, self.sizes.frequencies), []
-        for layer in (*self.time_embedding, *self.time_projection):
-            if isinstance(layer, nn.Linear):
-                waves = nn.functional.linear(waves, layer.weight.float(), layer.bias.float())
-                out.append(waves)
-            else:
-                waves = layer(waves)
-        return out[-1].unflatten(1, (6, -1)).to(self.dtype), out[-2].to(self.dtype)
+        embedded = self.time_embedding(sinusoid(time, self.sizes.frequencies))
+        modulations = self.time_projection(embedded).unflatten(1, (6, -1))
+        return modulations.to(self.dtype), embedded.to(self.dtype)
 
     def forward(
         self,
