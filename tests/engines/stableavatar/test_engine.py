@@ -97,6 +97,16 @@ def test_like_the_original(tmp_path: Path) -> None:
     assert Units(clip, tmp_path / "short").all(engine.units(clip), engine).startswith("9 frames")
 
 
+def test_with_little_memory_predictions_come_one_by_one_and_are_the_same(tmp_path: Path) -> None:
+    engine, clip, latents = StableAvatarEngine(), clip_of(tmp_path, 10), []
+    for small in (False, True):
+        work = Units(clip, tmp_path / str(small), low_memory=small)
+        for unit in engine.units(clip)[:-1]:
+            work.do(unit, engine)
+        latents.append(load_file(work.folder / window_unit(1, 0) / "latents.safetensors")["latents"])
+    assert torch.allclose(*latents, atol=1e-4) and float(latents[0].std()) > 0.1
+
+
 def test_predictions_are_reused_and_a_preview_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "engines.stableavatar.loop.reuse.changes", lambda transformer, levels: [1e-3] * (len(levels) - 2)

@@ -66,8 +66,8 @@ class Cut(Exception):
 class Units:
     """A clip's units, done one by one in a folder each."""
 
-    def __init__(self, clip: Clip, folder: Path) -> None:
-        self.clip, self.folder = clip, folder
+    def __init__(self, clip: Clip, folder: Path, low_memory: bool = False) -> None:
+        self.clip, self.folder, self.low_memory = clip, folder, low_memory
         self.attempts = 0
         self.previews: list[np.ndarray[Any, Any]] = []
 
@@ -89,7 +89,13 @@ class Units:
             assert name in unit.needs, (unit.name, name)
             return self.folder / name
 
-        context = RunContext(scratch=scratch, made=made, progress=progress, raise_if_cancelled=lambda: None)
+        context = RunContext(
+            scratch=scratch,
+            made=made,
+            progress=progress,
+            raise_if_cancelled=lambda: None,
+            low_memory=self.low_memory,
+        )
         engine.run(unit, self.clip, context)
         scratch.rename(self.folder / unit.name)
 
