@@ -23,6 +23,7 @@ from engines.catalog import settings_of_engines
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.runtime.logs import set_up_logs
+from shared.runtime.private_files import as_open_as_umask, keep_files_private
 
 SAMPLES = ("sample", "sample-video")  # avatars that are made where they are asked for
 app = typer.Typer(
@@ -180,7 +181,8 @@ def setup(home: HomeOption = None) -> None:
     from services.local.samples import ensure_samples
     from shared.face.networks.install import install_networks
 
-    install_networks()
+    with as_open_as_umask():
+        install_networks()
     with progress_bar() as bar:
         ensure_samples(load_settings(home=home).home, stages(bar))
 
@@ -432,6 +434,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 lacks some of the signs
+    keep_files_private()
     try:
         app(standalone_mode=True)
     except StudioError as error:

@@ -16,6 +16,7 @@ from cli.options import JsonOption
 from cli.progress import transfer_bar
 from shared.config.settings import load_settings
 from shared.errors import StudioError
+from shared.runtime.private_files import as_open_as_umask
 
 app = typer.Typer(no_args_is_help=True, help="Official checkpoints of the engines.")
 out = Console(markup=False)
@@ -83,7 +84,7 @@ def pull(
             )
         return typer.confirm("Accept?", err=True)
 
-    with transfer_bar() as progress:
+    with transfer_bar() as progress, as_open_as_umask():
         fetched = run(about, folder, settings.weights_hub, consent, everything=everything, progress=progress)
     if as_json:
         print(json.dumps({"engine": engine, "folder": str(folder), "fetched": [asdict(row) for row in fetched]}))

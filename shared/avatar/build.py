@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,6 +99,12 @@ def remove_avatar(home: Path, name: str) -> None:
     shutil.rmtree(doomed)
 
 
+def check_rights(text: str) -> None:
+    """Raises StudioError for a statement of rights that is no text: it is shown, printed and kept in every result."""
+    if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\r\t" for char in text):
+        raise StudioError("The rights hold characters that cannot be shown; write them as plain text.")
+
+
 def add_avatar(
     home: Path,
     name: str,
@@ -121,6 +128,7 @@ def add_avatar(
         raise StudioError(
             "An avatar needs a portrait, or a video as its body; an image of the host is given as the portrait."
         )
+    check_rights(rights)
     folder = avatars_folder(home) / check_name(name)
     if folder.exists():
         raise StudioError(_name_taken_error(name))
@@ -129,7 +137,7 @@ def add_avatar(
     unfinished = _unfinished(folder)
     try:
         _fill(unfinished, name, portrait, body, rights, progress, film)
-        unfinished.chmod(0o755)
+        unfinished.chmod(0o700)
         unfinished.rename(folder)  # fails when someone else finished the same name meanwhile
     except OSError as error:
         taken = folder.exists()

@@ -14,6 +14,7 @@ from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.media.mp4 import Mp4Writer
 from shared.runtime.clock import sound_samples
+from shared.runtime.private_files import share
 from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
 
 PRESET, CRF = "veryfast", 20
@@ -39,7 +40,7 @@ class Recorder:
         self.outlet.open = False
         self.state = OutputState()
         self.path = ""
-        self._rate = settings.rate
+        self._rate, self._home = settings.rate, settings.home
         self._most_ticks = round(settings.record_split_minutes * 60 * settings.rate)
         self._most_bytes = settings.record_split_megabytes * MEGABYTE
         self._journal = journal
@@ -116,6 +117,8 @@ class Recorder:
         self._give_sound()
         self._end()
         part = RecordingPart.create(Path(wanted), first, self._rate)
+        if not part.path.is_relative_to(self._home):
+            share(part.path)
         if self._part:
             seconds, size, count = self._done
             self._done = seconds + self._part.seconds, size + self._part.bytes(), count + 1
@@ -221,7 +224,7 @@ def claim_file_name(wanted: Path) -> Path:
         path = wanted if number == 1 else wanted.with_stem(f"{wanted.stem}-{number}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             return path
         except FileExistsError:
             if not path.parent.is_dir():

@@ -1,11 +1,13 @@
 """Building an avatar in a process of its own, so that minutes of tracking never slow the program.
 
-`python -m services.gateway.workers.avatar_build REQUEST`, the fields of an `AvatarRequest` or a `ChoiceRequest` as a JSON object,
-prints one JSON object a line: {"stage", "done"} while it goes on, {"error"} when it could not be made.
+`python -m services.gateway.workers.avatar_build FILE`, a JSON object with the fields of an `AvatarRequest` or a `ChoiceRequest`,
+prints one JSON object a line: {"stage", "done"} while it goes on, {"error"} when it could not be made. By a file: what stands on a
+command line can be read by every user of the machine.
 """
 
 import json
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -59,13 +61,16 @@ async def build(request: AvatarRequest | ChoiceRequest, told: Callable[[str, flo
     """Run the child until it is done. Raises StudioError in the child's own words."""
     error = ""
     try:
-        async with aclosing(
-            stream_json_module("services.gateway.workers.avatar_build", request.model_dump_json())
-        ) as lines:
-            async for words in lines:
-                error = str(words.get("error", error))
-                if "stage" in words:
-                    told(str(words["stage"]), float(words["done"]))
+        with tempfile.TemporaryDirectory(prefix="studio-avatar-") as folder:
+            asked = Path(folder) / "request.json"
+            asked.write_text(request.model_dump_json(), encoding="utf-8")
+            async with aclosing(stream_json_module("services.gateway.workers.avatar_build", str(asked))) as lines:
+                async for words in lines:
+                    error = str(words.get("error", error))
+                    if "stage" in words:
+                        told(str(words["stage"]), float(words["done"]))
+    except OSError as problem:
+        raise StudioError(f"The folder for temporary files cannot be written ({problem.strerror}).") from None
     except ModuleError:
         raise StudioError(error or "The avatar could not be built; the studio's log says why.") from None
     if error:
@@ -86,7 +91,8 @@ def _make(request: AvatarRequest | ChoiceRequest, progress: StageProgress) -> No
 
 
 def main() -> int:
-    request = TypeAdapter[AvatarRequest | ChoiceRequest](AvatarRequest | ChoiceRequest).validate_json(sys.argv[1])
+    asked = Path(sys.argv[1]).read_bytes()
+    request = TypeAdapter[AvatarRequest | ChoiceRequest](AvatarRequest | ChoiceRequest).validate_json(asked)
     try:
         _make(request, lambda stage, done: _say(stage=stage, done=round(done, 3)))
     except StudioError as error:

@@ -19,6 +19,7 @@ from shared.jobs.manifest import Manifest, folder
 from shared.jobs.status import result
 from shared.jobs.store import Store
 from shared.runtime.files import file_sha256, flush_to_disk, text_path
+from shared.runtime.private_files import share
 
 STATEMENT = "AI-generated: the face in this video is synthetic."
 
@@ -81,6 +82,7 @@ def deliver(result: Path, sidecar: bytes, out: Path) -> None:
                 part.write_bytes(source)
             else:
                 shutil.copyfile(source, part)
+            share(part)
             flush_to_disk(part)
             os.replace(part, path)
         except OSError as error:

@@ -21,6 +21,7 @@ from shared.jobs.status import result
 from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
 from shared.runtime.files import check_output
+from shared.runtime.private_files import share
 from shared.runtime.progress import FrameProgress
 from shared.scene import OptionValue
 
@@ -59,7 +60,9 @@ def render_file(
             worker = UnitWorker(store, JobOpener(store, settings), "render", told=_JobProgress(manifest, progress))
             while not (made := result(store, manifest.id)):
                 _advance(worker, manifest)
-            os.replace(store.fetch(f"{folder(manifest.id)}/{made.file}"), out)
+            rendered = store.fetch(f"{folder(manifest.id)}/{made.file}")
+            share(rendered)
+            os.replace(rendered, out)
     except NoSpaceError:
         raise NoSpaceError(f"There is no space left for {out}; free some and render it again.") from None
     ticks = made.ticks

@@ -13,6 +13,7 @@ from shared.face.follower import FaceFollower
 from shared.media.reader import has_video
 from shared.media.timeline import read_timeline, shown_frames
 from shared.runtime.files import check_output
+from shared.runtime.private_files import share
 from shared.runtime.progress import FrameProgress
 
 
@@ -39,6 +40,7 @@ def record_motion(
     ticks = shown_frames(driver, timeline.rate, 0, timeline.ticks, MAX_SIDE_PX)
     template = chosen.record(_counted(tracked(FaceFollower(), ticks), timeline.ticks, progress), timeline.rate)
     template.save(out)
+    share(out)
     return len(template)
 
 

@@ -242,6 +242,8 @@ def test_a_part_is_refused_as_soon_as_it_is_too_large(running: Studio) -> None:
         ({"name": "x"}, {}, 422),
         ({"name": "../x", "rights": "mine"}, files(portrait=b"x"), 422),
         ({"name": "x", "rights": ""}, files(portrait=b"x"), 422),
+        ({"name": "x", "rights": "mine\0"}, files(portrait=b"x"), 422),
+        ({"name": "x", "rights": "mine\x1b[2J"}, files(portrait=b"x"), 422),
         ({"name": "sample", "rights": "mine"}, files(portrait=b"x"), 409),
         ({"name": "x", "rights": "mine", "else": "1"}, files(portrait=b"x"), 422),
         ({"name": "x", "rights": "mine", "still": "soon"}, files(portrait=b"x"), 422),

@@ -23,7 +23,7 @@ from services.gateway.models.library import (
 from services.gateway.service import Gateway
 from services.gateway.workers.avatar_build import AvatarRequest, BuildProgress, ChoiceRequest, build
 from services.gateway.workers.template_check import check_uploaded_template
-from shared.avatar.build import avatars_folder, list_avatars, remove_avatar
+from shared.avatar.build import avatars_folder, check_rights, list_avatars, remove_avatar
 from shared.avatar.film.report import SHEET, FilmReport, read_film_report
 from shared.avatar.model import check_name
 from shared.avatar.plate import Plate
@@ -150,6 +150,7 @@ async def upload_avatar(request: Request) -> AvatarName:
             )
         try:
             check_name(name)
+            check_rights(rights)
         except StudioError as error:
             raise HTTPException(422, str(error)) from None
         if name in gateway.builds or name in list_avatars(gateway.settings.home):

@@ -93,7 +93,7 @@ def test_a_file_of_the_inbox_is_the_driver_and_stays_there(running: Studio, stor
         ({"avatar": "whole", "options": "[]"}, 422, "JSON object"), ({"avatar": "whole", "options": " " * 4097}, 413, "options"),
         ({"avatar": "whole", "codec": "gif"}, 422, "codec"), ({"avatar": "whole", "size": "big"}, 422, "size"),
         ({"avatar": "whole", "size": "101x101"}, 422, "even"), ({"avatar": "whole", "fps": "0"}, 422, "frames a second"),
-        ({"avatar": "whole", "fps": "nan"}, 422, "rate"), ({"avatar": "whole", "priority": "now"}, 422, "priority"),
+        ({"avatar": "whole", "fps": "nan"}, 422, "rate"), ({"avatar": "whole", "fps": "1e400"}, 422, "rate"), ({"avatar": "whole", "priority": "now"}, 422, "priority"),
         ({"avatar": "whole", "label": "maybe"}, 422, "label"), ({"avatar": "whole", "out": "/tmp/x.mp4"}, 422, "unexpected"),
         ({"avatar": "whole", "inbox": "x.wav"}, 422, "in the field 'driver', or"), ({"avatar": "sample"}, 422, "avatar"),
     ],
