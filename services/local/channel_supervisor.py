@@ -83,6 +83,7 @@ class Supervisor:
     def turn(self) -> None:
         """Wait up to 0.2 s for a pulse or a death and see to it."""
         ready = [fd for fd, _ in self._poller.poll(200)]
+        self._watch.keep_endpoint()
         for message in self._watch.read():
             try:
                 pulse = Pulse.from_dict(message.facts)

@@ -7,6 +7,7 @@ collect from many: `pulse`, which the gateway and the supervisor each bind.
 import secrets
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import zmq
 from numpy.typing import NDArray
 from zmq.utils.monitor import recv_monitor_message
 
-from shared.runtime.clock import now
+from shared.runtime.clock import US, now
 from shared.wire.message import MAX_PAYLOAD_BYTES, NOTHING, Message, WireError, decode_message, encode_message
 from shared.wire.schema import MAX_STEP, check_schema
 
@@ -23,12 +24,43 @@ SOUND_HWM_MESSAGES = 250  # sound is never dropped silently: five seconds of 20 
 SOUNDS = ("voice", "sound", "remote")  # streams with sound in them
 # One read of a socket takes at most this many messages, so that a flood cannot hold a service's loop.
 READ_LIMIT_MESSAGES = 64
+LOOK_US = US // 2  # between two looks for an endpoint's file
 _CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECT_RETRIED
 
 
 def endpoint(run_dir: Path, name: str) -> str:
     """The ipc endpoint of a stream (or of one of the two readers of `pulse`)."""
     return f"ipc://{run_dir / name}.ipc"
+
+
+class Binding:
+    """The endpoint that a socket has bound, made again where its file is removed: who comes later would find none.
+
+    In two steps, a while apart: libzmq removes the file of an endpoint that it gives up, whichever socket's it is by then.
+    """
+
+    def __init__(self, socket: "zmq.Socket[Any]", address: str) -> None:
+        self._socket, self._address = socket, address
+        self._path = Path(address.removeprefix("ipc://")) if address.startswith("ipc://") else None
+        self._look_due = 0
+        self._is_bound = True
+        socket.bind(address)
+
+    def keep(self) -> None:
+        """Called now and then by the socket's thread; looks at most every LOOK_US."""
+        at = now()
+        if self._path is None or at < self._look_due:
+            return
+        self._look_due = at + LOOK_US
+        if self._is_bound and not self._path.exists():
+            self._is_bound = False
+            with suppress(zmq.ZMQError):
+                self._socket.unbind(self._address)
+        elif not self._is_bound:
+            with suppress(OSError, zmq.ZMQError):  # tried again at the next look
+                self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._socket.bind(self._address)
+                self._is_bound = True
 
 
 class Publisher:
@@ -42,7 +74,14 @@ class Publisher:
         self._sequence = 0
         self._socket = context.socket(zmq.PUB)
         _bound(self._socket, SOUND_HWM_MESSAGES if stream in SOUNDS else LIVE_HWM_MESSAGES)
-        self._socket.bind(address) if bind else self._socket.connect(address)
+        self._binding = Binding(self._socket, address) if bind else None
+        if not bind:
+            self._socket.connect(address)
+
+    def keep_endpoint(self) -> None:
+        """Make the endpoint again where its file is gone."""
+        if self._binding:
+            self._binding.keep()
 
     def connect(self, address: str) -> None:
         """Send to one more reader that binds."""
@@ -105,7 +144,14 @@ class Reader:
         self.socket.setsockopt(zmq.SUBSCRIBE, b"")  # everything, so that what does not belong here is counted
         self._address = address
         self._monitor = None if bind else self.socket.get_monitor_socket(_CONNECTION)
-        self.socket.bind(address) if bind else self.socket.connect(address)
+        self._binding = Binding(self.socket, address) if bind else None
+        if not bind:
+            self.socket.connect(address)
+
+    def keep_endpoint(self) -> None:
+        """Make the endpoint again where its file is gone."""
+        if self._binding:
+            self._binding.keep()
 
     def redial(self) -> None:
         """Dial again where libzmq has given up, which it does for good when a message is beyond MAXMSGSIZE. Called with

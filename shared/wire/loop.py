@@ -130,7 +130,10 @@ class ServiceLoop:
         if os.getppid() != self._parent:
             log.warning("supervisor gone", service=self.meter.service)
             self.stop()
+        for publisher in self._publishers:
+            publisher.keep_endpoint()
         for reader, _ in self._readers.values():
+            reader.keep_endpoint()
             reader.redial()
             for reason, count in reader.losses.items():
                 self.meter.drops[f"{reader.stream} {reason}"] = count

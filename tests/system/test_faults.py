@@ -64,3 +64,15 @@ def test_a_slow_reader_of_the_program_slows_nobody(channel: Studio) -> None:
     frames = channel.collect_messages("program", 4.0)
     assert longest_gap(frames, 4) < GAP_S
     wait_for(lambda: sleeper.read() and sleeper.losses["lost"] > 50, 5, "it was slow indeed")
+
+
+def test_endpoints_that_were_removed_are_made_again(channel: Studio) -> None:
+    """Something that cleans up temporary files removes the sockets' names, then a stage dies: it finds its way back."""
+    before = channel.pids()
+    for path in channel.run_dir.glob("*.ipc"):
+        path.unlink()
+    os.kill(before["gateway"], signal.SIGKILL)
+    wait_for(lambda: channel.pids().get("gateway") not in (None, before["gateway"]), 15, "the gateway is there again")
+    wait_for(lambda: channel.state().get("on_air_state") == "ON AIR", 15, "on air again")
+    after = channel.pids()
+    assert {n: p for n, p in after.items() if n != "gateway"} == {n: p for n, p in before.items() if n != "gateway"}

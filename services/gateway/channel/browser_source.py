@@ -47,6 +47,7 @@ class RemoteDriver:
 
     def pass_on(self, message: bytes) -> bool:
         """One message of the page; False, and counted, when it is not what a page sends."""
+        self._publisher.keep_endpoint()
         body = message[1:]
         kind = message[0] if message else 0
         if kind == FRAME and len(body) <= MAX_IMAGE_BYTES and body.startswith(JPEG_MAGIC) and _is_bearable(body):
@@ -63,6 +64,7 @@ class RemoteDriver:
 
     def speak(self, pts: int, samples: NDArray[np.int16]) -> None:
         """Voice of the speech queue: (n,) int16 mono at 48 kHz whose first sample belongs to `pts`."""
+        self._publisher.keep_endpoint()
         self._publisher.send(pts, samples, "s16", facts={"kind": "sound", "rate": SOUND_RATE_HZ})
 
     def discard_voice(self) -> None:

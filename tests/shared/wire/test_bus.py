@@ -1,5 +1,6 @@
 """Streams over real sockets: newest wins, sound keeps its order, every loss is counted."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -153,3 +154,29 @@ def test_a_publisher_that_dies_and_comes_back_is_heard_again(bus: Bus) -> None:
 
     assert wait_for(heard)[0].pts == 5
     assert reader.losses["lost"] == 0  # numbers that start anew are no gap
+
+
+@pytest.mark.parametrize("side", ["publisher", "reader"])
+def test_an_endpoint_whose_file_is_removed_is_made_again(bus: Bus, side: str) -> None:
+    """Whichever side has bound; a whole folder that is gone too. Who connects after that is reached."""
+    folder = bus.folder / "run"
+    folder.mkdir()
+    address = endpoint(folder, "pulse")
+    bound = Publisher(bus.context, address, "pulse", "main", bind=side == "publisher")
+    other = Reader(bus.context, address, "pulse", "main", bind=side == "reader")
+    bus.opened += [bound, other]
+    connected(bound, other)
+    shutil.rmtree(folder)
+
+    def is_there() -> bool:
+        bound.keep_endpoint()
+        other.keep_endpoint()
+        return (folder / "pulse.ipc").exists()
+
+    wait_for(is_there)
+    time.sleep(1.2)  # an endpoint that is given up takes its file along, whichever it is by then
+    assert is_there()
+    late_publisher = Publisher(bus.context, address, "pulse", "main", bind=False) if side == "reader" else bound
+    late_reader = Reader(bus.context, address, "pulse", "main") if side == "publisher" else other
+    bus.opened += [late_publisher, late_reader]
+    connected(late_publisher, late_reader)
