@@ -113,4 +113,5 @@ def junk(stream: str, generator: np.random.Generator) -> list[list[bytes]]:
         [name, changed(format="bytes", shape=[0]), b""],
         [name, changed(pts=now() + int(generator.integers(1, 1 << 40))), bytes(payload)],
         [name, changed(pts=(1 << 63) - 1), bytes(payload)],
+        [name, changed(seq=int(generator.integers(1 << 62, (1 << 63) - 1))), bytes(payload)],
     ]

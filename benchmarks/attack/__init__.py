@@ -1,0 +1,1 @@
+"""The studio under attack, on loopback alone: what was tried, and whether anything was lost, died or grew."""

@@ -1,0 +1,118 @@
+"""`python -m benchmarks.attack`: attack a studio of its own on loopback for at most twenty minutes, and print what came of it.
+
+Exit code 1 where something was lost or died. `--share 0.02` does a fiftieth of it, `--only NAME` a part.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import av
+
+from benchmarks.attack.jobs import farm_kills, strange_store
+from benchmarks.attack.kills import RATE_FPS, stages, whole_studio
+from benchmarks.attack.row import AttackRow, recording_seconds
+from benchmarks.attack.streams import images, messages
+from benchmarks.attack.web import bodies, connections, requests
+from harness.channel import studio
+from services.local.samples import ensure_samples
+
+MESSAGES, IMAGES, REQUESTS, BODIES, CONNECTIONS, FILES = 100_000, 1_000, 4_000, 20, 1_100, 400
+STAGE_KILLS, STUDIO_KILLS, JOB_KILLS = 20, 10, 50
+MOST_MINUTES = 20.0
+PARTS = ("messages", "images", "web", "store", "stages", "studio", "jobs")
+ON_AIR = ("web", "store", "stages")  # beside a channel that records
+
+
+def attack(home: Path, folder: Path, share: float, parts: tuple[str, ...] = PARTS) -> Iterator[AttackRow]:
+    """Rows as they come, each attack in `share` of its full size, at least once. home: with samples. folder: an empty one."""
+
+    def part(size: int) -> int:
+        return max(1, round(size * share))
+
+    if "messages" in parts:
+        yield from messages(home, part(MESSAGES))
+    if "images" in parts:
+        yield images(home, part(IMAGES))
+    if any(each in parts for each in ON_AIR):
+        yield from _beside_a_channel(home, folder, part, parts)
+    if "studio" in parts:
+        yield whole_studio(home, folder, part(STUDIO_KILLS))
+    if "jobs" in parts:
+        yield farm_kills(home, folder, part(JOB_KILLS))
+
+
+def _beside_a_channel(
+    home: Path, folder: Path, part: Callable[[int], int], parts: tuple[str, ...]
+) -> Iterator[AttackRow]:
+    """All that a channel bears while it is on air and records; the last row is the recording itself."""
+    out = folder / "attacked.mp4"
+    with studio(home, folder / "run", "--port", "0", "--record", str(out)) as run:
+        run.on_air()
+        started = time.monotonic()
+        if "web" in parts:
+            yield bodies(run, part(BODIES))
+            yield connections(run, part(CONNECTIONS))
+        if "store" in parts:
+            yield strange_store(run, part(FILES))
+        if "web" in parts:
+            yield requests(run, part(REQUESTS))
+        run.patch(driver="sample", avatar="sample", engine="mesh")
+        # Recorded by one gateway so far; its own kills begin another part.
+        row, lasted = AttackRow("the recording meanwhile", tried=1), time.monotonic() - started
+        time.sleep(1.0)  # a pulse later the counts are those of now
+        drops = run.state()["services"]["gateway"]["drops"]
+        counted = drops.get("record frame", 0) + drops.get("frame skipped", 0)
+        if "stages" in parts:
+            yield from stages(run, part(STAGE_KILLS))
+        run.end()
+    try:
+        row.seconds, frames = recording_seconds(out)
+        row.fps = frames / row.seconds
+        missing = row.seconds * RATE_FPS - frames
+        # A machine that is too slow for all of this loses frames, and says how many.
+        if row.seconds < lasted - 3 or missing > counted + RATE_FPS:
+            row.lost = 1
+            row.wrong(
+                f"it has {row.seconds:.0f} s of {lasted:.0f} s and lacks {missing:.0f} frames of which {counted} were counted"
+            )
+    except (av.FFmpegError, OSError, ZeroDivisionError) as error:
+        row.lost = 1
+        row.wrong(f"it does not play: {error}")
+    yield row
+
+
+def printed(row: AttackRow) -> str:
+    """A row of the table."""
+    rate = "" if row.fps is None else f"{row.fps:.1f}"
+    return f"{row.what:42}{row.tried:>8}{row.lost:>6}{row.died:>6}{row.grew_mb:>9.0f}{row.seconds:>7.0f}{rate:>7}"
+
+
+def main() -> int:
+    """Run the attacks and print the table."""
+    given = argparse.ArgumentParser(prog="python -m benchmarks.attack", description=__doc__)
+    given.add_argument("--share", type=float, default=1.0, help="of the full size of each attack")
+    given.add_argument("--only", choices=PARTS, action="append", help="a part; may be given several times")
+    asked = given.parse_args()
+    print(f"{'':42}{'tried':>8}{'lost':>6}{'died':>6}{'grew MB':>9}{'s':>7}{'fps':>7}")
+    held, started = True, time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as name:
+        home = Path(name) / "home"
+        ensure_samples(home, lambda stage, done: None)
+        for row in attack(home, Path(name), asked.share, tuple(asked.only or PARTS)):
+            held &= row.held
+            print(printed(row), flush=True)
+            for note in row.notes:
+                print(f"    {note}", flush=True)
+            if time.monotonic() - started > MOST_MINUTES * 60:
+                print("Twenty minutes are over; what is not in the table was not tried.")
+                return 1
+    print("Nothing was lost and nothing died." if held else "Something was lost or died.")
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Requests made from the API's own schema, bodies without a token, and connections that say nothing."""
+
+import resource
+import socket
+import string
+import time
+from typing import Any
+
+import httpx2
+import numpy as np
+
+from benchmarks.attack.row import AttackRow, beside
+from harness.channel import Studio
+
+SEED = 19
+TEXTS = [
+    "", "a", "../..", "%00", "a\0b", "\ud7ff", "[/x]", "\x1b[2J", "x" * 5000, "http://x:99999/", "rtsp://h:70000/", "1e400",
+    "sample", "main", "mesh", "-1", "null", "{}", "[" * 2000, "file:///etc/passwd", "\u202eabc", "camera:99999999999999999999",
+]  # fmt: skip
+KEPT = ("/recording", "/outputs")  # what is on air goes on: a recording that is stopped on request is not lost
+BODY_BYTES = 8 << 20
+
+
+def requests(run: Studio, count: int) -> AttackRow:
+    """`count` requests over all routes of the schema, with a token; an answer of 500 or none at all is lost."""
+    row = AttackRow("requests from the schema")
+    schema = httpx2.get(f"{run.base}/api/v1/openapi.json", headers=run._auth, timeout=10, trust_env=False).json()
+    routes = [(path, method, about) for path, each in schema["paths"].items() for method, about in each.items()]
+    routes = [row for row in routes if not row[0].endswith(KEPT)]
+    generator = np.random.default_rng(SEED)
+    with beside(run, row), httpx2.Client(base_url=run.base, timeout=60, trust_env=False) as client:
+        for number in range(count):
+            path, method, about = routes[number % len(routes)]
+            row.tried += 1
+            given = _given(generator, about)
+            where = _filled(generator, path, known=method != "delete")
+            try:
+                answer = client.request(method.upper(), where, headers=run._auth, **given)
+            except (httpx2.InvalidURL, UnicodeError):
+                continue
+            except httpx2.HTTPError as error:
+                row.lost += 1
+                row.wrong(f"{method} {path}: {type(error).__name__}")
+                continue
+            if answer.status_code == 500:
+                row.lost += 1
+                row.wrong(f"{method} {path}: {answer.status_code}")
+    return row
+
+
+def bodies(run: Studio, count: int) -> AttackRow:
+    """Large bodies without a token: each is refused before it is read."""
+    row = AttackRow("bodies without a token")
+    with beside(run, row):
+        for _ in range(count):
+            row.tried += 1
+            try:
+                answer = httpx2.post(
+                    f"{run.base}/api/v1/channels/main/speech", content=b"[" * BODY_BYTES, timeout=20, trust_env=False,
+                    headers={"content-type": "application/json"},
+                )  # fmt: skip
+                if answer.status_code not in (401, 413):
+                    row.wrong(f"a body without a token: {answer.status_code}")
+            except httpx2.HTTPError:
+                pass  # closed while it was still being sent
+    return row
+
+
+def connections(run: Studio, count: int) -> AttackRow:
+    """`count` connections at once that say nothing, or half a request; the channel answers afterwards."""
+    row = AttackRow("idle connections")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, count + 512)), hard))
+    host, _, port = run.base.removeprefix("http://").rpartition(":")
+    opened: list[socket.socket] = []
+    try:
+        with beside(run, row):
+            for number in range(count):
+                try:
+                    each = socket.create_connection((host.strip("[]"), int(port)), timeout=5)
+                    opened.append(each)
+                    if number % 3:
+                        each.sendall(b"GET /api/v1/version HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+                except OSError:
+                    pass  # refused above the bound
+                row.tried += 1
+            time.sleep(1.0)
+            for each in opened:
+                each.close()
+            opened.clear()
+            _answers(run, row)
+    finally:
+        for each in opened:
+            each.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return row
+
+
+def _answers(run: Studio, row: AttackRow) -> None:
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline:
+        if run.state():
+            return
+        time.sleep(0.2)
+    row.lost += 1
+    row.wrong("the API does not answer after the connections are gone")
+
+
+def _filled(generator: np.random.Generator, path: str, known: bool) -> str:
+    """A path with something odd, or something that is there, in place of its parameters."""
+    while "{" in path:
+        before, _, rest = path.partition("{")
+        name, _, after = rest.partition("}")
+        there = {"channel": "main", "name": "sample", "engine": "mesh"}.get(name, "a")
+        value = there if known and generator.random() < 0.5 else _text(generator)
+        quoted = "".join(
+            c if c in string.ascii_letters + string.digits else f"%{ord(c) & 255:02x}" for c in value[:200]
+        )
+        path = before + (quoted or "a") + after
+    return path
+
+
+def _given(generator: np.random.Generator, about: dict[str, Any]) -> dict[str, Any]:
+    forms = about.get("requestBody", {}).get("content", {})
+    if not forms:
+        return {}
+    match int(generator.integers(4)):
+        case 0:
+            return {"content": generator.bytes(int(generator.integers(0, 4000)))}
+        case 1 if any("multipart" in form for form in forms):
+            names = (
+                "name",
+                "rights",
+                "portrait",
+                "body",
+                "video",
+                "sound",
+                "avatar",
+                "driver",
+                "fps",
+                "size",
+                "options",
+            )
+            some = generator.choice(names, 3, replace=False)
+            return {"files": {str(name): ("a.mp4", generator.bytes(300)) for name in some}}
+        case _:
+            return {"json": _value(generator, 0)}
+
+
+def _value(generator: np.random.Generator, depth: int) -> Any:
+    match int(generator.integers(8)):
+        case 0 | 1 | 2 if depth < 4:
+            names = [
+                "driver",
+                "avatar",
+                "engine",
+                "options",
+                "label",
+                "text",
+                "url",
+                "muted",
+                "loop",
+                "plate",
+                _text(generator),
+            ]
+            some = generator.choice(np.array(names, object), 3, replace=False)
+            return {str(name): _value(generator, depth + 1) for name in some}
+        case 3 if depth < 4:
+            return [_value(generator, depth + 1) for _ in range(3)]
+        case 4:
+            return int(generator.integers(-(1 << 62), 1 << 62))
+        case 5:
+            return bool(generator.integers(2)) or None
+        case _:
+            return _text(generator)
+
+
+def _text(generator: np.random.Generator) -> str:
+    return TEXTS[int(generator.integers(len(TEXTS)))]
