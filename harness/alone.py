@@ -56,7 +56,7 @@ class Alone:
         return self.last
 
     def follows(self) -> bool:
-        """Whether it beats, and follows the scene that it was told where it is told one."""
+        """Whether it beats, and follows the scene that it was told where it gets one."""
         pulse = self.pulse()
         return pulse is not None and (pulse.scene == self.revision or "scene" not in self.senders)
 

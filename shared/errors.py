@@ -22,7 +22,12 @@ def named(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
+TIMED_OUT = "Immediate exit requested"  # FFmpeg's word for a wait that PyAV has ended
+STALLED = "nothing has come for too long"
+
+
 def short(error: BaseException) -> str:
     """An error's own words, without the path and number that FFmpeg adds."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).splitlines()[0].strip(" .")[:120]
+    text = str(text).splitlines()[0].strip(" .")[:120]
+    return STALLED if text == TIMED_OUT else text

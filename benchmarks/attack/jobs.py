@@ -127,7 +127,7 @@ def _submitted(home: Path, out: Path) -> "subprocess.Popen[bytes]":
 
 
 def _digest(process: "subprocess.Popen[bytes]", out: Path) -> str:
-    """What a job that somebody waits for has made, "" where it made nothing."""
+    """What a job that is waited for has made, "" where it made nothing."""
     try:
         process.communicate(timeout=WAIT_S)
     except subprocess.TimeoutExpired:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import StudioError
+from shared.errors import StudioError, short
 from shared.media.reader import SOUND_RATE_HZ, has_video, label, open_container, read_sound, video_of
 from shared.runtime.clock import US
 
@@ -72,7 +72,7 @@ def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
-            raise StudioError(f"{label(source)} cannot be read any further ({error.strerror}).") from None
+            raise StudioError(f"{label(source)} cannot be read any further ({short(error)}).") from None
 
 
 def _read_voice(source: Path | str) -> Iterator[DriverSoundBlock]:

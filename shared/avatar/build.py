@@ -89,14 +89,17 @@ def list_avatars(home: Path) -> list[str]:
 
 
 def remove_avatar(home: Path, name: str) -> None:
-    """Delete an avatar. Raises StudioError when there is none of that name."""
+    """Delete an avatar. Raises StudioError when there is none of that name, or it cannot be removed."""
     folder = avatars_folder(home) / check_name(name)
     if folder.is_symlink() or not folder.is_dir():
         raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows what there is.")
     # Renamed first: whoever lists avatars meanwhile sees a whole one or none.
     doomed = folder.with_name(f"{BUILDING}{name}-removed-{os.getpid()}-{time.monotonic_ns()}")
-    folder.rename(doomed)
-    shutil.rmtree(doomed)
+    try:
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise StudioError(f"{folder} cannot be removed ({error.strerror}); make {folder.parent} writable.") from None
 
 
 def check_rights(text: str) -> None:
