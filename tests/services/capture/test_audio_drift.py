@@ -21,11 +21,10 @@ def test_hours_of_a_card_that_runs_wrong_stay_in_time_without_a_click(parts_per_
     steady, chance = DriftCorrector(), np.random.default_rng(1)
     true = 1e9
     worst, steepest, before = 0.0, 0, None
+    block = tone(0, BLOCK_SAMPLES)  # ten whole waves: each block is like this one
     largest_step = 8000 * 2 * np.pi * TONE_HZ / SOUND_RATE_HZ + 2
-    for number in range(minutes * 60 * 50):
-        pts, out = steady.place_block(
-            int(true + chance.uniform(0, 15_000)), tone(number * BLOCK_SAMPLES, BLOCK_SAMPLES)
-        )
+    for _ in range(minutes * 60 * 50):
+        pts, out = steady.place_block(int(true + chance.uniform(0, 15_000)), block)
         worst = max(worst, abs(pts - true - 7_500))
         joined = out if before is None else np.concatenate([before, out])
         steepest = max(steepest, int(np.abs(np.diff(joined.astype(np.int32))).max()))
