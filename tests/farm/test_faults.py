@@ -21,6 +21,7 @@ from tests.support.jobs.farm import SEGMENT_S, Running, celery, child, descendan
 
 SEGMENTS = 3
 SECOND = render_name(1)
+LATE_S = 3.0  # for a worker that wakes up too late to come to the end of its segment, or to see that it is another's
 
 
 @dataclass
@@ -152,30 +153,35 @@ def test_a_frozen_worker_wakes_up_too_late(farm: Farm) -> None:
     with farm.here.process("cli.app", "worker", "--engines", "counter") as other:
         child(other)
         job = farm.disturbed()
-        said = claims.read_beat(farm.here.store, job, SECOND, 1)
-        assert said is not None
-        holder = said.worker
-        process = other if f"-{other.pid}-" in holder else find(farm.process, "cli.app worker")
-        assert process is not None
-        frozen = [process, *descendants(process)]
-        for each in frozen:
-            each.suspend()
+        beat = claims.read_beat(farm.here.store, job, SECOND, 1)
+        assert beat is not None
+        holder = beat.worker
+        own = find(farm.process, "cli.app worker")
+        assert own is not None
+        late, another = (other, own) if f"-{other.pid}-" in holder else (own, other)
+        stopped(late)
         wait(
             lambda: farm.here.look(job) or claims.read_unit_state(farm.here.store, job, SECOND).claim == 2,
             "another takes over",
         )
-        # It wakes up while the other is at it, and goes on to what it takes for the end of its segment.
-        for each in frozen:
-            each.resume()
+        # It wakes up while the other is at it, and is first at what it takes for the end of its segment.
+        stopped(another)
         farm.release()
+        stopped(late, signal.SIGCONT)
 
-        def published() -> bool:
-            return claims.read_unit_state(farm.here.store, job, SECOND).done
-
-        wait(lambda: farm.here.look(job) or published(), "the segment is done", every=0.02)
-        assert claims.completion_record(farm.here.store, job, SECOND).claim == 2, "the late one published"
+        until = time.monotonic() + LATE_S
+        while time.monotonic() < until and not farm.here.logged("too late", job):
+            time.sleep(0.05)
+        stopped(another, signal.SIGCONT)
         farm.whole(job)
+        assert claims.completion_record(farm.here.store, job, SECOND).claim == 2, "the late one published"
         assert farm.here.again(job) == 1
+
+
+def stopped(process: psutil.Process, number: signal.Signals = signal.SIGSTOP) -> None:
+    """Stop a process and all below it, or have them go on."""
+    for each in (process, *descendants(process)):
+        each.send_signal(number)
 
 
 def test_two_workers_with_the_same_segment(farm: Farm) -> None:

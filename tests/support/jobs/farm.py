@@ -121,6 +121,11 @@ class Running:
             else ""
         )
 
+    def logged(self, *words: str) -> bool:
+        """Whether a process has logged a line with all these words."""
+        lines = (self.home / "log").read_text(errors="replace", encoding="utf-8").splitlines()
+        return any(all(word in line for word in words) for line in lines)
+
     def redis(self) -> psutil.Process:
         """The studio's own Redis."""
         return psutil.Process(json.loads((self.home / "redis" / "redis.json").read_text(encoding="utf-8"))["pid"])
