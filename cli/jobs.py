@@ -143,16 +143,19 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
     if as_json:
         print(json.dumps(found.as_json() | {"reason": waits_for, "file": place(store, found)}))
         return
+    amount = found.steps if found.steps and not found.done else f"{found.done} of {found.ticks} frames"
     rows = {
         "job": found.id, "state": f"{SIGNS[found.state]} {found.state}", "reason": waits_for,
-        "done": f"{found.percent:.0f} %, {found.done} of {found.ticks} frames", "pace": pace(found),
+        "done": f"{found.percent:.0f} %, {amount}", "pace": pace(found),
         "driver": found.driver, "avatar": found.avatar, "engine": found.engine, "priority": found.priority,
         "submitted": found.created, "result": place(store, found),
     }  # fmt: skip
     for name, value in rows.items():
         if value:
             out.print(f"{name:<10} {value}", markup=False, highlight=False, soft_wrap=True)
-    table = Table("segment", "state", "attempts", "frames", "reason", box=None)
+    of_units = any(each.unit for each in found.segments)
+    what, measure = ("unit", "steps") if of_units else ("segment", "frames")
+    table = Table(what, "state", "attempts", measure, "reason", box=None)
     for each in found.segments:
         frames = f"{each.done}/{each.ticks}"
         table.add_row(each.unit or str(each.number + 1), each.state, str(each.attempts), frames, each.reason)

@@ -39,8 +39,8 @@ def time_left(seconds: float | None) -> str:
 
 
 def pace(found: JobView) -> str:
-    """Frames a second and the time that is left, while it goes on."""
-    words = [f"{found.fps:.1f} fps" if found.fps else "", time_left(found.eta)]
+    """Frames a second, or how far its units are, and the time that is left, while it goes on."""
+    words = [f"{found.fps:.1f} fps" if found.fps else found.steps, time_left(found.eta)]
     return " · ".join(word for word in words if word) if found.state == "rendering" else ""
 
 

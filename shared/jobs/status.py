@@ -156,8 +156,8 @@ def _view(
     segments: tuple[SegmentStatus, ...],
 ) -> JobView:
     ticks, rate = manifest.plan.ticks, progress.share_rate if state == "rendering" else 0.0
-    if manifest.units:  # steps of a clip engine's units are not frames: the share of the whole is given in its ticks
-        done, fps = int(progress.share * ticks), rate * ticks
+    if manifest.units:  # steps of a clip engine's units are not frames: there are none before its clip is written
+        done, fps = progress[ASSEMBLE].done, 0.0
     else:
         drawn = [progress[name] for name in manifest.graph.shown]
         done, fps = sum(segment.done for segment in segments), sum(unit.rate for unit in drawn if unit.at_work)

@@ -12,6 +12,7 @@ from shared.jobs.manifest import Priority
 JobState = Literal["queued", "rendering", "assembling", "done", "paused", "cancelled", "parked"]
 SegmentState = Literal["waiting", "following", "rendering", "done", "parked"]
 DONE, RENDERING, WAITING, FAILING = "d", "r", "w", "f"
+NAMED_UNITS = 2  # units at work that are named; a farm may be at hundreds
 _SIGNS: dict[SegmentState, str] = {"done": DONE, "rendering": RENDERING, "parked": FAILING}
 
 
@@ -38,8 +39,9 @@ class SegmentStatus:
 class JobView(BaseModel):
     """How a job stands, with the names that JSON has.
 
-    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked job. ticks, done: frames.
-    share: what is done of the work, 0 to 1, by the weights of the units. fps: frames a second of all workers at it now. eta:
+    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked job. ticks, done: frames;
+    a clip engine's job has none done before its clip is written, and `steps` says how far it is. share: what is done of the work,
+    0 to 1, by the weights of the units. fps: frames a second of all workers at it now. eta:
     seconds, None where it is not known. segments: empty in what the index keeps and for a finished job. preview: whether
     there is a preview image. result: the finished file's name, bytes: its size.
     """
@@ -76,13 +78,28 @@ class JobView(BaseModel):
         parked = next((each for each in self.segments if each.state == "parked"), None)
         return parked or next((each for each in self.segments if each.reason and each.state != "done"), None)
 
+    @property
+    def steps(self) -> str:
+        """How far a clip engine's units are, in words: "3 of 12 units; video at step 40 of 100". "" for a job of frames,
+        for one that has ended, and where the segments are not known."""
+        units = [each for each in self.segments if each.unit]
+        if not units:
+            return ""
+        at_work = [each for each in units if each.state == "rendering"]
+        named = [f"{each.unit} at step {each.done} of {each.ticks}" if each.ticks else each.unit for each in at_work]
+        if len(named) > NAMED_UNITS:
+            named[NAMED_UNITS:] = [f"{len(named) - NAMED_UNITS} more"]
+        done = f"{sum(each.state == 'done' for each in units)} of {len(units)} units"
+        return "; ".join([done, ", ".join(named)]) if named else done
+
     def strip(self, cells: int) -> str:
         """The segments on one short line of at most `cells` signs."""
         return strip([segment.state for segment in self.segments], cells)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` prints: every field, the share as a percentage with one decimal."""
-        return self.model_dump(mode="json", exclude={"share"}) | {"percent": round(self.percent, 1)}
+        """Return what `--json` prints: every field, the share as a percentage with one decimal, and the steps in words."""
+        shown = {"percent": round(self.percent, 1), "steps": self.steps}
+        return self.model_dump(mode="json", exclude={"share"}) | shown
 
     def as_row(self) -> str:
         """Return the JSON that the index keeps: everything but the segments."""

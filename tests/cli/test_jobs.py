@@ -17,6 +17,7 @@ import pytest
 
 from cli.app import main
 from harness.channel import wait_for
+from shared.jobs import status
 from shared.jobs.status import park
 from shared.jobs.store import LocalStore
 from tests.support.files.sound_files import tone, wav
@@ -157,6 +158,23 @@ def test_a_parked_job_says_why_and_its_exit_code_says_that_it_is_parked(studio: 
     assert code == 0 and "parked" in said and "The face is nowhere." in said
     assert studio.json("cancel", job)["state"] == "cancelled"
     studio.json("rm", job)
+
+
+def test_a_clip_is_shown_by_its_units_and_steps(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No frames before there are any."""
+    job = material.job(studio.store, 1, units=material.WINDOWS)
+    material.begin_windows(studio.store, job)
+    monkeypatch.setenv("STUDIO_HOME", str(studio.home))
+    monkeypatch.setattr(sys, "argv", ["studio", "jobs", "show", job])
+    with pytest.raises(SystemExit):
+        main()
+    said = capsys.readouterr().out
+    assert "1 of 4 units; step-1-window-1 at step 3 of 10, step-1-window-2 at step 6 of 10" in said
+    assert "step-1-window-2" in said and "6/10" in said and "frames" not in said and "fps" not in said
+    status.set_wanted_state(studio.store, job, "cancelled")
+    status.delete_job(studio.store, job)
 
 
 def test_recover_tells_the_workers_of_what_is_on_disk(studio: Studio) -> None:

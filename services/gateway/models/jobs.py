@@ -24,7 +24,8 @@ class JobFacts(Answer):
     """A job as a page draws it.
 
     reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked one. created: wall
-    clock seconds. done, total: frames. percent: of the work that is done, all units counted. fps: frames a second of all
+    clock seconds. done, total: frames. steps: how far a clip engine's units are, in words, "" for a job of frames; it has no
+    frames before its clip is written. percent: of the work that is done, all units counted. fps: frames a second of all
     workers at it now. eta: seconds, null where it is not known. strip: its segments on one short line, a letter for one or
     several. preview: changes with each new preview image, "" where there is none. result: the finished file's name. bytes:
     its size.
@@ -41,6 +42,7 @@ class JobFacts(Answer):
     created: float
     done: int
     total: int
+    steps: str
     percent: float
     fps: float
     eta: int | None
@@ -128,6 +130,7 @@ def _facts(view: JobView) -> dict[str, Any]:
     return {name: getattr(view, name) for name in taken} | {
         "created": datetime.fromisoformat(view.created).timestamp(),
         "total": view.ticks,
+        "steps": view.steps,
         "percent": round(view.percent, 1),
         "fps": round(view.fps, 1),
         "eta": None if view.eta is None else round(view.eta),
@@ -136,6 +139,6 @@ def _facts(view: JobView) -> dict[str, Any]:
         and FailingSegment(
             number=failing.number + 1, unit=failing.unit, attempts=failing.attempts, reason=failing.reason
         ),
-        "preview": f"{view.done}" if view.preview else "",
+        "preview": f"{view.share:.4f}" if view.preview else "",
         "result": Path(view.result).name,
     }

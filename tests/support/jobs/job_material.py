@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from shared.jobs import claims
-from shared.jobs.graph import follow_name, render_name
+from shared.jobs.graph import UnitSpec, follow_name, render_name
 from shared.jobs.manifest import Manifest, Plan, folder
 from shared.jobs.store import Store
 
@@ -16,19 +16,33 @@ SEGMENT = 250
 
 
 def job(
-    store: Store, number: int, *, segments: int = 8, driver: str = "interview.mp4", priority: str = "normal"
-) -> str:
-    """A job that nobody has begun; a higher number is younger."""
+    store: Store, number: int, *, segments: int = 8, driver: str = "interview.mp4", priority: str = "normal",
+    engine: str = "mesh", units: tuple[UnitSpec, ...] = (),
+) -> str:  # fmt: skip
+    """A job that nobody has begun; a higher number is younger. units: of a clip engine."""
     made = datetime.datetime(2026, 5, 4, 12, tzinfo=datetime.UTC) + datetime.timedelta(seconds=number)
     name = f"{made:%Y%m%d-%H%M%S}-{number:06x}"
     plan = Plan(driven="motion", rate="25", ticks=segments * SEGMENT, segment=SEGMENT, chained=False)
     manifest = Manifest(
         id=name, key="", created=made.isoformat(), priority=priority, avatar="sample", avatar_files="avatars/0.zip",
-        engine="mesh", driver=driver, driver_file="drivers/0.mp4", driver_sha256="0", heard=True, out="",
-        output={}, idle_after=0.5, plan=plan, versions={},
+        engine=engine, driver=driver, driver_file="drivers/0.mp4", driver_sha256="0", heard=True, out="",
+        output={}, idle_after=0.5, plan=plan, units=units, versions={},
     )  # fmt: skip
     store.create(f"{folder(name)}/job.json", manifest.model_dump_json().encode())
     return name
+
+
+WINDOWS = (UnitSpec("encode"), UnitSpec("step-1-window-1", ("encode",)), UnitSpec("step-1-window-2", ("encode",)),
+           UnitSpec("decode", ("step-1-window-1", "step-1-window-2")))  # fmt: skip
+
+
+def begin_windows(store: Store, name: str) -> None:
+    """Of the units WINDOWS the first is done and the next two are at work."""
+    finish(store, name, WINDOWS[0].name)
+    for number in (1, 2):
+        held = claim(store, name, f"step-1-window-{number}")
+        claims.write_beat(store, held, 1, "box-1", {"done": 3 * number, "total": 10, "fps": 0.5})
+    frame(store, name)
 
 
 def begin(store: Store, name: str, done: int, at_work: int = 0) -> None:

@@ -197,6 +197,7 @@ export interface JobDetail {
   created: number;
   done: number;
   total: number;
+  steps: string;
   percent: number;
   fps: number;
   eta: number | null;
@@ -227,6 +228,7 @@ export interface JobRow {
   created: number;
   done: number;
   total: number;
+  steps: string;
   percent: number;
   fps: number;
   eta: number | null;

@@ -14,7 +14,7 @@ from tests.support.jobs import job_material as material
 from tests.support.running.gateway import Studio
 
 ROW = (
-    "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "percent",
+    "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "steps", "percent",
     "fps", "eta", "strip", "failing", "preview", "result", "bytes",
 )  # fmt: skip
 

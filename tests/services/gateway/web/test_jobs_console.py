@@ -72,6 +72,22 @@ def test_how_far_how_fast_how_long_and_what_fails(page: "Page", store: Store) ->
     page.get_by_role("tab", name="Jobs · 2").wait_for()
 
 
+def test_a_clip_shows_its_steps_and_no_frames(page: "Page", store: Store) -> None:
+    name = material.job(store, 1, units=material.WINDOWS)
+    material.begin_windows(store, name)
+    shown = row(page, name)
+    shown.get_by_text(
+        "1 of 4 units; step-1-window-1 at step 3 of 10, step-1-window-2 at step 6 of 10 · 0:22 left"
+    ).wait_for()
+    shown.get_by_role("img", name="units: 1 done, 2 rendering, 1 waiting").wait_for()
+    assert "fps" not in shown.inner_text()
+    shown.get_by_role("img", name="preview").wait_for()
+    before = shown.get_by_role("img", name="preview").get_attribute("src")
+    material.finish(store, name, "step-1-window-1")
+    material.frame(store, name, tint=200)
+    until(page, f"document.querySelector('.job img').getAttribute('src') !== '{before}'")
+
+
 def test_the_preview_image_is_refreshed(page: "Page", store: Store) -> None:
     name = material.job(store, 1)
     material.begin(store, name, 1)

@@ -76,7 +76,7 @@ export function updateJob({ group, name, word, percent, progress, filled, speed,
   setText(percent, row.state === "done" ? "" : `${Math.floor(row.percent)} %`);
   setText(speed, speedLine(row));
   setText(why, hindrance(row));
-  drawStrip(strip, row.strip);
+  drawStrip(strip, row.strip, Boolean(row.steps));
   for (const { button, title, states } of actions) {
     button.hidden = !states.includes(row.state);
     if (!button.dataset.asking) setText(button, title);
@@ -86,11 +86,11 @@ export function updateJob({ group, name, word, percent, progress, filled, speed,
   refreshPreview(preview);
 }
 
-/** How fast it goes and how long it takes, or what came of it. @param {JobRow} row @returns {string} */
+/** How fast it goes, or how far its units are, and how long it takes, or what came of it. @param {JobRow} row @returns {string} */
 function speedLine(row) {
   if (row.state === "done") return [row.result, row.bytes ? bytes(row.bytes) : ""].filter(Boolean).join(" · ");
   if (row.state !== "rendering") return "";
-  return [row.fps ? `${row.fps.toFixed(1)} fps` : "", row.eta === null ? "" : `${timeLeft(row.eta)} left`].filter(Boolean).join(" · ");
+  return [row.fps ? `${row.fps.toFixed(1)} fps` : row.steps, row.eta === null ? "" : `${timeLeft(row.eta)} left`].filter(Boolean).join(" · ");
 }
 
 /** The time of day, and the day where it was another. @param {number} at seconds since 1970 */
@@ -109,14 +109,14 @@ function hindrance(row) {
 }
 
 /** One cell a segment, or a cell for several: height and colour say how it is, its name in words.
- * @param {HTMLElement} strip @param {string} cells one of CELLS a segment */
-function drawStrip(strip, cells) {
+ * @param {HTMLElement} strip @param {string} cells one of CELLS a segment @param {boolean} ofUnits of a clip engine */
+function drawStrip(strip, cells, ofUnits) {
   strip.hidden = cells.length < 2;
   if (strip.dataset.cells === cells) return;
   strip.dataset.cells = cells;
   strip.replaceChildren(...[...cells].map((cell) => element("span", { "data-cell": CELLS[cell] ?? "waiting" })));
   const counts = Object.entries(CELLS).map(([sign, word]) => [[...cells].filter((cell) => cell === sign).length, word]);
-  const label = `segments: ${counts.filter(([count]) => count).map(([count, word]) => `${count} ${word}`).join(", ")}`;
+  const label = `${ofUnits ? "units" : "segments"}: ${counts.filter(([count]) => count).map(([count, word]) => `${count} ${word}`).join(", ")}`;
   setAttribute(strip, "aria-label", label);
   setAttribute(strip, "title", label);
 }
