@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from cli.options import EngineOption, HomeOption, QualityOption, given_options
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.manifest import Priority
-from shared.jobs.staff import staff_note
+from shared.jobs.staff import UNFINISHED, Staff, staff_note, with_waiting_reason
 from shared.jobs.status import WantedState
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.jobs.view import JobState, JobView
@@ -26,7 +27,6 @@ JobsJsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard o
 Job = Annotated[str, typer.Argument(help="A job's id.")]
 INTERRUPTED = 130
 AT_WORK = ("rendering", "assembling")
-WAITING = ("queued", *AT_WORK)  # for a worker
 REDIS_WAIT_S = 15.0  # seconds in which the studio's own Redis has come up
 
 
@@ -83,7 +83,7 @@ def submit(
     job = hand_in(store, request, settings).id
     _tell_workers(settings, store, job)
     if not wait:
-        _print_words(as_json, _look(store, job).as_json(), job)
+        _print_words(as_json, _look(settings, store, job).as_json(), job)
         return
     if not as_json:
         out.print(f"Job {job}", highlight=False)
@@ -111,11 +111,13 @@ def list_jobs(
     # It tells how jobs stood; those at work are looked at before they are sorted out.
     for name in [name for name, each in index.order() if each in AT_WORK][:limit]:
         index.refresh(name)
-    rows = summaries(settings, store, limit, (state,) if state else None)
+    with Staff(settings) as staff:
+        workers = staff.read_all()
+    rows = [with_waiting_reason(row, workers) for row in summaries(settings, store, limit, (state,) if state else None)]
     if as_json:
         print(json.dumps([row.as_json() for row in rows]))
         return
-    if any(row.state in WAITING for row in rows) and (note := staff_note(settings)):
+    if any(row.state in UNFINISHED for row in rows) and (note := staff_note(settings)):
         out.print(note, markup=False, highlight=False, soft_wrap=True)
     table = Table(box=None)
     for name in ("job", "state", "done", "left", "driver", "avatar", "submitted"):
@@ -126,9 +128,13 @@ def list_jobs(
             row.id, f"{SIGNS[row.state]} {row.state}", f"{row.percent:.0f} %", time_left(row.eta), row.driver,
             row.avatar, made,
         )  # fmt: skip
+    waiting = Counter(row.reason for row in rows if row.state in UNFINISHED and row.reason)
     out.print(
         table if rows else "There is no such job." if state else "There is no job; `studio jobs submit` makes one."
     )
+    for reason, count in waiting.items():
+        jobs_wait = f"{count} jobs wait" if count > 1 else "1 job waits"
+        out.print(f"{jobs_wait}: {reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 @jobs.command()
@@ -138,8 +144,8 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
 
     settings = load_settings(home=home)
     store = open_store(settings.jobs_url)
-    found = _look(store, job)
-    waits_for = found.reason or (staff_note(settings) if found.state in WAITING else "")
+    found = _look(settings, store, job)
+    waits_for = found.reason or (staff_note(settings) if found.state in UNFINISHED else "")
     if as_json:
         print(json.dumps(found.as_json() | {"reason": waits_for, "file": place(store, found)}))
         return
@@ -241,7 +247,7 @@ def _steer(job: str, how: WantedState | Literal["retry"], as_json: bool, home: P
         status.set_wanted_state(store, job, how)
     if how in ("retry", "run"):
         _tell_workers(settings, store, job)
-    found = _look(store, job)
+    found = _look(settings, store, job)
     _print_words(as_json, found.as_json(), f"Job {job} is {found.state}.")
 
 
@@ -275,7 +281,8 @@ def _watched(settings: Settings, store: Store, job: str, as_json: bool) -> int:
     from services.local.render_farm import FarmKeeper
 
     try:
-        return follow(store, job, out, as_json, FarmKeeper(settings).turn)
+        with Staff(settings) as staff:
+            return follow(store, job, out, as_json, staff.explained, FarmKeeper(settings).turn)
     except KeyboardInterrupt:
         _print_words(
             as_json, {"id": job, "watched": False}, f"The job goes on; `studio jobs watch {job}` shows it again."
@@ -294,10 +301,11 @@ def _copy_result(store: Store, job: str, to: Path) -> None:
     deliver(store.fetch(f"{folder(job)}/{made.file}"), made.model_dump_json(indent=2).encode(), to)
 
 
-def _look(store: Store, job: str) -> JobView:
+def _look(settings: Settings, store: Store, job: str) -> JobView:
     from shared.jobs.status import status
 
-    return status(store, job)
+    with Staff(settings) as staff:
+        return staff.explained(status(store, job))
 
 
 def _print_words(as_json: bool, words: dict[str, Any], sentence: str) -> None:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from shared.jobs.manifest import folder, read_job_manifest
+from shared.jobs.staff import UNFINISHED
 from shared.jobs.status import status
 from shared.jobs.store import Store
 from shared.jobs.view import JobView
@@ -18,6 +19,7 @@ SIGNS = {
 STRIP = str.maketrans({"d": "█", "r": "▄", "w": "▁", "f": "✕"})
 CELLS = 30
 LOOK_S = 0.5
+WAIT_S = 4.0  # for a worker, before it is told why none comes: the studio's own takes a moment to start
 # How `watch` and `submit --wait` end: parked and cancelled are told from an error of the command, which is 1.
 ENDED = {"done": 0, "parked": 3, "cancelled": 4}
 
@@ -44,14 +46,24 @@ def pace(found: JobView) -> str:
     return " · ".join(word for word in words if word) if found.state == "rendering" else ""
 
 
-def watch_job(store: Store, job: str, console: Console, as_json: bool, tend: Callable[[], None] = lambda: None) -> int:
+def watch_job(
+    store: Store,
+    job: str,
+    console: Console,
+    as_json: bool,
+    explained: Callable[[JobView], JobView] = lambda view: view,
+    tend: Callable[[], None] = lambda: None,
+) -> int:
     """Tell how the job gets on, until it is done, parked or cancelled; returns the exit code that says which.
 
-    tend: called at each look, to see to it that a worker is there.
-
-    as_json: one object a line, whenever something has changed. Raises StudioError when the job is removed meanwhile.
+    as_json: one object a line, whenever something has changed. explained: gives a view the reason why it waits. tend: called at
+    each look, to see to it that a worker is there. Raises StudioError when the job is removed meanwhile.
     """
-    last = _lines(store, job, tend) if as_json else _bar(store, job, console, tend)
+
+    def look() -> JobView:
+        return explained(status(store, job))
+
+    last = _lines(look, tend) if as_json else _bar(look, console, tend)
     if not as_json:
         console.print(sentence(store, last), markup=False, highlight=False, soft_wrap=True)
     return ENDED[last.state]
@@ -66,10 +78,10 @@ def sentence(store: Store, found: JobView) -> str:
     return f"Job {found.id} is {found.state}."
 
 
-def _lines(store: Store, job: str, tend: Callable[[], None]) -> JobView:
+def _lines(look: Callable[[], JobView], tend: Callable[[], None]) -> JobView:
     told = ""
     while True:
-        found = status(store, job)
+        found = look()
         text = json.dumps(found.as_json())
         if text != told:
             print(text, flush=True)
@@ -80,7 +92,7 @@ def _lines(store: Store, job: str, tend: Callable[[], None]) -> JobView:
         time.sleep(LOOK_S)
 
 
-def _bar(store: Store, job: str, console: Console, tend: Callable[[], None]) -> JobView:
+def _bar(look: Callable[[], JobView], console: Console, tend: Callable[[], None]) -> JobView:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -88,11 +100,17 @@ def _bar(store: Store, job: str, console: Console, tend: Callable[[], None]) -> 
         TextColumn("{task.fields[pace]}"),
         TextColumn("{task.fields[strip]}", style="dim"),
     )
-    word = ""
+    word = why = ""
+    since = time.monotonic()  # when it was last not waiting for a worker
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=100.0, pace="", strip="")
         while True:
-            found = status(store, job)
+            found = look()
+            if found.state not in UNFINISHED or not found.reason:
+                since, why = time.monotonic(), ""
+            elif found.reason != why and time.monotonic() - since >= WAIT_S:
+                why = found.reason
+                console.print(why, markup=False, highlight=False, soft_wrap=True)
             line = found.strip(CELLS).translate(STRIP)
             description = f"{SIGNS[found.state]} {found.state}"
             bar.update(task, description=description, completed=found.percent, pace=pace(found), strip=line)

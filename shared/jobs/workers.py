@@ -1,4 +1,5 @@
-"""Which workers live: each says so in Redis with a rising beat, and whoever looks twice knows, without any clock."""
+"""Which workers live: each says so in Redis with a rising beat, so that two looks tell, without any clock. For a command
+that looks once, Redis drops a key of a worker that has not said so for a while."""
 
 import json
 import time
@@ -13,7 +14,7 @@ from shared.jobs.store import Store
 
 KEY = "studio:workers"
 FOLDER = "workers"  # of the store
-SILENT_S = 15.0  # of the observer's own time, until a worker counts as gone
+SILENT_S = 15.0  # of the observer's own time, or of Redis's, until a worker counts as gone
 GONE_S = 120.0  # until it is not shown any more
 
 
@@ -50,7 +51,10 @@ class Workers:
         if client is None:
             return
         try:
-            client.hset(KEY, worker.name, json.dumps(asdict(worker)))
+            with client.pipeline(transaction=False) as pipe:
+                pipe.hset(KEY, worker.name, json.dumps(asdict(worker)))
+                pipe.set(_life(worker.name), worker.beat, px=int(1000 * SILENT_S))
+                pipe.execute()
         except redis.RedisError:
             self.queue.mark_away()
 
@@ -61,20 +65,22 @@ class Workers:
             return
         try:
             client.hdel(KEY, name)
+            client.delete(_life(name))
         except redis.RedisError:
             self.queue.mark_away()
 
     def read_all(self) -> list[WorkerBeat] | None:
-        """All workers, None where Redis is away. One seen for the first time counts as alive."""
+        """All workers, None where Redis is away. One seen for the first time counts as alive where Redis has heard of it."""
         client = self.queue.client()
         if client is None:
             return None
         try:
-            rows = client.hgetall(KEY)
+            found = [each for each in map(_worker, client.hgetall(KEY).values()) if each]
+            lives = client.mget([_life(each.name) for each in found]) if found else []
         except redis.RedisError:
             self.queue.mark_away()
             return None
-        found = [each for each in map(_worker, rows.values()) if each]
+        heard = {each.name for each, life in zip(found, lives, strict=True) if life is not None}
         now = self.clock()
         for each in found:
             before = self._seen.get(each.name)
@@ -83,7 +89,7 @@ class Workers:
             elif now - before[1] > GONE_S:
                 self.leave(each.name)
         return sorted(
-            (replace(each, alive=now - self._seen[each.name][1] <= SILENT_S) for each in found),
+            (replace(each, alive=each.name in heard and now - self._seen[each.name][1] <= SILENT_S) for each in found),
             key=lambda each: each.name,
         )
 
@@ -113,6 +119,11 @@ class WorkerFiles:
     def leave(self, name: str) -> None:
         """This worker ends. Raises StudioError."""
         self.store.remove(f"{FOLDER}/{name}.json")
+
+
+def _life(name: str) -> str:
+    """The key that is there while a worker speaks."""
+    return f"{KEY}:{name}"
 
 
 def _worker(raw: bytes | str) -> WorkerBeat | None:

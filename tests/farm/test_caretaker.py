@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -121,12 +122,17 @@ def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path) -> N
 
 def test_workers_are_alive_by_their_beat(tmp_path: Path) -> None:
     clock, queue = Clock(), JobQueue(load_settings(home=tmp_path))
-    with RedisServer(tmp_path):
+    with RedisServer(tmp_path) as server:
         workers = Workers(queue, clock)
         one, two = (WorkerBeat(name, 1, "host", 1, ("counter",)) for name in ("one", "two"))
         workers.publish_beat(one)
         workers.publish_beat(two)
         assert [each.alive for each in workers.read_all() or []] == [True, True]
+        with connect(server.url) as client:
+            assert 14_000 < cast(int, client.pttl("studio:workers:one")) <= 1000 * SILENT_S
+            client.delete("studio:workers:one")  # as Redis does after that time
+        assert [each.alive for each in Workers(queue).read_all() or []] == [False, True], "one look takes it for alive"
+        workers.publish_beat(one)
         clock.now += SILENT_S + 1
         workers.publish_beat(WorkerBeat("two", 2, "host", 1, ("counter",)))
         assert [(each.name, each.alive) for each in workers.read_all() or []] == [("one", False), ("two", True)]

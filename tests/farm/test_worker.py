@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
@@ -12,12 +13,17 @@ from typing import Any
 
 import pytest
 
+from cli.app import main
 from services.local.redis_server import RedisServer
+from shared.errors import StudioError
 from shared.jobs.manifest import Priority
 from shared.jobs.queue import PRIORITIES, queue_names
+from shared.jobs.status import delete_job, set_wanted_state
 from shared.jobs.workers import Workers
 from tests.support.jobs.farm import FPS, SEGMENT_S, Running, child, running, speech, stop, wait
 from tests.support.running.ports import free_port
+
+ELSEWHERE = {"elsewhere": "tests.support.engines.counting_engine:Elsewhere"}
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +32,41 @@ def here(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     home = tmp_path_factory.mktemp("worker") / "home"
     with running(home, small_home) as here, RedisServer(home):
         yield here
+
+
+def test_a_job_goes_where_its_engine_runs_and_one_that_runs_nowhere_says_so(
+    here: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine without the engine hands in what a worker elsewhere can do; in `list`, `show` and `watch` a job says that
+    no worker can do it."""
+    url = here.redis_url()
+    assert url is not None
+    told = {"STUDIO_REDIS_URL": url}  # named, so that no farm is started for the job that waits
+    for name, value in (here.environment | told).items():
+        monkeypatch.setenv(name, value)
+    driver = speech(here.home / "elsewhere.wav", 1.0)
+
+    def said(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["studio", "jobs", *arguments])
+        with pytest.raises(SystemExit):
+            main()
+        return " ".join(capsys.readouterr().out.split())
+
+    with pytest.raises(StudioError, match="Elsewhere needs a card"):
+        here.submit(driver, engine="elsewhere")
+    waiting = here.submit(driver)
+    assert "No worker is running yet, so jobs wait; `studio worker` starts one" in said("show", waiting)
+    with here.process("cli.app", "worker", FARM_TEST_CARD="1", STUDIO_ENGINES=json.dumps(ELSEWHERE)) as worker:
+        child(worker)
+        assert here.finish(here.submit(driver, engine="elsewhere"))
+        sentence = (
+            "The only worker that runs cannot do jobs of the engine counter; run `studio worker --engines counter`"
+        )
+        assert sentence in said("show", waiting) and f"1 job waits: {sentence}" in said("list")
+        threading.Timer(6.0, lambda: set_wanted_state(here.store, waiting, "cancelled")).start()
+        watched = said("watch", waiting)
+        assert watched.count(sentence) == 1 and watched.endswith("is cancelled.")
+    delete_job(here.store, waiting)
 
 
 @pytest.mark.parametrize("engine", ["counter", "clip"])

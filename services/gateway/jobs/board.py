@@ -16,11 +16,11 @@ from shared.jobs.index import JobIndex
 from shared.jobs.manifest import ID, folder, read_job_manifest
 from shared.jobs.queue import JobQueue
 from shared.jobs.redis_address import redis_url
-from shared.jobs.staff import NO_WORKER, REDIS_SILENT
+from shared.jobs.staff import NO_WORKER, REDIS_SILENT, staffed_engines, with_waiting_reason
 from shared.jobs.status import WantedState, delete_job, result, retry_parked, set_wanted_state, status
 from shared.jobs.store import Store, open_store
 from shared.jobs.view import JobState, JobView
-from shared.jobs.workers import Workers
+from shared.jobs.workers import WorkerBeat, Workers
 
 JobAction = WantedState | Literal["retry"]
 STATES: tuple[JobState, ...] = get_args(JobState)
@@ -101,19 +101,19 @@ class JobBoard:
         try:
             order = self._index().order()
             at_work = sorted((AT_WORK.index(state), name) for name, state in order if state in AT_WORK)[:ROWS]
+            staff = self._workers.read_all()
             fresh = self._refreshed_rows([name for _, name in at_work])
             names = [name for name, _ in order[: -ROWS - 1 : -1]] + [name for _, name in at_work] + list(self._states)
-            rows = self._rows([name for name in dict.fromkeys(names) if name not in fresh])
+            views = [*fresh.values(), *self._index().rows([name for name in dict.fromkeys(names) if name not in fresh])]
             counts = Counter(state for _, state in order)
-            workers, note = self._staff(sum(counts[state] for state in WAITING))
-            rows = [JobRow.of(each) for each in fresh.values()] + rows
+            workers, note = self._staff(staff, sum(counts[state] for state in WAITING))
+            rows = [JobRow.of(with_waiting_reason(each, staff)) for each in views]
             return JobsState(counts=counts, rows=rows, workers=workers, note=note)
         except StudioError as error:
             return JobsState(counts={}, rows=[], workers=None, note=str(error))
 
-    def _staff(self, waiting: int) -> tuple[WorkerCount | None, str]:
-        """How many workers live and how many of them are at work, None where nobody can say; and what is wrong with that."""
-        found = self._workers.read_all()
+    def _staff(self, found: list[WorkerBeat] | None, waiting: int) -> tuple[WorkerCount | None, str]:
+        """How many workers live and how many of them are at work, None where that is not known; and what is wrong with it."""
         living = [worker for worker in found or [] if worker.alive]
         note = ""
         if waiting and found is None and redis_url(self._settings):
@@ -122,7 +122,8 @@ class JobBoard:
             note = self._queue.trouble or NO_WORKER
         if found is None:
             return None, note
-        return WorkerCount(alive=len(living), at_work=sum(bool(each.job) for each in living)), note
+        engines = sorted(staffed_engines(living))
+        return WorkerCount(alive=len(living), at_work=sum(bool(each.job) for each in living), engines=engines), note
 
     def _refreshed_rows(self, names: list[str]) -> dict[str, JobView]:
         """As many of these as can be looked at in a moment, with their segments; the others are as last told."""
@@ -153,11 +154,9 @@ class JobBoard:
         names = [name for name, each in order if state in ("", each)]
         counts = Counter(each for _, each in order)
         wanted = names[offset : offset + limit]
-        rows = {row.id: row for row in self._rows(wanted)} | {name: JobRow.of(each) for name, each in fresh.items()}
-        return JobPage(counts=counts, jobs=[rows[name] for name in wanted if name in rows])
-
-    def _rows(self, names: list[str]) -> list[JobRow]:
-        return [JobRow.of(each) for each in self._index().rows(names)]
+        views, staff = {each.id: each for each in self._index().rows(wanted)} | fresh, self._workers.read_all()
+        shown = [with_waiting_reason(views[name], staff) for name in wanted if name in views]
+        return JobPage(counts=counts, jobs=[JobRow.of(each) for each in shown])
 
     def has(self, job: str) -> bool:
         """Whether there is such a job; what does not look like an id is not asked for."""
@@ -165,7 +164,7 @@ class JobBoard:
 
     def show(self, job: str) -> JobDetail:
         """One job with its segments. Raises StudioError."""
-        return JobDetail.of(status(self._store(), job))
+        return JobDetail.of(with_waiting_reason(status(self._store(), job), self._workers.read_all()))
 
     def apply_action(self, job: str, how: JobAction) -> JobDetail:
         """`retry` what failed, or wish it cancelled, paused or run. Raises StudioError where that cannot be."""

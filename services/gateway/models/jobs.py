@@ -83,10 +83,11 @@ class JobPage(Answer):
 
 
 class WorkerCount(Answer):
-    """How many workers live, and how many of them are at work."""
+    """How many workers live, how many of them are at work, and the engines that they can run."""
 
     alive: int
     at_work: int
+    engines: list[str]
 
 
 class JobsState(Answer):

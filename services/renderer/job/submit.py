@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from engines.api import Engine
 from engines.clip import ClipEngine, Estimate
 from engines.guarded import engine_faults
 from engines.registry import canonical_name, load
@@ -25,6 +26,7 @@ from shared.avatar.model import load_avatar
 from shared.config.settings import DEFAULT_ENGINE, Settings, load_settings
 from shared.errors import NoSpaceError, StudioError
 from shared.jobs.manifest import Manifest, Priority, folder, read_job_manifest
+from shared.jobs.staff import Staff, staffed_engines
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.media.encoder import choose_encoder
 from shared.media.output_spec import OutputSpec
@@ -91,7 +93,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
     request = replace(request, engine=canonical_name(request.engine, settings.engines))
     engine = load(request.engine, settings.engines)
-    engine.check()
+    here = _runs_here(engine, settings)
     options = engine.options(request.options)
     avatar = load_avatar(request.avatar)
     if request.out is not None:
@@ -125,7 +127,8 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     )
     if request.key and store.read(f"{folder(manifest.id)}/job.json") is not None:
         return _job_of_same_key(store, manifest)
-    engine.prepare(avatar)
+    if here:
+        engine.prepare(avatar)  # else where it runs
     _store_inputs(store, request, manifest)
     content = manifest.model_dump_json(indent=2).encode()
     if not store.create(f"{folder(manifest.id)}/job.json", content):
@@ -133,6 +136,18 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     if store.read(f"{folder(manifest.id)}/job.json") != content:  # a disk that took it and has no room for it
         raise NoSpaceError(f"The job could not be kept at {store.url}; free some space there and submit it again.")
     return manifest
+
+
+def _runs_here(engine: Engine, settings: Settings) -> bool:
+    """Whether this machine can run the engine. Raises StudioError where it cannot, and no worker that lives can."""
+    try:
+        engine.check()
+    except StudioError:
+        with Staff(settings) as staff:
+            if engine.info.name not in staffed_engines(staff.read_all()):
+                raise
+        return False
+    return True
 
 
 def check_out(store: Store, request: JobRequest) -> None:

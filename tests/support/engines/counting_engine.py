@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -15,12 +16,14 @@ from engines.api import (
     FrameEngine,
     RoiFrame,
     SessionContext,
+    Unavailable,
     VoiceBlock,
 )
 from shared.avatar.model import Avatar
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, tick_pts
 
+CARD = "FARM_TEST_CARD"
 SLOW = "FARM_TEST_SLOW"  # a file: while there is one, these frames take so many seconds each
 SLOW_FRAMES, SLOW_FRAME_S = range(20, 40), 0.4
 ROI_SIDE_PX = 64
@@ -35,6 +38,15 @@ class Counter(FrameEngine):
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
         return Session(context.rate)
+
+
+class Elsewhere(Counter):
+    """Runs where a variable says so, as an engine runs where there is a GPU."""
+
+    info = replace(Counter.info, name="elsewhere", title="Elsewhere")
+
+    def probe(self) -> Unavailable | None:
+        return None if os.environ.get(CARD) else Unavailable("Elsewhere needs a card; add one.")
 
 
 class Session(EngineSession):

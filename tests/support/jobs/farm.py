@@ -29,7 +29,10 @@ from tests.support.engines.counting_engine import SLOW
 from tests.support.files.media_material import decoded
 from tests.support.files.sound_files import wav
 
-ENGINES = {"counter": "tests.support.engines.counting_engine:Counter"} | clip_engine.ENGINES
+ENGINES = {
+    "counter": "tests.support.engines.counting_engine:Counter",
+    "elsewhere": "tests.support.engines.counting_engine:Elsewhere",
+} | clip_engine.ENGINES
 FPS, SEGMENT_S = 10, 2.0
 PATIENCE_S = 150.0  # seconds that a busy machine may take for what takes a few
 

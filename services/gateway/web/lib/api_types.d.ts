@@ -588,8 +588,9 @@ export interface ViewerRequest {
   minutes?: number;
 }
 
-/** How many workers live, and how many of them are at work. */
+/** How many workers live, how many of them are at work, and the engines that they can run. */
 export interface WorkerCount {
   alive: number;
   at_work: number;
+  engines: string[];
 }

@@ -61,12 +61,15 @@ export function jobForm(api) {
 
   return (state) => {
     offer(fields.avatar, state.avatars.filter((row) => !row.building).map((row) => [row.name, row.name, row.unavailable]), state.scene.avatar);
-    offer(fields.engine, state.engines.map((row) => [row.name, row.title || row.name, row.unavailable]), state.scene.engine);
+    const staffed = new Set(state.jobs?.workers?.engines ?? []);
+    /** One that a worker elsewhere can run can be had. @type {(row: import("../../../lib/globals.js").State["engines"][number]) => string} */
+    const hindrance = (row) => staffed.has(row.name) ? "" : row.unavailable;
+    offer(fields.engine, state.engines.map((row) => [row.name, row.title || row.name, hindrance(row)]), state.scene.engine);
     const chosen = state.engines.find((row) => row.name === fields.engine.value);
     setText(parts.terms, chosen?.terms ?? "");
     setAttribute(fields.driver, "accept", ["video/*", "audio/*", ...(chosen?.template_suffixes ?? [])].join(","));
     parts.options.draw(chosen, {});
-    const absent = state.engines.filter((row) => row.unavailable);
+    const absent = state.engines.filter(hindrance);
     parts.absent.hidden = absent.length === 0;
     updateList(parts.absentList, absent, (row) => row.name, () => ({ root: element("li") }), ({ root }, row) => setText(root, row.unavailable));
   };

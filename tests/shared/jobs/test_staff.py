@@ -1,0 +1,44 @@
+"""Why a job waits for a worker."""
+
+from pathlib import Path
+
+import pytest
+
+from shared.jobs import status
+from shared.jobs.staff import staffed_engines, waiting_reason, with_waiting_reason
+from shared.jobs.store import LocalStore
+from shared.jobs.workers import WorkerBeat
+from tests.support.jobs import job_material as material
+
+LIVE, OTHER = (WorkerBeat(name, 1, "host", 1, engines) for name, engines in (("a", ("mesh", "duix")), ("b", ("mesh",))))
+ALIEN = WorkerBeat("d", 1, "host", 1, ("stableavatar",))
+DEAD = WorkerBeat("c", 1, "host", 1, ("stableavatar",), alive=False)
+
+
+@pytest.mark.parametrize(
+    "engine, workers, words",
+    [
+        ("duix", [LIVE, OTHER], ""),
+        ("duix", None, ""),  # Redis is away, or no worker runs: that is another sentence, said once
+        ("mesh", [], ""),
+        ("stableavatar", [DEAD], ""),
+        ("stableavatar", [LIVE, DEAD], "The only worker that runs cannot do jobs of the engine stableavatar"),
+        ("stableavatar", [LIVE, OTHER], "None of the 2 workers that run can do jobs of the engine stableavatar"),
+    ],
+)
+def test_the_reason_is_one_sentence(engine: str, workers: list[WorkerBeat] | None, words: str) -> None:
+    said = waiting_reason(engine, workers)
+    assert said.startswith(words) and bool(said) == bool(words) and "\n" not in said
+
+
+def test_engines_are_those_of_the_living() -> None:
+    assert staffed_engines([LIVE, DEAD]) == {"mesh", "duix"} and staffed_engines(None) == frozenset()
+
+
+def test_only_a_job_that_waits_has_it(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    waiting, stuck, done = (material.job(store, number) for number in range(3))
+    status.park(store, stuck, "The face is nowhere.", "failed")
+    material.complete(store, done)
+    reasons = [with_waiting_reason(status.status(store, job), [ALIEN]).reason for job in (waiting, stuck, done)]
+    assert reasons[0].startswith("The only worker that runs cannot") and reasons[1:] == ["The face is nowhere.", ""]
