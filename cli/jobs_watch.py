@@ -19,7 +19,7 @@ SIGNS = {
 STRIP = str.maketrans({"d": "█", "r": "▄", "w": "▁", "f": "✕"})
 CELLS = 30
 LOOK_S = 0.5
-WAIT_S = 4.0  # for a worker, before it is told why none comes: the studio's own takes a moment to start
+WAIT_S = 4.0  # for a worker, before the reason is shown why none comes: the studio's own takes a moment to start
 # How `watch` and `submit --wait` end: parked and cancelled are told from an error of the command, which is 1.
 ENDED = {"done": 0, "parked": 3, "cancelled": 4}
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.engines.attention import compared
 from benchmarks.engines.personalive_peer import Peer
 from benchmarks.figures import BenchmarkFigures
 from engines.personalive.engine import NEEDED, NO_TORCH
@@ -103,6 +104,7 @@ def measure(
         original = stack.enter_context(Peer(peer.absolute(), name)) if peer else None
         bench = Bench(SIZES[name], device, original, max(1, rounds), seconds, figures["matrix_tflop_s"])
         bench.run(ways(gpu))
+        figures["attention"] = compared(device)
     figures |= bench.figures()
     return figures | {"bars": bars(figures if gpu and name == "full" else {})}
 

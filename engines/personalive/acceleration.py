@@ -2,16 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Callable
 from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
-from engines.personalive.networks.attention import Attend, Attention, xformers
+from engines.personalive.networks.attention import Attention
 from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.unet import DenoisingUNet, Memory
 from engines.personalive.settings import Acceleration
+from engines.xformers_attention import Attend, xformers_attention, xformers_problem
 from shared.errors import StudioError
 
 NONE_INSTEAD = "set STUDIO_PERSONALIVE_ACCELERATION=none."
@@ -21,8 +21,8 @@ def acceleration_refusal(acceleration: Acceleration, device: torch.device) -> st
     """Why this acceleration cannot be had here, or ""."""
     if acceleration == "tensorrt":
         return "TensorRT engines are not built by this version; set STUDIO_PERSONALIVE_ACCELERATION=compile or none."
-    if acceleration == "xformers" and (device.type != "cuda" or find_spec("xformers") is None):
-        return f"xFormers is not installed or there is no GPU for it; {NONE_INSTEAD}"
+    if acceleration == "xformers" and (problem := xformers_problem(device)):
+        return f"xFormers {problem}; {NONE_INSTEAD}"
     if acceleration == "compile" and device.type == "cuda" and find_spec("triton") is None:
         return f"torch.compile needs Triton, which is not installed; {NONE_INSTEAD}"
     if acceleration == "compile" and not any(map(shutil.which, (os.environ.get("CC", "cc"), "gcc", "clang"))):
@@ -38,8 +38,7 @@ def accelerate(networks: PersonaLiveNetworks, acceleration: Acceleration) -> Non
         for network in networks.all():
             network.to(memory_format=torch.channels_last)
     if acceleration == "xformers":
-        _try(xformers, networks.device)
-        attend_by(networks, xformers)
+        attend_by(networks, xformers_attention)
     if acceleration == "compile":
         compile_networks(networks)
 
@@ -75,13 +74,3 @@ def compile_denoising(network: DenoisingUNet, backend: str) -> None:
         return compiled(frames, times, memory, motion, pose)
 
     network.forward = forward  # type: ignore[method-assign]
-
-
-def _try(attend: Callable[..., torch.Tensor], device: torch.device) -> None:
-    some = torch.zeros(1, 1, 8, 8, device=device, dtype=torch.float16)
-    try:
-        attend(some, some, some)
-    except Exception as error:  # its kernels may be built for another PyTorch, which shows in many ways
-        raise StudioError(
-            f"xFormers does not work with this PyTorch ({type(error).__name__}); {NONE_INSTEAD}"
-        ) from None

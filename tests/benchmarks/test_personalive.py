@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmarks.engines import personalive
+from benchmarks.engines import attention, personalive
 from benchmarks.engines.personalive_peer import Peer
 from shared.errors import StudioError
 
@@ -28,10 +29,25 @@ def test_a_run_without_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
     (row,) = figures["ways"].values()
     assert row["parts_ms"] == pytest.approx(sum(row[f"{name}_ms"] for name in personalive.PARTS), rel=0.01)
     assert 0 < row["of_matrix_rate"] < 1 and row["keyframes_ms"] > 0 and row["fps"] > 0
+    assert figures["attention"] == {"left_out": "xFormers runs on a GPU alone, and PyTorch uses none here."}
     assert set(figures["refused"]) == {"compile", "xformers", "tensorrt"}
     assert set(figures["bars"].values()) == {personalive.NOT_HERE}
     with pytest.raises(StudioError, match="The full size wants a GPU"):
         personalive.measure(size="full")
+
+
+def test_attention_is_held_against_pytorchs_own() -> None:
+    """Called as the other kernel is where there is a GPU."""
+    torch = pytest.importorskip("torch")
+    asked = []
+
+    def other(*given: Any) -> Any:
+        asked.append(tuple(given[0].shape))
+        return torch.nn.functional.scaled_dot_product_attention(*given)
+
+    row = attention.beside(torch.device("cpu"), (1, 2, 256, 32), other, calls=2)
+    assert row["torch_over_xformers"] == pytest.approx(row["torch_ms"] / row["xformers_ms"])
+    assert asked == [(1, 2, 256, 32)] * 2 * (attention.ROUNDS + 1) and row["xformers_ms"] > 0
 
 
 def test_bars_are_met_missed_or_not_measured() -> None:

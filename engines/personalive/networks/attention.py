@@ -1,24 +1,14 @@
 """Attention of the modules that the denoising network adds to Stable Diffusion's, and the choice of its kernel."""
 
-from collections.abc import Callable
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values: (b, heads, n, d) -> (b, heads, n, d)
+from engines.xformers_attention import Attend
 
 
 def sdpa(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """PyTorch's own fused attention."""
     return F.scaled_dot_product_attention(queries, keys, values)
-
-
-def xformers(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """xFormers' fused attention, which takes heads after tokens."""
-    from xformers.ops import memory_efficient_attention
-
-    joined = (each.transpose(1, 2) for each in (queries, keys, values))
-    return memory_efficient_attention(*joined).transpose(1, 2)
 
 
 def split_heads(tokens: Tensor, heads: int) -> Tensor:

@@ -14,8 +14,9 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from engines.personalive.networks.adapter_layers import MotionModule, TemporalModule
-from engines.personalive.networks.attention import Attend, join_heads, sdpa, split_heads
+from engines.personalive.networks.attention import join_heads, sdpa, split_heads
 from engines.personalive.networks.schedule import CHUNK_FRAMES, LEVELS
+from engines.xformers_attention import Attend
 
 Bank = list[Tensor]  # what the reference network leaves: 16 times (1, tokens, channels), in the order of the walk
 Insert = Callable[[nn.Module, int, Tensor], Tensor]

@@ -203,7 +203,7 @@ def test_many_jobs_are_shown_a_page_at_a_time_by_state(page: "Page", store: Stor
     assert rows.count() == 51 and row(page, made[0]).count() == 1
     page.get_by_role("button", name="More (69)").click()
     page.get_by_role("button", name=re.compile(r"More \((19|20)\)")).wait_for()
-    page.get_by_label("Show").select_option("rendering")
+    page.get_by_role("combobox", name=re.compile("^Show")).select_option("rendering")
     row(page, made[119]).wait_for(state="detached")
     assert rows.count() == 1
 
