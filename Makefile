@@ -57,6 +57,8 @@ lock:
 	$(LOCK) -o requirements-farm.lock --extra s3 --extra flower
 	$(LOCK) -o requirements-dev.lock --extra dev --extra s3 --extra flower
 	$(LOCK) -o requirements-torch.lock --extra torch --extra diffusion
+	cp requirements-torch.lock requirements-gpu.lock
+	$(LOCK) -o requirements-gpu.lock --extra s3 --extra torch --extra diffusion --extra xformers
 	cat requirements-dev.lock requirements-torch.lock > requirements-test.lock  # the same versions in all of them
 	$(LOCK) -o requirements-test.lock --extra dev --extra s3 --extra flower --extra torch --extra diffusion \
 		--excludes deploy/torch-on-a-cpu.txt

@@ -18,9 +18,12 @@ def left_out() -> set[str]:
     return {line for line in lines if line and not line.startswith("#")}
 
 
-@pytest.mark.parametrize("name", ["", "-dev", "-torch"])
+GPU_ALONE = {"xformers", "nvidia-cuda-runtime-cu12"}  # which the tests do without
+
+
+@pytest.mark.parametrize("name", ["", "-dev", "-torch", "-gpu"])
 def test_the_tests_run_on_the_versions_that_users_get(name: str) -> None:
-    differing = {row for row in pins(name) - pins("-test") if row[0] not in left_out()}
+    differing = {row for row in pins(name) - pins("-test") if row[0] not in left_out() | GPU_ALONE}
     assert not differing, "run `make lock`"
 
 
@@ -28,4 +31,5 @@ def test_torch_stays_out_of_what_a_first_run_installs() -> None:
     for name in ("", "-dev"):
         assert not {package for package, _ in pins(name)} & {"torch", "safetensors", "diffusers", "transformers"}
     assert {"torch", "safetensors", "diffusers", "triton"} <= {package for package, _ in pins("-torch")}
-    assert not {package for package, _ in pins("-test")} & left_out()
+    assert not {package for package, _ in pins("-test")} & (left_out() | GPU_ALONE)
+    assert pins("-torch") < pins("-gpu") and {package for package, _ in pins("-gpu") - pins("-torch")} >= GPU_ALONE

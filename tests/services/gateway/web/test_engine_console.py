@@ -9,6 +9,9 @@ import pytest
 
 from engines.catalog import engine_summaries
 from engines.options import options_schema
+from services.local.redis_server import RedisServer
+from shared.jobs.queue import JobQueue
+from shared.jobs.workers import WorkerBeat, Workers
 from tests.support.browser.chromium import needs_chromium
 from tests.support.browser.contrast import poor
 from tests.support.engines.option_material import EveryOptions
@@ -270,3 +273,23 @@ def test_terms_stand_where_an_engine_is_picked(page: "Page", running: Studio) ->
     form.get_by_text("Why some cannot be had").click()
     form.get_by_text(re.compile("LivePortrait.*(make setup-torch|weights pull)")).wait_for()
     assert poor(page) == []
+
+
+def test_a_job_is_offered_the_engines_of_the_workers(page: "Page", running: Studio) -> None:
+    """One that cannot run here, and makes whole clips alone: offline, where a worker can run it."""
+    rows = running.channel.meters["generator"].facts["engines"]
+    clip = rows["personalive"] | {"modes": ["offline"], "unavailable": "PersonaLive needs a GPU."}
+    told(running, engines=rows | {"personalive": clip})
+    page.keyboard.press("j")
+    page.get_by_role("button", name="+ New job").click()
+    form = page.get_by_role("form", name="New job")
+    choice = form.get_by_label("Engine")
+    expect(choice.locator("option[value=personalive]")).to_be_disabled()
+    queue = JobQueue(running.settings)
+    with RedisServer(running.settings.home):
+        Workers(queue).publish_beat(WorkerBeat("w", 1, "box", 1, ("mesh", "personalive")))
+        expect(choice.locator("option[value=personalive]")).to_be_enabled(timeout=20_000)
+        choice.select_option(label="PersonaLive")
+        form.get_by_text(re.compile("^Makes whole clips, offline only. Code Apache-2.0")).wait_for()
+        page.get_by_text("1 worker, 0 at work").wait_for()
+    queue.close()

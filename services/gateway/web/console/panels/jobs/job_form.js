@@ -66,7 +66,7 @@ export function jobForm(api) {
     const hindrance = (row) => staffed.has(row.name) ? "" : row.unavailable;
     offer(fields.engine, state.engines.map((row) => [row.name, row.title || row.name, hindrance(row)]), state.scene.engine);
     const chosen = state.engines.find((row) => row.name === fields.engine.value);
-    setText(parts.terms, chosen?.terms ?? "");
+    setText(parts.terms, [chosen && isOffline(chosen) ? "Makes whole clips, offline only." : "", chosen?.terms ?? ""].filter(Boolean).join(" "));
     setAttribute(fields.driver, "accept", ["video/*", "audio/*", ...(chosen?.template_suffixes ?? [])].join(","));
     parts.options.draw(chosen, {});
     const absent = state.engines.filter(hindrance);
@@ -74,6 +74,9 @@ export function jobForm(api) {
     updateList(parts.absentList, absent, (row) => row.name, () => ({ root: element("li") }), ({ root }, row) => setText(root, row.unavailable));
   };
 }
+
+/** Whether an engine never goes on air. @param {import("../../../lib/globals.js").State["engines"][number]} row */
+const isOffline = (row) => row.modes.length > 0 && !row.modes.includes("live");
 
 /** @param {HTMLFormElement} form */
 function fillForm(form) {
