@@ -1,15 +1,19 @@
 """Jobs over HTTP as a stranger, an attacker and an operator meet them; on a store as workers leave it."""
 
 import os
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 
 from services.gateway.api.routes.jobs import file_name
+from services.local.redis_server import RedisServer
 from shared.jobs import claims, status
 from shared.jobs.graph import render_name
+from shared.jobs.queue import JobQueue
 from shared.jobs.store import Store
+from shared.jobs.workers import WorkerBeat, Workers
 from tests.support.jobs import job_material as material
 from tests.support.running.gateway import Studio
 
@@ -34,6 +38,24 @@ def test_a_job_is_listed_and_shown_with_what_hinders_it(running: Studio, store: 
     assert list(shown) == [*ROW, "segments"]
     assert [segment["state"] for segment in shown["segments"][:3]] == ["done", "done", "rendering"]
     assert shown["segments"][4]["reason"] == "The engine made no image."
+
+
+def test_a_job_that_no_worker_can_do_says_so(running: Studio, store: Store) -> None:
+    """In a list and by itself; what ended or is parked keeps its own words, and one that a worker can do has none."""
+    waiting, other, done = (
+        material.job(store, number, engine=engine) for number, engine in enumerate(("mesh", "duix", "mesh"))
+    )
+    material.complete(store, done)
+    queue = JobQueue(running.settings)
+    with RedisServer(running.settings.home):
+        Workers(queue).publish_beat(WorkerBeat("w", 1, "box", 1, ("duix",)))
+        until = time.monotonic() + 20
+        while not (reason := running.http.get(f"/jobs/{waiting}").json()["reason"]) and time.monotonic() < until:
+            time.sleep(0.2)  # the gateway finds Redis a moment after it has come
+        assert reason.startswith("The only worker that runs cannot do jobs of the engine mesh; run `studio worker")
+        listed = {row["id"]: row["reason"] for row in running.http.get("/jobs").json()["jobs"]}
+        assert listed == {waiting: reason, other: "", done: ""}
+    queue.close()
 
 
 def test_pages_and_states(running: Studio, store: Store) -> None:
