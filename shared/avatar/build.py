@@ -252,9 +252,7 @@ def _fill_with_body(
     _manifest(name, portrait, body, rights, read, plate).save(folder)
 
 
-def _write_files(
-    folder: Path, read: _Portrait, roi: ImageArray, mask: NDArray[np.uint8], bodies: list[Face]
-) -> None:
+def _write_files(folder: Path, read: _Portrait, roi: ImageArray, mask: NDArray[np.uint8], bodies: list[Face]) -> None:
     """bodies: some of the plate's own faces in ROI pixels."""
     np.savez(
         folder / "face.npz",
