@@ -62,11 +62,12 @@ ABANDONED_S = 3600
 class FilmChoice:
     """What a user chooses of a body's film. still_s: second of the still, None for the best; exclude: (from, to) seconds that
     are not shown; keep: whether the source film stays with the avatar, for engines that read it. In `choose_again` None, and
-    an exclude of None, leave what was chosen before."""
+    an exclude of None, leave what was chosen before. as_it_is: all of the film is played, each frame as it is."""
 
     still_s: float | None = None
     exclude: Sequence[Span] | None = None
     keep: bool = True
+    as_it_is: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,9 @@ def _fill(
         _write_files(folder, read, read.roi, own_mask(), [])
         _manifest(name, portrait, body, rights, read, plate).save(folder)
         return
-    followed = follow_body(folder, body, progress, exclude=choice.exclude or (), still_s=choice.still_s)
+    followed = follow_body(
+        folder, body, progress, exclude=choice.exclude or (), still_s=choice.still_s, as_it_is=choice.as_it_is
+    )
     kept = _keep_film(folder, body) if choice.keep and followed.kind == "video" else {}
     _fill_with_body(folder, name, portrait, body, rights, read, followed, kept)
 

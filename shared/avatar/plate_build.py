@@ -72,12 +72,18 @@ def build_own_plate(folder: Path, portrait: ImageArray, portrait_to_roi: NDArray
 
 
 def follow_body(
-    folder: Path, body: Path, progress: StageProgress, *, exclude: Sequence[Span] = (), still_s: float | None = None
+    folder: Path,
+    body: Path,
+    progress: StageProgress,
+    *,
+    exclude: Sequence[Span] = (),
+    still_s: float | None = None,
+    as_it_is: bool = False,
 ) -> "FollowedBody":
     """Go through a body's image or video once: write its frames, and say what they show.
 
-    exclude: (from, to) seconds that are not to be shown. still_s: second of the still, None for the best. Raises StudioError
-    when no frame shows a face or the file cannot be read to its end.
+    exclude: (from, to) seconds that are not to be shown. still_s: second of the still, None for the best. as_it_is: all
+    of a video is played. Raises StudioError when no frame shows a face or the file cannot be read to its end.
     """
     is_image = body.suffix.lower() in IMAGE_SUFFIXES
     fps, total, images = _open_image(body) if is_image else _open_video(body)
@@ -87,7 +93,7 @@ def follow_body(
     )
     with _Frames(folder) as frames:
         track = follow_film(body.name, most, frames.add, _share_of(total, progress))
-        film = understand_film(body.name, track, fps, frames.read, exclude=exclude, still_s=still_s)
+        film = understand_film(body.name, track, fps, frames.read, exclude=exclude, still_s=still_s, as_it_is=as_it_is)
         frames.add_blends(film)
     if not is_image:
         notes += film.report.notes(body.name)

@@ -10,7 +10,7 @@ from engines.api import RATE_FPS
 from engines.dhlive.asset.film_crops import check_film
 from engines.dhlive.asset.film_fitness import shown_frames
 from engines.dhlive.asset.person import FILE, read_person, write_person
-from shared.avatar.build import add_avatar, remove_avatar
+from shared.avatar.build import FilmChoice, add_avatar, remove_avatar
 from shared.avatar.model import Avatar, load_avatar
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray
@@ -35,7 +35,7 @@ def import_asset(folder: Path, home: Path, name: str, rights: str) -> Path:
         if first is None:
             raise StudioError(f"{folder / VIDEO} shows nothing; export the asset again where it was made.")
         cv2.imwrite(str(portrait), np.ascontiguousarray(first[..., ::-1]))
-        added = add_avatar(home, name, portrait, folder / VIDEO, rights)
+        added = add_avatar(home, name, portrait, folder / VIDEO, rights, film=FilmChoice(as_it_is=True))
     try:
         check_film(person, load_avatar(added).plate, name)
         write_person(added / f"{ENGINE}-{FILE}", person)
@@ -58,13 +58,12 @@ def export_asset(avatar: Avatar, folder: Path) -> None:
     except OSError as error:
         raise StudioError(f"{folder} cannot be written ({error.strerror}); choose another place.") from None
     plate = avatar.plate
-    first, end = shown_frames(plate) if len(plate) == len(person) else (0, len(person))
-    write_person(folder / FILE, person.part(first, end))
-    frames = list(range(first, end))
+    frames = shown_frames(plate).tolist() if len(plate) == len(person) else list(range(len(person)))
+    write_person(folder / FILE, person.part(frames))
     with Mp4Writer(folder / VIDEO, plate.width, plate.height, RATE_FPS, sound=False, crf=18) as out:
         for number, index in enumerate(frames + frames[::-1]):
             out.frame(rgb_to_i420(marked(i420_to_rgb(plate.frame(index)), number)), index=number)
-    shown = i420_to_rgb(plate.frame(first))
+    shown = i420_to_rgb(plate.frame(frames[0]))
     scale = THUMBNAIL_PX / max(shown.shape[:2])
     cv2.imwrite(str(folder / THUMBNAIL), np.ascontiguousarray(cv2.resize(shown, None, fx=scale, fy=scale)[..., ::-1]))
 

@@ -46,9 +46,10 @@ def measured_person(avatar: Avatar, files: dict[str, Path], progress: PreparePro
     from engines.dhlive.asset.references import reference_of
 
     plate = avatar.plate
-    first = shown_frames(plate)[0]
+    first = int(shown_frames(plate)[0])
     points = fit_points(avatar, progress)
-    points = smoothed(points.reshape(len(points), -1)).reshape(points.shape)
+    for run in runs(plate):
+        points[run] = smoothed(points[run].reshape(len(points[run]), -1)).reshape(points[run].shape)
     side = Generation.MINI2.geometry.crop
     rects = crop_rects(points, plate.width, plate.height, avatar.name)
     scale = side / float(rects[0, 2] - rects[0, 0])
@@ -73,13 +74,23 @@ def measured_person(avatar: Avatar, files: dict[str, Path], progress: PreparePro
 
 def nearest_shown(plate: Plate) -> NDArray[np.int64]:
     """(N,) for each plate frame the number, of those that are played, of the nearest one: what is not played has a row, too."""
-    first, end = shown_frames(plate)
-    return np.clip(np.arange(len(plate)) - first, 0, end - first - 1)
+    shown, every = shown_frames(plate), np.arange(len(plate))
+    after = np.searchsorted(shown, every).clip(0, len(shown) - 1)
+    before = (after - 1).clip(0)
+    return np.where(np.abs(shown[before] - every) <= np.abs(shown[after] - every), before, after)
+
+
+def runs(plate: Plate) -> list[slice]:
+    """The frames that are played, by number of them, in runs that were filmed one after the other."""
+    shown = shown_frames(plate)
+    follows = (np.diff(shown) == 1) & ~np.isin(shown[1:], [] if plate.cuts is None else plate.cuts)
+    starts = [0, *(np.flatnonzero(~follows) + 1).tolist()]
+    return [slice(first, end) for first, end in zip(starts, [*starts[1:], len(shown)], strict=True)]
 
 
 def fit_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float64]:
     """(N, 478, 3) the face in each frame that is played, in its pixels. Raises StudioError where the film is not fit."""
-    points = follow_face(avatar.plate, range(*shown_frames(avatar.plate)), avatar.name, progress)
+    points = follow_face(avatar.plate, avatar.name, progress)
     check_closed_mouth(avatar, points)
     return points
 
@@ -89,20 +100,22 @@ def shown_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float6
     return fit_points(avatar, progress)[nearest_shown(avatar.plate)]
 
 
-def follow_face(plate: Plate, frames: range, name: str, progress: PrepareProgress) -> NDArray[np.float64]:
-    """(N, 478, 3) the face in each of these frames of the film, in its pixels. Raises StudioError where one shows none."""
-    found = np.empty((len(frames), POINTS, 3))
-    finder = FaceFinder()
-    for number, index in enumerate(frames):
-        progress(number, len(frames))
-        face = finder.track(i420_to_rgb(plate.frame(index)))
-        if face is None:
-            raise StudioError(
-                f"The film of avatar '{name}' shows no face in frame {index}, and DH_live needs one in each; cut the"
-                " film to where the face is seen."
-            )
-        found[number] = face.points
-    progress(len(frames), len(frames))
+def follow_face(plate: Plate, name: str, progress: PrepareProgress) -> NDArray[np.float64]:
+    """(N, 478, 3) the face in each frame that is played, in its pixels. Raises StudioError where one shows none."""
+    shown = shown_frames(plate)
+    found = np.empty((len(shown), POINTS, 3))
+    for run in runs(plate):
+        finder = FaceFinder()
+        for number in range(run.start, run.stop):
+            progress(number, len(shown))
+            face = finder.track(i420_to_rgb(plate.frame(int(shown[number]))))
+            if face is None:
+                raise StudioError(
+                    f"The film of avatar '{name}' shows no face in frame {shown[number]}, and DH_live needs one in each; cut"
+                    " the film to where the face is seen."
+                )
+            found[number] = face.points
+    progress(len(shown), len(shown))
     return found
 
 

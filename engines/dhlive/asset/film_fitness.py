@@ -28,9 +28,9 @@ def check_body(avatar: Avatar) -> None:
         )
 
 
-def shown_frames(plate: Plate) -> tuple[int, int]:
-    """(first, end) of the frames that are played."""
-    return plate.loop or (0, len(plate))
+def shown_frames(plate: Plate) -> NDArray[np.int64]:
+    """(M,) numbers of the frames that are played, in the film's order."""
+    return np.arange(len(plate)) if plate.order is None else np.unique(plate.order).astype(np.int64)
 
 
 def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
@@ -38,14 +38,15 @@ def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
     is open and stays so, as in a smile, does not speak."""
     width = np.linalg.norm(points[:, LIP_RIGHT] - points[:, LIP_LEFT], axis=1)
     opening = np.linalg.norm(points[:, LIP_BELOW] - points[:, LIP_ABOVE], axis=1) / (width + 1e-6)
-    first, end = shown_frames(avatar.plate)
+    shown = shown_frames(avatar.plate)
     report = read_film_report(avatar.folder)
     if report is None:
         share, at = float(np.mean(np.abs(np.diff(opening)) > OPENS)), ""
     else:
-        spoken = _spoken(report, first, end) if opening.std() > STAYS else []
-        share = sum(b - a for a, b in spoken) / (end - first)
-        at = " (at " + ", ".join(f"{a / report.fps:.1f}-{b / report.fps:.1f}" for a, b in spoken[:NAMED]) + " s)"
+        spoken = _spoken(report, shown) if opening.std() > STAYS else []
+        share = sum(map(len, spoken)) / len(shown)
+        places = (f"{each[0] / report.fps:.1f}-{(each[-1] + 1) / report.fps:.1f}" for each in spoken[:NAMED])
+        at = f" (at {', '.join(places)} s)"
     if share >= SPEAKS:
         raise StudioError(
             f"The person in the film of avatar '{avatar.name}' speaks in {100 * share:.0f} % of its frames{at}; DH_live needs a"
@@ -55,24 +56,22 @@ def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
 
 def fitness(avatar: Avatar) -> list[str]:
     """Sentences: which part of the film is played, and what of it is not as it should be."""
-    plate = avatar.plate
-    first, end = shown_frames(plate)
-    seconds = (end - first) / plate.fps
-    said = [f"Frames {first} to {end - 1} of {len(plate)} are played, {seconds:.1f} seconds."]
+    plate, shown = avatar.plate, shown_frames(avatar.plate)
+    seconds = len(shown) / plate.fps
+    said = [f"{len(shown)} of {len(plate)} frames are played, {seconds:.1f} seconds."]
     if seconds < LEAST_S:
-        said.append(
-            f"That is short: movements come again after {2 * seconds:.0f} seconds; film {LEAST_S:.0f} to {MOST_S:.0f}."
-        )
+        said.append(f"That is short, so that movements soon come again; film {LEAST_S:.0f} to {MOST_S:.0f} seconds.")
     if seconds > MOST_S:
         said.append(f"That is more than the {MOST_S:.0f} seconds that are enough; measuring takes as long as the film.")
     report = read_film_report(avatar.folder)
     if report is None:
         return [*said, "The film has no report; add the avatar again for one."]
-    spoken = sum(b - a for a, b in _spoken(report, first, end))
-    return [*said, f"The mouth is closed in {100 - 100 * spoken / (end - first):.0f} % of them."]
+    spoken = sum(map(len, _spoken(report, shown)))
+    return [*said, f"The mouth is closed in {100 - 100 * spoken / len(shown):.0f} % of them."]
 
 
-def _spoken(report: FilmReport, first: int, end: int) -> list[tuple[int, int]]:
-    """The parts of these frames in which the person speaks."""
-    parts = [(max(first, each.first), min(end, each.end)) for each in report.stretches if each.kind == "talking"]
-    return [(a, b) for a, b in parts if a < b]
+def _spoken(report: FilmReport, shown: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Of these frames, those of each stretch in which the person speaks."""
+    stretches = [each for each in report.stretches if each.kind == "talking"]
+    parts = [shown[(shown >= each.first) & (shown < each.end)] for each in stretches]
+    return [part for part in parts if len(part)]

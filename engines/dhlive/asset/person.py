@@ -55,9 +55,8 @@ class Person:
     def __len__(self) -> int:
         return len(self.rects)
 
-    def part(self, first: int, end: int) -> "Person":
+    def part(self, rows: list[int]) -> "Person":
         """With these frames alone."""
-        rows = slice(first, end)
         return replace(self, rects=self.rects[rows], matrices=self.matrices[rows], landmarks=self.landmarks[rows])
 
     def of_plate(self, index: int) -> int:

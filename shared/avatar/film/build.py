@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from shared.avatar.film.join import Blend
 from shared.avatar.film.judge import Flags, face_parts, find_shots, name_stretches, presence
-from shared.avatar.film.loop import Round, choose_loop
+from shared.avatar.film.loop import Round, choose_loop, whole_loop
 from shared.avatar.film.report import UNFIT, FilmReport, Shot
 from shared.avatar.film.still import choose_still
 from shared.avatar.film.track import FilmTrack, HostFollower
@@ -70,11 +70,12 @@ def understand_film(
     *,
     exclude: Sequence[Span] = (),
     still_s: float | None = None,
+    as_it_is: bool = False,
 ) -> Film:
     """Say what a followed film shows, and what of it is played.
 
     frame: gives the (H, W, 3) uint8 RGB of a number; a few are asked for. exclude: parts that are not to be shown. still_s: second of
-    the frame to take as the still; None for the best. Raises StudioError when everything is excluded, or the still has no face.
+    the frame to take as the still; None for the best. as_it_is: all of it is played, whatever it shows. Raises StudioError when everything is excluded, or the still has no face.
     """
     excluded = _excluded(name, len(track), fps, exclude)
     shots = find_shots(track)
@@ -86,7 +87,10 @@ def understand_film(
             unfit[stretch.first : stretch.end] = True
     seen = [face for face in track.faces if face is not None]
     talking = sum(each.end - each.first for each in stretches if each.kind == "talking")
-    loop, played = choose_loop(track, shots, fps, unfit, excluded, frame)
+    if as_it_is:
+        loop, played = whole_loop(track, shots)
+    else:
+        loop, played = choose_loop(track, shots, fps, unfit, excluded, frame)
     report = FilmReport(
         frames=len(track),
         fps=fps,

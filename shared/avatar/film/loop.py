@@ -56,6 +56,14 @@ def choose_loop(
     return _report(parts, joins, closing, steps), _round(len(track), parts, joins, closing)
 
 
+def whole_loop(track: FilmTrack, shots: tuple[Shot, ...]) -> tuple[Loop, Round]:
+    """All of a film, to and fro, without a frame that it does not have."""
+    parts = [(0, len(track))]
+    return _report(parts, [], None, OwnSteps(track, [shot.first for shot in shots])), _round(
+        len(track), parts, [], None
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Chain:
     finder: JoinFinder

@@ -39,7 +39,7 @@ def composed(frame: RoiFrame) -> tuple[Any, Any]:
     """The program's frame and the plate's own, as RGB."""
     assert frame.plate is not None
     composer = Composer(filmed())
-    program = composer.compose(composer.background(frame.plate), frame.plate, frame.pixels, 1.0).frame
+    program = composer.compose(composer.background(frame.plate), frame.plate, frame.pixels, 1.0, own=True).frame
     return i420_to_rgb(program).astype(np.int16), i420_to_rgb(filmed().plate.frame(frame.plate)).astype(np.int16)
 
 

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` 
 
 from engines.dhlive.asset.film import nearest_shown
 from engines.dhlive.asset.film_fitness import check_closed_mouth, fitness, shown_frames
-from shared.avatar.film.report import FilmReport, Loop, Stretch
+from shared.avatar.film.report import FilmReport, Loop, LoopPart, Stretch
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from tests.support.engines.dhlive_material import filmed
@@ -27,9 +27,9 @@ def avatar(folder: Path, *talking: tuple[int, int], loop: tuple[int, int] = (2, 
     if report:
         stretches = tuple(Stretch(kind="talking", first=first, end=end) for first, end in talking)
         told: Any = {"frames": FRAMES, "fps": 25.0, "shots": (), "stretches": stretches, "still": 0}
-        FilmReport(loop=Loop(first=loop[0], end=loop[1]), **told).save(folder)
+        FilmReport(loop=Loop(parts=(LoopPart(first=loop[0], end=loop[1]),)), **told).save(folder)
     plate = replace(filmed().plate)
-    plate.loop = loop
+    plate.order = np.arange(*loop, dtype=np.int32)
     return replace(filmed(), folder=folder, plate=plate)
 
 
@@ -44,9 +44,9 @@ def mouths(moving: bool) -> NDArray[np.float64]:
 
 def test_only_the_frames_that_are_played_are_used(tmp_path: Path) -> None:
     shown = avatar(tmp_path, loop=(5, 9))
-    assert shown_frames(shown.plate) == (5, 9)
+    assert shown_frames(shown.plate).tolist() == [5, 6, 7, 8]
     assert nearest_shown(shown.plate).tolist() == [0] * 6 + [1, 2] + [3] * 12
-    assert fitness(shown)[0] == "Frames 5 to 8 of 20 are played, 0.2 seconds."
+    assert fitness(shown)[0] == "4 of 20 frames are played, 0.2 seconds."
 
 
 def test_speech_in_what_is_played_is_refused_with_its_place(tmp_path: Path) -> None:
