@@ -29,7 +29,7 @@ from engines.api import Driving, RoiFrame
 from engines.liveportrait.engine import BATCH_FRAMES, NO_TORCH
 from harness.call_time import median_call_ms, use_threads
 from harness.sample_avatar import sample_avatar
-from harness.tiny_liveportrait import NARROW
+from harness.tiny.liveportrait import NARROW
 from shared.face.scripted import perform
 
 PLATE_SIZE_PX = 1280, 720

@@ -21,7 +21,7 @@ FACES, PATIENCE = 12, 240  # seconds, for a machine that has other things to do
 
 @pytest.mark.skipif(not SECONDS, reason="PERSONALIVE_SECONDS says for how long to run it")
 def test_an_overloaded_engine_keeps_its_delay(live_home: Path, run_root: Path, tmp_path: Path) -> None:
-    from harness.tiny_personalive import make_weights  # torch takes seconds, of those too who leave this out
+    from harness.tiny.personalive import make_weights  # torch takes seconds, of those too who leave this out
 
     weights = tmp_path / "weights"
     make_weights(weights)

@@ -19,7 +19,7 @@ from engines.personalive.driver import DriverView
 from engines.personalive.options import PersonaLiveOptions
 from engines.personalive.session import PersonaLiveSession
 from engines.registry import load, load_frame_engine
-from harness.tiny_personalive import make_weights
+from harness.tiny.personalive import make_weights
 from services.renderer.job.foreground import render_file
 from services.renderer.pipeline.engine_run import EngineRun
 from shared.avatar.model import load_avatar

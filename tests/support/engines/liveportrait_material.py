@@ -15,7 +15,7 @@ from engines.liveportrait.networks.networks import LivePortraitNetworks
 from engines.liveportrait.session import LivePortraitSession
 from engines.liveportrait.settings import LivePortraitSettings
 from harness.sample_avatar import sample_avatar
-from harness.tiny_liveportrait import NARROW
+from harness.tiny.liveportrait import NARROW
 from shared.avatar.model import Avatar
 from shared.avatar.plate import Plate, save_index
 from shared.face.landmarks import Face

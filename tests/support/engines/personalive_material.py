@@ -22,7 +22,7 @@ from engines.personalive.quality import Rung  # noqa: E402
 from engines.personalive.session import PersonaLiveSession  # noqa: E402
 from harness.by_rule import by_rule  # noqa: E402
 from harness.sample_avatar import sample_avatar  # noqa: E402
-from harness.tiny_personalive import make_weights  # noqa: E402
+from harness.tiny.personalive import make_weights  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from shared.runtime.arrays import to_bytes  # noqa: E402
 from tests.parity.personalive_networks import StandIn  # noqa: E402

@@ -20,7 +20,7 @@ pytest.importorskip("transformers", reason="transformers is not installed: `make
 from engines.clip import CLIP_FILE, Clip, RunContext  # noqa: E402
 from engines.stableavatar.engine import StableAvatarEngine  # noqa: E402
 from harness.sample_avatar import sample_avatar  # noqa: E402
-from harness.tiny_stableavatar import make_weights  # noqa: E402
+from harness.tiny.stableavatar import make_weights  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from shared.face.scripted import voice  # noqa: E402
 from shared.jobs.graph import UnitSpec  # noqa: E402

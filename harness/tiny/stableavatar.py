@@ -1,4 +1,4 @@
-"""`python -m harness.tiny_stableavatar FOLDER`: a weights folder of StableAvatar's layout with tiny random networks.
+"""`python -m harness.tiny.stableavatar FOLDER`: a weights folder of StableAvatar's layout with tiny random networks.
 
 For trying the engine's machinery on any CPU: what it makes is noise. Every tensor is a function of its name alone.
 """

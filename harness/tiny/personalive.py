@@ -1,4 +1,4 @@
-"""`python -m harness.tiny_personalive FOLDER`: a weights folder of PersonaLive's layout with tiny random networks.
+"""`python -m harness.tiny.personalive FOLDER`: a weights folder of PersonaLive's layout with tiny random networks.
 
 For trying the engine's machinery on any CPU: what it makes is noise. Every tensor is a function of its name alone.
 """

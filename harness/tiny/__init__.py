@@ -1,0 +1,1 @@
+"""Engines' networks at tiny sizes with seeded weights, one module an engine."""
