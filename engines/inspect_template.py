@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from engines.api import MotionTemplate
-from engines.registry import load_frame_engine, names, template_suffixes
+from engines.api import FrameEngine, MotionTemplate
+from engines.registry import load, names, template_suffixes
 from shared.config.settings import load_settings
 from shared.errors import StudioError
 
@@ -21,9 +21,13 @@ def read_with_any_engine(path: Path, suffix: str, engines: Mapping[str, str]) ->
     refusal = StudioError("No engine here plays motion templates; send a video.")
     for name in names(engines):
         try:
-            engine = load_frame_engine(name, engines)
-            if suffix in engine.template_suffixes:
-                return engine.read_template(path)
+            engine = load(name, engines)
+        except StudioError:
+            continue  # of an engine that cannot be loaded nothing can be played
+        if not isinstance(engine, FrameEngine) or suffix not in engine.template_suffixes:
+            continue
+        try:
+            return engine.read_template(path)
         except StudioError as error:
             refusal = error
     raise refusal

@@ -27,7 +27,13 @@ class StableAvatarOptions(EngineOptions):
         description="fixed: as it should be; parity: as the original computes, its faults included, to compare with it",
         json_schema_extra=titles({"fixed": "Fixed", "parity": "Like the original"}),
     )
-    size: Size = Field("auto", description="what is computed; auto takes the shape that is nearest to the output's")
+    size: Size = Field(
+        "auto",
+        description="what is computed; auto takes the shape that is nearest to the output's",
+        json_schema_extra=titles(
+            {"auto": "As the output", "512x512": "Square", "480x832": "Upright", "832x480": "Wide"}
+        ),
+    )
     reference: Literal["plate", "portrait"] = Field(
         "plate",
         description="the image that speaks: the whole plate, or the portrait's face",

@@ -25,6 +25,7 @@ NEURAL = {
     "diffusers",
     "transformers",
     "safetensors",
+    "tokenizers",
 }  # `make setup-torch`; without them a benchmark says so itself
 BY_OTHER_MEANS = {"xformers", "src", "yaml"}  # of a checkout, or asked for by name and missing as a rule
 

@@ -77,6 +77,7 @@ def test_no_secret_is_on_a_command_line() -> None:
         assert not any(secret in word.replace("$$REDISCLI_AUTH", "") for secret in SECRETS for word in command)
 
 
+@pytest.mark.apart
 def test_redis_gets_its_password_on_standard_input() -> None:
     assert "user: redis" in COMPOSE, "a shell as the command would otherwise keep the server root's"
     shell, option, script = next(command for command in COMMANDS if "redis-server" in command[-1])
