@@ -30,7 +30,7 @@ def test_a_host_that_waits_for_speech_already_knows_how_late_it_will_be(channel:
     assert {m.facts["state"] for m in channel.faces} == {"idle"}
     late = {m.pts - m.facts["captured"] for m in channel.faces}
     assert late == {tick_pts(3, Settings().rate)}, "three ticks at 25 frames a second"
-    sound = sound_of([babble(20)])
+    sound = sound_of([babble(12)])
     channel.voice.epoch = now()
     channel.voice.send(now() - 200_000, sound, "s16", facts={"drives": True})
     channel.faces.clear()
