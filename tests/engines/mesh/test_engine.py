@@ -131,7 +131,7 @@ def test_a_session_that_does_not_draw_moves_on_as_if_it_had() -> None:
 
 def test_engines_of_ones_own_are_loaded_by_where_they_are() -> None:
     added = {"mine": "engines.mesh.engine:MeshEngine", "gone": "nowhere.at_all:Engine"}
-    assert names(added) == ["mesh", "gone", "liveportrait", "mine", "personalive"]
+    assert names(added) == ["mesh", *sorted({*names(), "gone", "mine"} - {"mesh"})]
     assert load("mine", added).info.title == load("mesh").info.title
     with pytest.raises(StudioError, match="cannot be loaded from nowhere"):
         load("gone", added)
