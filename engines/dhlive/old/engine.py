@@ -60,7 +60,7 @@ class OldDhliveEngine(FrameEngine):
         return recognised_file(path)
 
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
-        """Measure the film's face, a few milliseconds a frame, once."""
+        """Measure the film's face in each frame that is played, once (80 ms a frame)."""
         from engines.dhlive.asset.film import shown_points
         from engines.dhlive.old.face import FILE, write_points
 
