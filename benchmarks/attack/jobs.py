@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -95,7 +94,8 @@ def strange_store(run: Studio, count: int) -> AttackRow:
             if words[0] == "list" and whole.encode() not in said:
                 row.lost += 1
                 row.wrong("the whole job is not listed")
-        shutil.rmtree(store.root)  # in the middle of things, as a user may
+        # In the middle of things, as a user may; deleting file by file would race with the farm's own writes.
+        store.root.rename(run.home / "gone")
     return row
 
 
