@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.engines.attention import compared
-from benchmarks.engines.personalive_peer import Peer
+from benchmarks.engines.personalive_peer import OriginalPersonaLive
 from benchmarks.figures import BenchmarkFigures
 from engines.personalive.engine import NEEDED, NO_TORCH
 from shared.errors import StudioError
@@ -101,22 +101,22 @@ def measure(
         "matrix_tflop_s": {each: matrix_rate(device, getattr(torch, each)) for each in precisions},
     }
     with ExitStack() as stack, torch.inference_mode():
-        original = stack.enter_context(Peer(peer.absolute(), name)) if peer else None
-        bench = Bench(SIZES[name], device, original, max(1, rounds), seconds, figures["matrix_tflop_s"])
+        original = stack.enter_context(OriginalPersonaLive(peer.absolute(), name)) if peer else None
+        bench = EngineBench(SIZES[name], device, original, max(1, rounds), seconds, figures["matrix_tflop_s"])
         bench.run(ways(gpu))
         figures["attention"] = compared(device)
     figures |= bench.figures()
     return figures | {"bars": bars(figures if gpu and name == "full" else {})}
 
 
-class Bench:
+class EngineBench:
     """Runs the ways one after the other, each in turns with the original."""
 
     def __init__(
         self,
         size: "NetworkSize",
         device: "torch.device",
-        peer: Peer | None,
+        peer: OriginalPersonaLive | None,
         rounds: int,
         seconds: float,
         rates: dict[str, float],
@@ -249,7 +249,7 @@ class Bench:
                 self._theirs |= peer | {"fps": 4e3 / peer["parts_ms"]}
         return figures
 
-    def _with_keyframes(self, peer: Peer) -> float:
+    def _with_keyframes(self, peer: OriginalPersonaLive) -> float:
         peer.ask("keyframes", count=KEYFRAMES)
         peer.ask("round", calls=1)
         return parts(peer.ask("round", calls=CALLS)["laps"])["parts_ms"]

@@ -15,7 +15,7 @@ from benchmarks.engines.personalive_size import (
     CHUNK_FRAMES,
     FaintNoise,
     NetworkSize,
-    StandIn,
+    SizedStandIn,
     clip,
     driver,
     portrait,
@@ -35,7 +35,7 @@ from engines.personalive.quality import Rung
 from engines.personalive.session import PersonaLiveSession
 from engines.personalive.streams import begin_fetch, send
 from engines.personalive.transfer import Transfer
-from engines.personalive.window import Window
+from engines.personalive.window import DenoisingWindow
 from harness.by_rule import by_rule, calmed, place_key_points
 from harness.sample_avatar import sample_avatar
 from harness.stopwatch import Stopwatch
@@ -56,7 +56,7 @@ def networks(size: NetworkSize, device: torch.device, dtype: torch.dtype) -> Per
         extract=place_key_points(
             by_rule(MotionExtractor(depths=size.extractor[0], widths=size.extractor[1]), "extractor")
         ),
-        encode=by_rule(MotionEncoder() if size.encoder else StandIn(), "encoder"),
+        encode=by_rule(MotionEncoder() if size.encoder else SizedStandIn(), "encoder"),
         guide=by_rule(PoseGuider(size.unet["block_out_channels"][0], size.guider), "guider"),
         vae=by_rule(stock_vae(size), "vae"),
         clip=by_rule(clip(size), "clip"),
@@ -88,7 +88,7 @@ class NetworkLoop:
         self._calls = 0
         self._watch = Stopwatch(nets.device)
         self._read = read_portrait(nets, portrait(size), size.frames)
-        self._window = Window(nets.reference, nets.denoising, self._read, noise or self._noise)
+        self._window = DenoisingWindow(nets.reference, nets.denoising, self._read, noise or self._noise)
         self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._read.image)
 
     def call(self) -> tuple[torch.Tensor, NDArray[np.uint8]]:

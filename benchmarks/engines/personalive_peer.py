@@ -26,7 +26,7 @@ WRAPPER = "src/wrapper.py"
 UNUSED = ("av", "cv2", "torchvision", "torchvision.transforms", "decord")  # it imports them, and uses none of them here
 
 
-class Peer:
+class OriginalPersonaLive:
     """The process, as a context. `ask` hands one request over and waits for the answer."""
 
     def __init__(self, checkout: Path, size: str) -> None:
@@ -59,7 +59,7 @@ class Peer:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    def __enter__(self) -> "Peer":
+    def __enter__(self) -> "OriginalPersonaLive":
         return self
 
     def __exit__(
@@ -198,14 +198,14 @@ def make_importable(checkout: Path) -> None:
         try:
             importlib.import_module(name)
         except Exception:  # missing or broken is the same here
-            sys.modules[name] = Absent(name)
+            sys.modules[name] = AbsentModule(name)
     sys.path.insert(0, str(checkout))
     embeddings = importlib.import_module("diffusers.models.embeddings")
     encoder = importlib.import_module("src.models.motion_encoder.encoder")
     encoder.get_1d_sincos_pos_embed_from_grid = functools.partial(_positions, embeddings)  # type: ignore[attr-defined]
 
 
-class Absent(ModuleType):
+class AbsentModule(ModuleType):
     """A module that is not there, whose names can be imported and not used."""
 
     __path__: list[str] = []  # noqa: RUF012 that it has one makes it a package
@@ -213,7 +213,7 @@ class Absent(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Absent(f"{self.__name__}.{name}")
+        return AbsentModule(f"{self.__name__}.{name}")
 
 
 def _positions(embeddings: Any, width: int, at: Any) -> Any:
@@ -294,10 +294,10 @@ def original_extractor(own: Any, size: Any) -> Any:
 
 
 def stand_in() -> Any:
-    """`personalive_size.StandIn`, called as the original calls its encoder: (1, 3, f, 224, 224) -> (1, f, 32, 16)."""
-    from benchmarks.engines.personalive_size import StandIn
+    """`personalive_size.SizedStandIn`, called as the original calls its encoder: (1, 3, f, 224, 224) -> (1, f, 32, 16)."""
+    from benchmarks.engines.personalive_size import SizedStandIn
 
-    class Called(StandIn):
+    class Called(SizedStandIn):
         def forward(self, faces: Any) -> Any:
             return super().forward(faces.to(self.final_proj.weight.dtype)[0].transpose(0, 1))[None]
 

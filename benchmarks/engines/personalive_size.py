@@ -108,7 +108,7 @@ def clip(size: NetworkSize) -> Any:
     return CLIPVisionModelWithProjection(CLIPVisionConfig(**size.clip))
 
 
-class StandIn(nn.Module):
+class SizedStandIn(nn.Module):
     """In the motion encoder's place: (f, 3, 224, 224) faces -> (f, 32, 16)."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.face.peer import Graph, Peer
+from benchmarks.face.peer import Graph, OriginalGraph
 from harness.faces.posed import moving_face, small_face, two_faces
 
 
@@ -30,7 +30,7 @@ def main() -> None:
         "person": moving[-1:],
     }
     arrays = {}
-    with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder, Peer(given.peer) as peer:
+    with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder, OriginalGraph(given.peer) as peer:
         for graph, frames in asked.items():
             path = Path(folder) / f"{graph}.npy"
             np.save(path, frames)

@@ -47,7 +47,7 @@ def _peer_errors(python: str) -> Iterator[None]:
         ) from None
 
 
-class Peer:
+class OriginalGraph:
     """mediapipe in its own environment, for the length of a `with`."""
 
     def __init__(self, python: Path) -> None:

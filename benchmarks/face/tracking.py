@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.face import first_points, mediapipe_peer
-from benchmarks.face.peer import Found, Peer, printed_seconds
+from benchmarks.face.peer import Found, OriginalGraph, printed_seconds
 from benchmarks.figures import BenchmarkFigures
 from engines.api import Driving
 from engines.registry import load_frame_engine
@@ -77,7 +77,7 @@ def measure(peer: Path | None = None, footage: Sequence[Path] = (), rounds: int 
             for _ in range(STARTS)
         ]
         figures["peer_first_points_s"] = round(float(np.median(started)), 3)
-        with Peer(peer) as theirs:
+        with OriginalGraph(peer) as theirs:
             for number, each in enumerate(everything):
                 figures[each.name] = compare(
                     each, ours(each), theirs.find(scratch / f"{number}.npy", "still" if each.still else "video")

@@ -30,7 +30,7 @@ Label = Kind | Literal["cut"]
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class BuiltClip:
     """name, images: (H, W, 3) uint8 RGB. kinds: what counts as found. truth: frames in which it is to be found. open: frames in
     which it may be found or not."""
 
@@ -66,18 +66,18 @@ def base_of(film: Path) -> Base:
     raise StudioError(f"{film.name} has {len(images)} frames; use a film of at least {FRAMES}.")
 
 
-def clips(base: Base) -> Iterator[Clip]:
+def clips(base: Base) -> Iterator[BuiltClip]:
     """A clip as it was filmed, and one or more of each kind."""
     images, faces = base.images, base.faces
-    yield Clip("plain", images, ("cut", "absent", "other_person", "covered", "blurred"), frozenset())
+    yield BuiltClip("plain", images, ("cut", "absent", "other_person", "covered", "blurred"), frozenset())
     yield _cut(images, faces)
     for name, gone in (("gone", _gone), ("away", _away)):
-        yield Clip(f"empty_{name}", _changed(base, gone), ("absent",), frozenset(PART))
-    yield Clip("blur", _changed(base, _blurred), ("blurred",), frozenset(PART))
+        yield BuiltClip(f"empty_{name}", _changed(base, gone), ("absent",), frozenset(PART))
+    yield BuiltClip("blur", _changed(base, _blurred), ("blurred",), frozenset(PART))
     for place, point in PLACES.items():
         for name, colour in (("microphone", MICROPHONE), ("hand", None)):
             covered = _changed(base, partial(_covered, at=point, colour=colour))
-            yield Clip(f"cover_{place}_{name}", covered, ("covered", "absent"), frozenset(PART))
+            yield BuiltClip(f"cover_{place}_{name}", covered, ("covered", "absent"), frozenset(PART))
     yield _crossing(images, faces)
 
 
@@ -92,7 +92,7 @@ def _blurred(image: ImageArray, face: Face) -> ImageArray:
     return np.asarray(cv2.GaussianBlur(image, (0, 0), BLUR * face.size), np.uint8)
 
 
-def _cut(images: list[ImageArray], faces: list[Face]) -> Clip:
+def _cut(images: list[ImageArray], faces: list[Face]) -> BuiltClip:
     height, width = images[0].shape[:2]
     middle = faces[0].points[:468, :2].mean(axis=0)
     closer = np.column_stack([np.eye(2) * 1.35, np.array([width / 2, height * 0.4]) - 1.35 * middle])
@@ -101,7 +101,7 @@ def _cut(images: list[ImageArray], faces: list[Face]) -> Clip:
         if number in PART else image
         for number, image in enumerate(images)
     ]  # fmt: skip
-    return Clip("cut", shown, ("cut",), frozenset({PART.start, PART.stop}))
+    return BuiltClip("cut", shown, ("cut",), frozenset({PART.start, PART.stop}))
 
 
 def _gone(image: ImageArray, face: Face) -> ImageArray:
@@ -157,7 +157,7 @@ def _skin(image: ImageArray, face: Face) -> NDArray[np.float64]:
     )
 
 
-def _crossing(images: list[ImageArray], faces: list[Face]) -> Clip:
+def _crossing(images: list[ImageArray], faces: list[Face]) -> BuiltClip:
     """Another person's head and shoulders pass before the host, from the right to the left."""
     cut = sample_portrait()[0:700, 150:750]
     scale = 1.6 * faces[0].size / 260  # the sample's face is about 260 pixels high
@@ -180,7 +180,7 @@ def _crossing(images: list[ImageArray], faces: list[Face]) -> Clip:
         elif share > 0:
             vague.add(number)
         shown.append(out)
-    return Clip("cross", shown, ("other_person", "covered", "absent"), frozenset(truth), frozenset(vague))
+    return BuiltClip("cross", shown, ("other_person", "covered", "absent"), frozenset(truth), frozenset(vague))
 
 
 def _hidden(face: Face, box: tuple[int, int, int, int]) -> float:

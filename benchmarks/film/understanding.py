@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.figures import BenchmarkFigures
-from benchmarks.film.clips import FRAMES, Base, Clip, base_of, clips
+from benchmarks.film.clips import FRAMES, Base, BuiltClip, base_of, clips
 from benchmarks.film.memory import peak
 from shared.avatar.film.build import Film, follow_film, understand_film
 from shared.avatar.film.track import STABLE
@@ -48,12 +48,12 @@ def _understood(base: Base) -> BenchmarkFigures:
     return figures
 
 
-def _followed(clip: Clip) -> Film:
+def _followed(clip: BuiltClip) -> Film:
     track = follow_film(clip.name, clip.images, lambda image: None, lambda done: None)
     return understand_film(clip.name, track, FPS, clip.images.__getitem__)
 
 
-def _found(film: Film, clip: Clip) -> set[int]:
+def _found(film: Film, clip: BuiltClip) -> set[int]:
     found = {shot.first for shot in film.report.shots[1:]} if "cut" in clip.kinds else set()
     for stretch in film.report.stretches:
         if stretch.kind in clip.kinds:
@@ -61,7 +61,7 @@ def _found(film: Film, clip: Clip) -> set[int]:
     return found
 
 
-def _shares(clip: Clip, found: set[int]) -> tuple[float, float]:
+def _shares(clip: BuiltClip, found: set[int]) -> tuple[float, float]:
     others = set(range(len(clip.images))) - clip.truth - clip.open
     return round(len(found & clip.truth) / max(len(clip.truth), 1), 3), round(
         len(found & others) / max(len(others), 1), 3

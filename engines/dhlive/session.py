@@ -24,7 +24,7 @@ from shared.runtime.arrays import StateArrays
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class MouthShot:
     """What one frame is drawn from.
 
     source: (S, S, 3) uint8 RGB film crop. control: (4, S, S) float32. index: of the plate frame. tick: when and what.
@@ -65,7 +65,7 @@ class DhliveSession(EngineSession):
     def flush(self) -> list[RoiFrame]:
         return [draw([(self, self._shot(tick))])[0] for tick in self._speech.flush()]
 
-    def shots(self, block: VoiceBlock) -> list[Shot]:
+    def shots(self, block: VoiceBlock) -> list[MouthShot]:
         """What the frames that this block completes are drawn from; for several sessions at once (`draw`)."""
         return [self._shot(tick) for tick in self._speech.hear(block)]
 
@@ -86,17 +86,17 @@ class DhliveSession(EngineSession):
         self._control = ControlPainter(self._person.mesh, self._mouth.files.offsets, self._geometry.crop, rules)
         return True
 
-    def _shot(self, tick: SpeechTick) -> Shot:
+    def _shot(self, tick: SpeechTick) -> MouthShot:
         index = self._plate_at(tick.pts)
         if not self.draws:
-            return Shot(UNDRAWN, np.zeros(0, np.float32), index, tick)
+            return MouthShot(UNDRAWN, np.zeros(0, np.float32), index, tick)
         frame = self._person.of_plate(index)
         source = film_crop(self._plate, index, self._person.rects[frame], self._geometry.crop)
         bent = np.asarray(tick.coefficients * np.float32(self._strength), np.float32)
         control = self._control.draw(bent, self._person.matrices[frame], self._person.landmarks[frame])
-        return Shot(source, control, index, tick)
+        return MouthShot(source, control, index, tick)
 
-    def _finished(self, shot: Shot, painted: ImageArray | None) -> RoiFrame:
+    def _finished(self, shot: MouthShot, painted: ImageArray | None) -> RoiFrame:
         """painted: (S, S, 3) uint8 RGB; None where it was not to be drawn."""
         if painted is None:
             return RoiFrame(shot.tick.pts, UNDRAWN, shot.tick.waiting, shot.index)
@@ -106,7 +106,7 @@ class DhliveSession(EngineSession):
         return RoiFrame(shot.tick.pts, pixels, shot.tick.waiting, shot.index)
 
 
-def draw(shots: Sequence[tuple[DhliveSession, Shot]]) -> list[RoiFrame]:
+def draw(shots: Sequence[tuple[DhliveSession, MouthShot]]) -> list[RoiFrame]:
     """The frames of these shots, in one call of the network for those that have the same one."""
     frames: dict[int, RoiFrame] = {}
     groups: dict[int, list[int]] = {}
@@ -123,7 +123,7 @@ def draw(shots: Sequence[tuple[DhliveSession, Shot]]) -> list[RoiFrame]:
     return [frames[number] for number in range(len(shots))]
 
 
-def _painted(shots: Sequence[tuple[DhliveSession, Shot]]) -> NDArray[np.uint8]:
+def _painted(shots: Sequence[tuple[DhliveSession, MouthShot]]) -> NDArray[np.uint8]:
     """(B, S, S, 3) uint8 RGB."""
     session = shots[0][0]
     mouth, device = session._mouth, session._mouth.device

@@ -29,7 +29,7 @@ ENDED: frozenset[Stage] = frozenset({"done", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TaskRecord:
     """What is known of a task. stage: sent, perhaps in vain; accepted; or how it ended. seconds: of its speech. result: the
     service's name of the file. said: why it failed, a sentence."""
 
@@ -65,18 +65,18 @@ class DataFolder:
         finally:
             os.close(file)
 
-    def record(self, code: str) -> Record | None:
+    def record(self, code: str) -> TaskRecord | None:
         """What is known of a task."""
         path = self._book / f"{code}.json"
         with self._disk():
             try:
-                return Record(**json.loads(path.read_bytes()))
+                return TaskRecord(**json.loads(path.read_bytes()))
             except FileNotFoundError:
                 return None
             except (ValueError, TypeError):
                 raise StudioError(f"{path} is damaged; delete it, and the job begins again.") from None
 
-    def write(self, record: Record) -> None:
+    def write(self, record: TaskRecord) -> None:
         """Write it down; it is on the disk when this returns."""
         path = self._book / f"{record.code}.json"
         part = path.with_suffix(PART)

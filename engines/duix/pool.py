@@ -15,7 +15,7 @@ from engines.duix.client import (
     ServiceClient,
     UnclearError,
 )
-from engines.duix.data_folder import ENDED, DataFolder, Record, copy_file, result_name
+from engines.duix.data_folder import ENDED, DataFolder, TaskRecord, copy_file, result_name
 from engines.duix.watch import Patience, SilentError, Watch
 from shared.errors import NoSpaceError, StudioError
 from shared.media.timeline import read_timeline
@@ -121,9 +121,9 @@ class Pool:
                     held.push(lock.pop_all())
         return occupied or (None, "")
 
-    def _submit(self, task: Task, service: Service, client: ServiceClient) -> Record | None:
+    def _submit(self, task: Task, service: Service, client: ServiceClient) -> TaskRecord | None:
         """Hand the task in. None where the service has not taken it: it rests. Raises StudioError."""
-        folder, record = service.folder, Record(task.code, "sent", task.seconds)
+        folder, record = service.folder, TaskRecord(task.code, "sent", task.seconds)
         folder.sweep()
         folder.put(task.speech, f"{task.code}-speech.wav", self._look)
         folder.put(task.film, f"{task.code}-film.mp4", self._look)
@@ -137,7 +137,7 @@ class Pool:
             service.why = f"gives no answer that can be understood ({error})"
             return record  # whether it has the task the queries show
         if reply.code == ACCEPTED:
-            record = Record(task.code, "accepted", task.seconds)
+            record = TaskRecord(task.code, "accepted", task.seconds)
             folder.write(record)
             return record
         if reply.code in (BUSY, NO_LOCK):
@@ -165,7 +165,7 @@ class Pool:
                 f"Duix-Avatar at {service.url} {why}; check that its container runs and has nothing else to do, then retry."
             )
 
-    def _ask(self, service: Service, client: ServiceClient, task: Task, record: Record) -> Record | None:
+    def _ask(self, service: Service, client: ServiceClient, task: Task, record: TaskRecord) -> TaskRecord | None:
         """Ask the service after the task. None where it has never had it: it rests. Raises StudioError."""
         watch = self._watch(service, record)
         known = watch.step(client)
@@ -186,13 +186,13 @@ class Pool:
         except SilentError as error:
             self._rest(service, f"has the task of another job and does not answer ({error.why})", 0.0)
 
-    def _watch(self, service: Service, record: Record) -> Watch:
+    def _watch(self, service: Service, record: TaskRecord) -> Watch:
         if record.code not in self._watches:
             made = Watch(service.folder, service.url, record, self.patience, self.times, self.clock)
             self._watches[record.code] = made
         return self._watches[record.code]
 
-    def _fault_in_the_end(self, service: Service, record: Record) -> str:
+    def _fault_in_the_end(self, service: Service, record: TaskRecord) -> str:
         """What is wrong with a finished video, also after it had time to appear: a sentence; "" where nothing is."""
         name = PurePosixPath(record.result.replace("\\", "/")).name
         if name != result_name(record.code):
@@ -202,7 +202,7 @@ class Pool:
             self._wait(self.patience.look)
         return f"The video that Duix-Avatar at {service.url} has finished {why}." if why else ""
 
-    def _fetch(self, folder: DataFolder, record: Record, path: Path) -> None:
+    def _fetch(self, folder: DataFolder, record: TaskRecord, path: Path) -> None:
         """Copy a finished video."""
         found = folder.result(record.code)
         try:
@@ -212,7 +212,7 @@ class Pool:
                 raise NoSpaceError(f"There is no space left for {path}; free some and the job goes on.") from None
             raise StudioError(f"The video in {folder.temp} cannot be copied ({error.strerror}); retry.") from None
 
-    def _fault(self, folder: DataFolder, record: Record) -> str:
+    def _fault(self, folder: DataFolder, record: TaskRecord) -> str:
         """What is wrong with a finished video, the end of a sentence; "" where nothing is."""
         found = folder.result(record.code)
         if found is None:

@@ -16,7 +16,7 @@ from engines.duix.client import (
     ServiceClient,
     UnclearError,
 )
-from engines.duix.data_folder import DataFolder, Record, Stage, result_name
+from engines.duix.data_folder import DataFolder, Stage, TaskRecord, result_name
 from shared.errors import StudioError
 
 
@@ -54,7 +54,7 @@ class Watch:
     percent."""
 
     def __init__(
-        self, folder: DataFolder, url: str, record: Record, patience: Patience, times: float,
+        self, folder: DataFolder, url: str, record: TaskRecord, patience: Patience, times: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._folder, self._url, self._record, self._clock = folder, url, record, clock
@@ -66,7 +66,7 @@ class Watch:
         self._seen: tuple[object, ...] = ()
         self.progress = 0
 
-    def step(self, client: ServiceClient) -> Record | None:
+    def step(self, client: ServiceClient) -> TaskRecord | None:
         """Ask once. What is known of the task then: the end of it is on the disk before this returns; None where the
         service has never had it. Raises SilentError."""
         now = self._clock()
@@ -86,7 +86,7 @@ class Watch:
             return self._told(reply, now)
         return self._late(now)
 
-    def _told(self, reply: Reply, now: float) -> Record:
+    def _told(self, reply: Reply, now: float) -> TaskRecord:
         if reply.status in DONE:
             return self._written("done", result=reply.result)
         if reply.status in FAILED:
@@ -99,7 +99,7 @@ class Watch:
             self._seen, self._moved = seen, now
         return self._late(now)
 
-    def _unknown(self, now: float) -> Record | None:
+    def _unknown(self, now: float) -> TaskRecord | None:
         """The service does not know the task: not yet, not any more, or never."""
         if self._folder.result(self._record.code) is not None:  # its end was told to one who could not keep it
             return self._written("done", result=result_name(self._record.code))
@@ -109,7 +109,7 @@ class Watch:
             return self._record
         return None if sent else self._failed("has lost the task, as after a restart; retry")
 
-    def _late(self, now: float) -> Record:
+    def _late(self, now: float) -> TaskRecord:
         if now - self._moved > self._stall:
             return self._failed(
                 f"has made no progress for {self._stall / 60:.0f} minutes; restart its container, then retry"
@@ -120,10 +120,10 @@ class Watch:
             )
         return self._record
 
-    def _failed(self, said: str) -> Record:
+    def _failed(self, said: str) -> TaskRecord:
         return self._written("failed", said=f"Duix-Avatar at {self._url} {said}.")
 
-    def _written(self, stage: Stage, result: str = "", said: str = "") -> Record:
+    def _written(self, stage: Stage, result: str = "", said: str = "") -> TaskRecord:
         self._record = replace(self._record, stage=stage, result=result, said=said)
         self._folder.write(self._record)
         return self._record

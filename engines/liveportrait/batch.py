@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from engines.api import RoiFrame
 from engines.liveportrait.networks.networks import on_device
-from engines.liveportrait.portrait import PortraitRenderer, Shot
+from engines.liveportrait.portrait import DrivenShot, PortraitRenderer
 from shared.runtime.clock import US
 
 
@@ -26,10 +26,10 @@ class FrameBatch:
 
     def clear(self) -> None:
         """Forget what waits."""
-        self._held: list[tuple[int, Shot, int | None]] = []
+        self._held: list[tuple[int, DrivenShot, int | None]] = []
         self._ready: list[RoiFrame] = []
 
-    def hold(self, pts: int, shot: Shot, plate: int | None = None) -> None:
+    def hold(self, pts: int, shot: DrivenShot, plate: int | None = None) -> None:
         """One more, made for this plate frame. Where it begins another batch, those before it are drawn."""
         if self._held and self._place(pts) <= self._place(self._held[-1][0]):
             self._draw()

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from engines.body_source import Source, source_option
-from engines.liveportrait.motion.retarget_rules import Options, Region
+from engines.liveportrait.motion.retarget_rules import MovedRegion, RetargetOptions
 from engines.options import EngineOptions, titles
 
 
@@ -11,7 +11,7 @@ class LivePortraitOptions(EngineOptions):
     """Whose face is moved, what of the driver it follows, and how smoothly."""
 
     source: Source = source_option()
-    region: Region = Field(
+    region: MovedRegion = Field(
         "all",
         description="what follows the driver: all, exp, pose, lip or eyes",
         json_schema_extra=titles(
@@ -29,9 +29,9 @@ class LivePortraitOptions(EngineOptions):
         3e-6, ge=0.0, le=1e-2, description="smoothing of the driver's motion: its noise; 0 is none, 1e-4 is much"
     )
 
-    def rules(self) -> Options:
+    def rules(self) -> RetargetOptions:
         """Those that the rules take."""
-        return Options(
+        return RetargetOptions(
             region=self.region,
             relative=self.relative,
             stitching=self.stitching,

@@ -43,7 +43,7 @@ class SourceFeatures:
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
+class DrivenShot:
     """A frame to be drawn: (21, 3) float32 keypoints that a source is to take."""
 
     driven: FloatArray
@@ -78,11 +78,11 @@ class PortraitRenderer:
         self.motion = motions(self._networks.heads(self._prepared))[0]
         self.points = self.motion.points
 
-    def shot(self, driven: FloatArray) -> Shot:
+    def shot(self, driven: FloatArray) -> DrivenShot:
         """A frame of the source as it is now, to be drawn now or later."""
         if self._source is None:
             self._source = self._read()
-        return Shot(driven, self._source)
+        return DrivenShot(driven, self._source)
 
     def _read(self) -> SourceFeatures:
         nets = self._networks
@@ -106,7 +106,7 @@ class PortraitRenderer:
         inside = cv2.warpAffine(np.full((ROI_SIZE_PX, ROI_SIZE_PX), 255, np.uint8), self.to_crop, size)
         return np.asarray(np.where(inside[..., None] == 255, roi, out), np.uint8)
 
-    def draw(self, shots: Sequence[Shot]) -> NDArray[np.uint8]:
+    def draw(self, shots: Sequence[DrivenShot]) -> NDArray[np.uint8]:
         """(B, 512, 512, 3) uint8 RGB ROI images of B shots; with the face's matte as a fourth channel on a body that is
         not the portrait's own."""
         with torch.inference_mode():
@@ -116,7 +116,7 @@ class PortraitRenderer:
             return images
         return np.concatenate([images, np.stack([self._matte(shot) for shot in shots])[..., None]], axis=-1)
 
-    def _faces(self, shots: Sequence[Shot]) -> Tensor:
+    def _faces(self, shots: Sequence[DrivenShot]) -> Tensor:
         """(B, 3, 512, 512) 0..1 crops. What half precision cannot hold is drawn again without it, that frame alone: the
         others must not depend on it."""
         nets, sources = self._networks, [shot.source for shot in shots]
@@ -149,7 +149,7 @@ class PortraitRenderer:
         at = np.stack([x, y], axis=-1) @ self.to_crop[:, :2].T + self.to_crop[:, 2]
         return torch.from_numpy((at * np.float32(2 / (crop.SIDE - 1)) - 1).astype(np.float32))[None]
 
-    def _matte(self, shot: Shot) -> NDArray[np.uint8]:
+    def _matte(self, shot: DrivenShot) -> NDArray[np.uint8]:
         """(512, 512) uint8: where the face has gone, by the similarity that its keypoints follow."""
         to_roi = crop.crop_to_image(self.to_crop).astype(np.float64)
         here, there = (

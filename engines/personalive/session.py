@@ -22,7 +22,7 @@ from engines.personalive.quality import AUTO, NO_SMALL_DECODER, SMALL_DECODER, R
 from engines.personalive.session_state import restore_transfer, restore_window, saved_transfer, saved_window
 from engines.personalive.streams import PendingTensor, begin_fetch, send, streams_of
 from engines.personalive.transfer import Transfer
-from engines.personalive.window import Window
+from engines.personalive.window import DenoisingWindow
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import OutOfMemoryError, StudioError
 from shared.media.array_types import ImageArray
@@ -39,7 +39,7 @@ class PersonaLiveSession(EngineSession):
     _portrait: EncodedPortrait
     _view: DriverView
     _noise: SeededNoise
-    _window: Window
+    _window: DenoisingWindow
     _transfer: Transfer
     _pending: list[tuple[int, ImageArray]]  # of the next chunk, with their pts
     _under_way: deque[int]  # pts of the frames in the window
@@ -182,7 +182,7 @@ class PersonaLiveSession(EngineSession):
         self._count, self._retaken = 0, -1
         self._noise = SeededNoise(self._seed, self._device, nets.dtype)
         with self._on_device(), streams.denoising.work():
-            self._window = Window(nets.reference, nets.denoising, self._portrait, self._noise)
+            self._window = DenoisingWindow(nets.reference, nets.denoising, self._portrait, self._noise)
         with self._on_device(), streams.reading.work():
             streams.reading.wait_for(streams.denoising, self._portrait.image)
             self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._portrait.image)

@@ -7,14 +7,14 @@ from torch import Tensor
 from engines.personalive.head_pose import HeadPose
 from engines.personalive.streams import begin_fetch
 from engines.personalive.transfer import Transfer
-from engines.personalive.window import Window
+from engines.personalive.window import DenoisingWindow
 from shared.runtime.arrays import StateArrays
 
 OF_WINDOW = ("latents", "poses", "motions", "keyframes")
 OF_NEUTRAL = ("angles", "shift", "scale", "points")
 
 
-def saved_window(window: Window) -> StateArrays:
+def saved_window(window: DenoisingWindow) -> StateArrays:
     """Keyframes are kept as latents: what the networks make of them is made again."""
     known = torch.cat([each() for each in window.known])
     return _arrays({name: getattr(window, name) for name in OF_WINDOW} | {"known": known})
@@ -27,7 +27,7 @@ def saved_transfer(transfer: Transfer) -> StateArrays:
     return _arrays({f"neutral_{name}": getattr(neutral, name) for name in OF_NEUTRAL} | {"rest": rest})
 
 
-def restore_window(window: Window, state: StateArrays) -> None:
+def restore_window(window: DenoisingWindow, state: StateArrays) -> None:
     """Give a fresh window the state."""
     tensors = {name: torch.from_numpy(np.array(state[name])) for name in (*OF_WINDOW, "known")}
     device = window.latents.device

@@ -23,7 +23,7 @@ SETTLED = 9  # calls before the first keyframe
 Noise = Callable[[tuple[int, ...]], Tensor]  # normal noise of a shape, in the networks' precision
 
 
-class Window:
+class DenoisingWindow:
     """The frames under way, on one portrait. Frames come first in every tensor, oldest first."""
 
     def __init__(

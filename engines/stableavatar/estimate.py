@@ -21,7 +21,7 @@ ACTIVATIONS = 14  # times a window's tokens and channels that a block holds at o
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ClipWork:
     """TFLOP of a clip's units. window: one window of one step."""
 
     encode: float
@@ -34,7 +34,7 @@ class Work:
         return self.encode + self.listen + self.window * windows * steps + self.decode
 
 
-def work_of(model: Model, layout: Layout, size: tuple[int, int], predictions: int) -> Work:
+def work_of(model: Model, layout: Layout, size: tuple[int, int], predictions: int) -> ClipWork:
     """The work of a clip. predictions: of a window in a step."""
     pixels = size[0] * size[1]
     tokens = layout.span * pixels // PIXELS_PER_TOKEN**2
@@ -45,7 +45,7 @@ def work_of(model: Model, layout: Layout, size: tuple[int, int], predictions: in
     share = (dim / FULL_DIM) ** 2  # networks for tests are smaller all over
     encode = (TEXT_TFLOP + CLIP_TFLOP + ENCODE_FLOP * pixels * layout.window_frames / TERA) * share
     decode = DECODE_FLOP * pixels * layout.latents / TERA * share
-    return Work(encode, LISTEN_TFLOP * share * max(1, len(layout.windows)), window, decode)
+    return ClipWork(encode, LISTEN_TFLOP * share * max(1, len(layout.windows)), window, decode)
 
 
 def memory_needed(model: Model, size: tuple[int, int], layout: Layout, bytes_each: int, offload: str, rows: int) -> int:

@@ -14,7 +14,7 @@ from engines.clip import CLIP_FILE, Clip, RunContext
 from engines.stableavatar import estimate, units
 from engines.stableavatar.condition import condition, cut_out, image_tensor, reference_image
 from engines.stableavatar.decode import VideoDecoder, frames_of
-from engines.stableavatar.layout import Layout, Window
+from engines.stableavatar.layout import LatentWindow, Layout
 from engines.stableavatar.loaded import Loaded, out_of_memory
 from engines.stableavatar.loop import reuse
 from engines.stableavatar.loop.blend import joined
@@ -155,11 +155,11 @@ class UnitWork:
         if not took_over:
             self._note_rate(layout, time.monotonic() - began)
 
-    def _latents(self, layout: Layout, window: Window, step: int, dtype: torch.dtype) -> Tensor:
+    def _latents(self, layout: Layout, window: LatentWindow, step: int, dtype: torch.dtype) -> Tensor:
         """What a window begins its step as. The original's are of the transformer's precision, ours of float32."""
         if step:
 
-            def made(each: Window) -> Tensor:
+            def made(each: LatentWindow) -> Tensor:
                 return load_file(self.context.made(units.window_unit(step - 1, each.number)) / LATENTS)["latents"]
 
             return joined(layout, window, step - 1, made, self.options.blend).to(self.device)
@@ -169,7 +169,9 @@ class UnitWork:
             return noise.to(self.device, dtype)
         return frame_noise(seed, window.start, window.stop, size).to(self.device)
 
-    def _velocity(self, transformer: Transformer, layout: Layout, window: Window, latents: Tensor, step: int) -> Tensor:
+    def _velocity(
+        self, transformer: Transformer, layout: Layout, window: LatentWindow, latents: Tensor, step: int
+    ) -> Tensor:
         conditions = load_file(self.context.made(units.ENCODE) / CONDITIONS)
         guidance = Guidance(self.options.text_guidance, self.options.audio_guidance, self.original)
         texts = [conditions[("negative", "prompt")[which]] for which in guidance.texts]
@@ -243,7 +245,7 @@ class UnitWork:
             return
         last = self.options.steps - 1
 
-        def made(each: Window) -> Tensor:
+        def made(each: LatentWindow) -> Tensor:
             return load_file(self.context.made(units.window_unit(last, each.number)) / LATENTS)["latents"]
 
         for window, after in pairwise((*layout.windows, None)):
@@ -253,6 +255,6 @@ class UnitWork:
             yield from latents[:, :, :count].float().split(1, 2)
 
 
-def speech_file(window: Window) -> Path:
+def speech_file(window: LatentWindow) -> Path:
     """Where a window's features are, in the folder of the unit that listens."""
     return Path(f"window-{window.number:04d}.safetensors")

@@ -17,7 +17,7 @@ PER_LATENT = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class LatentWindow:
     """Latent frames from `start` to before `stop`, hearing samples of the speech from `sound[0]` to before `sound[1]`, where those
     beyond its end are silence. blended: of its first latent frames so many are blended with earlier windows."""
 
@@ -39,7 +39,7 @@ class Layout:
     span: int
     latents: int
     frames: int
-    windows: tuple[Window, ...]
+    windows: tuple[LatentWindow, ...]
     original: bool
 
     @property
@@ -47,7 +47,7 @@ class Layout:
         """Frames of video of a whole window."""
         return PER_LATENT * (self.span - 1) + 1
 
-    def beside(self, window: Window) -> Iterator[Window]:
+    def beside(self, window: LatentWindow) -> Iterator[LatentWindow]:
         """The windows that have any latent frame of this one, itself among them, in order."""
         return (each for each in self.windows if each.start < window.stop and each.stop > window.start)
 
@@ -60,7 +60,7 @@ def fixed_layout(ticks: int, rate: Fraction, overlap: int, span: int = SPAN) -> 
     starts = [*range(0, latents - span, span - overlap), latents - span]
     frames = PER_LATENT * (span - 1) + 1
     windows = [
-        Window(
+        LatentWindow(
             number=number,
             start=start,
             stop=start + span,
@@ -82,11 +82,11 @@ def original_layout(samples: int, rate: Fraction, overlap: int, span: int = SPAN
             f"The original never ends on speech of exactly one window ({PER_LATENT * span - 3} to {PER_LATENT * span} frames); "
             "choose mode=fixed, or speech that is a little longer."
         )
-    windows, start, stop = list[Window](), 0, span
+    windows, start, stop = list[LatentWindow](), 0, span
     while stop <= latents:
         last = stop == latents
         sound = (start * PER_LATENT * a_frame, samples if last else stop * PER_LATENT * a_frame)
-        windows.append(Window(len(windows), start, stop, sound, overlap if start else 0))
+        windows.append(LatentWindow(len(windows), start, stop, sound, overlap if start else 0))
         if last:
             break
         start += span - overlap

@@ -7,7 +7,7 @@ from pydantic import Field
 from engines.options import EngineOptions, titles
 
 FILE_NAME = r"^([A-Za-z0-9_][A-Za-z0-9._-]*)?$"
-Mode = Literal["fixed", "parity"]
+SamplingMode = Literal["fixed", "parity"]
 Size = Literal["auto", "512x512", "480x832", "832x480"]
 PROMPT = (
     "A person looks into the camera and is talking, with natural head movements and blinks. The background is still."
@@ -22,7 +22,7 @@ NEGATIVE = (
 class StableAvatarOptions(EngineOptions):
     """Image, guidance, noise, and how the clip is cut."""
 
-    mode: Mode = Field(
+    mode: SamplingMode = Field(
         "fixed",
         description="fixed: as it should be; parity: as the original computes, its faults included, to compare with it",
         json_schema_extra=titles({"fixed": "Fixed", "parity": "Like the original"}),

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engines.stableavatar.layout import SPEECH_RATE_HZ, Layout, Window
+from engines.stableavatar.layout import SPEECH_RATE_HZ, LatentWindow, Layout
 from shared.media.reader import SOUND_RATE_HZ, MediaSource, read_sound
 
 Samples = NDArray[np.float32]
@@ -42,7 +42,7 @@ def level_of(speech: Samples) -> tuple[float, float]:
     return mean, float(np.sqrt(max(squares / count - mean * mean, 0.0) + TINY))
 
 
-def heard_by(window: Window, layout: Layout, speech: Samples, level: tuple[float, float]) -> Tensor:
+def heard_by(window: LatentWindow, layout: Layout, speech: Samples, level: tuple[float, float]) -> Tensor:
     """(n,) float32 of what a window hears, normalised.
 
     By the level of the whole speech, so that a pause stays silent and a window hears what its neighbour hears; as the original

@@ -4,8 +4,8 @@ A window of a step needs the windows beside it in the step before, and no more: 
 there are, and the first of them may be steps ahead of the last.
 """
 
-from engines.stableavatar.estimate import Work
-from engines.stableavatar.layout import Layout, Window
+from engines.stableavatar.estimate import ClipWork
+from engines.stableavatar.layout import LatentWindow, Layout
 from shared.jobs.graph import UnitSpec
 
 ENCODE, LISTEN, DENOISE, CLIP = "encode", "listen", "denoise", "clip"
@@ -22,10 +22,10 @@ def step_and_window(unit: str) -> tuple[int, int]:
     return int(step), int(window)
 
 
-def declared(layout: Layout, steps: int, work: Work) -> list[UnitSpec]:
+def declared(layout: Layout, steps: int, work: ClipWork) -> list[UnitSpec]:
     """All units, in the order in which one worker does them."""
 
-    def before(step: int, window: Window) -> tuple[str, ...]:
+    def before(step: int, window: LatentWindow) -> tuple[str, ...]:
         return tuple(window_unit(step - 1, each.number) for each in layout.beside(window)) if step else ()
 
     first = [UnitSpec(ENCODE, weight=work.encode)] if layout.windows else []

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.avatar.film.build import Span
+from shared.avatar.film.build import FilmSpan
 from shared.avatar.film.report import SHEET, FilmReport, read_film_report
 from shared.avatar.film.sheet import draw_sheet
 from shared.avatar.film.track import STABLE
@@ -65,7 +65,7 @@ class FilmChoice:
     an exclude of None, leave what was chosen before. as_it_is: all of the film is played, each frame as it is."""
 
     still_s: float | None = None
-    exclude: Sequence[Span] | None = None
+    exclude: Sequence[FilmSpan] | None = None
     keep: bool = True
     as_it_is: bool = False
 

@@ -14,27 +14,27 @@ FILE = "avatar.json"
 PlateKind = Literal["portrait", "image", "video"]
 
 
-class _Part(BaseModel):
+class _ManifestPart(BaseModel):
     """A part of the manifest. Keys that a later studio adds are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class Sources(_Part):
+class Sources(_ManifestPart):
     """Names of the files that the avatar was made from."""
 
     portrait: str = ""
     body: str | None = None
 
 
-class PortraitFacts(_Part):
+class PortraitFacts(_ManifestPart):
     """Size of the kept portrait in pixels."""
 
     width: int = 0
     height: int = 0
 
 
-class RoiFacts(_Part):
+class RoiFacts(_ManifestPart):
     """size: side of the ROI in pixels. face: height of the face in it. relit: whether the plate's light is on it."""
 
     size: int = 0
@@ -42,7 +42,7 @@ class RoiFacts(_Part):
     relit: bool = False
 
 
-class PlateFacts(_Part):
+class PlateFacts(_ManifestPart):
     """The plate: pixels, frames a second, frames, and what it was made of."""
 
     width: int = 0
@@ -52,7 +52,7 @@ class PlateFacts(_Part):
     kind: PlateKind | Literal[""] = ""
 
 
-class AvatarManifest(_Part):
+class AvatarManifest(_ManifestPart):
     """All of `avatar.json`.
 
     own_plate: the plate is the portrait itself. rest: (yaw, pitch) in degrees by which the plate's face is turned against

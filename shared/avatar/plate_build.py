@@ -14,7 +14,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from shared.avatar.body_faces import save_body_faces
-from shared.avatar.film.build import Film, Span, by_part, follow_film, understand_film, with_blends
+from shared.avatar.film.build import Film, FilmSpan, by_part, follow_film, understand_film, with_blends
 from shared.avatar.film.track import STABLE, FilmTrack
 from shared.avatar.manifest import PlateKind
 from shared.avatar.mask import bound_mask
@@ -76,7 +76,7 @@ def follow_body(
     body: Path,
     progress: StageProgress,
     *,
-    exclude: Sequence[Span] = (),
+    exclude: Sequence[FilmSpan] = (),
     still_s: float | None = None,
     as_it_is: bool = False,
 ) -> "FollowedBody":
@@ -107,7 +107,7 @@ def follow_plate(
     name: str,
     progress: StageProgress,
     *,
-    exclude: Sequence[Span],
+    exclude: Sequence[FilmSpan],
     still_s: float | None,
 ) -> "FollowedBody":
     """Go through the film of a plate again, of which something else is to be chosen; its frames are copied as they are.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.face.peer import Found, Peer, printed_seconds
+from benchmarks.face.peer import Found, OriginalGraph, printed_seconds
 from benchmarks.face.tracking import Footage, compare, ours
 from harness.faces.posed import moving_face, two_faces
 from shared.errors import StudioError
@@ -68,5 +68,5 @@ def test_a_peer_without_mediapipe_is_one_sentence(tmp_path: Path) -> None:
     for python in (Path("/bin/false"), tmp_path / "none"):
         with pytest.raises(StudioError, match=r"mediapipe==0\.10\.21 is installed"):
             printed_seconds([str(python)])
-        with pytest.raises(StudioError, match=r"mediapipe==0\.10\.21 is installed"), Peer(python) as peer:
+        with pytest.raises(StudioError, match=r"mediapipe==0\.10\.21 is installed"), OriginalGraph(python) as peer:
             peer.find(tmp_path / "frames.npy", "video")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.engines import attention, personalive
-from benchmarks.engines.personalive_peer import Peer
+from benchmarks.engines.personalive_peer import OriginalPersonaLive
 from shared.errors import StudioError
 
 FULL = {"fps": 30.0, "original_over_this": 1.9, "memory_mb": 9_000, "delay": {"ms": 720.0}}
@@ -59,7 +59,7 @@ def test_bars_are_met_missed_or_not_measured() -> None:
 
 def test_an_original_that_cannot_be_run_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StudioError, match="is no checkout of PersonaLive"):
-        Peer(tmp_path, "tiny")
+        OriginalPersonaLive(tmp_path, "tiny")
     for path, content in (
         ("src/wrapper.py", ""),
         (".venv/bin/python", "#!/bin/sh\necho it lacks einops >&2\nexit 1\n"),
@@ -67,5 +67,8 @@ def test_an_original_that_cannot_be_run_is_one_sentence(tmp_path: Path) -> None:
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_text(content, encoding="utf-8")
         (tmp_path / path).chmod(0o755)
-    with Peer(tmp_path, "tiny") as peer, pytest.raises(StudioError, match=r"cannot be run beside \(it lacks einops\)"):
+    with (
+        OriginalPersonaLive(tmp_path, "tiny") as peer,
+        pytest.raises(StudioError, match=r"cannot be run beside \(it lacks einops\)"),
+    ):
         peer.ask("facts")

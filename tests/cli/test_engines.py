@@ -14,7 +14,7 @@ from engines.mesh.engine import INFO, MeshEngine
 from engines.registry import names
 
 
-class Absent(MeshEngine):
+class AbsentEngine(MeshEngine):
     """Cannot run here, and says what helps."""
 
     info = replace(INFO, name="absent", title="Absent [beta]", inputs=frozenset({"motion", "voice", "template"}))
@@ -23,10 +23,10 @@ class Absent(MeshEngine):
         return Unavailable("Absent needs a service that does not answer.", "absent serve")
 
 
-class Broken(MeshEngine):
+class BrokenProbe(MeshEngine):
     """Fails when it is looked at."""
 
-    info = replace(INFO, name="broken", title="Broken")
+    info = replace(INFO, name="broken", title="BrokenProbe")
 
     def probe(self) -> None:
         raise RuntimeError("[no] kernel image")

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 TICKS = 25  # of the driver, at 25 a second
 
 
-class Studio:
+class JobsCommand:
     """A studio folder and its command."""
 
     def __init__(self, home: Path) -> None:
@@ -65,12 +65,12 @@ class Studio:
 
 
 @pytest.fixture(scope="module")
-def studio(sample_home: Path) -> Iterator[Studio]:
+def studio(sample_home: Path) -> Iterator[JobsCommand]:
     """A bare studio: avatars, and nothing that runs; what a command has started ends with the tests."""
     with tempfile.TemporaryDirectory(prefix="studio-jobs-") as folder:
         home = Path(folder) / "home"
         shutil.copytree(sample_home, home)
-        yield Studio(home)
+        yield JobsCommand(home)
         for pid in farms(home):
             os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + 30
@@ -93,7 +93,7 @@ def farms(home: Path) -> list[int]:
     return found
 
 
-def test_on_a_bare_machine_a_job_is_rendered_and_watched_to_its_end(studio: Studio) -> None:
+def test_on_a_bare_machine_a_job_is_rendered_and_watched_to_its_end(studio: JobsCommand) -> None:
     out = studio.home / "out.mp4"
     code, said, complained = studio.run(
         "submit", "--driver", str(studio.driver), "--out", str(out), "--size", "256x256", "--wait", "--json"
@@ -114,7 +114,7 @@ def test_on_a_bare_machine_a_job_is_rendered_and_watched_to_its_end(studio: Stud
     assert out.exists() and studio.json("list") == []
 
 
-def test_the_same_key_is_the_same_job(studio: Studio) -> None:
+def test_the_same_key_is_the_same_job(studio: JobsCommand) -> None:
     job = studio.submit("--key", "april", "--size", "256x256")["id"]
     assert studio.submit("--key", "april", "--size", "256x256")["id"] == job
     code, _, complained = studio.run("submit", "--driver", str(studio.driver), "--key", "april", "--size", "128x128")
@@ -124,7 +124,7 @@ def test_the_same_key_is_the_same_job(studio: Studio) -> None:
     studio.json("rm", job)
 
 
-def test_a_job_is_paused_resumed_cancelled_and_removed(studio: Studio) -> None:
+def test_a_job_is_paused_resumed_cancelled_and_removed(studio: JobsCommand) -> None:
     long = studio.home / "long.wav"
     long.write_bytes(wav(tone(600, rate=16_000), 16_000))  # no worker is done with it before it is cancelled
     code, said, complained = studio.run("submit", "--driver", str(long), "--priority", "high")
@@ -149,7 +149,7 @@ def test_a_job_is_paused_resumed_cancelled_and_removed(studio: Studio) -> None:
     studio.json("rm", job)
 
 
-def test_a_parked_job_says_why_and_its_exit_code_says_that_it_is_parked(studio: Studio) -> None:
+def test_a_parked_job_says_why_and_its_exit_code_says_that_it_is_parked(studio: JobsCommand) -> None:
     job = material.job(studio.store, 1)
     park(studio.store, job, "The face is nowhere.", "failed")  # for want of space it would go on by itself
     code, said, _ = studio.run("watch", job)
@@ -161,7 +161,7 @@ def test_a_parked_job_says_why_and_its_exit_code_says_that_it_is_parked(studio: 
 
 
 def test_a_clip_is_shown_by_its_units_and_steps(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    studio: JobsCommand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No frames before there are any."""
     job = material.job(studio.store, 1, units=material.WINDOWS)
@@ -177,7 +177,7 @@ def test_a_clip_is_shown_by_its_units_and_steps(
     status.delete_job(studio.store, job)
 
 
-def test_recover_tells_the_workers_of_what_is_on_disk(studio: Studio) -> None:
+def test_recover_tells_the_workers_of_what_is_on_disk(studio: JobsCommand) -> None:
     job = material.job(studio.store, 1)
     assert studio.json("recover")["open"] == 1
     studio.json("cancel", job)
@@ -185,7 +185,7 @@ def test_recover_tells_the_workers_of_what_is_on_disk(studio: Studio) -> None:
 
 
 def test_what_cannot_be_is_one_sentence(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    studio: JobsCommand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("STUDIO_HOME", str(studio.home))
     driver = ["submit", "--driver", str(studio.driver)]

@@ -105,7 +105,7 @@ def test_attributes_are_the_sessions_own() -> None:
     assert (session.draws, guarded.quality, guarded.adjusts, guarded.overlaps) == (False, "half", True, True)
 
 
-class Broken(FrameEngine):
+class RaisingEngine(FrameEngine):
     """Neither says whether it runs, nor opens."""
 
     info = INFO
@@ -121,6 +121,6 @@ def test_an_engine_that_cannot_be_asked_or_opened_says_so_in_a_sentence() -> Non
     with pytest.raises(
         StudioError, match=r"^Odd cannot say whether it runs here \(OSError: the probe broke\); update its"
     ):
-        Broken().check()
+        RaisingEngine().check()
     with pytest.raises(EngineFaultError, match=r"^Odd failed \(ValueError: no\)"):
-        open_session(Broken(), sample_avatar(), DEFAULT_CONTEXT)
+        open_session(RaisingEngine(), sample_avatar(), DEFAULT_CONTEXT)

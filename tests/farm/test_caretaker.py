@@ -20,7 +20,7 @@ from shared.jobs.workers import GONE_S, SILENT_S, WorkerBeat, WorkerFiles, Worke
 from tests.support.jobs.stored_job import job
 
 
-class Clock:
+class CaretakerClock:
     """Time as the test says."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Clock:
 
 
 def test_a_lease_ends_by_the_observers_time_alone() -> None:
-    clock = Clock()
+    clock = CaretakerClock()
     leases, key = ExpiredClaims(10.0, clock), ("job", "render-00000", 1)
     assert leases.stale_claims({key: 4}) == []
     clock.now += LEASE_S / 2
@@ -46,7 +46,7 @@ def test_a_lease_ends_by_the_observers_time_alone() -> None:
 
 
 def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
-    settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), Clock()
+    settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), CaretakerClock()
     queue = JobQueue(settings)
     caretaker = Caretaker(store, queue, clock, dead=lambda worker: worker == "ghost")
     first = job(store)
@@ -82,7 +82,7 @@ def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
 
 def test_a_job_without_room_goes_on_when_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, queue = LocalStore(tmp_path / "jobs"), JobQueue(load_settings(home=tmp_path))
-    caretaker, waiting = Caretaker(store, queue, Clock()), job(store)
+    caretaker, waiting = Caretaker(store, queue, CaretakerClock()), job(store)
     park(store, waiting, "full", "no_space")
     stuck = job(store, 1)
     park(store, stuck, "broken", "failed")
@@ -96,7 +96,7 @@ def test_a_job_without_room_goes_on_when_there_is_some(tmp_path: Path, monkeypat
 
 def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path) -> None:
     count = 3000  # a third of it: what making them costs is not what is measured
-    settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), Clock()
+    settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), CaretakerClock()
     for number in range(count):
         job(store, number)
     queue = JobQueue(settings)
@@ -121,7 +121,7 @@ def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path) -> N
 
 
 def test_workers_are_alive_by_their_beat(tmp_path: Path) -> None:
-    clock, queue = Clock(), JobQueue(load_settings(home=tmp_path))
+    clock, queue = CaretakerClock(), JobQueue(load_settings(home=tmp_path))
     with RedisServer(tmp_path) as server:
         workers = Workers(queue, clock)
         one, two = (WorkerBeat(name, 1, "host", 1, ("counter",)) for name in ("one", "two"))

@@ -13,7 +13,7 @@ from tests.support.jobs.farm import Running, child, running, speech, wait
 
 
 @dataclass
-class Farm:
+class ClipFarm:
     """Two workers, their orders, and what an undisturbed job looks like."""
 
     here: Running
@@ -51,7 +51,7 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def module_farm(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+def module_farm(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClipFarm]:
     home, orders = tmp_path_factory.mktemp("clips") / "home", tmp_path_factory.mktemp("orders")
     with (
         running(home, small_home, FARM_TEST_ORDERS=str(orders)) as here,
@@ -65,24 +65,24 @@ def module_farm(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> I
             workers = [farm, other]
             for each in workers:
                 child(each)
-            yield Farm(here, workers, orders, driver, undisturbed)
+            yield ClipFarm(here, workers, orders, driver, undisturbed)
 
 
 @pytest.fixture
-def farm(module_farm: Farm) -> Iterator[Farm]:
+def farm(module_farm: ClipFarm) -> Iterator[ClipFarm]:
     yield module_farm
     for order in module_farm.orders.iterdir():
         order.unlink()
 
 
 @pytest.mark.parametrize("unit", ["a", "b", "c", "d"])
-def test_a_worker_killed_in_the_middle_costs_one_unit(farm: Farm, unit: str) -> None:
+def test_a_worker_killed_in_the_middle_costs_one_unit(farm: ClipFarm, unit: str) -> None:
     job = farm.begun(unit, **{f"sleep_{unit}": "0.2"})
     farm.holder(job, unit).kill()
     farm.whole(job, {unit: 2})
 
 
-def test_a_unit_whose_process_ends_each_time_is_parked(farm: Farm) -> None:
+def test_a_unit_whose_process_ends_each_time_is_parked(farm: ClipFarm) -> None:
     job = farm.begun("b", die_b="")
     wait(lambda: status(farm.here.store, job).state == "parked", f"parked; {farm.here.said()}")
     seen = status(farm.here.store, job)
@@ -91,7 +91,7 @@ def test_a_unit_whose_process_ends_each_time_is_parked(farm: Farm) -> None:
     set_wanted_state(farm.here.store, job, "cancelled")
 
 
-def test_cancelling_reaches_a_unit_that_asks_and_its_process_lives_on(farm: Farm) -> None:
+def test_cancelling_reaches_a_unit_that_asks_and_its_process_lives_on(farm: ClipFarm) -> None:
     job = farm.begun("a", check_a="")
     process = farm.holder(job, "a")
     farm.cancel(job, "a")
@@ -100,7 +100,7 @@ def test_cancelling_reaches_a_unit_that_asks_and_its_process_lives_on(farm: Farm
     farm.whole(farm.here.submit(farm.driver, engine="clip"), {})
 
 
-def test_cancelling_ends_a_unit_that_hears_nothing_with_its_process(farm: Farm) -> None:
+def test_cancelling_ends_a_unit_that_hears_nothing_with_its_process(farm: ClipFarm) -> None:
     job = farm.begun("a", deaf_a="")
     process = farm.holder(job, "a")
     farm.cancel(job, "a")

@@ -11,17 +11,17 @@ import pytest
 from shared.jobs import claims
 from shared.jobs.status import set_wanted_state
 from tests.support.engines.duix.material import ENGINES, small_avatar
-from tests.support.engines.duix.service import Knobs, StandIn
+from tests.support.engines.duix.service import DuixStandIn, Knobs
 from tests.support.jobs.farm import Running, child, running, speech, wait
 
 
 @dataclass
-class Farm:
+class DuixFarm:
     """Two workers and a service."""
 
     here: Running
     workers: list[psutil.Process]
-    service: StandIn
+    service: DuixStandIn
     driver: Path
 
     def holder(self, job: str, unit: str) -> psutil.Process:
@@ -34,10 +34,10 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuixFarm]:
     home, avatars = tmp_path_factory.mktemp("duix") / "home", tmp_path_factory.mktemp("avatars")
     small_avatar(avatars / "avatars" / "sample")
-    with StandIn(home.parent / "data", seconds=1.0).serving() as service:
+    with DuixStandIn(home.parent / "data", seconds=1.0).serving() as service:
         named = {
             "STUDIO_ENGINES": json.dumps(ENGINES),
             "STUDIO_QUICKDUIX_SERVICES": json.dumps([{"url": service.url, "data": str(service.data)}]),
@@ -50,11 +50,11 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
             with here.process("services.local.render_farm") as first:
                 wait(here.redis_url, f"Redis; {here.said()}")
                 with here.process("cli.app", "worker", "--engines", "quickgem") as second:
-                    yield Farm(here, [first, second], service, speech(home / "speech.wav", 1.0))
+                    yield DuixFarm(here, [first, second], service, speech(home / "speech.wav", 1.0))
 
 
 @pytest.mark.parametrize("moment", ["submit", "query"])
-def test_a_worker_killed_at_the_task_of_a_service_hands_it_in_once(farm: Farm, moment: str) -> None:
+def test_a_worker_killed_at_the_task_of_a_service_hands_it_in_once(farm: DuixFarm, moment: str) -> None:
     """After the service has taken it and before the worker hears of it; and in the middle of it."""
     killed = list[int]()
 
@@ -74,7 +74,7 @@ def test_a_worker_killed_at_the_task_of_a_service_hands_it_in_once(farm: Farm, m
     assert not list(farm.service.temp.iterdir())
 
 
-def test_cancelling_reaches_a_worker_that_waits_for_a_service(farm: Farm) -> None:
+def test_cancelling_reaches_a_worker_that_waits_for_a_service(farm: DuixFarm) -> None:
     """The process lives on, and the next job does not hand in before the service is free."""
     farm.service.knobs = Knobs()
     farm.service.seconds, taken = 4.0, len(farm.service.taken)

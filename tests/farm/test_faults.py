@@ -25,7 +25,7 @@ LATE_S = 3.0  # for a worker that wakes up too late to come to the end of its se
 
 
 @dataclass
-class Farm:
+class FaultyFarm:
     """A running farm with its one worker, and what an undisturbed job looks like."""
 
     here: Running
@@ -53,24 +53,24 @@ class Farm:
 
 
 @pytest.fixture(scope="module")
-def farm(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+def farm(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyFarm]:
     home = tmp_path_factory.mktemp("farm") / "home"
     with running(home, small_home) as here, here.process("services.local.render_farm") as process:
         driver = speech(home / "speech.wav", SEGMENTS * SEGMENT_S)
         wait(here.redis_url, f"Redis; {here.said()}")
         undisturbed = here.finish(here.submit(driver))
         assert len(undisturbed) == SEGMENTS * 20
-        yield Farm(here, process, driver, undisturbed)
+        yield FaultyFarm(here, process, driver, undisturbed)
 
 
-def test_celerys_child_killed(farm: Farm) -> None:
+def test_celerys_child_killed(farm: FaultyFarm) -> None:
     job = farm.disturbed()
     child(farm.process).kill()
     farm.whole(job)
     assert farm.here.again(job) == 1, "the kill came too late to disturb anything"
 
 
-def test_celerys_main_process_killed(farm: Farm) -> None:
+def test_celerys_main_process_killed(farm: FaultyFarm) -> None:
     job = farm.disturbed()
     below = child(farm.process)
     celery(farm.process).kill()
@@ -78,7 +78,7 @@ def test_celerys_main_process_killed(farm: Farm) -> None:
     farm.whole(job)
 
 
-def test_the_whole_worker_killed(farm: Farm) -> None:
+def test_the_whole_worker_killed(farm: FaultyFarm) -> None:
     job = farm.disturbed()
     worker = find(farm.process, "cli.app worker")
     assert worker is not None
@@ -89,14 +89,14 @@ def test_the_whole_worker_killed(farm: Farm) -> None:
     farm.whole(job)
 
 
-def test_redis_killed(farm: Farm) -> None:
+def test_redis_killed(farm: FaultyFarm) -> None:
     job = farm.disturbed()
     farm.here.redis().kill()
     farm.whole(job)
     assert farm.here.again(job) == 0, "a segment at work is no business of Redis"
 
 
-def test_redis_emptied(farm: Farm) -> None:
+def test_redis_emptied(farm: FaultyFarm) -> None:
     job, waiting = farm.disturbed(), farm.here.submit(farm.driver)
     url = farm.here.redis_url()
     assert url is not None
@@ -107,7 +107,7 @@ def test_redis_emptied(farm: Farm) -> None:
     assert farm.here.again(job) == 0
 
 
-def test_a_job_handed_in_while_redis_is_away(farm: Farm) -> None:
+def test_a_job_handed_in_while_redis_is_away(farm: FaultyFarm) -> None:
     kept = farm.here.redis()
     kept.send_signal(signal.SIGSTOP)
     try:
@@ -119,7 +119,7 @@ def test_a_job_handed_in_while_redis_is_away(farm: Farm) -> None:
     farm.whole(job)
 
 
-def _away(farm: Farm, seconds: float) -> None:
+def _away(farm: FaultyFarm, seconds: float) -> None:
     """Redis accepts connections and does not answer, as a machine does that hangs."""
     job = farm.disturbed()
     kept = farm.here.redis()
@@ -131,16 +131,16 @@ def _away(farm: Farm, seconds: float) -> None:
     assert farm.here.again(job) == 0
 
 
-def test_redis_gone_for_a_while(farm: Farm) -> None:
+def test_redis_gone_for_a_while(farm: FaultyFarm) -> None:
     _away(farm, 8)
 
 
 @pytest.mark.slow
-def test_redis_gone_for_a_minute(farm: Farm) -> None:
+def test_redis_gone_for_a_minute(farm: FaultyFarm) -> None:
     _away(farm, 60)
 
 
-def test_ctrl_c_hands_the_segment_back(farm: Farm) -> None:
+def test_ctrl_c_hands_the_segment_back(farm: FaultyFarm) -> None:
     job = farm.disturbed()
     worker = find(farm.process, "cli.app worker")
     assert worker is not None
@@ -149,7 +149,7 @@ def test_ctrl_c_hands_the_segment_back(farm: Farm) -> None:
     farm.whole(job)
 
 
-def test_a_frozen_worker_wakes_up_too_late(farm: Farm) -> None:
+def test_a_frozen_worker_wakes_up_too_late(farm: FaultyFarm) -> None:
     with farm.here.process("cli.app", "worker", "--engines", "counter") as other:
         child(other)
         job = farm.disturbed()
@@ -188,7 +188,7 @@ def stopped(process: psutil.Process, number: signal.Signals = signal.SIGSTOP) ->
         each.send_signal(number)
 
 
-def test_two_workers_with_the_same_segment(farm: Farm) -> None:
+def test_two_workers_with_the_same_segment(farm: FaultyFarm) -> None:
     with farm.here.process("cli.app", "worker", "--engines", "counter") as other:
         child(other)
         job = farm.disturbed()
@@ -199,7 +199,7 @@ def test_two_workers_with_the_same_segment(farm: Farm) -> None:
         assert farm.here.again(job) == 1
 
 
-def test_a_clock_that_jumps_by_an_hour(farm: Farm, tmp_path: Path) -> None:
+def test_a_clock_that_jumps_by_an_hour(farm: FaultyFarm, tmp_path: Path) -> None:
     library, clock = tmp_path / "clock.so", tmp_path / "clock"
     compiler, program = shutil.which("cc"), find_redis_server()
     if compiler is None or program is None:
@@ -223,7 +223,7 @@ def test_a_clock_that_jumps_by_an_hour(farm: Farm, tmp_path: Path) -> None:
             here.process("cli.app", "worker", "--engines", "counter", **faked) as worker,
         ):
             child(worker)
-            mine = Farm(here, worker, farm.driver, farm.undisturbed)
+            mine = FaultyFarm(here, worker, farm.driver, farm.undisturbed)
             with connect(url) as client:
                 before = client.time()[0]
                 job = mine.disturbed()

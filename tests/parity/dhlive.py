@@ -14,17 +14,17 @@ from engines.dhlive.networks.checkpoints import load_audio, load_mouth
 from engines.dhlive.networks.mini1 import Mini1Network
 from engines.dhlive.networks.mini2 import Mini2Network
 from engines.dhlive.networks.old import OldNetwork
-from tests.parity.level import Level
+from tests.parity.level import Tolerance
 
 BOUND = 1e-4
 Tensors = dict[str, Tensor]
-Network = TypeVar("Network", bound=nn.Module)
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
-def levels(dump: Path) -> Iterator[Level]:
+def levels(dump: Path) -> Iterator[Tolerance]:
     """One for each case of a dump that `dhlive_peer.py` wrote; one that is not there agrees with nothing."""
     for name, case in CASES.items():
-        level = Level(name, BOUND, 0.0)
+        level = Tolerance(name, BOUND, 0.0)
         if (dump / f"{name}.npz").is_file():
             with torch.inference_mode(), np.load(dump / f"{name}.npz", allow_pickle=False) as held:
                 arrays = {key: torch.from_numpy(value) for key, value in held.items()}
@@ -97,7 +97,7 @@ def _old(weights: Path, given: Tensors) -> Tensors:
     return {"out/image": network(given["in/source"], given["in/prompt"], person)}
 
 
-def _network(weights: Path, kind: type[Network]) -> Network:
+def _network(weights: Path, kind: type[NetworkT]) -> NetworkT:
     network = load_mouth(weights)[1]
     assert isinstance(network, kind)
     return network

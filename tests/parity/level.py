@@ -9,7 +9,7 @@ BYTES = 1  # grey levels that an image may be off by
 
 
 @dataclass(slots=True)
-class Level:
+class Tolerance:
     """Agrees where every array does: |ours - theirs| <= atol + rtol * max|theirs|; images within one grey level."""
 
     name: str

@@ -12,15 +12,15 @@ from torch import Tensor, nn
 
 from engines.liveportrait.motion.keypoints import motions
 from engines.liveportrait.networks.networks import LivePortraitNetworks
-from tests.parity.level import Level
+from tests.parity.level import Tolerance
 from tests.parity.liveportrait_loop import loop, to_bytes
 from tests.parity.liveportrait_maths import maths, ratios
 
-Arrays = Mapping[str, NDArray[Any]]
+CaseArrays = Mapping[str, NDArray[Any]]
 TAP = "tap:"
 
 
-def levels(dump: Path) -> Iterator[Level]:
+def levels(dump: Path) -> Iterator[Tolerance]:
     """The four levels of a dump that `liveportrait_peer.py` wrote."""
     networks = LivePortraitNetworks.load(dump / "pretrained_weights" / "liveportrait")
     with torch.inference_mode():
@@ -35,9 +35,9 @@ def _output(net: Any, given: torch.Tensor) -> dict[str, Any]:
     return {"out": net(given)}
 
 
-def modules(dump: Path, networks: LivePortraitNetworks) -> Level:
+def modules(dump: Path, networks: LivePortraitNetworks) -> Tolerance:
     """Every network by itself, with what its layers gave on the way."""
-    level = Level("modules", 1e-5, 1e-4)
+    level = Tolerance("modules", 1e-5, 1e-4)
     frames = torch.from_numpy(arrays(dump, "inputs/images")["x"])
     run(level, dump, "F", networks.appearance, lambda net: {"out": net(frames)})
     run(level, dump, "M", networks.motion, lambda net: net(frames))
@@ -53,7 +53,9 @@ def modules(dump: Path, networks: LivePortraitNetworks) -> Level:
     return level
 
 
-def run(level: Level, dump: Path, name: str, net: nn.Module, call: Callable[[nn.Module], Mapping[str, Tensor]]) -> None:
+def run(
+    level: Tolerance, dump: Path, name: str, net: nn.Module, call: Callable[[nn.Module], Mapping[str, Tensor]]
+) -> None:
     """Compare a network's outputs, and its layers' where the dump has them."""
     theirs = arrays(dump, f"results/module_{name}")
     seen: dict[str, Tensor] = {}
@@ -74,11 +76,11 @@ def run(level: Level, dump: Path, name: str, net: nn.Module, call: Callable[[nn.
             level.check(f"{name} {key}", value, ours[key])
 
 
-def wrapper(dump: Path, networks: LivePortraitNetworks) -> Level:
+def wrapper(dump: Path, networks: LivePortraitNetworks) -> Tolerance:
     """Frames in, keypoints and a frame out, as the original's wrapper does it."""
     import cv2
 
-    level = Level("wrapper", 1e-5, 1e-4)
+    level = Tolerance("wrapper", 1e-5, 1e-4)
     given, theirs = arrays(dump, "inputs/wrapper"), arrays(dump, "results/wrapper_calls")
     source, driving = (
         networks.prepared(given["source"]),
@@ -120,7 +122,7 @@ def wrapper(dump: Path, networks: LivePortraitNetworks) -> Level:
     return level
 
 
-def arrays(dump: Path, name: str) -> Arrays:
+def arrays(dump: Path, name: str) -> CaseArrays:
     with np.load(dump / f"{name}.npz", allow_pickle=False) as data:
         return dict(data)
 

@@ -20,14 +20,14 @@ from engines.liveportrait.motion.smoothing import OFFLINE_VARIANCE, smoothed
 from engines.liveportrait.motion.template import LivePortraitTemplate, parse_template
 from engines.liveportrait.networks.networks import LivePortraitNetworks
 from shared.media.array_types import FloatArray
-from tests.parity.level import Level
+from tests.parity.level import Tolerance
 from tests.parity.liveportrait_maths import ratios, square
 
 EVERY = 65537  # of a feature volume, kept in the dump
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PortraitSource:
     """One image of a source, through the extractors."""
 
     image: NDArray[np.uint8]
@@ -37,9 +37,9 @@ class Source:
     own: retarget_rules.Ratios
 
 
-def options_of(run: Mapping[str, Any]) -> retarget_rules.Options:
+def options_of(run: Mapping[str, Any]) -> retarget_rules.RetargetOptions:
     """The original's flags as ours."""
-    return retarget_rules.Options(
+    return retarget_rules.RetargetOptions(
         region=run.get("animation_region", "all"),
         relative=run.get("flag_relative_motion", True),
         expression_friendly=run.get("driving_option", "expression-friendly") == "expression-friendly",
@@ -52,8 +52,8 @@ def options_of(run: Mapping[str, Any]) -> retarget_rules.Options:
     )
 
 
-def loop(dump: Path, networks: LivePortraitNetworks) -> Level:
-    level = Level("pipeline", 2e-5, 2e-5)
+def loop(dump: Path, networks: LivePortraitNetworks) -> Tolerance:
+    level = Tolerance("pipeline", 2e-5, 2e-5)
     runs = json.loads((dump / "manifest.json").read_text(encoding="utf-8"))["pipeline_runs"]
     with np.load(dump / "inputs/pipeline_landmarks.npz") as data:
         points = dict(data)
@@ -62,12 +62,12 @@ def loop(dump: Path, networks: LivePortraitNetworks) -> Level:
     still = limited(dump / "inputs/source.png")
 
     @cache
-    def source(cropped: bool) -> Source:
+    def source(cropped: bool) -> PortraitSource:
         matrix = square(points["source106"], 2.3, -0.125).to_crop(crop.SIDE)
         return seen(networks, still, matrix if cropped else None, points["source203"])
 
     @cache
-    def video() -> list[Source]:
+    def video() -> list[PortraitSource]:
         frames = [limited(path) for path in sorted((dump / "inputs/source_frames").glob("*.png"))]
         clouds = [points[f"video203_{i}"] for i in range(len(frames))]
         return [
@@ -93,13 +93,16 @@ def loop(dump: Path, networks: LivePortraitNetworks) -> Level:
         level.check(name, theirs[f"{name}:x_d"], np.stack(driven))
     template = parse_template(dump / "inputs/templates/seq3.pkl")
     one = source(True)
-    driven = still_run(one, template, retarget_rules.Options(), networks.correctors())
+    driven = still_run(one, template, retarget_rules.RetargetOptions(), networks.correctors())
     level.check("pasted", theirs["final_pasted"], np.stack([drawn(networks, one, points) for points in driven]))
     return level
 
 
 def still_run(
-    source: Source, template: LivePortraitTemplate, options: retarget_rules.Options, nets: retarget_rules.Correctors
+    source: PortraitSource,
+    template: LivePortraitTemplate,
+    options: retarget_rules.RetargetOptions,
+    nets: retarget_rules.Correctors,
 ) -> list[FloatArray]:
     """Every frame's keypoints of a still source."""
     moving = len(template.motions) > 1
@@ -117,9 +120,9 @@ def still_run(
 
 
 def video_run(
-    sources: list[Source],
+    sources: list[PortraitSource],
     template: LivePortraitTemplate,
-    options: retarget_rules.Options,
+    options: retarget_rules.RetargetOptions,
     nets: retarget_rules.Correctors,
     variance: float,
 ) -> list[FloatArray]:
@@ -147,7 +150,7 @@ def video_run(
 
 def seen(
     networks: LivePortraitNetworks, image: NDArray[np.uint8], matrix: NDArray[np.float32] | None, cloud: FloatArray
-) -> Source:
+) -> PortraitSource:
     """An image through crop and extractors; without a matrix the whole image is the crop."""
     if matrix is None:
         small = cv2.resize(image, (crop.INPUT, crop.INPUT))
@@ -156,10 +159,12 @@ def seen(
         cut = crop.cut_crop(image, matrix, crop.SIDE)
         small = cv2.resize(cut, (crop.INPUT, crop.INPUT), interpolation=cv2.INTER_AREA)
     prepared = networks.prepared(np.asarray(small, np.uint8))
-    return Source(image, matrix, motions(networks.heads(prepared))[0], networks.appearance(prepared), ratios(cloud))
+    return PortraitSource(
+        image, matrix, motions(networks.heads(prepared))[0], networks.appearance(prepared), ratios(cloud)
+    )
 
 
-def drawn(networks: LivePortraitNetworks, source: Source, driven: FloatArray) -> NDArray[np.uint8]:
+def drawn(networks: LivePortraitNetworks, source: PortraitSource, driven: FloatArray) -> NDArray[np.uint8]:
     """The whole image with the driven face in it."""
     own, points = (torch.from_numpy(x)[None] for x in (source.motion.points, driven))
     out = networks.decoder(networks.warping(source.volume, own, points).out)

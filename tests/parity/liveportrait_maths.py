@@ -11,7 +11,7 @@ from engines.liveportrait.motion import crop
 from engines.liveportrait.motion.keypoints import degrees, move_keypoints, row_rotations
 from engines.liveportrait.motion.retarget_rules import Ratios, size_ratio
 from engines.liveportrait.motion.smoothing import smoothed
-from tests.parity.level import Level
+from tests.parity.level import Tolerance
 
 # Which points of a cloud are the left eye, the right eye and the mouth.
 ANCHORS = {
@@ -41,8 +41,8 @@ def ratios(points: NDArray[Any]) -> Ratios:
     )
 
 
-def maths(dump: Path) -> Level:
-    level = Level("maths", 1e-5, 1e-5)
+def maths(dump: Path) -> Tolerance:
+    level = Tolerance("maths", 1e-5, 1e-5)
     with np.load(dump / "inputs/math.npz") as data:
         given = dict(data)
     with np.load(dump / "results/math_helpers.npz") as data:
@@ -56,7 +56,7 @@ def maths(dump: Path) -> Level:
     return level
 
 
-def _keypoints(level: Level, given: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]]) -> None:
+def _keypoints(level: Tolerance, given: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]]) -> None:
     level.check("degrees", theirs["degrees"], degrees(given["logits"]))
     level.check("R", theirs["R"], row_rotations(*given["angles_pitch_yaw_roll"].T))
     turns = row_rotations(*given["angles5"].T)
@@ -66,7 +66,7 @@ def _keypoints(level: Level, given: dict[str, NDArray[Any]], theirs: dict[str, N
     level.check("size ratio", theirs["motion_multiplier"], [size_ratio(kp[i], kp[i + 1]) for i in range(4)])
 
 
-def _crops(level: Level, given: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]]) -> None:
+def _crops(level: Tolerance, given: dict[str, NDArray[Any]], theirs: dict[str, NDArray[Any]]) -> None:
     image = given["image"]
     height, width = image.shape[:2]
     for j in range(sum(name.startswith("lmk") for name in given)):

@@ -17,7 +17,7 @@ from engines.personalive.networks.unet import DenoisingUNet, Memory, ReferenceUN
 from engines.personalive.transfer import HeadTransfer
 from tests.parity.personalive_loop import offline_stream, offline_whole, streaming
 from tests.parity.personalive_networks import frames_first, loaded, tensor, unet_config
-from tests.parity.recording import Case, Level, Pairs, levels_of
+from tests.parity.recording import Case, Deviation, Pairs, levels_of
 
 # The banks as the original calls them, in the order of the walk.
 BANKS = ("d00", "d01", "d10", "d11", "d20", "d21", "m") + tuple(f"u{b}{i}" for b in (1, 2, 3) for i in range(3))
@@ -158,7 +158,7 @@ CASES: dict[str, Callable[[Case], Pairs]] = {
 }
 
 
-def levels(dump: Path) -> Iterator[Level]:
+def levels(dump: Path) -> Iterator[Deviation]:
     """Every case of a dump that `personalive_peer.py` wrote."""
     diffusers.utils.logging.set_verbosity_error()  # it warns, at every change of precision, of nothing
     torch.set_num_threads(1)  # such small networks gain nothing by more

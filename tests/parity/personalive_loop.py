@@ -15,7 +15,7 @@ from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.personalive.networks.schedule import CHUNK_FRAMES, CHUNKS, FILL
 from engines.personalive.portrait import EncodedPortrait, read_portrait
 from engines.personalive.transfer import POSE_SIZE_PX, HeadTransfer, Transfer
-from engines.personalive.window import KEYFRAMES, Noise, Window
+from engines.personalive.window import KEYFRAMES, DenoisingWindow, Noise
 from tests.parity.personalive_networks import frames_first, networks, tensor
 from tests.parity.recording import Array, Case, Pairs, distance
 
@@ -68,7 +68,7 @@ def streaming(case: Case) -> Pairs:
     yield "reference latent", portrait.latent, case.found("ref_latent")
     yield "clip", portrait.clip, case.found("clip")
     yield "reference face", own, case.found("ref_face_input")
-    window = Window(ours.reference, ours.denoising, portrait, recorded_noise(case))
+    window = DenoisingWindow(ours.reference, ours.denoising, portrait, recorded_noise(case))
     settle_threads(case, ours, portrait.image, own)
     transfer = Transfer(ours.extract, ours.encode, ours.guide, portrait.image, own)
     for entry in case.meta["log"]:
@@ -87,7 +87,7 @@ def faces_of(frames: Array) -> Tensor:
     return torch.cat([squashed(frame[FACE, FACE], 224) for frame in frames])
 
 
-class Offline:
+class OfflineLoop:
     """What the offline pipelines do around the window: faces as they are given, everything by Lanczos."""
 
     def __init__(self, case: Case, judged: int) -> None:
@@ -98,7 +98,7 @@ class Offline:
         self.head = HeadTransfer(self.networks.extract, squashed(frame, POSE_SIZE_PX) / 2 + 0.5)
         self.rest = self.encode(frame[None])
         parts = (self.networks.reference, self.networks.denoising, self.portrait)
-        self.window = Window(*parts, recorded_noise(case), judged=judged)
+        self.window = DenoisingWindow(*parts, recorded_noise(case), judged=judged)
 
     def encode(self, frames: Array) -> Tensor:
         found: Tensor = self.networks.encode(faces_of(frames).to(self.networks.dtype))
@@ -135,7 +135,7 @@ def offline_stream(case: Case) -> Pairs:
     padded = np.concatenate([frames, frames[-FILL - 1 : -1][::-1]])
     theirs = case.found("video")[0].swapaxes(0, 1)
     additions = case.meta["keyframe_bank_after_each_addition"][-1]
-    offline = Offline(case, judged=FILL)
+    offline = OfflineLoop(case, judged=FILL)
     poses, motions = offline.guide(padded), offline.encode(padded)
     calls = len(theirs) // CHUNK_FRAMES - max(
         0, additions - KEYFRAMES
@@ -144,7 +144,7 @@ def offline_stream(case: Case) -> Pairs:
     yield "frames", torch.cat(found), theirs[: CHUNK_FRAMES * calls]
     yield "keyframes", np.array(len(offline.window.keyframes)), np.array(min(additions, KEYFRAMES))
 
-    flawed = Offline(case, judged=FILL)
+    flawed = OfflineLoop(case, judged=FILL)
 
     def as_the_original(call: int, clean: Tensor) -> None:
         if full_since and call > full_since[0]:
@@ -162,7 +162,7 @@ def offline_stream(case: Case) -> Pairs:
 def offline_whole(case: Case) -> Pairs:
     """The offline pipeline that keeps everything in memory; the end is filled by repeating the last frame."""
     frames = case.given("frames")
-    offline = Offline(case, judged=0)
+    offline = OfflineLoop(case, judged=0)
     poses, motions = offline.guide(frames), offline.encode(frames)
     poses, motions = (torch.cat([each, *[each[-1:]] * FILL]) for each in (poses, motions))
     found = list(offline.run(poses, motions))[CHUNKS - 1 :]

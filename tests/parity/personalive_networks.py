@@ -45,7 +45,7 @@ def unet_config(case: Case, name: str) -> dict[str, Any]:
     return config(case, name, *inspect.signature(UNet2DConditionModel.__init__).parameters)
 
 
-class StandIn(nn.Module):
+class EchoModule(nn.Module):
     """What the recording script puts in the motion encoder's place so that keyframes come about: (f, 3, 224, 224) faces
     -> (f, 32, 16)."""
 
@@ -65,7 +65,7 @@ def networks(case: Case) -> PersonaLiveNetworks:
         reference=loaded(case, ReferenceUNet(**unet_config(case, "reference_unet")), "reference_unet"),
         denoising=loaded(case, DenoisingUNet(**unet_config(case, "denoising_unet")), "denoising_unet"),
         extract=loaded(case, MotionExtractor(depths=(1, 1, 2, 1), widths=(8, 16, 24, 32)), "pose_encoder"),
-        encode=loaded(case, StandIn(), "motion_encoder"),
+        encode=loaded(case, EchoModule(), "motion_encoder"),
         guide=loaded(case, PoseGuider(channels=32, widths=(4, 8, 8, 16)), "pose_guider"),
         vae=loaded(case, AutoencoderKL(**config(case, "vae")), "vae"),
         clip=loaded(case, CLIPVisionModelWithProjection(clip), "image_encoder"),

@@ -43,7 +43,7 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class Deviation:
     """How far ours is from theirs in a case, where it is farthest, as a part of that array's greatest value."""
 
     name: str
@@ -62,16 +62,16 @@ class Level:
         return f"{said} {self.name:22s} {self.arrays:3d} arrays, {far}"
 
 
-def compare(name: str, pairs: Pairs) -> Level:
+def compare(name: str, pairs: Pairs) -> Deviation:
     """The worst of all arrays, measured against what each is allowed."""
-    level, farthest, count = Level(name, 0, 0.0, 0.0, "nothing"), 0.0, 0
+    level, farthest, count = Deviation(name, 0, 0.0, 0.0, "nothing"), 0.0, 0
     for count, (where, ours, theirs) in enumerate(pairs, 1):
         allowed = TOLERANCE.get(theirs.dtype, 0.0)  # whole numbers agree or do not
         worst = distance(np.asarray(ours), theirs)
         share = worst / (allowed or 1e-300)
         if share >= farthest:
-            farthest, level = share, Level(name, count, worst, allowed, where)
-    return Level(name, count, level.worst, level.allowed, level.where)
+            farthest, level = share, Deviation(name, count, worst, allowed, where)
+    return Deviation(name, count, level.worst, level.allowed, level.where)
 
 
 def distance(ours: Array, theirs: Array) -> float:
@@ -85,7 +85,7 @@ def distance(ours: Array, theirs: Array) -> float:
     return float(apart / max(greatest, 1e-12)) if np.isfinite(apart) else float("inf")
 
 
-def levels_of(cases: Mapping[str, Callable[[Case], Pairs]], dump: Path) -> Iterator[Level]:
+def levels_of(cases: Mapping[str, Callable[[Case], Pairs]], dump: Path) -> Iterator[Deviation]:
     """Each case of a recording; one that is not there agrees with nothing."""
     for name, case in cases.items():
         folder = dump / name

@@ -21,7 +21,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from engines.stableavatar.condition import condition, image_tensor
 from engines.stableavatar.decode import VideoDecoder
-from engines.stableavatar.layout import Layout, Window, original_layout
+from engines.stableavatar.layout import LatentWindow, Layout, original_layout
 from engines.stableavatar.loop.blend import Scheme, joined
 from engines.stableavatar.loop.guidance import Guidance
 from engines.stableavatar.loop.schedule import TRAINED_STEPS, euler, sigmas
@@ -38,7 +38,7 @@ from engines.stableavatar.networks.encoders import (
 from engines.stableavatar.networks.lora import LiveLora, lora_of, merge
 from engines.stableavatar.networks.transformer import Sizes, Transformer
 from engines.stableavatar.speech import heard_by
-from tests.parity.level import Level
+from tests.parity.level import Tolerance
 
 TRANSFORMER, ENCODERS, LORA, LOOP = 3e-6, 4e-6, 5e-6, 1e-300  # greatest differences
 CLIP_HEADS, WAV2VEC_HEADS = 4, 4  # of the toy sizes, which no tensor tells
@@ -173,13 +173,18 @@ def loop(case: Recorded, check: Check) -> None:
             velocity = guidance.guided(list(torch.split(case.found(f"step{step}.window{window.number}.noise"), 1)))
             made[step, window.number] = euler(latents, velocity, before, after)
         check(f"time {step}", case.found("timesteps")[step], before * TRAINED_STEPS)
-    whole = Window(0, 0, layout.latents, (0, 0), 0)
+    whole = LatentWindow(0, 0, layout.latents, (0, 0), 0)
     last = len(levels) - 2
     check("latents", case.found("latents"), joined(layout, whole, last, lambda w: made[last, w.number], scheme))
 
 
 def latents_before(
-    case: Recorded, layout: Layout, window: Window, step: int, made: Mapping[tuple[int, int], Tensor], scheme: Scheme
+    case: Recorded,
+    layout: Layout,
+    window: LatentWindow,
+    step: int,
+    made: Mapping[tuple[int, int], Tensor],
+    scheme: Scheme,
 ) -> Tensor:
     if not step:
         return case.given("init_latents")[:, :, window.start : window.stop]
@@ -258,10 +263,10 @@ CASES: dict[str, tuple[str, Callable[[Recorded, Check], None], float]] = {
 }
 
 
-def judged(name: str, case: Recorded) -> Level:
+def judged(name: str, case: Recorded) -> Tolerance:
     """One level on a case."""
     _, compare, allowed = CASES[name]
-    level = Level(name, allowed, 0.0)
+    level = Tolerance(name, allowed, 0.0)
     with torch.no_grad():
         compare(case, lambda key, theirs, ours: level.check(key, theirs.float().numpy(), ours.detach().float().numpy()))
     return level
@@ -278,7 +283,7 @@ def recorded(dump: Path, name: str) -> Recorded:
     )
 
 
-def levels(dump: Path) -> Iterator[Level]:
+def levels(dump: Path) -> Iterator[Tolerance]:
     """Every case of a dump that `stableavatar_peer.py` wrote."""
     torch.set_num_threads(1)  # such small networks gain nothing by more
     return (judged(name, recorded(dump, case)) for name, (case, _, _) in CASES.items())

@@ -64,13 +64,13 @@ def test_a_burst_after_a_stall_is_left_out_and_not_piled_up() -> None:
 
 
 def test_a_frame_is_shown_when_its_sound_is_heard() -> None:
-    class Noting(RoomMedia):
+    class NotingMedia(RoomMedia):
         def _show(self, make_frame: ProgramFrame) -> None:
             shown[make_frame.tick] = self._loop.time()
             super()._show(make_frame)
 
     async def run() -> None:
-        media = Noting(make_frame(0), RATE_FPS)
+        media = NotingMedia(make_frame(0), RATE_FPS)
         for tick in range(1, 20):
             await media.feed(sound(tick))
             await media.feed(make_frame(tick))

@@ -11,7 +11,7 @@ from torch.nn import functional
 HALF_TURN = 3.14159  # radians; the digits that the published weights were trained with
 
 
-class ConvNorm(nn.Module):
+class AdaatConv(nn.Module):
     """Convolution, batch norm, rectifier; enlarged to twice the size before where `enlarges`."""
 
     def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1, *, enlarges: bool = False) -> None:

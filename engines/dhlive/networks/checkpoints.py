@@ -29,7 +29,7 @@ STYLE_KEY, MOTION_KEY, AUDIO_KEY = (
 )
 ROWS = {40: Generation.MINI1, 512: Generation.OLD}  # of MOTION_KEY
 
-Network = TypeVar("Network", bound=nn.Module)
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 def generation_of(state: StateDict) -> Generation | None:
@@ -78,10 +78,10 @@ def load_audio(path: Path) -> AudioNetwork:
     return filled(AudioNetwork, load_state(path), path)
 
 
-def filled(kind: type[Network], state: StateDict, path: Path) -> Network:
+def filled(kind: type[NetworkT], state: StateDict, path: Path) -> NetworkT:
     """A network with these weights. Raises StudioError where they do not fit."""
     with torch.device("meta"):
-        net: Network = kind()
+        net: NetworkT = kind()
     wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}
     net.load_state_dict(check_state(state, wanted, str(path)), strict=True, assign=True)
     net.eval().requires_grad_(False)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engines.dhlive.networks.adaat import ChannelMotion, ConvNorm, Residual, pooled
+from engines.dhlive.networks.adaat import AdaatConv, ChannelMotion, Residual, pooled
 from engines.dhlive.networks.sizes import FEATURES
 
 WIDTH = FEATURES[0]
@@ -23,16 +23,21 @@ class Mini1Network(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.source_in_conv = nn.Sequential(ConvNorm(3, 12), ConvNorm(12, 12, stride=2), ConvNorm(12, WIDTH, stride=2))
-        self.ref_in_conv = nn.Sequential(
-            ConvNorm(12, 16), ConvNorm(16, 16, stride=2), ConvNorm(16, 16), ConvNorm(16, WIDTH, stride=2)
+        self.source_in_conv = nn.Sequential(
+            AdaatConv(3, 12), AdaatConv(12, 12, stride=2), AdaatConv(12, WIDTH, stride=2)
         )
-        self.trans_conv = nn.Sequential(ConvNorm(2 * WIDTH, WIDTH, stride=2), ConvNorm(WIDTH, WIDTH, stride=2))
+        self.ref_in_conv = nn.Sequential(
+            AdaatConv(12, 16),
+            AdaatConv(16, 16, stride=2),
+            AdaatConv(16, 16),
+            AdaatConv(16, WIDTH, stride=2),
+        )
+        self.trans_conv = nn.Sequential(AdaatConv(2 * WIDTH, WIDTH, stride=2), AdaatConv(WIDTH, WIDTH, stride=2))
         self.appearance_conv = nn.Sequential(Residual(WIDTH))
         self.adaAT = ChannelMotion(WIDTH, WIDTH)
         self.out_conv = nn.Sequential(
-            ConvNorm(2 * WIDTH, WIDTH), ConvNorm(WIDTH, WIDTH, enlarges=True), ConvNorm(WIDTH, 16),
-            ConvNorm(16, 16, enlarges=True), nn.Conv2d(16, 3, 3, padding=1), nn.Sigmoid(),
+            AdaatConv(2 * WIDTH, WIDTH), AdaatConv(WIDTH, WIDTH, enlarges=True), AdaatConv(WIDTH, 16),
+            AdaatConv(16, 16, enlarges=True), nn.Conv2d(16, 3, 3, padding=1), nn.Sigmoid(),
         )  # fmt: skip
 
     def features(self, references: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class StyleModulation(nn.Module):
         return styled.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
-class Block(nn.Module):
+class MiniBlock(nn.Module):
     """A step of the decoder."""
 
     def __init__(self, conv: nn.Module, channels: int, enlarges: bool) -> None:
@@ -100,10 +100,10 @@ class Mini2Network(nn.Module):
         )  # fmt: skip
         self.decoder_blocks = nn.ModuleList(
             [
-                Block(nn.Conv2d(STYLE, 96, 3, padding=1), 96, False),
-                Block(Separable(96, 48), 48, True),
-                Block(Separable(48, 24), 24, True),
-                Block(nn.Conv2d(24, 16, 3, padding=1), 16, True),
+                MiniBlock(nn.Conv2d(STYLE, 96, 3, padding=1), 96, False),
+                MiniBlock(Separable(96, 48), 48, True),
+                MiniBlock(Separable(48, 24), 24, True),
+                MiniBlock(nn.Conv2d(24, 16, 3, padding=1), 16, True),
             ]
         )
         self.skip_fuse0 = nn.Conv2d(3, 48, 1)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from engines.dhlive.networks.adaat import ChannelMotion, ConvNorm, Residual, pooled
+from engines.dhlive.networks.adaat import AdaatConv, ChannelMotion, Residual, pooled
 
 REFERENCES = 5
 SIDE_PX = 256
@@ -24,19 +24,23 @@ class OldNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.source_in_conv = nn.Sequential(ConvNorm(6, 32, 7), ConvNorm(32, 64, stride=2), ConvNorm(64, 128, stride=2))
+        self.source_in_conv = nn.Sequential(
+            AdaatConv(6, 32, 7), AdaatConv(32, 64, stride=2), AdaatConv(64, 128, stride=2)
+        )
         self.ref_in_conv = nn.Sequential(
-            ConvNorm(3 * 2 * REFERENCES, 64, 7), ConvNorm(64, 128, stride=2), ConvNorm(128, 256, stride=2)
+            AdaatConv(3 * 2 * REFERENCES, 64, 7),
+            AdaatConv(64, 128, stride=2),
+            AdaatConv(128, 256, stride=2),
         )
         self.trans_conv = nn.Sequential(
-            ConvNorm(384, 128), ConvNorm(128, 128, 7), ConvNorm(128, 128, stride=2), ConvNorm(128, 128, 7),
-            ConvNorm(128, 128, stride=2), ConvNorm(128, 128), ConvNorm(128, 128, stride=2), ConvNorm(128, 128),
-            ConvNorm(128, 128, stride=2),
+            AdaatConv(384, 128), AdaatConv(128, 128, 7), AdaatConv(128, 128, stride=2), AdaatConv(128, 128, 7),
+            AdaatConv(128, 128, stride=2), AdaatConv(128, 128), AdaatConv(128, 128, stride=2), AdaatConv(128, 128),
+            AdaatConv(128, 128, stride=2),
         )  # fmt: skip
         self.appearance_conv_list = nn.ModuleList(nn.Sequential(Residual(256), Residual(256)) for _ in range(2))
         self.adaAT = ChannelMotion(128, 256)
         self.out_conv = nn.Sequential(
-            ConvNorm(384, 128), ConvNorm(128, 128, enlarges=True), Residual(128), ConvNorm(128, 128, enlarges=True),
+            AdaatConv(384, 128), AdaatConv(128, 128, enlarges=True), Residual(128), AdaatConv(128, 128, enlarges=True),
             nn.Conv2d(128, 3, 3, padding=1), nn.Sigmoid(),
         )  # fmt: skip
 

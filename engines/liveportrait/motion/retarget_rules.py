@@ -15,7 +15,7 @@ from engines.liveportrait.motion.hull import hull_volume
 from engines.liveportrait.motion.keypoints import POINTS, KeypointMotion, move_keypoints
 from shared.media.array_types import FloatArray
 
-Region = Literal["all", "exp", "pose", "lip", "eyes"]
+MovedRegion = Literal["all", "exp", "pose", "lip", "eyes"]
 
 LIP_ROWS, EYE_ROWS = [6, 12, 14, 17, 19, 20], [11, 13, 15, 16, 18]
 LIP_OPEN = 0.03  # a source whose lips are further apart than this has them closed first, where that is asked for
@@ -23,7 +23,7 @@ EYES_OPEN, EYES_USUAL = 0.18, 0.39  # a source video whose eyes begin more close
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RetargetOptions:
     """What of a driver a source follows.
 
     region: all of it, the expression, the head's pose, lips or eyes alone. relative: changes since the anchor, not the
@@ -33,7 +33,7 @@ class Options:
     video's own blinks are evened out. multiplier: of the whole movement.
     """
 
-    region: Region = "all"
+    region: MovedRegion = "all"
     relative: bool = True
     expression_friendly: bool = True
     stitching: bool = True
@@ -100,7 +100,7 @@ def onto_still(
     source: KeypointMotion,
     driver: KeypointMotion,
     anchor: KeypointMotion,
-    options: Options,
+    options: RetargetOptions,
     closed: FloatArray | None = None,
 ) -> FloatArray:
     """(21, 3) keypoints of a still source under a driver, before any correction.
@@ -130,7 +130,7 @@ def onto_frame(
     source: KeypointMotion,
     driver: KeypointMotion,
     anchor: KeypointMotion,
-    options: Options,
+    options: RetargetOptions,
     closed: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """The (21, 3) expression and (3, 3) rotation that one frame of a source video is to take, before smoothing.
@@ -146,7 +146,7 @@ def onto_frame(
 
 
 def onto_moving(
-    source: KeypointMotion, driver: KeypointMotion, exp: FloatArray, turn: FloatArray, options: Options
+    source: KeypointMotion, driver: KeypointMotion, exp: FloatArray, turn: FloatArray, options: RetargetOptions
 ) -> FloatArray:
     """(21, 3) keypoints of one frame of a source video. exp, turn: `onto_frame`, smoothed."""
     moves_head = options.region in ("all", "pose")
@@ -168,7 +168,7 @@ def friendly(source: FloatArray, driven: FloatArray, first: FloatArray, ratio: f
 def corrected(
     source: FloatArray,
     driven: FloatArray,
-    options: Options,
+    options: RetargetOptions,
     nets: Correctors,
     own: Ratios | None,
     wanted: Ratios | None,

@@ -39,7 +39,7 @@ AROUND_PX = 8  # ROI pixels around what is drawn that it may be sampled from
 LENT_FREE, LENT_RIM, LENT_LIGHT = 0.5, 0.08, (0.75, 1.33)
 LIGHT_STEP = 4  # pixels that its light is compared at
 IDENTITY = np.eye(2, 3)
-PixelBox = tuple[int, int, int, int]  # left, top, right, bottom
+CornerBox = tuple[int, int, int, int]  # left, top, right, bottom
 UNDRAWN_ROI = (ROI_SIZE_PX, ROI_SIZE_PX, 4)
 
 
@@ -104,7 +104,7 @@ class BodyRenderer:
         share = drawn[..., 3:].astype(np.float32) / 255.0
         return np.rint(under + (drawn[..., :3] - under.astype(np.float32)) * share).astype(np.uint8)
 
-    def _box(self, own: NDArray[np.float64], moved: NDArray[np.float64]) -> PixelBox:
+    def _box(self, own: NDArray[np.float64], moved: NDArray[np.float64]) -> CornerBox:
         """(left, top, right, bottom) of what may move, in whole ROI pixels."""
         both = np.concatenate([own[self._moving, :2], moved[self._moving, :2]])
         low = np.clip(np.floor(both.min(axis=0)) - 2, 0, ROI_SIZE_PX - 2).astype(int)
@@ -117,7 +117,7 @@ class BodyRenderer:
         taken: NDArray[np.float64],
         pixels: NDArray[np.uint8],
         to_pixels: NDArray[np.float64],
-        box: PixelBox,
+        box: CornerBox,
         how: int,
     ) -> NDArray[np.uint8]:
         """(h, w, 3) the moved skin in a box of the ROI. vertices: from its corner; taken: (468, 2) where in the ROI each point's
@@ -131,7 +131,7 @@ class BodyRenderer:
         return np.asarray(cv2.remap(pixels, map_x, map_y, how, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
     def _lend(
-        self, drawn: NDArray[np.uint8], vertices: NDArray[np.float32], share: float, unit: float, box: PixelBox
+        self, drawn: NDArray[np.uint8], vertices: NDArray[np.float32], share: float, unit: float, box: CornerBox
     ) -> None:
         """Lay the skin round the mouth of the frame at rest over what was drawn, in its light."""
         lent = self._sampled(vertices, self._rest_points, self._rest_roi, IDENTITY, box, cv2.INTER_LINEAR)
@@ -155,7 +155,7 @@ class BodyRenderer:
         )
 
 
-def _grown(box: PixelBox) -> tuple[float, float, float, float]:
+def _grown(box: CornerBox) -> tuple[float, float, float, float]:
     """The box with all around it that its pixels may come from."""
     left, top, right, bottom = box
     return left - AROUND_PX, top - AROUND_PX, right + AROUND_PX, bottom + AROUND_PX
@@ -175,7 +175,7 @@ def _matte(
     outline: NDArray[np.float64],
     moving: NDArray[np.float64],
     unit: float,
-    box: PixelBox,
+    box: CornerBox,
 ) -> NDArray[np.uint8]:
     """(h, w) uint8 of a box: the part of the face that may move, within its outline, with a soft rim."""
     left, top, right, bottom = box

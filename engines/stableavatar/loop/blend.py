@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from engines.stableavatar.layout import Layout, Window
+from engines.stableavatar.layout import LatentWindow, Layout
 
 Scheme = Literal["uniform", "log"]
 
@@ -27,9 +27,9 @@ def blend_weights(overlap: int, scheme: Scheme) -> Tensor:
 
 def joined(
     layout: Layout,
-    window: Window,
+    window: LatentWindow,
     step: int,
-    made: Callable[[Window], Tensor],
+    made: Callable[[LatentWindow], Tensor],
     scheme: Scheme,
 ) -> Tensor:
     """The latents of `window` after `step`, (1, 16, n, h, w) in the precision of what was made.

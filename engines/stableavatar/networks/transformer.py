@@ -122,7 +122,7 @@ class CrossAttention(nn.Module):
         return out
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """One of the transformer's blocks."""
 
     def __init__(self, sizes: Sizes) -> None:
@@ -146,7 +146,7 @@ class Block(nn.Module):
         return out
 
 
-class Head(nn.Module):
+class OutputHead(nn.Module):
     """Tokens to the latents of their patch."""
 
     def __init__(self, dim: int, out: int) -> None:
@@ -192,8 +192,8 @@ class Transformer(nn.Module):
         self.time_embedding = nn.Sequential(WideLinear(sizes.frequencies, dim), nn.SiLU(), WideLinear(dim, dim))
         self.time_projection = nn.Sequential(nn.SiLU(), WideLinear(dim, 6 * dim))
         self.img_emb = ImageEmbedding(sizes.clip_width, dim)
-        self.blocks = nn.ModuleList(Block(sizes) for _ in range(sizes.layers))
-        self.head = Head(dim, sizes.latents_out)
+        self.blocks = nn.ModuleList(TransformerBlock(sizes) for _ in range(sizes.layers))
+        self.head = OutputHead(dim, sizes.latents_out)
         self.vocal_projector = AudioAdapter(sizes.audio_width, dim)
         self.home: torch.device | None = None  # where blocks wait for their turn; None: where they compute
         self.checkpointing = False  # in training: blocks are computed twice rather than kept

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from engines.clip import CLIP_FILE
-from persona_studio.engine.testing.clip_subject import RATE_FPS, Asked, ClipSubject, Work
+from persona_studio.engine.testing.clip_subject import RATE_FPS, Asked, ClipSubject, UnitRun
 from persona_studio.engine.testing.subject import BODY_FRAMES, BrokenRuleError, require
 from shared.errors import StudioError
 from shared.jobs.graph import check_units
@@ -32,7 +32,7 @@ def units_are_a_graph(subject: ClipSubject) -> None:
 def a_clip_is_made(subject: ClipSubject) -> None:
     """Its units, each in an engine of its own and with the files of those it needs alone, make a clip of the driver's
     length, and say how far they are."""
-    work = Work(subject)
+    work = UnitRun(subject)
     with VideoReader(work.whole(subject.units())) as video:
         times = [pts for pts, _ in video]
     require(times, f"Its {CLIP_FILE} has no frames.")
@@ -44,7 +44,7 @@ def a_clip_is_made(subject: ClipSubject) -> None:
 
 def a_unit_may_begin_again(subject: ClipSubject) -> None:
     """A unit that was stopped begins again in the same engine, and what was made before it stays as it is."""
-    units, work = subject.units(), Work(subject)
+    units, work = subject.units(), UnitRun(subject)
     engine = subject.make()
     for unit in units:
         before = {name: _hashes(folder) for name, folder in work.folders.items()}
@@ -59,7 +59,7 @@ def a_unit_may_begin_again(subject: ClipSubject) -> None:
 
 def units_stop_when_asked(subject: ClipSubject) -> None:
     """Every unit asks whether it must stop, by its progress or by raise_if_cancelled, and lets what that raises pass."""
-    units, work = subject.units(), Work(subject)
+    units, work = subject.units(), UnitRun(subject)
     for unit in units:
         try:
             work.do(unit, subject.make(), stops=True)

@@ -55,7 +55,7 @@ class ClipSubject(EngineSubject[ClipEngine]):
         return self.engine.units(self.clip)
 
 
-class Work:
+class UnitRun:
     """Units done one after the other, each in an empty folder. steps: what each said of its progress."""
 
     def __init__(self, subject: ClipSubject) -> None:

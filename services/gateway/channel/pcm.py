@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shared.media.reader import SOUND_RATE_HZ
 
 LOWEST, HIGHEST = 8_000, 96_000  # Hz
-Layout = Literal["s16", "f32"]
+SampleFormat = Literal["s16", "f32"]
 
 
 class PcmDecoder:
@@ -18,7 +18,7 @@ class PcmDecoder:
     rate: 8 to 96 kHz. layout: little-endian `s16`, or `f32` from -1 to 1; channels: 1, or 2 interleaved.
     """
 
-    def __init__(self, rate: int, layout: Layout, channels: int = 1) -> None:
+    def __init__(self, rate: int, layout: SampleFormat, channels: int = 1) -> None:
         self._rate, self._channels = rate, channels
         self._type = "<i2" if layout == "s16" else "<f4"
         self._step = np.dtype(self._type).itemsize * channels

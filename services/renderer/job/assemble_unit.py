@@ -25,7 +25,7 @@ STATEMENT = "AI-generated: the face in this video is synthetic."
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _FinishedSegment:
     """A finished segment: a local file, its frames, its hash, and the claim that made it."""
 
     path: Path
@@ -95,22 +95,22 @@ def deliver(result: Path, sidecar: bytes, out: Path) -> None:
             part.unlink(missing_ok=True)
 
 
-def _part(store: Store, opened: OpenJob, unit: str) -> _Part:
+def _part(store: Store, opened: OpenJob, unit: str) -> _FinishedSegment:
     job = opened.manifest.id
     facts = claims.completion_record(store, job, unit)
     path = store.fetch(Claim(job, unit, facts.claim).file(opened.output.suffix))
     if file_sha256(path) != facts.sha256:
         number = opened.manifest.graph.shown.index(unit) + 1
         raise StudioError(f"Segment {number} is damaged on the disk; submit the job again.")
-    return _Part(path, facts.frames, facts.sha256, facts.claim)
+    return _FinishedSegment(path, facts.frames, facts.sha256, facts.claim)
 
 
-def _clip_part(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, path: Path) -> _Part:
+def _clip_part(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, path: Path) -> _FinishedSegment:
     frames = write_clip(store, opened, claim, heart, path)
-    return _Part(path, frames, file_sha256(path), claim.number)
+    return _FinishedSegment(path, frames, file_sha256(path), claim.number)
 
 
-def _sidecar(manifest: Manifest, opened: OpenJob, parts: list[_Part], ticks: int) -> dict[str, Any]:
+def _sidecar(manifest: Manifest, opened: OpenJob, parts: list[_FinishedSegment], ticks: int) -> dict[str, Any]:
     """All it takes to make the same file again."""
     return {
         "statement": STATEMENT,

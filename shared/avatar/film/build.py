@@ -16,7 +16,7 @@ from shared.avatar.film.track import FilmTrack, HostFollower
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray
 
-Span = tuple[float, float]  # seconds, from and to
+FilmSpan = tuple[float, float]  # seconds, from and to
 _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
 
 
@@ -51,7 +51,7 @@ def follow_film(
     return track
 
 
-def spans_of(words: Iterable[str]) -> tuple[Span, ...]:
+def spans_of(words: Iterable[str]) -> tuple[FilmSpan, ...]:
     """Spans written as "FROM-TO" in seconds. Raises StudioError."""
     spans = []
     for word in words:
@@ -68,7 +68,7 @@ def understand_film(
     fps: float,
     frame: Callable[[int], ImageArray],
     *,
-    exclude: Sequence[Span] = (),
+    exclude: Sequence[FilmSpan] = (),
     still_s: float | None = None,
     as_it_is: bool = False,
 ) -> Film:
@@ -104,7 +104,7 @@ def understand_film(
     return Film(track, report, parts, presence(parts, shots, len(track), fps), played)
 
 
-def _excluded(name: str, frames: int, fps: float, spans: Sequence[Span]) -> Flags:
+def _excluded(name: str, frames: int, fps: float, spans: Sequence[FilmSpan]) -> Flags:
     excluded = np.zeros(frames, np.bool_)
     for first, end in spans:
         excluded[max(0, round(first * fps)) : max(0, round(end * fps))] = True

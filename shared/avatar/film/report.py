@@ -24,11 +24,11 @@ TITLES: dict[Kind, str] = {
 }
 
 
-class _Part(BaseModel):
+class _ReportPart(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class Stretch(_Part):
+class Stretch(_ReportPart):
     """Frames `first` up to, without, `end`, of one kind."""
 
     kind: Kind
@@ -36,7 +36,7 @@ class Stretch(_Part):
     end: int
 
 
-class Shot(_Part):
+class Shot(_ReportPart):
     """Frames between two cuts: `first` up to, without, `end`. like_before: whether its face looks like the one of the
     shots before."""
 
@@ -45,7 +45,7 @@ class Shot(_Part):
     like_before: bool = True
 
 
-class Join(_Part):
+class Join(_ReportPart):
     """Where frame `first` follows frame `last`. fade: frames of a cross-fade between them. motion, change: the most from one frame to
     the next, as in `Loop`."""
 
@@ -56,14 +56,14 @@ class Join(_Part):
     change: float
 
 
-class LoopPart(_Part):
+class LoopPart(_ReportPart):
     """Frames `first` up to, without, `end`, played one after the other."""
 
     first: int
     end: int
 
 
-class Loop(_Part):
+class Loop(_ReportPart):
     """What is played, round and round: parts with a join between each two. closing: the join from the end of the last to the
     beginning of the first; without it they are played to and fro.
 
@@ -81,7 +81,7 @@ class Loop(_Part):
     change: float = 0.0
 
 
-class FilmReport(_Part):
+class FilmReport(_ReportPart):
     """All of `film.json`.
 
     frames, fps: of the film; the plate's own are more where there are cross-fades. still: the frame that shows the face best, which a body without a portrait takes as one.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from shared.face.landmarks import LEFT_IRIS, POINTS, RIGHT_IRIS, Points
 from shared.face.networks.files import NetworkName
-from shared.face.networks.network import Network
+from shared.face.networks.network import FaceNetwork
 
 INPUT_PX = 192
 FEATURES_PX = 48
@@ -92,8 +92,8 @@ class AttentionMesh:
     """Finds the points of the one face in a close-up. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._trunk = Network("trunk")
-        self._regions = [Network(region.network) for region in REGIONS]
+        self._trunk = FaceNetwork("trunk")
+        self._regions = [FaceNetwork(region.network) for region in REGIONS]
 
     def find(self, close_up: NDArray[np.uint8]) -> tuple[Points, float]:
         """(478, 3) points, where the close-up reaches from 0 to 1, and how surely they are a face's, 0 to 1.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.face.networks.files import NetworkName
-from shared.face.networks.network import Network
+from shared.face.networks.network import FaceNetwork
 from shared.face.networks.region import Region, region_around
 
 OVERLAP = 0.3  # of two boxes' union: more, and they are of one face
@@ -55,7 +55,7 @@ class FaceDetector:
     """Finds every face in single images. Not thread-safe."""
 
     def __init__(self, variant: Variant, min_score: float = 0.5) -> None:
-        self._network = Network(variant.network)
+        self._network = FaceNetwork(variant.network)
         self._size, self._min_score = variant.size, min_score
         self._anchors = np.concatenate([_grid(cells, each) for cells, each in variant.grids])
 

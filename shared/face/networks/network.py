@@ -9,7 +9,7 @@ from shared.face.networks.files import NetworkName, installed_network
 from shared.runtime.native_stderr import quiet
 
 
-class Network:
+class FaceNetwork:
     """A network and its working memory, of one user: not thread-safe. Raises StudioError where its file is missing."""
 
     def __init__(self, name: NetworkName) -> None:

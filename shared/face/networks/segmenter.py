@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.face.networks.network import Network
+from shared.face.networks.network import FaceNetwork
 
 INPUT_PX = 256
 
@@ -13,7 +13,7 @@ class PersonSegmenter:
     """Tells the person from the background. Not thread-safe."""
 
     def __init__(self) -> None:
-        self._network = Network("person")
+        self._network = FaceNetwork("person")
 
     def find(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(H, W) float32, 0 to 1: how surely each pixel of a (H, W, 3) uint8 RGB image is a person's; soft and coarse."""

@@ -24,8 +24,8 @@ from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
 from shared.media.reader import VideoReader
 from tests.support.engines.duix.material import ENGINES, QuickDuix, small_avatar, task
-from tests.support.engines.duix.service import StandIn
-from tests.support.jobs.job_farm import Farm
+from tests.support.engines.duix.service import DuixStandIn
+from tests.support.jobs.job_farm import JobFarm
 
 REAL = {"duix": "engines.duix.engine:DuixEngine"}
 
@@ -36,8 +36,8 @@ def told(monkeypatch: pytest.MonkeyPatch, values: Mapping[str, object], engine: 
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIn]:
-    stand_in = StandIn(tmp_path_factory.mktemp("service") / "data", seconds=0.3)
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuixStandIn]:
+    stand_in = DuixStandIn(tmp_path_factory.mktemp("service") / "data", seconds=0.3)
     with stand_in.serving() as service, pytest.MonkeyPatch.context() as patch:
         services = [{"url": service.url, "data": str(service.data)}]
         told(patch, {"services": services, "licence_accepted": "true"}, "QUICKDUIX")
@@ -128,7 +128,7 @@ def test_speech_that_no_file_holds_is_refused(avatar: Avatar, speech: Path) -> N
 
 
 def test_a_render_is_labelled_marked_and_carries_the_attribution(
-    service: StandIn, avatar: Avatar, speech: Path, tmp_path: Path
+    service: DuixStandIn, avatar: Avatar, speech: Path, tmp_path: Path
 ) -> None:
     """As every other render: the size that is asked for, the driver's sound, and the words of its licence besides."""
     made = {}
@@ -149,10 +149,10 @@ def test_a_render_is_labelled_marked_and_carries_the_attribution(
 
 
 def test_a_job_goes_from_worker_to_worker_and_is_handed_in_once(
-    service: StandIn, home: Path, speech: Path, tmp_path: Path
+    service: DuixStandIn, home: Path, speech: Path, tmp_path: Path
 ) -> None:
     settings = Settings(home=home, jobs=str(tmp_path / "jobs"), engines=ENGINES)
-    farm, before = Farm(home, LocalStore(tmp_path / "jobs"), settings, tmp_path), len(service.taken)
+    farm, before = JobFarm(home, LocalStore(tmp_path / "jobs"), settings, tmp_path), len(service.taken)
     job = farm.submit(speech, "quickgem", output=OutputSpec(label=False))
     assert job.engine == "quickduix"
     steps = []
@@ -167,10 +167,10 @@ def test_a_job_goes_from_worker_to_worker_and_is_handed_in_once(
 
 
 def test_a_job_that_fails_is_tried_again_and_then_parked(
-    service: StandIn, home: Path, speech: Path, tmp_path: Path
+    service: DuixStandIn, home: Path, speech: Path, tmp_path: Path
 ) -> None:
     settings = Settings(home=home, jobs=str(tmp_path / "jobs"), engines=ENGINES)
-    farm = Farm(home, LocalStore(tmp_path / "jobs"), settings, tmp_path)
+    farm = JobFarm(home, LocalStore(tmp_path / "jobs"), settings, tmp_path)
     job = farm.submit(speech, "quickduix").id
     service.knobs.fail_at = 0
     steps = farm.finish(job)

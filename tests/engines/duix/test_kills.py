@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.engines.duix.material import task
-from tests.support.engines.duix.service import Knobs, StandIn
+from tests.support.engines.duix.service import DuixStandIn, Knobs
 
 ROOT = Path(__file__).parents[3]
 MOST_STEPS = 200
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.apart  # starts a process
 class Clients:
     """A process that forks clients, and the service that they talk to."""
 
-    service: StandIn
+    service: DuixStandIn
     forker: "subprocess.Popen[str]"
     pid: int = 0
 
@@ -54,7 +54,9 @@ class Clients:
 
 @pytest.fixture(scope="module")
 def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
-    service = StandIn(tmp_path_factory.mktemp("kills") / "data", seconds=6.0, clock=lambda: 2.0 * len(service.asked))
+    service = DuixStandIn(
+        tmp_path_factory.mktemp("kills") / "data", seconds=6.0, clock=lambda: 2.0 * len(service.asked)
+    )
     command = [sys.executable, "-m", "tests.support.engines.duix.kills"]
     with (
         service.serving(),
@@ -89,7 +91,7 @@ def test_it_is_killed_at_each_of_its_steps(clients: Clients) -> None:
     ids=["submitting", "taken and not told", "waiting", "end told and not heard"],
 )
 def test_it_is_killed_while_the_service_answers(
-    clients: Clients, moment: str, when: Callable[[StandIn, str], bool]
+    clients: Clients, moment: str, when: Callable[[DuixStandIn, str], bool]
 ) -> None:
     """The answer is lost with it: that of the end too, which comes only once."""
     service, code = clients.service, str(uuid.uuid4())

@@ -21,7 +21,7 @@ from shared.config.settings import Settings  # noqa: E402
 from shared.jobs.store import LocalStore  # noqa: E402
 from tests.support.engines.liveportrait_material import MS, avatar, driving, networks, swaying_body  # noqa: E402
 from tests.support.files.media_material import decoded  # noqa: E402
-from tests.support.jobs.template_farm import SEGMENT_S, Farm, template  # noqa: E402
+from tests.support.jobs.template_farm import SEGMENT_S, TemplateFarm, template  # noqa: E402
 
 SIZE = 4
 NOBODY = (3, 4)  # ticks without a face
@@ -34,7 +34,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     sizes: list[int] = []
     draw = portrait.PortraitRenderer.draw
 
-    def counted(self: portrait.PortraitRenderer, shots: list[portrait.Shot]) -> NDArray[Any]:
+    def counted(self: portrait.PortraitRenderer, shots: list[portrait.DrivenShot]) -> NDArray[Any]:
         sizes.append(len(shots))
         return draw(self, shots)
 
@@ -115,7 +115,7 @@ def test_a_job_in_segments_shows_what_one_run_shows(
     engines = {"narrow": "tests.support.engines.liveportrait_material:NarrowEngine"}
     jobs, driver, count = tmp_path / "jobs", tmp_path / "motion.npz", 7
     settings = Settings(home=live_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT_S)
-    farm = Farm(live_home, LocalStore(jobs), settings)
+    farm = TemplateFarm(live_home, LocalStore(jobs), settings)
     template(count).save(driver)
     assert farm.render(driver, tmp_path / "whole.mp4", "narrow") == count
     whole = decoded(tmp_path / "whole.mp4")

@@ -17,7 +17,7 @@ from engines.liveportrait.motion.recording import record_keypoints  # noqa: E402
 from engines.liveportrait.session import LivePortraitSession  # noqa: E402
 from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
-from tests.parity.liveportrait_loop import Source, video_run  # noqa: E402
+from tests.parity.liveportrait_loop import PortraitSource, video_run  # noqa: E402
 from tests.support.engines.liveportrait_material import MS, driving, networks, swaying_body  # noqa: E402
 
 
@@ -79,7 +79,7 @@ def test_its_own_openings_count_as_the_originals_rules_for_a_source_video_have_i
         assert body.plate.openings is not None and given.frame is not None
         own = ratios(body.plate.openings[i])
         sources.append(
-            Source(given.frame, np.eye(2, 3, dtype=np.float32), opened._portrait.motion, torch.zeros(1), own)
+            PortraitSource(given.frame, np.eye(2, 3, dtype=np.float32), opened._portrait.motion, torch.zeros(1), own)
         )
     template = record_keypoints(script, nets.read, 25)
     theirs = video_run(sources, template, wanted.rules(), nets.correctors(), variance=0.0)

@@ -23,7 +23,7 @@ from engines.liveportrait.networks import retargeting  # noqa: E402
 from engines.liveportrait.networks.networks import of_arrays  # noqa: E402
 from tests.parity.__main__ import main  # noqa: E402
 from tests.parity.golden_vectors.liveportrait_rules import LAST_LAYER, OUT  # noqa: E402
-from tests.parity.liveportrait_loop import Source, options_of, still_run, video_run  # noqa: E402
+from tests.parity.liveportrait_loop import PortraitSource, options_of, still_run, video_run  # noqa: E402
 from tests.parity.ruled import published_shapes, state  # noqa: E402
 
 CROPPED, WHOLE, VIDEO = 0, 1, 2  # of the sources: the still, the still uncropped, and from here a video's frames
@@ -39,7 +39,7 @@ RUNS = json.loads(str(golden()["runs"]))
 
 
 @cache
-def sources() -> list[Source]:
+def sources() -> list[PortraitSource]:
     of = {name.removeprefix("source "): value for name, value in golden().items() if name.startswith("source ")}
     turns = row_rotations(of["pitch"], of["yaw"], of["roll"])
     out = []
@@ -47,7 +47,7 @@ def sources() -> list[Source]:
         motion = KeypointMotion(of["scale"][i].reshape(()), turn, of["exp"][i], of["t"][i], of["kp"][i])
         own = retarget_rules.Ratios(of["eyes"][i], of["lips"][i])
         nothing = np.zeros((1, 1, 3), np.uint8)
-        out.append(Source(nothing, np.eye(2, 3, dtype=np.float32), motion, torch.zeros(1), own))
+        out.append(PortraitSource(nothing, np.eye(2, 3, dtype=np.float32), motion, torch.zeros(1), own))
     return out
 
 

@@ -86,7 +86,7 @@ def test_what_is_not_a_template_is_one_sentence_and_nothing_runs(
         parse_template(tmp_path / "absent.pkl")
 
 
-class Claim:
+class HeldClaim:
     """An array that says how large it is, and holds nothing."""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -100,7 +100,7 @@ def bomb(path: Path) -> int:
 
 
 def claim(path: Path) -> int:
-    path.write_bytes(pickle.dumps({"motion": [published()["motion"][0] | {"exp": Claim()}]}))
+    path.write_bytes(pickle.dumps({"motion": [published()["motion"][0] | {"exp": HeldClaim()}]}))
     return 2**27 + 2**24  # the claim itself, which touches no memory, and no copy of it
 
 

@@ -17,19 +17,19 @@ pytest.importorskip("transformers", reason="transformers is not installed: `make
 from engines.personalive import head_pose, transfer  # noqa: E402
 from engines.personalive.networks import adapter_layers, attention, schedule, unet  # noqa: E402
 from engines.personalive.networks.pose_guider import PoseGuider  # noqa: E402
-from tests.parity.golden_vectors.personalive import CASES, Golden  # noqa: E402
+from tests.parity.golden_vectors.personalive import CASES, GoldenCase  # noqa: E402
 from tests.parity.personalive import CASES as PARITY  # noqa: E402
-from tests.parity.recording import Level, compare  # noqa: E402
+from tests.parity.recording import Deviation, compare  # noqa: E402
 
 torch.set_num_threads(1)  # such small networks gain nothing by more
 
 WORSE = 10.0  # times what is allowed: a mistake is no rounding
 
 
-def judged(name: str, arrays: int | None = None) -> Level:
+def judged(name: str, arrays: int | None = None) -> Deviation:
     """arrays: how many of a case's are compared, where not all."""
     with torch.no_grad():
-        return compare(name, islice(PARITY[name](Golden.open(name)), arrays))
+        return compare(name, islice(PARITY[name](GoldenCase.open(name)), arrays))
 
 
 @pytest.mark.parametrize("name", CASES)

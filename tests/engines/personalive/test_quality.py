@@ -14,7 +14,7 @@ from engines.personalive.options import PersonaLiveOptions
 from engines.personalive.portrait import EncodedPortrait, read_portrait
 from engines.personalive.session import PersonaLiveSession
 from engines.personalive.settings import PersonaLiveSettings
-from engines.personalive.window import Window
+from engines.personalive.window import DenoisingWindow
 from engines.registry import load
 from shared.errors import OutOfMemoryError, StudioError
 from shared.media.array_types import ImageArray
@@ -115,10 +115,10 @@ def test_memory_that_runs_out_is_one_sentence_and_half_a_call_is_none(
     run(one, frames[:7])
     with monkeypatch.context() as broken:
 
-        def fail(self: Window, *_: object) -> None:
+        def fail(self: DenoisingWindow, *_: object) -> None:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-        broken.setattr(Window, "next_chunk", fail)
+        broken.setattr(DenoisingWindow, "next_chunk", fail)
         with pytest.raises(OutOfMemoryError, match="too little memory for PersonaLive at full"):
             run(one, frames[7:8])
     one.lower()

@@ -30,7 +30,7 @@ from shared.jobs.store import LocalStore
 from shared.media.reader import VideoReader
 from shared.runtime.arrays import from_bytes, to_bytes
 from tests.support.files.media_material import chirp, decoded, packets
-from tests.support.jobs.job_farm import Farm
+from tests.support.jobs.job_farm import JobFarm
 
 FILM = Fraction(24000, 1001)
 FRAMES, GONE = 34, range(5, 12)  # of the driver, and of those without a face
@@ -103,7 +103,7 @@ def test_a_job_by_many_workers_shows_what_one_run_shows(
     whole = rendered(small_home, film, tmp_path / "whole.mp4")
     store = LocalStore(tmp_path / "jobs")
     settings = Settings(home=small_home, jobs=str(store.root), segment_seconds=SEGMENT, idle_after=IDLE)
-    farm = Farm(small_home, store, settings, tmp_path)
+    farm = JobFarm(small_home, store, settings, tmp_path)
     job = farm.submit(film, NAME).id
     monkeypatch.setenv(
         "STUDIO_PERSONALIVE_SEED", "7"

@@ -17,8 +17,8 @@ from engines.stableavatar.layout import (  # noqa: E402
     PER_LATENT,
     SPAN,
     SPEECH_RATE_HZ,
+    LatentWindow,
     Layout,
-    Window,
     fixed_layout,
     original_layout,
     sample_at,
@@ -41,7 +41,7 @@ def samples(frames: int) -> int:
     return frames * SPEECH_RATE_HZ // int(RATE)
 
 
-def leads(layout: Layout, window: Window) -> list[float]:
+def leads(layout: Layout, window: LatentWindow) -> list[float]:
     """Seconds by which each latent frame hears what is ahead of what it shows; less than 0 where it lags. The first frame, which is
     the image, is left out."""
     begin, end = window.sound
@@ -153,7 +153,7 @@ def test_f8_windows_of_a_step_may_be_done_in_any_order() -> None:
         w.number: torch.randn(1, 16, SPAN, 2, 2, generator=torch.Generator().manual_seed(w.number))
         for w in layout.windows
     }
-    whole = joined(layout, Window(0, 0, layout.latents, (0, 0), 0), 1, lambda w: made[w.number], "log")
+    whole = joined(layout, LatentWindow(0, 0, layout.latents, (0, 0), 0), 1, lambda w: made[w.number], "log")
     for window in reversed(layout.windows):
         found = joined(layout, window, 1, lambda w: made[w.number], "log")
         assert torch.equal(found, whole[:, :, window.start : window.stop])

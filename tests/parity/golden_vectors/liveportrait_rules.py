@@ -34,7 +34,7 @@ NETWORKS = {
 }
 MOTION = ("scale", "R", "exp", "t")
 
-Arrays = dict[str, NDArray[Any]]
+RuleArrays = dict[str, NDArray[Any]]
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def peer(script: Path) -> Any:
     return module
 
 
-def golden(checkout: Path, script: Any, folder: Path) -> Arrays:
+def golden(checkout: Path, script: Any, folder: Path) -> RuleArrays:
     """What the loop was given and what came out, by name. folder: for what is only needed meanwhile."""
     dump = script.Dump(argparse.Namespace(repo=str(checkout), out=str(folder), seed=SEED, threads=1))
     dump.real = dump.real_full = None
@@ -109,7 +109,7 @@ def _stand_in(wrapper: Any) -> list[dict[str, Tensor]]:
     return found
 
 
-def _sources(motions: list[dict[str, Tensor]], folder: Path) -> Arrays:
+def _sources(motions: list[dict[str, Tensor]], folder: Path) -> RuleArrays:
     """The motions and openings of the sources: the still, the still uncropped, a video's frames."""
     held = {f"source {key}": np.stack([each[key][0].numpy() for each in motions]) for key in motions[0]}
     with np.load(folder / "inputs/pipeline_landmarks.npz") as points:
@@ -121,7 +121,7 @@ def _sources(motions: list[dict[str, Tensor]], folder: Path) -> Arrays:
     }
 
 
-def _driver(folder: Path) -> Arrays:
+def _driver(folder: Path) -> RuleArrays:
     """The motions and openings of the driver."""
     with (folder / "inputs/templates/seq.pkl").open("rb") as file:
         template = pickle.load(file)  # written by the script just now

@@ -59,11 +59,11 @@ def weight(key: tuple[object, ...], name: str, like: Tensor, gain: float) -> Ten
     return torch.from_numpy(np.ascontiguousarray(values)).to(like.dtype)
 
 
-class Golden(Case):
+class GoldenCase(Case):
     """A case of the golden vectors. What was not kept of an array is NaN."""
 
     @classmethod
-    def open(cls, name: str) -> "Golden":
+    def open(cls, name: str) -> "GoldenCase":
         arrays = {key.removeprefix(f"{name}/"): value for key, value in held().items() if key.startswith(f"{name}/")}
         return cls(arrays, json.loads(str(arrays["meta"])))
 
@@ -158,7 +158,7 @@ def keep_output(kept: dict[str, Array], meta: dict[str, Any], name: str, value: 
 
 def keep_derived(meta: dict[str, Any], frames: Mapping[str, Array], name: str, value: Array) -> bool:
     """Whether an input follows from its name; then how is noted."""
-    probe = Golden({key: each for key, each in frames.items() if "image" in key}, meta)
+    probe = GoldenCase({key: each for key, each in frames.items() if "image" in key}, meta)
     for scale in SCALES:
         meta["inputs"][name] = (value.shape, scale)
         if value.dtype == np.float32 and np.array_equal(probe.given(name), value):

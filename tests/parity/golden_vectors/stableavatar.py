@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tests.parity.level import Level
+from tests.parity.level import Tolerance
 from tests.parity.ruled import samples, state
 from tests.parity.stableavatar import CASES, LOOP, Recorded, recorded
 
@@ -56,10 +56,10 @@ class Unkept:
         return self
 
 
-def judged_golden(name: str) -> Level:
+def judged_golden(name: str) -> Tolerance:
     """A level on the golden vectors. What rounding may change is ten times more than of a recording: weights by rule amplify it."""
     _, compare, allowed = CASES[name.removeprefix("log ")]
-    level, arrays = Level(name, allowed if allowed == LOOP else 10 * allowed, 0.0), held()
+    level, arrays = Tolerance(name, allowed if allowed == LOOP else 10 * allowed, 0.0), held()
 
     def check(key: str, theirs: Tensor, ours: Tensor) -> None:
         level.check(key, arrays[f"{name}/theirs/{key}"], samples(ours))
@@ -69,7 +69,7 @@ def judged_golden(name: str) -> Level:
     return level
 
 
-class Golden(Recorded):
+class GoldenRecording(Recorded):
     """A case of the golden vectors."""
 
     def found(self, name: str) -> Tensor:
@@ -77,12 +77,12 @@ class Golden(Recorded):
         return cast(Tensor, kept)
 
 
-def golden(name: str) -> Golden:
+def golden(name: str) -> GoldenRecording:
     """The case of a level."""
     arrays, prefix = held(), f"{name}/"
     tensors = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
     shapes = json.loads(str(arrays["shapes"]))
-    return Golden(
+    return GoldenRecording(
         tensors={
             key: torch.from_numpy(given(value)) for key, value in tensors.items() if key.startswith(("in.", "out."))
         },
@@ -110,7 +110,7 @@ def packed(name: str, case: Recorded) -> dict[str, NDArray[Any]]:
     kept: dict[str, NDArray[Any]] = {"meta": np.array(json.dumps(dict(case.meta)))}
 
     @dataclass(frozen=True, slots=True)
-    class Noting(Recorded):
+    class NotingRecorded(Recorded):
         def given(self, name: str) -> Tensor:
             return self.note(f"in.{name}")
 
@@ -128,7 +128,7 @@ def packed(name: str, case: Recorded) -> dict[str, NDArray[Any]]:
 
     with torch.no_grad():
         CASES[name.removeprefix("log ")][1](
-            Noting(case.tensors, case.meta, case.weights, case.image, case.beside), check
+            NotingRecorded(case.tensors, case.meta, case.weights, case.image, case.beside), check
         )
     return {f"{name}/{key}": value for key, value in kept.items()}
 

@@ -12,7 +12,7 @@ from shared.media.driver_view import PERIOD_US, WIDTH_PX, view_size
 from shared.media.reader import Mp4Writer
 from shared.scene import Scene
 from shared.wire.message import Message
-from tests.support.running.capture import Channel
+from tests.support.running.capture import CaptureChannel
 
 WIDTH, HEIGHT = 480, 360
 
@@ -28,13 +28,13 @@ def film(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def channel(run_root: Path, tmp_path: Path) -> Iterator[Channel]:
-    made = Channel(run_root, tmp_path)
+def channel(run_root: Path, tmp_path: Path) -> Iterator[CaptureChannel]:
+    made = CaptureChannel(run_root, tmp_path)
     yield made
     made.close()
 
 
-def collected(channel: Channel, scene: Scene) -> list[Message]:
+def collected(channel: CaptureChannel, scene: Scene) -> list[Message]:
     """Ten messages under this scene."""
     channel.choose(scene)
     channel.seen.clear()
@@ -43,7 +43,7 @@ def collected(channel: Channel, scene: Scene) -> list[Message]:
 
 
 @pytest.mark.apart
-def test_the_image_travels_whole_or_small_or_not_at_all(channel: Channel, film: Path) -> None:
+def test_the_image_travels_whole_or_small_or_not_at_all(channel: CaptureChannel, film: Path) -> None:
     for wanted in ("whole", "none", "small", "whole"):
         messages = collected(channel, Scene(driver=f"file:{film}", driver_image=wanted))
         assert all(message.facts["present"] is False for message in messages), "what was seen travels with each"

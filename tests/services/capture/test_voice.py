@@ -10,17 +10,19 @@ from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US, now
 from shared.scene import Scene
 from tests.support.files.sound_files import wav
-from tests.support.running.capture import Channel
+from tests.support.running.capture import CaptureChannel
 
 
 @pytest.fixture
-def channel(run_root: Path, tmp_path: Path) -> Iterator[Channel]:
-    made = Channel(run_root, tmp_path)
+def channel(run_root: Path, tmp_path: Path) -> Iterator[CaptureChannel]:
+    made = CaptureChannel(run_root, tmp_path)
     yield made
     made.close()
 
 
-def test_a_voice_file_is_sent_just_ahead_of_its_time_and_says_that_it_drives(channel: Channel, tmp_path: Path) -> None:
+def test_a_voice_file_is_sent_just_ahead_of_its_time_and_says_that_it_drives(
+    channel: CaptureChannel, tmp_path: Path
+) -> None:
     path = tmp_path / "speech.wav"
     path.write_bytes(wav((5000 * np.sin(np.arange(24_000 * 3) / 9)).astype(np.int16), 24_000))
     channel.choose(Scene(driver=f"file:{path}", loop=False))
@@ -37,7 +39,7 @@ def test_a_voice_file_is_sent_just_ahead_of_its_time_and_says_that_it_drives(cha
     assert channel.capture.loop.meter.state == "running"
 
 
-def test_an_interrupt_of_the_speech_queue_is_a_new_epoch_at_once(channel: Channel) -> None:
+def test_an_interrupt_of_the_speech_queue_is_a_new_epoch_at_once(channel: CaptureChannel) -> None:
     channel.choose(Scene(driver="speech", loop=False))
     said = now()
 
@@ -55,7 +57,7 @@ def test_an_interrupt_of_the_speech_queue_is_a_new_epoch_at_once(channel: Channe
     assert not channel.heard[-1].array.any() and 0 < len(channel.heard[-1].array) <= 480
 
 
-def test_the_sound_of_a_camera_does_not_drive(channel: Channel) -> None:
+def test_the_sound_of_a_camera_does_not_drive(channel: CaptureChannel) -> None:
     channel.choose(Scene(driver="browser", loop=False))
 
     def heard() -> bool:
@@ -66,7 +68,9 @@ def test_the_sound_of_a_camera_does_not_drive(channel: Channel) -> None:
     assert not any(m.fact("drives", bool) for m in channel.heard)
 
 
-def test_another_change_of_the_scene_leaves_a_camera_open_however_its_number_is_written(channel: Channel) -> None:
+def test_another_change_of_the_scene_leaves_a_camera_open_however_its_number_is_written(
+    channel: CaptureChannel,
+) -> None:
     channel.choose(Scene(driver="camera:099", loop=False))
     reader = channel.capture._driver
 

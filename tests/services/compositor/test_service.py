@@ -18,7 +18,7 @@ from shared.wire.message import Message, encode_message
 from shared.wire.program import frame_of
 
 
-class Channel:
+class CompositorChannel:
     """A compositor in this thread, with its neighbours' sockets."""
 
     def __init__(self, settings: Settings) -> None:
@@ -47,15 +47,15 @@ class Channel:
 
 
 @pytest.fixture
-def channel(sample_home: Path, run_root: Path) -> Iterator[Channel]:
-    made = Channel(Settings(run_root=run_root, home=sample_home, clean_feed_right="own label"))
+def channel(sample_home: Path, run_root: Path) -> Iterator[CompositorChannel]:
+    made = CompositorChannel(Settings(run_root=run_root, home=sample_home, clean_feed_right="own label"))
     yield made
     made.close()
 
 
 @pytest.mark.parametrize("label", [True, False])
 def test_the_frame_is_the_plate_to_the_bit_whether_the_scene_wants_the_label_or_not(
-    channel: Channel, sample_home: Path, label: bool
+    channel: CompositorChannel, sample_home: Path, label: bool
 ) -> None:
     plate = load_avatar(sample_home / "avatars" / "sample").plate
     for message in channel.frames(Scene(label=label)):

@@ -8,25 +8,25 @@ from pathlib import Path
 import pytest
 
 from shared.jobs.store import Store, open_store
-from tests.support.running.gateway import Studio, studio
+from tests.support.running.gateway import GatewayStudio, studio
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Studio]:
+def running() -> Iterator[GatewayStudio]:
     """A gateway on air; a test that changes the scene puts it back."""
     with tempfile.TemporaryDirectory() as folder, studio(Path(folder)) as made:
         yield made
 
 
 @pytest.fixture
-def own() -> Iterator[Studio]:
+def own() -> Iterator[GatewayStudio]:
     """A gateway for one test alone, to be killed."""
     with tempfile.TemporaryDirectory() as folder, studio(Path(folder)) as made:
         yield made
 
 
 @pytest.fixture
-def store(running: Studio) -> Iterator[Store]:
+def store(running: GatewayStudio) -> Iterator[Store]:
     """The running studio's jobs; there are none at the end."""
     opened = open_store(running.settings.jobs_url)
     yield opened
@@ -34,7 +34,7 @@ def store(running: Studio) -> Iterator[Store]:
 
 
 @pytest.fixture(scope="module")
-def avatar(running: Studio, small_home: Path) -> str:
+def avatar(running: GatewayStudio, small_home: Path) -> str:
     """A whole avatar; the others here have no face."""
     shutil.copytree(small_home / "avatars" / "sample", running.settings.home / "avatars" / "whole", dirs_exist_ok=True)
     return "whole"

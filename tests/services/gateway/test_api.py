@@ -21,12 +21,12 @@ from tests.support.engines.slow_engines import LadderEngine, LadderOptions
 from tests.support.files.evil_pickle import Evil
 from tests.support.files.sound_files import tone, wav
 from tests.support.jobs.template_farm import published, template
-from tests.support.running.gateway import Studio, image
+from tests.support.running.gateway import GatewayStudio, image
 
 OPEN = {("GET", "/api/v1/version"), ("GET", "/metrics")}
 
 
-def operations(running: Studio) -> Iterator[tuple[str, str]]:
+def operations(running: GatewayStudio) -> Iterator[tuple[str, str]]:
     schema = httpx.get(f"http://{running.address}/api/v1/openapi.json").json()
     for path, methods in schema["paths"].items():
         for method in methods:
@@ -37,7 +37,7 @@ def filled(path: str) -> str:
     return re.sub(r"\{channel\}", "main", re.sub(r"\{(?!channel)\w+\}", "sample", path))
 
 
-def test_every_route_of_the_schema_wants_the_token(running: Studio) -> None:
+def test_every_route_of_the_schema_wants_the_token(running: GatewayStudio) -> None:
     found = list(operations(running))
     assert len(found) > 15
     before = running.state()["scene"]["revision"]
@@ -49,12 +49,12 @@ def test_every_route_of_the_schema_wants_the_token(running: Studio) -> None:
     assert running.state()["scene"]["revision"] == before
 
 
-def test_the_token_in_the_address_is_of_no_use(running: Studio) -> None:
+def test_the_token_in_the_address_is_of_no_use(running: GatewayStudio) -> None:
     answer = httpx.get(f"http://{running.address}/api/v1/channels/main", params={"token": running.token})
     assert answer.status_code == 401
 
 
-def test_a_foreign_host_name_is_refused(running: Studio) -> None:
+def test_a_foreign_host_name_is_refused(running: GatewayStudio) -> None:
     for host in ("evil.example", "127.0.0.1.evil.example", "evil.example:80", ""):
         answer = running.http.get("/channels/main", headers={"Host": host})
         assert answer.status_code in (400, 421), host
@@ -62,7 +62,7 @@ def test_a_foreign_host_name_is_refused(running: Studio) -> None:
         assert running.http.get("/channels/main", headers={"Host": host}).status_code == 200
 
 
-def test_a_foreign_origin_may_change_nothing(running: Studio) -> None:
+def test_a_foreign_origin_may_change_nothing(running: GatewayStudio) -> None:
     before = running.state()["scene"]
     for origin in ("https://evil.example", "null", f"http://127.0.0.1:{running.port + 1}", "http://[bad"):
         for method, path in operations(running):
@@ -75,7 +75,7 @@ def test_a_foreign_origin_may_change_nothing(running: Studio) -> None:
     assert running.http.patch("/channels/main/scene", json={}, headers=own).status_code == 200
 
 
-def test_answers_carry_no_cors_header_and_a_strict_policy(running: Studio) -> None:
+def test_answers_carry_no_cors_header_and_a_strict_policy(running: GatewayStudio) -> None:
     for path in ("/", "/web/console/main.js", "/api/v1/version", "/api/v1/channels/main", "/nowhere"):
         answer = httpx.get(f"http://{running.address}{path}", headers={"Origin": "https://evil.example"})
         assert not [name for name in answer.headers if name.startswith("access-control")]
@@ -99,7 +99,7 @@ def test_answers_carry_no_cors_header_and_a_strict_policy(running: Studio) -> No
     ],
 )  # fmt: skip
 def test_a_scene_that_cannot_be_is_refused_in_one_sentence(
-    running: Studio, changes: dict[str, Any], status: int
+    running: GatewayStudio, changes: dict[str, Any], status: int
 ) -> None:
     before = running.state()["scene"]
     answer = running.patch(**changes)
@@ -108,7 +108,7 @@ def test_a_scene_that_cannot_be_is_refused_in_one_sentence(
     assert running.state()["scene"] == before
 
 
-def test_a_change_reaches_the_other_services_and_survives_the_gateway(own: Studio) -> None:
+def test_a_change_reaches_the_other_services_and_survives_the_gateway(own: GatewayStudio) -> None:
     assert own.patch(avatar="mona", label=False, driver="camera:2").status_code == 200
     own.wait(lambda: own.channel.scene and own.channel.scene.avatar == "mona")
     assert own.channel.scene and own.channel.scene.driver == "camera:2"
@@ -118,7 +118,7 @@ def test_a_change_reaches_the_other_services_and_survives_the_gateway(own: Studi
     assert (scene["avatar"], scene["label"], scene["driver"]) == ("mona", False, "camera:2")
 
 
-def test_options_are_those_that_the_engine_has(own: Studio) -> None:
+def test_options_are_those_that_the_engine_has(own: GatewayStudio) -> None:
     rows = {row["name"]: row for row in own.wait(lambda: own.state()["engines"])}
     assert rows["ladder"]["options"] == options_schema(LadderOptions()) and rows["mesh"]["options"] == {}
     assert own.state()["engine"]["quality"] == {"name": "half", "title": "256 pixels"}
@@ -144,7 +144,7 @@ def test_options_are_those_that_the_engine_has(own: Studio) -> None:
     assert own.patch(engine="mesh").json()["options"] == {}, "another engine's are dropped"
 
 
-def test_a_quality_as_it_was_asked_for_before_there_were_options(own: Studio) -> None:
+def test_a_quality_as_it_was_asked_for_before_there_were_options(own: GatewayStudio) -> None:
     own.wait(lambda: own.state()["engines"])
     assert own.patch(engine="ladder", quality="half").json()["options"] == {"quality": "half"}
     assert own.patch(quality="").json()["options"] == {}
@@ -154,23 +154,23 @@ def test_a_quality_as_it_was_asked_for_before_there_were_options(own: Studio) ->
     assert own.patch(engine="mesh", quality="").status_code == 200
 
 
-def test_options_are_bounded(own: Studio) -> None:
+def test_options_are_bounded(own: GatewayStudio) -> None:
     own.wait(lambda: own.state()["engines"])
     assert own.patch(engine="verbose", options={"prompt": "a" * 4000}).status_code == 200
     answer = own.patch(options={"prompt": "a" * 4096})
     assert answer.status_code == 422 and "at most 4 KB" in answer.json()["detail"]
 
 
-def test_neutral_counts_up(running: Studio) -> None:
+def test_neutral_counts_up(running: GatewayStudio) -> None:
     before = running.state()["scene"]["neutral"]
     assert running.http.post("/channels/main/neutral/retake").json() == {"neutral": before + 1}
 
 
-def test_another_channel_is_not_there(running: Studio) -> None:
+def test_another_channel_is_not_there(running: GatewayStudio) -> None:
     assert running.http.get("/channels/other").status_code == 404
 
 
-def test_engines_say_why_they_cannot_run_and_on_what_terms(running: Studio) -> None:
+def test_engines_say_why_they_cannot_run_and_on_what_terms(running: GatewayStudio) -> None:
     running.wait(lambda: running.http.get("/engines").json())
     rows = {row.pop("name"): row for row in running.http.get("/engines").json()}
     assert rows["mesh"] == {
@@ -185,7 +185,7 @@ def test_engines_say_why_they_cannot_run_and_on_what_terms(running: Studio) -> N
     assert rows["live-portrait"]["unavailable"].startswith("Weights are missing")
 
 
-def test_avatars_with_image_plate_and_index(running: Studio) -> None:
+def test_avatars_with_image_plate_and_index(running: GatewayStudio) -> None:
     assert {row["name"] for row in running.http.get("/avatars").json()} == {"sample", "mona"}
     assert running.http.get("/avatars/sample/thumb").content.startswith(b"\xff\xd8")
     index = running.http.get("/avatars/sample/plate/index").json()
@@ -197,7 +197,7 @@ def test_avatars_with_image_plate_and_index(running: Studio) -> None:
         assert running.http.get(f"/avatars/{name}/plate").status_code == 404
 
 
-def test_the_avatar_on_air_cannot_be_deleted(running: Studio) -> None:
+def test_the_avatar_on_air_cannot_be_deleted(running: GatewayStudio) -> None:
     assert running.http.delete("/avatars/sample").status_code == 409
     assert running.http.delete("/avatars/nobody").status_code == 404
 
@@ -206,7 +206,7 @@ def files(**given: bytes) -> dict[str, tuple[str, bytes]]:
     return {name: (f"{name}.png", content) for name, content in given.items()}
 
 
-def test_an_upload_that_says_it_is_too_large_is_refused_before_it_is_read(running: Studio) -> None:
+def test_an_upload_that_says_it_is_too_large_is_refused_before_it_is_read(running: GatewayStudio) -> None:
     head = (
         f"POST /api/v1/avatars HTTP/1.1\r\nHost: {running.address}\r\nAuthorization: Bearer {running.token}\r\n"
         f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {700 << 20}\r\n\r\n"
@@ -216,7 +216,7 @@ def test_an_upload_that_says_it_is_too_large_is_refused_before_it_is_read(runnin
         assert b" 413 " in connection.recv(1000)
 
 
-def test_a_part_is_refused_as_soon_as_it_is_too_large(running: Studio) -> None:
+def test_a_part_is_refused_as_soon_as_it_is_too_large(running: GatewayStudio) -> None:
     sent = 0
 
     def endless() -> Iterator[bytes]:
@@ -250,13 +250,13 @@ def test_a_part_is_refused_as_soon_as_it_is_too_large(running: Studio) -> None:
         ({"name": "x", "rights": "m" * 3000}, files(portrait=b"x"), 413),
     ],
 )
-def test_a_bad_form_is_one_sentence(running: Studio, data: dict[str, str], given: Any, status: int) -> None:
+def test_a_bad_form_is_one_sentence(running: GatewayStudio, data: dict[str, str], given: Any, status: int) -> None:
     answer = running.http.post("/avatars", data=data, files=given or {"": ("", b"")})
     assert answer.status_code == status, answer.text
     assert not list(running.settings.home.glob(".incoming-*"))
 
 
-def test_a_portrait_that_is_no_image_leaves_one_sentence_and_nothing_else(running: Studio) -> None:
+def test_a_portrait_that_is_no_image_leaves_one_sentence_and_nothing_else(running: GatewayStudio) -> None:
     data = {"name": "new", "rights": "mine"}
     answer = running.http.post("/avatars", data=data, files=files(portrait=b"not an image"))
     assert answer.status_code == 422 and "image" in answer.json()["detail"]
@@ -264,7 +264,7 @@ def test_a_portrait_that_is_no_image_leaves_one_sentence_and_nothing_else(runnin
     assert any("new" in event["text"] and event["kind"] == "error" for event in running.state()["log"])
 
 
-def test_a_filmed_body_alone_makes_an_avatar_and_says_what_it_shows(running: Studio, tmp_path: Path) -> None:
+def test_a_filmed_body_alone_makes_an_avatar_and_says_what_it_shows(running: GatewayStudio, tmp_path: Path) -> None:
     write_body_video(tmp_path / "body.mp4", sample_portrait(), 12)
     filmed = (tmp_path / "body.mp4").read_bytes()
     data = {"name": "anchor", "rights": "mine", "still": "0.2", "exclude": "0.4-1", "keep_film": "true"}
@@ -301,7 +301,7 @@ def clip(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def test_an_uploaded_driver_is_used_by_the_id_we_made(running: Studio, tmp_path: Path) -> None:
+def test_an_uploaded_driver_is_used_by_the_id_we_made(running: GatewayStudio, tmp_path: Path) -> None:
     given = {"video": ("../../evil name.mp4", clip(tmp_path / "a.mp4"))}
     made = running.http.post("/drivers", files=given).json()
     stored = running.settings.home / "drivers" / f"{made['id']}.mp4"
@@ -314,7 +314,7 @@ def test_an_uploaded_driver_is_used_by_the_id_we_made(running: Studio, tmp_path:
     assert not stored.exists()
 
 
-def test_a_driver_that_is_no_video_is_refused(running: Studio) -> None:
+def test_a_driver_that_is_no_video_is_refused(running: GatewayStudio) -> None:
     for name, content in (("a.mp4", b"text"), ("a.exe", b"MZ"), ("a.mp4", b"")):
         answer = running.http.post("/drivers", files={"video": (name, content)})
         assert answer.status_code == 422, answer.text
@@ -323,12 +323,12 @@ def test_a_driver_that_is_no_video_is_refused(running: Studio) -> None:
     assert not list((running.settings.home / "drivers").glob("*.exe"))
 
 
-def _drives(running: Studio, stored: Path) -> bool:
+def _drives(running: GatewayStudio, stored: Path) -> bool:
     scene = running.channel.scene
     return scene is not None and scene.driver == f"motion:{stored}"
 
 
-def test_an_uploaded_template_is_a_driver_and_says_what_it_is(running: Studio, tmp_path: Path) -> None:
+def test_an_uploaded_template_is_a_driver_and_says_what_it_is(running: GatewayStudio, tmp_path: Path) -> None:
     template().save(tmp_path / "walk.npz")
     original = published(tmp_path / "walk.pkl", template())
     for path in (tmp_path / "walk.npz", original):
@@ -345,7 +345,7 @@ def test_an_uploaded_template_is_a_driver_and_says_what_it_is(running: Studio, t
         assert running.http.delete(f"/drivers/{made['id']}").status_code == 204
 
 
-def test_what_is_no_template_is_refused_by_its_owners_name(running: Studio, tmp_path: Path) -> None:
+def test_what_is_no_template_is_refused_by_its_owners_name(running: GatewayStudio, tmp_path: Path) -> None:
     (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Evil()))
     np.savez(tmp_path / "foreign.npz", frames=np.zeros(3))
     for path in (tmp_path / "evil.pkl", tmp_path / "foreign.npz"):
@@ -356,7 +356,7 @@ def test_what_is_no_template_is_refused_by_its_owners_name(running: Studio, tmp_
     assert not [path for path in folder.glob("*") if path.suffix in (".npz", ".pkl")]
 
 
-def test_metrics_are_prometheus_text(running: Studio) -> None:
+def test_metrics_are_prometheus_text(running: GatewayStudio) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
     text = httpx.get(f"http://{running.address}/metrics").text
@@ -367,7 +367,7 @@ def test_metrics_are_prometheus_text(running: Studio) -> None:
     assert running.token not in text
 
 
-def test_metrics_tell_the_engines_quality_and_delay(own: Studio) -> None:
+def test_metrics_tell_the_engines_quality_and_delay(own: GatewayStudio) -> None:
     metrics = f"http://{own.address}/metrics"
     own.wait(lambda: 'studio_engine_quality{quality="half"} 1.0' in httpx.get(metrics).text)
     assert "\nstudio_engine_delay_milliseconds " not in httpx.get(metrics).text, "none is told"
@@ -377,7 +377,7 @@ def test_metrics_tell_the_engines_quality_and_delay(own: Studio) -> None:
     assert "\nstudio_engine_delay_floor_milliseconds 670.0" in httpx.get(metrics).text
 
 
-def test_speech_for_an_engine_that_does_not_listen_names_those_that_do(own: Studio) -> None:
+def test_speech_for_an_engine_that_does_not_listen_names_those_that_do(own: GatewayStudio) -> None:
     facts = own.channel.meters["generator"].facts
     own.wait(lambda: own.http.get("/engines").json())
     own.patch(engine="mesh", driver="sample")
@@ -391,7 +391,7 @@ def test_speech_for_an_engine_that_does_not_listen_names_those_that_do(own: Stud
     assert own.state()["scene"]["driver"] == "sample"
 
 
-def test_an_engine_that_makes_clips_is_not_put_on_air(own: Studio) -> None:
+def test_an_engine_that_makes_clips_is_not_put_on_air(own: GatewayStudio) -> None:
     own.wait(lambda: own.http.get("/engines").json())
     was = own.state()["scene"]["engine"]
     facts = own.channel.meters["generator"].facts
@@ -409,18 +409,18 @@ def test_an_engine_that_makes_clips_is_not_put_on_air(own: Studio) -> None:
     assert own.state()["scene"]["engine"] == was
 
 
-def test_page_and_api_page_call_nobody_else(running: Studio) -> None:
+def test_page_and_api_page_call_no_other_host(running: GatewayStudio) -> None:
     page = httpx.get(f"http://{running.address}/").text + httpx.get(f"http://{running.address}/api/v1/docs").text
     assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page)
     assert "<script>" not in page and "style=" not in page
 
 
-def test_recordings_are_fetched_by_id_and_never_by_path(running: Studio) -> None:
+def test_recordings_are_fetched_by_id_and_never_by_path(running: GatewayStudio) -> None:
     for name in ("..%2f..%2ftoken", "token", "main-20260101-000000", "..", "main-20260101-000000%00"):
         assert running.http.get(f"/recordings/{name}").status_code == 404
 
 
-def test_an_avatar_is_shown_once_it_has_been_removed_no_more(running: Studio) -> None:
+def test_an_avatar_is_shown_once_it_has_been_removed_no_more(running: GatewayStudio) -> None:
     folder = running.settings.home / "avatars" / "gone"
     folder.mkdir()
     (folder / "avatar.json").write_text('{"schema": 1, "name": "gone", "rights": "x"}', encoding="utf-8")

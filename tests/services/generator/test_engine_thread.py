@@ -22,7 +22,7 @@ from tests.support.engines.slow_engines import UNLUCKY, LadderOptions
 
 
 @dataclass
-class Slow(EngineSession):
+class SlowSession(EngineSession):
     """Takes `seconds` for four frames, and hands out those of three batches before. Runs out of memory when told to."""
 
     seconds: float
@@ -94,7 +94,7 @@ class One(EngineSession):
 
 
 def test_under_an_overload_the_delay_is_steady_and_everything_is_counted() -> None:
-    session = Slow(0.4, adjusts=False)  # ten frames a second where the driver has 25
+    session = SlowSession(0.4, adjusts=False)  # ten frames a second where the driver has 25
     batch = EngineThread(opened(session), lambda: None, 5 * US)
     out, offered = drive(batch, 7)
     batch.close()
@@ -163,7 +163,7 @@ def test_the_newest_frame_is_always_among_those_taken(count: int) -> None:
 
 
 def test_what_cannot_keep_up_goes_one_rung_down_and_says_so() -> None:
-    session = Slow(0.25)
+    session = SlowSession(0.25)
     batch = EngineThread(opened(session), lambda: None, 5 * US)
     drive(batch, 5)
     batch.close()
@@ -171,7 +171,7 @@ def test_what_cannot_keep_up_goes_one_rung_down_and_says_so() -> None:
 
 
 def test_memory_that_runs_out_costs_a_rung_and_not_the_service() -> None:
-    session = Slow(0.0, adjusts=False, full=True)
+    session = SlowSession(0.0, adjusts=False, full=True)
     batch = EngineThread(opened(session), lambda: None, 5 * US)
     out, _ = drive(batch, 2)
     batch.close()
@@ -180,7 +180,7 @@ def test_memory_that_runs_out_costs_a_rung_and_not_the_service() -> None:
 
 def test_memory_that_runs_out_at_the_last_rung_is_the_users_to_know() -> None:
     done = threading.Event()
-    batch = EngineThread(opened(Slow(0.0, rungs=0, full=True)), done.set, 5 * US)
+    batch = EngineThread(opened(SlowSession(0.0, rungs=0, full=True)), done.set, 5 * US)
     at = now()
     for i in range(SIZE):
         batch.offer(Driving(at + i * FRAME, None, None), {})
@@ -189,7 +189,7 @@ def test_memory_that_runs_out_at_the_last_rung_is_the_users_to_know() -> None:
 
 
 def test_a_driver_that_restarts_or_was_away_begins_anew() -> None:
-    session = Slow(0.0, adjusts=False)
+    session = SlowSession(0.0, adjusts=False)
     batch = EngineThread(opened(session), lambda: None, US // 2)
     drive(batch, 1)
     before = session.resets
@@ -258,7 +258,7 @@ def test_what_is_dropped_is_counted_whether_or_not_anything_comes_out() -> None:
 
 
 def test_other_options_are_handed_to_the_session_once_and_end_the_note_of_a_lower_quality() -> None:
-    session = Slow(0.0, full=True)
+    session = SlowSession(0.0, full=True)
     batch = EngineThread(opened(session, options=LadderOptions(quality="full")), lambda: None, 5 * US)
     batch.apply(LadderOptions(quality="full"))
     drive(batch, 0.5)
@@ -274,7 +274,7 @@ def test_other_options_are_handed_to_the_session_once_and_end_the_note_of_a_lowe
 
 def test_options_that_the_session_cannot_take_over_are_told_once_to_be_opened_again() -> None:
     told = threading.Event()
-    batch = EngineThread(opened(Slow(0.0), options=LadderOptions()), told.set, 5 * US)
+    batch = EngineThread(opened(SlowSession(0.0), options=LadderOptions()), told.set, 5 * US)
     batch.apply(LadderOptions(seed=1))
     assert told.wait(20)
     assert batch.take_refusal() and not batch.take_refusal() and batch.note == ""
@@ -282,7 +282,7 @@ def test_options_that_the_session_cannot_take_over_are_told_once_to_be_opened_ag
 
 
 def test_the_delay_is_measured_beside_its_floor() -> None:
-    session = Slow(0.05, adjusts=False)
+    session = SlowSession(0.05, adjusts=False)
     batch = EngineThread(opened(session), lambda: None, 5 * US)
     assert "delay" not in batch.as_dict()
     drive(batch, 2.5)

@@ -15,17 +15,17 @@ from shared.runtime.clock import now, tick_pts
 from shared.scene import Scene
 from shared.wire.message import NOTHING
 from tests.support.files.voice_material import babble, sound_of
-from tests.support.running.generator import Channel
+from tests.support.running.generator import GeneratorChannel
 
 
 @pytest.fixture
-def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
-    made = Channel(Settings(run_root=run_root, home=live_home))
+def channel(live_home: Path, run_root: Path) -> Iterator[GeneratorChannel]:
+    made = GeneratorChannel(Settings(run_root=run_root, home=live_home))
     yield made
     made.close()
 
 
-def test_a_host_that_waits_for_speech_already_knows_how_late_it_will_be(channel: Channel) -> None:
+def test_a_host_that_waits_for_speech_already_knows_how_late_it_will_be(channel: GeneratorChannel) -> None:
     channel.turn(lambda: len(channel.faces) >= 10)
     assert {m.facts["state"] for m in channel.faces} == {"idle"}
     late = {m.pts - m.facts["captured"] for m in channel.faces}
@@ -46,7 +46,7 @@ def test_an_engine_that_no_voice_drives_says_so_and_idles(
     live_home: Path, run_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(MeshEngine, "info", replace(MeshEngine.info, inputs=frozenset({"motion"})))
-    channel = Channel(Settings(run_root=run_root, home=live_home))
+    channel = GeneratorChannel(Settings(run_root=run_root, home=live_home))
     try:
         channel.turn(lambda: len(channel.faces) >= 5)
         assert {(m.facts["state"], m.facts["driven"]) for m in channel.faces} == {("idle", "motion")}
@@ -59,7 +59,7 @@ def test_an_engine_that_needs_the_image_says_so_and_is_given_no_frame_without_it
     live_home: Path, run_root: Path
 ) -> None:
     face = load_avatar(live_home / "avatars" / "sample").face.pack()
-    channel = Channel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
+    channel = GeneratorChannel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
     meter = channel.generator.loop.meter
 
     def drive(*, whole: bool) -> str:

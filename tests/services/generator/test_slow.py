@@ -20,22 +20,22 @@ from tests.support.engines.slow_engines import (
     LadderSession,
     red,
 )
-from tests.support.running.generator import Channel
+from tests.support.running.generator import GeneratorChannel
 
 SOON_S = BLOCKED_S / 3  # seconds in which a busy machine does what takes a moment
 AWAY_S = BLOCKED_S / 8  # seconds that it may be away from the loop, which would be far longer if it waited for a frame
 
 
 @pytest.fixture
-def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
+def channel(live_home: Path, run_root: Path) -> Iterator[GeneratorChannel]:
     HeavySession.under_way.clear()
-    made = Channel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
+    made = GeneratorChannel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
     made.wanted = Scene(driver="browser")
     yield made
     made.close()
 
 
-def longest_turn(channel: Channel, until: Callable[[], bool]) -> float:
+def longest_turn(channel: GeneratorChannel, until: Callable[[], bool]) -> float:
     """Seconds that the loop was away for at most."""
     longest, last = 0.0, time.monotonic()
 
@@ -48,7 +48,7 @@ def longest_turn(channel: Channel, until: Callable[[], bool]) -> float:
     return longest
 
 
-def test_a_frame_that_takes_for_ever_holds_up_neither_the_pulse_nor_the_next_engine(channel: Channel) -> None:
+def test_a_frame_that_never_ends_holds_up_neither_the_pulse_nor_the_next_engine(channel: GeneratorChannel) -> None:
     channel.wanted = Scene(driver="browser", engine="heavy")
     channel.turn(HeavySession.under_way.is_set)
     ends = time.monotonic() + 2
@@ -59,7 +59,9 @@ def test_a_frame_that_takes_for_ever_holds_up_neither_the_pulse_nor_the_next_eng
     assert not red(channel.faces[-1])
 
 
-def test_a_voice_that_is_answered_late_holds_up_neither_the_pulse_nor_the_next_engine(channel: Channel) -> None:
+def test_a_voice_that_is_answered_late_holds_up_neither_the_pulse_nor_the_next_engine(
+    channel: GeneratorChannel,
+) -> None:
     meter = channel.generator.loop.meter
     channel.wanted = Scene(driver="speech", engine="drawl")
     channel.turn(HeavySession.under_way.is_set)
@@ -72,7 +74,7 @@ def test_a_voice_that_is_answered_late_holds_up_neither_the_pulse_nor_the_next_e
     assert {message.facts["driven"] for message in channel.faces} == {"voice"}
 
 
-def test_an_opening_that_takes_for_ever_is_given_up_for_another_engine(channel: Channel) -> None:
+def test_an_opening_that_never_ends_is_given_up_for_another_engine(channel: GeneratorChannel) -> None:
     meter = channel.generator.loop.meter
     channel.turn(lambda: bool(channel.faces))
     channel.wanted = Scene(driver="browser", engine="stuck")
@@ -83,7 +85,7 @@ def test_an_opening_that_takes_for_ever_is_given_up_for_another_engine(channel: 
 
 
 def test_memory_that_runs_out_while_it_opens_costs_a_rung_and_the_note_stays_until_another_engine(
-    channel: Channel,
+    channel: GeneratorChannel,
 ) -> None:
     meter = channel.generator.loop.meter
     channel.wanted = Scene(driver="browser", engine="ladder")
@@ -103,7 +105,7 @@ def ladder(**options: OptionValue) -> Scene:
     return Scene(driver="browser", engine="ladder", options=options)
 
 
-def test_the_scenes_options_are_the_sessions_and_taken_over_without_opening_it_again(channel: Channel) -> None:
+def test_the_scenes_options_are_the_sessions_and_taken_over_without_opening_it_again(channel: GeneratorChannel) -> None:
     meter = channel.generator.loop.meter
     channel.wanted = ladder(quality="half")
     session = opened(channel)
@@ -115,7 +117,7 @@ def test_the_scenes_options_are_the_sessions_and_taken_over_without_opening_it_a
     assert opened(channel) is session and meter.state != "opening"
 
 
-def test_options_that_are_not_taken_over_on_air_open_the_engine_again(channel: Channel) -> None:
+def test_options_that_are_not_taken_over_on_air_open_the_engine_again(channel: GeneratorChannel) -> None:
     channel.wanted = ladder(quality="half", seed=1)
     session = opened(channel)
     first = channel.generator._opened
@@ -126,7 +128,7 @@ def test_options_that_are_not_taken_over_on_air_open_the_engine_again(channel: C
     channel.turn(lambda: bool(channel.faces))
 
 
-def test_options_that_cannot_be_had_leave_the_engine_on_air_and_say_why(channel: Channel) -> None:
+def test_options_that_cannot_be_had_leave_the_engine_on_air_and_say_why(channel: GeneratorChannel) -> None:
     meter = channel.generator.loop.meter
     channel.wanted = ladder(quality="half", colour="red")  # as a scene that another version saved
     session = opened(channel)
@@ -142,7 +144,7 @@ def test_options_that_cannot_be_had_leave_the_engine_on_air_and_say_why(channel:
     channel.turn(lambda: opened(channel).quality == "half" and meter.note == "")
 
 
-def test_memory_that_runs_out_for_good_is_told_and_another_quality_tries_again(channel: Channel) -> None:
+def test_memory_that_runs_out_for_good_is_reported_and_another_quality_tries_again(channel: GeneratorChannel) -> None:
     meter = channel.generator.loop.meter
     channel.wanted = Scene(driver="browser", engine="ladder")
     opened(channel).taken = True
@@ -153,13 +155,13 @@ def test_memory_that_runs_out_for_good_is_told_and_another_quality_tries_again(c
     channel.turn(lambda: bool(channel.faces) and meter.note == "")
 
 
-def test_memory_that_runs_out_while_an_avatar_is_read_has_it_done_with_less(channel: Channel) -> None:
+def test_memory_that_runs_out_while_an_avatar_is_read_has_it_done_with_less(channel: GeneratorChannel) -> None:
     channel.wanted = Scene(driver="browser", engine="tight")
     channel.turn(lambda: bool(channel.faces) and red(channel.faces[-1]))
     assert "little memory" in channel.generator.loop.meter.note
 
 
-def opened(channel: Channel) -> LadderSession:
+def opened(channel: GeneratorChannel) -> LadderSession:
     """The session, as soon as it is on air."""
     channel.turn(lambda: channel.generator._opened is not None)
     guarded = channel.generator._opened.session  # type: ignore[union-attr]

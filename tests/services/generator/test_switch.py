@@ -15,12 +15,12 @@ from shared.runtime.clock import US
 from shared.scene import Scene
 from shared.wire.message import Message
 from tests.support.engines.slow_engines import ENGINES, OPENING_S, red
-from tests.support.running.generator import Channel
+from tests.support.running.generator import GeneratorChannel
 
 
 @pytest.fixture
-def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
-    made = Channel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
+def channel(live_home: Path, run_root: Path) -> Iterator[GeneratorChannel]:
+    made = GeneratorChannel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
     made.wanted = Scene(driver="browser")
     yield made
     made.close()
@@ -31,7 +31,7 @@ def longest_gap(faces: list[Message]) -> float:
     return max(b.pts - a.pts for a, b in itertools.pairwise(faces)) / US
 
 
-def test_an_engine_that_opens_slowly_takes_over_without_a_gap(channel: Channel) -> None:
+def test_an_engine_that_opens_slowly_takes_over_without_a_gap(channel: GeneratorChannel) -> None:
     channel.turn(lambda: len(channel.faces) >= 5)
     assert not any(red(m) for m in channel.faces)
     channel.wanted = Scene(driver="browser", engine="slow")
@@ -48,7 +48,7 @@ def test_an_engine_that_opens_slowly_takes_over_without_a_gap(channel: Channel) 
     assert all(red(m) for m in channel.faces), "and it is opened once"
 
 
-def test_an_engine_that_breaks_leaves_the_old_one_on_air(channel: Channel) -> None:
+def test_an_engine_that_breaks_leaves_the_old_one_on_air(channel: GeneratorChannel) -> None:
     channel.turn(lambda: len(channel.faces) >= 3)
     channel.wanted = Scene(driver="browser", engine="broken")
     meter = channel.generator.loop.meter
@@ -60,7 +60,7 @@ def test_an_engine_that_breaks_leaves_the_old_one_on_air(channel: Channel) -> No
     channel.turn(lambda: meter.note == "")
 
 
-def test_what_an_engine_raises_on_air_is_reported_before_the_process_ends(channel: Channel) -> None:
+def test_what_an_engine_raises_on_air_is_reported_before_the_process_ends(channel: GeneratorChannel) -> None:
     loop, told = channel.generator.loop, list[str]()
     loop.before_pulse(lambda: told.append(loop.meter.note))
     channel.wanted = Scene(driver="browser", engine="faulty")
@@ -69,7 +69,7 @@ def test_what_an_engine_raises_on_air_is_reported_before_the_process_ends(channe
     assert told[-1] == "Faulty failed (ZeroDivisionError: float division by zero); update it or choose another engine."
 
 
-def test_the_last_choice_counts_even_when_the_one_before_it_breaks(channel: Channel) -> None:
+def test_the_last_choice_counts_even_when_the_one_before_it_breaks(channel: GeneratorChannel) -> None:
     channel.turn(lambda: len(channel.faces) >= 1)
     channel.wanted = Scene(driver="browser", engine="broken")
     channel.turn(lambda: channel.generator.loop.meter.state == "opening")
@@ -78,7 +78,7 @@ def test_the_last_choice_counts_even_when_the_one_before_it_breaks(channel: Chan
 
 
 def test_weights_that_arrive_while_on_air_are_used(
-    channel: Channel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    channel: GeneratorChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "PROBE_PERIOD_US", US // 10)
     monkeypatch.setenv("TEST_WEIGHTS", str(tmp_path / "weights"))

@@ -18,7 +18,7 @@ from shared.runtime.clock import US, tick_after, tick_pts
 from shared.scene import Scene
 from tests.support.engines.slow_engines import ENGINES, PlayingEngine
 from tests.support.jobs.template_farm import template
-from tests.support.running.generator import Channel
+from tests.support.running.generator import GeneratorChannel
 
 RATE_FPS = Fraction(25)
 FRAMES = 5
@@ -132,14 +132,14 @@ class BreakingEngine(PlayingEngine):
 
 
 @pytest.fixture
-def channel(live_home: Path, run_root: Path) -> Iterator[Channel]:
-    made = Channel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
+def channel(live_home: Path, run_root: Path) -> Iterator[GeneratorChannel]:
+    made = GeneratorChannel(Settings(run_root=run_root, home=live_home, engines=ENGINES))
     yield made
     made.close()
 
 
 def test_the_service_plays_it_under_an_engine_that_can_and_idles_under_one_that_cannot(
-    channel: Channel, walk: Path
+    channel: GeneratorChannel, walk: Path
 ) -> None:
     meter = channel.generator.loop.meter
     channel.wanted = scene(walk)

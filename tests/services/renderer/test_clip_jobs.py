@@ -33,7 +33,7 @@ from shared.media.reader import SOUND_RATE_HZ, VideoReader
 from tests.support.engines.clip_engine import ENGINES, STEPS, UNITS, level
 from tests.support.engines.job_engines import ORDERS
 from tests.support.files.sound_files import wav
-from tests.support.jobs.job_farm import Farm
+from tests.support.jobs.job_farm import JobFarm
 
 FPS, FRAMES = 25, 30
 PLAIN = OutputSpec(size=(160, 120), label=False)
@@ -41,12 +41,12 @@ WEIGHT = 10 * 1.02  # of all units, with `assemble`
 
 
 @pytest.fixture
-def farm(small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Farm:
+def farm(small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobFarm:
     orders = tmp_path / "orders"
     orders.mkdir()
     monkeypatch.setenv(ORDERS, str(orders))
     settings = Settings(home=small_home, jobs=str(tmp_path / "jobs"), engines=ENGINES)
-    return Farm(small_home, LocalStore(tmp_path / "jobs"), settings, orders)
+    return JobFarm(small_home, LocalStore(tmp_path / "jobs"), settings, orders)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def submit(farm: Farm, voice: Path, output: OutputSpec = PLAIN) -> str:
+def submit(farm: JobFarm, voice: Path, output: OutputSpec = PLAIN) -> str:
     return farm.submit(voice, "clip", output=output).id
 
 
@@ -79,7 +79,7 @@ def right(path: Path) -> None:
     assert loud == pytest.approx(FRAMES / FPS / 2, abs=0.03)
 
 
-def test_the_graph_is_done_in_its_order_and_makes_the_clip(farm: Farm, voice: Path) -> None:
+def test_the_graph_is_done_in_its_order_and_makes_the_clip(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
     assert read_job_manifest(farm.store, job).units == UNITS
     steps = farm.finish(job)
@@ -96,7 +96,7 @@ def test_the_graph_is_done_in_its_order_and_makes_the_clip(farm: Farm, voice: Pa
     )
 
 
-def test_another_worker_at_every_unit_makes_the_same(farm: Farm, voice: Path) -> None:
+def test_another_worker_at_every_unit_makes_the_same(farm: JobFarm, voice: Path) -> None:
     first, second = submit(farm, voice), farm.submit(voice, "clip", output=PLAIN, key="again").id
     farm.finish(first)
     while (step := farm.worker().advance(second)).outcome != "nothing":
@@ -104,7 +104,7 @@ def test_another_worker_at_every_unit_makes_the_same(farm: Farm, voice: Path) ->
     assert greys(farm.result(first)) == greys(farm.result(second))
 
 
-def test_units_are_done_once_by_any_number_of_workers(farm: Farm, voice: Path) -> None:
+def test_units_are_done_once_by_any_number_of_workers(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
     farm.order("sleep-b", "0.02")
     farm.order("sleep-c", "0.02")
@@ -130,7 +130,7 @@ def test_units_are_done_once_by_any_number_of_workers(farm: Farm, voice: Path) -
     right(farm.result(job))
 
 
-def test_render_makes_what_a_job_makes(farm: Farm, voice: Path, tmp_path: Path) -> None:
+def test_render_makes_what_a_job_makes(farm: JobFarm, voice: Path, tmp_path: Path) -> None:
     out, seen = tmp_path / "out.mp4", list[tuple[int, int]]()
     avatar = load_avatar(farm.home / "avatars" / "sample")
     count = render_file(
@@ -144,7 +144,7 @@ def test_render_makes_what_a_job_makes(farm: Farm, voice: Path, tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jobs", "orders", "out.mp4"]
 
 
-def test_the_file_has_the_size_the_rate_and_the_label_that_are_asked_for(farm: Farm, voice: Path) -> None:
+def test_the_file_has_the_size_the_rate_and_the_label_that_are_asked_for(farm: JobFarm, voice: Path) -> None:
     farm.order("size", "80 80")
     output = OutputSpec(size=(320, 180), fps=Fraction(50), label=True)
     job = submit(farm, voice, output)
@@ -158,7 +158,7 @@ def test_the_file_has_the_size_the_rate_and_the_label_that_are_asked_for(farm: F
     assert corner.max() - corner.min() > 60, "the label is missing"
 
 
-def test_progress_and_what_is_left_go_by_weight(farm: Farm, voice: Path) -> None:
+def test_progress_and_what_is_left_go_by_weight(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
     farm.worker().advance(job)
     seen = status.status(farm.store, job)
@@ -181,7 +181,7 @@ def test_progress_and_what_is_left_go_by_weight(farm: Farm, voice: Path) -> None
     assert [(each.done, each.ticks) for each in seen.segments[1:3]] == [(5, STEPS), (10, STEPS)]
 
 
-def test_a_unit_that_gets_on_is_seen_to(farm: Farm, voice: Path) -> None:
+def test_a_unit_that_gets_on_is_seen_to(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
     farm.order("sleep-a", "0.25")
     thread = threading.Thread(target=farm.worker().advance, args=(job,))
@@ -194,7 +194,7 @@ def test_a_unit_that_gets_on_is_seen_to(farm: Farm, voice: Path) -> None:
     assert status.status(farm.store, job).preview
 
 
-def test_a_unit_that_always_fails_is_parked_and_tried_again_alone(farm: Farm, voice: Path) -> None:
+def test_a_unit_that_always_fails_is_parked_and_tried_again_alone(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
     farm.order("fail-b", "the server\nis away")
     steps = farm.finish(job)
@@ -209,21 +209,21 @@ def test_a_unit_that_always_fails_is_parked_and_tried_again_alone(farm: Farm, vo
     right(farm.result(job))
 
 
-def test_a_failure_calls_the_driver_as_its_sender_does(farm: Farm, voice: Path) -> None:
+def test_a_failure_calls_the_driver_as_its_sender_does(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
     stored = Path(read_job_manifest(farm.store, job).driver_file).name
     farm.order("fail-a", f"{stored} breaks off")
     assert farm.worker().advance(job).reason == "RuntimeError: talk.wav breaks off" and stored != "talk.wav"
 
 
-def test_memory_that_runs_out_is_tried_with_less(farm: Farm, voice: Path) -> None:
+def test_memory_that_runs_out_is_tried_with_less(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
     farm.order("memory-c")
     assert [step.outcome for step in farm.finish(job) if step.unit == "c"] == ["failed", "done"]
     right(farm.result(job))
 
 
-def test_cancelling_reaches_a_unit_that_asks(farm: Farm, voice: Path) -> None:
+def test_cancelling_reaches_a_unit_that_asks(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
     farm.order("check-a")
     died = threading.Event()
@@ -238,7 +238,7 @@ def test_cancelling_reaches_a_unit_that_asks(farm: Farm, voice: Path) -> None:
 
 
 def test_what_makes_no_progress_is_ended_with_its_reason(
-    farm: Farm, voice: Path, monkeypatch: pytest.MonkeyPatch
+    farm: JobFarm, voice: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asking whether it must stop is no progress."""
     monkeypatch.setattr(heartbeat, "STALLED_S", 1.0)
@@ -266,7 +266,7 @@ def test_progress_keeps_a_unit_alive_without_a_frame(tmp_path: Path, monkeypatch
         assert died.wait(30)
 
 
-def test_a_kill_in_the_middle_of_publishing_costs_nothing_that_is_done(farm: Farm, voice: Path) -> None:
+def test_a_kill_in_the_middle_of_publishing_costs_nothing_that_is_done(farm: JobFarm, voice: Path) -> None:
     """What an earlier claim has left in its folder is no part of what another makes."""
     job = submit(farm, voice)
     farm.worker().advance(job)
@@ -290,7 +290,7 @@ def test_a_kill_in_the_middle_of_publishing_costs_nothing_that_is_done(farm: Far
     ],
 )
 def test_what_an_engine_does_wrong_is_one_sentence_of_render(
-    farm: Farm, voice: Path, tmp_path: Path, order: str, content: str, words: str
+    farm: JobFarm, voice: Path, tmp_path: Path, order: str, content: str, words: str
 ) -> None:
     farm.order(order, content)
     avatar = load_avatar(farm.home / "avatars" / "sample")
@@ -300,7 +300,7 @@ def test_what_an_engine_does_wrong_is_one_sentence_of_render(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["orders"]
 
 
-def test_ctrl_c_ends_render_and_leaves_nothing(farm: Farm, live_home: Path, voice: Path, tmp_path: Path) -> None:
+def test_ctrl_c_ends_render_and_leaves_nothing(farm: JobFarm, live_home: Path, voice: Path, tmp_path: Path) -> None:
     farm.order("check-a")
     out = tmp_path / "out"
     out.mkdir()
@@ -327,14 +327,14 @@ def test_ctrl_c_ends_render_and_leaves_nothing(farm: Farm, live_home: Path, voic
     assert list(out.iterdir()) == []
 
 
-def test_memory_that_runs_out_is_tried_with_less_by_render_too(farm: Farm, voice: Path, tmp_path: Path) -> None:
+def test_memory_that_runs_out_is_tried_with_less_by_render_too(farm: JobFarm, voice: Path, tmp_path: Path) -> None:
     farm.order("memory-b")
     avatar = load_avatar(farm.home / "avatars" / "sample")
     render_file(avatar, voice, tmp_path / "out.mp4", engine="clip", engines=ENGINES, output=PLAIN)
     right(tmp_path / "out.mp4")
 
 
-def test_what_cannot_be_is_refused_when_it_is_handed_in(farm: Farm, voice: Path) -> None:
+def test_what_cannot_be_is_refused_when_it_is_handed_in(farm: JobFarm, voice: Path) -> None:
     with pytest.raises(StudioError, match="cannot be cut out; choose another codec than vp9"):
         submit(farm, voice, OutputSpec(codec="vp9"))
     farm.order("stray")
@@ -345,7 +345,7 @@ def test_what_cannot_be_is_refused_when_it_is_handed_in(farm: Farm, voice: Path)
     assert status.jobs(farm.store) == []
 
 
-def test_an_engine_that_has_changed_its_kind_is_one_sentence(farm: Farm, voice: Path) -> None:
+def test_an_engine_that_has_changed_its_kind_is_one_sentence(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
     farm.settings = farm.settings.model_copy(update={"engines": {"clip": "tests.support.engines.job_engines:Card"}})
     worker: UnitWorker = farm.worker()

@@ -8,7 +8,7 @@ from tests.support.engines.slow_engines import OverlappingSession
 FRAME_US = US // 25
 
 
-class Offline(OverlappingSession):
+class OfflineSession(OverlappingSession):
     """Four frames a call, and nothing to say of the rest."""
 
     def idle(self, pts: int) -> list[RoiFrame]:
@@ -23,7 +23,7 @@ def moved(start: int, stop: int) -> list[Driving]:
 
 
 def test_the_next_call_is_under_way_while_the_last_ones_frames_are_encoded() -> None:
-    session = Offline(0.0, 0.0)
+    session = OfflineSession(0.0, 0.0)
     run = EngineRun(session, US)
     shown, outstanding = [], []
     for frame in run.motion(moved(0, 18)):
@@ -37,7 +37,7 @@ def test_the_next_call_is_under_way_while_the_last_ones_frames_are_encoded() -> 
 
 
 def test_a_host_that_begins_to_idle_shows_first_what_is_under_way() -> None:
-    run = EngineRun(Offline(0.0, 0.0), US)
+    run = EngineRun(OfflineSession(0.0, 0.0), US)
     ticks = [*moved(0, 4), Driving(4 * FRAME_US, None, None), *moved(5, 9)]
     shown = [frame if isinstance(frame, int) else frame.pts for frame in run.motion(ticks)]
     assert shown == [number * FRAME_US for number in range(9)]

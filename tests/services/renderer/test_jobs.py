@@ -26,20 +26,20 @@ from shared.media.output_spec import OutputSpec
 from shared.media.reader import SOUND_RATE_HZ, Mp4Writer, VideoReader
 from tests.support.engines.job_engines import ENGINES, ORDERS
 from tests.support.files.sound_files import wav
-from tests.support.jobs.job_farm import Farm
+from tests.support.jobs.job_farm import JobFarm
 
 FRAMES, FPS, SEGMENT = 44, 25, 0.48  # 12 frames in each of three segments and 8 in the last
 
 
 @pytest.fixture
-def farm(small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Farm:
+def farm(small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobFarm:
     orders = tmp_path / "orders"
     orders.mkdir()
     monkeypatch.setenv(ORDERS, str(orders))
     settings = Settings(
         home=small_home, jobs=str(tmp_path / "jobs"), engines=ENGINES, segment_seconds=SEGMENT, idle_after=0.2
     )
-    return Farm(small_home, LocalStore(tmp_path / "jobs"), settings, orders)
+    return JobFarm(small_home, LocalStore(tmp_path / "jobs"), settings, orders)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def sound(path: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("engine", ["mesh", "card", "seer", "chain"])
-def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tmp_path: Path, engine: str) -> None:
+def test_a_job_in_segments_shows_what_one_run_shows(farm: JobFarm, driver: Path, tmp_path: Path, engine: str) -> None:
     whole = tmp_path / "whole.mp4"
     count = render_file(
         load_avatar(farm.home / "avatars" / "sample"), driver, whole, engine=engine, engines=ENGINES,
@@ -90,7 +90,7 @@ def test_a_job_in_segments_shows_what_one_run_shows(farm: Farm, driver: Path, tm
 
 
 def test_a_job_and_a_render_are_made_with_the_options_that_are_asked_for(
-    farm: Farm, driver: Path, tmp_path: Path
+    farm: JobFarm, driver: Path, tmp_path: Path
 ) -> None:
     whole, avatar = tmp_path / "whole.mp4", load_avatar(farm.home / "avatars" / "sample")
     more = {"engines": ENGINES, "idle_after": farm.settings.idle_after, "segment_seconds": SEGMENT}
@@ -107,7 +107,7 @@ def test_a_job_and_a_render_are_made_with_the_options_that_are_asked_for(
         render_file(avatar, driver, whole, engine="dyed", options={"quality": "loud"}, **more)  # type: ignore[arg-type]
 
 
-def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engines_own_settings_go_along(farm: JobFarm, driver: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_DYED_BLUE", "20")
     monkeypatch.setenv("STUDIO_DYED_THREADS", "2")
     first = farm.submit(driver, "dyed")
@@ -129,7 +129,7 @@ def test_an_engines_own_settings_go_along(farm: Farm, driver: Path, monkeypatch:
     assert frames(farm.result(third)) == one
 
 
-def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: Farm, driver: Path, tmp_path: Path) -> None:
+def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: JobFarm, driver: Path, tmp_path: Path) -> None:
     job = farm.submit(driver, "card").id
     steps: list[StepResult] = []
 
@@ -150,7 +150,7 @@ def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: Farm, dri
     assert frames(farm.result(job)) == frames(farm.result(reference))
 
 
-def test_a_voice_in_segments_is_what_one_run_makes(farm: Farm, tmp_path: Path) -> None:
+def test_a_voice_in_segments_is_what_one_run_makes(farm: JobFarm, tmp_path: Path) -> None:
     from tests.support.files.voice_material import silence, sound_of, voiced
 
     voice, whole = tmp_path / "speech.wav", tmp_path / "whole.mp4"
@@ -164,7 +164,7 @@ def test_a_voice_in_segments_is_what_one_run_makes(farm: Farm, tmp_path: Path) -
     assert frames(farm.result(job)) == frames(whole) and len(frames(whole)) == count
 
 
-def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: Farm, driver: Path, tmp_path: Path) -> None:
+def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: JobFarm, driver: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "host.mp4"
     out.parent.mkdir()
     job = farm.submit(driver, "card", out=out, output=OutputSpec(size=(320, 240))).id
@@ -178,7 +178,7 @@ def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: Farm, driv
         assert (reader.width, reader.height) == (320, 240)
 
 
-def test_a_segment_that_always_fails_is_parked_and_the_others_finish(farm: Farm, driver: Path) -> None:
+def test_a_segment_that_always_fails_is_parked_and_the_others_finish(farm: JobFarm, driver: Path) -> None:
     job = farm.submit(driver, "card").id
     farm.order("fail", "15")
     failed = [step for step in farm.finish(job) if step.outcome == "failed"]
@@ -194,7 +194,7 @@ def test_a_segment_that_always_fails_is_parked_and_the_others_finish(farm: Farm,
 
 
 @pytest.mark.parametrize("fits", [True, False])
-def test_memory_that_runs_out_is_tried_smaller_once_and_then_parked(farm: Farm, driver: Path, fits: bool) -> None:
+def test_memory_that_runs_out_is_tried_smaller_once_and_then_parked(farm: JobFarm, driver: Path, fits: bool) -> None:
     job = farm.submit(driver, "card").id
     farm.order("memory", "15")
     if fits:
@@ -206,7 +206,7 @@ def test_memory_that_runs_out_is_tried_smaller_once_and_then_parked(farm: Farm, 
     assert fits or "too little memory" in seen.reason
 
 
-def test_a_driver_without_a_face_is_parked_with_that_sentence(farm: Farm, tmp_path: Path) -> None:
+def test_a_driver_without_a_face_is_parked_with_that_sentence(farm: JobFarm, tmp_path: Path) -> None:
     path = tmp_path / "wall.mp4"
     with Mp4Writer(path, 320, 240, Fraction(FPS), sound=False) as writer:
         for number in range(10):
@@ -217,7 +217,7 @@ def test_a_driver_without_a_face_is_parked_with_that_sentence(farm: Farm, tmp_pa
     assert seen.state == "parked" and "no face to be found in wall.mp4" in seen.reason
 
 
-def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: Farm, driver: Path) -> None:
+def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: JobFarm, driver: Path) -> None:
     job = farm.submit(driver, "card").id
     farm.order("sleep", "0.2")
     worker = farm.worker()
@@ -228,7 +228,7 @@ def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: Farm, driver
     assert farm.worker().advance(job).outcome == "nothing"
 
 
-def test_a_worker_that_leaves_hands_its_segment_back(farm: Farm, driver: Path) -> None:
+def test_a_worker_that_leaves_hands_its_segment_back(farm: JobFarm, driver: Path) -> None:
     job = farm.submit(driver, "card").id
     farm.order("sleep", "0.1")
     leaving = threading.Event()
@@ -243,7 +243,7 @@ def test_a_worker_that_leaves_hands_its_segment_back(farm: Farm, driver: Path) -
     assert status.status(farm.store, job).state == "done"
 
 
-def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm: Farm, driver: Path) -> None:
+def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm: JobFarm, driver: Path) -> None:
     job = farm.submit(driver, "card").id
     fast = farm.worker("fast")
     assert fast.advance(job).unit == "follow-00000"
@@ -265,7 +265,7 @@ def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm
     assert len(frames(farm.result(job))) == FRAMES
 
 
-def test_a_job_of_the_version_before_goes_on_where_it_was(farm: Farm, driver: Path) -> None:
+def test_a_job_of_the_version_before_goes_on_where_it_was(farm: JobFarm, driver: Path) -> None:
     """Its manifest has no units, and the folders of those that are done have the names that they had."""
     job, reference = farm.submit(driver, "card").id, farm.submit(driver, "card", key="again").id
     for _ in range(3):
@@ -284,14 +284,14 @@ def test_a_job_of_the_version_before_goes_on_where_it_was(farm: Farm, driver: Pa
     assert frames(farm.result(job)) == frames(farm.result(reference))
 
 
-def test_the_same_key_is_the_same_job(farm: Farm, driver: Path) -> None:
+def test_the_same_key_is_the_same_job(farm: JobFarm, driver: Path) -> None:
     first = farm.submit(driver, key="tonight")
     assert farm.submit(driver, key="tonight").id == first.id and status.jobs(farm.store) == [first.id]
     with pytest.raises(StudioError, match="used for another job"):
         farm.submit(driver, "card", key="tonight")
 
 
-def test_what_can_be_known_is_said_when_a_job_is_handed_in(farm: Farm, driver: Path, tmp_path: Path) -> None:
+def test_what_can_be_known_is_reported_when_a_job_is_submitted(farm: JobFarm, driver: Path, tmp_path: Path) -> None:
     empty, text, voice = tmp_path / "empty.mp4", tmp_path / "text.mp4", tmp_path / "voice.wav"
     empty.write_bytes(b"")
     text.write_bytes(b"hello" * 999)
@@ -341,7 +341,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_parks_the_job_and_room_lets_it_go_on(
-    farm: Farm, driver: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    farm: JobFarm, driver: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     farm.store = LocalStore(small_disk / "jobs")
     farm.settings = farm.settings.model_copy(update={"jobs": str(small_disk / "jobs")})
@@ -369,7 +369,9 @@ def test_a_full_disk_parks_the_job_and_room_lets_it_go_on(
     assert len(frames(farm.result(job))) == FRAMES
 
 
-def test_render_onto_a_full_disk_is_one_sentence_and_leaves_nothing(farm: Farm, driver: Path, small_disk: Path) -> None:
+def test_render_onto_a_full_disk_is_one_sentence_and_leaves_nothing(
+    farm: JobFarm, driver: Path, small_disk: Path
+) -> None:
     avatar, filler = load_avatar(farm.home / "avatars" / "sample"), small_disk / "filler"
     with filler.open("wb") as file:
         file.write(bytes(shutil.disk_usage(small_disk).free - (96 << 10)))
@@ -382,7 +384,7 @@ def test_render_onto_a_full_disk_is_one_sentence_and_leaves_nothing(farm: Farm, 
     assert render_file(avatar, driver, out, engine="card", engines=ENGINES) == FRAMES
 
 
-def test_too_little_room_is_noticed_before_anything_is_begun(farm: Farm, driver: Path, small_disk: Path) -> None:
+def test_too_little_room_is_noticed_before_anything_is_begun(farm: JobFarm, driver: Path, small_disk: Path) -> None:
     farm.store = LocalStore(small_disk / "jobs")
     job = farm.submit(driver, "card").id
     (small_disk / "filler").write_bytes(bytes(50 << 20))

@@ -22,14 +22,14 @@ from shared.media.output_spec import OutputSpec
 from shared.media.reader import Mp4Writer
 from tests.support.engines.job_engines import ENGINES
 from tests.support.files.media_material import decoded, write_driver
-from tests.support.jobs.template_farm import FRAMES, SEGMENT_S, Farm, published, template
+from tests.support.jobs.template_farm import FRAMES, SEGMENT_S, TemplateFarm, published, template
 
 
 @pytest.fixture
-def farm(small_home: Path, tmp_path: Path) -> Farm:
+def farm(small_home: Path, tmp_path: Path) -> TemplateFarm:
     engines = ENGINES | {"narrow": "tests.support.engines.liveportrait_material:NarrowEngine"}
     jobs = tmp_path / "jobs"
-    return Farm(
+    return TemplateFarm(
         small_home,
         LocalStore(jobs),
         Settings(home=small_home, jobs=str(jobs), engines=engines, segment_seconds=SEGMENT_S),
@@ -37,7 +37,7 @@ def farm(small_home: Path, tmp_path: Path) -> Farm:
 
 
 @pytest.mark.parametrize("kind", ("npz", "pkl"))
-def test_a_template_in_segments_shows_what_one_run_shows(farm: Farm, tmp_path: Path, kind: str) -> None:
+def test_a_template_in_segments_shows_what_one_run_shows(farm: TemplateFarm, tmp_path: Path, kind: str) -> None:
     made, driver, whole = template(), tmp_path / f"motion.{kind}", tmp_path / "whole.mp4"
     made.save(driver) if kind == "npz" else published(driver, made)
     assert farm.render(driver, whole) == FRAMES
@@ -63,7 +63,7 @@ def test_a_render_of_another_rate_shows_frames_again_or_leaves_some_out() -> Non
     assert last.pts == 3_960_000 and number_of(made, last) == FRAMES - 1
 
 
-def test_a_template_lasts_as_long_at_any_rate(farm: Farm, tmp_path: Path) -> None:
+def test_a_template_lasts_as_long_at_any_rate(farm: TemplateFarm, tmp_path: Path) -> None:
     template().save(tmp_path / "motion.npz")
     job = farm.submit(tmp_path / "motion.npz", output=OutputSpec.from_dict({"fps": "25"}))
     assert len(decoded(farm.result(job))[0]) == 2 * FRAMES
@@ -82,7 +82,7 @@ def foreign(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", (damaged, foreign))
-def test_a_file_that_is_no_template_is_one_sentence_and_no_job(farm: Farm, tmp_path: Path, make: Any) -> None:
+def test_a_file_that_is_no_template_is_one_sentence_and_no_job(farm: TemplateFarm, tmp_path: Path, make: Any) -> None:
     make(path := tmp_path / "motion.npz")
     with pytest.raises(StudioError, match=r"^motion\.npz is not a motion template; use one that .*\.$"):
         farm.submit(path)
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_template_is_one_sentence_and_no_job(farm: Farm, tmp_p
     assert not (tmp_path / "out.mp4").exists() and not list((tmp_path / "jobs").rglob("job.json"))
 
 
-def test_an_engine_that_plays_no_templates_says_so(farm: Farm, tmp_path: Path) -> None:
+def test_an_engine_that_plays_no_templates_says_so(farm: TemplateFarm, tmp_path: Path) -> None:
     template().save(tmp_path / "motion.npz")
     for engine, title in (("mesh", "Mesh"), ("card", "Test card")):
         with pytest.raises(StudioError, match=f"{title}.* plays no motion templates; .*studio engines"):
@@ -101,7 +101,7 @@ def test_an_engine_that_plays_no_templates_says_so(farm: Farm, tmp_path: Path) -
 
 
 def test_live_takes_a_template_and_says_what_is_wrong_with_it_before_anything_starts(
-    farm: Farm, tmp_path: Path
+    farm: TemplateFarm, tmp_path: Path
 ) -> None:
     template().save(tmp_path / "motion.npz")
     word = scene_driver_for_file(str(tmp_path / "motion.npz"))
@@ -116,7 +116,7 @@ def test_live_takes_a_template_and_says_what_is_wrong_with_it_before_anything_st
     check_driver_template(live.model_copy(update={"driver": "sample", "engine": "mesh"}))
 
 
-def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) -> None:
+def test_a_motion_is_recorded_from_video_and_played(farm: TemplateFarm, tmp_path: Path) -> None:
     """With the real engine, its networks narrow, on the sample driver's first frames."""
     pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
     count, video, kept = 4, tmp_path / "video.mp4", tmp_path / "motion.npz"
@@ -137,7 +137,7 @@ def test_a_motion_is_recorded_from_video_and_played(farm: Farm, tmp_path: Path) 
     assert decoded(farm.result(farm.submit(kept, "narrow"))) == (stamps, frames)
 
 
-def test_what_cannot_be_recorded_is_one_sentence_and_leaves_nothing(farm: Farm, tmp_path: Path) -> None:
+def test_what_cannot_be_recorded_is_one_sentence_and_leaves_nothing(farm: TemplateFarm, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
     faceless = write_driver(tmp_path / "faceless.mp4", frames=3)
     heard = write_driver(tmp_path / "heard.m4a", sound=0.5)

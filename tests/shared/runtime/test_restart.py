@@ -3,7 +3,7 @@
 from shared.runtime.restart import RestartPolicy, RetryDelay
 
 
-class Clock:
+class RestartClock:
     """Time as the test sets it."""
 
     def __init__(self) -> None:
@@ -14,13 +14,13 @@ class Clock:
 
 
 def test_each_death_within_a_minute_lengthens_the_delay() -> None:
-    policy = RestartPolicy((0.0, 0.5, 2.0), Clock())
+    policy = RestartPolicy((0.0, 0.5, 2.0), RestartClock())
     assert policy.is_due()
     assert [policy.died() for _ in range(4)] == [0.0, 0.5, 2.0, 2.0]
 
 
 def test_a_restart_is_due_when_its_delay_is_over() -> None:
-    clock = Clock()
+    clock = RestartClock()
     policy = RestartPolicy((1.0,), clock)
     policy.died()
     clock.now_s += 0.9
@@ -30,7 +30,7 @@ def test_a_restart_is_due_when_its_delay_is_over() -> None:
 
 
 def test_deaths_older_than_a_minute_are_forgotten() -> None:
-    clock = Clock()
+    clock = RestartClock()
     policy = RestartPolicy((0.0, 5.0), clock)
     policy.died()
     clock.now_s += 59.0

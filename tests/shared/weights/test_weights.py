@@ -68,11 +68,11 @@ class Done:
     stderr: str
 
 
-Studio = Callable[..., Done]
+RunCommand = Callable[..., Done]
 
 
 @pytest.fixture
-def studio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Studio:
+def studio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
     """The command `studio weights`, without a terminal unless it is to be answered there."""
 
     def run(*arguments: str, folder: Path, hub: Hub | None = None, answer: str | None = None) -> Done:
@@ -190,7 +190,7 @@ def test_an_archive_that_unpacks_to_more_than_it_holds_is_refused(tmp_path: Path
     assert "unpacks to more than it holds" in damage(path)
 
 
-def test_pull_shows_the_licence_fetches_and_remembers(studio: Studio, tmp_path: Path, hub: Hub) -> None:
+def test_pull_shows_the_licence_fetches_and_remembers(studio: RunCommand, tmp_path: Path, hub: Hub) -> None:
     done = studio("pull", "liveportrait", "--json", folder=tmp_path, hub=hub)
     assert done.returncode == 0, done.stderr
     assert "KwaiVGI/LivePortrait: MIT" in done.stderr
@@ -209,7 +209,7 @@ def test_pull_shows_the_licence_fetches_and_remembers(studio: Studio, tmp_path: 
     assert shown["files"][LIVEPORTRAIT[0].path] == str(tmp_path / LIVEPORTRAIT[0].path)
 
 
-def test_a_restricted_licence_is_accepted_or_nothing_is_fetched(studio: Studio, tmp_path: Path, hub: Hub) -> None:
+def test_a_restricted_licence_is_accepted_or_nothing_is_fetched(studio: RunCommand, tmp_path: Path, hub: Hub) -> None:
     refused = studio("pull", "personalive", folder=tmp_path, hub=hub)
     assert refused.returncode == 1 and "academic research only" in refused.stderr
     assert "add --accept-licence" in refused.stderr and not hub.asked
@@ -223,7 +223,7 @@ def test_a_restricted_licence_is_accepted_or_nothing_is_fetched(studio: Studio, 
     assert missing_weights_error(WEIGHTS["personalive"], tmp_path) == ""
 
 
-def test_a_later_file_is_held_against_the_first(studio: Studio, tmp_path: Path, hub: Hub) -> None:
+def test_a_later_file_is_held_against_the_first(studio: RunCommand, tmp_path: Path, hub: Hub) -> None:
     assert studio("pull", "liveportrait", folder=tmp_path, hub=hub).returncode == 0
     file = LIVEPORTRAIT[2]
     path = tmp_path / file.path
@@ -239,7 +239,7 @@ def test_a_later_file_is_held_against_the_first(studio: Studio, tmp_path: Path, 
     assert other.returncode == 1 and "offers another" in other.stderr and not path.exists()
 
 
-def test_verify_records_what_nobody_knew(studio: Studio, tmp_path: Path) -> None:
+def test_verify_records_unknown_checksums(studio: RunCommand, tmp_path: Path) -> None:
     fill(tmp_path, "liveportrait")
     first = json.loads(studio("verify", "liveportrait", "--json", folder=tmp_path).stdout)
     assert {row["state"] for row in first} == {"recorded"}
@@ -254,7 +254,7 @@ def test_verify_records_what_nobody_knew(studio: Studio, tmp_path: Path) -> None
 
 
 def test_what_cannot_be_fetched_is_one_sentence(
-    studio: Studio, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    studio: RunCommand, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert studio("pull", "nonsense", folder=tmp_path, hub=hub).stderr.startswith(
         "studio: There is no engine 'nonsense'"
@@ -282,7 +282,7 @@ class Driven(MeshEngine):
 
 
 def test_weights_that_only_people_can_fetch_are_named_with_their_place(
-    studio: Studio, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    studio: RunCommand, tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = tmp_path / "any-name.toml"
     manifest.write_text(BY_HAND, encoding="utf-8")
@@ -317,7 +317,7 @@ def test_a_manifest_that_is_wrong_is_one_sentence(tmp_path: Path, text: str | No
     assert told.startswith(f"Drive's list of weights, {manifest}, cannot be read") and why in told
 
 
-def test_a_page_in_place_of_weights_is_not_taken(studio: Studio, tmp_path: Path, hub: Hub) -> None:
+def test_a_page_in_place_of_weights_is_not_taken(studio: RunCommand, tmp_path: Path, hub: Hub) -> None:
     hub.hashes = False  # a mirror behind a login answers everything with a page
     file = LIVEPORTRAIT[0]
     hub.add(file.hub, file.file, b"<html>please log in</html>")

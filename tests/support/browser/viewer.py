@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from services.gateway.preview.encoder import FULL, HEADER, LABEL, ROI, SOUND
 from services.gateway.preview.plate_diff import BLOCK_SIDE_PX
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 Rgb = NDArray[np.uint8]
 
@@ -40,7 +40,7 @@ class Head(NamedTuple):
 
 
 @contextmanager
-def open_socket(running: Studio, path: str, token: str | None = None, **more: Any) -> Iterator[ClientConnection]:
+def open_socket(running: GatewayStudio, path: str, token: str | None = None, **more: Any) -> Iterator[ClientConnection]:
     """One of the channel's sockets with the token sent."""
     url = f"ws://{running.address}/api/v1/channels/main/{path}"
     with connect(url, max_size=None, compression=None, **more) as connection:
@@ -110,7 +110,7 @@ def decoded(jpeg: bytes) -> Rgb:
     return np.asarray(image[..., ::-1], np.uint8)
 
 
-def fetch_plates(running: Studio, avatar: str) -> list[Rgb]:
+def fetch_plates(running: GatewayStudio, avatar: str) -> list[Rgb]:
     """What a page fetches once."""
     starts = running.http.get(f"/avatars/{avatar}/plate/index").json()["starts"]
     plate = running.http.get(f"/avatars/{avatar}/plate").content
@@ -118,7 +118,7 @@ def fetch_plates(running: Studio, avatar: str) -> list[Rgb]:
 
 
 @contextmanager
-def watching(running: Studio, mode: str, avatar: str = "sample") -> Iterator[Viewer]:
+def watching(running: GatewayStudio, mode: str, avatar: str = "sample") -> Iterator[Viewer]:
     """A viewer in this mode; in ROI mode it has the plate."""
     with open_socket(running, f"preview?mode={mode}") as connection:
         viewer = Viewer(connection)

@@ -36,8 +36,8 @@ class Counter(FrameEngine):
         name="counter", title="Counter", inputs=frozenset({"voice"}), roi_size=ROI_SIDE_PX, depends_on="motion"
     )
 
-    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
-        return Session(context.rate)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "CountingSession":
+        return CountingSession(context.rate)
 
 
 class Elsewhere(Counter):
@@ -49,7 +49,7 @@ class Elsewhere(Counter):
         return None if os.environ.get(CARD) else Unavailable("Elsewhere needs a card; add one.")
 
 
-class Session(EngineSession):
+class CountingSession(EngineSession):
     """State: the number of the next frame."""
 
     def __init__(self, rate: Fraction) -> None:

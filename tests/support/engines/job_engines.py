@@ -53,8 +53,8 @@ class Card(FrameEngine):
         reason = ordered("unavailable")
         return None if reason is None else Unavailable(reason)
 
-    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
-        return Session(self.info, context.low_memory)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "JobSession":
+        return JobSession(self.info, context.low_memory)
 
 
 class Seer(Card):
@@ -102,13 +102,13 @@ class Dyed(Card):
     Settings = DyedSettings
     Options = DyedOptions
 
-    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "JobSession":
         options = context.options or self.options()
         assert isinstance(options, DyedOptions)
-        return Session(self.info, context.low_memory, options.blue + 100 * (options.quality == "pale"))
+        return JobSession(self.info, context.low_memory, options.blue + 100 * (options.quality == "pale"))
 
 
-class Session(EngineSession):
+class JobSession(EngineSession):
     """State: how many ticks it has seen, and a sum over their points."""
 
     def __init__(self, info: EngineInfo, small: bool, blue: int = 255) -> None:

@@ -25,7 +25,7 @@ from harness.sample_avatar import sample_avatar  # noqa: E402
 from harness.tiny.personalive import make_weights  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from shared.runtime.arrays import to_bytes  # noqa: E402
-from tests.parity.personalive_networks import StandIn  # noqa: E402
+from tests.parity.personalive_networks import EchoModule  # noqa: E402
 
 torch.set_num_threads(1)  # such small networks gain nothing by more
 FRAME_US = int(1_000_000 / Fraction(25))
@@ -44,7 +44,7 @@ def networks(fresh: int = 0) -> PersonaLiveNetworks:
     with TemporaryDirectory() as folder:
         make_weights(Path(folder))
         found = load_networks(Path(folder), torch.device("cpu"), torch.float32)
-    found.encode = by_rule(StandIn(), "encode").eval().requires_grad_(False)
+    found.encode = by_rule(EchoModule(), "encode").eval().requires_grad_(False)
     return found
 
 

@@ -78,8 +78,8 @@ class Good(FrameEngine):
         if not measured.exists():
             measured.write_text(json.dumps(float(avatar.roi.mean())), encoding="utf-8")
 
-    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
-        return Session(context)
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "RuleSession":
+        return RuleSession(context)
 
     def draw_batch(
         self, sessions: Sequence[EngineSession], inputs: Sequence[Driving | VoiceBlock]
@@ -106,7 +106,7 @@ def moved(driving: Driving) -> float | None:
     return float(np.abs(driving.face.points - driving.neutral.points).mean() / driving.neutral.eye_distance)
 
 
-class Session(EngineSession):
+class RuleSession(EngineSession):
     """State: the bar, and what was heard. restless: how often the host has waited."""
 
     quality = "full"
@@ -193,11 +193,11 @@ class Still(Good):
     Options = None
     template_suffixes = frozenset()
 
-    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "Session":
+    def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "RuleSession":
         return StillSession(context)
 
 
-class StillSession(Session):
+class StillSession(RuleSession):
     quality = ""
 
     def follow(self, wanted: float) -> None:
@@ -227,8 +227,8 @@ def breaks(rule: str, words: str) -> Callable[[type[Any]], type[Any]]:
     """Register an engine, or the good one with this session, as what breaks a rule."""
 
     def register(wrong: type[Any]) -> type[Any]:
-        def opened(self: Good, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> Session:
-            made: Session = wrong(context)
+        def opened(self: Good, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> RuleSession:
+            made: RuleSession = wrong(context)
             return made
 
         engine = wrong if issubclass(wrong, Good) else type(f"{wrong.__name__}Engine", (Good,), {"open": opened})
@@ -268,13 +268,13 @@ class Credulous(Good):
 
 
 @breaks("frames_have_their_form", "Pixels are float64")
-class Floating(Session):
+class Floating(RuleSession):
     def pixels(self, pts: int) -> Any:
         return super().pixels(pts) / 255
 
 
 @breaks("frames_have_the_drivers_times", "has a pts that no driving frame had")
-class Untimely(Session):
+class Untimely(RuleSession):
     def step(self, driving: Driving) -> list[RoiFrame]:
         return [replace(frame, pts=frame.pts + 1) for frame in super().step(driving)]
 
@@ -287,7 +287,7 @@ class Holding(Good):
         return HoldingSession(context)
 
 
-class HoldingSession(Session):
+class HoldingSession(RuleSession):
     held: RoiFrame | None = None
 
     def step(self, driving: Driving) -> list[RoiFrame]:
@@ -297,21 +297,21 @@ class HoldingSession(Session):
 
 
 @breaks("voice_gives_every_tick", "that voice_ahead_us allows for")
-class Slow(Session):
+class SlowRuleSession(RuleSession):
     def __init__(self, context: SessionContext) -> None:
         super().__init__(context)
         self.ticks = VoiceTicks(context.rate, AHEAD_US + 200_000)
 
 
 @breaks("voice_may_be_cut_anyhow", "where the voice comes in blocks of 10 ms")
-class Choppy(Session):
+class Choppy(RuleSession):
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         self.follow(float(np.abs(block.samples.astype(np.float64)).mean()) / 4000)
         return super().hear(block)
 
 
 @breaks("undrawn_frames_keep_the_state", "after frames that were not drawn")
-class Lazy(Session):
+class Lazy(RuleSession):
     def follow(self, wanted: float) -> None:
         if self.draws:
             super().follow(wanted)
@@ -328,20 +328,20 @@ class Plateless(Good):
 
 
 @breaks("options_are_taken_over", "after its own options were applied")
-class Startled(Session):
+class Startled(RuleSession):
     def apply(self, options: EngineOptions) -> bool:
         self.bar = 1.0
         return super().apply(options)
 
 
 @breaks("the_ladder_ends", "always a lower quality")
-class Bottomless(Session):
+class Bottomless(RuleSession):
     def lower(self) -> str:
         return "Good goes on at less."
 
 
 @breaks("the_first_is_like_the_second", "in the first session of all")
-class Cold(Session):
+class Cold(RuleSession):
     opened: ClassVar[int] = 0
 
     def __init__(self, context: SessionContext) -> None:
@@ -351,32 +351,32 @@ class Cold(Session):
 
 
 @breaks("state_is_carried_whole", "where another session goes on after 1 inputs of motion")
-class Forgetful(Session):
+class Forgetful(RuleSession):
     def save(self) -> StateArrays:
         return super().save() | {"bar": np.array(0.0)}
 
 
 @breaks("waiting_is_carried_too", "where another session goes on while the host waits")
-class Restless(Session):
+class Restless(RuleSession):
     def save(self) -> StateArrays:
         return super().save() | {"restless": np.array(0)}
 
 
 @breaks("reset_forgets", "after a reset, from motion")
-class Grudging(Session):
+class Grudging(RuleSession):
     def reset(self) -> None:
         self.ticks.reset()
 
 
 @breaks("little_memory_shows_the_same", "with low_memory")
-class Coarse(Session):
+class Coarse(RuleSession):
     def pixels(self, pts: int) -> NDArray[np.uint8]:
         drawn = super().pixels(pts)
         return np.right_shift(drawn, 1) if self.context.low_memory else drawn
 
 
 @breaks("threads_may_change", "of another thread")
-class Clinging(Session):
+class Clinging(RuleSession):
     def __init__(self, context: SessionContext) -> None:
         super().__init__(context)
         self.owner = threading.get_ident()
@@ -388,7 +388,7 @@ class Clinging(Session):
 
 
 @breaks("sessions_are_apart", "where another session is called in turn, from motion")
-class Sharing(Session):
+class Sharing(RuleSession):
     shared: ClassVar[float] = 0.0
 
     def __init__(self, context: SessionContext) -> None:
@@ -408,13 +408,13 @@ class Mixing(Good):
 
 
 @breaks("begin_is_step", "where the next is begun before it is waited for")
-class Late(Session):
+class Late(RuleSession):
     def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
         self.step(driving)
         return lambda: [self.frame(driving.pts)]
 
 
 @breaks("together_is_one_by_one", "in another order, or fewer of them")
-class Sorting(Session):
+class Sorting(RuleSession):
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
         yield from sorted(frames, key=lambda each: isinstance(each, int))

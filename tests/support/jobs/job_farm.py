@@ -13,7 +13,7 @@ from shared.jobs.store import LocalStore
 
 
 @dataclass
-class Farm:
+class JobFarm:
     """A jobs folder, and what is done in it."""
 
     home: Path

@@ -23,7 +23,7 @@ SEGMENT_S = 0.4  # seconds: five frames in each of two segments and three in the
 
 
 @dataclass
-class Farm:
+class TemplateFarm:
     """A jobs folder, and how jobs in it are done."""
 
     home: Path

@@ -16,7 +16,7 @@ from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.message import Message
 
 
-class Channel:
+class CaptureChannel:
     """heard, seen: what came on "voice" and on "driving"."""
 
     def __init__(self, run_root: Path, home: Path) -> None:

@@ -82,7 +82,7 @@ def image(width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
     return np.asarray((rgb + grain[..., None]).clip(0, 255), np.uint8)
 
 
-class Channel:
+class GatewayChannel:
     """Plays capture, generator and compositor; `start` and `stop` the compositor as one would kill and restart it."""
 
     def __init__(self, settings: Settings, plates: list[NDArray[np.uint8]], avatar: str) -> None:
@@ -216,10 +216,10 @@ class Channel:
         context.term()
 
 
-class Studio:
+class GatewayStudio:
     """A gateway process with its client and its channel."""
 
-    def __init__(self, settings: Settings, channel: Channel) -> None:
+    def __init__(self, settings: Settings, channel: GatewayChannel) -> None:
         self.settings, self.channel = settings, channel
         self.token = operator_token(settings.home)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -280,7 +280,7 @@ class Studio:
 
 
 @contextmanager
-def studio(folder: Path, rgb: NDArray[np.uint8] | None = None, **changes: Any) -> Iterator[Studio]:
+def studio(folder: Path, rgb: NDArray[np.uint8] | None = None, **changes: Any) -> Iterator[GatewayStudio]:
     """A studio on air in a folder with a short path."""
     home = folder / "home"
     made = image() if rgb is None else rgb
@@ -288,8 +288,8 @@ def studio(folder: Path, rgb: NDArray[np.uint8] | None = None, **changes: Any) -
     make_avatar(home, "mona", np.ascontiguousarray(made[:, ::-1]))
     settings = Settings(home=home, run_root=folder / "run", log_level="warning", port=0, **changes)
     settings.run_dir.mkdir(parents=True)
-    channel = Channel(settings, plates, "sample")
-    running = Studio(settings, channel)
+    channel = GatewayChannel(settings, plates, "sample")
+    running = GatewayStudio(settings, channel)
     channel.start()
     try:
         running.start()

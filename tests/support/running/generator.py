@@ -13,7 +13,7 @@ from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.message import Message
 
 
-class Channel:
+class GeneratorChannel:
     """A generator in this thread, with its neighbours' sockets."""
 
     def __init__(self, settings: Settings) -> None:

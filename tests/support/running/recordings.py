@@ -6,10 +6,10 @@ from typing import Any
 import av
 import numpy as np
 
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 
-def record(own: Studio, seconds: float) -> Path:
+def record(own: GatewayStudio, seconds: float) -> Path:
     """Start a recording and let it run; its path."""
     name = own.http.post("/channels/main/recording").json()["id"]
     path = own.settings.home / "recordings" / f"{name}.mp4"

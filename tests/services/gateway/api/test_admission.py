@@ -15,12 +15,12 @@ from starlette.types import Receive, Scope, Send
 
 from services.gateway.api import connections
 from services.gateway.api.security import MAX_BODY_BYTES
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 SCENE = "/api/v1/channels/main/scene"
 
 
-def answered(studio: Studio, head: str, body: bytes = b"") -> int:
+def answered(studio: GatewayStudio, head: str, body: bytes = b"") -> int:
     """The status of an answer to a request whose body has not been sent whole."""
     with socket.create_connection(("127.0.0.1", studio.port), timeout=20) as peer:
         peer.sendall(head.replace("HOST", studio.address).encode() + body)
@@ -33,18 +33,20 @@ def answered(studio: Studio, head: str, body: bytes = b"") -> int:
 )  # fmt: skip
 @pytest.mark.parametrize("length", ["Content-Length: 60000000", "Content-Length: 10", "Transfer-Encoding: chunked"])
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
-def test_the_token_is_asked_for_before_a_body_has_come(running: Studio, line: str, length: str, kind: str) -> None:
+def test_the_token_is_asked_for_before_a_body_has_come(
+    running: GatewayStudio, line: str, length: str, kind: str
+) -> None:
     assert answered(running, f"{line} HTTP/1.1\r\nHost: HOST\r\n{length}\r\nContent-Type: {kind}\r\n\r\n") == 401
 
 
-def test_host_and_origin_are_looked_at_before_a_body_has_come(running: Studio) -> None:
+def test_host_and_origin_are_looked_at_before_a_body_has_come(running: GatewayStudio) -> None:
     head = f"PATCH {SCENE} HTTP/1.1\r\nContent-Length: 60000000\r\nAuthorization: Bearer {running.token}\r\n"
     assert answered(running, head + "Host: evil.example\r\n\r\n") == 421
     assert answered(running, head + "Host: HOST\r\nOrigin: http://evil.example\r\n\r\n") == 403
 
 
 @pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "text/plain"])
-def test_a_body_with_a_token_is_bounded_too(running: Studio, kind: str) -> None:
+def test_a_body_with_a_token_is_bounded_too(running: GatewayStudio, kind: str) -> None:
     head = f"PATCH {SCENE} HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer {running.token}\r\nContent-Type: {kind}\r\n"
     assert answered(running, head + f"Content-Length: {MAX_BODY_BYTES + 1}\r\n\r\n") == 413
     chunk = b" " * (MAX_BODY_BYTES + 1)
@@ -131,7 +133,7 @@ def test_above_the_bound_connections_are_refused(monkeypatch: pytest.MonkeyPatch
     asyncio.run(tried())
 
 
-def test_a_gateway_with_a_thousand_descriptors_outlives_idle_connections(own: Studio) -> None:
+def test_a_gateway_with_a_thousand_descriptors_outlives_idle_connections(own: GatewayStudio) -> None:
     assert own.process is not None
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))

@@ -3,7 +3,7 @@
 import pytest
 
 from services.gateway.api.snapshot import driver_title
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ def test_a_drivers_title_has_no_password_and_fails_for_no_word(word: str, title:
     assert driver_title(word) == title
 
 
-def test_strange_files_in_the_home_are_shown_or_left_out(running: Studio) -> None:
+def test_strange_files_in_the_home_are_shown_or_left_out(running: GatewayStudio) -> None:
     home = running.settings.home
     drivers, avatars = home / "drivers", home / "avatars"
     drivers.mkdir(exist_ok=True)

@@ -12,19 +12,19 @@ from shared.media.colour import rgb_to_i420
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 from tests.support.browser.viewer import open_socket
-from tests.support.running.gateway import Studio, image
+from tests.support.running.gateway import GatewayStudio, image
 
 JPEG = encode_jpeg(rgb_to_i420(image(64, 48)), 80)
 
 
-def closed_with(running: Studio) -> int:
+def closed_with(running: GatewayStudio) -> int:
     with open_socket(running, "driver") as connection, pytest.raises(ConnectionClosed) as closed:
         connection.recv(5)
     assert closed.value.rcvd
     return int(closed.value.rcvd.code)
 
 
-def test_frames_and_sound_of_one_browser_reach_capture(running: Studio) -> None:
+def test_frames_and_sound_of_one_browser_reach_capture(running: GatewayStudio) -> None:
     assert closed_with(running) == 4410  # the scene wants another driver
     running.patch(driver="browser")
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -68,7 +68,7 @@ def test_frames_and_sound_of_one_browser_reach_capture(running: Studio) -> None:
         context.term()
 
 
-def test_a_browser_that_leaves_makes_room_for_the_next(running: Studio) -> None:
+def test_a_browser_that_leaves_makes_room_for_the_next(running: GatewayStudio) -> None:
     running.patch(driver="browser")
     try:
         for _ in range(2):

@@ -6,7 +6,7 @@ import msgpack
 import zmq
 
 from shared.wire.bus import endpoint
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 BIG_PAYLOAD = bytes(33 << 20)
 
@@ -19,7 +19,7 @@ def head(stream: str, **changes: object) -> bytes:
     return bytes(msgpack.packb(good | changes))
 
 
-def test_broken_messages_are_counted_and_the_program_goes_on(own: Studio) -> None:
+def test_broken_messages_are_counted_and_the_program_goes_on(own: GatewayStudio) -> None:
     own.channel.stop()  # its sockets are taken over
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     sockets = {}

@@ -6,11 +6,11 @@ import pytest
 
 from services.gateway.preview.encoder import DRIVER
 from tests.support.browser.viewer import Viewer, watching
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 
 @pytest.fixture
-def facts(running: Studio) -> Iterator[dict[str, object]]:
+def facts(running: GatewayStudio) -> Iterator[dict[str, object]]:
     """What the generator says of its engines: it has opened `mesh`, which needs no image; put back afterwards."""
     meter = running.channel.meters["generator"]
     before = meter.facts
@@ -20,7 +20,7 @@ def facts(running: Studio) -> Iterator[dict[str, object]]:
     meter.facts = before
 
 
-def asked(running: Studio, wanted: str) -> None:
+def asked(running: GatewayStudio, wanted: str) -> None:
     """Wait until capture is asked for this much."""
     running.wait(lambda: running.channel.scene and running.channel.scene.driver_image == wanted)
     assert running.state()["scene"]["driver_image"] == wanted
@@ -36,7 +36,7 @@ def driver_moves(viewer: Viewer) -> bool:
 
 
 def test_no_image_travels_for_an_engine_that_needs_none_and_a_small_one_while_it_is_watched(
-    running: Studio, facts: dict[str, object]
+    running: GatewayStudio, facts: dict[str, object]
 ) -> None:
     asked(running, "none")
     with watching(running, "full") as viewer:
@@ -46,7 +46,7 @@ def test_no_image_travels_for_an_engine_that_needs_none_and_a_small_one_while_it
 
 
 def test_it_travels_whole_for_the_engine_that_is_wanted_and_the_one_on_air(
-    running: Studio, facts: dict[str, object]
+    running: GatewayStudio, facts: dict[str, object]
 ) -> None:
     asked(running, "none")
     assert running.patch(engine="ladder").status_code == 200
@@ -61,7 +61,9 @@ def test_it_travels_whole_for_the_engine_that_is_wanted_and_the_one_on_air(
         assert driver_moves(viewer)
 
 
-def test_it_travels_whole_while_nothing_is_known_of_the_engine(running: Studio, facts: dict[str, object]) -> None:
+def test_it_travels_whole_while_nothing_is_known_of_the_engine(
+    running: GatewayStudio, facts: dict[str, object]
+) -> None:
     asked(running, "none")
     del facts["engines"]
     asked(running, "whole")

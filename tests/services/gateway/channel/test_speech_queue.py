@@ -25,13 +25,13 @@ from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 from tests.support.browser.viewer import open_socket
 from tests.support.files.sound_files import SOUND_RATE_HZ, tone, wav
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 
-class Capture:
+class SpeechCapture:
     """Stands where capture stands and listens."""
 
-    def __init__(self, running: Studio) -> None:
+    def __init__(self, running: GatewayStudio) -> None:
         self._context: zmq.Context[Any] = zmq.Context()
         run_dir = running.settings.run_dir
         self._reader = Reader(self._context, endpoint(run_dir, "remote"), "remote", "main", newest=False)
@@ -57,8 +57,8 @@ class Capture:
 
 
 @pytest.fixture
-def capture(running: Studio) -> Iterator[Capture]:
-    made = Capture(running)
+def capture(running: GatewayStudio) -> Iterator[SpeechCapture]:
+    made = SpeechCapture(running)
     running.patch(driver="speech")
     time.sleep(0.3)
     try:
@@ -75,17 +75,19 @@ def no_gap(sounds: list[Message]) -> bool:
     return all(abs(message.pts - end) < 200 for message, end in zip(sounds[1:], ends, strict=False))
 
 
-def say(running: Studio, data: bytes, title: str = "", name: str = "speech.wav") -> httpx.Response:
+def say(running: GatewayStudio, data: bytes, title: str = "", name: str = "speech.wav") -> httpx.Response:
     form = {"title": title} if title else {}
     return running.http.post("/channels/main/speech", files={"audio": (name, data)}, data=form)
 
 
-def states(running: Studio) -> dict[str, str]:
+def states(running: GatewayStudio) -> dict[str, str]:
     facts = running.http.get("/channels/main/speech").json()
     return {each["title"]: each["state"] for each in [*facts["queue"], *facts["recent"]]}
 
 
-def test_a_file_is_said_whole_in_time_and_makes_speech_the_driver(running: Studio, capture: Capture) -> None:
+def test_a_file_is_spoken_whole_in_time_and_makes_speech_the_driver(
+    running: GatewayStudio, capture: SpeechCapture
+) -> None:
     running.patch(driver="sample")
     sound = tone(1.5)
     answer = say(running, wav(sound), "Good morning")
@@ -99,7 +101,7 @@ def test_a_file_is_said_whole_in_time_and_makes_speech_the_driver(running: Studi
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp3", "libmp3lame"), ("a.ogg", "libopus")])
-def test_compressed_files_are_said_too(running: Studio, capture: Capture, name: str, codec: str) -> None:
+def test_compressed_files_are_said_too(running: GatewayStudio, capture: SpeechCapture, name: str, codec: str) -> None:
     file = io.BytesIO()
     with av.open(file, "w", format=name[2:]) as container:
         stream = cast(AudioStream, container.add_stream(codec, rate=SOUND_RATE_HZ, layout="mono"))
@@ -116,7 +118,7 @@ def test_compressed_files_are_said_too(running: Studio, capture: Capture, name: 
     assert abs(spectrum.argmax() * SOUND_RATE_HZ / len(said) - 440) < 3
 
 
-def test_utterances_follow_each_other_without_a_gap(running: Studio, capture: Capture) -> None:
+def test_utterances_follow_each_other_without_a_gap(running: GatewayStudio, capture: SpeechCapture) -> None:
     first, second = tone(0.5), tone(0.5, 880)
     say(running, wav(first), "one")
     say(running, wav(second), "two")
@@ -126,7 +128,7 @@ def test_utterances_follow_each_other_without_a_gap(running: Studio, capture: Ca
     running.wait(lambda: states(running)["two"] == "ended")
 
 
-def test_an_interrupt_ends_everything_at_once(running: Studio, capture: Capture) -> None:
+def test_an_interrupt_ends_everything_at_once(running: GatewayStudio, capture: SpeechCapture) -> None:
     for title in ("long", "waiting"):
         say(running, wav(tone(20)), title)
     running.wait(lambda: states(running)["long"] == "started")
@@ -174,7 +176,7 @@ def test_clear_lets_the_sentence_end_and_each_block_leaves_just_ahead_of_its_tim
     assert min(ahead) > 0 and max(ahead) <= AHEAD_US
 
 
-def test_one_that_is_dropped_takes_nothing_from_the_next(running: Studio, capture: Capture) -> None:
+def test_one_that_is_dropped_takes_nothing_from_the_next(running: GatewayStudio, capture: SpeechCapture) -> None:
     following = tone(0.6, 700)
     gone = say(running, wav(tone(60)), "gone").json()["id"]  # longer than it takes to drop it
     say(running, wav(following), "next")
@@ -230,18 +232,18 @@ def test_pcm_that_is_no_number_is_silence() -> None:
     assert PcmDecoder(SOUND_RATE_HZ, "f32").feed(wild.tobytes()).tolist() == [0, 32767, -32767, 32767, -32767, 16383]
 
 
-def begin(connection: ClientConnection, running: Studio, **more: Any) -> None:
+def begin(connection: ClientConnection, running: GatewayStudio, **more: Any) -> None:
     connection.send(json.dumps({"token": running.token, "rate": SOUND_RATE_HZ, "format": "s16", **more}))
     assert json.loads(connection.recv(5)) == {"event": "ready"}
 
 
-def speech_socket(running: Studio) -> Any:
+def speech_socket(running: GatewayStudio) -> Any:
     from websockets.sync.client import connect
 
     return connect(f"ws://{running.address}/api/v1/channels/main/speech", compression=None)
 
 
-def test_live_pcm_tells_its_events(running: Studio, capture: Capture) -> None:
+def test_live_pcm_tells_its_events(running: GatewayStudio, capture: SpeechCapture) -> None:
     sound = tone(0.6)
     with speech_socket(running) as connection:
         begin(connection, running, title="agent")
@@ -259,7 +261,7 @@ def test_live_pcm_tells_its_events(running: Studio, capture: Capture) -> None:
             assert event["event"] == "started"
 
 
-def test_a_sender_far_ahead_is_held_back(running: Studio, capture: Capture) -> None:
+def test_a_sender_far_ahead_is_held_back(running: GatewayStudio, capture: SpeechCapture) -> None:
     block = bytes(2 * SOUND_RATE_HZ)  # a second
     sent = 0
     with speech_socket(running) as connection:
@@ -282,7 +284,7 @@ def _frame(payload: bytes) -> bytes:
     return bytes([0x82, 0x80 | 127]) + len(payload).to_bytes(8, "big") + bytes(4) + payload
 
 
-def test_what_cannot_be_said_is_refused_in_a_sentence(running: Studio, capture: Capture) -> None:
+def test_what_cannot_be_said_is_refused_in_a_sentence(running: GatewayStudio, capture: SpeechCapture) -> None:
     for data in (b"", b"this is no sound", wav(tone(0.1))[:30], wav(np.zeros(0, np.int16))):
         answer = say(running, data, name="mine.wav")
         assert answer.status_code == 422 and answer.json()["detail"].count(".") >= 1, answer.text
@@ -297,7 +299,7 @@ def test_what_cannot_be_said_is_refused_in_a_sentence(running: Studio, capture: 
     "words",
     [{"rate": 1}, {"rate": 48_000, "format": "mp3"}, {"rate": 48_000, "channels": 9}, {}, {"rate": 48_000, "x": 1}],
 )
-def test_a_socket_that_opens_wrongly_is_told_why(running: Studio, words: dict[str, Any]) -> None:
+def test_a_socket_that_opens_wrongly_gets_the_reason(running: GatewayStudio, words: dict[str, Any]) -> None:
     with speech_socket(running) as connection:
         connection.send(json.dumps({"token": running.token, **words}))
         with pytest.raises(ConnectionClosed) as closed:
@@ -305,14 +307,14 @@ def test_a_socket_that_opens_wrongly_is_told_why(running: Studio, words: dict[st
     assert closed.value.rcvd and closed.value.rcvd.code == 4400 and "'" in closed.value.rcvd.reason
 
 
-def test_another_driver_ends_the_speech(running: Studio, capture: Capture) -> None:
+def test_another_driver_ends_the_speech(running: GatewayStudio, capture: SpeechCapture) -> None:
     say(running, wav(tone(10)), "cut off")
     running.wait(lambda: states(running)["cut off"] == "started")
     running.patch(driver="sample")
     running.wait(lambda: states(running)["cut off"] == "interrupted")
 
 
-def test_the_microphone_is_a_driver_of_its_own(running: Studio, capture: Capture) -> None:
+def test_the_microphone_is_a_driver_of_its_own(running: GatewayStudio, capture: SpeechCapture) -> None:
     running.patch(driver="microphone")
     with open_socket(running, "driver") as connection:
 

@@ -15,7 +15,7 @@ from shared.jobs.queue import JobQueue
 from shared.jobs.store import Store
 from shared.jobs.workers import WorkerBeat, Workers
 from tests.support.jobs import job_material as material
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 ROW = (
     "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "steps", "percent",
@@ -23,7 +23,7 @@ ROW = (
 )  # fmt: skip
 
 
-def test_a_job_is_listed_and_shown_with_what_hinders_it(running: Studio, store: Store) -> None:
+def test_a_job_is_listed_and_shown_with_what_hinders_it(running: GatewayStudio, store: Store) -> None:
     waiting, broken = material.job(store, 1, driver="a.mp4"), material.job(store, 2, driver="b.mp4")
     material.begin(store, broken, 2, 1)
     material.fail(store, broken, 4, "The engine made no image.")
@@ -40,7 +40,7 @@ def test_a_job_is_listed_and_shown_with_what_hinders_it(running: Studio, store: 
     assert shown["segments"][4]["reason"] == "The engine made no image."
 
 
-def test_a_job_that_no_worker_can_do_says_so(running: Studio, store: Store) -> None:
+def test_a_job_that_no_worker_can_do_says_so(running: GatewayStudio, store: Store) -> None:
     """In a list and by itself; what ended or is parked keeps its own words, and one that a worker can do has none."""
     waiting, other, done = (
         material.job(store, number, engine=engine) for number, engine in enumerate(("mesh", "duix", "mesh"))
@@ -58,7 +58,7 @@ def test_a_job_that_no_worker_can_do_says_so(running: Studio, store: Store) -> N
     queue.close()
 
 
-def test_pages_and_states(running: Studio, store: Store) -> None:
+def test_pages_and_states(running: GatewayStudio, store: Store) -> None:
     made = [material.job(store, number) for number in range(7)]
     status.set_wanted_state(store, made[3], "cancelled")
     pages = [running.http.get("/jobs", params={"limit": 3, "offset": at}).json()["jobs"] for at in (0, 3, 6)]
@@ -70,7 +70,7 @@ def test_pages_and_states(running: Studio, store: Store) -> None:
         assert answer.status_code == 422 and list(answer.json()) == ["detail"], bad
 
 
-def test_an_operator_steers(running: Studio, store: Store) -> None:
+def test_an_operator_steers(running: GatewayStudio, store: Store) -> None:
     name = material.job(store, 1)
     assert running.http.post(f"/jobs/{name}/pause").json()["state"] == "paused"
     assert running.http.post(f"/jobs/{name}/resume").json()["state"] == "queued"
@@ -85,7 +85,7 @@ def test_an_operator_steers(running: Studio, store: Store) -> None:
     assert store.list("jobs") == []
 
 
-def test_retry_tries_only_what_failed(running: Studio, store: Store) -> None:
+def test_retry_tries_only_what_failed(running: GatewayStudio, store: Store) -> None:
     name = material.job(store, 1)
     material.begin(store, name, 1)
     material.fail(store, name, 2, "No.")
@@ -95,7 +95,7 @@ def test_retry_tries_only_what_failed(running: Studio, store: Store) -> None:
     assert not claims.read_unit_state(store, name, render_name(2)).parked
 
 
-def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: Studio, store: Store) -> None:
+def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: GatewayStudio, store: Store) -> None:
     name = material.job(store, 1, driver='evening "news"\r\nx-bad: 1.mp4')
     assert running.http.get(f"/jobs/{name}/result").status_code == 409
     assert running.http.get(f"/jobs/{name}/preview").status_code == 404
@@ -118,7 +118,7 @@ def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: Studio,
 
 
 @pytest.mark.parametrize("name", ["..", "../x", "..%2f..%2fetc", "%2e%2e", "x" * 300, "a%00b", "A1B2C3D4", "*", "-rf"])
-def test_what_is_no_job_is_not_there(running: Studio, store: Store, name: str) -> None:
+def test_what_is_no_job_is_not_there(running: GatewayStudio, store: Store, name: str) -> None:
     content = store.read(f"jobs/{material.job(store, 1)}/job.json")
     store.write("jobs/A1B2C3D4/job.json", content or b"")  # a folder that is there, and no job of ours
     for method, rest in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/result"), ("GET", "/preview")):
@@ -127,7 +127,7 @@ def test_what_is_no_job_is_not_there(running: Studio, store: Store, name: str) -
     assert len(store.list("jobs")) == 2
 
 
-def test_the_inbox_lists_plain_files_alone(running: Studio) -> None:
+def test_the_inbox_lists_plain_files_alone(running: GatewayStudio) -> None:
     folder = running.settings.home / "inbox"
     listed = running.http.get("/inbox").json()
     assert listed["folder"] == str(folder) and folder.is_dir()

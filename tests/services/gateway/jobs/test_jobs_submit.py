@@ -16,7 +16,7 @@ from shared.jobs.manifest import read_job_manifest
 from shared.jobs.store import Store, open_store
 from tests.support.engines.job_engines import ENGINES
 from tests.support.files.sound_files import tone, wav
-from tests.support.running.gateway import Studio, studio
+from tests.support.running.gateway import GatewayStudio, studio
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from tests.support.running.gateway import Studio, studio
         "x" * 900,
     ],
 )
-def test_nothing_outside_the_inbox_becomes_a_driver(running: Studio, store: Store, named: str) -> None:
+def test_nothing_outside_the_inbox_becomes_a_driver(running: GatewayStudio, store: Store, named: str) -> None:
     folder = running.settings.home / "inbox"
     folder.mkdir(exist_ok=True)
     link = folder / "link.mp4"
@@ -47,7 +47,7 @@ def test_nothing_outside_the_inbox_becomes_a_driver(running: Studio, store: Stor
 
 
 def handed_in(
-    running: Studio, driver: bytes = b"", name: str = "talk.wav", key: str = "", **fields: str
+    running: GatewayStudio, driver: bytes = b"", name: str = "talk.wav", key: str = "", **fields: str
 ) -> httpx.Response:
     """A form as a page sends it; an empty driver is not sent."""
     parts: dict[str, Any] = {field: (None, value) for field, value in fields.items()}
@@ -61,7 +61,9 @@ def speech(seconds: float = 2.0) -> bytes:
     return wav(tone(seconds, rate=16_000), 16_000)
 
 
-def test_a_driver_is_uploaded_and_the_same_key_is_the_same_job(running: Studio, store: Store, avatar: str) -> None:
+def test_a_driver_is_uploaded_and_the_same_key_is_the_same_job(
+    running: GatewayStudio, store: Store, avatar: str
+) -> None:
     wanted = {"avatar": avatar, "priority": "high", "label": "no"}
     answer = handed_in(running, speech(), "welcome talk.wav", "spring-1", **wanted)
     assert answer.status_code == 201, answer.text
@@ -74,7 +76,7 @@ def test_a_driver_is_uploaded_and_the_same_key_is_the_same_job(running: Studio, 
     assert not list(running.settings.home.glob(".incoming-*"))
 
 
-def test_a_file_of_the_inbox_is_the_driver_and_stays_there(running: Studio, store: Store, avatar: str) -> None:
+def test_a_file_of_the_inbox_is_the_driver_and_stays_there(running: GatewayStudio, store: Store, avatar: str) -> None:
     folder = running.settings.home / "inbox"
     folder.mkdir(exist_ok=True)
     (folder / "long talk.wav").write_bytes(speech())
@@ -99,7 +101,7 @@ def test_a_file_of_the_inbox_is_the_driver_and_stays_there(running: Studio, stor
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_sentence_and_leaves_nothing(
-    running: Studio, store: Store, avatar: str, fields: dict[str, str], status_code: int, word: str
+    running: GatewayStudio, store: Store, avatar: str, fields: dict[str, str], status_code: int, word: str
 ) -> None:
     answer = handed_in(running, speech(), **fields)
     assert answer.status_code == status_code, answer.text
@@ -132,7 +134,7 @@ def test_options_of_the_engine_are_kept_in_the_manifest(sample_home: Path, live_
             assert read_job_manifest(store, answer.json()["id"]).look == look
 
 
-def test_drivers_of_no_use_are_refused(running: Studio, store: Store, avatar: str) -> None:
+def test_drivers_of_no_use_are_refused(running: GatewayStudio, store: Store, avatar: str) -> None:
     cases = [(b"\0", "empty.mp4"), (b"no film" * 1000, "broken.mp4"), (speech(0), "short.wav"), (b"RIFF", "x.wav")]
     for content, name in cases:
         answer = handed_in(running, content, name, avatar=avatar)
@@ -144,12 +146,12 @@ def test_drivers_of_no_use_are_refused(running: Studio, store: Store, avatar: st
 
 
 @pytest.mark.parametrize("key", ["a b", "x" * 201, "tab\there"])
-def test_a_key_that_is_none(running: Studio, store: Store, avatar: str, key: str) -> None:
+def test_a_key_that_is_none(running: GatewayStudio, store: Store, avatar: str, key: str) -> None:
     answer = handed_in(running, speech(), key=key, avatar=avatar)
     assert answer.status_code == 422 and "Idempotency-Key" in answer.json()["detail"]
 
 
-def test_too_large_an_upload_is_refused_before_it_has_come(running: Studio) -> None:
+def test_too_large_an_upload_is_refused_before_it_has_come(running: GatewayStudio) -> None:
     with socket.create_connection(("127.0.0.1", running.port), timeout=10) as line:
         line.sendall(
             f"POST /api/v1/jobs HTTP/1.1\r\nHost: {running.address}\r\nAuthorization: Bearer {running.token}\r\n"
@@ -158,7 +160,7 @@ def test_too_large_an_upload_is_refused_before_it_has_come(running: Studio) -> N
         assert b" 413 " in line.recv(4096).split(b"\r\n")[0]
 
 
-def test_the_program_goes_on_while_a_driver_comes_in(running: Studio) -> None:
+def test_the_program_goes_on_while_a_driver_comes_in(running: GatewayStudio) -> None:
     done = threading.Event()
     waits: list[float] = []
 

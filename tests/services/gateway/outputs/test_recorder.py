@@ -15,11 +15,11 @@ from services.gateway.outputs.recorder import claim_file_name
 from shared.errors import StudioError
 from shared.media.colour import i420_to_rgb
 from tests.support.browser.viewer import watching
-from tests.support.running.gateway import Studio, studio
+from tests.support.running.gateway import GatewayStudio, studio
 from tests.support.running.recordings import played, record
 
 
-def test_a_recording_plays_with_sound_and_can_be_fetched(running: Studio) -> None:
+def test_a_recording_plays_with_sound_and_can_be_fetched(running: GatewayStudio) -> None:
     path = record(running, 1.5)
     assert running.http.post("/channels/main/recording").status_code == 409
     assert running.http.delete("/channels/main/recording").status_code == 200
@@ -33,7 +33,7 @@ def test_a_recording_plays_with_sound_and_can_be_fetched(running: Studio) -> Non
     assert running.http.delete("/channels/main/recording").status_code == 409
 
 
-def test_a_killed_gateway_leaves_a_playable_file_and_goes_on_in_the_next(own: Studio) -> None:
+def test_a_killed_gateway_leaves_a_playable_file_and_goes_on_in_the_next(own: GatewayStudio) -> None:
     first = record(own, 2.5)
     own.kill()
     kept = first.read_bytes()
@@ -49,7 +49,7 @@ def test_a_killed_gateway_leaves_a_playable_file_and_goes_on_in_the_next(own: St
     assert played(second)[0] > 0.9 and own.process and own.process.returncode == 0
 
 
-def test_recorded_time_is_wall_time_across_a_dead_compositor(own: Studio) -> None:
+def test_recorded_time_is_wall_time_across_a_dead_compositor(own: GatewayStudio) -> None:
     path = record(own, 0.5)
     own.channel.stop()
     before = own.state()["outputs"]["record"]["figures"].get("seconds", 0)
@@ -66,7 +66,7 @@ def test_recorded_time_is_wall_time_across_a_dead_compositor(own: Studio) -> Non
     assert abs(frames - video * 25) <= 3  # the gap was filled frame by frame
 
 
-def test_another_frame_size_begins_a_new_part(own: Studio) -> None:
+def test_another_frame_size_begins_a_new_part(own: GatewayStudio) -> None:
     path = record(own, 0.4)
     own.channel.stop()
     own.channel.plates = [np.ascontiguousarray(plate[:, :320]) for plate in own.channel.plates]
@@ -80,7 +80,7 @@ def test_another_frame_size_begins_a_new_part(own: Studio) -> None:
             assert list(container.decode(video=0)), "a part, however short, has a frame"
 
 
-def test_a_disk_that_cannot_be_written_ends_the_recording_with_a_sentence(running: Studio) -> None:
+def test_a_disk_that_cannot_be_written_ends_the_recording_with_a_sentence(running: GatewayStudio) -> None:
     folder = running.settings.home / "recordings"
     kept = folder.with_name("kept")
     if folder.exists():
@@ -109,7 +109,7 @@ def test_parts_are_numbered_and_nothing_is_overwritten(tmp_path: Path) -> None:
         claim_file_name(tmp_path / "file" / "out.mp4")
 
 
-def test_sigterm_ends_the_gateway_while_all_is_open(own: Studio) -> None:
+def test_sigterm_ends_the_gateway_while_all_is_open(own: GatewayStudio) -> None:
     from tests.support.browser.viewer import watching
 
     path = record(own, 0.5)
@@ -124,7 +124,7 @@ def test_sigterm_ends_the_gateway_while_all_is_open(own: Studio) -> None:
     assert children == ""
 
 
-def test_a_browser_fetches_a_recording_once_with_a_ticket(running: Studio) -> None:
+def test_a_browser_fetches_a_recording_once_with_a_ticket(running: GatewayStudio) -> None:
     path = record(running, 0.3)
     running.http.delete("/channels/main/recording")
     running.wait(lambda: running.state()["outputs"]["record"]["state"] == "off")

@@ -15,30 +15,30 @@ import pytest
 
 from harness.channel import command
 from tests.support.browser.viewer import watching
-from tests.support.running.gateway import HEIGHT, Studio, studio
+from tests.support.running.gateway import HEIGHT, GatewayStudio, studio
 from tests.support.running.ports import free_port
 from tests.support.running.recordings import frame_times, record
 from tests.support.running.rtmp_receiver import KEY, black_hole, receiver
 
 
 @contextmanager
-def pushing(port: int, **changes: Any) -> Iterator[Studio]:
+def pushing(port: int, **changes: Any) -> Iterator[GatewayStudio]:
     """A studio that pushes to this port from the start."""
     url = f"rtmp://operator:{KEY}@127.0.0.1:{port}/live/{KEY}?auth={KEY}"
     with tempfile.TemporaryDirectory() as folder, studio(Path(folder), rtmp_url=url, **changes) as made:
         yield made
 
 
-def push(running: Studio) -> dict[str, Any]:
+def push(running: GatewayStudio) -> dict[str, Any]:
     return dict(running.state()["outputs"]["rtmp"])
 
 
-def until(running: Studio, state: str, seconds: float = 60) -> dict[str, Any]:
+def until(running: GatewayStudio, state: str, seconds: float = 60) -> dict[str, Any]:
     """The push's state once it is in this one."""
     return dict(running.wait(lambda: (lambda now: now if now["state"] == state else None)(push(running)), seconds))
 
 
-def senders(running: Studio) -> list[int]:
+def senders(running: GatewayStudio) -> list[int]:
     """Processes that push for this gateway."""
     assert running.process
     tasks = Path(f"/proc/{running.process.pid}/task").iterdir()  # a process belongs to the thread that started it
@@ -167,7 +167,9 @@ def test_the_clean_feed_has_no_label_while_the_preview_has() -> None:
     "change, words",
     [({"rtmp": True}, "rtmp_url"), ({"rtmp_clean": True}, "clean_feed_right"), ({"record_clean": True}, "")],
 )
-def test_what_is_not_set_up_is_refused_with_the_way_out(running: Studio, change: dict[str, bool], words: str) -> None:
+def test_what_is_not_set_up_is_refused_with_the_way_out(
+    running: GatewayStudio, change: dict[str, bool], words: str
+) -> None:
     answer = running.patch(**change)
     assert answer.status_code == 409 and words in answer.json()["detail"]
     assert push(running)["state"] == "off"

@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.channel import resident_bytes
 from harness.crowd import VIEWERS, Crowd
 from tests.support.browser.viewer import watching
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 from tests.support.running.recordings import played, record
 
 
@@ -18,19 +18,19 @@ def threads(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
-def nobody(own: Studio) -> bool:
+def is_unwatched(own: GatewayStudio) -> bool:
     return not sum(own.state()["outputs"]["preview"]["viewers"].values())
 
 
-def visited(own: Studio, visits: int) -> None:
+def visited(own: GatewayStudio, visits: int) -> None:
     """Viewers come and go until there were so many visits. Afterwards all have left."""
     with Crowd(f"http://{own.address}", own.token, "main") as crowd:
         assert crowd.leave(visits) >= visits
-    own.wait(lambda: nobody(own))
+    own.wait(lambda: is_unwatched(own))
     time.sleep(1)  # sockets that were dropped without a word are noticed
 
 
-def test_two_hundred_viewers_come_and_go_and_nothing_stays(own: Studio) -> None:
+def test_two_hundred_viewers_come_and_go_and_nothing_stays(own: GatewayStudio) -> None:
     assert own.process
     pid = own.process.pid
     path = record(own, 0.5)

@@ -12,16 +12,16 @@ from services.gateway.preview.encoder import FULL, HEADER, ROI
 from services.gateway.preview.viewers import IN_FLIGHT
 from shared.media.colour import i420_to_rgb
 from tests.support.browser.viewer import Viewer, fetch_plates, open_socket, watching
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 
-def program(running: Studio, tick: int) -> np.ndarray:
+def program(running: GatewayStudio, tick: int) -> np.ndarray:
     return i420_to_rgb(running.channel.shown[tick])
 
 
 @pytest.mark.parametrize("mode", ["full", "roi"])
 @pytest.mark.parametrize("state", ["live", "plate"])
-def test_what_a_viewer_draws_is_the_program(running: Studio, mode: str, state: str) -> None:
+def test_what_a_viewer_draws_is_the_program(running: GatewayStudio, mode: str, state: str) -> None:
     running.channel.state = state
     running.wait(lambda: running.state()["program"]["state"] == state)
     repeated = running.state()["program"]["repeated"]
@@ -47,7 +47,7 @@ def test_what_a_viewer_draws_is_the_program(running: Studio, mode: str, state: s
         running.channel.state = "live"
 
 
-def test_a_small_page_is_sent_half_the_size_and_sees_the_same(running: Studio) -> None:
+def test_a_small_page_is_sent_half_the_size_and_sees_the_same(running: GatewayStudio) -> None:
     with watching(running, "full") as viewer:
         for view, size in (([400, 320], (320, 240)), ([400, 330], (640, 480)), ([240, 900], (320, 240))):
             viewer.say(view=view)
@@ -60,7 +60,7 @@ def test_a_small_page_is_sent_half_the_size_and_sees_the_same(running: Studio) -
             assert cv2.PSNR(drawn, shown) > 36
 
 
-def test_roi_sends_a_tenth_of_the_bytes(running: Studio) -> None:
+def test_roi_sends_a_tenth_of_the_bytes(running: GatewayStudio) -> None:
     counts = {}
     for mode in ("full", "roi"):
         with watching(running, mode) as viewer:
@@ -73,7 +73,7 @@ def test_roi_sends_a_tenth_of_the_bytes(running: Studio) -> None:
     assert rates["roi"] < rates["full"] / 10
 
 
-def test_the_label_leaves_the_roi_frame_when_it_is_switched_off(running: Studio) -> None:
+def test_the_label_leaves_the_roi_frame_when_it_is_switched_off(running: GatewayStudio) -> None:
     x, y, w, h = running.channel.label
     with watching(running, "roi") as viewer:
         plate = viewer.plates[0][y : y + h, x : x + w]
@@ -90,7 +90,7 @@ def test_the_label_leaves_the_roi_frame_when_it_is_switched_off(running: Studio)
             running.patch(label=True)
 
 
-def test_another_avatar_is_shown_in_full_until_its_plate_is_there(running: Studio) -> None:
+def test_another_avatar_is_shown_in_full_until_its_plate_is_there(running: GatewayStudio) -> None:
     with watching(running, "roi") as viewer:
         before = viewer.number
         running.channel.avatar = "mona"
@@ -106,7 +106,7 @@ def test_another_avatar_is_shown_in_full_until_its_plate_is_there(running: Studi
             running.channel.avatar = "sample"
 
 
-def test_sound_comes_for_every_tick_and_only_when_asked(running: Studio) -> None:
+def test_sound_comes_for_every_tick_and_only_when_asked(running: GatewayStudio) -> None:
     with watching(running, "full") as viewer:
         viewer.frame()
         assert viewer.sounds == []
@@ -118,7 +118,7 @@ def test_sound_comes_for_every_tick_and_only_when_asked(running: Studio) -> None
     assert all(len(block) == 1920 * 2 for _, block in viewer.sounds)
 
 
-def test_a_stalled_viewer_holds_two_frames_and_slows_no_other(running: Studio) -> None:
+def test_a_stalled_viewer_holds_two_frames_and_slows_no_other(running: GatewayStudio) -> None:
     with open_socket(running, "preview?mode=full") as stalled, watching(running, "full") as quick:
         # It neither acknowledges nor reads.
         first = quick.frame()[0].tick
@@ -141,7 +141,7 @@ def test_a_stalled_viewer_holds_two_frames_and_slows_no_other(running: Studio) -
         assert HEADER.unpack_from(data)[3] > ticks[-1]
 
 
-def test_ping_answers_on_the_channel_clock(running: Studio) -> None:
+def test_ping_answers_on_the_channel_clock(running: GatewayStudio) -> None:
     with open_socket(running, "preview") as connection:
         viewer = Viewer(connection)
         viewer.say(ping=12.5)
@@ -154,7 +154,7 @@ def test_ping_answers_on_the_channel_clock(running: Studio) -> None:
 
 
 @pytest.mark.parametrize("path", ["state", "preview", "driver"])
-def test_a_socket_without_the_token_is_closed(running: Studio, path: str) -> None:
+def test_a_socket_without_the_token_is_closed(running: GatewayStudio, path: str) -> None:
     for token in ("", "nonsense", running.token[:-1]):
         with open_socket(running, path, token) as connection, pytest.raises(ConnectionClosed) as closed:
             connection.recv(5)
@@ -165,12 +165,12 @@ def test_a_socket_without_the_token_is_closed(running: Studio, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["state", "preview", "driver"])
-def test_a_socket_from_a_foreign_page_is_refused(running: Studio, path: str) -> None:
+def test_a_socket_from_a_foreign_page_is_refused(running: GatewayStudio, path: str) -> None:
     with pytest.raises(InvalidStatus), open_socket(running, path, origin="https://evil.example"):
         pass
 
 
-def test_nonsense_from_a_viewer_ends_only_its_own_socket(running: Studio) -> None:
+def test_nonsense_from_a_viewer_ends_only_its_own_socket(running: GatewayStudio) -> None:
     with watching(running, "full") as other:
         with open_socket(running, "preview") as rude, pytest.raises(ConnectionClosed):
             for nonsense in ("{", "[]", '{"ack": "x"}', "[" * 5000, '{"mode": 5}') * 100:
@@ -181,7 +181,7 @@ def test_nonsense_from_a_viewer_ends_only_its_own_socket(running: Studio) -> Non
         assert other.frame()[0].tick < other.frame()[0].tick
 
 
-def test_the_state_socket_says_what_the_api_says(running: Studio) -> None:
+def test_the_state_socket_says_what_the_api_says(running: GatewayStudio) -> None:
     with open_socket(running, "state") as connection:
         state = json.loads(connection.recv(5))
         assert state.keys() == running.state().keys()

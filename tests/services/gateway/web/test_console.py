@@ -10,7 +10,7 @@ import pytest
 from tests.support.browser.chromium import drop_file, needs_chromium, until
 from tests.support.files.sound_files import tone, wav
 from tests.support.jobs.template_farm import template
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -19,7 +19,7 @@ pytestmark = needs_chromium
 
 
 @pytest.fixture
-def page(browser: "Browser", running: Studio) -> Iterator["Page"]:
+def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
     """The console, with its token; anything it complains of or asks of others fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
@@ -33,7 +33,7 @@ def page(browser: "Browser", running: Studio) -> Iterator["Page"]:
     assert complaints == []
 
 
-def at_home(url: str, running: Studio) -> bool:
+def at_home(url: str, running: GatewayStudio) -> bool:
     return url.startswith((f"http://{running.address}/", f"ws://{running.address}/", f"blob:http://{running.address}/"))
 
 
@@ -48,7 +48,7 @@ def pixels(page: "Page") -> list[int]:
 
 
 @pytest.mark.parametrize("mode", ["ROI", "Full frames"])
-def test_the_frame_moves_and_its_latency_is_measured(page: "Page", running: Studio, mode: str) -> None:
+def test_the_frame_moves_and_its_latency_is_measured(page: "Page", running: GatewayStudio, mode: str) -> None:
     page.get_by_role("group", name="Preview mode").get_by_role("button", name=mode).click()
     until(page, f"studio.shown() === '{'roi' if mode == 'ROI' else 'full'}'")
     before, frames = pixels(page), page.evaluate("studio.frames()")
@@ -61,7 +61,7 @@ def test_the_frame_moves_and_its_latency_is_measured(page: "Page", running: Stud
     assert 0 < latency["median"] <= latency["p95"] < 10_000 and latency["count"] > 5
 
 
-def test_both_modes_look_the_same(page: "Page", running: Studio) -> None:
+def test_both_modes_look_the_same(page: "Page", running: GatewayStudio) -> None:
     running.channel.state = "plate"
     plates = running.channel.plates
     running.channel.plates = plates[:1]  # the plate stands still while the two are compared
@@ -81,7 +81,7 @@ def test_both_modes_look_the_same(page: "Page", running: Studio) -> None:
         running.channel.state = "live"
 
 
-def test_a_small_window_is_sent_half_and_looks_the_same(page: "Page", running: Studio) -> None:
+def test_a_small_window_is_sent_half_and_looks_the_same(page: "Page", running: GatewayStudio) -> None:
     running.channel.state = "plate"
     plates = running.channel.plates
     running.channel.plates = plates[:1]
@@ -104,13 +104,13 @@ def test_a_small_window_is_sent_half_and_looks_the_same(page: "Page", running: S
         running.channel.state = "live"
 
 
-def test_the_token_leaves_the_address(page: "Page", running: Studio) -> None:
+def test_the_token_leaves_the_address(page: "Page", running: GatewayStudio) -> None:
     assert running.token not in page.url
     page.reload()
     page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
 
 
-def test_without_a_token_the_page_asks_for_it(browser: "Browser", running: Studio) -> None:
+def test_without_a_token_the_page_asks_for_it(browser: "Browser", running: GatewayStudio) -> None:
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"http://{running.address}/")
@@ -123,7 +123,7 @@ def test_without_a_token_the_page_asks_for_it(browser: "Browser", running: Studi
     context.close()
 
 
-def test_controls_change_the_scene(page: "Page", running: Studio) -> None:
+def test_controls_change_the_scene(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="AI label on").click()
     page.get_by_role("button", name="AI label off").wait_for()
     assert running.state()["scene"]["label"] is False
@@ -138,7 +138,7 @@ def test_controls_change_the_scene(page: "Page", running: Studio) -> None:
     running.wait(lambda: running.state()["scene"]["avatar"] == "sample")
 
 
-def test_going_off_air_asks_once(page: "Page", running: Studio) -> None:
+def test_going_off_air_asks_once(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="Go off air").click()
     assert running.state()["scene"]["on_air"] is True
     page.get_by_role("button", name="Sure? Press again").click()
@@ -149,14 +149,14 @@ def test_going_off_air_asks_once(page: "Page", running: Studio) -> None:
     assert "ON AIR" in page.title()
 
 
-def test_recording_from_the_page(page: "Page", running: Studio) -> None:
+def test_recording_from_the_page(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="● Record").click()
     page.get_by_role("button", name="Stop recording").click()
     page.get_by_role("button", name="Download").wait_for()
     assert running.state()["outputs"]["record"]["state"] == "off"
 
 
-def test_old_recordings_are_listed_and_fetched(page: "Page", running: Studio) -> None:
+def test_old_recordings_are_listed_and_fetched(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="● Record").click()
     page.get_by_role("button", name="Stop recording").click()
     running.wait(lambda: any("finished" in event["text"] for event in running.state()["log"]))
@@ -168,7 +168,7 @@ def test_old_recordings_are_listed_and_fetched(page: "Page", running: Studio) ->
     assert Path(download.value.path()).read_bytes() == (running.settings.home / "recordings" / name).read_bytes()
 
 
-def test_an_uploaded_driver_is_deleted_after_asking_once(page: "Page", running: Studio) -> None:
+def test_an_uploaded_driver_is_deleted_after_asking_once(page: "Page", running: GatewayStudio) -> None:
     kept = running.settings.home / "drivers" / "0123456789abcdef.mp4"
     kept.parent.mkdir(exist_ok=True)
     kept.write_bytes(b"film")
@@ -181,7 +181,7 @@ def test_an_uploaded_driver_is_deleted_after_asking_once(page: "Page", running: 
     assert not kept.exists() and not kept.with_suffix(".txt").exists()
 
 
-def test_the_push_and_the_clean_feed_say_why_they_cannot_be_had(page: "Page", running: Studio) -> None:
+def test_the_push_and_the_clean_feed_say_why_they_cannot_be_had(page: "Page", running: GatewayStudio) -> None:
     push = page.get_by_role("button", name="Push", exact=False).first
     assert push.is_disabled()
     page.get_by_text("set rtmp_url in studio.toml").wait_for()
@@ -190,7 +190,7 @@ def test_the_push_and_the_clean_feed_say_why_they_cannot_be_had(page: "Page", ru
     page.get_by_text("set clean_feed_right to the licence").wait_for()
 
 
-def test_unavailable_things_say_why_and_errors_are_beside_them(page: "Page", running: Studio) -> None:
+def test_unavailable_things_say_why_and_errors_are_beside_them(page: "Page", running: GatewayStudio) -> None:
     engine = page.get_by_role("button", name="LivePortrait")
     assert engine.is_disabled() and "Weights are missing: studio weights pull live-portrait." in engine.inner_text()
     assert "Weights for research only." in engine.inner_text()
@@ -208,7 +208,7 @@ def test_keys_are_shown_on_question_mark(page: "Page") -> None:
     page.get_by_role("region", name="Keys").wait_for(state="hidden")
 
 
-def test_a_silent_stage_shows_in_its_row_and_the_frame_stays(page: "Page", running: Studio) -> None:
+def test_a_silent_stage_shows_in_its_row_and_the_frame_stays(page: "Page", running: GatewayStudio) -> None:
     box = page.get_by_role("img", name="Program video").bounding_box()
     running.channel.stop()
     page.get_by_label("State", exact=True).get_by_text("RECOVERING").wait_for()
@@ -219,7 +219,7 @@ def test_a_silent_stage_shows_in_its_row_and_the_frame_stays(page: "Page", runni
 
 
 def test_an_uploaded_template_is_selected_and_nobody_looks_for_its_face(
-    page: "Page", running: Studio, tmp_path: Path
+    page: "Page", running: GatewayStudio, tmp_path: Path
 ) -> None:
     template().save(tmp_path / "walk.npz")
     chooser = page.get_by_label("+ Upload a video or recorded motion")
@@ -239,7 +239,7 @@ def test_an_uploaded_template_is_selected_and_nobody_looks_for_its_face(
         running.patch(driver="sample")
 
 
-def test_the_browsers_camera_drives(page: "Page", running: Studio) -> None:
+def test_the_browsers_camera_drives(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="This browser's camera").click()
     page.get_by_text("this page is the driver").wait_for()
     assert running.state()["scene"]["driver"] == "browser"
@@ -247,7 +247,7 @@ def test_the_browsers_camera_drives(page: "Page", running: Studio) -> None:
     running.wait(lambda: any("camera stopped" in event["text"] for event in running.state()["log"]))
 
 
-def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page", running: Studio) -> None:
+def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page", running: GatewayStudio) -> None:
     interrupt = page.get_by_role("button", name="Interrupt")
     assert interrupt.is_disabled()
     try:
@@ -266,7 +266,7 @@ def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page",
         running.patch(driver="sample")
 
 
-def test_the_browsers_microphone_drives_alone(page: "Page", running: Studio) -> None:
+def test_the_browsers_microphone_drives_alone(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="This browser's microphone").click()
     page.get_by_text("this page is the driver").wait_for()
     assert running.state()["scene"]["driver"] == "microphone"
@@ -274,7 +274,7 @@ def test_the_browsers_microphone_drives_alone(page: "Page", running: Studio) -> 
     running.wait(lambda: any("microphone stopped" in event["text"] for event in running.state()["log"]))
 
 
-def test_a_restarted_gateway_is_found_again(page: "Page", running: Studio) -> None:
+def test_a_restarted_gateway_is_found_again(page: "Page", running: GatewayStudio) -> None:
     running.kill()
     page.get_by_label("State", exact=True).get_by_text("NO LINK").wait_for()
     page.get_by_text("Connection lost, reconnecting").wait_for()
@@ -292,7 +292,7 @@ def test_it_fits_a_phone_held_upright(page: "Page") -> None:
         assert box and box["y"] + box["height"] <= 844
 
 
-def test_the_api_page_names_what_routes_answer_and_its_fields(page: "Page", running: Studio) -> None:
+def test_the_api_page_names_what_routes_answer_and_its_fields(page: "Page", running: GatewayStudio) -> None:
     page.goto(f"http://{running.address}/api/v1/docs")
     route = page.get_by_role("article").filter(has_text="POST/api/v1/jobs/{job}/cancel")
     route.get_by_role("link", name="JobDetail").click()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.browser.chromium import needs_chromium, until
 from tests.support.browser.contrast import MEASURE, poor
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -26,7 +26,7 @@ def open_everything(page: "Page") -> None:
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_text_and_controls_stand_out(browser: "Browser", running: Studio, scheme: Any) -> None:
+def test_text_and_controls_stand_out(browser: "Browser", running: GatewayStudio, scheme: Any) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
     page = context.new_page()
     page.goto(f"http://{running.address}/")

@@ -15,7 +15,7 @@ from shared.jobs.workers import WorkerBeat, Workers
 from tests.support.browser.chromium import needs_chromium
 from tests.support.browser.contrast import poor
 from tests.support.engines.option_material import EveryOptions
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page, Route
@@ -27,7 +27,7 @@ DELAY = {"frames": 4, "calls": 4, "interval_ms": 40.0, "call_ms": 70.0, "floor_m
 
 
 @pytest.fixture
-def page(browser: "Browser", running: Studio) -> Iterator["Page"]:
+def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
     """The console of a studio whose mesh has a ladder and takes four frames at a time, beside the real rows of the others,
     opened by the keyboard; anything the page complains of fails the test."""
     meter = running.channel.meters["generator"]
@@ -52,14 +52,14 @@ def named(name: str) -> dict[str, str]:
     return {"name": name, "title": LADDER[name]}
 
 
-def told(running: Studio, **facts: Any) -> None:
+def told(running: GatewayStudio, **facts: Any) -> None:
     """What the generator says from its next pulse on; None: no more."""
     meter = running.channel.meters["generator"]
     changed = {**meter.facts, **facts}
     meter.facts = {name: value for name, value in changed.items() if value is not None}
 
 
-def wanted(running: Studio) -> dict[str, Any]:
+def wanted(running: GatewayStudio) -> dict[str, Any]:
     """The options of the scene."""
     return dict(running.state()["scene"]["options"])
 
@@ -68,7 +68,7 @@ def delay_row(page: "Page") -> "Locator":
     return page.get_by_role("group", name="motion to photon, through the engine")
 
 
-def test_a_quality_is_chosen_by_keyboard_and_what_it_is_at_is_said(page: "Page", running: Studio) -> None:
+def test_a_quality_is_chosen_by_keyboard_and_the_current_one_is_shown(page: "Page", running: GatewayStudio) -> None:
     choice = page.get_by_role("region", name="Engine").get_by_label("Quality")
     page.get_by_text("now at 512 pixels").wait_for()
     assert choice.evaluate("select => [...select.options].map((option) => option.text)") == [
@@ -89,7 +89,7 @@ def test_a_quality_is_chosen_by_keyboard_and_what_it_is_at_is_said(page: "Page",
     page.keyboard.press("q")  # nothing happens
 
 
-def test_options_are_a_form_made_from_their_schema(page: "Page", running: Studio) -> None:
+def test_options_are_a_form_made_from_their_schema(page: "Page", running: GatewayStudio) -> None:
     form = page.get_by_role("group", name="Options of the engine")
     form.get_by_text("More options").click()
     assert form.get_by_label("Close lips").is_checked()
@@ -123,7 +123,7 @@ def test_options_are_a_form_made_from_their_schema(page: "Page", running: Studio
     form.get_by_text("More options", exact=True).wait_for()
 
 
-def test_a_wrong_value_says_why_beside_its_field_and_goes_nowhere(page: "Page", running: Studio) -> None:
+def test_a_wrong_value_says_why_beside_its_field_and_goes_nowhere(page: "Page", running: GatewayStudio) -> None:
     form = page.get_by_role("group", name="Options of the engine")
     form.get_by_text("More options").click()
     wrong = {
@@ -146,7 +146,7 @@ def test_a_wrong_value_says_why_beside_its_field_and_goes_nowhere(page: "Page", 
     running.wait(lambda: wanted(running) == {"multiplier": 3})
 
 
-def test_a_refusal_of_the_studio_stands_beside_the_field(page: "Page", running: Studio) -> None:
+def test_a_refusal_of_the_studio_stands_beside_the_field(page: "Page", running: GatewayStudio) -> None:
     form = page.get_by_role("group", name="Options of the engine")
     form.get_by_text("More options").click()
     page.route("**/scene", lambda route: route.fulfill(status=422, json={"detail": "The studio is full."}))
@@ -157,7 +157,7 @@ def test_a_refusal_of_the_studio_stands_beside_the_field(page: "Page", running: 
     form.get_by_role("button", name="Use the defaults").wait_for(state="hidden")
 
 
-def test_a_job_takes_the_options_that_are_not_the_default(page: "Page", running: Studio) -> None:
+def test_a_job_takes_the_options_that_are_not_the_default(page: "Page", running: GatewayStudio) -> None:
     asked: list[str] = []
 
     def take(route: "Route") -> None:
@@ -185,7 +185,7 @@ def test_a_job_takes_the_options_that_are_not_the_default(page: "Page", running:
     assert wanted(running) == {}
 
 
-def test_the_delay_stands_beside_its_floor_and_is_explained(page: "Page", running: Studio) -> None:
+def test_the_delay_stands_beside_its_floor_and_is_explained(page: "Page", running: GatewayStudio) -> None:
     row = delay_row(page)
     row.get_by_text("712 ms", exact=True).wait_for()
     row.get_by_text("floor 670 ms").wait_for()
@@ -210,7 +210,7 @@ def test_the_delay_stands_beside_its_floor_and_is_explained(page: "Page", runnin
     row.wait_for(state="hidden")
 
 
-def test_a_floor_is_no_slowness(page: "Page", running: Studio) -> None:
+def test_a_floor_is_no_slowness(page: "Page", running: GatewayStudio) -> None:
     """the channel's frames are as late as the budget without a floor allows, and far earlier than with one."""
     running.channel.late = 300_000
     try:
@@ -223,7 +223,7 @@ def test_a_floor_is_no_slowness(page: "Page", running: Studio) -> None:
         running.channel.late = 0
 
 
-def test_an_engine_that_falls_behind_offers_the_step_down(page: "Page", running: Studio) -> None:
+def test_an_engine_that_falls_behind_offers_the_step_down(page: "Page", running: GatewayStudio) -> None:
     drops = running.channel.meters["generator"].drops
     row = page.get_by_role("group", name="generator")
 
@@ -241,7 +241,7 @@ def test_an_engine_that_falls_behind_offers_the_step_down(page: "Page", running:
     assert not row.get_by_role("button", name="Step down").is_visible()
 
 
-def test_the_file_chooser_offers_the_recorded_motions_of_the_engines(page: "Page", running: Studio) -> None:
+def test_the_file_chooser_offers_the_recorded_motions_of_the_engines(page: "Page", running: GatewayStudio) -> None:
     chooser = page.get_by_label("+ Upload a video or recorded motion")
     assert chooser.get_attribute("accept") == "video/*,.npz,.pkl"
     rows = running.channel.meters["generator"].facts["engines"]
@@ -249,7 +249,7 @@ def test_the_file_chooser_offers_the_recorded_motions_of_the_engines(page: "Page
     page.locator("#driver-upload[accept='video/*,.walk,.npz,.pkl']").wait_for(state="attached")
 
 
-def test_terms_stand_where_an_engine_is_picked(page: "Page", running: Studio) -> None:
+def test_terms_stand_where_an_engine_is_picked(page: "Page", running: GatewayStudio) -> None:
     facts = {"PersonaLive": ("Code Apache-2.0", "academic research only"), "LivePortrait": ("Code and weights MIT",)}
     for title, words in facts.items():
         engine = page.get_by_role("button", name=title)
@@ -275,7 +275,7 @@ def test_terms_stand_where_an_engine_is_picked(page: "Page", running: Studio) ->
     assert poor(page) == []
 
 
-def test_a_job_is_offered_the_engines_of_the_workers(page: "Page", running: Studio) -> None:
+def test_a_job_is_offered_the_engines_of_the_workers(page: "Page", running: GatewayStudio) -> None:
     """One that cannot run here, and makes whole clips alone: offline, where a worker can run it."""
     rows = running.channel.meters["generator"].facts["engines"]
     clip = rows["personalive"] | {"modes": ["offline"], "unavailable": "PersonaLive needs a GPU."}

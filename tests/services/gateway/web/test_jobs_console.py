@@ -15,7 +15,7 @@ from tests.support.browser.chromium import needs_chromium, until
 from tests.support.browser.contrast import poor
 from tests.support.files.sound_files import tone, wav
 from tests.support.jobs import job_material as material
-from tests.support.running.gateway import Studio
+from tests.support.running.gateway import GatewayStudio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -24,7 +24,7 @@ pytestmark = needs_chromium
 
 
 @pytest.fixture
-def page(browser: "Browser", running: Studio, store: Store) -> Iterator["Page"]:
+def page(browser: "Browser", running: GatewayStudio, store: Store) -> Iterator["Page"]:
     """The console with its jobs open; anything it complains of fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
@@ -36,7 +36,7 @@ def page(browser: "Browser", running: Studio, store: Store) -> Iterator["Page"]:
     assert complaints == []
 
 
-def enter(page: "Page", running: Studio) -> None:
+def enter(page: "Page", running: GatewayStudio) -> None:
     page.goto(f"http://{running.address}/#token={running.token}")
     page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
     page.keyboard.press("j")
@@ -154,7 +154,7 @@ def test_tabs_and_keys_go_there_and_back_and_the_frame_stays(page: "Page") -> No
 
 
 def test_a_job_is_submitted_from_this_computer_and_from_the_inbox(
-    page: "Page", running: Studio, store: Store, avatar: str
+    page: "Page", running: GatewayStudio, store: Store, avatar: str
 ) -> None:
     speech = wav(tone(1, rate=16_000), 16_000)
     page.get_by_role("button", name="+ New job").click()
@@ -209,7 +209,7 @@ def test_many_jobs_are_shown_a_page_at_a_time_by_state(page: "Page", store: Stor
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_it_stands_out_and_fits_a_phone(browser: "Browser", running: Studio, store: Store, scheme: Any) -> None:
+def test_it_stands_out_and_fits_a_phone(browser: "Browser", running: GatewayStudio, store: Store, scheme: Any) -> None:
     names = [material.job(store, number, driver="a-long-name-of-a-film-" * 4 + ".mp4") for number in range(6)]
     material.begin(store, names[0], 2, 1)
     material.fail(store, names[1], 0, "A reason that is a whole sentence, as long as sentences are.")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from shared.avatar.film.build import Film, Span, follow_film, understand_film, with_blends
+from shared.avatar.film.build import Film, FilmSpan, follow_film, understand_film, with_blends
 from shared.avatar.film.cuts import cells_of
 from shared.avatar.film.track import STABLE
 from shared.avatar.samples import sample_portrait
@@ -38,7 +38,7 @@ def swaying(image: ImageArray, number: int) -> ImageArray:
     return np.asarray(np.clip(moved + grain, 0, 255), np.uint8)
 
 
-def followed(draw: Draw, count: int = COUNT, exclude: Sequence[Span] = (), still_s: float | None = None) -> Film:
+def followed(draw: Draw, count: int = COUNT, exclude: Sequence[FilmSpan] = (), still_s: float | None = None) -> Film:
     track = follow_film("film.mp4", map(draw, range(count)), lambda image: None, lambda done: None)
     return understand_film("film.mp4", track, FPS, draw, exclude=exclude, still_s=still_s)
 

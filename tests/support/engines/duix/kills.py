@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engines.duix.data_folder import DataFolder
 from engines.duix.pool import Pool, Service
-from tests.support.engines.duix.material import RARE, Clock, task
+from tests.support.engines.duix.material import RARE, PollerClock, task
 
 EVENTS = frozenset(
     {"open", "os.rename", "os.remove", "os.mkdir", "fcntl.flock", "socket.connect", "os.listdir", "os.scandir"}
@@ -35,7 +35,7 @@ def client(folder: Path, url: str, code: str, kill_at: int) -> None:
 
     asked = replace(task(folder), code=code)
     out = folder / f"{code}.mp4"
-    clock = Clock()
+    clock = PollerClock()
     pool = Pool([Service(url, DataFolder(folder / "data"))], lambda percent: None, 10.0, RARE, clock, clock.sleep)
     if kill_at:
         sys.addaudithook(count)

@@ -24,7 +24,7 @@ from shared.face.landmarks import POINTS
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
 from shared.media.reader import SOUND_RATE_HZ
-from tests.support.engines.duix.service import StandIn
+from tests.support.engines.duix.service import DuixStandIn
 
 FRAMES, FPS = 25, 25
 QUICK = Patience(poll=0.05, look=0.02, grace=0.3, file=0.3, silence=20.0, first_pause=0.1, longest_pause=0.4)
@@ -49,7 +49,7 @@ class QuickDuix(DuixEngine):
 
 
 @dataclass
-class Clock:
+class PollerClock:
     """Time that passes by sleeping alone."""
 
     now: float = 1000.0
@@ -77,8 +77,8 @@ class Client:
     """One process's view of the services, on a clock. patience: the engine's, but that it looks less often at what is wished.
     percents: what it was told. stop_at: percent at which it is stopped."""
 
-    services: list[StandIn]
-    clock: Clock
+    services: list[DuixStandIn]
+    clock: PollerClock
     patience: Patience = RARE
     percents: list[int] = field(default_factory=list)
     stop_at: int | None = None

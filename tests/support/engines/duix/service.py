@@ -49,7 +49,7 @@ class Knobs:
 
 
 @dataclass
-class Given:
+class GivenTask:
     """A task that was taken."""
 
     code: str
@@ -60,7 +60,7 @@ class Given:
     written: bool = False
 
 
-class StandIn:
+class DuixStandIn:
     """The service behind an address. data: the folder that it mounts. seconds: that a task takes, by `clock`. later: calls
     something after seconds of that clock."""
 
@@ -76,7 +76,7 @@ class StandIn:
         self.times: list[float] = []  # of all submits
         self.asked: list[str] = []  # codes of all queries
         self.ends: list[str] = []  # codes whose end was told
-        self._task: Given | None = None
+        self._task: GivenTask | None = None
         self._lock = threading.Lock()
         self.url = ""
 
@@ -90,7 +90,7 @@ class StandIn:
         return self._task is not None
 
     @contextmanager
-    def serving(self, port: int = 0) -> Iterator["StandIn"]:
+    def serving(self, port: int = 0) -> Iterator["DuixStandIn"]:
         """Answer on loopback."""
         (self.temp).mkdir(parents=True, exist_ok=True)
         server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
@@ -114,7 +114,9 @@ class StandIn:
                 return _answer(10002, f"{missing[0]} missing", success=False)
             if self._task is not None:
                 return _answer(10001, "busy", success=False)
-            self._task = Given(body["code"], self._path(body["audio_url"]), self._path(body["video_url"]), self.clock())
+            self._task = GivenTask(
+                body["code"], self._path(body["audio_url"]), self._path(body["video_url"]), self.clock()
+            )
             self.taken.append(body["code"])
             for name in ("_format.wav", "_format.mp4"):
                 (self.temp / f"{body['code']}{name}").write_bytes(b"its own")
@@ -149,12 +151,12 @@ class StandIn:
             name = f"{knobs.prefix}{knobs.name.format(code)}"
             return self._end(task, {"status": 2, "progress": 100, "msg": "done", "result": name, "size": 1})
 
-    def _end(self, task: Given, data: dict[str, Any]) -> dict[str, Any]:
+    def _end(self, task: GivenTask, data: dict[str, Any]) -> dict[str, Any]:
         self._task = None
         self.ends.append(task.code)
         return _answer(10000, "", data=data | {"code": task.code})
 
-    def _finish(self, task: Given) -> None:
+    def _finish(self, task: GivenTask) -> None:
         if self.knobs.drop_result:
             return
         if self.knobs.late:
@@ -162,7 +164,7 @@ class StandIn:
         else:
             self._write(task)
 
-    def _write(self, task: Given) -> None:
+    def _write(self, task: GivenTask) -> None:
         made = self.temp / f"{task.code}-t.mp4"
         mux(task.video, task.audio, made, self.knobs.shorter)
         if self.knobs.cut is not None:
@@ -191,7 +193,7 @@ def _answer(code: int, said: str, success: bool = True, data: dict[str, Any] | N
     return {"code": code, "success": success, "msg": said, "data": data or {}}
 
 
-def _handler(service: StandIn) -> type[BaseHTTPRequestHandler]:
+def _handler(service: DuixStandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Paths and methods of the contract."""
 
