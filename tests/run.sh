@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Every check, in parts: tests of the live program, which wait for a clock much of the time; beside them `make static`, all
-# other tests and those of each engine, which only compute and give way to them. When the live ones are through, their core
-# takes the next of these parts too, until none is left. Failures are printed when they happen, then each part's slowest
-# tests and the lines that all covered.
+# Every check, in parts: tests of the live program, which go by the clock; beside them, two at a time, all that give way to
+# them: `make static`, tests of the farm, of each engine, and all others. Most tests wait for something much of their time, so
+# three parts keep two cores busy. When the live ones are through they take of the rest too, until nothing is left. Failures
+# are printed when they happen, then each part's slowest tests and the lines that all covered.
 # Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -38,8 +38,9 @@ tests() {
 }
 
 # Each engine's tests are a part of their own: collecting them takes seconds, and they need not be read for the others.
-mapfile -t engines < <(cd tests/engines && du -s -- */ | sort -rn | cut -f2 | tr -d / | grep -v __pycache__)
-but_engines=("${engines[@]/#/--ignore=tests/engines/}")
+mapfile -t engines < <(cd tests && du -s -- engines/*/ | sort -rn | cut -f2 | sed 's,/$,,' | grep -v __pycache__)
+parts=(computing farm "${engines[@]}" static)  # the longest first, so that all lanes end at about the same time
+others=("${engines[@]/#/--ignore=tests/}")
 
 # give_way: run parts that are left, one by one. Each test has three times as long: it may get little of a busy machine.
 give_way() {
@@ -48,17 +49,16 @@ give_way() {
     while name=$(flock "$data/lock" sed -i -e '1{w /dev/stdout' -e 'd}' "$data/left"); [ -n "$name" ]; do
         case $name in
             static) part static make --no-print-directory static ;;
-            computing) tests computing -m "not live and not slow" -o timeout=900 "${but_engines[@]}" ;;
-            *) tests "$name" -m "not slow" -o timeout=900 "tests/engines/$name" ;;
+            computing) tests computing -m "not live and not slow" -o timeout=900 --ignore=tests/farm "${others[@]}" ;;
+            *) tests "${name##*/}" -m "not slow" -o timeout=900 "tests/$name" ;;
         esac
     done
 }
 
-# The longest first, so that both cores end at about the same time.
-printf '%s\n' computing "${engines[@]}" static >"$data/left"
-parts=(live $(cat "$data/left"))
+printf '%s\n' "${parts[@]}" >"$data/left"
 (give_way) &
-(tests live -m "live and not slow" "${but_engines[@]}"; give_way) &
+(give_way) &
+(tests live -m "live and not slow" "${others[@]}"; give_way) &
 wait
 
 export COVERAGE_FILE=$data/.coverage
@@ -73,7 +73,7 @@ if [ -s "$FAILURES_FILE" ]; then
     cat "$FAILURES_FILE"
 fi
 worst=0
-for name in "${parts[@]}"; do
+for name in live "${parts[@]##*/}"; do
     status=$(cat "$data/$name.status" 2>/dev/null || echo 2)
     [ "$status" = 0 ] || { echo "The part \`$name\` failed (exit status $status)."; worst=$status; }
 done
