@@ -26,7 +26,7 @@ class AbsentEngine(MeshEngine):
 class BrokenProbe(MeshEngine):
     """Fails when it is looked at."""
 
-    info = replace(INFO, name="broken", title="BrokenProbe")
+    info = replace(INFO, name="broken", title="Broken")
 
     def probe(self) -> None:
         raise RuntimeError("[no] kernel image")
@@ -47,7 +47,7 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     """What `studio` prints with these arguments, in a studio that has these engines too."""
     (tmp_path / "leaving_engine.py").write_text("raise SystemExit('at once')", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    engines = {name: f"{__name__}:{name.title()}" for name in ("absent", "broken", "mistaken")}
+    engines = {kind.info.name: f"{__name__}:{kind.__name__}" for kind in (AbsentEngine, BrokenProbe, Mistaken)}
     engines |= {"leaving": "leaving_engine:Engine", "missing": "nowhere.at_all:Engine"}
     monkeypatch.setenv("STUDIO_ENGINES", json.dumps(engines))
     monkeypatch.setenv("COLUMNS", "160")
