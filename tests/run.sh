@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Every check, in parts: tests of the live program, which go by the clock; beside them, two at a time, all that give way to
-# them: `make static`, tests of the farm, of each engine, and all others. Most tests wait for something much of their time, so
-# three parts keep two cores busy. When the live ones are through they take of the rest too, until nothing is left. Failures
-# are printed when they happen, then each part's slowest tests and the lines that all covered.
+# Every check, in parts: tests of the live program, which go by the clock; beside them, one by one, the parts that give way to
+# them: `make static`, tests of the farm, of each engine, and all others. When the live ones are through, their core takes of
+# these too, until none is left. Failures are printed when they happen, then each part's slowest tests and the lines covered.
 # Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -39,7 +38,7 @@ tests() {
 
 # Each engine's tests are a part of their own: collecting them takes seconds, and they need not be read for the others.
 mapfile -t engines < <(cd tests && du -s -- engines/*/ | sort -rn | cut -f2 | sed 's,/$,,' | grep -v __pycache__)
-parts=(computing farm "${engines[@]}" static)  # the longest first, so that all lanes end at about the same time
+parts=(computing farm "${engines[@]}" static)  # the longest first, so that both cores end at about the same time
 others=("${engines[@]/#/--ignore=tests/}")
 
 # give_way: run parts that are left, one by one. Each test has three times as long: it may get little of a busy machine.
@@ -56,7 +55,6 @@ give_way() {
 }
 
 printf '%s\n' "${parts[@]}" >"$data/left"
-(give_way) &
 (give_way) &
 (tests live -m "live and not slow" "${others[@]}"; give_way) &
 wait
