@@ -38,12 +38,14 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
             state = run.state()
             started = time.monotonic()
             assert run.end(signal.SIGINT) == 0
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < ACCEPT_S / 2
         assert services_running(run_root) == []
-    # What a busy machine leaves out is counted; a receiver that held something up would do so for ACCEPT_S.
-    ticks = [message.facts["tick"] for _, message in shown_frames]
+    # What a busy machine leaves out is counted; a receiver that held something up would do so for ACCEPT_S. Messages that were
+    # lost on the way to this test are missing in the sequence too.
+    first, last = shown_frames[0][1], shown_frames[-1][1]
     missed = state["services"]["compositor"]["drops"].get("tick missed", 0)
-    assert sum(b - a - 1 for a, b in pairwise(ticks)) <= missed
+    assert last.run == first.run
+    assert last.facts["tick"] - first.facts["tick"] - (last.sequence - first.sequence) <= missed
     assert longest_gap(shown_frames, WATCHED_S) < ACCEPT_S / 2
     times, kept = frame_times(out), state["outputs"]["record"]["figures"]["seconds"]
     assert kept * 25 - sum(at < kept for at in times) <= lost_frames(state["services"]["gateway"]) + 1
