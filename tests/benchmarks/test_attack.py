@@ -1,4 +1,7 @@
-"""A cut of `python -m benchmarks.attack`: a hundredth of each kind that no other test tries on running processes."""
+"""A cut of `python -m benchmarks.attack`: a hundredth of each kind that no other test tries on running processes.
+
+Messages are `tests/system/test_hostile.py`, kills `tests/system/test_faults.py` and `tests/farm`.
+"""
 
 import shutil
 from pathlib import Path
@@ -9,7 +12,7 @@ from benchmarks.attack.__main__ import attack, printed
 
 pytestmark = pytest.mark.apart
 SHARE = 0.01
-PARTS = ("messages", "images", "web", "store")
+PARTS = ("images", "web", "store")
 
 
 def test_nothing_is_lost_and_nothing_dies(live_home: Path, run_root: Path) -> None:
