@@ -65,9 +65,8 @@ def test_a_voice_that_is_answered_late_holds_up_neither_the_pulse_nor_the_next_e
     meter = channel.generator.loop.meter
     channel.wanted = Scene(driver="speech", engine="drawl")
     channel.turn(HeavySession.under_way.is_set)
-    ends = time.monotonic() + 4
-    assert longest_turn(channel, lambda: time.monotonic() > ends) < AWAY_S
-    assert meter.drops["voice block skipped"] > 0, "what waits for it is bounded, and counted"
+    # What waits for it is bounded, and counted.
+    assert longest_turn(channel, lambda: meter.drops["voice block skipped"] > 0) < AWAY_S
     channel.faces.clear()
     channel.wanted = Scene(driver="speech", engine="mesh")
     assert longest_turn(channel, lambda: bool(channel.faces)) < AWAY_S
