@@ -36,7 +36,7 @@ from shared.scene import OptionValue
 MAX_KEY_CHARACTERS = 200
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 AVATAR_FILES = ("avatar.json", "face.npz", "portrait.png", "roi.png", "mask.png", "plate.npz", "plate.mjpg")
-PACKAGES = ("persona-studio", "numpy", "opencv-contrib-python", "ai-edge-litert", "av", "torch", "diffusers")
+PACKAGES = ("persona-studio", "numpy", "opencv-contrib-python-headless", "ai-edge-litert", "av", "torch", "diffusers")
 
 
 class KeyUsedError(StudioError):
