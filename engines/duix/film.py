@@ -14,8 +14,9 @@ from shared.avatar.model import Avatar
 from shared.media.array_types import ImageArray
 from shared.media.colour import planes, rgb_to_i420
 from shared.media.mp4 import Mp4Writer
-from shared.media.reader import SOUND_RATE_HZ, read_sound
-from shared.runtime.clock import US, tick_pts
+from shared.media.reader import SOUND_RATE_HZ
+from shared.media.unbroken_sound import unbroken_sound
+from shared.runtime.clock import tick_pts
 
 CRF = 16  # finer than what is delivered: the service encodes it once more
 STEP_SAMPLES = SOUND_RATE_HZ * 10  # of silence written at a time
@@ -36,24 +37,14 @@ def write_speech(clip: Clip, path: Path, ask: Callable[[], None]) -> None:
     """Write the driver's sound as mono WAV, exactly as long as the clip. ask: called between blocks; what it raises ends it.
     Raises StudioError when the sound breaks off."""
     count, written = round(clip.ticks * SOUND_RATE_HZ / clip.rate), 0
-    origin: int | None = None
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, SOUND_RATE_HZ, 0, "NONE", ""))
-        for pts, samples in read_sound(clip.driver):
-            origin = pts if origin is None else origin
-            gap = (pts - origin) * SOUND_RATE_HZ // US - written
-            if gap > SOUND_RATE_HZ // 100:
-                written += _silence(file, min(gap, count - written))
+        for samples in unbroken_sound(clip.driver):
             file.writeframes(samples[: count - written].astype("<i2").tobytes())
             written = min(count, written + len(samples))
             ask()
-        _silence(file, count - written)
-
-
-def _silence(file: wave.Wave_write, count: int) -> int:
-    for begin in range(0, count, STEP_SAMPLES):
-        file.writeframes(bytes(2 * min(STEP_SAMPLES, count - begin)))
-    return max(0, count)
+        for begin in range(written, count, STEP_SAMPLES):
+            file.writeframes(bytes(2 * min(STEP_SAMPLES, count - begin)))
 
 
 class FilmedHost:

@@ -8,7 +8,8 @@ from engines.stableavatar.layout import SPEECH_RATE_HZ, Layout, fixed_layout, or
 from engines.stableavatar.options import StableAvatarOptions
 from engines.stableavatar.weights import Model
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE_HZ, read_sound
+from shared.media.reader import SOUND_RATE_HZ
+from shared.media.unbroken_sound import unbroken_sound
 
 COUNT = "speech.json"  # what the unit that listens says of the speech's length
 
@@ -34,7 +35,7 @@ def layout_of(clip: Clip, options: StableAvatarOptions, model: Model, samples: i
 
 def count_samples(driver: Path) -> int:
     """Samples at 16 kHz of a driver's sound. Raises StudioError."""
-    held = sum(len(block) for _, block in read_sound(driver))
+    held = sum(len(block) for block in unbroken_sound(driver))
     return held * SPEECH_RATE_HZ // SOUND_RATE_HZ
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.stableavatar.layout import SPEECH_RATE_HZ, LatentWindow, Layout
-from shared.media.reader import SOUND_RATE_HZ, MediaSource, read_sound
+from shared.media.reader import SOUND_RATE_HZ, MediaSource
+from shared.media.unbroken_sound import unbroken_sound
 
 Samples = NDArray[np.float32]
 TINY = 1e-7  # added to the variance, as Wav2Vec 2.0's own normalisation does
@@ -21,7 +22,7 @@ def write_speech(driver: MediaSource, path: Path, progress: Callable[[], None]) 
     however long it is. Raises StudioError."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SPEECH_RATE_HZ)
     with path.open("wb") as file:
-        for _, block in read_sound(driver):
+        for block in unbroken_sound(driver):
             frame = av.AudioFrame.from_ndarray(block[None], format="s16", layout="mono")
             frame.sample_rate = SOUND_RATE_HZ
             for out in resampler.resample(frame):

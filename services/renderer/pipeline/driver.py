@@ -13,7 +13,8 @@ from services.renderer.pipeline.engine_run import EngineRun
 from shared.face.follower import FaceFollower
 from shared.face.landmarks import POINTS, Face
 from shared.jobs.manifest import Plan
-from shared.media.reader import SOUND_RATE_HZ, read_sound
+from shared.media.reader import SOUND_RATE_HZ
+from shared.media.unbroken_sound import unbroken_sound
 from shared.runtime.arrays import StateMapping
 from shared.runtime.clock import sound_samples, tick_pts
 
@@ -99,14 +100,8 @@ def write_samples(driver: Path, path: Path) -> int:
     """Write the driver's sound as raw little-endian int16 mono at 48 kHz, gaps as silence; returns how many samples.
     Raises StudioError when it breaks off."""
     written = 0
-    origin: int | None = None
     with path.open("wb") as file:
-        for pts, samples in read_sound(driver):
-            origin = pts if origin is None else origin
-            gap = (pts - origin) * SOUND_RATE_HZ // 1_000_000 - written
-            if gap > SOUND_RATE_HZ // 100:
-                file.write(bytes(2 * gap))
-                written += gap
+        for samples in unbroken_sound(driver):
             file.write(samples.astype("<i2").tobytes())
             written += len(samples)
     return written

@@ -15,7 +15,7 @@ from shared.media.colour import i420_to_rgb, planes
 from shared.media.reader import SOUND_RATE_HZ, VideoReader
 from shared.media.timeline import read_timeline
 from tests.support.engines.duix.material import small_avatar
-from tests.support.files.sound_files import wav
+from tests.support.files.sound_files import silent_spans, tone, wav, write_holed_sound
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +90,13 @@ def test_the_speech_is_as_long_as_the_clip_and_where_it_was(still: Avatar, tmp_p
     assert len(found) == count
     heard = min(count, len(samples))
     assert np.array_equal(found[:heard], samples[:heard]) and not found[heard:].any()
+
+
+def test_a_hole_in_the_sound_is_silence_in_the_speech(still: Avatar, tmp_path: Path) -> None:
+    """What comes after it stays where it was."""
+    driver = write_holed_sound(tmp_path / "in.mkv", [(0.0, tone(0.2)), (0.7, tone(0.3))])
+    write_speech(clip(still, driver, 30), tmp_path / "out.wav", nothing)
+    with wave.open(str(tmp_path / "out.wav")) as file:
+        found = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    assert len(found) == 30 * SOUND_RATE_HZ // 25
+    assert silent_spans(found) == [(0.2, 0.7), (1.0, 1.2)]
