@@ -16,7 +16,7 @@ TEXT_TFLOP, CLIP_TFLOP, LISTEN_TFLOP = 4.0, 0.4, 0.1  # both prompts; the image;
 LATENT_BYTES = 16 * 4 / 64  # float32, a pixel of a latent frame
 FULL_DIM = 1536
 ENCODER_BYTES = 11.4e9 + 2.6e9  # text encoder in bfloat16, CLIP in float32: gone when the first window begins
-VAE_BYTES, HEARING_BYTES = 0.51e9, 0.38e9
+VAE_BYTES = 0.51e9
 ACTIVATIONS = 14  # times a window's tokens and channels that a block holds at once, three predictions together
 
 
