@@ -17,16 +17,17 @@ from shared.face import similarity
 from shared.media.array_types import ImageArray
 from shared.media.colour import crop, i420_to_rgb
 
-Source = Literal["portrait", "body"]  # whose face is moved
+Source = Literal["auto", "portrait", "body"]  # whose face is moved
 SHRINK = 0.6  # a plate that is sampled more coarsely than this is averaged down first: sampling would skip pixels
 
 
 def source_option() -> Any:
     """The field `source: Source` of an engine's options."""
     return Field(
-        "portrait",
-        description="whose face is moved: the portrait's, or the one that the body video itself shows",
-        json_schema_extra=titles({"portrait": "the portrait", "body": "the body video"}),
+        "auto",
+        description="whose face is moved: the portrait's, or the one that the body video itself shows; auto: the portrait's where"
+        " one was given, else the body's",
+        json_schema_extra=titles({"auto": "automatic", "portrait": "the portrait", "body": "the body video"}),
     )
 
 
@@ -78,6 +79,7 @@ class BodySource:
 
 def body_source(avatar: Avatar, source: Source, context: SessionContext) -> BodySource | None:
     """The body as the source, where that is wanted and the avatar has another body than its portrait."""
-    if source != "body" or avatar.own_plate:
+    wanted = source == "body" or (source == "auto" and avatar.body_only)
+    if not wanted or avatar.own_plate:
         return None
     return BodySource(avatar.plate, context.plate_at or avatar.plate.index)

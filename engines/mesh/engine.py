@@ -13,7 +13,7 @@ from engines.api import (
 from engines.body_source import Source, body_source, source_option
 from engines.mesh.session import MeshSession, MotionSession
 from engines.mesh.speech.speech_motion import VOICE_AHEAD_US
-from engines.mesh.tracker_calibration import FILE, read_calibration
+from engines.mesh.tracker_calibration import BODY_FILE, FILE, read_calibration
 from engines.options import EngineOptions
 from shared.avatar.model import Avatar
 
@@ -39,10 +39,11 @@ class MeshEngine(FrameEngine):
     Options: ClassVar[type[EngineOptions] | None] = MeshOptions
 
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
-        """Measure how a tracker reads the portrait's own images, which takes a third of a second once."""
-        if read_calibration(avatar.engine_file(INFO.name, FILE)) is None:
+        """Measure how a tracker reads the avatar's own images, which takes a third of a second once."""
+        file = BODY_FILE if avatar.body_only else FILE
+        if read_calibration(avatar.engine_file(INFO.name, file)) is None:
             progress(0, 1)
-            MeshSession(avatar)
+            self.open(avatar, SessionContext(options=self.options({"source": "auto"})))
             progress(1, 1)
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MotionSession:

@@ -53,10 +53,9 @@ LID_LIMIT = 0.75, 1.6
 TURN_SWEEP = np.array([0.5, 1.0, 0.5, 0.0, -0.5, -1.0, -0.5])
 SWEEP = np.array([0.35, 0.7, 1.0, 0.7, 0.35])
 TURN_DEGREES = 7.0
-FILE, VERSION = (
-    "reading.json",
-    1,
-)  # of the engine, in the avatar's folder; what another version measured is measured again
+# Of the engine, in the avatar's folder, for the portrait and for the body's own face; what another version measured is
+# measured again.
+FILE, BODY_FILE, VERSION = "reading.json", "body-reading.json", 1
 SETTLE_FRAMES = 3  # images after which the video tracker has come to rest
 
 

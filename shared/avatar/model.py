@@ -36,6 +36,7 @@ class Avatar:
     portrait_to_roi: (2, 3) float64.
     body_faces: some of the plate's own faces as they lie in the ROI; none on a portrait's own plate, or where the avatar
         was added before they were kept.
+    body_only: no portrait was given; it is a frame of the body's film.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Avatar:
     portrait_to_roi: NDArray[np.float64]
     plate: Plate
     body_faces: tuple[Face, ...] = ()
+    body_only: bool = False
 
     def engine_file(self, engine: str, name: str) -> Path:
         """Where an engine keeps what it measured of this avatar under `name`. Such files go along with jobs."""
@@ -87,6 +89,7 @@ def load_avatar(folder: Path) -> Avatar:
         portrait_to_roi=portrait_to_roi,
         plate=Plate.load(folder),
         body_faces=body_faces,
+        body_only=not manifest.own_plate and not manifest.sources.portrait,
     )
 
 

@@ -19,14 +19,13 @@ from engines.mesh.topology import (
     mouth_triangles,
     oriented,
 )
-from engines.mesh.tracker_calibration import calibrate_tracker, kept_calibration
+from engines.mesh.tracker_calibration import BODY_FILE, calibrate_tracker, kept_calibration
 from shared.avatar.body_faces import kept_body_faces
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.face import similarity
 from shared.face.landmarks import OVAL
 from shared.face.skin_triangles import SKIN_TRIANGLES
 
-READING = "body-reading.json"  # of the engine, in the avatar's folder, see `tracker_calibration`
 STILL_PX = 0.02  # a face that moves by less is left as filmed
 # The matte reaches its full strength this far (eye distances) inside the part that may move, and is drawn this much smaller.
 RIM, MATTE_STEP = 0.06, 4
@@ -64,7 +63,7 @@ class BodyRenderer:
         self._mouth = MouthPainter(self._rest_roi, self.rest.face, filmed=True)
         self._ticks = np.arange(ROI_SIZE_PX, dtype=np.float32)
         self._reading = kept_calibration(
-            avatar.engine_file("mesh", READING), lambda: calibrate_tracker(self._shown, self.rest.face, turns=False)
+            avatar.engine_file("mesh", BODY_FILE), lambda: calibrate_tracker(self._shown, self.rest.face, turns=False)
         )
 
     def render(self, motion: MeshMotion, index: int) -> NDArray[np.uint8]:
