@@ -30,7 +30,6 @@ BRIDGED_S = 0.5  # seconds without a face that are bridged between the faces bef
 BLOCK_FRAMES = 500  # frames that are smoothed at a time
 # The head's points pass through the longer bell, which takes the finder's noise out; lips are faster than that.
 HEAD_SIGMA_S, LIPS_SIGMA_S = 0.06, 0.02
-CUT = 0.12  # eye distances that the points move in the mean between two frames: more is a cut
 SIZES, MOVED = (0.6, 1.6), 0.4  # of the placed face's size: what is further off is another face, or none
 
 # Inner and outer lips.
@@ -117,18 +116,19 @@ def save_body_faces(
     shapes: Sequence[PackedShape | None],
     placements: NDArray[np.float64],
     presence: NDArray[np.floating],
+    cuts: Sequence[int],
     fps: float,
     fades: Sequence[tuple[int, int, float]] = (),
 ) -> None:
     """Keep a plate's faces that were found while its film was followed. shapes: of the film's frames, in their pixels; presence:
-    (N,), where 0 no face is placed. fades: for each frame that the plate has after those, two film frames and the weight of the
+    (N,), where 0 no face is placed. cuts: frames that begin another shot. fades: for each frame that the plate has after those, two film frames and the weight of the
     second. Raises OSError."""
     points = np.full((len(shapes), POINTS, 3), ABSENT, np.int16)
     for index, shape in enumerate(shapes):
         if shape is not None and presence[index] > 0.0:
             points[index] = _packed(shape.face.moved(similarity.invert(placements[index])).points)
-    bridge(points, round(BRIDGED_S * fps))
-    smooth(points, fps)
+    bridge(points, round(BRIDGED_S * fps), cuts)
+    smooth_faces(points, fps, cuts)
     faded = [_faded(points[before], points[after], weight) for before, after, weight in fades]
     np.save(folder / FILE, np.concatenate([points, *(each[None] for each in faded)]), allow_pickle=False)
 
@@ -147,8 +147,9 @@ def measure_body_faces(
             if face is not None and _is_there(face, wanted):
                 points[index] = _packed(face.moved(similarity.invert(placement)).points)
         progress(index + 1, count)
-    bridge(points, round(BRIDGED_S * plate.fps))
-    smooth(points, plate.fps)
+    cuts = () if plate.cuts is None else plate.cuts.tolist()
+    bridge(points, round(BRIDGED_S * plate.fps), cuts)
+    smooth_faces(points, plate.fps, cuts)
     return points
 
 
@@ -186,24 +187,22 @@ def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _shots(points: NDArray[np.int16]) -> list[tuple[int, int]]:
-    """(first, end) of each run of faces that move on from frame to frame: at a cut the face jumps."""
+def _shots(points: NDArray[np.int16], cuts: Sequence[int]) -> list[tuple[int, int]]:
+    """(first, end) of each run of faces within one shot."""
     shots = []
     for first, end in _runs(points[:, 0, 0] != ABSENT):
-        starts = [first]
-        for index in range(first + 1, end):
-            before, now = (Face(points[each].astype(np.float32)) for each in (index - 1, index))
-            moved = np.linalg.norm(now.points[:468, :2] - before.points[:468, :2], axis=1).mean()
-            if moved > CUT * now.eye_distance:
-                starts.append(index)
+        starts = [first, *(cut for cut in cuts if first < cut < end)]
         shots += list(zip(starts, [*starts[1:], end], strict=True))
     return shots
 
 
-def bridge(points: NDArray[np.int16], longest: int) -> None:
-    """Fill runs of at most `longest` absent faces between two that are there, in place."""
+def bridge(points: NDArray[np.int16], longest: int, cuts: Sequence[int] = ()) -> None:
+    """Fill runs of at most `longest` absent faces between two of one shot, in place. cuts: frames that begin another, in
+    order."""
     for first, end in _runs(points[:, 0, 0] == ABSENT):
         if first == 0 or end == len(points) or end - first > longest:
+            continue
+        if any(first <= cut <= end for cut in cuts):
             continue
         before, after = points[first - 1].astype(np.float64), points[end].astype(np.float64)
         for index in range(first, end):
@@ -211,10 +210,10 @@ def bridge(points: NDArray[np.int16], longest: int) -> None:
             points[index] = np.rint(before + (after - before) * share).astype(np.int16)
 
 
-def smooth(points: NDArray[np.int16], fps: float) -> None:
-    """Take the finder's noise out, in place and block by block."""
+def smooth_faces(points: NDArray[np.int16], fps: float, cuts: Sequence[int] = ()) -> None:
+    """Take the finder's noise out, in place and block by block, shot by shot. cuts: frames that begin a shot, in order."""
     margin = round(8 * HEAD_SIGMA_S * fps) + 1
-    for first, end in _shots(points):
+    for first, end in _shots(points, cuts):
         before: NDArray[np.int16] = points[:0]  # raw frames that the block before has already smoothed
         for start in range(first, end, BLOCK_FRAMES):
             stop = min(end, start + BLOCK_FRAMES)

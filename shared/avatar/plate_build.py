@@ -161,6 +161,7 @@ def place_on_body(
     lit = _relit(roi, roi_face, track, lights)
     gains, offsets = light_transfer(measure_light(lit, roi_face), lights)
     blends, count = film.round.blends, len(track)
+    starts = [shot.first for shot in film.report.shots[1:]]
     new = [at for at, blend in enumerate(blends) if at == 0 or blend.before != blends[at - 1].before + 1]
     save_index(
         folder,
@@ -174,11 +175,11 @@ def place_on_body(
         openings=with_blends(measure_openings(film), blends).astype(np.float32),
         presence=with_blends(film.shown, blends).astype(np.float32),
         order=film.round.order,
-        cuts=np.array([*(shot.first for shot in film.report.shots[1:]), *(count + at for at in new)], np.int64),
+        cuts=np.array([*starts, *(count + at for at in new)], np.int64),
     )
     shapes = [None if face is None else face.shape for face in track.faces]
     fades = [(blend.before, blend.after, blend.weight) for blend in blends]
-    save_body_faces(folder, shapes, placements, film.shown, fps, fades)
+    save_body_faces(folder, shapes, placements, film.shown, starts, fps, fades)
     bodies = _in_roi(track, placements)
     mask = bound_mask(shown, np.median([face.points[OVAL, :2] for face in bodies], axis=0))
     bodies = [bodies[at] for at in np.linspace(0, len(bodies) - 1, min(len(bodies), BODY_FACES)).round().astype(int)]

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.filmed_body import CALM, TALK, filmed_body, gap_at
-from shared.avatar.body_faces import ABSENT, FILE, bridge, kept_body_faces, smooth
+from harness.filmed_body import CALM, SCALE, TALK, filmed_body, gap_at
+from shared.avatar.body_faces import ABSENT, FILE, STEP_PX, bridge, kept_body_faces, smooth_faces
 from shared.face import similarity
 
 pytestmark = pytest.mark.apart
@@ -48,15 +48,37 @@ def test_short_gaps_are_bridged_and_long_ones_stay() -> None:
     assert (points[12:20] == ABSENT).all() and (points[:2] == ABSENT).all()
 
 
+def test_nothing_is_bridged_over_a_cut() -> None:
+    points = np.zeros((30, 478, 3), np.int16) + np.arange(30, dtype=np.int16)[:, None, None] * 32
+    points[4:7] = points[12:14] = points[20:22] = ABSENT
+    bridge(points, 5, cuts=[5, 14])  # within the first gap, and at the end of the second
+    assert (points[4:7] == ABSENT).all() and (points[12:14] == ABSENT).all()
+    assert (points[20:22] != ABSENT).all(), "a gap within one shot"
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_plates_cuts_part_what_is_measured_of_it(tmp_path: Path, apart: bool) -> None:
+    """The face jumps with a cut of the film, where it is placed alike on both sides: only the plate's cuts tell. Without
+    them it is taken for one shot."""
+    body, cut = filmed_body(), 8
+    there = body.plate.placements.copy()
+    there[cut:, 0, 2] += 6.0  # so that the face lies 10 pixels of the ROI further to the left from here on
+    plate = replace(body.plate, placements=there, cuts=np.array([cut] if apart else [], np.int64))
+    left = kept_body_faces(replace(body, folder=tmp_path, plate=plate)).points[:, 10, 0] * STEP_PX
+    whole = kept_body_faces(body).points[:, 10, 0] * STEP_PX
+    away = whole - left - np.where(np.arange(CALM + TALK) < cut, 0, 6.0 / SCALE)
+    assert (float(np.abs(away[cut - 2 : cut + 2]).max()) < 1.5) == apart
+
+
 def test_smoothing_in_blocks_is_smoothing_of_the_whole_and_stops_at_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     chance, face = np.random.default_rng(3), filmed_body().face.points * 32
     steady = np.repeat(face[None], 120, axis=0)
-    steady[70:, :, 0] += 1000.0  # another shot
+    steady[70:, :, 0] += 300.0  # another shot, and the face in it a little aside
     whole = np.rint(steady + chance.normal(0, 20, steady.shape)).astype(np.int16)
     parts, noisy = whole.copy(), whole - steady
-    smooth(whole, 25.0)
+    smooth_faces(whole, 25.0, cuts=[70])
     monkeypatch.setattr("shared.avatar.body_faces.BLOCK_FRAMES", 40)
-    smooth(parts, 25.0)
+    smooth_faces(parts, 25.0, cuts=[70])
     assert np.array_equal(whole, parts)
     left = whole - steady
     assert left[:, 10].std() < 0.7 * noisy[:, 10].std(), "nothing was smoothed"
