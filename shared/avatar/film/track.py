@@ -95,7 +95,7 @@ class HostFollower:
         track, number = self.track, len(self.track)
         change, cut = self._meter.step(rgb)
         track.changes.append(change)
-        track.looks.append(_look_of(rgb))
+        track.looks.append(grey_look(rgb))
         track.size = rgb.shape[1], rgb.shape[0]
         if cut:
             self._begin_shot()
@@ -187,7 +187,7 @@ class HostFollower:
             track.precise[number] = self._finder.measure(rgb, face)
 
 
-def _look_of(rgb: ImageArray) -> NDArray[np.uint8]:
+def grey_look(rgb: ImageArray) -> NDArray[np.uint8]:
     """(16, 16) uint8 grey: enough to see whether two frames may be alike."""
     small = cv2.resize(rgb, (16, 16), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
