@@ -61,13 +61,14 @@ class Blender:
         gains: NDArray[np.floating[Any]] = AS_IT_IS[0],
         offsets: NDArray[np.floating[Any]] = AS_IT_IS[1],
         opacity: float = 1.0,
+        frame: int | None = None,
     ) -> PixelBox:
         """Blend ROI pixels into an I420 frame, in place, and return the (x, y, w, h) that it touched.
 
         program: (H * 3 / 2, W) uint8, your own copy of a plate frame. pixels: (S, S, 3 or 4) uint8 RGB; with
             four channels the last is the matte and replaces the mask. A ROI of another size than the mask's is
             taken as the same square. placement: (2, 3), mask pixels to program pixels. gains, offsets: (3,) for
-            Y, U and V. opacity: 0..1.
+            Y, U and V. opacity: 0..1. frame: number of the plate frame in `program`, by which `light` knows it again.
         The box has even corners and lies within the frame; it is (0, 0, 0, 0) where nothing was to be done,
         also for a placement that is not a usable matrix.
         """
@@ -82,7 +83,7 @@ class Blender:
         if box == NOWHERE:
             return NOWHERE
         rows = yuv_rows(gains, offsets)
-        fit = self.light.fit(program, rgba, placement, rows) if self.light else None
+        fit = self.light.fit(program, rgba, placement, rows, frame) if self.light else None
         patch = _warped(rgba, matrix, box, self._patch.of(box[3], box[2], 4))
         if fit is None:
             _onto(program, patch, box, level, coefficients(rows))

@@ -51,5 +51,5 @@ class Composer:
         if roi is not None and opacity > 0:
             gains, offsets = AS_IT_IS if own else (plate.gains[index], plate.offsets[index])
             blender = self._own if own else self._blender
-            box = blender.place(background, roi, plate.placements[index], gains, offsets, opacity)
+            box = blender.place(background, roi, plate.placements[index], gains, offsets, opacity, index)
         return Composed(background, index, box)

@@ -38,6 +38,10 @@ LUMA_RANGE = 0.5, 1.496  # what the luma may be multiplied by
 # second. What is left of any change is then at most 0.16 and 6.
 LUMA_CHANGE = 0.15, 0.40
 CHROMA_CHANGE = 5.0, 13.0
+KEPT_FRAMES = 2048  # plate frames whose light is kept: 82 s at 25 a second, 25 MB
+SkinCells = tuple[
+    FloatArray, float
+]  # (GRID, GRID, 3) coarse Y, U and V of a skin, and the median of its luma above black
 _TO_MASK = similarity.resize_matrix(ROI_SIZE_PX / FIELD, ROI_SIZE_PX / FIELD)
 _SAMPLED = GRID * SAMPLES
 
@@ -52,11 +56,15 @@ class Fit:
 
 
 class LightMatch:
-    """Fits the ROI frames of one avatar on a foreign body to its plate frames. Not thread-safe."""
+    """Fits the ROI frames of one avatar on a foreign body to its plate frames. Not thread-safe.
+
+    What is measured of a plate frame is kept, 12 KB each, for the plate is played again and again.
+    """
 
     def __init__(self, avatar: Avatar) -> None:
         rest = turn_to_rest(avatar.face, avatar.rest)
         faces = [rest, *avatar.body_faces]
+        self._kept: dict[int, SkinCells | None] = {}
         self._held = held_zone(faces, FIELD)
         self._outer = cv2.resize(self._held / 255, (GRID, GRID), interpolation=cv2.INTER_AREA)[..., None]
         self._size = rest.size * GRID / ROI_SIZE_PX
@@ -71,13 +79,15 @@ class LightMatch:
         pixels: NDArray[np.uint8],
         placement: NDArray[np.float64],
         rows: NDArray[np.floating[Any]],
+        frame: int | None = None,
     ) -> Fit | None:
         """Fit one RGBA ROI frame to the plate frame under it; None where either shows too little skin.
 
         program: I420, the plate frame. pixels: (S, S, 4) uint8. placement: (2, 3), mask pixels to program pixels. rows:
-        (3, 4) float, from (R, G, B, 1) to Y, U and V, the plate's colour match folded in.
+        (3, 4) float, from (R, G, B, 1) to Y, U and V, the plate's colour match folded in. frame: number of the plate frame, which
+        is shown as it is and always placed on alike; None for any image.
         """
-        plate = self._light(_plate_cells(program, placement), self._skin)
+        plate = self._plate_light(program, placement, frame)
         cells = _roi_cells(pixels)
         seen = self._skin * cells[..., 3] / 255
         face = self._light(np.asarray(cells[..., :3] @ rows[:, :3].T + rows[:, 3], np.float32), seen)
@@ -92,8 +102,16 @@ class LightMatch:
         fine[..., 3] = self._held
         return Fit(np.clip(np.rint(fine), 0, 255).astype(np.uint8), _limits(level))
 
-    def _light(self, yuv: FloatArray, weight: FloatArray) -> tuple[FloatArray, float] | None:
-        """(GRID, GRID, 3) coarse Y, U and V of the skin, and the median of its luma above black."""
+    def _plate_light(self, program: ImageArray, placement: NDArray[np.float64], frame: int | None) -> SkinCells | None:
+        if frame is not None and frame in self._kept:
+            return self._kept[frame]
+        found = self._light(_plate_cells(program, placement), self._skin)
+        # The first frames stay: of a plate longer than this, dropping the oldest would drop each before it comes again.
+        if frame is not None and len(self._kept) < KEPT_FRAMES:
+            self._kept[frame] = found
+        return found
+
+    def _light(self, yuv: FloatArray, weight: FloatArray) -> SkinCells | None:
         luma = yuv[..., 0] - 16
         sure = luma[weight > 0.5]
         if len(sure) < 8:

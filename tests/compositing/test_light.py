@@ -86,6 +86,23 @@ def test_what_is_no_skin_on_the_portrait_leaves_the_plates_skin(colour: tuple[in
     assert np.abs(after[where].astype(int) - before[where]).mean() > 40, "a mouth is the portrait's"
 
 
+def test_the_light_of_a_plate_frame_is_measured_once_and_the_pixels_are_the_same() -> None:
+    ramp = np.linspace(0.65, 1.25, SIDE)[None, :, None] * SKIN
+    first, other = rgb_to_i420(image(ramp)), rgb_to_i420(image(SKIN * 0.6))
+    blender = Blender(foreign().mask, LightMatch(foreign()))
+
+    def with_face(program: ImageArray, frame: int | None) -> ImageArray:
+        out = program.copy()
+        blender.place(out, image(0.8 * SKIN), PLACEMENT, frame=frame)
+        return out
+
+    wanted, another = (with_face(each, None) for each in (first, other))
+    for _ in range(2):
+        assert np.array_equal(with_face(first, 3), wanted)
+        assert np.array_equal(with_face(other, 4), another)
+    assert not np.array_equal(with_face(other, 3), another), "it was measured a second time"
+
+
 def test_a_strand_of_the_plates_hair_stays_in_front() -> None:
     plate = image(SKIN)
     plate[around(*FOREHEAD)] = (30, 22, 18)
