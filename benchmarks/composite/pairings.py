@@ -4,8 +4,8 @@
 
 A folder, or a pattern such as "footage/body_*" in quotes. Each pair is made into an avatar in a folder of its own that is
 deleted again, driven by every driver with the `mesh` engine, and composed as the program is. Without drivers the face
-rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS; sharpness is the composite's over that of
-the engine's frame at the same size.
+rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS. sharpness is the composite's over that of the
+portrait itself after the same resizes; drawn the same over that of the engine's frame, which is what placing the face alone does.
 """
 
 import tempfile
@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.composite.seam import Seam, measure_seam, sharpness
+from benchmarks.composite.seam import Seam, measure_seam, relative_detail
 from benchmarks.composite.sheet import Sheet
 from compositing.blend import Blender
 from compositing.compose import Composer
@@ -35,6 +36,7 @@ from shared.face.tracker import FaceTracker
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb
 from shared.media.reader import VideoReader
+from shared.media.still import read_image
 
 EVERY = 5  # of a driver's frames, one is looked at
 MAX_SIDE_PX = 640  # of the driver's frame, as in capture
@@ -55,7 +57,7 @@ Progress = Callable[[str], None]
 
 class PairingRow(TypedDict):
     """One portrait on one body with one driver. Shares of the plate's bare skin in per cent, in the mean over the frames and
-    at their 95th percentile; sharpness: median ratio. frames: how many were looked at."""
+    at their 95th percentile; sharpness, drawn: median ratios. frames: how many were looked at."""
 
     portrait: str
     body: str
@@ -68,17 +70,20 @@ class PairingRow(TypedDict):
     chroma_mean: float
     chroma_p95: float
     sharpness: float
+    drawn: float
     verdict: str
 
 
 @dataclass(slots=True)
 class _Figures:
     shares: list[tuple[float, float, float]] = field(default_factory=list)
-    sharp: list[float] = field(default_factory=list)
+    sharp: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # over the portrait's own, and over the engine's frame
 
-    def add(self, seam: Seam, sharp: float) -> None:
+    def add(self, seam: Seam, shown: float, portrait: float, drawn: float) -> None:
         self.shares.append((seam.darker * 100, seam.lighter * 100, seam.discoloured * 100))
-        self.sharp.append(sharp)
+        self.sharp.append((shown / max(portrait, 1e-6), shown / max(drawn, 1e-6)))
 
 
 def measure(
@@ -115,7 +120,7 @@ def measure_avatar(
     sheet: Sheet | None = None,
 ) -> list[PairingRow]:
     """A row for every driver of one avatar. sheet: gets some of the frames."""
-    plates = _PlateFaces(avatar)
+    plates, portrait_roi = _PlateFaces(avatar), _portrait_roi(avatar)
     rows = []
     for name, ticks in driven.items():
         figures = _Figures()
@@ -125,7 +130,10 @@ def measure_avatar(
             seam = measure_seam(plate, composed, plate_face, face) if plate_face is not None else None
             if seam is None or plate_face is None:
                 continue
-            figures.add(seam, sharpness(composed, face) / max(_own_sharpness(avatar, index, pixels, face), 1e-6))
+            place = avatar.plate.placements[index]
+            portrait_itself = relative_detail(_alone(avatar, index, portrait_roi), avatar.face.moved(place))
+            drawn = relative_detail(_alone(avatar, index, pixels), face)
+            figures.add(seam, relative_detail(composed, face), portrait_itself, drawn)
             if sheet is not None and number % max(1, shown // 4) == 0:
                 sheet.add(plate, composed, seam, plate_face)
         rows.append(_row(portrait, body, name, figures))
@@ -195,13 +203,28 @@ class _PlateFaces:
         return rgb, self._faces[index]
 
 
-def _own_sharpness(avatar: Avatar, index: int, pixels: ImageArray, face: Face) -> float:
-    """Sharpness of the engine's frame where and as large as the plate frame shows it, neither lit nor masked."""
+def _portrait_roi(avatar: Avatar) -> ImageArray:
+    """(512, 512, 3) uint8 RGB: the portrait as it is, cut to the ROI."""
+    image, matrix = read_image(avatar.folder / "portrait.png"), avatar.portrait_to_roi
+    scale = similarity.scale_of(matrix)
+    if scale < 1.0:
+        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        shrink = similarity.resize_matrix(size[0] / image.shape[1], size[1] / image.shape[0])
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        matrix = similarity.compose(matrix, similarity.invert(shrink))
+    side = ROI_SIZE_PX, ROI_SIZE_PX
+    return np.asarray(
+        cv2.warpAffine(image, matrix, side, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101), np.uint8
+    )
+
+
+def _alone(avatar: Avatar, index: int, pixels: ImageArray) -> ImageArray:
+    """(H, W, 3) uint8 RGB: a ROI frame where and as large as the plate frame shows it, neither lit nor masked, and no plate."""
     plate = avatar.plate
     program = np.full((plate.height * 3 // 2, plate.width), 128, np.uint8)
     everywhere = Blender(np.full((ROI_SIZE_PX, ROI_SIZE_PX), 255, np.uint8))
     everywhere.place(program, np.ascontiguousarray(pixels[..., :3]), plate.placements[index])
-    return sharpness(i420_to_rgb(program), face)
+    return i420_to_rgb(program)
 
 
 def _row(portrait: str, body: str, driver: str, figures: _Figures) -> PairingRow:
@@ -214,7 +237,8 @@ def _row(portrait: str, body: str, driver: str, figures: _Figures) -> PairingRow
         for at, kind in enumerate(("darker", "lighter", "chroma"))
         for of, values in (("mean", means), ("p95", high))
     }
-    found["sharpness"] = round(float(np.median(figures.sharp)), 2)
+    for name, ratio in zip(("sharpness", "drawn"), np.median(figures.sharp, axis=0), strict=True):
+        found[name] = round(float(ratio), 2)
     row = {"portrait": portrait, "body": body, "driver": driver, "frames": len(shares), **found}
     return cast(PairingRow, row | {"verdict": verdict(found)})
 

@@ -60,7 +60,7 @@ def measure_seam(plate: ImageArray, shown: ImageArray, plate_face: Face, shown_f
     return Seam(shares[0], shares[1], shares[2], bare, marks)
 
 
-def sharpness(rgb: ImageArray, face: Face) -> float:
+def relative_detail(rgb: ImageArray, face: Face) -> float:
     """Mean absolute Laplacian of the luma inside a face, over its mean luma there: detail that light does not change."""
     outline = face.points[OVAL, :2]
     centre = outline.mean(axis=0)

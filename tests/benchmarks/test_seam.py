@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.composite.pairings import BOUNDS, files_of, verdict
-from benchmarks.composite.seam import measure_seam, sharpness
+from benchmarks.composite.seam import measure_seam, relative_detail
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.landmarks import Face
@@ -75,9 +75,9 @@ def test_the_shown_faces_features_are_left_out_too() -> None:
 def test_sharpness_falls_with_blur_and_not_with_light() -> None:
     noise = np.random.default_rng(1).integers(0, 60, (SIDE, SIDE, 1)).astype(np.uint8)
     sharp = np.asarray(120 + cv2.GaussianBlur(np.repeat(noise, 3, axis=2), (0, 0), 0.7), np.uint8)
-    own = sharpness(sharp, face())
-    assert sharpness(np.asarray(sharp * 0.7, np.uint8), face()) == pytest.approx(own, rel=0.05)
-    assert sharpness(np.asarray(cv2.GaussianBlur(sharp, (0, 0), 0.7), np.uint8), face()) < 0.8 * own
+    own = relative_detail(sharp, face())
+    assert relative_detail(np.asarray(sharp * 0.7, np.uint8), face()) == pytest.approx(own, rel=0.05)
+    assert relative_detail(np.asarray(cv2.GaussianBlur(sharp, (0, 0), 0.7), np.uint8), face()) < 0.8 * own
 
 
 def test_a_pairing_holds_only_within_every_bound() -> None:
