@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from harness.filmed_body import CALM, SCALE, TALK, filmed_body, gap_at
-from shared.avatar.body_faces import ABSENT, FILE, STEP_PX, bridge, kept_body_faces, smooth_faces
+from shared.avatar.body_faces import (
+    ABSENT,
+    FILE,
+    STEP_PX,
+    PackedShape,
+    bridge,
+    kept_body_faces,
+    save_body_faces,
+    smooth_faces,
+)
 from shared.face import similarity
 
 pytestmark = pytest.mark.apart
@@ -68,6 +77,20 @@ def test_a_plates_cuts_part_what_is_measured_of_it(tmp_path: Path, apart: bool) 
     whole = kept_body_faces(body).points[:, 10, 0] * STEP_PX
     away = whole - left - np.where(np.arange(CALM + TALK) < cut, 0, 6.0 / SCALE)
     assert (float(np.abs(away[cut - 2 : cut + 2]).max()) < 1.5) == apart
+
+
+def test_what_is_kept_of_a_film_as_it_is_followed_stops_at_its_cuts_too(tmp_path: Path) -> None:
+    face, count, cut = filmed_body().face, 24, 12
+    aside = face.moved(np.array([[1.0, 0.0, 10.0], [0.0, 1.0, 0.0]]))
+    shapes = [
+        None if number in (5, 11, 12) else PackedShape.of(face if number < cut else aside) for number in range(count)
+    ]
+    still = np.tile(np.eye(2, 3), (count, 1, 1))
+    save_body_faces(tmp_path, shapes, still, np.ones(count), [cut], 25.0)
+    found = np.load(tmp_path / FILE)[:, 10, 0]
+    assert (found[[11, 12]] == ABSENT).all(), "bridged over the cut"
+    kept = np.delete(found, [11, 12]) * STEP_PX - face.points[10, 0] - np.delete(np.repeat([0.0, 10.0], cut), [11, 12])
+    assert np.abs(kept).max() < 0.1, "one shot's face is drawn towards the other's"
 
 
 def test_smoothing_in_blocks_is_smoothing_of_the_whole_and_stops_at_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:

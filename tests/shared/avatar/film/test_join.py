@@ -19,7 +19,7 @@ from shared.media.array_types import ImageArray
 FPS, FRAMES, CUT = 25.0, 80, 40
 GREY = np.array([120.0, 120.0, 120.0])
 AS_BRIGHT = np.array([58.7, -29.9, 0.0])  # another colour of the same grey
-Draw = Callable[[int], ImageArray]
+DrawWall = Callable[[int], ImageArray]
 
 
 def still_face() -> SeenFace:
@@ -31,7 +31,7 @@ def still_face() -> SeenFace:
     )  # fmt: skip
 
 
-def track_of(draw: Draw) -> FilmTrack:
+def track_of(draw: DrawWall) -> FilmTrack:
     track, meter, face = FilmTrack(), ChangeMeter(), still_face()
     for number in range(FRAMES):
         rgb = draw(number)
