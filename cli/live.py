@@ -7,7 +7,6 @@ import webbrowser
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import SecretStr
 from rich.console import Console
@@ -22,7 +21,7 @@ from services.local.samples import ensure_samples
 from shared.avatar.model import check_name, load_avatar
 from shared.config.settings import Settings, openable_host
 from shared.config.token import operator_token
-from shared.driver_ref import FORMS, DriverKind, DriverRef, DriverWordError
+from shared.driver_ref import FORMS, DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.face.networks.files import networks_fault
 from shared.runtime.stop_signals import TERMINAL, StopSignals
@@ -31,18 +30,15 @@ from shared.runtime.stop_signals import TERMINAL, StopSignals
 def scene_driver_for_file(given: str, engines: Mapping[str, str] = NONE) -> str:
     """What the scene calls a driver given on the command line. engines: see `engines.registry.load`. Raises StudioError for a
     file that is not there."""
-    try:
-        if (ref := DriverRef.parse(given)).kind is not DriverKind.FILE:
-            return ref.word
-    except DriverWordError:
-        pass  # a path, which needs no `file:`
-    recorded = given.startswith("motion:")
-    path = Path(given.removeprefix("file:").removeprefix("motion:")).expanduser().absolute()
-    if not path.is_file():
+    ref = DriverRef.of_setting(given)
+    if ref.path is None and ref.kind is not DriverKind.UNKNOWN:
+        return ref.word
+    path = ref.path.expanduser().absolute() if ref.path else None
+    if path is None or not path.is_file():
         raise StudioError(
             f"There is no driver '{given}'; give {FORMS}, a video or sound file, recorded motion (.npz), or an rtsp/http URL."
         )
-    return DriverRef.of_file(path, recorded=True).word if recorded else file_driver(path, engines).word
+    return DriverRef.of_file(path, recorded=True).word if ref.recorded else file_driver(path, engines).word
 
 
 def run_live(

@@ -3,23 +3,16 @@
 `python -m benchmarks.system.viewers [--json]`
 """
 
-import asyncio
 import json
-import random
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
-
 from harness.channel import Studio, longest_gap, resident_bytes, sample_channel, wait_for
-from harness.crowd import SOCKETS, VIEWERS, Crowd
-from services.gateway.preview.encoder import FULL, HEADER, ROI
+from harness.crowd import VIEWERS, Crowd
 
 RUN_S = 20.0
-STAY, AWAY = (0.2, 1.5), (0.5, 4.0)  # seconds a viewer watches, and is away before it comes again
 
 
 def measure(seconds: float = RUN_S) -> dict[str, Any]:
@@ -68,65 +61,5 @@ def _lock_is_held(run: Studio) -> dict[str, float]:
     }
 
 
-class _Visits:
-    """How many there were, and when there were enough."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.over = asyncio.Event()
-        self._enough: int | None = None
-
-    def hear(self) -> None:
-        """Read after how many all shall go."""
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        self._enough = int(sys.stdin.readline() or 0)
-        self.add(0)
-
-    def add(self, more: int) -> None:
-        self.count += more
-        if self._enough is not None and self.count >= self._enough:
-            self.over.set()
-
-
-async def crowd(address: str, count: int) -> int:
-    """`count` viewers come and go until there were as many visits as a line on standard input says; the visits made."""
-    token = sys.stdin.readline().strip()
-    visits = _Visits()
-    asyncio.get_running_loop().add_reader(sys.stdin.fileno(), visits.hear)
-    await asyncio.gather(*(_viewer(address, token, number, visits) for number in range(count)))
-    return visits.count
-
-
-async def _viewer(address: str, token: str, number: int, visits: _Visits) -> None:
-    chance = random.Random(number)
-    while True:
-        try:
-            await asyncio.wait_for(visits.over.wait(), chance.uniform(*AWAY))
-            return
-        except TimeoutError:
-            pass
-        try:
-            await asyncio.wait_for(_visit(f"{address}/{SOCKETS[number % len(SOCKETS)]}", token), chance.uniform(*STAY))
-        except TimeoutError:
-            visits.add(1)  # it has watched for as long as it wanted
-        except (OSError, WebSocketException):
-            pass
-
-
-async def _visit(address: str, token: str) -> None:
-    # As a browser does when its tab is closed: gone without waiting for an answer.
-    async with connect(address, max_size=None, compression=None, close_timeout=0.1) as socket:
-        await socket.send(json.dumps({"token": token}))
-        async for data in socket:
-            if isinstance(data, bytes):
-                if HEADER.unpack_from(data)[0] in (FULL, ROI):
-                    await socket.send('{"ack": 1}')
-            elif hello := json.loads(data).get("hello"):
-                await socket.send(json.dumps({"plate": hello["number"]}))
-
-
 if __name__ == "__main__":
-    if "--crowd" in sys.argv:
-        print(asyncio.run(crowd(sys.argv[2], int(sys.argv[3]))))
-    else:
-        print(json.dumps(measure(), indent=None if "--json" in sys.argv else 2))
+    print(json.dumps(measure(), indent=None if "--json" in sys.argv else 2))
