@@ -26,11 +26,6 @@ class EngineRun:
     _owed: deque[int] = field(default_factory=deque)  # pts of the ticks whose frames are still held back
     _wait: Callable[[], list[RoiFrame]] | None = None  # for the last call's frames, where calls overlap
 
-    @property
-    def faceless(self) -> bool:
-        """Whether no tick has had a face so far."""
-        return self._last_face == NEVER
-
     def motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
         """For each tick its face, or its pts where the engine has none to show."""
         return self.session.together(self._motion(ticks))
