@@ -214,7 +214,7 @@ def bench(
     avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
     driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="How long to measure, where that can be chosen: av, livekit, preview, driving.")
+        float | None, typer.Option(help="How long to measure, where that can be chosen.")
     ] = None,
     peer: Annotated[
         Path | None,

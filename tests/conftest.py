@@ -29,7 +29,7 @@ BUILT_HOME = "BUILT_HOME"  # a folder for the processes of one run of tests
 
 @pytest.fixture(scope="session")
 def built_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the others below copy from; the halves of tests/run.sh share it."""
+    """Where the others below copy from; the parts of tests/run.sh share it."""
     return Path(os.environ.get(BUILT_HOME) or tmp_path_factory.mktemp("built"))
 
 

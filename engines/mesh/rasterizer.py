@@ -1,4 +1,4 @@
-"""The two loops over pixels: triangles to a sampling map, and the person over the background."""
+"""The loops over pixels: triangles to a sampling map, the person over the background, a blend by coverage."""
 
 import cv2
 import numpy as np

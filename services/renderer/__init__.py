@@ -1,1 +1,1 @@
-"""A file in, a finished MP4 out: engines and compositor in one process."""
+"""A file in, a finished video out: jobs, their units, and the workers that do them; `studio render` does the same units in one process."""

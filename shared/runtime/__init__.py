@@ -1,1 +1,1 @@
-"""What every process needs: service loop, clock, logs, files, child processes."""
+"""What every process needs: clock, logs, files and locks, child processes, stop signals, arrays for other processes."""

@@ -1,4 +1,4 @@
-"""HTTP API: avatars and uploaded drivers."""
+"""HTTP API: avatars, their plates, and drivers, the uploaded ones too; what engines there are."""
 
 import asyncio
 import secrets
