@@ -114,7 +114,7 @@ def render(
     from services.local.samples import ensure_samples
     from services.renderer.job.foreground import render_file as run
     from services.renderer.job.submit import JobRequest, job_cost
-    from shared.avatar.model import check_name, load_avatar
+    from shared.avatar.model import avatar_folder, load_avatar
     from shared.media.output_spec import OutputSpec, read_size
 
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
@@ -125,7 +125,7 @@ def render(
         if settings.avatar in SAMPLES:
             with progress_bar() as bar:
                 ensure_samples(settings.home, stages(bar))
-        folder = settings.home / "avatars" / check_name(settings.avatar)
+        folder = avatar_folder(settings.home, settings.avatar)
         request = JobRequest(folder, driver, settings.engine, output=output, options=given_options(option, quality))
         for line in cost_lines(job_cost(request, settings)):
             out.print(line, highlight=False)
@@ -135,7 +135,7 @@ def render(
             ensure_samples(settings.home, stages(bar))
         task = bar.add_task(f"render {to.name}", total=None)
         count = run(
-            load_avatar(settings.home / "avatars" / check_name(settings.avatar)),
+            load_avatar(avatar_folder(settings.home, settings.avatar)),
             driver,
             to,
             engine=settings.engine,
@@ -213,9 +213,7 @@ def bench(
     ] = "all",
     avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
     driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
-    seconds: Annotated[
-        float | None, typer.Option(help="How long to measure, where that can be chosen.")
-    ] = None,
+    seconds: Annotated[float | None, typer.Option(help="How long to measure, where that can be chosen.")] = None,
     peer: Annotated[
         Path | None,
         typer.Option(
@@ -294,13 +292,12 @@ def _print_composite(
 
 def _print_following(which: str, names: list[str], drivers: list[Path], home: Path | None, as_json: bool) -> None:
     from benchmarks.engines.following import measure
-    from shared.avatar.build import avatars_folder
-    from shared.avatar.model import check_name, load_avatar
+    from shared.avatar.model import avatar_folder, load_avatar
 
     if which != "engine" or not names or not drivers:
         raise StudioError("--avatar and --driver go together: `studio bench engine --avatar NAME --driver VIDEO`.")
-    folder = avatars_folder(load_settings(home=home).home)
-    rows = measure([load_avatar(folder / check_name(name)) for name in names], drivers)
+    folder = load_settings(home=home).home
+    rows = measure([load_avatar(avatar_folder(folder, name)) for name in names], drivers)
     if as_json:
         print(json.dumps({"following": rows}))
         return
@@ -391,8 +388,9 @@ def avatar_choose(
 @avatars.command("list")
 def avatar_list(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """The avatars there are."""
-    from shared.avatar.build import avatars_folder, list_avatars
+    from shared.avatar.build import list_avatars
     from shared.avatar.manifest import read_avatar_manifest
+    from shared.avatar.model import avatars_folder
 
     folder = load_settings(home=home).home
     manifests = [read_avatar_manifest(avatars_folder(folder) / name) for name in list_avatars(folder)]
@@ -411,9 +409,9 @@ def avatar_show(name: str, home: HomeOption = None) -> None:
     """An avatar's manifest, and what its film shows with the path of its contact sheet."""
     from shared.avatar.film.report import SHEET, read_film_report
     from shared.avatar.manifest import read_avatar_manifest
-    from shared.avatar.model import check_name
+    from shared.avatar.model import avatar_folder
 
-    folder = load_settings(home=home).home / "avatars" / check_name(name)
+    folder = avatar_folder(load_settings(home=home).home, name)
     shown = read_avatar_manifest(folder).as_json()
     film = read_film_report(folder)
     if film is not None:

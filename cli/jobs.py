@@ -55,7 +55,7 @@ def submit(
     from cli.cost import cost_lines
     from services.renderer.job.submit import JobRequest, job_cost
     from services.renderer.job.submit import submit_to_store as hand_in
-    from shared.avatar.model import check_name
+    from shared.avatar.model import avatar_folder
     from shared.media.output_spec import OutputSpec, read_size
 
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
@@ -67,7 +67,7 @@ def submit(
     if brought is not None:
         output.check_path(brought)
     request = JobRequest(
-        avatar=settings.home / "avatars" / check_name(settings.avatar),
+        avatar=avatar_folder(settings.home, settings.avatar),
         driver=driver.expanduser(),
         engine=settings.engine,
         options=given_options(option, quality),

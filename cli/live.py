@@ -18,7 +18,7 @@ from services.local.channel_supervisor import SERVICES, Supervisor
 from services.local.livekit_server import LiveKitServer
 from services.local.render_farm import FarmBeside
 from services.local.samples import ensure_samples
-from shared.avatar.model import check_name, load_avatar
+from shared.avatar.model import avatar_folder, load_avatar
 from shared.config.settings import Settings, openable_host
 from shared.config.token import operator_token
 from shared.driver_ref import FORMS, DriverKind, DriverRef
@@ -50,7 +50,7 @@ def run_live(
         raise StudioError(said)
     with progress_bar() as bar:
         ensure_samples(settings.home, stages(bar))
-    load_avatar(settings.home / "avatars" / check_name(settings.avatar))
+    load_avatar(avatar_folder(settings.home, settings.avatar))
     check_engine(settings)
     settings = settings.model_copy(update={"options": options_to_start_with(settings)})
     check_driver_template(settings)

@@ -6,7 +6,7 @@ from compositing.blend import warm_up
 from compositing.compose import Composed, Composer
 from compositing.transition import Transition
 from services.compositor.voice_delay import VoicePlayer
-from shared.avatar.model import check_name, load_avatar
+from shared.avatar.model import avatar_folder, load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray, PixelBox
@@ -70,7 +70,7 @@ class Compositor:
     def _load(self, name: str) -> None:
         meter = self.loop.meter
         try:
-            composer = Composer(load_avatar(self.loop.settings.home / "avatars" / check_name(name)))
+            composer = Composer(load_avatar(avatar_folder(self.loop.settings.home, name)))
             composer.background(0)
         except StudioError as error:
             meter.note = str(error)

@@ -11,7 +11,7 @@ from engines.api import NOTHING, Driving, EngineInfo, EngineSession, FrameEngine
 from engines.guarded import EngineFaultError, engine_faults, open_session
 from engines.options import EngineOptions
 from engines.registry import load_frame_engine
-from shared.avatar.model import Avatar, check_name, load_avatar
+from shared.avatar.model import Avatar, avatar_folder, load_avatar
 from shared.avatar.plate import Plate
 from shared.config.settings import Settings
 from shared.errors import OutOfMemoryError, StudioError
@@ -109,7 +109,7 @@ class SessionOpener:
 def opened_session(settings: Settings, engine: str, avatar: str, given: Given = NOTHING) -> OpenedSession:
     """Load an avatar and open an engine on it. given: its options in the scene; where they cannot be had it opens with
     those of the settings, and a note. Raises StudioError."""
-    loaded = load_avatar(settings.home / "avatars" / check_name(avatar))
+    loaded = load_avatar(avatar_folder(settings.home, avatar))
     chosen = load_frame_engine(engine, settings.engines)
     chosen.check()
     with engine_faults(chosen.info.title):

@@ -30,7 +30,7 @@ from shared.avatar.manifest import (
     read_avatar_manifest,
 )
 from shared.avatar.mask import own_mask
-from shared.avatar.model import ROI_SIZE_PX, check_name
+from shared.avatar.model import ROI_SIZE_PX, avatar_folder, avatars_folder
 from shared.avatar.plate import Plate
 from shared.avatar.plate_build import (
     IMAGE_SUFFIXES,
@@ -79,11 +79,6 @@ class _Portrait:
     notes: tuple[str, ...]
 
 
-def avatars_folder(home: Path) -> Path:
-    """Where avatars live."""
-    return home / "avatars"
-
-
 def list_avatars(home: Path) -> list[str]:
     """Names of the finished avatars, sorted."""
     return sorted(path.parent.name for path in avatars_folder(home).glob("[!.]*/avatar.json"))
@@ -91,7 +86,7 @@ def list_avatars(home: Path) -> list[str]:
 
 def remove_avatar(home: Path, name: str) -> None:
     """Delete an avatar. Raises StudioError when there is none of that name, or it cannot be removed."""
-    folder = avatars_folder(home) / check_name(name)
+    folder = avatar_folder(home, name)
     if folder.is_symlink() or not folder.is_dir():
         raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows what there is.")
     # Renamed first: whoever lists avatars meanwhile sees a whole one or none.
@@ -133,7 +128,7 @@ def add_avatar(
             "An avatar needs a portrait, or a video as its body; an image of the host is given as the portrait."
         )
     check_rights(rights)
-    folder = avatars_folder(home) / check_name(name)
+    folder = avatar_folder(home, name)
     if folder.exists():
         raise StudioError(_name_taken_error(name))
     if body is not None and not body.is_file():
@@ -160,7 +155,7 @@ def choose_again(home: Path, name: str, choice: FilmChoice, progress: StageProgr
     The film is gone through once more, from the frames that the avatar has; `choice.keep` is not looked at. The avatar is not to be in
     use meanwhile. Raises StudioError, leaving it as it was, where it has no film or the choice is of no use.
     """
-    folder = avatars_folder(home) / check_name(name)
+    folder = avatar_folder(home, name)
     manifest, report = read_avatar_manifest(folder), read_film_report(folder)
     if report is None:
         raise StudioError(f"Avatar '{name}' has no report of a film; add it again with a video as its body.")

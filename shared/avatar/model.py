@@ -66,6 +66,16 @@ def check_name(name: str) -> str:
     return name
 
 
+def avatars_folder(home: Path) -> Path:
+    """Where the avatars of a studio's home are."""
+    return home / "avatars"
+
+
+def avatar_folder(home: Path, name: str) -> Path:
+    """The folder of one avatar, whether it exists or not. Raises StudioError for what cannot name one."""
+    return avatars_folder(home) / check_name(name)
+
+
 def load_avatar(folder: Path) -> Avatar:
     """Read an avatar's folder. Raises StudioError when it is missing, damaged or of a newer version."""
     manifest = read_avatar_manifest(folder)

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.avatar.build import FilmChoice, add_avatar, avatars_folder
+from shared.avatar.build import FilmChoice, add_avatar
+from shared.avatar.model import avatar_folder
 from shared.media.colour import rgb_to_i420
 from shared.media.image_file import write_pixels
 from shared.media.mp4 import Mp4Writer
@@ -28,7 +29,7 @@ SHARPEN = 0.4
 
 def ensure_sample_avatars(home: Path, progress: StageProgress = lambda stage, done: None) -> None:
     """Build the avatars `sample` and `sample-video` unless they are there."""
-    wanted = [name for name in (SAMPLE, SAMPLE_VIDEO) if not (avatars_folder(home) / name).exists()]
+    wanted = [name for name in (SAMPLE, SAMPLE_VIDEO) if not avatar_folder(home, name).exists()]
     if not wanted:
         return
     image = sample_portrait()

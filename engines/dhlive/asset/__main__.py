@@ -10,8 +10,7 @@ from pathlib import Path
 from engines.dhlive.asset.exchange import export_asset, import_asset
 from engines.dhlive.asset.film_fitness import check_body, fitness
 from engines.dhlive.asset.person import FILE, read_person, reprojection_px
-from shared.avatar.build import avatars_folder
-from shared.avatar.model import check_name, load_avatar
+from shared.avatar.model import avatar_folder, load_avatar
 from shared.config.settings import load_settings
 from shared.errors import StudioError
 
@@ -36,11 +35,11 @@ def main() -> int:
             error = reprojection_px(read_person(asked.folder / FILE))
             print(f"{made}: the mesh lies {error:.2f} pixels of the crop from the tracked face, on average.")
         elif asked.command == "check":
-            avatar = load_avatar(avatars_folder(home) / check_name(asked.name))
+            avatar = load_avatar(avatar_folder(home, asked.name))
             check_body(avatar)
             print("\n".join(fitness(avatar)))
         else:
-            export_asset(load_avatar(avatars_folder(home) / check_name(asked.name)), asked.folder)
+            export_asset(load_avatar(avatar_folder(home, asked.name)), asked.folder)
             print(asked.folder)
     except StudioError as error:
         print(error, file=sys.stderr)
