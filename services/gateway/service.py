@@ -20,6 +20,7 @@ from services.gateway.channel.health import ChannelHealth
 from services.gateway.channel.program_feed import ProgramFeed
 from services.gateway.channel.scene_store import SceneStore
 from services.gateway.channel.speech_queue import SpeechQueue
+from services.gateway.children.avatar_build import BuildProgress
 from services.gateway.jobs.board import JobBoard
 from services.gateway.jobs.metrics import JobMetrics
 from services.gateway.outputs.livekit import LiveKitOutput
@@ -28,9 +29,7 @@ from services.gateway.outputs.rtmp.output import RtmpOutput
 from services.gateway.preview.encoder import PreviewMessages, PreviewThread
 from services.gateway.preview.plate_diff import PlateFrames
 from services.gateway.preview.viewers import Audience
-from services.gateway.workers.avatar_build import BuildProgress
-from shared.avatar.build import avatars_folder
-from shared.avatar.model import NAME
+from shared.avatar.model import NAME, avatars_folder
 from shared.config.settings import Settings
 from shared.driver_ref import DriverKind
 from shared.media.driver_view import view_size

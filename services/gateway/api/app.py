@@ -61,6 +61,7 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
     for router in (
         channel.router,
         library.router,
+        recordings.of_channel,
         recordings.router,
         jobs.router,
         jobs.downloads,

@@ -24,9 +24,9 @@ from services.gateway.models.channel import (
 from services.gateway.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
 from services.gateway.models.speech import SpeechState
 from services.gateway.service import Gateway
-from shared.avatar.build import avatars_folder, list_avatars
+from shared.avatar.build import list_avatars
 from shared.avatar.manifest import read_avatar_manifest
-from shared.avatar.model import NAME
+from shared.avatar.model import NAME, avatars_folder
 from shared.driver_ref import DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.media.reader import label

@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.gateway.children.avatar_build import BuildProgress
 from services.gateway.models.base import Answer
-from services.gateway.workers.avatar_build import BuildProgress
 
 
 class EngineQuality(Answer):

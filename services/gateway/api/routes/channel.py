@@ -1,21 +1,20 @@
-"""HTTP API: the channel's state, its scene, and its recording."""
+"""HTTP API: the channel's state and its scene."""
 
 import json
-import time
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
 from engines.options import checked_options, options_of_schema, refuse_options
 from engines.registry import OFFLINE_ONLY
 from publishing.token import missing_settings
 from services.gateway.api import snapshot
+from services.gateway.api.addressed import ChannelGateway, existing_avatar
 from services.gateway.api.security import need_token
-from services.gateway.models.channel import ChannelState, NeutralRetake, RecordingStarted, RecordingStopped
+from services.gateway.models.channel import ChannelState, NeutralRetake
 from services.gateway.models.library import EngineRow
 from services.gateway.service import Gateway
-from shared.avatar.build import list_avatars
 from shared.driver_ref import FORMS, DriverKind, DriverRef, DriverWordError
 from shared.errors import StudioError
 from shared.scene import MAX_OPTIONS_BYTES, OptionValue, Scene
@@ -51,17 +50,6 @@ class ScenePatch(BaseModel):
     rtmp_clean: bool | None = Field(None, description="push without the label; needs clean_feed_right")
 
 
-def of_channel(channel: str, request: Request) -> Gateway:
-    """The gateway, if the channel is the one it has."""
-    gateway: Gateway = request.app.state.gateway
-    if channel != gateway.settings.channel:
-        raise HTTPException(404, f"This studio's channel is '{gateway.settings.channel}', not '{channel[:40]}'.")
-    return gateway
-
-
-ChannelGateway = Annotated[Gateway, Depends(of_channel)]
-
-
 @router.get("/channels/{channel}")
 async def channel_state(gateway: ChannelGateway) -> ChannelState:
     """The channel's whole state, as the state socket sends it."""
@@ -73,7 +61,7 @@ async def change_scene(patch: ScenePatch, gateway: ChannelGateway) -> Scene:
     """Change what is wanted on air; the services converge on it."""
     changes: dict[str, Any] = {name: value for name, value in patch if value is not None}
     if "avatar" in changes:
-        _check_avatar(gateway, changes["avatar"])
+        existing_avatar(gateway, changes["avatar"])
     if "engine" in changes:
         _check_engine(gateway, changes["engine"])
     _take_options(gateway, changes)
@@ -99,31 +87,6 @@ async def retake_neutral(gateway: ChannelGateway) -> NeutralRetake:
     scene = gateway.director.retake()
     gateway.journal.add("Neutral face is being retaken: look straight ahead, mouth closed.")
     return NeutralRetake(neutral=scene.neutral)
-
-
-@router.post("/channels/{channel}/recording", status_code=201)
-async def start_recording(gateway: ChannelGateway) -> RecordingStarted:
-    """Begin a recording in the studio's home."""
-    if gateway.director.scene.recording and gateway.recorder.state.state != "failed":
-        raise HTTPException(409, "A recording is running; stop it first.")
-    name = f"{gateway.settings.channel}-{time.strftime('%Y%m%d-%H%M%S')}"
-    gateway.recorder.try_again()
-    gateway.director.change(recording=str(snapshot.recordings_folder(gateway.settings.home) / f"{name}.mp4"))
-    return RecordingStarted(id=name)
-
-
-@router.delete("/channels/{channel}/recording")
-async def stop_recording(gateway: ChannelGateway) -> RecordingStopped:
-    """End the recording."""
-    if not gateway.director.scene.recording:
-        raise HTTPException(409, "No recording is running.")
-    gateway.director.change(recording="")
-    return RecordingStopped(state="off")
-
-
-def _check_avatar(gateway: Gateway, name: str) -> None:
-    if name not in list_avatars(gateway.settings.home):
-        raise HTTPException(404, "There is no such avatar; GET /api/v1/avatars lists them.")
 
 
 def _check_engine(gateway: Gateway, name: str) -> None:

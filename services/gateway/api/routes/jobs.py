@@ -10,15 +10,14 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 
-from services.gateway.api.routes.library import form_schema
+from services.gateway.api.addressed import existing_avatar, gateway_of
 from services.gateway.api.security import need_token
-from services.gateway.api.uploads import UploadForm, received_form
+from services.gateway.api.uploads import FILE_FIELD, TEXT_FIELD, UploadForm, form_schema, received_form
 from services.gateway.jobs.board import JobAction, JobBoard
 from services.gateway.jobs.inbox import inbox, inbox_file, inbox_folder
 from services.gateway.models.base import Ticket
 from services.gateway.models.jobs import Inbox, JobDetail, JobPage
 from services.gateway.service import Gateway
-from shared.avatar.build import avatars_folder, list_avatars
 from shared.errors import StudioError
 from shared.jobs.queue import PRIORITIES
 from shared.jobs.view import JobState
@@ -38,18 +37,12 @@ PAGE = 500
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 T = TypeVar("T")
 
-_FILE, _TEXT = {"type": "string", "format": "binary"}, {"type": "string"}
-_FORM = form_schema(["avatar"], **{name: _TEXT for name in FIELDS if name != "driver"}, driver=_FILE)
-
-
-def _gateway(request: Request) -> Gateway:
-    gateway: Gateway = request.app.state.gateway
-    return gateway
+_FORM = form_schema(["avatar"], **{name: TEXT_FIELD for name in FIELDS if name != "driver"}, driver=FILE_FIELD)
 
 
 async def _job(request: Request, job: str) -> JobBoard:
     """The jobs, when this one is among them; 404 otherwise. What does not look like an id never reaches the store."""
-    jobs = _gateway(request).jobs
+    jobs = gateway_of(request).jobs
     if not await _of_the_store(jobs.has, job):
         raise HTTPException(404, "There is no such job; GET /api/v1/jobs lists them.")
     return jobs
@@ -70,7 +63,7 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
     same `Idempotency-Key` with the same content is the same job."""
     if idempotency_key and not KEY.fullmatch(idempotency_key):
         raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     async with received_form(request, gateway.settings.home, FIELDS) as form:
         driver = await asyncio.to_thread(_driver, gateway, form)
         job = await gateway.jobs.submit(_asked(gateway, form, driver, idempotency_key))
@@ -126,7 +119,7 @@ def _asked(gateway: Gateway, form: UploadForm, driver: Path, key: str) -> dict[s
     except StudioError as error:
         raise HTTPException(422, str(error)) from None
     return {
-        "avatar": str(_avatar(gateway, text("avatar"))),
+        "avatar": str(existing_avatar(gateway, text("avatar"))),
         "engine": text("engine", gateway.settings.engine),
         "options": ({"quality": text("quality")} if text("quality") else {}) | _options(text("options")),
         "driver": str(driver),
@@ -148,13 +141,6 @@ def _options(text: str) -> dict[str, OptionValue]:
     return given
 
 
-def _avatar(gateway: Gateway, name: str) -> Path:
-    home = gateway.settings.home
-    if name not in list_avatars(home):
-        raise HTTPException(404, "There is no such avatar; GET /api/v1/avatars lists them.")
-    return avatars_folder(home) / name
-
-
 @router.get("/jobs")
 async def list_jobs(
     request: Request,
@@ -163,7 +149,7 @@ async def list_jobs(
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> JobPage:
     """Jobs, newest first, a page at a time, and how many there are by state."""
-    return await _of_the_store(_gateway(request).jobs.page, state, limit, offset)
+    return await _of_the_store(gateway_of(request).jobs.page, state, limit, offset)
 
 
 @router.get("/jobs/{job}")
@@ -253,5 +239,5 @@ async def _result(request: Request, job: str) -> FileResponse:
 @router.get("/inbox")
 async def list_inbox(request: Request) -> Inbox:
     """The files in the studio's inbox, newest first, and the folder it is."""
-    home = _gateway(request).settings.home
+    home = gateway_of(request).settings.home
     return Inbox(folder=str(inbox_folder(home)), files=await _of_the_store(inbox, home))

@@ -3,14 +3,16 @@
 import asyncio
 import secrets
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
 from services.gateway.api import snapshot
+from services.gateway.api.addressed import existing_avatar, gateway_of
 from services.gateway.api.security import need_token
-from services.gateway.api.uploads import received_form
+from services.gateway.api.uploads import FILE_FIELD, TEXT_FIELD, form_schema, received_form
+from services.gateway.children.avatar_build import AvatarRequest, BuildProgress, ChoiceRequest, build
+from services.gateway.children.template_check import check_uploaded_template
 from services.gateway.models.library import (
     AvatarName,
     AvatarRow,
@@ -21,9 +23,7 @@ from services.gateway.models.library import (
     UploadedDriver,
 )
 from services.gateway.service import Gateway
-from services.gateway.workers.avatar_build import AvatarRequest, BuildProgress, ChoiceRequest, build
-from services.gateway.workers.template_check import check_uploaded_template
-from shared.avatar.build import avatars_folder, check_rights, list_avatars, remove_avatar
+from shared.avatar.build import check_rights, list_avatars, remove_avatar
 from shared.avatar.film.report import SHEET, FilmReport, read_film_report
 from shared.avatar.model import check_name
 from shared.avatar.plate import Plate
@@ -37,45 +37,23 @@ AVATAR_FIELDS = {"name": 64, "rights": 2000, "portrait": MAX_PORTRAIT_BYTES, "bo
 FILM_FIELDS = {"still": 32, "exclude": 400, "keep_film": 8}
 
 
-def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, Any]:
-    """OpenAPI's description of a form that is read by `received_form`, not by FastAPI."""
-    schema = {"type": "object", "required": required, "properties": properties}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
-
-
-_FILE = {"type": "string", "format": "binary"}
-_TEXT = {"type": "string"}
-
-
-def _gateway(request: Request) -> Gateway:
-    gateway: Gateway = request.app.state.gateway
-    return gateway
-
-
-def _avatar(request: Request, name: str) -> Path:
-    home = _gateway(request).settings.home
-    if name not in list_avatars(home):
-        raise HTTPException(404, "There is no such avatar; GET /api/v1/avatars lists them.")
-    return avatars_folder(home) / name
-
-
 @router.get("/engines")
 async def list_engines(request: Request) -> list[EngineRow]:
     """Engines by name and title, the options of each, what their weights may be used for, and why one cannot run here;
     empty until the generator has said so."""
-    return snapshot.engine_rows(_gateway(request))
+    return snapshot.engine_rows(gateway_of(request))
 
 
 @router.get("/avatars")
-async def list_all(request: Request) -> list[AvatarRow]:
+async def list_avatar_rows(request: Request) -> list[AvatarRow]:
     """Avatars, and those being built with their progress."""
-    return snapshot.avatars(_gateway(request))
+    return snapshot.avatars(gateway_of(request))
 
 
 @router.get("/avatars/{name}/thumb", response_class=FileResponse)
 async def thumb(name: str, request: Request) -> FileResponse:
     """The avatar's thumbnail, JPEG."""
-    path = _avatar(request, name) / "thumb.jpg"
+    path = existing_avatar(gateway_of(request), name) / "thumb.jpg"
     if not path.is_file():
         raise HTTPException(404, "This avatar has no thumbnail; add it again.")
     return FileResponse(path, media_type="image/jpeg")
@@ -85,7 +63,7 @@ async def thumb(name: str, request: Request) -> FileResponse:
 async def film(name: str, request: Request) -> FilmReport:
     """What the avatar's filmed body shows: shots, stretches, loop and still."""
     try:
-        report = read_film_report(_avatar(request, name))
+        report = read_film_report(existing_avatar(gateway_of(request), name))
     except StudioError as error:
         raise HTTPException(409, str(error)) from None
     if report is None:
@@ -96,7 +74,7 @@ async def film(name: str, request: Request) -> FilmReport:
 @router.get("/avatars/{name}/film/sheet", response_class=FileResponse)
 async def film_sheet(name: str, request: Request) -> FileResponse:
     """The contact sheet of the avatar's filmed body, JPEG."""
-    path = _avatar(request, name) / SHEET
+    path = existing_avatar(gateway_of(request), name) / SHEET
     if not path.is_file():
         raise HTTPException(404, "This avatar has no report of a film; add it again with a video as its body.")
     return FileResponse(path, media_type="image/jpeg")
@@ -105,14 +83,16 @@ async def film_sheet(name: str, request: Request) -> FileResponse:
 @router.get("/avatars/{name}/plate", response_class=FileResponse)
 async def plate(name: str, request: Request) -> FileResponse:
     """The plate's frames, JPEG after JPEG; `plate/index` says where each begins."""
-    return FileResponse(_avatar(request, name) / "plate.mjpg", media_type="application/octet-stream")
+    return FileResponse(
+        existing_avatar(gateway_of(request), name) / "plate.mjpg", media_type="application/octet-stream"
+    )
 
 
 @router.get("/avatars/{name}/plate/index")
 async def plate_index(name: str, request: Request) -> PlateIndex:
     """Size, rate, and where each frame of the plate begins, with the end of the last."""
     try:
-        opened = Plate.load(_avatar(request, name))
+        opened = Plate.load(existing_avatar(gateway_of(request), name))
     except StudioError as error:
         raise HTTPException(409, str(error)) from None
     starts = [int(start) for start in opened.starts]
@@ -124,13 +104,13 @@ async def plate_index(name: str, request: Request) -> PlateIndex:
     status_code=201,
     openapi_extra=form_schema(
         ["name", "rights"],
-        name=_TEXT,
-        rights=_TEXT,
-        portrait=_FILE,
-        body=_FILE,
-        still=_TEXT,
-        exclude=_TEXT,
-        keep_film=_TEXT,
+        name=TEXT_FIELD,
+        rights=TEXT_FIELD,
+        portrait=FILE_FIELD,
+        body=FILE_FIELD,
+        still=TEXT_FIELD,
+        exclude=TEXT_FIELD,
+        keep_film=TEXT_FIELD,
     ),
 )
 async def upload_avatar(request: Request) -> AvatarName:
@@ -139,7 +119,7 @@ async def upload_avatar(request: Request) -> AvatarName:
     Without a portrait the body is a video, and the portrait a frame of it: the best, or that at second `still`. exclude: parts of
     the video not to show, FROM-TO in seconds, with commas between them. keep_film: "false" keeps no copy of the source film.
     """
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     async with received_form(request, gateway.settings.home, AVATAR_FIELDS | FILM_FIELDS) as form:
         name, rights = form.fields.get("name", "").strip(), form.fields.get("rights", "").strip()
         # An empty file field is what a page sends when no file was chosen.
@@ -184,7 +164,7 @@ def _seconds(text: str) -> float | None:
 @router.put("/avatars/{name}/film")
 async def choose_film(name: str, choice: FilmChoices, request: Request) -> AvatarName:
     """Choose another still of an avatar's film, or other parts to exclude; answers when it is built."""
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     await film(name, request)  # there is one
     if name == gateway.director.scene.avatar:
         raise HTTPException(409, f"Avatar '{name}' is on air; choose another one first.")
@@ -217,8 +197,8 @@ async def _build(gateway: Gateway, wanted: AvatarRequest | ChoiceRequest) -> Non
 @router.delete("/avatars/{name}", status_code=204)
 async def delete_avatar(name: str, request: Request) -> Response:
     """Delete an avatar that is not on air."""
-    gateway = _gateway(request)
-    _avatar(request, name)
+    gateway = gateway_of(request)
+    existing_avatar(gateway_of(request), name)
     if name == gateway.director.scene.avatar:
         raise HTTPException(409, f"Avatar '{name}' is on air; choose another one first.")
     try:
@@ -232,13 +212,13 @@ async def delete_avatar(name: str, request: Request) -> Response:
 @router.get("/drivers")
 async def list_drivers(request: Request) -> list[DriverRow]:
     """What can drive the host, and why something cannot."""
-    return snapshot.drivers(_gateway(request))
+    return snapshot.drivers(gateway_of(request))
 
 
-@router.post("/drivers", status_code=201, openapi_extra=form_schema(["video"], video=_FILE))
+@router.post("/drivers", status_code=201, openapi_extra=form_schema(["video"], video=FILE_FIELD))
 async def add_driver(request: Request) -> UploadedDriver:
     """Upload a driver, a video or a motion template (at most 512 MB); use it as driver `upload:ID`."""
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     home = gateway.settings.home
     async with received_form(request, home, {"video": MAX_DRIVER_BYTES}) as form:
         if "video" not in form.files:
@@ -270,7 +250,7 @@ def _check_video(path: Path, given: str) -> None:
 @router.delete("/drivers/{driver}", status_code=204)
 async def remove_driver(driver: str, request: Request) -> Response:
     """Delete an uploaded driver that is not in use."""
-    gateway = _gateway(request)
+    gateway = gateway_of(request)
     for path in snapshot.uploads(gateway.settings.home):
         if path.stem == driver:
             if gateway.director.scene.driver_ref.path == path:

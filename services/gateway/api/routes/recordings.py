@@ -1,4 +1,4 @@
-"""HTTP API: recordings made from the console."""
+"""HTTP API: recordings made from the console, begun, ended and fetched."""
 
 import secrets
 import time
@@ -8,11 +8,14 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse
 
 from services.gateway.api import snapshot
+from services.gateway.api.addressed import ChannelGateway, gateway_of
 from services.gateway.api.security import need_token
 from services.gateway.models.base import Ticket
+from services.gateway.models.channel import RecordingStarted, RecordingStopped
 from services.gateway.models.library import RecordingRow
 
 router = APIRouter(prefix="/api/v1/recordings", tags=["recordings"])
+of_channel = APIRouter(prefix="/api/v1/channels/{channel}/recording", dependencies=[Depends(need_token)])
 TICKET_LIFE_S = 30.0
 TICKETS = 64
 
@@ -38,16 +41,36 @@ class Tickets:
 
 
 def _path(request: Request, recording: str) -> Path:
-    path = snapshot.recordings_folder(request.app.state.gateway.settings.home) / f"{recording}.mp4"
+    path = snapshot.recordings_folder(gateway_of(request).settings.home) / f"{recording}.mp4"
     if not snapshot.RECORDING.fullmatch(recording) or not path.is_file():
         raise HTTPException(404, "There is no such recording; GET /api/v1/recordings lists them.")
     return path
 
 
+@of_channel.post("", status_code=201)
+async def start_recording(gateway: ChannelGateway) -> RecordingStarted:
+    """Begin a recording in the studio's home."""
+    if gateway.director.scene.recording and gateway.recorder.state.state != "failed":
+        raise HTTPException(409, "A recording is running; stop it first.")
+    name = f"{gateway.settings.channel}-{time.strftime('%Y%m%d-%H%M%S')}"
+    gateway.recorder.try_again()
+    gateway.director.change(recording=str(snapshot.recordings_folder(gateway.settings.home) / f"{name}.mp4"))
+    return RecordingStarted(id=name)
+
+
+@of_channel.delete("")
+async def stop_recording(gateway: ChannelGateway) -> RecordingStopped:
+    """End the recording."""
+    if not gateway.director.scene.recording:
+        raise HTTPException(409, "No recording is running.")
+    gateway.director.change(recording="")
+    return RecordingStopped(state="off")
+
+
 @router.get("", dependencies=[Depends(need_token)])
 async def list_recordings(request: Request) -> list[RecordingRow]:
     """Recordings made from the console, newest first."""
-    found = snapshot.recordings(request.app.state.gateway.settings.home)
+    found = snapshot.recordings(gateway_of(request).settings.home)
     return [RecordingRow(id=path.stem, bytes=path.stat().st_size, modified=path.stat().st_mtime) for path in found]
 
 

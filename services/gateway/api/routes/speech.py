@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.gateway.api import snapshot
-from services.gateway.api.routes.channel import ChannelGateway
-from services.gateway.api.routes.library import form_schema
+from services.gateway.api.addressed import ChannelGateway
 from services.gateway.api.security import need_token
 from services.gateway.api.sockets import BAD_MESSAGE, admitted, until_first
-from services.gateway.api.uploads import received_form
+from services.gateway.api.uploads import FILE_FIELD, TEXT_FIELD, form_schema, received_form
 from services.gateway.channel.pcm import HIGHEST, LOWEST, PcmDecoder
 from services.gateway.channel.speech_queue import Utterance
 from services.gateway.models.speech import Interrupted, SpeechState, UtteranceRow
@@ -32,7 +31,6 @@ MAX_UPLOAD_BYTES = 64 << 20
 FIELDS = {"audio": MAX_UPLOAD_BYTES, "title": 200}
 BUSY = 4429
 PAUSE = US  # PCM that comes after such a pause begins another utterance, also where nobody said `end`
-_FILE, _TEXT = {"type": "string", "format": "binary"}, {"type": "string"}
 
 
 def ensure_speech(gateway: Gateway) -> None:
@@ -55,7 +53,7 @@ async def list_speech(gateway: ChannelGateway) -> SpeechState:
     return snapshot.speech_state(gateway)
 
 
-@routes.post("", status_code=201, openapi_extra=form_schema(["audio"], audio=_FILE, title=_TEXT))
+@routes.post("", status_code=201, openapi_extra=form_schema(["audio"], audio=FILE_FIELD, title=TEXT_FIELD))
 async def say_file(request: Request, gateway: ChannelGateway) -> UtteranceRow:
     """Queue a speech file (WAV, MP3, OGG and others, at most 64 MB). Speech becomes the driver."""
     async with received_form(request, gateway.settings.home, FIELDS) as form:

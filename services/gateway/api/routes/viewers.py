@@ -13,8 +13,9 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from publishing.token import missing_settings, viewer_token
-from services.gateway.api.routes.channel import ChannelGateway
+from services.gateway.api.addressed import ChannelGateway
 from services.gateway.api.security import need_token
+from services.gateway.models.viewers import ViewerLink
 from shared.config.cache_dir import cache_folder
 from shared.config.settings import Settings
 
@@ -32,17 +33,6 @@ class ViewerRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     minutes: float = Field(LINK_LIFE_MINUTES, ge=1, le=60)
-
-
-class ViewerLink(BaseModel):
-    """What a viewer needs. watch: path of the page with the token in its fragment; expires: wall clock seconds."""
-
-    url: str
-    room: str
-    identity: str
-    token: str
-    expires: int
-    watch: str
 
 
 @router.post("/channels/{channel}/viewers", status_code=201)

@@ -1,6 +1,6 @@
 """Building an avatar in a process of its own, so that minutes of tracking never slow the program.
 
-`python -m services.gateway.workers.avatar_build FILE`, a JSON object with the fields of an `AvatarRequest` or a `ChoiceRequest`,
+`python -m services.gateway.children.avatar_build FILE`, a JSON object with the fields of an `AvatarRequest` or a `ChoiceRequest`,
 prints one JSON object a line: {"stage", "done"} while it goes on, {"error"} when it could not be made. By a file: what stands on a
 command line can be read by every user of the machine.
 """
@@ -64,7 +64,7 @@ async def build(request: AvatarRequest | ChoiceRequest, told: Callable[[str, flo
         with tempfile.TemporaryDirectory(prefix="studio-avatar-") as folder:
             asked = Path(folder) / "request.json"
             asked.write_text(request.model_dump_json(), encoding="utf-8")
-            async with aclosing(stream_json_module("services.gateway.workers.avatar_build", str(asked))) as lines:
+            async with aclosing(stream_json_module("services.gateway.children.avatar_build", str(asked))) as lines:
                 async for words in lines:
                     error = str(words.get("error", error))
                     if "stage" in words:

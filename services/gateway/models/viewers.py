@@ -1,0 +1,14 @@
+"""Answers to who shows the program to viewers."""
+
+from services.gateway.models.base import Answer
+
+
+class ViewerLink(Answer):
+    """What a viewer needs. watch: path of the page with the token in its fragment; expires: wall clock seconds."""
+
+    url: str
+    room: str
+    identity: str
+    token: str
+    expires: int
+    watch: str
