@@ -51,20 +51,20 @@ class Gateway:
     def __init__(self, settings: Settings, ended: Callable[[], None]) -> None:
         self.settings = settings
         self.started = time.time()
-        self.journal = EventLog()
-        self.director = SceneStore(settings, self.journal)
+        self.event_log = EventLog()
+        self.scene_store = SceneStore(settings, self.event_log)
         self.feed = ProgramFeed(settings.rate)
-        self.watch = ChannelHealth(self.journal, self.feed)
-        self.recorder = Recorder(settings, self.journal)
-        self.livekit = LiveKitOutput(settings, self.journal)
-        self.rtmp = RtmpOutput(settings, self.journal)
+        self.health = ChannelHealth(self.event_log, self.feed)
+        self.recorder = Recorder(settings, self.event_log)
+        self.livekit = LiveKitOutput(settings, self.event_log)
+        self.rtmp = RtmpOutput(settings, self.event_log)
         self.audience = Audience(self._watched)
         self.preview = PreviewThread(settings.preview_quality, self._plate, self._deliver)
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet, self.rtmp.outlet]
         self.told = (0.0, "")  # when the pages were last told the state, and what
         self.remote = RemoteDriver(settings)
-        self.speech = SpeechQueue(self.journal, self.remote.speak, self.remote.discard_voice, self.voice_delay)
-        self.jobs = JobBoard(settings, self.journal)
+        self.speech = SpeechQueue(self.event_log, self.remote.speak, self.remote.discard_voice, self.voice_delay)
+        self.jobs = JobBoard(settings, self.event_log)
         self.job_metrics = JobMetrics(self.jobs)
         self.builds: dict[str, BuildProgress] = {}  # avatars being built, by name
         self._events = asyncio.get_running_loop()
@@ -87,9 +87,9 @@ class Gateway:
 
     def start(self) -> None:
         """Start the threads."""
-        self.director.add_listener(self._want_outputs)
-        self.director.add_listener(self._on_scene)
-        self.director.add_listener(lambda _: self._wake.set())
+        self.scene_store.add_listener(self._want_outputs)
+        self.scene_store.add_listener(self._on_scene)
+        self.scene_store.add_listener(lambda _: self._wake.set())
         for thread in self._threads:
             thread.start()
 
@@ -150,12 +150,12 @@ class Gateway:
 
     def voice_delay(self) -> int:
         """By how many microseconds the compositor plays the voice later, so that it meets its frame."""
-        reported = self.watch.service_facts("compositor").get("voice delay")
+        reported = self.health.service_facts("compositor").get("voice delay")
         return reported if type(reported) is int else 0
 
     def driver_image(self) -> DriverImage:
         """How much of the driver's image is of use now."""
-        if self.watch.needs_driver_image(self.director.scene):
+        if self.health.needs_driver_image(self.scene_store.scene):
             return "whole"
         return "small" if self.preview.modes else "none"
 
@@ -185,8 +185,8 @@ class Gateway:
             os._exit(1)
 
     def _on_pulse(self, message: Message) -> None:
-        self.watch.receive_pulse(message)
-        if message.facts["scene"] != self.director.scene.revision or self.driver_image() != self._image_sent:
+        self.health.receive_pulse(message)
+        if message.facts["scene"] != self.scene_store.scene.revision or self.driver_image() != self._image_sent:
             self._scene_due = 0  # it has just started, or has not heard yet: tell it now, not in a second
 
     def _on_program(self, message: Message) -> None:
@@ -223,7 +223,7 @@ class Gateway:
 
     def _send_scene(self, at: int) -> None:
         self._scene_due = at + US
-        scene, self._image_sent = self.director.scene, self.driver_image()
+        scene, self._image_sent = self.scene_store.scene, self.driver_image()
         self._scenes.send(at, facts=replace(scene, driver_image=self._image_sent).as_dict())
         meter = self.loop.meter
         meter.scene = scene.revision

@@ -82,7 +82,7 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
 
 async def _judge(gateway: Gateway) -> None:
     while True:
-        gateway.watch.judge(gateway.director.scene)
+        gateway.health.judge(gateway.scene_store.scene)
         await asyncio.sleep(JUDGE_PERIOD_S)
 
 

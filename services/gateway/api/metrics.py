@@ -25,7 +25,7 @@ class ChannelCollector(Collector):
         yield from self._outputs()
         state = GaugeMetricFamily("studio_channel_state", "1 for the state the channel is in", labels=["state"])
         for word in CHANNEL_WORDS:
-            state.add_metric([word.lower().replace(" ", "_")], float(self._gateway.watch.word == word))
+            state.add_metric([word.lower().replace(" ", "_")], float(self._gateway.health.word == word))
         yield state
 
     def _stages(self) -> Iterable[Metric]:
@@ -38,7 +38,7 @@ class ChannelCollector(Collector):
         drops = CounterMetricFamily("studio_stage_drops", "What was dropped, by reason", labels=["stage", "reason"])
         up = GaugeMetricFamily("studio_stage_up", "1 while the stage answers", labels=["stage"])
         memory = GaugeMetricFamily("studio_stage_resident_bytes", "Resident memory", labels=["stage"])
-        for name, row in self._gateway.watch.rows().items():
+        for name, row in self._gateway.health.rows().items():
             fps.add_metric([name], row.fps)
             latency.add_metric([name, "0.5"], row.p50)
             latency.add_metric([name, "0.95"], row.p95)

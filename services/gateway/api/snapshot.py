@@ -46,8 +46,8 @@ def snapshot(gateway: Gateway) -> ChannelState:
     """Everything, now. Must run in the event loop; reads two small folders."""
     return ChannelState(
         channel=gateway.settings.channel,
-        on_air_state=gateway.watch.word,
-        since=gateway.watch.since,
+        on_air_state=gateway.health.word,
+        since=gateway.health.since,
         started=gateway.started,
         rate=float(gateway.settings.rate),
         scene=shown_scene(gateway),
@@ -55,20 +55,20 @@ def snapshot(gateway: Gateway) -> ChannelState:
         engines=engine_rows(gateway),
         engine=engine(gateway),
         drivers=drivers(gateway),
-        services=Services(**gateway.watch.rows()),
+        services=Services(**gateway.health.rows()),
         program=program(gateway),
         speech=speech_state(gateway),
         outputs=Outputs(
             preview=preview(gateway), record=recording_state(gateway), livekit=livekit(gateway), rtmp=rtmp(gateway)
         ),
         clean_feed=clean_feed(gateway),
-        log=gateway.journal.events(),
+        log=gateway.event_log.events(),
     )
 
 
 def shown_scene(gateway: Gateway) -> Scene:
     """The scene without what stays on this machine: paths and passwords."""
-    scene = gateway.director.scene
+    scene = gateway.scene_store.scene
     return replace(
         scene,
         driver=shown_driver(gateway, scene.driver),
@@ -99,7 +99,7 @@ def avatars(gateway: Gateway) -> list[AvatarRow]:
 
 def engine_rows(gateway: Gateway) -> list[EngineRow]:
     """Engines as the generator reports them, with the JSON schema of each one's options."""
-    reported = gateway.watch.service_facts("generator").get("engines")
+    reported = gateway.health.service_facts("generator").get("engines")
     rows = []
     if isinstance(reported, dict):
         for name, about in reported.items():
@@ -120,16 +120,16 @@ def engine_rows(gateway: Gateway) -> list[EngineRow]:
 
 def engine(gateway: Gateway) -> EngineState:
     """The quality that the engine on air is at, and its delay from motion to face with a minute of it."""
-    facts = gateway.watch.service_facts("generator")
+    facts = gateway.health.service_facts("generator")
     at = facts.get("quality")
     quality = isinstance(at, dict) and EngineQuality(name=str(at.get("name", "")), title=str(at.get("title", "")))
-    return EngineState(quality=quality or None, delay=delay_of(facts), delay_history=gateway.watch.delays())
+    return EngineState(quality=quality or None, delay=delay_of(facts), delay_history=gateway.health.delays())
 
 
 def drivers(gateway: Gateway) -> list[DriverRow]:
     """What can drive: word for the API, title, what it is where its title does not say, and why it cannot be had."""
     rows = [_driver("sample", "Sample clip")]
-    reported = gateway.watch.service_facts("capture").get("cameras")
+    reported = gateway.health.service_facts("capture").get("cameras")
     cameras = [n for n in reported if type(n) is int] if isinstance(reported, list) else []
     rows += [_driver(f"camera:{n}", f"Camera {n}") for n in cameras]
     if not cameras:
@@ -138,7 +138,7 @@ def drivers(gateway: Gateway) -> list[DriverRow]:
     rows.append(_driver("browser", "This browser's camera"))
     rows.append(_driver("microphone", "This browser's microphone"))
     rows.append(_driver("speech", "Speech"))
-    started, scene = gateway.director.as_started, gateway.director.scene.driver
+    started, scene = gateway.scene_store.as_started, gateway.scene_store.scene.driver
     if started not in {row.word for row in rows}:
         rows.append(_driver("as-started", f"{driver_title(started)} (as started)", _detail(started)))
     for path in uploads(gateway.settings.home):
@@ -159,7 +159,7 @@ def _detail(driver: str) -> str:
 def shown_driver(gateway: Gateway, driver: str) -> str:
     """The API's word for a scene's driver: paths and passwords stay on this machine."""
     ref = DriverRef.of_scene(driver)
-    if driver == gateway.director.as_started and ref.kind in (DriverKind.FILE, DriverKind.ADDRESS):
+    if driver == gateway.scene_store.as_started and ref.kind in (DriverKind.FILE, DriverKind.ADDRESS):
         return "as-started"
     if ref.path:
         return f"upload:{ref.path.stem}" if ref.path.parent == drivers_folder(gateway.settings.home) else "as-started"
@@ -232,7 +232,7 @@ def recordings(home: Path) -> list[Path]:
 def program(gateway: Gateway) -> ProgramState:
     """The frame on air."""
     last, feed = gateway.feed.last, gateway.feed
-    present = gateway.watch.service_facts("capture").get("present")
+    present = gateway.health.service_facts("capture").get("present")
     return ProgramState(
         width=last.width if last else 0,
         height=last.height if last else 0,
@@ -241,8 +241,8 @@ def program(gateway: Gateway) -> ProgramState:
         age=round((now() - feed.heard) / 1e6, 2) if last else None,
         level=round(feed.level, 3),
         repeated=feed.repeated["frame"],
-        by_voice=gateway.watch.by_voice(gateway.director.scene),
-        by_template=gateway.director.scene.driver_ref.template is not None,
+        by_voice=gateway.health.by_voice(gateway.scene_store.scene),
+        by_template=gateway.scene_store.scene.driver_ref.template is not None,
         voice_delay_ms=gateway.voice_delay() / 1000,
         stall=round(feed.stall() / 1000, 1),
         present=present if isinstance(present, bool) else None,

@@ -136,7 +136,7 @@ async def driver_socket(socket: WebSocket, channel: str) -> None:
     if opened is None:
         return
     gateway, _ = opened
-    if gateway.director.scene.driver_ref.kind not in DEVICES:
+    if gateway.scene_store.scene.driver_ref.kind not in DEVICES:
         await socket.close(NOT_WANTED, "The driver is not the browser; choose it first.")
         return
     if gateway.remote.taken:
@@ -149,13 +149,13 @@ async def driver_socket(socket: WebSocket, channel: str) -> None:
 @asynccontextmanager
 async def _driving(gateway: Gateway) -> AsyncIterator[None]:
     gateway.remote.begin()
-    device = DEVICES[gateway.director.scene.driver_ref.kind]
-    gateway.journal.add(f"A browser's {device} is the driver.")
+    device = DEVICES[gateway.scene_store.scene.driver_ref.kind]
+    gateway.event_log.add(f"A browser's {device} is the driver.")
     try:
         yield
     finally:
         gateway.remote.taken = False
-        gateway.journal.add(f"The browser's {device} stopped.")
+        gateway.event_log.add(f"The browser's {device} stopped.")
 
 
 async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
@@ -169,8 +169,8 @@ async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
 
 
 async def _while_wanted(gateway: Gateway, socket: WebSocket) -> None:
-    wanted = gateway.director.scene.driver
+    wanted = gateway.scene_store.scene.driver
     # Looked at now and then: the scene may change in any thread.
-    while gateway.director.scene.driver == wanted:  # noqa: ASYNC110
+    while gateway.scene_store.scene.driver == wanted:  # noqa: ASYNC110
         await asyncio.sleep(STATE_PERIOD_S)
     await socket.close(NOT_WANTED, "Another driver was chosen.")

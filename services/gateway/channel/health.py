@@ -85,12 +85,12 @@ class PulseHistory:
 class ChannelHealth:
     """Collects pulses (bus thread), judges the state (event loop, four times a second)."""
 
-    def __init__(self, journal: EventLog, feed: ProgramFeed) -> None:
+    def __init__(self, event_log: EventLog, feed: ProgramFeed) -> None:
         self.heard: dict[str, PulseHistory] = {}
         self.drops: Counter[str] = Counter()
         self.word: ChannelWord = "STARTING"
         self.since = time.time()
-        self._journal, self._feed = journal, feed
+        self._event_log, self._feed = event_log, feed
         self._silent: set[str] = set()
         self._notes: dict[str, str] = {}
         self._sampled = 0
@@ -141,19 +141,19 @@ class ChannelHealth:
         self._sample(at)
         silent = {name for name in self.heard if (self.age(name, at) or 0) > SILENT_AFTER_US}
         for name in sorted(silent - self._silent):
-            self._journal.add(f"{name} does not answer, it is being restarted.", "warning")
+            self._event_log.add(f"{name} does not answer, it is being restarted.", "warning")
         for name in sorted(self._silent - silent):
-            self._journal.add(f"{name} is back.")
+            self._event_log.add(f"{name} is back.")
         self._silent = silent
         for name, heard in list(self.heard.items()):
             note = heard.pulse.note
             if note and note != self._notes.get(name):
-                self._journal.add(f"{name}: {note}", "warning")
+                self._event_log.add(f"{name}: {note}", "warning")
             self._notes[name] = note
         word = self._word(scene, at, silent)
         if word != self.word:
             told = _sentence(self.word, word, scene.driver_ref.template is not None)
-            self._journal.add(told, "warning" if word in ("IDLE", "RECOVERING") else "info")
+            self._event_log.add(told, "warning" if word in ("IDLE", "RECOVERING") else "info")
             self.word, self.since = word, time.time()
 
     def _word(self, scene: Scene, at: int, silent: set[str]) -> ChannelWord:

@@ -16,21 +16,21 @@ FILE = "scene.json"
 class SceneStore:
     """Holds the scene and saves each change. Any thread may call `change`; listeners run in that thread."""
 
-    def __init__(self, settings: Settings, journal: EventLog) -> None:
+    def __init__(self, settings: Settings, event_log: EventLog) -> None:
         self._path = settings.run_dir / FILE
-        self._journal = journal
+        self._event_log = event_log
         self._lock = threading.Lock()
         self._listeners: list[Callable[[Scene], None]] = []
         started = DriverRef.of_setting(settings.driver)
         if started.kind is DriverKind.UNKNOWN:
-            journal.add("The driver of the settings names none; the sample clip is taken.", "warning")
+            event_log.add("The driver of the settings names none; the sample clip is taken.", "warning")
             started = DriverRef.parse(DriverKind.SAMPLE.value)
         self.as_started = started.word
         kept = Scene.load(self._path)
         if kept is None and os.path.lexists(self._path):
-            journal.add("The scene that was saved cannot be read; the channel starts as its settings say.", "warning")
+            event_log.add("The scene that was saved cannot be read; the channel starts as its settings say.", "warning")
         if kept is not None and kept.driver_ref.kind is DriverKind.UNKNOWN:
-            journal.add("The driver that was saved names none; the one of the settings is taken.", "warning")
+            event_log.add("The driver that was saved names none; the one of the settings is taken.", "warning")
             kept = kept.changed(driver=self.as_started)
         self.scene = kept or Scene(
             avatar=settings.avatar,
@@ -63,7 +63,7 @@ class SceneStore:
             try:
                 scene.save(self._path)
             except OSError as error:
-                self._journal.add(f"The scene cannot be saved in {self._path.parent} ({error.strerror}).", "error")
+                self._event_log.add(f"The scene cannot be saved in {self._path.parent} ({error.strerror}).", "error")
             for listener in self._listeners:
                 listener(scene)
         return scene

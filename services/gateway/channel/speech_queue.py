@@ -125,7 +125,7 @@ class SpeechQueue:
 
     def __init__(
         self,
-        journal: EventLog,
+        event_log: EventLog,
         send: Callable[[int, NDArray[np.int16]], None],
         hush: Callable[[], None],
         delay: Callable[[], int],
@@ -133,7 +133,7 @@ class SpeechQueue:
         self.queue: list[Utterance] = []  # not over yet, in order
         self.recent: deque[Utterance] = deque(maxlen=RECENT)
         self.late = 0  # times an utterance ran dry in the middle
-        self._journal, self._send, self._hush, self._delay = journal, send, hush, delay
+        self._event_log, self._send, self._hush, self._delay = event_log, send, hush, delay
         self._work = asyncio.Event()
         self._end = 0  # pts after the last sample given out
         self._not_before = 0
@@ -238,9 +238,9 @@ class SpeechQueue:
             self.recent.appendleft(utterance)
         self._tell(utterance)
         if state == "started":
-            self._journal.add(f"Speaking {utterance.title}.")
+            self._event_log.add(f"Speaking {utterance.title}.")
         elif state == "interrupted":
-            self._journal.add(f"{utterance.title} was interrupted.")
+            self._event_log.add(f"{utterance.title} was interrupted.")
 
     def _tell(self, utterance: Utterance) -> None:
         if listener := self._listeners.get(utterance.id):

@@ -51,8 +51,8 @@ class JobFigures:
 class JobBoard:
     """The jobs of this studio, as its pages see them. `run` and `submit` in the event loop; the rest in a thread."""
 
-    def __init__(self, settings: Settings, journal: EventLog) -> None:
-        self._settings, self._journal = settings, journal
+    def __init__(self, settings: Settings, event_log: EventLog) -> None:
+        self._settings, self._event_log = settings, event_log
         self._opened: Store | None = None
         self._queue = JobQueue(settings)
         self._workers = Workers(self._queue)
@@ -93,7 +93,7 @@ class JobBoard:
             # The log line says what became of a job while somebody watched.
             if self._states.get(row.id, row.state) != row.state and row.state in SAID:
                 words, kind = SAID[row.state]
-                self._journal.add(f"Job {row.id} ({row.driver}) {words.format(reason=row.reason)}", kind)
+                self._event_log.add(f"Job {row.id} ({row.driver}) {words.format(reason=row.reason)}", kind)
         self._states = {row.id: row.state for row in found.rows if row.state in AT_WORK}
 
     def overview(self) -> JobsState:

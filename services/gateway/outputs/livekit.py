@@ -34,11 +34,11 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0
 class LiveKitOutput:
     """Publishes the program while it is wanted."""
 
-    def __init__(self, settings: Settings, journal: EventLog) -> None:
+    def __init__(self, settings: Settings, event_log: EventLog) -> None:
         self.outlet = OutputQueue("livekit", frames=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
         self.outlet.open = False
         self.state = OutputState()
-        self._settings, self._journal = settings, journal
+        self._settings, self._event_log = settings, event_log
         self._wanted = self._stopping = False
         self._changed = threading.Lock()
         self._leave: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
@@ -136,4 +136,4 @@ class LiveKitOutput:
         self.state = before.with_phase(state, note, **figures)
         if (before.state, before.note) != (state, note) and (note or state in ("live", "off")):
             word = f"LiveKit: {note}" if note else f"LiveKit is {state}."
-            self._journal.add(word, "error" if state == "failed" else "warning" if note else "info")
+            self._event_log.add(word, "error" if state == "failed" else "warning" if note else "info")

@@ -35,7 +35,7 @@ class Recorder:
     path: the part being written, or the last one.
     """
 
-    def __init__(self, settings: Settings, journal: EventLog) -> None:
+    def __init__(self, settings: Settings, event_log: EventLog) -> None:
         self.outlet = OutputQueue("record", frames=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
         self.outlet.open = False
         self.state = OutputState()
@@ -43,7 +43,7 @@ class Recorder:
         self._rate, self._home = settings.rate, settings.home
         self._most_ticks = round(settings.record_split_minutes * 60 * settings.rate)
         self._most_bytes = settings.record_split_megabytes * MEGABYTE
-        self._journal = journal
+        self._event_log = event_log
         self._wanted = self._refused = ""
         self._stopping = threading.Event()
         self._part: RecordingPart | None = None
@@ -124,7 +124,7 @@ class Recorder:
             self._done = seconds + self._part.seconds, size + self._part.bytes(), count + 1
         self._ending, self._part = self._part, part
         self.path = str(part.path)
-        self._journal.add(f"Recording to {part.path.name}.")
+        self._event_log.add(f"Recording to {part.path.name}.")
 
     def _give_sound(self) -> None:
         """To each part the sound of its own frames' ticks; what is ahead of the last frame waits."""
@@ -141,7 +141,7 @@ class Recorder:
         part, self._ending = self._ending, None
         if part:
             part.writer.close()
-            self._journal.add(f"Recording {part.path.name} finished, {part.seconds:.0f} s.")
+            self._event_log.add(f"Recording {part.path.name} finished, {part.seconds:.0f} s.")
 
     def _tell(self, part: "RecordingPart") -> None:
         seconds, size, count = self._done
@@ -169,7 +169,7 @@ class Recorder:
         self._refused = wanted
         self.path = wanted
         self.state = replace(self.state.with_phase("failed", sentence), figures=self.state.figures)
-        self._journal.add(f"Recording stopped: {sentence}", "error")
+        self._event_log.add(f"Recording stopped: {sentence}", "error")
 
 
 class RecordingPart:

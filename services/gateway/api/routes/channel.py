@@ -73,8 +73,8 @@ async def change_scene(patch: ScenePatch, gateway: ChannelGateway) -> Scene:
         raise HTTPException(409, unavailable)
     if (changes.get("record_clean") or changes.get("rtmp_clean")) and (why := snapshot.clean_feed(gateway).unavailable):
         raise HTTPException(409, why)
-    before = gateway.director.scene
-    gateway.director.change(**changes)
+    before = gateway.scene_store.scene
+    gateway.scene_store.change(**changes)
     _note(gateway, before.as_dict(), changes)
     return snapshot.shown_scene(gateway)
 
@@ -82,10 +82,10 @@ async def change_scene(patch: ScenePatch, gateway: ChannelGateway) -> Scene:
 @router.post("/channels/{channel}/neutral/retake")
 async def retake_neutral(gateway: ChannelGateway) -> NeutralRetake:
     """Take the driver's next frames as its neutral face."""
-    if gateway.director.scene.driver_ref.template:
+    if gateway.scene_store.scene.driver_ref.template:
         raise HTTPException(409, "Recorded motion has a neutral face of its own, which cannot be retaken.")
-    scene = gateway.director.retake()
-    gateway.journal.add("Neutral face is being retaken: look straight ahead, mouth closed.")
+    scene = gateway.scene_store.retake()
+    gateway.event_log.add("Neutral face is being retaken: look straight ahead, mouth closed.")
     return NeutralRetake(neutral=scene.neutral)
 
 
@@ -107,7 +107,7 @@ def _take_options(gateway: Gateway, changes: dict[str, Any]) -> None:
         asked = {"quality": quality or None} | asked
     if not asked:
         return
-    scene = gateway.director.scene
+    scene = gateway.scene_store.scene
     engine = _engine(gateway, changes.get("engine", scene.engine))
     kept = scene.options if engine.name == scene.engine else {}
     try:
@@ -136,7 +136,7 @@ def _engine(gateway: Gateway, name: str) -> EngineRow:
 def scene_driver_for_word(gateway: Gateway, word: str) -> str:
     """The scene's driver for the API's word. Nothing from a request is ever used as a path."""
     if word == "as-started":
-        return gateway.director.as_started
+        return gateway.scene_store.as_started
     if word.startswith("upload:"):
         for path in snapshot.uploads(gateway.settings.home):
             if path.stem == word.removeprefix("upload:"):
@@ -162,19 +162,19 @@ def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> 
         if before[name] == value or name in ("on_air", "livekit", "rtmp"):
             continue  # these say themselves how they are
         if name in ("loop", "label"):
-            gateway.journal.add(f"{name.capitalize()} {'on' if value else 'off'}.")
+            gateway.event_log.add(f"{name.capitalize()} {'on' if value else 'off'}.")
         elif name in ("record_clean", "rtmp_clean"):
             output = "Recording" if name == "record_clean" else "RTMP push"
             right = f"without the AI label; the right stated: {gateway.settings.clean_feed_right.strip()}"
-            gateway.journal.add(f"{output} {right if value else 'with the AI label'}.")
+            gateway.event_log.add(f"{output} {right if value else 'with the AI label'}.")
         elif name == "options":
             was = before[name] if changes.get("engine", before["engine"]) == before["engine"] else {}
             for option in sorted({*was, *value}):
                 if was.get(option) != value.get(option):
                     shown = _shown_option(value[option]) if option in value else "as the settings say"
-                    gateway.journal.add(f"{option.replace('_', ' ').capitalize()} is now {shown}.")
+                    gateway.event_log.add(f"{option.replace('_', ' ').capitalize()} is now {shown}.")
         elif name == "muted":
-            gateway.journal.add("Sound muted." if value else "Sound on.")
+            gateway.event_log.add("Sound muted." if value else "Sound on.")
         else:
             shown = snapshot.driver_title(value) if name == "driver" else value
-            gateway.journal.add(f"{name.capitalize()} is now {shown}.")
+            gateway.event_log.add(f"{name.capitalize()} is now {shown}.")

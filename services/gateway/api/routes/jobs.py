@@ -68,7 +68,7 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
         driver = await asyncio.to_thread(_driver, gateway, form)
         job = await gateway.jobs.submit(_asked(gateway, form, driver, idempotency_key))
     gateway.jobs.refresh_soon()
-    gateway.journal.add(f"Job {job} submitted: {driver.name}.")
+    gateway.event_log.add(f"Job {job} submitted: {driver.name}.")
     return await _of_the_store(gateway.jobs.show, job)
 
 

@@ -166,7 +166,7 @@ async def choose_film(name: str, choice: FilmChoices, request: Request) -> Avata
     """Choose another still of an avatar's film, or other parts to exclude; answers when it is built."""
     gateway = gateway_of(request)
     await film(name, request)  # there is one
-    if name == gateway.director.scene.avatar:
+    if name == gateway.scene_store.scene.avatar:
         raise HTTPException(409, f"Avatar '{name}' is on air; choose another one first.")
     if name in gateway.builds:
         raise HTTPException(409, f"Avatar '{name}' is being built already; wait until it is ready.")
@@ -183,15 +183,15 @@ async def _build(gateway: Gateway, wanted: AvatarRequest | ChoiceRequest) -> Non
         gateway.builds[name] = BuildProgress(stage, done)
 
     told("waiting", 0.0)
-    gateway.journal.add(f"Avatar {name} is being built.")
+    gateway.event_log.add(f"Avatar {name} is being built.")
     try:
         await build(wanted, told)
     except StudioError as error:
-        gateway.journal.add(f"Avatar {name}: {error}", "error")
+        gateway.event_log.add(f"Avatar {name}: {error}", "error")
         raise HTTPException(422, str(error)) from None
     finally:
         gateway.builds.pop(name, None)
-    gateway.journal.add(f"Avatar {name} is ready.")
+    gateway.event_log.add(f"Avatar {name} is ready.")
 
 
 @router.delete("/avatars/{name}", status_code=204)
@@ -199,13 +199,13 @@ async def delete_avatar(name: str, request: Request) -> Response:
     """Delete an avatar that is not on air."""
     gateway = gateway_of(request)
     existing_avatar(gateway_of(request), name)
-    if name == gateway.director.scene.avatar:
+    if name == gateway.scene_store.scene.avatar:
         raise HTTPException(409, f"Avatar '{name}' is on air; choose another one first.")
     try:
         await asyncio.to_thread(remove_avatar, gateway.settings.home, name)
     except (StudioError, OSError) as error:
         raise HTTPException(409, str(error)) from None
-    gateway.journal.add(f"Avatar {name} deleted.")
+    gateway.event_log.add(f"Avatar {name} deleted.")
     return Response(status_code=204)
 
 
@@ -234,7 +234,7 @@ async def add_driver(request: Request) -> UploadedDriver:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path.with_suffix(snapshot.TITLE_SUFFIX), given.encode())
         form.files["video"].rename(path)
-    gateway.journal.add(f"Driver {given} uploaded.")
+    gateway.event_log.add(f"Driver {given} uploaded.")
     return UploadedDriver(id=made, driver=f"upload:{made}")
 
 
@@ -253,7 +253,7 @@ async def remove_driver(driver: str, request: Request) -> Response:
     gateway = gateway_of(request)
     for path in snapshot.uploads(gateway.settings.home):
         if path.stem == driver:
-            if gateway.director.scene.driver_ref.path == path:
+            if gateway.scene_store.scene.driver_ref.path == path:
                 raise HTTPException(409, "This driver is in use; choose another one first.")
             path.unlink(missing_ok=True)
             path.with_suffix(snapshot.TITLE_SUFFIX).unlink(missing_ok=True)

@@ -50,20 +50,20 @@ def _path(request: Request, recording: str) -> Path:
 @of_channel.post("", status_code=201)
 async def start_recording(gateway: ChannelGateway) -> RecordingStarted:
     """Begin a recording in the studio's home."""
-    if gateway.director.scene.recording and gateway.recorder.state.state != "failed":
+    if gateway.scene_store.scene.recording and gateway.recorder.state.state != "failed":
         raise HTTPException(409, "A recording is running; stop it first.")
     name = f"{gateway.settings.channel}-{time.strftime('%Y%m%d-%H%M%S')}"
     gateway.recorder.try_again()
-    gateway.director.change(recording=str(snapshot.recordings_folder(gateway.settings.home) / f"{name}.mp4"))
+    gateway.scene_store.change(recording=str(snapshot.recordings_folder(gateway.settings.home) / f"{name}.mp4"))
     return RecordingStarted(id=name)
 
 
 @of_channel.delete("")
 async def stop_recording(gateway: ChannelGateway) -> RecordingStopped:
     """End the recording."""
-    if not gateway.director.scene.recording:
+    if not gateway.scene_store.scene.recording:
         raise HTTPException(409, "No recording is running.")
-    gateway.director.change(recording="")
+    gateway.scene_store.change(recording="")
     return RecordingStopped(state="off")
 
 

@@ -35,16 +35,16 @@ PAUSE = US  # PCM that comes after such a pause begins another utterance, also w
 
 def ensure_speech(gateway: Gateway) -> None:
     """Make speech the driver, if it is not. Raises HTTPException where the engine does not listen."""
-    scene = gateway.director.scene
-    engines = gateway.watch.service_facts("generator").get("engines", {})
+    scene = gateway.scene_store.scene
+    engines = gateway.health.service_facts("generator").get("engines", {})
     inputs = {name: about["inputs"] for name, about in engines.items() if "inputs" in about}
     if scene.engine in inputs and "voice" not in inputs[scene.engine]:
         listening = " or ".join(name for name, of in inputs.items() if "voice" in of) or "another engine"
         raise HTTPException(409, f"The engine {scene.engine} is not driven by a voice; choose {listening} first.")
     if scene.driver_ref.kind is not DriverKind.SPEECH:
-        gateway.director.change(driver=DriverKind.SPEECH.value)
+        gateway.scene_store.change(driver=DriverKind.SPEECH.value)
         gateway.speech.driver_changed()
-        gateway.journal.add("Driver is now speech.")
+        gateway.event_log.add("Driver is now speech.")
 
 
 @routes.get("")
@@ -97,7 +97,7 @@ async def _fill(
             block = await asyncio.to_thread(_next, blocks)
     except StudioError:
         utterance.note = "The file breaks off here."
-        gateway.journal.add(f"{utterance.title} breaks off before its end; is the file whole?", "warning")
+        gateway.event_log.add(f"{utterance.title} breaks off before its end; is the file whole?", "warning")
     utterance.finish()
 
 

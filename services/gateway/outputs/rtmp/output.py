@@ -41,14 +41,14 @@ class RtmpOutput:
     figures are kbps and seconds live. shown: the address without its secrets, "" without one.
     """
 
-    def __init__(self, settings: Settings, journal: EventLog) -> None:
+    def __init__(self, settings: Settings, event_log: EventLog) -> None:
         self.outlet = OutputQueue("rtmp", frames=QUEUE_FRAMES, sounds=QUEUE_SOUND_BLOCKS)
         self.outlet.open = False
         self.state = OutputState()
         self._address = settings.rtmp_url.get_secret_value() if settings.rtmp_url else ""
         self.shown = shown_address(settings.rtmp_url) if settings.rtmp_url else ""
         self._rate, self._kbps = settings.rate, settings.rtmp_kbps
-        self._journal = journal
+        self._event_log = event_log
         self._retry = RetryDelay(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._wanted = False
         self._changed = threading.Event()
@@ -92,7 +92,7 @@ class RtmpOutput:
 
     def _turn_off(self) -> None:
         if self.state.state != "off":
-            self._journal.add(f"RTMP push to {self.shown} ended.")
+            self._event_log.add(f"RTMP push to {self.shown} ended.")
             self.state = self.state.with_phase("off")
 
     def _push(self) -> None:
@@ -133,7 +133,7 @@ class RtmpOutput:
             return
         self.outlet.counting = True
         if self.state.state != "live":
-            self._journal.add(f"RTMP push to {self.shown} is live.")
+            self._event_log.add(f"RTMP push to {self.shown} is live.")
         if process.live_for > SETTLED_S:
             self._retry.reset()
         self.state = self.state.with_phase("live", kbps=round(process.kbps), seconds=round(process.live_for))
@@ -144,7 +144,7 @@ class RtmpOutput:
         was_live = self.state.state == "live" and error.kind == "closed"
         pause = self._retry.next_s()
         if sentence not in self.state.note:  # once, not with every attempt
-            self._journal.add(f"RTMP: {sentence}", "error")
+            self._event_log.add(f"RTMP: {sentence}", "error")
         note = f"{sentence} Trying again in {max(1, round(pause))} s."
         self.state = replace(self.state.with_phase("reconnecting" if was_live else "failed", note), figures={})
         until = time.monotonic() + pause

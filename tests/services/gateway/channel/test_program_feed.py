@@ -209,12 +209,12 @@ def test_a_tick_far_ahead_is_not_the_first() -> None:
 def test_on_air_is_shown_only_while_frames_go_out() -> None:
     at = [now()]
     program = ProgramFeed(RATE_FPS, clock=lambda: at[0], outlets=[OutputQueue("test", frames=9, sounds=9)])
-    journal = EventLog()
-    health, scene = ChannelHealth(journal, program), Scene()
+    event_log = EventLog()
+    health, scene = ChannelHealth(event_log, program), Scene()
     program.frame(frame(tick_after(at[0], RATE_FPS)))
     health.judge(scene)
     assert [health.word] == ["ON AIR"]
     program.heard += 3_600_000_000  # something is heard, and nothing goes out
     program._given -= FLOW_US + 1_000_000
     health.judge(scene)
-    assert health.word == "RECOVERING" and journal.events()[-1].kind == "warning"
+    assert health.word == "RECOVERING" and event_log.events()[-1].kind == "warning"

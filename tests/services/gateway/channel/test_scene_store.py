@@ -31,8 +31,8 @@ def opened(tmp_path: Path, content: bytes | None, driver: str = "sample") -> tup
     settings.run_dir.mkdir(parents=True, exist_ok=True)
     if content is not None:
         (settings.run_dir / "scene.json").write_bytes(content)
-    journal = EventLog()
-    return SceneStore(settings, journal), [event.kind for event in journal.events()]
+    event_log = EventLog()
+    return SceneStore(settings, event_log), [event.kind for event in event_log.events()]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_setting_that_names_no_driver_falls_back(tmp_path: Path, word: str) ->
 
 @pytest.mark.parametrize("text", ["a\nb", "\ud800", "x" * 10_000, "\x1b[2J"])
 def test_an_event_is_one_line_that_json_can_have(text: str) -> None:
-    journal = EventLog()
-    journal.add(text)
-    said = journal.events()[0].text
+    event_log = EventLog()
+    event_log.add(text)
+    said = event_log.events()[0].text
     assert said.isprintable() and len(said) <= 500 and json.dumps(said).encode()

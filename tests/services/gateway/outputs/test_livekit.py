@@ -149,8 +149,8 @@ def test_two_publishers_of_one_name_do_not_fight(published: FlashGateway) -> Non
 @contextmanager
 def output(**changes: Any) -> Iterator[tuple[LiveKitOutput, EventLog]]:
     """The output alone, fed by a thread."""
-    journal, ending = EventLog(), threading.Event()
-    made = LiveKitOutput(Settings(**changes), journal)
+    event_log, ending = EventLog(), threading.Event()
+    made = LiveKitOutput(Settings(**changes), event_log)
 
     def feed() -> None:
         tick = 0
@@ -164,7 +164,7 @@ def output(**changes: Any) -> Iterator[tuple[LiveKitOutput, EventLog]]:
         thread.start()
     made.want(True)
     try:
-        yield made, journal
+        yield made, event_log
     finally:
         made.stop()
         ending.set()
@@ -194,13 +194,13 @@ def test_a_wrong_secret_is_one_sentence_and_asked_ever_less_often(
 
     monkeypatch.setattr(livekit, "publisher_token", noted)
     wrong = keys(livekit_server) | {"livekit_api_secret": SecretStr("wrong" * 8)}
-    with output(**wrong) as (made, journal):
+    with output(**wrong) as (made, event_log):
         note = until(made, "failed")
         assert "refuses the key or secret" in note and "LIVEKIT_API_SECRET" in note
         time.sleep(5)
         assert made.state.state == "failed" and 2 <= len(asked) <= 5
-        assert len([event for event in journal.events() if "refuses" in event.text]) == 1
-    said = "".join(capfd.readouterr()) + caplog.text + str(journal.events()) + str(made.state)
+        assert len([event for event in event_log.events() if "refuses" in event.text]) == 1
+    said = "".join(capfd.readouterr()) + caplog.text + str(event_log.events()) + str(made.state)
     assert "eyJ" not in said and "wrongwrong" not in said  # neither token nor secret, in no log and no state
 
 
