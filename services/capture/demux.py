@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
-from shared.media.reader import SOUND_RATE_HZ, has_video, label, open_container, read_sound, video_of
+from shared.media.reader import SOUND_RATE_HZ, has_video, open_container, read_sound, source_title, video_of
 from shared.runtime.clock import US
 
 MAX_SIDE_PX = 640  # pixels; landmarks gain nothing from more, and every stage's copy gets dearer
@@ -72,7 +72,7 @@ def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
-            raise StudioError(f"{label(source)} cannot be read any further ({short(error)}).") from None
+            raise StudioError(f"{source_title(source)} cannot be read any further ({short(error)}).") from None
 
 
 def _read_voice(source: Path | str) -> Iterator[DriverSoundBlock]:

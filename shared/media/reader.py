@@ -75,11 +75,11 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
         return av.open(address, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise StudioError(
-            f"{label(source)} cannot be opened ({short(error)}); check that it plays elsewhere."
+            f"{source_title(source)} cannot be opened ({short(error)}); check that it plays elsewhere."
         ) from None
 
 
-def label(source: MediaSource) -> str:
+def source_title(source: MediaSource) -> str:
     """How a source is called in a message: its file name, or its address without user, password and query."""
     if isinstance(source, str) and "://" in source:
         parts = urlsplit(source)
@@ -101,7 +101,7 @@ def has_video(source: MediaSource) -> bool:
         if video_of(container) is not None:
             return True
         if not container.streams.audio:
-            raise StudioError(f"{label(source)} has neither video nor sound; give a video or sound file.")
+            raise StudioError(f"{source_title(source)} has neither video nor sound; give a video or sound file.")
         return False
 
 
@@ -118,7 +118,7 @@ class VideoReader:
     """
 
     def __init__(self, source: MediaSource, max_side: int | None = None, start: int = 0) -> None:
-        self.name = label(source)
+        self.name = source_title(source)
         self._source = source
         self._container = open_container(source)
         try:
@@ -313,4 +313,6 @@ def read_sound(source: MediaSource) -> Iterator[tuple[int, NDArray[np.int16]]]:
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
-            raise StudioError(f"The sound of {label(source)} cannot be read any further ({short(error)}).") from None
+            raise StudioError(
+                f"The sound of {source_title(source)} cannot be read any further ({short(error)})."
+            ) from None

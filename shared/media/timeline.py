@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
 from shared.media.array_types import ImageArray
-from shared.media.reader import VideoReader, label, open_container, video_of
+from shared.media.reader import VideoReader, open_container, source_title, video_of
 from shared.runtime.clock import US, tick_pts
 
 Stamps = NDArray[np.int64]
@@ -80,7 +80,7 @@ def read_timeline(driver: Path, rate: Fraction | None = None) -> Timeline:
     and 25 for a voice. Raises StudioError for a driver that cannot be opened, is empty, holds nothing that can be shown or
     heard, or breaks off.
     """
-    name = label(driver)
+    name = source_title(driver)
     with open_container(driver) as container:
         video = video_of(container)
         if video is None and not container.streams.audio:

@@ -29,7 +29,7 @@ from shared.avatar.manifest import read_avatar_manifest
 from shared.avatar.model import NAME, avatars_folder
 from shared.driver_ref import DriverKind, DriverRef
 from shared.errors import StudioError
-from shared.media.reader import label
+from shared.media.reader import source_title
 from shared.runtime.clock import now
 from shared.runtime.shown_text import one_line
 from shared.scene import Scene
@@ -177,7 +177,7 @@ def driver_title(driver: str) -> str:
 def _without_password(ref: DriverRef) -> str:
     scheme, separator, _ = ref.word.partition("://")
     try:
-        return one_line(label(ref.word) if separator else ref.word)
+        return one_line(source_title(ref.word) if separator else ref.word)
     except ValueError:  # an address that a saved scene holds though it is none
         return scheme + separator
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from shared.errors import StudioError
 from shared.media.aac_blocks import AAC_RATE_HZ, SoundBlocks
-from shared.media.reader import label, open_container, video_of
+from shared.media.reader import open_container, source_title, video_of
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
@@ -28,7 +28,7 @@ class DriverSound:
 
     def __init__(self, driver: Path, target: av.container.OutputContainer, suffix: str, end: Fraction) -> None:
         """target: a stream is added to it. suffix: of the file. end: seconds; what begins later is left out."""
-        self._name = label(driver)
+        self._name = source_title(driver)
         self._origin = first_pts(driver)
         self._end = end
         self._source = open_container(driver)
