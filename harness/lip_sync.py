@@ -30,8 +30,8 @@ TEXTS = {
 def speech(voice: str) -> tuple[AudioSamples, list[tuple[int, int]], list[tuple[int, int]]]:
     """(n,) int16 at 48 kHz of a voice's sentences, and (from, to) microseconds of its lip closures and of its vowels. A
     stop is closed from where the sound before it ends to its burst."""
-    from training.espeak import speak_text
-    from training.material import VISEME
+    from training.visemes.espeak import speak_text
+    from training.visemes.material import VISEME
 
     spoken = speak_text(TEXTS[voice.split("+")[0]], voice, words_a_minute=150)
     common = gcd(SOUND_RATE_HZ, spoken.rate)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.figures import BenchmarkFigures
-from harness.dhlive.stand_ins import write_stand_ins
+from harness.tiny.dhlive import write_stand_ins
 from shared.errors import StudioError
 
 BUDGET_MS, BATCH, BATCH_BAR = 7.0, 8, 0.85
@@ -80,7 +80,7 @@ def _ours(files: dict[str, Path]) -> tuple[dict[str, Callable[[], object]], dict
     from engines.dhlive.generation import Generation
     from engines.dhlive.mouth import Mouth
     from engines.dhlive.voice.listener import Listener
-    from harness.dhlive.stand_ins import landmarks_of, placement, stand_in_mesh
+    from harness.tiny.dhlive import landmarks_of, placement, stand_in_mesh
 
     generation, rng = Generation.MINI2, np.random.default_rng(5)
     geometry = generation.geometry

@@ -37,7 +37,7 @@ def cost(face: Face) -> dict[str, float]:
 def measure() -> dict[str, Any]:
     """All figures. `network`: what training wrote down of voices and languages that it had not heard."""
     from engines.mesh.motion import MIDDLE, lip_gaps
-    from training.espeak import espeak_installed
+    from training.visemes.espeak import espeak_installed
 
     face = sample_avatar().face
     own = float(lip_gaps(face.points @ face.rotation / face.eye_distance)[MIDDLE].mean())

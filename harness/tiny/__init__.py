@@ -1,1 +1,1 @@
-"""Engines' networks at tiny sizes with seeded weights, one module an engine."""
+"""Stand-ins for engines' weights and files, by seed or by rule and as small as can be, one module an engine."""

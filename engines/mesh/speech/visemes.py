@@ -1,6 +1,6 @@
 """Visemes: the mouth shapes that speech sounds have, and a small network that tells them from what is heard.
 
-The network is trained by `python -m training.voice` on synthesised speech; how well it does is written down in
+The network is trained by `python -m training.visemes` on synthesised speech; how well it does is written down in
 `visemes.json` beside its weights.
 """
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engines.dhlive.control.control_image import ControlPainter, ControlRules
 from engines.dhlive.control.mesh import TRACKED, FaceMesh, mesh_lines, opening_of, parse_mesh, read_blend_shapes
-from harness.dhlive.stand_ins import landmarks_of, placement, stand_in_mesh, stand_in_offsets, write_blend_shapes
+from harness.tiny.dhlive import landmarks_of, placement, stand_in_mesh, stand_in_offsets, write_blend_shapes
 from shared.errors import StudioError
 
 SIDE = 92

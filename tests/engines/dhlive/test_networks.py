@@ -21,7 +21,7 @@ from engines.dhlive.networks.checkpoints import NETWORKS, load_audio, load_mouth
 from engines.dhlive.networks.mini1 import Mini1Network  # noqa: E402
 from engines.dhlive.networks.mini2 import Mini2Network  # noqa: E402
 from engines.dhlive.networks.old import OldNetwork  # noqa: E402
-from harness.dhlive.stand_ins import mask  # noqa: E402
+from harness.tiny.dhlive import mask  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from tests.parity.dhlive import BOUND, streamed  # noqa: E402
 from tests.parity.golden_vectors.dhlive import OUT, filled, inputs  # noqa: E402

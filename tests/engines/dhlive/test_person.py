@@ -15,7 +15,7 @@ from engines.dhlive.asset.exchange import VIDEO, export_asset, import_asset
 from engines.dhlive.asset.person import FILE, Person, person_bytes, read_person, reprojection_px, write_person
 from engines.dhlive.asset.placement import fitted, place_heads
 from engines.dhlive.generation import Generation
-from harness.dhlive.stand_ins import landmarks_of, placement, stand_in_mesh
+from harness.tiny.dhlive import landmarks_of, placement, stand_in_mesh
 from shared.errors import StudioError
 from shared.media.reader import VideoReader
 from tests.support.engines.dhlive_material import BODY_FRAMES, filmed, folder

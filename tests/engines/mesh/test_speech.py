@@ -5,7 +5,7 @@ import pytest
 from harness.lip_sync import closures, follows, resting_movement, same_however_cut
 from tests.support.engines.mesh_material import avatar
 from tests.support.files.voice_material import closed
-from training.espeak import espeak_installed
+from training.visemes.espeak import espeak_installed
 
 pytestmark = pytest.mark.apart
 

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from harness.dhlive.stand_ins import mask
+from harness.tiny.dhlive import mask
 from tests.parity.ruled import samples, state, uniform
 
 OUT = Path(__file__).parents[2] / "engines" / "dhlive" / "golden.npz"

@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` 
 
 from engines.dhlive.engine import DhliveEngine
 from engines.dhlive.old.engine import OldDhliveEngine
-from harness.dhlive.stand_ins import write_stand_ins
+from harness.tiny.dhlive import write_stand_ins
 from shared.avatar.build import add_avatar
 from shared.avatar.model import Avatar, load_avatar
 from shared.avatar.samples import RIGHTS, sample_portrait, write_body_video

@@ -1,6 +1,6 @@
 """Trains the viseme network of the mesh engine on speech whose phonemes are known to the millisecond.
 
-    python -m training.voice [--minutes 200] [--passes 12]
+    python -m training.visemes [--minutes 200] [--passes 12]
 
 Writes `visemes.npz` and, beside it, `visemes.json` with what it reaches on voices and languages it has not heard. Takes
 about ten minutes of processor time. Plain numpy: a network with two hidden layers, Adam (Kingma and Ba, 2015),
@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.speech.visemes import AFTER, BEFORE, INPUTS, VISEMES, WEIGHTS, VisemeNetwork
-from training import material
-from training.espeak import espeak_installed
-from training.material import Example
+from training.visemes import material
+from training.visemes.espeak import espeak_installed
+from training.visemes.material import Example
 
 HIDDEN = (128, 64)
 BATCH, RATE_FPS, LATE_RATE, DECAY = 256, 1.5e-3, 1e-4, 1e-5

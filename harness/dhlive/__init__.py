@@ -1,1 +1,0 @@
-"""What tries the `dhlive` engine."""
