@@ -166,8 +166,8 @@ class LivePortraitSession(EngineSession):
         ratios: retarget_rules.Ratios | None,
         closed: FloatArray | None = None,
     ) -> FloatArray:
-        """The keypoints under a driver's motion. `rules.friendly` is left out: at the anchor a relative motion is the source
-        itself, the hulls are equal and their ratio is 1."""
+        """The keypoints under a driver's motion. The original's scaling by the faces' sizes is left out: at the anchor a relative
+        motion is the source itself, so that the ratio is 1."""
         source, options = self._portrait.motion, self._options
         if self._body is not None:
             exp, turn = retarget_rules.onto_frame(source, driver, anchor, options, closed)

@@ -16,10 +16,10 @@ from torch import Tensor
 from engines.liveportrait.motion import crop, retarget_rules
 from engines.liveportrait.motion.closed_lips import closed_lips
 from engines.liveportrait.motion.keypoints import KeypointMotion, motions
-from engines.liveportrait.motion.smoothing import OFFLINE_VARIANCE, smoothed
 from engines.liveportrait.motion.template import LivePortraitTemplate, parse_template
 from engines.liveportrait.networks.networks import LivePortraitNetworks
 from shared.media.array_types import FloatArray
+from tests.parity import liveportrait_steps as steps
 from tests.parity.level import Tolerance
 from tests.parity.liveportrait_maths import ratios, square
 
@@ -42,7 +42,6 @@ def options_of(run: Mapping[str, Any]) -> retarget_rules.RetargetOptions:
     return retarget_rules.RetargetOptions(
         region=run.get("animation_region", "all"),
         relative=run.get("flag_relative_motion", True),
-        expression_friendly=run.get("driving_option", "expression-friendly") == "expression-friendly",
         stitching=run.get("flag_stitching", True),
         eyes=run.get("flag_eye_retargeting", False),
         lips=run.get("flag_lip_retargeting", False),
@@ -50,6 +49,11 @@ def options_of(run: Mapping[str, Any]) -> retarget_rules.RetargetOptions:
         steady_eyes=run.get("flag_source_video_eye_retargeting", False),
         multiplier=run.get("driving_multiplier", 1.0),
     )
+
+
+def is_sized(run: Mapping[str, Any]) -> bool:
+    """Whether the original scales a still source's movement by the sizes of the two faces."""
+    return bool(run.get("driving_option", "expression-friendly") == "expression-friendly")
 
 
 def loop(dump: Path, networks: LivePortraitNetworks) -> Tolerance:
@@ -80,11 +84,11 @@ def loop(dump: Path, networks: LivePortraitNetworks) -> Tolerance:
         options, nets = options_of(run), networks.correctors()
         if run["source"] == "image":
             one = source(run.get("flag_do_crop", True))
-            driven = still_run(one, template, options, nets)
+            driven = still_run(one, template, options, nets, sized=is_sized(run))
             sources = [one] * len(driven)
         else:
             sources = video()
-            variance = run.get("driving_smooth_observation_variance", OFFLINE_VARIANCE)
+            variance = run.get("driving_smooth_observation_variance", steps.OFFLINE_VARIANCE)
             driven = video_run(sources, template, options, nets, variance)
             sources = sources[: len(driven)]
             samples = np.stack([each.volume.flatten()[::EVERY].numpy() for each in sources])
@@ -103,17 +107,18 @@ def still_run(
     template: LivePortraitTemplate,
     options: retarget_rules.RetargetOptions,
     nets: retarget_rules.Correctors,
+    sized: bool = True,
 ) -> list[FloatArray]:
-    """Every frame's keypoints of a still source."""
+    """Every frame's keypoints of a still source. sized: see `is_sized`."""
     moving = len(template.motions) > 1
     closed = None if moving else closed_lips()
     anchor, own = template.motions[0], source.motion.points
     out, first = [], own
     for i, driver in enumerate(template.motions):
         points = retarget_rules.onto_still(source.motion, driver, anchor, options, closed)
-        if options.relative and options.expression_friendly and moving:
+        if options.relative and sized and moving:
             first = points if i == 0 else first
-            points = retarget_rules.friendly(own, points, first, retarget_rules.size_ratio(own, first))
+            points = steps.friendly(own, points, first, steps.size_ratio(own, first))
         wanted = template.ratios[i] if template.ratios else None
         out.append(retarget_rules.corrected(own, points, options, nets, source.own, wanted))
     return out
@@ -138,7 +143,7 @@ def video_run(
     ]
     exps, turns = (np.stack(track) for track in zip(*wanted_motion, strict=True))
     if moving:
-        exps, turns = smoothed(exps, variance), smoothed(turns, variance)
+        exps, turns = steps.smoothed(exps, variance), steps.smoothed(turns, variance)
     steady = retarget_rules.steady_opening(sources[0].own)
     out = []
     for i, (source, driver) in enumerate(zip(sources, drivers, strict=True)):
@@ -168,7 +173,7 @@ def drawn(networks: LivePortraitNetworks, source: PortraitSource, driven: FloatA
     """The whole image with the driven face in it."""
     own, points = (torch.from_numpy(x)[None] for x in (source.motion.points, driven))
     out = networks.decoder(networks.warping(source.volume, own, points).out)
-    return crop.pasted(to_bytes(out)[0], source.matrix, source.image)
+    return steps.pasted(to_bytes(out)[0], source.matrix, source.image)
 
 
 def to_bytes(out: Tensor) -> NDArray[np.uint8]:
@@ -179,4 +184,4 @@ def to_bytes(out: Tensor) -> NDArray[np.uint8]:
 def limited(path: Path) -> NDArray[np.uint8]:
     image = cv2.imread(str(path))
     assert image is not None, path
-    return np.ascontiguousarray(crop.limited(np.asarray(image[..., ::-1], np.uint8)))
+    return np.ascontiguousarray(steps.limited(np.asarray(image[..., ::-1], np.uint8)))

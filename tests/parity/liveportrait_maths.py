@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from engines.liveportrait.motion import crop
 from engines.liveportrait.motion.keypoints import degrees, move_keypoints, row_rotations
-from engines.liveportrait.motion.retarget_rules import Ratios, size_ratio
-from engines.liveportrait.motion.smoothing import smoothed
+from engines.liveportrait.motion.retarget_rules import Ratios
 from tests.parity.level import Tolerance
+from tests.parity.liveportrait_steps import mean_square, pasted, size_ratio, smoothed
 
 # Which points of a cloud are the left eye, the right eye and the mouth.
 ANCHORS = {
@@ -92,9 +92,9 @@ def _crops(level: Tolerance, given: dict[str, NDArray[Any]], theirs: dict[str, N
             small = square(points, 1.5, -0.1).to_crop(224)
             level.check(f"crop224_{j}", theirs[f"crop224_{j}"], crop.cut_crop(image, small, 224))
             level.check(f"mask{j}", theirs[f"maskori{j}"][..., 0], crop.spread_mask(matrix, (width, height)))
-            level.check(f"pasted{j}", theirs[f"pasted{j}"], crop.pasted(given["generated_face"], matrix, image))
+            level.check(f"pasted{j}", theirs[f"pasted{j}"], pasted(given["generated_face"], matrix, image))
             one = square(points, 2.2, -0.1).corners(upright=True)
-            held = crop.mean_square([one, one + np.array([4.0, -2.0], np.float32)]).to_crop(512)
+            held = mean_square([one, one + np.array([4.0, -2.0], np.float32)]).to_crop(512)
             driving = crop.cut_crop(image, held, 512)
             level.check(f"driving{j}", theirs[f"drvcrop{j}"], driving)
             level.check(f"driving256_{j}", theirs[f"drvcrop256lin{j}"], cv2.resize(driving, (256, 256)))

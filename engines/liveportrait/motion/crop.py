@@ -80,13 +80,6 @@ def square(
     return Square(centre.astype(np.float32), float(side), -angle if right[1] < 0 else angle)
 
 
-def mean_square(corners: list[NDArray[np.float32]]) -> Square:
-    """The upright square that holds still for a whole driver: the mean of each frame's upright corners."""
-    ends = np.mean([[*each[0], *each[2]] for each in np.asarray(corners, np.float32)], axis=0).tolist()
-    left, top, right, bottom = ends
-    return Square(np.array([(left + right) / 2, (top + bottom) / 2], np.float32), right - left, 0.0)
-
-
 def cut_crop(image: ImageArray, matrix: CropMatrix, size: int) -> ImageArray:
     """The crop; black where it reaches beyond the image."""
     return np.asarray(cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
@@ -110,24 +103,3 @@ def spread_mask(matrix: CropMatrix, size: tuple[int, int]) -> NDArray[np.float32
     """(H, W) float32 0..1: how much of each pixel of a (W, H) image the crop covers."""
     mask = cv2.warpAffine(rim_mask(), crop_to_image(matrix), size, flags=cv2.INTER_LINEAR)
     return np.asarray(mask, np.float32) / np.float32(255)
-
-
-def pasted(face: ImageArray, matrix: CropMatrix, image: ImageArray) -> ImageArray:
-    """The image with the (512, 512, 3) face crop put back where it was cut. The whole-image form, as published:
-    what a compositor does with the ROI alone is compared with it."""
-    height, width = image.shape[:2]
-    mask = spread_mask(matrix, (width, height))[..., None]
-    placed = cv2.warpAffine(face, crop_to_image(matrix), (width, height), flags=cv2.INTER_LINEAR)
-    return np.clip(mask * placed + (1 - mask) * image, 0, 255).astype(np.uint8)
-
-
-def limited(image: ImageArray, longest: int = 1280, multiple: int = 2) -> ImageArray:
-    """A source image no longer than `longest`, its sides cut to a multiple; as it is where it is small."""
-    height, width = image.shape[:2]
-    if longest > 0 and max(height, width) > longest:
-        factor = longest / max(height, width)
-        size = (longest, int(height * factor)) if width > height else (int(width * factor), longest)
-        image = np.asarray(cv2.resize(image, size), np.uint8)
-        height, width = image.shape[:2]
-    cut_height, cut_width = (side - side % multiple or side for side in (height, width))
-    return image[:cut_height, :cut_width]

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.liveportrait.motion.hull import hull_volume
 from engines.liveportrait.motion.keypoints import POINTS, KeypointMotion, move_keypoints
 from shared.media.array_types import FloatArray
 
@@ -27,15 +26,13 @@ class RetargetOptions:
     """What of a driver a source follows.
 
     region: all of it, the expression, the head's pose, lips or eyes alone. relative: changes since the anchor, not the
-    driver's own values. expression_friendly: scaled by the sizes of the two faces (still source, relative, a driver of
-    more than one frame). stitching: the seam to the shoulders is corrected. eyes, lips: the openings follow the
+    driver's own values. stitching: the seam to the shoulders is corrected. eyes, lips: the openings follow the
     driver's measured ones instead of its motion. close_lips: a source's open mouth is closed first. steady_eyes: a source
     video's own blinks are evened out. multiplier: of the whole movement.
     """
 
     region: MovedRegion = "all"
     relative: bool = True
-    expression_friendly: bool = True
     stitching: bool = True
     eyes: bool = False
     lips: bool = False
@@ -153,16 +150,6 @@ def onto_moving(
     exp = np.where(_SOME.get(options.region, FULL), exp, source.exp)
     t = driver.t if moves_head and not options.relative else source.t
     return _points(source, source.scale, turn if moves_head else source.rotation, exp, t)
-
-
-def size_ratio(source: FloatArray, driven: FloatArray) -> float:
-    """The root of the ratio of two keypoint hulls' volumes, what `expression_friendly` scales by."""
-    return float(np.sqrt(hull_volume(source)) / np.sqrt(hull_volume(driven)))
-
-
-def friendly(source: FloatArray, driven: FloatArray, first: FloatArray, ratio: float) -> FloatArray:
-    """The movement since the anchor, scaled, from the source's own keypoints. first: `driven` at the anchor."""
-    return np.asarray(source + (driven - first) * np.float32(ratio), np.float32)
 
 
 def corrected(

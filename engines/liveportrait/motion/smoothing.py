@@ -1,7 +1,7 @@
 """Kalman smoothing of motion, with one gain for all numbers: every covariance is a multiple of the identity.
 
 State and observation are the same; process noise PROCESS, observation noise `variance`, first covariance 1, first mean
-the first sample. `smoothed` looks both ways (Rauch, Tung, Striebel), `CausalSmoother` only back.
+the first sample. It looks back alone; the original smooths a file's motion by what comes after it too.
 """
 
 import numpy as np
@@ -9,7 +9,6 @@ import numpy as np
 from shared.media.array_types import FloatArray
 
 PROCESS = 1e-5
-OFFLINE_VARIANCE = 3e-7  # the published default: almost no smoothing
 
 
 class CausalSmoother:
@@ -34,22 +33,3 @@ class CausalSmoother:
         self.mean = np.asarray(before + np.float32(gain) * (value - before), np.float32)
         self.spread = (1.0 - gain) * predicted
         return self.mean
-
-
-def smoothed(track: FloatArray, variance: float) -> FloatArray:
-    """(N, ...) values smoothed over the whole track."""
-    means, spreads, predictions = [], [], []
-    mean, spread = track[0].astype(np.float64), 1.0
-    for i, value in enumerate(track):
-        predicted = spread + (PROCESS if i else 0.0)
-        gain = predicted / (predicted + variance)
-        mean = mean + gain * (value - mean)
-        spread = (1.0 - gain) * predicted
-        means.append(mean)
-        spreads.append(spread)
-        predictions.append(predicted)
-    out = means[-1:]
-    for i in range(len(track) - 2, -1, -1):
-        # the state does not move by itself, so what is predicted for the next sample is this one's mean
-        out.append(means[i] + spreads[i] / predictions[i + 1] * (out[-1] - means[i]))
-    return np.asarray(np.stack(out[::-1]), np.float32)

@@ -22,6 +22,7 @@ from engines.liveportrait.settings import LivePortraitSettings  # noqa: E402
 from engines.registry import load_frame_engine  # noqa: E402
 from harness.faces.following import psnr  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
+from tests.parity.liveportrait_steps import pasted  # noqa: E402
 from tests.support.engines.liveportrait_material import MS, NarrowEngine, avatar, driving, networks, session  # noqa: E402
 
 
@@ -232,7 +233,7 @@ def test_the_crop_laid_back_is_the_originals_paste() -> None:
     face = np.stack([x, y, (x + y) / 2], axis=-1).astype(np.float32)
     around = portrait.shot(portrait.points).source.around[None]
     ours = portrait._on_roi(torch.from_numpy(face).permute(2, 0, 1)[None], around)[0].numpy()
-    theirs = crop.pasted((face * 255).astype(np.uint8), portrait.to_crop, avatar().roi)
+    theirs = pasted((face * 255).astype(np.uint8), portrait.to_crop, avatar().roi)
     off = np.abs(ours.astype(int) - theirs)  # ours is sampled more sharply
     assert (off > 2).mean() < 2e-3 and off.max() < 10
     again = portrait._on_roi(torch.from_numpy(portrait.image()).permute(2, 0, 1)[None] / 255, around)[0].numpy()

@@ -17,13 +17,13 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 
 from engines.liveportrait.motion import retarget_rules  # noqa: E402
 from engines.liveportrait.motion.keypoints import KeypointMotion, row_rotations  # noqa: E402
-from engines.liveportrait.motion.smoothing import OFFLINE_VARIANCE  # noqa: E402
 from engines.liveportrait.motion.template import LivePortraitTemplate  # noqa: E402
 from engines.liveportrait.networks import retargeting  # noqa: E402
 from engines.liveportrait.networks.networks import of_arrays  # noqa: E402
 from tests.parity.__main__ import main  # noqa: E402
 from tests.parity.golden_vectors.liveportrait_rules import LAST_LAYER, OUT  # noqa: E402
-from tests.parity.liveportrait_loop import PortraitSource, options_of, still_run, video_run  # noqa: E402
+from tests.parity.liveportrait_loop import PortraitSource, is_sized, options_of, still_run, video_run  # noqa: E402
+from tests.parity.liveportrait_steps import OFFLINE_VARIANCE  # noqa: E402
 from tests.parity.ruled import published_shapes, state  # noqa: E402
 
 CROPPED, WHOLE, VIDEO = 0, 1, 2  # of the sources: the still, the still uncropped, and from here a video's frames
@@ -76,7 +76,7 @@ def driven(name: str) -> np.ndarray[Any, Any]:
     options, frames = options_of(run), slice(4, 5) if run["template"] == "single" else slice(None)
     if run["source"] == "image":
         source = sources()[CROPPED if run.get("flag_do_crop", True) else WHOLE]
-        out = still_run(source, template(frames), options, correctors())
+        out = still_run(source, template(frames), options, correctors(), is_sized(run))
     else:
         variance = run.get("driving_smooth_observation_variance", OFFLINE_VARIANCE)
         out = video_run(sources()[VIDEO:], template(frames), options, correctors(), variance)
