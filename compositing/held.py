@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.avatar.portrait_skin import PortraitSkin
+from shared.easing import smoothstep
 from shared.face.features import feature_mask
 from shared.face.landmarks import MOUTH_CORNERS, OVAL, Face
 from shared.face.rest_pose import turn_to_rest
@@ -36,19 +37,14 @@ def held_zone(faces: list[Face], side: int) -> FloatArray:
         lips = face.points[list(MOUTH_CORNERS), :2]
         strip = np.concatenate([lips, lips + down * JAW_ROOM * eyes])
         cv2.fillConvexPoly(free, cv2.convexHull(np.rint(strip).astype(np.int32)), (1,))
-    held = _ease((_away_from(free) / eyes - HELD_FROM) / (HELD - HELD_FROM))
+    held = smoothstep((_away_from(free) / eyes - HELD_FROM) / (HELD - HELD_FROM))
     inside = np.zeros(shape, np.uint8)
     cv2.fillConvexPoly(inside, cv2.convexHull(np.rint(body[OVAL]).astype(np.int32)), (1,))
     y, x = np.mgrid[:ROI_SIZE_PX, :ROI_SIZE_PX]
     below = ((np.dstack([x, y]) - body[list(MOUTH_CORNERS)].mean(axis=0)) @ down) / eyes
-    sinking = _ease(below / JAW_ROOM) * _ease(_away_from(inside) / eyes / JAW_EDGE)
+    sinking = smoothstep(below / JAW_ROOM) * smoothstep(_away_from(inside) / eyes / JAW_EDGE)
     return np.asarray(cv2.resize(held * (1 - sinking) * 255, (side, side), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _away_from(area: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.asarray(cv2.distanceTransform(1 - area, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float64)
-
-
-def _ease(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = np.clip(value, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t), np.float64)

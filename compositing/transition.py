@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from shared.easing import smoothstep
+
 TRANSITION_S = 0.3
 
 
@@ -23,13 +25,8 @@ class Transition:
         self._pts = pts
         change = passed / 1_000_000 / self.seconds if self.seconds > 0 else 1.0
         self._progress = min(max(self._progress + (change if face else -change), 0.0), 1.0)
-        return ease(self._progress)
+        return smoothstep(self._progress)
 
     def jump(self, face: bool) -> None:
         """Be at one end at once."""
         self._progress = 1.0 if face else 0.0
-
-
-def ease(t: float) -> float:
-    """0..1 to 0..1 with zero slope at both ends (smoothstep)."""
-    return t * t * (3.0 - 2.0 * t)

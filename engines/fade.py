@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from shared.easing import smoothstep
 from shared.media.array_types import FloatArray
 from shared.runtime.arrays import StateArrays
 
@@ -26,7 +27,7 @@ class Fade:
         left = min(1.0, max(0.0, left))
         if left == 0.0:
             self._duration = 0
-        self.shown = target + self._offset * np.float32(left * left * (3.0 - 2.0 * left))
+        self.shown = target + self._offset * np.float32(smoothstep(left))
         return self.shown
 
     def save(self) -> StateArrays:

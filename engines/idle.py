@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.easing import smoothstep
 from shared.face.blink import blink_closure
 
 US = 1_000_000
@@ -50,5 +51,5 @@ def _glance(t: float) -> NDArray[np.float64]:
     """(2,) gaze in eye distances: small quick steps between places, mostly near the viewer."""
     index = int(np.floor(t / GLANCE_S))
     here, last = (np.random.default_rng([7, max(i, 0)]).normal(0.0, (0.010, 0.004)) for i in (index, index - 1))
-    step = min(1.0, (t - index * GLANCE_S) / 0.07)  # a saccade of this size takes about 70 ms
-    return np.asarray(last + (here - last) * step * step * (3 - 2 * step))
+    step = (t - index * GLANCE_S) / 0.07  # a saccade of this size takes about 70 ms
+    return np.asarray(last + (here - last) * smoothstep(step))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engines.mesh.lids import lid_opening
 from engines.mesh.rasterizer import blend_covered, polygon_cover
 from engines.mesh.topology import LOWER_LIDS, UPPER_LIDS, eye_ring
+from shared.easing import smoothstep
 from shared.face.landmarks import LEFT_IRIS, LEFT_IRIS_RING, RIGHT_IRIS, RIGHT_IRIS_RING, Face
 
 Maps = list[NDArray[np.float32]]
@@ -99,8 +100,7 @@ class Eyes:
         patch = out[box]
         if ball is not None:
             blend_covered(ball, cover, patch, 0, 0)
-        t = min(1.0, closure / DRAWN)
-        share = t * t * (3.0 - 2.0 * t)
+        share = smoothstep(closure / DRAWN)
         if share == 0.0:
             return
         lid = np.asarray(

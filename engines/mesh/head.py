@@ -17,6 +17,7 @@ from engines.mesh.motion import MeshMotion
 from engines.mesh.topology import SURFACE, opening_triangles, oriented
 from engines.mesh.triangulation import delaunay
 from shared.avatar.model import ROI_SIZE_PX
+from shared.easing import smoothstep
 from shared.face.landmarks import OVAL, Face
 from shared.face.rest_pose import head_centre, rotation_matrix
 from shared.face.skin_triangles import SKIN_TRIANGLES
@@ -185,10 +186,10 @@ def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
     below = (grid - chin) @ down / unit
     sideways = np.abs((grid - chin) @ np.array([-down[1], down[0]])) / unit
     # beside the neck the falloff begins higher: long hair hangs from the head but lies on the shoulders
-    start = -0.1 - 0.6 * _smoothstep((sideways - 0.4) / 0.5)
-    neck = 1.0 - _smoothstep((below - start) / 0.7)
+    start = -0.1 - 0.6 * smoothstep((sideways - 0.4) / 0.5)
+    neck = 1.0 - smoothstep((below - start) / 0.7)
     edge = np.minimum(grid, ROI_SIZE_PX - 1 - grid).min(axis=1)
-    return np.asarray(neck * _smoothstep((edge - RIM_PX) / 60.0))
+    return np.asarray(neck * smoothstep((edge - RIM_PX) / 60.0))
 
 
 def _pull(skin: NDArray[np.float64], sheet: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
@@ -208,14 +209,14 @@ def expressive(face: Face) -> NDArray[np.float32]:
     unit = face.eye_distance
     local = face.points[:SURFACE].astype(np.float64) @ face.rotation / unit
     nose, middle = local[2], local[168]
-    lower = _smoothstep((local[:, 1] - (nose[1] - 0.34)) / 0.36)
-    side = 1.0 - _smoothstep((np.abs(local[:, 0] - middle[0]) - 0.5) / 0.3)
+    lower = smoothstep((local[:, 1] - (nose[1] - 0.34)) / 0.36)
+    side = 1.0 - smoothstep((np.abs(local[:, 0] - middle[0]) - 0.5) / 0.3)
     lower = lower * (0.35 + 0.65 * side)
     tip = np.exp(-(((local[:, 0] - nose[0]) / 0.14) ** 2) - ((local[:, 1] - nose[1]) / 0.14) ** 2)
     lower = lower * (1.0 - 0.7 * tip)
     lids = local[[159, 386], 1].mean()
     brow_end = local[[105, 334], 1].mean()  # upper edge of the brows
-    brows = _smoothstep((lids - local[:, 1]) / 0.12) * (1.0 - _smoothstep((brow_end - local[:, 1]) / 0.3)) * side
+    brows = smoothstep((lids - local[:, 1]) / 0.12) * (1.0 - smoothstep((brow_end - local[:, 1]) / 0.3)) * side
     return np.asarray(np.stack([lower, np.maximum(lower, brows), lower], axis=1), np.float32)
 
 
@@ -227,8 +228,3 @@ def _triangles(source: NDArray[np.float32]) -> NDArray[np.int32]:
     outside = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) < 0 for x, y in middles]
     joined = np.concatenate([SKIN_TRIANGLES, opening_triangles(), simplices[outside].astype(np.int32)])
     return oriented(joined.astype(np.int32), source)
-
-
-def _smoothstep(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = np.clip(value, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t))

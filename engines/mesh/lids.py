@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.topology import BROWS, EYE_CORNERS, LOWER_LIDS, SURFACE, UPPER_LIDS
+from shared.easing import smoothstep
 from shared.face.landmarks import Face
 
 # The tracker reads a closed eye as about this share of the open one; there the portrait's lids meet.
@@ -66,8 +67,8 @@ def _lid_weights(
         brow_y = np.interp(base[:, 0], brow[order, 0], brow[order, 1])
         rise = np.clip((lid_y - base[:, 1]) / np.maximum(lid_y - brow_y, 1.0), 0.0, None)
         drop = np.clip((base[:, 1] - low_y) / (LOWER_REACH * unit), 0.0, None)
-        above = np.where(base[:, 1] <= (lid_y + low_y) / 2, _fade(rise), 0.0) * within
-        under = np.where(base[:, 1] > (lid_y + low_y) / 2, _fade(drop), 0.0) * within
+        above = np.where(base[:, 1] <= (lid_y + low_y) / 2, smoothstep(1.0 - rise), 0.0) * within
+        under = np.where(base[:, 1] > (lid_y + low_y) / 2, smoothstep(1.0 - drop), 0.0) * within
         upper[eye], lower[eye] = column * above[:, None], column * under[:, None]
         for ring, weights, opposite in (
             (UPPER_LIDS[eye], upper[eye], lower[eye]),
@@ -78,8 +79,3 @@ def _lid_weights(
             upper[eye, corner] = lower[eye, corner] = 0.0
     held = np.maximum(upper.sum(axis=(0, 2)), lower.sum(axis=(0, 2)))
     return upper, lower, 1.0 - np.clip(held, 0.0, 1.0)
-
-
-def _fade(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = np.clip(1.0 - value, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t))

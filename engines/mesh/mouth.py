@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engines.mesh.rasterizer import blend_covered, polygon_cover
 from engines.mesh.teeth import draw_row
 from engines.mesh.topology import INNER_LOWER, INNER_UPPER, mouth_ring
+from shared.easing import smoothstep
 from shared.face import similarity
 from shared.face.landmarks import Face
 
@@ -125,8 +126,7 @@ class MouthPainter:
         x, y = xs - floor[0], ys - floor[1]
         up = -(x * self._down[0] + y * self._down[1]) / self.unit
         side = (x * self._down[1] - y * self._down[0]) / max(across, 1.0)
-        hump = np.clip(1.0 - np.hypot(side / 0.42, up / 0.16), 0.0, 1.0)
-        tongue = (hump * hump * (3.0 - 2.0 * hump))[..., None]
+        tongue = smoothstep(1.0 - np.hypot(side / 0.42, up / 0.16))[..., None]
         return np.asarray((DARK + (FLESH - DARK) * tongue) * self._skin, np.float32)
 
 

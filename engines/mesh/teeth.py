@@ -1,11 +1,10 @@
 """A row of upper teeth for a portrait that shows none: single teeth of a jaw's proportions, catching the face's light."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.topology import INNER_LOWER, INNER_UPPER
+from shared.easing import smoothstep
 from shared.face.landmarks import Face
 
 # In eye distances (an outer eye distance is about 90 mm): the incisors reach this far below the closed lip line, and a
@@ -50,11 +49,13 @@ def draw_row(
     up = (end[None, :] - ys) / (CROWN * unit)  # 0 at the biting edge, 1 at the gum
     edge = np.minimum(1.0 + off, 1.0 - off) * width * span * ROW / 4  # pixels to the neighbour
     alpha = (
-        _ramp(up * CROWN / 0.012 + 0.5) * _ramp((1.0 + GUM / CROWN - up) / 0.1) * _ramp((0.92 - side) / 0.3)[None, :]
+        smoothstep(up * CROWN / 0.012 + 0.5)
+        * smoothstep((1.0 + GUM / CROWN - up) / 0.1)
+        * smoothstep((0.92 - side) / 0.3)[None, :]
     )
     shine = _shine(up, off, edge, unit) * (1.0 - 0.62 * np.clip(side, 0.0, 1.0) ** 1.6)[None, :]
     white = np.clip((WARMTH * light + (1.0 - WARMTH) * light.max()) * COLOUR, 0, 240)
-    gum = _ramp((up - 0.90 - 0.07 * (1.0 - off**2)[None, :]) / 0.08)[..., None]
+    gum = smoothstep((up - 0.90 - 0.07 * (1.0 - off**2)[None, :]) / 0.08)[..., None]
     colour = shine[..., None] * (white + (PINK * skin - white) * gum)
     pixels = np.concatenate([colour * alpha[..., None], alpha[..., None] * 255.0], axis=2)
     return pixels.clip(0, 255).astype(np.uint8), (left, top)
@@ -65,12 +66,7 @@ def _shine(
 ) -> NDArray[np.float64]:
     """(h, w) brightness: round crowns, glassy biting edges, dark where two teeth meet, most so below."""
     gap = np.exp(-((edge / max(0.006 * unit, 0.7)) ** 2))[None, :]
-    meeting = 1.0 - gap * (0.10 + 0.26 * _ramp((0.45 - up) / 0.45))
+    meeting = 1.0 - gap * (0.10 + 0.26 * smoothstep((0.45 - up) / 0.45))
     crown = (1.0 - 0.10 * off**2)[None, :] * (0.90 + 0.10 * np.exp(-(((up - 0.42) / 0.3) ** 2)))
-    glass = 1.0 - 0.12 * _ramp((0.14 - up) / 0.14)
+    glass = 1.0 - 0.12 * smoothstep((0.14 - up) / 0.14)
     return np.asarray(meeting * crown * glass)
-
-
-def _ramp(value: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    t = np.clip(value, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from shared.avatar.model import ROI_SIZE_PX
 from shared.avatar.portrait_skin import PortraitSkin
+from shared.easing import smoothstep
 from shared.face import similarity
 from shared.face.landmarks import OVAL, Face
 
@@ -23,7 +24,7 @@ BEYOND = 0.03  # of the face's size by which the mask may leave the plate's own 
 def own_mask() -> NDArray[np.uint8]:
     """(512, 512) uint8 for a plate that is the portrait itself: all, with a soft rim."""
     at = (np.arange(ROI_SIZE_PX) + 0.5) / ROI_SIZE_PX
-    ramp = _ease((np.minimum(at, 1.0 - at) - OWN_MARGIN) / OWN_RIM)
+    ramp = smoothstep((np.minimum(at, 1.0 - at) - OWN_MARGIN) / OWN_RIM)
     return np.asarray(np.rint(np.outer(ramp, ramp) * 255), np.uint8)
 
 
@@ -36,7 +37,7 @@ def moving_matte(face: Face, bound: NDArray[np.uint8], skin: PortraitSkin | None
     """
     small = face.moved(similarity.resize_matrix(1 / MATTE_STEP, 1 / MATTE_STEP))
     outline = _grown(_oval(small), _up(small), FOREHEAD * small.size)
-    ramp = _ease(_depth(outline, ROI_SIZE_PX // MATTE_STEP) / (FEATHER * small.size))
+    ramp = smoothstep(_depth(outline, ROI_SIZE_PX // MATTE_STEP) / (FEATHER * small.size))
     drawn = (ramp * 255).astype(np.uint8)
     if skin is not None:
         drawn = np.asarray(cv2.multiply(drawn, skin.moved(face), scale=1 / 255), np.uint8)
@@ -59,7 +60,7 @@ def bound_mask(face: Face, plate_oval: NDArray[np.floating[Any]]) -> NDArray[np.
 
 
 def _feathered(inside: NDArray[np.float64], face: Face) -> NDArray[np.uint8]:
-    soft = cv2.GaussianBlur(_ease(inside / (FEATHER * face.size)) * 255, (0, 0), FEATHER * face.size / 12)
+    soft = cv2.GaussianBlur(smoothstep(inside / (FEATHER * face.size)) * 255, (0, 0), FEATHER * face.size / 12)
     return np.asarray(np.rint(soft * _edge()).clip(0, 255), np.uint8)
 
 
@@ -87,11 +88,6 @@ def _depth(outline: NDArray[np.float64], side: int = ROI_SIZE_PX) -> NDArray[np.
     inner = cv2.distanceTransform(solid, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     outer = cv2.distanceTransform(1 - solid, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(inner - outer, np.float64)
-
-
-def _ease(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = np.clip(value, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t), np.float64)
 
 
 def _edge() -> NDArray[np.float64]:

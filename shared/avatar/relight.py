@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.skin import RGB_TO_YUV, close_up, lit_pixels, skin_mask
+from shared.easing import smoothstep
 from shared.face.landmarks import OVAL, Face
 from shared.media.array_types import ImageArray
 
@@ -98,5 +99,4 @@ def _fade(face: Face, side: int) -> NDArray[np.float64]:
     outside = np.full((side, side), 255, np.uint8)
     cv2.fillConvexPoly(outside, cv2.convexHull(np.rint(face.points[OVAL, :2]).astype(np.int32)), (0,))
     away = cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) / (FADE * face.size)
-    t = np.clip(1.0 - away, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t), np.float64)
+    return smoothstep(np.asarray(1.0 - away, np.float64))

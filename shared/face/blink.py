@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from shared.easing import smoothstep
+
 # One blink starts in each slot, somewhere in it, so that intervals are 2 to 6 s (mean 4) and irregular.
 SLOT_S, PLAY_S = 4.0, 1.0
 CLOSING_S, SHUT_S, OPENING_S = 0.09, 0.05, 0.16  # a lid falls faster than it rises
@@ -28,5 +30,5 @@ def closure_since(seconds: float) -> float:
     elif seconds < CLOSING_S + SHUT_S:
         share = 1.0
     else:
-        share = max(0.0, 1.0 - (seconds - CLOSING_S - SHUT_S) / OPENING_S)
-    return share * share * (3.0 - 2.0 * share)
+        share = 1.0 - (seconds - CLOSING_S - SHUT_S) / OPENING_S
+    return smoothstep(share)

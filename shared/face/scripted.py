@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.easing import smoothstep
 from shared.face.blink import closure_since
 from shared.face.landmarks import LEFT_EYE_CORNERS, LEFT_IRIS, POINTS, RIGHT_EYE_CORNERS, RIGHT_IRIS, Face
 from shared.face.rest_pose import rotation_matrix
@@ -162,7 +163,7 @@ def _look(t: float) -> tuple[float, float, float]:
     """Gaze jumps within 80 ms, the brow takes a quarter of a second."""
     x = y = brow = 0.0
     for (start, x1, y1, b1), (_, x0, y0, b0) in zip(_LOOKS[1:], _LOOKS[:-1], strict=True):
-        quick, slow = _smooth((t - start) / 0.08), _smooth((t - start) / 0.25)
+        quick, slow = smoothstep((t - start) / 0.08), smoothstep((t - start) / 0.25)
         x, y, brow = x + (x1 - x0) * quick, y + (y1 - y0) * quick, brow + (b1 - b0) * slow
     return x, y, brow
 
@@ -174,12 +175,12 @@ def _speech(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]
     x, y = local[:, 0] - lip[0], local[:, 1] - lip[1]
     reach = np.maximum(local[152, 1] - lip[1], 0.1)
     side = np.exp(-((x / 0.42) ** 2))
-    jaw = np.where(y > 0, _smooth_all(y / (0.35 * reach)), 0.0) * side
+    jaw = np.where(y > 0, smoothstep(y / (0.35 * reach)), 0.0) * side
     lower = np.zeros(POINTS)
     lower[list(_LOWER_LIP)] = np.exp(-((x[list(_LOWER_LIP)] / 0.2) ** 4))
     upper = np.zeros(POINTS)
     upper[list(_UPPER_LIP)] = np.exp(-((x[list(_UPPER_LIP)] / 0.2) ** 4))
-    near_upper = np.where((y <= 0) & (y > -0.16), np.exp(-((x / 0.2) ** 2)) * _smooth_all(1 + y / 0.16), 0.0)
+    near_upper = np.where((y <= 0) & (y > -0.16), np.exp(-((x / 0.2) ** 2)) * smoothstep(1 + y / 0.16), 0.0)
     gap = _LIP_GAP_FULL * gesture.mouth
     moved[:, 1] += 0.82 * gap * np.maximum(jaw, lower) - 0.18 * gap * np.maximum(near_upper, upper)
     moved[:468, 2] += 0.10 * gap * jaw[:468]
@@ -254,13 +255,3 @@ def _resonance(
 ) -> NDArray[np.float64]:
     """Gain of one formant, 1 at its centre."""
     return np.asarray(1.0 / (1.0 + ((frequency - centre) / width) ** 2))
-
-
-def _smooth(value: float) -> float:
-    t = min(1.0, max(0.0, value))
-    return t * t * (3.0 - 2.0 * t)
-
-
-def _smooth_all(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = np.clip(value, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t))

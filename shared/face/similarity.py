@@ -6,6 +6,7 @@ A similarity is a (2, 3) float64 matrix [sR | t]: scale, rotation and shift, no 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from shared.easing import smoothstep
 from shared.face.time_filters import gaussian, parabolas
 
 SimilarityMatrix = NDArray[np.float64]
@@ -98,6 +99,5 @@ def _denoise(values: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
     short = parabolas(values, window) if window >= 5 else values
     long = gaussian(short, LONG_SIGMA_S * fps)
     apart = gaussian(np.abs(short - long), LONG_SIGMA_S * fps)
-    t = np.clip((apart - STILL_PX) / (MOVING_PX - STILL_PX), 0.0, 1.0)
-    moving = t * t * (3.0 - 2.0 * t)
+    moving = smoothstep((apart - STILL_PX) / (MOVING_PX - STILL_PX))
     return np.asarray(long + moving * (short - long), np.float64)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from compositing.blend import AS_IT_IS
 from compositing.kernel import OPAQUE, blend_planes, coefficients, yuv_rows
 from compositing.label import TEXT, draw_label, render_label
-from compositing.transition import Transition, ease
+from compositing.transition import Transition
 from shared.media.array_types import PixelBox
 from shared.media.colour import planes
 
@@ -95,7 +95,3 @@ def test_time_that_stands_or_goes_back_changes_nothing() -> None:
     fade.opacity_at(0, True)
     half = fade.opacity_at(150_000, True)
     assert fade.opacity_at(150_000, True) == half and fade.opacity_at(100_000, False) == half
-
-
-def test_ease_is_flat_at_both_ends() -> None:
-    assert ease(0.0) == 0.0 and ease(1.0) == 1.0 and ease(0.01) < 0.001 and ease(0.5) == 0.5

@@ -7,6 +7,7 @@ from engines.mesh.head import expressive
 from engines.mesh.lips import LipRig
 from engines.mesh.motion import MeshMotion
 from engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
+from shared.easing import smoothstep
 from shared.face.landmarks import OVAL, Face
 
 # Towards the face's outline, which stays as filmed, movement fades over this distance (eye distances).
@@ -55,8 +56,7 @@ def _free(local: NDArray[np.float64]) -> NDArray[np.float64]:
     )
     inward = np.clip(near / TO_OUTLINE, 0.0, 1.0)
     start = float(local[list(LOWER_LIDS), 1].mean()) + UNDER_EYES
-    down = np.clip((local[:, 1] - start) / CHEEKS, 0.0, 1.0)
-    free = inward * (2.0 - inward) * down * down * (3.0 - 2.0 * down)
+    free = inward * (2.0 - inward) * smoothstep((local[:, 1] - start) / CHEEKS)
     free[OVAL] = 0.0
     free[UPPER_LIP_ROWS] = free[LOWER_LIP_ROWS] = 1.0
     return np.asarray(free)

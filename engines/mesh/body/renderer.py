@@ -22,6 +22,7 @@ from engines.mesh.topology import (
 from engines.mesh.tracker_calibration import BODY_FILE, calibrate_tracker, kept_calibration
 from shared.avatar.body_faces import kept_body_faces
 from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.easing import smoothstep
 from shared.face import similarity
 from shared.face.landmarks import OVAL
 from shared.face.skin_triangles import SKIN_TRIANGLES
@@ -188,6 +189,5 @@ def _matte(
     both[0] = both[-1] = 0
     both[:, 0] = both[:, -1] = 0
     depth = cv2.distanceTransform(both, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    t = np.clip((depth - 1.0) / max(RIM * unit / MATTE_STEP, 1.0), 0.0, 1.0)
-    soft = (t * t * (3.0 - 2.0 * t) * 255).astype(np.uint8)
+    soft = (smoothstep((depth - 1.0) / max(RIM * unit / MATTE_STEP, 1.0)) * 255).astype(np.uint8)
     return np.asarray(cv2.resize(soft, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR), np.uint8)

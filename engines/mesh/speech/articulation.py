@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.speech.visemes import VISEMES
+from shared.easing import smoothstep
 
 # Lip gap in eye distances (an outer eye distance is about 90 mm), width (-1 round to 1 spread), how far the lips are
 # pushed forward, how far the lower lip is tucked under the upper teeth. From photographs of spoken sounds.
@@ -77,5 +78,4 @@ def mouth_values(of: MouthShape) -> tuple[float, ...]:
 
 
 def _step(value: float, low: float, high: float) -> float:
-    t = min(1.0, max(0.0, (value - low) / (high - low)))
-    return t * t * (3.0 - 2.0 * t)
+    return smoothstep((value - low) / (high - low))

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from engines.mesh.motion import MIDDLE, lip_gaps
 from engines.mesh.speech.articulation import MouthShape
 from engines.mesh.topology import LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
+from shared.easing import smoothstep
 from shared.face.landmarks import LIP_CORNERS, Face
 
 CHIN = 152
@@ -69,13 +70,13 @@ class SpeakingFace:
         """What goes down with the jaw, and what rises with the upper lip, by one."""
         jaw, rise = np.zeros((SURFACE, 3)), np.zeros((SURFACE, 3))
         near = np.exp(-((self._x / 0.2) ** 4))
-        down = np.where(self._y > 0, _smooth(self._y / (0.35 * reach)), 0.0) * np.exp(-((self._x / 0.42) ** 2))
+        down = np.where(self._y > 0, smoothstep(self._y / (0.35 * reach)), 0.0) * np.exp(-((self._x / 0.42) ** 2))
         lower, upper = np.zeros(SURFACE), np.zeros(SURFACE)
         lower[LOWER_LIP_ROWS[:, 1:-1]] = near[LOWER_LIP_ROWS[:, 1:-1]]
         upper[UPPER_LIP_ROWS[:, 1:-1]] = near[UPPER_LIP_ROWS[:, 1:-1]]
         jaw[:, 1] = np.maximum(down, lower)
         jaw[:, 2] = 0.1 * down  # it turns about the ears
-        under_nose = _smooth(1 + self._y / 0.16) * np.exp(-((self._x / 0.2) ** 2))
+        under_nose = smoothstep(1 + self._y / 0.16) * np.exp(-((self._x / 0.2) ** 2))
         rise[:, 1] = -np.maximum(np.where(self._y <= 0, under_nose, 0.0), upper)
         rise[LOWER_LIP_ROWS[:, 1:-1]] = 0.0
         return jaw, rise
@@ -99,8 +100,3 @@ class SpeakingFace:
         moved[UPPER_LIP_ROWS[:, 1:-1], 1] = PRESS * outward
         moved[LOWER_LIP_ROWS[:, 1:-1], 1] = -PRESS * outward
         return moved
-
-
-def _smooth(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    t = np.clip(value, 0.0, 1.0)
-    return np.asarray(t * t * (3.0 - 2.0 * t))
