@@ -26,6 +26,13 @@ NO_CARD = "PyTorch finds no GPU here; unset STUDIO_STABLEAVATAR_DEVICE or look a
 TOO_BIG = "StableAvatar's networks are too large for a CPU; it needs an NVIDIA GPU of 8 GB or more."
 
 
+def quiet_libraries() -> None:
+    """Libraries that warn of nothing and draw progress bars into the log stop it."""
+    for library in (diffusers_logging, transformers_logging):
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+
+
 class Loaded:
     """The networks of windows: transformer and VAE, with what the transformer knows of text and image.
 
@@ -33,9 +40,7 @@ class Loaded:
     """
 
     def __init__(self, settings: StableAvatarSettings) -> None:
-        for library in (diffusers_logging, transformers_logging):
-            library.set_verbosity_error()  # they warn of nothing, and draw progress bars into the log
-            library.disable_progress_bar()
+        quiet_libraries()
         self.settings, self.loads = settings, 0
         self._transformer: tuple[tuple[Any, ...], Transformer] | None = None
         self._vae: tuple[Path, AutoencoderKLWan] | None = None

@@ -37,10 +37,11 @@ class Norm(nn.LayerNorm):
 
 
 class WideLinear(nn.Linear):
-    """A linear layer that computes in float32, on weights of any precision."""
+    """A linear layer that computes in float32, on weights of any precision, in mixed precision too."""
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return F.linear(hidden.float(), self.weight.float(), None if self.bias is None else self.bias.float())
+        with torch.autocast(hidden.device.type, enabled=False):
+            return F.linear(hidden.float(), self.weight.float(), None if self.bias is None else self.bias.float())
 
 
 def fed(layer: nn.Module, hidden: Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Trains StableAvatar's transformer on a folder of films: a LoRA with the layers that hear, or nearly the whole of it."""

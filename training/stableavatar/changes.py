@@ -1,0 +1,95 @@
+"""What of the transformer is trained, and the files that come of it, in the form of the published ones."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from engines.stableavatar.networks.lora import ALPHA, DOWN, PREFIX, UP, LiveLora, LowRank
+from engines.stableavatar.networks.transformer import Transformer
+from shared.errors import StudioError
+
+TunedPart = Literal["lora", "full"]
+HEARING = "vocal"  # in the names of layers that hear: trained whole beside a LoRA, which leaves them out
+WHOLE = ("blocks", "attn", HEARING)  # in the names of what a full tuning changes: embeddings and head stay
+
+
+def lora_layers(network: nn.Module) -> list[str]:
+    """Names of the linear layers that a LoRA changes."""
+    return [name for name, each in network.named_modules() if isinstance(each, nn.Linear) and HEARING not in name]
+
+
+def trained_tensors(network: nn.Module, kind: TunedPart) -> list[str]:
+    """Names of the transformer's own tensors that are trained."""
+    parts = (HEARING,) if kind == "lora" else WHOLE
+    return [name for name, _ in network.named_parameters() if any(part in name for part in parts)]
+
+
+@dataclass(slots=True)
+class TrainedChanges:
+    """The transformer with what is trained in float32, and its LoRA. rank, alpha: of the LoRA."""
+
+    network: Transformer
+    kind: TunedPart
+    rank: int
+    alpha: float
+    low_rank: dict[str, LowRank] = field(init=False, default_factory=dict)
+    own: dict[str, Any] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.network.requires_grad_(False)
+        for name in trained_tensors(self.network, self.kind):
+            parameter = self.network.get_parameter(name)
+            parameter.data = parameter.data.float()
+            self.own[name] = parameter.requires_grad_(True)
+        if self.kind == "lora":
+            generator = torch.Generator().manual_seed(1)
+            for name in lora_layers(self.network):
+                linear: Any = self.network.get_submodule(name)
+                self.low_rank[name] = self._begun(linear, generator)
+            LiveLora(self.network, self.low_rank)
+
+    def _begun(self, linear: Any, generator: torch.Generator) -> LowRank:
+        """A change that is none yet: the way up begins at zero."""
+        bound = 1 / math.sqrt(linear.in_features)
+        down = (torch.rand(self.rank, linear.in_features, generator=generator) * 2 - 1) * bound
+        up = torch.zeros(linear.out_features, self.rank)
+        at = linear.weight.device
+        return LowRank(nn.Parameter(down.to(at)), nn.Parameter(up.to(at)), self.alpha / self.rank)
+
+    def parameters(self) -> list[Any]:
+        """All that is trained, in an order that stays."""
+        return [*self.own.values(), *(part for each in self.low_rank.values() for part in (each.down, each.up))]
+
+    def lora_state(self) -> dict[str, Tensor]:
+        """The LoRA by the published names."""
+        state = dict[str, Tensor]()
+        for name, each in self.low_rank.items():
+            stem = PREFIX + name.replace(".", "_")
+            state |= {f"{stem}.{DOWN}": each.down.detach().cpu(), f"{stem}.{UP}": each.up.detach().cpu()}
+            state[f"{stem}.{ALPHA}"] = torch.tensor(float(self.alpha))
+        return state
+
+    def save(self, folder: Path, step: int) -> list[Path]:
+        """Files for the engine's options `checkpoint` and, of a LoRA, `lora`. Raises StudioError."""
+        dtype = self.network.dtype
+        state = {name: each.detach().to("cpu", dtype) for name, each in self.network.state_dict().items()}
+        written = [write_torch(state, folder / f"transformer3d-checkpoint-{step}.pt")]
+        if self.low_rank:
+            written.append(write_torch(self.lora_state(), folder / f"lora-checkpoint-{step}.pt"))
+        return written
+
+
+def write_torch(held: Any, path: Path) -> Path:
+    """A file, whole or not at all. Raises StudioError."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        torch.save(held, part)
+        part.replace(path)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        raise StudioError(f"{path} cannot be written ({str(error)[:80]}); choose another place.") from None
+    return path

@@ -1,0 +1,80 @@
+"""Films of a folder, cut into clips of one window each: frames around the face, and the points of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import StudioError
+from shared.face.finder import FaceFinder
+from shared.media.array_types import ImageArray
+from shared.media.reader import VideoReader, read_sound
+
+ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
+LEAST_SEEN = 0.5  # of a clip's frames that must show the face
+
+
+@dataclass(frozen=True, slots=True)
+class FilmClip:
+    """Consecutive frames of a film. start: number of the first. frames: (n, h, w, 3) uint8 RGB. faces: (478, 2) float32 in pixels of
+    these, None where no face is seen."""
+
+    film: Path
+    start: int
+    rate: Fraction
+    frames: ImageArray
+    faces: tuple[NDArray[np.float32] | None, ...]
+
+
+def films_in(folder: Path) -> list[Path]:
+    """The films of a folder, by name. Raises StudioError where there is none."""
+    films = sorted(each for each in folder.glob("*") if each.suffix.lower() in ENDINGS)
+    if not films:
+        raise StudioError(f"{folder} holds no film; put films of a speaking person there ({', '.join(ENDINGS)}).")
+    return films
+
+
+def clips_of(film: Path, count: int, size: tuple[int, int]) -> Iterator[FilmClip]:
+    """Clips of `count` frames, one after the other; those without a face are passed over, and what is left at the end.
+
+    size: width and height that frames are cut and scaled to, never squashed. Raises StudioError for a film without sound.
+    """
+    if not any(len(block) for _, block in read_sound(film)):
+        raise StudioError(f"{film} has no sound; take it out of the folder, or give it its speech.")
+    with VideoReader(film) as video:
+        finder, images, faces = FaceFinder(), list[ImageArray](), list[NDArray[np.float32] | None]()
+        for number, (_, image) in enumerate(video):
+            face = finder.track(image)
+            images.append(image)
+            faces.append(None if face is None else face.points[:, :2])
+            if len(images) < count:
+                continue
+            if sum(each is not None for each in faces) >= LEAST_SEEN * count:
+                start = number + 1 - count
+                yield FilmClip(film, start, video.fps, *placed(images, faces, size))
+            images, faces = [], []
+
+
+def placed(
+    images: list[ImageArray], faces: list[NDArray[np.float32] | None], size: tuple[int, int]
+) -> tuple[ImageArray, tuple[NDArray[np.float32] | None, ...]]:
+    """Frames and points in the largest rectangle of the wanted shape that lies about the face, the same in all frames."""
+    height, width = images[0].shape[:2]
+    scale = min(width / size[0], height / size[1])
+    cut = round(size[0] * scale), round(size[1] * scale)
+    centre = np.mean([each.mean(axis=0) for each in faces if each is not None], axis=0)
+    left, top = (
+        int(np.clip(round(float(at) - side / 2), 0, whole - side))
+        for at, side, whole in zip(centre, cut, (width, height), strict=True)
+    )
+    filter_ = cv2.INTER_AREA if scale > 1 else cv2.INTER_CUBIC
+    frames = [
+        cv2.resize(image[top : top + cut[1], left : left + cut[0]], size, interpolation=filter_) for image in images
+    ]
+    factor = np.array((size[0] / cut[0], size[1] / cut[1]), np.float32)
+    moved = (None if each is None else (each - (left, top)).astype(np.float32) * factor for each in faces)
+    return np.array(frames, np.uint8), tuple(moved)
