@@ -10,6 +10,7 @@ import numpy as np
 
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.avatar.samples import astronaut
+from shared.face.landmarks import SURFACE
 from shared.face.tracker import FaceTracker
 
 SIDE = 1.9  # of the ROI over the face, as `studio avatar add` crops it
@@ -35,7 +36,7 @@ def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)
     mask = np.full((ROI_SIZE_PX, ROI_SIZE_PX), 255, np.uint8)
     if not own_plate:
         mask[:] = 0
-        hull = cv2.convexHull(face.points[:468, :2].copy())
+        hull = cv2.convexHull(face.points[:SURFACE, :2].copy())
         cv2.fillConvexPoly(mask, hull.astype(np.int32), (255,))
     folder = tempfile.mkdtemp(prefix="studio-bench-")  # where engines keep what they read of it
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from shared.avatar.film.report import Kind
 from shared.avatar.samples import sample_portrait
 from shared.errors import StudioError
 from shared.face.finder import FaceFinder
-from shared.face.landmarks import OVAL, Face
+from shared.face.landmarks import OVAL, SURFACE, Face
 from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 
@@ -94,7 +94,7 @@ def _blurred(image: ImageArray, face: Face) -> ImageArray:
 
 def _cut(images: list[ImageArray], faces: list[Face]) -> BuiltClip:
     height, width = images[0].shape[:2]
-    middle = faces[0].points[:468, :2].mean(axis=0)
+    middle = faces[0].middle
     closer = np.column_stack([np.eye(2) * 1.35, np.array([width / 2, height * 0.4]) - 1.35 * middle])
     shown = [
         np.asarray(cv2.warpAffine(image, closer, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
@@ -164,7 +164,7 @@ def _crossing(images: list[ImageArray], faces: list[Face]) -> BuiltClip:
     other = np.asarray(cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
     height, width = images[0].shape[:2]
     tall, wide = other.shape[:2]
-    middle = faces[0].points[:468, :2].mean(axis=0)
+    middle = faces[0].middle
     top = round(float(middle[1]) - 0.45 * tall)
     truth, vague, shown = set(), set(), []
     for number, image in enumerate(images):
@@ -185,5 +185,5 @@ def _crossing(images: list[ImageArray], faces: list[Face]) -> BuiltClip:
 
 def _hidden(face: Face, box: tuple[int, int, int, int]) -> float:
     """Share of a face's points inside a box."""
-    x, y = face.points[:468, 0], face.points[:468, 1]
+    x, y = face.points[:SURFACE, 0], face.points[:SURFACE, 1]
     return float(((x >= box[0]) & (x < box[2]) & (y >= box[1]) & (y < box[3])).mean())

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from engines.mesh.lids import LidRig
 from engines.mesh.lips import LipRig
 from engines.mesh.motion import MeshMotion
-from engines.mesh.topology import SURFACE, opening_triangles, oriented
+from engines.mesh.topology import opening_triangles, oriented
 from engines.mesh.triangulation import delaunay
 from shared.avatar.model import ROI_SIZE_PX
 from shared.easing import smoothstep
-from shared.face.landmarks import OVAL, Face
+from shared.face.landmarks import OVAL, SURFACE, Face
 from shared.face.rest_pose import head_centre, rotation_matrix
 from shared.face.skin_triangles import SKIN_TRIANGLES
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.face.landmarks import Face
+from shared.face.landmarks import SURFACE, Face
 from shared.face.networks.segmenter import PersonSegmenter
 
 # Below and above these the segmentation's probability is taken as background and person.
@@ -48,7 +48,7 @@ def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
     edge drawn to the image's by a guided filter (He et al., PAMI 2013)."""
     probability = PersonSegmenter().find(roi)
     head = np.zeros(roi.shape[:2], np.uint8)
-    cv2.fillConvexPoly(head, cv2.convexHull(face.points[:468, :2].copy()).astype(np.int32), (255,))
+    cv2.fillConvexPoly(head, cv2.convexHull(face.points[:SURFACE, :2].copy()).astype(np.int32), (255,))
     probability = np.maximum(probability, (head > 0).astype(np.float32))
     guided = cv2.ximgproc.guidedFilter(roi, probability, 8, 60.0)
     alpha = np.clip((guided - UNSURE) / (SURE - UNSURE), 0.0, 1.0)

@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.mesh.topology import BROWS, EYE_CORNERS, LOWER_LIDS, SURFACE, UPPER_LIDS
+from engines.mesh.topology import BROWS, EYE_CORNERS, LOWER_LIDS, UPPER_LIDS
 from shared.easing import smoothstep
-from shared.face.landmarks import Face
+from shared.face.landmarks import SURFACE, Face
 
 # The tracker reads a closed eye as about this share of the open one; there the portrait's lids meet.
 SHUT = 0.30

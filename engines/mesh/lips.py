@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.motion import MeshMotion, lip_gaps
-from engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
-from shared.face.landmarks import Face
+from engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, UPPER_LIP_ROWS
+from shared.face.landmarks import SURFACE, Face
 
 # Share of a missing gap that the upper lip makes up; the lower lip does the rest, as it does in a face. A lip that
 # smiles is drawn up already.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.idle import idle_pose
-from engines.mesh.topology import EYE_CORNERS, INNER_LOWER, INNER_UPPER, LOWER_LIDS, SURFACE, UPPER_LIDS
-from shared.face.landmarks import LEFT_IRIS, RIGHT_IRIS, RIGID, Face, pose_of
+from engines.mesh.topology import EYE_CORNERS, INNER_LOWER, INNER_UPPER, LOWER_LIDS, UPPER_LIDS
+from shared.face.landmarks import LEFT_IRIS, RIGHT_IRIS, RIGID, SURFACE, Face, pose_of
 from shared.face.rest_pose import head_centre
 
 # A lip gap this small (eye distances) is a closed mouth within the tracker's noise. A driver whose neutral

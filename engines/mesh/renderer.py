@@ -10,12 +10,11 @@ from engines.mesh.layers import split_portrait
 from engines.mesh.motion import MeshMotion
 from engines.mesh.mouth import MouthPainter
 from engines.mesh.rasterizer import far_to_near, lay_over_background, rasterise
-from engines.mesh.topology import SURFACE
 from engines.mesh.tracker_calibration import FILE, calibrate_tracker, kept_calibration
 from shared.avatar.mask import moving_matte
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.avatar.portrait_skin import PortraitSkin
-from shared.face.landmarks import Face
+from shared.face.landmarks import SURFACE, Face
 
 INNER = slice(int(RIM_PX), ROI_SIZE_PX - int(RIM_PX))
 BAND_ROWS = (

@@ -9,8 +9,6 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-SURFACE = 468  # points of the skin; the iris points come after
-
 # Lid edges without the corners, facing each other column by column; then the corners.
 UPPER_LIDS = np.array([[246, 161, 160, 159, 158, 157, 173], [466, 388, 387, 386, 385, 384, 398]])
 LOWER_LIDS = np.array([[7, 163, 144, 145, 153, 154, 155], [249, 390, 373, 374, 380, 381, 382]])

@@ -8,7 +8,7 @@ import numpy as np
 from engines.api import Driving, EngineSession
 from engines.registry import load_frame_engine
 from shared.avatar.model import Avatar
-from shared.face.landmarks import Face
+from shared.face.landmarks import SURFACE, Face
 from shared.face.smoothing import FaceSmoother
 from shared.face.tracker import FaceTracker
 from shared.media.array_types import ImageArray
@@ -86,7 +86,7 @@ def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
             continue
         shown_frames.append(session.step(Driving(pts, face, neutral))[0].pixels)
     again = FaceTracker(still=True)
-    points = [found.points[:468, :2] for found in (again.track(p) for p in shown_frames) if found is not None]
+    points = [found.points[:SURFACE, :2] for found in (again.track(p) for p in shown_frames) if found is not None]
     return float(np.sqrt(np.var(np.stack(points), axis=0).sum(axis=-1).mean()))
 
 

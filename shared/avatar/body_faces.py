@@ -162,7 +162,7 @@ def _read(path: Path, count: int) -> BodyFaces | None:
 
 
 def _is_there(face: Face, wanted: Face) -> bool:
-    off = float(np.linalg.norm(face.points[:468, :2].mean(axis=0) - wanted.points[:468, :2].mean(axis=0)))
+    off = float(np.linalg.norm(face.middle - wanted.middle))
     return SIZES[0] < face.size / max(wanted.size, 1.0) < SIZES[1] and off < MOVED * wanted.size
 
 

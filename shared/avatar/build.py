@@ -356,8 +356,8 @@ def _find_faces(rgb: ImageArray) -> list[Face]:
 def _distinct(faces: list[Face]) -> list[Face]:
     kept: list[Face] = []
     for face in faces:
-        centre = face.points[:468, :2].mean(axis=0)
-        if all(np.linalg.norm(centre - other.points[:468, :2].mean(axis=0)) > 0.5 * other.size for other in kept):
+        centre = face.middle
+        if all(np.linalg.norm(centre - other.middle) > 0.5 * other.size for other in kept):
             kept.append(face)
     return kept
 

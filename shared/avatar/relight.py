@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from shared.avatar.skin import RGB_TO_YUV, close_up, lit_pixels, skin_mask
 from shared.easing import smoothstep
-from shared.face.landmarks import OVAL, Face
+from shared.face.landmarks import OVAL, SURFACE, Face
 from shared.media.array_types import ImageArray
 
-SURFACE = 468
 COARSE_PX = 64  # faces are compared at this size
 COARSE_SIGMA = 0.08  # of the face's size: what is finer is the face, what is coarser the light on it
 FIELD_SIGMA = 0.15  # of the face's size: smoothness of the correction

@@ -122,7 +122,7 @@ class FaceFinder:
 
 def _is_same(face: Face, last: Face) -> bool:
     ratio = face.size / max(last.size, 1.0)
-    moved = float(np.linalg.norm(face.points[:468, :2].mean(axis=0) - last.points[:468, :2].mean(axis=0)))
+    moved = float(np.linalg.norm(face.middle - last.middle))
     return 0.6 < ratio < 1.6 and moved < MAX_JUMP * last.size
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Points = NDArray[np.float32]
 
 POINTS = 478
+SURFACE = 468  # of them lie on the skin and come first; the iris points follow
 MAX_COORDINATE_PX = 1e5  # pixels; beyond any image
 LEFT_IRIS, RIGHT_IRIS = 473, 468  # iris centres; the four points after each lie on its rim
 LEFT_IRIS_RING = np.arange(474, 478)
@@ -62,9 +63,14 @@ class Face:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) of the surface points in pixels."""
-        low = self.points[:468, :2].min(axis=0)
-        high = self.points[:468, :2].max(axis=0)
+        low = self.points[:SURFACE, :2].min(axis=0)
+        high = self.points[:SURFACE, :2].max(axis=0)
         return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+    @property
+    def middle(self) -> NDArray[np.float32]:
+        """(2,) mean of the surface points in pixels."""
+        return np.asarray(self.points[:SURFACE, :2].mean(axis=0))
 
     @property
     def size(self) -> float:

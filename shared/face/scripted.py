@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from shared.easing import smoothstep
 from shared.face.blink import closure_since
-from shared.face.landmarks import LEFT_EYE_CORNERS, LEFT_IRIS, POINTS, RIGHT_EYE_CORNERS, RIGHT_IRIS, Face
+from shared.face.landmarks import LEFT_EYE_CORNERS, LEFT_IRIS, POINTS, RIGHT_EYE_CORNERS, RIGHT_IRIS, SURFACE, Face
 from shared.face.rest_pose import rotation_matrix
 
 SCRIPT_S = 12.0  # it ends where it begins
@@ -183,7 +183,7 @@ def _speech(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]
     near_upper = np.where((y <= 0) & (y > -0.16), np.exp(-((x / 0.2) ** 2)) * smoothstep(1 + y / 0.16), 0.0)
     gap = _LIP_GAP_FULL * gesture.mouth
     moved[:, 1] += 0.82 * gap * np.maximum(jaw, lower) - 0.18 * gap * np.maximum(near_upper, upper)
-    moved[:468, 2] += 0.10 * gap * jaw[:468]
+    moved[:SURFACE, 2] += 0.10 * gap * jaw[:SURFACE]
     ring = np.exp(-((x / 0.3) ** 2) - (y / 0.16) ** 2)
     moved[:, 0] += x * ring * (0.16 * max(gesture.wide, 0.0) + 0.30 * min(gesture.wide, 0.0))
     moved[:, 2] += 0.06 * ring * min(gesture.wide, 0.0)
@@ -195,7 +195,7 @@ def _brows(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]:
     moved = np.zeros_like(local)
     eye = local[[33, 263], 1].mean()
     height = (eye - local[:, 1]) / 0.22  # about 1 on the brows
-    moved[:468, 1] = -0.055 * gesture.brow * np.exp(-(((height[:468] - 1.0) / 0.55) ** 2))
+    moved[:SURFACE, 1] = -0.055 * gesture.brow * np.exp(-(((height[:SURFACE] - 1.0) / 0.55) ** 2))
     return moved
 
 

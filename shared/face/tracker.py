@@ -104,7 +104,7 @@ class FaceTracker:
 
 
 def _distance(one: Face, other: Face) -> float:
-    return float(np.linalg.norm(one.points[:468, :2].mean(axis=0) - other.points[:468, :2].mean(axis=0)))
+    return float(np.linalg.norm(one.middle - other.middle))
 
 
 def _only(rgb: NDArray[np.uint8], region: PixelBounds) -> NDArray[np.uint8]:

@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from engines.mesh.head import expressive
 from engines.mesh.lips import LipRig
 from engines.mesh.motion import MeshMotion
-from engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
+from engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, UPPER_LIP_ROWS
 from shared.easing import smoothstep
-from shared.face.landmarks import OVAL, Face
+from shared.face.landmarks import OVAL, SURFACE, Face
 
 # Towards the face's outline, which stays as filmed, movement fades over this distance (eye distances).
 TO_OUTLINE = 0.34

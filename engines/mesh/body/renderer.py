@@ -10,21 +10,13 @@ from engines.mesh.body.rest import HeadPlace, film_rest
 from engines.mesh.motion import MeshMotion
 from engines.mesh.mouth import MouthPainter
 from engines.mesh.rasterizer import blend_covered, far_to_near, rasterise
-from engines.mesh.topology import (
-    INNER_LOWER,
-    INNER_UPPER,
-    LOWER_LIP_ROWS,
-    SURFACE,
-    UPPER_LIP_ROWS,
-    mouth_triangles,
-    oriented,
-)
+from engines.mesh.topology import INNER_LOWER, INNER_UPPER, LOWER_LIP_ROWS, UPPER_LIP_ROWS, mouth_triangles, oriented
 from engines.mesh.tracker_calibration import BODY_FILE, calibrate_tracker, kept_calibration
 from shared.avatar.body_faces import kept_body_faces
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.easing import smoothstep
 from shared.face import similarity
-from shared.face.landmarks import OVAL
+from shared.face.landmarks import OVAL, SURFACE
 from shared.face.skin_triangles import SKIN_TRIANGLES
 
 STILL_PX = 0.02  # a face that moves by less is left as filmed

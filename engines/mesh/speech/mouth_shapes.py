@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 from engines.mesh.motion import MIDDLE, lip_gaps
 from engines.mesh.speech.articulation import MouthShape
-from engines.mesh.topology import LOWER_LIP_ROWS, SURFACE, UPPER_LIP_ROWS
+from engines.mesh.topology import LOWER_LIP_ROWS, UPPER_LIP_ROWS
 from shared.easing import smoothstep
-from shared.face.landmarks import LIP_CORNERS, Face
+from shared.face.landmarks import LIP_CORNERS, SURFACE, Face
 
 CHIN = 152
 BITE = 0.045  # eye distances between the lips when the lower one touches the upper teeth: as much as shows them

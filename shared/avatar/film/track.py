@@ -201,5 +201,5 @@ def _kept(rgb: ImageArray, face: Face, likeness: Likeness) -> SeenFace:
 
 
 def _is_near(face: Face, last: Face) -> bool:
-    moved = float(np.linalg.norm(face.points[:468, :2].mean(axis=0) - last.points[:468, :2].mean(axis=0)))
+    moved = float(np.linalg.norm(face.middle - last.middle))
     return SIZES[0] < face.size / max(last.size, 1.0) < SIZES[1] and moved < MAX_JUMP * last.size

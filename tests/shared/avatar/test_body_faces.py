@@ -30,7 +30,7 @@ def test_faces_are_where_the_film_has_them_and_open_as_it_does() -> None:
     assert np.corrcoef(gaps, wanted)[0, 1] > 0.95 and gaps[wanted == 0].max() < 0.03
     face = found.face(0)
     assert face is not None
-    away = face.points[:468, :2].mean(axis=0) - body.face.points[:468, :2].mean(axis=0)
+    away = face.middle - body.face.middle
     assert np.linalg.norm(away) < 0.1 * body.face.eye_distance
     there = similarity.apply_similarity(body.plate.placements[0], face.points[:, :2])
     assert (there >= 0).all() and (there < (body.plate.width, body.plate.height)).all()

@@ -19,7 +19,7 @@ from shared.avatar.skin import RGB_TO_YUV, YUV_BASE, lit_pixels, measure_light, 
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
-from shared.face.landmarks import OVAL, RIGID
+from shared.face.landmarks import OVAL, RIGID, SURFACE
 from shared.face.rest_pose import turn_to_rest
 from shared.media.array_types import ImageArray
 from shared.media.colour import rgb_to_i420
@@ -82,13 +82,13 @@ def test_the_roi_holds_the_face_in_its_middle(sample_home: Path) -> None:
     finder = FaceFinder()
     again = finder.face_near(avatar.roi, avatar.face.box)
     assert again is not None
-    assert np.abs(again.points[:468, :2] - avatar.face.points[:468, :2]).mean() < 1.5
+    assert np.abs(again.points[:SURFACE, :2] - avatar.face.points[:SURFACE, :2]).mean() < 1.5
 
 
 def test_a_moving_body_is_followed_to_a_fraction_of_a_pixel(sample_home: Path) -> None:
     avatar = load_avatar(sample_home / "avatars" / "sample-video")
     back = similarity.invert(avatar.portrait_to_roi)
-    points = avatar.face.points[:468, :2]
+    points = avatar.face.points[:SURFACE, :2]
     off = np.array(
         [
             similarity.apply_similarity(placement, points)
@@ -269,7 +269,7 @@ def test_the_bodys_faces_are_kept_as_they_lie_in_the_roi(sample_home: Path) -> N
     rest = turn_to_rest(avatar.face, avatar.rest)
     assert len(avatar.body_faces) == 8
     for face in avatar.body_faces:
-        assert np.linalg.norm(face.points[:468, :2] - rest.points[:468, :2], axis=1).mean() < 0.03 * rest.size
+        assert np.linalg.norm(face.points[:SURFACE, :2] - rest.points[:SURFACE, :2], axis=1).mean() < 0.03 * rest.size
     assert load_avatar(sample_home / "avatars" / "sample").body_faces == ()
 
 

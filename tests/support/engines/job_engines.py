@@ -29,6 +29,7 @@ from engines.options import EngineOptions
 from engines.settings import EngineSettings
 from shared.avatar.model import Avatar
 from shared.errors import OutOfMemoryError
+from shared.face.landmarks import SURFACE
 
 INFO = EngineInfo(name="card", title="Test card", inputs=frozenset({"motion"}), roi_size=64, depends_on="motion")
 # A folder in which the tests leave orders for the engines in the workers: a file's name is the order.
@@ -119,7 +120,7 @@ class JobSession(EngineSession):
     def step(self, driving: Driving) -> list[RoiFrame]:
         self._seen += 1
         if driving.face is not None:
-            self._sum += float(driving.face.points[:468, 1].mean())
+            self._sum += float(driving.face.points[:SURFACE, 1].mean())
         if isinstance(driving.recorded, TemplateFrame):
             self._sum += float(driving.recorded.motion.exp.sum())
         if self._info.needs_image and driving.frame is not None:
