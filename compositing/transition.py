@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from shared.easing import smoothstep
+from shared.runtime.clock import US
 
 TRANSITION_S = 0.3
 
@@ -23,7 +24,7 @@ class Transition:
         at 0; time that goes backwards changes nothing."""
         passed = 0 if self._pts is None else max(0, pts - self._pts)
         self._pts = pts
-        change = passed / 1_000_000 / self.seconds if self.seconds > 0 else 1.0
+        change = passed / US / self.seconds if self.seconds > 0 else 1.0
         self._progress = min(max(self._progress + (change if face else -change), 0.0), 1.0)
         return smoothstep(self._progress)
 

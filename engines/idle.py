@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from shared.easing import smoothstep
 from shared.face.blink import blink_closure
+from shared.runtime.clock import US
 
-US = 1_000_000
 # Periods in seconds that have no common multiple worth mentioning: nothing is ever seen to repeat.
 BREATH_S = 4.3
 SWAY_S = ((11.7, 0.9), (7.1, 0.5), (17.9, 0.7))  # period, share

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import RATE_FPS, VoiceBlock
-from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.arrays import StateArrays, StateMapping
-from shared.runtime.clock import US, tick_after, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, tick_after, tick_pts
 
 JOIN_SAMPLES = 2  # between two blocks that follow each other, for the rounding of their pts
 WINDOW_US = 40_000

@@ -25,8 +25,8 @@ from services.local.livekit_server import find_server
 from shared.avatar.model import load_avatar
 from shared.face.similarity import apply_similarity
 from shared.media.array_types import PixelBox
+from shared.runtime.clock import SOUND_RATE_HZ
 
-SOUND_RATE_HZ = 48_000
 BLOCK_SAMPLES = SOUND_RATE_HZ // 50
 TRIALS = 10
 REST, SPEAK = 2.5, 1.4  # seconds between two vowels, and of a vowel until it is interrupted

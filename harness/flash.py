@@ -27,11 +27,10 @@ from services.local.channel_supervisor import PRIORITY
 from shared.config.child_environment import child_environment
 from shared.config.settings import Settings
 from shared.config.token import operator_token
-from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, now, sound_samples, tick_after, tick_pts
 from shared.wire.bus import Publisher, endpoint
 from shared.wire.pulse import Meter
 
-SOUND_RATE_HZ = 48_000
 FLASH_S = 0.2
 BEEP_HZ = 1000
 BRIGHT, DARK = 225, 60

@@ -13,8 +13,7 @@ from engines.mesh.speech.speech_motion import Speaker, SpeechMotion
 from engines.mesh.speech.visemes import VISEMES
 from shared.face.landmarks import Face
 from shared.media.array_types import AudioSamples
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 RATE = Fraction(25)
 CLOSED = 0.35  # a seal (see `MeshMotion`) below this is a closed mouth

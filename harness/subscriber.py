@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from shared.media.array_types import PixelBox
+from shared.runtime.clock import SOUND_RATE_HZ
 
-SOUND_RATE_HZ = 48_000
 LOUD = 1500  # of int16
 MeasuredRow = list[float]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from shared.media.array_types import AudioSamples
 from shared.media.voice_ring import stretched
-from shared.wire.program import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 
 TARGET_LEVEL_S = 0.020  # seconds of sound that wait when a block comes
 LEVEL_TOLERANCE_S = 0.008  # seconds by which the average level may differ from the target before it is corrected

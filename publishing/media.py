@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from publishing.audio_queue import AudioQueue
 from shared.media.array_types import AudioSamples
-from shared.runtime.clock import now
-from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
+from shared.runtime.clock import SOUND_RATE_HZ, now
+from shared.wire.program import ProgramFrame, ProgramSound
 
 
 class RoomMedia:

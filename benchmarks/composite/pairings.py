@@ -30,7 +30,7 @@ from shared.avatar.plate_build import IMAGE_SUFFIXES
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
-from shared.face.follower import FaceFollower
+from shared.face.follower import FOLLOWED_SIDE_PX, FaceFollower
 from shared.face.landmarks import Face
 from shared.face.tracker import FaceTracker
 from shared.media.array_types import ImageArray
@@ -39,7 +39,6 @@ from shared.media.reader import VideoReader
 from shared.media.still import read_image
 
 EVERY = 5  # of a driver's frames, one is looked at
-MAX_SIDE_PX = 640  # of the driver's frame, as in capture
 VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"))
 # Per cent of the bare skin, in the mean and at the 95th percentile; sharpness over the portrait's own.
 BOUNDS = {
@@ -153,7 +152,7 @@ def files_of(where: str, suffixes: frozenset[str], what: str) -> list[Path]:
 def driving_of(path: Path) -> list[Driving]:
     """What capture makes of a driver's frames. Raises StudioError when it shows no face."""
     follower, ticks = FaceFollower(), []
-    with VideoReader(path, max_side=MAX_SIDE_PX) as reader:
+    with VideoReader(path, max_side=FOLLOWED_SIDE_PX) as reader:
         for pts, rgb in reader:
             found = follower.follow(rgb, pts)
             face, neutral = (Face(each.points.copy()) for each in found) if found else (None, None)

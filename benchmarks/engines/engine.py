@@ -27,6 +27,7 @@ from shared.avatar.model import ROI_SIZE_PX
 from shared.face.landmarks import Face
 from shared.face.scripted import SCRIPT_S, perform
 from shared.media.array_types import ImageArray
+from shared.runtime.clock import US
 
 
 def measure() -> dict[str, object]:
@@ -50,7 +51,7 @@ def _measure() -> dict[str, object]:
     faces = [perform(avatar.face, i / FPS) for i in range(round(SCRIPT_S * FPS))]
     frames, times = [], []
     for index, face in enumerate(faces):
-        driving = Driving(index * 1_000_000 // FPS, face, avatar.face)
+        driving = Driving(index * US // FPS, face, avatar.face)
         start = time.thread_time()
         frames.append(session.step(driving)[0].pixels)
         times.append((time.thread_time() - start) * 1e3)
@@ -82,7 +83,7 @@ def _on_film(faces: list[Face], neutral: Face) -> tuple[float, float]:
     for index, face in enumerate(faces[: 6 * len(film.plate)]):
         for session, times in took.items():
             start = time.thread_time()
-            session.step(Driving(index * 1_000_000 // FPS, face, neutral))
+            session.step(Driving(index * US // FPS, face, neutral))
             times.append((time.thread_time() - start) * 1e3)
     ours, theirs = (statistics.median(took[session]) for session in (body, portrait))
     return ours, ours / theirs

@@ -20,13 +20,12 @@ from engines.registry import load_frame_engine
 from harness.faces.following import Followed, compare_following
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
-from shared.face.follower import FaceFollower
+from shared.face.follower import FOLLOWED_SIDE_PX, FaceFollower
 from shared.face.landmarks import Face
 from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 
 FRAMES = 240  # frames of the driver, from its beginning
-MAX_SIDE_PX = 640  # of the driver's frame, as in capture
 SHRUNK = 0.85  # size at which the driver is tracked again: another crop, other pixels, the same face
 TRACKED_AGAIN = "(tracked again)"
 LEAST, GAIN = 0.9, (0.7, 1.3)  # correlation and gain that are asked for
@@ -91,7 +90,7 @@ def _tracked(path: Path, frames: int) -> tuple[list[Driving], list[ImageArray]]:
     """What capture makes of the driver's frames, and those with a face made smaller."""
     follower = FaceFollower()
     driving, shrunk = [], []
-    with VideoReader(path, max_side=MAX_SIDE_PX) as reader:
+    with VideoReader(path, max_side=FOLLOWED_SIDE_PX) as reader:
         matrix = _shrink(reader.width, reader.height)
         for pts, rgb in reader:
             found = follower.follow(rgb, pts)

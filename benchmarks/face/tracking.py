@@ -37,10 +37,11 @@ from shared.face.scripted import SCRIPT_S, perform
 from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
+from shared.runtime.clock import US
 
 FRAMES = 200  # of a video, from its beginning
 MAX_SIDE_PX = 1024
-FPS, US = 25, 1_000_000
+FPS = 25
 ROUNDS, STARTS = 5, 5
 STILLS = {".jpg", ".jpeg", ".png", ".webp"}
 PERFORMANCE = "sample driver"

@@ -19,8 +19,7 @@ from harness import far_end
 from harness.lip_sync import RATE, closures, follows, resting_movement, same_however_cut
 from harness.sample_avatar import sample_avatar
 from shared.face.landmarks import Face
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 
 def cost(face: Face) -> dict[str, float]:

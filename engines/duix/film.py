@@ -14,9 +14,8 @@ from shared.avatar.model import Avatar
 from shared.media.array_types import ImageArray
 from shared.media.colour import planes, rgb_to_i420
 from shared.media.mp4 import Mp4Writer
-from shared.media.reader import SOUND_RATE_HZ
 from shared.media.unbroken_sound import unbroken_sound
-from shared.runtime.clock import tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, tick_pts
 
 CRF = 16  # finer than what is delivered: the service encodes it once more
 STEP_SAMPLES = SOUND_RATE_HZ * 10  # of silence written at a time

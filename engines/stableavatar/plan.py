@@ -8,8 +8,8 @@ from engines.stableavatar.layout import SPEECH_RATE_HZ, Layout, fixed_layout, or
 from engines.stableavatar.options import StableAvatarOptions
 from engines.stableavatar.weights import Model
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE_HZ
 from shared.media.unbroken_sound import unbroken_sound
+from shared.runtime.clock import SOUND_RATE_HZ
 
 COUNT = "speech.json"  # what the unit that listens says of the speech's length
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engines.stableavatar.layout import SPEECH_RATE_HZ, LatentWindow, Layout
-from shared.media.reader import SOUND_RATE_HZ, MediaSource
+from shared.media.reader import MediaSource
 from shared.media.unbroken_sound import unbroken_sound
+from shared.runtime.clock import SOUND_RATE_HZ
 
 Samples = NDArray[np.float32]
 TINY = 1e-7  # added to the variance, as Wav2Vec 2.0's own normalisation does

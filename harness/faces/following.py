@@ -12,6 +12,7 @@ from shared.face.landmarks import SURFACE, Face
 from shared.face.smoothing import FaceSmoother
 from shared.face.tracker import FaceTracker
 from shared.media.array_types import ImageArray
+from shared.runtime.clock import US
 
 FPS = 25
 SIGNALS = ("mouth", "eyes", "yaw", "pitch", "roll")
@@ -79,7 +80,7 @@ def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
         found = tracker.track(np.clip(avatar.roi + noise, 0, 255).astype(np.uint8))
         if found is None:
             continue
-        pts = index * 1_000_000 // FPS
+        pts = index * US // FPS
         face = smoother.smooth(found, pts)
         if index < settle:
             neutral = face

@@ -35,9 +35,8 @@ from shared.face.landmarks import POINTS, Face, Pose
 from shared.jobs.graph import UnitSpec
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
-from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.arrays import StateArrays, pack_part, unpack_part
-from shared.runtime.clock import US, tick_after, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, tick_after, tick_pts
 from shared.weights.checkpoint import load_state
 from shared.weights.manifest import EngineWeights, weight_files, weights_folder
 

@@ -8,9 +8,8 @@ voice up to half a per cent slower or faster, which nobody hears, and never by a
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import stretched
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 AVERAGING_S = 4.0  # seconds over which arrival times are averaged: they tremble, the drift does not
 BEGIN, ENOUGH = 4_000.0, 1_500.0  # us of distance at which correcting begins and ends

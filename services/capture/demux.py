@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
-from shared.media.reader import SOUND_RATE_HZ, has_video, open_container, read_sound, source_title, video_of
-from shared.runtime.clock import US
-
-MAX_SIDE_PX = 640  # pixels; landmarks gain nothing from more, and every stage's copy gets dearer
+from shared.face.follower import FOLLOWED_SIDE_PX
+from shared.media.reader import has_video, open_container, read_sound, source_title, video_of
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 
 @dataclass(frozen=True, slots=True)
 class DriverFrame:
     """pts: microseconds, from the driver's start or on the channel clock. rgb: (H, W, 3) uint8, upright, long side
-    at most MAX_SIDE_PX."""
+    at most FOLLOWED_SIDE_PX."""
 
     pts: int
     rgb: NDArray[np.uint8]
@@ -83,9 +82,9 @@ def _read_voice(source: Path | str) -> Iterator[DriverSoundBlock]:
 
 
 def shrink_to_limit(rgb: Any) -> NDArray[np.uint8]:
-    """A (H, W, 3) uint8 frame with its long side at most MAX_SIDE_PX."""
+    """A (H, W, 3) uint8 frame with its long side at most FOLLOWED_SIDE_PX."""
     height, width = rgb.shape[:2]
-    scale = MAX_SIDE_PX / max(height, width)
+    scale = FOLLOWED_SIDE_PX / max(height, width)
     if scale >= 1:
         return np.asarray(rgb, np.uint8)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -10,8 +10,7 @@ from services.capture.audio_drift import DriftCorrector
 from services.capture.demux import DriverFrame, DriverSoundBlock, read_driver, shrink_to_limit
 from shared.driver_ref import FORMS, DriverKind, DriverRef
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, now
+from shared.runtime.clock import SOUND_RATE_HZ, US, now
 from shared.runtime.wake import Wake
 
 READ_AHEAD_FRAMES = 24  # frames of a file decoded before they are due

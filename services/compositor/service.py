@@ -10,8 +10,7 @@ from shared.avatar.model import avatar_folder, load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray, PixelBox
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, now, sound_samples, tick_after, tick_pts
 from shared.scene import Scene
 from shared.wire.face import FaceFacts
 from shared.wire.loop import ServiceLoop

@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import VoiceBuffer
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 FADE_SAMPLES = SOUND_RATE_HZ * 5 // 1000  # samples over which a change of delay or gain is blended, against clicks
 

@@ -18,8 +18,7 @@ from engines.options import EngineOptions, value_title
 from services.generator.latency import EngineLatency, ImmediatePacer, PacedFrame, Pacer, evenly
 from services.generator.session_opener import OpenedSession
 from shared.errors import OutOfMemoryError, StudioError
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, now
+from shared.runtime.clock import SOUND_RATE_HZ, US, now
 
 WAITING_BATCHES = 3  # batches of driving frames that may wait; the oldest go first
 HANDED_FRAMES = 60  # ROI frames that may wait to be handed on, at least; and three batches of them

@@ -15,8 +15,7 @@ from shared.avatar.model import Avatar, avatar_folder, load_avatar
 from shared.avatar.plate import Plate
 from shared.config.settings import Settings
 from shared.errors import OutOfMemoryError, StudioError
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.scene import OptionValue
 
 Given = Mapping[str, OptionValue]

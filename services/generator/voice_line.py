@@ -3,9 +3,8 @@
 from fractions import Fraction
 
 from engines.api import VoiceBlock
-from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import VoiceBuffer
-from shared.runtime.clock import US, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, tick_pts
 from shared.scene import Scene
 from shared.wire.message import Message, WireError
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray
 from shared.media.colour import to_limited
+from shared.runtime.clock import US
 
 CACHE_BYTES = 256 << 20  # decoded frames kept: a 7 s 720x1080 plate fits, longer ones are decoded as they come
 
@@ -91,7 +92,7 @@ class Plate:
     def index(self, pts: int) -> int:
         """The frame to show at `pts` (microseconds). A plate without an order of its own is played to and fro, so that its end
         never jumps."""
-        number, count = int(pts * self.fps / 1_000_000), len(self)
+        number, count = int(pts * self.fps / US), len(self)
         if self.order is not None:
             return int(self.order[number % len(self.order)])
         if count == 1:

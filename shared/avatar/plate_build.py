@@ -27,6 +27,7 @@ from shared.face.rest_pose import MAX_REST_DEGREES, rest_pose, turn_to_rest, tur
 from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
+from shared.runtime.clock import US
 from shared.runtime.progress import StageProgress
 
 MAX_SIDE_PX = 1920
@@ -300,7 +301,7 @@ def _regular(reader: VideoReader, fps: float) -> Iterator[ImageArray]:
         number = 0
         for pts, rgb in reader:
             # Half a frame of tolerance, so that jitter in the time stamps repeats or drops nothing.
-            while shown is not None and (number + 0.5) * 1_000_000 / fps <= pts:
+            while shown is not None and (number + 0.5) * US / fps <= pts:
                 yield shown
                 number += 1
             shown = fit_image(rgb)[0]

@@ -11,6 +11,10 @@ from shared.face.smoothing import FaceSmoother
 from shared.face.tracker import FaceTracker
 from shared.runtime.arrays import pack_part, unpack_part
 
+FOLLOWED_SIDE_PX = (
+    640  # of the longer side of a driver's frame: landmarks gain nothing from more, and every copy gets dearer
+)
+
 
 class FaceFollower:
     """Follows the driver's face through its frames. Not thread-safe."""

@@ -13,9 +13,9 @@ from shared.easing import smoothstep
 from shared.face.blink import closure_since
 from shared.face.landmarks import LEFT_EYE_CORNERS, LEFT_IRIS, POINTS, RIGHT_EYE_CORNERS, RIGHT_IRIS, SURFACE, Face
 from shared.face.rest_pose import rotation_matrix
+from shared.runtime.clock import SOUND_RATE_HZ
 
 SCRIPT_S = 12.0  # it ends where it begins
-VOICE_RATE_HZ = 48_000  # of the voice
 
 _UPPER_LIP = (191, 80, 81, 82, 13, 312, 311, 310, 415, 183, 42, 41, 38, 12, 268, 271, 272, 407)
 _LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324, 96, 89, 179, 86, 15, 316, 403, 319, 325)
@@ -147,7 +147,7 @@ def shape(face: Face, gesture: Gesture) -> Face:
 
 def voice(seconds: float) -> NDArray[np.int16]:
     """(N,) int16, 48 kHz mono: the sound of the script, for as long as asked for."""
-    count = round(seconds * VOICE_RATE_HZ)
+    count = round(seconds * SOUND_RATE_HZ)
     once = _voice_once()
     return np.resize(once, count) if count else np.zeros(0, np.int16)
 
@@ -221,14 +221,14 @@ def _gaze(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]:
 def _voice_once() -> NDArray[np.int16]:
     """Source and filter (Fant, 1960): glottal pulses of a falling and wavering pitch, shaped by moving
     resonances, as loud as the mouth is open."""
-    count = round(SCRIPT_S * VOICE_RATE_HZ)
-    t = np.arange(count) / VOICE_RATE_HZ
+    count = round(SCRIPT_S * SOUND_RATE_HZ)
+    t = np.arange(count) / SOUND_RATE_HZ
     loud = np.zeros(count)
     tracks = np.zeros((2, count))
     weight = np.full(count, 1e-6)
     for each in _SCRIPT:
-        lo = max(0, int((each.start - each.length) * VOICE_RATE_HZ))
-        hi = min(count, int((each.start + 2 * each.length) * VOICE_RATE_HZ))
+        lo = max(0, int((each.start - each.length) * SOUND_RATE_HZ))
+        hi = min(count, int((each.start + 2 * each.length) * SOUND_RATE_HZ))
         off = np.abs(t[lo:hi] - each.start - each.length / 2) / (0.72 * each.length)
         share = np.where(off < 1.0, np.cos(np.pi / 2 * off) ** 2, 0.0)
         loud[lo:hi] = np.maximum(loud[lo:hi], share * each.loud * (0.25 + 0.75 * each.mouth))
@@ -237,7 +237,7 @@ def _voice_once() -> NDArray[np.int16]:
         weight[lo:hi] += share
     first, second = np.where(weight > 1e-3, tracks / weight, np.array([[500.0], [1500.0]]))
     pitch = 128.0 + 9.0 * np.sin(2 * np.pi * t / 1.7) + 22.0 * loud + 1.5 * np.sin(2 * np.pi * 5.1 * t)
-    phase = np.cumsum(pitch) / VOICE_RATE_HZ
+    phase = np.cumsum(pitch) / SOUND_RATE_HZ
     sound = np.zeros(count)
     # harmonics of the glottal source fall by 12 dB an octave; lips radiate 6 dB back
     for harmonic in range(1, 29):

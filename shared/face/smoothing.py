@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.face.landmarks import LEFT_IRIS, POINTS, RIGHT_IRIS, Face
+from shared.runtime.clock import US
 
-US = 1_000_000
 FAST_POINTS = np.unique(
     np.array(
         # lids, inner and outer lips: a blink lasts three frames and must survive

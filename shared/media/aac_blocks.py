@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from shared.media.array_types import AudioSamples
+from shared.runtime.clock import SOUND_RATE_HZ
 
-AAC_RATE_HZ = 48_000
 BLOCK_SAMPLES = 1024  # samples an AAC frame holds
 # Samples that are off by less than this follow each other without a seam: time stamps are rounded.
-SLACK_SAMPLES = AAC_RATE_HZ // 50
+SLACK_SAMPLES = SOUND_RATE_HZ // 50
 
 
 class SoundBlocks:
@@ -26,7 +26,7 @@ class SoundBlocks:
         if missing < -SLACK_SAMPLES:
             samples = samples[-missing:]
         while missing > SLACK_SAMPLES:
-            silence = min(missing, AAC_RATE_HZ)
+            silence = min(missing, SOUND_RATE_HZ)
             yield from self._join(np.zeros((silence, *self._waiting.shape[1:]), np.int16))
             missing -= silence
         yield from self._join(samples)

@@ -7,11 +7,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.aac_blocks import AAC_RATE_HZ, SoundBlocks
+from shared.media.aac_blocks import SoundBlocks
 from shared.media.container import Finished, MediaFile
 from shared.media.encoder import SMPTE170M, EncoderSpec, add_frames, encoder_frame
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
-SOUND_RATE_HZ = AAC_RATE_HZ
 SOUND_BITS_PER_S = 128_000
 _TICKS_PER_S = 90_000  # at least this many ticks a second, so that microsecond time stamps lose nothing visible
 
@@ -78,7 +78,7 @@ class Mp4Writer(Finished):
         """
         if (index is None) == (pts is None):
             raise ValueError("give either the frame's number or its pts")
-        tick = index * self._per_frame if index is not None else round(Fraction(pts or 0, 1_000_000) / self._time_base)
+        tick = index * self._per_frame if index is not None else round(Fraction(pts or 0, US) / self._time_base)
         if tick <= self._last_tick:
             return
         self._last_tick = tick
@@ -88,7 +88,7 @@ class Mp4Writer(Finished):
         """Add (n,) int16 samples that begin at pts (microseconds). A gap becomes silence, what overlaps is cut."""
         if self._sound is None:
             raise ValueError("this file was opened without sound")
-        for at, block in self._blocks.add(samples, round(pts * SOUND_RATE_HZ / 1_000_000)):
+        for at, block in self._blocks.add(samples, round(pts * SOUND_RATE_HZ / US)):
             self._encode_sound(block, at)
 
     def _encode_sound(self, block: NDArray[np.int16], at: int) -> None:

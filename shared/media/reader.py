@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
 from shared.media.array_types import ImageArray
-from shared.media.mp4 import SOUND_RATE_HZ, Mp4Writer
+from shared.media.mp4 import Mp4Writer
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 __all__ = [
-    "SOUND_RATE_HZ",
     "Mp4Writer",
     "VideoReader",
     "has_video",
@@ -155,7 +155,7 @@ class VideoReader:
         self.width, self.height = self._size if _turns(frame) % 2 == 0 else self._size[::-1]
         self.fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
         known = self._container.duration
-        self.duration = known / 1_000_000 if known and known > 0 else 0.0
+        self.duration = known / US if known and known > 0 else 0.0
         self.has_audio = bool(self._container.streams.audio)
 
     def _decode(self, from_key: bool = False) -> Iterator[av.VideoFrame]:
@@ -191,9 +191,9 @@ class VideoReader:
 
     def _sought(self, start: int, back: int) -> Iterator[TimedFrame] | None:
         """By seeking to a key frame `back` microseconds or more before; None where that may not be exact."""
-        origin, base = self.origin or 0, self._stream.time_base or Fraction(1, 1_000_000)
+        origin, base = self.origin or 0, self._stream.time_base or Fraction(1, US)
         try:
-            self._container.seek(ceil((origin + start - back) / (base * 1_000_000)), stream=self._stream)
+            self._container.seek(ceil((origin + start - back) / (base * US)), stream=self._stream)
             frames = self._decode(from_key=True)
             last: TimedFrame | None = None
             for frame in frames:
@@ -219,7 +219,7 @@ class VideoReader:
             else:
                 # A frame without a time stamp, or one that goes back, follows the last at the usual distance.
                 run += 1
-                last = max(last + 1, known + int(run * 1_000_000 / self.fps))
+                last = max(last + 1, known + int(run * US / self.fps))
             yield last, frame
 
     def __iter__(self) -> Iterator[tuple[int, ImageArray]]:
@@ -286,7 +286,7 @@ def _turns(frame: av.VideoFrame) -> int:
 def _pts(frame: av.VideoFrame | av.AudioFrame) -> int | None:
     if frame.pts is None or frame.time_base is None:
         return None
-    return int(frame.pts * frame.time_base * 1_000_000)
+    return int(frame.pts * frame.time_base * US)
 
 
 def read_sound(source: MediaSource) -> Iterator[tuple[int, NDArray[np.int16]]]:
@@ -307,7 +307,7 @@ def read_sound(source: MediaSource) -> Iterator[tuple[int, NDArray[np.int16]]]:
                     pts = _pts(block)
                     next_pts = next_pts if pts is None else pts - origin
                     yield next_pts, samples
-                    next_pts += len(samples) * 1_000_000 // SOUND_RATE_HZ
+                    next_pts += len(samples) * US // SOUND_RATE_HZ
             for block in resampler.resample(None):
                 yield next_pts, np.asarray(block.to_ndarray().reshape(-1), np.int16)
         except av.error.EOFError:

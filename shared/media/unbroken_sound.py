@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from shared.media.array_types import AudioSamples
-from shared.media.reader import SOUND_RATE_HZ, MediaSource, read_sound
-from shared.runtime.clock import US
+from shared.media.reader import MediaSource, read_sound
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 SLACK_SAMPLES = SOUND_RATE_HZ // 100  # by which time stamps may be late without a hole: containers round them
 SILENCE_SAMPLES = SOUND_RATE_HZ * 10  # at most in a block

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 RING_S = 8  # of voice kept; a file's sound is sent up to two seconds ahead
 JOIN_SAMPLES = SOUND_RATE_HZ * 30 // 1000  # a block this close to the end of the last one follows it without a seam

@@ -9,6 +9,7 @@ import time
 from fractions import Fraction
 
 US = 1_000_000
+SOUND_RATE_HZ = 48_000  # of all sound between the parts, whatever a driver or an engine has
 
 
 def now() -> int:

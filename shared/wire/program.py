@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.media.array_types import PixelBox
-from shared.runtime.clock import sound_samples
+from shared.runtime.clock import SOUND_RATE_HZ, sound_samples
 from shared.wire.message import Message, WireError
-
-SOUND_RATE_HZ = 48_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ that a service could not have sent reaches a handler.
 
 from dataclasses import dataclass
 
+from shared.runtime.clock import SOUND_RATE_HZ
 from shared.wire.message import Message, WireError
 
 MAX_SIDE_PX = 8192  # of the program: 8K; encoders and JPEG end soon above
 MAX_DRIVER_SIDE_PX = 4096
 MAX_ROI_SIDE_PX = 2048
 MIN_ROI_SIDE_PX = 16
-MAX_SAMPLES = 5 * 48_000  # of a block of sound
+MAX_SAMPLES = 5 * SOUND_RATE_HZ  # of a block of sound
 MAX_SMALL_BYTES = 1 << 20  # of a compressed image
 AHEAD_US = 10_000_000  # by which a message may be ahead of the clock: a voice file is sent up to two seconds ahead
 MAX_STEP = 1_000_000  # numbers that a publisher can have sent between two messages that a reader sees

@@ -7,8 +7,8 @@ import av
 import numpy as np
 
 from harness.channel import studio
-from shared.media.reader import SOUND_RATE_HZ, Mp4Writer
-from shared.runtime.clock import US
+from shared.media.reader import Mp4Writer
+from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.wire.bus import Reader
 from shared.wire.message import Message
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.channel import Studio, studio, wait_for
 from shared.face.tracker import FaceTracker
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.files.sound_files import wav
 from tests.support.files.voice_material import silence, sound_of, voiced
 

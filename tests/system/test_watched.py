@@ -12,6 +12,7 @@ import pytest
 from harness.channel import Studio, studio, wait_for
 from harness.far_end import mouth_box, vowel
 from services.local.livekit_server import find_server
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.browser.chromium import drop_file, needs_chromium
 from tests.support.browser.sync import in_sync
 from tests.support.files.sound_files import wav
@@ -24,7 +25,6 @@ pytestmark = [
     pytest.mark.skipif(find_server() is None, reason="no LiveKit server: deploy/livekit.sh builds one"),
 ]
 
-SOUND_RATE_HZ = 48_000
 SYLLABLES = 8
 # Notes the mouth's darkness with every frame and the loudness every 10 ms, in milliseconds of the page's clock.
 WATCH = """([x, y, w, h]) => {

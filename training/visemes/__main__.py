@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.speech.visemes import AFTER, BEFORE, INPUTS, VISEMES, WEIGHTS, VisemeNetwork
+from shared.runtime.clock import SOUND_RATE_HZ
 from training.visemes import material
 from training.visemes.espeak import espeak_installed
 from training.visemes.material import Example
@@ -47,7 +48,7 @@ def gather(minutes: float, chance: np.random.Generator) -> list[Example]:
             found.append(material.example(speech, chance))
             frames += len(found[-1].label)
     for _ in range(max(2, round(minutes / 2))):  # a room in which nobody speaks
-        noise = material.noise(6 * 48_000, chance) * 10 ** (chance.uniform(-50, -5) / 20)
+        noise = material.noise(6 * SOUND_RATE_HZ, chance) * 10 ** (chance.uniform(-50, -5) / 20)
         found.append(material.heard_example((np.clip(noise, -1, 1) * 32767).astype(np.int16), np.zeros(600, np.int64)))
     return found
 

@@ -8,7 +8,7 @@ from scipy.signal import butter, fftconvolve, lfilter, resample_poly, sosfilt
 
 from engines.mesh.speech.mel_features import HOP_SAMPLES, WINDOW_SAMPLES, LoudnessLevel, band_decibels, loudness
 from engines.mesh.speech.visemes import VISEMES
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 from training.visemes.espeak import Phoneme, SpokenText, speak_text
 
 _SYMBOLS = {

@@ -12,8 +12,8 @@ from engines.dhlive.networks.sizes import COEFFICIENTS
 from engines.dhlive.voice.filter_bank import FilterBank
 from engines.dhlive.voice.sound import AFTER_MS, BEFORE_MS, PAIR_MS, SPAN_MS, Decimator
 from shared.media.array_types import FloatArray
-from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.arrays import StateArrays, StateMapping
+from shared.runtime.clock import SOUND_RATE_HZ
 
 MS = SOUND_RATE_HZ // 1000  # samples
 QUIET = 32768 * 10 ** (-50 / 20)  # root mean square of a pair's own 40 ms below which there is silence

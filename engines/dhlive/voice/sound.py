@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.media.array_types import FloatArray
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 
 FRAME_MS, SHIFT_MS = 50, 20
 PAIR_MS = 2 * SHIFT_MS  # one output of the audio network

@@ -14,10 +14,9 @@ from engines.dhlive.voice.coefficients import Stabiliser
 from engines.dhlive.voice.listener import Listener, Output
 from engines.dhlive.voice.sound import PAIR_MS, VOICE_AHEAD_US
 from shared.media.array_types import FloatArray
-from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import JOIN_SAMPLES
 from shared.runtime.arrays import StateArrays, StateMapping, pack_part, unpack_part
-from shared.runtime.clock import US, tick_after, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, tick_after, tick_pts
 
 WAITING_PAIRS = 20  # of silence, 0.8 s, before a tick's own time, after which the host waits
 LET_GO = (

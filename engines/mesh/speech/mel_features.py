@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 
 HOP_SAMPLES = SOUND_RATE_HZ // 100  # samples between two frames of hearing
 WINDOW_SAMPLES = 1200  # samples of one frame, 25 ms, its time being the middle

@@ -15,9 +15,8 @@ from engines.mesh.speech.prosody import Prosody
 from engines.mesh.speech.viseme_stream import VisemeStream, needed
 from engines.mesh.speech.visemes import VISEMES, VisemeNetwork
 from shared.face.landmarks import Face
-from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.arrays import StateArrays
-from shared.runtime.clock import US, tick_after, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, tick_after, tick_pts
 
 VOICE_AHEAD_US = 85_000  # us of voice after a tick's own time: what `needed` takes, rounded up
 # Eye distances that the iris moves against one degree of the head: eyes stay on the viewer while the head moves.

@@ -14,10 +14,9 @@ from engines.mesh.speech.mel_features import (
     loudness,
 )
 from engines.mesh.speech.visemes import AFTER, BEFORE, VisemeNetwork, inputs
-from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import JOIN_SAMPLES
 from shared.runtime.arrays import StateArrays
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 SPAN = BEFORE + 1 + AFTER
 

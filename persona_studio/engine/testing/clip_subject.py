@@ -13,7 +13,7 @@ from persona_studio.engine.testing.subject import BODY_FRAMES, BrokenRuleError, 
 from shared.avatar.samples import sample_portrait, write_body_video
 from shared.face.scripted import voice
 from shared.jobs.graph import UnitSpec
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 
 SIZE = (160, 120)
 RATE_FPS = 25

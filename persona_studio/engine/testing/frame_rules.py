@@ -15,8 +15,7 @@ from persona_studio.engine.testing.frame_subject import (
     ticks_between,
 )
 from persona_studio.engine.testing.subject import BrokenRuleError, require
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 MOST_RUNGS = 32
 CUTS: dict[str, list[int]] = {

@@ -24,8 +24,7 @@ from persona_studio.engine.testing.subject import BrokenRuleError, EngineSubject
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from shared.face.scripted import perform, voice
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, tick_after, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, tick_after, tick_pts
 
 Feed = Literal["motion", "voice", "template"]
 START_US = 700_000  # of the script: the first words

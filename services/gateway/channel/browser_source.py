@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from shared.config.settings import Settings
 from shared.media.jpeg_size import check_jpeg
-from shared.runtime.clock import now
+from shared.runtime.clock import SOUND_RATE_HZ, now
 from shared.wire.bus import Publisher, endpoint
 
 FRAME, SOUND = 1, 2  # first byte of a message from the page
 MAX_IMAGE_BYTES = 1 << 20
 MAX_IMAGE_SIDE_PX = 4096
-MAX_SOUND_BYTES = 48_000 * 2  # a second of s16
-SOUND_RATE_HZ = 48_000
+MAX_SOUND_BYTES = SOUND_RATE_HZ * 2  # a second of s16
 JPEG_MAGIC = b"\xff\xd8\xff"
 
 

@@ -6,7 +6,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 
 LOWEST, HIGHEST = 8_000, 96_000  # Hz
 SampleFormat = Literal["s16", "f32"]

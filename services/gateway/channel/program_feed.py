@@ -17,8 +17,8 @@ import numpy as np
 
 from compositing.label import draw_label
 from shared.media.array_types import ImageArray, PixelBox
-from shared.runtime.clock import US, now, sound_samples, tick_after, tick_pts
-from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
+from shared.runtime.clock import SOUND_RATE_HZ, US, now, sound_samples, tick_after, tick_pts
+from shared.wire.program import ProgramFrame, ProgramSound
 
 PATIENCE_TICKS = Fraction(3, 2)  # ticks after which a missing frame or sound is replaced
 # After a long stop (SIGSTOP, a suspended machine) at most this many ticks are made up for; outputs know by the
@@ -167,7 +167,7 @@ class ProgramFeed:
 
     @property
     def _patience(self) -> int:
-        return int(PATIENCE_TICKS / self.rate * 1_000_000)
+        return int(PATIENCE_TICKS / self.rate * US)
 
     def _repeat_frames(self, until: int) -> None:
         if self.last is None:

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from services.gateway.channel.event_log import EventLog
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, now
+from shared.runtime.clock import SOUND_RATE_HZ, US, now
 
 LEAD_US = 20_000  # us from here to an utterance's first sample: what the next blocks of live speech may be late
 LATE_US = 10_000  # us behind its time at which a block still finds everybody waiting for it

@@ -13,9 +13,9 @@ from services.gateway.outputs.base import OutputState
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.media.mp4 import Mp4Writer
-from shared.runtime.clock import sound_samples
+from shared.runtime.clock import SOUND_RATE_HZ, US, sound_samples
 from shared.runtime.private_files import share
-from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
+from shared.wire.program import ProgramFrame, ProgramSound
 
 PRESET, CRF = "veryfast", 20
 QUEUE_FRAMES = 25  # a second: what a slow disk may be behind; 78 MB at 1080p
@@ -201,7 +201,7 @@ class RecordingPart:
         """Write one tick's sound; what is before the first frame is left out. Raises StudioError."""
         if sound.tick >= self.first:
             at = sound_samples(sound.tick, self._rate, SOUND_RATE_HZ)[0] - self._first_sample
-            self.writer.sound(sound.samples, at * 1_000_000 // SOUND_RATE_HZ)
+            self.writer.sound(sound.samples, at * US // SOUND_RATE_HZ)
 
     @property
     def seconds(self) -> float:

@@ -15,6 +15,7 @@ from shared.errors import StudioError
 from shared.media.container import MediaFile
 from shared.media.output_spec import FORMATS, OutputSpec
 from shared.media.reader import open_container, video_of
+from shared.runtime.clock import US
 
 
 def assemble(
@@ -87,7 +88,7 @@ def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:
                 raise StudioError(f"{part.name} was encoded otherwise than {parts[0].name}; render one of them again.")
             kind = this
             delay = max(delay, -round((packet.dts or 0) * packet.time_base * rate))
-            count += round((container.duration or 0) * rate / 1_000_000)
+            count += round((container.duration or 0) * rate / US)
     return delay, count
 
 

@@ -10,8 +10,9 @@ import av.error
 import numpy as np
 
 from shared.errors import StudioError
-from shared.media.aac_blocks import AAC_RATE_HZ, SoundBlocks
+from shared.media.aac_blocks import SoundBlocks
 from shared.media.reader import open_container, source_title, video_of
+from shared.runtime.clock import SOUND_RATE_HZ
 
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
@@ -43,7 +44,7 @@ class DriverSound:
         # Rate and layout are made what the codec has: a WAV may have any rate, and often does not say which channels
         # it has.
         layout = "mono" if self._heard.codec_context.channels == 1 else "stereo"
-        stream = target.add_stream(encoder, rate=AAC_RATE_HZ, layout=layout)
+        stream = target.add_stream(encoder, rate=SOUND_RATE_HZ, layout=layout)
         assert isinstance(stream, av.AudioStream)
         stream.bit_rate = SOUND_BITS_PER_S
         return stream
@@ -60,7 +61,7 @@ class DriverSound:
             ) from None
 
     def _copies(self) -> "Iterator[Packet]":
-        base = self._heard.time_base or Fraction(1, AAC_RATE_HZ)
+        base = self._heard.time_base or Fraction(1, SOUND_RATE_HZ)
         shift = round(self._origin / base)
         for packet in self._source.demux(self._heard):
             if packet.pts is None or packet.dts is None:
@@ -74,22 +75,22 @@ class DriverSound:
 
     def _encodes(self) -> "Iterator[Packet]":
         channels = self.stream.codec_context.channels
-        left = round(self._end * AAC_RATE_HZ)
+        left = round(self._end * SOUND_RATE_HZ)
         blocks = SoundBlocks(channels)
-        resampler = av.AudioResampler(format="s16", layout=self.stream.codec_context.layout, rate=AAC_RATE_HZ)
+        resampler = av.AudioResampler(format="s16", layout=self.stream.codec_context.layout, rate=SOUND_RATE_HZ)
         at: Fraction | None = None
         for frame in self._source.decode(self._heard):
             if frame.pts is not None and frame.time_base is not None:
                 at = frame.pts * frame.time_base - self._origin
             for block in resampler.resample(frame):
                 samples = np.asarray(block.to_ndarray(), np.int16).reshape(-1, channels)
-                begin = round((at or Fraction(0)) * AAC_RATE_HZ)
+                begin = round((at or Fraction(0)) * SOUND_RATE_HZ)
                 samples = samples[: max(0, left - begin)]
                 if begin < 0:
                     samples, begin = samples[-begin:], 0
                 for first, joined in blocks.add(samples, begin):
                     yield from self._encode(joined, first)
-                at = Fraction(begin + len(samples), AAC_RATE_HZ)
+                at = Fraction(begin + len(samples), SOUND_RATE_HZ)
             if at is not None and at >= self._end:
                 break
         if rest := blocks.last_block():
@@ -100,8 +101,8 @@ class DriverSound:
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(samples.reshape(1, -1)), format="s16", layout=self.stream.codec_context.layout
         )
-        frame.sample_rate = AAC_RATE_HZ
-        frame.pts, frame.time_base = at, Fraction(1, AAC_RATE_HZ)
+        frame.sample_rate = SOUND_RATE_HZ
+        frame.pts, frame.time_base = at, Fraction(1, SOUND_RATE_HZ)
         return self.stream.encode(frame)
 
     def close(self) -> None:

@@ -15,12 +15,12 @@ from engines.clip import Clip, ClipEngine
 from engines.guarded import engine_faults, open_session
 from engines.registry import load
 from services.renderer.job.plan import planned_clip
-from services.renderer.pipeline.driver import MAX_SIDE_PX, WARM_UP_FRAMES, TrackedTick
+from services.renderer.pipeline.driver import WARM_UP_FRAMES, TrackedTick
 from services.renderer.pipeline.engine_run import EngineRun
 from shared.avatar.model import Avatar, load_avatar
 from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.face.follower import FaceFollower
+from shared.face.follower import FOLLOWED_SIDE_PX, FaceFollower
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import Store
 from shared.media.output_spec import OutputSpec
@@ -71,7 +71,7 @@ class OpenFrames(OpenJob):
 
     def ticks(self, start: int, stop: int) -> Iterator[TrackedTick]:
         """The driver's frames at the ticks of a span."""
-        return shown_frames(self.driver, self.manifest.plan.fps, start, stop, MAX_SIDE_PX)
+        return shown_frames(self.driver, self.manifest.plan.fps, start, stop, FOLLOWED_SIDE_PX)
 
     def before(self, start: int) -> list[NDArray[np.uint8]]:
         """The last few frames before a tick, for the tracker to warm up on."""

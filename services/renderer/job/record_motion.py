@@ -6,10 +6,10 @@ from pathlib import Path
 from engines.api import Driving, FrameEngine
 from engines.registry import NONE, load, load_frame_engine, names
 from services.renderer.job.plan import check_driven
-from services.renderer.pipeline.driver import MAX_SIDE_PX, tracked
+from services.renderer.pipeline.driver import tracked
 from shared.driver_ref import TEMPLATE_SUFFIX
 from shared.errors import StudioError
-from shared.face.follower import FaceFollower
+from shared.face.follower import FOLLOWED_SIDE_PX, FaceFollower
 from shared.media.reader import has_video
 from shared.media.timeline import read_timeline, shown_frames
 from shared.runtime.files import check_output
@@ -37,7 +37,7 @@ def record_motion(
     if not has_video(driver):
         raise StudioError(f"{driver.name} has no frames; record from a video that shows a face.")
     timeline = read_timeline(driver)
-    ticks = shown_frames(driver, timeline.rate, 0, timeline.ticks, MAX_SIDE_PX)
+    ticks = shown_frames(driver, timeline.rate, 0, timeline.ticks, FOLLOWED_SIDE_PX)
     template = chosen.record(_counted(tracked(FaceFollower(), ticks), timeline.ticks, progress), timeline.rate)
     template.save(out)
     share(out)

@@ -13,12 +13,10 @@ from services.renderer.pipeline.engine_run import EngineRun
 from shared.face.follower import FaceFollower
 from shared.face.landmarks import POINTS, Face
 from shared.jobs.manifest import Plan
-from shared.media.reader import SOUND_RATE_HZ
 from shared.media.unbroken_sound import unbroken_sound
 from shared.runtime.arrays import StateMapping
-from shared.runtime.clock import sound_samples, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, sound_samples, tick_pts
 
-MAX_SIDE_PX = 640  # of the driver's frame, as in capture
 NO_FACE = "There is no face to be found in {}; give a video that shows one."
 WARM_UP_FRAMES = 6  # driver frames that the tracker is shown before a segment begins
 

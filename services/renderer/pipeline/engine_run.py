@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.api import Driving, EngineSession, RoiFrame, VoiceBlock
-from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.arrays import StateMapping, pack_part, unpack_part
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 NEVER = -1
 

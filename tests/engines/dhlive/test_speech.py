@@ -19,9 +19,8 @@ from engines.dhlive.voice.filter_bank import FilterBank  # noqa: E402
 from engines.dhlive.voice.listener import Listener  # noqa: E402
 from engines.dhlive.voice.sound import VOICE_AHEAD_US, Decimator  # noqa: E402
 from engines.dhlive.voice.speech import Speech, SpeechTick  # noqa: E402
-from shared.media.reader import SOUND_RATE_HZ  # noqa: E402
 from shared.runtime.arrays import from_bytes, to_bytes  # noqa: E402
-from shared.runtime.clock import US  # noqa: E402
+from shared.runtime.clock import SOUND_RATE_HZ, US  # noqa: E402
 from tests.parity.golden_vectors.dhlive import OUT, RATES, filled, sound  # noqa: E402
 from tests.support.files.voice_material import babble, silence, sound_of  # noqa: E402
 

@@ -12,8 +12,9 @@ from engines.clip import Clip
 from engines.duix.film import FilmedHost, write_film, write_speech
 from shared.avatar.model import Avatar
 from shared.media.colour import i420_to_rgb, planes
-from shared.media.reader import SOUND_RATE_HZ, VideoReader
+from shared.media.reader import VideoReader
 from shared.media.timeline import read_timeline
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.engines.duix.material import small_avatar
 from tests.support.files.sound_files import silent_spans, tone, wav, write_holed_sound
 

@@ -10,8 +10,7 @@ from engines.api import VoiceBlock
 from engines.mesh.session import MeshSession
 from engines.mesh.speech.speech_motion import Speaker, SpeechMotion
 from engines.registry import load
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, tick_pts
 from tests.support.engines.mesh_material import MS, avatar, difference, session, tracked
 from tests.support.files.voice_material import babble, closed, silence, sound_of, voiced
 

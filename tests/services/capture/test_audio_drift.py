@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from services.capture.audio_drift import DriftCorrector
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 BLOCK_SAMPLES = 960
 TONE_HZ = 500

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.capture.demux import MAX_SIDE_PX, DriverFrame, DriverSoundBlock, read_driver, shrink_to_limit
+from services.capture.demux import DriverFrame, DriverSoundBlock, read_driver, shrink_to_limit
 from services.capture.source import READ_AHEAD_FRAMES, DriverReader
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE_HZ, Mp4Writer
-from shared.runtime.clock import US
+from shared.face.follower import FOLLOWED_SIDE_PX
+from shared.media.reader import Mp4Writer
+from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.runtime.wake import Wake
 from tests.support.files.sound_files import wav
 
@@ -117,7 +118,7 @@ def test_unknown_words_are_told() -> None:
 
 
 def test_frames_are_fitted_without_squashing() -> None:
-    assert shrink_to_limit(np.zeros((1080, 1920, 3), np.uint8)).shape == (360, MAX_SIDE_PX, 3)
+    assert shrink_to_limit(np.zeros((1080, 1920, 3), np.uint8)).shape == (360, FOLLOWED_SIDE_PX, 3)
     assert shrink_to_limit(np.zeros((100, 50, 3), np.uint8)).shape == (100, 50, 3)
 
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, now
+from shared.runtime.clock import SOUND_RATE_HZ, US, now
 from shared.scene import Scene
 from tests.support.files.sound_files import wav
 from tests.support.running.capture import CaptureChannel

@@ -3,9 +3,8 @@
 import numpy as np
 
 from services.compositor.voice_delay import VoiceDelay, VoicePlayer
-from shared.media.reader import SOUND_RATE_HZ
 from shared.media.voice_ring import VoiceBuffer
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 SECOND_SAMPLES = SOUND_RATE_HZ
 

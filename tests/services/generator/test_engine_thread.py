@@ -15,8 +15,7 @@ from services.generator import engine_thread
 from services.generator.engine_thread import EngineThread
 from services.generator.latency import Pacer, evenly
 from shared.errors import OutOfMemoryError, StudioError
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, now
+from shared.runtime.clock import SOUND_RATE_HZ, US, now
 from tests.support.engines.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened
 from tests.support.engines.slow_engines import UNLUCKY, LadderOptions
 

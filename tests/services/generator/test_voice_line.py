@@ -8,8 +8,7 @@ import pytest
 from engines.mesh.speech.speech_motion import Speaker
 from engines.registry import load
 from services.generator.voice_line import VOICE_MARGIN_US, VoiceLine
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, tick_pts
 from shared.scene import Scene
 from shared.wire.message import Message, WireError
 from tests.support.engines.mesh_material import avatar

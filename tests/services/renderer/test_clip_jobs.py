@@ -29,7 +29,8 @@ from shared.jobs.claims import Claim
 from shared.jobs.manifest import folder, read_job_manifest
 from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
-from shared.media.reader import SOUND_RATE_HZ, VideoReader
+from shared.media.reader import VideoReader
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.engines.clip_engine import ENGINES, STEPS, UNITS, level
 from tests.support.engines.job_engines import ORDERS
 from tests.support.files.sound_files import wav

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from services.renderer.pipeline.driver import read_samples, write_samples
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.files.sound_files import silent_spans, tone, write_holed_sound
 
 

@@ -23,7 +23,8 @@ from shared.jobs.graph import render_name
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import LocalStore
 from shared.media.output_spec import OutputSpec
-from shared.media.reader import SOUND_RATE_HZ, Mp4Writer, VideoReader
+from shared.media.reader import Mp4Writer, VideoReader
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.engines.job_engines import ENGINES, ORDERS
 from tests.support.files.sound_files import wav
 from tests.support.jobs.job_farm import JobFarm

@@ -14,7 +14,8 @@ from services.renderer.job.foreground import render_file
 from shared.avatar.model import Avatar, load_avatar
 from shared.errors import StudioError
 from shared.media.output_spec import OutputSpec
-from shared.media.reader import SOUND_RATE_HZ, Mp4Writer, VideoReader
+from shared.media.reader import Mp4Writer, VideoReader
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.files.sound_files import wav
 from tests.support.files.voice_material import silence, sound_of, voiced
 

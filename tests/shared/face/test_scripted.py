@@ -5,7 +5,8 @@ import pytest
 
 from harness.sample_avatar import sample_avatar
 from shared.face.landmarks import Face
-from shared.face.scripted import SCRIPT_S, VOICE_RATE_HZ, Gesture, gesture_at, perform, shape, voice
+from shared.face.scripted import SCRIPT_S, Gesture, gesture_at, perform, shape, voice
+from shared.runtime.clock import SOUND_RATE_HZ
 
 TIMES = np.arange(0.0, SCRIPT_S, 0.02)
 
@@ -57,8 +58,8 @@ def test_speech_has_syllables_and_pauses(face: Face) -> None:
 
 def test_the_voice_is_as_loud_as_the_mouth_is_open() -> None:
     sound = voice(SCRIPT_S).astype(float)
-    assert len(sound) == SCRIPT_S * VOICE_RATE_HZ
-    block = VOICE_RATE_HZ // 50
+    assert len(sound) == SCRIPT_S * SOUND_RATE_HZ
+    block = SOUND_RATE_HZ // 50
     loud = np.sqrt((sound.reshape(-1, block) ** 2).mean(axis=1))
     mouth = np.array([gesture_at(t + 0.01).mouth for t in TIMES])
     assert np.corrcoef(loud, mouth)[0, 1] > 0.8
@@ -70,4 +71,4 @@ def test_the_voice_goes_round_for_as_long_as_asked() -> None:
     once, longer = voice(SCRIPT_S), voice(SCRIPT_S + 0.5)
     assert longer.dtype == np.int16
     assert np.array_equal(longer[: len(once)], once)
-    assert np.array_equal(longer[len(once) :], once[: VOICE_RATE_HZ // 2])
+    assert np.array_equal(longer[len(once) :], once[: SOUND_RATE_HZ // 2])

@@ -16,9 +16,10 @@ from PIL import Image
 
 from shared.errors import StudioError
 from shared.media.colour import i420_to_rgb, rgb_to_i420
-from shared.media.mp4 import SOUND_RATE_HZ, Mp4Writer
+from shared.media.mp4 import Mp4Writer
 from shared.media.reader import VideoReader, open_container, read_sound
 from shared.media.still import read_image
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.files.image_files import jpeg, png_header, turn
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.media.reader import SOUND_RATE_HZ, read_sound
+from shared.media.reader import read_sound
 from shared.media.unbroken_sound import SILENCE_SAMPLES, unbroken_sound
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.files.sound_files import silent_spans, tone, write_holed_sound
 
 

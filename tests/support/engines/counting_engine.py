@@ -20,8 +20,7 @@ from engines.api import (
     VoiceBlock,
 )
 from shared.avatar.model import Avatar
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, tick_pts
 
 CARD = "FARM_TEST_CARD"
 SLOW = "FARM_TEST_SLOW"  # a file: while there is one, these frames take so many seconds each

@@ -24,7 +24,8 @@ from harness.tiny.stableavatar import make_weights  # noqa: E402
 from shared.avatar.model import Avatar  # noqa: E402
 from shared.face.scripted import voice  # noqa: E402
 from shared.jobs.graph import UnitSpec  # noqa: E402
-from shared.media.reader import SOUND_RATE_HZ, VideoReader  # noqa: E402
+from shared.media.reader import VideoReader  # noqa: E402
+from shared.runtime.clock import SOUND_RATE_HZ  # noqa: E402
 
 torch.set_num_threads(1)  # such small networks gain nothing by more
 RATE = Fraction(25)

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.media.array_types import AudioSamples
-
-SOUND_RATE_HZ = 48_000
+from shared.runtime.clock import SOUND_RATE_HZ
 
 
 def tone(seconds: float, hertz: float = 440, rate: int = SOUND_RATE_HZ) -> AudioSamples:

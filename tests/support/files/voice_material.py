@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engines.mesh.topology import LOWER_LIP_ROWS, UPPER_LIP_ROWS
 from shared.face.landmarks import Face
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 
 # First three resonances in hertz of an "ah", an "ee" and a hummed "m".
 SOUNDS = {"a": (750, 1150, 2500), "i": (280, 2300, 3000), "m": (250, 1100, 2200)}

@@ -9,8 +9,7 @@ import zmq
 
 from services.capture.service import Capture
 from shared.config.settings import Settings
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import now
+from shared.runtime.clock import SOUND_RATE_HZ, now
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.message import Message

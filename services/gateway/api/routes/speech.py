@@ -22,7 +22,7 @@ from services.gateway.service import Gateway
 from shared.driver_ref import DriverKind
 from shared.errors import StudioError
 from shared.media.reader import read_sound
-from shared.runtime.clock import US, now
+from shared.runtime.clock import SOUND_RATE_HZ, US, now
 
 routes = APIRouter(prefix="/api/v1/channels/{channel}/speech", dependencies=[Depends(need_token)])
 socket_router = APIRouter(prefix="/api/v1/channels/{channel}")
@@ -84,7 +84,7 @@ async def say_file(request: Request, gateway: ChannelGateway) -> UtteranceRow:
 def _next(blocks: Iterator[tuple[int, NDArray[np.int16]]]) -> NDArray[np.int16]:
     """About a second more of a file; empty at its end. Raises StudioError where it breaks off."""
     parts: list[NDArray[np.int16]] = []
-    while sum(map(len, parts)) < 48_000 and (block := next(blocks, None)) is not None:
+    while sum(map(len, parts)) < SOUND_RATE_HZ and (block := next(blocks, None)) is not None:
         parts.append(block[1])
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 

@@ -7,8 +7,8 @@ import av
 import numpy as np
 
 from shared.media.aac_blocks import SoundBlocks
-from shared.runtime.clock import sound_samples
-from shared.wire.program import SOUND_RATE_HZ, ProgramFrame, ProgramSound
+from shared.runtime.clock import SOUND_RATE_HZ, sound_samples
+from shared.wire.program import ProgramFrame, ProgramSound
 
 PRESET = "veryfast"
 KEYFRAME_PERIOD_S = 2  # what the large streaming services ask for

@@ -20,11 +20,11 @@ from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.pcm import PcmDecoder
 from services.gateway.channel.speech_queue import AHEAD_US, SpeechQueue
 from shared.media.array_types import AudioSamples
-from shared.runtime.clock import US, now
+from shared.runtime.clock import SOUND_RATE_HZ, US, now
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 from tests.support.browser.viewer import open_socket
-from tests.support.files.sound_files import SOUND_RATE_HZ, tone, wav
+from tests.support.files.sound_files import tone, wav
 from tests.support.running.gateway import GatewayStudio
 
 

@@ -23,7 +23,7 @@ from shared.avatar.plate import save_index
 from shared.face.landmarks import POINTS
 from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.engines.duix.service import DuixStandIn
 
 FRAMES, FPS = 25, 25
