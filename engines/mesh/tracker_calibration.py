@@ -188,7 +188,7 @@ def _sweep(
         face = tracker.track(_shown(render, motion))
         if face is not None:
             kept.append(motion)
-            seen.append(_signals(face) - _signals(rest))
+            seen.append(face.signals - rest.signals)
     return kept, np.array(seen).reshape(-1, 5)
 
 
@@ -198,10 +198,6 @@ def _gesture(face: Face, neutral: NeutralMeasures, gesture: Gesture) -> MeshMoti
 
 def _shown(render: RenderFunction, motion: MeshMotion) -> ImageArray:
     return np.ascontiguousarray(render(motion)[..., :3])
-
-
-def _signals(face: Face) -> NDArray[np.float64]:
-    return np.array([face.mouth_opening, sum(face.eye_openings) / 2, *face.pose])
 
 
 def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

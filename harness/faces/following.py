@@ -36,8 +36,8 @@ def compare_following(faces: Iterable[Face], frames: Iterable[ImageArray]) -> di
     for face, frame in zip(faces, frames, strict=True):
         found = tracker.track(np.ascontiguousarray(frame[..., :3]))
         if found is not None:
-            driver.append(_signals(face))
-            output.append(_signals(found))
+            driver.append(face.signals)
+            output.append(found.signals)
     result: dict[str, Followed] = {}
     for name, x, y in zip(SIGNALS, np.array(driver).T, np.array(output).T, strict=True):
         moved = float(np.ptp(x))
@@ -89,7 +89,3 @@ def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
     again = FaceTracker(still=True)
     points = [found.points[:SURFACE, :2] for found in (again.track(p) for p in shown_frames) if found is not None]
     return float(np.sqrt(np.var(np.stack(points), axis=0).sum(axis=-1).mean()))
-
-
-def _signals(face: Face) -> tuple[float, ...]:
-    return (face.mouth_opening, sum(face.eye_openings) / 2, *face.pose)

@@ -105,6 +105,11 @@ class Face:
         return float(np.linalg.norm(self.points[LIP_TOP] - self.points[LIP_BOTTOM])) / self.eye_distance
 
     @property
+    def signals(self) -> NDArray[np.float64]:
+        """(5,) what is compared of two faces: mouth opening, mean of the eyes' openings, yaw, pitch, roll."""
+        return np.array([self.mouth_opening, sum(self.eye_openings) / 2, *self.pose])
+
+    @property
     def eye_openings(self) -> tuple[float, float]:
         """(right, left) mean gap between the lids over the eye distance; about 0.1 is open."""
         right, left = (

@@ -107,15 +107,16 @@ def check_state(
         for name, shape in wanted.items()
         if name in state and tuple(state[name].shape) != tuple(shape)
     ]
-    told = [f"lacks {_first_names(missing)}"] if missing else []
-    told += [f"has {_first_names(unknown)} too many"] if unknown and strict else []
-    told += [_first_names(bent)] if bent else []
+    told = [f"lacks {first_names(missing)}"] if missing else []
+    told += [f"has {first_names(unknown)} too many"] if unknown and strict else []
+    told += [first_names(bent)] if bent else []
     if told:
         raise StudioError(f"{what} does not fit the network: it {', and '.join(told)}; is it another version's?")
     return {name: state[name] for name in wanted if name in state}
 
 
-def _first_names(names: list[str]) -> str:
+def first_names(names: list[str]) -> str:
+    """The first few of these tensors, and how many there are besides, for a sentence."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from shared.errors import StudioError
+from shared.weights.checkpoint import first_names
 
 CONSTANT = (
     ".pe",
     ".idx_tensor",
     ".position_ids",
 )  # tables that some checkpoints carry and the networks make themselves
-NAMED = 3  # missing tensors that the sentence names
 
 
 def merged(parts: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> dict[str, Tensor]:
@@ -30,21 +30,14 @@ def merged(parts: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> dic
     files = ", ".join(parts)
     if missing:
         raise StudioError(
-            f"{len(missing)} of {len(expected)} tensors are in none of {files}: {_first_names(missing)}; download them again."
+            f"{len(missing)} of {len(expected)} tensors are in none of {files}: {first_names(missing)}; download them again."
         )
     wrong = [name for name, tensor in expected.items() if name in union and union[name].shape != tensor.shape]
     if wrong:
-        raise StudioError(
-            f"{len(wrong)} tensors of {files} have another shape than they should: {_first_names(wrong)}."
-        )
+        raise StudioError(f"{len(wrong)} tensors of {files} have another shape than they should: {first_names(wrong)}.")
     return {name: union.get(name, tensor) for name, tensor in expected.items()}
 
 
 def fill_network(network: nn.Module, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
     """Load the files into a network, every tensor of it. Raises StudioError."""
     network.load_state_dict(merged(parts, network), strict=True, assign=True)
-
-
-def _first_names(names: list[str]) -> str:
-    rest = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")

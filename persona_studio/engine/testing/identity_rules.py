@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -10,11 +9,11 @@ from unittest import SkipTest
 
 from engines.api import Dependence, Input, Mode, Unavailable
 from engines.options import options_schema
+from engines.registry import NAME
 from persona_studio.engine.testing.subject import BrokenRuleError, EngineSubject, require
 from shared.errors import StudioError
 from shared.wire.schema import MAX_ROI_SIDE_PX, MIN_ROI_SIDE_PX
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 MODELS = ("torch", "tensorflow", "jax", "onnxruntime", "diffusers", "transformers")  # libraries that models run on
 SIDES_PX = range(MIN_ROI_SIDE_PX, MAX_ROI_SIDE_PX + 1)
 
