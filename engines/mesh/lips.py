@@ -43,7 +43,7 @@ class LipRig:
         apart as the motion says, in eye distances.
 
         filmed: (468, 3) the face in head space, eye distances, where it is not the one at rest. Lips that it has further
-        apart than the motion wants stay so, unless the motion seals them."""
+        apart than the motion wants stay so, unless the motion seals them or does not leave them ajar."""
         extra = np.zeros((SURFACE, 3))
         raised = -skin[INNER_UPPER[1:-1], 1].astype(np.float64) / self.unit
         extra[:, 1] += self._upper @ np.maximum(raised - self._highest * np.tanh(raised / self._highest), 0.0)
@@ -52,7 +52,8 @@ class LipRig:
         base = self.base if filmed is None else filmed
         if filmed is not None:
             own = lip_gaps(filmed)
-            wanted = own * seal + np.maximum(motion.lips * GAIN - np.maximum(own - self.gaps, 0.0) * seal, 0.0)
+            excess, ajar = np.maximum(own - self.gaps, 0.0), float(motion.ajar[0])
+            wanted = (own - excess * (1.0 - ajar)) * seal + np.maximum(motion.lips * GAIN - excess * ajar * seal, 0.0)
         missing = wanted - lip_gaps(base + skin / self.unit + extra)
         extra[:, 1] += self._lower @ (missing * (1.0 - self._upper_share)) - self._upper @ (missing * self._upper_share)
         return extra

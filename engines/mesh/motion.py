@@ -4,7 +4,7 @@ Lengths are in eye distances, measured in head space (x to the image's right, y 
 the viewer, when the head looks straight at it), so that a large driver moves a small portrait alike.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class MeshMotion:
     lips: (9,) how much further the inner lips are apart, column by column, >= 0.
     seal: (1,) 1 at neutral down to 0 where the driver's lips have closed beyond neutral.
     skin: (468, 3) movement of the skin in head space.
+    ajar: (1,) how far lips that a film has apart stay so: 1, or 0 while a voice alone says how far they are.
     """
 
     turn: NDArray[np.float32]
@@ -43,16 +44,17 @@ class MeshMotion:
     lips: NDArray[np.float32]
     seal: NDArray[np.float32]
     skin: NDArray[np.float32]
+    ajar: NDArray[np.float32] = field(default_factory=lambda: np.ones(1, np.float32))
 
     def flat(self) -> NDArray[np.float32]:
-        """All of it as one (1424,) vector, for easing and saving."""
-        return np.concatenate([getattr(self, f.name).ravel() for f in fields(self)])
+        """All of it as one (1425,) vector, for easing and saving."""
+        return np.concatenate([getattr(self, each.name).ravel() for each in fields(self)])
 
     @classmethod
     def from_flat(cls, flat: NDArray[np.float32]) -> "MeshMotion":
         parts, at = [], 0
-        for field in fields(cls):
-            like = getattr(REST, field.name)
+        for each in fields(cls):
+            like = getattr(REST, each.name)
             parts.append(flat[at : at + like.size].reshape(like.shape))
             at += like.size
         return cls(*parts)

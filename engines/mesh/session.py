@@ -34,9 +34,9 @@ class MotionSession(EngineSession):
     def frame(self, pts: int, motion: MeshMotion, waiting: bool = False) -> RoiFrame:
         """The frame that shows this motion; see `RoiFrame`."""
 
-    def spoken(self, motion: MeshMotion) -> MeshMotion:
-        """What is followed of the motion of a voice."""
-        return motion
+    def spoken(self, said: SpeechMotion) -> MeshMotion:
+        """What is followed of the motion of a voice, tick by tick."""
+        return said.motion
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         """One frame. Without a face or a neutral the last motion is held."""
@@ -65,9 +65,7 @@ class MotionSession(EngineSession):
         )
 
     def _speak(self, said: list[SpeechMotion]) -> list[RoiFrame]:
-        return [
-            self.frame(each.pts, self._easing.speak(each.pts, self.spoken(each.motion)), each.waiting) for each in said
-        ]
+        return [self.frame(each.pts, self._easing.speak(each.pts, self.spoken(each)), each.waiting) for each in said]
 
 
 class MeshSession(MotionSession):

@@ -1,6 +1,7 @@
 """The mesh engine on a film's own face: its mouth rests or speaks, all else stays as filmed, on the frame it was made for."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from compositing.compose import Composer
 from engines.api import Driving, RoiFrame, SessionContext, VoiceBlock
+from engines.mesh.body.rest import HeadPlace
 from engines.mesh.body.session import BodySession
 from engines.mesh.engine import MeshEngine
-from engines.mesh.motion import REST, MeshMotion
+from engines.mesh.motion import MIDDLE, REST, MeshMotion, lip_gaps
 from engines.mesh.session import MeshSession
+from engines.mesh.topology import SURFACE
 from harness.faces.following import compare_following
 from harness.filmed_body import CALM, GAP, TALK, filmed_body, gap_at
 from shared.avatar.body_faces import BodyFaces, kept_body_faces
@@ -126,6 +129,32 @@ def test_the_mouth_opens_as_far_as_a_portraits_does(index: int, tmp_path: Path) 
         on_portrait.append(found.mouth_opening)
     assert np.corrcoef(wanted, on_film)[0, 1] > 0.97
     assert 0.9 < sum(on_film) / sum(on_portrait) < 1.1, (on_film, on_portrait)
+
+
+def test_lips_that_the_film_has_apart_stay_so_in_silence_and_follow_a_voice() -> None:
+    opened = speaks()
+    opened._renderer.rest = replace(
+        opened._renderer.rest, talks=np.zeros(COUNT, np.float32)
+    )  # a smile that shows teeth
+    drawn, render = list[MeshMotion](), opened._renderer.render
+
+    def kept(motion: MeshMotion, index: int) -> NDArray[np.uint8]:
+        drawn.append(motion)
+        return render(motion, index)
+
+    opened._renderer.render = kept  # type: ignore[method-assign]
+    opened.hear(VoiceBlock(0, sound_of([silence(0.4), voiced("a", 0.8), silence(3.0)])))
+    ajar = [float(motion.ajar[0]) for motion in drawn]
+    assert ajar[0] == ajar[-1] == 1.0 and min(ajar) == 0.0
+    assert max(abs(after - before) for before, after in pairwise(ajar)) < 0.2, "a jump"
+    lower, place = opened._renderer.lower, placed(OPEN)
+    filmed = HeadPlace.of(place).local(place.points[:SURFACE])
+    wide, rest = (float(lip_gaps(each)[MIDDLE].mean()) for each in (filmed, opened._renderer.rest.local))
+    for lips in (0.0, 0.03):
+        for left, wanted in ((1.0, wide), (0.0, rest + lips)):
+            motion = replace(opened_by(lips), ajar=np.full(1, left, np.float32))
+            found = float(lip_gaps(filmed + lower.moved(filmed, motion))[MIDDLE].mean())
+            assert abs(found - wanted) < 0.006, (lips, left, found, wanted)
 
 
 def test_a_face_on_video_adds_its_expression_and_leaves_the_head() -> None:
