@@ -35,6 +35,7 @@ MAX_PLATE_S = 600
 STILL_FPS = 25.0
 JPEG_QUALITY = 92
 TURNED_TOO_FAR = 5.0  # degrees beyond what can be made up for, from which on it is seen
+TURNED_SEEN = 13.0  # degrees from which on what makes up for them is seen
 BODY_FACES = 8  # of the plate's faces, evenly spread, that are kept to know where its features go
 IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 
@@ -188,11 +189,16 @@ def place_on_body(
 
 
 def turned_note(roi_face: Face, faces: list[Face]) -> tuple[str, ...]:
-    """One sentence where a portrait is turned away from the plate's faces so far that no blending helps, else none."""
+    """One sentence where a portrait is turned away from the plate's faces so far that it is seen, else none."""
     yaw, pitch = turned_against(roi_face, faces)
     turned = max(abs(yaw), abs(pitch))
-    if turned <= MAX_REST_DEGREES + TURNED_TOO_FAR:
+    if turned <= TURNED_SEEN:
         return ()
+    if turned <= MAX_REST_DEGREES + TURNED_TOO_FAR:
+        return (
+            f"The portrait's face is turned {turned:.0f} degrees away from the body's and is turned back to fit: its far side is drawn"
+            " from little, and an edge may show at its brow or cheek. A portrait that looks where the body looks lies better.",
+        )
     return (
         f"The portrait's face is turned {turned:.0f} degrees away from the body's, of which {MAX_REST_DEGREES:.0f} can be made"
         " up for: it will look aside on that body. Use a portrait that looks where the body looks.",
