@@ -4,8 +4,9 @@
 
 A folder, or a pattern such as "footage/body_*" in quotes. Each pair is made into an avatar in a folder of its own that is
 deleted again, driven by every driver with the `mesh` engine, and composed as the program is. Without drivers the face
-rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS. sharpness is the composite's over that of the
-portrait itself after the same resizes; drawn the same over that of the engine's frame, which is what placing the face alone does.
+rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS. sharpness is the composite's, at rest, over that of the
+portrait itself after the same resizes (a mouth or an eye that opens or closes has another detail); drawn is the driven composite's over
+that of the engine's frame, which is what placing the face alone does.
 """
 
 import tempfile
@@ -32,6 +33,7 @@ from shared.face import similarity
 from shared.face.finder import FaceFinder
 from shared.face.follower import FOLLOWED_SIDE_PX, FaceFollower
 from shared.face.landmarks import Face
+from shared.face.rest_pose import turn_to_rest
 from shared.face.tracker import FaceTracker
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb
@@ -40,7 +42,7 @@ from shared.media.still import read_image
 
 EVERY = 5  # of a driver's frames, one is looked at
 VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"))
-# Per cent of the bare skin, in the mean and at the 95th percentile; sharpness over the portrait's own.
+# Per cent of the bare skin, in the mean and at the 95th percentile; sharpness over the portrait's own, drawn over the engine's.
 BOUNDS = {
     **{
         f"{kind}_{of}": (0.0, most)
@@ -48,15 +50,17 @@ BOUNDS = {
         for of, most in (("mean", 1.0), ("p95", 3.0))
     },
     "sharpness": (0.8, 1.2),
+    "drawn": (0.8, 1.2),
 }
 AT_REST = "(at rest)"
+RESTS = 8  # plate frames on which a face at rest is looked at
 REST_FRAMES = 50  # ticks of a face at rest, at 25 a second
 Progress = Callable[[str], None]
 
 
 class PairingRow(TypedDict):
     """One portrait on one body with one driver. Shares of the plate's bare skin in per cent, in the mean over the frames and
-    at their 95th percentile; sharpness, drawn: median ratios. frames: how many were looked at."""
+    at their 95th percentile; sharpness, drawn: see above. frames: how many were looked at."""
 
     portrait: str
     body: str
@@ -76,13 +80,11 @@ class PairingRow(TypedDict):
 @dataclass(slots=True)
 class _Figures:
     shares: list[tuple[float, float, float]] = field(default_factory=list)
-    sharp: list[tuple[float, float]] = field(
-        default_factory=list
-    )  # over the portrait's own, and over the engine's frame
+    sharp: list[float] = field(default_factory=list)  # over the engine's frame
 
-    def add(self, seam: Seam, shown: float, portrait: float, drawn: float) -> None:
+    def add(self, seam: Seam, sharp: float) -> None:
         self.shares.append((seam.darker * 100, seam.lighter * 100, seam.discoloured * 100))
-        self.sharp.append((shown / max(portrait, 1e-6), shown / max(drawn, 1e-6)))
+        self.sharp.append(sharp)
 
 
 def measure(
@@ -119,7 +121,7 @@ def measure_avatar(
     sheet: Sheet | None = None,
 ) -> list[PairingRow]:
     """A row for every driver of one avatar. sheet: gets some of the frames."""
-    plates, portrait_roi = _PlateFaces(avatar), _portrait_roi(avatar)
+    plates, at_rest = _PlateFaces(avatar), sharpness_at_rest(avatar)
     rows = []
     for name, ticks in driven.items():
         figures = _Figures()
@@ -129,13 +131,11 @@ def measure_avatar(
             seam = measure_seam(plate, composed, plate_face, face) if plate_face is not None else None
             if seam is None or plate_face is None:
                 continue
-            place = avatar.plate.placements[index]
-            portrait_itself = relative_detail(_alone(avatar, index, portrait_roi), avatar.face.moved(place))
             drawn = relative_detail(_alone(avatar, index, pixels), face)
-            figures.add(seam, relative_detail(composed, face), portrait_itself, drawn)
+            figures.add(seam, relative_detail(composed, face) / max(drawn, 1e-6))
             if sheet is not None and number % max(1, shown // 4) == 0:
                 sheet.add(plate, composed, seam, plate_face)
-        rows.append(_row(portrait, body, name, figures))
+        rows.append(_row(portrait, body, name, figures, at_rest))
     return rows
 
 
@@ -202,6 +202,20 @@ class _PlateFaces:
         return rgb, self._faces[index]
 
 
+def sharpness_at_rest(avatar: Avatar) -> float:
+    """Detail of the face at rest on the body, over that of the portrait itself there and as large; the median of some frames."""
+    session, composer, portrait = load_frame_engine("mesh").open(avatar), Composer(avatar), _portrait_roi(avatar)
+    pixels = session.step(Driving(0, None, None))[0].pixels
+    shown = turn_to_rest(avatar.face, avatar.rest)
+    ratios = []
+    for index in np.linspace(0, len(avatar.plate) - 1, min(len(avatar.plate), RESTS)).round().astype(int).tolist():
+        place = avatar.plate.placements[index]
+        composed = i420_to_rgb(composer.compose(composer.background(index), index, pixels, 1.0).frame)
+        itself = relative_detail(_alone(avatar, index, portrait), avatar.face.moved(place))
+        ratios.append(relative_detail(composed, shown.moved(place)) / max(itself, 1e-6))
+    return float(np.median(ratios))
+
+
 def _portrait_roi(avatar: Avatar) -> ImageArray:
     """(512, 512, 3) uint8 RGB: the portrait as it is, cut to the ROI."""
     image, matrix = read_image(avatar.folder / "portrait.png"), avatar.portrait_to_roi
@@ -226,7 +240,7 @@ def _alone(avatar: Avatar, index: int, pixels: ImageArray) -> ImageArray:
     return i420_to_rgb(program)
 
 
-def _row(portrait: str, body: str, driver: str, figures: _Figures) -> PairingRow:
+def _row(portrait: str, body: str, driver: str, figures: _Figures, at_rest: float) -> PairingRow:
     if not figures.shares:
         raise StudioError(f"No frame of {portrait} on {body} shows both faces; choose a body whose face is seen.")
     shares = np.array(figures.shares)
@@ -236,8 +250,7 @@ def _row(portrait: str, body: str, driver: str, figures: _Figures) -> PairingRow
         for at, kind in enumerate(("darker", "lighter", "chroma"))
         for of, values in (("mean", means), ("p95", high))
     }
-    for name, ratio in zip(("sharpness", "drawn"), np.median(figures.sharp, axis=0), strict=True):
-        found[name] = round(float(ratio), 2)
+    found |= {"sharpness": round(at_rest, 2), "drawn": round(float(np.median(figures.sharp)), 2)}
     row = {"portrait": portrait, "body": body, "driver": driver, "frames": len(shares), **found}
     return cast(PairingRow, row | {"verdict": verdict(found)})
 
