@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.film.changed_faces import opened_mouth, speech_gap, turned_head
 from shared.avatar.film.report import Kind
 from shared.avatar.samples import sample_portrait
 from shared.errors import StudioError
@@ -26,6 +27,9 @@ MICROPHONE = (30, 30, 34)
 HAND = 0.72  # of the skin's levels
 BLUR = 0.025  # of the face's size, the standard deviation
 PASSING = 0.2  # share of the host's face from which on another's before it is to be found
+FPS = 25.0
+CLOSED = 0.04  # eye distances of an opening that closed lips have at most
+AWAY_DEGREES, TURNING = 60.0, 12  # how far a head turns away, and in how many frames
 Label = Kind | Literal["cut"]
 
 
@@ -79,6 +83,32 @@ def clips(base: Base) -> Iterator[BuiltClip]:
             covered = _changed(base, partial(_covered, at=point, colour=colour))
             yield BuiltClip(f"cover_{place}_{name}", covered, ("covered", "absent"), frozenset(PART))
     yield _crossing(images, faces)
+    if (
+        max(face.mouth_opening for face in faces) < CLOSED
+    ):  # a host who smiles with the teeth has an open mouth throughout
+        yield talking(base)
+    yield turning(base)
+
+
+def talking(base: Base) -> BuiltClip:
+    """Lips that are closed, speak, and close again."""
+    shown = [
+        opened_mouth(image, face, speech_gap((number - PART.start + 1) / FPS)) if number in PART else image
+        for number, (image, face) in enumerate(zip(base.images, base.faces, strict=True))
+    ]
+    return BuiltClip("talk", shown, ("talking",), frozenset(PART))
+
+
+def turning(base: Base) -> BuiltClip:
+    """A head that turns away and back; on the way it may count as turned or not."""
+    number = np.arange(len(base.images))
+    away = np.clip(np.minimum(number - PART.start + TURNING, PART.stop - 1 - number + TURNING) / TURNING, 0, 1)
+    shown = [
+        turned_head(image, face, AWAY_DEGREES * float(share)) if share > 0 else image
+        for image, face, share in zip(base.images, base.faces, away, strict=True)
+    ]
+    on_the_way = frozenset(np.flatnonzero((away > 0) & (away < 1)).tolist())
+    return BuiltClip("turn", shown, ("turned_away",), frozenset(PART), on_the_way)
 
 
 def _changed(base: Base, change: Callable[[ImageArray, Face], ImageArray]) -> list[ImageArray]:

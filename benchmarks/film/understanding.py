@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.figures import BenchmarkFigures
-from benchmarks.film.clips import FRAMES, Base, BuiltClip, base_of, clips
+from benchmarks.film.clips import FPS, FRAMES, Base, BuiltClip, base_of, clips
 from benchmarks.film.memory import peak
 from shared.avatar.film.build import Film, follow_film, understand_film
 from shared.avatar.film.track import STABLE
 from shared.avatar.samples import sample_portrait, write_body_video
 
-FPS, SHORT_S, LONG_S = 25.0, 10.0, 60.0
+SHORT_S, LONG_S = 10.0, 60.0
 
 
 def measure(seconds: float | None = None, films: Sequence[Path] = ()) -> BenchmarkFigures:
@@ -40,20 +40,20 @@ def measure(seconds: float | None = None, films: Sequence[Path] = ()) -> Benchma
 def _understood(base: Base) -> BenchmarkFigures:
     figures: BenchmarkFigures = {}
     for clip in clips(base):
-        film = _followed(clip)
-        found, false = _shares(clip, _found(film, clip))
+        film = followed(clip)
+        found, false = shares(clip, found_in(film, clip))
         figures[clip.name] = {"false": false, **({"found": found} if clip.truth else {})}
         if clip.name in ("plain", "cross"):
             figures[clip.name]["moved"] = _moved(base, film)
     return figures
 
 
-def _followed(clip: BuiltClip) -> Film:
+def followed(clip: BuiltClip) -> Film:
     track = follow_film(clip.name, clip.images, lambda image: None, lambda done: None)
     return understand_film(clip.name, track, FPS, clip.images.__getitem__)
 
 
-def _found(film: Film, clip: BuiltClip) -> set[int]:
+def found_in(film: Film, clip: BuiltClip) -> set[int]:
     found = {shot.first for shot in film.report.shots[1:]} if "cut" in clip.kinds else set()
     for stretch in film.report.stretches:
         if stretch.kind in clip.kinds:
@@ -61,7 +61,7 @@ def _found(film: Film, clip: BuiltClip) -> set[int]:
     return found
 
 
-def _shares(clip: BuiltClip, found: set[int]) -> tuple[float, float]:
+def shares(clip: BuiltClip, found: set[int]) -> tuple[float, float]:
     others = set(range(len(clip.images))) - clip.truth - clip.open
     return round(len(found & clip.truth) / max(len(clip.truth), 1), 3), round(
         len(found & others) / max(len(others), 1), 3

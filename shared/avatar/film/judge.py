@@ -19,6 +19,7 @@ TURNED_YAW, TURNED_PITCH = 40.0, 30.0  # degrees: further, too little of the fac
 TURNING_YAW = 30.0  # of a face that is then lost: it turned away
 # Speech opens and closes the mouth, a face at rest does neither: spread and level of `Face.mouth_opening`.
 SPEAKING_S, SPEAKING_SPREAD, OPEN_MOUTH = 0.5, 0.010, 0.05
+AT_REST = 0.012  # of its opening before or after speech, at most: then it has not begun, or has ended
 Flags = NDArray[np.bool_]
 
 
@@ -102,7 +103,23 @@ def speaking(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> Flags:
             near = near[np.isfinite(near)]
             if len(near) and np.isfinite(mouth[number]):
                 talking[number] = near.std() > SPEAKING_SPREAD or mouth[number] > OPEN_MOUTH
+        _draw_in(talking, mouth, shot)
     return talking
+
+
+def _draw_in(talking: Flags, mouth: NDArray[np.float64], shot: Shot) -> None:
+    """End each run in a shot, in place, where the mouth comes to rest: a window sees speech before it begins and after it ends."""
+    for first, end in runs_of(talking[shot.first : shot.end]):
+        first, end = first + shot.first, end + shot.first
+        for number, step, border in ((first, 1, shot.first), (end - 1, -1, shot.end - 1)):
+            if number == border:
+                continue  # nothing is known of a rest
+            rest = mouth[number - step]
+            while talking[number] and mouth[number] <= OPEN_MOUTH and abs(mouth[number] - rest) <= AT_REST:
+                talking[number] = False
+                number += step
+                if not first <= number < end:
+                    break
 
 
 def _missing(track: FilmTrack, shots: tuple[Shot, ...]) -> dict[Kind, Flags]:

@@ -1,0 +1,31 @@
+"""Speech is found in a clip of which each frame is known."""
+
+from functools import cache
+
+import numpy as np
+
+from benchmarks.film.clips import FRAMES, Base, BuiltClip, talking
+from benchmarks.film.understanding import followed, found_in, shares
+from harness.filmed_body import filmed_body
+from shared.face.finder import FaceFinder
+from shared.media.colour import i420_to_rgb
+
+
+@cache
+def base() -> Base:
+    """A film of a host whose mouth is closed, played to and fro."""
+    plate, finder = filmed_body(talks=False).plate, FaceFinder()
+    once = [i420_to_rgb(plate.frame(number)) for number in range(len(plate))]
+    faces = [finder.track(image) for image in once]
+    order = np.resize([*range(len(once)), *range(len(once) - 2, 0, -1)], FRAMES).tolist()
+    return Base([once[number] for number in order], [face for number in order if (face := faces[number]) is not None])
+
+
+def test_a_mouth_that_talks_is_found_where_it_does_and_is_closed_elsewhere() -> None:
+    assert len(base().faces) == FRAMES
+    clip = talking(base())
+    film = followed(clip)
+    found, false = shares(clip, found_in(film, clip))
+    assert found >= 0.95 and false <= 0.02, film.report.stretches
+    mouths = found_in(film, BuiltClip(clip.name, clip.images, ("talking", "closed_mouth"), clip.truth))
+    assert mouths == {number for number, face in enumerate(film.track.faces) if face is not None}
