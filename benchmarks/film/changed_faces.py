@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.rasterizer import far_to_near, rasterise
-from engines.mesh.topology import INNER_LOWER, INNER_UPPER, SURFACE, opening_triangles, oriented
-from shared.face.landmarks import MOUTH_CORNERS, OVAL, Face
+from engines.mesh.topology import INNER_LOWER, INNER_UPPER, opening_triangles, oriented
+from shared.face.landmarks import MOUTH_CORNERS, OVAL, SURFACE, Face
 from shared.face.rest_pose import head_centre, rotation_matrix
 from shared.face.skin_triangles import SKIN_TRIANGLES
 from shared.media.array_types import ImageArray

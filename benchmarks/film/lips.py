@@ -26,8 +26,9 @@ from shared.face.landmarks import Face
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb
 from shared.media.image_file import write_pixels
-from shared.media.reader import SOUND_RATE_HZ, read_sound
+from shared.media.reader import read_sound
 from shared.media.still import read_image
+from shared.runtime.clock import SOUND_RATE_HZ
 
 APART = 0.03  # eye distances of the portrait's lips, from which on a frame counts
 BLOCK_S, QUIET_S = 0.2, 1.0

@@ -16,12 +16,11 @@ from engines.mesh.body.session import BodySession
 from engines.mesh.engine import MeshEngine
 from engines.mesh.motion import MIDDLE, REST, MeshMotion, lip_gaps
 from engines.mesh.session import MeshSession
-from engines.mesh.topology import SURFACE
 from harness.faces.following import compare_following
 from harness.filmed_body import CALM, GAP, TALK, filmed_body, gap_at
 from shared.avatar.body_faces import BodyFaces, kept_body_faces
 from shared.face.finder import FaceFinder
-from shared.face.landmarks import OVAL, Face
+from shared.face.landmarks import OVAL, SURFACE, Face
 from shared.face.scripted import Gesture, shape
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb
