@@ -1,10 +1,12 @@
-"""Speech is found in a clip of which each frame is known."""
+"""Speech and a turned head are found in clips of which each frame is known."""
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+import pytest
 
-from benchmarks.film.clips import FRAMES, Base, BuiltClip, talking
+from benchmarks.film.clips import FRAMES, Base, BuiltClip, talking, turning
 from benchmarks.film.understanding import followed, found_in, shares
 from harness.filmed_body import filmed_body
 from shared.face.finder import FaceFinder
@@ -21,9 +23,10 @@ def base() -> Base:
     return Base([once[number] for number in order], [face for number in order if (face := faces[number]) is not None])
 
 
-def test_a_mouth_that_talks_is_found_where_it_does_and_is_closed_elsewhere() -> None:
+@pytest.mark.parametrize("built", [talking, turning])
+def test_what_a_clip_shows_is_found_where_it_shows(built: Callable[[Base], BuiltClip]) -> None:
     assert len(base().faces) == FRAMES
-    clip = talking(base())
+    clip = built(base())
     film = followed(clip)
     found, false = shares(clip, found_in(film, clip))
     assert found >= 0.95 and false <= 0.02, film.report.stretches

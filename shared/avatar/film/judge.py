@@ -17,6 +17,7 @@ COVERED, LASTING = (
 BLURRED = 0.45  # of the sharpness that is usual in the film
 TURNED_YAW, TURNED_PITCH = 40.0, 30.0  # degrees: further, too little of the face shows
 TURNING_YAW = 30.0  # of a face that is then lost: it turned away
+TURNING_DEGREES = 2.5  # a frame, of a head that goes on turning
 # Speech opens and closes the mouth, a face at rest does neither: spread and level of `Face.mouth_opening`.
 SPEAKING_S, SPEAKING_SPREAD, OPEN_MOUTH = 0.5, 0.010, 0.05
 AT_REST = 0.012  # of its opening before or after speech, at most: then it has not begun, or has ended
@@ -80,7 +81,7 @@ def name_stretches(track: FilmTrack, shots: tuple[Shot, ...], fps: float, exclud
         ]
     )
     # A face from its side looks unlike itself.
-    flags["covered"] |= _unlike(track) & ~flags["turned_away"]
+    flags["covered"] |= _unlike(track) & ~flags["turned_away"] & ~_turning(track)
     return tuple(
         Stretch(kind=kind, first=first, end=end) for kind, flag in flags.items() for first, end in runs_of(flag)
     )
@@ -123,22 +124,24 @@ def _draw_in(talking: Flags, mouth: NDArray[np.float64], shot: Shot) -> None:
 
 
 def _missing(track: FilmTrack, shots: tuple[Shot, ...]) -> dict[Kind, Flags]:
-    """Frames without the host's face, by why. In one run it is either another person or a cover that shows, whichever most of
+    """Frames without the host's face, by why. A face that was turned away before or after is still so, and unlike itself. In one run it is else either another person or a cover that shows, whichever most of
     its frames tell."""
     flags: dict[Kind, Flags] = {
         kind: np.zeros(len(track), np.bool_) for kind in ("absent", "other_person", "covered", "turned_away")
     }
-    lost = np.array([face is None for face in track.faces])
+    lost, turning = np.array([face is None for face in track.faces]), _turning(track)
     for shot in shots:
         for first, end in runs_of(lost[shot.first : shot.end]):
             first, end = first + shot.first, end + shot.first
             sights = np.array(track.sights[first:end])
+            if _turned_before_or_after(track, turning, first, end):
+                flags["turned_away"][first:end] = True
+                continue
             somewhere = sights != Sight.ABSENT
             if somewhere.any():
                 other = int((sights == Sight.OTHER).sum()) > int((sights == Sight.HIDDEN).sum())
                 flags["other_person" if other else "covered"][first:end] |= somewhere
-            kind: Kind = "turned_away" if _turning(track, first, end) else "absent"
-            flags[kind][first:end] |= ~somewhere
+            flags["absent"][first:end] |= ~somewhere
     return flags
 
 
@@ -151,10 +154,26 @@ def _unlike(track: FilmTrack) -> Flags:
     return np.asarray((share > COVERED) | (patch > PATCH) | ((share > LASTING) & lasting), np.bool_)
 
 
-def _turning(track: FilmTrack, first: int, end: int) -> bool:
-    """Whether the face next to a gap is half turned away."""
+def _turned_before_or_after(track: FilmTrack, turning: Flags, first: int, end: int) -> bool:
+    """Whether the face next to a gap is half turned away, or going on to turn."""
     sides = [track.faces[at] for at in (first - 1, end) if 0 <= at < len(track)]
-    return any(face is not None and abs(face.pose.yaw) > TURNING_YAW for face in sides)
+    away = any(face is not None and abs(face.pose.yaw) > TURNING_YAW for face in sides)
+    return away or bool(turning[[max(0, first - 2), min(len(track) - 1, end + 1)]].any())
+
+
+def _turning(track: FilmTrack) -> Flags:
+    """Where a head goes on turning, so that its face looks otherwise from frame to frame; what comes before a face moves its
+    points once."""
+    yaw, pitch = (
+        np.array([np.nan if face is None else getattr(face.pose, of) for face in track.faces])
+        for of in ("yaw", "pitch")
+    )
+    turning = np.zeros(len(track), np.bool_)
+    for angle in (yaw, pitch):
+        step = np.diff(angle)
+        going = (step[:-1] * step[1:] > 0) & (np.minimum(np.abs(step[:-1]), np.abs(step[1:])) > TURNING_DEGREES)
+        turning[1:-1] |= going
+    return turning
 
 
 def _blurred(track: FilmTrack) -> Flags:

@@ -24,6 +24,7 @@ SUDDEN = (
     0.04,
     0.015,
 )  # more of `unlike` or `patch` from one frame to the next: something came before the face, it did not turn
+A_DEGREE = 0.02, 0.008  # more of both that a degree of a head that goes on turning brings
 GAIN = 0.85, 1.18  # by which the light may change suddenly; what changes slowly is remembered
 KEEP = 0.06  # weight of a new frame in what is remembered
 VIEW_DEGREES = 12.0  # yaw and pitch of views that are remembered apart
@@ -63,6 +64,7 @@ class FaceMemory:
     _oval: NDArray[np.bool_] = field(init=False, repr=False, default_factory=lambda: np.zeros((0, 0), np.bool_))
     _before: Likeness = field(init=False, default=Likeness(0.0, 0.0, 1.0, 0.0))
     _suspect: bool = field(init=False, default=False)
+    _poses: list[tuple[float, float]] = field(init=False, default_factory=list)  # yaw and pitch of the last two frames
     _views: dict[tuple[int, int], FloatArray] = field(init=False, repr=False, default_factory=dict)
 
     @property
@@ -93,16 +95,28 @@ class FaceMemory:
             self._begin(face)
         view = _view(face)
         known = self._views.get(view)
-        self._suspect = self._looks_covered(likeness)
+        turned = self._turned(face)
+        self._suspect = self._looks_covered(likeness, turned)
         self._before = likeness
         if known is None and likeness.unlike < PARTLY and not self._suspect:
             self._views[view] = self._coarse(rgb, face)
         elif known is not None and likeness.unlike < LIKE and likeness.patch < PATCH / 2:
             known += KEEP * (self._coarse(rgb, face) - known)
 
-    def _looks_covered(self, likeness: Likeness) -> bool:
+    def _turned(self, face: Face) -> float:
+        """Degrees by which the head went on turning: of this step and the one before the smaller, if both go one way. What comes
+        before a face moves its points once."""
+        poses = [*self._poses, (face.pose.yaw, face.pose.pitch)]
+        self._poses = poses[-2:]
+        if len(poses) < 3:
+            return 0.0
+        before, now = (np.subtract(poses[at + 1], poses[at]) for at in (0, 1))
+        return float(np.where(before * now > 0, np.minimum(np.abs(before), np.abs(now)), 0.0).max())
+
+    def _looks_covered(self, likeness: Likeness, turned: float) -> bool:
         """Whether something has come before the face, and has not gone: what is seen then is no new view of it."""
-        came = likeness.unlike - self._before.unlike > SUDDEN[0] or likeness.patch - self._before.patch > SUDDEN[1]
+        allowed = SUDDEN[0] + A_DEGREE[0] * turned, SUDDEN[1] + A_DEGREE[1] * turned
+        came = likeness.unlike - self._before.unlike > allowed[0] or likeness.patch - self._before.patch > allowed[1]
         return came or (self._suspect and (likeness.unlike > LIKE or likeness.patch > PATCH))
 
     def _begin(self, face: Face) -> None:
