@@ -30,5 +30,8 @@ def test_what_a_clip_shows_is_found_where_it_shows(built: Callable[[Base], Built
     film = followed(clip)
     found, false = shares(clip, found_in(film, clip))
     assert found >= 0.95 and false <= 0.02, film.report.stretches
+    if built is turning:
+        seen = [face.pose.yaw for face in film.track.faces if face is not None]
+        assert max(seen) > 25.0, "the face is lost as soon as it turns"
     mouths = found_in(film, BuiltClip(clip.name, clip.images, ("talking", "closed_mouth"), clip.truth))
     assert mouths == {number for number, face in enumerate(film.track.faces) if face is not None}
