@@ -110,10 +110,10 @@ def render(
     home: HomeOption = None,
 ) -> None:
     """Render a driver file on an avatar, in the foreground."""
-    from cli.cost import cost_lines
     from services.local.samples import ensure_samples
+    from services.renderer.job.cost import cost_lines, job_cost
     from services.renderer.job.foreground import render_file as run
-    from services.renderer.job.submit import JobRequest, job_cost
+    from services.renderer.job.submit import JobRequest
     from shared.avatar.model import avatar_folder, load_avatar
     from shared.media.output_spec import OutputSpec, read_size
 

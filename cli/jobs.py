@@ -52,8 +52,8 @@ def submit(
     home: HomeOption = None,
 ) -> None:
     """Hand in a job; it goes on when this command has ended."""
-    from cli.cost import cost_lines
-    from services.renderer.job.submit import JobRequest, job_cost
+    from services.renderer.job.cost import cost_lines, job_cost
+    from services.renderer.job.submit import JobRequest
     from services.renderer.job.submit import submit_to_store as hand_in
     from shared.avatar.model import avatar_folder
     from shared.media.output_spec import OutputSpec, read_size

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.api import DEFAULT_CONTEXT, EngineInfo, FrameEngine, SessionContext, Unavailable
+from engines.nvidia import has_gpu
 from engines.personalive.options import PersonaLiveOptions
 from engines.personalive.quality import AUTO, NO_SMALL_DECODER, SMALL_DECODER, below, rung
 from engines.personalive.settings import Acceleration, PersonaLiveSettings
@@ -70,11 +71,6 @@ class PersonaLiveEngine(FrameEngine):
                 if lower is None:
                     raise
                 chosen = lower
-
-
-def has_gpu() -> bool:
-    """Whether an NVIDIA driver is there, told without importing torch."""
-    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
 
 
 def is_tiny(folder: Path) -> bool:

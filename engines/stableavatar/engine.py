@@ -3,17 +3,25 @@
 from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.api import EngineInfo, Unavailable
 from engines.clip import Clip, ClipEngine, Estimate, RunContext
-from engines.stableavatar.estimate import disk_needed, measured_rates, memory_needed, work_of
+from engines.nvidia import gpu_memory, has_gpu
+from engines.stableavatar.estimate import (
+    bytes_each,
+    disk_needed,
+    measured_rates,
+    memory_needed,
+    too_large,
+    work_of,
+)
 from engines.stableavatar.options import StableAvatarOptions
 from engines.stableavatar.plan import layout_of, options_of, predictions
 from engines.stableavatar.settings import StableAvatarSettings
 from engines.stableavatar.units import declared
 from engines.stableavatar.weights import read_model
+from shared.errors import StudioError
 from shared.jobs.graph import UnitSpec
 from shared.weights.manifest import OFFICIAL
 
@@ -55,6 +63,8 @@ class StableAvatarEngine(ClipEngine):
             model.own(options.lora)
         layout = layout_of(clip, options, model)
         count = predictions(options)
+        if not model.tiny and (refusal := too_large(model, size, layout, count, self.settings(), gpu_memory())):
+            raise StudioError(refusal)
         return declared(layout, options.steps, work_of(model, layout, size, count))
 
     def estimate(self, clip: Clip) -> Estimate:
@@ -66,9 +76,7 @@ class StableAvatarEngine(ClipEngine):
             work=work_of(model, layout, size, count).total(len(layout.windows), options.steps),
             rate=max(rates.values(), default=None),
             unit="TFLOP",
-            memory=memory_needed(
-                model, size, layout, 4 if settings.precision == "fp32" else 2, settings.offload, count
-            ),
+            memory=memory_needed(model, size, layout, bytes_each(settings), settings.offload, count),
             disk=disk_needed(layout, size, options.steps, options.reuse > 0),
         )
 
@@ -80,8 +88,3 @@ class StableAvatarEngine(ClipEngine):
         from engines.stableavatar.job import ClipJob
 
         return ClipJob(self.settings())
-
-
-def has_gpu() -> bool:
-    """Whether an NVIDIA driver is there, told without importing torch."""
-    return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()

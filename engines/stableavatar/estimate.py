@@ -1,10 +1,13 @@
 """What a clip costs: work in TFLOP, memory and disk in bytes, by formula; seconds by what this machine was measured to do."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from engines.stableavatar.layout import Layout
+from engines.stableavatar.settings import Offload, StableAvatarSettings
 from engines.stableavatar.weights import PIXELS_PER_TOKEN, Model
 from shared.config.cache_dir import cache_folder
 from shared.runtime.files import write_atomically
@@ -59,6 +62,39 @@ def memory_needed(model: Model, size: tuple[int, int], layout: Layout, bytes_eac
     denoise = weights + seen + ACTIVATIONS * tokens * dim * bytes_each * rows + VAE_BYTES * share
     encode = (ENCODER_BYTES if offload == "none" else 0) * share
     return int(max(denoise, encode))
+
+
+def bytes_each(settings: StableAvatarSettings) -> int:
+    """Of a number in the precision that the settings ask for."""
+    return 4 if settings.precision == "fp32" else 2
+
+
+def too_large(
+    model: Model,
+    size: tuple[int, int],
+    layout: Layout,
+    rows: int,
+    settings: StableAvatarSettings,
+    cards: Sequence[int],
+) -> str:
+    """Why no card of this machine has the memory, one sentence with the mode that needs less, or "". cards: bytes of each;
+    without any it is not known, for a worker elsewhere may have one."""
+    if not cards or settings.device == "cpu":
+        return ""
+    needs = {mode: memory_needed(model, size, layout, bytes_each(settings), mode, rows) for mode in get_args(Offload)}
+    needed, most = needs[settings.offload], max(cards)
+    if needed <= most:
+        return ""
+    modes = [mode for mode, bytes_ in needs.items() if bytes_ <= most]
+    otherwise = (
+        f"set STUDIO_STABLEAVATAR_OFFLOAD={modes[0]}, which needs {needs[modes[0]] / 1e9:.1f} GB"
+        if modes
+        else "choose a smaller size or another machine"
+    )
+    return (
+        f"StableAvatar needs about {needed / 1e9:.1f} GB of the GPU's memory for this clip, and the largest card here has"
+        f" {most / 1e9:.1f} GB; {otherwise}."
+    )
 
 
 def disk_needed(layout: Layout, size: tuple[int, int], steps: int, keeps_velocity: bool) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from services.gateway.channel.event_log import EventLog
-from services.gateway.jobs.submit import submit_by_process
-from services.gateway.models.jobs import JobDetail, JobPage, JobRow, JobsMessage, JobsState, WorkerCount
+from services.gateway.jobs.submit import cost_by_process, submit_by_process
+from services.gateway.models.jobs import JobCostAnswer, JobDetail, JobPage, JobRow, JobsMessage, JobsState, WorkerCount
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs.index import JobIndex
@@ -207,6 +207,11 @@ class JobBoard:
             job = str((await submit_by_process(asked))["id"])
         await asyncio.to_thread(self.wake, job)
         return job
+
+    async def cost(self, asked: dict[str, Any]) -> JobCostAnswer:
+        """What a job would cost. Raises HTTPException."""
+        async with self._gate:
+            return JobCostAnswer(**await cost_by_process(asked))
 
     def _index(self) -> JobIndex:
         return JobIndex(self._store(), self._queue)

@@ -1,5 +1,5 @@
-"""Submitting a job through the renderer, in a process of its own: drivers of strangers are opened there, and not in the
-process that shows the program."""
+"""Submitting a job through the renderer, and asking what one would cost, in a process of its own: drivers of strangers are
+opened there, and not in the process that shows the program."""
 
 import json
 from typing import Any
@@ -13,11 +13,19 @@ TIMEOUT_S = 900.0  # a driver of hours is read once, and copied
 
 async def submit_by_process(asked: dict[str, Any]) -> dict[str, Any]:
     """The new job's manifest. asked: what `services.renderer.job.submit` reads. Raises HTTPException with its sentence."""
+    return await _asked_of("services.renderer.job.submit", asked, "The job could not be submitted")
+
+
+async def cost_by_process(asked: dict[str, Any]) -> dict[str, Any]:
+    """What `services.renderer.job.cost` says of a job. Raises HTTPException with its sentence."""
+    return await _asked_of("services.renderer.job.cost", asked, "What the job costs could not be found out")
+
+
+async def _asked_of(module: str, asked: dict[str, Any], failed: str) -> dict[str, Any]:
     try:
-        given = json.dumps(asked).encode()
-        words = await run_json_module("services.renderer.job.submit", given=given, timeout_s=TIMEOUT_S)
+        words = await run_json_module(module, given=json.dumps(asked).encode(), timeout_s=TIMEOUT_S)
     except ModuleError:
-        raise HTTPException(500, "The job could not be submitted; the studio's log says why.") from None
+        raise HTTPException(500, f"{failed}; the studio's log says why.") from None
     if "error" in words:
         raise HTTPException(409 if words.get("kind") == "key" else 422, str(words["error"]))
     return words

@@ -75,6 +75,22 @@ class JobDetail(JobFacts):
         return cls(segments=list(view.segments), **_facts(view))
 
 
+class JobCostAnswer(Answer):
+    """What a job would cost.
+
+    frames: of the result. units: that workers do. seconds: on one device as this machine's, null where that was not
+    measured. memory: bytes of the device. disk: bytes in the jobs folder until it is done. Null are these of an engine
+    that does not know. lines: all of it in words, as `studio jobs submit --dry-run` prints it.
+    """
+
+    frames: int
+    units: int
+    seconds: float | None
+    memory: int | None
+    disk: int | None
+    lines: list[str]
+
+
 class JobPage(Answer):
     """A page of jobs, newest first, and how many there are by state."""
 

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from engines.api import Engine
-from engines.clip import ClipEngine, Estimate
-from engines.guarded import engine_faults
 from engines.registry import canonical_name, load
 from services.renderer.job.plan import declared_units, planned, planned_clip
 from shared.avatar.body_faces import FILE as BODY_FACES
@@ -63,29 +61,6 @@ class JobRequest:
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class JobCost:
-    """What a job would be. units: that workers do. estimate: None where the engine does not know, as frame engines do not."""
-
-    frames: int
-    units: int
-    estimate: Estimate | None
-
-
-def job_cost(request: JobRequest, settings: Settings) -> JobCost:
-    """What a request would cost, without handing it in. Raises StudioError for what cannot be done."""
-    engine = load(canonical_name(request.engine, settings.engines), settings.engines)
-    engine.check()
-    avatar, options = load_avatar(request.avatar), engine.options(request.options)
-    plan, _ = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
-    clip = planned_clip(avatar, request.driver, plan, request.output, options)
-    units = declared_units(engine, clip, request.output)
-    if not isinstance(engine, ClipEngine):
-        return JobCost(plan.ticks, -(-plan.ticks // plan.segment), None)
-    with engine_faults(engine.info.title):
-        return JobCost(plan.ticks, len(units), engine.estimate(clip))
-
-
 def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Manifest:
     """Hand in a job; it is on disk when this returns. Raises StudioError in one sentence for what cannot be done, and for
     a key that was used for something else."""
@@ -93,7 +68,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
     request = replace(request, engine=canonical_name(request.engine, settings.engines))
     engine = load(request.engine, settings.engines)
-    here = _runs_here(engine, settings)
+    here = runs_here(engine, settings)
     options = engine.options(request.options)
     avatar = load_avatar(request.avatar)
     if request.out is not None:
@@ -138,7 +113,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     return manifest
 
 
-def _runs_here(engine: Engine, settings: Settings) -> bool:
+def runs_here(engine: Engine, settings: Settings) -> bool:
     """Whether this machine can run the engine. Raises StudioError where it cannot, and no worker that lives can."""
     try:
         engine.check()
@@ -207,25 +182,26 @@ def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None
         store.put(request.driver, manifest.driver_file)
 
 
+def request_of(asked: Mapping[str, Any]) -> JobRequest:
+    """The request that these fields are: avatar, driver, driver_name, engine, options, priority, key, output."""
+    return JobRequest(
+        avatar=Path(asked["avatar"]),
+        driver=Path(asked["driver"]),
+        engine=asked["engine"],
+        driver_name=asked["driver_name"],
+        priority=asked["priority"],
+        key=asked["key"],
+        output=OutputSpec.from_dict(asked["output"]),
+        options=asked["options"],
+    )
+
+
 def main() -> int:
-    """One request. Fields: avatar, driver, driver_name, engine, options, priority, key, output."""
+    """One request."""
     try:
         asked: dict[str, Any] = json.load(sys.stdin)
         settings = load_settings()
-        made = submit_to_store(
-            open_store(settings.jobs_url),
-            JobRequest(
-                avatar=Path(asked["avatar"]),
-                driver=Path(asked["driver"]),
-                engine=asked["engine"],
-                driver_name=asked["driver_name"],
-                priority=asked["priority"],
-                key=asked["key"],
-                output=OutputSpec.from_dict(asked["output"]),
-                options=asked["options"],
-            ),
-            settings,
-        )
+        made = submit_to_store(open_store(settings.jobs_url), request_of(asked), settings)
     except StudioError as error:
         print(json.dumps({"error": str(error), "kind": "key" if isinstance(error, KeyUsedError) else ""}))
         return 1

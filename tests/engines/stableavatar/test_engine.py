@@ -12,14 +12,14 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 
 from safetensors.torch import load_file  # noqa: E402
 
-from cli.cost import cost_lines  # noqa: E402
 from engines.stableavatar.engine import StableAvatarEngine  # noqa: E402
-from engines.stableavatar.estimate import disk_needed, memory_needed, work_of  # noqa: E402
+from engines.stableavatar.estimate import disk_needed, memory_needed, too_large, work_of  # noqa: E402
 from engines.stableavatar.layout import SPAN, fixed_layout  # noqa: E402
+from engines.stableavatar.settings import StableAvatarSettings  # noqa: E402
 from engines.stableavatar.units import window_unit  # noqa: E402
 from engines.stableavatar.weights import CONFIG, OBLONG, SQUARE, TEXT, TRAINED, Model, read_model  # noqa: E402
 from persona_studio.engine.testing import EngineConformance  # noqa: E402
-from services.renderer.job.submit import JobCost  # noqa: E402
+from services.renderer.job.cost import JobCost, cost_lines  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from tests.support.engines.stableavatar_material import Cut, Units, avatar, clip_of, tiny_weights  # noqa: E402
 
@@ -182,3 +182,23 @@ def test_what_a_job_would_cost_is_printed(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_the_nearest_shape_is_computed(shape: tuple[int, int], size: tuple[int, int]) -> None:
     assert replace(read_model(), trained=TRAINED).size("auto", shape) == size
+
+
+def test_a_card_that_is_too_small_is_refused_before_the_job() -> None:
+    """By the mode that is chosen, with the one that would do."""
+    config = {"dim": 1536, "ffn_dim": 8960, "num_heads": 12, "num_layers": 30}
+    model = Model(Path(), TRAINED, SPAN, config)
+    layout, settings = fixed_layout(1500, Fraction(25), 5), StableAvatarSettings()
+
+    def refusal(cards: list[float], size: tuple[int, int] = (512, 512), **chosen: str) -> str:
+        sized = settings.model_copy(update=chosen)
+        return too_large(model, size, layout, 3, sized, [int(each * 1e9) for each in cards])
+
+    assert refusal([]) == refusal([24]) == refusal([6, 16]) == refusal([8], device="cpu") == ""
+    assert refusal([8]) == (
+        "StableAvatar needs about 14.0 GB of the GPU's memory for this clip, and the largest card here has 8.0 GB; set"
+        " STUDIO_STABLEAVATAR_OFFLOAD=encoders, which needs 7.4 GB."
+    )
+    assert "OFFLOAD=blocks, which needs 3.8 GB" in refusal([6])
+    assert refusal([6], offload="blocks") == ""
+    assert refusal([3]).endswith("has 3.0 GB; choose a smaller size or another machine.")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from engines.api import EngineInfo
-from engines.clip import CLIP_FILE, Clip, ClipEngine, RunContext
+from engines.clip import CLIP_FILE, Clip, ClipEngine, Estimate, RunContext
 from shared.errors import OutOfMemoryError
 from shared.jobs.graph import UnitSpec
 from shared.media.reader import Mp4Writer
@@ -19,6 +19,7 @@ from tests.support.engines.job_engines import ORDERS, ordered
 
 UNITS = (UnitSpec("a"), UnitSpec("b", ("a",), 3.0), UnitSpec("c", ("a",), 4.0), UnitSpec("d", ("b", "c"), 2.0))
 STEPS = 20  # of each unit but the last
+RATE_FPS = 5.0  # that it is measured to make, so to speak
 LEVEL_STEP, LOWEST_LEVEL = 3, 40
 ENGINES = {"clip": "tests.support.engines.clip_engine:GreyClip"}
 
@@ -45,6 +46,11 @@ class GreyClip(ClipEngine):
 
     def units(self, clip: Clip) -> Sequence[UnitSpec]:
         return (*UNITS, UnitSpec("stray")) if ordered("stray") is not None else UNITS
+
+    def estimate(self, clip: Clip) -> Estimate:
+        return Estimate(
+            work=clip.ticks, rate=RATE_FPS, unit="frames", memory=2_000_000_000, disk=1_000_000 * clip.ticks
+        )
 
     def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
         self._load()

@@ -42,7 +42,7 @@ def weights() -> Iterator[Path]:
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one film: two windows and a little more of a speaking face, wider than high."""
     folder = tmp_path_factory.mktemp("films")
-    image = cv2.copyMakeBorder(cv2.resize(sample_avatar().roi, (256, 256)), 0, 0, 32, 96, cv2.BORDER_REPLICATE)
+    image = cv2.copyMakeBorder(cv2.resize(sample_avatar().roi, (256, 256)), 0, 0, 96, 32, cv2.BORDER_REPLICATE)
     with Mp4Writer(folder / "host.mp4", 384, 256, Fraction(25), sound=True) as writer:
         for number in range(2 * FRAMES + 3):
             moved = np.roll(image, number // 4, axis=1)

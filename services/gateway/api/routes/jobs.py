@@ -16,7 +16,7 @@ from services.gateway.api.uploads import FILE_FIELD, TEXT_FIELD, UploadForm, for
 from services.gateway.jobs.board import JobAction, JobBoard
 from services.gateway.jobs.inbox import inbox, inbox_file, inbox_folder
 from services.gateway.models.base import Ticket
-from services.gateway.models.jobs import Inbox, JobDetail, JobPage
+from services.gateway.models.jobs import Inbox, JobCostAnswer, JobDetail, JobPage
 from services.gateway.service import Gateway
 from shared.errors import StudioError
 from shared.jobs.queue import PRIORITIES
@@ -34,10 +34,13 @@ FIELDS = {
 }  # fmt: skip
 MAX_NAME_BYTES = 120  # bytes of a driver's name
 PAGE = 500
+MOST_SECONDS = 86_400.0  # of a speech whose cost is asked for
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 T = TypeVar("T")
 
-_FORM = form_schema(["avatar"], **{name: TEXT_FIELD for name in FIELDS if name != "driver"}, driver=FILE_FIELD)
+_TEXTS = {name: TEXT_FIELD for name in FIELDS if name != "driver"}
+_FORM = form_schema(["avatar"], **_TEXTS, driver=FILE_FIELD)
+_COST_FORM = form_schema(["avatar"], **_TEXTS, seconds=TEXT_FIELD)
 
 
 async def _job(request: Request, job: str) -> JobBoard:
@@ -70,6 +73,29 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
     gateway.jobs.refresh_soon()
     gateway.event_log.add(f"Job {job} submitted: {driver.name}.")
     return await _of_the_store(gateway.jobs.show, job)
+
+
+@router.post("/jobs/cost", openapi_extra=_COST_FORM)
+async def job_cost(request: Request) -> JobCostAnswer:
+    """What a job would cost: fields as of POST /api/v1/jobs, with `inbox`, or in place of a driver `seconds`, the length of the
+    speech. Nothing is submitted. What cannot be done is refused with the sentence that submitting it would give."""
+    gateway = gateway_of(request)
+    limits = {name: most for name, most in FIELDS.items() if name != "driver"} | {"seconds": 32}
+    async with received_form(request, gateway.settings.home, limits) as form:
+        seconds = form.fields.pop("seconds", "")
+        if not seconds:
+            driver = await asyncio.to_thread(_driver, gateway, form)
+            return await gateway.jobs.cost(_asked(gateway, form, driver, ""))
+        return await gateway.jobs.cost(_asked(gateway, form, Path("speech.wav"), "") | {"seconds": _length(seconds)})
+
+
+def _length(text: str) -> float:
+    try:
+        if 0 < (seconds := float(text)) <= MOST_SECONDS:
+            return seconds
+    except ValueError:
+        pass
+    raise HTTPException(422, f"The field 'seconds' is a number up to {MOST_SECONDS:.0f}.")
 
 
 def _driver(gateway: Gateway, form: UploadForm) -> Path:

@@ -184,6 +184,21 @@ export interface Interrupted {
   interrupted: string[];
 }
 
+/**
+ * What a job would cost. frames: of the result. units: that workers do. seconds: on one device as this
+ * machine's, null where that was not measured. memory: bytes of the device. disk: bytes in the jobs folder until
+ * it is done. Null are these of an engine that does not know. lines: all of it in words, as `studio jobs submit
+ * --dry-run` prints it.
+ */
+export interface JobCostAnswer {
+  frames: number;
+  units: number;
+  seconds: number | null;
+  memory: number | null;
+  disk: number | null;
+  lines: string[];
+}
+
 /** A job with its segments, one by one. */
 export interface JobDetail {
   id: string;

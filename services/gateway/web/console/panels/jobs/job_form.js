@@ -2,10 +2,11 @@
 
 import { byId, element, messageOf, setAttribute, setText, updateList } from "../../../lib/elements.js";
 import { optionFields } from "../../option_fields.js";
+import { jobCost } from "./job_cost.js";
 
 /**
  * The form's parts. fields: what it sends. file, inbox: a field with its label, shown where it is asked for. options: of the
- * engine. note: of the inbox. terms, absent, absentList: what the chosen engine's weights may be used for, why others cannot be had.
+ * engine. note: of the inbox. cost: of a job of a clip engine. terms, absent, absentList: what the chosen engine's weights may be used for, why others cannot be had.
  * @typedef {ReturnType<typeof fillForm>} Parts
  */
 
@@ -20,7 +21,8 @@ export function jobForm(api) {
   const form = byId("job-form", HTMLFormElement), opener = byId("job-new"), failed = byId("job-error");
   const parts = fillForm(form), { fields } = parts;
   let sending = false;
-  let key = newKey();
+  let key = newKey(), offline = false;
+  const costChanged = jobCost(api, parts.cost, () => offline && !sending ? contents(parts) : null);
   /** @param {boolean} on */
   const show = (on) => {
     form.hidden = !on;
@@ -30,7 +32,7 @@ export function jobForm(api) {
   opener.addEventListener("click", () => show(Boolean(form.hidden)));
   form.addEventListener("keydown", (event) => { if (event.key === "Escape") show(false); });
   // Another content is another job; the same one sent twice, after a lost answer, is the same job.
-  form.addEventListener("change", () => { key = newKey(); });
+  form.addEventListener("change", () => { key = newKey(); costChanged(); });
   fields.source.addEventListener("change", () => showSource(parts));
   showSource(parts);
 
@@ -48,6 +50,7 @@ export function jobForm(api) {
       });
       key = newKey();
       fields.driver.value = "";
+      costChanged();
       show(false);
     } catch (error) {
       setText(failed, messageOf(error));
@@ -66,7 +69,8 @@ export function jobForm(api) {
     const hindrance = (row) => staffed.has(row.name) ? "" : row.unavailable;
     offer(fields.engine, state.engines.map((row) => [row.name, row.title || row.name, hindrance(row)]), state.scene.engine);
     const chosen = state.engines.find((row) => row.name === fields.engine.value);
-    setText(parts.terms, [chosen && isOffline(chosen) ? "Makes whole clips, offline only." : "", chosen?.terms ?? ""].filter(Boolean).join(" "));
+    offline = Boolean(chosen && isOffline(chosen));
+    setText(parts.terms, [offline ? "Makes whole clips, offline only." : "", chosen?.terms ?? ""].filter(Boolean).join(" "));
     setAttribute(fields.driver, "accept", ["video/*", "audio/*", ...(chosen?.template_suffixes ?? [])].join(","));
     parts.options.draw(chosen, {});
     const absent = state.engines.filter(hindrance);
@@ -103,6 +107,7 @@ function fillForm(form) {
   const absent = element("details", { hidden: "" }, element("summary", {}, "Why some cannot be had"), absentList);
   const inbox = label("File in the inbox", fields.inbox);
   const note = element("p", { class: "detail" });
+  const cost = element("p", { class: "detail cost", role: "status", "aria-label": "cost" });
   const send = element("button", { class: "primary" }, "Submit");
   const sent = element("progress", { max: "1", value: "0", "aria-label": "sent", hidden: "" });
   form.append(
@@ -111,8 +116,8 @@ function fillForm(form) {
     element("details", {}, element("summary", {}, "More"),
       label("Codec", fields.codec), label("Size", fields.size), label("Frames a second", fields.fps),
       element("label", { class: "check" }, fields.label, "AI label")),
-    sent, send);
-  return { fields, file, inbox, note, options: optionFields(optionsPlace, "job-option", null), terms, absent, absentList, send, sent };
+    cost, sent, send);
+  return { fields, file, inbox, note, cost, options: optionFields(optionsPlace, "job-option", null), terms, absent, absentList, send, sent };
 }
 
 /** @param {Parts} parts @returns {FormData} what is sent */

@@ -1,0 +1,113 @@
+"""What a job would cost, before it is handed in.
+
+`python -m services.renderer.job.cost` reads a request as JSON on standard input, as `services.renderer.job.submit` does, and prints
+{frames, units, seconds, memory, disk, lines} or {"error"}. A driver that is not there yet is given by its length, `seconds`.
+"""
+
+import json
+import struct
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from engines.clip import ClipEngine, Estimate
+from engines.guarded import engine_faults
+from engines.registry import canonical_name, load
+from services.renderer.job.plan import declared_units, planned, planned_clip
+from services.renderer.job.submit import JobRequest, request_of, runs_here
+from shared.avatar.model import load_avatar
+from shared.config.settings import Settings, load_settings
+from shared.errors import StudioError
+
+HOUR_S, MINUTE_S = 3600, 60
+SILENCE_RATE_HZ, WAV_HEADER_BYTES = 8000, 44
+
+
+@dataclass(frozen=True, slots=True)
+class JobCost:
+    """What a job would be. units: that workers do. estimate: None where the engine does not know, as frame engines do not."""
+
+    frames: int
+    units: int
+    estimate: Estimate | None
+
+
+def job_cost(request: JobRequest, settings: Settings) -> JobCost:
+    """What a request would cost, without handing it in. Raises StudioError for what cannot be done."""
+    engine = load(canonical_name(request.engine, settings.engines), settings.engines)
+    runs_here(engine, settings)
+    avatar, options = load_avatar(request.avatar), engine.options(request.options)
+    plan, _ = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
+    clip = planned_clip(avatar, request.driver, plan, request.output, options)
+    units = declared_units(engine, clip, request.output)
+    if not isinstance(engine, ClipEngine):
+        return JobCost(plan.ticks, -(-plan.ticks // plan.segment), None)
+    with engine_faults(engine.info.title):
+        return JobCost(plan.ticks, len(units), engine.estimate(clip))
+
+
+def cost_lines(cost: JobCost) -> list[str]:
+    """What `--dry-run` prints and the console shows, one fact a line."""
+    lines = [f"{cost.frames} frames, {cost.units} units"]
+    if (estimate := cost.estimate) is None:
+        return [*lines, "The engine does not say what it costs."]
+    work = f"{estimate.work:,.1f} {estimate.unit}"
+    if estimate.seconds is None:
+        lines.append(f"time: {work}; not measured here yet, the first job does")
+    else:
+        lines.append(
+            f"time: about {_duration(estimate.seconds)} on one device ({work} at {estimate.rate:.1f} a second, measured here)"
+        )
+    lines.append(f"memory of the device: about {estimate.memory / 1e9:.1f} GB")
+    lines.append(f"disk until it is done: {estimate.disk / 1e9:.2f} GB")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 2 * MINUTE_S:
+        return f"{seconds:.0f} s"
+    return f"{seconds / MINUTE_S:.0f} min" if seconds < 2 * HOUR_S else f"{seconds / HOUR_S:.1f} h"
+
+
+def cost_answer(cost: JobCost) -> dict[str, Any]:
+    """The cost as JSON has it; what is not known is null."""
+    estimate = cost.estimate
+    return {
+        "frames": cost.frames,
+        "units": cost.units,
+        "seconds": estimate and estimate.seconds,
+        "memory": estimate and estimate.memory,
+        "disk": estimate and estimate.disk,
+        "lines": cost_lines(cost),
+    }
+
+
+def write_silence(path: Path, seconds: float) -> None:
+    """A sound file of this length. It has holes for its samples, so that hours of it take no room on the disk."""
+    size = 2 * max(1, round(seconds * SILENCE_RATE_HZ))
+    form = (b"fmt ", 16, 1, 1, SILENCE_RATE_HZ, 2 * SILENCE_RATE_HZ, 2, 16)  # PCM, mono, 16 bits
+    with path.open("wb") as file:
+        file.write(struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", *form, b"data", size))
+        file.truncate(WAV_HEADER_BYTES + size)
+
+
+def main() -> int:
+    """One request."""
+    try:
+        asked: dict[str, Any] = json.load(sys.stdin)
+        with TemporaryDirectory() as folder:
+            if "seconds" in asked:
+                asked["driver"] = str(Path(folder, "speech.wav"))
+                write_silence(Path(asked["driver"]), asked["seconds"])
+            answer = cost_answer(job_cost(request_of(asked), load_settings()))
+    except StudioError as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    print(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
