@@ -6,7 +6,7 @@ CUDA 13 is the runtime of CUDA 12, which a package of its own has (the extra `xf
 
 import ctypes
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import metadata
 from importlib.util import find_spec
@@ -19,8 +19,9 @@ from shared.errors import named
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values: (b, heads, n, d) -> (b, heads, n, d)
 RUNTIME, RUNTIME_PACKAGE = "libcudart.so.12", "nvidia-cuda-runtime-cu12"
-TRIED = (1, 2, 96, 64)  # batch, heads, tokens, width of the call that decides
-NEAR = 0.01  # that its float16 may be from PyTorch's float32, of values about 1
+TRIED = (1, 2, 96, 64)  # batch, heads, tokens, width of the call that decides, where an engine names none
+# How far a kernel may be from PyTorch's float32, of values about 1: by its precision.
+NEAR = {torch.float16: 0.01, torch.bfloat16: 0.03, torch.float32: 0.001}
 REASON = re.compile(r"^ {4}(\S.*)$", re.MULTILINE)  # of a kernel that does not fit; what was given stands further in
 MOST_REASONS = 3
 
@@ -33,14 +34,14 @@ def xformers_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return memory_efficient_attention(*joined).transpose(1, 2)
 
 
-def xformers_problem(device: torch.device) -> str:
+def xformers_problem(device: torch.device, tried: Sequence[int] = TRIED, dtype: torch.dtype = torch.float16) -> str:
     """Why xFormers cannot be had on this device, the end of a sentence that begins with its name; "" where it can. Loads it,
-    and has it compute a little."""
+    and has it compute a little: `tried`, (b, heads, n, d) as an engine's heads are, in the precision of the engine."""
     if device.type != "cuda":
         return "runs on a GPU alone, and PyTorch uses none here"
     if find_spec("xformers") is None:
         return "is not installed (the extra `xformers`)"
-    return runtime_problem() or attention_problem(xformers_attention, device)
+    return runtime_problem() or attention_problem(xformers_attention, device, dtype, tried)
 
 
 def runtime_problem() -> str:
@@ -57,10 +58,12 @@ def runtime_problem() -> str:
     return ""
 
 
-def attention_problem(attend: Attend, device: torch.device, dtype: torch.dtype = torch.float16) -> str:
+def attention_problem(
+    attend: Attend, device: torch.device, dtype: torch.dtype = torch.float16, tried: Sequence[int] = TRIED
+) -> str:
     """What is wrong with a kernel by a small call, held against PyTorch's own attention, as `xformers_problem` says it."""
     dice = torch.Generator().manual_seed(0)
-    given = [torch.randn(TRIED, generator=dice).to(device, dtype) for _ in range(3)]
+    given = [torch.randn(tuple(tried), generator=dice).to(device, dtype) for _ in range(3)]
     try:
         found = attend(*given).float()
     except NotImplementedError as error:  # it says of each of its kernels why that does not fit
@@ -70,4 +73,4 @@ def attention_problem(attend: Attend, device: torch.device, dtype: torch.dtype =
         return f"does not work with PyTorch {torch.__version__} ({named(error)})"
     wanted = F.scaled_dot_product_attention(*(each.float() for each in given))
     apart = float((found - wanted).abs().max()) if found.shape == wanted.shape else float("inf")
-    return "" if apart <= NEAR else f"computes something else than PyTorch's own attention ({apart:.2g} apart)"
+    return "" if apart <= NEAR[dtype] else f"computes something else than PyTorch's own attention ({apart:.2g} apart)"

@@ -18,9 +18,11 @@ from engines.stableavatar.networks.lora import merge, read_lora
 from engines.stableavatar.networks.transformer import Seen, Transformer
 from engines.stableavatar.settings import StableAvatarSettings
 from engines.stableavatar.weights import Model
+from engines.xformers_attention import xformers_attention, xformers_problem
 from shared.errors import OutOfMemoryError, StudioError
 
 log = structlog.get_logger()
+TRIED_TOKENS = 96  # of the call that decides whether a kernel is taken
 BF16_SINCE = 8  # first generation of NVIDIA's that computes in bfloat16
 NO_CARD = "PyTorch finds no GPU here; unset STUDIO_STABLEAVATAR_DEVICE or look at the driver."
 TOO_BIG = "StableAvatar's networks are too large for a CPU; it needs an NVIDIA GPU of 8 GB or more."
@@ -78,10 +80,18 @@ class Loaded:
                 network = load_transformer(model, file, device, self.dtype(device), home)
                 if lora[0]:
                     merge(network, read_lora(model.folder / lora[0], network), lora[1])
+                if self.settings.acceleration == "xformers":
+                    self._take_xformers(network)
                 self._transformer = key, network
             self.loads += 1
             log.info("stableavatar_loaded", file=file, device=str(device), offloaded=small)
         return self._transformer[1]
+
+    def _take_xformers(self, network: Transformer) -> None:
+        tried = (1, 2, TRIED_TOKENS, network.sizes.dim // network.sizes.heads)
+        if problem := xformers_problem(network.device, tried, network.dtype):
+            raise StudioError(f"xFormers {problem}; set STUDIO_STABLEAVATAR_ACCELERATION=none.")
+        network.attend_by(xformers_attention)
 
     def seen(
         self, transformer: Transformer, folder: Path, make: Callable[[], tuple[list[Tensor], Tensor]]

@@ -9,6 +9,7 @@ from engines.settings import EngineSettings
 from engines.stableavatar.options import StableAvatarOptions
 
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
+AttentionKernel = Literal["none", "xformers"]
 Offload = Literal["none", "encoders", "blocks"]
 
 
@@ -21,6 +22,9 @@ class StableAvatarSettings(EngineSettings, StableAvatarOptions):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     precision: Precision = Field(
         "auto", description="auto: bf16 where the GPU has it, else fp16; fp32 takes twice the memory and time"
+    )
+    acceleration: AttentionKernel = Field(
+        "none", description="none, or xformers: its attention in place of PyTorch's own"
     )
     offload: Offload = Field(
         "none",

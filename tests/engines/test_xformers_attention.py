@@ -53,6 +53,22 @@ def test_one_that_does_not_is_refused_with_the_reason(attend: tried.Attend, word
     assert words in problem and "\n" not in problem
 
 
+def test_it_is_tried_with_an_engines_heads_in_its_precision() -> None:
+    """StableAvatar's are of 128 channels, in bfloat16; what fails there is the reason, though others work."""
+    given = list[Any]()
+
+    def attend(*each: Any) -> Any:
+        given.extend(each)
+        if each[0].dtype is torch.bfloat16 and each[0].shape[-1] > 128:
+            raise NotImplementedError("no heads of more than 128")
+        return F.scaled_dot_product_attention(*each)
+
+    assert tried.attention_problem(attend, CPU, torch.bfloat16, (1, 2, 96, 128)) == ""
+    assert {each.dtype for each in given} == {torch.bfloat16} and given[0].shape == (1, 2, 96, 128)
+    assert "no heads of more than 128" in tried.attention_problem(attend, CPU, torch.bfloat16, (1, 2, 96, 192))
+    assert tried.attention_problem(lambda q, k, v: F.scaled_dot_product_attention(q, k, v) + 0.04, CPU, torch.bfloat16)
+
+
 def test_without_a_gpu_and_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tried.xformers_problem(CPU) == "runs on a GPU alone, and PyTorch uses none here"
     monkeypatch.setattr(tried, "find_spec", lambda name: None)

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.xformers_attention import Attend
+
 THETA = 10_000.0  # base of the wavelengths, of positions and of time
 
 
@@ -65,7 +67,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(queries, keys, values)
 
 
-def attend_by_group(queries: Tensor, keys: Tensor, values: Tensor, groups: int) -> Tensor:
+def attend_by_group(queries: Tensor, keys: Tensor, values: Tensor, groups: int, kernel: Attend = attend) -> Tensor:
     """Attention within groups: the i-th part of the queries looks at the i-th part of the keys alone.
 
     queries: (b, heads, groups * n, d). keys, values: (b, heads, groups * m, d). Returns the shape of the queries.
@@ -75,7 +77,7 @@ def attend_by_group(queries: Tensor, keys: Tensor, values: Tensor, groups: int) 
         each.unflatten(2, (groups, -1)).transpose(1, 2).reshape(batch * groups, each.shape[1], -1, each.shape[-1])
         for each in (queries, keys, values)
     ]
-    found = attend(*apart).unflatten(0, (batch, groups))
+    found = kernel(*apart).unflatten(0, (batch, groups))
     return found.transpose(1, 2).flatten(2, 3)
 
 

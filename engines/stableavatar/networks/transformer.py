@@ -27,6 +27,7 @@ from engines.stableavatar.networks.layers import (
     split_heads,
     turned,
 )
+from engines.xformers_attention import Attend
 
 TEXT_TOKENS = 512  # a prompt is filled up to so many with zeros, which are not masked
 PATCH = (1, 2, 2)  # latent frames, rows and columns of a token
@@ -71,13 +72,14 @@ class SelfAttention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
+        self.attend: Attend = attend
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
         self.norm_q, self.norm_k = RmsNorm(dim), RmsNorm(dim)
 
     def forward(self, hidden: Tensor, places: tuple[Tensor, Tensor]) -> Tensor:
         queries, keys = self.norm_q(self.q(hidden)), self.norm_k(self.k(hidden))
         q, k, v = (split_heads(each, self.heads) for each in (queries, keys, self.v(hidden)))
-        out: Tensor = self.o(join_heads(attend(turned(q, *places), turned(k, *places), v)))
+        out: Tensor = self.o(join_heads(self.attend(turned(q, *places), turned(k, *places), v)))
         return out
 
 
@@ -102,6 +104,7 @@ class CrossAttention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
+        self.attend: Attend = attend
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
         self.norm_q, self.norm_k, self.norm_k_img = RmsNorm(dim), RmsNorm(dim), RmsNorm(dim)
         self.k_img, self.v_img, self.k_vocal, self.v_vocal = (nn.Linear(dim, dim) for _ in range(4))
@@ -115,9 +118,9 @@ class CrossAttention(nn.Module):
         """speech: (b or less, groups * m, dim)."""
         queries = split_heads(self.norm_q(self.q(hidden)), self.heads)
         keys, values = (split_heads(fed(each, speech), self.heads) for each in (self.k_vocal, self.v_vocal))
-        found = attend(queries, seen.text_keys, seen.text_values)
-        found = found + attend(queries, seen.image_keys, seen.image_values)
-        found = found + attend_by_group(queries, keys, values, groups)
+        found = self.attend(queries, seen.text_keys, seen.text_values)
+        found = found + self.attend(queries, seen.image_keys, seen.image_values)
+        found = found + attend_by_group(queries, keys, values, groups, self.attend)
         out: Tensor = self.o(join_heads(found))
         return out
 
@@ -206,6 +209,11 @@ class Transformer(nn.Module):
     def dtype(self) -> torch.dtype:
         dtype: torch.dtype = self.patch_embedding.weight.dtype
         return dtype
+
+    def attend_by(self, kernel: Attend) -> None:
+        """Use this kernel for the blocks' attention; the adapter's, whose heads are wider and few, stays PyTorch's."""
+        for block in self.blocks:
+            block.self_attn.attend = block.cross_attn.attend = kernel
 
     @contextmanager
     def _at_work(self, block: nn.Module) -> Any:

@@ -202,3 +202,17 @@ def test_a_card_that_is_too_small_is_refused_before_the_job() -> None:
     assert "OFFLOAD=blocks, which needs 3.8 GB" in refusal([6])
     assert refusal([6], offload="blocks") == ""
     assert refusal([3]).endswith("has 3.0 GB; choose a smaller size or another machine.")
+
+
+def test_xformers_is_refused_with_the_reason_when_the_model_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUDIO_STABLEAVATAR_ACCELERATION", "xformers")
+    clip, engine = clip_of(tmp_path, 9), StableAvatarEngine()
+    work, units = Units(clip, tmp_path), engine.units(clip)
+    for unit in units[:2]:
+        work.do(unit, engine)
+    with pytest.raises(
+        StudioError, match=r"^xFormers runs on a GPU alone, .*; set STUDIO_STABLEAVATAR_ACCELERATION=none\.$"
+    ):
+        work.do(units[2], engine)

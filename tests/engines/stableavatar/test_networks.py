@@ -103,3 +103,25 @@ def test_at_full_size_the_network_has_the_published_tensors() -> None:
     assert sum(tensor.numel() for tensor in state.values()) == 1_747_426_112
     audio = [name for name in state if "vocal" in name]
     assert len(audio) == 160 and sum(state[name].numel() for name in audio) == 1_747_426_112 - 1_564_428_608
+
+
+def test_another_kernel_is_used_in_every_block_with_the_same_result() -> None:
+    sizes = transformer.Sizes(
+        dim=48, heads=4, layers=2, feed_forward=64, frequencies=32, text_width=32, clip_width=32, audio_width=32
+    )
+    network, calls = transformer.Transformer(sizes).eval(), list[tuple[int, ...]]()
+
+    def kernel(queries: Any, keys: Any, values: Any) -> Any:
+        calls.append(tuple(queries.shape))
+        return torch.nn.functional.scaled_dot_product_attention(queries, keys, values)
+
+    rng = torch.Generator().manual_seed(1)
+    latents, condition = torch.randn(1, 16, 3, 4, 4, generator=rng), torch.randn(1, 20, 3, 4, 4, generator=rng)
+    text, image = torch.randn(5, 32, generator=rng), torch.randn(1, 257, 32, generator=rng)
+    features, time = torch.randn(1, 18, 32, generator=rng), torch.tensor([500.0])
+    with torch.no_grad():
+        seen = network.see([text], image)
+        wanted = network(latents, condition, time, seen, features, heard=(True,), frames=9)
+        network.attend_by(kernel)
+        assert torch.allclose(network(latents, condition, time, seen, features, heard=(True,), frames=9), wanted)
+    assert calls == [(1, 4, 12, 12), (1, 4, 12, 12), (1, 4, 12, 12), (3, 4, 4, 12)] * 2

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
 from engines.stableavatar.engine import StableAvatarEngine  # noqa: E402
+from engines.stableavatar.loop.schedule import clean_estimate  # noqa: E402
 from engines.stableavatar.networks.loading import load_transformer  # noqa: E402
 from engines.stableavatar.networks.transformer import Sizes, Transformer  # noqa: E402
 from engines.stableavatar.weights import OWN, SQUARE, read_model  # noqa: E402
@@ -164,6 +165,25 @@ def test_checkpointing_changes_no_gradient(trained: tuple[Path, str], weights: P
         assert torch.allclose(ours, wanted, atol=1e-6)
 
 
+def test_a_right_prediction_points_at_the_film(
+    trained: tuple[Path, str], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the engine's own rule, from the noisy latents that the network is shown."""
+    of, seen = trainer(weights, clips(trained)), list[Any]()
+
+    def judged(predicted: Any, wanted: Any, weights: Any) -> Any:
+        seen.append(wanted)
+        return velocity_loss(predicted, wanted, weights)
+
+    monkeypatch.setattr("training.stableavatar.trainer.velocity_loss", judged)
+    of.changes.network.patch_embedding.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    drawn = of._draw(3)
+    of.loss(drawn)
+    noisy, wanted = seen[0][:, :16], seen[1]
+    film = TrainingClip.read(clips(trained)[drawn.clip], torch.device("cpu")).latents
+    assert torch.allclose(clean_estimate(noisy, wanted, drawn.level), film, atol=1e-5)
+
+
 def test_what_is_trained_at_full_size() -> None:
     with torch.device("meta"):
         network = Transformer(Sizes())
@@ -179,14 +199,18 @@ def test_what_is_trained_at_full_size() -> None:
 
 def test_speech_is_left_out_behind_the_adapter_or_before(trained: tuple[Path, str], weights: Path) -> None:
     """F10: with zeros before it the adapter still learns, behind it nothing of it does."""
-    learned = {}
-    for silence in ("behind", "before"):
-        of = trainer(weights, clips(trained), silence=silence)
-        drawn = of._draw(0)
+    learned, heard = {}, {}
+    silences: tuple[Silence, ...] = ("behind", "before")
+    for silence in silences:
+        of, given = trainer(weights, clips(trained), silence=silence), list[Any]()
+        projector, drawn = of.changes.network.vocal_projector, of._draw(0)
+        projector.register_forward_pre_hook(lambda _, each, given=given: given.append(each[0]))
         of.loss(StepDraw(0, drawn.level, drawn.noise, False, False, 0.1)).recipe.backward()
-        gradient = of.changes.network.vocal_projector.final_head.final_proj.weight.grad
+        gradient = projector.final_head.final_proj.weight.grad
         learned[silence] = gradient is not None and float(gradient.abs().max()) > 0
+        heard[silence] = float(given[0].abs().max()) > 0
     assert learned == {"behind": False, "before": True}
+    assert heard == {"behind": True, "before": False}
 
 
 def test_the_loss_looks_at_face_lips_and_change_over_time() -> None:

@@ -45,7 +45,7 @@ def cost(priced: GatewayStudio, **fields: str) -> httpx.Response:
     return priced.http.post("/jobs/cost", files={name: (None, each) for name, each in wanted.items()}, timeout=60)
 
 
-def test_what_a_job_would_cost_is_told_and_nothing_is_submitted(priced: GatewayStudio) -> None:
+def test_the_answer_is_what_a_job_would_cost_and_nothing_is_submitted(priced: GatewayStudio) -> None:
     wanted = {"frames": 50, "units": 4, "seconds": 10.0, "memory": 2_000_000_000, "disk": 50_000_000, "lines": LINES}
     for fields in ({"seconds": "2"}, {"inbox": "talk.wav"}):
         answer = cost(priced, **fields)
