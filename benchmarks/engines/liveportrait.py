@@ -128,13 +128,14 @@ def _figures(
     """Each network in milliseconds, the whole frame live and in a render, and what it needs."""
     import torch
 
-    from engines.liveportrait.networks.networks import PUBLISHED, LivePortraitNetworks, pick_device, pick_precision
+    from engines.liveportrait.networks.networks import DEVICE_ADVICE, PUBLISHED, LivePortraitNetworks, pick_precision
     from engines.liveportrait.session import LivePortraitSession
     from engines.liveportrait.settings import LivePortraitSettings
+    from engines.torch_device import pick_device
 
     use_threads(threads)
     avatar = sample_avatar()
-    device = pick_device("auto")
+    device = pick_device("auto", DEVICE_ADVICE)
     gpu = device.type == "cuda"
     precision, _, compiled = way.partition(" ")
     start = time.perf_counter()

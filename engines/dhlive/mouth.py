@@ -19,9 +19,11 @@ from engines.dhlive.networks.checkpoints import load_audio, load_mouth
 from engines.dhlive.networks.mini1 import Mini1Network, Mini1Person
 from engines.dhlive.networks.mini2 import Mini2Network, Modulation
 from engines.dhlive.networks.sizes import FEATURES, STYLE
+from engines.torch_device import pick_device
 from shared.errors import StudioError
 
 CPU = torch.device("cpu")
+DEVICE_ADVICE = "set STUDIO_DHLIVE_DEVICE to cpu"
 
 
 class MouthPerson(NamedTuple):
@@ -48,7 +50,7 @@ class Mouth:
         key = f"{where} {where.stat().st_mtime_ns} {device}"
         found = _SHARED.get(key)
         if found is None:
-            found = _SHARED[key] = cls.load(generation, files, pick_device(device))
+            found = _SHARED[key] = cls.load(generation, files, pick_device(device, DEVICE_ADVICE))
         return found
 
     @classmethod
@@ -84,13 +86,3 @@ class Mouth:
 
 
 _SHARED: WeakValueDictionary[str, Mouth] = WeakValueDictionary()
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of this name. Raises StudioError."""
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise StudioError(f"There is no device '{name[:40]}' here; set STUDIO_DHLIVE_DEVICE to cpu.") from None
-    return device

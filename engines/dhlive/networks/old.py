@@ -22,26 +22,26 @@ class OldNetwork(nn.Module):
     """(B, 3, 256, 256) RGB 0..1, a face without its mouth, and (B, 3, 256, 256), a small mouth image in its place, to the
     face with a mouth."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 128) -> None:
+        """width: channels of most layers; the published network's unless a small one is tried."""
         super().__init__()
+        w = width
         self.source_in_conv = nn.Sequential(
-            AdaatConv(6, 32, 7), AdaatConv(32, 64, stride=2), AdaatConv(64, 128, stride=2)
+            AdaatConv(6, w // 4, 7), AdaatConv(w // 4, w // 2, stride=2), AdaatConv(w // 2, w, stride=2)
         )
         self.ref_in_conv = nn.Sequential(
-            AdaatConv(3 * 2 * REFERENCES, 64, 7),
-            AdaatConv(64, 128, stride=2),
-            AdaatConv(128, 256, stride=2),
+            AdaatConv(3 * 2 * REFERENCES, w // 2, 7), AdaatConv(w // 2, w, stride=2), AdaatConv(w, 2 * w, stride=2)
         )
         self.trans_conv = nn.Sequential(
-            AdaatConv(384, 128), AdaatConv(128, 128, 7), AdaatConv(128, 128, stride=2), AdaatConv(128, 128, 7),
-            AdaatConv(128, 128, stride=2), AdaatConv(128, 128), AdaatConv(128, 128, stride=2), AdaatConv(128, 128),
-            AdaatConv(128, 128, stride=2),
+            AdaatConv(3 * w, w), AdaatConv(w, w, 7), AdaatConv(w, w, stride=2), AdaatConv(w, w, 7),
+            AdaatConv(w, w, stride=2), AdaatConv(w, w), AdaatConv(w, w, stride=2), AdaatConv(w, w),
+            AdaatConv(w, w, stride=2),
         )  # fmt: skip
-        self.appearance_conv_list = nn.ModuleList(nn.Sequential(Residual(256), Residual(256)) for _ in range(2))
-        self.adaAT = ChannelMotion(128, 256)
+        self.appearance_conv_list = nn.ModuleList(nn.Sequential(Residual(2 * w), Residual(2 * w)) for _ in range(2))
+        self.adaAT = ChannelMotion(w, 2 * w)
         self.out_conv = nn.Sequential(
-            AdaatConv(384, 128), AdaatConv(128, 128, enlarges=True), Residual(128), AdaatConv(128, 128, enlarges=True),
-            nn.Conv2d(128, 3, 3, padding=1), nn.Sigmoid(),
+            AdaatConv(3 * w, w), AdaatConv(w, w, enlarges=True), Residual(w), AdaatConv(w, w, enlarges=True),
+            nn.Conv2d(w, 3, 3, padding=1), nn.Sigmoid(),
         )  # fmt: skip
 
     def person(self, references: Tensor) -> OldPerson:

@@ -24,12 +24,14 @@ from engines.liveportrait.networks.decoder import SpadeDecoder
 from engines.liveportrait.networks.motion_extractor import MotionExtractor
 from engines.liveportrait.networks.retargeting import Retargeting
 from engines.liveportrait.networks.warping import WarpingNetwork
-from shared.errors import OutOfMemoryError, StudioError
+from engines.torch_device import pick_device
+from shared.errors import OutOfMemoryError
 from shared.media.array_types import FloatArray
 from shared.weights.checkpoint import check_state, fold_spectral_norm, load_state
 
 DrawFunction = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 CPU = torch.device("cpu")
+DEVICE_ADVICE = "set STUDIO_LIVEPORTRAIT_DEVICE to auto"
 PUBLISHED: Mapping[str, Mapping[str, Any]] = {}
 
 
@@ -101,7 +103,7 @@ class LivePortraitNetworks:
         key = f"{folder} {device} {precision} {compiled}"
         nets = _SHARED.get(key)
         if nets is None:
-            chosen = pick_device(device)
+            chosen = pick_device(device, DEVICE_ADVICE)
             nets = cls.load(folder)
             nets.prepare(chosen, pick_precision(precision, chosen), compiled)
             _SHARED[key] = nets
@@ -155,18 +157,6 @@ class LivePortraitNetworks:
 
 
 _SHARED: WeakValueDictionary[str, LivePortraitNetworks] = WeakValueDictionary()
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of this name; "auto" is a GPU where there is one. Raises StudioError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise StudioError(f"There is no device '{name[:40]}' here; set STUDIO_LIVEPORTRAIT_DEVICE to auto.") from None
-    return device
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:

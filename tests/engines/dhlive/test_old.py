@@ -23,7 +23,6 @@ from engines.dhlive.old.engine import OldDhliveEngine  # noqa: E402
 from engines.dhlive.old.face import FILE, OldFace, read_points  # noqa: E402
 from engines.dhlive.old.images import holed, in_crop, mouth_laid, reference, rim  # noqa: E402
 from engines.dhlive.old.points import JAW, LIPS_OUTER  # noqa: E402
-from persona_studio.engine.testing import FrameSubject, Rule, frame_rules, session_rules  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from shared.media.array_types import ImageArray  # noqa: E402
 from tests.support.engines.dhlive_material import BODY_FRAMES, OldStandIn, filmed, stand_ins  # noqa: E402
@@ -110,21 +109,9 @@ def _to_roi(frame: int) -> Any:
     return crop_to_roi(filmed().plate, frame, face().rects[frame], 256)
 
 
-RULES = (
-    frame_rules.frames_have_their_form,
-    frame_rules.frames_name_their_plate,
-    session_rules.state_is_carried_whole,
-)
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_it_keeps(rule: Rule) -> None:
-    rule(FrameSubject(OldStandIn, filmed()))
-
-
 def test_it_goes_on_air_on_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert OldDhliveEngine().info.modes == {"offline"}
-    monkeypatch.setenv("STUDIO_DHLIVE_DEVICE", "cuda:0")
+    monkeypatch.setenv("STUDIO_DHLIVE_OLD_DEVICE", "cuda:0")
     assert OldDhliveEngine().info.modes == {"live", "offline"}
 
 

@@ -13,7 +13,9 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
 
 from engines.dhlive.engine import DhliveEngine
+from engines.dhlive.networks.old import OldNetwork
 from engines.dhlive.old.engine import OldDhliveEngine
+from harness.by_rule import by_rule
 from harness.tiny.dhlive import write_stand_ins
 from shared.avatar.build import add_avatar
 from shared.avatar.model import Avatar, load_avatar
@@ -53,6 +55,15 @@ class OldStandIn(OldDhliveEngine):
 
     def files(self) -> dict[str, Path]:
         return stand_ins()
+
+
+class NarrowOldStandIn(OldStandIn):
+    """The same with a network of a thirty-second of the channels."""
+
+    def network(self, files: dict[str, Path]) -> OldNetwork:
+        narrow = by_rule(OldNetwork(4), "old")
+        assert isinstance(narrow, OldNetwork)
+        return narrow.eval().requires_grad_(False)
 
 
 @cache
