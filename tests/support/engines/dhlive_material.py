@@ -63,7 +63,8 @@ class NarrowOldStandIn(OldStandIn):
     def network(self, files: dict[str, Path]) -> OldNetwork:
         narrow = by_rule(OldNetwork(4), "old")
         assert isinstance(narrow, OldNetwork)
-        return narrow.eval().requires_grad_(False)
+        narrow.eval().requires_grad_(False)
+        return narrow
 
 
 @cache
