@@ -5,14 +5,15 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks import NAMES, check_installed, measure, takes
+from cli.avatars import avatars
+from cli.bench import bench
 from cli.engines import list_engines
 from cli.jobs import jobs
 from cli.motion import motion
@@ -32,12 +33,12 @@ app = typer.Typer(
     help="A virtual host, on air or rendered.",
     pretty_exceptions_enable=False,
 )
-avatars = typer.Typer(no_args_is_help=True, help="Avatars: a portrait, its plate and its rights.")
 app.add_typer(avatars, name="avatar")
 app.add_typer(weights, name="weights")
 app.add_typer(jobs, name="jobs")
 app.add_typer(motion, name="motion")
 app.command("engines")(list_engines)
+app.command("bench")(bench)
 out = Console(markup=False)
 err = Console(stderr=True, markup=False)
 
@@ -206,108 +207,6 @@ def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 
 @app.command()
-def bench(
-    which: Annotated[
-        str,
-        typer.Argument(help=f"{', '.join(NAMES)}, all or composite."),
-    ] = "all",
-    avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
-    driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="How long to measure, where that can be chosen.")] = None,
-    peer: Annotated[
-        Path | None,
-        typer.Option(
-            help="A checkout of the original, run beside, where there is one to compare with; face: the Python of an "
-            "environment with mediapipe 0.10.21."
-        ),
-    ] = None,
-    size: Annotated[
-        str | None, typer.Option(help="full, which wants a GPU, or tiny, where that can be chosen.")
-    ] = None,
-    portraits: Annotated[str | None, typer.Option(help="composite: a folder, or a pattern in quotes.")] = None,
-    bodies: Annotated[
-        str | None, typer.Option(help="composite: the same, of films or images to place them on.")
-    ] = None,
-    drivers: Annotated[str | None, typer.Option(help="composite: the same, of videos; without it faces rest.")] = None,
-    sheet: Annotated[
-        Path | None, typer.Option(help="composite: a folder to write a contact sheet per pair to.")
-    ] = None,
-    every: Annotated[int, typer.Option(help="composite: look at one of so many frames.", min=1)] = 5,
-    as_json: JsonOption = False,
-    home: HomeOption = None,
-) -> None:
-    """Measure this machine; the figures are ratios to a reference in the same run. With --avatar and --driver (each
-    may be given again): how well the engine follows footage of your own. `composite`: how every portrait lies on every
-    body."""
-    if which == "composite" or portraits or bodies:
-        _print_composite(which, portraits, bodies, drivers, every, sheet, as_json)
-        return
-    if avatar or driver:
-        _print_following(which, avatar or [], driver or [], home, as_json)
-        return
-    names = list(NAMES) if which == "all" else [which]
-    if unknown := set(names) - set(NAMES):
-        raise StudioError(f"There is no benchmark '{unknown.pop()}'; there are {', '.join(NAMES)} and composite.")
-    check_installed(names)
-    for option, value in (("peer", peer), ("size", size)):
-        if value is not None and not any(takes(name, option) for name in names):
-            raise StudioError(f"The benchmark {which} has no --{option}.")
-    figures = {name: measure(name, seconds=seconds, peer=peer, size=size) for name in names}
-    result = figures if which == "all" else figures[which]
-    if as_json:
-        print(json.dumps(result))
-        return
-    table = Table("figure", "value", box=None)
-    for key, value in _flat(result):
-        table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
-    out.print(table)
-
-
-def _print_composite(
-    which: str,
-    portraits: str | None,
-    bodies: str | None,
-    drivers: str | None,
-    every: int,
-    sheet: Path | None,
-    as_json: bool,
-) -> None:
-    from benchmarks.composite.pairings import measure
-
-    if which != "composite" or not portraits or not bodies:
-        raise StudioError(
-            "--portraits and --bodies go together: `studio bench composite --portraits FOLDER --bodies FOLDER`."
-        )
-    with Console(stderr=True).status("") as status:
-        rows = measure(portraits, bodies, drivers, every=every, sheet=sheet, progress=status.update)
-    if as_json:
-        print(json.dumps({"composite": rows}))
-        return
-    kinds = ("darker %", "95th", "lighter %", "95th", "chroma %", "95th")
-    table = Table("portrait", "body", "driver", "frames", *kinds, "sharp", "verdict", box=None, padding=(0, 1, 0, 0))
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    out.print(table)
-
-
-def _print_following(which: str, names: list[str], drivers: list[Path], home: Path | None, as_json: bool) -> None:
-    from benchmarks.engines.following import measure
-    from shared.avatar.model import avatar_folder, load_avatar
-
-    if which != "engine" or not names or not drivers:
-        raise StudioError("--avatar and --driver go together: `studio bench engine --avatar NAME --driver VIDEO`.")
-    folder = load_settings(home=home).home
-    rows = measure([load_avatar(avatar_folder(folder, name)) for name in names], drivers)
-    if as_json:
-        print(json.dumps({"following": rows}))
-        return
-    table = Table("driver", "avatar", "signal", "range", "correlation", "gain", "verdict", box=None)
-    for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    out.print(table)
-
-
-@app.command()
 def config(as_json: JsonOption = False) -> None:
     """Every setting, its value and where that came from."""
     settings = load_settings()
@@ -326,109 +225,8 @@ def config(as_json: JsonOption = False) -> None:
     out.print(table)
 
 
-@avatars.command("add")
-def avatar_add(
-    name: str,
-    portrait: Annotated[
-        Path | None, typer.Option(help="Image with one face; without it a frame of the body's video is taken.")
-    ] = None,
-    body: Annotated[
-        Path | None, typer.Option(help="Image or video of the body; without it the portrait is its own.")
-    ] = None,
-    still: Annotated[float | None, typer.Option(help="Second of the video to take as the portrait.")] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="FROM-TO", help="Seconds of the video not to show; may be given again.")
-    ] = None,
-    keep_film: Annotated[
-        bool,
-        typer.Option(
-            "--keep-film/--no-keep-film",
-            help="Keep a copy of the source film, for engines that read it; its size is stated.",
-        ),
-    ] = True,
-    rights: Annotated[str, typer.Option(help="What allows you to use this face; kept with the avatar.")] = "not stated",
-    home: HomeOption = None,
-) -> None:
-    """Make an avatar."""
-    from shared.avatar.build import FilmChoice, add_avatar
-    from shared.avatar.film.build import spans_of
-
-    film = FilmChoice(still, spans_of(exclude or ()), keep_film)
-    with progress_bar() as bar:
-        folder = add_avatar(load_settings(home=home).home, name, portrait, body, rights, stages(bar), film=film)
-    from shared.avatar.manifest import read_avatar_manifest
-
-    for note in read_avatar_manifest(folder).notes:
-        out.print(note)
-    out.print(f"{folder}")
-
-
-@avatars.command("choose")
-def avatar_choose(
-    name: str,
-    still: Annotated[float | None, typer.Option(help="Second of the film to take as the portrait.")] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="FROM-TO", help="Seconds of the film not to show; may be given again.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--exclude-nothing", help="Show what was excluded before.")] = False,
-    home: HomeOption = None,
-) -> None:
-    """Choose another still of an avatar's film, or other parts to exclude; what is not given stays as it was."""
-    from shared.avatar.build import FilmChoice, choose_again
-    from shared.avatar.film.build import spans_of
-    from shared.avatar.manifest import read_avatar_manifest
-
-    spans = () if everything else spans_of(exclude) if exclude else None
-    with progress_bar() as bar:
-        folder = choose_again(load_settings(home=home).home, name, FilmChoice(still, spans), stages(bar))
-    for note in read_avatar_manifest(folder).notes:
-        print(note)
-
-
-@avatars.command("list")
-def avatar_list(as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """The avatars there are."""
-    from shared.avatar.build import list_avatars
-    from shared.avatar.manifest import read_avatar_manifest
-    from shared.avatar.model import avatars_folder
-
-    folder = load_settings(home=home).home
-    manifests = [read_avatar_manifest(avatars_folder(folder) / name) for name in list_avatars(folder)]
-    if as_json:
-        print(json.dumps([manifest.as_json() for manifest in manifests]))
-        return
-    table = Table("name", "plate", "rights", box=None)
-    for manifest in manifests:
-        plate = manifest.plate
-        table.add_row(manifest.name, f"{plate.kind} {plate.width}x{plate.height}", manifest.rights)
-    out.print(table)
-
-
-@avatars.command("show")
-def avatar_show(name: str, home: HomeOption = None) -> None:
-    """An avatar's manifest, and what its film shows with the path of its contact sheet."""
-    from shared.avatar.film.report import SHEET, read_film_report
-    from shared.avatar.manifest import read_avatar_manifest
-    from shared.avatar.model import avatar_folder
-
-    folder = avatar_folder(load_settings(home=home).home, name)
-    shown = read_avatar_manifest(folder).as_json()
-    film = read_film_report(folder)
-    if film is not None:
-        shown["film"] = {**film.as_json(), "sheet": str(folder / SHEET)}
-    print(json.dumps(shown, indent=2))
-
-
-@avatars.command("remove")
-def avatar_remove(name: str, home: HomeOption = None) -> None:
-    """Delete an avatar."""
-    from shared.avatar.build import remove_avatar
-
-    remove_avatar(load_settings(home=home).home, name)
-
-
 def main() -> None:
-    """Run the command; what a user can mend is one sentence and exit code 1."""
+    """Run the command; what a user can put right is one sentence and exit code 1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 lacks some of the signs
@@ -438,12 +236,6 @@ def main() -> None:
     except StudioError as error:
         err.print(f"studio: {error}", style="red", markup=False, highlight=False)
         sys.exit(1)
-
-
-def _flat(value: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [row for key, each in value.items() for row in _flat(each, f"{prefix}{key}.")]
-    return [(prefix.rstrip("."), value)]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.film.build import FilmSpan
-from shared.avatar.film.report import SHEET, FilmReport, read_film_report
+from shared.avatar.film.report import SHEET, FilmReport
 from shared.avatar.film.sheet import draw_sheet
 from shared.avatar.film.track import STABLE
 from shared.avatar.manifest import (
@@ -27,18 +27,15 @@ from shared.avatar.manifest import (
     PortraitFacts,
     RoiFacts,
     Sources,
-    read_avatar_manifest,
 )
 from shared.avatar.mask import own_mask
 from shared.avatar.model import ROI_SIZE_PX, avatar_folder, avatars_folder
-from shared.avatar.plate import Plate
 from shared.avatar.plate_build import (
     IMAGE_SUFFIXES,
     FollowedBody,
     PlateMeasures,
     build_own_plate,
     follow_body,
-    follow_plate,
     place_on_body,
 )
 from shared.errors import StudioError
@@ -133,7 +130,7 @@ def add_avatar(
         raise StudioError(_name_taken_error(name))
     if body is not None and not body.is_file():
         raise StudioError(f"There is no file {body}.")
-    unfinished = _unfinished(folder)
+    unfinished = begin_folder(folder)
     try:
         _fill(unfinished, name, portrait, body, rights, progress, film)
         unfinished.chmod(0o700)
@@ -149,46 +146,7 @@ def add_avatar(
     return folder
 
 
-def choose_again(home: Path, name: str, choice: FilmChoice, progress: StageProgress = lambda stage, done: None) -> Path:
-    """Choose another still, or other parts to exclude, of an avatar's film, and return its folder.
-
-    The film is gone through once more, from the frames that the avatar has; `choice.keep` is not looked at. The avatar is not to be in
-    use meanwhile. Raises StudioError, leaving it as it was, where it has no film or the choice is of no use.
-    """
-    folder = avatar_folder(home, name)
-    manifest, report = read_avatar_manifest(folder), read_film_report(folder)
-    if report is None:
-        raise StudioError(f"Avatar '{name}' has no report of a film; add it again with a video as its body.")
-    unfinished, portrait = _unfinished(folder), manifest.sources.portrait
-    try:
-        body = Path(manifest.sources.body or name)
-        followed = follow_plate(
-            unfinished,
-            Plate.load(folder),
-            report.frames,
-            body.name,
-            progress,
-            exclude=report.excluded() if choice.exclude is None else choice.exclude,
-            still_s=report.still / report.fps if choice.still_s is None else choice.still_s,
-        )
-        read = _read_portrait(read_image(folder / "portrait.png"), portrait) if portrait else None
-        if report.kept:
-            shutil.copyfile(folder / report.kept, unfinished / report.kept)
-        kept: dict[str, str | int] = {"kept": report.kept, "kept_bytes": report.kept_bytes}
-        given = Path(portrait) if portrait else None
-        _fill_with_body(unfinished, name, given, body, manifest.rights, read, followed, kept)
-        unfinished.chmod(0o755)
-        remove_avatar(home, name)
-        unfinished.rename(folder)
-    except OSError as error:
-        raise StudioError(f"Avatar '{name}' cannot be written ({error.strerror}).") from None
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    progress("done", 1.0)
-    return folder
-
-
-def _unfinished(folder: Path) -> Path:
+def begin_folder(folder: Path) -> Path:
     """A new folder beside the one that it becomes."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -212,7 +170,7 @@ def _fill(
     read = None
     if portrait is not None:
         progress("portrait", 0.0)
-        read = _read_portrait(read_image(portrait), portrait.name)
+        read = read_portrait(read_image(portrait), portrait.name)
         progress("portrait", 1.0)
     if body is None:
         assert read is not None
@@ -224,10 +182,10 @@ def _fill(
         folder, body, progress, exclude=choice.exclude or (), still_s=choice.still_s, as_it_is=choice.as_it_is
     )
     kept = _keep_film(folder, body) if choice.keep and followed.kind == "video" else {}
-    _fill_with_body(folder, name, portrait, body, rights, read, followed, kept)
+    fill_with_body(folder, name, portrait, body, rights, read, followed, kept)
 
 
-def _fill_with_body(
+def fill_with_body(
     folder: Path,
     name: str,
     portrait: Path | None,
@@ -268,7 +226,7 @@ def _portrait_of_film(followed: FollowedBody, name: str) -> _Portrait:
     number = followed.film.report.still
     seen = followed.film.track.faces[number]
     assert seen is not None
-    read = _read_portrait(followed.frame(number), name, near=seen.stable.mean(axis=0))
+    read = read_portrait(followed.frame(number), name, near=seen.stable.mean(axis=0))
     seconds = number / followed.fps
     return dataclasses.replace(read, notes=(f"The portrait is the frame of {name} at {seconds:.2f} s.", *read.notes))
 
@@ -310,7 +268,7 @@ def _manifest(
     )
 
 
-def _read_portrait(original: ImageArray, name: str, near: NDArray[np.float32] | None = None) -> _Portrait:
+def read_portrait(original: ImageArray, name: str, near: NDArray[np.float32] | None = None) -> _Portrait:
     """The portrait in an image. near: (2,) of several faces take the one here, not the largest, and it may be small: the
     film has no better frame."""
     faces = _find_faces(original)

@@ -1,6 +1,7 @@
 """`studio avatar`: a filmed body alone, what it shows, and what is chosen of it."""
 
 import json
+import stat
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def test_another_still_and_other_parts_can_be_chosen_later(tmp_path: Path) -> No
     assert {"kind": "excluded", "first": 10, "end": 12} in shown["film"]["stretches"], "not given: as it was"
     assert (folder / "film.mp4").read_bytes() == film.read_bytes()
     assert load_avatar(folder).plate.jpeg(7) == frame, "frames are not compressed again"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700, "read by its user alone, as when it was added"
     studio("choose", "anchor", "--exclude-nothing", "--home", home)
     assert not any(
         each["kind"] == "excluded" for each in json.loads(studio("show", "anchor", "--home", home))["film"]["stretches"]

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from shared.avatar.build import FilmChoice, add_avatar, choose_again
+from shared.avatar.build import FilmChoice, add_avatar
+from shared.avatar.choose import choose_again
 from shared.avatar.film.build import spans_of
 from shared.errors import StudioError
 from shared.runtime.module_process import ModuleError, stream_json_module

@@ -1,0 +1,53 @@
+"""Choosing another still, or other parts, of the film that an avatar was made from."""
+
+import shutil
+from pathlib import Path
+
+from shared.avatar.build import FilmChoice, begin_folder, fill_with_body, read_portrait, remove_avatar
+from shared.avatar.film.report import read_film_report
+from shared.avatar.manifest import read_avatar_manifest
+from shared.avatar.model import avatar_folder
+from shared.avatar.plate import Plate
+from shared.avatar.plate_build import follow_plate
+from shared.errors import StudioError
+from shared.media.still import read_image
+from shared.runtime.progress import StageProgress
+
+
+def choose_again(home: Path, name: str, choice: FilmChoice, progress: StageProgress = lambda stage, done: None) -> Path:
+    """Choose another still, or other parts to exclude, of an avatar's film, and return its folder.
+
+    The film is gone through once more, from the frames that the avatar has; `choice.keep` is not looked at. The avatar is not to be in
+    use meanwhile. Raises StudioError, leaving it as it was, where it has no film or the choice is of no use.
+    """
+    folder = avatar_folder(home, name)
+    manifest, report = read_avatar_manifest(folder), read_film_report(folder)
+    if report is None:
+        raise StudioError(f"Avatar '{name}' has no report of a film; add it again with a video as its body.")
+    unfinished, portrait = begin_folder(folder), manifest.sources.portrait
+    try:
+        body = Path(manifest.sources.body or name)
+        followed = follow_plate(
+            unfinished,
+            Plate.load(folder),
+            report.frames,
+            body.name,
+            progress,
+            exclude=report.excluded() if choice.exclude is None else choice.exclude,
+            still_s=report.still / report.fps if choice.still_s is None else choice.still_s,
+        )
+        read = read_portrait(read_image(folder / "portrait.png"), portrait) if portrait else None
+        if report.kept:
+            shutil.copyfile(folder / report.kept, unfinished / report.kept)
+        kept: dict[str, str | int] = {"kept": report.kept, "kept_bytes": report.kept_bytes}
+        given = Path(portrait) if portrait else None
+        fill_with_body(unfinished, name, given, body, manifest.rights, read, followed, kept)
+        unfinished.chmod(0o700)
+        remove_avatar(home, name)
+        unfinished.rename(folder)
+    except OSError as error:
+        raise StudioError(f"Avatar '{name}' cannot be written ({error.strerror}).") from None
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    progress("done", 1.0)
+    return folder
