@@ -30,14 +30,6 @@ class ClipFarm:
         wait(lambda: self.here.at_work(job, unit), f"unit {unit}; {self.here.said()}")
         return job
 
-    def holder(self, job: str, unit: str) -> psutil.Process:
-        """The process that is at a unit."""
-        state = claims.read_unit_state(self.here.store, job, unit)
-        said = claims.read_beat(self.here.store, job, unit, state.claim)
-        assert said is not None
-        name = said.worker
-        return next(process for each in self.workers if name.endswith(f".{(process := child(each)).pid}"))
-
     def whole(self, job: str, again: dict[str, int]) -> None:
         """The job ends in the right file. again: how often each unit was begun, where it was not once."""
         assert self.here.finish(job) == self.undisturbed
@@ -78,7 +70,7 @@ def farm(module_farm: ClipFarm) -> Iterator[ClipFarm]:
 @pytest.mark.parametrize("unit", ["a", "b", "c", "d"])
 def test_a_worker_killed_in_the_middle_costs_one_unit(farm: ClipFarm, unit: str) -> None:
     job = farm.begun(unit, **{f"sleep_{unit}": "0.2"})
-    farm.holder(job, unit).kill()
+    farm.here.process_at(job, unit, farm.workers).kill()
     farm.whole(job, {unit: 2})
 
 
@@ -93,7 +85,7 @@ def test_a_unit_whose_process_ends_each_time_is_parked(farm: ClipFarm) -> None:
 
 def test_cancelling_reaches_a_unit_that_asks_and_its_process_lives_on(farm: ClipFarm) -> None:
     job = farm.begun("a", check_a="")
-    process = farm.holder(job, "a")
+    process = farm.here.process_at(job, "a", farm.workers)
     farm.cancel(job, "a")
     assert process.is_running() and farm.here.store.list(f"jobs/{job}/units/a")[-1] == "returned-0001.json"
     (farm.orders / "check-a").unlink()
@@ -102,7 +94,7 @@ def test_cancelling_reaches_a_unit_that_asks_and_its_process_lives_on(farm: Clip
 
 def test_cancelling_ends_a_unit_that_hears_nothing_with_its_process(farm: ClipFarm) -> None:
     job = farm.begun("a", deaf_a="")
-    process = farm.holder(job, "a")
+    process = farm.here.process_at(job, "a", farm.workers)
     farm.cancel(job, "a")
     wait(lambda: not process.is_running(), "the process ends")
     (farm.orders / "deaf-a").unlink()

@@ -8,11 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.jobs import claims
 from shared.jobs.status import set_wanted_state
 from tests.support.engines.duix.material import ENGINES, small_avatar
 from tests.support.engines.duix.service import DuixStandIn, Knobs
-from tests.support.jobs.farm import Running, child, running, speech, wait
+from tests.support.jobs.farm import Running, running, speech, wait
 
 
 @dataclass
@@ -23,14 +22,6 @@ class DuixFarm:
     workers: list[psutil.Process]
     service: DuixStandIn
     driver: Path
-
-    def holder(self, job: str, unit: str) -> psutil.Process:
-        """The process that is at a unit."""
-        state = claims.read_unit_state(self.here.store, job, unit)
-        beat = claims.read_beat(self.here.store, job, unit, state.claim)
-        assert beat is not None
-        name = beat.worker
-        return next(process for each in self.workers if name.endswith(f".{(process := child(each)).pid}"))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +51,7 @@ def test_a_worker_killed_at_the_task_of_a_service_hands_it_in_once(farm: DuixFar
 
     def after(what: str) -> None:
         if what == moment and not killed:
-            holder = farm.holder(job, "video")
+            holder = farm.here.process_at(job, "video", farm.workers)
             killed.append(holder.pid)
             holder.kill()
 
@@ -80,7 +71,7 @@ def test_cancelling_reaches_a_worker_that_waits_for_a_service(farm: DuixFarm) ->
     farm.service.seconds, taken = 4.0, len(farm.service.taken)
     job = farm.here.submit(farm.driver, engine="quickduix")
     wait(lambda: len(farm.service.taken) > taken, f"the task; {farm.here.said()}")
-    process = farm.holder(job, "video")
+    process = farm.here.process_at(job, "video", farm.workers)
     set_wanted_state(farm.here.store, job, "cancelled")
     wait(lambda: not farm.here.at_work(job, "video"), "its end", every=0.02)
     assert process.is_running() and farm.here.store.list(f"jobs/{job}/units/video")[-1] == "returned-0001.json"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +105,13 @@ class Running:
         """Whether a worker is at this unit now."""
         state = units.read_unit_state(self.store, job, unit)
         return state.open and not state.done
+
+    def process_at(self, job: str, unit: str, workers: Sequence[psutil.Process]) -> psutil.Process:
+        """Which of these workers' processes is at a unit. workers: as `process` gave them."""
+        state = units.read_unit_state(self.store, job, unit)
+        beat = units.read_beat(self.store, job, unit, state.claim)
+        assert beat is not None
+        return next(at_work for each in workers if beat.worker.endswith(f".{(at_work := child(each)).pid}"))
 
     def finish(self, job: str, patience: float = PATIENCE_S) -> list[str]:
         """Wait for the job; the hashes of its frames."""
