@@ -25,6 +25,9 @@ STAGE_KILLS, STUDIO_KILLS, JOB_KILLS = 20, 10, 50
 MOST_MINUTES = 20.0
 PARTS = ("messages", "images", "web", "store", "stages", "studio", "jobs")
 ON_AIR = ("web", "store", "stages")  # beside a channel that records
+# A gateway that is killed takes with it what it has counted since its last pulse, a second ago at most. A machine that keeps
+# up lacks none: 925 frames in 37 s, 0 counted, 0 missing, after two kills of each stage.
+UNTOLD_S = 1.0
 
 
 def attack(home: Path, folder: Path, share: float, parts: tuple[str, ...] = PARTS) -> Iterator[AttackRow]:
@@ -74,7 +77,7 @@ def _beside_a_channel(
         row.seconds, frames = recording_seconds(out)
         row.fps = frames / row.seconds
         missing = row.seconds * RATE_FPS - frames
-        if row.seconds < lasted - 3 or missing > counted + RATE_FPS:
+        if row.seconds < lasted - 3 or missing > counted + UNTOLD_S * RATE_FPS:
             row.lost = 1
             row.wrong(
                 f"it has {row.seconds:.0f} s of {lasted:.0f} s and lacks {missing:.0f} frames of which {counted} were counted"

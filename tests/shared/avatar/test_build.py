@@ -1,6 +1,10 @@
 """Building avatars: placed to a fraction of a pixel, lit like the body, and nothing left behind on bad input."""
 
 import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,6 +31,8 @@ from shared.media.mp4 import Mp4Writer
 from tests.support.files.image_files import jpeg, png_header, turn
 
 pytestmark = pytest.mark.apart
+
+UNPRIVILEGED = 65534  # a user that owns nothing
 
 
 @pytest.fixture(scope="module")
@@ -355,3 +361,32 @@ def test_removing_an_avatar_leaves_nothing(tmp_path: Path, portrait: ImageArray)
     assert list_avatars(tmp_path) == [] and list((tmp_path / "avatars").iterdir()) == []
     with pytest.raises(StudioError, match="no avatar"):
         remove_avatar(tmp_path, "host")
+
+
+def test_an_avatar_in_a_home_that_cannot_be_written_stays_whole(portrait: ImageArray, tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        folder = add_avatar(home, "host", save(tmp_path / "p.png", portrait), None, "mine")
+        home.chmod(0o755)
+        before = sorted(folder.iterdir())
+        with (
+            read_only(home / "avatars"),
+            pytest.raises(StudioError, match=r"cannot be removed \(.+\); make .+ writable"),
+        ):
+            remove_avatar(home, "host")
+        assert list_avatars(home) == ["host"] and sorted(folder.iterdir()) == before
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """A folder that its user may not write; root, who may write anywhere, is another user meanwhile."""
+    folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(UNPRIVILEGED)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shared.errors import StudioError
+from shared.media import reader as reading
 from shared.media.colour import i420_to_rgb, rgb_to_i420
 from shared.media.mp4 import Mp4Writer
 from shared.media.reader import VideoReader, open_container, read_sound
@@ -314,3 +317,42 @@ def test_a_frame_out_of_order_is_dropped(tmp_path: Path) -> None:
             writer.frame(rgb_to_i420(scene()), index=index)
     with VideoReader(tmp_path / "a.mp4") as reader:
         assert [pts for pts, _ in reader] == [0, 40_000, 80_000]
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before it begins", "in the middle"])
+def test_a_stream_that_stalls_says_that_nothing_comes(
+    begun: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """FFmpeg calls the end of its patience an exit that was requested."""
+    monkeypatch.setattr(reading, "OPEN_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(reading, "READ_TIMEOUT_S", 0.3)
+    film = write_video(tmp_path / "film.mp4", 400).read_bytes() if begun else b""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: %d\r\n\r\n" % len(film)
+    ended = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        peers = []
+        while not ended.is_set():
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                break
+            peers.append(peer)
+            if begun:
+                peer.sendall(head + film[: len(film) - 2000])
+        for peer in peers:
+            peer.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        port = listener.getsockname()[1]
+        try:
+            with pytest.raises(StudioError, match=r"\(nothing has come for too long\)") as stalled:
+                for _ in VideoReader(f"http://127.0.0.1:{port}/film.mp4"):
+                    pass
+        finally:
+            ended.set()
+            listener.shutdown(socket.SHUT_RDWR)
+            server.join()
+    assert f"http://127.0.0.1:{port}/film.mp4" in str(stalled.value) and "exit" not in str(stalled.value).lower()
