@@ -35,6 +35,7 @@ class AudioQueue:
         self.holes = self.left_out = self.corrected = 0
         self._surplus: list[float] = []  # seconds by which the last answers came later than counted
         self._skipped: AudioSamples | None = None  # the first of the blocks just left out
+        self._cleared = False
 
     def add(self, samples: AudioSamples, at: float) -> tuple[AudioSamples, float] | None:
         """What to put into the queue for a block that comes at `at`, and when its first sample leaves; None when it is
@@ -49,7 +50,8 @@ class AudioQueue:
         leaves = at + waiting
         if waiting == 0.0:
             # It ran dry, or begins: there is a hole already, so the cushion is put back and the sound comes up softly.
-            self.holes += 1
+            self.holes += not self._cleared
+            self._cleared = False
             samples = np.concatenate([np.zeros(int(TARGET_LEVEL_S * SOUND_RATE_HZ), np.int16), fade_in(samples)])
             self.level, leaves = TARGET_LEVEL_S, at + TARGET_LEVEL_S
         else:
@@ -57,6 +59,12 @@ class AudioQueue:
             samples = self._corrected(samples)
         self.empty = at + waiting + len(samples) / SOUND_RATE_HZ
         return samples, leaves
+
+    def clear(self) -> None:
+        """Nothing waits any more, as was wanted: what comes next begins softly, and that is no hole."""
+        self.empty, self._cleared = 0.0, True
+        self._surplus.clear()
+        self._skipped = None
 
     def answered(self, empty: float, counted: float) -> None:
         """The SDK's answer says that the queue runs out at `empty` at the latest, where `counted` was thought."""

@@ -3,6 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from publishing.publication import Publication
+
+GUEST_ENDS = {
+    "DUPLICATE_IDENTITY": "Another participant has joined the room under this identity.",
+    "PARTICIPANT_REMOVED": "The application removed the avatar from its room.",
+    "ROOM_DELETED": "The room was deleted.",
+    "ROOM_CLOSED": "The room was closed.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class RoomFailure:
@@ -13,10 +22,13 @@ class RoomFailure:
     final: bool = False
 
 
-def connection_refusal(error: str, host: str) -> RoomFailure:
+def connection_refusal(error: str, publication: Publication) -> RoomFailure:
     """The sentence for a connection that did not come about, from the SDK's words, which are not shown."""
-    words = error.lower()
+    words, host = error.lower(), publication.host
     if "401" in words or "403" in words or "unauthorized" in words or "permission" in words:
+        if publication.guest:
+            note = f"{host} refuses the token: it has expired, or is of another server; make another session."
+            return RoomFailure(note, "failed", final=True)
         if "expired" in words or "not valid yet" in words or "before" in words:
             return RoomFailure(f"The clocks of this machine and of {host} differ; set them right.", "failed")
         return RoomFailure(
@@ -25,8 +37,11 @@ def connection_refusal(error: str, host: str) -> RoomFailure:
     return RoomFailure(f"{host} does not answer; trying again.")
 
 
-def room_end_reason(reason: str, host: str, identity: str) -> RoomFailure:
+def room_end_reason(reason: str, publication: Publication) -> RoomFailure:
     """The sentence for a room that ended, from the name of LiveKit's DisconnectReason."""
+    host, identity = publication.host, publication.identity
+    if publication.guest and reason in GUEST_ENDS:
+        return RoomFailure(GUEST_ENDS[reason], "failed", final=True)
     if reason == "DUPLICATE_IDENTITY":
         note = f"Another studio publishes in this room as '{identity}'; stop it, then switch LiveKit off and on."
         return RoomFailure(note, "failed", final=True)

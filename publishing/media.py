@@ -40,6 +40,7 @@ class RoomMedia:
         self._anchor = 0, 0.0  # a tick and the loop time at which its first sample leaves
         self._putting: asyncio.Task[None] | None = None
         self._pending: dict[int, asyncio.TimerHandle] = {}
+        self._clears = 0
         self._shown = -1  # the pts of the last frame that was handed over
         # A source that has had no frame sends black ones; the track must begin with the program.
         self._show(first)
@@ -48,6 +49,18 @@ class RoomMedia:
     def dropped(self) -> int:
         """Frames and blocks of sound that came too late or too many."""
         return self.late + self.cushion.left_out
+
+    @property
+    def sound_leaves(self) -> tuple[int, float]:
+        """The tick of the last block of sound that was put in the queue, and the loop time at which its first sample
+        leaves."""
+        return self._anchor
+
+    def clear_sound(self) -> None:
+        """What waits of the sound is not heard any more."""
+        self._clears += 1
+        self.audio.clear_queue()
+        self.cushion.clear()
 
     async def feed(self, item: ProgramFrame | ProgramSound) -> None:
         """Hand over one tick's frame or sound; returns when the next may come."""
@@ -75,13 +88,18 @@ class RoomMedia:
         samples, leaves = put
         self._anchor = sound.tick, leaves
         counted = self.cushion.empty
+        clears = self._clears
         if self._putting:
             await self._putting  # the SDK takes one at a time
+        if clears != self._clears:
+            return  # it was to be heard before what was cleared meanwhile
         self._putting = self._loop.create_task(self._put(samples, counted))
 
     async def _put(self, samples: AudioSamples, counted: float) -> None:
+        clears = self._clears
         await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE_HZ, 1, len(samples)))
-        self.cushion.answered(self._loop.time() + self._answers_at, counted)
+        if clears == self._clears:  # else it tells of a queue that is gone
+            self.cushion.answered(self._loop.time() + self._answers_at, counted)
 
     def _frame(self, frame: ProgramFrame) -> None:
         tick, starts = self._anchor

@@ -1,9 +1,7 @@
 """One stay in a LiveKit room: connect, publish the two tracks, watch the figures, until it ends."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Literal, Protocol
 
 from livekit import rtc
 from livekit.rtc._proto.room_pb2 import DegradationPreference as ProtoDegradation
@@ -11,8 +9,7 @@ from livekit.rtc._proto.stats_pb2 import OutboundRtpStreamStats
 
 from publishing.errors import RoomFailure, connection_refusal, room_end_reason
 from publishing.media import RoomMedia
-from publishing.token import publisher_identity
-from shared.config.settings import Settings
+from publishing.publication import Publication
 
 CONNECT_WAIT, PUBLISH_WAIT, LEAVE_WAIT = 30.0, 15.0, 3.0  # seconds
 RECONNECT_WAIT_S = 75.0  # seconds that the SDK may try to reconnect; its ten attempts take up to a minute
@@ -33,13 +30,34 @@ KEPT = {
 }
 
 
+StayPhase = Literal["connecting", "live", "reconnecting", "failed"]
+
+
+class Say(Protocol):
+    """Told the phase of a stay in a room, in one sentence where something is wrong, and its figures."""
+
+    def __call__(self, state: StayPhase, note: str = "", **figures: float) -> None: ...
+
+
+class RoomListener:
+    """Told of every room that is joined, in the event loop. A base class: each method does nothing."""
+
+    def on_room(self, room: rtc.Room) -> None:
+        """A room that is about to be connected to: the moment for handlers of its events and streams."""
+
+    def on_joined(self, room: rtc.Room) -> None:
+        """It is connected, and nothing is published yet."""
+
+
 class RoomSession:
     """Joins once. lived: seconds it was live."""
 
-    def __init__(self, settings: Settings, media: RoomMedia, leave: asyncio.Event, say: Callable[..., None]) -> None:
+    def __init__(
+        self, publication: Publication, media: RoomMedia, leave: asyncio.Event, say: Say, listener: RoomListener
+    ) -> None:
         self.lived = 0.0
-        self._settings, self._media, self._leave, self._say = settings, media, leave, say
-        self._host = urlsplit(settings.livekit_url).netloc.rpartition("@")[2]
+        self._publication, self._media, self._leave, self._say = publication, media, leave, say
+        self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self._broken: float | None = None  # loop time since which the SDK tries to mend a break
@@ -51,13 +69,15 @@ class RoomSession:
         room.on("disconnected", self._on_disconnected)
         room.on("reconnecting", self._on_reconnecting)
         room.on("reconnected", self._on_reconnected)
+        self._listener.on_room(room)
         try:
-            options = rtc.RoomOptions(auto_subscribe=False, dynacast=self._settings.livekit_simulcast)
-            await asyncio.wait_for(room.connect(self._settings.livekit_url, token, options), CONNECT_WAIT)
+            options = rtc.RoomOptions(auto_subscribe=False, dynacast=self._publication.simulcast)
+            await asyncio.wait_for(room.connect(self._publication.url, token, options), CONNECT_WAIT)
+            self._listener.on_joined(room)
             await asyncio.wait_for(self._publish(room), PUBLISH_WAIT)
         except (rtc.ConnectError, rtc.participant.PublishTrackError, TimeoutError) as error:
             await self._disconnect(room)
-            return connection_refusal(str(error), self._host)
+            return connection_refusal(str(error), self._publication)
         begun = self._loop.time()
         try:
             return await self._live(room)
@@ -66,20 +86,20 @@ class RoomSession:
             await self._disconnect(room)
 
     async def _publish(self, room: rtc.Room) -> None:
-        settings, (width, height) = self._settings, self._media.size
+        wanted, (width, height) = self._publication, self._media.size
         video = rtc.TrackPublishOptions(
             source=rtc.TrackSource.SOURCE_CAMERA,
-            video_codec=CODECS[settings.livekit_codec],
-            simulcast=settings.livekit_simulcast,
-            degradation_preference=KEPT[settings.livekit_degradation],
+            video_codec=CODECS[wanted.codec],
+            simulcast=wanted.simulcast,
+            degradation_preference=KEPT[wanted.degradation],
             frame_metadata_features=[
                 rtc.FrameMetadataFeature.FMF_USER_TIMESTAMP,
                 rtc.FrameMetadataFeature.FMF_FRAME_ID,
             ],
         )
-        by_size = int(width * height * float(settings.rate) * BITS_PER_PIXEL)
-        video.video_encoding.max_bitrate = settings.livekit_kbps * 1000 or max(500_000, by_size)
-        video.video_encoding.max_framerate = float(settings.rate)
+        by_size = int(width * height * float(wanted.rate) * BITS_PER_PIXEL)
+        video.video_encoding.max_bitrate = wanted.kbps * 1000 or max(500_000, by_size)
+        video.video_encoding.max_framerate = float(wanted.rate)
         # Without dtx: silence is sent too, so that nobody's sound begins with the second half of a word.
         sound = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
         sound.audio_encoding.max_bitrate = SOUND_BITS_PER_S
@@ -94,13 +114,13 @@ class RoomSession:
         try:
             while not self._leave.is_set():
                 if self._broken is None:
-                    self._say("live", **await self._figures(room))
+                    self._say("live", "", **await self._figures(room))
                 elif self._loop.time() - self._broken > RECONNECT_WAIT_S:
-                    return room_end_reason("", self._host, "")
+                    return room_end_reason("", self._publication)
                 waiting: set[asyncio.Future[Any]] = {leaving, self._ended}
                 await asyncio.wait(waiting, timeout=STATS_PERIOD_S, return_when=asyncio.FIRST_COMPLETED)
                 if self._ended.done():
-                    return room_end_reason(self._ended.result(), self._host, publisher_identity(self._settings))
+                    return room_end_reason(self._ended.result(), self._publication)
             return None
         finally:
             leaving.cancel()
@@ -144,7 +164,7 @@ class RoomSession:
 
     def _on_reconnecting(self) -> None:
         self._broken = self._loop.time()
-        self._say("reconnecting", f"The connection to {self._host} was lost; trying again.")
+        self._say("reconnecting", f"The connection to {self._publication.host} was lost; trying again.")
 
     def _on_reconnected(self) -> None:
         self._broken = None

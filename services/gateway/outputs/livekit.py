@@ -1,9 +1,7 @@
 """Publishing to LiveKit: one video and one sound track, in a thread of its own, back again whatever happens.
 
-The SDK mends short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that is
-our own loop: a new token, a new room, ever longer pauses. What cannot mend itself (another publisher of the same name,
-being removed) ends in `failed` until it is switched on again. The SDK's own messages carry the access token, so none of
-them is shown or logged.
+What cannot pass by itself (another publisher of the same name, being removed) ends in `failed` until it is switched on
+again. The SDK's own messages carry the access token, so none of them is shown or logged.
 """
 
 import asyncio
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from publishing.publication import Publication
 from publishing.token import missing_settings, publisher_token
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.program_feed import OutputQueue
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 POLL_S = 0.2  # seconds between looks at what is wanted while nothing comes
 QUEUE_FRAMES, QUEUE_SOUND_BLOCKS = 4, 12
-SETTLED_S = 10.0  # seconds live after which the next break counts as the first
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0  # seconds, after the library failed
 
 
 class LiveKitOutput:
@@ -111,24 +109,11 @@ class LiveKitOutput:
                 await media.feed(item)
 
     async def _stay(self, media: "RoomMedia", leave: asyncio.Event) -> None:
-        from publishing.room import RoomSession
+        from publishing.stay import stay_in_room
 
-        retry = RetryDelay(FIRST_PAUSE_S, LONGEST_PAUSE_S)
-        self._say("connecting")
-        while not leave.is_set():
-            session = RoomSession(self._settings, media, leave, self._say)
-            trouble = await session.run(publisher_token(self._settings))
-            if trouble is None:
-                break
-            if session.lived > SETTLED_S:
-                retry.reset()
-            was_live = self.state.state in ("live", "reconnecting")
-            state = "connecting" if trouble.state == "reconnecting" and not was_live else trouble.state
-            self._say(state, trouble.note)
-            try:
-                await asyncio.wait_for(leave.wait(), None if trouble.final else retry.next_s())
-            except TimeoutError:
-                pass
+        publication = Publication.of_settings(self._settings)
+        await stay_in_room(publication, media, leave, self._say, lambda: publisher_token(self._settings))
+        await leave.wait()
         self._say("off")
 
     def _say(self, state: OutputPhase, note: str = "", **figures: float) -> None:

@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from harness import subscriber
 from harness.flash import FlashGateway, flash_gateway
 from publishing import token
 from publishing.errors import connection_refusal, room_end_reason
+from publishing.publication import Publication
 from publishing.token import publisher_token, viewer_token
 from services.gateway.channel.event_log import EventLog
 from services.gateway.outputs import livekit
@@ -233,10 +236,14 @@ def test_without_a_key_it_says_how_to_get_one() -> None:
 
 
 def test_sentences_name_the_way_out() -> None:
-    assert connection_refusal("403 Forbidden", "host").state == "failed"
-    assert connection_refusal("connection refused", "host").state == "reconnecting"
-    assert room_end_reason("PARTICIPANT_REMOVED", "host", "studio-main").final
-    assert not room_end_reason("SERVER_SHUTDOWN", "host", "studio-main").final
+    ours = Publication(url="ws://host", identity="studio-main", rate=Fraction(25))
+    assert connection_refusal("403 Forbidden", ours).state == "failed"
+    assert connection_refusal("connection refused", ours).state == "reconnecting"
+    assert room_end_reason("PARTICIPANT_REMOVED", ours).final
+    assert not room_end_reason("SERVER_SHUTDOWN", ours).final
+    guest = replace(ours, guest=True)
+    assert connection_refusal("401 Unauthorized", guest).final  # a token that was given once does not get better
+    assert room_end_reason("ROOM_DELETED", guest).final and not room_end_reason("ROOM_DELETED", ours).final
 
 
 def test_tokens_grant_the_least_for_minutes(livekit_server: LiveKitServer) -> None:

@@ -1,0 +1,55 @@
+"""Staying in a LiveKit room: joined again after every end that can pass, with ever longer pauses.
+
+The SDK mends short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that is
+our own loop: a token, a new room, ever longer pauses.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from publishing.errors import RoomFailure
+from publishing.media import RoomMedia
+from publishing.publication import Publication
+from publishing.room import RoomListener, RoomSession, Say, StayPhase
+from shared.runtime.restart import RetryDelay
+
+SETTLED_S = 10.0  # seconds live after which the next break counts as the first
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0
+
+
+async def stay_in_room(
+    publication: Publication,
+    media: RoomMedia,
+    leave: asyncio.Event,
+    say: Say,
+    token: Callable[[], str],
+    listener: RoomListener | None = None,
+) -> RoomFailure | None:
+    """Publish until `leave` is set, or until an end that only a person can change, which is returned after `say` was told.
+
+    say: told each phase, its note and figures. token: makes the token of each attempt. listener: told of each room.
+    """
+    retry = RetryDelay(FIRST_PAUSE_S, LONGEST_PAUSE_S)
+    was_live = False
+
+    def saying(state: StayPhase, note: str = "", **figures: float) -> None:
+        nonlocal was_live
+        was_live = state in ("live", "reconnecting")
+        say(state, note, **figures)
+
+    saying("connecting")
+    while not leave.is_set():
+        session = RoomSession(publication, media, leave, saying, listener or RoomListener())
+        trouble = await session.run(token())
+        if trouble is None:
+            break
+        if session.lived > SETTLED_S:
+            retry.reset()
+        saying("connecting" if trouble.state == "reconnecting" and not was_live else trouble.state, trouble.note)
+        if trouble.final:
+            return trouble
+        try:
+            await asyncio.wait_for(leave.wait(), retry.next_s())
+        except TimeoutError:
+            pass
+    return None
