@@ -15,12 +15,12 @@ from services.gateway.api.addressed import ChannelGateway
 from services.gateway.api.security import need_token
 from services.gateway.api.sockets import BAD_MESSAGE, admitted, until_first
 from services.gateway.api.uploads import FILE_FIELD, TEXT_FIELD, form_schema, received_form
-from services.gateway.channel.pcm import HIGHEST, LOWEST, PcmDecoder
 from services.gateway.channel.speech_queue import Utterance
 from services.gateway.models.speech import Interrupted, SpeechState, UtteranceRow
 from services.gateway.service import Gateway
 from shared.driver_ref import DriverKind
 from shared.errors import StudioError
+from shared.media.pcm import HIGHEST, LOWEST, PcmDecoder
 from shared.media.reader import read_sound
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 

@@ -17,9 +17,9 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from services.gateway.channel.event_log import EventLog
-from services.gateway.channel.pcm import PcmDecoder
 from services.gateway.channel.speech_queue import AHEAD_US, SpeechQueue
 from shared.media.array_types import AudioSamples
+from shared.media.pcm import PcmDecoder
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
