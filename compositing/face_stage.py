@@ -1,0 +1,107 @@
+"""An avatar's plate with the newest face on it, tick after tick: the same for a channel and for a session."""
+
+from dataclasses import dataclass
+
+from compositing.compose import Composed, Composer
+from compositing.transition import Transition
+from shared.avatar.model import Avatar
+from shared.media.array_types import ImageArray
+from shared.runtime.clock import US
+from shared.wire.face import FaceFacts
+from shared.wire.message import Message, WireError
+
+FACE_AHEAD_US = (
+    2 * US
+)  # us by which a face may be ahead: a voice's is made for a tick to come, no more than its look-ahead
+PLATE_HOLD_US = 200_000  # us that a face is shown for whose plate frame is shown with it
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFace:
+    """A face and the facts of its message."""
+
+    message: Message
+    facts: FaceFacts
+
+    @property
+    def pts(self) -> int:
+        return self.message.pts
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFrame:
+    """One tick's frame. face: the one that it shows; None where the plate idles, or the last face fades out."""
+
+    composed: Composed
+    face: ShownFace | None
+
+    @property
+    def state(self) -> str:
+        """As a program frame says it: live, idle or plate."""
+        return ("live" if self.face.facts.live else "idle") if self.face else "plate"
+
+
+class FaceStage:
+    """One avatar's. Not thread-safe."""
+
+    def __init__(self, avatar: Avatar, idle_after_us: int) -> None:
+        """idle_after_us: microseconds without a face until the plate idles. Raises StudioError for a plate that cannot be
+        read."""
+        self._composer = Composer(avatar)
+        self._composer.background(0)
+        self._idle_after = idle_after_us
+        self._face: ShownFace | None = None
+        self._showing: ShownFace | None = None
+        self._faded = Transition()
+        self._next: tuple[int, ImageArray] | None = None  # a plate frame, made ahead of the tick that shows it
+
+    @property
+    def avatar(self) -> Avatar:
+        return self._composer.avatar
+
+    def take(self, message: Message, at: int) -> str:
+        """The newest face. Returns why it is not taken, "" where it is. Raises WireError for one that cannot be."""
+        facts = FaceFacts.of(message)
+        if facts.avatar != self.avatar.name:
+            return "face of another avatar"
+        if at - message.pts > self._idle_after:
+            return "face stale"
+        if message.pts - at > FACE_AHEAD_US or facts.captured > at + FACE_AHEAD_US:
+            return "face ahead"
+        if facts.plate is not None and facts.plate >= len(self.avatar.plate):
+            raise WireError("malformed")
+        self._face = ShownFace(message, facts)
+        if facts.plate is not None:
+            self._prepare(facts.plate)
+        return ""
+
+    def frame(self, pts: int, *, on_air: bool = True) -> StagedFrame:
+        """The frame of a tick. on_air: False for the plate alone."""
+        face = self._showing = self._current_face(pts, on_air)
+        opacity = self._faded.opacity_at(pts, face is not None)
+        # While it fades out the last face stays where it was, and so does the plate frame it was made for.
+        shown = face or (self._face if opacity > 0 else None)
+        named = None if shown is None else shown.facts.plate
+        index = self.avatar.plate.index(pts) if named is None else named
+        ready, self._next = self._next, None
+        background = ready[1] if ready and ready[0] == index else self._composer.background(index)
+        roi = shown.message.array if shown else None
+        composed = self._composer.compose(background, index, roi, opacity, own=named is not None)
+        return StagedFrame(composed, face)
+
+    def prepare_tick(self, pts: int) -> None:
+        """Decode the plate frame of the tick to come, unless the faces name theirs."""
+        if self._showing is None or self._showing.facts.plate is None:
+            self._prepare(self.avatar.plate.index(pts))
+
+    def _prepare(self, index: int) -> None:
+        if self._next is None or self._next[0] != index:
+            self._next = (index, self._composer.background(index))
+
+    def _current_face(self, pts: int, on_air: bool) -> ShownFace | None:
+        """The face to show, or None when the last one is too old or nothing is on air. One that was made for a plate frame is
+        held for PLATE_HOLD_US at most: that frame is held with it, and a body does not stand still."""
+        if self._face is None or not on_air:
+            return None
+        hold = self._idle_after if self._face.facts.plate is None else PLATE_HOLD_US
+        return self._face if pts - self._face.pts <= hold else None
