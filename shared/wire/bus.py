@@ -21,6 +21,7 @@ from shared.wire.schema import MAX_STEP, check_schema
 
 LIVE_HWM_MESSAGES = 2  # frames: a reader that is slow by more than this loses the oldest
 SOUND_HWM_MESSAGES = 250  # sound is never dropped silently: five seconds of 20 ms blocks
+MANY_HWM_MESSAGES = 1000  # of many sessions, as many as a second's of forty
 SOUNDS = ("voice", "sound", "remote")  # streams with sound in them
 # One read of a socket takes at most this many messages, so that a flood cannot hold a service's loop.
 READ_LIMIT_MESSAGES = 64
@@ -67,13 +68,23 @@ class Publisher:
     """Sends one stream. Owned by one thread."""
 
     def __init__(
-        self, context: zmq.Context[Any], address: str, stream: str, channel: str, *, bind: bool = True
+        self,
+        context: zmq.Context[Any],
+        address: str,
+        stream: str,
+        channel: str,
+        *,
+        bind: bool = True,
+        many: bool = False,
     ) -> None:
+        """many: it carries the streams of many sessions, each named as a message's channel."""
         self.stream, self.channel, self.epoch = stream, channel, 0
         self._run = secrets.randbits(62)
         self._sequence = 0
         self._socket = context.socket(zmq.PUB)
-        _bound(self._socket, SOUND_HWM_MESSAGES if stream in SOUNDS else LIVE_HWM_MESSAGES)
+        _bound(
+            self._socket, MANY_HWM_MESSAGES if many else SOUND_HWM_MESSAGES if stream in SOUNDS else LIVE_HWM_MESSAGES
+        )
         self._binding = Binding(self._socket, address) if bind else None
         if not bind:
             self._socket.connect(address)
@@ -95,11 +106,12 @@ class Publisher:
         *,
         stamps: Mapping[str, int] | None = None,
         facts: Mapping[str, Any] | None = None,
+        channel: str = "",
     ) -> None:
-        """Send without a copy: the array belongs to the socket from now on."""
+        """Send without a copy: the array belongs to the socket from now on. channel: another one than the publisher's."""
         message = Message(
             self.stream,
-            self.channel,
+            channel or self.channel,
             self.epoch,
             self._run,
             self._sequence,
@@ -119,6 +131,7 @@ class Publisher:
 class Reader:
     """Receives one stream. Owned by one thread.
 
+    channel: whose messages are read; "" for those of every one.
     newest: hand out only the newest message of a read; those it replaces are counted as ``stale``.
     losses: what was dropped and why: stale, lost (gaps in the sequence), malformed, short, oversized, version, ahead (of
         the clock), foreign (another channel's or stream's).
@@ -140,7 +153,7 @@ class Reader:
         self._run: int | None = None
         self._gaps = not bind  # a collecting reader hears many publishers, whose numbers interleave
         self.socket = context.socket(zmq.SUB)
-        _bound(self.socket, LIVE_HWM_MESSAGES if newest else SOUND_HWM_MESSAGES)
+        _bound(self.socket, LIVE_HWM_MESSAGES if newest else SOUND_HWM_MESSAGES if channel else MANY_HWM_MESSAGES)
         self.socket.setsockopt(zmq.SUBSCRIBE, b"")  # everything, so that what does not belong here is counted
         self._address = address
         self._monitor = None if bind else self.socket.get_monitor_socket(_CONNECTION)
@@ -174,7 +187,7 @@ class Reader:
                 break
             try:
                 message = decode_message([part.buffer for part in parts])
-                if message.stream != self.stream or message.channel != self.channel:
+                if message.stream != self.stream or self.channel not in ("", message.channel):
                     raise WireError("foreign")
                 check_schema(message, now())
             except WireError as error:

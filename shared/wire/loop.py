@@ -47,16 +47,24 @@ class ServiceLoop:
         )
         self._pulses.connect(self._at("watch"))
 
-    def publish(self, stream: str) -> Publisher:
-        """Open a stream for sending."""
-        return self._publisher(Publisher(self.context, self._at(stream), stream, self.settings.channel))
+    def publish(self, stream: str, *, many: str = "") -> Publisher:
+        """Open a stream for sending. many: its endpoint, where it carries the streams of many sessions."""
+        channel = self.settings.channel
+        return self._publisher(Publisher(self.context, self._at(many or stream), stream, channel, many=bool(many)))
 
     def add_reader(
-        self, stream: str, handler: Callable[[Message], None], *, newest: bool = True, collect: bool = False
+        self,
+        stream: str,
+        handler: Callable[[Message], None],
+        *,
+        newest: bool = True,
+        collect: bool = False,
+        many: str = "",
     ) -> Reader:
         """Hand every message of a stream (only the newest of each read, for frames) to `handler`. `collect` binds, to
-        hear many publishers."""
-        reader = Reader(self.context, self._at(stream), stream, self.settings.channel, newest=newest, bind=collect)
+        hear many publishers. many: the endpoint that carries the streams of many sessions; all of them are handed over."""
+        channel = "" if many else self.settings.channel
+        reader = Reader(self.context, self._at(many or stream), stream, channel, newest=newest, bind=collect)
         self._readers[reader.socket] = (reader, handler)
         self._poller.register(reader.socket, zmq.POLLIN)
         return reader

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 VERSION = 1
 MAX_HEADER_BYTES = 64 << 10  # mostly less than one KB; the points of two faces are 11 KB, pixels belong in the payload
 MAX_PAYLOAD_BYTES = 32 << 20  # a 4K I420 frame is 12 MB
-STREAMS = ("driving", "voice", "face", "program", "sound", "scene", "remote", "pulse")
+STREAMS = ("driving", "voice", "face", "program", "sound", "scene", "remote", "pulse", "sessions")
 
 # Format: item type and number of array axes. `bytes` is a compressed image or nothing at all.
 FORMATS: dict[str, tuple[Any, int]] = {

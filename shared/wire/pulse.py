@@ -20,7 +20,7 @@ HISTORY_LATENCIES = 256  # latencies kept for the percentiles
 class Pulse:
     """One report.
 
-    service: capture, generator, compositor or gateway.
+    service: capture, generator, compositor or gateway; sessions or faces.
     fps: frames finished a second, over the last two seconds.
     p50, p95: milliseconds from the driver frame's capture until this service was done with its frame.
     drops: what was dropped since the service started, by reason.

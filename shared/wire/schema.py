@@ -38,6 +38,7 @@ SCHEMAS = {
     "scene": StreamSchema(("bytes",)),
     "remote": StreamSchema(("bytes", "s16")),
     "pulse": StreamSchema(("bytes",)),
+    "sessions": StreamSchema(("bytes",)),
 }
 
 

@@ -20,7 +20,7 @@ from shared.wire.schema import AHEAD_US, MAX_STEP, SCHEMAS, check_schema
 GOOD: dict[str, tuple[str, tuple[int, ...]]] = {
     "driving": ("rgb24", (480, 640, 3)), "voice": ("s16", (960,)), "face": ("rgba", (512, 512, 4)),
     "program": ("i420", (1620, 1920)), "sound": ("s16", (1920,)), "scene": ("bytes", (0,)), "remote": ("bytes", (900,)),
-    "pulse": ("bytes", (0,)),
+    "pulse": ("bytes", (0,)), "sessions": ("bytes", (900,)),
 }  # fmt: skip
 ODD = [
     ("face", "rgb24", (0, 0, 3)), ("face", "rgb24", (8, 8, 1)), ("face", "rgb24", (8, 8, 3)), ("face", "rgb24", (512, 512, 4)),
@@ -31,6 +31,7 @@ ODD = [
     ("driving", "rgb24", (64, 64, 1)), ("driving", "rgba", (64, 64, 4)), ("driving", "s16", (960,)), ("voice", "bytes", (0,)),
     ("voice", "s16", (5_000_000,)), ("sound", "s16", (5_000_000,)), ("remote", "i420", (96, 64)), ("remote", "rgb24", (9, 9, 3)),
     ("remote", "bytes", (2 << 20,)), ("pulse", "s16", (9,)), ("scene", "rgb24", (9, 9, 3)), ("scene", "bytes", (2 << 20,)),
+    ("sessions", "bytes", (2 << 20,)), ("sessions", "s16", (9,)),
 ]  # fmt: skip
 
 
