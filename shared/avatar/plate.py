@@ -116,12 +116,16 @@ class Plate:
         if kept is not None:
             self._cache.move_to_end(index)
             return kept
-        (decoded,) = self._decoder.decode(av.Packet(self.jpeg(index)))
-        image = to_limited(np.asarray(decoded.to_ndarray(format="yuvj420p"), np.uint8))
+        image = self.decoded(index)
         while self._cache and (len(self._cache) + 1) * image.nbytes > CACHE_BYTES:
             self._cache.popitem(last=False)
         self._cache[index] = image
         return image
+
+    def decoded(self, index: int) -> ImageArray:
+        """One frame as limited-range I420, decoded now and not kept."""
+        (frame,) = self._decoder.decode(av.Packet(self.jpeg(index)))
+        return to_limited(np.asarray(frame.to_ndarray(format="yuvj420p"), np.uint8))
 
 
 def save_index(

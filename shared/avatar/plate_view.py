@@ -1,0 +1,70 @@
+"""A part of a plate at another size: what a program shows that is not as large as its plate.
+
+The frames are cut and scaled once and kept, and the placements with them, so that a face is composed at the size that is
+shown and no finished frame is ever scaled.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.plate import Plate
+from shared.face import similarity
+from shared.media.array_types import ImageArray, PixelBox
+from shared.media.colour import planes
+
+FACE_HEIGHT = 0.42  # of the view, where the middle of the face is, seen from the top, if the plate reaches that far
+
+
+@dataclass(slots=True)
+class PlateView(Plate):
+    """A plate whose frames are a part of another's, scaled. width and height are the view's.
+
+    part: (x, y, w, h) of the frames in the file, even.
+    """
+
+    part: PixelBox = (0, 0, 0, 0)
+
+    def decoded(self, index: int) -> ImageArray:
+        """One frame as limited-range I420, decoded, cut and scaled now and not kept."""
+        x, y, w, h = self.part
+        whole = Plate.decoded(self, index)
+        view = np.empty((self.height * 3 // 2, self.width), np.uint8)
+        for source, target, half in zip(planes(whole), planes(view), (1, 2, 2), strict=True):
+            cut = source[y // half : (y + h) // half, x // half : (x + w) // half]
+            smaller = target.shape[0] < cut.shape[0]
+            how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+            target[:] = cv2.resize(cut, target.shape[::-1], interpolation=how)
+        return view
+
+
+def avatar_in_view(avatar: Avatar, width: int, height: int) -> Avatar:
+    """The avatar on the largest part of its plate of this shape, around its face, at this size. width, height: pixels,
+    even."""
+    plate = avatar.plate
+    if (plate.width, plate.height) == (width, height):
+        return avatar
+    x, y, w, h = part = view_part(plate, width, height)
+    scale = np.array([width / w, height / h])
+    # The part is of the view's shape but for a pixel, which a similarity cannot follow: one scale for both.
+    to_view = similarity.resize_matrix(float(scale.mean()), float(scale.mean()))
+    to_view[:, 2] -= to_view[:, :2] @ np.array([x, y], np.float64)
+    placements = np.stack([similarity.compose(to_view, each) for each in plate.placements])
+    given = {field.name: getattr(plate, field.name) for field in fields(Plate) if field.init}
+    view = PlateView(**given | {"width": width, "height": height, "placements": placements, "part": part})
+    return replace(avatar, plate=view)
+
+
+def view_part(plate: Plate, width: int, height: int) -> PixelBox:
+    """(x, y, w, h), even: the largest part of the plate that is as wide to its height as `width` to `height`, around where
+    the face is on average."""
+    scale = min(plate.width / width, plate.height / height)
+    w, h = (min(limit, int(round(side * scale))) & ~1 for side, limit in ((width, plate.width), (height, plate.height)))
+    middle = np.array([ROI_SIZE_PX / 2, ROI_SIZE_PX / 2, 1.0])
+    face: NDArray[np.float64] = (plate.placements @ middle).mean(axis=0)
+    x = int(np.clip(face[0] - w / 2, 0, plate.width - w)) & ~1
+    y = int(np.clip(face[1] - h * FACE_HEIGHT, 0, plate.height - h)) & ~1
+    return x, y, w, h
