@@ -3,7 +3,7 @@
 Sessions are other people's code. Nothing that they raise or return is the host's to understand, so it is checked here, once.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
@@ -34,6 +34,18 @@ def open_session(engine: FrameEngine, avatar: Avatar, context: SessionContext) -
     """Open an engine on an avatar. Raises StudioError as `FrameEngine.open` does, and EngineFaultError."""
     with engine_faults(engine.info.title):
         return GuardedSession(engine.open(avatar, context), engine.info)
+
+
+def hear_together(
+    engine: FrameEngine, sessions: "Sequence[GuardedSession]", blocks: Sequence[VoiceBlock]
+) -> list[list[RoiFrame]]:
+    """What each of an engine's sessions gives for its block of voice, drawn in one call where the engine can
+    (`FrameEngine.draw_batch`). Raises EngineFaultError, and StudioError, as `GuardedSession.hear`."""
+    with engine_faults(engine.info.title):
+        drawn = engine.draw_batch([each.session for each in sessions], list(blocks))
+    if len(drawn) != len(sessions):
+        raise StudioError(f"{engine.info.title} draws for {len(drawn)} sessions of {len(sessions)}; update it.")
+    return [session.checked(frames) for session, frames in zip(sessions, drawn, strict=True)]
 
 
 class GuardedSession(EngineSession):
@@ -76,19 +88,19 @@ class GuardedSession(EngineSession):
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         with self._faults():
-            return self._checked(self.session.step(driving))
+            return self.checked(self.session.step(driving))
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         with self._faults():
-            return self._checked(self.session.hear(block))
+            return self.checked(self.session.hear(block))
 
     def idle(self, pts: int) -> list[RoiFrame]:
         with self._faults():
-            return self._checked(self.session.idle(pts))
+            return self.checked(self.session.idle(pts))
 
     def flush(self) -> list[RoiFrame]:
         with self._faults():
-            return self._checked(self.session.flush())
+            return self.checked(self.session.flush())
 
     def reset(self) -> None:
         with self._faults():
@@ -109,7 +121,7 @@ class GuardedSession(EngineSession):
 
         def wait() -> list[RoiFrame]:
             with self._faults():
-                return self._checked(begun())
+                return self.checked(begun())
 
         return wait
 
@@ -117,7 +129,7 @@ class GuardedSession(EngineSession):
         """What raises in here may come from `frames`, which are the host's own: it passes as it is."""
         for frame in self.session.together(frames):
             if isinstance(frame, RoiFrame):
-                self._checked([frame])
+                self.checked([frame])
             yield frame
 
     def lower(self) -> str | None:
@@ -131,7 +143,8 @@ class GuardedSession(EngineSession):
     def _faults(self) -> AbstractContextManager[None]:
         return engine_faults(self._info.title)
 
-    def _checked(self, frames: list[RoiFrame]) -> list[RoiFrame]:
+    def checked(self, frames: list[RoiFrame]) -> list[RoiFrame]:
+        """The frames themselves. Raises StudioError where one is not of the form that the engine declares."""
         if not isinstance(frames, list) or not all(isinstance(frame, RoiFrame) for frame in frames):
             raise StudioError(f"{self._info.title} returns no list of frames; update it or choose another engine.")
         side = self._info.roi_size

@@ -1,15 +1,20 @@
-"""`python -m services.generator`: run the generator service of a channel."""
+"""`python -m services.generator [--sessions]`: run the generator service of a channel, or the faces of many sessions."""
 
+import argparse
 import os
 
+from services.generator.face_server import FaceServer
 from services.generator.service import Generator
 from shared.config.settings import load_settings
 from shared.runtime.logs import set_up_logs
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="services.generator", description=__doc__)
+    parser.add_argument("--sessions", action="store_true", help="draw the faces of many sessions")
+    many = parser.parse_args().sessions
     settings = load_settings()
-    set_up_logs("generator", settings.log_level)
-    Generator(settings).run()
+    set_up_logs("faces" if many else "generator", settings.log_level)
+    (FaceServer(settings) if many else Generator(settings)).run()
     # A step or an opening that is under way cannot be stopped: it is not waited for, and the interpreter not taken down
     # beneath it.
     os._exit(0)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -109,25 +110,29 @@ def opened_session(settings: Settings, engine: str, avatar: str, given: Given = 
     """Load an avatar and open an engine on it. given: its options in the scene; where they cannot be had it opens with
     those of the settings, and a note. Raises StudioError."""
     loaded = load_avatar(avatar_folder(settings.home, avatar))
-    chosen = load_frame_engine(engine, settings.engines)
-    chosen.check()
-    with engine_faults(chosen.info.title):
-        chosen.prepare(loaded)
-    options, note = _scene_options(chosen, given), ""
-    clock = PlateClock(loaded.plate)
-    context = SessionContext(rate=settings.rate, plate_at=clock.index, options=options)
+    return session_on(load_frame_engine(engine, settings.engines), loaded, settings.rate, given)
+
+
+def session_on(engine: FrameEngine, avatar: Avatar, rate: Fraction, given: Given = NOTHING) -> OpenedSession:
+    """Open an engine on an avatar, as `opened_session` does."""
+    engine.check()
+    with engine_faults(engine.info.title):
+        engine.prepare(avatar)
+    options, note = _scene_options(engine, given), ""
+    clock = PlateClock(avatar.plate)
+    context = SessionContext(rate=rate, plate_at=clock.index, options=options)
     try:
-        session = open_session(chosen, loaded, context)
+        session = open_session(engine, avatar, context)
     except OutOfMemoryError:
         session, note = (
-            open_session(chosen, loaded, replace(context, low_memory=True)),
-            LITTLE.format(chosen.info.title),
+            open_session(engine, avatar, replace(context, low_memory=True)),
+            LITTLE.format(engine.info.title),
         )
     except StudioError as error:
         if not given or isinstance(error, EngineFaultError):
             raise
-        session, note = open_session(chosen, loaded, replace(context, options=chosen.options())), str(error)
-    return OpenedSession(chosen, loaded, session, clock, options, note)
+        session, note = open_session(engine, avatar, replace(context, options=engine.options())), str(error)
+    return OpenedSession(engine, avatar, session, clock, options, note)
 
 
 def _scene_options(engine: FrameEngine, given: Given) -> EngineOptions | None:
