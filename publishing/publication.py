@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from publishing.token import publisher_identity
 from shared.config.settings import Settings
 
-Codec = Literal["vp8", "h264", "vp9", "av1"]
+PublishedCodec = Literal["vp8", "h264", "vp9", "av1"]
 Degradation = Literal["maintain-resolution", "maintain-framerate", "balanced"]
 
 
@@ -24,7 +24,7 @@ class Publication:
     url: str
     identity: str
     rate: Fraction
-    codec: Codec = "vp8"
+    codec: PublishedCodec = "vp8"
     kbps: int = 0
     simulcast: bool = False
     degradation: Degradation = "maintain-resolution"
