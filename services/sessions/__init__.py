@@ -1,0 +1,1 @@
+"""Faces for other applications' voice bots: voice out of their rooms, the avatar published into them, many in a process."""

@@ -1,0 +1,172 @@
+"""The agent's end of a session, as LiveKit Agents' avatar protocol has it: voice in byte streams, interrupts and reports by RPC.
+
+A byte stream `lk.audio_stream` is a segment. `lk.clear_buffer` interrupts. The agent is told of each segment that its sound
+begins (`lk.playback_started`) and, exactly once and in order, how much of it was heard (`lk.playback_finished`).
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+import structlog
+from livekit import rtc
+
+from publishing.room import RoomListener
+from services.sessions.heard import HeardSpeech
+from services.sessions.speech_line import SpeechLine
+from shared.media.pcm import HIGHEST, LOWEST, PcmDecoder
+
+log = structlog.get_logger()
+
+AUDIO_TOPIC = "lk.audio_stream"
+CLEAR, STARTED, FINISHED = "lk.clear_buffer", "lk.playback_started", "lk.playback_finished"
+ON_BEHALF = "lk.publish_on_behalf"  # attribute of the avatar: the identity of its agent
+AGENT_GONE_S = 10.0  # seconds without the agent after which the avatar leaves
+AGENT_AWAITED_S = 60.0  # seconds that an agent has to come in the first place
+STREAM_IDLE_S = 10.0  # seconds without a byte after which a stream has ended; its sender died
+SUPERSEDED_S = 0.5  # of a stream after which another one has begun: its end was lost
+REPORT_ATTEMPTS, REPORT_PAUSE_S, REPORT_WAIT_S = 3, 0.1, 3.0
+
+
+class AgentLink(RoomListener):
+    """One session's, through all its rooms. Lives in the event loop.
+
+    present: whether the agent is in the room. reports: how many playbacks were told to have finished.
+    """
+
+    def __init__(
+        self, agent: str, line: SpeechLine, clear_sound: Callable[[], None], leave: Callable[[], None]
+    ) -> None:
+        """agent: identity of who may speak. clear_sound: what waits to be heard is not heard any more. leave: the agent is
+        gone for good."""
+        self.present = False
+        self.reports = 0
+        self._agent, self._line, self._clear_sound, self._leave = agent, line, clear_sound, leave
+        self.heard = HeardSpeech(self._on_started, self._on_finished)
+        self._room: rtc.Room | None = None
+        self._readers: dict[asyncio.Task[None], asyncio.Event] = {}  # and whether another stream has begun since
+        self._reports: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._gone = self._loop.call_later(AGENT_AWAITED_S, self._leave)
+        self._reporter = asyncio.create_task(self._report())
+
+    def close(self) -> None:
+        """The session ends."""
+        self._gone.cancel()
+        self._reporter.cancel()
+        self.heard.forget(self._line.clear())
+        self._stop_reading()
+
+    def on_room(self, room: rtc.Room) -> None:
+        room.register_byte_stream_handler(AUDIO_TOPIC, self._on_stream)
+        room.on("participant_connected", lambda who: self._on_presence(who.identity, True))
+        room.on("participant_disconnected", lambda who: self._on_presence(who.identity, False))
+
+    def on_joined(self, room: rtc.Room) -> None:
+        self._room = room
+        room.local_participant.register_rpc_method(CLEAR, self._on_clear)
+        if self._agent in room.remote_participants:
+            self._on_presence(self._agent, True)
+        elif self.present:
+            self._on_presence(self._agent, False)  # it left while we were away
+
+    def _on_presence(self, identity: str, present: bool) -> None:
+        if identity != self._agent or present == self.present:
+            return
+        self.present = present
+        self._gone.cancel()
+        if not present:
+            self._gone = self._loop.call_later(AGENT_GONE_S, self._leave)
+            # One that comes back is another process, which knows nothing of what was said.
+            self._stop_reading()
+            self.heard.forget(self._line.clear())
+            self._clear_sound()
+
+    def _on_stream(self, reader: rtc.ByteStreamReader, identity: str) -> None:
+        form = _form(reader.info.attributes or {})
+        if identity != self._agent or form is None:
+            log.warning("voice_refused", by_agent=identity == self._agent)
+            reader.close()
+            return
+        self._on_presence(identity, True)  # whatever the order in which a restart's events came
+        for superseded in self._readers.values():
+            superseded.set()
+        superseded = asyncio.Event()
+        decoder = PcmDecoder(form[0], "s16", form[1])
+        task = self._loop.create_task(self._read(reader, self._line.begin(), decoder, superseded))
+        self._readers[task] = superseded
+        task.add_done_callback(lambda done: self._readers.pop(done, None))
+
+    async def _read(
+        self, reader: rtc.ByteStreamReader, segment: int, decoder: PcmDecoder, superseded: asyncio.Event
+    ) -> None:
+        """One stream to its end, which may have been lost: another one begins, or nothing comes any more."""
+        idle = 0.0
+        try:
+            while True:
+                try:
+                    data = await asyncio.wait_for(anext(reader), SUPERSEDED_S)
+                except TimeoutError:
+                    idle += SUPERSEDED_S
+                    if superseded.is_set() or idle >= STREAM_IDLE_S:
+                        break
+                    continue
+                except (StopAsyncIteration, rtc.StreamError):
+                    break
+                idle = 0.0
+                self._line.add(segment, decoder.feed(data))
+            self._line.add(segment, decoder.flush())
+        finally:
+            self._line.finish(segment)
+            reader.close()
+
+    def _stop_reading(self) -> None:
+        for task in list(self._readers):
+            task.cancel()
+
+    async def _on_clear(self, call: rtc.RpcInvocationData) -> str:
+        if call.caller_identity != self._agent:
+            raise rtc.RpcError(rtc.RpcError.ErrorCode.APPLICATION_ERROR, "Only the session's agent may interrupt.")
+        after = self._line.clear()
+        self._clear_sound()
+        self._stop_reading()
+        self.heard.interrupt(after)
+        return "ok"
+
+    def _on_started(self) -> None:
+        self._reports.put_nowait((STARTED, ""))
+
+    def _on_finished(self, seconds: float, interrupted: bool) -> None:
+        said = {"playback_position": seconds, "interrupted": interrupted, "synchronized_transcript": None}
+        self._reports.put_nowait((FINISHED, json.dumps(said)))
+
+    async def _report(self) -> None:
+        """Tell the agent, one thing after the other, each until it is taken or the agent cannot be reached."""
+        while True:
+            method, payload = await self._reports.get()
+            for attempt in range(REPORT_ATTEMPTS):
+                if self._room is None or not self.present:
+                    break
+                try:
+                    told = self._room.local_participant.perform_rpc(
+                        destination_identity=self._agent,
+                        method=method,
+                        payload=payload,
+                        response_timeout=REPORT_WAIT_S,
+                    )
+                    await told
+                    self.reports += method == FINISHED
+                    break
+                except rtc.RpcError as error:
+                    if error.code == rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD:
+                        break  # agents that do not wait for the start have no such method
+                    log.warning("agent_not_told", method=method, code=error.code, attempt=attempt)
+                    await asyncio.sleep(REPORT_PAUSE_S)
+
+
+def _form(attributes: dict[str, str]) -> tuple[int, int] | None:
+    """(rate, channels) of a stream, None where they are not such as can be played."""
+    rate, channels = attributes.get("sample_rate", ""), attributes.get("num_channels", "")
+    if not (rate.isdecimal() and channels in ("1", "2") and LOWEST <= int(rate) <= HIGHEST):
+        return None
+    return int(rate), int(channels)

@@ -1,0 +1,216 @@
+"""A session in its room, from joining to leaving; and all of them in one event loop, in a thread of its own."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import structlog
+
+from publishing.media import RoomMedia
+from publishing.publication import Publication
+from publishing.stay import stay_in_room
+from services.sessions.agent_link import AgentLink
+from services.sessions.session_stage import SessionStage
+from services.sessions.speech_line import SaidTick, SpeechLine
+from shared.avatar.model import Avatar, check_name, load_avatar
+from shared.config.settings import Settings
+from shared.errors import StudioError, named
+from shared.runtime.clock import now, tick_after
+from shared.session_spec import SessionSpec
+from shared.wire.program import ProgramFrame, ProgramSound
+
+log = structlog.get_logger()
+QUEUED_FRAMES = 6  # ticks that a room may be behind until it is given their sound alone
+QUEUED_TICKS = 250  # ticks, ten seconds, after which a room takes nothing any more
+CLOSE_WAIT_S = 1.0
+
+GuestPhase = Literal["opening", "connecting", "live", "reconnecting", "failed", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestState:
+    """How a session is. Replaced as a whole, so any thread may read it.
+
+    note: one sentence where something is wrong. figures: of the publication. A session that has ended stays so.
+    """
+
+    state: GuestPhase = "opening"
+    note: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As a pulse carries it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyTick:
+    """A tick on its way into a room. frame: None where it is late: the next one shows the present."""
+
+    said: SaidTick
+    sound: ProgramSound
+    frame: ProgramFrame | None
+
+
+class RoomGuest:
+    """One session in its room. Lives in the rooms' event loop; only `offer` may be called by another thread."""
+
+    def __init__(self, spec: SessionSpec, settings: Settings, line: SpeechLine) -> None:
+        self.spec, self.line = spec, line
+        self.state = GuestState()
+        self.dropped = 0
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._leave = asyncio.Event()
+        self._ready: asyncio.Queue[ReadyTick] = asyncio.Queue()
+
+    def leave(self, note: str = "") -> None:
+        """Leave the room; `stay` then returns."""
+        self.state = replace(self.state, note=note or self.state.note)
+        self._leave.set()
+
+    def offer(self, tick: ReadyTick) -> None:
+        """A tick to be published. Called by the tick's thread."""
+        self._loop.call_soon_threadsafe(self._take, tick)
+
+    async def stay(self, first: ProgramFrame) -> None:
+        """Join, publish and stay until the end. first: shown until the first tick."""
+        spec = self.spec
+        publication = Publication(url=spec.url, identity=spec.identity, rate=self._settings.rate, guest=True)
+        media = RoomMedia(first, self._settings.rate)
+        link = AgentLink(
+            spec.agent, self.line, media.clear_sound, lambda: self.leave("The agent is not in the room any more.")
+        )
+        feeding = asyncio.create_task(self._feed(media, link))
+        staying = asyncio.create_task(
+            stay_in_room(publication, media, self._leave, self._say, lambda: spec.token, link)
+        )
+        try:
+            done, _ = await asyncio.wait({feeding, staying}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            link.close()
+            for task in (feeding, staying):
+                task.cancel()
+            await asyncio.gather(feeding, staying, return_exceptions=True)
+            await media.close()
+
+    def _take(self, tick: ReadyTick) -> None:
+        if self._ready.qsize() >= QUEUED_TICKS:
+            self.leave("LiveKit's library takes nothing any more; make another session.")
+            return
+        if self._ready.qsize() >= QUEUED_FRAMES:
+            self.dropped += 1
+            tick = replace(tick, frame=None)
+        self._ready.put_nowait(tick)
+
+    async def _feed(self, media: RoomMedia, link: AgentLink) -> None:
+        while True:
+            tick = await self._ready.get()
+            if tick.said.clears == self.line.clears:
+                await media.feed(tick.sound)
+            else:
+                await media.feed(replace(tick.sound, samples=np.zeros_like(tick.sound.samples)))
+            if tick.said.clears == self.line.clears:  # still, as it may have waited
+                number, leaves = media.sound_leaves
+                # A block that was left out, to catch up, counts as heard: the transcript goes on behind it.
+                link.heard.add(tick.said.spans, leaves if number == tick.sound.tick else self._loop.time())
+            if tick.frame is not None:
+                await media.feed(tick.frame)
+
+    def _say(
+        self, state: Literal["connecting", "live", "reconnecting", "failed"], note: str = "", **figures: float
+    ) -> None:
+        self.state = GuestState(state, note, figures | {"late": self.dropped})
+
+
+class Rooms:
+    """All sessions of a process, in a thread with an event loop. Every public method may be called by the tick's thread.
+
+    states: of every session that is wanted, and of those that end just now.
+    """
+
+    def __init__(
+        self, settings: Settings, enter: Callable[[SessionStage, RoomGuest], None], left: Callable[[str], None]
+    ) -> None:
+        """enter: a session's stage is ready and its ticks may begin. left: they may end. Called in the rooms' thread."""
+        self._settings, self._enter, self._left = settings, enter, left
+        self._guests: dict[str, RoomGuest] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ended: dict[str, GuestState] = {}
+        self._avatars: dict[str, Avatar] = {}
+        self._loading = ThreadPoolExecutor(1, "load")
+        logging.getLogger("livekit").setLevel(logging.CRITICAL + 1)  # its messages carry tokens
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="rooms", daemon=True)
+        self._thread.start()
+
+    def want(self, wanted: list[SessionSpec]) -> None:
+        """Be in the rooms of these sessions and in no other."""
+        self._loop.call_soon_threadsafe(self._want, {spec.id: spec for spec in wanted})
+
+    def states(self) -> dict[str, GuestState]:
+        """How each session is."""
+        return {**{name: guest.state for name, guest in list(self._guests.items())}, **self._ended}
+
+    def close(self) -> None:
+        """Leave all rooms."""
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(CLOSE_WAIT_S * 2)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(CLOSE_WAIT_S)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    def _want(self, wanted: dict[str, SessionSpec]) -> None:
+        for name in [name for name in self._ended if name not in wanted]:
+            del self._ended[name]
+        for name, guest in self._guests.items():
+            if name not in wanted:
+                guest.leave()
+        for name, spec in wanted.items():
+            if name not in self._guests and name not in self._ended:
+                guest = self._guests[name] = RoomGuest(spec, self._settings, SpeechLine(spec.ahead_us))
+                self._tasks[name] = self._loop.create_task(self._host(guest))
+
+    async def _host(self, guest: RoomGuest) -> None:
+        """One session from its avatar to its end. No fault of it reaches another."""
+        name = guest.spec.id
+        try:
+            stage = await self._loop.run_in_executor(self._loading, self._stage, guest)
+            first = stage.frame(tick_after(now(), self._settings.rate))
+            self._enter(stage, guest)
+            await guest.stay(first)
+        except StudioError as error:
+            guest.leave(str(error))
+        except Exception as error:
+            log.exception("session_failed", session=name)
+            guest.leave(f"The session failed ({named(error)}); the studio's log says how.")
+        finally:
+            self._left(name)
+            self._ended[name] = GuestState("ended", guest.state.note)
+            del self._guests[name], self._tasks[name]
+            if not any(other.spec.avatar == guest.spec.avatar for other in self._guests.values()):
+                self._avatars.pop(guest.spec.avatar, None)
+
+    def _stage(self, guest: RoomGuest) -> SessionStage:
+        """In the loading thread: an avatar takes a while, and the rooms go on."""
+        spec = guest.spec
+        avatar = self._avatars.get(spec.avatar)
+        if avatar is None:
+            avatar = load_avatar(self._settings.home / "avatars" / check_name(spec.avatar))
+            self._avatars[spec.avatar] = avatar
+        return SessionStage(spec, avatar, guest.line, self._settings.rate)
+
+    async def _close(self) -> None:
+        for guest in self._guests.values():
+            guest.leave()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=CLOSE_WAIT_S)

@@ -1,0 +1,70 @@
+"""What is heard of each segment, and when: the agent's transcript is cut where its voice was."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from services.sessions.speech_line import SpeechSpan
+from shared.media.reader import SOUND_RATE_HZ
+
+
+@dataclass(slots=True)
+class SegmentHeard:
+    """leaving: loop time at which each stretch begins to be heard, and its samples."""
+
+    leaving: list[tuple[float, int]] = field(default_factory=list)
+    timers: list[asyncio.TimerHandle] = field(default_factory=list)
+
+    def seconds(self, at: float) -> float:
+        """How much was heard by the loop time `at`."""
+        whole = (min(max(at - leaves, 0.0), count / SOUND_RATE_HZ) for leaves, count in self.leaving)
+        return sum(whole)
+
+    def cancel(self) -> None:
+        for timer in self.timers:
+            timer.cancel()
+
+
+class HeardSpeech:
+    """Says when a segment begins to be heard, and when it has been heard. Lives in one event loop."""
+
+    def __init__(self, started: Callable[[], None], finished: Callable[[float, bool], None]) -> None:
+        """started: a segment begins. finished: with its seconds that were heard, and whether it was interrupted; once for
+        each segment, in order."""
+        self._loop = asyncio.get_running_loop()
+        self._started, self._finished = started, finished
+        self._heard: dict[int, SegmentHeard] = {}
+        self._next = 0  # number of the first segment whose end was not told
+
+    def add(self, spans: tuple[SpeechSpan, ...], leaves: float) -> None:
+        """A tick's sound is on its way: its first sample is heard at the loop time `leaves`."""
+        for span in spans:
+            begins = leaves + span.offset / SOUND_RATE_HZ
+            heard = self._heard.setdefault(span.segment, SegmentHeard())
+            heard.leaving.append((begins, span.count))
+            if span.first:
+                heard.timers.append(self._loop.call_at(begins, self._started))
+            if span.last:
+                ends = max(start + count / SOUND_RATE_HZ for start, count in heard.leaving)
+                heard.timers.append(self._loop.call_at(ends, self._end, span.segment))
+
+    def interrupt(self, after: int) -> None:
+        """Nothing more is heard. after: number after that of the last segment that there is."""
+        at = self._loop.time()
+        for number in range(self._next, after):
+            heard = self._heard.pop(number, SegmentHeard())
+            heard.cancel()
+            self._finished(heard.seconds(at), True)
+        self._next = after
+
+    def forget(self, after: int) -> None:
+        """Nothing more is heard, and no agent is there any more to be told. after: as for `interrupt`."""
+        for heard in self._heard.values():
+            heard.cancel()
+        self._heard.clear()
+        self._next = after
+
+    def _end(self, segment: int) -> None:
+        heard = self._heard.pop(segment)
+        self._next = segment + 1
+        self._finished(sum(count for _, count in heard.leaving) / SOUND_RATE_HZ, False)

@@ -1,0 +1,104 @@
+"""Sessions: on each tick every session's voice goes to its engine, and its frame and sound into its room."""
+
+from collections import deque
+
+import structlog
+
+from compositing.blend import warm_up
+from services.sessions.guest import ReadyTick, RoomGuest, Rooms
+from services.sessions.session_stage import SessionStage
+from services.sessions.speech_line import SaidTick
+from shared.config.settings import Settings
+from shared.runtime.clock import now, tick_after, tick_pts
+from shared.runtime.wake import Wake
+from shared.session_spec import unpacked_sessions
+from shared.wire.loop import ServiceLoop
+from shared.wire.message import Message
+from shared.wire.program import ProgramSound
+
+log = structlog.get_logger()
+# Before the tick that plays it, a tick's sound is settled and its voice sent to the engine: in between the face is drawn.
+SAID_LEAD_US = 24_000
+
+
+class SessionsService:
+    """The service's state and what it does on each event."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.loop = ServiceLoop("sessions", settings)
+        self._rate = settings.rate
+        self._voices = self.loop.publish("voice", many="voices")
+        self._stages: dict[str, tuple[SessionStage, RoomGuest]] = {}
+        self._said: dict[str, list[tuple[int, SaidTick]]] = {}  # what the next ticks play
+        self._changes: deque[tuple[str, tuple[SessionStage, RoomGuest] | None]] = deque()
+        self._wake = Wake()
+        warm_up()
+        self.rooms = Rooms(settings, self._enter, self._left)
+        self._say_tick = self._show_tick = tick_after(now() + SAID_LEAD_US, self._rate)
+        self.loop.add_reader("sessions", self._on_sessions, many="rooms")
+        self.loop.add_reader("face", self._on_face, newest=False, many="faces")
+        self.loop.watch_descriptor(self._wake.fd, self._on_change)
+        self.loop.every(lambda: tick_pts(self._show_tick, self._rate), self._show)
+        self.loop.every(lambda: tick_pts(self._say_tick, self._rate) - SAID_LEAD_US, self._say)
+        self.loop.before_pulse(self._report)
+
+    def run(self, *, signals: bool = True) -> None:
+        """Until told to stop; all rooms are left."""
+        self.loop.run(signals=signals)
+        self.rooms.close()
+
+    def _on_sessions(self, message: Message) -> None:
+        self.rooms.want(unpacked_sessions(message.array))
+
+    def _enter(self, stage: SessionStage, guest: RoomGuest) -> None:
+        self._changes.append((stage.spec.id, (stage, guest)))
+        self._wake.set()
+
+    def _left(self, session: str) -> None:
+        self._changes.append((session, None))
+        self._wake.set()
+
+    def _on_change(self) -> None:
+        self._wake.clear()
+        while self._changes:
+            name, made = self._changes.popleft()
+            self._said.pop(name, None)
+            if made is None:
+                self._stages.pop(name, None)
+            else:
+                self._stages[name] = made
+
+    def _on_face(self, message: Message) -> None:
+        made = self._stages.get(message.channel)
+        why = made[0].take(message, now()) if made else "face of no session"
+        if why:
+            self.loop.meter.drops[why] += 1
+
+    def _say(self, at: int) -> None:
+        """Settle the sound of a tick to come, and hand the engine what its face needs."""
+        tick = max(tick_after(at + SAID_LEAD_US, self._rate) - 1, self._say_tick)
+        self._say_tick = tick + 1
+        for name, (stage, _) in self._stages.items():
+            said, voice = stage.say(tick, at)
+            self._said.setdefault(name, []).append((tick, said))
+            if voice is not None:
+                self._voices.send(voice[0], voice[1], "s16", channel=name)
+
+    def _show(self, at: int) -> None:
+        tick = max(tick_after(at, self._rate) - 1, self._show_tick)
+        if tick > self._show_tick:
+            self.loop.meter.drops["tick missed"] += tick - self._show_tick
+        self._show_tick = tick + 1
+        for name, (stage, guest) in self._stages.items():
+            # Of ticks that were missed the sound is played all the same: nothing that an agent says is lost.
+            for number, said in self._said.pop(name, ()):
+                sound = ProgramSound(number, tick_pts(number, self._rate), said.samples)
+                guest.offer(ReadyTick(said, sound, stage.frame(tick) if number == tick else None))
+            self.loop.meter.frame(now())
+        for stage, _ in self._stages.values():
+            stage.prepare_tick(self._show_tick)
+
+    def _report(self) -> None:
+        meter, states = self.loop.meter, self.rooms.states()
+        meter.state = "running" if states else "idle"
+        meter.facts = {"sessions": {name: state.as_dict() for name, state in states.items()}}

@@ -1,0 +1,78 @@
+"""A session tick by tick: the voice that its faces need goes out, and the frame with its sound comes together."""
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compositing.face_stage import FaceStage
+from compositing.label import draw_label
+from services.sessions.speech_line import SaidTick, SpeechLine
+from shared.avatar.model import Avatar
+from shared.avatar.plate_view import avatar_in_view
+from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import US, sound_samples, tick_pts
+from shared.session_spec import SessionSpec
+from shared.wire.message import Message
+from shared.wire.program import ProgramFrame
+
+IDLE_AFTER_US = US // 2  # without a face until the plate idles
+
+
+class SessionStage:
+    """One session's. Owned by the tick's thread once it is made.
+
+    line: what its agent says.
+    """
+
+    def __init__(self, spec: SessionSpec, avatar: Avatar, line: SpeechLine, rate: Fraction) -> None:
+        """avatar: shared with other sessions. Raises StudioError."""
+        self.spec, self.line = spec, line
+        self._stage = FaceStage(avatar_in_view(avatar, spec.width, spec.height), IDLE_AFTER_US)
+        self._rate = rate
+        self._ahead = spec.ahead_us * SOUND_RATE_HZ // US + 1
+        self._told: NDArray[np.int16] = np.zeros(0, np.int16)  # from the next tick on, what the engine was told
+        self._next = -1  # the tick after the last one that was said
+
+    def say(self, tick: int, at: int) -> tuple[SaidTick, tuple[int, NDArray[np.int16]] | None]:
+        """A tick's sound, and the voice to hand to the engine: pts and samples, up to what the tick's face needs. What was
+        handed over before and turns out otherwise is handed over again, from this tick on."""
+        first, end = sound_samples(tick, self._rate, SOUND_RATE_HZ)
+        if tick != self._next:
+            self._told = self._told[:0]
+        self._next = tick + 1
+        said = self.line.take(end - first, at)
+        known = np.concatenate([said.samples, self.line.coming(self._ahead)])
+        old = len(self._told)
+        same = old and np.array_equal(known[:old], self._told[: len(known)])
+        start = min(old, len(known)) if same else 0
+        self._told = (self._told if same and old > len(known) else known)[end - first :]
+        fresh = known[start:]
+        return said, ((first + start) * US // SOUND_RATE_HZ, fresh) if len(fresh) else None
+
+    def take(self, message: Message, at: int) -> str:
+        """A face; returns why it is not taken, or ""."""
+        return self._stage.take(message, at)
+
+    def frame(self, tick: int) -> ProgramFrame:
+        """A tick's frame, with the label where it is wanted."""
+        pts = tick_pts(tick, self._rate)
+        staged = self._stage.frame(pts)
+        composed = staged.composed
+        label = draw_label(composed.frame) if self.spec.label else None
+        return ProgramFrame(
+            tick=tick,
+            pts=pts,
+            i420=composed.frame,
+            avatar=self.spec.avatar,
+            plate=composed.plate,
+            box=composed.box if composed.box[2] else None,
+            label=self.spec.label,
+            state=staged.state,
+            captured=staged.face.facts.captured if staged.face else 0,
+            label_box=label,
+        )
+
+    def prepare_tick(self, tick: int) -> None:
+        """Decode ahead of a tick what it shows."""
+        self._stage.prepare_tick(tick_pts(tick, self._rate))

@@ -1,0 +1,130 @@
+"""What an agent says comes out whole and in order, however it is sent; what comes too slowly is waited for."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from services.sessions.speech_line import JITTER_US, SaidTick, SpeechLine
+from shared.runtime.clock import US
+
+TICK = 1920
+TICK_US = 40_000
+AHEAD_US = 85_000
+ENOUGH = (AHEAD_US + JITTER_US) * 48_000 // US
+
+
+def speech(seconds: float, first: int = 1) -> NDArray[np.int16]:
+    """Samples that count up, so that each is known by its value."""
+    return (np.arange(int(seconds * 48_000)) % 30_000 + first).astype(np.int16)
+
+
+def taken(line: SpeechLine, ticks: int, begin: int = 0) -> list[SaidTick]:
+    return [line.take(TICK, (begin + number) * TICK_US) for number in range(ticks)]
+
+
+def sound(ticks: list[SaidTick]) -> NDArray[np.int16]:
+    return np.concatenate([tick.samples for tick in ticks])
+
+
+def lengths(ticks: list[SaidTick]) -> dict[int, int]:
+    """Samples that were taken of each segment that was taken to its end."""
+    spans = [span for tick in ticks for span in tick.spans]
+    ended = [span.segment for span in spans if span.last]
+    assert len(ended) == len(set(ended)), "a segment ends once"
+    return {number: sum(span.count for span in spans if span.segment == number) for number in ended}
+
+
+def test_a_segment_sent_at_once_comes_out_at_once_and_to_the_sample() -> None:
+    line, said = SpeechLine(AHEAD_US), speech(0.5)
+    number = line.begin()
+    line.add(number, said)
+    line.finish(number)
+    ticks = taken(line, 15)
+    assert np.array_equal(sound(ticks)[: len(said)], said) and not sound(ticks)[len(said) :].any()
+    assert lengths(ticks) == {number: len(said)}
+    assert [span.first for span in ticks[0].spans] == [True] and not any(tick.spans[0].first for tick in ticks[1:13])
+
+
+def test_two_segments_have_each_an_end_of_their_own() -> None:
+    line = SpeechLine(AHEAD_US)
+    for seconds in (0.31, 0.2):
+        number = line.begin()
+        line.add(number, speech(seconds))
+        line.finish(number)
+    assert lengths(taken(line, 20)) == {0: 14880, 1: 9600}
+
+
+def test_a_segment_without_sound_ends_too() -> None:
+    line = SpeechLine(AHEAD_US)
+    line.finish(line.begin())
+    assert lengths(taken(line, 1)) == {0: 0}
+
+
+def test_a_voice_in_real_time_begins_when_its_face_can_be_drawn_and_then_never_stops() -> None:
+    line, said = SpeechLine(AHEAD_US), speech(2.0)
+    number, ticks = line.begin(), []
+    for tick in range(60):
+        block = said[tick * TICK : (tick + 1) * TICK]
+        line.add(number, block)
+        if not len(block):
+            line.finish(number)
+        ticks.append(line.take(TICK, tick * TICK_US))
+        assert len(line.coming(ENOUGH)) >= AHEAD_US * 48_000 // US - TICK or not ticks[-1].samples.any()
+    heard = sound(ticks)
+    begins = int(np.flatnonzero(heard)[0])
+    assert begins == -(-ENOUGH // TICK) * TICK - TICK  # with the tick that brings enough
+    assert np.array_equal(heard[begins : begins + len(said)], said)
+
+
+def test_a_little_voice_is_waited_for_no_longer_than_a_face_needs() -> None:
+    line = SpeechLine(AHEAD_US)
+    line.add(line.begin(), speech(0.02))
+    silent = [tick for tick in range(10) if not line.take(TICK, tick * TICK_US).samples.any()]
+    assert silent[:4] == [0, 1, 2, 3] and 4 not in silent  # 125 ms, in ticks
+
+
+def test_a_segment_that_runs_dry_has_not_ended() -> None:
+    line, said = SpeechLine(AHEAD_US), speech(1.0)
+    number = line.begin()
+    line.add(number, said[:24_000])
+    before = taken(line, 40)
+    assert lengths(before) == {}
+    line.add(number, said[24_000:])
+    line.finish(number)
+    after = taken(line, 20, 40)
+    assert lengths([*before, *after]) == {number: len(said)}
+    heard = sound([*before, *after])
+    assert np.array_equal(heard[heard != 0], said)
+
+
+def test_what_is_cleared_is_not_said_and_what_follows_is() -> None:
+    line = SpeechLine(AHEAD_US)
+    line.add(first := line.begin(), speech(1.0))
+    early = line.take(TICK, 0)
+    assert line.clear() == 1 and early.clears != line.clears
+    line.add(first, speech(1.0))  # still on its way when the interrupt came
+    assert not sound(taken(line, 5, 1)).any()
+    line.add(second := line.begin(), speech(0.2))
+    line.finish(second)
+    assert lengths(taken(line, 10, 6)) == {second: 9600}
+
+
+@pytest.mark.parametrize("ahead", [0, 85_000, 400_000])
+def test_what_is_coming_is_what_is_then_taken(ahead: int) -> None:
+    line = SpeechLine(ahead)
+    for seconds in (0.5, 0.3):
+        line.add(number := line.begin(), speech(seconds, first=number * 7 + 1))
+        line.finish(number)
+    known = np.zeros(0, np.int16)
+    for tick in range(30):
+        block = line.take(TICK, tick * TICK_US).samples
+        assert np.array_equal(known[:TICK], block[: len(known)])
+        known = line.coming(ahead * 48_000 // US)
+
+
+def test_more_than_can_wait_is_refused() -> None:
+    line = SpeechLine(AHEAD_US)
+    number, minute = line.begin(), np.ones(48_000 * 60, np.int16)
+    for _ in range(12):
+        line.add(number, minute)
+    assert line.refused == 2 * len(minute)
