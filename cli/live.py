@@ -14,7 +14,7 @@ from rich.console import Console
 from cli.progress import progress_bar, stages
 from engines.catalog import check_driver_template, check_engine, options_to_start_with
 from engines.registry import NONE, file_driver
-from services.local.channel_supervisor import SERVICES, Supervisor
+from services.local.channel_supervisor import Supervisor
 from services.local.livekit_server import LiveKitServer
 from services.local.render_farm import FarmBeside
 from services.local.samples import ensure_samples
@@ -122,7 +122,11 @@ class LiveRun:
         if self.page and "gateway" in self.supervisor.pulses:
             webbrowser.open(self.page)
             self.page = ""
-        if self.since is None and len(self.supervisor.pulses) == len(SERVICES) and _driven(self.supervisor):
+        if (
+            self.since is None
+            and len(self.supervisor.pulses) == len(self.supervisor.services)
+            and _driven(self.supervisor)
+        ):
             self.since = time.monotonic()
             self.console.print(f"Channel '{self.supervisor.settings.channel}' is on air. Ctrl-C ends it.")
         if self.since is not None:

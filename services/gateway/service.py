@@ -29,6 +29,7 @@ from services.gateway.outputs.rtmp.output import RtmpOutput
 from services.gateway.preview.encoder import PreviewMessages, PreviewThread
 from services.gateway.preview.plate_diff import PlateFrames
 from services.gateway.preview.viewers import Audience
+from services.gateway.sessions.board import SERVICES, SessionBoard
 from shared.avatar.model import NAME, avatars_folder
 from shared.config.settings import Settings
 from shared.driver_ref import DriverKind
@@ -36,9 +37,11 @@ from shared.media.driver_view import view_size
 from shared.runtime.clock import US, now
 from shared.runtime.wake import Wake
 from shared.scene import DriverImage, Scene
+from shared.session_spec import packed_sessions
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 from shared.wire.program import frame_of, sound_of
+from shared.wire.pulse import Pulse
 
 log = structlog.get_logger()
 TASK_PAUSE_S = 1.0  # seconds until a task that failed is run again
@@ -71,7 +74,8 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended = ended
         self._wake = Wake()
-        self._scene_due = self._captured = 0
+        self._scene_due = self._captured = self._sessions_due = 0
+        self.sessions = SessionBoard(settings, self.event_log, self._tell_sessions)
         self._image_sent = ""
         self._open_bus()
         self._threads = [
@@ -166,8 +170,10 @@ class Gateway:
         self.loop.add_reader("pulse", self._on_pulse, newest=False, collect=True)
         self.loop.add_reader("driving", self._on_driving)
         self._scenes = self.loop.publish("scene")
+        self._rooms, self._casts = (self.loop.publish("sessions", many=name) for name in ("rooms", "casts"))
         self.loop.every(self.feed.due, self.feed.fill)
         self.loop.every(lambda: self._scene_due, self._send_scene)
+        self.loop.every(lambda: self._sessions_due, self._send_sessions)
         self.loop.watch_descriptor(self._wake.fd, self._on_wake)
 
     def _bus(self) -> None:
@@ -185,6 +191,10 @@ class Gateway:
             os._exit(1)
 
     def _on_pulse(self, message: Message) -> None:
+        if message.facts.get("service") in SERVICES:
+            if self.sessions.receive_pulse(Pulse.from_dict(message.facts)):
+                self._sessions_due = 0
+            return
         self.health.receive_pulse(message)
         if message.facts["scene"] != self.scene_store.scene.revision or self.driver_image() != self._image_sent:
             self._scene_due = 0  # it has just started, or has not heard yet: tell it now, not in a second
@@ -220,6 +230,17 @@ class Gateway:
     def _on_wake(self) -> None:
         self._wake.clear()
         self._scene_due = 0
+
+    def _tell_sessions(self) -> None:
+        self._sessions_due = 0
+        self._wake.set()
+
+    def _send_sessions(self, at: int) -> None:
+        """Who joins rooms is told all; who draws the faces is told no token."""
+        self._sessions_due = at + US
+        wanted = self.sessions.wanted()
+        self._rooms.send(at, packed_sessions(wanted))
+        self._casts.send(at, packed_sessions(spec.without_room() for spec in wanted))
 
     def _send_scene(self, at: int) -> None:
         self._scene_due = at + US

@@ -1,4 +1,4 @@
-"""Starts, watches and restarts the four processes of a channel."""
+"""Starts, watches and restarts the processes of a channel, and those of its sessions."""
 
 import os
 import shutil
@@ -26,6 +26,8 @@ from shared.wire.pulse import Pulse
 log = structlog.get_logger()
 
 SERVICES = ("gateway", "compositor", "generator", "capture")
+# Where sessions are allowed: their rooms, and a generator that serves them all.
+SESSION_SERVICES = {"sessions": ("services.sessions",), "faces": ("services.generator", "--sessions")}
 TERM_WAIT_S = 1.2  # seconds a service has to end before it is killed; Ctrl-C is over within two
 HUNG_AFTER_S = 30.0  # seconds without a pulse until a service counts as hung
 RESTART_S = (0.0, 0.0, 0.1, 0.2, 0.5)
@@ -50,7 +52,8 @@ class Supervisor:
         self.settings = settings
         self.pulses: dict[str, Pulse] = {}
         self._children: dict[str, ServiceProcess] = {}
-        self._restarts = {name: RestartPolicy(RESTART_S) for name in SERVICES}
+        self.services = (*SERVICES, *(SESSION_SERVICES if settings.sessions.allowed_livekit_urls else ()))
+        self._restarts = {name: RestartPolicy(RESTART_S) for name in self.services}
         self._ended: set[str] = set()
         self._lock = _claim(settings)
         try:
@@ -72,7 +75,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Start all services."""
-        for name in SERVICES:
+        for name in self.services:
             self._spawn(name)
 
     def run(self, until: Callable[[], bool]) -> None:
@@ -129,7 +132,7 @@ class Supervisor:
         self.close()
 
     def _spawn(self, name: str) -> None:
-        command = [sys.executable, "-m", f"services.{name}"]
+        command = [sys.executable, "-m", *SESSION_SERVICES.get(name, (f"services.{name}",))]
         if name == "gateway":
             command += ["--fd", str(self._listener.fileno())]
         process = subprocess.Popen(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from shared.config.layered import PREFIX, LayeredSettings
@@ -45,6 +45,22 @@ def _default_run_root() -> Path:
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / "persona-studio"
     return Path(tempfile.gettempdir()) / f"persona-studio-{os.getuid()}"
+
+
+class SessionSettings(BaseModel):
+    """Faces for other applications' voice bots, which are off until an address is allowed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    allowed_livekit_urls: list[str] = Field(
+        [], description="LiveKit servers that sessions may join, ws:// or wss://, no others; none: sessions are off"
+    )
+    max_sessions: int = Field(0, ge=0, le=1000, description="sessions at a time; 0 is as many as are asked for")
+
+    @field_validator("allowed_livekit_urls")
+    @classmethod
+    def _servers(cls, value: list[str]) -> list[str]:
+        return [livekit_origin(each) for each in value]
 
 
 class Settings(LayeredSettings):
@@ -112,6 +128,9 @@ class Settings(LayeredSettings):
     )
     livekit_degradation: Literal["maintain-resolution", "maintain-framerate", "balanced"] = Field(
         "maintain-resolution", description="what a line or machine that is too slow keeps"
+    )
+    sessions: SessionSettings = Field(
+        SessionSettings(), description="faces for voice bots: allowed_livekit_urls and max_sessions"
     )
     preview_quality: int = Field(85, ge=30, le=100, description="JPEG quality of the browser preview")
     idle_after: float = Field(0.5, ge=0.1, le=10, description="seconds without a face until the host idles")
@@ -238,6 +257,17 @@ class Settings(LayeredSettings):
         return self.model_dump(mode="json") | {
             name: shown_address(value) for name, value in self if isinstance(value, SecretStr)
         }
+
+
+def livekit_origin(url: str) -> str:
+    """Scheme, host and port of a LiveKit server's address, as two addresses of one server compare. Raises ValueError."""
+    parts = urlsplit(url.strip())
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    if scheme not in ("ws", "wss") or not parts.hostname or parts.username or parts.password:
+        raise ValueError("it must be an address like wss://livekit.example.com")
+    host = canonical_host(parts.hostname)
+    port = parts.port or (443 if scheme == "wss" else 80)
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def canonical_host(name: str) -> str:

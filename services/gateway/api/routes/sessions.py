@@ -1,0 +1,177 @@
+"""HTTP API: sessions, the face of another application's voice bot in that application's LiveKit room.
+
+Besides its own form a request may have those of bey's plugins of LiveKit Agents, at their paths: such a plugin works with
+the studio when its API's URL is set to the studio's.
+"""
+
+import asyncio
+import re
+from typing import Annotated, Any
+
+import jwt
+from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+
+from engines.registry import load_frame_engine
+from services.gateway.api.security import need_token
+from services.gateway.models.sessions import SessionList, SessionOpened, SessionStatus
+from services.gateway.service import Gateway
+from services.gateway.sessions.board import KeptSession, SessionsFullError
+from shared.avatar.build import list_avatars
+from shared.config.settings import Settings, livekit_origin
+from shared.errors import StudioError
+from shared.scene import OptionValue
+from shared.session_spec import SessionSpec, fits_side
+
+router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["sessions"])
+plugin_router = APIRouter(prefix="/v1", dependencies=[Depends(need_token)], include_in_schema=False)
+
+SAMPLE_RATE_HZ = 24_000  # what most synthesisers give
+SIDE_PX = 512
+KEY = re.compile(r"[\x21-\x7e]{1,200}")
+RETRY_AFTER_S = 5
+ON_BEHALF = "lk.publish_on_behalf"
+OFF = "Sessions are off here: set sessions.allowed_livekit_urls to the LiveKit servers that they may join."
+
+
+class SessionRequest(BaseModel):
+    """A session.
+
+    livekit_url, livekit_token: of the room; the token's attribute `lk.publish_on_behalf` names the agent, or agent_identity
+    does. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options: of that engine. width, height: of the
+    frames, pixels, even. label: false leaves the label out, for which clean_feed_right must be set.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    livekit_url: str = Field(validation_alias=AliasChoices("livekit_url", "url"), max_length=500)
+    livekit_token: SecretStr = Field(validation_alias=AliasChoices("livekit_token", "token"), max_length=8000)
+    avatar: str = Field("", validation_alias=AliasChoices("avatar", "avatar_id"), max_length=64)
+    engine: str = Field("", max_length=64)
+    options: dict[str, OptionValue] = {}
+    width: int = SIDE_PX
+    height: int = SIDE_PX
+    label: bool = True
+    transport: str = Field("livekit", pattern="^livekit$")
+    room_name: str = Field("", max_length=500)
+    avatar_identity: str = Field("", max_length=500)
+    agent_identity: str = Field("", max_length=500)
+
+
+def _gateway(request: Request) -> Gateway:
+    gateway: Gateway = request.app.state.gateway
+    return gateway
+
+
+@router.post("/sessions", status_code=201)
+async def open_session(
+    request: Request, wanted: SessionRequest, idempotency_key: Annotated[str, Header()] = ""
+) -> SessionOpened:
+    """Send the avatar into a room, where it shows itself at once and says what its agent sends. The same `Idempotency-Key`
+    with the same content is the same session."""
+    if idempotency_key and not KEY.fullmatch(idempotency_key):
+        raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
+    gateway = _gateway(request)
+    spec = await asyncio.to_thread(_spec, gateway.settings, wanted)
+    try:
+        name = gateway.sessions.open(spec, idempotency_key)
+    except SessionsFullError as error:
+        raise HTTPException(503, str(error), {"Retry-After": str(RETRY_AFTER_S)}) from None
+    except StudioError as error:
+        raise HTTPException(409, str(error)) from None
+    return SessionOpened(session_id=name, sample_rate=SAMPLE_RATE_HZ)
+
+
+# bey's plugins of LiveKit Agents, for Python and for JavaScript.
+plugin_router.post("/sessions", status_code=201)(open_session)
+plugin_router.post("/session", status_code=201)(open_session)
+
+
+@router.get("/sessions")
+async def list_sessions(request: Request) -> SessionList:
+    """All sessions, newest first."""
+    return SessionList(sessions=[SessionStatus.of(kept) for kept in _gateway(request).sessions.sessions()])
+
+
+@router.get("/sessions/{session}")
+async def show_session(session: str, request: Request) -> SessionStatus:
+    """One session."""
+    return SessionStatus.of(_session(request, session))
+
+
+@router.delete("/sessions/{session}", status_code=204)
+async def end_session(session: str, request: Request) -> Response:
+    """Take the avatar out of its room."""
+    _session(request, session)
+    _gateway(request).sessions.close(session)
+    return Response(status_code=204)
+
+
+def _session(request: Request, name: str) -> KeptSession:
+    kept = _gateway(request).sessions.get(name)
+    if kept is None:
+        raise HTTPException(404, "There is no such session; GET /api/v1/sessions lists them.")
+    return kept
+
+
+def _spec(settings: Settings, wanted: SessionRequest) -> SessionSpec:
+    """What is asked for, without an id. Raises HTTPException."""
+    if not settings.sessions.allowed_livekit_urls:
+        raise HTTPException(403, OFF)
+    url, token = wanted.livekit_url.strip(), wanted.livekit_token.get_secret_value()
+    try:
+        origin = livekit_origin(url)
+    except ValueError as error:
+        raise HTTPException(422, f"'livekit_url': {error}.") from None
+    if origin not in settings.sessions.allowed_livekit_urls:
+        raise HTTPException(403, f"Sessions may not join {origin}; add it to sessions.allowed_livekit_urls.")
+    identity, agent = _identities(token, wanted)
+    avatar, engine = wanted.avatar or settings.avatar, wanted.engine or settings.engine
+    if avatar not in list_avatars(settings.home):
+        raise HTTPException(404, "There is no such avatar; GET /api/v1/avatars lists them.")
+    if not (fits_side(wanted.width) and fits_side(wanted.height)):
+        raise HTTPException(422, "'width' and 'height' are even numbers from 64 to 1920.")
+    if not wanted.label and not settings.clean_feed_right:
+        raise HTTPException(403, "Without the label only with a right to it: set clean_feed_right.")
+    try:
+        chosen = load_frame_engine(engine, settings.engines)
+        if "voice" not in chosen.info.inputs or "live" not in chosen.info.modes:
+            raise HTTPException(422, f"{chosen.info.title} does not speak live; choose another engine.")
+        chosen.check()
+        options = chosen.options(wanted.options)
+    except StudioError as error:
+        raise HTTPException(422, str(error)) from None
+    # Given options alone: what is not given follows the engine's settings here.
+    given: dict[str, Any] = {} if options is None else options.model_dump(mode="json", include=set(wanted.options))
+    return SessionSpec(
+        id="",
+        avatar=avatar,
+        engine=engine,
+        ahead_us=chosen.info.voice_ahead_us,
+        width=wanted.width,
+        height=wanted.height,
+        label=wanted.label,
+        options=given,
+        url=url,
+        token=token,
+        identity=identity,
+        agent=agent,
+    )
+
+
+def _identities(token: str, wanted: SessionRequest) -> tuple[str, str]:
+    """(avatar, agent) in the room, as the token says, which the LiveKit server alone can check. Raises HTTPException."""
+    try:
+        claims = jwt.decode(token, options={"verify_signature": False})
+    except jwt.PyJWTError:
+        raise HTTPException(422, "'livekit_token': it is no LiveKit access token.") from None
+    attributes = claims.get("attributes")
+    named = attributes.get(ON_BEHALF, "") if isinstance(attributes, dict) else ""
+    identity, agent = claims.get("sub", ""), named or wanted.agent_identity
+    if not isinstance(identity, str) or not identity:
+        raise HTTPException(422, "'livekit_token': it names no identity.")
+    if not isinstance(agent, str) or not agent:
+        raise HTTPException(
+            422, f"Whose voice is it? Give the token the attribute {ON_BEHALF}, or send agent_identity."
+        )
+    return identity, agent

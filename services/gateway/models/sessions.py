@@ -1,0 +1,63 @@
+"""Answers about sessions: faces for other applications' voice bots."""
+
+from typing import Self
+
+from services.gateway.models.base import Answer
+from services.gateway.sessions.board import KeptSession
+
+
+class SessionOpened(Answer):
+    """A session that joins its room now. sample_rate: of the voice that suits it, Hz; it takes any from 8 to 96 kHz."""
+
+    session_id: str
+    sample_rate: int
+
+
+class SessionStatus(Answer):
+    """A session.
+
+    state: opening, connecting, live, reconnecting, failed or ended. note: what is wrong, one sentence, else "". created:
+    wall clock seconds; ended: likewise, null while it has not. figures: of its publication, by name.
+    """
+
+    session_id: str
+    state: str
+    note: str
+    avatar: str
+    engine: str
+    width: int
+    height: int
+    label: bool
+    livekit_url: str
+    avatar_identity: str
+    agent_identity: str
+    created: float
+    ended: float | None
+    figures: dict[str, float]
+
+    @classmethod
+    def of(cls, kept: KeptSession) -> Self:
+        """As the API shows it: never its token."""
+        spec = kept.spec
+        return cls(
+            session_id=spec.id,
+            state=kept.state,
+            note=kept.note or kept.face_note,
+            avatar=spec.avatar,
+            engine=spec.engine,
+            width=spec.width,
+            height=spec.height,
+            label=spec.label,
+            livekit_url=spec.url,
+            avatar_identity=spec.identity,
+            agent_identity=spec.agent,
+            created=kept.created,
+            ended=kept.ended or None,
+            figures=kept.figures or {},
+        )
+
+
+class SessionList(Answer):
+    """All sessions, newest first; of those that have ended the last hundred."""
+
+    sessions: list[SessionStatus]

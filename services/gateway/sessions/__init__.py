@@ -1,0 +1,1 @@
+"""Sessions as the gateway wants them."""

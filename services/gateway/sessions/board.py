@@ -1,0 +1,178 @@
+"""The sessions that are wanted: kept while the studio runs, also over the gateway's own end, and told to who serves them."""
+
+import json
+import os
+import secrets
+import string
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from services.gateway.channel.event_log import EventLog
+from shared.config.settings import Settings
+from shared.errors import StudioError
+from shared.session_spec import MAX_LISTED_BYTES, SessionSpec, packed_sessions
+from shared.wire.message import WireError
+from shared.wire.pulse import Pulse
+
+log = structlog.get_logger()
+ID_CHARACTERS, ID_LENGTH = string.ascii_lowercase + string.digits, 12
+SERVICES = ("sessions", "faces")  # who serves them
+KEPT_ENDED = 100  # sessions that have ended of which it can still be asked how they did
+
+
+class SessionsFullError(StudioError):
+    """No further session can be taken now; later one may be."""
+
+
+@dataclass(slots=True)
+class KeptSession:
+    """A session and how it is. key: that it was asked for with. created, ended: wall clock seconds, 0 while it has not
+    ended."""
+
+    spec: SessionSpec
+    key: str
+    created: float
+    ended: float = 0.0
+    state: str = "opening"
+    note: str = ""
+    face_note: str = ""
+    figures: dict[str, float] | None = None
+
+
+class SessionBoard:
+    """All sessions of a studio. Asked in the event loop, told of pulses by the bus thread; thread-safe."""
+
+    def __init__(self, settings: Settings, journal: EventLog, changed: Callable[[], None]) -> None:
+        """changed: what is wanted has changed, and is to be told now."""
+        self._settings, self._journal, self._changed = settings, journal, changed
+        self._guard = threading.Lock()
+        self._file = settings.run_dir / "sessions.json"
+        self._kept: dict[str, KeptSession] = self._read()
+        self._pids: dict[str, int] = {}
+
+    def open(self, spec: SessionSpec, key: str) -> str:
+        """Want a session; returns its id. spec: without one. key: "" or what makes a second request of the same the same
+        session. Raises SessionsFullError, and StudioError for a key that has been used for another session."""
+        with self._guard:
+            for name, kept in self._kept.items():
+                if key and kept.key == key and not kept.ended:
+                    if _same(kept.spec, spec):
+                        return name
+                    raise StudioError("This Idempotency-Key was used for another session; send a new one.")
+            wanted = self._wanted()
+            most = self._settings.sessions.max_sessions
+            if most and len(wanted) >= most:
+                raise SessionsFullError(f"All {most} sessions are taken; end one, or raise sessions.max_sessions.")
+            name = "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
+            made = SessionSpec(**asdict(spec) | {"id": name})
+            if packed_sessions([*wanted, made]).nbytes > MAX_LISTED_BYTES:
+                raise SessionsFullError("There are as many sessions as can be told of; end one.")
+            self._kept[name] = KeptSession(made, key, time.time())
+            self._write()
+        self._journal.add(f"Session {name} asked for: {spec.avatar} as '{spec.identity}'.")
+        self._changed()
+        return name
+
+    def close(self, name: str) -> bool:
+        """End a session; whether it was there."""
+        with self._guard:
+            if name not in self._kept:
+                return False
+            self._end(name, "It was ended by request.")
+            self._write()
+        self._changed()
+        return True
+
+    def get(self, name: str) -> KeptSession | None:
+        """A session, also one of the last that have ended."""
+        with self._guard:
+            return self._kept.get(name)
+
+    def sessions(self) -> list[KeptSession]:
+        """All of them, newest first."""
+        with self._guard:
+            return sorted(self._kept.values(), key=lambda kept: -kept.created)
+
+    def wanted(self) -> list[SessionSpec]:
+        """Those that have not ended."""
+        with self._guard:
+            return self._wanted()
+
+    def receive_pulse(self, pulse: Pulse) -> bool:
+        """How a service's sessions are. Returns whether it has just started and knows of none. Raises WireError."""
+        rows = pulse.facts.get("sessions", {})
+        if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
+            raise WireError("malformed")
+        with self._guard:
+            started = self._pids.get(pulse.service) != pulse.pid
+            self._pids[pulse.service] = pulse.pid
+            ended = [self._take(pulse.service, name, row) for name, row in rows.items()]
+            if any(ended):
+                self._write()
+        return started or any(ended)
+
+    def _take(self, service: str, name: str, row: dict[str, Any]) -> bool:
+        """One row of a pulse; whether the session has ended with it."""
+        kept = self._kept.get(name)
+        state, note = row.get("state"), row.get("note")
+        if kept is None or kept.ended or not isinstance(state, str) or not isinstance(note, str):
+            return False
+        if service == "faces":
+            kept.face_note = note[:300]
+            return False
+        kept.state, kept.note = state[:20], note[:300]
+        figures = row.get("figures")
+        kept.figures = figures if isinstance(figures, dict) else None
+        if state == "ended":
+            self._end(name, note)
+        return state == "ended"
+
+    def _end(self, name: str, note: str) -> None:
+        kept = self._kept[name]
+        if not kept.ended:
+            kept.ended, kept.state, kept.note = time.time(), "ended", note
+            kept.spec = SessionSpec(**asdict(kept.spec) | {"token": ""})
+            self._journal.add(f"Session {name} has ended. {note}".strip())
+        over = sorted((k for k in self._kept.values() if k.ended), key=lambda k: k.ended)[:-KEPT_ENDED]
+        for each in over:
+            del self._kept[each.spec.id]
+
+    def _wanted(self) -> list[SessionSpec]:
+        return [kept.spec for kept in self._kept.values() if not kept.ended]
+
+    def _read(self) -> dict[str, KeptSession]:
+        """What a gateway before this one wanted, in this run of the studio."""
+        try:
+            rows = json.loads(self._file.read_text(encoding="utf-8"))
+            kept = [KeptSession(SessionSpec(**row["spec"]), row["key"], row["created"]) for row in rows]
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError, KeyError):
+            log.warning("sessions_not_read", path=str(self._file))
+            return {}
+        return {each.spec.id: each for each in kept}
+
+    def _write(self) -> None:
+        """It holds tokens: for this user alone, in the folder of the sockets, which ends with the studio."""
+        rows = [
+            {"spec": asdict(kept.spec), "key": kept.key, "created": kept.created}
+            for kept in self._kept.values()
+            if not kept.ended
+        ]
+        part: Path = self._file.with_suffix(".part")
+        try:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(rows, file)
+            part.replace(self._file)
+        except OSError as error:
+            log.warning("sessions_not_kept", why=error.strerror)
+
+
+def _same(one: SessionSpec, other: SessionSpec) -> bool:
+    return asdict(one) | {"id": ""} == asdict(other) | {"id": ""}

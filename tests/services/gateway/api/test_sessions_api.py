@@ -1,0 +1,183 @@
+"""Sessions over HTTP: who may ask for which, what is told of them to whom, and what is left when the gateway dies."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+import zmq
+
+from harness.channel import wait_for
+from shared.runtime.clock import now
+from shared.session_spec import SessionSpec, unpacked_sessions
+from shared.wire.bus import Publisher, Reader, endpoint
+from shared.wire.pulse import Meter
+from tests.support.running.gateway import GatewayStudio, studio
+
+URL = "ws://livekit.example:7880"
+TOKEN = jwt.encode(
+    {"sub": "avatar", "attributes": {"lk.publish_on_behalf": "agent"}}, "s" * 32, algorithm="HS256"
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[GatewayStudio]:
+    """A gateway that lets sessions into one server's rooms, four at a time."""
+    with tempfile.TemporaryDirectory() as folder:
+        allowed = {"allowed_livekit_urls": [URL], "max_sessions": 4}
+        with studio(Path(folder), sessions=allowed) as made:
+            yield made
+
+
+@pytest.fixture(autouse=True)
+def ended(serving: GatewayStudio) -> Iterator[None]:
+    yield
+    for row in rows(serving):
+        if row["state"] != "ended":
+            serving.http.delete(f"/sessions/{row['session_id']}").raise_for_status()
+
+
+def ask(running: GatewayStudio, key: str = "", **changes: Any) -> httpx.Response:
+    body = {"livekit_url": URL, "livekit_token": TOKEN} | changes
+    return running.http.post("/sessions", json=body, headers={"Idempotency-Key": key} if key else {})
+
+
+def rows(running: GatewayStudio) -> list[dict[str, Any]]:
+    answer = running.http.get("/sessions")
+    answer.raise_for_status()
+    return list(answer.json()["sessions"])
+
+
+def wanted(running: GatewayStudio, name: str) -> list[SessionSpec]:
+    """What the readers of a stream are told next."""
+    context: zmq.Context[Any] = zmq.Context()
+    reader = Reader(context, endpoint(running.settings.run_dir, name), "sessions", "")
+    try:
+        return unpacked_sessions(wait_for(reader.read, 20)[0].array)
+    finally:
+        reader.close()
+        context.term()
+
+
+def test_a_session_is_told_to_its_room_with_the_token_and_to_its_faces_without(serving: GatewayStudio) -> None:
+    made = ask(serving, width=256, height=448)
+    assert made.status_code == 201, made.text
+    assert made.json()["sample_rate"] == 24_000
+    (spec,) = wanted(serving, "rooms")
+    assert (spec.id, spec.token, spec.identity, spec.agent) == (made.json()["session_id"], TOKEN, "avatar", "agent")
+    assert (spec.avatar, spec.engine, spec.width, spec.height, spec.label) == ("sample", "mesh", 256, 448, True)
+    assert wanted(serving, "casts") == [spec.without_room()]
+    assert TOKEN not in serving.http.get("/sessions").text
+    serving.http.delete(f"/sessions/{spec.id}").raise_for_status()
+    assert wanted(serving, "rooms") == []
+    assert serving.http.get(f"/sessions/{spec.id}").json()["state"] == "ended"
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions", "/v1/session", "/api/v1/sessions"])
+def test_the_forms_and_the_key_of_existing_plugins_are_taken(serving: GatewayStudio, path: str) -> None:
+    forms = [
+        {"transport": "livekit", "avatar_id": "mona", "url": URL, "token": TOKEN},
+        {"avatar_id": "mona", "livekit_url": URL, "livekit_token": TOKEN},
+    ]
+    for form in forms:
+        address = f"http://{serving.address}{path}"
+        assert httpx.post(address, json=form, headers={"x-api-key": "wrong"}).status_code == 401
+        assert httpx.post(address, json=form).status_code == 401
+        made = httpx.post(address, json=form, headers={"x-api-key": serving.token})
+        assert made.status_code == 201, made.text
+        assert rows(serving)[0]["avatar"] == "mona"
+
+
+def test_no_request_sends_the_studio_anywhere_else(serving: GatewayStudio) -> None:
+    for url in ("ws://livekit.example:7881", "wss://livekit.example:7880", "ws://evil.example:7880",
+                "ws://livekit.example:7880@evil.example", "http://127.0.0.1:6379", "file:///etc/passwd", ""):  # fmt: skip
+        assert ask(serving, livekit_url=url).status_code in (403, 422), url
+    assert rows(serving) == [row for row in rows(serving) if row["state"] == "ended"]
+    assert ask(serving, livekit_url="http://LIVEKIT.example:7880/").status_code == 201  # the same server
+
+
+def test_without_an_allowed_server_sessions_are_off(running: GatewayStudio) -> None:
+    refused = ask(running)
+    assert refused.status_code == 403 and "sessions.allowed_livekit_urls" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "words"),
+    [
+        ({"livekit_token": "no"}, 422, "no LiveKit access token"),
+        ({"livekit_token": jwt.encode({"sub": "a"}, "s" * 32)}, 422, "lk.publish_on_behalf"),
+        ({"livekit_token": jwt.encode({"attributes": {}}, "s" * 32), "agent_identity": "x"}, 422, "no identity"),
+        ({"avatar": "none"}, 404, "no such avatar"),
+        ({"avatar": "../sample"}, 404, "no such avatar"),
+        ({"engine": "none"}, 422, "none"),
+        ({"options": {"none": 1}}, 422, "none"),
+        ({"width": 511}, 422, "even"),
+        ({"height": 4000}, 422, "1920"),
+        ({"label": False}, 403, "clean_feed_right"),
+        ({"more": 1}, 422, "not a field"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_in_a_sentence(
+    serving: GatewayStudio, changes: dict[str, Any], status: int, words: str
+) -> None:
+    refused = ask(serving, **changes)
+    assert refused.status_code == status and words in refused.json()["detail"], refused.text
+    assert "s" * 32 not in refused.text
+
+
+def test_the_same_key_is_the_same_session(serving: GatewayStudio) -> None:
+    first = ask(serving, "one").json()["session_id"]
+    assert ask(serving, "one").json()["session_id"] == first
+    assert ask(serving, "one", avatar="mona").status_code == 409
+    assert ask(serving, "two").json()["session_id"] != first
+    serving.http.delete(f"/sessions/{first}").raise_for_status()
+    assert ask(serving, "one").json()["session_id"] != first  # that one is over
+
+
+def test_more_than_can_be_had_is_asked_to_come_back(serving: GatewayStudio) -> None:
+    assert [ask(serving).status_code for _ in range(5)] == [201, 201, 201, 201, 503]
+    full = ask(serving)
+    assert int(full.headers["retry-after"]) > 0 and "All 4 sessions" in full.json()["detail"]
+
+
+def test_a_session_is_as_its_services_say_and_a_gateway_that_dies_forgets_none(serving: GatewayStudio) -> None:
+    name, other = (ask(serving).json()["session_id"] for _ in range(2))
+    context: zmq.Context[Any] = zmq.Context()
+    meter, faces = Meter("sessions"), Meter("faces")
+    pulses = Publisher(context, endpoint(serving.settings.run_dir, "pulse"), "pulse", "main", bind=False)
+
+    def told(state: str, note: str) -> None:
+        meter.facts = {"sessions": {name: {"state": state, "note": note, "figures": {"fps": 25}}}}
+        faces.facts = {"sessions": {name: {"state": "open", "note": "No teeth."}}}
+        for each in (meter, faces):
+            pulses.send(now(), facts=each.pulse(now()).as_dict())
+
+    def becomes(state: str, note: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 20
+        while True:
+            told(state, note)
+            row = dict(serving.http.get(f"/sessions/{name}").json())
+            if row["state"] == state:
+                return row
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    try:
+        row = becomes("live", "")
+        assert row["figures"] == {"fps": 25.0} and row["note"] == "No teeth."
+        serving.kill()
+        serving.start()
+        assert {row["session_id"] for row in rows(serving)} == {name, other}
+        assert {spec.token for spec in wanted(serving, "rooms")} == {TOKEN}
+        row = becomes("ended", "The agent left.")
+        assert row["ended"] and row["note"] == "The agent left."
+        assert [spec.id for spec in wanted(serving, "rooms")] == [other]
+        kept = serving.settings.run_dir / "sessions.json"
+        assert kept.stat().st_mode & 0o077 == 0
+    finally:
+        pulses.close()
+        context.term()
