@@ -21,7 +21,12 @@ INPUTS = {
     "generator": ("scene", "driving", "voice"),
     "compositor": ("scene", "face", "voice"),
     "gateway": ("program", "sound", "driving"),
+    "sessions": ("sessions", "face"),
+    "faces": ("sessions", "voice"),
 }
+# Of the services that serve many sessions: where their streams come in, and the program.
+ENDPOINTS = {"sessions": {"sessions": "rooms", "face": "faces"}, "faces": {"sessions": "casts", "voice": "voices"}}
+PROGRAMS = {"faces": ("services.generator", "--sessions")}
 
 
 class Alone:
@@ -36,7 +41,7 @@ class Alone:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("STUDIO_")}
         environment |= {"STUDIO_HOME": str(home), "STUDIO_RUN_ROOT": str(run_root), "STUDIO_PORT": "0"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", f"services.{service}"],
+            [sys.executable, "-m", *PROGRAMS.get(service, (f"services.{service}",))],
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self.last: Pulse | None = None
@@ -44,7 +49,7 @@ class Alone:
 
     def _bound(self, stream: str) -> "zmq.Socket[Any]":
         socket = self.context.socket(zmq.PUB)
-        socket.bind(endpoint(self.run_dir, stream))
+        socket.bind(endpoint(self.run_dir, ENDPOINTS.get(self.service, {}).get(stream, stream)))
         return cast("zmq.Socket[Any]", socket)
 
     def pulse(self) -> Pulse | None:

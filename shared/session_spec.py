@@ -1,6 +1,6 @@
 """A session as the gateway wants it: an avatar in another application's room. Wanted state, repeated every second.
 
-What joins the room is told all of it. What draws the faces is told neither the address nor the token.
+All of it goes to what joins the room. What draws the faces gets neither the address nor the token.
 """
 
 import re
@@ -45,7 +45,7 @@ class SessionSpec:
     agent: str = ""
 
     def without_room(self) -> "SessionSpec":
-        """What is to be drawn, and nothing of where it is shown."""
+        """What shall be drawn, and nothing of where it is shown."""
         return replace(self, url="", token="", identity="", agent="")
 
 

@@ -236,7 +236,7 @@ class Gateway:
         self._wake.set()
 
     def _send_sessions(self, at: int) -> None:
-        """Who joins rooms is told all; who draws the faces is told no token."""
+        """All goes to who joins rooms; who draws the faces needs no token and gets none."""
         self._sessions_due = at + US
         wanted = self.sessions.wanted()
         self._rooms.send(at, packed_sessions(wanted))

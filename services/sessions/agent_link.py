@@ -1,6 +1,6 @@
 """The agent's end of a session, as LiveKit Agents' avatar protocol has it: voice in byte streams, interrupts and reports by RPC.
 
-A byte stream `lk.audio_stream` is a segment. `lk.clear_buffer` interrupts. The agent is told of each segment that its sound
+A byte stream `lk.audio_stream` is a segment. `lk.clear_buffer` interrupts. The agent learns of each segment that its sound
 begins (`lk.playback_started`) and, exactly once and in order, how much of it was heard (`lk.playback_finished`).
 """
 

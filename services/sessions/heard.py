@@ -49,7 +49,7 @@ class HeardSpeech:
                 heard.timers.append(self._loop.call_at(ends, self._end, span.segment))
 
     def interrupt(self, after: int) -> None:
-        """Nothing more is heard. after: number after that of the last segment that there is."""
+        """Nothing more is heard. after: number after that of the last segment so far."""
         at = self._loop.time()
         for number in range(self._next, after):
             heard = self._heard.pop(number, SegmentHeard())

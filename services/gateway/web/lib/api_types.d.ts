@@ -531,6 +531,60 @@ export interface Services {
   gateway: ServiceHealth;
 }
 
+/** All sessions, newest first; of those that have ended the last hundred. */
+export interface SessionList {
+  sessions: SessionStatus[];
+}
+
+/** A session that joins its room now. sample_rate: of the voice that suits it, Hz; it takes any from 8 to 96 kHz. */
+export interface SessionOpened {
+  session_id: string;
+  sample_rate: number;
+}
+
+/**
+ * A session. livekit_url, livekit_token: of the room; the token's attribute `lk.publish_on_behalf` names the
+ * agent, or agent_identity does. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options:
+ * of that engine. width, height: of the frames, pixels, even. label: false leaves the label out, for which
+ * clean_feed_right must be set.
+ */
+export interface SessionRequest {
+  livekit_url: string;
+  livekit_token: string;
+  avatar?: string;
+  engine?: string;
+  options?: Record<string, boolean | number | string>;
+  width?: number;
+  height?: number;
+  label?: boolean;
+  transport?: string;
+  room_name?: string;
+  avatar_identity?: string;
+  agent_identity?: string;
+}
+
+/**
+ * A session. state: opening, connecting, live, reconnecting, failed or ended. note: what is wrong, one sentence,
+ * else "". created: wall clock seconds; ended: likewise, null while it has not. figures: of its publication, by
+ * name.
+ */
+export interface SessionStatus {
+  session_id: string;
+  state: string;
+  note: string;
+  avatar: string;
+  engine: string;
+  width: number;
+  height: number;
+  label: boolean;
+  livekit_url: string;
+  avatar_identity: string;
+  agent_identity: string;
+  created: number;
+  ended: number | null;
+  figures: Record<string, number>;
+}
+
 /**
  * Frames between two cuts: `first` up to, without, `end`. like_before: whether its face looks like the one of
  * the shots before.

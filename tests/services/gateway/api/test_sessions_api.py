@@ -1,4 +1,4 @@
-"""Sessions over HTTP: who may ask for which, what is told of them to whom, and what is left when the gateway dies."""
+"""Sessions over HTTP: who may ask for which, what the other services learn of them, and what is left when the gateway dies."""
 
 import tempfile
 import time
@@ -63,7 +63,7 @@ def wanted(running: GatewayStudio, name: str) -> list[SessionSpec]:
         context.term()
 
 
-def test_a_session_is_told_to_its_room_with_the_token_and_to_its_faces_without(serving: GatewayStudio) -> None:
+def test_its_room_learns_of_a_session_with_the_token_and_its_faces_without(serving: GatewayStudio) -> None:
     made = ask(serving, width=256, height=448)
     assert made.status_code == 201, made.text
     assert made.json()["sample_rate"] == 24_000
