@@ -1,4 +1,4 @@
-"""The agent is told once for each segment, in order, how much of it was heard."""
+"""The agent hears once of each segment, in order, how much of it was heard."""
 
 import asyncio
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_a_segment_ends_when_its_last_sample_has_been_heard() -> None:
     assert (told.started, told.finished) == (1, [(0.08, False)])
 
 
-def test_an_interrupt_is_told_with_what_was_heard_and_what_waited_with_nothing() -> None:
+def test_an_interrupt_is_reported_with_what_was_heard_and_what_waited_with_nothing() -> None:
     def play(heard: HeardSpeech, at: float) -> None:
         ticks(heard, 0, 0, 25, at - 0.5, ends=False)
         heard.interrupt(3)
@@ -73,7 +73,7 @@ def test_a_segment_that_has_ended_is_not_interrupted_as_well() -> None:
     assert asyncio.run(body()) == [(0.04, False)]
 
 
-def test_nothing_is_told_to_an_agent_that_is_gone() -> None:
+def test_nothing_is_reported_to_an_agent_that_is_gone() -> None:
     def play(heard: HeardSpeech, at: float) -> None:
         ticks(heard, 0, 0, 3, at - 0.06)
         heard.forget(1)

@@ -1,4 +1,4 @@
-"""The engine hears what is said in time for each face, once; and again where it turns out otherwise."""
+"""The engine hears the voice in time for each face, once; and again where it turned out otherwise."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -42,7 +42,7 @@ class EngineEar:
 
 
 def said_ticks(stage: SessionStage, ear: EngineEar, begin: int, count: int) -> NDArray[np.int16]:
-    """The sound of some ticks; of each what the engine was told is that and what its face needs."""
+    """The sound of some ticks; of each the engine has heard that and what its face needs."""
     sounds = []
     for tick in range(begin, begin + count):
         said, voice = stage.say(tick, tick_pts(tick, RATE_FPS))
@@ -50,7 +50,7 @@ def said_ticks(stage: SessionStage, ear: EngineEar, begin: int, count: int) -> N
             ear.hear(*voice)
         first, end = sound_samples(tick, RATE_FPS, 48_000)
         assert [ear.heard[number] for number in range(first, end)] == said.samples.tolist()
-        assert ear.end * US >= (tick_pts(tick, RATE_FPS) + AHEAD_US) * 48_000, "what the tick's face needs is told"
+        assert ear.end * US >= (tick_pts(tick, RATE_FPS) + AHEAD_US) * 48_000, "what the tick's face needs was handed over"
         sounds.append(said.samples)
     return np.concatenate(sounds)
 

@@ -1,0 +1,37 @@
+"""The processes of sessions run where sessions are allowed, and are started again when they die."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.channel import wait_for
+from services.local import channel_supervisor
+from services.local.channel_supervisor import SERVICES, Supervisor
+from shared.config.settings import SessionSettings, Settings
+
+ALLOWED = SessionSettings(allowed_livekit_urls=["ws://127.0.0.1:7880"])
+
+
+def test_without_an_allowed_server_a_channel_runs_alone(tmp_path: Path, run_root: Path) -> None:
+    with Supervisor(Settings(home=tmp_path, run_root=run_root, port=0), port_asked=True) as alone:
+        assert alone.services == SERVICES
+
+
+def test_both_processes_of_sessions_are_started_and_started_again(
+    tmp_path: Path, run_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel_supervisor, "SERVICES", ())  # the channel's own are seen to elsewhere
+    settings = Settings(home=tmp_path, run_root=run_root, port=0, sessions=ALLOWED)
+
+    with Supervisor(settings, port_asked=True) as supervisor:
+
+        def pids() -> dict[str, int]:
+            supervisor.turn()
+            return {name: pulse.pid for name, pulse in supervisor.pulses.items()}
+
+        supervisor.start()
+        wait_for(lambda: set(pids()) == {"sessions", "faces"}, 40, "both beat", every=0)
+        before = pids()
+        supervisor._children["faces"].process.kill()
+        wait_for(lambda: pids().get("faces", before["faces"]) != before["faces"], 40, "it beats again", every=0)
+        assert pids()["sessions"] == before["sessions"]
