@@ -50,7 +50,9 @@ def said_ticks(stage: SessionStage, ear: EngineEar, begin: int, count: int) -> N
             ear.hear(*voice)
         first, end = sound_samples(tick, RATE_FPS, 48_000)
         assert [ear.heard[number] for number in range(first, end)] == said.samples.tolist()
-        assert ear.end * US >= (tick_pts(tick, RATE_FPS) + AHEAD_US) * 48_000, "what the tick's face needs was handed over"
+        assert ear.end * US >= (tick_pts(tick, RATE_FPS) + AHEAD_US) * 48_000, (
+            "what the tick's face needs was handed over"
+        )
         sounds.append(said.samples)
     return np.concatenate(sounds)
 
