@@ -13,6 +13,7 @@ from services.generator.session_opener import OpenedSession
 from shared.errors import StudioError
 from shared.media.reader import SOUND_RATE_HZ
 from shared.runtime.clock import US
+from shared.runtime.work_share import WorkShare
 
 HEARD_BLOCKS = 75  # blocks of voice that may wait for a session; beyond that it goes on at the present
 MADE_FRAMES = 500  # frames that may wait to be sent, of all sessions
@@ -37,7 +38,10 @@ class MadeFace:
 
 
 class BatchThread:
-    """One engine's. Every public method is called by the loop's thread."""
+    """One engine's. Every public method is called by the loop's thread.
+
+    work: how much of its time the thread draws.
+    """
 
     def __init__(self, engine: FrameEngine, done: Callable[[], None]) -> None:
         """done: called, in the thread, when faces were made or a session failed."""
@@ -48,6 +52,7 @@ class BatchThread:
         self._failed: dict[str, str] = {}
         self._drops: Counter[str] = Counter()
         self._stopping = False
+        self.work = WorkShare()
         threading.Thread(target=self._run, name=f"faces of {engine.info.name}", daemon=True).start()
 
     def add(self, session: str, opened: OpenedSession) -> None:
@@ -100,11 +105,8 @@ class BatchThread:
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            sessions, blocks = [member.session for _, member, _ in batch], [block for *_, block in batch]
-            try:
-                drawn = hear_together(self.engine, sessions, blocks)
-            except Exception:  # another's code; which session it was is found one by one
-                drawn = [self._heard_alone(*each) for each in batch]
+            with self.work:
+                drawn = self._drawn(batch)
             with self._guard:
                 for (name, member, _), frames in zip(batch, drawn, strict=True):
                     if self._members.get(name) is not member:
@@ -113,6 +115,13 @@ class BatchThread:
                         self._drops["face late"] += len(self._made) == MADE_FRAMES
                         self._made.append(MadeFace(name, member.avatar, frame))
             self._done()
+
+    def _drawn(self, batch: "Sequence[tuple[str, BatchMember, VoiceBlock]]") -> list[list[RoiFrame]]:
+        sessions, blocks = [member.session for _, member, _ in batch], [block for *_, block in batch]
+        try:
+            return hear_together(self.engine, sessions, blocks)
+        except Exception:  # another's code; which session it was is found one by one
+            return [self._heard_alone(*each) for each in batch]
 
     def _next_batch(self) -> "Sequence[tuple[str, BatchMember, VoiceBlock]]":
         """Wait until some session has heard something; what each of them has. Nothing at the end."""

@@ -1,5 +1,6 @@
 """Faces for many sessions in one process: what was loaded for one of them serves all, and an engine draws them together."""
 
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -154,7 +155,9 @@ class FaceServer:
         for batch in self._batches.values():
             meter.drops += batch.counted()
         meter.state = "running" if self._sessions else "idle"
-        meter.facts = {"sessions": {name: self._row(session) for name, session in self._sessions.items()}}
+        rows = {name: self._row(session) for name, session in self._sessions.items()}
+        share = max((batch.work.taken_share() for batch in self._batches.values()), default=0.0)
+        meter.facts = {"sessions": rows, "cpu_s": time.process_time(), "share": share}
 
     def _row(self, session: FaceSession) -> Mapping[str, str]:
         return {"state": "opening" if session.opening is not None else "open", "note": session.note[:300]}

@@ -1,5 +1,6 @@
 """Sessions: on each tick every session's voice goes to its engine, and its frame and sound into its room."""
 
+import time
 from collections import deque
 
 import structlog
@@ -11,6 +12,7 @@ from services.sessions.speech_line import SaidTick
 from shared.config.settings import Settings
 from shared.runtime.clock import now, tick_after, tick_pts
 from shared.runtime.wake import Wake
+from shared.runtime.work_share import WorkShare
 from shared.session_spec import unpacked_sessions
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message
@@ -32,6 +34,7 @@ class SessionsService:
         self._said: dict[str, list[tuple[int, SaidTick]]] = {}  # what the next ticks play
         self._changes: deque[tuple[str, tuple[SessionStage, RoomGuest] | None]] = deque()
         self._wake = Wake()
+        self._work = WorkShare()
         warm_up()
         self.rooms = Rooms(settings, self._enter, self._left)
         self._say_tick = self._show_tick = tick_after(now() + SAID_LEAD_US, self._rate)
@@ -76,6 +79,10 @@ class SessionsService:
 
     def _say(self, at: int) -> None:
         """Settle the sound of a tick to come, and hand the engine what its face needs."""
+        with self._work:
+            self._say_all(at)
+
+    def _say_all(self, at: int) -> None:
         tick = max(tick_after(at + SAID_LEAD_US, self._rate) - 1, self._say_tick)
         self._say_tick = tick + 1
         for name, (stage, _) in self._stages.items():
@@ -85,6 +92,11 @@ class SessionsService:
                 self._voices.send(voice[0], voice[1], "s16", channel=name)
 
     def _show(self, at: int) -> None:
+        """Send every session's frame and sound of this tick into its room."""
+        with self._work:
+            self._show_all(at)
+
+    def _show_all(self, at: int) -> None:
         tick = max(tick_after(at, self._rate) - 1, self._show_tick)
         if tick > self._show_tick:
             self.loop.meter.drops["tick missed"] += tick - self._show_tick
@@ -101,4 +113,5 @@ class SessionsService:
     def _report(self) -> None:
         meter, states = self.loop.meter, self.rooms.states()
         meter.state = "running" if states else "idle"
-        meter.facts = {"sessions": {name: state.as_dict() for name, state in states.items()}}
+        rows = {name: state.as_dict() for name, state in states.items()}
+        meter.facts = {"sessions": rows, "cpu_s": time.process_time(), "share": self._work.taken_share()}

@@ -55,7 +55,9 @@ class SessionSettings(BaseModel):
     allowed_livekit_urls: list[str] = Field(
         [], description="LiveKit servers that sessions may join, ws:// or wss://, no others; none: sessions are off"
     )
-    max_sessions: int = Field(0, ge=0, le=1000, description="sessions at a time; 0 is as many as are asked for")
+    max_sessions: int = Field(
+        0, ge=0, le=1000, description="sessions at a time; 0 is as many as the machine can serve, by measured load"
+    )
 
     @field_validator("allowed_livekit_urls")
     @classmethod

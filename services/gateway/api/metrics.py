@@ -11,6 +11,7 @@ from services.gateway.channel.health import CHANNEL_WORDS
 from services.gateway.jobs.board import JobFigures
 from services.gateway.jobs.metrics import families
 from services.gateway.service import Gateway
+from services.gateway.sessions.metrics import SessionCollector
 
 
 class ChannelCollector(Collector):
@@ -126,4 +127,6 @@ async def exposition(gateway: Gateway) -> bytes:
     registry = CollectorRegistry()
     registry.register(ChannelCollector(gateway))
     registry.register(JobCollector(figures))
+    if gateway.sessions.allowed:
+        registry.register(SessionCollector(gateway.sessions))
     return generate_latest(registry)

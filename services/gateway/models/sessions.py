@@ -61,3 +61,17 @@ class SessionList(Answer):
     """All sessions, newest first; of those that have ended the last hundred."""
 
     sessions: list[SessionStatus]
+
+
+class Capacity(Answer):
+    """What room there is for sessions, for a load balancer in front of several studios.
+
+    sessions: that run. free: that can still be opened. busy: share of the processors' time that is taken, 0 to 1.
+    session_cores: cores that a session takes. reason: why there is no room, else "".
+    """
+
+    sessions: int
+    free: int
+    busy: float
+    session_cores: float
+    reason: str

@@ -7,13 +7,14 @@ import string
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from services.gateway.channel.event_log import EventLog
+from services.gateway.sessions.load import SessionCapacity, SessionLoad
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.session_spec import MAX_LISTED_BYTES, SessionSpec, packed_sessions
@@ -55,6 +56,12 @@ class SessionBoard:
         self._file = settings.run_dir / "sessions.json"
         self._kept: dict[str, KeptSession] = self._read()
         self._pids: dict[str, int] = {}
+        self._load = SessionLoad()
+
+    @property
+    def allowed(self) -> bool:
+        """Whether there may be sessions at all."""
+        return bool(self._settings.sessions.allowed_livekit_urls)
 
     def open(self, spec: SessionSpec, key: str) -> str:
         """Want a session; returns its id. spec: without one. key: "" or what makes a second request of the same the same
@@ -66,9 +73,8 @@ class SessionBoard:
                         return name
                     raise StudioError("This Idempotency-Key was used for another session; send a new one.")
             wanted = self._wanted()
-            most = self._settings.sessions.max_sessions
-            if most and len(wanted) >= most:
-                raise SessionsFullError(f"All {most} sessions are taken; end one, or raise sessions.max_sessions.")
+            if not (room := self._capacity()).free:
+                raise SessionsFullError(room.reason)
             name = "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
             made = SessionSpec(**asdict(spec) | {"id": name})
             if packed_sessions([*wanted, made]).nbytes > MAX_LISTED_BYTES:
@@ -104,11 +110,28 @@ class SessionBoard:
         with self._guard:
             return self._wanted()
 
+    def capacity(self) -> SessionCapacity:
+        """What room there is for more."""
+        with self._guard:
+            return self._capacity()
+
+    def _capacity(self) -> SessionCapacity:
+        """By the machine's load, or up to the setting where that says how many."""
+        at = time.time()
+        ages = [at - kept.created for kept in self._kept.values() if not kept.ended]
+        measured, most = self._load.capacity(ages), self._settings.sessions.max_sessions
+        if not most:
+            return measured
+        free = max(0, most - len(ages))
+        reason = "" if free else f"All {most} sessions are taken; end one, or raise sessions.max_sessions."
+        return replace(measured, free=free, reason=reason)
+
     def receive_pulse(self, pulse: Pulse) -> bool:
         """How a service's sessions are. Returns whether it has just started and knows of none. Raises WireError."""
         rows = pulse.facts.get("sessions", {})
         if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
             raise WireError("malformed")
+        self._load.receive_pulse(pulse)
         with self._guard:
             started = self._pids.get(pulse.service) != pulse.pid
             self._pids[pulse.service] = pulse.pid

@@ -14,7 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from engines.registry import load_frame_engine
 from services.gateway.api.security import need_token
-from services.gateway.models.sessions import SessionList, SessionOpened, SessionStatus
+from services.gateway.models.sessions import Capacity, SessionList, SessionOpened, SessionStatus
 from services.gateway.service import Gateway
 from services.gateway.sessions.board import KeptSession, SessionsFullError
 from shared.avatar.build import list_avatars
@@ -105,6 +105,20 @@ async def end_session(session: str, request: Request) -> Response:
     _session(request, session)
     _gateway(request).sessions.close(session)
     return Response(status_code=204)
+
+
+@router.get("/capacity")
+async def show_capacity(request: Request) -> Capacity:
+    """How many more sessions this studio can take now; none where sessions are off."""
+    board = _gateway(request).sessions
+    room, off = board.capacity(), not board.allowed
+    return Capacity(
+        sessions=len(board.wanted()),
+        free=0 if off else room.free,
+        busy=round(room.busy, 3),
+        session_cores=round(room.session_cores, 3),
+        reason=OFF if off else room.reason,
+    )
 
 
 def _session(request: Request, name: str) -> KeptSession:

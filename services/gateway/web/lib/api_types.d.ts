@@ -24,6 +24,19 @@ export interface BuildProgress {
 }
 
 /**
+ * What room there is for sessions, for a load balancer in front of several studios. sessions: that run. free:
+ * that can still be opened. busy: share of the processors' time that is taken, 0 to 1. session_cores: cores that
+ * a session takes. reason: why there is no room, else "".
+ */
+export interface Capacity {
+  sessions: number;
+  free: number;
+  busy: number;
+  session_cores: number;
+  reason: string;
+}
+
+/**
  * Everything about the channel, now. on_air_state: its one state word. since: wall clock seconds at which that
  * began. started: wall clock seconds at which the gateway began. rate: program frames a second. log: events,
  * oldest first.

@@ -144,6 +144,19 @@ def test_more_than_can_be_had_is_asked_to_come_back(serving: GatewayStudio) -> N
     assert int(full.headers["retry-after"]) > 0 and "All 4 sessions" in full.json()["detail"]
 
 
+def test_a_load_balancer_and_prometheus_are_told_what_room_there_is(
+    serving: GatewayStudio, running: GatewayStudio
+) -> None:
+    made = [ask(serving).json()["session_id"] for _ in range(3)]
+    room = serving.http.get("/capacity").json()
+    assert (room["sessions"], room["free"], room["reason"]) == (3, 1, "")
+    told = httpx.get(f"http://{serving.address}/metrics").text
+    assert 'studio_sessions{state="opening"} 3.0' in told and "studio_sessions_free 1.0" in told
+    assert all(f'studio_session_fps{{session="{name}"}}' in told for name in made)
+    off = running.http.get("/capacity").json()
+    assert off["free"] == 0 and "allowed_livekit_urls" in off["reason"]
+
+
 def test_a_session_is_as_its_services_say_and_a_gateway_that_dies_forgets_none(serving: GatewayStudio) -> None:
     name, other = (ask(serving).json()["session_id"] for _ in range(2))
     context: zmq.Context[Any] = zmq.Context()

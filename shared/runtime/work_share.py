@@ -1,0 +1,34 @@
+"""How much of its time a thread is at work."""
+
+import threading
+import time
+
+
+class WorkShare:
+    """A context manager around a thread's work; another thread may ask for the share."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._worked = 0.0
+        self._began: float | None = None
+        self._asked = time.monotonic()
+
+    def __enter__(self) -> None:
+        with self._guard:
+            self._began = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            assert self._began is not None
+            self._worked += time.monotonic() - self._began
+            self._began = None
+
+    def taken_share(self) -> float:
+        """The share of the time since this was asked last, 0 to 1; of work under way what was done so far."""
+        at = time.monotonic()
+        with self._guard:
+            worked, passed = self._worked, at - self._asked
+            if self._began is not None:
+                worked, self._began = worked + at - self._began, at
+            self._worked, self._asked = 0.0, at
+        return min(1.0, worked / passed) if passed > 0 else 0.0

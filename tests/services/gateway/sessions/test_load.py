@@ -1,0 +1,80 @@
+"""A session is refused before the frames of others are late, by what those cost that run."""
+
+import pytest
+
+from services.gateway.sessions.load import SESSION_CORES, UNMEASURED_S, SessionLoad, machine_jiffies
+from shared.wire.pulse import Meter
+
+pytestmark = pytest.mark.unit
+OLD_S = 60.0  # since a session was opened, long measured
+
+
+class LoadedMachine:
+    """Two cores, with a clock of our own. busy: of both, 0 to 1. cores, share: that each service of sessions takes."""
+
+    def __init__(self, busy: float, cores: float = 0.0, share: float = 0.0) -> None:
+        self.at, self.taken, self.whole, self.spent = 100.0, 0.0, 0.0, 0.0
+        self.busy, self.cores, self.share = busy, cores, share
+        self.load = SessionLoad(2, lambda: self.at, lambda: (self.taken, self.whole))
+        self.run(5.0)
+
+    def run(self, seconds: float) -> None:
+        for _ in range(int(seconds * 2)):
+            self.at, self.whole = self.at + 0.5, self.whole + 100
+            self.taken, self.spent = self.taken + 100 * self.busy, self.spent + self.cores / 2
+            for name in ("sessions", "faces"):
+                meter = Meter(name)
+                meter.facts = {"cpu_s": self.spent, "share": self.share}
+                self.load.receive_pulse(meter.pulse(0))
+
+    def free(self, *ages: float) -> int:
+        return self.load.capacity(list(ages)).free
+
+
+def test_an_idle_machine_takes_as_many_as_fit_by_the_usual_cost() -> None:
+    machine = LoadedMachine(busy=0.0)
+    assert machine.free() == int(2 * 0.9 / SESSION_CORES)
+
+
+def test_what_the_sessions_cost_here_decides_how_many_more_there_are() -> None:
+    machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)  # two services: a fifth of a core for one session
+    capacity = machine.load.capacity([OLD_S])
+    assert capacity.session_cores == pytest.approx(0.2) and capacity.busy == pytest.approx(0.2)
+    assert capacity.free == 7 and capacity.reason == ""
+
+
+def test_a_machine_that_others_keep_busy_takes_none_and_says_so() -> None:
+    machine = LoadedMachine(busy=0.85)
+    assert machine.free() == 0 and "85%" in machine.load.capacity([]).reason
+    machine.busy = 0.1
+    machine.run(5.0)
+    assert machine.free() > 0
+
+
+def test_a_thread_that_is_full_takes_none_on_the_largest_machine() -> None:
+    machine = LoadedMachine(busy=0.1, cores=0.1, share=0.7)
+    assert machine.free(*[OLD_S] * 6) == 0
+    assert "70%" in machine.load.capacity([OLD_S] * 6).reason
+
+
+def test_sessions_that_were_just_opened_count_before_they_are_measured() -> None:
+    machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)
+    before = machine.free(OLD_S)
+    assert machine.free(OLD_S, 0.1, UNMEASURED_S / 2) == before - 2
+    assert machine.free(OLD_S, *[0.1] * 20) == 0
+
+
+def test_a_service_that_has_begun_again_is_measured_from_there() -> None:
+    machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)
+    machine.spent = 0.0  # of another process
+    meter = Meter("faces")
+    meter.facts = {"cpu_s": 0.0, "share": 0.0}
+    pulse = meter.pulse(0)
+    pulse.pid += 1
+    machine.load.receive_pulse(pulse)
+    assert machine.load.capacity([OLD_S]).session_cores == pytest.approx(0.1)
+
+
+def test_the_kernel_says_how_busy_the_machine_is() -> None:
+    now = machine_jiffies()
+    assert now is not None and 0 < now[0] < now[1]
