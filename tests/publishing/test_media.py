@@ -11,7 +11,7 @@ import pytest
 from publishing.audio_queue import HIGH_LEVEL_S, TARGET_LEVEL_S, AudioQueue, cross_fade, fade_in
 from publishing.media import RoomMedia, livekit_frame
 from shared.media.voice_ring import stretched
-from shared.wire.program import ProgramFrame
+from shared.wire.program import ProgramFrame, ProgramSound
 from tests.support.running.program_ticks import BLOCK, RATE_FPS, make_frame, sound
 
 
@@ -61,6 +61,50 @@ def test_a_burst_after_a_stall_is_left_out_and_not_piled_up() -> None:
     taken = [cushion.add(BLOCK, 4.5) is not None for _ in range(13)]  # half a second of sound at once
     assert sum(taken) == 1 and cushion.left_out == 12
     assert cushion.empty - 4.5 < HIGH_LEVEL_S + 0.04
+
+
+def test_what_comes_after_a_clear_begins_softly_and_is_no_hole() -> None:
+    cushion = AudioQueue()
+    for tick in range(3):
+        cushion.add(BLOCK, tick * 0.04)
+    cushion.answered(1.0, 0.0)
+    cushion.clear()
+    put = cushion.add(np.full(1920, 10_000, np.int16), 0.1)
+    assert put is not None
+    samples, leaves = put
+    lead = int(TARGET_LEVEL_S * 48_000)
+    assert leaves == pytest.approx(0.1 + TARGET_LEVEL_S) and not samples[: lead + 1].any() and samples[-1] == 10_000
+    assert (cushion.holes, cushion.left_out) == (1, 0)
+    for _ in range(10):
+        cushion.answered(0.5, 0.5)
+    counted = cushion.empty
+    cushion.check()
+    assert cushion.empty == counted  # what was answered of the queue before counts no more
+
+
+def test_a_block_that_waits_for_its_turn_is_not_heard_after_a_clear() -> None:
+    async def run() -> list[int]:
+        media = RoomMedia(make_frame(0), RATE_FPS)
+        turn, put = asyncio.Event(), []
+
+        async def capture_frame(frame: Any) -> None:
+            put.append(int(np.frombuffer(frame.data, np.int16).max()))
+            await turn.wait()
+
+        media.audio.capture_frame = capture_frame  # type: ignore[method-assign]
+        await media.feed(ProgramSound(1, 0, BLOCK * 0 + 1))
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(media.feed(ProgramSound(2, 0, BLOCK * 0 + 2)))
+        await asyncio.sleep(0)
+        media.clear_sound()
+        turn.set()
+        await waiting
+        await media.feed(ProgramSound(3, 0, BLOCK * 0 + 3))
+        await asyncio.sleep(0)
+        await media.close()
+        return put
+
+    assert asyncio.run(run()) == [1, 3]
 
 
 def test_a_frame_is_shown_when_its_sound_is_heard() -> None:

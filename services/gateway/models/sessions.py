@@ -53,7 +53,7 @@ class SessionStatus(Answer):
             agent_identity=spec.agent,
             created=kept.created,
             ended=kept.ended or None,
-            figures=kept.figures or {},
+            figures=kept.figures,
         )
 
 

@@ -7,7 +7,7 @@ import string
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class KeptSession:
     state: str = "opening"
     note: str = ""
     face_note: str = ""
-    figures: dict[str, float] | None = None
+    figures: dict[str, float] = field(default_factory=dict)
 
 
 class SessionBoard:
@@ -151,7 +151,11 @@ class SessionBoard:
             return False
         kept.state, kept.note = state[:20], note[:300]
         figures = row.get("figures")
-        kept.figures = figures if isinstance(figures, dict) else None
+        kept.figures = {
+            str(name): float(value)
+            for name, value in (figures.items() if isinstance(figures, dict) else ())
+            if isinstance(value, int | float)
+        }
         if state == "ended":
             self._end(name, note)
         return state == "ended"

@@ -34,7 +34,7 @@ class SessionCollector(Collector):
         for name, figure, meaning in FIGURES:
             family = GaugeMetricFamily(name, meaning, labels=["session"])
             for kept in running:
-                family.add_metric([kept.spec.id], (kept.figures or {}).get(figure, 0.0))
+                family.add_metric([kept.spec.id], kept.figures.get(figure, 0.0))
             yield family
         room = self._board.capacity()
         yield GaugeMetricFamily("studio_sessions_free", "Sessions that can still be opened", value=room.free)
