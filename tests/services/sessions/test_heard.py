@@ -75,8 +75,9 @@ def test_a_segment_that_has_ended_is_not_interrupted_as_well() -> None:
 
 def test_nothing_is_reported_to_an_agent_that_is_gone() -> None:
     def play(heard: HeardSpeech, at: float) -> None:
-        ticks(heard, 0, 0, 3, at - 0.06)
+        ticks(heard, 0, 0, 1, at + 0.02)
         heard.forget(1)
         ticks(heard, 1, 0, 1, at - 0.03)
 
-    assert run(play, 0.08).finished == [(0.04, False)]
+    reports = run(play, 0.1)
+    assert (reports.started, reports.finished) == (1, [(0.04, False)])
