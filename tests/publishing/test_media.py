@@ -67,7 +67,7 @@ def test_what_comes_after_a_clear_begins_softly_and_is_no_hole() -> None:
     cushion = AudioQueue()
     for tick in range(3):
         cushion.add(BLOCK, tick * 0.04)
-    cushion.answered(1.0, 0.0)
+    cushion.answered(0.0, 1.0)
     cushion.clear()
     put = cushion.add(np.full(1920, 10_000, np.int16), 0.1)
     assert put is not None
