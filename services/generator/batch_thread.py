@@ -11,8 +11,7 @@ from engines.api import FrameEngine, RoiFrame, VoiceBlock
 from engines.guarded import GuardedSession, hear_together
 from services.generator.session_opener import OpenedSession
 from shared.errors import StudioError
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.runtime.work_share import WorkShare
 
 HEARD_BLOCKS = 75  # blocks of voice that may wait for a session; beyond that it goes on at the present

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from services.sessions.speech_line import SpeechSpan
-from shared.media.reader import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ
 
 
 @dataclass(slots=True)

@@ -10,8 +10,7 @@ from compositing.label import draw_label
 from services.sessions.speech_line import SaidTick, SpeechLine
 from shared.avatar.model import Avatar
 from shared.avatar.plate_view import avatar_in_view
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US, sound_samples, tick_pts
+from shared.runtime.clock import SOUND_RATE_HZ, US, sound_samples, tick_pts
 from shared.session_spec import SessionSpec
 from shared.wire.message import Message
 from shared.wire.program import ProgramFrame

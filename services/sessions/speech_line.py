@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.media.reader import SOUND_RATE_HZ
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 JITTER_US = 40_000  # us of voice beyond what a face needs that are there before a segment begins
 MAX_WAITING_S = 600  # seconds of speech that may wait, about 58 MB; what comes beyond is not taken
