@@ -65,7 +65,7 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
 def test_every_engine_is_a_row_with_what_there_is_to_know(said: Said) -> None:
     rows = {row.pop("name"): row for row in json.loads(said("engines", "--json"))}
     assert next(iter(rows)) == "mesh" and {*names(), "absent", "broken", "mistaken", "leaving", "missing"} == set(rows)
-    assert rows["mesh"].pop("options")["properties"]["source"]["enum"] == ["portrait", "body"]
+    assert rows["mesh"].pop("options")["properties"]["source"]["enum"] == ["auto", "portrait", "body"]
     assert rows["mesh"] == {
         "title": "Mesh warp", "inputs": ["motion", "voice"], "modes": ["live", "offline"], "needs_image": False,
         "template_suffixes": [], "terms": "", "unavailable": "", "command": "",
