@@ -175,8 +175,8 @@ class EngineBench:
         return made
 
     def _try(self, way: Way) -> None:
+        from engines.attention import sdpa
         from engines.personalive.acceleration import accelerate, acceleration_refusal, attend_by
-        from engines.personalive.networks.attention import sdpa
 
         assert self._nets is not None
         reason = acceleration_refusal(way.acceleration, self._device)

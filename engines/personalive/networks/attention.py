@@ -1,24 +1,9 @@
 """Attention of the modules that the denoising network adds to Stable Diffusion's, and the choice of its kernel."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.attention import join_heads, sdpa, split_heads
 from engines.xformers_attention import Attend
-
-
-def sdpa(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """PyTorch's own fused attention."""
-    return F.scaled_dot_product_attention(queries, keys, values)
-
-
-def split_heads(tokens: Tensor, heads: int) -> Tensor:
-    """(b, n, c) -> (b, heads, n, c / heads)."""
-    return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-
-def join_heads(tokens: Tensor) -> Tensor:
-    """(b, heads, n, d) -> (b, n, heads * d)."""
-    return tokens.transpose(1, 2).flatten(2)
 
 
 class Attention(nn.Module):

@@ -13,8 +13,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
+from engines.attention import join_heads, sdpa, split_heads
 from engines.personalive.networks.adapter_layers import MotionModule, TemporalModule
-from engines.personalive.networks.attention import join_heads, sdpa, split_heads
 from engines.personalive.networks.schedule import CHUNK_FRAMES, LEVELS
 from engines.xformers_attention import Attend
 

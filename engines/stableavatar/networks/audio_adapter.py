@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from engines.attention import join_heads, split_heads
 from engines.stableavatar.networks.layers import (
     Norm,
     RmsNorm,
     attend_by_group,
     fed,
-    join_heads,
     scale_shift,
-    split_heads,
 )
 
 HEADS, BLOCKS = 8, 2

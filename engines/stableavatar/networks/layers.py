@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engines.attention import sdpa
 from engines.xformers_attention import Attend
 
 THETA = 10_000.0  # base of the wavelengths, of positions and of time
@@ -52,22 +53,7 @@ def fed(layer: nn.Module, hidden: Tensor) -> Tensor:
     return out
 
 
-def split_heads(tokens: Tensor, heads: int) -> Tensor:
-    """(b, n, c) -> (b, heads, n, c / heads)."""
-    return tokens.unflatten(-1, (heads, -1)).transpose(1, 2)
-
-
-def join_heads(tokens: Tensor) -> Tensor:
-    """(b, heads, n, d) -> (b, n, heads * d)."""
-    return tokens.transpose(1, 2).flatten(2)
-
-
-def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """Attention of every query to every key, (b, heads, n, d). No mask: whatever is given is looked at."""
-    return F.scaled_dot_product_attention(queries, keys, values)
-
-
-def attend_by_group(queries: Tensor, keys: Tensor, values: Tensor, groups: int, kernel: Attend = attend) -> Tensor:
+def attend_by_group(queries: Tensor, keys: Tensor, values: Tensor, groups: int, kernel: Attend = sdpa) -> Tensor:
     """Attention within groups: the i-th part of the queries looks at the i-th part of the keys alone.
 
     queries: (b, heads, groups * n, d). keys, values: (b, heads, groups * m, d). Returns the shape of the queries.

@@ -12,19 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from engines.attention import join_heads, sdpa, split_heads
 from engines.stableavatar.networks.audio_adapter import AudioAdapter
 from engines.stableavatar.networks.layers import (
     Norm,
     RmsNorm,
     WideLinear,
-    attend,
     attend_by_group,
     fed,
-    join_heads,
     positions,
     scale_shift,
     sinusoid,
-    split_heads,
     turned,
 )
 from engines.xformers_attention import Attend
@@ -72,7 +70,7 @@ class SelfAttention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.attend: Attend = attend
+        self.attend: Attend = sdpa
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
         self.norm_q, self.norm_k = RmsNorm(dim), RmsNorm(dim)
 
@@ -104,7 +102,7 @@ class CrossAttention(nn.Module):
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.attend: Attend = attend
+        self.attend: Attend = sdpa
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
         self.norm_q, self.norm_k, self.norm_k_img = RmsNorm(dim), RmsNorm(dim), RmsNorm(dim)
         self.k_img, self.v_img, self.k_vocal, self.v_vocal = (nn.Linear(dim, dim) for _ in range(4))
