@@ -43,7 +43,7 @@ class MeshEngine(FrameEngine):
         file = BODY_FILE if avatar.body_only else FILE
         if read_calibration(avatar.engine_file(INFO.name, file)) is None:
             progress(0, 1)
-            self.open(avatar, SessionContext(options=self.options({"source": "auto"})))
+            MeshEngine.open(self, avatar, SessionContext(options=MeshOptions(source="auto")))
             progress(1, 1)
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MotionSession:

@@ -10,6 +10,7 @@ import pytest
 
 from shared.media.driver_view import PERIOD_US, WIDTH_PX, view_size
 from shared.media.reader import Mp4Writer
+from shared.runtime.clock import now
 from shared.scene import Scene
 from shared.wire.message import Message
 from tests.support.running.capture import CaptureChannel
@@ -35,11 +36,15 @@ def channel(run_root: Path, tmp_path: Path) -> Iterator[CaptureChannel]:
 
 
 def collected(channel: CaptureChannel, scene: Scene) -> list[Message]:
-    """Ten messages under this scene."""
+    """Ten messages under this scene; those of the one before may still be on their way."""
     channel.choose(scene)
-    channel.seen.clear()
-    channel.turn(lambda: len(channel.seen) >= 10)
-    return channel.seen[:10]
+    since = now()
+
+    def seen() -> list[Message]:
+        return [message for message in channel.seen if message.stamps["tracked"] >= since]
+
+    channel.turn(lambda: len(seen()) >= 10)
+    return seen()[:10]
 
 
 @pytest.mark.apart
