@@ -42,7 +42,7 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
         "short window", transformer.Transformer, "forward", _forward(lambda named: {"tokens": 45}),
     ),
     "frames hear each other's speech": (
-        "transformer", transformer, "attend_by_group", lambda q, k, v, groups: layers.attend(q, k, v),
+        "transformer", transformer, "attend_by_group", lambda q, k, v, groups, kernel: kernel(q, k, v),
     ),
     "clip level is taken for frame level": (
         "clip level", transformer.Transformer, "forward", _forward(lambda named: {"clip_level": False}),
