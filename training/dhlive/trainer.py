@@ -12,6 +12,7 @@ from shared.errors import StudioError
 from shared.weights.checkpoint import check_state, load_state
 from training.dhlive.film_samples import FilmSamples
 from training.dhlive.losses import PatchJudge, Perception, judged_as
+from training.torch_file import write_torch
 
 RATE, BATCH = 8e-5, 6
 CONSTANT, FALLING = 4, 36  # passes at the full rate, and passes over which it falls to nothing
@@ -87,18 +88,12 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """In the published form, which the engine loads; whole or not at all. Raises StudioError."""
-        part = path.with_name(f".{path.name}.part")
         held = {
             "epoch": self.passes,
             "state_dict": {name: net.state_dict() for name, net in self._networks().items()},
             "optimizer": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
         }
-        try:
-            torch.save(held, part)
-            part.replace(path)
-        except (OSError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
-            raise StudioError(f"{path} cannot be written ({str(error)[:80]}); choose another place.") from None
+        write_torch(held, path)
 
     def resume(self, path: Path) -> None:
         """Go on where `save` left off. Raises StudioError for another file."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from engines.stableavatar.networks.lora import ALPHA, DOWN, PREFIX, UP, LiveLora, LowRank
 from engines.stableavatar.networks.transformer import Transformer
-from shared.errors import StudioError
+from training.torch_file import write_torch
 
 TunedPart = Literal["lora", "full"]
 HEARING = "vocal"  # in the names of layers that hear: trained whole beside a LoRA, which leaves them out
@@ -81,15 +81,3 @@ class TrainedChanges:
         if self.low_rank:
             written.append(write_torch(self.lora_state(), folder / f"lora-checkpoint-{step}.pt"))
         return written
-
-
-def write_torch(held: Any, path: Path) -> Path:
-    """A file, whole or not at all. Raises StudioError."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        torch.save(held, part)
-        part.replace(path)
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        raise StudioError(f"{path} cannot be written ({str(error)[:80]}); choose another place.") from None
-    return path

@@ -12,9 +12,10 @@ from torch import Tensor
 from engines.stableavatar.layout import PER_LATENT
 from engines.stableavatar.loop.schedule import TRAINED_STEPS, shifted
 from shared.errors import StudioError
-from training.stableavatar.changes import TrainedChanges, write_torch
+from training.stableavatar.changes import TrainedChanges
 from training.stableavatar.losses import VelocityLoss, chosen_weighting, velocity_loss, weights_of
 from training.stableavatar.preparation import TrainingClip
+from training.torch_file import write_torch
 
 Silence = Literal["behind", "before"]
 RATE, WARM_UP_STEPS = 2e-5, 100
