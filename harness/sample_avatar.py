@@ -1,4 +1,4 @@
-"""The sample avatar without a plate, cut from the astronaut's portrait, for engines alone."""
+"""The sample avatar on its own plate, cut from the astronaut's portrait, for engines alone."""
 
 import atexit
 import shutil
@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 
 from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.plate import Plate
+from shared.avatar.plate_build import build_own_plate
 from shared.avatar.samples import astronaut
 from shared.face.landmarks import SURFACE
 from shared.face.tracker import FaceTracker
@@ -17,7 +19,7 @@ SIDE = 1.9  # of the ROI over the face, as `studio avatar add` crops it
 
 
 def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> Avatar:
-    """The astronaut as an avatar without a plate: all that an engine looks at."""
+    """The astronaut as an avatar. own_plate: False for the mask of a face on a foreign body, though the plate is its own."""
     portrait = np.asarray(cv2.resize(astronaut(), None, fx=2.0, fy=2.0, interpolation=cv2.INTER_CUBIC), np.uint8)
     tracker = FaceTracker(still=True)
     face = tracker.faces(portrait)[0]
@@ -40,6 +42,7 @@ def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)
         cv2.fillConvexPoly(mask, hull.astype(np.int32), (255,))
     folder = tempfile.mkdtemp(prefix="studio-bench-")  # where engines keep what they read of it
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    build_own_plate(Path(folder), portrait, matrix)
     return Avatar(
         name="sample",
         folder=Path(folder),
@@ -50,5 +53,5 @@ def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)
         own_plate=own_plate,
         rest=rest,
         portrait_to_roi=matrix,
-        plate=None,  # type: ignore[arg-type]  # an engine never looks at it
+        plate=Plate.load(Path(folder)),
     )

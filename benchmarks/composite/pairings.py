@@ -19,13 +19,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.composite.seam import Seam, measure_seam, relative_detail
+from benchmarks.composite.seam import Seam, measure_seam
 from benchmarks.composite.sheet import Sheet
 from compositing.blend import Blender
 from compositing.compose import Composer
 from engines.api import Driving
 from engines.registry import load_frame_engine
 from shared.avatar.build import add_avatar
+from shared.avatar.detail import relative_detail
 from shared.avatar.model import ROI_SIZE_PX, Avatar, load_avatar
 from shared.avatar.plate_build import IMAGE_SUFFIXES
 from shared.errors import StudioError

@@ -5,12 +5,12 @@ What remains is the skin around them, where a portrait's hair, shadow or backgro
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.avatar.detail import filled
 from shared.face.features import feature_mask
 from shared.face.landmarks import OVAL, Face
 from shared.media.array_types import ImageArray
@@ -20,7 +20,6 @@ BLUR_SIGMA = 0.03  # of the eye distance: what is finer is texture
 BARE = 0.75  # of the skin's median luma; darker is hair or shade of the plate's own
 MOVED = 0.25  # of that median: darker or lighter by more is seen
 DISCOLOURED = 12.0  # distance in the a, b plane of CIE Lab
-INNER = 0.8  # of the oval: where sharpness is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +57,6 @@ def measure_seam(plate: ImageArray, shown: ImageArray, plate_face: Face, shown_f
     whole = int(np.count_nonzero(bare))
     shares = [float(np.count_nonzero(each) / whole) for each in (darker, lighter, discoloured)]
     return Seam(shares[0], shares[1], shares[2], bare, marks)
-
-
-def relative_detail(rgb: ImageArray, face: Face) -> float:
-    """Mean absolute Laplacian of the luma inside a face, over its mean luma there: detail that light does not change."""
-    outline = face.points[OVAL, :2]
-    centre = outline.mean(axis=0)
-    inside = filled(rgb.shape[:2], centre + (outline - centre) * INNER)
-    luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    if not inside.any():
-        return 0.0
-    detail = np.abs(cv2.Laplacian(luma, cv2.CV_32F))[inside]
-    return float(detail.mean() / max(float(luma[inside].mean()), 1.0))
-
-
-def filled(shape: tuple[int, ...], outline: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-    """(H, W) bool, True inside the convex hull of (N, 2) points."""
-    mask = np.zeros(shape[:2], np.uint8)
-    hull = cv2.convexHull(np.rint(np.asarray(outline) * 16).astype(np.int32))
-    cv2.fillConvexPoly(mask, hull, (1,), shift=4)
-    return mask > 0
 
 
 def _features(shape: tuple[int, ...], faces: tuple[Face, ...], by: float) -> NDArray[np.bool_]:

@@ -7,14 +7,17 @@ from numpy.typing import NDArray
 from engines.mesh.eyes import Eyes
 from engines.mesh.head import RIM_PX, HeadMesh
 from engines.mesh.layers import split_portrait
-from engines.mesh.motion import MeshMotion
+from engines.mesh.motion import REST, MeshMotion
 from engines.mesh.mouth import MouthPainter
 from engines.mesh.rasterizer import far_to_near, lay_over_background, rasterise
 from engines.mesh.tracker_calibration import FILE, calibrate_tracker, kept_calibration
+from shared.avatar.detail import sharpened_for_drawing
 from shared.avatar.mask import moving_matte
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.avatar.portrait_skin import PortraitSkin
+from shared.face import similarity
 from shared.face.landmarks import SURFACE, Face
+from shared.media.array_types import ImageArray
 
 INNER = slice(int(RIM_PX), ROI_SIZE_PX - int(RIM_PX))
 BAND_ROWS = (
@@ -30,16 +33,31 @@ class MeshRenderer:
         self._own_plate = avatar.own_plate
         self._points, self._mask = avatar.face.points, avatar.mask
         self._skin = None if avatar.own_plate else PortraitSkin(avatar.roi, avatar.face)
-        self._layers = split_portrait(avatar.roi, avatar.face)
         self._head = HeadMesh(avatar.face, avatar.rest, own_plate=avatar.own_plate)
-        self._eyes = Eyes(avatar.roi, avatar.face)
-        self._mouth = MouthPainter(avatar.roi, avatar.face)
         ticks = np.arange(ROI_SIZE_PX, dtype=np.float32)
         self._map = list(np.meshgrid(ticks, ticks))  # every pixel is written again by `rasterise`, see `head`
+        roi = avatar.roi if avatar.own_plate else self._sharpened(avatar)
+        self._layers = split_portrait(roi, avatar.face)
+        self._eyes = Eyes(roi, avatar.face)
+        self._mouth = MouthPainter(roi, avatar.face)
         self._band = np.empty((BAND_ROWS, INNER.stop - INNER.start, 4), np.uint8)
         self._reading = kept_calibration(
             avatar.engine_file("mesh", FILE), lambda: calibrate_tracker(self.draw, avatar.face, turns=avatar.own_plate)
         )
+
+    def _sharpened(self, avatar: Avatar) -> ImageArray:
+        """The ROI with what turning its face to that of the body takes of its detail."""
+        moved, (map_x, map_y) = self._head.move(REST), self._map
+        triangles = far_to_near(self._head.triangles, moved.vertices[:, 2])
+        rasterise(moved.vertices, self._head.source, triangles, map_x, map_y, INNER.start, INNER.stop)
+        face = self._points.copy()
+        face[:SURFACE] = moved.vertices[:SURFACE]
+        scale = float(np.median([similarity.scale_of(each) for each in avatar.plate.placements]))
+
+        def draw(image: ImageArray) -> ImageArray:
+            return np.asarray(cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR), np.uint8)
+
+        return sharpened_for_drawing(avatar.roi, avatar.face, draw, Face(face), scale)
 
     def render(self, motion: MeshMotion) -> NDArray[np.uint8]:
         """The frame in which a tracker reads this motion, see `draw`."""

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.composite.pairings import BOUNDS, files_of, verdict
-from benchmarks.composite.seam import measure_seam, relative_detail
+from benchmarks.composite.seam import measure_seam
+from shared.avatar.detail import relative_detail
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.landmarks import Face

@@ -1,13 +1,17 @@
 """The mesh engine keeps the engines' contract: what is given back, held, eased, saved."""
 
+from dataclasses import replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
-from engines.registry import load, names
+from engines.registry import load, load_frame_engine, names
 from harness.faces.following import psnr
+from shared.avatar.detail import relative_detail
 from shared.errors import StudioError
+from shared.face.rest_pose import turn_to_rest
 from shared.face.scripted import Gesture, shape
 from tests.support.engines.mesh_material import MS, avatar, difference, driving, frame, session, tracked
 
@@ -42,6 +46,17 @@ def test_a_body_of_its_own_gets_the_matte_of_the_moved_face() -> None:
     assert (neutral[..., 3] <= mask).all(), "the matte leaves the avatar's mask"
     chin = [int(np.nonzero(frame(opened, Gesture(mouth=m))[:, 256, 3] > 128)[0].max()) for m in (0.0, 1.0)]
     assert chin[1] > chin[0] + 8, "the matte does not follow the lowered jaw"
+
+
+def test_a_face_that_is_turned_to_its_body_keeps_its_detail() -> None:
+    smooth = avatar(own_plate=False, rest=(18.0, 0.0))
+    grain = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 16, smooth.roi.shape[:2]), (0, 0), 0.7)[..., None]
+    turned = replace(smooth, roi=np.asarray((smooth.roi + grain).clip(0, 255), np.uint8))
+    opened = load_frame_engine("mesh").open(turned)
+    pixels = opened.step(driving())[0].pixels
+    shown = turn_to_rest(turned.face, turned.rest)
+    detail = relative_detail(np.ascontiguousarray(pixels[..., :3]), shown)
+    assert 0.85 < detail / relative_detail(turned.roi, turned.face) < 1.15
 
 
 def test_the_rim_stays_the_portrait_however_the_head_moves() -> None:
