@@ -77,8 +77,11 @@ def _ours(files: dict[str, Path]) -> tuple[dict[str, Callable[[], object]], dict
 
     from engines.dhlive.control.control_image import ControlPainter
     from engines.dhlive.crop_painter import CropPainter
+    from engines.dhlive.file_names import MOUTHS
+    from engines.dhlive.files import present
     from engines.dhlive.generation import Generation
     from engines.dhlive.mouth import Mouth
+    from engines.dhlive.networks.checkpoints import load_mouth
     from engines.dhlive.voice.listener import Listener
     from harness.tiny.dhlive import landmarks_of, placement, stand_in_mesh
 
@@ -111,7 +114,7 @@ def _ours(files: dict[str, Path]) -> tuple[dict[str, Callable[[], object]], dict
         "audio network": lambda: mouth.audio(mel, silent),
         "control image": lambda: control.draw(bent, matrix, landmarks),
         "crop, network in it": lambda: painter.paint(crop, drawn, one),
-    }, {"mouth": mouth.drawing.state_dict(), "audio": mouth.audio.state_dict()}
+    }, {"mouth": load_mouth(present(files, MOUTHS[generation]))[1].state_dict(), "audio": mouth.audio.state_dict()}
 
 
 def _theirs(checkout: Path, state: dict[str, Any]) -> dict[str, Callable[[], object]]:

@@ -17,7 +17,9 @@ from engines.dhlive.generation import Generation
 from engines.dhlive.networks.audio import AudioNetwork
 from engines.dhlive.networks.checkpoints import load_audio, load_mouth
 from engines.dhlive.networks.mini1 import Mini1Network, Mini1Person
-from engines.dhlive.networks.mini2 import Mini2Network, Modulation
+from engines.dhlive.networks.mini2 import Modulation
+from engines.dhlive.networks.mini2_folded import FoldedMini2
+from engines.dhlive.networks.old import OldNetwork
 from engines.dhlive.networks.sizes import FEATURES, STYLE
 from engines.torch_device import pick_device
 from shared.errors import StudioError
@@ -38,7 +40,7 @@ class Mouth:
     to a device."""
 
     generation: Generation
-    drawing: Mini2Network | Mini1Network
+    drawing: FoldedMini2 | Mini1Network
     audio: AudioNetwork
     files: FaceFiles
     device: torch.device = CPU
@@ -57,9 +59,10 @@ class Mouth:
     def load(cls, generation: Generation, files: dict[str, Path], device: torch.device = CPU) -> "Mouth":
         """files: by the manifest's names. Raises StudioError in one sentence."""
         where = present(files, MOUTHS[generation])
-        found, drawing = load_mouth(where)
-        if found is not generation or not isinstance(drawing, Mini2Network | Mini1Network):
+        found, network = load_mouth(where)
+        if found is not generation or isinstance(network, OldNetwork):
             raise StudioError(f"{where} is the network of generation {found.value}; `studio weights add` sorts them.")
+        drawing = network if isinstance(network, Mini1Network) else FoldedMini2(network)
         drawing.to(device=device, memory_format=torch.channels_last)
         return cls(generation, drawing, load_audio(present(files, AUDIO)), FaceFiles.read(files, generation), device)
 
@@ -82,7 +85,7 @@ class Mouth:
             features = Mini1Person(*joined)
             return lambda source: drawing(source, features)
         blocks = [Modulation(*joined[at : at + 3]) for at in range(0, len(joined), 3)]
-        return lambda source: drawing(source.contiguous(memory_format=torch.channels_last), blocks)
+        return lambda source: drawing(source, blocks)
 
 
 _SHARED: WeakValueDictionary[str, Mouth] = WeakValueDictionary()

@@ -13,6 +13,7 @@ from engines.dhlive.networks.audio import AudioNetwork, State, silent_state
 from engines.dhlive.networks.checkpoints import load_audio, load_mouth
 from engines.dhlive.networks.mini1 import Mini1Network
 from engines.dhlive.networks.mini2 import Mini2Network
+from engines.dhlive.networks.mini2_folded import FoldedMini2
 from engines.dhlive.networks.old import OldNetwork
 from tests.parity.level import Tolerance
 
@@ -43,14 +44,16 @@ def _mini2(weights: Path, given: Tensors) -> Tensors:
         | {f"adain{number}": block.get_submodule("adain") for number, block in enumerate(network.decoder_blocks)}
     )
     style = network.style(given["in/ref"])
-    image = network(given["in/source"], network.person(style))
+    network(given["in/source"], network.person(style))
     taps = {f"act/{name}": value for name, value in seen().items()}
-    alone = network(given["in/source"][:1], network.person(style[:1]))
+    drawing = FoldedMini2(network)
+    image = drawing(given["in/source"], drawing.person(style))
+    alone = drawing(given["in/source"][:1], drawing.person(style[:1]))
     return taps | {"out/style": style, "out/image": image, "out/image_b0_single": alone}
 
 
 def _pipeline(weights: Path, given: Tensors) -> Tensors:
-    network = _network(weights, Mini2Network)
+    network = FoldedMini2(_network(weights, Mini2Network))
     edges, window = (
         np.rint(given[f"in/{name}_fusion_mask"][0, 0].numpy() * 255).astype(np.uint8) for name in ("face", "mouth")
     )

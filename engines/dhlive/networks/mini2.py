@@ -1,6 +1,7 @@
 """The mouth network of the second mini generation: the control image moves, a style vector colours.
 
-A person is 64 numbers, their style, found once in reference images. Attribute names are the published checkpoint's keys.
+A person is 64 numbers, their style, found once in reference images. Attribute names are the published checkpoint's keys. This is
+its definition, which learns; `mini2_folded` draws with its weights.
 """
 
 from typing import NamedTuple
@@ -12,9 +13,7 @@ from torch.nn import functional
 from engines.dhlive.networks.sizes import STYLE
 
 SLOPE = 0.1  # of the encoders' leaky rectifiers
-# Faces that a CPU takes through each block at once: what these take lies in a core's cache, what more take does not.
-AT_ONCE = (8, 8, 4, 1)
-EPSILON = 1e-5  # of the normalisation's variance
+SKIP_SIDES = (4, 2)  # of the source's squares, whose averages join the second and the third block's features
 
 
 class Separable(nn.Module):
@@ -50,24 +49,8 @@ class StyleModulation(nn.Module):
         return Modulation(*self.mlp(style)[..., None, None].chunk(3, dim=1))
 
     def forward(self, x: Tensor, style: Modulation) -> Tensor:
-        if torch.is_grad_enabled():
-            plain = functional.instance_norm(x)
-            return plain + torch.sigmoid(style.gate * x) * torch.addcmul(style.bias, plain, style.scale)
-        return self._in_place(x, style)
-
-    @staticmethod
-    def _in_place(x: Tensor, style: Modulation) -> Tensor:
-        """The same, channels last, in the memory that is there; sums over the plane are products with a row. Without it a
-        frame takes a quarter longer."""
-        batch, channels, height, width = x.shape
-        scale, bias, opens = (each.flatten(1)[:, None] for each in style)
-        pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)
-        mean_of = pixels.new_full((1, height * width), 1 / (height * width))
-        gate = (pixels * opens).sigmoid_()
-        plain = pixels - mean_of @ pixels
-        plain.mul_(torch.rsqrt(mean_of @ plain.square() + EPSILON))
-        styled = gate.mul_(torch.addcmul(bias, plain, scale)).add_(plain)
-        return styled.view(batch, height, width, channels).permute(0, 3, 1, 2)
+        plain = functional.instance_norm(x)
+        return plain + torch.sigmoid(style.gate * x) * torch.addcmul(style.bias, plain, style.scale)
 
 
 class MiniBlock(nn.Module):
@@ -79,10 +62,12 @@ class MiniBlock(nn.Module):
         self.adain = StyleModulation(channels)
         self.enlarges = enlarges
 
+    def enlarged(self, x: Tensor) -> Tensor:
+        """What is convolved."""
+        return functional.interpolate(x, scale_factor=2, mode="nearest") if self.enlarges else x
+
     def forward(self, x: Tensor, style: Modulation) -> Tensor:
-        if self.enlarges:
-            x = functional.interpolate(x, scale_factor=2, mode="nearest")
-        return functional.relu(self.adain(self.conv(x), style))
+        return functional.relu(self.adain(self.conv(self.enlarged(x)), style))
 
 
 class Mini2Network(nn.Module):
@@ -120,19 +105,9 @@ class Mini2Network(nn.Module):
 
     def forward(self, source: Tensor, person: list[Modulation]) -> Tensor:
         x = self.motion_encoder(source)
-        for number, style in enumerate(person):
-            at_once = len(x) if torch.is_grad_enabled() or x.device.type != "cpu" else AT_ONCE[number]
-            if len(x) <= at_once:
-                x = self._step(number, x, source, style)
-            else:
-                parts = zip(*(each.split(at_once) for each in (x, source, *style)), strict=True)
-                x = torch.cat([self._step(number, part, seen, Modulation(*of)) for part, seen, *of in parts])
-        return x
-
-    def _step(self, number: int, x: Tensor, source: Tensor, style: Modulation) -> Tensor:
-        """A block with what follows it."""
-        x = self.decoder_blocks[number](x, style)
-        if number == len(self.decoder_blocks) - 1:
-            return torch.sigmoid(self.final_conv(x))
-        skip = (None, self.skip_fuse0, self.skip_fuse1)[number]
-        return x if skip is None else x + skip(functional.avg_pool2d(source, 8 >> number))
+        skips = (None, self.skip_fuse0, self.skip_fuse1, None)
+        for number, (block, style, skip) in enumerate(zip(self.decoder_blocks, person, skips, strict=True)):
+            x = block(x, style)
+            if skip is not None:
+                x = x + skip(functional.avg_pool2d(source, SKIP_SIDES[number - 1]))
+        return torch.sigmoid(self.final_conv(x))

@@ -12,7 +12,7 @@ from compositing.compose import Composer  # noqa: E402
 from engines.api import RoiFrame, SessionContext, VoiceBlock  # noqa: E402
 from engines.dhlive.asset.person import FILE, read_person, write_person  # noqa: E402
 from engines.dhlive.engine import DhliveEngine, kept_person  # noqa: E402
-from engines.dhlive.networks.mini2 import Mini2Network  # noqa: E402
+from engines.dhlive.networks.mini2_folded import FoldedMini2  # noqa: E402
 from engines.dhlive.options import DhliveOptions  # noqa: E402
 from engines.dhlive.session import DhliveSession  # noqa: E402
 from harness.sample_avatar import sample_avatar  # noqa: E402
@@ -106,13 +106,13 @@ def test_it_waits_with_a_mouth_that_closes() -> None:
 def test_faces_of_several_sessions_are_one_call_of_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     engine, sessions = StandInEngine(), [opened() for _ in range(3)]
     batches: list[int] = []
-    drawn = Mini2Network.forward
+    drawn = FoldedMini2.forward
 
-    def counted(self: Mini2Network, source: Any, person: Any) -> Any:
+    def counted(self: FoldedMini2, source: Any, person: Any) -> Any:
         batches.append(len(source))
         return drawn(self, source, person)
 
-    monkeypatch.setattr(Mini2Network, "forward", counted)
+    monkeypatch.setattr(FoldedMini2, "forward", counted)
     block = VoiceBlock(0, sound_of([babble(1)])[: 255 * 48 + 2])
     found = engine.draw_batch(sessions, [block] * 3)
     assert batches == [3] and [len(each) for each in found] == [1, 1, 1]

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.apart
 
 BUDGET_US = 100_000  # beyond the look-ahead, until the first voiced frame
 TICK_US = 40_000
+ROUNDING = 1e-5  # grey levels of a mean: a few pixels by one
 
 
 @cache
@@ -62,7 +63,7 @@ def test_an_interrupted_mouth_closes_and_nothing_of_the_look_ahead_is_shown() ->
     session.reset()
     assert session.flush() == []
     apart = [float(np.abs(session.idle(pts)[0].pixels - rest).mean()) for pts in range(0, 8 * TICK_US, TICK_US)]
-    assert apart == sorted(apart, reverse=True) and apart[-1] == 0, apart
+    assert all(later <= earlier + ROUNDING for earlier, later in pairwise(apart)) and apart[-1] == 0, apart
     later = VoiceBlock(20 * US, voice()[: SOUND_RATE_HZ * 2 // 5])
     again, fresh = session.hear(later), quiet.hear(later)
     assert [frame.pts for frame in again] == [frame.pts for frame in fresh]
