@@ -16,5 +16,5 @@ class DhliveSettings(EngineSettings, DhliveOptions):
     model_config = SettingsConfigDict(env_prefix="STUDIO_DHLIVE_")
 
     device: str = Field(
-        "cpu", description="cpu, cuda or cuda:N; one face at 25 frames a second takes a sixth of a core"
+        "cpu", description="auto, cpu, cuda or cuda:N; one face at 25 frames a second takes a sixth of a core"
     )
