@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from rich.console import Console
-from rich.table import Column, Table
+from rich.padding import Padding
 from rich.text import Text
 
 from cli.options import JsonOption
@@ -12,6 +12,7 @@ from engines.catalog import engine_summaries
 from shared.config.settings import load_settings
 
 DRIVERS = {"motion": "a face", "voice": "a voice", "template": "recorded motion"}
+INDENT = 4
 out = Console(markup=False)
 
 
@@ -21,13 +22,15 @@ def list_engines(as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps([{"name": name, **row} for name, row in rows.items()]))
         return
-    table = Table("engine", "state", "moved by", "runs", Column("about", ratio=1), box=None, expand=True)
+    wide = max(len(name) for name in rows)
     for name, row in rows.items():
         state = Text("unavailable", "yellow") if row["unavailable"] else Text("available", "green")
+        runs = f"  {row['title']}, moved by {moved_by(row)}; {', '.join(_words(row['modes']))}"
+        out.print(Text.assemble((name.ljust(wide), "bold"), "  ", state, runs), highlight=False)
         helps = f"What helps: {row['command']}" if row["command"] else ""
-        about = "\n".join(str(line) for line in (row["title"], row["unavailable"], helps, row["terms"]) if line)
-        table.add_row(name, state, moved_by(row), ", ".join(_words(row["modes"])), about)
-    out.print(table, highlight=False)
+        for line in (row["unavailable"], helps, row["terms"]):
+            if line:
+                out.print(Padding(Text(str(line)), (0, 0, 0, INDENT), expand=False), highlight=False)
 
 
 def moved_by(row: dict[str, Any]) -> str:

@@ -50,7 +50,7 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
     engines = {kind.info.name: f"{__name__}:{kind.__name__}" for kind in (AbsentEngine, BrokenProbe, Mistaken)}
     engines |= {"leaving": "leaving_engine:Engine", "missing": "nowhere.at_all:Engine"}
     monkeypatch.setenv("STUDIO_ENGINES", json.dumps(engines))
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "80")
 
     def run(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["studio", *arguments])
@@ -83,8 +83,10 @@ def test_every_engine_is_a_row_with_what_there_is_to_know(said: Said) -> None:
         assert rows[name]["unavailable"].startswith(why), rows[name]
 
 
-def test_the_table_says_it_for_people(said: Said) -> None:
-    table = said("engines")
+def test_the_list_says_it_for_people_and_cuts_nothing_off(said: Said) -> None:
+    """On a terminal of the usual 80 columns; only ends of lines are between words."""
+    table = " ".join(said("engines").split())
+    assert "…" not in table
     for words in ("mesh", "available", "a face or a voice", "live, offline", "Absent [beta]", "a face, a voice or recorded motion",
                   "Absent needs a service that does not answer.", "What helps: absent serve", "[no] kernel image"):  # fmt: skip
         assert words in table, table
