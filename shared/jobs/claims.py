@@ -6,7 +6,9 @@ number can be claimed. A unit is done when `done.json` has been created, once an
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from shared.errors import StudioError
@@ -68,10 +70,13 @@ def read_unit_state(store: Store, job: str, unit: str) -> UnitState:
     )
 
 
-def claim_unit(store: Store, job: str, unit: str, seen: UnitState, worker: str) -> Claim | None:
-    """Take a unit that nobody is at, or whose holder has expired. None where somebody else was faster."""
+def claim_unit(
+    store: Store, job: str, unit: str, seen: UnitState, worker: str, facts: Mapping[str, Any] = MappingProxyType({})
+) -> Claim | None:
+    """Take a unit that nobody is at, or whose holder has expired. facts: of the first beat, such as `pace`. None where another
+    was faster."""
     number = seen.claim + 1
-    made = store.create(f"{_place(job, unit)}/claim-{number:04d}.json", _beat(0, worker, {}))
+    made = store.create(f"{_place(job, unit)}/claim-{number:04d}.json", _beat(0, worker, facts))
     return Claim(job, unit, number) if made else None
 
 
@@ -172,5 +177,5 @@ def _end_claims(store: Store, job: str, unit: str, highest: int) -> None:
         store.create(f"{_place(job, unit)}/returned-{number:04d}.json", b"{}")
 
 
-def _beat(number: int, worker: str, facts: dict[str, Any]) -> bytes:
+def _beat(number: int, worker: str, facts: Mapping[str, Any]) -> bytes:
     return json.dumps({"beat": number, "worker": worker, **facts}).encode()

@@ -16,13 +16,15 @@ SETTLED = UnitState(claim=1, open=True, failures=0, deaths=0, parked=False, done
 class UnitProgress:
     """A unit as its folder and its claim's last beat tell it.
 
-    done, total: steps, as the unit counts them; 0 of 0 while it is not at work. rate: steps a second.
+    done, total: steps, as the unit counts them; 0 of 0 while it is not at work. rate: steps a second. pace: weight a second that
+    its worker did before, until the unit says how far it is.
     """
 
     state: UnitState = UNTOUCHED
     done: int = 0
     total: int = 0
     rate: float = 0.0
+    pace: float = 0.0
 
     @property
     def at_work(self) -> bool:
@@ -65,7 +67,8 @@ class JobProgress:
     @property
     def share_rate(self) -> float:
         """What all workers together add to `share` in a second."""
-        weighed = (self.graph.units[name].weight * each.share_rate for name, each in self.units.items())
+        at_work = [(name, each) for name, each in self.units.items() if each.at_work]
+        weighed = (self.graph.units[name].weight * each.share_rate or each.pace for name, each in at_work)
         return sum(weighed) / self.graph.weight
 
 
@@ -92,4 +95,4 @@ def _read_unit(store: Store, job: str, name: str) -> UnitProgress:
     if state.done or not state.open:
         return UnitProgress(state)
     beat = read_beat(store, job, name, state.claim)
-    return UnitProgress(state, beat.done, beat.total, beat.fps) if beat else UnitProgress(state)
+    return UnitProgress(state, beat.done, beat.total, beat.fps, beat.pace) if beat else UnitProgress(state)

@@ -29,13 +29,15 @@ Known = TypeVar("Known", bound=Record)
 
 
 class BeatRecord(Record):
-    """A claim, rewritten by its holder. done, total: steps. fps: steps a second."""
+    """A claim, rewritten by its holder. done, total: steps. fps: steps a second. pace: weight a second that the holder did of the
+    job's last unit of the kind, 0 where there was none; told until the unit says how far it is."""
 
     beat: int = Field(ge=0, lt=1 << 53)
     worker: str = Field("", max_length=500)
     done: int = Field(0, ge=0, lt=1 << 53)
     total: int = Field(0, ge=0, lt=1 << 53)
     fps: float = Field(0.0, ge=0.0)
+    pace: float = Field(0.0, ge=0.0)
 
 
 class FailureRecord(Record):

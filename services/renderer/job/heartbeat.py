@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
 
 import structlog
@@ -37,7 +37,7 @@ class Heartbeat:
     """Beats for a claim from a thread of its own; a context manager. The unit calls `report_progress` as it gets on.
 
     leaving: whether the worker is about to end. die: ends the process, for a unit that does not stop or hangs; None in a
-    foreground process, which its user ends. told: called with the progress.
+    foreground process, which its user ends. told: called with the progress. facts: of the beats before the unit reports any.
     """
 
     def __init__(
@@ -48,11 +48,12 @@ class Heartbeat:
         leaving: Callable[[], bool] = lambda: False,
         die: Callable[[], None] | None = None,
         told: Told = lambda unit, done, total: None,
+        facts: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._store, self._claim, self._worker = store, claim, worker
         self._leaving, self._die, self._told = leaving, die, told
         self._beat = 0
-        self._facts: dict[str, Any] = {}
+        self._facts = dict(facts)
         self._started = self._moved = time.monotonic()
         self._why: StopReason | None = None
         self._end = threading.Event()

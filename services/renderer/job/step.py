@@ -1,5 +1,6 @@
 """One step of a job: claim a unit that is ready, do it, publish it. Messages say when; what is true stands on disk."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -15,7 +16,7 @@ from services.renderer.job.units import follow_unit, render_unit
 from shared.errors import NoSpaceError, OutOfMemoryError, StudioError
 from shared.jobs import claims
 from shared.jobs.claims import Claim
-from shared.jobs.graph import ASSEMBLE, FOLLOW
+from shared.jobs.graph import ASSEMBLE, FOLLOW, kind_of
 from shared.jobs.manifest import Manifest, read_job_manifest
 from shared.jobs.status import park, parked, read_wanted_state, result
 from shared.jobs.store import Store
@@ -55,6 +56,9 @@ class UnitWorker:
     die: Callable[[], None] | None = None
     told: Told = lambda unit, done, total: None
     board: JobSurveyor = field(default_factory=JobSurveyor)
+    _paces: dict[tuple[str, str], float] = field(
+        default_factory=dict
+    )  # weight a second of the last job's units, by their kind
 
     def advance(self, job: str, expired: Expired = ()) -> StepResult:
         """Get on with a job by one unit. expired: claims that were seen to stand still for LEASE_S. Never raises for
@@ -75,16 +79,18 @@ class UnitWorker:
             park(self.store, manifest.id, _no_space(), "no_space")
             return None
         for unit, state in ready:
-            claim = claims.claim_unit(self.store, manifest.id, unit, state, self.name)
+            claim = claims.claim_unit(self.store, manifest.id, unit, state, self.name, self._pace(manifest.id, unit))
             if claim is not None:
                 return claim
         return None
 
     def _do(self, manifest: Manifest, claim: Claim) -> StepResult:
-        unit = claim.unit
+        unit, began = claim.unit, time.monotonic()
+        pace = self._pace(manifest.id, unit)
         try:
-            with Heartbeat(self.store, claim, self.name, self.leaving, self.die, self.told) as heart:
+            with Heartbeat(self.store, claim, self.name, self.leaving, self.die, self.told, pace) as heart:
                 facts = self._made(manifest, claim, heart)
+            self._note_pace(manifest, unit, time.monotonic() - began)
             return self._published(manifest, claim, facts)
         except Stopped as stopped:
             if stopped.why in ("cancelled", "gone"):
@@ -109,6 +115,16 @@ class UnitWorker:
             self.opener.close()
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             return replace(self._failed(manifest, claim, reason, "failed"), error=error)
+
+    def _pace(self, job: str, unit: str) -> dict[str, float]:
+        """What a unit's first beats say of the time that is left: how fast the one before of its kind was."""
+        pace = self._paces.get((job, kind_of(unit)))
+        return {} if pace is None else {"pace": pace}
+
+    def _note_pace(self, manifest: Manifest, unit: str, seconds: float) -> None:
+        held = {key: pace for key, pace in self._paces.items() if key[0] == manifest.id}
+        weight = manifest.graph.units[unit].weight
+        self._paces = held | {(manifest.id, kind_of(unit)): weight / max(seconds, 1e-3)}
 
     def _made(self, manifest: Manifest, claim: Claim, heart: Heartbeat) -> dict[str, Any]:
         earlier = claims.failures(self.store, claim.job, claim.unit)

@@ -16,7 +16,7 @@ from engines.stableavatar.engine import StableAvatarEngine  # noqa: E402
 from engines.stableavatar.estimate import disk_needed, memory_needed, too_large, work_of  # noqa: E402
 from engines.stableavatar.layout import SPAN, fixed_layout  # noqa: E402
 from engines.stableavatar.settings import StableAvatarSettings  # noqa: E402
-from engines.stableavatar.units import window_unit  # noqa: E402
+from engines.stableavatar.units import declared, window_unit  # noqa: E402
 from engines.stableavatar.weights import CONFIG, OBLONG, SQUARE, TEXT, TRAINED, Model, read_model  # noqa: E402
 from persona_studio.engine.testing import EngineConformance  # noqa: E402
 from services.renderer.job.cost import JobCost, cost_lines  # noqa: E402
@@ -161,6 +161,8 @@ def test_the_estimate_is_that_of_the_networks_at_full_size() -> None:
     for size, tflop in (((512, 512), 428), ((480, 832), 855)):
         assert work_of(full, layout, size, 3).window == pytest.approx(tflop, rel=0.01)
     assert work_of(full, layout, (512, 512), 3).total(2, 50) == pytest.approx(43e3, rel=0.02)
+    encode, *_ = declared(layout, 50, work_of(full, layout, (512, 512), 3))
+    assert encode.weight == pytest.approx(1394, rel=0.01), "reading 14 GB takes its time too"
     minute = fixed_layout(1500, Fraction(25), 5)
     assert disk_needed(minute, (512, 512), 50, False) == pytest.approx(6.6e9, rel=0.01)
     need = [memory_needed(full, (512, 512), layout, 2, offload, 3) for offload in ("none", "encoders", "blocks")]

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -149,6 +150,32 @@ def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: JobFarm, 
     reference = farm.submit(driver, "card", key="again").id
     farm.finish(reference)
     assert frames(farm.result(job)) == frames(farm.result(reference))
+
+
+class BegunUnits(LocalStore):
+    """Remembers how units were begun."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.begun: dict[str, dict[str, Any]] = {}
+
+    def create(self, name: str, content: bytes) -> bool:
+        unit, _, file = name.rpartition("/")
+        if file.startswith("claim-"):
+            self.begun[unit.rpartition("/")[2]] = json.loads(content)
+        return super().create(name, content)
+
+
+def test_a_unit_begins_at_the_pace_of_the_one_before_of_its_kind(farm: JobFarm, driver: Path) -> None:
+    """So the time that is left is known before the unit has reported anything. Another job's pace is not taken for it."""
+    farm.store = store = BegunUnits(farm.store.root)
+    worker = farm.worker()
+    for key in ("one", "two"):
+        steps = farm.finish(farm.submit(driver, "card", key=key).id, worker)
+        assert [step.outcome for step in steps] == ["done"] * 9
+        told = [name for name in store.begun if "pace" in store.begun[name]]
+        assert set(told) == set(store.begun) - {"follow-00000", "render-00000", "assemble"}
+        assert all(store.begun[name]["pace"] > 0 for name in told)
 
 
 def test_a_voice_in_segments_is_what_one_run_makes(farm: JobFarm, tmp_path: Path) -> None:

@@ -102,6 +102,8 @@ def test_what_is_done_goes_by_weight(store: LocalStore) -> None:
     finish(store, made.id, "b")
     held = claim(store, made.id, "c")
     assert read_progress(store, made).share == pytest.approx(4 / 10.2) and read_progress(store, made).share_rate == 0.0
+    store.write(f"jobs/{made.id}/units/c/claim-{held.number:04d}.json", b'{"beat": 0, "pace": 0.5}')
+    assert read_progress(store, made).share_rate == pytest.approx(0.5 / 10.2), "as its worker did the unit before"
     store.write(
         f"jobs/{made.id}/units/c/claim-{held.number:04d}.json", b'{"beat": 1, "done": 30, "total": 40, "fps": 2}'
     )
