@@ -26,6 +26,7 @@ MODULES = {
     "dhlive": "benchmarks.engines.dhlive",
     "liveportrait": "benchmarks.engines.liveportrait",
     "personalive": "benchmarks.engines.personalive",
+    "stableavatar": "benchmarks.engines.stableavatar",
 }
 NAMES = tuple(MODULES)
 # Modules that a benchmark needs and a user's install lacks. PyTorch is none of them: without it a benchmark says so itself.
