@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -13,6 +13,7 @@ from shared.jobs.graph import JobGraph, UnitSpec, check_units, clip_graph, segme
 from shared.jobs.store import Store
 
 SCHEMA = 1
+KEPT_MANIFESTS = 4  # that were read last
 ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}")  # what looks otherwise never becomes a name in the store
 Priority = Literal["high", "normal", "low"]
 DrivenBy = Literal["motion", "voice", "template"]
@@ -125,6 +126,12 @@ def folder(job: str) -> str:
     return f"jobs/{job}"
 
 
+@lru_cache(maxsize=KEPT_MANIFESTS)
+def _parsed(raw: bytes) -> Manifest:
+    """The same object for the same bytes: an hour's clip has 70,000 units, and every unit and every look begins with this."""
+    return Manifest.model_validate_json(raw)
+
+
 def read_job_manifest(store: Store, job: str) -> Manifest:
     """Raises StudioError where there is no such job, DamagedJobError where what is left of it cannot be read."""
     raw = store.read(f"{folder(job)}/job.json") if ID.fullmatch(job) else None
@@ -133,7 +140,7 @@ def read_job_manifest(store: Store, job: str) -> Manifest:
             raise DamagedJobError(f"Job '{job}' has lost its job.json; `studio jobs rm {job}` removes what is left.")
         raise StudioError(f"There is no job '{job[:60]}'; `studio jobs list` shows what there is.")
     try:
-        made = Manifest.model_validate_json(raw)
+        made = _parsed(raw)
     except ValidationError as error:
         cut = any(each["type"] == "json_invalid" for each in error.errors())
         why = "has a damaged job.json" if cut else "was made by another version of the studio"

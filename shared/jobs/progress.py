@@ -9,7 +9,7 @@ from shared.jobs.manifest import Manifest, folder
 from shared.jobs.store import Store
 
 UNTOUCHED = UnitState(claim=0, open=False, failures=0, deaths=0, parked=False, done=False)
-SETTLED = UnitState(claim=1, open=True, failures=0, deaths=0, parked=False, done=True)
+SETTLED = UnitState(claim=1, open=True, failures=0, deaths=0, parked=False, done=True)  # begun once, as far as is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,11 @@ class UnitProgress:
     total: int = 0
     rate: float = 0.0
     pace: float = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known to be done by what needs it."""
+        return self.state is SETTLED
 
     @property
     def at_work(self) -> bool:
@@ -44,6 +49,9 @@ class UnitProgress:
         return self.rate / self.total if self.at_work and self.total > 0 else 0.0
 
 
+UNBEGUN = UnitProgress()
+
+
 @dataclass(frozen=True, slots=True)
 class JobProgress:
     """The units of a job that have been begun, by name, and what is done of the whole."""
@@ -52,7 +60,7 @@ class JobProgress:
     units: Mapping[str, UnitProgress]
 
     def __getitem__(self, name: str) -> UnitProgress:
-        return self.units.get(name, UnitProgress())
+        return self.units.get(name, UNBEGUN)
 
     @property
     def at_work(self) -> bool:
@@ -73,11 +81,12 @@ class JobProgress:
 
 
 def read_progress(store: Store, manifest: Manifest) -> JobProgress:
-    """How far a job is: one listing for each unit that has been begun, but for those whose dependents are done already
-    and that nothing is shown of. Raises StudioError where the store cannot be read."""
+    """How far a job is: one listing for each unit that has been begun, but for those whose dependents are done already: all of
+    a clip engine's, which may be tens of thousands, and those of a frame engine that nothing is shown of. Raises StudioError
+    where the store cannot be read."""
     graph, job = manifest.graph, manifest.id
     begun = set(store.list(f"{folder(job)}/units"))
-    shown = set(graph.shown)
+    shown = frozenset[str]() if manifest.units else frozenset(graph.shown)
     settled: set[str] = set()  # done, because what needs them is
     units = {}
     for name in reversed(list(graph)):

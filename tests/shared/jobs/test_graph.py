@@ -9,6 +9,7 @@ from shared.errors import StudioError
 from shared.jobs.graph import ASSEMBLE, FOLLOW_WEIGHTS, UnitSpec, check_units, clip_graph, kind_of, segment_graph
 from shared.jobs.manifest import Manifest, read_job_manifest
 from shared.jobs.progress import read_progress
+from shared.jobs.status import status
 from shared.jobs.store import LocalStore
 from tests.support.jobs.job_material import claim, finish
 
@@ -110,6 +111,39 @@ def test_what_is_done_goes_by_weight(store: LocalStore) -> None:
     progress = read_progress(store, made)
     assert progress.share == pytest.approx(7 / 10.2)
     assert progress.share_rate == pytest.approx(4 * 2 / 40 / 10.2) and progress.at_work
+
+
+class CountedStore(LocalStore):
+    """Counts what is listed."""
+
+    listed = 0
+
+    def list(self, folder: str) -> list[str]:
+        self.listed += 1
+        return super().list(folder)
+
+
+def test_a_look_at_a_long_clip_reads_no_more_than_its_front(tmp_path: Path) -> None:
+    """An hour's clip has 70,000 units; all but a step's windows are known to be done by what needs them, and the manifest is
+    parsed once."""
+    steps, windows, done = 40, 5, 30
+    units = tuple(
+        UnitSpec(f"w-{step}-{window}", tuple(f"w-{step - 1}-{beside}" for beside in range(windows)) if step else ())
+        for step in range(steps)
+        for window in range(windows)
+    )
+    last = UnitSpec("clip", tuple(unit.name for unit in units[-windows:]))
+    made = Manifest.model_validate_json(BEFORE).model_copy(update={"units": (*units, last)})
+    store = CountedStore(tmp_path)
+    store.write(f"jobs/{made.id}/job.json", made.model_dump_json().encode())
+    for unit in units[: done * windows]:
+        finish(store, made.id, unit.name)
+    claim(store, made.id, units[done * windows].name)
+    store.listed = 0
+    seen = status(store, made.id)
+    assert store.listed <= windows + 5
+    assert seen.steps == "150 of 201 units; w-30-0" and seen.strip(201) == "d" * 150 + "r" + "w" * 50
+    assert read_job_manifest(store, made.id) is read_job_manifest(store, made.id)
 
 
 @pytest.fixture
