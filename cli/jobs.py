@@ -27,6 +27,7 @@ JobsJsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard o
 Job = Annotated[str, typer.Argument(help="A job's id.")]
 INTERRUPTED = 130
 AT_WORK = ("rendering", "assembling")
+MOST_ROWS, QUIET = 60, ("done", "waiting")  # a clip's units may be thousands: then those that are neither
 REDIS_WAIT_S = 15.0  # seconds in which the studio's own Redis has come up
 
 
@@ -162,11 +163,17 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
     of_units = any(each.unit for each in found.segments)
     what, measure = ("unit", "steps") if of_units else ("segment", "frames")
     table = Table(what, "state", "attempts", measure, "reason", box=None)
-    for each in found.segments:
+    shown = [
+        each for each in found.segments if len(found.segments) <= MOST_ROWS or each.reason or each.state not in QUIET
+    ]
+    for each in shown:
         frames = f"{each.done}/{each.ticks}"
-        table.add_row(each.unit or str(each.number + 1), each.state, str(each.attempts), frames, each.reason)
-    if found.segments:
+        name = each.words or each.unit or str(each.number + 1)
+        table.add_row(name, each.state, str(each.attempts), frames, each.reason)
+    if shown:
         out.print(table)
+    if len(shown) < len(found.segments):
+        out.print(f"{len(found.segments) - len(shown)} others are done or wait; --json has them all.", highlight=False)
 
 
 @jobs.command()

@@ -34,7 +34,12 @@ def declared(layout: Layout, steps: int, work: ClipWork) -> list[UnitSpec]:
     first = [UnitSpec(ENCODE, weight=work.encode + READ_WINDOWS * work.window)] if layout.windows else []
     once = tuple(unit.name for unit in first) + (LISTEN,)
     windows = [
-        UnitSpec(window_unit(step, window.number), (*once, *before(step, window)), work.window)
+        UnitSpec(
+            window_unit(step, window.number),
+            (*once, *before(step, window)),
+            work.window,
+            f"window {window.number + 1} of {len(layout.windows)} in step {step + 1} of {steps}",
+        )
         for step in range(steps)
         for window in layout.windows
     ]

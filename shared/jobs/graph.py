@@ -11,6 +11,7 @@ NAME = re.compile(r"[a-z0-9-]{1,40}")  # what looks otherwise never becomes a na
 FOLLOW, RENDER, ASSEMBLE = "follow", "render", "assemble"
 # Of a frame, by what drives, where drawing and encoding it is 1: as a light engine takes on a portrait.
 FOLLOW_WEIGHTS = {"motion": 0.5, "voice": 0.05, "template": 0.05}
+MAX_TITLE_CHARACTERS = 100
 ASSEMBLE_WEIGHT = 0.02  # of all other units together
 
 
@@ -19,12 +20,14 @@ class UnitSpec:
     """A piece of a job that one worker does.
 
     name: 1 to 40 of a-z, 0-9 and -; its folder has it too. needs: the units that must be done before it. weight: its share
-    of the work, in any measure that the job's other units have too.
+    of the work, in any measure that the job's other units have too. title: what people read, such as "window 2 of 7 in step 3 of 50";
+    "" where the name says it.
     """
 
     name: str
     needs: tuple[str, ...] = ()
     weight: float = 1.0
+    title: str = ""
 
 
 class JobGraph:
@@ -96,6 +99,10 @@ def check_units(units: Sequence[UnitSpec]) -> None:
         if not NAME.fullmatch(unit.name) or unit.name == ASSEMBLE:
             raise StudioError(
                 f"'{unit.name[:60]}' cannot name a unit: use 1 to 40 of a-z, 0-9 and '-', and not '{ASSEMBLE}'."
+            )
+        if len(unit.title) > MAX_TITLE_CHARACTERS:
+            raise StudioError(
+                f"The title of unit '{unit.name}' is too long; {MAX_TITLE_CHARACTERS} characters are enough."
             )
         if unit.name in before:
             raise StudioError(f"Two units are named '{unit.name}'; each needs a name of its own.")

@@ -177,9 +177,10 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
 def _segment(store: Store, manifest: Manifest, progress: JobProgress, number: int) -> SegmentStatus:
     """A segment of a frame engine's job, or a unit of a clip engine's."""
     name = manifest.graph.shown[number]
+    titled = manifest.graph.units[name].title
     unit, before = progress[name], UnitProgress()
     if manifest.units and (unit is UNBEGUN or unit.settled):  # nearly all of an hour's units
-        return SegmentStatus(number, "done" if unit.settled else "waiting", unit.state.claim, 0, 0, "", name)
+        return SegmentStatus(number, "done" if unit.settled else "waiting", unit.state.claim, 0, 0, "", name, titled)
     if manifest.units:
         called, ticks, done = name, unit.total, unit.done
     else:
@@ -199,7 +200,7 @@ def _segment(store: Store, manifest: Manifest, progress: JobProgress, number: in
     failed = stuck or (name if unit.state.failures and not unit.state.done else "")
     reason = _failure(store, manifest.id, failed)[0] if failed else ""
     attempts = progress[stuck or name].state.claim
-    return SegmentStatus(number, state, attempts, ticks, done, reason, called)
+    return SegmentStatus(number, state, attempts, ticks, done, reason, called, titled)
 
 
 def _stuck_unit(manifest: Manifest, progress: JobProgress, number: int) -> str:

@@ -20,6 +20,7 @@ _SIGNS: dict[SegmentState, str] = {"done": DONE, "rendering": RENDERING, "parked
 class SegmentStatus:
     """A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
     failed, "" where none did. unit: the name of a clip engine's unit, which has steps for ticks; "" for a segment of frames.
+    words: its title, "" where it has none.
     """
 
     number: int
@@ -29,11 +30,21 @@ class SegmentStatus:
     done: int
     reason: str
     unit: str = ""
+    words: str = ""
 
     @property
     def title(self) -> str:
         """What a sentence begins with."""
-        return f"Unit {self.unit}" if self.unit else f"Segment {self.number + 1}"
+        if not self.unit:
+            return f"Segment {self.number + 1}"
+        return f"Unit {self.unit} ({self.words})" if self.words else f"Unit {self.unit}"
+
+    @property
+    def at_work(self) -> str:
+        """Where a worker is, of a clip engine's unit that one is at."""
+        if self.words:
+            return f"{self.words} ({100 * self.done // self.ticks} %)" if self.ticks else self.words
+        return f"{self.unit} at step {self.done} of {self.ticks}" if self.ticks else self.unit
 
 
 class JobView(BaseModel):
@@ -80,13 +91,13 @@ class JobView(BaseModel):
 
     @property
     def steps(self) -> str:
-        """How far a clip engine's units are, in words: "3 of 12 units; video at step 40 of 100". "" for a job of frames,
-        for one that has ended, and where the segments are not known."""
+        """How far a clip engine's units are, in words: "3 of 12 units; video at step 40 of 100", with titles "30 of 1203 units;
+        window 7 of 24 in step 2 of 50 (40 %)". "" for a job of frames, for one that has ended, and where the segments are not known."""
         units = [each for each in self.segments if each.unit]
         if not units:
             return ""
         at_work = [each for each in units if each.state == "rendering"]
-        named = [f"{each.unit} at step {each.done} of {each.ticks}" if each.ticks else each.unit for each in at_work]
+        named = [each.at_work for each in at_work]
         if len(named) > NAMED_UNITS:
             named[NAMED_UNITS:] = [f"{len(named) - NAMED_UNITS} more"]
         done = f"{sum(each.state == 'done' for each in units)} of {len(units)} units"

@@ -168,11 +168,18 @@ def test_a_clip_is_shown_by_its_units_and_steps(
     material.begin_windows(studio.store, job)
     monkeypatch.setenv("STUDIO_HOME", str(studio.home))
     monkeypatch.setattr(sys, "argv", ["studio", "jobs", "show", job])
-    with pytest.raises(SystemExit):
-        main()
-    said = capsys.readouterr().out
-    assert "1 of 4 units; step-1-window-1 at step 3 of 10, step-1-window-2 at step 6 of 10" in said
-    assert "step-1-window-2" in said and "6/10" in said and "frames" not in said and "fps" not in said
+
+    def shown() -> str:
+        with pytest.raises(SystemExit):
+            main()
+        return " ".join(capsys.readouterr().out.split())
+
+    said = shown()
+    assert "1 of 4 units; step-1-window-1 at step 3 of 10, window 2 of 2 in step 1 of 1 (60 %)" in said
+    assert "encode done 1" in said and "6/10" in said and "frames" not in said and "fps" not in said
+    monkeypatch.setattr("cli.jobs.MOST_ROWS", 3)
+    said = shown()
+    assert "encode" not in said and "6/10" in said and said.endswith("2 others are done or wait; --json has them all.")
     status.set_wanted_state(studio.store, job, "cancelled")
     status.delete_job(studio.store, job)
 

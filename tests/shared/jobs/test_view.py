@@ -36,7 +36,7 @@ def view(store: Store) -> JobView:
 def segment(number: int, state: str, attempts: int = 0, done: int = 0, reason: str = "") -> dict[str, Any]:
     return {
         "number": number, "state": state, "attempts": attempts, "ticks": 250, "done": done, "reason": reason,
-        "unit": "",
+        "unit": "", "words": "",
     }  # fmt: skip
 
 

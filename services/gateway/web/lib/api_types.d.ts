@@ -496,7 +496,7 @@ export interface ScenePatch {
 /**
  * A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
  * failed, "" where none did. unit: the name of a clip engine's unit, which has steps for ticks; "" for a segment
- * of frames.
+ * of frames. words: its title, "" where it has none.
  */
 export interface SegmentStatus {
   number: number;
@@ -506,6 +506,7 @@ export interface SegmentStatus {
   done: number;
   reason: string;
   unit: string;
+  words: string;
 }
 
 /**

@@ -77,7 +77,7 @@ def test_a_clip_shows_its_steps_and_no_frames(page: "Page", store: Store) -> Non
     material.begin_windows(store, name)
     shown = row(page, name)
     shown.get_by_text(
-        "1 of 4 units; step-1-window-1 at step 3 of 10, step-1-window-2 at step 6 of 10 · 0:22 left"
+        "1 of 4 units; step-1-window-1 at step 3 of 10, window 2 of 2 in step 1 of 1 (60 %) · 0:22 left"
     ).wait_for()
     shown.get_by_role("img", name="units: 1 done, 2 rendering, 1 waiting").wait_for()
     assert "fps" not in shown.inner_text()
