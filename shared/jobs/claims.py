@@ -73,7 +73,7 @@ def read_unit_state(store: Store, job: str, unit: str) -> UnitState:
 def claim_unit(
     store: Store, job: str, unit: str, seen: UnitState, worker: str, facts: Mapping[str, Any] = MappingProxyType({})
 ) -> Claim | None:
-    """Take a unit that nobody is at, or whose holder has expired. facts: of the first beat, such as `pace`. None where another
+    """Take a unit that no worker is at, or whose holder has expired. facts: of the first beat, such as `pace`. None where another
     was faster."""
     number = seen.claim + 1
     made = store.create(f"{_place(job, unit)}/claim-{number:04d}.json", _beat(0, worker, facts))
