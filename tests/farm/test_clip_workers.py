@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from services.renderer.job.submit import JobRequest, submit_to_store
-from tests.support.engines.held_stableavatar import ENGINES, FREE, HOLD, LINES, Event, UnitEvent, unit_events
+from tests.support.engines.held_stableavatar import ENGINES, FREE, HOLD, LINES, UnitMoment, UnitEvent, unit_events
 from tests.support.engines.job_engines import ORDERS
 from tests.support.engines.stableavatar_material import tiny_weights
 from tests.support.jobs.farm import Running, child, descendants, running, speech, wait
@@ -28,7 +28,7 @@ WORKER = ("cli.app", "worker", "--engines", "heldavatar")
 
 
 @dataclass
-class ClipFarm:
+class HeldFarm:
     """A farm whose own worker does every engine; others do the engine that is held alone."""
 
     here: Running
@@ -44,14 +44,14 @@ class ClipFarm:
     def finish(self, job: str) -> list[str]:
         return self.here.finish(job, PATIENCE_S)
 
-    def events(self, event: Event) -> list[UnitEvent]:
+    def events(self, event: UnitMoment) -> list[UnitEvent]:
         return [each for each in unit_events(self.orders) if each.event == event]
 
-    def units(self, event: Event) -> Counter[str]:
+    def units(self, event: UnitMoment) -> Counter[str]:
         """How often it happened to each unit."""
         return Counter(each.unit for each in self.events(event))
 
-    def by_process(self, event: Event) -> Counter[int]:
+    def by_process(self, event: UnitMoment) -> Counter[int]:
         """How often it happened in each process."""
         return Counter(each.process for each in self.events(event))
 
@@ -71,7 +71,7 @@ def test_three_workers_with_one_killed_and_one_added_make_the_clip_of_one(small_
         named |= {ORDERS: str(tmp_path), "STUDIO_ENGINES": json.dumps(ENGINES)}
         here = stack.enter_context(running(tmp_path / "home", small_home, **named))
         here.settings = here.settings.model_copy(update={"engines": ENGINES, "fps": RATE_FPS})
-        farm = ClipFarm(here, tmp_path, speech(here.home / "speech.wav", SECONDS))
+        farm = HeldFarm(here, tmp_path, speech(here.home / "speech.wav", SECONDS))
         workers = [stack.enter_context(here.process("services.local.render_farm"))]
         farm.wait(here.redis_url, "Redis")
         workers += [stack.enter_context(here.process(*WORKER)) for _ in range(2)]

@@ -21,14 +21,14 @@ ENGINES = {
 }
 HOLD, FREE = "hold", "HELD_STABLEAVATAR_FREE"
 LINES = "unit-lines"
-Event = Literal["begun", "held", "loaded", "ended"]
+UnitMoment = Literal["begun", "held", "loaded", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
 class UnitEvent:
     """What happened to a unit. process: of the child that does it."""
 
-    event: Event
+    event: UnitMoment
     unit: str
     process: int
 
@@ -84,6 +84,6 @@ def _is_held(unit: UnitSpec) -> bool:
     return name is not None and unit.name.startswith(name) and FREE not in os.environ
 
 
-def _note(event: Event, unit: UnitSpec) -> None:
+def _note(event: UnitMoment, unit: UnitSpec) -> None:
     with Path(os.environ[ORDERS], LINES).open("a", encoding="utf-8") as file:
         file.write(f"{event} {unit.name} {os.getpid()}\n")
