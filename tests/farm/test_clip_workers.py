@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from services.renderer.job.submit import JobRequest, submit_to_store
-from tests.support.engines.held_stableavatar import ENGINES, FREE, HOLD, LINES, UnitMoment, UnitEvent, unit_events
+from tests.support.engines.held_stableavatar import ENGINES, FREE, HOLD, LINES, UnitEvent, UnitMoment, unit_events
 from tests.support.engines.job_engines import ORDERS
 from tests.support.engines.stableavatar_material import tiny_weights
 from tests.support.jobs.farm import Running, child, descendants, running, speech, wait
