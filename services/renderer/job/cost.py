@@ -55,7 +55,7 @@ def cost_lines(cost: JobCost) -> list[str]:
         return [*lines, "The engine does not say what it costs."]
     work = f"{estimate.work:,.1f} {estimate.unit}"
     if estimate.seconds is None:
-        lines.append(f"time: {work}; not measured here yet, the first job does")
+        lines.append(f"time: {work}; the first job here measures how long that takes")
     else:
         lines.append(
             f"time: about {_duration(estimate.seconds)} on one device ({work} at {estimate.rate:.1f} a second, measured here)"

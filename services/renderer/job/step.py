@@ -25,6 +25,7 @@ from shared.jobs.survey import Expired, JobSurveyor
 log = structlog.get_logger()
 
 MIN_FREE_BYTES = 64 << 20  # free bytes below which no unit is begun
+SMOOTHED = 0.8  # of the pace of the units before that a unit's own does not change
 Outcome = Literal["done", "failed", "handed back", "lost", "cancelled", "gone", "no_space", "nothing"]
 
 
@@ -58,7 +59,7 @@ class UnitWorker:
     board: JobSurveyor = field(default_factory=JobSurveyor)
     _paces: dict[tuple[str, str], float] = field(
         default_factory=dict
-    )  # weight a second of the last job's units, by their kind
+    )  # weight a second of the last job's units, by kind
 
     def advance(self, job: str, expired: Expired = ()) -> StepResult:
         """Get on with a job by one unit. expired: claims that were seen to stand still for LEASE_S. Never raises for
@@ -123,8 +124,8 @@ class UnitWorker:
 
     def _note_pace(self, manifest: Manifest, unit: str, seconds: float) -> None:
         held = {key: pace for key, pace in self._paces.items() if key[0] == manifest.id}
-        weight = manifest.graph.units[unit].weight
-        self._paces = held | {(manifest.id, kind_of(unit)): weight / max(seconds, 1e-3)}
+        key, now = (manifest.id, kind_of(unit)), manifest.graph.units[unit].weight / max(seconds, 1e-3)
+        self._paces = held | {key: SMOOTHED * held.get(key, now) + (1 - SMOOTHED) * now}
 
     def _made(self, manifest: Manifest, claim: Claim, heart: Heartbeat) -> dict[str, Any]:
         earlier = claims.failures(self.store, claim.job, claim.unit)

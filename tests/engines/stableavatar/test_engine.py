@@ -172,7 +172,10 @@ def test_the_estimate_is_that_of_the_networks_at_full_size() -> None:
 def test_what_a_job_would_cost_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip, engine = clip_of(tmp_path, 30), StableAvatarEngine()
     cost = JobCost(30, len(engine.units(clip)), engine.estimate(clip))
-    assert cost_lines(cost)[:2] == ["30 frames, 9 units", "time: 0.0 TFLOP; not measured here yet, the first job does"]
+    assert cost_lines(cost)[:2] == [
+        "30 frames, 9 units",
+        "time: 0.0 TFLOP; the first job here measures how long that takes",
+    ]
     monkeypatch.setattr("engines.stableavatar.engine.measured_rates", lambda: {"a card": 1e-6})
     told = cost_lines(replace(cost, estimate=engine.estimate(clip)))
     assert told[1].startswith("time: about ") and "measured here" in told[1]
