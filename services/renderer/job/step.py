@@ -57,9 +57,8 @@ class UnitWorker:
     die: Callable[[], None] | None = None
     told: Told = lambda unit, done, total: None
     board: JobSurveyor = field(default_factory=JobSurveyor)
-    _paces: dict[tuple[str, str], float] = field(
-        default_factory=dict
-    )  # weight a second of the last job's units, by kind
+    # Weight a second of the last job's units, by kind.
+    _paces: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def advance(self, job: str, expired: Expired = ()) -> StepResult:
         """Get on with a job by one unit. expired: claims that were seen to stand still for LEASE_S. Never raises for
