@@ -284,6 +284,14 @@ def test_a_restarted_gateway_is_found_again(page: "Page", running: GatewayStudio
     until(page, f"studio.frames() > {frames + 5}")
 
 
+def test_panels_scroll_and_the_page_does_not(page: "Page") -> None:
+    """However much the panels hold."""
+    page.get_by_role("heading", name="Engine").wait_for()
+    columns = page.evaluate("[...document.querySelectorAll('aside')].map((each) => each.scrollHeight)")
+    assert max(columns) > 720
+    assert page.evaluate("document.documentElement.scrollHeight") == 720
+
+
 def test_it_fits_a_phone_held_upright(page: "Page") -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
