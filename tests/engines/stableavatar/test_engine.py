@@ -1,5 +1,6 @@
 """StableAvatar with tiny networks: the rules of a clip engine, units in any order, and what is missing in a sentence."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -105,6 +106,34 @@ def test_with_little_memory_predictions_come_one_by_one_and_are_the_same(tmp_pat
             work.do(unit, engine)
         latents.append(load_file(work.folder / window_unit(1, 0) / "latents.safetensors")["latents"])
     assert torch.allclose(*latents, atol=1e-4) and float(latents[0].std()) > 0.1
+
+
+def test_narrow_precisions_are_near_and_an_overflow_is_a_sentence(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the first window after both steps; float16 ends at 65504, where bfloat16 goes on."""
+    wide = torch.load(weights / SQUARE, weights_only=True)
+    torch.save(wide | {"head.head.bias": wide["head.head.bias"] + 1e5}, weights / Path(SQUARE).parent / "wide.pt")
+    made = {}
+    for precision in ("fp32", "bf16", "fp16"):
+        monkeypatch.setenv("STUDIO_STABLEAVATAR_PRECISION", precision)
+        engine, clip = StableAvatarEngine(), clip_of(tmp_path, 10)
+        work, units = Units(clip, tmp_path / precision), engine.units(clip)
+        for unit in units[:-1]:
+            work.do(unit, engine)
+        made[precision] = load_file(work.folder / window_unit(1, 0) / "latents.safetensors")["latents"]
+        clip = clip_of(tmp_path, 10, checkpoint="wide.pt")
+        work.clip, further = clip, engine.units(clip)[2]
+        shutil.rmtree(work.folder / further.name)
+        if precision == "fp16":
+            with pytest.raises(
+                StudioError, match=r"^StableAvatar's numbers overflowed in float16; set .*PRECISION=fp32"
+            ):
+                work.do(further, engine)
+        else:
+            work.do(further, engine)
+    apart = {name: float((each - made["fp32"]).abs().mean()) for name, each in made.items()}
+    assert 0 < apart["fp16"] < apart["bf16"] < 0.05 * float(made["fp32"].abs().mean()), apart
 
 
 def test_predictions_are_reused_and_a_preview_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
