@@ -119,6 +119,7 @@ def render(
     from shared.media.output_spec import OutputSpec, read_size
 
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
+    set_up_logs("render", "warning")  # what an engine notes for a worker's log is none of this command's words
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing half-done is left
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
     output = OutputSpec.from_dict(wanted)

@@ -17,6 +17,7 @@ StateDict = dict[str, "Tensor"]
 WRAPPERS = ("state_dict", "model", "module", "params", "params_ema", "net_g", "generator")
 PREFIX = "module."  # what torch's data parallelism puts before every name
 NAMED = 3  # tensors named in one sentence
+AGAIN = "put a whole one there; `studio weights pull` fetches those that are published."
 
 
 def load_state(path: Path, key: str | None = None) -> StateDict:
@@ -31,7 +32,7 @@ def load_state(path: Path, key: str | None = None) -> StateDict:
     except OSError as error:
         raise StudioError(f"{path} cannot be read ({error.strerror}); see `studio weights list`.") from None
     if reason:
-        raise StudioError(f"{path} {reason}; fetch it again with `studio weights pull`.")
+        raise StudioError(f"{path} {reason}; {AGAIN}")
     held = _safetensors(path) if path.suffix == ".safetensors" else _pickled(path)
     return _unwrapped(held, path, key)
 
@@ -43,7 +44,7 @@ def _safetensors(path: Path) -> Mapping[str, Any]:
     try:
         loaded: Mapping[str, Any] = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise StudioError(f"{path} cannot be loaded ({error}); fetch it again with `studio weights pull`.") from None
+        raise StudioError(f"{path} cannot be loaded ({error}); {AGAIN}") from None
     return loaded
 
 
@@ -62,7 +63,7 @@ def _pickled(path: Path) -> Any:
         ) from None
     except Exception as error:  # its reader raises whatever a strange file leads it to
         first = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise StudioError(f"{path} cannot be loaded ({first}); fetch it again with `studio weights pull`.") from None
+        raise StudioError(f"{path} cannot be loaded ({first}); {AGAIN}") from None
 
 
 def _unwrapped(held: Any, path: Path, key: str | None) -> StateDict:
