@@ -15,6 +15,7 @@ from shared.media.colour import planes
 
 NOWHERE: PixelBox = (0, 0, 0, 0)
 SHRINK = 0.6  # a placement that scales by less than this is prefiltered: linear sampling would skip pixels
+HALVE = 0.5  # one that scales by no more than this is halved first, at a twentieth of the cost of another number
 SCALE_RANGE = 0.01, 16.0  # what a placement may scale by; anything else is a damaged one
 AS_IT_IS = np.array([1.0, 1.0, 1.0]), np.array([0.0, 0.0, 0.0])
 
@@ -104,7 +105,8 @@ class Blender:
             reach = cv2.boundingRect(mask)  # type: ignore[assignment]
         if self._rgba.shape[:2] != pixels.shape[:2]:
             self._rgba = np.empty((*pixels.shape[:2], 4), np.uint8)
-        cv2.mixChannels([np.ascontiguousarray(pixels), mask], [self._rgba], [0, 0, 1, 1, 2, 2, 3, 3])
+        cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2RGBA, dst=self._rgba)
+        self._rgba[..., 3] = mask
         return self._rgba, reach, to_mask
 
 
@@ -148,7 +150,10 @@ def _warped(
     rgba: NDArray[np.uint8], matrix: NDArray[np.float64], box: PixelBox, out: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     x, y, w, h = box
-    scale = similarity.scale_of(matrix)
+    while (scale := similarity.scale_of(matrix)) <= HALVE and rgba.shape[0] % 2 == rgba.shape[1] % 2 == 0:
+        half = rgba.shape[1] // 2, rgba.shape[0] // 2
+        rgba = np.asarray(cv2.resize(rgba, half, interpolation=cv2.INTER_AREA), np.uint8)
+        matrix = similarity.compose(matrix, similarity.resize_matrix(2.0, 2.0))
     if scale < SHRINK:
         size = max(1, round(rgba.shape[1] * scale)), max(1, round(rgba.shape[0] * scale))
         shrink = similarity.resize_matrix(size[0] / rgba.shape[1], size[1] / rgba.shape[0])
