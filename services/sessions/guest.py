@@ -25,8 +25,8 @@ from shared.session_spec import SessionSpec
 from shared.wire.program import ProgramFrame, ProgramSound
 
 log = structlog.get_logger()
-QUEUED_FRAMES = 6  # ticks that a room may be behind until it is given their sound alone
-QUEUED_TICKS = 250  # ticks, ten seconds, after which a room takes nothing any more
+QUEUED_FRAMES = 12  # frames and blocks of sound, six ticks', that a room may be behind until it is given sound alone
+QUEUED_MOST = 500  # of both, ten seconds', after which a room takes nothing any more
 CLOSE_WAIT_S = 1.0
 
 GuestPhase = Literal["opening", "connecting", "live", "reconnecting", "failed", "ended"]
@@ -49,12 +49,11 @@ class GuestState:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadyTick:
-    """A tick on its way into a room. frame: None where it is late: the next one shows the present."""
+class ReadySound:
+    """A tick's sound on its way into a room."""
 
     said: SaidTick
     sound: ProgramSound
-    frame: ProgramFrame | None
 
 
 class RoomGuest:
@@ -67,16 +66,16 @@ class RoomGuest:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._leave = asyncio.Event()
-        self._ready: asyncio.Queue[ReadyTick] = asyncio.Queue()
+        self._ready: asyncio.Queue[ReadySound | ProgramFrame] = asyncio.Queue()
 
     def leave(self, note: str = "") -> None:
         """Leave the room; `stay` then returns."""
         self.state = replace(self.state, note=note or self.state.note)
         self._leave.set()
 
-    def offer(self, tick: ReadyTick) -> None:
-        """A tick to be published. Called by the tick's thread."""
-        self._loop.call_soon_threadsafe(self._take, tick)
+    def offer(self, item: ReadySound | ProgramFrame) -> None:
+        """A tick's sound, and later its frame, to be published. Called by the tick's thread."""
+        self._loop.call_soon_threadsafe(self._take, item)
 
     async def stay(self, first: ProgramFrame) -> None:
         """Join, publish and stay until the end. first: shown until the first tick."""
@@ -101,28 +100,32 @@ class RoomGuest:
             await asyncio.gather(feeding, staying, return_exceptions=True)
             await media.close()
 
-    def _take(self, tick: ReadyTick) -> None:
-        if self._ready.qsize() >= QUEUED_TICKS:
+    def _take(self, item: ReadySound | ProgramFrame) -> None:
+        waiting = self._ready.qsize()
+        if waiting >= QUEUED_MOST:
             self.leave("LiveKit's library takes nothing any more; make another session.")
-            return
-        if self._ready.qsize() >= QUEUED_FRAMES:
-            self.dropped += 1
-            tick = replace(tick, frame=None)
-        self._ready.put_nowait(tick)
+        elif waiting >= QUEUED_FRAMES and isinstance(item, ProgramFrame):
+            self.dropped += 1  # the next one shows the present
+        else:
+            self._ready.put_nowait(item)
 
     async def _feed(self, media: RoomMedia, link: AgentLink) -> None:
         while True:
-            tick = await self._ready.get()
-            if tick.said.clears == self.line.clears:
-                await media.feed(tick.sound)
+            item = await self._ready.get()
+            if isinstance(item, ReadySound):
+                await self._feed_sound(item, media, link)
             else:
-                await media.feed(replace(tick.sound, samples=np.zeros_like(tick.sound.samples)))
-            if tick.said.clears == self.line.clears:  # still, as it may have waited
-                number, leaves = media.sound_leaves
-                # A block that was left out, to catch up, counts as heard: the transcript goes on behind it.
-                link.heard.add(tick.said.spans, leaves if number == tick.sound.tick else self._loop.time())
-            if tick.frame is not None:
-                await media.feed(tick.frame)
+                await media.feed(item)
+
+    async def _feed_sound(self, ready: ReadySound, media: RoomMedia, link: AgentLink) -> None:
+        said, sound = ready.said, ready.sound
+        if said.clears != self.line.clears:
+            sound = replace(sound, samples=np.zeros_like(sound.samples))
+        await media.feed(sound)
+        if said.clears == self.line.clears:  # still, as it may have waited
+            number, leaves = media.sound_leaves
+            # A block that was left out, to catch up, counts as heard: the transcript goes on behind it.
+            link.heard.add(said.spans, leaves if number == sound.tick else self._loop.time())
 
     def _say(
         self, state: Literal["connecting", "live", "reconnecting", "failed"], note: str = "", **figures: float

@@ -6,9 +6,8 @@ from collections import deque
 import structlog
 
 from compositing.blend import warm_up
-from services.sessions.guest import ReadyTick, RoomGuest, Rooms
+from services.sessions.guest import ReadySound, RoomGuest, Rooms
 from services.sessions.session_stage import SessionStage
-from services.sessions.speech_line import SaidTick
 from shared.config.settings import Settings
 from shared.runtime.clock import now, tick_after, tick_pts
 from shared.runtime.wake import Wake
@@ -19,7 +18,8 @@ from shared.wire.message import Message
 from shared.wire.program import ProgramSound
 
 log = structlog.get_logger()
-# Before the tick that plays it, a tick's sound is settled and its voice sent to the engine: in between the face is drawn.
+# Before its tick a tick's sound is settled and goes into the room, and its voice to the engine. The sound waits in the room's
+# queue for about as long as the face takes to be drawn, and leaves when the frame does.
 SAID_LEAD_US = 24_000
 
 
@@ -31,7 +31,6 @@ class SessionsService:
         self._rate = settings.rate
         self._voices = self.loop.publish("voice", many="voices")
         self._stages: dict[str, tuple[SessionStage, RoomGuest]] = {}
-        self._said: dict[str, list[tuple[int, SaidTick]]] = {}  # what the next ticks play
         self._changes: deque[tuple[str, tuple[SessionStage, RoomGuest] | None]] = deque()
         self._wake = Wake()
         self._work = WorkShare()
@@ -65,7 +64,6 @@ class SessionsService:
         self._wake.clear()
         while self._changes:
             name, made = self._changes.popleft()
-            self._said.pop(name, None)
             if made is None:
                 self._stages.pop(name, None)
             else:
@@ -78,21 +76,21 @@ class SessionsService:
             self.loop.meter.drops[why] += 1
 
     def _say(self, at: int) -> None:
-        """Settle the sound of a tick to come, and hand the engine what its face needs."""
+        """Settle the sound of a tick to come, send it into the room and hand the engine what its face needs."""
         with self._work:
             self._say_all(at)
 
     def _say_all(self, at: int) -> None:
         tick = max(tick_after(at + SAID_LEAD_US, self._rate) - 1, self._say_tick)
         self._say_tick = tick + 1
-        for name, (stage, _) in self._stages.items():
+        for name, (stage, guest) in self._stages.items():
             said, voice = stage.say(tick, at)
-            self._said.setdefault(name, []).append((tick, said))
+            guest.offer(ReadySound(said, ProgramSound(tick, tick_pts(tick, self._rate), said.samples)))
             if voice is not None:
                 self._voices.send(voice[0], voice[1], "s16", channel=name)
 
     def _show(self, at: int) -> None:
-        """Send every session's frame and sound of this tick into its room."""
+        """Send every session's frame of this tick into its room."""
         with self._work:
             self._show_all(at)
 
@@ -101,11 +99,8 @@ class SessionsService:
         if tick > self._show_tick:
             self.loop.meter.drops["tick missed"] += tick - self._show_tick
         self._show_tick = tick + 1
-        for name, (stage, guest) in self._stages.items():
-            # Of ticks that were missed the sound is played all the same: nothing that an agent says is lost.
-            for number, said in self._said.pop(name, ()):
-                sound = ProgramSound(number, tick_pts(number, self._rate), said.samples)
-                guest.offer(ReadyTick(said, sound, stage.frame(tick) if number == tick else None))
+        for stage, guest in self._stages.values():
+            guest.offer(stage.frame(tick))
             self.loop.meter.frame(now())
         for stage, _ in self._stages.values():
             stage.prepare_tick(self._show_tick)

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
-JITTER_US = 40_000  # us of voice beyond what a face needs that are there before a segment begins
+# us of voice beyond what a face needs that are there before a segment begins. A voice that comes later than that by its own
+# jitter costs a face, not sound.
+JITTER_US = 15_000
 MAX_WAITING_S = 600  # seconds of speech that may wait, about 58 MB; what comes beyond is not taken
 
 

@@ -80,7 +80,7 @@ def test_a_little_voice_is_waited_for_no_longer_than_a_face_needs() -> None:
     line = SpeechLine(AHEAD_US)
     line.add(line.begin(), speech(0.02))
     silent = [tick for tick in range(10) if not line.take(TICK, tick * TICK_US).samples.any()]
-    assert silent[:4] == [0, 1, 2, 3] and 4 not in silent  # 125 ms, in ticks
+    assert silent[:3] == [0, 1, 2] and 3 not in silent  # 100 ms, in ticks
 
 
 def test_a_segment_that_runs_dry_has_not_ended() -> None:
