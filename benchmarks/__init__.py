@@ -23,6 +23,7 @@ MODULES = {
     "av": "benchmarks.system.av",
     "jobs": "benchmarks.system.jobs",
     "beside": "benchmarks.system.beside",
+    "sessions": "benchmarks.sessions.measure",
     "dhlive": "benchmarks.engines.dhlive",
     "liveportrait": "benchmarks.engines.liveportrait",
     "personalive": "benchmarks.engines.personalive",

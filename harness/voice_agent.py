@@ -35,23 +35,26 @@ def avatar_token(server: LiveKitServer, room: str) -> str:
 class VoiceAgent:
     """One agent in a room, who is also its viewer.
 
-    started: how often sound began. finished: (seconds, interrupted) of each segment. frames: (width, height) of each that
-    came. loud: times, by the monotonic clock, at which the avatar was heard.
+    watching: whether it hears and sees its avatar. started: how often sound began. finished: (seconds, interrupted) of each segment. frames: (width, height) of each that
+    came; arrivals: when, by the monotonic clock. loud: times, by the monotonic clock, at which the avatar was heard.
     """
 
     server: LiveKitServer
     room_name: str
     identity: str = AGENT
+    watching: bool = True
     started: int = 0
     finished: list[tuple[float, bool]] = field(default_factory=list)
     frames: list[tuple[int, int]] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
     loud: list[float] = field(default_factory=list)
     room: rtc.Room = field(default_factory=rtc.Room)
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def connect(self) -> None:
         self.room.on("track_subscribed", self._subscribed)
-        await self.room.connect(self.server.url, room_token(self.server, self.room_name, self.identity, kind="agent"))
+        token = room_token(self.server, self.room_name, self.identity, kind="agent")
+        await self.room.connect(self.server.url, token, rtc.RoomOptions(auto_subscribe=self.watching))
         me = self.room.local_participant
         me.register_rpc_method("lk.playback_started", self._on_started)
         me.register_rpc_method("lk.playback_finished", self._on_finished)
@@ -110,6 +113,7 @@ class VoiceAgent:
     async def _look(self, track: rtc.Track) -> None:
         async for event in rtc.VideoStream(track):
             self.frames.append((event.frame.width, event.frame.height))
+            self.arrivals.append(time.monotonic())
 
 
 def buzz(seconds: float, rate: int = 24_000) -> NDArray[np.int16]:

@@ -5,7 +5,7 @@ from typing import Any, Literal, Protocol
 
 from livekit import rtc
 from livekit.rtc._proto.room_pb2 import DegradationPreference as ProtoDegradation
-from livekit.rtc._proto.stats_pb2 import OutboundRtpStreamStats
+from livekit.rtc._proto.stats_pb2 import OutboundRtpStreamStats, QualityLimitationReason
 
 from publishing.errors import RoomFailure, connection_refusal, room_end_reason
 from publishing.media import RoomMedia
@@ -171,7 +171,8 @@ class RoomSession:
 
 
 def _take_larger(figures: dict[str, float], outbound: OutboundRtpStreamStats) -> None:
-    """Size and rate of the largest frame that is sent."""
+    """Size and rate of the largest frame that is sent, and whether the network holds it back (1) or not (0)."""
     if outbound.frame_width >= figures.get("width", 0):
         figures |= {"width": outbound.frame_width, "height": outbound.frame_height}
         figures["fps"] = round(outbound.frames_per_second, 1)
+        figures["held_back"] = float(outbound.quality_limitation_reason == QualityLimitationReason.LIMITATION_BANDWIDTH)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 
+from benchmarks.attack.guests import guests
 from benchmarks.attack.jobs import farm_kills, strange_store
 from benchmarks.attack.kills import RATE_FPS, lost_frames, stages, whole_studio
 from benchmarks.attack.row import AttackRow, recording_seconds
@@ -21,9 +22,10 @@ from harness.channel import SERVICES, studio
 from services.local.samples import ensure_samples
 
 MESSAGES, IMAGES, REQUESTS, BODIES, CONNECTIONS, FILES = 100_000, 1_000, 4_000, 20, 1_100, 400
-STAGE_KILLS, STUDIO_KILLS, JOB_KILLS = 20, 10, 50
+STAGE_KILLS, STUDIO_KILLS, JOB_KILLS, SESSION_KILLS = 20, 10, 50, 5
+ODD_VOICES, ENDED_SESSIONS = 600, 100
 MOST_MINUTES = 20.0
-PARTS = ("messages", "images", "web", "store", "stages", "studio", "jobs")
+PARTS = ("messages", "images", "web", "store", "stages", "studio", "jobs", "sessions")
 ON_AIR = ("web", "store", "stages")  # beside a channel that records
 # A gateway that is killed takes with it what it has counted since its last pulse, a second ago at most. A machine that keeps
 # up lacks none: 925 frames in 37 s, 0 counted, 0 missing, after two kills of each stage.
@@ -46,6 +48,8 @@ def attack(home: Path, folder: Path, share: float, parts: tuple[str, ...] = PART
         yield whole_studio(home, folder, part(STUDIO_KILLS))
     if "jobs" in parts:
         yield farm_kills(home, folder, part(JOB_KILLS))
+    if "sessions" in parts:
+        yield from guests(part(ODD_VOICES), part(ENDED_SESSIONS), part(SESSION_KILLS))
 
 
 def _beside_a_channel(

@@ -39,7 +39,7 @@ class MadeFace:
 class BatchThread:
     """One engine's. Every public method is called by the loop's thread.
 
-    work: how much of its time the thread draws.
+    work: how much of its time the thread draws. calls, drawn: how often it has drawn, and for how many sessions in sum.
     """
 
     def __init__(self, engine: FrameEngine, done: Callable[[], None]) -> None:
@@ -52,6 +52,7 @@ class BatchThread:
         self._drops: Counter[str] = Counter()
         self._stopping = False
         self.work = WorkShare()
+        self.calls = self.drawn = 0
         threading.Thread(target=self._run, name=f"faces of {engine.info.name}", daemon=True).start()
 
     def add(self, session: str, opened: OpenedSession) -> None:
@@ -107,6 +108,7 @@ class BatchThread:
             with self.work:
                 drawn = self._drawn(batch)
             with self._guard:
+                self.calls, self.drawn = self.calls + 1, self.drawn + len(batch)
                 for (name, member, _), frames in zip(batch, drawn, strict=True):
                     if self._members.get(name) is not member:
                         continue  # closed meanwhile

@@ -157,7 +157,8 @@ class FaceServer:
         meter.state = "running" if self._sessions else "idle"
         rows = {name: self._row(session) for name, session in self._sessions.items()}
         share = max((batch.work.taken_share() for batch in self._batches.values()), default=0.0)
-        meter.facts = {"sessions": rows, "cpu_s": time.process_time(), "share": share}
+        together = {name: round(batch.drawn / batch.calls, 2) for name, batch in self._batches.items() if batch.calls}
+        meter.facts = {"sessions": rows, "cpu_s": time.process_time(), "share": share, "together": together}
 
     def _row(self, session: FaceSession) -> Mapping[str, str]:
         return {"state": "opening" if session.opening is not None else "open", "note": session.note[:300]}

@@ -31,7 +31,8 @@ REPORT_ATTEMPTS, REPORT_PAUSE_S, REPORT_WAIT_S = 3, 0.1, 3.0
 class AgentLink(RoomListener):
     """One session's, through all its rooms. Lives in the event loop.
 
-    present: whether the agent is in the room. reports: how many playbacks were told to have finished.
+    present: whether the agent is in the room. reports: how many playbacks were told to have finished. token: the newest of the
+    room, which the server renews while the avatar is there; "" until it has.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class AgentLink(RoomListener):
         gone for good."""
         self.present = False
         self.reports = 0
+        self.token = ""
         self._agent, self._line, self._clear_sound, self._leave = agent, line, clear_sound, leave
         self.heard = HeardSpeech(self._on_started, self._on_finished)
         self._room: rtc.Room | None = None
@@ -61,6 +63,7 @@ class AgentLink(RoomListener):
         room.register_byte_stream_handler(AUDIO_TOPIC, self._on_stream)
         room.on("participant_connected", lambda who: self._on_presence(who.identity, True))
         room.on("participant_disconnected", lambda who: self._on_presence(who.identity, False))
+        room.on("token_refreshed", lambda: self._on_token(room))
 
     def on_joined(self, room: rtc.Room) -> None:
         self._room = room
@@ -69,6 +72,9 @@ class AgentLink(RoomListener):
             self._on_presence(self._agent, True)
         elif self.present:
             self._on_presence(self._agent, False)  # it left while we were away
+
+    def _on_token(self, room: rtc.Room) -> None:
+        self.token = room._token or self.token  # the SDK says that it has a new one, and has no other way to it
 
     def _on_presence(self, identity: str, present: bool) -> None:
         if identity != self._agent or present == self.present:

@@ -36,12 +36,14 @@ GuestPhase = Literal["opening", "connecting", "live", "reconnecting", "failed", 
 class GuestState:
     """How a session is. Replaced as a whole, so any thread may read it.
 
-    note: one sentence where something is wrong. figures: of the publication. A session that has ended stays so.
+    note: one sentence where something is wrong. figures: of the publication. token: the room's newest, "" where it is still
+    the one that was given. A session that has ended stays so.
     """
 
     state: GuestPhase = "opening"
     note: str = ""
     figures: dict[str, float] = field(default_factory=dict)
+    token: str = field(default="", repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """As a pulse carries it."""
@@ -67,10 +69,11 @@ class RoomGuest:
         self._loop = asyncio.get_running_loop()
         self._leave = asyncio.Event()
         self._ready: asyncio.Queue[ReadySound | ProgramFrame] = asyncio.Queue()
+        self._link: AgentLink | None = None
 
     def leave(self, note: str = "") -> None:
         """Leave the room; `stay` then returns."""
-        self.state = replace(self.state, note=note or self.state.note)
+        self.state = replace(self.state, note=note or self.state.note, token="")
         self._leave.set()
 
     def offer(self, item: ReadySound | ProgramFrame) -> None:
@@ -82,12 +85,12 @@ class RoomGuest:
         spec = self.spec
         publication = Publication(url=spec.url, identity=spec.identity, rate=self._settings.rate, guest=True)
         media = RoomMedia(first, self._settings.rate)
-        link = AgentLink(
+        link = self._link = AgentLink(
             spec.agent, self.line, media.clear_sound, lambda: self.leave("The agent is not in the room any more.")
         )
         feeding = asyncio.create_task(self._feed(media, link))
         staying = asyncio.create_task(
-            stay_in_room(publication, media, self._leave, self._say, lambda: spec.token, link)
+            stay_in_room(publication, media, self._leave, self._say, lambda: link.token or spec.token, link)
         )
         try:
             done, _ = await asyncio.wait({feeding, staying}, return_when=asyncio.FIRST_COMPLETED)
@@ -130,7 +133,8 @@ class RoomGuest:
     def _say(
         self, state: Literal["connecting", "live", "reconnecting", "failed"], note: str = "", **figures: float
     ) -> None:
-        self.state = GuestState(state, note, figures | {"late": self.dropped})
+        token = self._link.token if self._link else ""
+        self.state = GuestState(state, note, figures | {"late": self.dropped}, token)
 
 
 class Rooms:

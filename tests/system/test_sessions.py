@@ -1,72 +1,45 @@
 """A session from the request to its end: real processes, a real LiveKit server, and an agent as LiveKit Agents' is."""
 
 import asyncio
+import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
+from harness.channel import wait_for
+from harness.session_studio import SessionStudio
+from harness.voice_agent import AVATAR, VoiceAgent, avatar_token, buzz
 from services.local.livekit_server import LiveKitServer
-from tests.support.running.gateway import ROOT, GatewayStudio, studio
-from tests.support.running.voice_agent import AVATAR, VoiceAgent, avatar_token, buzz
-
-
-class SessionStudio:
-    """A gateway with the two processes that serve sessions."""
-
-    def __init__(self, gateway: GatewayStudio, server: LiveKitServer) -> None:
-        self.gateway, self.server = gateway, server
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        for name in ("sessions", "faces"):
-            self.start(name)
-
-    def start(self, name: str) -> None:
-        command = {"sessions": ["services.sessions"], "faces": ["services.generator", "--sessions"]}[name]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("STUDIO_")}
-        environment |= self.gateway.settings.environment(secrets=False)
-        self.processes[name] = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment)
-
-    def open(self, room: str, **more: Any) -> str:
-        body = {"livekit_url": self.server.url, "livekit_token": avatar_token(self.server, room), "avatar": "whole"}
-        answer = self.gateway.http.post("/sessions", json=body | more)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["session_id"])
-
-    def row(self, session: str) -> dict[str, Any]:
-        return dict(self.gateway.http.get(f"/sessions/{session}").json())
-
-    def close(self) -> None:
-        for process in self.processes.values():
-            process.send_signal(signal.SIGTERM)
-        for process in self.processes.values():
-            process.wait(10)
 
 
 @pytest.fixture(scope="module")
 def serving(livekit_server: LiveKitServer, small_home: Path) -> Iterator[SessionStudio]:
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s", dir="/tmp")))
+    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
+        home = Path(folder) / "home"
+        home.mkdir()
+        (home / "avatars").symlink_to(small_home / "avatars")
         # As many as are asked for, however busy the machine is with other tests.
-        allowed = {"allowed_livekit_urls": [livekit_server.url], "max_sessions": 20}
-        gateway = stack.enter_context(studio(folder, sessions=allowed))
-        (gateway.settings.home / "avatars" / "whole").symlink_to(small_home / "avatars" / "sample")
-        made = SessionStudio(gateway, livekit_server)
-        stack.callback(made.close)
-        yield made
+        made = SessionStudio(home, Path(folder) / "run", livekit_server, 20)
+        try:
+            yield made
+        finally:
+            made.close()
 
 
-def play(serving: SessionStudio, scene: Callable[[VoiceAgent, str], Awaitable[None]], **more: Any) -> str:
-    """An agent in a room of its own with its avatar, from the moment that the avatar shows itself. Returns the session."""
-    room = f"room-{uuid.uuid4().hex[:8]}"
+def play(
+    serving: SessionStudio, scene: Callable[[VoiceAgent, str], Awaitable[None]], room: str = "", **more: Any
+) -> str:
+    """An agent in a room with its avatar, from the moment that the avatar shows itself. Returns the session. room: one of its
+    own where none is named."""
+    room = room or f"room-{uuid.uuid4().hex[:8]}"
 
     async def body() -> str:
         agent = VoiceAgent(serving.server, room)
@@ -80,6 +53,13 @@ def play(serving: SessionStudio, scene: Callable[[VoiceAgent, str], Awaitable[No
         return session
 
     return asyncio.run(body())
+
+
+def kept_token(serving: SessionStudio, session: str) -> str:
+    """With which a session would join its room if it was begun again now."""
+    rows = json.loads((serving.settings.run_dir / "sessions.json").read_text(encoding="utf-8"))
+    row = next(row for row in rows if row["spec"]["id"] == session)
+    return str(row["renewed"] or row["spec"]["token"])
 
 
 def whole(finished: tuple[float, bool], seconds: float) -> bool:
@@ -99,7 +79,7 @@ def test_it_says_what_its_agent_sends_and_reports_each_segment_once(serving: Ses
         await agent.say(buzz(0.8), pause=0.6)
         await agent.until(lambda: len(agent.finished) == 3)
         assert round(agent.finished[2][0], 1) == 0.8 and not agent.finished[2][1]
-        await asyncio.to_thread(serving.gateway.wait, lambda: serving.row(session)["figures"].get("fps", 0) > 5)
+        await asyncio.to_thread(wait_for, lambda: serving.row(session)["figures"].get("fps", 0) > 5, 40)
         row = serving.row(session)
         assert (row["state"], row["note"], row["width"]) == ("live", "", 256)
 
@@ -144,21 +124,36 @@ def test_only_the_agent_may_speak_and_interrupt(serving: SessionStudio) -> None:
 
 
 @pytest.mark.parametrize("killed", ["sessions", "faces"])
-def test_a_process_that_is_killed_and_started_again_serves_its_sessions_again(
+def test_a_process_that_is_killed_is_started_again_and_serves_its_sessions_again(
     serving: SessionStudio, killed: str
 ) -> None:
     async def scene(agent: VoiceAgent, session: str) -> None:
-        serving.processes[killed].kill()
-        serving.processes[killed].wait()
+        pids = serving.pids()
+        os.kill(pids[killed], signal.SIGKILL)
+        await agent.until(lambda: serving.pids().get(killed, pids[killed]) != pids[killed], 40)
         seen = len(agent.frames)
-        serving.start(killed)
         await agent.until(lambda: len(agent.frames) > seen + 50, 40)
         agent.finished.clear()
         await agent.say(buzz(0.4))
         await agent.until(lambda: agent.finished)
         assert len(agent.finished) == 1 and whole(agent.finished[0], 0.4)
+        assert {name: pid for name, pid in serving.pids().items() if name != killed} == {
+            name: pid for name, pid in pids.items() if name != killed
+        }
+        assert list(agent.room.remote_participants) == [AVATAR]
 
     play(serving, scene)
+
+
+def test_a_session_would_join_again_with_the_token_that_its_room_has_renewed(serving: SessionStudio) -> None:
+    given = avatar_token(serving.server, "renewing")
+
+    async def scene(agent: VoiceAgent, session: str) -> None:
+        await agent.until(lambda: kept_token(serving, session) != given)
+        claims = jwt.decode(kept_token(serving, session), options={"verify_signature": False})
+        assert claims["sub"] == AVATAR and claims["video"]["room"] == "renewing"
+
+    play(serving, scene, "renewing", livekit_token=given)
 
 
 def test_it_stays_while_its_agent_restarts_and_leaves_when_that_is_gone_for_good(serving: SessionStudio) -> None:
@@ -174,13 +169,13 @@ def test_it_stays_while_its_agent_restarts_and_leaves_when_that_is_gone_for_good
         await another.close()
 
     session = play(serving, scene)
-    row = serving.gateway.wait(lambda: (now := serving.row(session))["state"] == "ended" and now)
+    row = wait_for(lambda: (now := serving.row(session))["state"] == "ended" and now, 40)
     assert "agent" in row["note"] and row["ended"]
 
 
 def test_a_session_that_is_ended_leaves_its_room(serving: SessionStudio) -> None:
     async def scene(agent: VoiceAgent, session: str) -> None:
-        serving.gateway.http.delete(f"/sessions/{session}").raise_for_status()
+        serving.end_session(session)
         await agent.until(lambda: AVATAR not in agent.room.remote_participants)
 
     play(serving, scene)

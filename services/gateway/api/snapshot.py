@@ -22,6 +22,7 @@ from services.gateway.models.channel import (
     Services,
 )
 from services.gateway.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
+from services.gateway.models.sessions import SessionsShown, SessionStatus
 from services.gateway.models.speech import SpeechState
 from services.gateway.service import Gateway
 from shared.avatar.build import list_avatars
@@ -62,6 +63,7 @@ def snapshot(gateway: Gateway) -> ChannelState:
             preview=preview(gateway), record=recording_state(gateway), livekit=livekit(gateway), rtmp=rtmp(gateway)
         ),
         clean_feed=clean_feed(gateway),
+        sessions=sessions(gateway),
         log=gateway.event_log.events(),
     )
 
@@ -75,6 +77,16 @@ def shown_scene(gateway: Gateway) -> Scene:
         recording=Path(scene.recording).name,
         driver_image=gateway.driver_image(),
     )
+
+
+def sessions(gateway: Gateway) -> SessionsShown | None:
+    """The sessions that run, None where there may be none."""
+    board = gateway.sessions
+    if not board.allowed:
+        return None
+    room = board.capacity()
+    running = [SessionStatus.of(kept) for kept in board.sessions() if not kept.ended]
+    return SessionsShown(running=running, free=room.free, reason=room.reason)
 
 
 def avatars(gateway: Gateway) -> list[AvatarRow]:

@@ -6,6 +6,7 @@ from services.gateway.channel.event_log import Event
 from services.gateway.channel.health import ChannelWord, EngineDelay, ServiceHealth
 from services.gateway.models.base import Answer
 from services.gateway.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
+from services.gateway.models.sessions import SessionsShown
 from services.gateway.models.speech import SpeechState
 from services.gateway.outputs.base import OutputPhase
 from shared.scene import Scene
@@ -161,7 +162,8 @@ class ChannelState(Answer):
     """Everything about the channel, now.
 
     on_air_state: its one state word. since: wall clock seconds at which that began. started: wall clock seconds at
-    which the gateway began. rate: program frames a second. log: events, oldest first.
+    which the gateway began. rate: program frames a second. sessions: null where there may be none. log: events, oldest
+    first.
     """
 
     channel: str
@@ -179,4 +181,5 @@ class ChannelState(Answer):
     speech: SpeechState
     outputs: Outputs
     clean_feed: CleanFeed
+    sessions: SessionsShown | None
     log: list[Event]

@@ -63,6 +63,17 @@ class SessionList(Answer):
     sessions: list[SessionStatus]
 
 
+class SessionsShown(Answer):
+    """The sessions that run, as the console shows them.
+
+    running: newest first. free: how many can still be opened. reason: why there is no room, else "".
+    """
+
+    running: list[SessionStatus]
+    free: int
+    reason: str
+
+
 class Capacity(Answer):
     """What room there is for sessions, for a load balancer in front of several studios.
 

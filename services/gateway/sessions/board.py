@@ -6,6 +6,7 @@ import secrets
 import string
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import structlog
 
 from services.gateway.channel.event_log import EventLog
-from services.gateway.sessions.load import SessionCapacity, SessionLoad
+from services.gateway.sessions.load import ServedSession, SessionCapacity, SessionLoad
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.session_spec import MAX_LISTED_BYTES, SessionSpec, packed_sessions
@@ -24,6 +25,8 @@ from shared.wire.pulse import Pulse
 log = structlog.get_logger()
 ID_CHARACTERS, ID_LENGTH = string.ascii_lowercase + string.digits, 12
 SERVICES = ("sessions", "faces")  # who serves them
+RATES = 8  # rates of a session that are kept, two a second
+MAX_TOKEN_CHARACTERS = 8000
 KEPT_ENDED = 100  # sessions that have ended of which it can still be asked how they did
 
 
@@ -34,7 +37,8 @@ class SessionsFullError(StudioError):
 @dataclass(slots=True)
 class KeptSession:
     """A session and how it is. key: that it was asked for with. created, ended: wall clock seconds, 0 while it has not
-    ended."""
+    ended. on_air: when it first was, likewise. rates: the last frames a second that it was told to have. renewed: the token
+    that its room has given it since, with which it would join again."""
 
     spec: SessionSpec
     key: str
@@ -44,6 +48,30 @@ class KeptSession:
     note: str = ""
     face_note: str = ""
     figures: dict[str, float] = field(default_factory=dict)
+    on_air: float = 0.0
+    renewed: str = field(default="", repr=False)
+    rates: deque[float] = field(default_factory=lambda: deque(maxlen=RATES))
+
+    @property
+    def wanted(self) -> SessionSpec:
+        """What those who serve it hear of it."""
+        return replace(self.spec, token=self.renewed or self.spec.token)
+
+    def note_rate(self) -> None:
+        """Note the rate that it was just told to have. One that its network holds back says nothing of this machine."""
+        if self.state != "live":
+            self.rates.clear()
+            return
+        self.on_air = self.on_air or time.time()
+        if self.figures.get("held_back"):
+            self.rates.clear()
+        elif fps := self.figures.get("fps"):
+            self.rates.append(fps)
+
+    def served(self, at: float, due: float) -> ServedSession:
+        """As the machine's load is reckoned. at: now. due: frames a second."""
+        lately = sum(self.rates) / len(self.rates) if len(self.rates) == RATES else due
+        return ServedSession(at - self.on_air if self.on_air else 0.0, lately / due)
 
 
 class SessionBoard:
@@ -76,7 +104,7 @@ class SessionBoard:
             if not (room := self._capacity()).free:
                 raise SessionsFullError(room.reason)
             name = "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
-            made = SessionSpec(**asdict(spec) | {"id": name})
+            made = replace(spec, id=name)
             if packed_sessions([*wanted, made]).nbytes > MAX_LISTED_BYTES:
                 raise SessionsFullError("There are as many sessions as can be told of; end one.")
             self._kept[name] = KeptSession(made, key, time.time())
@@ -117,12 +145,12 @@ class SessionBoard:
 
     def _capacity(self) -> SessionCapacity:
         """By the machine's load, or up to the setting where that says how many."""
-        at = time.time()
-        ages = [at - kept.created for kept in self._kept.values() if not kept.ended]
-        measured, most = self._load.capacity(ages), self._settings.sessions.max_sessions
+        at, due = time.time(), float(self._settings.rate)
+        served = [kept.served(at, due) for kept in self._kept.values() if not kept.ended]
+        measured, most = self._load.capacity(served), self._settings.sessions.max_sessions
         if not most:
             return measured
-        free = max(0, most - len(ages))
+        free = max(0, most - len(served))
         reason = "" if free else f"All {most} sessions are taken; end one, or raise sessions.max_sessions."
         return replace(measured, free=free, reason=reason)
 
@@ -135,13 +163,13 @@ class SessionBoard:
         with self._guard:
             started = self._pids.get(pulse.service) != pulse.pid
             self._pids[pulse.service] = pulse.pid
-            ended = [self._take(pulse.service, name, row) for name, row in rows.items()]
-            if any(ended):
+            changed = [self._take(pulse.service, name, row) for name, row in rows.items()]
+            if any(changed):
                 self._write()
-        return started or any(ended)
+        return started or any(changed)
 
     def _take(self, service: str, name: str, row: dict[str, Any]) -> bool:
-        """One row of a pulse; whether the session has ended with it."""
+        """One row of a pulse; whether what is wanted has changed with it: the session has ended, or has a new token."""
         kept = self._kept.get(name)
         state, note = row.get("state"), row.get("note")
         if kept is None or kept.ended or not isinstance(state, str) or not isinstance(note, str):
@@ -156,28 +184,36 @@ class SessionBoard:
             for name, value in (figures.items() if isinstance(figures, dict) else ())
             if isinstance(value, int | float)
         }
+        kept.note_rate()
         if state == "ended":
             self._end(name, note)
-        return state == "ended"
+        token = row.get("token")
+        known = token in ("", kept.wanted.token) or state == "ended"
+        if renewed := isinstance(token, str) and len(token) <= MAX_TOKEN_CHARACTERS and not known:
+            kept.renewed = str(token)
+        return state == "ended" or renewed
 
     def _end(self, name: str, note: str) -> None:
         kept = self._kept[name]
         if not kept.ended:
             kept.ended, kept.state, kept.note = time.time(), "ended", note
-            kept.spec = SessionSpec(**asdict(kept.spec) | {"token": ""})
+            kept.spec, kept.renewed = replace(kept.spec, token=""), ""
             self._journal.add(f"Session {name} has ended. {note}".strip())
         over = sorted((k for k in self._kept.values() if k.ended), key=lambda k: k.ended)[:-KEPT_ENDED]
         for each in over:
             del self._kept[each.spec.id]
 
     def _wanted(self) -> list[SessionSpec]:
-        return [kept.spec for kept in self._kept.values() if not kept.ended]
+        return [kept.wanted for kept in self._kept.values() if not kept.ended]
 
     def _read(self) -> dict[str, KeptSession]:
         """What a gateway before this one wanted, in this run of the studio."""
         try:
             rows = json.loads(self._file.read_text(encoding="utf-8"))
-            kept = [KeptSession(SessionSpec(**row["spec"]), row["key"], row["created"]) for row in rows]
+            kept = [
+                KeptSession(SessionSpec(**row["spec"]), row["key"], row["created"], renewed=row["renewed"])
+                for row in rows
+            ]
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, TypeError, KeyError):
@@ -188,7 +224,7 @@ class SessionBoard:
     def _write(self) -> None:
         """It holds tokens: for this user alone, in the folder of the sockets, which ends with the studio."""
         rows = [
-            {"spec": asdict(kept.spec), "key": kept.key, "created": kept.created}
+            {"spec": asdict(kept.spec), "key": kept.key, "created": kept.created, "renewed": kept.renewed}
             for kept in self._kept.values()
             if not kept.ended
         ]
@@ -202,4 +238,4 @@ class SessionBoard:
 
 
 def _same(one: SessionSpec, other: SessionSpec) -> bool:
-    return asdict(one) | {"id": ""} == asdict(other) | {"id": ""}
+    return replace(one, id="") == replace(other, id="")

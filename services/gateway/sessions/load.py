@@ -1,27 +1,31 @@
 """How many further sessions the machine can serve, from what those that run cost: measured, not configured.
 
-Two things run out. The machine's cores, which sessions share with everything else that runs here; and the time of a tick in
-the one thread that each of their services does its work in. A session that has just been opened is not measured yet: it
-counts with what the others cost.
+Three things tell that it is full. The machine's cores, which sessions share with everything else that runs here; the time of a
+tick in the one thread that each of their services does its work in; and a session whose frames come late already. A session
+that has just been opened is not measured yet: it counts with what the others cost. Once full it stays so until there is
+clearly room, so that it does not take one session after the other at the brink.
 """
 
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shared.wire.pulse import Pulse
 
 STAT = Path("/proc/stat")
-BUSY_SHARE = 0.9  # of the cores' time that may be taken before frames are late
+BUSY_SHARE = 0.8  # of the cores' time that may be taken: beyond that frames are late now and then
 THREAD_SHARE = 0.8  # of a tick that a service's thread may work
 SESSION_CORES = 0.45  # that a session takes while none has been measured
 SESSION_SHARE = 0.15  # of a tick in the busiest thread, likewise
-UNMEASURED_S = 4.0  # seconds after which a session shows in the measurements
+UNMEASURED_S = 6.0  # seconds on air after which a session shows in the measurements, and its rate is its own
 WINDOW_S = 3.0  # seconds over which is measured
+LATE_SHARE = 0.98  # of the frames that are due: a session that has fewer is late
+LATE_FOR_S = 10.0  # seconds after a late session until there is room again
+CLEARLY = 0.3  # of a session more than one, for which there must be room after there was none
 LoadSample = tuple[float, ...]
 
 
@@ -34,6 +38,15 @@ class SessionCapacity:
     busy: float
     session_cores: float
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSession:
+    """A session that runs. on_air: seconds since it first was, 0 where it opens. share: of the frames that are due it has had
+    lately, 1 where that is not known or not the machine's fault."""
+
+    on_air: float
+    share: float = 1.0
 
 
 @dataclass(slots=True)
@@ -72,6 +85,8 @@ class SessionLoad:
         self._cores = cores or len(os.sched_getaffinity(0))
         self._services: dict[str, ServiceLoad] = {}
         self._machine: deque[LoadSample] = deque()  # seconds, busy and all jiffies so far
+        self._full = False
+        self._late_until = 0.0
 
     def receive_pulse(self, pulse: Pulse) -> None:
         """What a service of sessions says of its own work: the facts `cpu_s` and `share`."""
@@ -89,23 +104,30 @@ class SessionLoad:
             if (now := self._jiffies()) is not None:
                 _keep(self._machine, (at, *now))
 
-    def capacity(self, ages: list[float]) -> SessionCapacity:
-        """How many more there may be. ages: seconds since each session that runs was opened."""
-        fresh = sum(age < UNMEASURED_S for age in ages)
-        measured = len(ages) - fresh
+    def capacity(self, served: Sequence[ServedSession]) -> SessionCapacity:
+        """How many more there may be beside these."""
+        measured = [each for each in served if each.on_air >= UNMEASURED_S]
+        fresh, at = len(served) - len(measured), self._clock()
+        lowest = min((each.share for each in measured), default=1.0)
         with self._guard:
             taken = sum(_rate(load.samples) for load in self._services.values())
             share = max((load.share for load in self._services.values()), default=0.0)
             busy = self._busy()
-        each = taken / measured if measured and taken else SESSION_CORES
-        each_share = share / measured if measured and share else SESSION_SHARE
-        by_cores = (BUSY_SHARE - busy) * self._cores / each
-        by_thread = (THREAD_SHARE - share) / each_share
-        free = max(0, int(min(by_cores, by_thread)) - fresh)
+            if lowest < LATE_SHARE:
+                self._late_until = at + LATE_FOR_S
+            late = at < self._late_until
+            each = taken / len(measured) if measured and taken else SESSION_CORES
+            each_share = share / len(measured) if measured and share else SESSION_SHARE
+            by_cores = (BUSY_SHARE - busy) * self._cores / each - fresh
+            by_thread = (THREAD_SHARE - share) / each_share - fresh
+            self._full = late or min(by_cores, by_thread) < (1 + CLEARLY if self._full else 1)
+            free = 0 if self._full else int(min(by_cores, by_thread))
         reason = ""
-        if not free and by_cores <= by_thread:
+        if late:
+            reason = f"A session has {min(lowest, LATE_SHARE):.0%} of its frames, as the machine is too busy; end one."
+        elif self._full and by_cores <= by_thread:
             reason = f"The machine's processors are {busy:.0%} busy, and a session takes {each:.2f} of a core; end one."
-        elif not free:
+        elif self._full:
             reason = f"The sessions' own work takes {share:.0%} of the time between two frames; end one."
         return SessionCapacity(free, busy, each, reason)
 

@@ -209,3 +209,9 @@ def test_the_engine_is_the_one_that_draws_for_several_at_once(
         return 2 in together
 
     channel.turn(both)
+
+    def faces_a_call() -> float:
+        channel.rows()
+        return float(channel.server.loop.meter.facts["together"].get("frail", 0.0))
+
+    channel.turn(lambda: 1 < faces_a_call() <= 2)

@@ -21,6 +21,7 @@ import { outputs } from "./panels/outputs/outputs.js";
 import { programControls } from "./panels/program_controls.js";
 import { recordings } from "./panels/outputs/recordings.js";
 import { rtmp } from "./panels/outputs/rtmp.js";
+import { sessions } from "./panels/outputs/sessions.js";
 import { speech } from "./panels/speech.js";
 import { Preview } from "../preview/preview.js";
 import { ProgramSound } from "../preview/sound.js";
@@ -57,7 +58,7 @@ async function openConsole(token) {
   const panels = [
     headline(api, current), avatars(api), engines(api), options(api), drivers(api, new BrowserCamera(api)),
     programControls(api, preview, current), speech(api), health(api), latency(stage), outputs(api, preview, current),
-    recordings(api), livekit(api, current), rtmp(api, current), cleanFeed(api, current), jobs(api), log,
+    recordings(api), livekit(api, current), rtmp(api, current), cleanFeed(api, current), sessions(api), jobs(api), log,
   ];
   /** @param {boolean} linked */
   const draw = (linked) => {

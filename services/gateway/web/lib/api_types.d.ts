@@ -38,8 +38,8 @@ export interface Capacity {
 
 /**
  * Everything about the channel, now. on_air_state: its one state word. since: wall clock seconds at which that
- * began. started: wall clock seconds at which the gateway began. rate: program frames a second. log: events,
- * oldest first.
+ * began. started: wall clock seconds at which the gateway began. rate: program frames a second. sessions: null
+ * where there may be none. log: events, oldest first.
  */
 export interface ChannelState {
   channel: string;
@@ -57,6 +57,7 @@ export interface ChannelState {
   speech: SpeechState;
   outputs: Outputs;
   clean_feed: CleanFeed;
+  sessions: SessionsShown | null;
   log: Event[];
 }
 
@@ -597,6 +598,16 @@ export interface SessionStatus {
   created: number;
   ended: number | null;
   figures: Record<string, number>;
+}
+
+/**
+ * The sessions that run, as the console shows them. running: newest first. free: how many can still be opened.
+ * reason: why there is no room, else "".
+ */
+export interface SessionsShown {
+  running: SessionStatus[];
+  free: number;
+  reason: string;
 }
 
 /**

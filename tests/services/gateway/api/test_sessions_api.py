@@ -114,6 +114,8 @@ def test_without_an_allowed_server_sessions_are_off(running: GatewayStudio) -> N
         ({"avatar": "none"}, 404, "no such avatar"),
         ({"avatar": "../sample"}, 404, "no such avatar"),
         ({"engine": "none"}, 422, "none"),
+        ({"engine": "liveportrait"}, 422, "LivePortrait does not speak live"),
+        ({"engine": "stableavatar"}, 422, "whole clips"),
         ({"options": {"none": 1}}, 422, "none"),
         ({"width": 511}, 422, "even"),
         ({"height": 4000}, 422, "1920"),

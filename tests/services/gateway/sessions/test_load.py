@@ -2,11 +2,20 @@
 
 import pytest
 
-from services.gateway.sessions.load import SESSION_CORES, UNMEASURED_S, SessionLoad, machine_jiffies
+from services.gateway.sessions.load import (
+    BUSY_SHARE,
+    LATE_FOR_S,
+    SESSION_CORES,
+    UNMEASURED_S,
+    ServedSession,
+    SessionCapacity,
+    SessionLoad,
+    machine_jiffies,
+)
 from shared.wire.pulse import Meter
 
 pytestmark = pytest.mark.unit
-OLD_S = 60.0  # since a session was opened, long measured
+OLD_S = 60.0  # on air, long measured
 
 
 class LoadedMachine:
@@ -27,25 +36,28 @@ class LoadedMachine:
                 meter.facts = {"cpu_s": self.spent, "share": self.share}
                 self.load.receive_pulse(meter.pulse(0))
 
-    def free(self, *ages: float) -> int:
-        return self.load.capacity(list(ages)).free
+    def free(self, *on_air: float) -> int:
+        return self.capacity(*on_air).free
+
+    def capacity(self, *on_air: float) -> SessionCapacity:
+        return self.load.capacity([ServedSession(seconds) for seconds in on_air])
 
 
 def test_an_idle_machine_takes_as_many_as_fit_by_the_usual_cost() -> None:
     machine = LoadedMachine(busy=0.0)
-    assert machine.free() == int(2 * 0.9 / SESSION_CORES)
+    assert machine.free() == int(2 * BUSY_SHARE / SESSION_CORES)
 
 
 def test_what_the_sessions_cost_here_decides_how_many_more_there_are() -> None:
     machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)  # two services: a fifth of a core for one session
-    capacity = machine.load.capacity([OLD_S])
+    capacity = machine.capacity(OLD_S)
     assert capacity.session_cores == pytest.approx(0.2) and capacity.busy == pytest.approx(0.2)
-    assert capacity.free == 7 and capacity.reason == ""
+    assert capacity.free == 6 and capacity.reason == ""
 
 
 def test_a_machine_that_others_keep_busy_takes_none_and_says_so() -> None:
     machine = LoadedMachine(busy=0.85)
-    assert machine.free() == 0 and "85%" in machine.load.capacity([]).reason
+    assert machine.free() == 0 and "85%" in machine.capacity().reason
     machine.busy = 0.1
     machine.run(5.0)
     assert machine.free() > 0
@@ -54,14 +66,47 @@ def test_a_machine_that_others_keep_busy_takes_none_and_says_so() -> None:
 def test_a_thread_that_is_full_takes_none_on_the_largest_machine() -> None:
     machine = LoadedMachine(busy=0.1, cores=0.1, share=0.7)
     assert machine.free(*[OLD_S] * 6) == 0
-    assert "70%" in machine.load.capacity([OLD_S] * 6).reason
+    assert "70%" in machine.capacity(*[OLD_S] * 6).reason
 
 
 def test_sessions_that_were_just_opened_count_before_they_are_measured() -> None:
     machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)
     before = machine.free(OLD_S)
-    assert machine.free(OLD_S, 0.1, UNMEASURED_S / 2) == before - 2
+    assert machine.free(OLD_S, 0.0, UNMEASURED_S / 2) == before - 2  # one opens, one is on air since just now
     assert machine.free(OLD_S, *[0.1] * 20) == 0
+
+
+def test_a_burst_is_taken_as_far_as_it_fits() -> None:
+    machine, opening = LoadedMachine(busy=0.3, cores=0.15, share=0.1), 0
+    while machine.free(OLD_S, *[0.0] * opening):
+        opening += 1
+    assert opening == int((BUSY_SHARE - 0.3) * 2 / 0.3)
+
+
+def test_at_the_brink_it_stays_full_until_there_is_clearly_room() -> None:
+    machine = LoadedMachine(busy=0.66, cores=0.15, share=0.1)
+    assert machine.free(OLD_S) == 0
+    machine.busy = 0.64  # room for 1.07 sessions
+    machine.run(5.0)
+    assert machine.free(OLD_S) == 0
+    machine.busy = 0.6
+    machine.run(5.0)
+    assert machine.free(OLD_S) == 1
+    machine.busy = 0.64
+    machine.run(5.0)
+    assert machine.free(OLD_S) == 1  # as there was room, one is enough
+
+
+def test_a_session_whose_frames_come_late_keeps_others_out_for_a_while() -> None:
+    machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)
+    late = [ServedSession(OLD_S), ServedSession(OLD_S, 22 / 25)]
+    said = machine.load.capacity(late)
+    assert said.free == 0 and "88%" in said.reason
+    machine.run(LATE_FOR_S / 2)
+    assert machine.free(OLD_S, OLD_S) == 0
+    machine.run(LATE_FOR_S)
+    assert machine.free(OLD_S, OLD_S) > 0
+    assert machine.load.capacity([ServedSession(UNMEASURED_S / 2, 0.2)]).free > 0  # its encoder has just begun
 
 
 def test_a_service_that_has_begun_again_is_measured_from_there() -> None:
@@ -72,7 +117,7 @@ def test_a_service_that_has_begun_again_is_measured_from_there() -> None:
     pulse = meter.pulse(0)
     pulse.pid += 1
     machine.load.receive_pulse(pulse)
-    assert machine.load.capacity([OLD_S]).session_cores == pytest.approx(0.1)
+    assert machine.capacity(OLD_S).session_cores == pytest.approx(0.1)
 
 
 def test_the_kernel_says_how_busy_the_machine_is() -> None:

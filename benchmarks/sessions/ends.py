@@ -1,0 +1,105 @@
+"""What is left of sessions that have ended, and how soon those are back whose process was killed."""
+
+import os
+import signal
+import statistics
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from benchmarks.figures import BenchmarkFigures
+from benchmarks.sessions.talking import TalkingAgents
+from harness.channel import resident_bytes, wait_for
+from harness.session_studio import SERVED_BY, SessionStudio
+from harness.voice_agent import AVATAR, VoiceAgent
+
+AT_ONCE = 5
+WARMS = 2  # rounds before the first count: what is loaded once is loaded
+MEGABYTE = 1 << 20
+ON_ITS_WAY_S = 0.3  # after a kill: frames that come until then had been sent before
+
+
+def opened_and_closed(studio: SessionStudio, count: int) -> BenchmarkFigures:
+    """Memory (MB), open files and threads of each process before and after `count` sessions, a few at a time."""
+    for _ in range(WARMS):
+        _round(studio)
+    before, began = held(studio), time.monotonic()
+    for _ in range(count // AT_ONCE):
+        _round(studio)
+    took = time.monotonic() - began
+    time.sleep(2.0)
+    after = held(studio)
+    return {"sessions": count // AT_ONCE * AT_ONCE, "seconds": round(took), "before": before, "after": after}
+
+
+def held(studio: SessionStudio) -> BenchmarkFigures:
+    """What each process holds."""
+    return {
+        name: {
+            "mb": round(resident_bytes(pid) / MEGABYTE, 1),
+            "files": len(os.listdir(f"/proc/{pid}/fd")),
+            "threads": len(os.listdir(f"/proc/{pid}/task")),
+        }
+        for name, pid in studio.pids().items()
+        if Path(f"/proc/{pid}").exists()
+    }
+
+
+def _round(studio: SessionStudio) -> None:
+    names = [studio.open() for _ in range(AT_ONCE)]
+    wait_for(lambda: all(studio.row(name)["state"] == "live" for name in names), 60, "all live")
+    for name in names:
+        studio.end_session(name)
+    wait_for(lambda: not studio.pulses()["sessions"].facts.get("sessions"), 20, "all gone")
+
+
+def killed(studio: SessionStudio, service: str, count: int) -> BenchmarkFigures:
+    """`count` kills of a process beside a viewer. `back_s`: seconds from each until the viewer gets frames again, drawn ones
+    where it is the faces' process; `gap_s`: the longest without a frame. The others of the studio go on."""
+    back, gaps, others = [], [], 0
+    with TalkingAgents(studio) as agents:
+        agent = agents.add("killed", watching=True)
+        session = studio.open("killed")
+        wait_for(lambda: len(agent.frames) > 50 and agent.started, 60, "an avatar that speaks")
+        for _ in range(count):
+            time.sleep(2.0)
+            pids, seen = studio.pids(), len(agent.frames)
+            at = time.monotonic()
+            back.append(back_after_kill(studio, agent, session, service))
+            _speaks_again(agent)
+            arrivals = [at, *agent.arrivals[seen:], time.monotonic()]
+            gaps.append(max(after - before for before, after in pairwise(arrivals)))
+            others += any(studio.pids().get(name) != pids[name] for name in SERVED_BY if name != service)
+        identities = sorted(agent.room.remote_participants)
+        studio.end_session(session)
+    return {
+        "kills": count,
+        "back_s": [round(each, 2) for each in back],
+        "median_s": round(statistics.median(back), 2),
+        "longest_gap_s": [round(each, 2) for each in gaps],
+        "others_ended": others,
+        "under_its_identity": identities == [AVATAR],
+    }
+
+
+def back_after_kill(studio: SessionStudio, agent: VoiceAgent, session: str, service: str) -> float:
+    """Kill a service; the seconds until it serves the session again."""
+    pid, at = studio.pids()[service], time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    if service == "sessions":
+        wait_for(lambda: agent.arrivals[-1] > at + ON_ITS_WAY_S, 20, "frames again")
+    else:
+        wait_for(lambda: studio.pids().get(service, pid) != pid, 20, "another process")
+        wait_for(lambda: _is_open(studio, session), 20, "faces again")
+    return time.monotonic() - at
+
+
+def _speaks_again(agent: VoiceAgent) -> None:
+    finished = len(agent.finished)
+    wait_for(lambda: len(agent.finished) > finished, 30, "it speaks again")
+
+
+def _is_open(studio: SessionStudio, session: str) -> bool:
+    """Whether the faces' process draws for a session, by its last pulse."""
+    rows = studio.pulses()["faces"].facts.get("sessions", {}) if "faces" in studio.pulses() else {}
+    return bool(rows.get(session, {}).get("state") == "open")

@@ -1,0 +1,35 @@
+// Sessions in other applications' rooms: how many, how each is, and the way to end one. Nothing where there may be none.
+
+import { askOnce, attempt, byId, element, setText, updateList } from "../../../lib/elements.js";
+
+/** The state of a session, with its sign. @type {Record<string, string>} */
+const WORDS = { opening: "◌ opening", connecting: "◌ connecting…", live: "● live", reconnecting: "▲ reconnecting", failed: "✕ failed" };
+
+/** @param {import("../../../lib/api.js").Api} api @returns {import("../../../lib/globals.js").Panel} */
+export function sessions(api) {
+  const box = byId("sessions-box");
+  const failed = byId("sessions-error");
+  /** @param {import("../../../lib/api_types.js").SessionStatus} row */
+  const make = (row) => {
+    const line = element("span", { class: "detail" });
+    const note = element("p", { class: "why" });
+    const stop = element("button", { "aria-label": `Stop session ${row.session_id}` }, "Stop");
+    const end = () => attempt(failed, () => api.ask("DELETE", `/sessions/${row.session_id}`));
+    askOnce(stop, () => "Stop it?", end);
+    return { root: element("li", {}, line, stop, note), line, note, stop };
+  };
+  return (state) => {
+    box.hidden = !state.sessions;
+    if (!state.sessions) return;
+    const { running, free, reason } = state.sessions;
+    const room = free ? `${free} more can be taken` : reason;
+    setText(byId("sessions-line"), `${running.length || "No"} session${running.length === 1 ? "" : "s"} · ${room}`);
+    updateList(byId("sessions"), running, (row) => row.session_id, make, ({ line, note, stop }, row) => {
+      const { fps, viewers } = row.figures;
+      const rate = fps === undefined ? "" : ` · ${fps} fps · ${viewers} in the room`;
+      setText(line, `${WORDS[row.state] ?? row.state} · ${row.avatar}, ${row.engine} · ${row.avatar_identity}${rate}`);
+      setText(note, row.note);
+      if (!stop.dataset.asking) setText(stop, "Stop");
+    });
+  };
+}
