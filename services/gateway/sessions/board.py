@@ -26,6 +26,7 @@ log = structlog.get_logger()
 ID_CHARACTERS, ID_LENGTH = string.ascii_lowercase + string.digits, 12
 SERVICES = ("sessions", "faces")  # who serves them
 RATES = 8  # rates of a session that are kept, two a second
+RATE_SETTLES_S = 6.0  # on air until its encoder has found its rate
 MAX_TOKEN_CHARACTERS = 8000
 KEPT_ENDED = 100  # sessions that have ended of which it can still be asked how they did
 
@@ -63,7 +64,7 @@ class KeptSession:
             self.rates.clear()
             return
         self.on_air = self.on_air or time.time()
-        if self.figures.get("held_back"):
+        if self.figures.get("held_back") or time.time() - self.on_air < RATE_SETTLES_S:
             self.rates.clear()
         elif fps := self.figures.get("fps"):
             self.rates.append(fps)

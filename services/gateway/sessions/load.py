@@ -21,9 +21,11 @@ BUSY_SHARE = 0.8  # of the cores' time that may be taken: beyond that frames are
 THREAD_SHARE = 0.8  # of a tick that a service's thread may work
 SESSION_CORES = 0.45  # that a session takes while none has been measured
 SESSION_SHARE = 0.15  # of a tick in the busiest thread, likewise
-UNMEASURED_S = 6.0  # seconds on air after which a session shows in the measurements, and its rate is its own
+UNMEASURED_S = 6.0  # seconds on air after which a session shows in the measurements
 WINDOW_S = 3.0  # seconds over which is measured
-LATE_SHARE = 0.98  # of the frames that are due: a session that has fewer is late
+LATE_SHARE = (
+    0.96  # of the frames that are due: a session that has fewer is late. An encoder counts one more or less a second
+)
 LATE_FOR_S = 10.0  # seconds after a late session until there is room again
 CLEARLY = 0.3  # of a session more than one, for which there must be room after there was none
 LoadSample = tuple[float, ...]

@@ -1,8 +1,10 @@
 """What a session's figures say of the machine, and what of its network alone."""
 
+import time
+
 import pytest
 
-from services.gateway.sessions.board import RATES, KeptSession
+from services.gateway.sessions.board import RATE_SETTLES_S, RATES, KeptSession
 from shared.session_spec import SessionSpec
 
 pytestmark = pytest.mark.unit
@@ -14,7 +16,7 @@ def kept_at(rates: list[float], **figures: float) -> KeptSession:
     spec = SessionSpec(
         id="abcdefgh1234", avatar="sample", engine="mesh", ahead_us=0, width=512, height=512, label=True, token="given"
     )
-    kept = KeptSession(spec, "", 100.0, state="live")
+    kept = KeptSession(spec, "", 100.0, state="live", on_air=time.time() - 2 * RATE_SETTLES_S)
     for fps in rates:
         kept.figures = {"fps": fps} | figures
         kept.note_rate()
@@ -29,6 +31,14 @@ def test_its_share_of_frames_is_the_mean_of_its_last_rates() -> None:
 
 def test_a_session_that_its_network_holds_back_says_nothing_of_the_machine() -> None:
     assert kept_at([12.0] * RATES, held_back=1.0).served(0.0, DUE_FPS).share == 1.0
+
+
+def test_a_session_whose_encoder_begins_says_nothing_of_the_machine() -> None:
+    kept = kept_at([])
+    kept.on_air, kept.figures = 0.0, {"fps": 12.0}
+    for _ in range(RATES):
+        kept.note_rate()
+    assert kept.on_air and kept.served(0.0, DUE_FPS).share == 1.0
 
 
 def test_it_is_on_air_from_when_it_first_was() -> None:
