@@ -73,7 +73,7 @@ class SessionStudio:
         body = {"livekit_url": self.server.url, "livekit_token": avatar_token(self.server, named)}
         return self.http.post("/sessions", json=body | more)
 
-    def open(self, room: str = "", **more: Any) -> str:
+    def open_session(self, room: str = "", **more: Any) -> str:
         """Open a session; its id."""
         answer = self.ask(room, **more)
         answer.raise_for_status()

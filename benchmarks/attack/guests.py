@@ -52,7 +52,7 @@ def _watched(studio: SessionStudio, row: AttackRow, spared: tuple[str, ...] = SE
 
 def _odd_voices(studio: SessionStudio, count: int) -> AttackRow:
     row, room = AttackRow("odd voices to a session"), f"odd-{uuid.uuid4().hex[:6]}"
-    session = studio.open(room)
+    session = studio.open_session(room)
 
     async def attack() -> None:
         agent, stranger = VoiceAgent(studio.server, room), VoiceAgent(studio.server, room, "stranger", watching=False)
@@ -116,7 +116,7 @@ def _taken_back(studio: SessionStudio, count: int) -> AttackRow:
     with _watched(studio, row):
         for _ in range(count):
             row.tried += 1
-            studio.end_session(studio.open())
+            studio.end_session(studio.open_session())
         try:
             wait_for(lambda: not studio.pulses()["sessions"].facts["sessions"], 60)
         except AssertionError:
@@ -129,7 +129,7 @@ def _kills(studio: SessionStudio, service: str, count: int) -> AttackRow:
     row, room = AttackRow(f"kills of {service}"), f"killed-{uuid.uuid4().hex[:6]}"
     with TalkingAgents(studio) as agents:
         agent = agents.add(room, watching=True)
-        session = studio.open(room)
+        session = studio.open_session(room)
         wait_for(lambda: len(agent.frames) > 50, 60, "an avatar")
         with _watched(studio, row, tuple(name for name in SERVED_BY if name != service)):
             for _ in range(count):

@@ -44,7 +44,7 @@ def session_cost(studio: SessionStudio, seconds: float) -> BenchmarkFigures:
     `in_faces`: the same as a multiple of what 25 faces a second of its engine take in this process."""
     with TalkingAgents(studio) as agents:
         agents.add("cost")
-        session = studio.open("cost")
+        session = studio.open_session("cost")
         wait_for(lambda: studio.row(session)["state"] == "live", 40, "a session is live")
         time.sleep(SETTLES_S)
         pids = studio.pids() | {"livekit": studio.server.process.pid}

@@ -46,7 +46,7 @@ def held(studio: SessionStudio) -> BenchmarkFigures:
 
 
 def _round(studio: SessionStudio) -> None:
-    names = [studio.open() for _ in range(AT_ONCE)]
+    names = [studio.open_session() for _ in range(AT_ONCE)]
     wait_for(lambda: all(studio.row(name)["state"] == "live" for name in names), 60, "all live")
     for name in names:
         studio.end_session(name)
@@ -59,7 +59,7 @@ def killed(studio: SessionStudio, service: str, count: int) -> BenchmarkFigures:
     back, gaps, others = [], [], 0
     with TalkingAgents(studio) as agents:
         agent = agents.add("killed", watching=True)
-        session = studio.open("killed")
+        session = studio.open_session("killed")
         wait_for(lambda: len(agent.frames) > 50 and agent.started, 60, "an avatar that speaks")
         for _ in range(count):
             time.sleep(2.0)

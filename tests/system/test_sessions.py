@@ -45,7 +45,7 @@ def play(
         agent = VoiceAgent(serving.server, room)
         await agent.connect()
         try:
-            session = await asyncio.to_thread(serving.open, room, **more)
+            session = await asyncio.to_thread(serving.open_session, room, **more)
             await agent.until(lambda: len(agent.frames) > 5, 40)
             await scene(agent, session)
         finally:
