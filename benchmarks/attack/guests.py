@@ -12,8 +12,8 @@ from benchmarks.attack.row import MEGABYTE, AttackRow
 from benchmarks.sessions.ends import back_after_kill
 from benchmarks.sessions.talking import TalkingAgents
 from harness.channel import resident_bytes, wait_for
-from harness.session_studio import SERVED_BY, SessionStudio, session_studio
-from harness.voice_agent import AVATAR, VoiceAgent, buzz
+from harness.sessions.session_studio import SERVED_BY, SessionStudio, session_studio
+from harness.sessions.voice_agent import AVATAR, VoiceAgent, buzz
 from services.local.livekit_server import find_server
 
 ODD_FORMS: tuple[dict[str, str], ...] = (

@@ -5,7 +5,7 @@ import time
 from benchmarks.figures import BenchmarkFigures
 from benchmarks.sessions.talking import TalkingAgents
 from harness.channel import wait_for
-from harness.session_studio import SessionStudio
+from harness.sessions.session_studio import SessionStudio
 
 MOST = 40
 BEAT_S = 1.0  # between two looks at the rates

@@ -11,7 +11,7 @@ from benchmarks.sessions.talking import TalkingAgents
 from engines.api import VoiceBlock
 from engines.registry import load_frame_engine
 from harness.channel import wait_for
-from harness.session_studio import SessionStudio
+from harness.sessions.session_studio import SessionStudio
 from shared.avatar.model import load_avatar
 from shared.runtime.clock import SOUND_RATE_HZ, US
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from benchmarks.figures import BenchmarkFigures
 from benchmarks.sessions.talking import TalkingAgents
 from harness.channel import resident_bytes, wait_for
-from harness.session_studio import SERVED_BY, SessionStudio
-from harness.voice_agent import AVATAR, VoiceAgent
+from harness.sessions.session_studio import SERVED_BY, SessionStudio
+from harness.sessions.voice_agent import AVATAR, VoiceAgent
 
 AT_ONCE = 5
 WARMS = 2  # rounds before the first count: what is loaded once is loaded

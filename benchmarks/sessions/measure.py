@@ -4,7 +4,7 @@ from benchmarks.figures import BenchmarkFigures
 from benchmarks.sessions.admission import added_until_refused, burst
 from benchmarks.sessions.cost import session_cost
 from benchmarks.sessions.ends import killed, opened_and_closed
-from harness.session_studio import session_studio
+from harness.sessions.session_studio import session_studio
 from services.local.livekit_server import find_server
 
 PARTS = ("cost", "admission", "ends", "kills")

@@ -6,8 +6,8 @@ from collections.abc import Coroutine, Sized
 from functools import partial
 from typing import Any
 
-from harness.session_studio import SessionStudio
-from harness.voice_agent import VoiceAgent, buzz
+from harness.sessions.session_studio import SessionStudio
+from harness.sessions.voice_agent import VoiceAgent, buzz
 
 SENTENCE_S, PAUSE_S = 3.0, 0.3
 WAIT_S = 40.0

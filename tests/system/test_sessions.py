@@ -15,8 +15,8 @@ import jwt
 import pytest
 
 from harness.channel import wait_for
-from harness.session_studio import SessionStudio
-from harness.voice_agent import AVATAR, VoiceAgent, avatar_token, buzz
+from harness.sessions.session_studio import SessionStudio
+from harness.sessions.voice_agent import AVATAR, VoiceAgent, avatar_token, buzz
 from services.local.livekit_server import LiveKitServer
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 
 from harness.channel import wait_for
-from harness.voice_agent import avatar_token
+from harness.sessions.voice_agent import avatar_token
 from services.local.channel_supervisor import SESSION_SERVICES, Supervisor
 from services.local.livekit_server import LiveKitServer
 from services.local.samples import ensure_samples
