@@ -30,6 +30,7 @@ from services.gateway.preview.encoder import PreviewMessages, PreviewThread
 from services.gateway.preview.plate_diff import PlateFrames
 from services.gateway.preview.viewers import Audience
 from services.gateway.sessions.board import SERVICES, SessionBoard
+from services.gateway.sessions.portraits import SessionPortraits
 from shared.avatar.model import NAME, avatars_folder
 from shared.config.settings import Settings
 from shared.driver_ref import DriverKind
@@ -76,6 +77,7 @@ class Gateway:
         self._wake = Wake()
         self._scene_due = self._captured = self._sessions_due = 0
         self.sessions = SessionBoard(settings, self.event_log, self._tell_sessions)
+        self.portraits = SessionPortraits(settings, lambda: {spec.avatar for spec in self.sessions.wanted()})
         self._image_sent = ""
         self._open_bus()
         self._threads = [

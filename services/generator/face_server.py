@@ -11,7 +11,7 @@ from engines.api import FrameEngine, VoiceBlock
 from engines.registry import load_frame_engine
 from services.generator.batch_thread import BatchThread, MadeFace
 from services.generator.session_opener import OpenedSession, session_on, warmed
-from shared.avatar.model import Avatar, avatar_folder, load_avatar
+from shared.avatar.model import Avatar, load_avatar, session_avatar_folder
 from shared.config.settings import Settings
 from shared.errors import StudioError, named
 from shared.runtime.clock import now
@@ -87,7 +87,9 @@ class FaceServer:
             engine = self._engines[spec.engine] = load_frame_engine(spec.engine, self.loop.settings.engines)
         avatar = self._avatars.get(spec.avatar)
         if avatar is None:
-            avatar = load_avatar(avatar_folder(self.loop.settings.home, spec.avatar))
+            avatar = load_avatar(
+                session_avatar_folder(self.loop.settings.home, self.loop.settings.run_dir, spec.avatar)
+            )
             self._avatars[spec.avatar] = avatar
         return warmed(session_on(engine, avatar, self.loop.settings.rate, spec.options))
 

@@ -17,7 +17,7 @@ from publishing.stay import stay_in_room
 from services.sessions.agent_link import AgentLink
 from services.sessions.session_stage import SessionStage
 from services.sessions.speech_line import SaidTick, SpeechLine
-from shared.avatar.model import Avatar, avatar_folder, load_avatar
+from shared.avatar.model import Avatar, load_avatar, session_avatar_folder
 from shared.config.settings import Settings
 from shared.errors import StudioError, named
 from shared.runtime.clock import now, tick_after
@@ -212,7 +212,7 @@ class Rooms:
         spec = guest.spec
         avatar = self._avatars.get(spec.avatar)
         if avatar is None:
-            avatar = load_avatar(avatar_folder(self._settings.home, spec.avatar))
+            avatar = load_avatar(session_avatar_folder(self._settings.home, self._settings.run_dir, spec.avatar))
             self._avatars[spec.avatar] = avatar
         return SessionStage(spec, avatar, guest.line, self._settings.rate)
 

@@ -76,6 +76,13 @@ def avatar_folder(home: Path, name: str) -> Path:
     return avatars_folder(home) / check_name(name)
 
 
+def session_avatar_folder(home: Path, run_dir: Path, name: str) -> Path:
+    """The folder of a session's avatar: one of its own portrait, which is kept beside the channel's sockets, or one of the
+    studio's. Raises StudioError for what cannot name one."""
+    own = avatar_folder(run_dir, name)
+    return own if own.is_dir() else avatar_folder(home, name)
+
+
 def load_avatar(folder: Path) -> Avatar:
     """Read an avatar's folder. Raises StudioError when it is missing, damaged or of a newer version."""
     manifest = read_avatar_manifest(folder)

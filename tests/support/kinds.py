@@ -13,7 +13,7 @@ import numpy.testing  # noqa: F401 - asks lscpu what the processor can do when i
 import pytest
 
 TESTS = Path(__file__).parents[1]
-LIVE = ("system", "services/gateway")
+LIVE = ("system", "integrations", "services/gateway")
 UNIT = (
     "compositing", "deploy", "engines/mesh", "publishing", "services/capture", "services/compositor", "shared",
     "structure",

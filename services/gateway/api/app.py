@@ -38,6 +38,7 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         gateway.start()
         gateway.run_always(gateway.speech.run)
         gateway.run_always(gateway.jobs.run)
+        gateway.run_always(gateway.portraits.keep_swept)
         gateway.run_always(partial(_judge, gateway))
         try:
             yield

@@ -19,7 +19,7 @@ from shared.config.settings import Settings, canonical_host
 
 API = ("/api/v1/", "/v1/")  # the latter are paths of other applications' plugins
 MAX_BODY_BYTES = 64 << 10  # of a request that is no upload
-UPLOADS = re.compile(r"/api/v1/(avatars|drivers|jobs|channels/[^/]+/speech)")
+UPLOADS = re.compile(r"/api/v1/(avatars|drivers|jobs|sessions|channels/[^/]+/speech)")
 TOO_LARGE = f"A request has at most {MAX_BODY_BYTES >> 10} KB here; send less."
 NO_TOKEN = "The operator's token is missing or wrong; it is in the file `token` in the studio's home."
 BEARER = {"www-authenticate": "Bearer"}

@@ -102,8 +102,7 @@ class SessionBoard:
                         return name
                     raise StudioError("This Idempotency-Key was used for another session; send a new one.")
             wanted = self._wanted()
-            if not (room := self._capacity()).free:
-                raise SessionsFullError(room.reason)
+            self._check_room()
             name = "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
             made = replace(spec, id=name)
             if packed_sessions([*wanted, made]).nbytes > MAX_LISTED_BYTES:
@@ -139,10 +138,19 @@ class SessionBoard:
         with self._guard:
             return self._wanted()
 
+    def check_room(self) -> None:
+        """Raises SessionsFullError where no further session can be taken now."""
+        with self._guard:
+            self._check_room()
+
     def capacity(self) -> SessionCapacity:
         """What room there is for more."""
         with self._guard:
             return self._capacity()
+
+    def _check_room(self) -> None:
+        if not (room := self._capacity()).free:
+            raise SessionsFullError(room.reason)
 
     def _capacity(self) -> SessionCapacity:
         """By the machine's load, or up to the setting where that says how many."""

@@ -1,61 +1,32 @@
-"""HTTP API: sessions, the face of another application's voice bot in that application's LiveKit room.
-
-Besides its own form a request may have those of bey's plugins of LiveKit Agents, at their paths: such a plugin works with
-the studio when its API's URL is set to the studio's.
-"""
+"""HTTP API: sessions, the face of another application's voice bot in that application's LiveKit room."""
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Annotated, Any
 
 import jwt
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from engines.registry import load_frame_engine
 from services.gateway.api.security import need_token
+from services.gateway.api.session_request import REQUEST_BODY, AskedSession, SessionRequest, asked_session
 from services.gateway.models.sessions import Capacity, SessionList, SessionOpened, SessionStatus
 from services.gateway.service import Gateway
 from services.gateway.sessions.board import KeptSession, SessionsFullError
 from shared.avatar.build import list_avatars
 from shared.config.settings import Settings, livekit_origin
 from shared.errors import StudioError
-from shared.scene import OptionValue
 from shared.session_spec import SessionSpec, fits_side
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["sessions"])
 plugin_router = APIRouter(prefix="/v1", dependencies=[Depends(need_token)], include_in_schema=False)
 
 SAMPLE_RATE_HZ = 24_000  # what most synthesisers give
-SIDE_PX = 512
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 RETRY_AFTER_S = 5
 ON_BEHALF = "lk.publish_on_behalf"
 OFF = "Sessions are off here: set sessions.allowed_livekit_urls to the LiveKit servers that they may join."
-
-
-class SessionRequest(BaseModel):
-    """A session.
-
-    livekit_url, livekit_token: of the room; the token's attribute `lk.publish_on_behalf` names the agent, or agent_identity
-    does. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options: of that engine. width, height: of the
-    frames, pixels, even. label: false leaves the label out, for which clean_feed_right must be set.
-    """
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-    livekit_url: str = Field(validation_alias=AliasChoices("livekit_url", "url"), max_length=500)
-    livekit_token: SecretStr = Field(validation_alias=AliasChoices("livekit_token", "token"), max_length=8000)
-    avatar: str = Field("", validation_alias=AliasChoices("avatar", "avatar_id"), max_length=64)
-    engine: str = Field("", max_length=64)
-    options: dict[str, OptionValue] = {}
-    width: int = SIDE_PX
-    height: int = SIDE_PX
-    label: bool = True
-    transport: str = Field("livekit", pattern="^livekit$")
-    room_name: str = Field("", max_length=500)
-    avatar_identity: str = Field("", max_length=500)
-    agent_identity: str = Field("", max_length=500)
 
 
 def _gateway(request: Request) -> Gateway:
@@ -63,23 +34,45 @@ def _gateway(request: Request) -> Gateway:
     return gateway
 
 
-@router.post("/sessions", status_code=201)
+@router.post("/sessions", status_code=201, openapi_extra=REQUEST_BODY)
 async def open_session(
-    request: Request, wanted: SessionRequest, idempotency_key: Annotated[str, Header()] = ""
+    request: Request,
+    asked: Annotated[AskedSession, Depends(asked_session)],
+    idempotency_key: Annotated[str, Header()] = "",
 ) -> SessionOpened:
     """Send the avatar into a room, where it shows itself at once and says what its agent sends. The same `Idempotency-Key`
-    with the same content is the same session."""
+    with the same content is the same session.
+
+    As a form it may bring a `portrait` (at most 64 MB) with `rights`, who may use it: an avatar of this session alone,
+    prepared before the answer and removed when no session shows it any more.
+    """
     if idempotency_key and not KEY.fullmatch(idempotency_key):
         raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
     gateway = _gateway(request)
-    spec = await asyncio.to_thread(_spec, gateway.settings, wanted)
+    spec = await asyncio.to_thread(_spec, gateway.settings, asked)
+    if asked.portrait is None:
+        return _opened(gateway, spec, idempotency_key)
     try:
-        name = gateway.sessions.open(spec, idempotency_key)
+        async with gateway.portraits.prepared(asked.portrait, asked.rights, gateway.sessions.check_room) as avatar:
+            return _opened(gateway, replace(spec, avatar=avatar), idempotency_key)
     except SessionsFullError as error:
-        raise HTTPException(503, str(error), {"Retry-After": str(RETRY_AFTER_S)}) from None
+        raise _full(error) from None
+    except StudioError as error:
+        raise HTTPException(422, str(error)) from None
+
+
+def _opened(gateway: Gateway, spec: SessionSpec, key: str) -> SessionOpened:
+    try:
+        name = gateway.sessions.open(spec, key)
+    except SessionsFullError as error:
+        raise _full(error) from None
     except StudioError as error:
         raise HTTPException(409, str(error)) from None
     return SessionOpened(session_id=name, sample_rate=SAMPLE_RATE_HZ)
+
+
+def _full(error: SessionsFullError) -> HTTPException:
+    return HTTPException(503, str(error), {"Retry-After": str(RETRY_AFTER_S)})
 
 
 # bey's plugins of LiveKit Agents, for Python and for JavaScript.
@@ -128,8 +121,9 @@ def _session(request: Request, name: str) -> KeptSession:
     return kept
 
 
-def _spec(settings: Settings, wanted: SessionRequest) -> SessionSpec:
-    """What is asked for, without an id. Raises HTTPException."""
+def _spec(settings: Settings, asked: AskedSession) -> SessionSpec:
+    """What is asked for, without an id, and without an avatar where a portrait came. Raises HTTPException."""
+    wanted = asked.wanted
     if not settings.sessions.allowed_livekit_urls:
         raise HTTPException(403, OFF)
     url, token = wanted.livekit_url.strip(), wanted.livekit_token.get_secret_value()
@@ -141,7 +135,9 @@ def _spec(settings: Settings, wanted: SessionRequest) -> SessionSpec:
         raise HTTPException(403, f"Sessions may not join {origin}; add it to sessions.allowed_livekit_urls.")
     identity, agent = _identities(token, wanted)
     avatar, engine = wanted.avatar or settings.avatar, wanted.engine or settings.engine
-    if avatar not in list_avatars(settings.home):
+    if asked.portrait is not None:
+        avatar = ""
+    elif avatar not in list_avatars(settings.home):
         raise HTTPException(404, "There is no such avatar; GET /api/v1/avatars lists them.")
     if not (fits_side(wanted.width) and fits_side(wanted.height)):
         raise HTTPException(422, "'width' and 'height' are even numbers from 64 to 1920.")

@@ -12,6 +12,8 @@ import pytest
 import zmq
 
 from harness.channel import wait_for
+from services.gateway.sessions.portraits import SWEEP_S
+from shared.avatar.model import load_avatar, session_avatar_folder
 from shared.runtime.clock import now
 from shared.session_spec import SessionSpec, unpacked_sessions
 from shared.wire.bus import Publisher, Reader, endpoint
@@ -196,3 +198,74 @@ def test_a_session_is_as_its_services_say_and_a_gateway_that_dies_forgets_none(s
     finally:
         pulses.close()
         context.term()
+
+
+def ask_with_portrait(running: GatewayStudio, portrait: bytes, key: str = "", **changes: str) -> httpx.Response:
+    """As a form; a name that begins with "avatar_" is bitHuman's."""
+    field = changes.pop("field", "portrait")
+    form = {"livekit_url": URL, "livekit_token": TOKEN, "rights": "It is mine."} | changes
+    files = {field: ("me.png", portrait)}
+    headers = {"Idempotency-Key": key} if key else {}
+    return running.http.post(
+        "/sessions", data={name: text for name, text in form.items() if text}, files=files, headers=headers
+    )
+
+
+def test_a_portrait_is_an_avatar_for_as_long_as_a_session_shows_it(serving: GatewayStudio, small_home: Path) -> None:
+    portrait = (small_home / "portrait.png").read_bytes()
+    made = ask_with_portrait(serving, portrait, "key", options="{}", width="256", height="448", label="true")
+    assert made.status_code == 201, made.text
+    assert ask_with_portrait(serving, portrait, "key", width="256", height="448").json() == made.json()
+    (spec,) = wanted(serving, "rooms")
+    folder = session_avatar_folder(serving.settings.home, serving.settings.run_dir, spec.avatar)
+    assert load_avatar(folder).rights == "It is mine." and (spec.width, spec.height) == (256, 448)
+    assert spec.avatar not in {row["name"] for row in serving.http.get("/avatars").json()}
+    assert not folder.is_relative_to(serving.settings.home)
+    # As bitHuman's plugin sends it: it cannot say whose face it is, its address can.
+    address = f"http://{serving.address}/api/v1/sessions?rights=It+is+mine."
+    form = {"livekit_url": URL, "livekit_token": TOKEN, "room_name": "one", "async_mode": "true"}
+    other = httpx.post(address, data=form, files={"avatar_image": ("avatar.jpg", portrait)}, headers=serving.headers)
+    assert other.status_code == 201, other.text
+    assert {spec.avatar for spec in wanted(serving, "rooms")} == {spec.avatar}
+    serving.http.delete(f"/sessions/{spec.id}").raise_for_status()
+    time.sleep(SWEEP_S + 0.5)
+    assert folder.is_dir()  # the other one shows it
+    serving.http.delete(f"/sessions/{other.json()['session_id']}").raise_for_status()
+    serving.wait(lambda: not folder.exists())
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "words"),
+    [
+        ({"rights": ""}, 422, "Who may use the portrait?"),
+        ({"rights": "mine\x07"}, 422, "cannot be shown"),
+        ({"avatar": "sample"}, 422, "not both"),
+        ({"avatar_image_url": "http://127.0.0.1/me.png"}, 422, "fetches no images"),
+        ({"options": "{"}, 422, "JSON object"),
+        ({"width": "wide"}, 422, "width"),
+        ({"more": "1"}, 422, "unexpected field 'more'"),
+        ({"livekit_url": "ws://evil.example:7880"}, 403, "may not join"),
+        ({"field": "face"}, 422, "unexpected field 'face'"),
+        ({}, 422, "not an image"),
+    ],
+)
+def test_a_portrait_of_no_use_is_refused_in_a_sentence(
+    serving: GatewayStudio, changes: dict[str, str], status: int, words: str
+) -> None:
+    refused = ask_with_portrait(serving, b"no image", **changes)
+    assert refused.status_code == status and words in refused.json()["detail"], refused.text
+    assert not list((serving.settings.run_dir / "avatars").glob("*"))
+
+
+def test_a_portrait_is_not_taken_in_beyond_its_limit(serving: GatewayStudio) -> None:
+    declared = {"content-type": "multipart/form-data; boundary=x", "content-length": str(1 << 30)}
+    refused = serving.http.post("/sessions", headers=declared, content=iter([b"--x\r\n"]))
+    assert refused.status_code == 413 and "larger than" in refused.json()["detail"]
+
+
+def test_no_portrait_is_prepared_where_there_is_no_room(serving: GatewayStudio, small_home: Path) -> None:
+    for _ in range(4):
+        assert ask(serving).status_code == 201
+    full = ask_with_portrait(serving, (small_home / "portrait.png").read_bytes(), rights="Another one's.")
+    assert full.status_code == 503 and int(full.headers["retry-after"]) > 0
+    assert not list((serving.settings.run_dir / "avatars").glob("*"))

@@ -1,0 +1,164 @@
+"""The agent's sound: said by the avatar while that is in the room, else by the agent itself.
+
+What the avatar had not said when it left is said by the agent, from where it was. A segment that waits is never lost, and
+each is reported once.
+"""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from livekit import rtc
+from livekit.agents.voice.avatar import DataStreamAudioOutput
+from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities, PlaybackFinishedEvent, PlaybackStartedEvent
+
+from .voice import RoomVoice
+
+
+@dataclass(eq=False)
+class Segment:
+    """What is said between two flushes. heard_s: seconds of it that an earlier speaker said. started: wall clock seconds at
+    which this speaker began, 0 while it has not. reported: the agent knows that it has begun. complete: nothing more comes."""
+
+    frames: list[rtc.AudioFrame] = field(default_factory=list)
+    heard_s: float = 0.0
+    started: float = 0.0
+    reported: bool = False
+    complete: bool = False
+
+    def rest(self) -> list[rtc.AudioFrame]:
+        """What has not been heard, to the frame."""
+        skipped, frames = self.heard_s, []
+        for frame in self.frames:
+            if skipped < frame.duration / 2:
+                frames.append(frame)
+            else:
+                skipped -= frame.duration
+        return frames
+
+    def seconds(self) -> float:
+        """How long it is."""
+        return sum(frame.duration for frame in self.frames)
+
+
+class HostOutput(AudioOutput):
+    """The tail of an agent's chain of sound. Until the avatar has come or `join_timeout` is over, it waits."""
+
+    def __init__(self, room: rtc.Room, *, avatar_identity: str, sample_rate: int, join_timeout: float) -> None:
+        """avatar_identity: its own in the room. join_timeout: seconds from the first word."""
+        super().__init__(
+            label="PersonaStudio", capabilities=AudioOutputCapabilities(pause=False), sample_rate=sample_rate
+        )
+        self._room, self._identity, self._rate, self._join_timeout = room, avatar_identity, sample_rate, join_timeout
+        self._segments: deque[Segment] = deque()
+        self._open: Segment | None = None
+        self._face: AudioOutput | None = None
+        self._voice: RoomVoice | None = None
+        self._speaker: AudioOutput | None = None  # of the segments that wait
+        self._decided = asyncio.Event()  # who speaks
+        self._turn = asyncio.Lock()
+
+    def avatar_came(self) -> None:
+        """It is in the room: the next segment is its."""
+        if self._face is None:
+            self._face = DataStreamAudioOutput(
+                self._room, destination_identity=self._identity, sample_rate=self._rate, wait_playback_start=True
+            )
+        self._decided.set()
+
+    async def avatar_left(self, alive: float) -> None:
+        """It is not there any more, since about `alive`, wall clock seconds: the agent goes on by itself."""
+        face, self._face = self._face, None
+        self._decided.set()
+        if face is not None and self._speaker is face:
+            async with self._turn:
+                await self._take_over(face, alive)
+
+    async def capture_frame(self, frame: rtc.AudioFrame) -> None:
+        await self._decide()
+        async with self._turn:
+            if self._open is not None and self._open not in self._segments:
+                return  # of what was interrupted
+            await super().capture_frame(frame)
+            if self._open is None:
+                self._open = Segment()
+                if not self._segments:
+                    self._listen_to(self._face or self._own_voice())
+                self._segments.append(self._open)
+            self._open.frames.append(frame)
+            assert self._speaker is not None
+            await self._speaker.capture_frame(frame)
+
+    def flush(self) -> None:
+        super().flush()
+        if self._open is not None and self._speaker is not None:
+            self._open.complete = True
+            self._open = None
+            self._speaker.flush()
+
+    def clear_buffer(self) -> None:
+        if self._speaker is not None:
+            self._speaker.clear_buffer()
+
+    async def aclose(self) -> None:
+        """The agent's own track goes."""
+        if self._voice is not None:
+            await self._voice.aclose()
+
+    async def _decide(self) -> None:
+        try:
+            await asyncio.wait_for(self._decided.wait(), self._join_timeout)
+        except TimeoutError:
+            self._decided.set()
+
+    def _own_voice(self) -> RoomVoice:
+        if self._voice is None:
+            self._voice = RoomVoice(self._room, sample_rate=self._rate)
+        return self._voice
+
+    def _listen_to(self, speaker: AudioOutput) -> None:
+        if self._speaker is not None:
+            self._speaker.off("playback_started", self._on_started)
+            self._speaker.off("playback_finished", self._on_finished)
+        self._speaker = speaker
+        speaker.on("playback_started", self._on_started)
+        speaker.on("playback_finished", self._on_finished)
+
+    async def _take_over(self, face: AudioOutput, alive: float) -> None:
+        voice = self._own_voice()
+        self._listen_to(voice)
+        if self._identity in self._room.remote_participants:  # as one that has lost its studio: it must not go on
+            if self._open is not None:
+                face.flush()
+            face.clear_buffer()
+        for segment in list(self._segments):
+            if segment.started:
+                segment.heard_s += min(max(0.0, alive - segment.started), segment.seconds() - segment.heard_s)
+                segment.started = 0.0
+            rest = segment.rest()
+            if not rest and segment.complete:
+                self._finish(0.0, interrupted=False)
+                continue
+            for frame in rest:
+                await voice.capture_frame(frame)
+            if segment.complete:
+                voice.flush()
+
+    def _on_started(self, event: PlaybackStartedEvent) -> None:
+        segment = next((each for each in self._segments if not each.started), None)
+        if segment is not None:
+            segment.started = time.time()
+            if not segment.reported:
+                segment.reported = True
+                self.on_playback_started(created_at=event.created_at)
+
+    def _on_finished(self, event: PlaybackFinishedEvent) -> None:
+        self._finish(event.playback_position, interrupted=event.interrupted)
+
+    def _finish(self, position: float, *, interrupted: bool) -> None:
+        if self._segments:
+            segment = self._segments.popleft()
+            if segment is self._open and not interrupted:
+                self.flush()  # the speaker gave up waiting for its end; what comes yet is another one
+            self.on_playback_finished(playback_position=segment.heard_s + position, interrupted=interrupted)

@@ -1,0 +1,173 @@
+"""The room that a bot shares with its avatar: the bot's voice goes in, the avatar's frames and sound come out.
+
+It is LiveKit Agents' avatar protocol: a byte stream is a segment of speech, `lk.clear_buffer` interrupts, and the avatar
+reports by RPC which segment has begun and which has ended.
+"""
+
+import asyncio
+import datetime
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from livekit import rtc
+from livekit.api import AccessToken, VideoGrants
+
+BOT, AVATAR = "pipecat-bot", "personastudio-avatar"
+ON_BEHALF = "lk.publish_on_behalf"
+VOICE_TOPIC, CLEAR = "lk.audio_stream", "lk.clear_buffer"
+STARTED, FINISHED = "lk.playback_started", "lk.playback_finished"
+TOKEN_LIFE = datetime.timedelta(hours=6)
+CLEAR_S = 2.0
+# After which another may speak.
+ROOM_EVENTS: tuple[rtc.room.EventTypes, ...] = (
+    "participant_active",
+    "participant_disconnected",
+    "track_published",
+    "disconnected",
+)
+SOUND_MS = 20
+QUEUED_FRAMES = 2  # of the avatar, where the pipeline is slower than it
+
+
+@dataclass(frozen=True)
+class LiveKitServer:
+    """Where rooms are, and the keys that open them."""
+
+    url: str
+    key: str
+    secret: str
+
+    def token(self, room: str, identity: str, **attributes: str) -> str:
+        """For one room, in which it may do everything."""
+        return (
+            AccessToken(self.key, self.secret)
+            .with_kind("agent")
+            .with_identity(identity)
+            .with_name(identity)
+            .with_grants(VideoGrants(room_join=True, room=room))
+            .with_attributes(attributes)
+            .with_ttl(TOKEN_LIFE)
+            .to_jwt()
+        )
+
+
+@dataclass(frozen=True)
+class RoomEvents:
+    """What is done with what comes. image: (bytes RGB, width, height). sound: 16 bit mono. started: a segment begins.
+    finished: one ends; whether by an interrupt. changed: who is in the room may have changed."""
+
+    image: Callable[[bytes, int, int], Awaitable[None]]
+    sound: Callable[[bytes], Awaitable[None]]
+    started: Callable[[], Awaitable[None]]
+    finished: Callable[[bool], Awaitable[None]]
+    changed: Callable[[], None]
+
+
+class AvatarRoom:
+    """One room, with at most one avatar in it. Lives in one event loop."""
+
+    def __init__(self, server: LiveKitServer, name: str, rate: int, events: RoomEvents) -> None:
+        """rate: of the sound that comes out, Hz."""
+        self._server, self.name, self._rate, self._events = server, name, rate, events
+        self._room = rtc.Room()
+        self._writer: rtc.ByteStreamWriter | None = None
+        self._turn = asyncio.Lock()  # what is said after an interruption stays behind it
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def connect(self) -> None:
+        """Join. Raises rtc.ConnectError."""
+        self._room.on("track_subscribed", self._subscribed)
+        for event in ROOM_EVENTS:
+            self._room.on(event, lambda *_: self._events.changed())
+        await self._room.connect(self._server.url, self._server.token(self.name, BOT))
+        me = self._room.local_participant
+        me.register_rpc_method(STARTED, self._on_started)
+        me.register_rpc_method(FINISHED, self._on_finished)
+
+    async def close(self) -> None:
+        """Leave."""
+        for task in self._tasks:
+            task.cancel()
+        await self._room.disconnect()
+
+    def avatar_token(self) -> str:
+        """With which the avatar joins, as this bot's."""
+        return self._server.token(self.name, AVATAR, **{ON_BEHALF: BOT})
+
+    def shown_by(self) -> str:
+        """Which avatar shows frames, by LiveKit's own name for each that comes; "" for none."""
+        who = self._room.remote_participants.get(AVATAR) if self._room.isconnected() else None
+        if who is None:
+            return ""
+        publications = who.track_publications.values()
+        return who.sid if any(each.kind == rtc.TrackKind.KIND_VIDEO for each in publications) else ""
+
+    async def say(self, audio: bytes, rate: int, channels: int) -> None:
+        """A part of a segment, 16 bit; the first one begins it."""
+        async with self._turn:
+            if self._writer is None:
+                self._writer = await self._room.local_participant.stream_bytes(
+                    name="voice",
+                    topic=VOICE_TOPIC,
+                    destination_identities=[AVATAR],
+                    attributes={"sample_rate": str(rate), "num_channels": str(channels)},
+                )
+            await self._writer.write(audio)
+
+    async def end_segment(self) -> None:
+        """No more of it comes."""
+        async with self._turn:
+            await self._close_writer()
+
+    async def clear(self) -> None:
+        """Silence at once. An avatar that does not answer is not waited for."""
+        async with self._turn:
+            await self._close_writer()
+            if AVATAR not in self._room.remote_participants:
+                return
+            me = self._room.local_participant
+            try:
+                await asyncio.wait_for(me.perform_rpc(destination_identity=AVATAR, method=CLEAR, payload=""), CLEAR_S)
+            except (rtc.RpcError, TimeoutError):
+                pass
+
+    async def _close_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.aclose()
+
+    async def _on_started(self, call: rtc.RpcInvocationData) -> str:
+        if call.caller_identity == AVATAR:
+            await self._events.started()
+        return "ok"
+
+    async def _on_finished(self, call: rtc.RpcInvocationData) -> str:
+        if call.caller_identity == AVATAR:
+            await self._events.finished(bool(json.loads(call.payload).get("interrupted")))
+        return "ok"
+
+    def _subscribed(self, track: rtc.Track, publication: object, who: rtc.RemoteParticipant) -> None:
+        if who.identity != AVATAR:
+            return
+        work = self._listen(track) if track.kind == rtc.TrackKind.KIND_AUDIO else self._look(track)
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _listen(self, track: rtc.Track) -> None:
+        stream = rtc.AudioStream(track, sample_rate=self._rate, num_channels=1, frame_size_ms=SOUND_MS)
+        try:
+            async for event in stream:
+                await self._events.sound(bytes(event.frame.data))
+        finally:
+            await stream.aclose()
+
+    async def _look(self, track: rtc.Track) -> None:
+        stream = rtc.VideoStream(track, format=rtc.VideoBufferType.RGB24, capacity=QUEUED_FRAMES)
+        try:
+            async for event in stream:
+                frame = event.frame
+                await self._events.image(bytes(frame.data), frame.width, frame.height)
+        finally:
+            await stream.aclose()

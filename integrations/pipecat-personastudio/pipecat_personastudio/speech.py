@@ -1,0 +1,81 @@
+"""What a bot says and has not been heard yet, so that it can be said by the bot where its avatar leaves."""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from pipecat.frames.frames import Frame, TTSAudioRawFrame, TTSStoppedFrame
+
+
+@dataclass(eq=False)
+class Segment:
+    """What is said between two stops. started: wall clock seconds at which the avatar began, 0 while it has not. stop: what
+    follows once it was heard, None while more comes."""
+
+    frames: list[TTSAudioRawFrame] = field(default_factory=list)
+    started: float = 0.0
+    stop: TTSStoppedFrame | None = None
+
+    def rest(self, alive: float) -> list[Frame]:
+        """What was not heard until `alive`, wall clock seconds, to the frame."""
+        skipped = max(0.0, alive - self.started) if self.started else 0.0
+        rest: list[Frame] = []
+        for frame in self.frames:
+            seconds = frame.num_frames / frame.sample_rate
+            if skipped < seconds / 2:
+                rest.append(frame)
+            else:
+                skipped -= seconds
+        return rest if self.stop is None else [*rest, self.stop]
+
+
+class UnheardSpeech:
+    """The segments that wait, oldest first. quiet: set while there are none."""
+
+    def __init__(self) -> None:
+        self._segments: deque[Segment] = deque()
+        self.quiet = asyncio.Event()
+        self.quiet.set()
+
+    def add(self, frame: TTSAudioRawFrame) -> None:
+        """A part of what is being said."""
+        if not self._segments or self._segments[-1].stop is not None:
+            self._segments.append(Segment())
+        self._segments[-1].frames.append(frame)
+        self.quiet.clear()
+
+    def end(self, stop: TTSStoppedFrame) -> bool:
+        """It is complete; whether there was something."""
+        if not self._segments or self._segments[-1].stop is not None:
+            return False
+        self._segments[-1].stop = stop
+        return True
+
+    def begin(self) -> None:
+        """The avatar has begun the next one."""
+        segment = next((each for each in self._segments if not each.started), None)
+        if segment is not None:
+            segment.started = time.time()
+
+    def finish(self) -> TTSStoppedFrame | None:
+        """The oldest has been heard; what follows it."""
+        stop = self._segments.popleft().stop if self._segments else None
+        if not self._segments:
+            self.quiet.set()
+        return stop
+
+    def clear(self) -> None:
+        """It shall not be heard."""
+        self._segments.clear()
+        self.quiet.set()
+
+    def taken_rest(self, alive: float) -> list[Frame]:
+        """All that was not heard until `alive`, wall clock seconds; nothing waits then."""
+        rest = [frame for segment in self._segments for frame in segment.rest(alive)]
+        self.clear()
+        return rest
+
+    def seconds(self) -> float:
+        """How long it takes to say."""
+        return sum(frame.num_frames / frame.sample_rate for each in self._segments for frame in each.frames)

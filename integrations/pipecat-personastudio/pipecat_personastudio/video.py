@@ -1,0 +1,290 @@
+"""The video service: what a bot says goes to its avatar, and the avatar's frames and sound go on down the pipeline."""
+
+import asyncio
+import os
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from livekit import rtc
+from loguru import logger
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    CancelFrame,
+    EndFrame,
+    Frame,
+    InterruptionFrame,
+    OutputImageRawFrame,
+    OutputTransportReadyFrame,
+    SpeechOutputAudioRawFrame,
+    StartFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+)
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
+from pipecat.services.ai_service import AIService
+from pipecat.services.settings import ServiceSettings
+
+from pipecat_personastudio.room import AvatarRoom, LiveKitServer, RoomEvents
+from pipecat_personastudio.speech import UnheardSpeech
+from pipecat_personastudio.studio import PersonaStudioException, StudioClient
+
+DEFAULT_URL = "http://127.0.0.1:8750"
+JOIN_TIMEOUT_S = 10.0
+WATCH_S = 1.0  # between two questions how the session is
+MISSED = 2  # answers in a row without which the studio counts as gone
+RETURN_S = 2.0  # about as long as an avatar takes to come back after its process died
+OVER = "ended"
+TAIL_S = 0.2  # that a segment's last sound is on its way longer than the report of its end
+LAST_WORDS_S = 2.0  # more than a speech takes, for its end to be heard
+
+
+class PersonaStudioVideoService(AIService):
+    """Put it between the voice and the output transport. Without the studio, and when the avatar has left, the speech goes
+    through as it comes.
+
+    The bot and its avatar meet in a LiveKit room of their own, whatever the transport. The transport wants
+    `video_out_enabled`, `video_out_is_live`, and the width and height of this service.
+    """
+
+    Settings = ServiceSettings
+    _settings: ServiceSettings
+
+    def __init__(
+        self,
+        *,
+        avatar_id: str | None = None,
+        avatar_image: str | Path | bytes | None = None,
+        avatar_rights: str = "",
+        engine: str | None = None,
+        options: dict[str, Any] | None = None,
+        width: int = 512,
+        height: int = 512,
+        label: bool | None = None,
+        api_url: str | None = None,
+        api_token: str | None = None,
+        livekit_url: str | None = None,
+        livekit_api_key: str | None = None,
+        livekit_api_secret: str | None = None,
+        join_timeout: float = JOIN_TIMEOUT_S,
+        settings: ServiceSettings | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """What is not given is the studio's own setting.
+
+        avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: a portrait instead, its file or its bytes, for
+        this bot alone; avatar_rights: who may use it, one sentence. engine, options: what draws the face. width, height: of
+        the frames. label: False leaves the "AI-generated" label out, where the studio may. api_url, api_token: the studio's
+        (PERSONASTUDIO_URL, PERSONASTUDIO_TOKEN). livekit_...: a LiveKit server that bot and studio reach (LIVEKIT_URL,
+        LIVEKIT_API_KEY, LIVEKIT_API_SECRET). join_timeout: seconds that the pipeline waits for the avatar when it starts.
+        Raises PersonaStudioException for what is missing.
+        """
+        chosen = settings or ServiceSettings()
+        chosen.model = None
+        super().__init__(settings=chosen, **kwargs)
+        self._url = api_url or os.getenv("PERSONASTUDIO_URL") or DEFAULT_URL
+        self._token = api_token or os.getenv("PERSONASTUDIO_TOKEN") or ""
+        if not self._token:
+            raise PersonaStudioException(
+                "The studio's token is missing: set api_token or PERSONASTUDIO_TOKEN; it is in the file `token` of its home."
+            )
+        self._server = LiveKitServer(
+            livekit_url or os.getenv("LIVEKIT_URL") or "",
+            livekit_api_key or os.getenv("LIVEKIT_API_KEY") or "",
+            livekit_api_secret or os.getenv("LIVEKIT_API_SECRET") or "",
+        )
+        if not (self._server.url and self._server.key and self._server.secret):
+            raise PersonaStudioException("Set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or the arguments.")
+        self._portrait = None if avatar_image is None else _portrait_bytes(avatar_image)
+        if self._portrait is not None and not avatar_rights:
+            raise PersonaStudioException("With avatar_image say who may use it: set avatar_rights, one sentence.")
+        named = avatar_id or os.getenv("PERSONASTUDIO_AVATAR")
+        face = {"avatar": named} if self._portrait is None else {"rights": avatar_rights}
+        wanted = {**face, "engine": engine, "options": options, "width": width, "height": height, "label": label}
+        self._wanted = {name: value for name, value in wanted.items() if value is not None}
+        self._join_timeout = join_timeout
+        self._studio: StudioClient | None = None
+        self._room: AvatarRoom | None = None
+        self._session = self._shown = self._trouble = ""
+        self._unheard = UnheardSpeech()
+        self._started = self._transport_ready = self._silent = False
+        self._rate = 24_000
+        self._changed, self._settled = asyncio.Event(), asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+
+    def can_generate_metrics(self) -> bool:
+        """Time to the first sound."""
+        return True
+
+    async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override] # as every processor's
+        """Send the avatar into its room and wait until it is there. A bot without a studio goes on by voice."""
+        await super().setup(setup)
+        self._rate = setup.audio_out_sample_rate
+        events = RoomEvents(self._push_image, self._push_sound, self._on_started, self._on_finished, self._changed.set)
+        room = self._room = AvatarRoom(self._server, f"personastudio-{uuid.uuid4().hex[:12]}", self._rate, events)
+        studio = self._studio = StudioClient(self._url, self._token)
+        self._serving = self.create_task(self._serve(studio, room))
+        await _within(self._join_timeout, self._settled)
+
+    async def start(self, frame: StartFrame) -> None:
+        """The pipeline starts, with the avatar or without it."""
+        await super().start(frame)
+        self._started = True
+        if self._trouble:
+            await self.push_error(self._trouble)
+
+    async def stop(self, frame: EndFrame) -> None:
+        """The pipeline ends: what the avatar has been given is heard first."""
+        await super().stop(frame)
+        await _within(self._unheard.seconds() + LAST_WORDS_S, self._unheard.quiet)
+        await asyncio.sleep(TAIL_S if self._shown else 0)
+        await self._close()
+
+    async def cancel(self, frame: CancelFrame) -> None:
+        """The pipeline is given up."""
+        await super().cancel(frame)
+        await self._close()
+
+    async def cleanup(self) -> None:
+        """Nothing stays behind, however it ended."""
+        await super().cleanup()  # type: ignore[no-untyped-call]
+        await self._close()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        """Speech goes to the avatar while it is there; an interruption silences it; everything else goes through."""
+        await super().process_frame(frame, direction)
+        if isinstance(frame, OutputTransportReadyFrame):
+            self._transport_ready = True
+        elif isinstance(frame, TTSStartedFrame):
+            await self.start_ttfb_metrics()
+        elif isinstance(frame, BotStartedSpeakingFrame):
+            await self.stop_ttfb_metrics()
+        elif isinstance(frame, InterruptionFrame):
+            await self.push_frame(frame, direction)
+            await self._silence()
+            return
+        elif isinstance(frame, TTSAudioRawFrame) and self._room is not None and self._shown:
+            self._unheard.add(frame)
+            await self._room.say(frame.audio, frame.sample_rate, frame.num_channels)
+            return
+        elif isinstance(frame, TTSStoppedFrame) and self._room is not None and self._unheard.end(frame):
+            await self._room.end_segment()
+            return  # it follows when the segment was heard
+        await self.push_frame(frame, direction)
+
+    async def _silence(self) -> None:
+        """Of what waits nothing is heard, nor what is on its way from the room."""
+        self._unheard.clear()
+        if self._room is not None and self._shown:
+            self._silent = True
+            try:
+                await self._room.clear()
+            finally:
+                self._silent = False
+
+    async def _close(self) -> None:
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            await self.cancel_task(serving)
+        room, self._room, self._shown = self._room, None, ""
+        studio, self._studio = self._studio, None
+        if studio is not None:
+            if self._session:
+                await studio.end(self._session)
+            await studio.close()
+        if room is not None:
+            await room.close()
+
+    async def _push_image(self, image: bytes, width: int, height: int) -> None:
+        if self._transport_ready and self._shown:
+            await self.push_frame(OutputImageRawFrame(image=image, size=(width, height), format="RGB"))
+
+    async def _push_sound(self, audio: bytes) -> None:
+        if self._transport_ready and self._shown and not self._silent:
+            await self.push_frame(SpeechOutputAudioRawFrame(audio=audio, sample_rate=self._rate, num_channels=1))
+
+    async def _on_started(self) -> None:
+        self._unheard.begin()
+
+    async def _on_finished(self, interrupted: bool) -> None:
+        if not interrupted and (stop := self._unheard.finish()) is not None:
+            self.create_task(self._push_stop(stop))
+
+    async def _push_stop(self, stop: TTSStoppedFrame) -> None:
+        await asyncio.sleep(TAIL_S)
+        await self.push_frame(stop)
+
+    async def _serve(self, studio: StudioClient, room: AvatarRoom) -> None:
+        """The avatar, from the request for it to its end."""
+        try:
+            await room.connect()
+            fields = {"livekit_url": self._server.url, "livekit_token": room.avatar_token(), **self._wanted}
+            self._session = await studio.open(fields, self._portrait)
+        except (PersonaStudioException, rtc.ConnectError) as error:
+            await self._tell(f"No face: {error}")
+            return
+        logger.info(f"{self}: session {self._session} in room {room.name}")
+        await self._watch(studio, room)
+
+    async def _tell(self, trouble: str) -> None:
+        """As an error frame, which the pipeline takes once it has started."""
+        logger.warning(f"{self}: {trouble}")
+        self._trouble = trouble
+        self._settled.set()
+        if self._started:
+            await self.push_error(trouble)
+
+    async def _watch(self, studio: StudioClient, room: AvatarRoom) -> None:
+        """Whether the avatar speaks, by who is in the room and what the studio says, until the session is over."""
+        missed, alive, state = 0, time.time(), ""
+        while state != OVER:
+            asked = time.monotonic()
+            try:
+                state, note = await studio.state(self._session)
+                missed = 0
+            except PersonaStudioException as error:
+                missed, note = missed + 1, str(error)
+            shown, why = room.shown_by(), ""
+            if not missed and self._shown in ("", shown):
+                alive = time.time()
+            if state == OVER or missed >= MISSED:
+                why = note or "The avatar has left."
+            elif self._shown and shown != self._shown:
+                # By itself it says so at once. One that came back under its name was gone for a while before that.
+                why, alive = "The avatar is not in the room any more.", time.time() - (RETURN_S if shown else 0.0)
+            if why:
+                await self._go_on_by_voice(room, why, alive)
+            elif shown and not missed:
+                self._shown = shown
+                self._settled.set()
+            await _within(max(0.0, asked + WATCH_S - time.monotonic()), self._changed)
+            self._changed.clear()
+
+    async def _go_on_by_voice(self, room: AvatarRoom, why: str, alive: float) -> None:
+        """What the avatar has not said since `alive`, wall clock seconds, goes down the pipeline as it came."""
+        spoke, self._shown = self._shown, ""
+        if not spoke:
+            return
+        self.create_task(room.clear())  # as one that has lost its studio: it must not go on
+        for frame in self._unheard.taken_rest(alive):
+            await self.push_frame(frame)
+        await self._tell(f"The avatar has left, the bot speaks by itself: {why}")
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait for it, not longer than that."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        pass
+
+
+def _portrait_bytes(image: str | Path | bytes) -> bytes:
+    if isinstance(image, bytes):
+        return image
+    try:
+        return Path(image).read_bytes()
+    except OSError as error:
+        raise PersonaStudioException(f"The avatar_image {image} cannot be read ({error.strerror}).") from None

@@ -1,0 +1,63 @@
+"""A real AgentSession job with an avatar's plugin, which says what it does; it runs in an environment of its own.
+
+`python agent_bot.py connect --room NAME`, with PLUGIN, the module below `livekit.plugins`, AVATAR and STEPS: "say", said to its end,
+"interrupt", cut off after a second, and "long", six seconds. Prints one JSON object a line after "BOT ".
+"""
+
+import asyncio
+import importlib
+import json
+import math
+import os
+import struct
+import time
+from collections.abc import AsyncIterator
+
+from livekit import rtc
+from livekit.agents import Agent, AgentServer, AgentSession, APIConnectOptions, JobContext, cli
+
+RATE = 24_000
+SECONDS = {"say": 1.0, "interrupt": 6.0, "long": 6.0}
+server = AgentServer()
+
+
+def say(**facts: object) -> None:
+    print("BOT", json.dumps({"at": time.monotonic(), **facts}), flush=True)
+
+
+async def tone(seconds: float) -> AsyncIterator[rtc.AudioFrame]:
+    samples = [int(9000 * math.sin(2 * math.pi * 300 * at / RATE)) for at in range(int(RATE * seconds))]
+    for start in range(0, len(samples), RATE // 50):
+        block = samples[start : start + RATE // 50]
+        yield rtc.AudioFrame(struct.pack(f"<{len(block)}h", *block), RATE, 1, len(block))
+
+
+@server.rtc_session()
+async def entrypoint(ctx: JobContext) -> None:
+    plugin = importlib.import_module(f"livekit.plugins.{os.environ['PLUGIN']}")
+    session = AgentSession(vad=None, turn_detection=None)
+    attempts = APIConnectOptions(max_retry=int(os.environ.get("RETRIES", "3")), retry_interval=0.5)
+    avatar = plugin.AvatarSession(avatar_id=os.environ["AVATAR"], conn_options=attempts)
+    if os.environ["PLUGIN"] == "personastudio":
+        avatar.on("avatar_joined", lambda: say(event="joined"))
+        avatar.on("avatar_left", lambda why: say(event="left", why=why))
+    try:
+        await avatar.start(session, room=ctx.room)
+    except Exception as error:
+        say(event="no face", why=str(error))
+    await session.start(agent=Agent(instructions=""), room=ctx.room)
+    session.output.audio.on("playback_finished", lambda event: say(event="finished", heard=event.playback_position))
+    session.output.audio.on("playback_started", lambda event: say(event="started"))
+    for step in os.environ["STEPS"].split():
+        said = session.say(step, audio=tone(SECONDS[step]))
+        if step == "interrupt":
+            await asyncio.sleep(1.0)
+            await session.interrupt()
+        await said.wait_for_playout()
+        say(event="said", step=step, interrupted=said.interrupted)
+    say(event="done")
+    ctx.shutdown("done")
+
+
+if __name__ == "__main__":
+    cli.run_app(server)

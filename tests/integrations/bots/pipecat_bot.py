@@ -1,0 +1,123 @@
+"""A real Pipecat pipeline with a face, which says what it does; it runs in an environment of its own.
+
+`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", cut off after a second, and "long", six seconds.
+Prints one JSON object a line after "BOT ".
+"""
+
+import asyncio
+import json
+import math
+import os
+import struct
+import sys
+import time
+
+from livekit.api import AccessToken, VideoGrants
+from pipecat.frames.frames import (
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
+    EndFrame,
+    ErrorFrame,
+    Frame,
+    InterruptionFrame,
+    TTSAudioRawFrame,
+    TTSStartedFrame,
+    TTSStoppedFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.transports.livekit.transport import LiveKitParams, LiveKitTransport
+from pipecat.workers.runner import WorkerRunner
+from pipecat_personastudio import PersonaStudioVideoService
+
+RATE = 24_000
+SECONDS = {"say": 1.0, "interrupt": 6.0, "long": 6.0}
+
+
+def say(**facts: object) -> None:
+    print("BOT", json.dumps({"at": time.monotonic(), **facts}), flush=True)
+
+
+def tone(seconds: float) -> list[Frame]:
+    samples = [int(9000 * math.sin(2 * math.pi * 300 * at / RATE)) for at in range(int(RATE * seconds))]
+    blocks = [samples[start : start + RATE // 50] for start in range(0, len(samples), RATE // 50)]
+    frames = [TTSAudioRawFrame(struct.pack(f"<{len(block)}h", *block), RATE, 1) for block in blocks]
+    return [TTSStartedFrame(), *frames, TTSStoppedFrame()]
+
+
+class Ears(FrameProcessor):
+    """What comes up from the face and the transport."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.silent = asyncio.Event()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, BotStartedSpeakingFrame):
+            self.silent.clear()
+            say(event="started")
+        elif isinstance(frame, BotStoppedSpeakingFrame):
+            self.silent.set()
+            say(event="stopped")
+        elif isinstance(frame, ErrorFrame):
+            say(event="error", why=str(frame.error))
+        await self.push_frame(frame, direction)
+
+
+class Stops(FrameProcessor):
+    """When the stop of a speech has gone through the face."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = asyncio.Event()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, TTSStoppedFrame):
+            self.came.set()
+        await self.push_frame(frame, direction)
+
+
+async def play(worker: PipelineWorker, ears: Ears, stops: Stops) -> None:
+    for step in os.environ["STEPS"].split():
+        stops.came.clear()
+        await worker.queue_frames(tone(SECONDS[step]))
+        say(event="asked", step=step)
+        if step == "interrupt":
+            await asyncio.sleep(1.5)
+            await worker.queue_frame(InterruptionFrame())
+            await asyncio.sleep(0.5)
+        else:
+            await stops.came.wait()
+        say(event="said", step=step)
+    await worker.queue_frame(EndFrame())
+
+
+async def main() -> None:
+    url, room = os.environ["LIVEKIT_URL"], sys.argv[1]
+    token = AccessToken().with_identity("bot").with_grants(VideoGrants(room_join=True, room=room)).to_jwt()
+    params = LiveKitParams(
+        audio_out_enabled=True,
+        video_out_enabled=True,
+        video_out_is_live=True,
+        video_out_width=256,
+        video_out_height=256,
+    )
+    transport = LiveKitTransport(url=url, token=token, room_name=room, params=params)
+    face, ears, stops = PersonaStudioVideoService(width=256, height=256), Ears(), Stops()
+    worker = PipelineWorker(Pipeline([ears, face, stops, transport.output()]))
+    runner = WorkerRunner()
+    await runner.add_workers(worker)
+
+    @worker.event_handler("on_pipeline_started")
+    async def begin(worker: PipelineWorker, _: Frame) -> None:
+        asyncio.get_running_loop().create_task(play(worker, ears, stops))
+
+    await runner.run()
+    say(event="done")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,129 @@
+"""Real AgentSession jobs against a real studio: with our plugin, as our example has it, and with bey's as it is published."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot
+from tests.support.running.session_studio import SessionStudio
+
+BOT = str(Path(__file__).parent / "bots" / "agent_bot.py")
+EXAMPLE = str(INTEGRATIONS / "livekit-plugins-personastudio" / "examples" / "speaking_host.py")
+OURS, BEYS = "personastudio-avatar-agent", "bey-avatar-agent"
+
+
+def play(
+    python: Path,
+    serving: SessionStudio,
+    program: str,
+    scene: Callable[[Bot, RoomEars], Awaitable[None]],
+    **environment: str,
+) -> None:
+    """A bot's job in a room of its own, from its start to the end of the scene."""
+    room = f"room-{uuid.uuid4().hex[:8]}"
+
+    async def body() -> None:
+        ears = RoomEars()
+        await ears.connect(serving.server, room)
+        try:
+            async with bot(python, serving, program, "connect", "--room", room, **environment) as made:
+                await scene(made, ears)
+        finally:
+            await ears.close()
+
+    asyncio.run(body())
+
+
+def speaks(said: dict[str, Any], finished: dict[str, Any], seconds: float) -> bool:
+    return not said["interrupted"] and abs(finished["heard"] - seconds) < 0.1
+
+
+def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_is_back(
+    other_python: Path, serving: SessionStudio
+) -> None:
+    async def scene(made: Bot, ears: RoomEars) -> None:
+        steps: list[dict[str, Any]] = []
+
+        async def step() -> dict[str, Any]:
+            await made.until(lambda: len(made.events("said")) > len(steps))
+            steps.append(made.events("said")[len(steps)])
+            return steps[-1]
+
+        said = await step()
+        assert len(made.events("joined")) == 1 and speaks(said, made.events("finished")[0], 1.0)
+        assert list(ears.loud) == [OURS] and ears.frames[OURS] > 10
+        assert (await step())["interrupted"] and 0.3 < made.events("finished")[1]["heard"] < 2.5
+
+        await made.until(
+            lambda: len(made.events("started")) == 3
+        )  # the process that is in the rooms dies, and comes back
+        await asyncio.sleep(1.0)
+        serving.processes["sessions"].kill()
+        serving.processes["sessions"].wait()
+        serving.start("sessions")
+        assert speaks(await step(), made.events("finished")[2], 6.0)
+        assert len(made.events("left")) == 1
+        agent = next(identity for identity in ears.loud if identity != OURS)
+        assert ears.heard(agent, made.events("left")[0]["at"], steps[-1]["at"])
+
+        await made.until(lambda: len(made.events("joined")) == 2 and len(made.events("started")) == 4)
+        assert speaks(await step(), made.events("finished")[3], 6.0)
+
+        await made.until(lambda: len(made.events("started")) == 5)  # all of the studio dies
+        serving.gateway.kill()
+        for process in serving.processes.values():
+            process.kill()
+            process.wait()
+        said = await step()
+        assert speaks(said, made.events("finished")[4], 6.0) and len(made.events("left")) == 2
+        assert ears.heard(agent, made.events("left")[1]["at"], said["at"])
+        assert speaks(await step(), made.events("finished")[5], 1.0)
+        await made.until(lambda: made.events("done"))
+
+    try:
+        play(other_python, serving, BOT, scene, PLUGIN="personastudio", AVATAR="whole",
+             STEPS="say interrupt long long long say")  # fmt: skip
+    finally:
+        serving.gateway.start()
+        for name, process in list(serving.processes.items()):
+            if process.poll() is not None:
+                serving.start(name)
+    for row in serving.gateway.http.get("/sessions").json()["sessions"]:
+        serving.gateway.http.delete(f"/sessions/{row['session_id']}").raise_for_status()
+
+
+def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving: SessionStudio) -> None:
+    async def scene(made: Bot, ears: RoomEars) -> None:
+        await made.until(lambda: made.events("done"))
+        (trouble,), (said,) = made.events("no face"), made.events("said")
+        assert "The studio at http://127.0.0.1:9 cannot be reached" in trouble["why"]
+        assert speaks(said, made.events("finished")[0], 1.0) and len(ears.loud) == 1
+
+    play(other_python, serving, BOT, scene, PLUGIN="personastudio", AVATAR="whole", STEPS="say", RETRIES="1",
+         PERSONASTUDIO_URL="http://127.0.0.1:9")  # fmt: skip
+
+
+def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: SessionStudio) -> None:
+    async def scene(made: Bot, ears: RoomEars) -> None:
+        await made.until(lambda: made.events("done"))
+        said, finished = made.events("said"), made.events("finished")
+        assert speaks(said[0], finished[0], 1.0) and said[1]["interrupted"] and finished[1]["heard"] < 2.5
+        assert list(ears.loud) == [BEYS] and ears.frames[BEYS] > 10
+
+    gateway = serving.gateway
+    play(other_python, serving, BOT, scene, PLUGIN="bey", AVATAR="whole", STEPS="say interrupt",
+         BEY_API_URL=f"http://{gateway.address}", BEY_API_KEY=gateway.token)  # fmt: skip
+
+
+def test_the_example_speaks_a_file_to_its_end_and_takes_its_avatar_along(
+    other_python: Path, serving: SessionStudio
+) -> None:
+    async def scene(made: Bot, ears: RoomEars) -> None:
+        await made.until(lambda: "said: Goodbye. interrupted=False" in made.text)
+        assert "watch: https://" in made.text and "And this I shall not finish. interrupted=True" in made.text
+        await made.until(lambda: OURS in ears.gone, 5)
+
+    play(other_python, serving, EXAMPLE, scene)
+    assert serving.gateway.http.get("/sessions").json()["sessions"][0]["note"] == "It was ended by request."

@@ -1,0 +1,87 @@
+"""Real Pipecat pipelines with our video service against a real studio, and the example."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot
+from tests.support.running.session_studio import SessionStudio
+
+BOT = str(Path(__file__).parent / "bots" / "pipecat_bot.py")
+EXAMPLE = str(INTEGRATIONS / "pipecat-personastudio" / "examples" / "speaking_host.py")
+
+
+def play(
+    python: Path,
+    serving: SessionStudio,
+    program: str,
+    scene: Callable[[Bot, RoomEars], Awaitable[None]],
+    **environment: str,
+) -> None:
+    """A bot in a room of its own, from its start to the end of the scene."""
+    room = f"room-{uuid.uuid4().hex[:8]}"
+
+    async def body() -> None:
+        ears = RoomEars()
+        await ears.connect(serving.server, room)
+        try:
+            async with bot(python, serving, program, room, ROOM=room, **environment) as made:
+                await scene(made, ears)
+        finally:
+            await ears.close()
+
+    asyncio.run(body())
+
+
+def heard_seconds(ears: RoomEars, since: float, until: float) -> float:
+    """How long the bot was loud, to about a tenth of a second."""
+    return len({int(at * 10) for at in ears.loud["bot"] if since <= at < until}) / 10
+
+
+def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_where_it_dies(
+    other_python: Path, serving: SessionStudio
+) -> None:
+    async def scene(made: Bot, ears: RoomEars) -> None:
+        await made.until(lambda: len(made.events("said")) == 2)
+        said, asked = made.events("said"), made.events("asked")
+        assert 0.8 < heard_seconds(ears, asked[0]["at"], said[0]["at"] + 0.2) < 1.4
+        assert heard_seconds(ears, asked[1]["at"], asked[1]["at"] + 1.5) > 0.5
+        assert ears.frames["bot"] > 10 and not made.events("error")
+        session = serving.gateway.http.get("/sessions").json()["sessions"][0]
+        assert session["width"] == 256 and session["figures"]["viewers"] == 1
+        await made.until(lambda: len(made.events("asked")) == 3)
+        await asyncio.sleep(1.5)
+        assert heard_seconds(ears, said[1]["at"], asked[2]["at"]) < 0.2  # nothing of what was cut off
+        await asyncio.to_thread(serving.gateway.http.delete, f"/sessions/{session['session_id']}")
+        await made.until(lambda: len(made.events("said")) == 4)
+        said, (error,) = made.events("said"), made.events("error")
+        assert "The avatar has left" in error["why"] and "ended by request" in error["why"]
+        assert 5.2 < heard_seconds(ears, asked[2]["at"], said[2]["at"] + 0.5) < 7.0
+        assert heard_seconds(ears, error["at"] + 0.5, said[2]["at"] + 0.5) > 2
+        assert heard_seconds(ears, said[2]["at"], said[3]["at"] + 0.5) > 0.8
+        await made.until(lambda: made.events("done"))
+
+    play(other_python, serving, BOT, scene, STEPS="say interrupt long say")
+
+
+def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: SessionStudio) -> None:
+    async def scene(made: Bot, ears: RoomEars) -> None:
+        await made.until(lambda: made.events("done"))
+        (error,), (asked,), (said,) = made.events("error"), made.events("asked"), made.events("said")
+        assert "The studio at http://127.0.0.1:9 cannot be reached" in error["why"]
+        assert 0.8 < heard_seconds(ears, asked["at"], said["at"] + 2) < 1.4
+
+    play(other_python, serving, BOT, scene, STEPS="say", PERSONASTUDIO_URL="http://127.0.0.1:9")
+
+
+def test_the_example_speaks_and_ends(other_python: Path, serving: SessionStudio) -> None:
+    async def scene(made: Bot, ears: RoomEars) -> None:
+        await asyncio.wait_for(made.process.wait(), 90)
+        assert [line for line in made.text.splitlines() if line.startswith("said: ")] == [
+            "said: greeting", "said: interruption", "said: goodbye",
+        ]  # fmt: skip
+        assert ears.frames["bot"] > 10 and made.process.returncode == 0
+
+    play(other_python, serving, EXAMPLE, scene)
+    assert serving.gateway.http.get("/sessions").json()["sessions"][0]["note"] == "It was ended by request."

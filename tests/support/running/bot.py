@@ -1,0 +1,118 @@
+"""A voice bot in a process and an environment of its own, and who is heard in its room."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from livekit import rtc
+
+from services.local.livekit_server import LiveKitServer
+from tests.support.running.gateway import ROOT
+from tests.support.running.session_studio import SessionStudio
+from tests.support.running.voice_agent import LOUD, room_token
+
+INTEGRATIONS = ROOT / "integrations"
+WAIT_S = 90.0
+
+
+@dataclass(slots=True)
+class RoomEars:
+    """Hears and sees everyone in a room. loud: by identity, monotonic times. frames: by identity, how many. gone: who left."""
+
+    loud: dict[str, list[float]] = field(default_factory=dict)
+    frames: dict[str, int] = field(default_factory=dict)
+    gone: list[str] = field(default_factory=list)
+    room: rtc.Room = field(default_factory=rtc.Room)
+    tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+
+    async def connect(self, server: LiveKitServer, room: str) -> None:
+        self.room.on("track_subscribed", self._subscribed)
+        self.room.on("participant_disconnected", lambda who: self.gone.append(who.identity))
+        await self.room.connect(server.url, room_token(server, room, "ears"))
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await self.room.disconnect()
+
+    def heard(self, identity: str, since: float, until: float) -> bool:
+        """Whether it was loud in between."""
+        return any(since <= at < until for at in self.loud.get(identity, ()))
+
+    def _subscribed(self, track: rtc.Track, publication: object, participant: rtc.RemoteParticipant) -> None:
+        is_sound = track.kind == rtc.TrackKind.KIND_AUDIO
+        work = self._listen(track, participant.identity) if is_sound else self._look(track, participant.identity)
+        self.tasks.add(asyncio.get_running_loop().create_task(work))
+
+    async def _listen(self, track: rtc.Track, identity: str) -> None:
+        loud = self.loud.setdefault(identity, [])
+        async for event in rtc.AudioStream(track, sample_rate=48_000, num_channels=1):
+            if np.abs(np.frombuffer(event.frame.data, np.int16)).max() > LOUD:
+                loud.append(time.monotonic())
+
+    async def _look(self, track: rtc.Track, identity: str) -> None:
+        self.frames[identity] = 0
+        async for _ in rtc.VideoStream(track):
+            self.frames[identity] += 1
+
+
+@dataclass(slots=True)
+class Bot:
+    """A bot that runs. said: its lines after "BOT ", as they came. text: all that it printed."""
+
+    process: asyncio.subprocess.Process
+    said: list[dict[str, Any]] = field(default_factory=list)
+    text: str = ""
+
+    async def until(self, true: Callable[[], object], seconds: float = WAIT_S) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline and self.process.returncode is None, self.text[-4000:]
+            await asyncio.sleep(0.05)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [each for each in self.said if each["event"] == name]
+
+    async def read(self) -> None:
+        assert self.process.stdout
+        async for line in self.process.stdout:
+            text = line.decode("utf-8", "replace")
+            self.text += text
+            if text.startswith("BOT "):
+                self.said.append(json.loads(text[4:]))
+
+
+@asynccontextmanager
+async def bot(python: Path, serving: SessionStudio, *command: str, **environment: str) -> AsyncIterator[Bot]:
+    """Run `python command` with the addresses of the studio and its LiveKit server in the environment."""
+    gateway, server = serving.gateway, serving.server
+    variables = {
+        "LIVEKIT_URL": server.url, "LIVEKIT_API_KEY": server.key, "LIVEKIT_API_SECRET": server.secret,
+        "PERSONASTUDIO_URL": f"http://{gateway.address}", "PERSONASTUDIO_TOKEN": gateway.token,
+        "PERSONASTUDIO_AVATAR": "whole", "COLUMNS": "200",
+    }  # fmt: skip
+    packages = os.pathsep.join(str(folder) for folder in sorted(INTEGRATIONS.iterdir()) if folder.is_dir())
+    process = await asyncio.create_subprocess_exec(
+        str(python), *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        env=os.environ | {"PYTHONPATH": packages} | variables | environment,
+    )  # fmt: skip
+    made = Bot(process)
+    reading = asyncio.create_task(made.read())
+    try:
+        yield made
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 15)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        await reading

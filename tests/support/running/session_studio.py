@@ -1,0 +1,60 @@
+"""A studio that serves sessions, without a channel: a real gateway and the two processes beside it."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from services.local.livekit_server import LiveKitServer
+from tests.support.running.gateway import ROOT, GatewayStudio, studio
+from tests.support.running.voice_agent import avatar_token
+
+
+class SessionStudio:
+    """A gateway with the two processes that serve sessions."""
+
+    def __init__(self, gateway: GatewayStudio, server: LiveKitServer) -> None:
+        self.gateway, self.server = gateway, server
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        for name in ("sessions", "faces"):
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        command = {"sessions": ["services.sessions"], "faces": ["services.generator", "--sessions"]}[name]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("STUDIO_")}
+        environment |= self.gateway.settings.environment(secrets=False)
+        self.processes[name] = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment)
+
+    def open(self, room: str, **more: Any) -> str:
+        body = {"livekit_url": self.server.url, "livekit_token": avatar_token(self.server, room), "avatar": "whole"}
+        answer = self.gateway.http.post("/sessions", json=body | more)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["session_id"])
+
+    def row(self, session: str) -> dict[str, Any]:
+        return dict(self.gateway.http.get(f"/sessions/{session}").json())
+
+    def close(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            process.wait(10)
+
+
+@contextmanager
+def session_studio(server: LiveKitServer, small_home: Path) -> Iterator[SessionStudio]:
+    """With the avatar `whole`, which is the small home's."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s", dir="/tmp")))
+        # As many as are asked for, however busy the machine is with other tests.
+        allowed = {"allowed_livekit_urls": [server.url], "max_sessions": 20}
+        gateway = stack.enter_context(studio(folder, sessions=allowed))
+        (gateway.settings.home / "avatars" / "whole").symlink_to(small_home / "avatars" / "sample")
+        made = SessionStudio(gateway, server)
+        stack.callback(made.close)
+        yield made
