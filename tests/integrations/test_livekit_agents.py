@@ -41,7 +41,7 @@ def speaks(said: dict[str, Any], finished: dict[str, Any], seconds: float) -> bo
 
 
 def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_is_back(
-    other_python: Path, serving: SessionStudio
+    other_python: Path, serving: SessionStudio, small_home: Path
 ) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         steps: list[dict[str, Any]] = []
@@ -54,6 +54,8 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         said = await step()
         assert len(made.events("joined")) == 1 and speaks(said, made.events("finished")[0], 1.0)
         assert list(ears.loud) == [OURS] and ears.frames[OURS] > 10
+        (session,) = serving.gateway.http.get("/sessions").json()["sessions"]
+        assert session["avatar"] not in ("whole", "sample") and session["state"] == "live"  # the portrait's
         assert (await step())["interrupted"] and 0.3 < made.events("finished")[1]["heard"] < 2.5
 
         await made.until(
@@ -83,8 +85,8 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         await made.until(lambda: made.events("done"))
 
     try:
-        play(other_python, serving, BOT, scene, PLUGIN="personastudio", AVATAR="whole",
-             STEPS="say interrupt long long long say")  # fmt: skip
+        play(other_python, serving, BOT, scene, PLUGIN="personastudio",
+             PORTRAIT=str(small_home / "portrait.png"), STEPS="say interrupt long long long say")  # fmt: skip
     finally:
         serving.gateway.start()
         for name, process in list(serving.processes.items()):

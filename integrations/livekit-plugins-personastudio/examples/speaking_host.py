@@ -61,7 +61,7 @@ def watch_address(room: str) -> str:
 async def entrypoint(ctx: JobContext) -> None:
     """One job: a greeting, an interruption, a goodbye."""
     print("watch:", watch_address(ctx.room.name), flush=True)
-    session = AgentSession(vad=None, turn_detection=None)
+    session: AgentSession[None] = AgentSession(vad=None)
     avatar = personastudio.AvatarSession()
     avatar.on("avatar_joined", lambda: print("the avatar speaks", flush=True))
     avatar.on("avatar_left", lambda why: print("the agent speaks by itself:", why, flush=True))

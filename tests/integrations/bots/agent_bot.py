@@ -1,7 +1,7 @@
 """A real AgentSession job with an avatar's plugin, which says what it does; it runs in an environment of its own.
 
-`python agent_bot.py connect --room NAME`, with PLUGIN, the module below `livekit.plugins`, AVATAR and STEPS: "say", said to its end,
-"interrupt", cut off after a second, and "long", six seconds. Prints one JSON object a line after "BOT ".
+`python agent_bot.py connect --room NAME`, with PLUGIN, the module below `livekit.plugins`, AVATAR or PORTRAIT, and STEPS:
+"say", said to its end, "interrupt", cut off after a second, and "long", six seconds. Prints one JSON object a line after "BOT ".
 """
 
 import asyncio
@@ -22,7 +22,8 @@ server = AgentServer()
 
 
 def say(**facts: object) -> None:
-    print("BOT", json.dumps({"at": time.monotonic(), **facts}), flush=True)
+    line = json.dumps({"at": time.monotonic(), **facts})
+    os.write(1, f"BOT {line}\n".encode())  # whole, whatever else writes there
 
 
 async def tone(seconds: float) -> AsyncIterator[rtc.AudioFrame]:
@@ -35,9 +36,11 @@ async def tone(seconds: float) -> AsyncIterator[rtc.AudioFrame]:
 @server.rtc_session()
 async def entrypoint(ctx: JobContext) -> None:
     plugin = importlib.import_module(f"livekit.plugins.{os.environ['PLUGIN']}")
-    session = AgentSession(vad=None, turn_detection=None)
+    session = AgentSession(vad=None)
     attempts = APIConnectOptions(max_retry=int(os.environ.get("RETRIES", "3")), retry_interval=0.5)
-    avatar = plugin.AvatarSession(avatar_id=os.environ["AVATAR"], conn_options=attempts)
+    portrait = os.environ.get("PORTRAIT")
+    face = {"avatar_image": portrait, "avatar_rights": "Mine."} if portrait else {"avatar_id": os.environ["AVATAR"]}
+    avatar = plugin.AvatarSession(**face, conn_options=attempts)
     if os.environ["PLUGIN"] == "personastudio":
         avatar.on("avatar_joined", lambda: say(event="joined"))
         avatar.on("avatar_left", lambda why: say(event="left", why=why))

@@ -36,7 +36,8 @@ SECONDS = {"say": 1.0, "interrupt": 6.0, "long": 6.0}
 
 
 def say(**facts: object) -> None:
-    print("BOT", json.dumps({"at": time.monotonic(), **facts}), flush=True)
+    line = json.dumps({"at": time.monotonic(), **facts})
+    os.write(1, f"BOT {line}\n".encode())  # whole, whatever else writes there
 
 
 def tone(seconds: float) -> list[Frame]:

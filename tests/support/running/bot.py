@@ -65,7 +65,7 @@ class RoomEars:
 
 @dataclass(slots=True)
 class Bot:
-    """A bot that runs. said: its lines after "BOT ", as they came. text: all that it printed."""
+    """A bot that runs. said: its lines after "BOT", as they came. text: all that it printed."""
 
     process: asyncio.subprocess.Process
     said: list[dict[str, Any]] = field(default_factory=list)
@@ -85,8 +85,8 @@ class Bot:
         async for line in self.process.stdout:
             text = line.decode("utf-8", "replace")
             self.text += text
-            if text.startswith("BOT "):
-                self.said.append(json.loads(text[4:]))
+            if "BOT {" in text:
+                self.said.append(json.loads(text[text.index("BOT {") + 4 :]))
 
 
 @asynccontextmanager
