@@ -78,7 +78,7 @@ async def entrypoint(ctx: JobContext) -> None:
             await session.interrupt()
         await said.wait_for_playout()
         print(f"said: {words} interrupted={said.interrupted}", flush=True)
-    ctx.shutdown("all is said")
+    ctx.shutdown("the script is over")
 
 
 if __name__ == "__main__":

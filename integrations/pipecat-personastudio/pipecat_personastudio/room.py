@@ -72,7 +72,7 @@ class AvatarRoom:
         self._server, self.name, self._rate, self._events = server, name, rate, events
         self._room = rtc.Room()
         self._writer: rtc.ByteStreamWriter | None = None
-        self._turn = asyncio.Lock()  # what is said after an interruption stays behind it
+        self._turn = asyncio.Lock()  # speech that follows an interruption stays behind it
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def connect(self) -> None:

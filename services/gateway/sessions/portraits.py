@@ -15,7 +15,7 @@ from services.gateway.children.avatar_build import AvatarRequest, build
 from shared.avatar.model import avatars_folder
 from shared.config.settings import Settings
 
-SWEEP_S = 5.0
+SWEEP_S = 2.0
 NAME_HEX = 32  # of the digest, all that a name needs for being one portrait's
 
 

@@ -40,7 +40,8 @@ async def entrypoint(ctx: JobContext) -> None:
     attempts = APIConnectOptions(max_retry=int(os.environ.get("RETRIES", "3")), retry_interval=0.5)
     portrait = os.environ.get("PORTRAIT")
     face = {"avatar_image": portrait, "avatar_rights": "Mine."} if portrait else {"avatar_id": os.environ["AVATAR"]}
-    avatar = plugin.AvatarSession(**face, conn_options=attempts)
+    small = {"width": 256, "height": 256} if os.environ["PLUGIN"] == "personastudio" else {}
+    avatar = plugin.AvatarSession(**face, **small, conn_options=attempts)
     if os.environ["PLUGIN"] == "personastudio":
         avatar.on("avatar_joined", lambda: say(event="joined"))
         avatar.on("avatar_left", lambda why: say(event="left", why=why))

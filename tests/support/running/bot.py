@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import time
+import wave
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from livekit import rtc
 from services.local.livekit_server import LiveKitServer
 from tests.support.running.gateway import ROOT
 from tests.support.running.session_studio import SessionStudio
-from tests.support.running.voice_agent import LOUD, room_token
+from tests.support.running.voice_agent import LOUD, buzz, room_token
 
 INTEGRATIONS = ROOT / "integrations"
 WAIT_S = 90.0
@@ -87,6 +88,17 @@ class Bot:
             self.text += text
             if "BOT {" in text:
                 self.said.append(json.loads(text[text.index("BOT {") + 4 :]))
+
+
+def speech_file(folder: Path) -> Path:
+    """A WAV file of 1.6 s: longer than the examples' interruption comes after."""
+    path = folder / "speech.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(24_000)
+        file.writeframes(buzz(1.6).tobytes())
+    return path
 
 
 @asynccontextmanager

@@ -39,6 +39,25 @@ class SessionStudio:
     def row(self, session: str) -> dict[str, Any]:
         return dict(self.gateway.http.get(f"/sessions/{session}").json())
 
+    def kill(self) -> None:
+        """All of it at once."""
+        self.gateway.kill()
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+
+    def revive(self) -> None:
+        """Start what has died, without the sessions that it had."""
+        if self.gateway.process and self.gateway.process.poll() is not None:
+            self.gateway.channel.start()  # which it waits for
+            self.gateway.start()
+            self.gateway.channel.stop()
+        for name, process in list(self.processes.items()):
+            if process.poll() is not None:
+                self.start(name)
+        for row in self.gateway.http.get("/sessions").json()["sessions"]:
+            self.gateway.http.delete(f"/sessions/{row['session_id']}").raise_for_status()
+
     def close(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
@@ -55,6 +74,7 @@ def session_studio(server: LiveKitServer, small_home: Path) -> Iterator[SessionS
         allowed = {"allowed_livekit_urls": [server.url], "max_sessions": 20}
         gateway = stack.enter_context(studio(folder, sessions=allowed))
         (gateway.settings.home / "avatars" / "whole").symlink_to(small_home / "avatars" / "sample")
+        gateway.channel.stop()  # it takes a share of the processor, and sessions have nothing to do with it
         made = SessionStudio(gateway, server)
         stack.callback(made.close)
         yield made

@@ -558,27 +558,6 @@ export interface SessionOpened {
 }
 
 /**
- * A session. livekit_url, livekit_token: of the room; the token's attribute `lk.publish_on_behalf` names the
- * agent, or agent_identity does. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options:
- * of that engine. width, height: of the frames, pixels, even. label: false leaves the label out, for which
- * clean_feed_right must be set.
- */
-export interface SessionRequest {
-  livekit_url: string;
-  livekit_token: string;
-  avatar?: string;
-  engine?: string;
-  options?: Record<string, boolean | number | string>;
-  width?: number;
-  height?: number;
-  label?: boolean;
-  transport?: string;
-  room_name?: string;
-  avatar_identity?: string;
-  agent_identity?: string;
-}
-
-/**
  * A session. state: opening, connecting, live, reconnecting, failed or ended. note: what is wrong, one sentence,
  * else "". created: wall clock seconds; ended: likewise, null while it has not. figures: of its publication, by
  * name.

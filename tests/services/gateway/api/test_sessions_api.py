@@ -1,5 +1,7 @@
 """Sessions over HTTP: who may ask for which, what the other services learn of them, and what is left when the gateway dies."""
 
+import http.client
+import json
 import tempfile
 import time
 from collections.abc import Iterator
@@ -258,9 +260,15 @@ def test_a_portrait_of_no_use_is_refused_in_a_sentence(
 
 
 def test_a_portrait_is_not_taken_in_beyond_its_limit(serving: GatewayStudio) -> None:
-    declared = {"content-type": "multipart/form-data; boundary=x", "content-length": str(1 << 30)}
-    refused = serving.http.post("/sessions", headers=declared, content=iter([b"--x\r\n"]))
-    assert refused.status_code == 413 and "larger than" in refused.json()["detail"]
+    connection = http.client.HTTPConnection(serving.address, timeout=20)
+    declared = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(1 << 30)}
+    connection.putrequest("POST", "/api/v1/sessions")
+    for name, value in (declared | serving.headers).items():
+        connection.putheader(name, value)
+    connection.endheaders(b"--x\r\n")  # and no more: it is not waited for
+    refused = connection.getresponse()
+    assert refused.status == 413 and "larger than" in json.loads(refused.read())["detail"]
+    connection.close()
 
 
 def test_no_portrait_is_prepared_where_there_is_no_room(serving: GatewayStudio, small_home: Path) -> None:

@@ -1,6 +1,6 @@
 """The agent's sound: said by the avatar while that is in the room, else by the agent itself.
 
-What the avatar had not said when it left is said by the agent, from where it was. A segment that waits is never lost, and
+The agent takes over, when the avatar leaves, from where that was. A segment that waits is never lost, and
 each is reported once.
 """
 
@@ -18,7 +18,7 @@ from .voice import RoomVoice
 
 @dataclass(eq=False)
 class Segment:
-    """What is said between two flushes. heard_s: seconds of it that an earlier speaker said. started: wall clock seconds at
+    """Speech between two flushes. heard_s: seconds of it that an earlier speaker said. started: wall clock seconds at
     which this speaker began, 0 while it has not. reported: the agent knows that it has begun. complete: nothing more comes."""
 
     frames: list[rtc.AudioFrame] = field(default_factory=list)
