@@ -140,6 +140,8 @@ def _given(generator: np.random.Generator, about: dict[str, Any]) -> dict[str, A
                 "fps",
                 "size",
                 "options",
+                "livekit_url",
+                "livekit_token",
             )
             some = generator.choice(names, 3, replace=False)
             return {"files": {str(name): ("a.mp4", generator.bytes(300)) for name in some}}

@@ -1,10 +1,13 @@
 """Real AgentSession jobs against a real studio: with our plugin, as our example has it, and with bey's as it is published."""
 
 import asyncio
+import signal
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot, speech_file
 from tests.support.running.session_studio import SessionStudio
@@ -43,6 +46,9 @@ def speaks(said: dict[str, Any], finished: dict[str, Any], seconds: float) -> bo
 def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_is_back(
     other_python: Path, serving: SessionStudio, small_home: Path
 ) -> None:
+    hanging = serving.gateway.process
+    assert hanging
+
     async def scene(made: Bot, ears: RoomEars) -> None:
         steps: list[dict[str, Any]] = []
 
@@ -72,7 +78,7 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         await made.until(lambda: len(made.events("joined")) == 2 and len(made.events("started")) == 4)
         await asyncio.sleep(1.0)
         assert ears.heard(OURS, made.events("started")[3]["at"], float("inf"))
-        serving.kill()  # and now all of it
+        hanging.send_signal(signal.SIGSTOP)  # and now the studio answers no more
         said = await step()
         assert speaks(said, made.events("finished")[3], 6.0) and len(made.events("left")) == 2
         assert ears.heard(agent, made.events("left")[1]["at"], said["at"])
@@ -83,7 +89,9 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         play(other_python, serving, BOT, scene, PLUGIN="personastudio",
              PORTRAIT=str(small_home / "portrait.png"), STEPS="say interrupt long long say")  # fmt: skip
     finally:
-        serving.revive()
+        hanging.send_signal(signal.SIGCONT)
+    for row in serving.gateway.http.get("/sessions").json()["sessions"]:
+        serving.gateway.http.delete(f"/sessions/{row['session_id']}").raise_for_status()
 
 
 def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving: SessionStudio) -> None:
@@ -97,6 +105,7 @@ def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving:
          PERSONASTUDIO_URL="http://127.0.0.1:9")  # fmt: skip
 
 
+@pytest.mark.slow  # its request is tested with the API, and what follows as for any agent
 def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: SessionStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done"))

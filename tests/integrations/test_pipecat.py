@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot, speech_file
 from tests.support.running.session_studio import SessionStudio
 
@@ -64,6 +66,7 @@ def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_where_it_dies(
     play(other_python, serving, BOT, scene, STEPS="say interrupt long say")
 
 
+@pytest.mark.slow  # what it does then is tested where the avatar has left
 def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: SessionStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done"))

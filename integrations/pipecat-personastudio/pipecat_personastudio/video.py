@@ -247,7 +247,7 @@ class PersonaStudioVideoService(AIService):
             except PersonaStudioException as error:
                 missed, note = missed + 1, str(error)
             shown, why = room.shown_by(), ""
-            if not missed and self._shown in ("", shown):
+            if not missed and (state == OVER or self._shown in ("", shown)):
                 alive = time.time()
             if state == OVER or missed >= MISSED:
                 why = note or "The avatar has left."

@@ -39,25 +39,6 @@ class SessionStudio:
     def row(self, session: str) -> dict[str, Any]:
         return dict(self.gateway.http.get(f"/sessions/{session}").json())
 
-    def kill(self) -> None:
-        """All of it at once."""
-        self.gateway.kill()
-        for process in self.processes.values():
-            process.kill()
-            process.wait()
-
-    def revive(self) -> None:
-        """Start what has died, without the sessions that it had."""
-        if self.gateway.process and self.gateway.process.poll() is not None:
-            self.gateway.channel.start()  # which it waits for
-            self.gateway.start()
-            self.gateway.channel.stop()
-        for name, process in list(self.processes.items()):
-            if process.poll() is not None:
-                self.start(name)
-        for row in self.gateway.http.get("/sessions").json()["sessions"]:
-            self.gateway.http.delete(f"/sessions/{row['session_id']}").raise_for_status()
-
     def close(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)

@@ -196,7 +196,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
             except PersonaStudioException as error:
                 missed, note = missed + 1, str(error)
             shown, why = _shown_by(room, self._identity), ""
-            if not missed and self._shown in ("", shown):
+            if not missed and (state == OVER or self._shown in ("", shown)):
                 alive = time.time()
             if state == OVER or missed >= MISSED:
                 why = note or "The avatar has left."
