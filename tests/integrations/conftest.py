@@ -14,7 +14,7 @@ import pytest
 from services.local.livekit_server import LiveKitServer
 from shared.config.cache_dir import cache_folder
 from shared.runtime.file_lock import open_lock
-from tests.support.running.session_studio import SessionStudio, session_studio
+from tests.support.running.bot_studio import BotStudio, bot_studio
 
 # The newest that were tried. They pin another `livekit` than the studio does.
 PACKAGES = ("livekit-agents==1.8.9", "livekit-plugins-bey==1.8.9", "pipecat-ai[livekit]==1.14.0", "mypy")
@@ -59,7 +59,7 @@ def _make(folder: Path, python: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def serving(livekit_server: LiveKitServer, small_home: Path) -> Iterator[SessionStudio]:
+def serving(livekit_server: LiveKitServer, small_home: Path) -> Iterator[BotStudio]:
     """One studio for all of them; a test that kills a part of it starts it again."""
-    with session_studio(livekit_server, small_home) as made:
+    with bot_studio(livekit_server, small_home) as made:
         yield made

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot, speech_file
-from tests.support.running.session_studio import SessionStudio
+from tests.support.running.bot_studio import BotStudio
 
 BOT = str(Path(__file__).parent / "bots" / "agent_bot.py")
 EXAMPLE = str(INTEGRATIONS / "livekit-plugins-personastudio" / "examples" / "speaking_host.py")
@@ -19,7 +19,7 @@ OURS, BEYS = "personastudio-avatar-agent", "bey-avatar-agent"
 
 def play(
     python: Path,
-    serving: SessionStudio,
+    serving: BotStudio,
     program: str,
     scene: Callable[[Bot, RoomEars], Awaitable[None]],
     **environment: str,
@@ -44,7 +44,7 @@ def speaks(said: dict[str, Any], finished: dict[str, Any], seconds: float) -> bo
 
 
 def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_is_back(
-    other_python: Path, serving: SessionStudio, small_home: Path
+    other_python: Path, serving: BotStudio, small_home: Path
 ) -> None:
     hanging = serving.gateway.process
     assert hanging
@@ -94,7 +94,7 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         serving.gateway.http.delete(f"/sessions/{row['session_id']}").raise_for_status()
 
 
-def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving: SessionStudio) -> None:
+def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving: BotStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done"))
         (trouble,), (said,) = made.events("no face"), made.events("said")
@@ -106,7 +106,7 @@ def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving:
 
 
 @pytest.mark.slow  # its request is tested with the API, and what follows as for any agent
-def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: SessionStudio) -> None:
+def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: BotStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done"))
         said, finished = made.events("said"), made.events("finished")
@@ -119,7 +119,7 @@ def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: Sess
 
 
 def test_the_example_speaks_a_file_to_its_end_and_takes_its_avatar_along(
-    other_python: Path, serving: SessionStudio, tmp_path: Path
+    other_python: Path, serving: BotStudio, tmp_path: Path
 ) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: "said: Goodbye. interrupted=False" in made.text)

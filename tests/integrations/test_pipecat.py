@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot, speech_file
-from tests.support.running.session_studio import SessionStudio
+from tests.support.running.bot_studio import BotStudio
 
 BOT = str(Path(__file__).parent / "bots" / "pipecat_bot.py")
 EXAMPLE = str(INTEGRATIONS / "pipecat-personastudio" / "examples" / "speaking_host.py")
@@ -16,7 +16,7 @@ EXAMPLE = str(INTEGRATIONS / "pipecat-personastudio" / "examples" / "speaking_ho
 
 def play(
     python: Path,
-    serving: SessionStudio,
+    serving: BotStudio,
     program: str,
     scene: Callable[[Bot, RoomEars], Awaitable[None]],
     **environment: str,
@@ -42,7 +42,7 @@ def heard_seconds(ears: RoomEars, since: float, until: float) -> float:
 
 
 def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_where_it_dies(
-    other_python: Path, serving: SessionStudio
+    other_python: Path, serving: BotStudio
 ) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: len(made.events("said")) == 2)
@@ -67,7 +67,7 @@ def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_where_it_dies(
 
 
 @pytest.mark.slow  # what it does then is tested where the avatar has left
-def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: SessionStudio) -> None:
+def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: BotStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done"))
         (error,), (asked,), (said,) = made.events("error"), made.events("asked"), made.events("said")
@@ -77,7 +77,7 @@ def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: S
     play(other_python, serving, BOT, scene, STEPS="say", PERSONASTUDIO_URL="http://127.0.0.1:9")
 
 
-def test_the_example_speaks_and_ends(other_python: Path, serving: SessionStudio, tmp_path: Path) -> None:
+def test_the_example_speaks_and_ends(other_python: Path, serving: BotStudio, tmp_path: Path) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await asyncio.wait_for(made.process.wait(), 90)
         assert [line for line in made.text.splitlines() if line.startswith("said: ")] == [

@@ -11,21 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jwt
 import numpy as np
 from livekit import rtc
 
 from services.local.livekit_server import LiveKitServer
+from tests.support.running.bot_studio import BotStudio
 from tests.support.running.gateway import ROOT
-from tests.support.running.session_studio import SessionStudio
-from tests.support.running.voice_agent import LOUD, buzz, room_token
 
 INTEGRATIONS = ROOT / "integrations"
 WAIT_S = 90.0
+LOUD = 500
 
 
 @dataclass(slots=True)
 class RoomEars:
-    """Hears and sees everyone in a room. loud: by identity, monotonic times. frames: by identity, how many. gone: who left."""
+    """Hears and sees everyone in a room. loud: by identity, monotonic times. frames: by identity, how many that
+    show something. gone: who left."""
 
     loud: dict[str, list[float]] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
@@ -36,7 +38,7 @@ class RoomEars:
     async def connect(self, server: LiveKitServer, room: str) -> None:
         self.room.on("track_subscribed", self._subscribed)
         self.room.on("participant_disconnected", lambda who: self.gone.append(who.identity))
-        await self.room.connect(server.url, room_token(server, room, "ears"))
+        await self.room.connect(server.url, _listener_token(server, room))
 
     async def close(self) -> None:
         for task in self.tasks:
@@ -60,8 +62,10 @@ class RoomEars:
 
     async def _look(self, track: rtc.Track, identity: str) -> None:
         self.frames[identity] = 0
-        async for _ in rtc.VideoStream(track):
-            self.frames[identity] += 1
+        async for event in rtc.VideoStream(track, format=rtc.VideoBufferType.I420):
+            frame = event.frame
+            luma = np.frombuffer(frame.data, np.uint8)[: frame.width * frame.height : 31]
+            self.frames[identity] += bool(luma.std() > 10)
 
 
 @dataclass(slots=True)
@@ -97,12 +101,13 @@ def speech_file(folder: Path) -> Path:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(24_000)
-        file.writeframes(buzz(1.6).tobytes())
+        at = np.arange(int(1.6 * 24_000)) / 24_000
+        file.writeframes((np.sin(2 * np.pi * 300 * at) * 9000).astype(np.int16).tobytes())
     return path
 
 
 @asynccontextmanager
-async def bot(python: Path, serving: SessionStudio, *command: str, **environment: str) -> AsyncIterator[Bot]:
+async def bot(python: Path, serving: BotStudio, *command: str, **environment: str) -> AsyncIterator[Bot]:
     """Run `python command` with the addresses of the studio and its LiveKit server in the environment."""
     gateway, server = serving.gateway, serving.server
     variables = {
@@ -128,3 +133,13 @@ async def bot(python: Path, serving: SessionStudio, *command: str, **environment
             process.kill()
             await process.wait()
         await reading
+
+
+def _listener_token(server: LiveKitServer, room: str) -> str:
+    video = {"roomJoin": True, "room": room, "canPublish": False, "canSubscribe": True}
+    now = int(time.time())
+    return jwt.encode(
+        {"iss": server.key, "sub": "ears", "nbf": now - 10, "exp": now + 600, "video": video},
+        server.secret,
+        algorithm="HS256",
+    )

@@ -1,4 +1,4 @@
-"""A studio that serves sessions, without a channel: a real gateway and the two processes beside it."""
+"""The studio whose sessions bots ask for: a real gateway without a channel, and the two processes beside it."""
 
 import os
 import signal
@@ -8,14 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 from services.local.livekit_server import LiveKitServer
 from tests.support.running.gateway import ROOT, GatewayStudio, studio
-from tests.support.running.voice_agent import avatar_token
 
 
-class SessionStudio:
+class BotStudio:
     """A gateway with the two processes that serve sessions."""
 
     def __init__(self, gateway: GatewayStudio, server: LiveKitServer) -> None:
@@ -30,15 +28,6 @@ class SessionStudio:
         environment |= self.gateway.settings.environment(secrets=False)
         self.processes[name] = subprocess.Popen([sys.executable, "-m", *command], cwd=ROOT, env=environment)
 
-    def open(self, room: str, **more: Any) -> str:
-        body = {"livekit_url": self.server.url, "livekit_token": avatar_token(self.server, room), "avatar": "whole"}
-        answer = self.gateway.http.post("/sessions", json=body | more)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["session_id"])
-
-    def row(self, session: str) -> dict[str, Any]:
-        return dict(self.gateway.http.get(f"/sessions/{session}").json())
-
     def close(self) -> None:
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
@@ -47,7 +36,7 @@ class SessionStudio:
 
 
 @contextmanager
-def session_studio(server: LiveKitServer, small_home: Path) -> Iterator[SessionStudio]:
+def bot_studio(server: LiveKitServer, small_home: Path) -> Iterator[BotStudio]:
     """With the avatar `whole`, which is the small home's."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="s", dir="/tmp")))
@@ -56,6 +45,6 @@ def session_studio(server: LiveKitServer, small_home: Path) -> Iterator[SessionS
         gateway = stack.enter_context(studio(folder, sessions=allowed))
         (gateway.settings.home / "avatars" / "whole").symlink_to(small_home / "avatars" / "sample")
         gateway.channel.stop()  # it takes a share of the processor, and sessions have nothing to do with it
-        made = SessionStudio(gateway, server)
+        made = BotStudio(gateway, server)
         stack.callback(made.close)
         yield made
