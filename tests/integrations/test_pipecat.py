@@ -41,7 +41,7 @@ def heard_seconds(ears: RoomEars, since: float, until: float) -> float:
     return len({int(at * 10) for at in ears.loud["bot"] if since <= at < until}) / 10
 
 
-def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_where_it_dies(
+def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_while_it_is_away(
     other_python: Path, serving: BotStudio
 ) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
@@ -56,14 +56,18 @@ def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_where_it_dies(
         await asyncio.sleep(1.5)
         asked = made.events("asked")
         assert heard_seconds(ears, said[1]["at"], asked[2]["at"]) < 0.2  # nothing of what was cut off
-        await asyncio.to_thread(serving.gateway.http.delete, f"/sessions/{session['session_id']}")
+        serving.processes["sessions"].kill()  # and comes back
+        serving.processes["sessions"].wait()
+        serving.start("sessions")
         await made.until(lambda: made.events("done"))
         (error,), end = made.events("error"), made.events("done")[0]["at"] + 1
-        assert "The avatar has left" in error["why"] and "ended by request" in error["why"]
-        assert 6.0 < heard_seconds(ears, asked[2]["at"], end) < 8.0  # the six seconds, and one more
-        assert heard_seconds(ears, error["at"], end) > 4
+        assert "The avatar has left" in error["why"]
+        assert 6.0 < heard_seconds(ears, asked[2]["at"], end) < 9.0  # the six seconds, and one more
+        said = made.events("said")
+        assert heard_seconds(ears, error["at"], made.events("asked")[3]["at"]) > 3
+        assert [each["through"] > 0 for each in said] == [False, False, True, False]  # the last is the avatar's again
 
-    play(other_python, serving, BOT, scene, STEPS="say interrupt long say")
+    play(other_python, serving, BOT, scene, STEPS="say interrupt long wait say")
 
 
 @pytest.mark.slow  # what it does then is tested where the avatar has left

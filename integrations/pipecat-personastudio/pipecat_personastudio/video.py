@@ -11,6 +11,7 @@ from livekit import rtc
 from loguru import logger
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     CancelFrame,
     EndFrame,
     Frame,
@@ -110,6 +111,7 @@ class PersonaStudioVideoService(AIService):
         self._session = self._shown = self._trouble = ""
         self._unheard = UnheardSpeech()
         self._started = self._transport_ready = self._silent = False
+        self._own_words = False  # the transport speaks what did not come from the avatar, which waits for its turn
         self._rate = 24_000
         self._changed, self._settled = asyncio.Event(), asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -161,6 +163,9 @@ class PersonaStudioVideoService(AIService):
             await self.start_ttfb_metrics()
         elif isinstance(frame, BotStartedSpeakingFrame):
             await self.stop_ttfb_metrics()
+        elif isinstance(frame, BotStoppedSpeakingFrame):
+            self._own_words = False
+            self._changed.set()
         elif isinstance(frame, InterruptionFrame):
             await self.push_frame(frame, direction)
             await self._silence()
@@ -172,6 +177,8 @@ class PersonaStudioVideoService(AIService):
         elif isinstance(frame, TTSStoppedFrame) and self._room is not None and self._unheard.end(frame):
             await self._room.end_segment()
             return  # it follows when the segment was heard
+        elif isinstance(frame, TTSAudioRawFrame):
+            self._own_words = True
         await self.push_frame(frame, direction)
 
     async def _silence(self) -> None:
@@ -256,7 +263,7 @@ class PersonaStudioVideoService(AIService):
                 why, alive = "The avatar is not in the room any more.", time.time() - (RETURN_S if shown else 0.0)
             if why:
                 await self._go_on_by_voice(room, why, alive)
-            elif shown and not missed:
+            elif shown and not missed and not self._own_words:
                 self._shown = shown
                 self._settled.set()
             await _within(max(0.0, asked + WATCH_S - time.monotonic()), self._changed)
@@ -269,6 +276,7 @@ class PersonaStudioVideoService(AIService):
             return
         self.create_task(room.clear())  # as one that has lost its studio: it must not go on
         for frame in self._unheard.taken_rest(alive):
+            self._own_words = True
             await self.push_frame(frame)
         await self._tell(f"The avatar has left, the bot speaks by itself: {why}")
 

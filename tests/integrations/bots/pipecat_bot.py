@@ -1,6 +1,7 @@
 """A real Pipecat pipeline with a face, which says what it does; it runs in an environment of its own.
 
-`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", cut off after a second, and "long", six seconds.
+`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", cut off after a second, "long", six seconds, and "wait",
+for silence and four seconds more.
 Prints one JSON object a line after "BOT ".
 """
 
@@ -68,22 +69,28 @@ class Ears(FrameProcessor):
 
 
 class Stops(FrameProcessor):
-    """When the stop of a speech has gone through the face."""
+    """What of a speech has gone through the face: its stop, and how many frames of sound."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.came = asyncio.Event()
+        self.came, self.sound = asyncio.Event(), 0
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, TTSStoppedFrame):
             self.came.set()
+        self.sound += isinstance(frame, TTSAudioRawFrame)
         await self.push_frame(frame, direction)
 
 
 async def play(worker: PipelineWorker, ears: Ears, stops: Stops) -> None:
     for step in os.environ["STEPS"].split():
+        if step == "wait":
+            await ears.silent.wait()
+            await asyncio.sleep(4.0)
+            continue
         stops.came.clear()
+        stops.sound = 0
         await worker.queue_frames(tone(SECONDS[step]))
         say(event="asked", step=step)
         if step == "interrupt":
@@ -92,7 +99,7 @@ async def play(worker: PipelineWorker, ears: Ears, stops: Stops) -> None:
             await asyncio.sleep(0.5)
         else:
             await stops.came.wait()
-        say(event="said", step=step)
+        say(event="said", step=step, through=stops.sound)
     await worker.queue_frame(EndFrame())
 
 

@@ -174,8 +174,11 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         if self._room is not None:
             for event in ROOM_EVENTS:
                 self._room.off(event, self._on_change)
-        if self._output is not None and self._room is not None and self._room.isconnected():
-            await self._output.avatar_left(time.time())
+        if self._output is not None and self._room is not None:
+            if self._room.isconnected():
+                await self._output.avatar_left(time.time())
+            else:
+                await self._output.aclose()
         if self._studio is not None and self._session is not None:
             await self._studio.end(self._session.id)
             await self._studio.close()

@@ -76,7 +76,8 @@ class HostOutput(AudioOutput):
                 await self._take_over(face, alive)
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
-        await self._decide()
+        if not self._decided.is_set():
+            await self._decide()
         async with self._turn:
             if self._open is not None and self._open not in self._segments:
                 return  # of what was interrupted
@@ -102,7 +103,7 @@ class HostOutput(AudioOutput):
             self._speaker.clear_buffer()
 
     async def aclose(self) -> None:
-        """The agent's own track goes."""
+        """The room is over."""
         if self._voice is not None:
             await self._voice.aclose()
 

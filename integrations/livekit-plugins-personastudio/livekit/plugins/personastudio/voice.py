@@ -54,7 +54,7 @@ class RoomVoice(AudioOutput):
             heard = 0.0
 
     async def aclose(self) -> None:
-        """Speak no more, and take the track back."""
+        """The room is over: speak no more."""
         for task in (self._speaking, self._publishing):
             if task is not None:
                 task.cancel()
