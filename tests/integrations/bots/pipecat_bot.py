@@ -1,8 +1,7 @@
 """A real Pipecat pipeline with a face, which says what it does; it runs in an environment of its own.
 
-`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", cut off after a second, "long", six seconds, and "wait",
-for silence and four seconds more.
-Prints one JSON object a line after "BOT ".
+`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", cut off after a second, "long", six seconds,
+and "wait", for silence and four seconds more. Prints one JSON object a line after "BOT ".
 """
 
 import asyncio
@@ -86,6 +85,7 @@ class Stops(FrameProcessor):
 async def play(worker: PipelineWorker, ears: Ears, stops: Stops) -> None:
     for step in os.environ["STEPS"].split():
         if step == "wait":
+            await asyncio.sleep(1.0)
             await ears.silent.wait()
             await asyncio.sleep(4.0)
             continue
