@@ -12,7 +12,7 @@ from shared.face.landmarks import MOUTH_CORNERS, OVAL, Face
 from shared.face.rest_pose import turn_to_rest
 from shared.media.array_types import FloatArray
 
-HELD_FROM, HELD = 0.08, 0.18  # eye distances from the features: free up to the first, held from the second on
+HELD_FROM, HELD = 0.06, 0.15  # eye distances from the features: free up to the first, held from the second on
 JAW_ROOM = 0.35  # eye distances below the mouth that an opening mouth needs
 JAW_EDGE = 0.1  # eye distances outside the face's outline over which a sinking jaw becomes free
 
