@@ -155,10 +155,13 @@ def _unlike(track: FilmTrack) -> Flags:
 
 
 def _turned_before_or_after(track: FilmTrack, turning: Flags, first: int, end: int) -> bool:
-    """Whether the face next to a gap is half turned away, or going on to turn."""
-    sides = [track.faces[at] for at in (first - 1, end) if 0 <= at < len(track)]
-    away = any(face is not None and abs(face.pose.yaw) > TURNING_YAW for face in sides)
-    return away or bool(turning[[max(0, first - 2), min(len(track) - 1, end + 1)]].any())
+    """Whether the face before or after a gap is half turned away, or going on to turn on both sides of it: a head that turns
+    away turns back, and one that was passed by comes back as it was."""
+    sides = [at for at in (first - 1, end) if 0 <= at < len(track)]
+    faces = [face for face in (track.faces[at] for at in sides) if face is not None]
+    away = any(abs(face.pose.yaw) > TURNING_YAW for face in faces)
+    further = [at for at in (first - 2, end + 1) if 0 <= at < len(track)]
+    return away or bool(turning[further].all() if further else False)
 
 
 def _turning(track: FilmTrack) -> Flags:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from shared.avatar.film.build import Film, FilmSpan, follow_film, understand_film, with_blends
 from shared.avatar.film.cuts import cells_of
-from shared.avatar.film.track import STABLE
+from shared.avatar.film.judge import name_stretches
+from shared.avatar.film.track import STABLE, Sight
 from shared.avatar.samples import sample_portrait
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray
@@ -178,6 +179,23 @@ def test_when_two_people_cross_the_face_stays_with_the_first(host: ImageArray) -
     found = flags(film, "other_person", "covered", "absent")
     assert found[truth.start : truth.stop].mean() >= 0.95, np.flatnonzero(found)
     assert not found[: truth.start - 2].any() and not found[truth.stop + 2 :].any(), np.flatnonzero(found)
+
+
+@pytest.mark.parametrize(("after", "kind"), [((0.0, 0.0, 0.0), "other_person"), ((12.0, 8.0, 4.0), "turned_away")])
+def test_a_face_that_another_person_passes_has_not_turned_away(
+    host: ImageArray, after: tuple[float, ...], kind: str
+) -> None:
+    """What passes draws the last points that are found aside; a head that turned away comes back turning."""
+    film = followed(lambda n: swaying(host, n))
+    track, gap = film.track, range(15, 25)
+    for number, yaw in zip((12, 13, 14, 25, 26, 27), (4.0, 8.0, 12.0, *after), strict=True):
+        face = track.faces[number]
+        assert face is not None
+        track.faces[number] = face._replace(pose=face.pose._replace(yaw=yaw))
+    for number in gap:
+        track.faces[number], track.sights[number] = None, Sight.OTHER
+    found = name_stretches(track, film.report.shots, FPS, np.zeros(COUNT, np.bool_))
+    assert [(each.first, each.end) for each in found if each.kind == kind] == [(gap.start, gap.stop)]
 
 
 def played(film: Film, draw: Draw) -> tuple[list[ImageArray], np.ndarray[tuple[int, int, int], np.dtype[np.float64]]]:
