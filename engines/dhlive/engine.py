@@ -15,18 +15,22 @@ from engines.api import (
     VoiceBlock,
 )
 from engines.dhlive.asset.person import FILE, Person, read_person
+from engines.dhlive.file_names import MOUTHS
 from engines.dhlive.filmed_engine import FilmedFaceEngine
+from engines.dhlive.generation import Generation
 from engines.dhlive.options import DhliveOptions
 from engines.dhlive.settings import DhliveSettings
 from engines.dhlive.voice.sound import VOICE_AHEAD_US
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
+from shared.runtime.files import file_sha256
 from shared.weights.manifest import OFFICIAL
 
 if TYPE_CHECKING:
     from engines.dhlive.session import DhliveSession
 
 NAME = "dhlive"
+KNOWN_BY = "mouth.sha256"  # kept with an avatar: the checksum of the network that its person's style was computed by
 INFO = EngineInfo(
     name=NAME,
     title="DH_live",
@@ -54,6 +58,18 @@ class DhliveEngine(FilmedFaceEngine):
         from engines.dhlive.asset.person import write_person
 
         write_person(kept, measured_person(avatar, self.files(), progress))
+        avatar.engine_file(NAME, KNOWN_BY).write_text(self._mouth_checksum(), encoding="utf-8")
+
+    def still_holds(self, avatar: Avatar) -> bool:
+        """A style belongs to the network that computed it: with another mouth the film is measured again. An imported person
+        says nothing of theirs and stays."""
+        known_by = avatar.engine_file(NAME, KNOWN_BY)
+        return not known_by.is_file() or known_by.read_text(encoding="utf-8") == self._mouth_checksum()
+
+    def _mouth_checksum(self) -> str:
+        """Of the network that people are measured for, "" where it is missing."""
+        mouth = self.files().get(MOUTHS[Generation.MINI2])
+        return "" if mouth is None else file_sha256(mouth)
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "DhliveSession":
         self.check_avatar(avatar)

@@ -39,10 +39,14 @@ class FilmedFaceEngine(FrameEngine):
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
         """Measure the film's face in each frame that is played, once (80 ms a frame)."""
         kept = avatar.engine_file(self.info.name, self.measured_file)
-        if kept.is_file():
+        if kept.is_file() and self.still_holds(avatar):
             return
         self.check_avatar(avatar)
         self.measure(avatar, kept, progress)
+
+    def still_holds(self, avatar: Avatar) -> bool:
+        """Whether what is kept with an avatar fits the weights that are here."""
+        return True
 
     @abstractmethod
     def measure(self, avatar: Avatar, kept: Path, progress: PrepareProgress) -> None:

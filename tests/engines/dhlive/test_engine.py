@@ -1,6 +1,8 @@
 """The engine on a filmed body: its frames belong to the plate frame they name, and the film around the mouth stays."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,18 +13,24 @@ torch = pytest.importorskip("torch", reason="torch is not installed: `make setup
 from compositing.compose import Composer  # noqa: E402
 from engines.api import RoiFrame, SessionContext, VoiceBlock  # noqa: E402
 from engines.dhlive.asset.person import FILE, read_person, write_person  # noqa: E402
-from engines.dhlive.engine import DhliveEngine, kept_person  # noqa: E402
+from engines.dhlive.engine import KNOWN_BY, DhliveEngine, kept_person  # noqa: E402
+from engines.dhlive.file_names import MOUTHS  # noqa: E402
+from engines.dhlive.generation import Generation  # noqa: E402
+from engines.dhlive.networks.mini2 import Mini2Network  # noqa: E402
 from engines.dhlive.networks.mini2_folded import FoldedMini2  # noqa: E402
 from engines.dhlive.options import DhliveOptions  # noqa: E402
 from engines.dhlive.session import DhliveSession  # noqa: E402
+from harness.by_rule import by_rule  # noqa: E402
 from harness.sample_avatar import sample_avatar  # noqa: E402
-from shared.avatar.model import Avatar  # noqa: E402
+from shared.avatar.model import Avatar, load_avatar  # noqa: E402
 from shared.errors import StudioError  # noqa: E402
 from shared.media.colour import i420_to_rgb  # noqa: E402
-from tests.support.engines.dhlive_material import BODY_FRAMES, StandInEngine, filmed  # noqa: E402
+from tests.support.engines.dhlive_material import BODY_FRAMES, StandInEngine, filmed, stand_ins  # noqa: E402
 from tests.support.files.voice_material import babble, sound_of  # noqa: E402
 
 pytestmark = pytest.mark.apart
+
+MOUTH = MOUTHS[Generation.MINI2]
 
 
 def opened(avatar: Avatar | None = None, **options: Any) -> DhliveSession:
@@ -135,6 +143,31 @@ def test_a_person_of_another_film_is_refused_in_one_sentence(tmp_path: Any) -> N
         opened(avatar)
     with pytest.raises(StudioError, match="has not been prepared"):
         opened(replace(filmed(), folder=tmp_path / "none"))
+
+
+def test_another_mouth_measures_the_film_again_and_an_imported_person_stays(tmp_path: Path) -> None:
+    """Its style is what one network knows a person by, and noise to another."""
+    shutil.copytree(filmed().folder, tmp_path / "own")
+    avatar = load_avatar(tmp_path / "own")
+    mouth = tmp_path / "mouth.pth"
+    torch.save(by_rule(Mini2Network(), "another").state_dict(), mouth)
+    before = kept_person(avatar)
+    OtherMouth(mouth).prepare(avatar)
+    after = kept_person(avatar)
+    assert np.abs(before.reference - after.reference).max() > 0.1 and np.array_equal(before.rects, after.rects)
+    avatar.engine_file("dhlive", KNOWN_BY).unlink()
+    StandInEngine().prepare(avatar)
+    assert np.array_equal(kept_person(avatar).reference, after.reference)
+
+
+class OtherMouth(StandInEngine):
+    """The engine with a mouth from another file."""
+
+    def __init__(self, mouth: Path) -> None:
+        self._mouth_file = mouth
+
+    def files(self) -> dict[str, Path]:
+        return stand_ins() | {MOUTH: self._mouth_file}
 
 
 def test_the_look_ahead_is_declared() -> None:
