@@ -82,7 +82,7 @@ export class Preview {
     }
     const message = parse(data);
     if (message.kind === SOUND) {
-      this.stage.sound.play(message.pts, message.payload);
+      this.stage.sound.play(message.pts, message.payload, message.state === 1);
       this.send({ sounds: 1 });
     } else if (message.kind === DRIVER) {
       this.showDriver(message);

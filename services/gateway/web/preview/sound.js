@@ -11,6 +11,9 @@ export class ProgramSound {
     this.listening = false;
     /** Audio time at which the sample with this pts plays. @type {{pts: number, time: number} | null} */
     this.anchor = null;
+    /** Blocks that came from the program since one was made up, and whether the schedule begins at one that was. */
+    this.real = 0;
+    this.putOff = false;
   }
 
   /** Start or stop listening; must be called from a click or key. @param {boolean} on */
@@ -25,13 +28,19 @@ export class ProgramSound {
     }
   }
 
-  /** One tick's sound. @param {number} pts microseconds @param {Uint8Array<ArrayBuffer>} payload s16 mono */
-  play(pts, payload) {
+  /** One tick's sound.
+   * @param {number} pts microseconds @param {Uint8Array<ArrayBuffer>} payload s16 mono
+   * @param {boolean} madeUp silence in place of what did not come in time, and so later than what does */
+  play(pts, payload, madeUp) {
     if (!this.listening || !this.context || this.context.state !== "running") return;
     const samples = new Int16Array(payload.buffer.slice(payload.byteOffset));
     const now = this.context.currentTime;
     let at = this.anchor === null ? now : this.anchor.time + (pts - this.anchor.pts) / 1e6;
-    if (this.anchor === null || at < now || at > now + LATEST_S) {
+    // A schedule that was put off for such silence does not stay put off. The second block is the first that comes in its time.
+    this.real = madeUp ? 0 : this.real + 1;
+    if (this.putOff && this.real === 1) return;
+    if (this.anchor === null || at < now || at > now + LATEST_S || (this.putOff && !madeUp)) {
+      this.putOff = madeUp;
       this.anchor = { pts, time: now + LEAD_S };
       at = now + LEAD_S;
     }

@@ -284,6 +284,33 @@ def test_a_restarted_gateway_is_found_again(page: "Page", running: GatewayStudio
     until(page, f"studio.frames() > {frames + 5}")
 
 
+# Sound of 40 ms a block, which comes 10 ms after it is due, then made up for ten blocks, 80 ms after, then again in
+# time; on an audio clock that is driven. Returns by how much each block plays after it is due, in ms, null for one that does not.
+SOUND_AFTER_A_GAP = """async () => {
+    const { ProgramSound } = await import("/web/preview/sound.js");
+    const played = [], sound = new ProgramSound();
+    const context = {
+        state: "running", currentTime: 0, destination: null,
+        createBuffer: () => ({ getChannelData: () => [] }),
+        createBufferSource: () => ({ connect: () => null, start: (at) => played.push(at) }),
+    };
+    Object.assign(sound, { context, listening: true });
+    return Array.from({ length: 30 }, (_, tick) => {
+        const madeUp = tick >= 10 && tick < 20;
+        context.currentTime = tick * 0.04 + (madeUp ? 0.08 : 0.01);
+        played.length = 0;
+        sound.play(tick * 40_000, new Uint8Array(8), madeUp);
+        return played.length ? Math.round((played[0] - tick * 0.04) * 1000) : null;
+    });
+}"""
+
+
+def test_sound_is_no_later_after_a_gap_than_before(page: "Page") -> None:
+    """What the gateway makes up comes later than what is real; the schedule stayed as late as that."""
+    late = page.evaluate(SOUND_AFTER_A_GAP)
+    assert late[:10] == [70] * 10 and late[20:] == [None] + [70] * 9 and len(late) == 30
+
+
 def test_panels_scroll_and_the_page_does_not(page: "Page") -> None:
     """However much the panels hold."""
     page.get_by_role("heading", name="Engine").wait_for()
