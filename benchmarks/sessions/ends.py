@@ -14,7 +14,8 @@ from harness.sessions.session_studio import SERVED_BY, SessionStudio
 from harness.sessions.voice_agent import AVATAR, VoiceAgent
 
 AT_ONCE = 5
-WARMS = 2  # rounds before the first count: what is loaded once is loaded
+WARMS = 4  # rounds before the first count: what is loaded once is loaded
+SETTLES_S = 8.0  # until the last connections are taken down
 MEGABYTE = 1 << 20
 ON_ITS_WAY_S = 0.3  # after a kill: frames that come until then had been sent before
 
@@ -23,11 +24,12 @@ def opened_and_closed(studio: SessionStudio, count: int) -> BenchmarkFigures:
     """Memory (MB), open files and threads of each process before and after `count` sessions, a few at a time."""
     for _ in range(WARMS):
         _round(studio)
+    time.sleep(SETTLES_S)
     before, began = held(studio), time.monotonic()
     for _ in range(count // AT_ONCE):
         _round(studio)
     took = time.monotonic() - began
-    time.sleep(2.0)
+    time.sleep(SETTLES_S)
     after = held(studio)
     return {"sessions": count // AT_ONCE * AT_ONCE, "seconds": round(took), "before": before, "after": after}
 

@@ -15,6 +15,7 @@ from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.runtime.work_share import WorkShare
 
 HEARD_BLOCKS = 75  # blocks of voice that may wait for a session; beyond that it goes on at the present
+NEWEST_SAMPLES = SOUND_RATE_HZ * 4 // 25  # of the voice that waits whose faces are drawn; those before are late already
 MADE_FRAMES = 500  # frames that may wait to be sent, of all sessions
 
 
@@ -118,11 +119,26 @@ class BatchThread:
             self._done()
 
     def _drawn(self, batch: "Sequence[tuple[str, BatchMember, VoiceBlock]]") -> list[list[RoiFrame]]:
-        sessions, blocks = [member.session for _, member, _ in batch], [block for *_, block in batch]
+        sessions = [member.session for _, member, _ in batch]
         try:
-            return hear_together(self.engine, sessions, blocks)
+            return hear_together(self.engine, sessions, [self._newest(member, block) for _, member, block in batch])
         except Exception:  # another's code; which session it was is found one by one
             return [self._heard_alone(*each) for each in batch]
+
+    def _newest(self, member: BatchMember, block: VoiceBlock) -> VoiceBlock:
+        """What shall be drawn of a block. What lies too far back is heard and not drawn: an engine that is too slow for its
+        sessions would fall ever further behind."""
+        past = len(block.samples) - NEWEST_SAMPLES
+        if past <= 0:
+            return block
+        member.session.draws = False
+        try:
+            missed = member.session.hear(VoiceBlock(block.pts, block.samples[:past]))
+        finally:
+            member.session.draws = True
+        with self._guard:
+            self._drops["face skipped"] += len(missed)
+        return VoiceBlock(block.pts + past * US // SOUND_RATE_HZ, block.samples[past:])
 
     def _next_batch(self) -> "Sequence[tuple[str, BatchMember, VoiceBlock]]":
         """Wait until some session has heard something; what each of them has. Nothing at the end."""

@@ -1,6 +1,7 @@
 """A session in its room, from joining to leaving; and all of them in one event loop, in a thread of its own."""
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -28,6 +29,9 @@ log = structlog.get_logger()
 QUEUED_FRAMES = 12  # frames and blocks of sound, six ticks', that a room may be behind until it is given sound alone
 QUEUED_MOST = 500  # of both, ten seconds', after which a room takes nothing any more
 CLOSE_WAIT_S = 1.0
+# After the last end: a room's objects refer to one another, and as long as they are there its connection's memory, threads and
+# sockets are. What was there at the start is not searched through, so it takes a few milliseconds.
+COLLECT_AFTER_S = 1.0
 
 GuestPhase = Literal["opening", "connecting", "live", "reconnecting", "failed", "ended"]
 
@@ -155,6 +159,7 @@ class Rooms:
         self._loading = ThreadPoolExecutor(1, "load")
         logging.getLogger("livekit").setLevel(logging.CRITICAL + 1)  # its messages carry tokens
         self._loop = asyncio.new_event_loop()
+        self._collecting = self._loop.call_later(COLLECT_AFTER_S, gc.collect)
         self._thread = threading.Thread(target=self._run, name="rooms", daemon=True)
         self._thread.start()
 
@@ -206,6 +211,8 @@ class Rooms:
             del self._guests[name], self._tasks[name]
             if not any(other.spec.avatar == guest.spec.avatar for other in self._guests.values()):
                 self._avatars.pop(guest.spec.avatar, None)
+            self._collecting.cancel()
+            self._collecting = self._loop.call_later(COLLECT_AFTER_S, gc.collect)
 
     def _stage(self, guest: RoomGuest) -> SessionStage:
         """In the loading thread: an avatar takes a while, and the rooms go on."""

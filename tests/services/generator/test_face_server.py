@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 import zmq
 
-from engines.api import DEFAULT_CONTEXT, EngineInfo, EngineSession, FrameEngine, RoiFrame, SessionContext, VoiceBlock
+from engines.api import (
+    DEFAULT_CONTEXT,
+    UNDRAWN,
+    EngineInfo,
+    EngineSession,
+    FrameEngine,
+    RoiFrame,
+    SessionContext,
+    VoiceBlock,
+)
 from engines.voice_ticks import VoiceTicks
 from services.generator.face_server import FaceServer
 from shared.avatar.model import Avatar
@@ -36,7 +45,7 @@ class FrailSession(EngineSession):
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         if block.samples.max() > LOUD:
             raise RuntimeError("too loud")
-        return [RoiFrame(pts, FRAME) for pts, _ in self._ticks.hear(block)]
+        return [RoiFrame(pts, FRAME if self.draws else UNDRAWN) for pts, _ in self._ticks.hear(block)]
 
     def reset(self) -> None:
         self._ticks.reset()
@@ -156,6 +165,19 @@ def test_a_voice_that_turns_out_otherwise_is_drawn_again_from_there_on(channel: 
     channel.turn(lambda: len(channel.pts(ONE)) >= 5)
     rate = Settings().rate
     assert channel.pts(ONE)[-5:] == [tick_pts(tick + each, rate) for each in (100, 101, 102, 101, 102)]
+
+
+def test_an_engine_that_is_too_slow_draws_what_is_newest(channel: FaceChannel) -> None:
+    """Nothing is left out of what is heard: the faces that are drawn are of their ticks."""
+    tick, waiting = long_ago(), 40
+    spoken(channel, ONE, tick)
+    channel.faces.clear()
+    channel.say(ONE, tick + 500, 5, waiting)
+    last = tick_pts(tick + 500 + waiting - 1, Settings().rate)
+    channel.turn(lambda: last in channel.pts(ONE))
+    assert channel.pts(ONE) == [tick_pts(tick + 500 + waiting - each, Settings().rate) for each in (4, 3, 2, 1)]
+    channel.rows()
+    assert channel.server.loop.meter.drops["face skipped"] == waiting - 4
 
 
 def test_a_session_that_fails_says_why_and_the_other_goes_on(channel: FaceChannel) -> None:
