@@ -1,6 +1,7 @@
 """Real AgentSession jobs against a real studio: with our plugin, as our example has it, and with bey's as it is published."""
 
 import asyncio
+import os
 import signal
 import uuid
 from collections.abc import Awaitable, Callable
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from harness.sessions.session_studio import SessionStudio
 from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot, speech_file
-from tests.support.running.bot_studio import BotStudio
 
 BOT = str(Path(__file__).parent / "bots" / "agent_bot.py")
 EXAMPLE = str(INTEGRATIONS / "livekit-plugins-personastudio" / "examples" / "speaking_host.py")
@@ -19,7 +20,7 @@ OURS, BEYS = "personastudio-avatar-agent", "bey-avatar-agent"
 
 def play(
     python: Path,
-    serving: BotStudio,
+    serving: SessionStudio,
     program: str,
     scene: Callable[[Bot, RoomEars], Awaitable[None]],
     **environment: str,
@@ -44,11 +45,8 @@ def speaks(said: dict[str, Any], finished: dict[str, Any], seconds: float) -> bo
 
 
 def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_is_back(
-    other_python: Path, serving: BotStudio, small_home: Path
+    other_python: Path, serving: SessionStudio, small_home: Path
 ) -> None:
-    hanging = serving.gateway.process
-    assert hanging
-
     async def scene(made: Bot, ears: RoomEars) -> None:
         steps: list[dict[str, Any]] = []
 
@@ -60,16 +58,13 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         said = await step()
         assert len(made.events("joined")) == 1 and speaks(said, made.events("finished")[0], 1.0)
         assert list(ears.loud) == [OURS] and ears.frames[OURS] > 10
-        (session,) = serving.gateway.http.get("/sessions").json()["sessions"]
-        assert session["avatar"] not in ("whole", "sample")  # the portrait's
+        assert serving.http.get("/sessions").json()["sessions"][0]["avatar"] != "sample"  # the portrait's
         assert (await step())["interrupted"] and 0.3 < made.events("finished")[1]["heard"] < 2.5
 
         # The process that is in the rooms dies, and comes back.
         await made.until(lambda: len(made.events("started")) == 3)
         await asyncio.sleep(1.0)
-        serving.processes["sessions"].kill()
-        serving.processes["sessions"].wait()
-        serving.start("sessions")
+        os.kill(serving.pids()["sessions"], signal.SIGKILL)
         assert speaks(await step(), made.events("finished")[2], 6.0)
         assert len(made.events("left")) == 1
         agent = next(identity for identity in ears.loud if identity != OURS)
@@ -78,48 +73,43 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         await made.until(lambda: len(made.events("joined")) == 2 and len(made.events("started")) == 4)
         await asyncio.sleep(1.0)
         assert ears.heard(OURS, made.events("started")[3]["at"], float("inf"))
-        hanging.send_signal(signal.SIGSTOP)  # and now the studio answers no more
+        made.door.shut()  # the studio is away, and its avatar is still in the room
         said = await step()
         assert speaks(said, made.events("finished")[3], 6.0) and len(made.events("left")) == 2
-        assert ears.heard(agent, made.events("left")[1]["at"], said["at"])
+        left = made.events("left")[1]["at"]
+        assert ears.heard(agent, left, said["at"]) and not ears.heard(OURS, left + 0.5, float("inf"))
         assert speaks(await step(), made.events("finished")[4], 1.0)
         await made.until(lambda: made.events("done"))
 
-    try:
-        play(other_python, serving, BOT, scene, PLUGIN="personastudio",
-             PORTRAIT=str(small_home / "portrait.png"), STEPS="say interrupt long long say")  # fmt: skip
-    finally:
-        hanging.send_signal(signal.SIGCONT)
-    for row in serving.gateway.http.get("/sessions").json()["sessions"]:
-        serving.gateway.http.delete(f"/sessions/{row['session_id']}").raise_for_status()
+    play(other_python, serving, BOT, scene, PLUGIN="personastudio",
+         PORTRAIT=str(small_home / "portrait.png"), STEPS="say interrupt long long say")  # fmt: skip
 
 
-def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving: BotStudio) -> None:
+def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving: SessionStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done"))
         (trouble,), (said,) = made.events("no face"), made.events("said")
         assert "The studio at http://127.0.0.1:9 cannot be reached" in trouble["why"]
         assert speaks(said, made.events("finished")[0], 1.0) and len(ears.loud) == 1
 
-    play(other_python, serving, BOT, scene, PLUGIN="personastudio", AVATAR="whole", STEPS="say", RETRIES="1",
+    play(other_python, serving, BOT, scene, PLUGIN="personastudio", AVATAR="sample", STEPS="say", RETRIES="1",
          PERSONASTUDIO_URL="http://127.0.0.1:9")  # fmt: skip
 
 
 @pytest.mark.slow  # its request is tested with the API, and what follows as for any agent
-def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: BotStudio) -> None:
+def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: SessionStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done"))
         said, finished = made.events("said"), made.events("finished")
         assert speaks(said[0], finished[0], 1.0) and said[1]["interrupted"] and finished[1]["heard"] < 2.5
         assert list(ears.loud) == [BEYS] and ears.frames[BEYS] > 10
 
-    gateway = serving.gateway
-    play(other_python, serving, BOT, scene, PLUGIN="bey", AVATAR="whole", STEPS="say interrupt",
-         BEY_API_URL=f"http://{gateway.address}", BEY_API_KEY=gateway.token)  # fmt: skip
+    play(other_python, serving, BOT, scene, PLUGIN="bey", AVATAR="sample", STEPS="say interrupt",
+         BEY_API_URL=f"http://127.0.0.1:{serving.http.base_url.port}", BEY_API_KEY=serving.token)  # fmt: skip
 
 
 def test_the_example_speaks_a_file_to_its_end_and_takes_its_avatar_along(
-    other_python: Path, serving: BotStudio, tmp_path: Path
+    other_python: Path, serving: SessionStudio, tmp_path: Path
 ) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: "said: Goodbye. interrupted=False" in made.text)
@@ -127,4 +117,4 @@ def test_the_example_speaks_a_file_to_its_end_and_takes_its_avatar_along(
         await made.until(lambda: OURS in ears.gone, 5)
 
     play(other_python, serving, EXAMPLE, scene, WAV=str(speech_file(tmp_path)))
-    assert serving.gateway.http.get("/sessions").json()["sessions"][0]["note"] == "It was ended by request."
+    assert serving.http.get("/sessions").json()["sessions"][0]["note"] == "It was ended by request."

@@ -1,14 +1,16 @@
 """Real Pipecat pipelines with our video service against a real studio, and the example."""
 
 import asyncio
+import os
+import signal
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from harness.sessions.session_studio import SessionStudio
 from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot, speech_file
-from tests.support.running.bot_studio import BotStudio
 
 BOT = str(Path(__file__).parent / "bots" / "pipecat_bot.py")
 EXAMPLE = str(INTEGRATIONS / "pipecat-personastudio" / "examples" / "speaking_host.py")
@@ -16,7 +18,7 @@ EXAMPLE = str(INTEGRATIONS / "pipecat-personastudio" / "examples" / "speaking_ho
 
 def play(
     python: Path,
-    serving: BotStudio,
+    serving: SessionStudio,
     program: str,
     scene: Callable[[Bot, RoomEars], Awaitable[None]],
     **environment: str,
@@ -42,7 +44,7 @@ def heard_seconds(ears: RoomEars, since: float, until: float) -> float:
 
 
 def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_while_it_is_away(
-    other_python: Path, serving: BotStudio
+    other_python: Path, serving: SessionStudio
 ) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: len(made.events("said")) == 2)
@@ -50,15 +52,13 @@ def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_while_it_is_aw
         assert 0.8 < heard_seconds(ears, asked[0]["at"], said[0]["at"] + 0.2) < 1.4
         assert heard_seconds(ears, asked[1]["at"], asked[1]["at"] + 1.5) > 0.5
         assert ears.frames["bot"] > 10 and not made.events("error")
-        session = serving.gateway.http.get("/sessions").json()["sessions"][0]
+        session = serving.http.get("/sessions").json()["sessions"][0]
         assert session["width"] == 256 and session["figures"]["viewers"] == 1
         await made.until(lambda: len(made.events("asked")) == 3)
         await asyncio.sleep(1.5)
         asked = made.events("asked")
         assert heard_seconds(ears, said[1]["at"], asked[2]["at"]) < 0.2  # nothing of what was cut off
-        serving.processes["sessions"].kill()  # and comes back
-        serving.processes["sessions"].wait()
-        serving.start("sessions")
+        os.kill(serving.pids()["sessions"], signal.SIGKILL)  # and it comes back
         await made.until(lambda: made.events("done"))
         (error,), end = made.events("error"), made.events("done")[0]["at"] + 1
         assert "The avatar has left" in error["why"]
@@ -71,7 +71,7 @@ def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_while_it_is_aw
 
 
 @pytest.mark.slow  # what it does then is tested where the avatar has left
-def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: BotStudio) -> None:
+def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: SessionStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done"))
         (error,), (asked,), (said,) = made.events("error"), made.events("asked"), made.events("said")
@@ -81,7 +81,7 @@ def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: B
     play(other_python, serving, BOT, scene, STEPS="say", PERSONASTUDIO_URL="http://127.0.0.1:9")
 
 
-def test_the_example_speaks_and_ends(other_python: Path, serving: BotStudio, tmp_path: Path) -> None:
+def test_the_example_speaks_and_ends(other_python: Path, serving: SessionStudio, tmp_path: Path) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await asyncio.wait_for(made.process.wait(), 90)
         assert [line for line in made.text.splitlines() if line.startswith("said: ")] == [
@@ -90,4 +90,4 @@ def test_the_example_speaks_and_ends(other_python: Path, serving: BotStudio, tmp
         assert ears.frames["bot"] > 10 and made.process.returncode == 0
 
     play(other_python, serving, EXAMPLE, scene, WAV=str(speech_file(tmp_path)))
-    assert serving.gateway.http.get("/sessions").json()["sessions"][0]["note"] == "It was ended by request."
+    assert serving.http.get("/sessions").json()["sessions"][0]["note"] == "It was ended by request."

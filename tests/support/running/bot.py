@@ -11,17 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jwt
 import numpy as np
 from livekit import rtc
 
+from harness.sessions.session_studio import SessionStudio
+from harness.sessions.voice_agent import LOUD, buzz, room_token
 from services.local.livekit_server import LiveKitServer
-from tests.support.running.bot_studio import BotStudio
 from tests.support.running.gateway import ROOT
 
 INTEGRATIONS = ROOT / "integrations"
 WAIT_S = 90.0
-LOUD = 500
 
 
 @dataclass(slots=True)
@@ -38,7 +37,7 @@ class RoomEars:
     async def connect(self, server: LiveKitServer, room: str) -> None:
         self.room.on("track_subscribed", self._subscribed)
         self.room.on("participant_disconnected", lambda who: self.gone.append(who.identity))
-        await self.room.connect(server.url, _listener_token(server, room))
+        await self.room.connect(server.url, room_token(server, room, "ears"))
 
     async def close(self) -> None:
         for task in self.tasks:
@@ -69,10 +68,50 @@ class RoomEars:
 
 
 @dataclass(slots=True)
+class StudioDoor:
+    """The studio's address as a bot knows it, which can be shut while the studio goes on."""
+
+    server: asyncio.Server | None = None
+    writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    studio: int = 0
+
+    async def open(self, studio: int) -> int:
+        """studio: its port. Returns the door's."""
+        self.studio = studio
+        self.server = await asyncio.start_server(self._enter, "127.0.0.1", 0)
+        port: int = self.server.sockets[0].getsockname()[1]
+        return port
+
+    def shut(self) -> None:
+        """For new connections and for those that there are."""
+        assert self.server
+        self.server.close()
+        for writer in self.writers:
+            writer.close()
+
+    async def _enter(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        beyond, onwards = await asyncio.open_connection("127.0.0.1", self.studio)
+        self.writers |= {writer, onwards}
+        await asyncio.gather(_pass_on(reader, onwards), _pass_on(beyond, writer))
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+@dataclass(slots=True)
 class Bot:
-    """A bot that runs. said: its lines after "BOT", as they came. text: all that it printed."""
+    """A bot that runs. door: by which it knows the studio. said: its lines after "BOT", as they came. text: all that it printed."""
 
     process: asyncio.subprocess.Process
+    door: StudioDoor
     said: list[dict[str, Any]] = field(default_factory=list)
     text: str = ""
 
@@ -101,26 +140,26 @@ def speech_file(folder: Path) -> Path:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(24_000)
-        at = np.arange(int(1.6 * 24_000)) / 24_000
-        file.writeframes((np.sin(2 * np.pi * 300 * at) * 9000).astype(np.int16).tobytes())
+        file.writeframes(buzz(1.6).tobytes())
     return path
 
 
 @asynccontextmanager
-async def bot(python: Path, serving: BotStudio, *command: str, **environment: str) -> AsyncIterator[Bot]:
+async def bot(python: Path, serving: SessionStudio, *command: str, **environment: str) -> AsyncIterator[Bot]:
     """Run `python command` with the addresses of the studio and its LiveKit server in the environment."""
-    gateway, server = serving.gateway, serving.server
+    server, door = serving.server, StudioDoor()
+    port = await door.open(serving.http.base_url.port or 80)
     variables = {
         "LIVEKIT_URL": server.url, "LIVEKIT_API_KEY": server.key, "LIVEKIT_API_SECRET": server.secret,
-        "PERSONASTUDIO_URL": f"http://{gateway.address}", "PERSONASTUDIO_TOKEN": gateway.token,
-        "PERSONASTUDIO_AVATAR": "whole", "COLUMNS": "200",
+        "PERSONASTUDIO_URL": f"http://127.0.0.1:{port}", "PERSONASTUDIO_TOKEN": serving.token,
+        "PERSONASTUDIO_AVATAR": "sample", "COLUMNS": "200",
     }  # fmt: skip
     packages = os.pathsep.join(str(folder) for folder in sorted(INTEGRATIONS.iterdir()) if folder.is_dir())
     process = await asyncio.create_subprocess_exec(
         str(python), *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env=os.environ | {"PYTHONPATH": packages} | variables | environment,
     )  # fmt: skip
-    made = Bot(process)
+    made = Bot(process, door)
     reading = asyncio.create_task(made.read())
     try:
         yield made
@@ -133,13 +172,4 @@ async def bot(python: Path, serving: BotStudio, *command: str, **environment: st
             process.kill()
             await process.wait()
         await reading
-
-
-def _listener_token(server: LiveKitServer, room: str) -> str:
-    video = {"roomJoin": True, "room": room, "canPublish": False, "canSubscribe": True}
-    now = int(time.time())
-    return jwt.encode(
-        {"iss": server.key, "sub": "ears", "nbf": now - 10, "exp": now + 600, "video": video},
-        server.secret,
-        algorithm="HS256",
-    )
+        door.shut()
