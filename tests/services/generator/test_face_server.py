@@ -171,11 +171,11 @@ def test_an_engine_that_is_too_slow_draws_what_is_newest(channel: FaceChannel) -
     """Nothing is left out of what is heard: the faces that are drawn are of their ticks."""
     tick, waiting = long_ago(), 40
     spoken(channel, ONE, tick)
-    channel.faces.clear()
     channel.say(ONE, tick + 500, 5, waiting)
-    last = tick_pts(tick + 500 + waiting - 1, Settings().rate)
+    first, last = (tick_pts(tick + 500 + each, Settings().rate) for each in (0, waiting - 1))
     channel.turn(lambda: last in channel.pts(ONE))
-    assert channel.pts(ONE) == [tick_pts(tick + 500 + waiting - each, Settings().rate) for each in (4, 3, 2, 1)]
+    drawn = [pts for pts in channel.pts(ONE) if pts >= first]  # faces of what was spoken before may come yet
+    assert drawn == [tick_pts(tick + 500 + waiting - each, Settings().rate) for each in (4, 3, 2, 1)]
     channel.rows()
     assert channel.server.loop.meter.drops["face skipped"] == waiting - 4
 
