@@ -109,6 +109,7 @@ def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: Sess
          BEY_API_URL=f"http://127.0.0.1:{serving.http.base_url.port}", BEY_API_KEY=serving.token)  # fmt: skip
 
 
+@pytest.mark.slow  # its plugin is tested above, in a bot that does more
 def test_the_example_speaks_a_file_to_its_end_and_takes_its_avatar_along(
     other_python: Path, serving: SessionStudio, tmp_path: Path
 ) -> None:

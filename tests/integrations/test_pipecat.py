@@ -81,6 +81,7 @@ def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: S
     play(other_python, serving, BOT, scene, STEPS="say", PERSONASTUDIO_URL="http://127.0.0.1:9")
 
 
+@pytest.mark.slow  # its plugin is tested above, in a bot that does more
 def test_the_example_speaks_and_ends(other_python: Path, serving: SessionStudio, tmp_path: Path) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await asyncio.wait_for(made.process.wait(), 90)
