@@ -33,10 +33,21 @@ def guests(voices: int, requests: int, kills: int) -> Iterator[AttackRow]:
         yield AttackRow("sessions: there is no LiveKit server")
         return
     with session_studio(MOST_SESSIONS) as studio:
+        _load(studio)
         yield _odd_voices(studio, voices)
         yield _taken_back(studio, requests)
         for service in ("sessions", "faces"):
             yield _kills(studio, service, kills)
+
+
+def _load(studio: SessionStudio) -> None:
+    """A first session to its first frames: what an engine loads is no growth."""
+    room = f"first-{uuid.uuid4().hex[:6]}"
+    with TalkingAgents(studio) as agents:
+        agent = agents.add(room, watching=True)
+        session = studio.open_session(room)
+        wait_for(lambda: len(agent.frames) > 50, 60, "an avatar")
+        studio.end_session(session)
 
 
 @contextmanager
@@ -66,12 +77,14 @@ def _odd_voices(studio: SessionStudio, count: int) -> AttackRow:
             await agent.interrupt()
             agent.finished.clear()
             await agent.say(buzz(WHOLE_S))
-            await agent.until(lambda: agent.finished, 20)
-            if abs(agent.finished[-1][0] - WHOLE_S) > 0.05:
-                row.wrong(f"of {WHOLE_S} s it says that {agent.finished[-1][0]} s were heard")
+            try:  # what was interrupted before may be reported yet, with less
+                await agent.until(lambda: any(abs(heard - WHOLE_S) < 0.05 for heard, _ in agent.finished), 20)
+            except AssertionError:
+                row.lost += 1
+                row.wrong(f"of {WHOLE_S} s it says that {[heard for heard, _ in agent.finished]} s were heard")
         except AssertionError:
             row.lost += 1
-            row.wrong("the session does not speak afterwards")
+            row.wrong("the session does not show itself, or a stranger may interrupt")
         finally:
             await agent.close()
             await stranger.close()

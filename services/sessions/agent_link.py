@@ -43,6 +43,7 @@ class AgentLink(RoomListener):
         self.present = False
         self.reports = 0
         self.token = ""
+        self._refused = False  # whether some voice was
         self._agent, self._line, self._clear_sound, self._leave = agent, line, clear_sound, leave
         self.heard = HeardSpeech(self._on_started, self._on_finished)
         self._room: rtc.Room | None = None
@@ -91,7 +92,9 @@ class AgentLink(RoomListener):
     def _on_stream(self, reader: rtc.ByteStreamReader, identity: str) -> None:
         form = _form(reader.info.attributes or {})
         if identity != self._agent or form is None:
-            log.warning("voice_refused", by_agent=identity == self._agent)
+            if not self._refused:  # once: anyone in the room can send many
+                log.warning("voice_refused", by_agent=identity == self._agent)
+            self._refused = True
             reader.close()
             return
         self._on_presence(identity, True)  # whatever the order in which a restart's events came
