@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from harness.sessions.session_studio import SessionStudio
 from services.local.livekit_server import LiveKitServer
 from shared.config.cache_dir import cache_folder
 from shared.runtime.file_lock import open_lock
+from tests.support.running.small_sessions import small_session_studio
 
 # The newest that were tried. They pin another `livekit` than the studio does.
 PACKAGES = ("livekit-agents==1.8.9", "livekit-plugins-bey==1.8.9", "pipecat-ai[livekit]==1.14.0", "mypy")
@@ -62,13 +62,5 @@ def _make(folder: Path, python: Path) -> str:
 @pytest.fixture(scope="session")
 def serving(livekit_server: LiveKitServer, small_home: Path) -> Iterator[SessionStudio]:
     """One studio for all of them, with the avatar `sample`."""
-    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        (home / "avatars").symlink_to(small_home / "avatars")
-        # As many as are asked for, however busy the machine is with other tests.
-        made = SessionStudio(home, Path(folder) / "run", livekit_server, 20)
-        try:
-            yield made
-        finally:
-            made.close()
+    with small_session_studio(livekit_server, small_home) as made:
+        yield made

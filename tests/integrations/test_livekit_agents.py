@@ -3,41 +3,17 @@
 import asyncio
 import os
 import signal
-import uuid
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.sessions.session_studio import SessionStudio
-from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot, speech_file
+from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, play, speech_file
 
 BOT = str(Path(__file__).parent / "bots" / "agent_bot.py")
 EXAMPLE = str(INTEGRATIONS / "livekit-plugins-personastudio" / "examples" / "speaking_host.py")
 OURS, BEYS = "personastudio-avatar-agent", "bey-avatar-agent"
-
-
-def play(
-    python: Path,
-    serving: SessionStudio,
-    program: str,
-    scene: Callable[[Bot, RoomEars], Awaitable[None]],
-    **environment: str,
-) -> None:
-    """A bot's job in a room of its own, from its start to the end of the scene."""
-    room = f"room-{uuid.uuid4().hex[:8]}"
-
-    async def body() -> None:
-        ears = RoomEars()
-        await ears.connect(serving.server, room)
-        try:
-            async with bot(python, serving, program, "connect", "--room", room, **environment) as made:
-                await scene(made, ears)
-        finally:
-            await ears.close()
-
-    asyncio.run(body())
 
 
 def speaks(said: dict[str, Any], finished: dict[str, Any], seconds: float) -> bool:
@@ -82,7 +58,7 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         assert speaks(await step(), made.events("finished")[4], 1.0)
         await made.until(lambda: made.events("done"))
 
-    play(other_python, serving, BOT, scene, PLUGIN="personastudio",
+    play(other_python, serving, (BOT, "connect", "--room"), scene, PLUGIN="personastudio",
          PORTRAIT=str(small_home / "portrait.png"), STEPS="say interrupt long long say")  # fmt: skip
 
 
@@ -93,7 +69,7 @@ def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving:
         assert "The studio at http://127.0.0.1:9 cannot be reached" in trouble["why"]
         assert speaks(said, made.events("finished")[0], 1.0) and len(ears.loud) == 1
 
-    play(other_python, serving, BOT, scene, PLUGIN="personastudio", AVATAR="sample", STEPS="say", RETRIES="1",
+    play(other_python, serving, (BOT, "connect", "--room"), scene, PLUGIN="personastudio", AVATAR="sample", STEPS="say", RETRIES="1",
          PERSONASTUDIO_URL="http://127.0.0.1:9")  # fmt: skip
 
 
@@ -105,7 +81,7 @@ def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: Sess
         assert speaks(said[0], finished[0], 1.0) and said[1]["interrupted"] and finished[1]["heard"] < 2.5
         assert list(ears.loud) == [BEYS] and ears.frames[BEYS] > 10
 
-    play(other_python, serving, BOT, scene, PLUGIN="bey", AVATAR="sample", STEPS="say interrupt",
+    play(other_python, serving, (BOT, "connect", "--room"), scene, PLUGIN="bey", AVATAR="sample", STEPS="say interrupt",
          BEY_API_URL=f"http://127.0.0.1:{serving.http.base_url.port}", BEY_API_KEY=serving.token)  # fmt: skip
 
 
@@ -118,5 +94,5 @@ def test_the_example_speaks_a_file_to_its_end_and_takes_its_avatar_along(
         assert "watch: https://" in made.text and "And this I shall not finish. interrupted=True" in made.text
         await made.until(lambda: OURS in ears.gone, 5)
 
-    play(other_python, serving, EXAMPLE, scene, WAV=str(speech_file(tmp_path)))
+    play(other_python, serving, (EXAMPLE, "connect", "--room"), scene, WAV=str(speech_file(tmp_path)))
     assert serving.http.get("/sessions").json()["sessions"][0]["note"] == "It was ended by request."

@@ -3,39 +3,15 @@
 import asyncio
 import os
 import signal
-import uuid
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from harness.sessions.session_studio import SessionStudio
-from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, bot, speech_file
+from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, play, speech_file
 
 BOT = str(Path(__file__).parent / "bots" / "pipecat_bot.py")
 EXAMPLE = str(INTEGRATIONS / "pipecat-personastudio" / "examples" / "speaking_host.py")
-
-
-def play(
-    python: Path,
-    serving: SessionStudio,
-    program: str,
-    scene: Callable[[Bot, RoomEars], Awaitable[None]],
-    **environment: str,
-) -> None:
-    """A bot in a room of its own, from its start to the end of the scene."""
-    room = f"room-{uuid.uuid4().hex[:8]}"
-
-    async def body() -> None:
-        ears = RoomEars()
-        await ears.connect(serving.server, room)
-        try:
-            async with bot(python, serving, program, room, ROOM=room, **environment) as made:
-                await scene(made, ears)
-        finally:
-            await ears.close()
-
-    asyncio.run(body())
 
 
 def heard_seconds(ears: RoomEars, since: float, until: float) -> float:
@@ -67,7 +43,7 @@ def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_while_it_is_aw
         assert heard_seconds(ears, error["at"], made.events("asked")[3]["at"]) > 3
         assert [each["through"] > 0 for each in said] == [False, False, True, False]  # the last is the avatar's again
 
-    play(other_python, serving, BOT, scene, STEPS="say interrupt long wait say")
+    play(other_python, serving, (BOT,), scene, STEPS="say interrupt long wait say")
 
 
 @pytest.mark.slow  # what it does then is tested where the avatar has left
@@ -78,7 +54,7 @@ def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: S
         assert "The studio at http://127.0.0.1:9 cannot be reached" in error["why"]
         assert 0.8 < heard_seconds(ears, asked["at"], said["at"] + 2) < 1.4
 
-    play(other_python, serving, BOT, scene, STEPS="say", PERSONASTUDIO_URL="http://127.0.0.1:9")
+    play(other_python, serving, (BOT,), scene, STEPS="say", PERSONASTUDIO_URL="http://127.0.0.1:9")
 
 
 @pytest.mark.slow  # its plugin is tested above, in a bot that does more
@@ -90,5 +66,5 @@ def test_the_example_speaks_and_ends(other_python: Path, serving: SessionStudio,
         ]  # fmt: skip
         assert ears.frames["bot"] > 10 and made.process.returncode == 0
 
-    play(other_python, serving, EXAMPLE, scene, WAV=str(speech_file(tmp_path)))
+    play(other_python, serving, (EXAMPLE,), scene, WAV=str(speech_file(tmp_path)))
     assert serving.http.get("/sessions").json()["sessions"][0]["note"] == "It was ended by request."

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import tempfile
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,20 +17,13 @@ from harness.channel import wait_for
 from harness.sessions.session_studio import SessionStudio
 from harness.sessions.voice_agent import AVATAR, VoiceAgent, avatar_token, buzz
 from services.local.livekit_server import LiveKitServer
+from tests.support.running.small_sessions import small_session_studio
 
 
 @pytest.fixture(scope="module")
 def serving(livekit_server: LiveKitServer, small_home: Path) -> Iterator[SessionStudio]:
-    with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
-        home = Path(folder) / "home"
-        home.mkdir()
-        (home / "avatars").symlink_to(small_home / "avatars")
-        # As many as are asked for, however busy the machine is with other tests.
-        made = SessionStudio(home, Path(folder) / "run", livekit_server, 20)
-        try:
-            yield made
-        finally:
-            made.close()
+    with small_session_studio(livekit_server, small_home) as made:
+        yield made
 
 
 def play(

@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import time
+import uuid
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -173,3 +174,25 @@ async def bot(python: Path, serving: SessionStudio, *command: str, **environment
             await process.wait()
         await reading
         door.shut()
+
+
+def play(
+    python: Path,
+    serving: SessionStudio,
+    words: Sequence[str],
+    scene: Callable[[Bot, RoomEars], Awaitable[None]],
+    **environment: str,
+) -> None:
+    """A bot in a room of its own, from its start to the end of the scene. words: its program and what comes before the room."""
+    room = f"room-{uuid.uuid4().hex[:8]}"
+
+    async def body() -> None:
+        ears = RoomEars()
+        await ears.connect(serving.server, room)
+        try:
+            async with bot(python, serving, *words, room, ROOM=room, **environment) as made:
+                await scene(made, ears)
+        finally:
+            await ears.close()
+
+    asyncio.run(body())
