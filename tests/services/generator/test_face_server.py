@@ -101,6 +101,10 @@ class FaceChannel:
     def pts(self, session: str) -> list[int]:
         return [face.pts for face in self.faces if face.channel == session]
 
+    def pts_from(self, session: str, first: int) -> list[int]:
+        """Those from a time on: faces of what was spoken before may come yet."""
+        return [pts for pts in self.pts(session) if pts >= first]
+
     def close(self) -> None:
         self.server.loop.stop()
         self.server.run(signals=False)
@@ -158,13 +162,16 @@ def test_each_session_has_the_faces_of_its_own_voice_and_they_share_what_is_load
 def test_a_voice_that_turns_out_otherwise_is_drawn_again_from_there_on(channel: FaceChannel) -> None:
     tick = long_ago()
     spoken(channel, ONE, tick)
-    channel.faces.clear()
-    channel.say(ONE, tick + 100, 5, 3)
-    channel.turn(lambda: len(channel.pts(ONE)) >= 3)
-    channel.say(ONE, tick + 101, 7, 2)
-    channel.turn(lambda: len(channel.pts(ONE)) >= 5)
-    rate = Settings().rate
-    assert channel.pts(ONE)[-5:] == [tick_pts(tick + each, rate) for each in (100, 101, 102, 101, 102)]
+    first, second, third = (tick_pts(tick + each, Settings().rate) for each in (500, 501, 502))
+
+    def drawn() -> list[int]:
+        return channel.pts_from(ONE, first)
+
+    channel.say(ONE, tick + 500, 5, 3)
+    channel.turn(lambda: len(drawn()) >= 3)
+    channel.say(ONE, tick + 501, 7, 2)
+    channel.turn(lambda: len(drawn()) >= 5)
+    assert drawn() == [first, second, third, second, third]
 
 
 def test_an_engine_that_is_too_slow_draws_what_is_newest(channel: FaceChannel) -> None:
@@ -174,8 +181,9 @@ def test_an_engine_that_is_too_slow_draws_what_is_newest(channel: FaceChannel) -
     channel.say(ONE, tick + 500, 5, waiting)
     first, last = (tick_pts(tick + 500 + each, Settings().rate) for each in (0, waiting - 1))
     channel.turn(lambda: last in channel.pts(ONE))
-    drawn = [pts for pts in channel.pts(ONE) if pts >= first]  # faces of what was spoken before may come yet
-    assert drawn == [tick_pts(tick + 500 + waiting - each, Settings().rate) for each in (4, 3, 2, 1)]
+    assert channel.pts_from(ONE, first) == [
+        tick_pts(tick + 500 + waiting - each, Settings().rate) for each in (4, 3, 2, 1)
+    ]
     channel.rows()
     assert channel.server.loop.meter.drops["face skipped"] == waiting - 4
 
