@@ -109,8 +109,9 @@ def list_jobs(
     settings = load_settings(home=home)
     store = open_store(settings.jobs_url)
     index = JobIndex(store, JobQueue(settings))
-    # It tells how jobs stood; those at work are looked at before they are sorted out.
-    for name in [name for name, each in index.order() if each in AT_WORK][:limit]:
+    # The index may be behind: unfinished jobs are looked at again, those at work and the newest first.
+    unfinished = [(each not in AT_WORK, name) for name, each in reversed(index.order()) if each in UNFINISHED]
+    for _, name in sorted(unfinished, key=lambda pair: pair[0])[:limit]:
         index.refresh(name)
     with Staff(settings) as staff:
         workers = staff.read_all()

@@ -1,11 +1,13 @@
 """Who cares for jobs that wait: leases by one's own time, messages that were lost, and what that costs."""
 
+import json
 import time
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from cli.jobs import list_jobs
 from services.local.redis_server import RedisServer
 from services.renderer.worker.caretaker import AT_MOST, Caretaker, ExpiredClaims
 from shared.config.settings import load_settings
@@ -78,6 +80,19 @@ def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
         set_wanted_state(store, first, "cancelled")
         assert caretaker.sweep().open == 0
     queue.close()
+
+
+def test_the_list_looks_again_at_a_job_that_the_index_has_as_queued(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings, store = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs")
+    name = job(store)
+    with RedisServer(tmp_path):
+        assert counts(settings, store) == {"queued": 1}
+        set_wanted_state(store, name, "cancelled")
+        assert counts(settings, store) == {"queued": 1}, "the index does not know yet"
+        list_jobs(as_json=True, home=tmp_path)
+        assert [row["state"] for row in json.loads(capsys.readouterr().out)] == ["cancelled"]
 
 
 def test_a_job_without_room_goes_on_when_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
