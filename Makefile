@@ -1,6 +1,6 @@
 # make live    put a host on air          make check   format, lint, types, import contract, unit tests: about a minute
 # make setup   only install               make test    everything CI runs
-# make bench   the figures in the README
+# make bench   the figures in the README                 make coverage   the same, and the lines that it covers
 # make setup-torch       and what the neural engines run on (several GB; `studio weights` gets their checkpoints)
 # make live LIVEKIT=1    and publish it to a LiveKit server, its own unless LIVEKIT_URL names one
 SHELL := /bin/bash
@@ -9,7 +9,7 @@ PYTHON := .venv/bin/python
 # What the tests need from the system: a browser, speech with known phonemes, and the sources of a locale.
 TEST_PACKAGES := chromium fonts-dejavu-core libespeak-ng1 espeak-ng-data locales
 
-.PHONY: live setup setup-dev setup-torch test check static unit format bench lock clean
+.PHONY: live setup setup-dev setup-torch test coverage check static unit format bench lock clean
 
 live: .venv/.installed
 	$(if $(LIVEKIT),$(if $(LIVEKIT_URL),,deploy/livekit.sh))
@@ -26,6 +26,9 @@ test: .venv/.installed-test
 	-deploy/livekit.sh
 	-deploy/s3.sh
 	tests/run.sh $(PYTHON) $(ARGS)
+
+coverage:
+	COVERAGE=1 $(MAKE) test
 
 # The unit tests run beside mypy, each on a core. `make test` runs them once too, with all the others.
 check: .venv/.installed-dev

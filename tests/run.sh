@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Every check, in parts: tests of the live program, which go by the clock; beside them, one by one, the parts that give way to
 # them: `make static`, tests of the farm, of each engine, and all others. When the live ones are through, their core takes of
-# these too, until none is left. Failures are printed when they happen, then each part's slowest tests and the lines covered.
-# Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest.
+# these too, until none is left. Failures are printed when they happen, then each part's slowest tests.
+# Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest. COVERAGE=1 prints the lines covered too,
+# which costs a fifth more processor time (`make coverage`).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=$1
@@ -30,9 +31,10 @@ part() {
 # costs a third more processor time, and services go by the clock. Native tracebacks: pytest cannot show its own for some frames
 # that coverage traced (Python 3.11 gives them no line number).
 tests() {
-    local name=$1
+    local name=$1 counted=()
     shift
-    part "$name" "$python" -m coverage run --data-file "$data/.coverage.$name" -m pytest -p tests.support.failures_at_once \
+    [ -z "${COVERAGE:-}" ] || counted=(-m coverage run --data-file "$data/.coverage.$name")
+    part "$name" "$python" "${counted[@]}" -m pytest -p tests.support.failures_at_once \
         --tb=native --durations=15 -o "cache_dir=.pytest_cache/$name" "$@"
 }
 
@@ -60,7 +62,7 @@ printf '%s\n' "${parts[@]}" >"$data/left"
 wait
 
 export COVERAGE_FILE=$data/.coverage
-if "$python" -m coverage combine -q "$data"; then
+if [ -n "${COVERAGE:-}" ] && "$python" -m coverage combine -q "$data"; then
     for room in persona_studio cli benchmarks harness services training engines compositing publishing shared; do
         printf '%-12s %3s %% of lines covered\n' "$room" "$("$python" -m coverage report --format=total --include="$room/*")"
     done
