@@ -260,7 +260,7 @@ def _steer(job: str, how: WantedState | Literal["retry"], as_json: bool, home: P
 
 
 def _tell_workers(settings: Settings, store: Store, job: str) -> None:
-    """There is something to do; where nobody runs to do it, the studio's own worker is started."""
+    """There is work to do: where no worker runs, the studio's own is started."""
     from services.local.render_farm import start_farm
     from shared.jobs.index import JobIndex
     from shared.jobs.manifest import read_job_manifest

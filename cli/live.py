@@ -105,7 +105,7 @@ def settings_with_livekit(settings: Settings, server: LiveKitServer | None) -> S
 
 @dataclass(slots=True)
 class LiveRun:
-    """What the terminal is told while a channel runs, and when its time is up."""
+    """What the terminal shows while a channel runs, and when its time is up."""
 
     supervisor: Supervisor
     livekit: LiveKitServer | None

@@ -1,4 +1,4 @@
-"""From what is shown to what is to be shown, without a jump."""
+"""Fade from the motion shown to the motion wanted, without a jump."""
 
 import numpy as np
 

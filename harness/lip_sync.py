@@ -130,7 +130,7 @@ def _smooth(value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def resting_movement(face: Face, own: float) -> dict[str, float]:
-    """Share of frames in which the mouth leaves its rest by more than 0.01 eye distances though nobody speaks."""
+    """Share of frames in which the mouth leaves its rest by more than 0.01 eye distances though there is no speech."""
     chance, seconds = np.random.default_rng(4), 6
     rooms = {"silence": 0.0, "quiet_room": 30.0, "loud_room": 1500.0}
     result = {}

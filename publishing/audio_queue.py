@@ -2,8 +2,8 @@
 
 The SDK takes 10 ms out every 10 ms. How much waits is counted, and the count is checked: the SDK answers when a known
 rest is left, never earlier, so the earliest of some answers is the truth. A sender whose clock runs faster or slower
-shows in the level, and is met by playing a few samples in a thousand more or fewer, which nobody hears (0.5 % is a
-twelfth of a semitone). Nothing here knows of time but what it is told, in seconds.
+shows in the level, and is met by playing a few samples in a thousand more or fewer, which is inaudible (0.5 % is a
+twelfth of a semitone). Times are in seconds and always given by the caller.
 """
 
 import numpy as np

@@ -60,7 +60,7 @@ class RoomSession:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = self._loop.create_future()
-        self._broken: float | None = None  # loop time since which the SDK tries to mend a break
+        self._broken: float | None = None  # loop time since which the SDK tries to reconnect
         self._sent = 0, 0.0
 
     async def run(self, token: str) -> RoomFailure | None:
@@ -100,7 +100,7 @@ class RoomSession:
         by_size = int(width * height * float(wanted.rate) * BITS_PER_PIXEL)
         video.video_encoding.max_bitrate = wanted.kbps * 1000 or max(500_000, by_size)
         video.video_encoding.max_framerate = float(wanted.rate)
-        # Without dtx: silence is sent too, so that nobody's sound begins with the second half of a word.
+        # Without dtx: silence is sent too, so that no sound begins with the second half of a word.
         sound = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
         sound.audio_encoding.max_bitrate = SOUND_BITS_PER_S
         me = room.local_participant

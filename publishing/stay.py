@@ -1,6 +1,6 @@
 """Staying in a LiveKit room: joined again after every end that can pass, with ever longer pauses.
 
-The SDK mends short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that is
+The SDK bridges short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that is
 our own loop: a token, a new room, ever longer pauses.
 """
 

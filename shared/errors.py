@@ -2,7 +2,7 @@
 
 
 class StudioError(Exception):
-    """Something a user can cause and mend: one sentence that says what is wrong and the way out.
+    """Something a user can cause and put right: one sentence that says what is wrong and the way out.
 
     The command line prints it without a traceback, the HTTP API returns it as ``detail``, and a
     service puts it into its pulse.

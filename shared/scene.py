@@ -1,4 +1,4 @@
-"""The scene: the wanted state of a channel. Services converge on it; nobody sends commands."""
+"""The scene: the wanted state of a channel. Services converge on it; there are no commands."""
 
 import json
 import math

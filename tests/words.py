@@ -1,8 +1,6 @@
-"""Words that the project does not use, looked for in the lines that differ from a base commit; older lines pass.
+"""Words that the project does not use, looked for in every text file that git tracks or would track.
 
-`python tests/words.py [COMMIT]` compares the working tree with COMMIT, by default with the commit where this branch left
-the main one; on the main branch itself, with the commit before. Exits with 1 and a line for each word found. Says in one
-line what was not checked where there is no git or no earlier commit.
+`python tests/words.py` exits with 1 and a line for each word found, and says in one line where there is no git.
 """
 
 import re
@@ -18,73 +16,43 @@ WORDS = re.compile(
     r"|what[ _-]is[ _-]to[ _-]be)(?![a-z])",
     re.IGNORECASE,
 )
-MAIN = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
-HUNK = re.compile(r"@@ -\S+ \+(\d+)")
-NOT_OURS = re.compile(r"(^|/)(LICENSE|[^/]*\.lock|package-lock\.json)$")  # and the list above
+NOT_OURS = re.compile(r"(^|/)(LICENSE|[^/]*\.lock|package-lock\.json)$")
 
 
-def git(*arguments: str) -> str:
-    """What git prints, or "" if it fails."""
+def project_files() -> list[str]:
+    """Paths of the project's files, tracked or new, from its root; none where there is no git."""
     try:
-        result = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace")
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True
+        )
     except OSError:
-        return ""
-    return result.stdout if result.returncode == 0 else ""
+        return []
+    return [path for path in listed.stdout.decode("utf-8", "surrogateescape").split("\0") if path]
 
 
-def base_commit() -> str:
-    """The commit whose lines pass: where this branch left the main one, else the parent of HEAD, else ""."""
-    head = git("rev-parse", "HEAD").strip()
-    for branch in MAIN:
-        fork = git("merge-base", "HEAD", branch).strip()
-        if fork not in ("", head):
-            return fork
-    return git("rev-parse", "--verify", "--quiet", "HEAD^1").strip()
-
-
-def added_lines(base: str) -> Iterator[tuple[str, int, str]]:
-    """Path, number and text of each line that differs from the base, untracked files included, moved lines not."""
-    diff = git(
-        "-c", "core.quotePath=false", "diff", "--unified=0", "--find-renames", "--no-color", "--no-ext-diff", base
-    )
-    lines = diff.split("\n")
-    removed = {line[1:].strip() for line in lines if line.startswith("-")}
-    path, number, in_hunk = "", 0, False
-    for line in lines:
-        if line.startswith("diff --git "):
-            in_hunk = False
-        elif hunk := HUNK.match(line):
-            number, in_hunk = int(hunk[1]), True
-        elif not in_hunk and line.startswith("+++ "):
-            path = line[4:].removeprefix("b/").rstrip("\t")
-        elif in_hunk and line.startswith("+"):
-            if line[1:].strip() not in removed:
-                yield path, number, line[1:]
-            number += 1
-    for path in git("ls-files", "-z", "--others", "--exclude-standard").split("\0"):
-        if path and (ROOT / path).is_file():
-            text = (ROOT / path).read_text(errors="replace", encoding="utf-8")
-            yield from ((path, number, line) for number, line in enumerate(text.splitlines(), 1))
+def found_words(paths: list[str]) -> Iterator[tuple[str, int, str]]:
+    """Path, line number and word of each one in these files; binary files have none."""
+    own = Path(__file__).resolve()
+    for path in paths:
+        file = ROOT / path
+        if NOT_OURS.search(path) or file == own or not file.is_file():
+            continue
+        content = file.read_bytes()
+        if b"\0" in content:
+            continue
+        for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
+            for word in WORDS.finditer(line):
+                yield path, number, word[0]
 
 
 def main() -> int:
     """Print each word found; the exit code."""
-    top = git("rev-parse", "--show-toplevel").strip()
-    if not top or Path(top).resolve() != ROOT:
+    paths = project_files()
+    if not paths:
         print("Words were not checked: this folder is not a git repository.")
         return 0
-    base = git("rev-parse", "--verify", f"{sys.argv[1]}^{{commit}}").strip() if sys.argv[1:] else base_commit()
-    if not base:
-        print("Words were not checked: there is no earlier commit to compare with.")
-        return 0
-    own = Path(__file__).resolve().relative_to(ROOT).as_posix()
-    found = [
-        f"{path}:{number}: say it without “{word[0]}”"
-        for path, number, line in added_lines(base)
-        if path != own and not NOT_OURS.search(path)
-        for word in WORDS.finditer(line)
-    ]
-    print(*found, f"{len(found)} words to replace in the lines changed since {base[:7]}.", sep="\n")
+    found = [f"{path}:{number}: say it without “{word}”" for path, number, word in found_words(paths)]
+    print(*found, f"{len(found)} words to replace in {len(paths)} files.", sep="\n")
     return bool(found)
 
 

@@ -132,7 +132,7 @@ class EngineBench:
         self._tflop: dict[bool, float] = {}  # of a call, with the small decoder and without
 
     def run(self, these: list[Way]) -> None:
-        """Measure them. A way that cannot be had or breaks is told with the reason."""
+        """Measure them. A way that cannot be had or breaks is listed with the reason."""
         with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
             begun = Path(folder) / "frames.npy"
             if self._peer:
@@ -189,7 +189,7 @@ class EngineBench:
             if way.acceleration != "none" and not way.small_vae:
                 accelerate(self._nets, way.acceleration)
             self._ways[str(way)] = self._way(way, self._nets)
-        except Exception as error:  # a compiler that is missing, a kernel for another device: it is told
+        except Exception as error:  # a compiler that is missing, a kernel for another device: it is shown
             self._refused[str(way)] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
         if way.acceleration == "xformers":
             attend_by(self._nets, sdpa)

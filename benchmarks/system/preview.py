@@ -61,7 +61,7 @@ def watch_preview(address: str, token: str, mode: str, seconds: float) -> tuple[
 
 
 def _next(socket: ClientConnection) -> tuple[int, int]:
-    """Kind and size of the next binary message, acknowledged; says that it has every plate it is told of."""
+    """Kind and size of the next binary message, acknowledged; acknowledges every plate that it is sent."""
     while True:
         data: Any = socket.recv(10)
         if isinstance(data, str):

@@ -178,7 +178,7 @@ class LivePortraitSession(EngineSession):
         return self._corrected(self._rested(points), ratios)
 
     def _at_rest(self) -> FloatArray:
-        """The keypoints of nobody's motion."""
+        """The keypoints at rest, without a driver."""
         return self._corrected(self._rested(self._portrait.points), None)
 
     def _rested(self, points: FloatArray) -> FloatArray:
@@ -191,7 +191,7 @@ class LivePortraitSession(EngineSession):
         return retarget_rules.corrected(self._portrait.points, points, self._options, self._nets, own, wanted, steady)
 
     def _driven(self, pts: int, target: FloatArray, switch: int) -> list[RoiFrame]:
-        """A frame that somebody drives."""
+        """A frame with a driver."""
         switch = max(switch, OUT_OF_IDLE_US if self._idle else 0)
         self._idle = False
         return self._frame(pts, target, switch)

@@ -46,7 +46,7 @@ BODY_TURN = (8.0, 8.0, 6.0)
 BODY_SHIFT_LIMIT, BODY_SIZE_LIMIT = 0.05, 0.02
 
 # Degrees a head turns away from the portrait at most: yaw, pitch and roll. A turned portrait turns back
-# towards the viewer less, for nobody knows its far cheek: at 35 degrees of yaw only so far.
+# towards the viewer less, for its far cheek is unknown: at 35 degrees of yaw only so far.
 YAW_END, PITCH_END, ROLL_END = 32.0, 24.0, 28.0
 YAW_BACK, YAW_TURNED = 11.0, 35.0
 

@@ -15,7 +15,7 @@ INTO_IDLE_US, OUT_OF_IDLE_US, NEW_NEUTRAL_US = 400_000, 300_000, 300_000
 
 
 class MotionBlend:
-    """The motion shown now, whoever makes it."""
+    """The motion shown now, from any source."""
 
     def __init__(self, waiting: Callable[[int], MeshMotion] = idle_motion) -> None:
         """waiting: the motion of a waiting host at a pts."""

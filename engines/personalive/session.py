@@ -28,7 +28,7 @@ from shared.errors import OutOfMemoryError, StudioError
 from shared.media.array_types import ImageArray
 from shared.runtime.arrays import StateArrays
 
-PADDING = -1  # pts of a frame that nobody asked for
+PADDING = -1  # pts of a frame that was not asked for
 
 
 class PersonaLiveSession(EngineSession):
@@ -81,7 +81,7 @@ class PersonaLiveSession(EngineSession):
         return self._chunk() if len(self._pending) == CHUNK_FRAMES else None
 
     def flush(self) -> list[RoiFrame]:
-        """The frames under way, their window filled up with the last one again; then it begins anew."""
+        """The frames under way, their window filled up with the last one again; then the window starts over."""
         frames: list[RoiFrame] = []
         while any(pts != PADDING for pts in (*self._under_way, *(pts for pts, _ in self._pending))):
             assert self._view.held is not None
@@ -220,7 +220,7 @@ class PersonaLiveSession(EngineSession):
             return self._window.next_chunk(poses, motions, rest)
 
     def _decode(self, latents: Tensor, shown: bool) -> PendingTensor:
-        """Latents that left the window -> (4, S, S, 3) uint8, on their way to the host; themselves if nobody asked for
+        """Latents that left the window -> (4, S, S, 3) uint8, on their way to the host; themselves if no caller asked for
         the frames."""
         decoding = self._streams.decoding
         with decoding.work():

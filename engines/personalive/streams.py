@@ -67,7 +67,7 @@ def begin_fetch(tensor: Tensor) -> PendingTensor:
     here = tensor.to("cpu", non_blocking=True)
     if tensor.device.type != "cuda":
         return lambda: here
-    arrived = torch.cuda.Event(blocking=True)  # whoever waits for it sleeps
+    arrived = torch.cuda.Event(blocking=True)  # a thread that waits for it sleeps
     arrived.record()
 
     def wait() -> Tensor:

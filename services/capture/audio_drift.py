@@ -2,7 +2,7 @@
 
 A card that says 48 kHz runs some ten to some hundred parts in a million beside it: after an hour of counting samples
 the voice would be a third of a second away from the lips. So the time of arrival is followed slowly, by playing the
-voice up to half a per cent slower or faster, which nobody hears, and never by a jump, which is a click.
+voice up to half a per cent slower or faster, which is inaudible, and never by a jump, which is a click.
 """
 
 import numpy as np
@@ -19,17 +19,17 @@ HOLE_US = 200_000  # us; further away than this it is not drift but a hole
 
 
 class DriftCorrector:
-    """Gives each block its place after the one before. Made anew for every driver."""
+    """Gives each block its place after the one before. One for every driver."""
 
     def __init__(self) -> None:
         self._end: float | None = None  # us after the last sample given out
         self._away = 0.0  # us that arrivals are later than that, averaged
-        self._mending = False
+        self._correcting = False
 
     def place_block(self, pts: int, samples: NDArray[np.int16]) -> tuple[int, NDArray[np.int16]]:
         """(pts, (m,) int16) for a block that arrived as belonging to `pts` microseconds; m may differ from n by 0.5 %."""
         if self._end is None or abs(pts - self._end) > HOLE_US:
-            self._end, self._away, self._mending = float(pts), 0.0, False
+            self._end, self._away, self._correcting = float(pts), 0.0, False
         share = min(1.0, len(samples) / (AVERAGING_S * SOUND_RATE_HZ))
         self._away += (pts - self._end - self._away) * share
         out = stretched(samples, round(len(samples) * (1 + self._correction())))
@@ -41,7 +41,7 @@ class DriftCorrector:
 
     def _correction(self) -> float:
         """How much longer the next block is to last, as a share of it."""
-        self._mending = abs(self._away) > (ENOUGH if self._mending else BEGIN)
-        if not self._mending:
+        self._correcting = abs(self._away) > (ENOUGH if self._correcting else BEGIN)
+        if not self._correcting:
             return 0.0
         return float(np.clip(self._away / (CORRECTION_S * US), -MOST, MOST))

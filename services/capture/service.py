@@ -128,7 +128,7 @@ class Capture:
         driver.mark_served()
 
     def _catch_up(self, late: int) -> None:
-        """After a stall the file goes on from where it is: time that nobody saw is not made up for. A new epoch, because
+        """After a stall the file goes on from where it is: time that was not seen is not made up for. A new epoch, because
         sound that was sent ahead belongs to the old time."""
         rate = self.loop.settings.rate
         self.loop.meter.drops["late"] += 1

@@ -25,7 +25,7 @@ class VoiceDelay:
         self.settled = False
 
     def restart(self) -> None:
-        """Another driver: measure anew, and take the first measurements at once."""
+        """Another driver: measure again, and take the first measurements at once."""
         self._recent.clear()
         self.settled = False
 

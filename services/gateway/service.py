@@ -1,6 +1,6 @@
 """The gateway's threads: the bus, the preview encoder, the recorder; and what they share with the event loop.
 
-Crash-only: a thread that ends by an exception ends the process, and the supervisor starts it anew.
+Crash-only: a thread that ends by an exception ends the process, and the supervisor starts it again.
 """
 
 import asyncio
@@ -255,7 +255,7 @@ class Gateway:
                 meter.drops[f"{kind} skipped"] = count
         for outlet in self.feed.outlets:
             for kind, count in outlet.drops.items():
-                # What the preview leaves out while nobody watches, or to show the newest, is no loss.
+                # What the preview leaves out without viewers, or to show the newest, is no loss.
                 if outlet.name != "preview" and count:
                     meter.drops[f"{outlet.name} {kind}"] = count
         for reason, count in self.remote.drops.items():

@@ -48,7 +48,7 @@ class EngineThread:
 
     def __init__(self, opened: OpenedSession, done: Callable[[], None], away: int) -> None:
         """done: called, in a thread, when something came out or happened. away: microseconds between driving frames after
-        which a window of several begins anew."""
+        after which a window of several starts over."""
         self._session, self._engine, self._done = opened.session, opened.engine, done
         self._size = size = opened.info.frames_per_step
         self._away = away if size > 1 else None
@@ -112,7 +112,7 @@ class EngineThread:
             self._guard.notify_all()
 
     def idle(self, pts: int) -> None:
-        """Nobody drives: a frame of the host waiting, at this tick; only the latest wish counts."""
+        """No driver: a frame of the host waiting, at this tick; only the latest wish counts."""
         with self._guard:
             self._wish = pts
             self._guard.notify_all()
@@ -164,7 +164,7 @@ class EngineThread:
         return facts
 
     def close(self) -> None:
-        """The threads end after what they are doing, which nobody waits for."""
+        """The threads end after their current work, which is not waited for."""
         with self._guard:
             self._stopping = True
             self._guard.notify_all()
@@ -173,7 +173,7 @@ class EngineThread:
         def run() -> None:
             try:
                 work()
-            except Exception as error:  # the loop's thread is told, and ends the process
+            except Exception as error:  # the loop's thread gets it, and ends the process
                 self.failure = self.failure or error
                 self.close()
                 self._done()
@@ -198,7 +198,7 @@ class EngineThread:
         return None
 
     def _task(self) -> Callable[[], object] | None:
-        """What is to be done first, taken off what waits."""
+        """Take the most urgent request off the queue."""
         if self._too_much is not None:
             why, self._too_much = self._too_much, None
             self._rung += 1

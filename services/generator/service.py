@@ -250,7 +250,7 @@ class Generator:
         self._thread.hear(self._voice.block(tick, ahead), delay)
 
     def _idle(self, at: int) -> None:
-        """Once a program tick while nobody drives: the host waits, alive."""
+        """Once a program tick without a driver: the host waits, alive."""
         rate = self.loop.settings.rate
         tick = tick_after(at, rate)
         self._next_idle = tick_pts(tick, rate)

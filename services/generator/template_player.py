@@ -1,6 +1,6 @@
 """A motion template as a live driver, played here and not by capture.
 
-It is the engine's own format, a few hundred bytes a frame that nobody else can read, and there is nothing in it to track:
+It is the engine's own format, a few hundred bytes a frame that no other engine can read, and there is nothing in it to track:
 a capture service that played it would need the engine, and a stream of its own for what only the engine understands.
 """
 
@@ -60,7 +60,7 @@ class TemplatePlayer:
             self._begin()
 
     def set_engine(self, name: str, engine: FrameEngine) -> None:
-        """The engine that is open now. A template goes on under another avatar, and begins anew under another engine."""
+        """The engine that is open now. A template goes on under another avatar, and starts over under another engine."""
         self._engine = engine
         self._want(self._wanted[0], name)
 

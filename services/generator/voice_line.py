@@ -14,7 +14,7 @@ BACKLOG_TICKS = 3  # ticks of voice handed over at most; a generator that was aw
 
 
 class VoiceLine:
-    """A channel's voice. What is said at one tick is shown some ticks later, always as many: the compositor delays the
+    """A channel's voice. The sound of a tick is shown some ticks later, always as many: the compositor delays the
     sound by that."""
 
     def __init__(self, rate: Fraction) -> None:

@@ -137,7 +137,7 @@ class Supervisor:
             command += ["--fd", str(self._listener.fileno())]
         process = subprocess.Popen(
             command,
-            # Only the gateway speaks to other machines; no other service is told its secrets.
+            # Only the gateway speaks to other machines; no other service gets its secrets.
             # Each service has its own core to itself at best; thread pools of libraries only take it from the others.
             env=child_environment(self.settings, secrets=name == "gateway", store=name == "gateway", threads=1),
             stdin=subprocess.DEVNULL,

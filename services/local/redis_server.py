@@ -141,7 +141,7 @@ def _quoted(text: str) -> str:
 
 
 class RedisKeeper:
-    """Has Redis run for as long as somebody of this home needs it: where none is named and nobody runs the studio's own,
+    """Keeps Redis running for as long as this home needs it: where none is named and the studio's own does not run,
     this one does, and takes over from one that dies, at the same address. A context manager."""
 
     def __init__(self, settings: Settings) -> None:

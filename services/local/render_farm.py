@@ -1,6 +1,6 @@
 """The studio's own farm: Redis where none is named, and one worker beside it. One for each studio folder.
 
-`python -m services.local.render_farm` runs until it is told to end, and waits while another one runs; with --until-idle SECONDS it ends
+`python -m services.local.render_farm` runs until it is stopped, and waits while another one runs; with --until-idle SECONDS it ends
 when no job has been open for so long, and at once where another one runs.
 """
 

@@ -86,7 +86,7 @@ def remove_avatar(home: Path, name: str) -> None:
     folder = avatar_folder(home, name)
     if folder.is_symlink() or not folder.is_dir():
         raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows what there is.")
-    # Renamed first: whoever lists avatars meanwhile sees a whole one or none.
+    # Renamed first: a list of avatars meanwhile shows a whole one or none.
     doomed = folder.with_name(f"{BUILDING}{name}-removed-{os.getpid()}-{time.monotonic_ns()}")
     try:
         folder.rename(doomed)

@@ -243,7 +243,7 @@ class Settings(LayeredSettings):
 
     def environment(self, *, secrets: bool = True) -> dict[str, str]:
         """These settings as STUDIO_* variables, the way the supervisor hands them to the services; and as they are those
-        that the engines have of their own, which are read by nobody here."""
+        that the engines have of their own, which are not read here."""
         values = self.model_dump(mode="json") | {
             name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)
         }

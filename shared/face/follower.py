@@ -48,7 +48,7 @@ class FaceFollower:
 
     def join(self, before: Iterable[NDArray[np.uint8]]) -> None:
         """A segment begins: the tracker, whose memory cannot be kept, starts from empty and is shown the few frames before.
-        Whoever begins here finds what those find who come along from earlier."""
+        A follower that begins here finds what one finds that began earlier."""
         self._tracker.restart()
         for rgb in before:
             self._tracker.track(rgb)

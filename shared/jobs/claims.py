@@ -1,7 +1,7 @@
 """Units of work, and who may do them: claims that outlive clocks, Redis and frozen workers.
 
 A claim is a numbered file made by exclusive creation; its number is the fencing token. Its holder rewrites it with a rising
-beat. Whoever sees the same beat for LEASE_S of their own monotonic clock may say that it has expired, and then the next
+beat. An observer that sees the same beat for LEASE_S of its own monotonic clock may declare it expired, and then the next
 number can be claimed. A unit is done when `done.json` has been created, once and by one.
 """
 
@@ -39,7 +39,7 @@ class Claim:
 class UnitState:
     """What a unit's folder says. claim: the highest number, 0 before the first. open: that claim's holder may still be at
     it. failures: attempts that ended with a reason. deaths: claims that ended without one. parked: not to be tried again
-    before somebody says so."""
+    before it is declared so."""
 
     claim: int
     open: bool
@@ -99,7 +99,7 @@ def read_beat(store: Store, job: str, unit: str, number: int) -> BeatRecord | No
 
 
 def give_back(store: Store, held: Claim) -> None:
-    """The unit is free again, nobody's fault."""
+    """The unit is free again, without a failed attempt."""
     store.create(f"{_place(held.job, held.unit)}/returned-{held.number:04d}.json", b"{}")
 
 

@@ -1,4 +1,4 @@
-"""How every job stood when somebody last looked, in Redis, so that ten thousand are listed at once. What is true stands in
+"""The state of every job when it was last read, in Redis, so that ten thousand are listed at once. What is true stands in
 the store: what is missing here is read there, and what is gone there is dropped here."""
 
 import hashlib

@@ -84,7 +84,7 @@ class LocalStore:
         self.root, self.url, self._durable = root, str(root), durable
 
     def read(self, name: str) -> bytes | None:
-        with self._mended(name):
+        with self._translated(name):
             try:
                 return self._path(name).read_bytes()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -116,7 +116,7 @@ class LocalStore:
             os.replace(part, self._path(name))
 
     def move_in(self, source: Path, name: str) -> None:
-        with self._mended(name):
+        with self._translated(name):
             path = self._path(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             if source.stat().st_dev == path.parent.stat().st_dev:
@@ -129,7 +129,7 @@ class LocalStore:
 
     def scratch(self, name: str) -> Path:
         path = self._path(name)
-        with self._mended(name):
+        with self._translated(name):
             path.parent.mkdir(parents=True, exist_ok=True)
         return path.with_name(f".part-{path.name}")
 
@@ -140,7 +140,7 @@ class LocalStore:
         return path
 
     def list(self, folder: str) -> list[str]:
-        with self._mended(folder):
+        with self._translated(folder):
             try:
                 return sorted(name for name in os.listdir(self._path(folder)) if not name.startswith("."))
             except (FileNotFoundError, NotADirectoryError):
@@ -148,14 +148,14 @@ class LocalStore:
 
     def remove(self, name: str) -> None:
         path = self._path(name)
-        with self._mended(name):
+        with self._translated(name):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
 
     def room(self) -> int | None:
-        with self._mended(""):
+        with self._translated(""):
             self.root.mkdir(parents=True, exist_ok=True)
             return shutil.disk_usage(self.root).free
 
@@ -165,7 +165,7 @@ class LocalStore:
         path = self._path(name)
         part: Path | None = None
         try:
-            with self._mended(name):
+            with self._translated(name):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 descriptor, given = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
                 os.close(descriptor)
@@ -177,7 +177,7 @@ class LocalStore:
                 part.unlink(missing_ok=True)
 
     @contextmanager
-    def _mended(self, name: str) -> Iterator[None]:
+    def _translated(self, name: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -205,18 +205,18 @@ class RemoteStore:
         self.url, self._root, self._fs = url, str(root).rstrip("/"), cast(Any, filesystem)
 
     def read(self, name: str) -> bytes | None:
-        with self._mended(name):
+        with self._translated(name):
             try:
                 return bytes(self._fs.cat_file(self._path(name)))
             except FileNotFoundError:
                 return None
 
     def write(self, name: str, content: bytes) -> None:
-        with self._mended(name):
+        with self._translated(name):
             self._fs.pipe_file(self._path(name), content)
 
     def create(self, name: str, content: bytes) -> bool:
-        with self._mended(name):
+        with self._translated(name):
             try:
                 self._fs.pipe_file(self._path(name), content, mode="create")
             except FileExistsError:
@@ -224,7 +224,7 @@ class RemoteStore:
             return True
 
     def put(self, source: Path, name: str) -> None:
-        with self._mended(name):
+        with self._translated(name):
             self._fs.put_file(str(source), self._path(name))
 
     def move_in(self, source: Path, name: str) -> None:
@@ -240,7 +240,7 @@ class RemoteStore:
         kept = cache_folder() / "fetched" / PurePosixPath(_checked(name))
         if kept.exists():
             return kept
-        with self._mended(name):
+        with self._translated(name):
             kept.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=kept.parent) as folder:
                 part = Path(folder) / "part"
@@ -252,7 +252,7 @@ class RemoteStore:
         return kept
 
     def list(self, folder: str) -> list[str]:
-        with self._mended(folder):
+        with self._translated(folder):
             try:
                 self._fs.invalidate_cache()
                 found = self._fs.ls(self._path(folder), detail=False)
@@ -261,7 +261,7 @@ class RemoteStore:
         return sorted(name for name in (str(each).rstrip("/").rsplit("/", 1)[-1] for each in found) if name)
 
     def remove(self, name: str) -> None:
-        with self._mended(name):
+        with self._translated(name):
             try:
                 self._fs.rm(self._path(name), recursive=True)
             except FileNotFoundError:
@@ -271,7 +271,7 @@ class RemoteStore:
         return None
 
     @contextmanager
-    def _mended(self, name: str) -> Iterator[None]:
+    def _translated(self, name: str) -> Iterator[None]:
         _checked(name)
         try:
             yield

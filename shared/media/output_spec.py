@@ -30,7 +30,7 @@ class OutputSpec:
 
     codec: h264 and hevc (8 bit 4:2:0), prores (422 HQ, 10 bit), vp9 (with the host cut out, as alpha).
     fps: frames a second; None: the driver's. size: (width, height) in pixels, both even; None: the plate's. A plate of
-        another shape is shown whole, with black (for vp9, transparent) bars beside it: nobody's head is cut off.
+        another shape is shown whole, with black (for vp9, transparent) bars beside it: no head is cut off.
     label: the visible "AI-generated" label.
     encoder: FFmpeg's name of the encoder to use; None: the best that opens here. A job names one, so that all of its
         segments come out of the same.

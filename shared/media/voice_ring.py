@@ -1,4 +1,4 @@
-"""The voice kept by its own time, until somebody asks for a stretch of it."""
+"""The voice kept by its own time, until a stretch of it is asked for."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,7 @@
 """The channel clock: integer microseconds of the host's monotonic clock, the same in every process.
 
 The program's ticks lie on an absolute grid of that clock, ``k / fps`` seconds for every integer k. So a
-compositor that starts anew goes on exactly where the last one stopped, and any service can tell which tick
+compositor that restarts continues exactly where the last one stopped, and any service can tell which tick
 comes next without being told.
 """
 

@@ -33,7 +33,7 @@ def ends_with_us() -> list[str]:
     """A prefix that ends a program when the thread that starts it is gone; where there is none it is ended only in
     order. So a program is started by a thread that lives as long as it is wanted."""
     setpriv = shutil.which("setpriv")
-    # Whoever is gone before that was said is seen by the shell, which becomes the program.
+    # A process that ended before that is seen by the shell, which becomes the program.
     alive = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
     return [setpriv, "--pdeathsig", "KILL", "sh", "-c", alive, str(os.getpid())] if setpriv else []
 

@@ -55,7 +55,7 @@ def _pickled(path: Path) -> Any:
         zipped = file.read(2) == b"PK"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what it thinks of a strange file is said below, in one sentence
+            warnings.simplefilter("ignore")  # the error below says what is wrong with a strange file
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError:
         raise StudioError(

@@ -31,7 +31,7 @@ def converted(name: str, files: Sequence[Path], make: Callable[[], StateDict], v
         try:
             return load_state(kept)
         except StudioError:
-            pass  # damaged in a way that its ends do not show: made anew
+            pass  # damaged in a way that its ends do not show: made again
     state = make()
     _keep(state, kept, name)
     return state
@@ -75,7 +75,7 @@ def _keep(state: StateDict, kept: Path, name: str) -> None:
 
 
 def _alive(pid: str) -> bool:
-    """Whether the process that writes a part is there; gigabytes of one that was killed would lie there for ever."""
+    """Whether the process that writes a part is there; gigabytes of one that was killed would stay there."""
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, ValueError):

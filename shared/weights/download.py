@@ -121,7 +121,7 @@ def download_file(
 def _filled(
     http: httpx2.Client, offer: FileOffer, file: BufferedIOBase, progress: ByteProgress, attempts: int, pause: float
 ) -> str:
-    """Fill the part and return its hash; wrong bytes are fetched anew once and then kept no longer."""
+    """Fill the part and return its hash; wrong bytes are fetched again once and then deleted."""
     for again in (True, False):
         resumed = file.seek(0, os.SEEK_END) > 0
         _with_retries(

@@ -125,7 +125,7 @@ def weights_folder(settings: Settings | None = None) -> Path:
 
 
 def read_record(folder: Path) -> dict[str, PulledFile]:
-    """What earlier pulls wrote down, by the file's path. A damaged record is an error, or trust would begin anew."""
+    """What earlier pulls wrote down, by the file's path. A damaged record is an error, or trust would start over."""
     try:
         rows = json.loads((folder / RECORD).read_bytes())
         return {str(path): PulledFile.from_row(row) for path, row in rows.items()}

@@ -189,7 +189,7 @@ def verify_files(
 ) -> list[dict[str, Any]]:
     """Read every file of these engines that is here and hold its hash against the known one.
 
-    A file whose hash nobody knows is written into the record as it is now ("recorded"), so that a later change is seen;
+    A file without a known hash is written into the record as it is now ("recorded"), so that a later change is seen;
     where the folder cannot be written it stays "unknown".
     """
     record, rows, new = read_record(folder), [], False

@@ -24,7 +24,7 @@ class ServiceLoop:
     """Sockets, timers and the pulse of one service. Owned by one thread; only `stop` may be called from another.
 
     A handler that meets bad data raises WireError, and the message is counted and dropped. Any other exception
-    ends the process, and the supervisor starts it anew.
+    ends the process, and the supervisor starts it again.
     """
 
     def __init__(self, service: str, settings: Settings) -> None:

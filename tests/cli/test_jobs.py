@@ -144,7 +144,7 @@ def test_a_job_is_paused_resumed_cancelled_and_removed(studio: JobsCommand) -> N
     assert studio.json("cancel", job)["state"] == "cancelled"
     said, _ = watching.communicate(timeout=60)
     assert watching.returncode == 4 and json.loads(said.splitlines()[-1])["state"] == "cancelled"
-    # A worker that looked just before may still tell the list what it saw; its next look mends that.
+    # A worker that looked just before may still tell the list what it saw; its next look corrects that.
     wait_for(lambda: [row["id"] for row in studio.json("list", "--state", "cancelled")] == [job], 30, "it is listed")
     studio.json("rm", job)
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_is_one_sentence(
         (["submit", "--driver", "/nowhere/x.mp4"], "x.mp4"),
         (["submit", "--driver", str(empty)], "empty.mp4"),
         (["submit", "--driver", str(studio.home)], "home"),
-        ([*driver, "--avatar", "nobody"], "nobody"),
+        ([*driver, "--avatar", "missing"], "missing"),
         ([*driver, "--avatar", "../sample"], "../sample"),
         ([*driver, "--engine", "none"], "none"),
         ([*driver, "--out", str(studio.home / "x.mov")], "x.mov"),

@@ -63,5 +63,5 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def s3_store(s3_server: str) -> str:
-    """The URL of a folder in a bucket that nobody else uses."""
+    """The URL of a folder in a bucket that no other test uses."""
     return f"{s3_server}/{secrets.token_hex(4)}"

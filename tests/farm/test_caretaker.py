@@ -63,7 +63,7 @@ def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
         assert caretaker.sweep().sent == 1
         assert client.llen(new) == 1
         client.flushall()
-        # Somebody begins, and dies: known to be dead at once, or after the lease.
+        # A worker begins, and dies: known to be dead at once, or after the lease.
         seen = claims.read_unit_state(store, first, follow_name(0))
         claims.claim_unit(store, first, follow_name(0), seen, "ghost")
         clock.now += 5

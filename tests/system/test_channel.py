@@ -135,7 +135,7 @@ def test_a_dead_camera_is_reported_and_the_host_idles(channel: Studio) -> None:
     assert channel.pids() == pids
 
 
-def test_a_driver_file_deleted_in_mid_run_is_told_and_the_host_idles(
+def test_a_driver_file_deleted_in_mid_run_is_reported_and_the_host_idles(
     live_home: Path, run_root: Path, tmp_path: Path
 ) -> None:
     film = tmp_path / "film.mp4"
@@ -178,7 +178,7 @@ def test_switching_to_an_engine_that_opens_slowly_keeps_the_program_on_air(live_
         wait_for(lambda: lively(run.collect_messages("program", 0.5)) > 0.5, 30, "the slow engine is back")
 
 
-def test_an_engine_that_takes_for_ever_for_a_frame_holds_up_nothing(live_home: Path, run_root: Path) -> None:
+def test_an_engine_that_never_finishes_a_frame_holds_up_nothing(live_home: Path, run_root: Path) -> None:
     with studio(live_home, run_root, "--port", "0", "--engine", "heavy", engines=SLOW_ENGINES) as run:
         run.console()
         wait_for(lambda: stage(run) == "running", 30, "the heavy engine")

@@ -18,7 +18,7 @@ FROZEN_S = 5.0
 
 @pytest.mark.parametrize("pause", [0.0, 0.013, 0.31])
 @pytest.mark.parametrize("service", SERVICES)
-def test_kill_9_costs_nobody_else_anything(channel: Studio, service: str, pause: float) -> None:
+def test_kill_9_costs_the_other_services_nothing(channel: Studio, service: str, pause: float) -> None:
     before = channel.pids()
     assert set(before) == set(SERVICES)
     time.sleep(pause)
@@ -59,7 +59,7 @@ def test_a_stage_that_froze_shows_nothing_stale(channel: Studio, service: str) -
     assert max(grown.values()) < 60 << 20, grown
 
 
-def test_a_slow_reader_of_the_program_slows_nobody(channel: Studio) -> None:
+def test_a_slow_reader_of_the_program_slows_no_other(channel: Studio) -> None:
     sleeper = channel.read("program", newest=True)
     frames = channel.collect_messages("program", 4.0)
     assert longest_gap(frames, 4) < GAP_S

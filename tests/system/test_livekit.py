@@ -46,7 +46,7 @@ def test_a_host_is_watched_through_a_server_of_ones_own(live_home: Path, run_roo
 
         first = servers(run)
         assert len(first) == 1
-        # Its keys are nobody's to read: not in a command line, and told to no service but the gateway.
+        # Its keys stay hidden: not in a command line, and given to no service but the gateway.
         assert not any("keys" in word or "secret" in word.lower() for word in command(first[0]))
         for name, pid in run.pids().items():
             told = b"LIVEKIT_API_SECRET=" in Path(f"/proc/{pid}/environ").read_bytes()

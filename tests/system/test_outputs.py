@@ -27,7 +27,7 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
             run.on_air()
             wait_for(lambda: came, 20, "the push connects")
             shown_frames = run.collect_messages("program", WATCHED_S)
-            wait_for(lambda: run.state()["outputs"]["rtmp"]["state"] == "failed", 15, "it is said to have failed")
+            wait_for(lambda: run.state()["outputs"]["rtmp"]["state"] == "failed", 15, "it is shown as failed")
             assert run.state()["outputs"]["record"]["state"] == "live"
             wait_for(lambda: len(came) > 1, 20, "it is tried again")
             wait_for(

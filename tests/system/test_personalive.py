@@ -54,6 +54,6 @@ def test_an_overloaded_engine_keeps_its_delay(live_home: Path, run_root: Path, t
     assert skipped > 0, "the driver was too fast, and what was skipped is counted"
     assert quality["name"] == "256"
     assert said["floor_ms"] <= 1.01 * said["ms"] and 0.5 * last < said["ms"] / 1000 < 2 * last, (
-        "it is told beside its floor"
+        "it is shown beside its floor"
     )
     assert longest_gap(program, 3) < 2.0, "the program goes on at its own rate"

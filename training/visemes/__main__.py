@@ -47,7 +47,7 @@ def gather(minutes: float, chance: np.random.Generator) -> list[Example]:
         for _ in range(2):  # the same words in two rooms
             found.append(material.example(speech, chance))
             frames += len(found[-1].label)
-    for _ in range(max(2, round(minutes / 2))):  # a room in which nobody speaks
+    for _ in range(max(2, round(minutes / 2))):  # a room without speech
         noise = material.noise(6 * SOUND_RATE_HZ, chance) * 10 ** (chance.uniform(-50, -5) / 20)
         found.append(material.heard_example((np.clip(noise, -1, 1) * 32767).astype(np.int16), np.zeros(600, np.int64)))
     return found

@@ -22,7 +22,7 @@ from shared.media.array_types import FloatArray, ImageArray
 from shared.runtime.arrays import StateArrays
 
 FOLLOW_US = 600_000  # time constant with which the crop follows the face
-AWAY_US = 500_000  # without a face for longer, and whoever comes back is measured afresh
+AWAY_US = 500_000  # without a face for longer, and the face that comes back is measured again
 # A frame's face is this far from the neutral, in eye distances: the nearest one yet is what motion is measured from.
 NEARER = 0.8  # of the last distance, for another frame to be taken instead
 NEUTRAL = 0.02  # nearer than this is near enough

@@ -98,7 +98,7 @@ class LivePortraitNetworks:
     def shared(
         cls, folder: Path, device: str = "auto", precision: str = "auto", compiled: bool = False
     ) -> "LivePortraitNetworks":
-        """The networks of this folder, ready to run; the same ones for as long as somebody holds them, so that another
+        """The networks of this folder, ready to run; the same ones for as long as they are in use, so that another
         avatar costs no second copy. Raises StudioError."""
         key = f"{folder} {device} {precision} {compiled}"
         nets = _SHARED.get(key)

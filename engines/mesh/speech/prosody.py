@@ -52,7 +52,7 @@ class Prosody:
 
     def advance_frame(self, frame: int, spoken: float, loud: float) -> None:
         """One frame. frame: its number on the channel clock, which seeds what is left to chance. spoken: probability
-        that there is speech. loud: decibels against the voice's own level."""
+        of speech. loud: decibels against the voice's own level."""
         strength = spoken * float(10 ** (np.clip(loud, -40.0, 6.0) / 20))
         self.fast += FAST * (strength - self.fast)
         self.slow += SLOW * (strength - self.slow)
@@ -102,7 +102,7 @@ class Prosody:
 
     @property
     def waiting(self) -> bool:
-        """Whether nobody has spoken for a while."""
+        """Whether there has been no speech for a while."""
         return self.silent > SPEECH_HOLD_S
 
     def save(self) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ LET_GO = (0.45, 0.0)  # what is left of an interrupted mouth in the first and th
 
 @dataclass(frozen=True, slots=True)
 class SpeechMotion:
-    """One tick's motion. waiting: nobody speaks."""
+    """One tick's motion. waiting: there is no speech."""
 
     pts: int
     motion: MeshMotion

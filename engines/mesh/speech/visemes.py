@@ -13,7 +13,7 @@ from engines.mesh.speech.mel_features import BANDS
 
 # What is seen of a sound. By example: p b m, f v, u w, o, a, e schwa, i j, s z, sh ch, t d n l th, k g h, r.
 VISEMES = ("silence", "pbm", "fv", "u", "o", "a", "e", "i", "s", "sh", "t", "k", "r")
-BEFORE, AFTER = 12, 5  # frames of hearing round the one that is told
+BEFORE, AFTER = 12, 5  # frames of sound around the one that is classified
 INPUTS = (BEFORE + 1 + AFTER) * BANDS + 2
 WEIGHTS = Path(__file__).with_name("visemes.npz")
 

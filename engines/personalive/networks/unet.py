@@ -75,7 +75,7 @@ def through_tokens(transformer: nn.Module, hidden: Tensor, through: Callable[[nn
 
 
 class ReferenceUNet(UNet2DConditionModel):
-    """The stock UNet without its last norm and convolution, whose result nobody needs."""
+    """The stock UNet without its last norm and convolution, whose result is not used."""
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)

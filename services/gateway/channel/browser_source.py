@@ -30,7 +30,7 @@ def _is_bearable(jpeg: bytes) -> bool:
 class RemoteDriver:
     """Sends the `remote` stream. Lives in the event loop, with a context of its own: publishing never waits.
 
-    taken: one browser is the driver; a second one is told so.
+    taken: one browser is the driver; a second one is refused.
     """
 
     def __init__(self, settings: Settings) -> None:

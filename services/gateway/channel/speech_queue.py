@@ -1,6 +1,6 @@
 """Speech: the utterances that the host is to say, one after the other, given out just ahead of their time.
 
-An utterance is a bounded buffer with somebody filling it (a file being decoded, a voice agent on a socket) and this
+An utterance is a bounded buffer with a sender filling it (a file being decoded, a voice agent on a socket) and this
 module emptying it at the pace of the channel clock. Only what is about to be heard has left the queue, so an interrupt
 loses nothing else and is heard at once. Lives in the event loop.
 """
@@ -60,7 +60,7 @@ class Utterance:
         return self.complete and not self._blocks
 
     async def write(self, samples: NDArray[np.int16]) -> bool:
-        """Add (n,) int16 mono at 48 kHz once there is room; False when nobody wants it any more."""
+        """Add (n,) int16 mono at 48 kHz once there is room; False when it is not wanted any more."""
         for at in range(0, len(samples), BLOCK_SAMPLES):
             await self._room.wait()
             if self.is_over:
@@ -158,7 +158,7 @@ class SpeechQueue:
         return self._drop(list(self.queue))
 
     def clear(self) -> list[str]:
-        """What is being said is said to its end, nothing after it. Returns the ids of what was dropped."""
+        """The current utterance is spoken to its end, nothing after it. Returns the ids of what was dropped."""
         return self._drop([each for each in self.queue if each.state == "queued"])
 
     def cancel(self, utterance: str) -> bool:
@@ -166,7 +166,7 @@ class SpeechQueue:
         return bool(self._drop([each for each in self.queue if each.id == utterance]))
 
     def as_dict(self) -> dict[str, Any]:
-        """What is said, waits and is over, for the state."""
+        """Utterances that are spoken, wait and are over, for the state."""
         return {
             "queue": [each.as_dict() for each in self.queue],
             "recent": [each.as_dict() for each in self.recent],
@@ -174,7 +174,7 @@ class SpeechQueue:
         }
 
     async def run(self) -> None:
-        """For ever."""
+        """Close the queue for good."""
         while True:
             self._work.clear()
             self.pump(now())
@@ -207,7 +207,7 @@ class SpeechQueue:
             block = utterance.next_samples()
             if block is None:
                 if not utterance.complete and at - max(utterance.fed, self._end) > STALL_US:
-                    utterance.note = "Nobody went on with it."
+                    utterance.note = "Its sender stopped sending."
                     utterance.finish()
                 return utterance.complete
             if utterance.first is None:

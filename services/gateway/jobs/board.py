@@ -1,4 +1,4 @@
-"""What the console knows of the jobs: read in threads, once a second while somebody looks, told when it has changed."""
+"""What the console knows of the jobs: read in threads, once a second while a page looks, sent when it has changed."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ PERIOD_S = 1.0
 RESTING = 20  # times as long as a look took until the next one: a slow store costs no more than a twentieth of a core
 WATCHED_S = 3.0  # a page that looks says so four times a second
 ROWS = 50
-MOMENT_S = 0.25  # for looking at jobs at work anew
+MOMENT_S = 0.25  # for looking at jobs at work again
 SUBMITTING = 2  # at once: each opens its driver in a process of its own
 AT_WORK: tuple[JobState, ...] = ("rendering", "assembling", "parked", "paused")  # which are looked at first
 WAITING: tuple[JobState, ...] = ("queued", "rendering", "assembling")  # for a worker
@@ -73,7 +73,7 @@ class JobBoard:
             try:
                 await asyncio.wait_for(self._soon.wait(), max(PERIOD_S, RESTING * took))
             except TimeoutError:
-                pass  # nobody is in a hurry
+                pass  # it is not urgent
             self._soon.clear()
 
     def refresh_soon(self) -> None:
@@ -90,7 +90,7 @@ class JobBoard:
         if text != self._text:
             self._text = text
         for row in found.rows:
-            # The log line says what became of a job while somebody watched.
+            # The log line says what became of a job while a page watched.
             if self._states.get(row.id, row.state) != row.state and row.state in SAID:
                 words, kind = SAID[row.state]
                 self._event_log.add(f"Job {row.id} ({row.driver}) {words.format(reason=row.reason)}", kind)

@@ -16,13 +16,13 @@ def inbox_folder(home: Path) -> Path:
 
 
 def inbox(home: Path) -> list[InboxFile]:
-    """The files in the inbox, newest first; makes the folder, so that there is one to put files into."""
+    """The files in the inbox, newest first; makes the folder where it is missing."""
     folder = inbox_folder(home)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         found = [(path, path.lstat()) for path in folder.iterdir() if _is_name(path.name)]
     except OSError as error:
-        raise StudioError(f"The inbox {folder} cannot be read ({error.strerror}); mend it on the machine.") from None
+        raise StudioError(f"The inbox {folder} cannot be read ({error.strerror}); repair it on the machine.") from None
     files = [(path.name, about) for path, about in found if stat.S_ISREG(about.st_mode)]
     files.sort(key=lambda file: file[1].st_mtime, reverse=True)
     return [InboxFile(name=name, bytes=about.st_size, modified=about.st_mtime) for name, about in files[:LISTED]]

@@ -8,7 +8,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from services.gateway.jobs.board import RESTING, STATES, JobBoard, JobFigures
 
-KEPT_S = 5.0  # the page is open to everybody on this machine: who asks often is told the same again
+KEPT_S = 5.0  # the page is open to everyone on this machine: frequent requests get the same answer again
 
 
 class JobMetrics:

@@ -60,7 +60,7 @@ class Recorder:
         self.outlet.wake()
 
     def try_again(self) -> None:
-        """The operator asked anew: a path that failed may be writable now."""
+        """The operator asked again: a path that failed may be writable now."""
         self._refused = ""
 
     def stop(self) -> None:

@@ -19,7 +19,7 @@ A full frame carries the whole program, for a page that shows it at half its siz
 looks the same there and takes a third of the time from here to the canvas. A ROI frame carries only its box, and of that only the blocks that
 differ from the plate (the others are one flat colour): the page has the plate already and draws plate frame,
 label patch, marked blocks of the box, in that order. Each frame is encoded once per mode, however many
-watch, straight from I420 to JPEG's own full-range YUV, and only for modes that somebody watches.
+watch, straight from I420 to JPEG's own full-range YUV, and only for modes that are watched.
 """
 
 import struct
@@ -43,7 +43,7 @@ STATES = {"plate": 0, "idle": 1, "live": 2}
 MODES = ("full", "roi")  # what a page chooses; "half" is how a full frame is sent to a small one
 # Mean difference in luma steps above which the label has changed: it is translucent, and the plate moves below it.
 LABEL_CHANGED = 0.75
-# A mode that nobody watches is encoded this often, so that its bytes per second can be told all the same.
+# A mode without viewers is encoded this often, so that its bytes per second are known all the same.
 SAMPLE_PERIOD_US = 2_000_000
 # A face on its plate hides the loss: 0.7 dB on the box for a seventh of the bytes.
 ROI_QUALITY_STEP = 6

@@ -1,4 +1,4 @@
-"""The people watching: what each browser is sent, and that a slow one costs nobody else anything.
+"""The people watching: what each browser is sent, and that a slow one costs the others nothing.
 
 Flow control is the page's: it acknowledges what it has drawn. A viewer has at most IN_FLIGHT frames on the way;
 while it has, a newer frame replaces the one that waits, counted as dropped. Nothing is ever queued in the

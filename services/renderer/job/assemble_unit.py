@@ -69,7 +69,7 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
 
 
 def delete_intermediate_files(store: Store, job: str) -> None:
-    """Once the result is there nobody needs what it was made from."""
+    """Delete what the result was made from once it is there."""
     store.remove(f"{folder(job)}/units")
 
 

@@ -78,7 +78,7 @@ class EngineRun:
             yield frame
 
     def note(self, tick: Driving) -> None:
-        """A tick passes, whoever makes its face."""
+        """A tick passes, with or without a face of this engine."""
         if tick.face is not None:
             self._last_face = tick.pts
 

@@ -71,7 +71,7 @@ class CeleryChild:
         except StudioError as error:
             log.warning(str(error), job=job)
         except (TypeError, ValueError):
-            log.warning("a message that nobody understands", job=job)
+            log.warning("unknown_message", job=job)
         finally:
             self._link.end_message()
 
@@ -105,7 +105,7 @@ class CeleryChild:
             from services.renderer.job.open_job import JobOpener
             from services.renderer.job.step import UnitWorker
 
-            # It takes every core unless it is told; other libraries have read their limits from the environment.
+            # It takes every core by default; other libraries have read their limits from the environment.
             cv2.setNumThreads(int(os.environ.get("OMP_NUM_THREADS", "1")))
             store = open_store(self._settings.jobs_url)
             self._store = store

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 class OneLine(logging.Handler):
-    """Celery's warnings without tracebacks; the same thing said again and again is said once."""
+    """Celery's warnings without tracebacks; repeated ones are shown once."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -24,7 +24,7 @@ from tests.support.files.media_material import decoded  # noqa: E402
 from tests.support.jobs.template_farm import SEGMENT_S, TemplateFarm, template  # noqa: E402
 
 SIZE = 4
-NOBODY = (3, 4)  # ticks without a face
+FACELESS = (3, 4)  # ticks without a face
 COUNT = 6
 
 
@@ -44,7 +44,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def ticks(start: int, stop: int) -> Iterator[Driving]:
     for i in range(start, stop):
-        yield driving(i * 40 * MS, None if i in NOBODY else i)
+        yield driving(i * 40 * MS, None if i in FACELESS else i)
 
 
 def frames(of: Avatar, source: str, batch: int, first: int = 0) -> list[RoiFrame | int]:
@@ -81,7 +81,7 @@ def test_a_batch_shows_what_single_frames_show(drawn: list[int]) -> None:
 def test_a_moved_body_is_drawn_in_batches_each_frame_from_its_own_image(tmp_path: Path, drawn: list[int]) -> None:
     body = swaying_body(tmp_path)
     single = frames(body, "body", 1)
-    assert [each // (40 * MS) for each in single if not isinstance(each, RoiFrame)] == list(NOBODY)
+    assert [each // (40 * MS) for each in single if not isinstance(each, RoiFrame)] == list(FACELESS)
     drawn.clear()
     whole = frames(body, "body", SIZE)
     assert alike(whole, single) and content(frames(body, "body", SIZE, first=1)) == content(whole)

@@ -29,7 +29,7 @@ def test_the_mouth_opens_with_what_is_voiced_in_languages_it_has_not_heard() -> 
         assert match > 0.6, (voice, match)
 
 
-def test_nobody_speaking_is_a_mouth_at_rest() -> None:
+def test_without_speech_the_mouth_is_at_rest() -> None:
     figures = resting_movement(closed(avatar().face), 0.0)
     assert figures["silence"] == figures["quiet_room"] == 0.0 and figures["loud_room"] < 0.25, figures
 

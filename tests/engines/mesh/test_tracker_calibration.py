@@ -76,7 +76,7 @@ def test_a_portrait_that_the_tracker_does_not_find_is_drawn_by_the_motion_alone(
     assert calibrate_tracker(lambda motion: blank, avatar().face, turns=True) is PLAIN
 
 
-def test_a_reading_is_measured_once_and_anew_when_it_is_damaged(tmp_path: Path) -> None:
+def test_a_reading_is_measured_once_and_again_when_it_is_damaged(tmp_path: Path) -> None:
     measured: list[TrackerCalibration] = []
 
     def measure() -> TrackerCalibration:

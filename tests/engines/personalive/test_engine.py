@@ -83,7 +83,7 @@ def test_without_a_face_the_last_motion_is_held(nets: PersonaLiveNetworks) -> No
     gone = [Driving(frame.pts, None, None, frame.frame) for frame in frames]
     held = [replace(frame, frame=frames[11].frame) for frame in frames]
     assert same(run(session(nets), frames[:12] + gone[12:]), run(session(nets), frames[:12] + held[12:]))
-    assert run(session(nets), gone) == [], "nobody was ever seen"
+    assert run(session(nets), gone) == [], "no face was ever seen"
 
 
 def test_after_a_reset_nothing_is_left_of_the_driver_before(nets: PersonaLiveNetworks, usual: list[RoiFrame]) -> None:
@@ -104,7 +104,7 @@ def test_another_portrait_shows_nothing_of_the_one_before(nets: PersonaLiveNetwo
 
     first, second = after(nets, avatar()), after(nets, who)
     assert first != second, "it is another person"
-    assert second == after(networks(fresh=1), who), "as where nobody was before"
+    assert second == after(networks(fresh=1), who), "as without another portrait before"
     assert first == after(nets, avatar()), "and the first one comes back as it was"
 
 

@@ -84,7 +84,7 @@ def test_an_interrupted_voice_fades_out_at_once_and_without_a_click() -> None:
     assert blocks[1].any() and not blocks[2][300:].any() and not blocks[3].any()
 
 
-def test_a_delay_that_is_told_is_taken_at_once_and_measured_from_then_on() -> None:
+def test_a_declared_delay_is_taken_at_once_and_measured_from_then_on() -> None:
     delay = VoiceDelay()
     delay.set_latency(120_000)
     assert delay.us == 120_000 and delay.settled

@@ -88,7 +88,7 @@ def test_answers_carry_no_cors_header_and_a_strict_policy(running: GatewayStudio
     ("changes", "status"),
     [
         ({"nonsense": 1}, 422), ({"recording": "/tmp/x.mp4"}, 422), ({"revision": 3}, 422), ({"label": "yes"}, 422),
-        ({"avatar": "nobody"}, 404), ({"avatar": "../sample"}, 404), ({"engine": "none"}, 404), ({"engine": "live-portrait"}, 409),
+        ({"avatar": "missing"}, 404), ({"avatar": "../sample"}, 404), ({"engine": "none"}, 404), ({"engine": "live-portrait"}, 409),
         ({"driver": "file:/etc/passwd"}, 422), ({"driver": "/etc/passwd"}, 422), ({"driver": "camera:/dev/sda"}, 422),
         ({"driver": "camera:-1"}, 422), ({"driver": "upload:../../x"}, 404), ({"driver": "http://"}, 422),
         ({"quality": "full"}, 422), ({"engine": "ladder", "quality": "best"}, 422), ({"quality": 3}, 422),
@@ -193,13 +193,13 @@ def test_avatars_with_image_plate_and_index(running: GatewayStudio) -> None:
     assert len(plate) == index["starts"][-1] and len(index["starts"]) == 5
     for start in index["starts"][:-1]:
         assert plate[start : start + 2] == b"\xff\xd8"
-    for name in ("..", "%2e%2e", "nobody", ".building-x"):
+    for name in ("..", "%2e%2e", "missing", ".building-x"):
         assert running.http.get(f"/avatars/{name}/plate").status_code == 404
 
 
 def test_the_avatar_on_air_cannot_be_deleted(running: GatewayStudio) -> None:
     assert running.http.delete("/avatars/sample").status_code == 409
-    assert running.http.delete("/avatars/nobody").status_code == 404
+    assert running.http.delete("/avatars/missing").status_code == 404
 
 
 def files(**given: bytes) -> dict[str, tuple[str, bytes]]:
@@ -370,7 +370,7 @@ def test_metrics_are_prometheus_text(running: GatewayStudio) -> None:
 def test_metrics_tell_the_engines_quality_and_delay(own: GatewayStudio) -> None:
     metrics = f"http://{own.address}/metrics"
     own.wait(lambda: 'studio_engine_quality{quality="half"} 1.0' in httpx.get(metrics).text)
-    assert "\nstudio_engine_delay_milliseconds " not in httpx.get(metrics).text, "none is told"
+    assert "\nstudio_engine_delay_milliseconds " not in httpx.get(metrics).text, "there is none"
     delay = {"frames": 4, "calls": 4, "interval_ms": 40.0, "call_ms": 70.0, "floor_ms": 670.0, "ms": 712.0}
     own.channel.meters["generator"].facts |= {"delay": delay}
     own.wait(lambda: "\nstudio_engine_delay_milliseconds 712.0" in httpx.get(metrics).text)

@@ -187,7 +187,7 @@ def test_memory_that_runs_out_at_the_last_rung_is_the_users_to_know() -> None:
     assert isinstance(batch.failure, StudioError) and "too little memory" in str(batch.failure)
 
 
-def test_a_driver_that_restarts_or_was_away_begins_anew() -> None:
+def test_a_driver_that_restarts_or_was_away_starts_over() -> None:
     session = SlowSession(0.0, adjusts=False)
     batch = EngineThread(opened(session), lambda: None, US // 2)
     drive(batch, 1)
@@ -234,7 +234,7 @@ def test_a_slow_one_idles_in_its_thread_at_the_latest_wish() -> None:
     batch.offer(Driving(7, None, None), {})
     session.gate.set()
     wait_for(lambda: len(session.calls) == 4)
-    assert session.calls[3] == ("step", 7), "somebody drives again"
+    assert session.calls[3] == ("step", 7), "there is a driver again"
     wait_for(lambda: (paced := batch.due_frame(now())) is not None and paced.driven == "motion")
     batch.close()
     assert batch.counted()["driver frame skipped"] == 0

@@ -1,4 +1,4 @@
-"""What an engine's delay is said to be, and how slow it is beside its driver."""
+"""The delay stated for an engine, and how slow it is beside its driver."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def test_a_call_under_way_beside_another_counts_from_where_that_was_done() -> No
     assert delay.load == pytest.approx(200 / 160)
 
 
-def test_nothing_is_said_before_it_is_known() -> None:
+def test_no_delay_is_stated_before_it_is_known() -> None:
     delay = EngineLatency(4, 15)
     assert delay.as_dict() is None and delay.load == 0
     delay = measured(100_000)

@@ -62,7 +62,7 @@ def test_what_is_under_way_when_the_driver_restarts_is_not_shown() -> None:
     batch.close()
 
 
-def test_what_breaks_while_frames_are_waited_for_is_told() -> None:
+def test_a_failure_while_frames_are_awaited_is_reported() -> None:
     session, told = OverlappingSession(0.0, 0.0), threading.Event()
     session.breaks = [RuntimeError("an illegal memory access")]
     batch = EngineThread(opened(session), told.set, 5 * US)

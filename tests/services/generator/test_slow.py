@@ -1,4 +1,4 @@
-"""Engines that take for ever for a frame, or to open: the service goes on beside them, and gets rid of them at once."""
+"""Engines that never finish a frame, or to open: the service goes on beside them, and gets rid of them at once."""
 
 import time
 from collections.abc import Callable, Iterator

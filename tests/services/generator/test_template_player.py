@@ -125,7 +125,7 @@ def test_what_cannot_be_played_is_one_sentence(player: TemplatePlayer, walk: Pat
 
 
 class BreakingEngine(PlayingEngine):
-    """Fails at a file in a way that nobody foresaw."""
+    """Fails at a file with an unexpected error."""
 
     def read_template(self, path: Path) -> LivePortraitTemplate:
         raise RuntimeError("no such kernel")

@@ -49,7 +49,7 @@ def test_where_there_is_no_voice_there_is_silence() -> None:
     line = VoiceLine(Fraction(25))
     assert not line.block(1000, AHEAD).samples.any()
     line.on_voice(message(40 * US, SOUND_RATE_HZ))
-    assert line.on_voice(message(41 * US, 48, epoch=2)), "a new epoch is told"
+    assert line.on_voice(message(41 * US, 48, epoch=2)), "a new epoch is reported"
     assert not line.block(1010, AHEAD).samples.any(), "an interrupted voice is still there"
 
 

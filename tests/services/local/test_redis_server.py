@@ -120,7 +120,7 @@ def test_it_dies_with_its_owner_and_the_next_one_takes_over(tmp_path: Path) -> N
         assert own_redis(tmp_path) == server.url
 
 
-def test_the_plain_variable_names_it_and_nobody_sees_the_password(
+def test_the_plain_variable_names_it_and_the_password_stays_hidden(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:hush@farm.example:6380/3")

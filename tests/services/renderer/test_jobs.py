@@ -86,9 +86,9 @@ def test_a_job_in_segments_shows_what_one_run_shows(farm: JobFarm, driver: Path,
     assert [step.outcome for step in steps] == ["done"] * 9 + ["nothing"]
     result = farm.result(job)
     assert frames(result) == frames(whole) and len(frames(whole)) == FRAMES
-    assert np.array_equal(sound(result), sound(driver)), "sound is copied, not made anew"
+    assert np.array_equal(sound(result), sound(driver)), "sound is copied, not encoded again"
     assert status.status(farm.store, job).state == "done"
-    assert not (farm.store.root / "jobs" / job / "units").exists(), "what nobody needs any more is kept"
+    assert not (farm.store.root / "jobs" / job / "units").exists(), "files of the units are kept"
 
 
 def test_a_job_and_a_render_are_made_with_the_options_that_are_asked_for(

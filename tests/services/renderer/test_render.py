@@ -59,7 +59,7 @@ def test_length_rate_and_sound_are_the_drivers(avatar: Avatar, driver: Path, tmp
         assert reader.fps == 30 and (reader.width, reader.height) == (avatar.plate.width, avatar.plate.height)
     assert len(frames) == FRAMES
     assert [p for p, _ in frames] == pytest.approx([n * 1e6 / 30 for n in range(FRAMES)], abs=1500)
-    assert np.array_equal(heard_in(out), heard_in(driver)), "sound is copied, not made anew"
+    assert np.array_equal(heard_in(out), heard_in(driver)), "sound is copied, not encoded again"
     with av.open(str(out)) as container:
         assert container.metadata["comment"] == "AI-generated"
     assert [p.name for p in tmp_path.iterdir()] == ["out.mp4"]

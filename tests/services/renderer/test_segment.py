@@ -36,7 +36,7 @@ def test_the_same_frames_make_the_same_packets(tmp_path: Path, codec: str) -> No
 
 @pytest.mark.parametrize("codec, times", [("h264", 12), ("hevc", 3), ("prores", 2), ("vp9", 2)])
 def test_large_busy_frames_make_the_same_packets_wherever_memory_is(tmp_path: Path, codec: str, times: int) -> None:
-    """x264's fastest code rounds otherwise at another place in memory, unless it is told not to."""
+    """x264's fastest code rounds otherwise at another place in memory, unless that is switched off."""
     output = OutputSpec.from_dict({"codec": codec, "encoder": {"h264": "libx264", "hevc": "libx265"}.get(codec)})
     random, width, height = np.random.default_rng(5), 720, 1080
     coarse = random.integers(0, 127, (height // 16, width // 16), np.uint8)
@@ -227,7 +227,7 @@ print("told", full, whole)
 """
 
 
-def test_a_full_disk_is_told_from_other_failures_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_differs_from_other_failures_and_leaves_nothing(tmp_path: Path) -> None:
     """A real one: a disk of 256 KB in memory, filled more and more, so that writing fails at every stage."""
     disk, parts = tmp_path / "disk", tmp_path / "parts"
     disk.mkdir()
@@ -235,6 +235,6 @@ def test_a_full_disk_is_told_from_other_failures_and_leaves_nothing(tmp_path: Pa
     mounted = f'mount -t tmpfs -o size=256k none "{disk}" && exec "$@"'
     command = ["unshare", "-rm", "sh", "-c", mounted, "sh", sys.executable, "-c", FULL, str(disk), str(parts)]
     if shutil.which("unshare") is None or subprocess.run([*command[:-5], "true"], capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount a disk of its own")
+        pytest.skip("this machine does not allow a disk to be mounted")
     done = subprocess.run(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0 and done.stdout.startswith("told"), done.stderr[-2000:]

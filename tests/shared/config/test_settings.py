@@ -84,7 +84,7 @@ def test_livekits_own_variables_count_below_ours(monkeypatch: pytest.MonkeyPatch
     assert (load_settings().livekit_url, load_settings().room) == ("wss://ours", "file")
 
 
-def test_only_who_needs_it_is_told_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_process_that_needs_a_secret_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVEKIT_API_SECRET", "hidden" * 6)
     settings = load_settings()
     assert "hidden" not in f"{settings} {settings.shown()} {settings.environment(secrets=False)}"

@@ -276,7 +276,7 @@ def test_a_driver_of_no_length_is_one_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.7])
-def test_a_driver_that_breaks_off_is_told_at_once(tmp_path: Path, keep: float) -> None:
+def test_a_driver_that_breaks_off_is_reported_at_once(tmp_path: Path, keep: float) -> None:
     path = write(tmp_path / "cut.mp4", options={"movflags": "+faststart", "crf": "10"}, count=250)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep)])

@@ -80,7 +80,7 @@ def test_a_part_of_another_version_is_not_gone_on_behind(hub: Hub, tmp_path: Pat
     assert only(tmp_path) == ["f.bin"]
 
 
-def test_a_part_that_went_bad_on_the_disk_is_fetched_anew(hub: Hub, tmp_path: Path) -> None:
+def test_a_part_that_went_bad_on_the_disk_is_fetched_again(hub: Hub, tmp_path: Path) -> None:
     hub.break_after = [1_200_000, 0, 0, 0]
     with pytest.raises(StudioError):
         fetch(hub, tmp_path / "f.bin")
@@ -134,7 +134,7 @@ def test_a_file_that_is_not_there_is_one_sentence(hub: Hub, tmp_path: Path) -> N
         fetch(hub, tmp_path / "no.bin", "no.bin")
 
 
-def test_a_hub_that_nobody_answers_for_is_one_sentence(tmp_path: Path) -> None:
+def test_a_hub_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
     with running_hub() as gone:
         address = gone.url
     with download.client() as http, pytest.raises(StudioError, match=r"cannot be reached .* name a mirror"):
@@ -160,7 +160,7 @@ def test_two_pulls_do_not_write_into_each_other(hub: Hub, tmp_path: Path) -> Non
     assert part.stat().st_size == 1_200_000
 
 
-def test_a_full_disk_is_said_and_keeps_what_came(hub: Hub) -> None:
+def test_a_full_disk_is_reported_and_keeps_what_came(hub: Hub) -> None:
     full = Path("/dev/full")
     with download.client() as http, full.open("r+b", buffering=0) as file, pytest.raises(OSError) as told:
         offer = download.ask_for_offer(http, f"{hub.url}/o/r/resolve/main/f.bin")

@@ -326,7 +326,7 @@ def test_a_page_in_place_of_weights_is_not_taken(studio: RunCommand, tmp_path: P
     assert not (tmp_path / file.path).exists()
 
 
-def test_a_disk_without_room_is_said_before_anything_is_fetched(
+def test_a_disk_without_room_is_reported_before_anything_is_fetched(
     tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pull, "SPARE_BYTES", shutil.disk_usage(tmp_path).total)  # more than can be free

@@ -153,7 +153,7 @@ def test_a_publisher_that_dies_and_comes_back_is_heard_again(bus: Bus) -> None:
         return reader.read()
 
     assert wait_for(heard)[0].pts == 5
-    assert reader.losses["lost"] == 0  # numbers that start anew are no gap
+    assert reader.losses["lost"] == 0  # numbers that start over are no gap
 
 
 @pytest.mark.parametrize("side", ["publisher", "reader"])

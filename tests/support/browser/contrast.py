@@ -44,7 +44,7 @@ MEASURE = """() => {
   for (const element of document.querySelectorAll("button:not(.remove), input:not([type=file]), select, textarea, .bar")) {
     if (!seen(element)) continue;
     const style = getComputedStyle(element), around = grounds(element.parentElement)[0], inside = grounds(element)[0];
-    // A control is told from its surroundings by its edge or by its ground.
+    // A control differs from its surroundings by its edge or by its ground.
     const edge = ratio(over(rgba(style.borderTopColor), around), around);
     found.push({ what: `edge ${element.tagName}#${element.id}.${element.className} "${element.textContent.trim().slice(0, 30)}"`, ratio: Math.max(edge, ratio(inside, around)), least: 3 });
   }

@@ -80,7 +80,7 @@ def move(number: int) -> NDArray[np.float64]:
 
 
 def driving(pts: int, number: int | None, neutral: int = 0) -> Driving:
-    """Frame `number` of a driver who moves, at `pts`; without a number there is nobody."""
+    """Frame `number` of a driver who moves, at `pts`; without a number there is no face."""
     roi, face = avatar().roi, avatar().face
     if number is None:
         return Driving(pts, None, None, roi)

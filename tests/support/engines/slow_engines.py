@@ -1,5 +1,5 @@
-"""Engines that are slow, or hard to open: one takes seconds of plain Python to open, one for ever, one breaks, one waits for
-its weights; one takes for ever for a frame, one has a ladder, one's calls overlap,
+"""Engines that are slow, or hard to open: one takes seconds of plain Python to open, one never opens, one breaks, one waits for
+its weights; one never finishes a frame, one has a ladder, one's calls overlap,
 and one plays motion templates without a network to draw them."""
 
 import os
@@ -74,7 +74,7 @@ class SlowEngine(MeshEngine):
 
 
 class BrokenEngine(MeshEngine):
-    """Breaks while it opens, after a while, in a way that nobody foresaw."""
+    """Breaks while it opens, after a while, with an unexpected error."""
 
     info = replace(INFO, name="broken", title="Broken")
 
@@ -137,7 +137,7 @@ class PlayingEngine(MeshEngine):
 
 
 class HeavySession(RedSession):
-    """Quick at its first frame, which is tried while it opens; after that every one takes for ever, but nobody's
+    """Quick at its first frame, which is tried while it opens; after that none is ever finished, but not for want of a
     processor. under_way: one has begun."""
 
     tried = False
@@ -159,7 +159,7 @@ class HeavySession(RedSession):
 
 
 class HeavyEngine(MeshEngine):
-    """Takes for ever for a frame."""
+    """Never finishes a frame."""
 
     info = replace(INFO, name="heavy", title="Heavy", inputs=frozenset({"motion"}))
 
@@ -190,7 +190,7 @@ class DrawlEngine(MeshEngine):
 
 
 class StuckEngine(HeavyEngine):
-    """Takes for ever for its first frame already."""
+    """Never finishes its first frame."""
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
         session = HeavySession(avatar, context.rate)

@@ -1,4 +1,4 @@
-"""Voices for the tests: made here from arithmetic, so that what is said when is known."""
+"""Voices for the tests: made here from arithmetic, so that the times of every sound are known."""
 
 from collections.abc import Sequence
 

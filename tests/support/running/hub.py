@@ -1,4 +1,4 @@
-"""A hub of the tests' own: a real HTTP server that speaks Range, breaks off, lies and stumbles as it is told."""
+"""A hub of the tests' own: a real HTTP server that speaks Range, breaks off, lies and stumbles on request."""
 
 import hashlib
 import threading

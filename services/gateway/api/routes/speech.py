@@ -30,7 +30,7 @@ socket_router = APIRouter(prefix="/api/v1/channels/{channel}")
 MAX_UPLOAD_BYTES = 64 << 20
 FIELDS = {"audio": MAX_UPLOAD_BYTES, "title": 200}
 BUSY = 4429
-PAUSE = US  # PCM that comes after such a pause begins another utterance, also where nobody said `end`
+PAUSE = US  # PCM that comes after such a pause begins another utterance, also without an `end`
 
 
 def ensure_speech(gateway: Gateway) -> None:
@@ -109,7 +109,7 @@ async def interrupt_speech(gateway: ChannelGateway) -> Interrupted:
 
 @routes.post("/clear")
 async def clear_speech(gateway: ChannelGateway) -> Interrupted:
-    """What waits is dropped; what is being said is said to its end."""
+    """Drop what waits; the current utterance is spoken to its end."""
     return Interrupted(interrupted=gateway.speech.clear())
 
 
@@ -205,7 +205,7 @@ class SpeechSocket:
         pause, self._fed = now() - self._fed, now()
         if self.utterance is None or self.utterance.is_over or self.utterance.complete:
             if self.utterance is not None and self.utterance.state == "interrupted" and pause < PAUSE:
-                return  # the rest of what somebody else interrupted
+                return  # the rest of what another client interrupted
             ensure_speech(self._gateway)
             self._decoder = self._new_decoder()
             self.utterance = self._gateway.speech.add(self._opening.title, self._heard)

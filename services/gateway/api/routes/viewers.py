@@ -1,6 +1,6 @@
 """What viewers get: a token from the operator, the page they open with it, and the library of that page.
 
-A viewer has no operator's token. The operator makes a link whose fragment (which browsers send to nobody) carries a
+A viewer has no operator's token. The operator makes a link whose fragment (which browsers do not send) carries a
 token that may only watch, for minutes; the page is the same for everybody and holds nothing secret.
 """
 
@@ -54,7 +54,7 @@ async def add_viewer(gateway: ChannelGateway, wanted: ViewerRequest | None = Non
 
 @pages.get("/watch/{channel}", include_in_schema=False)
 async def watch_page(gateway: ChannelGateway) -> Response:
-    """The page a viewer opens; its policy lets it speak to the LiveKit server and to nobody else."""
+    """The page a viewer opens; its policy lets it speak to the LiveKit server alone."""
     url = public_url(gateway.settings)
     page = PAGE.read_text(encoding="utf-8").replace("{{livekit-url}}", html.escape(url, quote=True))
     return HTMLResponse(page, headers={"content-security-policy": policy(url)})

@@ -122,7 +122,7 @@ class PushProcess:
         return (last - first) * 8 / 1000 / (end - begin) if end > begin else 0.0
 
     def end(self) -> None:
-        """Make whoever waits for the process stop waiting. Any thread may call it."""
+        """Release the threads that wait for the process. Any thread may call it."""
         self._ending = True
 
     def close(self) -> None:

@@ -86,7 +86,7 @@ def test_after_a_long_stop_the_hole_is_not_filled_frame_by_frame() -> None:
     assert program.skipped == {"frame": lost, "sound": lost}, "a hole that is not counted"
 
 
-def test_an_outlet_that_nobody_empties_keeps_the_newest_and_counts_the_rest() -> None:
+def test_an_outlet_that_is_not_emptied_keeps_the_newest_and_counts_the_rest() -> None:
     outlet = OutputQueue("slow", frames=2, sounds=3)
     for tick in range(10):
         outlet.put(frame(tick))

@@ -1,4 +1,4 @@
-"""The speech queue: what is sent in comes out whole, in order and in time, and stops when it is told to."""
+"""The speech queue: what is sent in comes out whole, in order and in time, and stops on request."""
 
 import asyncio
 import io
@@ -189,7 +189,7 @@ def test_one_that_is_dropped_takes_nothing_from_the_next(running: GatewayStudio,
     assert running.http.delete(f"/channels/main/speech/{gone}").status_code == 404
 
 
-def test_what_had_left_of_the_next_one_is_said_again_from_its_beginning() -> None:
+def test_an_utterance_that_had_begun_to_leave_starts_over() -> None:
     said: list[AudioSamples] = []
     speech = SpeechQueue(EventLog(), lambda _, samples: said.append(samples), said.clear, lambda: 0)
     following = tone(0.6, 700)

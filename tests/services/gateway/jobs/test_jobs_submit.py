@@ -88,7 +88,7 @@ def test_a_file_of_the_inbox_is_the_driver_and_stays_there(running: GatewayStudi
 @pytest.mark.parametrize(
     ("fields", "status_code", "word"),
     [
-        ({}, 404, "avatar"), ({"avatar": "nobody"}, 404, "avatar"), ({"avatar": "../whole"}, 404, "avatar"),
+        ({}, 404, "avatar"), ({"avatar": "missing"}, 404, "avatar"), ({"avatar": "../whole"}, 404, "avatar"),
         ({"avatar": "whole", "engine": "none"}, 422, "engine"), ({"avatar": "whole", "engine": "a" * 65}, 413, "engine"),
         ({"avatar": "whole", "quality": "half"}, 422, "Mesh warp has no option 'quality'"),
         ({"avatar": "whole", "options": '{"a": [1]}'}, 422, "JSON object"), ({"avatar": "whole", "options": "quality"}, 422, "JSON object"),
@@ -175,7 +175,7 @@ def test_the_program_goes_on_while_a_driver_comes_in(running: GatewayStudio) -> 
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        assert handed_in(running, bytes(150 << 20), "large.mp4", avatar="nobody").status_code == 404
+        assert handed_in(running, bytes(150 << 20), "large.mp4", avatar="missing").status_code == 404
     finally:
         done.set()
         asking.join()

@@ -72,7 +72,7 @@ def test_a_subscriber_sees_and_hears_the_program_in_sync(published: FlashGateway
     assert 0 < np.median(ages) < 1000
 
 
-def test_the_console_is_told_what_the_viewers_get(published: FlashGateway) -> None:
+def test_the_console_shows_what_the_viewers_get(published: FlashGateway) -> None:
     settings = published.settings
     viewer = subscriber.start(settings.livekit_url, viewer_token(settings, 5).token, 8)
     published.wait(lambda: published.livekit()["figures"].get("viewers") == 1)

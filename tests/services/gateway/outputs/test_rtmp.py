@@ -76,7 +76,7 @@ def test_video_and_sound_arrive_and_the_key_is_nowhere_to_be_seen() -> None:
 def test_it_is_live_again_once_a_receiver_that_died_is_back() -> None:
     port = free_port()
     with pushing(port) as running:
-        note = until(running, "failed")["note"]  # nobody is there yet
+        note = until(running, "failed")["note"]  # there is no receiver yet
         assert "127.0.0.1 does not answer" in note and "Trying again in" in note and KEY not in note
         with receiver(port) as first:
             first.next()
@@ -89,7 +89,7 @@ def test_it_is_live_again_once_a_receiver_that_died_is_back() -> None:
         assert running.process.pid == pid and running.process.poll() is None
 
 
-def test_a_receiver_that_never_answers_fails_within_ten_seconds_and_harms_nobody() -> None:
+def test_a_receiver_that_never_answers_fails_within_ten_seconds_and_harms_nothing() -> None:
     with black_hole() as (port, came), pushing(port) as running:
         path = record(running, 0.5)
         running.wait(lambda: came)

@@ -1,4 +1,4 @@
-"""The preview over real sockets: both modes show the program, and a slow viewer costs nobody else anything."""
+"""The preview over real sockets: both modes show the program, and a slow viewer costs the others nothing."""
 
 import json
 import time

@@ -218,7 +218,7 @@ def test_a_silent_stage_shows_in_its_row_and_the_frame_stays(page: "Page", runni
     page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
 
 
-def test_an_uploaded_template_is_selected_and_nobody_looks_for_its_face(
+def test_an_uploaded_template_is_selected_and_its_face_is_not_looked_for(
     page: "Page", running: GatewayStudio, tmp_path: Path
 ) -> None:
     template().save(tmp_path / "walk.npz")
