@@ -73,7 +73,7 @@ class LayeredSettings(BaseSettings):
             return values
         table = values.get(cls.TABLE, {})
         if not isinstance(table, dict):
-            raise ValueError(f"'{cls.TABLE}' in {TOML} is not a table")
+            raise ValueError(f"'{cls.TABLE}'{_toml_place('', cls.TABLE)} is not a table of settings")
         return dict(table)
 
     @classmethod
@@ -109,14 +109,7 @@ class LayeredSettings(BaseSettings):
         top = name.split(".")[0]
         if cls.origin(top, given) != TOML:
             return ""
-        table = ""
-        for number, line in enumerate(Path(TOML).read_text(encoding="utf-8").splitlines(), 1):
-            if heading := re.match(r"\s*\[+\s*([^]]+?)\s*]", line):
-                table = heading[1].strip("\"'")
-            found = re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*[.=]", line)
-            if (table == cls.TABLE and found and found[1] == top) or (not cls.TABLE and table.split(".")[0] == top):
-                return f" in {TOML}, line {number}"
-        return f" in {TOML}"
+        return _toml_place(cls.TABLE, top)
 
     @classmethod
     def settings_customise_sources(
@@ -134,3 +127,15 @@ class LayeredSettings(BaseSettings):
             InitSettingsSource(settings_cls, cls.other_variables()),
             InitSettingsSource(settings_cls, cls.toml_values()),
         )
+
+
+def _toml_place(wanted: str, name: str) -> str:
+    """Where a setting of a table ("" for the top level) stands in studio.toml."""
+    table = ""
+    for number, line in enumerate(Path(TOML).read_text(encoding="utf-8").splitlines(), 1):
+        if heading := re.match(r"\s*\[+\s*([^]]+?)\s*]", line):
+            table = heading[1].strip("\"'")
+        found = re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*[.=]", line)
+        if (table == wanted and found and found[1] == name) or (not wanted and table.split(".")[0] == name):
+            return f" in {TOML}, line {number}"
+    return f" in {TOML}"

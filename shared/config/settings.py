@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from pydantic_settings import SettingsConfigDict
 
 from shared.config.layered import PREFIX, LayeredSettings
+from shared.runtime.private_files import close_to_others
 
 ENGINE_GROUP = "persona_studio.engines"  # of entry points; a name is an engine's, and that of its table of settings
 DEFAULT_ENGINE = "mesh"  # needs no weights and no GPU
@@ -193,6 +194,8 @@ class Settings(LayeredSettings):
         parts = urlsplit(value)
         if value and (parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname):
             raise ValueError("it must be an address like wss://livekit.example.com")
+        if "@" in parts.netloc:  # viewers and the log see the address
+            raise ValueError("it must be without user and password; LiveKit's keys are settings of their own")
         return value.rstrip("/")
 
     @model_validator(mode="after")
@@ -255,10 +258,12 @@ class Settings(LayeredSettings):
         }
 
     def shown(self) -> dict[str, Any]:
-        """These settings as plain values for people: of a secret that is an address scheme and host, of others stars."""
-        return self.model_dump(mode="json") | {
-            name: shown_address(value) for name, value in self if isinstance(value, SecretStr)
-        }
+        """These settings as plain values for people: of a secret that is an address scheme and host, of others stars; other
+        addresses without user, password and query."""
+        values = self.model_dump(mode="json")
+        plain = {name: _without_password(value) for name, value in values.items() if isinstance(value, str)}
+        secret = {name: shown_address(value) for name, value in self if isinstance(value, SecretStr)}
+        return values | plain | secret
 
 
 def livekit_origin(url: str) -> str:
@@ -291,6 +296,15 @@ def shown_address(secret: SecretStr) -> str:
     return f"{parts.scheme}://{parts.hostname}/***" if parts.scheme and parts.hostname else "***"
 
 
+def _without_password(value: str) -> str:
+    if "://" not in value:
+        return value
+    return re.sub(r"(?<=\?).+", "***", re.sub(r"(?<=://).*@", "***@", value))
+
+
 def load_settings(**flags: Any) -> Settings:
-    """Settings from all sources; flags that are None were not given. Raises StudioError in one sentence."""
-    return Settings.load({key: value for key, value in flags.items() if value is not None})
+    """Settings from all sources; flags that are None were not given. A home that is there is closed to other users, whatever
+    is done with it next. Raises StudioError in one sentence."""
+    settings = Settings.load({key: value for key, value in flags.items() if value is not None})
+    close_to_others(settings.home)
+    return settings

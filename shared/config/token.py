@@ -1,18 +1,17 @@
 """The operator's token: made once, kept in the studio's home where only its owner can read it."""
 
-import os
 import secrets
 from pathlib import Path
 
 from shared.errors import StudioError
 from shared.runtime.files import write_atomically
+from shared.runtime.private_files import close_to_others
 
 
 def make_private(home: Path) -> None:
     """Make the studio's home this user's alone, whatever the umask is, one of an earlier studio too. Raises OSError."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if home.stat().st_uid == os.getuid() and home.stat().st_mode & 0o077:
-        home.chmod(0o700)
+    close_to_others(home)
 
 
 def operator_token(home: Path) -> str:

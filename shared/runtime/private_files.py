@@ -4,6 +4,7 @@ The command sets both up before it does anything; the processes that it starts i
 """
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,17 @@ def keep_files_private() -> None:
     """From now on what this process and its children write is this user's alone; the umask of before is kept for `share`."""
     before = os.umask(PRIVATE_UMASK)
     os.environ.setdefault(USERS_UMASK, f"{before:03o}")
+
+
+def close_to_others(folder: Path) -> None:
+    """Make a folder that is open to others its owner's alone, with all that lies in it. One that is not there, is another
+    user's, lies on a disk that cannot be written or is shared by all (/tmp) stays as it is."""
+    try:
+        found = folder.stat()
+        if found.st_uid == os.getuid() and found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX:
+            folder.chmod(0o700)
+    except OSError:
+        pass
 
 
 def share(path: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_wrong_one_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(StudioError, match=r"'dyed\.bleu' in studio\.toml is not a setting"):
         DyedSettings.load()
     (here / "studio.toml").write_text("dyed = 3\n", encoding="utf-8")
-    with pytest.raises(StudioError, match=r"'dyed' in studio\.toml is not a table"):
+    with pytest.raises(StudioError, match=r"'dyed' in studio\.toml, line 1 is not a table"):
         DyedSettings.load()
 
 

@@ -128,7 +128,7 @@ def test_a_path_that_is_none_is_one_sentence(name: str, value: str, monkeypatch:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("STUDIO_LIVEKIT_URL", "http//user:hunter2@host"), ("LIVEKIT_URL", "ftp://user:hunter2@host"),
-     ("STUDIO_RTMP_URL", "http://h/hunter2"), ("REDIS_URL", "hunter2"), ("STUDIO_LIVEKIT_PUBLIC_URL", "x://u:hunter2@h:99999")],
+     ("LIVEKIT_URL", "wss://user:hunter2@host"), ("STUDIO_RTMP_URL", "http://h/hunter2"), ("REDIS_URL", "hunter2"), ("STUDIO_LIVEKIT_PUBLIC_URL", "x://u:hunter2@h:99999")],
 )  # fmt: skip
 def test_a_wrong_address_is_printed_without_its_password(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
@@ -155,3 +155,23 @@ def test_a_home_is_its_users_alone(tmp_path: Path, mode: int) -> None:
     home.chmod(mode)
     operator_token(home)
     assert home.stat().st_mode & 0o777 == 0o700 and (home / "token").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("mode, closed", [(0o755, 0o700), (0o770, 0o700), (0o500, 0o500), (0o1777, 0o1777)])
+def test_whatever_uses_a_home_closes_it_to_others(tmp_path: Path, mode: int, closed: int) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    home.chmod(mode)
+    load_settings(home=home)
+    assert home.stat().st_mode & 0o7777 == closed
+    assert not load_settings(home=tmp_path / "none").home.exists()  # looking makes none
+
+
+def test_passwords_of_addresses_are_in_no_printed_setting() -> None:
+    settings = load_settings(
+        driver="rtsp://user:hunter2@camera/stream?key=hunter2", jobs="s3://key:hunter2@bucket/jobs",
+        weights_hub="https://user:hunter2@mirror.example",
+    )  # fmt: skip
+    shown = settings.shown()
+    assert "hunter2" not in f"{shown}"
+    assert shown["driver"] == "rtsp://***@camera/stream?***" and shown["weights_hub"] == "https://***@mirror.example"
