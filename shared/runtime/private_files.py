@@ -20,12 +20,12 @@ def keep_files_private() -> None:
 
 
 def close_to_others(folder: Path) -> None:
-    """Make a folder that is open to others its owner's alone, with all that lies in it. One that is not there, is another
-    user's, lies on a disk that cannot be written or is shared by all (/tmp) stays as it is."""
+    """Make a folder that is open to others its owner's alone, with all that lies in it; what its owner may do stays. One that
+    is not there, is another user's, lies on a disk that cannot be written or is shared by all (/tmp) stays as it is."""
     try:
         found = folder.stat()
         if found.st_uid == os.getuid() and found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX:
-            folder.chmod(0o700)
+            folder.chmod(found.st_mode & 0o700)
     except OSError:
         pass
 

@@ -157,7 +157,7 @@ def test_a_home_is_its_users_alone(tmp_path: Path, mode: int) -> None:
     assert home.stat().st_mode & 0o777 == 0o700 and (home / "token").stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("mode, closed", [(0o755, 0o700), (0o770, 0o700), (0o500, 0o500), (0o1777, 0o1777)])
+@pytest.mark.parametrize("mode, closed", [(0o755, 0o700), (0o770, 0o700), (0o555, 0o500), (0o1777, 0o1777)])
 def test_whatever_uses_a_home_closes_it_to_others(tmp_path: Path, mode: int, closed: int) -> None:
     home = tmp_path / "home"
     home.mkdir()
