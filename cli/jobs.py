@@ -18,7 +18,7 @@ from shared.jobs.manifest import Priority
 from shared.jobs.staff import UNFINISHED, Staff, staff_note, with_waiting_reason
 from shared.jobs.status import WantedState
 from shared.jobs.store import LocalStore, Store, open_store
-from shared.jobs.view import JobState, JobView
+from shared.jobs.view import UNKNOWN_CREATED, JobState, JobView
 
 jobs = typer.Typer(no_args_is_help=True, help="Jobs: renders in a queue, that survive what happens to their workers.")
 out = Console(markup=False)
@@ -125,7 +125,7 @@ def list_jobs(
     for name in ("job", "state", "done", "left", "driver", "avatar", "submitted"):
         table.add_column(name, no_wrap=True, min_width=23 if name == "job" else None)
     for row in rows:
-        made = datetime.fromisoformat(row.created).astimezone().strftime("%d %b %H:%M")
+        made = datetime.fromisoformat(row.created).astimezone().strftime("%d %b %H:%M") if _is_dated(row) else ""
         table.add_row(
             row.id, f"{SIGNS[row.state]} {row.state}", f"{row.percent:.0f} %", time_left(row.eta), row.driver,
             row.avatar, made,
@@ -137,6 +137,9 @@ def list_jobs(
     for reason, count in waiting.items():
         jobs_wait = f"{count} jobs wait" if count > 1 else "1 job waits"
         out.print(f"{jobs_wait}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    for row in rows:
+        if row.state == "parked" and row.reason:
+            out.print(f"{row.id}: {row.reason}", markup=False, highlight=False, soft_wrap=True)
 
 
 @jobs.command()
@@ -156,7 +159,7 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
         "job": found.id, "state": f"{SIGNS[found.state]} {found.state}", "reason": waits_for,
         "done": f"{found.percent:.0f} %, {amount}", "pace": pace(found),
         "driver": found.driver, "avatar": found.avatar, "engine": found.engine, "priority": found.priority,
-        "submitted": found.created, "result": place(store, found),
+        "submitted": found.created if _is_dated(found) else "", "result": place(store, found),
     }  # fmt: skip
     for name, value in rows.items():
         if value:
@@ -307,6 +310,10 @@ def _copy_result(store: Store, job: str, to: Path) -> None:
     if (made := result(store, job)) is None:
         raise StudioError(f"The result of job {job} is gone; submit it again.")
     deliver(store.fetch(f"{folder(job)}/{made.file}"), made.model_dump_json(indent=2).encode(), to)
+
+
+def _is_dated(job: JobView) -> bool:
+    return job.created != UNKNOWN_CREATED
 
 
 def _look(settings: Settings, store: Store, job: str) -> JobView:

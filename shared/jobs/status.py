@@ -12,7 +12,7 @@ from shared.jobs.manifest import ID, DamagedJobError, Manifest, folder, read_job
 from shared.jobs.progress import UNBEGUN, JobProgress, UnitProgress, read_progress
 from shared.jobs.records import FailureRecord, ResultRecord, WishRecord, read_record
 from shared.jobs.store import Store
-from shared.jobs.view import JobState, JobView, SegmentState, SegmentStatus
+from shared.jobs.view import UNKNOWN_CREATED, JobState, JobView, SegmentState, SegmentStatus
 
 WantedState = Literal["run", "paused", "cancelled"]
 
@@ -135,7 +135,7 @@ def _created(job: str) -> str:
     try:
         return datetime.strptime(job[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).isoformat(timespec="seconds")
     except ValueError:
-        return datetime.fromtimestamp(0, UTC).isoformat(timespec="seconds")
+        return UNKNOWN_CREATED
 
 
 def _ended(manifest: Manifest, finished: ResultRecord) -> JobView:

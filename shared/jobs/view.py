@@ -47,6 +47,9 @@ class SegmentStatus:
         return f"{self.unit} at step {self.done} of {self.ticks}" if self.ticks else self.unit
 
 
+UNKNOWN_CREATED = "1970-01-01T00:00:00+00:00"  # of a damaged job whose id does not say when it was handed in
+
+
 class JobView(BaseModel):
     """How a job stands, with the names that JSON has.
 

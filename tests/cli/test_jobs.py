@@ -14,10 +14,12 @@ from typing import Any
 
 import av
 import pytest
+from typer.testing import CliRunner
 
-from cli.app import main
+from cli.app import app, main
 from harness.channel import wait_for
 from shared.jobs import status
+from shared.jobs.manifest import folder
 from shared.jobs.status import park
 from shared.jobs.store import LocalStore
 from tests.support.files.sound_files import tone, wav
@@ -156,8 +158,18 @@ def test_a_parked_job_says_why_and_its_exit_code_says_that_it_is_parked(studio: 
     assert code == 3 and "The face is nowhere." in said and f"studio jobs retry {job}" in said
     code, said, _ = studio.run("show", job)
     assert code == 0 and "parked" in said and "The face is nowhere." in said
+    code, said, _ = studio.run("list")
+    assert code == 0 and f"{job}: The face is nowhere." in said
     assert studio.json("cancel", job)["state"] == "cancelled"
     studio.json("rm", job)
+
+
+def test_a_damaged_job_is_listed_with_what_helps(tmp_path: Path) -> None:
+    job = f"k{0:020x}"  # of a key, so that it does not say when it was handed in
+    LocalStore(tmp_path / "jobs").write(f"{folder(job)}/job.json", b"{")
+    said = CliRunner().invoke(app, ["jobs", "list", "--home", str(tmp_path)]).output
+    assert f"{job}: Job '{job}' has a damaged job.json" in said and "studio jobs rm" in said and "Jan" not in said
+    assert "1970" not in CliRunner().invoke(app, ["jobs", "show", job, "--home", str(tmp_path)]).output
 
 
 def test_a_clip_is_shown_by_its_units_and_steps(

@@ -70,7 +70,7 @@ export function updateJob({ group, name, word, percent, progress, filled, speed,
   setText(name, row.driver);
   setAttribute(name, "title", row.driver);
   setText(word, `${SIGNS[row.state] ?? "·"} ${row.state}`);
-  setText(description, [row.avatar, row.engine, row.priority === "normal" ? "" : row.priority, when(row.created)].filter(Boolean).join(" · "));
+  setText(description, [row.avatar, row.engine, row.priority === "normal" ? "" : row.priority, row.created ? when(row.created) : ""].filter(Boolean).join(" · "));
   setAttribute(progress, "aria-valuenow", row.percent.toFixed(0));
   filled.style.width = `${row.percent}%`;
   setText(percent, row.state === "done" ? "" : `${Math.floor(row.percent)} %`);
