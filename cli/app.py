@@ -119,7 +119,6 @@ def render(
     from shared.media.output_spec import OutputSpec, read_size
 
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
-    set_up_logs("render", "warning")  # what an engine notes for a worker's log is none of this command's words
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing half-done is left
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
     output = OutputSpec.from_dict(wanted)
@@ -232,6 +231,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 lacks some of the signs
     keep_files_private()
+    set_up_logs("studio", "warning")  # what is noted for a service's log is none of a command's words
     try:
         app(standalone_mode=True)
     except StudioError as error:

@@ -64,8 +64,8 @@ class JobIndex:
                 pipe.hset(self._rows, mapping={each.id: each.as_row() for each in found})
                 pipe.hset(self._states, mapping={each.id: f"{each.created} {each.state}" for each in found})
                 pipe.execute()
-        except redis.RedisError:
-            self._queue.mark_away()
+        except redis.RedisError as error:
+            self._queue.mark_away(error)
 
     def drop(self, names: Collection[str]) -> None:
         """Forget jobs that are gone."""
@@ -75,8 +75,8 @@ class JobIndex:
         try:
             client.hdel(self._rows, *names)
             client.hdel(self._states, *names)
-        except redis.RedisError:
-            self._queue.mark_away()
+        except redis.RedisError as error:
+            self._queue.mark_away(error)
 
     def _look(self, names: list[str]) -> list[JobView]:
         """As they stand in the store, remembered."""
@@ -96,8 +96,8 @@ class JobIndex:
             return {}
         try:
             lines = cast(bytes, client.eval(LINES, 1, self._states)).decode(errors="replace").splitlines()
-        except redis.RedisError:
-            self._queue.mark_away()
+        except redis.RedisError as error:
+            self._queue.mark_away(error)
             return {}
         rows = (line.split(" ") for line in lines)
         # A state that another version of the studio wrote is not known: such a job is read from the store again.
@@ -112,8 +112,8 @@ class JobIndex:
         try:
             raw = cast(list[bytes | None], client.hmget(self._rows, names))
             return {row.id: row for row in (JobView.from_row(each.decode()) for each in raw if each)}
-        except redis.RedisError:
-            self._queue.mark_away()
+        except redis.RedisError as error:
+            self._queue.mark_away(error)
         except (ValueError, TypeError):
             pass  # written by another version: read from the store
         return {}

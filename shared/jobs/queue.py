@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 ADVANCE = "studio.advance"  # the task's name: workers of another version know it too
 REDIS_TIMEOUT_S = 1.0  # seconds that an answer of Redis may take
+PROBE = "studio:probe"  # a key that is written to see whether Redis takes anything
 RETRY_PAUSE_S = 2.0  # seconds before a Redis that did not answer is asked again
 
 
@@ -119,9 +120,7 @@ class JobQueue:
                     )
         except (OperationalError, KombuError, redis.RedisError, OSError) as error:
             self._quiet_until = time.monotonic() + RETRY_PAUSE_S
-            self.trouble = (
-                f"Redis takes no messages ({short(error)}), so jobs wait until it does; they are safe on disk."
-            )
+            self.trouble = _refused(error)
             return False
         self.trouble = ""
         return True
@@ -137,8 +136,8 @@ class JobQueue:
                 for name in names:
                     pipe.llen(name)
                 return dict(zip(names, (int(each) for each in pipe.execute()), strict=True))
-        except redis.RedisError:
-            self.mark_away()
+        except redis.RedisError as error:
+            self.mark_away(error)
             return None
 
     def client(self) -> redis.Redis | None:
@@ -148,9 +147,24 @@ class JobQueue:
         self._find()
         return self._client
 
-    def mark_away(self) -> None:
-        """Redis did not answer: it is not asked for a moment."""
+    def mark_away(self, error: redis.RedisError) -> None:
+        """Redis did not answer, or answered that it takes nothing: it is not asked for a moment."""
         self._quiet_until = time.monotonic() + RETRY_PAUSE_S
+        if isinstance(error, redis.ResponseError):  # it is there, and full or read only
+            self.trouble = _refused(error)
+
+    def refusal(self) -> str:
+        """Return why Redis takes nothing, in a sentence, "" where it does. It is asked by a write, for it answers even when full."""
+        client = self.client()
+        if client is None:
+            return self.trouble
+        try:
+            client.set(PROBE, b"", px=1000)
+        except redis.RedisError as error:
+            self.mark_away(error)
+            return self.trouble
+        self.trouble = ""
+        return ""
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -176,3 +190,7 @@ class JobQueue:
         self.close()
         self._url = url
         self._client = connect(url) if url else None
+
+
+def _refused(error: Exception) -> str:
+    return f"Redis takes no messages ({short(error)}), so jobs wait until it does; they are safe on disk."

@@ -26,18 +26,18 @@ def staff_note(settings: Settings) -> str:
     """Return why jobs that wait will not be done now, "" where a worker is there. One look, as of this moment."""
     with Staff(settings) as staff:
         found = staff.read_all()
-    if any(each.alive for each in found or ()):
-        return ""
-    if settings.redis_url is None:
-        lock = farm_lock(settings.home)
-        if is_locked(lock):
+        if any(each.alive for each in found or ()):
             return ""
-        try:
-            since = f" since {datetime.fromtimestamp(lock.stat().st_mtime):%d %b %H:%M}"
-        except OSError:
-            since = ""
-        return f"No worker has been running{since}; `studio jobs watch JOB` and `studio worker` start one."
-    return REDIS_SILENT if found is None else NO_WORKER
+        if settings.redis_url is not None:
+            return staff.absence(found)
+    lock = farm_lock(settings.home)
+    if is_locked(lock):
+        return ""
+    try:
+        since = f" since {datetime.fromtimestamp(lock.stat().st_mtime):%d %b %H:%M}"
+    except OSError:
+        since = ""
+    return f"No worker has been running{since}; `studio jobs watch JOB` and `studio worker` start one."
 
 
 def staffed_engines(workers: Sequence[WorkerBeat] | None) -> frozenset[str]:
@@ -84,8 +84,14 @@ class Staff:
             return view
         workers = self.read_all()
         if self._named and not staffed_engines(workers):
-            return view.model_copy(update={"reason": REDIS_SILENT if workers is None else NO_WORKER})
+            return view.model_copy(update={"reason": self.absence(workers)})
         return with_waiting_reason(view, workers)
+
+    def absence(self, workers: Sequence[WorkerBeat] | None) -> str:
+        """Return why none is at work where an operator runs the workers, who are these, None where Redis is away."""
+        if workers is None:
+            return self._queue.trouble or REDIS_SILENT
+        return self._queue.refusal() or NO_WORKER
 
     def __enter__(self) -> "Staff":
         return self

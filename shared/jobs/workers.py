@@ -55,8 +55,8 @@ class Workers:
                 pipe.hset(KEY, worker.name, json.dumps(asdict(worker)))
                 pipe.set(_life(worker.name), worker.beat, px=int(1000 * SILENT_S))
                 pipe.execute()
-        except redis.RedisError:
-            self.queue.mark_away()
+        except redis.RedisError as error:
+            self.queue.mark_away(error)
 
     def leave(self, name: str) -> None:
         """This worker ends."""
@@ -66,8 +66,8 @@ class Workers:
         try:
             client.hdel(KEY, name)
             client.delete(_life(name))
-        except redis.RedisError:
-            self.queue.mark_away()
+        except redis.RedisError as error:
+            self.queue.mark_away(error)
 
     def read_all(self) -> list[WorkerBeat] | None:
         """All workers, None where Redis is away. One seen for the first time counts as alive where Redis has heard of it."""
@@ -77,8 +77,8 @@ class Workers:
         try:
             found = [each for each in map(_worker, client.hgetall(KEY).values()) if each]
             lives = client.mget([_life(each.name) for each in found]) if found else []
-        except redis.RedisError:
-            self.queue.mark_away()
+        except redis.RedisError as error:
+            self.queue.mark_away(error)
             return None
         heard = {each.name for each, life in zip(found, lives, strict=True) if life is not None}
         now = self.clock()

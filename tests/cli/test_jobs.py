@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from cli.app import app, main
@@ -162,6 +163,17 @@ def test_a_parked_job_says_why_and_its_exit_code_says_that_it_is_parked(studio: 
     assert code == 0 and f"{job}: The face is nowhere." in said
     assert studio.json("cancel", job)["state"] == "cancelled"
     studio.json("rm", job)
+
+
+def test_what_is_noted_for_a_log_is_not_among_a_commands_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["studio", "jobs", "list", "--json", "--home", str(tmp_path)])
+    monkeypatch.setattr(LocalStore, "list", lambda *_: structlog.get_logger().debug("noted") or [])
+    structlog.reset_defaults()  # as in a process that has just begun
+    with pytest.raises(SystemExit):
+        main()
+    assert json.loads(capsys.readouterr().out) == []
 
 
 def test_a_damaged_job_is_listed_with_what_helps(tmp_path: Path) -> None:

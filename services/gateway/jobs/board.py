@@ -119,7 +119,7 @@ class JobBoard:
         if waiting and found is None and redis_url(self._settings):
             note = REDIS_SILENT
         elif waiting and not living:
-            note = self._queue.trouble or NO_WORKER
+            note = self._queue.refusal() or NO_WORKER
         if found is None:
             return None, note
         engines = sorted(staffed_engines(living))

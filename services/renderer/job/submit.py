@@ -104,11 +104,17 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         return _job_of_same_key(store, manifest)
     if here:
         engine.prepare(avatar)  # else where it runs
-    _store_inputs(store, request, manifest)
-    content = manifest.model_dump_json(indent=2).encode()
-    if not store.create(f"{folder(manifest.id)}/job.json", content):
-        return _job_of_same_key(store, manifest)
-    if store.read(f"{folder(manifest.id)}/job.json") != content:  # a disk that took it and has no room for it
+    content, place = manifest.model_dump_json(indent=2).encode(), folder(manifest.id)
+    try:
+        _store_inputs(store, request, manifest)
+        if not store.create(f"{place}/job.json", content):
+            return _job_of_same_key(store, manifest)
+        kept = store.read(f"{place}/job.json") == content  # a disk may take it and have no room for it
+    except NoSpaceError:
+        kept = False
+        if not store.list(place):
+            store.remove(place)  # which would be listed as a job that has lost its job.json
+    if not kept:
         raise NoSpaceError(f"The job could not be kept at {store.url}; free some space there and submit it again.")
     return manifest
 

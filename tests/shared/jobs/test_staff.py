@@ -3,9 +3,12 @@
 from pathlib import Path
 
 import pytest
+import redis
 
-from shared.jobs import status
-from shared.jobs.staff import staffed_engines, waiting_reason, with_waiting_reason
+from shared.config.settings import load_settings
+from shared.jobs import queue, status
+from shared.jobs.queue import JobQueue
+from shared.jobs.staff import Staff, staff_note, staffed_engines, waiting_reason, with_waiting_reason
 from shared.jobs.store import LocalStore
 from shared.jobs.workers import WorkerBeat
 from tests.support.jobs import job_material as material
@@ -42,3 +45,36 @@ def test_only_a_job_that_waits_has_it(tmp_path: Path) -> None:
     material.complete(store, done)
     reasons = [with_waiting_reason(status.status(store, job), [ALIEN]).reason for job in (waiting, stuck, done)]
     assert reasons[0].startswith("The only worker that runs cannot") and reasons[1:] == ["The face is nowhere.", ""]
+
+
+class FullRedis:
+    """A Redis that answers, and has no memory left for what is written."""
+
+    said = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
+
+    def hgetall(self, _: str) -> dict[bytes, bytes]:
+        return {}
+
+    def set(self, *_: object, **__: object) -> None:
+        raise self.said
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_redis_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "connect", lambda _: FullRedis())
+    settings = load_settings(home=tmp_path, redis_url="redis://host/0")
+    assert staff_note(settings).startswith("Redis takes no messages (command not allowed when used memory")
+    store = LocalStore(tmp_path / "jobs")
+    waiting = status.status(store, material.job(store, 1))
+    with Staff(settings) as staff:
+        assert staff.explained(waiting).reason == staff_note(settings)
+
+
+def test_what_redis_refused_is_known_where_a_message_is_not_sent() -> None:
+    asked = JobQueue(load_settings(redis_url="redis://host/0"))
+    asked.mark_away(redis.exceptions.ConnectionError("refused"))
+    assert not asked.wake("job", "mesh", "normal") and not asked.trouble  # that it is away is another sentence
+    asked.mark_away(FullRedis.said)
+    assert not asked.wake("job", "mesh", "normal") and "takes no messages" in asked.trouble
