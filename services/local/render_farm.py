@@ -274,6 +274,8 @@ def run_farm(settings: Settings, ending: StopSignals, *, until_idle: float | Non
                 log.warning(str(error))
                 time.sleep(1.0)
             time.sleep(0.2)
+        # A job that comes from now on is the next farm's, which waits for this one to end.
+        path.with_name(LEAVING).touch()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A studio's own farm comes and goes: no job falls between two of them, and who waits learns why, or has one started."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from shared.config.settings import Settings, load_settings
 from shared.jobs.staff import farm_lock, staff_note
 from shared.jobs.store import open_store
 from shared.runtime.file_lock import is_locked, open_lock, try_lock
+from shared.runtime.stop_signals import StopSignals
 from tests.support.jobs import job_material
 from tests.support.jobs.farm import wait
 
@@ -42,6 +44,20 @@ def test_a_farm_that_may_end_looks_once_more(settings: Settings) -> None:
     assert render_farm._may_end(OpenJobs(store), leaving) and leaving.exists()
     job_material.job(store, 1)
     assert not render_farm._may_end(OpenJobs(store), leaving) and not leaving.exists()
+
+
+def test_a_farm_that_ends_on_a_signal_says_so_before_it_waits_for_its_worker(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, seen = farm_lock(settings.home), list[bool]()
+    lock.touch()
+    monkeypatch.setattr(
+        render_farm.Farm, "__exit__", lambda *_: seen.append(lock.with_name(render_farm.LEAVING).exists())
+    )
+    ending = StopSignals((signal.SIGUSR1,))
+    os.kill(os.getpid(), signal.SIGUSR1)
+    render_farm.run_farm(settings, ending, until_idle=None)
+    assert seen == [True]
 
 
 def test_a_farm_waits_for_one_that_is_ending_and_leaves_one_that_is_not(settings: Settings) -> None:
