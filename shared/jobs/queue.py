@@ -193,4 +193,6 @@ class JobQueue:
 
 
 def _refused(error: Exception) -> str:
-    return f"Redis takes no messages ({short(error)}), so jobs wait until it does; they are safe on disk."
+    _, of_pipeline, said = str(error).partition(" caused error: ")  # before it stands the whole command
+    reason = short(Exception(said)) if of_pipeline else short(error)
+    return f"Redis takes no messages ({reason}), so jobs wait until it does; they are safe on disk."

@@ -76,5 +76,8 @@ def test_what_redis_refused_is_known_where_a_message_is_not_sent() -> None:
     asked = JobQueue(load_settings(redis_url="redis://host/0"))
     asked.mark_away(redis.exceptions.ConnectionError("refused"))
     assert not asked.wake("job", "mesh", "normal") and not asked.trouble  # that it is away is another sentence
-    asked.mark_away(FullRedis.said)
-    assert not asked.wake("job", "mesh", "normal") and "takes no messages" in asked.trouble
+    asked.mark_away(
+        redis.exceptions.OutOfMemoryError(f"Command # 1 (HSET a b) of pipeline caused error: {FullRedis.said}")
+    )
+    assert not asked.wake("job", "mesh", "normal")
+    assert "takes no messages (command not allowed when used memory > 'maxmemory')" in asked.trouble
