@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
 from shared.face.follower import FOLLOWED_SIDE_PX
+from shared.media.display.frame_view import FrameView
+from shared.media.display.interlacing import Deinterlacer
+from shared.media.display.transparency import decoder_of
 from shared.media.reader import has_video, open_container, read_sound, source_title, video_of
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
@@ -50,9 +53,10 @@ def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
         streams = [video, *container.streams.audio[:1]]
         resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
         origin: int | None = None
+        shown = _ShownFrames(video)
         try:
             for packet in container.demux(streams):
-                for frame in packet.decode():
+                for frame in shown.whole(packet) if packet.stream is video else packet.decode():
                     if (
                         not isinstance(frame, av.VideoFrame | av.AudioFrame)
                         or frame.pts is None
@@ -62,7 +66,7 @@ def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
                     pts = int(frame.pts * frame.time_base * US)
                     origin = pts if origin is None else origin
                     if isinstance(frame, av.VideoFrame):
-                        yield DriverFrame(max(0, pts - origin), _upright(frame))
+                        yield DriverFrame(max(0, pts - origin), shown.rgb(frame))
                     else:
                         for block in resampler.resample(frame):
                             yield DriverSoundBlock(
@@ -72,6 +76,26 @@ def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
             return
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(f"{source_title(source)} cannot be read any further ({short(error)}).") from None
+
+
+class _ShownFrames:
+    """The frames of a driver's video as they are meant to be shown, whatever size they change to."""
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        self._stream, self._decoder = stream, decoder_of(stream)
+        self._deinterlacer = Deinterlacer()
+        self._view: FrameView | None = None
+
+    def whole(self, packet: av.Packet) -> list[av.VideoFrame]:
+        """The frames that are whole with the next packet of the stream."""
+        frames = [whole for frame in self._decoder.decode(packet) for whole in self._deinterlacer.push(frame)]
+        return frames if packet.size else frames + self._deinterlacer.finish()
+
+    def rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8, upright, its long side at most FOLLOWED_SIDE_PX."""
+        if self._view is None or self._view.stored != (frame.width, frame.height):
+            self._view = FrameView(self._stream, frame, FOLLOWED_SIDE_PX)
+        return self._view.rgb(frame)
 
 
 def _read_voice(source: Path | str) -> Iterator[DriverSoundBlock]:
@@ -89,9 +113,3 @@ def shrink_to_limit(rgb: Any) -> NDArray[np.uint8]:
         return np.asarray(rgb, np.uint8)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _upright(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    rgb = shrink_to_limit(frame.to_ndarray(format="rgb24"))
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
 from shared.media.array_types import ImageArray
+from shared.media.display.frame_view import FrameView
+from shared.media.display.interlacing import whole_frames
+from shared.media.display.transparency import decoder_of
 from shared.media.mp4 import Mp4Writer
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
@@ -123,7 +126,7 @@ class VideoReader:
         self._container = open_container(source)
         try:
             self._stream = self._video_stream()
-            frames = self._decode()
+            frames = self._whole()
             first = next(frames, None)
             if first is None:
                 raise StudioError(f"{self.name} holds no frame that can be read; check that it plays elsewhere.")
@@ -142,21 +145,20 @@ class VideoReader:
             raise StudioError(f"{self.name} has {stream.width}x{stream.height} pixels; use a video of 8K or less.")
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 2
+        self._decoder = decoder_of(stream)
         return stream
 
     def _measure(self, frame: av.VideoFrame, max_side: int | None) -> None:
         stream = self._stream
-        width, height = frame.width, frame.height
-        aspect = stream.sample_aspect_ratio
-        if aspect and aspect != 1 and 0.1 < aspect < 10:  # anamorphic: square pixels from here on
-            width = max(1, round(width * float(aspect)))
-        scale = min(1.0, max_side / max(width, height)) if max_side else 1.0
-        self._size = max(2, round(width * scale)), max(2, round(height * scale))  # before rotation
-        self.width, self.height = self._size if _turns(frame) % 2 == 0 else self._size[::-1]
+        self._view = FrameView(stream, frame, max_side)
+        self.width, self.height = self._view.width, self._view.height
         self.fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
         known = self._container.duration
         self.duration = known / US if known and known > 0 else 0.0
         self.has_audio = bool(self._container.streams.audio)
+
+    def _whole(self, from_key: bool = False) -> Iterator[av.VideoFrame]:
+        return whole_frames(self._decode(from_key), after_seek=from_key)
 
     def _decode(self, from_key: bool = False) -> Iterator[av.VideoFrame]:
         """from_key: begin with the next key frame, and leave out what is shown before it but decoded after it."""
@@ -164,7 +166,7 @@ class VideoReader:
         try:
             for packet in self._container.demux(self._stream):
                 waiting = waiting or packet.is_keyframe or not packet.size
-                for frame in packet.decode() if waiting else ():
+                for frame in self._decoder.decode(packet) if waiting else ():
                     trusting = trusting or frame.key_frame
                     if trusting:
                         yield frame
@@ -186,7 +188,7 @@ class VideoReader:
             self._container.close()
             self._container = open_container(self._source)
             self._stream = self._video_stream()
-            frames = self._decode()
+            frames = self._whole()
         return _shown_from(self._stamped(frames), start)
 
     def _sought(self, start: int, back: int) -> Iterator[TimedFrame] | None:
@@ -194,7 +196,8 @@ class VideoReader:
         origin, base = self.origin or 0, self._stream.time_base or Fraction(1, US)
         try:
             self._container.seek(ceil((origin + start - back) / (base * US)), stream=self._stream)
-            frames = self._decode(from_key=True)
+            self._decoder.flush_buffers()
+            frames = self._whole(from_key=True)
             last: TimedFrame | None = None
             for frame in frames:
                 pts = _pts(frame)
@@ -227,7 +230,11 @@ class VideoReader:
 
         Raises StudioError naming the file when it breaks off in the middle.
         """
-        return ((pts, self._rgb(frame)) for pts, frame in self._timed)
+        return ((pts, self._view.rgb(frame)) for pts, frame in self._timed)
+
+    def cut_out(self) -> Iterator[tuple[int, ImageArray, ImageArray | None]]:
+        """As `__iter__`, and with each frame its (height, width) uint8 alpha; None in films without."""
+        return ((pts, *self._view.cut_out(frame)) for pts, frame in self._timed)
 
     def shown_at(self, times: Iterable[int]) -> Iterator[tuple[ImageArray, bool]]:
         """The frame shown at each of these rising times (microseconds), and whether it is another than at the time
@@ -242,16 +249,8 @@ class VideoReader:
             if frame is None:
                 return
             if new or rgb is None:
-                rgb = self._rgb(frame)
+                rgb = self._view.rgb(frame)
             yield rgb, new
-
-    def _rgb(self, frame: av.VideoFrame) -> ImageArray:
-        width, height = self._size
-        same = (frame.width, frame.height) == self._size
-        how = av.video.reformatter.Interpolation.BILINEAR if same else av.video.reformatter.Interpolation.AREA
-        rgb = np.asarray(frame.reformat(width, height, "rgb24", interpolation=how).to_ndarray(), np.uint8)
-        turns = _turns(frame)
-        return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 
     def __enter__(self) -> Self:
         return self
@@ -276,11 +275,6 @@ def _shown_from(timed: Iterator[TimedFrame], start: int) -> Iterator[TimedFrame]
         last = each
     if last is not None:
         yield last
-
-
-def _turns(frame: av.VideoFrame) -> int:
-    """Quarter turns counter-clockwise that the file's display matrix asks for."""
-    return round(frame.rotation / 90) % 4
 
 
 def _pts(frame: av.VideoFrame | av.AudioFrame) -> int | None:

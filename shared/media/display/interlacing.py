@@ -1,0 +1,104 @@
+"""Interlaced films: each frame's two fields, taken one after the other, made into one whole frame."""
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av
+import av.error
+
+from shared.runtime.clock import US
+
+# Weston 3-field deinterlacing with motion adaptation, one frame for each; frames that are not interlaced pass untouched.
+_FILTER, _SETTINGS = "bwdif", "mode=send_frame:parity=auto:deint=interlaced"
+
+
+class Deinterlacer:
+    """Makes the frames of a film whole. Not thread-safe.
+
+    As long as none is interlaced each is handed on at once, as it is. From the first interlaced one on they come one frame
+    late, since each needs the fields of both its neighbours.
+    """
+
+    def __init__(self, after_seek: bool = False) -> None:
+        """after_seek: the frame before the first is missing, so a first one that is interlaced is left out: it would not
+        come out as it does where reading begins at the beginning."""
+        self._after_seek = after_seek
+        self._before: av.VideoFrame | None = None
+        self._fields: _Fields | None = None
+
+    def push(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
+        """The frames that are whole now. frame: the next one."""
+        if self._fields is None:
+            if not frame.interlaced_frame:
+                self._before = frame
+                return [frame]
+            return self._begin(frame)
+        rest: list[av.VideoFrame] = []
+        if not self._fields.takes(frame):  # another size in mid-stream
+            rest, self._fields = self._fields.finish(), _Fields(frame)
+        return rest + self._fields.push(frame)
+
+    def finish(self) -> list[av.VideoFrame]:
+        """The rest, after the last frame."""
+        fields, self._fields = self._fields, None
+        return [] if fields is None else fields.finish()
+
+    def _begin(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
+        self._fields, before, self._before = _Fields(frame), self._before, None
+        if before is not None and self._fields.takes(before):
+            self._fields.push(before)
+            self._fields.skip = 1  # it was handed on already
+        elif before is None and self._after_seek:
+            self._fields.skip = 1
+        return self._fields.push(frame)
+
+
+def whole_frames(frames: Iterable[av.VideoFrame], after_seek: bool = False) -> Iterator[av.VideoFrame]:
+    """The frames of a film one after the other, made whole by a `Deinterlacer`."""
+    deinterlacer = Deinterlacer(after_seek)
+    for frame in frames:
+        yield from deinterlacer.push(frame)
+    yield from deinterlacer.finish()
+
+
+class _Fields:
+    """One run of the filter over frames of one size and format. skip: how many that come next are left out."""
+
+    def __init__(self, frame: av.VideoFrame) -> None:
+        self.skip = 0
+        self._shape = frame.width, frame.height, frame.format.name
+        self._base = frame.time_base or Fraction(1, US)
+        self._stamps: list[int | None] = []
+        self._graph = av.filter.Graph()
+        source = self._graph.add_buffer(
+            width=frame.width, height=frame.height, format=frame.format, time_base=self._base
+        )
+        whole, sink = self._graph.add(_FILTER, _SETTINGS), self._graph.add("buffersink")
+        source.link_to(whole)
+        whole.link_to(sink)
+        self._graph.configure()
+
+    def takes(self, frame: av.VideoFrame) -> bool:
+        return (frame.width, frame.height, frame.format.name) == self._shape
+
+    def push(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
+        self._stamps.append(frame.pts)
+        self._graph.vpush(frame)
+        return self._ready()
+
+    def finish(self) -> list[av.VideoFrame]:
+        self._graph.vpush(None)
+        return self._ready()
+
+    def _ready(self) -> list[av.VideoFrame]:
+        frames: list[av.VideoFrame] = []
+        while True:
+            try:
+                frame = self._graph.vpull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return frames
+            frame.pts, frame.time_base = self._stamps.pop(0), self._base  # the filter doubles the clock
+            if self.skip:
+                self.skip -= 1
+            else:
+                frames.append(frame)
