@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 
+from compositing.own_cutout import CutOutMotion, without_grey
 from shared.avatar.matte import MatteCutter, plate_mattes, refined
 from shared.avatar.model import Avatar
 from shared.face import similarity
@@ -17,12 +18,14 @@ class Cutout:
         self._avatar = avatar
         self._mattes = plate_mattes(avatar.folder, avatar.plate)
         self._cutter: MatteCutter | None = None
+        self._motion: CutOutMotion | None = None
 
     def alpha(self, index: int, roi: ImageArray | None, opacity: float, label: PixelBox | None = None) -> ImageArray:
         """(H, W) uint8, 255 where the host is, for plate frame `index` with these ROI pixels (S, S, 3 or 4) on it.
 
         A face with a matte of its own only adds to the plate's. On a plate that is the portrait itself the head moves
-        together with what is behind it, so there it is cut out again (40 ms). label: its box, which stays visible.
+        together with what is behind it, so there it is cut out again (40 ms), or the cut-out that the portrait brings along
+        is moved with it. label: its box, which stays visible.
         """
         alpha = self._mattes.frame(index)
         if roi is not None and opacity > 0:
@@ -32,6 +35,11 @@ class Cutout:
             alpha[y : y + h, x : x + w] = 255
         return alpha
 
+    def without_backdrop(self, frame: ImageArray, alpha: ImageArray) -> ImageArray:
+        """An I420 frame whose half transparent pixels have the host's colour alone, without the grey that was seen behind them in the
+        portrait or body: the receiver puts something else there. The same array where the cut-out is a measured one."""
+        return without_grey(frame, alpha) if self._mattes.own else frame
+
     def _with_face(self, alpha: ImageArray, index: int, roi: ImageArray, opacity: float) -> ImageArray:
         avatar = self._avatar
         if roi.shape[2] == 4:
@@ -39,11 +47,19 @@ class Cutout:
         mask = np.asarray(cv2.resize(avatar.mask, roi.shape[1::-1], interpolation=cv2.INTER_AREA), np.uint8)
         if not avatar.own_plate:
             return self._added(alpha, index, mask, opacity)
-        self._cutter = self._cutter or MatteCutter()
-        matte = refined(self._cutter.find(np.ascontiguousarray(roi)), roi)
+        matte = self._moved_matte(roi) if self._mattes.own else self._found_matte(roi)
         share = self._placed(mask, index, alpha.shape).astype(np.float32) * (opacity / 255)
         mixed = alpha + (self._placed(matte, index, alpha.shape).astype(np.float32) - alpha) * share
         return np.asarray(np.rint(mixed), np.uint8)
+
+    def _found_matte(self, roi: ImageArray) -> ImageArray:
+        self._cutter = self._cutter or MatteCutter()
+        return refined(self._cutter.find(np.ascontiguousarray(roi)), roi)
+
+    def _moved_matte(self, roi: ImageArray) -> ImageArray:
+        """The portrait's own cut-out, moved as the head moves in (S, S, 3) ROI pixels."""
+        self._motion = self._motion or CutOutMotion(self._avatar, self._mattes.frame(0))
+        return self._motion.moved(roi)
 
     def _added(self, alpha: ImageArray, index: int, matte: ImageArray, opacity: float) -> ImageArray:
         placed = cv2.convertScaleAbs(self._placed(matte, index, alpha.shape), alpha=opacity)

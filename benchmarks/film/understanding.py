@@ -49,7 +49,7 @@ def _understood(base: Base) -> BenchmarkFigures:
 
 
 def followed(clip: BuiltClip) -> Film:
-    track = follow_film(clip.name, clip.images, lambda image: None, lambda done: None)
+    track = follow_film(clip.name, clip.images, lambda done: None)
     return understand_film(clip.name, track, FPS, clip.images.__getitem__)
 
 

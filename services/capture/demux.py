@@ -86,7 +86,7 @@ class _ShownFrames:
         self._deinterlacer = Deinterlacer()
         self._view: FrameView | None = None
 
-    def whole(self, packet: av.Packet) -> list[av.VideoFrame]:
+    def whole(self, packet: "av.Packet[av.stream.Stream]") -> list[av.VideoFrame]:
         """The frames that are whole with the next packet of the stream."""
         frames = [whole for frame in self._decoder.decode(packet) for whole in self._deinterlacer.push(frame)]
         return frames if packet.size else frames + self._deinterlacer.finish()

@@ -37,15 +37,16 @@ from shared.avatar.plate_build import (
     build_own_plate,
     follow_body,
     place_on_body,
+    read_upright,
 )
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
 from shared.face.landmarks import POINTS, Face
 from shared.face.tracker import MIN_FACE_PX, FaceTracker
+from shared.face.upright import MOST_ROLL
 from shared.media.array_types import ImageArray
 from shared.media.image_file import write_pixels
-from shared.media.still import read_image
 from shared.runtime.progress import StageProgress
 
 MAX_PORTRAIT_PX = 2048
@@ -74,6 +75,7 @@ class _Portrait:
     face: Face  # in ROI pixels
     to_roi: NDArray[np.float64]  # (2, 3), from `image`
     notes: tuple[str, ...]
+    alpha: ImageArray | None = None  # (H, W) uint8, of `image`
 
 
 def list_avatars(home: Path) -> list[str]:
@@ -170,11 +172,13 @@ def _fill(
     read = None
     if portrait is not None:
         progress("portrait", 0.0)
-        read = read_portrait(read_image(portrait), portrait.name)
+        rgb, alpha, notes = read_upright(portrait)
+        read = read_portrait(rgb, portrait.name, alpha=alpha)
+        read = dataclasses.replace(read, notes=(*notes, *read.notes))
         progress("portrait", 1.0)
     if body is None:
         assert read is not None
-        plate = build_own_plate(folder, read.image, read.to_roi)
+        plate = build_own_plate(folder, read.image, read.to_roi, read.alpha)
         _write_files(folder, read, read.roi, own_mask(), [])
         _manifest(name, portrait, body, rights, read, plate).save(folder)
         return
@@ -268,8 +272,10 @@ def _manifest(
     )
 
 
-def read_portrait(original: ImageArray, name: str, near: NDArray[np.float32] | None = None) -> _Portrait:
-    """The portrait in an image. near: (2,) of several faces take the one here, not the largest, and it may be small: the
+def read_portrait(
+    original: ImageArray, name: str, near: NDArray[np.float32] | None = None, alpha: ImageArray | None = None
+) -> _Portrait:
+    """The portrait in an image. alpha: (H, W) uint8, what it brings along. near: (2,) of several faces take the one here, not the largest, and it may be small: the
     film has no better frame."""
     faces = _find_faces(original)
     if not faces:
@@ -290,11 +296,16 @@ def read_portrait(original: ImageArray, name: str, near: NDArray[np.float32] | N
     if len(faces) > 1:
         which = "largest" if near is None else "followed one"
         notes.append(f"{name} shows {len(faces)} faces; the {which} was taken.")
+    if near is None and abs(face.pose.roll) > MOST_ROLL:
+        raise StudioError(
+            f"The face in {name} leans to its side by {abs(face.pose.roll):.0f} degrees; turn the image until it is upright."
+        )
     image, resized = _shrunk(original, MAX_PORTRAIT_PX)
     # The ROI is taken from the original: a small face in a large photograph keeps its pixels.
     roi, original_to_roi = _crop_roi(original, face)
     to_roi = similarity.compose(original_to_roi, similarity.invert(resized))
-    return _Portrait(image, roi, face.moved(original_to_roi), to_roi, tuple(notes))
+    small = None if alpha is None else _shrunk(alpha, MAX_PORTRAIT_PX)[0]
+    return _Portrait(image, roi, face.moved(original_to_roi), to_roi, tuple(notes), small)
 
 
 def _find_faces(rgb: ImageArray) -> list[Face]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.avatar.plate import Plate
+from shared.avatar.plate_frames import CUT_OUTS, cut_out_starts
 from shared.errors import StudioError
 from shared.face.networks.segmenter import PersonSegmenter
 from shared.media.array_types import FloatArray, ImageArray
@@ -85,7 +86,11 @@ def _largest(found: FloatArray) -> FloatArray:
 
 def plate_mattes(folder: Path, plate: Plate, progress: Callable[[int], None] = lambda done: None) -> "PlateMattes":
     """The mattes of all frames of an avatar's plate, kept in its folder, made the first time (0.1 s a frame at 720x1080), in
-    constant memory. progress: called with frames done. Raises StudioError where there is no room for them."""
+    constant memory. Where the source brought a cut-out along it is that. progress: called with frames done. Raises StudioError
+    where there is no room for them."""
+    own = own_cut_out(plate)
+    if own is not None:
+        return own
     kept = _kept(folder, plate)
     if kept is not None:
         return kept
@@ -100,6 +105,13 @@ def plate_mattes(folder: Path, plate: Plate, progress: Callable[[int], None] = l
     finally:
         if isinstance(file.name, str):
             Path(file.name).unlink(missing_ok=True)  # where it was not finished
+
+
+def own_cut_out(plate: Plate) -> "PlateMattes | None":
+    """The alpha that a plate's portrait or body brings along, None where it is opaque."""
+    folder = plate.path.parent
+    starts = cut_out_starts(folder, len(plate))
+    return None if starts is None else PlateMattes(starts, (folder / CUT_OUTS).open("rb"), own=True)
 
 
 def _measured(folder: Path, plate: Plate, file: BinaryIO, progress: Callable[[int], None]) -> "PlateMattes":
@@ -162,10 +174,11 @@ def _look(cutter: MatteCutter, plate: Plate, index: int) -> tuple[FloatArray, Im
 @dataclass(slots=True)
 class PlateMattes:
     """Mattes as PNG, one after the other. starts: (N + 1,) int64, where each begins. file: that holds them, open, and
-    closed with this."""
+    closed with this. own: they are the source's own cut-out, and grey shows through where they are not opaque."""
 
     starts: NDArray[np.int64]
     file: BinaryIO
+    own: bool = False
 
     def __del__(self) -> None:
         self.file.close()

@@ -18,22 +18,24 @@ from shared.avatar.film.build import Film, FilmSpan, by_part, follow_film, under
 from shared.avatar.film.track import STABLE, FilmTrack
 from shared.avatar.manifest import PlateKind
 from shared.avatar.mask import bound_mask
+from shared.avatar.matte import own_cut_out
 from shared.avatar.plate import Plate, save_index
+from shared.avatar.plate_frames import PlateFrames, SourceFrame
 from shared.avatar.relight import landmark_colours, relight
 from shared.avatar.skin import SkinLight, light_transfer, measure_light, smooth_lights
 from shared.face import similarity
 from shared.face.landmarks import OVAL, Face
 from shared.face.rest_pose import MAX_REST_DEGREES, rest_pose, turn_to_rest, turned_against
+from shared.face.upright import quarters_to_upright, turned
 from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
-from shared.media.still import read_image
+from shared.media.still import read_cut_out
 from shared.runtime.clock import US
 from shared.runtime.progress import StageProgress
 
 MAX_SIDE_PX = 1920
 MAX_PLATE_S = 600
 STILL_FPS = 25.0
-JPEG_QUALITY = 92
 TURNED_TOO_FAR = 5.0  # degrees beyond what can be made up for, from which on it is seen
 TURNED_SEEN = 13.0  # degrees from which on what makes up for them is seen
 BODY_FACES = 8  # of the plate's faces, evenly spread, that are kept to know where its features go
@@ -53,12 +55,14 @@ class PlateMeasures:
     notes: tuple[str, ...]
 
 
-def build_own_plate(folder: Path, portrait: ImageArray, portrait_to_roi: NDArray[np.float64]) -> PlateMeasures:
-    """Write the plate of a portrait on its own image. portrait: (H, W, 3) uint8 RGB."""
+def build_own_plate(
+    folder: Path, portrait: ImageArray, portrait_to_roi: NDArray[np.float64], alpha: ImageArray | None = None
+) -> PlateMeasures:
+    """Write the plate of a portrait on its own image. portrait: (H, W, 3) uint8 RGB; alpha: (H, W) uint8, what it brings along."""
     image, resized = fit_image(portrait)
     placement = similarity.compose(resized, similarity.invert(portrait_to_roi))
-    with _Frames(folder) as frames:
-        frames.add(image)
+    with PlateFrames(folder) as frames:
+        frames.add(SourceFrame(image, None if alpha is None else fit_image(alpha)[0]))
     height, width = image.shape[:2]
     save_index(
         folder,
@@ -70,7 +74,7 @@ def build_own_plate(folder: Path, portrait: ImageArray, portrait_to_roi: NDArray
         gains=np.ones((1, 3), np.float32),
         offsets=np.zeros((1, 3), np.float32),
     )
-    return PlateMeasures(width, height, STILL_FPS, 1, "portrait", (0.0, 0.0), ())
+    return PlateMeasures(width, height, STILL_FPS, 1, "portrait", (0.0, 0.0), _cut_out_note("The portrait", frames))
 
 
 def follow_body(
@@ -88,15 +92,16 @@ def follow_body(
     of a video is played. Raises StudioError when no frame shows a face or the file cannot be read to its end.
     """
     is_image = body.suffix.lower() in IMAGE_SUFFIXES
-    fps, total, images = _open_image(body) if is_image else _open_video(body)
     notes: list[str] = []
+    fps, total, images = _open_image(body, notes) if is_image else _open_video(body)
     most = _at_most(
         images, round(MAX_PLATE_S * fps), f"{body.name} is longer than {MAX_PLATE_S} s; the plate ends there.", notes
     )
-    with _Frames(folder) as frames:
-        track = follow_film(body.name, most, frames.add, _share_of(total, progress))
+    with PlateFrames(folder) as frames:
+        track = follow_film(body.name, frames.added(most), _share_of(total, progress))
         film = understand_film(body.name, track, fps, frames.read, exclude=exclude, still_s=still_s, as_it_is=as_it_is)
-        frames.add_blends(film)
+        frames.add_blends(film.round.blends)
+    notes += _cut_out_note(body.name, frames)
     if not is_image:
         notes += film.report.notes(body.name)
     return FollowedBody(film, frames, fps, "image" if is_image else "video", tuple(notes))
@@ -116,14 +121,25 @@ def follow_plate(
 
     count: frames of the film, which the plate begins with. name: of the film, for notes. Raises StudioError as `follow_body`.
     """
-    with _Frames(folder) as frames:
-        images = (np.asarray(simplejpeg.decode_jpeg(old.jpeg(number)), np.uint8) for number in range(count))
-        track = follow_film(
-            name, images, lambda image: frames.copy(old.jpeg(len(frames.sizes))), _share_of(count, progress)
-        )
+    with PlateFrames(folder) as frames:
+        track = follow_film(name, _copied(old, count, frames), _share_of(count, progress))
         film = understand_film(name, track, old.fps, frames.read, exclude=exclude, still_s=still_s)
-        frames.add_blends(film)
+        frames.add_blends(film.round.blends)
     return FollowedBody(film, frames, old.fps, "video", tuple(film.report.notes(name)))
+
+
+def _copied(old: Plate, count: int, frames: PlateFrames) -> Iterator[ImageArray]:
+    """Copy the first frames of a plate, and hand on the RGB of each."""
+    cut_outs = own_cut_out(old)
+    for number in range(count):
+        frames.copy(old.jpeg(number), None if cut_outs is None else cut_outs.frame(number))
+        yield np.asarray(simplejpeg.decode_jpeg(old.jpeg(number)), np.uint8)
+
+
+def _cut_out_note(name: str, frames: PlateFrames) -> tuple[str, ...]:
+    if not frames.clear:
+        return ()
+    return (f"{name} brings its own cut-out, which outputs with alpha take over; elsewhere grey is seen behind it.",)
 
 
 def _share_of(total: int, progress: StageProgress) -> Callable[[int], None]:
@@ -135,7 +151,7 @@ class FollowedBody:
     """A body that was followed, before a face is placed on it. frames: the film's, and those of its cross-fades."""
 
     film: Film
-    frames: "_Frames"
+    frames: PlateFrames
     fps: float
     kind: PlateKind
     notes: tuple[str, ...]
@@ -281,7 +297,7 @@ def measure_openings(film: Film) -> NDArray[np.float32]:
     return by_part(film.parts, film.report.shots, len(faces), bridged).astype(np.float32)
 
 
-def _at_most(images: Iterator[ImageArray], count: int, note: str, notes: list[str]) -> Iterator[ImageArray]:
+def _at_most(images: Iterator[SourceFrame], count: int, note: str, notes: list[str]) -> Iterator[SourceFrame]:
     for number, image in enumerate(images):
         if number >= count:
             notes.append(note)
@@ -289,66 +305,45 @@ def _at_most(images: Iterator[ImageArray], count: int, note: str, notes: list[st
         yield image
 
 
-def _open_image(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
-    return STILL_FPS, 1, iter([fit_image(read_image(body))[0]])
+def read_upright(path: Path) -> tuple[ImageArray, ImageArray | None, tuple[str, ...]]:
+    """(H, W, 3) uint8 RGB and (H, W) uint8 alpha or None of a still, turned upright by its face where its file does not say how,
+    and a note where it was. Raises StudioError as `read_cut_out`."""
+    rgb, alpha = read_cut_out(path)
+    quarters = quarters_to_upright(rgb)
+    if not quarters:
+        return rgb, alpha, ()
+    lay = "is upside down" if quarters == 2 else "lies on its side"
+    note = f"{path.name} {lay}, and its file does not say so; it was turned upright by its face."
+    return turned(rgb, quarters), None if alpha is None else turned(alpha, quarters), (note,)
 
 
-def _open_video(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
+def _open_image(body: Path, notes: list[str]) -> tuple[float, int, Iterator[SourceFrame]]:
+    rgb, alpha, note = read_upright(body)
+    notes += note
+    return STILL_FPS, 1, iter([_fitted(rgb, alpha)])
+
+
+def _fitted(rgb: ImageArray, alpha: ImageArray | None) -> SourceFrame:
+    return SourceFrame(fit_image(rgb)[0], None if alpha is None else fit_image(alpha)[0])
+
+
+def _open_video(body: Path) -> tuple[float, int, Iterator[SourceFrame]]:
     reader = VideoReader(body, max_side=MAX_SIDE_PX)
     fps = min(60.0, max(1.0, float(reader.fps)))
     seconds = min(reader.duration or MAX_PLATE_S, MAX_PLATE_S)
     return fps, round(seconds * fps), _regular(reader, fps)
 
 
-def _regular(reader: VideoReader, fps: float) -> Iterator[ImageArray]:
+def _regular(reader: VideoReader, fps: float) -> Iterator[SourceFrame]:
     """A video's frames at a constant rate: the plate's clock counts frames, phones record unevenly."""
     with reader:
-        shown: ImageArray | None = None
+        shown: SourceFrame | None = None
         number = 0
-        for pts, rgb in reader:
+        for pts, rgb, alpha in reader.cut_out():
             # Half a frame of tolerance, so that jitter in the time stamps repeats or drops nothing.
             while shown is not None and (number + 0.5) * US / fps <= pts:
                 yield shown
                 number += 1
-            shown = fit_image(rgb)[0]
+            shown = _fitted(rgb, alpha)
         if shown is not None:
             yield shown
-
-
-class _Frames:
-    """`plate.mjpg` while it is written. sizes: of each frame, in bytes."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "plate.mjpg"
-        self.sizes: list[int] = []
-        self._starts = [0]
-
-    def __enter__(self) -> "_Frames":
-        self._file = self._path.open("wb")
-        return self
-
-    def add(self, rgb: ImageArray) -> None:
-        self.copy(simplejpeg.encode_jpeg(rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420"))
-
-    def add_blends(self, film: Film) -> None:
-        """The frames of its cross-fades, after those of the film."""
-        for blend in film.round.blends:
-            before, after = self.read(blend.before), self.read(blend.after)
-            self.add(np.asarray(cv2.addWeighted(before, 1 - blend.weight, after, blend.weight, 0.0), np.uint8))
-
-    def copy(self, data: bytes) -> None:
-        """A frame that is JPEG already."""
-        self._file.write(data)
-        self._starts.append(self._starts[-1] + len(data))
-        self.sizes.append(len(data))
-
-    def read(self, number: int) -> ImageArray:
-        """(H, W, 3) uint8 RGB of a frame that was added."""
-        if not self._file.closed:
-            self._file.flush()
-        with self._path.open("rb") as file:
-            file.seek(self._starts[number])
-            return np.asarray(simplejpeg.decode_jpeg(file.read(self.sizes[number])), np.uint8)
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()

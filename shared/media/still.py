@@ -1,32 +1,29 @@
 """Reading still images that users bring: bounded, never half, one sentence when it fails."""
 
-import io
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from shared.errors import StudioError, short
 from shared.media.array_types import ImageArray
-
-if TYPE_CHECKING:  # Pillow is imported where it is used only: live services have no need of it
-    from PIL import Image
-
+from shared.media.display.still_colour import shown_still
 
 MAX_IMAGE_PIXELS = 50_000_000
 MAX_IMAGE_BYTES = 64 << 20
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
-BACKDROP = 128  # grey behind a transparent portrait: neutral to every colour measure taken from it later
 
 
 def read_image(path: Path) -> ImageArray:
-    """The image as (H, W, 3) uint8 RGB in sRGB, upright, transparency over grey.
+    """The image as (H, W, 3) uint8 RGB in sRGB, upright, transparency over grey. Raises as `read_cut_out`."""
+    return read_cut_out(path)[0]
+
+
+def read_cut_out(path: Path) -> tuple[ImageArray, ImageArray | None]:
+    """The image as `read_image` gives it, and its (H, W) uint8 alpha; None where it is opaque throughout.
 
     Its size is checked before anything is decoded. Raises StudioError for a file that is missing, empty,
     truncated, damaged, of an unknown format, over 64 MB or over 50 megapixels.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     name = path.name
     try:
@@ -41,7 +38,7 @@ def read_image(path: Path) -> ImageArray:
                 if image.width * image.height > MAX_IMAGE_PIXELS:
                     raise StudioError(_too_many_pixels(name, f"{image.width}x{image.height}"))
                 image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
+                return shown_still(image)
     except Image.DecompressionBombError:
         raise StudioError(_too_many_pixels(name, "far too many")) from None
     except FileNotFoundError:
@@ -51,34 +48,6 @@ def read_image(path: Path) -> ImageArray:
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         # SyntaxError is what Pillow's PNG reader raises for broken chunks.
         raise StudioError(f"{name} is truncated or damaged ({short(error)}); save it again and retry.") from None
-
-
-def _to_rgb(image: "Image.Image") -> ImageArray:
-    from PIL import Image
-
-    if image.mode.startswith("I"):  # 16 bit grey: Pillow would clip it instead of scaling
-        grey = (np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    image = _in_srgb(image)
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        backdrop = Image.new("RGBA", rgba.size, (BACKDROP, BACKDROP, BACKDROP, 255))
-        image = Image.alpha_composite(backdrop, rgba)
-    return np.array(image.convert("RGB"), np.uint8)
-
-
-def _in_srgb(image: "Image.Image") -> "Image.Image":
-    """Phones save Display P3; taken as sRGB its skin would be pale."""
-    from PIL import ImageCms
-
-    profile = image.info.get("icc_profile")
-    if not profile or image.mode not in ("RGB", "RGBA"):
-        return image
-    try:
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), target) or image
-    except (ImageCms.PyCMSError, OSError):
-        return image  # a broken profile says nothing; the pixels still do
 
 
 def _too_many_pixels(name: str, size: str) -> str:

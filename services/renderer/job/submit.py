@@ -21,6 +21,7 @@ from engines.registry import canonical_name, load
 from services.renderer.job.plan import declared_units, planned, planned_clip
 from shared.avatar.body_faces import FILE as BODY_FACES
 from shared.avatar.model import load_avatar
+from shared.avatar.plate_frames import CUT_OUT_INDEX, CUT_OUTS, FRAMES
 from shared.config.settings import DEFAULT_ENGINE, Settings, load_settings
 from shared.errors import NoSpaceError, StudioError
 from shared.jobs.manifest import Manifest, Priority, folder, read_job_manifest
@@ -33,7 +34,17 @@ from shared.scene import OptionValue
 
 MAX_KEY_CHARACTERS = 200
 SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
-AVATAR_FILES = ("avatar.json", "face.npz", "portrait.png", "roi.png", "mask.png", "plate.npz", "plate.mjpg")
+AVATAR_FILES = (
+    "avatar.json",
+    "face.npz",
+    "portrait.png",
+    "roi.png",
+    "mask.png",
+    "plate.npz",
+    FRAMES,
+    CUT_OUTS,
+    CUT_OUT_INDEX,
+)
 PACKAGES = ("persona-studio", "numpy", "opencv-contrib-python-headless", "ai-edge-litert", "av", "torch", "diffusers")
 
 

@@ -44,7 +44,8 @@ def draw_frames(
         composed = composer.compose(composer.background(index), index, shown, opacity, own=own)
         labelled = draw_label(composed.frame) if label else None
         alpha = cutout.alpha(index, shown, opacity, labelled) if cutout else None
-        writer.frame(done, composed.frame, alpha)
+        clean = cutout.without_backdrop(composed.frame, alpha) if cutout and alpha is not None else composed.frame
+        writer.frame(done, clean, alpha)
         done += 1
         told(done, composed.frame)
     return done

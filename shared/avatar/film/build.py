@@ -32,17 +32,14 @@ class Film:
     round: Round
 
 
-def follow_film(
-    name: str, images: Iterable[ImageArray], keep: Callable[[ImageArray], None], progress: Callable[[int], None]
-) -> FilmTrack:
+def follow_film(name: str, images: Iterable[ImageArray], progress: Callable[[int], None]) -> FilmTrack:
     """Go through a film once, with memory that hardly grows with it (about 4 kB a frame).
 
-    name: of the file, for errors. keep: called with each frame, (H, W, 3) uint8 RGB. progress: with frames done. Raises StudioError
+    name: of the file, for errors. images: each frame, (H, W, 3) uint8 RGB. progress: called with frames done. Raises StudioError
     when no frame shows a face.
     """
     follower = HostFollower()
     for number, image in enumerate(images, 1):
-        keep(image)
         follower.step(image)
         progress(number)
     track = follower.track

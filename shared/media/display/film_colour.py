@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorTrc, Colorspace, Interpolation
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation
 
 from shared.media.array_types import ImageArray
 from shared.media.display.standard_light import BT709, OTHER_TRANSFERS, WIDE_PRIMARIES, WideColour, to_srgb
@@ -48,14 +48,14 @@ class FrameColours:
         """(H, W, 3) uint8 sRGB, as the frame is stored: not turned."""
         wide = wide_colour_of(frame)
         if wide is None:
-            return self._reformatted(frame, "rgb24").to_ndarray()
+            return np.asarray(self._reformatted(frame, "rgb24").to_ndarray(), np.uint8)
         if wide not in self._wide:
             self._wide[wide] = _ColourCube(self._size, wide)
         return self._wide[wide].rgb(self._reformatted(frame, "gbrp16le"))
 
     def rgba(self, frame: av.VideoFrame) -> tuple[ImageArray, ImageArray]:
         """(H, W, 3) uint8 sRGB and (H, W) uint8 alpha of a frame with alpha."""
-        rgba = self._reformatted(frame, "rgba").to_ndarray()
+        rgba = np.asarray(self._reformatted(frame, "rgba").to_ndarray(), np.uint8)
         alpha = np.ascontiguousarray(rgba[..., 3])
         return (self.rgb(frame) if wide_colour_of(frame) else np.ascontiguousarray(rgba[..., :3])), alpha
 
@@ -88,7 +88,8 @@ class _ColourCube:
         self._graph.vpush(frame)
         shown = self._graph.vpull()
         green, blue, red = (
-            np.frombuffer(plane, np.uint16).reshape(plane.height, -1)[:, : plane.width] for plane in shown.planes
+            np.frombuffer(memoryview(plane), np.uint16).reshape(plane.height, -1)[:, : plane.width]
+            for plane in shown.planes
         )
         return np.asarray(cv2.convertScaleAbs(cv2.merge([red, green, blue]), alpha=255 / 65535), np.uint8)
 
@@ -99,4 +100,8 @@ def _cube_text(colour: WideColour) -> str:
     steps = np.linspace(0.0, 1.0 / WHITE, CUBE)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
     values = to_srgb(np.stack([red, green, blue], axis=-1), colour).reshape(-1, 3)
-    return f"LUT_3D_SIZE {CUBE}\n" + "\n".join("%.5f %.5f %.5f" % tuple(row) for row in values.tolist()) + "\n"
+    return (
+        f"LUT_3D_SIZE {CUBE}\n"
+        + "\n".join(f"{r:.5f} {g:.5f} {b:.5f}" for r, g, b in values.tolist())
+        + "\n"
+    )

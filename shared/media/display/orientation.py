@@ -1,12 +1,13 @@
 """Display matrices: how the frames of a film are turned and mirrored before they are shown."""
 
+from collections.abc import Mapping
 from math import atan2, pi
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 import cv2
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData, Type
 
 from shared.media.array_types import ImageArray
 
@@ -37,8 +38,8 @@ AS_STORED = Orientation()
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """What a frame's display matrix asks for, to the nearest quarter turn; AS_STORED where it has none."""
-    side_data = frame.side_data
-    matrix = side_data[Type.DISPLAYMATRIX] if Type.DISPLAYMATRIX in side_data else None
+    side_data = cast("Mapping[Type, SideData]", frame.side_data)
+    matrix = side_data.get(Type.DISPLAYMATRIX)
     return AS_STORED if matrix is None else orientation_of_matrix(bytes(matrix))
 
 

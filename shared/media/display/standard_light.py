@@ -59,7 +59,7 @@ def light_of(coded: Light, transfer: ColorTrc, primaries: ColorPrimaries) -> Lig
     if transfer == ColorTrc.LINEAR:
         return coded
     if transfer == ColorTrc.GAMMA28:
-        return np.power(coded, 2.8)
+        return np.asarray(np.power(coded, 2.8))
     if transfer == ColorTrc.SMPTE428:
         return np.power(coded, 2.6) * (52.37 / 48.0)
     return np.where(coded <= 0.04045, coded / 12.92, np.power((coded + 0.055) / 1.055, 2.4))
@@ -83,7 +83,7 @@ def hlg_cd(coded: Light, primaries: ColorPrimaries = ColorPrimaries.BT2020) -> L
     scene = np.where(coded <= 0.5, coded * coded / 3, (np.exp((coded - c) / a) + b) / 12)
     weights = _to_xyz(primaries)[1]
     luma = np.maximum(scene @ weights, 0.0)[..., None]
-    return HLG_PEAK_CD * np.power(luma, 0.2) * scene
+    return np.asarray(HLG_PEAK_CD * np.power(luma, 0.2) * scene)
 
 
 def srgb_code(light: Light) -> Light:

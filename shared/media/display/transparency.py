@@ -19,7 +19,8 @@ def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext:
     tags = {key.lower(): value for key, value in stream.metadata.items()}
     if tags.get("alpha_mode") != "1" or own.name not in _WITH_ALPHA or _WITH_ALPHA[own.name] not in av.codecs_available:
         return own
-    decoder = av.VideoCodecContext.create(_WITH_ALPHA[own.name], "r")
+    decoder = av.CodecContext.create(_WITH_ALPHA[own.name], "r")
+    assert isinstance(decoder, av.VideoCodecContext)
     decoder.extradata = own.extradata
     decoder.width, decoder.height = own.width, own.height
     decoder.thread_count = own.thread_count

@@ -40,7 +40,7 @@ def swaying(image: ImageArray, number: int) -> ImageArray:
 
 
 def followed(draw: Draw, count: int = COUNT, exclude: Sequence[FilmSpan] = (), still_s: float | None = None) -> Film:
-    track = follow_film("film.mp4", map(draw, range(count)), lambda image: None, lambda done: None)
+    track = follow_film("film.mp4", map(draw, range(count)), lambda done: None)
     return understand_film("film.mp4", track, FPS, draw, exclude=exclude, still_s=still_s)
 
 

@@ -1,0 +1,157 @@
+"""A plate's frames while they are written, and the cut-out that a portrait or body brings along.
+
+`plate.mjpg` holds the frames as JPEG; `cutout.pngs` the alpha of each as PNG, where the source has alpha, and
+`cutout.npz` where each begins. Unlike a matte that is measured, a cut-out is part of the avatar.
+"""
+
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from zipfile import BadZipFile
+
+import cv2
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from shared.avatar.film.join import Blend
+from shared.media.array_types import ImageArray
+
+FRAMES, CUT_OUTS, CUT_OUT_INDEX = "plate.mjpg", "cutout.pngs", "cutout.npz"
+JPEG_QUALITY = 92
+LEAST_CLEAR = 0.001  # of a plate that is transparent: less is no cut-out
+
+
+class SourceFrame(NamedTuple):
+    """A frame of a portrait or body. rgb: (H, W, 3) uint8, over grey; alpha: (H, W) uint8, None where it is opaque."""
+
+    rgb: ImageArray
+    alpha: ImageArray | None = None
+
+
+class PlateFrames:
+    """Writes a plate's frames. sizes: of each frame, in bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sizes: list[int] = []
+        self._folder = folder
+        self._starts = [0]
+        self._cut_outs = _CutOuts(folder)
+
+    def __enter__(self) -> "PlateFrames":
+        self._file = (self._folder / FRAMES).open("wb")
+        return self
+
+    def add(self, frame: SourceFrame) -> None:
+        self._add_jpeg(
+            simplejpeg.encode_jpeg(frame.rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420")
+        )
+        self._cut_outs.add(frame.alpha, frame.rgb.shape[:2])
+
+    def copy(self, jpeg: bytes, alpha: ImageArray | None) -> None:
+        """A frame of another plate, as it is. alpha: of its own cut-out."""
+        self._add_jpeg(jpeg)
+        self._cut_outs.add(alpha, None if alpha is None else alpha.shape)
+
+    def added(self, frames: Iterable[SourceFrame]) -> Iterator[ImageArray]:
+        """Add each frame, and hand on its RGB."""
+        for frame in frames:
+            self.add(frame)
+            yield frame.rgb
+
+    def add_blends(self, blends: Iterable[Blend]) -> None:
+        """The frames of a film's cross-fades, after those of the film."""
+        for blend in blends:
+            rgb = _mixed(self.read(blend.before), self.read(blend.after), blend.weight)
+            before, after = self._cut_outs.read(blend.before), self._cut_outs.read(blend.after)
+            alpha = None if before is None or after is None else _mixed(before, after, blend.weight)
+            self.add(SourceFrame(rgb, alpha))
+
+    def read(self, number: int) -> ImageArray:
+        """(H, W, 3) uint8 RGB of a frame that was added."""
+        if not self._file.closed:
+            self._file.flush()
+        with (self._folder / FRAMES).open("rb") as file:
+            file.seek(self._starts[number])
+            return np.asarray(simplejpeg.decode_jpeg(file.read(self.sizes[number])), np.uint8)
+
+    @property
+    def clear(self) -> float:
+        """Share of all pixels that the source's own cut-out leaves out; 0 where it has none. Once all are added."""
+        return self._cut_outs.clear
+
+    def _add_jpeg(self, data: bytes) -> None:
+        self._file.write(data)
+        self._starts.append(self._starts[-1] + len(data))
+        self.sizes.append(len(data))
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._file.close()
+        self._cut_outs.close(kind is None)
+
+
+class _CutOuts:
+    """Writes the alpha of each frame, from the first frame that has any on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clear = 0.0
+        self._folder = folder
+        self._file: BinaryIO | None = None
+        self._opaque = 0  # frames before the first with alpha
+        self._starts = [0]
+        self._left_out, self._pixels = 0.0, 0
+
+    def add(self, alpha: ImageArray | None, shape: tuple[int, ...] | None) -> None:
+        if alpha is None and self._file is None:
+            self._opaque += 1
+            return
+        shape = alpha.shape if alpha is not None else shape
+        assert shape is not None
+        if self._file is None:
+            self._file = (self._folder / CUT_OUTS).open("w+b")
+            for _ in range(self._opaque):
+                self._write(np.full(shape, 255, np.uint8))
+        self._write(alpha if alpha is not None else np.full(shape, 255, np.uint8))
+
+    def _write(self, alpha: ImageArray) -> None:
+        assert self._file is not None
+        coded = cv2.imencode(".png", alpha, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
+        self._file.write(coded)
+        self._starts.append(self._starts[-1] + len(coded))
+        self._left_out += float(1 - alpha.mean() / 255) * alpha.size
+        self._pixels += alpha.size
+
+    def read(self, number: int) -> ImageArray | None:
+        if self._file is None:
+            return None
+        self._file.seek(self._starts[number])
+        coded = np.frombuffer(self._file.read(self._starts[number + 1] - self._starts[number]), np.uint8)
+        self._file.seek(self._starts[-1])
+        return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+
+    def close(self, whole: bool) -> None:
+        if self._file is None:
+            return
+        self._file.close()
+        clear = self._left_out / max(self._pixels, 1)
+        if whole and clear >= LEAST_CLEAR:
+            self.clear = clear
+            np.savez(self._folder / CUT_OUT_INDEX, starts=np.array(self._starts, np.int64), allow_pickle=False)
+        else:
+            (self._folder / CUT_OUTS).unlink()
+
+
+def cut_out_starts(folder: Path, frames: int) -> NDArray[np.int64] | None:
+    """(frames + 1,) where each alpha of an avatar's own cut-out begins in `cutout.pngs`; None where it brings none."""
+    try:
+        with np.load(BytesIO((folder / CUT_OUT_INDEX).read_bytes()), allow_pickle=False) as data:
+            starts = data["starts"].astype(np.int64)
+        whole = len(starts) == frames + 1 and (folder / CUT_OUTS).stat().st_size == starts[-1]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+    return starts if whole else None
+
+
+def _mixed(before: ImageArray, after: ImageArray, weight: float) -> ImageArray:
+    return np.asarray(cv2.addWeighted(before, 1 - weight, after, weight, 0.0), np.uint8)

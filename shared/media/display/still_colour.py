@@ -1,0 +1,96 @@
+"""Stills as they are meant to be shown: upright, in sRGB whatever their mode and profile, with the alpha that they bring along."""
+
+import io
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shared.media.array_types import ImageArray
+from shared.media.display.transparency import over_backdrop
+
+if TYPE_CHECKING:  # Pillow is imported where it is used only: live services have no need of it
+    from PIL import Image
+
+_MODES = {
+    "RGB ": "RGB",
+    "GRAY": "L",
+    "CMYK": "CMYK",
+    "Lab ": "LAB",
+}  # of a profile's colour space: what it converts from
+
+
+def shown_still(image: "Image.Image") -> tuple[ImageArray, ImageArray | None]:
+    """(H, W, 3) uint8 sRGB over grey, and (H, W) uint8 alpha of an image that is not opaque throughout, else None."""
+    profile = image.info.get("icc_profile")
+    image = _in_eight_bits(_upright(image))
+    alpha = _alpha_of(image)
+    rgb = np.array(_in_srgb(image, profile), np.uint8)
+    return (rgb, None) if alpha is None else (over_backdrop(rgb, alpha), alpha)
+
+
+def _upright(image: "Image.Image") -> "Image.Image":
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except (struct.error, ValueError, TypeError, KeyError, SyntaxError, OverflowError, ZeroDivisionError):
+        return image  # a broken EXIF block says nothing; the pixels still do
+
+
+def _in_eight_bits(image: "Image.Image") -> "Image.Image":
+    """Grey of 16 bits or of real numbers, scaled: Pillow would clip it."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode == "F":
+        values = np.nan_to_num(np.asarray(image, np.float64))
+        scale = 255.0 if values.max(initial=0.0) <= 1.0 else 1.0
+        return Image.fromarray((values * scale).clip(0, 255).round().astype(np.uint8))
+    return image
+
+
+def _alpha_of(image: "Image.Image") -> ImageArray | None:
+    if not image.has_transparency_data:
+        return None
+    alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.uint8)
+    return None if alpha.min() == 255 else alpha
+
+
+def _in_srgb(image: "Image.Image", profile: bytes | None) -> "Image.Image":
+    """An RGB image without alpha. Phones save Display P3, cameras Adobe RGB, printers CMYK; taken as sRGB skin would be pale."""
+    from PIL import ImageCms
+
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            mode = _MODES.get(source.profile.xcolor_space)
+            if mode is not None and (mode == _opaque_mode(image) or (mode, _opaque_mode(image)) == ("RGB", "L")):
+                converted = ImageCms.profileToProfile(
+                    image.convert(mode),
+                    source,
+                    ImageCms.createProfile("sRGB"),
+                    ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                    outputMode="RGB",
+                    flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+                )
+                if converted is not None:
+                    return converted
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass  # a broken profile says nothing; the pixels still do
+    return image.convert("RGB") if image.mode != "LAB" else _lab_in_srgb(image)
+
+
+def _opaque_mode(image: "Image.Image") -> str:
+    """The mode that an image has without its palette and alpha."""
+    if image.mode in ("1", "L", "LA", "La"):
+        return "L"
+    return image.mode if image.mode in ("CMYK", "LAB") else "RGB"
+
+
+def _lab_in_srgb(image: "Image.Image") -> "Image.Image":
+    from PIL import ImageCms
+
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    return ImageCms.profileToProfile(image, lab, srgb, outputMode="RGB") or image
