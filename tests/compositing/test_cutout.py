@@ -18,7 +18,11 @@ from services.renderer.encode.segment import SegmentWriter
 from services.renderer.pipeline.draw import draw_frames
 from shared.avatar.matte import FILE, FRAMES, plate_mattes
 from shared.avatar.model import Avatar, load_avatar
+from shared.avatar.plate_frames import PlateFrames, SourceFrame
 from shared.media.array_types import ImageArray
+from shared.media.colour import i420_to_rgb, rgb_to_i420
+from shared.media.display.transparency import over_backdrop
+from shared.media.image_file import write_pixels
 from shared.media.output_spec import OutputSpec
 
 
@@ -150,3 +154,57 @@ def test_a_render_has_the_alpha_of_each_of_its_frames(body: Avatar, tmp_path: Pa
             x, y, w, h = box
             assert rows[y + 2 : y + h - 2, x + 2 : x + w - 2].min() > 240, "the label is not cut out"
         assert np.abs(rows - wanted).mean() < 2.5
+
+
+# A cut-out that the source brings along
+
+
+@pytest.fixture(scope="module")
+def cut_out_portrait(portrait: Avatar, tmp_path_factory: pytest.TempPathFactory) -> tuple[Avatar, ImageArray]:
+    """A portrait's avatar that brings along a cut-out, over grey, and that."""
+    folder = tmp_path_factory.mktemp("avatars") / "cut-out"
+    shutil.copytree(portrait.folder, folder)
+    plate, roi = portrait.plate, portrait.roi.copy()
+    to_roi = cv2.invertAffineTransform(plate.placements[0])
+    middle = plate.placements[0] @ np.array([256, 256, 1.0])
+    alpha = np.zeros((plate.height, plate.width), np.uint8)
+    size = (int(160 * np.hypot(*plate.placements[0][:, 0])), int(220 * np.hypot(*plate.placements[0][:, 0])))
+    cv2.ellipse(alpha, (int(middle[0]), int(middle[1])), size, 0, 0, 360, (255,), -1)
+    alpha = np.asarray(cv2.GaussianBlur(alpha, (9, 9), 0), np.uint8)
+    roi = over_backdrop(roi, np.asarray(cv2.warpAffine(alpha, to_roi, (512, 512)), np.uint8))
+    with PlateFrames(folder) as frames:
+        frames.add(SourceFrame(over_backdrop(i420_to_rgb(plate.frame(0)), alpha), alpha))
+    facts = dict(np.load(folder / "plate.npz"))
+    np.savez(folder / "plate.npz", **facts | {"starts": np.array([0, frames.sizes[0]], np.int64)})
+    write_pixels(folder / "roi.png", roi[..., ::-1])
+    return load_avatar(folder), alpha
+
+
+def test_a_cut_out_that_is_brought_along_is_kept(cut_out_portrait: tuple[Avatar, ImageArray]) -> None:
+    avatar, alpha = cut_out_portrait
+    cutout = Cutout(avatar)
+    assert np.array_equal(cutout.alpha(0, None, 0.0), alpha)
+    shown = cutout.alpha(0, avatar.roi, 1.0)
+    assert np.abs(shown.astype(int) - alpha).mean() < 0.5, "a face at rest has it as it is"
+
+
+def test_it_moves_with_the_head(cut_out_portrait: tuple[Avatar, ImageArray]) -> None:
+    avatar, alpha = cut_out_portrait
+    moved = np.float32([[1, 0, 8], [0, 1, 0]])  # type: ignore[arg-type]
+    roi = cv2.warpAffine(avatar.roi, moved, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+    shown = Cutout(avatar).alpha(0, np.asarray(roi, np.uint8), 1.0)
+    step = 8 * np.hypot(*avatar.plate.placements[0][:, 0])
+    expected = cv2.warpAffine(alpha, np.float32([[1, 0, step], [0, 1, 0]]), alpha.shape[::-1])  # type: ignore[arg-type]
+    assert np.abs(shown.astype(int) - expected).mean() < 0.4 * np.abs(alpha.astype(int) - expected).mean()
+
+
+def test_the_grey_behind_it_is_taken_out(cut_out_portrait: tuple[Avatar, ImageArray], portrait: Avatar) -> None:
+    avatar, alpha = cut_out_portrait
+    rgb = np.full((*alpha.shape, 3), (200, 150, 120), np.uint8)
+    seen = rgb_to_i420(over_backdrop(rgb, alpha))
+    clean = i420_to_rgb(Cutout(avatar).without_backdrop(seen, alpha)).astype(int)
+    edge = (alpha > 60) & (alpha < 255)
+    assert np.abs(i420_to_rgb(seen)[edge].astype(int) - (200, 150, 120)).mean() > 8
+    assert np.abs(clean[edge] - (200, 150, 120)).mean() < 3
+    measured = Cutout(portrait)
+    assert measured.without_backdrop(seen, alpha) is seen, "a measured cut-out has no grey behind it"

@@ -1,0 +1,62 @@
+"""Small films that are coded in one special way."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorPrimaries, ColorTrc
+
+from shared.media.array_types import ImageArray
+
+LOSSLESS_H264 = {"qp": "0", "preset": "ultrafast"}
+
+
+def write_film(
+    path: Path,
+    frames: Iterable[av.VideoFrame],
+    codec: str = "libx264",
+    *,
+    options: Mapping[str, str] = LOSSLESS_H264,
+    matrix: Sequence[int] | None = None,
+    aspect: Fraction | None = None,
+    tags: Mapping[str, str] | None = None,
+    light: tuple[ColorTrc, ColorPrimaries] | None = None,
+) -> Path:
+    """A film of these frames at 25 a second. matrix: the nine numbers of its display matrix. aspect: of a pixel, width to height.
+    tags: of the stream. light: how the frames are tagged, beside their matrix and range."""
+    with av.open(str(path), "w") as container:
+        stream: av.VideoStream | None = None
+        for number, frame in enumerate(frames):
+            if stream is None:
+                stream = container.add_stream(codec, rate=25, options=dict(options))
+                assert isinstance(stream, av.VideoStream)
+                stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
+                context = stream.codec_context
+                context.colorspace, context.color_range = frame.colorspace, frame.color_range
+                if aspect is not None:
+                    context.sample_aspect_ratio = aspect
+                if light is not None:
+                    context.color_trc, context.color_primaries = light
+                if matrix is not None:
+                    stream.set_display_matrix(list(matrix))
+                stream.metadata.update(tags or {})
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        assert stream is not None
+        container.mux(stream.encode(None))
+    return path
+
+
+def yuv_frame(
+    y: ImageArray, u: ImageArray, v: ImageArray, pixels: str = "yuv444p", matrix: int = 2, full: bool = False
+) -> av.VideoFrame:
+    """A frame of three planes, (H, W) each, of 8 bits or, in a format of more, uint16."""
+    frame = av.VideoFrame(y.shape[1], y.shape[0], pixels)
+    for plane, values in zip(frame.planes, (y, u, v), strict=True):
+        rows = np.zeros((plane.height, plane.line_size // values.itemsize), values.dtype)
+        rows[:, : values.shape[1]] = values
+        plane.update(rows.tobytes())
+    frame.colorspace, frame.color_range = matrix, 2 if full else 1
+    return frame
