@@ -55,7 +55,9 @@ def _alpha_of(image: "Image.Image") -> ImageArray | None:
     if not image.has_transparency_data:
         return None
     alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.uint8)
-    return None if alpha.min() == 255 else alpha
+    return (
+        None if alpha.min() == 255 or alpha.max() == 0 else alpha
+    )  # nothing but zeros: a fourth byte that means nothing
 
 
 def _in_srgb(image: "Image.Image", profile: bytes | None) -> "Image.Image":

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from services.renderer.job import submit
 from services.renderer.job.submit import PACKAGES, JobRequest, submit_to_store, versions
+from shared.avatar.plate_frames import CUT_OUT_INDEX, CUT_OUTS
 from shared.config.settings import load_settings
 from shared.errors import NoSpaceError
 from shared.jobs.status import jobs
@@ -39,3 +41,15 @@ def test_a_full_disk_promises_no_job(
     with pytest.raises(NoSpaceError, match="free some space there and submit it again"):
         submit_to_store(store, JobRequest(small_home / "avatars" / "sample", driver), load_settings(home=small_home))
     assert jobs(store) == []
+
+
+def test_an_avatars_own_cut_out_goes_with_its_jobs(tmp_path: Path) -> None:
+    keys = set()
+    for name, content in (("a", None), ("b", b"one"), ("c", b"another")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "roi.png").write_bytes(b"the same")
+        if content is not None:
+            (tmp_path / name / CUT_OUTS).write_bytes(content)
+            (tmp_path / name / CUT_OUT_INDEX).write_bytes(content)
+        keys.add(submit._avatar_files(tmp_path / name))
+    assert len(keys) == 3, "avatars that differ in it are kept apart"

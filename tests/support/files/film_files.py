@@ -7,8 +7,9 @@ from pathlib import Path
 import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorTrc
+from numpy.typing import NDArray
 
-from shared.media.array_types import ImageArray
+CodedPlane = NDArray[np.uint8] | NDArray[np.uint16]
 
 LOSSLESS_H264 = {"qp": "0", "preset": "ultrafast"}
 
@@ -30,8 +31,9 @@ def write_film(
         stream: av.VideoStream | None = None
         for number, frame in enumerate(frames):
             if stream is None:
-                stream = container.add_stream(codec, rate=25, options=dict(options))
-                assert isinstance(stream, av.VideoStream)
+                added = container.add_stream(codec, rate=25, options=dict(options))
+                assert isinstance(added, av.VideoStream)
+                stream = added
                 stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
                 context = stream.codec_context
                 context.colorspace, context.color_range = frame.colorspace, frame.color_range
@@ -50,7 +52,7 @@ def write_film(
 
 
 def yuv_frame(
-    y: ImageArray, u: ImageArray, v: ImageArray, pixels: str = "yuv444p", matrix: int = 2, full: bool = False
+    y: CodedPlane, u: CodedPlane, v: CodedPlane, pixels: str = "yuv444p", matrix: int = 2, full: bool = False
 ) -> av.VideoFrame:
     """A frame of three planes, (H, W) each, of 8 bits or, in a format of more, uint16."""
     frame = av.VideoFrame(y.shape[1], y.shape[0], pixels)

@@ -21,7 +21,7 @@ from shared.media.display.standard_light import (
 )
 from shared.media.output_spec import is_hd
 from shared.media.reader import VideoReader
-from tests.support.files.film_files import write_film, yuv_frame
+from tests.support.files.film_files import CodedPlane, write_film, yuv_frame
 
 pytestmark = pytest.mark.unit
 
@@ -29,6 +29,7 @@ PATCHES = np.array(
     [(200, 40, 40), (40, 180, 60), (40, 60, 200), (220, 200, 40), (16, 16, 16), (240, 240, 240), (200, 150, 120)],
     np.float64,
 )
+Planes = tuple[CodedPlane, CodedPlane, CodedPlane]
 WEIGHTS = {Colorspace.ITU601: (0.299, 0.114), Colorspace.ITU709: (0.2126, 0.0722), Colorspace.BT2020: (0.2627, 0.0593)}
 
 
@@ -45,7 +46,7 @@ def seen(rgb: ImageArray) -> NDArray[np.float64]:
     return np.array([rgb[height // 2, int((number + 0.5) * step)] for number in range(len(PATCHES))], np.float64)
 
 
-def coded(rgb: NDArray[np.float64], matrix: int, full: bool = False, bits: int = 8) -> tuple[ImageArray, ...]:
+def coded(rgb: NDArray[np.float64], matrix: int, full: bool = False, bits: int = 8) -> Planes:
     """Y, U and V of coded RGB, 0 to 1, by the formulas of BT.601, BT.709 and BT.2020."""
     red, blue = WEIGHTS[Colorspace(matrix)]
     y = rgb @ np.array([red, 1 - red - blue, blue])
@@ -54,8 +55,8 @@ def coded(rgb: NDArray[np.float64], matrix: int, full: bool = False, bits: int =
     scaled = (y * most, u * most + 128 * steps, v * most + 128 * steps) if full else (
         (16 + 219 * y) * steps, (128 + 224 * u) * steps, (128 + 224 * v) * steps
     )  # fmt: skip
-    kind = np.uint8 if bits == 8 else np.uint16
-    return tuple(np.rint(np.clip(plane, 0, most)).astype(kind) for plane in scaled)
+    y, u, v = (np.rint(np.clip(plane, 0, most)).astype(np.uint8 if bits == 8 else np.uint16) for plane in scaled)
+    return y, u, v
 
 
 def shown(film: Path) -> NDArray[np.float64]:
@@ -138,7 +139,7 @@ def hdr_signal(transfer: ColorTrc, primaries: ColorPrimaries, size: tuple[int, i
     luma = display @ np.array([0.2627, 0.678, 0.0593])
     scene = display * np.maximum(luma, 1e-9)[..., None] ** (1 / 1.2 - 1)
     a, b, c = 0.17883277, 0.28466892, 0.55991073
-    return np.where(scene <= 1 / 12, np.sqrt(3 * scene), a * np.log(np.maximum(12 * scene - b, 1e-9)) + c)
+    return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), a * np.log(np.maximum(12 * scene - b, 1e-9)) + c))
 
 
 @pytest.mark.parametrize("size", [(1280, 64), (140, 96)])

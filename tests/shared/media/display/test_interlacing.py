@@ -44,7 +44,9 @@ def combing(rgb: ImageArray) -> float:
 
 
 def test_a_moving_edge_is_one_edge(tmp_path: Path) -> None:
-    assert np.mean([combing(frame.to_ndarray(format="rgb24")) for frame in woven()]) > 5, "the film is combed"
+    assert np.mean([combing(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)) for frame in woven()]) > 5, (
+        "the film is combed"
+    )
     film = interlaced(tmp_path / "a.mp4")
     with VideoReader(film) as reader:
         frames = list(reader)

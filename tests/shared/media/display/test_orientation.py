@@ -1,5 +1,6 @@
 """Display matrices and EXIF: eight ways to lie in a file, one way to be shown."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.unit
 ONE = 1 << 16
 # Of each of the eight values of EXIF's orientation: where the image's right goes and where its bottom goes (a, b, c, d of a
 # display matrix), and how the stored image is made from the upright one.
-LYING = {
+LYING: dict[int, tuple[tuple[int, int, int, int], Callable[[ImageArray], ImageArray]]] = {
     1: ((1, 0, 0, 1), lambda up: up),
     2: ((-1, 0, 0, 1), lambda up: up[:, ::-1]),
     3: ((-1, 0, 0, -1), lambda up: up[::-1, ::-1]),

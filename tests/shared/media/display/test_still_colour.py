@@ -21,6 +21,9 @@ PATCHES = np.array(
 )
 
 
+LITTLE_LOST: dict[str, dict[str, Any]] = {"jpg": {"quality": 98, "subsampling": 0}, "webp": {"lossless": True}}
+
+
 def chart() -> ImageArray:
     """(48, 96, 3): the patches side by side."""
     return np.ascontiguousarray(np.repeat(np.repeat(PATCHES[None], 16, axis=1), 48, axis=0))
@@ -51,7 +54,7 @@ def test_a_wide_profile_is_converted(primaries: Any, suffix: str, tmp_path: Path
     profile = rgb_profile(*primaries)
     image = as_profile(profile)
     assert np.abs(seen(np.array(image)) - PATCHES).max() > 10, "the pixels differ"
-    how: dict[str, Any] = {"jpg": {"quality": 98, "subsampling": 0}, "webp": {"lossless": True}}.get(suffix, {})
+    how: dict[str, Any] = LITTLE_LOST.get(suffix, {})
     image.save(tmp_path / f"a.{suffix}", icc_profile=profile, **how)
     assert np.abs(seen(read_image(tmp_path / f"a.{suffix}")) - PATCHES).max() <= (6 if suffix == "jpg" else 3)
 
@@ -121,7 +124,7 @@ def with_hole(kind: str) -> tuple[Image.Image, dict[str, Any]]:
 )
 def test_alpha_is_kept_and_grey_is_seen_behind_it(kind: str, suffix: str, tmp_path: Path) -> None:
     image, how = with_hole(kind)
-    image.save(tmp_path / f"a.{suffix}", **how, **({"lossless": True} if suffix == "webp" else {}))
+    image.save(tmp_path / f"a.{suffix}", **how, **LITTLE_LOST.get(suffix, {}))
     rgb, alpha = read_cut_out(tmp_path / f"a.{suffix}")
     assert alpha is not None and alpha.shape == (48, 96)
     assert (alpha[:, :48] == 0).all() and (alpha[:, 48:] == 255).all()
