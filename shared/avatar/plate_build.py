@@ -20,7 +20,7 @@ from shared.avatar.manifest import PlateKind
 from shared.avatar.mask import bound_mask
 from shared.avatar.matte import own_cut_out
 from shared.avatar.plate import Plate, save_index
-from shared.avatar.plate_frames import PlateFrames, SourceFrame
+from shared.avatar.plate_frames import PlateFrameWriter, SourceFrame
 from shared.avatar.relight import landmark_colours, relight
 from shared.avatar.skin import SkinLight, light_transfer, measure_light, smooth_lights
 from shared.face import similarity
@@ -61,7 +61,7 @@ def build_own_plate(
     """Write the plate of a portrait on its own image. portrait: (H, W, 3) uint8 RGB; alpha: (H, W) uint8, what it brings along."""
     image, resized = fit_image(portrait)
     placement = similarity.compose(resized, similarity.invert(portrait_to_roi))
-    with PlateFrames(folder) as frames:
+    with PlateFrameWriter(folder) as frames:
         frames.add(SourceFrame(image, None if alpha is None else fit_image(alpha)[0]))
     height, width = image.shape[:2]
     save_index(
@@ -97,7 +97,7 @@ def follow_body(
     most = _at_most(
         images, round(MAX_PLATE_S * fps), f"{body.name} is longer than {MAX_PLATE_S} s; the plate ends there.", notes
     )
-    with PlateFrames(folder) as frames:
+    with PlateFrameWriter(folder) as frames:
         track = follow_film(body.name, frames.added(most), _share_of(total, progress))
         film = understand_film(body.name, track, fps, frames.read, exclude=exclude, still_s=still_s, as_it_is=as_it_is)
         frames.add_blends(film.round.blends)
@@ -121,14 +121,14 @@ def follow_plate(
 
     count: frames of the film, which the plate begins with. name: of the film, for notes. Raises StudioError as `follow_body`.
     """
-    with PlateFrames(folder) as frames:
+    with PlateFrameWriter(folder) as frames:
         track = follow_film(name, _copied(old, count, frames), _share_of(count, progress))
         film = understand_film(name, track, old.fps, frames.read, exclude=exclude, still_s=still_s)
         frames.add_blends(film.round.blends)
     return FollowedBody(film, frames, old.fps, "video", tuple(film.report.notes(name)))
 
 
-def _copied(old: Plate, count: int, frames: PlateFrames) -> Iterator[ImageArray]:
+def _copied(old: Plate, count: int, frames: PlateFrameWriter) -> Iterator[ImageArray]:
     """Copy the first frames of a plate, and hand on the RGB of each."""
     cut_outs = own_cut_out(old)
     for number in range(count):
@@ -136,7 +136,7 @@ def _copied(old: Plate, count: int, frames: PlateFrames) -> Iterator[ImageArray]
         yield np.asarray(simplejpeg.decode_jpeg(old.jpeg(number)), np.uint8)
 
 
-def _cut_out_note(name: str, frames: PlateFrames) -> tuple[str, ...]:
+def _cut_out_note(name: str, frames: PlateFrameWriter) -> tuple[str, ...]:
     if not frames.clear:
         return ()
     return (f"{name} brings its own cut-out, which outputs with alpha take over; elsewhere grey is seen behind it.",)
@@ -151,7 +151,7 @@ class FollowedBody:
     """A body that was followed, before a face is placed on it. frames: the film's, and those of its cross-fades."""
 
     film: Film
-    frames: PlateFrames
+    frames: PlateFrameWriter
     fps: float
     kind: PlateKind
     notes: tuple[str, ...]

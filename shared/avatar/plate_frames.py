@@ -30,7 +30,7 @@ class SourceFrame(NamedTuple):
     alpha: ImageArray | None = None
 
 
-class PlateFrames:
+class PlateFrameWriter:
     """Writes a plate's frames. sizes: of each frame, in bytes."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class PlateFrames:
         self._starts = [0]
         self._cut_outs = _CutOuts(folder)
 
-    def __enter__(self) -> "PlateFrames":
+    def __enter__(self) -> "PlateFrameWriter":
         self._file = (self._folder / FRAMES).open("wb")
         return self
 

@@ -18,7 +18,7 @@ from services.renderer.encode.segment import SegmentWriter
 from services.renderer.pipeline.draw import draw_frames
 from shared.avatar.matte import FILE, FRAMES, plate_mattes
 from shared.avatar.model import Avatar, load_avatar
-from shared.avatar.plate_frames import PlateFrames, SourceFrame
+from shared.avatar.plate_frames import PlateFrameWriter, SourceFrame
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb, rgb_to_i420
 from shared.media.display.transparency import over_backdrop
@@ -172,7 +172,7 @@ def cut_out_portrait(portrait: Avatar, tmp_path_factory: pytest.TempPathFactory)
     cv2.ellipse(alpha, (int(middle[0]), int(middle[1])), size, 0, 0, 360, (255,), -1)
     alpha = np.asarray(cv2.GaussianBlur(alpha, (9, 9), 0), np.uint8)
     roi = over_backdrop(roi, np.asarray(cv2.warpAffine(alpha, to_roi, (512, 512)), np.uint8))
-    with PlateFrames(folder) as frames:
+    with PlateFrameWriter(folder) as frames:
         frames.add(SourceFrame(over_backdrop(i420_to_rgb(plate.frame(0)), alpha), alpha))
     facts = dict(np.load(folder / "plate.npz"))
     np.savez(folder / "plate.npz", **facts | {"starts": np.array([0, frames.sizes[0]], np.int64)})

@@ -15,7 +15,7 @@ from shared.avatar.choose import choose_again
 from shared.avatar.manifest import read_avatar_manifest
 from shared.avatar.matte import own_cut_out, plate_mattes
 from shared.avatar.model import load_avatar
-from shared.avatar.plate_frames import CUT_OUT_INDEX, CUT_OUTS, PlateFrames, SourceFrame
+from shared.avatar.plate_frames import CUT_OUT_INDEX, CUT_OUTS, PlateFrameWriter, SourceFrame
 from shared.avatar.samples import sample_portrait
 from shared.errors import StudioError
 from shared.face.upright import turned
@@ -107,7 +107,7 @@ def test_what_is_all_but_opaque_brings_none(portrait: ImageArray, tmp_path: Path
 
 def test_a_film_whose_alpha_begins_later_is_opaque_before(tmp_path: Path) -> None:
     rgb, alpha = np.full((32, 32, 3), 90, np.uint8), np.full((32, 32), 7, np.uint8)
-    with PlateFrames(tmp_path) as frames:
+    with PlateFrameWriter(tmp_path) as frames:
         for each in (None, None, alpha, None):
             frames.add(SourceFrame(rgb, each))
     starts = np.load(tmp_path / CUT_OUT_INDEX)["starts"]
