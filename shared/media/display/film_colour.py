@@ -11,18 +11,29 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation
 
 from shared.media.array_types import ImageArray
-from shared.media.display.standard_light import BT709, OTHER_TRANSFERS, WIDE_PRIMARIES, WideColour, to_srgb
+from shared.media.display.standard_light import BT709, HDR, OTHER_TRANSFERS, WIDE_PRIMARIES, WideColour, to_srgb
 from shared.media.output_spec import FrameSize, is_hd
 
 WHITE = 65280 / 65535  # of 16 bits: what FFmpeg makes of white when it widens limited range or 8 bits
 CUBE = 49  # values a side of the table of colours: between them they are interpolated, within 0.4 of 255 on average
 UNTAGGED = 2  # of any of FFmpeg's colour tags
+_OF_PRIMARIES: dict[int, Colorspace] = {
+    ColorPrimaries.BT709: Colorspace.ITU709,
+    ColorPrimaries.BT2020: Colorspace.BT2020,
+    ColorPrimaries.BT470BG: Colorspace.ITU601,
+    ColorPrimaries.SMPTE170M: Colorspace.ITU601,
+}
 
 
 def matrix_of(frame: av.VideoFrame) -> int | None:
-    """The matrix to take a frame's colours for. None: what it is tagged with. Without a tag HD is BT.709 and all else BT.601: the
-    rule by which the studio delivers its own output."""
-    return Colorspace.ITU709 if frame.colorspace == UNTAGGED and is_hd((frame.width, frame.height)) else None
+    """The matrix to take a frame's colours for. None: what it is tagged with. Without a tag it is that of HDR or of its primaries,
+    and where they have none either HD is BT.709 and all else BT.601: the rule by which the studio delivers its own output."""
+    if frame.colorspace != UNTAGGED:
+        return None
+    if frame.color_trc in HDR:
+        return Colorspace.BT2020
+    by_size = Colorspace.ITU709 if is_hd((frame.width, frame.height)) else Colorspace.ITU601
+    return _OF_PRIMARIES.get(frame.color_primaries, by_size)
 
 
 def wide_colour_of(frame: av.VideoFrame) -> WideColour | None:
@@ -31,8 +42,9 @@ def wide_colour_of(frame: av.VideoFrame) -> WideColour | None:
         return None
     transfer, primaries = ColorTrc(frame.color_trc), ColorPrimaries(frame.color_primaries)
     if primaries not in WIDE_PRIMARIES:
-        untagged = primaries == ColorPrimaries.UNSPECIFIED and frame.colorspace == Colorspace.BT2020
-        primaries = ColorPrimaries.BT2020 if untagged else BT709
+        untagged = primaries == ColorPrimaries.UNSPECIFIED
+        of_bt2020 = untagged and (transfer in HDR or frame.colorspace == Colorspace.BT2020)
+        primaries = ColorPrimaries.BT2020 if of_bt2020 else BT709
     return WideColour(transfer, primaries)
 
 

@@ -84,6 +84,33 @@ def test_a_tag_is_believed(size: tuple[int, int], matrix: int, full: bool, tmp_p
     assert np.abs(shown(write_film(tmp_path / "a.mp4", [frame])) - PATCHES).max() <= 3
 
 
+@pytest.mark.parametrize(
+    ("primaries", "matrix"),
+    [
+        (ColorPrimaries.BT709, Colorspace.ITU709),
+        (ColorPrimaries.SMPTE170M, Colorspace.ITU601),
+        (ColorPrimaries.BT470BG, Colorspace.ITU601),
+    ],
+)
+@pytest.mark.parametrize("size", [(140, 96), (1280, 64)])
+def test_without_a_matrix_the_primaries_say_it(
+    size: tuple[int, int], primaries: ColorPrimaries, matrix: int, tmp_path: Path
+) -> None:
+    frame = yuv_frame(*coded(chart(size), matrix), matrix=2)
+    film = write_film(tmp_path / "a.mp4", [frame], light=(ColorTrc.UNSPECIFIED, primaries))
+    assert np.abs(shown(film) - PATCHES).max() <= 3
+
+
+@pytest.mark.parametrize("codec", ["png", "qtrle"])
+def test_rgb_and_grey_have_no_matrix(codec: str, tmp_path: Path) -> None:
+    rgb = np.rint(chart((1280, 64)) * 255).astype(np.uint8)
+    for pixels in ("rgb24", "gray"):
+        frame = av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format=pixels)
+        film = write_film(tmp_path / f"{pixels}.mov", [frame], codec, options={})
+        expected = PATCHES if pixels == "rgb24" else seen(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8))
+        assert np.abs(shown(film) - expected).max() <= 1
+
+
 @pytest.mark.parametrize("size", [(1280, 720), (640, 480)])
 def test_what_the_studio_delivers_comes_back_without_its_tags(size: tuple[int, int], tmp_path: Path) -> None:
     width = size[0]
@@ -142,14 +169,15 @@ def hdr_signal(transfer: ColorTrc, primaries: ColorPrimaries, size: tuple[int, i
     return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), a * np.log(np.maximum(12 * scene - b, 1e-9)) + c))
 
 
+@pytest.mark.parametrize("matrix", [Colorspace.BT2020, 2])
 @pytest.mark.parametrize("size", [(1280, 64), (140, 96)])
 @pytest.mark.parametrize("tagged", [ColorPrimaries.BT2020, ColorPrimaries.UNSPECIFIED])
 @pytest.mark.parametrize("transfer", [ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67])
 def test_hdr_looks_as_its_sdr_original(
-    transfer: ColorTrc, tagged: ColorPrimaries, size: tuple[int, int], tmp_path: Path
+    transfer: ColorTrc, tagged: ColorPrimaries, size: tuple[int, int], matrix: int, tmp_path: Path
 ) -> None:
     signal = hdr_signal(transfer, ColorPrimaries.BT2020, size)
-    frame = yuv_frame(*coded(signal, Colorspace.BT2020, bits=10), pixels="yuv444p10le", matrix=Colorspace.BT2020)
+    frame = yuv_frame(*coded(signal, Colorspace.BT2020, bits=10), pixels="yuv444p10le", matrix=matrix)
     film = write_film(tmp_path / "a.mp4", [frame], light=(transfer, tagged))
     assert np.abs(shown(film) - PATCHES).max() <= 4, "10 bits of PQ are coarse in a dark channel"
 
