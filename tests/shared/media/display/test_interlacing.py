@@ -1,6 +1,7 @@
 """Interlaced films: a moving bar has one edge and not a comb's, and reading from the middle gives the same frames."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -15,7 +16,7 @@ from tests.support.files.film_files import write_film
 pytestmark = pytest.mark.unit
 
 FRAMES = 12
-STEP_PX = 8  # that the bar moves between two fields
+STEP_PX = 4  # that the bar moves between two fields
 
 
 def bar(at: int) -> ImageArray:
@@ -24,17 +25,35 @@ def bar(at: int) -> ImageArray:
     return np.repeat(rgb[..., None], 3, axis=2)
 
 
-def woven() -> Iterator[av.VideoFrame]:
-    """Upper fields first: each frame holds two moments."""
+def woven(lower_first: bool = False) -> Iterator[av.VideoFrame]:
+    """Each frame holds two moments: the bar of the first is where `begins` says, that of the second STEP_PX further."""
     for number in range(FRAMES):
-        rgb = bar(10 + 2 * number * STEP_PX // 2)
-        rgb[1::2] = bar(10 + 2 * number * STEP_PX // 2 + STEP_PX // 2)[1::2]
-        yield av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv420p")
+        rgb, second = bar(begins(number)), bar(begins(number) + STEP_PX)
+        rows = slice(0, None, 2) if lower_first else slice(1, None, 2)
+        rgb[rows] = second[rows]
+        yield marked(av.VideoFrame.from_ndarray(rgb, "rgb24").reformat(format="yuv420p"), lower_first)
 
 
-def interlaced(path: Path) -> Path:
-    options = {"preset": "ultrafast", "qp": "4", "x264-params": "tff=1:keyint=4:min-keyint=4:scenecut=0"}
-    return write_film(path, woven(), options=options)
+def marked(frame: av.VideoFrame, lower_first: bool) -> av.VideoFrame:
+    """The frame as one that says which of its fields comes first: encoders go by it."""
+    graph = av.filter.Graph()
+    source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
+    mark, sink = graph.add("setfield", "bff" if lower_first else "tff"), graph.add("buffersink")
+    source.link_to(mark)
+    mark.link_to(sink)
+    graph.configure()
+    graph.vpush(frame)
+    return graph.vpull()
+
+
+def begins(number: int) -> int:
+    return 10 + 2 * STEP_PX * number
+
+
+def interlaced(path: Path, lower_first: bool = False) -> Path:
+    order = "bff=1" if lower_first else "tff=1"
+    options = {"preset": "ultrafast", "qp": "4", "x264-params": f"{order}:keyint=4:min-keyint=4:scenecut=0"}
+    return write_film(path, woven(lower_first), options=options)
 
 
 def combing(rgb: ImageArray) -> float:
@@ -43,15 +62,19 @@ def combing(rgb: ImageArray) -> float:
     return float(np.clip(np.abs(rows[1:-1] - rows[2:]) - np.abs(rows[:-2] - rows[2:]), 0, None).mean())
 
 
-def test_a_moving_edge_is_one_edge(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lower_first", [False, True])
+def test_a_moving_edge_is_one_edge(lower_first: bool, tmp_path: Path) -> None:
     assert np.mean([combing(np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)) for frame in woven()]) > 5, (
         "the film is combed"
     )
-    film = interlaced(tmp_path / "a.mp4")
+    film = interlaced(tmp_path / "a.mp4", lower_first)
     with VideoReader(film) as reader:
         frames = list(reader)
     assert [pts for pts, _ in frames] == [number * 40_000 for number in range(FRAMES)], "none is lost or doubled"
     assert max(combing(rgb) for _, rgb in frames[1:-1]) < 0.5
+    for number, (_, rgb) in enumerate(frames[1:-1], 1):
+        edges = [int(np.argmax(row > 128)) for row in rgb[8:-8, :, 1]]
+        assert abs(np.mean(edges) - begins(number)) < 1, "of the field that comes first"
     driven = [each for each in read_driver(film) if isinstance(each, DriverFrame)]
     assert [each.pts for each in driven] == [pts for pts, _ in frames], "live too"
     assert max(combing(each.rgb) for each in driven[1:-1]) < 0.5
