@@ -125,7 +125,8 @@ def follow_plate(
         track = follow_film(name, _copied(old, count, frames), _share_of(count, progress))
         film = understand_film(name, track, old.fps, frames.read, exclude=exclude, still_s=still_s)
         frames.add_blends(film.round.blends)
-    return FollowedBody(film, frames, old.fps, "video", tuple(film.report.notes(name)))
+    notes = (*_cut_out_note(name, frames), *film.report.notes(name))
+    return FollowedBody(film, frames, old.fps, "video", notes)
 
 
 def _copied(old: Plate, count: int, frames: PlateFrameWriter) -> Iterator[ImageArray]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, Interpolation
 
+from shared.errors import StudioError, short
 from shared.media.array_types import ImageArray
 from shared.media.display.standard_light import BT709, HDR, OTHER_TRANSFERS, WIDE_PRIMARIES, WideColour, to_srgb
 from shared.media.output_spec import FrameSize, is_hd
@@ -57,7 +58,7 @@ class FrameColours:
         self._wide: dict[WideColour, _ColourCube] = {}
 
     def rgb(self, frame: av.VideoFrame) -> ImageArray:
-        """(H, W, 3) uint8 sRGB, as the frame is stored: not turned."""
+        """(H, W, 3) uint8 sRGB, as the frame is stored: not turned. Raises StudioError where there is no room for a table."""
         wide = wide_colour_of(frame)
         if wide is None:
             return np.asarray(self._reformatted(frame, "rgb24").to_ndarray(), np.uint8)
@@ -87,13 +88,21 @@ class _ColourCube:
         source = self._graph.add_buffer(
             width=width, height=height, format=av.VideoFormat("gbrp16le"), time_base=Fraction(1, 25)
         )
-        with tempfile.TemporaryDirectory(prefix="studio-colours-") as folder:
-            cube = Path(folder) / "table.cube"
-            cube.write_text(_cube_text(colour), encoding="ascii")
-            table, sink = self._graph.add("lut3d", file=str(cube), interp="tetrahedral"), self._graph.add("buffersink")
-            source.link_to(table)
-            table.link_to(sink)
-            self._graph.configure()
+        try:
+            with tempfile.TemporaryDirectory(prefix="studio-colours-") as folder:
+                cube = Path(folder) / "table.cube"
+                cube.write_text(_cube_text(colour), encoding="ascii")
+                table, sink = (
+                    self._graph.add("lut3d", file=str(cube), interp="tetrahedral"),
+                    self._graph.add("buffersink"),
+                )
+                source.link_to(table)
+                table.link_to(sink)
+                self._graph.configure()
+        except OSError as error:
+            raise StudioError(
+                f"The film's colours cannot be converted ({short(error)}); make room in the temporary folder and try again."
+            ) from None
 
     def rgb(self, frame: av.VideoFrame) -> ImageArray:
         """(H, W, 3) uint8 sRGB of a gbrp16le frame."""

@@ -11,6 +11,8 @@ from shared.runtime.clock import US
 # Weston 3-field deinterlacing with motion adaptation, one frame for each; frames that are not interlaced pass untouched.
 _FILTER, _SETTINGS = "bwdif", "mode=send_frame:parity=auto:deint=interlaced"
 
+LEAST_PX = 4  # on a side, that the filter takes
+
 
 class Deinterlacer:
     """Makes the frames of a film whole. Not thread-safe.
@@ -29,7 +31,7 @@ class Deinterlacer:
     def push(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
         """The frames that are whole now. frame: the next one."""
         if self._fields is None:
-            if not frame.interlaced_frame:
+            if not frame.interlaced_frame or min(frame.width, frame.height) < LEAST_PX:
                 self._before = frame
                 return [frame]
             return self._begin(frame)

@@ -1,5 +1,6 @@
 """Colours of films: by their tags where they have any, by one rule where not, and in standard light whatever they were coded in."""
 
+import errno
 from pathlib import Path
 
 import av
@@ -8,6 +9,7 @@ import pytest
 from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
+from shared.errors import StudioError
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb, planes, to_bt709
 from shared.media.display.standard_light import (
@@ -216,3 +218,14 @@ def test_an_ordinary_frame_takes_the_short_way(tmp_path: Path, monkeypatch: pyte
     frame = av.VideoFrame.from_ndarray(np.full((96, 160, 3), 90, np.uint8), "rgb24").reformat(format="yuv420p")
     film = write_film(tmp_path / "a.mp4", [frame], light=(ColorTrc.BT709, ColorPrimaries.BT709))
     assert abs(shown(film) - 90).max() <= 2
+
+
+def test_no_room_for_the_table_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    frame = yuv_frame(*coded(chart((140, 96)), Colorspace.BT2020), matrix=Colorspace.BT2020)
+    film = write_film(tmp_path / "a.mp4", [frame], light=(ColorTrc.SMPTE2084, ColorPrimaries.BT2020))
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StudioError, match=r"colours cannot be converted \(.*No space left.*\); make room"):
+        shown(film)
