@@ -12,6 +12,7 @@ from shared.media.display.transparency import over_backdrop
 if TYPE_CHECKING:  # Pillow is imported where it is used only: live services have no need of it
     from PIL import Image
 
+ORIENTATION = 0x0112  # EXIF's tag
 _MODES = {
     "RGB ": "RGB",
     "GRAY": "L",
@@ -30,12 +31,23 @@ def shown_still(image: "Image.Image") -> tuple[ImageArray, ImageArray | None]:
 
 
 def _upright(image: "Image.Image") -> "Image.Image":
-    from PIL import ImageOps
+    """By the orientation of EXIF or XMP. What else is broken in such a block does not count: nothing of it is written again."""
+    from PIL import Image
 
     try:
-        return ImageOps.exif_transpose(image)
-    except (struct.error, ValueError, TypeError, KeyError, SyntaxError, OverflowError, ZeroDivisionError):
-        return image  # a broken EXIF block says nothing; the pixels still do
+        orientation = image.getexif().get(ORIENTATION)
+    except (struct.error, ValueError, TypeError, KeyError, SyntaxError, OverflowError, ZeroDivisionError, OSError):
+        return image  # a broken block says nothing; the pixels still do
+    ways = (
+        Image.Transpose.FLIP_LEFT_RIGHT,
+        Image.Transpose.ROTATE_180,
+        Image.Transpose.FLIP_TOP_BOTTOM,
+        Image.Transpose.TRANSPOSE,
+        Image.Transpose.ROTATE_270,
+        Image.Transpose.TRANSVERSE,
+        Image.Transpose.ROTATE_90,
+    )
+    return image.transpose(ways[orientation - 2]) if orientation in range(2, 9) else image
 
 
 def _in_eight_bits(image: "Image.Image") -> "Image.Image":

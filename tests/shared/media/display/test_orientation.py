@@ -1,5 +1,6 @@
 """Display matrices and EXIF: eight ways to lie in a file, one way to be shown."""
 
+import struct
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from services.capture.demux import DriverFrame, read_driver
 from shared.media.array_types import ImageArray
@@ -80,9 +81,25 @@ def test_a_matrix_that_is_none_leaves_the_frame_as_it_is() -> None:
     assert Orientation().upright(scene := upright_scene()) is scene, "nothing is copied"
 
 
-def test_a_broken_exif_block_says_nothing(tmp_path: Path) -> None:
-    Image.fromarray(upright_scene()).save(tmp_path / "a.png", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0")
-    assert np.array_equal(read_image(tmp_path / "a.png"), upright_scene())
+@pytest.mark.parametrize(
+    "block", [b"MM\0*", b"MM", b"no TIFF at all", b"MM\0*\0\0\xff\xff", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0"]
+)
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_a_broken_exif_block_says_nothing(suffix: str, block: bytes, tmp_path: Path) -> None:
+    how = {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(upright_scene()).save(tmp_path / f"a.{suffix}", exif=b"Exif\0\0" + block, **how)  # type: ignore[arg-type]
+    assert np.array_equal(read_image(tmp_path / f"a.{suffix}"), upright_scene())
+
+
+def test_what_else_is_broken_in_exif_does_not_count(tmp_path: Path) -> None:
+    """A maker's name of which the kind is wrong, before an orientation that is right."""
+    entries = struct.pack(">HHII", 0x0100, 2, 6, 50) + struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    block = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 2) + entries + bytes(4) + bytes(12) + b"make\xff\0"
+    lying = np.ascontiguousarray(LYING[6][1](upright_scene()))
+    Image.fromarray(lying).save(tmp_path / "a.jpg", exif=block, quality=95, subsampling=0)
+    with Image.open(tmp_path / "a.jpg") as image, pytest.raises(struct.error):
+        ImageOps.exif_transpose(image)
+    assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - upright_scene()).mean() < 6
 
 
 @pytest.mark.parametrize(("value", "size"), [(1, (160, 72)), (6, (72, 160))])

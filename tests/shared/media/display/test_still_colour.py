@@ -146,3 +146,25 @@ def test_alpha_turns_with_its_image_and_a_profile_does_not_touch_it(tmp_path: Pa
 def test_an_opaque_image_has_no_alpha(tmp_path: Path) -> None:
     Image.fromarray(chart()).convert("RGBA").save(tmp_path / "a.png")
     assert read_cut_out(tmp_path / "a.png")[1] is None
+
+
+def test_lab_is_converted(tmp_path: Path) -> None:
+    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+    image = ImageCms.profileToProfile(Image.fromarray(chart()), srgb, lab, outputMode="LAB")
+    assert image is not None
+    image.info.pop("icc_profile", None)
+    image.save(tmp_path / "a.tif")
+    assert np.abs(seen(read_image(tmp_path / "a.tif")) - PATCHES).max() <= 8, "8 bits of Lab are coarse"
+
+
+def test_grey_of_sixteen_bits_and_of_real_numbers_is_scaled(tmp_path: Path) -> None:
+    Image.fromarray(np.full((48, 96), 150 << 8, np.uint16)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((48, 96), 150 / 255, np.float32)).save(tmp_path / "b.tif")
+    for name in ("a.png", "b.tif"):
+        assert np.abs(seen(read_image(tmp_path / name)) - 150).max() <= 1
+
+
+def test_a_fourth_byte_that_means_nothing_is_no_alpha(tmp_path: Path) -> None:
+    Image.fromarray(np.dstack([chart(), np.zeros((48, 96), np.uint8)])).save(tmp_path / "a.png")
+    rgb, alpha = read_cut_out(tmp_path / "a.png")
+    assert alpha is None and np.array_equal(rgb, chart())
