@@ -35,7 +35,7 @@ def _upright(image: "Image.Image") -> "Image.Image":
     from PIL import Image
 
     try:
-        orientation = image.getexif().get(ORIENTATION)
+        orientation = image.getexif().get(ORIENTATION, 1)
     except (struct.error, ValueError, TypeError, KeyError, SyntaxError, OverflowError, ZeroDivisionError, OSError):
         return image  # a broken block says nothing; the pixels still do
     ways = (
@@ -47,7 +47,7 @@ def _upright(image: "Image.Image") -> "Image.Image":
         Image.Transpose.TRANSVERSE,
         Image.Transpose.ROTATE_90,
     )
-    return image.transpose(ways[orientation - 2]) if orientation in range(2, 9) else image
+    return image.transpose(ways[int(orientation) - 2]) if orientation in range(2, 9) else image
 
 
 def _in_eight_bits(image: "Image.Image") -> "Image.Image":
