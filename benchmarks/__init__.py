@@ -17,6 +17,7 @@ MODULES = {
     "live": "benchmarks.system.live",
     "preview": "benchmarks.system.preview",
     "driving": "benchmarks.system.driving",
+    "rtsp": "benchmarks.system.rtsp",
     "viewers": "benchmarks.system.viewers",
     "voice": "benchmarks.system.voice",
     "livekit": "benchmarks.system.livekit",

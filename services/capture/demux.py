@@ -16,7 +16,7 @@ from shared.face.follower import FOLLOWED_SIDE_PX
 from shared.media.display.frame_view import FrameView
 from shared.media.display.interlacing import Deinterlacer
 from shared.media.display.transparency import decoder_of
-from shared.media.reader import has_video, open_container, read_sound, source_title, video_of
+from shared.media.reader import decoded_sound, open_container, source_title, video_of
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
 
@@ -42,12 +42,12 @@ class DriverSoundBlock:
 def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
     """Everything in a video or sound file or stream, pts from the first of it. Raises StudioError when it holds neither
     frames nor sound, cannot be opened or breaks off."""
-    if not has_video(source):
-        yield from _read_voice(source)
-        return
+    # Once: a source may have room for one client, and be gone when that one leaves.
     with open_container(source) as container:
         video = video_of(container)
-        assert video is not None
+        if video is None:
+            yield from _read_voice(container, source_title(source))
+            return
         video.thread_type = "AUTO"
         video.codec_context.thread_count = 1  # one core goes a long way at this size, and the others need theirs
         streams = [video, *container.streams.audio[:1]]
@@ -98,9 +98,11 @@ class _ShownFrames:
         return self._view.rgb(frame)
 
 
-def _read_voice(source: Path | str) -> Iterator[DriverSoundBlock]:
+def _read_voice(container: av.container.InputContainer, name: str) -> Iterator[DriverSoundBlock]:
+    if not container.streams.audio:
+        raise StudioError(f"{name} has neither video nor sound; give a video or sound file.")
     origin: int | None = None
-    for pts, samples in read_sound(source):
+    for pts, samples in decoded_sound(container, name):
         origin = pts if origin is None else origin
         yield DriverSoundBlock(max(0, pts - origin), samples, drives=True)
 

@@ -25,6 +25,7 @@ from shared.runtime.clock import SOUND_RATE_HZ, US
 __all__ = [
     "Mp4Writer",
     "VideoReader",
+    "decoded_sound",
     "has_video",
     "open_container",
     "read_sound",
@@ -54,8 +55,9 @@ _LOCAL_FORMATS = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,flac,aac,mjp
 def open_container(source: MediaSource) -> av.container.InputContainer:
     """Open a local file or an rtsp, rtsps, http or https address for reading.
 
-    Opening and every read give up after 10 s. Raises StudioError when it cannot be opened or is something
-    else, such as a playlist that would make ffmpeg open further files.
+    Opening and every read give up after 10 s. The rate of an RTSP source is not measured, which takes as long as 20 frames do.
+    Raises StudioError when it cannot be opened or is something else, such as a playlist that would make ffmpeg open further
+    files.
     """
     scheme = urlsplit(source).scheme.lower() if isinstance(source, str) and "://" in source else ""
     if scheme not in _PROTOCOLS:
@@ -65,7 +67,9 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
     options = {"protocol_whitelist": _PROTOCOLS[scheme]}
     if scheme:
         address = str(source)
-        options |= {"rtsp_transport": "tcp", "reconnect": "0"} if scheme.startswith("rtsp") else {"reconnect": "0"}
+        options |= {"reconnect": "0"}
+        if scheme.startswith("rtsp"):
+            options |= {"rtsp_transport": "tcp", "fpsprobesize": "0"}
     else:
         path = Path(source)
         address = str(path.absolute())  # a leading slash: nothing in the name can be taken for a protocol
@@ -289,8 +293,12 @@ def read_sound(source: MediaSource) -> Iterator[tuple[int, NDArray[np.int16]]]:
     Nothing for a file without sound. Raises StudioError when it cannot be opened or breaks off.
     """
     with open_container(source) as container:
-        if not container.streams.audio:
-            return
+        yield from decoded_sound(container, source_title(source))
+
+
+def decoded_sound(container: av.container.InputContainer, name: str) -> Iterator[tuple[int, NDArray[np.int16]]]:
+    """`read_sound` of a file that is open, and called `name` in a message."""
+    if container.streams.audio:
         origin = (container.start_time or 0) if container.start_time and container.start_time > 0 else 0
         resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
         next_pts = 0
@@ -307,6 +315,4 @@ def read_sound(source: MediaSource) -> Iterator[tuple[int, NDArray[np.int16]]]:
         except av.error.EOFError:
             return
         except (av.error.FFmpegError, OSError) as error:
-            raise StudioError(
-                f"The sound of {source_title(source)} cannot be read any further ({short(error)})."
-            ) from None
+            raise StudioError(f"The sound of {name} cannot be read any further ({short(error)}).") from None
