@@ -152,9 +152,9 @@ class Capture:
         elif driver.ref.kind is DriverKind.SPEECH or (driver.voice and not driver.live):
             meter.state, meter.note = "quiet", ""
         elif driver.ref.kind is DriverKind.MICROPHONE:
-            meter.note = "No sound from the browser; press 'use this microphone' in the console."
+            meter.note = "No sound from the browser; choose its microphone in the console again."
         elif driver.ref.kind is DriverKind.BROWSER:
-            meter.note = "No frame from the browser; press 'use this camera' in the console."
+            meter.note = "No frame from the browser; choose its camera in the console again."
         else:
             meter.note = "The driver sends no frames."
 

@@ -1,8 +1,9 @@
 // This browser's camera and microphone, or its microphone alone, as driver: newest frame only, nothing queued.
 
+import { FrameEncoder } from "./frame_encoder.js";
 import { Microphone } from "./microphone.js";
 
-const WIDTH_PX = 640, HEIGHT_PX = 480, RATE_FPS = 25, JPEG_QUALITY = 0.8;
+const LONG_SIDE_PX = 640, SHORT_SIDE_PX = 480, RATE_FPS = 25;
 const FRAME = 1; // first byte of such a message
 
 export class BrowserCamera {
@@ -16,13 +17,11 @@ export class BrowserCamera {
     this.socket = null;
     /** @type {Microphone | null} */
     this.microphone = null;
+    /** @type {FrameEncoder | null} */
+    this.encoder = null;
     this.video = document.createElement("video");
     this.video.muted = true;
     this.video.playsInline = true;
-    this.canvas = document.createElement("canvas");
-    this.canvas.width = WIDTH_PX;
-    this.canvas.height = HEIGHT_PX;
-    this.timer = 0;
     this.busy = false;
     this.word = "";
   }
@@ -33,12 +32,14 @@ export class BrowserCamera {
     this.stop();
     this.word = word;
     if (!navigator.mediaDevices) throw new Error("Browsers give camera and microphone only to pages on localhost or https; open the console there.");
-    const video = { width: WIDTH_PX, height: HEIGHT_PX, frameRate: RATE_FPS };
+    const video = { width: LONG_SIDE_PX, height: SHORT_SIDE_PX, frameRate: RATE_FPS };
     const audio = { echoCancellation: true, noiseSuppression: true, channelCount: 1 };
     const device = word === "browser" ? "camera" : "microphone";
     const devices = navigator.mediaDevices;
+    /** @type {MediaStream} */
+    let stream;
     try {
-      this.stream = word === "microphone" ? await devices.getUserMedia({ audio })
+      stream = word === "microphone" ? await devices.getUserMedia({ audio })
         : await devices.getUserMedia({ video, audio })
           .catch((error) => (error.name === "NotFoundError" ? devices.getUserMedia({ video }) : Promise.reject(error)));
     } catch (error) {
@@ -46,6 +47,10 @@ export class BrowserCamera {
       throw new Error(name === "NotAllowedError"
         ? `The browser was not allowed to use the ${device}; allow it beside the address and try again.`
         : `The browser has no ${device} to offer (${name}).`);
+    }
+    this.stream = stream;
+    for (const track of stream.getTracks()) {
+      for (const kind of ["ended", "mute", "unmute"]) track.addEventListener(kind, () => this.noticeTracks());
     }
     if (word === "microphone") return;
     this.video.srcObject = this.stream;
@@ -55,30 +60,35 @@ export class BrowserCamera {
   /** Begin to send; the scene must already want the browser. */
   start() {
     if (this.socket) return;
-    this.socket = this.api.socket("driver");
+    const socket = this.api.socket("driver");
+    this.socket = socket;
     this.note = "connecting…";
     const microphone = new Microphone(this.stream, (block) => this.send(block));
     this.microphone = microphone;
-    this.socket.addEventListener("open", () => {
-      this.note = "this page is the driver";
-      if (this.word === "browser") this.timer = setInterval(() => this.sendFrame(), 1000 / RATE_FPS);
+    socket.addEventListener("open", () => {
+      if (this.socket !== socket) return;
+      if (this.word === "browser") this.encoder = new FrameEncoder(RATE_FPS, () => this.sendFrame());
       microphone.start();
+      this.noticeTracks();
     });
-    this.socket.addEventListener("close", (event) => {
+    socket.addEventListener("close", (event) => {
+      if (this.socket !== socket) return; // stopped here, and perhaps begun again since
       this.stop();
-      this.note = event.reason;
+      this.note = event.reason || "The connection to the studio was lost; choose this driver again.";
     });
   }
 
   /** Camera off. */
   stop() {
-    clearInterval(this.timer);
+    this.encoder?.close();
+    this.encoder = null;
     this.microphone?.stop();
     this.stream?.getTracks().forEach((track) => track.stop());
     this.stream = null;
     const { socket } = this;
     this.socket = null;
     socket?.close();
+    this.busy = false;
     this.note = "";
   }
 
@@ -87,19 +97,50 @@ export class BrowserCamera {
     if (this.socket?.readyState === WebSocket.OPEN && driver !== this.word) this.stop();
   }
 
+  /** Say how the devices are; give the driver up when the one that it needs is gone: pulled out, taken by another program, or its
+   * permission withdrawn. */
+  noticeTracks() {
+    if (!this.stream) return;
+    const [camera] = this.stream.getVideoTracks(), [microphone] = this.stream.getAudioTracks();
+    const needed = this.word === "browser" ? camera : microphone;
+    const device = this.word === "browser" ? "camera" : "microphone";
+    if (needed?.readyState !== "live") {
+      this.stop();
+      this.note = `The ${device} is gone: unplugged, or no longer allowed. Connect or allow it, and choose this driver again.`;
+    } else if (needed.muted) {
+      this.note = `The ${device} sends nothing at the moment; another program or a switch on it may have turned it off.`;
+    } else if (microphone && microphone.readyState !== "live") {
+      this.note = "this page is the driver, without sound: the microphone is gone";
+    } else {
+      this.note = "this page is the driver";
+    }
+  }
+
   /** Send the camera's frame, unless the last one is still on its way. */
   async sendFrame() {
-    if (this.busy || !this.socket || this.socket.bufferedAmount > 0) return;
+    const { encoder, video } = this;
+    const track = this.stream?.getVideoTracks()[0];
+    if (track?.readyState !== "live") return this.noticeTracks(); // ended without saying so
+    if (this.busy || !encoder || track.muted || !video.videoWidth || !this.socket || this.socket.bufferedAmount > 0) return;
     this.busy = true;
-    this.canvas.getContext("2d")?.drawImage(this.video, 0, 0, WIDTH_PX, HEIGHT_PX);
-    /** @type {Blob | null} */
-    const jpeg = await new Promise((done) => { this.canvas.toBlob(done, "image/jpeg", JPEG_QUALITY); });
+    try {
+      const jpeg = await encoder.encode(video, ...sizeToSend(video.videoWidth, video.videoHeight));
+      if (jpeg && encoder === this.encoder) this.send(new Blob([new Uint8Array([FRAME]), jpeg]));
+    } catch {
+      // A frame that the browser cannot give now, such as while the camera turns; the next one comes.
+    }
     this.busy = false;
-    if (jpeg) this.send(new Blob([new Uint8Array([FRAME]), jpeg]));
   }
 
   /** @param {Blob | ArrayBuffer} message */
   send(message) {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(message);
   }
+}
+
+/** The camera's shape, however it is held, no larger than is followed. @param {number} width @param {number} height
+ * @returns {[number, number]} */
+function sizeToSend(width, height) {
+  const scale = Math.min(1, LONG_SIDE_PX / Math.max(width, height));
+  return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
 }

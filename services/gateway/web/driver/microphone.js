@@ -1,5 +1,7 @@
 // The microphone as blocks of 16 bit mono at 48 kHz.
 
+import { addressOf } from "../lib/address.js";
+
 const RATE_HZ = 48_000;
 const SOUND = 2;
 
@@ -15,17 +17,22 @@ export class Microphone {
   async start() {
     const { stream } = this;
     if (!stream?.getAudioTracks().length) return;
-    this.context = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
-    await this.context.audioWorklet.addModule("/web/driver/microphone-worklet.js");
-    if (!this.context) return; // stopped meanwhile
-    const node = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
+    const context = new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
+    this.context = context;
+    try {
+      await context.audioWorklet.addModule(addressOf("/web/driver/microphone-worklet.js"));
+    } catch (error) {
+      if (this.context === context) throw error;
+    }
+    if (this.context !== context) return; // stopped meanwhile
+    const node = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 0 });
     node.port.onmessage = ({ data }) => {
       const block = new Uint8Array(1 + data.byteLength);
       block[0] = SOUND;
       block.set(new Uint8Array(data), 1);
       this.send(block.buffer);
     };
-    this.context.createMediaStreamSource(stream).connect(node);
+    context.createMediaStreamSource(stream).connect(node);
   }
 
   stop() {
