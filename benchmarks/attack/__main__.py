@@ -17,11 +17,11 @@ from benchmarks.attack.jobs import farm_kills, strange_store
 from benchmarks.attack.kills import RATE_FPS, lost_frames, stages, whole_studio
 from benchmarks.attack.row import AttackRow, recording_seconds
 from benchmarks.attack.streams import images, messages
-from benchmarks.attack.web import bodies, connections, requests
+from benchmarks.attack.web import bodies, connections, forged, requests
 from harness.channel import SERVICES, studio
 from services.local.samples import ensure_samples
 
-MESSAGES, IMAGES, REQUESTS, BODIES, CONNECTIONS, FILES = 100_000, 1_000, 4_000, 20, 1_100, 400
+MESSAGES, IMAGES, REQUESTS, BODIES, FORGED, CONNECTIONS, FILES = 100_000, 1_000, 4_000, 20, 2_100, 1_100, 400
 STAGE_KILLS, STUDIO_KILLS, JOB_KILLS, SESSION_KILLS = 20, 10, 50, 5
 ODD_VOICES, ENDED_SESSIONS = 600, 100
 MOST_MINUTES = 20.0
@@ -62,6 +62,7 @@ def _beside_a_channel(
         started = time.monotonic()
         if "web" in parts:
             yield bodies(run, part(BODIES))
+            yield forged(run, part(FORGED))
             yield connections(run, part(CONNECTIONS))
         if "store" in parts:
             yield strange_store(run, part(FILES))

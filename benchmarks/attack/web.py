@@ -19,6 +19,12 @@ TEXTS = [
 ]  # fmt: skip
 KEPT = ("/recording", "/outputs")  # what is on air goes on: a recording that is stopped on request is not lost
 BODY_BYTES = 8 << 20
+FORGED = [
+    {"X-Forwarded-Host": "127.0.0.1"}, {"X-Forwarded-Host": "evil.example"}, {"X-Forwarded-Prefix": "//evil.example"},
+    {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http", "X-Forwarded-Prefix": "/evil"},
+    {"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Port": "80"}, {"Forwarded": "host=evil.example;proto=http"},
+    {"X-Forwarded-Proto": "gopher", "X-Forwarded-Port": "-1", "X-Forwarded-Host": "x" * 5000},
+]  # fmt: skip
 
 
 def requests(run: Studio, count: int) -> AttackRow:
@@ -63,6 +69,32 @@ def bodies(run: Studio, count: int) -> AttackRow:
                     row.wrong(f"a body without a token: {answer.status_code}")
             except httpx2.HTTPError:
                 pass  # closed while it was still being sent
+    return row
+
+
+def forged(run: Studio, count: int) -> AttackRow:
+    """`count` requests that claim to come through a proxy, which none is trusted for: foreign names and pages stay refused, and
+    nothing of what they claim is in an answer."""
+    row = AttackRow("forged X-Forwarded headers")
+    port = run.base.rpartition(":")[2]
+    with beside(run, row), httpx2.Client(base_url=run.base, timeout=20, trust_env=False) as client:
+        for number in range(count):
+            row.tried += 1
+            claimed = FORGED[number % len(FORGED)]
+            host, origin = (
+                ("evil.example", None),
+                (f"127.0.0.1:{port}", "http://evil.example"),
+                (f"127.0.0.1:{port}", None),
+            )[number % 3]
+            headers = run._auth | claimed | {"Host": host} | ({"Origin": origin} if origin else {})
+            answer = client.patch("/api/v1/channels/main/scene", json={}, headers=headers)
+            page = client.get("/", headers=claimed | {"Host": host})
+            wanted = (421, 421) if host == "evil.example" else (403 if origin else 200, 200)
+            if (answer.status_code, page.status_code) != wanted or (
+                page.status_code == 200 and "evil" in page.text + str(page.headers)
+            ):
+                row.lost += page.status_code == 200 and wanted[1] != 200
+                row.wrong(f"{', '.join(claimed)}: {answer.status_code} and {page.status_code} in place of {wanted}")
     return row
 
 

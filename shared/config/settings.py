@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from pydantic_settings import SettingsConfigDict
 
 from shared.config.layered import PREFIX, LayeredSettings
+from shared.config.proxy import canonical_host, frame_ancestor, host_name, path_prefix, proxy_network
 from shared.runtime.private_files import close_to_others
 
 ENGINE_GROUP = "persona_studio.engines"  # of entry points; a name is an engine's, and that of its table of settings
@@ -81,6 +82,14 @@ class Settings(LayeredSettings):
         8750, ge=0, le=65535, description="port of the console; a free one near it when it is taken and not asked for"
     )
     allowed_hosts: list[str] = Field([], description="further host names the console may be reached by")
+    trusted_proxies: list[str] = Field(
+        [],
+        description="addresses or networks of proxies whose X-Forwarded-Host, -Port, -Proto and -Prefix are believed",
+    )
+    path_prefix: str = Field("", description="path below which a proxy shows the studio, such as /studio")
+    frame_ancestors: list[str] = Field(
+        [], description="origins whose pages may show the watch page in a frame, such as https://www.example.com"
+    )
     fps: float = Field(25.0, ge=1, le=60, description="frames a second of the program")
     avatar: str = Field("sample", description="avatar to start with")
     engine: str = Field(DEFAULT_ENGINE, description="engine to start with")
@@ -170,7 +179,22 @@ class Settings(LayeredSettings):
     @field_validator("allowed_hosts")
     @classmethod
     def _names(cls, value: list[str]) -> list[str]:
-        return [canonical_host(each) for each in value]
+        return [host_name(each) for each in value]
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: list[str]) -> list[str]:
+        return [str(proxy_network(each)) for each in value]
+
+    @field_validator("path_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        return path_prefix(value)
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _ancestors(cls, value: list[str]) -> list[str]:
+        return [frame_ancestor(each) for each in value]
 
     @field_validator("rtmp_url")
     @classmethod
@@ -275,11 +299,6 @@ def livekit_origin(url: str) -> str:
     host = canonical_host(parts.hostname)
     port = parts.port or (443 if scheme == "wss" else 80)
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
-def canonical_host(name: str) -> str:
-    """A host's name as DNS compares it: without case, and without the root's dot."""
-    return name.strip().lower().rstrip(".")
 
 
 def openable_host(host: str) -> str:

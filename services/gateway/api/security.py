@@ -3,19 +3,21 @@
 The console is on loopback, but every web page the operator visits can send requests there too. So: the Host must be one
 of ours (against DNS rebinding), a foreign Origin may change nothing and open no socket, the token is needed for all
 but the page itself, and there is no CORS header at all. All of it is looked at before a body is read, and only the forms
-of uploads, which go to the disk, may be larger than MAX_BODY_BYTES.
+of uploads, which go to the disk, may be larger than MAX_BODY_BYTES. What a proxy in front says of a request counts where
+`trusted_proxies` has it (`forwarded`), and makes none of this less strict.
 """
 
 import hmac
 import re
-from urllib.parse import urlsplit
 
 from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.config.settings import Settings, canonical_host
+from services.gateway.api.forwarded import ForwardedError, Front, ProxiesInFront
+from shared.config.proxy import canonical_host, host_of
+from shared.config.settings import Settings
 
 API = ("/api/v1/", "/v1/")  # the latter are paths of other applications' plugins
 MAX_BODY_BYTES = 64 << 10  # of a request that is no upload
@@ -45,6 +47,7 @@ class Guard:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
         self._hosts = {"127.0.0.1", "localhost", "::1", canonical_host(settings.host), *settings.allowed_hosts}
+        self._proxies = ProxiesInFront(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -52,28 +55,27 @@ class Guard:
             return
         headers = Headers(scope=scope)
         reading = scope["type"] == "http" and scope["method"] in READING
-        if _host(headers.get("host", "")) not in self._hosts:
-            detail = "This name is not one the studio answers to; add it to allowed_hosts, or use 127.0.0.1."
-            await _refuse(scope, receive, send, 421, detail)
-        elif not reading and not _same_origin(headers):
-            await _refuse(
-                scope,
-                receive,
-                send,
-                403,
-                "Another site's page may not control the studio; open its own page.",
-            )
-        elif (
-            not reading and scope["type"] == "http" and scope["path"].startswith(API) and not _has_token(scope, headers)
-        ):
+        try:
+            front = self._proxies.front(scope, headers)
+        except ForwardedError as error:
+            await _refuse(scope, receive, send, 400, str(error))
+            return
+        if foreign := next((each for each in front.hosts if host_of(each[1]) not in self._hosts), None):
+            await _refuse(scope, receive, send, 421, front.foreign_host(*foreign))
+        elif not reading and not front.same_origin:
+            await _refuse(scope, receive, send, 403, front.foreign_origin())
+        elif not reading and scope["type"] == "http" and front.path.startswith(API) and not _has_token(scope, headers):
             await _refuse(scope, receive, send, 401, NO_TOKEN, BEARER)
-        elif scope["type"] == "http" and not _is_upload(scope, headers):
+        elif front.lacks_slash and reading:
+            # Relative addresses of the page count from the slash.
+            await Response(status_code=308, headers=HEADERS | {"location": f"{front.prefix}/"})(scope, receive, send)
+        elif scope["type"] == "http" and not _is_upload(scope, headers, front):
             if _declared(headers) > MAX_BODY_BYTES:
                 await _refuse(scope, receive, send, 413, TOO_LARGE)
             else:
-                await self._app(scope, _bounded(receive), _adding_headers(send))
+                await self._app(front.seen(scope), _bounded(receive), _adding_headers(send))
         else:
-            await self._app(scope, receive, _adding_headers(send))
+            await self._app(front.seen(scope), receive, _adding_headers(send))
 
 
 def _has_token(scope: Scope, headers: Headers) -> bool:
@@ -87,9 +89,9 @@ def _bears(headers: Headers, token: str) -> bool:
     return scheme.lower() == "bearer" and same_token(given.strip(), token)
 
 
-def _is_upload(scope: Scope, headers: Headers) -> bool:
+def _is_upload(scope: Scope, headers: Headers, front: Front) -> bool:
     form = headers.get("content-type", "").lower().startswith("multipart/form-data")
-    return scope["method"] == "POST" and form and UPLOADS.fullmatch(scope["path"]) is not None
+    return scope["method"] == "POST" and form and UPLOADS.fullmatch(front.path) is not None
 
 
 def _declared(headers: Headers) -> int:
@@ -113,24 +115,6 @@ def _bounded(receive: Receive) -> Receive:
     return receiving
 
 
-def _host(value: str) -> str:
-    try:
-        return canonical_host(urlsplit("//" + value).hostname or "")
-    except ValueError:
-        return ""
-
-
-def _same_origin(headers: Headers) -> bool:
-    origin = headers.get("origin")
-    if origin is None:
-        return True  # not a browser, or a browser's own navigation; the token still decides
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and parts.netloc.lower() == headers.get("host", "").lower()
-
-
 def _adding_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -145,10 +129,6 @@ def _adding_headers(send: Send) -> Send:
 async def _refuse(
     scope: Scope, receive: Receive, send: Send, status: int, detail: str, more: dict[str, str] | None = None
 ) -> None:
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 4403, "reason": detail[:120]})
-        return
     await JSONResponse({"detail": detail}, status, HEADERS | (more or {}))(scope, receive, send)
 
 

@@ -8,7 +8,7 @@ import html
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, HTTPException
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,7 +36,7 @@ class ViewerRequest(BaseModel):
 
 
 @router.post("/channels/{channel}/viewers", status_code=201)
-async def add_viewer(gateway: ChannelGateway, wanted: ViewerRequest | None = None) -> ViewerLink:
+async def add_viewer(request: Request, gateway: ChannelGateway, wanted: ViewerRequest | None = None) -> ViewerLink:
     """A token that may watch and listen, and nothing else, and must be used within minutes."""
     settings = gateway.settings
     if reason := missing_settings(settings):
@@ -48,7 +48,7 @@ async def add_viewer(gateway: ChannelGateway, wanted: ViewerRequest | None = Non
         identity=given.identity,
         token=given.token,
         expires=given.expires,
-        watch=f"/watch/{settings.channel}#token={given.token}",
+        watch=f"{request.scope['root_path']}/watch/{settings.channel}#token={given.token}",
     )
 
 
@@ -57,7 +57,7 @@ async def watch_page(gateway: ChannelGateway) -> Response:
     """The page a viewer opens; its policy lets it speak to the LiveKit server alone."""
     url = public_url(gateway.settings)
     page = PAGE.read_text(encoding="utf-8").replace("{{livekit-url}}", html.escape(url, quote=True))
-    return HTMLResponse(page, headers={"content-security-policy": policy(url)})
+    return HTMLResponse(page, headers={"content-security-policy": policy(url, gateway.settings.frame_ancestors)})
 
 
 @pages.get("/watch/assets/livekit-client.mjs", include_in_schema=False)
@@ -74,12 +74,13 @@ def public_url(settings: Settings) -> str:
     return settings.livekit_public_url or settings.livekit_url
 
 
-def policy(url: str) -> str:
-    """Content security policy of the page: own scripts and styles, connections to this LiveKit server."""
+def policy(url: str, ancestors: list[str]) -> str:
+    """Content security policy of the page: own scripts and styles, connections to this LiveKit server, in frames of these pages."""
     host = urlsplit(url).netloc.rpartition("@")[2]
     secure = urlsplit(url).scheme in ("wss", "https")
     server = f" {'wss' if secure else 'ws'}://{host} {'https' if secure else 'http'}://{host}" if host else ""
+    embedding = " ".join(ancestors) or "'none'"
     return (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self' blob: mediastream:; "
-        f"connect-src 'self'{server}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"connect-src 'self'{server}; base-uri 'none'; form-action 'none'; frame-ancestors {embedding}"
     )

@@ -1,5 +1,6 @@
 // The console: token, sockets, and the panels drawn from the channel's state alone.
 
+import { addressOf } from "../lib/address.js";
 import { Api, RefusedError } from "../lib/api.js";
 import { BrowserCamera } from "../driver/camera.js";
 import { Clock } from "../lib/clock.js";
@@ -47,7 +48,7 @@ function current() {
 /** @param {string} token */
 async function openConsole(token) {
   /** @type {import("../lib/api_types.js").Version} */
-  const { channel } = await (await fetch("/api/v1/version")).json();
+  const { channel } = await (await fetch(addressOf("/api/v1/version"))).json();
   const api = new Api(token, channel);
   await api.ask("GET", "/drivers"); // a wrong token is refused here, before anything is drawn
   byId("token-form").hidden = true;
@@ -65,7 +66,9 @@ async function openConsole(token) {
     const state = received;
     if (isWhole(state)) for (const panel of panels) panel(state, linked);
   };
+  let opened = false;
   keepOpen(() => api.socket("state"), {
+    up: () => { opened = true; },
     message: (event) => {
       /** @type {import("../lib/api_types.js").ChannelState | import("../lib/api_types.js").JobsMessage} */
       const message = JSON.parse(event.data); // jobs come in messages of their own, when they have changed
@@ -78,6 +81,7 @@ async function openConsole(token) {
         askForToken("This token is not valid any more.");
       }
       draw(false);
+      if (!opened) api.whyNoSocket().then((why) => setText(byId("link"), why));
     },
   });
   preview.start();

@@ -1,5 +1,6 @@
 // The API's page, drawn from its own OpenAPI schema: no script from elsewhere.
 
+import { addressOf } from "../lib/address.js";
 import { byId, element } from "../lib/elements.js";
 
 /**
@@ -14,7 +15,7 @@ import { byId, element } from "../lib/elements.js";
  */
 
 /** @type {{paths: Record<string, Record<string, Route>>, components: {schemas: Record<string, Schema>}}} */
-const schema = await (await fetch("/api/v1/openapi.json")).json();
+const schema = await (await fetch(addressOf("/api/v1/openapi.json"))).json();
 const models = schema.components.schemas;
 
 for (const [path, methods] of Object.entries(schema.paths)) {

@@ -1,5 +1,8 @@
 // Requests to the HTTP API: the token in the header, errors as the server's one sentence.
 
+import { addressOf, socketAddressOf } from "./address.js";
+import { element } from "./elements.js";
+
 /** A request that the studio refused, with the sentence for the operator. */
 export class RefusedError extends Error {
   /** @param {string} message @param {number} status of HTTP */
@@ -7,6 +10,13 @@ export class RefusedError extends Error {
     super(message);
     this.status = status;
   }
+}
+
+/** What a refusal says. @param {unknown} answer its JSON; the studio's own always has a sentence @param {number} status of HTTP */
+function refusalOf(answer, status) {
+  const detail = answer && typeof answer === "object" && "detail" in answer ? answer.detail : undefined;
+  return typeof detail === "string" ? detail
+    : `What stands in front of the studio refused this (${status}); a proxy has to pass it on as docs/proxy.md says.`;
 }
 
 export class Api {
@@ -23,7 +33,7 @@ export class Api {
    * @returns {Promise<Response>} rejects with an Error whose message is for the operator
    */
   async ask(method, path, body = null) {
-    const url = path.startsWith("./") ? `/api/v1/channels/${this.channel}/${path.slice(2)}` : `/api/v1${path}`;
+    const url = addressOf(path.startsWith("./") ? `/api/v1/channels/${this.channel}/${path.slice(2)}` : `/api/v1${path}`);
     /** @type {Record<string, string>} */
     const headers = { Authorization: `Bearer ${this.token}` };
     if (body && !(body instanceof FormData)) headers["Content-Type"] = "application/json";
@@ -34,9 +44,7 @@ export class Api {
       throw new Error("The studio does not answer; it may be restarting. Try again.");
     }
     if (answer.ok) return answer;
-    /** @type {Partial<import("./api_types.js").Refusal>} */
-    const refusal = await answer.json().catch(() => ({}));
-    throw new RefusedError(refusal.detail ?? `The studio refused this (${answer.status}).`, answer.status);
+    throw new RefusedError(refusalOf(await answer.json().catch(() => null), answer.status), answer.status);
   }
 
   /**
@@ -50,7 +58,7 @@ export class Api {
       const request = new XMLHttpRequest();  // fetch does not say how much has been sent
       /** @param {string} message */
       const refuse = (message) => reject(new RefusedError(message, request.status));
-      request.open("POST", `/api/v1${path}`);
+      request.open("POST", addressOf(`/api/v1${path}`));
       request.responseType = "json";
       for (const [name, value] of Object.entries({ ...headers, Authorization: `Bearer ${this.token}` })) {
         request.setRequestHeader(name, value);
@@ -59,7 +67,7 @@ export class Api {
       request.addEventListener("error", () => refuse("The studio ended the upload; it may be too large, or restarting. Try again."));
       request.addEventListener("load", () => {
         if (request.status < 300) resolve(request.response);
-        else refuse(request.response?.detail ?? `The studio refused this (${request.status}).`);
+        else refuse(refusalOf(request.response, request.status));
       });
       request.send(form);
     });
@@ -75,10 +83,25 @@ export class Api {
     return URL.createObjectURL(await (await this.ask("GET", path)).blob());
   }
 
+  /** Let the browser save a file that may be larger than a page's memory, by a ticket good for one download.
+   * @param {string} path of what is fetched @param {string} name of the file, "" for the studio's own */
+  async download(path, name = "") {
+    /** @type {import("./api_types.js").Ticket} */
+    const { ticket } = await (await this.ask("POST", `${path}/ticket`)).json();
+    element("a", { href: addressOf(`/api/v1${path}/download?ticket=${ticket}`), download: name }).click();
+  }
+
+  /** Why no socket opens though requests are answered, "" where that cannot be told. A socket that is refused does not say it.
+   * @returns {Promise<string>} */
+  async whyNoSocket() {
+    const answer = await this.ask("POST", "/version").catch((error) => error); // no such route: only who asks is looked at
+    if (!(answer instanceof RefusedError) || answer.status >= 500) return "";
+    return answer.status === 405 ? "What stands in front of the studio does not pass WebSockets on; docs/proxy.md says how." : answer.message;
+  }
+
   /** Open one of the channel's sockets; the token is its first message. @param {string} path @returns {WebSocket} */
   socket(path) {
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/api/v1/channels/${this.channel}/${path}`);
+    const socket = new WebSocket(socketAddressOf(`/api/v1/channels/${this.channel}/${path}`));
     socket.binaryType = "arraybuffer";
     socket.addEventListener("open", () => socket.send(JSON.stringify({ token: this.token })));
     return socket;

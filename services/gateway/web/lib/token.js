@@ -1,6 +1,9 @@
 // The operator's token: taken from the address once, kept for this tab only, never left in the address.
 
-const KEY = "persona-studio-token";
+import { BASE } from "./address.js";
+
+/** Of this studio: another one may be below another path of the same proxy. */
+const KEY = `persona-studio-token ${BASE.pathname}`;
 
 /** @returns {string} the token, or "" when the page was opened without one */
 export function readToken() {

@@ -1,10 +1,11 @@
 // The viewers' page: one room, its video and sound in one element so that the browser keeps them together.
 
+import { addressOf } from "../lib/address.js";
 import { byId, setAttribute, setText } from "../lib/elements.js";
 
 /** The viewers' library, which has no types here: it is got at installation. @typedef {any} LiveKitClient */
 
-const LIBRARY = "/watch/assets/livekit-client.mjs";
+const LIBRARY = addressOf("/watch/assets/livekit-client.mjs");
 const RETRY_MS = 3000;
 const FIGURES_PERIOD_MS = 1000;
 

@@ -50,7 +50,7 @@ export function makeJob(api, row) {
     return { button, title, states };
   });
   const fetched = element("button", { class: "download" }, "Download");
-  fetched.addEventListener("click", () => attempt(failed, () => downloadResult(api, row.id)));
+  fetched.addEventListener("click", () => attempt(failed, () => api.download(`/jobs/${row.id}`)));
   const name = element("p", { class: "name" }), word = element("span", { class: "state-word" });
   const percent = element("span", { class: "number percent" });
   const speed = element("p", { class: "detail number speed" }), description = element("p", { class: "detail description" });
@@ -151,12 +151,4 @@ async function perform(api, id, verb) {
   }
   await api.ask("DELETE", `/jobs/${id}`);
   byId("jobs").dispatchEvent(new CustomEvent("removed", { detail: id }));
-}
-
-/** A result may be larger than a page's memory, so the browser fetches it itself, by a ticket good for one download.
- * @param {Api} api @param {string} id */
-async function downloadResult(api, id) {
-  /** @type {import("../../../lib/api_types.js").Ticket} */
-  const { ticket } = await (await api.ask("POST", `/jobs/${id}/ticket`)).json();
-  element("a", { href: `/api/v1/jobs/${id}/download?ticket=${ticket}`, download: "" }).click();
 }

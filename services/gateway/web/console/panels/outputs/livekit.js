@@ -1,5 +1,6 @@
 // LiveKit: how the publication is, what its viewers get, and a link for one who has no token.
 
+import { addressOf } from "../../../lib/address.js";
 import { attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
 import { OUTPUT_WORDS } from "./rtmp.js";
 
@@ -25,8 +26,8 @@ export function livekit(api, current) {
   toggle.addEventListener("click", () => attempt(failed, () => api.patch({ livekit: !current().scene.livekit })));
   invite.addEventListener("click", () => attempt(failed, async () => {
     /** @type {import("../../../lib/api_types.js").ViewerLink} */
-    const { watch, expires } = await (await api.ask("POST", "./viewers")).json();
-    link.value = location.origin + watch;
+    const { token, expires } = await (await api.ask("POST", "./viewers")).json();
+    link.value = addressOf(`/watch/${api.channel}#token=${token}`);
     link.hidden = false;
     link.select();
     const until = new Date(expires * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });

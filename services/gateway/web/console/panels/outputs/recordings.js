@@ -41,10 +41,7 @@ export function recordings(api) {
   };
 }
 
-/** A recording may be larger than a page's memory, so the browser fetches it itself, by a ticket good for one download.
- * @param {import("../../../lib/api.js").Api} api @param {string} id */
+/** @param {import("../../../lib/api.js").Api} api @param {string} id */
 export async function downloadRecording(api, id) {
-  /** @type {import("../../../lib/api_types.js").Ticket} */
-  const { ticket } = await (await api.ask("POST", `/recordings/${id}/ticket`)).json();
-  element("a", { href: `/api/v1/recordings/${id}/download?ticket=${ticket}`, download: `${id}.mp4` }).click();
+  await api.download(`/recordings/${id}`, `${id}.mp4`);
 }
