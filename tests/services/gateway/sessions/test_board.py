@@ -1,11 +1,22 @@
-"""What a session's figures say of the machine, and what of its network alone."""
+"""What a session's figures say of the machine, what of its network alone, and with which token it joins again."""
 
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from services.gateway.sessions.board import RATE_SETTLES_S, RATES, KeptSession
+from services.gateway.channel.event_log import EventLog
+from services.gateway.sessions.board import (
+    MAX_TOKEN_CHARACTERS,
+    RATE_SETTLES_S,
+    RATES,
+    KeptSession,
+    SessionBoard,
+)
+from shared.config.settings import Settings
 from shared.session_spec import SessionSpec
+from shared.wire.pulse import Meter
 
 pytestmark = pytest.mark.unit
 DUE_FPS = 25.0
@@ -49,8 +60,67 @@ def test_it_is_on_air_from_when_it_first_was() -> None:
     assert kept.served(kept.on_air + 8.0, DUE_FPS).on_air == pytest.approx(8.0) and not kept.rates
 
 
-def test_a_session_joins_again_with_its_newest_token() -> None:
-    kept = kept_at([])
-    assert kept.wanted.token == "given"
-    kept.renewed = "newer"
-    assert kept.wanted.token == "newer" and kept.spec.token == "given"
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    allowed: Any = {"allowed_livekit_urls": ["ws://livekit.example"], "max_sessions": 2}
+    made = Settings(home=tmp_path, run_root=tmp_path, sessions=allowed)
+    made.run_dir.mkdir(parents=True)
+    return made
+
+
+class RoomsReport:
+    """A board with one session in it, and what the process in its room says."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.told = settings, 0
+        self.board = self.restarted()
+        self.name = self.board.open(kept_at([]).spec, "")
+        self.meter = Meter("sessions")
+        self.meter.facts = {"sessions": {}}
+        self.board.receive_pulse(self.meter.pulse(0))  # the first of a process asks for all that is wanted
+
+    def restarted(self) -> SessionBoard:
+        """A board as the next gateway has it."""
+        return SessionBoard(self.settings, EventLog(), self._count)
+
+    def says(self, token: object, state: str = "live") -> bool:
+        """Whether the services are to be told anything after this pulse."""
+        self.meter.facts = {"sessions": {self.name: {"state": state, "note": "", "figures": {}, "token": token}}}
+        return self.board.receive_pulse(self.meter.pulse(0))
+
+    def _count(self) -> None:
+        self.told += 1
+
+
+def test_a_session_joins_again_with_its_newest_token(settings: Settings) -> None:
+    rooms = RoomsReport(settings)
+    assert not rooms.says("") and rooms.board.wanted()[0].token == "given"
+    assert rooms.says("newer") and rooms.board.wanted()[0].token == "newer"
+    assert not rooms.says("newer")  # known
+    assert (
+        not rooms.says("") and rooms.board.wanted()[0].token == "newer"
+    )  # a process that has just begun knows of none
+    assert rooms.says("newest") and rooms.board.wanted()[0].token == "newest"
+    kept = rooms.board.get(rooms.name)
+    assert kept and kept.spec.token == "given"  # by which a repeated request is known
+
+
+def test_a_gateway_that_begins_knows_the_newest_token(settings: Settings) -> None:
+    rooms = RoomsReport(settings)
+    rooms.says("newer")
+    assert rooms.restarted().wanted()[0].token == "newer"
+
+
+@pytest.mark.parametrize("token", [None, 7, ["newer"], "n" * (MAX_TOKEN_CHARACTERS + 1)])
+def test_what_is_no_token_changes_nothing(settings: Settings, token: object) -> None:
+    rooms = RoomsReport(settings)
+    assert not rooms.says(token) and rooms.board.wanted()[0].token == "given"
+
+
+def test_of_a_session_that_has_ended_no_token_is_kept(settings: Settings) -> None:
+    rooms = RoomsReport(settings)
+    rooms.says("newer")
+    assert rooms.says("newest", "ended") and not rooms.board.wanted()
+    kept = rooms.board.get(rooms.name)
+    assert kept and not kept.wanted.token
+    assert "newe" not in (settings.run_dir / "sessions.json").read_text(encoding="utf-8")
