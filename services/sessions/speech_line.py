@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
 # us of voice beyond what a face needs that are there before a segment begins. A voice that comes later than that by its own
-# jitter costs a face, not sound.
-JITTER_US = 15_000
+# jitter costs a face, not sound. Voice comes in blocks of 20 ms mostly, and up to 2 ms of it stay in the resampler: with 85 ms
+# of look-ahead five blocks are enough, and 15 ms would take a sixth.
+JITTER_US = 12_000
 MAX_WAITING_S = 600  # seconds of speech that may wait, about 58 MB; what comes beyond is not taken
 
 

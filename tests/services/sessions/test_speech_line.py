@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from services.sessions.speech_line import JITTER_US, SaidTick, SpeechLine
+from shared.media.pcm import PcmDecoder
 from shared.runtime.clock import US
 
 TICK = 1920
@@ -52,6 +53,17 @@ def test_two_segments_have_each_an_end_of_their_own() -> None:
         line.add(number, speech(seconds))
         line.finish(number)
     assert lengths(taken(line, 20)) == {0: 14880, 1: 9600}
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
+def test_a_voice_at_its_own_pace_begins_with_its_fifth_block_of_20_ms(rate: int) -> None:
+    """With 85 ms of look-ahead, at whatever rate: what the resampler holds back does not cost a sixth."""
+    line, decoder = SpeechLine(AHEAD_US), PcmDecoder(rate, "s16")
+    number, begun = line.begin(), []
+    for block in range(6):
+        line.add(number, decoder.feed(np.ones(rate // 50, np.int16).tobytes()))
+        begun.append(bool(line.take(1, block).spans))
+    assert begun == [False, False, False, False, True, True]
 
 
 def test_a_segment_without_sound_ends_too() -> None:

@@ -53,8 +53,10 @@ def test_sessions_are_listed_with_what_room_there_is_and_ended_when_it_is_asked_
     expect(line).to_contain_text("2 sessions · All 2 sessions are taken")
     rows = page.get_by_role("list", name="Sessions that run").get_by_role("listitem")
     expect(rows).to_have_count(2)
-    expect(rows.first).to_contain_text("opening · sample, mesh · avatar-of-ann")
+    expect(rows.first).to_have_text(f"◌ opening · sample, mesh · avatar-of-ann · {names[1]}Stop")
     stop = page.get_by_role("button", name=f"Stop session {names[0]}")
+    text, press = rows.first.locator("span").bounding_box(), rows.first.get_by_role("button").bounding_box()
+    assert text and press and text["x"] + text["width"] <= press["x"]  # beside each other: a button is its own row's
     stop.click()
     expect(stop).to_have_text("Stop it?")
     stop.click()

@@ -26,8 +26,10 @@ export function sessions(api) {
     setText(byId("sessions-line"), `${running.length || "No"} session${running.length === 1 ? "" : "s"} · ${room}`);
     updateList(byId("sessions"), running, (row) => row.session_id, make, ({ line, note, stop }, row) => {
       const { fps, viewers } = row.figures;
-      const rate = fps === undefined ? "" : ` · ${fps} fps · ${viewers} in the room`;
-      setText(line, `${WORDS[row.state] ?? row.state} · ${row.avatar}, ${row.engine} · ${row.avatar_identity}${rate}`);
+      const parts = [WORDS[row.state] ?? row.state, `${row.avatar}, ${row.engine}`, row.avatar_identity];
+      if (fps !== undefined) parts.push(`${fps} fps`, `${viewers} in the room`);
+      // Lines break between the parts. The id is what the log calls the session by.
+      setText(line, [...parts, row.session_id].map((part) => part.replaceAll(" ", "\u00a0")).join(" · "));
       setText(note, row.note);
       if (!stop.dataset.asking) setText(stop, "Stop");
     });
