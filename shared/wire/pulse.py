@@ -86,7 +86,7 @@ class Meter:
             fps=len(self._done) * US / RATE_WINDOW_US,
             p50=float(p50),
             p95=float(p95),
-            rss=self._resident(),
+            rss=self.resident_bytes(),
             drops=dict(self.drops),
             state=self.state,
             note=self.note,
@@ -94,7 +94,7 @@ class Meter:
             facts=self.facts,
         )
 
-    def _resident(self) -> int:
+    def resident_bytes(self) -> int:
         try:
             with open(_STATM, encoding="utf-8") as file:
                 self._rss = int(file.read().split()[1]) * self._page
