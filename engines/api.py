@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.options import EngineOptions, checked_options, refuse_options
-from engines.settings import EngineSettings
+from engines.settings import EngineSettings, refuse_settings
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import StudioError, named
 from shared.face.landmarks import Face
@@ -255,8 +255,11 @@ class Engine(ABC):
     weights_manifest: ClassVar[Path | None] = None
 
     def settings(self) -> EngineSettings | None:
-        """Its settings as they hold here, None where it has none. Raises StudioError for a wrong one."""
-        return None if self.Settings is None else self.Settings.load()
+        """Its settings as they hold here, None where it has none. Raises StudioError for a wrong or unknown one."""
+        if self.Settings is None:
+            refuse_settings(self.info.name)
+            return None
+        return self.Settings.load()
 
     def options(self, given: Mapping[str, Any] = NOTHING) -> EngineOptions | None:
         """`given`, by name, over what the settings say here; text is read as the option's type. None where it has no
@@ -285,7 +288,8 @@ class Engine(ABC):
         return ""
 
     def check(self) -> None:
-        """Raises StudioError, in the words of `probe`, where it cannot run here."""
+        """Raises StudioError, in the words of `probe`, where it cannot run here, and for a wrong setting."""
+        self.settings()
         try:
             problem = self.probe()
         except StudioError:

@@ -1,9 +1,7 @@
 """Settings in layers: what is given, over STUDIO_* variables, over studio.toml, over defaults. One way for all of them."""
 
 import os
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
@@ -13,13 +11,14 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
+from shared.config.plain_text import value_of_text
+from shared.config.toml_file import TOML, line_of, toml_data
 from shared.errors import StudioError
+from shared.runtime.shown_text import one_line
 
 PREFIX = "STUDIO_"
-TOML = "studio.toml"
 LIST_HINT = "`studio config` lists them"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -36,7 +35,7 @@ class LayeredSettings(BaseSettings):
     @classmethod
     def load(cls, given: Mapping[str, Any] = NOTHING) -> Self:
         """Return the settings; `given` goes before every other layer. Raises StudioError in one sentence, for an unknown
-        setting and for a wrong value."""
+        setting and for a wrong value, that names where it comes from."""
         try:
             settings = cls(**given)
         except ValidationError as error:
@@ -47,7 +46,7 @@ class LayeredSettings(BaseSettings):
         for variable in sorted(os.environ):
             ours = variable.startswith(cls.variable("")) and not variable.startswith(others)
             if ours and variable.removeprefix(cls.variable("")).lower() not in cls.model_fields:
-                raise StudioError(f"{variable} is not a setting; {LIST_HINT}.")
+                raise StudioError(f"{one_line(variable, 100)} is not a setting; {LIST_HINT}.")
         return settings
 
     @classmethod
@@ -56,29 +55,39 @@ class LayeredSettings(BaseSettings):
         return f"{PREFIX}{cls.TABLE}{'_' if cls.TABLE else ''}{name}".upper()
 
     @classmethod
+    def variables(cls) -> dict[str, tuple[str, str]]:
+        """Return, by setting, the variable that gives it and its text; an empty variable gives none."""
+        held = {name.upper(): name for name in sorted(os.environ, reverse=True)}  # of two the one in capitals
+        found = {name: held.get(cls.variable(name), "") for name in cls.model_fields}
+        found |= {
+            name: plain for name, plain in cls.other_variables().items() if not os.environ.get(found.get(name, ""))
+        }
+        return {name: (variable, os.environ[variable]) for name, variable in found.items() if os.environ.get(variable)}
+
+    @classmethod
     def origin(cls, name: str, given: Mapping[str, Any] = NOTHING) -> str:
         """Return the layer of a setting's value: flag, environment, studio.toml or default."""
         if given.get(name) is not None:
             return "flag"
-        if cls.variable(name) in os.environ or name in cls.other_variables():
+        if name in cls.variables():
             return "environment"
         return TOML if name in cls.toml_values() else "default"
 
     @classmethod
     def toml_values(cls) -> dict[str, Any]:
-        """Return what studio.toml in the working directory says of these settings. Raises ValueError where it cannot be
+        """Return what studio.toml in the working directory says of these settings. Raises StudioError where it cannot be
         read."""
-        values: dict[str, Any] = TomlConfigSettingsSource(cls, TOML).toml_data
+        values = toml_data()
         if not cls.TABLE:
             return values
         table = values.get(cls.TABLE, {})
         if not isinstance(table, dict):
-            raise ValueError(f"'{cls.TABLE}'{_toml_place('', cls.TABLE)} is not a table of settings")
+            raise StudioError(f"'{cls.TABLE}' in {TOML}, line {line_of([cls.TABLE])}, is not a table.")
         return dict(table)
 
     @classmethod
-    def other_variables(cls) -> dict[str, Any]:
-        """Return values of variables with names of their own, which yield to STUDIO_ ones."""
+    def other_variables(cls) -> dict[str, str]:
+        """Return, by setting, variables with names of their own, which yield to STUDIO_ ones."""
         return {}
 
     def foreign_prefixes(self) -> tuple[str, ...]:
@@ -91,8 +100,7 @@ class LayeredSettings(BaseSettings):
         name = ".".join(str(part) for part in first["loc"])
         shown = f"{cls.TABLE}.{name}" if cls.TABLE else name
         if first["type"] == "extra_forbidden":
-            place = "" if name in given else f" in {TOML}"
-            return f"'{shown}'{place} is not a setting; {LIST_HINT}."
+            return f"'{one_line(shown, 100)}'{cls._place(name, given, ',')} is not a setting; {LIST_HINT}."
         reason = str(first["msg"]).removeprefix("Value error, ")
         if not name:
             return f"Settings: {reason}."
@@ -101,15 +109,19 @@ class LayeredSettings(BaseSettings):
         # An address may hold a password, and a key is one.
         secret = secret or "@" in str(first["input"]) or name.endswith(("_key", "_secret"))
         got = "" if secret else f" (got {str(first['input'])[:200]!r})"
-        return f"Setting '{shown}'{cls._line(name, given)}: {reason}{got}."
+        return f"Setting '{shown}'{cls._place(name, given)}: {reason}{got}."
 
     @classmethod
-    def _line(cls, name: str, given: Mapping[str, Any]) -> str:
-        """Where a setting stands in studio.toml, "" where its value comes from elsewhere."""
+    def _place(cls, name: str, given: Mapping[str, Any], behind: str = "") -> str:
+        """Where a setting's value comes from: its variable, or its line of studio.toml; "" for a flag. behind: follows a line."""
         top = name.split(".")[0]
-        if cls.origin(top, given) != TOML:
+        origin = cls.origin(top, given)
+        if origin == "environment":
+            return f" in {cls.variables()[top][0]}"
+        if origin != TOML:
             return ""
-        return _toml_place(cls.TABLE, top)
+        path = [*cls.TABLE.split("."), *name.split(".")] if cls.TABLE else name.split(".")
+        return f" in {TOML}, line {line_of(path)}{behind}"
 
     @classmethod
     def settings_customise_sources(
@@ -121,21 +133,20 @@ class LayeredSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The layers; no .env file and no secrets folder."""
-        return (
-            init_settings,
-            env_settings,
-            InitSettingsSource(settings_cls, cls.other_variables()),
-            InitSettingsSource(settings_cls, cls.toml_values()),
-        )
+        texts = {name: text for name, (_, text) in cls.variables().items()}
+        layers = (cls._read(texts), cls._read(cls.toml_values()))
+        return (init_settings, *(InitSettingsSource(settings_cls, layer) for layer in layers))
 
-
-def _toml_place(wanted: str, name: str) -> str:
-    """Where a setting of a table ("" for the top level) stands in studio.toml."""
-    table = ""
-    for number, line in enumerate(Path(TOML).read_text(encoding="utf-8").splitlines(), 1):
-        if heading := re.match(r"\s*\[+\s*([^]]+?)\s*]", line):
-            table = heading[1].strip("\"'")
-        found = re.match(r"\s*[\"']?([A-Za-z0-9_-]+)[\"']?\s*[.=]", line)
-        if (table == wanted and found and found[1] == name) or (not wanted and table.split(".")[0] == name):
-            return f" in {TOML}, line {number}"
-    return f" in {TOML}"
+    @classmethod
+    def _read(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values of a layer; lists and tables may be text. Raises StudioError."""
+        read = {}
+        for name, value in values.items():
+            try:
+                read[name] = (
+                    value_of_text(cls.model_fields[name].annotation, value) if name in cls.model_fields else value
+                )
+            except ValueError as error:
+                shown = f"{cls.TABLE}.{name}" if cls.TABLE else name
+                raise StudioError(f"Setting '{shown}'{cls._place(name, NOTHING)}: {error}.") from None
+        return read

@@ -229,9 +229,9 @@ class Settings(LayeredSettings):
         return self
 
     @classmethod
-    def other_variables(cls) -> dict[str, Any]:
-        """Return the settings that variables of other tools give."""
-        return {name: os.environ[key] for name, key in PLAIN_VARIABLES.items() if os.environ.get(key)}
+    def other_variables(cls) -> dict[str, str]:
+        """Return the variables of other tools."""
+        return PLAIN_VARIABLES
 
     @classmethod
     def toml_values(cls) -> dict[str, Any]:

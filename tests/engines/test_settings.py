@@ -38,11 +38,33 @@ def test_a_wrong_one_is_one_sentence(here: Path, monkeypatch: pytest.MonkeyPatch
         DyedSettings.load()
     monkeypatch.delenv("STUDIO_DYED_BLEU")
     (here / "studio.toml").write_text("[dyed]\nbleu = 1\n", encoding="utf-8")
-    with pytest.raises(StudioError, match=r"'dyed\.bleu' in studio\.toml is not a setting"):
+    with pytest.raises(StudioError, match=r"'dyed\.bleu' in studio\.toml, line 2, is not a setting"):
         DyedSettings.load()
     (here / "studio.toml").write_text("dyed = 3\n", encoding="utf-8")
-    with pytest.raises(StudioError, match=r"'dyed' in studio\.toml, line 1 is not a table"):
+    with pytest.raises(StudioError, match=r"'dyed' in studio\.toml, line 1, is not a table"):
         DyedSettings.load()
+
+
+def test_an_engine_without_settings_says_that_it_has_none(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mesh = load("mesh")
+    monkeypatch.setenv("STUDIO_MESH_DEVICE", "cpu")
+    for call in (mesh.settings, mesh.check):
+        with pytest.raises(StudioError, match="STUDIO_MESH_DEVICE is not a setting"):
+            call()
+    monkeypatch.delenv("STUDIO_MESH_DEVICE")
+    (here / "studio.toml").write_text("fps = 30\n\n[mesh]\ndevice = 'cpu'\n", encoding="utf-8")
+    with pytest.raises(StudioError, match=r"'mesh\.device' in studio\.toml, line 4, is not a setting"):
+        mesh.settings()
+
+
+def test_a_variable_of_an_engine_whose_name_goes_on_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_DHLIVE_OLD_DEVICE", "cpu")
+    assert load("dhlive").settings() is not None
+    old = load("dhlive_old").settings()
+    assert old is not None and old.origin("device") == "environment"
+    monkeypatch.setenv("STUDIO_DHLIVE_OLD_DEVICE_", "cpu")
+    with pytest.raises(StudioError, match="STUDIO_DHLIVE_OLD_DEVICE_ is not a setting"):
+        load("dhlive_old").settings()
 
 
 def test_a_setting_of_a_job_that_is_none_is_not_looked_for_in_the_file() -> None:

@@ -31,7 +31,7 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize(
     "toml, words",
-    [("colour = 1", "colour"), ("port = 'x'", "port"), ("port = ", "cannot be read"), ("engines = 3", "engines")],
+    [("colour = 1", "colour"), ("port = 'x'", "port"), ("port = ", "studio.toml, line 1"), ("engines = 3", "engines")],
 )
 def test_a_bad_file_is_one_sentence(tmp_path: Path, toml: str, words: str) -> None:
     (tmp_path / "studio.toml").write_text(toml, encoding="utf-8")
@@ -98,11 +98,16 @@ def test_what_an_engine_was_told_reaches_the_services(monkeypatch: pytest.Monkey
     assert (told["STUDIO_PERSONALIVE_QUALITY"], told["STUDIO_CARD_BLUE"]) == ("256", "20")
 
 
-@pytest.mark.parametrize("host", ["", " ", "a b", "http://x", "127.0.0.1\n", "\x00"])
+@pytest.mark.parametrize("host", [" ", "a b", "http://x", "127.0.0.1\n", "\x00"])
 def test_a_host_that_would_be_every_interface_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_HOST", host.replace("\x00", "?"))
     with pytest.raises(StudioError, match=r"'host'.*127\.0\.0\.1"):
         load_settings()
+
+
+def test_an_empty_flag_is_refused_where_an_empty_variable_is_none() -> None:
+    with pytest.raises(StudioError, match=r"'host'.*127\.0\.0\.1"):
+        load_settings(host="")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +122,7 @@ def test_allowed_hosts_are_compared_as_dns_does() -> None:
 
 
 @pytest.mark.parametrize("name", ["STUDIO_HOME", "STUDIO_RUN_ROOT", "STUDIO_RECORD", "STUDIO_WEIGHTS"])
-@pytest.mark.parametrize("value", ["", " ", "~no-such-user/x"])
+@pytest.mark.parametrize("value", [" ", "~no-such-user/x"])
 def test_a_path_that_is_none_is_one_sentence(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(StudioError, match=name.removeprefix("STUDIO_").lower()) as caught:
@@ -141,7 +146,7 @@ def test_a_wrong_address_is_printed_without_its_password(
 
 def test_a_wrong_value_of_the_file_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "studio.toml").write_text('channel = "a"\n\n[options]\nx = 1\n[engines]\na = 3\n', encoding="utf-8")
-    with pytest.raises(StudioError, match=r"'engines.a' in studio.toml, line 5"):
+    with pytest.raises(StudioError, match=r"'engines.a' in studio.toml, line 6"):
         load_settings()
     (tmp_path / "studio.toml").write_text('channel = "a"\nengines = 5\n', encoding="utf-8")
     with pytest.raises(StudioError, match=r"'engines' in studio.toml, line 2"):
