@@ -1,5 +1,6 @@
 """The `studio` command: arguments in, calls out."""
 
+import codecs
 import io
 import json
 import signal
@@ -229,7 +230,9 @@ def main() -> None:
     """Run the command; what a user can put right is one sentence and exit code 1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8 lacks some of the signs
+            # A terminal that is not UTF-8 lacks some of the signs; one that is lacks only bytes of names that are no text.
+            utf8 = codecs.lookup(stream.encoding).name == "utf-8"
+            stream.reconfigure(errors="backslashreplace" if utf8 else "replace")
     keep_files_private()
     set_up_logs("studio", "warning")  # what is noted for a service's log is none of a command's words
     try:

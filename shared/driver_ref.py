@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from shared.runtime.files import path_text, text_path
+
 ADDRESS_SCHEMES = ("rtsp", "rtsps", "http", "https")
 TEMPLATE_SUFFIX = ".npz"  # of recorded motion that the studio writes; engines have further ones of their own
 MAX_CAMERA_DIGITS = 3
@@ -55,8 +57,13 @@ class DriverRef:
         if scheme == "camera" and rest.isascii() and rest.isdigit() and len(rest) <= MAX_CAMERA_DIGITS:
             return cls(DriverKind.CAMERA, f"camera:{int(rest)}", camera=int(rest))
         if scheme in ("file", "motion") and rest:
-            path = Path(rest)
-            return cls(DriverKind.FILE, word, path=path, recorded=scheme == "motion" or _is_studio_template(path))
+            path = text_path(rest)
+            return cls(
+                DriverKind.FILE,
+                f"{scheme}:{path_text(path)}",
+                path=path,
+                recorded=scheme == "motion" or _is_studio_template(path),
+            )
         if scheme in ADDRESS_SCHEMES and word.isprintable() and _has_valid_host(word):
             return cls(DriverKind.ADDRESS, word)
         raise DriverWordError(word)
@@ -78,7 +85,7 @@ class DriverRef:
     @classmethod
     def of_file(cls, path: Path, *, recorded: bool = False) -> "DriverRef":
         """Return the driver that this file is. recorded: it is recorded motion, whatever its name."""
-        return cls.parse(f"{'motion' if recorded else 'file'}:{path}")
+        return cls.parse(f"{'motion' if recorded else 'file'}:{path_text(path)}")
 
     def __str__(self) -> str:
         return self.word

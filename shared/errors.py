@@ -5,8 +5,11 @@ class StudioError(Exception):
     """Something a user can cause and put right: one sentence that says what is wrong and the way out.
 
     The command line prints it without a traceback, the HTTP API returns it as ``detail``, and a
-    service puts it into its pulse.
+    service puts it into its pulse. A file's name in it that is not valid text is escaped, for none of them could send it.
     """
+
+    def __str__(self) -> str:
+        return super().__str__().encode(errors="backslashreplace").decode()
 
 
 class OutOfMemoryError(StudioError):

@@ -31,6 +31,7 @@ from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 from shared.media.still import read_cut_out
 from shared.runtime.clock import US
+from shared.runtime.files import path_text
 from shared.runtime.progress import StageProgress
 
 MAX_SIDE_PX = 1920
@@ -92,18 +93,18 @@ def follow_body(
     of a video is played. Raises StudioError when no frame shows a face or the file cannot be read to its end.
     """
     is_image = body.suffix.lower() in IMAGE_SUFFIXES
-    notes: list[str] = []
+    called, notes = path_text(Path(body.name)), list[str]()
     fps, total, images = _open_image(body, notes) if is_image else _open_video(body)
     most = _at_most(
-        images, round(MAX_PLATE_S * fps), f"{body.name} is longer than {MAX_PLATE_S} s; the plate ends there.", notes
+        images, round(MAX_PLATE_S * fps), f"{called} is longer than {MAX_PLATE_S} s; the plate ends there.", notes
     )
     with PlateFrameWriter(folder) as frames:
-        track = follow_film(body.name, frames.added(most), _share_of(total, progress))
-        film = understand_film(body.name, track, fps, frames.read, exclude=exclude, still_s=still_s, as_it_is=as_it_is)
+        track = follow_film(called, frames.added(most), _share_of(total, progress))
+        film = understand_film(called, track, fps, frames.read, exclude=exclude, still_s=still_s, as_it_is=as_it_is)
         frames.add_blends(film.round.blends)
-    notes += _cut_out_note(body.name, frames)
+    notes += _cut_out_note(called, frames)
     if not is_image:
-        notes += film.report.notes(body.name)
+        notes += film.report.notes(called)
     return FollowedBody(film, frames, fps, "image" if is_image else "video", tuple(notes))
 
 

@@ -2,10 +2,15 @@
 
 import hashlib
 import os
+import re
 import secrets
 from pathlib import Path
 
 from shared.errors import StudioError
+
+# A name that holds such an escape as its own letters has its backslash escaped, so that every path comes back.
+BYTE_ESCAPE = re.compile(r"\\(udc(?:5c|[89a-f][0-9a-f]))")
+ESCAPED_BYTE = re.compile(rb"\\udc(5c|[89a-f][0-9a-f])")
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -30,13 +35,19 @@ def flush_to_disk(path: Path) -> None:
 
 
 def path_text(path: Path) -> str:
-    """A path as text that every locale reads the same: its bytes taken for UTF-8, with a sign for each that is none."""
-    return os.fsencode(path).decode(errors="replace")
+    """A path as text that every locale, JSON and msgpack can have: its bytes taken for UTF-8, and each that is none as the
+    escape that `shared.runtime.shown_text` shows for it, such as \\udcfc."""
+    text = os.fsencode(path).decode(errors="surrogateescape")
+    return BYTE_ESCAPE.sub(r"\\udc5c\1", text).encode(errors="backslashreplace").decode()
 
 
 def text_path(text: str) -> Path:
     """The path that `path_text` wrote, in this process's locale."""
-    return Path(os.fsdecode(text.encode()))
+    try:
+        plain = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # no path: a surrogate that stands for no byte
+        plain = text.encode(errors="replace")
+    return Path(os.fsdecode(ESCAPED_BYTE.sub(lambda found: bytes([int(found[1], 16)]), plain)))
 
 
 def file_sha256(path: Path) -> str:

@@ -85,7 +85,11 @@ def encode_message(message: Message) -> list[Any]:
         "stamps": message.stamps,
         "facts": message.facts,
     }
-    return [message.stream.encode(), msgpack.packb(header), array.reshape(-1).view(np.uint8).data]
+    return [
+        message.stream.encode(),
+        msgpack.packb(header, unicode_errors="backslashreplace"),
+        array.reshape(-1).view(np.uint8).data,
+    ]
 
 
 def decode_message(parts: Sequence[Any]) -> Message:

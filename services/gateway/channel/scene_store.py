@@ -8,6 +8,7 @@ from typing import Any
 from services.gateway.channel.event_log import EventLog
 from shared.config.settings import Settings
 from shared.driver_ref import DriverKind, DriverRef
+from shared.runtime.files import path_text
 from shared.scene import Scene
 
 FILE = "scene.json"
@@ -39,7 +40,7 @@ class SceneStore:
             driver=self.as_started,
             loop=settings.loop,
             label=settings.label,
-            recording=str(settings.record) if settings.record else "",
+            recording=path_text(settings.record) if settings.record else "",
             rtmp=settings.rtmp_url is not None,
             livekit=settings.livekit,
             record_clean="record" in settings.clean_feed,

@@ -64,7 +64,7 @@ async def build(request: AvatarRequest | ChoiceRequest, told: Callable[[str, flo
     try:
         with tempfile.TemporaryDirectory(prefix="studio-avatar-") as folder:
             asked = Path(folder) / "request.json"
-            asked.write_text(request.model_dump_json(), encoding="utf-8")
+            asked.write_text(json.dumps(request.model_dump(), default=str), encoding="utf-8")
             async with aclosing(stream_json_module("services.gateway.children.avatar_build", str(asked))) as lines:
                 async for words in lines:
                     error = str(words.get("error", error))
@@ -93,7 +93,9 @@ def _make(request: AvatarRequest | ChoiceRequest, progress: StageProgress) -> No
 
 def main() -> int:
     asked = Path(sys.argv[1]).read_bytes()
-    request = TypeAdapter[AvatarRequest | ChoiceRequest](AvatarRequest | ChoiceRequest).validate_json(asked)
+    request = TypeAdapter[AvatarRequest | ChoiceRequest](AvatarRequest | ChoiceRequest).validate_python(
+        json.loads(asked)
+    )
     try:
         _make(request, lambda stage, done: _say(stage=stage, done=round(done, 3)))
     except StudioError as error:

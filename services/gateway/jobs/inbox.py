@@ -5,6 +5,7 @@ from pathlib import Path
 
 from services.gateway.models.jobs import InboxFile
 from shared.errors import StudioError
+from shared.runtime.files import path_text, text_path
 
 LISTED = 1000
 LONGEST = 255
@@ -25,13 +26,17 @@ def inbox(home: Path) -> list[InboxFile]:
         raise StudioError(f"The inbox {folder} cannot be read ({error.strerror}); repair it on the machine.") from None
     files = [(path.name, about) for path, about in found if stat.S_ISREG(about.st_mode)]
     files.sort(key=lambda file: file[1].st_mtime, reverse=True)
-    return [InboxFile(name=name, bytes=about.st_size, modified=about.st_mtime) for name, about in files[:LISTED]]
+    return [
+        InboxFile(name=path_text(Path(name)), bytes=about.st_size, modified=about.st_mtime)
+        for name, about in files[:LISTED]
+    ]
 
 
 def inbox_file(home: Path, name: str) -> Path:
     """The file of this name. Raises StudioError for all that is no plain file directly in the inbox: a path, a link, a
     device, something that is not there."""
-    path = inbox_folder(home) / name if _is_name(name) else None
+    called = str(text_path(name)) if "\0" not in name else ""
+    path = inbox_folder(home) / called if _is_name(called) else None
     try:
         if path is not None and stat.S_ISREG(path.lstat().st_mode):
             return path
@@ -41,5 +46,5 @@ def inbox_file(home: Path, name: str) -> Path:
 
 
 def _is_name(name: str) -> bool:
-    plain = name.isprintable() and "/" not in name and not name.startswith(".")
+    plain = path_text(Path(name)).isprintable() and "/" not in name and not name.startswith(".")
     return plain and 0 < len(name.encode("utf-8", "surrogateescape")) <= LONGEST

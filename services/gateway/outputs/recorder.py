@@ -14,6 +14,7 @@ from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.media.mp4 import Mp4Writer
 from shared.runtime.clock import SOUND_RATE_HZ, US, sound_samples
+from shared.runtime.files import path_text, text_path
 from shared.runtime.private_files import share
 from shared.wire.program import ProgramFrame, ProgramSound
 
@@ -116,14 +117,14 @@ class Recorder:
         """The next part begins with this frame. The last one stays open for the sound that belongs to its frames."""
         self._give_sound()
         self._end()
-        part = RecordingPart.create(Path(wanted), first, self._rate)
+        part = RecordingPart.create(text_path(wanted), first, self._rate)
         if not part.path.is_relative_to(self._home):
             share(part.path)
         if self._part:
             seconds, size, count = self._done
             self._done = seconds + self._part.seconds, size + self._part.bytes(), count + 1
         self._ending, self._part = self._part, part
-        self.path = str(part.path)
+        self.path = path_text(part.path)
         self._event_log.add(f"Recording to {part.path.name}.")
 
     def _give_sound(self) -> None:

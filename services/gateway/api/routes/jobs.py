@@ -22,6 +22,7 @@ from shared.errors import StudioError
 from shared.jobs.queue import PRIORITIES
 from shared.jobs.view import JobState
 from shared.media.output_spec import OutputSpec, read_size
+from shared.runtime.files import path_text
 from shared.scene import MAX_OPTIONS_BYTES, OptionValue
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["jobs"])
@@ -266,4 +267,4 @@ async def _result(request: Request, job: str) -> FileResponse:
 async def list_inbox(request: Request) -> Inbox:
     """The files in the studio's inbox, newest first, and the folder it is."""
     home = gateway_of(request).settings.home
-    return Inbox(folder=str(inbox_folder(home)), files=await _of_the_store(inbox, home))
+    return Inbox(folder=path_text(inbox_folder(home)), files=await _of_the_store(inbox, home))

@@ -13,6 +13,7 @@ from services.gateway.api.security import need_token
 from services.gateway.models.base import Ticket
 from services.gateway.models.channel import RecordingStarted, RecordingStopped
 from services.gateway.models.library import RecordingRow
+from shared.runtime.files import path_text
 
 router = APIRouter(prefix="/api/v1/recordings", tags=["recordings"])
 of_channel = APIRouter(prefix="/api/v1/channels/{channel}/recording", dependencies=[Depends(need_token)])
@@ -54,7 +55,7 @@ async def start_recording(gateway: ChannelGateway) -> RecordingStarted:
         raise HTTPException(409, "A recording is running; stop it first.")
     name = f"{gateway.settings.channel}-{time.strftime('%Y%m%d-%H%M%S')}"
     gateway.recorder.try_again()
-    gateway.scene_store.change(recording=str(snapshot.recordings_folder(gateway.settings.home) / f"{name}.mp4"))
+    gateway.scene_store.change(recording=path_text(snapshot.recordings_folder(gateway.settings.home) / f"{name}.mp4"))
     return RecordingStarted(id=name)
 
 
