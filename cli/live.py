@@ -19,6 +19,7 @@ from services.local.livekit_server import LiveKitServer
 from services.local.render_farm import FarmBeside
 from services.local.samples import ensure_samples
 from shared.avatar.model import avatar_folder, load_avatar
+from shared.avatar.samples import SAMPLES
 from shared.config.settings import Settings, openable_host
 from shared.config.token import operator_token
 from shared.driver_ref import FORMS, DriverKind, DriverRef
@@ -48,8 +49,9 @@ def run_live(
     settings = settings.model_copy(update={"driver": scene_driver_for_file(settings.driver, settings.engines)})
     if said := networks_fault():
         raise StudioError(said)
+    of_sample = settings.driver == DriverKind.SAMPLE.value
     with progress_bar() as bar:
-        ensure_samples(settings.home, stages(bar))
+        ensure_samples(settings.home, stages(bar), avatars=settings.avatar in SAMPLES, driver=of_sample)
     load_avatar(avatar_folder(settings.home, settings.avatar))
     check_engine(settings)
     settings = settings.model_copy(update={"options": options_to_start_with(settings)})

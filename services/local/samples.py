@@ -1,13 +1,14 @@
 """What a first run needs to have something to show: two sample avatars and a driver."""
 
+import tempfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 from engines.api import Driving
 from engines.registry import load_frame_engine
-from shared.avatar.model import load_avatar
-from shared.avatar.samples import ensure_sample_avatars
+from shared.avatar.model import Avatar, avatar_folder, load_avatar
+from shared.avatar.samples import SAMPLE, add_sample_avatar, ensure_sample_avatars
 from shared.config.settings import DEFAULT_ENGINE
 from shared.config.token import make_private
 from shared.errors import StudioError
@@ -17,12 +18,17 @@ from shared.media.mp4 import Mp4Writer
 from shared.runtime.clock import US
 
 
-def ensure_samples(home: Path, progress: Callable[[str, float], None]) -> None:
-    """Build the sample avatars and the sample driver where they are missing. Raises StudioError."""
+def ensure_samples(
+    home: Path, progress: Callable[[str, float], None], *, avatars: bool = True, driver: bool = True
+) -> None:
+    """Build the sample avatars and the sample driver, or those of them that are asked for, where they are missing. Raises
+    StudioError."""
     try:
         make_private(home)
-        ensure_sample_avatars(home, progress)
-        ensure_sample_driver(home, progress)
+        if avatars:
+            ensure_sample_avatars(home, progress)
+        if driver:
+            ensure_sample_driver(home, progress)
     except OSError as error:
         raise StudioError(
             f"The studio's home {home} cannot be used ({error.strerror}); set another with STUDIO_HOME."
@@ -38,12 +44,18 @@ def sample_driver(home: Path) -> Path:
 
 
 def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = lambda stage, done: None) -> Path:
-    """Render the built-in driver unless it is there. Needs the sample avatar."""
+    """Render the built-in driver unless it is there, by a sample avatar that is gone afterwards where the home has none."""
     path = sample_driver(home)
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
-    avatar = load_avatar(home / "avatars" / "sample")
+    with tempfile.TemporaryDirectory(prefix="studio-sample-") as scratch:
+        own = avatar_folder(home, SAMPLE)
+        _render_driver(load_avatar(own if own.exists() else add_sample_avatar(Path(scratch), progress)), path, progress)
+    return path
+
+
+def _render_driver(avatar: Avatar, path: Path, progress: Callable[[str, float], None]) -> None:
     session = load_frame_engine(DEFAULT_ENGINE).open(avatar)
     side = avatar.roi.shape[0]
     count = round(SCRIPT_S * FPS)
@@ -55,4 +67,3 @@ def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = la
                 writer.frame(rgb_to_i420(frame.pixels[..., :3].copy()), index=number)
             progress("sample driver", (number + 1) / count)
         writer.sound(voice(SCRIPT_S), 0)
-    return path

@@ -16,7 +16,7 @@ from shared.media.mp4 import Mp4Writer
 from shared.media.still import read_image
 from shared.runtime.progress import StageProgress
 
-SAMPLE, SAMPLE_VIDEO = "sample", "sample-video"
+SAMPLE, SAMPLE_VIDEO = SAMPLES = "sample", "sample-video"  # made where they are asked for
 RIGHTS = (
     "Official NASA portrait of astronaut Eileen Collins, in the public domain as a work of the United States"
     " government. It shows a real person: a sample only, imply no endorsement."
@@ -32,15 +32,23 @@ def ensure_sample_avatars(home: Path, progress: StageProgress = lambda stage, do
     wanted = [name for name in (SAMPLE, SAMPLE_VIDEO) if not avatar_folder(home, name).exists()]
     if not wanted:
         return
-    image = sample_portrait()
-    with tempfile.TemporaryDirectory() as scratch:
-        portrait, body = Path(scratch, "astronaut.png"), Path(scratch, "astronaut-body.mp4")
-        write_pixels(portrait, image[..., ::-1])
-        if SAMPLE in wanted:
-            add_avatar(home, SAMPLE, portrait, None, RIGHTS, progress)
-        if SAMPLE_VIDEO in wanted:
+    if SAMPLE in wanted:
+        add_sample_avatar(home, progress)
+    if SAMPLE_VIDEO in wanted:
+        image = sample_portrait()
+        with tempfile.TemporaryDirectory() as scratch:
+            portrait, body = Path(scratch, "astronaut.png"), Path(scratch, "astronaut-body.mp4")
+            write_pixels(portrait, image[..., ::-1])
             write_body_video(body, image)
             add_avatar(home, SAMPLE_VIDEO, portrait, body, RIGHTS, progress, film=FilmChoice(keep=False))
+
+
+def add_sample_avatar(home: Path, progress: StageProgress) -> Path:
+    """Build the avatar `sample`, and return its folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        portrait = Path(scratch, "astronaut.png")
+        write_pixels(portrait, sample_portrait()[..., ::-1])
+        return add_avatar(home, SAMPLE, portrait, None, RIGHTS, progress)
 
 
 def astronaut() -> NDArray[np.uint8]:

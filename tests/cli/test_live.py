@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from cli.live import scene_driver_for_file
+from cli.live import run_live, scene_driver_for_file
+from services.local import samples
+from shared.config.settings import load_settings
 from shared.errors import StudioError
 
 
@@ -29,3 +32,20 @@ def test_what_is_not_there_is_one_sentence(given: str, tmp_path: Path, monkeypat
     with pytest.raises(StudioError, match="There is no driver") as caught:
         scene_driver_for_file(given)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("avatar", "driver", "made"),
+    [("mine", "browser", []), ("mine", "sample", ["driver"]), ("sample-video", "browser", ["avatars"])],
+)
+def test_no_more_samples_are_made_than_are_asked_for(
+    avatar: str, driver: str, made: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun: list[str] = []
+    monkeypatch.setattr(samples, "ensure_sample_avatars", lambda home, progress: begun.append("avatars"))
+    monkeypatch.setattr(samples, "ensure_sample_driver", lambda home, progress: begun.append("driver"))
+    settings = load_settings(home=tmp_path / "home", avatar=avatar, driver=driver)
+    with pytest.raises(StudioError, match=f"no avatar '{avatar}'"):
+        run_live(settings, port_asked=False, duration=None, open_page=False, console=Console(quiet=True))
+    assert begun == made

@@ -32,6 +32,7 @@ from shared.driver_ref import DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.media.reader import source_title
 from shared.runtime.clock import now
+from shared.runtime.files import text_path
 from shared.runtime.shown_text import one_line
 from shared.scene import Scene
 
@@ -138,9 +139,13 @@ def engine(gateway: Gateway) -> EngineState:
     return EngineState(quality=quality or None, delay=delay_of(facts), delay_history=gateway.health.delays())
 
 
+NO_SAMPLE = "The sample clip is not made yet; `studio setup` makes it."
+
+
 def drivers(gateway: Gateway) -> list[DriverRow]:
     """What can drive: word for the API, title, what it is where its title does not say, and why it cannot be had."""
-    rows = [_driver("sample", "Sample clip")]
+    missing = not (drivers_folder(gateway.settings.home) / "sample.mp4").exists()
+    rows = [_driver("sample", "Sample clip", unavailable=NO_SAMPLE if missing else "")]
     reported = gateway.health.service_facts("capture").get("cameras")
     cameras = [n for n in reported if type(n) is int] if isinstance(reported, list) else []
     rows += [_driver(f"camera:{n}", f"Camera {n}") for n in cameras]
@@ -279,7 +284,7 @@ def preview(gateway: Gateway) -> PreviewState:
 
 def recording_state(gateway: Gateway) -> RecordState:
     """The recording; its id when it can be fetched from the API."""
-    path = Path(gateway.recorder.path)
+    path = text_path(gateway.recorder.path)
     fetchable = path.parent == recordings_folder(gateway.settings.home) and RECORDING.fullmatch(path.stem)
     return RecordState(**gateway.recorder.state.as_dict(), id=path.stem if fetchable else "", name=path.name)
 
