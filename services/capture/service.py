@@ -27,6 +27,7 @@ SOUND_AHEAD = US  # a voice file is sent so long before its time
 HUSH = np.zeros(48, np.int16)  # a millisecond of silence: all that an interrupted voice still has to say
 LOST = US  # a live driver silent for this long is reported
 MAX_JPEG_SIDE_PX = 4096
+DOUBTFUL = "The driver's neutral is a guess; look calm at the camera, and press 'Retake neutral'."
 
 
 class Capture:
@@ -71,7 +72,7 @@ class Capture:
         epoch = now()
         self._driving.epoch = self._voice.epoch = epoch
         self._steady, self._remote_epoch = DriftCorrector(), None
-        self._follower.restart()
+        self._follower.restart(guesses=scene.driver_ref.kind is not DriverKind.SAMPLE)  # the sample smiles at rest
         rate = self.loop.settings.rate
         # Half a second to open and decode, and in step with the program so that no frame waits for its tick.
         self._base = tick_pts(tick_after(epoch + US // 2, rate), rate) - LEAD_US
@@ -199,6 +200,8 @@ class Capture:
         meter.frame(at, frame.pts)
         meter.facts["present"] = found is not None
         meter.state, meter.note = ("running", "") if found else ("no face", "No face in the driver's frame.")
+        if found and self._follower.doubtful:
+            meter.note = DOUBTFUL
         if self._driver:
             meter.drops["driver"] = self._driver.dropped
 

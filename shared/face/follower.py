@@ -17,18 +17,31 @@ FOLLOWED_SIDE_PX = (
 
 
 class FaceFollower:
-    """Follows the driver's face through its frames. Not thread-safe."""
+    """Follows the driver's face through its frames. Not thread-safe.
 
-    def __init__(self) -> None:
+    guesses: see `NeutralChooser`.
+    """
+
+    def __init__(self, guesses: bool = False) -> None:
         self._tracker = FaceTracker()
         self._smoother = FaceSmoother()
-        self._neutral = NeutralChooser()
+        self._neutral = NeutralChooser(guesses)
         self._retake = False
 
-    def restart(self) -> None:
+    def restart(self, guesses: bool = False) -> None:
         """Another driver begins."""
         self._smoother.reset()
         self._neutral.reset()
+        self._neutral.guesses = guesses
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the neutral is a guess: the driver has not been seen at rest."""
+        return self._neutral.doubtful
+
+    def choose_neutral(self, face: Face) -> None:
+        """Another driver has begun, and this is its neutral."""
+        self._neutral.choose(face)
 
     def retake_neutral(self) -> None:
         """The next face is the neutral one."""

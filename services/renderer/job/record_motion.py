@@ -6,6 +6,7 @@ from pathlib import Path
 from engines.api import Driving, FrameEngine
 from engines.registry import NONE, load, load_frame_engine, names
 from services.renderer.job.plan import check_driven
+from services.renderer.pipeline.calmest import calmest_face
 from services.renderer.pipeline.driver import tracked
 from shared.driver_ref import TEMPLATE_SUFFIX
 from shared.errors import StudioError
@@ -38,7 +39,12 @@ def record_motion(
         raise StudioError(f"{driver.name} has no frames; record from a video that shows a face.")
     timeline = read_timeline(driver)
     ticks = shown_frames(driver, timeline.rate, 0, timeline.ticks, FOLLOWED_SIDE_PX)
-    template = chosen.record(_counted(tracked(FaceFollower(), ticks), timeline.ticks, progress), timeline.rate)
+    follower = FaceFollower()
+    if calm := calmest_face(
+        lambda start, stop: shown_frames(driver, timeline.rate, start, stop, FOLLOWED_SIDE_PX), timeline.ticks
+    ):
+        follower.choose_neutral(calm)
+    template = chosen.record(_counted(tracked(follower, ticks), timeline.ticks, progress), timeline.rate)
     template.save(out)
     share(out)
     return len(template)

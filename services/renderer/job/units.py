@@ -12,6 +12,7 @@ from services.renderer.encode.segment import SegmentWriter, verify_segment
 from services.renderer.job.heartbeat import Heartbeat
 from services.renderer.job.open_job import JobOpener, OpenFrames
 from services.renderer.job.preview import JobPreview
+from services.renderer.pipeline.calmest import calmest_face
 from services.renderer.pipeline.draw import draw_frames
 from services.renderer.pipeline.driver import (
     NO_FACE,
@@ -47,6 +48,8 @@ def follow_unit(
     follower.restart()
     if index:
         follower.restore(unpack_part("follower", before))
+    elif (calm := calmest_face(opened.ticks, opened.manifest.plan.ticks)) is not None:
+        follower.choose_neutral(calm)
     follower.join(opened.before(start))
     record = FaceRecord()
     ticks = record.noting(tracked(follower, opened.ticks(start, stop)))
