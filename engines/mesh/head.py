@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.lids import LidRig
-from engines.mesh.lips import LipRig
+from engines.mesh.lips import GrinLimit, LipRig
 from engines.mesh.motion import MeshMotion
 from engines.mesh.topology import opening_triangles, oriented
 from engines.mesh.triangulation import delaunay
@@ -80,6 +80,7 @@ class HeadMesh:
         self._centre = head_centre(face)
         self.lids = LidRig(face)
         self.lips = LipRig(face)
+        self._grin = GrinLimit(face)
         skin = face.points[:SURFACE].astype(np.float64)
         sheet, self._weight = _sheet(face)
         points = np.concatenate([skin, sheet])
@@ -105,7 +106,7 @@ class HeadMesh:
     def move(self, motion: MeshMotion) -> MovedHead:
         """The surface under a motion."""
         skin = motion.skin * (self._expressive * np.float32(self.unit))
-        skin = self.lids.hold(skin)
+        skin = self._grin.hold(self.lids.hold(skin), self.unit)
         skin = skin + self.lips.part(skin, motion) * self.unit
         skin = skin + self.lids.close(motion.lids)
         turned = self._turn(motion)

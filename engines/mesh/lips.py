@@ -1,11 +1,15 @@
-"""Lips that part and meet: the driver's lip gap on the portrait's own lips, never crossing."""
+"""Lips that part and meet: the driver's lip gap on the portrait's own lips, never crossing, and no wider than a mouth can be."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engines.mesh.motion import MeshMotion, lip_gaps
 from engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, UPPER_LIP_ROWS
-from shared.face.landmarks import SURFACE, Face
+from shared.avatar.mouth_seen import GRIN_WIDTH, OPEN_MOUTH
+from shared.easing import smoothstep
+from shared.face.landmarks import LIP_BOTTOM, LIP_TOP, MOUTH_CORNERS, SURFACE, Face
 
 # Share of a missing gap that the upper lip makes up; the lower lip does the rest, as it does in a face. A lip that
 # smiles is drawn up already.
@@ -17,6 +21,11 @@ UPPER_REACH, LOWER_REACH = 0.16, 0.32
 HIGHEST, HIGHEST_SMILING, SMILING_GAP = 0.10, 0.025, 0.06
 # The tracker takes the edge of the upper teeth for the lip and so reads a gap as smaller than it is.
 GAIN = 1.04
+# A portrait that grins or has its mouth open already has little room left: eye distances between the corners and between the
+# lips of the largest mouth, and the least that is left to any. Other portraits move freely.
+WIDEST, TALLEST, LEAST_ROOM = 0.86, 0.26, 0.03
+FREE = 0.6  # of the room is used as the driver does, the rest ever more slowly
+ROUND = 1.0  # of the mouth's own size, round it
 
 
 class LipRig:
@@ -30,6 +39,8 @@ class LipRig:
         self.unit = face.eye_distance
         self.base = local[:SURFACE]
         self.gaps = np.maximum(lip_gaps(local), 0.0)
+        open_already = face.mouth_opening > OPEN_MOUTH
+        self._room = max(TALLEST - face.mouth_opening, LEAST_ROOM) if open_already else np.inf
         smiling = self.gaps.max() > SMILING_GAP
         self._highest = HIGHEST_SMILING if smiling else HIGHEST
         self._upper_share = UPPER_SHARE_SMILING if smiling else UPPER_SHARE
@@ -48,15 +59,48 @@ class LipRig:
         raised = -skin[INNER_UPPER[1:-1], 1].astype(np.float64) / self.unit
         extra[:, 1] += self._upper @ np.maximum(raised - self._highest * np.tanh(raised / self._highest), 0.0)
         seal = float(motion.seal[0])
-        wanted = self.gaps * seal + motion.lips * GAIN
+        opened = _within(motion.lips * GAIN, self._room)
+        wanted = self.gaps * seal + opened
         base = self.base if filmed is None else filmed
         if filmed is not None:
             own = lip_gaps(filmed)
             excess, ajar = np.maximum(own - self.gaps, 0.0), float(motion.ajar[0])
-            wanted = (own - excess * (1.0 - ajar)) * seal + np.maximum(motion.lips * GAIN - excess * ajar * seal, 0.0)
+            wanted = (own - excess * (1.0 - ajar)) * seal + np.maximum(opened - excess * ajar * seal, 0.0)
         missing = wanted - lip_gaps(base + skin / self.unit + extra)
         extra[:, 1] += self._lower @ (missing * (1.0 - self._upper_share)) - self._upper @ (missing * self._upper_share)
         return extra
+
+
+class GrinLimit:
+    """Holds back the movement of the skin round a mouth that would be drawn too wide."""
+
+    def __init__(self, face: Face) -> None:
+        local = face.points.astype(np.float64) @ face.rotation / face.eye_distance
+        right, left = local[MOUTH_CORNERS[0]], local[MOUTH_CORNERS[1]]
+        width = float(np.linalg.norm(left - right))
+        self._room = max(WIDEST - width, LEAST_ROOM) if width > GRIN_WIDTH else np.inf
+        middle = (right + left + local[LIP_TOP] + local[LIP_BOTTOM])[:2] / 4
+        tall = max(float(local[17, 1] - local[0, 1]), 0.3 * width)
+        away = np.hypot(*((local[:SURFACE, :2] - middle) / (width / 2, tall)).T)
+        self._share = smoothstep((1.0 + ROUND - away) / ROUND)[:, None]
+
+    def hold(self, skin: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+        """(468, 3) a movement of the skin in pixels, less of it round the mouth where that would become too wide."""
+        right, left = MOUTH_CORNERS
+        wider = float(skin[left, 0] - skin[right, 0]) / unit
+        if wider <= FREE * self._room:
+            return skin
+        held = float(_within(np.array(wider), self._room))
+        return np.asarray(skin * (1.0 - self._share * (1.0 - held / wider)), np.float32)
+
+
+def _within(value: NDArray[np.floating[Any]], room: float) -> NDArray[np.float64]:
+    """Values from 0 up as they are in the free part of the room, and never beyond the room."""
+    free = FREE * room
+    if not np.isfinite(room):
+        return np.asarray(value, np.float64)
+    over = np.maximum(value - free, 0.0)
+    return np.asarray(np.minimum(value, free) + (room - free) * np.tanh(over / (room - free)), np.float64)
 
 
 def _reach(

@@ -1,5 +1,7 @@
 """One avatar's frame under a motion: sample the portrait through the moved mesh, layer by layer."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from engines.mesh.tracker_calibration import FILE, calibrate_tracker, kept_calib
 from shared.avatar.detail import sharpened_for_drawing
 from shared.avatar.mask import moving_matte
 from shared.avatar.model import ROI_SIZE_PX, Avatar
+from shared.avatar.mouth_seen import mouth_covered
 from shared.avatar.portrait_skin import PortraitSkin
 from shared.face import similarity
 from shared.face.landmarks import SURFACE, Face
@@ -40,6 +43,7 @@ class MeshRenderer:
         self._layers = split_portrait(roi, avatar.face)
         self._eyes = Eyes(roi, avatar.face)
         self._mouth = MouthPainter(roi, avatar.face)
+        self._covered = mouth_covered(avatar.roi, avatar.face)
         self._band = np.empty((BAND_ROWS, INNER.stop - INNER.start, 4), np.uint8)
         self._reading = kept_calibration(
             avatar.engine_file("mesh", FILE), lambda: calibrate_tracker(self.draw, avatar.face, turns=avatar.own_plate)
@@ -65,6 +69,8 @@ class MeshRenderer:
 
     def draw(self, motion: MeshMotion) -> NDArray[np.uint8]:
         """(512, 512, 3) uint8 RGB on the portrait's own plate, else (512, 512, 4) with the face's matte."""
+        if self._covered:  # a mask has no lips to part, and no teeth
+            motion = replace(motion, lips=REST.lips, seal=REST.seal)
         moved = self._head.move(motion)
         map_x, map_y = self._map
         triangles = far_to_near(self._head.triangles, moved.vertices[:, 2])
@@ -83,7 +89,8 @@ class MeshRenderer:
             cv2.cvtColor(self._band, cv2.COLOR_RGBA2RGB, dst=out[band])
             lay_over_background(self._band, self._layers.background[band], out[band])
         self._eyes.draw(out, self._map, moved.vertices, moved.rigid, motion.gaze, motion.lids)
-        self._mouth.draw(out, moved.vertices, moved.rigid)
+        if not self._covered:
+            self._mouth.draw(out, moved.vertices, moved.rigid)
         if self._own_plate:
             return out
         face = self._points.copy()

@@ -30,6 +30,7 @@ from shared.avatar.manifest import (
 )
 from shared.avatar.mask import own_mask
 from shared.avatar.model import ROI_SIZE_PX, avatar_folder, avatars_folder
+from shared.avatar.mouth_seen import mouth_notes
 from shared.avatar.plate_build import (
     IMAGE_SUFFIXES,
     FollowedBody,
@@ -47,11 +48,14 @@ from shared.face.tracker import MIN_FACE_PX, FaceTracker
 from shared.face.upright import MOST_ROLL
 from shared.media.array_types import ImageArray
 from shared.media.image_file import write_pixels
+from shared.runtime.files import path_text
 from shared.runtime.progress import StageProgress
 
 MAX_PORTRAIT_PX = 2048
 ROI_OF_FACE = 1.9  # side of the ROI over the size of the face
 THUMB_PX = 256
+MOST_FACES = 64
+COUNTED = 3  # levels of tiles in which further faces are counted, beside those that were found at once
 BUILDING = ".building-"  # unfinished folders; no avatar's name can begin like this
 ABANDONED_S = 3600
 
@@ -173,7 +177,7 @@ def _fill(
     if portrait is not None:
         progress("portrait", 0.0)
         rgb, alpha, notes = read_upright(portrait)
-        read = read_portrait(rgb, portrait.name, alpha=alpha)
+        read = read_portrait(rgb, path_text(Path(portrait.name)), alpha=alpha)
         read = dataclasses.replace(read, notes=(*notes, *read.notes))
         progress("portrait", 1.0)
     if body is None:
@@ -201,7 +205,7 @@ def fill_with_body(
 ) -> None:
     """All but the plate's frames, which are written already. read: None for a frame of the film."""
     if read is None:
-        read = _portrait_of_film(followed, body.name)
+        read = _portrait_of_film(followed, path_text(Path(body.name)))
     plate, roi, mask, bodies = place_on_body(folder, followed, read.roi, read.face)
     if followed.kind == "video":
         report = followed.film.report.model_copy(update=kept)
@@ -259,7 +263,10 @@ def _manifest(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         own_plate=body is None,
         rest=(round(plate.rest[0], 3), round(plate.rest[1], 3)),
-        sources=Sources(portrait=portrait.name if portrait else "", body=body.name if body else None),
+        sources=Sources(
+            portrait=path_text(Path(portrait.name)) if portrait else "",
+            body=path_text(Path(body.name)) if body else None,
+        ),
         versions={
             "studio": _version("persona-studio"),
             "litert": _version("ai-edge-litert"),
@@ -300,6 +307,7 @@ def read_portrait(
         raise StudioError(
             f"The face in {name} leans to its side by {abs(face.pose.roll):.0f} degrees; turn the image until it is upright."
         )
+    notes += mouth_notes(original, face, name)
     image, resized = _shrunk(original, MAX_PORTRAIT_PX)
     # The ROI is taken from the original: a small face in a large photograph keeps its pixels.
     roi, original_to_roi = _crop_roi(original, face)
@@ -311,11 +319,13 @@ def read_portrait(
 def _find_faces(rgb: ImageArray) -> list[Face]:
     """Every face, largest first, from a close-up of each: precise also where it is small in the image."""
     small, resized = _shrunk(rgb, 1280)
-    tracker, finder = FaceTracker(still=True, max_faces=8), FaceFinder()
+    tracker, finder = FaceTracker(still=True, max_faces=MOST_FACES), FaceFinder()
     enlarge = similarity.invert(resized)
-    boxes = [face.moved(enlarge).box for face in tracker.faces(small)] or [
+    boxes = [face.moved(enlarge).box for face in tracker.faces(small)]
+    # The near ones are found surest; those who stand further back are searched for in closer views.
+    boxes += [
         (box[0] / resized[0, 0], box[1] / resized[1, 1], box[2] / resized[0, 0], box[3] / resized[1, 1])
-        for box in finder.search(small)
+        for box in finder.search(small, levels=COUNTED if boxes else None)
     ]
     found = [face for box in boxes if (face := finder.face_near(rgb, box)) is not None]
     found = _distinct(sorted(found, key=lambda face: -face.size))

@@ -22,6 +22,7 @@ MIN_SCORE = 0.6  # of a small face; below it there are mistakes
 SEARCH_PERIOD_FRAMES = (
     5  # frames: once a face has been gone this long the whole frame is searched this often, it takes 100 ms
 )
+TILES = (1, 2, 3, 5)  # on the shorter side of a frame, level by level of a search
 MAX_JUMP = 0.5  # of the face's size between frames: more is another face or a mistake
 
 
@@ -105,14 +106,15 @@ class FaceFinder:
         faces = self._close_up.faces(np.asarray(crop, np.uint8))
         return faces[0].moved(similarity.invert(to_crop)) if faces else None
 
-    def search(self, rgb: NDArray[np.uint8]) -> list[FloatBounds]:
+    def search(self, rgb: NDArray[np.uint8], levels: int | None = None) -> list[FloatBounds]:
         """Boxes of faces anywhere in the frame, in pixels, largest first; coarse, and the search stops at the
-        first level of tiles that shows any."""
-        for tiles in (1, 2, 3, 5):
-            boxes = [box for tile in _tiles(rgb, tiles) for box in self._detect(rgb, tile)]
-            if boxes:
-                return sorted(boxes, key=lambda box: -max(box[2] - box[0], box[3] - box[1]))
-        return []
+        first level of tiles that shows any. levels: go through so many of them all the same; a face may come more than once."""
+        boxes: list[FloatBounds] = []
+        for tiles in TILES[:levels]:
+            boxes += [box for tile in _tiles(rgb, tiles) for box in self._detect(rgb, tile)]
+            if boxes and levels is None:
+                break
+        return sorted(boxes, key=lambda box: -max(box[2] - box[0], box[3] - box[1]))
 
     def _detect(self, rgb: NDArray[np.uint8], tile: tuple[int, int, int]) -> list[FloatBounds]:
         x, y, side = tile

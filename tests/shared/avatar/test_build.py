@@ -390,3 +390,21 @@ def read_only(folder: Path) -> Iterator[None]:
         if root:
             os.seteuid(0)
         folder.chmod(0o755)
+
+
+def test_everyone_in_a_photograph_is_counted(tmp_path: Path, portrait: ImageArray) -> None:
+    crowd = np.full((900, 1500, 3), 150, np.uint8)
+    for place, side in (((20, 20), 500), ((560, 40), 420), ((1040, 60), 400)):
+        x, y = place
+        crowd[y : y + side, x : x + side] = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
+    for x in (150, 650, 1150):
+        crowd[640:860, x : x + 220] = cv2.resize(portrait, (220, 220), interpolation=cv2.INTER_AREA)
+    folder = add_avatar(tmp_path, "crowd", save(tmp_path / "crowd.png", crowd), None, "test")
+    (note,) = json.loads((folder / "avatar.json").read_bytes())["notes"]
+    assert note == "crowd.png shows 6 faces; the largest was taken."
+
+
+def test_names_that_are_no_text_are_kept_escaped(tmp_path: Path, portrait: ImageArray) -> None:
+    given = save(tmp_path / "p.png", portrait).rename(tmp_path / os.fsdecode(b"p\xfcrtrait.png"))
+    folder = add_avatar(tmp_path, "odd", given, None, "test")
+    assert json.loads((folder / "avatar.json").read_bytes())["sources"]["portrait"] == "p\\udcfcrtrait.png"

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,13 +14,23 @@ from shared.avatar.model import Avatar
 from shared.face.landmarks import Face
 from shared.face.scripted import Gesture, shape
 from shared.face.tracker import FaceTracker
+from shared.media.array_types import ImageArray
 
 MS = 1_000
+LOWER_FACE = (132, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 1)
 
 
 @cache
 def avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> Avatar:
     return sample_avatar(own_plate, rest)
+
+
+def masked_portrait(colour: tuple[int, int, int]) -> ImageArray:
+    """The avatar's ROI with a mask of this colour painted over nose, mouth and chin."""
+    image = avatar().roi.copy()
+    hull = cv2.convexHull(avatar().face.points[list(LOWER_FACE), :2].astype(np.float32))
+    cv2.fillConvexPoly(image, hull.astype(np.int32), colour)
+    return image
 
 
 def session(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> MeshSession:
