@@ -28,7 +28,12 @@ def test_it_ends_where_it_has_outgrown_its_bound_without_a_session(
     monkeypatch.setattr(made.rooms, "states", lambda: {f"s{number}": GuestState() for number in range(sessions)})
     told = threading.Event()
     stop = made.loop.stop
-    monkeypatch.setattr(made.loop, "stop", lambda: (told.set(), stop()))
+
+    def stopped() -> None:
+        told.set()
+        stop()
+
+    monkeypatch.setattr(made.loop, "stop", stopped)
     made.loop.pulse()
     assert told.is_set() == ends
     made.loop.stop()
