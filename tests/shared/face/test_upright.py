@@ -41,3 +41,14 @@ def test_a_face_that_leans_stays(portrait: NDArray[np.uint8], degrees: float) ->
 
 def test_an_image_without_a_face_stays() -> None:
     assert quarters_to_upright(np.full((300, 200, 3), 90, np.uint8)) == 0
+
+
+def test_a_turn_after_which_it_leans_more_is_not_made(
+    portrait: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    height, width = portrait.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 36, 1.0)
+    leaning = np.asarray(cv2.warpAffine(portrait, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
+    scores = iter([0.7, 0.9, 0.0, 0.0])  # as it is, and after one to three quarter turns
+    monkeypatch.setattr("shared.face.upright._best", lambda *_: next(scores))
+    assert quarters_to_upright(leaning) == 0
