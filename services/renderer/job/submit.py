@@ -73,7 +73,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     avatar = load_avatar(request.avatar)
     if request.out is not None:
         check_out(store, request)
-    plan, heard = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
+    plan, heard, notes = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
     clip = planned_clip(avatar, request.driver, plan, request.output, options)
     units = declared_units(engine, clip, request.output)
     encoder = choose_encoder(request.output.codec, request.output.encoder).name
@@ -93,6 +93,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         driver_file=driver_file,
         driver_sha256=digest,
         heard=heard,
+        notes=notes,
         out=path_text(request.out.absolute()) if request.out else "",
         output=replace(request.output, encoder=encoder).as_dict(),
         idle_after=settings.idle_after,

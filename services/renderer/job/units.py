@@ -48,8 +48,8 @@ def follow_unit(
     if index:
         follower.restore(unpack_part("follower", before))
     follower.join(opened.before(start))
-    record = FaceRecord()
-    ticks = record.noting(tracked(follower, opened.ticks(start, stop)))
+    record, lost = FaceRecord(), list[int]()
+    ticks = record.noting(tracked(follower, opened.ticks(start, stop, lost)))
     opened.run.restore(before)
     if _moves(opened):
         opened.run.session.draws = False
@@ -64,7 +64,7 @@ def follow_unit(
         raise StudioError(NO_FACE.format(opened.manifest.driver))
     after = pack_part("record", record.save()) | pack_part("follower", follower.save()) | {"faces": np.array(faces)}
     _keep(store, claim, STATE, to_bytes(opened.run.save() | after))
-    return {"frames": stop - start, "faces": record.faces}
+    return {"frames": stop - start, "faces": record.faces, "lost": len(lost)}
 
 
 def _follow_voice(store: Store, opened: OpenFrames, claim: Claim, index: int, heart: Heartbeat) -> UnitFacts:
