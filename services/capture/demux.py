@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
 from shared.face.follower import FOLLOWED_SIDE_PX
-from shared.media.reader import has_video, open_container, read_sound, source_title, video_of
-from shared.runtime.clock import SOUND_RATE_HZ, US
+from shared.media.intake.damage import Damage, decoded, packets
+from shared.media.intake.downmix import Downmix
+from shared.media.reader import open_container, read_sound, sound_of, source_title, video_of
+from shared.runtime.clock import US
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,47 +38,43 @@ class DriverSoundBlock:
     drives: bool = False
 
 
-def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
-    """Everything in a video or sound file or stream, pts from the first of it. Raises StudioError when it holds neither
-    frames nor sound, cannot be opened or breaks off."""
-    if not has_video(source):
-        yield from _read_voice(source)
+def read_driver(source: Path | str, *, motion: bool, damage: Damage) -> Iterator[DriverFrame | DriverSoundBlock]:
+    """Everything in a video or sound file or stream, pts from the first of it.
+
+    motion: what `has_motion` says; without, its sound moves the host. damage: what could not be decoded is counted there.
+    Raises StudioError when it holds neither frames nor sound, cannot be opened, or its source is gone.
+    """
+    if not motion:
+        yield from _read_voice(source, damage)
         return
     with open_container(source) as container:
         video = video_of(container)
         assert video is not None
         video.thread_type = "AUTO"
         video.codec_context.thread_count = 1  # one core goes a long way at this size, and the others need theirs
-        streams = [video, *container.streams.audio[:1]]
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
+        sound = sound_of(container)
+        streams: list[av.VideoStream | av.AudioStream] = [video] if sound is None else [video, sound]
+        mix = Downmix("mono")
         origin: int | None = None
         try:
-            for packet in container.demux(streams):
-                for frame in packet.decode():
-                    if (
-                        not isinstance(frame, av.VideoFrame | av.AudioFrame)
-                        or frame.pts is None
-                        or frame.time_base is None
-                    ):
+            for packet in packets(container, streams, damage):
+                for frame in decoded(packet, damage):
+                    if frame.pts is None or frame.time_base is None:
                         continue
                     pts = int(frame.pts * frame.time_base * US)
                     origin = pts if origin is None else origin
                     if isinstance(frame, av.VideoFrame):
                         yield DriverFrame(max(0, pts - origin), _upright(frame))
                     else:
-                        for block in resampler.resample(frame):
-                            yield DriverSoundBlock(
-                                max(0, pts - origin), block.to_ndarray().reshape(-1).astype(np.int16)
-                            )
-        except av.error.EOFError:
-            return
+                        for _, samples in mix.blocks(frame):
+                            yield DriverSoundBlock(max(0, pts - origin), samples.reshape(-1))
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(f"{source_title(source)} cannot be read any further ({short(error)}).") from None
 
 
-def _read_voice(source: Path | str) -> Iterator[DriverSoundBlock]:
+def _read_voice(source: Path | str, damage: Damage) -> Iterator[DriverSoundBlock]:
     origin: int | None = None
-    for pts, samples in read_sound(source):
+    for pts, samples in read_sound(source, damage):
         origin = pts if origin is None else origin
         yield DriverSoundBlock(max(0, pts - origin), samples, drives=True)
 

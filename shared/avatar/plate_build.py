@@ -25,6 +25,7 @@ from shared.face import similarity
 from shared.face.landmarks import OVAL, Face
 from shared.face.rest_pose import MAX_REST_DEGREES, rest_pose, turn_to_rest, turned_against
 from shared.media.array_types import ImageArray
+from shared.media.intake.signature import is_still_image
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
 from shared.runtime.clock import US
@@ -37,7 +38,6 @@ JPEG_QUALITY = 92
 TURNED_TOO_FAR = 5.0  # degrees beyond what can be made up for, from which on it is seen
 TURNED_SEEN = 13.0  # degrees from which on what makes up for them is seen
 BODY_FACES = 8  # of the plate's faces, evenly spread, that are kept to know where its features go
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ def follow_body(
     exclude: (from, to) seconds that are not to be shown. still_s: second of the still, None for the best. as_it_is: all
     of a video is played. Raises StudioError when no frame shows a face or the file cannot be read to its end.
     """
-    is_image = body.suffix.lower() in IMAGE_SUFFIXES
-    fps, total, images = _open_image(body) if is_image else _open_video(body)
+    is_image = is_still_image(body)
     notes: list[str] = []
+    fps, total, images = _open_image(body) if is_image else _open_video(body, notes)
     most = _at_most(
         images, round(MAX_PLATE_S * fps), f"{body.name} is longer than {MAX_PLATE_S} s; the plate ends there.", notes
     )
@@ -293,11 +293,18 @@ def _open_image(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
     return STILL_FPS, 1, iter([fit_image(read_image(body))[0]])
 
 
-def _open_video(body: Path) -> tuple[float, int, Iterator[ImageArray]]:
+def _open_video(body: Path, notes: list[str]) -> tuple[float, int, Iterator[ImageArray]]:
     reader = VideoReader(body, max_side=MAX_SIDE_PX)
     fps = min(60.0, max(1.0, float(reader.fps)))
     seconds = min(reader.duration or MAX_PLATE_S, MAX_PLATE_S)
-    return fps, round(seconds * fps), _regular(reader, fps)
+    return fps, round(seconds * fps), _noting_damage(reader, _regular(reader, fps), notes)
+
+
+def _noting_damage(reader: VideoReader, images: Iterator[ImageArray], notes: list[str]) -> Iterator[ImageArray]:
+    """The same images; what could not be decoded of them is a note at the end."""
+    yield from images
+    if note := reader.damage.sentence(reader.name):
+        notes.append(note)
 
 
 def _regular(reader: VideoReader, fps: float) -> Iterator[ImageArray]:

@@ -76,7 +76,11 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
         options["format_whitelist"] = _LOCAL_FORMATS
         check_readable(path)
     try:
-        return av.open(address, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
+        opened = av.open(address, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
+        if not scheme and not len(opened.streams):
+            opened.close()
+            raise ValueError("it has no tracks")
+        return opened
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if not scheme:
             raise StudioError(why_unopened(Path(source), error)) from None

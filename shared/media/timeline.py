@@ -83,7 +83,9 @@ def shown_frames(
             lost += [at for at in stamps if (after is None or at > after) and at <= tick_limit(end - 1, rate)]
 
 
-def read_timeline(driver: Path, rate: Fraction | None = None, kind: Literal["motion", "voice"] | None = None) -> Timeline:
+def read_timeline(
+    driver: Path, rate: Fraction | None = None, kind: Literal["motion", "voice"] | None = None
+) -> Timeline:
     """The timeline of a video or sound file. Every packet is read, no more than one frame decoded.
 
     rate: what is asked for; None: the frames' own, exactly, where it is constant, the nearest usual one where it is not,

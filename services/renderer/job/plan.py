@@ -8,7 +8,7 @@ from engines.api import Engine, FrameEngine
 from engines.clip import Clip, ClipEngine
 from engines.guarded import engine_faults
 from engines.options import EngineOptions
-from engines.registry import template_suffixes
+from engines.registry import is_template, template_suffixes
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from shared.jobs.graph import UnitSpec, check_units
@@ -91,7 +91,7 @@ def driven_by(driver: Path, engine: Engine) -> DrivenBy:
     """What a driver moves a host with; a motion template, of this engine or another one, is recognised by its name. Raises
     StudioError for a file that has neither frames nor sound."""
     own = engine.template_suffixes if isinstance(engine, FrameEngine) else frozenset()
-    if driver.suffix.lower() in own | template_suffixes():
+    if is_template(driver, own | template_suffixes()):
         return "template"
     if has_motion(driver):
         return "motion"

@@ -18,7 +18,7 @@ _MIRRORED = {"FL": "FR", "FR": "FL", "BL": "BR", "BR": "BL", "SL": "SR", "SR": "
 _USUAL_5_1 = ("FL", "FR", "FC", "LFE", "BL", "BR")
 SURROUND = 0.35
 SILENT = 1 / 32  # of the other channel's peak: a microphone on one channel leaves the other empty
-MOST_CHANNELS = 8  # that PyAV hands over; what has more is mixed by FFmpeg
+MOST_CHANNELS = 64  # what has more is mixed by FFmpeg
 
 Layout = Literal["mono", "stereo"]
 
@@ -66,13 +66,14 @@ class Downmix:
             return
         self._weights = _weights([channel.name for channel in frame.layout.channels], self._layout)
         self._peaks, self._mixed_peak = np.zeros(count), 0.0
-        self._resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=SOUND_RATE_HZ)
+        self._resampler = av.AudioResampler(format="flt", layout=frame.layout, rate=SOUND_RATE_HZ)
 
     def _mix(self, block: av.AudioFrame) -> AudioSamples:
         channels = 1 if self._layout == "mono" else 2
         if not self._weights.size:
             return np.asarray(block.to_ndarray(), np.int16).reshape(-1, channels)
-        planes = np.nan_to_num(np.asarray(block.to_ndarray(), np.float32), posinf=1.0, neginf=-1.0)
+        samples = np.asarray(block.to_ndarray(), np.float32).reshape(-1, len(self._peaks))
+        planes = np.nan_to_num(samples, posinf=1.0, neginf=-1.0).T
         self._peaks = np.maximum(self._peaks, np.abs(planes).max(axis=1, initial=0.0))
         mixed: NDArray[np.float32] = (self._heard() @ planes).astype(np.float32)
         self._mixed_peak = max(self._mixed_peak, float(np.abs(mixed).max(initial=0.0)))

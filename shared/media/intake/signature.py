@@ -1,10 +1,12 @@
 """What a file is by its first bytes, whatever its name ends in."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 HEAD_BYTES = 512
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 SignedKind = Literal["image", "film", "sound", "motion", "other"]
 
@@ -100,6 +102,12 @@ def head_of(path: Path) -> bytes:
 def signature_of(path: Path) -> Signature | None:
     """The format that a file's first bytes name; None where they name none, or it cannot be read."""
     return signature_of_bytes(head_of(path))
+
+
+def kept_suffix(path: Path) -> str:
+    """What the name of a copy ends in: as the file's own, where that is short and plain, else ""."""
+    suffix = path.suffix.lower()
+    return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 
 def is_still_image(path: Path) -> bool:

@@ -39,7 +39,9 @@ def is_still_film(film: Path) -> bool:
             if pts > WATCHED_US:
                 break
     assert first is not None
-    return slow or all(not _differ(first, _shown(film, share * duration)) for share in LATER if duration * US > WATCHED_US)
+    return slow or all(
+        not _differ(first, _shown(film, share * duration)) for share in LATER if duration * US > WATCHED_US
+    )
 
 
 def _shown(film: Path, seconds: float) -> ImageArray:
