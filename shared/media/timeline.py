@@ -109,7 +109,8 @@ def read_timeline(
         raise StudioError(f"{name} holds no {'video' if video else 'sound'} at all; export or download it again.")
     if video is None:
         duration = Fraction(int(pts[-1]) - int(pts[0]) + max(last, 0), US)
-        return _timeline(name, "voice", rate or VOICE_RATE_FPS, duration, False, True, np.empty(0, np.int64), ())
+        notes = _breaks_off(name, float(duration), promised)
+        return _timeline(name, "voice", rate or VOICE_RATE_FPS, duration, False, True, np.empty(0, np.int64), notes)
     origin = _first_shown(driver, pts)
     pts = pts - origin
     pts = np.unique(pts[pts >= 0])
@@ -129,13 +130,10 @@ def _notes(
     name: str, duration: Fraction, promised: float | None, heard: "_Packets | None", origin: int
 ) -> tuple[str, ...]:
     """What of a film is lost, or shown longer than it lasts. duration: of its frames."""
-    notes = []
-    if promised is not None and float(duration) < promised - max(BREAKS_OFF_S, 0.02 * promised):
-        notes.append(
-            f"{name} breaks off after {float(duration):.1f} of {promised:.1f} seconds; what is there is used. Copy or"
-            " download it again for the rest."
-        )
-    if heard is not None and len(heard.pts):
+    there = heard is not None and len(heard.pts)
+    lasted = max(float(duration), (heard.end - origin) / US if heard is not None and there else 0.0)
+    notes = list(_breaks_off(name, lasted, promised))
+    if heard is not None and there:
         longer, earlier = (heard.end - origin) / US - float(duration), (origin - int(heard.pts[0])) / US
         if longer > SOUND_SLACK_US / US:
             notes.append(
@@ -159,6 +157,16 @@ def _timeline(
     if duration > MAX_HOURS * 3600:
         raise StudioError(f"{name} lasts {float(duration) / 3600:.0f} hours, more than {MAX_HOURS}; cut it into parts.")
     return Timeline(kind, rate, max(1, round(duration * rate)), duration, variable, sound, pts, notes)
+
+
+def _breaks_off(name: str, seconds: float, promised: float | None) -> tuple[str, ...]:
+    """The note for a file that holds less than it states."""
+    if promised is None or seconds >= promised - max(BREAKS_OFF_S, 0.02 * promised):
+        return ()
+    return (
+        f"{name} breaks off after {seconds:.1f} of {promised:.1f} seconds; what is there is used. Copy or download it again"
+        " for the rest.",
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,9 +217,11 @@ def _stamps(
 
 
 def _promised(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream) -> float | None:
-    """Seconds of frames that the file's index states, where it has one: only that can tell that some are missing."""
+    """Seconds that the file's index states, where it has one: only that can tell that some are missing."""
     if container.format.name.startswith("mov,") and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
+    if container.format.name.startswith("matroska") and container.duration and abs(container.start_time or 0) < US:
+        return container.duration / US
     return None
 
 

@@ -15,6 +15,7 @@ from shared.media.intake.signature import is_still_image, signature_of
 from shared.media.intake.still_film import has_motion
 from shared.media.reader import VideoReader, open_container, read_sound, sound_of
 from shared.media.still import read_image
+from shared.media.timeline import read_timeline
 from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.files.image_files import png_header
 from tests.support.files.media_material import write_driver
@@ -50,7 +51,10 @@ def test_sound_is_read_on_after_a_bad_packet(tmp_path: Path, name: str, codec: s
     whole = seconds_of(path, Damage())
     damage = Damage()
     left = seconds_of(spoiled(path, 0.6), damage)
-    assert whole == pytest.approx(3.0, abs=0.15) and left > 2.0
+    assert whole == pytest.approx(3.0, abs=0.15) and left > 1.7
+    lost = damage.sound_us / 1e6 + 3.0 - left
+    notes = " ".join(read_timeline(path).notes)
+    assert lost < 0.5 or name == "a.ogg" or "breaks off after" in notes  # Matroska has no way on inside a cluster
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,7 @@ def test_a_folder_and_a_dangling_link_are_called_that(tmp_path: Path) -> None:
 
 def test_a_recording_without_its_index_is_called_unfinished(tmp_path: Path) -> None:
     path = write_driver(tmp_path / "talk.mp4", frames=20)
-    path.write_bytes(path.read_bytes().replace(b"moov", b"free"))
+    path.write_bytes(path.read_bytes().replace(b"moov", b"xoov"))
     with pytest.raises(StudioError, match=r"talk\.mp4 is an unfinished recording"):
         open_container(path)
 
