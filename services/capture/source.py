@@ -11,10 +11,10 @@ from services.capture.demux import DriverFrame, DriverSoundBlock, read_driver, s
 from shared.driver_ref import FORMS, DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.media.intake.damage import Damage
-from shared.media.intake.still_film import has_motion
 from shared.media.reader import has_video, source_title
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 from shared.runtime.wake import Wake
+from shared.still_film import has_motion
 
 READ_AHEAD_FRAMES = 24  # frames of a file decoded before they are due
 STREAM_SLACK_US = 300_000  # us that a voice streamed to us may arrive late

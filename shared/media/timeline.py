@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from shared.errors import StudioError, short
 from shared.media.array_types import ImageArray
 from shared.media.intake.damage import Damage, packets
-from shared.media.intake.still_film import SLOWEST_MOTION_FPS
 from shared.media.reader import VideoReader, open_container, sound_of, source_title, video_of
 from shared.runtime.clock import US, tick_pts
 
@@ -27,6 +26,7 @@ Stamps = NDArray[np.int64]
 VOICE_RATE_FPS = Fraction(25)
 _WHOLE = (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120, 240)
 USUAL_RATES = (Fraction(25, 2), *map(Fraction, _WHOLE), *(Fraction(1000 * n, 1001) for n in (24, 30, 60, 120)))
+SLOWEST_MOTION_FPS = 5  # a face's motion cannot be told from fewer frames a second
 LOWEST_RATE, HIGHEST_RATE = Fraction(1), Fraction(240)
 STAMP_SLACK_US = 1_100  # microseconds by which stamps of a constant rate may be off: containers count milliseconds
 MAX_HOURS = 24  # more is a broken time stamp

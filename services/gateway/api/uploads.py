@@ -31,7 +31,7 @@ def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, 
 @dataclass(slots=True)
 class UploadForm:
     """What came: text fields, and files. names: as their senders gave them; the files are called so as far as a file can be, each in a
-    folder of its own, so that what is said of one calls it as its owner does."""
+    folder of its own, so that a sentence about one calls it as its owner does."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)

@@ -13,10 +13,10 @@ from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from shared.jobs.graph import UnitSpec, check_units
 from shared.jobs.manifest import DrivenBy, Plan
-from shared.media.intake.still_film import has_motion
 from shared.media.output_spec import OutputSpec
 from shared.media.reader import has_video
 from shared.media.timeline import read_timeline
+from shared.still_film import has_motion
 
 SEGMENT_S = 10.0
 STILL_FILM = "{} shows one still image, so its sound moves the host as a voice does."

@@ -1,4 +1,4 @@
-"""The first bytes of what is to be raw PCM: a compressed file that is sent in its place would be heard as noise."""
+"""The first bytes of raw PCM: a compressed file that is sent in its place would be heard as noise."""
 
 from shared.media.intake.signature import signature_of_bytes
 

@@ -14,10 +14,10 @@ from shared.driver_ref import DriverRef
 from shared.errors import StudioError
 from shared.face.follower import FOLLOWED_SIDE_PX
 from shared.media.intake.damage import Damage
-from shared.media.intake.still_film import has_motion
 from shared.media.reader import Mp4Writer
 from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.runtime.wake import Wake
+from shared.still_film import has_motion
 from tests.support.files.sound_files import wav
 
 FRAMES, FPS = 20, 25

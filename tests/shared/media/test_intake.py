@@ -12,11 +12,11 @@ from shared.errors import StudioError
 from shared.media.intake.damage import Damage
 from shared.media.intake.pcm_start import PcmStart
 from shared.media.intake.signature import is_still_image, signature_of
-from shared.media.intake.still_film import has_motion
 from shared.media.reader import VideoReader, open_container, read_sound, sound_of
 from shared.media.still import read_image
 from shared.media.timeline import read_timeline
 from shared.runtime.clock import SOUND_RATE_HZ
+from shared.still_film import has_motion
 from tests.support.files.image_files import png_header
 from tests.support.files.media_material import write_driver
 from tests.support.files.sound_files import tone, wav

@@ -6,13 +6,13 @@ import numpy as np
 
 from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader, has_video, open_container, sound_of
+from shared.media.timeline import SLOWEST_MOTION_FPS
 from shared.runtime.clock import US
 
 SIDE_PX = 128  # frames are compared at this size
 WATCHED_US = 2 * US
 LATER = (0.25, 0.5, 0.75, 0.9)  # of the length, where it is looked at again
 SAME = 8  # levels by which a pixel of the same image may differ from one frame to the next
-SLOWEST_MOTION_FPS = 5.0  # a face's motion cannot be told from fewer frames
 
 
 def has_motion(source: Path | str) -> bool:
