@@ -28,6 +28,7 @@ from shared.media.array_types import ImageArray
 from shared.media.intake.signature import is_still_image
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
+from shared.media.timeline import breaks_off
 from shared.runtime.clock import US
 from shared.runtime.progress import StageProgress
 
@@ -297,12 +298,18 @@ def _open_video(body: Path, notes: list[str]) -> tuple[float, int, Iterator[Imag
     reader = VideoReader(body, max_side=MAX_SIDE_PX)
     fps = min(60.0, max(1.0, float(reader.fps)))
     seconds = min(reader.duration or MAX_PLATE_S, MAX_PLATE_S)
-    return fps, round(seconds * fps), _noting_damage(reader, _regular(reader, fps), notes)
+    return fps, round(seconds * fps), _noting_damage(reader, _regular(reader, fps), fps, notes)
 
 
-def _noting_damage(reader: VideoReader, images: Iterator[ImageArray], notes: list[str]) -> Iterator[ImageArray]:
-    """The same images; what could not be decoded of them is a note at the end."""
-    yield from images
+def _noting_damage(
+    reader: VideoReader, images: Iterator[ImageArray], fps: float, notes: list[str]
+) -> Iterator[ImageArray]:
+    """The same images; what could not be decoded of them, and what is missing at their end, is a note when they are over."""
+    count = 0
+    for image in images:
+        count += 1
+        yield image
+    notes += breaks_off(reader.name, count / fps, reader.promised)
     if note := reader.damage.sentence(reader.name):
         notes.append(note)
 

@@ -116,7 +116,8 @@ class VideoReader:
     start: microseconds after the first frame; reading begins with the frame that is shown then. Its pixels and time
         stamps, and all that follow, are those that reading from the beginning gives, to the bit.
     width, height: pixels after rotation and scaling. Frames of another size in mid-stream are fitted to it.
-    fps: average frames a second. duration: seconds, 0.0 where unknown (a live source).
+    fps: average frames a second. duration: seconds, 0.0 where unknown (a live source). promised: seconds of frames that the file
+        states, None where it does not.
     origin: microseconds of the first frame on the file's own clock, None in files that have no time stamps.
     damage: what could not be decoded of what was read so far; the frame before it stays.
     Raises StudioError when there is no frame to be had.
@@ -164,6 +165,8 @@ class VideoReader:
         self.fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
         known = self._container.duration
         self.duration = known / US if known and known > 0 else 0.0
+        stated = stream.duration if self._container.format.name.startswith("mov,") else None
+        self.promised = float(stated * stream.time_base) if stated and stream.time_base else None
         self.has_audio = sound_of(self._container) is not None
 
     def _decode(self, from_key: bool = False) -> Iterator[av.VideoFrame]:

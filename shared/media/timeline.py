@@ -109,7 +109,7 @@ def read_timeline(
         raise StudioError(f"{name} holds no {'video' if video else 'sound'} at all; export or download it again.")
     if video is None:
         duration = Fraction(int(pts[-1]) - int(pts[0]) + max(last, 0), US)
-        notes = _breaks_off(name, float(duration), promised)
+        notes = breaks_off(name, float(duration), promised)
         return _timeline(name, "voice", rate or VOICE_RATE_FPS, duration, False, True, np.empty(0, np.int64), notes)
     origin = _first_shown(driver, pts)
     pts = pts - origin
@@ -132,7 +132,7 @@ def _notes(
     """What of a film is lost, or shown longer than it lasts. duration: of its frames."""
     there = heard is not None and len(heard.pts)
     lasted = max(float(duration), (heard.end - origin) / US if heard is not None and there else 0.0)
-    notes = list(_breaks_off(name, lasted, promised))
+    notes = list(breaks_off(name, lasted, promised))
     if heard is not None and there:
         longer, earlier = (heard.end - origin) / US - float(duration), (origin - int(heard.pts[0])) / US
         if longer > SOUND_SLACK_US / US:
@@ -159,7 +159,7 @@ def _timeline(
     return Timeline(kind, rate, max(1, round(duration * rate)), duration, variable, sound, pts, notes)
 
 
-def _breaks_off(name: str, seconds: float, promised: float | None) -> tuple[str, ...]:
+def breaks_off(name: str, seconds: float, promised: float | None) -> tuple[str, ...]:
     """The note for a file that holds less than it states."""
     if promised is None or seconds >= promised - max(BREAKS_OFF_S, 0.02 * promised):
         return ()

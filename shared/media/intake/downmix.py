@@ -20,7 +20,7 @@ SURROUND = 0.35
 SILENT = 1 / 32  # of the other channel's peak: a microphone on one channel leaves the other empty
 MOST_CHANNELS = 64  # what has more is mixed by FFmpeg
 
-Layout = Literal["mono", "stereo"]
+MixLayout = Literal["mono", "stereo"]
 
 
 class Downmix:
@@ -29,7 +29,7 @@ class Downmix:
     layout: of what comes out; two channels are left as they are.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: MixLayout) -> None:
         self._layout = layout
         self._resampler: av.AudioResampler | None = None
         self._form: tuple[str, str, int] | None = None
@@ -88,7 +88,7 @@ class Downmix:
         return self._weights
 
 
-def _weights(names: list[str], layout: Layout) -> NDArray[np.float64]:
+def _weights(names: list[str], layout: MixLayout) -> NDArray[np.float64]:
     """(1 or 2, channels) what each channel adds."""
     if len(names) == len(_USUAL_5_1) and not set(names) & {"FC", "FL"}:
         names = list(_USUAL_5_1)  # a WAV often does not say which channels it has
