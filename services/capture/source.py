@@ -138,8 +138,8 @@ class DriverReader:
         while not self._stop.is_set():
             previous, heard = offset, 0
             shown: DriverFrame | None = None
-            self._damage.clear()
-            for item in read_driver(path, motion=motion, damage=self._damage):
+            damage = Damage() if offset else self._damage  # what is lost is the same each time
+            for item in read_driver(path, motion=motion, damage=damage):
                 if isinstance(item, DriverFrame):
                     shown = item
                     # The end is one frame after the last, as far away as that is from the one before.
