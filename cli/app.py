@@ -132,6 +132,7 @@ def render(
         for line in cost_lines(job_cost(request, settings)):
             out.print(line, highlight=False)
         return
+    notes: list[str] = []
     with progress_bar() as bar:
         if settings.avatar in SAMPLES:
             ensure_samples(settings.home, stages(bar))
@@ -148,7 +149,10 @@ def render(
             idle_after=settings.idle_after,
             segment_seconds=settings.segment_seconds,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
+            told=notes.append,
         )
+    for note in notes:
+        out.print(note, markup=False, highlight=False)
     out.print(f"{to}: {count} frames")
 
 

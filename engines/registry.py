@@ -13,6 +13,7 @@ from engines.api import Engine, FrameEngine
 from shared.config.settings import DEFAULT_ENGINE, ENGINE_GROUP
 from shared.driver_ref import TEMPLATE_SUFFIX, DriverRef
 from shared.errors import StudioError, named
+from shared.media.intake.signature import signature_of
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 NONE: Mapping[str, str] = {}
@@ -105,6 +106,14 @@ def template_suffixes(added: Mapping[str, str] = NONE) -> frozenset[str]:
     return frozenset(found)
 
 
+def is_template(path: Path, suffixes: frozenset[str]) -> bool:
+    """Whether a file is recorded motion: by its contents where they say so, else by its name. suffixes: of templates."""
+    signed = signature_of(path)
+    if signed is not None and signed.kind in ("film", "sound", "image"):
+        return False
+    return path.suffix.lower() in suffixes or (signed is not None and signed.name == "NumPy archive")
+
+
 def file_driver(path: Path, added: Mapping[str, str] = NONE) -> DriverRef:
-    """The driver that this file is: recorded motion where an engine here plays files of such a name."""
-    return DriverRef.of_file(path, recorded=path.suffix.lower() in template_suffixes(added))
+    """The driver that this file is: recorded motion where it is a file that an engine here plays."""
+    return DriverRef.of_file(path, recorded=is_template(path, template_suffixes(added)))

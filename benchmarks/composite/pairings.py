@@ -28,7 +28,6 @@ from engines.registry import load_frame_engine
 from shared.avatar.build import add_avatar
 from shared.avatar.detail import relative_detail
 from shared.avatar.model import ROI_SIZE_PX, Avatar, load_avatar
-from shared.avatar.plate_build import IMAGE_SUFFIXES
 from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
@@ -42,6 +41,7 @@ from shared.media.reader import VideoReader
 from shared.media.still import read_image
 
 EVERY = 5  # of a driver's frames, one is looked at
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"))
 # Per cent of the bare skin, in the mean and at the 95th percentile; sharpness over the portrait's own, drawn over the engine's.
 BOUNDS = {

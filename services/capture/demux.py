@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -16,8 +16,13 @@ from shared.face.follower import FOLLOWED_SIDE_PX
 from shared.media.display.frame_view import FrameView
 from shared.media.display.interlacing import Deinterlacer
 from shared.media.display.transparency import decoder_of
-from shared.media.reader import decoded_sound, open_container, source_title, video_of
-from shared.runtime.clock import SOUND_RATE_HZ, US
+from shared.media.intake.damage import Damage, decoded, packets
+from shared.media.intake.downmix import Downmix
+from shared.media.reader import decoded_sound, open_container, sound_of, source_title, video_of
+from shared.runtime.clock import US
+
+if TYPE_CHECKING:
+    from shared.media.intake.damage import Packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,41 +44,40 @@ class DriverSoundBlock:
     drives: bool = False
 
 
-def read_driver(source: Path | str) -> Iterator[DriverFrame | DriverSoundBlock]:
-    """Everything in a video or sound file or stream, pts from the first of it. Raises StudioError when it holds neither
-    frames nor sound, cannot be opened or breaks off."""
-    # Once: a source may have room for one client, and be gone when that one leaves.
+def read_driver(
+    source: Path | str, *, motion: bool | None = None, damage: Damage
+) -> Iterator[DriverFrame | DriverSoundBlock]:
+    """Everything in a video or sound file or stream, pts from the first of it.
+
+    motion: what `has_motion` says, False where its sound alone moves the host; None where only this one connection can tell: then
+    video moves it. damage: what could not be decoded is counted there. Raises StudioError when it holds neither frames nor sound,
+    cannot be opened, or its source is gone.
+    """
+    # Opened once: a source may have room for one client, and be gone when that one leaves.
     with open_container(source) as container:
         video = video_of(container)
-        if video is None:
-            yield from _read_voice(container, source_title(source))
+        if video is None or motion is False:
+            yield from _read_voice(container, source_title(source), damage)
             return
         video.thread_type = "AUTO"
         video.codec_context.thread_count = 1  # one core goes a long way at this size, and the others need theirs
-        streams = [video, *container.streams.audio[:1]]
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
+        sound = sound_of(container)
+        streams: list[av.VideoStream | av.AudioStream] = [video] if sound is None else [video, sound]
+        mix = Downmix("mono")
         origin: int | None = None
         shown = _ShownFrames(video)
         try:
-            for packet in container.demux(streams):
-                for frame in shown.whole(packet) if packet.stream is video else packet.decode():
-                    if (
-                        not isinstance(frame, av.VideoFrame | av.AudioFrame)
-                        or frame.pts is None
-                        or frame.time_base is None
-                    ):
+            for packet in packets(container, streams, damage):
+                for frame in shown.whole(packet, damage) if packet.stream is video else decoded(packet, damage):
+                    if frame.pts is None or frame.time_base is None:
                         continue
                     pts = int(frame.pts * frame.time_base * US)
                     origin = pts if origin is None else origin
                     if isinstance(frame, av.VideoFrame):
                         yield DriverFrame(max(0, pts - origin), shown.rgb(frame))
                     else:
-                        for block in resampler.resample(frame):
-                            yield DriverSoundBlock(
-                                max(0, pts - origin), block.to_ndarray().reshape(-1).astype(np.int16)
-                            )
-        except av.error.EOFError:
-            return
+                        for _, samples in mix.blocks(frame):
+                            yield DriverSoundBlock(max(0, pts - origin), samples.reshape(-1))
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(f"{source_title(source)} cannot be read any further ({short(error)}).") from None
 
@@ -86,10 +90,13 @@ class _ShownFrames:
         self._deinterlacer = Deinterlacer()
         self._view: FrameView | None = None
 
-    def whole(self, packet: "av.Packet[av.stream.Stream]") -> list[av.VideoFrame]:
+    def whole(self, packet: "Packet", damage: Damage) -> list[av.VideoFrame]:
         """The frames that are whole with the next packet of the stream."""
-        frames = [whole for frame in self._decoder.decode(packet) for whole in self._deinterlacer.push(frame)]
-        return frames if packet.size else frames + self._deinterlacer.finish()
+        frames = decoded(packet, damage, self._decoder)
+        whole = [
+            each for frame in frames if isinstance(frame, av.VideoFrame) for each in self._deinterlacer.push(frame)
+        ]
+        return whole if packet.size else whole + self._deinterlacer.finish()
 
     def rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright, its long side at most FOLLOWED_SIDE_PX."""
@@ -98,11 +105,11 @@ class _ShownFrames:
         return self._view.rgb(frame)
 
 
-def _read_voice(container: av.container.InputContainer, name: str) -> Iterator[DriverSoundBlock]:
-    if not container.streams.audio:
+def _read_voice(container: av.container.InputContainer, name: str, damage: Damage) -> Iterator[DriverSoundBlock]:
+    if sound_of(container) is None:
         raise StudioError(f"{name} has neither video nor sound; give a video or sound file.")
     origin: int | None = None
-    for pts, samples in decoded_sound(container, name):
+    for pts, samples in decoded_sound(container, name, damage):
         origin = pts if origin is None else origin
         yield DriverSoundBlock(max(0, pts - origin), samples, drives=True)
 

@@ -199,9 +199,10 @@ class Capture:
         self._last_frame = at
         meter.frame(at, frame.pts)
         meter.facts["present"] = found is not None
-        meter.state, meter.note = ("running", "") if found else ("no face", "No face in the driver's frame.")
+        remark = self._driver.remark if self._driver else ""
+        meter.state, meter.note = ("running", remark) if found else ("no face", "No face in the driver's frame.")
         if found and self._follower.doubtful:
-            meter.note = DOUBTFUL
+            meter.note = f"{DOUBTFUL} {remark}".strip()
         if self._driver:
             meter.drops["driver"] = self._driver.dropped
 
@@ -219,7 +220,7 @@ class Capture:
         self._voice.send(sound.pts + base, sound.samples, "s16", facts={"drives": sound.drives})
         if sound.drives:
             self._last_frame = now()
-            self.loop.meter.state, self.loop.meter.note = "running", ""
+            self.loop.meter.state, self.loop.meter.note = "running", self._driver.remark if self._driver else ""
             self.loop.meter.facts["voice"] = True
 
 

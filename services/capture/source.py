@@ -10,11 +10,16 @@ from services.capture.audio_drift import DriftCorrector
 from services.capture.demux import DriverFrame, DriverSoundBlock, read_driver, shrink_to_limit
 from shared.driver_ref import FORMS, DriverKind, DriverRef
 from shared.errors import StudioError
+from shared.media.intake.damage import Damage
+from shared.media.reader import has_video, source_title
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 from shared.runtime.wake import Wake
+from shared.still_film import has_motion
 
 READ_AHEAD_FRAMES = 24  # frames of a file decoded before they are due
 STREAM_SLACK_US = 300_000  # us that a voice streamed to us may arrive late
+SOUND_SLACK_US = US // 10  # by which a film's sound may be longer than its frames and is not waited for
+HELD_STEP_US = US // 25  # from one showing of a film's last frame to the next, while its sound goes on
 RETRY_PAUSE_S = 2.0  # seconds until a driver that failed is tried again
 
 
@@ -26,6 +31,7 @@ class DriverReader:
     voice: it has no frames, so its sound moves the host. Known of a file as soon as its first sound is here.
     template: it is recorded motion, which the generator plays by itself: there is nothing to capture.
     note: one sentence while it cannot be read, else "".
+    remark: one sentence about what is read well enough, such as how much of it is damaged; else "".
     ended: a file was read to its end (and its last frames may still be waiting).
     """
 
@@ -35,6 +41,7 @@ class DriverReader:
         self.frames: deque[DriverFrame] = deque(maxlen=1 if self.live else None)
         self.sounds: deque[DriverSoundBlock] = deque(maxlen=500)
         self.note, self.ended, self.dropped = "", False, 0
+        self._damage, self._still = Damage(), ""
         self.voice = ref.is_voice
         self.template = ref.template is not None
         self._sample, self._wake = sample, wake
@@ -46,6 +53,12 @@ class DriverReader:
         """Begin to read. What comes by way of the gateway, or not at all, needs no thread."""
         if not self.ref.is_remote and not self.template:
             self._thread.start()
+
+    @property
+    def remark(self) -> str:
+        """See the class."""
+        name = source_title(self.ref.path or self.ref.word)
+        return " ".join(filter(None, (self._still, self._damage.sentence(name))))
 
     def next_frame(self) -> DriverFrame | None:
         """The next frame, or None. Say `mark_served` when it is dealt with."""
@@ -100,7 +113,8 @@ class DriverReader:
         paced = url.startswith("http")
         start: int | None = None
         steady = DriftCorrector()
-        for item in read_driver(url):
+        self._damage.clear()
+        for item in read_driver(url, damage=self._damage):
             if isinstance(item, DriverFrame):
                 if paced and start is not None:
                     self._stop.wait(max(0.0, (start + item.pts - now()) / US))
@@ -118,22 +132,34 @@ class DriverReader:
 
     def _read_file(self, path: Path) -> None:
         offset = end = 0
+        motion = has_motion(path)
+        if not motion and has_video(path):
+            self._still = f"{path.name} shows one still image, so its sound moves the host as a voice does."
         while not self._stop.is_set():
-            previous = offset
-            for item in read_driver(path):
+            previous, heard = offset, 0
+            shown: DriverFrame | None = None
+            damage = Damage() if offset else self._damage  # what is lost is the same each time
+            for item in read_driver(path, motion=motion, damage=damage):
                 if isinstance(item, DriverFrame):
+                    shown = item
                     # The end is one frame after the last, as far away as that is from the one before.
                     last, previous = previous, offset + item.pts
                     end = max(end, 2 * previous - last)
                     self._room.acquire()
                     self._put(DriverFrame(previous, item.rgb))
                 else:
+                    heard = offset + item.pts + len(item.samples) * US // SOUND_RATE_HZ
                     if item.drives:
-                        end = offset + item.pts + len(item.samples) * US // SOUND_RATE_HZ
+                        end = heard
                         self._room.acquire()
                     self._put(DriverSoundBlock(offset + item.pts, item.samples, item.drives))
                 if self._stop.is_set():
                     return
+            if shown is not None and heard > end + SOUND_SLACK_US:
+                self._hold(shown, end, heard)
+                end = heard
+            if self._stop.is_set():
+                return
             if end == offset:
                 raise StudioError(f"{path.name} holds too little to drive with.")
             if not self.loop:
@@ -141,6 +167,14 @@ class DriverReader:
             offset = end
         self.ended = True
         self._wake.set()
+
+    def _hold(self, shown: DriverFrame, begin: int, end: int) -> None:
+        """Show a film's last frame until its sound is over."""
+        for pts in range(begin, end, HELD_STEP_US):
+            self._room.acquire()
+            if self._stop.is_set():
+                return
+            self._put(DriverFrame(pts, shown.rgb))
 
     def _put(self, item: DriverFrame | DriverSoundBlock) -> None:
         self.note = ""

@@ -32,7 +32,6 @@ from shared.avatar.mask import own_mask
 from shared.avatar.model import ROI_SIZE_PX, avatar_folder, avatars_folder
 from shared.avatar.mouth_seen import mouth_notes
 from shared.avatar.plate_build import (
-    IMAGE_SUFFIXES,
     FollowedBody,
     PlateMeasures,
     build_own_plate,
@@ -48,6 +47,8 @@ from shared.face.tracker import MIN_FACE_PX, FaceTracker
 from shared.face.upright import MOST_ROLL
 from shared.media.array_types import ImageArray
 from shared.media.image_file import write_pixels
+from shared.media.intake.refusal import check_file
+from shared.media.intake.signature import is_still_image, kept_suffix
 from shared.runtime.files import path_text
 from shared.runtime.progress import StageProgress
 
@@ -126,16 +127,16 @@ def add_avatar(
     film: what is chosen of a body that is a video.
     Raises StudioError, leaving nothing behind, when the name is taken or an input is of no use.
     """
-    if portrait is None and (body is None or body.suffix.lower() in IMAGE_SUFFIXES):
+    if portrait is None and (body is None or is_still_image(body)):
         raise StudioError(
             "An avatar needs a portrait, or a video as its body; an image of the host is given as the portrait."
         )
     check_rights(rights)
+    if body is not None:
+        check_file(body, "an image or a video")
     folder = avatar_folder(home, name)
     if folder.exists():
         raise StudioError(_name_taken_error(name))
-    if body is not None and not body.is_file():
-        raise StudioError(f"There is no file {body}.")
     unfinished = begin_folder(folder)
     try:
         _fill(unfinished, name, portrait, body, rights, progress, film)
@@ -241,7 +242,7 @@ def _portrait_of_film(followed: FollowedBody, name: str) -> _Portrait:
 
 def _keep_film(folder: Path, body: Path) -> dict[str, str | int]:
     """Copy the source film into the avatar, and return what the report says of it."""
-    kept = f"film{body.suffix.lower()}"
+    kept = f"film{kept_suffix(body)}"
     shutil.copyfile(body, folder / kept)
     return {"kept": kept, "kept_bytes": (folder / kept).stat().st_size}
 
@@ -325,7 +326,7 @@ def _find_faces(rgb: ImageArray) -> list[Face]:
     # The near ones are found surest; those who stand further back are searched for in closer views.
     boxes += [
         (box[0] / resized[0, 0], box[1] / resized[1, 1], box[2] / resized[0, 0], box[3] / resized[1, 1])
-        for box in finder.search(small, levels=COUNTED if boxes else None)
+        for box in finder.search(small, levels=COUNTED) or ([] if boxes else finder.search(small))
     ]
     found = [face for box in boxes if (face := finder.face_near(rgb, box)) is not None]
     found = _distinct(sorted(found, key=lambda face: -face.size))

@@ -28,8 +28,10 @@ from shared.face.landmarks import OVAL, Face
 from shared.face.rest_pose import MAX_REST_DEGREES, rest_pose, turn_to_rest, turned_against
 from shared.face.upright import quarters_to_upright, turned
 from shared.media.array_types import ImageArray
+from shared.media.intake.signature import is_still_image
 from shared.media.reader import VideoReader
 from shared.media.still import read_cut_out
+from shared.media.timeline import breaks_off
 from shared.runtime.clock import US
 from shared.runtime.files import path_text
 from shared.runtime.progress import StageProgress
@@ -40,7 +42,6 @@ STILL_FPS = 25.0
 TURNED_TOO_FAR = 5.0  # degrees beyond what can be made up for, from which on it is seen
 TURNED_SEEN = 13.0  # degrees from which on what makes up for them is seen
 BODY_FACES = 8  # of the plate's faces, evenly spread, that are kept to know where its features go
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,9 @@ def follow_body(
     exclude: (from, to) seconds that are not to be shown. still_s: second of the still, None for the best. as_it_is: all
     of a video is played. Raises StudioError when no frame shows a face or the file cannot be read to its end.
     """
-    is_image = body.suffix.lower() in IMAGE_SUFFIXES
+    is_image = is_still_image(body)
     called, notes = path_text(Path(body.name)), list[str]()
-    fps, total, images = _open_image(body, notes) if is_image else _open_video(body)
+    fps, total, images = _open_image(body, notes) if is_image else _open_video(body, notes)
     most = _at_most(
         images, round(MAX_PLATE_S * fps), f"{called} is longer than {MAX_PLATE_S} s; the plate ends there.", notes
     )
@@ -329,11 +330,24 @@ def _fitted(rgb: ImageArray, alpha: ImageArray | None) -> SourceFrame:
     return SourceFrame(fit_image(rgb)[0], None if alpha is None else fit_image(alpha)[0])
 
 
-def _open_video(body: Path) -> tuple[float, int, Iterator[SourceFrame]]:
+def _open_video(body: Path, notes: list[str]) -> tuple[float, int, Iterator[SourceFrame]]:
     reader = VideoReader(body, max_side=MAX_SIDE_PX)
     fps = min(60.0, max(1.0, float(reader.fps)))
     seconds = min(reader.duration or MAX_PLATE_S, MAX_PLATE_S)
-    return fps, round(seconds * fps), _regular(reader, fps)
+    return fps, round(seconds * fps), _noting_damage(reader, _regular(reader, fps), fps, notes)
+
+
+def _noting_damage(
+    reader: VideoReader, images: Iterator[SourceFrame], fps: float, notes: list[str]
+) -> Iterator[SourceFrame]:
+    """The same images; what could not be decoded of them, and what is missing at their end, is a note when they are over."""
+    count = 0
+    for image in images:
+        count += 1
+        yield image
+    notes += breaks_off(reader.name, count / fps, reader.promised)
+    if note := reader.damage.sentence(reader.name):
+        notes.append(note)
 
 
 def _regular(reader: VideoReader, fps: float) -> Iterator[SourceFrame]:

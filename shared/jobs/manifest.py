@@ -76,7 +76,7 @@ class Manifest(BaseModel):
     avatar_files, driver_file: names in the store. driver: the file's name as its sender called it. out: a path on the
     machine that handed it in, "" where the result stays in the store. output: `shared.media.output_spec.OutputSpec` as a dict. look: the
     engine's options, all of them: those that were given over its settings where the job was handed in. units: what a clip
-    engine declared; empty for a frame engine, whose units follow from the plan.
+    engine declared; empty for a frame engine, whose units follow from the plan. notes: sentences for the user about the driver.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,6 +94,7 @@ class Manifest(BaseModel):
     driver_file: str
     driver_sha256: str
     heard: bool
+    notes: tuple[str, ...] = ()
     out: str
     output: dict[str, Any]
     idle_after: float

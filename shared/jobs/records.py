@@ -48,7 +48,8 @@ class FailureRecord(Record):
 
 
 class DoneRecord(Record):
-    """A unit that is done: which claim did it, and what it noted. files: of a clip engine's unit."""
+    """A unit that is done: which claim did it, and what it noted. files: of a clip engine's unit. lost: frames of the driver that
+    could not be decoded."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -56,6 +57,7 @@ class DoneRecord(Record):
     frames: int = Field(0, ge=0, lt=1 << 53)
     sha256: str = ""
     files: list[str] = []
+    lost: int = Field(0, ge=0, lt=1 << 53)
 
 
 class WishRecord(Record):
@@ -65,13 +67,14 @@ class WishRecord(Record):
 
 
 class ResultRecord(Record):
-    """The sidecar of a finished job, of which this much is read. file: a name in the job's folder."""
+    """The sidecar of a finished job, of which this much is read. file: a name in the job's folder. notes: for the user."""
 
     model_config = ConfigDict(extra="allow")
 
     file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     bytes: int = Field(ge=0, lt=1 << 63)
     ticks: int = Field(ge=0, lt=1 << 53)
+    notes: list[str] = []
 
 
 def read_record(store: Store, name: str, kind: type[Known]) -> Known | None:

@@ -143,6 +143,7 @@ def _ended(manifest: Manifest, finished: ResultRecord) -> JobView:
     return JobView(
         **_facts(manifest), state="done", reason="", kind="", ticks=max(manifest.plan.ticks, done), done=done, share=1.0,
         fps=0.0, eta=None, segments=(), preview=True, result=finished.file, bytes=finished.bytes,
+        notes=tuple(finished.notes),
     )  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def _view(
     return JobView(
         **_facts(manifest), state=state, reason=reason, kind=kind, ticks=max(ticks, done), done=done, share=progress.share,
         fps=fps if rate else 0.0, eta=(1.0 - progress.share) / rate if rate else None, segments=segments,
-        preview="preview.jpg" in store.list(folder(manifest.id)), result="", bytes=0,
+        preview="preview.jpg" in store.list(folder(manifest.id)), result="", bytes=0, notes=manifest.notes,
     )  # fmt: skip
 
 

@@ -11,24 +11,26 @@ from urllib.parse import urlsplit
 
 import av
 import av.error
-import numpy as np
-from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
-from shared.media.array_types import ImageArray
+from shared.media.array_types import AudioSamples, ImageArray
 from shared.media.display.frame_view import FrameView
 from shared.media.display.interlacing import whole_frames
 from shared.media.display.transparency import decoder_of
+from shared.media.intake.damage import Damage, decoded, packets
+from shared.media.intake.downmix import Downmix
+from shared.media.intake.refusal import check_readable, why_unopened
+from shared.media.intake.tracks import sound_of, video_of
 from shared.media.mp4 import Mp4Writer
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
 __all__ = [
     "Mp4Writer",
     "VideoReader",
-    "decoded_sound",
     "has_video",
     "open_container",
     "read_sound",
+    "sound_of",
     "video_of",
 ]
 
@@ -49,15 +51,17 @@ _PROTOCOLS = {
 # Formats whose packets carry true time stamps wherever reading begins; in others it begins at the beginning.
 _EXACT_FORMATS = ("mov,", "matroska", "mpegts")
 _LOOK_BACK_US = (0, 3_000_000, 12_000_000)  # microseconds: where seeking finds no key frame, a longer way before
-_LOCAL_FORMATS = "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,wav,mp3,flac,aac,mjpeg,m4v,h264,hevc,asf,gif,ivf,w64,aiff"
+_LOCAL_FORMATS = (
+    "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,wav,mp3,flac,aac,mjpeg,m4v,h264,hevc,obu,asf,gif,apng,ivf,w64,aiff,"
+    "amr,amrnb,amrwb,caf,ac3,eac3,dts,au,wv,ape,mxf,dv,rm,yuv4mpegpipe"
+)
 
 
 def open_container(source: MediaSource) -> av.container.InputContainer:
     """Open a local file or an rtsp, rtsps, http or https address for reading.
 
-    Opening and every read give up after 10 s. The rate of an RTSP source is not measured, which takes as long as 20 frames do.
-    Raises StudioError when it cannot be opened or is something else, such as a playlist that would make ffmpeg open further
-    files.
+    Opening and every read give up after 10 s. Raises StudioError when it cannot be opened or is something
+    else, such as a playlist that would make ffmpeg open further files.
     """
     scheme = urlsplit(source).scheme.lower() if isinstance(source, str) and "://" in source else ""
     if scheme not in _PROTOCOLS:
@@ -67,20 +71,21 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
     options = {"protocol_whitelist": _PROTOCOLS[scheme]}
     if scheme:
         address = str(source)
-        options |= {"reconnect": "0"}
-        if scheme.startswith("rtsp"):
-            options |= {"rtsp_transport": "tcp", "fpsprobesize": "0"}
+        options |= {"rtsp_transport": "tcp", "reconnect": "0"} if scheme.startswith("rtsp") else {"reconnect": "0"}
     else:
         path = Path(source)
         address = str(path.absolute())  # a leading slash: nothing in the name can be taken for a protocol
         options["format_whitelist"] = _LOCAL_FORMATS
-        if not path.is_file():
-            raise StudioError(f"There is no file {path}.")
-        if path.stat().st_size == 0:
-            raise StudioError(f"{path.name} is empty; give a video or sound file.")
+        check_readable(path)
     try:
-        return av.open(address, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
+        opened = av.open(address, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S))
+        if not scheme and not len(opened.streams):
+            opened.close()
+            raise ValueError("it has no tracks")
+        return opened
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if not scheme:
+            raise StudioError(why_unopened(Path(source), error)) from None
         raise StudioError(
             f"{source_title(source)} cannot be opened ({short(error)}); check that it plays elsewhere."
         ) from None
@@ -95,19 +100,13 @@ def source_title(source: MediaSource) -> str:
     return Path(source).name
 
 
-def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The video stream of a file, None where there are none: the cover of a song is not one."""
-    covers = av.stream.Disposition.attached_pic
-    return next((each for each in container.streams.video if not each.disposition & covers), None)
-
-
 def has_video(source: MediaSource) -> bool:
     """Whether a file has video; one with sound alone is a voice. Raises StudioError when it has neither, or
     cannot be opened."""
     with open_container(source) as container:
         if video_of(container) is not None:
             return True
-        if not container.streams.audio:
+        if sound_of(container) is None:
             raise StudioError(f"{source_title(source)} has neither video nor sound; give a video or sound file.")
         return False
 
@@ -119,21 +118,24 @@ class VideoReader:
     start: microseconds after the first frame; reading begins with the frame that is shown then. Its pixels and time
         stamps, and all that follow, are those that reading from the beginning gives, to the bit.
     width, height: pixels after rotation and scaling. Frames of another size in mid-stream are fitted to it.
-    fps: average frames a second. duration: seconds, 0.0 where unknown (a live source).
+    fps: average frames a second. duration: seconds, 0.0 where unknown (a live source). promised: seconds of frames that the file
+        states, None where it does not.
     origin: microseconds of the first frame on the file's own clock, None in files that have no time stamps.
+    damage: what could not be decoded of what was read so far; the frame before it stays.
     Raises StudioError when there is no frame to be had.
     """
 
     def __init__(self, source: MediaSource, max_side: int | None = None, start: int = 0) -> None:
         self.name = source_title(source)
         self._source = source
+        self.damage = Damage()
         self._container = open_container(source)
         try:
             self._stream = self._video_stream()
             frames = self._whole()
             first = next(frames, None)
             if first is None:
-                raise StudioError(f"{self.name} holds no frame that can be read; check that it plays elsewhere.")
+                raise StudioError(f"{self.name} holds no frame that can be read; export or download it again.")
             self._measure(first, max_side)
             self.origin = _pts(first)
             self._timed = self._from(start, chain([first], frames))
@@ -145,6 +147,8 @@ class VideoReader:
         stream = video_of(self._container)
         if stream is None:
             raise StudioError(f"{self.name} has no video in it; give a video file.")
+        if stream.codec_context is None:
+            raise StudioError(f"The video of {self.name} is in a format that is not read; convert it to H.264.")
         if stream.codec_context.width * stream.codec_context.height > MAX_VIDEO_PIXELS:
             raise StudioError(f"{self.name} has {stream.width}x{stream.height} pixels; use a video of 8K or less.")
         stream.thread_type = "AUTO"
@@ -159,7 +163,9 @@ class VideoReader:
         self.fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
         known = self._container.duration
         self.duration = known / US if known and known > 0 else 0.0
-        self.has_audio = bool(self._container.streams.audio)
+        stated = stream.duration if self._container.format.name.startswith("mov,") else None
+        self.promised = float(stated * stream.time_base) if stated and stream.time_base else None
+        self.has_audio = sound_of(self._container) is not None
 
     def _whole(self, from_key: bool = False) -> Iterator[av.VideoFrame]:
         return whole_frames(self._decode(from_key), after_seek=from_key)
@@ -168,14 +174,12 @@ class VideoReader:
         """from_key: begin with the next key frame, and leave out what is shown before it but decoded after it."""
         waiting = trusting = not from_key
         try:
-            for packet in self._container.demux(self._stream):
+            for packet in packets(self._container, [self._stream], self.damage):
                 waiting = waiting or packet.is_keyframe or not packet.size
-                for frame in self._decoder.decode(packet) if waiting else ():
-                    trusting = trusting or frame.key_frame
-                    if trusting:
+                for frame in decoded(packet, self.damage, self._decoder) if waiting else ():
+                    trusting = trusting or bool(frame.key_frame)
+                    if trusting and isinstance(frame, av.VideoFrame):
                         yield frame
-        except av.error.EOFError:
-            return
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(
                 f"{self.name} cannot be read any further ({short(error)}); check that it plays elsewhere."
@@ -192,6 +196,7 @@ class VideoReader:
             self._container.close()
             self._container = open_container(self._source)
             self._stream = self._video_stream()
+            self.damage.clear()
             frames = self._whole()
         return _shown_from(self._stamped(frames), start)
 
@@ -287,32 +292,44 @@ def _pts(frame: av.VideoFrame | av.AudioFrame) -> int | None:
     return int(frame.pts * frame.time_base * US)
 
 
-def read_sound(source: MediaSource) -> Iterator[tuple[int, NDArray[np.int16]]]:
+def read_sound(source: MediaSource, damage: Damage | None = None) -> Iterator[tuple[int, AudioSamples]]:
     """(pts in microseconds, (n,) int16 mono at 48 kHz) of each block of sound, pts on the file's own clock.
 
-    Nothing for a file without sound. Raises StudioError when it cannot be opened or breaks off.
+    damage: what could not be decoded is counted there. Nothing for a file without sound. Raises StudioError when it cannot be
+    opened, holds no sound that can be decoded, or its source is gone.
     """
     with open_container(source) as container:
-        yield from decoded_sound(container, source_title(source))
+        yield from decoded_sound(container, source_title(source), damage if damage is not None else Damage())
 
 
-def decoded_sound(container: av.container.InputContainer, name: str) -> Iterator[tuple[int, NDArray[np.int16]]]:
+def decoded_sound(
+    container: av.container.InputContainer, name: str, damage: Damage
+) -> Iterator[tuple[int, AudioSamples]]:
     """`read_sound` of a file that is open, and called `name` in a message."""
-    if container.streams.audio:
-        origin = (container.start_time or 0) if container.start_time and container.start_time > 0 else 0
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
-        next_pts = 0
-        try:
-            for frame in container.decode(container.streams.audio[0]):
-                for block in resampler.resample(frame):
-                    samples = np.asarray(block.to_ndarray().reshape(-1), np.int16)
-                    pts = _pts(block)
-                    next_pts = next_pts if pts is None else pts - origin
-                    yield next_pts, samples
-                    next_pts += len(samples) * US // SOUND_RATE_HZ
-            for block in resampler.resample(None):
-                yield next_pts, np.asarray(block.to_ndarray().reshape(-1), np.int16)
-        except av.error.EOFError:
-            return
-        except (av.error.FFmpegError, OSError) as error:
-            raise StudioError(f"The sound of {name} cannot be read any further ({short(error)}).") from None
+    stream = sound_of(container)
+    if stream is None:
+        return
+    if stream.codec_context is None:
+        raise StudioError(f"The sound of {name} is in a format that is not read; convert it to AAC or WAV.")
+    origin = (container.start_time or 0) if container.start_time and container.start_time > 0 else 0
+    mix = Downmix("mono")
+    next_pts = 0
+    found = False
+    try:
+        for frame in chain(_sound_frames(container, stream, damage), (None,)):
+            for block, samples in mix.blocks(frame):
+                pts, found = _pts(block), True
+                next_pts = next_pts if pts is None or frame is None else pts - origin
+                yield next_pts, samples.reshape(-1)
+                next_pts += len(samples) * US // SOUND_RATE_HZ
+    except (av.error.FFmpegError, OSError) as error:
+        raise StudioError(f"The sound of {name} cannot be read any further ({short(error)}).") from None
+    if not found and (damage.sound_us or damage.gaps):
+        raise StudioError(f"{name} holds no sound that can be read; export or download it again.")
+
+
+def _sound_frames(
+    container: av.container.InputContainer, stream: av.AudioStream, damage: Damage
+) -> Iterator[av.AudioFrame]:
+    for packet in packets(container, [stream], damage):
+        yield from (each for each in decoded(packet, damage) if isinstance(each, av.AudioFrame))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from shared.errors import StudioError, short
 from shared.media.array_types import ImageArray
-from shared.media.reader import VideoReader, open_container, source_title, video_of
+from shared.media.intake.damage import Damage, packets
+from shared.media.reader import VideoReader, open_container, sound_of, source_title, video_of
 from shared.runtime.clock import US, tick_pts
 
 Stamps = NDArray[np.int64]
@@ -25,17 +26,19 @@ Stamps = NDArray[np.int64]
 VOICE_RATE_FPS = Fraction(25)
 _WHOLE = (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120, 240)
 USUAL_RATES = (Fraction(25, 2), *map(Fraction, _WHOLE), *(Fraction(1000 * n, 1001) for n in (24, 30, 60, 120)))
+SLOWEST_MOTION_FPS = 5  # a face's motion cannot be told from fewer frames a second
 LOWEST_RATE, HIGHEST_RATE = Fraction(1), Fraction(240)
 STAMP_SLACK_US = 1_100  # microseconds by which stamps of a constant rate may be off: containers count milliseconds
 MAX_HOURS = 24  # more is a broken time stamp
 BREAKS_OFF_S = 1.0  # seconds that may be missing of what a file promises: sound and video end apart
+SOUND_SLACK_US = 100_000  # microseconds by which sound may be longer than the frames: encoders fill their last block
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
     """kind: what the driver moves a host with. rate: ticks a second. ticks: of all the driver. duration: seconds, exact.
     variable: its frames come unevenly, or at another rate than this one. pts: (N,) int64, when each frame is shown, microseconds after the first,
-    rising; empty for a voice. has_sound: whether there is any to put to the video."""
+    rising; empty for a voice. has_sound: whether there is any to put to the video. notes: sentences for the user."""
 
     kind: Literal["motion", "voice"]
     rate: Fraction
@@ -44,6 +47,7 @@ class Timeline:
     variable: bool
     has_sound: bool
     pts: Stamps
+    notes: tuple[str, ...] = ()
 
     def shown(self, begin: int, end: int) -> Stamps:
         """(end - begin,) int64 number of the driver's frame that each tick from `begin` to before `end` shows."""
@@ -57,13 +61,14 @@ def tick_limit(tick: int, rate: Fraction) -> int:
 
 
 def shown_frames(
-    driver: Path, rate: Fraction, begin: int, end: int, max_side: int | None = None
+    driver: Path, rate: Fraction, begin: int, end: int, max_side: int | None = None, lost: list[int] | None = None
 ) -> Iterator[tuple[int, ImageArray, bool]]:
     """(pts of the tick in microseconds, (H, W, 3) uint8 RGB, whether it is another frame than the tick before showed) for each
     tick from `begin` to before `end`. The same for every way of cutting a driver into such ranges.
 
     rate: the timeline's. A frame is lent: the same array comes again for a tick that shows the same one.
-    Raises StudioError where the driver cannot be read any further.
+    lost: gets the times of the frames in the range that could not be decoded, when all ticks are read. Raises StudioError
+    where the driver cannot be read any further.
     """
     first = max(0, begin - 1)  # whether `begin` shows another frame, only the tick before can tell
     with VideoReader(driver, max_side, start=tick_limit(begin - 1, rate) if begin else 0) as reader:
@@ -71,40 +76,72 @@ def shown_frames(
         for tick, (rgb, new) in zip(ticks, reader.shown_at(tick_limit(k, rate) for k in ticks), strict=True):
             if tick >= begin:
                 yield tick_pts(tick, rate), rgb, new
+        if lost is not None:
+            origin = reader.origin or 0
+            after = tick_limit(begin - 1, rate) if begin else None
+            stamps = (stamp - origin for stamp in reader.damage.stamps)
+            lost += [at for at in stamps if (after is None or at > after) and at <= tick_limit(end - 1, rate)]
 
 
-def read_timeline(driver: Path, rate: Fraction | None = None) -> Timeline:
+def read_timeline(
+    driver: Path, rate: Fraction | None = None, kind: Literal["motion", "voice"] | None = None
+) -> Timeline:
     """The timeline of a video or sound file. Every packet is read, no more than one frame decoded.
 
     rate: what is asked for; None: the frames' own, exactly, where it is constant, the nearest usual one where it is not,
-    and 25 for a voice. Raises StudioError for a driver that cannot be opened, is empty, holds nothing that can be shown or
-    heard, or breaks off.
+    and 25 for a voice and for fewer frames than a motion has. kind: "voice" where the frames of a video do not count; None:
+    motion where there are frames. The longer of frames and sound counts. Raises StudioError for a driver that cannot be
+    opened, is empty, or holds nothing that can be shown or heard.
     """
     name = source_title(driver)
     with open_container(driver) as container:
-        video = video_of(container)
-        if video is None and not container.streams.audio:
+        video = video_of(container) if kind != "voice" else None
+        sound = sound_of(container)
+        if video is None and sound is None:
             raise StudioError(f"{name} has neither video nor sound; give a video or sound file.")
-        has_sound = bool(container.streams.audio)
-        stream = video or container.streams.audio[0]
-        pts, last = _stamps(container, stream, name)
-        promised = _promised(container, stream)
+        streams = [each for each in (video, sound) if each is not None]
+        found = _stamps(container, streams, name)
+        shown, heard = found[streams[0].index], found[sound.index] if sound is not None else None
+        promised = _promised(container, streams[0])
         reported = Fraction(video.average_rate or video.guessed_rate or 0) if video is not None else Fraction(0)
+    pts, last = shown.pts, shown.last
     if not len(pts):
-        raise StudioError(f"{name} holds no {'video' if video else 'sound'} at all; check that it plays elsewhere.")
+        raise StudioError(f"{name} holds no {'video' if video else 'sound'} at all; export or download it again.")
     if video is None:
         duration = Fraction(int(pts[-1]) - int(pts[0]) + max(last, 0), US)
-        return _timeline(name, "voice", rate or VOICE_RATE_FPS, duration, False, True, np.empty(0, np.int64))
-    pts -= _first_shown(driver, pts)
+        notes = breaks_off(name, float(duration), promised)
+        return _timeline(name, "voice", rate or VOICE_RATE_FPS, duration, False, True, np.empty(0, np.int64), notes)
+    origin = _first_shown(driver, pts)
+    pts = pts - origin
     pts = np.unique(pts[pts >= 0])
     steady = _steady_rate(pts, reported)
     own = steady or _nearest_usual(pts, reported)
     duration = _duration(pts, steady, last, own)
-    if promised is not None and float(duration) < promised - max(BREAKS_OFF_S, 0.02 * promised):
-        raise StudioError(
-            f"{name} breaks off after {float(duration):.1f} of {promised:.1f} seconds; copy or download it again."
-        )
-    return _timeline(name, "motion", rate or own, duration, steady is None or steady != (rate or own), has_sound, pts)
+    notes = _notes(name, duration, promised, heard, origin)
+    if heard is not None and len(heard.pts) and heard.end - origin > duration * US + SOUND_SLACK_US:
+        duration = Fraction(heard.end - origin, US)
+    if own < SLOWEST_MOTION_FPS:
+        own = VOICE_RATE_FPS
+    variable = steady is None or steady != (rate or own)
+    return _timeline(name, "motion", rate or own, duration, variable, heard is not None, pts, notes)
+
+
+def _notes(
+    name: str, duration: Fraction, promised: float | None, heard: "_Packets | None", origin: int
+) -> tuple[str, ...]:
+    """What of a film is lost, or shown longer than it lasts. duration: of its frames."""
+    there = heard is not None and len(heard.pts)
+    lasted = max(float(duration), (heard.end - origin) / US if heard is not None and there else 0.0)
+    notes = list(breaks_off(name, lasted, promised))
+    if heard is not None and there:
+        longer, earlier = (heard.end - origin) / US - float(duration), (origin - int(heard.pts[0])) / US
+        if longer > SOUND_SLACK_US / US:
+            notes.append(
+                f"The sound of {name} lasts {longer:.1f} s longer than its frames; the last frame stays until it ends."
+            )
+        if earlier > SOUND_SLACK_US / US:
+            notes.append(f"The sound of {name} begins {earlier:.1f} s before its first frame; that much of it is cut.")
+    return tuple(notes)
 
 
 def _timeline(
@@ -115,45 +152,76 @@ def _timeline(
     variable: bool,
     sound: bool,
     pts: Stamps,
+    notes: tuple[str, ...],
 ) -> Timeline:
     if duration > MAX_HOURS * 3600:
         raise StudioError(f"{name} lasts {float(duration) / 3600:.0f} hours, more than {MAX_HOURS}; cut it into parts.")
-    return Timeline(kind, rate, max(1, round(duration * rate)), duration, variable, sound, pts)
+    return Timeline(kind, rate, max(1, round(duration * rate)), duration, variable, sound, pts, notes)
+
+
+def breaks_off(name: str, seconds: float, promised: float | None) -> tuple[str, ...]:
+    """The note for a file that holds less than it states."""
+    if promised is None or seconds >= promised - max(BREAKS_OFF_S, 0.02 * promised):
+        return ()
+    return (
+        f"{name} breaks off after {seconds:.1f} of {promised:.1f} seconds; what is there is used. Copy or download it again"
+        " for the rest.",
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Packets:
+    """pts: (N,) int64 of a track's packets, sorted, microseconds on the file's clock. last: duration of the last one or 0."""
+
+    pts: Stamps
+    last: int
+
+    @property
+    def end(self) -> int:
+        """Microseconds: when the last one is over."""
+        return int(self.pts[-1]) + self.last
 
 
 def _stamps(
-    container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream, name: str
-) -> tuple[Stamps, int]:
-    """((N,) sorted pts of all packets in microseconds on the file's clock, duration of the last one or 0)."""
-    counts: list[int] = []
-    missing = durations = 0
+    container: av.container.InputContainer, streams: list[av.VideoStream | av.AudioStream], name: str
+) -> dict[int, _Packets]:
+    """The packets of each of these tracks, by its index."""
+    counts: dict[int, list[int]] = {stream.index: [] for stream in streams}
+    missing, durations = dict.fromkeys(counts, 0), dict.fromkeys(counts, 0)
     try:
-        for packet in container.demux(stream):
+        for packet in packets(container, streams, Damage()):
             if not packet.size or packet.is_discard:
                 continue
             stamp = packet.pts if packet.pts is not None else packet.dts
             if stamp is None:
-                missing += 1
+                missing[packet.stream_index] += 1
                 continue
-            counts.append(stamp)
-            durations = packet.duration or 0
+            counts[packet.stream_index].append(stamp)
+            durations[packet.stream_index] = packet.duration or 0
     except (av.error.FFmpegError, OSError) as error:
         raise StudioError(
             f"{name} cannot be read any further ({short(error)}); check that it plays elsewhere."
         ) from None
-    base = stream.time_base or Fraction(1, US)
-    if missing and not counts:  # frames and nothing else: they follow each other at the rate that the file states
-        rate = (stream.average_rate if isinstance(stream, av.VideoStream) else None) or Fraction(25)
-        return np.array([tick_pts(number, rate) for number in range(missing)], np.int64), 0
-    scale = base * US
-    stamps = np.sort(np.array(counts, np.int64))
-    return stamps * scale.numerator // scale.denominator, int(durations * scale)
+    found = {}
+    for stream in streams:
+        if missing[stream.index] and not counts[stream.index]:
+            # Frames and nothing else: they follow each other at the rate that the file states.
+            rate = (stream.average_rate if isinstance(stream, av.VideoStream) else None) or Fraction(25)
+            ticks = [tick_pts(number, rate) for number in range(missing[stream.index])]
+            found[stream.index] = _Packets(np.array(ticks, np.int64), 0)
+            continue
+        scale = (stream.time_base or Fraction(1, US)) * US
+        stamps = np.sort(np.array(counts[stream.index], np.int64)) * scale.numerator // scale.denominator
+        found[stream.index] = _Packets(stamps, int(durations[stream.index] * scale))
+    return found
 
 
 def _promised(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream) -> float | None:
-    """Seconds of frames that the file's index states, where it has one: only that can tell that some are missing."""
+    """Seconds that the file's index states, where it has one: only that can tell that some are missing."""
     if container.format.name.startswith("mov,") and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
+    if container.format.name.startswith("matroska") and container.duration and abs(container.start_time or 0) < US:
+        return container.duration / US
     return None
 
 

@@ -17,7 +17,6 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 from services.gateway.api.uploads import FILE_FIELD, MAX_FIELD_BYTES, TEXT_FIELD, UploadForm, received_form
 from shared.avatar.build import check_rights
 from shared.errors import StudioError
-from shared.media.still import MAX_IMAGE_BYTES
 from shared.scene import OptionValue
 
 SIDE_PX = 512
@@ -25,6 +24,7 @@ FORM = "multipart/form-data"
 PORTRAITS = ("portrait", "avatar_image")  # the latter is bitHuman's
 IGNORED = ("async_mode",)  # of bitHuman's form
 MAX_RIGHTS_BYTES = 2000
+MAX_IMAGE_BYTES = 64 << 20
 
 
 class SessionRequest(BaseModel):

@@ -39,7 +39,8 @@ from shared.scene import Scene
 LONGEST_REASON = 500  # characters
 RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
 UPLOAD = re.compile(r"[0-9a-f]{16}")
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+# Of uploads that are no recorded motion; the first of those whose name ends otherwise.
+MEDIA_SUFFIXES = (".media", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 LONGEST_TITLE = 80  # characters
 TITLE_SUFFIX = ".txt"  # of the file beside an upload that holds its title
 
@@ -222,8 +223,8 @@ def uploads(home: Path) -> list[Path]:
 
 
 def uploaded_driver(path: Path) -> str:
-    """The scene's driver of an upload: a video by its name, else recorded motion, which an engine read when it came."""
-    return DriverRef.of_file(path, recorded=path.suffix not in VIDEO_SUFFIXES).word
+    """The scene's driver of an upload: recorded motion, which an engine read when it came, or video or sound."""
+    return DriverRef.of_file(path, recorded=path.suffix not in MEDIA_SUFFIXES).word
 
 
 def upload_title(path: Path) -> str:

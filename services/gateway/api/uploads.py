@@ -16,6 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 INCOMING = ".incoming-"  # and the number of the process that takes it in
 MAX_FIELD_BYTES = 4 << 10
+MAX_NAME_BYTES = 120  # of a file's name
 MAX_HEADS_BYTES = 64 << 10  # what boundaries and part headers may add to the parts' own limits
 BATCH_BYTES = 1 << 20  # bytes that go to the disk at once, in a thread: the event loop has a program to show
 FILE_FIELD, TEXT_FIELD = {"type": "string", "format": "binary"}, {"type": "string"}  # as OpenAPI has them
@@ -29,7 +30,8 @@ def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, 
 
 @dataclass(slots=True)
 class UploadForm:
-    """What came: text fields, and files with the name their sender gave them (never used as a path)."""
+    """What came: text fields, and files. names: as their senders gave them; the files are called so as far as a file can be, each in a
+    folder of its own, so that a sentence about one calls it as its owner does."""
 
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
@@ -76,9 +78,11 @@ class _Reader:
         if self._name not in self.limits or self._name in self.form.fields or self._name in self.form.files:
             raise HTTPException(422, f"The form has an unexpected field '{self._name[:40]}'.")
         if self.limits[self._name] > MAX_FIELD_BYTES:
-            path = self.folder / self._name
+            given = Path(options.get(b"filename", b"").decode("utf-8", "replace")).name[:80]
+            path = self.folder / self._name / file_name(given, self._name)
+            path.parent.mkdir()
             self.form.files[self._name] = path
-            self.form.names[self._name] = Path(options.get(b"filename", b"").decode("utf-8", "replace")).name[:80]
+            self.form.names[self._name] = given
             self._file = path.open("wb")
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -104,6 +108,15 @@ class _Reader:
         if self._file:
             self._file.close()
             self._file = None
+
+
+def file_name(given: str, otherwise: str) -> str:
+    """A name that a file can have everywhere, as near to the given one as can be: it was chosen by a stranger. otherwise: where
+    nothing of it is left."""
+    plain = "".join(char if char.isprintable() and char not in '/\\:*?"<>|' else "_" for char in given).lstrip(".-")
+    stem, suffix = Path(plain).stem, Path(plain).suffix[:16]
+    room = MAX_NAME_BYTES - len(suffix.encode())
+    return (stem.encode()[:room].decode("utf-8", "ignore") or otherwise) + suffix
 
 
 @asynccontextmanager

@@ -13,8 +13,9 @@ from services.renderer.encode.driver_sound import DriverSound, seconds
 from services.renderer.encode.segment import timing_options
 from shared.errors import StudioError
 from shared.media.container import MediaFile
+from shared.media.intake.damage import Damage
 from shared.media.output_spec import FORMATS, OutputSpec
-from shared.media.reader import open_container, video_of
+from shared.media.reader import open_container, sound_of, video_of
 from shared.runtime.clock import US
 
 
@@ -25,11 +26,13 @@ def assemble(
     output: OutputSpec,
     rate: Fraction,
     facts: Mapping[str, str] | None = None,
+    damage: Damage | None = None,
 ) -> int:
     """Write `out` from the segments in their order; returns the number of its frames.
 
     Each frame lasts exactly one tick of `rate`. driver: whose sound is put to them, None for a silent file; sound that
-    is longer than the frames ends with them. facts: said of the file in its metadata, besides that it is AI-generated.
+    is longer than the frames ends with them. facts: said of the file in its metadata, besides that it is AI-generated. damage:
+    what of the sound cannot be decoded is counted there.
     `out` appears whole or not at all. Memory does not grow with the length, but for the file's own index.
     Raises StudioError; NoSpaceError when the disk is full.
     """
@@ -50,7 +53,7 @@ def assemble(
             frames = file.container.add_stream_from_template(first.streams.video[0])
             frames.time_base = 1 / rate
             frames.codec_context.codec_tag = first.streams.video[0].codec_context.codec_tag
-        sound = _sound(driver, file, output.suffix, count / rate)
+        sound = _sound(driver, file, output.suffix, count / rate, damage if damage is not None else Damage())
         try:
             streams = [_joined(parts, frames, rate, delay, count), sound.packets() if sound else iter(())]
             for packet in heapq.merge(*streams, key=seconds):
@@ -62,13 +65,13 @@ def assemble(
     return count
 
 
-def _sound(driver: Path | None, file: MediaFile, suffix: str, end: Fraction) -> DriverSound | None:
+def _sound(driver: Path | None, file: MediaFile, suffix: str, end: Fraction, damage: Damage) -> DriverSound | None:
     if driver is None:
         return None
     with open_container(driver) as source:
-        if not source.streams.audio:
+        if sound_of(source) is None:
             return None
-    return DriverSound(driver, file.container, suffix, end)
+    return DriverSound(driver, file.container, suffix, end, damage)
 
 
 def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:

@@ -11,7 +11,9 @@ import numpy as np
 
 from shared.errors import StudioError
 from shared.media.aac_blocks import SoundBlocks
-from shared.media.reader import open_container, source_title, video_of
+from shared.media.intake.damage import Damage, decoded, packets
+from shared.media.intake.downmix import Downmix
+from shared.media.reader import open_container, sound_of, source_title, video_of
 from shared.runtime.clock import SOUND_RATE_HZ
 
 if TYPE_CHECKING:
@@ -27,15 +29,21 @@ LEAD_IN_S = Fraction(50, 1000)
 class DriverSound:
     """The sound of a driver, ready to be put to frames that begin at 0. Raises StudioError. Close it."""
 
-    def __init__(self, driver: Path, target: av.container.OutputContainer, suffix: str, end: Fraction) -> None:
-        """target: a stream is added to it. suffix: of the file. end: seconds; what begins later is left out."""
-        self._name = source_title(driver)
+    def __init__(
+        self, driver: Path, target: av.container.OutputContainer, suffix: str, end: Fraction, damage: Damage
+    ) -> None:
+        """target: a stream is added to it. suffix: of the file. end: seconds; what begins later is left out. damage: gets what
+        cannot be decoded."""
+        self._name, self._damage = source_title(driver), damage
         self._origin = first_pts(driver)
         self._end = end
         self._source = open_container(driver)
-        self._heard = self._source.streams.audio[0]
+        self._heard = _sound_track(self._source)
         codec, encoder = CODECS[suffix]
-        self.copied = self._heard.codec_context.name == codec
+        # What has more than two channels is mixed, or speech in the middle one is played too low; what is damaged is not passed on.
+        self.copied = (
+            self._heard.codec_context.name == codec and self._heard.codec_context.channels <= 2 and _is_whole(driver)
+        )
         # WebM knows no time before 0 but what its codec needs to begin.
         self._begin = -LEAD_IN_S if suffix != ".webm" else Fraction(-10, 1000)
         self.stream = target.add_stream_from_template(self._heard) if self.copied else self._encoded(target, encoder)
@@ -63,7 +71,7 @@ class DriverSound:
     def _copies(self) -> "Iterator[Packet]":
         base = self._heard.time_base or Fraction(1, SOUND_RATE_HZ)
         shift = round(self._origin / base)
-        for packet in self._source.demux(self._heard):
+        for packet in packets(self._source, [self._heard], self._damage):
             if packet.pts is None or packet.dts is None:
                 continue
             packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
@@ -77,13 +85,12 @@ class DriverSound:
         channels = self.stream.codec_context.channels
         left = round(self._end * SOUND_RATE_HZ)
         blocks = SoundBlocks(channels)
-        resampler = av.AudioResampler(format="s16", layout=self.stream.codec_context.layout, rate=SOUND_RATE_HZ)
+        mix = Downmix("mono" if channels == 1 else "stereo")
         at: Fraction | None = None
-        for frame in self._source.decode(self._heard):
+        for frame in self._frames():
             if frame.pts is not None and frame.time_base is not None:
                 at = frame.pts * frame.time_base - self._origin
-            for block in resampler.resample(frame):
-                samples = np.asarray(block.to_ndarray(), np.int16).reshape(-1, channels)
+            for _, samples in mix.blocks(frame):
                 begin = round((at or Fraction(0)) * SOUND_RATE_HZ)
                 samples = samples[: max(0, left - begin)]
                 if begin < 0:
@@ -96,6 +103,10 @@ class DriverSound:
         if rest := blocks.last_block():
             yield from self._encode(rest[1], rest[0])
         yield from self.stream.encode(None)
+
+    def _frames(self) -> Iterator[av.AudioFrame]:
+        for packet in packets(self._source, [self._heard], self._damage):
+            yield from (each for each in decoded(packet, self._damage) if isinstance(each, av.AudioFrame))
 
     def _encode(self, samples: "np.ndarray[tuple[int, ...], np.dtype[np.int16]]", at: int) -> "list[Packet]":
         frame = av.AudioFrame.from_ndarray(
@@ -113,17 +124,34 @@ def first_pts(driver: Path) -> Fraction:
     """The time of the driver's first frame in seconds on the file's own clock, of its first sound where it has no
     frames: what the render's 0 is. Raises StudioError."""
     with open_container(driver) as container:
-        stream = video_of(container) or container.streams.audio[0]
+        stream = video_of(container) or _sound_track(container)
+        damage = Damage()
         try:
-            for packet in container.demux(stream):
-                for frame in packet.decode():
-                    assert isinstance(frame, av.VideoFrame | av.AudioFrame)
+            for packet in packets(container, [stream], damage):
+                for frame in decoded(packet, damage):
                     pts, base = frame.pts, frame.time_base
                     if pts is not None and base is not None:
                         return pts * base
         except (av.error.FFmpegError, OSError):
             pass  # reading on will say it
         return Fraction((stream.start_time or 0) * (stream.time_base or 0))
+
+
+def _sound_track(container: av.container.InputContainer) -> av.AudioStream:
+    stream = sound_of(container)
+    assert stream is not None, "whether there is sound was looked at"
+    return stream
+
+
+def _is_whole(driver: Path) -> bool:
+    """Whether all of the sound can be decoded."""
+    damage = Damage()
+    with open_container(driver) as container:
+        for packet in packets(container, [_sound_track(container)], damage):
+            decoded(packet, damage)
+            if damage.sound_us or damage.gaps:
+                return False
+    return True
 
 
 def seconds(packet: "Packet") -> float:

@@ -14,10 +14,11 @@ from services.renderer.job.open_job import OpenClip, OpenJob
 from shared.errors import NoSpaceError, StudioError
 from shared.jobs import claims
 from shared.jobs.claims import Claim
-from shared.jobs.graph import ASSEMBLE
+from shared.jobs.graph import ASSEMBLE, FOLLOW, kind_of
 from shared.jobs.manifest import Manifest, folder
 from shared.jobs.status import result
 from shared.jobs.store import Store
+from shared.media.intake.damage import Damage, damage_sentence
 from shared.runtime.files import file_sha256, flush_to_disk, text_path
 from shared.runtime.private_files import share
 
@@ -48,12 +49,14 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
         else:
             parts = [_part(store, opened, unit) for unit in manifest.graph.needs(ASSEMBLE)]
         paths, ticks = [part.path for part in parts], sum(part.frames for part in parts)
-        assemble(paths, opened.driver if manifest.heard else None, scratch, opened.output, manifest.plan.fps, said)
+        driver, damage = opened.driver if manifest.heard else None, Damage()
+        assemble(paths, driver, scratch, opened.output, manifest.plan.fps, said, damage)
         heart.report_progress(ticks, ticks)
         facts = _sidecar(manifest, opened, parts, ticks) | {
             "file": f"result{suffix}",
             "bytes": scratch.stat().st_size,
             "sha256": file_sha256(scratch),
+            "notes": [*manifest.notes, *_damage_note(store, manifest, damage)],
         }
         store.move_in(scratch, name)
     finally:
@@ -66,6 +69,14 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
     if not store.create(f"{folder(claim.job)}/result.json", content) and result(store, claim.job) is None:
         store.write(f"{folder(claim.job)}/result.json", content)  # in place of one that was damaged
     return {"frames": ticks}
+
+
+def _damage_note(store: Store, manifest: Manifest, damage: Damage) -> list[str]:
+    """What of the driver could not be read. damage: of its sound."""
+    followed = [unit for unit in manifest.graph if kind_of(unit) == FOLLOW]
+    lost = sum(claims.completion_record(store, manifest.id, unit).lost for unit in followed)
+    note = damage_sentence(manifest.driver, lost, damage.sound_us, damage.gaps)
+    return [note] if note else []
 
 
 def delete_intermediate_files(store: Store, job: str) -> None:

@@ -39,7 +39,7 @@ def job_cost(request: JobRequest, settings: Settings) -> JobCost:
     engine = load(canonical_name(request.engine, settings.engines), settings.engines)
     runs_here(engine, settings)
     avatar, options = load_avatar(request.avatar), engine.options(request.options)
-    plan, _ = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
+    plan = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds).plan
     clip = planned_clip(avatar, request.driver, plan, request.output, options)
     units = declared_units(engine, clip, request.output)
     if not isinstance(engine, ClipEngine):

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,13 +39,15 @@ def render_file(
     idle_after: float = 0.5,
     segment_seconds: float = SEGMENT_S,
     progress: FrameProgress = lambda done, total: None,
+    told: Callable[[str], None] = lambda note: None,
 ) -> int:
     """Write `out` with the driver's length and sound, and its frame rate unless `output` asks for another; returns the
     number of frames.
 
     driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see
     `load`. options: the engine's by name; the others are as its settings say. rate: frames a second for a voice. progress:
-    called with the share of the work that is done, in frames, and the frames expected. `out` appears whole or not at all. Raises
+    called with the share of the work that is done, in frames, and the frames expected. told: called with each note about the
+    driver, such as how much of it could not be read. `out` appears whole or not at all. Raises
     StudioError.
     """
     output = output or OutputSpec()
@@ -65,6 +67,8 @@ def render_file(
             os.replace(rendered, out)
     except NoSpaceError:
         raise NoSpaceError(f"There is no space left for {out}; free some and render it again.") from None
+    for note in made.notes:
+        told(note)
     ticks = made.ticks
     progress(ticks, ticks)
     return ticks

@@ -69,9 +69,9 @@ class OpenFrames(OpenJob):
     run: EngineRun
     pristine: dict[str, NDArray[np.generic]]
 
-    def ticks(self, start: int, stop: int) -> Iterator[TrackedTick]:
-        """The driver's frames at the ticks of a span."""
-        return shown_frames(self.driver, self.manifest.plan.fps, start, stop, FOLLOWED_SIDE_PX)
+    def ticks(self, start: int, stop: int, lost: list[int] | None = None) -> Iterator[TrackedTick]:
+        """The driver's frames at the ticks of a span. lost: see `shown_frames`."""
+        return shown_frames(self.driver, self.manifest.plan.fps, start, stop, FOLLOWED_SIDE_PX, lost)
 
     def before(self, start: int) -> list[NDArray[np.uint8]]:
         """The last few frames before a tick, for the tracker to warm up on."""

@@ -2,12 +2,13 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from engines.api import Engine, FrameEngine
 from engines.clip import Clip, ClipEngine
 from engines.guarded import engine_faults
 from engines.options import EngineOptions
-from engines.registry import template_suffixes
+from engines.registry import is_template, template_suffixes
 from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from shared.jobs.graph import UnitSpec, check_units
@@ -15,9 +16,19 @@ from shared.jobs.manifest import DrivenBy, Plan
 from shared.media.output_spec import OutputSpec
 from shared.media.reader import has_video
 from shared.media.timeline import read_timeline
+from shared.still_film import has_motion
 
 SEGMENT_S = 10.0
+STILL_FILM = "{} shows one still image, so its sound moves the host as a voice does."
 SLACK = 2  # times what an engine holds back, which may take every other frame only: a segment never ends up empty
+
+
+class PlannedJob(NamedTuple):
+    """heard: whether the driver's sound is put to the frames. notes: sentences for the user about the driver."""
+
+    plan: Plan
+    heard: bool
+    notes: tuple[str, ...]
 
 
 def planned(
@@ -26,19 +37,22 @@ def planned(
     fps: Fraction | None,
     voice_fps: Fraction,
     segment_seconds: float = SEGMENT_S,
-) -> tuple[Plan, bool]:
-    """The plan, and whether the driver is heard. fps: frames a second that were asked for; None: the driver's own, for
+) -> PlannedJob:
+    """How a driver is cut. fps: frames a second that were asked for; None: the driver's own, for
     a voice `voice_fps`. Raises StudioError for a driver that cannot be used."""
     driven = driven_by(driver, engine)
     info = engine.info
     check_driven(engine, driven)
     if driven == "template" and isinstance(engine, FrameEngine):
         template = engine.read_template(driver)
-        rate, heard = fps or template.rate, False
+        rate, heard, notes = fps or template.rate, False, tuple[str, ...]()
         ticks = max(1, round(len(template) / template.rate * rate))
     else:
-        timeline = read_timeline(driver, fps or (voice_fps if driven == "voice" else None))
-        rate, heard, ticks = timeline.rate, timeline.has_sound, timeline.ticks
+        voice = driven == "voice"
+        timeline = read_timeline(driver, fps or (voice_fps if voice else None), "voice" if voice else None)
+        rate, heard, ticks, notes = timeline.rate, timeline.has_sound, timeline.ticks, timeline.notes
+        if voice and has_video(driver):
+            notes = (STILL_FILM.format(driver.name), *notes)
     segment = max(round(segment_seconds * rate), SLACK * (info.frames_held + 1))
     plan = Plan(
         driven=driven,
@@ -47,7 +61,7 @@ def planned(
         segment=ticks if isinstance(engine, ClipEngine) else segment,
         chained=info.depends_on == "frames" or info.frames_held > 0,
     )
-    return plan, heard
+    return PlannedJob(plan, heard, notes)
 
 
 def planned_clip(avatar: Avatar, driver: Path, plan: Plan, output: OutputSpec, options: EngineOptions | None) -> Clip:
@@ -77,9 +91,12 @@ def driven_by(driver: Path, engine: Engine) -> DrivenBy:
     """What a driver moves a host with; a motion template, of this engine or another one, is recognised by its name. Raises
     StudioError for a file that has neither frames nor sound."""
     own = engine.template_suffixes if isinstance(engine, FrameEngine) else frozenset()
-    if driver.suffix.lower() in own | template_suffixes():
+    if is_template(driver, own | template_suffixes()):
         return "template"
-    return "motion" if has_video(driver) else "voice"
+    if has_motion(driver):
+        return "motion"
+    listens = "voice" in engine.info.inputs
+    return "voice" if listens or not has_video(driver) else "motion"
 
 
 def check_driven(engine: Engine, driven: DrivenBy) -> None:

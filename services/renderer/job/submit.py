@@ -7,7 +7,6 @@ the gateway has drivers of strangers opened there and not in the process that sh
 import hashlib
 import importlib.metadata
 import json
-import re
 import secrets
 import sys
 from collections.abc import Mapping
@@ -28,12 +27,12 @@ from shared.jobs.manifest import Manifest, Priority, folder, read_job_manifest
 from shared.jobs.staff import Staff, staffed_engines
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.media.encoder import choose_encoder
+from shared.media.intake.signature import kept_suffix
 from shared.media.output_spec import OutputSpec
 from shared.runtime.files import check_output, file_sha256, path_text
 from shared.scene import OptionValue
 
 MAX_KEY_CHARACTERS = 200
-SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 AVATAR_FILES = (
     "avatar.json",
     "face.npz",
@@ -84,13 +83,12 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     avatar = load_avatar(request.avatar)
     if request.out is not None:
         check_out(store, request)
-    plan, heard = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
+    plan, heard, notes = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
     clip = planned_clip(avatar, request.driver, plan, request.output, options)
     units = declared_units(engine, clip, request.output)
     encoder = choose_encoder(request.output.codec, request.output.encoder).name
     digest = file_sha256(request.driver)
-    suffix = request.driver.suffix.lower()
-    driver_file = f"drivers/{digest}{suffix if SUFFIX.fullmatch(suffix) else ''}"
+    driver_file = f"drivers/{digest}{kept_suffix(request.driver)}"
     manifest = Manifest(
         id=_id(request.key),
         key=request.key,
@@ -104,6 +102,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         driver_file=driver_file,
         driver_sha256=digest,
         heard=heard,
+        notes=notes,
         out=path_text(request.out.absolute()) if request.out else "",
         output=replace(request.output, encoder=encoder).as_dict(),
         idle_after=settings.idle_after,

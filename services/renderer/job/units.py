@@ -51,8 +51,8 @@ def follow_unit(
     elif (calm := calmest_face(opened.ticks, opened.manifest.plan.ticks)) is not None:
         follower.choose_neutral(calm)
     follower.join(opened.before(start))
-    record = FaceRecord()
-    ticks = record.noting(tracked(follower, opened.ticks(start, stop)))
+    record, lost = FaceRecord(), list[int]()
+    ticks = record.noting(tracked(follower, opened.ticks(start, stop, lost)))
     opened.run.restore(before)
     if _moves(opened):
         opened.run.session.draws = False
@@ -67,7 +67,7 @@ def follow_unit(
         raise StudioError(NO_FACE.format(opened.manifest.driver))
     after = pack_part("record", record.save()) | pack_part("follower", follower.save()) | {"faces": np.array(faces)}
     _keep(store, claim, STATE, to_bytes(opened.run.save() | after))
-    return {"frames": stop - start, "faces": record.faces}
+    return {"frames": stop - start, "faces": record.faces, "lost": len(lost)}
 
 
 def _follow_voice(store: Store, opened: OpenFrames, claim: Claim, index: int, heart: Heartbeat) -> UnitFacts:

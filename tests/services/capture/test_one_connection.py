@@ -14,6 +14,7 @@ import pytest
 from harness.rtsp_camera import FPS, rtsp_camera
 from services.capture.demux import DriverFrame, DriverSoundBlock, read_driver
 from shared.errors import StudioError
+from shared.media.intake.damage import Damage
 from tests.support.files.sound_files import tone, wav
 
 SIZE_PX = 96
@@ -67,19 +68,19 @@ def served_once(content: bytes) -> Iterator[tuple[str, list[int]]]:
 
 def test_a_film_over_http_is_asked_for_once(film: Path) -> None:
     with served_once(film.read_bytes()) as (address, connections):
-        frames = [item for item in read_driver(address) if isinstance(item, DriverFrame)]
+        frames = [item for item in read_driver(address, damage=Damage()) if isinstance(item, DriverFrame)]
         assert len(frames) == 2 * FPS and connections == [1]
 
 
 def test_a_voice_over_http_is_asked_for_once() -> None:
     with served_once(wav(tone(1, rate=16_000), 16_000)) as (address, connections):
-        sounds = [item for item in read_driver(address) if isinstance(item, DriverSoundBlock)]
+        sounds = [item for item in read_driver(address, damage=Damage()) if isinstance(item, DriverSoundBlock)]
         assert sum(len(each.samples) for each in sounds) == pytest.approx(48_000, abs=100) and connections == [1]
 
 
 def test_what_is_neither_is_a_sentence(tmp_path: Path) -> None:
     with served_once(b"neither film nor sound" * 500) as (address, _), pytest.raises(StudioError) as caught:
-        list(read_driver(address))
+        list(read_driver(address, damage=Damage()))
     assert "\n" not in str(caught.value) and address in str(caught.value)
 
 
@@ -87,7 +88,7 @@ def test_what_is_neither_is_a_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sprop", [True, False])
 def test_a_network_camera_is_connected_to_once(film: Path, sound: bool, sprop: bool) -> None:
     with rtsp_camera(film, key_frames=FPS // 5, sound=sound, sprop=sprop) as camera:
-        items = read_driver(camera.address)
+        items = read_driver(camera.address, damage=Damage())
         frames = [item for item, _ in zip((i for i in items if isinstance(i, DriverFrame)), range(5), strict=False)]
         del items  # and with them the connection
         assert [frame.rgb.shape for frame in frames] == [(SIZE_PX, SIZE_PX, 3)] * 5

@@ -13,9 +13,11 @@ from services.capture.source import READ_AHEAD_FRAMES, DriverReader
 from shared.driver_ref import DriverRef
 from shared.errors import StudioError
 from shared.face.follower import FOLLOWED_SIDE_PX
+from shared.media.intake.damage import Damage
 from shared.media.reader import Mp4Writer
 from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.runtime.wake import Wake
+from shared.still_film import has_motion
 from tests.support.files.sound_files import wav
 
 FRAMES, FPS = 20, 25
@@ -52,7 +54,7 @@ def opened(word: str, *, loop: bool) -> DriverReader:
 
 
 def test_a_file_gives_all_its_frames_and_sound_in_time(film: Path) -> None:
-    items = list(read_driver(film))
+    items = list(read_driver(film, motion=True, damage=Damage()))
     frames = [i for i in items if isinstance(i, DriverFrame)]
     assert [p.pts for p in frames] == pytest.approx([n * US // FPS for n in range(FRAMES)], abs=1000)
     sounds = [i for i in items if isinstance(i, DriverSoundBlock)]
@@ -80,7 +82,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: byt
     path = tmp_path / "bad.mp4"
     path.write_bytes(content)
     with pytest.raises(StudioError) as caught:
-        list(read_driver(path))
+        has_motion(path)
     assert "bad.mp4" in str(caught.value) and "\n" not in str(caught.value)
     driver = opened(f"file:{path}", loop=True)
     time.sleep(0.3)
@@ -91,7 +93,8 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: byt
 def test_sound_without_video_is_a_voice_that_drives(tmp_path: Path) -> None:
     path = tmp_path / "speech.wav"
     path.write_bytes(wav((8000 * np.sin(np.arange(32_000) / 8)).astype(np.int16), 16_000))
-    items = list(read_driver(path))
+    assert not has_motion(path)
+    items = list(read_driver(path, motion=False, damage=Damage()))
     sounds = [item for item in items if isinstance(item, DriverSoundBlock)]
     assert len(sounds) == len(items) and all(sound.drives for sound in sounds)
     assert sum(len(sound.samples) for sound in sounds) == pytest.approx(2 * SOUND_RATE_HZ, abs=100)

@@ -14,6 +14,7 @@ import pytest
 
 from shared.avatar.body_faces import kept_body_faces
 from shared.avatar.build import add_avatar, list_avatars, remove_avatar
+from shared.avatar.manifest import read_avatar_manifest
 from shared.avatar.mask import bound_mask, moving_matte, own_mask
 from shared.avatar.model import ROI_SIZE_PX, load_avatar
 from shared.avatar.plate_build import turned_note
@@ -315,11 +316,11 @@ def bad_inputs(folder: Path, portrait: ImageArray) -> dict[str, tuple[Path, Path
         "small face": (save(folder / "far.png", small), None, "pixels high"),
         "empty": (file("empty.png", b""), None, "empty"),
         "truncated": (file("half.jpg", jpeg()[:-2000]), None, "truncated"),
-        "bomb": (file("bomb.png", png_header(10_000, 10_000)), None, "megapixels"),
+        "bomb": (file("bomb.png", png_header(20_000, 20_000)), None, "megapixels"),
         "missing": (folder / "none.png", None, "no file"),
         "body without face": (good, film(folder / "wall.mp4", [np.full((320, 320, 3), 90, np.uint8)] * 12), "No face"),
         "body empty": (good, file("empty.mp4", b""), "empty"),
-        "body truncated": (good, file("half.mp4", whole[: len(whole) * 2 // 3]), "half.mp4"),
+        "body truncated": (good, file("half.mp4", whole[:300]), "half.mp4"),
         "body no video": (good, file("text.mp4", b"hello" * 99), "text.mp4"),
         "body missing": (good, folder / "none.mp4", "no file"),
     }
@@ -408,3 +409,17 @@ def test_names_that_are_no_text_are_kept_escaped(tmp_path: Path, portrait: Image
     given = save(tmp_path / "p.png", portrait).rename(tmp_path / os.fsdecode(b"p\xfcrtrait.png"))
     folder = add_avatar(tmp_path, "odd", given, None, "test")
     assert json.loads((folder / "avatar.json").read_bytes())["sources"]["portrait"] == "p\\udcfcrtrait.png"
+
+
+def test_a_body_that_breaks_off_is_used_as_far_as_it_goes(tmp_path: Path, portrait: ImageArray) -> None:
+    whole = film(tmp_path / "whole.mp4", [portrait[:320, :320]] * 100).read_bytes()
+    (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
+    folder = add_avatar(tmp_path, "host", save(tmp_path / "face.png", portrait), tmp_path / "half.mp4", "test")
+    assert "half.mp4 breaks off after" in " ".join(read_avatar_manifest(folder).notes)
+
+
+def test_a_body_is_an_image_by_what_it_holds(tmp_path: Path, portrait: ImageArray) -> None:
+    face = save(tmp_path / "face.png", portrait)
+    (tmp_path / "body").write_bytes(face.read_bytes())
+    folder = add_avatar(tmp_path, "host", face, tmp_path / "body", "test")
+    assert read_avatar_manifest(folder).plate.kind == "image"

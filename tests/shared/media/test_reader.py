@@ -78,11 +78,11 @@ def test_other_kinds_of_image_become_rgb(tmp_path: Path, mode: str) -> None:
     ("name", "data", "says"),
     [
         ("empty.jpg", b"", "is empty"),
-        ("text.jpg", b"hello" * 99, "not an image"),
+        ("text.jpg", b"hello" * 99, "not an image that can be read"),
         ("half.jpg", jpeg()[: len(jpeg()) // 2], "truncated"),
         ("half.png", png_header(64, 64), "truncated"),
-        ("bomb.png", png_header(10_000, 10_000), "megapixels"),
-        ("huge.png", png_header(60_000, 60_000), "megapixels"),
+        ("bomb.png", png_header(20_000, 20_000), "megapixels"),
+        ("huge.png", png_header(60_000, 60_000), "far too many pixels"),
     ],
 )
 def test_a_bad_image_is_one_sentence(tmp_path: Path, name: str, data: bytes, says: str) -> None:
@@ -100,8 +100,8 @@ def test_a_missing_image_and_a_folder_are_one_sentence(tmp_path: Path) -> None:
 
 def test_an_image_of_too_many_bytes_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "large.png").open("wb") as file:
-        file.truncate(65 << 20)
-    with pytest.raises(StudioError, match="65 MB"):
+        file.truncate(257 << 20)
+    with pytest.raises(StudioError, match="257 MB"):
         read_image(tmp_path / "large.png")
 
 
@@ -142,15 +142,12 @@ def test_uneven_time_stamps_are_kept(tmp_path: Path) -> None:
         assert np.abs(np.array([pts for pts, _ in reader]) - stamps).max() < 100
 
 
-def test_a_video_broken_in_the_middle_says_so_or_ends(tmp_path: Path) -> None:
+def test_a_video_broken_in_the_middle_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
     path = write_video(tmp_path / "broken.mp4", count=60)
     data = bytearray(path.read_bytes())
     path.write_bytes(data[: len(data) * 2 // 3])  # the index comes first, so that it opens
-    shown = 0
-    with pytest.raises(StudioError, match=r"broken\.mp4"), VideoReader(path) as reader:
-        for _ in reader:
-            shown += 1
-    assert shown < 60
+    with VideoReader(path) as reader:
+        assert 20 < sum(1 for _ in reader) < 60
 
 
 @pytest.mark.parametrize(("name", "data"), [("empty.mp4", b""), ("text.mp4", b"hello" * 999), ("half.mp4", None)])

@@ -33,7 +33,6 @@ FIELDS = {
     "avatar": 64, "engine": 64, "quality": 64, "options": MAX_OPTIONS_BYTES, "priority": 16, "codec": 32, "size": 32, "fps": 32, "label": 8, "inbox": 1024,
     "driver": MAX_DRIVER_BYTES,
 }  # fmt: skip
-MAX_NAME_BYTES = 120  # bytes of a driver's name
 PAGE = 500
 MOST_SECONDS = 86_400.0  # of a speech whose cost is asked for
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -110,17 +109,7 @@ def _driver(gateway: Gateway, form: UploadForm) -> Path:
         except StudioError as error:
             raise HTTPException(422, str(error)) from None
     assert sent is not None
-    folder = sent.with_name("named")
-    folder.mkdir()
-    return sent.rename(folder / file_name(form.names["driver"]))
-
-
-def file_name(given: str) -> str:
-    """A name that a file can have everywhere, as near to the given one as can be: it was chosen by a stranger."""
-    plain = "".join(char if char.isprintable() and char not in '/\\:*?"<>|' else "_" for char in given).lstrip(".-")
-    stem, suffix = Path(plain).stem, Path(plain).suffix[:16]
-    room = MAX_NAME_BYTES - len(suffix.encode())
-    return (stem.encode()[:room].decode("utf-8", "ignore") or "driver") + suffix
+    return sent
 
 
 def _asked(gateway: Gateway, form: UploadForm, driver: Path, key: str) -> dict[str, Any]:

@@ -27,12 +27,14 @@ from shared.avatar.build import check_rights, list_avatars, remove_avatar
 from shared.avatar.film.report import SHEET, FilmReport, read_film_report
 from shared.avatar.model import check_name
 from shared.avatar.plate import Plate
+from shared.driver_ref import TEMPLATE_SUFFIX
 from shared.errors import StudioError
+from shared.media.intake.signature import signature_of
 from shared.runtime.files import write_atomically
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
-MAX_PORTRAIT_BYTES, MAX_BODY_BYTES, MAX_DRIVER_BYTES = 64 << 20, 512 << 20, 512 << 20
+MAX_PORTRAIT_BYTES, MAX_BODY_BYTES, MAX_DRIVER_BYTES = 256 << 20, 512 << 20, 512 << 20
 AVATAR_FIELDS = {"name": 64, "rights": 2000, "portrait": MAX_PORTRAIT_BYTES, "body": MAX_BODY_BYTES}
 FILM_FIELDS = {"still": 32, "exclude": 400, "keep_film": 8}
 
@@ -114,7 +116,7 @@ async def plate_index(name: str, request: Request) -> PlateIndex:
     ),
 )
 async def upload_avatar(request: Request) -> AvatarName:
-    """Make an avatar from a portrait (at most 64 MB), a body (512 MB), or both; answers when it is built.
+    """Make an avatar from a portrait (at most 256 MB), a body (512 MB), or both; answers when it is built.
 
     Without a portrait the body is a video, and the portrait a frame of it: the best, or that at second `still`. exclude: parts of
     the video not to show, FROM-TO in seconds, with commas between them. keep_film: "false" keeps no copy of the source film.
@@ -217,34 +219,40 @@ async def list_drivers(request: Request) -> list[DriverRow]:
 
 @router.post("/drivers", status_code=201, openapi_extra=form_schema(["video"], video=FILE_FIELD))
 async def add_driver(request: Request) -> UploadedDriver:
-    """Upload a driver, a video or a motion template (at most 512 MB); use it as driver `upload:ID`."""
+    """Upload a driver, a video, sound or a motion template (at most 512 MB), told apart by what it holds; use it as driver
+    `upload:ID`."""
     gateway = gateway_of(request)
     home = gateway.settings.home
     async with received_form(request, home, {"video": MAX_DRIVER_BYTES}) as form:
         if "video" not in form.files:
-            raise HTTPException(422, "Send the driver, a video or a motion template, in the field 'video'.")
-        given = form.names["video"]
-        suffix = Path(given).suffix.lower()
-        if suffix in snapshot.VIDEO_SUFFIXES:
-            await asyncio.to_thread(_check_video, form.files["video"], given)
-        else:
-            await check_uploaded_template(form.files["video"], given, suffix, snapshot.VIDEO_SUFFIXES)
+            raise HTTPException(422, "Send the driver, a video, sound or a motion template, in the field 'video'.")
+        given, sent = form.names["video"], form.files["video"]
+        suffix = sent.suffix.lower()
+        try:
+            await asyncio.to_thread(_check_media, sent)
+            suffix = suffix if suffix in snapshot.MEDIA_SUFFIXES else snapshot.MEDIA_SUFFIXES[0]
+        except StudioError as error:
+            signed = signature_of(sent)
+            if signed is not None and signed.kind == "motion":
+                suffix = TEMPLATE_SUFFIX
+            await check_uploaded_template(sent, given, suffix, str(error))
         made = secrets.token_hex(8)
         path = snapshot.drivers_folder(home) / f"{made}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path.with_suffix(snapshot.TITLE_SUFFIX), given.encode())
-        form.files["video"].rename(path)
+        sent.rename(path)
     gateway.event_log.add(f"Driver {given} uploaded.")
     return UploadedDriver(id=made, driver=f"upload:{made}")
 
 
-def _check_video(path: Path, given: str) -> None:
-    from shared.media.reader import VideoReader
+def _check_media(path: Path) -> None:
+    """Raises StudioError for what has neither frames nor sound that can be read."""
+    from shared.media.reader import VideoReader, has_video, read_sound
 
-    try:
+    if has_video(path):
         VideoReader(path).close()
-    except StudioError as error:
-        raise HTTPException(422, str(error).replace(path.name, given, 1)) from None
+    elif next(read_sound(path), None) is None:
+        raise StudioError(f"{path.name} has no sound in it; send a video or sound file.")
 
 
 @router.delete("/drivers/{driver}", status_code=204)

@@ -20,6 +20,8 @@ from services.gateway.models.speech import Interrupted, SpeechState, UtteranceRo
 from services.gateway.service import Gateway
 from shared.driver_ref import DriverKind
 from shared.errors import StudioError
+from shared.media.intake.damage import Damage
+from shared.media.intake.pcm_start import PcmStart
 from shared.media.pcm import HIGHEST, LOWEST, PcmDecoder
 from shared.media.reader import read_sound
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
@@ -60,12 +62,13 @@ async def say_file(request: Request, gateway: ChannelGateway) -> UtteranceRow:
         if "audio" not in form.files:
             raise HTTPException(422, "Send the speech in the field 'audio'.")
         path, given = form.files["audio"], form.names["audio"] or "speech"
-        blocks = read_sound(path)
+        damage = Damage()
+        blocks = read_sound(path, damage)
         try:
             # Read on after the upload's folder is gone: the file stays until it is closed.
             first = await asyncio.to_thread(_next, blocks)
         except StudioError as error:
-            raise HTTPException(422, str(error).replace(path.name, given, 1)) from None
+            raise HTTPException(422, str(error)) from None
         if not len(first):
             raise HTTPException(422, f"{given} has no sound in it; send a speech file.")
         try:
@@ -77,7 +80,7 @@ async def say_file(request: Request, gateway: ChannelGateway) -> UtteranceRow:
         except HTTPException:
             gateway.speech.cancel(utterance.id)
             raise
-    gateway.run_task(_fill(gateway, utterance, first, blocks))
+    gateway.run_task(_fill(gateway, utterance, first, blocks, damage))
     return UtteranceRow(**utterance.as_dict())
 
 
@@ -90,7 +93,11 @@ def _next(blocks: Iterator[tuple[int, NDArray[np.int16]]]) -> NDArray[np.int16]:
 
 
 async def _fill(
-    gateway: Gateway, utterance: Utterance, block: NDArray[np.int16], blocks: Iterator[tuple[int, NDArray[np.int16]]]
+    gateway: Gateway,
+    utterance: Utterance,
+    block: NDArray[np.int16],
+    blocks: Iterator[tuple[int, NDArray[np.int16]]],
+    damage: Damage,
 ) -> None:
     try:
         while len(block) and await utterance.write(block):
@@ -98,6 +105,8 @@ async def _fill(
     except StudioError:
         utterance.note = "The file breaks off here."
         gateway.event_log.add(f"{utterance.title} breaks off before its end; is the file whole?", "warning")
+    if note := damage.sentence(utterance.title):
+        gateway.event_log.add(note, "warning")
     utterance.finish()
 
 
@@ -171,7 +180,7 @@ class SpeechSocket:
     def __init__(self, gateway: Gateway, opening: SpeechOpening) -> None:
         self.utterance: Utterance | None = None
         self._gateway, self._opening = gateway, opening
-        self._decoder = self._new_decoder()
+        self._decoder, self._start = self._new_decoder(), PcmStart()
         self._events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._fed = 0
 
@@ -206,8 +215,11 @@ class SpeechSocket:
         if self.utterance is None or self.utterance.is_over or self.utterance.complete:
             if self.utterance is not None and self.utterance.state == "interrupted" and pause < PAUSE:
                 return  # the rest of what another client interrupted
+            data = self._start.feed(data)
+            if not data:
+                return
             ensure_speech(self._gateway)
-            self._decoder = self._new_decoder()
+            self._decoder, self._start = self._new_decoder(), PcmStart()
             self.utterance = self._gateway.speech.add(self._opening.title, self._heard)
         await self.utterance.write(self._decoder.feed(data))
 
@@ -215,6 +227,9 @@ class SpeechSocket:
         words = json.loads(text)
         match words.get("do") if isinstance(words, dict) else None:
             case "end":
+                if held := self._start.rest():
+                    await self._pcm(held)
+                self._start = PcmStart()
                 if self.utterance:
                     await self.utterance.write(self._decoder.flush())
                     self.utterance.finish()

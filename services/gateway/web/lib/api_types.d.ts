@@ -235,6 +235,7 @@ export interface JobDetail {
   preview: string;
   result: string;
   bytes: number;
+  notes: string[];
   segments: SegmentStatus[];
 }
 
@@ -266,6 +267,7 @@ export interface JobRow {
   preview: string;
   result: string;
   bytes: number;
+  notes: string[];
   segments: number;
 }
 

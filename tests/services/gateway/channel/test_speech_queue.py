@@ -243,6 +243,17 @@ def speech_socket(running: GatewayStudio) -> Any:
     return connect(f"ws://{running.address}/api/v1/channels/main/speech", compression=None)
 
 
+def test_a_file_sent_as_pcm_closes_the_socket_with_a_sentence(running: GatewayStudio, capture: SpeechCapture) -> None:
+    from websockets.exceptions import ConnectionClosed
+
+    with speech_socket(running) as connection:
+        begin(connection, running)
+        connection.send(wav(tone(0.5)))
+        with pytest.raises(ConnectionClosed) as closed:
+            connection.recv(5)
+    assert closed.value.rcvd is not None and closed.value.rcvd.reason.startswith("This is WAV")
+
+
 def test_live_pcm_tells_its_events(running: GatewayStudio, capture: SpeechCapture) -> None:
     sound = tone(0.6)
     with speech_socket(running) as connection:

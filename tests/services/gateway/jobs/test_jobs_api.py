@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from services.gateway.api.routes.jobs import file_name
+from services.gateway.api.uploads import file_name
 from services.local.redis_server import RedisServer
 from shared.jobs import claims, status
 from shared.jobs.graph import render_name
@@ -140,7 +140,7 @@ def test_the_inbox_lists_plain_files_alone(running: GatewayStudio) -> None:
 
 
 def test_a_strangers_file_name_is_only_a_name() -> None:
-    assert file_name("clip one.mp4") == "clip one.mp4"
+    assert file_name("clip one.mp4", "driver") == "clip one.mp4"
     for given in (
         "../../etc/passwd",
         "/etc/passwd",
@@ -153,7 +153,7 @@ def test_a_strangers_file_name_is_only_a_name() -> None:
         "C:\\x.mp4",
         "😀" * 90 + ".mp4",
     ):
-        made = file_name(given)
+        made = file_name(given, "driver")
         assert made == Path(made).name and made not in ("", ".", "..") and not made.startswith(("-", "."))
         assert made.isprintable() and len(made.encode()) <= 140
-    assert file_name("😀" * 90 + ".mp4").endswith(".mp4")
+    assert file_name("😀" * 90 + ".mp4", "driver").endswith(".mp4")

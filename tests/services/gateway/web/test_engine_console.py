@@ -246,7 +246,9 @@ def test_the_file_chooser_offers_the_recorded_motions_of_the_engines(page: "Page
     assert chooser.get_attribute("accept") == "video/*,.npz,.pkl"
     rows = running.channel.meters["generator"].facts["engines"]
     told(running, engines=rows | {"mesh": rows["mesh"] | {"template_suffixes": [".walk"]}})
-    page.locator("#driver-upload[accept='video/*,.walk,.npz,.pkl']").wait_for(state="attached")
+    page.locator("#driver-upload[accept='video/*,audio/*,.mkv,.mxf,.mts,.amr,.caf,.walk,.npz,.pkl']").wait_for(
+        state="attached"
+    )
 
 
 def test_terms_stand_where_an_engine_is_picked(page: "Page", running: GatewayStudio) -> None:

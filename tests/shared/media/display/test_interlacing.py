@@ -10,6 +10,7 @@ import pytest
 
 from services.capture.demux import DriverFrame, read_driver
 from shared.media.array_types import ImageArray
+from shared.media.intake.damage import Damage
 from shared.media.reader import VideoReader
 from tests.support.files.film_files import write_film
 
@@ -75,7 +76,7 @@ def test_a_moving_edge_is_one_edge(lower_first: bool, tmp_path: Path) -> None:
     for number, (_, rgb) in enumerate(frames[1:-1], 1):
         edges = [int(np.argmax(row > 128)) for row in rgb[8:-8, :, 1]]
         assert abs(np.mean(edges) - begins(number)) < 1, "of the field that comes first"
-    driven = [each for each in read_driver(film) if isinstance(each, DriverFrame)]
+    driven = [each for each in read_driver(film, motion=True, damage=Damage()) if isinstance(each, DriverFrame)]
     assert [each.pts for each in driven] == [pts for pts, _ in frames], "live too"
     assert max(combing(each.rgb) for each in driven[1:-1]) < 0.5
 

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 from services.capture.demux import DriverFrame, read_driver
 from shared.media.array_types import ImageArray
 from shared.media.display.orientation import AS_STORED, Orientation, orientation_of_matrix
+from shared.media.intake.damage import Damage
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
 from tests.support.files.film_files import write_film
@@ -59,7 +60,7 @@ def test_a_film_is_shown_as_its_display_matrix_says(value: int, tmp_path: Path) 
         ((_, rgb),) = reader
         assert (reader.width, reader.height) == (160, 96)
     assert np.abs(rgb.astype(int) - upright_scene()).max() < 12
-    (driven,) = [each.rgb for each in read_driver(film) if isinstance(each, DriverFrame)]
+    (driven,) = [each.rgb for each in read_driver(film, motion=True, damage=Damage()) if isinstance(each, DriverFrame)]
     assert driven.shape == (96, 160, 3) and np.abs(driven.astype(int) - upright_scene()).max() < 12, "live too"
 
 
@@ -114,5 +115,5 @@ def test_pixels_that_are_not_square_are_made_so(value: int, size: tuple[int, int
         assert (reader.width, reader.height) == size == rgb.shape[1::-1]
     rows, columns = (np.flatnonzero((rgb[..., 1] > 128).any(axis=axis)) for axis in (1, 0))
     assert abs(np.ptp(rows) - np.ptp(columns)) <= 2, "a disc is round"
-    (driven,) = [each.rgb for each in read_driver(film) if isinstance(each, DriverFrame)]
+    (driven,) = [each.rgb for each in read_driver(film, motion=True, damage=Damage()) if isinstance(each, DriverFrame)]
     assert driven.shape == rgb.shape, "live too"

@@ -103,7 +103,7 @@ function when(at) {
 
 /** What hinders it. @param {JobRow} row @returns {string} */
 function hindrance(row) {
-  if (!row.failing) return row.reason;
+  if (!row.failing) return row.reason || row.notes.join(" ");
   const { number, unit, attempts, reason } = row.failing;
   return `${unit ? `unit ${unit}` : `segment ${number}`}, attempt ${attempts}: ${reason || row.reason}`;
 }

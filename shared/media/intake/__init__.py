@@ -1,0 +1,1 @@
+"""Files as users bring them: what they are, which of their tracks count, what is damaged, and the sentence for the rest."""

@@ -1,0 +1,101 @@
+"""Why a file cannot be used, in one sentence that calls it by its name and says the way out."""
+
+from pathlib import Path
+
+from shared.errors import StudioError, short
+from shared.media.intake.signature import head_of, signature_of_bytes
+
+FILMS = "a video or sound file"
+MAX_BOXES = 10_000  # of an MP4 at its top level that are looked at
+
+
+def check_file(path: Path, wanted: str) -> None:
+    """Raises StudioError for what is no file with something in it. wanted: what to give in its place, "a JPEG"."""
+    try:
+        if path.is_dir():
+            raise StudioError(f"{path.absolute().name or path} is a folder; give {wanted} that is in it.")
+        if path.is_symlink() and not path.exists():
+            raise StudioError(f"{path.name} is a link to a file that is not there any more; give {wanted}.")
+        if not path.exists():
+            raise StudioError(f"There is no file {path}.")
+        if not path.is_file():
+            raise StudioError(f"{path.name} is a device or a pipe; give {wanted}.")
+        if path.stat().st_size == 0:
+            raise StudioError(f"{path.name} is empty; give {wanted}.")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise StudioError(f"{path.name[:80]} cannot be read ({short(error)}); give {wanted}.") from None
+
+
+def check_readable(path: Path) -> None:
+    """Raises StudioError for a file that FFmpeg is not to be asked about: what its first bytes name has no frames to play."""
+    check_file(path, FILMS)
+    signed = signature_of_bytes(head_of(path))
+    if signed is not None and signed.name in ("HEIC", "AVIF"):  # FFmpeg would show a tile of it
+        raise StudioError(image_in_place_of_film(path.name, signed.name))
+
+
+def image_in_place_of_film(name: str, form: str) -> str:
+    """The sentence for an image where frames or sound are asked for."""
+    return f"{name} is an image ({form}), which neither moves nor speaks; give {FILMS}."
+
+
+def why_unopened(path: Path, error: BaseException) -> str:
+    """The sentence for a file that FFmpeg does not open."""
+    name, head = path.name, head_of(path)
+    signed = signature_of_bytes(head)
+    if signed is not None and signed.name == "WebP" and b"ANIM" in head:
+        return f"{name} is an animated WebP, which is not read; convert it to MP4 or GIF."
+    if signed is not None and signed.kind == "image":
+        return image_in_place_of_film(name, signed.name)
+    if signed is not None and signed.name == "MP4 or QuickTime" and not _has_index(path):
+        return (
+            f"{name} is an unfinished recording: its index, which is written last, is missing, as when a recorder is cut off or"
+            " a copy is not complete; copy it again, or have the program that recorded it repair it."
+        )
+    if signed is not None and signed.kind in ("other", "motion"):
+        article = "an" if signed.name[0] in "AEIORM8" and signed.name != "RAR archive" else "a"
+        return f"{name} is {article} {signed.name}; give {FILMS}."
+    if head.count(0) == len(head):
+        return f"{name} holds only zeros where it begins, so it was not copied to its end; copy or download it again."
+    if text := _words(head):
+        return f"{name} is {text}; give {FILMS}."
+    form = f"a damaged {signed.name} file" if signed else "damaged, or in a format that is not read"
+    return f"{name} is {form} ({short(error)}); convert it to MP4, or to WAV where it is sound alone."
+
+
+def _has_index(path: Path) -> bool:
+    """Whether an MP4 or QuickTime file has its `moov`: frames cannot be found without."""
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        for _ in range(MAX_BOXES):
+            file.seek(at)
+            head = file.read(16)
+            if len(head) < 8:
+                return False
+            length = int.from_bytes(head[:4], "big")
+            if length == 1:
+                length = int.from_bytes(head[8:16], "big")
+            if head[4:8] == b"moov":
+                return at + length <= size
+            if length < 8:  # to the end of the file, or broken
+                return False
+            at += length
+    return False
+
+
+def _words(head: bytes) -> str:
+    """What a text's beginning is, "" where it is no text."""
+    try:
+        text = head.decode("utf-8", "strict")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4:
+            return ""
+        text = head[: error.start].decode("utf-8")
+    if any(not char.isprintable() and char not in "\r\n\t\f\ufeff" for char in text):
+        return ""
+    start = text.lstrip("\ufeff \r\n\t").lower()
+    if start.startswith(("<!doctype html", "<html")):
+        return "a web page and not the file that it leads to"
+    return "a text"
