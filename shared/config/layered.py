@@ -27,9 +27,11 @@ class LayeredSettings(BaseSettings):
     """Base of the studio's settings and of those that an engine has of its own.
 
     TABLE: the table of studio.toml that holds them, which also follows STUDIO_ in their variables; "" for the top level.
+    REFUSED_EMPTY: settings whose empty variable is refused; that of any other counts as not set.
     """
 
     TABLE: ClassVar[str] = ""
+    REFUSED_EMPTY: ClassVar[frozenset[str]] = frozenset()
     model_config = SettingsConfigDict(extra="forbid", validate_default=True)
 
     @classmethod
@@ -56,13 +58,17 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def variables(cls) -> dict[str, tuple[str, str]]:
-        """Return, by setting, the variable that gives it and its text; an empty variable gives none."""
+        """Return, by setting, the variable that gives it and its text; an empty variable gives none but for REFUSED_EMPTY."""
         held = {name.upper(): name for name in sorted(os.environ, reverse=True)}  # of two the one in capitals
         found = {name: held.get(cls.variable(name), "") for name in cls.model_fields}
         found |= {
             name: plain for name, plain in cls.other_variables().items() if not os.environ.get(found.get(name, ""))
         }
-        return {name: (variable, os.environ[variable]) for name, variable in found.items() if os.environ.get(variable)}
+        return {
+            name: (variable, os.environ[variable])
+            for name, variable in found.items()
+            if os.environ.get(variable) or (name in cls.REFUSED_EMPTY and variable in os.environ)
+        }
 
     @classmethod
     def origin(cls, name: str, given: Mapping[str, Any] = NOTHING) -> str:

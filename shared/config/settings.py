@@ -71,6 +71,8 @@ class Settings(LayeredSettings):
     """What a studio can be told. `studio config` prints it with where each value came from."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
+    # A variable that was meant to be set: its default would be another address or another studio.
+    REFUSED_EMPTY = frozenset({"host", "home"})
 
     home: Path = Field(
         Path("~/.local/share/persona-studio"), description="where avatars, recordings and the token are kept"

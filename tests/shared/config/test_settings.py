@@ -98,16 +98,17 @@ def test_what_an_engine_was_told_reaches_the_services(monkeypatch: pytest.Monkey
     assert (told["STUDIO_PERSONALIVE_QUALITY"], told["STUDIO_CARD_BLUE"]) == ("256", "20")
 
 
-@pytest.mark.parametrize("host", [" ", "a b", "http://x", "127.0.0.1\n", "\x00"])
+@pytest.mark.parametrize("host", ["", " ", "a b", "http://x", "127.0.0.1\n", "\x00"])
 def test_a_host_that_would_be_every_interface_is_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_HOST", host.replace("\x00", "?"))
     with pytest.raises(StudioError, match=r"'host'.*127\.0\.0\.1"):
         load_settings()
 
 
-def test_an_empty_flag_is_refused_where_an_empty_variable_is_none() -> None:
-    with pytest.raises(StudioError, match=r"'host'.*127\.0\.0\.1"):
-        load_settings(host="")
+def test_an_empty_home_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STUDIO_HOME", "")
+    with pytest.raises(StudioError, match="'home'.*it is empty"):
+        load_settings()
 
 
 @pytest.mark.parametrize(
