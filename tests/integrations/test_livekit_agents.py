@@ -1,5 +1,6 @@
 """Real AgentSession jobs against a real studio: with our plugin, as our example has it, and with bey's as it is published."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -19,12 +20,6 @@ def speaks(said: dict[str, Any], finished: dict[str, Any], seconds: float) -> bo
     return not said["interrupted"] and abs(finished["heard"] - seconds) < 0.1
 
 
-def cut_off(made: Bot, number: int) -> bool:
-    """Whether this segment was cut where it was interrupted, a second after it began at the earliest."""
-    finished, started = made.events("finished")[number], made.events("started")[number]
-    return bool(0.8 < finished["heard"] < finished["at"] - started["at"] + 0.3)
-
-
 def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_is_back(
     other_python: Path, serving: SessionStudio, small_home: Path
 ) -> None:
@@ -38,36 +33,34 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
 
         said = await step()
         assert len(made.events("joined")) == 1 and speaks(said, made.events("finished")[0], 1.0)
-        await made.until(lambda: ears.loud.get(OURS) and ears.frames.get(OURS, 0) > 10)
         assert list(ears.loud) == [OURS]
+        await made.until(lambda: ears.frames[OURS] > 10)
         assert serving.http.get("/sessions").json()["sessions"][0]["avatar"] != "sample"  # the portrait's
-        assert (await step())["interrupted"] and cut_off(made, 1)
+        assert (await step())["interrupted"] and 0.3 < made.events("finished")[1]["heard"] < 2.5
 
         # The process that is in the rooms dies, and comes back.
         await made.until(lambda: len(made.events("started")) == 3)
-        await made.until(lambda: ears.loud_seconds(OURS, made.events("started")[2]["at"]) > 0.5)
+        await asyncio.sleep(1.0)
         os.kill(serving.pids()["sessions"], signal.SIGKILL)
         assert speaks(await step(), made.events("finished")[2], 6.0)
         assert len(made.events("left")) == 1
-        await made.until(lambda: len(ears.loud) == 2)
         agent = next(identity for identity in ears.loud if identity != OURS)
-        await made.until(lambda: ears.loud_seconds(agent, made.events("left")[0]["at"]) > 1)
+        assert ears.heard(agent, made.events("left")[0]["at"], steps[-1]["at"])
 
         await made.until(lambda: len(made.events("joined")) == 2 and len(made.events("started")) == 4)
-        begun = made.events("started")[3]["at"]
-        await made.until(lambda: ears.loud_seconds(OURS, begun) > 0.5)
+        await asyncio.sleep(1.0)
+        assert ears.heard(OURS, made.events("started")[3]["at"], float("inf"))
         made.door.shut()  # the studio is away, and its avatar is still in the room
         said = await step()
         assert speaks(said, made.events("finished")[3], 6.0) and len(made.events("left")) == 2
         left = made.events("left")[1]["at"]
-        await made.until(lambda: ears.loud_seconds(agent, left) > 2)
-        # It was silenced: of six seconds not all that was left to it was heard twice.
-        assert ears.loud_seconds(OURS, begun) + ears.loud_seconds(agent, left, said["at"]) < 6 + 1.5
+        assert ears.heard(agent, left, said["at"])
+        assert max(ears.loud[OURS]) - left < 1.5  # it was silenced: more than two seconds were left to it
         assert speaks(await step(), made.events("finished")[4], 1.0)
         await made.until(lambda: made.events("done"))
 
     play(other_python, serving, (BOT, "connect", "--room"), scene, PLUGIN="personastudio",
-         PORTRAIT=str(small_home / "portrait.png"), STEPS="say interrupt long back long say")  # fmt: skip
+         PORTRAIT=str(small_home / "portrait.png"), STEPS="say interrupt long long say")  # fmt: skip
 
 
 def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving: SessionStudio) -> None:
@@ -75,7 +68,6 @@ def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving:
         await made.until(lambda: made.events("done"))
         (trouble,), (said,) = made.events("no face"), made.events("said")
         assert "The studio at http://127.0.0.1:9 cannot be reached" in trouble["why"]
-        await ears.until(lambda: any(ears.loud.values()))
         assert speaks(said, made.events("finished")[0], 1.0) and len(ears.loud) == 1
 
     play(other_python, serving, (BOT, "connect", "--room"), scene, PLUGIN="personastudio", AVATAR="sample", STEPS="say", RETRIES="1",
@@ -85,10 +77,9 @@ def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving:
 @pytest.mark.slow  # its request is tested with the API, and what follows as for any agent
 def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: SessionStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
-        await made.until(lambda: made.events("done"))
-        await ears.until(lambda: ears.loud.get(BEYS) and ears.frames.get(BEYS, 0) > 10)
+        await made.until(lambda: made.events("done") and ears.frames[BEYS] > 10)
         said, finished = made.events("said"), made.events("finished")
-        assert speaks(said[0], finished[0], 1.0) and said[1]["interrupted"] and cut_off(made, 1)
+        assert speaks(said[0], finished[0], 1.0) and said[1]["interrupted"] and finished[1]["heard"] < 2.5
         assert list(ears.loud) == [BEYS]
 
     play(other_python, serving, (BOT, "connect", "--room"), scene, PLUGIN="bey", AVATAR="sample", STEPS="say interrupt",
@@ -102,7 +93,7 @@ def test_the_example_speaks_a_file_to_its_end_and_takes_its_avatar_along(
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: "said: Goodbye. interrupted=False" in made.text)
         assert "watch: https://" in made.text and "And this I shall not finish. interrupted=True" in made.text
-        await ears.until(lambda: OURS in ears.gone)
+        await made.until(lambda: OURS in ears.gone, 5)
 
     play(other_python, serving, (EXAMPLE, "connect", "--room"), scene, WAV=str(speech_file(tmp_path)))
     assert serving.http.get("/sessions").json()["sessions"][0]["note"] == "It was ended by request."

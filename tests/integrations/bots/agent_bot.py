@@ -1,8 +1,7 @@
 """A real AgentSession job with an avatar's plugin, which says what it does; it runs in an environment of its own.
 
 `python agent_bot.py connect --room NAME`, with PLUGIN, the module below `livekit.plugins`, AVATAR or PORTRAIT, and STEPS:
-"say", said to its end, "interrupt", cut off a second after its sound begins, "long", six seconds, and "back", for which an
-avatar is awaited that has left. Prints one JSON object a line after "BOT ".
+"say", said to its end, "interrupt", cut off after a second, and "long", six seconds. Prints one JSON object a line after "BOT ".
 """
 
 import asyncio
@@ -43,38 +42,19 @@ async def entrypoint(ctx: JobContext) -> None:
     face = {"avatar_image": portrait, "avatar_rights": "Mine."} if portrait else {"avatar_id": os.environ["AVATAR"]}
     small = {"width": 256, "height": 256} if os.environ["PLUGIN"] == "personastudio" else {}
     avatar = plugin.AvatarSession(**face, **small, conn_options=attempts)
-    there, begun = asyncio.Event(), asyncio.Event()
-
-    def joined() -> None:
-        there.set()
-        say(event="joined")
-
-    def left(why: str) -> None:
-        there.clear()
-        say(event="left", why=why)
-
-    def started(_: object) -> None:
-        begun.set()
-        say(event="started")
-
     if os.environ["PLUGIN"] == "personastudio":
-        avatar.on("avatar_joined", joined)
-        avatar.on("avatar_left", left)
+        avatar.on("avatar_joined", lambda: say(event="joined"))
+        avatar.on("avatar_left", lambda why: say(event="left", why=why))
     try:
         await avatar.start(session, room=ctx.room)
     except Exception as error:
         say(event="no face", why=str(error))
     await session.start(agent=Agent(instructions=""), room=ctx.room)
     session.output.audio.on("playback_finished", lambda event: say(event="finished", heard=event.playback_position))
-    session.output.audio.on("playback_started", started)
+    session.output.audio.on("playback_started", lambda event: say(event="started"))
     for step in os.environ["STEPS"].split():
-        if step == "back":
-            await there.wait()
-            continue
-        begun.clear()
         said = session.say(step, audio=tone(SECONDS[step]))
         if step == "interrupt":
-            await begun.wait()
             await asyncio.sleep(1.0)
             await session.interrupt()
         await said.wait_for_playout()

@@ -1,8 +1,7 @@
 """A real Pipecat pipeline with a face, which says what it does; it runs in an environment of its own.
 
-`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", cut off a second after its sound begins, "long",
-six seconds, "rest", a second and until it is silent, and "wait", four seconds more. Prints one JSON object a line after
-"BOT ".
+`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", cut off after a second, "long", six seconds,
+and "wait", for silence and four seconds more. Prints one JSON object a line after "BOT ".
 """
 
 import asyncio
@@ -53,17 +52,15 @@ class Ears(FrameProcessor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.silent, self.speaking = asyncio.Event(), asyncio.Event()
+        self.silent = asyncio.Event()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, BotStartedSpeakingFrame):
             self.silent.clear()
-            self.speaking.set()
             say(event="started")
         elif isinstance(frame, BotStoppedSpeakingFrame):
             self.silent.set()
-            self.speaking.clear()
             say(event="stopped")
         elif isinstance(frame, ErrorFrame):
             say(event="error", why=str(frame.error))
@@ -92,18 +89,12 @@ async def play(worker: PipelineWorker, ears: Ears, stops: Stops) -> None:
             await ears.silent.wait()
             await asyncio.sleep(4.0)
             continue
-        if step == "rest":
-            await asyncio.sleep(1.0)
-            await ears.silent.wait()
-            continue
         stops.came.clear()
         stops.sound = 0
         await worker.queue_frames(tone(SECONDS[step]))
         say(event="asked", step=step)
         if step == "interrupt":
-            await ears.speaking.wait()
-            await asyncio.sleep(1.0)
-            say(event="interrupting")
+            await asyncio.sleep(1.5)
             await worker.queue_frame(InterruptionFrame())
             await asyncio.sleep(0.5)
         else:
