@@ -18,7 +18,7 @@ export function audience(api) {
     opener.setAttribute("aria-expanded", String(open));
   };
   opener.addEventListener("click", () => {
-    show(form.hidden);
+    show(form.hidden === true);
     if (!form.hidden) byId("audience-label").focus();
   });
 
