@@ -18,6 +18,7 @@ MODULES = {
     "preview": "benchmarks.system.preview",
     "driving": "benchmarks.system.driving",
     "viewers": "benchmarks.system.viewers",
+    "audience": "benchmarks.system.audience",
     "voice": "benchmarks.system.voice",
     "livekit": "benchmarks.system.livekit",
     "av": "benchmarks.system.av",

@@ -92,7 +92,7 @@ class WatchSeats:
             self._viewers[viewer].set()
 
     async def keep_clear(self) -> None:
-        """Let go whoever may not stay, for as long as the gateway runs."""
+        """Let go those who may not stay, for as long as the gateway runs."""
         while True:
             self.let_go()
             await asyncio.sleep(CHECK_PERIOD_S)

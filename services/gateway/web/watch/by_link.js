@@ -60,12 +60,14 @@ export function watchByLink(link) {
     drawSound(true, stage.sound.listening);
   };
   listenToControls(toggle, (loudness) => stage.sound.setVolume(loudness));
-  drawSound(true, false);
 
   setInterval(() => {
     const came = stage.frames - frames;
     frames = stage.frames;
-    if (frames) showProgram(canvas, true);
+    if (frames && !over) {
+      showProgram(canvas, true);
+      drawSound(true, stage.sound.listening);
+    }
     if (came && !over) showState("live", "Live");
     else if (program.socket && !over) showState("wait", "Waiting for the program…");
     const rate = `${canvas.width}×${canvas.height} · ${came} fps · ${Math.round(bytes * 8 / PERIOD_MS)} kbit/s`;
