@@ -22,7 +22,7 @@ SILENCE_S = 15.0  # a page says something every two seconds
 class WatchViewer(PreviewViewer):
     """A socket of the watch page. Lives in the event loop.
 
-    link: by which it watches. plate_name: what the page is told for an avatar's plate. ended: why it has to go, once it has to.
+    link: by which it watches. plate_name: what the page gets for an avatar's plate. ended: why it has to go, once it has to.
     clock: monotonic seconds.
 
     As many frames are on the way to it as the shortest trip there and back takes, so that a viewer on another continent

@@ -160,7 +160,7 @@ class PreviewViewer:
         return IN_FLIGHT
 
     def hello(self, preview: PreviewMessages) -> dict[str, int | str]:
-        """What the page is told of an avatar that is new to it."""
+        """What the page needs to know of an avatar that is new to it."""
         return {
             "number": preview.number, "avatar": preview.avatar, "width": preview.width, "height": preview.height,
         }  # fmt: skip

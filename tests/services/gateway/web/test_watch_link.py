@@ -165,7 +165,7 @@ def test_the_label_is_there_for_viewers_too(running: GatewayStudio) -> None:
         assert viewer.label[:2] == (x, y) and viewer.label[2].shape == (h, w, 3)
 
 
-def test_one_who_may_not_watch_is_told_why(running: GatewayStudio) -> None:
+def test_one_who_may_not_watch_reads_why(running: GatewayStudio) -> None:
     with made_link(running, viewers=1) as link:
         with watching_by(running, link["token"]) as first:
             first.recv(10)
