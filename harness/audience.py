@@ -99,7 +99,7 @@ async def stay_until_told(address: str, count: int, listening: bool) -> Audience
     loop = asyncio.get_running_loop()
 
     async def line() -> str:
-        return (await loop.run_in_executor(None, sys.stdin.readline)).strip()
+        return str(await loop.run_in_executor(None, sys.stdin.readline)).strip()
 
     token = await line()
     seats = [_Seat() for _ in range(count)]

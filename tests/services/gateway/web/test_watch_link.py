@@ -200,7 +200,7 @@ def test_what_no_page_says_ends_the_socket(running: GatewayStudio) -> None:
 
 
 def test_another_sites_page_opens_no_socket(running: GatewayStudio) -> None:
-    with pytest.raises(InvalidStatus), watching_by(running, "x", origin="https://evil.example"):  # type: ignore[arg-type]
+    with pytest.raises(InvalidStatus), watching_by(running, "x", origin="https://evil.example"):
         pass
 
 
