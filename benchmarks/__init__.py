@@ -19,6 +19,7 @@ MODULES = {
     "driving": "benchmarks.system.driving",
     "rtsp": "benchmarks.system.rtsp",
     "viewers": "benchmarks.system.viewers",
+    "audience": "benchmarks.system.audience",
     "voice": "benchmarks.system.voice",
     "livekit": "benchmarks.system.livekit",
     "av": "benchmarks.system.av",

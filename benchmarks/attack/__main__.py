@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 
+from benchmarks.attack.audience import audience
 from benchmarks.attack.guests import guests
 from benchmarks.attack.jobs import farm_kills, strange_store
 from benchmarks.attack.kills import RATE_FPS, lost_frames, stages, whole_studio
@@ -23,6 +24,7 @@ from services.local.samples import ensure_samples
 
 MESSAGES, IMAGES, REQUESTS, BODIES, FORGED, CONNECTIONS, FILES = 100_000, 1_000, 4_000, 20, 2_100, 1_100, 400
 STAGE_KILLS, STUDIO_KILLS, JOB_KILLS, SESSION_KILLS = 20, 10, 50, 5
+ODD_VIEWERS = 300
 ODD_VOICES, ENDED_SESSIONS = 600, 100
 MOST_MINUTES = 20.0
 PARTS = ("messages", "images", "web", "store", "stages", "studio", "jobs", "sessions")
@@ -64,6 +66,7 @@ def _beside_a_channel(
             yield bodies(run, part(BODIES))
             yield forged(run, part(FORGED))
             yield connections(run, part(CONNECTIONS))
+            yield audience(run, part(ODD_VIEWERS))
         if "store" in parts:
             yield strange_store(run, part(FILES))
         if "web" in parts:

@@ -14,6 +14,8 @@ from typing import Any
 import structlog
 
 from compositing.label import label_overlay
+from services.gateway.audience.links import WatchLinks
+from services.gateway.audience.seats import WatchSeats
 from services.gateway.channel.browser_source import RemoteDriver
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.health import ChannelHealth
@@ -33,6 +35,7 @@ from services.gateway.sessions.board import SERVICES, SessionBoard
 from services.gateway.sessions.portraits import SessionPortraits
 from shared.avatar.model import NAME, avatars_folder
 from shared.config.settings import Settings
+from shared.config.token import operator_token
 from shared.driver_ref import DriverKind
 from shared.media.driver_view import view_size
 from shared.runtime.clock import US, now
@@ -63,6 +66,9 @@ class Gateway:
         self.livekit = LiveKitOutput(settings, self.event_log)
         self.rtmp = RtmpOutput(settings, self.event_log)
         self.audience = Audience(self._watched)
+        self.seats = WatchSeats(
+            settings, WatchLinks(settings, self.event_log, operator_token(settings.home)), self.audience, self.event_log
+        )
         self.preview = PreviewThread(settings.preview_quality, self._plate, self._deliver)
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet, self.rtmp.outlet]
         self.told = (0.0, "")  # when the pages were last told the state, and what
@@ -163,7 +169,7 @@ class Gateway:
         """How much of the driver's image is of use now."""
         if self.health.needs_driver_image(self.scene_store.scene):
             return "whole"
-        return "small" if self.preview.modes else "none"
+        return "small" if "driver" in self.preview.modes else "none"
 
     def _open_bus(self) -> None:
         self.loop = ServiceLoop("gateway", self.settings)

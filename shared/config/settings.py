@@ -147,6 +147,9 @@ class Settings(LayeredSettings):
         SessionSettings(), description="faces for voice bots: allowed_livekit_urls and max_sessions"
     )
     preview_quality: int = Field(85, ge=30, le=100, description="JPEG quality of the browser preview")
+    watch_viewers: int = Field(
+        100, ge=0, le=900, description="viewers by watch links at a time, over all links; 0: none may watch by a link"
+    )
     idle_after: float = Field(0.5, ge=0.1, le=10, description="seconds without a face until the host idles")
     weights: Path | None = Field(
         None, description="folder of official checkpoints in their authors' layout; the checkout's pretrained_weights"

@@ -13,9 +13,9 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from services.gateway.api import metrics, sockets
+from services.gateway.api import metrics, sockets, watch_socket
 from services.gateway.api.openapi import describe_answers
-from services.gateway.api.routes import channel, jobs, library, recordings, sessions, speech, viewers
+from services.gateway.api.routes import channel, jobs, library, recordings, sessions, speech, viewers, watch_links
 from services.gateway.api.security import HEADERS, Guard
 from services.gateway.api.uploads import sweep_uploads
 from services.gateway.models.base import Refusal, Version
@@ -40,6 +40,7 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         gateway.run_always(gateway.jobs.run)
         gateway.run_always(gateway.portraits.keep_swept)
         gateway.run_always(partial(_judge, gateway))
+        gateway.run_always(gateway.seats.keep_clear)
         try:
             yield
         finally:
@@ -70,6 +71,9 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         sessions.plugin_router,
         viewers.router,
         viewers.pages,
+        watch_links.router,
+        watch_links.plates,
+        watch_socket.router,
         speech.routes,
         speech.socket_router,
         sockets.router,

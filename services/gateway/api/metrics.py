@@ -7,6 +7,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from services.gateway.api.snapshot import engine, engine_rows
+from services.gateway.audience.links import WatchRefusal
 from services.gateway.channel.health import CHANNEL_WORDS
 from services.gateway.jobs.board import JobFigures
 from services.gateway.jobs.metrics import families
@@ -24,6 +25,7 @@ class ChannelCollector(Collector):
         yield from self._stages()
         yield from self._engine()
         yield from self._outputs()
+        yield from self._audience()
         state = GaugeMetricFamily("studio_channel_state", "1 for the state the channel is in", labels=["state"])
         for word in CHANNEL_WORDS:
             state.add_metric([word.lower().replace(" ", "_")], float(self._gateway.health.word == word))
@@ -67,11 +69,13 @@ class ChannelCollector(Collector):
         for mode, count in audience.watching().items():
             viewers.add_metric([mode], count)
         sent = CounterMetricFamily("studio_preview_bytes", "Bytes sent to browsers", labels=["mode"])
-        for mode, count in audience.sent().items():
+        for mode, count in audience.totals(operator=True).sent.items():
             sent.add_metric([mode], count)
         yield from (viewers, sent)
         yield CounterMetricFamily(
-            "studio_preview_dropped", "Frames that viewers were too slow for", value=audience.dropped
+            "studio_preview_dropped",
+            "Frames that viewers were too slow for",
+            value=audience.totals(operator=True).dropped,
         )
         yield GaugeMetricFamily(
             "studio_program_stall_milliseconds",
@@ -95,6 +99,24 @@ class ChannelCollector(Collector):
         yield from (live, failed)
         yield GaugeMetricFamily("studio_recording_bytes", "Size of the recording", value=record.figures.get("bytes", 0))
         yield from self._livekit()
+
+    def _audience(self) -> Iterable[Metric]:
+        seats, totals = self._gateway.seats, self._gateway.audience.totals(operator=False)
+        yield GaugeMetricFamily("studio_watch_viewers", "Viewers by watch links", value=seats.watching().total())
+        yield GaugeMetricFamily("studio_watch_links", "Watch links that are good", value=len(seats.links.links()))
+        sent = CounterMetricFamily("studio_watch_bytes", "Bytes sent to viewers by watch links", labels=["mode"])
+        for mode in ("full", "roi", "sound"):
+            sent.add_metric([mode], totals.sent[mode])
+        yield sent
+        yield CounterMetricFamily(
+            "studio_watch_dropped", "Frames and sounds that they were too slow for", value=totals.dropped
+        )
+        away = CounterMetricFamily(
+            "studio_watch_turned_away", "Viewers who might not watch, or not any longer", labels=["reason"]
+        )
+        for refusal in WatchRefusal:
+            away.add_metric([refusal.name.lower()], seats.turned_away[refusal.name.lower()])
+        yield away
 
     def _livekit(self) -> Iterable[Metric]:
         state = self._gateway.livekit.state

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from publishing.token import missing_settings
 from services.gateway.channel.health import delay_of
+from services.gateway.models.audience import AudienceState, WatchLinkState
 from services.gateway.models.channel import (
     PREVIEW_MODES,
     ChannelState,
@@ -66,6 +67,7 @@ def snapshot(gateway: Gateway) -> ChannelState:
         ),
         clean_feed=clean_feed(gateway),
         sessions=sessions(gateway),
+        audience=audience(gateway),
         log=gateway.event_log.events(),
     )
 
@@ -275,11 +277,25 @@ def speech_state(gateway: Gateway) -> SpeechState:
 def preview(gateway: Gateway) -> PreviewState:
     """Viewers, and what a viewer costs by mode (measured also for the mode that none watches)."""
     sizes, rate = gateway.preview.sizes, float(gateway.settings.rate)
+    totals = gateway.audience.totals(operator=True)
     return PreviewState(
         viewers=PreviewViewers(**gateway.audience.watching()),
         bytes_per_second={mode: round(sizes[mode] * rate) for mode in PREVIEW_MODES if mode in sizes},
-        sent=PreviewSent(**gateway.audience.sent()),
-        dropped=gateway.audience.dropped,
+        sent=PreviewSent(**totals.sent),
+        dropped=totals.dropped,
+    )
+
+
+def audience(gateway: Gateway) -> AudienceState:
+    """Links, and who watches by them."""
+    totals, watching = gateway.audience.totals(operator=False), gateway.seats.watching()
+    rows = [WatchLinkState(**link.model_dump(), watching=watching[link.id]) for link in gateway.seats.links.links()]
+    return AudienceState(
+        viewers=watching.total(),
+        most=gateway.seats.most,
+        bytes=sum(totals.sent.values()),
+        dropped=totals.dropped,
+        links=rows,
     )
 
 

@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from services.gateway.channel.event_log import Event
 from services.gateway.channel.health import ChannelWord, EngineDelay, ServiceHealth
+from services.gateway.models.audience import AudienceState
 from services.gateway.models.base import Answer
 from services.gateway.models.library import AvatarRow, DriverRow, EngineQuality, EngineRow
 from services.gateway.models.sessions import SessionsShown
@@ -182,4 +183,5 @@ class ChannelState(Answer):
     outputs: Outputs
     clean_feed: CleanFeed
     sessions: SessionsShown | None
+    audience: AudienceState
     log: list[Event]

@@ -172,7 +172,7 @@ def driver_message(frame: ImageArray | bytes, pts: int) -> bytes:
 class PreviewThread:
     """Encodes what the viewers want and hands it to `deliver`. Its outlet keeps only the newest frame.
 
-    modes: what is watched now. driver: the newest driver frame, RGB or as `driver_view` made it, and its pts, set by the
+    modes: what is watched now; "driver" is one of them where the driver is shown. driver: the newest driver frame, RGB or as `driver_view` made it, and its pts, set by the
         bus.
     sizes: smoothed bytes of a frame by mode, also for a mode without viewers.
     """
@@ -232,6 +232,6 @@ class PreviewThread:
 
     def _driver(self) -> None:
         driver = self.driver
-        if driver is not None and driver[1] - self._driver_sent >= PERIOD_US:
+        if driver is not None and "driver" in self.modes and driver[1] - self._driver_sent >= PERIOD_US:
             self._driver_sent = driver[1]
             self._deliver(driver_message(*driver))

@@ -10,7 +10,7 @@ import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from services.gateway.preview.encoder import DRIVER, SOUND, PreviewMessages
 from shared.runtime.clock import now
@@ -26,13 +26,17 @@ def _is_size(value: Any) -> bool:
 
 @dataclass(eq=False, slots=True)
 class PreviewViewer:
-    """One preview socket. Lives in the event loop.
+    """One preview socket, of the operator's console or of a page that watches. Lives in the event loop.
 
+    WORDS: what the page may say. OPERATOR: whether it is the console, which is shown the driver too.
     mode: what it asked for; plate: number of the avatar whose plate the page has, or -1. A page without the
         plate is sent full frames whatever its mode.
     view: width and height of what the page shows the frame in, in its screen's pixels, where it has said so.
     sent: bytes by mode. dropped: frames and sounds it was too slow for.
     """
+
+    WORDS: ClassVar[frozenset[str]] = frozenset({"ping", "ack", "sounds", "mode", "plate", "view", "listen"})
+    OPERATOR: ClassVar[bool] = True
 
     mode: str = "full"
     plate: int = -1
@@ -61,6 +65,8 @@ class PreviewViewer:
     def offer_bytes(self, message: bytes) -> None:
         """Sound or a driver frame."""
         if message[0] == DRIVER:
+            if not self.OPERATOR:
+                return
             self._driver = message
         elif message[0] == SOUND and self.listening:
             self.dropped += len(self._sounds) == SOUNDS_WAITING
@@ -77,7 +83,9 @@ class PreviewViewer:
             return False
         known = True
         for word, value in words.items():
-            if word == "ping" and type(value) in (int, float):
+            if word not in self.WORDS:
+                known = False
+            elif word == "ping" and type(value) in (int, float):
                 self._text.append(json.dumps({"pong": value, "now": now()}))
             elif word == "ack" and type(value) is int:
                 self._unacked = max(0, self._unacked - max(0, value))
@@ -112,7 +120,7 @@ class PreviewViewer:
             self._ready.clear()
             out: list[str | bytes] = [*self._text]
             self._text.clear()
-            room = self._unacked < IN_FLIGHT
+            room = self._unacked < self.in_flight
             if self._frame is not None and room:
                 out += self._frames(self._frame)
                 self._frame = None
@@ -131,12 +139,7 @@ class PreviewViewer:
         out: list[str | bytes] = []
         if preview.number != self._number:
             self._number, self._size = preview.number, (preview.width, preview.height)
-            out.append(json.dumps({
-                "hello": {
-                    "number": preview.number, "avatar": preview.avatar,
-                    "width": preview.width, "height": preview.height,
-                }
-            }))  # fmt: skip
+            out.append(json.dumps({"hello": self.hello(preview)}))
         mode = self.wanted
         message = {"roi": preview.roi, "half": preview.half, "full": preview.full}[mode]
         if not message:
@@ -148,31 +151,56 @@ class PreviewViewer:
         out.append(message)
         self.sent["roi" if mode == "roi" else "full"] += len(message)
         self._unacked += 1
+        self.note_sent()
         return out
+
+    @property
+    def in_flight(self) -> int:
+        """How many frames may be on the way."""
+        return IN_FLIGHT
+
+    def hello(self, preview: PreviewMessages) -> dict[str, int | str]:
+        """What the page needs to know of an avatar that is new to it."""
+        return {
+            "number": preview.number, "avatar": preview.avatar, "width": preview.width, "height": preview.height,
+        }  # fmt: skip
+
+    def note_sent(self) -> None:
+        """A frame is on its way."""
+
+
+@dataclass(slots=True)
+class SentTotals:
+    """What viewers were sent, bytes by mode, and the frames and sounds they were too slow for."""
+
+    sent: dict[str, int] = field(default_factory=lambda: {"full": 0, "roi": 0, "sound": 0, "driver": 0})
+    dropped: int = 0
+
+    def add(self, viewer: PreviewViewer) -> None:
+        for mode, count in viewer.sent.items():
+            self.sent[mode] += count
+        self.dropped += viewer.dropped
 
 
 class Audience:
-    """All viewers. Lives in the event loop.
+    """All viewers: the operator's consoles, and those who watch by a link. Lives in the event loop.
 
-    dropped: frames all viewers together were too slow for, also those who left. on_modes: told which modes are watched.
+    on_modes: told which modes are watched, and "driver" where a console shows the driver.
     """
 
     def __init__(self, on_modes: Callable[[frozenset[str]], None]) -> None:
         self.viewers: dict[PreviewViewer, str] = {}  # with the mode each is sent
         self._on_modes = on_modes
-        self._gone = {"full": 0, "roi": 0, "sound": 0, "driver": 0}
-        self._gone_dropped = 0
+        self._gone = {True: SentTotals(), False: SentTotals()}  # by whether they were consoles
 
     def join(self, viewer: PreviewViewer) -> None:
         self.viewers[viewer] = viewer.wanted
         self._tell()
 
     def leave(self, viewer: PreviewViewer) -> None:
-        self.viewers.pop(viewer, None)
-        self._gone_dropped += viewer.dropped
-        for mode, count in viewer.sent.items():
-            self._gone[mode] += count
-        self._tell()
+        if self.viewers.pop(viewer, None) is not None:
+            self._gone[viewer.OPERATOR].add(viewer)
+            self._tell()
 
     def update(self, viewer: PreviewViewer) -> None:
         """A viewer may have changed its mind. Called with every message, so it costs nothing when it has not."""
@@ -181,7 +209,10 @@ class Audience:
             self._tell()
 
     def _tell(self) -> None:
-        self._on_modes(frozenset(self.viewers.values()))
+        modes = set(self.viewers.values())
+        if any(viewer.OPERATOR for viewer in self.viewers):
+            modes.add("driver")
+        self._on_modes(frozenset(modes))
 
     def deliver(self, item: PreviewMessages | bytes) -> None:
         """Offer one item to everyone."""
@@ -191,15 +222,16 @@ class Audience:
             else:
                 viewer.offer(item)
 
-    @property
-    def dropped(self) -> int:
-        return self._gone_dropped + sum(viewer.dropped for viewer in self.viewers)
-
-    def sent(self) -> dict[str, int]:
-        """Bytes sent since the start, by mode."""
-        return {mode: gone + sum(viewer.sent[mode] for viewer in self.viewers) for mode, gone in self._gone.items()}
+    def totals(self, *, operator: bool) -> SentTotals:
+        """Of consoles, or of those who watch by a link, since the start, also of those who left."""
+        gone = self._gone[operator]
+        totals = SentTotals(dict(gone.sent), gone.dropped)
+        for viewer in self.viewers:
+            if viewer.OPERATOR is operator:
+                totals.add(viewer)
+        return totals
 
     def watching(self) -> dict[str, int]:
-        """Viewers by the mode they are sent."""
-        modes = list(self.viewers.values())
+        """Consoles by the mode they are sent."""
+        modes = [mode for viewer, mode in self.viewers.items() if viewer.OPERATOR]
         return {"full": len(modes) - modes.count("roi"), "roi": modes.count("roi")}

@@ -7,6 +7,7 @@ import { Clock } from "../lib/clock.js";
 import { byId, messageOf, setText } from "../lib/elements.js";
 import { listenToKeys } from "./keys.js";
 import { BAD_TOKEN, keepOpen } from "../lib/reconnecting_socket.js";
+import { audience } from "./panels/outputs/audience.js";
 import { avatars } from "./panels/avatars.js";
 import { cleanFeed } from "./panels/outputs/clean_feed.js";
 import { drivers } from "./panels/drivers.js";
@@ -59,7 +60,7 @@ async function openConsole(token) {
   const panels = [
     headline(api, current), avatars(api), engines(api), options(api), drivers(api, new BrowserCamera(api)),
     programControls(api, preview, current), speech(api), health(api), latency(stage), outputs(api, preview, current),
-    recordings(api), livekit(api, current), rtmp(api, current), cleanFeed(api, current), sessions(api), jobs(api), log,
+    recordings(api), livekit(api, current), rtmp(api, current), cleanFeed(api, current), audience(api), sessions(api), jobs(api), log,
   ];
   /** @param {boolean} linked */
   const draw = (linked) => {

@@ -1,5 +1,18 @@
 // Generated from the API's schema by `python -m services.gateway.api.types`; not edited by hand.
 
+/**
+ * Who watches by links. viewers: now. most: how many the studio allows over all links. bytes: sent to them since
+ * the start. dropped: frames and sounds that they were too slow for. links: those that have not expired, oldest
+ * first.
+ */
+export interface AudienceState {
+  viewers: number;
+  most: number;
+  bytes: number;
+  dropped: number;
+  links: WatchLinkState[];
+}
+
 /** The avatar that was made. */
 export interface AvatarName {
   name: string;
@@ -58,6 +71,7 @@ export interface ChannelState {
   outputs: Outputs;
   clean_feed: CleanFeed;
   sessions: SessionsShown | null;
+  audience: AudienceState;
   log: Event[];
 }
 
@@ -661,6 +675,36 @@ export interface ViewerLink {
 /** How long a link can be opened; a viewer who has opened it may stay. */
 export interface ViewerRequest {
   minutes?: number;
+}
+
+/** A link to make. expires_s: seconds that it lasts. viewers: how many may watch by it at a time. */
+export interface WatchLinkRequest {
+  /** for the operator; viewers do not see it */
+  label?: string;
+  expires_s?: number;
+  viewers?: number;
+}
+
+/** A link with its address. url: path of the page, below a proxy's prefix, with the token in its fragment. */
+export interface WatchLinkRow {
+  id: string;
+  label: string;
+  expires: number;
+  viewers: number;
+  watching: number;
+  url: string;
+}
+
+/**
+ * A link. label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it allows
+ * at a time; watching: how many there are.
+ */
+export interface WatchLinkState {
+  id: string;
+  label: string;
+  expires: number;
+  viewers: number;
+  watching: number;
 }
 
 /** How many workers live, how many of them are at work, and the engines that they can run. */

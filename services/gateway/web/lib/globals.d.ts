@@ -50,6 +50,15 @@ declare global {
     };
   }
 
+  interface Window {
+    /** What tests may ask of the page of who watches by a link. */
+    watched: {
+      frames: () => number;
+      shown: () => string;
+      sound: import("../preview/sound.js").ProgramSound;
+    };
+  }
+
   class AudioWorkletProcessor {
     readonly port: MessagePort;
   }

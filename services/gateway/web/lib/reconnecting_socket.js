@@ -7,9 +7,10 @@ export const BAD_TOKEN = 4401;
 /**
  * @param {() => WebSocket} connect
  * @param {{message: (event: MessageEvent) => void, up?: (socket: WebSocket) => void,
- *   down?: (event: CloseEvent) => void}} on
+ *   down?: (event: CloseEvent) => void, isFinal?: (event: CloseEvent) => boolean}} on
+ * @param {number} longest milliseconds between two attempts
  */
-export function keepOpen(connect, on) {
+export function keepOpen(connect, on, longest = LONGEST_WAIT_MS) {
   let wait = FIRST_WAIT_MS;
   const again = () => {
     const socket = connect();
@@ -20,9 +21,9 @@ export function keepOpen(connect, on) {
     });
     socket.addEventListener("close", (event) => {
       on.down?.(event);
-      if (event.code === BAD_TOKEN) return;
-      setTimeout(again, wait);
-      wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+      if (event.code === BAD_TOKEN || on.isFinal?.(event)) return;
+      setTimeout(again, wait * (0.75 + Math.random() / 2)); // many who lost it together do not come back at once
+      wait = Math.min(wait * 2, longest);
     });
   };
   again();

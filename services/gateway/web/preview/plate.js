@@ -13,9 +13,8 @@ export class Plate {
     this.decoded = new Map();
   }
 
-  /** @param {import("../lib/api.js").Api} api @param {string} avatar @returns {Promise<Plate>} */
-  static async fetch(api, avatar) {
-    const path = `/avatars/${encodeURIComponent(avatar)}/plate`;
+  /** @param {import("../lib/api.js").Api} api @param {string} path of the plate, as `api` takes it @returns {Promise<Plate>} */
+  static async fetch(api, path) {
     /** @type {import("../lib/api_types.js").PlateIndex} */
     const index = await (await api.ask("GET", `${path}/index`)).json();
     return new Plate(await (await api.ask("GET", path)).arrayBuffer(), index);

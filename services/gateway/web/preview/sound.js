@@ -1,11 +1,17 @@
 // Program sound: blocks scheduled one after the other on the audio clock, frames held until theirs is heard.
 
 const RATE_HZ = 48_000;
-const LEAD_S = 0.06; // between arrival and playing: what the network's jitter may be
-const LATEST_S = 0.15; // further ahead than this (the audio clock stood still) the schedule begins again
+const LEAD_S = 0.06;
+const SLACK_S = 0.09;
 
 export class ProgramSound {
-  constructor() {
+  /** @param {number} lead seconds between arrival and playing: what the network's jitter may be */
+  constructor(lead = LEAD_S) {
+    this.lead = lead;
+    this.latest = lead + SLACK_S; // further ahead than this (the audio clock stood still) the schedule begins again
+    /** @type {GainNode | null} */
+    this.gain = null;
+    this.loudness = 1;
     /** @type {AudioContext | null} */
     this.context = null;
     this.listening = false;
@@ -22,34 +28,42 @@ export class ProgramSound {
     this.anchor = null;
     if (on) {
       this.context ??= new AudioContext({ sampleRate: RATE_HZ, latencyHint: "interactive" });
+      this.gain ??= new GainNode(this.context, { gain: this.loudness });
+      this.gain.connect(this.context.destination);
       await this.context.resume();
     } else {
       await this.context?.suspend();
     }
   }
 
+  /** @param {number} loudness 0 to 1 */
+  setVolume(loudness) {
+    this.loudness = loudness;
+    if (this.gain) this.gain.gain.value = loudness;
+  }
+
   /** One tick's sound.
    * @param {number} pts microseconds @param {Uint8Array<ArrayBuffer>} payload s16 mono
    * @param {boolean} madeUp silence in place of what did not come in time, and so later than what does */
   play(pts, payload, madeUp) {
-    if (!this.listening || !this.context || this.context.state !== "running") return;
+    if (!this.listening || !this.context || !this.gain || this.context.state !== "running") return;
     const samples = new Int16Array(payload.buffer.slice(payload.byteOffset));
     const now = this.context.currentTime;
     let at = this.anchor === null ? now : this.anchor.time + (pts - this.anchor.pts) / 1e6;
     // A schedule that was put off for such silence does not stay put off. The second block is the first that comes in its time.
     this.real = madeUp ? 0 : this.real + 1;
     if (this.putOff && this.real === 1) return;
-    if (this.anchor === null || at < now || at > now + LATEST_S || (this.putOff && !madeUp)) {
+    if (this.anchor === null || at < now || at > now + this.latest || (this.putOff && !madeUp)) {
       this.putOff = madeUp;
-      this.anchor = { pts, time: now + LEAD_S };
-      at = now + LEAD_S;
+      this.anchor = { pts, time: now + this.lead };
+      at = now + this.lead;
     }
     const block = this.context.createBuffer(1, samples.length, RATE_HZ);
     const channel = block.getChannelData(0);
     for (let i = 0; i < samples.length; i += 1) channel[i] = samples[i] / 32768;
     const source = this.context.createBufferSource();
     source.buffer = block;
-    source.connect(this.context.destination);
+    source.connect(this.gain);
     source.start(at);
   }
 
@@ -57,7 +71,7 @@ export class ProgramSound {
   async waitFor(pts) {
     if (!this.listening || this.anchor === null || !this.context) return;
     const heard = this.anchor.time + (pts - this.anchor.pts) / 1e6 + (this.context.outputLatency || 0);
-    const wait = Math.min(heard - this.context.currentTime, LATEST_S);
+    const wait = Math.min(heard - this.context.currentTime, this.latest);
     if (wait > 0.004) await new Promise((done) => setTimeout(done, wait * 1000));
   }
 }

@@ -1,0 +1,94 @@
+"""The socket of the audience: the program for who has a link, and nothing that comes from there changes anything.
+
+A link's token comes in the first message, never in the address. The conversation is that of the preview
+(`services.gateway.preview.viewers`) without the words that choose; what a page could not have said ends it.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from services.gateway.api.sockets import BAD_MESSAGE, TOKEN_WAIT_S, until_first
+from services.gateway.audience.links import WatchRefusal, WatchRefusedError
+from services.gateway.audience.viewer import SILENCE_S, WatchViewer
+from services.gateway.service import Gateway
+
+router = APIRouter(prefix="/api/v1/channels/{channel}")
+
+MAX_FIRST_CHARACTERS = 2048
+ODD = "This is not what the studio's page sends."
+
+
+@router.websocket("/watch")
+async def watch_socket(socket: WebSocket, channel: str) -> None:
+    """Video and sound for one viewer; the format is in `services.gateway.preview.encoder`."""
+    await socket.accept()
+    gateway: Gateway = socket.app.state.gateway
+    token = await _token(socket)
+    if token is None:
+        return
+    try:
+        if channel != gateway.settings.channel:
+            raise WatchRefusedError(WatchRefusal.BAD)
+        viewer = gateway.seats.take(token)
+    except WatchRefusedError as error:
+        await _close(socket, error.refusal.code, error.refusal.sentence)
+        return
+    try:
+        await until_first(
+            _send(gateway, socket, viewer), _listen(gateway, socket, viewer), gateway.seats.until_ended(viewer)
+        )
+    finally:
+        gateway.seats.leave(viewer)
+    if viewer.ended:
+        await _close(socket, viewer.ended.code, viewer.ended.sentence)
+    else:
+        await _close(socket, BAD_MESSAGE, ODD)
+
+
+async def _token(socket: WebSocket) -> str | None:
+    """The token of the first message; None where the socket is closed because it had none."""
+    try:
+        said = (await asyncio.wait_for(socket.receive(), TOKEN_WAIT_S)).get("text") or ""
+        words: Any = json.loads(said) if len(said) <= MAX_FIRST_CHARACTERS else None
+    except (TimeoutError, ValueError, RecursionError):
+        words = None
+    except WebSocketDisconnect:
+        return None
+    token = words.get("token") if isinstance(words, dict) else None
+    if isinstance(token, str):
+        return token
+    await _close(socket, WatchRefusal.BAD.code, WatchRefusal.BAD.sentence)
+    return None
+
+
+async def _send(gateway: Gateway, socket: WebSocket, viewer: WatchViewer) -> None:
+    while True:
+        for message in await viewer.messages():
+            # One that takes nothing in fills what the system holds for it and no more, and then is let go.
+            try:
+                async with asyncio.timeout(SILENCE_S):
+                    await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
+            except TimeoutError:
+                gateway.seats.end(viewer, WatchRefusal.SILENT)
+                return
+        gateway.audience.update(viewer)
+
+
+async def _listen(gateway: Gateway, socket: WebSocket, viewer: WatchViewer) -> None:
+    while True:
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1000))
+        if not viewer.accepts(message.get("text") or ""):
+            return
+        gateway.audience.update(viewer)
+
+
+async def _close(socket: WebSocket, code: int, reason: str) -> None:
+    try:
+        await socket.close(code, reason)
+    except (WebSocketDisconnect, RuntimeError):
+        pass  # it has gone by itself

@@ -1,0 +1,78 @@
+// Watching by a link, without a streaming server: plate, ROI and sound over one socket.
+
+import { Api } from "../lib/api.js";
+import { Clock } from "../lib/clock.js";
+import { byId } from "../lib/elements.js";
+import { keepOpen } from "../lib/reconnecting_socket.js";
+import { Plate } from "../preview/plate.js";
+import { ProgramSocket } from "../preview/program_socket.js";
+import { ProgramSound } from "../preview/sound.js";
+import { Stage } from "../preview/stage.js";
+import { drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
+
+const LEAD_S = 0.25; // the line to a viewer is not that of the console
+const LONGEST_WAIT_MS = 15_000;
+const PERIOD_MS = 1000;
+// Codes of services/gateway/audience/links.py, whose sentences come with them. Of the first a new link is the only way out.
+const FINAL = [4400, 4401, 4402, 4403];
+const FULL = [4429, 4430];
+
+/** @param {string} link its token */
+export function watchByLink(link) {
+  const canvas = byId("canvas", HTMLCanvasElement);
+  const stage = new Stage(canvas, new Clock(), new ProgramSound(LEAD_S));
+  const api = new Api(link, decodeURIComponent(location.pathname.split("/").pop() ?? ""));
+  /** The plate stays when the connection is lost, and is not fetched again. @type {{name: string, plate: Plate} | null} */
+  let kept = null;
+  const program = new ProgramSocket(stage, async ({ plate: name = "" }) => {
+    if (!name) throw new Error("there is none.");
+    if (kept?.name !== name) kept = { name, plate: await Plate.fetch(api, `./watch/plates/${name}`) };
+    return kept.plate;
+  });
+  let bytes = 0, frames = 0;
+  let over = ""; // the sentence why there is no way back
+
+  keepOpen(() => api.socket("watch"), {
+    up: (socket) => program.begin(socket),
+    message: (event) => {
+      bytes += typeof event.data === "string" ? event.data.length : event.data.byteLength;
+      program.receive(event.data);
+    },
+    down: ({ code, reason }) => {
+      program.end();
+      if (FINAL.includes(code)) {
+        over = reason;
+        showState("bad", over);
+        stage.sound.listen(false);
+        drawSound(false, false);
+      } else if (FULL.includes(code)) {
+        showState("wait", reason);
+      } else {
+        showState("wait", frames ? "The connection was lost; reconnecting…" : "The program cannot be reached; trying again…");
+      }
+    },
+    isFinal: ({ code }) => FINAL.includes(code),
+  }, LONGEST_WAIT_MS);
+  program.start();
+
+  const toggle = async () => {
+    await program.listen(!stage.sound.listening);
+    drawSound(true, stage.sound.listening);
+  };
+  listenToControls(toggle, (loudness) => stage.sound.setVolume(loudness));
+
+  setInterval(() => {
+    const came = stage.frames - frames;
+    frames = stage.frames;
+    if (frames && !over) {
+      showProgram(canvas, true);
+      drawSound(true, stage.sound.listening);
+    }
+    if (came && !over) showState("live", "Live");
+    else if (program.socket && !over) showState("wait", "Waiting for the program…");
+    const rate = `${canvas.width}×${canvas.height} · ${came} fps · ${Math.round(bytes * 8 / PERIOD_MS)} kbit/s`;
+    showFigures(came ? rate : "");
+    bytes = 0;
+  }, PERIOD_MS);
+  window.watched = { frames: () => stage.frames, shown: () => program.shown, sound: stage.sound };
+}

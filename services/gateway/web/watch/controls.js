@@ -1,0 +1,56 @@
+// What is below the program, whichever way it comes: its state, its sound, full screen.
+
+import { byId, setAttribute, setText } from "../lib/elements.js";
+
+const soundButton = byId("sound", HTMLButtonElement);
+const volume = byId("volume", HTMLInputElement);
+const fullScreenButton = byId("full-screen", HTMLButtonElement);
+
+/** @param {"live" | "wait" | "bad"} kind @param {string} sentence */
+export function showState(kind, sentence) {
+  setAttribute(byId("state"), "data-kind", kind);
+  setText(byId("state"), sentence);
+}
+
+/** @param {string} line */
+export function showFigures(line) {
+  setText(byId("figures"), line);
+}
+
+/** Uncover what shows the program, or cover it again before there is one. @param {HTMLElement} program @param {boolean} there */
+export function showProgram(program, there) {
+  program.hidden = !there;
+  byId("poster").hidden = there;
+}
+
+/** @param {boolean} there whether there is any sound @param {boolean} on */
+export function drawSound(there, on) {
+  soundButton.hidden = !there;
+  volume.hidden = !there || !on;
+  setAttribute(soundButton, "aria-pressed", String(on));
+  setText(soundButton, on ? "Turn sound off" : "Turn sound on");
+}
+
+/** @param {() => void} toggle @param {(loudness: number) => void} setVolume 0 to 1 */
+export function listenToControls(toggle, setVolume) {
+  soundButton.addEventListener("click", toggle);
+  volume.addEventListener("input", () => setVolume(volume.valueAsNumber / 100));
+  fullScreenButton.hidden = !document.fullscreenEnabled;
+  fullScreenButton.addEventListener("click", toggleFullScreen);
+  document.addEventListener("fullscreenchange", () => {
+    const on = document.fullscreenElement !== null;
+    setAttribute(fullScreenButton, "aria-pressed", String(on));
+    setText(fullScreenButton, on ? "Leave full screen" : "Full screen");
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
+    const key = event.key.toLowerCase();
+    if (key === "m" && !soundButton.hidden) toggle();
+    if (key === "f" && !fullScreenButton.hidden) toggleFullScreen();
+  });
+}
+
+function toggleFullScreen() {
+  const change = document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen();
+  change.catch(() => {});
+}

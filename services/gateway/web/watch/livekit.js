@@ -1,0 +1,121 @@
+// Watching in a LiveKit room: its video and sound in one element so that the browser keeps them together.
+
+import { addressOf } from "../lib/address.js";
+import { byId } from "../lib/elements.js";
+import { drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
+
+/** The viewers' library, which has no types here: it is got at installation. @typedef {any} LiveKitClient */
+
+const LIBRARY = addressOf("/watch/assets/livekit-client.mjs");
+const RETRY_MS = 3000;
+const FIGURES_PERIOD_MS = 1000;
+
+const video = byId("program", HTMLVideoElement);
+const stream = new MediaStream();
+
+/** @param {string} token @returns {number} milliseconds since 1970 at which it opens no room any more; NaN for no token */
+function expiry(token) {
+  try {
+    return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).exp * 1000;
+  } catch {
+    return NaN;
+  }
+}
+
+function toggleSound() {
+  video.muted = !video.muted;
+  drawTracks();
+  video.play().catch(() => {});
+}
+
+function drawTracks() {
+  drawSound(stream.getAudioTracks().length > 0, !video.muted);
+  showProgram(video, stream.getVideoTracks().length > 0);
+}
+
+/** Show a track in the place of the last of its kind. @param {MediaStreamTrack} track */
+function show(track) {
+  for (const old of stream.getTracks()) if (old.kind === track.kind) stream.removeTrack(old);
+  stream.addTrack(track);
+  if (!video.srcObject) video.srcObject = stream;
+  drawTracks();
+  video.play().catch(() => {});
+}
+
+/** @param {MediaStreamTrack} track */
+function hide(track) {
+  stream.removeTrack(track);
+  if (!stream.getTracks().length) video.srcObject = null; // a page with an empty stream never stops loading
+  drawTracks();
+}
+
+/** Join, and stay for as long as the room lasts. @param {LiveKitClient} livekit @param {string} url @param {string} token */
+async function watch(livekit, url, token) {
+  const room = new livekit.Room({ adaptiveStream: false, disconnectOnPageLeave: true });
+  const { RoomEvent } = livekit;
+  const ended = new Promise((resolve) => { room.once(RoomEvent.Disconnected, resolve); });
+  const draw = () => {
+    if (stream.getVideoTracks().length) showState("live", "Live");
+    else showState("wait", "Waiting for the program…");
+  };
+  room.on(RoomEvent.TrackSubscribed, (/** @type {any} */ track) => { show(track.mediaStreamTrack); draw(); });
+  room.on(RoomEvent.TrackUnsubscribed, (/** @type {any} */ track) => { hide(track.mediaStreamTrack); draw(); });
+  // The first is of a connection that is taken up again, the second of one that is made from nothing, up to a quarter of a minute later.
+  for (const lost of [RoomEvent.SignalReconnecting, RoomEvent.Reconnecting]) {
+    room.on(lost, () => showState("wait", "The connection was lost; reconnecting…"));
+  }
+  room.on(RoomEvent.Reconnected, draw);
+  await room.connect(url, token);
+  draw();
+  const timer = setInterval(() => drawFigures(room, livekit), FIGURES_PERIOD_MS);
+  await ended;
+  clearInterval(timer);
+  showFigures("");
+}
+
+let last = { bytes: 0, at: 0 };
+
+/** Size, rate and bit rate as received. @param {any} room of LiveKit's library @param {LiveKitClient} livekit */
+async function drawFigures(room, livekit) {
+  const publication = [...room.remoteParticipants.values()]
+    .map((/** @type {any} */ participant) => participant.getTrackPublication(livekit.Track.Source.Camera))
+    .find((/** @type {any} */ found) => found?.track);
+  const report = await publication?.track.getRTCStatsReport();
+  const rows = [...(report?.values() ?? [])].filter((row) => row.type === "inbound-rtp" && row.kind === "video");
+  if (!rows.length) return;
+  const { frameWidth, frameHeight, framesPerSecond, bytesReceived, packetsLost, timestamp } = rows[0];
+  const kbps = last.at && bytesReceived >= last.bytes ? (bytesReceived - last.bytes) * 8 / (timestamp - last.at) : 0;
+  last = { bytes: bytesReceived, at: timestamp };
+  const lost = packetsLost > 0 ? ` · ${packetsLost} packets lost` : "";
+  showFigures(
+    `${frameWidth ?? "–"}×${frameHeight ?? "–"} · ${framesPerSecond ?? 0} fps · ${kbps.toFixed(0)} kbit/s${lost}`);
+}
+
+/** @param {string} token of the room */
+export async function watchLiveKit(token) {
+  listenToControls(toggleSound, (loudness) => { video.volume = loudness; });
+  const url = document.querySelector('meta[name="livekit-url"]')?.getAttribute("content");
+  if (!token) return showState("bad", "This link is not complete; ask for a new one.");
+  if (!url) return showState("bad", "This channel is not published; ask its operator.");
+  const until = expiry(token);
+  if (Number.isNaN(until)) return showState("bad", "This link is not complete; ask for a new one.");
+  /** @type {LiveKitClient} */
+  let livekit;
+  try {
+    livekit = await import(LIBRARY);
+  } catch {
+    return showState("bad", "The viewers' library is missing on the studio's machine; running deploy/livekit.sh there gets it.");
+  }
+  livekit.setLogLevel("silent");
+  while (Date.now() < until) {
+    try {
+      await watch(livekit, url, token);
+    } catch {
+      // The server is away or refuses; the sentence below is all a viewer can use.
+    }
+    for (const track of stream.getTracks()) hide(track);
+    if (Date.now() < until) showState("wait", "The program cannot be reached; trying again…");
+    await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
+  }
+  showState("bad", "This link has expired; ask for a new one.");
+}
