@@ -19,6 +19,7 @@ MODULES = {
     "driving": "benchmarks.system.driving",
     "viewers": "benchmarks.system.viewers",
     "voice": "benchmarks.system.voice",
+    "text": "benchmarks.system.text",
     "livekit": "benchmarks.system.livekit",
     "av": "benchmarks.system.av",
     "jobs": "benchmarks.system.jobs",
