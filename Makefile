@@ -7,7 +7,7 @@ SHELL := /bin/bash
 STUDIO := .venv/bin/studio
 PYTHON := .venv/bin/python
 # What the tests need from the system: a browser, speech with known phonemes, and the sources of a locale.
-TEST_PACKAGES := chromium fonts-dejavu-core libespeak-ng1 espeak-ng-data locales
+TEST_PACKAGES := chromium fonts-dejavu-core espeak-ng libespeak-ng1 espeak-ng-data locales
 
 .PHONY: live setup setup-dev setup-torch test coverage check static unit format bench lock clean
 

@@ -21,6 +21,7 @@ MODULES = {
     "viewers": "benchmarks.system.viewers",
     "audience": "benchmarks.system.audience",
     "voice": "benchmarks.system.voice",
+    "text": "benchmarks.system.text",
     "livekit": "benchmarks.system.livekit",
     "av": "benchmarks.system.av",
     "jobs": "benchmarks.system.jobs",

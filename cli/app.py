@@ -20,12 +20,14 @@ from cli.jobs import jobs
 from cli.motion import motion
 from cli.options import EngineOption, HomeOption, JsonOption, QualityOption, given_options
 from cli.progress import progress_bar, stages
+from cli.voices import TextOption, VoiceOption, driver_file, list_voices
 from cli.weights import app as weights
 from engines.catalog import settings_of_engines
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.runtime.logs import set_up_logs
 from shared.runtime.private_files import as_open_as_umask, keep_files_private
+from shared.voices.registry import settings_of_voices
 
 SAMPLES = ("sample", "sample-video")  # avatars that are made where they are asked for
 app = typer.Typer(
@@ -39,6 +41,7 @@ app.add_typer(weights, name="weights")
 app.add_typer(jobs, name="jobs")
 app.add_typer(motion, name="motion")
 app.command("engines")(list_engines)
+app.command("voices")(list_voices)
 app.command("bench")(bench)
 out = Console(markup=False)
 err = Console(stderr=True, markup=False)
@@ -96,10 +99,12 @@ def live(
 
 @app.command()
 def render(
-    driver: Annotated[
-        Path, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
-    ],
     to: Annotated[Path, typer.Option("--out", help="File to write: .mp4, .mov for prores, .webm for vp9.")],
+    driver: Annotated[
+        Path | None, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
+    ] = None,
+    text: TextOption = None,
+    voice: VoiceOption = "",
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
     quality: QualityOption = "",
@@ -111,7 +116,7 @@ def render(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and do nothing.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Render a driver file on an avatar, in the foreground."""
+    """Render a driver file, or a text that a voice speaks, on an avatar, in the foreground."""
     from services.local.samples import ensure_samples
     from services.renderer.job.cost import cost_lines, job_cost
     from services.renderer.job.foreground import render_file as run
@@ -123,6 +128,8 @@ def render(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing half-done is left
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
     output = OutputSpec.from_dict(wanted)
+    output.check_path(to)
+    driver, _ = driver_file(driver, text, voice, settings)
     if dry_run:
         if settings.avatar in SAMPLES:
             with progress_bar() as bar:
@@ -218,7 +225,7 @@ def config(as_json: JsonOption = False) -> None:
     rows = [
         (name, value, Settings.origin(name), Settings.model_fields[name]) for name, value in settings.shown().items()
     ]
-    for each in settings_of_engines(settings):
+    for each in (*settings_of_engines(settings), *settings_of_voices()):
         values = each.model_dump(mode="json")
         rows += [(f"{each.TABLE}.{k}", v, each.origin(k), type(each).model_fields[k]) for k, v in values.items()]
     if as_json:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.options import EngineOption, HomeOption, QualityOption, given_options
+from cli.voices import TextOption, VoiceOption, driver_file
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.manifest import Priority
@@ -34,8 +35,10 @@ REDIS_WAIT_S = 15.0  # seconds in which the studio's own Redis has come up
 @jobs.command()
 def submit(
     driver: Annotated[
-        Path, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
-    ],
+        Path | None, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
+    ] = None,
+    text: TextOption = None,
+    voice: VoiceOption = "",
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
     quality: QualityOption = "",
@@ -67,9 +70,11 @@ def submit(
     brought = to if wait and not isinstance(store, LocalStore) else None  # the workers' machines have no such path
     if brought is not None:
         output.check_path(brought)
+    file, called = driver_file(driver, text, voice, settings)
     request = JobRequest(
         avatar=avatar_folder(settings.home, settings.avatar),
-        driver=driver.expanduser(),
+        driver=file.expanduser(),
+        driver_name=called,
         engine=settings.engine,
         options=given_options(option, quality),
         priority=priority,

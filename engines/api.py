@@ -21,6 +21,7 @@ from engines.settings import EngineSettings, refuse_settings
 from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import StudioError, named
 from shared.face.landmarks import Face
+from shared.unavailable import Unavailable as Unavailable
 from shared.weights.manifest import EngineWeights, missing_weights_error, pull_command, read_manifest
 
 UNDRAWN: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)  # the pixels of a frame that was not drawn
@@ -62,14 +63,6 @@ class EngineInfo:
     needs_image: bool = False
     aliases: frozenset[str] = frozenset()
     attribution: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Unavailable:
-    """Why an engine cannot run on this machine. reason: one sentence with the way out. command: the one that helps, or ""."""
-
-    reason: str
-    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)

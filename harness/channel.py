@@ -170,7 +170,9 @@ def studio(
 
 
 @contextmanager
-def sample_channel(*arguments: str, engines: Mapping[str, str] | None = None) -> Iterator[tuple[Studio, float]]:
+def sample_channel(
+    *arguments: str, engines: Mapping[str, str] | None = None, environment: Mapping[str, str] = NOTHING
+) -> Iterator[tuple[Studio, float]]:
     """The sample channel on air, in a home of its own, and the seconds it took from the command to a driven face."""
     from services.local.samples import ensure_samples
 
@@ -178,7 +180,9 @@ def sample_channel(*arguments: str, engines: Mapping[str, str] | None = None) ->
         home = Path(folder) / "home"
         ensure_samples(home, lambda stage, done: None)
         started = time.monotonic()
-        with studio(home, Path(folder) / "run", "--port", "0", *arguments, engines=engines) as run:
+        with studio(
+            home, Path(folder) / "run", "--port", "0", *arguments, engines=engines, environment=environment
+        ) as run:
             run.on_air()
             yield run, time.monotonic() - started
             run.end()

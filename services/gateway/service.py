@@ -22,6 +22,7 @@ from services.gateway.channel.health import ChannelHealth
 from services.gateway.channel.program_feed import ProgramFeed
 from services.gateway.channel.scene_store import SceneStore
 from services.gateway.channel.speech_queue import SpeechQueue
+from services.gateway.channel.text_speech import TextSpeech
 from services.gateway.children.avatar_build import BuildProgress
 from services.gateway.jobs.board import JobBoard
 from services.gateway.jobs.metrics import JobMetrics
@@ -74,6 +75,7 @@ class Gateway:
         self.told = (0.0, "")  # when the pages were last told the state, and what
         self.remote = RemoteDriver(settings)
         self.speech = SpeechQueue(self.event_log, self.remote.speak, self.remote.discard_voice, self.voice_delay)
+        self.texts = TextSpeech(self.speech, self.event_log, settings.voice)
         self.jobs = JobBoard(settings, self.event_log)
         self.job_metrics = JobMetrics(self.jobs)
         self.builds: dict[str, BuildProgress] = {}  # avatars being built, by name
@@ -115,6 +117,7 @@ class Gateway:
 
     def close(self) -> None:
         """End the threads; the recording is closed properly. Called in a thread, from the event loop's end."""
+        self.texts.close()
         self.recorder.stop()
         self.livekit.stop()
         self.rtmp.stop()
@@ -147,6 +150,7 @@ class Gateway:
 
     def cancel_tasks(self) -> None:
         """End what `run_task` runs. Called in the event loop, before `close`."""
+        self.texts.cancel_tasks()
         for task in self._tasks:
             task.cancel()
 

@@ -10,6 +10,11 @@ STORE_KEYS = ("AWS_", "AZURE_", "GOOGLE_", "GCS_", "FSSPEC_", "HF_TOKEN", "HUGGI
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
+def outside_environment() -> dict[str, str]:
+    """Return this process's environment for a program that is not the studio's: no setting and no key of anything."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(KEPT_BACK + STORE_KEYS)}
+
+
 def child_environment(
     settings: Settings,
     *,

@@ -19,6 +19,7 @@ from shared.config.proxy import canonical_host, frame_ancestor, host_name, path_
 from shared.runtime.private_files import close_to_others
 
 ENGINE_GROUP = "persona_studio.engines"  # of entry points; a name is an engine's, and that of its table of settings
+VOICE_GROUP = "persona_studio.voices"  # likewise; a voice's table is voice_<name>
 DEFAULT_ENGINE = "mesh"  # needs no weights and no GPU
 
 
@@ -39,6 +40,12 @@ HOST = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 def installed_engines() -> tuple[str, ...]:
     """Names of the engines that packages bring, read without importing any of them."""
     return tuple(entry_points(group=ENGINE_GROUP).names)
+
+
+@cache
+def installed_voices() -> tuple[str, ...]:
+    """Names of the voices that packages bring, read without importing any of them."""
+    return tuple(entry_points(group=VOICE_GROUP).names)
 
 
 def _default_run_root() -> Path:
@@ -102,6 +109,11 @@ class Settings(LayeredSettings):
     driver: str = Field(
         "sample",
         description="sample, browser, microphone, speech, camera:N, a video or sound file, or an rtsp/http URL",
+    )
+    voice: str = Field(
+        "",
+        pattern=r"^([a-z][a-z0-9_]{0,39})?$",
+        description="voice that speaks text; the first that can here when empty",
     )
     loop: bool = Field(True, description="a file driver starts again at its end")
     label: bool = Field(True, description='show the "AI-generated" label')
@@ -240,14 +252,18 @@ class Settings(LayeredSettings):
 
     @classmethod
     def toml_values(cls) -> dict[str, Any]:
-        """Return the top level of studio.toml without the tables of engines."""
+        """Return the top level of studio.toml without the tables of engines and voices."""
         values = super().toml_values()
         engines = values.get("engines")
         tables = {*installed_engines(), *(engines if isinstance(engines, dict) else ())}
+        tables |= {f"voice_{name}" for name in installed_voices()}
         return {key: value for key, value in values.items() if key not in tables}
 
     def foreign_prefixes(self) -> tuple[str, ...]:
-        """Return how the variables of engines begin."""
+        """Return how the variables of engines and voices begin."""
+        return (*self._engine_prefixes(), *_voice_prefixes())
+
+    def _engine_prefixes(self) -> tuple[str, ...]:
         return tuple(f"{PREFIX}{engine}_".upper() for engine in (*installed_engines(), *self.engines))
 
     @property
@@ -275,11 +291,12 @@ class Settings(LayeredSettings):
 
     def environment(self, *, secrets: bool = True) -> dict[str, str]:
         """These settings as STUDIO_* variables, the way the supervisor hands them to the services; and as they are those
-        that the engines have of their own, which are not read here."""
+        that the engines have of their own, which are not read here, and with the secrets those of the voices."""
         values = self.model_dump(mode="json") | {
             name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)
         }
-        own = {key: value for key, value in os.environ.items() if key.startswith(self.foreign_prefixes())}
+        theirs = self.foreign_prefixes() if secrets else self._engine_prefixes()
+        own = {key: value for key, value in os.environ.items() if key.startswith(theirs)}
         return own | {
             PREFIX + name.upper(): value if isinstance(value, str) else json.dumps(value)
             for name, value in values.items()
@@ -293,6 +310,10 @@ class Settings(LayeredSettings):
         plain = {name: _without_password(value) for name, value in values.items() if isinstance(value, str)}
         secret = {name: shown_address(value) for name, value in self if isinstance(value, SecretStr)}
         return values | plain | secret
+
+
+def _voice_prefixes() -> tuple[str, ...]:
+    return tuple(f"{PREFIX}voice_{voice}_".upper() for voice in installed_voices())
 
 
 def livekit_origin(url: str) -> str:

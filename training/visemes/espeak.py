@@ -1,7 +1,7 @@
 """espeak-ng through ctypes: speech and, exactly, when each of its phonemes begins.
 
 Needs the Debian packages libespeak-ng1 and espeak-ng-data. The speech is only ever a teacher and a test: the studio
-neither contains nor calls espeak-ng.
+contains none of espeak-ng; it may call an installed program as a voice (`shared.voices.espeak`).
 """
 
 import ctypes

@@ -15,7 +15,17 @@ from starlette.exceptions import HTTPException
 
 from services.gateway.api import metrics, sockets, watch_socket
 from services.gateway.api.openapi import describe_answers
-from services.gateway.api.routes import channel, jobs, library, recordings, sessions, speech, viewers, watch_links
+from services.gateway.api.routes import (
+    channel,
+    jobs,
+    library,
+    recordings,
+    sessions,
+    speech,
+    speech_socket,
+    viewers,
+    watch_links,
+)  # fmt: skip
 from services.gateway.api.security import HEADERS, Guard
 from services.gateway.api.uploads import sweep_uploads
 from services.gateway.models.base import Refusal, Version
@@ -75,7 +85,8 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         watch_links.plates,
         watch_socket.router,
         speech.routes,
-        speech.socket_router,
+        speech.voices_router,
+        speech_socket.router,
         sockets.router,
     ):
         app.include_router(router)

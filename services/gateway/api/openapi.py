@@ -1,4 +1,4 @@
-"""The API's schema: FastAPI's own, with the state socket's messages, which FastAPI does not know of."""
+"""The API's schema: FastAPI's own, with what FastAPI does not know of: the state socket's messages, and a text that is spoken."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,17 +7,20 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from services.gateway.models.jobs import JobsMessage
+from services.gateway.models.speech import TextToSay
 
 REFERENCE = "#/components/schemas/"
 
 
 def describe_answers(app: FastAPI) -> None:
-    """Add to `app`'s schema what only the state socket sends, and mark every field of an answer as there."""
+    """Add to `app`'s schema what only the state socket sends and a request takes that is read by hand, and mark every field of an answer as there."""
     described = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            _, found = models_json_schema([(JobsMessage, "serialization")], ref_template=REFERENCE + "{model}")
+            _, found = models_json_schema(
+                [(JobsMessage, "serialization"), (TextToSay, "validation")], ref_template=REFERENCE + "{model}"
+            )
             schema = described()
             models = schema.setdefault("components", {}).setdefault("schemas", {})
             for name, model in found["$defs"].items():

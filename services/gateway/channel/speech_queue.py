@@ -1,7 +1,7 @@
 """Speech: the utterances that the host is to say, one after the other, given out just ahead of their time.
 
-An utterance is a bounded buffer with a sender filling it (a file being decoded, a voice agent on a socket) and this
-module emptying it at the pace of the channel clock. Only what is about to be heard has left the queue, so an interrupt
+An utterance is a bounded buffer that something fills (a file being decoded, a voice agent on a socket, a voice that speaks a
+text) and this module empties at the pace of the channel clock. Only what is about to be heard has left the queue, so an interrupt
 loses nothing else and is heard at once. Lives in the event loop.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.gateway.channel.event_log import EventLog
+from services.gateway.channel.spoken_lines import SpokenLines
 from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 
@@ -28,17 +29,24 @@ STALL_US = 5 * US  # an utterance whose sender is silent for this long is over
 MAX_UTTERANCES = 64  # utterances waiting
 PUMP_PERIOD_S = 0.01
 RECENT = 20  # that are over and still shown
+RECENT_LINES = 4  # sentences that the state has
+
+
+class QueueFullError(StudioError):
+    """More waits already than is taken."""
 
 
 class Utterance:
     """One thing to say.
 
-    state: queued, started, ended or interrupted. seconds: of sound received so far; `complete` when that is all.
-    Times are microseconds on the channel clock.
+    state: queued, started, ended or interrupted. seconds: of sound received so far; `complete` when that is all. patient: what
+    fills it says by itself when it goes on no more. lines: the sentences of a text. Times are microseconds on the channel
+    clock.
     """
 
-    def __init__(self, title: str, changed: Callable[[], None]) -> None:
+    def __init__(self, title: str, changed: Callable[[], None], *, patient: bool = False) -> None:
         self.id = secrets.token_hex(8)
+        self.patient, self.lines = patient, SpokenLines(self.id)
         self.title, self.state, self.complete, self.note = title, "queued", False, ""
         self.received = 0  # samples
         self.buffered = 0  # samples waiting here
@@ -77,6 +85,7 @@ class Utterance:
     def finish(self) -> None:
         """That was all of it."""
         self.complete = True
+        self.lines.finish(self.received)
         self._changed()
 
     def next_samples(self) -> NDArray[np.int16] | None:
@@ -92,6 +101,8 @@ class Utterance:
         return block
 
     def become(self, state: str) -> None:
+        if state == "interrupted":
+            self.lines.interrupt(now())
         self.state = state
         self._left.clear()
         if self.is_over:
@@ -105,6 +116,7 @@ class Utterance:
         self._blocks.extendleft(reversed(self._left))
         self.buffered += sum(len(block) for block in self._left)
         self._left.clear()
+        self.lines.rewind()
         self.first = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -138,11 +150,15 @@ class SpeechQueue:
         self._not_before = 0
         self._listeners: dict[str, Callable[[Utterance], None]] = {}
 
-    def add(self, title: str, listener: Callable[[Utterance], None] | None = None) -> Utterance:
+    def add(
+        self, title: str, listener: Callable[[Utterance], None] | None = None, *, patient: bool = False
+    ) -> Utterance:
         """A new utterance at the end of the queue. `listener` hears of each of its states. Raises StudioError when full."""
         if len(self.queue) >= MAX_UTTERANCES:
-            raise StudioError(f"{MAX_UTTERANCES} utterances are waiting already; clear the queue or try again later.")
-        made = Utterance(title[:80], self._work.set)
+            raise QueueFullError(
+                f"{MAX_UTTERANCES} utterances are waiting already; clear the queue or try again later."
+            )
+        made = Utterance(title[:80], self._work.set, patient=patient)
         self.queue.append(made)
         if listener:
             self._listeners[made.id] = listener
@@ -167,14 +183,22 @@ class SpeechQueue:
 
     def as_dict(self) -> dict[str, Any]:
         """Utterances that are spoken, wait and are over, for the state."""
+        heard = [line for each in (*reversed(self.recent), *self.queue) for line in each.lines.heard()]
         return {
             "queue": [each.as_dict() for each in self.queue],
             "recent": [each.as_dict() for each in self.recent],
             "ran_dry": self.late,
+            "lines": heard[-RECENT_LINES:],
+            "saying": self._saying(now()),
         }
 
+    def _saying(self, at: int) -> str:
+        """The sentence that is heard now, "" for sound without text and for silence."""
+        found = (line.text for each in self.queue if each.state == "started" and (line := each.lines.line_at(at)))
+        return next(found, "")
+
     async def run(self) -> None:
-        """Close the queue for good."""
+        """Give out what is due, for as long as the gateway runs."""
         while True:
             self._work.clear()
             self.pump(now())
@@ -206,7 +230,7 @@ class SpeechQueue:
                 due = self._end
             block = utterance.next_samples()
             if block is None:
-                if not utterance.complete and at - max(utterance.fed, self._end) > STALL_US:
+                if not utterance.complete and not utterance.patient and at - max(utterance.fed, self._end) > STALL_US:
                     utterance.note = "Its sender stopped sending."
                     utterance.finish()
                 return utterance.complete
@@ -214,6 +238,7 @@ class SpeechQueue:
                 utterance.first = due
             elif due != self._end:
                 self.late += 1
+            utterance.lines.add_sent(len(block), due + self._delay())
             self._send(due, block)
             self._end = utterance.end = due + len(block) * US // SOUND_RATE_HZ
         return utterance.drained

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from services.gateway.channel.event_log import EventLog
-from services.gateway.jobs.submit import cost_by_process, submit_by_process
+from services.gateway.jobs.submit import cost_by_process, speech_by_process, submit_by_process
 from services.gateway.models.jobs import JobCostAnswer, JobDetail, JobPage, JobRow, JobsMessage, JobsState, WorkerCount
 from shared.config.settings import Settings
 from shared.errors import StudioError
@@ -207,6 +207,11 @@ class JobBoard:
             job = str((await submit_by_process(asked))["id"])
         await asyncio.to_thread(self.wake, job)
         return job
+
+    async def speech(self, text: str, voice: str) -> str:
+        """The file with the speech of a text. Raises HTTPException."""
+        async with self._gate:
+            return await speech_by_process(text, voice)
 
     async def cost(self, asked: dict[str, Any]) -> JobCostAnswer:
         """What a job would cost. Raises HTTPException."""

@@ -16,6 +16,13 @@ async def submit_by_process(asked: dict[str, Any]) -> dict[str, Any]:
     return await _asked_of("services.renderer.job.submit", asked, "The job could not be submitted")
 
 
+async def speech_by_process(text: str, voice: str) -> str:
+    """The file with a text's speech, made once. Raises HTTPException with the voice's sentence."""
+    asked = {"text": text, "voice": voice}
+    words = await _asked_of("shared.voices.speech_file", asked, "The text could not be spoken")
+    return str(words["file"])
+
+
 async def cost_by_process(asked: dict[str, Any]) -> dict[str, Any]:
     """What `services.renderer.job.cost` says of a job. Raises HTTPException with its sentence."""
     return await _asked_of("services.renderer.job.cost", asked, "What the job costs could not be found out")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.speech_server import KEY, SpeechServer, speech_server
 from shared.jobs.store import Store, open_store
 from tests.support.running.gateway import GatewayStudio, studio
 
@@ -38,3 +39,19 @@ def avatar(running: GatewayStudio, small_home: Path) -> str:
     """A whole avatar; the others here have no face."""
     shutil.copytree(small_home / "avatars" / "sample", running.settings.home / "avatars" / "whole", dirs_exist_ok=True)
     return "whole"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SpeechServer]:
+    with speech_server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def speaking(server: SpeechServer) -> Iterator[GatewayStudio]:
+    """A gateway whose voice is the server."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setenv("STUDIO_VOICE_OPENAI_URL", server.url)
+        patch.setenv("STUDIO_VOICE_OPENAI_KEY", KEY)
+        with studio(Path(folder), voice="openai") as made:
+            yield made

@@ -107,7 +107,7 @@ def test_a_host_that_would_be_every_interface_is_refused(host: str, monkeypatch:
 
 def test_an_empty_home_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STUDIO_HOME", "")
-    with pytest.raises(StudioError, match="'home'.*it is empty"):
+    with pytest.raises(StudioError, match=r"'home'.*it is empty"):
         load_settings()
 
 

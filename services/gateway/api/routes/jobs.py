@@ -24,14 +24,16 @@ from shared.jobs.view import JobState
 from shared.media.output_spec import OutputSpec, read_size
 from shared.runtime.files import path_text
 from shared.scene import MAX_OPTIONS_BYTES, OptionValue
+from shared.voices.speech_file import read_text
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["jobs"])
 downloads = APIRouter(prefix="/api/v1", tags=["jobs"])
 
 MAX_DRIVER_BYTES = 8 << 30  # hours of a phone's film; larger ones go through the inbox
+MAX_TEXT_BYTES = 80_000  # bytes of a text: some twenty minutes of speech, which are made while the request waits
 FIELDS = {
     "avatar": 64, "engine": 64, "quality": 64, "options": MAX_OPTIONS_BYTES, "priority": 16, "codec": 32, "size": 32, "fps": 32, "label": 8, "inbox": 1024,
-    "driver": MAX_DRIVER_BYTES,
+    "driver": MAX_DRIVER_BYTES, "text": MAX_TEXT_BYTES, "voice": 64,
 }  # fmt: skip
 PAGE = 500
 MOST_SECONDS = 86_400.0  # of a speech whose cost is asked for
@@ -39,8 +41,11 @@ KEY = re.compile(r"[\x21-\x7e]{1,200}")
 T = TypeVar("T")
 
 _TEXTS = {name: TEXT_FIELD for name in FIELDS if name != "driver"}
+_COST_LIMITS = {name: most for name, most in FIELDS.items() if name not in ("driver", "text", "voice")} | {
+    "seconds": 32
+}
 _FORM = form_schema(["avatar"], **_TEXTS, driver=FILE_FIELD)
-_COST_FORM = form_schema(["avatar"], **_TEXTS, seconds=TEXT_FIELD)
+_COST_FORM = form_schema(["avatar"], **dict.fromkeys(_COST_LIMITS, TEXT_FIELD))
 
 
 async def _job(request: Request, job: str) -> JobBoard:
@@ -61,15 +66,23 @@ async def _of_the_store(read: Callable[..., T], *arguments: Any) -> T:
 
 @router.post("/jobs", status_code=201, openapi_extra=_FORM)
 async def submit_job(request: Request, idempotency_key: Annotated[str, Header()] = "") -> JobDetail:
-    """Submit a job: an avatar and a driver, uploaded (at most 8 GB) or the name of a file in the inbox. `options` is a JSON
+    """Submit a job: an avatar and a driver, uploaded (at most 8 GB), the name of a file in the inbox, or a `text` that a `voice`
+    speaks before the job is submitted (at most 80 KB of UTF-8; what was spoken when it fails is kept for the next time). `options` is a JSON
     object with options of the engine (GET /api/v1/engines describes them); `quality` is short for the one of that name. The
     same `Idempotency-Key` with the same content is the same job."""
     if idempotency_key and not KEY.fullmatch(idempotency_key):
         raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
     gateway = gateway_of(request)
     async with received_form(request, gateway.settings.home, FIELDS) as form:
-        driver = await asyncio.to_thread(_driver, gateway, form)
-        job = await gateway.jobs.submit(_asked(gateway, form, driver, idempotency_key))
+        if "text" in form.files:
+            # What else is wrong is known before the voice speaks.
+            driver = Path(form.files["text"].name)
+            asked = _asked(gateway, form, driver, idempotency_key)
+            asked["driver"] = await _spoken(gateway, form)
+        else:
+            driver = await asyncio.to_thread(_driver, gateway, form)
+            asked = _asked(gateway, form, driver, idempotency_key)
+        job = await gateway.jobs.submit(asked)
     gateway.jobs.refresh_soon()
     gateway.event_log.add(f"Job {job} submitted: {driver.name}.")
     return await _of_the_store(gateway.jobs.show, job)
@@ -80,13 +93,23 @@ async def job_cost(request: Request) -> JobCostAnswer:
     """What a job would cost: fields as of POST /api/v1/jobs, with `inbox`, or in place of a driver `seconds`, the length of the
     speech. Nothing is submitted. What cannot be done is refused with the sentence that submitting it would give."""
     gateway = gateway_of(request)
-    limits = {name: most for name, most in FIELDS.items() if name != "driver"} | {"seconds": 32}
-    async with received_form(request, gateway.settings.home, limits) as form:
+    async with received_form(request, gateway.settings.home, _COST_LIMITS) as form:
         seconds = form.fields.pop("seconds", "")
         if not seconds:
             driver = await asyncio.to_thread(_driver, gateway, form)
             return await gateway.jobs.cost(_asked(gateway, form, driver, ""))
         return await gateway.jobs.cost(_asked(gateway, form, Path("speech.wav"), "") | {"seconds": _length(seconds)})
+
+
+async def _spoken(gateway: Gateway, form: UploadForm) -> str:
+    """The file with the speech of the form's text. Raises HTTPException."""
+    if form.fields.get("inbox") or "driver" in form.files:
+        raise HTTPException(422, "Send a text or a driver, not both.")
+    try:
+        text = await asyncio.to_thread(read_text, form.files["text"])
+    except StudioError as error:
+        raise HTTPException(422, str(error)) from None
+    return await gateway.jobs.speech(text, form.fields.get("voice", "").strip())
 
 
 def _length(text: str) -> float:
@@ -100,9 +123,13 @@ def _length(text: str) -> float:
 
 def _driver(gateway: Gateway, form: UploadForm) -> Path:
     """Where the driver is: in the inbox, or the upload under the name its owner gave, so that it is called so."""
+    if form.fields.get("voice"):
+        raise HTTPException(422, "The field 'voice' speaks a text; send it with 'text'.")
     named, sent = form.fields.get("inbox", ""), form.files.get("driver")
     if bool(named) == bool(sent):
-        raise HTTPException(422, "Send the driver in the field 'driver', or name a file of the inbox in 'inbox'.")
+        raise HTTPException(
+            422, "Send the driver in the field 'driver', a text in 'text', or name a file of the inbox in 'inbox'."
+        )
     if named:
         try:
             return inbox_file(gateway.settings.home, named)

@@ -1,38 +1,36 @@
-"""Speech over HTTP and over a socket: files to be said, raw PCM as it is produced, interrupt and clear."""
+"""Speech over HTTP: files and texts to be said, the queue, interrupt and clear; the voices that speak texts."""
 
 import asyncio
-import json
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, HTTPException, Request, WebSocket
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from services.gateway.api import snapshot
-from services.gateway.api.addressed import ChannelGateway
+from services.gateway.api.addressed import ChannelGateway, gateway_of
 from services.gateway.api.security import need_token
-from services.gateway.api.sockets import BAD_MESSAGE, admitted, until_first
 from services.gateway.api.uploads import FILE_FIELD, TEXT_FIELD, form_schema, received_form
-from services.gateway.channel.speech_queue import Utterance
-from services.gateway.models.speech import Interrupted, SpeechState, UtteranceRow
+from services.gateway.channel.speech_queue import QueueFullError, Utterance
+from services.gateway.models.speech import Interrupted, SpeechState, TextToSay, UtteranceRow, VoiceRow, Voices
 from services.gateway.service import Gateway
 from shared.driver_ref import DriverKind
 from shared.errors import StudioError
 from shared.media.intake.damage import Damage
-from shared.media.intake.pcm_start import PcmStart
-from shared.media.pcm import HIGHEST, LOWEST, PcmDecoder
 from shared.media.reader import read_sound
-from shared.runtime.clock import SOUND_RATE_HZ, US, now
+from shared.runtime.clock import SOUND_RATE_HZ
+from shared.voices.registry import NO_VOICE, voice_summaries
 
 routes = APIRouter(prefix="/api/v1/channels/{channel}/speech", dependencies=[Depends(need_token)])
-socket_router = APIRouter(prefix="/api/v1/channels/{channel}")
+voices_router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
 MAX_UPLOAD_BYTES = 64 << 20
 FIELDS = {"audio": MAX_UPLOAD_BYTES, "title": 200}
-BUSY = 4429
-PAUSE = US  # PCM that comes after such a pause begins another utterance, also without an `end`
+FIRST_SOUND_WAIT_S = 3.0  # seconds for which an answer waits for a text's first sound, or for why there is none
 
 
 def ensure_speech(gateway: Gateway) -> None:
@@ -55,9 +53,63 @@ async def list_speech(gateway: ChannelGateway) -> SpeechState:
     return snapshot.speech_state(gateway)
 
 
-@routes.post("", status_code=201, openapi_extra=form_schema(["audio"], audio=FILE_FIELD, title=TEXT_FIELD))
-async def say_file(request: Request, gateway: ChannelGateway) -> UtteranceRow:
-    """Queue a speech file (WAV, MP3, OGG and others, at most 64 MB). Speech becomes the driver."""
+def _body_schema() -> dict[str, Any]:
+    """OpenAPI's description of a body that is a form with a file, or a text as JSON."""
+    schema = form_schema(["audio"], audio=FILE_FIELD, title=TEXT_FIELD)
+    text = {"schema": {"$ref": "#/components/schemas/TextToSay"}}
+    schema["requestBody"]["content"]["application/json"] = text
+    return schema
+
+
+@routes.post("", status_code=201, openapi_extra=_body_schema())
+async def say(request: Request, gateway: ChannelGateway) -> UtteranceRow:
+    """Queue a speech file (a form; WAV, MP3, OGG and others, at most 64 MB), or a text that a voice speaks (JSON; at most 10,000
+    characters). Speech becomes the driver. The answer to a text comes with its first sound, after three seconds at the
+    latest; what goes wrong later is the row's note."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return await _say_text(gateway, await _text_of(request))
+    return await _say_file(request, gateway)
+
+
+async def _text_of(request: Request) -> TextToSay:
+    try:
+        return TextToSay.model_validate_json(await request.body())
+    except ValidationError as error:
+        found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
+        raise RequestValidationError(found) from None
+
+
+async def _say_text(gateway: Gateway, asked: TextToSay) -> UtteranceRow:
+    utterance, begun = await queue_text(gateway, asked)
+    try:
+        await asyncio.wait_for(begun.wait(), FIRST_SOUND_WAIT_S)
+    except TimeoutError:
+        pass  # others are spoken before it, or its voice takes its time
+    if utterance.note and not utterance.received:
+        raise HTTPException(502, utterance.note)
+    return UtteranceRow(**utterance.as_dict())
+
+
+async def queue_text(
+    gateway: Gateway, asked: TextToSay, listener: Callable[[Utterance], None] | None = None
+) -> tuple[Utterance, asyncio.Event]:
+    """Queue a text and make speech the driver; returns what `TextSpeech.add` does. Raises HTTPException."""
+    try:
+        queued = await gateway.texts.add(asked.text, asked.voice, listener)
+    except QueueFullError as error:
+        raise HTTPException(429, str(error)) from None
+    except StudioError as error:
+        raise HTTPException(422, str(error)) from None
+    try:
+        ensure_speech(gateway)
+    except HTTPException:
+        gateway.speech.cancel(queued[0].id)
+        raise
+    return queued
+
+
+async def _say_file(request: Request, gateway: Gateway) -> UtteranceRow:
     async with received_form(request, gateway.settings.home, FIELDS) as form:
         if "audio" not in form.files:
             raise HTTPException(422, "Send the speech in the field 'audio'.")
@@ -129,118 +181,9 @@ async def cancel_utterance(utterance: str, gateway: ChannelGateway) -> None:
         raise HTTPException(404, "There is no such utterance in the queue; GET .../speech lists it.")
 
 
-class SpeechOpening(BaseModel):
-    """The first message of a speech socket, beside the token."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    token: str
-    rate: int = Field(ge=LOWEST, le=HIGHEST)
-    format: Literal["s16", "f32"] = "s16"
-    channels: Literal[1, 2] = 1
-    title: str = Field("Live speech", max_length=200)
-
-
-@socket_router.websocket("/speech")
-async def speech_socket(socket: WebSocket, channel: str) -> None:
-    """Raw PCM as it is produced.
-
-    First message: JSON with token, rate (8000 to 96000), format (s16 or f32, little-endian), channels (1 or 2) and
-    title. Then binary messages of PCM, of any size; JSON {"do": "end"} ends an utterance (the next PCM begins another),
-    {"do": "interrupt"} and {"do": "clear"} act on the whole queue. Answers: {"event": "ready"}, then for each of its
-    utterances {"event": "queued" | "started" | "ended" | "interrupted", "id", "title"}. When half a minute of sound is
-    waiting the socket is not read any further until some of it has been said (POST .../interrupt is heard all the same).
-    """
-    opened = await admitted(socket, channel)
-    if opened is None:
-        return
-    gateway, words = opened
-    try:
-        opening = SpeechOpening.model_validate(words)
-        ensure_speech(gateway)
-    except ValidationError as error:
-        first = error.errors()[0]
-        await socket.close(BAD_MESSAGE, f"'{'.'.join(map(str, first['loc']))}': {first['msg']}."[:120])
-        return
-    except HTTPException as error:
-        await socket.close(BUSY, str(error.detail)[:120])
-        return
-    talk = SpeechSocket(gateway, opening)
-    await socket.send_text(json.dumps({"event": "ready"}))
-    try:
-        await until_first(talk.send_events(socket), talk.receive_until_closed(socket))
-    finally:
-        if talk.utterance:
-            talk.utterance.finish()
-
-
-class SpeechSocket:
-    """One speech socket: its decoder and the utterance that is arriving on it."""
-
-    def __init__(self, gateway: Gateway, opening: SpeechOpening) -> None:
-        self.utterance: Utterance | None = None
-        self._gateway, self._opening = gateway, opening
-        self._decoder, self._start = self._new_decoder(), PcmStart()
-        self._events: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-        self._fed = 0
-
-    def _new_decoder(self) -> PcmDecoder:
-        return PcmDecoder(self._opening.rate, self._opening.format, self._opening.channels)
-
-    async def send_events(self, socket: WebSocket) -> None:
-        """Events to the socket, as they come."""
-        while True:
-            await socket.send_text(json.dumps(await self._events.get()))
-
-    async def receive_until_closed(self, socket: WebSocket) -> None:
-        """What the socket says, until it closes or says what it should not."""
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            try:
-                if message.get("bytes") is not None:
-                    await self._pcm(message["bytes"])
-                else:
-                    await self._words(message.get("text") or "")
-            except ValueError as error:
-                await socket.close(BAD_MESSAGE, str(error)[:120])
-                return
-            except (StudioError, HTTPException) as error:
-                await socket.close(BUSY, str(getattr(error, "detail", error))[:120])
-                return
-
-    async def _pcm(self, data: bytes) -> None:
-        pause, self._fed = now() - self._fed, now()
-        if self.utterance is None or self.utterance.is_over or self.utterance.complete:
-            if self.utterance is not None and self.utterance.state == "interrupted" and pause < PAUSE:
-                return  # the rest of what another client interrupted
-            data = self._start.feed(data)
-            if not data:
-                return
-            ensure_speech(self._gateway)
-            self._decoder, self._start = self._new_decoder(), PcmStart()
-            self.utterance = self._gateway.speech.add(self._opening.title, self._heard)
-        await self.utterance.write(self._decoder.feed(data))
-
-    async def _words(self, text: str) -> None:
-        words = json.loads(text)
-        match words.get("do") if isinstance(words, dict) else None:
-            case "end":
-                if held := self._start.rest():
-                    await self._pcm(held)
-                self._start = PcmStart()
-                if self.utterance:
-                    await self.utterance.write(self._decoder.flush())
-                    self.utterance.finish()
-                self.utterance = None
-            case "interrupt":
-                self._gateway.speech.interrupt()
-                self.utterance = None
-            case "clear":
-                self._gateway.speech.clear()
-            case _:
-                raise ValueError('Send PCM, or {"do": "end" | "interrupt" | "clear"}.')
-
-    def _heard(self, utterance: Utterance) -> None:
-        self._events.put_nowait({"event": utterance.state, "id": utterance.id, "title": utterance.title})
+@voices_router.get("/voices")
+async def list_voices(request: Request) -> Voices:
+    """The voices that speak texts, with why one cannot speak here and the command that helps."""
+    rows = await asyncio.to_thread(voice_summaries, gateway_of(request).settings.voice)
+    note = "" if any(not row.unavailable for row in rows) else NO_VOICE
+    return Voices(voices=[VoiceRow(**asdict(row)) for row in rows], note=note)

@@ -22,6 +22,7 @@ import { options } from "./panels/options.js";
 import { outputs } from "./panels/outputs/outputs.js";
 import { programControls } from "./panels/program_controls.js";
 import { recordings } from "./panels/outputs/recordings.js";
+import { say } from "./panels/say/say.js";
 import { rtmp } from "./panels/outputs/rtmp.js";
 import { sessions } from "./panels/outputs/sessions.js";
 import { speech } from "./panels/speech.js";
@@ -59,7 +60,7 @@ async function openConsole(token) {
   /** @type {import("../lib/globals.js").Panel[]} */
   const panels = [
     headline(api, current), avatars(api), engines(api), options(api), drivers(api, new BrowserCamera(api)),
-    programControls(api, preview, current), speech(api), health(api), latency(stage), outputs(api, preview, current),
+    programControls(api, preview, current), speech(api), say(api), health(api), latency(stage), outputs(api, preview, current),
     recordings(api), livekit(api, current), rtmp(api, current), cleanFeed(api, current), audience(api), sessions(api), jobs(api), log,
   ];
   /** @param {boolean} linked */

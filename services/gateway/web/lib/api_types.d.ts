@@ -617,12 +617,36 @@ export interface Shot {
 
 /**
  * The speech queue. queue: what is being said and waits, in order. recent: the last that are over, newest first.
- * ran_dry: how often an utterance had no sound ready in its middle.
+ * ran_dry: how often an utterance had no sound ready in its middle. lines: the sentences of texts that were
+ * begun last, oldest first. saying: the sentence that is heard now, "" where it is none of a text.
  */
 export interface SpeechState {
   queue: UtteranceRow[];
   recent: UtteranceRow[];
   ran_dry: number;
+  lines: SpokenLine[];
+  saying: string;
+}
+
+/**
+ * A sentence of an utterance. start, end: microseconds on the channel clock at which the program plays its first
+ * sample and has played its last; None until they are known. words: their times are seconds from the sentence's
+ * beginning. cut: it was interrupted, and `end` is when.
+ */
+export interface SpokenLine {
+  utterance: string;
+  text: string;
+  words: SpokenWord[];
+  start: number | null;
+  end: number | null;
+  cut: boolean;
+}
+
+/** A word as it is spoken. start, end: seconds from the beginning of what `speak` was given. */
+export interface SpokenWord {
+  text: string;
+  start: number;
+  end: number;
 }
 
 /** Frames `first` up to, without, `end`, of one kind. */
@@ -630,6 +654,12 @@ export interface Stretch {
   kind: "absent" | "other_person" | "covered" | "blurred" | "turned_away" | "talking" | "closed_mouth" | "excluded";
   first: number;
   end: number;
+}
+
+/** A text that is spoken by a voice; `voice` is one of GET /api/v1/voices, "" the studio's own choice. */
+export interface TextToSay {
+  text: string;
+  voice?: string;
 }
 
 /** Leave to fetch one file once without the token. */
@@ -662,7 +692,10 @@ export interface Version {
   channel: string;
 }
 
-/** What a viewer needs. watch: path of the page with the token in its fragment; expires: wall clock seconds. */
+/**
+ * What a viewer needs. watch: path of the page, below a proxy's prefix, with the token in its fragment; expires:
+ * wall clock seconds.
+ */
 export interface ViewerLink {
   url: string;
   room: string;
@@ -675,6 +708,24 @@ export interface ViewerLink {
 /** How long a link can be opened; a viewer who has opened it may stay. */
 export interface ViewerRequest {
   minutes?: number;
+}
+
+/**
+ * A voice. chosen: it speaks where none is named. unavailable, command: why it cannot speak here and what helps,
+ * else "".
+ */
+export interface VoiceRow {
+  name: string;
+  title: string;
+  chosen: boolean;
+  unavailable: string;
+  command: string;
+}
+
+/** The voices, in the order in which one is looked for. note: how to get one where none can speak here, else "". */
+export interface Voices {
+  voices: VoiceRow[];
+  note: string;
 }
 
 /** A link to make. expires_s: seconds that it lasts. viewers: how many may watch by it at a time. */

@@ -308,7 +308,13 @@ def test_what_cannot_be_said_is_refused_in_a_sentence(running: GatewayStudio, ca
 
 @pytest.mark.parametrize(
     "words",
-    [{"rate": 1}, {"rate": 48_000, "format": "mp3"}, {"rate": 48_000, "channels": 9}, {}, {"rate": 48_000, "x": 1}],
+    [
+        {"rate": 1},
+        {"rate": 48_000, "format": "mp3"},
+        {"rate": 48_000, "channels": 9},
+        {"rate": "fast"},
+        {"rate": 48_000, "x": 1},
+    ],
 )
 def test_a_socket_that_opens_wrongly_gets_the_reason(running: GatewayStudio, words: dict[str, Any]) -> None:
     with speech_socket(running) as connection:

@@ -28,7 +28,7 @@ export function speech(api) {
     const [first, ...rest] = state.speech.queue;
     const saying = first?.state === "started" ? first : null;
     const waiting = saying ? rest.length : state.speech.queue.length;
-    const line = saying ? `Saying ${saying.title}` : state.scene.driver === "speech" ? "Waiting for speech" : "";
+    const line = saying ? `Saying ${state.speech.saying || saying.title}` : state.scene.driver === "speech" ? "Waiting for speech" : "";
     setText(byId("speech-line"), [line, waiting ? `queue: ${waiting}` : ""].filter(Boolean).join(" · "));
     byId("speech-clear").hidden = waiting === 0;
     byId("interrupt", HTMLButtonElement).disabled = !first;

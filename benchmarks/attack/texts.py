@@ -1,0 +1,79 @@
+"""Odd texts to a channel whose voice is a server that streams, stalls, breaks off and talks nonsense."""
+
+import time
+from pathlib import Path
+
+import httpx2
+import numpy as np
+
+from benchmarks.attack.row import AttackRow, beside
+from harness.channel import studio, wait_for
+from harness.speech_server import KEY, speech_server
+
+SEED, SPEECH = 22, "/speech"
+MODES = ("stream", "fail", "json", "mp3", "wav", "silent", "break", "refuse", "late", "stall", "endless")
+TEXTS = [
+    "", "…", "a" * 9_999, "a. " * 3_000, "\0\x1b[2J", "\ud7ff\u202e", "\n" * 5_000, "<speak><break time='9h'/></speak>", "[[x]]",
+    "$(reboot) `id` ; rm -rf /", "-x --help", "你好。" * 3_000, '"' * 9_000, "Hello there.", "One. Two! Three?", "x" * 20_000,
+]  # fmt: skip
+ANSWERS = (200, 201, 422, 429, 502)
+SILENT_WAIT_S = 45.0  # a server that answers late is waited for so long
+
+
+def texts(home: Path, folder: Path, count: int) -> AttackRow:
+    """`count` texts, interrupted now and then; afterwards the channel says a sentence. An answer of 500, none at all, a key in
+    the state, and a sentence that is not said are lost."""
+    row, generator = AttackRow("odd texts and odd voices"), np.random.default_rng(SEED)
+    with speech_server() as server:
+        told = {"STUDIO_VOICE_OPENAI_URL": server.url, "STUDIO_VOICE_OPENAI_KEY": KEY, "STUDIO_VOICE": "openai"}
+        with studio(home, folder / "run-texts", "--port", "0", "--driver", "speech", environment=told) as run:
+            run.on_air()
+            with (
+                httpx2.Client(
+                    base_url=f"{run.base}/api/v1/channels/main", headers=run._auth, timeout=30, trust_env=False
+                ) as client,
+                beside(run, row),
+            ):
+                for _ in range(count):
+                    server.mode = MODES[int(generator.integers(len(MODES)))]
+                    text = TEXTS[int(generator.integers(len(TEXTS)))]
+                    voice = ("", "", "openai", "../x")[int(generator.integers(4))]
+                    row.tried += 1
+                    _ask(client, row, SPEECH, {"text": text, "voice": voice})
+                    if generator.random() < 0.5:
+                        _ask(client, row, f"{SPEECH}/interrupt", None)
+                _ask(client, row, f"{SPEECH}/interrupt", None)
+                server.release.set()
+                server.mode = "stream"
+                _check_speech(client, row)
+                if KEY in client.get(SPEECH).text or KEY in str(run.state()):
+                    row.wrong("the key stands in the state")
+            run.end()
+    return row
+
+
+def _ask(client: httpx2.Client, row: AttackRow, path: str, body: object) -> None:
+    try:
+        answer = client.post(path, json=body)
+    except (httpx2.HTTPError, UnicodeError) as error:
+        row.lost += 1
+        row.wrong(f"a text had no answer: {type(error).__name__}")
+        return
+    if answer.status_code not in ANSWERS:
+        row.lost += 1
+        row.wrong(f"a text was answered with {answer.status_code}")
+
+
+def _check_speech(client: httpx2.Client, row: AttackRow) -> None:
+    said = client.post(SPEECH, json={"text": "All is well."}).json()
+    begun = time.monotonic()
+    try:
+        wait_for(
+            lambda: any(r["id"] == said.get("id") for r in client.get(SPEECH).json()["recent"]), SILENT_WAIT_S, "said"
+        )
+        ended = next(each for each in client.get(SPEECH).json()["recent"] if each["id"] == said["id"])
+        if ended["note"] or not ended["seconds"]:
+            row.wrong(f"the last sentence was not said: {ended['note']}")
+    except (AssertionError, TimeoutError):
+        row.lost += 1
+        row.wrong(f"the last sentence was not said in {time.monotonic() - begun:.0f} s")

@@ -1,0 +1,11 @@
+"""All that a voice of another package needs. docs/text-and-voices.md shows a whole one.
+
+What stands here changes with notice only.
+"""
+
+from shared.errors import StudioError
+from shared.unavailable import Unavailable
+from shared.voices.api import Spoken, SpokenWord, Voice, VoiceError
+from shared.voices.settings import VoiceSettings
+
+__all__ = ["Spoken", "SpokenWord", "StudioError", "Unavailable", "Voice", "VoiceError", "VoiceSettings"]

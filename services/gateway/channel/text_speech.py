@@ -1,0 +1,90 @@
+"""Texts that are to be spoken: one voice at a time makes them speech, sentence by sentence, and the queue says it.
+
+A voice speaks in a thread of its own and no faster than its utterance has room, so the event loop never waits for it and memory
+is bounded. Lives in the event loop.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+
+from services.gateway.channel.event_log import EventLog
+from services.gateway.channel.speech_queue import SpeechQueue, Utterance
+from shared.errors import StudioError
+from shared.voices.api import Voice, VoiceError
+from shared.voices.registry import open_voice
+from shared.voices.sentences import sentences
+from shared.voices.voice_thread import VoiceThread
+
+MAX_TEXT_CHARACTERS = 10_000  # some ten minutes; a page for a film goes to the jobs
+TITLE_CHARACTERS = 60
+NOTHING_TO_SAY = "The text has nothing in it that can be spoken; write a sentence."
+
+
+class TextSpeech:
+    """The texts of one channel. chosen: the voice where a text names none; "": the first that can speak here."""
+
+    def __init__(self, queue: SpeechQueue, event_log: EventLog, chosen: str) -> None:
+        self._queue, self._event_log, self._chosen = queue, event_log, chosen
+        self._thread = VoiceThread()
+        self._turn = asyncio.Lock()  # one text after the other is synthesised, in the order in which they came
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def add(
+        self, text: str, voice: str = "", listener: Callable[[Utterance], None] | None = None
+    ) -> tuple[Utterance, asyncio.Event]:
+        """Queue a text. Return its utterance, and an event that is set with its first sound or when there will be none.
+        Raises StudioError where there is nothing to speak, no voice, or no room in the queue."""
+        if len(text) > MAX_TEXT_CHARACTERS:
+            raise StudioError(f"A text has at most {MAX_TEXT_CHARACTERS} characters here; send it in parts.")
+        if not (parts := sentences(text)):
+            raise StudioError(NOTHING_TO_SAY)
+        opened = await asyncio.to_thread(open_voice, voice or self._chosen)  # it may import a package
+        begun = asyncio.Event()
+
+        def hear(utterance: Utterance) -> None:
+            if utterance.is_over and (task := self._tasks.pop(utterance.id, None)) and not utterance.complete:
+                task.cancel()  # interrupted: the synthesis ends at once
+            if listener:
+                listener(utterance)
+
+        utterance = self._queue.add(title_of(parts), hear, patient=True)
+        task = asyncio.ensure_future(self._fill(utterance, opened, parts, begun))
+        self._tasks[utterance.id] = task
+        return utterance, begun
+
+    async def _fill(self, utterance: Utterance, voice: Voice, parts: list[str], begun: asyncio.Event) -> None:
+        try:
+            async with self._turn:
+                for sentence in parts:
+                    await self._say(utterance, voice, sentence, begun)
+        except VoiceError as error:
+            utterance.note = str(error)
+            self._event_log.add(str(error), "error")
+        finally:
+            utterance.finish()
+            begun.set()
+
+    async def _say(self, utterance: Utterance, voice: Voice, sentence: str, begun: asyncio.Event) -> None:
+        utterance.lines.begin(sentence, utterance.received)
+        async with aclosing(self._thread.spoken(voice, sentence)) as spoken:
+            async for part in spoken:
+                utterance.lines.add_words(part.words)
+                if len(part.samples):
+                    await utterance.write(part.samples)
+                    begun.set()
+
+    def cancel_tasks(self) -> None:
+        """End all synthesis. Called in the event loop, before `close`."""
+        for task in self._tasks.values():
+            task.cancel()
+
+    def close(self) -> None:
+        """End the voices' thread. Called in a thread, from the event loop's end."""
+        self._thread.close()
+
+
+def title_of(parts: list[str]) -> str:
+    """How a text is called: by its first sentence, shortened."""
+    first = parts[0].rstrip(".。")
+    return first if len(first) <= TITLE_CHARACTERS else f"{first[: TITLE_CHARACTERS - 1].rstrip()}…"

@@ -1,0 +1,143 @@
+// The script: lines that are said one after the other, kept in this browser. Each line is an utterance of the speech queue; what
+// is marked as being said is what the queue says, not what was pressed.
+
+import { attempt, byId, element, setAttribute, setText, updateList } from "../../../lib/elements.js";
+
+const LINES_KEY = "persona-studio-script";
+const PLACE_KEY = "persona-studio-script-line";
+
+/** @typedef {{number: number, text: string}} Line */
+
+/**
+ * @param {import("../../../lib/api.js").Api} api @param {(text: string) => Promise<string>} send
+ * @returns {import("../../../lib/globals.js").Panel}
+ */
+export function script(api, send) {
+  const failed = byId("say-error");
+  const box = byId("script-text", HTMLTextAreaElement);
+  box.value = localStorage.getItem(LINES_KEY) ?? "";
+  let place = Number(localStorage.getItem(PLACE_KEY)) || 0; // of the line that is spoken, or is next
+  let playing = false;
+  let sending = false;
+  let said = ""; // the utterance of the line at `place`, "" while it is not being said
+  /** @type {import("../../../lib/globals.js").State | null} */
+  let newest = null;
+
+  /** @returns {Line[]} */
+  const lines = () => box.value.split("\n").map((text) => text.trim()).filter(Boolean).map((text, number) => ({ number, text }));
+  /** @param {number} to */
+  const moveTo = (to) => {
+    place = Math.max(0, Math.min(to, lines().length));
+    localStorage.setItem(PLACE_KEY, String(place));
+  };
+  const over = () => {
+    said = "";
+    draw();
+  };
+
+  /** What was pressed is done one after the other: a line has its utterance before it can be dropped. */
+  let work = Promise.resolve();
+  /** @param {() => Promise<void>} job */
+  const next = (job) => (work = work.then(job));
+  /** Say the line at `place`. */
+  const sayLine = async () => {
+    const line = lines()[place];
+    if (!line) return;
+    sending = true;
+    draw();
+    await attempt(failed, async () => {
+      try {
+        said = await send(line.text);
+      } catch (error) {
+        playing = false;
+        throw error;
+      }
+    });
+    sending = false;
+    draw();
+  };
+  /** End the line that is being said, and no other. */
+  const drop = async () => {
+    const gone = said;
+    said = "";
+    if (gone) await api.ask("DELETE", `./speech/${gone}`).catch(() => {}); // it has just ended
+  };
+  /** @param {number} to a line, spoken when the one before has been dropped */
+  const jump = (to) => next(async () => {
+    await drop();
+    moveTo(to);
+    if (place < lines().length) await sayLine();
+    else playing = false;
+    draw();
+  });
+
+  byId("script-open").addEventListener("click", () => {
+    byId("script").hidden = !byId("script").hidden;
+    if (lines().length === 0) box.hidden = false;
+    draw();
+  });
+  byId("script-play").addEventListener("click", () => {
+    playing = !playing;
+    if (playing && place >= lines().length) moveTo(0);
+    if (playing && !said && !sending) next(sayLine);
+    draw();
+  });
+  byId("script-skip").addEventListener("click", () => jump(place + 1));
+  byId("script-repeat").addEventListener("click", () => jump(said || sending ? place : place - 1));
+  byId("script-edit").addEventListener("click", () => {
+    box.hidden = !box.hidden;
+    if (!box.hidden) box.focus();
+    draw();
+  });
+  box.addEventListener("input", () => {
+    localStorage.setItem(LINES_KEY, box.value);
+    draw();
+  });
+
+  /** @param {Line} line */
+  const make = (line) => {
+    const button = element("button", { class: "script-line" }, element("span", { class: "sign", "aria-hidden": "true" }), element("span", {}, line.text));
+    button.addEventListener("click", () => jump(line.number));
+    return { root: element("li", {}, button), button, sign: button.children[0] };
+  };
+  const draw = () => {
+    const all = lines();
+    const heard = newest?.speech.queue.find((row) => row.id === said);
+    updateList(byId("script-lines"), all, (line) => `${line.number}/${line.text}`, make, ({ button, sign }, line) => {
+      const here = line.number === place;
+      const state = here && heard?.state === "started" ? "said" : here && (said || sending) ? "soon" : here ? "next" : line.number < place ? "over" : "";
+      if (button.dataset.state !== state && state === "said") button.scrollIntoView({ block: "nearest" });
+      setAttribute(button, "data-state", state);
+      setAttribute(button, "aria-current", String(state === "said"));
+      setText(sign, state === "said" ? "●" : state === "soon" ? "…" : state === "next" ? "▸" : state === "over" ? "✓" : "");
+    });
+    setAttribute(byId("script-open"), "aria-expanded", String(!byId("script").hidden));
+    setAttribute(byId("script-edit"), "aria-pressed", String(!box.hidden));
+    setText(byId("script-edit"), box.hidden ? "Edit" : "Done");
+    byId("script-lines").hidden = !box.hidden;
+    byId("script-empty").hidden = all.length > 0 || !box.hidden;
+    setAttribute(byId("script-play"), "aria-pressed", String(playing));
+    setText(byId("script-play"), playing ? "Stop after this line" : "Play");
+    byId("script-play", HTMLButtonElement).disabled = all.length === 0;
+    byId("script-skip", HTMLButtonElement).disabled = place >= all.length;
+    byId("script-repeat", HTMLButtonElement).disabled = all.length === 0 || (place === 0 && !said);
+  };
+  /** What became of the line that was said. @param {import("../../../lib/globals.js").State} state */
+  const follow = (state) => {
+    if (!said || sending) return;
+    const ended = state.speech.recent.find((row) => row.id === said);
+    if (!ended) return;
+    if (ended.note) setText(failed, ended.note);
+    if (ended.state === "interrupted" || ended.note) playing = false; // the same line is next
+    else moveTo(place + 1);
+    over();
+    if (playing && place < lines().length) next(sayLine);
+    else playing = false;
+  };
+  draw();
+  return (state) => {
+    newest = state;
+    follow(state);
+    draw();
+  };
+}

@@ -1,0 +1,1 @@
+"""Text spoken by a voice: a server, or a program that is installed on this machine."""

@@ -1,0 +1,106 @@
+"""The voices that are installed, by name: our own and those of other packages, each imported when it is asked for."""
+
+import re
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+from shared.config.settings import VOICE_GROUP
+from shared.errors import StudioError, named
+from shared.unavailable import Unavailable
+from shared.voices.api import Voice
+from shared.voices.settings import VoiceSettings
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+FIRST, LAST = ("openai", "piper"), ("espeak",)  # the order in which a voice is looked for; others come between
+NO_VOICE = (
+    "There is no voice here that speaks text: install one (sudo apt-get install espeak-ng), or set STUDIO_VOICE_OPENAI_URL to a "
+    "server with the OpenAI speech API; `studio voices` lists what there could be."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceSummary:
+    """A voice with what a user picks it by. chosen: it speaks where none is named. unavailable, command: why it cannot speak
+    here and what helps, else ""."""
+
+    name: str
+    title: str
+    chosen: bool
+    unavailable: str
+    command: str
+
+
+def _installed() -> dict[str, EntryPoint]:
+    found = {point.name: point for point in entry_points(group=VOICE_GROUP) if NAME.fullmatch(point.name)}
+
+    def place(name: str) -> tuple[int, str]:
+        rank = FIRST.index(name) if name in FIRST else len(FIRST) + LAST.count(name)
+        return rank, name
+
+    return {name: found[name] for name in sorted(found, key=place)}
+
+
+def load_voice(name: str) -> Voice:
+    """The voice of this name. Raises StudioError when there is none, its module cannot be imported, or it is no voice."""
+    found = _installed()
+    if name not in found:
+        there = ", ".join(found) or "none, as after an update; run `make setup` again"
+        raise StudioError(f"There is no voice '{name[:60]}'; there is {there}.")
+    point = found[name]
+    cure = f"update or remove the package {point.dist.name}" if point.dist is not None else "update its package"
+    try:
+        made = point.load()()
+    except (Exception, SystemExit) as error:  # another package's code may fail at anything while it is imported
+        raise StudioError(f"Voice '{name}' cannot be loaded from {point.value} ({named(error)}); {cure}.") from None
+    if not isinstance(made, Voice) or made.name != name:
+        raise StudioError(f"Voice '{name}' cannot be loaded from {point.value} (it is no Voice of that name); {cure}.")
+    return made
+
+
+def problem_of(voice: Voice) -> Unavailable | None:
+    """Why a voice cannot speak here, None where it can."""
+    try:
+        return voice.probe()
+    except StudioError as error:
+        return Unavailable(str(error))
+    except Exception as error:  # another package's code may fail at anything
+        return Unavailable(f"{voice.title} cannot say whether it speaks here ({named(error)}); update its package.")
+
+
+def open_voice(name: str) -> Voice:
+    """The voice of this name, for "" the first that can speak here. Raises StudioError in one sentence where it cannot."""
+    if name:
+        voice = load_voice(name)
+        if (problem := problem_of(voice)) is not None:
+            raise StudioError(problem.reason)
+        return voice
+    for each in _installed():
+        try:
+            voice = load_voice(each)
+        except StudioError:
+            continue  # `studio voices` says why
+        if problem_of(voice) is None:
+            return voice
+    raise StudioError(NO_VOICE)
+
+
+def voice_summaries(chosen: str) -> list[VoiceSummary]:
+    """Every voice, in the order in which one is looked for. chosen: the setting `voice`."""
+    rows: list[VoiceSummary] = []
+    for name in _installed():
+        title, problem = name, None
+        try:
+            voice = load_voice(name)
+            title, problem = voice.title, problem_of(voice)
+        except StudioError as error:
+            problem = Unavailable(str(error))
+        taken = not problem and (name == chosen or (not chosen and not any(row.chosen for row in rows)))
+        reason, command = (problem.reason, problem.command) if problem else ("", "")
+        rows.append(VoiceSummary(name, title, taken, reason, command))
+    return rows
+
+
+def settings_of_voices() -> list[VoiceSettings]:
+    """Those that the voices have of their own. Raises StudioError for one that is wrong."""
+    found = (load_voice(name).settings() for name in _installed())
+    return [own for own in found if own is not None]

@@ -1,0 +1,193 @@
+"""A text as a speech file, made once: a sentence that was spoken is kept, so that an interrupted text goes on where it stopped.
+
+`python -m shared.voices.speech_file` reads {text, voice} as JSON on standard input, and prints {"done", "total"} while it speaks and
+{"file", "seconds"} in the end, or {"error"}.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+import wave
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.config.settings import Settings, load_settings
+from shared.errors import NoSpaceError, StudioError
+from shared.runtime.clock import SOUND_RATE_HZ
+from shared.voices.api import SpokenWord, Voice
+from shared.voices.registry import open_voice
+from shared.voices.sentences import sentences
+from shared.voices.speech import spoken_sentence
+
+MAX_FILE_CHARACTERS = 200_000  # some four hours
+FOLDER = "speeches"  # of the home
+KEPT_S = 7 * 86_400  # seconds for which a speech that was not asked for again stays
+SPEECH, LINES = "speech.wav", "lines.json"
+
+SpeechProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FileLine:
+    """A sentence of a speech file. start, end: seconds of the file. words: as the voice tells them, in seconds of the file."""
+
+    text: str
+    start: float
+    end: float
+    words: tuple[SpokenWord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechFile:
+    """A spoken text: a WAV of 16 bit mono at 48 kHz, and its sentences."""
+
+    path: Path
+    lines: tuple[FileLine, ...]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file, UTF-8. Raises StudioError in one sentence."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(4 * MAX_FILE_CHARACTERS + 1)
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise StudioError(f"{path.name} cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise StudioError(f"{path.name} is no text in UTF-8; save it as such.") from None
+    check_text(text, path.name)
+    return text
+
+
+def check_text(text: str, name: str) -> list[str]:
+    """The sentences of a text. Raises StudioError where it has none or is too long."""
+    if len(text) > MAX_FILE_CHARACTERS:
+        raise StudioError(f"{name} is longer than {MAX_FILE_CHARACTERS} characters; render it in parts.")
+    if not (found := sentences(text)):
+        raise StudioError(f"{name} has nothing in it that can be spoken; write a sentence.")
+    return found
+
+
+def make_speech(
+    text: str, settings: Settings, voice: str = "", progress: SpeechProgress = lambda done, total: None
+) -> SpeechFile:
+    """Speak a text into a file of the home, or find it there. progress: called with the sentences that are done and all of them.
+    Raises StudioError in one sentence; what was spoken until then is kept."""
+    found = check_text(text, "The text")
+    speaker = open_voice(voice or settings.voice)
+    folder = settings.home / FOLDER / _digest(speaker, found)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        _sweep(folder.parent)
+        if not ((folder / SPEECH).exists() and (folder / LINES).exists()):
+            asyncio.run(_speak_all(speaker, found, folder, progress))
+            _join(found, folder)
+        progress(len(found), len(found))
+        return SpeechFile(folder / SPEECH, _read_lines(folder))
+    except OSError as error:
+        raise NoSpaceError(
+            f"The speech cannot be kept in {folder.parent} ({error.strerror}); free some space."
+        ) from None
+
+
+def _digest(voice: Voice, found: list[str]) -> str:
+    """A name for this text by this voice as it is set. Secrets are stars in it."""
+    own = voice.settings()
+    said = [voice.name, own.model_dump(mode="json") if own else {}, found]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+
+async def _speak_all(voice: Voice, found: list[str], folder: Path, progress: SpeechProgress) -> None:
+    for number, sentence in enumerate(found):
+        progress(number, len(found))
+        if not (folder / f"{number}.json").exists():
+            await _speak_one(voice, sentence, folder / str(number))
+
+
+async def _speak_one(voice: Voice, sentence: str, to: Path) -> None:
+    """Write NUMBER.wav, then NUMBER.json with its words, which says that it is whole."""
+    part, words = to.with_suffix(f".{os.getpid()}"), []
+    try:
+        with wave.open(str(part), "wb") as file:
+            _set_format(file)
+            async with aclosing(spoken_sentence(voice, sentence)) as parts:
+                async for each in parts:
+                    file.writeframes(each.samples.tobytes())
+                    words += [asdict(word) for word in each.words]
+        part.rename(to.with_suffix(".wav"))
+        part.write_text(json.dumps(words), encoding="utf-8")
+        part.rename(to.with_suffix(".json"))
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _join(found: list[str], folder: Path) -> None:
+    """Write all sentences into one file, whole or not at all."""
+    lines, at = [], 0
+    part = folder / f"speech.{os.getpid()}"
+    try:
+        with wave.open(str(part), "wb") as file:
+            _set_format(file)
+            for number, sentence in enumerate(found):
+                with wave.open(str(folder / f"{number}.wav"), "rb") as read:
+                    count = read.getnframes()
+                    file.writeframes(read.readframes(count))
+                words = json.loads((folder / f"{number}.json").read_text(encoding="utf-8"))
+                start, end = at / SOUND_RATE_HZ, (at + count) / SOUND_RATE_HZ
+                moved = [word | {"start": word["start"] + start, "end": word["end"] + start} for word in words]
+                lines.append({"text": sentence, "start": start, "end": end, "words": moved})
+                at += count
+        part.rename(folder / SPEECH)
+        part.write_text(json.dumps(lines), encoding="utf-8")
+        part.rename(folder / LINES)
+    finally:
+        part.unlink(missing_ok=True)
+    for number in range(len(found)):
+        (folder / f"{number}.wav").unlink(missing_ok=True)
+        (folder / f"{number}.json").unlink(missing_ok=True)
+
+
+def _set_format(file: wave.Wave_write) -> None:
+    file.setnchannels(1)
+    file.setsampwidth(2)
+    file.setframerate(SOUND_RATE_HZ)
+
+
+def _read_lines(folder: Path) -> tuple[FileLine, ...]:
+    rows: list[dict[str, Any]] = json.loads((folder / LINES).read_text(encoding="utf-8"))
+    return tuple(FileLine(**row | {"words": tuple(SpokenWord(**word) for word in row["words"])}) for row in rows)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove speeches that were not asked for again."""
+    for old in folder.iterdir():
+        if old.stat().st_mtime < time.time() - KEPT_S:
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def main() -> int:
+    """One text."""
+
+    def told(done: int, total: int) -> None:
+        print(json.dumps({"done": done, "total": total}), flush=True)
+
+    try:
+        asked = json.load(sys.stdin)
+        made = make_speech(asked["text"], load_settings(), asked["voice"], told)
+    except StudioError as error:
+        print(json.dumps({"error": str(error)}))
+        return 1
+    print(json.dumps({"file": str(made.path), "seconds": made.lines[-1].end}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Voices beside an event loop that must not wait: they speak in a loop of their own, and their sound is fetched from there."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+from shared.voices.api import Voice, VoiceError
+from shared.voices.speech import FIRST_SOUND_S, SpokenPart, spoken_sentence
+
+BLOCKED_S = FIRST_SOUND_S + 5.0  # a voice that holds up its whole loop so long is given up
+CLOSE_WAIT_S = 1.0
+
+
+class VoiceThread:
+    """A thread with an event loop for voices, started with the first sentence. Nothing is fetched ahead: a voice goes on when
+    its last block was taken, so that memory is bounded by who takes it."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    async def spoken(self, voice: Voice, sentence: str) -> AsyncGenerator[SpokenPart, None]:
+        """Yield a sentence's parts, as `spoken_sentence` does. Cancelled, it ends the synthesis at once."""
+        loop = self._started()
+        parts = spoken_sentence(voice, sentence)
+        try:
+            while True:
+                future = asyncio.run_coroutine_threadsafe(_next_part(parts), loop)
+                try:
+                    part = await asyncio.wait_for(asyncio.wrap_future(future), BLOCKED_S)
+                except TimeoutError:
+                    raise VoiceError(f"{voice.title} does not answer any more; use another voice.") from None
+                if part is None:
+                    return
+                yield part
+        finally:
+            # In the voices' loop: it waits there until what was cancelled has ended.
+            asyncio.run_coroutine_threadsafe(_close(parts), loop)
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_run, args=(self._loop,), name="voices", daemon=True)
+            self._thread.start()
+        return self._loop
+
+    def close(self) -> None:
+        """End what is being synthesised, and the thread. Called in another thread than the voices'."""
+        if self._loop is None or self._thread is None:
+            return
+        loop, self._loop = self._loop, None
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join(CLOSE_WAIT_S)
+
+
+async def _next_part(parts: AsyncGenerator[SpokenPart, None]) -> SpokenPart | None:
+    try:
+        return await anext(parts)
+    except StopAsyncIteration:
+        return None
+
+
+async def _close(parts: AsyncGenerator[SpokenPart, None]) -> None:
+    for _ in range(100):
+        try:
+            await parts.aclose()
+            return
+        except RuntimeError:  # it is still on its way out of what was cancelled
+            await asyncio.sleep(0.01)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run until `close`; then what is left is cancelled, so that programs and connections are closed."""
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    with suppress(TimeoutError):
+        loop.run_until_complete(asyncio.wait_for(asyncio.gather(*left, return_exceptions=True), CLOSE_WAIT_S))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()

@@ -1,0 +1,95 @@
+"""Typing a text and running through a script in the console, with the voice of a server."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.speech_server import SpeechServer
+from tests.support.browser.chromium import needs_chromium
+from tests.support.running.gateway import GatewayStudio
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = needs_chromium
+
+
+@pytest.fixture
+def page(browser: "Browser", speaking: GatewayStudio, server: SpeechServer) -> Iterator["Page"]:
+    """The console of a phone's width; what it complains of fails the test."""
+    server.mode = "stream"
+    server.asked.clear()
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"http://{speaking.address}/#token={speaking.token}")
+    page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+    yield page
+    context.close()
+    speaking.http.post("/channels/main/speech/interrupt")
+    assert complaints == []
+
+
+def asked(server: SpeechServer) -> list[str]:
+    return [each["input"] for each in server.asked]
+
+
+def test_enter_says_what_was_typed_and_a_refusal_gives_it_back(
+    page: "Page", speaking: GatewayStudio, server: SpeechServer
+) -> None:
+    page.keyboard.press("e")
+    page.keyboard.type("Good evening. Welcome to the show.")
+    page.keyboard.press("Enter")
+    page.get_by_label("Speech", exact=True).get_by_text("Saying Welcome to the show.").wait_for()
+    assert page.get_by_label("Text", exact=True).input_value() == ""
+    speaking.wait(lambda: not speaking.state()["speech"]["queue"])
+    server.mode = "refuse"
+    page.get_by_label("Text", exact=True).fill("Once more.")
+    page.get_by_role("button", name="Say", exact=True).click()
+    page.get_by_role("alert").get_by_text("refuses the key").wait_for()
+    assert page.get_by_label("Text", exact=True).input_value() == "Once more."
+
+
+def test_a_script_of_five_lines_is_played_skipped_repeated_and_kept(
+    page: "Page", speaking: GatewayStudio, server: SpeechServer
+) -> None:
+    page.keyboard.press("c")
+    page.get_by_label("Lines of the script").fill(
+        "First line.\n\nSecond.\nA third line, which is the longest of all five of them.\nFour.\nFive."
+    )
+    page.get_by_role("button", name="Done").click()
+    lines = page.get_by_label("Lines", exact=True).get_by_role("button")
+    assert lines.count() == 5
+    page.get_by_role("button", name="Play").click()
+    page.locator("[aria-current=true]").get_by_text("First line.").wait_for()
+    page.locator("[aria-current=true]").get_by_text("A third line").wait_for()
+    page.keyboard.press("b")  # repeat: it begins once more
+    speaking.wait(lambda: len(asked(server)) == 4)
+    page.locator("[aria-current=true]").get_by_text("A third line").wait_for()
+    page.keyboard.press("k")
+    page.locator("[aria-current=true]").get_by_text("Four.").wait_for()
+    page.get_by_role("button", name="Play").wait_for()  # it is over by itself
+    third = "A third line, which is the longest of all five of them."
+    assert asked(server) == ["First line.", "Second.", third, third, "Four.", "Five."]
+    lines.nth(2).click()
+    page.locator("[aria-current=true]").get_by_text("A third line").wait_for()
+    page.keyboard.press("i")
+    speaking.wait(lambda: not speaking.state()["speech"]["queue"])
+    page.reload()
+    page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
+    page.keyboard.press("c")
+    lines.nth(2).get_by_text("▸").wait_for()
+    assert lines.count() == 5
+
+
+def test_without_a_voice_a_sentence_says_how_to_get_one(browser: "Browser", running: GatewayStudio) -> None:
+    page = browser.new_page()
+    page.route(
+        "**/api/v1/voices",
+        lambda route: route.fulfill(json={"voices": [], "note": "There is no voice here; install one."}),
+    )
+    page.goto(f"http://{running.address}/#token={running.token}")
+    page.get_by_role("status").get_by_text("There is no voice here; install one.").wait_for()
+    page.context.close()
