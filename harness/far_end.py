@@ -20,7 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from engines.mesh.topology import INNER_LOWER, INNER_UPPER
 from harness.channel import Studio, sample_channel, wait_for
-from harness.subscriber import Received, finished_subscriber, start
+from harness.viewers.subscriber import Received, finished_subscriber, start
 from services.local.livekit_server import find_server
 from shared.avatar.model import load_avatar
 from shared.face.similarity import apply_similarity

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx2
 
-from harness.audience import Spectators
 from harness.channel import Studio, sample_channel, wait_for
+from harness.viewers.audience import Spectators
 from shared.avatar.samples import SAMPLE_VIDEO
 
 VIEWERS = 50

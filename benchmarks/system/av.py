@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from harness import subscriber
 from harness.flash import FlashGateway, flash_gateway, preferred
+from harness.viewers import subscriber
 from publishing.token import viewer_token
 from services.local.livekit_server import LiveKitServer, find_server
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.channel import Studio, longest_gap, resident_bytes, sample_channel, wait_for
-from harness.crowd import VIEWERS, Crowd
+from harness.viewers.crowd import VIEWERS, Crowd
 
 RUN_S = 20.0
 

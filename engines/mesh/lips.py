@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from engines.mesh.motion import MeshMotion, lip_gaps
 from engines.mesh.topology import INNER_UPPER, LOWER_LIP_ROWS, UPPER_LIP_ROWS
-from shared.avatar.mouth_seen import GRIN_WIDTH, OPEN_MOUTH
 from shared.easing import smoothstep
 from shared.face.landmarks import LIP_BOTTOM, LIP_TOP, MOUTH_CORNERS, SURFACE, Face
+from shared.face.mouth_seen import GRIN_WIDTH, OPEN_MOUTH
 
 # Share of a missing gap that the upper lip makes up; the lower lip does the rest, as it does in a face. A lip that
 # smiles is drawn up already.

@@ -16,10 +16,10 @@ from engines.mesh.tracker_calibration import FILE, calibrate_tracker, kept_calib
 from shared.avatar.detail import sharpened_for_drawing
 from shared.avatar.mask import moving_matte
 from shared.avatar.model import ROI_SIZE_PX, Avatar
-from shared.avatar.mouth_seen import mouth_covered
 from shared.avatar.portrait_skin import PortraitSkin
 from shared.face import similarity
 from shared.face.landmarks import SURFACE, Face
+from shared.face.mouth_seen import mouth_covered
 from shared.media.array_types import ImageArray
 
 INNER = slice(int(RIM_PX), ROI_SIZE_PX - int(RIM_PX))

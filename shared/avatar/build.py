@@ -30,7 +30,6 @@ from shared.avatar.manifest import (
 )
 from shared.avatar.mask import own_mask
 from shared.avatar.model import ROI_SIZE_PX, avatar_folder, avatars_folder
-from shared.avatar.mouth_seen import mouth_notes
 from shared.avatar.plate_build import (
     FollowedBody,
     PlateMeasures,
@@ -43,6 +42,7 @@ from shared.errors import StudioError
 from shared.face import similarity
 from shared.face.finder import FaceFinder
 from shared.face.landmarks import POINTS, Face
+from shared.face.mouth_seen import mouth_notes
 from shared.face.tracker import MIN_FACE_PX, FaceTracker
 from shared.face.upright import MOST_ROLL
 from shared.media.array_types import ImageArray

@@ -8,8 +8,8 @@ import httpx
 import numpy as np
 import pytest
 
-from harness import subscriber
 from harness.channel import Studio, children, command, studio, wait_for
+from harness.viewers import subscriber
 from services.local.livekit_server import find_server
 
 pytestmark = pytest.mark.skipif(find_server() is None, reason="no LiveKit server: deploy/livekit.sh builds one")

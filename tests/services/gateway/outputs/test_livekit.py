@@ -17,8 +17,8 @@ import pytest
 from livekit import rtc
 from pydantic import SecretStr
 
-from harness import subscriber
 from harness.flash import FlashGateway, flash_gateway
+from harness.viewers import subscriber
 from publishing import token
 from publishing.errors import connection_refusal, room_end_reason
 from publishing.publication import Publication

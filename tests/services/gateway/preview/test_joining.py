@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 from harness.channel import resident_bytes
-from harness.crowd import VIEWERS, Crowd
+from harness.viewers.crowd import VIEWERS, Crowd
 from tests.support.browser.viewer import watching
 from tests.support.running.gateway import GatewayStudio
 from tests.support.running.recordings import played, record

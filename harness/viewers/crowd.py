@@ -22,7 +22,7 @@ class Crowd:
     def __init__(self, base: str, token: str, channel: str, count: int = VIEWERS) -> None:
         sockets = f"{base.replace('http', 'ws', 1)}/api/v1/channels/{channel}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.crowd", sockets, str(count)],
+            [sys.executable, "-m", "harness.viewers.crowd", sockets, str(count)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
         )  # fmt: skip
         assert self._process.stdin

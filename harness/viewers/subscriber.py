@@ -1,6 +1,6 @@
 """A viewer without a browser: subscribes with LiveKit's SDK and writes down what it sees and hears, and when.
 
-    python -m harness.subscriber URL SECONDS [X Y W H] < token      one JSON object on standard output
+    python -m harness.viewers.subscriber URL SECONDS [X Y W H] < token      one JSON object on standard output
 
 A process of its own, so that measuring does not slow what is measured.
 """
@@ -121,7 +121,7 @@ async def _listen(stream: Any, got: Received, begun: float) -> None:
 
 def start(url: str, token: str, seconds: float, box: PixelBox | None = None) -> "subprocess.Popen[bytes]":
     """A subscriber in a process of its own; `finished_subscriber` has what it received."""
-    command = [sys.executable, "-m", "harness.subscriber", url, str(seconds), *map(str, box or ())]
+    command = [sys.executable, "-m", "harness.viewers.subscriber", url, str(seconds), *map(str, box or ())]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
     process.stdin.write(token.encode())

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from shared.avatar.mouth_seen import mouth_covered, mouth_notes
 from shared.face.features import MOUTH
 from shared.face.landmarks import Face
+from shared.face.mouth_seen import mouth_covered, mouth_notes
 from tests.support.engines.mesh_material import avatar, masked_portrait
 
 

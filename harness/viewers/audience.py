@@ -33,7 +33,7 @@ class Spectators:
     def __init__(self, base: str, channel: str, token: str, count: int, *, listening: bool = False) -> None:
         address = f"{base.replace('http', 'ws', 1)}/api/v1/channels/{channel}/watch"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harness.audience", address, str(count), str(int(listening))],
+            [sys.executable, "-m", "harness.viewers.audience", address, str(count), str(int(listening))],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
         )  # fmt: skip
         self._say(token)
