@@ -294,7 +294,7 @@ SOUND_AFTER_A_GAP = """async () => {
         createBuffer: () => ({ getChannelData: () => [] }),
         createBufferSource: () => ({ connect: () => null, start: (at) => played.push(at) }),
     };
-    Object.assign(sound, { context, listening: true });
+    Object.assign(sound, { context, gain: {}, listening: true });
     return Array.from({ length: 30 }, (_, tick) => {
         const madeUp = tick >= 10 && tick < 20;
         context.currentTime = tick * 0.04 + (madeUp ? 0.08 : 0.01);
