@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from shared.config.settings import VOICE_GROUP
@@ -30,8 +31,14 @@ class VoiceSummary:
     command: str
 
 
+@cache
+def _points() -> tuple[EntryPoint, ...]:
+    """Read once: looking through all packages takes longer than the first sound may be late."""
+    return tuple(entry_points(group=VOICE_GROUP))
+
+
 def _installed() -> dict[str, EntryPoint]:
-    found = {point.name: point for point in entry_points(group=VOICE_GROUP) if NAME.fullmatch(point.name)}
+    found = {point.name: point for point in _points() if NAME.fullmatch(point.name)}
 
     def place(name: str) -> tuple[int, str]:
         rank = FIRST.index(name) if name in FIRST else len(FIRST) + LAST.count(name)

@@ -54,7 +54,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         points.append(EntryPoint(kind.name, f"{__name__}:{kind.__name__}", VOICE_GROUP))
     points.append(EntryPoint("stray", "os:getcwd", VOICE_GROUP))
     points.append(EntryPoint("gone", "no_such_package:Voice", VOICE_GROUP))
-    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry, "_points", lambda: points)
     yield
 
 
@@ -91,13 +91,13 @@ def test_a_voice_that_cannot_speak_is_refused_in_a_sentence(name: str, words: st
 
 def test_without_any_voice_one_sentence_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        registry, "entry_points", lambda group: [EntryPoint("espeak", "shared.voices.espeak:EspeakVoice", group)]
+        registry, "_points", lambda: [EntryPoint("espeak", "shared.voices.espeak:EspeakVoice", VOICE_GROUP)]
     )
     with pytest.raises(
         StudioError, match=r"There is no voice here.*apt-get install espeak-ng.*STUDIO_VOICE_OPENAI_URL"
     ):
         open_voice("")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [])
+    monkeypatch.setattr(registry, "_points", list)
     with pytest.raises(StudioError, match="run `make setup` again"):
         load_voice("espeak")
 
@@ -112,7 +112,7 @@ def test_settings_of_voices_are_read_and_their_secrets_stay_with_the_gateway(
     settings = Settings.load()
     assert settings.voice == "espeak"
     monkeypatch.setattr(
-        registry, "entry_points", lambda group: [EntryPoint("espeak", "shared.voices.espeak:EspeakVoice", group)]
+        registry, "_points", lambda: [EntryPoint("espeak", "shared.voices.espeak:EspeakVoice", VOICE_GROUP)]
     )
     assert [own.model_dump() for own in settings_of_voices()] == [{"voice": "de", "speed": 165}]
     assert child_environment(settings, secrets=True)["STUDIO_VOICE_OPENAI_KEY"] == "sk-secret"
