@@ -30,7 +30,7 @@ SLOWEST_MOTION_FPS = 5  # a face's motion cannot be told from fewer frames a sec
 LOWEST_RATE, HIGHEST_RATE = Fraction(1), Fraction(240)
 STAMP_SLACK_US = 1_100  # microseconds by which stamps of a constant rate may be off: containers count milliseconds
 MAX_HOURS = 24  # more is a broken time stamp
-BREAKS_OFF_S = 1.0  # seconds that may be missing of what a file promises: sound and video end apart
+BREAKS_OFF_S = 0.5  # seconds that may be missing of what a file promises: sound and video end apart
 SOUND_SLACK_US = 100_000  # microseconds by which sound may be longer than the frames: encoders fill their last block
 
 
