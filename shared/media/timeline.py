@@ -49,6 +49,11 @@ class Timeline:
     pts: Stamps
     notes: tuple[str, ...] = ()
 
+    @property
+    def frames_end(self) -> Fraction:
+        """Seconds until the last frame is over, however long the sound lasts; the duration of a voice."""
+        return Fraction(int(self.pts[-1]), US) + 1 / self.rate if len(self.pts) else self.duration
+
     def shown(self, begin: int, end: int) -> Stamps:
         """(end - begin,) int64 number of the driver's frame that each tick from `begin` to before `end` shows."""
         limits = np.array([tick_limit(tick, self.rate) for tick in range(begin, end)], np.int64)
