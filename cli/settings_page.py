@@ -27,7 +27,8 @@ variables, and flags.
 - An unknown key is an error.
 - An empty variable counts as not set. An empty `STUDIO_HOST` or `STUDIO_HOME` is an error.
 - A list in a variable is separated by commas, or is a JSON list. A table in a variable is a JSON object.
-- Engines and voices have settings of their own, in a table of `studio.toml` or in variables with the table's name.
+- Engines and voices have settings of their own, in a table of `studio.toml` or in variables with the table's name: how they run on this
+  machine, and the defaults of an engine's options.
 - The setting `options` holds the engine options that a channel starts with (`[options]` in `studio.toml`). Options belong to a scene or a job; each
   [engine's page](../README.md#documentation) lists them.
 

@@ -22,7 +22,7 @@ SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 COMMAND = re.compile(r"(?<![\w./@:-])(?:\.venv/bin/)?studio((?: [^\s]+)+)")
 COMMENT = re.compile(r"(?:^|\s)#\s.*")
-END_OF_COMMAND = re.compile(r" {2,}|\s[#;|>]|&&| \\$")
+END_OF_COMMAND = re.compile(r" {2,}|\s[;|>]|&&")
 
 
 @cache
@@ -63,7 +63,8 @@ def commands(page: Path) -> Iterator[list[str]]:
     blocks = [match[0] for match in FENCE.finditer(text)]
     prose = FENCE.sub("", text)
     blocks += [match[0] for match in INDENTED.finditer(prose)] if page.name != "CHANGELOG.md" else []
-    lines = [re.sub(r"(?<=\S) +(?=--|\\)", " ", line.strip()) for block in blocks for line in block.splitlines()]
+    # Spaces that align an option do not end the command; other wide ones stand before a remark.
+    lines = [re.sub(r" +(?=--)", " ", line.strip()) for block in blocks for line in block.splitlines()]
     for line in [*lines, *SPAN.findall(prose)]:
         for found in COMMAND.finditer(COMMENT.sub("", line).replace("\\|", "|")):
             yield END_OF_COMMAND.split(found[1])[0].split()
