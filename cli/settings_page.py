@@ -40,8 +40,8 @@ record_split_minutes = 30
 [sessions]
 allowed_livekit_urls = ["wss://livekit.example.com"]
 
-[liveportrait]
-precision = "float16"
+[voice_espeak]
+speed = 150
 ```
 """
 HEAD = "| setting | variable | values | default | meaning |\n|---|---|---|---|---|"
