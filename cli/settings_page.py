@@ -53,11 +53,11 @@ def settings_page(settings: Settings) -> str:
 
     settings: names the engines whose settings are listed beside those of the installed ones.
     """
-    own = [(f"`{each.TABLE}`", type(each)) for each in (*settings_of_engines(settings), *settings_of_voices())]
-    parts = [INTRODUCTION]
-    for title, model in (("Studio", Settings), *own):
-        parts.append("\n".join([f"## {title}", "", HEAD, *_rows(model)]) + "\n")
-    return "\n".join(parts)
+    models: list[tuple[str, type[LayeredSettings]]] = [("Studio", Settings)]
+    for own in (*settings_of_engines(settings), *settings_of_voices()):
+        models.append((f"`{own.TABLE}`", type(own)))
+    tables = ["\n".join([f"## {title}", "", HEAD, *_rows(model)]) + "\n" for title, model in models]
+    return "\n".join([INTRODUCTION, *tables])
 
 
 def _rows(model: type[LayeredSettings]) -> Iterator[str]:
