@@ -13,12 +13,14 @@ from engines.mesh.speech.mel_features import (
     band_decibels,
     loudness,
 )
-from engines.mesh.speech.visemes import AFTER, BEFORE, VisemeNetwork, inputs
+from engines.mesh.speech.speech_share import SpeechShare
+from engines.mesh.speech.visemes import AFTER, BEFORE, VISEMES, VisemeNetwork, inputs
 from shared.media.voice_ring import JOIN_SAMPLES
 from shared.runtime.arrays import StateArrays
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
 SPAN = BEFORE + 1 + AFTER
+SILENCE = VISEMES.index("silence")
 
 
 class VisemeStream:
@@ -38,6 +40,7 @@ class VisemeStream:
         self._next = -(-sample // HOP_SAMPLES)  # first frame that has not been heard
         self.told = self._next - 1
         self._level = LoudnessLevel()
+        self._share = SpeechShare()
         self._bands = np.full((SPAN, BANDS), QUIET_DB, np.float32)  # frames up to _next - 1
 
     def fresh_stream(self) -> "VisemeStream":
@@ -57,13 +60,18 @@ class VisemeStream:
 
     def new_probabilities(self, frame: int) -> list[tuple[NDArray[np.float32], float]]:
         """(13,) probabilities and the loudness in decibels against the voice's own level, of each frame that follows
-        those told before up to this one. The sound must reach `needed(frame)`."""
+        those told before up to this one. Music counts as silence. The sound must reach `needed(frame)`."""
         found = []
         while self.told < frame:
             self._listen(self.told + 1 + AFTER)
             seen = inputs(self._bands, self._level.voice, self._level.room)
             loud = loudness(self._bands[BEFORE]) - self._level.voice
-            found.append((self._network.probabilities(seen), loud))
+            told = self._network.probabilities(seen)
+            speech = self._share.add_frame(self._bands[-1], self._level.voice, float(told[SILENCE]))
+            if speech < 1.0:
+                told *= np.float32(speech)
+                told[SILENCE] += np.float32(1.0 - speech)
+            found.append((told, loud))
             self.told += 1
         return found
 
@@ -77,7 +85,7 @@ class VisemeStream:
         self._sound = self._sound[max(0, len(self._sound) - (self.end - self._next * HOP_SAMPLES) - WINDOW_SAMPLES) :]
 
     def save(self) -> StateArrays:
-        return {
+        return self._share.save() | {
             "sound": self._sound.copy(),
             "bands": self._bands.copy(),
             "level": np.array([self._level.voice, self._level.room]),
@@ -88,6 +96,7 @@ class VisemeStream:
         self._sound = np.asarray(state["sound"], np.int16)
         self._bands = np.asarray(state["bands"], np.float32)
         self._level = LoudnessLevel(*(float(v) for v in state["level"]))
+        self._share.restore(state)
         self.start, self.end, self._next, self.told = (int(v) for v in state["at"])
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
-from harness.lip_sync import closures, follows, resting_movement, same_however_cut
+from engines.mesh.speech.speech_share import SpeechShare
+from harness.lip_sync import closures, follows, opening, resting_movement, same_however_cut, speak_sound
+from harness.lip_sync import speech as spoken
 from tests.support.engines.mesh_material import avatar
 from tests.support.files.voice_material import closed
 from training.visemes.espeak import espeak_installed
@@ -27,6 +29,16 @@ def test_lips_close_where_the_sound_is_closed_and_hardly_elsewhere() -> None:
 def test_the_mouth_opens_with_what_is_voiced_in_languages_it_has_not_heard() -> None:
     for voice, match in follows(closed(avatar().face), 0.0).items():
         assert match > 0.6, (voice, match)
+
+
+@speech
+@pytest.mark.parametrize("voice", ["en-us+m4", "it+linda"])
+def test_speech_is_not_taken_for_music(voice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    face, sound = closed(avatar().face), spoken(voice)[0]
+    moved = opening(speak_sound(face, sound), 0.0)
+    monkeypatch.setattr(SpeechShare, "add_frame", lambda *_: 1.0)
+    would = opening(speak_sound(face, sound), 0.0)
+    assert would.mean() > 0.02 and abs(moved.mean() / would.mean() - 1) < 0.03
 
 
 def test_without_speech_the_mouth_is_at_rest() -> None:
