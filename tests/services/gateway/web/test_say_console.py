@@ -56,7 +56,7 @@ def test_a_script_of_five_lines_is_played_skipped_repeated_and_kept(
     page: "Page", speaking: GatewayStudio, server: SpeechServer
 ) -> None:
     page.keyboard.press("c")
-    page.get_by_label("Lines of the script").fill(
+    page.get_by_label("Script, one utterance").fill(
         "First line.\n\nSecond.\nA third line, which is the longest of all five of them.\nFour.\nFive."
     )
     page.get_by_role("button", name="Done").click()
