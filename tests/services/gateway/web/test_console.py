@@ -191,6 +191,7 @@ def test_the_push_and_the_clean_feed_say_why_they_cannot_be_had(page: "Page", ru
 
 
 def test_unavailable_things_say_why_and_errors_are_beside_them(page: "Page", running: GatewayStudio) -> None:
+    page.get_by_text("Unavailable engines (1)").click()
     absent = page.get_by_role("list", name="Unavailable engines").get_by_role("listitem")
     line = absent.filter(has_text="LivePortrait").inner_text()
     assert "Weights are missing: studio weights pull live-portrait." in line and "Weights for research only." in line

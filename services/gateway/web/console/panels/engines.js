@@ -4,13 +4,9 @@ import { attempt, byId, element, setAttribute, setText, updateList } from "../..
 
 /** @typedef {import("../../lib/api_types.js").EngineRow} EngineRow */
 
-const FEW = 2; // unavailable engines that are listed without being asked for
-
 /** @param {import("../../lib/api.js").Api} api @returns {import("../../lib/globals.js").Panel} */
 export function engines(api) {
-  const box = byId("engines-absent", HTMLDetailsElement), summary = byId("engines-absent-title");
-  let folded = true; // by this page, until the operator folds or unfolds it
-  summary.addEventListener("click", () => { folded = false; });
+  const box = byId("engines-absent"), summary = byId("engines-absent-title");
   /** @param {EngineRow} row */
   const make = (row) => {
     const title = element("span", { class: "name" }), why = element("span", { class: "why" }), terms = element("span", { class: "detail terms" });
@@ -31,11 +27,10 @@ export function engines(api) {
     });
     const absent = state.engines.filter((row) => !shown.includes(row));
     box.hidden = absent.length === 0;
-    if (folded) box.open = absent.length <= FEW;
     setText(summary, `Unavailable engines (${absent.length})`);
     updateList(byId("engines-absent-list"), absent, (row) => row.name, makeLine, ({ title, why, terms }, row) => {
       setText(title, row.title || row.name);
-      setText(why, hindrance(row));
+      setReason(why, hindrance(row));
       setText(terms, row.terms);
     });
   };
@@ -45,6 +40,13 @@ export function engines(api) {
 function makeLine() {
   const title = element("strong"), why = element("span", { class: "why" }), terms = element("span", { class: "detail" });
   return { root: element("li", {}, title, " ", why, " ", terms), title, why, terms };
+}
+
+/** Set a reason, what is between backticks as code. @param {Element} target @param {string} reason */
+function setReason(target, reason) {
+  const parts = reason.split("`");
+  if (target.textContent === parts.join("")) return;
+  target.replaceChildren(...parts.map((part, i) => (i % 2 ? element("code", {}, part) : part)));
 }
 
 /** Why an engine cannot go on air, "" where it can. @param {EngineRow} row */
