@@ -224,6 +224,6 @@ def test_it_stands_out_and_fits_a_phone(browser: "Browser", running: GatewayStud
     page.get_by_text("More", exact=True).click()
     row(page, names[5]).get_by_role("button", name="Cancel").click()
     assert poor(page) == []
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 360, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()
