@@ -323,7 +323,7 @@ def test_panels_scroll_and_the_page_does_not(page: "Page") -> None:
 
 def test_it_fits_a_phone_held_upright(page: "Page") -> None:
     page.set_viewport_size({"width": 360, "height": 844})
-    page.get_by_text("Unavailable engines").click()
+    page.get_by_text("Unavailable engines (1)").click()
     page.get_by_role("button", name="+ New watch link").click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.evaluate("scrollTo(0, 0)")

@@ -20,7 +20,7 @@ pytestmark = needs_chromium
 def open_everything(page: "Page") -> None:
     """Forms and lists that are folded away, and controls in their other state."""
     page.get_by_role("button", name="+ Add avatar").click()
-    page.get_by_text("Unavailable engines").click()
+    page.get_by_text("Unavailable engines (1)").click()
     page.get_by_role("button", name="Script", exact=True).click()
     page.get_by_role("button", name="+ New watch link").click()
     page.get_by_role("button", name="All recordings").click()

@@ -71,7 +71,7 @@ export function audience(api) {
   return (state) => {
     const { viewers, most, links } = state.audience;
     setText(byId("audience-line"), most
-      ? `${viewers} of at most ${most} viewers${links.length ? "" : " · no links yet"}`
+      ? `${viewers} of ${most} viewers${links.length ? "" : " · no links yet"}`
       : "Watch links are off because the setting watch_viewers is 0.");
     opener.hidden = !most;
     updateList(byId("audience-links"), links, (row) => row.id, make, ({ line, revoke }, row) => {
