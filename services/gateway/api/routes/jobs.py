@@ -269,7 +269,7 @@ async def make_result_ticket(job: str, request: Request) -> Ticket:
 async def download_result(job: str, request: Request, ticket: str = "") -> FileResponse:
     """The finished file, for the ticket."""
     if not request.app.state.tickets.redeem(ticket, f"job/{job}"):
-        raise HTTPException(401, "This download is over; press Download again.")
+        raise HTTPException(401, "This download link has expired. Press Download to get a new one.")
     return await _result(request, job)
 
 

@@ -93,6 +93,6 @@ async def make_recording_ticket(recording: str, request: Request) -> Ticket:
 async def download_recording(recording: str, request: Request, ticket: str = "") -> FileResponse:
     """One recording as MP4, for the ticket."""
     if not request.app.state.tickets.redeem(ticket, recording):
-        raise HTTPException(401, "This download is over; press Download again.")
+        raise HTTPException(401, "This download link has expired. Press Download to get a new one.")
     path = _path(request, recording)
     return FileResponse(path, media_type="video/mp4", filename=path.name)

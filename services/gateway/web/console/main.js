@@ -43,7 +43,7 @@ const isWhole = (state) => state.channel !== undefined;
 
 /** The channel's newest state; an operator who is quicker than its first message is asked to try again. */
 function current() {
-  if (!isWhole(received)) throw new Error("The channel's state has not come yet; try again.");
+  if (!isWhole(received)) throw new Error("The console is still connecting. Try again in a moment.");
   return received;
 }
 
@@ -80,7 +80,7 @@ async function openConsole(token) {
     down: (event) => {
       if (event.code === BAD_TOKEN) {
         forgetToken();
-        askForToken("This token is not valid any more.");
+        askForToken("This token is no longer valid.");
       }
       draw(false);
       if (!opened) api.whyNoSocket().then((why) => setText(byId("link"), why));

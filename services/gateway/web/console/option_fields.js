@@ -28,7 +28,7 @@ export function optionsOf(row) {
  */
 export function optionFields(place, prefix, send) {
   const first = element("div", { class: "options" }), others = element("div", { class: "options" });
-  const summary = element("summary"), restore = element("button", { type: "button", class: "quiet" }, "Use the defaults");
+  const summary = element("summary"), restore = element("button", { type: "button", class: "quiet" }, "Reset to defaults");
   const failed = element("p", { class: "bad", role: "alert" });
   const more = element("details", {}, summary, others, restore, failed);
   place.prepend(first);
@@ -177,18 +177,18 @@ function valueIn(control, schema) {
 function whyNot(control, schema) {
   const value = valueIn(control, schema);
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength = 0, maxLength = Infinity, pattern } = schema;
-  if (control.validity.badInput) return "It takes a number.";
+  if (control.validity.badInput) return "Enter a number.";
   if (typeof value === "number") {
-    if (schema.type === "integer" && !Number.isInteger(value)) return "It takes a whole number.";
+    if (schema.type === "integer" && !Number.isInteger(value)) return "Enter a whole number.";
     if (minimum !== undefined && value < minimum) return `At least ${minimum}.`;
     if (maximum !== undefined && value > maximum) return `At most ${maximum}.`;
     if (exclusiveMinimum !== undefined && value <= exclusiveMinimum) return `More than ${exclusiveMinimum}.`;
     if (exclusiveMaximum !== undefined && value >= exclusiveMaximum) return `Less than ${exclusiveMaximum}.`;
   } else if (typeof value === "string") {
     const length = [...value].length;
-    if (length > maxLength) return `At most ${maxLength} characters; these are ${length}.`;
+    if (length > maxLength) return `At most ${maxLength} characters; you have entered ${length}.`;
     if (length < minLength) return `At least ${minLength} ${minLength > 1 ? "characters" : "character"}.`;
-    if (pattern !== undefined && !new RegExp(pattern, "u").test(value)) return `It has to match ${pattern}`;
+    if (pattern !== undefined && !new RegExp(pattern, "u").test(value)) return `Must match ${pattern}`;
   }
   return "";
 }

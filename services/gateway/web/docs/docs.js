@@ -34,7 +34,7 @@ function routeArticle(path, method, route) {
   ];
   const answers = answerOf(route);
   return element("article", {}, title, element("p", {}, route.description ?? route.summary ?? ""), ...table(rows),
-    ...(answers ? [element("p", { class: "answers" }, "Answers ", ...answers)] : []));
+    ...(answers ? [element("p", { class: "answers" }, "Returns ", ...answers)] : []));
 }
 
 /** @param {string} name @param {Schema} model */

@@ -31,7 +31,7 @@ export class BrowserCamera {
     if (this.stream && this.word === word) return;
     this.stop();
     this.word = word;
-    if (!navigator.mediaDevices) throw new Error("Browsers give camera and microphone only to pages on localhost or https; open the console there.");
+    if (!navigator.mediaDevices) throw new Error("Browsers allow the camera and microphone only on localhost or HTTPS. Open the console at such an address.");
     const video = { width: LONG_SIDE_PX, height: SHORT_SIDE_PX, frameRate: RATE_FPS };
     const audio = { echoCancellation: true, noiseSuppression: true, channelCount: 1 };
     const device = word === "browser" ? "camera" : "microphone";
@@ -45,8 +45,8 @@ export class BrowserCamera {
     } catch (error) {
       const name = error instanceof Error ? error.name : "";
       throw new Error(name === "NotAllowedError"
-        ? `The browser was not allowed to use the ${device}; allow it beside the address and try again.`
-        : `The browser has no ${device} to offer (${name}).`);
+        ? `This page has no permission to use the ${device}. Allow it in the address bar and try again.`
+        : `The browser cannot open a ${device} (${name}).`);
     }
     this.stream = stream;
     for (const track of stream.getTracks()) {
@@ -62,7 +62,7 @@ export class BrowserCamera {
     if (this.socket) return;
     const socket = this.api.socket("driver");
     this.socket = socket;
-    this.note = "connecting…";
+    this.note = "Connecting…";
     const microphone = new Microphone(this.stream, (block) => this.send(block));
     this.microphone = microphone;
     socket.addEventListener("open", () => {
@@ -74,7 +74,7 @@ export class BrowserCamera {
     socket.addEventListener("close", (event) => {
       if (this.socket !== socket) return; // stopped here, and perhaps begun again since
       this.stop();
-      this.note = event.reason || "The connection to the studio was lost; choose this driver again.";
+      this.note = event.reason || "The connection to the studio was lost. Choose this driver again.";
     });
   }
 
@@ -106,13 +106,13 @@ export class BrowserCamera {
     const device = this.word === "browser" ? "camera" : "microphone";
     if (needed?.readyState !== "live") {
       this.stop();
-      this.note = `The ${device} is gone: unplugged, or no longer allowed. Connect or allow it, and choose this driver again.`;
+      this.note = `The ${device} was unplugged or its permission withdrawn. Reconnect or allow it, then choose this driver again.`;
     } else if (needed.muted) {
-      this.note = `The ${device} sends nothing at the moment; another program or a switch on it may have turned it off.`;
+      this.note = `The ${device} is sending nothing. Another program or its own switch may have turned it off.`;
     } else if (microphone && microphone.readyState !== "live") {
-      this.note = "this page is the driver, without sound: the microphone is gone";
+      this.note = "This page is the driver, without sound: the microphone was unplugged or its permission withdrawn.";
     } else {
-      this.note = "this page is the driver";
+      this.note = "This page is the driver";
     }
   }
 

@@ -16,7 +16,7 @@ export class RefusedError extends Error {
 function refusalOf(answer, status) {
   const detail = answer && typeof answer === "object" && "detail" in answer ? answer.detail : undefined;
   return typeof detail === "string" ? detail
-    : `What stands in front of the studio refused this (${status}); a proxy has to pass it on as docs/proxy.md says.`;
+    : `A proxy in front of the studio refused this request (${status}). See docs/proxy.md for the settings it needs.`;
 }
 
 export class Api {
@@ -41,7 +41,7 @@ export class Api {
     try {
       answer = await fetch(url, { method, headers, body: body && !(body instanceof FormData) ? JSON.stringify(body) : body });
     } catch {
-      throw new Error("The studio does not answer; it may be restarting. Try again.");
+      throw new Error("The studio is not responding; it may be restarting. Try again.");
     }
     if (answer.ok) return answer;
     throw new RefusedError(refusalOf(await answer.json().catch(() => null), answer.status), answer.status);
@@ -64,7 +64,7 @@ export class Api {
         request.setRequestHeader(name, value);
       }
       request.upload.addEventListener("progress", (event) => { if (event.lengthComputable) onProgress(event.loaded / event.total); });
-      request.addEventListener("error", () => refuse("The studio ended the upload; it may be too large, or restarting. Try again."));
+      request.addEventListener("error", () => refuse("The upload was interrupted: the file may be too large, or the studio may be restarting. Try again."));
       request.addEventListener("load", () => {
         if (request.status < 300) resolve(request.response);
         else refuse(refusalOf(request.response, request.status));
@@ -96,7 +96,7 @@ export class Api {
   async whyNoSocket() {
     const answer = await this.ask("POST", "/version").catch((error) => error); // no such route: only who asks is looked at
     if (!(answer instanceof RefusedError) || answer.status >= 500) return "";
-    return answer.status === 405 ? "What stands in front of the studio does not pass WebSockets on; docs/proxy.md says how." : answer.message;
+    return answer.status === 405 ? "A proxy in front of the studio does not forward WebSockets. See docs/proxy.md for the settings it needs." : answer.message;
   }
 
   /** Open one of the channel's sockets; the token is its first message. @param {string} path @returns {WebSocket} */

@@ -122,7 +122,7 @@ export class ProgramSocket {
       this.note = "";
       this.send({ plate: hello.number });
     } catch (error) {
-      this.note = `ROI preview needs the plate: ${messageOf(error)}`;
+      this.note = `The ROI preview cannot load the plate: ${messageOf(error)}`;
       setTimeout(() => { if (isCurrent()) this.takePlate(hello); }, RETRY_MS);
     }
   }

@@ -48,7 +48,7 @@ export function watchByLink(link) {
       } else if (FULL.includes(code)) {
         showState("wait", reason);
       } else {
-        showState("wait", frames ? "The connection was lost; reconnecting…" : "The program cannot be reached; trying again…");
+        showState("wait", frames ? "Connection lost, reconnecting…" : "Cannot reach the program, trying again…");
       }
     },
     isFinal: ({ code }) => FINAL.includes(code),

@@ -40,7 +40,7 @@ export function listenToControls(toggle, setVolume) {
   document.addEventListener("fullscreenchange", () => {
     const on = document.fullscreenElement !== null;
     setAttribute(fullScreenButton, "aria-pressed", String(on));
-    setText(fullScreenButton, on ? "Leave full screen" : "Full screen");
+    setText(fullScreenButton, on ? "Exit full screen" : "Full screen");
   });
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;

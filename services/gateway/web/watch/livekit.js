@@ -62,7 +62,7 @@ async function watch(livekit, url, token) {
   room.on(RoomEvent.TrackUnsubscribed, (/** @type {any} */ track) => { hide(track.mediaStreamTrack); draw(); });
   // The first is of a connection that is taken up again, the second of one that is made from nothing, up to a quarter of a minute later.
   for (const lost of [RoomEvent.SignalReconnecting, RoomEvent.Reconnecting]) {
-    room.on(lost, () => showState("wait", "The connection was lost; reconnecting…"));
+    room.on(lost, () => showState("wait", "Connection lost, reconnecting…"));
   }
   room.on(RoomEvent.Reconnected, draw);
   await room.connect(url, token);
@@ -95,16 +95,16 @@ async function drawFigures(room, livekit) {
 export async function watchLiveKit(token) {
   listenToControls(toggleSound, (loudness) => { video.volume = loudness; });
   const url = document.querySelector('meta[name="livekit-url"]')?.getAttribute("content");
-  if (!token) return showState("bad", "This link is not complete; ask for a new one.");
-  if (!url) return showState("bad", "This channel is not published; ask its operator.");
+  if (!token) return showState("bad", "This link is incomplete. Ask for a new one.");
+  if (!url) return showState("bad", "This channel is not published. Ask its operator to publish it.");
   const until = expiry(token);
-  if (Number.isNaN(until)) return showState("bad", "This link is not complete; ask for a new one.");
+  if (Number.isNaN(until)) return showState("bad", "This link is incomplete. Ask for a new one.");
   /** @type {LiveKitClient} */
   let livekit;
   try {
     livekit = await import(LIBRARY);
   } catch {
-    return showState("bad", "The viewers' library is missing on the studio's machine; running deploy/livekit.sh there gets it.");
+    return showState("bad", "The LiveKit player is missing on the studio's machine. Run deploy/livekit.sh there to install it.");
   }
   livekit.setLogLevel("silent");
   while (Date.now() < until) {
@@ -114,8 +114,8 @@ export async function watchLiveKit(token) {
       // The server is away or refuses; the sentence below is all a viewer can use.
     }
     for (const track of stream.getTracks()) hide(track);
-    if (Date.now() < until) showState("wait", "The program cannot be reached; trying again…");
+    if (Date.now() < until) showState("wait", "Cannot reach the program, trying again…");
     await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
   }
-  showState("bad", "This link has expired; ask for a new one.");
+  showState("bad", "This link has expired. Ask for a new one.");
 }

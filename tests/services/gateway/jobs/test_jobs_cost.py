@@ -95,7 +95,7 @@ def test_the_form_shows_it_before_the_job_is_submitted(browser: "Browser", price
     form = page.get_by_role("form", name="New job")
     form.locator("select[name=avatar]").select_option("whole")
     form.locator("select[name=engine]").select_option("clip")
-    form.get_by_label("Driver, film, speech or recorded motion").set_input_files(
+    form.get_by_label("Driver: video, speech or recorded motion").set_input_files(
         {"name": "talk.wav", "mimeType": "audio/wav", "buffer": wav(tone(2, rate=16_000), 16_000)}
     )
     shown = form.get_by_role("status", name="cost")

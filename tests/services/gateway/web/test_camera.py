@@ -58,7 +58,7 @@ NO_TIMERS = """() => {
     window.setInterval = window.setTimeout = window.requestAnimationFrame = () => 0;
     HTMLCanvasElement.prototype.toBlob = () => {};
 }"""
-DRIVES = "this page is the driver"
+DRIVES = "This page is the driver"
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_camera_that_is_gone_is_noticed_and_gives_the_driver_up(
     page: "Page", running: GatewayStudio, word: str
 ) -> None:
     page.evaluate(f"() => {{ const [track] = window.devices.getVideoTracks(); {word}; }}")
-    page.get_by_text("The camera is gone").wait_for()
+    page.get_by_text("The camera was unplugged").wait_for()
     running.wait(lambda: stopped(running, "camera"))
     assert page.evaluate("window.devices.getTracks().every((track) => track.readyState === 'ended')")
     page.get_by_role("button", name="This browser's camera").click()
@@ -118,7 +118,7 @@ def test_a_microphone_that_is_gone_is_named_and_the_camera_goes_on(page: "Page")
     page.evaluate(
         "() => { const [track] = window.devices.getAudioTracks(); track.stop(); track.dispatchEvent(new Event('ended')); }"
     )
-    page.get_by_text("without sound: the microphone is gone").wait_for()
+    page.get_by_text("without sound: the microphone was unplugged").wait_for()
     page.evaluate("() => { window.sent.length = 0; }")
     until(page, "window.sent.length > 5")
 
@@ -130,7 +130,7 @@ def test_a_microphone_that_drives_and_is_gone_gives_the_driver_up(page: "Page", 
     page.evaluate(
         "() => { const [track] = window.devices.getAudioTracks(); track.stop(); track.dispatchEvent(new Event('ended')); }"
     )
-    page.get_by_text("The microphone is gone").wait_for()
+    page.get_by_text("The microphone was unplugged").wait_for()
     running.wait(lambda: stopped(running, "microphone"))
 
 
@@ -141,7 +141,7 @@ def test_a_camera_that_is_off_for_a_while_sends_nothing_and_says_so(page: "Page"
         Object.defineProperty(track, "muted", { get: () => window.off });
         track.dispatchEvent(new Event("mute"));
     }""")
-    page.get_by_text("sends nothing at the moment").wait_for()
+    page.get_by_text("The camera is sending nothing").wait_for()
     page.evaluate(
         "() => { window.off = false; window.devices.getVideoTracks()[0].dispatchEvent(new Event('unmute')); window.sent.length = 0; }"
     )

@@ -114,10 +114,10 @@ def test_without_a_token_the_page_asks_for_it(browser: "Browser", running: Gatew
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"http://{running.address}/")
-    page.get_by_label("Operator's token").fill("wrong")
+    page.get_by_label("Operator token").fill("wrong")
     page.get_by_role("button", name="Open the console").click()
     page.get_by_role("alert").get_by_text(re.compile("token is missing or wrong")).wait_for()
-    page.get_by_label("Operator's token").fill(running.token)
+    page.get_by_label("Operator token").fill(running.token)
     page.get_by_role("button", name="Open the console").click()
     page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
     context.close()
@@ -141,7 +141,7 @@ def test_controls_change_the_scene(page: "Page", running: GatewayStudio) -> None
 def test_going_off_air_asks_once(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="Go off air").click()
     assert running.state()["scene"]["on_air"] is True
-    page.get_by_role("button", name="Sure? Press again").click()
+    page.get_by_role("button", name="Confirm off air").click()
     page.get_by_label("State", exact=True).get_by_text("OFF").wait_for()
     assert "OFF" in page.title()
     page.get_by_role("button", name="Go on air").click()
@@ -175,14 +175,14 @@ def test_an_uploaded_driver_is_deleted_after_asking_once(page: "Page", running: 
     kept.with_suffix(".txt").write_text("old clip.mp4", encoding="utf-8")
     remove = page.get_by_role("button", name="Delete driver old clip.mp4")
     remove.click()
-    assert kept.exists() and remove.inner_text() == "delete?"
+    assert kept.exists() and remove.inner_text() == "Delete?"
     remove.click()
     remove.wait_for(state="detached")
     assert not kept.exists() and not kept.with_suffix(".txt").exists()
 
 
 def test_the_push_and_the_clean_feed_say_why_they_cannot_be_had(page: "Page", running: GatewayStudio) -> None:
-    push = page.get_by_role("button", name="Push", exact=False).first
+    push = page.get_by_role("button", name="Start streaming")
     assert push.is_disabled()
     page.get_by_text("set rtmp_url in studio.toml").wait_for()
     group = page.get_by_role("group", name="Outputs without the AI label")
@@ -191,9 +191,11 @@ def test_the_push_and_the_clean_feed_say_why_they_cannot_be_had(page: "Page", ru
 
 
 def test_unavailable_things_say_why_and_errors_are_beside_them(page: "Page", running: GatewayStudio) -> None:
-    engine = page.get_by_role("button", name="LivePortrait")
-    assert engine.is_disabled() and "Weights are missing: studio weights pull live-portrait." in engine.inner_text()
-    assert "Weights for research only." in engine.inner_text()
+    page.get_by_text("Unavailable engines (1)").click()
+    absent = page.get_by_role("list", name="Unavailable engines").get_by_role("listitem")
+    line = absent.filter(has_text="LivePortrait").inner_text()
+    assert "Weights are missing: studio weights pull live-portrait." in line and "Weights for research only." in line
+    assert page.get_by_role("button", name="LivePortrait").count() == 0
     assert "Weights" not in page.get_by_role("button", name="Mesh warp").inner_text()
     page.get_by_label("Driver address").fill("file:/etc/passwd")
     page.get_by_role("button", name="Use", exact=True).click()
@@ -203,9 +205,9 @@ def test_unavailable_things_say_why_and_errors_are_beside_them(page: "Page", run
 
 def test_keys_are_shown_on_question_mark(page: "Page") -> None:
     page.keyboard.press("?")
-    page.get_by_role("region", name="Keys").get_by_text("start or stop recording").wait_for()
+    page.get_by_role("region", name="Keyboard shortcuts").get_by_text("start or stop recording").wait_for()
     page.keyboard.press("Escape")
-    page.get_by_role("region", name="Keys").wait_for(state="hidden")
+    page.get_by_role("region", name="Keyboard shortcuts").wait_for(state="hidden")
 
 
 def test_a_silent_stage_shows_in_its_row_and_the_frame_stays(page: "Page", running: GatewayStudio) -> None:
@@ -241,7 +243,7 @@ def test_an_uploaded_template_is_selected_and_its_face_is_not_looked_for(
 
 def test_the_browsers_camera_drives(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="This browser's camera").click()
-    page.get_by_text("this page is the driver").wait_for()
+    page.get_by_text("This page is the driver").wait_for()
     assert running.state()["scene"]["driver"] == "browser"
     page.get_by_role("button", name="Sample clip").click()
     running.wait(lambda: any("camera stopped" in event["text"] for event in running.state()["log"]))
@@ -268,7 +270,7 @@ def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page",
 
 def test_the_browsers_microphone_drives_alone(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="This browser's microphone").click()
-    page.get_by_text("this page is the driver").wait_for()
+    page.get_by_text("This page is the driver").wait_for()
     assert running.state()["scene"]["driver"] == "microphone"
     page.get_by_role("button", name="Sample clip").click()
     running.wait(lambda: any("microphone stopped" in event["text"] for event in running.state()["log"]))
@@ -320,8 +322,11 @@ def test_panels_scroll_and_the_page_does_not(page: "Page") -> None:
 
 
 def test_it_fits_a_phone_held_upright(page: "Page") -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 360, "height": 844})
+    page.get_by_text("Unavailable engines (1)").click()
+    page.get_by_role("button", name="+ New watch link").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.evaluate("scrollTo(0, 0)")
     for name in ("Mute program", "Go off air"):
         box = page.get_by_role("button", name=name).bounding_box()
         assert box and box["y"] + box["height"] <= 844

@@ -20,9 +20,12 @@ pytestmark = needs_chromium
 def open_everything(page: "Page") -> None:
     """Forms and lists that are folded away, and controls in their other state."""
     page.get_by_role("button", name="+ Add avatar").click()
+    page.get_by_text("Unavailable engines (1)").click()
+    page.get_by_role("button", name="Script", exact=True).click()
+    page.get_by_role("button", name="+ New watch link").click()
     page.get_by_role("button", name="All recordings").click()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Keys").click()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
@@ -31,12 +34,12 @@ def test_text_and_controls_stand_out(browser: "Browser", running: GatewayStudio,
     page = context.new_page()
     page.goto(f"http://{running.address}/")
     page.get_by_role("button", name="Open the console").wait_for()
-    page.get_by_label("Operator's token").fill("wrong")
+    page.get_by_label("Operator token").fill("wrong")
     page.get_by_role("button", name="Open the console").click()
     page.get_by_role("alert").get_by_text("token is missing").wait_for()
     short = [row for row in page.evaluate(MEASURE) if row["ratio"] < row["least"]]
     assert short == []
-    page.get_by_label("Operator's token").fill(running.token)
+    page.get_by_label("Operator token").fill(running.token)
     page.get_by_role("button", name="Open the console").click()
     page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
     open_everything(page)

@@ -70,7 +70,7 @@ def delay_row(page: "Page") -> "Locator":
 
 def test_a_quality_is_chosen_by_keyboard_and_the_current_one_is_shown(page: "Page", running: GatewayStudio) -> None:
     choice = page.get_by_role("region", name="Engine").get_by_label("Quality")
-    page.get_by_text("now at 512 pixels").wait_for()
+    page.get_by_text("Current quality: 512 pixels").wait_for()
     assert choice.evaluate("select => [...select.options].map((option) => option.text)") == [
         "automatic (default)", "512 pixels", "256 pixels",
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def test_a_quality_is_chosen_by_keyboard_and_the_current_one_is_shown(page: "Pag
     running.wait(lambda: wanted(running) == {"quality": "full"})
     told(running, quality=named("small"))
     running.channel.meters["generator"].note = "It goes on with 256 pixels: memory ran out."
-    page.get_by_text("now at 256 pixels").wait_for()
+    page.get_by_text("Current quality: 256 pixels").wait_for()
     page.get_by_role("region", name="Engine").get_by_text("memory ran out").wait_for()
     assert choice.input_value() == "full", "what is wanted stays"
     choice.select_option("auto")
@@ -90,7 +90,7 @@ def test_a_quality_is_chosen_by_keyboard_and_the_current_one_is_shown(page: "Pag
 
 
 def test_options_are_a_form_made_from_their_schema(page: "Page", running: GatewayStudio) -> None:
-    form = page.get_by_role("group", name="Options of the engine")
+    form = page.get_by_role("group", name="Engine options")
     form.get_by_text("More options").click()
     assert form.get_by_label("Close lips").is_checked()
     for label, description in {
@@ -117,18 +117,18 @@ def test_options_are_a_form_made_from_their_schema(page: "Page", running: Gatewa
     form.get_by_label("Seed").blur()
     running.wait(lambda: "seed" not in wanted(running))
     assert poor(page) == []
-    form.get_by_role("button", name="Use the defaults").click()
+    form.get_by_role("button", name="Reset to defaults").click()
     running.wait(lambda: wanted(running) == {})
     expect(form.get_by_label("Multiplier")).to_have_value("1")
     form.get_by_text("More options", exact=True).wait_for()
 
 
 def test_a_wrong_value_says_why_beside_its_field_and_goes_nowhere(page: "Page", running: GatewayStudio) -> None:
-    form = page.get_by_role("group", name="Options of the engine")
+    form = page.get_by_role("group", name="Engine options")
     form.get_by_text("More options").click()
     wrong = {
         "Multiplier": ("3.5", "At most 3."), "Seed": ("1000", "Less than 1000."),
-        "Prompt": ("a" * 21, "At most 20 characters; these are 21."),
+        "Prompt": ("a" * 21, "At most 20 characters; you have entered 21."),
     }  # fmt: skip
     for label, (value, why) in wrong.items():
         form.get_by_label(label).fill(value)
@@ -139,7 +139,7 @@ def test_a_wrong_value_says_why_beside_its_field_and_goes_nowhere(page: "Page", 
         expect(form.get_by_label(label)).to_have_attribute("aria-invalid", "true")
     assert wanted(running) == {} and poor(page) == []
     form.get_by_label("Prompt").fill("Blue")
-    form.get_by_role("alert").get_by_text("It has to match").wait_for()
+    form.get_by_role("alert").get_by_text("Must match").wait_for()
     form.get_by_label("Multiplier").fill("3")
     form.get_by_label("Multiplier").blur()
     form.get_by_text("At most 3.").wait_for(state="hidden")
@@ -147,14 +147,14 @@ def test_a_wrong_value_says_why_beside_its_field_and_goes_nowhere(page: "Page", 
 
 
 def test_a_refusal_of_the_studio_stands_beside_the_field(page: "Page", running: GatewayStudio) -> None:
-    form = page.get_by_role("group", name="Options of the engine")
+    form = page.get_by_role("group", name="Engine options")
     form.get_by_text("More options").click()
     page.route("**/scene", lambda route: route.fulfill(status=422, json={"detail": "The studio is full."}))
     form.get_by_label("Seed").fill("7")
     form.get_by_label("Seed").blur()
     form.get_by_role("alert").get_by_text("The studio is full.").wait_for()
     expect(form.get_by_label("Seed")).to_have_value("42")
-    form.get_by_role("button", name="Use the defaults").wait_for(state="hidden")
+    form.get_by_role("button", name="Reset to defaults").wait_for(state="hidden")
 
 
 def test_a_job_takes_the_options_that_are_not_the_default(page: "Page", running: GatewayStudio) -> None:
@@ -168,7 +168,7 @@ def test_a_job_takes_the_options_that_are_not_the_default(page: "Page", running:
     page.keyboard.press("j")
     page.get_by_role("button", name="+ New job").click()
     form = page.get_by_role("form", name="New job")
-    form.get_by_label("Driver, film").set_input_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": b"RIFF"})
+    form.get_by_label("Driver: video").set_input_files({"name": "a.wav", "mimeType": "audio/wav", "buffer": b"RIFF"})
     form.get_by_label("Quality").select_option(label="256 pixels")
     form.get_by_text("More options").click()
     form.get_by_label("Seed").fill("1000")
@@ -190,22 +190,22 @@ def test_the_delay_stands_beside_its_floor_and_is_explained(page: "Page", runnin
     row.get_by_text("712 ms", exact=True).wait_for()
     row.get_by_text("floor 670 ms").wait_for()
     row.get_by_role("img", name="motion to photon, through the engine: last minute").wait_for()
-    assert not row.get_by_text("4 frames at 25/s").is_visible()
-    row.get_by_text("Why not less?").focus()
+    assert not row.get_by_text("4 frames at 25 fps").is_visible()
+    row.get_by_text("What limits this?").focus()
     page.keyboard.press("Enter")
     row.get_by_text(
-        "The model takes four driver frames at a time, and a frame passes its window in four calls."
+        "The model takes four driver frames per call, and a frame leaves its window after four calls."
     ).wait_for()
     row.get_by_text(
-        "4 frames at 25/s fill in 120 ms, three more calls wait 160 ms each, the last takes 70 ms"
+        "Collecting 4 frames at 25 fps takes 120 ms, three more calls add 160 ms each, and the last call takes 70 ms"
     ).wait_for()
-    row.get_by_text("a driver of more frames a second: it is the driver that is waited for").wait_for()
+    row.get_by_text("a driver with a higher frame rate: the model waits for the driver").wait_for()
     told(running, delay={**DELAY, "call_ms": 300.0, "floor_ms": 1320.0, "ms": 1700.0})
     row.get_by_text(
-        "4 frames at 25/s fill in 120 ms, three more calls wait 300 ms each, the last takes 300 ms"
+        "Collecting 4 frames at 25 fps takes 120 ms, three more calls add 300 ms each, and the last call takes 300 ms"
     ).wait_for()
-    row.get_by_text("a lower quality or a faster card: it is the model that is waited for").wait_for()
-    row.get_by_text("380 ms over its floor: more than a whole call").wait_for()
+    row.get_by_text("a lower quality or a faster GPU: the driver waits for the model").wait_for()
+    row.get_by_text("380 ms above the floor: more than one full call").wait_for()
     told(running, delay=None)
     row.wait_for(state="hidden")
 
@@ -253,11 +253,12 @@ def test_the_file_chooser_offers_the_recorded_motions_of_the_engines(page: "Page
 
 def test_terms_stand_where_an_engine_is_picked(page: "Page", running: GatewayStudio) -> None:
     facts = {"PersonaLive": ("Code Apache-2.0", "academic research only"), "LivePortrait": ("Code and weights MIT",)}
-    for title, words in facts.items():
-        engine = page.get_by_role("button", name=title)
-        assert all(word in engine.inner_text() for word in words), engine.inner_text()
-        assert engine.is_disabled() and re.search("make setup-torch|weights pull", engine.inner_text())
     rows = running.channel.meters["generator"].facts["engines"]
+    page.get_by_text(f"Unavailable engines ({sum(bool(row['unavailable']) for row in rows.values())})").click()
+    for title, words in facts.items():
+        line = page.get_by_role("list", name="Unavailable engines").get_by_role("listitem").filter(has_text=title)
+        text = line.first.inner_text()
+        assert all(word in text for word in words) and re.search("make setup-torch|weights pull", text), text
     told(
         running,
         engines={name: row | {"unavailable": ""} if name == "personalive" else row for name, row in rows.items()},
@@ -272,7 +273,7 @@ def test_terms_stand_where_an_engine_is_picked(page: "Page", running: GatewayStu
     )
     form.get_by_label("Engine").select_option(label="Mesh warp")
     form.get_by_label("Quality").select_option(label="256 pixels")
-    form.get_by_text("Why some cannot be had").click()
+    form.get_by_text("Unavailable engines").click()
     form.get_by_text(re.compile("LivePortrait.*(make setup-torch|weights pull)")).wait_for()
     assert poor(page) == []
 
@@ -292,6 +293,6 @@ def test_a_job_is_offered_the_engines_of_the_workers(page: "Page", running: Gate
         Workers(queue).publish_beat(WorkerBeat("w", 1, "box", 1, ("mesh", "personalive")))
         expect(choice.locator("option[value=personalive]")).to_be_enabled(timeout=20_000)
         choice.select_option(label="PersonaLive")
-        form.get_by_text(re.compile("^Makes whole clips, offline only. Code Apache-2.0")).wait_for()
-        page.get_by_text("1 worker, 0 at work").wait_for()
+        form.get_by_text(re.compile("^Renders whole clips, offline only. Code Apache-2.0")).wait_for()
+        page.get_by_text("1 worker, 0 busy").wait_for()
     queue.close()

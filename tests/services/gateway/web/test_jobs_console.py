@@ -112,15 +112,15 @@ def test_steering_by_keyboard_alone_and_what_cannot_be_undone_asks_once(page: "P
     shown.get_by_text("○ queued").wait_for()
     shown.get_by_role("button", name="Cancel").focus()
     page.keyboard.press("Enter")
-    shown.get_by_role("button", name="Cancel it?").wait_for()
+    shown.get_by_role("button", name="Cancel job?").wait_for()
     page.keyboard.press("Escape")
     assert status.read_wanted_state(store, name) == "run"
     shown.get_by_role("button", name="Cancel").click()
-    shown.get_by_role("button", name="Cancel it?").click()
+    shown.get_by_role("button", name="Cancel job?").click()
     shown.get_by_text("⊘ cancelled").wait_for()
     shown.get_by_role("button", name="Remove").click()
     assert store.list("jobs") == [name]
-    shown.get_by_role("button", name="Remove it?").click()
+    shown.get_by_role("button", name="Remove job?").click()
     shown.wait_for(state="detached")
     assert store.list("jobs") == []
 
@@ -161,12 +161,12 @@ def test_a_job_is_submitted_from_this_computer_and_from_the_inbox(
     form = page.get_by_role("form", name="New job")
     form.get_by_label("Avatar").select_option(avatar)
     form.get_by_label("Engine").select_option("mesh")
-    form.get_by_label("Driver, film, speech or recorded motion").set_input_files(
+    form.get_by_label("Driver: video, speech or recorded motion").set_input_files(
         {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no film"}
     )
     form.get_by_role("button", name="Submit").click()
     page.get_by_role("alert").get_by_text("broken.mp4").wait_for()
-    form.get_by_label("Driver, film, speech or recorded motion").set_input_files(
+    form.get_by_label("Driver: video, speech or recorded motion").set_input_files(
         {"name": "talk.wav", "mimeType": "audio/wav", "buffer": speech}
     )
     form.get_by_label("Priority").select_option("high")
@@ -224,6 +224,6 @@ def test_it_stands_out_and_fits_a_phone(browser: "Browser", running: GatewayStud
     page.get_by_text("More", exact=True).click()
     row(page, names[5]).get_by_role("button", name="Cancel").click()
     assert poor(page) == []
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.set_viewport_size({"width": 360, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()

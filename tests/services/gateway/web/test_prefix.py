@@ -81,7 +81,7 @@ def test_the_console_works_and_downloads(page: "Page", running: GatewayStudio) -
     console(page, running)
     until(page, "studio.frames() > 5")
     page.get_by_role("button", name="This browser's microphone").click()
-    page.get_by_text("this page is the driver").wait_for()
+    page.get_by_text("This page is the driver").wait_for()
     page.get_by_role("button", name="Sample clip").click()
     page.get_by_role("button", name=re.compile("[Rr]ecordings")).first.click()
     with page.expect_download() as fetched:
@@ -127,7 +127,7 @@ def test_the_watch_page_is_shown_in_frames_of_the_site_that_a_setting_names(
 def test_a_page_without_sockets_says_what_the_proxy_has_to_do(page: "Page", running: GatewayStudio) -> None:
     page.route_web_socket(re.compile(".*"), lambda socket: socket.close())
     page.goto(f"http://{running.address}{PREFIX}/#token={running.token}")
-    page.get_by_role("status").get_by_text("does not pass WebSockets on").wait_for()
+    page.get_by_role("status").get_by_text("does not forward WebSockets").wait_for()
 
     def refuse(route: "Route") -> None:
         if route.request.method == "POST":

@@ -109,9 +109,9 @@ def test_the_console_works_in_a_browser(browser: "Browser", front: str, running:
     page.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
     until(page, "studio.frames() > 5")
     page.get_by_role("button", name="This browser's camera").click()
-    page.get_by_text("this page is the driver").wait_for()
+    page.get_by_text("This page is the driver").wait_for()
     page.get_by_role("button", name="Sample clip").click()
-    page.get_by_role("button", name="Make watch link").click()
+    page.get_by_role("button", name="Create watch link").click()
     until(
         page,
         f"document.querySelector('[aria-label=\"Watch link\"]').value.startsWith('{front}/studio/watch/main#token=')",

@@ -20,7 +20,7 @@ def page(browser: "Browser", speaking: GatewayStudio, server: SpeechServer) -> I
     """The console of a phone's width; what it complains of fails the test."""
     server.mode = "stream"
     server.asked.clear()
-    context = browser.new_context(viewport={"width": 390, "height": 844})
+    context = browser.new_context(viewport={"width": 360, "height": 844})
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -56,12 +56,13 @@ def test_a_script_of_five_lines_is_played_skipped_repeated_and_kept(
     page: "Page", speaking: GatewayStudio, server: SpeechServer
 ) -> None:
     page.keyboard.press("c")
-    page.get_by_label("Lines of the script").fill(
+    page.get_by_label("Script, one utterance").fill(
         "First line.\n\nSecond.\nA third line, which is the longest of all five of them.\nFour.\nFive."
     )
     page.get_by_role("button", name="Done").click()
     lines = page.get_by_label("Lines", exact=True).get_by_role("button")
     assert lines.count() == 5
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.get_by_role("button", name="Play").click()
     page.locator("[aria-current=true]").get_by_text("First line.").wait_for()
     page.locator("[aria-current=true]").get_by_text("A third line").wait_for()

@@ -46,21 +46,21 @@ def test_sessions_are_listed_with_what_room_there_is_and_ended_when_it_is_asked_
     page: "Page", serving: GatewayStudio
 ) -> None:
     line = page.get_by_role("status", name="Sessions")
-    expect(line).to_have_text("No sessions · 2 more can be taken")
+    expect(line).to_have_text("No sessions · room for 2 more")
     token = jwt.encode(CLAIMS, "s" * 32, algorithm="HS256")
     answers = [serving.http.post("/sessions", json={"livekit_url": URL, "livekit_token": token}) for _ in range(2)]
     names = [answer.json()["session_id"] for answer in answers]
     expect(line).to_contain_text("2 sessions · All 2 sessions are taken")
-    rows = page.get_by_role("list", name="Sessions that run").get_by_role("listitem")
+    rows = page.get_by_role("list", name="Running sessions").get_by_role("listitem")
     expect(rows).to_have_count(2)
     expect(rows.first).to_have_text(f"◌ opening · sample, mesh · avatar-of-ann · {names[1]}Stop")
     stop = page.get_by_role("button", name=f"Stop session {names[0]}")
     text, press = rows.first.locator("span").bounding_box(), rows.first.get_by_role("button").bounding_box()
     assert text and press and text["x"] + text["width"] <= press["x"]  # beside each other: a button is its own row's
     stop.click()
-    expect(stop).to_have_text("Stop it?")
+    expect(stop).to_have_text("Stop?")
     stop.click()
-    expect(line).to_have_text("1 session · 1 more can be taken")
+    expect(line).to_have_text("1 session · room for 1 more")
     assert serving.http.get(f"/sessions/{names[0]}").json()["state"] == "ended"
 
 

@@ -112,7 +112,7 @@ def test_the_page_may_speak_to_the_livekit_server_alone(published: FlashGateway)
 
 def test_a_link_that_cannot_work_says_why(published: FlashGateway, page: "Page") -> None:
     old = base64.urlsafe_b64encode(json.dumps({"exp": 100}).encode()).decode()
-    for fragment, words in (("", "not complete"), (f"#token=a.{old}.c", "expired")):
+    for fragment, words in (("", "incomplete"), (f"#token=a.{old}.c", "expired")):
         page.goto("about:blank")
         page.goto(f"http://{published.address}/watch/main{fragment}")
         page.get_by_role("status").get_by_text(words).wait_for()
@@ -132,7 +132,7 @@ def test_the_console_switches_it_and_makes_links(published: FlashGateway, page: 
     panel = page.get_by_role("group", name="LiveKit")
     panel.get_by_role("status").get_by_text("live").wait_for()
     panel.get_by_text("kbit/s").wait_for()
-    panel.get_by_role("button", name="Make watch link").click()
+    panel.get_by_role("button", name="Create watch link").click()
     panel.get_by_label("Watch link").wait_for()
     assert "/watch/main#token=" in panel.get_by_label("Watch link").input_value()
     panel.get_by_role("button", name="Stop publishing").click()

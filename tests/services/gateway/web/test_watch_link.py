@@ -112,12 +112,12 @@ def test_a_browser_watches_hears_and_has_to_go_when_the_link_is_revoked(
 def test_the_console_makes_lists_and_revokes_links(browser: "Browser", running: GatewayStudio) -> None:
     with page_on(browser, f"http://{running.address}/#token={running.token}") as page:
         page.get_by_role("button", name="+ New watch link").click()
-        page.get_by_label("Name, for yourself").fill("The press")
-        page.get_by_label("Viewers at a time").fill("3")
-        page.get_by_role("button", name="Make link").click()
+        page.get_by_label("Name (only you see it)").fill("The press")
+        page.get_by_label("Maximum viewers").fill("3")
+        page.get_by_role("button", name="Create link").click()
         entry = page.get_by_role("list", name="Watch links").get_by_role("listitem").filter(has_text="The press")
         entry.get_by_text("0 of 3 watching").wait_for()
-        address = page.get_by_label("Address to watch at").input_value()
+        address = page.get_by_label("Link to share").input_value()
         assert address.startswith(f"http://{running.address}/watch/main#link=")
         with watching_by(running, address.partition("#link=")[2]):
             entry.get_by_text("1 of 3 watching").wait_for()

@@ -27,7 +27,7 @@ export function drivers(api, camera) {
     const parts = { root: element("li", {}, choose), choose, name, detail, why };
     if (!row.word.startsWith("upload:")) return { ...parts, remove: null };
     const remove = element("button", { class: "remove", "aria-label": `Delete driver ${row.title}` }, "✕");
-    askOnce(remove, () => "delete?", () => attempt(failed, () => api.ask("DELETE", `/drivers/${row.word.slice(7)}`)));
+    askOnce(remove, () => "Delete?", () => attempt(failed, () => api.ask("DELETE", `/drivers/${row.word.slice(7)}`)));
     parts.root.append(remove);
     return { ...parts, remove };
   };

@@ -15,8 +15,8 @@ export function engineLatency(place) {
   const floor = element("p", { class: "detail" }), why = element("p", { class: "why" });
   const reasons = [element("p"), element("p"), element("p")];
   const row = element("div", { class: "latency-row", role: "group", "aria-label": "motion to photon, through the engine" },
-    element("span", { class: "name" }, "in the engine"), number, line, floor, why,
-    element("details", {}, element("summary", {}, "Why not less?"), ...reasons));
+    element("span", { class: "name" }, "engine"), number, line, floor, why,
+    element("details", {}, element("summary", {}, "What limits this?"), ...reasons));
   row.hidden = true;
   place.append(row);
   return (state) => {
@@ -27,7 +27,7 @@ export function engineLatency(place) {
     setText(number, timeSpans(measured.ms));
     drawSpark(line, state.engine.delay_history, measured.floor_ms);
     setText(floor, `motion to photon, floor ${timeSpans(measured.floor_ms)}`);
-    setText(why, over > callPeriod(measured) ? `${timeSpans(over)} over its floor: more than a whole call` : "");
+    setText(why, over > callPeriod(measured) ? `${timeSpans(over)} above the floor: more than one full call` : "");
     [explainCalls, explainFloor, explainRemedy].forEach((explain, i) => setText(reasons[i], explain(measured)));
   };
 }
@@ -40,18 +40,18 @@ const callPeriod = ({ frames, interval_ms, call_ms }) => Math.max(frames * inter
 
 /** @param {EngineDelay} measured @returns {string} what the engine waits for */
 const explainCalls = ({ frames, calls }) =>
-  `The model takes ${count(frames)} driver frames at a time, and a frame passes its window in ${count(calls)} calls.`;
+  `The model takes ${count(frames)} driver frames per call, and a frame leaves its window after ${count(calls)} ${calls === 1 ? "call" : "calls"}.`;
 
 /** @param {EngineDelay} measured @returns {string} how its floor comes about */
 const explainFloor = (measured) => {
   const { frames, calls, interval_ms, call_ms } = measured;
-  const fill = `${frames} frames at ${Number((1000 / interval_ms).toFixed(1))}/s fill in ${timeSpans((frames - 1) * interval_ms)}`;
-  const more = calls > 1 ? `, ${count(calls - 1)} more ${calls > 2 ? "calls wait" : "call waits"} ${timeSpans(callPeriod(measured))}${calls > 2 ? " each" : ""}` : "";
-  return `${fill}${more}, the last takes ${timeSpans(call_ms)}: ${timeSpans(measured.floor_ms)} in all. What is above that is a call waiting for the one before it, `
-    + "and frames handed on evenly. Composing and sending come on top: the rows above have them in.";
+  const fill = `Collecting ${frames} frames at ${Number((1000 / interval_ms).toFixed(1))} fps takes ${timeSpans((frames - 1) * interval_ms)}`;
+  const more = calls > 1 ? `, ${count(calls - 1)} more ${calls > 2 ? "calls add" : "call adds"} ${timeSpans(callPeriod(measured))}${calls > 2 ? " each" : ""}` : "";
+  return `${fill}${more}, and the last call takes ${timeSpans(call_ms)}: ${timeSpans(measured.floor_ms)} in total. Anything above that is time spent waiting for `
+    + "the previous call and pacing the frames evenly. The rows above also include compositing and delivery.";
 };
 
 /** @param {EngineDelay} measured @returns {string} what lowers it */
 const explainRemedy = ({ frames, interval_ms, call_ms }) => (frames * interval_ms >= call_ms
-  ? "Lower it with a driver of more frames a second: it is the driver that is waited for. A lower quality shortens the last call only."
-  : "Lower it with a lower quality or a faster card: it is the model that is waited for.");
+  ? "To lower it, use a driver with a higher frame rate: the model waits for the driver. A lower quality shortens only the last call."
+  : "To lower it, choose a lower quality or a faster GPU: the driver waits for the model.");

@@ -28,7 +28,7 @@ export function filmDialog(api, failed) {
     const path = `/avatars/${encodeURIComponent(name)}/film`;
     const [report, url] = await Promise.all([filmReport(api, path), api.imageUrl(`${path}/sheet`)]);
     shown = name;
-    setText(byId("film-title"), `Film of ${name}`);
+    setText(byId("film-title"), `Source video of ${name}`);
     setText(byId("film-facts"), factsOf(report));
     sheet.src = url;
     sheet.alt = `Contact sheet of ${name}`;
@@ -46,10 +46,10 @@ async function filmReport(api, path) {
 
 /** @param {FilmReport} report @returns {string} */
 function factsOf(report) {
-  const kept = report.kept ? `source film kept, ${(report.kept_bytes / 1e6).toFixed(1)} MB` : "source film not kept";
-  const loop = report.loop.closing ? "played round and round" : "played to and fro";
+  const kept = report.kept ? `source video kept, ${(report.kept_bytes / 1e6).toFixed(1)} MB` : "source video not kept";
+  const loop = report.loop.closing ? "plays as a loop" : "plays forwards, then backwards";
   return `${seconds(report.frames, report)} s, ${report.shots.length} ${report.shots.length === 1 ? "shot" : "shots"}, `
-    + `still at ${seconds(report.still, report)} s, mouth closed in ${Math.round(report.closed_mouth * 100)} % of the frames, ${loop}, ${kept}`;
+    + `portrait from ${seconds(report.still, report)} s, mouth closed in ${Math.round(report.closed_mouth * 100)} % of the frames, ${loop}, ${kept}`;
 }
 
 /** @param {number} frame @param {FilmReport} report @returns {string} */

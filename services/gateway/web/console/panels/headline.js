@@ -13,7 +13,7 @@ const SIGNS = { "ON AIR": "●", IDLE: "◐", STARTING: "◌", RECOVERING: "↻"
  */
 export function headline(api, current) {
   const button = byId("on-air", HTMLButtonElement);
-  askOnce(button, () => (button.dataset.on === "true" ? "Sure? Press again" : ""), () =>
+  askOnce(button, () => (button.dataset.on === "true" ? "Confirm off air" : ""), () =>
     attempt(byId("control-error"), () => api.patch({ on_air: !current().scene.on_air })));
   return draw;
 }

@@ -57,7 +57,7 @@ function skipping(service) {
  * @param {EngineQuality | undefined} rung the next lower one
  */
 function complaint(name, service, stepped, rung) {
-  if (service.state === "recovering") return `${name} has been silent for ${(service.age ?? 0).toFixed(0)} s; it is being restarted.`;
+  if (service.state === "recovering") return `${name} has not responded for ${(service.age ?? 0).toFixed(0)} s and is being restarted.`;
   const skipped = skipping(service);
   if (skipped) {
     const way = rung ? ", step down?" : stepped ? "; this is its lowest quality." : ".";

@@ -13,7 +13,7 @@ export function options(api) {
     const row = wantedEngine(state), at = state.engine.quality;
     fields.draw(row, state.scene.options);
     box.hidden = optionsOf(row).length === 0;
-    setText(byId("quality-now"), at ? `now at ${at.title}` : "");
+    setText(byId("quality-now"), at ? `Current quality: ${at.title}` : "");
     setText(byId("engine-note"), state.services.generator.note);
   };
 }

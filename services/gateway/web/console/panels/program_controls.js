@@ -30,18 +30,18 @@ function draw(state, preview) {
   toggle("mute", state.scene.muted, "Muted", "Mute program");
   toggle("label", state.scene.label, "AI label on", "AI label off");
   toggle("loop", state.scene.loop, "Loop driver on", "Loop driver off");
-  toggle("listen", preview.stage.sound.listening, "Sound here on", "Sound here off");
+  toggle("listen", preview.stage.sound.listening, "Preview sound on", "Preview sound off");
   const level = state.program.level > 0 ? Math.max(QUIETEST_DB, 20 * Math.log10(state.program.level)) : QUIETEST_DB;
   byId("level-fill").style.width = `${((level - QUIETEST_DB) / -QUIETEST_DB) * 100}%`;
   setAttribute(byId("level"), "aria-valuenow", level.toFixed(0));
   setText(byId("level-text"), state.scene.muted ? "muted" : `${level <= QUIETEST_DB ? "−∞" : `−${Math.abs(level).toFixed(0)}`} dB`);
   const unseen = state.program.by_voice ? "voice" : state.program.by_template ? "recorded motion" : "";
   const present = state.program.present;
-  setText(byId("driver-note"), unseen ? `driver: ${unseen}` : present === null ? "no driver yet" : present ? "driver: face found" : "driver: no face");
+  setText(byId("driver-note"), unseen ? `driver: ${unseen}` : present === null ? "no driver yet" : present ? "driver: face found" : "driver: no face found");
   // What is not seen has no frame: that of the driver before it would be taken for its own.
   byId("driver-frame").classList.toggle("blank", Boolean(unseen));
   const empty = state.program.width === 0;
-  setText(byId("stage-note"), preview.note || (empty ? "The first frame is on its way." : ""));
+  setText(byId("stage-note"), preview.note || (empty ? "Waiting for the first frame…" : ""));
 }
 
 /** @param {string} id @param {boolean} on @param {string} yes @param {string} no */

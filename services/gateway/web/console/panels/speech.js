@@ -38,7 +38,7 @@ export function speech(api) {
 
 /** A file dragged over the page is announced, and spoken when it is let go. @param {(files: File[]) => void} speak */
 function acceptDrops(speak) {
-  const note = element("div", { class: "drop-notice", role: "status", hidden: "" }, "Let go to have it said");
+  const note = element("div", { class: "drop-notice", role: "status", hidden: "" }, "Drop speech files to play them");
   document.body.append(note);
   let inside = 0;
   /** @param {number} change of the elements the file is inside of */

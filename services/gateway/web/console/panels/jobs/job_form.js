@@ -46,7 +46,7 @@ export function jobForm(api) {
       await api.upload("/jobs", contents(parts), { "Idempotency-Key": key }, (share) => {
         parts.sent.hidden = false;
         parts.sent.value = share;
-        setText(parts.send, share < 1 ? `Sending ${Math.floor(share * 100)} %` : "Being checked…");
+        setText(parts.send, share < 1 ? `Uploading ${Math.floor(share * 100)} %` : "Checking…");
       });
       key = newKey();
       fields.driver.value = "";
@@ -70,7 +70,7 @@ export function jobForm(api) {
     offer(fields.engine, state.engines.map((row) => [row.name, row.title || row.name, hindrance(row)]), state.scene.engine);
     const chosen = state.engines.find((row) => row.name === fields.engine.value);
     offline = Boolean(chosen && isOffline(chosen));
-    setText(parts.terms, [offline ? "Makes whole clips, offline only." : "", chosen?.terms ?? ""].filter(Boolean).join(" "));
+    setText(parts.terms, [offline ? "Renders whole clips, offline only." : "", chosen?.terms ?? ""].filter(Boolean).join(" "));
     setAttribute(fields.driver, "accept", ["video/*", "audio/*", ...(chosen?.template_suffixes ?? [])].join(","));
     parts.options.draw(chosen, {});
     const absent = state.engines.filter(hindrance);
@@ -96,25 +96,25 @@ function fillForm(form) {
     inbox: select(INBOX),
     priority: select("priority", [["normal", "normal"], ["high", "high"], ["low", "low"]]),
     codec: select("codec", CODECS),
-    size: element("input", { name: "size", placeholder: "as the plate", pattern: "\\d{2,5}x\\d{2,5}", title: "like 1080x1920", autocomplete: "off" }),
-    fps: element("input", { name: "fps", type: "number", min: "1", max: "120", step: "any", placeholder: "as the driver" }),
+    size: element("input", { name: "size", placeholder: "same as the plate", pattern: "\\d{2,5}x\\d{2,5}", title: "width x height, such as 1080x1920", autocomplete: "off" }),
+    fps: element("input", { name: "fps", type: "number", min: "1", max: "120", step: "any", placeholder: "same as the driver" }),
     label: element("input", { name: "label", type: "checkbox", checked: "" }),
   };
-  const file = label("Driver, film, speech or recorded motion", fields.driver);
+  const file = label("Driver: video, speech or recorded motion", fields.driver);
   const optionsPlace = element("div");
   const terms = element("p", { class: "detail" });
   const absentList = element("ul", { class: "why" });
-  const absent = element("details", { hidden: "" }, element("summary", {}, "Why some cannot be had"), absentList);
+  const absent = element("details", { hidden: "" }, element("summary", {}, "Unavailable engines"), absentList);
   const inbox = label("File in the inbox", fields.inbox);
   const note = element("p", { class: "detail" });
   const cost = element("p", { class: "detail cost", role: "status", "aria-label": "cost" });
   const send = element("button", { class: "primary" }, "Submit");
-  const sent = element("progress", { max: "1", value: "0", "aria-label": "sent", hidden: "" });
+  const sent = element("progress", { max: "1", value: "0", "aria-label": "Upload progress", hidden: "" });
   form.append(
     label("Avatar", fields.avatar), label("Engine", fields.engine), terms, optionsPlace, absent,
     label("Driver from", fields.source), file, inbox, note, label("Priority", fields.priority),
     element("details", {}, element("summary", {}, "More"),
-      label("Codec", fields.codec), label("Size", fields.size), label("Frames a second", fields.fps),
+      label("Codec", fields.codec), label("Size", fields.size), label("Frames per second", fields.fps),
       element("label", { class: "check" }, fields.label, "AI label")),
     cost, sent, send);
   return { fields, file, inbox, note, cost, options: optionFields(optionsPlace, "job-option", null), terms, absent, absentList, send, sent };
@@ -148,7 +148,7 @@ async function listInbox(api, { fields, note }) {
     /** @type {import("../../../lib/api_types.js").Inbox} */
     const { folder, files } = await (await api.ask("GET", "/inbox")).json();
     offer(fields.inbox, files.map((file) => option(file.name, file.name)), files[0]?.name ?? "");
-    setText(note, files.length ? "" : `The inbox is empty; put files into ${folder} on the studio's machine.`);
+    setText(note, files.length ? "" : `The inbox is empty. Put files into ${folder} on the studio's machine.`);
   } catch (error) {
     setText(note, messageOf(error));
   }
@@ -165,7 +165,7 @@ function offer(select, rows, first) {
   /** @param {[string, string, string]} row */
   const make = ([value]) => ({ root: element("option", { value }) });
   updateList(select, rows, ([value]) => value, make, ({ root }, [, text, unavailable]) => {
-    setText(root, unavailable ? `${text} (not available)` : text);
+    setText(root, unavailable ? `${text} (unavailable)` : text);
     setAttribute(root, "title", unavailable);
     root.disabled = Boolean(unavailable);
   });

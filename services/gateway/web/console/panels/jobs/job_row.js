@@ -17,8 +17,8 @@ const ACTIONS = [
   ["pause", "Pause", ["queued", "rendering", "assembling"], ""],
   ["resume", "Resume", ["paused"], ""],
   ["retry", "Retry", ["parked"], ""],
-  ["cancel", "Cancel", ["queued", "rendering", "assembling", "paused", "parked"], "Cancel it?"],
-  ["remove", "Remove", ["done", "cancelled"], "Remove it?"],
+  ["cancel", "Cancel", ["queued", "rendering", "assembling", "paused", "parked"], "Cancel job?"],
+  ["remove", "Remove", ["done", "cancelled"], "Remove job?"],
 ];
 const REFRESH_MS = 2000; // that a preview image stands at least
 /** @type {Record<string, string>} */

@@ -35,8 +35,8 @@ export function jobs(api) {
     const there = wanted ? facts.counts[wanted] ?? 0 : total(facts.counts);
     byId("jobs-more").hidden = rows.length >= there;
     setText(byId("jobs-more"), `More (${there - rows.length})`);
-    setText(byId("jobs-empty"), rows.length || there ? "" : wanted ? `No job is ${wanted}.`
-      : "No jobs yet. A job renders a driver, a film of a face or a speech, on an avatar into a file, while the program goes on.");
+    setText(byId("jobs-empty"), rows.length || there ? "" : wanted ? `No ${wanted} jobs.`
+      : "No jobs yet. A job renders a driver (a video of a face, or speech) with an avatar to a file while the program stays on air.");
   };
   const more = () => attempt(byId("job-error"), async () => {
     const offset = byId("jobs").childElementCount;
@@ -86,7 +86,7 @@ function countsLine(counts) {
 /** @param {JobsState["workers"]} workers */
 function workersLine(workers) {
   if (!workers?.alive) return "";
-  return `${workers.alive} worker${workers.alive === 1 ? "" : "s"}, ${workers.at_work} at work`;
+  return `${workers.alive} worker${workers.alive === 1 ? "" : "s"}, ${workers.at_work} busy`;
 }
 
 /** @param {HTMLSelectElement} filter @param {Counts} counts */

@@ -28,7 +28,7 @@ export function audience(api) {
     address.hidden = false;
     const copied = await navigator.clipboard?.writeText(address.value).then(() => true, () => false);
     if (!copied) address.select();
-    setText(said, copied ? "The link is copied." : "Copy the link from the field.");
+    setText(said, copied ? "Link copied." : "Copy the link from the field above.");
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -55,11 +55,11 @@ export function audience(api) {
       /** @type {import("../../../lib/api_types.js").WatchLinkRow[]} */
       const rows = await (await api.ask("GET", "./watch-links")).json();
       const found = rows.find((each) => each.id === row.id);
-      if (!found) throw new Error("This link has expired; make a new one.");
+      if (!found) throw new Error("This link has expired. Create a new one.");
       await copy(found);
     }));
     const revoke = element("button", { "aria-label": `Revoke ${name}` }, "Revoke");
-    askOnce(revoke, () => "Revoke it?", () => attempt(failed, async () => {
+    askOnce(revoke, () => "Revoke?", () => attempt(failed, async () => {
       await api.ask("DELETE", `./watch-links/${row.id}`);
       address.hidden = true;
       setText(said, "");
@@ -71,8 +71,8 @@ export function audience(api) {
   return (state) => {
     const { viewers, most, links } = state.audience;
     setText(byId("audience-line"), most
-      ? `${viewers} viewer${viewers === 1 ? "" : "s"} of ${most}${links.length ? "" : " · no link yet"}`
-      : "Watch links are off: the setting watch_viewers is 0.");
+      ? `${viewers} of ${most} viewers${links.length ? "" : " · no links yet"}`
+      : "Watch links are off because the setting watch_viewers is 0.");
     opener.hidden = !most;
     updateList(byId("audience-links"), links, (row) => row.id, make, ({ line, revoke }, row) => {
       setText(line, `${row.watching} of ${row.viewers} watching · until ${until(row.expires)}`);

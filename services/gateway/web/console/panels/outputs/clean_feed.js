@@ -27,6 +27,6 @@ export function cleanFeed(api, current) {
       setAttribute(button, "aria-pressed", String(state.scene[field] && !unavailable));
       button.disabled = Boolean(unavailable);
     }
-    setText(why, unavailable || `Right: ${right}`);
+    setText(why, unavailable || `Permitted by: ${right}`);
   };
 }

@@ -18,7 +18,7 @@ export function livekit(api, current) {
   const figures = element("p", { class: "detail", "aria-label": "LiveKit figures" });
   const note = element("p", { class: "bad" });
   const why = element("p", { class: "why" });
-  const invite = element("button", { class: "quiet" }, "Make watch link");
+  const invite = element("button", { class: "quiet" }, "Create watch link");
   const link = element("input", { readonly: "", hidden: "", "aria-label": "Watch link" });
   const about = element("p", { class: "detail" });
   const failed = element("p", { class: "bad", role: "alert" });
@@ -32,7 +32,7 @@ export function livekit(api, current) {
     link.select();
     const until = new Date(expires * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const copied = await navigator.clipboard?.writeText(link.value).then(() => true, () => false);
-    setText(about, `${copied ? "Copied. " : ""}It can be opened until ${until}; it lets one watch and do nothing else.`);
+    setText(about, `${copied ? "Link copied. " : ""}It can be opened until ${until} and only allows watching.`);
   }));
 
   return (state) => {
@@ -56,7 +56,7 @@ function figuresLine(figures, room) {
   const parts = [`room ${room}`, `${viewers} viewer${viewers === 1 ? "" : "s"}`];
   if (width) parts.push(`${width}×${height} at ${fps} fps`);
   if (kbps !== undefined) parts.push(`${kbps} kbit/s`);
-  if (loss !== undefined) parts.push(`${(loss * 100).toFixed(1)} % lost${loss > BUSY_LOSS ? " (the line is too slow)" : ""}`);
+  if (loss !== undefined) parts.push(`${(loss * 100).toFixed(1)} % lost${loss > BUSY_LOSS ? " (the connection is too slow)" : ""}`);
   if (trip !== undefined) parts.push(`${trip} ms round trip`);
   return parts.join(" · ");
 }

@@ -55,7 +55,7 @@ function drawRecord(state, button, line, fetched, note) {
   const on = state.state === "live" || state.state === "connecting";
   setAttribute(button, "aria-pressed", String(on));
   setText(button, on ? "■ Stop recording" : "● Record");
-  setText(line, state.name ? `${state.name} · ${clockTime(state.figures.seconds ?? 0)} · ${bytes(state.figures.bytes ?? 0)}` : "nothing recorded yet");
+  setText(line, state.name ? `${state.name} · ${clockTime(state.figures.seconds ?? 0)} · ${bytes(state.figures.bytes ?? 0)}` : "Nothing recorded yet.");
   fetched.hidden = on || !state.id || state.state === "failed";
   setText(note, state.note);
 }

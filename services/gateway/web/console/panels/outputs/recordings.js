@@ -20,7 +20,7 @@ export function recordings(api) {
   const refresh = () => attempt(failed, async () => {
     /** @type {import("../../../lib/api_types.js").RecordingRow[]} */
     const rows = await (await api.ask("GET", "/recordings")).json();
-    setText(empty, rows.length ? "" : "There is no recording yet.");
+    setText(empty, rows.length ? "" : "No recordings yet.");
     updateList(list, rows, (row) => row.id, make, ({ detail }, row) => {
       setText(detail, `${new Date(row.modified * 1000).toLocaleString()} · ${bytes(row.bytes)}`);
     });

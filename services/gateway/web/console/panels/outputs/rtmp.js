@@ -23,10 +23,10 @@ export function rtmp(api, current) {
     const on = state.scene.rtmp && !unavailable;
     setAttribute(toggle, "aria-pressed", String(on));
     toggle.disabled = Boolean(unavailable);
-    setText(toggle, on ? "■ Stop pushing" : "▶ Push");
+    setText(toggle, on ? "■ Stop streaming" : "▶ Start streaming");
     const kbps = figures.kbps === undefined ? "" : ` · ${figures.kbps} kbit/s`;
     const time = word === "live" ? ` · ${clockTime(Math.max(0, Date.now() / 1000 - since))}` : "";
-    setText(line, unavailable ? "✕ not available" : `${OUTPUT_WORDS[word]} · ${address}${time}${kbps}`);
+    setText(line, unavailable ? "✕ unavailable" : `${OUTPUT_WORDS[word]} · ${address}${time}${kbps}`);
     setText(note, unavailable || said);
   };
 }

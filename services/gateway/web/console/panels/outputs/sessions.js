@@ -15,14 +15,14 @@ export function sessions(api) {
     const note = element("p", { class: "why" });
     const stop = element("button", { "aria-label": `Stop session ${row.session_id}` }, "Stop");
     const end = () => attempt(failed, () => api.ask("DELETE", `/sessions/${row.session_id}`));
-    askOnce(stop, () => "Stop it?", end);
+    askOnce(stop, () => "Stop?", end);
     return { root: element("li", {}, line, stop, note), line, note, stop };
   };
   return (state) => {
     box.hidden = !state.sessions;
     if (!state.sessions) return;
     const { running, free, reason } = state.sessions;
-    const room = free ? `${free} more can be taken` : reason;
+    const room = free ? `room for ${free} more` : reason;
     setText(byId("sessions-line"), `${running.length || "No"} session${running.length === 1 ? "" : "s"} · ${room}`);
     updateList(byId("sessions"), running, (row) => row.session_id, make, ({ line, note, stop }, row) => {
       const { fps, viewers } = row.figures;
