@@ -107,7 +107,7 @@ def test_what_has_data_alone_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_track_that_begins_on_the_way_ends_nothing() -> None:
-    class Late:
+    class GrowingFile:
         """What PyAV does at the end of a file that has one track more than at its beginning."""
 
         def demux(self, *streams: object) -> Iterator[str]:
@@ -115,7 +115,7 @@ def test_a_track_that_begins_on_the_way_ends_nothing() -> None:
             raise IndexError("list index out of range")
 
     damage = Damage()
-    assert list(packets(cast(av.container.InputContainer, Late()), [], damage)) == ["packet"] and not damage.gaps
+    assert list(packets(cast(av.container.InputContainer, GrowingFile()), [], damage)) == ["packet"] and not damage.gaps
 
 
 def test_stamps_rise_whatever_a_file_says() -> None:
@@ -126,7 +126,7 @@ def test_stamps_rise_whatever_a_file_says() -> None:
 
 
 def test_the_rate_of_a_files_clock_is_none_of_its_frames() -> None:
-    class Stated:
+    class DvStream:
         average_rate, guessed_rate = Fraction(60_000), Fraction(25)  # what PyAV says of DV
 
-    assert stated_rate(cast(av.VideoStream, Stated())) == 25
+    assert stated_rate(cast(av.VideoStream, DvStream())) == 25
