@@ -61,7 +61,7 @@ def test_a_film_is_whole_and_in_time(tmp_path: Path, name: str) -> None:
         assert [pts for pts, _ in reader] == pytest.approx([n * US / 25 for n in range(FRAMES)], abs=1_000)
         assert reader.fps == 25 and not reader.damage.frames
     assert sum(len(samples) for _, samples in read_sound(path)) / SOUND_RATE_HZ == pytest.approx(SECONDS, abs=0.07)
-    assert (read_timeline(path).ticks, read_timeline(path).rate) == (FRAMES, 25)
+    assert (read_timeline(path).ticks, read_timeline(path).rate) == (FRAMES, Fraction(25))
     frames, sounds = live(path, motion=True)
     assert len(frames) == FRAMES and frames[-1].pts - frames[0].pts == pytest.approx((FRAMES - 1) * US / 25, abs=1_000)
     assert sum(len(each.samples) for each in sounds) / SOUND_RATE_HZ == pytest.approx(SECONDS, abs=0.07)
@@ -115,7 +115,7 @@ def test_a_track_that_begins_on_the_way_ends_nothing() -> None:
             raise IndexError("list index out of range")
 
     damage = Damage()
-    assert list(packets(cast(av.container.InputContainer, GrowingFile()), [], damage)) == ["packet"] and not damage.gaps
+    assert len(list(packets(cast(av.container.InputContainer, GrowingFile()), [], damage))) == 1 and not damage.gaps
 
 
 def test_stamps_rise_whatever_a_file_says() -> None:
