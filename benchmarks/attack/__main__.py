@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 
 from benchmarks.attack.audience import audience
+from benchmarks.attack.files import damaged_cut_outs, odd_uploads
 from benchmarks.attack.guests import guests
 from benchmarks.attack.jobs import farm_kills, strange_store
 from benchmarks.attack.kills import RATE_FPS, lost_frames, stages, whole_studio
@@ -28,9 +29,10 @@ STAGE_KILLS, STUDIO_KILLS, JOB_KILLS, SESSION_KILLS = 20, 10, 50, 5
 ODD_VIEWERS = 300
 ODD_VOICES, ENDED_SESSIONS = 600, 100
 ODD_TEXTS = 400
+ODD_UPLOADS, DAMAGED_CUT_OUTS = 200, 200
 MOST_MINUTES = 20.0
-PARTS = ("messages", "images", "web", "store", "stages", "studio", "jobs", "sessions", "texts")
-ON_AIR = ("web", "store", "stages")  # beside a channel that records
+PARTS = ("messages", "images", "web", "store", "files", "stages", "studio", "jobs", "sessions", "texts")
+ON_AIR = ("web", "store", "files", "stages")  # beside a channel that records
 # A gateway that is killed takes with it what it has counted since its last pulse, a second ago at most. A machine that keeps
 # up lacks none: 925 frames in 37 s, 0 counted, 0 missing, after two kills of each stage.
 UNTOLD_S = 1.0
@@ -73,6 +75,9 @@ def _beside_a_channel(
             yield audience(run, part(ODD_VIEWERS))
         if "store" in parts:
             yield strange_store(run, part(FILES))
+        if "files" in parts:
+            yield odd_uploads(run, part(ODD_UPLOADS))
+            yield damaged_cut_outs(folder, part(DAMAGED_CUT_OUTS))
         if "web" in parts:
             yield requests(run, part(REQUESTS))
         run.patch(driver="sample", avatar="sample", engine="mesh")

@@ -37,12 +37,11 @@ from shared.face.rest_pose import turn_to_rest
 from shared.face.tracker import FaceTracker
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb
+from shared.media.intake.signature import SignedKind, signature_of
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
 
 EVERY = 5  # of a driver's frames, one is looked at
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"))
-VIDEO_SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"))
 # Per cent of the bare skin, in the mean and at the 95th percentile; sharpness over the portrait's own, drawn over the engine's.
 BOUNDS = {
     **{
@@ -98,8 +97,8 @@ def measure(
     progress: Progress = lambda said: None,
 ) -> list[PairingRow]:
     """A row for every portrait, body and driver. Raises StudioError where a folder has none, or a file is of no use."""
-    faces = files_of(portraits, IMAGE_SUFFIXES, "portrait")
-    plates = files_of(bodies, IMAGE_SUFFIXES | VIDEO_SUFFIXES, "body")
+    faces = files_of(portraits, "portrait", "image")
+    plates = files_of(bodies, "body", "image", "film")
     driven = _driven(drivers)
     rows: list[PairingRow] = []
     with tempfile.TemporaryDirectory() as home:
@@ -140,11 +139,11 @@ def measure_avatar(
     return rows
 
 
-def files_of(where: str, suffixes: frozenset[str], what: str) -> list[Path]:
-    """The files in a folder, or those that a pattern matches, with one of these suffixes. Raises StudioError for none."""
+def files_of(where: str, what: str, *kinds: SignedKind) -> list[Path]:
+    """The files in a folder, or those that a pattern matches, that are of one of these kinds. Raises StudioError for none."""
     path = Path(where)
     found = path.iterdir() if path.is_dir() else path.parent.glob(path.name)
-    files = sorted(each for each in found if each.suffix.lower() in suffixes)
+    files = sorted(each for each in found if (signed := signature_of(each)) is not None and signed.kind in kinds)
     if not files:
         raise StudioError(f"There is no {what} in {where}; give a folder, or a pattern in quotes, with some.")
     return files
@@ -166,7 +165,7 @@ def driving_of(path: Path) -> list[Driving]:
 def _driven(drivers: str | None) -> dict[str, list[Driving]]:
     if drivers is None:
         return {AT_REST: [Driving(tick * 40_000, None, None) for tick in range(REST_FRAMES)]}
-    return {path.stem: driving_of(path) for path in files_of(drivers, VIDEO_SUFFIXES, "driver")}
+    return {path.stem: driving_of(path) for path in files_of(drivers, "driver", "film")}
 
 
 def _composed(avatar: Avatar, ticks: list[Driving], every: int) -> Iterator[tuple[int, ImageArray, ImageArray, Face]]:

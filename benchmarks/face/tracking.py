@@ -35,6 +35,7 @@ from shared.face.landmarks import Face, Points
 from shared.face.networks.landmarker import FaceLandmarker
 from shared.face.scripted import SCRIPT_S, perform
 from shared.media.array_types import ImageArray
+from shared.media.intake.signature import is_still_image
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
 from shared.runtime.clock import US
@@ -43,7 +44,6 @@ FRAMES = 200  # of a video, from its beginning
 MAX_SIDE_PX = 1024
 FPS = 25
 ROUNDS, STARTS = 5, 5
-STILLS = {".jpg", ".jpeg", ".png", ".webp"}
 PERFORMANCE = "sample driver"
 STEPS = ("step", "processor")
 # What is asked for: pixels, and the largest difference of a ratio from 1.
@@ -169,7 +169,7 @@ def _samples() -> Iterator[Footage]:
 
 def _read(path: Path) -> Footage:
     """Raises StudioError."""
-    if path.suffix.lower() in STILLS:
+    if is_still_image(path):
         return Footage(path.name, True, _shrunk(read_image(path))[None])
     frames: list[ImageArray] = []
     with VideoReader(path, max_side=MAX_SIDE_PX) as reader:

@@ -18,8 +18,9 @@ from shared.media.display.interlacing import Deinterlacer
 from shared.media.display.transparency import decoder_of
 from shared.media.intake.damage import Damage, decoded, packets
 from shared.media.intake.downmix import Downmix
+from shared.media.intake.stamps import RisingStamps, stamp_of, stated_rate
 from shared.media.reader import decoded_sound, open_container, sound_of, source_title, video_of
-from shared.runtime.clock import US
+from shared.runtime.clock import SOUND_RATE_HZ, US
 
 if TYPE_CHECKING:
     from shared.media.intake.damage import Packet
@@ -65,19 +66,24 @@ def read_driver(
         streams: list[av.VideoStream | av.AudioStream] = [video] if sound is None else [video, sound]
         mix = Downmix("mono")
         origin: int | None = None
-        shown = _ShownFrames(video)
+        heard = 0  # microseconds: the end of the sound so far
+        shown, rising = _ShownFrames(video), RisingStamps(stated_rate(video))
         try:
             for packet in packets(container, streams, damage):
                 for frame in shown.whole(packet, damage) if packet.stream is video else decoded(packet, damage):
-                    if frame.pts is None or frame.time_base is None:
-                        continue
-                    pts = int(frame.pts * frame.time_base * US)
+                    pts = stamp_of(frame)
                     origin = pts if origin is None else origin
+                    since = pts - origin if pts is not None and origin is not None else None
                     if isinstance(frame, av.VideoFrame):
-                        yield DriverFrame(max(0, pts - origin), shown.rgb(frame))
-                    else:
-                        for _, samples in mix.blocks(frame):
-                            yield DriverSoundBlock(max(0, pts - origin), samples.reshape(-1))
+                        early = since is not None and since < 0 and not rising.begun  # before the first sound
+                        yield DriverFrame(0 if early else rising.next(since), shown.rgb(frame))
+                        continue
+                    heard = heard if since is None else max(0, since)
+                    for _, samples in mix.blocks(frame):
+                        yield DriverSoundBlock(heard, samples.reshape(-1))
+                        heard += len(samples) * US // SOUND_RATE_HZ
+            for _, samples in mix.blocks(None):
+                yield DriverSoundBlock(heard, samples.reshape(-1))
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(f"{source_title(source)} cannot be read any further ({short(error)}).") from None
 

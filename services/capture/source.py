@@ -15,6 +15,7 @@ from shared.media.reader import has_video, source_title
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 from shared.runtime.wake import Wake
 from shared.still_film import has_motion
+from shared.uploaded_driver import in_owners_words
 
 READ_AHEAD_FRAMES = 24  # frames of a file decoded before they are due
 STREAM_SLACK_US = 300_000  # us that a voice streamed to us may arrive late
@@ -58,7 +59,8 @@ class DriverReader:
     def remark(self) -> str:
         """See the class."""
         name = source_title(self.ref.path or self.ref.word)
-        return " ".join(filter(None, (self._still, self._damage.sentence(name))))
+        said = " ".join(filter(None, (self._still, self._damage.sentence(name))))
+        return in_owners_words(said, self.ref.path)
 
     def next_frame(self) -> DriverFrame | None:
         """The next frame, or None. Say `mark_served` when it is dealt with."""
@@ -90,7 +92,7 @@ class DriverReader:
                     self._read_file(self.ref.path or self._sample)
                     return
             except StudioError as error:
-                self.note = str(error)
+                self.note = in_owners_words(str(error), self.ref.path)
             self._wake.set()
             self._stop.wait(RETRY_PAUSE_S)
 

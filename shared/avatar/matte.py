@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from shared.errors import StudioError
 from shared.face.networks.segmenter import PersonSegmenter
 from shared.media.array_types import FloatArray, ImageArray
 from shared.media.colour import i420_to_rgb
+from shared.runtime.arrays import UNREADABLE_ARRAYS
 from shared.runtime.files import write_atomically
 
 # In the avatar's folder: the mattes as PNG, one after the other, and where each begins. Another version is measured again.
@@ -111,7 +111,11 @@ def own_cut_out(plate: Plate) -> "PlateMattes | None":
     """The alpha that a plate's portrait or body brings along, None where it is opaque."""
     folder = plate.path.parent
     starts = cut_out_starts(folder, len(plate))
-    return None if starts is None else PlateMattes(starts, (folder / CUT_OUTS).open("rb"), own=True)
+    return None if starts is None else PlateMattes(starts, (folder / CUT_OUTS).open("rb"), _size(plate), own=True)
+
+
+def _size(plate: Plate) -> tuple[int, int]:
+    return plate.height, plate.width
 
 
 def _measured(folder: Path, plate: Plate, file: BinaryIO, progress: Callable[[int], None]) -> "PlateMattes":
@@ -122,7 +126,7 @@ def _measured(folder: Path, plate: Plate, file: BinaryIO, progress: Callable[[in
         sizes.append(len(coded))
         progress(len(sizes))
     file.flush()
-    mattes = PlateMattes(np.cumsum([0, *sizes]).astype(np.int64), file)
+    mattes = PlateMattes(np.cumsum([0, *sizes]).astype(np.int64), file, _size(plate))
     if isinstance(file.name, str):  # else it has no name, and is gone when it is closed
         index = BytesIO()
         np.savez(index, version=VERSION, plate=plate.starts, starts=mattes.starts, allow_pickle=False)
@@ -137,8 +141,8 @@ def _kept(folder: Path, plate: Plate) -> "PlateMattes | None":
         with np.load(BytesIO((folder / FILE).read_bytes()), allow_pickle=False) as data:
             if int(data["version"]) != VERSION or not np.array_equal(data["plate"], plate.starts):
                 return None
-            mattes = PlateMattes(data["starts"].astype(np.int64), (folder / FRAMES).open("rb"))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            mattes = PlateMattes(data["starts"].astype(np.int64), (folder / FRAMES).open("rb"), _size(plate))
+    except UNREADABLE_ARRAYS:
         return None  # not made yet, or damaged
     whole = os.fstat(mattes.file.fileno()).st_size == mattes.starts[-1] and len(mattes) == len(plate)
     return mattes if whole else None
@@ -174,10 +178,11 @@ def _look(cutter: MatteCutter, plate: Plate, index: int) -> tuple[FloatArray, Im
 @dataclass(slots=True)
 class PlateMattes:
     """Mattes as PNG, one after the other. starts: (N + 1,) int64, where each begins. file: that holds them, open, and
-    closed with this. own: they are the source's own cut-out, and grey shows through where they are not opaque."""
+    closed with this. size: height and width. own: they are the source's own cut-out, and grey shows through where they are not opaque."""
 
     starts: NDArray[np.int64]
     file: BinaryIO
+    size: tuple[int, int]
     own: bool = False
 
     def __del__(self) -> None:
@@ -187,7 +192,13 @@ class PlateMattes:
         return len(self.starts) - 1
 
     def frame(self, index: int) -> ImageArray:
-        """(H, W) uint8 of one frame, yours."""
+        """(H, W) uint8 of one frame, yours; opaque where it is damaged."""
         first, end = int(self.starts[index]), int(self.starts[index + 1])
-        coded = np.frombuffer(os.pread(self.file.fileno(), end - first, first), np.uint8)
-        return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+        try:
+            coded = np.frombuffer(os.pread(self.file.fileno(), end - first, first), np.uint8)
+            matte = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE)
+        except (OSError, ValueError, OverflowError, cv2.error):
+            matte = None
+        if matte is None or matte.shape != self.size:
+            return np.full(self.size, 255, np.uint8)
+        return np.asarray(matte, np.uint8)

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -15,6 +14,7 @@ from shared.avatar.plate import Plate
 from shared.errors import StudioError
 from shared.face.landmarks import POINTS, Face
 from shared.media.image_file import read_pixels
+from shared.runtime.arrays import UNREADABLE_ARRAYS
 
 ROI_SIZE_PX = 512
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -92,7 +92,7 @@ def load_avatar(folder: Path) -> Avatar:
             portrait_to_roi = data["portrait_to_roi"].astype(np.float64).reshape(2, 3)
             bodies = np.zeros((0, POINTS, 3)) if "bodies" not in data else data["bodies"]
             body_faces = tuple(Face(each) for each in bodies.astype(np.float32).reshape(-1, POINTS, 3))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except UNREADABLE_ARRAYS as error:
         raise StudioError(f"{folder / 'face.npz'} cannot be read ({error}); add the avatar again.") from error
     return Avatar(
         name=manifest.name,

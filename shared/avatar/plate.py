@@ -9,7 +9,6 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from zipfile import BadZipFile
 
 import av
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray
 from shared.media.colour import to_limited
+from shared.runtime.arrays import UNREADABLE_ARRAYS
 from shared.runtime.clock import US
 
 CACHE_BYTES = 256 << 20  # decoded frames kept: a 7 s 720x1080 plate fits, longer ones are decoded as they come
@@ -80,7 +80,7 @@ class Plate:
             order = plate.order
             fits = order is None or (len(order) > 0 and order.min() >= 0 and order.max() < len(plate))
             whole = fits and plate.path.stat().st_size == int(plate.starts[-1])
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        except UNREADABLE_ARRAYS as error:
             raise StudioError(f"The plate in {folder} cannot be read ({error}); add the avatar again.") from error
         if not whole:
             raise StudioError(f"{plate.path} is not the file its index was made for; add the avatar again.")

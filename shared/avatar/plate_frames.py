@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
-from zipfile import BadZipFile
 
 import cv2
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from shared.avatar.film.join import Blend
 from shared.media.array_types import ImageArray
+from shared.runtime.arrays import UNREADABLE_ARRAYS
 
 FRAMES, CUT_OUTS, CUT_OUT_INDEX = "plate.mjpg", "cutout.pngs", "cutout.npz"
 JPEG_QUALITY = 92
@@ -147,8 +147,9 @@ def cut_out_starts(folder: Path, frames: int) -> NDArray[np.int64] | None:
     try:
         with np.load(BytesIO((folder / CUT_OUT_INDEX).read_bytes()), allow_pickle=False) as data:
             starts = data["starts"].astype(np.int64)
-        whole = len(starts) == frames + 1 and (folder / CUT_OUTS).stat().st_size == starts[-1]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        rising = starts[0] == 0 and bool((np.diff(starts) > 0).all())
+        whole = len(starts) == frames + 1 and rising and (folder / CUT_OUTS).stat().st_size == starts[-1]
+    except UNREADABLE_ARRAYS:
         return None
     return starts if whole else None
 

@@ -20,6 +20,7 @@ from shared.media.display.transparency import decoder_of
 from shared.media.intake.damage import Damage, decoded, packets
 from shared.media.intake.downmix import Downmix
 from shared.media.intake.refusal import check_readable, why_unopened
+from shared.media.intake.stamps import RisingStamps, stamp_of, stated_rate
 from shared.media.intake.tracks import sound_of, video_of
 from shared.media.mp4 import Mp4Writer
 from shared.runtime.clock import SOUND_RATE_HZ, US
@@ -137,7 +138,7 @@ class VideoReader:
             if first is None:
                 raise StudioError(f"{self.name} holds no frame that can be read; export or download it again.")
             self._measure(first, max_side)
-            self.origin = _pts(first)
+            self.origin = stamp_of(first)
             self._timed = self._from(start, chain([first], frames))
         except BaseException:
             self._container.close()
@@ -160,7 +161,7 @@ class VideoReader:
         stream = self._stream
         self._view = FrameView(stream, frame, max_side)
         self.width, self.height = self._view.width, self._view.height
-        self.fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
+        self.fps = stated_rate(stream)
         known = self._container.duration
         self.duration = known / US if known and known > 0 else 0.0
         stated = stream.duration if self._container.format.name.startswith("mov,") else None
@@ -209,7 +210,7 @@ class VideoReader:
             frames = self._whole(from_key=True)
             last: TimedFrame | None = None
             for frame in frames:
-                pts = _pts(frame)
+                pts = stamp_of(frame)
                 if pts is None or (last is not None and pts - origin <= last[0]):
                     return None  # such time stamps depend on all that was before
                 if pts - origin > start:
@@ -221,18 +222,10 @@ class VideoReader:
 
     def _stamped(self, frames: Iterator[av.VideoFrame], last: int = -1) -> Iterator[TimedFrame]:
         """With pts in microseconds, from 0 and rising. last: the one before."""
-        known, run = max(last, 0), 0
+        stamps = RisingStamps(self.fps, last)
         for frame in frames:
-            pts = _pts(frame)
-            now = pts - (self.origin or 0) if pts is not None else -1
-            if last < 0 or now > last:
-                last = known = max(now, 0)
-                run = 0
-            else:
-                # A frame without a time stamp, or one that goes back, follows the last at the usual distance.
-                run += 1
-                last = max(last + 1, known + int(run * US / self.fps))
-            yield last, frame
+            pts = stamp_of(frame)
+            yield stamps.next(pts - (self.origin or 0) if pts is not None else None), frame
 
     def __iter__(self) -> Iterator[tuple[int, ImageArray]]:
         """(pts in microseconds, (height, width, 3) uint8 RGB) of each frame, pts from 0 and rising.
@@ -286,12 +279,6 @@ def _shown_from(timed: Iterator[TimedFrame], start: int) -> Iterator[TimedFrame]
         yield last
 
 
-def _pts(frame: av.VideoFrame | av.AudioFrame) -> int | None:
-    if frame.pts is None or frame.time_base is None:
-        return None
-    return int(frame.pts * frame.time_base * US)
-
-
 def read_sound(source: MediaSource, damage: Damage | None = None) -> Iterator[tuple[int, AudioSamples]]:
     """(pts in microseconds, (n,) int16 mono at 48 kHz) of each block of sound, pts on the file's own clock.
 
@@ -318,7 +305,7 @@ def decoded_sound(
     try:
         for frame in chain(_sound_frames(container, stream, damage), (None,)):
             for block, samples in mix.blocks(frame):
-                pts, found = _pts(block), True
+                pts, found = stamp_of(block), True
                 next_pts = next_pts if pts is None or frame is None else pts - origin
                 yield next_pts, samples.reshape(-1)
                 next_pts += len(samples) * US // SOUND_RATE_HZ

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from shared.errors import StudioError, short
 from shared.media.array_types import ImageArray
 from shared.media.intake.damage import Damage, packets
+from shared.media.intake.stamps import stated_rate
 from shared.media.reader import VideoReader, open_container, sound_of, source_title, video_of
 from shared.runtime.clock import US, tick_pts
 
@@ -211,7 +212,7 @@ def _stamps(
     for stream in streams:
         if missing[stream.index] and not counts[stream.index]:
             # Frames and nothing else: they follow each other at the rate that the file states.
-            rate = (stream.average_rate if isinstance(stream, av.VideoStream) else None) or Fraction(25)
+            rate = stated_rate(stream) if isinstance(stream, av.VideoStream) else VOICE_RATE_FPS
             ticks = [tick_pts(number, rate) for number in range(missing[stream.index])]
             found[stream.index] = _Packets(np.array(ticks, np.int64), 0)
             continue

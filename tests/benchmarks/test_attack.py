@@ -12,7 +12,7 @@ from benchmarks.attack.__main__ import attack, printed
 
 pytestmark = pytest.mark.apart
 SHARE = 0.01
-PARTS = ("images", "web", "store", "texts")
+PARTS = ("images", "web", "store", "files", "texts")
 
 
 def test_nothing_is_lost_and_nothing_dies(live_home: Path, run_root: Path) -> None:

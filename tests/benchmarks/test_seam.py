@@ -15,6 +15,7 @@ from shared.face import similarity
 from shared.face.landmarks import Face
 from shared.media.array_types import ImageArray
 from tests.support.engines.mesh_material import avatar
+from tests.support.files.image_files import jpeg
 
 SKIN = (200, 160, 140)
 SIDE = 256
@@ -90,10 +91,12 @@ def test_a_pairing_holds_only_within_every_bound() -> None:
 
 
 def test_a_folder_or_a_pattern_names_files(tmp_path: Path) -> None:
-    for name in ("b.PNG", "a.png", "c.mp4"):
-        (tmp_path / name).touch()
-    suffixes = frozenset((".png",))
-    assert [each.name for each in files_of(str(tmp_path), suffixes, "portrait")] == ["a.png", "b.PNG"]
-    assert [each.name for each in files_of(str(tmp_path / "a*"), suffixes, "portrait")] == ["a.png"]
+    (tmp_path / "notes.png").write_text("not an image", encoding="utf-8")
+    for name in ("b.PNG", "a"):
+        (tmp_path / name).write_bytes(jpeg())
+    assert [each.name for each in files_of(str(tmp_path), "portrait", "image")] == ["a", "b.PNG"]
+    assert [each.name for each in files_of(str(tmp_path / "a*"), "portrait", "image", "film")] == ["a"]
     with pytest.raises(StudioError, match="There is no portrait in"):
-        files_of(str(tmp_path / "x*"), suffixes, "portrait")
+        files_of(str(tmp_path / "x*"), "portrait", "image")
+    with pytest.raises(StudioError, match="There is no portrait in"):
+        files_of(str(tmp_path), "portrait", "film")

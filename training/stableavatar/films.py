@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from shared.errors import StudioError
 from shared.face.finder import FaceFinder
 from shared.media.array_types import ImageArray
+from shared.media.intake.signature import signature_of
 from shared.media.reader import VideoReader, read_sound
 
-ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".m4v")
 LEAST_SEEN = 0.5  # of a clip's frames that must show the face
 
 
@@ -32,9 +32,9 @@ class FilmClip:
 
 def films_in(folder: Path) -> list[Path]:
     """The films of a folder, by name. Raises StudioError where there is none."""
-    films = sorted(each for each in folder.glob("*") if each.suffix.lower() in ENDINGS)
+    films = sorted(each for each in folder.glob("*") if (signed := signature_of(each)) and signed.kind == "film")
     if not films:
-        raise StudioError(f"{folder} holds no film; put films of a speaking person there ({', '.join(ENDINGS)}).")
+        raise StudioError(f"{folder} holds no film; put films of a speaking person there.")
     return films
 
 

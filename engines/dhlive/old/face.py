@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from engines.dhlive.asset.placement import place_heads, smoothed
 from engines.dhlive.old.points import CROP_TOP, JAW, LIPS_INNER, LIPS_OUTER, PLACED
 from shared.errors import StudioError
+from shared.runtime.arrays import UNREADABLE_ARRAYS
 
 FILE = "points.npz"
 HALF_SIDE = 0.6  # of the lower face's longer side
@@ -110,7 +110,7 @@ def read_points(path: Path, frames: int, name: str) -> NDArray[np.float64]:
         raise StudioError(
             f"Avatar '{name}' has not been prepared for DH_live; open it once with this engine."
         ) from None
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+    except UNREADABLE_ARRAYS as error:
         raise StudioError(f"{path} cannot be read ({type(error).__name__}); add the avatar again.") from None
     if points.shape != (frames, 478, 3) or not np.isfinite(points).all():
         raise StudioError(

@@ -36,14 +36,12 @@ from shared.runtime.clock import now
 from shared.runtime.files import text_path
 from shared.runtime.shown_text import one_line
 from shared.scene import Scene
+from shared.uploaded_driver import LONGEST_TITLE, TITLE_SUFFIX, UPLOAD, upload_title
 
 LONGEST_REASON = 500  # characters
 RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
-UPLOAD = re.compile(r"[0-9a-f]{16}")
 # Of uploads that are no recorded motion; the first of those whose name ends otherwise.
 MEDIA_SUFFIXES = (".media", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
-LONGEST_TITLE = 80  # characters
-TITLE_SUFFIX = ".txt"  # of the file beside an upload that holds its title
 
 
 def snapshot(gateway: Gateway) -> ChannelState:
@@ -227,15 +225,6 @@ def uploads(home: Path) -> list[Path]:
 def uploaded_driver(path: Path) -> str:
     """The scene's driver of an upload: recorded motion, which an engine read when it came, or video or sound."""
     return DriverRef.of_file(path, recorded=path.suffix not in MEDIA_SUFFIXES).word
-
-
-def upload_title(path: Path) -> str:
-    """The name its owner gave an uploaded driver."""
-    try:
-        with path.with_suffix(TITLE_SUFFIX).open(encoding="utf-8") as file:
-            return one_line(file.read(LONGEST_TITLE), LONGEST_TITLE) or path.stem
-    except (OSError, ValueError):
-        return path.stem
 
 
 def recordings_folder(home: Path) -> Path:

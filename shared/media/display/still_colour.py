@@ -30,14 +30,19 @@ def shown_still(image: "Image.Image") -> tuple[ImageArray, ImageArray | None]:
     return (rgb, None) if alpha is None else (over_backdrop(rgb, alpha), alpha)
 
 
+def stated_orientation(image: "Image.Image") -> int:
+    """1 to 8, by EXIF or XMP; 1 where they are broken: such a block says nothing, the pixels still do."""
+    try:
+        stated = image.getexif().get(ORIENTATION, 1)
+    except (struct.error, ValueError, TypeError, KeyError, SyntaxError, OverflowError, ZeroDivisionError, OSError):
+        return 1
+    return int(stated) if stated in range(1, 9) else 1
+
+
 def _upright(image: "Image.Image") -> "Image.Image":
-    """By the orientation of EXIF or XMP. What else is broken in such a block does not count: nothing of it is written again."""
     from PIL import Image
 
-    try:
-        orientation = image.getexif().get(ORIENTATION, 1)
-    except (struct.error, ValueError, TypeError, KeyError, SyntaxError, OverflowError, ZeroDivisionError, OSError):
-        return image  # a broken block says nothing; the pixels still do
+    orientation = stated_orientation(image)
     ways = (
         Image.Transpose.FLIP_LEFT_RIGHT,
         Image.Transpose.ROTATE_180,
@@ -47,7 +52,7 @@ def _upright(image: "Image.Image") -> "Image.Image":
         Image.Transpose.TRANSVERSE,
         Image.Transpose.ROTATE_90,
     )
-    return image.transpose(ways[int(orientation) - 2]) if orientation in range(2, 9) else image
+    return image.transpose(ways[orientation - 2]) if orientation > 1 else image
 
 
 def _in_eight_bits(image: "Image.Image") -> "Image.Image":

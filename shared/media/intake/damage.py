@@ -88,6 +88,8 @@ def packets(
             in_a_row += 1
             if in_a_row > MOST_GAPS_IN_A_ROW:
                 return
+        except IndexError:
+            return  # PyAV at the end of a file in which a further track begins on the way
 
 
 def decoded(packet: "Packet", damage: Damage, decoder: av.VideoCodecContext | None = None) -> "list[Frame]":

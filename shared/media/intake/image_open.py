@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import StudioError, short
+from shared.media.display.still_colour import ORIENTATION, stated_orientation
 from shared.media.intake.refusal import check_file
 from shared.media.intake.signature import head_of, signature_of_bytes
 
@@ -18,7 +19,7 @@ WANTED = "a JPEG, PNG, WebP, AVIF or HEIC image"
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
 MAX_IMAGE_BYTES = 256 << 20
 MAX_JPEG_PIXELS = 1_000_000_000  # reduced while it is decoded, so that it never takes that much memory
-MAX_IMAGE_PIXELS = 210_000_000  # of other formats, which are decoded whole: 800 MB
+MAX_IMAGE_PIXELS = 210_000_000  # of progressive JPEG and other formats, which are decoded whole: 800 MB
 KEPT_PIXELS = 50_000_000  # what is larger is reduced to this or less
 HEIC_PACKAGE = "pi_heif"
 
@@ -48,7 +49,10 @@ def opened_image(path: Path) -> Iterator["Image.Image"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large and odd images; the checks below refuse them
             with Image.open(path, formats=formats) as image:
-                most = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_IMAGE_PIXELS
+                reducible = image.format in ("JPEG", "MPO") and not image.info.get(
+                    "progressive"
+                )  # all of those is kept
+                most = MAX_JPEG_PIXELS if reducible else MAX_IMAGE_PIXELS
                 if image.width * image.height > most:
                     raise StudioError(
                         f"{name} has {image.width}x{image.height} pixels, more than {most // 1_000_000} megapixels; use a"
@@ -72,6 +76,8 @@ def opened_image(path: Path) -> Iterator["Image.Image"]:
 
 def _reduced(image: "Image.Image") -> "Image.Image":
     """The decoded image. A JPEG of many pixels is decoded at a half, a quarter or an eighth of its size."""
+    from PIL import Image
+
     pixels = image.width * image.height
     if pixels > KEPT_PIXELS and image.format in ("JPEG", "MPO"):
         share = next(share for share in (2, 4, 8) if pixels <= KEPT_PIXELS * share * share or share == 8)
@@ -81,13 +87,14 @@ def _reduced(image: "Image.Image") -> "Image.Image":
     if pixels <= KEPT_PIXELS:
         return image
     share = next(share for share in range(2, 64) if pixels <= KEPT_PIXELS * share * share)
-    about, form = dict(image.info), image.getexif()
+    about, form = dict(image.info), Image.Exif()
+    form[ORIENTATION] = stated_orientation(image)
     if image.mode in ("P", "1"):
         image = image.convert("RGBA" if "transparency" in about else "RGB")
     if image.mode.startswith("I;"):
         image = image.convert("I")
     smaller = image.reduce(share)
-    smaller.info = about | ({"exif": form.tobytes()} if len(form) else {})
+    smaller.info = about | {"exif": form.tobytes()}  # of the old block, which may be broken, no more than is needed
     return smaller
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 HEAD_BYTES = 512
+TS_PACKET_BYTES, TS_SYNC = 188, 0x47
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 
 SignedKind = Literal["image", "film", "sound", "motion", "other"]
@@ -75,6 +76,8 @@ def signature_of_bytes(head: bytes) -> Signature | None:
         return _of_brands(head) or Signature("MP4 or QuickTime", "film")
     if head[:4] == b"PK\x03\x04" and b".npy" in head[30:300]:
         return Signature("NumPy archive", "motion")
+    if len(head) > 2 * TS_PACKET_BYTES and head[0] == head[TS_PACKET_BYTES] == head[2 * TS_PACKET_BYTES] == TS_SYNC:
+        return Signature("MPEG transport stream", "film")
     if head[:2] == b"BM" and len(head) > 14 and head[6:10] == b"\0\0\0\0":
         return Signature("BMP", "image")
     return next((signed for start, signed in _AT_THE_START if head.startswith(start)), None)

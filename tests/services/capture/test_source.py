@@ -134,3 +134,15 @@ def test_a_word_that_names_no_driver_is_noted_and_the_reader_stays(word: str) ->
     alive = driver._thread.is_alive()
     driver.close()
     assert "is not a driver" in driver.note and alive
+
+
+def test_a_note_calls_an_upload_as_its_owner_does(tmp_path: Path) -> None:
+    kept = tmp_path / "0123456789abcdef.media"
+    kept.write_bytes(b"%PDF-1.7" + bytes(99))
+    kept.with_suffix(".txt").write_text("holiday.mp4", encoding="utf-8")
+    driver = opened(f"file:{kept}", loop=True)
+    ends = time.monotonic() + 5
+    while not driver.note and time.monotonic() < ends:
+        time.sleep(0.01)
+    driver.close()
+    assert driver.note.startswith("holiday.mp4 is a PDF")

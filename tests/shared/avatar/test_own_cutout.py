@@ -13,9 +13,9 @@ from PIL import Image
 from shared.avatar.build import FilmChoice, add_avatar, read_portrait
 from shared.avatar.choose import choose_again
 from shared.avatar.manifest import read_avatar_manifest
-from shared.avatar.matte import own_cut_out, plate_mattes
+from shared.avatar.matte import PlateMattes, own_cut_out, plate_mattes
 from shared.avatar.model import load_avatar
-from shared.avatar.plate_frames import CUT_OUT_INDEX, CUT_OUTS, PlateFrameWriter, SourceFrame
+from shared.avatar.plate_frames import CUT_OUT_INDEX, CUT_OUTS, PlateFrameWriter, SourceFrame, cut_out_starts
 from shared.avatar.samples import sample_portrait
 from shared.errors import StudioError
 from shared.face.upright import turned
@@ -103,6 +103,35 @@ def test_what_is_all_but_opaque_brings_none(portrait: ImageArray, tmp_path: Path
     folder = add_avatar(tmp_path, "a", with_alpha(tmp_path / "a.png", portrait, alpha), None, "mine")
     assert own_cut_out(load_avatar(folder).plate) is None
     assert not (folder / CUT_OUTS).exists() and not (folder / CUT_OUT_INDEX).exists()
+
+
+def test_a_frame_of_a_cut_out_that_is_damaged_is_opaque(tmp_path: Path) -> None:
+    parts = [cv2.imencode(".png", np.zeros((side, side), np.uint8))[1].tobytes() for side in (8, 4)]
+    parts += [b"\0" * 20, parts[0][:30], parts[0]]
+    (tmp_path / CUT_OUTS).write_bytes(b"".join(parts))
+    starts = np.cumsum([0, *map(len, parts)]).astype(np.int64)
+    mattes = PlateMattes(starts, (tmp_path / CUT_OUTS).open("rb"), (8, 8))
+    assert [int(mattes.frame(number).max()) for number in range(5)] == [0, 255, 255, 255, 0]
+    assert all(mattes.frame(number).shape == (8, 8) for number in range(5))
+    starts[1] = -7
+    assert mattes.frame(0).min() == 255
+
+
+def test_a_damaged_index_of_a_cut_out_is_none(tmp_path: Path) -> None:
+    with PlateFrameWriter(tmp_path) as frames:
+        for _ in range(2):
+            frames.add(SourceFrame(np.full((32, 32, 3), 90, np.uint8), np.full((32, 32), 7, np.uint8)))
+    index = tmp_path / CUT_OUT_INDEX
+    whole, starts = index.read_bytes(), cut_out_starts(tmp_path, 2)
+    assert starts is not None and cut_out_starts(tmp_path, 3) is None
+    locked = bytearray(whole)
+    locked[6] = locked[whole.index(b"PK\1\2") + 8] = 1  # flags of an archive: encrypted
+    for damaged in (b"", b"noise", whole[:100], bytes(locked), whole.replace(b"starts", b"stairs")):
+        index.write_bytes(damaged)
+        assert cut_out_starts(tmp_path, 2) is None
+    for odd in (starts[::-1], starts + 1, starts[2], starts[:0], np.array(["a"] * 3)):
+        np.savez(index, starts=odd, allow_pickle=False)
+        assert cut_out_starts(tmp_path, 2) is None
 
 
 def test_a_film_whose_alpha_begins_later_is_opaque_before(tmp_path: Path) -> None:

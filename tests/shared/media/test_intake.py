@@ -4,11 +4,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from shared.errors import StudioError
+from shared.media.intake import image_open
 from shared.media.intake.damage import Damage
 from shared.media.intake.pcm_start import PcmStart
 from shared.media.intake.signature import is_still_image, signature_of
@@ -216,6 +218,45 @@ def test_a_phones_largest_photograph_is_reduced_while_it_is_decoded(tmp_path: Pa
         rgb = read_image(tmp_path / name)
         assert rgb.shape == (4_000, 5_000, 3)
         assert abs(int(rgb[100, 100, 0]) - 200) < 3 and abs(int(rgb[100, 4_900, 0]) - 90) < 3
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_a_broken_exif_block_refuses_no_image_that_is_reduced(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_open, "KEPT_PIXELS", 4_000)
+    turned, image = Image.Exif(), Image.new("RGB", (160, 96), (90, 90, 90))
+    turned[0x0112] = 6
+    blocks = {
+        "junk": b"Exif\0\0" + bytes(range(200)),
+        "short": b"Exif\0\0MM\0*\0\0\0\x08\0",
+        "turned": turned.tobytes(),
+    }
+    for name, block in blocks.items():
+        image.save(tmp_path / name, form, exif=block)
+        wanted = (80, 48, 3) if name == "turned" else (48, 80, 3)
+        assert read_image(tmp_path / name).shape == wanted, name
+
+
+def test_a_progressive_jpeg_is_kept_whole_and_has_the_limit_of_other_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image_open, "MAX_IMAGE_PIXELS", 10_000)
+    image = Image.new("RGB", (160, 96))
+    image.save(tmp_path / "usual.jpg")
+    image.save(tmp_path / "progressive.jpg", progressive=True)
+    assert read_image(tmp_path / "usual.jpg").shape == (96, 160, 3)
+    with pytest.raises(StudioError, match=r"progressive\.jpg has 160x96 pixels, more than"):
+        read_image(tmp_path / "progressive.jpg")
+
+
+def test_an_image_of_16_bits_or_of_printing_colours_is_read(tmp_path: Path) -> None:
+    wide = np.zeros((64, 64, 3), np.uint16)
+    wide[..., 2] = 200 * 257  # OpenCV's order: red
+    cv2.imwrite(str(tmp_path / "wide.png"), wide)
+    Image.new("RGB", (64, 64), (200, 0, 0)).convert("CMYK").save(tmp_path / "print.jpg")
+    for name in ("wide.png", "print.jpg"):
+        assert np.abs(read_image(tmp_path / name).astype(int) - (200, 0, 0)).max() < 4, name
 
 
 def test_a_heic_image_is_read_or_names_the_extra(tmp_path: Path) -> None:

@@ -91,16 +91,23 @@ def write_driver(
     video_begin: float = 0.0,
     video: str = "libx264",
     options: dict[str, str] | None = None,
+    pixels: str = "yuv420p",
+    layout: str = "mono",
+    sound_options: dict[str, str] | None = None,
 ) -> Path:
     """A driver with so many frames and so many seconds of sound, each beginning at its given time."""
     with av.open(str(path), "w") as container:
         seen = cast(VideoStream, container.add_stream(video, rate=rate, options=options or {})) if frames else None
-        heard = cast(AudioStream, container.add_stream(codec, rate=sound_rate, layout="mono")) if sound else None
+        heard = (
+            cast(AudioStream, container.add_stream(codec, sound_rate, sound_options or {}, layout=layout))
+            if sound
+            else None
+        )
         if seen is not None:
-            seen.width, seen.height, seen.pix_fmt = 160, 96, "yuv420p"
+            seen.width, seen.height, seen.pix_fmt = 160, 96, pixels
             seen.codec_context.time_base = 1 / rate
-            for number, pixels in enumerate(moving(frames)):
-                frame = av.VideoFrame.from_ndarray(pixels, format="yuv420p")
+            for number, image in enumerate(moving(frames)):
+                frame = av.VideoFrame.from_ndarray(image, format="yuv420p")
                 frame.pts, frame.time_base = number + round(video_begin * rate), 1 / rate
                 container.mux(seen.encode(frame))
             container.mux(seen.encode(None))

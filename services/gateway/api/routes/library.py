@@ -31,6 +31,7 @@ from shared.driver_ref import TEMPLATE_SUFFIX
 from shared.errors import StudioError
 from shared.media.intake.signature import signature_of
 from shared.runtime.files import write_atomically
+from shared.uploaded_driver import TITLE_SUFFIX
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
@@ -239,7 +240,7 @@ async def add_driver(request: Request) -> UploadedDriver:
         made = secrets.token_hex(8)
         path = snapshot.drivers_folder(home) / f"{made}{suffix}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path.with_suffix(snapshot.TITLE_SUFFIX), given.encode())
+        write_atomically(path.with_suffix(TITLE_SUFFIX), given.encode())
         sent.rename(path)
     gateway.event_log.add(f"Driver {given} uploaded.")
     return UploadedDriver(id=made, driver=f"upload:{made}")
@@ -264,6 +265,6 @@ async def remove_driver(driver: str, request: Request) -> Response:
             if gateway.scene_store.scene.driver_ref.path == path:
                 raise HTTPException(409, "This driver is in use; choose another one first.")
             path.unlink(missing_ok=True)
-            path.with_suffix(snapshot.TITLE_SUFFIX).unlink(missing_ok=True)
+            path.with_suffix(TITLE_SUFFIX).unlink(missing_ok=True)
             return Response(status_code=204)
     raise HTTPException(404, "There is no such uploaded driver; GET /api/v1/drivers lists them.")

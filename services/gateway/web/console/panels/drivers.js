@@ -52,7 +52,6 @@ export function drivers(api, camera) {
 
   return (state) => {
     camera.follow(state.scene.driver);
-    setAttribute(upload, "accept", ["video/*", "audio/*", ".mkv", ".mxf", ".mts", ".amr", ".caf", ...new Set(state.engines.flatMap((row) => row.template_suffixes))].join(","));
     updateList(byId("drivers"), state.drivers, (row) => row.word, make, ({ choose, name, detail, why, remove }, row) => {
       if (remove) {
         remove.hidden = state.scene.driver === row.word;

@@ -71,7 +71,6 @@ export function jobForm(api) {
     const chosen = state.engines.find((row) => row.name === fields.engine.value);
     offline = Boolean(chosen && isOffline(chosen));
     setText(parts.terms, [offline ? "Renders whole clips, offline only." : "", chosen?.terms ?? ""].filter(Boolean).join(" "));
-    setAttribute(fields.driver, "accept", ["video/*", "audio/*", ...(chosen?.template_suffixes ?? [])].join(","));
     parts.options.draw(chosen, {});
     const absent = state.engines.filter(hindrance);
     parts.absent.hidden = absent.length === 0;
@@ -92,7 +91,7 @@ function fillForm(form) {
     avatar: select("avatar"),
     engine: select("engine"),
     source: select("source", [["file", "this computer"], [INBOX, "the studio's inbox"]]),
-    driver: element("input", { name: "driver", type: "file", accept: "video/*,audio/*,.npz" }),
+    driver: element("input", { name: "driver", type: "file" }),
     inbox: select(INBOX),
     priority: select("priority", [["normal", "normal"], ["high", "high"], ["low", "low"]]),
     codec: select("codec", CODECS),
