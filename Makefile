@@ -1,6 +1,6 @@
 # make live    put a host on air          make check   format, lint, types, import contract, unit tests: about a minute
 # make setup   only install               make test    everything CI runs
-# make bench   the figures in the README                 make coverage   the same, and the lines that it covers
+# make bench   the figures of docs/performance.md        make coverage   the same, and the lines that it covers
 # make setup-torch       and what the neural engines run on (several GB; `studio weights` gets their checkpoints)
 # make live LIVEKIT=1    and publish it to a LiveKit server, its own unless LIVEKIT_URL names one
 SHELL := /bin/bash

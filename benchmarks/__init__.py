@@ -1,4 +1,4 @@
-"""Where the README's figures come from: each module measures one thing against a reference in the same run."""
+"""Where the figures of docs/performance.md come from: each module measures one thing against a reference in the same run."""
 
 from collections.abc import Iterable
 from importlib import import_module

@@ -219,9 +219,19 @@ def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 
 @app.command()
-def config(as_json: JsonOption = False) -> None:
+def config(
+    as_json: JsonOption = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="The page docs/settings.md: defaults, no values.")
+    ] = False,
+) -> None:
     """Every setting, its value and where that came from."""
     settings = load_settings()
+    if markdown:
+        from cli.settings_page import settings_page
+
+        print(settings_page(settings), end="")
+        return
     rows = [
         (name, value, Settings.origin(name), Settings.model_fields[name]) for name, value in settings.shown().items()
     ]

@@ -218,7 +218,7 @@ class Pool:
         if found is None:
             return f"is not in {folder.temp}; check that the container mounts {folder.path}"
         try:
-            seconds = float(read_timeline(found).duration)
+            seconds = float(read_timeline(found).frames_end)
         except StudioError as error:
             return f"cannot be read ({str(error).rstrip('.')})"
         if abs(seconds - record.seconds) > LENGTH_SLACK_S:

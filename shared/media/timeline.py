@@ -30,7 +30,7 @@ SLOWEST_MOTION_FPS = 5  # a face's motion cannot be told from fewer frames a sec
 LOWEST_RATE, HIGHEST_RATE = Fraction(1), Fraction(240)
 STAMP_SLACK_US = 1_100  # microseconds by which stamps of a constant rate may be off: containers count milliseconds
 MAX_HOURS = 24  # more is a broken time stamp
-BREAKS_OFF_S = 1.0  # seconds that may be missing of what a file promises: sound and video end apart
+BREAKS_OFF_S = 0.5  # seconds that may be missing of what a file promises: sound and video end apart
 SOUND_SLACK_US = 100_000  # microseconds by which sound may be longer than the frames: encoders fill their last block
 
 
@@ -48,6 +48,11 @@ class Timeline:
     has_sound: bool
     pts: Stamps
     notes: tuple[str, ...] = ()
+
+    @property
+    def frames_end(self) -> Fraction:
+        """Seconds until the last frame is over, however long the sound lasts; the duration of a voice."""
+        return Fraction(int(self.pts[-1]), US) + 1 / self.rate if len(self.pts) else self.duration
 
     def shown(self, begin: int, end: int) -> Stamps:
         """(end - begin,) int64 number of the driver's frame that each tick from `begin` to before `end` shows."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from services.local.samples import sample_driver
 from tests.support.files.media_material import decoded
 from tests.support.files.sound_files import tone, wav
 
@@ -53,8 +52,7 @@ def studio(home: Path, environment: dict[str, str], *arguments: str | Path) -> s
 def test_a_channel(home: Path, run_root: Path, locales: Path) -> None:
     turkish = {"LOCPATH": str(locales), "LC_ALL": "tr_TR.ISO-8859-9", "STUDIO_RUN_ROOT": str(run_root)}
     recording = home / "kayıt.mp4"
-    driver = sample_driver(home)
-    studio(home, turkish, "live", "--driver", driver, "--no-open", "--record", recording, "--port", "0", "--duration", "2")  # fmt: skip
+    studio(home, turkish, "live", "--no-open", "--record", recording, "--port", "0", "--duration", "2")  # fmt: skip
     assert len(decoded(recording)[0]) > 25
 
 

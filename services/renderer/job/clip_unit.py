@@ -65,7 +65,7 @@ def write_clip(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, p
     (last,) = opened.manifest.graph.needs(ASSEMBLE)
     plan, title = opened.manifest.plan, opened.engine.info.title
     video = _MadeFiles(store, claim, (last,))(last) / CLIP_FILE
-    expected, seconds = plan.ticks / plan.fps, read_timeline(video).duration
+    expected, seconds = plan.ticks / plan.fps, read_timeline(video).frames_end
     if abs(seconds - expected) > LENGTH_SLACK_S:
         raise StudioError(
             f"{title} made {float(seconds):.1f} seconds instead of {float(expected):.1f}; update the engine or report it."

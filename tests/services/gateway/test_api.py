@@ -209,7 +209,7 @@ def files(**given: bytes) -> dict[str, tuple[str, bytes]]:
 def test_an_upload_that_says_it_is_too_large_is_refused_before_it_is_read(running: GatewayStudio) -> None:
     head = (
         f"POST /api/v1/avatars HTTP/1.1\r\nHost: {running.address}\r\nAuthorization: Bearer {running.token}\r\n"
-        f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {700 << 20}\r\n\r\n"
+        f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {1000 << 20}\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", running.port), timeout=5) as connection:
         connection.sendall(head.encode())
@@ -221,14 +221,14 @@ def test_a_part_is_refused_as_soon_as_it_is_too_large(running: GatewayStudio) ->
 
     def endless() -> Iterator[bytes]:
         nonlocal sent
-        yield b'--x\r\nContent-Disposition: form-data; name="portrait"; filename="a.png"\r\n\r\n'
+        yield b'--x\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\n'
         while sent < 200 << 20:
             sent += 1 << 20
             yield bytes(1 << 20)
 
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     try:
-        answer = running.http.post("/avatars", headers=headers, content=endless())
+        answer = running.http.post("/channels/main/speech", headers=headers, content=endless())
         assert answer.status_code == 413
     except httpx.TransportError:
         pass  # refused while it was still being sent

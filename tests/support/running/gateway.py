@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from compositing.label import draw_label
 from engines.options import options_schema
 from services.gateway.preview.encoder import encode_jpeg
+from services.local.samples import sample_driver
 from shared.avatar.plate import save_index
 from shared.config.settings import Settings
 from shared.config.token import operator_token
@@ -286,6 +287,8 @@ def studio(folder: Path, rgb: NDArray[np.uint8] | None = None, **changes: Any) -
     made = image() if rgb is None else rgb
     plates = make_avatar(home, "sample", made)
     make_avatar(home, "mona", np.ascontiguousarray(made[:, ::-1]))
+    sample_driver(home).parent.mkdir()
+    sample_driver(home).touch()
     settings = Settings(home=home, run_root=folder / "run", log_level="warning", port=0, **changes)
     settings.run_dir.mkdir(parents=True)
     channel = GatewayChannel(settings, plates, "sample")

@@ -19,7 +19,7 @@ from tests.support.running.gateway import GatewayStudio
 
 ROW = (
     "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "steps", "percent",
-    "fps", "eta", "strip", "failing", "preview", "result", "bytes",
+    "fps", "eta", "strip", "failing", "preview", "result", "bytes", "notes",
 )  # fmt: skip
 
 

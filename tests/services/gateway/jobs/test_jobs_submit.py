@@ -97,7 +97,7 @@ def test_a_file_of_the_inbox_is_the_driver_and_stays_there(running: GatewayStudi
         ({"avatar": "whole", "size": "101x101"}, 422, "even"), ({"avatar": "whole", "fps": "0"}, 422, "frames a second"),
         ({"avatar": "whole", "fps": "nan"}, 422, "rate"), ({"avatar": "whole", "fps": "1e400"}, 422, "rate"), ({"avatar": "whole", "priority": "now"}, 422, "priority"),
         ({"avatar": "whole", "label": "maybe"}, 422, "label"), ({"avatar": "whole", "out": "/tmp/x.mp4"}, 422, "unexpected"),
-        ({"avatar": "whole", "inbox": "x.wav"}, 422, "in the field 'driver', or"), ({"avatar": "sample"}, 422, "avatar"),
+        ({"avatar": "whole", "inbox": "x.wav"}, 422, "in the field 'driver', a text"), ({"avatar": "sample"}, 422, "avatar"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_sentence_and_leaves_nothing(

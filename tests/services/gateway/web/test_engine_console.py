@@ -243,7 +243,7 @@ def test_an_engine_that_falls_behind_offers_the_step_down(page: "Page", running:
 
 def test_the_file_chooser_offers_the_recorded_motions_of_the_engines(page: "Page", running: GatewayStudio) -> None:
     chooser = page.get_by_label("+ Upload a video or recorded motion")
-    assert chooser.get_attribute("accept") == "video/*,.npz,.pkl"
+    assert chooser.get_attribute("accept") == "video/*,audio/*,.mkv,.mxf,.mts,.amr,.caf,.npz,.pkl"
     rows = running.channel.meters["generator"].facts["engines"]
     told(running, engines=rows | {"mesh": rows["mesh"] | {"template_suffixes": [".walk"]}})
     page.locator("#driver-upload[accept='video/*,audio/*,.mkv,.mxf,.mts,.amr,.caf,.walk,.npz,.pkl']").wait_for(
