@@ -444,11 +444,12 @@ export interface RecordState {
   name: string;
 }
 
-/** A recording made from the console. modified: wall clock seconds. */
+/** A recording made from the console. modified: wall clock seconds. captions: whether a text was spoken in it. */
 export interface RecordingRow {
   id: string;
   bytes: number;
   modified: number;
+  captions: boolean;
 }
 
 /** The recording that was begun. */
