@@ -166,7 +166,10 @@ def test_a_text_becomes_a_job_whose_speech_is_made_once(
     assert first.json()["driver"] == "page.txt" and first.json()["total"] == pytest.approx(25 * 29 * 0.05, abs=3)
     assert hand_in("A page. It has two sentences.").json()["id"] == first.json()["id"]
     assert [each["input"] for each in server.asked] == ["A page.", "It has two sentences."]
-    manifest = read_job_manifest(open_store(speaking.settings.jobs_url), first.json()["id"])
+    store = open_store(speaking.settings.jobs_url)
+    manifest = read_job_manifest(store, first.json()["id"])
+    captions = (store.read(manifest.captions_file) or b"").decode()
+    assert captions.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:00.") and "\nIt has two sentences.\n" in captions
     assert manifest.driver_file.endswith(".wav") and manifest.plan.driven == "voice"
     for text, fields, words in (
         ("…", {}, "nothing in it that can be spoken"),

@@ -269,6 +269,7 @@ export interface JobDetail {
   preview: string;
   result: string;
   bytes: number;
+  captions: string;
   notes: string[];
   segments: SegmentStatus[];
 }
@@ -301,6 +302,7 @@ export interface JobRow {
   preview: string;
   result: string;
   bytes: number;
+  captions: string;
   notes: string[];
   segments: number;
 }
