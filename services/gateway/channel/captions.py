@@ -14,7 +14,7 @@ CaptionPhase = Literal["started", "ended", "interrupted"]
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A sentence as it is heard.
+    """A sentence as it is heard. text: of an interrupted one as much as was heard.
 
     start, end: microseconds on the channel clock of the first and after the last of its sound; end: null until it is known, which
     may be before it is over.
@@ -69,7 +69,7 @@ class Captions:
                 phase: CaptionPhase = "started" if not over else "interrupted" if line.cut else "ended"
                 if over:
                     del self._lines[line.id]
-                self._tell(Caption(line.id, line.text, line.start, line.end, phase))
+                self._tell(Caption(line.id, line.said or line.text, line.start, line.end, phase))
 
     def _tell(self, caption: Caption) -> None:
         before = self._told.get(caption.id)

@@ -16,7 +16,8 @@ class SpokenLine:
     """A sentence of an utterance.
 
     start, end: microseconds on the channel clock at which the program plays the first of it that can be heard and has played the
-    last; None until they are known. words: their times are seconds from `start`. cut: it was interrupted, and `end` is when.
+    last; None until they are known. words: their times are seconds from `start`. cut: it was interrupted, and `end` is when. said: how
+    much of the text until then, to the end of a word, by the share of its sound; all of it where its length was not known yet.
     """
 
     id: str
@@ -26,6 +27,7 @@ class SpokenLine:
     start: int | None = None
     end: int | None = None
     cut: bool = False
+    said: str = ""
 
 
 @dataclass(slots=True)
@@ -113,11 +115,14 @@ class SpokenLines:
         for line in self._lines:
             if line.start is not None and line.start >= at:
                 line.start = line.end = None
+        for line, span in zip(self._lines, self._spans, strict=False):
+            if line.start is not None and (line.end is None or line.end > at):
+                line.end, line.cut, line.said = at, True, line.text
+                if span.begin is not None and span.end is not None:
+                    whole = (span.end - span.begin) * US // SOUND_RATE_HZ
+                    line.said = _begun(line.text, (at - line.start) / whole)
         self._lines = [line for line in self._lines if line.start is not None]
         self._spans.clear()
-        for line in self._lines:
-            if line.end is None or line.end > at:
-                line.end, line.cut = at, True
 
     def heard(self) -> list[SpokenLine]:
         """Those whose beginning has left, in order."""
@@ -148,3 +153,9 @@ class SpokenLines:
             if first < sample <= first + count if after else first <= sample < first + count:
                 return heard + (sample - first) * US // SOUND_RATE_HZ
         return None
+
+
+def _begun(text: str, share: float) -> str:
+    """A text up to the end of the word that is spoken when `share` of its sound has been heard, 0 to 1."""
+    end = text.find(" ", round(share * len(text)))
+    return text if end < 0 else f"{text[:end]}…"

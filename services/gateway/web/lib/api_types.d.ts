@@ -50,8 +50,9 @@ export interface Capacity {
 }
 
 /**
- * A sentence as it is heard. start, end: microseconds on the channel clock of the first and after the last of
- * its sound; end: null until it is known, which may be before it is over.
+ * A sentence as it is heard. text: of an interrupted one as much as was heard. start, end: microseconds on the
+ * channel clock of the first and after the last of its sound; end: null until it is known, which may be before
+ * it is over.
  */
 export interface Caption {
   id: string;
@@ -654,7 +655,8 @@ export interface SpeechState {
 /**
  * A sentence of an utterance. start, end: microseconds on the channel clock at which the program plays the first
  * of it that can be heard and has played the last; None until they are known. words: their times are seconds
- * from `start`. cut: it was interrupted, and `end` is when.
+ * from `start`. cut: it was interrupted, and `end` is when. said: how much of the text until then, to the end of
+ * a word, by the share of its sound; all of it where its length was not known yet.
  */
 export interface SpokenLine {
   id: string;
@@ -664,6 +666,7 @@ export interface SpokenLine {
   start: number | null;
   end: number | null;
   cut: boolean;
+  said: string;
 }
 
 /** A word as it is spoken. start, end: seconds from the beginning of what `speak` was given. */

@@ -89,13 +89,15 @@ def test_an_interrupted_caption_ends_where_it_stopped_and_what_follows_has_none(
     async def scenario() -> None:
         begun = now() - US  # it has been heard for half a second
         stage = CaptionStage(begun)
-        said = await stage.say("One.", "Two.")
+        text = "Of all these words that are in the sentence only some are heard."
+        said = await stage.say(text, "Two.")
         stage.pump(begun + US // 2 + DELAY_US)
         assert [each.state for each in stage.told] == ["started"]
         before = stage.told[0]
         stage.queue.interrupt()
         last = stage.told[-1]
         assert last.state == "interrupted" and last.id == before.id and len(stage.told) == 2
+        assert last.text.endswith("…") and text.startswith(last.text[:-1] + " ") and before.text == text
         left = sum(len(samples) for samples in (each[1] for each in stage.sent)) if stage.sent else 0
         assert left == 0  # hushed
         assert (
