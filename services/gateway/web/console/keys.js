@@ -19,6 +19,7 @@ const KEYS = [
   ["n", "retake neutral", "neutral"],
   ["o", "loop the driver", "loop"],
   ["s", "hear the program here", "listen"],
+  ["u", "captions below the program, once there are any", "captions"],
   ["q", "quality of the engine, where it has several", "option-quality"],
   ["j", "jobs, or back to the program", "jobs-line"],
 ];
