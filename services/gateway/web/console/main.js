@@ -74,8 +74,8 @@ async function openConsole(token) {
   keepOpen(() => api.socket("state"), {
     up: () => { opened = true; },
     message: (event) => {
-      /** @type {import("../lib/api_types.js").ChannelState | import("../lib/api_types.js").JobsMessage} */
-      const message = JSON.parse(event.data); // jobs come in messages of their own, when they have changed
+      /** @type {import("../lib/api_types.js").ChannelState | import("../lib/api_types.js").JobsMessage | import("../lib/api_types.js").CaptionsMessage} */
+      const message = JSON.parse(event.data); // jobs and captions come in messages of their own, when they have changed
       received = { ...received, ...message };
       draw(true);
     },
