@@ -1,5 +1,6 @@
 """WebVTT: captions beside a video, as every player and browser reads them."""
 
+import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -51,13 +52,16 @@ class CaptionFile:
 
     def append(self, cue: Cue) -> None:
         """Write a cue that begins no earlier than the last. Raises OSError; a file that was there is not touched."""
-        text = cue_block(cue)
+        block = cue_block(cue)
         flags = os.O_WRONLY | os.O_APPEND
         if not self.begun:
-            text, flags = HEADER + text, flags | os.O_CREAT | os.O_EXCL
+            block, flags = HEADER + block, flags | os.O_CREAT | os.O_EXCL
         descriptor = os.open(self.path, flags, 0o600)
         self.begun = True
         try:
-            os.write(descriptor, text.encode())
+            content, before = block.encode(errors="replace"), os.fstat(descriptor).st_size
+            if os.write(descriptor, content) < len(content):
+                os.ftruncate(descriptor, before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(descriptor)

@@ -1,5 +1,6 @@
 """WebVTT: what is written is what a player shows, and the file is whole after every cue."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ def test_cues_that_overlap_stay_whole_in_the_order_of_their_beginnings() -> None
 
 
 @pytest.mark.unit
-def test_a_file_grows_by_whole_cues_and_is_never_over_another(tmp_path: Path) -> None:
+def test_a_file_grows_by_whole_cues_and_is_never_over_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
     path = tmp_path / "a.vtt"
     file, cues = CaptionFile(path), [Cue(0, 1_000_000, "a"), Cue(1_000_000, 2_000_000, "b")]
     assert not path.exists()
@@ -47,6 +49,11 @@ def test_a_file_grows_by_whole_cues_and_is_never_over_another(tmp_path: Path) ->
         file.append(cue)
         assert path.read_text(encoding="utf-8") == webvtt(cues[:count])
     assert path.stat().st_mode & 0o777 == 0o600
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:9]))
+        with pytest.raises(OSError, match="No space"):
+            file.append(cues[1])
+    assert path.read_text(encoding="utf-8") == webvtt(cues)
     with pytest.raises(FileExistsError):
         CaptionFile(path).append(cues[0])
     assert path.read_text(encoding="utf-8") == webvtt(cues)

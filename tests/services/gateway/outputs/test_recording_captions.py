@@ -57,6 +57,16 @@ def test_a_caption_over_two_parts_is_in_both(tmp_path: Path) -> None:
 
 
 @pytest.mark.unit
+def test_a_caption_whose_end_comes_after_that_of_its_part_is_in_no_other(tmp_path: Path) -> None:
+    captions, first, second = RecordingCaptions(), tmp_path / "a.mp4", tmp_path / "a-2.mp4"
+    captions.hear(caption("a", 3, 5, "started"))
+    captions.end(part(first), FIRST + 5 * S)
+    captions.hear(caption("a", 3, 5))
+    captions.advance(part(second, FIRST + 5 * S), FIRST + 7 * S)
+    assert cues(first) == webvtt([Cue(3 * S, 5 * S, "a")]) and not second.with_suffix(".vtt").exists()
+
+
+@pytest.mark.unit
 def test_what_was_heard_before_a_recording_is_not_in_it_but_what_goes_on_is(tmp_path: Path) -> None:
     captions, path = RecordingCaptions(), tmp_path / "a.mp4"
     captions.hear(caption("old", -3, -2))
