@@ -142,6 +142,7 @@ def loud_spans(path: Path) -> list[tuple[float, float]]:
 
 
 def test_captions_of_a_recording_lie_within_100_ms_of_what_is_heard_in_it(channel: Studio, tmp_path: Path) -> None:
+    wait_for(lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"idle"}, 15, "waiting")
     name = request(channel, "POST", "/channels/main/recording").json()["id"]
     wait_for(lambda: channel.state()["outputs"]["record"]["state"] == "live", 15, "recording")
     for text in ("This goes <first>.", "And this & that."):

@@ -20,7 +20,7 @@ from tests.support.running.gateway import GatewayStudio
 
 ROW = (
     "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "steps", "percent",
-    "fps", "eta", "strip", "failing", "preview", "result", "bytes", "captions",
+    "fps", "eta", "strip", "failing", "preview", "result", "bytes", "captions", "notes",
 )  # fmt: skip
 
 
@@ -111,7 +111,10 @@ def test_the_captions_of_a_text_come_with_its_result(running: GatewayStudio, sto
         f"http://{running.address}/api/v1/jobs/{name}",
         running.http.post(f"/jobs/{name}/captions/ticket").json(),
     )
-    assert httpx.get(f"{url}/download", params=ticket).status_code == 401  # it is for the captions
+    assert (
+        httpx.get(f"{url}/download", params=ticket).status_code == 401
+    )  # it is for the captions, and is not good any more
+    ticket = running.http.post(f"/jobs/{name}/captions/ticket").json()
     assert httpx.get(f"{url}/captions/download", params=ticket).status_code == 200
     assert httpx.get(f"{url}/captions/download", params=ticket).status_code == 401
 
