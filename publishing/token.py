@@ -39,12 +39,7 @@ def publisher_identity(settings: Settings) -> str:
 
 def publisher_token(settings: Settings) -> str:
     """May publish video and sound, and nothing else."""
-    grants = {
-        "canPublish": True,
-        "canSubscribe": False,
-        "canPublishSources": ["camera", "microphone"],
-        "canPublishData": True,  # transcription is data
-    }
+    grants = {"canPublish": True, "canSubscribe": False, "canPublishSources": ["camera", "microphone"]}
     return _signed(settings, publisher_identity(settings), grants, int(time.time()) + PUBLISHER_LIFE_S)
 
 

@@ -13,7 +13,6 @@ import structlog
 
 from publishing.publication import Publication
 from publishing.token import missing_settings, publisher_token
-from services.gateway.channel.captions import Caption
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.program_feed import OutputQueue
 from services.gateway.outputs.base import OutputPhase, OutputState
@@ -23,7 +22,6 @@ from shared.wire.program import ProgramFrame
 
 if TYPE_CHECKING:
     from publishing.media import RoomMedia
-    from publishing.transcripts import RoomTranscripts
 
 log = structlog.get_logger()
 POLL_S = 0.2  # seconds between looks at what is wanted while nothing comes
@@ -42,7 +40,6 @@ class LiveKitOutput:
         self._wanted = self._stopping = False
         self._changed = threading.Lock()
         self._leave: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
-        self._transcripts: RoomTranscripts | None = None  # while the program is published
         logging.getLogger("livekit").setLevel(logging.CRITICAL + 1)
 
     def want(self, wanted: bool) -> None:
@@ -53,14 +50,6 @@ class LiveKitOutput:
                 loop, event = self._leave
                 loop.call_soon_threadsafe(event.set)
         self.outlet.wake()
-
-    def hear(self, caption: Caption) -> None:
-        """A caption has begun or changed: the room has it as transcription. May be called from any thread."""
-        with self._changed:
-            if self._transcripts and self._leave:
-                self._leave[0].call_soon_threadsafe(
-                    self._transcripts.publish, caption.id, caption.text, caption.start, caption.end, caption.is_over
-                )
 
     def stop(self) -> None:
         """Make `run` leave the room and return."""
@@ -93,29 +82,25 @@ class LiveKitOutput:
     async def _publish(self, first: ProgramFrame) -> None:
         """Stay in the room until it is not wanted any more."""
         from publishing.media import RoomMedia
-        from publishing.transcripts import RoomTranscripts
 
-        leave, transcripts = asyncio.Event(), RoomTranscripts()
+        leave = asyncio.Event()
         with self._changed:
             self._leave = asyncio.get_running_loop(), leave
-            self._transcripts = transcripts
             if not self._wanted:
                 leave.set()
         media = RoomMedia(first, self._settings.rate)
         feeding = asyncio.create_task(self._feed(media))
-        staying = asyncio.create_task(self._stay(media, leave, transcripts))
-        transcribing = asyncio.create_task(transcripts.run())
-        tasks = (feeding, staying, transcribing)
+        staying = asyncio.create_task(self._stay(media, leave))
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait({feeding, staying}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
             with self._changed:
-                self._leave = self._transcripts = None
-            for task in tasks:
+                self._leave = None
+            for task in (feeding, staying):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(feeding, staying, return_exceptions=True)
             await media.close()
 
     async def _feed(self, media: "RoomMedia") -> None:
@@ -123,11 +108,11 @@ class LiveKitOutput:
             for item in await asyncio.to_thread(self.outlet.drain, POLL_S):
                 await media.feed(item)
 
-    async def _stay(self, media: "RoomMedia", leave: asyncio.Event, transcripts: "RoomTranscripts") -> None:
+    async def _stay(self, media: "RoomMedia", leave: asyncio.Event) -> None:
         from publishing.stay import stay_in_room
 
         publication = Publication.of_settings(self._settings)
-        await stay_in_room(publication, media, leave, self._say, lambda: publisher_token(self._settings), transcripts)
+        await stay_in_room(publication, media, leave, self._say, lambda: publisher_token(self._settings))
         await leave.wait()
         self._say("off")
 

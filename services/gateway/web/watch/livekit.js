@@ -2,7 +2,7 @@
 
 import { addressOf } from "../lib/address.js";
 import { byId } from "../lib/elements.js";
-import { captionLine, drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
+import { drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
 
 /** The viewers' library, which has no types here: it is got at installation. @typedef {any} LiveKitClient */
 
@@ -65,14 +65,7 @@ async function watch(livekit, url, token) {
     room.on(lost, () => showState("wait", "The connection was lost; reconnecting…"));
   }
   room.on(RoomEvent.Reconnected, draw);
-  room.on(RoomEvent.TranscriptionReceived, (/** @type {{id: string, text: string, final: boolean}[]} */ segments) => {
-    // They come as they are heard: each is shown until it is final.
-    for (const { id, text, final } of segments) {
-      captionLine.receive({ id, text, start: 0, end: final ? 0 : null, state: final ? "ended" : "started" });
-    }
-  });
   await room.connect(url, token);
-  captionLine.clear();
   draw();
   const timer = setInterval(() => drawFigures(room, livekit), FIGURES_PERIOD_MS);
   await ended;

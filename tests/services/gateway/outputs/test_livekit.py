@@ -22,8 +22,7 @@ from harness.viewers import subscriber
 from publishing import token
 from publishing.errors import connection_refusal, room_end_reason
 from publishing.publication import Publication
-from publishing.token import publisher_identity, publisher_token, viewer_token
-from services.gateway.channel.captions import Caption
+from publishing.token import publisher_token, viewer_token
 from services.gateway.channel.event_log import EventLog
 from services.gateway.outputs import livekit
 from services.gateway.outputs.livekit import LiveKitOutput
@@ -182,37 +181,6 @@ def until(made: LiveKitOutput, state: str, seconds: float = 30) -> str:
         assert time.monotonic() < deadline, made.state
         time.sleep(0.05)
     return made.state.note
-
-
-def test_captions_are_transcription_in_the_room(livekit_server: LiveKitServer) -> None:
-    came: list[tuple[str, rtc.TranscriptionSegment]] = []
-    text = "This is heard."
-
-    async def listen(made: LiveKitOutput) -> None:
-        room, whole = rtc.Room(), asyncio.Event()
-
-        def hear(segments: list[rtc.TranscriptionSegment], by: rtc.Participant, of: rtc.TrackPublication) -> None:
-            assert of.name == "sound"
-            came.extend((by.identity, segment) for segment in segments)
-            if len(came) == 3:
-                whole.set()
-
-        room.on("transcription_received", hear)
-        settings = Settings(**keys(livekit_server))
-        await room.connect(settings.livekit_url, viewer_token(settings, 5).token)
-        async with asyncio.timeout(30):
-            made.hear(Caption("a", text, 1_000_000, None, "started"))
-            made.hear(Caption("a", text, 1_000_000, 3_000_000, "ended"))
-            made.hear(Caption("b", "This is…", 4_000_000, 4_500_000, "interrupted"))
-            await whole.wait()
-        await room.disconnect()
-
-    with output(**keys(livekit_server)) as (made, _):
-        until(made, "live")
-        asyncio.run(listen(made))
-    told = [(each.id, each.text, each.final, each.end_time - each.start_time) for _, each in came]
-    assert told == [("a", text, False, 0), ("a", text, True, 2000), ("b", "This is…", True, 500)]
-    assert {identity for identity, _ in came} == {publisher_identity(Settings(**keys(livekit_server)))}
 
 
 def test_a_wrong_secret_is_one_sentence_and_asked_ever_less_often(
