@@ -129,13 +129,13 @@ def render(
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
     output = OutputSpec.from_dict(wanted)
     output.check_path(to)
-    driver, _ = driver_file(driver, text, voice, settings)
+    given = driver_file(driver, text, voice, settings)
     if dry_run:
         if settings.avatar in SAMPLES:
             with progress_bar() as bar:
                 ensure_samples(settings.home, stages(bar))
         folder = avatar_folder(settings.home, settings.avatar)
-        request = JobRequest(folder, driver, settings.engine, output=output, options=given_options(option, quality))
+        request = JobRequest(folder, given.path, settings.engine, output=output, options=given_options(option, quality))
         for line in cost_lines(job_cost(request, settings)):
             out.print(line, highlight=False)
         return
@@ -146,8 +146,9 @@ def render(
         task = bar.add_task(f"render {to.name}", total=None)
         count = run(
             load_avatar(avatar_folder(settings.home, settings.avatar)),
-            driver,
+            given.path,
             to,
+            captions=given.captions,
             engine=settings.engine,
             engines=settings.engines,
             options=given_options(option, quality),

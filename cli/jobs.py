@@ -70,11 +70,12 @@ def submit(
     brought = to if wait and not isinstance(store, LocalStore) else None  # the workers' machines have no such path
     if brought is not None:
         output.check_path(brought)
-    file, called = driver_file(driver, text, voice, settings)
+    given = driver_file(driver, text, voice, settings)
     request = JobRequest(
         avatar=avatar_folder(settings.home, settings.avatar),
-        driver=file.expanduser(),
-        driver_name=called,
+        driver=given.path.expanduser(),
+        driver_name=given.title,
+        captions=given.captions,
         engine=settings.engine,
         options=given_options(option, quality),
         priority=priority,
@@ -314,7 +315,8 @@ def _copy_result(store: Store, job: str, to: Path) -> None:
 
     if (made := result(store, job)) is None:
         raise StudioError(f"The result of job {job} is gone; submit it again.")
-    deliver(store.fetch(f"{folder(job)}/{made.file}"), made.model_dump_json(indent=2).encode(), to)
+    captions = store.read(f"{folder(job)}/{made.captions}") if made.captions else None
+    deliver(store.fetch(f"{folder(job)}/{made.file}"), made.model_dump_json(indent=2).encode(), to, captions)
 
 
 def _is_dated(job: JobView) -> bool:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.console import Console
@@ -43,18 +43,25 @@ def list_voices(as_json: JsonOption = False) -> None:
         out.print(NO_VOICE, highlight=False)
 
 
-def driver_file(driver: Path | None, text: Path | None, voice: str, settings: Settings) -> tuple[Path, str]:
-    """The driver's file and what to call it: the one that was given, or the speech of the text, with a progress bar. Raises
-    StudioError."""
+class DriverFile(NamedTuple):
+    """A driver. title: what to call it, "" for its own name. captions: WebVTT of a text that it speaks."""
+
+    path: Path
+    title: str = ""
+    captions: Path | None = None
+
+
+def driver_file(driver: Path | None, text: Path | None, voice: str, settings: Settings) -> DriverFile:
+    """The file that was given, or the speech of the text, with a progress bar. Raises StudioError."""
     if (driver is None) == (text is None):
         raise StudioError("Give either --driver, a file that moves the host, or --text, a text that it speaks.")
     if driver is not None:
         if voice:
             raise StudioError("--voice speaks a text; give it with --text.")
-        return driver, ""
+        return DriverFile(driver)
     assert text is not None
     words = read_text(text.expanduser())
     with progress_bar() as bar:
         task = bar.add_task(f"speak {text.name}", total=None)
         made = make_speech(words, settings, voice, lambda done, total: bar.update(task, completed=done, total=total))
-    return made.path, text.name
+    return DriverFile(made.path, text.name, made.captions)

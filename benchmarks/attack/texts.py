@@ -1,5 +1,6 @@
 """Odd texts to a channel whose voice is a server that streams, stalls, breaks off and talks nonsense."""
 
+import re
 import time
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import httpx2
 import numpy as np
 
 from benchmarks.attack.row import AttackRow, beside
-from harness.channel import studio, wait_for
+from harness.channel import Studio, studio, wait_for
 from harness.speech_server import KEY, speech_server
 
 SEED, SPEECH = 22, "/speech"
@@ -17,12 +18,13 @@ TEXTS = [
     "$(reboot) `id` ; rm -rf /", "-x --help", "你好。" * 3_000, '"' * 9_000, "Hello there.", "One. Two! Three?", "x" * 20_000,
 ]  # fmt: skip
 ANSWERS = (200, 201, 422, 429, 502)
+CUE = re.compile(r"[\d:]{8,}\.\d{3} --> [\d:]{8,}\.\d{3}\n[^<>\n]+")
 SILENT_WAIT_S = 45.0  # a server that answers late is waited for so long
 
 
 def texts(home: Path, folder: Path, count: int) -> AttackRow:
-    """`count` texts, interrupted now and then; afterwards the channel says a sentence. An answer of 500, none at all, a key in
-    the state, and a sentence that is not said are lost."""
+    """`count` texts, interrupted now and then, while a recording runs; afterwards the channel says a sentence. An answer of 500, none
+    at all, a key in the state, a sentence that is not said, and captions that are no WebVTT are lost."""
     row, generator = AttackRow("odd texts and odd voices"), np.random.default_rng(SEED)
     with speech_server() as server:
         told = {"STUDIO_VOICE_OPENAI_URL": server.url, "STUDIO_VOICE_OPENAI_KEY": KEY, "STUDIO_VOICE": "openai"}
@@ -34,6 +36,7 @@ def texts(home: Path, folder: Path, count: int) -> AttackRow:
                 ) as client,
                 beside(run, row),
             ):
+                recording = client.post("/recording").json()["id"]
                 for _ in range(count):
                     server.mode = MODES[int(generator.integers(len(MODES)))]
                     text = TEXTS[int(generator.integers(len(TEXTS)))]
@@ -46,6 +49,8 @@ def texts(home: Path, folder: Path, count: int) -> AttackRow:
                 server.release.set()
                 server.mode = "stream"
                 _check_speech(client, row)
+                client.delete("/recording")
+                _check_captions(run, row, recording)
                 if KEY in client.get(SPEECH).text or KEY in str(run.state()):
                     row.wrong("the key stands in the state")
             run.end()
@@ -77,3 +82,17 @@ def _check_speech(client: httpx2.Client, row: AttackRow) -> None:
     except (AssertionError, TimeoutError):
         row.lost += 1
         row.wrong(f"the last sentence was not said in {time.monotonic() - begun:.0f} s")
+
+
+def _check_captions(run: Studio, row: AttackRow, recording: str) -> None:
+    """The captions beside the recording are cues and nothing else, the last of them the last sentence."""
+    wait_for(lambda: run.state()["outputs"]["record"]["state"] == "off", SILENT_WAIT_S, "the recording is closed")
+    answer = httpx2.get(
+        f"{run.base}/api/v1/recordings/{recording}/captions", headers=run._auth, timeout=10, trust_env=False
+    )
+    head, *cues = answer.text.rstrip("\n").split("\n\n")
+    if answer.status_code != 200 or head != "WEBVTT" or not all(CUE.fullmatch(cue) for cue in cues):
+        row.lost += 1
+        row.wrong("the captions of the recording are no WebVTT")
+    elif "All is well." not in cues[-1]:
+        row.wrong(f"the last caption is another: {cues[-1][:80]!r}")

@@ -73,7 +73,8 @@ class Plan(BaseModel):
 class Manifest(BaseModel):
     """What a job is: who, moved by what, by which engine, into which file.
 
-    avatar_files, driver_file: names in the store. driver: the file's name as its sender called it. out: a path on the
+    avatar_files, driver_file, captions_file: names in the store; captions_file: WebVTT of what the driver says, "" where that is not
+    known. driver: the file's name as its sender called it. out: a path on the
     machine that handed it in, "" where the result stays in the store. output: `shared.media.output_spec.OutputSpec` as a dict. look: the
     engine's options, all of them: those that were given over its settings where the job was handed in. units: what a clip
     engine declared; empty for a frame engine, whose units follow from the plan. notes: sentences for the user about the driver.
@@ -93,6 +94,7 @@ class Manifest(BaseModel):
     driver: str
     driver_file: str
     driver_sha256: str
+    captions_file: str = ""
     heard: bool
     notes: tuple[str, ...] = ()
     out: str

@@ -67,7 +67,8 @@ class WishRecord(Record):
 
 
 class ResultRecord(Record):
-    """The sidecar of a finished job, of which this much is read. file: a name in the job's folder. notes: for the user."""
+    """The sidecar of a finished job, of which this much is read. file, captions: names in the job's folder, captions "" where
+    there are none. notes: for the user."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -75,6 +76,7 @@ class ResultRecord(Record):
     bytes: int = Field(ge=0, lt=1 << 63)
     ticks: int = Field(ge=0, lt=1 << 53)
     notes: list[str] = []
+    captions: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,99})?$")
 
 
 def read_record(store: Store, name: str, kind: type[Known]) -> Known | None:

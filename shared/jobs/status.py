@@ -142,7 +142,7 @@ def _ended(manifest: Manifest, finished: ResultRecord) -> JobView:
     done = finished.ticks
     return JobView(
         **_facts(manifest), state="done", reason="", kind="", ticks=max(manifest.plan.ticks, done), done=done, share=1.0,
-        fps=0.0, eta=None, segments=(), preview=True, result=finished.file, bytes=finished.bytes,
+        fps=0.0, eta=None, segments=(), preview=True, result=finished.file, bytes=finished.bytes, captions=finished.captions,
         notes=tuple(finished.notes),
     )  # fmt: skip
 

@@ -57,7 +57,7 @@ class JobView(BaseModel):
     a clip engine's job has none done before its clip is written, and `steps` says how far it is. share: what is done of the work,
     0 to 1, by the weights of the units. fps: frames a second of all workers at it now. eta:
     seconds, None where it is not known. segments: empty in what the index keeps and for a finished job. preview: whether
-    there is a preview image. result: the finished file's name, bytes: its size. notes: what is to know of the driver, such as
+    there is a preview image. result: the finished file's name, bytes: its size, captions: that of its captions. notes: what is to know of the driver, such as
     how much of it could not be read.
     """
 
@@ -81,6 +81,7 @@ class JobView(BaseModel):
     preview: bool
     result: str
     bytes: int
+    captions: str = ""
     notes: tuple[str, ...] = ()
 
     @property

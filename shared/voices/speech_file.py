@@ -1,7 +1,7 @@
 """A text as a speech file, made once: a sentence that was spoken is kept, so that an interrupted text goes on where it stopped.
 
 `python -m shared.voices.speech_file` reads {text, voice} as JSON on standard input, and prints {"done", "total"} while it speaks and
-{"file", "seconds"} in the end, or {"error"}.
+{"file", "captions"} in the end, or {"error"}.
 """
 
 import asyncio
@@ -18,25 +18,30 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from shared.config.settings import Settings, load_settings
 from shared.errors import NoSpaceError, StudioError
-from shared.runtime.clock import SOUND_RATE_HZ
+from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.voices.api import SpokenWord, Voice
+from shared.voices.audible import AudibleSpan
 from shared.voices.registry import open_voice
 from shared.voices.sentences import sentences
 from shared.voices.speech import spoken_sentence
+from shared.voices.webvtt import Cue, webvtt
 
 MAX_FILE_CHARACTERS = 200_000  # some four hours
 FOLDER = "speeches"  # of the home
 KEPT_S = 7 * 86_400  # seconds for which a speech that was not asked for again stays
-SPEECH, LINES = "speech.wav", "lines.json"
+SPEECH, CAPTIONS, LINES = "speech.wav", "speech.vtt", "lines.json"
 
 SpeechProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class FileLine:
-    """A sentence of a speech file. start, end: seconds of the file. words: as the voice tells them, in seconds of the file."""
+    """A sentence of a speech file. start, end: seconds of the file at which its first sound begins and its last is over. words: as
+    the voice tells them, in seconds of the file."""
 
     text: str
     start: float
@@ -46,9 +51,10 @@ class FileLine:
 
 @dataclass(frozen=True, slots=True)
 class SpeechFile:
-    """A spoken text: a WAV of 16 bit mono at 48 kHz, and its sentences."""
+    """A spoken text: a WAV of 16 bit mono at 48 kHz, its sentences, and these as WebVTT."""
 
     path: Path
+    captions: Path
     lines: tuple[FileLine, ...]
 
 
@@ -87,11 +93,11 @@ def make_speech(
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
         _sweep(folder.parent)
-        if not ((folder / SPEECH).exists() and (folder / LINES).exists()):
+        if not all((folder / name).exists() for name in (SPEECH, CAPTIONS, LINES)):
             asyncio.run(_speak_all(speaker, found, folder, progress))
             _join(found, folder)
         progress(len(found), len(found))
-        return SpeechFile(folder / SPEECH, _read_lines(folder))
+        return SpeechFile(folder / SPEECH, folder / CAPTIONS, _read_lines(folder))
     except OSError as error:
         raise NoSpaceError(
             f"The speech cannot be kept in {folder.parent} ({error.strerror}); free some space."
@@ -131,7 +137,8 @@ async def _speak_one(voice: Voice, sentence: str, to: Path) -> None:
 
 def _join(found: list[str], folder: Path) -> None:
     """Write all sentences into one file, whole or not at all."""
-    lines, at = [], 0
+    lines: list[FileLine] = []
+    at = 0
     part = folder / f"speech.{os.getpid()}"
     try:
         with wave.open(str(part), "wb") as file:
@@ -139,20 +146,31 @@ def _join(found: list[str], folder: Path) -> None:
             for number, sentence in enumerate(found):
                 with wave.open(str(folder / f"{number}.wav"), "rb") as read:
                     count = read.getnframes()
-                    file.writeframes(read.readframes(count))
+                    sound = read.readframes(count)
+                file.writeframes(sound)
                 words = json.loads((folder / f"{number}.json").read_text(encoding="utf-8"))
-                start, end = at / SOUND_RATE_HZ, (at + count) / SOUND_RATE_HZ
-                moved = [word | {"start": word["start"] + start, "end": word["end"] + start} for word in words]
-                lines.append({"text": sentence, "start": start, "end": end, "words": moved})
+                lines.append(_line(sentence, sound, words, at))
                 at += count
         part.rename(folder / SPEECH)
-        part.write_text(json.dumps(lines), encoding="utf-8")
+        part.write_text(webvtt(Cue(round(line.start * US), round(line.end * US), line.text) for line in lines), "utf-8")
+        part.rename(folder / CAPTIONS)
+        part.write_text(json.dumps([asdict(line) for line in lines]), encoding="utf-8")
         part.rename(folder / LINES)
     finally:
         part.unlink(missing_ok=True)
     for number in range(len(found)):
         (folder / f"{number}.wav").unlink(missing_ok=True)
         (folder / f"{number}.json").unlink(missing_ok=True)
+
+
+def _line(sentence: str, sound: bytes, words: list[dict[str, Any]], at: int) -> FileLine:
+    """The line of a sentence whose first sample is number `at` of the file."""
+    samples, heard, begin = np.frombuffer(sound, np.int16), AudibleSpan(), at / SOUND_RATE_HZ
+    heard.add(samples, at)
+    first = at if heard.first is None else heard.first
+    stop = at + len(samples) if heard.stop is None else heard.stop
+    moved = tuple(SpokenWord(word["text"], word["start"] + begin, word["end"] + begin) for word in words)
+    return FileLine(sentence, first / SOUND_RATE_HZ, stop / SOUND_RATE_HZ, moved)
 
 
 def _set_format(file: wave.Wave_write) -> None:
@@ -185,7 +203,7 @@ def main() -> int:
     except StudioError as error:
         print(json.dumps({"error": str(error)}))
         return 1
-    print(json.dumps({"file": str(made.path), "seconds": made.lines[-1].end}))
+    print(json.dumps({"file": str(made.path), "captions": str(made.captions)}))
     return 0
 
 

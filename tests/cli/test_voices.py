@@ -30,7 +30,7 @@ def test_the_voices_are_listed_with_what_helps(
 
 def test_a_text_or_a_driver_is_given_not_both(tmp_path: Path) -> None:
     settings, page = Settings(home=tmp_path), tmp_path / "page.txt"
-    assert driver_file(page, None, "", settings) == (page, "")
+    assert driver_file(page, None, "", settings) == (page, "", None)
     for driver, text, voice, words in (
         (None, None, "", "Give either --driver"),
         (page, page, "", "Give either --driver"),

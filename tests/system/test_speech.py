@@ -1,18 +1,21 @@
 """Speech on a whole channel: said and seen, silenced at once, and not held up by a generator that stalls."""
 
 import os
+import re
 import shutil
 import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import httpx
 import numpy as np
 import pytest
 
 from harness.channel import Studio, studio, wait_for
 from harness.far_end import vowel
+from harness.speech_server import KEY, speech_server
 from shared.wire.message import Message
 from tests.support.files.sound_files import wav
 
@@ -23,16 +26,21 @@ LOUD = 1500
 def channel(live_home: Path) -> Iterator[Studio]:
     root = Path(f"/tmp/studio-speech-{os.getpid()}")
     root.mkdir(mode=0o700)
-    with studio(live_home, root / "run", "--port", "0", "--driver", "speech") as started:
-        yield started.on_air()
-        started.end()
+    with speech_server() as server:
+        voice = {"STUDIO_VOICE": "openai", "STUDIO_VOICE_OPENAI_URL": server.url, "STUDIO_VOICE_OPENAI_KEY": KEY}
+        with studio(live_home, root / "run", "--port", "0", "--driver", "speech", environment=voice) as started:
+            yield started.on_air()
+            started.end()
     shutil.rmtree(root)
 
 
+def request(channel: Studio, method: str, path: str, **more: object) -> httpx.Response:
+    address, headers = f"{channel.base}/api/v1{path}", {"Authorization": f"Bearer {channel.token}"}
+    return httpx.request(method, address, headers=headers, timeout=10, trust_env=False, **more)  # type: ignore[arg-type]
+
+
 def ask(channel: Studio, path: str, **more: object) -> httpx.Response:
-    address = f"{channel.base}/api/v1/channels/main/speech{path}"
-    headers = {"Authorization": f"Bearer {channel.token}"}
-    return httpx.post(address, headers=headers, timeout=10, trust_env=False, **more)  # type: ignore[arg-type]
+    return request(channel, "POST", f"/channels/main/speech{path}", **more)
 
 
 def say(channel: Studio, seconds: float) -> None:
@@ -112,3 +120,46 @@ def distance(channel: Studio) -> float:
         return behind if abs(channel.state()["program"]["voice_delay_ms"] * 1000 - behind) < 20_000 else None
 
     return float(wait_for(agreed, 20, "sound waits for the face"))
+
+
+def cue_times(webvtt: str) -> list[tuple[float, float]]:
+    """(start, end) of each cue of less than an hour, in seconds."""
+    found = re.findall(r"^00:(\d\d):([\d.]+) --> 00:(\d\d):([\d.]+)$", webvtt, re.MULTILINE)
+    return [(60 * int(m) + float(s), 60 * int(n) + float(t)) for m, s, n, t in found]
+
+
+def loud_spans(path: Path) -> list[tuple[float, float]]:
+    """(start, end) of each stretch of a file that is loud, in seconds; shorter silences than 100 ms are part of it."""
+    found: list[tuple[float, float]] = []
+    with av.open(str(path)) as container:
+        for block in container.decode(audio=0):
+            assert block.time is not None
+            heard = np.flatnonzero(np.abs(block.to_ndarray()[0]) > LOUD / 32768) / block.sample_rate + block.time
+            for at in (float(heard[0]), float(heard[-1])) if len(heard) else ():
+                begin = found.pop()[0] if found and at - found[-1][1] < 0.1 else at
+                found.append((begin, at))
+    return found
+
+
+def test_captions_of_a_recording_lie_within_100_ms_of_what_is_heard_in_it(channel: Studio, tmp_path: Path) -> None:
+    wait_for(lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"idle"}, 15, "waiting")
+    name = request(channel, "POST", "/channels/main/recording").json()["id"]
+    wait_for(lambda: channel.state()["outputs"]["record"]["state"] == "live", 15, "recording")
+    for text in ("This goes <first>.", "And this & that."):
+        said = ask(channel, "", json={"text": text}).json()["id"]
+        wait_for(
+            lambda said=said: any(row["id"] == said for row in channel.state()["speech"]["recent"]),
+            30,
+            "said to its end",
+        )  # type: ignore[misc]
+    wait_for(lambda: not any(loud(channel.collect_messages("sound", 0.3))), 10, "silence")
+    assert request(channel, "DELETE", "/channels/main/recording").status_code == 200
+    wait_for(lambda: channel.state()["outputs"]["record"]["state"] == "off", 15, "the recording is closed")
+    row = next(row for row in request(channel, "GET", "/recordings").json() if row["id"] == name)
+    captions = request(channel, "GET", f"/recordings/{name}/captions")
+    assert row["captions"] and captions.headers["content-type"].startswith("text/vtt")
+    assert "\nThis goes &lt;first&gt;.\n" in captions.text and "\nAnd this &amp; that.\n" in captions.text
+    path = tmp_path / "recording.mp4"
+    path.write_bytes(request(channel, "GET", f"/recordings/{name}").content)
+    found, heard = cue_times(captions.text), loud_spans(path)
+    assert len(found) == 2 and np.abs(np.subtract(found, heard)).max() < 0.1, (found, heard)

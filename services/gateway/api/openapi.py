@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from services.gateway.models.jobs import JobsMessage
-from services.gateway.models.speech import TextToSay
+from services.gateway.models.speech import CaptionsMessage, TextToSay
 
 REFERENCE = "#/components/schemas/"
 
@@ -19,7 +19,12 @@ def describe_answers(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             _, found = models_json_schema(
-                [(JobsMessage, "serialization"), (TextToSay, "validation")], ref_template=REFERENCE + "{model}"
+                [
+                    (JobsMessage, "serialization"),
+                    (CaptionsMessage, "serialization"),
+                    (TextToSay, "validation"),
+                ],
+                ref_template=REFERENCE + "{model}",
             )
             schema = described()
             models = schema.setdefault("components", {}).setdefault("schemas", {})

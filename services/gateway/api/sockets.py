@@ -11,6 +11,8 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from services.gateway.api import snapshot
 from services.gateway.api.security import same_token
+from services.gateway.channel.captions import Caption
+from services.gateway.models.speech import CaptionsMessage
 from services.gateway.preview.viewers import PreviewViewer
 from services.gateway.service import Gateway
 from shared.driver_ref import DriverKind
@@ -79,7 +81,7 @@ def _state_text(gateway: Gateway) -> str:
 
 @router.websocket("/state")
 async def state_socket(socket: WebSocket, channel: str) -> None:
-    """The channel's state, four times a second; its jobs, in a message of their own, when they have changed."""
+    """The channel's state, four times a second; its jobs and its captions, in messages of their own, when they have changed."""
     opened = await admitted(socket, channel)
     if opened is None:
         return
@@ -94,7 +96,26 @@ async def state_socket(socket: WebSocket, channel: str) -> None:
                 await socket.send_text(text)
             await asyncio.sleep(STATE_PERIOD_S)
 
-    await until_first(send(), _silence(socket))
+    await until_first(send(), _send_captions(gateway, socket), _silence(socket))
+
+
+async def _send_captions(gateway: Gateway, socket: WebSocket) -> None:
+    """The last captions, again with each change of one."""
+    changed = asyncio.Event()
+
+    def hear(_: Caption) -> None:
+        changed.set()
+
+    captions = gateway.speech.captions
+    captions.add_listener(hear)
+    try:
+        while True:
+            changed.clear()
+            if captions.recent:
+                await socket.send_text(CaptionsMessage(captions=list(captions.recent)).model_dump_json())
+            await changed.wait()
+    finally:
+        captions.remove_listener(hear)
 
 
 @router.websocket("/preview")

@@ -8,14 +8,15 @@ loses nothing else and is heard at once. Lives in the event loop.
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.gateway.channel.captions import Captions
 from services.gateway.channel.event_log import EventLog
-from services.gateway.channel.spoken_lines import SpokenLines
+from services.gateway.channel.spoken_lines import SpokenLine, SpokenLines
 from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 
@@ -74,6 +75,7 @@ class Utterance:
             if self.is_over:
                 return False
             self._blocks.append(samples[at : at + BLOCK_SAMPLES])
+            self.lines.add_written(self._blocks[-1], self.received)
             self.fed = now()
             self.received += len(self._blocks[-1])
             self.buffered += len(self._blocks[-1])
@@ -144,6 +146,7 @@ class SpeechQueue:
         self.queue: list[Utterance] = []  # not over yet, in order
         self.recent: deque[Utterance] = deque(maxlen=RECENT)
         self.late = 0  # times an utterance ran dry in the middle
+        self.captions = Captions()
         self._event_log, self._send, self._hush, self._delay = event_log, send, hush, delay
         self._work = asyncio.Event()
         self._end = 0  # pts after the last sample given out
@@ -183,7 +186,7 @@ class SpeechQueue:
 
     def as_dict(self) -> dict[str, Any]:
         """Utterances that are spoken, wait and are over, for the state."""
-        heard = [line for each in (*reversed(self.recent), *self.queue) for line in each.lines.heard()]
+        heard = self._lines((*reversed(self.recent), *self.queue))
         return {
             "queue": [each.as_dict() for each in self.queue],
             "recent": [each.as_dict() for each in self.recent],
@@ -191,6 +194,11 @@ class SpeechQueue:
             "lines": heard[-RECENT_LINES:],
             "saying": self._saying(now()),
         }
+
+    @staticmethod
+    def _lines(utterances: Iterable[Utterance]) -> list[SpokenLine]:
+        """The sentences whose beginning has left."""
+        return [line for each in utterances for line in each.lines.heard()]
 
     def _saying(self, at: int) -> str:
         """The sentence that is heard now, "" for sound without text and for silence."""
@@ -202,8 +210,9 @@ class SpeechQueue:
         while True:
             self._work.clear()
             self.pump(now())
+            busy = self.queue or self.captions.is_pending
             try:
-                await asyncio.wait_for(self._work.wait(), PUMP_PERIOD_S if self.queue else None)
+                await asyncio.wait_for(self._work.wait(), PUMP_PERIOD_S if busy else None)
             except TimeoutError:
                 pass
 
@@ -212,6 +221,7 @@ class SpeechQueue:
         for utterance in list(self.queue):
             if not utterance.drained and not self._give(utterance, at):
                 break
+        self.captions.follow(at, self._lines(self.queue))
         heard = at - self._delay()
         for utterance in list(self.queue):
             if utterance.first is not None and utterance.state == "queued" and heard >= utterance.first:
@@ -247,6 +257,7 @@ class SpeechQueue:
         sent = any(each.first is not None for each in dropped)
         for utterance in dropped:
             self._become(utterance, "interrupted")
+        self.captions.follow(now(), self._lines(dropped))
         if sent:
             self._hush()
             self._end = 0

@@ -201,6 +201,15 @@ class JobBoard:
         called = f"{Path(status(store, job).driver).stem}-{job}{Path(name).suffix}"
         return store.fetch(f"{folder(job)}/{name}"), called
 
+    def captions(self, job: str) -> tuple[Path, str]:
+        """The WebVTT file of a finished job here, and what to call it. Raises StudioError where there is none."""
+        _, called = self.result(job)
+        made = result(self._store(), job)
+        if not made or not made.captions:
+            raise StudioError("This job has no captions; only one that was submitted with a text has them.")
+        path = self._store().fetch(f"{folder(job)}/{made.captions}")
+        return path, Path(called).with_suffix(path.suffix).name
+
     async def submit(self, asked: dict[str, Any]) -> str:
         """The new job's id. Raises HTTPException."""
         async with self._gate:
@@ -208,8 +217,8 @@ class JobBoard:
         await asyncio.to_thread(self.wake, job)
         return job
 
-    async def speech(self, text: str, voice: str) -> str:
-        """The file with the speech of a text. Raises HTTPException."""
+    async def speech(self, text: str, voice: str) -> tuple[str, str]:
+        """The file with the speech of a text, and the one with its captions. Raises HTTPException."""
         async with self._gate:
             return await speech_by_process(text, voice)
 

@@ -16,11 +16,11 @@ async def submit_by_process(asked: dict[str, Any]) -> dict[str, Any]:
     return await _asked_of("services.renderer.job.submit", asked, "The job could not be submitted")
 
 
-async def speech_by_process(text: str, voice: str) -> str:
-    """The file with a text's speech, made once. Raises HTTPException with the voice's sentence."""
+async def speech_by_process(text: str, voice: str) -> tuple[str, str]:
+    """The file with a text's speech, made once, and the one with its captions. Raises HTTPException with the voice's sentence."""
     asked = {"text": text, "voice": voice}
     words = await _asked_of("shared.voices.speech_file", asked, "The text could not be spoken")
-    return str(words["file"])
+    return str(words["file"]), str(words["captions"])
 
 
 async def cost_by_process(asked: dict[str, Any]) -> dict[str, Any]:

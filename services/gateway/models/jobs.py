@@ -28,7 +28,7 @@ class JobFacts(Answer):
     frames before its clip is written. percent: of the work that is done, all units counted. fps: frames a second of all
     workers at it now. eta: seconds, null where it is not known. strip: its segments on one short line, a letter for one or
     several. preview: changes with each new preview image, "" where there is none. result: the finished file's name. bytes:
-    its size. notes: what is to know of the driver, such as how much of it could not be read.
+    its size. captions: that of its captions, "" where it has none. notes: what is to know of the driver, such as how much of it could not be read.
     """
 
     id: str
@@ -51,6 +51,7 @@ class JobFacts(Answer):
     preview: str
     result: str
     bytes: int
+    captions: str
     notes: list[str]
 
 
@@ -159,5 +160,6 @@ def _facts(view: JobView) -> dict[str, Any]:
         ),
         "preview": f"{view.share:.4f}" if view.preview else "",
         "result": Path(view.result).name,
+        "captions": Path(view.captions).name,
         "notes": list(view.notes),
     }

@@ -91,8 +91,9 @@ class UploadedDriver(Answer):
 
 
 class RecordingRow(Answer):
-    """A recording made from the console. modified: wall clock seconds."""
+    """A recording made from the console. modified: wall clock seconds. captions: whether a text was spoken in it."""
 
     id: str
     bytes: int
     modified: float
+    captions: bool

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.gateway.channel.captions import Caption
 from services.gateway.channel.spoken_lines import SpokenLine
 from services.gateway.channel.text_speech import MAX_TEXT_CHARACTERS
 from services.gateway.models.base import Answer
@@ -63,6 +64,13 @@ class SpeechState(Answer):
     ran_dry: int
     lines: list[SpokenLine]
     saying: str
+
+
+class CaptionsMessage(Answer):
+    """What the state socket sends beside the state, as soon as a caption begins, is over or has its end known: the last captions,
+    oldest first."""
+
+    captions: list[Caption]
 
 
 class Interrupted(Answer):

@@ -10,12 +10,14 @@ from pathlib import Path
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.program_feed import OutputQueue
 from services.gateway.outputs.base import OutputState
+from services.gateway.outputs.recording_captions import PartCaptions, RecordingCaptions
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.media.mp4 import Mp4Writer
-from shared.runtime.clock import SOUND_RATE_HZ, US, sound_samples
+from shared.runtime.clock import SOUND_RATE_HZ, US, sound_samples, tick_pts
 from shared.runtime.files import path_text, text_path
 from shared.runtime.private_files import share
+from shared.voices.webvtt import WEBVTT_SUFFIX
 from shared.wire.program import ProgramFrame, ProgramSound
 
 PRESET, CRF = "veryfast", 20
@@ -29,8 +31,8 @@ class Recorder:
     """Writes whatever path was last asked for by `want`.
 
     A path that exists, a part that has reached the length or size of the settings, another frame size or a gateway
-    that was restarted begin a new part: OUT.mp4, OUT-2.mp4, OUT-3.mp4. A disk that cannot be written ends the
-    recording with one sentence and nothing else.
+    that was restarted begin a new part: OUT.mp4, OUT-2.mp4, OUT-3.mp4. Beside a part in which a text is spoken are its
+    captions, OUT.vtt. A disk that cannot be written ends the recording with one sentence and nothing else.
 
     state: off, connecting (no frame yet), live or failed; its figures are seconds and bytes of all parts, and how many there are.
     path: the part being written, or the last one.
@@ -41,6 +43,7 @@ class Recorder:
         self.outlet.open = False
         self.state = OutputState()
         self.path = ""
+        self.captions = RecordingCaptions()
         self._rate, self._home = settings.rate, settings.home
         self._most_ticks = round(settings.record_split_minutes * 60 * settings.rate)
         self._most_bytes = settings.record_split_megabytes * MEGABYTE
@@ -84,6 +87,8 @@ class Recorder:
                     self.state = replace(self.state.with_phase("off"), figures=self.state.figures)
             if wanted and wanted != self._refused:
                 self._write(wanted, items)
+            if self._part is None:
+                self.captions.advance(None, 0)
         if self._part:
             self._write(wanted, self.outlet.drain(0))
         self._close()
@@ -100,6 +105,7 @@ class Recorder:
                 self._part.frame(item)
             self._give_sound()
             if self._part:
+                self.captions.advance(self._part.captions, self._part.end_pts)
                 self._tell(self._part)
         except StudioError as error:
             self._fail(wanted, str(error))
@@ -117,15 +123,23 @@ class Recorder:
         """The next part begins with this frame. The last one stays open for the sound that belongs to its frames."""
         self._give_sound()
         self._end()
-        part = RecordingPart.create(text_path(wanted), first, self._rate)
-        if not part.path.is_relative_to(self._home):
-            share(part.path)
+        part = self._new_part(text_path(wanted), first)
         if self._part:
+            self.captions.end(self._part.captions, tick_pts(first.tick, self._rate))
             seconds, size, count = self._done
             self._done = seconds + self._part.seconds, size + self._part.bytes(), count + 1
         self._ending, self._part = self._part, part
         self.path = path_text(part.path)
         self._event_log.add(f"Recording to {part.path.name}.")
+
+    def _new_part(self, wanted: Path, first: ProgramFrame) -> "RecordingPart":
+        path = claim_file_name(wanted)
+        private = path.is_relative_to(self._home)
+        captions = PartCaptions(path, tick_pts(first.tick, self._rate), self._event_log, private=private)
+        part = RecordingPart.create(path, captions, first, self._rate)
+        if not private:
+            share(path)
+        return part
 
     def _give_sound(self) -> None:
         """To each part the sound of its own frames' ticks; what is ahead of the last frame waits."""
@@ -154,6 +168,7 @@ class Recorder:
         try:
             if self._part:
                 self._give_sound()
+                self.captions.end(self._part.captions, self._part.end_pts)
             self._end()
             self._ending, self._part = self._part, None
             self._end()
@@ -179,19 +194,20 @@ class RecordingPart:
     first, last: ticks of the first and the last frame. size: (width, height).
     """
 
-    def __init__(self, path: Path, writer: Mp4Writer, first: ProgramFrame, rate: Fraction) -> None:
-        self.path, self.writer = path, writer
+    def __init__(
+        self, path: Path, writer: Mp4Writer, captions: PartCaptions, first: ProgramFrame, rate: Fraction
+    ) -> None:
+        self.path, self.writer, self.captions = path, writer, captions
         self.size = first.width, first.height
         self.first = self.last = first.tick
         self._rate = rate
         self._first_sample = sound_samples(first.tick, rate, SOUND_RATE_HZ)[0]
 
     @classmethod
-    def create(cls, wanted: Path, first: ProgramFrame, rate: Fraction) -> "RecordingPart":
-        """Claim the next free name. Raises StudioError."""
-        path = claim_file_name(wanted)
+    def create(cls, path: Path, captions: PartCaptions, first: ProgramFrame, rate: Fraction) -> "RecordingPart":
+        """Write into the empty file at `path`. Raises StudioError."""
         writer = Mp4Writer(path, first.width, first.height, rate, True, PRESET, CRF, fragmented=True)
-        return cls(path, writer, first, rate)
+        return cls(path, writer, captions, first, rate)
 
     def frame(self, frame: ProgramFrame) -> None:
         """Write one tick's frame. Raises StudioError."""
@@ -203,6 +219,11 @@ class RecordingPart:
         if sound.tick >= self.first:
             at = sound_samples(sound.tick, self._rate, SOUND_RATE_HZ)[0] - self._first_sample
             self.writer.sound(sound.samples, at * US // SOUND_RATE_HZ)
+
+    @property
+    def end_pts(self) -> int:
+        """When the tick after its last frame begins, microseconds on the channel clock."""
+        return tick_pts(self.last + 1, self._rate)
 
     @property
     def seconds(self) -> float:
@@ -219,11 +240,14 @@ class RecordingPart:
 
 
 def claim_file_name(wanted: Path) -> Path:
-    """A new empty file: `wanted`, or the first free of `wanted`-2, -3 and so on. Raises StudioError."""
+    """A new empty file: `wanted`, or the first free of `wanted`-2, -3 and so on; one beside which other captions lie is not free.
+    Raises StudioError."""
     number = 1
     while True:
         path = wanted if number == 1 else wanted.with_stem(f"{wanted.stem}-{number}")
         try:
+            if path.with_suffix(WEBVTT_SUFFIX).exists():
+                raise FileExistsError
             path.parent.mkdir(parents=True, exist_ok=True)
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
             return path

@@ -9,9 +9,10 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
+from services.gateway.channel.captions import Caption
 from services.gateway.preview.encoder import DRIVER, SOUND, PreviewMessages
 from shared.runtime.clock import now
 
@@ -71,6 +72,11 @@ class PreviewViewer:
         elif message[0] == SOUND and self.listening:
             self.dropped += len(self._sounds) == SOUNDS_WAITING
             self._sounds.append(message)
+        self._ready.set()
+
+    def offer_text(self, text: str) -> None:
+        """A message of words."""
+        self._text.append(text)
         self._ready.set()
 
     def receive_text(self, text: str) -> bool:
@@ -191,10 +197,13 @@ class Audience:
     def __init__(self, on_modes: Callable[[frozenset[str]], None]) -> None:
         self.viewers: dict[PreviewViewer, str] = {}  # with the mode each is sent
         self._on_modes = on_modes
+        self._caption = ""  # of the line that is heard now
         self._gone = {True: SentTotals(), False: SentTotals()}  # by whether they were consoles
 
     def join(self, viewer: PreviewViewer) -> None:
         self.viewers[viewer] = viewer.wanted
+        if self._caption:
+            viewer.offer_text(self._caption)
         self._tell()
 
     def leave(self, viewer: PreviewViewer) -> None:
@@ -221,6 +230,13 @@ class Audience:
                 viewer.offer_bytes(item)
             else:
                 viewer.offer(item)
+
+    def hear(self, caption: Caption) -> None:
+        """A caption has begun or changed: everyone has it, and those who join while it is heard."""
+        text = json.dumps({"caption": asdict(caption)})
+        self._caption = "" if caption.is_over else text
+        for viewer in self.viewers:
+            viewer.offer_text(text)
 
     def totals(self, *, operator: bool) -> SentTotals:
         """Of consoles, or of those who watch by a link, since the start, also of those who left."""

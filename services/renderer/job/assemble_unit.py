@@ -21,7 +21,9 @@ from shared.jobs.store import Store
 from shared.media.intake.damage import Damage, damage_sentence
 from shared.runtime.files import file_sha256, flush_to_disk, text_path
 from shared.runtime.private_files import share
+from shared.voices.webvtt import WEBVTT_SUFFIX
 
+RESULT_CAPTIONS = f"result{WEBVTT_SUFFIX}"
 STATEMENT = "AI-generated: the face in this video is synthetic."
 
 
@@ -40,6 +42,7 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
     manifest, suffix = opened.manifest, opened.output.suffix
     name = f"{folder(claim.job)}/result{suffix}"
     scratch, encoded = (store.scratch(claim.file(f"{part}{suffix}")) for part in ("", "-clip"))
+    captions = store.read(manifest.captions_file) if manifest.captions_file else None
     said = {"avatar": manifest.avatar, "engine": manifest.engine}
     if attribution := opened.attribution:
         said["attribution"] = attribution
@@ -56,15 +59,18 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
             "file": f"result{suffix}",
             "bytes": scratch.stat().st_size,
             "sha256": file_sha256(scratch),
+            **({"captions": RESULT_CAPTIONS} if captions else {}),
             "notes": [*manifest.notes, *_damage_note(store, manifest, damage)],
         }
         store.move_in(scratch, name)
+        if captions:
+            store.write(f"{folder(claim.job)}/{RESULT_CAPTIONS}", captions)
     finally:
         scratch.unlink(missing_ok=True)
         encoded.unlink(missing_ok=True)
     content = json.dumps(facts, indent=2).encode()
     if manifest.out:
-        deliver(store.fetch(name), content, text_path(manifest.out))
+        deliver(store.fetch(name), content, text_path(manifest.out), captions)
     heart.report_progress(ticks, ticks)
     if not store.create(f"{folder(claim.job)}/result.json", content) and result(store, claim.job) is None:
         store.write(f"{folder(claim.job)}/result.json", content)  # in place of one that was damaged
@@ -84,9 +90,12 @@ def delete_intermediate_files(store: Store, job: str) -> None:
     store.remove(f"{folder(job)}/units")
 
 
-def deliver(result: Path, sidecar: bytes, out: Path) -> None:
-    """Copy a result and its sidecar to where they were asked for, each whole or not at all. Raises StudioError."""
-    for path, source in ((out.with_name(out.name + ".json"), sidecar), (out, result)):
+def deliver(result: Path, sidecar: bytes, out: Path, captions: bytes | None = None) -> None:
+    """Copy a result, its sidecar and its captions to where they were asked for, each whole or not at all. Raises StudioError."""
+    files: list[tuple[Path, bytes | Path]] = [(out.with_name(out.name + ".json"), sidecar), (out, result)]
+    if captions is not None:
+        files.insert(0, (out.with_suffix(WEBVTT_SUFFIX), captions))
+    for path, source in files:
         part = path.with_name(f".{path.name}.part")
         try:
             if isinstance(source, bytes):

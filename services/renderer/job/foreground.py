@@ -34,6 +34,7 @@ def render_file(
     engine: str = DEFAULT_ENGINE,
     engines: Mapping[str, str] = NONE,
     options: Mapping[str, OptionValue] = NOTHING,
+    captions: Path | None = None,
     rate: Fraction = RATE_FPS,
     output: OutputSpec | None = None,
     idle_after: float = 0.5,
@@ -45,7 +46,8 @@ def render_file(
     number of frames.
 
     driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see
-    `load`. options: the engine's by name; the others are as its settings say. rate: frames a second for a voice. progress:
+    `load`. options: the engine's by name; the others are as its settings say. captions: WebVTT of what the driver says, put beside
+    `out`. rate: frames a second for a voice. progress:
     called with the share of the work that is done, in frames, and the frames expected. told: called with each note about the
     driver, such as how much of it could not be read. `out` appears whole or not at all. Raises
     StudioError.
@@ -54,7 +56,7 @@ def render_file(
     output.check_path(out)
     check_output(driver, out)
     settings = Settings(engines=dict(engines), fps=float(rate), segment_seconds=segment_seconds, idle_after=idle_after)
-    request = JobRequest(avatar.folder, driver, engine, output=output, options=options)
+    request = JobRequest(avatar.folder, driver, engine, output=output, options=options, captions=captions)
     try:
         with tempfile.TemporaryDirectory(prefix=".studio-render-", dir=out.absolute().parent) as name:
             store = _PassingStore(Path(name), durable=False)
@@ -64,6 +66,10 @@ def render_file(
                 _advance(worker, manifest)
             rendered = store.fetch(f"{folder(manifest.id)}/{made.file}")
             share(rendered)
+            if made.captions:
+                beside = store.fetch(f"{folder(manifest.id)}/{made.captions}")
+                share(beside)
+                os.replace(beside, out.with_suffix(beside.suffix))
             os.replace(rendered, out)
     except NoSpaceError:
         raise NoSpaceError(f"There is no space left for {out}; free some and render it again.") from None

@@ -31,6 +31,7 @@ from shared.media.intake.signature import kept_suffix
 from shared.media.output_spec import OutputSpec
 from shared.runtime.files import check_output, file_sha256, path_text
 from shared.scene import OptionValue
+from shared.voices.webvtt import WEBVTT_SUFFIX
 
 MAX_KEY_CHARACTERS = 200
 AVATAR_FILES = (
@@ -56,7 +57,7 @@ class JobRequest:
     """What is asked for.
 
     avatar: its folder. driver_name: how the sender calls the file, where that is not its name here. key: the same key
-    with the same request is the same job. out: where the result goes besides the store; None: nowhere else. options:
+    with the same request is the same job. captions: WebVTT of what the driver says, where it is known. out: where the result goes besides the store; None: nowhere else. options:
     the engine's by name; the others are as its settings say here.
     """
 
@@ -68,6 +69,7 @@ class JobRequest:
     key: str = ""
     output: OutputSpec = field(default_factory=OutputSpec)
     out: Path | None = None
+    captions: Path | None = None
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
@@ -101,6 +103,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         driver=request.driver_name or path_text(Path(request.driver.name)),
         driver_file=driver_file,
         driver_sha256=digest,
+        captions_file=f"drivers/{file_sha256(request.captions)}{WEBVTT_SUFFIX}" if request.captions else "",
         heard=heard,
         notes=notes,
         out=path_text(request.out.absolute()) if request.out else "",
@@ -196,10 +199,12 @@ def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None
             store.put(source, f"{manifest.avatar_files}/{name}")
     if Path(manifest.driver_file).name not in store.list("drivers"):
         store.put(request.driver, manifest.driver_file)
+    if request.captions and Path(manifest.captions_file).name not in store.list("drivers"):
+        store.put(request.captions, manifest.captions_file)
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
-    """The request that these fields are: avatar, driver, driver_name, engine, options, priority, key, output."""
+    """The request that these fields are: avatar, driver, driver_name, engine, options, priority, key, output, captions."""
     return JobRequest(
         avatar=Path(asked["avatar"]),
         driver=Path(asked["driver"]),
@@ -209,6 +214,7 @@ def request_of(asked: Mapping[str, Any]) -> JobRequest:
         key=asked["key"],
         output=OutputSpec.from_dict(asked["output"]),
         options=asked["options"],
+        captions=Path(asked["captions"]) if asked.get("captions") else None,
     )
 
 

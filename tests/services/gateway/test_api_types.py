@@ -12,6 +12,7 @@ from services.gateway.api.app import make_gateway_app
 from services.gateway.api.types import COMMAND, FILE, declarations, type_of
 from services.gateway.models.channel import ChannelState
 from services.gateway.models.jobs import JobsMessage
+from services.gateway.models.speech import CaptionsMessage
 from shared.config.settings import load_settings
 
 Schema = dict[str, Any]
@@ -46,7 +47,7 @@ def test_every_refusal_is_one_sentence(schema: Schema) -> None:
 
 def test_what_the_state_socket_sends_is_in_the_schema(schema: Schema) -> None:
     models = schema["components"]["schemas"]
-    for sent in (ChannelState, JobsMessage):
+    for sent in (ChannelState, JobsMessage, CaptionsMessage):
         assert set(models[sent.__name__]["properties"]) == set(sent.model_fields)
     # The scene is a dataclass with defaults; an answer has all its fields all the same.
     assert set(models["Scene"]["required"]) == set(models["Scene"]["properties"])

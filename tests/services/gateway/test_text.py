@@ -49,7 +49,7 @@ def test_a_text_is_spoken_and_its_sentences_have_the_times_at_which_they_are_hea
     lines = speaking.state()["speech"]["lines"]
     assert [line["text"] for line in lines] == ["Hello.", "This is a test."]
     assert [(line["end"] - line["start"]) / 1e6 for line in lines] == pytest.approx([0.3, 0.75], abs=0.01)
-    assert lines[1]["start"] == pytest.approx(lines[0]["end"], abs=200)
+    assert lines[1]["start"] == pytest.approx(lines[0]["end"], abs=5000)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,10 @@ def test_a_text_becomes_a_job_whose_speech_is_made_once(
     assert first.json()["driver"] == "page.txt" and first.json()["total"] == pytest.approx(25 * 29 * 0.05, abs=3)
     assert hand_in("A page. It has two sentences.").json()["id"] == first.json()["id"]
     assert [each["input"] for each in server.asked] == ["A page.", "It has two sentences."]
-    manifest = read_job_manifest(open_store(speaking.settings.jobs_url), first.json()["id"])
+    store = open_store(speaking.settings.jobs_url)
+    manifest = read_job_manifest(store, first.json()["id"])
+    captions = (store.read(manifest.captions_file) or b"").decode()
+    assert captions.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:00.") and "\nIt has two sentences.\n" in captions
     assert manifest.driver_file.endswith(".wav") and manifest.plan.driven == "voice"
     for text, fields, words in (
         ("…", {}, "nothing in it that can be spoken"),

@@ -195,9 +195,14 @@ def test_a_voice_in_segments_is_what_one_run_makes(farm: JobFarm, tmp_path: Path
 def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: JobFarm, driver: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "host.mp4"
     out.parent.mkdir()
-    job = farm.submit(driver, "card", out=out, output=OutputSpec(size=(320, 240))).id
+    captions = tmp_path / "speech.vtt"
+    captions.write_bytes(b"WEBVTT\n")
+    job = farm.submit(driver, "card", out=out, output=OutputSpec(size=(320, 240)), captions=captions).id
+    captions.unlink()  # the job has its own
     farm.finish(job)
-    assert sorted(p.name for p in out.parent.iterdir()) == ["host.mp4", "host.mp4.json"]
+    assert sorted(p.name for p in out.parent.iterdir()) == ["host.mp4", "host.mp4.json", "host.vtt"]
+    assert out.with_suffix(".vtt").read_bytes() == b"WEBVTT\n"
+    assert status.status(farm.store, job).captions == "result.vtt"
     sidecar = json.loads((out.parent / "host.mp4.json").read_text(encoding="utf-8"))
     assert sidecar["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest() and "AI-generated" in sidecar["statement"]
     assert sidecar["driver"]["sha256"] == hashlib.sha256(driver.read_bytes()).hexdigest()

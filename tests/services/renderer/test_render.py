@@ -16,6 +16,7 @@ from shared.errors import StudioError
 from shared.media.output_spec import OutputSpec
 from shared.media.reader import Mp4Writer, VideoReader
 from shared.runtime.clock import SOUND_RATE_HZ
+from shared.voices.webvtt import Cue, webvtt
 from tests.support.files.sound_files import wav
 from tests.support.files.voice_material import silence, sound_of, voiced
 
@@ -70,7 +71,10 @@ def test_a_voice_is_rendered_with_its_own_sound_and_length(avatar: Avatar, tmp_p
     voice, out = tmp_path / "speech.wav", tmp_path / "out.mp4"
     sound = sound_of([silence(0.4), voiced("a", 0.5), silence(0.37)])
     voice.write_bytes(wav(sound))
-    count = render_file(avatar, voice, out, rate=rate)
+    captions = tmp_path / "speech.vtt"
+    captions.write_text(webvtt([Cue(400_000, 900_000, "Ah.")]), encoding="utf-8")
+    count = render_file(avatar, voice, out, rate=rate, captions=captions)
+    assert out.with_suffix(".vtt").read_bytes() == captions.read_bytes()
     seconds = len(sound) / SOUND_RATE_HZ
     assert count / rate == pytest.approx(seconds, abs=float(1 / rate))
     with VideoReader(out) as reader:

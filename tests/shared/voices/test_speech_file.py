@@ -4,7 +4,9 @@ import wave
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from shared.config.settings import Settings
 from shared.errors import StudioError
@@ -12,6 +14,8 @@ from shared.runtime.clock import SOUND_RATE_HZ
 from shared.voices import speech_file
 from shared.voices.api import Spoken, SpokenWord, Voice, VoiceError
 from shared.voices.speech_file import FileLine, make_speech, read_text
+from shared.voices.webvtt import Cue, webvtt
+from tests.support.files.sound_files import tone
 
 TEXT = "One two. Three. Four five six."
 
@@ -25,11 +29,15 @@ class CountedVoice(Voice):
     def __init__(self) -> None:
         self.given: list[str] = []
         self.away = ""
+        self.sound: NDArray[np.int16] | None = None  # of every sentence
 
     async def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
         if self.away and self.away in text:
             raise VoiceError("It is away; try again.")
         self.given.append(text)
+        if self.sound is not None:
+            yield Spoken(self.sound.tobytes(), 16_000)
+            return
         for number, word in enumerate(text.split()):
             yield Spoken(bytes(3200), 16_000, (SpokenWord(word, number / 10, number / 10 + 0.1),))
 
@@ -59,8 +67,19 @@ def test_a_text_is_spoken_once_with_the_times_of_its_sentences(tmp_path: Path, v
     assert make_speech(TEXT, Settings(home=tmp_path)) == made and len(voice.given) == 3
     assert isinstance(second, FileLine) and {path.name for path in made.path.parent.iterdir()} == {
         "speech.wav",
+        "speech.vtt",
         "lines.json",
     }
+
+
+def test_captions_lie_at_the_first_and_the_last_sound_of_each_sentence(tmp_path: Path, voice: CountedVoice) -> None:
+    voice.sound = np.concatenate([np.zeros(4800, np.int16), tone(0.2, rate=16_000), np.zeros(1600, np.int16)])
+    made = make_speech("One & two. Three.", Settings(home=tmp_path))
+    assert [(line.start, line.end) for line in made.lines] == [
+        pytest.approx((0.3, 0.5), abs=0.005), pytest.approx((0.9, 1.1), abs=0.005)
+    ]  # fmt: skip
+    cues = (Cue(round(line.start * 1e6), round(line.end * 1e6), line.text) for line in made.lines)
+    assert made.captions.read_text(encoding="utf-8") == webvtt(cues)
 
 
 def test_a_voice_that_fails_leaves_no_file_and_the_next_run_goes_on(tmp_path: Path, voice: CountedVoice) -> None:

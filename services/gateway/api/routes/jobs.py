@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, R
 from fastapi.responses import FileResponse
 
 from services.gateway.api.addressed import existing_avatar, gateway_of
+from services.gateway.api.routes.recordings import DOWNLOAD_EXPIRED
 from services.gateway.api.security import need_token
 from services.gateway.api.uploads import FILE_FIELD, TEXT_FIELD, UploadForm, form_schema, received_form
 from services.gateway.jobs.board import JobAction, JobBoard
@@ -25,6 +26,7 @@ from shared.media.output_spec import OutputSpec, read_size
 from shared.runtime.files import path_text
 from shared.scene import MAX_OPTIONS_BYTES, OptionValue
 from shared.voices.speech_file import read_text
+from shared.voices.webvtt import WEBVTT_TYPE
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["jobs"])
 downloads = APIRouter(prefix="/api/v1", tags=["jobs"])
@@ -78,7 +80,7 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
             # What else is wrong is known before the voice speaks.
             driver = Path(form.files["text"].name)
             asked = _asked(gateway, form, driver, idempotency_key)
-            asked["driver"] = await _spoken(gateway, form)
+            asked["driver"], asked["captions"] = await _spoken(gateway, form)
         else:
             driver = await asyncio.to_thread(_driver, gateway, form)
             asked = _asked(gateway, form, driver, idempotency_key)
@@ -101,8 +103,8 @@ async def job_cost(request: Request) -> JobCostAnswer:
         return await gateway.jobs.cost(_asked(gateway, form, Path("speech.wav"), "") | {"seconds": _length(seconds)})
 
 
-async def _spoken(gateway: Gateway, form: UploadForm) -> str:
-    """The file with the speech of the form's text. Raises HTTPException."""
+async def _spoken(gateway: Gateway, form: UploadForm) -> tuple[str, str]:
+    """The file with the speech of the form's text, and the one with its captions. Raises HTTPException."""
     if form.fields.get("inbox") or "driver" in form.files:
         raise HTTPException(422, "Send a text or a driver, not both.")
     try:
@@ -258,6 +260,33 @@ async def fetch_result(job: str, request: Request) -> FileResponse:
     return await _result(request, job)
 
 
+@router.get("/jobs/{job}/captions", response_class=FileResponse)
+async def fetch_captions(job: str, request: Request) -> FileResponse:
+    """What is spoken in the result of a job with a text, as WebVTT."""
+    return await _captions(request, job)
+
+
+@router.post("/jobs/{job}/captions/ticket", status_code=201)
+async def make_job_captions_ticket(job: str, request: Request) -> Ticket:
+    """Leave to fetch this job's captions once without the token, within 30 seconds."""
+    await _job(request, job)
+    return Ticket(ticket=request.app.state.tickets.issue(f"job/{job}/captions"))
+
+
+@downloads.get("/jobs/{job}/captions/download", response_class=FileResponse)
+async def download_captions(job: str, request: Request, ticket: str = "") -> FileResponse:
+    """The captions, for the ticket."""
+    if not request.app.state.tickets.redeem(ticket, f"job/{job}/captions"):
+        raise HTTPException(401, DOWNLOAD_EXPIRED)
+    return await _captions(request, job)
+
+
+async def _captions(request: Request, job: str) -> FileResponse:
+    jobs = await _job(request, job)
+    path, name = await _of_the_store(jobs.captions, job)
+    return FileResponse(path, media_type=WEBVTT_TYPE, filename=name)
+
+
 @router.post("/jobs/{job}/ticket", status_code=201)
 async def make_result_ticket(job: str, request: Request) -> Ticket:
     """Leave to fetch this job's result once without the token, within 30 seconds."""
@@ -269,7 +298,7 @@ async def make_result_ticket(job: str, request: Request) -> Ticket:
 async def download_result(job: str, request: Request, ticket: str = "") -> FileResponse:
     """The finished file, for the ticket."""
     if not request.app.state.tickets.redeem(ticket, f"job/{job}"):
-        raise HTTPException(401, "This download link has expired. Press Download to get a new one.")
+        raise HTTPException(401, DOWNLOAD_EXPIRED)
     return await _result(request, job)
 
 

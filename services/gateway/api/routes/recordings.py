@@ -14,11 +14,13 @@ from services.gateway.models.base import Ticket
 from services.gateway.models.channel import RecordingStarted, RecordingStopped
 from services.gateway.models.library import RecordingRow
 from shared.runtime.files import path_text
+from shared.voices.webvtt import WEBVTT_SUFFIX, WEBVTT_TYPE
 
 router = APIRouter(prefix="/api/v1/recordings", tags=["recordings"])
 of_channel = APIRouter(prefix="/api/v1/channels/{channel}/recording", dependencies=[Depends(need_token)])
 TICKET_LIFE_S = 30.0
 TICKETS = 64
+DOWNLOAD_EXPIRED = "This download link has expired. Press Download to get a new one."
 
 
 class Tickets:
@@ -48,6 +50,13 @@ def _path(request: Request, recording: str) -> Path:
     return path
 
 
+def _captions_path(request: Request, recording: str) -> Path:
+    path = _path(request, recording).with_suffix(WEBVTT_SUFFIX)
+    if not path.is_file():
+        raise HTTPException(404, "This recording has no captions; no text was spoken in it.")
+    return path
+
+
 @of_channel.post("", status_code=201)
 async def start_recording(gateway: ChannelGateway) -> RecordingStarted:
     """Begin a recording in the studio's home."""
@@ -72,7 +81,15 @@ async def stop_recording(gateway: ChannelGateway) -> RecordingStopped:
 async def list_recordings(request: Request) -> list[RecordingRow]:
     """Recordings made from the console, newest first."""
     found = snapshot.recordings(gateway_of(request).settings.home)
-    return [RecordingRow(id=path.stem, bytes=path.stat().st_size, modified=path.stat().st_mtime) for path in found]
+    return [
+        RecordingRow(
+            id=path.stem,
+            bytes=path.stat().st_size,
+            modified=path.stat().st_mtime,
+            captions=path.with_suffix(WEBVTT_SUFFIX).is_file(),
+        )
+        for path in found
+    ]
 
 
 @router.get("/{recording}", response_class=FileResponse, dependencies=[Depends(need_token)])
@@ -93,6 +110,29 @@ async def make_recording_ticket(recording: str, request: Request) -> Ticket:
 async def download_recording(recording: str, request: Request, ticket: str = "") -> FileResponse:
     """One recording as MP4, for the ticket."""
     if not request.app.state.tickets.redeem(ticket, recording):
-        raise HTTPException(401, "This download link has expired. Press Download to get a new one.")
+        raise HTTPException(401, DOWNLOAD_EXPIRED)
     path = _path(request, recording)
     return FileResponse(path, media_type="video/mp4", filename=path.name)
+
+
+@router.get("/{recording}/captions", response_class=FileResponse, dependencies=[Depends(need_token)])
+async def fetch_recording_captions(recording: str, request: Request) -> FileResponse:
+    """What was said in one recording, as WebVTT."""
+    path = _captions_path(request, recording)
+    return FileResponse(path, media_type=WEBVTT_TYPE, filename=path.name)
+
+
+@router.post("/{recording}/captions/ticket", status_code=201, dependencies=[Depends(need_token)])
+async def make_captions_ticket(recording: str, request: Request) -> Ticket:
+    """Leave to fetch these captions once without the token, within 30 seconds."""
+    _captions_path(request, recording)
+    return Ticket(ticket=request.app.state.tickets.issue(f"{recording}/captions"))
+
+
+@router.get("/{recording}/captions/download", response_class=FileResponse)
+async def download_recording_captions(recording: str, request: Request, ticket: str = "") -> FileResponse:
+    """What was said in one recording, as WebVTT, for the ticket."""
+    if not request.app.state.tickets.redeem(ticket, f"{recording}/captions"):
+        raise HTTPException(401, DOWNLOAD_EXPIRED)
+    path = _captions_path(request, recording)
+    return FileResponse(path, media_type=WEBVTT_TYPE, filename=path.name)

@@ -19,6 +19,7 @@ const KEYS = [
   ["n", "retake neutral", "neutral"],
   ["o", "loop the driver", "loop"],
   ["s", "preview sound on or off", "listen"],
+  ["u", "captions on or off", "captions"],
   ["q", "engine quality, if it has several", "option-quality"],
   ["/", "search avatars by name", "avatar-search"],
   ["j", "switch between jobs and program", "jobs-line"],

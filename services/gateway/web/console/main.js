@@ -26,6 +26,7 @@ import { say } from "./panels/say/say.js";
 import { rtmp } from "./panels/outputs/rtmp.js";
 import { sessions } from "./panels/outputs/sessions.js";
 import { speech } from "./panels/speech.js";
+import { CaptionLine } from "../preview/captions.js";
 import { Preview } from "../preview/preview.js";
 import { ProgramSound } from "../preview/sound.js";
 import { Stage } from "../preview/stage.js";
@@ -56,7 +57,8 @@ async function openConsole(token) {
   byId("token-form").hidden = true;
   byId("console").hidden = false;
   const stage = new Stage(byId("program", HTMLCanvasElement), new Clock(), new ProgramSound());
-  const preview = new Preview(api, stage, byId("driver-frame", HTMLCanvasElement));
+  const captions = new CaptionLine(byId("caption"), byId("captions", HTMLButtonElement));
+  const preview = new Preview(api, stage, captions, byId("driver-frame", HTMLCanvasElement));
   /** @type {import("../lib/globals.js").Panel[]} */
   const panels = [
     headline(api, current), avatars(api), engines(api), options(api), drivers(api, new BrowserCamera(api)),
@@ -72,8 +74,8 @@ async function openConsole(token) {
   keepOpen(() => api.socket("state"), {
     up: () => { opened = true; },
     message: (event) => {
-      /** @type {import("../lib/api_types.js").ChannelState | import("../lib/api_types.js").JobsMessage} */
-      const message = JSON.parse(event.data); // jobs come in messages of their own, when they have changed
+      /** @type {import("../lib/api_types.js").ChannelState | import("../lib/api_types.js").JobsMessage | import("../lib/api_types.js").CaptionsMessage} */
+      const message = JSON.parse(event.data); // jobs and captions come in messages of their own, when they have changed
       received = { ...received, ...message };
       draw(true);
     },

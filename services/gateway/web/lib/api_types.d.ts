@@ -50,6 +50,27 @@ export interface Capacity {
 }
 
 /**
+ * A sentence as it is heard. text: of an interrupted one as much as was heard. start, end: microseconds on the
+ * channel clock of the first and after the last of its sound; end: null until it is known, which may be before
+ * it is over.
+ */
+export interface Caption {
+  id: string;
+  text: string;
+  start: number;
+  end: number | null;
+  state: "started" | "ended" | "interrupted";
+}
+
+/**
+ * What the state socket sends beside the state, as soon as a caption begins, is over or has its end known: the
+ * last captions, oldest first.
+ */
+export interface CaptionsMessage {
+  captions: Caption[];
+}
+
+/**
  * Everything about the channel, now. on_air_state: its one state word. since: wall clock seconds at which that
  * began. started: wall clock seconds at which the gateway began. rate: program frames a second. sessions: null
  * where there may be none. log: events, oldest first.
@@ -249,6 +270,7 @@ export interface JobDetail {
   preview: string;
   result: string;
   bytes: number;
+  captions: string;
   notes: string[];
   segments: SegmentStatus[];
 }
@@ -281,6 +303,7 @@ export interface JobRow {
   preview: string;
   result: string;
   bytes: number;
+  captions: string;
   notes: string[];
   segments: number;
 }
@@ -424,11 +447,12 @@ export interface RecordState {
   name: string;
 }
 
-/** A recording made from the console. modified: wall clock seconds. */
+/** A recording made from the console. modified: wall clock seconds. captions: whether a text was spoken in it. */
 export interface RecordingRow {
   id: string;
   bytes: number;
   modified: number;
+  captions: boolean;
 }
 
 /** The recording that was begun. */
@@ -629,17 +653,20 @@ export interface SpeechState {
 }
 
 /**
- * A sentence of an utterance. start, end: microseconds on the channel clock at which the program plays its first
- * sample and has played its last; None until they are known. words: their times are seconds from the sentence's
- * beginning. cut: it was interrupted, and `end` is when.
+ * A sentence of an utterance. start, end: microseconds on the channel clock at which the program plays the first
+ * of it that can be heard and has played the last; None until they are known. words: their times are seconds
+ * from `start`. cut: it was interrupted, and `end` is when. said: how much of the text until then, to the end of
+ * a word, by the share of its sound; all of it where its length was not known yet.
  */
 export interface SpokenLine {
+  id: string;
   utterance: string;
   text: string;
   words: SpokenWord[];
   start: number | null;
   end: number | null;
   cut: boolean;
+  said: string;
 }
 
 /** A word as it is spoken. start, end: seconds from the beginning of what `speak` was given. */

@@ -11,10 +11,11 @@ export class Preview extends ProgramSocket {
   /**
    * @param {import("../lib/api.js").Api} api
    * @param {import("./stage.js").Stage} stage
+   * @param {import("./captions.js").CaptionLine} captions
    * @param {HTMLCanvasElement} driverCanvas
    */
-  constructor(api, stage, driverCanvas) {
-    super(stage, ({ avatar = "" }) => Plate.fetch(api, `/avatars/${encodeURIComponent(avatar)}/plate`));
+  constructor(api, stage, captions, driverCanvas) {
+    super(stage, captions, ({ avatar = "" }) => Plate.fetch(api, `/avatars/${encodeURIComponent(avatar)}/plate`));
     this.api = api;
     this.driverCanvas = driverCanvas;
     /** @type {"full" | "roi"} */

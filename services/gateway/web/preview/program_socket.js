@@ -13,10 +13,13 @@ const SOUNDS_AT_ONCE = 5; // that one acknowledgement is for; far fewer than may
 export class ProgramSocket {
   /**
    * @param {import("./stage.js").Stage} stage
+   * @param {import("./captions.js").CaptionLine} captions
    * @param {(hello: Hello) => Promise<import("./plate.js").Plate>} fetchPlate
    */
-  constructor(stage, fetchPlate) {
+  constructor(stage, captions, fetchPlate) {
     this.stage = stage;
+    this.captions = captions;
+    stage.onDrawn = (pts) => captions.show(pts);
     this.fetchPlate = fetchPlate;
     /** The mode that the last frame came in. */
     this.shown = "";
@@ -37,6 +40,7 @@ export class ProgramSocket {
     this.socket = socket;
     this.sounds = 0;
     this.stage.begin(-1);
+    this.captions.clear();
     this.stage.clock.samples.length = 0; // a machine that slept has another offset
     this.send({ listen: this.stage.sound.listening });
     this.sendView();
@@ -70,6 +74,7 @@ export class ProgramSocket {
     if (typeof data === "string") {
       const words = JSON.parse(data);
       if (words.hello) this.changeAvatar(words.hello);
+      else if (words.caption) this.captions.receive(words.caption);
       else if ("pong" in words) this.stage.clock.pong(words.pong, words.now);
       return;
     }

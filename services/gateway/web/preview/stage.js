@@ -32,6 +32,8 @@ export class Stage {
     this.frames = 0;
     /** @type {{at: number, ms: number}[]} */
     this.latencies = [];
+    /** Called with the time of each frame that is drawn. @type {(pts: number) => void} */
+    this.onDrawn = () => {};
   }
 
   /** Another avatar: what was known of the last one's plate is void. @param {number} number */
@@ -82,6 +84,7 @@ export class Stage {
     else if (image) this.context.drawImage(image, 0, 0);
     image?.close();
     this.frames += 1;
+    this.onDrawn(message.pts);
     this.measure(message.captured);
   }
 

@@ -8,7 +8,7 @@ import { Plate } from "../preview/plate.js";
 import { ProgramSocket } from "../preview/program_socket.js";
 import { ProgramSound } from "../preview/sound.js";
 import { Stage } from "../preview/stage.js";
-import { drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
+import { captionLine, drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
 
 const LEAD_S = 0.25; // the line to a viewer is not that of the console
 const LONGEST_WAIT_MS = 15_000;
@@ -24,7 +24,7 @@ export function watchByLink(link) {
   const api = new Api(link, decodeURIComponent(location.pathname.split("/").pop() ?? ""));
   /** The plate stays when the connection is lost, and is not fetched again. @type {{name: string, plate: Plate} | null} */
   let kept = null;
-  const program = new ProgramSocket(stage, async ({ plate: name = "" }) => {
+  const program = new ProgramSocket(stage, captionLine, async ({ plate: name = "" }) => {
     if (!name) throw new Error("there is none.");
     if (kept?.name !== name) kept = { name, plate: await Plate.fetch(api, `./watch/plates/${name}`) };
     return kept.plate;

@@ -1,10 +1,15 @@
 // What is below the program, whichever way it comes: its state, its sound, full screen.
 
 import { byId, setAttribute, setText } from "../lib/elements.js";
+import { CaptionLine } from "../preview/captions.js";
 
 const soundButton = byId("sound", HTMLButtonElement);
 const volume = byId("volume", HTMLInputElement);
+const captionsButton = byId("captions", HTMLButtonElement);
 const fullScreenButton = byId("full-screen", HTMLButtonElement);
+
+/** The line below the program and its switch. */
+export const captionLine = new CaptionLine(byId("caption"), captionsButton);
 
 /** @param {"live" | "wait" | "bad"} kind @param {string} sentence */
 export function showState(kind, sentence) {
@@ -46,6 +51,7 @@ export function listenToControls(toggle, setVolume) {
     if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
     const key = event.key.toLowerCase();
     if (key === "m" && !soundButton.hidden) toggle();
+    if (key === "c" && !captionsButton.hidden) captionsButton.click();
     if (key === "f" && !fullScreenButton.hidden) toggleFullScreen();
   });
 }

@@ -1,5 +1,6 @@
 """Jobs over HTTP as a stranger, an attacker and an operator meet them; on a store as workers leave it."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.support.running.gateway import GatewayStudio
 
 ROW = (
     "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "steps", "percent",
-    "fps", "eta", "strip", "failing", "preview", "result", "bytes", "notes",
+    "fps", "eta", "strip", "failing", "preview", "result", "bytes", "captions", "notes",
 )  # fmt: skip
 
 
@@ -95,6 +96,29 @@ def test_retry_tries_only_what_failed(running: GatewayStudio, store: Store) -> N
     assert not claims.read_unit_state(store, name, render_name(2)).parked
 
 
+def test_the_captions_of_a_text_come_with_its_result(running: GatewayStudio, store: Store) -> None:
+    name = material.job(store, 1, driver="page.txt")
+    material.complete(store, name, b"film")
+    place = f"jobs/{name}"
+    store.write(f"{place}/result.vtt", b"WEBVTT\n")
+    facts = json.loads(store.read(f"{place}/result.json") or b"")
+    store.write(f"{place}/result.json", json.dumps(facts | {"captions": "result.vtt"}).encode())
+    assert running.http.get(f"/jobs/{name}").json()["captions"] == "result.vtt"
+    answer = running.http.get(f"/jobs/{name}/captions")
+    assert answer.content == b"WEBVTT\n" and answer.headers["content-type"].startswith("text/vtt")
+    assert answer.headers["content-disposition"].endswith(f'"page-{name}.vtt"')
+    url, ticket = (
+        f"http://{running.address}/api/v1/jobs/{name}",
+        running.http.post(f"/jobs/{name}/captions/ticket").json(),
+    )
+    assert (
+        httpx.get(f"{url}/download", params=ticket).status_code == 401
+    )  # it is for the captions, and is not good any more
+    ticket = running.http.post(f"/jobs/{name}/captions/ticket").json()
+    assert httpx.get(f"{url}/captions/download", params=ticket).status_code == 200
+    assert httpx.get(f"{url}/captions/download", params=ticket).status_code == 401
+
+
 def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: GatewayStudio, store: Store) -> None:
     name = material.job(store, 1, driver='evening "news"\r\nx-bad: 1.mp4')
     assert running.http.get(f"/jobs/{name}/result").status_code == 409
@@ -107,6 +131,7 @@ def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: Gateway
     part = running.http.get(f"/jobs/{name}/result", headers={"Range": "bytes=1000-1999"})
     assert part.status_code == 206 and part.content == content[1000:2000]
     assert running.http.get(f"/jobs/{name}/result", headers={"Range": "bytes=9999999-"}).status_code == 416
+    assert running.http.get(f"/jobs/{name}/captions").status_code == 409  # no text was spoken
     ticket = running.http.post(f"/jobs/{name}/ticket").json()["ticket"]
     other = material.job(store, 2)
     url = f"http://{running.address}/api/v1/jobs"

@@ -29,7 +29,10 @@ def test_a_recording_plays_with_sound_and_can_be_fetched(running: GatewayStudio)
     assert abs(video - sound) < 0.1 and abs(frames - video * 25) <= 2 and video > 1.4
     assert 0.1 < loudness < 0.3  # the tone is 6000 of 32768
     assert running.http.get(f"/recordings/{path.stem}").content == path.read_bytes()
-    assert path.stem in [row["id"] for row in running.http.get("/recordings").json()]
+    assert {"id": path.stem, "captions": False}.items() <= next(
+        row for row in running.http.get("/recordings").json() if row["id"] == path.stem
+    ).items()
+    assert running.http.get(f"/recordings/{path.stem}/captions").status_code == 404  # no text was spoken
     assert running.http.delete("/channels/main/recording").status_code == 409
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from harness.speech_server import SpeechServer
 from tests.support.browser.chromium import needs_chromium
+from tests.support.browser.contrast import MEASURE
 from tests.support.running.gateway import GatewayStudio
 
 if TYPE_CHECKING:
@@ -94,3 +95,27 @@ def test_without_a_voice_a_sentence_says_how_to_get_one(browser: "Browser", runn
     page.goto(f"http://{running.address}/#token={running.token}")
     page.get_by_role("status").get_by_text("There is no voice here; install one.").wait_for()
     page.context.close()
+
+
+def test_the_line_that_is_heard_stands_below_the_program_on_both_pages(
+    browser: "Browser", page: "Page", speaking: GatewayStudio
+) -> None:
+    link = speaking.http.post("/channels/main/watch-links", json={}).json()
+    watching = browser.new_context().new_page()
+    watching.goto(f"http://{speaking.address}{link['url']}")
+    watching.get_by_role("status").get_by_text("Live").wait_for()
+    assert watching.locator("#caption").is_hidden() and watching.get_by_role("button", name="Captions").is_hidden()
+    text = "A sentence <b> that is heard & takes quite a while, so that it can be seen."
+    said = speaking.http.post("/channels/main/speech", json={"text": text}).json()["id"]
+    for each in (page, watching):
+        each.locator("#caption").get_by_text(text).wait_for()
+        assert [row for row in each.evaluate(MEASURE) if row["ratio"] < row["least"]] == []
+        each.get_by_role("button", name="Captions on").click()
+        each.locator("#caption").wait_for(state="hidden")
+        each.get_by_role("button", name="Captions off").click()
+    speaking.http.post("/channels/main/speech/interrupt")
+    for each in (page, watching):
+        each.locator("#caption:empty").wait_for(state="attached")
+    assert any(row["id"] == said for row in speaking.state()["speech"]["recent"])
+    watching.context.close()
+    speaking.http.delete(f"/channels/main/watch-links/{link['id']}")

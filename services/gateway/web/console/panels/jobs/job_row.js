@@ -51,6 +51,8 @@ export function makeJob(api, row) {
   });
   const fetched = element("button", { class: "download" }, "Download");
   fetched.addEventListener("click", () => attempt(failed, () => api.download(`/jobs/${row.id}`)));
+  const captions = element("button", { class: "captions" }, "Captions");
+  captions.addEventListener("click", () => attempt(failed, () => api.download(`/jobs/${row.id}/captions`)));
   const name = element("p", { class: "name" }), word = element("span", { class: "state-word" });
   const percent = element("span", { class: "number percent" });
   const speed = element("p", { class: "detail number speed" }), description = element("p", { class: "detail description" });
@@ -59,12 +61,12 @@ export function makeJob(api, row) {
   const strip = element("div", { class: "strip", role: "img" }), why = element("p", { class: "why" });
   const group = element("div", { class: "job", role: "group" }, frame,
     element("div", { class: "job-details" }, name, element("p", { class: "head" }, word, percent), progress, speed, description),
-    strip, why, element("div", { class: "actions" }, fetched, ...actions.map(({ button }) => button)), failed);
-  return { root: element("li", {}, group), group, name, word, percent, progress, filled, speed, description, strip, why, actions, fetched, preview };
+    strip, why, element("div", { class: "actions" }, fetched, captions, ...actions.map(({ button }) => button)), failed);
+  return { root: element("li", {}, group), group, name, word, percent, progress, filled, speed, description, strip, why, actions, fetched, captions, preview };
 }
 
 /** @param {ReturnType<typeof makeJob>} parts @param {JobRow} row */
-export function updateJob({ group, name, word, percent, progress, filled, speed, description, strip, why, actions, fetched, preview }, row) {
+export function updateJob({ group, name, word, percent, progress, filled, speed, description, strip, why, actions, fetched, captions, preview }, row) {
   setAttribute(group, "aria-label", `Job ${row.id}: ${row.driver}, ${row.state}`);
   setAttribute(group, "data-state", row.state);
   setText(name, row.driver);
@@ -82,6 +84,7 @@ export function updateJob({ group, name, word, percent, progress, filled, speed,
     if (!button.dataset.asking) setText(button, title);
   }
   fetched.hidden = row.state !== "done";
+  captions.hidden = !row.captions;
   preview.wanted = row.preview;
   refreshPreview(preview);
 }

@@ -15,13 +15,16 @@ export function recordings(api) {
     const detail = element("span", { class: "detail" });
     const fetched = element("button", { "aria-label": `Download recording ${row.id}` }, row.id);
     fetched.addEventListener("click", () => attempt(failed, () => downloadRecording(api, row.id)));
-    return { root: element("li", {}, detail, fetched), detail };
+    const captions = element("button", { "aria-label": `Download captions of ${row.id}` }, "Captions");
+    captions.addEventListener("click", () => attempt(failed, () => api.download(`/recordings/${row.id}/captions`, `${row.id}.vtt`)));
+    return { root: element("li", {}, detail, fetched, captions), detail, captions };
   };
   const refresh = () => attempt(failed, async () => {
     /** @type {import("../../../lib/api_types.js").RecordingRow[]} */
     const rows = await (await api.ask("GET", "/recordings")).json();
     setText(empty, rows.length ? "" : "No recordings yet.");
-    updateList(list, rows, (row) => row.id, make, ({ detail }, row) => {
+    updateList(list, rows, (row) => row.id, make, ({ detail, captions }, row) => {
+      captions.hidden = !row.captions;
       setText(detail, `${new Date(row.modified * 1000).toLocaleString()} · ${bytes(row.bytes)}`);
     });
   });

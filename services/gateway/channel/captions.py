@@ -1,0 +1,85 @@
+"""Captions: the line that is heard now, as events for all that show it. Lives in the event loop."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from services.gateway.channel.spoken_lines import SpokenLine
+
+RECENT_CAPTIONS = 8
+
+CaptionPhase = Literal["started", "ended", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A sentence as it is heard. text: of an interrupted one as much as was heard.
+
+    start, end: microseconds on the channel clock of the first and after the last of its sound; end: null until it is known, which
+    may be before it is over.
+    """
+
+    id: str
+    text: str
+    start: int
+    end: int | None
+    state: CaptionPhase
+
+    @property
+    def is_over(self) -> bool:
+        return self.state != "started"
+
+
+class Captions:
+    """Follows the spoken lines and tells each listener when one begins to be heard, when its end becomes known and when it is over."""
+
+    def __init__(self) -> None:
+        self.recent: deque[Caption] = deque(maxlen=RECENT_CAPTIONS)  # the newest of each, oldest first
+        self._listeners: list[Callable[[Caption], None]] = []
+        self._lines: dict[str, SpokenLine] = {}  # that have left and are not over
+        self._told: dict[str, Caption] = {}  # the last of each that is heard now
+        self._begun = -1  # start of the newest line that was heard
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether a line is heard now or is on its way."""
+        return bool(self._lines)
+
+    def add_listener(self, listener: Callable[[Caption], None]) -> None:
+        """Tell it of every change, in the event loop."""
+        self._listeners.append(listener)
+
+    def remove_listener(self, listener: Callable[[Caption], None]) -> None:
+        self._listeners.remove(listener)
+
+    def follow(self, at: int, lines: Iterable[SpokenLine] = ()) -> None:
+        """Tell what has changed up to this time, in microseconds. lines: all whose beginning has left."""
+        for line in lines:
+            if line.start is not None and line.start > self._begun:
+                self._lines.setdefault(line.id, line)
+        for line in list(self._lines.values()):
+            if line.start is None:  # taken back, or interrupted before it was heard
+                del self._lines[line.id]
+                if told := self._told.get(line.id):
+                    self._tell(replace(told, end=at, state="interrupted"))
+            elif line.start <= at:
+                self._begun = max(self._begun, line.start)
+                over = line.end is not None and line.end <= at
+                phase: CaptionPhase = "started" if not over else "interrupted" if line.cut else "ended"
+                if over:
+                    del self._lines[line.id]
+                self._tell(Caption(line.id, line.said or line.text, line.start, line.end, phase))
+
+    def _tell(self, caption: Caption) -> None:
+        before = self._told.get(caption.id)
+        if caption == before:
+            return
+        if before in self.recent:
+            self.recent.remove(before)
+        self.recent.append(caption)
+        self._told[caption.id] = caption
+        if caption.is_over:
+            del self._told[caption.id]
+        for listener in list(self._listeners):
+            listener(caption)

@@ -1,0 +1,67 @@
+"""What was said during a recording: a WebVTT file beside each part, on the part's own time."""
+
+from collections import deque
+from pathlib import Path
+
+from services.gateway.channel.captions import Caption
+from services.gateway.channel.event_log import EventLog
+from shared.runtime.private_files import share
+from shared.voices.webvtt import WEBVTT_SUFFIX, CaptionFile, Cue
+
+WAITING = 1000  # captions between two looks of the recorder
+
+
+class PartCaptions:
+    """The captions of one part. first: pts of its first frame, microseconds. private: only its owner may read it."""
+
+    def __init__(self, recording: Path, first: int, event_log: EventLog, *, private: bool) -> None:
+        self._file = CaptionFile(recording.with_suffix(WEBVTT_SUFFIX))
+        self._first, self._private, self._event_log = first, private, event_log
+        self._failed = False
+
+    def write(self, caption: Caption, until: int) -> None:
+        """Write what of a caption lies in the part and before `until`. A file that cannot be written costs the captions only."""
+        end = until if caption.end is None else min(caption.end, until)
+        start = max(caption.start, self._first)
+        if self._failed or end <= start:
+            return
+        begun = self._file.begun
+        try:
+            self._file.append(Cue(start - self._first, end - self._first, caption.text))
+        except OSError as error:
+            self._failed = True
+            name = self._file.path.name
+            self._event_log.add(f"{name} cannot be written ({error.strerror}); the recording has no captions.", "error")
+            return
+        if not begun and not self._private:
+            share(self._file.path)
+
+
+class RecordingCaptions:
+    """The captions that belong to frames which the recorder has not written yet. `hear` may be called from any thread, the rest
+    from the recorder's own."""
+
+    def __init__(self) -> None:
+        self._come: deque[Caption] = deque(maxlen=WAITING)
+        self._waiting: dict[str, Caption] = {}
+
+    def hear(self, caption: Caption) -> None:
+        """A caption has begun or changed."""
+        self._come.append(caption)
+
+    def advance(self, part: PartCaptions | None, until: int) -> None:
+        """The frames up to `until` (pts) are written: so are the captions that are over by then. None: nothing is recorded."""
+        while self._come:
+            caption = self._come.popleft()
+            self._waiting[caption.id] = caption
+        for caption in list(self._waiting.values()):
+            if caption.is_over and caption.end is not None and (part is None or caption.end <= until):
+                del self._waiting[caption.id]
+                if part:
+                    part.write(caption, until)
+
+    def end(self, part: PartCaptions, until: int) -> None:
+        """The part ends at `until` (pts): what is still heard then stands in it as far as that, and in the next one from there."""
+        self.advance(part, until)
+        for caption in self._waiting.values():
+            part.write(caption, until)

@@ -1,0 +1,67 @@
+"""WebVTT: captions beside a video, as every player and browser reads them."""
+
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.runtime.clock import US
+
+WEBVTT_SUFFIX, WEBVTT_TYPE = ".vtt", "text/vtt"
+HEADER = "WEBVTT\n"
+# A bare "<" begins a tag and "&" a character reference; "-->" makes a line one of times.
+ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\0": "\ufffd"})
+SHORTEST_US = 1000  # a cue ends after it begins
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A caption. start, end: microseconds of the video."""
+
+    start: int
+    end: int
+    text: str
+
+
+def webvtt(cues: Iterable[Cue]) -> str:
+    """A whole file: the cues in the order of their times, which may overlap."""
+    ordered = sorted(cues, key=lambda cue: (cue.start, cue.end))
+    return HEADER + "".join(map(cue_block, ordered))
+
+
+def cue_block(cue: Cue) -> str:
+    """One cue as it stands in a file, behind the header or another cue. Line breaks in its text become spaces."""
+    start = max(0, cue.start)
+    end = max(start + SHORTEST_US, cue.end)
+    return f"\n{_time(start)} --> {_time(end)}\n{' '.join(cue.text.split()).translate(ESCAPED)}\n"
+
+
+def _time(us: int) -> str:
+    ms = round(us * 1000 / US)
+    return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"
+
+
+class CaptionFile:
+    """A WebVTT file that grows cue by cue, each by one write, so that it is whole whenever its writer ends; there is none before
+    the first."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.begun = False
+
+    def append(self, cue: Cue) -> None:
+        """Write a cue that begins no earlier than the last. Raises OSError; a file that was there is not touched."""
+        block = cue_block(cue)
+        flags = os.O_WRONLY | os.O_APPEND
+        if not self.begun:
+            block, flags = HEADER + block, flags | os.O_CREAT | os.O_EXCL
+        descriptor = os.open(self.path, flags, 0o600)
+        self.begun = True
+        try:
+            content, before = block.encode(errors="replace"), os.fstat(descriptor).st_size
+            if os.write(descriptor, content) < len(content):
+                os.ftruncate(descriptor, before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(descriptor)
