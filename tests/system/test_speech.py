@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import av
@@ -45,6 +46,10 @@ def ask(channel: Studio, path: str, **more: object) -> httpx.Response:
 
 def say(channel: Studio, seconds: float) -> None:
     assert ask(channel, "", files={"audio": ("a.wav", wav(vowel(seconds)))}).status_code == 201
+
+
+def _is_over(channel: Studio, utterance: str) -> bool:
+    return any(row["id"] == utterance for row in channel.state()["speech"]["recent"])
 
 
 def loud(messages: list[tuple[float, Message]]) -> list[bool]:
@@ -147,11 +152,7 @@ def test_captions_of_a_recording_lie_within_100_ms_of_what_is_heard_in_it(channe
     wait_for(lambda: channel.state()["outputs"]["record"]["state"] == "live", 15, "recording")
     for text in ("This goes <first>.", "And this & that."):
         said = ask(channel, "", json={"text": text}).json()["id"]
-        wait_for(
-            lambda said=said: any(row["id"] == said for row in channel.state()["speech"]["recent"]),
-            30,
-            "said to its end",
-        )  # type: ignore[misc]
+        wait_for(partial(_is_over, channel, said), 30, "said to its end")
     wait_for(lambda: not any(loud(channel.collect_messages("sound", 0.3))), 10, "silence")
     assert request(channel, "DELETE", "/channels/main/recording").status_code == 200
     wait_for(lambda: channel.state()["outputs"]["record"]["state"] == "off", 15, "the recording is closed")

@@ -75,7 +75,7 @@ class Captions:
         before = self._told.get(caption.id)
         if caption == before:
             return
-        if before in self.recent:
+        if before is not None and before in self.recent:
             self.recent.remove(before)
         self.recent.append(caption)
         self._told[caption.id] = caption

@@ -16,7 +16,7 @@ FIELDS = {
     "driver": "interview.mp4", "priority": "normal", "created": "2026-05-04T12:00:01+00:00", "ticks": 2000, "done": 750,
     "fps": 46.8, "eta": 36.004273504273506,
 }  # fmt: skip
-LAST = {"preview": True, "result": "", "bytes": 0, "notes": [], "percent": 44.9, "steps": ""}
+LAST = {"preview": True, "result": "", "bytes": 0, "captions": "", "notes": [], "percent": 44.9, "steps": ""}
 
 
 @pytest.fixture
@@ -56,13 +56,21 @@ def test_a_finished_job_has_its_file_and_no_segments(store: Store) -> None:
     name = material.job(store, 1)
     material.complete(store, name, b"film")
     ended = {"state": "done", "done": 2000, "fps": 0.0, "eta": None, "segments": []}
-    last = {"preview": True, "result": "result.mp4", "bytes": 4, "notes": [], "percent": 100.0, "steps": ""}
+    last = {
+        "preview": True,
+        "result": "result.mp4",
+        "bytes": 4,
+        "captions": "",
+        "notes": [],
+        "percent": 100.0,
+        "steps": "",
+    }
     assert json.dumps(status(store, name).as_json()) == json.dumps(FIELDS | ended | last)
 
 
 def test_the_index_gives_back_all_but_the_segments(view: JobView) -> None:
     kept = json.loads(view.as_row())
-    assert [name for name in kept if name != "share"] == [*FIELDS, "preview", "result", "bytes", "notes"]
+    assert [name for name in kept if name != "share"] == [*FIELDS, "preview", "result", "bytes", "captions", "notes"]
     assert JobView.from_row(view.as_row()) == view.model_copy(update={"segments": ()})
 
 
