@@ -114,7 +114,10 @@ class AgentLink(RoomListener):
         try:
             while True:
                 try:
-                    data = await asyncio.wait_for(anext(reader), SUPERSEDED_S)
+                    async with asyncio.timeout(
+                        SUPERSEDED_S
+                    ):  # `wait_for` of Python 3.11 loses an interruption beside a chunk
+                        data = await anext(reader)
                 except TimeoutError:
                     idle += SUPERSEDED_S
                     if superseded.is_set() or idle >= STREAM_IDLE_S:

@@ -54,7 +54,8 @@ async def spoken_sentence(voice: Voice, sentence: str) -> AsyncGenerator[SpokenP
 async def _next(voice: Voice, blocks: AsyncGenerator[Spoken, None], wait_s: float) -> Spoken | None:
     """The next block, None after the last. Another package's voice may fail at anything."""
     try:
-        return await asyncio.wait_for(anext(blocks), wait_s)
+        async with asyncio.timeout(wait_s):
+            return await anext(blocks)
     except StopAsyncIteration:
         return None
     except TimeoutError:

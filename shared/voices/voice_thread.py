@@ -28,7 +28,10 @@ class VoiceThread:
             while True:
                 future = asyncio.run_coroutine_threadsafe(_next_part(parts), loop)
                 try:
-                    part = await asyncio.wait_for(asyncio.wrap_future(future), BLOCKED_S)
+                    async with asyncio.timeout(
+                        BLOCKED_S
+                    ):  # `wait_for` of Python 3.11 loses a cancellation beside a result
+                        part = await asyncio.wrap_future(future)
                 except TimeoutError:
                     raise VoiceError(f"{voice.title} does not answer any more; use another voice.") from None
                 if part is None:
