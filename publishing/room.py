@@ -72,9 +72,11 @@ class RoomSession:
         self._listener.on_room(room)
         try:
             options = rtc.RoomOptions(auto_subscribe=False, dynacast=self._publication.simulcast)
-            await asyncio.wait_for(room.connect(self._publication.url, token, options), CONNECT_WAIT)
+            async with asyncio.timeout(CONNECT_WAIT):
+                await room.connect(self._publication.url, token, options)
             self._listener.on_joined(room)
-            await asyncio.wait_for(self._publish(room), PUBLISH_WAIT)
+            async with asyncio.timeout(PUBLISH_WAIT):
+                await self._publish(room)
         except (rtc.ConnectError, rtc.participant.PublishTrackError, TimeoutError) as error:
             await self._disconnect(room)
             return connection_refusal(str(error), self._publication)
@@ -132,7 +134,8 @@ class RoomSession:
             "dropped": self._media.dropped,
         }
         try:
-            stats = await asyncio.wait_for(room.get_rtc_stats(), STATS_WAIT_S)
+            async with asyncio.timeout(STATS_WAIT_S):
+                stats = await room.get_rtc_stats()
         except (TimeoutError, RuntimeError):
             return figures
         sent = 0
@@ -154,7 +157,8 @@ class RoomSession:
 
     async def _disconnect(self, room: rtc.Room) -> None:
         try:
-            await asyncio.wait_for(room.disconnect(), LEAVE_WAIT)
+            async with asyncio.timeout(LEAVE_WAIT):
+                await room.disconnect()
         except (TimeoutError, RuntimeError):
             pass  # the server is gone; it will notice that we are
 

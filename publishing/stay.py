@@ -49,7 +49,8 @@ async def stay_in_room(
         if trouble.final:
             return trouble
         try:
-            await asyncio.wait_for(leave.wait(), retry.next_s())
+            async with asyncio.timeout(retry.next_s()):
+                await leave.wait()
         except TimeoutError:
             pass
     return None

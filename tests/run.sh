@@ -43,15 +43,15 @@ mapfile -t engines < <(cd tests && du -s -- engines/*/ | sort -rn | cut -f2 | se
 parts=(computing farm "${engines[@]}" static)  # the longest first, so that both cores end at about the same time
 others=("${engines[@]/#/--ignore=tests/}")
 
-# give_way: run parts that are left, one by one. Each test has three times as long: it may get little of a busy machine.
+# give_way: run parts that are left, one by one.
 give_way() {
     renice -n 15 $BASHPID >/dev/null
     local name
     while name=$(flock "$data/lock" sed -i -e '1{w /dev/stdout' -e 'd}' "$data/left"); [ -n "$name" ]; do
         case $name in
             static) part static make --no-print-directory static ;;
-            computing) tests computing -m "not live and not slow" -o timeout=900 --ignore=tests/farm "${others[@]}" ;;
-            *) tests "${name##*/}" -m "not slow" -o timeout=900 "tests/$name" ;;
+            computing) tests computing -m "not live and not slow" --ignore=tests/farm "${others[@]}" ;;
+            *) tests "${name##*/}" -m "not slow" "tests/$name" ;;
         esac
     done
 }

@@ -98,7 +98,8 @@ async def _attack(attackers: _Attackers, count: int) -> None:
 
 async def _crowd(attackers: _Attackers, number: int) -> None:
     async with _socket(attackers, attackers.good) as socket:
-        await asyncio.wait_for(socket.recv(), ANSWER_S)
+        async with asyncio.timeout(ANSWER_S):
+            await socket.recv()
         attackers.seated += 1
         try:
             await asyncio.sleep(0.5)
@@ -108,7 +109,8 @@ async def _crowd(attackers: _Attackers, number: int) -> None:
 
 async def _forger(attackers: _Attackers, number: int) -> None:
     async with _socket(attackers, attackers.forged[number % len(attackers.forged)]) as socket:
-        await asyncio.wait_for(socket.recv(), ANSWER_S)
+        async with asyncio.timeout(ANSWER_S):
+            await socket.recv()
         attackers.note(-1)  # it was let in
 
 

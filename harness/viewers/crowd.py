@@ -75,14 +75,14 @@ async def _viewer(address: str, token: str, number: int, visits: _Visits) -> Non
     chance = random.Random(number)
     while True:
         try:
-            await asyncio.wait_for(visits.over.wait(), chance.uniform(*AWAY_S))
+            async with asyncio.timeout(chance.uniform(*AWAY_S)):
+                await visits.over.wait()
             return
         except TimeoutError:
             pass
         try:
-            await asyncio.wait_for(
-                _visit(f"{address}/{SOCKETS[number % len(SOCKETS)]}", token), chance.uniform(*STAY_S)
-            )
+            async with asyncio.timeout(chance.uniform(*STAY_S)):
+                await _visit(f"{address}/{SOCKETS[number % len(SOCKETS)]}", token)
         except TimeoutError:
             visits.add(1)  # it has watched for as long as it wanted
         except (OSError, WebSocketException):

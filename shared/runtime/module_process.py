@@ -40,7 +40,8 @@ async def run_json_module(
     """
     async with _process(module, *arguments, environment=environment, quiet=quiet) as process:
         try:
-            output, _ = await asyncio.wait_for(asyncio.gather(_output(process), _feed(process, given)), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                output, _ = await asyncio.gather(_output(process), _feed(process, given))
             answer = json.loads(output.splitlines()[-1])
         except (TimeoutError, IndexError, ValueError):
             raise ModuleError(module) from None

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from typing import Any
 
 from shared.voices.api import Voice, VoiceError
 from shared.voices.speech import FIRST_SOUND_S, SpokenPart, spoken_sentence
@@ -77,10 +78,14 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     """Run until `close`; then what is left is cancelled, so that programs and connections are closed."""
     asyncio.set_event_loop(loop)
     loop.run_forever()
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    with suppress(TimeoutError):
-        loop.run_until_complete(asyncio.wait_for(asyncio.gather(*left, return_exceptions=True), CLOSE_WAIT_S))
+    loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+
+
+async def _cancel(tasks: "set[asyncio.Task[Any]]") -> None:
+    for task in tasks:
+        task.cancel()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_WAIT_S):
+            await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,11 +13,17 @@ from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, play, speech_
 
 BOT = str(Path(__file__).parent / "bots" / "agent_bot.py")
 EXAMPLE = str(INTEGRATIONS / "livekit-plugins-personastudio" / "examples" / "speaking_host.py")
+SECONDS = 10.0  # of what is interrupted, and of what goes on without the avatar
 OURS, BEYS = "personastudio-avatar-agent", "bey-avatar-agent"
 
 
 def speaks(said: dict[str, Any], finished: dict[str, Any], seconds: float) -> bool:
     return not said["interrupted"] and abs(finished["heard"] - seconds) < 0.1
+
+
+def is_cut_off(said: dict[str, Any], finished: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Something was heard of it, and no more than there was time for."""
+    return bool(said["interrupted"]) and 0.3 < finished["heard"] < min(finished["at"] - asked["at"], SECONDS - 1.0)
 
 
 def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_is_back(
@@ -36,26 +42,25 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         assert list(ears.loud) == [OURS]
         await made.until(lambda: ears.frames[OURS] > 10)
         assert serving.http.get("/sessions").json()["sessions"][0]["avatar"] != "sample"  # the portrait's
-        assert (await step())["interrupted"] and 0.3 < made.events("finished")[1]["heard"] < 2.5
+        assert is_cut_off(await step(), made.events("finished")[1], made.events("asked")[1])
 
         # The process that is in the rooms dies, and comes back.
         await made.until(lambda: len(made.events("started")) == 3)
         await asyncio.sleep(1.0)
         os.kill(serving.pids()["sessions"], signal.SIGKILL)
-        assert speaks(await step(), made.events("finished")[2], 6.0)
+        assert speaks(await step(), made.events("finished")[2], SECONDS)
         assert len(made.events("left")) == 1
         agent = next(identity for identity in ears.loud if identity != OURS)
         assert ears.heard(agent, made.events("left")[0]["at"], steps[-1]["at"])
 
         await made.until(lambda: len(made.events("joined")) == 2 and len(made.events("started")) == 4)
-        await asyncio.sleep(1.0)
-        assert ears.heard(OURS, made.events("started")[3]["at"], float("inf"))
+        await made.until(lambda: ears.heard(OURS, made.events("started")[3]["at"], float("inf")))
         made.door.shut()  # the studio is away, and its avatar is still in the room
         said = await step()
-        assert speaks(said, made.events("finished")[3], 6.0) and len(made.events("left")) == 2
+        assert speaks(said, made.events("finished")[3], SECONDS) and len(made.events("left")) == 2
         left = made.events("left")[1]["at"]
         assert ears.heard(agent, left, said["at"])
-        assert max(ears.loud[OURS]) - left < 1.5  # it was silenced: more than two seconds were left to it
+        assert max(ears.loud[OURS]) < said["at"] - 2.0  # it was silenced: it had more than that to say
         assert speaks(await step(), made.events("finished")[4], 1.0)
         await made.until(lambda: made.events("done"))
 
@@ -79,7 +84,7 @@ def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: Sess
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done") and ears.frames[BEYS] > 10)
         said, finished = made.events("said"), made.events("finished")
-        assert speaks(said[0], finished[0], 1.0) and said[1]["interrupted"] and finished[1]["heard"] < 2.5
+        assert speaks(said[0], finished[0], 1.0) and is_cut_off(said[1], finished[1], made.events("asked")[1])
         assert list(ears.loud) == [BEYS]
 
     play(other_python, serving, (BOT, "connect", "--room"), scene, PLUGIN="bey", AVATAR="sample", STEPS="say interrupt",

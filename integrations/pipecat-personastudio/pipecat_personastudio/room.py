@@ -128,7 +128,8 @@ class AvatarRoom:
                 return
             me = self._room.local_participant
             try:
-                await asyncio.wait_for(me.perform_rpc(destination_identity=AVATAR, method=CLEAR, payload=""), CLEAR_S)
+                async with asyncio.timeout(CLEAR_S):
+                    await me.perform_rpc(destination_identity=AVATAR, method=CLEAR, payload="")
             except (rtc.RpcError, TimeoutError):
                 pass
 

@@ -284,7 +284,8 @@ class PersonaStudioVideoService(AIService):
 async def _within(seconds: float, event: asyncio.Event) -> None:
     """Wait for it, not longer than that."""
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await event.wait()
     except TimeoutError:
         pass
 

@@ -33,7 +33,8 @@ async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, 
     await socket.accept()
     gateway: Gateway = socket.app.state.gateway
     try:
-        said = await asyncio.wait_for(socket.receive_text(), TOKEN_WAIT_S)
+        async with asyncio.timeout(TOKEN_WAIT_S):
+            said = await socket.receive_text()
         words: Any = json.loads(said) if len(said) <= MAX_FIRST_CHARACTERS else None
     except (TimeoutError, ValueError, KeyError, RecursionError):
         words = None

@@ -51,7 +51,8 @@ async def watch_socket(socket: WebSocket, channel: str) -> None:
 async def _token(socket: WebSocket) -> str | None:
     """The token of the first message; None where the socket is closed because it had none."""
     try:
-        said = (await asyncio.wait_for(socket.receive(), TOKEN_WAIT_S)).get("text") or ""
+        async with asyncio.timeout(TOKEN_WAIT_S):
+            said = (await socket.receive()).get("text") or ""
         words: Any = json.loads(said) if len(said) <= MAX_FIRST_CHARACTERS else None
     except (TimeoutError, ValueError, RecursionError):
         words = None

@@ -212,7 +212,8 @@ class SpeechQueue:
             self.pump(now())
             busy = self.queue or self.captions.is_pending
             try:
-                await asyncio.wait_for(self._work.wait(), PUMP_PERIOD_S if busy else None)
+                async with asyncio.timeout(PUMP_PERIOD_S if busy else None):
+                    await self._work.wait()
             except TimeoutError:
                 pass
 

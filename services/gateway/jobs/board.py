@@ -71,7 +71,8 @@ class JobBoard:
                 self._tell(await asyncio.to_thread(self.overview))
                 took = time.monotonic() - before
             try:
-                await asyncio.wait_for(self._soon.wait(), max(PERIOD_S, RESTING * took))
+                async with asyncio.timeout(max(PERIOD_S, RESTING * took)):
+                    await self._soon.wait()
             except TimeoutError:
                 pass  # it is not urgent
             self._soon.clear()

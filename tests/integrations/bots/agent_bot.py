@@ -1,7 +1,7 @@
 """A real AgentSession job with an avatar's plugin, which says what it does; it runs in an environment of its own.
 
 `python agent_bot.py connect --room NAME`, with PLUGIN, the module below `livekit.plugins`, AVATAR or PORTRAIT, and STEPS:
-"say", said to its end, "interrupt", cut off after a second, and "long", six seconds. Prints one JSON object a line after "BOT ".
+"say", said to its end, "interrupt", cut off after a second of it, and "long", ten seconds. Prints one JSON object a line after "BOT ".
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from livekit import rtc
 from livekit.agents import Agent, AgentServer, AgentSession, APIConnectOptions, JobContext, cli
 
 RATE = 24_000
-SECONDS = {"say": 1.0, "interrupt": 6.0, "long": 6.0}
+SECONDS = {"say": 1.0, "interrupt": 10.0, "long": 10.0}
 server = AgentServer()
 
 
@@ -51,10 +51,14 @@ async def entrypoint(ctx: JobContext) -> None:
         say(event="no face", why=str(error))
     await session.start(agent=Agent(instructions=""), room=ctx.room)
     session.output.audio.on("playback_finished", lambda event: say(event="finished", heard=event.playback_position))
-    session.output.audio.on("playback_started", lambda event: say(event="started"))
+    heard = asyncio.Event()
+    session.output.audio.on("playback_started", lambda event: (heard.set(), say(event="started")))
     for step in os.environ["STEPS"].split():
+        heard.clear()
+        say(event="asked", step=step)
         said = session.say(step, audio=tone(SECONDS[step]))
         if step == "interrupt":
+            await heard.wait()
             await asyncio.sleep(1.0)
             await session.interrupt()
         await said.wait_for_playout()

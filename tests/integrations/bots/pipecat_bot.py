@@ -1,7 +1,7 @@
 """A real Pipecat pipeline with a face, which says what it does; it runs in an environment of its own.
 
-`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", cut off after a second, "long", six seconds,
-and "wait", for silence and four seconds more. Prints one JSON object a line after "BOT ".
+`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", ten seconds, cut off after 2.5 s of it, "long", six seconds,
+"pause", two seconds, and "wait", for silence and frames of the avatar. Prints one JSON object a line after "BOT ".
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from pipecat.frames.frames import (
     ErrorFrame,
     Frame,
     InterruptionFrame,
+    OutputImageRawFrame,
     TTSAudioRawFrame,
     TTSStartedFrame,
     TTSStoppedFrame,
@@ -32,7 +33,7 @@ from pipecat.workers.runner import WorkerRunner
 from pipecat_personastudio import PersonaStudioVideoService
 
 RATE = 24_000
-SECONDS = {"say": 1.0, "interrupt": 6.0, "long": 6.0}
+SECONDS = {"say": 1.0, "interrupt": 10.0, "long": 6.0}
 
 
 def say(**facts: object) -> None:
@@ -52,12 +53,13 @@ class Ears(FrameProcessor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.silent = asyncio.Event()
+        self.silent, self.began = asyncio.Event(), asyncio.Event()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, BotStartedSpeakingFrame):
             self.silent.clear()
+            self.began.set()
             say(event="started")
         elif isinstance(frame, BotStoppedSpeakingFrame):
             self.silent.set()
@@ -68,33 +70,41 @@ class Ears(FrameProcessor):
 
 
 class Stops(FrameProcessor):
-    """What of a speech has gone through the face: its stop, and how many frames of sound."""
+    """What has come out of the face: the stop of a speech, how many frames of its sound, and an image."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.came, self.sound = asyncio.Event(), 0
+        self.came, self.sound, self.image = asyncio.Event(), 0, asyncio.Event()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
         if isinstance(frame, TTSStoppedFrame):
             self.came.set()
+        elif isinstance(frame, OutputImageRawFrame):
+            self.image.set()
         self.sound += isinstance(frame, TTSAudioRawFrame)
         await self.push_frame(frame, direction)
 
 
 async def play(worker: PipelineWorker, ears: Ears, stops: Stops) -> None:
     for step in os.environ["STEPS"].split():
+        if step == "pause":
+            await asyncio.sleep(2.0)
+            continue
         if step == "wait":
             await asyncio.sleep(1.0)
             await ears.silent.wait()
-            await asyncio.sleep(4.0)
+            stops.image.clear()
+            await stops.image.wait()
             continue
         stops.came.clear()
+        ears.began.clear()
         stops.sound = 0
         await worker.queue_frames(tone(SECONDS[step]))
         say(event="asked", step=step)
         if step == "interrupt":
-            await asyncio.sleep(1.5)
+            await ears.began.wait()
+            await asyncio.sleep(2.5)
             await worker.queue_frame(InterruptionFrame())
             await asyncio.sleep(0.5)
         else:

@@ -3,16 +3,18 @@
 import asyncio
 import json
 import os
+import signal
 import time
 import uuid
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from livekit import rtc
 
 from harness.sessions.session_studio import SessionStudio
@@ -22,6 +24,7 @@ from tests.support.running.gateway import ROOT
 
 INTEGRATIONS = ROOT / "integrations"
 WAIT_S = 90.0
+SCENE_S = 400.0  # below the limit of a test: what the bot printed is shown then
 
 
 @dataclass(slots=True)
@@ -158,7 +161,7 @@ async def bot(python: Path, serving: SessionStudio, *command: str, **environment
     packages = os.pathsep.join(str(folder) for folder in sorted(INTEGRATIONS.iterdir()) if folder.is_dir())
     process = await asyncio.create_subprocess_exec(
         str(python), *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        env=os.environ | {"PYTHONPATH": packages} | variables | environment,
+        env=os.environ | {"PYTHONPATH": packages} | variables | environment, start_new_session=True,
     )  # fmt: skip
     made = Bot(process, door)
     reading = asyncio.create_task(made.read())
@@ -168,10 +171,13 @@ async def bot(python: Path, serving: SessionStudio, *command: str, **environment
         if process.returncode is None:
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), 15)
+            async with asyncio.timeout(15):
+                await process.wait()
         except TimeoutError:
-            process.kill()
-            await process.wait()
+            pass
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its jobs are processes of their own, which hold its output open
+        await process.wait()
         await reading
         door.shut()
 
@@ -191,7 +197,11 @@ def play(
         await ears.connect(serving.server, room)
         try:
             async with bot(python, serving, *words, room, ROOM=room, **environment) as made:
-                await scene(made, ears)
+                try:
+                    async with asyncio.timeout(SCENE_S):
+                        await scene(made, ears)
+                except TimeoutError:
+                    pytest.fail(f"The scene did not end; the bot said:\n{made.text[-4000:]}")
         finally:
             await ears.close()
 

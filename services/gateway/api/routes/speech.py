@@ -83,7 +83,8 @@ async def _text_of(request: Request) -> TextToSay:
 async def _say_text(gateway: Gateway, asked: TextToSay) -> UtteranceRow:
     utterance, begun = await queue_text(gateway, asked)
     try:
-        await asyncio.wait_for(begun.wait(), FIRST_SOUND_WAIT_S)
+        async with asyncio.timeout(FIRST_SOUND_WAIT_S):
+            await begun.wait()
     except TimeoutError:
         pass  # others are spoken before it, or its voice takes its time
     if utterance.note and not utterance.received:

@@ -209,7 +209,8 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
             if room.isconnected():
                 await self._settle(output, "" if missed else shown, why, alive)
             try:
-                await asyncio.wait_for(self._changed.wait(), max(0.0, asked + WATCH_S - time.monotonic()))
+                async with asyncio.timeout(asked + WATCH_S - time.monotonic()):
+                    await self._changed.wait()
             except TimeoutError:
                 pass
             self._changed.clear()

@@ -109,7 +109,8 @@ class HostOutput(AudioOutput):
 
     async def _decide(self) -> None:
         try:
-            await asyncio.wait_for(self._decided.wait(), self._join_timeout)
+            async with asyncio.timeout(self._join_timeout):
+                await self._decided.wait()
         except TimeoutError:
             self._decided.set()
 

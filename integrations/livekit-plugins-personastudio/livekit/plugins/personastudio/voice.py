@@ -80,7 +80,8 @@ class RoomVoice(AudioOutput):
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         publication = await self._room.local_participant.publish_track(track, options)
         try:
-            await asyncio.wait_for(publication.wait_for_subscription(), SUBSCRIBED_S)
+            async with asyncio.timeout(SUBSCRIBED_S):
+                await publication.wait_for_subscription()
         except TimeoutError:
             pass  # there is no listener; the words go on all the same
         return publication
