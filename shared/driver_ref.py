@@ -1,4 +1,6 @@
-"""What a driver's word means: `sample`, `browser`, `microphone`, `speech`, `camera:N`, `file:PATH`, `motion:PATH` or an address.
+"""What a driver's word means.
+
+`sample`, `browser`, `microphone`, `speech`, `camera:N`, `file:PATH`, `motion:PATH` or an address.
 
 The word is what scenes, settings and the command line hold; every part that needs to know more parses it here.
 """
@@ -40,7 +42,10 @@ class DriverWordError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DriverRef:
-    """One driver. word: as a scene holds it. camera: number of a camera. path: of a file. recorded: it is recorded motion."""
+    """One driver.
+
+    word: as a scene holds it. camera: number of a camera. path: of a file. recorded: it is recorded motion.
+    """
 
     kind: DriverKind
     word: str

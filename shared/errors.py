@@ -4,8 +4,8 @@
 class StudioError(Exception):
     """Something a user can cause and put right: one sentence that says what is wrong and the way out.
 
-    The command line prints it without a traceback, the HTTP API returns it as ``detail``, and a
-    service puts it into its pulse. A file's name in it that is not valid text is escaped, for none of them could send it.
+    The command line prints it without a traceback, the HTTP API returns it as ``detail``, and a service puts it into
+    its pulse. A file's name in it that is not valid text is escaped, for none of them could send it.
     """
 
     def __str__(self) -> str:

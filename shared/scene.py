@@ -30,8 +30,9 @@ class Scene:
     rtmp: whether the program is pushed to the RTMP address of the settings.
     livekit: whether the program is published to the LiveKit server of the settings.
     record_clean, rtmp_clean: that output takes the frame without the label.
-    driver_image: how much of the driver's image capture sends, a `DriverImage`: whole for an engine that needs it, small
-        for those who watch, or none. Not the operator's to choose: the gateway says it with every scene that it sends.
+    driver_image: how much of the driver's image capture sends, a `DriverImage`: whole for an engine that needs it,
+        small for those who watch, or none. Not the operator's to choose: the gateway says it with every scene that it
+        sends.
     """
 
     revision: int = 0
@@ -57,8 +58,10 @@ class Scene:
         return DriverRef.of_scene(self.driver)
 
     def changed(self, **changes: Any) -> "Scene":
-        """The scene with these fields changed, one revision on; itself when nothing differs. Another engine begins
-        with options of its own."""
+        """The scene with these fields changed, one revision on; itself when nothing differs.
+
+        Another engine begins with options of its own.
+        """
         if changes.get("engine", self.engine) != self.engine:
             changes = {"options": {}} | changes
         new = replace(self, **changes)

@@ -16,8 +16,11 @@ SAME = 8  # levels by which a pixel of the same image may differ from one frame 
 
 
 def has_motion(source: Path | str) -> bool:
-    """Whether a file or address has frames that may move a host; what has sound alone, or one still image with sound, is a
-    voice. Of an address only the tracks are looked at. Raises StudioError when it has neither, or cannot be opened."""
+    """Whether a file or address has frames that may move a host.
+
+    What has sound alone, or one still image with sound, is a voice. Of an address only the tracks are looked at. Raises
+    StudioError when it has neither, or cannot be opened.
+    """
     if not has_video(source):
         return False
     return not isinstance(source, Path) or not is_still_film(source)

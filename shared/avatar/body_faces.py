@@ -44,7 +44,10 @@ FramesDone = Callable[[int, int], None]  # done, of how many
 
 
 class PackedShape(NamedTuple):
-    """A face's points in 3 KB. points: (478, 3) int16, of which SHAPE_STEPS are the face's size, from `centre`, (2,) float32."""
+    """A face's points in 3 KB.
+
+    points: (478, 3) int16, of which SHAPE_STEPS are the face's size, from `centre`, (2,) float32.
+    """
 
     points: NDArray[np.int16]
     centre: NDArray[np.float32]
@@ -95,8 +98,10 @@ class BodyFaces:
 
 
 def kept_body_faces(avatar: Avatar, progress: FramesDone = lambda done, total: None) -> BodyFaces:
-    """The faces of an avatar's plate, measured the first time (25 ms a frame) and kept in its folder where that can be
-    written."""
+    """The faces of an avatar's plate, measured the first time (25 ms a frame).
+
+    They are kept in its folder where that can be written.
+    """
     path = avatar.folder / FILE
     found = _read(path, len(avatar.plate))
     if found is not None:
@@ -120,9 +125,12 @@ def save_body_faces(
     fps: float,
     fades: Sequence[tuple[int, int, float]] = (),
 ) -> None:
-    """Keep a plate's faces that were found while its film was followed. shapes: of the film's frames, in their pixels; presence:
-    (N,), where 0 no face is placed. cuts: frames that begin another shot. fades: for each frame that the plate has after those, two film frames and the weight of the
-    second. Raises OSError."""
+    """Keep a plate's faces that were found while its film was followed.
+
+    shapes: of the film's frames, in their pixels; presence: (N,), where 0 no face is placed. cuts: frames that begin
+    another shot. fades: for each frame that the plate has after those, two film frames and the weight of the second.
+    Raises OSError.
+    """
     points = np.full((len(shapes), POINTS, 3), ABSENT, np.int16)
     for index, shape in enumerate(shapes):
         if shape is not None and presence[index] > 0.0:
@@ -197,8 +205,10 @@ def _shots(points: NDArray[np.int16], cuts: Sequence[int]) -> list[tuple[int, in
 
 
 def bridge(points: NDArray[np.int16], longest: int, cuts: Sequence[int] = ()) -> None:
-    """Fill runs of at most `longest` absent faces between two of one shot, in place. cuts: frames that begin another, in
-    order."""
+    """Fill runs of at most `longest` absent faces between two of one shot, in place.
+
+    cuts: frames that begin another, in order.
+    """
     for first, end in _runs(points[:, 0, 0] == ABSENT):
         if first == 0 or end == len(points) or end - first > longest:
             continue
@@ -211,7 +221,10 @@ def bridge(points: NDArray[np.int16], longest: int, cuts: Sequence[int] = ()) ->
 
 
 def smooth_faces(points: NDArray[np.int16], fps: float, cuts: Sequence[int] = ()) -> None:
-    """Take the finder's noise out, in place and block by block, shot by shot. cuts: frames that begin a shot, in order."""
+    """Take the finder's noise out, in place and block by block, shot by shot.
+
+    cuts: frames that begin a shot, in order.
+    """
     margin = round(8 * HEAD_SIGMA_S * fps) + 1
     for first, end in _shots(points, cuts):
         before: NDArray[np.int16] = points[:0]  # raw frames that the block before has already smoothed

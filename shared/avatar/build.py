@@ -63,9 +63,11 @@ ABANDONED_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class FilmChoice:
-    """What a user chooses of a body's film. still_s: second of the still, None for the best; exclude: (from, to) seconds that
-    are not shown; keep: whether the source film stays with the avatar, for engines that read it. In `choose_again` None, and
-    an exclude of None, leave what was chosen before. as_it_is: all of the film is played, each frame as it is."""
+    """What a user chooses of a body's film; in `choose_again` None leaves what was chosen before.
+
+    still_s: second of the still, None for the best. exclude: (from, to) seconds that are not shown. keep: whether the
+    source film stays with the avatar, for engines that read it. as_it_is: all of it is played, each frame as it is.
+    """
 
     still_s: float | None = None
     exclude: Sequence[FilmSpan] | None = None
@@ -120,9 +122,9 @@ def add_avatar(
 ) -> Path:
     """Build `home/avatars/<name>` and return it.
 
-    portrait: an image with one face of at least 96 pixels (of several the largest is taken, and noted in the
-        manifest); None for a frame of the body, which is a video then. body: an image or video (its first 600 s) to place
-        the face on; None for the portrait itself.
+    portrait: an image with one face of at least 96 pixels (of several the largest is taken, and noted in the manifest);
+        None for a frame of the body, which is a video then. body: an image or video (its first 600 s) to place the face
+        on; None for the portrait itself.
     progress: called with a stage ("portrait", "plate", "done") and its share done, 0 to 1.
     film: what is chosen of a body that is a video.
     Raises StudioError, leaving nothing behind, when the name is taken or an input is of no use.
@@ -283,8 +285,11 @@ def _manifest(
 def read_portrait(
     original: ImageArray, name: str, near: NDArray[np.float32] | None = None, alpha: ImageArray | None = None
 ) -> _Portrait:
-    """The portrait in an image. alpha: (H, W) uint8, what it brings along. near: (2,) of several faces take the one here, not the largest, and it may be small: the
-    film has no better frame."""
+    """The portrait in an image.
+
+    alpha: (H, W) uint8, what it brings along. near: (2,) of several faces take the one here, not the largest, and it
+    may be small: the film has no better frame.
+    """
     faces = _find_faces(original)
     if not faces:
         raise StudioError(f"No face was found in {name}; use a portrait that shows one face from the front.")
@@ -293,20 +298,16 @@ def read_portrait(
     face = faces[0]
     notes: list[str] = []
     if face.size < MIN_FACE_PX:
+        small_face = f"The face in {name} is only {face.size:.0f} pixels high"
         if near is None:
-            raise StudioError(
-                f"The face in {name} is only {face.size:.0f} pixels high; use an image where it has {MIN_FACE_PX} or more."
-            )
-        notes.append(
-            f"The face in {name} is only {face.size:.0f} pixels high; engines that animate a portrait show it soft,"
-            " unless a portrait of its own is given."
-        )
+            raise StudioError(f"{small_face}; use an image where it has {MIN_FACE_PX} or more.")
+        notes.append(f"{small_face}; engines that animate a portrait show it soft, unless you give a portrait as well.")
     if len(faces) > 1:
         which = "largest" if near is None else "followed one"
         notes.append(f"{name} shows {len(faces)} faces; the {which} was taken.")
     if near is None and abs(face.pose.roll) > MOST_ROLL:
         raise StudioError(
-            f"The face in {name} leans to its side by {abs(face.pose.roll):.0f} degrees; turn the image until it is upright."
+            f"The face in {name} is tilted by {abs(face.pose.roll):.0f} degrees; rotate the image upright."
         )
     notes += mouth_notes(original, face, name)
     image, resized = _shrunk(original, MAX_PORTRAIT_PX)
@@ -343,8 +344,10 @@ def _distinct(faces: list[Face]) -> list[Face]:
 
 
 def _crop_roi(rgb: ImageArray, face: Face) -> tuple[ImageArray, NDArray[np.float64]]:
-    """The upright square around a face, 1.9 times its size, and the matrix to it. Where it reaches beyond the
-    image the image is mirrored."""
+    """The upright square around a face, 1.9 times its size, and the matrix to it.
+
+    Where it reaches beyond the image the image is mirrored.
+    """
     left, top, right, bottom = face.box
     side = face.size * ROI_OF_FACE
     scale = ROI_SIZE_PX / side

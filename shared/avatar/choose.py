@@ -17,8 +17,9 @@ from shared.runtime.progress import StageProgress
 def choose_again(home: Path, name: str, choice: FilmChoice, progress: StageProgress = lambda stage, done: None) -> Path:
     """Choose another still, or other parts to exclude, of an avatar's film, and return its folder.
 
-    The film is gone through once more, from the frames that the avatar has; `choice.keep` is not looked at. The avatar is not to be in
-    use meanwhile. Raises StudioError, leaving it as it was, where it has no film or the choice is of no use.
+    The film is gone through once more, from the frames that the avatar has; `choice.keep` is not looked at. The avatar
+    is not to be in use meanwhile. Raises StudioError, leaving it as it was, where it has no film or the choice is of no
+    use.
     """
     folder = avatar_folder(home, name)
     manifest, report = read_avatar_manifest(folder), read_film_report(folder)

@@ -52,8 +52,8 @@ def sharpened_for_drawing(
 ) -> ImageArray:
     """The (H, W, 3) uint8 image of a face, sharpened by as much as drawing it takes of its detail.
 
-    face: in the image. draw: gives the image as it is drawn, in which the face is `drawn_face`. scale: the size at which the
-    drawn image is shown over its own; at a small one little is lost.
+    face: in the image. draw: gives the image as it is drawn, in which the face is `drawn_face`. scale: the size at
+    which the drawn image is shown over its own; at a small one little is lost.
     """
     own = _shown_detail(image, face, scale)
     plain = _shown_detail(draw(image), drawn_face, scale)

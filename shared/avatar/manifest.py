@@ -55,8 +55,8 @@ class PlateFacts(_ManifestPart):
 class AvatarManifest(_ManifestPart):
     """All of `avatar.json`.
 
-    own_plate: the plate is the portrait itself. rest: (yaw, pitch) in degrees by which the plate's face is turned against
-    the portrait's. created: ISO 8601, UTC. notes: sentences for the person who added it.
+    own_plate: the plate is the portrait itself. rest: (yaw, pitch) in degrees by which the plate's face is turned
+    against the portrait's. created: ISO 8601, UTC. notes: sentences for the person who added it.
     """
 
     schema_: Literal[1]

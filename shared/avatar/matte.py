@@ -21,7 +21,8 @@ from shared.media.colour import i420_to_rgb
 from shared.runtime.arrays import UNREADABLE_ARRAYS
 from shared.runtime.files import write_atomically
 
-# In the avatar's folder: the mattes as PNG, one after the other, and where each begins. Another version is measured again.
+# In the avatar's folder: the mattes as PNG, one after the other, and where each begins. Another version is measured
+# again.
 FRAMES, FILE, VERSION = "matte.pngs", "matte.npz", 2
 MARGIN = 0.08  # of the host's size, around it, in the close-up that is looked at a second time
 SURE, LEAST = 0.5, 0.02  # what counts as the host; and how much of the largest piece another piece must have to stay
@@ -85,9 +86,11 @@ def _largest(found: FloatArray) -> FloatArray:
 
 
 def plate_mattes(folder: Path, plate: Plate, progress: Callable[[int], None] = lambda done: None) -> "PlateMattes":
-    """The mattes of all frames of an avatar's plate, kept in its folder, made the first time (0.1 s a frame at 720x1080), in
-    constant memory. Where the source brought a cut-out along it is that. progress: called with frames done. Raises StudioError
-    where there is no room for them."""
+    """The mattes of all frames of an avatar's plate, made the first time and kept in its folder.
+
+    Making them takes 0.1 s a frame at 720x1080, in constant memory. Where the source brought a cut-out along it is
+    that. progress: called with frames done. Raises StudioError where there is no room for them.
+    """
     own = own_cut_out(plate)
     if own is not None:
         return own
@@ -149,7 +152,10 @@ def _kept(folder: Path, plate: Plate) -> "PlateMattes | None":
 
 
 def _writable(folder: Path) -> BinaryIO:
-    """A new file in the folder; where that cannot be written one without a name, and the mattes are measured each time."""
+    """A new file in the folder.
+
+    Where that cannot be written one without a name, and the mattes are measured each time.
+    """
     try:
         path = folder / f".{FRAMES}.{os.getpid()}"
         return path.open("w+b")
@@ -158,8 +164,11 @@ def _writable(folder: Path) -> BinaryIO:
 
 
 def _steadied(plate: Plate) -> Iterator[ImageArray]:
-    """Refined mattes of all frames. What the network finds is the middle one of three frames, so that what it sees in one
-    alone does not flash; a plate is played to and fro, and so it is steady both ways."""
+    """Refined mattes of all frames.
+
+    What the network finds is the middle one of three frames, so that what it sees in one alone does not flash; a plate
+    is played to and fro, and so it is steady both ways.
+    """
     cutter = MatteCutter()
     before: FloatArray | None = None
     here, rgb = _look(cutter, plate, 0)
@@ -177,8 +186,11 @@ def _look(cutter: MatteCutter, plate: Plate, index: int) -> tuple[FloatArray, Im
 
 @dataclass(slots=True)
 class PlateMattes:
-    """Mattes as PNG, one after the other. starts: (N + 1,) int64, where each begins. file: that holds them, open, and
-    closed with this. size: height and width. own: they are the source's own cut-out, and grey shows through where they are not opaque."""
+    """Mattes as PNG, one after the other.
+
+    starts: (N + 1,) int64, where each begins. file: that holds them, open, and closed with this. size: height and
+    width. own: they are the source's own cut-out, and grey shows through where they are not opaque.
+    """
 
     starts: NDArray[np.int64]
     file: BinaryIO

@@ -34,8 +34,8 @@ class Avatar:
     rest: (yaw, pitch) in degrees by which the plate's face is turned against the portrait's; an
         engine adds it to every pose, so that the placed face looks where its body does.
     portrait_to_roi: (2, 3) float64.
-    body_faces: some of the plate's own faces as they lie in the ROI; none on a portrait's own plate, or where the avatar
-        was added before they were kept.
+    body_faces: some of the plate's own faces as they lie in the ROI; none on a portrait's own plate, or where the
+        avatar was added before they were kept.
     body_only: no portrait was given; it is a frame of the body's film.
     """
 
@@ -61,7 +61,8 @@ def check_name(name: str) -> str:
     """The name itself, or StudioError when it is not one that can name a folder everywhere."""
     if not NAME.fullmatch(name):
         raise StudioError(
-            f"'{name[:60]}' cannot name an avatar: use 1 to 40 of a-z, 0-9, '-' and '_', starting with a letter or digit."
+            f"'{name[:60]}' cannot name an avatar: use 1 to 40 of a-z, 0-9, '-' and '_', starting with a letter or "
+            "digit."
         )
     return name
 
@@ -77,8 +78,11 @@ def avatar_folder(home: Path, name: str) -> Path:
 
 
 def session_avatar_folder(home: Path, run_dir: Path, name: str) -> Path:
-    """The folder of a session's avatar: one of its own portrait, which is kept beside the channel's sockets, or one of the
-    studio's. Raises StudioError for what cannot name one."""
+    """The folder of a session's avatar.
+
+    One of its own portrait, which is kept beside the channel's sockets, or one of the studio's. Raises StudioError for
+    what cannot name one.
+    """
     own = avatar_folder(run_dir, name)
     return own if own.is_dir() else avatar_folder(home, name)
 

@@ -34,9 +34,10 @@ class Plate:
         matches its colour to the plate's lighting.
     openings: (N, 3) float32, `Face.opening_ratios` of the body's own face; None on a portrait's own plate, or where the
         avatar was added before they were measured.
-    presence: (N,) float32, 0 to 1, how opaque a face is placed on each frame: 0 where the body shows no face. None for 1
-        throughout.
-    order: (M,) int32, frames in the order of one round, which is played again and again; None for all of them to and fro.
+    presence: (N,) float32, 0 to 1, how opaque a face is placed on each frame: 0 where the body shows no face. None for
+        1 throughout.
+    order: (M,) int32, frames in the order of one round, which is played again and again; None for all of them to and
+        fro.
     cuts: (C,) int64, frames that do not follow from the one before: what is smoothed or bridged ends there.
     """
 
@@ -90,8 +91,10 @@ class Plate:
         return len(self.starts) - 1
 
     def index(self, pts: int) -> int:
-        """The frame to show at `pts` (microseconds). A plate without an order of its own is played to and fro, so that its end
-        never jumps."""
+        """The frame to show at `pts` (microseconds).
+
+        A plate without an order of its own is played to and fro, so that its end never jumps.
+        """
         number, count = int(pts * self.fps / US), len(self)
         if self.order is not None:
             return int(self.order[number % len(self.order)])

@@ -60,7 +60,10 @@ class PlateMeasures:
 def build_own_plate(
     folder: Path, portrait: ImageArray, portrait_to_roi: NDArray[np.float64], alpha: ImageArray | None = None
 ) -> PlateMeasures:
-    """Write the plate of a portrait on its own image. portrait: (H, W, 3) uint8 RGB; alpha: (H, W) uint8, what it brings along."""
+    """Write the plate of a portrait on its own image.
+
+    portrait: (H, W, 3) uint8 RGB; alpha: (H, W) uint8, what it brings along.
+    """
     image, resized = fit_image(portrait)
     placement = similarity.compose(resized, similarity.invert(portrait_to_roi))
     with PlateFrameWriter(folder) as frames:
@@ -121,7 +124,8 @@ def follow_plate(
 ) -> "FollowedBody":
     """Go through the film of a plate again, of which something else is to be chosen; its frames are copied as they are.
 
-    count: frames of the film, which the plate begins with. name: of the film, for notes. Raises StudioError as `follow_body`.
+    count: frames of the film, which the plate begins with. name: of the film, for notes. Raises StudioError as
+    `follow_body`.
     """
     with PlateFrameWriter(folder) as frames:
         track = follow_film(name, _copied(old, count, frames), _share_of(count, progress))
@@ -169,9 +173,9 @@ def place_on_body(
 ) -> tuple[PlateMeasures, ImageArray, NDArray[np.uint8], list[Face]]:
     """Write the index of a followed body's plate. roi: (512, 512, 3) uint8 RGB; roi_face: in ROI pixels.
 
-    Inside a part of the film a frame without a face gets what lies between its neighbours' placements; elsewhere the nearest
-    one of its shot, at which no face is drawn. Returns what was measured, the ROI in the plate's light, its mask, and some
-    of the plate's faces as they lie in the ROI.
+    Inside a part of the film a frame without a face gets what lies between its neighbours' placements; elsewhere the
+    nearest one of its shot, at which no face is drawn. Returns what was measured, the ROI in the plate's light, its
+    mask, and some of the plate's faces as they lie in the ROI.
     """
     film, track, fps = body.film, body.film.track, body.fps
     faces = list(track.sample.values())
@@ -215,12 +219,13 @@ def turned_note(roi_face: Face, faces: list[Face]) -> tuple[str, ...]:
         return ()
     if turned <= MAX_REST_DEGREES + TURNED_TOO_FAR:
         return (
-            f"The portrait's face is turned {turned:.0f} degrees away from the body's and is turned back to fit: its far side is drawn"
-            " from little, and an edge may show at its brow or cheek. A portrait that looks where the body looks lies better.",
+            f"The portrait's face is turned {turned:.0f} degrees away from the body's and is turned back to fit: its "
+            "far side is drawn from little, and an edge may show at its brow or cheek. A portrait that looks where "
+            "the body looks lies better.",
         )
     return (
-        f"The portrait's face is turned {turned:.0f} degrees away from the body's, of which {MAX_REST_DEGREES:.0f} can be made"
-        " up for: it will look aside on that body. Use a portrait that looks where the body looks.",
+        f"The portrait's face is turned {turned:.0f} degrees away from the body's, of which {MAX_REST_DEGREES:.0f} can "
+        "be made up for: it will look aside on that body. Use a portrait that looks where the body looks.",
     )
 
 
@@ -309,8 +314,11 @@ def _at_most(images: Iterator[SourceFrame], count: int, note: str, notes: list[s
 
 
 def read_upright(path: Path) -> tuple[ImageArray, ImageArray | None, tuple[str, ...]]:
-    """(H, W, 3) uint8 RGB and (H, W) uint8 alpha or None of a still, turned upright by its face where its file does not say how,
-    and a note where it was. Raises StudioError as `read_cut_out`."""
+    """The pixels of a still, (H, W, 3) uint8 RGB and (H, W) uint8 alpha or None, upright, and a note.
+
+    It is turned upright by its face where its file does not say how; the note says that it was. Raises StudioError as
+    `read_cut_out`.
+    """
     rgb, alpha = read_cut_out(path)
     quarters = quarters_to_upright(rgb)
     if not quarters:
@@ -340,7 +348,7 @@ def _open_video(body: Path, notes: list[str]) -> tuple[float, int, Iterator[Sour
 def _noting_damage(
     reader: VideoReader, images: Iterator[SourceFrame], fps: float, notes: list[str]
 ) -> Iterator[SourceFrame]:
-    """The same images; what could not be decoded of them, and what is missing at their end, is a note when they are over."""
+    """The same images; once they are over, a note for each that could not be decoded or is missing at their end."""
     count = 0
     for image in images:
         count += 1

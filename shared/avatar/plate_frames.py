@@ -44,6 +44,7 @@ class PlateFrameWriter:
         return self
 
     def add(self, frame: SourceFrame) -> None:
+        """Add a frame as a JPEG (4:2:0), and its cut-out where it has one."""
         self._add_jpeg(
             simplejpeg.encode_jpeg(frame.rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420")
         )

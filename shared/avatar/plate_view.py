@@ -1,7 +1,7 @@
 """A part of a plate at another size: what a program shows that is not as large as its plate.
 
-The frames are cut and scaled once and kept, and the placements with them, so that a face is composed at the size that is
-shown and no finished frame is ever scaled.
+The frames are cut and scaled once and kept, and the placements with them, so that a face is composed at the size that
+is shown and no finished frame is ever scaled.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -42,8 +42,10 @@ class PlateView(Plate):
 
 
 def avatar_in_view(avatar: Avatar, width: int, height: int) -> Avatar:
-    """The avatar on the largest part of its plate of this shape, around its face, at this size. width, height: pixels,
-    even."""
+    """The avatar on the largest part of its plate of this shape, around its face, at this size.
+
+    width, height: pixels, even.
+    """
     plate = avatar.plate
     if (plate.width, plate.height) == (width, height):
         return avatar
@@ -59,8 +61,10 @@ def avatar_in_view(avatar: Avatar, width: int, height: int) -> Avatar:
 
 
 def view_part(plate: Plate, width: int, height: int) -> PixelBox:
-    """(x, y, w, h), even: the largest part of the plate that is as wide to its height as `width` to `height`, around where
-    the face is on average."""
+    """The largest part of the plate with the aspect of `width` and `height`: (x, y, w, h), even.
+
+    It lies around where the face is on average.
+    """
     scale = min(plate.width / width, plate.height / height)
     w, h = (min(limit, int(round(side * scale))) & ~1 for side, limit in ((width, plate.width), (height, plate.height)))
     middle = np.array([ROI_SIZE_PX / 2, ROI_SIZE_PX / 2, 1.0])

@@ -29,7 +29,10 @@ class PortraitSkin:
         self._from_points = np.linalg.pinv(np.column_stack([points, np.ones(len(points))]))
 
     def moved(self, face: Face) -> NDArray[np.uint8]:
-        """(S / 4, S / 4) uint8 matte of the face as it has moved, in ROI pixels: the affine map nearest to its points."""
+        """(S / 4, S / 4) uint8 matte of the face as it has moved, in ROI pixels.
+
+        The affine map nearest to its points.
+        """
         matrix = (self._from_points @ face.points[_FOLLOWED, :2].astype(np.float64)).T
         offset = (STEP - 1) / 2
         matrix[:, 2] = (matrix[:, :2] @ (offset, offset) + matrix[:, 2] - offset) / STEP

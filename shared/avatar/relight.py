@@ -26,8 +26,10 @@ FADE = 0.3  # of the face's size outside its outline over which the correction g
 
 
 def landmark_colours(rgb: ImageArray, face: Face) -> NDArray[np.float32]:
-    """(468, 4) float32: coarse R, G and B of the skin around each landmark, and how far that is to be trusted (0 to
-    1: little where there is no skin around, or the surface turns away from the viewer)."""
+    """Coarse R, G and B of the skin around each landmark, and how far that is to be trusted: (468, 4) float32.
+
+    The trust is 0 to 1: little where there is no skin around, or the surface turns away from the viewer.
+    """
     image, points = close_up(rgb, face, COARSE_PX)
     small, side = image.astype(np.float32), image.shape[0]
     weight = skin_mask(points, side, side).astype(np.float32) / 255.0
@@ -47,7 +49,8 @@ def relight(
 ) -> ImageArray:
     """The ROI (S, S, 3) uint8 RGB in the plate's light.
 
-    own, plate: (468, 4), see `landmark_colours`. luma: mean of the plate's lit skin above black, 0 to 219 (see `shared.avatar.skin.SkinLight`).
+    own, plate: (468, 4), see `landmark_colours`. luma: mean of the plate's lit skin above black, 0 to 219 (see
+    `shared.avatar.skin.SkinLight`).
     """
     trust = (own[:, 3] * plate[:, 3]).astype(np.float64)
     if float(trust.sum()) < 1.0:

@@ -64,8 +64,10 @@ def sample_portrait() -> NDArray[np.uint8]:
 
 
 def body_motion(number: int) -> NDArray[np.float64]:
-    """(2, 3) matrix from the portrait's pixels to frame `number` of the body video: a slow sway from the hips and
-    a breath of half a per cent, both of whole periods so that the video could be looped."""
+    """(2, 3) matrix from the portrait's pixels to frame `number` of the body video.
+
+    A slow sway from the hips and a breath of half a per cent, both of whole periods so that the video could be looped.
+    """
     turn = 2 * np.pi * number / (SECONDS * FPS)
     angle = np.radians(0.8 * np.sin(turn))
     scale = CROP * (1 + 0.005 * np.sin(2 * turn))

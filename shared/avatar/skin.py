@@ -27,7 +27,7 @@ YUV_BASE = np.array([16.0, 128.0, 128.0])
 
 @dataclass(frozen=True, slots=True)
 class SkinLight:
-    """Mean (of what is lit) and standard deviation of the skin's Y, U and V, limited-range BT.601, each (3,) float64."""
+    """Mean (of what is lit) and standard deviation of the skin's Y, U and V, limited BT.601, each (3,) float64."""
 
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
@@ -44,8 +44,11 @@ def measure_light(rgb: NDArray[np.uint8], face: Face) -> SkinLight | None:
 
 
 def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """A square image in which the face is `size` pixels large, with a quarter of that around it, and the face's
-    (478, 2) points in it. Averaged down, so that every pixel counts, and faces of any size are measured alike."""
+    """A square image in which the face is `size` pixels large, and the face's (478, 2) points in it.
+
+    A quarter of that size lies around it. Averaged down, so that every pixel counts, and faces of any size are measured
+    alike.
+    """
     left, top, _, _ = face.box
     scale = size / max(face.size, 1.0)
     side = size + size // 4 * 2
@@ -62,8 +65,10 @@ def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.
 
 
 def skin_mask(points: NDArray[np.floating[Any]], width: int, height: int) -> NDArray[np.uint8]:
-    """(height, width) uint8, 255 on the skin of a face whose (478, 2) points are in pixels: its oval without a rim
-    (hair, neck), eyes, brows and lips."""
+    """(height, width) uint8, 255 on the skin of a face whose (478, 2) points are in pixels.
+
+    Its oval without a rim (hair, neck), eyes, brows and lips.
+    """
     mask = np.zeros((height, width), np.uint8)
     centre = points[OVAL].mean(axis=0)
     oval = centre + (points[OVAL] - centre) * 0.85
@@ -93,9 +98,11 @@ def smooth_lights(lights: list[SkinLight | None], fps: float) -> list[SkinLight]
 
 
 def light_transfer(own: SkinLight | None, plate: list[SkinLight]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """((N, 3) gains, (N, 3) offsets) for out = gain * (v - 128) + 128 + offset, which give a face lit like `own`
-    the mean of each of the plate's lights and, within 0.6 to 1.6, their contrast (Reinhard et al., CG&A 2001,
-    in YUV). Gain 1 and offset 0 where a light is unknown."""
+    """Gains and offsets, both (N, 3), that light a face like `own` as each of the plate's lights.
+
+    out = gain * (v - 128) + 128 + offset has the light's mean and, within 0.6 to 1.6, its contrast (Reinhard et al.,
+    CG&A 2001, in YUV). Gain 1 and offset 0 where a light is unknown.
+    """
     gains = np.ones((len(plate), 3), np.float32)
     offsets = np.zeros((len(plate), 3), np.float32)
     if own is None:
@@ -111,8 +118,11 @@ def light_transfer(own: SkinLight | None, plate: list[SkinLight]) -> tuple[NDArr
 
 
 def lit_pixels(luma: NDArray[np.float64], darkest: float = 30.0) -> NDArray[np.bool_]:
-    """Which of the skin's pixels tell its colour: not the darkest so many per cent, which lie in shade or under hair, nor
-    the brightest tenth, which shine. A mean over the shaded half of a face would have the other half burnt out."""
+    """Which of the skin's pixels tell its colour.
+
+    Not the darkest so many per cent, which lie in shade or under hair, nor the brightest tenth, which shine. A mean
+    over the shaded half of a face would have the other half burnt out.
+    """
     low, high = np.percentile(luma, (darkest, 90))
     return np.asarray((luma >= low) & (luma <= high), np.bool_)
 

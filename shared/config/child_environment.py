@@ -25,8 +25,8 @@ def child_environment(
 ) -> dict[str, str]:
     """Return this process's environment with the settings in place of every variable that could hold one.
 
-    secrets: whether secret settings go along. store: whether the keys of an object store do, for a process that reads jobs. redis_url: given to a process that talks to Redis. threads: of each library
-    that keeps a pool.
+    secrets: whether secret settings go along. store: whether the keys of an object store do, for a process that reads
+    jobs. redis_url: given to a process that talks to Redis. threads: of each library that keeps a pool.
     """
     held = KEPT_BACK if store else KEPT_BACK + STORE_KEYS
     variables = {key: value for key, value in os.environ.items() if not key.startswith(held)}

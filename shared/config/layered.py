@@ -1,4 +1,7 @@
-"""Settings in layers: what is given, over STUDIO_* variables, over studio.toml, over defaults. One way for all of them."""
+"""Settings in layers: what is given, over STUDIO_* variables, over studio.toml, over defaults.
+
+One way for all of them.
+"""
 
 import os
 from collections.abc import Mapping
@@ -26,8 +29,8 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 class LayeredSettings(BaseSettings):
     """Base of the studio's settings and of those that an engine has of its own.
 
-    TABLE: the table of studio.toml that holds them, which also follows STUDIO_ in their variables; "" for the top level.
-    REFUSED_EMPTY: settings whose empty variable is refused; that of any other counts as not set.
+    TABLE: the table of studio.toml that holds them, which also follows STUDIO_ in their variables; "" for the top
+    level. REFUSED_EMPTY: settings whose empty variable is refused; that of any other counts as not set.
     """
 
     TABLE: ClassVar[str] = ""
@@ -36,8 +39,11 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def load(cls, given: Mapping[str, Any] = NOTHING) -> Self:
-        """Return the settings; `given` goes before every other layer. Raises StudioError in one sentence, for an unknown
-        setting and for a wrong value, that names where it comes from."""
+        """Return the settings; `given` goes before every other layer.
+
+        Raises StudioError in one sentence, for an unknown setting and for a wrong value, that names where it comes
+        from.
+        """
         try:
             settings = cls(**given)
         except ValidationError as error:
@@ -58,7 +64,10 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def variables(cls) -> dict[str, tuple[str, str]]:
-        """Return, by setting, the variable that gives it and its text; an empty variable gives none but for REFUSED_EMPTY."""
+        """Return, by setting, the variable that gives it and its text.
+
+        An empty variable gives none but for REFUSED_EMPTY.
+        """
         held = {name.upper(): name for name in sorted(os.environ, reverse=True)}  # of two the one in capitals
         found = {name: held.get(cls.variable(name), "") for name in cls.model_fields}
         found |= {
@@ -81,8 +90,10 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def toml_values(cls) -> dict[str, Any]:
-        """Return what studio.toml in the working directory says of these settings. Raises StudioError where it cannot be
-        read."""
+        """Return what studio.toml in the working directory says of these settings.
+
+        Raises StudioError where it cannot be read.
+        """
         values = toml_data()
         if not cls.TABLE:
             return values
@@ -119,7 +130,10 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def _place(cls, name: str, given: Mapping[str, Any], behind: str = "") -> str:
-        """Where a setting's value comes from: its variable, or its line of studio.toml; "" for a flag. behind: follows a line."""
+        """Where a setting's value comes from: its variable, or its line of studio.toml; "" for a flag.
+
+        behind: follows a line.
+        """
         top = name.split(".")[0]
         origin = cls.origin(top, given)
         if origin == "environment":

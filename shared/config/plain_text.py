@@ -13,8 +13,10 @@ LIST = 'give its parts with commas between them, or as a JSON list, such as ["on
 
 
 def value_of_text(wanted: Any, value: Any) -> Any:
-    """Return a setting's value as its type can be made of it: of a list its parts, which stand between commas or spaces or are
-    JSON, of a table what its JSON says; all else as it is. Goes into tables. Raises ValueError in words.
+    """Return a setting's value as its type can be made of it.
+
+    Of a list its parts, which stand between commas or spaces or are JSON, of a table what its JSON says; all else as it
+    is. Goes into tables. Raises ValueError in words.
 
     wanted: the setting's annotation.
     """

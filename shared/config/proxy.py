@@ -1,4 +1,7 @@
-"""Settings about what stands in front of the studio or around its pages: proxies, the path below which it is shown, embedding."""
+"""Settings about what stands in front of the studio or around its pages.
+
+Proxies, the path below which it is shown, embedding.
+"""
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network

@@ -290,8 +290,11 @@ class Settings(LayeredSettings):
         return self.run_root / self.channel
 
     def environment(self, *, secrets: bool = True) -> dict[str, str]:
-        """These settings as STUDIO_* variables, the way the supervisor hands them to the services; and as they are those
-        that the engines have of their own, which are not read here, and with the secrets those of the voices."""
+        """These settings as STUDIO_* variables, the way the supervisor hands them to the services.
+
+        And as they are those that the engines have of their own, which are not read here, and with the secrets those of
+        the voices.
+        """
         values = self.model_dump(mode="json") | {
             name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)
         }
@@ -304,8 +307,10 @@ class Settings(LayeredSettings):
         }
 
     def shown(self) -> dict[str, Any]:
-        """These settings as plain values for people: of a secret that is an address scheme and host, of others stars; other
-        addresses without user, password and query."""
+        """These settings as plain values for people: of a secret that is an address scheme and host, of others stars.
+
+        Other addresses without user, password and query.
+        """
         values = self.model_dump(mode="json")
         plain = {name: _without_password(value) for name, value in values.items() if isinstance(value, str)}
         secret = {name: shown_address(value) for name, value in self if isinstance(value, SecretStr)}
@@ -317,7 +322,10 @@ def _voice_prefixes() -> tuple[str, ...]:
 
 
 def livekit_origin(url: str) -> str:
-    """Scheme, host and port of a LiveKit server's address, as two addresses of one server compare. Raises ValueError."""
+    """Scheme, host and port of a LiveKit server's address, as two addresses of one server compare.
+
+    Raises ValueError.
+    """
     parts = urlsplit(url.strip())
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     if scheme not in ("ws", "wss") or not parts.hostname or parts.username or parts.password:
@@ -348,8 +356,10 @@ def _without_password(value: str) -> str:
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Settings from all sources; flags that are None were not given. A home that is there is closed to other users, whatever
-    is done with it next. Raises StudioError in one sentence."""
+    """Settings from all sources; flags that are None were not given.
+
+    A home that is there is closed to other users, whatever is done with it next. Raises StudioError in one sentence.
+    """
     settings = Settings.load({key: value for key, value in flags.items() if value is not None})
     close_to_others(settings.home)
     return settings

@@ -25,8 +25,10 @@ KEY = re.compile(r"\s*((?:[\"']?[A-Za-z0-9_-]+[\"']?\s*\.?\s*)+)=")
 
 
 def toml_data() -> dict[str, Any]:
-    """Return what studio.toml in the working directory says, nothing where there is none. Raises StudioError in one sentence
-    that names the line and the setting."""
+    """Return what studio.toml in the working directory says, nothing where there is none.
+
+    Raises StudioError in one sentence that names the line and the setting.
+    """
     text = toml_text()
     try:
         return tomllib.loads(text)
@@ -69,7 +71,10 @@ def toml_text() -> str:
 
 
 def line_of(path: Sequence[str], text: str | None = None) -> int:
-    """Return the number of the line that sets the setting of this path, or most of it; 0 where none does. text: of the file."""
+    """Return the number of the line that sets the setting of this path, or most of it; 0 where none does.
+
+    text: of the file.
+    """
     best, found = 0, 0
     for number, keys in _keys(toml_text() if text is None else text):
         if len(keys) > best and tuple(path[: len(keys)]) == keys:

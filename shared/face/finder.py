@@ -107,8 +107,11 @@ class FaceFinder:
         return faces[0].moved(similarity.invert(to_crop)) if faces else None
 
     def search(self, rgb: NDArray[np.uint8], levels: int | None = None) -> list[FloatBounds]:
-        """Boxes of faces anywhere in the frame, in pixels, largest first; coarse, and the search stops at the
-        first level of tiles that shows any. levels: go through so many of them all the same; a face may come more than once."""
+        """Boxes of faces anywhere in the frame, in pixels, largest first.
+
+        Coarse, and the search stops at the first level of tiles that shows any. levels: go through so many of them all
+        the same; a face may come more than once.
+        """
         boxes: list[FloatBounds] = []
         for tiles in TILES[:levels]:
             boxes += [box for tile in _tiles(rgb, tiles) for box in self._detect(rgb, tile)]

@@ -48,7 +48,7 @@ class FaceFollower:
         self._retake = True
 
     def follow(self, rgb: NDArray[np.uint8], pts: int) -> tuple[Face, Face] | None:
-        """(smoothed face, neutral) in a (H, W, 3) uint8 RGB frame at `pts` (microseconds), None while there is no face."""
+        """Smoothed face and neutral in a (H, W, 3) uint8 RGB frame at `pts` (microseconds); None without a face."""
         found = self._tracker.track(rgb)
         if found is None:
             self._smoother.reset()
@@ -60,8 +60,10 @@ class FaceFollower:
         return face, self._neutral.neutral_for(face, pts)
 
     def join(self, before: Iterable[NDArray[np.uint8]]) -> None:
-        """A segment begins: the tracker, whose memory cannot be kept, starts from empty and is shown the few frames before.
-        A follower that begins here finds what one finds that began earlier."""
+        """A segment begins: the tracker, whose memory cannot be kept, starts empty and sees the few frames before.
+
+        A follower that begins here finds what one finds that began earlier.
+        """
         self._tracker.restart()
         for rgb in before:
             self._tracker.track(rgb)

@@ -85,8 +85,10 @@ class Face:
 
     @property
     def rotation(self) -> NDArray[np.float64]:
-        """(3, 3) rotation from head space (x to the image's right, y down, z away from the viewer) to
-        the image, from points that the jaw does not move."""
+        """(3, 3) rotation from head space to the image, from points that the jaw does not move.
+
+        Head space has x to the image's right, y down and z away from the viewer.
+        """
         across = _centre(self.points, (454, 356, 263, 251)) - _centre(self.points, (234, 127, 33, 21))
         down = _centre(self.points, (6, 197, 195)) - _centre(self.points, (10, 151, 109, 338))
         x = across / np.linalg.norm(across)
@@ -120,8 +122,10 @@ class Face:
 
     @property
     def opening_ratios(self) -> Points:
-        """(3,) float32: of the right and left eye and of the mouth, the gap in the middle over its own width, as the
-        image shows them; about 0.3 is an open eye, 0 a closed one."""
+        """Openings of the right eye, the left eye and the mouth, as the image shows them: (3,) float32.
+
+        Each is the gap in the middle over its own width; about 0.3 is an open eye, 0 a closed one.
+        """
         points = self.points[:, :2].astype(np.float64)
         gaps = (
             (*RIGHT_LIDS[0], *RIGHT_EYE_CORNERS),

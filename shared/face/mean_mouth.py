@@ -1,4 +1,7 @@
-"""A face with its mouth as faces at rest have it in the mean: a first guess at the neutral of one who grins or speaks."""
+"""A face with its mouth as faces at rest have it in the mean.
+
+A first guess at the neutral of one who grins or speaks.
+"""
 
 import numpy as np
 
@@ -12,7 +15,10 @@ REACH = 1.2  # of the mouth's own size: how far round it the skin is taken along
 
 
 def with_mean_mouth(face: Face) -> Face:
-    """The face with closed lips of mean width; a mouth that is narrower or less curved keeps that. Brows, eyes and head stay."""
+    """The face with closed lips of mean width; a mouth that is narrower or less curved keeps that.
+
+    Brows, eyes and head stay.
+    """
     still = face.points.astype(np.float64) @ face.rotation / face.eye_distance
     right, left = still[MOUTH_CORNERS[0]], still[MOUTH_CORNERS[1]]
     middle, half = (right + left)[:2] / 2, float(np.linalg.norm(left - right)) / 2

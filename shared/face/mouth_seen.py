@@ -18,8 +18,11 @@ OPEN_MOUTH, GRIN_WIDTH = 0.13, 0.76  # eye distances between the lips, and betwe
 
 
 def mouth_covered(image: ImageArray, face: Face) -> bool:
-    """Whether a mask or the like hides the mouth: lips, chin and the skin between lips and nose are all of another colour than
-    the forehead, and the lips are no redder. False for a grey image. image: (H, W, 3) RGB that the face's points lie in."""
+    """Whether a mask or the like hides the mouth.
+
+    Lips, chin and the skin between lips and nose are all of another colour than the forehead, and the lips are no
+    redder. False for a grey image. image: (H, W, 3) RGB that the face's points lie in.
+    """
     lips, above, chin, forehead = (_colour(image, face, part) for part in (MOUTH, ABOVE_LIPS, CHIN, FOREHEAD))
     differs = [float(np.linalg.norm(part - forehead)) > OTHER_COLOUR for part in (lips, above, chin)]
     return all(differs) and bool(lips[0] < forehead[0] - PALER)

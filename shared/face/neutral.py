@@ -27,8 +27,11 @@ def restlessness(face: Face) -> float:
 
 
 def tension(face: Face) -> float:
-    """How far a face's features are from rest, the head aside: `restlessness` of mouth and eyes, and a mouth drawn wide, of
-    which 0.05 eye distances weigh as much. 0 is a face at rest; more than DOUBT is hardly one."""
+    """How far a face's features are from rest, the head aside.
+
+    `restlessness` of mouth and eyes, and a mouth drawn wide, of which 0.05 eye distances weigh as much. 0 is a face at
+    rest; more than DOUBT is hardly one.
+    """
     right, left = MOUTH_CORNERS
     width = float(np.linalg.norm(face.points[right] - face.points[left])) / face.eye_distance
     return _openness(face) + max(0.0, width - WIDE_MOUTH) / 0.05
@@ -51,9 +54,9 @@ def _turn(face: Face) -> float:
 class NeutralChooser:
     """Chooses the neutral: the calmest face in the driver's first two seconds, until the operator re-takes it.
 
-    guesses: for a driver of whom nothing is known yet. Where none of those faces is at rest, the neutral is doubtful: a guess,
-    the calmest of them with the mouth that faces have in the mean, until a clearly calmer face comes; after PATIENCE_US without
-    one, the calmest as it is. `choose` sets the neutral of a driver that was looked through before.
+    guesses: for a driver of whom nothing is known yet. Where none of those faces is at rest, the neutral is doubtful: a
+    guess, the calmest of them with the mouth that faces have in the mean, until a clearly calmer face comes; after
+    PATIENCE_US without one, the calmest as it is. `choose` sets the neutral of a driver that was looked through before.
     """
 
     def __init__(self, guesses: bool = False) -> None:

@@ -9,8 +9,10 @@ MAX_REST_DEGREES = 20.0  # degrees; a portrait turned further shows that it is a
 
 
 def rest_pose(portrait: Face, plate: list[Face]) -> tuple[float, float]:
-    """(yaw, pitch) in degrees by which the plate's faces are turned against the portrait's, in the median and at
-    most 20 either way."""
+    """(yaw, pitch), in degrees, of the plate's faces against the portrait's, in the median.
+
+    It is 20 either way at most.
+    """
     yaw, pitch = turned_against(portrait, plate)
     return float(np.clip(yaw, -MAX_REST_DEGREES, MAX_REST_DEGREES)), float(
         np.clip(pitch, -MAX_REST_DEGREES, MAX_REST_DEGREES)
@@ -18,15 +20,17 @@ def rest_pose(portrait: Face, plate: list[Face]) -> tuple[float, float]:
 
 
 def turned_against(portrait: Face, plate: list[Face]) -> tuple[float, float]:
-    """(yaw, pitch) in degrees by which the plate's faces are turned against the portrait's, in the median, however far."""
+    """(yaw, pitch), in degrees, of the plate's faces against the portrait's, in the median and without a limit."""
     own = portrait.pose
     yaw, pitch = (float(np.median([getattr(face.pose, of) for face in plate])) for of in ("yaw", "pitch"))
     return yaw - own.yaw, pitch - own.pitch
 
 
 def turn_to_rest(face: Face, rest: tuple[float, float]) -> Face:
-    """The face with its head turned by (yaw, pitch) degrees about its own centre: what an engine shows at rest,
-    and therefore what has to be placed."""
+    """The face with its head turned by (yaw, pitch) degrees about its own centre.
+
+    What an engine shows at rest, and therefore what has to be placed.
+    """
     home, pose, centre = face.rotation, face.pose, head_centre(face)
     turn = rotation_matrix(pose.yaw + rest[0], pose.pitch + rest[1], pose.roll) @ home.T
     return Face(((face.points - centre) @ turn.T + centre).astype(np.float32))
@@ -39,7 +43,10 @@ def head_centre(face: Face) -> NDArray[np.float64]:
 
 
 def rotation_matrix(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
-    """(3, 3) rotation for angles in degrees: Rz(roll) Ry(-yaw) Rx(pitch), the inverse of `shared.face.landmarks.pose_of`."""
+    """(3, 3) rotation for angles in degrees.
+
+    Rz(roll) Ry(-yaw) Rx(pitch), the inverse of `shared.face.landmarks.pose_of`.
+    """
     (sy, cy), (sp, cp), (sr, cr) = ((np.sin(a), np.cos(a)) for a in np.radians((yaw, pitch, roll)))
     about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])

@@ -49,8 +49,11 @@ class Gesture:
 
 @dataclass(frozen=True, slots=True)
 class Syllable:
-    """One syllable of the script: when it begins, how long it lasts (seconds), its loudness 0 to 1, the
-    mouth's opening and width, and its first two formants in hertz."""
+    """One syllable of the script.
+
+    When it begins, how long it lasts (seconds), its loudness 0 to 1, the mouth's opening and width, and its first two
+    formants in hertz.
+    """
 
     start: float
     length: float
@@ -219,8 +222,10 @@ def _gaze(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]:
 
 
 def _voice_once() -> NDArray[np.int16]:
-    """Source and filter (Fant, 1960): glottal pulses of a falling and wavering pitch, shaped by moving
-    resonances, as loud as the mouth is open."""
+    """Source and filter (Fant, 1960).
+
+    Glottal pulses of a falling and wavering pitch, shaped by moving resonances, as loud as the mouth is open.
+    """
     count = round(SCRIPT_S * SOUND_RATE_HZ)
     t = np.arange(count) / SOUND_RATE_HZ
     loud = np.zeros(count)

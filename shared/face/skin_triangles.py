@@ -1,8 +1,8 @@
 """Which three points make a triangle of the face's skin: a disc with holes at the eyes and the mouth.
 
-The triangles of the MediaPipe face topology (Apache 2.0; see NOTICE), whose edges are published as FACEMESH_TESSELATION:
-all threes of points that it joins with each other, but the two beside the nostrils, where three edges surround other
-triangles.
+The triangles of the MediaPipe face topology (Apache 2.0; see NOTICE), whose edges are published as
+FACEMESH_TESSELATION: all threes of points that it joins with each other, but the two beside the nostrils, where three
+edges surround other triangles.
 """
 
 import numpy as np

@@ -36,6 +36,7 @@ class OneEuro:
         self._pts = 0
 
     def reset(self) -> None:
+        """Forget what was seen: the next value passes as it is."""
         self._value = None
 
     def smooth(self, value: NDArray[np.float32], pts: int) -> NDArray[np.float32]:
@@ -78,6 +79,7 @@ class FaceSmoother:
         self._unit = 0.0
 
     def reset(self) -> None:
+        """Forget what was seen: the next face passes as it is."""
         self._filter.reset()
         self._unit = 0.0
 

@@ -1,4 +1,7 @@
-"""Filters over time that are symmetric, so that nothing lags: what is measured of whole recordings passes through them."""
+"""Filters over time that are symmetric, so that nothing lags.
+
+What is measured of whole recordings passes through them.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +10,10 @@ SIGMAS = 4.0  # the bell is cut off at so many
 
 
 def gaussian(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
-    """(N, C) tracks under a bell of `sigma` samples along the first axis; beyond the ends they stay as they are there."""
+    """(N, C) tracks under a bell of `sigma` samples along the first axis.
+
+    Beyond the ends they stay as they are there.
+    """
     reach = int(SIGMAS * sigma + 0.5)
     bell = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     bell /= bell.sum()
@@ -16,8 +22,9 @@ def gaussian(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 
 
 def parabolas(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """(N, C) tracks along the first axis, each sample replaced by that of the parabola fitted to the window about it; near
-    the ends by that of the first and of the last window.
+    """(N, C) tracks along the first axis, each sample replaced by that of the parabola fitted to the window about it.
+
+    Near the ends by that of the first and of the last window.
 
     window: odd, 3 to N samples. Savitzky and Golay, Analytical Chemistry 1964.
     """

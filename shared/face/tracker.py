@@ -16,8 +16,10 @@ SWITCH_MARGIN = 1.3
 
 
 def face_score(face: Face, width: int, height: int) -> float:
-    """Size of a face in pixels, discounted towards the edge of the image: the most central large
-    face scores highest."""
+    """Size of a face in pixels, discounted towards the edge of the image.
+
+    The most central large face scores highest.
+    """
     left, top, right, bottom = face.box
     dx = ((left + right) / 2 - width / 2) / width
     dy = ((top + bottom) / 2 - height / 2) / height

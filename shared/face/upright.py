@@ -26,7 +26,9 @@ def turned(image: NDArray[np.uint8], quarters: int) -> NDArray[np.uint8]:
 
 
 def quarters_to_upright(rgb: NDArray[np.uint8]) -> int:
-    """Quarter turns clockwise after which the face of a (H, W, 3) uint8 RGB image is upright; 0 where that is not clear.
+    """Quarter turns clockwise after which the face of a (H, W, 3) uint8 RGB image is upright.
+
+    0 where that is not clear.
 
     Some 10 ms where a face is clearly upright, 80 ms where it is not, and 1 s where none is found.
     """

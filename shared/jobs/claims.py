@@ -1,8 +1,8 @@
 """Units of work, and who may do them: claims that outlive clocks, Redis and frozen workers.
 
-A claim is a numbered file made by exclusive creation; its number is the fencing token. Its holder rewrites it with a rising
-beat. An observer that sees the same beat for LEASE_S of its own monotonic clock may declare it expired, and then the next
-number can be claimed. A unit is done when `done.json` has been created, once and by one.
+A claim is a numbered file made by exclusive creation; its number is the fencing token. Its holder rewrites it with a
+rising beat. An observer that sees the same beat for LEASE_S of its own monotonic clock may declare it expired, and then
+the next number can be claimed. A unit is done when `done.json` has been created, once and by one.
 """
 
 import json
@@ -37,9 +37,11 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """What a unit's folder says. claim: the highest number, 0 before the first. open: that claim's holder may still be at
-    it. failures: attempts that ended with a reason. deaths: claims that ended without one. parked: not to be tried again
-    before it is declared so."""
+    """What a unit's folder says.
+
+    claim: the highest number, 0 before the first. open: that claim's holder may still be at it. failures: attempts that
+    ended with a reason. deaths: claims that ended without one. parked: not to be tried again before it is declared so.
+    """
 
     claim: int
     open: bool
@@ -73,8 +75,10 @@ def read_unit_state(store: Store, job: str, unit: str) -> UnitState:
 def claim_unit(
     store: Store, job: str, unit: str, seen: UnitState, worker: str, facts: Mapping[str, Any] = MappingProxyType({})
 ) -> Claim | None:
-    """Take a unit that no worker is at, or whose holder has expired. facts: of the first beat, such as `pace`. None where another
-    was faster."""
+    """Take a unit that no worker is at, or whose holder has expired.
+
+    facts: of the first beat, such as `pace`. None where another was faster.
+    """
     number = seen.claim + 1
     made = store.create(f"{_place(job, unit)}/claim-{number:04d}.json", _beat(0, worker, facts))
     return Claim(job, unit, number) if made else None
@@ -123,8 +127,10 @@ def failures(store: Store, job: str, unit: str) -> list[FailureRecord]:
 
 
 def publish_unit(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
-    """Record the unit as done by this claim; False where the claim is another's by now, or another was first. What was
-    made lies under names of this claim alone, so a late one overwrites nothing."""
+    """Record the unit as done by this claim; False where the claim is another's by now, or another was first.
+
+    What was made lies under names of this claim alone, so a late one overwrites nothing.
+    """
     if not is_claim_held(store, held):
         return False
     content = json.dumps({"claim": held.number, **facts}).encode()

@@ -19,9 +19,9 @@ ASSEMBLE_WEIGHT = 0.02  # of all other units together
 class UnitSpec:
     """A piece of a job that one worker does.
 
-    name: 1 to 40 of a-z, 0-9 and -; its folder has it too. needs: the units that must be done before it. weight: its share
-    of the work, in any measure that the job's other units have too. title: what people read, such as "window 2 of 7 in step 3 of 50";
-    "" where the name says it.
+    name: 1 to 40 of a-z, 0-9 and -; its folder has it too. needs: the units that must be done before it. weight: its
+    share of the work, in any measure that the job's other units have too. title: what people read, such as "window 2 of
+    7 in step 3 of 50"; "" where the name says it.
     """
 
     name: str
@@ -33,8 +33,8 @@ class UnitSpec:
 class JobGraph:
     """All units of a job, `assemble` the last of them.
 
-    units: by name, in the order they are best done; each comes after what it needs. shown: names of those that an operator
-    sees as the job's segments: the drawn ones of a frame engine, all that a clip engine declares.
+    units: by name, in the order they are best done; each comes after what it needs. shown: names of those that an
+    operator sees as the job's segments: the drawn ones of a frame engine, all that a clip engine declares.
     """
 
     def __init__(self, units: Iterable[UnitSpec], shown: Iterable[str]) -> None:
@@ -108,8 +108,8 @@ def check_units(units: Sequence[UnitSpec]) -> None:
             raise StudioError(f"Two units are named '{unit.name}'; each needs a name of its own.")
         if missing := [need for need in unit.needs if need not in before]:
             raise StudioError(
-                f"Unit '{unit.name}' needs '{missing[0][:60]}', which is no unit before it; list the units in an order in "
-                "which they can be done."
+                f"Unit '{unit.name}' needs '{missing[0][:60]}', which is no unit before it; list the units in an order "
+                "in which they can be done."
             )
         if not math.isfinite(unit.weight) or unit.weight <= 0:
             raise StudioError(f"Unit '{unit.name}' has the weight {unit.weight:g}; give one above 0.")

@@ -1,5 +1,7 @@
-"""The state of every job when it was last read, in Redis, so that ten thousand are listed at once. What is true stands in
-the store: what is missing here is read there, and what is gone there is dropped here."""
+"""The state of every job when it was last read, in Redis, so that ten thousand are listed at once.
+
+What is true stands in the store: what is missing here is read there, and what is gone there is dropped here.
+"""
 
 import hashlib
 from collections import Counter
@@ -31,7 +33,10 @@ class JobIndex:
         self._states, self._rows = f"{key}:states", f"{key}:rows"
 
     def order(self) -> list[tuple[str, JobState]]:
-        """Every job and its state, in the order they were handed in. Raises StudioError when the store cannot be read."""
+        """Every job and its state, in the order they were handed in.
+
+        Raises StudioError when the store cannot be read.
+        """
         names = jobs(self._store)
         known = self._known()
         missing = self._look([name for name in names if name not in known])

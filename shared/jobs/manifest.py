@@ -34,7 +34,8 @@ class Plan(BaseModel):
     """How a job is cut.
 
     rate: frames a second, "25" or "30000/1001". ticks: frames of the whole; for a voice as its file says, the last
-    segment has what there really is. segment: ticks in each but the last. chained: each segment needs the one before it.
+    segment has what there really is. segment: ticks in each but the last. chained: each segment needs the one before
+    it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,11 +74,12 @@ class Plan(BaseModel):
 class Manifest(BaseModel):
     """What a job is: who, moved by what, by which engine, into which file.
 
-    avatar_files, driver_file, captions_file: names in the store; captions_file: WebVTT of what the driver says, "" where that is not
-    known. driver: the file's name as its sender called it. out: a path on the
-    machine that handed it in, "" where the result stays in the store. output: `shared.media.output_spec.OutputSpec` as a dict. look: the
-    engine's options, all of them: those that were given over its settings where the job was handed in. units: what a clip
-    engine declared; empty for a frame engine, whose units follow from the plan. notes: sentences for the user about the driver.
+    avatar_files, driver_file, captions_file: names in the store; captions_file: WebVTT of what the driver says, ""
+    where that is not known. driver: the file's name as its sender called it. out: a path on the machine that handed it
+    in, "" where the result stays in the store. output: `shared.media.output_spec.OutputSpec` as a dict. look: the
+    engine's options, all of them: those that were given over its settings where the job was handed in. units: what a
+    clip engine declared; empty for a frame engine, whose units follow from the plan. notes: sentences for the user
+    about the driver.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -131,7 +133,10 @@ def folder(job: str) -> str:
 
 @lru_cache(maxsize=KEPT_MANIFESTS)
 def _parsed(raw: bytes) -> Manifest:
-    """The same object for the same bytes: an hour's clip has 70,000 units, and every unit and every look begins with this."""
+    """The same object for the same bytes.
+
+    An hour's clip has 70,000 units, and every unit and every look begins with this.
+    """
     return Manifest.model_validate_json(raw)
 
 

@@ -16,8 +16,8 @@ SETTLED = UnitState(claim=1, open=True, failures=0, deaths=0, parked=False, done
 class UnitProgress:
     """A unit as its folder and its claim's last beat tell it.
 
-    done, total: steps, as the unit counts them; 0 of 0 while it is not at work. rate: steps a second. pace: weight a second that
-    its worker did before, until the unit says how far it is.
+    done, total: steps, as the unit counts them; 0 of 0 while it is not at work. rate: steps a second. pace: weight a
+    second that its worker did before, until the unit says how far it is.
     """
 
     state: UnitState = UNTOUCHED
@@ -81,9 +81,11 @@ class JobProgress:
 
 
 def read_progress(store: Store, manifest: Manifest) -> JobProgress:
-    """How far a job is: one listing for each unit that has been begun, but for those whose dependents are done already: all of
-    a clip engine's, which may be tens of thousands, and those of a frame engine that nothing is shown of. Raises StudioError
-    where the store cannot be read."""
+    """How far a job is: one listing for each unit that has been begun, but for those whose dependents are done already.
+
+    All of a clip engine's, which may be tens of thousands, and those of a frame engine that nothing is shown of. Raises
+    StudioError where the store cannot be read.
+    """
     graph, job = manifest.graph, manifest.id
     begun = set(store.list(f"{folder(job)}/units"))
     shown = frozenset[str]() if manifest.units else frozenset(graph.shown)

@@ -25,8 +25,10 @@ RETRY_PAUSE_S = 2.0  # seconds before a Redis that did not answer is asked again
 
 
 def queue_name(engine: str, priority: Priority, *, begun: bool) -> str:
-    """The queue of an engine's jobs. Jobs that have begun have one of their own, which goes first: a worker finishes a
-    job before it begins another."""
+    """The queue of an engine's jobs.
+
+    Jobs that have begun have one of their own, which goes first: a worker finishes a job before it begins another.
+    """
     return f"{engine}.{priority}.begun" if begun else f"{engine}.{priority}"
 
 
@@ -37,7 +39,10 @@ def queue_names(engines: Iterable[str]) -> list[str]:
 
 
 def celery_app(url: str) -> "Celery":
-    """The Celery app as everybody needs it who sends: JSON alone, no results, and no waiting for a Redis that is away."""
+    """The Celery app as everybody needs it who sends.
+
+    JSON alone, no results, and no waiting for a Redis that is away.
+    """
     from celery import Celery  # a quarter of a second that only who sends spends
 
     app = Celery("persona-studio", broker=url, set_as_current=False)
@@ -104,8 +109,10 @@ class JobQueue:
         expired: Expired = (),
         begun: bool = False,
     ) -> bool:
-        """Have `count` workers do something for a job; False where Redis is away. Nothing is lost then: the job is on disk,
-        and the next worker's caretaker finds it."""
+        """Have `count` workers do something for a job; False where Redis is away.
+
+        Nothing is lost then: the job is on disk, and the next worker's caretaker finds it.
+        """
         app = self._sender()
         if app is None:
             return False
@@ -154,7 +161,10 @@ class JobQueue:
             self.trouble = _refused(error)
 
     def refusal(self) -> str:
-        """Return why Redis takes nothing, in a sentence, "" where it does. It is asked by a write, for it answers even when full."""
+        """Return why Redis takes nothing, in a sentence, "" where it does.
+
+        It is asked by a write, for it answers even when full.
+        """
         client = self.client()
         if client is None:
             return self.trouble

@@ -1,8 +1,8 @@
 """The small files of a job's folder as models: the one place where names and contents of the jobs' store are parsed.
 
 The store is a folder that others reach too: file synchronisers leave copies, editors leave backups, a full disk leaves
-files cut short. A name that the studio would not have written is ignored; a content that it would not have written reads as
-None, and who asked decides what a damaged file costs.
+files cut short. A name that the studio would not have written is ignored; a content that it would not have written
+reads as None, and who asked decides what a damaged file costs.
 """
 
 import re
@@ -29,8 +29,11 @@ Known = TypeVar("Known", bound=Record)
 
 
 class BeatRecord(Record):
-    """A claim, rewritten by its holder. done, total: steps. fps: steps a second. pace: weight a second that the holder did of the
-    job's last unit of the kind, 0 where there was none; told until the unit says how far it is."""
+    """A claim, rewritten by its holder.
+
+    done, total: steps. fps: steps a second. pace: weight a second that the holder did of the job's last unit of the
+    kind, 0 where there was none; told until the unit says how far it is.
+    """
 
     beat: int = Field(ge=0, lt=1 << 53)
     worker: str = Field("", max_length=500)
@@ -48,8 +51,10 @@ class FailureRecord(Record):
 
 
 class DoneRecord(Record):
-    """A unit that is done: which claim did it, and what it noted. files: of a clip engine's unit. lost: frames of the driver that
-    could not be decoded."""
+    """A unit that is done: which claim did it, and what it noted.
+
+    files: of a clip engine's unit. lost: frames of the driver that could not be decoded.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -67,8 +72,10 @@ class WishRecord(Record):
 
 
 class ResultRecord(Record):
-    """The sidecar of a finished job, of which this much is read. file, captions: names in the job's folder, captions "" where
-    there are none. notes: for the user."""
+    """The sidecar of a finished job, of which this much is read.
+
+    file, captions: names in the job's folder, captions "" where there are none. notes: for the user.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -80,8 +87,10 @@ class ResultRecord(Record):
 
 
 def read_record(store: Store, name: str, kind: type[Known]) -> Known | None:
-    """Return a file's content; None where there is none, or what is there is no such record. Raises StudioError where the
-    store cannot be read."""
+    """Return a file's content; None where there is none, or what is there is no such record.
+
+    Raises StudioError where the store cannot be read.
+    """
     raw = store.read(name)
     if raw is None or len(raw) > MAX_RECORD_BYTES:
         return None

@@ -46,15 +46,17 @@ def staffed_engines(workers: Sequence[WorkerBeat] | None) -> frozenset[str]:
 
 
 def waiting_reason(engine: str, workers: Sequence[WorkerBeat] | None) -> str:
-    """Why none of the workers takes a job of this engine: one sentence; "" where one can, and where there are none at all or
-    it is not known, which is no job's own trouble (`staff_note`)."""
+    """Why none of the workers takes a job of this engine: one sentence.
+
+    "" where one can, and where there are none at all or it is not known, which is no job's own trouble (`staff_note`).
+    """
     living = [each for each in workers or () if each.alive]
     if not living or any(engine in each.engines for each in living):
         return ""
     those = f"None of the {len(living)} workers that run can" if len(living) > 1 else "The only worker that runs cannot"
     return (
-        f"{those} do jobs of the engine {engine}; run `studio worker --engines {engine}` on a machine that can run it, where "
-        "`studio engines` says what it misses."
+        f"{those} do jobs of the engine {engine}; run `studio worker --engines {engine}` on a machine that can run it, "
+        "where `studio engines` says what it misses."
     )
 
 
@@ -78,8 +80,10 @@ class Staff:
         return self._workers.read_all()
 
     def explained(self, view: JobView) -> JobView:
-        """The view of a job that is watched, with the reason why it waits: none of the workers can do it, or where an operator
-        runs them there are none."""
+        """The view of a job that is watched, with the reason why it waits.
+
+        None of the workers can do it, or where an operator runs them there are none.
+        """
         if view.state not in UNFINISHED or view.reason:
             return view
         workers = self.read_all()

@@ -125,7 +125,8 @@ def status(store: Store, job: str) -> JobView:
 
 def _damaged(job: str, reason: str) -> JobView:
     return JobView(
-        id=job, avatar="", engine="", driver="", priority="normal", created=_created(job), state="parked", reason=reason,
+        id=job, avatar="", engine="", driver="", priority="normal", created=_created(job), state="parked",
+        reason=reason,
         kind="damaged", ticks=0, done=0, share=0.0, fps=0.0, eta=None, segments=(), preview=False, result="", bytes=0,
     )  # fmt: skip
 
@@ -141,8 +142,10 @@ def _created(job: str) -> str:
 def _ended(manifest: Manifest, finished: ResultRecord) -> JobView:
     done = finished.ticks
     return JobView(
-        **_facts(manifest), state="done", reason="", kind="", ticks=max(manifest.plan.ticks, done), done=done, share=1.0,
-        fps=0.0, eta=None, segments=(), preview=True, result=finished.file, bytes=finished.bytes, captions=finished.captions,
+        **_facts(manifest), state="done", reason="", kind="", ticks=max(manifest.plan.ticks, done), done=done,
+        share=1.0,
+        fps=0.0, eta=None, segments=(), preview=True, result=finished.file, bytes=finished.bytes,
+        captions=finished.captions,
         notes=tuple(finished.notes),
     )  # fmt: skip
 
@@ -163,7 +166,8 @@ def _view(
         drawn = [progress[name] for name in manifest.graph.shown]
         done, fps = sum(segment.done for segment in segments), sum(unit.rate for unit in drawn if unit.at_work)
     return JobView(
-        **_facts(manifest), state=state, reason=reason, kind=kind, ticks=max(ticks, done), done=done, share=progress.share,
+        **_facts(manifest), state=state, reason=reason, kind=kind, ticks=max(ticks, done), done=done,
+        share=progress.share,
         fps=fps if rate else 0.0, eta=(1.0 - progress.share) / rate if rate else None, segments=segments,
         preview="preview.jpg" in store.list(folder(manifest.id)), result="", bytes=0, notes=manifest.notes,
     )  # fmt: skip

@@ -19,8 +19,11 @@ from shared.runtime.files import flush_to_disk
 
 
 class Store(Protocol):
-    """Named files below one place. A name is relative, with forward slashes. All raise StudioError when the store
-    cannot be reached or written, NoSpaceError when it is full."""
+    """Named files below one place.
+
+    A name is relative, with forward slashes. All raise StudioError when the store cannot be reached or written,
+    NoSpaceError when it is full.
+    """
 
     url: str
 
@@ -45,13 +48,17 @@ class Store(Protocol):
         ...
 
     def scratch(self, name: str) -> Path:
-        """A local name to make a file under that will be taken as `name`; hidden, and on the store's own disk where that
-        is local."""
+        """A local name to make a file under that will be taken as `name`.
+
+        Hidden, and on the store's own disk where that is local.
+        """
         ...
 
     def fetch(self, name: str) -> Path:
-        """A local file with this content, to read from; it is the store's own where that is local. Names that are fetched
-        must not change their content. Raises StudioError where there is no such file."""
+        """A local file with this content, to read from; it is the store's own where that is local.
+
+        Names that are fetched must not change their content. Raises StudioError where there is no such file.
+        """
         ...
 
     def list(self, folder: str) -> list[str]:
@@ -74,7 +81,7 @@ def open_store(url: str) -> Store:
     return RemoteStore(url)
 
 
-class LocalStore:
+class LocalStore(Store):
     """A folder, of this machine or mounted from another.
 
     durable: what is written outlives a power cut; False for one that its process removes again.
@@ -191,9 +198,12 @@ class LocalStore:
         return self.root / _checked(name)
 
 
-class RemoteStore:
-    """A folder behind fsspec. `create` needs a store that can write on condition that nothing is there (for S3: PUT with
-    If-None-Match); `check` in the worker proves it before anything is claimed."""
+class RemoteStore(Store):
+    """A folder behind fsspec.
+
+    `create` needs a store that can write on condition that nothing is there (for S3: PUT with If-None-Match); `check`
+    in the worker proves it before anything is claimed.
+    """
 
     def __init__(self, url: str) -> None:
         import fsspec

@@ -13,8 +13,11 @@ Expired = Collection[tuple[str, int]]  # unit name and the number of the claim t
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Units of a job by name. ready: those that may be claimed, best first, with their state. open: those that a worker is
-    at, with the number of the claim."""
+    """Units of a job by name.
+
+    ready: those that may be claimed, best first, with their state. open: those that a worker is at, with the number of
+    the claim.
+    """
 
     ready: list[tuple[str, UnitState]]
     open: list[tuple[str, int]]

@@ -18,9 +18,11 @@ _SIGNS: dict[SegmentState, str] = {"done": DONE, "rendering": RENDERING, "parked
 
 @dataclass(frozen=True, slots=True)
 class SegmentStatus:
-    """A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
-    failed, "" where none did. unit: the name of a clip engine's unit, which has steps for ticks; "" for a segment of frames.
-    words: its title, "" where it has none.
+    """A segment of a job.
+
+    attempts: how often its render was begun. done: of its ticks. reason: why the last attempt failed, "" where none
+    did. unit: the name of a clip engine's unit, which has steps for ticks; "" for a segment of frames. words: its
+    title, "" where it has none.
     """
 
     number: int
@@ -53,12 +55,12 @@ UNKNOWN_CREATED = "1970-01-01T00:00:00+00:00"  # of a damaged job whose id does 
 class JobView(BaseModel):
     """How a job stands, with the names that JSON has.
 
-    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked job. ticks, done: frames;
-    a clip engine's job has none done before its clip is written, and `steps` says how far it is. share: what is done of the work,
-    0 to 1, by the weights of the units. fps: frames a second of all workers at it now. eta:
-    seconds, None where it is not known. segments: empty in what the index keeps and for a finished job. preview: whether
-    there is a preview image. result: the finished file's name, bytes: its size, captions: that of its captions. notes: what is to know of the driver, such as
-    how much of it could not be read.
+    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked job. ticks,
+    done: frames; a clip engine's job has none done before its clip is written, and `steps` says how far it is. share:
+    what is done of the work, 0 to 1, by the weights of the units. fps: frames a second of all workers at it now. eta:
+    seconds, None where it is not known. segments: empty in what the index keeps and for a finished job. preview:
+    whether there is a preview image. result: the finished file's name, bytes: its size, captions: that of its captions.
+    notes: what is to know of the driver, such as how much of it could not be read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -97,8 +99,11 @@ class JobView(BaseModel):
 
     @property
     def steps(self) -> str:
-        """How far a clip engine's units are, in words: "3 of 12 units; video at step 40 of 100", with titles "30 of 1203 units;
-        window 7 of 24 in step 2 of 50 (40 %)". "" for a job of frames, for one that has ended, and where the segments are not known."""
+        """How far a clip engine's units are, in words.
+
+        "3 of 12 units; video at step 40 of 100", with titles "30 of 1203 units; window 7 of 24 in step 2 of 50 (40 %)".
+        "" for a job of frames, for one that has ended, and where the segments are not known.
+        """
         units = [each for each in self.segments if each.unit]
         if not units:
             return ""
@@ -114,7 +119,10 @@ class JobView(BaseModel):
         return strip([segment.state for segment in self.segments], cells)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` prints: every field, the share as a percentage with one decimal, and the steps in words."""
+        """Return what `--json` prints.
+
+        Every field, the share as a percentage with one decimal, and the steps in words.
+        """
         shown = {"percent": round(self.percent, 1), "steps": self.steps}
         return self.model_dump(mode="json", exclude={"share"}) | shown
 
@@ -131,7 +139,8 @@ class JobView(BaseModel):
 def strip(states: Sequence[SegmentState], cells: int) -> str:
     """Return at most `cells` signs, each for as many segments as the others (give or take one).
 
-    states: each segment's state in order. A cell is failing or rendering when one of its segments is, done when all are.
+    states: each segment's state in order. A cell is failing or rendering when one of its segments is, done when all
+    are.
     """
     signs = [_SIGNS.get(state, WAITING) for state in states]
     count = min(cells, len(signs))

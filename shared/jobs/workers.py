@@ -1,5 +1,7 @@
-"""Which workers live: each says so in Redis with a rising beat, so that two looks tell, without any clock. For a command
-that looks once, Redis drops a key of a worker that has not said so for a while."""
+"""Which workers live: each says so in Redis with a rising beat, so that two looks tell, without any clock.
+
+For a command that looks once, Redis drops a key of a worker that has not said so for a while.
+"""
 
 import json
 import time
@@ -70,7 +72,10 @@ class Workers:
             self.queue.mark_away(error)
 
     def read_all(self) -> list[WorkerBeat] | None:
-        """All workers, None where Redis is away. One seen for the first time counts as alive where Redis has heard of it."""
+        """All workers, None where Redis is away.
+
+        One seen for the first time counts as alive where Redis has heard of it.
+        """
         client = self.queue.client()
         if client is None:
             return None

@@ -13,8 +13,10 @@ SLACK_SAMPLES = SOUND_RATE_HZ // 50
 
 
 class SoundBlocks:
-    """Joins (n,) int16 samples, (n, channels) where channels are given: a gap becomes silence, what overlaps is cut. Its
-    time begins at sample 0."""
+    """Joins (n,) int16 samples, (n, channels) where channels are given: a gap becomes silence, what overlaps is cut.
+
+    Its time begins at sample 0.
+    """
 
     def __init__(self, channels: int = 0) -> None:
         self._waiting: AudioSamples = np.empty((0, channels) if channels else 0, np.int16)

@@ -1,4 +1,7 @@
-"""The driver's frame as the console shows it: small, as JPEG. Made where the frame is, so that it need not travel whole."""
+"""The driver's frame as the console shows it.
+
+Small, as JPEG. Made where the frame is, so that it need not travel whole.
+"""
 
 import cv2
 import numpy as np

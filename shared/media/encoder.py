@@ -22,9 +22,12 @@ _PROBE_SIDE_PX = 256  # NVENC refuses frames below about 145 pixels
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """name: FFmpeg's. options: its settings. tag: the sample entry in MP4 and MOV where FFmpeg's own is not understood
-    everywhere (Apple's players want hvc1). ahead: by how many frames decoding is ahead of showing, given where the
-    encoder itself says it wrongly: libx265 of a few frames alone, fewer than it looks ahead."""
+    """name: FFmpeg's.
+
+    options: its settings. tag: the sample entry in MP4 and MOV where FFmpeg's own is not understood everywhere (Apple's
+    players want hvc1). ahead: by how many frames decoding is ahead of showing, given where the encoder itself says it
+    wrongly: libx265 of a few frames alone, fewer than it looks ahead.
+    """
 
     name: str
     pixels: str
@@ -87,8 +90,11 @@ def _opens(encoder: EncoderSpec) -> bool:
 
 @lru_cache
 def _nvenc_opens(name: str) -> bool:
-    """Whether a frame can really be encoded: the encoder is in every build of FFmpeg, the hardware is not there, or
-    its driver is too old, or it has no sessions left."""
+    """Whether a frame can really be encoded.
+
+    The encoder is in every build of FFmpeg, the hardware is not there, or its driver is too old, or it has no sessions
+    left.
+    """
     try:
         context = av.CodecContext.create(name, "w")
         assert isinstance(context, av.VideoCodecContext)
@@ -112,8 +118,11 @@ def add_frames(
     gop: int,
     matrix: int,
 ) -> av.VideoStream:
-    """A stream for frames of this (width, height), limited range. gop: frames between key frames at most.
-    matrix: BT709 or SMPTE170M, which says primaries and transfer function as well."""
+    """A stream for frames of this (width, height), limited range.
+
+    gop: frames between key frames at most. matrix: BT709 or SMPTE170M, which says primaries and transfer function as
+    well.
+    """
     options = dict(encoder.options)
     if encoder.name == "libx265":
         options["x265-params"] = f"{options['x265-params']}:pools={threads}"
@@ -140,8 +149,10 @@ def encoder_frame(
     pixels: str = "yuv420p",
     alpha: NDArray[np.uint8] | None = None,
 ) -> av.VideoFrame:
-    """A frame for an encoder. i420: (H * 3 / 2, W) uint8. pixels: yuv420p, yuv422p10le, or yuva420p with
-    alpha: (H, W) uint8, None for opaque."""
+    """A frame for an encoder.
+
+    i420: (H * 3 / 2, W) uint8. pixels: yuv420p, yuv422p10le, or yuva420p with alpha: (H, W) uint8, None for opaque.
+    """
     if pixels == "yuva420p":
         frame = _with_alpha(i420, alpha)
     elif pixels == "yuv422p10le":

@@ -1,4 +1,7 @@
-"""Still images of our own making, at any path: OpenCV takes a name's bytes for UTF-8, whatever the locale made of them."""
+"""Still images of our own making, at any path.
+
+OpenCV takes a name's bytes for UTF-8, whatever the locale made of them.
+"""
 
 from pathlib import Path
 from typing import Any

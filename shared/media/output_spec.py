@@ -51,7 +51,8 @@ class OutputSpec:
             low, high = SIDE_RANGE
             if any(side % 2 or not low <= side <= high for side in self.size):
                 raise StudioError(
-                    f"A size of {self.size[0]}x{self.size[1]} is impossible; both sides must be even and {low} to {high}."
+                    f"A size of {self.size[0]}x{self.size[1]} is impossible; both sides must be even and {low} to "
+                    f"{high}."
                 )
 
     @property

@@ -102,8 +102,10 @@ def source_title(source: MediaSource) -> str:
 
 
 def has_video(source: MediaSource) -> bool:
-    """Whether a file has video; one with sound alone is a voice. Raises StudioError when it has neither, or
-    cannot be opened."""
+    """Whether a file has video; one with sound alone is a voice.
+
+    Raises StudioError when it has neither, or cannot be opened.
+    """
     with open_container(source) as container:
         if video_of(container) is not None:
             return True
@@ -119,8 +121,8 @@ class VideoReader:
     start: microseconds after the first frame; reading begins with the frame that is shown then. Its pixels and time
         stamps, and all that follow, are those that reading from the beginning gives, to the bit.
     width, height: pixels after rotation and scaling. Frames of another size in mid-stream are fitted to it.
-    fps: average frames a second. duration: seconds, 0.0 where unknown (a live source). promised: seconds of frames that the file
-        states, None where it does not.
+    fps: average frames a second. duration: seconds, 0.0 where unknown (a live source). promised: seconds of frames that
+        the file states, None where it does not.
     origin: microseconds of the first frame on the file's own clock, None in files that have no time stamps.
     damage: what could not be decoded of what was read so far; the frame before it stays.
     Raises StudioError when there is no frame to be had.
@@ -239,8 +241,10 @@ class VideoReader:
         return ((pts, *self._view.cut_out(frame)) for pts, frame in self._timed)
 
     def shown_at(self, times: Iterable[int]) -> Iterator[tuple[ImageArray, bool]]:
-        """The frame shown at each of these rising times (microseconds), and whether it is another than at the time
-        before; the last frame stays. A frame that is never shown is not converted. Raises as `__iter__`."""
+        """The frame shown at each of these rising times (microseconds), and whether it is a new one.
+
+        After the end the last frame stays. A frame that is never shown is not converted. Raises as `__iter__`.
+        """
         ahead = next(self._timed, None)
         frame, rgb = None, None
         for time in times:
@@ -263,6 +267,7 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
+        """Close the file."""
         self._container.close()
 
 
@@ -282,8 +287,8 @@ def _shown_from(timed: Iterator[TimedFrame], start: int) -> Iterator[TimedFrame]
 def read_sound(source: MediaSource, damage: Damage | None = None) -> Iterator[tuple[int, AudioSamples]]:
     """(pts in microseconds, (n,) int16 mono at 48 kHz) of each block of sound, pts on the file's own clock.
 
-    damage: what could not be decoded is counted there. Nothing for a file without sound. Raises StudioError when it cannot be
-    opened, holds no sound that can be decoded, or its source is gone.
+    damage: what could not be decoded is counted there. Nothing for a file without sound. Raises StudioError when it
+    cannot be opened, holds no sound that can be decoded, or its source is gone.
     """
     with open_container(source) as container:
         yield from decoded_sound(container, source_title(source), damage if damage is not None else Damage())

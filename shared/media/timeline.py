@@ -37,9 +37,12 @@ SOUND_SLACK_US = 100_000  # microseconds by which sound may be longer than the f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """kind: what the driver moves a host with. rate: ticks a second. ticks: of all the driver. duration: seconds, exact.
-    variable: its frames come unevenly, or at another rate than this one. pts: (N,) int64, when each frame is shown, microseconds after the first,
-    rising; empty for a voice. has_sound: whether there is any to put to the video. notes: sentences for the user."""
+    """kind: what the driver moves a host with.
+
+    rate: ticks a second. ticks: of all the driver. duration: seconds, exact. variable: its frames come unevenly, or at
+    another rate than this one. pts: (N,) int64, when each frame is shown, microseconds after the first, rising; empty
+    for a voice. has_sound: whether there is any to put to the video. notes: sentences for the user.
+    """
 
     kind: Literal["motion", "voice"]
     rate: Fraction
@@ -69,12 +72,14 @@ def tick_limit(tick: int, rate: Fraction) -> int:
 def shown_frames(
     driver: Path, rate: Fraction, begin: int, end: int, max_side: int | None = None, lost: list[int] | None = None
 ) -> Iterator[tuple[int, ImageArray, bool]]:
-    """(pts of the tick in microseconds, (H, W, 3) uint8 RGB, whether it is another frame than the tick before showed) for each
-    tick from `begin` to before `end`. The same for every way of cutting a driver into such ranges.
+    """The frames shown from `begin` to before `end`, one for each tick.
 
-    rate: the timeline's. A frame is lent: the same array comes again for a tick that shows the same one.
-    lost: gets the times of the frames in the range that could not be decoded, when all ticks are read. Raises StudioError
-    where the driver cannot be read any further.
+    Each comes as the tick's pts (microseconds), (H, W, 3) uint8 RGB, and whether it is another frame than the tick
+    before showed. The same for every way of cutting a driver into such ranges.
+
+    rate: the timeline's. A frame is lent: the same array comes again for a tick that shows the same one. lost: gets the
+    times of the frames in the range that could not be decoded, when all ticks are read. Raises StudioError where the
+    driver cannot be read any further.
     """
     first = max(0, begin - 1)  # whether `begin` shows another frame, only the tick before can tell
     with VideoReader(driver, max_side, start=tick_limit(begin - 1, rate) if begin else 0) as reader:
@@ -94,10 +99,10 @@ def read_timeline(
 ) -> Timeline:
     """The timeline of a video or sound file. Every packet is read, no more than one frame decoded.
 
-    rate: what is asked for; None: the frames' own, exactly, where it is constant, the nearest usual one where it is not,
-    and 25 for a voice and for fewer frames than a motion has. kind: "voice" where the frames of a video do not count; None:
-    motion where there are frames. The longer of frames and sound counts. Raises StudioError for a driver that cannot be
-    opened, is empty, or holds nothing that can be shown or heard.
+    rate: what is asked for; None: the frames' own, exactly, where it is constant, the nearest usual one where it is
+    not, and 25 for a voice and for fewer frames than a motion has. kind: "voice" where the frames of a video do not
+    count; None: motion where there are frames. The longer of frames and sound counts. Raises StudioError for a driver
+    that cannot be opened, is empty, or holds nothing that can be shown or heard.
     """
     name = source_title(driver)
     with open_container(driver) as container:
@@ -170,14 +175,17 @@ def breaks_off(name: str, seconds: float, promised: float | None) -> tuple[str, 
     if promised is None or seconds >= promised - max(BREAKS_OFF_S, 0.02 * promised):
         return ()
     return (
-        f"{name} breaks off after {seconds:.1f} of {promised:.1f} seconds; what is there is used. Copy or download it again"
-        " for the rest.",
+        f"{name} breaks off after {seconds:.1f} of {promised:.1f} seconds; what is there is used. Copy or download it "
+        "again for the rest.",
     )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Packets:
-    """pts: (N,) int64 of a track's packets, sorted, microseconds on the file's clock. last: duration of the last one or 0."""
+    """pts: (N,) int64 of a track's packets, sorted, microseconds on the file's clock.
+
+    last: duration of the last one or 0.
+    """
 
     pts: Stamps
     last: int
@@ -232,7 +240,10 @@ def _promised(container: av.container.InputContainer, stream: av.VideoStream | a
 
 
 def _first_shown(driver: Path, pts: Stamps) -> int:
-    """The time of the first frame that can be decoded, on the file's clock. Also refuses what has none, or is too large."""
+    """The time of the first frame that can be decoded, on the file's clock.
+
+    Also refuses what has none, or is too large.
+    """
     with VideoReader(driver) as reader:
         return reader.origin if reader.origin is not None else int(pts[0])
 
@@ -258,8 +269,10 @@ def _steady_rate(pts: Stamps, reported: Fraction) -> Fraction | None:
 
 
 def _nearest_usual(pts: Stamps, reported: Fraction) -> Fraction:
-    """For frames that come unevenly: the usual rate nearest to what they mostly come at. Gaps, where a phone or a
-    screen recorder left frames out, do not count."""
+    """For frames that come unevenly: the usual rate nearest to what they mostly come at.
+
+    Gaps, where a phone or a screen recorder left frames out, do not count.
+    """
     if len(pts) < 2:
         return reported if LOWEST_RATE <= reported <= HIGHEST_RATE else VOICE_RATE_FPS
     steps = np.diff(pts)

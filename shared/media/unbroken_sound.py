@@ -14,10 +14,13 @@ SILENCE_SAMPLES = SOUND_RATE_HZ * 10  # at most in a block
 
 
 def unbroken_sound(source: MediaSource, damage: Damage | None = None) -> Iterator[AudioSamples]:
-    """(n,) int16 mono at 48 kHz of each block of sound, from the first on; what is missing between two is silence, so that
-    sample n lies n / 48,000 s after the first one. Nothing for a file without sound.
+    """(n,) int16 mono at 48 kHz of each block of sound, from the first on.
 
-    damage: what could not be decoded is counted there. Raises StudioError when the source cannot be opened or breaks off.
+    What is missing between two is silence, so that sample n lies n / 48,000 s after the first one. Nothing for a file
+    without sound.
+
+    damage: what could not be decoded is counted there. Raises StudioError when the source cannot be opened or breaks
+    off.
     """
     origin: int | None = None
     given = 0

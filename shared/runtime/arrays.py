@@ -13,8 +13,9 @@ StateArrays = dict[str, NDArray[np.generic]]
 
 StateMapping = Mapping[str, NDArray[np.generic]]
 
-# What reading arrays from an NPZ file raises where it is missing or damaged, by its arrays or the archive around them: one that
-# seems encrypted, or compressed in a way that is not known, is a RuntimeError; arrays of another shape are the last ones.
+# What reading arrays from an NPZ file raises where it is missing or damaged, by its arrays or the archive around them:
+# one that seems encrypted, or compressed in a way that is not known, is a RuntimeError; arrays of another shape are the
+# last ones.
 UNREADABLE_ARRAYS = (
     OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, BadZipFile, zlib.error, struct.error,
     TypeError, IndexError, OverflowError,

@@ -26,7 +26,10 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until a file's content, or a folder's names, are on the disk and would outlive a power cut. Raises OSError."""
+    """Wait until a file's content, or a folder's names, are on the disk and would outlive a power cut.
+
+    Raises OSError.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -35,8 +38,11 @@ def flush_to_disk(path: Path) -> None:
 
 
 def path_text(path: Path) -> str:
-    """A path as text that every locale, JSON and msgpack can have: its bytes taken for UTF-8, and each that is none as the
-    escape that `shared.runtime.shown_text` shows for it, such as \\udcfc."""
+    r"""A path as text that every locale, JSON and msgpack can have.
+
+    Its bytes taken for UTF-8, and each that is none as the escape that `shared.runtime.shown_text` shows for it, such
+    as \udcfc.
+    """
     text = os.fsencode(path).decode(errors="surrogateescape")
     return BYTE_ESCAPE.sub(r"\\udc5c\1", text).encode(errors="backslashreplace").decode()
 

@@ -1,7 +1,7 @@
 """Logs: one line an event on standard error, facts as keys.
 
-What an event says may come from outside: a line break in it would forge another event, so control characters are escaped. A log
-that cannot be written (a full disk, a terminal that is gone) ends no process.
+What an event says may come from outside: a line break in it would forge another event, so control characters are
+escaped. A log that cannot be written (a full disk, a terminal that is gone) ends no process.
 """
 
 import logging
@@ -27,7 +27,8 @@ def set_up_logs(service: str, level: str) -> None:
             ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(_Lines(sys.stderr)),  # type: ignore[arg-type]  # write and flush are all it uses,
+        # write and flush are all it uses,
+        logger_factory=structlog.PrintLoggerFactory(_Lines(sys.stderr)),  # type: ignore[arg-type]
     )
     structlog.contextvars.bind_contextvars(service=service)
 

@@ -35,8 +35,8 @@ async def run_json_module(
 ) -> dict[str, Any]:
     """Return the JSON object in the last line that `python -m module` prints. Raises ModuleError.
 
-    given: its standard input. must_succeed: an exit code other than 0 is an error, whatever was printed before. quiet: its
-    standard error is dropped instead of shown with this process's own.
+    given: its standard input. must_succeed: an exit code other than 0 is an error, whatever was printed before. quiet:
+    its standard error is dropped instead of shown with this process's own.
     """
     async with _process(module, *arguments, environment=environment, quiet=quiet) as process:
         try:
@@ -51,8 +51,11 @@ async def run_json_module(
 
 
 async def stream_json_module(module: str, *arguments: str) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield each JSON object that `python -m module` prints while it runs; lines of libraries are skipped. Raises ModuleError
-    at the end where the exit code is not 0, and for a line that is too long. Close the iterator to end the process."""
+    """Yield each JSON object that `python -m module` prints while it runs; lines of libraries are skipped.
+
+    Raises ModuleError at the end where the exit code is not 0, and for a line that is too long. Close the iterator to
+    end the process.
+    """
     async with _process(module, *arguments) as process:
         assert process.stdin is not None and process.stdout is not None
         process.stdin.close()

@@ -1,4 +1,6 @@
-"""Whose the studio's files are: this user's alone, but for outputs that a user names, which are as open as their umask says.
+"""Whose the studio's files are.
+
+This user's alone, but for outputs that a user names, which are as open as their umask says.
 
 The command sets both up before it does anything; the processes that it starts inherit them.
 """
@@ -14,14 +16,20 @@ USERS_UMASK = "PERSONA_STUDIO_UMASK"  # variable with the umask that the command
 
 
 def keep_files_private() -> None:
-    """From now on what this process and its children write is this user's alone; the umask of before is kept for `share`."""
+    """From now on what this process and its children write is this user's alone.
+
+    The umask of before is kept for `share`.
+    """
     before = os.umask(PRIVATE_UMASK)
     os.environ.setdefault(USERS_UMASK, f"{before:03o}")
 
 
 def close_to_others(folder: Path) -> None:
-    """Make a folder that is open to others its owner's alone, with all that lies in it; what its owner may do stays. One that
-    is not there, is another user's, lies on a disk that cannot be written or is shared by all (/tmp) stays as it is."""
+    """Make a folder that is open to others its owner's alone, with all that lies in it; what its owner may do stays.
+
+    One that is not there, is another user's, lies on a disk that cannot be written or is shared by all (/tmp) stays as
+    it is.
+    """
     try:
         found = folder.stat()
         if found.st_uid == os.getuid() and found.st_mode & 0o077 and not found.st_mode & stat.S_ISVTX:
@@ -31,7 +39,10 @@ def close_to_others(folder: Path) -> None:
 
 
 def share(path: Path) -> None:
-    """Open a file that a user has named as far as their umask allows. One that is gone, or another's, stays as it is."""
+    """Open a file that a user has named as far as their umask allows.
+
+    One that is gone, or another's, stays as it is.
+    """
     try:
         path.chmod(0o666 & ~_users_umask())
     except OSError:
@@ -40,7 +51,10 @@ def share(path: Path) -> None:
 
 @contextmanager
 def as_open_as_umask() -> Iterator[None]:
-    """What is written within is as open as the user's umask says: models that lie beside the program, for all its users."""
+    """What is written within is as open as the user's umask says.
+
+    Models that lie beside the program, for all its users.
+    """
     private = os.umask(_users_umask())
     try:
         yield

@@ -30,8 +30,11 @@ def signal_on_parent_death(number: signal.Signals) -> None:
 
 
 def ends_with_us() -> list[str]:
-    """A prefix that ends a program when the thread that starts it is gone; where there is none it is ended only in
-    order. So a program is started by a thread that lives as long as it is wanted."""
+    """A prefix that ends a program when the thread that starts it is gone.
+
+    Where there is none it is ended only in order. So a program is started by a thread that lives as long as it is
+    wanted.
+    """
     setpriv = shutil.which("setpriv")
     # A process that ended before that is seen by the shell, which becomes the program.
     alive = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
@@ -88,7 +91,10 @@ class OwnedServer(ABC):
         variables: Mapping[str, str],
         stdin: Path | None = None,
     ) -> bool:
-        """Start a program; whether it answers in time. Killed where it does not. stdin: the file that it reads there."""
+        """Start a program; whether it answers in time.
+
+        Killed where it does not. stdin: the file that it reads there.
+        """
         started = time.monotonic()
         with log_file.open("ab") as file, (stdin or Path(os.devnull)).open("rb") as read:
             self.process = subprocess.Popen(

@@ -30,8 +30,11 @@ class RestartPolicy:
 
 
 class RetryDelay:
-    """Seconds before the next attempt to reach a peer: exponential, capped, with equal jitter (half fixed, half random), so
-    that a failing peer is asked ever less often and not by all studios in step."""
+    """Seconds before the next attempt to reach a peer.
+
+    Exponential, capped, with equal jitter (half fixed, half random), so that a failing peer is asked ever less often
+    and not by all studios in step.
+    """
 
     def __init__(self, first_s: float = 1.0, cap_s: float = 15.0) -> None:
         self._first_s, self._cap_s = first_s, cap_s

@@ -21,4 +21,5 @@ class Wake:
             pass
 
     def close(self) -> None:
+        """Close the descriptor."""
         os.close(self.fd)

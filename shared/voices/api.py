@@ -1,7 +1,7 @@
 """The interface that every voice implements: text in, sound out as it is made.
 
-Public as `persona_studio.voice`: what is here changes with notice only. A package adds a voice by an entry point of the group
-`persona_studio.voices`, as it adds an engine.
+Public as `persona_studio.voice`: what is here changes with notice only. A package adds a voice by an entry point of the
+group `persona_studio.voices`, as it adds an engine.
 """
 
 from abc import ABC, abstractmethod
@@ -29,8 +29,11 @@ class SpokenWord:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """A block of speech. pcm: 16 bit little-endian, mono. rate: 8000 to 96000 Hz, the same in all blocks of a sentence.
-    words: those whose times became known with this block; none from a voice that tells no times."""
+    """A block of speech.
+
+    pcm: 16 bit little-endian, mono. rate: 8000 to 96000 Hz, the same in all blocks of a sentence. words: those whose
+    times became known with this block; none from a voice that tells no times.
+    """
 
     pcm: bytes
     rate: int
@@ -51,10 +54,16 @@ class Voice(ABC):
         return None
 
     def probe(self) -> Unavailable | None:
-        """Why it cannot speak here, None where it can. Cheap: asks no server and starts no program. Raises StudioError."""
+        """Why it cannot speak here, None where it can.
+
+        Cheap: asks no server and starts no program. Raises StudioError.
+        """
         return None
 
     @abstractmethod
     def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
-        """Yield the sound of one sentence as it is made. Runs in an event loop that voices have for themselves; closing the
-        generator, or cancelling what waits for it, ends the synthesis at once. Raises VoiceError in one sentence."""
+        """Yield the sound of one sentence as it is made.
+
+        Runs in an event loop that voices have for themselves; closing the generator, or cancelling what waits for it,
+        ends the synthesis at once. Raises VoiceError in one sentence.
+        """

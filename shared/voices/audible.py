@@ -10,7 +10,10 @@ QUIET = 128  # of 32768, -48 dB: above the noise of a synthetic voice, below its
 
 @dataclass(slots=True)
 class AudibleSpan:
-    """Samples of a sentence from the first that can be heard up to but not including `stop`; None until one was heard."""
+    """Samples of a sentence from the first that can be heard up to but not including `stop`.
+
+    None until one was heard.
+    """
 
     first: int | None = None
     stop: int | None = None

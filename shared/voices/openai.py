@@ -1,4 +1,7 @@
-"""The voice of a server with the OpenAI speech API, in the cloud or on one's own machine: PCM that is streamed as it is made."""
+"""The voice of a server with the OpenAI speech API, in the cloud or on one's own machine.
+
+PCM that is streamed as it is made.
+"""
 
 import json
 import re
@@ -104,7 +107,10 @@ class OpenAIVoice(Voice):
 
 
 class _Sound:
-    """Recognises what a server sends as it comes: PCM, or a WAV file where it knows no other. Raises VoiceError for all else."""
+    """Recognises what a server sends as it comes: PCM, or a WAV file where it knows no other.
+
+    Raises VoiceError for all else.
+    """
 
     def __init__(self, host: str, kind: str, rate: int) -> None:
         said = RATE.search(kind)
@@ -156,7 +162,10 @@ async def _refusal(host: str, answer: httpx2.Response, key: str) -> str:
     if status in (401, 403):
         return f"The speech server {host} refuses the key ({status}); set STUDIO_VOICE_OPENAI_KEY."
     if status == 404:
-        return f"The speech server {host} has no such address, model or voice (404); check STUDIO_VOICE_OPENAI_URL and _MODEL."
+        return (
+            f"The speech server {host} has no such address, model or voice (404); check STUDIO_VOICE_OPENAI_URL and "
+            "_MODEL."
+        )
     if answer.is_redirect:
         return f"The speech server {host} sends on to another address; set STUDIO_VOICE_OPENAI_URL to that one."
     body = b""
@@ -169,7 +178,8 @@ async def _refusal(host: str, answer: httpx2.Response, key: str) -> str:
         words = words.replace(key, "***")
     words = "".join(char if char.isprintable() else " " for char in words)
     words = " ".join(words.split())[:200].rstrip(".")
-    return f"The speech server {host} does not speak ({status}{': ' + words if words else ''}); try again, or check its settings."
+    what = f"{status}: {words}" if words else status
+    return f"The speech server {host} does not speak ({what}); try again, or check its settings."
 
 
 def _words_of(body: bytes) -> str:

@@ -79,6 +79,7 @@ def _rate_of(model: Path) -> int:
         rate = None
     if type(rate) is not int or not LOWEST <= rate <= HIGHEST:
         raise VoiceError(
-            f"{model.name} and {about.name} are no voice of piper's; set STUDIO_VOICE_PIPER_MODEL to a voice's .onnx file."
+            f"{model.name} and {about.name} are no voice of piper's; set STUDIO_VOICE_PIPER_MODEL to a voice's .onnx "
+            "file."
         )
     return rate

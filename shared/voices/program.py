@@ -1,7 +1,7 @@
 """A program that speaks: text on its standard input, sound on its standard output.
 
-It is called as any user of the machine would call it; nothing of it is imported or shipped, and it gets neither a shell nor
-the studio's settings.
+It is called as any user of the machine would call it; nothing of it is imported or shipped, and it gets neither a shell
+nor the studio's settings.
 """
 
 import asyncio
@@ -20,8 +20,11 @@ KEPT_ERROR_BYTES = 2000
 
 
 async def program_output(title: str, command: Sequence[str], text: str) -> AsyncGenerator[bytes, None]:
-    """Yield what the program writes while it runs. Closing the generator kills it. Raises VoiceError where it cannot be
-    started or fails; `title` is how the sentence calls it."""
+    """Yield what the program writes while it runs.
+
+    Closing the generator kills it. Raises VoiceError where it cannot be started or fails; `title` is how the sentence
+    calls it.
+    """
     async with _process(title, command) as process:
         errors = asyncio.ensure_future(_last_words(process))
         feeding = asyncio.ensure_future(_feed(process, text.encode()))

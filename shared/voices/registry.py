@@ -14,15 +14,17 @@ from shared.voices.settings import VoiceSettings
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 FIRST, LAST = ("openai", "piper"), ("espeak",)  # the order in which a voice is looked for; others come between
 NO_VOICE = (
-    "There is no voice here that speaks text: install one (sudo apt-get install espeak-ng), or set STUDIO_VOICE_OPENAI_URL to a "
-    "server with the OpenAI speech API; `studio voices` lists what there could be."
+    "There is no voice here that speaks text: install one (sudo apt-get install espeak-ng), or set "
+    "STUDIO_VOICE_OPENAI_URL to a server with the OpenAI speech API; `studio voices` lists what there could be."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class VoiceSummary:
-    """A voice with what a user picks it by. chosen: it speaks where none is named. unavailable, command: why it cannot speak
-    here and what helps, else ""."""
+    """A voice with what a user picks it by.
+
+    chosen: it speaks where none is named. unavailable, command: why it cannot speak here and what helps, else "".
+    """
 
     name: str
     title: str
@@ -48,7 +50,10 @@ def _installed() -> dict[str, EntryPoint]:
 
 
 def load_voice(name: str) -> Voice:
-    """The voice of this name. Raises StudioError when there is none, its module cannot be imported, or it is no voice."""
+    """The voice of this name.
+
+    Raises StudioError when there is none, its module cannot be imported, or it is no voice.
+    """
     found = _installed()
     if name not in found:
         there = ", ".join(found) or "none, as after an update; run `make setup` again"
@@ -75,7 +80,10 @@ def problem_of(voice: Voice) -> Unavailable | None:
 
 
 def open_voice(name: str) -> Voice:
-    """The voice of this name, for "" the first that can speak here. Raises StudioError in one sentence where it cannot."""
+    """The voice of this name, for "" the first that can speak here.
+
+    Raises StudioError in one sentence where it cannot.
+    """
     if name:
         voice = load_voice(name)
         if (problem := problem_of(voice)) is not None:

@@ -1,6 +1,7 @@
 """Text cut into the sentences that a voice is given one after the other, in any script.
 
-The rules are few and err towards a longer sentence: two that are spoken as one sound right, one that is cut in two does not.
+The rules are few and err towards a longer sentence: two that are spoken as one sound right, one that is cut in two does
+not.
 """
 
 import re
@@ -29,15 +30,20 @@ INITIAL = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # "J" of "J. Smith", "U.S" of 
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a text in order, without those in which nothing can be spoken: at most
-    MAX_SENTENCE_CHARACTERS each, white space as single spaces, control characters left out."""
+    """Return the sentences of a text in order, without those in which nothing can be spoken.
+
+    At most MAX_SENTENCE_CHARACTERS each, white space as single spaces, control characters left out.
+    """
     found = (piece for line in _paragraphs(text) for whole in _ended(line) for piece in _short(whole))
     return [piece for piece in found if any(char.isalnum() for char in piece)]
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Lines that belong together: an empty line ends them, and a line break where neither its line was full nor the next one
-    goes on with a small letter."""
+    """Lines that belong together.
+
+    An empty line ends them, and a line break where neither its line was full nor the next one goes on with a small
+    letter.
+    """
     held = ""
     last = 0
     for line in text.splitlines():
@@ -86,7 +92,10 @@ def _is_end(line: str, begin: int, found: re.Match[str]) -> bool:
 
 
 def _short(sentence: str) -> Iterator[str]:
-    """The sentence in pieces that are short enough: cut behind the last comma, else at the last space, else anywhere."""
+    """The sentence in pieces that are short enough.
+
+    Cut behind the last comma, else at the last space, else anywhere.
+    """
     while len(sentence) > MAX_SENTENCE_CHARACTERS:
         cuts = [found.end() for found in CUTS.finditer(sentence, 0, MAX_SENTENCE_CHARACTERS + 1)]
         at = next((cut for cut in reversed(cuts) if 0 < cut <= MAX_SENTENCE_CHARACTERS), 0)

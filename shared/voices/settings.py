@@ -1,4 +1,7 @@
-"""Settings that a voice has of its own: STUDIO_VOICE_<NAME>_* variables over the table [voice_<name>] of studio.toml."""
+"""Settings that a voice has of its own.
+
+STUDIO_VOICE_<NAME>_* variables over the table [voice_<name>] of studio.toml.
+"""
 
 from shared.config.layered import LayeredSettings
 

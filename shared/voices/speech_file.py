@@ -1,7 +1,9 @@
-"""A text as a speech file, made once: a sentence that was spoken is kept, so that an interrupted text goes on where it stopped.
+"""A text as a speech file, made once.
 
-`python -m shared.voices.speech_file` reads {text, voice} as JSON on standard input, and prints {"done", "total"} while it speaks and
-{"file", "captions"} in the end, or {"error"}.
+A sentence that was spoken is kept, so that an interrupted text goes on where it stopped.
+
+`python -m shared.voices.speech_file` reads {text, voice} as JSON on standard input, and prints {"done", "total"} while
+it speaks and {"file", "captions"} in the end, or {"error"}.
 """
 
 import asyncio
@@ -40,8 +42,11 @@ SpeechProgress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class FileLine:
-    """A sentence of a speech file. start, end: seconds of the file at which its first sound begins and its last is over. words: as
-    the voice tells them, in seconds of the file."""
+    """A sentence of a speech file.
+
+    start, end: seconds of the file at which its first sound begins and its last is over. words: as the voice tells
+    them, in seconds of the file.
+    """
 
     text: str
     start: float
@@ -84,8 +89,11 @@ def check_text(text: str, name: str) -> list[str]:
 def make_speech(
     text: str, settings: Settings, voice: str = "", progress: SpeechProgress = lambda done, total: None
 ) -> SpeechFile:
-    """Speak a text into a file of the home, or find it there. progress: called with the sentences that are done and all of them.
-    Raises StudioError in one sentence; what was spoken until then is kept."""
+    """Speak a text into a file of the home, or find it there.
+
+    progress: called with the sentences that are done and all of them. Raises StudioError in one sentence; what was
+    spoken until then is kept.
+    """
     found = check_text(text, "The text")
     speaker = open_voice(voice or settings.voice)
     folder = settings.home / FOLDER / _digest(speaker, found)

@@ -1,4 +1,7 @@
-"""Voices beside an event loop that must not wait: they speak in a loop of their own, and their sound is fetched from there."""
+"""Voices beside an event loop that must not wait.
+
+They speak in a loop of their own, and their sound is fetched from there.
+"""
 
 import asyncio
 import threading
@@ -14,8 +17,10 @@ CLOSE_WAIT_S = 1.0
 
 
 class VoiceThread:
-    """A thread with an event loop for voices, started with the first sentence. Nothing is fetched ahead: a voice goes on when
-    its last block was taken, so that memory is bounded by who takes it."""
+    """A thread with an event loop for voices, started with the first sentence.
+
+    Nothing is fetched ahead: a voice goes on when its last block was taken, so that memory is bounded by who takes it.
+    """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None

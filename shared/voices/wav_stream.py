@@ -7,7 +7,10 @@ MAX_HEADER_BYTES = 64 << 10  # before the samples
 
 
 class WavStream:
-    """Takes bytes, gives samples. rate: in Hz, 0 until the header has come. Raises ValueError for what is not 16 bit mono."""
+    """Takes bytes, gives samples.
+
+    rate: in Hz, 0 until the header has come. Raises ValueError for what is not 16 bit mono.
+    """
 
     def __init__(self) -> None:
         self.rate = 0

@@ -43,8 +43,10 @@ def _time(us: int) -> str:
 
 
 class CaptionFile:
-    """A WebVTT file that grows cue by cue, each by one write, so that it is whole whenever its writer ends; there is none before
-    the first."""
+    """A WebVTT file that grows cue by cue, each by one write, so that it is whole whenever its writer ends.
+
+    There is none before the first.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path

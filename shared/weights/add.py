@@ -35,7 +35,10 @@ class AddedFile:
 
 @dataclass(slots=True)
 class AddedFiles:
-    """added: files that were recognised and are in the weights folder now. refused: sentences about those that were not."""
+    """added: files that were recognised and are in the weights folder now.
+
+    refused: sentences about those that were not.
+    """
 
     added: list[AddedFile] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
@@ -44,8 +47,8 @@ class AddedFiles:
 def add_files(weights: EngineWeights, folder: Path, sources: Sequence[Path], recognise: Recognise) -> AddedFiles:
     """Copy what an engine needs into the weights folder, whole or not at all.
 
-    sources: files; folders and archives (zip, tar), of which the files are taken that have a name and the checksum of the
-    manifest. recognise: the manifest's path of a file that no checksum is known of, "" where it is none; may raise
+    sources: files; folders and archives (zip, tar), of which the files are taken that have a name and the checksum of
+    the manifest. recognise: the manifest's path of a file that no checksum is known of, "" where it is none; may raise
     StudioError. Raises StudioError where the folder cannot be written.
     """
     found = AddedFiles()
@@ -120,7 +123,7 @@ def _sha256(file: IO[bytes]) -> str:
 
 
 def _archive(source: Path) -> str:
-    """ "zip", "tar", or "" for anything else; what torch writes is a zip, and no archive of files."""
+    """The kind of archive: "zip", "tar", or "" for anything else, such as the zip that torch writes."""
     if not source.is_file():
         return ""
     if zipfile.is_zipfile(source):

@@ -23,8 +23,8 @@ AGAIN = "put a whole one there; `studio weights pull` fetches those that are pub
 def load_state(path: Path, key: str | None = None) -> StateDict:
     """The tensors in a file by name, on the CPU: of safetensors, or of what torch.save wrote.
 
-    key: of a file that holds several networks, the one that is wanted. A wrapper around the state ("state_dict", ...) and
-    the prefix "module." are taken off; what is not a tensor is left out. No pickle is ever run: a file that would
+    key: of a file that holds several networks, the one that is wanted. A wrapper around the state ("state_dict", ...)
+    and the prefix "module." are taken off; what is not a tensor is left out. No pickle is ever run: a file that would
     construct anything but tensors is refused. Raises StudioError in one sentence.
     """
     try:
@@ -98,8 +98,9 @@ def check_state(
 ) -> StateDict:
     """The tensors of `state` that a network needs, after checking that it has all of them and each in its shape.
 
-    wanted: shape of each tensor by name. what: the file or network, named in the sentence. spare: names that may be absent
-    (constants that the network makes itself). strict: a name that is not wanted is an error too. Raises StudioError.
+    wanted: shape of each tensor by name. what: the file or network, named in the sentence. spare: names that may be
+    absent (constants that the network makes itself). strict: a name that is not wanted is an error too. Raises
+    StudioError.
     """
     missing = [name for name in wanted if name not in state and name not in spare]
     unknown = [name for name in state if name not in wanted]
@@ -129,8 +130,8 @@ def _shape(shape: tuple[int, ...]) -> str:
 def fold_spectral_norm(state: StateDict) -> StateDict:
     """The same network without spectral norm: `weight` in place of `weight_orig`, `weight_u`, `weight_v`.
 
-    weight = weight_orig / sigma, sigma = u . (W v) with W = weight_orig as a matrix (out, -1) and the stored u and v, as
-    torch.nn.utils.spectral_norm does in eval mode (Miyato et al. 2018, without another power iteration). Computed in
+    weight = weight_orig / sigma, sigma = u . (W v) with W = weight_orig as a matrix (out, -1) and the stored u and v,
+    as torch.nn.utils.spectral_norm does in eval mode (Miyato et al. 2018, without another power iteration). Computed in
     float32, kept in the original's dtype. Raises StudioError where sigma is zero or not finite.
     """
     import torch

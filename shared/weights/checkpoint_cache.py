@@ -20,10 +20,10 @@ log = structlog.get_logger()
 def converted(name: str, files: Sequence[Path], make: Callable[[], StateDict], version: int = 1) -> StateDict:
     """What `make` returns for these files, from the cache where it is there and the files are the same.
 
-    name: engine, network and dtype, in a file name's letters. version: changes when `make` does. A file counts as the same
-    by size, modification time and a hash of its first and last megabyte: reading gigabytes at each start would cost what
-    the cache saves. A cache that cannot be written only costs the time. Raises StudioError when a file cannot be read,
-    and what `make` raises.
+    name: engine, network and dtype, in a file name's letters. version: changes when `make` does. A file counts as the
+    same by size, modification time and a hash of its first and last megabyte: reading gigabytes at each start would
+    cost what the cache saves. A cache that cannot be written only costs the time. Raises StudioError when a file cannot
+    be read, and what `make` raises.
     """
     folder = cache_folder() / "weights"
     kept = folder / f"{name}-{_key(files, version)}.safetensors"
@@ -86,7 +86,10 @@ def _alive(pid: str) -> bool:
 
 
 def _storable(state: StateDict) -> StateDict:
-    """The same tensors, each in memory of its own: what shares some, or is a view into more, cannot be stored as it is."""
+    """The same tensors, each in memory of its own.
+
+    What shares some, or is a view into more, cannot be stored as it is.
+    """
     own, taken = {}, set()
     for name, each in state.items():
         each = each.detach().cpu()

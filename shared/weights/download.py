@@ -93,10 +93,9 @@ def download_file(
 ) -> str:
     """Make `to` the offered file and return its SHA-256; what was there before stays until then.
 
-    progress: called with the bytes that lie on the disk. check: says of the whole part, before it takes the name, what is
-    wrong with it, or "". An interrupted fetch leaves `.NAME.part`, and the next one goes
-    on behind it when the server still offers the same file. Raises StudioError in one sentence, NoSpaceError where the
-    disk is full.
+    progress: called with the bytes that lie on the disk. check: says of the whole part, before it takes the name, what
+    is wrong with it, or "". An interrupted fetch leaves `.NAME.part`, and the next one goes on behind it when the
+    server still offers the same file. Raises StudioError in one sentence, NoSpaceError where the disk is full.
     """
     part = to.with_name(f".{to.name}.{_short(offer.tag)}.part")
     try:

@@ -52,8 +52,8 @@ class WeightFile:
 class EngineWeights:
     """What one engine needs.
 
-    name, title: of the engine. terms: one sentence on what code, weights or service may be used for. by_hand: one on what
-    `pull` cannot fetch, and where it is. files: none where it needs none.
+    name, title: of the engine. terms: one sentence on what code, weights or service may be used for. by_hand: one on
+    what `pull` cannot fetch, and where it is. files: none where it needs none.
     """
 
     name: str
@@ -84,8 +84,10 @@ class PulledFile:
 
 @cache
 def read_manifest(path: Path | None, name: str, title: str) -> EngineWeights:
-    """The weights of the engine of this name and title, as its manifest has them (see pretrained_weights/README.md for the
-    keys); none without a manifest. Raises StudioError where it cannot be read or is wrong."""
+    """The weights of the engine of this name and title, by its manifest; none without one.
+
+    pretrained_weights/README.md describes the keys. Raises StudioError where it cannot be read or is wrong.
+    """
     if path is None:
         return EngineWeights(name, title, "", "", ())
     try:
@@ -190,7 +192,10 @@ def missing_weights_error(weights: EngineWeights, folder: Path | None = None) ->
 
 
 def missing_files(weights: EngineWeights, folder: Path) -> list[WeightFile]:
-    """Its files that are not here or damaged, optional ones too. Raises StudioError for a record that cannot be read."""
+    """Its files that are not here or damaged, optional ones too.
+
+    Raises StudioError for a record that cannot be read.
+    """
     record = read_record(folder)
     return [file for file in weights.files if inspect_file(file, folder, record)[0] != "ok"]
 
@@ -201,8 +206,10 @@ def pull_command(weights: EngineWeights) -> str:
 
 
 def weight_files(weights: EngineWeights, folder: Path | None = None) -> dict[str, Path]:
-    """The files where they lie, by the manifest's path; optional ones only where present. Raises StudioError with the
-    sentence of `missing_weights_error`."""
+    """The files where they lie, by the manifest's path; optional ones only where present.
+
+    Raises StudioError with the sentence of `missing_weights_error`.
+    """
     folder = folder or weights_folder()
     if reason := missing_weights_error(weights, folder):
         raise StudioError(reason)

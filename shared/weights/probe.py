@@ -1,4 +1,7 @@
-"""Whether a file can be a checkpoint at all: seen from its first and last bytes, without torch and without loading it."""
+"""Whether a file can be a checkpoint at all.
+
+Seen from its first and last bytes, without torch and without loading it.
+"""
 
 import json
 import struct
@@ -12,6 +15,7 @@ MAX_HEADER_BYTES = 100 << 20  # bytes; the safetensors library's own bound
 
 def damage(path: Path, suffix: str = "") -> str:
     """What is wrong with this file as the second half of a sentence ("is truncated"), or "" where nothing is seen.
+
     suffix: that of the name it is to have, where that differs.
 
     A truncated archive, a Git LFS pointer, a web page saved under a checkpoint's name and a header that promises more

@@ -141,8 +141,8 @@ def _offer(
     if other_size or other_sha:
         named = "the manifest" if file.sha256 or file.size is not None else "the first pull here"
         raise StudioError(
-            f"{urlsplit(hub).netloc} offers another {file.file} than {named} knows; see what its authors say of it, then "
-            f"delete its entry in pulled.json to trust the new one."
+            f"{urlsplit(hub).netloc} offers another {file.file} than {named} knows; see what its authors say of it, "
+            "then delete its entry in pulled.json to trust the new one."
         )
     sha = sha or offer.sha256
     return replace(offer, size=size if offer.size is None else offer.size, sha256=sha, tag=sha or offer.tag)
@@ -154,8 +154,8 @@ def _room(folder: Path, offers: Sequence[tuple[WeightFile, download.FileOffer]])
     free = shutil.disk_usage(existing).free
     if needs + SPARE_BYTES > free:
         raise NoSpaceError(
-            f"{needs / 1e9:.1f} GB are to be fetched into {folder}, and its disk has {free / 1e9:.1f} GB free; make room, or "
-            f"choose another folder with STUDIO_WEIGHTS."
+            f"{needs / 1e9:.1f} GB are to be fetched into {folder}, and its disk has {free / 1e9:.1f} GB free; make "
+            "room, or choose another folder with STUDIO_WEIGHTS."
         )
 
 
@@ -242,6 +242,9 @@ def _today() -> str:
 
 
 def failed(rows: Sequence[dict[str, Any]], engine: EngineWeights | None) -> bool:
-    """Whether `verify_files` found what must be pulled again: damage anywhere, and, asked for one engine, what is missing of it."""
+    """Whether `verify_files` found what must be pulled again.
+
+    Damage anywhere, and, asked for one engine, what is missing of it.
+    """
     bad = {"damaged", "changed"} | ({"missing"} if engine else set())
     return any(row["state"] in bad and not (row["state"] == "missing" and row["optional"]) for row in rows)

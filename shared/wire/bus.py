@@ -37,7 +37,8 @@ def endpoint(run_dir: Path, name: str) -> str:
 class Binding:
     """The endpoint that a socket has bound, made again where its file is removed: who comes later would find none.
 
-    In two steps, a while apart: libzmq removes the file of an endpoint that it gives up, whichever socket's it is by then.
+    In two steps, a while apart: libzmq removes the file of an endpoint that it gives up, whichever socket's it is by
+    then.
     """
 
     def __init__(self, socket: "zmq.Socket[Any]", address: str) -> None:
@@ -108,7 +109,10 @@ class Publisher:
         facts: Mapping[str, Any] | None = None,
         channel: str = "",
     ) -> None:
-        """Send without a copy: the array belongs to the socket from now on. channel: another one than the publisher's."""
+        """Send without a copy: the array belongs to the socket from now on.
+
+        channel: another one than the publisher's.
+        """
         message = Message(
             self.stream,
             channel or self.channel,
@@ -125,6 +129,7 @@ class Publisher:
         self._socket.send_multipart(encode_message(message), copy=False)
 
     def close(self) -> None:
+        """Close the socket; what is not sent yet is dropped."""
         self._socket.close(linger=0)
 
 
@@ -133,8 +138,8 @@ class Reader:
 
     channel: whose messages are read; "" for those of every one.
     newest: hand out only the newest message of a read; those it replaces are counted as ``stale``.
-    losses: what was dropped and why: stale, lost (gaps in the sequence), malformed, short, oversized, version, ahead (of
-        the clock), foreign (another channel's or stream's).
+    losses: what was dropped and why: stale, lost (gaps in the sequence), malformed, short, oversized, version, ahead
+        (of the clock), foreign (another channel's or stream's).
     """
 
     def __init__(
@@ -167,8 +172,10 @@ class Reader:
             self._binding.keep()
 
     def redial(self) -> None:
-        """Dial again where libzmq has given up, which it does for good when a message is beyond MAXMSGSIZE. Called with
-        every pulse."""
+        """Dial again where libzmq has given up; called with every pulse.
+
+        It gives up for good when a message is beyond MAXMSGSIZE.
+        """
         event = None
         while self._monitor is not None and self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]

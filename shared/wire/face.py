@@ -1,4 +1,7 @@
-"""A face on its way from the generator to the compositor: what a message of the "face" stream says beside its pixels."""
+"""A face on its way from the generator to the compositor.
+
+What a message of the "face" stream says beside its pixels.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,9 +15,10 @@ NO_PLATE = -1  # on the wire, of a face that fits every plate frame
 class FaceFacts:
     """Facts of a face.
 
-    avatar: name of the avatar it shows. captured: pts of its driver frame, or of the voice it speaks, microseconds; 0 where
-    the host idles by itself. live: it is driven; False while the host idles. voice: a voice drives it, and the message's pts is
-    the tick that is to show it. plate: index of the plate frame it was made for, None for a face that fits every one.
+    avatar: name of the avatar it shows. captured: pts of its driver frame, or of the voice it speaks, microseconds; 0
+    where the host idles by itself. live: it is driven; False while the host idles. voice: a voice drives it, and the
+    message's pts is the tick that is to show it. plate: index of the plate frame it was made for, None for a face that
+    fits every one.
     """
 
     avatar: str

@@ -61,8 +61,11 @@ class ServiceLoop:
         collect: bool = False,
         many: str = "",
     ) -> Reader:
-        """Hand every message of a stream (only the newest of each read, for frames) to `handler`. `collect` binds, to
-        hear many publishers. many: the endpoint that carries the streams of many sessions; all of them are handed over."""
+        """Hand every message of a stream (only the newest of each read, for frames) to `handler`.
+
+        `collect` binds, to hear many publishers. many: the endpoint that carries the streams of many sessions; all of
+        them are handed over.
+        """
         channel = "" if many else self.settings.channel
         reader = Reader(self.context, self._at(many or stream), stream, channel, newest=newest, bind=collect)
         self._readers[reader.socket] = (reader, handler)

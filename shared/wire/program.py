@@ -38,10 +38,12 @@ class ProgramFrame:
 
     @property
     def width(self) -> int:
+        """Width of the program in pixels."""
         return int(self.i420.shape[1])
 
     @property
     def height(self) -> int:
+        """Height of the program in pixels."""
         return int(self.i420.shape[0]) * 2 // 3
 
 

@@ -95,6 +95,7 @@ class Meter:
         )
 
     def resident_bytes(self) -> int:
+        """Resident memory of this process; the last measured where it cannot be read."""
         try:
             with open(_STATM, encoding="utf-8") as file:
                 self._rss = int(file.read().split()[1]) * self._page

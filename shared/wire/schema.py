@@ -1,7 +1,9 @@
-"""What a message of each stream can be: formats, sizes, channels, and where its time may lie. Checked where messages are read.
+"""What a message of each stream can be: formats, sizes, channels, and where its time may lie.
 
-What a stream's facts are is checked by who reads them; this is what holds for every reader, so that no pixel, sample or time stamp
-that a service could not have sent reaches a handler.
+Checked where messages are read.
+
+What a stream's facts are is checked by who reads them; this is what holds for every reader, so that no pixel, sample or
+time stamp that a service could not have sent reaches a handler.
 """
 
 from dataclasses import dataclass

@@ -22,8 +22,11 @@ _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A film that is understood. parts: (first, end) frames inside which the face is placed. shown: (N,) float32, how opaque it is.
-    round: the order in which frames are played."""
+    """A film that is understood.
+
+    parts: (first, end) frames inside which the face is placed. shown: (N,) float32, how opaque it is. round: the order
+    in which frames are played.
+    """
 
     track: FilmTrack
     report: FilmReport
@@ -35,8 +38,8 @@ class Film:
 def follow_film(name: str, images: Iterable[ImageArray], progress: Callable[[int], None]) -> FilmTrack:
     """Go through a film once, with memory that hardly grows with it (about 4 kB a frame).
 
-    name: of the file, for errors. images: each frame, (H, W, 3) uint8 RGB. progress: called with frames done. Raises StudioError
-    when no frame shows a face.
+    name: of the file, for errors. images: each frame, (H, W, 3) uint8 RGB. progress: called with frames done. Raises
+    StudioError when no frame shows a face.
     """
     follower = HostFollower()
     for number, image in enumerate(images, 1):
@@ -71,8 +74,9 @@ def understand_film(
 ) -> Film:
     """Say what a followed film shows, and what of it is played.
 
-    frame: gives the (H, W, 3) uint8 RGB of a number; a few are asked for. exclude: parts that are not to be shown. still_s: second of
-    the frame to take as the still; None for the best. as_it_is: all of it is played, whatever it shows. Raises StudioError when everything is excluded, or the still has no face.
+    frame: gives the (H, W, 3) uint8 RGB of a number; a few are asked for. exclude: parts that are not to be shown.
+    still_s: second of the frame to take as the still; None for the best. as_it_is: all of it is played, whatever it
+    shows. Raises StudioError when everything is excluded, or the still has no face.
     """
     excluded = _excluded(name, len(track), fps, exclude)
     shots = find_shots(track)
@@ -125,8 +129,10 @@ def by_part(
     frames: int,
     values: Callable[[int, int], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """(N, ...) what `values` gives for each part, and elsewhere that of the nearest frame of the shot, or of the film where
-    the shot has none."""
+    """(N, ...) what `values` gives for each part; elsewhere that of the nearest frame of the shot.
+
+    Where the shot has none it is that of the nearest frame of the film.
+    """
     inside = {first: values(first, end) for first, end in parts}
     example = next(iter(inside.values()))
     out = np.zeros((frames, *example.shape[1:]))

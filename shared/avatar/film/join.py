@@ -1,4 +1,7 @@
-"""Where one part of a film may be followed by another: the face and the image are alike there, and a cross-fade hides the rest."""
+"""Where one part of a film may be followed by another.
+
+The face and the image are alike there, and a cross-fade hides the rest.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,9 +32,12 @@ class Blend:
 
 
 class OwnSteps:
-    """How far a film moves from one of its frames to the next. motion: (N,) of the face, as a share of its size, NaN where
-    there is none. change: (N,) of the image, mean levels. calm: (N,) whether a step to the frame is none over a cut and in both no
-    more than the 95th percentiles, most_motion and most_change."""
+    """How far a film moves from one of its frames to the next.
+
+    motion: (N,) of the face, as a share of its size, NaN where there is none. change: (N,) of the image, mean levels.
+    calm: (N,) whether a step to the frame is none over a cut and in both no more than the 95th percentiles, most_motion
+    and most_change.
+    """
 
     def __init__(self, track: FilmTrack, shot_starts: list[int]) -> None:
         self.motion = face_motion(track)
@@ -71,9 +77,10 @@ class JoinFinder:
     def find(self, leave: tuple[int, int], enter: tuple[int, int], longest_loss: int) -> Join | None:
         """Return the join that skips least, or None.
 
-        leave: (first, end) of the frames, all with a face, of which one is the last before it and a fade takes what follows; enter: of
-        those of which one is the first after it. Every step of the join moves the face no further and changes the image no more
-        than the 95th percentile of the film's own. longest_loss: frames that may be skipped.
+        leave: (first, end) of the frames, all with a face, of which one is the last before it and a fade takes what
+        follows; enter: of those of which one is the first after it. Every step of the join moves the face no further
+        and changes the image no more than the 95th percentile of the film's own. longest_loss: frames that may be
+        skipped.
         """
         for fade in (0, self.fade):
             for last, first in self._pairs(leave, enter, fade, longest_loss):

@@ -52,8 +52,10 @@ def face_parts(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> list[tu
 
 
 def presence(parts: list[tuple[int, int]], shots: tuple[Shot, ...], frames: int, fps: float) -> NDArray[np.float32]:
-    """(N,) float32, 0 to 1: how opaque a face is in each frame. It fades over 0.2 s before it goes and after it comes
-    back, but appears and ends at once with a cut or the film."""
+    """(N,) float32, 0 to 1: how opaque a face is in each frame.
+
+    It fades over 0.2 s before it goes and after it comes back, but appears and ends at once with a cut or the film.
+    """
     shown = np.zeros(frames, np.float32)
     borders = {0, frames, *(shot.first for shot in shots)}
     fade = max(1, round(FADE_S * fps))
@@ -109,7 +111,10 @@ def speaking(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> Flags:
 
 
 def _draw_in(talking: Flags, mouth: NDArray[np.float64], shot: Shot) -> None:
-    """End each run in a shot, in place, where the mouth comes to rest: a window sees speech before it begins and after it ends."""
+    """End each run in a shot, in place, where the mouth comes to rest.
+
+    A window sees speech before it begins and after it ends.
+    """
     for first, end in runs_of(talking[shot.first : shot.end]):
         first, end = first + shot.first, end + shot.first
         for number, step, border in ((first, 1, shot.first), (end - 1, -1, shot.end - 1)):
@@ -124,8 +129,11 @@ def _draw_in(talking: Flags, mouth: NDArray[np.float64], shot: Shot) -> None:
 
 
 def _missing(track: FilmTrack, shots: tuple[Shot, ...]) -> dict[Kind, Flags]:
-    """Frames without the host's face, by why. A face that was turned away before or after is still so, and unlike itself. In one run it is else either another person or a cover that shows, whichever most of
-    its frames tell."""
+    """Frames without the host's face, by why.
+
+    A face that was turned away before or after is still so, and unlike itself. In one run it is else either another
+    person or a cover that shows, whichever most of its frames tell.
+    """
     flags: dict[Kind, Flags] = {
         kind: np.zeros(len(track), np.bool_) for kind in ("absent", "other_person", "covered", "turned_away")
     }
@@ -155,8 +163,10 @@ def _unlike(track: FilmTrack) -> Flags:
 
 
 def _turned_before_or_after(track: FilmTrack, turning: Flags, first: int, end: int) -> bool:
-    """Whether the face before or after a gap is half turned away, or going on to turn on both sides of it: a head that turns
-    away turns back, and one that was passed by comes back as it was."""
+    """Whether the face before or after a gap is half turned away, or going on to turn on both sides of it.
+
+    A head that turns away turns back, and one that was passed by comes back as it was.
+    """
     sides = [at for at in (first - 1, end) if 0 <= at < len(track)]
     faces = [face for face in (track.faces[at] for at in sides) if face is not None]
     away = any(abs(face.pose.yaw) > TURNING_YAW for face in faces)
@@ -165,8 +175,10 @@ def _turned_before_or_after(track: FilmTrack, turning: Flags, first: int, end: i
 
 
 def _turning(track: FilmTrack) -> Flags:
-    """Where a head goes on turning, so that its face looks otherwise from frame to frame; what comes before a face moves its
-    points once."""
+    """Where a head goes on turning, so that its face looks otherwise from frame to frame.
+
+    What comes before a face moves its points once.
+    """
     yaw, pitch = (
         np.array([np.nan if face is None else getattr(face.pose, of) for face in track.faces])
         for of in ("yaw", "pitch")

@@ -36,9 +36,12 @@ _NOISE = np.random.default_rng(1).normal(0.0, 1.5, SIDE_PX * SIDE_PX)  # levels;
 
 
 class Likeness(NamedTuple):
-    """unlike: share, 0 to 1, of a face's cells, without the mouth's, whose colour is not as remembered. patch: share of its cells, with
-    the mouth's, that lie in wide patches of other colour. pattern: correlation of the levels. rest: what the colours of the most alike quarter of the cells differ by at most, in levels: little where something
-    covers a part of the face, more for another person's."""
+    """unlike: share, 0 to 1, of a face's cells, without the mouth's, whose colour is not as remembered.
+
+    patch: share of its cells, with the mouth's, that lie in wide patches of other colour. pattern: correlation of the
+    levels. rest: what the colours of the most alike quarter of the cells differ by at most, in levels: little where
+    something covers a part of the face, more for another person's.
+    """
 
     unlike: float
     patch: float
@@ -104,8 +107,10 @@ class FaceMemory:
             known += KEEP * (self._coarse(rgb, face) - known)
 
     def _turned(self, face: Face) -> float:
-        """Degrees by which the head went on turning: of this step and the one before the smaller, if both go one way. What comes
-        before a face moves its points once."""
+        """Degrees by which the head went on turning: of this step and the one before the smaller, if both go one way.
+
+        What comes before a face moves its points once.
+        """
         poses = [*self._poses, (face.pose.yaw, face.pose.pitch)]
         self._poses = poses[-2:]
         if len(poses) < 3:

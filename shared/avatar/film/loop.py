@@ -1,4 +1,7 @@
-"""What of a film is played, and in which order: its fit parts, joined where they are alike, round and round without a jump."""
+"""What of a film is played, and in which order.
+
+Its fit parts, joined where they are alike, round and round without a jump.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +23,10 @@ Part = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One round of a loop. order: (M,) numbers in which frames are played; those from the film's count on are `blends`."""
+    """One round of a loop.
+
+    order: (M,) numbers in which frames are played; those from the film's count on are `blends`.
+    """
 
     order: NDArray[np.int32]
     blends: tuple[Blend, ...]
@@ -36,9 +42,10 @@ def choose_loop(
 ) -> tuple[Loop, Round]:
     """Return what is played, for the report and for the plate. At least one frame is not excluded.
 
-    Fit parts are joined where two frames are alike. The round closes with such a join too where little is lost by it, else it is played
-    to and fro. Neither there nor at a join does the face move further, or the image change more, than in 95 of 100 of the film's
-    own steps from frame to frame. A cut of the film inside a part stays one. frame: gives the (H, W, 3) uint8 RGB of a number.
+    Fit parts are joined where two frames are alike. The round closes with such a join too where little is lost by it,
+    else it is played to and fro. Neither there nor at a join does the face move further, or the image change more, than
+    in 95 of 100 of the film's own steps from frame to frame. A cut of the film inside a part stays one. frame: gives
+    the (H, W, 3) uint8 RGB of a number.
     """
     steps = OwnSteps(track, [shot.first for shot in shots])
     least = max(2, round(MIN_PART_S * fps))

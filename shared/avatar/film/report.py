@@ -37,8 +37,10 @@ class Stretch(_ReportPart):
 
 
 class Shot(_ReportPart):
-    """Frames between two cuts: `first` up to, without, `end`. like_before: whether its face looks like the one of the
-    shots before."""
+    """Frames between two cuts: `first` up to, without, `end`.
+
+    like_before: whether its face looks like the one of the shots before.
+    """
 
     first: int
     end: int
@@ -46,8 +48,10 @@ class Shot(_ReportPart):
 
 
 class Join(_ReportPart):
-    """Where frame `first` follows frame `last`. fade: frames of a cross-fade between them. motion, change: the most from one frame to
-    the next, as in `Loop`."""
+    """Where frame `first` follows frame `last`.
+
+    fade: frames of a cross-fade between them. motion, change: the most from one frame to the next, as in `Loop`.
+    """
 
     last: int
     first: int
@@ -64,12 +68,13 @@ class LoopPart(_ReportPart):
 
 
 class Loop(_ReportPart):
-    """What is played, round and round: parts with a join between each two. closing: the join from the end of the last to the
-    beginning of the first; without it they are played to and fro.
+    """What is played, round and round: parts with a join between each two.
 
-    seam_motion, seam_change: the most that happens from one frame to the next at a join or turn: the face's motion as a share of its
-    size, and the mean difference of the images in levels; `motion` and `change` are the 95th percentiles of the film's own consecutive
-    frames.
+    closing: the join from the end of the last to the beginning of the first; without it they are played to and fro.
+
+    seam_motion, seam_change: the most that happens from one frame to the next at a join or turn: the face's motion as a
+    share of its size, and the mean difference of the images in levels; `motion` and `change` are the 95th percentiles
+    of the film's own consecutive frames.
     """
 
     parts: tuple[LoopPart, ...]
@@ -84,9 +89,10 @@ class Loop(_ReportPart):
 class FilmReport(_ReportPart):
     """All of `film.json`.
 
-    frames, fps: of the film; the plate's own are more where there are cross-fades. still: the frame that shows the face best, which a body without a portrait takes as one.
-    closed_mouth: share of the frames with a face whose mouth is at rest. sharpness: the median of the face's. kept, kept_bytes:
-    name and size of the source film in the avatar's folder, "" and 0 where it is not kept.
+    frames, fps: of the film; the plate's own are more where there are cross-fades. still: the frame that shows the face
+    best, which a body without a portrait takes as one. closed_mouth: share of the frames with a face whose mouth is at
+    rest. sharpness: the median of the face's. kept, kept_bytes: name and size of the source film in the avatar's
+    folder, "" and 0 where it is not kept.
     """
 
     schema_: Literal[1] = 1
@@ -144,8 +150,11 @@ class FilmReport(_ReportPart):
 
 
 def read_film_report(folder: Path) -> FilmReport | None:
-    """Return what an avatar's film shows; None for an avatar without a filmed body, or added before films were
-    understood. Raises StudioError where the file is damaged or of another version."""
+    """Return what an avatar's film shows.
+
+    None for an avatar without a filmed body, or added before films were understood. Raises StudioError where the file
+    is damaged or of another version.
+    """
     try:
         content = json.loads((folder / FILE).read_bytes())
     except FileNotFoundError:

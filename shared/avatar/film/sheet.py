@@ -26,8 +26,9 @@ COLOURS: dict[Kind, tuple[int, int, int]] = {
 def draw_sheet(report: FilmReport, frame: Callable[[int], ImageArray]) -> ImageArray:
     """Return the sheet as (H, W, 3) uint8 RGB.
 
-    Its first image is the still; the others are spread over the film, each with its second and what was noted there. Below
-    is a bar a kind of stretch over the whole film, and one of the loop. frame: gives the (H, W, 3) uint8 RGB of a number.
+    Its first image is the still; the others are spread over the film, each with its second and what was noted there.
+    Below is a bar a kind of stretch over the whole film, and one of the loop. frame: gives the (H, W, 3) uint8 RGB of a
+    number.
     """
     spread = np.unique(np.linspace(0, report.frames - 1, COLUMNS * ROWS - 1).round().astype(int))
     cells = [_cell(report, number, frame(number)) for number in (report.still, *map(int, spread))]

@@ -42,7 +42,10 @@ class Sight(IntEnum):
 
 
 class SeenFace(NamedTuple):
-    """What is kept of a face. shape: all of its points. stable: (K, 2) float32, its STABLE points in pixels. openings: `Face.opening_ratios`."""
+    """What is kept of a face.
+
+    shape: all of its points. stable: (K, 2) float32, its STABLE points in pixels. openings: `Face.opening_ratios`.
+    """
 
     shape: PackedShape
     stable: NDArray[np.float32]
@@ -57,10 +60,12 @@ class SeenFace(NamedTuple):
 
 @dataclass(slots=True)
 class FilmTrack:
-    """What following a film yields, frame by frame; about 4 kB a frame. sample: whole faces of at most 256 frames, evenly
-    spread; colours: of the same frames. looks: (16, 16)
-    uint8 grey of each frame. precise: some faces measured with more care. unlike_before: frames in which a
-    shot's face was first found and looks like another person than before."""
+    """What following a film yields, frame by frame; about 4 kB a frame.
+
+    sample: whole faces of at most 256 frames, evenly spread; colours: of the same frames. looks: (16, 16) uint8 grey of
+    each frame. precise: some faces measured with more care. unlike_before: frames in which a shot's face was first
+    found and looks like another person than before.
+    """
 
     size: tuple[int, int] = (0, 0)
     faces: list[SeenFace | None] = field(default_factory=list)
@@ -195,7 +200,8 @@ def grey_look(rgb: ImageArray) -> NDArray[np.uint8]:
 
 def _kept(rgb: ImageArray, face: Face, likeness: Likeness) -> SeenFace:
     return SeenFace(
-        PackedShape.of(face), face.points[STABLE, :2].copy(), face.pose, face.size, face.opening_ratios, face.mouth_opening,
+        PackedShape.of(face), face.points[STABLE, :2].copy(), face.pose, face.size, face.opening_ratios,
+        face.mouth_opening,
         sharpness(rgb, face), likeness, measure_light(rgb, face),
     )  # fmt: skip
 

@@ -1,8 +1,9 @@
 """478 points of a face in a close-up: the attention model in its four parts.
 
 The trunk finds 468 points and the features it found them by. Lips and eyes are looked at again: each region's network
-is given the features on a grid of 16x16 that is laid, turned and stretched, over where the trunk saw the region, and finds
-its points, and an iris, in quarters of that grid's pixels: as many to a pixel as the image has to one of the features.
+is given the features on a grid of 16x16 that is laid, turned and stretched, over where the trunk saw the region, and
+finds its points, and an iris, in quarters of that grid's pixels: as many to a pixel as the image has to one of the
+features.
 """
 
 import math
@@ -21,7 +22,8 @@ FEATURES_PX = 48
 GRID_PX = 16
 SPREAD = 1.5  # of the grid over the box of the region's points
 
-# Which points each region's network finds, in its order: numbers of the MediaPipe face topology (Apache 2.0; see NOTICE).
+# Which points each region's network finds, in its order: numbers of the MediaPipe face topology (Apache 2.0; see
+# NOTICE).
 LIPS = np.array(
     [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409]  # outer edge
     + [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415]  # inner edge
@@ -68,8 +70,10 @@ OPENING_POINTS = 16  # the first of an eye's points; the iris lies at their mean
 
 
 class _Region(NamedTuple):
-    """points: the numbers of those that it finds, the iris's last. level: two points that it is turned by, left and right as the
-    image shows them."""
+    """points: the numbers of those that it finds, the iris's last.
+
+    level: two points that it is turned by, left and right as the image shows them.
+    """
 
     network: NetworkName
     points: NDArray[np.int64]
@@ -117,8 +121,11 @@ class AttentionMesh:
 
 
 def _grids(at: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(3, 2, 2) and (3, 2) linear part and origin of the way from pixels of each region's grid to those of the features: turned
-    upright, a box about the region's points and then SPREAD wider. at: (468, 2) points in pixels of the features."""
+    """Linear part (3, 2, 2) and origin (3, 2) of the way from each region's grid to the features, in pixels.
+
+    A region is a box about its points, turned upright and then SPREAD wider. at: (468, 2) points in pixels of the
+    features.
+    """
     across = at[_LEVEL[:, 1]] - at[_LEVEL[:, 0]]
     cosine, sine = across.T / np.hypot(across[:, 0], across[:, 1])
     upright = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2)  # from turned to features

@@ -1,9 +1,10 @@
 """Cuts the attention model into four networks that need no operation of MediaPipe's own.
 
-The model (`face_landmark_with_attention.tflite`; Grishchenko et al. 2020, arXiv 2006.10962) finds 468 points of the whole
-face, samples its features where lips and eyes were seen, and refines these by a network each. Sampling and the way back are custom operations: Landmarks2TransformMatrix,
-TransformTensorBilinear and TransformLandmarks. What lies between them is plain and becomes a file each; `attention.py`
-does what they did. The format is TensorFlow Lite's published FlatBuffers schema.
+The model (`face_landmark_with_attention.tflite`; Grishchenko et al. 2020, arXiv 2006.10962) finds 468 points of the
+whole face, samples its features where lips and eyes were seen, and refines these by a network each. Sampling and the
+way back are custom operations: Landmarks2TransformMatrix, TransformTensorBilinear and TransformLandmarks. What lies
+between them is plain and becomes a file each; `attention.py` does what they did. The format is TensorFlow Lite's
+published FlatBuffers schema.
 """
 
 from collections.abc import Iterable
@@ -23,9 +24,9 @@ REGION_BY_POINT: dict[int, NetworkName] = {61: "lips", 33: "right_eye", 362: "le
 def cut_attention(model: bytes) -> dict[NetworkName, bytes]:
     """The four networks, as files, of the attention model's file.
 
-    trunk: (1, 192, 192, 3) image -> (1, 1, 1, 1404) points, (1, 1, 1, 1) presence, (1, 48, 48, 32) features.
-    lips: (1, 16, 16, 32) features -> (1, 80, 2) points. right_eye, left_eye: the same -> (1, 71, 2) points and (1, 5, 2) of
-    the iris. Points are in pixels of the image, and in quarters of a pixel of the 16x16 features.
+    trunk: (1, 192, 192, 3) image -> (1, 1, 1, 1404) points, (1, 1, 1, 1) presence, (1, 48, 48, 32) features. lips: (1,
+    16, 16, 32) features -> (1, 80, 2) points. right_eye, left_eye: the same -> (1, 71, 2) points and (1, 5, 2) of the
+    iris. Points are in pixels of the image, and in quarters of a pixel of the 16x16 features.
     """
     graph = _Graph(model)
     samplers = graph.custom(SAMPLE)
@@ -70,7 +71,10 @@ class _Graph:
         return REGION_BY_POINT[options["left_rotation_idx"]]
 
     def reached_from(self, tensor: int) -> set[int]:
-        """Tensors that plain operators make of this one, itself included. Operators are stored in the order they run."""
+        """Tensors that plain operators make of this one, itself included.
+
+        Operators are stored in the order they run.
+        """
         reached = {tensor}
         for each in self.subgraph.operators:
             if not self._custom_name(each) and not reached.isdisjoint(map(int, each.inputs)):

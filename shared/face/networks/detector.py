@@ -1,7 +1,7 @@
 """Faces in an image, roughly: BlazeFace (Bazarevsky et al., 2019), for faces that are near or small.
 
-A network says for each of its anchors, points of a fixed grid, how surely a face is there and how far from the anchor its box and
-six of its points are. What several anchors say of one face is averaged.
+A network says for each of its anchors, points of a fixed grid, how surely a face is there and how far from the anchor
+its box and six of its points are. What several anchors say of one face is averaged.
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,11 @@ FULL_RANGE = Variant("full_range", 192, ((48, 1),))  # smaller ones too
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A face that was found. score: 0 to 1. points: (8, 2) float32 in pixels of the image: the box's upper left and lower right,
-    the subject's right eye, left eye, nose, mouth, right ear, left ear."""
+    """A face that was found.
+
+    score: 0 to 1. points: (8, 2) float32 in pixels of the image: the box's upper left and lower right, the subject's
+    right eye, left eye, nose, mouth, right ear, left ear.
+    """
 
     score: float
     points: NDArray[np.float32]

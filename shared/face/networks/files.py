@@ -1,4 +1,7 @@
-"""Where the networks' files are, and whether they are the ones that were installed. They are read, never fetched, here."""
+"""Where the networks' files are, and whether they are the ones that were installed.
+
+They are read, never fetched, here.
+"""
 
 import hashlib
 import json

@@ -23,7 +23,10 @@ class FaceNetwork:
         self._outputs: list[int] = [each["index"] for each in self._interpreter.get_output_details()]
 
     def __call__(self, given: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Its outputs for one input, in the model's order and shapes, yours. given: (1, H, W, C) float32, contiguous."""
+        """Its outputs for one input, in the model's order and shapes, yours.
+
+        given: (1, H, W, C) float32, contiguous.
+        """
         self._interpreter.set_tensor(self._input, given)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]

@@ -12,8 +12,11 @@ MARGIN = 1.5  # side of the square over the longer side of the face
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A square in an image. x, y: its centre in pixels, corners of pixels being whole numbers. side: in pixels. angle: clockwise
-    as the image shows it, radians."""
+    """A square in an image.
+
+    x, y: its centre in pixels, corners of pixels being whole numbers. side: in pixels. angle: clockwise as the image
+    shows it, radians.
+    """
 
     x: float
     y: float
@@ -49,7 +52,10 @@ _MIDDLE = np.array([0.5, 0.5, 0.0], np.float32)
 def region_around(
     low: NDArray[np.float32], high: NDArray[np.float32], right: NDArray[np.float32], left: NDArray[np.float32]
 ) -> Region:
-    """The region of the face in the box from `low` to `high`, turned as two points of it that are level. Each (2,), pixels."""
+    """The region of the face in the box from `low` to `high`, turned as two points of it that are level.
+
+    Each (2,), pixels.
+    """
     x, y = (low + high) / 2
     dx, dy = left - right
     return Region(float(x), float(y), float(np.max(high - low)) * MARGIN, math.atan2(float(dy), float(dx)))

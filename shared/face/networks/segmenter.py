@@ -16,7 +16,10 @@ class PersonSegmenter:
         self._network = FaceNetwork("person")
 
     def find(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(H, W) float32, 0 to 1: how surely each pixel of a (H, W, 3) uint8 RGB image is a person's; soft and coarse."""
+        """(H, W) float32, 0 to 1: how surely each pixel of a (H, W, 3) uint8 RGB image is a person's.
+
+        Soft and coarse.
+        """
         height, width = rgb.shape[:2]
         to_image = np.array([[width / INPUT_PX, 0.0, 0.0], [0.0, height / INPUT_PX, 0.0]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -1,1 +1,4 @@
-"""How frames and stills are meant to be shown: upright, whole, in the colours they were made in, with their own cut-out."""
+"""How frames and stills are meant to be shown.
+
+Upright, whole, in the colours they were made in, with their own cut-out.
+"""

@@ -1,4 +1,7 @@
-"""Frames of a film as RGB in the colours that they are meant to have: by their tags, and by one rule where they have none."""
+"""Frames of a film as RGB in the colours that they are meant to have.
+
+By their tags, and by one rule where they have none.
+"""
 
 import tempfile
 from fractions import Fraction
@@ -27,8 +30,11 @@ _OF_PRIMARIES: dict[int, Colorspace] = {
 
 
 def matrix_of(frame: av.VideoFrame) -> int | None:
-    """The matrix to take a frame's colours for. None: what it is tagged with. Without a tag it is that of HDR or of its primaries,
-    and where they have none either HD is BT.709 and all else BT.601: the rule by which the studio delivers its own output."""
+    """The matrix to take a frame's colours for.
+
+    None: what it is tagged with. Without a tag it is that of HDR or of its primaries, and where they have none either
+    HD is BT.709 and all else BT.601: the rule by which the studio delivers its own output.
+    """
     if frame.colorspace != UNTAGGED:
         return None
     if frame.color_trc in HDR:
@@ -58,7 +64,10 @@ class FrameColours:
         self._wide: dict[WideColour, _ColourCube] = {}
 
     def rgb(self, frame: av.VideoFrame) -> ImageArray:
-        """(H, W, 3) uint8 sRGB, as the frame is stored: not turned. Raises StudioError where there is no room for a table."""
+        """(H, W, 3) uint8 sRGB, as the frame is stored: not turned.
+
+        Raises StudioError where there is no room for a table.
+        """
         wide = wide_colour_of(frame)
         if wide is None:
             return np.asarray(self._reformatted(frame, "rgb24").to_ndarray(), np.uint8)
@@ -101,7 +110,8 @@ class _ColourCube:
                 self._graph.configure()
         except OSError as error:
             raise StudioError(
-                f"The film's colours cannot be converted ({short(error)}); make room in the temporary folder and try again."
+                f"The film's colours cannot be converted ({short(error)}); make room in the temporary folder and try "
+                "again."
             ) from None
 
     def rgb(self, frame: av.VideoFrame) -> ImageArray:

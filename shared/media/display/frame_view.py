@@ -17,8 +17,10 @@ class FrameView:
     """
 
     def __init__(self, stream: av.VideoStream, first: av.VideoFrame, max_side: int | None = None) -> None:
-        """first: a frame of the size that all have; others are fitted to it. max_side: frames are scaled down so that neither
-        side is longer."""
+        """first: a frame of the size that all have; others are fitted to it.
+
+        max_side: frames are scaled down so that neither side is longer.
+        """
         width, height = self.stored = first.width, first.height
         aspect = stream.sample_aspect_ratio
         if aspect and aspect != 1 and 1 / MOST_SQUEEZED < aspect < MOST_SQUEEZED:

@@ -8,7 +8,8 @@ import av.error
 
 from shared.runtime.clock import US
 
-# Weston 3-field deinterlacing with motion adaptation, one frame for each; frames that are not interlaced pass untouched.
+# Weston 3-field deinterlacing with motion adaptation, one frame for each; frames that are not interlaced pass
+# untouched.
 _FILTER, _SETTINGS = "bwdif", "mode=send_frame:parity=auto:deint=interlaced"
 
 LEAST_PX = 4  # on a side, that the filter takes
@@ -17,13 +18,15 @@ LEAST_PX = 4  # on a side, that the filter takes
 class Deinterlacer:
     """Makes the frames of a film whole. Not thread-safe.
 
-    As long as none is interlaced each is handed on at once, as it is. From the first interlaced one on they come one frame
-    late, since each needs the fields of both its neighbours.
+    As long as none is interlaced each is handed on at once, as it is. From the first interlaced one on they come one
+    frame late, since each needs the fields of both its neighbours.
     """
 
     def __init__(self, after_seek: bool = False) -> None:
-        """after_seek: the frame before the first is missing, so a first one that is interlaced is left out: it would not
-        come out as it does where reading begins at the beginning."""
+        """after_seek: the frame before the first is missing, so a first one that is interlaced is left out.
+
+        It would not come out as it does where reading begins at the beginning.
+        """
         self._after_seek = after_seek
         self._before: av.VideoFrame | None = None
         self._fields: _Fields | None = None

@@ -1,8 +1,8 @@
 """Light and colour of film standards, computed: what a coded RGB value of HDR or of a wide gamut looks like in sRGB.
 
-Everything goes by way of light: coded values to linear light relative to reference white, highlights rolled off, primaries
-exchanged, and back to coded values. The curve of standard films is the display's, that of sRGB, as stills have it and as
-browsers show BT.709: a host's portrait and its body meet here with the same values.
+Everything goes by way of light: coded values to linear light relative to reference white, highlights rolled off,
+primaries exchanged, and back to coded values. The curve of standard films is the display's, that of sRGB, as stills
+have it and as browsers show BT.709: a host's portrait and its body meet here with the same values.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,8 @@ class WideColour(NamedTuple):
     primaries: ColorPrimaries
 
 
-# CIE 1931 x and y of red, green, blue and white: ITU-R BT.709-6, BT.2020-2; SMPTE RP 431-2, EG 432-1; BT.470-6 System M.
+# CIE 1931 x and y of red, green, blue and white: ITU-R BT.709-6, BT.2020-2; SMPTE RP 431-2, EG 432-1; BT.470-6 System
+# M.
 _D65 = (0.3127, 0.3290)
 _CHROMATICITIES = {
     ColorPrimaries.BT709: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060), _D65),
@@ -78,7 +79,10 @@ def pq_cd(coded: Light) -> Light:
 
 
 def hlg_cd(coded: Light, primaries: ColorPrimaries = ColorPrimaries.BT2020) -> Light:
-    """cd/m2 of (..., 3) HLG values, 0 to 1, on a display of 1000 cd/m2 (ITU-R BT.2100-2, table 5: inverse OETF and OOTF)."""
+    """Luminance in cd/m2 of (..., 3) HLG values, 0 to 1, on a display of 1000 cd/m2.
+
+    ITU-R BT.2100-2, table 5: inverse OETF and OOTF.
+    """
     a, b, c = 0.17883277, 0.28466892, 0.55991073
     scene = np.where(coded <= 0.5, coded * coded / 3, (np.exp((coded - c) / a) + b) / 12)
     weights = _to_xyz(primaries)[1]
@@ -93,8 +97,11 @@ def srgb_code(light: Light) -> Light:
 
 
 def _rolled_off(light: Light) -> Light:
-    """Highlights up to PEAK brought to at most 1, with the hue that they have: all three channels by the same factor, which the
-    largest decides. Below the knee nothing changes; above it the curve of Reinhard et al. (2002, equation 4), in coded values."""
+    """Highlights up to PEAK brought to at most 1, with the hue that they have.
+
+    All three channels by the same factor, which the largest decides. Below the knee nothing changes; above it the curve
+    of Reinhard et al. (2002, equation 4), in coded values.
+    """
     largest = light.max(axis=-1, keepdims=True)
     code, room = srgb_code(largest), 1.0 - KNEE
     over = np.clip((code - KNEE) / room, 0.0, None)

@@ -1,4 +1,7 @@
-"""Stills as they are meant to be shown: upright, in sRGB whatever their mode and profile, with the alpha that they bring along."""
+"""Stills as they are meant to be shown.
+
+Upright, in sRGB whatever their mode and profile, with the alpha that they bring along.
+"""
 
 import io
 import struct
@@ -78,7 +81,10 @@ def _alpha_of(image: "Image.Image") -> ImageArray | None:
 
 
 def _in_srgb(image: "Image.Image", profile: bytes | None) -> "Image.Image":
-    """An RGB image without alpha. Phones save Display P3, cameras Adobe RGB, printers CMYK; taken as sRGB skin would be pale."""
+    """An RGB image without alpha.
+
+    Phones save Display P3, cameras Adobe RGB, printers CMYK; taken as sRGB skin would be pale.
+    """
     from PIL import ImageCms
 
     if profile:

@@ -13,8 +13,10 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders le
 
 
 def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext:
-    """What decodes a stream's packets: its own decoder, or for a WebM that says that it has alpha one that reads it. A seek does
-    not flush that one."""
+    """What decodes a stream's packets: its own decoder, or for a WebM that says that it has alpha one that reads it.
+
+    A seek does not flush that one.
+    """
     own = stream.codec_context
     tags = {key.lower(): value for key, value in stream.metadata.items()}
     if tags.get("alpha_mode") != "1" or own.name not in _WITH_ALPHA or _WITH_ALPHA[own.name] not in av.codecs_available:

@@ -1,1 +1,4 @@
-"""Files as users bring them: what they are, which of their tracks count, what is damaged, and the sentence for the rest."""
+"""Files as users bring them.
+
+What they are, which of their tracks count, what is damaged, and the sentence for the rest.
+"""

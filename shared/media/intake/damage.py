@@ -20,8 +20,11 @@ USUAL_SOUND_US = 20_000  # of a packet of sound whose length is not known
 
 @dataclass(slots=True)
 class Damage:
-    """What could not be read. sound_us: microseconds of sound. gaps: places where the container itself is damaged. stamps:
-    when each frame would be shown that could not be decoded, microseconds on the file's own clock."""
+    """What could not be read.
+
+    sound_us: microseconds of sound. gaps: places where the container itself is damaged. stamps: when each frame would
+    be shown that could not be decoded, microseconds on the file's own clock.
+    """
 
     sound_us: int = 0
     gaps: int = 0
@@ -72,8 +75,10 @@ def damage_sentence(name: str, frames: int, sound_us: int, gaps: int = 0) -> str
 def packets(
     container: av.container.InputContainer, streams: "list[av.VideoStream | av.AudioStream]", damage: Damage
 ) -> "Iterator[Packet]":
-    """The packets of these streams as they lie in a container, reading on after what is damaged. Raises av.error.FFmpegError
-    or OSError where the source itself is gone."""
+    """The packets of these streams as they lie in a container, reading on after what is damaged.
+
+    Raises av.error.FFmpegError or OSError where the source itself is gone.
+    """
     in_a_row = 0
     while True:
         try:
@@ -93,7 +98,10 @@ def packets(
 
 
 def decoded(packet: "Packet", damage: Damage, decoder: av.VideoCodecContext | None = None) -> "list[Frame]":
-    """The frames that a packet completes; none, and counted, where it is damaged. decoder: None for the stream's own."""
+    """The frames that a packet completes; none, and counted, where it is damaged.
+
+    decoder: None for the stream's own.
+    """
     try:
         frames = packet.decode() if decoder is None else decoder.decode(packet)
         return [each for each in frames if isinstance(each, av.VideoFrame | av.AudioFrame)]

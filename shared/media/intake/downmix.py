@@ -24,7 +24,9 @@ MixLayout = Literal["mono", "stereo"]
 
 
 class Downmix:
-    """Takes the frames of one track, whose layout and rate may change on the way. No mix is louder than the loudest channel.
+    """Takes the frames of one track, whose layout and rate may change on the way.
+
+    No mix is louder than the loudest channel.
 
     layout: of what comes out; two channels are left as they are.
     """
@@ -38,7 +40,10 @@ class Downmix:
         self._mixed_peak = 0.0
 
     def blocks(self, frame: av.AudioFrame | None) -> Iterator[tuple[av.AudioFrame, AudioSamples]]:
-        """(the block with its pts, (n, channels) int16 at 48 kHz) of each block that a frame completes; None: the last ones."""
+        """(the block with its pts, (n, channels) int16 at 48 kHz) of each block that a frame completes.
+
+        None: the last ones.
+        """
         if frame is None:
             yield from self._flush()
             return

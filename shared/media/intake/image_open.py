@@ -26,10 +26,12 @@ HEIC_PACKAGE = "pi_heif"
 
 @contextmanager
 def opened_image(path: Path) -> Iterator["Image.Image"]:
-    """The first frame of an image file, decoded, as its pixels lie in the file, reduced by a whole number to KEPT_PIXELS at most.
+    """The first frame of an image file, decoded, as its pixels lie in the file.
 
-    Its size is checked before anything is decoded. Raises StudioError for a file that is missing, a folder, empty, truncated,
-    damaged, of an unknown format, or too large; also where that shows within the ``with`` block.
+    It is reduced by a whole number to KEPT_PIXELS at most.
+
+    Its size is checked before anything is decoded. Raises StudioError for a file that is missing, a folder, empty,
+    truncated, damaged, of an unknown format, or too large; also where that shows within the ``with`` block.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -55,8 +57,8 @@ def opened_image(path: Path) -> Iterator["Image.Image"]:
                 most = MAX_JPEG_PIXELS if reducible else MAX_IMAGE_PIXELS
                 if image.width * image.height > most:
                     raise StudioError(
-                        f"{name} has {image.width}x{image.height} pixels, more than {most // 1_000_000} megapixels; use a"
-                        " smaller image."
+                        f"{name} has {image.width}x{image.height} pixels, more than {most // 1_000_000} megapixels; "
+                        "use a smaller image."
                     )
                 yield _reduced(image)
     except Image.DecompressionBombError:
@@ -103,6 +105,6 @@ def _register_heic(name: str) -> None:
         importlib.import_module(HEIC_PACKAGE).register_heif_opener()
     except ImportError:
         raise StudioError(
-            f"{name} is a HEIC image, which an extra reads that is not installed; run `pip install 'persona-studio[heic]'`, or"
-            " save it as JPEG."
+            f"{name} is a HEIC image, which an extra reads that is not installed; run `pip install "
+            "'persona-studio[heic]'`, or save it as JPEG."
         ) from None

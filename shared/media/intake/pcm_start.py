@@ -12,8 +12,10 @@ _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_02
 
 
 class PcmStart:
-    """Holds back the beginning of PCM until it is known to be none of the usual files: 12 bytes, or up to 2 kB where it
-    looks like a frame of MP3 or AAC, which two in a row prove."""
+    """Holds back the beginning of PCM until it is known to be none of the usual files.
+
+    12 bytes, or up to 2 kB where it looks like a frame of MP3 or AAC, which two in a row prove.
+    """
 
     def __init__(self) -> None:
         self._held = b""

@@ -29,7 +29,10 @@ def check_file(path: Path, wanted: str) -> None:
 
 
 def check_readable(path: Path) -> None:
-    """Raises StudioError for a file that FFmpeg is not to be asked about: what its first bytes name has no frames to play."""
+    """Raises StudioError for a file that FFmpeg is not to be asked about.
+
+    What its first bytes name has no frames to play.
+    """
     check_file(path, FILMS)
     signed = signature_of_bytes(head_of(path))
     if signed is not None and signed.name in ("HEIC", "AVIF"):  # FFmpeg would show a tile of it
@@ -51,8 +54,8 @@ def why_unopened(path: Path, error: BaseException) -> str:
         return image_in_place_of_film(name, signed.name)
     if signed is not None and signed.name == "MP4 or QuickTime" and not _has_index(path):
         return (
-            f"{name} is an unfinished recording: its index, which is written last, is missing, as when a recorder is cut off or"
-            " a copy is not complete; copy it again, or have the program that recorded it repair it."
+            f"{name} is an unfinished recording: its index, which is written last, is missing, as when a recorder is "
+            "cut off or a copy is not complete; copy it again, or have the program that recorded it repair it."
         )
     if signed is not None and signed.kind in ("other", "motion"):
         article = "an" if signed.name[0] in "AEIORM8" and signed.name != "RAR archive" else "a"

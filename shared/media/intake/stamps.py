@@ -23,7 +23,9 @@ def stated_rate(stream: av.VideoStream) -> Fraction:
 
 
 class RisingStamps:
-    """Times that rise: a frame without a time stamp, as in a raw stream, or one that goes back, follows the last at the usual distance.
+    """Times that rise, one for each frame.
+
+    A frame without a time stamp, as in a raw stream, or one that goes back, follows the last at the usual distance.
 
     fps: frames a second that are usual. last: the time before, microseconds; -1 for none.
     """

@@ -20,14 +20,18 @@ _BESIDE = (
 
 
 def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The video of a file, None where there is none: the track that is marked as default, else the first. The cover of a
-    song is not one, and a track that nothing here decodes only where there is no other."""
+    """The video of a file, None where there is none: the track that is marked as default, else the first.
+
+    The cover of a song is not one, and a track that nothing here decodes only where there is no other.
+    """
     return _chosen([each for each in container.streams.video if not each.disposition & _COVER])
 
 
 def sound_of(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The sound of a file, None where there is none: the track that is marked as default, else the first that is no
-    comment or description."""
+    """The sound of a file, None where there is none.
+
+    The track that is marked as default, else the first that is no comment or description.
+    """
     return _chosen(container.streams.audio)
 
 
