@@ -1,8 +1,8 @@
-"""The one interface that every engine implements, from a mesh warp to a diffusion model or a service that makes whole clips.
+"""The one interface that every engine implements: a mesh warp, a diffusion model, a service that makes clips.
 
-Public as `persona_studio.engine`: what is here changes with notice only. An engine is a `FrameEngine`, which turns a driver
-into ROI frames as it goes, live and offline, or a `ClipEngine` (`engines.clip`), which makes a whole clip, offline. A base
-class gives every method a working default: an engine overrides what it can do.
+Public as `persona_studio.engine`: what is here changes with notice only. An engine is a `FrameEngine`, which turns a
+driver into ROI frames as it goes, live and offline, or a `ClipEngine` (`engines.clip`), which makes a whole clip,
+offline. A base class gives every method a working default: an engine overrides what it can do.
 """
 
 from abc import ABC, abstractmethod
@@ -39,15 +39,16 @@ Dependence = Literal["nothing", "motion", "frames"]
 class EngineInfo:
     """What an engine is and needs, known without loading it.
 
-    name: lower case, the name of its entry point. aliases: further names under which it is found. title: for people. inputs:
-        what drives it. modes: where it can run.
-    output: "roi", a square face crop that the compositor places; "region", the plate's own pixels in that square, made for
-        one plate frame; "frame", a full frame.
+    name: lower case, the name of its entry point. aliases: further names under which it is found. title: for people.
+        inputs: what drives it. modes: where it can run.
+    output: "roi", a square face crop that the compositor places; "region", the plate's own pixels in that square, made
+        for one plate frame; "frame", a full frame.
     roi_size: side of its square frames in pixels.
-    frames_per_step: ROI frames that one driving frame may complete. frames_held: driving frames held back before the first
-        ROI frame comes out. voice_ahead_us: microseconds of voice after a frame's own time that the frame needs.
+    frames_per_step: ROI frames that one driving frame may complete. frames_held: driving frames held back before the
+        first ROI frame comes out. voice_ahead_us: microseconds of voice after a frame's own time that the frame needs.
     depends_on: see `Dependence`. needs_image: needs the driver's image, not only its landmarks.
-    attribution: words that its licence wants results to carry; renders have them in the file and in the record beside it.
+    attribution: words that its licence wants results to carry; renders have them in the file and in the record beside
+        it.
     """
 
     name: str
@@ -103,8 +104,8 @@ class RoiFrame:
     pixels: (S, S, 3) uint8 RGB, or (S, S, 4) where the fourth channel is the matte of the face in
         this frame; without it the avatar's own mask holds.
     waiting: a voice drives, and there has been silence for a while: the host idles in this frame.
-    plate: index of the plate frame that it was made for (`SessionContext.plate_at`); the compositor shows that one, and takes
-        the pixels to be in its light. None for a frame that fits every plate frame.
+    plate: index of the plate frame that it was made for (`SessionContext.plate_at`); the compositor shows that one, and
+        takes the pixels to be in its light. None for a frame that fits every plate frame.
     """
 
     pts: int
@@ -118,8 +119,8 @@ class SessionContext:
     """What the host gives a session.
 
     rate: ROI frames a second for a voice; for motion the driver's own times count.
-    low_memory: with as little memory as it can be done, after memory once ran out; frames may take longer, and differ by rounding
-        alone.
+    low_memory: with as little memory as it can be done, after memory once ran out; frames may take longer, and differ
+        by rounding alone.
     plate_at: index of the plate frame that is shown with a frame of this pts; None: the plate's own at this time.
     options: the engine's, as `Engine.options` gives them; None: as the settings say (`Engine.options()`).
     """
@@ -136,10 +137,10 @@ DEFAULT_CONTEXT = SessionContext()
 class EngineSession:
     """An engine opened on one avatar. Called by one thread at a time, which need not be the one that opened it.
 
-    draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state goes on as if
-        they had been drawn. What depends on frames draws all the same.
-    quality: of a ladder of qualities the rung it is at, a value of the engine's option "quality"; "" without a ladder. May
-        be read from any thread.
+    draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state goes on as
+        if they had been drawn. What depends on frames draws all the same.
+    quality: of a ladder of qualities the rung it is at, a value of the engine's option "quality"; "" without a ladder.
+        May be read from any thread.
     adjusts: whether it may go down the ladder to keep up; False where a quality was chosen to stay at.
     """
 
@@ -152,14 +153,20 @@ class EngineSession:
         return []
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        """ROI frames that this block of voice completes: one for each tick (`shared.runtime.clock.tick_pts`, at the rate of
-        the context) whose time and `voice_ahead_us` the voice has reached, the same to the bit however the voice is cut
-        into blocks. A block that does not follow the last one starts over, at the first tick that is not before it."""
+        """ROI frames that this block of voice completes.
+
+        One for each tick (`shared.runtime.clock.tick_pts`, at the rate of the context) whose time and `voice_ahead_us`
+        the voice has reached, the same to the bit however the voice is cut into blocks. A block that does not follow
+        the last one starts over, at the first tick that is not before it.
+        """
         return []
 
     def idle(self, pts: int) -> list[RoiFrame]:
-        """A frame of the host waiting: blinks and breathing, eased into from the last motion and, by the next `step`, eased
-        out of. Empty where the plate alone idles."""
+        """A frame of the host waiting.
+
+        Blinks and breathing, eased into from the last motion and, by the next `step`, eased out of. Empty where the
+        plate alone idles.
+        """
         return []
 
     def flush(self) -> list[RoiFrame]:
@@ -177,12 +184,15 @@ class EngineSession:
         """Go on where `save` left off."""
 
     def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
-        """What `step` does, without waiting: `step(d)` is `begin(d)` and, at once, a call of what that returned. None where
-        this frame completes nothing. Override it where the device computes one batch while the next is begun.
+        """What `step` does, without waiting: `step(d)` is `begin(d)` and, at once, a call of what that returned.
 
-        What is returned waits for the frames and is called once, in any thread, also while the session goes on or is reset:
-        it needs nothing of the session that a later call changes. Calls come in the order of `begin`, and at most one is
-        outstanding when the next `begin` is called. Both raise OutOfMemoryError."""
+        None where this frame completes nothing. Override it where the device computes one batch while the next is
+        begun.
+
+        What is returned waits for the frames and is called once, in any thread, also while the session goes on or is
+        reset: it needs nothing of the session that a later call changes. Calls come in the order of `begin`, and at
+        most one is outstanding when the next `begin` is called. Both raise OutOfMemoryError.
+        """
         frames = self.step(driving)
         return (lambda: frames) if frames else None
 
@@ -192,25 +202,34 @@ class EngineSession:
         return type(self).begin is not EngineSession.begin
 
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
-        """The frames that come out of this session as they are asked for, whole numbers among them in their place. Override
-        it to draw several at less cost than one by one; the same frames but for rounding, wherever the first of them begins."""
+        """The frames that come out of this session as they are asked for, whole numbers among them in their place.
+
+        Override it to draw several at less cost than one by one; the same frames but for rounding, wherever the first
+        of them begins.
+        """
         yield from frames
 
     def lower(self) -> str | None:
-        """One rung down; one sentence saying what it is now, None where there is no further rung. What is under way goes on
-        where it can. Raises OutOfMemoryError, and is at the lower rung all the same."""
+        """One rung down; one sentence saying what it is now, None where there is no further rung.
+
+        What is under way goes on where it can. Raises OutOfMemoryError, and is at the lower rung all the same.
+        """
         return None
 
     def apply(self, options: EngineOptions) -> bool:
-        """Go on with other options while on air; what is under way goes on where it can. False where it cannot: the host
-        opens it again. Raises StudioError where an option cannot be had here, and stays as it was; OutOfMemoryError, and
-        has taken them over all the same."""
+        """Go on with other options while on air; what is under way goes on where it can.
+
+        False where it cannot: the host opens it again. Raises StudioError where an option cannot be had here, and stays
+        as it was; OutOfMemoryError, and has taken them over all the same.
+        """
         return False
 
 
 class MotionTemplate(Protocol):
-    """A driver's motion without its frames, as an engine made it. What a frame is, only that engine knows: it goes into
-    `Driving.recorded`."""
+    """A driver's motion without its frames, as an engine made it.
+
+    What a frame is, only that engine knows: it goes into `Driving.recorded`.
+    """
 
     @property
     def rate(self) -> Fraction:
@@ -255,8 +274,10 @@ class Engine(ABC):
         return self.Settings.load()
 
     def options(self, given: Mapping[str, Any] = NOTHING) -> EngineOptions | None:
-        """`given`, by name, over what the settings say here; text is read as the option's type. None where it has no
-        options. Raises StudioError in one sentence for a wrong one."""
+        """`given`, by name, over what the settings say here; text is read as the option's type.
+
+        None where it has no options. Raises StudioError in one sentence for a wrong one.
+        """
         if self.Options is None:
             refuse_options(self.info.title, given)
             return None
@@ -268,16 +289,21 @@ class Engine(ABC):
         return read_manifest(self.weights_manifest, self.info.name, self.info.title)
 
     def probe(self) -> Unavailable | None:
-        """Why it cannot run on this machine, None where it can; by itself, what is missing of its weights. Cheap: reads no
-        more than the ends of weight files, and imports no model."""
+        """Why it cannot run on this machine, None where it can; by itself, what is missing of its weights.
+
+        Cheap: reads no more than the ends of weight files, and imports no model.
+        """
         weights = self.weights()
         reason = missing_weights_error(weights)
         return Unavailable(reason, pull_command(weights)) if reason else None
 
     def recognise(self, path: Path) -> str:
-        """Which of its files a file is by its content, by the manifest's path; "" where it is none, as all are for an engine
-        whose files need not be taken by hand (`studio weights add`). Asked only of what has no known checksum. Raises
-        StudioError in one sentence for a file that cannot be looked at."""
+        """Which of its files a file is by its content, by the manifest's path.
+
+        "" where it is none, as all are for an engine whose files need not be taken by hand (`studio weights add`).
+        Asked only of what has no known checksum. Raises StudioError in one sentence for a file that cannot be looked
+        at.
+        """
         return ""
 
     def check(self) -> None:
@@ -295,8 +321,10 @@ class Engine(ABC):
             raise StudioError(problem.reason)
 
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:  # noqa: B027 - optional
-        """Measure once what the engine needs to know of an avatar, and keep it in files of `Avatar.engine_file`, which go
-        along with jobs. Called before `open`, and cheap when it was done. Raises StudioError."""
+        """Measure once what the engine needs to know of an avatar, and keep it in files of `Avatar.engine_file`.
+
+        Jobs carry those files along. Called before `open`, and cheap when it was done. Raises StudioError.
+        """
 
 
 class FrameEngine(Engine):
@@ -309,30 +337,41 @@ class FrameEngine(Engine):
 
     @abstractmethod
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> EngineSession:
-        """Load what depends on the avatar. Raises StudioError when a weight file is missing, here and later OutOfMemoryError
-        where the device has too little."""
+        """Load what depends on the avatar.
+
+        Raises StudioError when a weight file is missing, here and later OutOfMemoryError where the device has too
+        little.
+        """
 
     def draw_batch(
         self, sessions: Sequence[EngineSession], inputs: Sequence[Driving | VoiceBlock]
     ) -> list[list[RoiFrame]]:
-        """What each session gives for its input: `step` of a driver frame, `hear` of a block of voice. Override it to draw
-        the frames of several sessions in one call of the model; the same frames as one by one but for rounding. Called by one
-        thread."""
+        """What each session gives for its input: `step` of a driver frame, `hear` of a block of voice.
+
+        Override it to draw the frames of several sessions in one call of the model; the same frames as one by one but
+        for rounding. Called by one thread.
+        """
         return [
             session.step(each) if isinstance(each, Driving) else session.hear(each)
             for session, each in zip(sessions, inputs, strict=True)
         ]
 
     def read_template(self, path: Path) -> MotionTemplate:
-        """A motion template from a file, needing no weights. Raises StudioError for a file that is not one of this engine's,
-        as all are for an engine whose inputs lack "template"."""
+        """A motion template from a file, needing no weights.
+
+        Raises StudioError for a file that is not one of this engine's, as all are for an engine whose inputs lack
+        "template".
+        """
         raise StudioError(
-            f"{self.info.title} plays no motion templates; choose an engine that does (`studio engines`), or another driver."
+            f"{self.info.title} plays no motion templates; choose an engine that does (`studio engines`), or another "
+            "driver."
         )
 
     def record(self, frames: Iterable[Driving], rate: Fraction) -> MotionTemplate:
-        """The motion of a driver's frames, with their images. Raises StudioError where none has a face, and what `open`
-        raises."""
+        """The motion of a driver's frames, with their images.
+
+        Raises StudioError where none has a face, and what `open` raises.
+        """
         raise StudioError(
             f"{self.info.title} records no motion templates; choose an engine that does (`studio engines`)."
         )

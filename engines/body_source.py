@@ -25,8 +25,8 @@ def source_option() -> Any:
     """The field `source: Source` of an engine's options."""
     return Field(
         "auto",
-        description="whose face is moved: the portrait's, or the one that the body video itself shows; auto: the portrait's where"
-        " one was given, else the body's",
+        description="whose face is moved: the portrait's, or the one that the body video itself shows; auto: the "
+        "portrait's where one was given, else the body's",
         json_schema_extra=titles({"auto": "automatic", "portrait": "the portrait", "body": "the body video"}),
     )
 
@@ -44,8 +44,11 @@ class BodySource:
     def sample(
         self, index: int, to_target: NDArray[np.float64], size: tuple[int, int], *, black: bool = False
     ) -> ImageArray:
-        """(h, w, 3) uint8 RGB of a plate frame. to_target: (2, 3) from the frame's pixels to those of the image; size: of
-        it, (w, h). Beyond the frame its edge goes on, or it is black."""
+        """(h, w, 3) uint8 RGB of a plate frame.
+
+        to_target: (2, 3) from the frame's pixels to those of the image; size: of it, (w, h). Beyond the frame its edge
+        goes on, or it is black.
+        """
         rgb = i420_to_rgb(self.plate.frame(index))
         beyond = cv2.BORDER_CONSTANT if black else cv2.BORDER_REPLICATE
         return np.asarray(cv2.warpAffine(rgb, to_target, size, borderMode=beyond), np.uint8)

@@ -18,9 +18,12 @@ MODES: tuple[Mode, ...] = ("live", "offline")
 
 
 def engine_summaries(settings: Settings) -> dict[str, dict[str, object]]:
-    """Every engine by name, as plain values: title, inputs, modes, needs_image, template_suffixes (of files with recorded
-    motion), options (their JSON schema, with what holds here as defaults), terms (what it may be used for), and, where this
-    machine cannot run it, why and the command that helps. Reads the first and last bytes of weight files; imports no torch."""
+    """Every engine by name, as plain values.
+
+    Title, inputs, modes, needs_image, template_suffixes (of files with recorded motion), options (their JSON schema,
+    with what holds here as defaults), terms (what it may be used for), and, where this machine cannot run it, why and
+    the command that helps. Reads the first and last bytes of weight files; imports no torch.
+    """
     return {name: _row(name, settings) for name in names(settings.engines)}
 
 
@@ -84,7 +87,10 @@ def weights_of(name: str, added: Mapping[str, str] = NONE) -> EngineWeights:
 
 
 def recognise_weights(name: str, added: Mapping[str, str], path: Path) -> str:
-    """Which of its files this engine takes a file for, "" for none. Raises StudioError as `load` and `Engine.recognise`."""
+    """Which of its files this engine takes a file for, "" for none.
+
+    Raises StudioError as `load` and `Engine.recognise`.
+    """
     return load(name, added).recognise(path)
 
 

@@ -1,8 +1,8 @@
 """The interface of clip engines: models and services that make a whole clip, offline.
 
-A clip engine declares the units of a clip as a graph. Units run in any process of any worker, each at least once: one that
-was cut short begins again with nothing but the files of those it needs. What an engine keeps in itself (a model that it has
-loaded) stays while a worker goes on with the job, and may be gone after a unit that failed.
+A clip engine declares the units of a clip as a graph. Units run in any process of any worker, each at least once: one
+that was cut short begins again with nothing but the files of those it needs. What an engine keeps in itself (a model
+that it has loaded) stays while a worker goes on with the job, and may be gone after a unit that failed.
 """
 
 from abc import abstractmethod
@@ -27,10 +27,10 @@ CLIP_FILE = "clip.mp4"  # what the last unit writes into its scratch folder
 class Clip:
     """The clip that an engine makes.
 
-    driver: a file of this machine. driven: what of it moves the host, "motion" or "voice". rate: frames a second. ticks:
-    frames of the whole, the driver's length. size: (width, height) in pixels of what is delivered, both even; frames of
-    another size are shown whole in it, with bars where the shape differs. options: the engine's, checked; None where it has
-    none.
+    driver: a file of this machine. driven: what of it moves the host, "motion" or "voice". rate: frames a second.
+    ticks: frames of the whole, the driver's length. size: (width, height) in pixels of what is delivered, both even;
+    frames of another size are shown whole in it, with bars where the shape differs. options: the engine's, checked;
+    None where it has none.
     """
 
     avatar: Avatar
@@ -46,9 +46,9 @@ class Clip:
 class Estimate:
     """What a clip costs.
 
-    work: of all units, in the measure of `rate` and seconds. rate: what this machine was measured to do in a second, None
-    where it was not yet. unit: of both, such as "TFLOP". memory: bytes of the device. disk: bytes in the jobs folder until it
-    is done.
+    work: of all units, in the measure of `rate` and seconds. rate: what this machine was measured to do in a second,
+    None where it was not yet. unit: of both, such as "TFLOP". memory: bytes of the device. disk: bytes in the jobs
+    folder until it is done.
     """
 
     work: float
@@ -67,7 +67,10 @@ class ClipProgress(Protocol):
     """Called from inside a unit's own loops."""
 
     def __call__(self, done: int, total: int, preview: NDArray[np.uint8] | None = None) -> None:
-        """done, total: steps of this unit, in any measure. preview: (H, W, 3) uint8 RGB, a frame for those who watch."""
+        """done, total: steps of this unit, in any measure.
+
+        preview: (H, W, 3) uint8 RGB, a frame for those who watch.
+        """
         ...
 
 
@@ -77,10 +80,11 @@ class RunContext:
 
     scratch: an empty folder; the files in it when `run` returns are what the unit has made.
     made: the folder with the files of a unit that this one needs, to read only. Raises StudioError for any other unit.
-    progress: says how far the unit is. One that does not say so for 10 minutes counts as stalled, and its process is ended; the
-        same figures again are enough while it waits for something that is alive. Raises as `raise_if_cancelled` does.
-    raise_if_cancelled: raises where the unit must stop; let it pass. A unit that has not called it or `progress` for a second
-        then is ended with its process.
+    progress: says how far the unit is. One that does not say so for 10 minutes counts as stalled, and its process is
+        ended; the same figures again are enough while it waits for something that is alive. Raises as
+        `raise_if_cancelled` does.
+    raise_if_cancelled: raises where the unit must stop; let it pass. A unit that has not called it or `progress` for a
+        second then is ended with its process.
     devices: names of the accelerators that this worker may use, as PyTorch has them, ("cpu",) where there is none.
     low_memory: with as little memory as it can be done, after memory once ran out.
     """
@@ -98,16 +102,24 @@ class ClipEngine(Engine):
 
     @abstractmethod
     def units(self, clip: Clip) -> Sequence[UnitSpec]:
-        """The units of this clip, each after those it needs; the last one makes the clip. Called once, where the job is
-        handed in, and cheap: loads no model. Raises StudioError for a clip that the engine cannot make."""
+        """The units of this clip, each after those it needs; the last one makes the clip.
+
+        Called once, where the job is handed in, and cheap: loads no model. Raises StudioError for a clip that the
+        engine cannot make.
+        """
 
     def estimate(self, clip: Clip) -> Estimate | None:
-        """What this clip costs, from formulas and what was measured here; None where the engine does not know. Cheap: loads no
-        model. Raises StudioError."""
+        """What this clip costs, from formulas and what was measured here; None where the engine does not know.
+
+        Cheap: loads no model. Raises StudioError.
+        """
         return None
 
     @abstractmethod
     def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
-        """Do one unit. The last one leaves the clip as CLIP_FILE in its scratch folder: a video of the clip's length, at its
-        rate or any other, its frames without label; sound in it is not used, for the driver's is put to it. Raises
-        StudioError, and OutOfMemoryError where the device has too little; then it is tried once more with low_memory."""
+        """Do one unit.
+
+        The last one leaves the clip as CLIP_FILE in its scratch folder: a video of the clip's length, at its rate or
+        any other, its frames without label; sound in it is not used, for the driver's is put to it. Raises StudioError,
+        and OutOfMemoryError where the device has too little; then it is tried once more with low_memory.
+        """

@@ -8,8 +8,11 @@ from shared.runtime.arrays import StateArrays
 
 
 class Fade:
-    """The numbers shown now. At every switch the difference to what was shown before is kept and let fade, so the new
-    target is followed live from its first frame on."""
+    """The numbers shown now.
+
+    At every switch the difference to what was shown before is kept and let fade, so the new target is followed live
+    from its first frame on.
+    """
 
     def __init__(self, shown: FloatArray) -> None:
         """shown: float32 of any shape, which those that follow have too. The first of them is shown at once."""
@@ -18,8 +21,10 @@ class Fade:
         self._since, self._duration, self._fresh = 0, 0, True
 
     def value_at(self, target: FloatArray, pts: int, switch: int) -> FloatArray:
-        """What is shown at `pts`. switch: microseconds in which to come over to this target; 0 where it is the last one,
-        further on."""
+        """What is shown at `pts`.
+
+        switch: microseconds in which to come over to this target; 0 where it is the last one, further on.
+        """
         if switch and not self._fresh:
             self._offset, self._since, self._duration = self.shown - target, pts, switch
         self._fresh = False

@@ -1,6 +1,9 @@
-"""An engine's session as its hosts call it: what fails in its code, or comes out in a wrong form, is one sentence with its name.
+"""An engine's session as its hosts call it.
 
-Sessions are other people's code. Nothing that they raise or return is the host's to understand, so it is checked here, once.
+What fails in its code, or comes out in a wrong form, is one sentence with its name.
+
+Sessions are other people's code. Nothing that they raise or return is the host's to understand, so it is checked here,
+once.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,8 +42,11 @@ def open_session(engine: FrameEngine, avatar: Avatar, context: SessionContext) -
 def hear_together(
     engine: FrameEngine, sessions: "Sequence[GuardedSession]", blocks: Sequence[VoiceBlock]
 ) -> list[list[RoiFrame]]:
-    """What each of an engine's sessions gives for its block of voice, drawn in one call where the engine can
-    (`FrameEngine.draw_batch`). Raises EngineFaultError, and StudioError, as `GuardedSession.hear`."""
+    """What each of an engine's sessions gives for its block of voice.
+
+    They are drawn in one call where the engine can (`FrameEngine.draw_batch`). Raises EngineFaultError, and
+    StudioError, as `GuardedSession.hear`.
+    """
     with engine_faults(engine.info.title):
         drawn = engine.draw_batch([each.session for each in sessions], list(blocks))
     if len(drawn) != len(sessions):
@@ -49,8 +55,10 @@ def hear_together(
 
 
 class GuardedSession(EngineSession):
-    """Calls a session. Every method raises EngineFaultError where the session's code fails, and StudioError where a frame is
-    not of the form that the engine declares.
+    """Calls a session.
+
+    Every method raises EngineFaultError where the session's code fails, and StudioError where a frame is not of the
+    form that the engine declares.
 
     session: the one that is called.
     """
@@ -60,6 +68,7 @@ class GuardedSession(EngineSession):
 
     @property
     def draws(self) -> bool:
+        """Whether the session draws its frames (`EngineSession.draws`)."""
         return self.session.draws
 
     @draws.setter
@@ -68,6 +77,7 @@ class GuardedSession(EngineSession):
 
     @property
     def quality(self) -> str:
+        """Quality that the session draws at (`EngineSession.quality`)."""
         return self.session.quality
 
     @quality.setter
@@ -76,6 +86,7 @@ class GuardedSession(EngineSession):
 
     @property
     def adjusts(self) -> bool:
+        """Whether the session lowers its quality by itself (`EngineSession.adjusts`)."""
         return self.session.adjusts
 
     @adjusts.setter

@@ -1,7 +1,8 @@
 """Reads a stranger's motion template in a process of its own, away from the program.
 
-`python -m engines.inspect_template FILE SUFFIX` prints one JSON object: {"frames", "rate"} of a template that one of the
-engines plays, {"error"}, or {"suffixes"}, those that there are, where no engine plays files whose name ends in SUFFIX.
+`python -m engines.inspect_template FILE SUFFIX` prints one JSON object: {"frames", "rate"} of a template that one of
+the engines plays, {"error"}, or {"suffixes"}, those that there are, where no engine plays files whose name ends in
+SUFFIX.
 """
 
 import json
@@ -16,8 +17,10 @@ from shared.errors import StudioError
 
 
 def read_with_any_engine(path: Path, suffix: str, engines: Mapping[str, str]) -> MotionTemplate:
-    """The template in a file, read by the first engine that knows it. suffix: of its name. Raises StudioError, in the words
-    of the last engine that plays files of such a name."""
+    """The template in a file, read by the first engine that knows it.
+
+    suffix: of its name. Raises StudioError, in the words of the last engine that plays files of such a name.
+    """
     refusal = StudioError("No engine here plays motion templates; send a video.")
     for name in names(engines):
         try:
@@ -34,6 +37,7 @@ def read_with_any_engine(path: Path, suffix: str, engines: Mapping[str, str]) ->
 
 
 def main() -> int:
+    """Print what a template holds, or one sentence, as JSON; returns the exit code."""
     path, suffix = Path(sys.argv[1]), sys.argv[2]
     try:
         engines = load_settings().engines

@@ -1,8 +1,8 @@
 """Options of an engine: what its frames depend on beside avatar and driver, chosen per scene and per job.
 
-They are checked wherever they come in. A process that may load the engine checks them by its class (`Engine.options`); one
-that must stay light, such as the gateway, by the JSON schema that the generator reports (`options_of_schema`). Both give the same
-sentences.
+They are checked wherever they come in. A process that may load the engine checks them by its class (`Engine.options`);
+one that must stay light, such as the gateway, by the JSON schema that the generator reports (`options_of_schema`). Both
+give the same sentences.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,9 @@ TITLES = "titles"  # in the JSON schema of a `Literal`
 class EngineOptions(BaseModel):
     """Base of an engine's options.
 
-    A field is a boolean, a number, a string or a `Literal` of strings, with a default and a description: that is what a form
-    and `--option` can show. `json_schema_extra=titles({value: title})` says what people read for the values of a `Literal`.
+    A field is a boolean, a number, a string or a `Literal` of strings, with a default and a description: that is what a
+    form and `--option` can show. `json_schema_extra=titles({value: title})` says what people read for the values of a
+    `Literal`.
     """
 
     model_config = ConfigDict(
@@ -48,8 +49,10 @@ def titles(of: Mapping[str, str]) -> JsonDict:
 
 
 def checked_options(kind: type[Options], title: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
-    """`given` over `defaults`, of which only those count that are options. title: the engine's. Raises StudioError in one
-    sentence: which option, what it may be, what it got."""
+    """`given` over `defaults`, of which only those count that are options.
+
+    title: the engine's. Raises StudioError in one sentence: which option, what it may be, what it got.
+    """
     known = {name: value for name, value in defaults.items() if name in kind.model_fields}
     try:
         return kind.model_validate(known | dict(given))
@@ -70,8 +73,10 @@ def refuse_options(title: str, given: Mapping[str, Any]) -> None:
 
 
 def options_schema(options: EngineOptions) -> dict[str, Any]:
-    """The JSON schema of an engine's options; `options` are the defaults in it. Raises StudioError for a field that no form
-    can show."""
+    """The JSON schema of an engine's options; `options` are the defaults in it.
+
+    Raises StudioError for a field that no form can show.
+    """
     schema, here = type(options).model_json_schema(), options.model_dump(mode="json")
     for name, about in schema.get("properties", {}).items():
         if about.get("type") not in KINDS:

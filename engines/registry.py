@@ -1,7 +1,7 @@
 """The engines that are installed, by name: our own and those of other packages, each imported when it is asked for.
 
-A package adds an engine by an entry point of the group `persona_studio.engines`; the setting `engines` adds one that is in no
-package.
+A package adds an engine by an entry point of the group `persona_studio.engines`; the setting `engines` adds one that is
+in no package.
 """
 
 import re
@@ -21,8 +21,10 @@ OFFLINE_ONLY = "{} makes whole clips, and nothing live; choose another engine (`
 
 
 def installed(added: Mapping[str, str] = NONE) -> dict[str, EntryPoint]:
-    """The entry point of every engine, the default one first, then by name. added: further engines, name to
-    "module:class" (the setting `engines`); an installed engine's name goes before."""
+    """The entry point of every engine, the default one first, then by name.
+
+    added: further engines, name to "module:class" (the setting `engines`); an installed engine's name goes before.
+    """
     found = {name: EntryPoint(name, where, ENGINE_GROUP) for name, where in added.items()}
     found |= {point.name: point for point in entry_points(group=ENGINE_GROUP)}
     return {name: found[name] for name in sorted(found, key=lambda name: (name != DEFAULT_ENGINE, name))}
@@ -34,8 +36,10 @@ def names(added: Mapping[str, str] = NONE) -> list[str]:
 
 
 def canonical_name(name: str, added: Mapping[str, str] = NONE) -> str:
-    """The name of the engine that is found under `name`: itself where an engine has it, else the one that has it for an
-    alias. A name that none has comes back as it is."""
+    """The name of the engine that is found under `name`.
+
+    Itself where an engine has it, else the one that has it for an alias. A name that none has comes back as it is.
+    """
     there = names(added)
     for each in there if name not in there else ():
         try:
@@ -47,7 +51,10 @@ def canonical_name(name: str, added: Mapping[str, str] = NONE) -> str:
 
 
 def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
-    """The engine of this name or alias. Raises StudioError when there is none, its module cannot be imported, or it is no engine."""
+    """The engine of this name or alias.
+
+    Raises StudioError when there is none, its module cannot be imported, or it is no engine.
+    """
     found = installed(added)
     if DEFAULT_ENGINE not in found:
         raise StudioError("The studio's engines are not registered, as after an update; run `make setup` again.")
@@ -57,7 +64,8 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
     point = found[name]
     if not NAME.fullmatch(name):
         raise StudioError(
-            f"Engine '{name[:60]}' has no valid name: use 1 to 40 of a-z, 0-9 and '_', with a letter first, in its entry point."
+            f"Engine '{name[:60]}' has no valid name: use 1 to 40 of a-z, 0-9 and '_', with a letter first, in its "
+            "entry point."
         )
     if len(packages := _packages(name)) > 1:
         raise StudioError(f"{' and '.join(packages)} both have an engine '{name}'; remove one of the packages.")
@@ -107,7 +115,10 @@ def template_suffixes(added: Mapping[str, str] = NONE) -> frozenset[str]:
 
 
 def is_template(path: Path, suffixes: frozenset[str]) -> bool:
-    """Whether a file is recorded motion: by its contents where they say so, else by its name. suffixes: of templates."""
+    """Whether a file is recorded motion: by its contents where they say so, else by its name.
+
+    suffixes: of templates.
+    """
     signed = signature_of(path)
     if signed is not None and signed.kind in ("film", "sound", "image"):
         return False

@@ -6,8 +6,10 @@ from shared.errors import StudioError
 
 
 def pick_device(name: str, advice: str) -> torch.device:
-    """The device of this name; "auto" is a GPU where there is one. advice: how to choose another, for the sentence. Raises
-    StudioError."""
+    """The device of this name; "auto" is a GPU where there is one.
+
+    advice: how to choose another, for the sentence. Raises StudioError.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

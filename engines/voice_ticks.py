@@ -17,8 +17,11 @@ class VoiceTicks:
     """What an engine's `hear` and `flush` need to give a frame for each tick of a voice. Not thread-safe."""
 
     def __init__(self, rate: Fraction = RATE_FPS, ahead_us: int = 0, window_us: int = WINDOW_US) -> None:
-        """rate: of the context. ahead_us: microseconds of voice after a tick's own time that its frame needs, the engine's
-        `voice_ahead_us`. window_us: how much sound a tick is given."""
+        """rate: of the context.
+
+        ahead_us: microseconds of voice after a tick's own time that its frame needs, the engine's `voice_ahead_us`.
+        window_us: how much sound a tick is given.
+        """
         self._rate, self._ahead = rate, ahead_us
         self._window = window_us * SOUND_RATE_HZ // US
         self.reset()
@@ -30,8 +33,11 @@ class VoiceTicks:
         self._tick = 0
 
     def hear(self, block: VoiceBlock) -> list[tuple[int, NDArray[np.int16]]]:
-        """(pts, samples) of each tick that this block brings within reach: the (n,) int16 of the window before
-        pts + ahead_us, silence where there was no voice yet. A block that does not follow the last one starts over."""
+        """(pts, samples) of each tick that this block brings within reach.
+
+        The (n,) int16 of the window before pts + ahead_us, silence where there was no voice yet. A block that does not
+        follow the last one starts over.
+        """
         first = round(block.pts * SOUND_RATE_HZ / US)
         if self._end < 0 or abs(first - self._end) > JOIN_SAMPLES:
             self._sound = np.zeros(self._window, np.int16)

@@ -1,7 +1,7 @@
 """xFormers' fused attention in place of PyTorch's own, where it loads beside this PyTorch and computes the same.
 
-Its wheel keeps to PyTorch's stable interface, so that it fits later versions too; what it misses beside one that is built for
-CUDA 13 is the runtime of CUDA 12, which a package of its own has (the extra `xformers`).
+Its wheel keeps to PyTorch's stable interface, so that it fits later versions too; what it misses beside one that is
+built for CUDA 13 is the runtime of CUDA 12, which a package of its own has (the extra `xformers`).
 """
 
 import ctypes
@@ -27,7 +27,10 @@ MOST_REASONS = 3
 
 
 def xformers_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """xFormers' attention, which takes heads after tokens. (b, heads, n, d), of the kinds `xformers_problem` found fit."""
+    """XFormers' attention, which takes heads after tokens.
+
+    (b, heads, n, d), of the kinds `xformers_problem` found fit.
+    """
     from xformers.ops import memory_efficient_attention
 
     joined = (each.transpose(1, 2) for each in (queries, keys, values))
@@ -35,8 +38,11 @@ def xformers_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 def xformers_problem(device: torch.device, tried: Sequence[int] = TRIED, dtype: torch.dtype = torch.float16) -> str:
-    """Why xFormers cannot be had on this device, the end of a sentence that begins with its name; "" where it can. Loads it,
-    and has it compute a little: `tried`, (b, heads, n, d) as an engine's heads are, in the precision of the engine."""
+    """Why xFormers cannot be had on this device, the end of a sentence that begins with its name; "" where it can.
+
+    Loads it, and has it compute a little: `tried`, (b, heads, n, d) as an engine's heads are, in the precision of the
+    engine.
+    """
     if device.type != "cuda":
         return "runs on a GPU alone, and PyTorch uses none here"
     if find_spec("xformers") is None:
@@ -45,7 +51,10 @@ def xformers_problem(device: torch.device, tried: Sequence[int] = TRIED, dtype: 
 
 
 def runtime_problem() -> str:
-    """Load CUDA 12's runtime, which xFormers' kernels are linked to. Why that cannot be, as `xformers_problem` says it."""
+    """Load CUDA 12's runtime, which xFormers' kernels are linked to.
+
+    Why that cannot be, as `xformers_problem` says it.
+    """
     with suppress(metadata.PackageNotFoundError):
         for file in metadata.files(RUNTIME_PACKAGE) or ():
             if file.name == RUNTIME:
@@ -61,7 +70,7 @@ def runtime_problem() -> str:
 def attention_problem(
     attend: Attend, device: torch.device, dtype: torch.dtype = torch.float16, tried: Sequence[int] = TRIED
 ) -> str:
-    """What is wrong with a kernel by a small call, held against PyTorch's own attention, as `xformers_problem` says it."""
+    """What is wrong with a kernel, by a small call compared with PyTorch's own attention (`xformers_problem`)."""
     dice = torch.Generator().manual_seed(0)
     given = [torch.randn(tuple(tried), generator=dice).to(device, dtype) for _ in range(3)]
     try:

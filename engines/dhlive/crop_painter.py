@@ -1,7 +1,7 @@
 """A film's face crop under a control image: warped, its mouth drawn by a network, and laid back.
 
-The film's pixels are moved by the control image's warp, less and less towards the crop's edges; what it marks as mouth is
-overwritten by its colours; the network draws the window in the middle, which is blended in by a soft mask.
+The film's pixels are moved by the control image's warp, less and less towards the crop's edges; what it marks as mouth
+is overwritten by its colours; the network draws the window in the middle, which is blended in by a soft mask.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,10 @@ class CropPainter:
     """For faces of one generation, several at a time. Pure: what comes out depends on what goes in alone."""
 
     def __init__(self, geometry: Geometry, edges: NDArray[np.uint8], window: NDArray[np.uint8]) -> None:
-        """edges: (S, S) uint8, how much of the warp holds. window: (h, w) uint8, how much of the network's window shows."""
+        """edges: (S, S) uint8, how much of the warp holds.
+
+        window: (h, w) uint8, how much of the network's window shows.
+        """
         side = geometry.crop
         self._left, self._top = geometry.corner
         self._width, self._height = geometry.window

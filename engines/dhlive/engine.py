@@ -61,8 +61,10 @@ class DhliveEngine(FilmedFaceEngine):
         avatar.engine_file(NAME, KNOWN_BY).write_text(self._mouth_checksum(), encoding="utf-8")
 
     def still_holds(self, avatar: Avatar) -> bool:
-        """A style belongs to the network that computed it: with another mouth the film is measured again. An imported person
-        says nothing of theirs and stays."""
+        """A style belongs to the network that computed it: with another mouth the film is measured again.
+
+        An imported person says nothing of theirs and stays.
+        """
         known_by = avatar.engine_file(NAME, KNOWN_BY)
         return not known_by.is_file() or known_by.read_text(encoding="utf-8") == self._mouth_checksum()
 

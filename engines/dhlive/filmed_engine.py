@@ -50,7 +50,10 @@ class FilmedFaceEngine(FrameEngine):
 
     @abstractmethod
     def measure(self, avatar: Avatar, kept: Path, progress: PrepareProgress) -> None:
-        """Measure the film of an avatar that was checked, and write it there. Raises StudioError where the film is not fit."""
+        """Measure the film of an avatar that was checked, and write it there.
+
+        Raises StudioError where the film is not fit.
+        """
 
     def check_avatar(self, avatar: Avatar) -> None:
         """Raises StudioError where the engine cannot run here, or not on this avatar."""

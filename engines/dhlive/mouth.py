@@ -36,8 +36,10 @@ class MouthPerson(NamedTuple):
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Mouth:
-    """Networks in evaluation and the files that go with them. The audio network stays on the CPU: it is smaller than the way
-    to a device."""
+    """Networks in evaluation and the files that go with them.
+
+    The audio network stays on the CPU: it is smaller than the way to a device.
+    """
 
     generation: Generation
     drawing: FoldedMini2 | Mini1Network
@@ -47,7 +49,10 @@ class Mouth:
 
     @classmethod
     def shared(cls, generation: Generation, files: dict[str, Path], device: str = "cpu") -> "Mouth":
-        """The same one for as long as a session holds it, so that another avatar costs no second copy. Raises StudioError."""
+        """The same one for as long as a session holds it, so that another avatar costs no second copy.
+
+        Raises StudioError.
+        """
         where = present(files, MOUTHS[generation])
         key = f"{where} {where.stat().st_mtime_ns} {device}"
         found = _SHARED.get(key)

@@ -25,8 +25,10 @@ class UnclearError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. code: see above. status, progress (0 to 100), result: of a task, 0, 0 and "" elsewhere. said: its words,
-    one line."""
+    """An answer.
+
+    code: see above. status, progress (0 to 100), result: of a task, 0, 0 and "" elsewhere. said: its words, one line.
+    """
 
     code: int
     said: str
@@ -44,8 +46,10 @@ class ServiceClient:
         self._http = httpx2.Client(timeout=TIMEOUT, trust_env=False, verify=url.startswith("https:"))
 
     def submit(self, code: str, speech: str, film: str) -> Reply:
-        """Hand in a task under the name `code`; the files are named relative to the service's temp folder. Raises
-        NotSentError and UnclearError."""
+        """Hand in a task under the name `code`; the files are named relative to the service's temp folder.
+
+        Raises NotSentError and UnclearError.
+        """
         wanted = {
             "audio_url": speech, "video_url": film, "code": code,
             "chaofen": 0, "watermark_switch": 0, "digital_auth": 0, "pn": 1,

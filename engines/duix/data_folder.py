@@ -1,7 +1,8 @@
 """A service's data folder: the files of its tasks, and beside them the studio's records, which outlive every process.
 
 A record is written, and on the disk, before the step that it is about; so a process that takes over knows what has
-happened. The process that holds the folder's lock is the only one that talks to the service: one task at a time, one poller.
+happened. The process that holds the folder's lock is the only one that talks to the service: one task at a time, one
+poller.
 """
 
 import errno
@@ -30,8 +31,11 @@ ENDED: frozenset[Stage] = frozenset({"done", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """What is known of a task. stage: sent, perhaps in vain; accepted; or how it ended. seconds: of its speech. result: the
-    service's name of the file. said: why it failed, a sentence."""
+    """What is known of a task.
+
+    stage: sent, perhaps in vain; accepted; or how it ended. seconds: of its speech. result: the service's name of the
+    file. said: why it failed, a sentence.
+    """
 
     code: str
     stage: Stage
@@ -41,8 +45,10 @@ class TaskRecord:
 
 
 class DataFolder:
-    """One service's folder, as this machine sees it. Every method raises StudioError where the disk does not do it,
-    NoSpaceError where it is full."""
+    """One service's folder, as this machine sees it.
+
+    Every method raises StudioError where the disk does not do it, NoSpaceError where it is full.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path, self.temp, self._book = path, path / TEMP, path / BOOK
@@ -100,8 +106,10 @@ class DataFolder:
         return [record.code for record in records if record.stage not in ENDED]
 
     def clean(self, code: str) -> None:
-        """Remove everything of a task: its files, then its record. Does nothing where nothing is left, or the folder
-        is not here."""
+        """Remove everything of a task: its files, then its record.
+
+        Does nothing where nothing is left, or the folder is not here.
+        """
         with self._disk():
             for path in self.temp.glob(f"{code}*"):
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -118,8 +126,10 @@ class DataFolder:
                 self.clean(record.code)
 
     def put(self, source: Path, name: str, ask: Callable[[], None]) -> None:
-        """Copy a file into the service's temp folder, whole or not at all. ask: called between blocks; what it raises ends
-        it."""
+        """Copy a file into the service's temp folder, whole or not at all.
+
+        ask: called between blocks; what it raises ends it.
+        """
         target = self.temp / name
         with self._disk():
             self.temp.mkdir(exist_ok=True)
@@ -149,7 +159,8 @@ class DataFolder:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise NoSpaceError(f"There is no space left in {self.path}; free some and the job goes on.") from None
             raise StudioError(
-                f"The service's data folder {self.path} cannot be used ({error.strerror}); check the setting duix.services."
+                f"The service's data folder {self.path} cannot be used ({error.strerror}); check the setting "
+                "duix.services."
             ) from None
 
 

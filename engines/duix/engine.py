@@ -1,7 +1,9 @@
-"""Duix-Avatar as a clip engine: the host's film and a speech into a video in which the host says it, by the user's own service.
+"""Duix-Avatar as a clip engine.
 
-The service is closed and tells a task's end once, so that a task is handed in by one process, watched by one, and every step
-is on the disk before the next one: `engines.duix.data_folder`.
+The host's film and a speech into a video in which the host says it, by the user's own service.
+
+The service is closed and tells a task's end once, so that a task is handed in by one process, watched by one, and every
+step is on the disk before the next one: `engines.duix.data_folder`.
 """
 
 import json
@@ -52,13 +54,14 @@ class DuixEngine(ClipEngine):
             )
         if not settings.services:
             return Unavailable(
-                "Duix-Avatar needs a service that you run yourself; name its address and its data folder in duix.services "
-                "(docs/engines/duix.md says how)."
+                "Duix-Avatar needs a service that you run yourself; name its address and its data folder in "
+                "duix.services (docs/engines/duix.md says how)."
             )
         for each in settings.services:
             if problem := DataFolder(each.data.expanduser()).problem():
                 return Unavailable(
-                    f"The data folder {each.data} of the Duix-Avatar service {each.url} {problem} here; correct duix.services."
+                    f"The data folder {each.data} of the Duix-Avatar service {each.url} {problem} here; correct "
+                    "duix.services."
                 )
         return None
 

@@ -22,9 +22,11 @@ STEP_SAMPLES = SOUND_RATE_HZ * 10  # of silence written at a time
 
 
 def write_film(clip: Clip, path: Path, told: Callable[[int, int], None]) -> None:
-    """Write the avatar's plate, to and fro, with the portrait's face on a foreign body; as many frames as the clip has. So
-    the service need not lengthen it, which it does in ways that are not documented. told: frames done, of how many; what it
-    raises ends it. Raises StudioError."""
+    """Write the avatar's plate, to and fro, with the portrait's face on a foreign body; as many frames as the clip has.
+
+    So the service need not lengthen it, which it does in ways that are not documented. told: frames done, of how many;
+    what it raises ends it. Raises StudioError.
+    """
     plate, host = clip.avatar.plate, FilmedHost(clip.avatar)
     with Mp4Writer(path, plate.width, plate.height, clip.rate, sound=False, crf=CRF) as writer:
         for tick in range(clip.ticks):
@@ -33,8 +35,10 @@ def write_film(clip: Clip, path: Path, told: Callable[[int, int], None]) -> None
 
 
 def write_speech(clip: Clip, path: Path, ask: Callable[[], None]) -> None:
-    """Write the driver's sound as mono WAV, exactly as long as the clip. ask: called between blocks; what it raises ends it.
-    Raises StudioError when the sound breaks off."""
+    """Write the driver's sound as mono WAV, exactly as long as the clip.
+
+    ask: called between blocks; what it raises ends it. Raises StudioError when the sound breaks off.
+    """
     count, written = round(clip.ticks * SOUND_RATE_HZ / clip.rate), 0
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, SOUND_RATE_HZ, 0, "NONE", ""))
@@ -53,8 +57,10 @@ class FilmedHost:
         self._avatar, self._plate = avatar, avatar.plate
 
     def frame(self, index: int) -> ImageArray:
-        """I420 of a plate frame: as it is where the plate is the portrait; else with the portrait's face, at rest, where the
-        body's is. Borrowed."""
+        """I420 of a plate frame: as it is where the plate is the portrait.
+
+        Else with the portrait's face, at rest, where the body's is. Borrowed.
+        """
         plain = self._plate.frame(index)
         if self._avatar.own_plate:
             return plain

@@ -1,4 +1,7 @@
-"""The services as a pool: a task goes to one that is free, once, and its video comes back, whatever happens on the way."""
+"""The services as a pool.
+
+A task goes to one that is free, once, and its video comes back, whatever happens on the way.
+"""
 
 import errno
 import time
@@ -35,8 +38,11 @@ class Task:
 
 @dataclass(slots=True)
 class Service:
-    """One container. rests: until when it is not tried. pause: how long the last rest was. since: when it was first not to
-    be had, limit: for how many seconds that is borne, and why it is so."""
+    """One container.
+
+    rests: until when it is not tried. pause: how long the last rest was. since: when it was first not to be had, limit:
+    for how many seconds that is borne, and why it is so.
+    """
 
     url: str
     folder: DataFolder
@@ -53,8 +59,11 @@ class Service:
 
 @dataclass(slots=True)
 class Pool:
-    """The services, for one task. told: called with the percent of it that is done, at least ten times a second; what it
-    raises ends the waiting. times: see `Watch`."""
+    """The services, for one task.
+
+    told: called with the percent of it that is done, at least ten times a second; what it raises ends the waiting.
+    times: see `Watch`.
+    """
 
     services: Sequence[Service]
     told: Callable[[int], None]
@@ -66,8 +75,11 @@ class Pool:
     _progress: int = 0
 
     def video(self, task: Task, path: Path) -> None:
-        """Have the video made, unless it is being made or has been, and copy it to `path`. What there is of it at the service
-        stays, until `clean`. Raises StudioError; what failed then is gone, and a new call begins again."""
+        """Have the video made, unless it is being made or has been, and copy it to `path`.
+
+        What there is of it at the service stays, until `clean`. Raises StudioError; what failed then is gone, and a new
+        call begins again.
+        """
         while True:
             owner = next((each for each in self.services if each.folder.record(task.code) is not None), None)
             record = owner.folder.record(task.code) if owner is not None else None
@@ -103,7 +115,7 @@ class Pool:
                     record = self._ask(service, client, task, record)
 
     def _free(self, services: Sequence[Service], code: str, held: ExitStack) -> tuple[Service | None, str]:
-        """A service whose lock is held from now on, and the code of a task of another job that is still there: best none."""
+        """A service whose lock is now held, and the code of another job's task that is still there: best none."""
         occupied: tuple[Service, str] | None = None
         for service in services:
             if service.rests > self.clock():
@@ -155,14 +167,18 @@ class Pool:
         self._rest(service, why, limit)
 
     def _rest(self, service: Service, why: str, limit: float) -> None:
-        """Let a service alone for a while. Raises StudioError where none has been to be had for longer than is borne."""
+        """Let a service alone for a while.
+
+        Raises StudioError where none has been to be had for longer than is borne.
+        """
         now = self.clock()
         service.pause = min(self.patience.longest_pause, 2 * service.pause or self.patience.first_pause)
         service.rests, service.why, service.limit = now + service.pause, why, limit
         service.since = now if service.since is None else service.since
         if all(each.out_of_patience(now) for each in self.services):
             raise StudioError(
-                f"Duix-Avatar at {service.url} {why}; check that its container runs and has nothing else to do, then retry."
+                f"Duix-Avatar at {service.url} {why}; check that its container runs and has nothing else to do, then "
+                "retry."
             )
 
     def _ask(self, service: Service, client: ServiceClient, task: Task, record: TaskRecord) -> TaskRecord | None:

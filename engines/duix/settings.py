@@ -11,7 +11,10 @@ from engines.settings import EngineSettings
 
 
 class ServiceSettings(BaseModel):
-    """One container. url: http or https, host and port alone. data: the folder of this machine that it mounts as /code/data."""
+    """One container.
+
+    url: http or https, host and port alone. data: the folder of this machine that it mounts as /code/data.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -22,10 +22,13 @@ from shared.errors import StudioError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """Seconds. poll: between two queries. look: between two looks at what is wished. grace: for which a task that was sent
-    may be unknown. file: for which a finished file may be missing. stall, least: without progress, and for all of a task,
-    at the least: longer speech has longer. silence: for which a service may not answer. first_pause, longest_pause: before
-    it is tried again where it is busy; doubles."""
+    """Seconds.
+
+    poll: between two queries. look: between two looks at what is wished. grace: for which a task that was sent may be
+    unknown. file: for which a finished file may be missing. stall, least: without progress, and for all of a task, at
+    the least: longer speech has longer. silence: for which a service may not answer. first_pause, longest_pause: before
+    it is tried again where it is busy; doubles.
+    """
 
     poll: float = 2.0
     look: float = 0.1
@@ -50,8 +53,10 @@ STALL_SHARE = 0.05  # of the time that a task may take: its progress counts whol
 
 
 class Watch:
-    """Call `step` once a poll, with the folder's lock held. times: its limit, in times the speech's length. progress:
-    percent."""
+    """Call `step` once a poll, with the folder's lock held.
+
+    times: its limit, in times the speech's length. progress: percent.
+    """
 
     def __init__(
         self, folder: DataFolder, url: str, record: TaskRecord, patience: Patience, times: float,
@@ -67,8 +72,11 @@ class Watch:
         self.progress = 0
 
     def step(self, client: ServiceClient) -> TaskRecord | None:
-        """Ask once. What is known of the task then: the end of it is on the disk before this returns; None where the
-        service has never had it. Raises SilentError."""
+        """Ask once.
+
+        What is known of the task then: the end of it is on the disk before this returns; None where the service has
+        never had it. Raises SilentError.
+        """
         now = self._clock()
         try:
             reply = client.query(self._record.code)

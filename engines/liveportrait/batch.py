@@ -2,10 +2,10 @@
 
 What a frame looks like must not depend on which others it is drawn with, or a job in segments would show other frames
 than the whole. Nothing in the networks looks from one frame at another; but for another size of a batch, or at another
-place in it, a device may choose another kernel, which adds the same numbers in another order (four at a time or one, on a
-CPU: a ten-thousandth of the values is another by one grey level). So a batch always has the same size, filled up where
-frames are missing, and a frame's place in it follows from its time alone. Then every frame is computed by the same kernels
-at the same place, wherever a segment begins; only what lies beside it differs.
+place in it, a device may choose another kernel, which adds the same numbers in another order (four at a time or one, on
+a CPU: a ten-thousandth of the values is another by one grey level). So a batch always has the same size, filled up
+where frames are missing, and a frame's place in it follows from its time alone. Then every frame is computed by the
+same kernels at the same place, wherever a segment begins; only what lies beside it differs.
 """
 
 from fractions import Fraction

@@ -1,5 +1,7 @@
-"""The plate's own face as the source, image by image: a body video is moved by another face where it is, and keeps
-its own head, light and hair."""
+"""The plate's own face as the source, image by image.
+
+A body video is moved by another face where it is, and keeps its own head, light and hair.
+"""
 
 import numpy as np
 

@@ -1,12 +1,12 @@
 """The `liveportrait` engine: an implicit-keypoint portrait model, live and offline.
 
 Where motion is extracted: here, beside the networks that draw, and the driver's frame travels; not in the capture
-service, with motion travelling. A motion is 304 bytes, a 640x480 frame 0.9 MB; but on two busy cores the hop takes 0.4 ms for
-the one and 0.9 ms for the other (`benchmarks.system.transport` with frames of these sizes; 1.5 ms for 3.1 MB on idle ones), and half
-a millisecond is all there is to save. For that, capture would want PyTorch, the weights and a GPU: on a CPU the extractor
-takes 0.14 s of a core (0.26 s of a shared one), 7 frames a second at best. Beside the networks that draw it is 1 % of a
-frame's arithmetic (11.6 of 1245 GFLOP; 1.3 % of its time on a CPU), and live and recorded drivers read motion by the same
-code. Motion does travel alone where there is time: as a template (`recording`).
+service, with motion travelling. A motion is 304 bytes, a 640x480 frame 0.9 MB; but on two busy cores the hop takes 0.4
+ms for the one and 0.9 ms for the other (`benchmarks.system.transport` with frames of these sizes; 1.5 ms for 3.1 MB on
+idle ones), and half a millisecond is all there is to save. For that, capture would want PyTorch, the weights and a GPU:
+on a CPU the extractor takes 0.14 s of a core (0.26 s of a shared one), 7 frames a second at best. Beside the networks
+that draw it is 1 % of a frame's arithmetic (11.6 of 1245 GFLOP; 1.3 % of its time on a CPU), and live and recorded
+drivers read motion by the same code. Motion does travel alone where there is time: as a template (`recording`).
 """
 
 from collections.abc import Iterable
@@ -56,7 +56,7 @@ class LivePortraitEngine(FrameEngine):
         return super().probe()
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "LivePortraitSession":
-        """With little memory without a batch, whose frames may differ from single ones by a grey level (see `batch`)."""
+        """With little memory, without a batch, whose frames may differ from single ones by a grey level."""
         from engines.liveportrait.session import LivePortraitSession
 
         networks, settings = self._loaded(context.low_memory)

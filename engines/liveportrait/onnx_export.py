@@ -1,5 +1,4 @@
-"""`python -m engines.liveportrait.onnx_export FOLDER`: the networks as ONNX files, for runtimes other
-than PyTorch.
+"""`python -m engines.liveportrait.onnx_export FOLDER`: the networks as ONNX files, for runtimes other than PyTorch.
 
 Opset 20, the first whose GridSample takes volumes. Files: appearance, motion, and `draw`, warping and decoding in one,
 so that the feature map never leaves the runtime. What a runtime gives for them equals PyTorch to rounding (tested with
@@ -46,8 +45,10 @@ class Heads(nn.Module):
 
 
 def export(networks: LivePortraitNetworks, folder: Path) -> list[Path]:
-    """Write the files and return their paths. networks: in float32 on the CPU. Raises StudioError where the exporter is
-    not installed."""
+    """Write the files and return their paths.
+
+    networks: in float32 on the CPU. Raises StudioError where the exporter is not installed.
+    """
     image = torch.zeros(1, 3, 256, 256)
     with torch.inference_mode():
         volume = networks.appearance(image)
@@ -79,6 +80,7 @@ def export(networks: LivePortraitNetworks, folder: Path) -> list[Path]:
 
 
 def main() -> int:
+    """Export the networks into the folder that is named; returns the exit code."""
     if len(sys.argv) != 2:
         print(__doc__)
         return 2

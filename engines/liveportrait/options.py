@@ -15,7 +15,8 @@ class LivePortraitOptions(EngineOptions):
         "all",
         description="what follows the driver: all, exp, pose, lip or eyes",
         json_schema_extra=titles(
-            {"all": "everything", "exp": "the expression", "pose": "the head's pose", "lip": "the lips", "eyes": "the eyes"}
+            {"all": "everything", "exp": "the expression", "pose": "the head's pose", "lip": "the lips",
+                "eyes": "the eyes"}
         ),
     )  # fmt: skip
     relative: bool = Field(True, description="follow the driver's changes since its neutral, not its own pose and face")

@@ -30,9 +30,9 @@ log = structlog.get_logger()
 class SourceFeatures:
     """What of a source image its frames are made of.
 
-    volume: (1, C, D, 64, 64) and compressed: (1, 4, D, 64, 64), in the networks' precision. keypoints: (1, 21, 3) float32,
-    on the device. points: the same as an array, (21, 3). around: (3, 512, 512) float32, the ROI's pixels where the crop
-    does not cover them.
+    volume: (1, C, D, 64, 64) and compressed: (1, 4, D, 64, 64), in the networks' precision. keypoints: (1, 21, 3)
+    float32, on the device. points: the same as an array, (21, 3). around: (3, 512, 512) float32, the ROI's pixels where
+    the crop does not cover them.
     """
 
     volume: Tensor
@@ -94,8 +94,11 @@ class PortraitRenderer:
         return SourceFeatures(volume, compressed, keypoints, self.points, around)
 
     def image(self) -> NDArray[np.uint8]:
-        """(512, 512, 3) uint8 RGB source crop: the ROI, the rest of the portrait where the crop reaches beyond it,
-        and black beyond that, as the networks know it."""
+        """(512, 512, 3) uint8 RGB source crop.
+
+        The ROI, the rest of the portrait where the crop reaches beyond it, and black beyond that, as the networks know
+        it.
+        """
         size = (crop.SIDE, crop.SIDE)
         roi = crop.cut_crop(self._avatar.roi, self.to_crop, crop.SIDE)
         whole = _portrait(self._avatar.folder)
@@ -107,8 +110,10 @@ class PortraitRenderer:
         return np.asarray(np.where(inside[..., None] == 255, roi, out), np.uint8)
 
     def draw(self, shots: Sequence[DrivenShot]) -> NDArray[np.uint8]:
-        """(B, 512, 512, 3) uint8 RGB ROI images of B shots; with the face's matte as a fourth channel on a body that is
-        not the portrait's own."""
+        """(B, 512, 512, 3) uint8 RGB ROI images of B shots.
+
+        With the face's matte as a fourth channel on a body that is not the portrait's own.
+        """
         with torch.inference_mode():
             around = _joined([shot.source.around[None] for shot in shots])
             images: NDArray[np.uint8] = self._on_roi(self._faces(shots), around).cpu().numpy()
@@ -117,8 +122,10 @@ class PortraitRenderer:
         return np.concatenate([images, np.stack([self._matte(shot) for shot in shots])[..., None]], axis=-1)
 
     def _faces(self, shots: Sequence[DrivenShot]) -> Tensor:
-        """(B, 3, 512, 512) 0..1 crops. What half precision cannot hold is drawn again without it, that frame alone: the
-        others must not depend on it."""
+        """(B, 3, 512, 512) 0..1 crops.
+
+        What half precision cannot hold is drawn again without it, that frame alone: the others must not depend on it.
+        """
         nets, sources = self._networks, [shot.source for shot in shots]
         volume, compressed, own = (
             _joined([getattr(each, name) for each in sources]) for name in ("volume", "compressed", "keypoints")

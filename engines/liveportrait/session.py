@@ -30,7 +30,10 @@ INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US, NEW_OPTIONS_US = 400_000, 300_000, 
 
 
 class LivePortraitSession(EngineSession):
-    """Carries the driver's motion and what eases one motion into the next; its frames carry nothing. Not thread-safe."""
+    """Carries the driver's motion and what eases one motion into the next; its frames carry nothing.
+
+    Not thread-safe.
+    """
 
     def __init__(
         self,
@@ -84,8 +87,10 @@ class LivePortraitSession(EngineSession):
         return self._frame(pts, points, switch)
 
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
-        """The frames that come out of this session as they are asked for, drawn several at a time; whole numbers among
-        them stay in their place."""
+        """The frames that come out of this session as they are asked for, drawn several at a time.
+
+        Whole numbers among them stay in their place.
+        """
         if self._batch is None:
             yield from frames
             return
@@ -166,8 +171,11 @@ class LivePortraitSession(EngineSession):
         ratios: retarget_rules.Ratios | None,
         closed: FloatArray | None = None,
     ) -> FloatArray:
-        """The keypoints under a driver's motion. The original's scaling by the faces' sizes is left out: at the anchor a relative
-        motion is the source itself, so that the ratio is 1."""
+        """The keypoints under a driver's motion.
+
+        The original's scaling by the faces' sizes is left out: at the anchor a relative motion is the source itself, so
+        that the ratio is 1.
+        """
         source, options = self._portrait.motion, self._options
         if self._body is not None:
             exp, turn = retarget_rules.onto_frame(source, driver, anchor, options, closed)

@@ -167,8 +167,10 @@ def _sheet(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _sculpted(
     points: NDArray[np.float64], centre: NDArray[np.float64], home: NDArray[np.float64], unit: float
 ) -> NDArray[np.float64]:
-    """(N, 3) points with a deeper face and flatter sides. Moved along the line of sight only, so that
-    the portrait still looks the same from where it was seen."""
+    """(N, 3) points with a deeper face and flatter sides.
+
+    Moved along the line of sight only, so that the portrait still looks the same from where it was seen.
+    """
     depth = (points - centre) @ home[:, 2]
     start = SIDE_DEPTH * unit
     wanted = depth * DEPTH
@@ -179,8 +181,10 @@ def _sculpted(
 
 
 def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
-    """How much image points move with the head: all of it beside and above the face, less down the
-    neck, none at the shoulders and the rim."""
+    """How much image points move with the head.
+
+    All of it beside and above the face, less down the neck, none at the shoulders and the rim.
+    """
     unit = face.eye_distance
     down = face.rotation[:2, 1] / np.linalg.norm(face.rotation[:2, 1])
     chin = face.points[152, :2].astype(np.float64)

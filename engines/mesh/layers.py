@@ -44,8 +44,10 @@ def split_portrait(roi: NDArray[np.uint8], face: Face) -> PortraitLayers:
 
 
 def matte(roi: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
-    """(S, S) float32 0 to 1: the person with hair and shoulders, from the selfie segmentation, its
-    edge drawn to the image's by a guided filter (He et al., PAMI 2013)."""
+    """The person with hair and shoulders, (S, S) float32 0 to 1, from the selfie segmentation.
+
+    Its edge is drawn to the image's by a guided filter (He et al., PAMI 2013).
+    """
     probability = PersonSegmenter().find(roi)
     head = np.zeros(roi.shape[:2], np.uint8)
     cv2.fillConvexPoly(head, cv2.convexHull(face.points[:SURFACE, :2].copy()).astype(np.int32), (255,))

@@ -48,8 +48,10 @@ def lid_opening(ratio: float) -> float:
 def _lid_weights(
     base: NDArray[np.float64], unit: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(2, 468, 7) upper and lower: how much of each lid column's movement every skin point takes along;
-    (468,) how much of its own movement it keeps."""
+    """(2, 468, 7) upper and lower: how much of each lid column's movement every skin point takes along.
+
+    (468,) how much of its own movement it keeps.
+    """
     upper, lower = np.zeros((2, SURFACE, 7)), np.zeros((2, SURFACE, 7))
     for eye in (0, 1):
         low, high = base[LOWER_LIDS[eye]], base[UPPER_LIDS[eye]]

@@ -1,4 +1,7 @@
-"""Lips that part and meet: the driver's lip gap on the portrait's own lips, never crossing, and no wider than a mouth can be."""
+"""Lips that part and meet.
+
+The driver's lip gap on the portrait's own lips, never crossing, and no wider than a mouth can be.
+"""
 
 from typing import Any
 
@@ -21,8 +24,8 @@ UPPER_REACH, LOWER_REACH = 0.16, 0.32
 HIGHEST, HIGHEST_SMILING, SMILING_GAP = 0.10, 0.025, 0.06
 # The tracker takes the edge of the upper teeth for the lip and so reads a gap as smaller than it is.
 GAIN = 1.04
-# A portrait that grins or has its mouth open already has little room left: eye distances between the corners and between the
-# lips of the largest mouth, and the least that is left to any. Other portraits move freely.
+# A portrait that grins or has its mouth open already has little room left: eye distances between the corners and
+# between the lips of the largest mouth, and the least that is left to any. Other portraits move freely.
 WIDEST, TALLEST, LEAST_ROOM = 0.86, 0.26, 0.03
 FREE = 0.6  # of the room is used as the driver does, the rest ever more slowly
 ROUND = 1.0  # of the mouth's own size, round it
@@ -50,11 +53,13 @@ class LipRig:
     def part(
         self, skin: NDArray[np.float32], motion: MeshMotion, filmed: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """(468, 3) what to add to a movement of the skin (468, 3, pixels) so that the lips are as far
-        apart as the motion says, in eye distances.
+        """What to add to a movement of the skin so that the lips are as far apart as the motion says.
 
-        filmed: (468, 3) the face in head space, eye distances, where it is not the one at rest. Lips that it has further
-        apart than the motion wants stay so, unless the motion seals them or does not leave them ajar."""
+        Both are (468, 3) in pixels; the motion's opening is in eye distances.
+
+        filmed: (468, 3) the face in head space, eye distances, where it is not the one at rest. Lips that it has
+        further apart than the motion wants stay so, unless the motion seals them or does not leave them ajar.
+        """
         extra = np.zeros((SURFACE, 3))
         raised = -skin[INNER_UPPER[1:-1], 1].astype(np.float64) / self.unit
         extra[:, 1] += self._upper @ np.maximum(raised - self._highest * np.tanh(raised / self._highest), 0.0)

@@ -52,6 +52,7 @@ class MeshMotion:
 
     @classmethod
     def from_flat(cls, flat: NDArray[np.float32]) -> "MeshMotion":
+        """The motion that `flat` gave as a (1425,) vector."""
         parts, at = [], 0
         for each in fields(cls):
             like = getattr(REST, each.name)

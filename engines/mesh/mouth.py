@@ -1,5 +1,8 @@
-"""What is seen between the lips: the portrait's own teeth where it shows them, else a row of teeth that
-catches the face's light, and behind it a dark mouth with a tongue."""
+"""What is seen between the lips.
+
+The portrait's own teeth where it shows them, else a row of teeth that catches the face's light, and behind it a dark
+mouth with a tongue.
+"""
 
 from dataclasses import dataclass
 
@@ -34,8 +37,11 @@ class MouthPainter:
     """Draws the mouth's interior into the opening that the lips leave."""
 
     def __init__(self, roi: NDArray[np.uint8], face: Face, *, filmed: bool = False) -> None:
-        """filmed: the face is one of a film's, whose frames are moved: where the row of teeth goes is then fitted
-        without shear, for closed lips lie nearly on one line, and another frame's are not theirs moved."""
+        """filmed: the face is one of a film's, whose frames are moved.
+
+        Where the row of teeth goes is then fitted without shear, for closed lips lie nearly on one line, and another
+        frame's are not theirs moved.
+        """
         self.unit = face.eye_distance
         self._ring = mouth_ring()
         self._edge, self._filmed = face.points[self._ring, :2], filmed
@@ -55,9 +61,11 @@ class MouthPainter:
         rigid: NDArray[np.float32],
         beneath: float = 0.0,
     ) -> None:
-        """Draw into out, (h, w, 3) uint8, which already shows the portrait's own mouth stretched over
-        the opening. vertices, rigid: see `head.MovedHead`. beneath: gap (eye distances) of a mouth of a film that is
-        stretched there and whose interior is not to be seen."""
+        """Draw into out, (h, w, 3) uint8, which already shows the portrait's own mouth stretched over the opening.
+
+        vertices, rigid: see `head.MovedHead`. beneath: gap (eye distances) of a mouth of a film that is stretched there
+        and whose interior is not to be seen.
+        """
         ring = vertices[self._ring, :2]
         gaps = np.linalg.norm(vertices[INNER_LOWER, :2] - vertices[INNER_UPPER, :2], axis=1) / self.unit
         change = max(abs(float(gaps[5]) - self._rest_gap), beneath)
@@ -106,8 +114,10 @@ class MouthPainter:
         return np.asarray((self._solve @ anchor).T, np.float64)
 
     def _anchor(self, ring: NDArray[np.float32], rigid: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(20, 2) where the ring would be if it were fixed to the teeth: moved by the head alone, but
-        wider in a wide mouth, or a grin would show where the row of teeth ends."""
+        """(20, 2) where the ring would be if it were fixed to the teeth.
+
+        Moved by the head alone, but wider in a wide mouth, or a grin would show where the row of teeth ends.
+        """
         along = rigid[10] - rigid[0]
         length = float(np.linalg.norm(along))
         along = along / max(length, 1e-3)

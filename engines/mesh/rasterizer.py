@@ -92,8 +92,10 @@ def far_to_near(triangles: NDArray[np.int32], depth: NDArray[np.float32]) -> NDA
 
 @njit(cache=True)
 def lay_over_background(person: NDArray[np.uint8], background: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    """Put the person over the background where it shows through: (H, W, 4) uint8 premultiplied RGBA over (H, W, 3)
-    into out, which holds the person's colour already."""
+    """Put the person over the background where it shows through.
+
+    (H, W, 4) uint8 premultiplied RGBA over (H, W, 3) into out, which holds the person's colour already.
+    """
     height, width = background.shape[:2]
     for y in range(height):
         for x in range(width):

@@ -1,4 +1,7 @@
-"""A row of upper teeth for a portrait that shows none: single teeth of a jaw's proportions, catching the face's light."""
+"""A row of upper teeth for a portrait that shows none.
+
+Single teeth of a jaw's proportions, catching the face's light.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -26,8 +26,8 @@ RenderFunction = Callable[[MeshMotion], ImageArray]
 
 LIP_CORNERS = [61, 291]
 BROWS = [105, 334]
-# Degrees (yaw, pitch, roll) that are read into a face whose head does not move, per eye distance of: the mouth lifted as
-# a whole, the upper lip lowered over the corners, the lips parted, narrowed (negative), widened, and pulled to the
+# Degrees (yaw, pitch, roll) that are read into a face whose head does not move, per eye distance of: the mouth lifted
+# as a whole, the upper lip lowered over the corners, the lips parted, narrowed (negative), widened, and pulled to the
 # image's right, and the brows lowered; and per difference of the lids' openings. Measured on five portraits under
 # expressions without head movement.
 EXPRESSION = np.array(
@@ -63,9 +63,9 @@ SETTLE_FRAMES = 3  # images after which the video tracker has come to rest
 class TrackerCalibration:
     """What to make of a motion before it is drawn.
 
-    turn: (3,) factors of yaw, pitch and roll. lips: factor of their gap. lids: power of a lid's closure, above 1
-    where the portrait's eyes are so large that they would seem to close before the driver's; shut stays shut. blink: (3,) degrees
-    that are read into the head while both lids close by 1.
+    turn: (3,) factors of yaw, pitch and roll. lips: factor of their gap. lids: power of a lid's closure, above 1 where
+    the portrait's eyes are so large that they would seem to close before the driver's; shut stays shut. blink: (3,)
+    degrees that are read into the head while both lids close by 1.
     """
 
     turn: NDArray[np.float64]
@@ -125,8 +125,10 @@ def read_calibration(path: Path) -> TrackerCalibration | None:
 
 
 def kept_calibration(path: Path, measure: Callable[[], TrackerCalibration]) -> TrackerCalibration:
-    """The calibration that an avatar keeps in a file, measured the first time: that takes a tracker, and loading one takes
-    longer than all else that a generator does when it starts again."""
+    """The calibration that an avatar keeps in a file, measured the first time.
+
+    That takes a tracker, and loading one takes longer than all else that a generator does when it starts again.
+    """
     if (found := read_calibration(path)) is not None:
         return found
     reading = measure()

@@ -9,7 +9,10 @@ MARGIN_PX = 10_000
 
 
 def delaunay(points: NDArray[np.float32]) -> NDArray[np.int32]:
-    """(M, 3) indices of the triangles of (N, 2) points, which are all different. Of four on a circle either pair may come."""
+    """(M, 3) indices of the triangles of (N, 2) points, which are all different.
+
+    Of four on a circle either pair may come.
+    """
     left, top = (int(v) for v in np.floor(points.min(axis=0)) - MARGIN_PX)
     right, bottom = (int(v) for v in np.ceil(points.max(axis=0)) + MARGIN_PX)
     plane = cv2.Subdiv2D((left, top, right - left, bottom - top))

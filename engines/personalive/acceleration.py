@@ -53,10 +53,12 @@ def attend_by(networks: PersonaLiveNetworks, attend: Attend) -> None:
 
 
 def compile_networks(networks: PersonaLiveNetworks, backend: str = "inductor") -> None:
-    """Compile what a call spends its time in: the denoising network and the decoders, each as one graph of fixed shapes.
+    """Compile what a call spends its time in.
 
-    Without CUDA graphs: PyTorch keeps those by thread, and the thread that opens a session is not the one that steps it;
-    a call of this size keeps a GPU busy far longer than it takes to launch.
+    The denoising network and the decoders, each as one graph of fixed shapes.
+
+    Without CUDA graphs: PyTorch keeps those by thread, and the thread that opens a session is not the one that steps
+    it; a call of this size keeps a GPU busy far longer than it takes to launch.
     """
     compile_denoising(networks.denoising, backend)
     for vae in (networks.vae, networks.small_vae):

@@ -12,8 +12,11 @@ from shared.media.array_types import ImageArray
 
 
 class DriverView:
-    """Cuts the square out of each driving frame. It stands still while the neutral is the same, so that the driver's
-    movement is seen in it; nothing is squashed, and beyond the frame its border is repeated."""
+    """Cuts the square out of each driving frame.
+
+    It stands still while the neutral is the same, so that the driver's movement is seen in it; nothing is squashed, and
+    beyond the frame its border is repeated.
+    """
 
     def __init__(self, portrait: Face, size: int) -> None:
         self._portrait, self._size = portrait, size
@@ -21,8 +24,10 @@ class DriverView:
         self.held: ImageArray | None = None  # the last one with a face
 
     def update_view(self, driving: Driving) -> bool:
-        """Take a driving frame into `held`; whether its neutral is another than before. Without a face the last one is
-        held."""
+        """Take a driving frame into `held`; whether its neutral is another than before.
+
+        Without a face the last one is held.
+        """
         if driving.face is None or driving.neutral is None or driving.frame is None:
             return False
         retaken = self.neutral is None or not np.array_equal(self.neutral, driving.neutral.points)

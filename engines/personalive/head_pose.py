@@ -16,8 +16,11 @@ FACE_SIDE = 3.4  # of a face's box, in units of how high its key points rise abo
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """Of f frames. angles: (f, 3) degrees of pitch, yaw and roll; shift: (f, 3); scale: (f, 1); points: (f, 21, 3), the
-    person's key points before they are turned. float32."""
+    """Of f frames.
+
+    angles: (f, 3) degrees of pitch, yaw and roll; shift: (f, 3); scale: (f, 1); points: (f, 21, 3), the person's key
+    points before they are turned. float32.
+    """
 
     angles: Tensor
     shift: Tensor
@@ -31,8 +34,10 @@ class HeadPose:
 
 
 def read_pose(heads: dict[str, Tensor]) -> HeadPose:
-    """What the extractor's heads say. An angle is the mean of 66 bins of 3 degrees from -97.5 on, each as probable as
-    its softmax."""
+    """What the extractor's heads say.
+
+    An angle is the mean of 66 bins of 3 degrees from -97.5 on, each as probable as its softmax.
+    """
     bins = torch.stack([heads[name] for name in ("pitch", "yaw", "roll")], 1).softmax(-1)
     index = torch.arange(bins.shape[-1], dtype=bins.dtype, device=bins.device)
     angles = bins @ index * 3 - 97.5
@@ -102,7 +107,10 @@ def _pixels(points: Tensor, size: int) -> Tensor:
 
 
 def draw_key_points(points: Tensor, size: int) -> Tensor:
-    """(f, 21, 3) key points -> (f, 3, size, size) in 0..1: a disc of its own colour for each; where two meet they add."""
+    """(f, 21, 3) key points -> (f, 3, size, size) in 0..1: a disc of its own colour for each.
+
+    Where two meet they add.
+    """
     at = _pixels(points, size)
     along = torch.arange(size, device=points.device)
     x, y = ((at[..., i, None] - along) ** 2 for i in (0, 1))  # (f, 7, size)

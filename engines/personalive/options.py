@@ -15,8 +15,8 @@ class PersonaLiveOptions(EngineOptions):
 
     quality: Quality = Field(
         "auto",
-        description="full, taesd (a small decoder), 384 or 256 pixels, half (of the driver's frames, at 256); auto begins"
-        " at full and goes down where the device cannot keep up",
+        description="full, taesd (a small decoder), 384 or 256 pixels, half (of the driver's frames, at 256); auto "
+        "begins at full and goes down where the device cannot keep up",
         json_schema_extra=titles({AUTO: AUTO_TITLE} | {rung.name: rung.title for rung in LADDER}),
     )
     seed: int = Field(

@@ -13,8 +13,10 @@ from engines.personalive.networks.unet import Memory
 
 @dataclass(frozen=True, slots=True)
 class EncodedPortrait:
-    """image: (1, 3, s, s) in -1..1; latent: (1, 4, s / 8, s / 8); clip: (1, 1, width); memory: what the denoising network
-    attends to of it."""
+    """image: (1, 3, s, s) in -1..1.
+
+    latent: (1, 4, s / 8, s / 8); clip: (1, 1, width); memory: what the denoising network attends to of it.
+    """
 
     image: Tensor
     latent: Tensor

@@ -8,8 +8,11 @@ AUTO_TITLE = "automatic"
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """title: what a user picks it by. size: of the frames that are made, before they are enlarged to the ROI. small_vae:
-    decode with TAESD, where its weights are. every: one driving frame in how many is taken."""
+    """title: what a user picks it by.
+
+    size: of the frames that are made, before they are enlarged to the ROI. small_vae: decode with TAESD, where its
+    weights are. every: one driving frame in how many is taken.
+    """
 
     name: str
     title: str
@@ -38,7 +41,10 @@ def rung(name: str) -> Rung:
 
 
 def below(current: Rung, small_vae: bool) -> Rung | None:
-    """The next one down, None at the last. small_vae: whether the small decoder's weights are there; without them the
-    rung that differs by nothing else is passed over."""
+    """The next one down, None at the last.
+
+    small_vae: whether the small decoder's weights are there; without them the rung that differs by nothing else is
+    passed over.
+    """
     lower = LADDER[LADDER.index(current) + 1 :]
     return next((each for each in lower if small_vae or each.name != SMALL_DECODER), None)

@@ -54,8 +54,10 @@ class PersonaLiveSession(EngineSession):
         first: Rung | None = None,
         small: bool = False,
     ) -> None:
-        """first: the rung to begin at, where that is another than the options say. small: decode frame by frame, in a
-        quarter of the memory."""
+        """first: the rung to begin at, where that is another than the options say.
+
+        small: decode frame by frame, in a quarter of the memory.
+        """
         self.adjusts = options.quality == AUTO
         self._avatar, self._networks, self._seed, self._small = avatar, networks, options.seed, small
         self._device, self._streams = networks.device, streams_of(networks.device)
@@ -68,8 +70,10 @@ class PersonaLiveSession(EngineSession):
         return [] if wait is None else wait()
 
     def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
-        """What `step` does, without waiting for it: at every fourth frame what comes back waits for the frames, in any
-        thread and without touching the session."""
+        """What `step` does, without waiting for it.
+
+        At every fourth frame what comes back waits for the frames, in any thread and without touching the session.
+        """
         self._count += 1
         if self._count % self.rung.every:
             return None
@@ -137,8 +141,10 @@ class PersonaLiveSession(EngineSession):
             return state | saved_window(self._window)
 
     def restore(self, state: StateArrays) -> None:
-        """Go on where `save` left off, at the quality that it was. Raises StudioError where that needs a decoder which is
-        not here."""
+        """Go on where `save` left off, at the quality that it was.
+
+        Raises StudioError where that needs a decoder which is not here.
+        """
         if state["rung"] != self.rung.name:
             self._change(rung(str(state["rung"])))
         self._small_decoder = bool(state["small_decoder"])
@@ -220,8 +226,10 @@ class PersonaLiveSession(EngineSession):
             return self._window.next_chunk(poses, motions, rest)
 
     def _decode(self, latents: Tensor, shown: bool) -> PendingTensor:
-        """Latents that left the window -> (4, S, S, 3) uint8, on their way to the host; themselves if no caller asked for
-        the frames."""
+        """Latents that left the window -> (4, S, S, 3) uint8, on their way to the host.
+
+        Themselves if no caller asked for the frames.
+        """
         decoding = self._streams.decoding
         with decoding.work():
             decoding.wait_for(self._streams.denoising, latents)
@@ -243,6 +251,6 @@ class PersonaLiveSession(EngineSession):
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise OutOfMemoryError(
-                f"The GPU has too little memory for PersonaLive at {self.rung.name} ({str(error)[:80]}); free some or set"
-                " STUDIO_PERSONALIVE_QUALITY lower."
+                f"The GPU has too little memory for PersonaLive at {self.rung.name} ({str(error)[:80]}); free some or "
+                "set STUDIO_PERSONALIVE_QUALITY lower."
             ) from None

@@ -1,13 +1,15 @@
-"""What runs where. On a GPU a session's work lies in three queues, CUDA streams, which all sessions share:
+"""Queues that a session's work lies in.
 
-reading: the driver's frames, from their upload to head pose, pose feature and motion tokens. The host has to know where a
-    face lies before it can cut it out; since this queue is ahead of the others, it waits for no denoising.
+On a GPU there are three, CUDA streams, which all sessions share:
+
+reading: the driver's frames, from their upload to head pose, pose feature and motion tokens. The host has to know where
+    a face lies before it can cut it out; since this queue is ahead of the others, it waits for no denoising.
 denoising: the portrait, the window, the keyframes.
 decoding: clean latents to frames and those to the host, while the next chunk is denoised.
 
 A tensor belongs to the stream it is made on. One that another stream uses is handed over by `wait_for`, and what passes
-between host and device does so by `send` and `begin_fetch` alone, so that nothing in a call waits but for what it needs.
-On a CPU there are no queues: everything is done at once, in the order in which it is written.
+between host and device does so by `send` and `begin_fetch` alone, so that nothing in a call waits but for what it
+needs. On a CPU there are no queues: everything is done at once, in the order in which it is written.
 """
 
 from collections.abc import Callable
@@ -33,8 +35,10 @@ class Stream:
         return nullcontext() if self._cuda is None else torch.cuda.stream(self._cuda)
 
     def wait_for(self, maker: "Stream", *tensors: Tensor) -> None:
-        """From here on this queue may use these tensors, which `maker` makes: it waits until they are made, and their
-        memory is not given away before it is done with them."""
+        """From here on this queue may use these tensors, which `maker` makes.
+
+        It waits until they are made, and their memory is not given away before it is done with them.
+        """
         if self._cuda is None or maker._cuda is None:
             return
         self._cuda.wait_stream(maker._cuda)
@@ -53,12 +57,18 @@ class Streams:
 
 @cache
 def streams_of(device: torch.device) -> Streams:
-    """The same for every session: the allocator keeps memory apart by stream, and a new portrait uses that of the last."""
+    """The same for every session.
+
+    The allocator keeps memory apart by stream, and a new portrait uses that of the last.
+    """
     return Streams(Stream(device, first=True), Stream(device), Stream(device))
 
 
 def send(tensor: Tensor, device: torch.device) -> Tensor:
-    """A tensor of the host on the device, without waiting: it is copied from memory that stays where it is until then."""
+    """A tensor of the host on the device, without waiting.
+
+    It is copied from memory that stays where it is until then.
+    """
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 

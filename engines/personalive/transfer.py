@@ -56,8 +56,10 @@ class HeadTransfer:
 
 
 def crop_faces(frames: Tensor, boxes: Tensor) -> Tensor:
-    """(f, 3, s, s) frames and (f, 4) boxes on the host -> (f, 3, 224, 224), bilinear. Where a box has nothing in it,
-    because no face was there, the whole frame is taken."""
+    """(f, 3, s, s) frames and (f, 4) boxes on the host -> (f, 3, 224, 224), bilinear.
+
+    Where a box has nothing in it, because no face was there, the whole frame is taken.
+    """
     crops = []
     for frame, (left, top, right, bottom) in zip(frames, boxes.tolist(), strict=True):
         if right <= left or bottom <= top:
@@ -77,9 +79,11 @@ class Transfer:
         portrait: Tensor,
         own: Tensor | None = None,
     ) -> None:
-        """extract, encode, guide: motion extractor, motion encoder and pose guider. portrait: (1, 3, s, s) in -1..1, from
-        which both head and face are read. own: the portrait as `extractor_input` would give it, where there is a
-        better one."""
+        """extract, encode, guide: motion extractor, motion encoder and pose guider.
+
+        portrait: (1, 3, s, s) in -1..1, from which both head and face are read. own: the portrait as `extractor_input`
+        would give it, where there is a better one.
+        """
         self._encode, self._guide, self._portrait = encode, guide, portrait
         self.head = HeadTransfer(extract, extractor_input(portrait) if own is None else own)
         self.rest: Tensor | None = None  # the portrait's own motion tokens, once the first chunk was taken

@@ -2,8 +2,8 @@
 
 At each call a chunk of four noisy frames enters, the network cleans every chunk of the window by one level, and the
 oldest leaves clean. When the driver's motion is unlike all seen so far, the frame that leaves is read by the reference
-network too, as a keyframe that later frames stay consistent with; there are three of those at most. Whether it is one the
-host decides, by motion that came to it calls before it is asked, so that it does not wait for the device.
+network too, as a keyframe that later frames stay consistent with; there are three of those at most. Whether it is one
+the host decides, by motion that came to it calls before it is asked, so that it does not wait for the device.
 """
 
 from collections import deque
@@ -35,8 +35,11 @@ class DenoisingWindow:
         *,
         judged: int = 0,
     ) -> None:
-        """judged: the frame of the window whose motion is held against those remembered; it is the oldest, which is the
-        one that becomes the keyframe. Sets of frames that came before the driver start at the portrait."""
+        """judged: the frame of the window whose motion is held against those remembered.
+
+        It is the oldest, which is the one that becomes the keyframe. Sets of frames that came before the driver start
+        at the portrait.
+        """
         self.portrait = portrait
         self._reference, self._denoising, self._noise, self._judged = reference, denoising, noise, judged
         self._schedule = Schedule(portrait.latent.device)
@@ -54,8 +57,8 @@ class DenoisingWindow:
     def next_chunk(self, poses: Tensor, motions: Tensor, rest: Tensor | None = None) -> Tensor:
         """The oldest chunk, clean: (4, 4, h, w) latents.
 
-        poses: pose features of the 4 newest frames, (4, channels, h, w); motions: their tokens, (4, 32, 16). At the first
-        call 16 of each, and rest: the portrait's own tokens, (1, 32, 16).
+        poses: pose features of the 4 newest frames, (4, channels, h, w); motions: their tokens, (4, 32, 16). At the
+        first call 16 of each, and rest: the portrait's own tokens, (1, 32, 16).
         """
         if rest is not None:
             self.known, self.poses, self.motions = [begin_fetch(rest)], poses[:0], motions[:0]
@@ -98,6 +101,8 @@ class DenoisingWindow:
 
 
 def _joined(older: Tensor, newer: Tensor) -> Tensor:
-    """Laid out the same at every call, the first and one that follows a restored state too: the networks' rounding would
-    tell them apart, and what is compiled would be compiled again."""
+    """Laid out the same at every call, the first and one that follows a restored state too.
+
+    The networks' rounding would tell them apart, and what is compiled would be compiled again.
+    """
     return torch.cat([older, newer]).contiguous()

@@ -15,7 +15,9 @@ MASK_CHANNELS = 4
 
 
 def reference_image(avatar: Avatar, which: str, width: int, height: int, original: bool) -> NDArray[np.uint8]:
-    """(height, width, 3) RGB. which: "portrait", the square crop of the face, or "plate", the first frame of the whole host.
+    """The first frame of a clip, (height, width, 3) RGB.
+
+    which: "portrait", the square crop of the face, or "plate", the first frame of the whole host.
 
     Whole in it, and its border pixels carried on beyond it where the shape differs; as the original does, stretched.
     """
@@ -55,8 +57,10 @@ def image_tensor(image: NDArray[np.uint8]) -> Tensor:
 
 
 def condition(vae: AutoencoderKLWan, image: Tensor, frames: int) -> Tensor:
-    """(1, 20, latent frames, h / 8, w / 8) of a whole window: a mask that says which latent frame is given, the first, and the latents
-    of a clip of `frames` frames that begins with the image and is grey after. image: (3, h, w) in -1..1.
+    """(1, 20, latent frames, h / 8, w / 8) of a whole window.
+
+    A mask that says which latent frame is given, the first, and the latents of a clip of `frames` frames that begins
+    with the image and is grey after. image: (3, h, w) in -1..1.
 
     Every window has the same one: the first latent frame of each is drawn to the image.
     """

@@ -19,8 +19,10 @@ class VideoDecoder:
         self._scale = latent_scale(vae)
 
     def decode(self, latents: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Latent frames, (1, 16, 1, h, w) each, to their video frames in -1..1: (1, 3, 1, 8 h, 8 w) for the first, (1, 3, 4, ...)
-        for every other one."""
+        """Latent frames, (1, 16, 1, h, w) each, to their video frames in -1..1.
+
+        (1, 3, 1, 8 h, 8 w) for the first, (1, 3, 4, ...) for every other one.
+        """
         vae, (mean, deviation) = self._vae, self._scale
         vae.clear_cache()
         remembered = vae._feat_map
@@ -32,7 +34,10 @@ class VideoDecoder:
 
 
 def frames_of(decoded: Tensor, original: bool = False) -> NDArray[np.uint8]:
-    """(1, 3, n, h, w) in -1..1 -> (n, h, w, 3) RGB, to the nearest grey level; as the original does, down to the one below."""
+    """(1, 3, n, h, w) in -1..1 -> (n, h, w, 3) RGB, to the nearest grey level.
+
+    As the original does, down to the one below.
+    """
     unit = (decoded[0].float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 3, 0) * 255
     whole = unit if original else unit.round()
     return np.ascontiguousarray(whole.to(torch.uint8).cpu().numpy())

@@ -1,4 +1,7 @@
-"""What a clip costs: work in TFLOP, memory and disk in bytes, by formula; seconds by what this machine was measured to do."""
+"""What a clip costs: work in TFLOP, memory and disk in bytes, by formula.
+
+Seconds by what this machine was measured to do.
+"""
 
 import json
 from collections.abc import Sequence
@@ -52,7 +55,10 @@ def work_of(model: Model, layout: Layout, size: tuple[int, int], predictions: in
 
 
 def memory_needed(model: Model, size: tuple[int, int], layout: Layout, bytes_each: int, offload: str, rows: int) -> int:
-    """Bytes of the device while windows are denoised; with encoders on the device at least theirs. rows: predictions at once."""
+    """Bytes of the device while windows are denoised; with encoders on the device at least theirs.
+
+    rows: predictions at once.
+    """
     dim, wide, layers = (int(model.config[name]) for name in ("dim", "ffn_dim", "num_layers"))
     block = (12 * dim**2 + 2 * dim * wide) * bytes_each
     tokens = layout.span * size[0] * size[1] // PIXELS_PER_TOKEN**2
@@ -77,8 +83,10 @@ def too_large(
     settings: StableAvatarSettings,
     cards: Sequence[int],
 ) -> str:
-    """Why no card of this machine has the memory, one sentence with the mode that needs less, or "". cards: bytes of each;
-    without any it is not known, for a worker elsewhere may have one."""
+    """Why no card of this machine has the memory, one sentence with the mode that needs less, or "".
+
+    cards: bytes of each; without any it is not known, for a worker elsewhere may have one.
+    """
     if not cards or settings.device == "cpu":
         return ""
     needs = {mode: memory_needed(model, size, layout, bytes_each(settings), mode, rows) for mode in get_args(Offload)}
@@ -92,8 +100,8 @@ def too_large(
         else "choose a smaller size or another machine"
     )
     return (
-        f"StableAvatar needs about {needed / 1e9:.1f} GB of the GPU's memory for this clip, and the largest card here has"
-        f" {most / 1e9:.1f} GB; {otherwise}."
+        f"StableAvatar needs about {needed / 1e9:.1f} GB of the GPU's memory for this clip, and the largest card here "
+        f"has {most / 1e9:.1f} GB; {otherwise}."
     )
 
 

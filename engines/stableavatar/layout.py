@@ -1,8 +1,8 @@
 """How a clip lies: frames of video, latent frames, the windows that are denoised one by one, and the speech of each.
 
-A latent frame is four frames of video, the first of all just one. Windows of 21 latent frames (81 frames) overlap; where they
-do, a step blends them. `original_layout` cuts as StableAvatar does, faults and all; `fixed_layout` cuts so that every window is
-whole, hears as many frames as it shows, and the clip is as long as the speech to one frame.
+A latent frame is four frames of video, the first of all just one. Windows of 21 latent frames (81 frames) overlap;
+where they do, a step blends them. `original_layout` cuts as StableAvatar does, faults and all; `fixed_layout` cuts so
+that every window is whole, hears as many frames as it shows, and the clip is as long as the speech to one frame.
 """
 
 from collections.abc import Iterator
@@ -18,8 +18,11 @@ PER_LATENT = 4
 
 @dataclass(frozen=True, slots=True)
 class LatentWindow:
-    """Latent frames from `start` to before `stop`, hearing samples of the speech from `sound[0]` to before `sound[1]`, where those
-    beyond its end are silence. blended: of its first latent frames so many are blended with earlier windows."""
+    """Latent frames from `start` to before `stop`, and the speech samples that they hear.
+
+    Those are from `sound[0]` to before `sound[1]`; samples beyond the speech's end are silence. blended: of its first
+    latent frames so many are blended with earlier windows.
+    """
 
     number: int
     start: int
@@ -33,8 +36,11 @@ class LatentWindow:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """span: latent frames of a whole window. latents: of the clip. frames: of video that come out. windows: in order; none where
-    the original runs none. original: cut as the original does."""
+    """span: latent frames of a whole window.
+
+    latents: of the clip. frames: of video that come out. windows: in order; none where the original runs none.
+    original: cut as the original does.
+    """
 
     span: int
     latents: int
@@ -53,8 +59,11 @@ class Layout:
 
 
 def fixed_layout(ticks: int, rate: Fraction, overlap: int, span: int = SPAN) -> Layout:
-    """The cut for `ticks` frames of video. The last window is a whole one that overlaps as far as it must; a clip shorter than a
-    window gets one. Raises StudioError."""
+    """The cut for `ticks` frames of video.
+
+    The last window is a whole one that overlaps as far as it must; a clip shorter than a window gets one. Raises
+    StudioError.
+    """
     check_overlap(overlap, 1, span)
     latents = max(span, 1 + -(-(ticks - 1) // PER_LATENT))
     starts = [*range(0, latents - span, span - overlap), latents - span]
@@ -79,8 +88,8 @@ def original_layout(samples: int, rate: Fraction, overlap: int, span: int = SPAN
     latents = (samples // a_frame - 1) // PER_LATENT + 1
     if latents == span:
         raise StudioError(
-            f"The original never ends on speech of exactly one window ({PER_LATENT * span - 3} to {PER_LATENT * span} frames); "
-            "choose mode=fixed, or speech that is a little longer."
+            f"The original never ends on speech of exactly one window ({PER_LATENT * span - 3} to {PER_LATENT * span} "
+            "frames); choose mode=fixed, or speech that is a little longer."
         )
     windows, start, stop = list[LatentWindow](), 0, span
     while stop <= latents:

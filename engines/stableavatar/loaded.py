@@ -70,7 +70,10 @@ class Loaded:
     def transformer(
         self, model: Model, file: str, device: torch.device, small: bool, lora: tuple[str, float] = ("", 0.0)
     ) -> Transformer:
-        """The transformer. small: its blocks wait in main memory. lora: a file and how strongly it is merged. Raises StudioError."""
+        """The transformer.
+
+        small: its blocks wait in main memory. lora: a file and how strongly it is merged. Raises StudioError.
+        """
         small = device.type != "cpu" and (small or self.settings.offload == "blocks")
         key = (model.folder, file, device, small, lora)
         if self._transformer is None or self._transformer[0] != key:
@@ -126,6 +129,6 @@ def out_of_memory(device: torch.device) -> Iterator[None]:
         torch.cuda.empty_cache()
         total = torch.cuda.get_device_properties(device).total_memory / 1e9 if device.type == "cuda" else 0
         raise OutOfMemoryError(
-            f"The GPU's {total:.0f} GB are too little for this clip; set STUDIO_STABLEAVATAR_OFFLOAD=blocks, choose a smaller size,"
-            " or free some."
+            f"The GPU's {total:.0f} GB are too little for this clip; set STUDIO_STABLEAVATAR_OFFLOAD=blocks, choose a "
+            "smaller size, or free some."
         ) from None

@@ -13,9 +13,10 @@ PROMPT = (
     "A person looks into the camera and is talking, with natural head movements and blinks. The background is still."
 )
 NEGATIVE = (
-    "overexposed, static, blurred details, subtitles, style, artwork, painting, still image, grey, worst quality, low quality,"
-    " compression artefacts, ugly, incomplete, extra fingers, badly drawn hands, badly drawn face, deformed, disfigured, fused"
-    " fingers, motionless image, cluttered background, three legs, many people in the background, walking backwards"
+    "overexposed, static, blurred details, subtitles, style, artwork, painting, still image, grey, worst quality, low "
+    "quality, compression artefacts, ugly, incomplete, extra fingers, badly drawn hands, badly drawn face, deformed, "
+    "disfigured, fused fingers, motionless image, cluttered background, three legs, many people in the background, "
+    "walking backwards"
 )
 
 
@@ -56,7 +57,8 @@ class StableAvatarOptions(EngineOptions):
         0.0,
         ge=0.0,
         le=1.0,
-        description="steps whose time differs by less from the one computed last take over its prediction; 0: none, 0.1: about half",
+        description="steps whose time differs by less from the one computed last take over its prediction; 0: none, "
+        "0.1: about half",
     )
     checkpoint: str = Field(
         "",

@@ -21,8 +21,10 @@ def options_of(clip: Clip) -> StableAvatarOptions:
 
 
 def layout_of(clip: Clip, options: StableAvatarOptions, model: Model, samples: int | None = None) -> Layout:
-    """How the clip lies. samples: of its speech, where they were counted; only the original's cut goes by them. Raises
-    StudioError."""
+    """How the clip lies.
+
+    samples: of its speech, where they were counted; only the original's cut goes by them. Raises StudioError.
+    """
     if not 1 <= clip.rate <= 60:
         raise StudioError(f"StableAvatar makes 1 to 60 frames a second, not {float(clip.rate):g}; choose another rate.")
     overlap = min(options.overlap, model.span - 1)

@@ -28,6 +28,6 @@ class StableAvatarSettings(EngineSettings, StableAvatarOptions):
     )
     offload: Offload = Field(
         "none",
-        description="what waits in main memory: none; encoders, which then run on the CPU; blocks, the transformer's too, for cards of"
-        " 8 GB",
+        description="what waits in main memory: none; encoders, which then run on the CPU; blocks, the transformer's "
+        "too, for cards of 8 GB",
     )

@@ -19,8 +19,10 @@ TINY = 1e-7  # added to the variance, as Wav2Vec 2.0's own normalisation does
 
 
 def write_speech(driver: MediaSource, path: Path, progress: Callable[[], None]) -> Samples:
-    """A driver's sound at 16 kHz into a file of float32, and the file as an array that is read as it is needed: memory stays the same
-    however long it is. Raises StudioError."""
+    """A driver's sound at 16 kHz into a file of float32, and the file as an array that is read as it is needed.
+
+    Memory stays the same however long it is. Raises StudioError.
+    """
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SPEECH_RATE_HZ)
     with path.open("wb") as file:
         for block in unbroken_sound(driver):
@@ -47,8 +49,8 @@ def level_of(speech: Samples) -> tuple[float, float]:
 def heard_by(window: LatentWindow, layout: Layout, speech: Samples, level: tuple[float, float]) -> Tensor:
     """(n,) float32 of what a window hears, normalised.
 
-    By the level of the whole speech, so that a pause stays silent and a window hears what its neighbour hears; as the original
-    does, by the level of this stretch alone. Beyond the end there is silence.
+    By the level of the whole speech, so that a pause stays silent and a window hears what its neighbour hears; as the
+    original does, by the level of this stretch alone. Beyond the end there is silence.
     """
     begin, end = window.sound
     if layout.original:  # indices go round, which only its last full window sees

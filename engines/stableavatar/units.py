@@ -1,7 +1,7 @@
 """The units of a clip: what is encoded once, what is heard once, every window of every step, and the clip.
 
-A window of a step needs the windows beside it in the step before, and no more: so the windows of a step run on as many workers as
-there are, and the first of them may be steps ahead of the last.
+A window of a step needs the windows beside it in the step before, and no more: so the windows of a step run on as many
+workers as there are, and the first of them may be steps ahead of the last.
 """
 
 from engines.stableavatar.estimate import ClipWork
@@ -9,8 +9,8 @@ from engines.stableavatar.layout import LatentWindow, Layout
 from shared.jobs.graph import UnitSpec
 
 ENCODE, LISTEN, DENOISE, CLIP = "encode", "listen", "denoise", "clip"
-# Reading the encoders' 14 GB takes longer than computing with them: about as long as so many windows, at 1 GB and 90 TFLOP a
-# second. Without it the time that is left would be told a hundredfold too long while they are read.
+# Reading the encoders' 14 GB takes longer than computing with them: about as long as so many windows, at 1 GB and 90
+# TFLOP a second. Without it the time that is left would be told a hundredfold too long while they are read.
 READ_WINDOWS = 3
 
 

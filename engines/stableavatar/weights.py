@@ -1,4 +1,7 @@
-"""Where the authors' files lie below the weights folder, and what the base's config.json says; read without any model."""
+"""Where the authors' files lie below the weights folder, and what the base's config.json says.
+
+Read without any model.
+"""
 
 import json
 from collections.abc import Mapping
@@ -23,8 +26,10 @@ PIXELS_PER_TOKEN = 16
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the weights in a folder are of. trained: sizes, (width, height). span: latent frames of a window. config: the
-    transformer's own."""
+    """What the weights in a folder are of.
+
+    trained: sizes, (width, height). span: latent frames of a window. config: the transformer's own.
+    """
 
     folder: Path
     trained: tuple[tuple[int, int], ...]
@@ -37,8 +42,10 @@ class Model:
         return int(self.config["dim"]) <= TINY
 
     def size(self, wanted: str, shape: tuple[int, int]) -> tuple[int, int]:
-        """Width and height to compute: `wanted` as "WxH", or for "auto" the trained one that is nearest in shape. Raises
-        StudioError."""
+        """Width and height to compute: `wanted` as "WxH", or for "auto" the trained one that is nearest in shape.
+
+        Raises StudioError.
+        """
         if wanted == "auto":
             slope = shape[0] / shape[1]
             return min(self.trained, key=lambda size: max(size[0] / size[1] / slope, slope / (size[0] / size[1])))
@@ -58,8 +65,8 @@ class Model:
         name = SQUARE if size[0] == size[1] else OBLONG
         if not (self.folder / name).is_file():
             raise StudioError(
-                f"{size[0]}x{size[1]} needs {name}, which is not in {self.folder}; `studio weights pull stableavatar --all` gets it,"
-                " or choose another size."
+                f"{size[0]}x{size[1]} needs {name}, which is not in {self.folder}; `studio weights pull stableavatar "
+                "--all` gets it, or choose another size."
             )
         return name
 

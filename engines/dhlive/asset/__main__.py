@@ -1,4 +1,6 @@
-"""`python -m engines.dhlive.asset import FOLDER NAME`, `export NAME FOLDER`: published assets, in and out; `check NAME`: the film.
+"""`python -m engines.dhlive.asset import FOLDER NAME`, `export NAME FOLDER`: published assets, in and out.
+
+`check NAME`: the film.
 
 An asset is a folder with `combined_data.json.gz` and `01.mp4`, as DH_live and its web page have them.
 """
@@ -16,6 +18,7 @@ from shared.errors import StudioError
 
 
 def main() -> int:
+    """Run the command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m engines.dhlive.asset", description="Published assets, in and out.")
     commands = parser.add_subparsers(dest="command", required=True)
     taken = commands.add_parser("import", help="add an avatar from an asset's folder")

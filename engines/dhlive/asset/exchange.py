@@ -23,8 +23,11 @@ VIDEO, THUMBNAIL, THUMBNAIL_PX = "01.mp4", "thumbnail.jpg", 480
 
 
 def import_asset(folder: Path, home: Path, name: str, rights: str) -> Path:
-    """Add the avatar `name` from an asset's folder, and return its own. Its portrait is the film's first frame. Raises
-    StudioError in one sentence, leaving nothing behind, where the asset is broken or its film another one."""
+    """Add the avatar `name` from an asset's folder, and return its own.
+
+    Its portrait is the film's first frame. Raises StudioError in one sentence, leaving nothing behind, where the asset
+    is broken or its film another one.
+    """
     person = read_person(folder / FILE)
     if not (folder / VIDEO).is_file():
         raise StudioError(f"{folder} has no {VIDEO}; an asset is {FILE} with its video.")
@@ -46,8 +49,11 @@ def import_asset(folder: Path, home: Path, name: str, rights: str) -> Path:
 
 
 def export_asset(avatar: Avatar, folder: Path) -> None:
-    """Write an avatar's asset folder: the person, the frames of the film that are played, forward and backward with the marks by which a browser knows its
-    frames, a thumbnail. Raises StudioError."""
+    """Write an avatar's asset folder.
+
+    The person, the frames of the film that are played, forward and backward with the marks by which a browser knows its
+    frames, a thumbnail. Raises StudioError.
+    """
     kept = avatar.engine_file(ENGINE, FILE)
     if not kept.is_file():
         raise StudioError(f"Avatar '{avatar.name}' has not been prepared for DH_live; open it once with this engine.")
@@ -69,7 +75,10 @@ def export_asset(avatar: Avatar, folder: Path) -> None:
 
 
 def marked(rgb: ImageArray, number: int) -> ImageArray:
-    """The frame with its number, modulo 16, in the four pixels of the upper right corner: bits from right to left, then down."""
+    """The frame with its number, modulo 16, in the four pixels of the upper right corner.
+
+    Bits from right to left, then down.
+    """
     for bit in range(4):
         rgb[bit // 2, rgb.shape[1] - 1 - bit % 2] = 255 if number >> bit & 1 else 0
     return rgb

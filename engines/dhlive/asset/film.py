@@ -1,4 +1,6 @@
-"""A person measured from a film: where the mouth's crop lies in each frame, how the head is placed there, what it looks like.
+"""A person measured from a film.
+
+Where the mouth's crop lies in each frame, how the head is placed there, what it looks like.
 
 The steps and numbers of the original's preparation, on Linux and without its rounding of landmarks to whole pixels.
 """
@@ -27,7 +29,8 @@ from shared.runtime.files import file_sha256
 POINTS = 478
 LIPS_OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
 LOWER_FACE = [361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132]
-# Four rings around the mouth, from outside in, each from the left corner over the upper lip: number k and 20 - k face each other.
+# Four rings around the mouth, from outside in, each from the left corner over the upper lip: number k and 20 - k face
+# each other.
 LIP_RINGS = [
     [291, 409, 270, 269, 267, 0, 37, 39, 40, 185, 61, 146, 91, 181, 84, 17, 314, 405, 321, 375],
     [306, 408, 304, 303, 302, 11, 72, 73, 74, 184, 76, 77, 90, 180, 85, 16, 315, 404, 320, 307],
@@ -41,8 +44,10 @@ LEAST_SIDE_PX = 32
 
 
 def measured_person(avatar: Avatar, files: dict[str, Path], progress: PrepareProgress) -> Person:
-    """The person in an avatar's film. files: by the manifest's names. Raises StudioError in one sentence where the film is
-    not fit, or a file is missing."""
+    """The person in an avatar's film.
+
+    files: by the manifest's names. Raises StudioError in one sentence where the film is not fit, or a file is missing.
+    """
     from engines.dhlive.asset.references import reference_of
 
     plate = avatar.plate
@@ -73,7 +78,10 @@ def measured_person(avatar: Avatar, files: dict[str, Path], progress: PreparePro
 
 
 def nearest_shown(plate: Plate) -> NDArray[np.int64]:
-    """(N,) for each plate frame the number, of those that are played, of the nearest one: what is not played has a row, too."""
+    """(N,) for each plate frame the number, of those that are played, of the nearest one.
+
+    What is not played has a row, too.
+    """
     shown, every = shown_frames(plate), np.arange(len(plate))
     after = np.searchsorted(shown, every).clip(0, len(shown) - 1)
     before = (after - 1).clip(0)
@@ -89,7 +97,10 @@ def runs(plate: Plate) -> list[slice]:
 
 
 def fit_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float64]:
-    """(N, 478, 3) the face in each frame that is played, in its pixels. Raises StudioError where the film is not fit."""
+    """(N, 478, 3) the face in each frame that is played, in its pixels.
+
+    Raises StudioError where the film is not fit.
+    """
     points = follow_face(avatar.plate, avatar.name, progress)
     check_closed_mouth(avatar, points)
     return points
@@ -111,8 +122,8 @@ def follow_face(plate: Plate, name: str, progress: PrepareProgress) -> NDArray[n
             face = finder.track(i420_to_rgb(plate.frame(int(shown[number]))))
             if face is None:
                 raise StudioError(
-                    f"The film of avatar '{name}' shows no face in frame {shown[number]}, and DH_live needs one in each; cut"
-                    " the film to where the face is seen."
+                    f"The film of avatar '{name}' shows no face in frame {shown[number]}, and DH_live needs one in "
+                    "each; cut the film to where the face is seen."
                 )
             found[number] = face.points
     progress(len(shown), len(shown))
@@ -147,8 +158,10 @@ def close_lips(personal: NDArray[np.float64], mean: NDArray[np.float64]) -> NDAr
 
 
 def personal_mesh(template: FaceMesh, face: NDArray[np.float64], tracked: list[int], ring: list[int]) -> FaceMesh:
-    """The template with a face of its own. tracked: of the 478 points, those that are its first vertices. ring: the vertices
-    that the ring's follow outwards."""
+    """The template with a face of its own.
+
+    tracked: of the 478 points, those that are its first vertices. ring: the vertices that the ring's follow outwards.
+    """
     vertices = template.vertices.copy()
     vertices[: len(tracked)] = face[tracked]
     middle = vertices[ring[:4] + ring[-4:]].mean(axis=0)

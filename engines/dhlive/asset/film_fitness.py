@@ -1,7 +1,7 @@
 """Whether a body film is fit: a face in every frame that is shown, its mouth closed, 5 to 30 seconds of it.
 
-A film that was understood when the avatar was added has a report that says where its person speaks, and plays a part of it only;
-of an older avatar all frames are played, and the mouth is judged here as the original does.
+A film that was understood when the avatar was added has a report that says where its person speaks, and plays a part of
+it only; of an older avatar all frames are played, and the mouth is judged here as the original does.
 """
 
 import numpy as np
@@ -34,8 +34,10 @@ def shown_frames(plate: Plate) -> NDArray[np.int64]:
 
 
 def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
-    """Raises StudioError where the person speaks in the film. points: (N, 478, 3) of the frames that are played. A mouth that
-    is open and stays so, as in a smile, does not speak."""
+    """Raises StudioError where the person speaks in the film.
+
+    points: (N, 478, 3) of the frames that are played. A mouth that is open and stays so, as in a smile, does not speak.
+    """
     width = np.linalg.norm(points[:, LIP_RIGHT] - points[:, LIP_LEFT], axis=1)
     opening = np.linalg.norm(points[:, LIP_BELOW] - points[:, LIP_ABOVE], axis=1) / (width + 1e-6)
     shown = shown_frames(avatar.plate)
@@ -49,8 +51,9 @@ def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
         at = f" (at {', '.join(places)} s)"
     if share >= SPEAKS:
         raise StudioError(
-            f"The person in the film of avatar '{avatar.name}' speaks in {100 * share:.0f} % of its frames{at}; DH_live needs a"
-            " closed mouth: leave those seconds out (`--exclude`) or add a film of 5 to 30 seconds without speech."
+            f"The person in the film of avatar '{avatar.name}' speaks in {100 * share:.0f} % of its frames{at}; "
+            "DH_live needs a closed mouth: leave those seconds out (`--exclude`) or add a film of 5 to 30 seconds "
+            "without speech."
         )
 
 

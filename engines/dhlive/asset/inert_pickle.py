@@ -1,7 +1,9 @@
-"""Arrays out of a pickle without unpickling it: its instructions are followed on paper, and nothing is imported or called.
+"""Arrays out of a pickle without unpickling it.
 
-Knows what a scikit-learn model of plain attributes is made of: names, numbers, tuples, dictionaries, and numpy arrays of
-numbers. Any other instruction, and any other class where a value is needed, is refused.
+Its instructions are followed on paper, and nothing is imported or called.
+
+Knows what a scikit-learn model of plain attributes is made of: names, numbers, tuples, dictionaries, and numpy arrays
+of numbers. Any other instruction, and any other class where a value is needed, is refused.
 """
 
 import pickletools

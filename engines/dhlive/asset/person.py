@@ -33,9 +33,9 @@ class Person:
     """What is known of a person in a film of N frames.
 
     uid: a name. mesh: theirs, at rest. reference: (64,), (80,) or (6480,) float64 that the network knows them by.
-    rects: (N, 4) int64 left, top, right, bottom of the square face crop, in the film's pixels. matrices: (N, 4, 4) float64
-    canonical space to crop pixels. landmarks: (N, 209, 2) float64 of the face in crop pixels. version: of the file; None in
-    the first mini generation. authorized: a vendor's mark, kept as it is.
+    rects: (N, 4) int64 left, top, right, bottom of the square face crop, in the film's pixels. matrices: (N, 4, 4)
+    float64 canonical space to crop pixels. landmarks: (N, 209, 2) float64 of the face in crop pixels. version: of the
+    file; None in the first mini generation. authorized: a vendor's mark, kept as it is.
     """
 
     uid: str
@@ -112,7 +112,7 @@ def _parsed(held: Any, where: str) -> Person:
 
 
 def person_bytes(person: Person) -> bytes:
-    """The published format: what it defines is equal to the byte, once unpacked, to the file that a person was read from."""
+    """The published format: once unpacked, what it defines equals the file that a person was read from to the byte."""
     matrices = person.matrices.transpose(0, 2, 1).reshape(-1, MATRIX)
     points = np.concatenate([matrices, person.landmarks.reshape(-1, 2 * TRACKED)], axis=1)
     held: dict[str, Any] = {

@@ -34,8 +34,8 @@ def place_heads(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(N, 4, 4) maps from canonical space and the (478, 3) personal face in it, of (N, 478, 3) faces.
 
-    Faces are brought to canonical space by a map each, kept to the shapes that a film of this length can tell apart, and
-    mapped again from those.
+    Faces are brought to canonical space by a map each, kept to the shapes that a film of this length can tell apart,
+    and mapped again from those.
     """
     first = np.array([fitted(mean, face) for face in faces])
     plain = np.array([_back(matrix, face) for matrix, face in zip(first, faces, strict=True)]).reshape(len(faces), -1)

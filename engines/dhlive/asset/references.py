@@ -29,8 +29,11 @@ GRID = 4  # squares along a side, of whose brightness the published files keep a
 def reference_of(
     plate: Plate, index: int, rect: NDArray[np.int64], face: NDArray[np.float64], files: dict[str, Path]
 ) -> NDArray[np.float64]:
-    """(80,): the style, and sixteen brightnesses. face: (478, 3) in crop pixels. index: of the plate frame. The open mouth is the first of the authors'
-    images, where they draw one by lot: the same film gives the same numbers. Raises StudioError."""
+    """(80,): the style, and sixteen brightnesses.
+
+    face: (478, 3) in crop pixels. index: of the plate frame. The open mouth is the first of the authors' images, where
+    they draw one by lot: the same film gives the same numbers. Raises StudioError.
+    """
     geometry = Generation.MINI2.geometry
     image = film_crop(plate, index, rect, geometry.crop)
     (left, top), (width, height) = geometry.corner, geometry.window
@@ -62,7 +65,10 @@ def open_mouth(path: Path, size: tuple[int, int]) -> ImageArray:
 
 
 def brightnesses(rgb: ImageArray) -> NDArray[np.float64]:
-    """(16,) 0..1 of the squares of a 4x4 grid, row by row. Red and blue have each other's weights, as in published files."""
+    """(16,) 0..1 of the squares of a 4x4 grid, row by row.
+
+    Red and blue have each other's weights, as in published files.
+    """
     side = rgb.shape[0] // GRID
     blocks = rgb[: side * GRID, : side * GRID].reshape(GRID, side, GRID, side, 3).astype(np.float64)
     return np.asarray(np.round((blocks @ (0.114, 0.587, 0.299)).mean(axis=(1, 3))).reshape(LUMINANCES) / 255)

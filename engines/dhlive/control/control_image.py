@@ -1,8 +1,8 @@
 """From coefficients to a control image: the mesh is bent, placed in the crop, and drawn.
 
-The original's two programs differ in four rules: where in a pixel it is sampled (the desktop draws at twice the size and keeps
-every second pixel), how far the lower teeth hang, and whether the border and the mouth's back wall bend. Unlike both, the warp
-is not rounded to eight bits, whose steps of 0.7 pixels would shift a face at rest by 0.4.
+The original's two programs differ in four rules: where in a pixel it is sampled (the desktop draws at twice the size
+and keeps every second pixel), how far the lower teeth hang, and whether the border and the mouth's back wall bend.
+Unlike both, the warp is not rounded to eight bits, whose steps of 0.7 pixels would shift a face at rest by 0.4.
 """
 
 from dataclasses import dataclass
@@ -60,8 +60,8 @@ class ControlPainter:
     def draw(self, coefficients: FloatArray, matrix: NDArray[np.float64], landmarks: FloatArray) -> FloatArray:
         """(4, S, S) float32 RGBA 0..1.
 
-        coefficients: (6,). matrix: (4, 4) canonical space to crop pixels. landmarks: (209, 2) of the filmed face in crop
-        pixels, from which the mouth moves away.
+        coefficients: (6,). matrix: (4, 4) canonical space to crop pixels. landmarks: (209, 2) of the filmed face in
+        crop pixels, from which the mouth moves away.
         """
         points = self.bent(coefficients) @ matrix[:3, :3].T + matrix[:3, 3]
         warps = np.zeros((len(points), 2))

@@ -1,7 +1,7 @@
 """The half-face mesh and its blend shapes, as the original's text lines and image hold them.
 
-267 vertices in canonical space, about 1000 units with y down: 0-208 tracked points of the face, 209 the forehead, 210-230 a ring
-around it, 231-248 the upper teeth, 249-266 the lower ones; 460 triangles.
+267 vertices in canonical space, about 1000 units with y down: 0-208 tracked points of the face, 209 the forehead,
+210-230 a ring around it, 231-248 the upper teeth, 249-266 the lower ones; 460 triangles.
 """
 
 import re
@@ -33,8 +33,10 @@ class FaceMesh:
 
 
 def parse_mesh(lines: Iterable[str], where: str) -> FaceMesh:
-    """The mesh in lines "v x y z category number" and "f a b c", numbers from 1. where: named in the sentence of the
-    StudioError that is raised for anything else."""
+    """The mesh in lines "v x y z category number" and "f a b c", numbers from 1.
+
+    where: named in the sentence of the StudioError that is raised for anything else.
+    """
     rows: dict[str, list[list[float]]] = {"v": [], "f": []}
     for line in lines:
         kind, *numbers = line.split() or [""]
@@ -46,8 +48,8 @@ def parse_mesh(lines: Iterable[str], where: str) -> FaceMesh:
         rows[kind].append([float(field) for field in fields])
     if (len(rows["v"]), len(rows["f"])) != (VERTICES, TRIANGLES):
         raise StudioError(
-            f"The mesh in {where} has {len(rows['v'])} vertices and {len(rows['f'])} triangles instead of {VERTICES} and"
-            f" {TRIANGLES}; it is another model's."
+            f"The mesh in {where} has {len(rows['v'])} vertices and {len(rows['f'])} triangles instead of {VERTICES} "
+            f"and {TRIANGLES}; it is another model's."
         )
     table, triangles = np.array(rows["v"]), np.array(rows["f"]).astype(np.int32) - 1
     numbered = np.array_equal(table[:, 4], np.arange(VERTICES))
@@ -66,8 +68,10 @@ def mesh_lines(mesh: FaceMesh) -> list[str]:
 
 
 def read_blend_shapes(path: Path) -> FloatArray:
-    """(6, 267, 3) float32 offsets for a unit of each coefficient: the first rows and columns of an image whose texel is
-    rgb / 255 * 2 - 1. Raises StudioError."""
+    """(6, 267, 3) float32 offsets for a unit of each coefficient.
+
+    The first rows and columns of an image whose texel is rgb / 255 * 2 - 1. Raises StudioError.
+    """
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[0] < COEFFICIENTS or image.shape[1] < TRACKED:
         raise StudioError(
@@ -80,5 +84,5 @@ def read_blend_shapes(path: Path) -> FloatArray:
 
 
 def opening_of(offsets: FloatArray) -> FloatArray:
-    """(6,) what a unit of each coefficient adds to the way from the lower to the upper inner lip's middle, downwards."""
+    """(6,) what a unit of each coefficient adds, downwards, to the way between the middles of the inner lips."""
     return np.asarray(offsets[:, UPPER_INNER, 1] - offsets[:, LOWER_INNER, 1], np.float32)

@@ -19,11 +19,11 @@ def draw_control(
 ) -> None:
     """Draw the triangles, in their order, into an image that is cleared before.
 
-    points: (N, 3) in crop pixels, x right, y down, z away from the viewer. warps: (N, 2) by which the face has moved at each,
-    in halves of the crop. categories: (N,). offset: of a pixel's sample from its left and upper edge. image: (4, S, S)
-    float32, RGBA 0..1. depth: (S, S) float64, to write on. Only triangles of negative area (x right, y down) are drawn; edges
-    belong to both sides; the nearest is kept, of equal ones the first. Attributes, the category too, are linear across a
-    triangle, and what a pixel is follows from the category there.
+    points: (N, 3) in crop pixels, x right, y down, z away from the viewer. warps: (N, 2) by which the face has moved at
+    each, in halves of the crop. categories: (N,). offset: of a pixel's sample from its left and upper edge. image: (4,
+    S, S) float32, RGBA 0..1. depth: (S, S) float64, to write on. Only triangles of negative area (x right, y down) are
+    drawn; edges belong to both sides; the nearest is kept, of equal ones the first. Attributes, the category too, are
+    linear across a triangle, and what a pixel is follows from the category there.
     """
     side = depth.shape[0]
     image[:3] = 0.5

@@ -44,8 +44,9 @@ class Residual(nn.Module):
 class ChannelMotion(nn.Module):
     """Moves each channel of a feature map by an affine map that a code of numbers gives.
 
-    The original samples a volume whose depth is the channel. Depth runs over the channels' middles and edges alike, so that
-    each sampled channel is a fixed mixture of two; `mixed` does that once for a person, and the plane is sampled here.
+    The original samples a volume whose depth is the channel. Depth runs over the channels' middles and edges alike, so
+    that each sampled channel is a fixed mixture of two; `mixed` does that once for a person, and the plane is sampled
+    here.
     """
 
     def __init__(self, code: int, channels: int) -> None:
@@ -57,7 +58,7 @@ class ChannelMotion(nn.Module):
 
     @staticmethod
     def mixed(features: Tensor) -> Tensor:
-        """(B, C, H, W): channel c lies at depth c * C / (C - 1) - 1/2 of those given, linearly between two, zeros outside."""
+        """(B, C, H, W) sampled at depth c * C / (C - 1) - 1/2 for channel c, linear between two, zeros outside."""
         count = features.shape[1]
         depth = torch.linspace(-1, 1, count, dtype=torch.float64) * (count / 2) + (count - 1) / 2
         weights = (1 - (depth[:, None] - torch.arange(count)).abs()).clamp(min=0).to(features)

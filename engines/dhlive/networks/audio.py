@@ -1,4 +1,7 @@
-"""The audio network: pairs of filter-bank frames to six coefficients, causal. Attribute names are the checkpoint's keys."""
+"""The audio network: pairs of filter-bank frames to six coefficients, causal.
+
+Attribute names are the checkpoint's keys.
+"""
 
 import torch
 from torch import Tensor, nn

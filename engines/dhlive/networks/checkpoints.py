@@ -41,9 +41,11 @@ def generation_of(state: StateDict) -> Generation | None:
 
 
 def recognised(path: Path) -> str:
-    """Which of the manifest's files a checkpoint is, "" where it is none. The audio networks of the mini generations and of
-    the old one have the same keys: they are told apart by the name that the file, or the archive in it, was saved under.
-    Raises StudioError where it cannot be loaded."""
+    """Which of the manifest's files a checkpoint is, "" where it is none.
+
+    The audio networks of the mini generations and of the old one have the same keys: they are told apart by the name
+    that the file, or the archive in it, was saved under. Raises StudioError where it cannot be loaded.
+    """
     state = load_state(path)
     if (generation := generation_of(state)) is not None:
         return MOUTHS[generation]

@@ -1,7 +1,7 @@
 """The mouth network of the second mini generation: the control image moves, a style vector colours.
 
-A person is 64 numbers, their style, found once in reference images. Attribute names are the published checkpoint's keys. This is
-its definition, which learns; `mini2_folded` draws with its weights.
+A person is 64 numbers, their style, found once in reference images. Attribute names are the published checkpoint's
+keys. This is its definition, which learns; `mini2_folded` draws with its weights.
 """
 
 from typing import NamedTuple

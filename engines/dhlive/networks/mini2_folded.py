@@ -78,8 +78,10 @@ class FoldedMini2(nn.Module):
 
 
 def styled(x: Tensor, style: Modulation) -> Tensor:
-    """`StyleModulation` and a rectifier in the memory that is there, channels last; sums over the plane are products with a
-    row."""
+    """`StyleModulation` and a rectifier in the memory that is there, channels last.
+
+    Sums over the plane are products with a row.
+    """
     batch, channels, height, width = x.shape
     scale, bias, opens = (each.flatten(1)[:, None] for each in style)
     pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels)

@@ -1,4 +1,7 @@
-"""The 256-pixel network of the first generation: 36 GMAC a frame. Attribute names are the published checkpoint's keys."""
+"""The 256-pixel network of the first generation: 36 GMAC a frame.
+
+Attribute names are the published checkpoint's keys.
+"""
 
 from typing import NamedTuple
 
@@ -12,15 +15,17 @@ SIDE_PX = 256
 
 
 class OldPerson(NamedTuple):
-    """Reference features (B, 256, 64, 64), and the moved ones' source with its channels mixed (`ChannelMotion.mixed`)."""
+    """Reference features (B, 256, 64, 64), and the moved ones' source, channels mixed (`ChannelMotion.mixed`)."""
 
     features: Tensor
     mixed: Tensor
 
 
 class OldNetwork(nn.Module):
-    """(B, 3, 256, 256) RGB 0..1, a face without its mouth, and (B, 3, 256, 256), a small mouth image in its place, to the
-    face with a mouth."""
+    """Draws the mouth: (B, 3, 256, 256) RGB 0..1, a face without one, to the face with it.
+
+    Its place is taken by a small mouth image, (B, 3, 256, 256).
+    """
 
     def __init__(self, width: int = 128) -> None:
         """width: channels of most layers; the published network's unless a small one is tried."""

@@ -1,7 +1,8 @@
 """One thread for networks that gain nothing from more.
 
-Torch's threads wait for each other after each layer, and busily: on a machine whose cores are taken a frame would cost ten times
-its work. With one, a sum's order does not depend on the machine's cores either, so that two workers draw the same to the bit.
+Torch's threads wait for each other after each layer, and busily: on a machine whose cores are taken a frame would cost
+ten times its work. With one, a sum's order does not depend on the machine's cores either, so that two workers draw the
+same to the bit.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""A filmed face as the old network's images need it: measured once, kept as its tracked points, placed when it is opened."""
+"""A filmed face as the old network's images need it.
+
+Measured once, kept as its tracked points, placed when it is opened.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +24,11 @@ STEPS = np.arange(5, 25, 2)  # canonical units by which the hole reaches beyond 
 
 @dataclass(frozen=True, slots=True)
 class OldFace:
-    """points: (N, 478, 3) of each plate frame, in its pixels. rects: (N, 4) int64 squares. hole: (N, 21, 2), where the jaw may
-    come to lie. mouth: (N, 15000, 2) int64, the plate pixel of each of the mouth image's, row by row."""
+    """points: (N, 478, 3) of each plate frame, in its pixels.
+
+    rects: (N, 4) int64 squares. hole: (N, 21, 2), where the jaw may come to lie. mouth: (N, 15000, 2) int64, the plate
+    pixel of each of the mouth image's, row by row.
+    """
 
     points: NDArray[np.float64]
     rects: NDArray[np.int64]
@@ -33,8 +39,10 @@ class OldFace:
     def placed(
         cls, points: NDArray[np.float64], mean: NDArray[np.float64], width: int, height: int, name: str
     ) -> "OldFace":
-        """points: (N, 478, 3), tracked. mean: (478, 3) canonical face. name: the avatar's. Raises StudioError where the face
-        leaves the film."""
+        """points: (N, 478, 3), tracked.
+
+        mean: (478, 3) canonical face. name: the avatar's. Raises StudioError where the face leaves the film.
+        """
         steady = smoothed(points.reshape(len(points), -1)).reshape(points.shape)
         matrices, personal = place_heads(steady[:, PLACED], mean[PLACED])
         ones = np.ones((*steady.shape[:2], 1))

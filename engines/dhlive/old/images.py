@@ -1,4 +1,7 @@
-"""What the old network sees, 256 pixels a side, blue first: the face with a hole, the mouth to fill it, and its references."""
+"""What the old network sees, 256 pixels a side, blue first.
+
+The face with a hole, the mouth to fill it, and its references.
+"""
 
 import cv2
 import numpy as np
@@ -34,8 +37,10 @@ def holed(crop: ImageArray, face: OldFace, frame: int) -> ImageArray:
 
 
 def mouth_laid(image: ImageArray, face: OldFace, frame: int) -> ImageArray:
-    """(256, 256, 3): a mouth image (15, 30, 3), grey and its contrast spread, laid where the lips are, with nose and eyes
-    drawn in."""
+    """(256, 256, 3): a mouth image (15, 30, 3), grey and its contrast spread, laid where the lips are.
+
+    Nose and eyes are drawn in.
+    """
     grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), (MOUTH_COLUMNS, MOUTH_ROWS)).astype(np.float32)
     least = int(grey.mean()) - CONTRAST
     spread = ((grey - least) / (2 * CONTRAST) * 255.0).clip(0, 255).astype(np.uint8).reshape(-1)

@@ -1,4 +1,7 @@
-"""What the mouth makes of the audio network's outputs: scaled, and held back where it would open further than a mouth does."""
+"""What the mouth makes of the audio network's outputs.
+
+Scaled, and held back where it would open further than a mouth does.
+"""
 
 import numpy as np
 
@@ -15,7 +18,7 @@ class Stabiliser:
     """Coefficients one after the other. `last` is the last one that a mouth can make, (6,)."""
 
     def __init__(self, generation: Generation, opening: FloatArray) -> None:
-        """opening: (6,) what a unit of each coefficient adds to the way from the lower to the upper inner lip's middle."""
+        """opening: (6,) what a unit of each coefficient adds to the way between the middles of the inner lips."""
         self._generation, self._opening = generation, opening
         self.last = np.zeros(COEFFICIENTS, np.float32)
 
@@ -29,8 +32,11 @@ class Stabiliser:
         return scaled
 
     def next_coefficients(self, output: FloatArray) -> FloatArray:
-        """(6,) float32 of an output of the network. The second mini generation's lips that cross, or part too far, go only
-        half the way from the last ones that did not."""
+        """(6,) float32 of an output of the network.
+
+        The second mini generation's lips that cross, or part too far, go only half the way from the last ones that did
+        not.
+        """
         scaled = self.scaled(output)
         if self._generation is not Generation.MINI2:
             return scaled

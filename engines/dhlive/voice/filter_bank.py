@@ -1,9 +1,10 @@
 """Log mel filter bank as Kaldi defines it, one frame at a time.
 
-80 bins, frames of 50 ms every 20 ms, the first of them centred 10 ms after the sound's beginning, which is mirrored. A frame:
-mean taken off, pre-emphasis 0.97, Povey window (Hann to the power 0.85), power spectrum of the next power of two, triangles
-that are even in mel (1127 ln(1 + f / 700)) from 20 Hz to half the rate, natural logarithm with a floor of FLT_EPSILON. No
-dither, no energy. Source: Kaldi's `feature-window` and `mel-computations`, as kaldi-native-fbank 1.22.5 computes them.
+80 bins, frames of 50 ms every 20 ms, the first of them centred 10 ms after the sound's beginning, which is mirrored. A
+frame: mean taken off, pre-emphasis 0.97, Povey window (Hann to the power 0.85), power spectrum of the next power of
+two, triangles that are even in mel (1127 ln(1 + f / 700)) from 20 Hz to half the rate, natural logarithm with a floor
+of FLT_EPSILON. No dither, no energy. Source: Kaldi's `feature-window` and `mel-computations`, as kaldi-native-fbank
+1.22.5 computes them.
 """
 
 import numpy as np

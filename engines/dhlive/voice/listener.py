@@ -27,8 +27,10 @@ class Output(NamedTuple):
 
 
 class Listener:
-    """Output n is made of the pair of frames that begins 40 n ms after the stream's first sample. Each is computed by
-    itself, so that outputs are the same to the bit however the sound is cut. Not thread-safe."""
+    """Output n is made of the pair of frames that begins 40 n ms after the stream's first sample.
+
+    Each is computed by itself, so that outputs are the same to the bit however the sound is cut. Not thread-safe.
+    """
 
     def __init__(self, network: AudioNetwork, rate: int) -> None:
         """rate: of the filter bank, Hz."""
@@ -61,7 +63,10 @@ class Listener:
         return Output(np.asarray(out.numpy().reshape(COEFFICIENTS), np.float32), quiet)
 
     def _pair(self, sound: NDArray[np.int16]) -> FloatArray:
-        """(2, 80): the pair whose sound this is. The first pair has none before its own time, and mirrors what follows."""
+        """(2, 80): the pair whose sound this is.
+
+        The first pair has none before its own time, and mirrors what follows.
+        """
         rate, frame, shift = self._bank.rate, self._bank.frame, self._bank.shift
         before = 0 if self.count else BEFORE_MS * rate // 1000
         low = self._decimator.lowered(sound[before * self._decimator.factor :], SPAN_MS * rate // 1000 - before)

@@ -1,8 +1,9 @@
 """The channel's voice at the filter bank's rate: what one video frame's coefficients are made from.
 
-The voice comes at 48 kHz. The original resamples a whole file by its spectrum; a stream is filtered. Of each pair of filter
-bank frames the samples are computed from the sound up to the pair's own end and not beyond, so that they are the same however
-the voice is cut, and no look-ahead is added: what the filter lacks there lies where the frame's window is nearly zero.
+The voice comes at 48 kHz. The original resamples a whole file by its spectrum; a stream is filtered. Of each pair of
+filter bank frames the samples are computed from the sound up to the pair's own end and not beyond, so that they are the
+same however the voice is cut, and no look-ahead is added: what the filter lacks there lies where the frame's window is
+nearly zero.
 """
 
 import numpy as np
@@ -41,8 +42,8 @@ class Decimator:
     def lowered(self, sound: NDArray[np.int16], count: int) -> FloatArray:
         """(count,) float32 within about -1..1.
 
-        sound: (half + count * factor,) int16 at 48 kHz, beginning `half` before the first sample wanted; silence is taken
-        to follow.
+        sound: (half + count * factor,) int16 at 48 kHz, beginning `half` before the first sample wanted; silence is
+        taken to follow.
         """
         needed = count * self.factor + 2 * self.half
         padded = np.zeros(needed, np.float32)

@@ -37,8 +37,11 @@ class SpeechTick:
 
 
 class Speech:
-    """Coefficients of one voice. The network's outputs lie 40 ms apart from the tick on in which the voice begins; a tick
-    shows the newest whose time has come, so at 25 frames a second each is shown once. Not thread-safe."""
+    """Coefficients of one voice.
+
+    The network's outputs lie 40 ms apart from the tick on in which the voice begins; a tick shows the newest whose time
+    has come, so at 25 frames a second each is shown once. Not thread-safe.
+    """
 
     def __init__(self, network: AudioNetwork, generation: Generation, opening: FloatArray, rate: Fraction) -> None:
         """opening: see `Stabiliser`. rate: frames a second."""

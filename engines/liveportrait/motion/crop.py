@@ -22,8 +22,8 @@ RIM_PX = 16.0  # crop pixels over which the crop fades into the image
 class Square:
     """A crop in image pixels: its middle, its side, and the angle (radians) by which it is turned.
 
-    Rounded to float32 where the published code does: warping goes by thirty-seconds of a pixel, and a matrix that differs
-    in its last bits gives another image.
+    Rounded to float32 where the published code does: warping goes by thirty-seconds of a pixel, and a matrix that
+    differs in its last bits gives another image.
     """
 
     centre: NDArray[np.float32]

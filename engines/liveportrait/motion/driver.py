@@ -1,5 +1,6 @@
-"""A driver's motion, frame by frame, from its images: nothing of the future is needed, and nothing is bound to the
-first frame.
+"""A driver's motion, frame by frame, from its images.
+
+Nothing of the future is needed, and nothing is bound to the first frame.
 """
 
 from collections.abc import Callable
@@ -61,7 +62,7 @@ class MotionDriver:
         self._filter.variance = value
 
     def follow(self, driving: Driving) -> bool | None:
-        """Take a driving frame; whether what motion is measured from has changed, None where there is nothing to see."""
+        """Take a driving frame; whether what motion is measured from has changed, None where it shows nothing."""
         square = self._crop(driving)
         if square is None or driving.frame is None:
             return None
@@ -125,8 +126,10 @@ class MotionDriver:
         return driver
 
     def _take_anchor(self, face: Face, flat: FloatArray) -> bool:
-        """The neutral is a face without an image, unless it is this very frame's: the frame that looks most like it
-        stands for it, and a better one that comes later replaces it."""
+        """The neutral is a face without an image, unless it is this very frame's.
+
+        The frame that looks most like it stands for it, and a better one that comes later replaces it.
+        """
         if self._distance <= NEUTRAL or self._neutral is None:
             return False
         away = float(np.linalg.norm(face.points - self._neutral, axis=1).mean()) / max(face.eye_distance, 1.0)

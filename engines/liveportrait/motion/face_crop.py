@@ -7,11 +7,11 @@ sides above the cloud's (nominal 0.1). A source is cropped larger and higher by 
 the two clouds may not be used commercially and were not run: how they differ from face to face is not known here.
 
 Openings are compared with those that the 203 points gave for five clips that LivePortrait shipped as video first and as
-templates later (633 frames). Eyes: correlation 0.87 to 0.99 in each clip, but ours are read less open when open and less
-closed when closed (0.07 for their 0.02, 0.49 for their 0.55), so they are stretched by EYES; with what the other four
-clips give, a clip is off by 0.022 to 0.035 (root mean square) instead of 0.026 to 0.062, and by more than before in one of
-the five. Lips: the same within 0.01 up to an opening of 0.3, so they are taken as they are; beyond it ours grow more (0.80
-for their 0.61, in a single clip).
+templates later (633 frames). Eyes: correlation 0.87 to 0.99 in each clip, but ours are read less open when open and
+less closed when closed (0.07 for their 0.02, 0.49 for their 0.55), so they are stretched by EYES; with what the other
+four clips give, a clip is off by 0.022 to 0.035 (root mean square) instead of 0.026 to 0.062, and by more than before
+in one of the five. Lips: the same within 0.01 up to an opening of 0.3, so they are taken as they are; beyond it ours
+grow more (0.80 for their 0.61, in a single clip).
 """
 
 import numpy as np
@@ -56,7 +56,8 @@ def ratios(measured: NDArray[np.float32]) -> Ratios:
 def in_reference(scale: FloatArray, t: FloatArray, box: Square, reference: Square) -> tuple[FloatArray, FloatArray]:
     """Scale and shift measured in one upright crop as another would have measured them.
 
-    A keypoint x in -1..1 lies at centre + x * side / 2; so following a driver with the crop takes nothing from its motion.
+    A keypoint x in -1..1 lies at centre + x * side / 2; so following a driver with the crop takes nothing from its
+    motion.
     """
     ratio = np.float32(box.side / reference.side)
     moved = t * ratio

@@ -11,8 +11,8 @@ from shared.media.array_types import FloatArray
 def idle_points(pts: int, source: KeypointMotion, own: Ratios, unit: float, nets: Correctors) -> FloatArray:
     """(21, 3) keypoints at `pts` (microseconds), the same for the same pts, before stitching.
 
-    own: the portrait's openings. unit: an eye distance in keypoint coordinates. The studio's yaw is positive towards the
-    image's right, a keypoint rotation's towards its left.
+    own: the portrait's openings. unit: an eye distance in keypoint coordinates. The studio's yaw is positive towards
+    the image's right, a keypoint rotation's towards its left.
     """
     assert source.kp is not None
     pose = idle_pose(pts)

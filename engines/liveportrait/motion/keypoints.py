@@ -16,8 +16,8 @@ BIN_DEGREES, BIN_OFFSET = 3.0, 97.5  # 66 bins from -97.5 to 97.5 degrees
 class KeypointMotion:
     """Where a head is and what its face does, in coordinates of its crop: -1..1, x right, y down, z inwards.
 
-    scale: (). rotation: (3, 3), for row vectors. exp: (21, 3). t: (3,); its z is never used. kp: (21, 3) canonical keypoints,
-    None for a driver, whose shape does not matter. All float32.
+    scale: (). rotation: (3, 3), for row vectors. exp: (21, 3). t: (3,); its z is never used. kp: (21, 3) canonical
+    keypoints, None for a driver, whose shape does not matter. All float32.
     """
 
     scale: FloatArray

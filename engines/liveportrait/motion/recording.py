@@ -11,8 +11,11 @@ from shared.errors import StudioError
 
 
 def record_keypoints(frames: Iterable[Driving], read: ReadMotion, fps: float) -> LivePortraitTemplate:
-    """The motion of a driver's frames, unsmoothed; without a face the last one is held, and what is before the first face
-    is left out. Raises StudioError where there is none in any."""
+    """The motion of a driver's frames, unsmoothed.
+
+    Without a face the last one is held, and what is before the first face is left out. Raises StudioError where there
+    is none in any.
+    """
     driver = MotionDriver(0.0, read)
     motions: list[KeypointMotion] = []
     ratios: list[Ratios] = []

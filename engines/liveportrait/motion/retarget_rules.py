@@ -26,8 +26,8 @@ class RetargetOptions:
     """What of a driver a source follows.
 
     region: all of it, the expression, the head's pose, lips or eyes alone. relative: changes since the anchor, not the
-    driver's own values. stitching: the seam to the shoulders is corrected. eyes, lips: the openings follow the
-    driver's measured ones instead of its motion. close_lips: a source's open mouth is closed first. steady_eyes: a source
+    driver's own values. stitching: the seam to the shoulders is corrected. eyes, lips: the openings follow the driver's
+    measured ones instead of its motion. close_lips: a source's open mouth is closed first. steady_eyes: a source
     video's own blinks are evened out. multiplier: of the whole movement.
     """
 

@@ -20,6 +20,7 @@ class CausalSmoother:
         self.spread = 1.0
 
     def reset(self) -> None:
+        """Forget what was seen: the next value passes as it is."""
         self.mean, self.spread = None, 1.0
 
     def smooth(self, value: FloatArray) -> FloatArray:

@@ -43,8 +43,8 @@ class TemplateFrame:
 class LivePortraitTemplate:
     """A driver's motion, frame by frame, and its openings where they were measured.
 
-    fps: frames a second. anchor: the driver at rest, from which a relative motion is measured: the published ones take the
-    first frame.
+    fps: frames a second. anchor: the driver at rest, from which a relative motion is measured: the published ones take
+    the first frame.
     """
 
     motions: list[KeypointMotion]

@@ -1,8 +1,8 @@
 """A function of tensors, recorded on a GPU once and played again: its hundreds of launches become one.
 
-PyTorch records what it compiles by itself in mode "reduce-overhead", but keeps it by thread, and live the
-thread that opens a session is not the one that draws. What is recorded here is played by any thread, one at a time. It has
-not been run on a GPU yet.
+PyTorch records what it compiles by itself in mode "reduce-overhead", but keeps it by thread, and live the thread that
+opens a session is not the one that draws. What is recorded here is played by any thread, one at a time. It has not been
+run on a GPU yet.
 """
 
 from collections.abc import Callable

@@ -6,7 +6,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold_norm(owner: nn.Module, conv: str, norm: str = "norm") -> None:
-    """Put a batch norm into the convolution before it, both in float32: running variances need not fit half precision."""
+    """Put a batch norm into the convolution before it, both in float32.
+
+    Running variances need not fit half precision.
+    """
     folded = fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm))
     setattr(owner, conv, folded.requires_grad_(False))
     setattr(owner, norm, nn.Identity())

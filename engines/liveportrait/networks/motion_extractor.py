@@ -87,9 +87,11 @@ class Detector(nn.Module):
 
 
 class MotionExtractor(nn.Module):
-    """(B, 3, 256, 256) RGB 0..1 to the raw heads: `kp`, `exp` (B, 63), `t` (B, 3), `scale` (B, 1) and the logits `pitch`,
-    `yaw`, `roll` (B, 66). Run it in float32: its rounding is seen as jitter. Sizes other than the published ones are
-    for tests."""
+    """(B, 3, 256, 256) RGB 0..1 to the raw heads.
+
+    `kp`, `exp` (B, 63), `t` (B, 3), `scale` (B, 1) and the logits `pitch`, `yaw`, `roll` (B, 66). Run it in float32:
+    its rounding is seen as jitter. Sizes other than the published ones are for tests.
+    """
 
     def __init__(
         self,

@@ -39,8 +39,8 @@ PUBLISHED: Mapping[str, Mapping[str, Any]] = {}
 class LivePortraitNetworks:
     """The seven networks, in evaluation.
 
-    Warping and decoding are of `dtype`; the rest is float32. Those of `retargeting` stay on the CPU: they are smaller than
-    the way to a device.
+    Warping and decoding are of `dtype`; the rest is float32. Those of `retargeting` stay on the CPU: they are smaller
+    than the way to a device.
     """
 
     appearance: AppearanceExtractor
@@ -60,7 +60,10 @@ class LivePortraitNetworks:
 
     @classmethod
     def load(cls, folder: Path) -> "LivePortraitNetworks":
-        """From a folder with the published layout. Raises StudioError for a file that is missing, damaged or another."""
+        """From a folder with the published layout.
+
+        Raises StudioError for a file that is missing, damaged or another.
+        """
         with torch.device("meta"):
             nets = cls.empty()
         for net, path, key in (
@@ -98,8 +101,10 @@ class LivePortraitNetworks:
     def shared(
         cls, folder: Path, device: str = "auto", precision: str = "auto", compiled: bool = False
     ) -> "LivePortraitNetworks":
-        """The networks of this folder, ready to run; the same ones for as long as they are in use, so that another
-        avatar costs no second copy. Raises StudioError."""
+        """The networks of this folder, ready to run.
+
+        The same ones for as long as they are in use, so that another avatar costs no second copy. Raises StudioError.
+        """
         key = f"{folder} {device} {precision} {compiled}"
         nets = _SHARED.get(key)
         if nets is None:
@@ -141,8 +146,10 @@ class LivePortraitNetworks:
         return (torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255).contiguous()
 
     def heads(self, prepared: Tensor) -> dict[str, FloatArray]:
-        """The motion extractor's raw heads as arrays. Without a GPU's shortened float32, whose rounding would be seen as
-        jitter."""
+        """The motion extractor's raw heads as arrays.
+
+        Without a GPU's shortened float32, whose rounding would be seen as jitter.
+        """
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return {name: value.cpu().numpy() for name, value in self.motion(prepared).items()}
 

@@ -1,9 +1,9 @@
 """A 3x3 convolution of a map that was enlarged by repeating its pixels, without ever enlarging it.
 
-Where an enlarged pixel's neighbours are copies of one map pixel their weights add up: its first row sees two rows of the map,
-the rows between see one, the last sees two again, and likewise the columns. So nine small convolutions of the map itself
-(four for a factor of 2) give every enlarged pixel: 25 products instead of 144 for a factor of 4, 16 instead of 36 for 2.
-The same numbers but for the order of adding.
+Where an enlarged pixel's neighbours are copies of one map pixel their weights add up: its first row sees two rows of
+the map, the rows between see one, the last sees two again, and likewise the columns. So nine small convolutions of the
+map itself (four for a factor of 2) give every enlarged pixel: 25 products instead of 144 for a factor of 4, 16 instead
+of 36 for 2. The same numbers but for the order of adding.
 """
 
 import torch

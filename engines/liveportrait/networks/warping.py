@@ -14,8 +14,11 @@ LEAK = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Warped:
-    """out: (B, 4 * width, 64, 64) for the decoder. deformation: (B, D, 64, 64, 3) where each place of the volume comes
-    from. occlusion: (B, 1, 64, 64) 0..1, how much of it is to be trusted."""
+    """out: (B, 4 * width, 64, 64) for the decoder.
+
+    deformation: (B, D, 64, 64, 3) where each place of the volume comes from. occlusion: (B, 1, 64, 64) 0..1, how much
+    of it is to be trusted.
+    """
 
     out: Tensor
     deformation: Tensor
@@ -88,8 +91,11 @@ class DenseMotion(nn.Module):
 
 
 class WarpingNetwork(nn.Module):
-    """Feature volume (B, 32, 16, 64, 64) and (B, 21, 3) keypoints to what the decoder draws. The grids stay in float32 also
-    where the convolutions are in half precision. Sizes other than the published ones are for tests."""
+    """Feature volume (B, 32, 16, 64, 64) and (B, 21, 3) keypoints to what the decoder draws.
+
+    The grids stay in float32 also where the convolutions are in half precision. Sizes other than the published ones are
+    for tests.
+    """
 
     def __init__(
         self,
@@ -130,8 +136,10 @@ def identity_grid(size: list[int], like: Tensor) -> Tensor:
 
 
 def sample(volume: Tensor, grid: Tensor) -> Tensor:
-    """The volume where the grid points, zero outside. The grid has both ends included and the sampling has not, as it
-    was in training: even no motion resamples a little."""
+    """The volume where the grid points, zero outside.
+
+    The grid has both ends included and the sampling has not, as it was in training: even no motion resamples a little.
+    """
     return nn.functional.grid_sample(volume, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

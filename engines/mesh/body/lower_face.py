@@ -32,8 +32,10 @@ class LowerFace:
         self.free = _free(self._rest)
 
     def settled(self, filmed: NDArray[np.float64], talks: float) -> NDArray[np.float64]:
-        """(468, 3) a filmed face without its talk. filmed: (468, 3) the face in a frame, in head space; talks: 0 to 1, how
-        far its mouth is brought to rest."""
+        """(468, 3) a filmed face without its talk.
+
+        filmed: (468, 3) the face in a frame, in head space; talks: 0 to 1, how far its mouth is brought to rest.
+        """
         return np.asarray(filmed + (self._rest - filmed) * (self.free * talks)[:, None])
 
     def moved(self, settled: NDArray[np.float64], motion: MeshMotion) -> NDArray[np.float64]:

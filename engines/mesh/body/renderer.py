@@ -1,4 +1,7 @@
-"""One plate frame's own face under a motion: its lower face sampled through the moved mesh, all else left to the film."""
+"""One plate frame's own face under a motion.
+
+Its lower face sampled through the moved mesh, all else left to the film.
+"""
 
 import cv2
 import numpy as np
@@ -20,14 +23,15 @@ from shared.face.landmarks import OVAL, SURFACE
 from shared.face.skin_triangles import SKIN_TRIANGLES
 
 STILL_PX = 0.02  # a face that moves by less is left as filmed
-# The matte reaches its full strength this far (eye distances) inside the part that may move, and is drawn this much smaller.
+# The matte reaches its full strength this far (eye distances) inside the part that may move, and is drawn this much
+# smaller.
 RIM, MATTE_STEP = 0.06, 4
-# Lips that are closed over an open mouth are taken from a little beside its edge, or teeth would be drawn along: this share
-# of a lip's inner row, wholly from this gap (eye distances) on.
+# Lips that are closed over an open mouth are taken from a little beside its edge, or teeth would be drawn along: this
+# share of a lip's inner row, wholly from this gap (eye distances) on.
 BESIDE, BESIDE_GAP = 0.5, 0.06
 AROUND_PX = 8  # ROI pixels around what is drawn that it may be sampled from
-# What the frame at rest lends: the skin that moves at least so freely, softly over this many eye distances, in the frame's
-# light within these factors.
+# What the frame at rest lends: the skin that moves at least so freely, softly over this many eye distances, in the
+# frame's light within these factors.
 LENT_FREE, LENT_RIM, LENT_LIGHT = 0.5, 0.08, (0.75, 1.33)
 LIGHT_STEP = 4  # pixels that its light is compared at
 IDENTITY = np.eye(2, 3)
@@ -60,7 +64,10 @@ class BodyRenderer:
         )
 
     def render(self, motion: MeshMotion, index: int) -> NDArray[np.uint8]:
-        """(512, 512, 4) uint8 RGBA for a plate frame, in which a tracker reads this motion; clear where the film stays."""
+        """(512, 512, 4) uint8 RGBA for a plate frame, in which a tracker reads this motion.
+
+        Clear where the film stays.
+        """
         return self.draw(self._reading.corrected(motion), index)
 
     def draw(self, motion: MeshMotion, index: int) -> NDArray[np.uint8]:
@@ -112,8 +119,10 @@ class BodyRenderer:
         box: CornerBox,
         how: int,
     ) -> NDArray[np.uint8]:
-        """(h, w, 3) the moved skin in a box of the ROI. vertices: from its corner; taken: (468, 2) where in the ROI each point's
-        pixels come from; to_pixels: from there to `pixels`."""
+        """(h, w, 3) the moved skin in a box of the ROI. vertices: from its corner.
+
+        taken: (468, 2) where in the ROI each point's pixels come from; to_pixels: from there to `pixels`.
+        """
         left, top, right, bottom = box
         xs, ys = self._ticks[left:right], self._ticks[top:bottom, None]
         map_x, map_y = (np.float32(a) * xs + (np.float32(b) * ys + np.float32(c)) for a, b, c in to_pixels)

@@ -16,8 +16,8 @@ SAMPLED_FRAMES = 240  # frames of a film, evenly spread, that its rest is found 
 CALM_SHARE, LEAST_CALM = 0.2, 3  # of them, the calmest
 SMILING_GAP = 0.06  # a film whose calmest mouth is further open than this smiles with its teeth, and rests so
 SETTLED_GAP = 0.004  # eye distances between lips that rest
-# A mouth speaks where its gap (eye distances) goes to and fro by the first of these within TALK_S to either side, and is
-# wholly taken to rest from the second on. What stays within PLAY is noise.
+# A mouth speaks where its gap (eye distances) goes to and fro by the first of these within TALK_S to either side, and
+# is wholly taken to rest from the second on. What stays within PLAY is noise.
 TO_AND_FRO, PLAY = (0.02, 0.06), 0.006
 APART = (0.008, 0.02)  # gaps between which lips come to count as apart
 TALK_S, TALK_SIGMA_S = 0.5, 0.15
@@ -27,8 +27,10 @@ LENT_FRAMES = 3  # to either side of such a frame, so that it comes and goes sof
 
 @dataclass(frozen=True, slots=True)
 class HeadPlace:
-    """Where a head is in one frame. centre: (3,) middle of the points that hold still; turn: (3, 3); unit: its eye
-    distance, ROI pixels."""
+    """Where a head is in one frame.
+
+    centre: (3,) middle of the points that hold still; turn: (3, 3); unit: its eye distance, ROI pixels.
+    """
 
     centre: NDArray[np.float64]
     turn: NDArray[np.float64]
@@ -36,6 +38,7 @@ class HeadPlace:
 
     @classmethod
     def of(cls, face: Face) -> "HeadPlace":
+        """The place of the head of a face."""
         return cls(face.points[RIGID].mean(axis=0, dtype=np.float64), face.rotation, face.eye_distance)
 
     def local(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -49,9 +52,12 @@ class HeadPlace:
 
 @dataclass(frozen=True, slots=True)
 class FilmRest:
-    """frame: the one that shows the face at rest. face: at rest, lips closed, where it is in that frame. local: (478, 3) the
-    same in head space. talks: (N,) 0 to 1, how far each frame's mouth speaks and is to be brought to rest. parted: (N,) 0
-    to 1, how far its lips are then too wide open for their skin to be closed: the frame at rest lends its own."""
+    """frame: the one that shows the face at rest.
+
+    face: at rest, lips closed, where it is in that frame. local: (478, 3) the same in head space. talks: (N,) 0 to 1,
+    how far each frame's mouth speaks and is to be brought to rest. parted: (N,) 0 to 1, how far its lips are then too
+    wide open for their skin to be closed: the frame at rest lends its own.
+    """
 
     frame: int
     face: Face
@@ -102,8 +108,10 @@ def _close_lips(local: NDArray[np.float64]) -> None:
 
 
 def _talks(gaps: NDArray[np.float64], fps: float) -> NDArray[np.float32]:
-    """(N,) 0 to 1 for (N,) gaps of a film's lips: how much they go to and fro. A smile that comes or stays is no talk; in a film
-    that speaks, lips that are apart count as well."""
+    """(N,) 0 to 1 for (N,) gaps of a film's lips: how much they go to and fro.
+
+    A smile that comes or stays is no talk; in a film that speaks, lips that are apart count as well.
+    """
     followed = np.empty_like(gaps)
     at = float(gaps[0])
     for index, gap in enumerate(gaps.tolist()):  # follows with some play, so that noise is no movement

@@ -18,8 +18,10 @@ CLOSING_S = 0.3  # in which lips that the film has apart close for a voice, and 
 
 
 class BodySession(MotionSession):
-    """Head, eyes and body stay as filmed. A voice moves the mouth alone, and while the host waits it rests; a face on video
-    adds its expression."""
+    """Head, eyes and body stay as filmed.
+
+    A voice moves the mouth alone, and while the host waits it rests; a face on video adds its expression.
+    """
 
     def __init__(self, avatar: Avatar, source: BodySource, rate: Fraction = RATE_FPS) -> None:
         self._source = source

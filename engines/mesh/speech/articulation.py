@@ -37,8 +37,11 @@ CLOSING, SHUT = 0.25, 0.55
 
 @dataclass(frozen=True, slots=True)
 class MouthShape:
-    """gap: eye distances between the lips. wide: -1 round to 1 spread. forward: 0 to 1. tuck: 0 to 1, lower lip under the
-    upper teeth. closed: 0 to 1, lips pressed together. speaking: 0 the portrait's own mouth, 1 all of the above."""
+    """gap: eye distances between the lips.
+
+    wide: -1 round to 1 spread. forward: 0 to 1. tuck: 0 to 1, lower lip under the upper teeth. closed: 0 to 1, lips
+    pressed together. speaking: 0 the portrait's own mouth, 1 all of the above.
+    """
 
     gap: float
     wide: float
@@ -52,8 +55,11 @@ REST = MouthShape(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def mouth(told: NDArray[np.float32], effort: float, presence: float) -> MouthShape:
-    """The mouth for (PAST + 1 + FUTURE, 13) probabilities of visemes round its time. effort: about 1, less in soft
-    syllables. presence: 0 to 1, whether this is a pause within speech, when the mouth stays ready to go on."""
+    """The mouth for (PAST + 1 + FUTURE, 13) probabilities of visemes round its time.
+
+    effort: about 1, less in soft syllables. presence: 0 to 1, whether this is a pause within speech, when the mouth
+    stays ready to go on.
+    """
     share = BLEND @ told
     gap, wide, forward, _ = (float(v) for v in share @ MOUTHS)
     near = (told[1:, CLOSED] + told[:-1, CLOSED]) / 2  # one frame alone is a slip
@@ -74,6 +80,7 @@ def mix_mouths(a: MouthShape, b: MouthShape, share: float) -> MouthShape:
 
 
 def mouth_values(of: MouthShape) -> tuple[float, ...]:
+    """Fields of a mouth's shape, in the order in which `MouthShape` takes them."""
     return (of.gap, of.wide, of.forward, of.tuck, of.closed, of.speaking)
 
 

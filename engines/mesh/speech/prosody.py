@@ -24,8 +24,8 @@ STRESSED = 0.28
 class Prosody:
     """All of it changes with every 10 ms of voice, and by nothing else: the same voice at the same time moves alike.
 
-    yaw, pitch, roll: degrees, the pose of this phrase. nod: degrees of pitch. brow: 0 to 1. silent: seconds since the last
-    sound. effort: how much the mouth opens, about 1. presence: 0 waiting to 1 speaking, eased.
+    yaw, pitch, roll: degrees, the pose of this phrase. nod: degrees of pitch. brow: 0 to 1. silent: seconds since the
+    last sound. effort: how much the mouth opens, about 1. presence: 0 waiting to 1 speaking, eased.
     """
 
     yaw: float = 0.0
@@ -51,8 +51,11 @@ class Prosody:
     blink: float = 60.0  # seconds since the last blink of this speaker began
 
     def advance_frame(self, frame: int, spoken: float, loud: float) -> None:
-        """One frame. frame: its number on the channel clock, which seeds what is left to chance. spoken: probability
-        of speech. loud: decibels against the voice's own level."""
+        """One frame.
+
+        frame: its number on the channel clock, which seeds what is left to chance. spoken: probability of speech. loud:
+        decibels against the voice's own level.
+        """
         strength = spoken * float(10 ** (np.clip(loud, -40.0, 6.0) / 20))
         self.fast += FAST * (strength - self.fast)
         self.slow += SLOW * (strength - self.slow)
@@ -106,10 +109,12 @@ class Prosody:
         return self.silent > SPEECH_HOLD_S
 
     def save(self) -> NDArray[np.float64]:
+        """All fields as one float64 vector, in their order."""
         return np.array(astuple(self))
 
     @classmethod
     def restored(cls, values: NDArray[np.float64]) -> "Prosody":
+        """The prosody that `save` gave as a vector."""
         return cls(*(float(v) for v in values))
 
 

@@ -113,6 +113,7 @@ class Speaker:
         )
 
     def save(self) -> StateArrays:
+        """All that it carries from one block to the next, as plain arrays."""
         return self._listener.save() | {
             "told": self._told.copy(),
             "rhythm": self._rhythm.save(),
@@ -121,6 +122,7 @@ class Speaker:
         }
 
     def restore(self, state: StateArrays) -> None:
+        """Go on where `save` left off."""
         self._listener.restore(state)
         self._told = np.asarray(state["told"], np.float32)
         self._rhythm = Prosody.restored(_floats(state["rhythm"]))

@@ -2,15 +2,17 @@
 
 Three measures, each over about the last second and a half:
 
-- Syllables. The loudness of each band of hearing rises and falls about four times a second in speech of every language, and
-  far less in music (4 Hz modulation energy: Scheirer and Slaney, "Construction and evaluation of a robust multifeature
-  speech/music discriminator", 1997; slower rhythms of music: Ding et al., "Temporal modulations in speech and music", 2017).
+- Syllables. The loudness of each band of hearing rises and falls about four times a second in speech of every language,
+  and far less in music (4 Hz modulation energy: Scheirer and Slaney, "Construction and evaluation of a robust
+  multifeature speech/music discriminator", 1997; slower rhythms of music: Ding et al., "Temporal modulations in speech
+  and music", 2017).
 - Held notes. From one twentieth of a second to the next a note's spectrum stays as it is, and a mouth's does not (the
   continuous frequency lines of Seyerlehner et al., "Automatic music detection in television productions", 2007).
 - Beats. A drum or a strummed chord raises all bands at once; a mouth raises some and lowers others.
 
-Singing counts as speech where it has syllables, and as music where it holds a note. The figures below were set on recorded
-speech in six languages and synthesised speech in twelve, clean, in rooms, in noise and over music, and on instruments and bands.
+Singing counts as speech where it has syllables, and as music where it holds a note. The figures below were set on
+recorded speech in six languages and synthesised speech in twelve, clean, in rooms, in noise and over music, and on
+instruments and bands.
 """
 
 from math import exp, sqrt
@@ -53,8 +55,10 @@ class SpeechShare:
         self._swing, self._together = SYLLABLES_DB**2, TOGETHER * SYLLABLES_DB**2
 
     def add_frame(self, bands: NDArray[np.float32], voice: float, silence: float) -> float:
-        """The share of speech, 0 to 1, after one frame more: (BANDS,) decibels, the voice's own level (decibels), and the
-        probability that it is silence."""
+        """The share of speech, 0 to 1, after one frame more.
+
+        (BANDS,) decibels, the voice's own level (decibels), and the probability that it is silence.
+        """
         loud = np.maximum(bands - voice, -FLOOR_DB)
         change = float(np.abs(loud - self._rows[2]).sum()) / BANDS
         fast = self._rows[0] + FAST * (loud - self._rows[0])
@@ -84,6 +88,7 @@ class SpeechShare:
         return smoothstep((sqrt(self._syllables) - cost - MUSIC_DB) / (SPEECH_DB - MUSIC_DB))
 
     def save(self) -> StateArrays:
+        """All that it carries from one block to the next, as plain arrays."""
         measures = (self._syllables, self._still, self._swing, self._together)
         return {
             "share_rows": self._rows.copy(),
@@ -92,6 +97,7 @@ class SpeechShare:
         }
 
     def restore(self, state: StateArrays) -> None:
+        """Go on where `save` left off."""
         self._rows = np.array(state["share_rows"], np.float64)
         measures = np.asarray(state["share_measures"], np.float64)
         self._syllables, self._still, self._swing, self._together = (float(v) for v in measures)

@@ -59,8 +59,11 @@ class VisemeStream:
         return restarted
 
     def new_probabilities(self, frame: int) -> list[tuple[NDArray[np.float32], float]]:
-        """(13,) probabilities and the loudness in decibels against the voice's own level, of each frame that follows
-        those told before up to this one. Music counts as silence. The sound must reach `needed(frame)`."""
+        """Probabilities (13,) and loudness of each frame after those given out before, up to this one.
+
+        The loudness is in decibels against the voice's own level. Music counts as silence. The sound must reach
+        `needed(frame)`.
+        """
         found = []
         while self.told < frame:
             self._listen(self.told + 1 + AFTER)
@@ -85,6 +88,7 @@ class VisemeStream:
         self._sound = self._sound[max(0, len(self._sound) - (self.end - self._next * HOP_SAMPLES) - WINDOW_SAMPLES) :]
 
     def save(self) -> StateArrays:
+        """All that it carries from one block to the next, as plain arrays."""
         return self._share.save() | {
             "sound": self._sound.copy(),
             "bands": self._bands.copy(),
@@ -93,6 +97,7 @@ class VisemeStream:
         }
 
     def restore(self, state: StateArrays) -> None:
+        """Go on where `save` left off."""
         self._sound = np.asarray(state["sound"], np.int16)
         self._bands = np.asarray(state["bands"], np.float32)
         self._level = LoudnessLevel(*(float(v) for v in state["level"]))

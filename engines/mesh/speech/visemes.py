@@ -19,8 +19,11 @@ WEIGHTS = Path(__file__).with_name("visemes.npz")
 
 
 def inputs(bands: NDArray[np.float32], voice: float, room: float) -> NDArray[np.float32]:
-    """(INPUTS,) what the network sees: (BEFORE + 1 + AFTER, BANDS) decibels against the voice's own level, and how
-    far that level is above the room and above nothing."""
+    """(INPUTS,) what the network sees.
+
+    (BEFORE + 1 + AFTER, BANDS) decibels against the voice's own level, and how far that level is above the room and
+    above nothing.
+    """
     relative = np.clip((bands - np.float32(voice)) / np.float32(20), -3.0, 1.0) + np.float32(1.5)
     levels = np.array([(voice - room) / 40 - 0.5, voice / 40 + 0.75], np.float32)
     return np.concatenate([relative.reshape(-1).astype(np.float32), levels])

@@ -30,7 +30,8 @@ def merged(parts: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> dic
     files = ", ".join(parts)
     if missing:
         raise StudioError(
-            f"{len(missing)} of {len(expected)} tensors are in none of {files}: {first_names(missing)}; download them again."
+            f"{len(missing)} of {len(expected)} tensors are in none of {files}: {first_names(missing)}; download them "
+            "again."
         )
     wrong = [name for name, tensor in expected.items() if name in union and union[name].shape != tensor.shape]
     if wrong:

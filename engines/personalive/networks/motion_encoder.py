@@ -16,7 +16,10 @@ TOKENS, WIDTH = 32, 16
 
 
 class ConvBlock(nn.Module):
-    """Three convolutions, each on what the one before made; what all three made is the result, added to what came in."""
+    """Three convolutions, each on what the one before made.
+
+    What all three made is the result, added to what came in.
+    """
 
     def __init__(self, inside: int, outside: int) -> None:
         super().__init__()

@@ -12,8 +12,11 @@ from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
 
 @dataclass(slots=True)
 class PersonaLiveNetworks:
-    """extract, encode, guide: motion extractor (always float32: its rounding shows as jitter), motion encoder and pose
-    guider. small_vae: a decoder of a sixteenth of the work, where there is one."""
+    """The networks of PersonaLive.
+
+    extract, encode, guide: motion extractor (always float32: its rounding shows as jitter), motion encoder and pose
+    guider. small_vae: a decoder of a sixteenth of the work, where there is one.
+    """
 
     reference: ReferenceUNet
     denoising: DenoisingUNet
@@ -40,10 +43,12 @@ class PersonaLiveNetworks:
 
     @property
     def device(self) -> torch.device:
+        """Device of the denoising network, which the others share."""
         return self.denoising.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """Precision of the denoising network."""
         return self.denoising.dtype
 
     def decode(self, latents: Tensor, small: bool = False) -> Tensor:

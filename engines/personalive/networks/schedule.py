@@ -36,8 +36,10 @@ class Schedule:
         )
 
     def add_noise(self, clean: Tensor, noise: Tensor, place: slice) -> Tensor:
-        """Frames at the time steps of their places in the window. clean, noise: (f, 4, h, w). The roots are taken in the
-        frames' own precision, as the original takes them."""
+        """Frames at the time steps of their places in the window.
+
+        clean, noise: (f, 4, h, w). The roots are taken in the frames' own precision, as the original takes them.
+        """
         level = self._level[place].to(clean.dtype)
         return level**0.5 * clean + (1 - level) ** 0.5 * noise
 

@@ -82,7 +82,7 @@ class ReferenceUNet(UNet2DConditionModel):
         del self.conv_norm_out, self.conv_out
 
     def read(self, latent: Tensor, clip: Tensor) -> Bank:
-        """latent (1, 4, h, w) and clip (1, 1, width) -> the portrait's bank."""
+        """Latent (1, 4, h, w) and clip (1, 1, width) -> the portrait's bank."""
         bank: Bank = []
 
         def attended(transformer: nn.Module, hidden: Tensor) -> Tensor:
@@ -100,7 +100,9 @@ class ReferenceUNet(UNet2DConditionModel):
 
 @dataclass(slots=True)
 class Memory:
-    """What stays the same from call to call: of each transformer what a bank gives it, and what the portrait's CLIP does.
+    """What stays the same from call to call.
+
+    Of each transformer what a bank gives it, and what the portrait's CLIP does.
 
     keys, values: 16 times (1, heads, tokens of all banks, d). constants: 16 times (1, 1, channels), the answer of the
     attention to CLIP's one token, whose softmax is always 1.
@@ -144,7 +146,7 @@ class DenoisingUNet(UNet2DConditionModel):
         return Memory(keys, values, constants)
 
     def forward(self, frames: Tensor, times: Tensor, memory: Memory, motion: Tensor, pose: Tensor) -> Tensor:
-        """frames (16, 4, h, w), times (16, width), motion (16, 32, 16), pose (16, channels, h, w) -> noise, as frames."""
+        """Frames (16, 4, h, w), times (16, width), motion (16, 32, 16), pose (16, channels, h, w) -> noise."""
         at = iter(range(len(memory.constants)))
 
         def attended(transformer: nn.Module, hidden: Tensor) -> Tensor:

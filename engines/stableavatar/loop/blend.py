@@ -1,7 +1,8 @@
 """Latents of a window out of what the windows beside it made in the step before.
 
-Every window keeps its own result, unblended. Blending happens where a step reads: each latent frame then depends on the windows
-that have it and on nothing else, so windows of a step may be done in any order, in any process, with the same result.
+Every window keeps its own result, unblended. Blending happens where a step reads: each latent frame then depends on the
+windows that have it and on nothing else, so windows of a step may be done in any order, in any process, with the same
+result.
 """
 
 from collections.abc import Callable
@@ -34,8 +35,8 @@ def joined(
 ) -> Tensor:
     """The latents of `window` after `step`, (1, 16, n, h, w) in the precision of what was made.
 
-    made: (1, 16, len(w), h, w), the result of a window in that step. In the first step the later window wins wherever two
-    overlap. The original's are rounded to bfloat16 at every step.
+    made: (1, 16, len(w), h, w), the result of a window in that step. In the first step the later window wins wherever
+    two overlap. The original's are rounded to bfloat16 at every step.
     """
     out: Tensor | None = None
     for each in layout.beside(window):

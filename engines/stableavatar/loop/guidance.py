@@ -1,7 +1,8 @@
 """What a window's velocity is made of: one prediction or several, guided by text and by speech.
 
-v = none + audio_scale * (speech - none) + text_scale * (both - speech), where `none` has the negative prompt and hears nothing,
-`speech` the negative prompt and the speech, `both` the prompt and the speech (classifier-free guidance, Ho and Salimans 2022).
+v = none + audio_scale * (speech - none) + text_scale * (both - speech), where `none` has the negative prompt and hears
+nothing, `speech` the negative prompt and the speech, `both` the prompt and the speech (classifier-free guidance, Ho and
+Salimans 2022).
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +17,11 @@ NEGATIVE, PROMPT = 0, 1  # texts
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """text, audio: scales, where 1 is none. original: predictions as the original makes them: all three, but without any
-    guidance one that is given three contexts of speech."""
+    """text, audio: scales, where 1 is none.
+
+    original: predictions as the original makes them: all three, but without any guidance one that is given three
+    contexts of speech.
+    """
 
     text: float
     audio: float
@@ -54,8 +58,11 @@ Rows = Literal["together", "apart"]
 def predicted(
     guidance: Guidance, predict: Callable[[list[int], tuple[bool, ...]], Tensor], rows: Rows = "together"
 ) -> Tensor:
-    """The guided velocity. predict: of samples by number and whether they hear, (b, ...). rows: apart costs a third of the memory
-    and the same time on a card that is busy with one."""
+    """The guided velocity.
+
+    predict: of samples by number and whether they hear, (b, ...). rows: apart costs a third of the memory and the same
+    time on a card that is busy with one.
+    """
     numbers = range(len(guidance.texts))
     if rows == "together" or len(numbers) == 1:
         return guidance.guided(list(torch.split(predict(list(numbers), guidance.heard), 1)))

@@ -1,4 +1,6 @@
-"""Which steps take over the prediction of the step before: decided by their time alone, so once a step and for all windows.
+"""Which steps take over the prediction of the step before.
+
+Decided by their time alone, so once a step and for all windows.
 
 After TeaCache (Liu et al. 2024): the modulations that come from time change little from one step to the next, and a
 polynomial says how much the prediction then does. What is kept is each window's own guided velocity.
@@ -26,7 +28,10 @@ def changes(transformer: Transformer, levels: Tensor) -> list[float]:
 
 
 def reused_steps(changed: list[float], threshold: float) -> list[bool]:
-    """For each step whether it takes over the last computed velocity. changed: between the steps, one less than these."""
+    """For each step whether it takes over the last computed velocity.
+
+    changed: between the steps, one less than these.
+    """
     reused, total = [False], 0.0
     for step, change in enumerate(changed, 1):
         total += max(0.0, float(np.polyval(POLYNOMIAL, change)))  # below 0 near no change, where it was not fitted

@@ -1,8 +1,8 @@
 """The noise schedule and its Euler step, and the noise that a clip begins as.
 
-Flow matching (Lipman et al. 2023): at level sigma a latent is (1 - sigma) data + sigma noise, and the network predicts noise minus
-data. The levels are shifted towards noise. The published model was made with a lowest level that is shifted twice, which a
-library may call a fault one day: so the levels are computed here.
+Flow matching (Lipman et al. 2023): at level sigma a latent is (1 - sigma) data + sigma noise, and the network predicts
+noise minus data. The levels are shifted towards noise. The published model was made with a lowest level that is shifted
+twice, which a library may call a fault one day: so the levels are computed here.
 """
 
 import hashlib
@@ -45,8 +45,11 @@ def original_noise(seed: int, latents: int, size: tuple[int, int]) -> Tensor:
 
 
 def frame_noise(seed: int, start: int, stop: int, size: tuple[int, int]) -> Tensor:
-    """(1, 16, stop - start, h, w) float32. Each latent frame has its own, by seed and number: memory does not grow with the clip,
-    and whatever window asks gets the same."""
+    """(1, 16, stop - start, h, w) float32.
+
+    Each latent frame has its own, by seed and number: memory does not grow with the clip, and whatever window asks gets
+    the same.
+    """
     frames = [_noise(seed, frame, size) for frame in range(start, stop)]
     return torch.stack(frames, 1)[None]
 

@@ -1,5 +1,7 @@
-"""The adapter through which speech reaches the transformer: audio features in a group for each latent frame, which look at that
-frame's tokens and at the time step before the transformer looks at them.
+"""The adapter through which speech reaches the transformer.
+
+Audio features in a group for each latent frame, which look at that frame's tokens and at the time step before the
+transformer looks at them.
 """
 
 from collections.abc import Sequence
@@ -123,8 +125,8 @@ class AudioAdapter(nn.Module):
     def forward(self, features: Tensor, frames: int, tokens: Tensor, time: Sequence[Tensor]) -> Tensor:
         """(1, n, features) -> (1, latent frames, m, channels).
 
-        frames: video frames that the features are spread over. tokens: (1, t, channels), those of the latent frames. time: the
-        transformer's six modulations, (1, 6, channels), and the time they come from, (1, channels).
+        frames: video frames that the features are spread over. tokens: (1, t, channels), those of the latent frames.
+        time: the transformer's six modulations, (1, 6, channels), and the time they come from, (1, channels).
         """
         modulations, embedded = time
         groups = grouped(self.proj_model(features), frames)

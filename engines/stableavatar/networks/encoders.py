@@ -1,5 +1,7 @@
-"""The stock networks around the transformer, from the published files' names into those of the libraries: Wan's VAE in diffusers,
-UMT5, CLIP's vision tower and Wav2Vec 2.0 in transformers. All give the original's numbers within 4e-6.
+"""The stock networks around the transformer, from the published files' names into those of the libraries.
+
+Wan's VAE in diffusers, UMT5, CLIP's vision tower and Wav2Vec 2.0 in transformers. All give the original's numbers
+within 4e-6.
 """
 
 import re
@@ -30,14 +32,17 @@ UMT5_NAMES = {
     "ffn.fc2": "layer.1.DenseReluDense.wo",
 }  # fmt: skip
 CLIP_NAMES = {
-    "norm1": "layer_norm1", "norm2": "layer_norm2", "attn.proj": "self_attn.out_proj", "mlp.0": "mlp.fc1", "mlp.2": "mlp.fc2",
+    "norm1": "layer_norm1", "norm2": "layer_norm2", "attn.proj": "self_attn.out_proj", "mlp.0": "mlp.fc1",
+    "mlp.2": "mlp.fc2",
 }  # fmt: skip
 BLOCK = re.compile(r"(?:blocks|transformer)\.(\d+)\.(.+)\.(weight|bias)")
 
 
 def load_vae(state: Mapping[str, Tensor]) -> AutoencoderKLWan:
-    """Wan's VAE at the sizes of these tensors: published as `Wan2.1_VAE.pth`, or with the library's own names. Raises
-    StudioError."""
+    """Wan's VAE at the sizes of these tensors: published as `Wan2.1_VAE.pth`, or with the library's own names.
+
+    Raises StudioError.
+    """
     state = {name.removeprefix("model."): each for name, each in state.items()}
     if "encoder.conv1.weight" in state:
         state = convert_wan_vae_to_diffusers(state)
@@ -169,7 +174,10 @@ def see_image(clip: CLIPVisionModel, image: Tensor) -> Tensor:
 
 
 def encode_text(encoder: UMT5EncoderModel, tokens: Tensor) -> Tensor:
-    """(1, n) tokens of a text, the last of them its end -> (n, channels). What fills a text up changes nothing of these."""
+    """(1, n) tokens of a text, the last of them its end -> (n, channels).
+
+    What fills a text up changes nothing of these.
+    """
     found: Tensor = encoder(input_ids=tokens.to(encoder.device)).last_hidden_state[0]
     return found
 

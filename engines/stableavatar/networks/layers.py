@@ -1,7 +1,7 @@
 """Layers that the transformer and its audio adapter share: norms in float32, attention by heads, positions and time.
 
-Numbers are kept in the precision of the weights; norms, positions and the sinusoids of time are computed in float32 or more,
-as the checkpoints were trained.
+Numbers are kept in the precision of the weights; norms, positions and the sinusoids of time are computed in float32 or
+more, as the checkpoints were trained.
 """
 
 import torch
@@ -73,7 +73,10 @@ def scale_shift(hidden: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 def sinusoid(times: Tensor, channels: int) -> Tensor:
-    """(b,) times in 0..1000 -> (b, channels) float32: cosines, then sines, computed in float64 (float32 would be off by 2e-5)."""
+    """(b,) times in 0..1000 -> (b, channels) float32.
+
+    Cosines, then sines, computed in float64 (float32 would be off by 2e-5).
+    """
     half = channels // 2
     exponents = torch.arange(half, dtype=torch.float64, device=times.device) / half
     angles = times.double()[:, None] * torch.pow(THETA, -exponents)
@@ -83,8 +86,8 @@ def sinusoid(times: Tensor, channels: int) -> Tensor:
 def positions(shape: tuple[int, int, int], head: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosines and sines of each token's place, (frames * height * width, head / 2) float32 each.
 
-    Rotary embedding (Su et al. 2021) in three dimensions: of a head's channel pairs a third turns with the row, a third with the
-    column, and the rest with the frame.
+    Rotary embedding (Su et al. 2021) in three dimensions: of a head's channel pairs a third turns with the row, a third
+    with the column, and the rest with the frame.
     """
     pairs = head // 2
     third = pairs // 3

@@ -1,7 +1,7 @@
 """Low-rank changes of the transformer (Hu et al. 2021), in the files that StableAvatar's training scripts write.
 
-A linear layer's weight W becomes W + strength * alpha / rank * up @ down. Merged into the weights they cost nothing; live, they are
-computed beside the layer and can be taken off again.
+A linear layer's weight W becomes W + strength * alpha / rank * up @ down. Merged into the weights they cost nothing;
+live, they are computed beside the layer and can be taken off again.
 """
 
 from collections.abc import Mapping

@@ -49,7 +49,10 @@ class Sizes:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> "Sizes":
-        """What the base's config.json says, and the tensors where it says nothing. Raises KeyError, TypeError, ValueError."""
+        """What the base's config.json says, and the tensors where it says nothing.
+
+        Raises KeyError, TypeError, ValueError.
+        """
         return cls(
             dim=int(config["dim"]),
             heads=int(config["num_heads"]),
@@ -83,7 +86,10 @@ class SelfAttention(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Keys and values of text and image in one block: the same at every step and in every window, so made once a job."""
+    """Keys and values of text and image in one block.
+
+    The same at every step and in every window, so made once a job.
+    """
 
     text_keys: Tensor
     text_values: Tensor
@@ -224,8 +230,10 @@ class Transformer(nn.Module):
                 block.to(self.home)
 
     def see(self, texts: Sequence[Tensor], clip: Tensor) -> list[Seen]:
-        """What each block knows of texts, (n, text) each, and of the image's CLIP tokens, (1, 257, clip). Constant memory for a
-        job: 142 MB a text in bfloat16 at full size."""
+        """What each block knows of texts, (n, text) each, and of the image's CLIP tokens, (1, 257, clip).
+
+        Constant memory for a job: 142 MB a text in bfloat16 at full size.
+        """
         filled = [nn.functional.pad(each, (0, 0, 0, TEXT_TOKENS - len(each))) for each in texts]
         text = fed(self.text_embedding, torch.stack(filled).to(self.device))
         image = self.img_emb(clip.to(self.device, self.dtype)).expand(len(texts), -1, -1)
@@ -236,8 +244,10 @@ class Transformer(nn.Module):
         return seen
 
     def times(self, time: Tensor) -> tuple[Tensor, Tensor]:
-        """The six modulations, (b, 6, dim), and the embedding they come from, (b, dim), of times in 0..1000. In float32, on
-        weights of any precision."""
+        """The six modulations, (b, 6, dim), and the embedding they come from, (b, dim), of times in 0..1000.
+
+        In float32, on weights of any precision.
+        """
         embedded = self.time_embedding(sinusoid(time, self.sizes.frequencies))
         modulations = self.time_projection(embedded).unflatten(1, (6, -1))
         return modulations.to(self.dtype), embedded.to(self.dtype)
@@ -258,12 +268,12 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """The velocity, of the shape of `latents`.
 
-        latents: (b, 16, f, h, w). condition: (1 or b, 20, f, h, w). time: (1 or b,) in 0..1000. seen: what `see` gave, b
-        samples. features: (1, n, audio), of the window's speech. heard: for each sample, whether it hears them: the others
-        hear zeros, behind the adapter; more than b of them are put one after the other, as the original does without
-        guidance. frames: video frames of a full window. tokens: of a full window, up to which a
-        shorter one is filled with zeros that take part in attention, as the original does; 0: none. clip_level: every token
-        hears all of the window's speech (a choice of training).
+        latents: (b, 16, f, h, w). condition: (1 or b, 20, f, h, w). time: (1 or b,) in 0..1000. seen: what `see` gave,
+        b samples. features: (1, n, audio), of the window's speech. heard: for each sample, whether it hears them: the
+        others hear zeros, behind the adapter; more than b of them are put one after the other, as the original does
+        without guidance. frames: video frames of a full window. tokens: of a full window, up to which a shorter one is
+        filled with zeros that take part in attention, as the original does; 0: none. clip_level: every token hears all
+        of the window's speech (a choice of training).
         """
         shape = (latents.shape[2], latents.shape[3] // PATCH[1], latents.shape[4] // PATCH[2])
         given = torch.cat([latents, condition.expand(len(latents), -1, -1, -1, -1)], 1)
