@@ -33,17 +33,19 @@ class Composer:
         self._blender = self._own if avatar.own_plate else Blender(foreign_mask(avatar), LightMatch(avatar))
 
     def background(self, index: int) -> ImageArray:
-        """A copy of a plate frame to compose into. The costly part (decoding) and the only full-frame copy: a live
-        compositor does it ahead of the tick."""
+        """A copy of a plate frame to compose into.
+
+        The costly part (decoding) and the only full-frame copy: a live compositor does it ahead of the tick.
+        """
         return self.avatar.plate.frame(index).copy()
 
     def compose(
         self, background: ImageArray, index: int, roi: NDArray[np.uint8] | None, opacity: float, *, own: bool = False
     ) -> Composed:
-        """Place ROI pixels (S, S, 3 or 4) on plate frame `index` lying in `background`, which becomes the program frame.
+        """Place ROI pixels (S, S, 3 or 4) on plate frame `index` in `background`, which becomes the program frame.
 
-        opacity: 0 (the plate as recorded) to 1; less where the plate's own face comes and goes. own: the pixels were made for
-        this plate frame and are in its light, so that their colour is left alone.
+        opacity: 0 (the plate as recorded) to 1; less where the plate's own face comes and goes. own: the pixels were
+        made for this plate frame and are in its light, so that their colour is left alone.
         """
         plate = self.avatar.plate
         box = NOWHERE

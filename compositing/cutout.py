@@ -11,8 +11,10 @@ from shared.media.array_types import ImageArray, PixelBox
 
 
 class Cutout:
-    """Cuts one avatar out of its program frames. The plate is looked at once, when this is made (see
-    `shared.avatar.matte.plate_mattes`). Not thread-safe."""
+    """Cuts one avatar out of its program frames.
+
+    The plate is looked at once, when this is made (see `shared.avatar.matte.plate_mattes`). Not thread-safe.
+    """
 
     def __init__(self, avatar: Avatar) -> None:
         self._avatar = avatar
@@ -24,8 +26,8 @@ class Cutout:
         """(H, W) uint8, 255 where the host is, for plate frame `index` with these ROI pixels (S, S, 3 or 4) on it.
 
         A face with a matte of its own only adds to the plate's. On a plate that is the portrait itself the head moves
-        together with what is behind it, so there it is cut out again (40 ms), or the cut-out that the portrait brings along
-        is moved with it. label: its box, which stays visible.
+        together with what is behind it, so there it is cut out again (40 ms), or the cut-out that the portrait brings
+        along is moved with it. label: its box, which stays visible.
         """
         alpha = self._mattes.frame(index)
         if roi is not None and opacity > 0:
@@ -36,8 +38,11 @@ class Cutout:
         return alpha
 
     def without_backdrop(self, frame: ImageArray, alpha: ImageArray) -> ImageArray:
-        """An I420 frame whose half transparent pixels have the host's colour alone, without the grey that was seen behind them in the
-        portrait or body: the receiver puts something else there. The same array where the cut-out is a measured one."""
+        """An I420 frame whose half-transparent pixels have the host's colour alone.
+
+        The grey that was seen behind them in the portrait or body is taken out: the receiver puts something else there.
+        The same array where the cut-out is a measured one.
+        """
         return without_grey(frame, alpha) if self._mattes.own else frame
 
     def _with_face(self, alpha: ImageArray, index: int, roi: ImageArray, opacity: float) -> ImageArray:

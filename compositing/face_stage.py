@@ -25,6 +25,7 @@ class ShownFace:
 
     @property
     def pts(self) -> int:
+        """Time of the face, microseconds on the channel clock."""
         return self.message.pts
 
 
@@ -45,8 +46,10 @@ class FaceStage:
     """One avatar's. Not thread-safe."""
 
     def __init__(self, avatar: Avatar, idle_after_us: int) -> None:
-        """idle_after_us: microseconds without a face until the plate idles. Raises StudioError for a plate that cannot be
-        read."""
+        """idle_after_us: microseconds without a face until the plate idles.
+
+        Raises StudioError for a plate that cannot be read.
+        """
         self._composer = Composer(avatar)
         self._composer.background(0)
         self._idle_after = idle_after_us
@@ -57,6 +60,7 @@ class FaceStage:
 
     @property
     def avatar(self) -> Avatar:
+        """Avatar whose plate is shown."""
         return self._composer.avatar
 
     def take(self, message: Message, at: int) -> str:
@@ -99,8 +103,11 @@ class FaceStage:
             self._next = (index, self._composer.background(index))
 
     def _current_face(self, pts: int, on_air: bool) -> ShownFace | None:
-        """The face to show, or None when the last one is too old or nothing is on air. One that was made for a plate frame is
-        held for PLATE_HOLD_US at most: that frame is held with it, and a body does not stand still."""
+        """The face to show, or None when the last one is too old or nothing is on air.
+
+        One that was made for a plate frame is held for PLATE_HOLD_US at most: that frame is held with it, and a body
+        does not stand still.
+        """
         if self._face is None or not on_air:
             return None
         hold = self._idle_after if self._face.facts.plate is None else PLATE_HOLD_US

@@ -25,9 +25,11 @@ def foreign_mask(avatar: Avatar) -> NDArray[np.uint8]:
 
 
 def held_zone(faces: list[Face], side: int) -> FloatArray:
-    """(side, side) float32, 0 to 255: how far the plate is held. Nothing on the features of these faces (in ROI pixels, the
-    first one the portrait's, the others the body's) and where an opening mouth or a sinking jaw goes, all a little way
-    around."""
+    """(side, side) float32, 0 to 255: how far the plate is held.
+
+    Nothing on the features of these faces (in ROI pixels, the first one the portrait's, the others the body's) and
+    where an opening mouth or a sinking jaw goes, all a little way around.
+    """
     shape = ROI_SIZE_PX, ROI_SIZE_PX
     eyes = faces[0].eye_distance
     body = np.mean([face.points[:, :2] for face in faces[1:] or faces], axis=0)

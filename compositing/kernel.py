@@ -88,8 +88,9 @@ def blend_held(
 ) -> None:
     """Blend a patch as `blend_planes` does, in the plate's light and held back where it changes the plate's skin.
 
-    field: (h, w) uint32, four bytes a pixel, see `compositing.light.Fit`. limits: (5,) luma above which what is brighter is halved;
-    from where on a change of luma counts and its slope in 256ths a level; the same of the squared change of chroma, in 4096ths. held: (h / 2, w) uint8, scratch.
+    field: (h, w) uint32, four bytes a pixel, see `compositing.light.Fit`. limits: (5,) luma above which what is
+    brighter is halved; from where on a change of luma counts and its slope in 256ths a level; the same of the squared
+    change of chroma, in 4096ths. held: (h / 2, w) uint8, scratch.
     """
     height, width = patch.shape
     one, byte, half, all_, zero = np.int32(1), np.int32(255), np.int32(128), np.int32(256), np.int32(0)

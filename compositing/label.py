@@ -42,8 +42,8 @@ class LabelOverlay:
 def draw_label(i420: ImageArray) -> PixelBox | None:
     """Draw the label into the bottom left corner of an I420 frame, in place, and return its (x, y, w, h).
 
-    Nothing outside the box is touched. None, and nothing drawn, where the frame is too small for it. Thread-safe, as long
-    as the frame is the caller's own.
+    Nothing outside the box is touched. None, and nothing drawn, where the frame is too small for it. Thread-safe, as
+    long as the frame is the caller's own.
     """
     overlay = label_overlay(i420.shape[1], i420.shape[0] * 2 // 3)
     if overlay is None:

@@ -1,11 +1,11 @@
 """What a face needs to lie on a foreign body without a seam: that body's light, and where it must leave the skin alone.
 
-Light is what is coarse. Of the plate frame and of the ROI frame the colour of the skin is measured on a small grid, both in
-the same way, without features, hair and whatever else is not skin; between skin it is bridged. The face then gets the
-quotient of the two in its luma and the difference in its chroma: the plate's shading holds across it, every detail and
-every contrast finer than that stays the portrait's own. Around the features the face may change the plate's pixels only a
-little: a pixel of hair, ear, shadow or background that the ROI brings there gives way to the plate's own skin, and a strand
-of the plate's hair stays in front.
+Light is what is coarse. Of the plate frame and of the ROI frame the colour of the skin is measured on a small grid,
+both in the same way, without features, hair and whatever else is not skin; between skin it is bridged. The face then
+gets the quotient of the two in its luma and the difference in its chroma: the plate's shading holds across it, every
+detail and every contrast finer than that stays the portrait's own. Around the features the face may change the plate's
+pixels only a little: a pixel of hair, ear, shadow or background that the ROI brings there gives way to the plate's own
+skin, and a strand of the plate's hair stays in front.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,14 @@ GRID = 32  # cells a side that light is measured on
 FIELD = 64  # cells a side of what the kernel gets
 LATTICE = 4  # pixels of the program between two at which the field is looked up, where a cell is larger
 SAMPLES = 4  # pixels looked at in each direction of a cell
-# Of the face's size: smoothness of the light around the features and on them, where more of the portrait's own form is left,
-# and of what bridges a gap in the skin.
+# Of the face's size: smoothness of the light around the features and on them, where more of the portrait's own form is
+# left, and of what bridges a gap in the skin.
 AROUND, WITHIN, BRIDGE = 0.14, 0.3, 0.5
 KNEE = 1.25  # times the skin's median luma; what is brighter is halved beyond it, the plate's light knows no such glow
 SKIN_LUMA = 0.45, 0.7, 1.4, 1.8  # of the median: nothing, all, all, nothing; outside is hair, shade or a highlight
 LUMA_RANGE = 0.5, 1.496  # what the luma may be multiplied by
-# Change of the plate's own pixel, in luma as a share of the skin's, in chroma in levels: full up to the first, none at the
-# second. What is left of any change is then at most 0.16 and 6.
+# Change of the plate's own pixel, in luma as a share of the skin's, in chroma in levels: full up to the first, none at
+# the second. What is left of any change is then at most 0.16 and 6.
 LUMA_CHANGE = 0.15, 0.40
 CHROMA_CHANGE = 5.0, 13.0
 KEPT_FRAMES = 2048  # plate frames whose light is kept: 82 s at 25 a second, 25 MB
@@ -48,8 +48,11 @@ _SAMPLED = GRID * SAMPLES
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What the kernel needs for one frame. field: (64, 64, 4) uint8 in ROI cells: luma factor less a half in 256ths, U and
-    V added plus 128, how far the plate is held. limits: (5,) int32, see `compositing.kernel`."""
+    """What the kernel needs for one frame.
+
+    field: (64, 64, 4) uint8 in ROI cells: luma factor less a half in 256ths, U and V added plus 128, how far the plate
+    is held. limits: (5,) int32, see `compositing.kernel`.
+    """
 
     field: NDArray[np.uint8]
     limits: NDArray[np.int32]
@@ -84,8 +87,8 @@ class LightMatch:
         """Fit one RGBA ROI frame to the plate frame under it; None where either shows too little skin.
 
         program: I420, the plate frame. pixels: (S, S, 4) uint8. placement: (2, 3), mask pixels to program pixels. rows:
-        (3, 4) float, from (R, G, B, 1) to Y, U and V, the plate's colour match folded in. frame: number of the plate frame, which
-        is shown as it is and always placed on alike; None for any image.
+        (3, 4) float, from (R, G, B, 1) to Y, U and V, the plate's colour match folded in. frame: number of the plate
+        frame, which is shown as it is and always placed on alike; None for any image.
         """
         plate = self._plate_light(program, placement, frame)
         cells = _roi_cells(pixels)
@@ -135,7 +138,9 @@ def field_patch(
     field: NDArray[np.uint8], placement: NDArray[np.float64], box: PixelBox, memory: Callable[..., NDArray[np.uint8]]
 ) -> NDArray[np.uint32]:
     """(h, w) uint32 or a little larger: the field as it lies on a box (x, y, w, h) of the program, four bytes a pixel.
-    memory: gives uint8 arrays of a shape."""
+
+    memory: gives uint8 arrays of a shape.
+    """
     x, y, w, h = box
     matrix = similarity.compose(placement, _TO_MASK)
     matrix[:, 2] -= x, y
@@ -179,8 +184,10 @@ def _roi_cells(pixels: NDArray[np.uint8]) -> FloatArray:
 
 
 def _limits(level: float) -> NDArray[np.int32]:
-    """(5,) int32: luma above which what is brighter is halved; where a change of luma begins to count, and 256ths a level;
-    the same of chroma squared, in 4096ths."""
+    """(5,) int32: luma above which what is brighter is halved.
+
+    Where a change of luma begins to count, and 256ths a level; the same of chroma squared, in 4096ths.
+    """
     low, high = (share * level for share in LUMA_CHANGE)
     chroma_low, chroma_high = (change**2 for change in CHROMA_CHANGE)
     steps = [16 + KNEE * level, low, 256 * 256 / (high - low), chroma_low, 256 * 4096 / (chroma_high - chroma_low)]

@@ -15,8 +15,9 @@ GREY_LUMA, GREY_CHROMA = 16 + BACKDROP * 219 / 255, 128.0  # of the backdrop in 
 class CutOutMotion:
     """Moves a portrait's own cut-out as the head moves. About 10 ms a frame on one core. Not thread-safe.
 
-    How each part of the animated face moved against the portrait is measured with the dense inverse search of Kroeger et al.,
-    "Fast Optical Flow using Dense Inverse Search", ECCV 2016. A face that does not move has the cut-out as it is.
+    How each part of the animated face moved against the portrait is measured with the dense inverse search of Kroeger
+    et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. A face that does not move has the cut-out as it
+    is.
     """
 
     def __init__(self, avatar: Avatar, alpha: ImageArray) -> None:
@@ -40,7 +41,7 @@ class CutOutMotion:
 
 
 def without_grey(frame: ImageArray, alpha: ImageArray) -> ImageArray:
-    """(H * 3 / 2, W) I420 whose pixels of (H, W) alpha between 0 and 255 are what they were before they were laid over grey."""
+    """Pixels of (H, W) alpha between 0 and 255 as they were before they were laid over grey, (H * 3 / 2, W) I420."""
     out = frame.copy()
     height, width = alpha.shape
     small = np.asarray(cv2.resize(alpha, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8)

@@ -20,8 +20,10 @@ class Transition:
     _pts: int | None = field(init=False, default=None)
 
     def opacity_at(self, pts: int, face: bool) -> float:
-        """The opacity at `pts` (microseconds, rising) when the face is wanted or not. The first call starts
-        at 0; time that goes backwards changes nothing."""
+        """The opacity at `pts` (microseconds, rising) when the face is wanted or not.
+
+        The first call starts at 0; time that goes backwards changes nothing.
+        """
         passed = 0 if self._pts is None else max(0, pts - self._pts)
         self._pts = pts
         change = passed / US / self.seconds if self.seconds > 0 else 1.0

@@ -27,8 +27,11 @@ RAMP_SAMPLES = (
 
 
 class AudioQueue:
-    """level: average of what waits when a block comes, seconds. empty: when the queue will have run out.
-    holes, left_out, corrected: how often it ran dry, blocks left out, blocks stretched or shrunk."""
+    """level: average of what waits when a block comes, seconds.
+
+    empty: when the queue will have run out. holes, left_out, corrected: how often it ran dry, blocks left out, blocks
+    stretched or shrunk.
+    """
 
     def __init__(self) -> None:
         self.level, self.empty = TARGET_LEVEL_S, 0.0
@@ -38,8 +41,10 @@ class AudioQueue:
         self._cleared = False
 
     def add(self, samples: AudioSamples, at: float) -> tuple[AudioSamples, float] | None:
-        """What to put into the queue for a block that comes at `at`, and when its first sample leaves; None when it is
-        left out."""
+        """What to put into the queue for a block that comes at `at`, and when its first sample leaves.
+
+        None when it is left out.
+        """
         waiting = max(0.0, self.empty - at)
         if waiting > HIGH_LEVEL_S:
             self.left_out += 1

@@ -52,8 +52,7 @@ class RoomMedia:
 
     @property
     def sound_leaves(self) -> tuple[int, float]:
-        """The tick of the last block of sound that was put in the queue, and the loop time at which its first sample
-        leaves."""
+        """The tick of the last block of sound in the queue, and the loop time at which its first sample leaves."""
         return self._anchor
 
     def clear_sound(self) -> None:
@@ -125,8 +124,10 @@ class RoomMedia:
 
 
 def livekit_frame(i420: NDArray[np.uint8]) -> rtc.VideoFrame:
-    """(H * 3 / 2, W) uint8, contiguous, as the SDK's frame, without a copy: it takes an address of flat, writable memory,
-    which must outlive the frame."""
+    """(H * 3 / 2, W) uint8, contiguous, as the SDK's frame, without a copy.
+
+    It takes an address of flat, writable memory, which must outlive the frame.
+    """
     height, width = i420.shape[0] * 2 // 3, i420.shape[1]
     assert i420.flags.c_contiguous
     flat = (ctypes.c_uint8 * i420.size).from_address(i420.ctypes.data)

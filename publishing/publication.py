@@ -16,9 +16,9 @@ Degradation = Literal["maintain-resolution", "maintain-framerate", "balanced"]
 class Publication:
     """Where a program is published, as whom and how.
 
-    url: of the server, ws:// or wss://. identity: of the publisher in the room. rate: frames a second. codec, simulcast,
-    degradation: of the video. kbps: its highest bit rate in kbit/s; 0 is by size. guest: the token was given by another
-    application, in whose room this is.
+    url: of the server, ws:// or wss://. identity: of the publisher in the room. rate: frames a second. codec,
+    simulcast, degradation: of the video. kbps: its highest bit rate in kbit/s; 0 is by size. guest: the token was given
+    by another application, in whose room this is.
     """
 
     url: str

@@ -1,7 +1,7 @@
 """Staying in a LiveKit room: joined again after every end that can pass, with ever longer pauses.
 
-The SDK bridges short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that is
-our own loop: a token, a new room, ever longer pauses.
+The SDK bridges short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that
+is our own loop: a token, a new room, ever longer pauses.
 """
 
 import asyncio
@@ -25,7 +25,9 @@ async def stay_in_room(
     token: Callable[[], str],
     listener: RoomListener | None = None,
 ) -> RoomFailure | None:
-    """Publish until `leave` is set, or until an end that only a person can change, which is returned after `say` was told.
+    """Publish until `leave` is set, or until an end that only a person can change.
+
+    That end is returned, after `say` was called with it.
 
     say: told each phase, its note and figures. token: makes the token of each attempt. listener: told of each room.
     """
