@@ -27,7 +27,10 @@ class DriftCorrector:
         self._correcting = False
 
     def place_block(self, pts: int, samples: NDArray[np.int16]) -> tuple[int, NDArray[np.int16]]:
-        """(pts, (m,) int16) for a block that arrived as belonging to `pts` microseconds; m may differ from n by 0.5 %."""
+        """(pts, (m,) int16) for a block that arrived as belonging to `pts` microseconds.
+
+        M may differ from n by 0.5 %.
+        """
         if self._end is None or abs(pts - self._end) > HOLE_US:
             self._end, self._away, self._correcting = float(pts), 0.0, False
         share = min(1.0, len(samples) / (AVERAGING_S * SOUND_RATE_HZ))

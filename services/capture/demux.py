@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DriverFrame:
-    """pts: microseconds, from the driver's start or on the channel clock. rgb: (H, W, 3) uint8, upright, long side
-    at most FOLLOWED_SIDE_PX."""
+    """pts: microseconds, from the driver's start or on the channel clock.
+
+    rgb: (H, W, 3) uint8, upright, long side at most FOLLOWED_SIDE_PX.
+    """
 
     pts: int
     rgb: NDArray[np.uint8]
@@ -37,8 +39,10 @@ class DriverFrame:
 
 @dataclass(frozen=True, slots=True)
 class DriverSoundBlock:
-    """pts: microseconds of the first sample on the same clock as the frames. samples: (n,) int16 mono, 48 kHz.
-    drives: there are no frames, so this voice is what moves the host."""
+    """pts: microseconds of the first sample on the same clock as the frames.
+
+    samples: (n,) int16 mono, 48 kHz. drives: there are no frames, so this voice is what moves the host.
+    """
 
     pts: int
     samples: NDArray[np.int16]
@@ -50,9 +54,9 @@ def read_driver(
 ) -> Iterator[DriverFrame | DriverSoundBlock]:
     """Everything in a video or sound file or stream, pts from the first of it.
 
-    motion: what `has_motion` says, False where its sound alone moves the host; None where only this one connection can tell: then
-    video moves it. damage: what could not be decoded is counted there. Raises StudioError when it holds neither frames nor sound,
-    cannot be opened, or its source is gone.
+    motion: what `has_motion` says, False where its sound alone moves the host; None where only this one connection can
+    tell: then video moves it. damage: what could not be decoded is counted there. Raises StudioError when it holds
+    neither frames nor sound, cannot be opened, or its source is gone.
     """
     # Opened once: a source may have room for one client, and be gone when that one leaves.
     with open_container(source) as container:

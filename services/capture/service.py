@@ -95,7 +95,7 @@ class Capture:
             self._send_frame(frame)
 
     def _due(self) -> int:
-        """When the next frame, or the next sound of a voice file, is to be let go, or when a driver's silence must be told."""
+        """When the next frame, or sound of a voice file, is due, or when a driver's silence must be reported."""
         driver = self._driver
         if driver is not None and not driver.live:
             if driver.frames:
@@ -129,8 +129,10 @@ class Capture:
         driver.mark_served()
 
     def _catch_up(self, late: int) -> None:
-        """After a stall the file goes on from where it is: time that was not seen is not made up for. A new epoch, because
-        sound that was sent ahead belongs to the old time."""
+        """After a stall the file goes on from where it is: time that was not seen is not made up for.
+
+        A new epoch, because sound that was sent ahead belongs to the old time.
+        """
         rate = self.loop.settings.rate
         self.loop.meter.drops["late"] += 1
         self._base += tick_pts(tick_after(late, rate), rate)
@@ -225,8 +227,10 @@ class Capture:
 
 
 def decoded_jpeg(data: NDArray[np.uint8]) -> ImageArray:
-    """Return (H, W, 3) RGB. data: (n,) uint8, whatever a page has sent. Raises WireError for what is no JPEG of a bearable size,
-    which its header says before it is decoded."""
+    """Return (H, W, 3) RGB. data: (n,) uint8, whatever a page has sent.
+
+    Raises WireError for what is no JPEG of a bearable size, which its header says before it is decoded.
+    """
     try:
         check_jpeg(data.tobytes(), MAX_JPEG_SIDE_PX)
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)

@@ -27,8 +27,8 @@ RETRY_PAUSE_S = 2.0  # seconds until a driver that failed is tried again
 class DriverReader:
     """Reads one driver in a thread: `frames` and `sounds` fill up, `wake` is set whenever something came.
 
-    live: pts are on the channel clock and only the newest frame is kept; otherwise pts count from the start
-        of the file and the reader stays at most READ_AHEAD_FRAMES frames ahead, or blocks of sound where there are no frames.
+    live: pts are on the channel clock and only the newest frame is kept; otherwise pts count from the start of the file
+        and the reader stays at most READ_AHEAD_FRAMES frames ahead, or blocks of sound where there are no frames.
     voice: it has no frames, so its sound moves the host. Known of a file as soon as its first sound is here.
     template: it is recorded motion, which the generator plays by itself: there is nothing to capture.
     note: one sentence while it cannot be read, else "".
@@ -70,7 +70,10 @@ class DriverReader:
             return None
 
     def mark_served(self) -> None:
-        """The frame, or the block of a voice, that was taken is dealt with: a file's reader may decode one more, which it did not while that took time."""
+        """The frame, or the block of a voice, that was taken is dealt with.
+
+        A file's reader may decode one more, which it did not while that took time.
+        """
         if not self.live:
             self._room.release()
 

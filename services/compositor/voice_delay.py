@@ -47,7 +47,7 @@ class VoiceDelay:
 
 
 class VoicePlayer:
-    """Gives out the voice of each program tick, later by `VoiceDelay`, without a click when the delay or the gain changes."""
+    """Gives out the voice of each program tick, later by `VoiceDelay`; delay and gain change without a click."""
 
     def __init__(self) -> None:
         self.buffer = VoiceBuffer()

@@ -67,6 +67,7 @@ async def serve(settings: Settings, sock: socket.socket) -> None:
 
 
 def main() -> int:
+    """Run the gateway until it is ended; returns the exit code."""
     parser = argparse.ArgumentParser(prog="services.gateway", description=__doc__)
     parser.add_argument("--fd", type=int, help="number of an inherited listening socket")
     arguments = parser.parse_args()

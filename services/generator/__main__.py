@@ -1,4 +1,4 @@
-"""`python -m services.generator [--sessions]`: run the generator service of a channel, or the faces of many sessions."""
+"""`python -m services.generator [--sessions]`: run a channel's generator service, or the faces of many sessions."""
 
 import argparse
 import os

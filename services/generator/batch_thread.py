@@ -1,4 +1,7 @@
-"""The sessions of one engine in one thread: what several of them have heard is drawn in one call, where the engine can."""
+"""The sessions of one engine in one thread.
+
+What several of them have heard is drawn in one call, where the engine can.
+"""
 
 import threading
 from collections import Counter, deque
@@ -126,8 +129,11 @@ class BatchThread:
             return [self._heard_alone(*each) for each in batch]
 
     def _newest(self, member: BatchMember, block: VoiceBlock) -> VoiceBlock:
-        """What shall be drawn of a block. What lies too far back is heard and not drawn: an engine that is too slow for its
-        sessions would fall ever further behind."""
+        """What shall be drawn of a block.
+
+        What lies too far back is heard and not drawn: an engine that is too slow for its sessions would fall ever
+        further behind.
+        """
         past = len(block.samples) - NEWEST_SAMPLES
         if past <= 0:
             return block

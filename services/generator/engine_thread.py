@@ -1,8 +1,8 @@
 """A session live, in a thread of its own: an engine may take longer than a frame, and several driving frames at a time.
 
-It works on the newest driving frames: what came meanwhile and is not needed is dropped and counted, so that the delay is
-that of the engine and never grows. Voice is heard whole and in order, however late. What comes out in a burst is handed on
-one by one, as far apart as the driver's frames, or the ticks of the voice, were.
+It works on the newest driving frames: what came meanwhile and is not needed is dropped and counted, so that the delay
+is that of the engine and never grows. Voice is heard whole and in order, however late. What comes out in a burst is
+handed on one by one, as far apart as the driver's frames, or the ticks of the voice, were.
 """
 
 import threading
@@ -30,8 +30,10 @@ SLOWER = 1.1  # than the driver, by this much, is too slow
 
 @dataclass(frozen=True, slots=True)
 class EngineCall:
-    """A call under way. wait: for its frames. began: when; batches: of driving frames that it needed; epoch, rung: that it
-    began in and at."""
+    """A call under way.
+
+    wait: for its frames. began: when; batches: of driving frames that it needed; epoch, rung: that it began in and at.
+    """
 
     wait: Callable[[], list[RoiFrame]]
     began: int
@@ -47,8 +49,10 @@ class EngineThread:
     """
 
     def __init__(self, opened: OpenedSession, done: Callable[[], None], away: int) -> None:
-        """done: called, in a thread, when something came out or happened. away: microseconds between driving frames after
-        after which a window of several starts over."""
+        """done: called, in a thread, when something came out or happened.
+
+        away: microseconds between driving frames after after which a window of several starts over.
+        """
         self._session, self._engine, self._done = opened.session, opened.engine, done
         self._size = size = opened.info.frames_per_step
         self._away = away if size > 1 else None

@@ -1,4 +1,7 @@
-"""Faces for many sessions in one process: what was loaded for one of them serves all, and an engine draws them together."""
+"""Faces for many sessions in one process.
+
+What was loaded for one of them serves all, and an engine draws them together.
+"""
 
 import time
 from collections.abc import Mapping

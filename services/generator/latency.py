@@ -43,8 +43,11 @@ class EngineLatency:
         self._offered.append(pts)
 
     def note_call(self, began: int, done: int, batches: int) -> None:
-        """A call made frames. A call that began before the one before it was done counts from there: what is measured
-        is how long a call keeps the device, however many are under way."""
+        """A call made frames.
+
+        A call that began before the one before it was done counts from there: what is measured is how long a call keeps
+        the device, however many are under way.
+        """
         if self._done:  # the first one filled the window
             self._took.append(done - max(began, self._done))
             self._batches.append(batches)
@@ -62,9 +65,12 @@ class EngineLatency:
         return float(np.mean(self._took)) / left
 
     def as_dict(self) -> dict[str, float] | None:
-        """In milliseconds. interval_ms: between the driver frames that are taken where none is skipped; call_ms: a call;
-        ms: from a frame's motion to the moment its face is handed on, median; floor_ms: what that cannot be below at this
-        driver's rate, the fill of a call and the calls that a frame lies in the window for. None until all are known."""
+        """In milliseconds.
+
+        interval_ms: between the driver frames that are taken where none is skipped; call_ms: a call; ms: from a frame's
+        motion to the moment its face is handed on, median; floor_ms: what that cannot be below at this driver's rate,
+        the fill of a call and the calls that a frame lies in the window for. None until all are known.
+        """
         if not self._took or not self._shown or not (interval := self._interval() / 1000):
             return None
         call = float(np.median(self._took)) / 1000
@@ -87,9 +93,9 @@ class EngineLatency:
 class PacedFrame:
     """A ROI frame to be handed on.
 
-    due: when. frame: its pts is that of its driving frame, of its voice, or of the tick it idles at. shown: the tick that is to
-    show it, or the time from which it may be shown. stamps: of its driving frame. driven: by what; "" for a host that idles
-    by itself.
+    due: when. frame: its pts is that of its driving frame, of its voice, or of the tick it idles at. shown: the tick
+    that is to show it, or the time from which it may be shown. stamps: of its driving frame. driven: by what; "" for a
+    host that idles by itself.
     """
 
     due: int

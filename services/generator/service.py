@@ -285,8 +285,10 @@ class Generator:
 
 
 def driving_of(message: Message) -> Driving:
-    """The driving frame in a message, without an image where none came or a small one, which is the console's. Raises
-    WireError."""
+    """The driving frame in a message, without an image where none came or a small one, which is the console's.
+
+    Raises WireError.
+    """
     if message.format not in ("rgb24", "bytes"):
         raise WireError("malformed")
     image = message.array if message.format == "rgb24" else None

@@ -25,8 +25,10 @@ LITTLE = "There is little memory left on the GPU: {} makes do with less and may 
 
 @dataclass(slots=True)
 class PlateClock:
-    """Which plate frame is shown with a face. delay_us: from a face's own pts to the tick that shows it, as the driver of the
-    moment has it."""
+    """Which plate frame is shown with a face.
+
+    delay_us: from a face's own pts to the tick that shows it, as the driver of the moment has it.
+    """
 
     plate: Plate
     delay_us: int = 0
@@ -38,8 +40,10 @@ class PlateClock:
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """An engine's session on an avatar, as the scene wants it. options: the scene's, None where the engine has none. note:
-    what a user should know of how it was opened."""
+    """An engine's session on an avatar, as the scene wants it.
+
+    options: the scene's, None where the engine has none. note: what a user should know of how it was opened.
+    """
 
     engine: FrameEngine
     avatar: Avatar
@@ -50,6 +54,7 @@ class OpenedSession:
 
     @property
     def info(self) -> EngineInfo:
+        """Static facts of its engine."""
         return self.engine.info
 
     @property
@@ -107,8 +112,11 @@ class SessionOpener:
 
 
 def opened_session(settings: Settings, engine: str, avatar: str, given: Given = NOTHING) -> OpenedSession:
-    """Load an avatar and open an engine on it. given: its options in the scene; where they cannot be had it opens with
-    those of the settings, and a note. Raises StudioError."""
+    """Load an avatar and open an engine on it.
+
+    given: its options in the scene; where they cannot be had it opens with those of the settings, and a note. Raises
+    StudioError.
+    """
     loaded = load_avatar(avatar_folder(settings.home, avatar))
     return session_on(load_frame_engine(engine, settings.engines), loaded, settings.rate, given)
 
@@ -136,8 +144,10 @@ def session_on(engine: FrameEngine, avatar: Avatar, rate: Fraction, given: Given
 
 
 def _scene_options(engine: FrameEngine, given: Given) -> EngineOptions | None:
-    """The engine's options in a scene; those of the settings where the scene's are wrong, as in one that another version
-    saved."""
+    """The engine's options in a scene.
+
+    Those of the settings where the scene's are wrong, as in one that another version saved.
+    """
     try:
         return engine.options(given)
     except StudioError:
@@ -145,8 +155,10 @@ def _scene_options(engine: FrameEngine, given: Given) -> EngineOptions | None:
 
 
 def warmed(opened: OpenedSession) -> OpenedSession:
-    """With all compiled that is compiled on first use. Memory that runs out costs a rung. Raises OutOfMemoryError where
-    there is none left."""
+    """With all compiled that is compiled on first use.
+
+    Memory that runs out costs a rung. Raises OutOfMemoryError where there is none left.
+    """
     session, note = opened.session, opened.note
     while True:
         try:

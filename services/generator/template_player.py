@@ -1,7 +1,8 @@
 """A motion template as a live driver, played here and not by capture.
 
-It is the engine's own format, a few hundred bytes a frame that no other engine can read, and there is nothing in it to track:
-a capture service that played it would need the engine, and a stream of its own for what only the engine understands.
+It is the engine's own format, a few hundred bytes a frame that no other engine can read, and there is nothing in it to
+track: a capture service that played it would need the engine, and a stream of its own for what only the engine
+understands.
 """
 
 from concurrent.futures import Executor, Future
@@ -25,10 +26,10 @@ LATE_US = 2 * US // 10  # after a stall this long it goes on from where it is: u
 class TemplatePlayer:
     """The scene's driver, while it is a motion template. Every method is called by the loop's thread.
 
-    wake: set when a template was read, which happens in another thread; the loop then calls `arrived`.
-    note: one sentence while nothing can be played, or nothing is left to play; else "".
-    epoch: of what is being played; another one begins whenever it begins.
-    skipped: frames left out, where the loop was too slow for the template's rate. stalls: how often it came later than LATE_US.
+    wake: set when a template was read, which happens in another thread; the loop then calls `arrived`. note: one
+    sentence while nothing can be played, or nothing is left to play; else "". epoch: of what is being played; another
+    one begins whenever it begins. skipped: frames left out, where the loop was too slow for the template's rate.
+    stalls: how often it came later than LATE_US.
     """
 
     def __init__(self, rate: Fraction, pool: Executor) -> None:
@@ -60,7 +61,10 @@ class TemplatePlayer:
             self._begin()
 
     def set_engine(self, name: str, engine: FrameEngine) -> None:
-        """The engine that is open now. A template goes on under another avatar, and starts over under another engine."""
+        """The engine that is open now.
+
+        A template goes on under another avatar, and starts over under another engine.
+        """
         self._engine = engine
         self._want(self._wanted[0], name)
 

@@ -14,8 +14,10 @@ BACKLOG_TICKS = 3  # ticks of voice handed over at most; a generator that was aw
 
 
 class VoiceLine:
-    """A channel's voice. The sound of a tick is shown some ticks later, always as many: the compositor delays the
-    sound by that."""
+    """A channel's voice.
+
+    The sound of a tick is shown some ticks later, always as many: the compositor delays the sound by that.
+    """
 
     def __init__(self, rate: Fraction) -> None:
         self._rate = rate
@@ -54,8 +56,10 @@ class VoiceLine:
         return self._drives or self._is_voice
 
     def said_at(self, tick: int, ahead: int) -> int:
-        """The time (microseconds) of the voice that a face shown at this tick speaks, for an engine that needs `ahead`
-        microseconds more."""
+        """The time (microseconds) of the voice that a face shown at this tick speaks.
+
+        ahead: microseconds of voice that the engine needs beyond it.
+        """
         ticks = 1
         while tick_pts(ticks, self._rate) < ahead + VOICE_MARGIN_US:
             ticks += 1

@@ -165,7 +165,10 @@ class Supervisor:
 
 
 def _prefer(pid: int) -> None:
-    """Before the browser that only watches, where this user may: a late program is everybody's, a late preview one's own."""
+    """Before the browser that only watches, where this user may.
+
+    A late program is everybody's, a late preview one's own.
+    """
     try:
         os.setpriority(os.PRIO_PROCESS, pid, PRIORITY)
     except OSError:
@@ -195,7 +198,10 @@ def listening_socket(host: str, port: int, *, asked: bool) -> socket.socket:
 
 
 def _claim(settings: Settings) -> int:
-    """Make the channel's folder, which is ours alone, and hold its lock. Raises StudioError when another studio has it."""
+    """Make the channel's folder, which is ours alone, and hold its lock.
+
+    Raises StudioError when another studio has it.
+    """
     run_dir, root = settings.run_dir, settings.run_root
     longest = len(os.fsencode(endpoint(run_dir, "program")))
     if longest > 107 + len("ipc://"):

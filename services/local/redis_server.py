@@ -1,5 +1,7 @@
-"""A Valkey or Redis server of the studio's own, on loopback, for as long as its owner runs. What it holds outlives it, and is
-not needed."""
+"""A Valkey or Redis server of the studio's own, on loopback, for as long as its owner runs.
+
+What it holds outlives it, and is not needed.
+"""
 
 import importlib.util
 import json
@@ -48,8 +50,11 @@ class RedisServer(OwnedServer):
     title = "Redis"
 
     def __init__(self, home: Path) -> None:
-        """Start it on a free port, with what its folder in `home` holds. Raises StudioError when there is no program, when
-        another studio runs one in this home, or when it does not come up."""
+        """Start it on a free port, with what its folder in `home` holds.
+
+        Raises StudioError when there is no program, when another studio runs one in this home, or when it does not come
+        up.
+        """
         program = find_redis_server()
         if program is None:
             raise StudioError(
@@ -73,7 +78,10 @@ class RedisServer(OwnedServer):
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
-        """Start the process and wait until it answers, at the port of before where that is still free. Raises StudioError."""
+        """Start the process and wait until it answers, at the port of before where that is still free.
+
+        Raises StudioError.
+        """
         self._port = _port(self._port)
         if self._up():
             return
@@ -112,8 +120,8 @@ class RedisServer(OwnedServer):
 
     def _up(self) -> bool:
         """Start the process; whether it answers."""
-        # The password goes by a file of this user's alone: a command line is everybody's to read. The server reads it from
-        # standard input, since brackets in a path that it opens itself are a pattern to it.
+        # The password goes by a file of this user's alone: a command line is everybody's to read. The server reads it
+        # from standard input, since brackets in a path that it opens itself are a pattern to it.
         told = self._folder / "redis.conf"
         write_atomically(told, os.fsencode(self._config()))  # a path in the bytes of the file system
         answers = partial(_answers, self._port, self._password)
@@ -125,7 +133,8 @@ class RedisServer(OwnedServer):
 
     def _config(self) -> str:
         return (
-            f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\ndir {_quoted(str(self._folder))}\ndatabases 1\n"
+            f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\n"
+            f"dir {_quoted(str(self._folder))}\ndatabases 1\n"
             f"appendonly yes\nappendfsync everysec\nappendfilename {APPENDED}\naof-load-truncated yes\n"
             # Nothing is ever thrown away to make room, and no snapshots: the file it appends to is enough.
             'maxmemory-policy noeviction\nsave ""\nloglevel warning\n'
@@ -133,7 +142,10 @@ class RedisServer(OwnedServer):
 
 
 def _quoted(text: str) -> str:
-    """Return a text as Redis's configuration has it: a home may have a quote, a backslash or a line break in its path."""
+    """Return a text as Redis's configuration has it.
+
+    A home may have a quote, a backslash or a line break in its path.
+    """
     plain = "".join(
         f"\\x{byte:02x}" if byte < 32 or byte in b'"\\' or byte > 126 else chr(byte) for byte in os.fsencode(text)
     )
@@ -141,8 +153,11 @@ def _quoted(text: str) -> str:
 
 
 class RedisKeeper:
-    """Keeps Redis running for as long as this home needs it: where none is named and the studio's own does not run,
-    this one does, and takes over from one that dies, at the same address. A context manager."""
+    """Keeps Redis running for as long as this home needs it.
+
+    Where none is named and the studio's own does not run, this one does, and takes over from one that dies, at the same
+    address. A context manager.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

@@ -1,7 +1,7 @@
 """The studio's own farm: Redis where none is named, and one worker beside it. One for each studio folder.
 
-`python -m services.local.render_farm` runs until it is stopped, and waits while another one runs; with --until-idle SECONDS it ends
-when no job has been open for so long, and at once where another one runs.
+`python -m services.local.render_farm` runs until it is stopped, and waits while another one runs; with --until-idle
+SECONDS it ends when no job has been open for so long, and at once where another one runs.
 """
 
 import argparse
@@ -111,8 +111,11 @@ def farm_environment(settings: Settings) -> dict[str, str]:
 
 
 def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes] | None":
-    """Start a farm in a process of its own. detached: it outlives us and ends by itself when there is nothing to do;
-    otherwise it ends with the thread that calls this. None where Redis is named: its workers are its operator's."""
+    """Start a farm in a process of its own.
+
+    detached: it outlives us and ends by itself when there is nothing to do; otherwise it ends with the thread that
+    calls this. None where Redis is named: its workers are its operator's.
+    """
     if settings.redis_url:
         return None
     folder = settings.home / FOLDER
@@ -151,8 +154,11 @@ class FarmKeeper:
 
 
 class FarmBeside:
-    """A farm beside a channel, from when there is a job for it on: a channel alone costs no more than a look now and then.
-    A context manager; the rest is called by one thread, with which the farm ends."""
+    """A farm beside a channel, from when there is a job for it on.
+
+    A channel alone costs no more than a look now and then. A context manager; the rest is called by one thread, with
+    which the farm ends.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -196,7 +202,8 @@ class FarmBeside:
             try:
                 self._process.wait(BESIDE_S)
             except subprocess.TimeoutExpired:
-                self._process.kill()  # and with it all it started; what was at work is begun again from its segment's start
+                # and with it all it started; what was at work is begun again from its segment's start
+                self._process.kill()
                 self._process.wait()
 
     def _look(self) -> None:

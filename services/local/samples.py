@@ -21,8 +21,10 @@ from shared.runtime.clock import US
 def ensure_samples(
     home: Path, progress: Callable[[str, float], None], *, avatars: bool = True, driver: bool = True
 ) -> None:
-    """Build the sample avatars and the sample driver, or those of them that are asked for, where they are missing. Raises
-    StudioError."""
+    """Build the sample avatars and the sample driver, or those of them that are asked for, where they are missing.
+
+    Raises StudioError.
+    """
     try:
         make_private(home)
         if avatars:
@@ -44,7 +46,7 @@ def sample_driver(home: Path) -> Path:
 
 
 def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = lambda stage, done: None) -> Path:
-    """Render the built-in driver unless it is there, by a sample avatar that is gone afterwards where the home has none."""
+    """Render the built-in driver unless it is there; a home without a sample avatar has one for that time alone."""
     path = sample_driver(home)
     if path.exists():
         return path

@@ -1,1 +1,4 @@
-"""Faces for other applications' voice bots: voice out of their rooms, the avatar published into them, many in a process."""
+"""Faces for other applications' voice bots.
+
+Voice out of their rooms, the avatar published into them, many in a process.
+"""

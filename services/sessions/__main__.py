@@ -7,7 +7,8 @@ from services.sessions.service import SessionsService
 from shared.config.settings import load_settings
 from shared.runtime.logs import set_up_logs
 
-# Python lets a waiting thread run after this many seconds: the rooms' thread hands sound over while the ticks' one composes.
+# Python lets a waiting thread run after this many seconds: the rooms' thread hands sound over while the ticks' one
+# composes.
 SWITCH_INTERVAL_S = 0.001
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The agent's end of a session, as LiveKit Agents' avatar protocol has it: voice in byte streams, interrupts and reports by RPC.
+"""The agent's end of a session, as LiveKit Agents' avatar protocol has it.
 
-A byte stream `lk.audio_stream` is a segment. `lk.clear_buffer` interrupts. The agent learns of each segment that its sound
-begins (`lk.playback_started`) and, exactly once and in order, how much of it was heard (`lk.playback_finished`).
+Voice in byte streams, interrupts and reports by RPC.
+
+A byte stream `lk.audio_stream` is a segment. `lk.clear_buffer` interrupts. The agent learns of each segment that its
+sound begins (`lk.playback_started`) and, exactly once and in order, how much of it was heard (`lk.playback_finished`).
 """
 
 import asyncio
@@ -31,15 +33,17 @@ REPORT_ATTEMPTS, REPORT_PAUSE_S, REPORT_WAIT_S = 3, 0.1, 3.0
 class AgentLink(RoomListener):
     """One session's, through all its rooms. Lives in the event loop.
 
-    present: whether the agent is in the room. reports: how many playbacks were told to have finished. token: the newest of the
-    room, which the server renews while the avatar is there; "" until it has.
+    present: whether the agent is in the room. reports: how many playbacks were told to have finished. token: the newest
+    of the room, which the server renews while the avatar is there; "" until it has.
     """
 
     def __init__(
         self, agent: str, line: SpeechLine, clear_sound: Callable[[], None], leave: Callable[[], None]
     ) -> None:
-        """agent: identity of who may speak. clear_sound: what waits to be heard is not heard any more. leave: the agent is
-        gone for good."""
+        """agent: identity of who may speak.
+
+        clear_sound: what waits to be heard is not heard any more. leave: the agent is gone for good.
+        """
         self.present = False
         self.reports = 0
         self.token = ""

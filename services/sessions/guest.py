@@ -29,8 +29,8 @@ log = structlog.get_logger()
 QUEUED_FRAMES = 12  # frames and blocks of sound, six ticks', that a room may be behind until it is given sound alone
 QUEUED_MOST = 500  # of both, ten seconds', after which a room takes nothing any more
 CLOSE_WAIT_S = 1.0
-# After the last end: a room's objects refer to one another, and as long as they are there its connection's memory, threads and
-# sockets are. What was there at the start is not searched through, so it takes a few milliseconds.
+# After the last end: a room's objects refer to one another, and as long as they are there its connection's memory,
+# threads and sockets are. What was there at the start is not searched through, so it takes a few milliseconds.
 COLLECT_AFTER_S = 1.0
 
 GuestPhase = Literal["opening", "connecting", "live", "reconnecting", "failed", "ended"]
@@ -40,8 +40,8 @@ GuestPhase = Literal["opening", "connecting", "live", "reconnecting", "failed", 
 class GuestState:
     """How a session is. Replaced as a whole, so any thread may read it.
 
-    note: one sentence where something is wrong. figures: of the publication. token: the room's newest, "" where it is still
-    the one that was given. A session that has ended stays so.
+    note: one sentence where something is wrong. figures: of the publication. token: the room's newest, "" where it is
+    still the one that was given. A session that has ended stays so.
     """
 
     state: GuestPhase = "opening"
@@ -142,7 +142,9 @@ class RoomGuest:
 
 
 class Rooms:
-    """All sessions of a process, in a thread with an event loop. Every public method may be called by the tick's thread.
+    """All sessions of a process, in a thread with an event loop.
+
+    Every public method may be called by the tick's thread.
 
     states: of every session that is wanted, and of those that end just now.
     """
@@ -150,7 +152,10 @@ class Rooms:
     def __init__(
         self, settings: Settings, enter: Callable[[SessionStage, RoomGuest], None], left: Callable[[str], None]
     ) -> None:
-        """enter: a session's stage is ready and its ticks may begin. left: they may end. Called in the rooms' thread."""
+        """enter: a session's stage is ready and its ticks may begin.
+
+        left: they may end. Called in the rooms' thread.
+        """
         self._settings, self._enter, self._left = settings, enter, left
         self._guests: dict[str, RoomGuest] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}

@@ -21,6 +21,7 @@ class SegmentHeard:
         return sum(whole)
 
     def cancel(self) -> None:
+        """Cancel what it would still report."""
         for timer in self.timers:
             timer.cancel()
 
@@ -29,8 +30,10 @@ class HeardSpeech:
     """Says when a segment begins to be heard, and when it has been heard. Lives in one event loop."""
 
     def __init__(self, started: Callable[[], None], finished: Callable[[float, bool], None]) -> None:
-        """started: a segment begins. finished: with its seconds that were heard, and whether it was interrupted; once for
-        each segment, in order."""
+        """started: a segment begins.
+
+        finished: with its seconds that were heard, and whether it was interrupted; once for each segment, in order.
+        """
         self._loop = asyncio.get_running_loop()
         self._started, self._finished = started, finished
         self._heard: dict[int, SegmentHeard] = {}

@@ -18,11 +18,11 @@ from shared.wire.message import Message
 from shared.wire.program import ProgramSound
 
 log = structlog.get_logger()
-# Before its tick a tick's sound is settled and goes into the room, and its voice to the engine. The sound waits in the room's
-# queue for about as long as the face takes to be drawn, and leaves when the frame does.
+# Before its tick a tick's sound is settled and goes into the room, and its voice to the engine. The sound waits in the
+# room's queue for about as long as the face takes to be drawn, and leaves when the frame does.
 SAID_LEAD_US = 24_000
-# Each session that has ended leaves some native memory behind, of LiveKit's library as far as it could be traced. Above this
-# the process ends where it has no session, and is started again.
+# Each session that has ended leaves some native memory behind, of LiveKit's library as far as it could be traced. Above
+# this the process ends where it has no session, and is started again.
 OUTGROWN_BYTES = 1 << 30
 
 

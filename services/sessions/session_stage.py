@@ -34,8 +34,10 @@ class SessionStage:
         self._next = -1  # the tick after the last one that was said
 
     def say(self, tick: int, at: int) -> tuple[SaidTick, tuple[int, NDArray[np.int16]] | None]:
-        """A tick's sound, and the voice to hand to the engine: pts and samples, up to what the tick's face needs. What was
-        handed over before and turns out otherwise is handed over again, from this tick on."""
+        """A tick's sound, and the voice to hand to the engine: pts and samples, up to what the tick's face needs.
+
+        What was handed over before and turns out otherwise is handed over again, from this tick on.
+        """
         first, end = sound_samples(tick, self._rate, SOUND_RATE_HZ)
         if tick != self._next:
             self._told = self._told[:0]

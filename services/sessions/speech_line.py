@@ -1,8 +1,8 @@
 """What an agent says, segment after segment, as one line of sound that ticks take from.
 
-The agent sends as fast as its synthesiser gives, or no faster than it speaks, or stalls. A segment begins when enough of it
-is there for the engine to look ahead, when it is whole, or when it has been waited for that long; it goes on likewise
-after it ran dry. A segment that ran dry has not ended.
+The agent sends as fast as its synthesiser gives, or no faster than it speaks, or stalls. A segment begins when enough
+of it is there for the engine to look ahead, when it is whole, or when it has been waited for that long; it goes on
+likewise after it ran dry. A segment that ran dry has not ended.
 """
 
 import threading
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
-# us of voice beyond what a face needs that are there before a segment begins. A voice that comes later than that by its own
-# jitter costs a face, not sound. Voice comes in blocks of 20 ms mostly, and up to 2 ms of it stay in the resampler: with 85 ms
-# of look-ahead five blocks are enough, and 15 ms would take a sixth.
+# us of voice beyond what a face needs that are there before a segment begins. A voice that comes later than that by its
+# own jitter costs a face, not sound. Voice comes in blocks of 20 ms mostly, and up to 2 ms of it stay in the resampler:
+# with 85 ms of look-ahead five blocks are enough, and 15 ms would take a sixth.
 JITTER_US = 12_000
 MAX_WAITING_S = 600  # seconds of speech that may wait, about 58 MB; what comes beyond is not taken
 
@@ -56,8 +56,10 @@ class SpeechSegment:
 
 @dataclass(frozen=True, slots=True)
 class SpeechSpan:
-    """Where a segment lies in a tick's sound: `count` samples from sample `offset` on. first, last: its first and last
-    samples are among them; a segment may end with a span of no samples."""
+    """Where a segment lies in a tick's sound: `count` samples from sample `offset` on.
+
+    first, last: its first and last samples are among them; a segment may end with a span of no samples.
+    """
 
     segment: int
     offset: int
@@ -159,8 +161,10 @@ class SpeechLine:
             return SaidTick(samples, tuple(spans), self._clears)
 
     def coming(self, count: int) -> NDArray[np.int16]:
-        """What will be said after what was taken, as far as it is known, at most `count` samples: fewer while a segment flows
-        of which more is awaited, else with silence at its end."""
+        """What will be said after what was taken, as far as it is known, at most `count` samples.
+
+        Fewer while a segment flows of which more is awaited, else with silence at its end.
+        """
         found: list[NDArray[np.int16]] = []
         left = count
         with self._guard:

@@ -1,7 +1,7 @@
 """What a connection may cost before it has shown a token: how many there are, and how long one may be half a request.
 
-uvicorn bounds neither: a peer that connects and says nothing holds a file descriptor for good, and a process that has none left
-cannot open its recording.
+uvicorn bounds neither: a peer that connects and says nothing holds a file descriptor for good, and a process that has
+none left cannot open its recording.
 """
 
 import asyncio
@@ -59,7 +59,10 @@ class BoundedHttp(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        """Begin the wait where the peer owes a head or the rest of a body that is of no use; end it where it does not."""
+        """Begin the wait where the peer owes a head or the rest of a body that is of no use.
+
+        End it where it does not.
+        """
         ours, theirs = self.conn.our_state, self.conn.their_state
         owes = theirs is h11.IDLE or (theirs is h11.SEND_BODY and ours is h11.DONE)
         if not owes or self.transport.is_closing():

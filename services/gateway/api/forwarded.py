@@ -1,7 +1,8 @@
 """How a request looked to the browser: host, scheme and path prefix, which a proxy in front may have changed.
 
-`X-Forwarded-Host`, `-Port`, `-Proto` and `-Prefix` are read where the peer is one of `trusted_proxies`; anyone can write them,
-so of others they count as little as if they had not come. Of several values the last is the one that the nearest proxy wrote.
+`X-Forwarded-Host`, `-Port`, `-Proto` and `-Prefix` are read where the peer is one of `trusted_proxies`; anyone can
+write them, so of others they count as little as if they had not come. Of several values the last is the one that the
+nearest proxy wrote.
 """
 
 from dataclasses import dataclass
@@ -31,10 +32,10 @@ class ForwardedError(Exception):
 class Front:
     """A request as the browser made it.
 
-    path: without the prefix. prefix: "" or a path such as /studio. lacks_slash: the prefix alone was asked for. host: the browser's
-    Host, port included. scheme: http or https where a trusted proxy says so, else "". origin: of the page, None where there is none.
-    hosts: header and value of all that must be names of the studio. ignored: a forwarded header of a peer that is not trusted, "" for
-    none. peer: its address.
+    path: without the prefix. prefix: "" or a path such as /studio. lacks_slash: the prefix alone was asked for. host:
+    the browser's Host, port included. scheme: http or https where a trusted proxy says so, else "". origin: of the
+    page, None where there is none. hosts: header and value of all that must be names of the studio. ignored: a
+    forwarded header of a peer that is not trusted, "" for none. peer: its address.
     """
 
     path: str
@@ -69,21 +70,29 @@ class Front:
         return f"{header} is '{_shown(value)}', which is not a name of the studio; {hint}."
 
     def foreign_origin(self) -> str:
-        """Why the request is refused whose page is not the studio's: what the proxy in front has to do if it is after all."""
+        """Why the request is refused whose page is not the studio's.
+
+        What the proxy in front has to do if it is after all.
+        """
         origin = self.origin or ""
         if not origin.startswith(("http://", "https://")):
             return FOREIGN_PAGE
         if self.ignored:
             return (
-                f"The page is at {_shown(origin)} and Host is '{_shown(self.host)}'; {self.ignored} came from {self.peer}, "
-                "which is not in trusted_proxies: if that is your proxy, add it, or have it pass on the browser's Host."
+                f"The page is at {_shown(origin)} and Host is '{_shown(self.host)}'; {self.ignored} came from "
+                f"{self.peer}, which is not in trusted_proxies: if that is your proxy, add it, or have it pass on the "
+                "browser's Host."
             )
         if self.scheme and not origin.startswith(f"{self.scheme}://"):
-            return f"The page is at {_shown(origin)} and X-Forwarded-Proto is '{self.scheme}': have the proxy set what the browser uses."
+            return (
+                f"The page is at {_shown(origin)} and X-Forwarded-Proto is '{self.scheme}': have the proxy set what "
+                "the browser uses."
+            )
         header = "X-Forwarded-Host" if len(self.hosts) > 1 else "Host"
         return (
-            f"The page is at {_shown(origin)} and {header} is '{_shown(self.host)}': another site's page may not control the studio; "
-            f"if a proxy in front changed it, have it pass on the browser's {header}, port included."
+            f"The page is at {_shown(origin)} and {header} is '{_shown(self.host)}': another site's page may not "
+            f"control the studio; if a proxy in front changed it, have it pass on the browser's {header}, port "
+            "included."
         )
 
     def seen(self, scope: Scope) -> Scope:
@@ -117,7 +126,8 @@ class ProxiesInFront:
         prefix, path, lacks_slash = self._split(given.get(PREFIX), scope["path"])
         return Front(
             path=path, prefix=prefix, lacks_slash=lacks_slash, host=_with_port(hosts[-1][1], given.get(PORT)),
-            scheme=_scheme(given.get(PROTO)), origin=headers.get("origin"), hosts=tuple(hosts), ignored=ignored, peer=peer,
+            scheme=_scheme(given.get(PROTO)), origin=headers.get("origin"), hosts=tuple(hosts), ignored=ignored,
+            peer=peer,
         )  # fmt: skip
 
     def _trusts(self, peer: str) -> bool:

@@ -1,4 +1,7 @@
-"""The API's schema: FastAPI's own, with what FastAPI does not know of: the state socket's messages, and a text that is spoken."""
+"""The API's schema: FastAPI's own, with what FastAPI does not know of.
+
+The state socket's messages, and a text that is spoken.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +16,10 @@ REFERENCE = "#/components/schemas/"
 
 
 def describe_answers(app: FastAPI) -> None:
-    """Add to `app`'s schema what only the state socket sends and a request takes that is read by hand, and mark every field of an answer as there."""
+    """Add to `app`'s schema what only the state socket sends and what a request takes that is read by hand.
+
+    Every field of an answer is marked as there.
+    """
     described = app.openapi
 
     def openapi() -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Who may ask what: host, origin, token; and the headers every answer carries.
 
 The console is on loopback, but every web page the operator visits can send requests there too. So: the Host must be one
-of ours (against DNS rebinding), a foreign Origin may change nothing and open no socket, the token is needed for all
-but the page itself, and there is no CORS header at all. All of it is looked at before a body is read, and only the forms
-of uploads, which go to the disk, may be larger than MAX_BODY_BYTES. What a proxy in front says of a request counts where
+of ours (against DNS rebinding), a foreign Origin may change nothing and open no socket, the token is needed for all but
+the page itself, and there is no CORS header at all. All of it is looked at before a body is read, and only the forms of
+uploads, which go to the disk, may be larger than MAX_BODY_BYTES. What a proxy in front says of a request counts where
 `trusted_proxies` has it (`forwarded`), and makes none of this less strict.
 """
 

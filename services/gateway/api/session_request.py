@@ -1,7 +1,8 @@
 """What a session is asked for with: JSON, or a form that brings a portrait.
 
-Besides its own fields a request may have those of existing plugins of LiveKit Agents, so that such a plugin works with the
-studio when its API's URL is set to the studio's: bey's (`avatar_id`, `url`, `token`) and bitHuman's form (`avatar_image`).
+Besides its own fields a request may have those of existing plugins of LiveKit Agents, so that such a plugin works with
+the studio when its API's URL is set to the studio's: bey's (`avatar_id`, `url`, `token`) and bitHuman's form
+(`avatar_image`).
 """
 
 import json
@@ -30,9 +31,10 @@ MAX_IMAGE_BYTES = 64 << 20
 class SessionRequest(BaseModel):
     """A session.
 
-    livekit_url, livekit_token: of the room; the token's attribute `lk.publish_on_behalf` names the agent, or agent_identity
-    does. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options: of that engine. width, height: of the
-    frames, pixels, even. label: false leaves the label out, for which clean_feed_right must be set.
+    livekit_url, livekit_token: of the room; the token's attribute `lk.publish_on_behalf` names the agent, or
+    agent_identity does. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options: of that engine.
+    width, height: of the frames, pixels, even. label: false leaves the label out, for which clean_feed_right must be
+    set.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)

@@ -29,7 +29,10 @@ MAX_BAD_MESSAGES = 100  # messages that no page sends, until the socket is close
 
 
 async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, Any]] | None:
-    """The gateway and the socket's first words, once they have shown the token; otherwise it is closed with the reason."""
+    """The gateway and the socket's first words, once they have shown the token.
+
+    Otherwise it is closed with the reason.
+    """
     await socket.accept()
     gateway: Gateway = socket.app.state.gateway
     try:
@@ -82,7 +85,10 @@ def _state_text(gateway: Gateway) -> str:
 
 @router.websocket("/state")
 async def state_socket(socket: WebSocket, channel: str) -> None:
-    """The channel's state, four times a second; its jobs and its captions, in messages of their own, when they have changed."""
+    """The channel's state, four times a second.
+
+    Its jobs and its captions, in messages of their own, when they have changed.
+    """
     opened = await admitted(socket, channel)
     if opened is None:
         return
@@ -121,7 +127,10 @@ async def _send_captions(gateway: Gateway, socket: WebSocket) -> None:
 
 @router.websocket("/preview")
 async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") -> None:
-    """Video and sound; the format is in `services.gateway.preview.encoder`, the conversation in `services.gateway.preview.viewers`."""
+    """Video and sound for viewers; the format is in `services.gateway.preview.encoder`.
+
+    The conversation is in `services.gateway.preview.viewers`.
+    """
     opened = await admitted(socket, channel)
     if opened is None:
         return
@@ -153,7 +162,10 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
 
 @router.websocket("/driver")
 async def driver_socket(socket: WebSocket, channel: str) -> None:
-    """Camera and microphone of one browser; messages are one byte (1 JPEG frame, 2 s16 sound at 48 kHz) and the data."""
+    """Camera and microphone of one browser.
+
+    Messages are one byte (1 JPEG frame, 2 s16 sound at 48 kHz) and the data.
+    """
     opened = await admitted(socket, channel)
     if opened is None:
         return

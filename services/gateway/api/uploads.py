@@ -30,8 +30,11 @@ def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, 
 
 @dataclass(slots=True)
 class UploadForm:
-    """What came: text fields, and files. names: as their senders gave them; the files are called so as far as a file can be, each in a
-    folder of its own, so that a sentence about one calls it as its owner does."""
+    """What came: text fields, and files.
+
+    names: as their senders gave them; the files are called so as far as a file can be, each in a folder of its own, so
+    that a sentence about one calls it as its owner does.
+    """
 
     fields: dict[str, str] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
@@ -111,8 +114,10 @@ class _Reader:
 
 
 def file_name(given: str, otherwise: str) -> str:
-    """A name that a file can have everywhere, as near to the given one as can be: it was chosen by a stranger. otherwise: where
-    nothing of it is left."""
+    """A name that a file can have everywhere, as near to the given one as can be: it was chosen by a stranger.
+
+    otherwise: where nothing of it is left.
+    """
     plain = "".join(char if char.isprintable() and char not in '/\\:*?"<>|' else "_" for char in given).lstrip(".-")
     stem, suffix = Path(plain).stem, Path(plain).suffix[:16]
     room = MAX_NAME_BYTES - len(suffix.encode())
@@ -169,8 +174,10 @@ async def _read(request: Request, boundary: bytes, reader: _Reader, most: int) -
 
 
 def sweep_uploads(home: Path) -> int:
-    """Remove what uploads left whose gateway died; returns how many. Another channel's that are under way are kept: they
-    belong to a process that lives."""
+    """Remove what uploads left whose gateway died; returns how many.
+
+    Another channel's that are under way are kept: they belong to a process that lives.
+    """
     swept = 0
     for folder in home.glob(f"{INCOMING}*"):
         owner = folder.name.removeprefix(INCOMING).partition("-")[0]

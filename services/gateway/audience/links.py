@@ -1,7 +1,8 @@
 """Links for the audience: each may watch and do nothing else, until it expires or is revoked.
 
-A link carries a JSON web token (RFC 7519) that names the link and is signed with a key of the channel, made of the operator's token:
-another operator's token makes every link void. What is kept is the list of links that there are; to revoke one is to remove it.
+A link carries a JSON web token (RFC 7519) that names the link and is signed with a key of the channel, made of the
+operator's token: another operator's token makes every link void. What is kept is the list of links that there are; to
+revoke one is to remove it.
 """
 
 import hmac
@@ -29,7 +30,10 @@ MOST_FILE_BYTES = 256 << 10
 
 
 class WatchRefusal(Enum):
-    """Why one may not watch, or not any longer: the code that closes the socket, and the sentence that the page shows."""
+    """Why one may not watch, or not any longer.
+
+    The code that closes the socket, and the sentence that the page shows.
+    """
 
     BAD = 4401, "This link is not complete or not of this studio; ask for a new one."
     EXPIRED = 4402, "This link has expired; ask for a new one."

@@ -98,7 +98,10 @@ class WatchSeats:
             await asyncio.sleep(CHECK_PERIOD_S)
 
     def plate_name(self, avatar: str) -> str:
-        """What pages are told in place of the avatar's name; another plate of the same avatar has another. "" without one."""
+        """What pages are told in place of the avatar's name; another plate of the same avatar has another.
+
+        "" without one.
+        """
         path = self._plate_path(avatar)
         try:
             stat = path.stat()

@@ -1,4 +1,7 @@
-"""One who watches by a link: a viewer of the preview who may choose nothing, is not shown the driver, and may be far away."""
+"""One who watches by a link.
+
+A viewer of the preview who may choose nothing, is not shown the driver, and may be far away.
+"""
 
 import math
 import time
@@ -22,8 +25,8 @@ SILENCE_S = 15.0  # a page says something every two seconds
 class WatchViewer(PreviewViewer):
     """A socket of the watch page. Lives in the event loop.
 
-    link: by which it watches. plate_name: what the page gets for an avatar's plate. ended: why it has to go, once it has to.
-    clock: monotonic seconds.
+    link: by which it watches. plate_name: what the page gets for an avatar's plate. ended: why it has to go, once it
+    has to. clock: monotonic seconds.
 
     As many frames are on the way to it as the shortest trip there and back takes, so that a viewer on another continent
     gets every frame, while one whose line is too slow has no more of them queued than it needs.
@@ -79,7 +82,8 @@ class WatchViewer(PreviewViewer):
     def hello(self, preview: PreviewMessages) -> dict[str, int | str]:
         """Of the avatar only what the page cannot do without: its plate has a name that says nothing."""
         return {
-            "number": preview.number, "plate": self.plate_name(preview.avatar), "width": preview.width, "height": preview.height,
+            "number": preview.number, "plate": self.plate_name(preview.avatar), "width": preview.width,
+            "height": preview.height,
         }  # fmt: skip
 
     def note_sent(self) -> None:

@@ -1,4 +1,4 @@
-"""What drives from here: the operator's camera and microphone, checked and passed on to capture, and the speech queue."""
+"""Drivers from the browser: the operator's camera and microphone, checked and passed on, and the speech queue."""
 
 from collections import Counter
 from typing import Any
@@ -72,5 +72,6 @@ class RemoteDriver:
         self._publisher.send(now(), facts={"kind": "end"})
 
     def close(self) -> None:
+        """Close its sockets."""
         self._publisher.close()
         self._context.term()

@@ -16,8 +16,8 @@ CaptionPhase = Literal["started", "ended", "interrupted"]
 class Caption:
     """A sentence as it is heard. text: of an interrupted one as much as was heard.
 
-    start, end: microseconds on the channel clock of the first and after the last of its sound; end: null until it is known, which
-    may be before it is over.
+    start, end: microseconds on the channel clock of the first and after the last of its sound; end: null until it is
+    known, which may be before it is over.
     """
 
     id: str
@@ -28,11 +28,15 @@ class Caption:
 
     @property
     def is_over(self) -> bool:
+        """Whether the line is heard no more."""
         return self.state != "started"
 
 
 class Captions:
-    """Follows the spoken lines and tells each listener when one begins to be heard, when its end becomes known and when it is over."""
+    """Follows the spoken lines and tells each listener when one begins and when it is over.
+
+    Between the two it tells when the line's end becomes known.
+    """
 
     def __init__(self) -> None:
         self.recent: deque[Caption] = deque(maxlen=RECENT_CAPTIONS)  # the newest of each, oldest first
@@ -51,6 +55,7 @@ class Captions:
         self._listeners.append(listener)
 
     def remove_listener(self, listener: Callable[[Caption], None]) -> None:
+        """Stop telling a listener; raises ValueError where it was never added."""
         self._listeners.remove(listener)
 
     def follow(self, at: int, lines: Iterable[SpokenLine] = ()) -> None:

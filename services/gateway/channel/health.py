@@ -24,8 +24,8 @@ CHANNEL_WORDS: tuple[ChannelWord, ...] = get_args(ChannelWord)
 class EngineDelay:
     """What an engine that takes several frames at a time says of its delay, the generator's fact `delay`.
 
-    frames: it takes at once. calls: that a frame passes its window in. interval_ms: between driver frames. call_ms: that
-    a call takes. ms: from motion to face; floor_ms: what that cannot go below.
+    frames: it takes at once. calls: that a frame passes its window in. interval_ms: between driver frames. call_ms:
+    that a call takes. ms: from motion to face; floor_ms: what that cannot go below.
     """
 
     frames: float
@@ -128,7 +128,10 @@ class ChannelHealth:
         return scene.driver_ref.is_voice or self.service_facts("capture").get("voice") is True
 
     def needs_driver_image(self, scene: Scene) -> bool:
-        """Whether the engine on air, or the one that is to be, needs the driver's image; true while that is not known."""
+        """Whether the engine on air, or the one that is to be, needs the driver's image.
+
+        True while that is not known.
+        """
         facts = self.service_facts("generator")
         engines = facts.get("engines")
         wanted = engines.get(scene.engine) if isinstance(engines, dict) else None

@@ -3,8 +3,8 @@
 The compositor sends one frame and one block of sound per tick. When either is missing for longer than
 PATIENCE_TICKS, the last frame is repeated and silence takes the sound's place, so that no output ever ends.
 
-Frames arrive without the label. Where the scene wants it, it is drawn once into a copy, which the outputs that show it share;
-an output with a right to the clean feed takes the frame as it came.
+Frames arrive without the label. Where the scene wants it, it is drawn once into a copy, which the outputs that show it
+share; an output with a right to the clean feed takes the frame as it came.
 """
 
 import threading
@@ -158,7 +158,10 @@ class ProgramFeed:
         self._repeat_sounds(overdue)
 
     def is_flowing(self, at: int) -> bool:
-        """Whether frames go out, real or repeated: the newest has gone out less than FLOW_US before `at` (microseconds)."""
+        """Whether frames go out, real or repeated.
+
+        The newest has gone out less than FLOW_US before `at` (microseconds).
+        """
         return at - self._given <= FLOW_US
 
     def _is_ahead(self, tick: int) -> bool:

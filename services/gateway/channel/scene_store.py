@@ -53,7 +53,10 @@ class SceneStore:
         listener(self.scene)
 
     def change(self, **changes: Any) -> Scene:
-        """The scene with these fields changed, saved and told to everyone. Raises DriverWordError for a driver that is none."""
+        """The scene with these fields changed, saved and told to everyone.
+
+        Raises DriverWordError for a driver that is none.
+        """
         if "driver" in changes:
             DriverRef.parse(changes["driver"])
         with self._lock:

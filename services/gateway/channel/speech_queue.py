@@ -1,8 +1,8 @@
 """Speech: the utterances that the host is to say, one after the other, given out just ahead of their time.
 
-An utterance is a bounded buffer that something fills (a file being decoded, a voice agent on a socket, a voice that speaks a
-text) and this module empties at the pace of the channel clock. Only what is about to be heard has left the queue, so an interrupt
-loses nothing else and is heard at once. Lives in the event loop.
+An utterance is a bounded buffer that something fills (a file being decoded, a voice agent on a socket, a voice that
+speaks a text) and this module empties at the pace of the channel clock. Only what is about to be heard has left the
+queue, so an interrupt loses nothing else and is heard at once. Lives in the event loop.
 """
 
 import asyncio
@@ -40,9 +40,9 @@ class QueueFullError(StudioError):
 class Utterance:
     """One thing to say.
 
-    state: queued, started, ended or interrupted. seconds: of sound received so far; `complete` when that is all. patient: what
-    fills it says by itself when it goes on no more. lines: the sentences of a text. Times are microseconds on the channel
-    clock.
+    state: queued, started, ended or interrupted. seconds: of sound received so far; `complete` when that is all.
+    patient: what fills it says by itself when it goes on no more. lines: the sentences of a text. Times are
+    microseconds on the channel clock.
     """
 
     def __init__(self, title: str, changed: Callable[[], None], *, patient: bool = False) -> None:
@@ -62,10 +62,12 @@ class Utterance:
 
     @property
     def is_over(self) -> bool:
+        """Whether it has ended or was interrupted."""
         return self.state in ("ended", "interrupted")
 
     @property
     def drained(self) -> bool:
+        """Whether all of its sound has come and has left."""
         return self.complete and not self._blocks
 
     async def write(self, samples: NDArray[np.int16]) -> bool:
@@ -103,6 +105,7 @@ class Utterance:
         return block
 
     def become(self, state: str) -> None:
+        """Enter a state (see the class); one that is over lets go of its sound."""
         if state == "interrupted":
             self.lines.interrupt(now())
         self.state = state
@@ -122,6 +125,7 @@ class Utterance:
         self.first = None
 
     def as_dict(self) -> dict[str, Any]:
+        """The fields that the API shows; seconds to two decimal places."""
         return {
             "id": self.id,
             "title": self.title,
@@ -133,8 +137,11 @@ class Utterance:
 
 
 class SpeechQueue:
-    """The queue. `send(pts, samples)` gives voice out, `hush()` empties what is on its way, `delay()` is how much later
-    than its pts the program plays a voice (microseconds)."""
+    """The queue.
+
+    `send(pts, samples)` gives voice out, `hush()` empties what is on its way, `delay()` is how much later than its pts
+    the program plays a voice (microseconds).
+    """
 
     def __init__(
         self,
@@ -156,7 +163,10 @@ class SpeechQueue:
     def add(
         self, title: str, listener: Callable[[Utterance], None] | None = None, *, patient: bool = False
     ) -> Utterance:
-        """A new utterance at the end of the queue. `listener` hears of each of its states. Raises StudioError when full."""
+        """A new utterance at the end of the queue.
+
+        `listener` hears of each of its states. Raises StudioError when full.
+        """
         if len(self.queue) >= MAX_UTTERANCES:
             raise QueueFullError(
                 f"{MAX_UTTERANCES} utterances are waiting already; clear the queue or try again later."

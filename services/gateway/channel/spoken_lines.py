@@ -1,4 +1,7 @@
-"""Texts as they are spoken, sentence by sentence, with the times at which it is heard: what captions and transcripts are made of."""
+"""Texts as they are spoken, sentence by sentence, with the times at which it is heard.
+
+What captions and transcripts are made of.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,9 +18,10 @@ from shared.voices.audible import AudibleSpan
 class SpokenLine:
     """A sentence of an utterance.
 
-    start, end: microseconds on the channel clock at which the program plays the first of it that can be heard and has played the
-    last; None until they are known. words: their times are seconds from `start`. cut: it was interrupted, and `end` is when. said: how
-    much of the text until then, to the end of a word, by the share of its sound; all of it where its length was not known yet.
+    start, end: microseconds on the channel clock at which the program plays the first of it that can be heard and has
+    played the last; None until they are known. words: their times are seconds from `start`. cut: it was interrupted,
+    and `end` is when. said: how much of the text until then, to the end of a word, by the share of its sound; all of it
+    where its length was not known yet.
     """
 
     id: str

@@ -1,7 +1,7 @@
 """Texts that are to be spoken: one voice at a time makes them speech, sentence by sentence, and the queue says it.
 
-A voice speaks in a thread of its own and no faster than its utterance has room, so the event loop never waits for it and memory
-is bounded. Lives in the event loop.
+A voice speaks in a thread of its own and no faster than its utterance has room, so the event loop never waits for it
+and memory is bounded. Lives in the event loop.
 """
 
 import asyncio
@@ -33,8 +33,11 @@ class TextSpeech:
     async def add(
         self, text: str, voice: str = "", listener: Callable[[Utterance], None] | None = None
     ) -> tuple[Utterance, asyncio.Event]:
-        """Queue a text. Return its utterance, and an event that is set with its first sound or when there will be none.
-        Raises StudioError where there is nothing to speak, no voice, or no room in the queue."""
+        """Queue a text.
+
+        Return its utterance, and an event that is set with its first sound or when there will be none. Raises
+        StudioError where there is nothing to speak, no voice, or no room in the queue.
+        """
         if len(text) > MAX_TEXT_CHARACTERS:
             raise StudioError(f"A text has at most {MAX_TEXT_CHARACTERS} characters here; send it in parts.")
         if not (parts := sentences(text)):

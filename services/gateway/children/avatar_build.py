@@ -1,8 +1,8 @@
 """Building an avatar in a process of its own, so that minutes of tracking never slow the program.
 
-`python -m services.gateway.children.avatar_build FILE`, a JSON object with the fields of an `AvatarRequest` or a `ChoiceRequest`,
-prints one JSON object a line: {"stage", "done"} while it goes on, {"error"} when it could not be made. By a file: what stands on a
-command line can be read by every user of the machine.
+`python -m services.gateway.children.avatar_build FILE`, a JSON object with the fields of an `AvatarRequest` or a
+`ChoiceRequest`, prints one JSON object a line: {"stage", "done"} while it goes on, {"error"} when it could not be made.
+By a file: what stands on a command line can be read by every user of the machine.
 """
 
 import json
@@ -24,8 +24,11 @@ from shared.runtime.progress import StageProgress
 
 
 class AvatarRequest(BaseModel):
-    """What to build. still: second of the film to take as the portrait; exclude: its parts not to show, FROM-TO in seconds each;
-    keep_film: whether the source film stays with the avatar."""
+    """What to build.
+
+    still: second of the film to take as the portrait; exclude: its parts not to show, FROM-TO in seconds each;
+    keep_film: whether the source film stays with the avatar.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -92,6 +95,7 @@ def _make(request: AvatarRequest | ChoiceRequest, progress: StageProgress) -> No
 
 
 def main() -> int:
+    """Build or change the avatar that the request names, printing its progress; returns the exit code."""
     asked = Path(sys.argv[1]).read_bytes()
     request = TypeAdapter[AvatarRequest | ChoiceRequest](AvatarRequest | ChoiceRequest).validate_python(
         json.loads(asked)

@@ -1,4 +1,7 @@
-"""Looking at an uploaded motion template, in a process of its own: a stranger's file is not opened beside the program."""
+"""Looking at an uploaded motion template, in a process of its own.
+
+A stranger's file is not opened beside the program.
+"""
 
 from pathlib import Path
 

@@ -114,7 +114,10 @@ class JobBoard:
             return JobsState(counts={}, rows=[], workers=None, note=str(error))
 
     def _staff(self, found: list[WorkerBeat] | None, waiting: int) -> tuple[WorkerCount | None, str]:
-        """How many workers live and how many of them are at work, None where that is not known; and what is wrong with it."""
+        """How many workers live and how many of them are at work, None where that is not known.
+
+        And what is wrong with it.
+        """
         living = [worker for worker in found or [] if worker.alive]
         note = ""
         if waiting and found is None and redis_url(self._settings):
@@ -149,7 +152,8 @@ class JobBoard:
     def page(self, state: str, limit: int, offset: int) -> JobPage:
         """Jobs in this state, "" for all, newest first. Raises StudioError."""
         order = self._index().order()[::-1]
-        # Those at work are looked at before they are sorted by state: one that has just ended is found where it belongs.
+        # Those at work are looked at before they are sorted by state: one that has just ended is found where it
+        # belongs.
         fresh = self._refreshed_rows([name for name, each in order if each in AT_WORK])
         order = [(name, fresh[name].state if name in fresh else each) for name, each in order]
         names = [name for name, each in order if state in ("", each)]

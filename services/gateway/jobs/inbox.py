@@ -1,4 +1,4 @@
-"""The inbox: a folder of the studio's home for drivers that are too large to upload, and what a request may name of it."""
+"""The inbox: a folder of the studio's home for drivers too large to upload, and what a request may name of it."""
 
 import stat
 from pathlib import Path
@@ -33,8 +33,11 @@ def inbox(home: Path) -> list[InboxFile]:
 
 
 def inbox_file(home: Path, name: str) -> Path:
-    """The file of this name. Raises StudioError for all that is no plain file directly in the inbox: a path, a link, a
-    device, something that is not there."""
+    """The file of this name.
+
+    Raises StudioError for all that is no plain file directly in the inbox: a path, a link, a device, something that is
+    not there.
+    """
     called = str(text_path(name)) if "\0" not in name else ""
     path = inbox_folder(home) / called if _is_name(called) else None
     try:

@@ -1,4 +1,7 @@
-"""The jobs' part of the metrics page. What a unit took and how often one is tried again is on each worker's own page."""
+"""The jobs' part of the metrics page.
+
+What a unit took and how often one is tried again is on each worker's own page.
+"""
 
 import asyncio
 import time

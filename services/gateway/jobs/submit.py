@@ -1,5 +1,7 @@
-"""Submitting a job through the renderer, and asking what one would cost, in a process of its own: drivers of strangers are
-opened there, and not in the process that shows the program."""
+"""Submitting a job through the renderer, and asking what one would cost, in a process of its own.
+
+Drivers of strangers are opened there, and not in the process that shows the program.
+"""
 
 import json
 from typing import Any
@@ -12,12 +14,18 @@ TIMEOUT_S = 900.0  # a driver of hours is read once, and copied
 
 
 async def submit_by_process(asked: dict[str, Any]) -> dict[str, Any]:
-    """The new job's manifest. asked: what `services.renderer.job.submit` reads. Raises HTTPException with its sentence."""
+    """The new job's manifest.
+
+    asked: what `services.renderer.job.submit` reads. Raises HTTPException with its sentence.
+    """
     return await _asked_of("services.renderer.job.submit", asked, "The job could not be submitted")
 
 
 async def speech_by_process(text: str, voice: str) -> tuple[str, str]:
-    """The file with a text's speech, made once, and the one with its captions. Raises HTTPException with the voice's sentence."""
+    """The file with a text's speech, made once, and the one with its captions.
+
+    Raises HTTPException with the voice's sentence.
+    """
     asked = {"text": text, "voice": voice}
     words = await _asked_of("shared.voices.speech_file", asked, "The text could not be spoken")
     return str(words["file"]), str(words["captions"])

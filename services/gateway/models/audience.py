@@ -7,8 +7,11 @@ from services.gateway.models.base import Answer
 
 
 class WatchLinkState(Answer):
-    """A link. label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it allows at a time;
-    watching: how many there are."""
+    """A link.
+
+    label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it allows at a time;
+    watching: how many there are.
+    """
 
     id: str
     label: str
@@ -31,8 +34,8 @@ class WatchLinkRow(WatchLinkState):
 class AudienceState(Answer):
     """Who watches by links.
 
-    viewers: now. most: how many the studio allows over all links. bytes: sent to them since the start. dropped: frames and sounds
-    that they were too slow for. links: those that have not expired, oldest first.
+    viewers: now. most: how many the studio allows over all links. bytes: sent to them since the start. dropped: frames
+    and sounds that they were too slow for. links: those that have not expired, oldest first.
     """
 
     viewers: int

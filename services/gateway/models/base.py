@@ -4,8 +4,10 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Answer(BaseModel):
-    """A JSON object of the API. It never changes once made, and a field that its model lacks is an error here, not a
-    field that pages miss."""
+    """A JSON object of the API, which never changes once made.
+
+    A field that its model lacks is an error here, not a field that pages miss.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

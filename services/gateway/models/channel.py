@@ -37,8 +37,9 @@ class RecordingStopped(Answer):
 class EngineState(Answer):
     """The engine on air.
 
-    quality: the one it is at, null where it has no ladder of them. delay: from motion to face beside what it cannot go below, null
-    for an engine that takes its frames one by one. delay_history: milliseconds over the last minute, oldest first.
+    quality: the one it is at, null where it has no ladder of them. delay: from motion to face beside what it cannot go
+    below, null for an engine that takes its frames one by one. delay_history: milliseconds over the last minute, oldest
+    first.
     """
 
     quality: EngineQuality | None
@@ -153,7 +154,10 @@ class Outputs(Answer):
 
 
 class CleanFeed(Answer):
-    """Whether outputs may leave the label out. right: what allows it; unavailable: why they may not, "" where they may."""
+    """Whether outputs may leave the label out.
+
+    right: what allows it; unavailable: why they may not, "" where they may.
+    """
 
     right: str
     unavailable: str

@@ -11,8 +11,10 @@ STRIP_CELLS = 48
 
 
 class FailingSegment(Answer):
-    """The segment that hinders a job: its number from 1, how often it was begun, and why the last attempt failed. unit: the
-    name of a clip engine's unit, "" for a segment of frames."""
+    """The segment that hinders a job: its number from 1, how often it was begun, and why the last attempt failed.
+
+    unit: the name of a clip engine's unit, "" for a segment of frames.
+    """
 
     number: int
     unit: str
@@ -23,12 +25,13 @@ class FailingSegment(Answer):
 class JobFacts(Answer):
     """A job as a page draws it.
 
-    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked one. created: wall
-    clock seconds. done, total: frames. steps: how far a clip engine's units are, in words, "" for a job of frames; it has no
-    frames before its clip is written. percent: of the work that is done, all units counted. fps: frames a second of all
-    workers at it now. eta: seconds, null where it is not known. strip: its segments on one short line, a letter for one or
-    several. preview: changes with each new preview image, "" where there is none. result: the finished file's name. bytes:
-    its size. captions: that of its captions, "" where it has none. notes: what is to know of the driver, such as how much of it could not be read.
+    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked one. created:
+    wall clock seconds. done, total: frames. steps: how far a clip engine's units are, in words, "" for a job of frames;
+    it has no frames before its clip is written. percent: of the work that is done, all units counted. fps: frames a
+    second of all workers at it now. eta: seconds, null where it is not known. strip: its segments on one short line, a
+    letter for one or several. preview: changes with each new preview image, "" where there is none. result: the
+    finished file's name. bytes: its size. captions: that of its captions, "" where it has none. notes: what is to know
+    of the driver, such as how much of it could not be read.
     """
 
     id: str

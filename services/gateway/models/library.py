@@ -18,9 +18,10 @@ class EngineQuality(Answer):
 class EngineRow(Answer):
     """An engine as the generator reports it.
 
-    options: JSON schema of its options, flat, with what holds here as defaults; the console's form is made from it. A string
-    with an "enum" may have "titles" for its values. {} where it has none. template_suffixes: how the names of the recorded
-    motions end that it plays. modes: where it can run, "live", "offline". terms: what it may be used for. unavailable: why it cannot run here, "" where it can.
+    options: JSON schema of its options, flat, with what holds here as defaults; the console's form is made from it. A
+    string with an "enum" may have "titles" for its values. {} where it has none. template_suffixes: how the names of
+    the recorded motions end that it plays. modes: where it can run, "live", "offline". terms: what it may be used for.
+    unavailable: why it cannot run here, "" where it can.
     """
 
     name: str
@@ -53,8 +54,11 @@ class AvatarName(Answer):
 
 
 class FilmChoices(BaseModel):
-    """What to choose of an avatar's film. still: second to take as the portrait. exclude: parts not to show, FROM-TO in seconds each.
-    null leaves what was chosen before."""
+    """What to choose of an avatar's film.
+
+    still: second to take as the portrait. exclude: parts not to show, FROM-TO in seconds each. null leaves what was
+    chosen before.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -74,7 +78,8 @@ class PlateIndex(Answer):
 class DriverRow(Answer):
     """What can drive.
 
-    word: for the API. detail: what it is where its title does not say. unavailable: why it cannot be had, "" where it can.
+    word: for the API. detail: what it is where its title does not say. unavailable: why it cannot be had, "" where it
+    can.
     """
 
     word: str

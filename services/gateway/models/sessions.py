@@ -16,8 +16,8 @@ class SessionOpened(Answer):
 class SessionStatus(Answer):
     """A session.
 
-    state: opening, connecting, live, reconnecting, failed or ended. note: what is wrong, one sentence, else "". created:
-    wall clock seconds; ended: likewise, null while it has not. figures: of its publication, by name.
+    state: opening, connecting, live, reconnecting, failed or ended. note: what is wrong, one sentence, else "".
+    created: wall clock seconds; ended: likewise, null while it has not. figures: of its publication, by name.
     """
 
     session_id: str

@@ -20,8 +20,10 @@ class TextToSay(BaseModel):
 
 
 class VoiceRow(Answer):
-    """A voice. chosen: it speaks where none is named. unavailable, command: why it cannot speak here and what helps, else
-    ""."""
+    """A voice.
+
+    chosen: it speaks where none is named. unavailable, command: why it cannot speak here and what helps, else "".
+    """
 
     name: str
     title: str
@@ -55,8 +57,8 @@ class SpeechState(Answer):
     """The speech queue.
 
     queue: what is being said and waits, in order. recent: the last that are over, newest first. ran_dry: how often an
-    utterance had no sound ready in its middle. lines: the sentences of texts that were begun last, oldest first. saying: the
-    sentence that is heard now, "" where it is none of a text.
+    utterance had no sound ready in its middle. lines: the sentences of texts that were begun last, oldest first.
+    saying: the sentence that is heard now, "" where it is none of a text.
     """
 
     queue: list[UtteranceRow]
@@ -67,8 +69,10 @@ class SpeechState(Answer):
 
 
 class CaptionsMessage(Answer):
-    """What the state socket sends beside the state, as soon as a caption begins, is over or has its end known: the last captions,
-    oldest first."""
+    """What the state socket sends beside the state, as soon as a caption begins, is over or has its end known.
+
+    The last captions, oldest first.
+    """
 
     captions: list[Caption]
 

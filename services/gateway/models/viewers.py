@@ -4,8 +4,10 @@ from services.gateway.models.base import Answer
 
 
 class ViewerLink(Answer):
-    """What a viewer needs. watch: path of the page, below a proxy's prefix, with the token in its
-    fragment; expires: wall clock seconds."""
+    """What a viewer needs.
+
+    watch: path of the page, below a proxy's prefix, with the token in its fragment; expires: wall clock seconds.
+    """
 
     url: str
     room: str

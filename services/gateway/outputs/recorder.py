@@ -34,8 +34,8 @@ class Recorder:
     that was restarted begin a new part: OUT.mp4, OUT-2.mp4, OUT-3.mp4. Beside a part in which a text is spoken are its
     captions, OUT.vtt. A disk that cannot be written ends the recording with one sentence and nothing else.
 
-    state: off, connecting (no frame yet), live or failed; its figures are seconds and bytes of all parts, and how many there are.
-    path: the part being written, or the last one.
+    state: off, connecting (no frame yet), live or failed; its figures are seconds and bytes of all parts, and how many
+    there are. path: the part being written, or the last one.
     """
 
     def __init__(self, settings: Settings, event_log: EventLog) -> None:
@@ -227,6 +227,7 @@ class RecordingPart:
 
     @property
     def seconds(self) -> float:
+        """Length of the part so far."""
         return float((self.last - self.first + 1) / self._rate)
 
     def bytes(self) -> int:
@@ -240,8 +241,10 @@ class RecordingPart:
 
 
 def claim_file_name(wanted: Path) -> Path:
-    """A new empty file: `wanted`, or the first free of `wanted`-2, -3 and so on; one beside which other captions lie is not free.
-    Raises StudioError."""
+    """A new empty file: `wanted`, or the first free of `wanted`-2, -3 and so on.
+
+    One beside which other captions lie is not free. Raises StudioError.
+    """
     number = 1
     while True:
         path = wanted if number == 1 else wanted.with_stem(f"{wanted.stem}-{number}")

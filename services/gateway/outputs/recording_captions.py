@@ -20,7 +20,10 @@ class PartCaptions:
         self._failed = False
 
     def write(self, caption: Caption, until: int) -> None:
-        """Write what of a caption lies in the part and before `until`. A file that cannot be written costs the captions only."""
+        """Write what of a caption lies in the part and before `until`.
+
+        A file that cannot be written costs the captions only.
+        """
         end = until if caption.end is None else min(caption.end, until)
         start = max(caption.start, self._first)
         if self._failed or end <= start:
@@ -38,8 +41,10 @@ class PartCaptions:
 
 
 class RecordingCaptions:
-    """The captions that belong to frames which the recorder has not written yet. `hear` may be called from any thread, the rest
-    from the recorder's own."""
+    """The captions that belong to frames which the recorder has not written yet.
+
+    `hear` may be called from any thread, the rest from the recorder's own.
+    """
 
     def __init__(self) -> None:
         self._come: deque[Caption] = deque(maxlen=WAITING)
@@ -50,7 +55,10 @@ class RecordingCaptions:
         self._come.append(caption)
 
     def advance(self, part: PartCaptions | None, until: int) -> None:
-        """The frames up to `until` (pts) are written: so are the captions that are over by then. None: nothing is recorded."""
+        """The frames up to `until` (pts) are written: so are the captions that are over by then.
+
+        None: nothing is recorded.
+        """
         while self._come:
             caption = self._come.popleft()
             self._waiting[caption.id] = caption
@@ -61,7 +69,10 @@ class RecordingCaptions:
                     part.write(caption, until)
 
     def end(self, part: PartCaptions, until: int) -> None:
-        """The part ends at `until` (pts): what is still heard then stands in it as far as that, and in the next one from there."""
+        """The part ends at `until` (pts).
+
+        What is still heard then stands in it as far as that, and in the next one from there.
+        """
         self.advance(part, until)
         for caption in self._waiting.values():
             part.write(caption, until)

@@ -16,10 +16,10 @@ Every binary message is HEADER (little endian, 40 bytes) and a payload:
                   block of the box, row after row, lowest bit first, in ceil(rows * columns / 8) bytes
 
 A full frame carries the whole program, for a page that shows it at half its size or smaller at half its size, which
-looks the same there and takes a third of the time from here to the canvas. A ROI frame carries only its box, and of that only the blocks that
-differ from the plate (the others are one flat colour): the page has the plate already and draws plate frame,
-label patch, marked blocks of the box, in that order. Each frame is encoded once per mode, however many
-watch, straight from I420 to JPEG's own full-range YUV, and only for modes that are watched.
+looks the same there and takes a third of the time from here to the canvas. A ROI frame carries only its box, and of
+that only the blocks that differ from the plate (the others are one flat colour): the page has the plate already and
+draws plate frame, label patch, marked blocks of the box, in that order. Each frame is encoded once per mode, however
+many watch, straight from I420 to JPEG's own full-range YUV, and only for modes that are watched.
 """
 
 import struct
@@ -172,8 +172,8 @@ def driver_message(frame: ImageArray | bytes, pts: int) -> bytes:
 class PreviewThread:
     """Encodes what the viewers want and hands it to `deliver`. Its outlet keeps only the newest frame.
 
-    modes: what is watched now; "driver" is one of them where the driver is shown. driver: the newest driver frame, RGB or as `driver_view` made it, and its pts, set by the
-        bus.
+    modes: what is watched now; "driver" is one of them where the driver is shown. driver: the newest driver frame, RGB
+        or as `driver_view` made it, and its pts, set by the bus.
     sizes: smoothed bytes of a frame by mode, also for a mode without viewers.
     """
 
@@ -192,11 +192,15 @@ class PreviewThread:
         self._label = b""
 
     def watch(self, modes: frozenset[str]) -> None:
-        """What is watched from now on; the outlet takes nothing while there is no viewer. Called by the viewers' side."""
+        """What is watched from now on; the outlet takes nothing while there is no viewer.
+
+        Called by the viewers' side.
+        """
         self.modes = modes
         self.outlet.open = bool(modes)
 
     def stop(self) -> None:
+        """End the thread at its next turn; does not wait for it."""
         self._stopping = True
         self.outlet.wake()
 

@@ -57,7 +57,10 @@ class PlateFrames:
 
 
 def differing(part: ImageArray, plate: ImageArray) -> NDArray[np.bool_]:
-    """(rows, columns) of square blocks of BLOCK_SIDE_PX: whether this part of a frame differs from that of the plate (both I420)."""
+    """(rows, columns) of square blocks of BLOCK_SIDE_PX.
+
+    Whether this part of a frame differs from that of the plate (both I420).
+    """
     height, width = part.shape[0] * 2 // 3, part.shape[1]
     rows, columns = -(-height // BLOCK_SIDE_PX), -(-width // BLOCK_SIDE_PX)
     most = np.zeros((rows, columns), np.uint8)

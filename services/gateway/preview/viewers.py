@@ -183,6 +183,7 @@ class SentTotals:
     dropped: int = 0
 
     def add(self, viewer: PreviewViewer) -> None:
+        """Add what a viewer was sent, once it has left."""
         for mode, count in viewer.sent.items():
             self.sent[mode] += count
         self.dropped += viewer.dropped
@@ -201,12 +202,14 @@ class Audience:
         self._gone = {True: SentTotals(), False: SentTotals()}  # by whether they were consoles
 
     def join(self, viewer: PreviewViewer) -> None:
+        """Add a viewer, who gets the current caption at once."""
         self.viewers[viewer] = viewer.wanted
         if self._caption:
             viewer.offer_text(self._caption)
         self._tell()
 
     def leave(self, viewer: PreviewViewer) -> None:
+        """Remove a viewer; one who has left already changes nothing."""
         if self.viewers.pop(viewer, None) is not None:
             self._gone[viewer.OPERATOR].add(viewer)
             self._tell()

@@ -1,4 +1,7 @@
-"""The sessions that are wanted: kept while the studio runs, also over the gateway's own end, and told to who serves them."""
+"""The sessions that are wanted.
+
+Kept while the studio runs, also over the gateway's own end, and told to who serves them.
+"""
 
 import json
 import os
@@ -37,9 +40,12 @@ class SessionsFullError(StudioError):
 
 @dataclass(slots=True)
 class KeptSession:
-    """A session and how it is. key: that it was asked for with. created, ended: wall clock seconds, 0 while it has not
-    ended. on_air: when it first was, likewise. rates: the last frames a second that it was told to have. renewed: the token
-    that its room has given it since, with which it would join again."""
+    """A session and how it is.
+
+    key: that it was asked for with. created, ended: wall clock seconds, 0 while it has not ended. on_air: when it first
+    was, likewise. rates: the last frames a second that it was told to have. renewed: the token that its room has given
+    it since, with which it would join again.
+    """
 
     spec: SessionSpec
     key: str
@@ -93,8 +99,11 @@ class SessionBoard:
         return bool(self._settings.sessions.allowed_livekit_urls)
 
     def open(self, spec: SessionSpec, key: str) -> str:
-        """Want a session; returns its id. spec: without one. key: "" or what makes a second request of the same the same
-        session. Raises SessionsFullError, and StudioError for a key that has been used for another session."""
+        """Want a session; returns its id.
+
+        spec: without one. key: "" or what makes a second request of the same the same session. Raises
+        SessionsFullError, and StudioError for a key that has been used for another session.
+        """
         with self._guard:
             for name, kept in self._kept.items():
                 if key and kept.key == key and not kept.ended:

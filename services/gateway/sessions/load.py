@@ -1,9 +1,9 @@
 """How many further sessions the machine can serve, from what those that run cost: measured, not configured.
 
-Three things tell that it is full. The machine's cores, which sessions share with everything else that runs here; the time of a
-tick in the one thread that each of their services does its work in; and a session whose frames come late already. A session
-that has just been opened is not measured yet: it counts with what the others cost. Once full it stays so until there is
-clearly room, so that it does not take one session after the other at the brink.
+Three things tell that it is full. The machine's cores, which sessions share with everything else that runs here; the
+time of a tick in the one thread that each of their services does its work in; and a session whose frames come late
+already. A session that has just been opened is not measured yet: it counts with what the others cost. Once full it
+stays so until there is clearly room, so that it does not take one session after the other at the brink.
 """
 
 import os
@@ -33,8 +33,11 @@ LoadSample = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class SessionCapacity:
-    """free: sessions that can still be opened. busy: share of the cores' time that is taken, 0 to 1. session_cores: that one
-    takes. reason: why there is no more room, one sentence, "" where there is."""
+    """free: sessions that can still be opened.
+
+    busy: share of the cores' time that is taken, 0 to 1. session_cores: that one takes. reason: why there is no more
+    room, one sentence, "" where there is.
+    """
 
     free: int
     busy: float
@@ -44,8 +47,11 @@ class SessionCapacity:
 
 @dataclass(frozen=True, slots=True)
 class ServedSession:
-    """A session that runs. on_air: seconds since it first was, 0 where it opens. share: of the frames that are due it has had
-    lately, 1 where that is not known or not the machine's fault."""
+    """A session that runs.
+
+    on_air: seconds since it first was, 0 where it opens. share: of the frames that are due it has had lately, 1 where
+    that is not known or not the machine's fault.
+    """
 
     on_air: float
     share: float = 1.0
@@ -53,7 +59,10 @@ class ServedSession:
 
 @dataclass(slots=True)
 class ServiceLoad:
-    """What a service's pulses say. samples: (seconds, processor seconds so far). share: of a tick in its busiest thread."""
+    """What a service's pulses say.
+
+    samples: (seconds, processor seconds so far). share: of a tick in its busiest thread.
+    """
 
     samples: deque[LoadSample] = field(default_factory=deque)
     share: float = 0.0
@@ -61,8 +70,10 @@ class ServiceLoad:
 
 
 def machine_jiffies() -> tuple[float, float] | None:
-    """(busy, all) of the machine's processors so far. What is nice, as a render is, counts as free: it gives way. None where
-    the kernel does not say."""
+    """(busy, all) of the machine's processors so far.
+
+    What is nice, as a render is, counts as free: it gives way. None where the kernel does not say.
+    """
     try:
         with STAT.open(encoding="utf-8") as file:
             user, nice, system, idle, waiting, *others = (float(n) for n in file.readline().split()[1:9])

@@ -1,4 +1,6 @@
-"""Avatars of one session's portrait: built before it opens, shared by sessions of the same portrait, gone with the last.
+"""Avatars of one session's portrait.
+
+Built before it opens, shared by sessions of the same portrait, gone with the last.
 
 They are kept beside the channel's sockets, not in the studio's home: they are in no list, and end with the studio.
 """
@@ -30,8 +32,11 @@ class SessionPortraits:
 
     @asynccontextmanager
     async def prepared(self, portrait: Path, rights: str, check_room: Callable[[], None]) -> AsyncIterator[str]:
-        """The name of this portrait's avatar, which stays at least until the context ends. check_room: called before it is
-        built; raises where that would be in vain. Raises StudioError for an image of no use."""
+        """The name of this portrait's avatar, which stays at least until the context ends.
+
+        check_room: called before it is built; raises where that would be in vain. Raises StudioError for an image of no
+        use.
+        """
         name = await asyncio.to_thread(_name, portrait, rights)
         self._held[name] += 1
         try:

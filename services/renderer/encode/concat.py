@@ -31,10 +31,9 @@ def assemble(
     """Write `out` from the segments in their order; returns the number of its frames.
 
     Each frame lasts exactly one tick of `rate`. driver: whose sound is put to them, None for a silent file; sound that
-    is longer than the frames ends with them. facts: said of the file in its metadata, besides that it is AI-generated. damage:
-    what of the sound cannot be decoded is counted there.
-    `out` appears whole or not at all. Memory does not grow with the length, but for the file's own index.
-    Raises StudioError; NoSpaceError when the disk is full.
+    is longer than the frames ends with them. facts: said of the file in its metadata, besides that it is AI-generated.
+    damage: what of the sound cannot be decoded is counted there. `out` appears whole or not at all. Memory does not
+    grow with the length, but for the file's own index. Raises StudioError; NoSpaceError when the disk is full.
     """
     output.check_path(out)
     if not parts:
@@ -75,8 +74,10 @@ def _sound(driver: Path | None, file: MediaFile, suffix: str, end: Fraction, dam
 
 
 def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:
-    """(ticks by which decoding is ahead of showing, number of frames). Raises StudioError where a segment is not of
-    one kind with the first: their packets would not go together."""
+    """(ticks by which decoding is ahead of showing, number of frames).
+
+    Raises StudioError where a segment is not of one kind with the first: their packets would not go together.
+    """
     delay = count = 0
     kind: tuple[object, ...] = ()
     for part in parts:

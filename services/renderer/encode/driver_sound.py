@@ -32,15 +32,18 @@ class DriverSound:
     def __init__(
         self, driver: Path, target: av.container.OutputContainer, suffix: str, end: Fraction, damage: Damage
     ) -> None:
-        """target: a stream is added to it. suffix: of the file. end: seconds; what begins later is left out. damage: gets what
-        cannot be decoded."""
+        """target: a stream is added to it.
+
+        suffix: of the file. end: seconds; what begins later is left out. damage: gets what cannot be decoded.
+        """
         self._name, self._damage = source_title(driver), damage
         self._origin = first_pts(driver)
         self._end = end
         self._source = open_container(driver)
         self._heard = _sound_track(self._source)
         codec, encoder = CODECS[suffix]
-        # What has more than two channels is mixed, or speech in the middle one is played too low; what is damaged is not passed on.
+        # What has more than two channels is mixed, or speech in the middle one is played too low; what is damaged is
+        # not passed on.
         self.copied = (
             self._heard.codec_context.name == codec and self._heard.codec_context.channels <= 2 and _is_whole(driver)
         )
@@ -65,7 +68,8 @@ class DriverSound:
             return
         except (av.error.FFmpegError, OSError) as error:
             raise StudioError(
-                f"The sound of {self._name} cannot be read any further ({error.strerror}); check that it plays elsewhere."
+                f"The sound of {self._name} cannot be read any further ({error.strerror}); check that it plays "
+                "elsewhere."
             ) from None
 
     def _copies(self) -> "Iterator[Packet]":
@@ -117,12 +121,15 @@ class DriverSound:
         return self.stream.encode(frame)
 
     def close(self) -> None:
+        """Close the driver's file."""
         self._source.close()
 
 
 def first_pts(driver: Path) -> Fraction:
-    """The time of the driver's first frame in seconds on the file's own clock, of its first sound where it has no
-    frames: what the render's 0 is. Raises StudioError."""
+    """The time of the driver's first frame, in seconds on the file's own clock; the render's 0.
+
+    Where it has no frames it is the time of its first sound. Raises StudioError.
+    """
     with open_container(driver) as container:
         stream = video_of(container) or _sound_track(container)
         damage = Damage()

@@ -55,8 +55,11 @@ class SegmentWriter(Finished):
         )
 
     def frame(self, number: int, i420: ImageArray, alpha: ImageArray | None = None) -> None:
-        """Add the next frame. i420: (H * 3 / 2, W) uint8, BT.601, limited range; it is delivered as BT.709 when it is
-        HD. alpha: (H, W) uint8, 255 where the host is; used by codecs that carry it."""
+        """Add the next frame.
+
+        i420: (H * 3 / 2, W) uint8, BT.601, limited range; it is delivered as BT.709 when it is HD. alpha: (H, W) uint8,
+        255 where the host is; used by codecs that carry it.
+        """
         if number != self.count:
             raise ValueError(f"frame {self.count} comes next, not {number}")
         i420 = self._frame.frame(i420)
@@ -128,9 +131,12 @@ def timing_options(output: OutputSpec, fps: Fraction) -> dict[str, str]:
 
 
 def verify_segment(path: Path, frames: int) -> None:
-    """Raises StudioError unless a segment is whole: so many frames, evenly spaced, the first a key frame, and both
-    the first and the last can be decoded. Reads the file once and decodes two groups of frames at most. Damage that a
-    decoder makes up for is not seen: that is what a segment's hash is for."""
+    """Raises StudioError unless a segment is whole.
+
+    So many frames, evenly spaced, the first a key frame, and both the first and the last can be decoded. Reads the file
+    once and decodes two groups of frames at most. Damage that a decoder makes up for is not seen: that is what a
+    segment's hash is for.
+    """
     with open_container(path) as container:
         stream = video_of(container)
         if stream is None:

@@ -1,4 +1,4 @@
-"""A job's last unit: segments or a clip and the driver's sound into one file, and the sidecar that says how it came about."""
+"""A job's last unit: segments or a clip, with the driver's sound, become one file and the sidecar beside it."""
 
 import json
 import os
@@ -91,7 +91,10 @@ def delete_intermediate_files(store: Store, job: str) -> None:
 
 
 def deliver(result: Path, sidecar: bytes, out: Path, captions: bytes | None = None) -> None:
-    """Copy a result, its sidecar and its captions to where they were asked for, each whole or not at all. Raises StudioError."""
+    """Copy a result, its sidecar and its captions to where they were asked for, each whole or not at all.
+
+    Raises StudioError.
+    """
     files: list[tuple[Path, bytes | Path]] = [(out.with_name(out.name + ".json"), sidecar), (out, result)]
     if captions is not None:
         files.insert(0, (out.with_suffix(WEBVTT_SUFFIX), captions))

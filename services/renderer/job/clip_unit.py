@@ -1,4 +1,7 @@
-"""Units of a clip engine: run with what they need at hand, their files kept; the clip as a segment for the last unit."""
+"""Units of a clip engine: run with what they need at hand, their files kept.
+
+The clip as a segment for the last unit.
+"""
 
 import shutil
 import time
@@ -60,15 +63,18 @@ def clip_unit(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat) ->
 
 
 def write_clip(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, part: Path) -> int:
-    """Write the clip's frames as the job delivers them, as a single segment; returns how many there are. Raises
-    StudioError."""
+    """Write the clip's frames as the job delivers them, as a single segment; returns how many there are.
+
+    Raises StudioError.
+    """
     (last,) = opened.manifest.graph.needs(ASSEMBLE)
     plan, title = opened.manifest.plan, opened.engine.info.title
     video = _MadeFiles(store, claim, (last,))(last) / CLIP_FILE
     expected, seconds = plan.ticks / plan.fps, read_timeline(video).frames_end
     if abs(seconds - expected) > LENGTH_SLACK_S:
         raise StudioError(
-            f"{title} made {float(seconds):.1f} seconds instead of {float(expected):.1f}; update the engine or report it."
+            f"{title} made {float(seconds):.1f} seconds instead of {float(expected):.1f}; update the engine or report "
+            "it."
         )
     frames = shown_frames(video, plan.fps, 0, plan.ticks)
     first = next(frames)

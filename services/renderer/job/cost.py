@@ -1,7 +1,8 @@
 """What a job would cost, before it is handed in.
 
-`python -m services.renderer.job.cost` reads a request as JSON on standard input, as `services.renderer.job.submit` does, and prints
-{frames, units, seconds, memory, disk, lines} or {"error"}. A driver that is not there yet is given by its length, `seconds`.
+`python -m services.renderer.job.cost` reads a request as JSON on standard input, as `services.renderer.job.submit`
+does, and prints {frames, units, seconds, memory, disk, lines} or {"error"}. A driver that is not there yet is given by
+its length, `seconds`.
 """
 
 import json
@@ -27,7 +28,10 @@ SILENCE_RATE_HZ, WAV_HEADER_BYTES = 8000, 44
 
 @dataclass(frozen=True, slots=True)
 class JobCost:
-    """What a job would be. units: that workers do. estimate: None where the engine does not know, as frame engines do not."""
+    """What a job would be.
+
+    units: that workers do. estimate: None where the engine does not know, as frame engines do not.
+    """
 
     frames: int
     units: int
@@ -58,7 +62,8 @@ def cost_lines(cost: JobCost) -> list[str]:
         lines.append(f"time: {work}; the first job here measures how long that takes")
     else:
         lines.append(
-            f"time: about {_duration(estimate.seconds)} on one device ({work} at {estimate.rate:.1f} a second, measured here)"
+            f"time: about {_duration(estimate.seconds)} on one device ({work} at {estimate.rate:.1f} a second, "
+            "measured here)"
         )
     lines.append(f"memory of the device: about {estimate.memory / 1e9:.1f} GB")
     lines.append(f"disk until it is done: {estimate.disk / 1e9:.2f} GB")

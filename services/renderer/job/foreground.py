@@ -1,4 +1,7 @@
-"""Renders a driver file on an avatar in the foreground: a job of its own, whose units this process does one after another."""
+"""Renders a driver file on an avatar in the foreground.
+
+A job of its own, whose units this process does one after another.
+"""
 
 import os
 import tempfile
@@ -42,15 +45,15 @@ def render_file(
     progress: FrameProgress = lambda done, total: None,
     told: Callable[[str], None] = lambda note: None,
 ) -> int:
-    """Write `out` with the driver's length and sound, and its frame rate unless `output` asks for another; returns the
-    number of frames.
+    """Write `out` with the driver's length and sound, and its frame rate unless `output` asks for another.
+
+    Returns the number of frames.
 
     driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see
-    `load`. options: the engine's by name; the others are as its settings say. captions: WebVTT of what the driver says, put beside
-    `out`. rate: frames a second for a voice. progress:
-    called with the share of the work that is done, in frames, and the frames expected. told: called with each note about the
-    driver, such as how much of it could not be read. `out` appears whole or not at all. Raises
-    StudioError.
+    `load`. options: the engine's by name; the others are as its settings say. captions: WebVTT of what the driver says,
+    put beside `out`. rate: frames a second for a voice. progress: called with the share of the work that is done, in
+    frames, and the frames expected. told: called with each note about the driver, such as how much of it could not be
+    read. `out` appears whole or not at all. Raises StudioError.
     """
     output = output or OutputSpec()
     output.check_path(out)
@@ -81,8 +84,11 @@ def render_file(
 
 
 class _PassingStore(LocalStore):
-    """A store of one process, gone before what is put into it changes: files are referred to and not copied, where the
-    disk can do that. It asks nothing of the disk that a memory card or a share cannot do."""
+    """A store of one process, gone before what is put into it changes.
+
+    Files are referred to and not copied, where the disk can do that. It asks nothing of the disk that a memory card or
+    a share cannot do.
+    """
 
     def put(self, source: Path, name: str) -> None:
         path = self._path(name)

@@ -25,8 +25,10 @@ StopReason = Literal["cancelled", "handed back", "lost", "gone"]
 
 
 class Stopped(Exception):
-    """The unit must not go on. why: cancelled by the operator, handed back because the worker ends, lost to another
-    worker, or the job is gone."""
+    """The unit must not go on.
+
+    why: cancelled by the operator, handed back because the worker ends, lost to another worker, or the job is gone.
+    """
 
     def __init__(self, why: StopReason) -> None:
         super().__init__(why)
@@ -36,8 +38,9 @@ class Stopped(Exception):
 class Heartbeat:
     """Beats for a claim from a thread of its own; a context manager. The unit calls `report_progress` as it gets on.
 
-    leaving: whether the worker is about to end. die: ends the process, for a unit that does not stop or hangs; None in a
-    foreground process, which its user ends. told: called with the progress. facts: of the beats before the unit reports any.
+    leaving: whether the worker is about to end. die: ends the process, for a unit that does not stop or hangs; None in
+    a foreground process, which its user ends. told: called with the progress. facts: of the beats before the unit
+    reports any.
     """
 
     def __init__(

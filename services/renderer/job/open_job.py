@@ -30,8 +30,10 @@ from shared.runtime.clock import US
 
 @dataclass(slots=True, kw_only=True)
 class OpenJob:
-    """A job on this machine. small: after memory ran out. attribution: words that the engine's licence wants the result to
-    carry, or ""."""
+    """A job on this machine.
+
+    small: after memory ran out. attribution: words that the engine's licence wants the result to carry, or "".
+    """
 
     manifest: Manifest
     avatar: Avatar
@@ -59,8 +61,8 @@ class OpenClip(OpenJob):
 class OpenFrames(OpenJob):
     """A job of a frame engine.
 
-    composer: for the avatar. template: the driver, where it is one. run: the engine on it; `pristine` is its state before
-    anything.
+    composer: for the avatar. template: the driver, where it is one. run: the engine on it; `pristine` is its state
+    before anything.
     """
 
     composer: Composer

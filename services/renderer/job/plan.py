@@ -38,8 +38,11 @@ def planned(
     voice_fps: Fraction,
     segment_seconds: float = SEGMENT_S,
 ) -> PlannedJob:
-    """How a driver is cut. fps: frames a second that were asked for; None: the driver's own, for
-    a voice `voice_fps`. Raises StudioError for a driver that cannot be used."""
+    """How a driver is cut.
+
+    fps: frames a second that were asked for; None: the driver's own, for a voice `voice_fps`. Raises StudioError for a
+    driver that cannot be used.
+    """
     driven = driven_by(driver, engine)
     info = engine.info
     check_driven(engine, driven)
@@ -88,8 +91,10 @@ def declared_units(engine: Engine, clip: Clip, output: OutputSpec) -> tuple[Unit
 
 
 def driven_by(driver: Path, engine: Engine) -> DrivenBy:
-    """What a driver moves a host with; a motion template, of this engine or another one, is recognised by its name. Raises
-    StudioError for a file that has neither frames nor sound."""
+    """What a driver moves a host with; a motion template, of this engine or another one, is recognised by its name.
+
+    Raises StudioError for a file that has neither frames nor sound.
+    """
     own = engine.template_suffixes if isinstance(engine, FrameEngine) else frozenset()
     if is_template(driver, own | template_suffixes()):
         return "template"
@@ -110,5 +115,6 @@ def check_driven(engine: Engine, driven: DrivenBy) -> None:
         )
     needs = "a face on video" if driven == "voice" else "a voice"
     raise StudioError(
-        f"{engine.info.title} is moved by {needs}; give such a driver or choose an engine that it moves (`studio engines`)."
+        f"{engine.info.title} is moved by {needs}; give such a driver or choose an engine that it moves (`studio "
+        "engines`)."
     )

@@ -28,8 +28,8 @@ def record_motion(
 ) -> int:
     """Write `out` with the motion of the face that a video shows, at the video's rate; returns the number of frames.
 
-    engine: the one that is to play it, and no other can; "": the first that plays templates. engines: see `load`. `out` appears whole or not at all. Raises
-    StudioError.
+    engine: the one that is to play it, and no other can; "": the first that plays templates. engines: see `load`. `out`
+    appears whole or not at all. Raises StudioError.
     """
     chosen = load_frame_engine(engine, engines) if engine else _first_player(engines)
     check_driven(chosen, "template")

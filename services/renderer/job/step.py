@@ -31,9 +31,11 @@ Outcome = Literal["done", "failed", "handed back", "lost", "cancelled", "gone", 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of an attempt to get on with a job. unit: "" where there was nothing to do. wake: how many units can be
-    claimed now that could not, or not any more, before. frames: that were made. error: what an engine raised that is not a
-    sentence."""
+    """What came of an attempt to get on with a job.
+
+    unit: "" where there was nothing to do. wake: how many units can be claimed now that could not, or not any more,
+    before. frames: that were made. error: what an engine raised that is not a sentence.
+    """
 
     outcome: Outcome
     unit: str = ""
@@ -61,8 +63,10 @@ class UnitWorker:
     _paces: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def advance(self, job: str, expired: Expired = ()) -> StepResult:
-        """Get on with a job by one unit. expired: claims that were seen to stand still for LEASE_S. Never raises for
-        what a job does wrong."""
+        """Get on with a job by one unit.
+
+        expired: claims that were seen to stand still for LEASE_S. Never raises for what a job does wrong.
+        """
         try:
             manifest = read_job_manifest(self.store, job)
             if not may_go_on(self.store, job):

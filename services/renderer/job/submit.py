@@ -1,7 +1,7 @@
 """Handing in a job: everything that can be known is checked, then the manifest is written, and then it exists.
 
-`python -m services.renderer.job.submit` reads a request as JSON on standard input and prints its manifest, or {"error", "kind"}:
-the gateway has drivers of strangers opened there and not in the process that shows the program.
+`python -m services.renderer.job.submit` reads a request as JSON on standard input and prints its manifest, or {"error",
+"kind"}: the gateway has drivers of strangers opened there and not in the process that shows the program.
 """
 
 import hashlib
@@ -57,8 +57,9 @@ class JobRequest:
     """What is asked for.
 
     avatar: its folder. driver_name: how the sender calls the file, where that is not its name here. key: the same key
-    with the same request is the same job. captions: WebVTT of what the driver says, where it is known. out: where the result goes besides the store; None: nowhere else. options:
-    the engine's by name; the others are as its settings say here.
+    with the same request is the same job. captions: WebVTT of what the driver says, where it is known. out: where the
+    result goes besides the store; None: nowhere else. options: the engine's by name; the others are as its settings say
+    here.
     """
 
     avatar: Path
@@ -74,8 +75,10 @@ class JobRequest:
 
 
 def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Manifest:
-    """Hand in a job; it is on disk when this returns. Raises StudioError in one sentence for what cannot be done, and for
-    a key that was used for something else."""
+    """Hand in a job; it is on disk when this returns.
+
+    Raises StudioError in one sentence for what cannot be done, and for a key that was used for something else.
+    """
     if len(request.key) > MAX_KEY_CHARACTERS:
         raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
     request = replace(request, engine=canonical_name(request.engine, settings.engines))
@@ -204,7 +207,10 @@ def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
-    """The request that these fields are: avatar, driver, driver_name, engine, options, priority, key, output, captions."""
+    """The request that these fields are.
+
+    Avatar, driver, driver_name, engine, options, priority, key, output, captions.
+    """
     return JobRequest(
         avatar=Path(asked["avatar"]),
         driver=Path(asked["driver"]),

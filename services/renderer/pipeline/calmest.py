@@ -15,8 +15,9 @@ Ticks = Callable[[int, int], Iterable[TrackedTick]]
 
 
 def calmest_face(ticks: Ticks, count: int) -> Face | None:
-    """The neutral of a driver that does not begin at rest: its calmest face, measured as following measures it. None where it
-    begins at rest, so that the neutral is found on the way, and where it is never at rest.
+    """The neutral of a driver that does not begin at rest: its calmest face, measured as following measures it.
+
+    None where it begins at rest, so that the neutral is found on the way, and where it is never at rest.
 
     ticks: the driver's frames from one tick to before another. count: of all its ticks.
     """

@@ -23,8 +23,9 @@ def draw_frames(
     told: FrameCallback,
     cutout: Cutout | None = None,
 ) -> int:
-    """Compose and write each frame; an int is the pts of a frame without a face. Returns how many there were.
-    cutout: for an output with alpha.
+    """Compose and write each frame; an int is the pts of a frame without a face.
+
+    Returns how many there were. cutout: for an output with alpha.
 
     Every segment begins with the face fully shown, where there is one, so that none needs the frame before it.
     """

@@ -1,4 +1,7 @@
-"""Motion and voice of a segment, tick by tick: tracked from the driver's video, read from a record, a template or sound."""
+"""Motion and voice of a segment, tick by tick.
+
+Tracked from the driver's video, read from a record, a template or sound.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -87,8 +90,10 @@ def recorded_ticks(state: StateMapping, frames: Iterable[TrackedTick] | None) ->
 
 
 def template_driven_faces(template: MotionTemplate, rate: Fraction, start: int, stop: int) -> Iterator[Driving]:
-    """Each tick from `start` to before `stop`, with the last frame that is not more than half a tick later: where the
-    render has another rate than the template, frames are shown twice or left out, as a video's are."""
+    """Each tick from `start` to before `stop`, with the last frame that is not more than half a tick later.
+
+    Where the render has another rate than the template, frames are shown twice or left out, as a video's are.
+    """
     for tick in range(start, stop):
         number = min(int((2 * tick + 1) * template.rate / (2 * rate)), len(template) - 1)
         yield Driving(tick_pts(tick, rate), None, None, recorded=template[number])
@@ -96,7 +101,9 @@ def template_driven_faces(template: MotionTemplate, rate: Fraction, start: int, 
 
 def write_samples(driver: Path, path: Path) -> int:
     """Write the driver's sound as raw little-endian int16 mono at 48 kHz, gaps as silence; returns how many samples.
-    Raises StudioError when it breaks off."""
+
+    Raises StudioError when it breaks off.
+    """
     written = 0
     with path.open("wb") as file:
         for samples in unbroken_sound(driver):
@@ -112,8 +119,10 @@ def read_samples(path: Path, start: int, stop: int | None) -> NDArray[np.int16]:
 
 
 def voice_driven_faces(run: EngineRun, plan: Plan, samples: Path, index: int) -> Iterator[RoiFrame]:
-    """The faces that the sound of a segment completes; the last one has all that is left. They come out `voice_ahead`
-    late, so a segment has some of the one before, and all together have each once."""
+    """The faces that the sound of a segment completes; the last one has all that is left.
+
+    They come out `voice_ahead` late, so a segment has some of the one before, and all together have each once.
+    """
     last = index + 1 == plan.segments
     first = sound_samples(plan.span(index).start, plan.fps, SOUND_RATE_HZ)[0]
     past = None if last else sound_samples(plan.span(index).stop, plan.fps, SOUND_RATE_HZ)[0]

@@ -16,8 +16,11 @@ NEVER = -1
 
 @dataclass(slots=True)
 class EngineRun:
-    """A session and what the render adds to it: idling without a face, and a frame for every tick, whatever the engine
-    leaves out. idle_after: microseconds without a face until the host idles."""
+    """A session and what the render adds to it.
+
+    Idling without a face, and a frame for every tick, whatever the engine leaves out. idle_after: microseconds without
+    a face until the host idles.
+    """
 
     session: EngineSession
     idle_after: int
@@ -46,7 +49,10 @@ class EngineRun:
         yield from self._frames_with_waiting_ticks(self._arrived())  # a segment ends with nothing under way
 
     def _step(self, tick: Driving) -> list[RoiFrame]:
-        """Where calls overlap, the frames of the last one: while they are composed and encoded the next one is computed."""
+        """Where calls overlap, the frames of the last one.
+
+        While they are composed and encoded the next one is computed.
+        """
         if not self.session.overlaps:
             return self.session.step(tick)
         if (begun := self.session.begin(tick)) is None:

@@ -1,7 +1,7 @@
 """Sees to it that no job waits in vain: claims whose holder is dead, messages that were lost, room that is there again.
 
-Every few seconds it looks at the jobs that have begun, at the first few of those that wait, and at some of the others in
-turn. It needs nothing of Redis but that it takes messages.
+Every few seconds it looks at the jobs that have begun, at the first few of those that wait, and at some of the others
+in turn. It needs nothing of Redis but that it takes messages.
 """
 
 import time
@@ -36,8 +36,10 @@ Lane = tuple[str, Priority]  # engine and priority
 
 @dataclass(slots=True)
 class ExpiredClaims:
-    """Remembers every claim's last beat and when it was first seen. longest: seconds that count at most between two looks,
-    since a pause of the observer may have been everybody's."""
+    """Remembers every claim's last beat and when it was first seen.
+
+    longest: seconds that count at most between two looks, since a pause of the observer may have been everybody's.
+    """
 
     longest: float
     clock: Callable[[], float] = time.monotonic
@@ -88,7 +90,7 @@ class Caretaker:
         clock: Callable[[], float] = time.monotonic,
         dead: Callable[[str], bool] = lambda worker: False,
     ) -> None:
-        """dead: whether the holder of a claim, by its name, is known to be dead without waiting for its lease to end."""
+        """dead: whether the holder of a claim, by its name, is known to be dead before its lease has ended."""
         self._store, self._queue, self._clock, self._dead = store, queue, clock, dead
         self._index = JobIndex(store, queue)
         self._board = JobSurveyor()
@@ -103,8 +105,10 @@ class Caretaker:
         self.at_work: dict[str, tuple[str, str, float]] = {}  # by worker: job, unit, frames a second
 
     def sweep(self, at_work: Collection[str] = ()) -> SweepReport:
-        """Look, and send what is missing. at_work: jobs that workers say they are at. Raises StudioError when the store
-        cannot be read."""
+        """Look, and send what is missing.
+
+        at_work: jobs that workers say they are at. Raises StudioError when the store cannot be read.
+        """
         self._learn()
         until = self._clock() - AGAIN_S
         self._sent = {key: at for key, at in self._sent.items() if at > until}

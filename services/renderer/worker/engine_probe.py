@@ -1,5 +1,8 @@
-"""Which engines this machine can run. Asked in a process of its own, which may load what it likes:
-`python -m services.renderer.worker.engine_probe` prints {engine: "" or why not} as JSON."""
+"""Which engines this machine can run.
+
+Asked in a process of its own, which may load what it likes: `python -m services.renderer.worker.engine_probe` prints
+{engine: "" or why not} as JSON.
+"""
 
 import asyncio
 import json

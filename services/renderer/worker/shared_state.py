@@ -1,4 +1,7 @@
-"""What a worker's processes tell each other, in shared memory without locks: any of them may be killed at any moment."""
+"""What a worker's processes tell each other, in shared memory without locks.
+
+Any of them may be killed at any moment.
+"""
 
 import mmap
 import os

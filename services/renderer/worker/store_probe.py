@@ -10,11 +10,14 @@ AT_ONCE = 4
 
 
 def probe(store: Store) -> None:
-    """Raises StudioError in one sentence for a store that cannot be written, or in which two may both be the first to make
-    a file."""
+    """Raise StudioError for a store that cannot be written or does not keep the first of two writers.
+
+    In such a store two may both be the first to make a file.
+    """
     folder = f"probe-{secrets.token_hex(6)}"
     try:
-        # One after the other finds a store that does not know the condition, all at once one that looks before it writes.
+        # One after the other finds a store that does not know the condition, all at once one that looks before it
+        # writes.
         first, again = (store.create(f"{folder}/in-turn", mark) for mark in (b"first", b"again"))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             made = list(pool.map(lambda n: store.create(f"{folder}/at-once", f"{n}".encode()), range(AT_ONCE)))
@@ -27,6 +30,6 @@ def probe(store: Store) -> None:
     exclusive = first and not again and kept == b"first" and made.count(True) == 1
     if not exclusive or winner != f"{made.index(True)}".encode() or over != b"over":
         raise StudioError(
-            f"{store.url} cannot keep jobs: of several who make the same file at once more than one succeeds; use a folder, "
-            "or an S3 store that knows If-None-Match."
+            f"{store.url} cannot keep jobs: of several who make the same file at once more than one succeeds; use a "
+            "folder, or an S3 store that knows If-None-Match."
         )

@@ -52,7 +52,8 @@ class WorkerOptions:
 class Keeper(Protocol):
     """Who has Redis run, where none is named. A context manager; `turn` is called several times a second."""
 
-    def turn(self) -> None: ...
+    def turn(self) -> None:
+        """See that Redis runs; does not block."""
 
     def __enter__(self) -> Any: ...
 
@@ -79,8 +80,10 @@ def run_worker(settings: Settings, given: WorkerOptions, keeper: Keeper) -> None
 
 
 def engines_of(settings: Settings, given: WorkerOptions) -> tuple[str, ...]:
-    """The engines to work with: those that were asked for, else all that this machine can run. Raises StudioError where
-    one that was asked for cannot be run, or none can."""
+    """The engines to work with: those that were asked for, else all that this machine can run.
+
+    Raises StudioError where one that was asked for cannot be run, or none can.
+    """
     found = probe_engines(worker_environment(settings, given))
     wanted = tuple(canonical_name(name, settings.engines) for name in given.engines)
     if unknown := [name for name in wanted if name not in found]:
@@ -110,8 +113,11 @@ def worker_environment(settings: Settings, given: WorkerOptions) -> dict[str, st
 
 
 class RenderWorker:
-    """Celery's processes and who cares for them. `turn` in the main thread; the caretaker has one of its own, since a slow
-    store must not keep a dead process from being noticed."""
+    """Celery's processes and who cares for them.
+
+    `turn` in the main thread; the caretaker has one of its own, since a slow store must not keep a dead process from
+    being noticed.
+    """
 
     def __init__(self, settings: Settings, store: Store, given: WorkerOptions, engines: tuple[str, ...]) -> None:
         self._settings, self._store, self._given, self._engines = settings, store, given, engines

@@ -38,7 +38,8 @@ class ScenePatch(BaseModel):
     driver: str | None = Field(
         None,
         max_length=2000,
-        description="sample, browser, microphone, speech, camera:N, upload:ID, as-started, or an http(s)/rtsp(s) address",
+        description="sample, browser, microphone, speech, camera:N, upload:ID, as-started, or an http(s)/rtsp(s) "
+        "address",
     )
     loop: bool | None = None
     label: bool | None = None
@@ -100,8 +101,9 @@ def _check_engine(gateway: Gateway, name: str) -> None:
 def _take_options(gateway: Gateway, changes: dict[str, Any]) -> None:
     """Put the scene's options after these changes in place of what was asked for.
 
-    They are checked by the JSON schema that the generator reports, in the words that the engine itself would use: to load its
-    class would import another package's code, and perhaps a model, in the process that shows the program."""
+    They are checked by the JSON schema that the generator reports, in the words that the engine itself would use: to
+    load its class would import another package's code, and perhaps a model, in the process that shows the program.
+    """
     asked: dict[str, OptionValue | None] = changes.pop("options", {})
     if (quality := changes.pop("quality", None)) is not None:
         asked = {"quality": quality or None} | asked

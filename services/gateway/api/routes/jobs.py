@@ -34,7 +34,8 @@ downloads = APIRouter(prefix="/api/v1", tags=["jobs"])
 MAX_DRIVER_BYTES = 8 << 30  # hours of a phone's film; larger ones go through the inbox
 MAX_TEXT_BYTES = 80_000  # bytes of a text: some twenty minutes of speech, which are made while the request waits
 FIELDS = {
-    "avatar": 64, "engine": 64, "quality": 64, "options": MAX_OPTIONS_BYTES, "priority": 16, "codec": 32, "size": 32, "fps": 32, "label": 8, "inbox": 1024,
+    "avatar": 64, "engine": 64, "quality": 64, "options": MAX_OPTIONS_BYTES, "priority": 16, "codec": 32, "size": 32,
+    "fps": 32, "label": 8, "inbox": 1024,
     "driver": MAX_DRIVER_BYTES, "text": MAX_TEXT_BYTES, "voice": 64,
 }  # fmt: skip
 PAGE = 500
@@ -68,10 +69,13 @@ async def _of_the_store(read: Callable[..., T], *arguments: Any) -> T:
 
 @router.post("/jobs", status_code=201, openapi_extra=_FORM)
 async def submit_job(request: Request, idempotency_key: Annotated[str, Header()] = "") -> JobDetail:
-    """Submit a job: an avatar and a driver, uploaded (at most 8 GB), the name of a file in the inbox, or a `text` that a `voice`
-    speaks before the job is submitted (at most 80 KB of UTF-8; what was spoken when it fails is kept for the next time). `options` is a JSON
-    object with options of the engine (GET /api/v1/engines describes them); `quality` is short for the one of that name. The
-    same `Idempotency-Key` with the same content is the same job."""
+    """Submit a job: an avatar and a driver.
+
+    The driver is uploaded (at most 8 GB), the name of a file in the inbox, or a `text` that a `voice` speaks before the
+    job is submitted (at most 80 KB of UTF-8; what was spoken when it fails is kept for the next time). `options` is a
+    JSON object with options of the engine (GET /api/v1/engines describes them); `quality` is short for the one of that
+    name. The same `Idempotency-Key` with the same content is the same job.
+    """
     if idempotency_key and not KEY.fullmatch(idempotency_key):
         raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
     gateway = gateway_of(request)
@@ -92,8 +96,11 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
 
 @router.post("/jobs/cost", openapi_extra=_COST_FORM)
 async def job_cost(request: Request) -> JobCostAnswer:
-    """What a job would cost: fields as of POST /api/v1/jobs, with `inbox`, or in place of a driver `seconds`, the length of the
-    speech. Nothing is submitted. What cannot be done is refused with the sentence that submitting it would give."""
+    """Estimate what a job would cost, without submitting it.
+
+    Fields as of POST /api/v1/jobs, with `inbox`, or in place of a driver `seconds`, the length of the speech. Nothing
+    is submitted. What cannot be done is refused with the sentence that submitting it would give.
+    """
     gateway = gateway_of(request)
     async with received_form(request, gateway.settings.home, _COST_LIMITS) as form:
         seconds = form.fields.pop("seconds", "")
@@ -176,7 +183,7 @@ def _asked(gateway: Gateway, form: UploadForm, driver: Path, key: str) -> dict[s
 
 
 def _options(text: str) -> dict[str, OptionValue]:
-    """What the field says; which options there are and what they may be, `submit` checks with the engine's own class."""
+    """The options in the field; which there are and may be, `submit` checks with the engine's own class."""
     try:
         given = json.loads(text or "{}")
     except (ValueError, RecursionError):

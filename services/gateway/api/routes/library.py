@@ -42,8 +42,10 @@ FILM_FIELDS = {"still": 32, "exclude": 400, "keep_film": 8}
 
 @router.get("/engines")
 async def list_engines(request: Request) -> list[EngineRow]:
-    """Engines by name and title, the options of each, what their weights may be used for, and why one cannot run here;
-    empty until the generator has said so."""
+    """Engines by name and title, the options of each, what their weights may be used for, and why one cannot run here.
+
+    Empty until the generator has said so.
+    """
     return snapshot.engine_rows(gateway_of(request))
 
 
@@ -119,8 +121,9 @@ async def plate_index(name: str, request: Request) -> PlateIndex:
 async def upload_avatar(request: Request) -> AvatarName:
     """Make an avatar from a portrait (at most 256 MB), a body (512 MB), or both; answers when it is built.
 
-    Without a portrait the body is a video, and the portrait a frame of it: the best, or that at second `still`. exclude: parts of
-    the video not to show, FROM-TO in seconds, with commas between them. keep_film: "false" keeps no copy of the source film.
+    Without a portrait the body is a video, and the portrait a frame of it: the best, or that at second `still`.
+    exclude: parts of the video not to show, FROM-TO in seconds, with commas between them. keep_film: "false" keeps no
+    copy of the source film.
     """
     gateway = gateway_of(request)
     async with received_form(request, gateway.settings.home, AVATAR_FIELDS | FILM_FIELDS) as form:
@@ -220,8 +223,10 @@ async def list_drivers(request: Request) -> list[DriverRow]:
 
 @router.post("/drivers", status_code=201, openapi_extra=form_schema(["video"], video=FILE_FIELD))
 async def add_driver(request: Request) -> UploadedDriver:
-    """Upload a driver, a video, sound or a motion template (at most 512 MB), told apart by what it holds; use it as driver
-    `upload:ID`."""
+    """Upload a driver, a video, sound or a motion template (at most 512 MB), told apart by what it holds.
+
+    Use it as driver `upload:ID`.
+    """
     gateway = gateway_of(request)
     home = gateway.settings.home
     async with received_form(request, home, {"video": MAX_DRIVER_BYTES}) as form:

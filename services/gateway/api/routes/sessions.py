@@ -40,8 +40,9 @@ async def open_session(
     asked: Annotated[AskedSession, Depends(asked_session)],
     idempotency_key: Annotated[str, Header()] = "",
 ) -> SessionOpened:
-    """Send the avatar into a room, where it shows itself at once and says what its agent sends. The same `Idempotency-Key`
-    with the same content is the same session.
+    """Send the avatar into a room, where it shows itself at once and says what its agent sends.
+
+    The same `Idempotency-Key` with the same content is the same session.
 
     As a form it may bring a `portrait` (at most 64 MB) with `rights`, who may use it: an avatar of this session alone,
     prepared before the answer and removed when no session shows it any more.
@@ -170,7 +171,10 @@ def _spec(settings: Settings, asked: AskedSession) -> SessionSpec:
 
 
 def _identities(token: str, wanted: SessionRequest) -> tuple[str, str]:
-    """(avatar, agent) in the room, as the token says, which the LiveKit server alone can check. Raises HTTPException."""
+    """(avatar, agent) in the room, as the token says, which the LiveKit server alone can check.
+
+    Raises HTTPException.
+    """
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:

@@ -63,9 +63,12 @@ def _body_schema() -> dict[str, Any]:
 
 @routes.post("", status_code=201, openapi_extra=_body_schema())
 async def say(request: Request, gateway: ChannelGateway) -> UtteranceRow:
-    """Queue a speech file (a form; WAV, MP3, OGG and others, at most 64 MB), or a text that a voice speaks (JSON; at most 10,000
-    characters). Speech becomes the driver. The answer to a text comes with its first sound, after three seconds at the
-    latest; what goes wrong later is the row's note."""
+    """Queue a speech file or a text that a voice speaks.
+
+    A file is a form (WAV, MP3, OGG and others, at most 64 MB), a text is JSON (at most 10,000 characters). Speech
+    becomes the driver. The answer to a text comes with its first sound, after three seconds at the latest; what goes
+    wrong later is the row's note.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
         return await _say_text(gateway, await _text_of(request))

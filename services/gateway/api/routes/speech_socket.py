@@ -39,12 +39,13 @@ class SpeechOpening(BaseModel):
 async def speech_socket(socket: WebSocket, channel: str) -> None:
     """Raw PCM as it is produced, and texts.
 
-    First message: JSON with token, rate (8000 to 96000, else 48000), format (s16 or f32, little-endian), channels (1 or 2)
-    and title. Then binary messages of PCM, of any size; JSON {"do": "end"} ends an utterance (the next PCM begins another),
-    {"text": ..., "voice": ...} ends it too and has a text spoken after it, {"do": "interrupt"} and {"do": "clear"} act on the
-    whole queue. Answers: {"event": "ready"}, then for each of its utterances {"event": "queued" | "started" | "ended" |
-    "interrupted", "id", "title", "note"}, and {"event": "refused", "note"} for a text that cannot be spoken. When half a minute of sound is
-    waiting the socket is not read any further until some of it has been said (POST .../interrupt is heard all the same).
+    First message: JSON with token, rate (8000 to 96000, else 48000), format (s16 or f32, little-endian), channels (1 or
+    2) and title. Then binary messages of PCM, of any size; JSON {"do": "end"} ends an utterance (the next PCM begins
+    another), {"text": ..., "voice": ...} ends it too and has a text spoken after it, {"do": "interrupt"} and {"do":
+    "clear"} act on the whole queue. Answers: {"event": "ready"}, then for each of its utterances {"event": "queued" |
+    "started" | "ended" | "interrupted", "id", "title", "note"}, and {"event": "refused", "note"} for a text that cannot
+    be spoken. When half a minute of sound is waiting the socket is not read any further until some of it has been said
+    (POST .../interrupt is heard all the same).
     """
     opened = await admitted(socket, channel)
     if opened is None:

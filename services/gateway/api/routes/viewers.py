@@ -75,7 +75,10 @@ def public_url(settings: Settings) -> str:
 
 
 def policy(url: str, ancestors: list[str]) -> str:
-    """Content security policy of the page: own scripts and styles, connections to this LiveKit server, in frames of these pages."""
+    """Content security policy of the page.
+
+    Own scripts and styles, connections to this LiveKit server, in frames of these pages.
+    """
     host = urlsplit(url).netloc.rpartition("@")[2]
     secure = urlsplit(url).scheme in ("wss", "https")
     server = f" {'wss' if secure else 'ws'}://{host} {'https' if secure else 'http'}://{host}" if host else ""

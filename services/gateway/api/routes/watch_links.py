@@ -49,7 +49,7 @@ class WatchLinkRequest(BaseModel):
 async def make_watch_link(
     request: Request, gateway: ChannelGateway, wanted: WatchLinkRequest | None = None
 ) -> WatchLinkRow:
-    """A link that shows the program to so many at a time, for so long, in any browser and without a streaming server."""
+    """Create a link that shows the program in any browser, for a limited time and number of viewers."""
     asked = wanted or WatchLinkRequest.model_validate({})
     if not asked.label.isprintable():
         raise HTTPException(422, "A label is one line of text.")

@@ -4,9 +4,9 @@ FFmpeg's calls block in C for as long as a peer likes, during the handshake as w
 blocked there can neither be ended nor left behind. A process can always be ended. It has nothing else to do, so that
 little is lost with it.
 
-`python -m services.gateway.outputs.rtmp.child`: the first line of standard input is the address, which is thereby in no list of
-processes. Prints one JSON object a line: {"ready"} before it connects, {"open"} when the receiver has accepted the
-stream, {"acked": bytes the receiver has taken} while it runs, {"error": kind}.
+`python -m services.gateway.outputs.rtmp.child`: the first line of standard input is the address, which is thereby in no
+list of processes. Prints one JSON object a line: {"ready"} before it connects, {"open"} when the receiver has accepted
+the stream, {"acked": bytes the receiver has taken} while it runs, {"error": kind}.
 """
 
 import errno
@@ -31,6 +31,7 @@ BYTES_ACKED = struct.Struct("<120xQ")
 
 
 def main() -> int:
+    """Send what comes on standard input to the server that its first line names; returns the exit code."""
     signal_on_parent_death(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the gateway's to pass on
     av.logging.set_level(None)  # FFmpeg's messages may hold the stream key

@@ -17,7 +17,10 @@ _SMPTE170M, _MPEG_RANGE = 6, 1  # BT.601 and limited range in H.273's numbering
 
 
 class FlvWriter:
-    """Writes FLV to `write`; its time begins with its first frame. An exception of `write` comes out of `frame` and `sound`."""
+    """Writes FLV to `write`; its time begins with its first frame.
+
+    An exception of `write` comes out of `frame` and `sound`.
+    """
 
     def __init__(self, write: Callable[[bytes], int], first: ProgramFrame, rate: Fraction, kbps: int) -> None:
         self.size = first.width, first.height

@@ -63,7 +63,7 @@ export interface Caption {
 }
 
 /**
- * What the state socket sends beside the state, as soon as a caption begins, is over or has its end known: the
+ * What the state socket sends beside the state, as soon as a caption begins, is over or has its end known. The
  * last captions, oldest first.
  */
 export interface CaptionsMessage {
@@ -165,7 +165,7 @@ export interface EngineState {
 }
 
 /**
- * number: counts up, so that a page knows what it has shown; at: wall clock, seconds; kind: info, warning or
+ * number: counts up, so that a page knows what it has shown. at: wall clock, seconds; kind: info, warning or
  * error.
  */
 export interface Event {
