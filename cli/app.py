@@ -53,8 +53,8 @@ def live(
     driver: Annotated[
         str | None,
         typer.Option(
-            help="sample, browser, microphone, speech, camera:N, a video file (a face moves the host) or a sound file (a voice "
-            "does), recorded motion (.npz), or an rtsp/http URL."
+            help="sample, browser, microphone, speech, camera:N, a video file (a face moves the host) or a sound file "
+            "(a voice does), recorded motion (.npz), or an rtsp/http URL."
         ),
     ] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to start with.")] = None,
@@ -252,7 +252,8 @@ def main() -> None:
     """Run the command; what a user can put right is one sentence and exit code 1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that is not UTF-8 lacks some of the signs; one that is lacks only bytes of names that are no text.
+            # A terminal that is not UTF-8 lacks some of the signs; one that is lacks only bytes of names that are no
+            # text.
             utf8 = codecs.lookup(stream.encoding).name == "utf-8"
             stream.reconfigure(errors="backslashreplace" if utf8 else "replace")
     keep_files_private()

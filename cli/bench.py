@@ -46,9 +46,11 @@ def bench(
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Measure this machine; the figures are ratios to a reference in the same run. With --avatar and --driver (each
-    may be given again): how well the engine follows footage of your own. `composite`: how every portrait lies on every
-    body."""
+    """Measure this machine; the figures are ratios to a reference in the same run.
+
+    With --avatar and --driver (each may be given again): how well the engine follows footage of your own. `composite`:
+    how every portrait lies on every body.
+    """
     if which == "composite" or portraits or bodies:
         _print_composite(which, portraits, bodies, drivers, every, sheet, as_json)
         return

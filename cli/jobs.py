@@ -165,7 +165,8 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
         "job": found.id, "state": f"{SIGNS[found.state]} {found.state}", "reason": waits_for,
         "done": f"{found.percent:.0f} %, {amount}", "pace": pace(found),
         "driver": found.driver, "avatar": found.avatar, "engine": found.engine, "priority": found.priority,
-        "submitted": found.created if _is_dated(found) else "", "result": place(store, found), "note": " ".join(found.notes),
+        "submitted": found.created if _is_dated(found) else "", "result": place(store, found),
+        "note": " ".join(found.notes),
     }  # fmt: skip
     for name, value in rows.items():
         if value:

@@ -56,8 +56,8 @@ def watch_job(
 ) -> int:
     """Tell how the job gets on, until it is done, parked or cancelled; returns the exit code that says which.
 
-    as_json: one object a line, whenever something has changed. explained: gives a view the reason why it waits. tend: called at
-    each look, to see to it that a worker is there. Raises StudioError when the job is removed meanwhile.
+    as_json: one object a line, whenever something has changed. explained: gives a view the reason why it waits. tend:
+    called at each look, to see to it that a worker is there. Raises StudioError when the job is removed meanwhile.
     """
 
     def look() -> JobView:

@@ -29,15 +29,18 @@ from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 
 def scene_driver_for_file(given: str, engines: Mapping[str, str] = NONE) -> str:
-    """What the scene calls a driver given on the command line. engines: see `engines.registry.load`. Raises StudioError for a
-    file that is not there."""
+    """What the scene calls a driver given on the command line.
+
+    engines: see `engines.registry.load`. Raises StudioError for a file that is not there.
+    """
     ref = DriverRef.of_setting(given)
     if ref.path is None and ref.kind is not DriverKind.UNKNOWN:
         return ref.word
     path = ref.path.expanduser().absolute() if ref.path else None
     if path is None or not path.is_file():
         raise StudioError(
-            f"There is no driver '{given}'; give {FORMS}, a video or sound file, recorded motion (.npz), or an rtsp/http URL."
+            f"There is no driver '{given}'; give {FORMS}, a video or sound file, recorded motion (.npz), or an "
+            "rtsp/http URL."
         )
     return DriverRef.of_file(path, recorded=True).word if ref.recorded else file_driver(path, engines).word
 

@@ -20,8 +20,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on sta
 
 
 def given_options(words: Sequence[str] | None, quality: str = "") -> dict[str, str]:
-    """The options of an engine that were given, by name; as text, which the engine reads by their types. Raises
-    StudioError."""
+    """The options of an engine that were given, by name; as text, which the engine reads by their types.
+
+    Raises StudioError.
+    """
     given = {"quality": quality} if quality else {}
     for word in words or ():
         name, equals, value = word.partition("=")

@@ -104,7 +104,10 @@ def add(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Take an engine's files from what was downloaded, each recognised by its content; exit code 1 where one is none."""
+    """Take an engine's files from what was downloaded, each recognised by its content.
+
+    Exit code 1 where one is none.
+    """
     from engines.catalog import recognise_weights, weights_of
     from shared.weights.add import add_files as run
     from shared.weights.manifest import missing_files, weights_folder

@@ -1,1 +1,4 @@
-"""Persona Studio for other packages: `persona_studio.engine` is its public interface; all other top-level names are internal."""
+"""Persona Studio for other packages: `persona_studio.engine` is its public interface.
+
+All other top-level names are internal.
+"""

@@ -36,12 +36,14 @@ __all__ = [
 
 
 class EngineConformance:
-    """One test for each rule, for pytest to collect in a subclass. A rule that does not apply is skipped with its reason.
+    """One test for each rule, for pytest to collect in a subclass.
+
+    A rule that does not apply is skipped with its reason.
 
     engine: the engine's class, or a function that makes one. avatar: a function that returns the one to try it on; the
     sample portrait, on a swaying body where the engine draws the plate's own pixels or whole frames. For frame engines:
-    template: a function that returns recorded motion, for one that plays some and records none. tolerance: grey levels by
-    which frames may differ with little memory, in a batch and drawn together.
+    template: a function that returns recorded motion, for one that plays some and records none. tolerance: grey levels
+    by which frames may differ with little memory, in a batch and drawn together.
     """
 
     engine: ClassVar[Callable[[], FrameEngine] | Callable[[], ClipEngine]]

@@ -30,8 +30,10 @@ def units_are_a_graph(subject: ClipSubject) -> None:
 
 
 def a_clip_is_made(subject: ClipSubject) -> None:
-    """Its units, each in an engine of its own and with the files of those it needs alone, make a clip of the driver's
-    length, and say how far they are."""
+    """Its units, each with an engine and the files it needs alone, make a clip of the driver's length.
+
+    They say how far they are.
+    """
     work = UnitRun(subject)
     with VideoReader(work.whole(subject.units())) as video:
         times = [pts for pts, _ in video]
@@ -58,7 +60,7 @@ def a_unit_may_begin_again(subject: ClipSubject) -> None:
 
 
 def units_stop_when_asked(subject: ClipSubject) -> None:
-    """Every unit asks whether it must stop, by its progress or by raise_if_cancelled, and lets what that raises pass."""
+    """Every unit asks whether it must stop, by progress or by raise_if_cancelled, and lets what that raises pass."""
     units, work = subject.units(), UnitRun(subject)
     for unit in units:
         try:

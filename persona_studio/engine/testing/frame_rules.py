@@ -84,8 +84,10 @@ def flush_gives_what_is_held(subject: FrameSubject) -> None:
 
 
 def voice_gives_every_tick(subject: FrameSubject) -> None:
-    """A voice gives one frame for each tick from its first sample on, by the time that it is declared to need; a voice that
-    jumps starts over."""
+    """A voice gives one frame for each tick from its first sample on, by the time that it is declared to need.
+
+    A voice that jumps starts over.
+    """
     _hears(subject)
     samples = subject.voice()
     end, later = ORIGIN + len(samples), ORIGIN + 20 * SOUND_RATE_HZ + 100

@@ -35,8 +35,10 @@ FACELESS = 3  # number of the driver frame without a face
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A session's frames from its opening to the end of its driver. steps: those that each input completed. flushed: those
-    that were held back."""
+    """A session's frames from its opening to the end of its driver.
+
+    steps: those that each input completed. flushed: those that were held back.
+    """
 
     steps: list[list[RoiFrame]]
     flushed: list[RoiFrame]
@@ -97,7 +99,10 @@ class FrameSubject(EngineSubject[FrameEngine]):
 
     @property
     def drivers(self) -> list[Feed]:
-        """The feeds without recorded motion where there is another: for rules that a second way of moving adds nothing to."""
+        """The feeds without recorded motion where there is another.
+
+        For rules that a second way of moving adds nothing to.
+        """
         return [feed for feed in self.feeds if feed != "template"] or self.feeds
 
     @cached_property
@@ -180,7 +185,7 @@ def blocks(samples: NDArray[np.int16], sizes: Sequence[int], first: int = ORIGIN
 
 
 def ticks_between(start: int, stop: int, rate: Fraction = RATE_FPS) -> list[int]:
-    """pts of the ticks from sample `start` to before sample `stop` of a voice."""
+    """Pts of the ticks from sample `start` to before sample `stop` of a voice."""
     tick, found = tick_after(start * US // SOUND_RATE_HZ - 1, rate), []
     while (pts := tick_pts(tick, rate)) * SOUND_RATE_HZ < stop * US:
         found.append(pts)
@@ -200,7 +205,9 @@ def run(session: EngineSession, inputs: Iterable[Driving | VoiceBlock]) -> list[
 
 def check_same(found: Sequence[RoiFrame], wanted: Sequence[RoiFrame], how: str, tolerance: int = 0) -> None:
     """Raises BrokenRuleError where two runs differ: in times, plates, or pixels by more than `tolerance` grey levels.
-    how: what differs between them, as "where ..."."""
+
+    how: what differs between them, as "where ...".
+    """
     times, expected = [frame.pts for frame in found], [frame.pts for frame in wanted]
     require(times == expected, f"Frames come at {_few(times)} instead of {_few(expected)} us {how}.")
     for number, (a, b) in enumerate(zip(found, wanted, strict=True)):

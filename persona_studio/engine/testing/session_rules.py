@@ -64,8 +64,10 @@ def _carried(session: EngineSession) -> dict[str, np.ndarray]:
 
 
 def reset_forgets(subject: FrameSubject) -> None:
-    """After a reset nothing is held back and no voice waits; from motion it goes on as it was opened. After a voice the head
-    may come to rest in its own time."""
+    """After a reset nothing is held back and no voice waits; from motion it goes on as it was opened.
+
+    After a voice the head may come to rest in its own time.
+    """
     for feed in subject.drivers:
         session = subject.open()
         others = subject.inputs(feed, other=True)
