@@ -1,8 +1,9 @@
 """`python -m training.dhlive FILM --out FOLDER`: a person's own mouth, from a film in which they speak.
 
-Writes `mouth.pth`, which `studio weights add dhlive` takes, and a sheet of samples after every pass: painted, drawn, filmed. The
-original's recipe is 40 passes of batches of 6 over several persons' films: at a fifth of a second a frame and pass on a CPU core,
-three hours for a film of a minute. Without --vgg, a file of torchvision's vgg19 weights, its perceptual loss is left out.
+Writes `mouth.pth`, which `studio weights add dhlive` takes, and a sheet of samples after every pass: painted, drawn,
+filmed. The original's recipe is 40 passes of batches of 6 over several persons' films: at a fifth of a second a frame
+and pass on a CPU core, three hours for a film of a minute. Without --vgg, a file of torchvision's vgg19 weights, its
+perceptual loss is left out.
 """
 
 import argparse
@@ -22,6 +23,7 @@ SHOWN = 6
 
 
 def main() -> int:
+    """Train as the command line says; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.dhlive", description="Trains a person's own mouth.")
     parser.add_argument("film", type=Path, help="a film in which one person speaks")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the samples")

@@ -1,4 +1,7 @@
-"""What the network learns from: a film's mouths, each with its lips painted over, and other mouths of the same person."""
+"""What the network learns from.
+
+A film's mouths, each with its lips painted over, and other mouths of the same person.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +70,10 @@ class FilmSamples:
         return np.argsort(gaps)[len(gaps) // 2 :]
 
     def batch(self, numbers: NDArray[np.int64], chance: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, 80, 112) sources, (B, 12, 80, 112) references and (B, 3, 80, 112) targets, 0..1, of these frames. Colours are
-        varied, of a frame and its references alike."""
+        """(B, 3, 80, 112) sources, (B, 12, 80, 112) references and (B, 3, 80, 112) targets, 0..1, of these frames.
+
+        Colours are varied, of a frame and its references alike.
+        """
         open_ones = self.open_mouths()
         rows = []
         for number in numbers:

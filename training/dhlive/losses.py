@@ -1,4 +1,7 @@
-"""What a drawn mouth is judged by: a network that tells drawn from filmed, and, where its weights are given, what VGG19 sees."""
+"""What a drawn mouth is judged by.
+
+A network that tells drawn from filmed, and, where its weights are given, what VGG19 sees.
+"""
 
 from itertools import pairwise
 from pathlib import Path

@@ -31,8 +31,11 @@ class PassLosses:
 
 @dataclass(slots=True)
 class Trainer:
-    """Both networks with their optimisers. passes: done so far. seed: of weights, order and variation: with the same one, a
-    run that was interrupted ends as one that was not."""
+    """Both networks with their optimisers.
+
+    passes: done so far. seed: of weights, order and variation: with the same one, a run that was interrupted ends as
+    one that was not.
+    """
 
     seed: int = 1
     perception: Perception | None = None

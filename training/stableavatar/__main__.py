@@ -1,9 +1,12 @@
-"""`python -m training.stableavatar FILMS --out FOLDER`: StableAvatar's transformer, trained on films of a speaking person.
+"""`python -m training.stableavatar FILMS --out FOLDER`: train StableAvatar's transformer on films.
 
-Every film is cut into clips of a window (81 frames), encoded once and kept in FOLDER/prepared. A LoRA (368 layers, with the layers
-that hear trained whole) or, with --full, all blocks. The recipe is that of the published model: flow matching, AdamW, a loss that looks
-at face and lips, speech left out in a tenth of the steps. Writes `transformer3d-checkpoint-N.pt` and `lora-checkpoint-N.pt`, which
-the engine's options `checkpoint` and `lora` name, a sheet of samples with each, and `training.pt`, from which --resume goes on.
+The films show a speaking person.
+
+Every film is cut into clips of a window (81 frames), encoded once and kept in FOLDER/prepared. A LoRA (368 layers, with
+the layers that hear trained whole) or, with --full, all blocks. The recipe is that of the published model: flow
+matching, AdamW, a loss that looks at face and lips, speech left out in a tenth of the steps. Writes
+`transformer3d-checkpoint-N.pt` and `lora-checkpoint-N.pt`, which the engine's options `checkpoint` and `lora` name, a
+sheet of samples with each, and `training.pt`, from which --resume goes on.
 """
 
 import argparse
@@ -28,6 +31,7 @@ STATE = "training.pt"
 
 
 def main() -> int:
+    """Train as the command line says; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m training.stableavatar", description="Trains StableAvatar on films."
     )

@@ -20,8 +20,11 @@ LEAST_SEEN = 0.5  # of a clip's frames that must show the face
 
 @dataclass(frozen=True, slots=True)
 class FilmClip:
-    """Consecutive frames of a film. start: number of the first. frames: (n, h, w, 3) uint8 RGB. faces: (478, 2) float32 in pixels of
-    these, None where no face is seen."""
+    """Consecutive frames of a film.
+
+    start: number of the first. frames: (n, h, w, 3) uint8 RGB. faces: (478, 2) float32 in pixels of these, None where
+    no face is seen.
+    """
 
     film: Path
     start: int
@@ -41,7 +44,8 @@ def films_in(folder: Path) -> list[Path]:
 def clips_of(film: Path, count: int, size: tuple[int, int]) -> Iterator[FilmClip]:
     """Clips of `count` frames, one after the other; those without a face are passed over, and what is left at the end.
 
-    size: width and height that frames are cut and scaled to, never squashed. Raises StudioError for a film without sound.
+    size: width and height that frames are cut and scaled to, never squashed. Raises StudioError for a film without
+    sound.
     """
     if not any(len(block) for _, block in read_sound(film)):
         raise StudioError(f"{film} has no sound; take it out of the folder, or give it its speech.")
@@ -62,7 +66,7 @@ def clips_of(film: Path, count: int, size: tuple[int, int]) -> Iterator[FilmClip
 def placed(
     images: list[ImageArray], faces: list[NDArray[np.float32] | None], size: tuple[int, int]
 ) -> tuple[ImageArray, tuple[NDArray[np.float32] | None, ...]]:
-    """Frames and points in the largest rectangle of the wanted shape that lies about the face, the same in all frames."""
+    """Frames and points in the largest rectangle of the wanted shape about the face, the same in all frames."""
     height, width = images[0].shape[:2]
     scale = min(width / size[0], height / size[1])
     cut = round(size[0] * scale), round(size[1] * scale)

@@ -36,7 +36,8 @@ def weights_of(weighting: Weighting, face: Tensor, lips: Tensor) -> Tensor:
 def velocity_loss(predicted: Tensor, wanted: Tensor, weights: Tensor) -> VelocityLoss:
     """predicted, wanted: (1, 16, f, h, w). weights: (f, h, w).
 
-    The original takes the change along the channels, which have no order; here it is along time, for which it was meant.
+    The original takes the change along the channels, which have no order; here it is along time, for which it was
+    meant.
     """
     apart = (predicted.float() - wanted.float()) ** 2
     change = (predicted.float().diff(dim=2) - wanted.float().diff(dim=2)) ** 2

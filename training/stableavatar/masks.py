@@ -17,8 +17,10 @@ Outline = NDArray[np.float32]
 
 
 def filled_outline(points: Outline, size: tuple[int, int]) -> NDArray[np.float32]:
-    """(height, width) in 0..1: how much of each latent pixel lies within a polygon of (n, 2) pixels. size: width, height in
-    pixels."""
+    """(height, width) in 0..1: how much of each latent pixel lies within a polygon of (n, 2) pixels.
+
+    size: width, height in pixels.
+    """
     width, height = size
     drawn = np.zeros((height, width), np.uint8)
     cv2.fillPoly(drawn, [points.round().astype(np.int32)], (255,))
@@ -29,8 +31,8 @@ def filled_outline(points: Outline, size: tuple[int, int]) -> NDArray[np.float32
 def latent_masks(faces: Sequence[Outline | None], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """(latent frames, h, w) float32 in 0..1 each, of face and of lips: of a latent frame's video frames the most.
 
-    faces: (478, 2) points in pixels of each video frame, as many as whole latent frames have; where there is none, as in the
-    original's data, all counts. size: width, height in pixels.
+    faces: (478, 2) points in pixels of each video frame, as many as whole latent frames have; where there is none, as
+    in the original's data, all counts. size: width, height in pixels.
     """
     everywhere = np.ones((size[1] // LATENT_PX, size[0] // LATENT_PX), np.float32)
     found = []

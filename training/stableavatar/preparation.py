@@ -1,4 +1,7 @@
-"""Clips of films as the transformer sees them, encoded once and kept: training then needs none of the other networks."""
+"""Clips of films as the transformer sees them, encoded once and kept.
+
+Training then needs none of the other networks.
+"""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -34,9 +37,12 @@ PrintLine = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainingClip:
-    """latents: (1, 16, f, h, w) of the film. condition: (1, 20, f, h, w), which gives the first frame. image: (1, 257, clip), that frame
-    as CLIP sees it. features: (1, n, audio) of its speech. text, negative: (n, text) of its prompt and of the engine's
-    negative one. face, lips: (f, h, w) in 0..1. float32 all, but for the texts."""
+    """latents: (1, 16, f, h, w) of the film.
+
+    condition: (1, 20, f, h, w), which gives the first frame. image: (1, 257, clip), that frame as CLIP sees it.
+    features: (1, n, audio) of its speech. text, negative: (n, text) of its prompt and of the engine's negative one.
+    face, lips: (f, h, w) in 0..1. float32 all, but for the texts.
+    """
 
     latents: Tensor
     condition: Tensor
@@ -57,8 +63,10 @@ class TrainingClip:
 def prepare(
     model: Model, folder: Path, kept: Path, size: tuple[int, int], prompt: str, device: torch.device, said: PrintLine
 ) -> list[Path]:
-    """Files of the clips in a folder's films, in `kept`; those that are there already are not made again. A film's prompt is
-    in a text file of its name, else `prompt`. Raises StudioError."""
+    """Files of the clips in a folder's films, in `kept`; those that are there already are not made again.
+
+    A film's prompt is in a text file of its name, else `prompt`. Raises StudioError.
+    """
     films = films_in(folder)
     kept.mkdir(parents=True, exist_ok=True)
     stems = {film: _stem(film, size, model, _prompt_of(film, prompt)) for film in films}
@@ -95,8 +103,8 @@ def prepare(
     found = [path for film in films for path in sorted(kept.glob(f"{stems[film]}-*.safetensors"))]
     if not found:
         raise StudioError(
-            f"No film in {folder} shows a face in {4 * (model.span - 1) + 1} frames in a row; use longer films of a speaking"
-            " person."
+            f"No film in {folder} shows a face in {4 * (model.span - 1) + 1} frames in a row; use longer films of a "
+            "speaking person."
         )
     return found
 

@@ -25,7 +25,10 @@ UNHEARD, CLIP_LEVEL = 0.1, 0.3  # of the steps without speech, and of those in w
 
 @dataclass(frozen=True, slots=True)
 class StepDraw:
-    """What chance decides of a step. clip: its number. level: of the noise, 0..1. noise: of the latents' shape. weighting: 0..1."""
+    """What chance decides of a step.
+
+    clip: its number. level: of the noise, 0..1. noise: of the latents' shape. weighting: 0..1.
+    """
 
     clip: int
     level: Tensor
@@ -37,9 +40,12 @@ class StepDraw:
 
 @dataclass(slots=True)
 class TransformerTrainer:
-    """clips: files of `prepare`. steps: done so far. seed: of clips, noise and all other chance; a step's depends on it and on the
-    step's number alone. silence: where speech is zeroed in steps without any: behind the adapter, as it is when a clip is
-    made, or before it, as the published model was trained."""
+    """clips: files of `prepare`.
+
+    steps: done so far. seed: of clips, noise and all other chance; a step's depends on it and on the step's number
+    alone. silence: where speech is zeroed in steps without any: behind the adapter, as it is when a clip is made, or
+    before it, as the published model was trained.
+    """
 
     changes: TrainedChanges
     clips: Sequence[Path]

@@ -90,6 +90,7 @@ class Frames:
 
 
 def train(frames: Frames, passes: int, chance: np.random.Generator) -> VisemeNetwork:
+    """Train the network by so many passes over all frames; `chance` draws its weights and the order."""
     sizes = (INPUTS, *HIDDEN, len(VISEMES))
     layers: NetworkLayers = [
         ((chance.normal(0, np.sqrt(2 / a), (a, b))).astype(np.float32), np.zeros(b, np.float32))
@@ -151,7 +152,10 @@ def _adam(
 
 
 def judge(network: VisemeNetwork, examples: list[Example]) -> dict[str, Any]:
-    """Share of frames told right, by viseme; how many lip closures are found, how many are none, and how far off (ms)."""
+    """Share of frames told right, by viseme.
+
+    How many lip closures are found, how many are none, and how far off (ms).
+    """
     frames = Frames(examples)
     told = np.concatenate(
         [
@@ -220,6 +224,7 @@ def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
 
 
 def main() -> None:
+    """Train on synthesised speech, print the figures, and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=200.0, help="of speech to learn from")
     parser.add_argument("--passes", type=int, default=12, help="over all of it")

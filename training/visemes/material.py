@@ -1,4 +1,7 @@
-"""What the viseme network learns from: speech in many voices, spoiled as rooms and lines spoil it, with a label every 10 ms."""
+"""What the viseme network learns from.
+
+Speech in many voices, spoiled as rooms and lines spoil it, with a label every 10 ms.
+"""
 
 from dataclasses import dataclass
 
@@ -61,8 +64,8 @@ TEXTS = {
     "menemme metsään. Tämä on hyvin vanha puinen pöytä.",
     "cmn": "大家好，我们明天上午八点半在门口见面。妈妈买了白菜和苹果。他不明白为什么飞机没有飞。请问去火车站怎么走？"
     "我朋友喜欢喝茶，不喜欢喝咖啡。今天天气非常好，我们去公园玩吧。",
-    "ja": "おはようございます。わたしのなまえはまつもとです。ぼくはパンとバナナをたべました。あめがふっているので、うちにいます。"
-    "あした、ともだちとうみへいきます。",
+    "ja": "おはようございます。わたしのなまえはまつもとです。ぼくはパンとバナナをたべました。"
+    "あめがふっているので、うちにいます。あした、ともだちとうみへいきます。",
     "hi": "नमस्ते, आप कैसे हैं? मेरा भाई बाज़ार में फल बेचता है। हम कल सुबह पहाड़ पर जाएँगे। मुझे पानी पीना है।",
     "it": "Buongiorno, mi piace molto questa bella piazza. La mamma prepara il pane per tutta la famiglia. Vorrei un "
     "bicchiere di vino bianco, per favore. Domani mattina partiamo per Napoli. Ho paura che piova fino a sera.",
@@ -72,7 +75,8 @@ TEXTS = {
     "Вечером будет фильм про войну. Почему ты опять опоздал?",
 }
 HELD_OUT_LANGUAGES = ("it", "nl", "ru")
-# Sixty more variants in their place were tried: held-out voices are told no better by them than by as many minutes of these.
+# Sixty more variants in their place were tried: held-out voices are told no better by them than by as many minutes of
+# these.
 VARIANTS = ("", "+m1", "+m2", "+m3", "+m5", "+m7", "+f1", "+f2", "+f4", "+klatt", "+klatt3", "+whisper", "+croak")
 HELD_OUT_VARIANTS = ("+m4", "+f3", "+klatt2", "+f5")
 # Spelt as spoken, so syllables thrown together are words to them.
@@ -146,6 +150,7 @@ def _visemes(symbol: str) -> tuple[int, ...]:
 
 
 def spoken_example(language: str, variant: str, text: str, chance: np.random.Generator) -> SpokenText:
+    """The text in this voice, with a random rate, pitch and liveliness."""
     return speak_text(
         text,
         language + variant,
