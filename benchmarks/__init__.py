@@ -1,4 +1,7 @@
-"""Where the figures of docs/performance.md come from: each module measures one thing against a reference in the same run."""
+"""Where the figures of docs/performance.md come from.
+
+Each module measures one thing against a reference in the same run.
+"""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -33,7 +36,8 @@ MODULES = {
     "stableavatar": "benchmarks.engines.stableavatar",
 }
 NAMES = tuple(MODULES)
-# Modules that a benchmark needs and a user's install lacks. PyTorch is none of them: without it a benchmark says so itself.
+# Modules that a benchmark needs and a user's install lacks. PyTorch is none of them: without it a benchmark says so
+# itself.
 NEEDED: dict[str, tuple[str, ...]] = {"transport": ("imagezmq",), "voice": ("scipy",)}
 
 

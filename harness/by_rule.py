@@ -55,7 +55,7 @@ def calmed(denoising: nn.Module) -> Any:
 
 
 def place_key_points(extractor: Any) -> Any:
-    """The motion extractor, its key points those of a face in the middle of the frame, moved a little by what is seen."""
+    """The motion extractor, its key points a face's in the middle of the frame, moved a little by what is seen."""
     heads = extractor.detector
     spread = torch.from_numpy(np.clip(seeded("points", (63,)) * 0.2, -0.4, 0.4))
     with torch.no_grad():

@@ -11,8 +11,11 @@ MIN_GPU_CALLS = 30
 
 
 def median_call_ms(work: Callable[[], object], rounds: int, seconds: float = 0.0) -> float:
-    """Milliseconds of one call. On a GPU the median of `rounds` or MIN_GPU_CALLS, the larger, done when the device is; on a CPU, where a call
-    takes seconds, the least of `rounds` or more after one that is not counted."""
+    """Milliseconds of one call.
+
+    On a GPU the median of `rounds` or MIN_GPU_CALLS, the larger, done when the device is; on a CPU, where a call takes
+    seconds, the least of `rounds` or more after one that is not counted.
+    """
     import torch
 
     gpu = torch.cuda.is_available()

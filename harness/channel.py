@@ -210,7 +210,10 @@ def resident_bytes(pid: int) -> int:
 
 
 def longest_gap(frames: list[tuple[float, Message]], watched: float = 0.0) -> float:
-    """Seconds between the two consecutive arrivals that are furthest apart. watched: for how many seconds they were watched;
-    what of that lies before the first and after the last counts as one gap."""
+    """Seconds between the two consecutive arrivals that are furthest apart.
+
+    watched: for how many seconds they were watched; what of that lies before the first and after the last counts as one
+    gap.
+    """
     at = [arrival for arrival, _ in frames]
     return max(watched - (at[-1] - at[0]), *(b - a for a, b in pairwise(at))) if len(at) > 1 else float("inf")

@@ -1,8 +1,10 @@
-"""Speech as a viewer of a real LiveKit server sees and hears it: how soon it begins, and how soon an interrupt is silence.
+"""Speech as a viewer of a real LiveKit server sees and hears it.
+
+How soon it begins, and how soon an interrupt is silence.
 
 A whole channel, driven by speech, is published to a server of its own; a subscriber in a process of its own writes down
-when the sound began, when the mouth moved, and when it fell silent. A vowel is sent as a voice agent sends it, in blocks
-of 20 ms as they are produced, and interrupted at a moment that has nothing to do with the program's ticks.
+when the sound began, when the mouth moved, and when it fell silent. A vowel is sent as a voice agent sends it, in
+blocks of 20 ms as they are produced, and interrupted at a moment that has nothing to do with the program's ticks.
 """
 
 import contextlib
@@ -45,8 +47,11 @@ def vowel(seconds: float) -> NDArray[np.int16]:
 
 
 def measure() -> dict[str, Any]:
-    """Milliseconds from the first block's sending to the first sound and the first movement of the mouth at the
-    subscriber, and from the interrupt to the last sound there."""
+    """Milliseconds until the subscriber hears and sees a voice, and until it hears the last of one that is interrupted.
+
+    Counted from the sending of the first block to the first sound and the first movement of the mouth, and from the
+    interrupt to the last sound.
+    """
     if find_server() is None:
         return {"skipped": "there is no livekit-server; deploy/livekit.sh builds one"}
     with sample_channel("--livekit", "--driver", "speech") as (run, _):

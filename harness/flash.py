@@ -67,7 +67,8 @@ class FlashProgram(threading.Thread):
                 frames = FlashFrames(self.size)
             pts = tick_pts(tick, rate)
             facts = {
-                "tick": tick, "avatar": "flash", "plate": 0, "state": "live", "box": [], "label": False, "captured": pts,
+                "tick": tick, "avatar": "flash", "plate": 0, "state": "live", "box": [], "label": False,
+                "captured": pts,
             }  # fmt: skip
             sound.send(pts, beep(tick, rate, self.muted), "s16", facts={"tick": tick})
             program.send(pts, frames.frame_at(tick, rate), "i420", facts=facts, stamps={"composed": now()})
@@ -195,8 +196,10 @@ class FlashGateway:
 
 
 def preferred() -> None:
-    """This process and those it starts before whatever else runs here, as the supervisor's services are; far ends
-    that would be machines of their own otherwise wait for this one's processor, and that is measured instead."""
+    """This process and those it starts before whatever else runs here, as the supervisor's services are.
+
+    Far ends that would be machines of their own otherwise wait for this one's processor, and that is measured instead.
+    """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     except OSError:

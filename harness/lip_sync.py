@@ -20,15 +20,18 @@ CLOSED = 0.35  # a seal (see `MeshMotion`) below this is a closed mouth
 CLOSURE_TOLERANCE_US = 40_000  # us between a closure heard and seen
 VOICES = ("en-us+f3", "en-us+m4", "it+linda", "it+david", "nl+f5", "nl+pablo")
 TEXTS = {
-    "en-us": "Maybe Bob and Peter bought a map. My mom made pumpkin pie. Please move the piano, and open the box by the lamp.",
+    "en-us": "Maybe Bob and Peter bought a map. My mom made pumpkin pie. Please move the piano, and open the box by "
+    "the lamp.",
     "it": "La mamma prepara il pane. Il bambino beve poca acqua. Domani compriamo una bella lampada per Paola.",
     "nl": "Mijn moeder bakt een appel. Papa koopt bloemen op de markt. Bob belt mama op het plein.",
 }
 
 
 def speech(voice: str) -> tuple[AudioSamples, list[tuple[int, int]], list[tuple[int, int]]]:
-    """(n,) int16 at 48 kHz of a voice's sentences, and (from, to) microseconds of its lip closures and of its vowels. A
-    stop is closed from where the sound before it ends to its burst."""
+    """(n,) int16 at 48 kHz of a voice's sentences, and (from, to) microseconds of its lip closures and of its vowels.
+
+    A stop is closed from where the sound before it ends to its burst.
+    """
     from training.visemes.espeak import speak_text
     from training.visemes.material import VISEME
 

@@ -1,4 +1,7 @@
-"""A network camera: one client at a time, H.264 and G.711 over RTSP as they lie on a camera's wire, in real time, joined in the middle."""
+"""A network camera: one client at a time, H.264 and G.711 over RTSP as they lie on a camera's wire.
+
+It sends in real time, and a client joins in the middle.
+"""
 
 import base64
 import socket
@@ -19,10 +22,12 @@ REQUEST_END = b"\r\n\r\n"
 
 
 class RtspCamera:
-    """Shows the first `seconds` of a film again and again from the moment it is made, with a key frame every `key_frames` frames.
+    """Shows the first `seconds` of a film again and again from the moment it is made.
 
-    opened, refused: connections that were let in, and those that came while there was a client. sound: a track of silence as well.
-    sprop: the session description holds the parameter sets, as most cameras' do.
+    `key_frames`: frames from one key frame to the next.
+
+    opened, refused: connections that were let in, and those that came while there was a client. sound: a track of
+    silence as well. sprop: the session description holds the parameter sets, as most cameras' do.
     """
 
     def __init__(

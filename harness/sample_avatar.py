@@ -19,7 +19,10 @@ SIDE = 1.9  # of the ROI over the face, as `studio avatar add` crops it
 
 
 def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> Avatar:
-    """The astronaut as an avatar. own_plate: False for the mask of a face on a foreign body, though the plate is its own."""
+    """The astronaut as an avatar.
+
+    own_plate: False for the mask of a face on a foreign body, though the plate is its own.
+    """
     portrait = np.asarray(cv2.resize(astronaut(), None, fx=2.0, fy=2.0, interpolation=cv2.INTER_CUBIC), np.uint8)
     tracker = FaceTracker(still=True)
     face = tracker.faces(portrait)[0]

@@ -1,4 +1,7 @@
-"""The mesh as an engine that says it needs the driver's image: what that costs the stream, without a network's weights."""
+"""The mesh as an engine that says it needs the driver's image.
+
+What that costs the stream, without a network's weights.
+"""
 
 from dataclasses import replace
 

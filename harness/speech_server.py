@@ -1,4 +1,7 @@
-"""A server with the OpenAI speech API: its voice is a tone, and it streams, stalls, fails and answers late on request."""
+"""A server with the OpenAI speech API.
+
+Its voice is a tone, and it streams, stalls, fails and answers late on request.
+"""
 
 import json
 import threading
@@ -22,10 +25,13 @@ def speech(text: str) -> bytes:
 
 
 class SpeechServer:
-    """Answers as `mode` says: "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when
-    `release` is set), "refuse" (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte),
-    "break" (the connection ends in the middle), "endless". asked: the requests' bodies. closed: set when a client left before
-    it had all. heard: set with the first request."""
+    """Answers as `mode` says.
+
+    "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when `release` is set),
+    "refuse" (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte), "break" (the
+    connection ends in the middle), "endless". asked: the requests' bodies. closed: set when a client left before it had
+    all. heard: set with the first request.
+    """
 
     def __init__(self) -> None:
         self.mode = "stream"
@@ -113,6 +119,7 @@ class SpeechServer:
         request.connection.settimeout(10)
 
     def close(self) -> None:
+        """Release what waits, and end the server and its thread."""
         self.release.set()
         self._http.shutdown()
         self._http.server_close()

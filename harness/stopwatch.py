@@ -12,8 +12,11 @@ TRIES = 8
 
 
 class Stopwatch:
-    """Milliseconds between marks. On a GPU marks are events, which nothing waits for; on a CPU they are processor time of all
-    threads, which other work on the machine does not change much."""
+    """Milliseconds between marks.
+
+    On a GPU marks are events, which nothing waits for; on a CPU they are processor time of all threads, which other
+    work on the machine does not change much.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._gpu = device.type == "cuda"

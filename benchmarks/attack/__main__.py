@@ -1,4 +1,6 @@
-"""`python -m benchmarks.attack`: attack a studio of its own on loopback for at most twenty minutes, and print what came of it.
+"""`python -m benchmarks.attack`: attack a studio of its own on loopback, and print what came of it.
+
+It takes twenty minutes at most.
 
 Exit code 1 where something was lost or died. `--share 0.02` does a fiftieth of it, `--only NAME` a part.
 """
@@ -33,13 +35,16 @@ ODD_UPLOADS, DAMAGED_CUT_OUTS = 200, 200
 MOST_MINUTES = 20.0
 PARTS = ("messages", "images", "web", "store", "files", "stages", "studio", "jobs", "sessions", "texts")
 ON_AIR = ("web", "store", "files", "stages")  # beside a channel that records
-# A gateway that is killed takes with it what it has counted since its last pulse, a second ago at most. A machine that keeps
-# up lacks none: 925 frames in 37 s, 0 counted, 0 missing, after two kills of each stage.
+# A gateway that is killed takes with it what it has counted since its last pulse, a second ago at most. A machine that
+# keeps up lacks none: 925 frames in 37 s, 0 counted, 0 missing, after two kills of each stage.
 UNTOLD_S = 1.0
 
 
 def attack(home: Path, folder: Path, share: float, parts: tuple[str, ...] = PARTS) -> Iterator[AttackRow]:
-    """Rows as they come, each attack in `share` of its full size, at least once. home: with samples. folder: an empty one."""
+    """Rows as they come, each attack in `share` of its full size, at least once.
+
+    home: with samples. folder: an empty one.
+    """
 
     def part(size: int) -> int:
         return max(1, round(size * share))
@@ -97,7 +102,8 @@ def _beside_a_channel(
         if row.seconds < lasted - 3 or missing > counted + UNTOLD_S * RATE_FPS:
             row.lost = 1
             row.wrong(
-                f"it has {row.seconds:.0f} s of {lasted:.0f} s and lacks {missing:.0f} frames of which {counted} were counted"
+                f"it has {row.seconds:.0f} s of {lasted:.0f} s and lacks {missing:.0f} frames of which {counted} were "
+                "counted"
             )
     except (av.FFmpegError, OSError, ZeroDivisionError) as error:
         row.lost = 1

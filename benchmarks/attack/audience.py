@@ -1,4 +1,7 @@
-"""Viewers who may not watch: forged, expired and revoked links, more of them than a link allows, and garbage on the socket."""
+"""Viewers who may not watch.
+
+Forged, expired and revoked links, more of them than a link allows, and garbage on the socket.
+"""
 
 import asyncio
 import contextlib
@@ -48,7 +51,7 @@ class _Attackers:
 
 
 def audience(run: Studio, count: int) -> AttackRow:
-    """`count` viewers at once beyond a link's seats, as many with links that are none, and as many that send garbage."""
+    """Attack with `count` viewers beyond a link's seats, as many forged links, and as many senders of garbage."""
     row = AttackRow("viewers who may not watch")
     url = f"{run.base}/api/v1/channels/{run.channel}/watch-links"
     with httpx2.Client(headers=run._auth, timeout=20, trust_env=False) as http:

@@ -1,4 +1,7 @@
-"""Strange files as users bring them: uploads that are not what their names say, damaged drivers on air, damaged cut-outs."""
+"""Strange files as users bring them.
+
+Uploads that are not what their names say, damaged drivers on air, damaged cut-outs.
+"""
 
 import shutil
 import time
@@ -21,14 +24,19 @@ from shared.errors import StudioError
 
 SEED = 28
 NAMES = (
-    "a.mp4", "a.mov", "a.mkv", "a.ts", "a.avi", "a.wav", "a.mp3", "a.amr", "a.jpg", "a.jfif", "a.png", "a.gif", "a.webp",
+    "a.mp4", "a.mov", "a.mkv", "a.ts", "a.avi", "a.wav", "a.mp3", "a.amr", "a.jpg", "a.jfif", "a.png", "a.gif",
+    "a.webp",
     "a.heic", "a.npz", "a.pkl", "a", ".", "\u202e4pm.a", "a.mp4\0.jpg",
 )  # fmt: skip
 STARTS = (
-    b"", b"\0\0\0\x18ftypmp42", b"\x1a\x45\xdf\xa3", b"RIFF\xff\xff\xff\xffAVI ", b"RIFF\0\0\0\0WAVEfmt ", b"\xff\xfb\x90\x64",
-    b"ID3\4\0\0\x7f\x7f\x7f\x7f", b"OggS\0\2", b"fLaC\0\0\0\x22", b"caff\0\1\0\0", b"#!AMR\n", b"\x0b\x77", b"G" * 600, b"FLV\1\5",
-    b"\xff\xd8\xff\xe1\xff\xff", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff", b"GIF89a\xff\xff\xff\xff\xf7",
-    b"RIFF\x20\0\0\0WEBPVP8X", b"II*\0\xff\xff\xff\x7f", b"\0\0\0\x1cftypavif", b"PK\3\4\x14\0\1\0", b"\x93NUMPY\1\0\xff\xff",
+    b"", b"\0\0\0\x18ftypmp42", b"\x1a\x45\xdf\xa3", b"RIFF\xff\xff\xff\xffAVI ", b"RIFF\0\0\0\0WAVEfmt ",
+    b"\xff\xfb\x90\x64",
+    b"ID3\4\0\0\x7f\x7f\x7f\x7f", b"OggS\0\2", b"fLaC\0\0\0\x22", b"caff\0\1\0\0", b"#!AMR\n", b"\x0b\x77", b"G" * 600,
+    b"FLV\1\5",
+    b"\xff\xd8\xff\xe1\xff\xff", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x7f\xff\xff\xff\x7f\xff\xff\xff",
+    b"GIF89a\xff\xff\xff\xff\xf7",
+    b"RIFF\x20\0\0\0WEBPVP8X", b"II*\0\xff\xff\xff\x7f", b"\0\0\0\x1cftypavif", b"PK\3\4\x14\0\1\0",
+    b"\x93NUMPY\1\0\xff\xff",
     b"#EXTM3U\n/etc/passwd\n", b"ffconcat version 1.0\nfile /etc/passwd\n", b"<!doctype html>",
 )  # fmt: skip
 PLACES = (("/drivers", "video"), ("/channels/main/speech", "audio"), ("/avatars", "portrait"), ("/avatars", "body"))
@@ -36,8 +44,10 @@ ON_AIR_S = 0.5  # that a damaged driver, which was taken, is on air
 
 
 def odd_uploads(run: Studio, count: int) -> AttackRow:
-    """`count` uploads of what no name says, and of a damaged film that drives the channel where it is taken. An answer of 500, or
-    none at all, is lost."""
+    """`count` uploads of what no name says, and of a damaged film that drives the channel where it is taken.
+
+    An answer of 500, or none at all, is lost.
+    """
     row, generator = AttackRow("odd and damaged uploads"), np.random.default_rng(SEED)
     film = (run.home / "drivers" / "sample.mp4").read_bytes()
     with (
@@ -71,8 +81,10 @@ def odd_uploads(run: Studio, count: int) -> AttackRow:
 
 
 def damaged_cut_outs(folder: Path, count: int) -> AttackRow:
-    """The alpha of an avatar whose own cut-out, or its index, is damaged in `count` ways: a matte of the plate's size, or a
-    sentence. folder: an empty one."""
+    """The alpha of an avatar whose own cut-out, or its index, is damaged in `count` ways.
+
+    A matte of the plate's size, or a sentence. folder: an empty one.
+    """
     row, generator = AttackRow("damaged cut-outs"), np.random.default_rng(SEED)
     rgb = sample_portrait()
     alpha = np.zeros(rgb.shape[:2], np.uint8)

@@ -17,7 +17,8 @@ from harness.sessions.voice_agent import AVATAR, VoiceAgent, buzz
 from services.local.livekit_server import find_server
 
 ODD_FORMS: tuple[dict[str, str], ...] = (
-    {}, {"sample_rate": "24000"}, {"sample_rate": "0", "num_channels": "1"}, {"sample_rate": "9" * 400, "num_channels": "1"},
+    {}, {"sample_rate": "24000"}, {"sample_rate": "0", "num_channels": "1"},
+    {"sample_rate": "9" * 400, "num_channels": "1"},
     {"sample_rate": "24000", "num_channels": "7"}, {"sample_rate": "-24000", "num_channels": "1"},
 )  # fmt: skip
 FORM = {"sample_rate": "24000", "num_channels": "1"}
@@ -27,8 +28,11 @@ MOST_SESSIONS = 50
 
 
 def guests(voices: int, requests: int, kills: int) -> Iterator[AttackRow]:
-    """`voices` odd streams and interrupts to one session, `requests` sessions that are ended before they are in their rooms,
-    `kills` of each process that serves them."""
+    """Attack sessions with odd voice streams and interrupts, with early ends, and with kills of their processes.
+
+    voices: odd streams and interrupts to one session. requests: sessions that are ended before they are in their rooms.
+    kills: of each process that serves them.
+    """
     if find_server() is None:
         yield AttackRow("sessions: there is no LiveKit server")
         return

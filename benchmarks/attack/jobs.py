@@ -24,14 +24,18 @@ WAIT_S = 300.0  # for all jobs after the last kill
 BEAT_S = 1.5  # between two kills
 FARM = "services.local.render_farm"
 NAMES = (
-    "claim-0001.sync-conflict-1.json", "claim-0001 (1).json", "claim-.json", "claim-99999999999999999999.json", "done.json",
+    "claim-0001.sync-conflict-1.json", "claim-0001 (1).json", "claim-.json", "claim-99999999999999999999.json",
+    "done.json",
     "failed-0001 copy.json", "parked.json", "result.json", ".claim-0001.json.swp", "wish.json", "\udcff\udcfe.json",
 )  # fmt: skip
 CONTENTS = (b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"ticks": "many"}', b"[" * 100_000, b'{"beat": "x", "worker": 3}')
 
 
 def farm_kills(home: Path, files: Path, count: int) -> AttackRow:
-    """`count` kills of workers, queue and farm while people wait for jobs; each job ends as the one that was left alone."""
+    """`count` kills of workers, queue and farm while people wait for jobs.
+
+    Each job ends as the one that was left alone.
+    """
     row, generator = AttackRow("kills of worker, queue, farm"), np.random.default_rng(SEED)
     wanted = _digest(_submitted(home, files / "alone.mp4"), files / "alone.mp4")
     started = time.monotonic()
@@ -62,7 +66,10 @@ def farm_kills(home: Path, files: Path, count: int) -> AttackRow:
 
 
 def strange_store(run: Studio, count: int) -> AttackRow:
-    """`count` strange files among the jobs of a studio on air, in and beside whole jobs; `studio jobs list` goes on listing."""
+    """`count` strange files among the jobs of a studio on air, in and beside whole jobs.
+
+    `studio jobs list` goes on listing.
+    """
     row, generator = AttackRow("strange files in the store"), np.random.default_rng(SEED)
     settings = load_settings(home=run.home)
     store = LocalStore(Path(settings.jobs_url))

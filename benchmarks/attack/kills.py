@@ -16,7 +16,10 @@ GAP_S = 1.0  # that a stage other than the compositor may cost
 
 
 def stages(run: Studio, services: tuple[str, ...], count: int) -> list[AttackRow]:
-    """`count` kills of each of these stages, one after the other. The program goes on meanwhile, and is driven again."""
+    """`count` kills of each of these stages, one after the other.
+
+    The program goes on meanwhile, and is driven again.
+    """
     rows = []
     for service in services:
         row = AttackRow(f"kills of {service}")
@@ -42,7 +45,10 @@ def stages(run: Studio, services: tuple[str, ...], count: int) -> list[AttackRow
 
 
 def whole_studio(home: Path, folder: Path, count: int) -> AttackRow:
-    """`count` kills of the studio while it records: its services end with it, every recording plays, the next one starts."""
+    """`count` kills of the studio while it records.
+
+    Its services end with it, every recording plays, the next one starts.
+    """
     row, started = AttackRow("kills of the studio"), time.monotonic()
     for number in range(count):
         out = folder / f"killed-{number}.mp4"
@@ -74,7 +80,7 @@ def whole_studio(home: Path, folder: Path, count: int) -> AttackRow:
 
 
 def lost_frames(run: Studio) -> int:
-    """How many frames of its recording a channel has counted as lost, which a machine that is too slow for all of this does."""
+    """Frames of its recording that a channel has counted as lost, as a machine does that is too slow for all this."""
     drops = run.state().get("services", {}).get("gateway", {}).get("drops", {})
     return int(drops.get("record frame", 0) + drops.get("frame skipped", 0))
 

@@ -17,10 +17,10 @@ MEGABYTE = 1 << 20
 class AttackRow:
     """What one kind of attack did.
 
-    tried: messages, requests, connections or kills. lost: what should have been there and is not: jobs, answers, recordings.
-    died: processes that ended and were not killed by the attack. grew_mb: resident memory of the process that grew most.
-    seconds: the attack's length. fps: program frames a second on the wire meanwhile, None without a program. notes: what
-    was wrong, one sentence each.
+    tried: messages, requests, connections or kills. lost: what should have been there and is not: jobs, answers,
+    recordings. died: processes that ended and were not killed by the attack. grew_mb: resident memory of the process
+    that grew most. seconds: the attack's length. fps: program frames a second on the wire meanwhile, None without a
+    program. notes: what was wrong, one sentence each.
     """
 
     what: str

@@ -58,7 +58,10 @@ def _messages(alone: Alone, count: int) -> AttackRow:
 
 
 def images(home: Path, count: int) -> AttackRow:
-    """`count` odd images to capture: cut, flipped and grown JPEGs, headers that claim gigabytes, other formats, none."""
+    """`count` odd images to capture.
+
+    Cut, flipped and grown JPEGs, headers that claim gigabytes, other formats, none.
+    """
     row = AttackRow("images to capture")
     with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
         alone = Alone("capture", home, Path(folder) / "run")

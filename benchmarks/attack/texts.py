@@ -14,8 +14,10 @@ from harness.speech_server import KEY, speech_server
 SEED, SPEECH = 22, "/speech"
 MODES = ("stream", "fail", "json", "mp3", "wav", "silent", "break", "refuse", "late", "stall", "endless")
 TEXTS = [
-    "", "…", "a" * 9_999, "a. " * 3_000, "\0\x1b[2J", "\ud7ff\u202e", "\n" * 5_000, "<speak><break time='9h'/></speak>", "[[x]]",
-    "$(reboot) `id` ; rm -rf /", "-x --help", "你好。" * 3_000, '"' * 9_000, "Hello there.", "One. Two! Three?", "x" * 20_000,
+    "", "…", "a" * 9_999, "a. " * 3_000, "\0\x1b[2J", "\ud7ff\u202e", "\n" * 5_000, "<speak><break time='9h'/></speak>",
+    "[[x]]",
+    "$(reboot) `id` ; rm -rf /", "-x --help", "你好。" * 3_000, '"' * 9_000, "Hello there.", "One. Two! Three?",
+    "x" * 20_000,
 ]  # fmt: skip
 ANSWERS = (200, 201, 422, 429, 502)
 CUE = re.compile(r"[\d:]{8,}\.\d{3} --> [\d:]{8,}\.\d{3}\n[^<>\n]+")
@@ -23,8 +25,11 @@ SILENT_WAIT_S = 45.0  # a server that answers late is waited for so long
 
 
 def texts(home: Path, folder: Path, count: int) -> AttackRow:
-    """`count` texts, interrupted now and then, while a recording runs; afterwards the channel says a sentence. An answer of 500, none
-    at all, a key in the state, a sentence that is not said, and captions that are no WebVTT are lost."""
+    """`count` texts, interrupted now and then, while a recording runs; afterwards the channel says a sentence.
+
+    An answer of 500, none at all, a key in the state, a sentence that is not said, and captions that are no WebVTT are
+    lost.
+    """
     row, generator = AttackRow("odd texts and odd voices"), np.random.default_rng(SEED)
     with speech_server() as server:
         told = {"STUDIO_VOICE_OPENAI_URL": server.url, "STUDIO_VOICE_OPENAI_KEY": KEY, "STUDIO_VOICE": "openai"}

@@ -14,8 +14,10 @@ from harness.channel import Studio
 
 SEED = 19
 TEXTS = [
-    "", "a", "../..", "%00", "a\0b", "\ud7ff", "[/x]", "\x1b[2J", "x" * 5000, "http://x:99999/", "rtsp://h:70000/", "1e400",
-    "sample", "main", "mesh", "-1", "null", "{}", "[" * 2000, "file:///etc/passwd", "\u202eabc", "camera:99999999999999999999",
+    "", "a", "../..", "%00", "a\0b", "\ud7ff", "[/x]", "\x1b[2J", "x" * 5000, "http://x:99999/", "rtsp://h:70000/",
+    "1e400",
+    "sample", "main", "mesh", "-1", "null", "{}", "[" * 2000, "file:///etc/passwd", "\u202eabc",
+    "camera:99999999999999999999",
 ]  # fmt: skip
 KEPT = ("/recording", "/outputs")  # what is on air goes on: a recording that is stopped on request is not lost
 BODY_BYTES = 8 << 20
@@ -73,8 +75,10 @@ def bodies(run: Studio, count: int) -> AttackRow:
 
 
 def forged(run: Studio, count: int) -> AttackRow:
-    """`count` requests that claim to come through a proxy, which none is trusted for: foreign names and pages stay refused, and
-    nothing of what they claim is in an answer."""
+    """`count` requests that claim to come through a proxy, which none is trusted for.
+
+    Foreign names and pages stay refused, and nothing of what they claim is in an answer.
+    """
     row = AttackRow("forged X-Forwarded headers")
     port = run.base.rpartition(":")[2]
     with beside(run, row), httpx2.Client(base_url=run.base, timeout=20, trust_env=False) as client:

@@ -2,11 +2,11 @@
 
     studio bench composite --portraits FOLDER --bodies FOLDER [--drivers FOLDER] [--sheet FOLDER] [--every N] [--json]
 
-A folder, or a pattern such as "footage/body_*" in quotes. Each pair is made into an avatar in a folder of its own that is
-deleted again, driven by every driver with the `mesh` engine, and composed as the program is. Without drivers the face
-rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS. sharpness is the composite's, at rest, over that of the
-portrait itself after the same resizes (a mouth or an eye that opens or closes has another detail); drawn is the driven composite's over
-that of the engine's frame, which is what placing the face alone does.
+A folder, or a pattern such as "footage/body_*" in quotes. Each pair is made into an avatar in a folder of its own that
+is deleted again, driven by every driver with the `mesh` engine, and composed as the program is. Without drivers the
+face rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS. sharpness is the composite's,
+at rest, over that of the portrait itself after the same resizes (a mouth or an eye that opens or closes has another
+detail); drawn is the driven composite's over that of the engine's frame, which is what placing the face alone does.
 """
 
 import tempfile
@@ -42,7 +42,8 @@ from shared.media.reader import VideoReader
 from shared.media.still import read_image
 
 EVERY = 5  # of a driver's frames, one is looked at
-# Per cent of the bare skin, in the mean and at the 95th percentile; sharpness over the portrait's own, drawn over the engine's.
+# Per cent of the bare skin, in the mean and at the 95th percentile; sharpness over the portrait's own, drawn over the
+# engine's.
 BOUNDS = {
     **{
         f"{kind}_{of}": (0.0, most)
@@ -59,8 +60,11 @@ Progress = Callable[[str], None]
 
 
 class PairingRow(TypedDict):
-    """One portrait on one body with one driver. Shares of the plate's bare skin in per cent, in the mean over the frames and
-    at their 95th percentile; sharpness, drawn: see above. frames: how many were looked at."""
+    """One portrait on one body with one driver.
+
+    Shares of the plate's bare skin in per cent, in the mean over the frames and at their 95th percentile; sharpness,
+    drawn: see above. frames: how many were looked at.
+    """
 
     portrait: str
     body: str
@@ -140,7 +144,10 @@ def measure_avatar(
 
 
 def files_of(where: str, what: str, *kinds: SignedKind) -> list[Path]:
-    """The files in a folder, or those that a pattern matches, that are of one of these kinds. Raises StudioError for none."""
+    """The files in a folder, or those that a pattern matches, that are of one of these kinds.
+
+    Raises StudioError for none.
+    """
     path = Path(where)
     found = path.iterdir() if path.is_dir() else path.parent.glob(path.name)
     files = sorted(each for each in found if (signed := signature_of(each)) is not None and signed.kind in kinds)
@@ -169,7 +176,10 @@ def _driven(drivers: str | None) -> dict[str, list[Driving]]:
 
 
 def _composed(avatar: Avatar, ticks: list[Driving], every: int) -> Iterator[tuple[int, ImageArray, ImageArray, Face]]:
-    """(plate frame, the engine's frame, program frame in RGB, the face in it) of every so many ticks. Those between move the engine on."""
+    """(plate frame, the engine's frame, program frame in RGB, the face in it) of every so many ticks.
+
+    Those between move the engine on.
+    """
     session, composer, tracker = load_frame_engine("mesh").open(avatar), Composer(avatar), FaceTracker()
     for number, tick in enumerate(ticks):
         session.draws = number % every == 0
@@ -203,7 +213,10 @@ class _PlateFaces:
 
 
 def sharpness_at_rest(avatar: Avatar) -> float:
-    """Detail of the face at rest on the body, over that of the portrait itself there and as large; the median of some frames."""
+    """Detail of the face at rest on the body, over that of the portrait itself there and as large.
+
+    The median of some frames.
+    """
     session, composer, portrait = load_frame_engine("mesh").open(avatar), Composer(avatar), _portrait_roi(avatar)
     pixels = session.step(Driving(0, None, None))[0].pixels
     shown = turn_to_rest(avatar.face, avatar.rest)
@@ -232,7 +245,10 @@ def _portrait_roi(avatar: Avatar) -> ImageArray:
 
 
 def _alone(avatar: Avatar, index: int, pixels: ImageArray) -> ImageArray:
-    """(H, W, 3) uint8 RGB: a ROI frame where and as large as the plate frame shows it, neither lit nor masked, and no plate."""
+    """A ROI frame where the plate frame shows it and as large, neither lit nor masked, without a plate.
+
+    Returns (H, W, 3) uint8 RGB.
+    """
     plate = avatar.plate
     program = np.full((plate.height * 3 // 2, plate.width), 128, np.uint8)
     everywhere = Blender(np.full((ROI_SIZE_PX, ROI_SIZE_PX), 255, np.uint8))

@@ -1,7 +1,8 @@
 """What a composited face does to the plate's bare skin: darkened, lightened or discoloured, and how sharp the face is.
 
 Both faces' brows, eyes, nose and mouth, grown, are left out: there the composite differs because it shows another face.
-What remains is the skin around them, where a portrait's hair, shadow or background, or another light, is seen as a seam.
+What remains is the skin around them, where a portrait's hair, shadow or background, or another light, is seen as a
+seam.
 """
 
 from dataclasses import dataclass
@@ -40,8 +41,8 @@ class Seam:
 def measure_seam(plate: ImageArray, shown: ImageArray, plate_face: Face, shown_face: Face) -> Seam | None:
     """The seam of one frame; None where none of the plate's skin is left to look at.
 
-    plate, shown: (H, W, 3) uint8 RGB, the frame without and with the face. plate_face, shown_face: the faces in them, in
-    their pixels.
+    plate, shown: (H, W, 3) uint8 RGB, the frame without and with the face. plate_face, shown_face: the faces in them,
+    in their pixels.
     """
     shape, eyes = plate.shape[:2], plate_face.eye_distance
     skin = filled(shape, plate_face.points[OVAL, :2]) & ~_features(shape, (plate_face, shown_face), GROWN * eyes)

@@ -20,8 +20,10 @@ ROUNDS, CALLS = 5, 10
 
 
 def compared(device: "torch.device", shapes: dict[str, tuple[int, int, int, int]] = SHAPES) -> BenchmarkFigures:
-    """Milliseconds of a call of each in float16, in turns, and how often the one goes into the other; why xFormers is left
-    out where it cannot be had."""
+    """Milliseconds of a call of each in float16, in turns, and how often the one goes into the other.
+
+    Why xFormers is left out where it cannot be had.
+    """
     from engines.xformers_attention import xformers_attention, xformers_problem
 
     if problem := xformers_problem(device):

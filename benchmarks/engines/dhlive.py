@@ -1,7 +1,7 @@
 """DH_live on one core: each part of a frame, beside the original's in the same run, and eight faces drawn as one batch.
 
-Weights are by rule and files stand-ins: what is drawn is noise, at the cost of the real one. Times are of the process's own
-CPU time, the least of many calls, ours and the original's in turn.
+Weights are by rule and files stand-ins: what is drawn is noise, at the cost of the real one. Times are of the process's
+own CPU time, the least of many calls, ours and the original's in turn.
 """
 
 import importlib
@@ -50,7 +50,8 @@ def _measured(files: dict[str, Path], peer: Path | None, rounds: int) -> Benchma
         "ms": mine,
         "together_ms": round(face, 2),
         "budget": f"{'met' if face <= BUDGET_MS else 'missed'}: {face:.2f} of at most {BUDGET_MS} ms a face",
-        "batch": f"{'met' if share <= BATCH_BAR else 'missed'}: {share:.2f} of the single cost each, at most {BATCH_BAR}",
+        "batch": f"{'met' if share <= BATCH_BAR else 'missed'}: {share:.2f} of the single cost each, at most "
+        f"{BATCH_BAR}",
     }
     if not theirs:
         return figures | {"original_ms": NO_PEER}
@@ -60,8 +61,10 @@ def _measured(files: dict[str, Path], peer: Path | None, rounds: int) -> Benchma
 
 
 def _least(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The least milliseconds of each, in turn. Each is called once before it is measured, so that none finds its weights
-    further away than another."""
+    """The least milliseconds of each, in turn.
+
+    Each is called once before it is measured, so that none finds its weights further away than another.
+    """
     least = dict.fromkeys(works, float("inf"))
     for _ in range(rounds):
         for name, work in works.items():

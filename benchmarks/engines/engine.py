@@ -4,8 +4,9 @@
 
 On footage of your own: `benchmarks.engines.following`.
 
-Times are processor time of one thread, which other work on the machine does not lengthen. Next to them stand two references from the same run, so that
-figures of different machines can be compared: a full-frame remap and a memory copy of the same size.
+Times are processor time of one thread, which other work on the machine does not lengthen. Next to them stand two
+references from the same run, so that figures of different machines can be compared: a full-frame remap and a memory
+copy of the same size.
 """
 
 import argparse
@@ -31,9 +32,12 @@ from shared.runtime.clock import US
 
 
 def measure() -> dict[str, object]:
-    """All figures: `ms_per_frame` (median, p95), `body_ms_per_frame` of a film's own face, its decoding left out, and
-    `body_over_portrait`, the ratio of both, taken frame by frame in turns; the references, the ratio to each, `open_ms`, `followed`
-    by signal, `neutral_psnr_db` and `still_jitter_px`."""
+    """All figures of the engine, in milliseconds, ratios, decibels and pixels.
+
+    `ms_per_frame` (median, p95), `body_ms_per_frame` of a film's own face, its decoding left out, and
+    `body_over_portrait`, the ratio of both, taken frame by frame in turns; the references, the ratio to each,
+    `open_ms`, `followed` by signal, `neutral_psnr_db` and `still_jitter_px`.
+    """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -73,7 +77,10 @@ def _measure() -> dict[str, object]:
 
 
 def _on_film(faces: list[Face], neutral: Face) -> tuple[float, float]:
-    """Milliseconds a frame of the film's own face, and over those of the portrait's. The film speaks, which costs the most."""
+    """Milliseconds a frame of the film's own face, and over those of the portrait's.
+
+    The film speaks, which costs the most.
+    """
     engine, film = load_frame_engine("mesh"), filmed_body(scale=1.0)
     portrait = engine.open(film)
     body = engine.open(film, SessionContext(options=engine.options({"source": "body"})))
@@ -109,6 +116,7 @@ def _median_ms(work: Callable[[], object], rounds: int = 50) -> float:
 
 
 def main() -> None:
+    """Measure, and print a line for each figure or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object")
     figures = measure()

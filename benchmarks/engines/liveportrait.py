@@ -2,9 +2,9 @@
 
 `--peer CHECKOUT` runs the original's own code path (commit 1986663 of KwaiVGI/LivePortrait) beside it: the same weights
 and the same frame on the same device, its wrapper's calls and its paste-back into a 1280x720 frame. On a CPU the times
-are processor seconds of all threads, which a busy machine does not change much; on a GPU they are seconds, the median of
-many. Every way of running either side has a process of its own, so that neither's memory, kernels or first frame profit
-from another's.
+are processor seconds of all threads, which a busy machine does not change much; on a GPU they are seconds, the median
+of many. Every way of running either side has a process of its own, so that neither's memory, kernels or first frame
+profit from another's.
 """
 
 import argparse
@@ -39,8 +39,10 @@ MOST_MB = 3000  # of GPU memory
 
 
 def measure(seconds: float = 0.0, peer: Path | None = None) -> BenchmarkFigures:
-    """For `studio bench`; without PyTorch a sentence. seconds: at least so long for each figure of ours alone. peer: a
-    checkout of the original, to run beside."""
+    """For `studio bench`; without PyTorch a sentence.
+
+    seconds: at least so long for each figure of ours alone. peer: a checkout of the original, to run beside.
+    """
     if not find_spec("torch"):
         return {"left_out": NO_TORCH}
     return compare(peer.absolute(), 2, 0) if peer else ours(None, 1, seconds)
@@ -67,8 +69,10 @@ def compare(peer: Path, rounds: int, threads: int) -> BenchmarkFigures:
 def ours(
     weights: Path | None, rounds: int, seconds: float = 0.0, threads: int = 0, narrow: bool = False
 ) -> BenchmarkFigures:
-    """Every way of running ours. weights: in the published layout; None: random ones. narrow: of a few channels, to try
-    out the benchmark itself."""
+    """Every way of running ours.
+
+    weights: in the published layout; None: random ones. narrow: of a few channels, to try out the benchmark itself.
+    """
     import torch
 
     gpu = torch.cuda.is_available()
@@ -89,7 +93,10 @@ def _ways() -> tuple[str, ...]:
 
 
 def _alone(work: Callable[..., Any], *given: Any) -> Any:
-    """What `work` gives in a new process that has compiled nothing yet; told as it comes, for the whole takes minutes."""
+    """What `work` gives in a new process that has compiled nothing yet.
+
+    Told as it comes, for the whole takes minutes.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="studio-bench-") as cache,
         ProcessPoolExecutor(1, get_context("spawn"), _begin_alone, (cache,)) as process,
@@ -204,6 +211,7 @@ def _figures(
 
 
 def main() -> None:
+    """Measure, and print a line for each figure or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", type=Path, help="a checkout of the original, to run beside")
     parser.add_argument("--rounds", type=int, default=2, help="on a CPU; on a GPU there are more")

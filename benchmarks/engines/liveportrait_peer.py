@@ -23,8 +23,10 @@ SMALL = (("retarget_shoulder", "stitching"), ("retarget_mouth", "lip"), ("retarg
 
 
 def write_weights(checkout: Path, weights: Path) -> None:
-    """Random weights of every network in the published layout, gentle enough that activations neither vanish nor overflow
-    in half precision."""
+    """Random weights of every network in the published layout.
+
+    They are gentle enough that activations neither vanish nor overflow in half precision.
+    """
     import torch
 
     sys.path.insert(0, str(checkout))
@@ -55,8 +57,10 @@ def write_weights(checkout: Path, weights: Path) -> None:
 
 
 def time_original(checkout: Path, weights: Path, way: str, rounds: int, threads: int) -> dict[str, float]:
-    """Milliseconds of its networks and of a whole frame; what it needs. way: "float32", "float16", and " compiled" for its
-    compile flag. weights: in the published layout."""
+    """Milliseconds of its networks and of a whole frame; what it needs.
+
+    way: "float32", "float16", and " compiled" for its compile flag. weights: in the published layout.
+    """
     import torch
 
     use_threads(threads)

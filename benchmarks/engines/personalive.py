@@ -1,9 +1,11 @@
-"""PersonaLive with random weights: a call by part, frames a second, memory, first frame, drift, delay, beside the original.
+"""PersonaLive with random weights.
 
-`--peer CHECKOUT` runs the original's own online loop (commit 32f401d of GVCLab/PersonaLive) in a process of its own on the
-same device, weights and frames, in turns with ours, so that both see the same machine. `--size full` is the published
-model and wants a GPU; `--size tiny` shows on a CPU that all of this works, and says nothing of the model's speed. On a CPU
-times are processor time of all threads, rates are a processor second's, and what says `clock` is not.
+A call by part, frames a second, memory, first frame, drift, delay, beside the original.
+
+`--peer CHECKOUT` runs the original's own online loop (commit 32f401d of GVCLab/PersonaLive) in a process of its own on
+the same device, weights and frames, in turns with ours, so that both see the same machine. `--size full` is the
+published model and wants a GPU; `--size tiny` shows on a CPU that all of this works, and says nothing of the model's
+speed. On a CPU times are processor time of all threads, rates are a processor second's, and what says `clock` is not.
 """
 
 import argparse
@@ -77,8 +79,11 @@ def ways(gpu: bool) -> list[Way]:
 def measure(
     seconds: float = 0.0, peer: Path | None = None, size: str | None = None, rounds: int = ROUNDS
 ) -> BenchmarkFigures:
-    """seconds: at least so long for each way. peer: a checkout of the original. size: full or tiny; else full on a GPU.
-    Without PyTorch a sentence. Raises StudioError."""
+    """seconds: at least so long for each way.
+
+    peer: a checkout of the original. size: full or tiny; else full on a GPU. Without PyTorch a sentence. Raises
+    StudioError.
+    """
     if absent := next((name for name in NEEDED if find_spec(name) is None), None):
         return {"left_out": NO_TORCH.format(absent)}
     import torch
@@ -298,8 +303,10 @@ def levels(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> dict[str, float]
 
 
 def bars(figures: BenchmarkFigures) -> dict[str, str]:
-    """What was promised of one GPU of the H200's class at 512 pixels: met, missed or not measured, of the fastest way in half
-    precision."""
+    """What was promised of one GPU of the H200's class at 512 pixels.
+
+    Met, missed or not measured, of the fastest way in half precision.
+    """
     if not figures:
         return {f"{bar:g} {what}": NOT_HERE for what, _, bar, _ in _wanted({}, {})}
     rows = {name: row for name, row in figures["ways"].items() if name.startswith("float16")}
@@ -332,6 +339,7 @@ def _verdict(value: float | None, bar: float, least: bool) -> str:
 
 
 def main() -> None:
+    """Measure, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", type=Path, help="a checkout of the original, to run beside")
     parser.add_argument("--size", choices=("full", "tiny"))

@@ -1,4 +1,7 @@
-"""Our side of PersonaLive's comparison: the loop in its parts on what the original gets, and the session as users have it."""
+"""Our side of PersonaLive's comparison.
+
+The loop in its parts on what the original gets, and the session as users have it.
+"""
 
 import time
 from collections.abc import Callable
@@ -47,7 +50,10 @@ SEED = 1
 
 
 def networks(size: NetworkSize, device: torch.device, dtype: torch.dtype) -> PersonaLiveNetworks:
-    """All of them by rule. Not to be called in inference mode: threads fill them, which have no mode of their caller's."""
+    """All of them by rule.
+
+    Not to be called in inference mode: threads fill them, which have no mode of their caller's.
+    """
     diffusers.utils.logging.set_verbosity_error()  # it warns of nothing
     small = size.vae["block_out_channels"][:1] * 4 if size.name == "tiny" else (64,) * 4
     made = PersonaLiveNetworks(
@@ -155,8 +161,10 @@ class DrivenSession:
         self.first_frame_s = time.perf_counter() - began
 
     def calls(self, count: int) -> tuple[float, float]:
-        """(seconds on the clock, of the processor) of one of so many calls, begun before the frames of the last are there,
-        as live does it."""
+        """Seconds on the clock and of the processor for one of so many overlapping calls.
+
+        Each is begun before the frames of the last are there, as live does it.
+        """
         synchronise(self._device)
         began, worked = time.perf_counter(), time.process_time()
         wait: Callable[[], object] | None = None
@@ -172,8 +180,10 @@ class DrivenSession:
         return (time.perf_counter() - began) / count, (time.process_time() - worked) / count
 
     def delay(self, interval_s: float, batches: int) -> dict[str, Any]:
-        """From a driver frame to the moment its own is handed on, as the generator measures it live, at this pace; and what
-        that cannot go below."""
+        """From a driver frame to the moment its own is handed on, as the generator measures it live, at this pace.
+
+        And what that cannot go below.
+        """
         interval = int(interval_s * US)
         batch = EngineThread(
             OpenedSession(PersonaLiveEngine(), self._avatar, self.session, PlateClock(self._avatar.plate)),

@@ -1,8 +1,10 @@
-"""The original PersonaLive (commit 32f401d of GVCLab/PersonaLive) from a checkout, in a process of its own, asked line by line.
+"""The original PersonaLive (commit 32f401d of GVCLab/PersonaLive) from a checkout, in a process of its own.
 
-Its online loop (`src/wrapper.py`) is run as it is, on weights by rule: only its reading of checkpoint files is left out.
-With a virtual environment in the checkout (CHECKOUT/.venv) it is that one's Python that runs it, with the libraries it was
-written for; else this one, which needs einops and omegaconf besides.
+It is asked line by line.
+
+Its online loop (`src/wrapper.py`) is run as it is, on weights by rule: only its reading of checkpoint files is left
+out. With a virtual environment in the checkout (CHECKOUT/.venv) it is that one's Python that runs it, with the
+libraries it was written for; else this one, which needs einops and omegaconf besides.
 """
 
 import functools
@@ -36,7 +38,8 @@ class OriginalPersonaLive:
         own = checkout / ".venv" / "bin" / "python"
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 closed with the process
         self._process = subprocess.Popen(
-            [str(own if own.exists() else sys.executable), "-m", "benchmarks.engines.personalive_peer", str(checkout), size],
+            [str(own if own.exists() else sys.executable), "-m", "benchmarks.engines.personalive_peer", str(checkout),
+                size],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, encoding="utf-8",
         )  # fmt: skip
 
@@ -116,8 +119,10 @@ class Original:
         return video
 
     def begin(self, calls: int, to: str) -> dict[str, Any]:
-        """Read the portrait and make the first chunks, with faint noise; keeps them in a file. first_frame_s: until the first
-        one of the driver's own."""
+        """Read the portrait and make the first chunks, with faint noise; keeps them in a file.
+
+        first_frame_s: until the first one of the driver's own.
+        """
         import numpy as np
         import torch
         from PIL import Image
@@ -217,7 +222,7 @@ class AbsentModule(ModuleType):
 
 
 def _positions(embeddings: Any, width: int, at: Any) -> Any:
-    """diffusers' table of positions for the original, which gives and wants arrays; later versions have tensors."""
+    """Diffusers' table of positions for the original, which gives and wants arrays; later versions have tensors."""
     import numpy as np
     import torch
 
@@ -294,7 +299,10 @@ def original_extractor(own: Any, size: Any) -> Any:
 
 
 def stand_in() -> Any:
-    """`personalive_size.SizedStandIn`, called as the original calls its encoder: (1, 3, f, 224, 224) -> (1, f, 32, 16)."""
+    """`personalive_size.SizedStandIn`, called as the original calls its encoder.
+
+    (1, 3, f, 224, 224) -> (1, f, 32, 16).
+    """
     from benchmarks.engines.personalive_size import SizedStandIn
 
     class Called(SizedStandIn):
@@ -305,7 +313,10 @@ def stand_in() -> Any:
 
 
 def clip_processor(own: Any) -> Any:
-    """Its reading of the portrait for CLIP; later versions of transformers have it without torchvision under another name."""
+    """Its reading of the portrait for CLIP.
+
+    Later versions of transformers have it without torchvision under another name.
+    """
     from PIL import Image
 
     try:
@@ -317,6 +328,7 @@ def clip_processor(own: Any) -> Any:
 
 
 def main() -> None:
+    """Answer the requests that come on standard input, one line of JSON each."""
     import torch
 
     from benchmarks.engines.personalive_size import SIZES

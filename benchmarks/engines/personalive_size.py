@@ -1,6 +1,7 @@
 """PersonaLive at the sizes at which it is compared with its original, and what both are given to work on.
 
-Nothing of the studio's engines is needed here: the original runs in a process of its own, and maybe with other libraries.
+Nothing of the studio's engines is needed here: the original runs in a process of its own, and maybe with other
+libraries.
 """
 
 from dataclasses import dataclass
@@ -25,9 +26,12 @@ FAINT = 0.05  # of the noise: an untrained network does not predict it, and what
 
 @dataclass(frozen=True, slots=True)
 class NetworkSize:
-    """frames: their side in pixels. unet, vae, clip: what the stock networks are made with. extractor: depths and widths
-    of the motion extractor's stages. encoder: whether the motion encoder is the real one, which the original has in one
-    size only; else something small stands in for it on both sides."""
+    """frames: their side in pixels.
+
+    unet, vae, clip: what the stock networks are made with. extractor: depths and widths of the motion extractor's
+    stages. encoder: whether the motion encoder is the real one, which the original has in one size only; else something
+    small stands in for it on both sides.
+    """
 
     name: str
     frames: int

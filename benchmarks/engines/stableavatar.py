@@ -1,7 +1,8 @@
 """What a clip's units cost a worker beside the networks: loads, overhead, and memory by the length of the speech.
 
-Tiny networks: what they compute says nothing; what is around them is the same at any size. Each length is done in a process of its own,
-one unit after the other, by the class that does a farm's: `python -m benchmarks.engines.stableavatar HOME SECONDS`.
+Tiny networks: what they compute says nothing; what is around them is the same at any size. Each length is done in a
+process of its own, one unit after the other, by the class that does a farm's:
+`python -m benchmarks.engines.stableavatar HOME SECONDS`.
 """
 
 import json

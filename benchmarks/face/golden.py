@@ -2,8 +2,9 @@
 
     python -m benchmarks.face.golden --peer PYTHON OUT.npz
 
-To be run where the sample portrait or its poses (`harness.faces.posed`) change. Arrays: `video` (5, 478, 3) points in every
-fifth moving frame, `still` (2, 478, 3), `small` (faces, 5) boxes and scores, `person` (480, 640) uint8 in the last frame.
+To be run where the sample portrait or its poses (`harness.faces.posed`) change. Arrays: `video` (5, 478, 3) points in
+every fifth moving frame, `still` (2, 478, 3), `small` (faces, 5) boxes and scores, `person` (480, 640) uint8 in the
+last frame.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from harness.faces.posed import moving_face, small_face, two_faces
 
 
 def main() -> None:
+    """Track the built-in frames with the peer and write its points to a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, required=True, help="the Python of an environment with mediapipe 0.10.21")
     parser.add_argument("out", type=Path)

@@ -4,11 +4,11 @@
     PYTHON mediapipe_peer.py serve
 
 `first` prints the seconds from the interpreter's start of this file to the first face's points. `serve` reads a request
-a line from standard input, JSON: {"frames": a .npy of (N, H, W, 3) uint8 RGB, "graph": a name, "out": a .npz to write}, and
-answers with {"seconds": [...], one a frame, "processor_s": of a frame in the mean, all threads together}. Graphs are `still` and `video`, points of faces in single images and of the one in
-a video, `small`, boxes of small faces, and `person`. The file has `count`, (N,) findings a frame, and `found`, float32:
-(faces, 478, 3) points or (faces, 5) left, top, right, bottom and score, in pixels, or (N, H, W) 0 to 1. This file imports
-nothing of the studio's.
+a line from standard input, JSON: {"frames": a .npy of (N, H, W, 3) uint8 RGB, "graph": a name, "out": a .npz to write},
+and answers with {"seconds": [...], one a frame, "processor_s": of a frame in the mean, all threads together}. Graphs
+are `still` and `video`, points of faces in single images and of the one in a video, `small`, boxes of small faces, and
+`person`. The file has `count`, (N,) findings a frame, and `found`, float32: (faces, 478, 3) points or (faces, 5) left,
+top, right, bottom and score, in pixels, or (N, H, W) 0 to 1. This file imports nothing of the studio's.
 """
 
 import time

@@ -20,8 +20,11 @@ Graph = Literal["still", "video", "small", "person"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """found: for each frame what was found in it, (478, 3) points a face where those are looked for (see
-    `mediapipe_peer`). seconds: (N,) that each frame took. processor_s: of all threads for a frame, in the mean."""
+    """What a peer found in a video, and how long it took.
+
+    found: for each frame, (478, 3) points a face where those are looked for (see `mediapipe_peer`). seconds: (N,) that
+    each frame took. processor_s: of all threads for a frame, in the mean.
+    """
 
     found: list[list[NDArray[np.float32]]]
     seconds: NDArray[np.float64]

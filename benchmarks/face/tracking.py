@@ -2,13 +2,14 @@
 
     python -m benchmarks.face.tracking [--peer PYTHON] [--rounds N] [--json] [IMAGE OR VIDEO ...]
 
-`--peer` names the Python of an environment with mediapipe 0.10.21, in which its graph runs: `python3.11 -m venv PLACE &&
-PLACE/bin/pip install mediapipe==0.10.21`, then PLACE/bin/python. Without it only times of ours are printed. Footage of your
-own is compared besides the sample portrait and the scripted performance of the sample avatar, whose frames are 512x512.
+`--peer` names the Python of an environment with mediapipe 0.10.21, in which its graph runs: `python3.11 -m venv PLACE
+&& PLACE/bin/pip install mediapipe==0.10.21`, then PLACE/bin/python. Without it only times of ours are printed. Footage
+of your own is compared besides the sample portrait and the scripted performance of the sample avatar, whose frames are
+512x512.
 
-Points are compared in pixels of frames at most MAX_SIDE_PX long. Times are wall-clock, rounds of both sides in turn; of a frame
-the least of the rounds counts, and of all frames the median. Processor time is that of all threads, the least of the rounds;
-other work on the machine changes it less.
+Points are compared in pixels of frames at most MAX_SIDE_PX long. Times are wall-clock, rounds of both sides in turn; of
+a frame the least of the rounds counts, and of all frames the median. Processor time is that of all threads, the least
+of the rounds; other work on the machine changes it less.
 """
 
 import argparse
@@ -136,7 +137,7 @@ def _apart(one: Points, other: Points) -> NDArray[np.float32]:
 
 
 def _signals(faces: Iterable[Points]) -> dict[str, float]:
-    """How much a video's points shake (RMS of their second difference, pixels), and how far mouth and eyes open and close."""
+    """How much a video's points shake (RMS of their second difference, pixels), and how far mouth and eyes move."""
     points = np.stack(list(faces))
     shake = np.diff(points[:, :, :2], n=2, axis=0)
     seen = [Face(each) for each in points]
@@ -148,7 +149,10 @@ def _signals(faces: Iterable[Points]) -> dict[str, float]:
 
 
 def _step(side: str, rounds: list[Found]) -> dict[str, float]:
-    """Milliseconds of a frame: the median over a video's frames of the least over rounds, and of processor time the least mean."""
+    """Milliseconds of a frame.
+
+    The median over a video's frames of the least over rounds, and of processor time the least mean.
+    """
     times = (
         float(np.median(np.min([each.seconds for each in rounds], axis=0))),
         min(each.processor_s for each in rounds),
@@ -190,6 +194,7 @@ def _shrunk(image: ImageArray) -> ImageArray:
 
 
 def main() -> None:
+    """Measure, and print a line for each figure or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("footage", type=Path, nargs="*", help="images and videos of your own")
     parser.add_argument("--peer", type=Path, help="the Python of an environment with mediapipe 0.10.21")

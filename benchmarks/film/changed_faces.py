@@ -30,8 +30,10 @@ def speech_gap(seconds: float) -> float:
 
 
 def opened_mouth(image: ImageArray, face: Face, gap: float) -> ImageArray:
-    """The image with the face's lips further apart by `gap` eye distances: what lies below them sinks towards the chin, and
-    darkness shows between."""
+    """The image with the face's lips further apart by `gap` eye distances.
+
+    What lies below them sinks towards the chin, and darkness shows between.
+    """
     points, wide = face.points[:, :2].astype(np.float64), face.eye_distance
     left, right = sorted((points[MOUTH_CORNERS[0], 0], points[MOUTH_CORNERS[1], 0]))
     line = (points[INNER_UPPER] + points[INNER_LOWER])[1:-1] / 2

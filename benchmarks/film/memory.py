@@ -1,7 +1,7 @@
 """Peak memory of adding a body that lasts so many seconds: `python -m benchmarks.film.memory SECONDS FILM [mattes]`.
 
-The film is played to and fro at 640 pixels a side until it is long enough. Prints the peak in MB, without that of making the film, and
-the seconds it took; with `mattes` those of the cut-out are made too.
+The film is played to and fro at 640 pixels a side until it is long enough. Prints the peak in MB, without that of
+making the film, and the seconds it took; with `mattes` those of the cut-out are made too.
 """
 
 import json
@@ -50,7 +50,8 @@ def _main() -> None:
         # In a process of its own, whose memory does not count.
         subprocess.run(
             [sys.executable, "-c", "import sys, pathlib; from benchmarks.film.memory import _write; "
-             "_write(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), float(sys.argv[3]))", str(film), str(body), str(seconds)],
+             "_write(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), float(sys.argv[3]))", str(film), str(body),
+             str(seconds)],
             check=True,
         )  # fmt: skip
         from shared.avatar.build import add_avatar

@@ -1,8 +1,8 @@
 """How well a filmed body is understood, on clips of which each frame is known, and how much memory a long one takes.
 
-`python -m benchmarks.film.understanding [--json] [--seconds LONG] [FILM ...]`; without a film the sample's body. found: share of the
-frames that show a kind in which it is found. false: share of the others in which it is. moved: the furthest that the host's face is from
-where it was filmed, as a share of its size, in frames in which it is placed.
+`python -m benchmarks.film.understanding [--json] [--seconds LONG] [FILM ...]`; without a film the sample's body. found:
+share of the frames that show a kind in which it is found. false: share of the others in which it is. moved: the
+furthest that the host's face is from where it was filmed, as a share of its size, in frames in which it is placed.
 """
 
 import argparse
@@ -25,7 +25,10 @@ SHORT_S, LONG_S = 10.0, 60.0
 
 
 def measure(seconds: float | None = None, films: Sequence[Path] = ()) -> BenchmarkFigures:
-    """Shares by film and clip, and the peak memory in MB of a body of 10 s and of a long one. seconds: of the long one, 60."""
+    """Shares by film and clip, and the peak memory in MB of a body of 10 s and of a long one.
+
+    seconds: of the long one, 60.
+    """
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as scratch:
         if not films:
             films = [Path(scratch, "sample.mp4")]
@@ -49,11 +52,13 @@ def _understood(base: Base) -> BenchmarkFigures:
 
 
 def followed(clip: BuiltClip) -> Film:
+    """The film of a built clip, followed and understood."""
     track = follow_film(clip.name, clip.images, lambda done: None)
     return understand_film(clip.name, track, FPS, clip.images.__getitem__)
 
 
 def found_in(film: Film, clip: BuiltClip) -> set[int]:
+    """Numbers of the frames in which something of the clip's kinds was found."""
     found = {shot.first for shot in film.report.shots[1:]} if "cut" in clip.kinds else set()
     for stretch in film.report.stretches:
         if stretch.kind in clip.kinds:
@@ -62,6 +67,7 @@ def found_in(film: Film, clip: BuiltClip) -> set[int]:
 
 
 def shares(clip: BuiltClip, found: set[int]) -> tuple[float, float]:
+    """Shares, 0 to 1, of the true frames that were found and of the others that were found too."""
     others = set(range(len(clip.images))) - clip.truth - clip.open
     return round(len(found & clip.truth) / max(len(clip.truth), 1), 3), round(
         len(found & others) / max(len(others), 1), 3

@@ -1,1 +1,1 @@
-"""Sessions measured: what one costs and where, how many there may be, what is left of those that ended, how soon they are back."""
+"""Sessions measured: their cost by part, how many fit, what those that ended leave, how soon they are back."""

@@ -12,8 +12,11 @@ BEAT_S = 1.0  # between two looks at the rates
 
 
 def added_until_refused(studio: SessionStudio, watched_s: float) -> BenchmarkFigures:
-    """`steps`: after each session that was taken, for `watched_s` seconds: sessions, the frames a second of each (the lowest
-    seen once it runs, and the median over them), busy share, what is free. `refused`: the answer to the one that was not."""
+    """`steps`: after each session that was taken, for `watched_s` seconds.
+
+    Sessions, the frames a second of each (the lowest seen once it runs, and the median over them), busy share, what is
+    free. `refused`: the answer to the one that was not.
+    """
     steps: list[BenchmarkFigures] = []
     with TalkingAgents(studio) as agents:
         names: list[str] = []

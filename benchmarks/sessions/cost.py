@@ -17,8 +17,8 @@ from shared.runtime.clock import SOUND_RATE_HZ, US
 
 SETTLES_S = 8.0  # until all is loaded and the encoder has found its rate
 RATE_FPS = 25
-# Threads by the beginning of their names as the kernel has them, which cuts them after 15 characters. "main" is the process's
-# first one, "python" any other of Python's.
+# Threads by the beginning of their names as the kernel has them, which cuts them after 15 characters. "main" is the
+# process's first one, "python" any other of Python's.
 PARTS = {
     "faces": {"main": "wire", "python": "engine", "ZMQbg": "wire"},
     "sessions": {
@@ -40,8 +40,10 @@ PARTS = {
 
 
 def session_cost(studio: SessionStudio, seconds: float) -> BenchmarkFigures:
-    """Cores that one session takes while its agent talks, by part, and beside it the gateway and the LiveKit server;
-    `in_faces`: the same as a multiple of what 25 faces a second of its engine take in this process."""
+    """Cores that one session takes while its agent talks, by part, and beside it the gateway and the LiveKit server.
+
+    `in_faces`: the same as a multiple of what 25 faces a second of its engine take in this process.
+    """
     with TalkingAgents(studio) as agents:
         agents.add("cost")
         session = studio.open_session("cost")

@@ -56,8 +56,11 @@ def _round(studio: SessionStudio) -> None:
 
 
 def killed(studio: SessionStudio, service: str, count: int) -> BenchmarkFigures:
-    """`count` kills of a process beside a viewer. `back_s`: seconds from each until the viewer gets frames again, drawn ones
-    where it is the faces' process; `gap_s`: the longest without a frame. The others of the studio go on."""
+    """`count` kills of a process beside a viewer.
+
+    `back_s`: seconds from each until the viewer gets frames again, drawn ones where it is the faces' process; `gap_s`:
+    the longest without a frame. The others of the studio go on.
+    """
     back, gaps, others = [], [], 0
     with TalkingAgents(studio) as agents:
         agent = agents.add("killed", watching=True)

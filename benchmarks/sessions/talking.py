@@ -37,8 +37,10 @@ class TalkingAgents:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_S)
 
     def add(self, room: str, *, watching: bool = False) -> VoiceAgent:
-        """One more agent, in this room; it talks as soon as its avatar is there. watching: whether it is a viewer too, at a
-        viewer's cost."""
+        """One more agent, in this room; it talks as soon as its avatar is there.
+
+        watching: whether it is a viewer too, at a viewer's cost.
+        """
         agent: VoiceAgent = self.run(self._add(room, watching))
         return agent
 

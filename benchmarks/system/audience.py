@@ -1,4 +1,6 @@
-"""What an audience costs: viewers by a watch link on loopback, each with the ROI preview, and the program's pace meanwhile.
+"""What an audience costs.
+
+Viewers by a watch link on loopback, each with the ROI preview, and the program's pace meanwhile.
 
 `python -m benchmarks.system.audience [--viewers N] [--json]`
 """
@@ -22,11 +24,13 @@ LIFE_S = 3600
 
 
 def measure(viewers: int = VIEWERS, seconds: float = RUN_S) -> dict[str, Any]:
-    """The same measurement alone, with viewers who only see, and with viewers who listen too, on the full body `sample-video`.
+    """The same measurement alone, with viewers who only see, and with viewers who listen too.
 
-    viewers_a_core: viewers by the processor time that they add to the gateway. fewest_fps: of the viewer that got fewest frames.
-    saved: share of the bytes of whole frames that the ROI saves; plate_bytes: what a viewer fetches once. whole_frames_s: after
-    how many seconds plate and ROI together are fewer bytes than whole frames.
+    The body is the full `sample-video`.
+
+    viewers_a_core: viewers by the processor time that they add to the gateway. fewest_fps: of the viewer that got
+    fewest frames. saved: share of the bytes of whole frames that the ROI saves; plate_bytes: what a viewer fetches
+    once. whole_frames_s: after how many seconds plate and ROI together are fewer bytes than whole frames.
     """
     with sample_channel() as (run, _):
         run.patch(avatar=SAMPLE_VIDEO)

@@ -22,8 +22,10 @@ RUN_S = 20.0
 
 
 def measure(seconds: float = RUN_S) -> dict[str, Any]:
-    """Figures of the program and of the faces in it, `alone` and `beside` a render, and the render's frames a second
-    beside the channel."""
+    """Figures of the program and its faces, `alone` and `beside` a render.
+
+    With them the render's frames a second beside the channel.
+    """
     with sample_channel() as (run, _):
         settings = load_settings(home=run.home)
         store, sender = open_store(settings.jobs_url), JobQueue(settings)

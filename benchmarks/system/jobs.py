@@ -56,8 +56,10 @@ def measure() -> dict[str, Any]:
 
 
 def overhead(settings: Settings) -> dict[str, Any]:
-    """CPU seconds of a job in segments of the usual length over those of the same job in a single segment. One worker in
-    this process does them all, with its engine open already."""
+    """CPU seconds of a job in segments of the usual length over those of the same job in a single segment.
+
+    One worker in this process does them all, with its engine open already.
+    """
     from services.renderer.job.open_job import JobOpener
     from services.renderer.job.step import UnitWorker
 
@@ -183,7 +185,10 @@ def queue(settings: Settings) -> dict[str, Any]:
 
 
 def drain(settings: Settings, store: LocalStore) -> dict[str, Any]:
-    """Two workers on the queue until DRAINED jobs are done: resident memory and Redis when a third is done, and then."""
+    """Two workers on the queue until DRAINED jobs are done.
+
+    Resident memory and Redis when a third is done, and then.
+    """
     with farm(settings, 2, cost=0) as workers:
         look = JobQueue(settings)
         wait_done(settings, store, DRAINED // 3)

@@ -1,4 +1,4 @@
-"""Publishing to LiveKit: what a frame costs by buffer type, what each output costs the gateway, how late viewers see it.
+"""Publishing to LiveKit: a frame's cost by buffer type, each output's cost, and how late viewers see it.
 
 Frame costs are ratios to one copy of the same frame's I420 planes; processor time is in percent of one core.
 """

@@ -1,7 +1,7 @@
 """How soon a text is heard: from the request to the first sound of the program, beside what the voice takes by itself.
 
-A whole channel, driven by speech, speaks a sentence by a server of its own on loopback that answers at once, and by espeak-ng where it
-is installed. The voice's own time is measured in the same run, from its call to its first block.
+A whole channel, driven by speech, speaks a sentence by a server of its own on loopback that answers at once, and by
+espeak-ng where it is installed. The voice's own time is measured in the same run, from its call to its first block.
 """
 
 import asyncio
@@ -26,8 +26,11 @@ LONGEST_S = 10.0
 
 
 def measure() -> dict[str, Any]:
-    """Milliseconds of each voice: `own`, its first loud block by itself; `heard`, from the request to the program's first loud
-    block on the bus; `added`, the difference of their medians, beside the delay at which the program plays every voice."""
+    """Milliseconds of each voice: `own`, its first loud block by itself.
+
+    `heard`, from the request to the program's first loud block on the bus; `added`, the difference of their medians,
+    beside the delay at which the program plays every voice.
+    """
     figures: dict[str, Any] = {}
     with speech_server() as server:
         told = {"STUDIO_VOICE_OPENAI_URL": server.url}

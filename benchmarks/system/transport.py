@@ -25,8 +25,11 @@ PEERS = ("studio", "imagezmq_pub", "imagezmq_req")
 
 
 def measure() -> dict[str, Any]:
-    """Hop of a 1080p I420 frame over ipc: median and 95th percentile in milliseconds when paced, frames a second
-    when sent as fast as they go, each also as a ratio to one memory copy of the same frame."""
+    """Hop of a 1080p I420 frame over ipc.
+
+    Median and 95th percentile in milliseconds when paced, frames a second when sent as fast as they go, each also as a
+    ratio to one memory copy of the same frame.
+    """
     results: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
     copies: list[float] = []
     for _ in range(ROUNDS):

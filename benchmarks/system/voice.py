@@ -1,7 +1,7 @@
 """How well, how early and how cheaply a voice becomes a mouth, in the engine alone and at a viewer.
 
-Times are processor time of one thread. The speech is synthesised by espeak-ng, in voices and languages that the network was
-not trained on, because its closures are known to the millisecond; without espeak-ng those figures are left out.
+Times are processor time of one thread. The speech is synthesised by espeak-ng, in voices and languages that the network
+was not trained on, because its closures are known to the millisecond; without espeak-ng those figures are left out.
 """
 
 import json

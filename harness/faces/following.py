@@ -64,8 +64,9 @@ def psnr(a: ImageArray, b: ImageArray) -> float:
 
 
 def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
-    """RMS deviation (pixels) of the output's landmarks from their mean while the driver is a still image with
-    a camera's noise, tracked and smoothed as the capture service does.
+    """RMS deviation (pixels) of the output's landmarks from their mean while the driver is still.
+
+    The driver is a still image with a camera's noise, tracked and smoothed as the capture service does.
 
     The output is tracked frame by frame: the video tracker feeds its last crop back and wanders by 0.29 px
     (measured) even over one constant frame.

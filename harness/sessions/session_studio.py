@@ -1,4 +1,7 @@
-"""Sessions without a channel beside them: a LiveKit server, a gateway and the two processes that serve sessions, watched."""
+"""Sessions without a channel beside them.
+
+A LiveKit server, a gateway and the two processes that serve sessions, watched.
+"""
 
 import tempfile
 import threading
@@ -34,7 +37,10 @@ class SessionStudio:
         max_sessions: int,
         engines: Mapping[str, str] | None = None,
     ) -> None:
-        """home: with avatars. max_sessions: the setting; 0 for as many as the machine can serve. engines: the setting."""
+        """home: with avatars.
+
+        max_sessions: the setting; 0 for as many as the machine can serve. engines: the setting.
+        """
         self.server = server
         allowed: Any = {"allowed_livekit_urls": [server.url], "max_sessions": max_sessions}
         self.settings = Settings(
@@ -101,8 +107,10 @@ class SessionStudio:
 
 @contextmanager
 def session_studio(max_sessions: int = 0) -> Iterator[SessionStudio]:
-    """A studio of sessions in a home of its own, with a LiveKit server of its own. Raises StudioError where there is no
-    server."""
+    """A studio of sessions in a home of its own, with a LiveKit server of its own.
+
+    Raises StudioError where there is no server.
+    """
     with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
         home = Path(folder) / "home"
         ensure_samples(home, lambda stage, done: None)

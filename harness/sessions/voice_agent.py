@@ -35,8 +35,9 @@ def avatar_token(server: LiveKitServer, room: str) -> str:
 class VoiceAgent:
     """One agent in a room, who is also its viewer.
 
-    watching: whether it hears and sees its avatar. started: how often sound began. finished: (seconds, interrupted) of each segment. frames: (width, height) of each that
-    came; arrivals: when, by the monotonic clock. loud: times, by the monotonic clock, at which the avatar was heard.
+    watching: whether it hears and sees its avatar. started: how often sound began. finished: (seconds, interrupted) of
+    each segment. frames: (width, height) of each that came; arrivals: when, by the monotonic clock. loud: times, by the
+    monotonic clock, at which the avatar was heard.
     """
 
     server: LiveKitServer
@@ -52,6 +53,7 @@ class VoiceAgent:
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def connect(self) -> None:
+        """Join the room as its agent."""
         self.room.on("track_subscribed", self._subscribed)
         token = room_token(self.server, self.room_name, self.identity, kind="agent")
         await self.room.connect(self.server.url, token, rtc.RoomOptions(auto_subscribe=self.watching))
@@ -74,17 +76,20 @@ class VoiceAgent:
         await writer.aclose()
 
     async def interrupt(self) -> str:
+        """Have the avatar stop; returns its answer."""
         return await self.room.local_participant.perform_rpc(
             destination_identity=AVATAR, method="lk.clear_buffer", payload=""
         )
 
     async def until(self, true: Callable[[], object], seconds: float = 20.0) -> None:
+        """Wait until `true()` holds; raises AssertionError after so many seconds."""
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, (self.started, self.finished, len(self.frames), len(self.loud))
             await asyncio.sleep(0.02)
 
     async def close(self) -> None:
+        """Leave the room."""
         for task in self.tasks:
             task.cancel()
         await self.room.disconnect()

@@ -80,6 +80,7 @@ BIN = "diffusion_pytorch_model.bin"
 
 
 def tiny_vae() -> AutoencoderKL:
+    """A VAE of eight channels, with random weights."""
     return AutoencoderKL(
         block_out_channels=(8, 8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -90,6 +91,7 @@ def tiny_vae() -> AutoencoderKL:
 
 
 def small_vae() -> AutoencoderTiny:
+    """A small decoder of eight channels, with random weights."""
     return AutoencoderTiny(
         encoder_block_out_channels=(8, 8, 8, 8),
         decoder_block_out_channels=(8, 8, 8, 8),
@@ -99,6 +101,7 @@ def small_vae() -> AutoencoderTiny:
 
 
 def main() -> int:
+    """Write the weights into the folder that is named; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     make_weights(parser.parse_args().folder)

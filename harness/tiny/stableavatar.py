@@ -114,6 +114,7 @@ def clip_state() -> dict[str, Tensor]:
 
 
 def main() -> int:
+    """Write the weights into the folder that is named; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     make_weights(parser.parse_args().folder)
