@@ -2,9 +2,9 @@
 
     python speaking_host.py
 
-It says a WAV file, is interrupted, and says it again, in the room ROOM ("demo"). WAV names the file (16 bit, one channel);
-without it the bot hums. The address where it can be watched is printed. In a bot of yours a speech service stands before the
-face, in place of the script.
+It says a WAV file, is interrupted, and says it again, in the room ROOM ("demo"). WAV names the file (16 bit, one
+channel); without it the bot hums. The address where it can be watched is printed. In a bot of yours a speech service
+stands before the face, in place of the script.
 """
 
 import asyncio

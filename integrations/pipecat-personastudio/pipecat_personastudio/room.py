@@ -1,7 +1,7 @@
 """The room that a bot shares with its avatar: the bot's voice goes in, the avatar's frames and sound come out.
 
-It is LiveKit Agents' avatar protocol: a byte stream is a segment of speech, `lk.clear_buffer` interrupts, and the avatar
-reports by RPC which segment has begun and which has ended.
+It is LiveKit Agents' avatar protocol: a byte stream is a segment of speech, `lk.clear_buffer` interrupts, and the
+avatar reports by RPC which segment has begun and which has ended.
 """
 
 import asyncio
@@ -54,8 +54,11 @@ class LiveKitServer:
 
 @dataclass(frozen=True)
 class RoomEvents:
-    """What is done with what comes. image: (bytes RGB, width, height). sound: 16 bit mono. started: a segment begins.
-    finished: one ends; whether by an interrupt. changed: who is in the room may have changed."""
+    """What is done with what comes.
+
+    image: (bytes RGB, width, height). sound: 16 bit mono. started: a segment begins. finished: one ends; whether by an
+    interrupt. changed: who is in the room may have changed.
+    """
 
     image: Callable[[bytes, int, int], Awaitable[None]]
     sound: Callable[[bytes], Awaitable[None]]

@@ -10,8 +10,11 @@ from pipecat.frames.frames import Frame, TTSAudioRawFrame, TTSStoppedFrame
 
 @dataclass(eq=False)
 class Segment:
-    """Speech between two stops. started: wall clock seconds at which the avatar began, 0 while it has not. stop: what
-    follows once it was heard, None while more comes."""
+    """Speech between two stops.
+
+    started: wall clock seconds at which the avatar began, 0 while it has not. stop: what follows once it was heard,
+    None while more comes.
+    """
 
     frames: list[TTSAudioRawFrame] = field(default_factory=list)
     started: float = 0.0

@@ -33,8 +33,11 @@ class StudioClient:
         self._http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"})
 
     async def open(self, fields: dict[str, Any], portrait: bytes | None) -> str:
-        """Open a session, once, however many attempts that takes; returns its id. fields: as the JSON of `POST
-        /api/v1/sessions` has them. portrait: an image's bytes. Raises PersonaStudioException."""
+        """Open a session, once, however many attempts that takes; returns its id.
+
+        fields: as the JSON of `POST /api/v1/sessions` has them. portrait: an image's bytes. Raises
+        PersonaStudioException.
+        """
         key = {"Idempotency-Key": uuid.uuid4().hex}
         for left in range(ATTEMPTS - 1, -1, -1):
             try:
@@ -46,8 +49,10 @@ class StudioClient:
         raise AssertionError
 
     async def state(self, session: str) -> tuple[str, str]:
-        """(state, note) of a session; one that the studio does not know has ended. Raises PersonaStudioException where the
-        studio does not answer."""
+        """(state, note) of a session; one that the studio does not know has ended.
+
+        Raises PersonaStudioException where the studio does not answer.
+        """
         timeout = aiohttp.ClientTimeout(total=ASK_S)
         try:
             async with self._http.get(f"{self._url}/api/v1/sessions/{session}", timeout=timeout) as answer:
@@ -60,7 +65,10 @@ class StudioClient:
             raise PersonaStudioException(self._away(error)) from None
 
     async def end(self, session: str) -> None:
-        """Take the avatar out of its room; where the studio does not answer it leaves by itself when the bot has gone."""
+        """Take the avatar out of its room.
+
+        Where the studio does not answer it leaves by itself when the bot has gone.
+        """
         timeout = aiohttp.ClientTimeout(total=ASK_S)
         try:
             async with self._http.delete(f"{self._url}/api/v1/sessions/{session}", timeout=timeout):
@@ -92,7 +100,10 @@ class StudioClient:
 
     def _away(self, error: BaseException) -> str:
         why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
-        return f"The studio at {self._url} cannot be reached ({why}); is it running, with sessions.allowed_livekit_urls set?"
+        return (
+            f"The studio at {self._url} cannot be reached ({why}); is it running, with sessions.allowed_livekit_urls "
+            "set?"
+        )
 
 
 def _form(fields: dict[str, Any], portrait: bytes) -> aiohttp.FormData:

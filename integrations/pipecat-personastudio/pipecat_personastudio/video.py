@@ -43,8 +43,9 @@ LAST_WORDS_S = 2.0  # more than a speech takes, for its end to be heard
 
 
 class PersonaStudioVideoService(AIService):
-    """Put it between the voice and the output transport. Without the studio, and when the avatar has left, the speech goes
-    through as it comes.
+    """Put it between the voice and the output transport.
+
+    Without the studio, and when the avatar has left, the speech goes through as it comes.
 
     The bot and its avatar meet in a LiveKit room of their own, whatever the transport. The transport wants
     `video_out_enabled`, `video_out_is_live`, and the width and height of this service.
@@ -75,12 +76,12 @@ class PersonaStudioVideoService(AIService):
     ) -> None:
         """What is not given is the studio's own setting.
 
-        avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: a portrait instead, its file or its bytes, for
-        this bot alone; avatar_rights: who may use it, one sentence. engine, options: what draws the face. width, height: of
-        the frames. label: False leaves the "AI-generated" label out, where the studio may. api_url, api_token: the studio's
-        (PERSONASTUDIO_URL, PERSONASTUDIO_TOKEN). livekit_...: a LiveKit server that bot and studio reach (LIVEKIT_URL,
-        LIVEKIT_API_KEY, LIVEKIT_API_SECRET). join_timeout: seconds that the pipeline waits for the avatar when it starts.
-        Raises PersonaStudioException for what is missing.
+        avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: a portrait instead, its file or its
+        bytes, for this bot alone; avatar_rights: who may use it, one sentence. engine, options: what draws the face.
+        width, height: of the frames. label: False leaves the "AI-generated" label out, where the studio may. api_url,
+        api_token: the studio's (PERSONASTUDIO_URL, PERSONASTUDIO_TOKEN). livekit_...: a LiveKit server that bot and
+        studio reach (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET). join_timeout: seconds that the pipeline waits
+        for the avatar when it starts. Raises PersonaStudioException for what is missing.
         """
         chosen = settings or ServiceSettings()
         chosen.model = None
@@ -89,7 +90,8 @@ class PersonaStudioVideoService(AIService):
         self._token = api_token or os.getenv("PERSONASTUDIO_TOKEN") or ""
         if not self._token:
             raise PersonaStudioException(
-                "The studio's token is missing: set api_token or PERSONASTUDIO_TOKEN; it is in the file `token` of its home."
+                "The studio's token is missing: set api_token or PERSONASTUDIO_TOKEN; it is in the file `token` of its "
+                "home."
             )
         self._server = LiveKitServer(
             livekit_url or os.getenv("LIVEKIT_URL") or "",

@@ -42,8 +42,8 @@ ROOM_EVENTS: tuple[rtc.room.EventTypes, ...] = (
 class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
     """One avatar beside one agent.
 
-    Events: `metrics_collected` as with every avatar; `avatar_joined` when it says what comes next; `avatar_left`, with one
-    sentence, when the agent's own voice does.
+    Events: `metrics_collected` as with every avatar; `avatar_joined` when it says what comes next; `avatar_left`, with
+    one sentence, when the agent's own voice does.
     """
 
     def __init__(
@@ -66,17 +66,19 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
     ) -> None:
         """What is not given is the studio's own setting.
 
-        avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: a portrait instead, its file or its bytes, for
-        this session alone; avatar_rights: who may use it, one sentence. engine, options: what draws the face. width, height:
-        of the frames. label: False leaves the "AI-generated" label out, where the studio may. api_url: the studio's
-        (PERSONASTUDIO_URL). api_token: its token (PERSONASTUDIO_TOKEN). join_timeout: seconds that the first word waits for
-        the avatar. conn_options: attempts to reach the studio. Raises PersonaStudioException for what cannot be.
+        avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: a portrait instead, its file or its
+        bytes, for this session alone; avatar_rights: who may use it, one sentence. engine, options: what draws the
+        face. width, height: of the frames. label: False leaves the "AI-generated" label out, where the studio may.
+        api_url: the studio's (PERSONASTUDIO_URL). api_token: its token (PERSONASTUDIO_TOKEN). join_timeout: seconds
+        that the first word waits for the avatar. conn_options: attempts to reach the studio. Raises
+        PersonaStudioException for what cannot be.
         """
         super().__init__()
         token = api_token or os.getenv("PERSONASTUDIO_TOKEN")
         if not token:
             raise PersonaStudioException(
-                "The studio's token is missing: set api_token or PERSONASTUDIO_TOKEN; it is in the file `token` of its home."
+                "The studio's token is missing: set api_token or PERSONASTUDIO_TOKEN; it is in the file `token` of its "
+                "home."
             )
         self._url = api_url or os.getenv("PERSONASTUDIO_URL") or DEFAULT_URL
         self._token: str = token
@@ -126,14 +128,18 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         livekit_api_key: NotGivenOr[str] = NOT_GIVEN,
         livekit_api_secret: NotGivenOr[str] = NOT_GIVEN,
     ) -> None:
-        """Send the avatar into the room; call it before the agent session's own start. The studio sees a token for this room,
-        never the secret. Raises PersonaStudioException, and then the agent speaks as if there were no avatar."""
+        """Send the avatar into the room; call it before the agent session's own start.
+
+        The studio sees a token for this room, never the secret. Raises PersonaStudioException, and then the agent
+        speaks as if there were no avatar.
+        """
         url = livekit_url or os.getenv("LIVEKIT_URL")
         key = livekit_api_key or os.getenv("LIVEKIT_API_KEY")
         secret = livekit_api_secret or os.getenv("LIVEKIT_API_SECRET")
         if not url or not key or not secret:
             raise PersonaStudioException(
-                "The room's server is missing: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or the arguments."
+                "The room's server is missing: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or the "
+                "arguments."
             )
         job = get_job_context(required=False)
         agent = room.local_participant.identity if job is None else job.local_participant_identity
@@ -230,7 +236,10 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
 
 
 def _shown_by(room: rtc.Room, identity: str) -> str:
-    """Which participant of that identity shows frames in the room, by LiveKit's own name for each that comes; "" for none."""
+    """Which participant of that identity shows frames in the room, by LiveKit's own name for each that comes.
+
+    "" for none.
+    """
     who = room.remote_participants.get(identity) if room.isconnected() else None
     if who is None:
         return ""

@@ -18,8 +18,11 @@ from .voice import RoomVoice
 
 @dataclass(eq=False)
 class Segment:
-    """Speech between two flushes. heard_s: seconds of it that an earlier speaker said. started: wall clock seconds at
-    which this speaker began, 0 while it has not. reported: the agent knows that it has begun. complete: nothing more comes."""
+    """Speech between two flushes.
+
+    heard_s: seconds of it that an earlier speaker said. started: wall clock seconds at which this speaker began, 0
+    while it has not. reported: the agent knows that it has begun. complete: nothing more comes.
+    """
 
     frames: list[rtc.AudioFrame] = field(default_factory=list)
     heard_s: float = 0.0

@@ -71,8 +71,10 @@ class StudioClient:
                 await asyncio.sleep(pause)
 
     async def state(self, session: str) -> tuple[str, str]:
-        """(state, note) of a session; one that the studio does not know has ended. Raises PersonaStudioException where the
-        studio does not answer."""
+        """(state, note) of a session; one that the studio does not know has ended.
+
+        Raises PersonaStudioException where the studio does not answer.
+        """
         timeout = aiohttp.ClientTimeout(total=ASK_S)
         try:
             async with self._http.get(f"{self._url}/api/v1/sessions/{session}", timeout=timeout) as answer:
@@ -85,7 +87,10 @@ class StudioClient:
             raise PersonaStudioException(_away(self._url, error)) from None
 
     async def end(self, session: str) -> None:
-        """Take the avatar out of its room; where the studio does not answer it leaves by itself when the agent has gone."""
+        """Take the avatar out of its room.
+
+        Where the studio does not answer it leaves by itself when the agent has gone.
+        """
         timeout = aiohttp.ClientTimeout(total=ASK_S)
         try:
             async with self._http.delete(f"{self._url}/api/v1/sessions/{session}", timeout=timeout):
