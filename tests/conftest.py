@@ -57,8 +57,10 @@ def live_home(built_home: Path, sample_home: Path, tmp_path_factory: pytest.Temp
 
 @pytest.fixture(scope="session")
 def small_home(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose avatar `sample` is of 256 x 256 pixels, for tests of what is done with frames and not of how they look;
-    with the sample driver."""
+    """A home with the sample driver, whose avatar `sample` is of 256 x 256 pixels.
+
+    For tests of what is done with frames and not of how they look.
+    """
     home = tmp_path_factory.mktemp("small")
     portrait = cv2.resize(sample_portrait()[:480, 200:680], (256, 256), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(home / "portrait.png"), portrait[..., ::-1])

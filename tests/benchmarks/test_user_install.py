@@ -1,4 +1,6 @@
-"""What a user's install has is enough: every command and benchmark imports from it alone, or names what it needs besides.
+"""What a user's install has is enough.
+
+Every command and benchmark imports from it alone, or names what it needs besides.
 
 Read from the source, imports within functions too; `deploy` installs what `requirements.lock` lists.
 """

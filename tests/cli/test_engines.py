@@ -87,8 +87,11 @@ def test_the_list_says_it_for_people_and_cuts_nothing_off(said: Said) -> None:
     """On a terminal of the usual 80 columns; only ends of lines are between words."""
     table = " ".join(said("engines").split())
     assert "…" not in table
-    for words in ("mesh", "available", "a face or a voice", "live, offline", "Absent [beta]", "a face, a voice or recorded motion",
-                  "Absent needs a service that does not answer.", "What helps: absent serve", "[no] kernel image"):  # fmt: skip
+    for words in (
+        "mesh", "available", "a face or a voice", "live, offline", "Absent [beta]",
+        "a face, a voice or recorded motion",
+        "Absent needs a service that does not answer.", "What helps: absent serve", "[no] kernel image",
+    ):  # fmt: skip
         assert words in table, table
 
 

@@ -1,4 +1,7 @@
-"""The studio in a Turkish locale that is not UTF-8, in one that is, and in none: the home's name and the text are not ASCII."""
+"""The studio in a Turkish locale that is not UTF-8, in one that is, and in none.
+
+The home's name and the text are not ASCII.
+"""
 
 import json
 import os

@@ -62,7 +62,8 @@ def test_each_is_a_name_with_a_value_and_quality_has_a_short_form() -> None:
 )
 @pytest.mark.parametrize("command", [["render", "--out", "x.mp4"], ["jobs", "submit"]])
 def test_a_wrong_one_is_one_sentence_and_nothing_is_begun(
-    run: CommandRun, live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], options: list[str], said: str
+    run: CommandRun, live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str],
+    options: list[str], said: str
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     assert said in run(*command, "--engine", "dyed", "--driver", str(sample_driver(live_home)), *options)

@@ -73,7 +73,8 @@ def test_the_gpu_worker_is_a_worker_with_a_gpu_and_weights(services: dict[str, A
 def test_no_secret_is_on_a_command_line() -> None:
     assert len(COMMANDS) == COMPOSE.count("command:") + COMPOSE.count("test:")
     for command in COMMANDS:
-        # "$$" is for the shell in the container; a single "$" would be put in by compose, for every user of the machine to read.
+        # "$$" is for the shell in the container; a single "$" would be put in by compose, for every user of the machine
+        # to read.
         assert not any(secret in word.replace("$$REDISCLI_AUTH", "") for secret in SECRETS for word in command)
 
 

@@ -1,4 +1,7 @@
-"""The engine of docs/engine-authoring.md, as a reader makes it: a package of its own, listed, checked, rendered, on air."""
+"""The engine of docs/engine-authoring.md, as a reader makes it.
+
+A package of its own, listed, checked, rendered, on air.
+"""
 
 import json
 import os

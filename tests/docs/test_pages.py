@@ -1,4 +1,4 @@
-"""The documentation: its links and anchors lead somewhere, its `studio` commands exist, each page is near the README."""
+"""The documentation: links and anchors lead somewhere, `studio` commands exist, each page is near the README."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What an engine's code raises or returns in a wrong form is one sentence with its name, whatever the host asked for."""
+"""What an engine's code raises, or returns in a wrong form, is one sentence with its name for every call."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""An engine's options: one that is wrong is the same sentence wherever it comes in, by the class or by the schema alone."""
+"""An engine's options: a wrong one is the same sentence wherever it comes in, by class or by schema."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,12 +17,15 @@ from tests.support.engines.option_material import EveryOptions
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"quality": "best"}, "Option 'quality' of Every: Input should be 'auto', 'full' or 'small' (got 'best')."),
-    ({"close_lips": "perhaps"}, "Option 'close_lips' of Every: Input should be a valid boolean, unable to interpret input (got 'perhaps')."),
+    ({"close_lips": "perhaps"}, "Option 'close_lips' of Every: Input should be a valid boolean, unable to interpret "
+                                "input (got 'perhaps')."),
     ({"multiplier": 3.5}, "Option 'multiplier' of Every: Input should be less than or equal to 3 (got 3.5)."),
     ({"multiplier": float("nan")}, "Option 'multiplier' of Every: Input should be a finite number (got nan)."),
     ({"seed": 1000}, "Option 'seed' of Every: Input should be less than 1000 (got 1000)."),
-    ({"seed": "7.5"}, "Option 'seed' of Every: Input should be a valid integer, unable to parse string as an integer (got '7.5')."),
-    ({"prompt": "a" * 21}, "Option 'prompt' of Every: String should have at most 20 characters (got 'aaaaaaaaaaaaaaaaaaaaa')."),
+    ({"seed": "7.5"}, "Option 'seed' of Every: Input should be a valid integer, unable to parse string as an integer "
+                      "(got '7.5')."),
+    ({"prompt": "a" * 21}, "Option 'prompt' of Every: String should have at most 20 characters (got "
+                           "'aaaaaaaaaaaaaaaaaaaaa')."),
     ({"prompt": "A"}, "Option 'prompt' of Every: String should match pattern '^[a-z ]*$' (got 'A')."),
     ({"seed": 1, "colour": 3}, "Every has no option 'colour'; it has quality, close_lips, multiplier, seed, prompt."),
 ]  # fmt: skip

@@ -40,11 +40,15 @@ def test_one_that_computes_the_same_is_taken() -> None:
 @pytest.mark.parametrize(
     "attend, words",
     [
-        (lambda q, k, v: F.scaled_dot_product_attention(q, k, v) + 0.02, "computes something else than PyTorch's own attention (0.0"),
+        (lambda q, k, v: F.scaled_dot_product_attention(q, k, v) + 0.02,
+            "computes something else than PyTorch's own attention (0.0"),
         (lambda q, k, v: v[:, :1], "computes something else than PyTorch's own attention (inf apart)"),
         (lambda q, k, v: v * torch.nan, "computes something else than PyTorch's own attention (nan apart)"),
-        (raising(RuntimeError("no kernel image is available\nfor execution")), "(RuntimeError: no kernel image is available for execution)"),
-        (raising(NotImplementedError(NONE_FITS)), "(requires device with capability >= (8, 0) but your GPU has capability (7, 0) (too old), xFormers wasn't build with CUDA support)"),
+        (raising(RuntimeError("no kernel image is available\nfor execution")),
+            "(RuntimeError: no kernel image is available for execution)"),
+        (raising(NotImplementedError(NONE_FITS)), "(requires device with capability >= (8, 0) but your GPU has "
+                                                  "capability (7, 0) (too old), xFormers wasn't build with CUDA "
+                                                  "support)"),
         (raising(NotImplementedError("nothing")), "(NotImplementedError: nothing)"),
     ],
 )  # fmt: skip

@@ -1,4 +1,6 @@
-"""StableAvatar on a farm: three workers, one killed in the middle of a window and one added, make the clip that one makes.
+"""StableAvatar on a farm.
+
+Three workers, one killed in the middle of a window and one added, make the clip that one makes.
 
 CLIP_SECONDS in the environment says how long the speech is; `-s` shows what each worker did.
 """

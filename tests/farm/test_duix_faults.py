@@ -1,4 +1,4 @@
-"""Duix-Avatar on a farm: a worker that is killed at the service's task, and one that is cancelled, cost nothing there."""
+"""Duix-Avatar on a farm: a worker that is killed at the service's task, or cancelled, costs nothing there."""
 
 import json
 from collections.abc import Iterator

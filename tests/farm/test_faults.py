@@ -1,4 +1,7 @@
-"""What kills a render farm's parts does not kill a job: real processes, real Redis, the file compared to the undisturbed one."""
+"""What kills a render farm's parts does not kill a job.
+
+Real processes, real Redis, the file compared to the undisturbed one.
+"""
 
 import shutil
 import signal

@@ -1,4 +1,7 @@
-"""A studio's own farm comes and goes: no job falls between two of them, and who waits learns why, or has one started."""
+"""A studio's own farm comes and goes.
+
+No job falls between two of them, and who waits learns why, or has one started.
+"""
 
 import os
 import signal

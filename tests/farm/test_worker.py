@@ -37,8 +37,10 @@ def here(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def test_a_job_goes_where_its_engine_runs_and_one_that_runs_nowhere_says_so(
     here: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A machine without the engine hands in what a worker elsewhere can do; in `list`, `show` and `watch` a job says that
-    no worker can do it."""
+    """A machine without the engine hands in what a worker elsewhere can do.
+
+    In `list`, `show` and `watch` a job says that no worker can do it.
+    """
     url = here.redis_url()
     assert url is not None
     told = {"STUDIO_REDIS_URL": url}  # named, so that no farm is started for the job that waits
@@ -71,8 +73,10 @@ def test_a_job_goes_where_its_engine_runs_and_one_that_runs_nowhere_says_so(
 
 @pytest.mark.parametrize("engine", ["counter", "clip"])
 def test_queues_are_emptied_in_their_order(here: Running, engine: str) -> None:
-    """Handed in from the least urgent to the most, they come out the other way round, and a job is finished before
-    another of its kind is begun."""
+    """Jobs handed in from the least urgent to the most come out the other way round.
+
+    A job is finished before another of its kind is begun.
+    """
     driver = speech(here.home / "short.wav", 3.0)
     order: list[Priority] = ["low", "normal", "high", "low", "normal", "high"]
     jobs = [(here.submit(driver, priority, engine=engine), priority) for priority in order]
@@ -147,7 +151,10 @@ def flower(here: Running, url: str, name: str) -> None:
 
 
 def test_a_job_in_a_bucket(s3_store: str, here: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that worker and sender share is Redis and an S3 server; the worker leaves in the middle and another goes on."""
+    """All that worker and sender share is Redis and an S3 server.
+
+    The worker leaves in the middle and another goes on.
+    """
     url = here.redis_url()
     assert url is not None
     monkeypatch.setenv("PERSONA_STUDIO_CACHE", str(tmp_path / "cache"))

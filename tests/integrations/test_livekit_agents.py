@@ -1,4 +1,7 @@
-"""Real AgentSession jobs against a real studio: with our plugin, as our example has it, and with bey's as it is published."""
+"""Real AgentSession jobs against a real studio.
+
+With our plugin, as our example has it, and with bey's as it is published.
+"""
 
 import asyncio
 import os
@@ -75,7 +78,8 @@ def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving:
         assert "The studio at http://127.0.0.1:9 cannot be reached" in trouble["why"]
         assert speaks(said, made.events("finished")[0], 1.0) and len(ears.loud) == 1
 
-    play(other_python, serving, (BOT, "connect", "--room"), scene, PLUGIN="personastudio", AVATAR="sample", STEPS="say", RETRIES="1",
+    play(other_python, serving, (BOT, "connect", "--room"), scene, PLUGIN="personastudio", AVATAR="sample", STEPS="say",
+        RETRIES="1",
          PERSONASTUDIO_URL="http://127.0.0.1:9")  # fmt: skip
 
 

@@ -1,4 +1,7 @@
-"""DH_live against the original: the mouth networks of its three generations, the pipeline around one, the audio network."""
+"""DH_live against the original.
+
+The mouth networks of its three generations, the pipeline around one, the audio network.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

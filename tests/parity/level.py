@@ -40,5 +40,6 @@ class Tolerance:
 
     def __str__(self) -> str:
         share, key = self.worst
-        line = f"{self.name}: {'agrees' if self.agrees else 'DIFFERS'}, {self.count} arrays, worst {100 * share:.1f} % of its tolerance ({key})"
+        verdict = "agrees" if self.agrees else "DIFFERS"
+        line = f"{self.name}: {verdict}, {self.count} arrays, worst {100 * share:.1f} % of its tolerance ({key})"
         return "\n  ".join([line, *self.wrong[:20]])

@@ -1,4 +1,4 @@
-"""Steps of LivePortrait's published loop that the engine does otherwise or does without, for comparing with a recording of it."""
+"""Steps of LivePortrait's published loop that the engine leaves out or does otherwise, for the comparison."""
 
 import cv2
 import numpy as np
@@ -20,8 +20,10 @@ def mean_square(corners: list[NDArray[np.float32]]) -> Square:
 
 
 def pasted(face: ImageArray, matrix: CropMatrix, image: ImageArray) -> ImageArray:
-    """The image with the (512, 512, 3) face crop put back where it was cut. The whole-image form, as published:
-    what a compositor does with the ROI alone is compared with it."""
+    """The image with the (512, 512, 3) face crop put back where it was cut.
+
+    The whole-image form, as published: what a compositor does with the ROI alone is compared with it.
+    """
     height, width = image.shape[:2]
     mask = spread_mask(matrix, (width, height))[..., None]
     placed = cv2.warpAffine(face, crop_to_image(matrix), (width, height), flags=cv2.INTER_LINEAR)

@@ -45,8 +45,11 @@ def in_unit(decoded: Tensor) -> Tensor:
 
 
 def settle_threads(case: Case, ours: PersonaLiveNetworks, frame: Tensor, own: Tensor) -> None:
-    """Work with one thread or with several, as the recording did: PyTorch resamples float32 with another kernel then,
-    and its rounding, 1e-8 of a motion token, would hide smaller mistakes of a float64 recording."""
+    """Work with one thread or with several, as the recording did.
+
+    PyTorch resamples float32 with another kernel then, and its rounding, 1e-8 of a motion token, would hide smaller
+    mistakes of a float64 recording.
+    """
     if ours.dtype != torch.float64:
         return
     for threads in (1, 2):
@@ -129,8 +132,11 @@ class OfflineLoop:
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def offline_stream(case: Case) -> Pairs:
-    """The offline default. Once its memory of motions is full, the original adds a keyframe at every call; ours does
-    not, so the frames after that are compared with a window that is made to do the same."""
+    """The offline default.
+
+    Once its memory of motions is full, the original adds a keyframe at every call; ours does not, so the frames after
+    that are compared with a window that is made to do the same.
+    """
     frames = case.given("frames")
     padded = np.concatenate([frames, frames[-FILL - 1 : -1][::-1]])
     theirs = case.found("video")[0].swapaxes(0, 1)

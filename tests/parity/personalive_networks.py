@@ -46,8 +46,10 @@ def unet_config(case: Case, name: str) -> dict[str, Any]:
 
 
 class EchoModule(nn.Module):
-    """What the recording script puts in the motion encoder's place so that keyframes come about: (f, 3, 224, 224) faces
-    -> (f, 32, 16)."""
+    """What the recording script puts in the motion encoder's place so that keyframes come about.
+
+    (f, 3, 224, 224) faces -> (f, 32, 16).
+    """
 
     def __init__(self, gain: float = 12.0) -> None:
         super().__init__()

@@ -75,8 +75,10 @@ def compare(name: str, pairs: Pairs) -> Deviation:
 
 
 def distance(ours: Array, theirs: Array) -> float:
-    """The greatest difference as a part of the greatest value; infinite for another shape or what is no number. Of theirs,
-    NaN is what was not kept."""
+    """The greatest difference as a part of the greatest value; infinite for another shape or what is no number.
+
+    Of theirs, NaN is what was not kept.
+    """
     if ours.shape != theirs.shape:
         return float("inf")
     kept = ~np.isnan(theirs) if np.issubdtype(theirs.dtype, np.floating) else np.full(theirs.shape, True)

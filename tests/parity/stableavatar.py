@@ -47,8 +47,10 @@ Check = Callable[[str, Tensor, Tensor], None]  # name, theirs, ours
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A case: what was given and found, its figures, and the weights of the networks by the case that has them, and other
-    cases of the same recording."""
+    """A case of a recording: what was given and found, and its figures.
+
+    The weights of its networks may be kept by another case of the same recording.
+    """
 
     tensors: Mapping[str, Tensor]
     meta: dict[str, Any]
@@ -66,12 +68,14 @@ class Recorded:
 def sizes(meta: Mapping[str, Any]) -> Sizes:
     return Sizes(
         dim=meta["dim"], heads=meta["num_heads"], layers=meta["num_layers"], feed_forward=meta["ffn_dim"],
-        frequencies=meta["freq_dim"], text_width=meta["text_dim"], clip_width=meta["clip_dim"], audio_width=meta["audio_in_dim"],
+        frequencies=meta["freq_dim"], text_width=meta["text_dim"], clip_width=meta["clip_dim"],
+        audio_width=meta["audio_in_dim"],
     )  # fmt: skip
 
 
 TOY = sizes(
-    {"dim": 128, "num_heads": 4, "num_layers": 2, "ffn_dim": 256, "freq_dim": 64, "text_dim": 48, "clip_dim": 64, "audio_in_dim": 32}
+    {"dim": 128, "num_heads": 4, "num_layers": 2, "ffn_dim": 256, "freq_dim": 64, "text_dim": 48, "clip_dim": 64,
+        "audio_in_dim": 32}
 )  # fmt: skip
 
 
@@ -160,8 +164,10 @@ def layout_of(case: Recorded) -> Layout:
 
 
 def loop(case: Recorded, check: Check) -> None:
-    """The loop on what the original's transformer predicted. A case without predictions has its latents compared where they do
-    not depend on any."""
+    """The loop on what the original's transformer predicted.
+
+    A case without predictions has its latents compared where they do not depend on any.
+    """
     layout, levels, scheme = layout_of(case), sigmas(case.meta["steps"]), case.meta["scheme"]
     guidance = Guidance(case.meta["text_scale"], case.meta["audio_scale"], original=True)
     assert len(layout.windows) == case.meta["windows_per_step"]
@@ -219,7 +225,8 @@ def wav2vec(case: Recorded) -> Wav2Vec2Model:
         if name.startswith("wav2vec.")
     }
     config = Wav2Vec2Config(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=WAV2VEC_HEADS, intermediate_size=64, conv_dim=(16,) * 7,
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=WAV2VEC_HEADS, intermediate_size=64,
+        conv_dim=(16,) * 7,
         num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4, layerdrop=0.0,
     )  # fmt: skip
     network = Wav2Vec2Model(config).eval()

@@ -32,7 +32,8 @@ def test_every_form_is_understood_and_keeps_its_word(
 
 @pytest.mark.parametrize(
     "word",
-    ["", "samples", "camera:", "camera:x", "camera:1234", "camera:-1", "camera:٣", "file:", "motion:", "ftp://host/x", "http://",
+    ["", "samples", "camera:", "camera:x", "camera:1234", "camera:-1", "camera:٣", "file:", "motion:", "ftp://host/x",
+        "http://",
      "http://[", "rtsp://ho\nst/x", "/a/b.mp4", "http://host:99999/x", "rtsp://host:port/x"],
 )  # fmt: skip
 def test_a_word_that_names_none_is_refused_and_unknown_in_a_scene(word: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = (
-    "persona_studio", "cli", "benchmarks", "harness", "services", "training", "engines", "compositing", "publishing", "shared",
+    "persona_studio", "cli", "benchmarks", "harness", "services", "training", "engines", "compositing", "publishing",
+    "shared",
     "tests",
 )  # fmt: skip
 TEXT_MODE = re.compile(r"[rwxa]t?\+?")
@@ -77,7 +78,8 @@ def test_every_text_names_its_encoding() -> None:
     "line",
     [
         "open(path)", 'open(path, "w")', 'path.open("a")', "path.open()", "path.read_text()", "path.write_text(said)",
-        'subprocess.run(["x"], text=True)', "io.TextIOWrapper(raw)", 'os.fdopen(number, "w")', 'tempfile.TemporaryFile("w+")',
+        'subprocess.run(["x"], text=True)', "io.TextIOWrapper(raw)", 'os.fdopen(number, "w")',
+        'tempfile.TemporaryFile("w+")',
     ],
 )  # fmt: skip
 def test_a_text_without_one_is_seen(line: str) -> None:

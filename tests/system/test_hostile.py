@@ -1,4 +1,7 @@
-"""Each service on its own, with strangers on every socket it reads: bad messages are counted and nothing else happens."""
+"""Each service on its own, with strangers on every socket it reads.
+
+Bad messages are counted and nothing else happens.
+"""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,7 @@
-"""`studio live --livekit` as a user starts it: a server of its own, a viewer who sees the face move, an end without rest."""
+"""`studio live --livekit` as a user starts it.
+
+A server of its own, a viewer who sees the face move, an end without rest.
+"""
 
 import os
 import signal

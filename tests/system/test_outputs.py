@@ -40,8 +40,8 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
             assert run.end(signal.SIGINT) == 0
             assert time.monotonic() - started < ACCEPT_S / 2
         assert services_running(run_root) == []
-    # What a busy machine leaves out is counted; a receiver that held something up would do so for ACCEPT_S. Messages that were
-    # lost on the way to this test are missing in the sequence too.
+    # What a busy machine leaves out is counted; a receiver that held something up would do so for ACCEPT_S. Messages
+    # that were lost on the way to this test are missing in the sequence too.
     first, last = shown_frames[0][1], shown_frames[-1][1]
     missed = state["services"]["compositor"]["drops"].get("tick missed", 0)
     assert last.run == first.run

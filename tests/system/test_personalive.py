@@ -1,5 +1,6 @@
-"""A channel with PersonaLive at a tiny size, on a CPU that is several times too slow for the driver: it stays on air, and its
-delay stays what it was.
+"""A channel with PersonaLive at a tiny size, on a CPU that is several times too slow for the driver.
+
+It stays on air, and its delay stays what it was.
 
 It takes minutes on a busy machine: PERSONALIVE_SECONDS in the environment says for how long to run it.
 """
@@ -48,7 +49,8 @@ def test_an_overloaded_engine_keeps_its_delay(live_home: Path, run_root: Path, t
     skipped = state["services"]["generator"]["drops"].get("driver frame skipped", 0)
     said, quality = state["engine"]["delay"], state["engine"]["quality"]
     print(
-        f"{len(delays)} faces, delay {first:.1f} s at first, {last:.1f} s at last, {skipped} driver frames skipped; it says {said}"
+        f"{len(delays)} faces, delay {first:.1f} s at first, {last:.1f} s at last, {skipped} driver frames skipped; it "
+        f"says {said}"
     )
     assert last < 2 * first + 5, "a growing delay is what there must not be"
     assert skipped > 0, "the driver was too fast, and what was skipped is counted"

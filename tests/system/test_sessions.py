@@ -29,8 +29,10 @@ def serving(livekit_server: LiveKitServer, small_home: Path) -> Iterator[Session
 def play(
     serving: SessionStudio, scene: Callable[[VoiceAgent, str], Awaitable[None]], room: str = "", **more: Any
 ) -> str:
-    """An agent in a room with its avatar, from the moment that the avatar shows itself. Returns the session. room: one of its
-    own where none is named."""
+    """An agent in a room with its avatar, from the moment that the avatar shows itself.
+
+    Returns the session. room: one of its own where none is named.
+    """
     room = room or f"room-{uuid.uuid4().hex[:8]}"
 
     async def body() -> str:

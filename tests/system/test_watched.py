@@ -1,4 +1,4 @@
-"""All of it at once: a speech file is dropped into the console, and a viewer's tab shows and plays the host saying it."""
+"""All of it at once: a speech file is dropped into the console, and a viewer's tab shows the host saying it."""
 
 from collections.abc import Iterator
 from itertools import pairwise

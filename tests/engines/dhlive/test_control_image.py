@@ -1,4 +1,4 @@
-"""The control image, against a slow reference that is written from the same rules, pixel by pixel and triangle by triangle."""
+"""The control image, against a slow reference written from the same rules, by pixel and by triangle."""
 
 from functools import cache
 from pathlib import Path

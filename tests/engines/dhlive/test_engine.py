@@ -102,7 +102,10 @@ def test_the_mouth_follows_the_voice_and_the_options() -> None:
 
 
 def test_it_waits_with_a_mouth_that_closes() -> None:
-    """From the last word to rest within a few frames, on the plate frames of the time; at rest nothing moves but the film."""
+    """From the last word to rest within a few frames, on the plate frames of the time.
+
+    At rest nothing moves but the film.
+    """
     session = StandInEngine().open(filmed(), SessionContext(plate_at=lambda pts: 5, options=DhliveOptions()))
     rest = session.idle(0)[0]
     assert rest.plate == 5 and rest.waiting

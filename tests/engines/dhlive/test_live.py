@@ -1,4 +1,7 @@
-"""The engine as a channel uses it: when its frames come, what an interrupt leaves, and speech that is longer than the film."""
+"""The engine as a channel uses it.
+
+When its frames come, what an interrupt leaves, and speech that is longer than the film.
+"""
 
 from collections import defaultdict
 from functools import cache

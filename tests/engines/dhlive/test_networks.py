@@ -1,6 +1,7 @@
 """DH_live's networks give the original's numbers, with weights that follow from their names.
 
-The vectors are the original's own (`tests.parity.golden_vectors.dhlive`). `python -m tests.parity dhlive` compares every layer.
+The vectors are the original's own (`tests.parity.golden_vectors.dhlive`). `python -m tests.parity dhlive` compares
+every layer.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""The engine in the studio: off until it may run, found by both names, and its renders labelled, marked and delivered."""
+"""The engine in the studio.
+
+Off until it may run, found by both names, and its renders labelled, marked and delivered.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""Several containers and several jobs: one task each, one poller each, and none waits for what is not its own for nothing."""
+"""Several containers and several jobs.
+
+One task each, one poller each, and none waits for what is not its own for nothing.
+"""
 
 import threading
 import time

@@ -1,5 +1,7 @@
-"""Frames that a render draws several at a time are the same to the bit wherever a segment begins, and those that are drawn one
-by one but for rounding."""
+"""Frames that a render draws several at a time are the same to the bit wherever a segment begins.
+
+Those that are drawn one by one are the same but for rounding.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""A body video's own face is moved where it is: each plate frame is its own source, and nothing of it changes at rest."""
+"""A body video's own face is moved where it is.
+
+Each plate frame is its own source, and nothing of it changes at rest.
+"""
 
 from dataclasses import replace
 from functools import cache

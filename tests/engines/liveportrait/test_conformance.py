@@ -1,4 +1,7 @@
-"""LivePortrait keeps the rules of every engine, with narrow networks: from a portrait, and from a body's own face in batches."""
+"""LivePortrait keeps the rules of every engine, with narrow networks.
+
+From a portrait, and from a body's own face in batches.
+"""
 
 import pytest
 

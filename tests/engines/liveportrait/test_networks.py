@@ -1,6 +1,7 @@
 """LivePortrait's networks give the original's numbers, at small sizes and with weights that follow from their names.
 
-The vectors are the original's own (`tests.parity.golden_vectors.liveportrait`). `python -m tests.parity liveportrait` compares at full size.
+The vectors are the original's own (`tests.parity.golden_vectors.liveportrait`). `python -m tests.parity liveportrait`
+compares at full size.
 """
 
 from collections.abc import Callable
@@ -68,10 +69,12 @@ def _by_largest(weights: dict[str, Any]) -> dict[str, Any]:
 
 
 MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
-    "appearance: pooled by the greatest": ("appearance", torch.nn.functional, "avg_pool2d", torch.nn.functional.max_pool2d),
+    "appearance: pooled by the greatest": ("appearance", torch.nn.functional, "avg_pool2d",
+        torch.nn.functional.max_pool2d),
     "appearance: a rectifier that leaks": (
         "appearance", layers.VolumeResidual, "forward",
-        lambda self, x: x + self.conv2(torch.nn.functional.leaky_relu(self.norm2(self.conv1(torch.relu(self.norm1(x)))), 0.01)),
+        lambda self, x: x + self.conv2(torch.nn.functional.leaky_relu(self.norm2(self.conv1(torch.relu(self.norm1(x)))),
+            0.01)),
     ),
     "motion: GELU by tanh": (
         "motion", torch.nn.functional, "gelu", partial(torch.nn.functional.gelu, approximate="tanh"),
@@ -81,7 +84,8 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
         "warping", warping, "sample", partial(torch.nn.functional.grid_sample, align_corners=True),
     ),
     "warping: the border repeated": (
-        "warping", warping, "sample", partial(torch.nn.functional.grid_sample, align_corners=False, padding_mode="border"),
+        "warping", warping, "sample", partial(torch.nn.functional.grid_sample, align_corners=False,
+            padding_mode="border"),
     ),
     "warping: wider heat": ("warping", warping, "VARIANCE", 0.02),
     "warping: another leak": ("warping", warping, "LEAK", 0.2),
@@ -90,7 +94,8 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
     "decoder: the map resized smoothly": (
         "decoder", torch.nn.functional, "interpolate",
         lambda x, size=None, scale_factor=None, inner=torch.nn.functional.interpolate: inner(
-            x, size=size, scale_factor=scale_factor, mode="bilinear" if x.shape[1] == 32 and x.shape[2] == 16 else "nearest"
+            x, size=size, scale_factor=scale_factor,
+            mode="bilinear" if x.shape[1] == 32 and x.shape[2] == 16 else "nearest"
         ),
     ),
 }  # fmt: skip

@@ -1,4 +1,7 @@
-"""The mesh engine on a film's own face: its mouth rests or speaks, all else stays as filmed, on the frame it was made for."""
+"""The mesh engine on a film's own face.
+
+Its mouth rests or speaks, all else stays as filmed, on the frame it was made for.
+"""
 
 from dataclasses import replace
 from itertools import pairwise

@@ -1,4 +1,7 @@
-"""PersonaLive as an engine: four frames at a time, twelve held back, the same frames in segments, no trace of who was before."""
+"""PersonaLive as an engine.
+
+Four frames at a time, twelve held back, the same frames in segments, no trace of who was before.
+"""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,7 @@
 """PersonaLive's networks and loop give the original's numbers, with weights that follow from their names.
 
-The vectors are the original's own (`tests.parity.golden_vectors.personalive`). `python -m tests.parity personalive` compares all
-of a recording.
+The vectors are the original's own (`tests.parity.golden_vectors.personalive`). `python -m tests.parity personalive`
+compares all of a recording.
 """
 
 from collections.abc import Callable
@@ -55,13 +55,15 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
     "keyframes are not remembered": ("denoising_unet", unet, "join_memories", _no_memory),
     "CLIP is not looked at": (
         "denoising_unet", unet.DenoisingUNet, "forward",
-        _changed(FORWARD, lambda f, t, m, mo, p: (f, t, unet.Memory(m.keys, m.values, [0 * c for c in m.constants]), mo, p)),
+        _changed(FORWARD, lambda f, t, m, mo, p: (f, t, unet.Memory(m.keys, m.values, [0 * c for c in m.constants]), mo,
+            p)),
     ),
     "the pose is not added": (
         "denoising_unet", unet.DenoisingUNet, "forward", _changed(FORWARD, lambda f, t, m, mo, p: (f, t, m, mo, 0 * p)),
     ),
     "the motion runs backwards": (
-        "denoising_unet", unet.DenoisingUNet, "forward", _changed(FORWARD, lambda f, t, m, mo, p: (f, t, m, mo.flip(0), p)),
+        "denoising_unet", unet.DenoisingUNet, "forward",
+        _changed(FORWARD, lambda f, t, m, mo, p: (f, t, m, mo.flip(0), p)),
     ),
     "no temporal modules": ("denoising_unet", adapter_layers.TemporalModule, "forward", lambda self, hidden: hidden),
     "time steps off by one": ("denoising_unet", unet, "LEVELS", (1, 334, 667, 998)),
@@ -78,7 +80,8 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
         lambda angles, inner=head_pose.rotation_tensor: inner(angles).transpose(1, 2),
     ),
     "no frames between portrait and driver": (
-        "motion_extractor", transfer, "lead_in", lambda own, lent, count: head_pose.concatenate_poses(*[lent.frame(0)] * count),
+        "motion_extractor", transfer, "lead_in", lambda own, lent,
+        count: head_pose.concatenate_poses(*[lent.frame(0)] * count),
     ),
     "larger discs": ("pose_image", head_pose, "DISC_RADIUS_PX", 5),
     "a wider face": ("pose_image", head_pose, "FACE_SIDE", 3.6),

@@ -1,4 +1,7 @@
-"""PersonaLive's ladder: one rung down at a time, or the one that is chosen; where the frames' size stays nothing is lost."""
+"""PersonaLive's ladder: one rung down at a time, or the one that is chosen.
+
+Where the frames' size stays nothing is lost.
+"""
 
 from dataclasses import replace
 

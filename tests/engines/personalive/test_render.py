@@ -1,4 +1,7 @@
-"""PersonaLive offline, at a size for tests: every driver frame its own image, in one run and in segments by many workers."""
+"""PersonaLive offline, at a size for tests.
+
+Every driver frame its own image, in one run and in segments by many workers.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace

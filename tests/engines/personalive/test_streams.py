@@ -1,5 +1,8 @@
-"""A call of PersonaLive waits for nothing that it could do without: what is begun is fetched later, from any thread, and
-nothing passes between host and device but by `send` and `begin_fetch`."""
+"""A call of PersonaLive waits for nothing that it could do without.
+
+What is begun is fetched later, from any thread, and nothing passes between host and device but by `send` and
+`begin_fetch`.
+"""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -27,7 +30,10 @@ def nets() -> PersonaLiveNetworks:
 
 
 class Crossings(TorchDispatchMode):
-    """Notes what brings something from the host to the device or back. To ask the device for a value fails by itself."""
+    """Notes what brings something from the host to the device or back.
+
+    To ask the device for a value fails by itself.
+    """
 
     def __init__(self) -> None:
         super().__init__()

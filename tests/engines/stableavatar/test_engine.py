@@ -1,4 +1,7 @@
-"""StableAvatar with tiny networks: the rules of a clip engine, units in any order, and what is missing in a sentence."""
+"""StableAvatar with tiny networks.
+
+The rules of a clip engine, units in any order, and what is missing in a sentence.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -49,7 +52,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_frames_are_the_same_with_units_killed_and_in_another_order(whole: str, tmp_path: Path) -> None:
-    """Every unit by a worker of its own, each window begun by one that is gone in the middle, the last windows first."""
+    """Every unit by a worker of its own, the last windows first, each begun by a worker that dies in the middle."""
     clip = clip_of(tmp_path, 30)
     todo = {unit.name: unit for unit in StableAvatarEngine().units(clip)}
     assert len([name for name in todo if name.startswith("denoise")]) == 2 * 3

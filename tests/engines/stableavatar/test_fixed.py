@@ -42,8 +42,10 @@ def samples(frames: int) -> int:
 
 
 def leads(layout: Layout, window: LatentWindow) -> list[float]:
-    """Seconds by which each latent frame hears what is ahead of what it shows; less than 0 where it lags. The first frame, which is
-    the image, is left out."""
+    """Seconds by which each latent frame hears what is ahead of what it shows; less than 0 where it lags.
+
+    The first frame, which is the image, is left out.
+    """
     begin, end = window.sound
     features = (end - begin - FEATURE_SPAN) // FEATURE_SAMPLES + 1
     found = []

@@ -1,7 +1,7 @@
 """StableAvatar's networks and loop give the original's numbers, with weights that follow from their names.
 
-The vectors are the original's own (`tests.parity.golden_vectors.stableavatar`). `python -m tests.parity stableavatar` compares all of a
-recording.
+The vectors are the original's own (`tests.parity.golden_vectors.stableavatar`). `python -m tests.parity stableavatar`
+compares all of a recording.
 """
 
 from typing import Any
@@ -51,11 +51,13 @@ MISTAKES: dict[str, tuple[str, Any, str, Any]] = {
         "transformer", transformer, "sinusoid", lambda times, channels: layers.sinusoid(times.half().float(), channels),
     ),
     "rows and columns change places": (
-        "transformer", transformer, "positions", lambda shape, head, device: layers.positions((shape[0], shape[2], shape[1]), head, device),
+        "transformer", transformer, "positions", lambda shape, head,
+        device: layers.positions((shape[0], shape[2], shape[1]), head, device),
     ),
     "norm by heads": (
         "transformer", layers.RmsNorm, "forward",
-        lambda self, hidden: torch.nn.functional.rms_norm(hidden.unflatten(-1, (4, -1)), (hidden.shape[-1] // 4,), None, 1e-6).flatten(-2) * self.weight,
+        lambda self, hidden: torch.nn.functional.rms_norm(hidden.unflatten(-1, (4, -1)), (hidden.shape[-1] // 4,), None,
+            1e-6).flatten(-2) * self.weight,
     ),
     "groups of speech are narrower": ("audio adapter", audio_adapter, "WIDENED", 3),
     "another shift of the schedule": ("schedule", schedule, "SHIFT", 3.0),

@@ -1,7 +1,8 @@
 """A real AgentSession job with an avatar's plugin, which says what it does; it runs in an environment of its own.
 
-`python agent_bot.py connect --room NAME`, with PLUGIN, the module below `livekit.plugins`, AVATAR or PORTRAIT, and STEPS:
-"say", said to its end, "interrupt", cut off after a second of it, and "long", ten seconds. Prints one JSON object a line after "BOT ".
+`python agent_bot.py connect --room NAME`, with PLUGIN, the module below `livekit.plugins`, AVATAR or PORTRAIT, and
+STEPS: "say", said to its end, "interrupt", cut off after a second of it, and "long", ten seconds. Prints one JSON
+object a line after "BOT ".
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """A real Pipecat pipeline with a face, which says what it does; it runs in an environment of its own.
 
-`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", ten seconds, cut off after 2.5 s of it, "long", six seconds,
-"pause", two seconds, and "wait", for silence and frames of the avatar. Prints one JSON object a line after "BOT ".
+`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", ten seconds, cut off after 2.5 s of it,
+"long", six seconds, "pause", two seconds, and "wait", for silence and frames of the avatar. Prints one JSON object a
+line after "BOT ".
 """
 
 import asyncio

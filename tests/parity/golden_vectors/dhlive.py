@@ -1,7 +1,10 @@
-"""`python -m tests.parity.golden_vectors.dhlive CHECKOUT MINI1`: small golden vectors from DH_live's own code (commit 3e5ce86).
+"""`python -m tests.parity.golden_vectors.dhlive CHECKOUT MINI1`: golden vectors of DH_live's own code.
 
-Needs kaldi-native-fbank, which the original hears with. CHECKOUT is the original, MINI1 its `talkingface/models/DINet_mini.py` as of commit 5415443. Every network has weights that
-follow from names and shapes (`tests.parity.ruled`), so that a test needs neither. Writes tests/engines/dhlive/golden.npz.
+They are small, and of commit 3e5ce86.
+
+Needs kaldi-native-fbank, which the original hears with. CHECKOUT is the original, MINI1 its
+`talkingface/models/DINet_mini.py` as of commit 5415443. Every network has weights that follow from names and shapes
+(`tests.parity.ruled`), so that a test needs neither. Writes tests/engines/dhlive/golden.npz.
 """
 
 import sys
@@ -31,7 +34,7 @@ INPUTS: dict[str, dict[str, tuple[int, ...]]] = {
 
 
 def inputs(name: str) -> dict[str, Tensor]:
-    """What a case is given: images within 0..1, sound within what a filter bank gives, the pipeline's masks as ramps."""
+    """What a case gets: images within 0..1, sound in a filter bank's range, the pipeline's masks as ramps."""
     given = {key: torch.from_numpy(uniform(f"{name} {key}", shape)) for key, shape in INPUTS[name].items()}
     if name == "audio":
         return {"mel": given["mel"] * 8 - 4}

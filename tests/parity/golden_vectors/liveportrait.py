@@ -1,7 +1,9 @@
-"""`python -m tests.parity.golden_vectors.liveportrait CHECKOUT`: small golden vectors from LivePortrait's own code (commit 1986663).
+"""`python -m tests.parity.golden_vectors.liveportrait CHECKOUT`: golden vectors of LivePortrait's own code.
 
-Every network at a small size, with weights that follow from names and shapes (`tests.parity.ruled`), so that a test needs
-neither the original nor a weight file. Writes tests/engines/liveportrait/golden.npz.
+They are small, and of commit 1986663.
+
+Every network at a small size, with weights that follow from names and shapes (`tests.parity.ruled`), so that a test
+needs neither the original nor a weight file. Writes tests/engines/liveportrait/golden.npz.
 """
 
 import sys

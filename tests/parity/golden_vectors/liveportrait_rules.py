@@ -1,9 +1,10 @@
-"""`python -m tests.parity.golden_vectors.liveportrait_rules CHECKOUT SCRIPT`: golden vectors of how LivePortrait's own loop (commit 1986663)
-combines motions, under every set of options.
+"""`python -m tests.parity.golden_vectors.liveportrait_rules CHECKOUT SCRIPT`: golden vectors of its loop.
 
-CHECKOUT is the original, SCRIPT the peer script that writes dumps of it: its `Dump.stage_pipeline` runs the loop. Here the
-loop is given motions and retargeting weights that follow from their names (`tests.parity.ruled`) instead of what networks
-find in frames, so that a test needs neither. Writes tests/engines/liveportrait/rules_golden.npz.
+They show how LivePortrait's own loop (commit 1986663) combines motions, under every set of options.
+
+CHECKOUT is the original, SCRIPT the peer script that writes dumps of it: its `Dump.stage_pipeline` runs the loop. Here
+the loop is given motions and retargeting weights that follow from their names (`tests.parity.ruled`) instead of what
+networks find in frames, so that a test needs neither. Writes tests/engines/liveportrait/rules_golden.npz.
 """
 
 import argparse
@@ -84,7 +85,10 @@ def _weights(inputs: int, hidden: list[int], outputs: int) -> dict[str, Tensor]:
 
 
 def _stand_in(wrapper: Any) -> list[dict[str, Tensor]]:
-    """Have the wrapper find a motion of its own in each frame, and draw nothing; returns the motions, as they are found."""
+    """Have the wrapper find a motion of its own in each frame, and draw nothing.
+
+    Returns the motions, as they are found.
+    """
     found: list[dict[str, Tensor]] = []
 
     def get_kp_info(*_: Any, **__: Any) -> dict[str, Tensor]:

@@ -1,4 +1,6 @@
-"""`python -m tests.parity.golden_vectors.personalive DUMP`: small golden vectors out of a float32 recording of the original.
+"""`python -m tests.parity.golden_vectors.personalive DUMP`: golden vectors from a recording of the original.
+
+They are small; the recording is in float32.
 
 Weights and inputs of a recording follow from its seed and their names, so only what the original gave is kept, some
 values of each array; the rest is derived again. Writes tests/engines/personalive/golden.npz.

@@ -1,8 +1,10 @@
-"""`python -m tests.parity.golden_vectors.stableavatar RECORDING_SCRIPT CHECKOUT`: small golden vectors from StableAvatar's own code.
+"""`python -m tests.parity.golden_vectors.stableavatar RECORDING_SCRIPT CHECKOUT`: small golden vectors.
 
-The recording script's cases, on weights that follow from names and shapes (`tests.parity.ruled`), so that a test needs neither
-the original nor a weight file. Inputs, and what the transformer predicts in the loop, are rounded to sixteenths: a byte holds
-each to the bit. Of results some values are kept. Writes tests/engines/stableavatar/golden.npz.
+They come from StableAvatar's own code.
+
+The recording script's cases, on weights that follow from names and shapes (`tests.parity.ruled`), so that a test needs
+neither the original nor a weight file. Inputs, and what the transformer predicts in the loop, are rounded to
+sixteenths: a byte holds each to the bit. Of results some values are kept. Writes tests/engines/stableavatar/golden.npz.
 """
 
 import io
@@ -57,7 +59,10 @@ class Unkept:
 
 
 def judged_golden(name: str) -> Tolerance:
-    """A level on the golden vectors. What rounding may change is ten times more than of a recording: weights by rule amplify it."""
+    """A level on the golden vectors.
+
+    What rounding may change is ten times more than of a recording: weights by rule amplify it.
+    """
     _, compare, allowed = CASES[name.removeprefix("log ")]
     level, arrays = Tolerance(name, allowed if allowed == LOOP else 10 * allowed, 0.0), held()
 

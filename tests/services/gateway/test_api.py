@@ -88,7 +88,8 @@ def test_answers_carry_no_cors_header_and_a_strict_policy(running: GatewayStudio
     ("changes", "status"),
     [
         ({"nonsense": 1}, 422), ({"recording": "/tmp/x.mp4"}, 422), ({"revision": 3}, 422), ({"label": "yes"}, 422),
-        ({"avatar": "missing"}, 404), ({"avatar": "../sample"}, 404), ({"engine": "none"}, 404), ({"engine": "live-portrait"}, 409),
+        ({"avatar": "missing"}, 404), ({"avatar": "../sample"}, 404), ({"engine": "none"}, 404),
+        ({"engine": "live-portrait"}, 409),
         ({"driver": "file:/etc/passwd"}, 422), ({"driver": "/etc/passwd"}, 422), ({"driver": "camera:/dev/sda"}, 422),
         ({"driver": "camera:-1"}, 422), ({"driver": "upload:../../x"}, 404), ({"driver": "http://"}, 422),
         ({"quality": "full"}, 422), ({"engine": "ladder", "quality": "best"}, 422), ({"quality": 3}, 422),

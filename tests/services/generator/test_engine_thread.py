@@ -1,4 +1,7 @@
-"""An engine that takes four frames at a time, slower than the driver: a steady delay, an even stream, nothing silently lost."""
+"""An engine that takes four frames at a time, slower than the driver.
+
+A steady delay, an even stream, nothing silently lost.
+"""
 
 import threading
 import time

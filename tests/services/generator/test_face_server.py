@@ -1,5 +1,7 @@
-"""Many sessions in one generator: each has its own faces of what it says, what is loaded is shared, and one that fails
-takes no other along."""
+"""Many sessions in one generator.
+
+Each has its own faces of what it says, what is loaded is shared, and one that fails takes no other along.
+"""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,7 @@
-"""An engine whose calls overlap: while the frames of one are waited for the next is begun, in order, and never more than that."""
+"""An engine whose calls overlap.
+
+While the frames of one are waited for the next is begun, in order, and never more than that.
+"""
 
 import threading
 import time

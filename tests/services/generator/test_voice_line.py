@@ -1,4 +1,7 @@
-"""The voice on its way to the engine: each tick gets what its face needs, late by one fixed time, and never a backlog."""
+"""The voice on its way to the engine.
+
+Each tick gets what its face needs, late by one fixed time, and never a backlog.
+"""
 
 from fractions import Fraction
 

@@ -1,4 +1,7 @@
-"""An engine whose calls overlap, in a render: the next call is under way while the frames of the last one are encoded."""
+"""An engine whose calls overlap, in a render.
+
+The next call is under way while the frames of the last one are encoded.
+"""
 
 from engines.api import Driving, RoiFrame
 from services.renderer.pipeline.engine_run import EngineRun

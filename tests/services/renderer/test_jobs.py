@@ -1,4 +1,7 @@
-"""Jobs done by workers in this process: the same frames as in one go, nothing done twice, nothing lost, one sentence."""
+"""Jobs done by workers in this process.
+
+The same frames as in one go, nothing done twice, nothing lost, one sentence.
+"""
 
 import hashlib
 import json
@@ -167,7 +170,10 @@ class BegunUnits(LocalStore):
 
 
 def test_a_unit_begins_at_the_pace_of_the_one_before_of_its_kind(farm: JobFarm, driver: Path) -> None:
-    """So the time that is left is known before the unit has reported anything. Another job's pace is not taken for it."""
+    """So the time that is left is known before the unit has reported anything.
+
+    Another job's pace is not taken for it.
+    """
     farm.store = store = BegunUnits(farm.store.root)
     worker = farm.worker()
     for key in ("one", "two"):

@@ -211,7 +211,10 @@ segment(parts / "a.mp4", frames)
 size = (parts / "a.mp4").stat().st_size
 full = whole = 0
 for room in range(0, 3 * size, size // 5):
-    for make in (lambda: segment(folder / "b.mp4", frames), lambda: assemble([parts / "a.mp4"], None, folder / "b.mp4", OutputSpec(), NTSC)):
+    for make in (
+        lambda: segment(folder / "b.mp4", frames),
+        lambda: assemble([parts / "a.mp4"], None, folder / "b.mp4", OutputSpec(), NTSC),
+    ):
         with (folder / "ballast").open("wb") as ballast:
             ballast.write(bytes((256 << 10) - room))
         try:

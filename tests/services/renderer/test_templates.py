@@ -1,4 +1,7 @@
-"""Recorded motion as a driver: a file without sound at its own rate, the same in segments, and one sentence for what is none."""
+"""Recorded motion as a driver.
+
+A file without sound at its own rate, the same in segments, and one sentence for what is none.
+"""
 
 from fractions import Fraction
 from itertools import islice

@@ -67,8 +67,10 @@ def test_nothing_is_bridged_over_a_cut() -> None:
 
 @pytest.mark.parametrize("apart", [True, False])
 def test_a_plates_cuts_part_what_is_measured_of_it(tmp_path: Path, apart: bool) -> None:
-    """The face jumps with a cut of the film, where it is placed alike on both sides: only the plate's cuts tell. Without
-    them it is taken for one shot."""
+    """The face jumps with a cut of the film, where it is placed alike on both sides: only the plate's cuts tell.
+
+    Without them it is taken for one shot.
+    """
     body, cut = filmed_body(), 8
     there = body.plate.placements.copy()
     there[cut:, 0, 2] += 6.0  # so that the face lies 10 pixels of the ROI further to the left from here on

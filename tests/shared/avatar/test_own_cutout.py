@@ -164,5 +164,5 @@ def test_a_portrait_that_lies_is_turned_and_noted(
 def test_a_face_between_upright_and_lying_is_refused(portrait: ImageArray) -> None:
     matrix = cv2.getRotationMatrix2D((320, 240), 55, 0.8)
     leaning = cv2.warpAffine(portrait, matrix, (640, 640), borderMode=cv2.BORDER_REPLICATE)
-    with pytest.raises(StudioError, match=r"The face in a\.png leans to its side by \d\d degrees; turn the image"):
+    with pytest.raises(StudioError, match=r"The face in a\.png is tilted by \d\d degrees; rotate the image"):
         read_portrait(np.asarray(leaning, np.uint8), "a.png")

@@ -1,4 +1,7 @@
-"""What a settings file and a variable may look like: read as any editor or shell leaves it, or one sentence that says where."""
+"""What a settings file and a variable may look like.
+
+Read as any editor or shell leaves it, or one sentence that says where.
+"""
 
 import json
 from pathlib import Path

@@ -23,8 +23,10 @@ def test_what_is_taken_is_kept_in_one_form() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("trusted_proxies", each) for each in ("*", "0.0.0.0/0", "::/0", "proxy.example", "10.0.0.1/8", "", "10.0.0.0/8, 1.1.1.1")),
-        *(("frame_ancestors", each) for each in ("*", "https://a.b/c", "a.b", "https://a.b; script-src *", "https://a.b https://c.d", "'none'",
+        *(("trusted_proxies", each) for each in ("*", "0.0.0.0/0", "::/0", "proxy.example", "10.0.0.1/8", "",
+            "10.0.0.0/8, 1.1.1.1")),
+        *(("frame_ancestors", each) for each in ("*", "https://a.b/c", "a.b", "https://a.b; script-src *",
+            "https://a.b https://c.d", "'none'",
                                                 "https://a.b,https://c.d", "http:", "data:", "https://*")),
         *(("allowed_hosts", each) for each in ("https://a.b", "a.b:8750", "a.b/c", "*", "", "a b", "*.a.b", "..")),
     ],

@@ -134,7 +134,8 @@ def test_a_path_that_is_none_is_one_sentence(name: str, value: str, monkeypatch:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("STUDIO_LIVEKIT_URL", "http//user:hunter2@host"), ("LIVEKIT_URL", "ftp://user:hunter2@host"),
-     ("LIVEKIT_URL", "wss://user:hunter2@host"), ("STUDIO_RTMP_URL", "http://h/hunter2"), ("REDIS_URL", "hunter2"), ("STUDIO_LIVEKIT_PUBLIC_URL", "x://u:hunter2@h:99999")],
+     ("LIVEKIT_URL", "wss://user:hunter2@host"), ("STUDIO_RTMP_URL", "http://h/hunter2"), ("REDIS_URL", "hunter2"),
+     ("STUDIO_LIVEKIT_PUBLIC_URL", "x://u:hunter2@h:99999")],
 )  # fmt: skip
 def test_a_wrong_address_is_printed_without_its_password(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch

@@ -17,9 +17,10 @@ DIAMOND = (UnitSpec("a"), UnitSpec("b", ("a",), 3.0), UnitSpec("c", ("a",), 4.0)
 # A manifest as the version before wrote it: without `units`.
 BEFORE = """{
   "schema_version": 1, "id": "20261129-042742-fc8d4ade", "key": "", "created": "2026-11-29T04:27:42+00:00",
-  "priority": "normal", "avatar": "sample", "avatar_files": "avatars/a434f88a26373eed16a6019af5e7d608", "engine": "mesh",
-  "look": {}, "driver": "sample.mp4", "driver_file": "drivers/02fecace.mp4", "driver_sha256": "02fecace", "heard": true,
-  "out": "", "output": {"codec": "h264", "fps": null, "size": null, "label": true, "encoder": "libx264"},
+  "priority": "normal", "avatar": "sample", "avatar_files": "avatars/a434f88a26373eed16a6019af5e7d608",
+  "engine": "mesh", "look": {}, "driver": "sample.mp4", "driver_file": "drivers/02fecace.mp4",
+  "driver_sha256": "02fecace", "heard": true, "out": "",
+  "output": {"codec": "h264", "fps": null, "size": null, "label": true, "encoder": "libx264"},
   "idle_after": 0.5, "plan": {"driven": "motion", "rate": "25", "ticks": 300, "segment": 200, "chained": false},
   "versions": {"persona-studio": "0.1.0"}
 }"""
@@ -124,8 +125,10 @@ class CountedStore(LocalStore):
 
 
 def test_a_look_at_a_long_clip_reads_no_more_than_its_front(tmp_path: Path) -> None:
-    """An hour's clip has 70,000 units; all but a step's windows are known to be done by what needs them, and the manifest is
-    parsed once."""
+    """An hour's clip has 70,000 units.
+
+    All but a step's windows are known to be done by what needs them, and the manifest is parsed once.
+    """
     steps, windows, done = 40, 5, 30
     units = tuple(
         UnitSpec(f"w-{step}-{window}", tuple(f"w-{step - 1}-{beside}" for beside in range(windows)) if step else ())

@@ -25,7 +25,8 @@ CONTENTS = (b"", b"{", BINARY, b"[]", b"null", b'"claim"', b"1e400", b"[" * 100_
 NAMES = (
     "claim-0001.sync-conflict-1.json", "claim-0001 (1).json", "claim-.json", "claim-1.json", "claim-00001.json",
     "claim-\u0661\u0662\u0663\u0664.json", "claim--001.json", "claim-0000.json", "claim-99999999999999999999.json",
-    "failed-0001 copy.json", "failed-.json", "returned-x.json", "done.json.bak", "parked (2).json", ".claim-0001.json.swp",
+    "failed-0001 copy.json", "failed-.json", "returned-x.json", "done.json.bak", "parked (2).json",
+    ".claim-0001.json.swp",
     "claim-0001.json~", "failed-0001\n.json", "\udcff\udcfe.json",
 )  # fmt: skip
 
@@ -36,7 +37,10 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def everything_looks(store: LocalStore, home: Path) -> list[str]:
-    """What all who read the store make of it: the list, the caretaker, the farm beside a channel. Returns the listed ids."""
+    """What all who read the store make of it: the list, the caretaker, the farm beside a channel.
+
+    Returns the listed ids.
+    """
     queue = JobQueue(load_settings(home=home))
     index = JobIndex(store, queue)
     rows = index.rows([name for name, _ in index.order()])

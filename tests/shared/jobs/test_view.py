@@ -12,7 +12,8 @@ from shared.jobs.view import JobView, SegmentState, strip
 from tests.support.jobs import job_material as material
 
 FIELDS = {
-    "id": "20260504-120001-000001", "state": "rendering", "reason": "", "kind": "", "avatar": "sample", "engine": "mesh",
+    "id": "20260504-120001-000001", "state": "rendering", "reason": "", "kind": "", "avatar": "sample",
+    "engine": "mesh",
     "driver": "interview.mp4", "priority": "normal", "created": "2026-05-04T12:00:01+00:00", "ticks": 2000, "done": 750,
     "fps": 46.8, "eta": 36.004273504273506,
 }  # fmt: skip

@@ -7,7 +7,11 @@ import pytest
 
 pytestmark = pytest.mark.apart
 
-SAYS = "import sys, structlog; from shared.runtime.logs import set_up_logs; set_up_logs('test', 'info'); log = structlog.get_logger()\n"
+SAYS = """import sys, structlog
+from shared.runtime.logs import set_up_logs
+set_up_logs('test', 'info')
+log = structlog.get_logger()
+"""
 
 
 def lines(code: str) -> list[str]:

@@ -11,7 +11,8 @@ from shared.errors import StudioError
 from shared.runtime.files import path_text, text_path
 from shared.wire.message import Message, decode_message, encode_message
 
-NAMES = [b"plain.mp4", "Müller ☺.mp4".encode(), b"M\xfcller.mp4", b"\xff\xfe\x80.mp4", b"\\udcfc.mp4", b"a\\udc5cudcfc\xfc", b"\\udczz \\u00fc"]  # fmt: skip
+NAMES = [b"plain.mp4", "Müller ☺.mp4".encode(), b"M\xfcller.mp4", b"\xff\xfe\x80.mp4", b"\\udcfc.mp4",
+    b"a\\udc5cudcfc\xfc", b"\\udczz \\u00fc"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -38,7 +38,10 @@ def test_sentences_of_a_line(text: str, expected: list[str]) -> None:
 
 
 def test_lines_are_joined_where_they_were_wrapped_and_end_where_they_were_not() -> None:
-    wrapped = "This line of a letter was full and so it was broken off by\nPeter, who goes on here. And so\non.\n\nHeading\nText"
+    wrapped = (
+        "This line of a letter was full and so it was broken off by\nPeter, who goes on here. And so\non.\n\n"
+        "Heading\nText"
+    )
     assert sentences(wrapped) == [
         "This line of a letter was full and so it was broken off by Peter, who goes on here.",
         "And so on.",

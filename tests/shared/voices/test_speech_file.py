@@ -21,7 +21,10 @@ TEXT = "One two. Three. Four five six."
 
 
 class CountedVoice(Voice):
-    """Speaks silence of a tenth of a second for each word. given: its sentences. away: it fails at one that has this in it."""
+    """Speaks silence of a tenth of a second for each word.
+
+    given: its sentences. away: it fails at one that has this in it.
+    """
 
     name = "counted"
     title = "Counted"

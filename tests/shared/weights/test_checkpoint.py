@@ -239,5 +239,6 @@ def test_a_conversion_that_was_killed_leaves_nothing_for_long(
 def test_weights_are_known_without_torch() -> None:
     import subprocess
 
-    code = "import sys, shared.weights.manifest, shared.weights.checkpoint, shared.weights.checkpoint_cache; sys.exit('torch' in sys.modules)"
+    modules = "shared.weights.manifest, shared.weights.checkpoint, shared.weights.checkpoint_cache"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

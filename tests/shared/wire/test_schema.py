@@ -23,14 +23,21 @@ GOOD: dict[str, tuple[str, tuple[int, ...]]] = {
     "pulse": ("bytes", (0,)), "sessions": ("bytes", (900,)),
 }  # fmt: skip
 ODD = [
-    ("face", "rgb24", (0, 0, 3)), ("face", "rgb24", (8, 8, 1)), ("face", "rgb24", (8, 8, 3)), ("face", "rgb24", (512, 512, 4)),
-    ("face", "rgba", (512, 512, 3)), ("face", "rgb24", (0, 512, 3)), ("face", "rgb24", (4096, 4096, 3)), ("face", "bytes", (0,)),
-    ("face", "rgb24", (64, 64, 0)), ("face", "i420", (96, 64)), ("program", "i420", (3, 70_000)), ("program", "i420", (0, 64)),
-    ("program", "i420", (96, 0)), ("program", "i420", (96, 65)), ("program", "i420", (98, 64)), ("program", "i420", (97, 64)),
+    ("face", "rgb24", (0, 0, 3)), ("face", "rgb24", (8, 8, 1)), ("face", "rgb24", (8, 8, 3)),
+    ("face", "rgb24", (512, 512, 4)),
+    ("face", "rgba", (512, 512, 3)), ("face", "rgb24", (0, 512, 3)), ("face", "rgb24", (4096, 4096, 3)),
+    ("face", "bytes", (0,)),
+    ("face", "rgb24", (64, 64, 0)), ("face", "i420", (96, 64)), ("program", "i420", (3, 70_000)),
+    ("program", "i420", (0, 64)),
+    ("program", "i420", (96, 0)), ("program", "i420", (96, 65)), ("program", "i420", (98, 64)),
+    ("program", "i420", (97, 64)),
     ("program", "rgb24", (64, 64, 3)), ("driving", "rgb24", (0, 0, 3)), ("driving", "rgb24", (1, 70_000, 3)),
-    ("driving", "rgb24", (64, 64, 1)), ("driving", "rgba", (64, 64, 4)), ("driving", "s16", (960,)), ("voice", "bytes", (0,)),
-    ("voice", "s16", (5_000_000,)), ("sound", "s16", (5_000_000,)), ("remote", "i420", (96, 64)), ("remote", "rgb24", (9, 9, 3)),
-    ("remote", "bytes", (2 << 20,)), ("pulse", "s16", (9,)), ("scene", "rgb24", (9, 9, 3)), ("scene", "bytes", (2 << 20,)),
+    ("driving", "rgb24", (64, 64, 1)), ("driving", "rgba", (64, 64, 4)), ("driving", "s16", (960,)),
+    ("voice", "bytes", (0,)),
+    ("voice", "s16", (5_000_000,)), ("sound", "s16", (5_000_000,)), ("remote", "i420", (96, 64)),
+    ("remote", "rgb24", (9, 9, 3)),
+    ("remote", "bytes", (2 << 20,)), ("pulse", "s16", (9,)), ("scene", "rgb24", (9, 9, 3)),
+    ("scene", "bytes", (2 << 20,)),
     ("sessions", "bytes", (2 << 20,)), ("sessions", "s16", (9,)),
 ]  # fmt: skip
 

@@ -29,7 +29,10 @@ DROP = """([base64, name]) => {
 
 @contextmanager
 def launched() -> "Iterator[Browser]":
-    """The browser, without a window. While it runs, this thread has an event loop that runs: no asyncio.run beside it."""
+    """The browser, without a window.
+
+    While it runs, this thread has an event loop that runs: no asyncio.run beside it.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -38,7 +41,10 @@ def launched() -> "Iterator[Browser]":
 
 
 def drop_file(page: "Page", data: bytes, name: str) -> None:
-    """Drop a sound file on the page as a person would. As base64: Playwright checks a list number by number in Python."""
+    """Drop a sound file on the page as a person would.
+
+    As base64: Playwright checks a list number by number in Python.
+    """
     page.evaluate(DROP, [base64.b64encode(data).decode(), name])
 
 

@@ -1,4 +1,6 @@
-"""A clip engine that costs next to nothing: one unit makes grey levels, two a half of the frames each, the last the clip.
+"""A clip engine that costs next to nothing.
+
+One unit makes grey levels, two a half of the frames each, the last the clip.
 
 Reached by the setting `engines`, as a user's own is. A file in the folder of ORDERS says what a unit is to do besides.
 """

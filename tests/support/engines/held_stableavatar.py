@@ -1,7 +1,8 @@
 """StableAvatar whose units can be counted by the process that does them, and held in their middle.
 
-Reached by the setting `engines`, as a user's own is. In the folder of ORDERS every unit leaves lines, and a file HOLD has the
-beginning of the names of units that go no further than their first block: not in processes whose environment has FREE.
+Reached by the setting `engines`, as a user's own is. In the folder of ORDERS every unit leaves lines, and a file HOLD
+has the beginning of the names of units that go no further than their first block: not in processes whose environment
+has FREE.
 """
 
 import os

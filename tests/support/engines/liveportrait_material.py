@@ -46,8 +46,10 @@ def avatar(own_plate: bool = True) -> Avatar:
 
 
 def swaying_body(folder: Path) -> Avatar:
-    """A body that sways: the portrait's face on a plate of four frames, each with a light of its own, the eyes and the
-    mouth said to be open in some and not in others."""
+    """A body that sways: the portrait's face on a plate of four frames, each with a light of its own.
+
+    Its eyes and mouth are marked as open in some and not in others.
+    """
     frames, size = 4, (640, 720)
     jpegs, placements = [], []
     for i in range(frames):

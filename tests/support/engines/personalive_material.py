@@ -39,8 +39,10 @@ def avatar() -> Avatar:
 
 @cache
 def networks(fresh: int = 0) -> PersonaLiveNetworks:
-    """Of tiny size; the motion encoder, of which half of the work would be, is a glance. fresh: those of another number
-    were never used by what used these."""
+    """Of tiny size; the motion encoder, of which half of the work would be, is a glance.
+
+    fresh: those of another number were never used by what used these.
+    """
     with TemporaryDirectory() as folder:
         make_weights(Path(folder))
         found = load_networks(Path(folder), torch.device("cpu"), torch.float32)

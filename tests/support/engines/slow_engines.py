@@ -1,6 +1,8 @@
-"""Engines that are slow, or hard to open: one takes seconds of plain Python to open, one never opens, one breaks, one waits for
-its weights; one never finishes a frame, one has a ladder, one's calls overlap,
-and one plays motion templates without a network to draw them."""
+"""Engines that are slow, or hard to open.
+
+One takes seconds of plain Python to open, one never opens, one breaks, one waits for its weights; one never finishes a
+frame, one has a ladder, one's calls overlap, and one plays motion templates without a network to draw them.
+"""
 
 import os
 import threading
@@ -137,8 +139,10 @@ class PlayingEngine(MeshEngine):
 
 
 class HeavySession(RedSession):
-    """Quick at its first frame, which is tried while it opens; after that none is ever finished, but not for want of a
-    processor. under_way: one has begun."""
+    """Quick at its first frame, which is tried while it opens.
+
+    After that none is ever finished, but not for want of a processor. under_way: one has begun.
+    """
 
     tried = False
     under_way = threading.Event()
@@ -208,8 +212,10 @@ class LadderOptions(EngineOptions):
 
 
 class LadderSession(RedSession):
-    """Has two rungs, and memory for the lower one alone; where others have taken it, for none. options: what it was opened
-    with. applied: the qualities that it took over since."""
+    """Has two rungs, and memory for the lower one alone; where others have taken it, for none.
+
+    options: what it was opened with. applied: the qualities that it took over since.
+    """
 
     taken = False
 
@@ -279,8 +285,8 @@ class TightEngine(MeshEngine):
 class OverlappingSession(EngineSession):
     """Takes four frames a call: it takes a while to begin one, and a while longer until its frames are there.
 
-    gate: the frames are there when it is open. breaks: what waiting for the frames of one call raises. outstanding: calls whose
-    frames are not there; most: of them, when another was begun; overlapped: how often there were any.
+    gate: the frames are there when it is open. breaks: what waiting for the frames of one call raises. outstanding:
+    calls whose frames are not there; most: of them, when another was begun; overlapped: how often there were any.
     """
 
     def __init__(self, begins: float, waits: float) -> None:

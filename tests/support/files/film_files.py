@@ -25,8 +25,11 @@ def write_film(
     tags: Mapping[str, str] | None = None,
     light: tuple[ColorTrc, ColorPrimaries] | None = None,
 ) -> Path:
-    """A film of these frames at 25 a second. matrix: the nine numbers of its display matrix. aspect: of a pixel, width to height.
-    tags: of the stream. light: how the frames are tagged, beside their matrix and range."""
+    """A film of these frames at 25 a second.
+
+    matrix: the nine numbers of its display matrix. aspect: of a pixel, width to height. tags: of the stream. light: how
+    the frames are tagged, beside their matrix and range.
+    """
     with av.open(str(path), "w") as container:
         stream: av.VideoStream | None = None
         for number, frame in enumerate(frames):

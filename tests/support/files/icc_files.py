@@ -1,4 +1,7 @@
-"""Colour profiles in the smallest form that ICC.1 allows: matrix and gamma for RGB, a curve for grey, a small table for CMYK."""
+"""Colour profiles in the smallest form that ICC.1 allows.
+
+Matrix and gamma for RGB, a curve for grey, a small table for CMYK.
+"""
 
 import struct
 from itertools import product

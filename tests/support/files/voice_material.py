@@ -29,7 +29,7 @@ def silence(seconds: float) -> NDArray[np.float64]:
 
 
 def babble(syllables: int, period: float = 0.4, length: float = 0.2) -> NDArray[np.float64]:
-    """ "ah" after "ah", with silence between them."""
+    """Voice that says "ah" after "ah", with silence between them."""
     once = np.concatenate([voiced("a", length), silence(period - length)])
     return np.tile(once, syllables)
 

@@ -1,4 +1,7 @@
-"""A whole farm in processes of its own, and what the tests ask it: how jobs stand, who is at what, how often it was tried."""
+"""A whole farm in processes of its own, and what the tests ask it.
+
+How jobs stand, who is at what, how often it was tried.
+"""
 
 import json
 import os

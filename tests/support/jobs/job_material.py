@@ -32,7 +32,8 @@ def job(
     return name
 
 
-WINDOWS = (UnitSpec("encode"), UnitSpec("step-1-window-1", ("encode",)), UnitSpec("step-1-window-2", ("encode",), title="window 2 of 2 in step 1 of 1"),
+WINDOWS = (UnitSpec("encode"), UnitSpec("step-1-window-1", ("encode",)),
+    UnitSpec("step-1-window-2", ("encode",), title="window 2 of 2 in step 1 of 1"),
            UnitSpec("decode", ("step-1-window-1", "step-1-window-2")))  # fmt: skip
 
 

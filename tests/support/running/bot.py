@@ -29,8 +29,10 @@ SCENE_S = 400.0  # below the limit of a test: what the bot printed is shown then
 
 @dataclass(slots=True)
 class RoomEars:
-    """Hears and sees everyone in a room. loud: by identity, monotonic times. frames: by identity, how many that
-    show something. gone: who left."""
+    """Hears and sees everyone in a room.
+
+    loud: by identity, monotonic times. frames: by identity, how many that show something. gone: who left.
+    """
 
     loud: dict[str, list[float]] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
@@ -112,7 +114,10 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 @dataclass(slots=True)
 class Bot:
-    """A bot that runs. door: by which it knows the studio. said: its lines after "BOT", as they came. text: all that it printed."""
+    """A bot that runs.
+
+    door: by which it knows the studio. said: its lines after "BOT", as they came. text: all that it printed.
+    """
 
     process: asyncio.subprocess.Process
     door: StudioDoor
@@ -189,7 +194,10 @@ def play(
     scene: Callable[[Bot, RoomEars], Awaitable[None]],
     **environment: str,
 ) -> None:
-    """A bot in a room of its own, from its start to the end of the scene. words: its program and what comes before the room."""
+    """A bot in a room of its own, from its start to the end of the scene.
+
+    words: its program and what comes before the room.
+    """
     room = f"room-{uuid.uuid4().hex[:8]}"
 
     async def body() -> None:

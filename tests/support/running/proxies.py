@@ -16,7 +16,8 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
 NGINX = """daemon off; pid nginx.pid; error_log stderr; events {{}}
 {user}
 http {{
-    access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+    access_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f;
+    uwsgi_temp_path u; scgi_temp_path s;
     include site.conf;
 }}
 """

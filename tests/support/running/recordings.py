@@ -24,7 +24,10 @@ def frame_times(path: Path) -> list[float]:
 
 
 def lost_frames(gateway: dict[str, Any]) -> int:
-    """How many ticks a gateway has counted as missing in its recording. gateway: its entry among the state's services."""
+    """How many ticks a gateway has counted as missing in its recording.
+
+    gateway: its entry among the state's services.
+    """
     return sum(gateway["drops"].get(reason, 0) for reason in ("record frame", "frame skipped"))
 
 

@@ -83,7 +83,8 @@ def main() -> None:
                 row = {
                     "frames": len(frames), "width": luma.shape[2], "height": luma.shape[1],
                     "moved": float(luma.std(axis=0).max()),
-                    "corner": luma[-1][-CORNER_PX[0] :, : CORNER_PX[1]].round().tolist(), "hz": hertz(wave, blocks[0].sample_rate),
+                    "corner": luma[-1][-CORNER_PX[0] :, : CORNER_PX[1]].round().tolist(),
+                    "hz": hertz(wave, blocks[0].sample_rate),
                     "apart": abs(frames[-1].time - blocks[-1].time),
                 }  # fmt: skip
                 print(json.dumps(row), flush=True)

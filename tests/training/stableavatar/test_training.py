@@ -1,4 +1,7 @@
-"""StableAvatar is trained on a film: the error falls, a run goes on where it was, and the engine takes what came of it."""
+"""StableAvatar is trained on a film.
+
+The error falls, a run goes on where it was, and the engine takes what came of it.
+"""
 
 from collections.abc import Iterator
 from fractions import Fraction

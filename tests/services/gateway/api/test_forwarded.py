@@ -86,7 +86,8 @@ def test_a_changed_host_says_which_header_the_proxy_has_to_pass_on() -> None:
     assert "have it pass on the browser's X-Forwarded-Host" in said
 
 
-@pytest.mark.parametrize("origin", ["null", "https://evil.example", "http://[bad", "ftp://studio.example.com", f"https://{NAME}:8443",
+@pytest.mark.parametrize("origin", ["null", "https://evil.example", "http://[bad", "ftp://studio.example.com",
+    f"https://{NAME}:8443",
                                     f"https://{NAME}.evil.example", f"https://a@{NAME}", "https://", ""])  # fmt: skip
 @pytest.mark.parametrize("trusted", [[], ["10.0.0.5"]])
 def test_a_foreign_origin_stays_refused(origin: str, trusted: list[str]) -> None:
@@ -160,7 +161,8 @@ def test_the_prefix_alone_leads_to_the_page() -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", ["//evil.example", "/\\evil", "studio", "/a//b", "/a/../b", "/.", "/a?b", "/a#b", "/a%2fb", "https://evil.example",
+    "prefix", ["//evil.example", "/\\evil", "studio", "/a//b", "/a/../b", "/.", "/a?b", "/a#b", "/a%2fb",
+        "https://evil.example",
                "/a b", "/<script>", "/api", "/v1/x", "/web", "/a;b", "/" + 300 * "a", "/a\tb", "/\u00e9"],
 )  # fmt: skip
 def test_a_prefix_that_is_no_path_is_refused(prefix: str) -> None:

@@ -1,4 +1,4 @@
-"""Sessions over HTTP: who may ask for which, what the other services learn of them, and what is left when the gateway dies."""
+"""Sessions over HTTP: who may ask for which, what other services learn of them, what a dead gateway leaves."""
 
 import http.client
 import json
@@ -97,8 +97,10 @@ def test_the_forms_and_the_key_of_existing_plugins_are_taken(serving: GatewayStu
 
 
 def test_no_request_sends_the_studio_anywhere_else(serving: GatewayStudio) -> None:
-    for url in ("ws://livekit.example:7881", "wss://livekit.example:7880", "ws://evil.example:7880",
-                "ws://livekit.example:7880@evil.example", "http://127.0.0.1:6379", "file:///etc/passwd", ""):  # fmt: skip
+    for url in (
+        "ws://livekit.example:7881", "wss://livekit.example:7880", "ws://evil.example:7880",
+        "ws://livekit.example:7880@evil.example", "http://127.0.0.1:6379", "file:///etc/passwd", "",
+    ):  # fmt: skip
         assert ask(serving, livekit_url=url).status_code in (403, 422), url
     assert rows(serving) == [row for row in rows(serving) if row["state"] == "ended"]
     assert ask(serving, livekit_url="http://LIVEKIT.example:7880/").status_code == 201  # the same server

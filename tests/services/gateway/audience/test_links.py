@@ -78,8 +78,10 @@ def test_nothing_but_what_this_channel_signed_opens_it(opened: Callable[..., Wat
     later = base64.urlsafe_b64encode(json.dumps({"aud": "watch main", "sub": link.id, "exp": 1 << 40}).encode())
     unsigned = {"aud": "watch main", "sub": link.id, "exp": link.expires}
     forged = [
-        "", ".", "..", token[:-2], f"{head}.{later.decode().rstrip('=')}.{signature}", f"{head}.{claims}.", token + "A" * 1000,
-        jwt.encode(unsigned, "", algorithm="none"), jwt.encode(unsigned, SECRET, algorithm="HS256"), "\ud800", "[" * 900, SECRET,
+        "", ".", "..", token[:-2], f"{head}.{later.decode().rstrip('=')}.{signature}", f"{head}.{claims}.",
+        token + "A" * 1000,
+        jwt.encode(unsigned, "", algorithm="none"), jwt.encode(unsigned, SECRET, algorithm="HS256"), "\ud800",
+        "[" * 900, SECRET,
     ]  # fmt: skip
     for each in forged:
         assert refusal(links, each) is WatchRefusal.BAD, each

@@ -28,7 +28,10 @@ def told_by(captions: Captions) -> list[Caption]:
 
 
 class CaptionStage:
-    """A queue on a clock of its own, what left it, and the captions it told of. Utterances have silence around their sound."""
+    """A queue on a clock of its own, what left it, and the captions it told of.
+
+    Utterances have silence around their sound.
+    """
 
     def __init__(self, at: int) -> None:
         self.at, self.sent = at, [(0, tone(0.0))]

@@ -164,7 +164,8 @@ FACTS = {
 
 def message(array: np.ndarray, facts: dict[str, object]) -> Message:
     return Message(
-        stream="program", channel="main", epoch=0, run=0, sequence=0, pts=0, format="i420", array=array, facts=dict(facts)
+        stream="program", channel="main", epoch=0, run=0, sequence=0, pts=0, format="i420", array=array,
+        facts=dict(facts)
     )  # fmt: skip
 
 
@@ -172,7 +173,8 @@ def message(array: np.ndarray, facts: dict[str, object]) -> Message:
     "wrong",
     [
         {"tick": -1}, {"tick": 1 << 32}, {"tick": "1"}, {"tick": True}, {"state": "dead"}, {"plate": None},
-        {"box": [0, 0, 2]}, {"box": [1, 0, 2, 2]}, {"box": [0, 0, 2, 600]}, {"box": [0, 0, 0, 0]}, {"box": [-2, 0, 2, 2]},
+        {"box": [0, 0, 2]}, {"box": [1, 0, 2, 2]}, {"box": [0, 0, 2, 600]}, {"box": [0, 0, 0, 0]},
+        {"box": [-2, 0, 2, 2]},
         {"label": [0, 0, 2, 2]}, {"label": 1}, {"captured": 1.5}, {"avatar": 3},
     ],
 )  # fmt: skip

@@ -37,7 +37,8 @@ def opened(tmp_path: Path, content: bytes | None, driver: str = "sample") -> tup
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b"[" * 100_000, b'{"revision": 1e999}', b'{"driver": 5}',
-                b'{"revision": 99999999999999999999}', b'{"options": {"x": NaN}}', b'{"options": [1]}', b'{"neutral": -1}'],
+                b'{"revision": 99999999999999999999}', b'{"options": {"x": NaN}}', b'{"options": [1]}',
+                b'{"neutral": -1}'],
 )  # fmt: skip
 def test_a_scene_that_cannot_be_read_falls_back_with_a_note(tmp_path: Path, content: bytes) -> None:
     store, kinds = opened(tmp_path, content)

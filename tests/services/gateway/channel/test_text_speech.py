@@ -1,4 +1,4 @@
-"""Texts are spoken sentence by sentence in their order, with the times at which each is heard, and end when they are told to."""
+"""Texts are spoken sentence by sentence in order, with the times at which each is heard, until they are ended."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -22,8 +22,11 @@ DELAY_US = 40_000
 
 
 class ToneVoice(Voice):
-    """Speaks a tone of a tenth of a second for each word. spoken: the sentences that it was given. held: it waits before a
-    sentence that has this in it. ended: it was told to stop there."""
+    """Speaks a tone of a tenth of a second for each word.
+
+    spoken: the sentences that it was given. held: it waits before a sentence that has this in it. ended: it was told to
+    stop there.
+    """
 
     name = "tone"
     title = "Tone"

@@ -19,7 +19,8 @@ from tests.support.jobs import job_material as material
 from tests.support.running.gateway import GatewayStudio
 
 ROW = (
-    "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "steps", "percent",
+    "id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "created", "done", "total", "steps",
+    "percent",
     "fps", "eta", "strip", "failing", "preview", "result", "bytes", "captions", "notes",
 )  # fmt: skip
 

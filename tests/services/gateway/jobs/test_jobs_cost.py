@@ -1,4 +1,7 @@
-"""What a job would cost: over HTTP, and in the console's form before it is submitted; nothing is submitted by asking."""
+"""What a job would cost: over HTTP, and in the console's form before it is submitted.
+
+Nothing is submitted by asking.
+"""
 
 import re
 import shutil

@@ -1,4 +1,7 @@
-"""Captions of a recording lie on the time of its parts, whole where they were heard whole and cut where a part or the speech ended."""
+"""Captions of a recording lie on the time of its parts.
+
+They are whole where they were heard whole, and cut where a part or the speech ended.
+"""
 
 from pathlib import Path
 

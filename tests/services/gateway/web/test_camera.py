@@ -16,7 +16,10 @@ pytestmark = needs_chromium
 STUB = """(() => {
     const send = WebSocket.prototype.send, get = MediaDevices.prototype.getUserMedia;
     window.sent = [];
-    WebSocket.prototype.send = function (data) { if (data instanceof Blob) window.sent.push(data); return send.call(this, data); };
+    WebSocket.prototype.send = function (data) {
+        if (data instanceof Blob) window.sent.push(data);
+        return send.call(this, data);
+    };
     const canvas = document.createElement("canvas"), draw = canvas.getContext("2d");
     window.shape = (width, height) => { canvas.width = width; canvas.height = height; };
     window.shape(640, 480);
@@ -48,7 +51,9 @@ LAST = """async () => {
     const { data } = draw.getImageData(0, 0, image.width, image.height);
     const xs = [], ys = [];
     for (let i = 0; i < data.length; i += 4) {
-        if (data[i] > 160 && data[i + 2] < 110) { xs.push((i / 4) % image.width); ys.push(Math.floor(i / 4 / image.width)); }
+        if (data[i] > 160 && data[i + 2] < 110) {
+            xs.push((i / 4) % image.width);
+            ys.push(Math.floor(i / 4 / image.width)); }
     }
     const side = (all) => all.reduce((a, b) => Math.max(a, b), 0) - all.reduce((a, b) => Math.min(a, b), 1e4) + 1;
     return [image.width, image.height, xs.length ? side(xs) : 0, ys.length ? side(ys) : 0];
@@ -86,7 +91,8 @@ def stopped(running: GatewayStudio, device: str) -> bool:
 
 def test_a_camera_keeps_its_shape_however_it_is_held(page: "Page") -> None:
     wanted = {
-        (480, 640): (480, 640), (640, 480): (640, 480), (1280, 720): (640, 360), (1080, 1920): (360, 640), (500, 500): (500, 500),
+        (480, 640): (480, 640), (640, 480): (640, 480), (1280, 720): (640, 360), (1080, 1920): (360, 640),
+        (500, 500): (500, 500),
         (200, 640): (200, 640),
     }  # fmt: skip
     for given, sent in wanted.items():
@@ -116,7 +122,8 @@ def test_a_camera_that_is_gone_is_noticed_and_gives_the_driver_up(
 
 def test_a_microphone_that_is_gone_is_named_and_the_camera_goes_on(page: "Page") -> None:
     page.evaluate(
-        "() => { const [track] = window.devices.getAudioTracks(); track.stop(); track.dispatchEvent(new Event('ended')); }"
+        "() => { const [track] = window.devices.getAudioTracks(); track.stop(); track.dispatchEvent(new "
+        "Event('ended')); }"
     )
     page.get_by_text("without sound: the microphone was unplugged").wait_for()
     page.evaluate("() => { window.sent.length = 0; }")
@@ -128,7 +135,8 @@ def test_a_microphone_that_drives_and_is_gone_gives_the_driver_up(page: "Page", 
     until(page, "window.devices.getVideoTracks().length === 0")  # the camera drove before
     page.get_by_text(DRIVES).wait_for()
     page.evaluate(
-        "() => { const [track] = window.devices.getAudioTracks(); track.stop(); track.dispatchEvent(new Event('ended')); }"
+        "() => { const [track] = window.devices.getAudioTracks(); track.stop(); track.dispatchEvent(new "
+        "Event('ended')); }"
     )
     page.get_by_text("The microphone was unplugged").wait_for()
     running.wait(lambda: stopped(running, "microphone"))
@@ -143,7 +151,8 @@ def test_a_camera_that_is_off_for_a_while_sends_nothing_and_says_so(page: "Page"
     }""")
     page.get_by_text("The camera is sending nothing").wait_for()
     page.evaluate(
-        "() => { window.off = false; window.devices.getVideoTracks()[0].dispatchEvent(new Event('unmute')); window.sent.length = 0; }"
+        "() => { window.off = false; window.devices.getVideoTracks()[0].dispatchEvent(new Event('unmute')); "
+        "window.sent.length = 0; }"
     )
     page.get_by_text(DRIVES).wait_for()
     until(page, "window.sent.length > 5")

@@ -287,7 +287,8 @@ def test_a_restarted_gateway_is_found_again(page: "Page", running: GatewayStudio
 
 
 # Sound of 40 ms a block, which comes 10 ms after it is due, then made up for ten blocks, 80 ms after, then again in
-# time; on an audio clock that is driven. Returns by how much each block plays after it is due, in ms, null for one that does not.
+# time; on an audio clock that is driven. Returns by how much each block plays after it is due, in ms, null for one that
+# does not.
 SOUND_AFTER_A_GAP = """async () => {
     const { ProgramSound } = await import("/web/preview/sound.js");
     const played = [], sound = new ProgramSound();

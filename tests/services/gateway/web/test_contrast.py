@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 pytestmark = needs_chromium
 
-# For every visible text and every control's edge: the colours that meet there and their ratio (WCAG 2.2, 1.4.3, 1.4.11).
-# Translucent grounds are laid over what is below; over the program video over both black and white.
+# For every visible text and every control's edge: the colours that meet there and their ratio (WCAG 2.2, 1.4.3,
+# 1.4.11). Translucent grounds are laid over what is below; over the program video over both black and white.
 
 
 def open_everything(page: "Page") -> None:

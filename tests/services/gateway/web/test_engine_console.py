@@ -1,4 +1,7 @@
-"""The console of an engine with options: the form of them, its delay with the reason for it, its terms; by role and label."""
+"""The console of an engine with options: the form of them, its delay with the reason for it, its terms.
+
+By role and label.
+"""
 
 import json
 import re
@@ -28,8 +31,11 @@ DELAY = {"frames": 4, "calls": 4, "interval_ms": 40.0, "call_ms": 70.0, "floor_m
 
 @pytest.fixture
 def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
-    """The console of a studio whose mesh has a ladder and takes four frames at a time, beside the real rows of the others,
-    opened by the keyboard; anything the page complains of fails the test."""
+    """The console of a studio whose mesh has a ladder and takes four frames at a time.
+
+    It stands beside the real rows of the others and is opened by the keyboard; anything the page complains of fails the
+    test.
+    """
     meter = running.channel.meters["generator"]
     before, rows = dict(meter.facts), engine_summaries(running.settings)
     rows["mesh"] |= {"options": options_schema(EveryOptions())}
@@ -211,7 +217,7 @@ def test_the_delay_stands_beside_its_floor_and_is_explained(page: "Page", runnin
 
 
 def test_a_floor_is_no_slowness(page: "Page", running: GatewayStudio) -> None:
-    """the channel's frames are as late as the budget without a floor allows, and far earlier than with one."""
+    """The channel's frames are as late as the budget without a floor allows, and far earlier than with one."""
     running.channel.late = 300_000
     try:
         told(running, delay=None)

@@ -1,4 +1,7 @@
-"""The console with forty avatars: engine and driver stay in view, and an avatar is found by its name; by role and label."""
+"""The console with forty avatars: engine and driver stay in view, and an avatar is found by its name.
+
+By role and label.
+"""
 
 import re
 import shutil

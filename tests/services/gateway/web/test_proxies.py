@@ -1,4 +1,7 @@
-"""The studio behind nginx, Caddy and HAProxy, as their files in `deploy/` have it: TLS, a path, WebSockets, a real browser."""
+"""The studio behind nginx, Caddy and HAProxy, as their files in `deploy/` have it.
+
+TLS, a path, WebSockets, a real browser.
+"""
 
 import json
 import ssl

@@ -1,4 +1,7 @@
-"""Watching by a link, without a streaming server: the page in a real browser, the socket by itself, and the console's panel."""
+"""Watching by a link, without a streaming server.
+
+The page in a real browser, the socket by itself, and the console's panel.
+"""
 
 import json
 from collections.abc import Iterator
@@ -207,7 +210,8 @@ def test_another_sites_page_opens_no_socket(running: GatewayStudio) -> None:
 @pytest.mark.parametrize(
     "wanted",
     [
-        {"viewers": 0}, {"viewers": 5000}, {"expires_s": 1}, {"expires_s": 1 << 40}, {"label": "x" * 100}, {"label": "a\nb"},
+        {"viewers": 0}, {"viewers": 5000}, {"expires_s": 1}, {"expires_s": 1 << 40}, {"label": "x" * 100},
+        {"label": "a\nb"},
         {"viewers": "3"}, {"channel": "main"},
     ],
 )  # fmt: skip

@@ -237,8 +237,10 @@ def assert_no_jump(film: Film, draw: Draw) -> None:
 
 
 def test_the_loop_skips_what_is_unfit_or_excluded_without_a_jump(host: ImageArray) -> None:
-    """Blurred at first and covered in the middle, and the end is excluded: two parts are played, as one. The second is a little
-    brighter, and so it takes a fade to come to it and back."""
+    """Blurred at first and covered in the middle, and the end is excluded: two parts are played, as one.
+
+    The second is a little brighter, and so it takes a fade to come to it and back.
+    """
     soft = np.asarray(cv2.GaussianBlur(host, (0, 0), 3.0), np.uint8)
     hidden = host.copy()
     cv2.rectangle(hidden, (110, 120), (175, 300), (30, 30, 34), -1)

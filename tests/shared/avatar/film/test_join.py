@@ -27,7 +27,8 @@ def still_face() -> SeenFace:
     points = np.random.default_rng(5).uniform(10, 50, (POINTS, 3)).astype(np.float32)
     face, clear = Face(points), Likeness(0.0, 0.0, 1.0, 0.0)
     return SeenFace(
-        PackedShape.of(face), points[STABLE, :2], Pose(0.0, 0.0, 0.0), 40.0, np.ones(3, np.float32), 0.0, 1.0, clear, None
+        PackedShape.of(face), points[STABLE, :2], Pose(0.0, 0.0, 0.0), 40.0, np.ones(3, np.float32), 0.0, 1.0, clear,
+        None
     )  # fmt: skip
 
 

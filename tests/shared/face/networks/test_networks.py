@@ -1,6 +1,7 @@
 """Points, boxes and people are those that mediapipe 0.10.21's own graph finds, on the sample portrait in poses.
 
-`python -m benchmarks.face.golden` writes what it finds; `python -m benchmarks.face.tracking` compares on footage of your own.
+`python -m benchmarks.face.golden` writes what it finds; `python -m benchmarks.face.tracking` compares on footage of
+your own.
 """
 
 from concurrent.futures import ThreadPoolExecutor

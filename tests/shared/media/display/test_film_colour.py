@@ -1,4 +1,4 @@
-"""Colours of films: by their tags where they have any, by one rule where not, and in standard light whatever they were coded in."""
+"""Colours of films: by their tags where they have any, else by one rule, and always in standard light."""
 
 import errno
 from pathlib import Path

@@ -21,8 +21,8 @@ from tests.support.files.film_files import write_film
 pytestmark = pytest.mark.unit
 
 ONE = 1 << 16
-# Of each of the eight values of EXIF's orientation: where the image's right goes and where its bottom goes (a, b, c, d of a
-# display matrix), and how the stored image is made from the upright one.
+# Of each of the eight values of EXIF's orientation: where the image's right goes and where its bottom goes (a, b, c, d
+# of a display matrix), and how the stored image is made from the upright one.
 LYING: dict[int, tuple[tuple[int, int, int, int], Callable[[ImageArray], ImageArray]]] = {
     1: ((1, 0, 0, 1), lambda up: up),
     2: ((-1, 0, 0, 1), lambda up: up[:, ::-1]),

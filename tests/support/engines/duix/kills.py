@@ -1,8 +1,10 @@
-"""Forks clients of a service, to be killed at a step: `python -m tests.support.engines.duix.kills` reads a line of JSON for each.
+"""Forks clients of a service, to be killed at a step.
 
-A line is {folder, url, code, kill_at}. A step is a file opened, renamed, removed, locked or a socket connected, as Python's
-audit events tell them; the client kills itself at the step `kill_at`, 0 for none. Its time passes by waiting alone. Prints its
-process id, and its exit code when it has ended.
+`python -m tests.support.engines.duix.kills` reads a line of JSON for each.
+
+A line is {folder, url, code, kill_at}. A step is a file opened, renamed, removed, locked or a socket connected, as
+Python's audit events tell them; the client kills itself at the step `kill_at`, 0 for none. Its time passes by waiting
+alone. Prints its process id, and its exit code when it has ended.
 """
 
 import json

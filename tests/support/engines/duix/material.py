@@ -74,8 +74,11 @@ class Cancelled(Exception):
 
 @dataclass
 class Client:
-    """One process's view of the services, on a clock. patience: the engine's, but that it looks less often at what is wished.
-    percents: what it was told. stop_at: percent at which it is stopped."""
+    """One process's view of the services, on a clock.
+
+    patience: the engine's, but that it looks less often at what is wished. percents: what it was told. stop_at: percent
+    at which it is stopped.
+    """
 
     services: list[DuixStandIn]
     clock: PollerClock
@@ -94,8 +97,10 @@ class Client:
 
 
 def small_avatar(folder: Path, *, own_plate: bool = True) -> Avatar:
-    """An avatar of flat colours on a plate of four frames, 96x64; with `own_plate=False` a green face in an oval, placed on them
-    a step further to the right each."""
+    """An avatar of flat colours on a plate of four frames, 96x64.
+
+    With `own_plate=False` a green face in an oval, placed on them a step further to the right each.
+    """
     folder.mkdir(parents=True)
     shades, placements = (60, 90, 120, 150), []
     jpegs = list[bytes]()

@@ -1,7 +1,7 @@
 """A stand-in for the Duix-Avatar service: its HTTP contract, with knobs for all that goes wrong with the real one.
 
-One task at a time; the result is on the disk before a query hears of the end, which one query does. Its video is the film that it was
-given, with the speech as its sound.
+One task at a time; the result is on the disk before a query hears of the end, which one query does. Its video is the
+film that it was given, with the speech as its sound.
 """
 
 import json
@@ -23,12 +23,15 @@ REQUIRED = ("audio_url", "video_url", "code")
 
 @dataclass
 class Knobs:
-    """What goes wrong. fail_at, hang_at, lose_at: percent at which the task fails, stands still, or is forgotten. status: of
-    a failure. keep_file: what is forgotten is finished all the same. drop_result: no file. late: seconds until the file
-    appears. prefix, name: how the result is called. shorter: frames left out at its end. cut: bytes left of it. unknown:
-    queries that do not know a new task. submits, queries: codes, HTTP statuses as negative numbers, or "garbage", that
-    answer the next requests in place of the right ones. before, after: called with "submit" or "query" when a request has
-    come, and when it has taken effect and is not answered yet."""
+    """What goes wrong.
+
+    fail_at, hang_at, lose_at: percent at which the task fails, stands still, or is forgotten. status: of a failure.
+    keep_file: what is forgotten is finished all the same. drop_result: no file. late: seconds until the file appears.
+    prefix, name: how the result is called. shorter: frames left out at its end. cut: bytes left of it. unknown: queries
+    that do not know a new task. submits, queries: codes, HTTP statuses as negative numbers, or "garbage", that answer
+    the next requests in place of the right ones. before, after: called with "submit" or "query" when a request has
+    come, and when it has taken effect and is not answered yet.
+    """
 
     fail_at: int | None = None
     hang_at: int | None = None
@@ -61,8 +64,11 @@ class GivenTask:
 
 
 class DuixStandIn:
-    """The service behind an address. data: the folder that it mounts. seconds: that a task takes, by `clock`. later: calls
-    something after seconds of that clock."""
+    """The service behind an address.
+
+    data: the folder that it mounts. seconds: that a task takes, by `clock`. later: calls something after seconds of
+    that clock.
+    """
 
     def __init__(
         self, data: Path, seconds: float = 12.0, clock: Callable[[], float] = time.monotonic,
