@@ -140,7 +140,7 @@ class Gateway:
             try:
                 await job()
             except Exception:
-                log.exception("task failed", task=repr(job))
+                log.exception("task_failed", task=repr(job))
                 self.loop.meter.drops["task failed"] += 1
             await asyncio.sleep(TASK_PAUSE_S)
 
@@ -159,7 +159,7 @@ class Gateway:
     def _left(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            log.error("task failed", task=task.get_name(), exc_info=error)
+            log.error("task_failed", task=task.get_name(), exc_info=error)
             self.loop.meter.drops["task failed"] += 1
 
     def _on_scene(self, scene: Scene) -> None:
@@ -201,7 +201,7 @@ class Gateway:
         try:
             run()
         except BaseException:
-            log.exception("thread ended", thread=threading.current_thread().name)
+            log.exception("thread_ended", thread=threading.current_thread().name)
             os._exit(1)
 
     def _on_pulse(self, message: Message) -> None:

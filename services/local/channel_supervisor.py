@@ -100,7 +100,7 @@ class Supervisor:
             if child.pidfd in ready:
                 self._bury(child)
             elif time.monotonic() - child.heard > HUNG_AFTER_S:
-                log.warning("no pulse, killing", which=child.service)
+                log.warning("service_hung", which=child.service)
                 child.process.kill()
         for name in sorted(self._ended):
             if self._restarts[name].is_due():
@@ -156,7 +156,7 @@ class Supervisor:
         del self._children[child.service]
         self.pulses.pop(child.service, None)
         again_in_s = self._restarts[child.service].died()
-        log.warning("service ended", which=child.service, how=_how(code), again_in_s=again_in_s)
+        log.warning("service_ended", which=child.service, how=_how(code), again_in_s=again_in_s)
         self._ended.add(child.service)
 
     def _release(self) -> None:

@@ -87,7 +87,7 @@ class RedisServer(OwnedServer):
             return
         # All that it holds is hints, which are made again: what it cannot read is put aside, not repaired.
         if self._put_aside():
-            log.warning("Redis could not read what it had kept and starts empty; no job is lost")
+            log.warning("redis_hints_put_aside", folder=str(self._folder))
             if self._up():
                 return
         raise StudioError(f"Redis {self._program} did not start; {self._folder / 'redis.log'} says why.")

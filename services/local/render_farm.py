@@ -55,7 +55,7 @@ class Farm:
         """See to both; called several times a second, always by the same thread: they end with it."""
         self._keeper.turn()
         if self._worker is not None and (code := self._worker.poll()) is not None:
-            log.warning("worker ended", code=code, again_in_s=self._restart.died())
+            log.warning("worker_ended", code=code, again_in_s=self._restart.died())
             self._worker = None
         if self._worker is None and self._restart.is_due():
             command = [*ends_with_us(), sys.executable, "-m", "cli.app", "worker"]
@@ -149,7 +149,7 @@ class FarmKeeper:
         if self.process is not None and self.process.poll() is None:
             return  # it comes up, or waits for one that ends
         self._tried = now
-        log.debug("no farm runs, starting one")
+        log.debug("farm_starting")
         self.process = start_farm(self._settings, detached=True)
 
 
@@ -183,7 +183,7 @@ class FarmBeside:
             return
         if self._looker is not None:
             self.lookers_ended += 1
-            log.warning("the thread that looks for jobs has ended, starting another", ended=self.lookers_ended)
+            log.warning("job_looker_ended", ended=self.lookers_ended)
         self._looker = threading.Thread(target=self._look, name="jobs", daemon=True)
         self._looker.start()
 
@@ -215,9 +215,9 @@ class FarmBeside:
                 if open_jobs.has_any():
                     self._needed.set()
             except StudioError as error:
-                log.debug(str(error))
+                log.debug("jobs_not_read", why=str(error))
             except Exception:  # whatever lies in the store, the channel goes on
-                log.exception("the jobs cannot be looked at")
+                log.exception("jobs_not_read")
             self._over.wait(LOOK_S)
 
 
@@ -263,7 +263,7 @@ def run_farm(settings: Settings, ending: StopSignals, *, until_idle: float | Non
     path = farm_lock(settings.home)
     os.utime(path)
     with Farm(settings) as farm:
-        log.info("farm", home=str(settings.home))
+        log.info("farm_running", home=str(settings.home))
         while not ending:
             try:
                 farm.turn()
@@ -275,10 +275,10 @@ def run_farm(settings: Settings, ending: StopSignals, *, until_idle: float | Non
                         continue
                     busy = now if look.has_any() else busy
                     if now - busy >= until_idle and _may_end(look, path.with_name(LEAVING)):
-                        log.info("nothing to do, ending")
+                        log.info("farm_idle")
                         return
             except StudioError as error:
-                log.warning(str(error))
+                log.warning("farm_not_tended", why=str(error))
                 time.sleep(1.0)
             time.sleep(0.2)
         # A job that comes from now on is the next farm's, which waits for this one to end.

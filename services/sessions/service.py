@@ -114,5 +114,5 @@ class SessionsService:
         rows = {name: state.as_dict() for name, state in states.items()}
         meter.facts = {"sessions": rows, "cpu_s": time.process_time(), "share": self._work.taken_share()}
         if not states and meter.resident_bytes() > OUTGROWN_BYTES:
-            log.info("outgrown", resident_bytes=meter.resident_bytes())
+            log.info("service_outgrown", resident_bytes=meter.resident_bytes())
             self.loop.stop()

@@ -70,13 +70,13 @@ class OwnedServer(ABC):
         if not self._ended:
             self._ended = True
             again_in_s = self._restart.died()
-            log.warning(f"{self.title} ended, starting it again", code=self.process.returncode, again_in_s=again_in_s)
+            log.warning("process_ended", title=self.title, code=self.process.returncode, again_in_s=again_in_s)
         if self._restart.is_due():
             self._ended = False
             try:
                 self.start()
             except StudioError as error:
-                log.warning(str(error))
+                log.warning("process_not_started", title=self.title, why=str(error))
 
     def kill(self) -> None:
         """End the process at once."""

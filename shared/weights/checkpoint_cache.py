@@ -69,7 +69,7 @@ def _keep(state: StateDict, kept: Path, name: str) -> None:
             if old != kept and len(old.stem) == len(kept.stem):
                 old.unlink()
     except (OSError, SafetensorError) as error:
-        log.warning("weights_not_cached", file=str(kept), error=str(error))
+        log.warning("weights_not_cached", file=str(kept), why=str(error))
         with suppress(OSError):
             part.unlink()
 

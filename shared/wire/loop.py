@@ -99,7 +99,7 @@ class ServiceLoop:
         """Until `stop`, SIGTERM or SIGINT, or until the supervisor that started this process is gone."""
         if signals:
             StopSignals(SERVICE, self.stop)
-        log.info("running", service=self.meter.service, pid=os.getpid())
+        log.info("service_running", service=self.meter.service, pid=os.getpid())
         # What is there now stays to the end. Searched through for garbage, it would stop the program for several ticks.
         gc.collect()
         gc.freeze()
@@ -139,7 +139,7 @@ class ServiceLoop:
         at = now()
         self._pulse_due = at + PULSE_PERIOD_US
         if os.getppid() != self._parent:
-            log.warning("supervisor gone", service=self.meter.service)
+            log.warning("supervisor_gone", service=self.meter.service)
             self.stop()
         for publisher in self._publishers:
             publisher.keep_endpoint()

@@ -176,7 +176,7 @@ def test_a_frozen_worker_wakes_up_too_late(farm: FaultyFarm) -> None:
             return claims.read_unit_state(farm.here.store, job, SECOND).done
 
         until = time.monotonic() + LATE_S
-        while time.monotonic() < until and not (published() or farm.here.logged("too late", job)):
+        while time.monotonic() < until and not (published() or farm.here.logged("unit_too_late", job)):
             time.sleep(0.05)
         assert not published(), "the late one published"
         stopped(another, signal.SIGCONT)

@@ -194,8 +194,8 @@ def test_an_engine_that_never_finishes_a_frame_holds_up_nothing(live_home: Path,
             "a frame is under way",
         )
         os.kill(run.pids()["generator"], signal.SIGTERM)
-        wait_for(lambda: "service ended" in run.log.read_text(encoding="utf-8"), 10, "it ends in the middle of a frame")
-        ended = next(line for line in run.log.read_text(encoding="utf-8").splitlines() if "service ended" in line)
+        wait_for(lambda: "service_ended" in run.log.read_text(encoding="utf-8"), 10, "it ends in the middle of a frame")
+        ended = next(line for line in run.log.read_text(encoding="utf-8").splitlines() if "service_ended" in line)
         assert "exit 0" in ended and "generator" in ended, ended
 
 

@@ -234,12 +234,12 @@ class PersonaStudioVideoService(AIService):
         except (PersonaStudioException, rtc.ConnectError) as error:
             await self._tell(f"No face: {error}")
             return
-        logger.info(f"{self}: session {self._session} in room {room.name}")
+        logger.info("session_opened session={} room={}", self._session, room.name)
         await self._watch(studio, room)
 
     async def _tell(self, trouble: str) -> None:
         """As an error frame, which the pipeline takes once it has started."""
-        logger.warning(f"{self}: {trouble}")
+        logger.warning("session_trouble why={}", trouble)
         self._trouble = trouble
         self._settled.set()
         if self._started:

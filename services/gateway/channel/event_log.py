@@ -38,7 +38,7 @@ class EventLog:
         text = one_line(text, LONGEST)
         self._count += 1
         self._events.append(Event(self._count, time.time(), kind, text))
-        log.info(text, kind=kind)
+        log.info("channel_event", sentence=text, kind=kind)
 
     def events(self) -> list[Event]:
         """Oldest first."""

@@ -75,7 +75,7 @@ class LiveKitOutput:
                 asyncio.run(self._publish(first))
             except Exception:
                 # The SDK is not ours, and no fault of it may reach the other outputs.
-                log.exception("livekit output ended")
+                log.exception("livekit_output_ended")
                 self._say("reconnecting", "LiveKit's library failed; the studio's log says how. Trying again.")
                 asyncio.run(asyncio.sleep(retry.next_s()))
 

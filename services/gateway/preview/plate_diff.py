@@ -33,7 +33,7 @@ class PlateFrames:
         try:
             self._plate = Plate.load(folder)
         except StudioError as error:
-            log.warning("no plate to compare with", reason=str(error))
+            log.warning("plate_not_loaded", why=str(error))
 
     def frame(self, index: int, width: int, height: int) -> ImageArray | None:
         """One frame, or None when there is none of this size."""
@@ -45,7 +45,7 @@ class PlateFrames:
             try:
                 (decoded,) = self._decoder.decode(av.Packet(plate.jpeg(index)))
             except (OSError, ValueError) as error:
-                log.warning("plate cannot be read", reason=str(error))
+                log.warning("plate_not_read", why=str(error))
                 self._plate = None
                 return None
             kept = to_limited(np.asarray(decoded.to_ndarray(format="yuvj420p"), np.uint8))

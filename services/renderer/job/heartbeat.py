@@ -99,7 +99,7 @@ class Heartbeat:
                     if not write_beat(self._store, self._claim, self._beat, self._worker, self._facts):
                         self._why = "lost"
             except StudioError as error:
-                log.warning("no heartbeat", unit=self._claim.unit, why=str(error))
+                log.warning("heartbeat_not_written", unit=self._claim.unit, why=str(error))
                 continue
             asked = asked or (now if self._why else None)
             late = asked is not None and now - asked > PATIENCE_S

@@ -150,7 +150,7 @@ class UnitWorker:
             delete_intermediate_files(self.store, claim.job)
             return StepResult("done", claim.unit, frames=frames)
         if not claims.publish_unit(self.store, claim, facts):
-            log.warning("too late", job=claim.job, unit=claim.unit, claim=claim.number)
+            log.warning("unit_too_late", job=claim.job, unit=claim.unit, claim=claim.number)
             return StepResult("lost", claim.unit)
         wake = self.board.unlocked(self.store, manifest, claim.unit)
         return StepResult("done", claim.unit, wake=len(wake), frames=frames)
@@ -168,7 +168,7 @@ class UnitWorker:
         try:
             tell()
         except StudioError as error:
-            log.warning("the jobs folder cannot be written", why=str(error))
+            log.warning("failure_not_recorded", why=str(error))
 
 
 def may_go_on(store: Store, job: str) -> bool:

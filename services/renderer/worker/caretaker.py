@@ -185,9 +185,9 @@ class Caretaker:
         try:
             return self._see(job)
         except StudioError as error:
-            log.warning("job cannot be read", job=job, why=str(error))
+            log.warning("job_not_read", job=job, why=str(error))
         except Exception:
-            log.exception("job cannot be read", job=job)
+            log.exception("job_not_read", job=job)
         return None
 
     def _see(self, job: str) -> Survey | None:

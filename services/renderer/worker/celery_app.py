@@ -69,7 +69,7 @@ class CeleryChild:
         try:
             self._advance(job, [(str(unit), int(claim)) for unit, claim in expired])
         except StudioError as error:
-            log.warning(str(error), job=job)
+            log.warning("job_not_advanced", job=job, why=str(error))
         except (TypeError, ValueError):
             log.warning("unknown_message", job=job)
         finally:
@@ -89,7 +89,7 @@ class CeleryChild:
             count_unit(read_job_manifest(store, job).engine, step, took)
             print_outcome(job, step, took)
         elif step.reason:
-            log.warning(step.reason, job=job)
+            log.warning("job_not_advanced", job=job, why=step.reason)
         if step.wake:
             self._wake(store, job, step.wake)
 
@@ -124,11 +124,11 @@ def print_outcome(job: str, step: "StepResult", took: float) -> None:
     """One line for what came of a message."""
     facts: dict[str, Any] = {"job": job, "unit": step.unit}
     if step.outcome == "done":
-        log.info("done", **facts, seconds=round(took, 1), fps=round(step.frames / max(took, 1e-3), 1))
+        log.info("unit_done", **facts, seconds=round(took, 1), fps=round(step.frames / max(took, 1e-3), 1))
     elif step.outcome in ("failed", "no_space"):
-        log.warning(step.outcome.replace("_", " "), **facts, why=step.reason, exc_info=step.error)
+        log.warning("unit_failed", **facts, outcome=step.outcome, why=step.reason, exc_info=step.error)
     else:
-        log.info(step.outcome, **facts)
+        log.info("unit_left", **facts, outcome=step.outcome)
 
 
 def __getattr__(name: str) -> Any:

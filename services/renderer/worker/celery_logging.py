@@ -21,14 +21,14 @@ class OneLine(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if "WorkerLostError" in record.getMessage():
-            log.warning("the process at work died; another one takes its place")
+            log.warning("work_process_died")
             return
         said = next((line.strip() for line in record.getMessage().splitlines() if line.strip()), "")
         start = said[:40]
         if "DeprecationWarning" in said:  # of settings that are as they are meant
             return
         if said and start != self._last:
-            log.warning(said)
+            log.warning("celery_warning", why=said)
         self._last = start
 
 
@@ -50,7 +50,7 @@ def quiet_celery() -> None:
         get_logger().handlers[:] = [logging.NullHandler()]  # the pool says less of the same
 
     def ready(**_: Any) -> None:
-        log.info("ready")
+        log.info("worker_ready")
         StopSignals((signal.SIGTERM,), end)  # as Celery's own does, without a word
 
     def end() -> None:

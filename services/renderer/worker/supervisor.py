@@ -95,7 +95,7 @@ def engines_of(settings: Settings, given: WorkerOptions) -> tuple[str, ...]:
         return wanted
     for name, reason in found.items():
         if reason:
-            log.info("engine left out", engine=name, why=reason)
+            log.info("engine_left_out", engine=name, why=reason)
     chosen = tuple(name for name, reason in found.items() if not reason)
     if not chosen:
         raise StudioError("No engine can be run on this machine; `studio doctor` says what is missing.")
@@ -137,7 +137,7 @@ class RenderWorker:
 
     def start(self) -> None:
         """Start Celery and the caretaker."""
-        log.info("worker", name=self.name, engines=",".join(self._engines), jobs=self._store.url)
+        log.info("worker_started", name=self.name, engines=",".join(self._engines), jobs=self._store.url)
         self._spawn()
         self._carer.start()
 
@@ -150,16 +150,16 @@ class RenderWorker:
         code = self._process.poll()
         if code is None and (self._stalled.is_set() or self._moved()):
             self._stalled.clear()
-            log.warning("does not take messages, starting Celery again")
+            log.warning("celery_stalled")
             self._process.kill()
             code = self._process.wait()
         if code is not None:
-            log.warning("Celery ended", code=code, again_in_s=self._restart.died())
+            log.warning("celery_ended", code=code, again_in_s=self._restart.died())
             self._process = None
 
     def leave(self, at_once: Callable[[], bool]) -> None:
         """End: the segment at work is handed back, within LEAVE_S."""
-        log.info("leaving")
+        log.info("worker_leaving")
         self._link.leave()
         self._quit.set()
         if self._process is not None:
@@ -201,7 +201,7 @@ class RenderWorker:
             self._given.metrics, QueueCollector(self._queue, lambda: self._workers.read_all() or [], self._engines)
         )
         self._closing.callback(page.close)
-        log.info("metrics", url=f"http://127.0.0.1:{page.port}/metrics")
+        log.info("metrics_served", url=f"http://127.0.0.1:{page.port}/metrics")
         return page
 
     def _care(self) -> None:
@@ -217,15 +217,15 @@ class RenderWorker:
                     swept, child = time.monotonic(), self._link.child
                     self._sweep(caretaker)
             except StudioError as error:
-                log.warning(str(error))
+                log.warning("jobs_not_tended", why=str(error))
             except Exception:  # the one who cares must not end before the worker does
-                log.exception("the caretaker stumbled")
+                log.exception("jobs_not_tended")
 
     def _sweep(self, caretaker: Caretaker) -> None:
         others = self._workers.read_all() or []
         done = caretaker.sweep([each.job for each in others if each.job])
         if done.expired or done.unparked:
-            log.info("found", dead_claims=done.expired, room_again_for=done.unparked, sent=done.sent)
+            log.info("jobs_woken", dead_claims=done.expired, unparked=done.unparked, sent=done.sent)
 
     def _holder(self) -> str:
         """What our child is called in its claims."""

@@ -159,7 +159,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         except BaseException:
             await self._studio.close()
             raise
-        logger.info("session opened", extra={"session": self._session.id})
+        logger.info("session_opened", extra={"session": self._session.id})
         await super().start(agent_session, room)
         self._output = HostOutput(
             room,
@@ -227,7 +227,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
             spoke, self._shown = self._shown, ""
             await output.avatar_left(alive)
             if spoke:
-                logger.warning("the avatar has left; the agent speaks by itself", extra={"why": why})
+                logger.warning("avatar_left", extra={"why": why})
                 self.emit("avatar_left", why)
         elif shown and not self._shown:
             self._shown = shown

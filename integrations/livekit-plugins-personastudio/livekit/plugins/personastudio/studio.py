@@ -67,7 +67,7 @@ class StudioClient:
                 if attempt > self._options.max_retry:
                     raise PersonaStudioException(str(error)) from None
                 pause = min(max(self._options.retry_interval, error.pause), LONGEST_PAUSE_S)
-                logger.warning("no session yet", extra={"why": str(error), "attempt": attempt})
+                logger.warning("session_not_opened", extra={"why": str(error), "attempt": attempt})
                 await asyncio.sleep(pause)
 
     async def state(self, session: str) -> tuple[str, str]:
@@ -96,7 +96,7 @@ class StudioClient:
             async with self._http.delete(f"{self._url}/api/v1/sessions/{session}", timeout=timeout):
                 pass
         except (TimeoutError, aiohttp.ClientError) as error:
-            logger.warning("the session was not ended", extra={"why": _away(self._url, error)})
+            logger.warning("session_not_ended", extra={"why": _away(self._url, error)})
 
     async def close(self) -> None:
         """No further requests."""
