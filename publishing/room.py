@@ -48,6 +48,12 @@ class RoomListener:
     def on_joined(self, room: rtc.Room) -> None:
         """It is connected, and nothing is published yet."""
 
+    def on_leaving(self, room: rtc.Room) -> None:
+        """It was joined and is left now, or was lost.
+
+        RPC methods have to be unregistered here: the SDK keeps a room, about 0.65 MB, for as long as one is registered.
+        """
+
 
 class RoomSession:
     """Joins once. lived: seconds it was live."""
@@ -74,18 +80,27 @@ class RoomSession:
             options = rtc.RoomOptions(auto_subscribe=False, dynacast=self._publication.simulcast)
             async with asyncio.timeout(CONNECT_WAIT):
                 await room.connect(self._publication.url, token, options)
-            self._listener.on_joined(room)
+        except (rtc.ConnectError, TimeoutError) as error:
+            await self._disconnect(room)
+            return connection_refusal(str(error), self._publication)
+        self._listener.on_joined(room)
+        try:
+            return await self._stay(room)
+        finally:
+            self._listener.on_leaving(room)
+            await self._disconnect(room)
+
+    async def _stay(self, room: rtc.Room) -> RoomFailure | None:
+        try:
             async with asyncio.timeout(PUBLISH_WAIT):
                 await self._publish(room)
-        except (rtc.ConnectError, rtc.participant.PublishTrackError, TimeoutError) as error:
-            await self._disconnect(room)
+        except (rtc.participant.PublishTrackError, TimeoutError) as error:
             return connection_refusal(str(error), self._publication)
         begun = self._loop.time()
         try:
             return await self._live(room)
         finally:
             self.lived = self._loop.time() - begun
-            await self._disconnect(room)
 
     async def _publish(self, room: rtc.Room) -> None:
         wanted, (width, height) = self._publication, self._media.size

@@ -78,6 +78,10 @@ class AgentLink(RoomListener):
         elif self.present:
             self._on_presence(self._agent, False)  # it left while we were away
 
+    def on_leaving(self, room: rtc.Room) -> None:
+        self._room = None
+        room.local_participant.unregister_rpc_method(CLEAR)
+
     def _on_token(self, room: rtc.Room) -> None:
         self.token = room._token or self.token  # the SDK says that it has a new one, and has no other way to it
 

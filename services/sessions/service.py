@@ -3,8 +3,6 @@
 import time
 from collections import deque
 
-import structlog
-
 from compositing.blend import warm_up
 from services.sessions.guest import ReadySound, RoomGuest, Rooms
 from services.sessions.session_stage import SessionStage
@@ -17,13 +15,9 @@ from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message
 from shared.wire.program import ProgramSound
 
-log = structlog.get_logger()
 # Before its tick a tick's sound is settled and goes into the room, and its voice to the engine. The sound waits in the
 # room's queue for about as long as the face takes to be drawn, and leaves when the frame does.
 SAID_LEAD_US = 24_000
-# Each session that has ended leaves some native memory behind, of LiveKit's library as far as it could be traced. Above
-# this the process ends where it has no session, and is started again.
-OUTGROWN_BYTES = 1 << 30
 
 
 class SessionsService:
@@ -48,7 +42,7 @@ class SessionsService:
         self.loop.before_pulse(self._report)
 
     def run(self, *, signals: bool = True) -> None:
-        """Until told to stop, or outgrown without a session; all rooms are left."""
+        """Until told to stop; all rooms are left."""
         self.loop.run(signals=signals)
         self.rooms.close()
 
@@ -113,6 +107,3 @@ class SessionsService:
         meter.state = "running" if states else "idle"
         rows = {name: state.as_dict() for name, state in states.items()}
         meter.facts = {"sessions": rows, "cpu_s": time.process_time(), "share": self._work.taken_share()}
-        if not states and meter.resident_bytes() > OUTGROWN_BYTES:
-            log.info("service_outgrown", resident_bytes=meter.resident_bytes())
-            self.loop.stop()

@@ -86,7 +86,7 @@ class Meter:
             fps=len(self._done) * US / RATE_WINDOW_US,
             p50=float(p50),
             p95=float(p95),
-            rss=self.resident_bytes(),
+            rss=self._resident(),
             drops=dict(self.drops),
             state=self.state,
             note=self.note,
@@ -94,7 +94,7 @@ class Meter:
             facts=self.facts,
         )
 
-    def resident_bytes(self) -> int:
+    def _resident(self) -> int:
         """Resident memory of this process; the last measured where it cannot be read."""
         try:
             with open(_STATM, encoding="utf-8") as file:

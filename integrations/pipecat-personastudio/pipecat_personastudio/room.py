@@ -77,6 +77,7 @@ class AvatarRoom:
         self._writer: rtc.ByteStreamWriter | None = None
         self._turn = asyncio.Lock()  # speech that follows an interruption stays behind it
         self._tasks: set[asyncio.Task[None]] = set()
+        self._joined = False
 
     async def connect(self) -> None:
         """Join. Raises rtc.ConnectError."""
@@ -87,11 +88,15 @@ class AvatarRoom:
         me = self._room.local_participant
         me.register_rpc_method(STARTED, self._on_started)
         me.register_rpc_method(FINISHED, self._on_finished)
+        self._joined = True
 
     async def close(self) -> None:
         """Leave."""
         for task in self._tasks:
             task.cancel()
+        if self._joined:
+            for method in (STARTED, FINISHED):
+                self._room.local_participant.unregister_rpc_method(method)  # each keeps the room in memory
         await self._room.disconnect()
 
     def avatar_token(self) -> str:
