@@ -95,16 +95,10 @@ def back_after_kill(studio: SessionStudio, agent: VoiceAgent, session: str, serv
         wait_for(lambda: agent.arrivals[-1] > at + ON_ITS_WAY_S, 20, "frames again")
     else:
         wait_for(lambda: studio.pids().get(service, pid) != pid, 20, "another process")
-        wait_for(lambda: _is_open(studio, session), 20, "faces again")
+        wait_for(lambda: studio.draws(session), 20, "faces again")
     return time.monotonic() - at
 
 
 def _speaks_again(agent: VoiceAgent) -> None:
     finished = len(agent.finished)
     wait_for(lambda: len(agent.finished) > finished, 30, "it speaks again")
-
-
-def _is_open(studio: SessionStudio, session: str) -> bool:
-    """Whether the faces' process draws for a session, by its last pulse."""
-    rows = studio.pulses()["faces"].facts.get("sessions", {}) if "faces" in studio.pulses() else {}
-    return bool(rows.get(session, {}).get("state") == "open")

@@ -66,6 +66,12 @@ class SessionStudio:
         """The newest pulse of each service since it started."""
         return dict(self._supervisor.pulses)
 
+    def draws(self, session: str) -> bool:
+        """Whether the faces' process draws for a session, by its last pulse."""
+        pulse = self.pulses().get("faces")
+        rows = pulse.facts.get("sessions", {}) if pulse else {}
+        return bool(rows.get(session, {}).get("state") == "open")
+
     def answers(self) -> bool:
         """Whether the gateway answers."""
         try:

@@ -126,7 +126,7 @@ def test_a_process_that_is_killed_is_started_again_and_serves_its_sessions_again
         os.kill(pids[killed], signal.SIGKILL)
         await agent.until(lambda: serving.pids().get(killed, pids[killed]) != pids[killed], 40)
         seen = len(agent.frames)
-        await agent.until(lambda: len(agent.frames) > seen + 50, 40)
+        await agent.until(lambda: len(agent.frames) > seen + 50 and serving.draws(session), 40)
         agent.finished.clear()
         await agent.say(buzz(0.4))
         await agent.until(lambda: agent.finished)
