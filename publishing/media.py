@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from publishing.audio_queue import AudioQueue
 from shared.media.array_types import AudioSamples
-from shared.runtime.clock import SOUND_RATE_HZ, now
+from shared.runtime.clock import SOUND_RATE_HZ, US, now, tick_pts
 from shared.wire.program import ProgramFrame, ProgramSound
 
 
@@ -35,7 +35,7 @@ class RoomMedia:
         self.size = first.width, first.height
         self.cushion = AudioQueue()
         self.late = 0
-        self._period = float(1 / rate)
+        self._rate, self._period = rate, float(1 / rate)
         self._loop = asyncio.get_running_loop()
         self._anchor = 0, 0.0  # a tick and the loop time at which its first sample leaves
         self._putting: asyncio.Task[None] | None = None
@@ -54,6 +54,11 @@ class RoomMedia:
     def sound_leaves(self) -> tuple[int, float]:
         """The tick of the last block of sound in the queue, and the loop time at which its first sample leaves."""
         return self._anchor
+
+    def sound_leaves_at(self, pts: int) -> float:
+        """The loop time at which the sound of a time on the channel clock leaves; the past before there was any sound."""
+        tick, leaves = self._anchor
+        return leaves + (pts - tick_pts(tick, self._rate)) / US if leaves else 0.0
 
     def clear_sound(self) -> None:
         """What waits of the sound is not heard any more."""

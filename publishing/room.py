@@ -17,6 +17,7 @@ STATS_PERIOD_S = 1.0
 STATS_WAIT_S = 2.0
 BITS_PER_PIXEL = 0.09  # of VP8 for a face that hardly shows its losses: 2.1 Mbit/s at 720p25, 4.7 at 1080p25
 SOUND_BITS_PER_S = 64_000
+SOUND_TRACK = "sound"
 CODECS = {
     "vp8": rtc.VideoCodec.VP8,
     "h264": rtc.VideoCodec.H264,
@@ -124,7 +125,7 @@ class RoomSession:
         # One stream for both: the receiver keeps tracks of one stream in sync.
         video.stream = sound.stream = "program"
         await me.publish_track(rtc.LocalVideoTrack.create_video_track("video", self._media.video), video)
-        await me.publish_track(rtc.LocalAudioTrack.create_audio_track("sound", self._media.audio), sound)
+        await me.publish_track(rtc.LocalAudioTrack.create_audio_track(SOUND_TRACK, self._media.audio), sound)
 
     async def _live(self, room: rtc.Room) -> RoomFailure | None:
         leaving = asyncio.create_task(self._leave.wait())

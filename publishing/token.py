@@ -38,8 +38,13 @@ def publisher_identity(settings: Settings) -> str:
 
 
 def publisher_token(settings: Settings) -> str:
-    """May publish video and sound, and nothing else."""
-    grants = {"canPublish": True, "canSubscribe": False, "canPublishSources": ["camera", "microphone"]}
+    """May publish video, sound and what is heard in it as text (which is data), and nothing else."""
+    grants = {
+        "canPublish": True,
+        "canSubscribe": False,
+        "canPublishSources": ["camera", "microphone"],
+        "canPublishData": True,
+    }
     return _signed(settings, publisher_identity(settings), grants, int(time.time()) + PUBLISHER_LIFE_S)
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -20,6 +20,16 @@ from shared.runtime.clock import SOUND_RATE_HZ
 
 LOUD = 1500  # of int16
 MeasuredRow = list[float]
+
+
+class ReceivedCaption(TypedDict):
+    """A state of a sentence. at: seconds since the subscriber began to connect. track: whether it names the track of the sound."""
+
+    at: float
+    id: str
+    text: str
+    final: bool
+    track: bool
 
 
 @dataclass(slots=True)
@@ -31,6 +41,7 @@ class Received:
     onsets: times at which sound began after silence. peaks: (time, hertz of the loudest partial) per quarter second.
     begun: the monotonic clock, in seconds, when the times began.
     box: rows of (time, mean luma inside the box that was asked for).
+    captions: transcription as it came, in order.
     """
 
     frames: list[MeasuredRow] = field(default_factory=list)
@@ -39,6 +50,7 @@ class Received:
     peaks: list[MeasuredRow] = field(default_factory=list)
     begun: float = 0.0
     box: list[MeasuredRow] = field(default_factory=list)
+    captions: list[ReceivedCaption] = field(default_factory=list)
 
     def flashes(self, bright: float = 140) -> list[float]:
         """Times at which the frame turned bright."""
@@ -58,7 +70,7 @@ async def receive(url: str, token: str, seconds: float, box: PixelBox | None = N
     """Subscribe to everything for a while. box: (x, y, w, h) in pixels of the frame, to look at more closely."""
     from livekit import rtc
 
-    begun, tasks = time.monotonic(), []
+    begun, tasks, sounds = time.monotonic(), [], set()
     got = Received(begun=begun)
     room = rtc.Room()
 
@@ -68,9 +80,21 @@ async def receive(url: str, token: str, seconds: float, box: PixelBox | None = N
                 asyncio.create_task(_watch(rtc.VideoStream(track, format=rtc.VideoBufferType.I420), got, begun, box))
             )
         else:
+            sounds.add(track.sid)
             stream = rtc.AudioStream(track, sample_rate=SOUND_RATE_HZ, num_channels=1)
             tasks.append(asyncio.create_task(_listen(stream, got, begun)))
 
+    async def read(reader: Any) -> None:
+        at, said = time.monotonic() - begun, reader.info.attributes
+        final, track = said["lk.transcription_final"] == "true", said["lk.transcribed_track_id"] in sounds
+        row = ReceivedCaption(at=at, id=said["lk.segment_id"], text="", final=final, track=track)
+        got.captions.append(row)
+        row["text"] = await reader.read_all()
+
+    def on_text(reader: Any, _: str) -> None:
+        tasks.append(asyncio.create_task(read(reader)))
+
+    room.register_text_stream_handler("lk.transcription", on_text)
     room.on("track_subscribed", on_track)
     await room.connect(url, token)
     await asyncio.sleep(max(0.0, begun + seconds - time.monotonic()))

@@ -76,7 +76,7 @@ class Gateway:
         self.remote = RemoteDriver(settings)
         self.speech = SpeechQueue(self.event_log, self.remote.speak, self.remote.discard_voice, self.voice_delay)
         self.texts = TextSpeech(self.speech, self.event_log, settings.voice)
-        for hear in (self.recorder.captions.hear, self.audience.hear):
+        for hear in (self.recorder.captions.hear, self.audience.hear, self.livekit.hear):
             self.speech.captions.add_listener(hear)
         self.jobs = JobBoard(settings, self.event_log)
         self.job_metrics = JobMetrics(self.jobs)

@@ -13,6 +13,7 @@ import structlog
 
 from publishing.publication import Publication
 from publishing.token import missing_settings, publisher_token
+from services.gateway.channel.captions import Caption
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.program_feed import OutputQueue
 from services.gateway.outputs.base import OutputPhase, OutputState
@@ -21,6 +22,7 @@ from shared.runtime.restart import RetryDelay
 from shared.wire.program import ProgramFrame
 
 if TYPE_CHECKING:
+    from publishing.captions import RoomCaptions
     from publishing.media import RoomMedia
 
 log = structlog.get_logger()
@@ -40,6 +42,7 @@ class LiveKitOutput:
         self._wanted = self._stopping = False
         self._changed = threading.Lock()
         self._leave: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+        self._captions: RoomCaptions | None = None  # while the program is published
         logging.getLogger("livekit").setLevel(logging.CRITICAL + 1)
 
     def want(self, wanted: bool) -> None:
@@ -50,6 +53,15 @@ class LiveKitOutput:
                 loop, event = self._leave
                 loop.call_soon_threadsafe(event.set)
         self.outlet.wake()
+
+    def hear(self, caption: Caption) -> None:
+        """A caption has begun, changed or is over: the room has it. May be called from any thread."""
+        if caption.end is not None and not caption.is_over:
+            return  # only its end has become known
+        with self._changed:
+            if self._captions and self._leave:
+                at = caption.start if caption.end is None else caption.end
+                self._leave[0].call_soon_threadsafe(self._captions.hear, caption.id, caption.text, at, caption.is_over)
 
     def stop(self) -> None:
         """Make `run` leave the room and return."""
@@ -81,26 +93,30 @@ class LiveKitOutput:
 
     async def _publish(self, first: ProgramFrame) -> None:
         """Stay in the room until it is not wanted any more."""
+        from publishing.captions import RoomCaptions
         from publishing.media import RoomMedia
 
         leave = asyncio.Event()
+        media = RoomMedia(first, self._settings.rate)
+        captions = RoomCaptions(media)
         with self._changed:
-            self._leave = asyncio.get_running_loop(), leave
+            self._leave, self._captions = (asyncio.get_running_loop(), leave), captions
             if not self._wanted:
                 leave.set()
-        media = RoomMedia(first, self._settings.rate)
-        feeding = asyncio.create_task(self._feed(media))
-        staying = asyncio.create_task(self._stay(media, leave))
+        tasks = [
+            asyncio.create_task(each)
+            for each in (self._feed(media), captions.run(), self._stay(media, captions, leave))
+        ]
         try:
-            done, _ = await asyncio.wait({feeding, staying}, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
             with self._changed:
-                self._leave = None
-            for task in (feeding, staying):
+                self._leave = self._captions = None
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(feeding, staying, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await media.close()
 
     async def _feed(self, media: "RoomMedia") -> None:
@@ -108,11 +124,11 @@ class LiveKitOutput:
             for item in await asyncio.to_thread(self.outlet.drain, POLL_S):
                 await media.feed(item)
 
-    async def _stay(self, media: "RoomMedia", leave: asyncio.Event) -> None:
+    async def _stay(self, media: "RoomMedia", captions: "RoomCaptions", leave: asyncio.Event) -> None:
         from publishing.stay import stay_in_room
 
         publication = Publication.of_settings(self._settings)
-        await stay_in_room(publication, media, leave, self._say, lambda: publisher_token(self._settings))
+        await stay_in_room(publication, media, leave, self._say, lambda: publisher_token(self._settings), captions)
         await leave.wait()
         self._say("off")
 

@@ -2,13 +2,14 @@
 
 import { addressOf } from "../lib/address.js";
 import { byId } from "../lib/elements.js";
-import { drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
+import { captionLine, drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
 
 /** The viewers' library, which has no types here: it is got at installation. @typedef {any} LiveKitClient */
 
 const LIBRARY = addressOf("/watch/assets/livekit-client.mjs");
 const RETRY_MS = 3000;
 const FIGURES_PERIOD_MS = 1000;
+const TRANSCRIPTION = "lk.transcription";
 
 const video = byId("program", HTMLVideoElement);
 const stream = new MediaStream();
@@ -49,6 +50,13 @@ function hide(track) {
   drawTracks();
 }
 
+/** A sentence begins to be heard or is over: it comes with its sound, and needs no times. @param {any} reader of LiveKit's library */
+async function hear(reader) {
+  const said = reader.info.attributes ?? {}, text = await reader.readAll(), over = said["lk.transcription_final"] === "true";
+  const id = String(said["lk.segment_id"]);
+  captionLine.receive({ id, text, start: 0, end: over ? 0 : null, state: over ? "ended" : "started" });
+}
+
 /** Join, and stay for as long as the room lasts. @param {LiveKitClient} livekit @param {string} url @param {string} token */
 async function watch(livekit, url, token) {
   const room = new livekit.Room({ adaptiveStream: false, disconnectOnPageLeave: true });
@@ -65,6 +73,8 @@ async function watch(livekit, url, token) {
     room.on(lost, () => showState("wait", "Connection lost, reconnecting…"));
   }
   room.on(RoomEvent.Reconnected, draw);
+  room.registerTextStreamHandler(TRANSCRIPTION, (/** @type {any} */ reader) => { hear(reader).catch(() => {}); });
+  captionLine.clear();
   await room.connect(url, token);
   draw();
   const timer = setInterval(() => drawFigures(room, livekit), FIGURES_PERIOD_MS);

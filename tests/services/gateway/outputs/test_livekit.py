@@ -18,6 +18,7 @@ from livekit import rtc
 from pydantic import SecretStr
 
 from harness.flash import FlashGateway, flash_gateway
+from harness.speech_server import speech_server
 from harness.viewers import subscriber
 from publishing import token
 from publishing.errors import connection_refusal, room_end_reason
@@ -36,9 +37,11 @@ from tests.support.running.program_ticks import make_frame, sound
 @pytest.fixture(scope="module")
 def published(livekit_server: LiveKitServer) -> Iterator[FlashGateway]:
     """A gateway that publishes the flash program; a test that changes that puts it back."""
-    with flash_gateway(SIZE_PX, livekit=True, **keys(livekit_server)) as running:
-        running.wait(lambda: running.livekit()["state"] == "live")
-        yield running
+    with pytest.MonkeyPatch.context() as patch, speech_server() as voice:
+        patch.setenv("STUDIO_VOICE_OPENAI_URL", voice.url)
+        with flash_gateway(SIZE_PX, livekit=True, **keys(livekit_server)) as running:
+            running.wait(lambda: running.livekit()["state"] == "live")
+            yield running
 
 
 def watch(running: FlashGateway, seconds: float) -> subscriber.Received:
@@ -82,6 +85,37 @@ def test_the_console_shows_what_the_viewers_get(published: FlashGateway) -> None
     assert figures["loss"] == 0 and 0 < figures["fps"] < 30
     published.wait(lambda: published.livekit()["figures"].get("viewers") == 0)
     assert published.settings.livekit_api_secret.get_secret_value() not in str(published.state())
+
+
+def test_captions_reach_the_room_with_their_sound(published: FlashGateway) -> None:
+    def lines() -> dict[str, dict[str, Any]]:
+        return {line["text"]: line for line in published.state()["speech"]["lines"] if line["end"]}
+
+    def look(number: int) -> float:
+        """Milliseconds from the sound to the caption, the median of four."""
+        texts = [f"Sentence {name} of look number {number}." for name in "abcd"]
+        viewer = subscriber.start(published.settings.livekit_url, viewer_token(published.settings, 5).token, 16)
+        published.wait(lambda: published.livekit()["figures"].get("viewers") == 1)
+        published.post("speech", {"text": " ".join(texts), "voice": "openai"}).raise_for_status()
+        spoken = published.wait(lambda: set(found := lines()) >= set(texts) and found)
+        got = subscriber.finished_subscriber(viewer)
+        assert [(row["text"], row["final"]) for row in got.captions] == [
+            (text, final) for text in texts for final in (False, True)
+        ]
+        assert all(row["track"] and row["id"] == spoken[row["text"]]["id"] for row in got.captions)
+        # The program beeps at whole seconds of the clock, so what is left of an onset's second is how late sound is heard.
+        onsets = np.array(got.onsets) + got.begun
+        late = []
+        for row in got.captions:
+            at, due = got.begun + row["at"], spoken[row["text"]]["end" if row["final"] else "start"] / 1e6
+            late.append((at - due - onsets[np.abs(onsets - at).argmin()] % 1) * 1000)
+        print(f"caption after sound, ms: {np.round(late)}")
+        return float(np.median(late))
+
+    assert any(
+        abs(look(number)) < 100 for number in range(3)
+    )  # a receiver that was starved keeps more sound in hand for a while
+    published.patch(driver="sample").raise_for_status()
 
 
 def test_another_size_needs_no_other_track(published: FlashGateway) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness.flash import FlashGateway, flash_gateway
+from harness.speech_server import speech_server
 from services.local.livekit_server import LiveKitServer
 from shared.config.cache_dir import cache_folder
 from tests.support.browser.chromium import needs_chromium
@@ -43,9 +44,11 @@ def page(browser: "Browser") -> Iterator["Page"]:
 
 @pytest.fixture(scope="module")
 def published(livekit_server: LiveKitServer) -> Iterator[FlashGateway]:
-    with flash_gateway(SIZE_PX, livekit=True, **keys(livekit_server)) as running:
-        running.wait(lambda: running.livekit()["state"] == "live")
-        yield running
+    with pytest.MonkeyPatch.context() as patch, speech_server() as voice:
+        patch.setenv("STUDIO_VOICE_OPENAI_URL", voice.url)
+        with flash_gateway(SIZE_PX, livekit=True, **keys(livekit_server)) as running:
+            running.wait(lambda: running.livekit()["state"] == "live")
+            yield running
 
 
 def link(running: FlashGateway) -> str:
@@ -75,6 +78,20 @@ def test_a_viewer_sees_and_hears_the_program_in_sync(published: FlashGateway, pa
     page.get_by_label("Figures").get_by_text(str(SIZE_PX[0])).wait_for()
     page.get_by_role("button", name="Turn sound off").click()
     assert page.evaluate("document.querySelector('video').muted")
+
+
+def test_a_viewer_reads_what_is_heard_and_can_turn_that_off(published: FlashGateway, page: "Page") -> None:
+    page.goto(link(published))
+    page.get_by_role("status").get_by_text("Live").wait_for()
+    switch = page.get_by_role("button", name="Captions")
+    assert switch.is_hidden()
+    published.post("speech", {"text": "A sentence that is read.", "voice": "openai"}).raise_for_status()
+    page.locator("#caption", has_text="A sentence that is read.").wait_for()
+    switch.click()
+    assert page.locator("#caption").is_hidden()
+    switch.click()
+    page.locator("#caption:empty").wait_for(state="attached")  # it is over
+    published.patch(driver="sample").raise_for_status()
 
 
 def test_a_viewer_comes_back_when_the_server_does(
