@@ -20,7 +20,7 @@ from cli.jobs import jobs
 from cli.motion import motion
 from cli.options import EngineOption, HomeOption, JsonOption, QualityOption, given_options
 from cli.progress import progress_bar, stages
-from cli.voices import TextOption, VoiceOption, driver_file, list_voices
+from cli.voices import BurnOption, TextOption, VoiceOption, driver_file, list_voices
 from cli.weights import app as weights
 from engines.catalog import settings_of_engines
 from shared.config.settings import Settings, load_settings
@@ -71,6 +71,12 @@ def live(
     duration: Annotated[float | None, typer.Option(help="End after this many seconds on air.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Play a file driver once instead of looping it.")] = False,
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
+    burn_captions: Annotated[
+        bool | None,
+        typer.Option(
+            "--burn-captions/--no-burn-captions", help="Draw what is heard of texts into what leaves the studio."
+        ),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the console in a browser.")] = True,
     home: HomeOption = None,
 ) -> None:
@@ -90,6 +96,7 @@ def live(
         livekit=livekit,
         loop=False if once else None,
         label=label,
+        burn_captions=burn_captions,
         home=home,
     )
     set_up_logs("studio", settings.log_level)
@@ -105,6 +112,7 @@ def render(
     ] = None,
     text: TextOption = None,
     voice: VoiceOption = "",
+    burn_captions: BurnOption = False,
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
     quality: QualityOption = "",
@@ -127,7 +135,7 @@ def render(
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing half-done is left
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
-    output = OutputSpec.from_dict(wanted)
+    output = OutputSpec.from_dict(wanted | {"burn_captions": burn_captions})
     output.check_path(to)
     given = driver_file(driver, text, voice, settings)
     if dry_run:

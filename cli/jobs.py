@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.options import EngineOption, HomeOption, QualityOption, given_options
-from cli.voices import TextOption, VoiceOption, driver_file
+from cli.voices import BurnOption, TextOption, VoiceOption, driver_file
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.jobs.manifest import Priority
@@ -39,6 +39,7 @@ def submit(
     ] = None,
     text: TextOption = None,
     voice: VoiceOption = "",
+    burn_captions: BurnOption = False,
     avatar: Annotated[str | None, typer.Option(help="Avatar to animate.")] = None,
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
     quality: QualityOption = "",
@@ -66,7 +67,7 @@ def submit(
     store = open_store(settings.jobs_url)
     _make_samples(settings)
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
-    output = OutputSpec.from_dict(wanted)
+    output = OutputSpec.from_dict(wanted | {"burn_captions": burn_captions})
     brought = to if wait and not isinstance(store, LocalStore) else None  # the workers' machines have no such path
     if brought is not None:
         output.check_path(brought)

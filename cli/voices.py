@@ -21,6 +21,7 @@ INDENT = 4
 out = Console(markup=False)
 
 TextOption = Annotated[Path | None, typer.Option("--text", help="Text file that a voice speaks, in place of --driver.")]
+BurnOption = Annotated[bool, typer.Option("--burn-captions", help="Draw the text into the frames as it is heard.")]
 VoiceOption = Annotated[str, typer.Option("--voice", help="Voice that speaks the text; `studio voices` lists them.")]
 
 

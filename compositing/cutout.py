@@ -1,5 +1,7 @@
 """The alpha of a program frame: the plate's matte, and what the animated face adds to it."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -22,18 +24,17 @@ class Cutout:
         self._cutter: MatteCutter | None = None
         self._motion: CutOutMotion | None = None
 
-    def alpha(self, index: int, roi: ImageArray | None, opacity: float, label: PixelBox | None = None) -> ImageArray:
+    def alpha(self, index: int, roi: ImageArray | None, opacity: float, marks: Sequence[PixelBox] = ()) -> ImageArray:
         """(H, W) uint8, 255 where the host is, for plate frame `index` with these ROI pixels (S, S, 3 or 4) on it.
 
         A face with a matte of its own only adds to the plate's. On a plate that is the portrait itself the head moves
         together with what is behind it, so there it is cut out again (40 ms), or the cut-out that the portrait brings
-        along is moved with it. label: its box, which stays visible.
+        along is moved with it. marks: boxes of label and captions, which stay visible.
         """
         alpha = self._mattes.frame(index)
         if roi is not None and opacity > 0:
             alpha = self._with_face(alpha, index, roi, opacity)
-        if label:
-            x, y, w, h = label
+        for x, y, w, h in marks:
             alpha[y : y + h, x : x + w] = 255
         return alpha
 

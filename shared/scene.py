@@ -25,6 +25,7 @@ class Scene:
     driver: a driver's word, see `shared.driver_ref`.
     loop: a file driver starts again at its end.
     label: the visible "AI-generated" label.
+    burn_captions: what is heard of texts is drawn into the frames that leave: recording, RTMP, LiveKit.
     neutral: counts up each time the operator re-takes the neutral face.
     recording: path of the recording that should be running, or "".
     rtmp: whether the program is pushed to the RTMP address of the settings.
@@ -42,6 +43,7 @@ class Scene:
     driver: str = "sample"
     loop: bool = True
     label: bool = True
+    burn_captions: bool = False
     muted: bool = False
     neutral: int = 0
     recording: str = ""

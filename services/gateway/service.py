@@ -17,6 +17,7 @@ from compositing.label import label_overlay
 from services.gateway.audience.links import WatchLinks
 from services.gateway.audience.seats import WatchSeats
 from services.gateway.channel.browser_source import RemoteDriver
+from services.gateway.channel.burnt_captions import BurntCaptions
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.health import ChannelHealth
 from services.gateway.channel.program_feed import ProgramFeed
@@ -71,13 +72,16 @@ class Gateway:
             settings, WatchLinks(settings, self.event_log, operator_token(settings.home)), self.audience, self.event_log
         )
         self.preview = PreviewThread(settings.preview_quality, self._plate, self._deliver)
+        self.burnt_captions = BurntCaptions(self.event_log, round(US / settings.rate))
+        self.feed.caption = self.burnt_captions.overlay
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet, self.rtmp.outlet]
         self.told = (0.0, "")  # when the pages were last told the state, and what
         self.remote = RemoteDriver(settings)
         self.speech = SpeechQueue(self.event_log, self.remote.speak, self.remote.discard_voice, self.voice_delay)
         self.texts = TextSpeech(self.speech, self.event_log, settings.voice)
-        for hear in (self.recorder.captions.hear, self.audience.hear, self.livekit.hear):
+        for hear in (self.recorder.captions.hear, self.audience.hear, self.livekit.hear, self.burnt_captions.hear):
             self.speech.captions.add_listener(hear)
+        self.speech.captions.add_expecting(self.burnt_captions.expect)
         self.jobs = JobBoard(settings, self.event_log)
         self.job_metrics = JobMetrics(self.jobs)
         self.builds: dict[str, BuildProgress] = {}  # avatars being built, by name
@@ -110,6 +114,7 @@ class Gateway:
             thread.start()
 
     def _want_outputs(self, scene: Scene) -> None:
+        self.burnt_captions.want(scene.burn_captions)
         allowed = bool(self.settings.clean_feed_right)
         self.recorder.outlet.clean = scene.record_clean and allowed
         self.recorder.want(scene.recording)
@@ -120,6 +125,7 @@ class Gateway:
     def close(self) -> None:
         """End the threads; the recording is closed properly. Called in a thread, from the event loop's end."""
         self.texts.close()
+        self.burnt_captions.close()
         self.recorder.stop()
         self.livekit.stop()
         self.rtmp.stop()

@@ -117,6 +117,7 @@ class Settings(LayeredSettings):
     )
     loop: bool = Field(True, description="a file driver starts again at its end")
     label: bool = Field(True, description='show the "AI-generated" label')
+    burn_captions: bool = Field(False, description="draw what is heard of texts into recording, RTMP and LiveKit")
     record: Path | None = Field(None, description="record the program into this MP4 from the start")
     record_split_minutes: float = Field(0, ge=0, le=1440, description="begin a new part after this long; 0 is never")
     record_split_megabytes: int = Field(0, ge=0, description="begin a new part beyond this size; 0 is never")

@@ -31,7 +31,7 @@ class OutputSpec:
     codec: h264 and hevc (8 bit 4:2:0), prores (422 HQ, 10 bit), vp9 (with the host cut out, as alpha).
     fps: frames a second; None: the driver's. size: (width, height) in pixels, both even; None: the plate's. A plate of
         another shape is shown whole, with black (for vp9, transparent) bars beside it: no head is cut off.
-    label: the visible "AI-generated" label.
+    label: the visible "AI-generated" label. burn_captions: what is said is drawn into the frames, where it is known.
     encoder: FFmpeg's name of the encoder to use; None: the best that opens here. A job names one, so that all of its
         segments come out of the same.
     """
@@ -40,6 +40,7 @@ class OutputSpec:
     fps: Fraction | None = None
     size: FrameSize | None = None
     label: bool = True
+    burn_captions: bool = False
     encoder: str | None = None
 
     def __post_init__(self) -> None:
@@ -80,13 +81,16 @@ class OutputSpec:
             "size": list(self.size) if self.size is not None else None,
             "label": self.label,
             "encoder": self.encoder,
+            **(
+                {"burn_captions": True} if self.burn_captions else {}
+            ),  # a key of before there were any stays that job's
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """What `as_dict` wrote. Keys may be missing. Raises StudioError for anything else."""
         try:
-            if unknown := set(data) - {"codec", "fps", "size", "label", "encoder"}:
+            if unknown := set(data) - {"codec", "fps", "size", "label", "burn_captions", "encoder"}:
                 raise StudioError(f"An output has no setting '{str(min(unknown))[:40]}'.")
             fps, size, encoder = data.get("fps"), data.get("size"), data.get("encoder")
             width, height = size if size is not None else (0, 0)
@@ -95,10 +99,13 @@ class OutputSpec:
                 fps=read_fps(str(fps)) if fps is not None else None,
                 size=(int(width), int(height)) if size is not None else None,
                 label=bool(data.get("label", True)),
+                burn_captions=bool(data.get("burn_captions", False)),
                 encoder=str(encoder) if encoder is not None else None,
             )
         except (AttributeError, TypeError, ValueError):
-            raise StudioError("The output's settings cannot be read; give codec, fps, size and label.") from None
+            raise StudioError(
+                "The output's settings cannot be read; give codec, fps, size, label and burn_captions."
+            ) from None
 
 
 def read_fps(text: str) -> Fraction:

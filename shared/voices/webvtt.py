@@ -1,11 +1,14 @@
 """WebVTT: captions beside a video, as every player and browser reads them."""
 
 import errno
+import html
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+from shared.errors import StudioError
 from shared.runtime.clock import US
 
 WEBVTT_SUFFIX, WEBVTT_TYPE = ".vtt", "text/vtt"
@@ -30,6 +33,19 @@ def webvtt(cues: Iterable[Cue]) -> str:
     return HEADER + "".join(map(cue_block, ordered))
 
 
+def read_cues(text: str) -> list[Cue]:
+    """The cues of a file that `webvtt` wrote, in its order. Raises ValueError for another one."""
+    head, *blocks = text.rstrip("\n").split("\n\n")
+    if head != HEADER.strip():
+        raise ValueError("no WebVTT of ours")
+    cues = []
+    for block in blocks:
+        times, said = block.split("\n")
+        start, _, end = times.partition(" --> ")
+        cues.append(Cue(_microseconds(start), _microseconds(end), html.unescape(said)))
+    return cues
+
+
 def cue_block(cue: Cue) -> str:
     """One cue as it stands in a file, behind the header or another cue. Line breaks in its text become spaces."""
     start = max(0, cue.start)
@@ -40,6 +56,26 @@ def cue_block(cue: Cue) -> str:
 def _time(us: int) -> str:
     ms = round(us * 1000 / US)
     return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"
+
+
+def remove_captions(path: Path) -> None:
+    """Remove a file of ours that belongs to a film which is replaced; one of another program is left alone. Raises StudioError."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            ours = file.read(len(HEADER)) == HEADER
+        if ours:
+            path.unlink()
+    except (FileNotFoundError, UnicodeDecodeError):
+        pass
+    except OSError as error:
+        raise StudioError(
+            f"{path} belongs to an older film and cannot be removed ({error.strerror}); remove it and try again."
+        ) from None
+
+
+def _microseconds(time: str) -> int:
+    hours, minutes, seconds = time.split(":")
+    return round((int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)) * US)
 
 
 class CaptionFile:

@@ -126,7 +126,7 @@ def test_a_head_that_moves_with_its_portrait_is_cut_out_where_it_is(portrait: Av
 
 
 def test_the_label_stays_visible(portrait: Avatar) -> None:
-    alpha = Cutout(portrait).alpha(0, None, 0.0, (10, 12, 40, 20))
+    alpha = Cutout(portrait).alpha(0, None, 0.0, [(10, 12, 40, 20)])
     assert (alpha[12:32, 10:50] == 255).all() and alpha[5, 5] == 0
 
 
@@ -149,7 +149,7 @@ def test_a_render_has_the_alpha_of_each_of_its_frames(body: Avatar, tmp_path: Pa
         plane = frame.planes[3]
         rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)[:, : plane.width].astype(int)
         box = draw_label(plate.frame(0).copy()) if label else None
-        wanted = Cutout(body).alpha(body.plate.index(number * 40_000), roi, 1.0, box)
+        wanted = Cutout(body).alpha(body.plate.index(number * 40_000), roi, 1.0, [box] if box else [])
         if box:
             x, y, w, h = box
             assert rows[y + 2 : y + h - 2, x + 2 : x + w - 2].min() > 240, "the label is not cut out"

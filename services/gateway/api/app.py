@@ -17,6 +17,7 @@ from services.gateway.api import metrics, sockets, watch_socket
 from services.gateway.api.openapi import describe_answers
 from services.gateway.api.routes import (
     channel,
+    job_files,
     jobs,
     library,
     recordings,
@@ -76,7 +77,7 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         recordings.of_channel,
         recordings.router,
         jobs.router,
-        jobs.downloads,
+        job_files.router,
         sessions.router,
         sessions.plugin_router,
         viewers.router,

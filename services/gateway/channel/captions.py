@@ -41,6 +41,7 @@ class Captions:
     def __init__(self) -> None:
         self.recent: deque[Caption] = deque(maxlen=RECENT_CAPTIONS)  # the newest of each, oldest first
         self._listeners: list[Callable[[Caption], None]] = []
+        self._expecting: list[Callable[[str], None]] = []
         self._lines: dict[str, SpokenLine] = {}  # that have left and are not over
         self._told: dict[str, Caption] = {}  # the last of each that is heard now
         self._begun = -1  # start of the newest line that was heard
@@ -58,11 +59,17 @@ class Captions:
         """Stop telling a listener; raises ValueError where it was never added."""
         self._listeners.remove(listener)
 
+    def add_expecting(self, listener: Callable[[str], None]) -> None:
+        """Tell it the text of each line that is on its way, a moment before it is heard; it may still be taken back."""
+        self._expecting.append(listener)
+
     def follow(self, at: int, lines: Iterable[SpokenLine] = ()) -> None:
         """Tell what has changed up to this time, in microseconds. lines: all whose beginning has left."""
         for line in lines:
-            if line.start is not None and line.start > self._begun:
-                self._lines.setdefault(line.id, line)
+            if line.start is not None and line.start > self._begun and line.id not in self._lines:
+                self._lines[line.id] = line
+                for expecting in self._expecting:
+                    expecting(line.text)
         for line in list(self._lines.values()):
             if line.start is None:  # taken back, or interrupted before it was heard
                 del self._lines[line.id]

@@ -3,8 +3,8 @@
 The compositor sends one frame and one block of sound per tick. When either is missing for longer than
 PATIENCE_TICKS, the last frame is repeated and silence takes the sound's place, so that no output ever ends.
 
-Frames arrive without the label. Where the scene wants it, it is drawn once into a copy, which the outputs that show it
-share; an output with a right to the clean feed takes the frame as it came.
+Frames arrive without label and captions. Where the scene wants them, they are drawn once into a copy, which the outputs
+that show them share; an output with a right to the clean feed takes the frame as it came.
 """
 
 import threading
@@ -16,7 +16,8 @@ from fractions import Fraction
 import numpy as np
 
 from compositing.label import draw_label
-from shared.media.array_types import ImageArray, PixelBox
+from compositing.overlay import Overlay
+from shared.media.array_types import ImageArray
 from shared.runtime.clock import SOUND_RATE_HZ, US, now, sound_samples, tick_after, tick_pts
 from shared.wire.program import ProgramFrame, ProgramSound
 
@@ -26,6 +27,7 @@ PATIENCE_TICKS = Fraction(3, 2)  # ticks after which a missing frame or sound is
 CATCH_UP_TICKS = 25
 AHEAD_US = US  # by which a tick may be ahead of the clock; one further off would hold the program until then
 FLOW_US = US // 2  # without a frame for this long the program stands still
+COPIES = 2  # of one frame: with the label, and with label and caption
 STALL_WINDOW_S = 10  # seconds over which the longest stall is reported
 
 
@@ -33,13 +35,14 @@ class OutputQueue:
     """What one output has still to take. Bounded: the oldest goes first, counted. Safe between two threads.
 
     open: False while the output is off, which then is given nothing and holds nothing.
-    clean: its frames are without the label; only for an output whose right to that is stated.
+    clean: its frames are as they came, without label and captions; only for an output whose right to that is stated.
+    captions: captions are burnt into its frames where the scene wants that; not for one whose viewers have them as text.
     counting: False while what is left out is no loss, because no viewer is there yet.
     """
 
     def __init__(self, name: str, *, frames: int, sounds: int) -> None:
         self.name = name
-        self.open = self.counting = True
+        self.open = self.counting = self.captions = True
         self.clean = False
         self.drops: Counter[str] = Counter()
         self._frames: deque[ProgramFrame] = deque(maxlen=frames)
@@ -89,10 +92,12 @@ class ProgramFeed:
     late: ticks that came after they had been made up, or far ahead of their time.
     last: the newest real frame. `heard` its arrival time, microseconds.
     level: peak of the last sound, 0 to 1.
+    caption: what is drawn on a frame where an output has captions burnt in, None for nothing.
     """
 
     rate: Fraction
     clock: Callable[[], int] = now
+    caption: Callable[[ProgramFrame], Overlay | None] = lambda frame: None
     outlets: list[OutputQueue] = field(default_factory=list)
     last: ProgramFrame | None = None
     heard: int = 0
@@ -103,7 +108,8 @@ class ProgramFeed:
     _next_frame: int = 0
     _next_sound: int = 0
     _given: int = 0
-    _labelled: tuple[ImageArray, ImageArray, PixelBox | None] | None = None  # a frame, its copy with the label, the box
+    _copied: ImageArray | None = None  # the frame of which there are copies
+    _copies: list[tuple[bool, Overlay | None, ProgramFrame]] = field(default_factory=list)  # with label and caption
     _stalls: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=STALL_WINDOW_S))  # (second, longest)
 
     def stall(self) -> int:
@@ -200,21 +206,30 @@ class ProgramFeed:
     def _give(self, item: ProgramFrame | ProgramSound) -> None:
         if isinstance(item, ProgramFrame):
             self._measure()
-        for outlet in self.outlets:
-            if not outlet.open:  # looked at here too: a copy that no output shows is not made
-                continue
-            if isinstance(item, ProgramFrame) and item.label and not outlet.clean:
-                outlet.put(self._with_label(item))
-            else:
+        opened = [outlet for outlet in self.outlets if outlet.open]  # a copy that no output shows is not made
+        if isinstance(item, ProgramSound):
+            for outlet in opened:
                 outlet.put(item)
+            return
+        caption = self.caption(item) if any(outlet.captions and not outlet.clean for outlet in opened) else None
+        for outlet in opened:
+            outlet.put(item if outlet.clean else self._drawn(item, caption if outlet.captions else None))
 
-    def _with_label(self, frame: ProgramFrame) -> ProgramFrame:
-        """The frame with the label, in a copy that all outputs and all repeats of it share."""
-        if self._labelled is None or self._labelled[0] is not frame.i420:
-            drawn = frame.i420.copy()
-            self._labelled = frame.i420, drawn, draw_label(drawn)
-        _, drawn, box = self._labelled
-        return replace(frame, i420=drawn, label_box=box)
+    def _drawn(self, frame: ProgramFrame, caption: Overlay | None) -> ProgramFrame:
+        """The frame with its label and this caption, in a copy that all outputs and all repeats of it share."""
+        if not frame.label and caption is None:
+            return frame
+        if self._copied is not frame.i420:
+            self._copied = frame.i420
+            self._copies.clear()
+        kept = next((copy for label, drawn, copy in self._copies if label is frame.label and drawn is caption), None)
+        if kept is None:
+            i420 = frame.i420.copy()
+            kept = replace(frame, i420=i420, label_box=draw_label(i420) if frame.label else None)
+            if caption is not None:
+                caption.draw(i420)
+            self._copies = [*self._copies[1 - COPIES :], (frame.label, caption, kept)]
+        return replace(frame, i420=kept.i420, label_box=kept.label_box)
 
     def _measure(self) -> None:
         at = self.clock()

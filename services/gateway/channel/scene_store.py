@@ -40,6 +40,7 @@ class SceneStore:
             driver=self.as_started,
             loop=settings.loop,
             label=settings.label,
+            burn_captions=settings.burn_captions,
             recording=path_text(settings.record) if settings.record else "",
             rtmp=settings.rtmp_url is not None,
             livekit=settings.livekit,

@@ -181,6 +181,7 @@ class PreviewThread:
         self, quality: int, plates: Callable[[str], PlateFrames], deliver: Callable[[PreviewMessages | bytes], None]
     ) -> None:
         self.outlet = OutputQueue("preview", frames=1, sounds=50)
+        self.outlet.captions = False  # the pages have them as text
         self.outlet.open = False
         self.modes: frozenset[str] = frozenset()
         self.driver: tuple[ImageArray | bytes, int] | None = None

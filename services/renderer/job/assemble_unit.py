@@ -21,7 +21,7 @@ from shared.jobs.store import Store
 from shared.media.intake.damage import Damage, damage_sentence
 from shared.runtime.files import file_sha256, flush_to_disk, text_path
 from shared.runtime.private_files import share
-from shared.voices.webvtt import WEBVTT_SUFFIX
+from shared.voices.webvtt import WEBVTT_SUFFIX, remove_captions
 
 RESULT_CAPTIONS = f"result{WEBVTT_SUFFIX}"
 STATEMENT = "AI-generated: the face in this video is synthetic."
@@ -93,11 +93,13 @@ def delete_intermediate_files(store: Store, job: str) -> None:
 def deliver(result: Path, sidecar: bytes, out: Path, captions: bytes | None = None) -> None:
     """Copy a result, its sidecar and its captions to where they were asked for, each whole or not at all.
 
-    Raises StudioError.
+    Captions of a film that was there before are removed. Raises StudioError.
     """
     files: list[tuple[Path, bytes | Path]] = [(out.with_name(out.name + ".json"), sidecar), (out, result)]
     if captions is not None:
         files.insert(0, (out.with_suffix(WEBVTT_SUFFIX), captions))
+    else:
+        remove_captions(out.with_suffix(WEBVTT_SUFFIX))
     for path, source in files:
         part = path.with_name(f".{path.name}.part")
         try:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compositing.label import draw_label
 from engines.clip import CLIP_FILE, RunContext
 from services.renderer.encode.segment import SegmentWriter, verify_segment
 from services.renderer.job.heartbeat import Heartbeat
 from services.renderer.job.open_job import OpenClip
 from services.renderer.job.preview import JobPreview
+from services.renderer.pipeline.draw import draw_marks
 from shared.errors import StudioError
 from shared.jobs.claims import Claim, completion_record
 from shared.jobs.graph import ASSEMBLE
@@ -79,11 +79,11 @@ def write_clip(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, p
     frames = shown_frames(video, plan.fps, 0, plan.ticks)
     first = next(frames)
     height, width = (side // 2 * 2 for side in first[1].shape[:2])
+    captions = opened.burnt_captions((width, height))
     with SegmentWriter(part, width, height, plan.fps, opened.output) as writer:
         for number, (_, rgb, _) in enumerate(chain([first], frames)):
             frame = rgb_to_i420(np.ascontiguousarray(rgb[:height, :width]))
-            if opened.output.label:
-                draw_label(frame)
+            draw_marks(frame, opened.output.label, captions.at(number) if captions else None)
             writer.frame(number, frame)
             heart.report_progress(number + 1, plan.ticks)
     verify_segment(part, plan.ticks)

@@ -27,6 +27,7 @@ from shared.runtime.files import check_output
 from shared.runtime.private_files import share
 from shared.runtime.progress import FrameProgress
 from shared.scene import OptionValue
+from shared.voices.webvtt import WEBVTT_SUFFIX, remove_captions
 
 
 def render_file(
@@ -69,10 +70,13 @@ def render_file(
                 _advance(worker, manifest)
             rendered = store.fetch(f"{folder(manifest.id)}/{made.file}")
             share(rendered)
+            captions = out.with_suffix(WEBVTT_SUFFIX)
             if made.captions:
                 beside = store.fetch(f"{folder(manifest.id)}/{made.captions}")
                 share(beside)
-                os.replace(beside, out.with_suffix(beside.suffix))
+                os.replace(beside, captions)
+            else:
+                remove_captions(captions)
             os.replace(rendered, out)
     except NoSpaceError:
         raise NoSpaceError(f"There is no space left for {out}; free some and render it again.") from None

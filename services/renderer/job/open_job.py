@@ -1,6 +1,6 @@
 """What a worker has open of a job: its avatar, its driver and its engine, kept from one segment to the next."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +15,7 @@ from engines.clip import Clip, ClipEngine
 from engines.guarded import engine_faults, open_session
 from engines.registry import load
 from services.renderer.job.plan import planned_clip
+from services.renderer.pipeline.cue_overlays import CueOverlays
 from services.renderer.pipeline.driver import WARM_UP_FRAMES, TrackedTick
 from services.renderer.pipeline.engine_run import EngineRun
 from shared.avatar.model import Avatar, load_avatar
@@ -23,16 +24,18 @@ from shared.errors import StudioError
 from shared.face.follower import FOLLOWED_SIDE_PX, FaceFollower
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import Store
-from shared.media.output_spec import OutputSpec
+from shared.media.output_spec import FrameSize, OutputSpec
 from shared.media.timeline import shown_frames
 from shared.runtime.clock import US
+from shared.voices.webvtt import Cue, read_cues
 
 
 @dataclass(slots=True, kw_only=True)
 class OpenJob:
     """A job on this machine.
 
-    small: after memory ran out. attribution: words that the engine's licence wants the result to carry, or "".
+    small: after memory ran out. attribution: words that the engine's licence wants the result to carry, or "". cues:
+    what the driver says, where it is to be drawn.
     """
 
     manifest: Manifest
@@ -41,6 +44,13 @@ class OpenJob:
     output: OutputSpec
     small: bool
     attribution: str
+    cues: Sequence[Cue] = ()
+
+    def burnt_captions(self, size: FrameSize, first: int = 0) -> CueOverlays | None:
+        """What of its captions is drawn into frames of this size from number `first` on, None where that was not asked for."""
+        if not self.output.burn_captions:
+            return None
+        return CueOverlays(self.cues, self.manifest.plan.fps, size, first)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,7 +113,7 @@ class JobOpener:
         driver = self._store.fetch(manifest.driver_file)
         output = OutputSpec.from_dict(manifest.output)
         if last is not None and last.small == small and _of_engine(last.manifest) == _of_engine(manifest):
-            job = replace(last, manifest=manifest, driver=driver, output=output)
+            job = replace(last, manifest=manifest, driver=driver, output=output, cues=self._cues(manifest, output))
             if isinstance(job, OpenFrames):
                 job.run = EngineRun(job.run.session, int(manifest.idle_after * US))
                 job.template = _template(manifest, self._engine(manifest), driver)
@@ -122,7 +132,7 @@ class JobOpener:
         if isinstance(engine, ClipEngine):
             return OpenClip(
                 manifest=manifest, avatar=avatar, driver=driver, output=output, small=small,
-                attribution=engine.info.attribution, engine=engine,
+                attribution=engine.info.attribution, engine=engine, cues=self._cues(manifest, output),
             )  # fmt: skip
         assert isinstance(engine, FrameEngine)
         options = engine.options(manifest.look)  # all of them, as they were where the job was handed in
@@ -132,9 +142,17 @@ class JobOpener:
         run = EngineRun(session, int(manifest.idle_after * US))
         return OpenFrames(
             manifest=manifest, avatar=avatar, driver=driver, output=output, small=small,
-            attribution=engine.info.attribution, composer=Composer(avatar),
+            attribution=engine.info.attribution, cues=self._cues(manifest, output), composer=Composer(avatar),
             template=_template(manifest, engine, driver), info=engine.info, run=run, pristine=run.save(),
         )  # fmt: skip
+
+    def _cues(self, manifest: Manifest, output: OutputSpec) -> list[Cue]:
+        """What the driver says, where it is to be drawn. Raises StudioError where that is gone."""
+        if not output.burn_captions:
+            return []
+        if (content := self._store.read(manifest.captions_file)) is None:
+            raise StudioError("The job's captions are missing in the jobs folder; submit it again.")
+        return read_cues(content.decode())
 
     def _engine(self, manifest: Manifest) -> Engine:
         """Raises StudioError where it is not of the kind that made the manifest."""

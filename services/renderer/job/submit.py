@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from compositing.caption_font import drawable_text
 from engines.api import Engine
 from engines.registry import canonical_name, load
 from services.renderer.job.plan import declared_units, planned, planned_clip
@@ -31,7 +32,7 @@ from shared.media.intake.signature import kept_suffix
 from shared.media.output_spec import OutputSpec
 from shared.runtime.files import check_output, file_sha256, path_text
 from shared.scene import OptionValue
-from shared.voices.webvtt import WEBVTT_SUFFIX
+from shared.voices.webvtt import WEBVTT_SUFFIX, read_cues
 
 MAX_KEY_CHARACTERS = 200
 AVATAR_FILES = (
@@ -88,6 +89,8 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     avatar = load_avatar(request.avatar)
     if request.out is not None:
         check_out(store, request)
+    if request.output.burn_captions:
+        check_captions(request)
     plan, heard, notes = planned(request.driver, engine, request.output.fps, settings.rate, settings.segment_seconds)
     clip = planned_clip(avatar, request.driver, plan, request.output, options)
     units = declared_units(engine, clip, request.output)
@@ -157,6 +160,14 @@ def check_out(store: Store, request: JobRequest) -> None:
             "The jobs are kept on another machine, so the result stays there; leave out --out, or use --wait."
         )
     check_output(request.driver, out)
+
+
+def check_captions(request: JobRequest) -> None:
+    """Raises StudioError where there are no captions to draw, or no font here to draw them with."""
+    if request.captions is None:
+        raise StudioError("Captions are burnt in where a text is spoken; give a text, or leave burnt-in captions off.")
+    for cue in read_cues(request.captions.read_text(encoding="utf-8")):
+        drawable_text(cue.text)
 
 
 def versions() -> dict[str, str]:

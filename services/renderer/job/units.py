@@ -126,7 +126,8 @@ def render_unit(
         with SegmentWriter(scratch, plate.width, plate.height, plan.fps, opened.output) as writer:
             frames, label = _frames(store, opened, index), opened.output.label
             cutout = Cutout(opened.avatar) if opened.output.alpha else None
-            count = draw_frames(frames, opened.composer, writer, label, told, cutout)
+            captions = opened.burnt_captions((plate.width, plate.height), start)
+            count = draw_frames(frames, opened.composer, writer, label, told, cutout, captions)
         verify_segment(scratch, count)
         digest = file_sha256(scratch)
         size = scratch.stat().st_size

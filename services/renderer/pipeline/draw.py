@@ -1,4 +1,4 @@
-"""Draws frames: faces onto plate frames and the label on them, into a segment's file."""
+"""Draws frames: faces onto plate frames, label and captions on them, into a segment's file."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,9 +8,12 @@ from numpy.typing import NDArray
 from compositing.compose import Composer
 from compositing.cutout import Cutout
 from compositing.label import draw_label
+from compositing.overlay import Overlay
 from compositing.transition import Transition
 from engines.api import RoiFrame
 from services.renderer.encode.segment import SegmentWriter
+from services.renderer.pipeline.cue_overlays import CueOverlays
+from shared.media.array_types import ImageArray, PixelBox
 
 FrameCallback = Callable[[int, NDArray[np.uint8]], None]  # frames done, and the newest as I420
 
@@ -22,10 +25,11 @@ def draw_frames(
     label: bool,
     told: FrameCallback,
     cutout: Cutout | None = None,
+    captions: CueOverlays | None = None,
 ) -> int:
     """Compose and write each frame; an int is the pts of a frame without a face.
 
-    Returns how many there were. cutout: for an output with alpha.
+    Returns how many there were. cutout: for an output with alpha. captions: to be burnt in.
 
     Every segment begins with the face fully shown, where there is one, so that none needs the frame before it.
     """
@@ -43,10 +47,19 @@ def draw_frames(
         own = named is not None if isinstance(frame, RoiFrame) else own
         index = plate.index(pts) if named is None else named
         composed = composer.compose(composer.background(index), index, shown, opacity, own=own)
-        labelled = draw_label(composed.frame) if label else None
-        alpha = cutout.alpha(index, shown, opacity, labelled) if cutout else None
+        marks = draw_marks(composed.frame, label, captions.at(done) if captions else None)
+        alpha = cutout.alpha(index, shown, opacity, marks) if cutout else None
         clean = cutout.without_backdrop(composed.frame, alpha) if cutout and alpha is not None else composed.frame
         writer.frame(done, clean, alpha)
         done += 1
         told(done, composed.frame)
     return done
+
+
+def draw_marks(frame: ImageArray, label: bool, caption: Overlay | None) -> list[PixelBox]:
+    """Draw label and caption into an I420 frame, in place, and return where they are."""
+    marks = [box] if label and (box := draw_label(frame)) else []
+    if caption is not None:
+        caption.draw(frame)
+        marks.append(caption.box)
+    return marks

@@ -101,4 +101,4 @@ def _words(head: bytes) -> str:
     start = text.lstrip("\ufeff \r\n\t").lower()
     if start.startswith(("<!doctype html", "<html")):
         return "a web page and not the file that it leads to"
-    return "a text"
+    return "a text file"

@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 
 from compositing.compose import Composer
+from compositing.cutout import Cutout
 from compositing.label import draw_label
 from engines.api import RoiFrame
 from services.renderer.encode.segment import SegmentWriter
-from services.renderer.pipeline.draw import draw_frames
+from services.renderer.pipeline.cue_overlays import CueOverlays
+from services.renderer.pipeline.draw import draw_frames, draw_marks
 from shared.avatar.model import Avatar, load_avatar
 from shared.media.array_types import ImageArray
 from shared.media.output_spec import OutputSpec
+from shared.voices.webvtt import Cue
 
 
 def drawn(avatar: Avatar, path: Path, *, label: bool) -> list[ImageArray]:
@@ -32,6 +35,26 @@ def test_a_frame_with_the_label_is_the_frame_without_it_and_the_label(sample_hom
         assert not np.array_equal(without, with_label)
         draw_label(without)
         assert np.array_equal(without, with_label)
+
+
+def test_captions_are_on_the_frames_in_which_they_are_heard_and_in_the_alpha(sample_home: Path, tmp_path: Path) -> None:
+    avatar = load_avatar(sample_home / "avatars" / "sample")
+    size, frames = (avatar.plate.width, avatar.plate.height), list[ImageArray]()
+    # The frames 10 to 15: the cue is heard in the middle of 12 and 13.
+    captions = CueOverlays([Cue(490_000, 550_000, "Ah."), Cue(5_000_000, 6_000_000, "Oh.")], Fraction(25), size, 10)
+    with SegmentWriter(tmp_path / "a.mp4", *size, Fraction(25), OutputSpec()) as writer:
+        faces = [RoiFrame(number * 40_000, avatar.roi) for number in range(6)]
+        draw_frames(
+            faces, Composer(avatar), writer, False, lambda _, frame: frames.append(frame.copy()), None, captions
+        )
+    same = [np.array_equal(frame, frames[0]) for frame in frames]
+    assert same == [True, True, False, False, True, True]
+    marks = draw_marks(frames[0], True, captions.at(2))
+    frames[2] = frames[2].copy()
+    draw_label(frames[2])
+    assert np.array_equal(frames[0], frames[2]) and len(marks) == 2
+    alpha = Cutout(avatar).alpha(0, None, 0.0, marks)
+    assert all((alpha[y : y + h, x : x + w] == 255).all() for x, y, w, h in marks)
 
 
 def test_a_face_made_of_its_plate_frame_is_not_fitted_again(sample_home: Path, tmp_path: Path) -> None:

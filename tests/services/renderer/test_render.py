@@ -73,19 +73,30 @@ def test_a_voice_is_rendered_with_its_own_sound_and_length(avatar: Avatar, tmp_p
     voice.write_bytes(wav(sound))
     captions = tmp_path / "speech.vtt"
     captions.write_text(webvtt([Cue(400_000, 900_000, "Ah.")]), encoding="utf-8")
-    count = render_file(avatar, voice, out, rate=rate, captions=captions)
+    count = render_file(avatar, voice, out, rate=rate, captions=captions, output=OutputSpec(burn_captions=True))
     assert out.with_suffix(".vtt").read_bytes() == captions.read_bytes()
     seconds = len(sound) / SOUND_RATE_HZ
     assert count / rate == pytest.approx(seconds, abs=float(1 / rate))
     with VideoReader(out) as reader:
         frames = [rgb.astype(int) for _, rgb in reader]
         assert reader.fps == pytest.approx(rate, rel=1e-3) and len(frames) == count and reader.has_audio
+    x, y, w, h = caption_pages("Ah.", avatar.plate.width, avatar.plate.height)[0].overlay.box
+    levels = [frame[y : y + h, x : x + w].mean() for frame in frames]
+    burnt = [number for number, level in enumerate(levels) if abs(level - levels[0]) > 10]
+    assert burnt == list(range(burnt[0], burnt[-1] + 1))
+    assert float(burnt[0] / rate) == pytest.approx(0.4, abs=0.03)
+    assert float((burnt[-1] + 1) / rate) == pytest.approx(0.9, abs=0.03)
     heard = heard_in(out)
     assert len(heard) / SOUND_RATE_HZ == pytest.approx(seconds, abs=0.05)
     first = np.flatnonzero(np.abs(heard) > 0.05)[0] / SOUND_RATE_HZ
     assert first == pytest.approx(0.4, abs=0.03), "the sound is where it was"
     quiet, loud = (np.abs(frames[int(a * rate)] - frames[int(b * rate)]).mean() for a, b in ((0.2, 0.3), (0.3, 0.6)))
     assert loud > 2 * quiet, "the mouth does not move with the voice"
+    if rate == 25:
+        render_file(avatar, voice, out, rate=rate)
+        assert not out.with_suffix(".vtt").exists(), "the captions of the film that was there before"
+        with pytest.raises(StudioError, match="Captions are burnt in where a text is spoken"):
+            render_file(avatar, voice, out, output=OutputSpec(burn_captions=True))
 
 
 def test_an_engine_that_no_voice_drives_says_so(

@@ -102,7 +102,7 @@ def test_a_file_that_is_nothing_but_damage_is_refused(tmp_path: Path) -> None:
     [
         ("empty.mp4", b"", "empty.mp4 is empty"),
         ("page.mp4", b"<!DOCTYPE html><html></html>" * 9, "page.mp4 is a web page"),
-        ("letter.mp4", "Grüße\n".encode() * 200, "letter.mp4 is a text"),
+        ("letter.mp4", "Grüße\n".encode() * 200, "letter.mp4 is a text file"),
         ("doc.mp4", b"%PDF-1.7" + bytes(999), "doc.mp4 is a PDF"),
         ("zeros.mp4", bytes(4096), "zeros.mp4 holds only zeros"),
         ("list.mp4", b"#EXTM3U\nfile.mp4\n", "list.mp4 is a playlist"),

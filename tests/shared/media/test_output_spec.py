@@ -14,8 +14,9 @@ from shared.media.output_spec import CODECS, OutputSpec, fit_within, is_hd, read
     "output",
     [
         OutputSpec(),
-        OutputSpec("hevc", Fraction(30000, 1001), (1920, 1080), False, "libx265"),
+        OutputSpec("hevc", Fraction(30000, 1001), (1920, 1080), False, encoder="libx265"),
         OutputSpec("vp9", size=(64, 8192)),
+        OutputSpec(burn_captions=True),
     ],
 )
 def test_an_output_goes_through_a_manifest(output: OutputSpec) -> None:

@@ -263,7 +263,7 @@ def test_hours_are_measured_and_entered_quickly(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name, content, words",
-    [("empty.mp4", b"", "is empty"), ("text.mp4", b"hello" * 999, "is a text"), ("gone.mp4", None, "no file")],
+    [("empty.mp4", b"", "is empty"), ("text.mp4", b"hello" * 999, "is a text file"), ("gone.mp4", None, "no file")],
 )
 def test_a_driver_that_is_none_is_one_sentence(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
     if content is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.voices.webvtt import CaptionFile, Cue, cue_block, webvtt
+from shared.voices.webvtt import CaptionFile, Cue, cue_block, read_cues, remove_captions, webvtt
 
 
 @pytest.mark.unit
@@ -57,3 +57,19 @@ def test_a_file_grows_by_whole_cues_and_is_never_over_another(tmp_path: Path, mo
     with pytest.raises(FileExistsError):
         CaptionFile(path).append(cues[0])
     assert path.read_text(encoding="utf-8") == webvtt(cues)
+
+
+def test_what_was_written_is_read() -> None:
+    cues = [Cue(0, 1_500_000, "Is 1 < 2 & 3 > 2?"), Cue(3_725_125_000, 3_725_626_000, "--> &lt; “é” 你好")]
+    assert read_cues(webvtt(cues)) == cues and read_cues(webvtt([])) == []
+    with pytest.raises(ValueError, match="no WebVTT"):
+        read_cues("1\n00:00 --> 00:01\na\n")
+
+
+def test_only_captions_are_removed_with_the_film_that_they_belong_to(tmp_path: Path) -> None:
+    for name, content, left in (("a", b"WEBVTT\n\n", False), ("b", b"NOTES", True), ("c", b"\xff\xfe", True)):
+        path = tmp_path / f"{name}.vtt"
+        path.write_bytes(content)
+        remove_captions(path)
+        assert path.exists() is left
+    remove_captions(tmp_path / "none.vtt")

@@ -43,6 +43,7 @@ class ScenePatch(BaseModel):
     )
     loop: bool | None = None
     label: bool | None = None
+    burn_captions: bool | None = Field(None, description="draw what is heard of texts into recording, RTMP and LiveKit")
     muted: bool | None = None
     on_air: bool | None = None
     livekit: bool | None = None
@@ -163,8 +164,8 @@ def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> 
     for name, value in changes.items():
         if before[name] == value or name in ("on_air", "livekit", "rtmp"):
             continue  # these say themselves how they are
-        if name in ("loop", "label"):
-            gateway.event_log.add(f"{name.capitalize()} {'on' if value else 'off'}.")
+        if name in ("loop", "label", "burn_captions"):
+            gateway.event_log.add(f"{name.replace('_', ' ').capitalize()} {'on' if value else 'off'}.")
         elif name in ("record_clean", "rtmp_clean"):
             output = "Recording" if name == "record_clean" else "RTMP push"
             right = f"without the AI label; the right stated: {gateway.settings.clean_feed_right.strip()}"

@@ -3,20 +3,17 @@
 import asyncio
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
-from fastapi.responses import FileResponse
 
 from services.gateway.api.addressed import existing_avatar, gateway_of
-from services.gateway.api.routes.recordings import DOWNLOAD_EXPIRED
+from services.gateway.api.routes.job_files import board_of_job, of_the_store
 from services.gateway.api.security import need_token
 from services.gateway.api.uploads import FILE_FIELD, TEXT_FIELD, UploadForm, form_schema, received_form
-from services.gateway.jobs.board import JobAction, JobBoard
+from services.gateway.jobs.board import JobAction
 from services.gateway.jobs.inbox import inbox, inbox_file, inbox_folder
-from services.gateway.models.base import Ticket
 from services.gateway.models.jobs import Inbox, JobCostAnswer, JobDetail, JobPage
 from services.gateway.service import Gateway
 from shared.errors import StudioError
@@ -26,22 +23,19 @@ from shared.media.output_spec import OutputSpec, read_size
 from shared.runtime.files import path_text
 from shared.scene import MAX_OPTIONS_BYTES, OptionValue
 from shared.voices.speech_file import read_text
-from shared.voices.webvtt import WEBVTT_TYPE
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["jobs"])
-downloads = APIRouter(prefix="/api/v1", tags=["jobs"])
 
 MAX_DRIVER_BYTES = 8 << 30  # hours of a phone's film; larger ones go through the inbox
 MAX_TEXT_BYTES = 80_000  # bytes of a text: some twenty minutes of speech, which are made while the request waits
 FIELDS = {
     "avatar": 64, "engine": 64, "quality": 64, "options": MAX_OPTIONS_BYTES, "priority": 16, "codec": 32, "size": 32,
-    "fps": 32, "label": 8, "inbox": 1024,
+    "fps": 32, "label": 8, "burn_captions": 8, "inbox": 1024,
     "driver": MAX_DRIVER_BYTES, "text": MAX_TEXT_BYTES, "voice": 64,
 }  # fmt: skip
 PAGE = 500
 MOST_SECONDS = 86_400.0  # of a speech whose cost is asked for
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
-T = TypeVar("T")
 
 _TEXTS = {name: TEXT_FIELD for name in FIELDS if name != "driver"}
 _COST_LIMITS = {name: most for name, most in FIELDS.items() if name not in ("driver", "text", "voice")} | {
@@ -49,22 +43,6 @@ _COST_LIMITS = {name: most for name, most in FIELDS.items() if name not in ("dri
 }
 _FORM = form_schema(["avatar"], **_TEXTS, driver=FILE_FIELD)
 _COST_FORM = form_schema(["avatar"], **dict.fromkeys(_COST_LIMITS, TEXT_FIELD))
-
-
-async def _job(request: Request, job: str) -> JobBoard:
-    """The jobs, when this one is among them; 404 otherwise. What does not look like an id never reaches the store."""
-    jobs = gateway_of(request).jobs
-    if not await _of_the_store(jobs.has, job):
-        raise HTTPException(404, "There is no such job; GET /api/v1/jobs lists them.")
-    return jobs
-
-
-async def _of_the_store(read: Callable[..., T], *arguments: Any) -> T:
-    """In a thread: a store may be a network away."""
-    try:
-        return await asyncio.to_thread(read, *arguments)
-    except StudioError as error:
-        raise HTTPException(409, str(error)) from None
 
 
 @router.post("/jobs", status_code=201, openapi_extra=_FORM)
@@ -91,7 +69,7 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
         job = await gateway.jobs.submit(asked)
     gateway.jobs.refresh_soon()
     gateway.event_log.add(f"Job {job} submitted: {driver.name}.")
-    return await _of_the_store(gateway.jobs.show, job)
+    return await of_the_store(gateway.jobs.show, job)
 
 
 @router.post("/jobs/cost", openapi_extra=_COST_FORM)
@@ -154,18 +132,20 @@ def _asked(gateway: Gateway, form: UploadForm, driver: Path, key: str) -> dict[s
     def text(name: str, otherwise: str = "") -> str:
         return form.fields.get(name, "").strip() or otherwise
 
-    label, priority = text("label", "yes"), text("priority", "normal")
+    switches = {"label": text("label", "yes"), "burn_captions": text("burn_captions", "no")}
+    priority = text("priority", "normal")
     if priority not in PRIORITIES:
         raise HTTPException(422, f"The field 'priority' is one of {', '.join(PRIORITIES)}.")
-    if label not in ("yes", "no"):
-        raise HTTPException(422, "The field 'label' is yes or no.")
+    for name, value in switches.items():
+        if value not in ("yes", "no"):
+            raise HTTPException(422, f"The field '{name}' is yes or no.")
     try:
         output = OutputSpec.from_dict(
             {
                 "codec": text("codec", "h264"),
                 "fps": text("fps") or None,
                 "size": read_size(text("size")) if text("size") else None,
-                "label": label == "yes",
+                **{name: value == "yes" for name, value in switches.items()},
             }
         )
     except StudioError as error:
@@ -201,14 +181,14 @@ async def list_jobs(
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> JobPage:
     """Jobs, newest first, a page at a time, and how many there are by state."""
-    return await _of_the_store(gateway_of(request).jobs.page, state, limit, offset)
+    return await of_the_store(gateway_of(request).jobs.page, state, limit, offset)
 
 
 @router.get("/jobs/{job}")
 async def show_job(job: str, request: Request) -> JobDetail:
     """One job with its segments."""
-    jobs = await _job(request, job)
-    return await _of_the_store(jobs.show, job)
+    jobs = await board_of_job(request, job)
+    return await of_the_store(jobs.show, job)
 
 
 @router.post("/jobs/{job}/cancel")
@@ -236,8 +216,8 @@ async def retry_job(job: str, request: Request) -> JobDetail:
 
 
 async def _steer(request: Request, job: str, how: JobAction) -> JobDetail:
-    jobs = await _job(request, job)
-    steered = await _of_the_store(jobs.apply_action, job, how)
+    jobs = await board_of_job(request, job)
+    steered = await of_the_store(jobs.apply_action, job, how)
     jobs.refresh_soon()
     return steered
 
@@ -245,8 +225,8 @@ async def _steer(request: Request, job: str, how: JobAction) -> JobDetail:
 @router.delete("/jobs/{job}", status_code=204)
 async def remove_job(job: str, request: Request) -> Response:
     """Delete a job with what it made."""
-    jobs = await _job(request, job)
-    await _of_the_store(jobs.remove, job)
+    jobs = await board_of_job(request, job)
+    await of_the_store(jobs.remove, job)
     jobs.refresh_soon()
     return Response(status_code=204)
 
@@ -254,69 +234,15 @@ async def remove_job(job: str, request: Request) -> Response:
 @router.get("/jobs/{job}/preview", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
 async def preview_job(job: str, request: Request) -> Response:
     """The newest frame of a job, JPEG."""
-    jobs = await _job(request, job)
-    image = await _of_the_store(jobs.preview, job)
+    jobs = await board_of_job(request, job)
+    image = await of_the_store(jobs.preview, job)
     if image is None:
         raise HTTPException(404, "This job has no preview yet; it comes with its first segment.")
     return Response(image, media_type="image/jpeg")
-
-
-@router.get("/jobs/{job}/result", response_class=FileResponse)
-async def fetch_result(job: str, request: Request) -> FileResponse:
-    """The finished file; ranges of it may be asked for."""
-    return await _result(request, job)
-
-
-@router.get("/jobs/{job}/captions", response_class=FileResponse)
-async def fetch_captions(job: str, request: Request) -> FileResponse:
-    """What is spoken in the result of a job with a text, as WebVTT."""
-    return await _captions(request, job)
-
-
-@router.post("/jobs/{job}/captions/ticket", status_code=201)
-async def make_job_captions_ticket(job: str, request: Request) -> Ticket:
-    """Leave to fetch this job's captions once without the token, within 30 seconds."""
-    await _job(request, job)
-    return Ticket(ticket=request.app.state.tickets.issue(f"job/{job}/captions"))
-
-
-@downloads.get("/jobs/{job}/captions/download", response_class=FileResponse)
-async def download_captions(job: str, request: Request, ticket: str = "") -> FileResponse:
-    """The captions, for the ticket."""
-    if not request.app.state.tickets.redeem(ticket, f"job/{job}/captions"):
-        raise HTTPException(401, DOWNLOAD_EXPIRED)
-    return await _captions(request, job)
-
-
-async def _captions(request: Request, job: str) -> FileResponse:
-    jobs = await _job(request, job)
-    path, name = await _of_the_store(jobs.captions, job)
-    return FileResponse(path, media_type=WEBVTT_TYPE, filename=name)
-
-
-@router.post("/jobs/{job}/ticket", status_code=201)
-async def make_result_ticket(job: str, request: Request) -> Ticket:
-    """Leave to fetch this job's result once without the token, within 30 seconds."""
-    await _job(request, job)
-    return Ticket(ticket=request.app.state.tickets.issue(f"job/{job}"))
-
-
-@downloads.get("/jobs/{job}/download", response_class=FileResponse)
-async def download_result(job: str, request: Request, ticket: str = "") -> FileResponse:
-    """The finished file, for the ticket."""
-    if not request.app.state.tickets.redeem(ticket, f"job/{job}"):
-        raise HTTPException(401, DOWNLOAD_EXPIRED)
-    return await _result(request, job)
-
-
-async def _result(request: Request, job: str) -> FileResponse:
-    jobs = await _job(request, job)
-    path, name = await _of_the_store(jobs.result, job)
-    return FileResponse(path, filename=name)
 
 
 @router.get("/inbox")
 async def list_inbox(request: Request) -> Inbox:
     """The files in the studio's inbox, newest first, and the folder it is."""
     home = gateway_of(request).settings.home
-    return Inbox(folder=path_text(inbox_folder(home)), files=await _of_the_store(inbox, home))
+    return Inbox(folder=path_text(inbox_folder(home)), files=await of_the_store(inbox, home))

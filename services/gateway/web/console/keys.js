@@ -20,6 +20,7 @@ const KEYS = [
   ["o", "loop the driver", "loop"],
   ["s", "preview sound on or off", "listen"],
   ["u", "captions on or off", "captions"],
+  ["w", "burn captions into recording, RTMP and LiveKit, or not", "burn-captions"],
   ["q", "engine quality, if it has several", "option-quality"],
   ["/", "search avatars by name", "avatar-search"],
   ["j", "switch between jobs and program", "jobs-line"],

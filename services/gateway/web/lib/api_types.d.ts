@@ -485,12 +485,13 @@ export interface RtmpState {
  * it has. on_air: whether the channel is on air; off air the program is the plate alone, without sound. options:
  * the engine's options by name; what is not among them is as the engine's settings say. driver: a driver's word,
  * see `shared.driver_ref`. loop: a file driver starts again at its end. label: the visible "AI-generated" label.
- * neutral: counts up each time the operator re-takes the neutral face. recording: path of the recording that
- * should be running, or "". rtmp: whether the program is pushed to the RTMP address of the settings. livekit:
- * whether the program is published to the LiveKit server of the settings. record_clean, rtmp_clean: that output
- * takes the frame without the label. driver_image: how much of the driver's image capture sends, a
- * `DriverImage`: whole for an engine that needs it, small for those who watch, or none. Not the operator's to
- * choose: the gateway says it with every scene that it sends.
+ * burn_captions: what is heard of texts is drawn into the frames that leave: recording, RTMP, LiveKit. neutral:
+ * counts up each time the operator re-takes the neutral face. recording: path of the recording that should be
+ * running, or "". rtmp: whether the program is pushed to the RTMP address of the settings. livekit: whether the
+ * program is published to the LiveKit server of the settings. record_clean, rtmp_clean: that output takes the
+ * frame without the label. driver_image: how much of the driver's image capture sends, a `DriverImage`: whole
+ * for an engine that needs it, small for those who watch, or none. Not the operator's to choose: the gateway
+ * says it with every scene that it sends.
  */
 export interface Scene {
   revision: number;
@@ -500,6 +501,7 @@ export interface Scene {
   driver: string;
   loop: boolean;
   label: boolean;
+  burn_captions: boolean;
   muted: boolean;
   neutral: number;
   recording: string;
@@ -523,6 +525,8 @@ export interface ScenePatch {
   driver?: string | null;
   loop?: boolean | null;
   label?: boolean | null;
+  /** draw what is heard of texts into recording, RTMP and LiveKit */
+  burn_captions?: boolean | null;
   muted?: boolean | null;
   on_air?: boolean | null;
   livekit?: boolean | null;

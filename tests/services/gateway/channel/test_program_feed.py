@@ -154,7 +154,7 @@ def test_no_copy_is_made_where_no_output_shows_it() -> None:
     first, second, clean = outlets(program)
     first.open = second.open = False
     program.frame(noise(10, label=True))
-    assert program._labelled is None and len(frames(clean)) == 1 and not frames(first)
+    assert program._copied is None and len(frames(clean)) == 1 and not frames(first)
 
 
 FACTS = {

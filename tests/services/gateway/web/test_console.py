@@ -263,7 +263,7 @@ def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page",
         page.keyboard.press("i")
         page.get_by_label("Speech", exact=True).get_by_text("Waiting for speech").wait_for()
         page.get_by_label("Speech file").set_input_files({"name": "x.wav", "mimeType": "audio/wav", "buffer": b"no"})
-        page.get_by_role("alert").get_by_text("x.wav is a text; give a video or sound file.").wait_for()
+        page.get_by_role("alert").get_by_text("x.wav is a text file; give a video or sound file.").wait_for()
     finally:
         running.patch(driver="sample")
 

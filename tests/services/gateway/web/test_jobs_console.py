@@ -165,7 +165,7 @@ def test_a_job_is_submitted_from_this_computer_and_from_the_inbox(
         {"name": "broken.mp4", "mimeType": "video/mp4", "buffer": b"no film"}
     )
     form.get_by_role("button", name="Submit").click()
-    page.get_by_role("alert").get_by_text("broken.mp4 is a text; give a video or sound file.").wait_for()
+    page.get_by_role("alert").get_by_text("broken.mp4 is a text file; give a video or sound file.").wait_for()
     form.get_by_label("Driver: video, speech or recorded motion").set_input_files(
         {"name": "talk.wav", "mimeType": "audio/wav", "buffer": speech}
     )

@@ -12,10 +12,11 @@ const QUIETEST_DB = -60;
  */
 export function programControls(api, preview, current) {
   const failed = byId("control-error");
-  /** @param {"muted" | "label" | "loop"} name */
+  /** @param {"muted" | "label" | "burn_captions" | "loop"} name */
   const flip = (name) => () => attempt(failed, () => api.patch({ [name]: !current().scene[name] }));
   byId("mute").addEventListener("click", flip("muted"));
   byId("label").addEventListener("click", flip("label"));
+  byId("burn-captions").addEventListener("click", flip("burn_captions"));
   byId("loop").addEventListener("click", flip("loop"));
   byId("neutral").addEventListener("click", () => attempt(failed, () => api.ask("POST", "./neutral/retake")));
   byId("listen").addEventListener("click", () => attempt(failed, async () => {
@@ -29,6 +30,7 @@ export function programControls(api, preview, current) {
 function draw(state, preview) {
   toggle("mute", state.scene.muted, "Muted", "Mute program");
   toggle("label", state.scene.label, "AI label on", "AI label off");
+  toggle("burn-captions", state.scene.burn_captions, "Burnt-in captions on", "Burnt-in captions off");
   toggle("loop", state.scene.loop, "Loop driver on", "Loop driver off");
   toggle("listen", preview.stage.sound.listening, "Preview sound on", "Preview sound off");
   const level = state.program.level > 0 ? Math.max(QUIETEST_DB, 20 * Math.log10(state.program.level)) : QUIETEST_DB;

@@ -1,18 +1,21 @@
 // A new job: which avatar, which engine, which driver, and what comes out.
 
-import { byId, element, messageOf, setAttribute, setText, updateList } from "../../../lib/elements.js";
+import { attempt, byId, element, messageOf, setAttribute, setText, updateList } from "../../../lib/elements.js";
 import { optionFields } from "../../option_fields.js";
+import { offerVoices } from "../../voice_choice.js";
 import { jobCost } from "./job_cost.js";
 
 /**
- * The form's parts. fields: what it sends. file, inbox: a field with its label, shown where it is asked for. options: of the
- * engine. note: of the inbox. cost: of a job of a clip engine. terms, absent, absentList: what the chosen engine's weights may be used for, why others cannot be had.
+ * The form's parts. fields: what it sends. file, inbox, text: fields with their labels, shown where they are asked for. options: of
+ * the engine. note: of the inbox or the voices. cost: of a job of a clip engine. terms, absent, absentList: what the chosen engine's weights may be used for, why others cannot be had.
  * @typedef {ReturnType<typeof fillForm>} Parts
  */
 
 /** @type {[string, string][]} */
 const CODECS = [["h264", "H.264 (.mp4)"], ["hevc", "HEVC (.mp4)"], ["prores", "ProRes (.mov)"], ["vp9", "VP9 with alpha (.webm)"]];
-const INBOX = "inbox";
+const INBOX = "inbox", TEXT = "text", FILE = "file";
+const MOST_TEXT = 20_000; // characters: 80 KB, whatever they are
+const TITLE = 40; // characters of a text that the job is called by
 /** Fields that are sent when they say something. @type {("avatar" | "engine" | "priority" | "codec" | "size" | "fps")[]} */
 const SENT = ["avatar", "engine", "priority", "codec", "size", "fps"];
 
@@ -23,11 +26,16 @@ export function jobForm(api) {
   let sending = false;
   let key = newKey(), offline = false;
   const costChanged = jobCost(api, parts.cost, () => offline && !sending ? contents(parts) : null);
+  const fetchChoices = () => attempt(failed, async () => {
+    await listInbox(api, parts);
+    parts.voices = await offerVoices(api, fields.voice);
+    showSource(parts);
+  });
   /** @param {boolean} on */
   const show = (on) => {
     form.hidden = !on;
     setAttribute(opener, "aria-expanded", String(on));
-    if (on) { listInbox(api, parts); fields.avatar.focus(); } else opener.focus();
+    if (on) { fetchChoices(); fields.avatar.focus(); } else opener.focus();
   };
   opener.addEventListener("click", () => show(Boolean(form.hidden)));
   form.addEventListener("keydown", (event) => { if (event.key === "Escape") show(false); });
@@ -49,7 +57,7 @@ export function jobForm(api) {
         setText(parts.send, share < 1 ? `Uploading ${Math.floor(share * 100)} %` : "Checking…");
       });
       key = newKey();
-      fields.driver.value = "";
+      fields.driver.value = fields.text.value = "";
       costChanged();
       show(false);
     } catch (error) {
@@ -90,9 +98,12 @@ function fillForm(form) {
   const fields = {
     avatar: select("avatar"),
     engine: select("engine"),
-    source: select("source", [["file", "this computer"], [INBOX, "the studio's inbox"]]),
+    source: select("source", [[FILE, "this computer"], [INBOX, "the studio's inbox"], [TEXT, "a text that a voice speaks"]]),
     driver: element("input", { name: "driver", type: "file" }),
     inbox: select(INBOX),
+    text: element("textarea", { name: TEXT, rows: "4", maxlength: String(MOST_TEXT) }),
+    voice: select("voice"),
+    burnCaptions: element("input", { name: "burn_captions", type: "checkbox" }),
     priority: select("priority", [["normal", "normal"], ["high", "high"], ["low", "low"]]),
     codec: select("codec", CODECS),
     size: element("input", { name: "size", placeholder: "same as the plate", pattern: "\\d{2,5}x\\d{2,5}", title: "width x height, such as 1080x1920", autocomplete: "off" }),
@@ -105,18 +116,20 @@ function fillForm(form) {
   const absentList = element("ul", { class: "why" });
   const absent = element("details", { hidden: "" }, element("summary", {}, "Unavailable engines"), absentList);
   const inbox = label("File in the inbox", fields.inbox);
+  const text = element("div", {},
+    label("Text to speak", fields.text), label("Speaking voice", fields.voice), element("label", { class: "check" }, fields.burnCaptions, "Burn captions in"));
   const note = element("p", { class: "detail" });
   const cost = element("p", { class: "detail cost", role: "status", "aria-label": "cost" });
   const send = element("button", { class: "primary" }, "Submit");
   const sent = element("progress", { max: "1", value: "0", "aria-label": "Upload progress", hidden: "" });
   form.append(
     label("Avatar", fields.avatar), label("Engine", fields.engine), terms, optionsPlace, absent,
-    label("Driver from", fields.source), file, inbox, note, label("Priority", fields.priority),
+    label("Driver from", fields.source), file, inbox, text, note, label("Priority", fields.priority),
     element("details", {}, element("summary", {}, "More"),
       label("Codec", fields.codec), label("Size", fields.size), label("Frames per second", fields.fps),
       element("label", { class: "check" }, fields.label, "AI label")),
     cost, sent, send);
-  return { fields, file, inbox, note, cost, options: optionFields(optionsPlace, "job-option", null), terms, absent, absentList, send, sent };
+  return { fields, file, inbox, text, note, listed: "", voices: "", cost, options: optionFields(optionsPlace, "job-option", null), terms, absent, absentList, send, sent };
 }
 
 /** @param {Parts} parts @returns {FormData} what is sent */
@@ -128,28 +141,34 @@ function contents({ fields, options }) {
   body.append("label", fields.label.checked ? "yes" : "no");
   const file = fields.driver.files?.[0];
   if (fields.source.value === INBOX) body.append(INBOX, fields.inbox.value);
-  else if (file) body.append("driver", file);
+  else if (fields.source.value === TEXT) {
+    const text = fields.text.value.trim(), title = text.replace(/[^\p{L}\p{N}]+/gu, " ").trim().slice(0, TITLE).trim();
+    body.append(TEXT, new Blob([text], { type: "text/plain" }), `${title || TEXT}.txt`);
+    if (fields.voice.value) body.append("voice", fields.voice.value);
+    body.append("burn_captions", fields.burnCaptions.checked ? "yes" : "no");
+  } else if (file) body.append("driver", file);
   return body;
 }
 
 /** Only what is asked for is shown, and required. @param {Parts} parts */
-function showSource({ fields, file, inbox, note }) {
-  const here = fields.source.value !== INBOX;
-  file.hidden = !here;
-  inbox.hidden = note.hidden = here;
-  fields.driver.required = here;
-  fields.inbox.required = !here;
+function showSource({ fields, file, inbox, text, note, listed, voices }) {
+  const from = fields.source.value;
+  file.hidden = !(fields.driver.required = from === FILE);
+  inbox.hidden = !(fields.inbox.required = from === INBOX);
+  text.hidden = !(fields.text.required = from === TEXT);
+  if (fields.voice.parentElement) fields.voice.parentElement.hidden = fields.voice.hidden;
+  setText(note, { [INBOX]: listed, [TEXT]: voices }[from] ?? "");
 }
 
 /** @param {import("../../../lib/api.js").Api} api @param {Parts} parts */
-async function listInbox(api, { fields, note }) {
+async function listInbox(api, parts) {
   try {
     /** @type {import("../../../lib/api_types.js").Inbox} */
     const { folder, files } = await (await api.ask("GET", "/inbox")).json();
-    offer(fields.inbox, files.map((file) => option(file.name, file.name)), files[0]?.name ?? "");
-    setText(note, files.length ? "" : `The inbox is empty. Put files into ${folder} on the studio's machine.`);
+    offer(parts.fields.inbox, files.map((file) => option(file.name, file.name)), files[0]?.name ?? "");
+    parts.listed = files.length ? "" : `The inbox is empty. Put files into ${folder} on the studio's machine.`;
   } catch (error) {
-    setText(note, messageOf(error));
+    parts.listed = messageOf(error);
   }
 }
 

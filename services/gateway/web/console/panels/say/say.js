@@ -1,9 +1,8 @@
 // Text to say: a box to type in, the voice, and the script below it.
 
-import { attempt, byId, element, setText } from "../../../lib/elements.js";
+import { attempt, byId, setText } from "../../../lib/elements.js";
+import { offerVoices } from "../../voice_choice.js";
 import { script } from "./script.js";
-
-const VOICE_KEY = "persona-studio-voice";
 
 /** @param {import("../../../lib/api.js").Api} api @returns {import("../../../lib/globals.js").Panel} */
 export function say(api) {
@@ -38,21 +37,6 @@ export function say(api) {
     event.preventDefault();
     byId("say-form", HTMLFormElement).requestSubmit();
   });
-  voice.addEventListener("change", () => localStorage.setItem(VOICE_KEY, voice.value));
-  attempt(failed, () => showVoices(api, voice));
+  attempt(failed, async () => setText(byId("say-note"), await offerVoices(api, voice)));
   return script(api, send);
-}
-
-/** The voices that can speak, to choose from where there are several; how to get one where there is none.
- * @param {import("../../../lib/api.js").Api} api @param {HTMLSelectElement} voice */
-async function showVoices(api, voice) {
-  /** @type {import("../../../lib/api_types.js").Voices} */
-  const { voices, note } = await (await api.ask("GET", "/voices")).json();
-  const able = voices.filter((row) => !row.unavailable);
-  const kept = localStorage.getItem(VOICE_KEY);
-  voice.replaceChildren(...able.map((row) => element("option", { value: row.name }, row.title)));
-  const first = able.find((row) => row.name === kept) ?? able.find((row) => row.chosen);
-  if (first) voice.value = first.name;
-  voice.hidden = able.length < 2;
-  setText(byId("say-note"), note);
 }

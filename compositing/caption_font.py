@@ -1,0 +1,94 @@
+"""A font that has the letters of a caption: Pillow's own, else an installed one that fontconfig finds."""
+
+import functools
+import subprocess
+import unicodedata
+from dataclasses import dataclass
+
+from PIL import ImageFont, features
+
+from shared.errors import StudioError
+
+FIND_WAIT_S = 5.0
+RIGHT_TO_LEFT = ("R", "AL")
+ABSENT = "\uffff"  # what no font has
+Font = ImageFont.FreeTypeFont
+
+
+@dataclass(frozen=True, slots=True)
+class FontFile:
+    """Where a font is. path: "" is Pillow's own."""
+
+    path: str = ""
+    index: int = 0
+
+    def sized(self, pixels: float) -> Font:
+        """The font with letters of this size."""
+        if self.path:
+            return ImageFont.truetype(self.path, pixels, self.index)
+        font = ImageFont.load_default(size=pixels)
+        assert isinstance(font, Font)
+        return font
+
+
+def drawable_text(text: str) -> tuple[str, FontFile]:
+    """A text without the signs that no font here has, and the font to draw it with. Raises StudioError where letters would be
+    missing or stand in the wrong order."""
+    if not features.check("raqm") and any(map(_is_shaped, text)):
+        raise StudioError(
+            "Captions of this language need the library libfribidi; install it (sudo apt-get install libfribidi0), or leave burnt-in "
+            "captions off."
+        )
+    own = FontFile()
+    missing = _missing(text, own)
+    if not missing:
+        return text, own
+    letters = frozenset(char for char in missing if char.isalnum())
+    if letters and (found := _installed(frozenset(char for char in text if char.isalnum()))):
+        own, missing = found, _missing(text, found)
+        letters = frozenset(char for char in missing if char.isalnum())
+    if letters:
+        raise StudioError(
+            f"No font here has the letter '{min(letters)}' ({unicodedata.name(min(letters), 'of no name')}); install one with "
+            "fontconfig, such as fonts-noto-cjk, or leave burnt-in captions off."
+        )
+    return " ".join("".join(char for char in text if char not in missing).split()), own
+
+
+def _is_shaped(char: str) -> bool:
+    """Whether its place or form depends on its neighbours."""
+    return unicodedata.bidirectional(char) in RIGHT_TO_LEFT or unicodedata.category(char) in ("Mn", "Mc")
+
+
+def _missing(text: str, font: FontFile) -> frozenset[str]:
+    return frozenset(char for char in set(text) if not char.isspace() and not _has(font, char))
+
+
+@functools.lru_cache(4096)
+def _has(font: FontFile, char: str) -> bool:
+    """Whether the font draws it otherwise than what it does not have."""
+    sized = _probing(font)
+    return unicodedata.category(char) in ("Cf", "Mn") or bytes(sized.getmask(char)) != bytes(sized.getmask(ABSENT))
+
+
+@functools.lru_cache(8)
+def _probing(font: FontFile) -> Font:
+    return font.sized(20)
+
+
+@functools.lru_cache(64)
+def _installed(letters: frozenset[str]) -> FontFile | None:
+    """An installed font with all these letters, the plainest there is."""
+    charset = " ".join(f"{ord(char):x}" for char in sorted(letters))
+    command = ["fc-list", f":charset={charset}:scalable=true", "--format", "%{style[0]}\t%{index}\t%{file}\n"]
+    try:
+        listed = subprocess.run(command, capture_output=True, timeout=FIND_WAIT_S, check=True).stdout.decode(
+            errors="replace"
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None  # no fontconfig here
+    rows = [tuple(line.split("\t", 2)) for line in listed.splitlines() if line.count("\t") >= 2]
+    plain = sorted(
+        (style not in ("Regular", "Book"), "Sans" not in path, len(path), path, index) for style, index, path in rows
+    )
+    return FontFile(plain[0][3], int(plain[0][4]) & 0xFFFF) if plain else None

@@ -1,0 +1,76 @@
+"""HTTP API: the files of a finished job, each fetched with the token, or once without it by a ticket."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import FileResponse
+
+from services.gateway.api.addressed import gateway_of
+from services.gateway.api.routes.recordings import DOWNLOAD_EXPIRED
+from services.gateway.api.security import need_token
+from services.gateway.jobs.board import JobBoard
+from services.gateway.models.base import Ticket
+from shared.errors import StudioError
+from shared.voices.webvtt import WEBVTT_TYPE
+
+router = APIRouter(prefix="/api/v1/jobs/{job}", tags=["jobs"])
+T = TypeVar("T")
+
+
+async def board_of_job(request: Request, job: str) -> JobBoard:
+    """The jobs, when this one is among them; 404 otherwise. What does not look like an id never reaches the store."""
+    jobs = gateway_of(request).jobs
+    if not await of_the_store(jobs.has, job):
+        raise HTTPException(404, "There is no such job; GET /api/v1/jobs lists them.")
+    return jobs
+
+
+async def of_the_store(read: Callable[..., T], *arguments: Any) -> T:
+    """In a thread: a store may be a network away."""
+    try:
+        return await asyncio.to_thread(read, *arguments)
+    except StudioError as error:
+        raise HTTPException(409, str(error)) from None
+
+
+def _add_file(
+    name: str, place: str, below: str, find: Callable[[JobBoard, str], tuple[Path, str]], words: str, kind: str = ""
+) -> None:
+    """Three routes for a file: at `place`, and the ticket and the download `below` the job."""
+
+    async def answer(request: Request, job: str) -> FileResponse:
+        path, called = await of_the_store(find, await board_of_job(request, job), job)
+        return FileResponse(path, media_type=kind or None, filename=called)
+
+    @router.get(
+        place, response_class=FileResponse, dependencies=[Depends(need_token)], name=f"fetch_{name}", description=words
+    )
+    async def fetch(job: str, request: Request) -> FileResponse:
+        return await answer(request, job)
+
+    @router.post(
+        f"{below}/ticket", status_code=201, dependencies=[Depends(need_token)], name=f"make_{name}_ticket",
+        description=f"Leave to fetch this job's {name} once without the token, within 30 seconds.",
+    )  # fmt: skip
+    async def make_ticket(job: str, request: Request) -> Ticket:
+        await board_of_job(request, job)
+        return Ticket(ticket=request.app.state.tickets.issue(f"job/{job}{below}"))
+
+    @router.get(
+        f"{below}/download", response_class=FileResponse, name=f"download_{name}",
+        description=f"The {name}, for the ticket.",
+    )  # fmt: skip
+    async def download(job: str, request: Request, ticket: str = "") -> FileResponse:
+        if not request.app.state.tickets.redeem(ticket, f"job/{job}{below}"):
+            raise HTTPException(401, DOWNLOAD_EXPIRED)
+        return await answer(request, job)
+
+
+_add_file("result", "/result", "", JobBoard.result, "The finished file; ranges of it may be asked for.")
+_add_file(
+    "captions", "/captions", "/captions", JobBoard.captions,
+    "What is spoken in the result of a job with a text, as WebVTT.", WEBVTT_TYPE,
+)  # fmt: skip
