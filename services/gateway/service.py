@@ -77,7 +77,11 @@ class Gateway:
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet, self.rtmp.outlet]
         self.told = (0.0, "")  # when the pages were last told the state, and what
         self.remote = RemoteDriver(settings)
-        self.speech = SpeechQueue(self.event_log, self.remote.speak, self.remote.discard_voice, self.voice_delay)
+        self.speech = SpeechQueue(
+            self.event_log, self.remote.speak, self.remote.discard_voice, self.voice_delay, self.hears_speech
+        )
+        self._speech_since = 0  # the revision of the scene in which speech became the driver
+        self._was_speech = False
         self.texts = TextSpeech(self.speech, self.event_log, settings.voice)
         for hear in (self.recorder.captions.hear, self.audience.hear, self.livekit.hear, self.burnt_captions.hear):
             self.speech.captions.add_listener(hear)
@@ -169,13 +173,21 @@ class Gateway:
             self.loop.meter.drops["task failed"] += 1
 
     def _on_scene(self, scene: Scene) -> None:
-        if scene.driver_ref.kind is not DriverKind.SPEECH:  # the queue must not speak when speech is chosen later
+        is_speech = scene.driver_ref.kind is DriverKind.SPEECH
+        if is_speech and not self._was_speech:
+            self._speech_since = scene.revision
+        self._was_speech = is_speech
+        if not is_speech:  # the queue must not speak when speech is chosen later
             self._events.call_soon_threadsafe(self.speech.interrupt)
 
     def voice_delay(self) -> int:
         """By how many microseconds the compositor plays the voice later, so that it meets its frame."""
         reported = self.health.service_facts("compositor").get("voice delay")
         return reported if type(reported) is int else 0
+
+    def hears_speech(self) -> bool:
+        """Whether capture knows that speech is the driver: it passes no voice on before."""
+        return self.health.scene_of("capture") >= self._speech_since
 
     def driver_image(self) -> DriverImage:
         """How much of the driver's image is of use now."""

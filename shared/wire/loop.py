@@ -161,7 +161,8 @@ class ServiceLoop:
             self.scene = scene
             for handler in self._on_scene:
                 handler(scene)
-        self.meter.scene = scene.revision
+        if self.meter.scene != scene.revision:
+            self.meter.scene, self._pulse_due = scene.revision, 0  # told at once: the gateway may wait for it
 
     def _at(self, name: str) -> str:
         return endpoint(self.settings.run_dir, name)

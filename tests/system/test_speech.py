@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from compositing.caption import caption_pages
 from harness.channel import Studio, studio, wait_for
 from harness.far_end import vowel
 from harness.speech_server import KEY, speech_server
@@ -148,6 +149,8 @@ def loud_spans(path: Path) -> list[tuple[float, float]]:
 
 def test_captions_of_a_recording_lie_within_100_ms_of_what_is_heard_in_it(channel: Studio, tmp_path: Path) -> None:
     wait_for(lambda: {m.facts["state"] for _, m in channel.collect_messages("program", 0.4)} == {"idle"}, 15, "waiting")
+    scene = channel.patch(burn_captions=True, label=False).json()
+    assert scene["burn_captions"] is True
     name = request(channel, "POST", "/channels/main/recording").json()["id"]
     wait_for(lambda: channel.state()["outputs"]["record"]["state"] == "live", 15, "recording")
     for text in ("This goes <first>.", "And this & that."):
@@ -164,3 +167,21 @@ def test_captions_of_a_recording_lie_within_100_ms_of_what_is_heard_in_it(channe
     path.write_bytes(request(channel, "GET", f"/recordings/{name}").content)
     found, heard = cue_times(captions.text), loud_spans(path)
     assert len(found) == 2 and np.abs(np.subtract(found, heard)).max() < 0.1, (found, heard)
+    burnt = captioned_spans(path, "And this & that.")
+    assert len(burnt) == 2 and np.abs(np.subtract(burnt, heard)).max() < 0.1, (burnt, heard)
+    channel.patch(burn_captions=False, label=True)
+
+
+def captioned_spans(path: Path, text: str) -> list[tuple[float, float]]:
+    """(start, end) of each stretch of a film without the label in which the middle of where this text is burnt in is darker, in seconds."""
+    found: list[tuple[float, float]] = []
+    with av.open(str(path)) as container:
+        frames = [(float(frame.time or 0), frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
+    step, (height, width) = frames[1][0] - frames[0][0], frames[0][1].shape
+    x, y, w, h = caption_pages(text, width, height)[0].overlay.box
+    levels = [float(grey[y : y + h, x + w // 3 : x + 2 * w // 3].mean()) for _, grey in frames]
+    for (at, _), level in zip(frames, levels, strict=True):
+        if abs(level - levels[0]) > 10:
+            begin = found.pop()[0] if found and at - found[-1][1] < 1.5 * step else at
+            found.append((begin, at + step))
+    return found

@@ -118,6 +118,11 @@ class ChannelHealth:
         heard = self.heard.get(service)
         return heard.pulse.facts if heard else {}
 
+    def scene_of(self, service: str) -> int:
+        """The revision of the scene that a service has last said it has, -1 before it was heard."""
+        heard = self.heard.get(service)
+        return heard.pulse.scene if heard else -1
+
     def delays(self) -> list[float]:
         """Milliseconds through an engine that takes several frames at a time, over the last minute."""
         heard = self.heard.get("generator")

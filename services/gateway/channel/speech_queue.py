@@ -22,7 +22,12 @@ from shared.runtime.clock import SOUND_RATE_HZ, US, now
 
 LEAD_US = 20_000  # us from here to an utterance's first sample: what the next blocks of live speech may be late
 LATE_US = 10_000  # us behind its time at which a block still finds everybody waiting for it
-DRIVER_SWITCH_US = 60_000  # the same, where the driver has just become speech and capture must hear of it first
+TEXT_LEAD_US = 5_000  # the same of a text, whose voice sends more at once than the next blocks may be late
+DRIVER_SWITCH_US = 60_000  # the same, where the driver has just become speech and everybody must hear of it first
+START_WAIT_US, SWITCH_WAIT_US = (
+    5 * US,
+    US,
+)  # that capture is waited for at most, from here and from a change of the driver
 AHEAD_US = 120_000  # us of voice that are on their way at any time
 BLOCK_SAMPLES = SOUND_RATE_HZ // 50
 BUFFER_SAMPLES = 30 * SOUND_RATE_HZ  # samples an utterance holds; a sender that fills it waits
@@ -140,7 +145,8 @@ class SpeechQueue:
     """The queue.
 
     `send(pts, samples)` gives voice out, `hush()` empties what is on its way, `delay()` is how much later than its pts
-    the program plays a voice (microseconds).
+    the program plays a voice (microseconds). `heard()` is whether what is sent now is passed on: a channel that has
+    just started, or has another driver, is waited for.
     """
 
     def __init__(
@@ -149,15 +155,17 @@ class SpeechQueue:
         send: Callable[[int, NDArray[np.int16]], None],
         hush: Callable[[], None],
         delay: Callable[[], int],
+        heard: Callable[[], bool] = lambda: True,
     ) -> None:
         self.queue: list[Utterance] = []  # not over yet, in order
         self.recent: deque[Utterance] = deque(maxlen=RECENT)
         self.late = 0  # times an utterance ran dry in the middle
         self.captions = Captions()
-        self._event_log, self._send, self._hush, self._delay = event_log, send, hush, delay
+        self._event_log, self._send, self._hush, self._delay, self._heard = event_log, send, hush, delay, heard
         self._work = asyncio.Event()
         self._end = 0  # pts after the last sample given out
         self._not_before = 0
+        self._wait_until = now() + START_WAIT_US
         self._listeners: dict[str, Callable[[Utterance], None]] = {}
 
     def add(
@@ -181,6 +189,7 @@ class SpeechQueue:
     def driver_changed(self) -> None:
         """Speech has just become the driver: the voice waits until everybody knows."""
         self._not_before = now() + DRIVER_SWITCH_US
+        self._wait_until = max(self._wait_until, now() + SWITCH_WAIT_US)
 
     def interrupt(self) -> list[str]:
         """Silence, now: what is being said and all that waits is over. Returns the ids."""
@@ -244,7 +253,9 @@ class SpeechQueue:
         """Whether the next utterance may follow."""
         while self._end < at + AHEAD_US:
             if self._end < at - LATE_US:  # nothing is on its way any more
-                due = max(at + LEAD_US, self._not_before)
+                if at < self._wait_until and not self._heard():
+                    return False
+                due = max(at + (TEXT_LEAD_US if utterance.patient else LEAD_US), self._not_before)
                 if due > at + AHEAD_US:
                     return False
             else:

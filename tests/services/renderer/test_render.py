@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from compositing.caption import caption_pages
 from services.renderer.job.foreground import render_file
 from shared.avatar.model import Avatar, load_avatar
 from shared.errors import StudioError

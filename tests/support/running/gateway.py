@@ -93,6 +93,7 @@ class GatewayChannel:
         self.late = 0  # microseconds more between driver and program
         self.shown: dict[int, NDArray[np.uint8]] = {}  # by tick, with the label where the scene wants it
         self.scene: Scene | None = None
+        self.deaf = False  # capture does not hear of scenes
         self.meters = {name: Meter(name) for name in ("capture", "generator", "compositor")}
         self.meters["generator"].facts = {
             "engines": {
@@ -182,6 +183,9 @@ class GatewayChannel:
         while not stop.wait(max(0.0, (tick_pts(tick, rate) - now()) / 1e6)):
             for message in scenes.read():
                 self.scene = Scene.from_dict(message.facts)
+                for name, meter in self.meters.items():
+                    if meter.scene != self.scene.revision and not (name == "capture" and self.deaf):
+                        meter.scene, pulsed = self.scene.revision, 0
             pts = tick_pts(tick, rate)
             made = self.compose(tick)
             labelled = self.scene is None or self.scene.label

@@ -1,11 +1,16 @@
 """Typing a text and running through a script in the console, with the voice of a server."""
 
+import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from harness.speech_server import SpeechServer
+from shared.jobs.manifest import read_job_manifest
+from shared.jobs.store import open_store
 from tests.support.browser.chromium import needs_chromium
 from tests.support.browser.contrast import MEASURE
 from tests.support.running.gateway import GatewayStudio
@@ -119,3 +124,37 @@ def test_the_line_that_is_heard_stands_below_the_program_on_both_pages(
     assert any(row["id"] == said for row in speaking.state()["speech"]["recent"])
     watching.context.close()
     speaking.http.delete(f"/channels/main/watch-links/{link['id']}")
+
+
+def test_a_job_is_made_of_a_text_and_burnt_in_captions_are_switched(
+    page: "Page", speaking: GatewayStudio, server: SpeechServer, small_home: Path
+) -> None:
+    home = speaking.settings.home
+    shutil.copytree(small_home / "avatars" / "sample", home / "avatars" / "whole", dirs_exist_ok=True)
+    page.keyboard.press("w")
+    page.get_by_role("button", name="Burnt-in captions on").wait_for()
+    assert speaking.state()["scene"]["burn_captions"] is True
+    page.keyboard.press("w")
+    page.get_by_role("button", name="Burnt-in captions off").wait_for()
+
+    page.keyboard.press("j")
+    page.get_by_role("button", name="+ New job").click()
+    form = page.get_by_role("form", name="New job")
+    form.locator("option[value=whole]").wait_for(state="attached")
+    form.get_by_label("Avatar").select_option("whole")
+    form.get_by_label("Engine").select_option("mesh")
+    form.get_by_label("Driver from").select_option("a text that a voice speaks")
+    assert form.get_by_label("Driver: video, speech or recorded motion").is_hidden()
+    form.get_by_role("button", name="Submit").click()
+    assert not server.asked, "a text is required"
+    form.get_by_label("Text to speak").fill("Good evening! Welcome to the show.")
+    form.get_by_label("Burn captions in").check()
+    form.get_by_role("button", name="Submit").click()
+    page.get_by_role("group", name=re.compile("Good evening Welcome to the show.txt, queued")).wait_for()
+    form.wait_for(state="hidden")
+    assert asked(server) == ["Good evening!", "Welcome to the show."]
+    store = open_store(speaking.settings.jobs_url)
+    (job,) = store.list("jobs")
+    manifest = read_job_manifest(store, job)
+    assert manifest.captions_file and manifest.output["burn_captions"] is True
+    store.remove("jobs")
