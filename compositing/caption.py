@@ -1,4 +1,4 @@
-"""Captions drawn into frames: at most two lines on a dark box, inside the area that every screen shows, above the label.
+"""Captions drawn into frames: two lines at most on a dark box, inside the area that every screen shows.
 
 A sentence that needs more than two lines is shown in pages, one after the other by their share of its letters.
 """
@@ -31,15 +31,20 @@ NEVER_FIRST = "、。，．！？；：」』）】》〉〕ー々,.!?;:)]}"  # 
 
 @dataclass(frozen=True, slots=True)
 class CaptionPage:
-    """What is seen of a sentence at a time. until: the share of the sentence that has been heard when the page is over, 0 to 1."""
+    """What is seen of a sentence at a time.
+
+    until: the share of the sentence that has been heard when the page is over, 0 to 1.
+    """
 
     overlay: Overlay
     until: float
 
 
 def caption_pages(text: str, width: int, height: int) -> tuple[CaptionPage, ...]:
-    """The pages of a sentence for frames of this size; none where the frame is too small. Takes milliseconds. Raises StudioError
-    where no font here has its letters."""
+    """Return the pages of a sentence for frames of this size; none where the frame is too small.
+
+    Takes milliseconds. Raises StudioError where no font here has its letters.
+    """
     size = max(MIN_LETTER_PX, LETTER_SIZE * min(width, height))
     text, file = drawable_text(text)
     font = file.sized(size)
@@ -61,8 +66,10 @@ def page_at(pages: tuple[CaptionPage, ...], share: float) -> Overlay | None:
 
 
 def wrapped_lines(text: str, font: Font, most: float) -> list[str]:
-    """A text in lines of at most so many pixels, broken at spaces, between CJK characters, and within a word that is longer by
-    itself. The last two are about as long as each other."""
+    """Return a text in lines of at most so many pixels; two lines are about as long as each other.
+
+    They are broken at spaces, between CJK characters, and within a word that is longer by itself.
+    """
     lines = _filled(text, font, most)
     if len(lines) > 1 and len(lines) % LINES == 0:
         # Narrower, as long as it takes no further line: two words below a full line read badly.

@@ -32,12 +32,14 @@ class FontFile:
 
 
 def drawable_text(text: str) -> tuple[str, FontFile]:
-    """A text without the signs that no font here has, and the font to draw it with. Raises StudioError where letters would be
-    missing or stand in the wrong order."""
+    """Return a text without the signs that no font here has, and the font to draw it with.
+
+    Raises StudioError where letters would be missing or stand in the wrong order.
+    """
     if not features.check("raqm") and any(map(_is_shaped, text)):
         raise StudioError(
-            "Captions of this language need the library libfribidi; install it (sudo apt-get install libfribidi0), or leave burnt-in "
-            "captions off."
+            "Captions of this language need the library libfribidi; install it (sudo apt-get install libfribidi0), or "
+            "leave burnt-in captions off."
         )
     own = FontFile()
     missing = _missing(text, own)
@@ -49,8 +51,8 @@ def drawable_text(text: str) -> tuple[str, FontFile]:
         letters = frozenset(char for char in missing if char.isalnum())
     if letters:
         raise StudioError(
-            f"No font here has the letter '{min(letters)}' ({unicodedata.name(min(letters), 'of no name')}); install one with "
-            "fontconfig, such as fonts-noto-cjk, or leave burnt-in captions off."
+            f"No font here has the letter '{min(letters)}' ({unicodedata.name(min(letters), 'of no name')}); install "
+            "one with fontconfig, such as fonts-noto-cjk, or leave burnt-in captions off."
         )
     return " ".join("".join(char for char in text if char not in missing).split()), own
 

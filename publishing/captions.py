@@ -1,7 +1,7 @@
-"""What the program says as LiveKit transcription, for captions and transcripts in the apps of those who are in the room.
+"""What the program says as LiveKit transcription, for captions and transcripts in the apps of those in the room.
 
-Text streams, one for each state of a sentence. The older transcription packet, `publish_transcription`, is not used: the server
-forwards it only for participants with the grant `agent`, and drops it from others without a word.
+Text streams, one for each state of a sentence. The older transcription packet, `publish_transcription`, is not used:
+the server forwards it only for participants with the grant `agent`, and drops it from others without a word.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ RECEIVER_S = 0.06  # seconds that a receiver keeps sound in hand and text not
 
 @dataclass(frozen=True, slots=True)
 class TranscriptSegment:
-    """A sentence as it is heard from `at` on (microseconds on the channel clock). final: it is over, and its text stays as it is."""
+    """A sentence as it is heard from `at` on (microseconds on the channel clock). final: it is over then."""
 
     id: str
     text: str
@@ -33,8 +33,10 @@ class TranscriptSegment:
 
 
 class RoomCaptions(RoomListener):
-    """Sends segments in their order, each as its sound leaves, to the room that was joined last; what comes while there is none is left
-    out. Lives in the room's event loop."""
+    """Sends segments in their order, each as its sound leaves, to the room that was joined last.
+
+    What comes while there is none is left out. Lives in the room's event loop.
+    """
 
     def __init__(self, media: RoomMedia) -> None:
         self._media = media

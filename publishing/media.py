@@ -56,7 +56,7 @@ class RoomMedia:
         return self._anchor
 
     def sound_leaves_at(self, pts: int) -> float:
-        """The loop time at which the sound of a time on the channel clock leaves; the past before there was any sound."""
+        """Return the loop time at which the sound of a channel clock's time leaves; 0 before there was any sound."""
         tick, leaves = self._anchor
         return leaves + (pts - tick_pts(tick, self._rate)) / US if leaves else 0.0
 

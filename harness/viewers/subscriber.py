@@ -23,7 +23,10 @@ MeasuredRow = list[float]
 
 
 class ReceivedCaption(TypedDict):
-    """A state of a sentence. at: seconds since the subscriber began to connect. track: whether it names the track of the sound."""
+    """A state of a sentence.
+
+    at: seconds since the subscriber began to connect. track: whether it names the track of the sound.
+    """
 
     at: float
     id: str

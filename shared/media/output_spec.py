@@ -31,7 +31,8 @@ class OutputSpec:
     codec: h264 and hevc (8 bit 4:2:0), prores (422 HQ, 10 bit), vp9 (with the host cut out, as alpha).
     fps: frames a second; None: the driver's. size: (width, height) in pixels, both even; None: the plate's. A plate of
         another shape is shown whole, with black (for vp9, transparent) bars beside it: no head is cut off.
-    label: the visible "AI-generated" label. burn_captions: what is said is drawn into the frames, where it is known.
+    label: the visible "AI-generated" label.
+    burn_captions: the driver's words are drawn into the frames, where they are known.
     encoder: FFmpeg's name of the encoder to use; None: the best that opens here. A job names one, so that all of its
         segments come out of the same.
     """

@@ -59,7 +59,7 @@ def _time(us: int) -> str:
 
 
 def remove_captions(path: Path) -> None:
-    """Remove a file of ours that belongs to a film which is replaced; one of another program is left alone. Raises StudioError."""
+    """Remove a file like ours that belongs to a film which is replaced. Raises StudioError."""
     try:
         with path.open(encoding="utf-8") as file:
             ours = file.read(len(HEADER)) == HEADER

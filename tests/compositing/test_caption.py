@@ -1,4 +1,4 @@
-"""Captions in frames: at most two lines, inside the safe area and above the label, readable, in any script that has a font."""
+"""Captions in frames: two lines at most, inside the safe area and above the label, readable in any script."""
 
 import numpy as np
 import pytest
@@ -94,7 +94,7 @@ def test_right_to_left_text_is_drawn_from_the_right() -> None:
 def columns(font: FontFile, text: str) -> NDArray[np.float64]:
     """How much ink there is in each column of a text."""
     mask = font.sized(40).getmask(text)
-    return np.asarray(mask, np.float64).reshape(mask.size[::-1]).sum(axis=0)
+    return np.asarray(np.asarray(mask, np.float64).reshape(mask.size[::-1]).sum(axis=0), np.float64)
 
 
 @pytest.mark.unit

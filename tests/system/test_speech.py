@@ -173,7 +173,7 @@ def test_captions_of_a_recording_lie_within_100_ms_of_what_is_heard_in_it(channe
 
 
 def captioned_spans(path: Path, text: str) -> list[tuple[float, float]]:
-    """(start, end) of each stretch of a film without the label in which the middle of where this text is burnt in is darker, in seconds."""
+    """(start, end) of each stretch of a film in which the middle of where this text is burnt in differs, in seconds."""
     found: list[tuple[float, float]] = []
     with av.open(str(path)) as container:
         frames = [(float(frame.time or 0), frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]

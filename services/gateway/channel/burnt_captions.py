@@ -1,7 +1,7 @@
 """Captions for the outputs that have them burnt in: the line that is heard with a frame, as the overlay to draw on it.
 
-Fonts are looked for and letters drawn in a thread of its own, as soon as a line is on its way, so that neither the event loop nor
-the program waits for it.
+Fonts are looked for and letters drawn in a thread of its own, as soon as a line is on its way, so that neither the
+event loop nor the program waits for it.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -45,7 +45,7 @@ class BurntCaptions:
             self._begin((text, *self._size))
 
     def hear(self, caption: Caption) -> None:
-        """A caption has begun or changed. One that is interrupted keeps its text: it is not drawn once more for its last frame."""
+        """A caption has begun or changed. One that is interrupted keeps its text, and is not drawn once more."""
         if before := next((each for each in self._captions if each.id == caption.id), None):
             caption = Caption(caption.id, before.text, caption.start, caption.end, caption.state)
         self._captions = (*(each for each in self._captions if each.id != caption.id), caption)[-KEPT:]

@@ -36,7 +36,7 @@ class OutputQueue:
 
     open: False while the output is off, which then is given nothing and holds nothing.
     clean: its frames are as they came, without label and captions; only for an output whose right to that is stated.
-    captions: captions are burnt into its frames where the scene wants that; not for one whose viewers have them as text.
+    captions: they are burnt into its frames where the scene wants that; not where its viewers have them as text.
     counting: False while what is left out is no loss, because no viewer is there yet.
     """
 

@@ -47,7 +47,7 @@ class OpenJob:
     cues: Sequence[Cue] = ()
 
     def burnt_captions(self, size: FrameSize, first: int = 0) -> CueOverlays | None:
-        """What of its captions is drawn into frames of this size from number `first` on, None where that was not asked for."""
+        """Return what is drawn into frames of this size from number `first` on, None where that was not asked for."""
         if not self.output.burn_captions:
             return None
         return CueOverlays(self.cues, self.manifest.plan.fps, size, first)

@@ -18,7 +18,7 @@ class CueOverlays:
         self._drawn: tuple[Cue | None, tuple[CaptionPage, ...]] = None, ()
 
     def at(self, number: int) -> Overlay | None:
-        """What is drawn on a frame: the cue that is heard in the middle of it. Raises StudioError where no font has its letters."""
+        """Return what is drawn on a frame: the cue that is heard in the middle of it. Raises StudioError."""
         heard = (2 * (self._first + number) + 1) * US / (2 * self._fps)
         cue = next((each for each in reversed(self._cues) if each.start <= heard < each.end), None)
         if cue is None:

@@ -1,4 +1,4 @@
-"""Captions that are burnt in: on the frames that are shown while they are heard, for the outputs that have no text beside them."""
+"""Captions that are burnt in: on the frames while they are heard, for outputs that have no text beside them."""
 
 import threading
 from collections.abc import Iterator
@@ -98,7 +98,7 @@ def test_drawing_holds_up_neither_the_program_nor_the_queue(
     assert burnt.overlay(frame(2))
 
 
-def test_what_cannot_be_drawn_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_drawn_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> tuple[caption.CaptionPage, ...]:
         raise StudioError("No font here.")
 

@@ -103,7 +103,7 @@ def test_captions_reach_the_room_with_their_sound(published: FlashGateway) -> No
             (text, final) for text in texts for final in (False, True)
         ]
         assert all(row["track"] and row["id"] == spoken[row["text"]]["id"] for row in got.captions)
-        # The program beeps at whole seconds of the clock, so what is left of an onset's second is how late sound is heard.
+        # The program beeps at whole seconds of the clock: what is left of an onset's second is how late sound is.
         onsets = np.array(got.onsets) + got.begun
         late = []
         for row in got.captions:
