@@ -75,7 +75,8 @@ class RoomCaptions(RoomListener):
             return
         said = {SEGMENT_ID: segment.id, FINAL: str(segment.final).lower(), TRACK_ID: track}
         try:
-            await asyncio.wait_for(me.send_text(segment.text, topic=TOPIC, attributes=said), SEND_WAIT_S)
+            async with asyncio.timeout(SEND_WAIT_S):
+                await me.send_text(segment.text, topic=TOPIC, attributes=said)
         except (rtc.StreamError, TimeoutError, RuntimeError) as error:
             # The SDK's own words may have the token in them.
             log.warning("captions lost", reason=type(error).__name__)
