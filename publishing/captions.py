@@ -79,4 +79,4 @@ class RoomCaptions(RoomListener):
                 await me.send_text(segment.text, topic=TOPIC, attributes=said)
         except (rtc.StreamError, TimeoutError, RuntimeError) as error:
             # The SDK's own words may have the token in them.
-            log.warning("captions lost", reason=type(error).__name__)
+            log.warning("captions_lost", reason=type(error).__name__)

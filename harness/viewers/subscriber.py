@@ -90,7 +90,7 @@ async def receive(url: str, token: str, seconds: float, box: PixelBox | None = N
     async def read(reader: Any) -> None:
         at, said = time.monotonic() - begun, reader.info.attributes
         final, track = said["lk.transcription_final"] == "true", said["lk.transcribed_track_id"] in sounds
-        row = ReceivedCaption(at=at, id=said["lk.segment_id"], text="", final=final, track=track)
+        row: ReceivedCaption = {"at": at, "id": said["lk.segment_id"], "text": "", "final": final, "track": track}
         got.captions.append(row)
         row["text"] = await reader.read_all()
 
