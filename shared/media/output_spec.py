@@ -75,17 +75,15 @@ class OutputSpec:
             raise StudioError(f"{out.name} should end in {self.suffix}, which is where {self.codec} goes{other}.")
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; `from_dict` reads it."""
-        return {
+        """For JSON; `from_dict` reads it. Without `burn_captions` where it is off: the same jobs have the same keys."""
+        written = {
             "codec": self.codec,
             "fps": str(self.fps) if self.fps is not None else None,
             "size": list(self.size) if self.size is not None else None,
             "label": self.label,
             "encoder": self.encoder,
-            **(
-                {"burn_captions": True} if self.burn_captions else {}
-            ),  # a key of before there were any stays that job's
         }
+        return written | {"burn_captions": True} if self.burn_captions else written
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
