@@ -755,12 +755,16 @@ export interface Voices {
   note: string;
 }
 
-/** A link to make. expires_s: seconds that it lasts. viewers: how many may watch by it at a time. */
+/**
+ * A link to make. expires_s: seconds that it lasts. viewers: how many may watch by it at a time. talk: whether
+ * they may talk with the host.
+ */
 export interface WatchLinkRequest {
   /** for the operator; viewers do not see it */
   label?: string;
   expires_s?: number;
   viewers?: number;
+  talk?: boolean;
 }
 
 /** A link with its address. url: path of the page, below a proxy's prefix, with the token in its fragment. */
@@ -770,12 +774,13 @@ export interface WatchLinkRow {
   expires: number;
   viewers: number;
   watching: number;
+  talk: boolean;
   url: string;
 }
 
 /**
  * A link. label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it allows
- * at a time; watching: how many there are.
+ * at a time; watching: how many there are. talk: whether they may talk with the host.
  */
 export interface WatchLinkState {
   id: string;
@@ -783,6 +788,7 @@ export interface WatchLinkState {
   expires: number;
   viewers: number;
   watching: number;
+  talk: boolean;
 }
 
 /** How many workers live, how many of them are at work, and the engines that they can run. */
