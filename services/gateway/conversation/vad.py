@@ -25,6 +25,7 @@ LEAD_BLOCKS = 10  # that are kept from before the beginning: a soft consonant is
 LEAST_BLOCKS = 5  # of speech in a turn; what has less is a cough, and is not written down
 LONGEST_MS = 30_000  # of a turn; one that goes on is another
 ONE_THREAD = "OMP_THREAD_LIMIT"
+AVX2 = 11  # OpenCV's CPU_AVX2, which its Python has no name for
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class TurnEnded:
 
 def load_speech_share() -> Callable[[bytes], float]:
     """The network with a memory of its own, for one microphone: a block of 512 samples in, 0 to 1 out. Raises StudioError."""
-    if platform.machine() in ("x86_64", "AMD64") and not cv2.checkHardwareSupport(cv2.CPU_AVX2):
+    if platform.machine() in ("x86_64", "AMD64") and not cv2.checkHardwareSupport(AVX2):
         raise StudioError("This processor lacks AVX2, without which speech is not recognised; type instead of talking.")
     held = os.environ.get(ONE_THREAD)
     os.environ[ONE_THREAD] = "1"  # read when the library is loaded
