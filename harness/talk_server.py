@@ -1,12 +1,18 @@
 """A server with OpenAI's transcription and chat APIs for tests: it streams, stalls, fails, talks nonsense and answers late on request."""
 
+import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.speech_server import KEY, StandInServer
+from shared.voices.espeak import EspeakVoice
+from shared.voices.speech import spoken_sentence
 
 QUESTION = "What is the weather like?"
 REPLY = "It is warm and sunny today. There is not a cloud in the sky! Shall I tell you more?"
@@ -106,3 +112,21 @@ def talk_server() -> Iterator[TalkServer]:
         yield server
     finally:
         server.close()
+
+
+def spoken_pcm(text: str) -> bytes:
+    """A text by espeak-ng, as a microphone sends it: s16 mono at 16 kHz. Raises VoiceError where it is not installed."""
+
+    async def parts() -> list[NDArray[np.int16]]:
+        async with aclosing(spoken_sentence(EspeakVoice(), text)) as spoken:
+            return [part.samples async for part in spoken]
+
+    sound = np.concatenate(asyncio.run(parts()))
+    thirds = sound[: len(sound) // 3 * 3].reshape(-1, 3).mean(axis=1)  # 48 kHz and 16 kHz
+    return thirds.astype("<i2").tobytes()
+
+
+def quiet_pcm(seconds: float) -> bytes:
+    """A quiet room, as a microphone sends it."""
+    noise = np.random.default_rng(1).normal(0, 10, round(seconds * 16_000))
+    return noise.astype("<i2").tobytes()
