@@ -66,7 +66,8 @@ class TalkStage:
         self.sent = 0
         self.refused = ""
         self.given: dict[str, object] = {
-            "speech_to_text_url": server.url, "chat_url": server.url, "chat_key": KEY, "system_prompt": "",
+            "speech_to_text_url": server.url, "chat_url": server.url, "chat_key": KEY, "speech_to_text_key": KEY,
+            "system_prompt": "",
         }  # fmt: skip
 
     def run(self, scenario: Callable[[], Awaitable[None]]) -> None:
@@ -75,13 +76,15 @@ class TalkStage:
             self.speech = SpeechQueue(self.log, self._send, lambda: None, lambda: DELAY_US)
             self.texts = TextSpeech(self.speech, self.log, "")
             self.talk = HostConversation(self.texts, self.speech, self._want_speech, self.log)
-            running = [asyncio.ensure_future(each) for each in (self.speech.run(), self.talk.run())]
+            self.running = [asyncio.ensure_future(each) for each in (self.speech.run(), self.talk.run())]
             try:
                 await asyncio.wait_for(scenario(), 20)
             finally:
                 await self.talk.close()
-                for task in running:
+                left = asyncio.all_tasks() - {asyncio.current_task()}
+                for task in left:
                     task.cancel()
+                await asyncio.gather(*left, return_exceptions=True)
                 await asyncio.to_thread(self.texts.close)
 
         asyncio.run(whole())
@@ -317,7 +320,7 @@ def test_a_server_that_fails_is_told_in_a_sentence_and_the_host_listens_again(
         assert stage.errors()[0] == FOR_VIEWERS  # names of servers are the operator's
 
     stage.run(scenario)
-    assert sum(words in event["text"] for event in stage.log.events()) == 2 and KEY not in str(stage.log.events())
+    assert sum(words in event.text for event in stage.log.events()) == 2 and KEY not in str(stage.log.events())
 
 
 def test_a_voice_or_an_engine_that_cannot_is_told_in_a_sentence(stage: TalkStage) -> None:
