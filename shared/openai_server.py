@@ -49,18 +49,32 @@ class OpenAIServer:
     async def answer(self, path: str, **request: Any) -> AsyncIterator[httpx2.Response]:
         """Its answer to a POST, whose body is yet to be read. Raises ServerError, also while it is read."""
         try:
-            client = await self._opened()
-            headers: Mapping[str, str] = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-            async with client.stream("POST", f"{self.url}{path}", headers=headers, **request) as answer:
+            answer = await self._begun(path, request)
+            try:
                 if answer.status_code != httpx2.codes.OK:
                     raise ServerError(await self._refusal(answer))
                 yield answer
+            finally:
+                await answer.aclose()
         except httpx2.TimeoutException as error:
             late = "does not take the connection" if isinstance(error, httpx2.ConnectTimeout) else "has sent nothing"
             raise ServerError(f"{self.name} {late} for too long; is it overloaded?") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, UnicodeError) as error:
             why = "it is away" if isinstance(error, httpx2.ConnectError) else short(error) or type(error).__name__
             raise ServerError(f"{self.name} cannot be reached ({why}); check {self.setting}_URL.") from None
+
+    async def _begun(self, path: str, request: Mapping[str, Any]) -> httpx2.Response:
+        client = await self._opened()
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+
+        async def send() -> httpx2.Response:
+            made = client.build_request("POST", f"{self.url}{path}", headers=headers, **request)
+            return await client.send(made, stream=True)
+
+        try:
+            return await send()
+        except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
+            return await send()  # the connection was kept from before, and the server has closed it
 
     async def _opened(self) -> httpx2.AsyncClient:
         if self._client is None:
