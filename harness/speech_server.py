@@ -24,7 +24,7 @@ def speech(text: str) -> bytes:
 class StandInServer:
     """An HTTP server on a free port of loopback that answers POST requests, each in a thread.
 
-    heard: set with the first request. release: what holds an answer back waits for it. closed: set when a client left before it had all.
+    heard: to be set with a request. release: what holds an answer back waits for it. closed: set when a client left before it had all.
     """
 
     def __init__(self) -> None:
@@ -35,10 +35,12 @@ class StandInServer:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                server.heard.set()
                 self.close_connection = True
                 try:
-                    server.answer(self, self.rfile.read(int(self.headers["content-length"])))
+                    body = self.rfile.read(length := int(self.headers["content-length"]))
+                    if len(body) < length:
+                        raise ConnectionResetError
+                    server.answer(self, body)
                 except OSError:
                     server.closed.set()
 
@@ -109,6 +111,7 @@ class SpeechServer(StandInServer):
         """Answer one request."""
         asked = json.loads(body)
         self.asked.append(asked | {"authorization": request.headers.get("authorization", ""), "path": request.path})
+        self.heard.set()
         if self.mode in ("refuse", "fail"):
             status = 401 if self.mode == "refuse" else 500
             self.send_whole(request, status, json.dumps({"error": {"message": f"the key {KEY} is of no use"}}).encode())

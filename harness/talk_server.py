@@ -48,6 +48,7 @@ class TalkServer(StandInServer):
             self.forms.append(body[:begin] + body[begin + WAV_HEAD_BYTES + self.turns[-1] :])
         else:
             self.asked.append(json.loads(body) | {"authorization": request.headers.get("authorization", "")})
+        self.heard.set()
         if mode in ("refuse", "fail"):
             words = json.dumps({"error": {"message": f"the key {KEY} is of no use"}}).encode()
             self.send_whole(request, 401 if mode == "refuse" else 500, words)

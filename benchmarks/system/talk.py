@@ -26,7 +26,7 @@ LOUD = 300  # of a sample of the program's sound
 SPOKEN = 1500  # of a sample of the question: its first and last sound
 LONGEST_S = 20.0
 PARTS = ("vad_ms", "speech_to_text_ms", "chat_ms", "voice_ms", "total_ms")
-LONG_REPLY = "This goes on and on without any pause so that there is something to stop " * 6
+LONG_REPLY = "This goes on and on without any pause and gives you something to stop " * 6
 
 
 def measure() -> dict[str, Any]:

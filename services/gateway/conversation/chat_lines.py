@@ -1,4 +1,4 @@
-"""Lines of a livestream's chat: so many a minute, answered one after the other when nobody else talks with the host."""
+"""Lines of a livestream's chat: so many a minute, answered one after the other when no one else talks with the host."""
 
 import math
 import time

@@ -1,6 +1,6 @@
 """The conversation of a channel: turns of speech and typed questions in, answers that the host speaks; a person who speaks stops it.
 
-A question is answered once nobody speaks and nothing is being written down. One that was overtaken before anything of its answer was
+A question is answered once no one speaks and nothing is being written down. One that was overtaken before anything of its answer was
 heard is answered together with what came after it. Lives in the event loop.
 """
 
@@ -157,7 +157,7 @@ class HostConversation:
             self._due = times
 
     def _go_on(self) -> None:
-        """Answer what is due, when nobody speaks."""
+        """Answer what is due, when no one speaks."""
         hearing = self._talker is not None and self._talker.in_turn
         if self._answer is None and not (hearing or self._writing or self._turns.qsize()):
             if self._due is None and (line := self.chat_lines.next()) is not None:

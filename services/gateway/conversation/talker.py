@@ -32,7 +32,7 @@ class Ears(Protocol):
 class Talker:
     """One who talks. Lives in the event loop.
 
-    operator: whether it is the console, which is told all that went wrong and stops all that is spoken. active: monotonic
+    operator: whether it is the console, which learns all that went wrong and stops all that is spoken. active: monotonic
     seconds at which something last came that is a part of a conversation.
     """
 
@@ -93,7 +93,7 @@ class Talker:
         self._ready.set()
 
     async def messages(self) -> list[TalkMessage]:
-        """What is to be sent; waits until there is something."""
+        """The messages to send; waits until there is something."""
         await self._ready.wait()
         self._ready.clear()
         waiting = list(self._messages)

@@ -52,7 +52,7 @@ def socket_of(gateway: GatewayStudio, token: str, path: str = "conversation") ->
 
 
 def told_until(connection: ClientConnection, **wanted: Any) -> list[dict[str, Any]]:
-    """What a page is told, up to a message with these fields."""
+    """The messages to a page, up to a message with these fields."""
     got: list[dict[str, Any]] = []
     while not (got and wanted.items() <= got[-1].items()):
         got.append(json.loads(connection.recv(20)))
@@ -95,7 +95,7 @@ def test_a_spoken_question_is_heard_and_answered(talking: GatewayStudio, other: 
     assert [each["text"] for each in talking.state()["speech"]["lines"]][-1] == "Shall I tell you more?"
 
 
-def test_one_person_talks_at_a_time_and_the_second_is_told(talking: GatewayStudio) -> None:
+def test_one_person_talks_at_a_time_and_the_second_reads_so(talking: GatewayStudio) -> None:
     with socket_of(talking, talking.token) as first:
         told_until(first, type="state")
         with socket_of(talking, talking.token) as second:
@@ -109,7 +109,7 @@ def test_one_person_talks_at_a_time_and_the_second_is_told(talking: GatewayStudi
         told_until(third, type="state")
 
 
-def test_who_may_not_talk_is_told_why(talking: GatewayStudio, running: GatewayStudio) -> None:
+def test_who_may_not_talk_reads_why(talking: GatewayStudio, running: GatewayStudio) -> None:
     with socket_of(talking, "guessed") as connection:
         assert end_of(connection)[0] == 4401
     with socket_of(running, running.token) as connection:

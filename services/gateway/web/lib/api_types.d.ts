@@ -96,6 +96,17 @@ export interface ChannelState {
   log: Event[];
 }
 
+/** A line of a livestream's chat. */
+export interface ChatLine {
+  author?: string;
+  text: string;
+}
+
+/** The line is answered when its turn comes. waiting: lines before it. */
+export interface ChatLineTaken {
+  waiting: number;
+}
+
 /**
  * Whether outputs may leave the label out. right: what allows it; unavailable: why they may not, "" where they
  * may.
@@ -103,6 +114,34 @@ export interface ChannelState {
 export interface CleanFeed {
   right: string;
   unavailable: string;
+}
+
+/** Whether one can talk with the host. why: the reason where one cannot, else "". */
+export interface Conversation {
+  available: boolean;
+  why: string;
+  viewers_may_talk: boolean;
+}
+
+/** What went wrong, in a sentence; the host listens again. */
+export interface ConversationError {
+  type: "error";
+  detail: string;
+}
+
+/** A line of the transcript, sent again with the same id while it grows. text: of the host what was heard. */
+export interface ConversationLine {
+  type: "line";
+  id: string;
+  role: "person" | "host";
+  text: string;
+  final: boolean;
+}
+
+/** The host listens, a person is speaking, the host looks for an answer, or gives it. */
+export interface ConversationState {
+  type: "state";
+  state: "listening" | "hearing" | "thinking" | "speaking";
 }
 
 /**
@@ -692,6 +731,21 @@ export interface TextToSay {
 /** Leave to fetch one file once without the token. */
 export interface Ticket {
   ticket: string;
+}
+
+/**
+ * How long an answer took, in milliseconds, from the last sound of the question to the first of the answer.
+ * vad_ms: until it was known that the person had finished. speech_to_text_ms: until that was text. chat_ms:
+ * until the first sentence of the answer was whole. voice_ms: until the program plays it. A typed question has
+ * none of the first two.
+ */
+export interface TurnLatency {
+  type: "latency";
+  vad_ms: number;
+  speech_to_text_ms: number;
+  chat_ms: number;
+  voice_ms: number;
+  total_ms: number;
 }
 
 /** An uploaded driver: its id, and its word for the scene. */

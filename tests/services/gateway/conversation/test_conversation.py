@@ -201,7 +201,7 @@ def test_a_person_who_speaks_stops_the_host_and_only_what_was_heard_is_kept(stag
 
 
 def test_a_question_that_was_overtaken_is_answered_with_what_followed(stage: TalkStage) -> None:
-    """Somebody who goes on before the host has said anything has not finished."""
+    """A person who goes on before the host has said anything has not finished."""
     stage.server.mouth = "late"
 
     async def scenario() -> None:
@@ -294,7 +294,7 @@ def test_a_viewer_stops_the_answer_and_nothing_else(stage: TalkStage) -> None:
         ("write", "empty", "gave no answer"),
     ],
 )
-def test_a_server_that_fails_is_told_in_a_sentence_and_the_host_listens_again(
+def test_a_server_that_fails_is_one_sentence_and_the_host_listens_again(
     stage: TalkStage, ears: str, mouth: str, words: str
 ) -> None:
     stage.server.ears, stage.server.mouth = ears, mouth
@@ -323,7 +323,7 @@ def test_a_server_that_fails_is_told_in_a_sentence_and_the_host_listens_again(
     assert sum(words in event.text for event in stage.log.events()) == 2 and KEY not in str(stage.log.events())
 
 
-def test_a_voice_or_an_engine_that_cannot_is_told_in_a_sentence(stage: TalkStage) -> None:
+def test_a_voice_or_an_engine_that_cannot_is_one_sentence(stage: TalkStage) -> None:
     async def scenario() -> None:
         stage.join()
         stage.voice.fails = True
@@ -397,7 +397,7 @@ def test_a_viewer_does_not_hear_what_another_asked(stage: TalkStage) -> None:
     assert stage.asked()[1] == [("user", "What is my name?")]
 
 
-def test_chat_lines_are_answered_one_after_the_other_when_nobody_talks(stage: TalkStage) -> None:
+def test_chat_lines_are_answered_one_after_the_other_when_no_one_talks(stage: TalkStage) -> None:
     async def scenario() -> None:
         settings = ConversationSettings.load(stage.given)
         stage.join()
